@@ -1,0 +1,59 @@
+# Everything a fresh Debian 12 needs comes from here: apt packages, a virtual environment from
+# requirements.lock, crates from Cargo.lock. Each step is skipped when nothing has changed.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMPS := .make
+APT := python3-venv gcc libc6-dev iproute2 iputils-ping nftables tcpdump ffmpeg iperf3
+RUST := $(wildcard crates/*/src/*.rs crates/*/src/*/*.rs crates/*/Cargo.toml) Cargo.toml Cargo.lock
+
+.PHONY: all install demo test check bench lock clean
+all: install
+
+$(STAMPS)/apt: Makefile
+	@mkdir -p $(STAMPS)
+	@missing=$$(for p in $(APT); do dpkg -s $$p 2>/dev/null | grep -q '^Status: install ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then echo "installing: $$missing"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	@touch $@
+
+$(STAMPS)/rust:
+	@mkdir -p $(STAMPS)
+	@command -v cargo >/dev/null || { echo "Treecast needs a Rust toolchain: install one with rustup (https://rustup.rs), then run make again." >&2; exit 1; }
+	@touch $@
+
+$(STAMPS)/venv: requirements.lock | $(STAMPS)/apt
+	@test -x $(PY) || python3 -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(STAMPS)/build: $(RUST) pyproject.toml $(STAMPS)/venv | $(STAMPS)/rust
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --release --locked --quiet
+	@touch $@
+
+install: $(STAMPS)/build
+
+demo: install
+	$(PY) -m lab.demo
+
+test: install
+	cargo test --workspace --release --locked --quiet
+	$(PY) -m pytest tests
+
+check: install
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --release --locked --quiet -- -D warnings
+
+bench: install
+	$(PY) -m bench
+
+# Writes requirements.lock again from requirements.in (needs uv).
+lock:
+	uv pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.lock
+
+clean:
+	rm -rf $(VENV) $(STAMPS) target out

@@ -1,0 +1,1 @@
+//! What the data plane does to the kernel.

@@ -1,0 +1,7 @@
+//! Thin binding: treecast._native.
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _native(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}

@@ -1,0 +1,1 @@
+"""Treecast: IP multicast for networks that have none."""

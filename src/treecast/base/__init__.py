@@ -1,0 +1,1 @@
+"""The vocabulary: values every room shares. No I/O, no protocol, no time of its own."""

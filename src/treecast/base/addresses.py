@@ -1,0 +1,69 @@
+"""Addresses as values: MAC, IP, UDP endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+IPAddress = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MacAddress:
+    """An IEEE 802 MAC address: 6 bytes."""
+
+    packed: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.packed) != 6:
+            raise ValueError(f"a MAC address has 6 bytes, not {len(self.packed)}")
+
+    @classmethod
+    def parse(cls, text: str) -> MacAddress:
+        """``aa:bb:cc:dd:ee:ff`` to a value; ValueError otherwise."""
+        return cls(bytes.fromhex(text.replace(":", "")))
+
+    @property
+    def is_group(self) -> bool:
+        """The I/G bit: multicast or broadcast."""
+        return bool(self.packed[0] & 1)
+
+    def __str__(self) -> str:
+        return self.packed.hex(":")
+
+
+BROADCAST_MAC = MacAddress(b"\xff" * 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One UDP address of a node, as the underlay sees it."""
+
+    address: IPAddress
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """``192.0.2.1:7700`` or ``[2001:db8::1]:7700``; ValueError otherwise."""
+        host, separator, port = text.rpartition(":")
+        if not separator or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError(f"{text!r} is not ADDRESS:PORT")
+        if host.startswith("[") and host.endswith("]"):
+            return cls(IPv6Address(host[1:-1]), int(port))
+        return cls(IPv4Address(host), int(port))
+
+    @property
+    def sort_key(self) -> tuple[int, int, int]:
+        return (self.address.version, int(self.address), self.port)
+
+    def __str__(self) -> str:
+        if self.address.version == 6:
+            return f"[{self.address}]:{self.port}"
+        return f"{self.address}:{self.port}"
+
+
+def packed_to_address(packed: bytes) -> IPAddress:
+    """4 or 16 bytes in network order to an address; ValueError otherwise."""
+    if len(packed) not in (4, 16):
+        raise ValueError(f"an IP address has 4 or 16 bytes, not {len(packed)}")
+    return ip_address(packed)

@@ -1,0 +1,39 @@
+"""Identifiers of networks and nodes.
+
+Read ``docs/protocol.md`` for how they are derived and where they stand on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+NodeIndex = NewType("NodeIndex", int)
+"""u32, 1-based, unique in the network, given by the CA; 0 means "no node"."""
+
+TreeId = NewType("TreeId", int)
+"""u32, unique at its root; 0 is the root's broadcast tree."""
+
+TreeEpoch = NewType("TreeEpoch", int)
+"""u32, grows with every new form of a tree."""
+
+KeyId = NewType("KeyId", int)
+"""u32, names one sender key of one tree."""
+
+BROADCAST_TREE = TreeId(0)
+
+NETWORK_ID_BYTES = 16
+NODE_ID_BYTES = 16
+
+
+class NodeId(bytes):
+    """16 bytes: the head of SHA-256 over the node's public keys. Prints as hex."""
+
+    def __str__(self) -> str:
+        return self.hex()
+
+
+class NetworkId(bytes):
+    """16 bytes: the head of SHA-256 over the network's CA public key. Prints as hex."""
+
+    def __str__(self) -> str:
+        return self.hex()

@@ -1,0 +1,35 @@
+"""Who wants which group: the source filter of IGMPv3 and MLDv2 (RFC 3376 section 3.2, RFC 3810 section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from treecast.base.addresses import IPAddress
+
+
+class FilterMode(Enum):
+    """INCLUDE: only the listed sources. EXCLUDE: all but the listed sources."""
+
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFilter:
+    """A filter mode and its source list. INCLUDE {} is "no reception"; EXCLUDE {} is "any source"."""
+
+    mode: FilterMode
+    sources: frozenset[IPAddress]
+
+    @property
+    def wants_nothing(self) -> bool:
+        return self.mode is FilterMode.INCLUDE and not self.sources
+
+    def accepts(self, source: IPAddress) -> bool:
+        """Whether traffic from ``source`` passes the filter."""
+        return (source in self.sources) == (self.mode is FilterMode.INCLUDE)
+
+
+ANY_SOURCE = SourceFilter(FilterMode.EXCLUDE, frozenset())
+NO_SOURCE = SourceFilter(FilterMode.INCLUDE, frozenset())

@@ -1,0 +1,22 @@
+"""Time values. Nobody below ``adapters`` reads a clock: ``now`` is always an argument."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+Instant = NewType("Instant", float)
+"""Seconds on a monotonic clock whose zero means nothing."""
+
+Duration = float
+"""Seconds."""
+
+
+def after(now: Instant, duration: Duration) -> Instant:
+    """The instant ``duration`` seconds after ``now``."""
+    return Instant(now + duration)
+
+
+def earliest(*instants: Instant | None) -> Instant | None:
+    """The first of several deadlines; None where there is none."""
+    known = [instant for instant in instants if instant is not None]
+    return min(known) if known else None
