@@ -1,0 +1,243 @@
+"""The data plane. Sealed keys live here and never come out: Python names them by index and id.
+
+All calls return at once; none blocks on the network. Wire formats: ``docs/protocol.md``.
+"""
+
+from collections.abc import Sequence
+from typing import final
+
+AEAD_AES_256_GCM: int  # 1
+AEAD_CHACHA20_POLY1305: int  # 2
+
+def preferred_aead() -> int: ...
+def drop_capabilities() -> None:
+    """Give up all of the calling thread's capabilities (call before Forwarder.start)."""
+
+class HandshakeError(Exception):
+    """The datagram does not continue this handshake; ``args[0]`` is the drop reason, a code constant."""
+
+@final
+class StaticKey:
+    """A node's X25519 private key."""
+
+    def __new__(cls, private: bytes) -> StaticKey: ...
+    @property
+    def public(self) -> bytes: ...
+
+@final
+class Handshake:
+    """One Noise handshake of either side (docs/protocol.md section 3)."""
+
+    @staticmethod
+    def initiate(key: StaticKey, network_id: bytes, index: int) -> Handshake: ...
+    @staticmethod
+    def respond(key: StaticKey, network_id: bytes, index: int, init: bytes) -> Handshake:
+        """Reads an INIT datagram. HandshakeError when it is not one."""
+    def init_datagram(self) -> bytes:
+        """Initiator: the INIT datagram (the same bytes each time)."""
+    def write_response(self, payload: bytes) -> bytes:
+        """Responder: the RESPONSE datagram; ValueError when the payload does not fit."""
+    def read_response(self, datagram: bytes) -> bytes:
+        """Initiator: the responder's payload. On HandshakeError the handshake is as before and can go on."""
+    def write_final(self, payload: bytes) -> bytes: ...
+    def read_final(self, datagram: bytes) -> bytes: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def remote_index(self) -> int: ...
+    @property
+    def remote_static(self) -> bytes:
+        """The other side's static public key; known after read_response or read_final."""
+
+Address = tuple[str, int]
+"""IP address as text, UDP port."""
+
+@final
+class TapFrame:
+    """A frame that a host sent and that the data plane hands to Python: ARP, ND, IGMP, MLD."""
+
+    port: int
+    data: bytes
+
+@final
+class HandshakeDatagram:
+    """A handshake datagram with a good MAC, within the rate limit."""
+
+    socket: int
+    source: Address
+    data: bytes
+
+@final
+class ControlDatagram:
+    """An authentic, fresh control message of a session with ``peer``."""
+
+    peer: int
+    session: int
+    data: bytes
+
+@final
+class KeyOffered:
+    """A peer sent a sender key of its own; it is parked until accept_key or refuse_key."""
+
+    root: int
+    tree_id: int
+    epoch: int
+    key_id: int
+    context: bytes
+
+@final
+class PeerMoved:
+    """An authentic, fresh datagram of ``session`` came from a new address, which is used from now on."""
+
+    peer: int
+    session: int
+    endpoint: Address
+
+@final
+class SessionConfirmed:
+    """The first authentic datagram of ``session`` arrived."""
+
+    peer: int
+    session: int
+
+Event = TapFrame | HandshakeDatagram | ControlDatagram | KeyOffered | PeerMoved | SessionConfirmed
+
+@final
+class SessionStats:
+    session: int
+    peer: int
+    endpoint: Address
+    age_s: float
+    silent_s: float  # since the last authentic datagram, or since installation
+    rtt_ms: float | None  # smoothed (RFC 6298 SRTT) round-trip time of probes
+    sealed: int  # datagrams sealed so far, for rekeying by count
+    tx_packets: int
+    tx_bytes: int  # UDP payload bytes
+    rx_packets: int
+    rx_bytes: int
+
+@final
+class PeerStats:
+    """Sums over all sessions of a peer, past ones included, and what tree datagrams were sent to it or came from it."""
+
+    peer: int
+    tx_packets: int
+    tx_bytes: int
+    rx_packets: int
+    rx_bytes: int
+
+@final
+class RouteStats:
+    """What the root sent: per route."""
+
+    vlan: int
+    group: bytes
+    source: bytes | None
+    tx_packets: int  # Ethernet frames taken by this route, once each, however many subscribers
+    tx_bytes: int  # their bytes
+
+@final
+class TreeStats:
+    """What a subscriber received: per (root, tree id, epoch)."""
+
+    root: int
+    tree_id: int
+    epoch: int
+    rx_packets: int
+    rx_bytes: int
+
+@final
+class Forwarder:
+    def __new__(
+        cls,
+        *,
+        node_index: int,
+        network_id: bytes,
+        interface: str,
+        mac: bytes,
+        mtu: int,
+        listen: Sequence[Address],
+        probe_interval_s: float = 2.0,
+    ) -> Forwarder:
+        """Opens the TAP (not persistent, down, MAC and MTU set) and binds the UDP sockets, in the order of ``listen``.
+
+        OSError with errno and a text that names the interface or the address.
+        """
+    def start(self) -> None:
+        """Start the worker threads. The TAP should be up."""
+    def stop(self) -> None:
+        """Stop the threads, close the TAP (it vanishes) and the sockets. Idempotent."""
+    @property
+    def interface(self) -> str: ...
+    @property
+    def listening(self) -> list[Address]:
+        """The sockets' local addresses, in the order of ``listen`` (port 0 resolved)."""
+    @property
+    def offloads(self) -> list[str]:
+        """What the kernel granted, e.g. ["tap-csum", "tap-tso", "tap-uso", "udp-gso", "udp-gro"]."""
+
+    # events
+    def event_fd(self) -> int:
+        """An eventfd, readable when events wait."""
+    def drain(self, limit: int) -> list[Event]:
+        """Up to ``limit`` events, oldest first; clears the eventfd when none is left."""
+
+    # sending, from Python
+    def send_datagram(self, socket: int, endpoint: Address, data: bytes) -> bool: ...
+    def send_control(self, peer: int, data: bytes) -> bool:
+        """Sealed on the peer's newest confirmed session; False (and counted) when there is none or the socket is full."""
+    def send_control_on(self, session: int, data: bytes) -> bool:
+        """The same on a given session, confirmed or not."""
+    def inject(self, port: int, frame: bytes) -> bool:
+        """Write an Ethernet frame to the TAP, as if it had come from the network."""
+    def flood(self, frame: bytes) -> None:
+        """Send an Ethernet frame on the broadcast tree, as if a host had sent it."""
+
+    # sessions
+    def install_session(self, handshake: Handshake, peer: int, socket: int, endpoint: Address, aead: int, confirmed: bool) -> None:
+        """Take the finished handshake's keys (it is spent). ``confirmed``: send on it at once (initiator sends first)."""
+    def remove_session(self, session: int) -> None: ...
+    def sessions(self) -> list[SessionStats]: ...
+    def peers(self) -> list[PeerStats]: ...
+    def forget_peer(self, peer: int) -> None:
+        """Remove its sessions, next hops, hosts, the member trees rooted at it, and its counters."""
+
+    # unicast
+    def set_host(self, vlan: int, mac: bytes, peer: int) -> None: ...
+    def remove_host(self, vlan: int, mac: bytes) -> None: ...
+
+    # multicast: this node is the root
+    def create_tree(self, tree_id: int, epoch: int) -> int:
+        """A new tree without members and with a fresh tree key and sender key in use; returns that key's id."""
+    def remove_tree(self, tree_id: int) -> None: ...
+    def set_tree_members(self, tree_id: int, next_hops: Sequence[int], replicate: Sequence[int]) -> None:
+        """Peers that get the tree datagram, and peers that get session-sealed copies. Disjoint. Atomic."""
+    def make_key(self, tree_id: int) -> int:
+        """A fresh sender key, not in use yet; returns its id. At most one waits; an older waiting one is dropped."""
+    def use_key(self, tree_id: int, key_id: int) -> None:
+        """Seal with the waiting key from now on."""
+    def offer_key(self, tree_id: int, key_id: int, peer: int, context: bytes) -> bool:
+        """Send the key to a peer (section 6)."""
+    def set_route(self, vlan: int, group: bytes, source: bytes | None, tree_id: int) -> None:
+        """Frames to group (from source; None: from any source without a route of its own) take this tree.
+
+        A route to a tree with no members drops as ``no_subscriber``, which is how a source is excluded.
+        """
+    def remove_route(self, vlan: int, group: bytes, source: bytes | None) -> None: ...
+    def routes(self) -> list[RouteStats]: ...
+
+    # multicast: this node is on another root's tree
+    def accept_key(self, root: int, tree_id: int, epoch: int, key_id: int, *, deliver: bool, next_hops: Sequence[int]) -> bool:
+        """Take the parked key: the tree exists here from now on. Keeps the previous key of the tree too, and drops older ones.
+
+        A new epoch stands beside the one before it until remove_member_tree. False when nothing is parked.
+        """
+    def refuse_key(self, root: int, tree_id: int, epoch: int, key_id: int) -> None: ...
+    def remove_member_tree(self, root: int, tree_id: int, epoch: int) -> None: ...
+    def trees(self) -> list[TreeStats]: ...
+
+    # numbers
+    def counters(self) -> dict[str, int]:
+        """Frames, datagrams and bytes in and out, all by name."""
+    def drops(self) -> dict[str, int]:
+        """Dropped frames, datagrams and events by reason, all reasons, zeros included."""
