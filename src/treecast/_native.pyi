@@ -54,7 +54,11 @@ Address = tuple[str, int]
 
 @final
 class TapFrame:
-    """A frame that a host sent and that the data plane hands to Python: ARP, ND, IGMP, MLD."""
+    """A frame that a host sent and that the data plane shows to Python: ARP, ND, IGMP, MLD.
+
+    IGMP, MLD and group-addressed ARP and ND are handed over: the data plane does nothing else with them. Of ARP and ND
+    addressed to one MAC this is a copy: the frame itself was forwarded.
+    """
 
     port: int
     data: bytes
@@ -100,7 +104,13 @@ class SessionConfirmed:
     peer: int
     session: int
 
-Event = TapFrame | HandshakeDatagram | ControlDatagram | KeyOffered | PeerMoved | SessionConfirmed
+@final
+class TreeUsed:
+    """The first frame since create_tree took this tree: from now on it is worth handing out its key."""
+
+    tree_id: int
+
+Event = TapFrame | HandshakeDatagram | ControlDatagram | KeyOffered | PeerMoved | SessionConfirmed | TreeUsed
 
 @final
 class SessionStats:
