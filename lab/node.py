@@ -1,0 +1,185 @@
+"""Treecast on the machines of a lab, through its command line only, as an operator runs it.
+
+::
+
+      n0: treecast up n0        n1: treecast up n1 --peer n0     n2: treecast up n2 --peer n0
+     +---------------------+   +---------------------+          +---------------------+
+     | treecast0 10.77.0.1 |   | treecast0 10.77.0.2 |          | treecast0 10.77.0.3 |
+     | eth0 198.18.0.1:7700|   | eth0 198.18.0.2:7700|          | eth0 198.18.0.3:7700|
+     +----------||---------+   +----------||---------+          +----------||---------+
+     ===========++========================++======== switch0 ==============++==========
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence, Set
+from pathlib import Path
+from typing import Any
+
+from lab.machine import Machine
+from lab.process import Process
+from lab.waiting import wait_until
+
+PROGRAM = Path(sys.executable).parent / "treecast"
+PORT = 7700
+INTERFACE = "treecast0"
+READY_LIMIT_S = 30.0
+STOP_LIMIT_S = 2.0
+VERB_LIMIT_S = 30.0
+POLL_S = 0.1  # a verb is a process of its own
+LOG_TAIL_CHARACTERS = 4000
+
+
+def run_treecast(*arguments: str | Path) -> str:
+    """Runs a verb that needs no machine; its stdout. RuntimeError with its sentence when it fails."""
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=VERB_LIMIT_S, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"treecast {' '.join(str(a) for a in arguments)}: exit {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def create_network(directory: Path, name: str = "lab", *, ipv4: str = "10.77.0.0/16") -> Path:
+    """``network create``: the directory with the network file and the CA key."""
+    run_treecast("network", "create", name, "--dir", directory, "--ipv4", ipv4)
+    return directory
+
+
+class TreecastNode:
+    """One node: its directory, and its daemon while it runs. The addresses are known once it is ready."""
+
+    def __init__(self, machine: Machine, directory: Path) -> None:
+        """For a node directory that exists already. ``TreecastNode.add`` makes one."""
+        self.machine = machine
+        self.directory = directory
+        self.log = directory.with_name(f"{directory.name}.stderr")
+        self.name = directory.name
+        self.interface = INTERFACE
+        self.ipv4 = ""
+        self.ipv6 = ""
+        self._process: Process | None = None
+
+    @classmethod
+    def add(cls, machine: Machine, network: Path, directory: Path) -> TreecastNode:
+        """``node add``: a member of the network named as the machine is, in ``directory/NAME``."""
+        own = directory / machine.name
+        run_treecast("node", "add", machine.name, "--network", network, "--dir", own)
+        return cls(machine, own)
+
+    @property
+    def endpoint(self) -> str:
+        """Where other nodes reach it: the ``--peer`` of the others."""
+        return f"{self.machine.underlay_ipv4}:{PORT}"
+
+    @property
+    def process(self) -> Process:
+        if self._process is None:
+            raise ValueError(f"{self.name} has not been started")
+        return self._process
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    def start(self, *peers: str, options: Sequence[str] = ()) -> None:
+        """``up`` in the background, without waiting; stderr is appended to ``log``."""
+        known = [word for peer in peers for word in ("--peer", peer)]
+        command: list[str | Path] = [PROGRAM, "up", self.directory, *known, *options]
+        self._process = self.machine.spawn(command, stdout=subprocess.PIPE, stderr=self.log)
+
+    def wait_ready(self, limit_s: float = READY_LIMIT_S) -> None:
+        """Reads ``ready NODE IPV4 IPV6``; RuntimeError with the end of its log when the daemon says otherwise."""
+        try:
+            line = self.process.read_line(limit_s)
+        except (TimeoutError, EOFError) as error:
+            raise RuntimeError(f"{self.name} is not ready: {error}\n{self.log_tail()}") from error
+        words = line.split()
+        if words[:2] != ["ready", self.name] or len(words) < 3:
+            raise RuntimeError(f"{self.name} said {line!r} and not that it is ready\n{self.log_tail()}")
+        self.ipv4 = words[2]
+        self.ipv6 = words[3] if len(words) > 3 else ""
+
+    def stop(self, limit_s: float = STOP_LIMIT_S) -> None:
+        """SIGTERM; it must end within the limit and with exit code 0."""
+        code = self.process.stop(limit_s)
+        if code != 0:
+            raise RuntimeError(f"{self.name} ended with exit code {code}\n{self.log_tail()}")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+
+    def ask(self, verb: str) -> Any:
+        """What ``treecast VERB DIR --json`` prints, decoded."""
+        return json.loads(self.machine.run([PROGRAM, verb, self.directory, "--json"], limit_s=VERB_LIMIT_S).stdout)
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.ask("status")
+        return answer
+
+    def peers(self) -> list[dict[str, Any]]:
+        answer: list[dict[str, Any]] = self.ask("peers")
+        return answer
+
+    def groups(self) -> list[dict[str, Any]]:
+        answer: list[dict[str, Any]] = self.ask("groups")
+        return answer
+
+    def hosts(self) -> list[dict[str, Any]]:
+        answer: list[dict[str, Any]] = self.ask("hosts")
+        return answer
+
+    def peers_up(self) -> set[str]:
+        """The names of the nodes it has a working link to."""
+        return {peer["name"] for peer in self.peers() if peer["state"] == "up"}
+
+    def wait_linked(self, others: Set[str], limit_s: float = READY_LIMIT_S) -> None:
+        """Until it has a working link to each of ``others``, by name."""
+        what = f"{self.name} has links to {len(others)} other nodes"
+        wait_until(lambda: others <= self.peers_up(), limit_s, what, poll_s=POLL_S)
+
+    def log_tail(self) -> str:
+        """The last of what it wrote to stderr."""
+        return (
+            self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL_CHARACTERS:] if self.log.exists() else ""
+        )
+
+
+class Overlay:
+    """A network with one node on each machine; the first is the only one the others know at their start."""
+
+    def __init__(self, machines: Sequence[Machine], directory: Path) -> None:
+        """Makes the network and the nodes' keys in ``directory``; nothing runs yet."""
+        self.directory = directory
+        self.network = create_network(directory / "network")
+        self.nodes = tuple(TreecastNode.add(machine, self.network, directory) for machine in machines)
+
+    def __getitem__(self, index: int) -> TreecastNode:
+        return self.nodes[index]
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def start(self, limit_s: float = READY_LIMIT_S, options: Sequence[str] = ()) -> None:
+        """Starts all nodes at once and waits until every one is ready and has a link to every other."""
+        first, *others = self.nodes
+        first.start(options=options)
+        for node in others:
+            node.start(first.endpoint, options=options)
+        for node in self.nodes:
+            node.wait_ready(limit_s)
+        self.wait_linked(limit_s)
+
+    def wait_linked(self, limit_s: float = READY_LIMIT_S) -> None:
+        """Until each running node has a working link to each other one."""
+        running = [node for node in self.nodes if node.running]
+        for node in running:
+            node.wait_linked({other.name for other in running} - {node.name}, limit_s)
+
+    def stop(self) -> None:
+        """Stops the nodes that run. RuntimeError or TimeoutError for one that does not end well."""
+        for node in self.nodes:
+            if node.running:
+                node.stop()
