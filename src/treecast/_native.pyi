@@ -217,13 +217,13 @@ class Forwarder:
     def remove_host(self, vlan: int, mac: bytes) -> None: ...
 
     # multicast: this node is the root
-    def create_tree(self, tree_id: int, epoch: int) -> int:
-        """A new tree without members and with a fresh tree key and sender key in use; returns that key's id."""
+    def create_tree(self, tree_id: int, epoch: int, key_id: int) -> None:
+        """A new tree without members, with a fresh tree key and a fresh sender key of that id in use."""
     def remove_tree(self, tree_id: int) -> None: ...
     def set_tree_members(self, tree_id: int, next_hops: Sequence[int], replicate: Sequence[int]) -> None:
         """Peers that get the tree datagram, and peers that get session-sealed copies. Disjoint. Atomic."""
-    def make_key(self, tree_id: int) -> int:
-        """A fresh sender key, not in use yet; returns its id. At most one waits; an older waiting one is dropped."""
+    def make_key(self, tree_id: int, key_id: int) -> None:
+        """A fresh sender key of that id, not in use yet. At most one waits; an older waiting one is dropped."""
     def use_key(self, tree_id: int, key_id: int) -> None:
         """Seal with the waiting key from now on."""
     def offer_key(self, tree_id: int, key_id: int, peer: int, context: bytes) -> bool:
