@@ -1,0 +1,123 @@
+//! Why a frame, a datagram or an event was dropped: one name each, one counter each.
+//!
+//! Every drop in the data plane ends in [`Drops::count`]. The list is the single source of `Forwarder.drops()` and of
+//! the table in `docs/drops.md` (a test compares them).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! reasons {
+    ($($variant:ident = $name:literal : $meaning:literal),+ $(,)?) => {
+        /// A drop reason.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $(#[doc = $meaning] $variant),+ }
+
+        impl Reason {
+            /// All reasons, in the order of their declaration.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant),+];
+
+            /// The name that `treecast status` shows.
+            pub const fn name(self) -> &'static str {
+                match self { $(Reason::$variant => $name),+ }
+            }
+
+            /// What it means, in one line.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Reason::$variant => $meaning),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Frames from the TAP.
+    FrameShort = "frame_short": "an Ethernet frame that ends inside its header",
+    FrameMalformed = "frame_malformed": "an IPv4 or IPv6 header that contradicts itself or its length",
+    MacReserved = "mac_reserved": "an IEEE 802.1D link-local address (STP, LLDP), never forwarded",
+    MulticastMacMismatch = "multicast_mac_mismatch": "the group MAC does not belong to the IP destination",
+    MulticastNotIp = "multicast_not_ip": "a group MAC without IP",
+    GroupScope = "group_scope": "an IPv6 group of reserved or interface-local scope",
+    NoSubscriber = "no_subscriber": "no route for the group, or nobody on its tree",
+    NoBroadcastTree = "no_broadcast_tree": "a broadcast frame while tree 0 does not exist or is empty",
+    UnknownUnicast = "unknown_unicast": "no host with this MAC is known",
+    NoSession = "no_session": "the peer has no confirmed session",
+    SessionExhausted = "session_exhausted": "the session has sealed 2^30 datagrams",
+    TooBig = "too_big": "the sealed datagram would exceed 1452 bytes",
+    // Super-frames between TAP and offload.
+    VnetMalformed = "vnet_malformed": "a virtio-net header that contradicts the frame",
+    GsoUnsupported = "gso_unsupported": "a GSO type that cannot be segmented",
+    GsoMalformed = "gso_malformed": "a super-frame whose headers cannot be segmented",
+    // Datagrams from the network, in the order of the checks.
+    Truncated = "truncated": "the kernel cut the datagram off",
+    UnknownType = "unknown_type": "a first byte that no protocol on this port uses",
+    DatagramShort = "datagram_short": "shorter than its fixed part",
+    DatagramLong = "datagram_long": "longer than its kind may be",
+    HandshakeVersion = "handshake_version": "a handshake version other than 1",
+    HandshakeMac = "handshake_mac": "the handshake MAC is wrong: another network, or noise",
+    HandshakeRateSource = "handshake_rate_source": "too many handshake datagrams from one address prefix",
+    HandshakeRateGlobal = "handshake_rate_global": "too many handshake datagrams in all",
+    HandshakeMalformed = "handshake_malformed": "a handshake datagram that is not the one expected, or does not parse",
+    HandshakeIndex = "handshake_index": "a handshake datagram for another handshake",
+    HandshakeCrypto = "handshake_crypto": "a Noise message that does not decrypt",
+    SessionUnknown = "session_unknown": "no session has this index",
+    SessionAuth = "session_auth": "the AEAD tag of a session datagram is wrong",
+    SessionReplay = "session_replay": "a session counter that was seen, or lies below the window",
+    InnerMalformed = "inner_malformed": "an authentic datagram whose plaintext does not parse",
+    KindUnknown = "kind_unknown": "an authentic session datagram of an unknown kind",
+    ControlTooBig = "control_too_big": "a control message above 1344 bytes",
+    ProbeUnexpected = "probe_unexpected": "a probe reply that answers no outstanding probe",
+    TreeReflected = "tree_reflected": "a tree datagram of this node's own came back",
+    TreeUnknown = "tree_unknown": "no accepted member tree with this root, id and epoch",
+    TreeTag = "tree_tag": "the tree tag is wrong",
+    TreeKeyUnknown = "tree_key_unknown": "the key id is neither the tree's current nor its previous key",
+    TreeAuth = "tree_auth": "the AEAD tag of a tree datagram is wrong",
+    TreeReplay = "tree_replay": "a tree counter that was seen, lies below the window or below the key's first",
+    TreeNotDelivered = "tree_not_delivered": "a tree datagram for a tree without delivery or next hops here",
+    KeyMalformed = "key_malformed": "a sender key record that does not parse",
+    KeyParkedFull = "key_parked_full": "too many sender keys of one root wait for accept_key",
+    // On the way out.
+    SocketFull = "socket_full": "the UDP socket's send buffer was full",
+    SocketUnreachable = "socket_unreachable": "the system has no way to the address, or forbids it",
+    SocketTooBig = "socket_too_big": "the underlay's MTU is smaller than the datagram",
+    SocketOther = "socket_other": "any other error of a send",
+    TapFull = "tap_full": "the TAP's queue did not take the frame",
+    TapDown = "tap_down": "the TAP is down",
+    TapOther = "tap_other": "the TAP refused the frame",
+    // Events for Python.
+    PuntFramesFull = "punt_frames_full": "too many ARP, ND, IGMP and MLD frames wait for Python",
+    PuntFramesRate = "punt_frames_rate": "ARP, ND, IGMP and MLD frames above their rate",
+    PuntHandshakesFull = "punt_handshakes_full": "too many handshake datagrams wait for Python",
+    PuntControlFull = "punt_control_full": "too many control messages wait for Python",
+    PuntControlRate = "punt_control_rate": "control messages above their rate",
+    PuntKeysFull = "punt_keys_full": "too many sender key offers wait for Python",
+    PuntKeysRate = "punt_keys_rate": "sender key offers above their rate",
+    PuntSessionsFull = "punt_sessions_full": "too many session events wait for Python",
+}
+
+/// One counter per reason.
+#[derive(Debug)]
+pub struct Drops([AtomicU64; Reason::ALL.len()]);
+
+impl Default for Drops {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; Reason::ALL.len()])
+    }
+}
+
+impl Drops {
+    /// Count `amount` drops for `reason`.
+    pub fn add(&self, reason: Reason, amount: u64) {
+        if let Some(counter) = self.0.get(reason as usize) {
+            counter.fetch_add(amount, Ordering::Relaxed);
+        }
+    }
+
+    /// Count one drop for `reason`.
+    pub fn count(&self, reason: Reason) {
+        self.add(reason, 1);
+    }
+
+    /// The number of drops for `reason` so far.
+    pub fn get(&self, reason: Reason) -> u64 {
+        self.0.get(reason as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+}
