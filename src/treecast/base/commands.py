@@ -1,0 +1,171 @@
+"""What the control plane wants done: decisions as values, carried out by ``adapters.native`` (or a simulator).
+
+Each command names one call of the data plane; their meaning stands in ``treecast/_native.pyi``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.addresses import Endpoint, IPAddress, MacAddress
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    socket: int
+    endpoint: Endpoint
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendControl:
+    peer: NodeIndex
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Inject:
+    port: int
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FloodFrame:
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InstallSession:
+    """``handshake`` is the data plane's own object: it holds the keys, and is spent by this."""
+
+    handshake: object
+    peer: NodeIndex
+    socket: int
+    endpoint: Endpoint
+    aead: int
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSession:
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPeer:
+    peer: NodeIndex
+
+
+@dataclass(frozen=True, slots=True)
+class SetHost:
+    vlan: int
+    mac: MacAddress
+    peer: NodeIndex
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveHost:
+    vlan: int
+    mac: MacAddress
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTree:
+    tree_id: TreeId
+    epoch: TreeEpoch
+    key_id: KeyId
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTree:
+    tree_id: TreeId
+
+
+@dataclass(frozen=True, slots=True)
+class SetTreeMembers:
+    tree_id: TreeId
+    next_hops: tuple[NodeIndex, ...]
+    replicate: tuple[NodeIndex, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MakeKey:
+    tree_id: TreeId
+    key_id: KeyId
+
+
+@dataclass(frozen=True, slots=True)
+class UseKey:
+    tree_id: TreeId
+    key_id: KeyId
+
+
+@dataclass(frozen=True, slots=True)
+class OfferKey:
+    tree_id: TreeId
+    key_id: KeyId
+    peer: NodeIndex
+    context: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SetRoute:
+    vlan: int
+    group: IPAddress
+    source: IPAddress | None
+    tree_id: TreeId
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRoute:
+    vlan: int
+    group: IPAddress
+    source: IPAddress | None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptKey:
+    root: NodeIndex
+    tree_id: TreeId
+    epoch: TreeEpoch
+    key_id: KeyId
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseKey:
+    root: NodeIndex
+    tree_id: TreeId
+    epoch: TreeEpoch
+    key_id: KeyId
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMemberTree:
+    root: NodeIndex
+    tree_id: TreeId
+    epoch: TreeEpoch
+
+
+Command = (
+    SendDatagram
+    | SendControl
+    | Inject
+    | FloodFrame
+    | InstallSession
+    | RemoveSession
+    | ForgetPeer
+    | SetHost
+    | RemoveHost
+    | CreateTree
+    | RemoveTree
+    | SetTreeMembers
+    | MakeKey
+    | UseKey
+    | OfferKey
+    | SetRoute
+    | RemoveRoute
+    | AcceptKey
+    | RefuseKey
+    | RemoveMemberTree
+)

@@ -1,0 +1,72 @@
+"""What the data plane tells the control plane: values that enter at the top of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.addresses import Endpoint
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+
+
+@dataclass(frozen=True, slots=True)
+class TapFrame:
+    """A frame that a host sent: ARP, ND, IGMP or MLD."""
+
+    port: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeDatagram:
+    socket: int
+    source: Endpoint
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ControlDatagram:
+    peer: NodeIndex
+    session: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOffered:
+    root: NodeIndex
+    tree_id: TreeId
+    epoch: TreeEpoch
+    key_id: KeyId
+    context: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMoved:
+    peer: NodeIndex
+    session: int
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfirmed:
+    peer: NodeIndex
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class TreeUsed:
+    tree_id: TreeId
+
+
+Event = TapFrame | HandshakeDatagram | ControlDatagram | KeyOffered | PeerMoved | SessionConfirmed | TreeUsed
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """How a session is doing, measured by the data plane."""
+
+    session: int
+    peer: NodeIndex
+    age_s: float
+    silent_s: float
+    rtt_ms: float | None
+    sealed: int

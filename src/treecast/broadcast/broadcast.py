@@ -1,0 +1,313 @@
+"""Broadcast: what one node advertises, all nodes learn.
+
+Decides which advertisements are genuine and new, and who is told next. It never interprets a group or a host: what
+was learned goes back to the caller as values. Read ``docs/protocol.md`` section 7 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from treecast.base.counters import Drops
+from treecast.base.errors import MalformedError
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after, earliest
+from treecast.broadcast.flooding import Neighbour
+from treecast.broadcast.store import MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
+from treecast.identity.certificate import Certificate
+from treecast.identity.keys import SigningKey, verify
+from treecast.wire.advertisement import (
+    SIGNING_CONTEXT,
+    Body,
+    Content,
+    Kind,
+    LinksContent,
+    NodeContent,
+    Signed,
+    emit,
+    parse_content,
+    parse_signed,
+)
+from treecast.wire.control import MAX_ORIGINS_PER_DIGEST, Acknowledge, ControlMessage, Digest, Flood
+
+NODE_INTERVAL: Duration = 20.0
+LINKS_DELAY: Duration = 0.3
+"""Links come in bursts when a node starts: one LINKS advertisement for each burst."""
+
+_LAST_INDEX = 0xFFFF_FFFF
+
+VerifyCertificate = Callable[[bytes], Certificate]
+"""A certificate's bytes to a certificate of this network that is valid now; MalformedError with the reason otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """News of another node. ``content`` is None when the key was withdrawn or has expired."""
+
+    origin: NodeIndex
+    kind: Kind
+    key: bytes
+    content: Content | None
+    certificate: Certificate | None = None  # with NODE
+
+
+class Broadcast:
+    """One node's part in Broadcast."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeIndex,
+        signing_key: SigningKey,
+        epoch_ms: int,
+        verify_certificate: VerifyCertificate,
+        rng: Random,
+        drops: Drops,
+    ) -> None:
+        self._me = me
+        self._signing_key = signing_key
+        self._epoch = epoch_ms
+        self._verify_certificate = verify_certificate
+        self._rng = rng
+        self._drops = drops
+        self._sequence = 0
+        self._store = Store()
+        self._neighbours: dict[NodeIndex, Neighbour] = {}
+        self._links_of: dict[NodeIndex, frozenset[int]] = {}
+        self._own_node: NodeContent | None = None
+        self._node_due: Instant | None = None
+        self._links_due: Instant | None = None
+
+    # what this node says
+
+    def announce(self, now: Instant, node: NodeContent) -> None:
+        """Publish this node's NODE advertisement, and repeat it from now on. Must come before any publish."""
+        self._own_node = node
+        self._node_due = after(now, NODE_INTERVAL * self._rng.uniform(0.8, 1.0))
+        if self._store.get(self._me) is None:
+            self._store.begin(self._me, Origin(self._epoch, self._signing_key.public, Instant(float("inf"))))
+        self._publish(now, Kind.NODE, b"", emit(node))
+
+    def publish(self, now: Instant, kind: Kind, key: bytes, content: Content) -> None:
+        """Publish a key's new content to all nodes; nothing happens when it is not new."""
+        self._publish_changed(now, kind, key, emit(content))
+
+    def withdraw(self, now: Instant, kind: Kind, key: bytes) -> None:
+        self._publish_changed(now, kind, key, b"")
+
+    def _publish_changed(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> None:
+        origin = self._store.get(self._me)
+        current = origin.records.get((kind, key)) if origin else None
+        if (current.content if current else b"") != content:
+            self._publish(now, kind, key, content)
+
+    def _publish(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> None:
+        origin = self._store.get(self._me)
+        if origin is None:
+            raise RuntimeError("announce comes before publish")
+        if (kind, key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
+            self._drops.count("advertisement_table_full")
+            return
+        self._sequence += 1
+        body = emit(Body(self._me, self._epoch, self._sequence, kind, key, content))
+        wire = emit(Signed(body, self._signing_key.sign(SIGNING_CONTEXT, body)))
+        record = Record(self._me, self._epoch, self._sequence, kind, key, content, wire)
+        origin.put(record, now)
+        for neighbour in self._neighbours.values():
+            neighbour.offer(record, now)
+
+    # links
+
+    def link_up(self, now: Instant, peer: NodeIndex) -> None:
+        self._neighbours[peer] = Neighbour(peer, digest_due=now)
+        self._links_due = self._links_due or after(now, LINKS_DELAY)
+
+    def link_down(self, now: Instant, peer: NodeIndex) -> None:
+        if self._neighbours.pop(peer, None) is not None:
+            self._links_due = self._links_due or after(now, LINKS_DELAY)
+
+    def _publish_links(self, now: Instant) -> None:
+        self._links_due = None
+        if self._own_node is not None:
+            self.publish(now, Kind.LINKS, b"", LinksContent(tuple(sorted(self._neighbours))))
+
+    # what the others say
+
+    def receive(self, now: Instant, peer: NodeIndex, message: Flood | Acknowledge | Digest) -> list[Learned]:
+        """One message of a linked node."""
+        neighbour = self._neighbours.get(peer)
+        if neighbour is None:
+            self._drops.count("control_without_link")
+            return []
+        match message:
+            case Flood(advertisements):
+                learned: list[Learned] = []
+                for wire in advertisements:
+                    try:
+                        learned += self._take(now, neighbour, wire)
+                    except MalformedError as error:
+                        self._drops.count(error.reason)
+                return learned
+            case Acknowledge(items):
+                for origin, epoch, sequence in items:
+                    neighbour.acknowledged(NodeIndex(origin), epoch, sequence)
+            case Digest():
+                self._compare(now, neighbour, message)
+        return []
+
+    def _take(self, now: Instant, sender: Neighbour, wire: bytes) -> list[Learned]:
+        signed, body = parse_signed(wire)
+        index = NodeIndex(body.origin)
+        acknowledgement = (body.origin, body.epoch, body.sequence)
+        sender.acknowledged(index, body.epoch, body.sequence)
+        if index == self._me:
+            sender.acknowledgements.append(acknowledgement)
+            self._heard_of_myself(now, signed, body)
+            return []
+        origin = self._store.get(index)
+        if origin is not None and not _is_news(origin, body):
+            sender.acknowledgements.append(acknowledgement)
+            return []
+        learned: list[Learned] = []
+        certificate: Certificate | None = None
+        content: Content | None = None
+        if body.kind is Kind.NODE:
+            node = parse_content(Kind.NODE, body.content)
+            assert isinstance(node, NodeContent)
+            content = node
+            certificate = self._verify_certificate(node.certificate)
+            if certificate.node_index != index:
+                raise MalformedError("advertisement_wrong_origin")
+            _verify(certificate.signing_key, signed)
+            if origin is None or origin.epoch != body.epoch:
+                if origin is None and self._store.is_full:
+                    raise MalformedError("advertisement_table_full")
+                learned += self._unlearn(index)
+                origin = Origin(body.epoch, certificate.signing_key, now)
+                self._store.begin(index, origin)
+            origin.expires_at = after(now, NODE_LIFETIME)
+        else:
+            if origin is None or origin.epoch != body.epoch:
+                raise MalformedError("advertisement_unknown_origin")
+            if (body.kind, body.key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
+                raise MalformedError("advertisement_table_full")
+            if body.content:
+                content = parse_content(body.kind, body.content)
+            _verify(origin.signing_key, signed)
+        record = Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire)
+        origin.put(record, now)
+        if isinstance(content, LinksContent):
+            self._links_changed(now, index, frozenset(content.peers))
+        sender.acknowledgements.append(acknowledgement)
+        self._pass_on(now, record, sender.peer)
+        learned.append(Learned(index, body.kind, body.key, content, certificate))
+        return learned
+
+    def _pass_on(self, now: Instant, record: Record, sender: NodeIndex) -> None:
+        """To the neighbours that do not get it from the origin itself."""
+        told_by_origin = self._links_of.get(record.origin, frozenset())
+        for peer, neighbour in self._neighbours.items():
+            if peer not in (sender, record.origin) and peer not in told_by_origin:
+                neighbour.offer(record, now)
+
+    def _links_changed(self, now: Instant, origin: NodeIndex, links: frozenset[int]) -> None:
+        """Whom the origin has lost, it may have left without news: compare with them at once."""
+        lost = self._links_of.get(origin, frozenset()) - links
+        self._links_of[origin] = links
+        for peer in sorted(lost):
+            neighbour = self._neighbours.get(NodeIndex(peer))
+            if neighbour is not None:
+                neighbour.digest_due = now
+
+    def _heard_of_myself(self, now: Instant, signed: Signed, body: Body) -> None:
+        """An older life of this node had a later clock: begin again in an epoch newer than that."""
+        origin = self._store.get(self._me)
+        if origin is None or body.epoch <= self._epoch:
+            return
+        _verify(self._signing_key.public, signed)
+        self._epoch = body.epoch + 1
+        records = [record for record in self._store.records_of(self._me) if not record.withdrawn]
+        self._store.begin(self._me, Origin(self._epoch, self._signing_key.public, origin.expires_at))
+        for record in records:
+            self._publish(now, record.kind, record.key, record.content)
+
+    def _compare(self, now: Instant, neighbour: Neighbour, digest: Digest) -> None:
+        theirs = {origin: (epoch, digest_hash) for origin, epoch, digest_hash in digest.origins}
+        for index in self._store.indices():
+            if not digest.first <= index <= digest.last:
+                continue
+            origin = self._store.get(index)
+            assert origin is not None
+            if theirs.get(index) == (origin.epoch, origin.digest()):
+                continue
+            if index in theirs and theirs[index][0] > origin.epoch:
+                continue  # they hold a newer life of it and will tell us
+            for record in self._store.records_of(index):
+                neighbour.offer(record, now)
+
+    # time
+
+    def advance(self, now: Instant) -> list[Learned]:
+        """Repeat this node's own NODE when due, and forget origins that fell silent."""
+        if self._node_due is not None and self._own_node is not None and now >= self._node_due:
+            self.announce(now, self._own_node)
+            for index in self._store.indices():
+                origin = self._store.get(index)
+                assert origin is not None
+                origin.forget_withdrawn(now)
+        if self._links_due is not None and now >= self._links_due:
+            self._publish_links(now)
+        learned: list[Learned] = []
+        for index in self._store.expired(now):
+            learned += self._unlearn(index)
+        return learned
+
+    def _unlearn(self, index: NodeIndex) -> list[Learned]:
+        self._links_of.pop(index, None)
+        for neighbour in self._neighbours.values():
+            neighbour.withdraw_offers_of(index)
+        gone = [Learned(record.origin, record.kind, record.key, None) for record in self._store.forget(index)]
+        return sorted(gone, key=lambda item: (-item.kind, item.key))
+
+    def outgoing(self, now: Instant) -> list[tuple[NodeIndex, ControlMessage]]:
+        """The messages that are due, per linked node. Call after each turn."""
+        messages: list[tuple[NodeIndex, ControlMessage]] = []
+        for peer, neighbour in self._neighbours.items():
+            if now >= neighbour.digest_due:
+                messages += [(peer, digest) for digest in self._digests()]
+                neighbour.digest_sent(now)
+            messages += [(peer, message) for message in neighbour.messages(now)]
+        return messages
+
+    def _digests(self) -> list[Digest]:
+        indices = self._store.indices()
+        chunks = [indices[i : i + MAX_ORIGINS_PER_DIGEST] for i in range(0, len(indices), MAX_ORIGINS_PER_DIGEST)]
+        digests: list[Digest] = []
+        first = 0
+        for number, chunk in enumerate(chunks or [[]], start=1):
+            last = _LAST_INDEX if number >= len(chunks) else chunk[-1]
+            entries = tuple(
+                (index, origin.epoch, origin.digest()) for index in chunk if (origin := self._store.get(index))
+            )
+            digests.append(Digest(first, last, entries))
+            first = last + 1
+        return digests
+
+    def next_deadline(self, now: Instant) -> Instant | None:
+        expiry = [origin.expires_at for index in self._store.indices() if (origin := self._store.get(index))]
+        floods = [neighbour.next_deadline(now) for neighbour in self._neighbours.values()]
+        return earliest(self._node_due, self._links_due, *expiry, *floods)
+
+
+def _is_news(origin: Origin, body: Body) -> bool:
+    if body.epoch != origin.epoch:
+        return body.epoch > origin.epoch
+    current = origin.records.get((body.kind, body.key))
+    return current is None or body.sequence > current.sequence
+
+
+def _verify(public_key: bytes, signed: Signed) -> None:
+    if not verify(public_key, SIGNING_CONTEXT, signed.body, signed.signature):
+        raise MalformedError("advertisement_bad_signature")

@@ -1,0 +1,111 @@
+"""What each neighbour still lacks: floods to repeat until acknowledged, acknowledgements and digests to send.
+
+Decides when a message leaves; what is news is ``store``'s. The mechanism is OSPF's (RFC 2328 section 13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after, earliest
+from treecast.broadcast.store import Record, RecordKey
+from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Flood
+
+FIRST_REPEAT: Duration = 0.2
+LAST_REPEAT: Duration = 2.0
+DIGEST_DELAYS: tuple[Duration, ...] = (0.0, 1.0, 4.0)
+DIGEST_INTERVAL: Duration = 30.0
+MAX_FLOODS_PER_TURN = 512
+MAX_ACKNOWLEDGEMENTS_PER_MESSAGE = 48
+FLOOD_BYTES = MAX_CONTROL_BYTES - 16
+
+
+@dataclass(slots=True)
+class _Unacknowledged:
+    record: Record
+    due: Instant
+    interval: Duration
+
+
+@dataclass(slots=True)
+class Neighbour:
+    """One link, as flooding sees it."""
+
+    peer: NodeIndex
+    digest_due: Instant
+    digests_sent: int = 0
+    acknowledgements: list[tuple[int, int, int]] = field(default_factory=list)
+    _unacknowledged: dict[tuple[NodeIndex, RecordKey], _Unacknowledged] = field(default_factory=dict)
+    _versions: dict[tuple[int, int, int], tuple[NodeIndex, RecordKey]] = field(default_factory=dict)
+    _fresh: bool = False
+
+    def offer(self, record: Record, now: Instant) -> None:
+        """Flood this record until it is acknowledged; supersedes an older one of its key."""
+        key = (record.origin, record.record_key)
+        self._forget(key)
+        self._unacknowledged[key] = _Unacknowledged(record, now, FIRST_REPEAT)
+        self._versions[_version(record)] = key
+        self._fresh = True
+
+    def acknowledged(self, origin: NodeIndex, epoch: int, sequence: int) -> None:
+        """The neighbour holds this version, or said so itself by flooding it to us."""
+        key = self._versions.get((origin, epoch, sequence))
+        if key is not None:
+            self._forget(key)
+
+    def withdraw_offers_of(self, origin: NodeIndex) -> None:
+        for key in [key for key in self._unacknowledged if key[0] == origin]:
+            self._forget(key)
+
+    def _forget(self, key: tuple[NodeIndex, RecordKey]) -> None:
+        waiting = self._unacknowledged.pop(key, None)
+        if waiting is not None:
+            self._versions.pop(_version(waiting.record), None)
+
+    def digest_sent(self, now: Instant) -> None:
+        self.digests_sent += 1
+        following = self.digests_sent
+        if following < len(DIGEST_DELAYS):
+            self.digest_due = after(now, DIGEST_DELAYS[following] - DIGEST_DELAYS[following - 1])
+        else:
+            self.digest_due = after(now, DIGEST_INTERVAL)
+
+    def messages(self, now: Instant) -> Iterator[Acknowledge | Flood]:
+        """What is due, in messages that fit a datagram."""
+        while self.acknowledgements:
+            batch = self.acknowledgements[:MAX_ACKNOWLEDGEMENTS_PER_MESSAGE]
+            del self.acknowledgements[:MAX_ACKNOWLEDGEMENTS_PER_MESSAGE]
+            yield Acknowledge(tuple(batch))
+        yield from self._floods(now)
+
+    def _floods(self, now: Instant) -> Iterator[Flood]:
+        batch: list[bytes] = []
+        size = taken = 0
+        for waiting in self._unacknowledged.values():
+            if waiting.due > now:
+                continue
+            if taken == MAX_FLOODS_PER_TURN:
+                break
+            taken += 1
+            waiting.due = after(now, waiting.interval)
+            waiting.interval = min(2 * waiting.interval, LAST_REPEAT)
+            wire = waiting.record.wire
+            if batch and size + len(wire) + 3 > FLOOD_BYTES:
+                yield Flood(tuple(batch))
+                batch, size = [], 0
+            batch.append(wire)
+            size += len(wire) + 3
+        self._fresh = taken == MAX_FLOODS_PER_TURN
+        if batch:
+            yield Flood(tuple(batch))
+
+    def next_deadline(self, now: Instant) -> Instant | None:
+        if self._fresh or self.acknowledgements:
+            return now
+        return earliest(self.digest_due, *(waiting.due for waiting in self._unacknowledged.values()))
+
+
+def _version(record: Record) -> tuple[int, int, int]:
+    return (record.origin, record.epoch, record.sequence)

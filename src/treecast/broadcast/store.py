@@ -1,0 +1,122 @@
+"""What is held: the advertisements of all origins, the newest of each key.
+
+Decides what is news. Bounded in origins, and in records and bytes per origin; every record ends with its origin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after
+from treecast.wire.advertisement import Kind
+
+MAX_ORIGINS = 16_384
+MAX_RECORDS_PER_ORIGIN = 16_384
+
+NODE_LIFETIME: Duration = 60.0
+"""Three NODE advertisements may be lost before an origin is forgotten (docs/protocol.md section 7)."""
+
+WITHDRAWN_LIFETIME: Duration = 120.0
+"""Longer than NODE_LIFETIME: who missed a withdrawal that long has forgotten the origin."""
+
+RecordKey = tuple[Kind, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One verified advertisement, with the bytes its origin signed."""
+
+    origin: NodeIndex
+    epoch: int
+    sequence: int
+    kind: Kind
+    key: bytes
+    content: bytes
+    wire: bytes
+
+    @property
+    def withdrawn(self) -> bool:
+        return not self.content
+
+    @property
+    def record_key(self) -> RecordKey:
+        return (self.kind, self.key)
+
+
+@dataclass(slots=True)
+class Origin:
+    """All that one node says, in its present epoch."""
+
+    epoch: int
+    signing_key: bytes
+    expires_at: Instant
+    records: dict[RecordKey, Record] = field(default_factory=dict)
+    withdrawn_until: dict[RecordKey, Instant] = field(default_factory=dict)
+    _digest: bytes | None = None
+
+    def digest(self) -> bytes:
+        """SHA-256 over the sequences of the live records but NODE, ascending; 8 bytes. Cached until one changes."""
+        if self._digest is None:
+            live = sorted(
+                record.sequence
+                for record in self.records.values()
+                if record.kind is not Kind.NODE and not record.withdrawn
+            )
+            packed = b"".join(sequence.to_bytes(8, "big") for sequence in live)
+            self._digest = hashlib.sha256(packed).digest()[:8]
+        return self._digest
+
+    def put(self, record: Record, now: Instant) -> None:
+        self.records[record.record_key] = record
+        if record.kind is not Kind.NODE:
+            self._digest = None
+        if record.withdrawn:
+            self.withdrawn_until[record.record_key] = after(now, WITHDRAWN_LIFETIME)
+        else:
+            self.withdrawn_until.pop(record.record_key, None)
+
+    def forget_withdrawn(self, now: Instant) -> None:
+        """Withdrawals that everybody has heard by now."""
+        for record_key, until in list(self.withdrawn_until.items()):
+            if until > now:
+                break  # in order of insertion, hence of time
+            del self.withdrawn_until[record_key]
+            self.records.pop(record_key, None)
+
+
+class Store:
+    """All origins, ordered by node index when walked."""
+
+    def __init__(self) -> None:
+        self._origins: dict[NodeIndex, Origin] = {}
+
+    def get(self, origin: NodeIndex) -> Origin | None:
+        return self._origins.get(origin)
+
+    def begin(self, index: NodeIndex, origin: Origin) -> None:
+        """A new origin, or a new epoch of one: nothing of an older epoch remains."""
+        self._origins[index] = origin
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._origins) >= MAX_ORIGINS
+
+    def forget(self, index: NodeIndex) -> list[Record]:
+        """Drop an origin; returns what it had live, so that it can be unlearned."""
+        origin = self._origins.pop(index, None)
+        return [record for record in origin.records.values() if not record.withdrawn] if origin else []
+
+    def indices(self) -> list[NodeIndex]:
+        return sorted(self._origins)
+
+    def expired(self, now: Instant) -> list[NodeIndex]:
+        return sorted(index for index, origin in self._origins.items() if origin.expires_at <= now)
+
+    def records_of(self, index: NodeIndex) -> Iterator[Record]:
+        """An origin's records, withdrawn ones too, its NODE first: it is needed to verify the others."""
+        origin = self._origins.get(index)
+        if origin is not None:
+            yield from sorted(origin.records.values(), key=lambda record: (record.kind, record.key))

@@ -1,0 +1,29 @@
+"""What links need from the holder of the keys. Implemented by ``adapters.native``."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Handshake(Protocol):
+    """One Noise handshake; the methods are those of ``treecast._native.Handshake``.
+
+    A datagram that does not continue it raises MalformedError and leaves it as it was.
+    """
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def remote_static(self) -> bytes: ...
+    def init_datagram(self) -> bytes: ...
+    def write_response(self, payload: bytes) -> bytes: ...
+    def read_response(self, datagram: bytes) -> bytes: ...
+    def write_final(self, payload: bytes) -> bytes: ...
+    def read_final(self, datagram: bytes) -> bytes: ...
+
+
+class HandshakeMaker(Protocol):
+    """Begins handshakes with this node's static key and network id."""
+
+    def initiate(self, index: int) -> Handshake: ...
+    def respond(self, index: int, init: bytes) -> Handshake: ...

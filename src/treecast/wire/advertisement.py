@@ -1,0 +1,161 @@
+"""Advertisements: the signed, versioned records of which all shared state consists.
+
+Bytes <-> typed records; verifying and storing is ``broadcast``'s. Format: ``docs/protocol.md`` section 7.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from treecast.base.addresses import Endpoint, IPAddress, MacAddress, packed_to_address
+from treecast.base.errors import MalformedError
+from treecast.base.membership import FilterMode, SourceFilter
+from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U16, U32, U64
+
+SIGNING_CONTEXT = b"treecast advertisement 1"
+MAX_ENDPOINTS = 16
+MAX_LINKS = 200
+MAX_SOURCES = 64
+MAX_HOST_ADDRESSES = 32
+
+
+class Kind(IntEnum):
+    """What an advertisement is about."""
+
+    NODE = 1
+    GROUP = 2
+    HOST = 3
+    LINKS = 4
+
+
+class Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What the origin signed."""
+
+    origin: U32
+    epoch: U64
+    sequence: U64
+    kind: Kind
+    key: Annotated[bytes, Meta(max_length=64)]
+    content: Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)]
+
+
+class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The body's bytes and the Ed25519 signature over SIGNING_CONTEXT || 0x00 || body."""
+
+    body: Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)]
+    signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
+
+
+PackedAddress = Annotated[bytes, Meta(min_length=4, max_length=16)]
+
+
+class NodeContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    certificate: Annotated[bytes, Meta(max_length=512)]
+    endpoints: Annotated[tuple[tuple[PackedAddress, U16], ...], Meta(max_length=MAX_ENDPOINTS)]
+
+    @classmethod
+    def of(cls, certificate: bytes, endpoints: tuple[Endpoint, ...]) -> NodeContent:
+        return cls(certificate, tuple((e.address.packed, e.port) for e in endpoints[:MAX_ENDPOINTS]))
+
+    def endpoint_values(self) -> tuple[Endpoint, ...]:
+        """MalformedError when an address has neither 4 nor 16 bytes."""
+        return tuple(Endpoint(_address(packed), port) for packed, port in self.endpoints)
+
+
+class LinksContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    peers: Annotated[tuple[U32, ...], Meta(max_length=MAX_LINKS)]
+
+
+class GroupContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    mode: Annotated[int, Meta(ge=0, le=1)]
+    sources: Annotated[tuple[PackedAddress, ...], Meta(max_length=MAX_SOURCES)]
+
+    @classmethod
+    def of(cls, wanted: SourceFilter) -> GroupContent:
+        packed = sorted(source.packed for source in wanted.sources)
+        return cls(int(wanted.mode is FilterMode.EXCLUDE), tuple(packed))
+
+    def source_filter(self) -> SourceFilter:
+        mode = FilterMode.EXCLUDE if self.mode else FilterMode.INCLUDE
+        return SourceFilter(mode, frozenset(_address(packed) for packed in self.sources))
+
+
+class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    addresses: Annotated[tuple[PackedAddress, ...], Meta(max_length=MAX_HOST_ADDRESSES)]
+    sequence: U32
+
+    def address_values(self) -> tuple[IPAddress, ...]:
+        return tuple(_address(packed) for packed in self.addresses)
+
+
+Content = NodeContent | LinksContent | GroupContent | HostContent
+
+_CONTENT_DECODERS = {
+    Kind.NODE: msgspec.msgpack.Decoder(NodeContent),
+    Kind.GROUP: msgspec.msgpack.Decoder(GroupContent),
+    Kind.HOST: msgspec.msgpack.Decoder(HostContent),
+    Kind.LINKS: msgspec.msgpack.Decoder(LinksContent),
+}
+_encoder = msgspec.msgpack.Encoder()
+_signed_decoder = msgspec.msgpack.Decoder(Signed)
+_body_decoder = msgspec.msgpack.Decoder(Body)
+
+
+def emit(record: Body | Signed | Content) -> bytes:
+    return _encoder.encode(record)
+
+
+def parse_signed(data: bytes) -> tuple[Signed, Body]:
+    """An advertisement's envelope and body, not verified; MalformedError("advertisement_malformed")."""
+    if len(data) > MAX_ADVERTISEMENT_BYTES:
+        raise MalformedError("advertisement_malformed")
+    try:
+        signed = _signed_decoder.decode(data)
+        return signed, _body_decoder.decode(signed.body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedError("advertisement_malformed") from error
+
+
+def parse_content(kind: Kind, content: bytes) -> Content:
+    """The content of one kind, which must not be empty; MalformedError("advertisement_malformed")."""
+    try:
+        parsed: Content = _CONTENT_DECODERS[kind].decode(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedError("advertisement_malformed") from error
+    return parsed
+
+
+def group_key(vlan: int, group: IPAddress) -> bytes:
+    return vlan.to_bytes(2, "big") + group.packed
+
+
+def parse_group_key(key: bytes) -> tuple[int, IPAddress]:
+    """MalformedError("advertisement_malformed") unless it names a multicast group."""
+    group = _address(key[2:])
+    if not group.is_multicast:
+        raise MalformedError("advertisement_malformed")
+    return int.from_bytes(key[:2], "big"), group
+
+
+def host_key(vlan: int, mac: MacAddress) -> bytes:
+    return vlan.to_bytes(2, "big") + mac.packed
+
+
+def parse_host_key(key: bytes) -> tuple[int, MacAddress]:
+    if len(key) != 8:
+        raise MalformedError("advertisement_malformed")
+    mac = MacAddress(key[2:])
+    if mac.is_group:
+        raise MalformedError("advertisement_malformed")
+    return int.from_bytes(key[:2], "big"), mac
+
+
+def _address(packed: bytes) -> IPAddress:
+    try:
+        return packed_to_address(packed)
+    except ValueError as error:
+        raise MalformedError("advertisement_malformed") from error

@@ -1,0 +1,84 @@
+"""Control messages between nodes: MessagePack bytes <-> typed records.
+
+Decides what a well-formed message is; who may say it is decided by the rooms that receive it.
+Format: ``docs/protocol.md`` section 7.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from treecast.base.errors import MalformedError
+
+MAX_CONTROL_BYTES = 1344
+MAX_ADVERTISEMENT_BYTES = 1280
+MAX_ORIGINS_PER_DIGEST = 40
+
+U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
+U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
+U64 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    pass
+
+
+class Flood(_Message, tag=1):
+    """Advertisements, each as its origin signed it."""
+
+    advertisements: Annotated[
+        tuple[Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)], ...], Meta(max_length=64)
+    ]
+
+
+class Acknowledge(_Message, tag=2):
+    """The advertisements taken, each as (origin, epoch, sequence)."""
+
+    items: Annotated[tuple[tuple[U32, U64, U64], ...], Meta(max_length=64)]
+
+
+class Digest(_Message, tag=3):
+    """All that the sender holds of the origins ``first``..``last``: (origin, epoch, hash of the live sequences)."""
+
+    first: U32
+    last: U32
+    origins: Annotated[
+        tuple[tuple[U32, U64, Annotated[bytes, Meta(min_length=8, max_length=8)]], ...],
+        Meta(max_length=MAX_ORIGINS_PER_DIGEST),
+    ]
+
+
+class KeyTaken(_Message, tag=4):
+    """The sender holds this sender key of the receiver's tree."""
+
+    tree_id: U32
+    epoch: U32
+    key_id: U32
+
+
+class Goodbye(_Message, tag=5):
+    """The sender goes down: forget the link."""
+
+
+ControlMessage = Flood | Acknowledge | Digest | KeyTaken | Goodbye
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(ControlMessage)
+
+
+def emit_control(message: ControlMessage) -> bytes:
+    """A message's bytes."""
+    return _encoder.encode(message)
+
+
+def parse_control(data: bytes) -> ControlMessage:
+    """Bytes to a message; MalformedError("control_malformed") for anything else."""
+    if len(data) > MAX_CONTROL_BYTES:
+        raise MalformedError("control_malformed")
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedError("control_malformed") from error
