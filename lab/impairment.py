@@ -23,12 +23,13 @@ def loss_ruleset(interface: str, percent: float) -> str:
     empty = f"table netdev {TABLE} {{}}\ndelete table netdev {TABLE}\n"
     if percent == 0:
         return empty
+    random = "" if percent == 100 else f"numgen random mod {SCALE} < {round(percent * SCALE / 100)} "
     return empty + (
         f"table netdev {TABLE} {{\n"
         f"  chain ingress {{\n"
         f'    type filter hook ingress device "{interface}" priority 0; policy accept;\n'
         f"    icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept\n"
-        f"    meta protocol {{ ip, ip6 }} numgen random mod {SCALE} < {round(percent * SCALE / 100)} drop\n"
+        f"    meta protocol {{ ip, ip6 }} {random}drop\n"
         f"  }}\n"
         f"}}\n"
     )

@@ -130,7 +130,8 @@ fn send_batch(socket: &UdpSocket, batch: &mut SendBatch, wanted: usize, result: 
                 tried += taken;
                 result.sent += taken as u64;
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Refused: the answer to an earlier datagram, not to this one.
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionRefused) => {}
             Err(error) if is_passing(&error) => {
                 tried += 1;
                 result.failed += 1;
@@ -141,19 +142,11 @@ fn send_batch(socket: &UdpSocket, batch: &mut SendBatch, wanted: usize, result: 
     Ok(tried)
 }
 
-/// Full queues, closed ports and routes that come and go do not end a measurement.
+/// Full queues and routes that come and go do not end a measurement.
 fn is_passing(error: &std::io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(
-            libc::ENOBUFS
-                | libc::ECONNREFUSED
-                | libc::EHOSTUNREACH
-                | libc::ENETUNREACH
-                | libc::ENETDOWN
-                | libc::ENODEV
-                | libc::EPERM
-        )
+        Some(libc::ENOBUFS | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::ENODEV | libc::EPERM)
     )
 }
 

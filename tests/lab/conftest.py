@@ -1,0 +1,55 @@
+"""Fixtures of the tests that need root and network namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from lab import Lab
+from lab.node import Overlay
+
+HERE = Path(__file__).parent
+
+
+class OverlayFactory(Protocol):
+    """``overlay(4)``: a lab's switch, machines n0 to n3 on it, and a running node on each."""
+
+    def __call__(self, count: int, *, start: bool = True) -> Overlay: ...
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """An empty lab; all of it is gone after the test."""
+    with Lab() as own:
+        yield own
+
+
+@pytest.fixture
+def overlay(lab: Lab) -> Iterator[OverlayFactory]:
+    """Makes overlays on new machines of ``lab``. What the nodes logged is shown when the test fails."""
+    made: list[Overlay] = []
+
+    def make(count: int, *, start: bool = True) -> Overlay:
+        lan = lab.switch()
+        first = len(lab.machines)
+        machines = [lab.machine(f"n{first + number}", lan) for number in range(count)]
+        directory = lab.directory / f"overlay{len(made)}"
+        directory.mkdir()
+        made.append(Overlay(machines, directory))
+        if start:
+            made[-1].start()
+        return made[-1]
+
+    yield make
+    for own in made:
+        for node in own.nodes:
+            print(f"--- {node.name}\n{node.log_tail()}")
