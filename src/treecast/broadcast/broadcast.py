@@ -28,6 +28,7 @@ from treecast.wire.advertisement import (
     Signed,
     emit,
     parse_content,
+    parse_node,
     parse_signed,
 )
 from treecast.wire.control import MAX_ORIGINS_PER_DIGEST, Acknowledge, ControlMessage, Digest, Flood
@@ -39,7 +40,7 @@ LINKS_DELAY: Duration = 0.3
 _LAST_INDEX = 0xFFFF_FFFF
 
 VerifyCertificate = Callable[[bytes], Certificate]
-"""A certificate's bytes to a certificate of this network that is valid now; MalformedError with the reason otherwise."""
+"""Bytes to a certificate of this network that is valid now; MalformedError with the reason otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +175,7 @@ class Broadcast:
         certificate: Certificate | None = None
         content: Content | None = None
         if body.kind is Kind.NODE:
-            node = parse_content(Kind.NODE, body.content)
-            assert isinstance(node, NodeContent)
-            content = node
+            content = node = parse_node(body.content)
             certificate = self._verify_certificate(node.certificate)
             if certificate.node_index != index:
                 raise MalformedError("advertisement_wrong_origin")
@@ -235,11 +234,9 @@ class Broadcast:
 
     def _compare(self, now: Instant, neighbour: Neighbour, digest: Digest) -> None:
         theirs = {origin: (epoch, digest_hash) for origin, epoch, digest_hash in digest.origins}
-        for index in self._store.indices():
+        for index, origin in self._store.origins():
             if not digest.first <= index <= digest.last:
                 continue
-            origin = self._store.get(index)
-            assert origin is not None
             if theirs.get(index) == (origin.epoch, origin.digest()):
                 continue
             if index in theirs and theirs[index][0] > origin.epoch:
@@ -253,9 +250,7 @@ class Broadcast:
         """Repeat this node's own NODE when due, and forget origins that fell silent."""
         if self._node_due is not None and self._own_node is not None and now >= self._node_due:
             self.announce(now, self._own_node)
-            for index in self._store.indices():
-                origin = self._store.get(index)
-                assert origin is not None
+            for _, origin in self._store.origins():
                 origin.forget_withdrawn(now)
         if self._links_due is not None and now >= self._links_due:
             self._publish_links(now)
@@ -282,21 +277,19 @@ class Broadcast:
         return messages
 
     def _digests(self) -> list[Digest]:
-        indices = self._store.indices()
-        chunks = [indices[i : i + MAX_ORIGINS_PER_DIGEST] for i in range(0, len(indices), MAX_ORIGINS_PER_DIGEST)]
+        held = self._store.origins()
+        chunks = [held[i : i + MAX_ORIGINS_PER_DIGEST] for i in range(0, len(held), MAX_ORIGINS_PER_DIGEST)]
         digests: list[Digest] = []
         first = 0
         for number, chunk in enumerate(chunks or [[]], start=1):
-            last = _LAST_INDEX if number >= len(chunks) else chunk[-1]
-            entries = tuple(
-                (index, origin.epoch, origin.digest()) for index in chunk if (origin := self._store.get(index))
-            )
+            last = _LAST_INDEX if number >= len(chunks) else chunk[-1][0]
+            entries = tuple((index, origin.epoch, origin.digest()) for index, origin in chunk)
             digests.append(Digest(first, last, entries))
             first = last + 1
         return digests
 
     def next_deadline(self, now: Instant) -> Instant | None:
-        expiry = [origin.expires_at for index in self._store.indices() if (origin := self._store.get(index))]
+        expiry = [origin.expires_at for _, origin in self._store.origins()]
         floods = [neighbour.next_deadline(now) for neighbour in self._neighbours.values()]
         return earliest(self._node_due, self._links_due, *expiry, *floods)
 

@@ -109,8 +109,9 @@ class Store:
         origin = self._origins.pop(index, None)
         return [record for record in origin.records.values() if not record.withdrawn] if origin else []
 
-    def indices(self) -> list[NodeIndex]:
-        return sorted(self._origins)
+    def origins(self) -> list[tuple[NodeIndex, Origin]]:
+        """By node index."""
+        return sorted(self._origins.items(), key=lambda item: item[0])
 
     def expired(self, now: Instant) -> list[NodeIndex]:
         return sorted(index for index, origin in self._origins.items() if origin.expires_at <= now)

@@ -1,4 +1,4 @@
-"""The sessions of each peer: at most three at once, the newest confirmed one in use (``docs/protocol.md`` section 3)."""
+"""The sessions of each peer: at most three, the newest confirmed one in use (``docs/protocol.md`` section 3)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Whom this node wants to reach, and when it tries.
 
-A target is a configured address (``--peer``) or a node that Broadcast told of. An attempt is one handshake in the role of the
-initiator, sent to all addresses of its target.
+A target is a configured address (``--peer``) or a node that Broadcast told of. An attempt is one handshake in the role
+of the initiator, sent to all addresses of its target.
 """
 
 from __future__ import annotations

@@ -94,12 +94,10 @@ class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
 Content = NodeContent | LinksContent | GroupContent | HostContent
 
-_CONTENT_DECODERS = {
-    Kind.NODE: msgspec.msgpack.Decoder(NodeContent),
-    Kind.GROUP: msgspec.msgpack.Decoder(GroupContent),
-    Kind.HOST: msgspec.msgpack.Decoder(HostContent),
-    Kind.LINKS: msgspec.msgpack.Decoder(LinksContent),
-}
+_node_decoder = msgspec.msgpack.Decoder(NodeContent)
+_group_decoder = msgspec.msgpack.Decoder(GroupContent)
+_host_decoder = msgspec.msgpack.Decoder(HostContent)
+_links_decoder = msgspec.msgpack.Decoder(LinksContent)
 _encoder = msgspec.msgpack.Encoder()
 _signed_decoder = msgspec.msgpack.Decoder(Signed)
 _body_decoder = msgspec.msgpack.Decoder(Body)
@@ -120,13 +118,28 @@ def parse_signed(data: bytes) -> tuple[Signed, Body]:
         raise MalformedError("advertisement_malformed") from error
 
 
+def parse_node(content: bytes) -> NodeContent:
+    """The content of NODE; MalformedError("advertisement_malformed")."""
+    try:
+        return _node_decoder.decode(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedError("advertisement_malformed") from error
+
+
 def parse_content(kind: Kind, content: bytes) -> Content:
     """The content of one kind, which must not be empty; MalformedError("advertisement_malformed")."""
     try:
-        parsed: Content = _CONTENT_DECODERS[kind].decode(content)
+        match kind:
+            case Kind.NODE:
+                return _node_decoder.decode(content)
+            case Kind.GROUP:
+                return _group_decoder.decode(content)
+            case Kind.HOST:
+                return _host_decoder.decode(content)
+            case Kind.LINKS:
+                return _links_decoder.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedError("advertisement_malformed") from error
-    return parsed
 
 
 def group_key(vlan: int, group: IPAddress) -> bytes:

@@ -26,7 +26,7 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     pass
 
 
-class Flood(_Message, tag=1):
+class Flood(_Message, tag=1, frozen=True):
     """Advertisements, each as its origin signed it."""
 
     advertisements: Annotated[
@@ -34,13 +34,13 @@ class Flood(_Message, tag=1):
     ]
 
 
-class Acknowledge(_Message, tag=2):
+class Acknowledge(_Message, tag=2, frozen=True):
     """The advertisements taken, each as (origin, epoch, sequence)."""
 
     items: Annotated[tuple[tuple[U32, U64, U64], ...], Meta(max_length=64)]
 
 
-class Digest(_Message, tag=3):
+class Digest(_Message, tag=3, frozen=True):
     """All that the sender holds of the origins ``first``..``last``: (origin, epoch, hash of the live sequences)."""
 
     first: U32
@@ -51,7 +51,7 @@ class Digest(_Message, tag=3):
     ]
 
 
-class KeyTaken(_Message, tag=4):
+class KeyTaken(_Message, tag=4, frozen=True):
     """The sender holds this sender key of the receiver's tree."""
 
     tree_id: U32
@@ -59,14 +59,14 @@ class KeyTaken(_Message, tag=4):
     key_id: U32
 
 
-class Goodbye(_Message, tag=5):
+class Goodbye(_Message, tag=5, frozen=True):
     """The sender goes down: forget the link."""
 
 
 ControlMessage = Flood | Acknowledge | Digest | KeyTaken | Goodbye
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(ControlMessage)
+_decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)
 
 
 def emit_control(message: ControlMessage) -> bytes:

@@ -1,0 +1,192 @@
+"""The trees whose root this node is: tables, members and sender keys.
+
+Decides which commands bring the data plane from what it has to what is wanted: who gets the tree datagram and who a
+session-sealed copy, when a key is offered, repeated, replaced. Read ``docs/protocol.md`` section 6 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from treecast.base.commands import (
+    Command,
+    CreateTree,
+    MakeKey,
+    OfferKey,
+    RemoveRoute,
+    RemoveTree,
+    SetRoute,
+    SetTreeMembers,
+    UseKey,
+)
+from treecast.base.flows import BROADCAST, Flow
+from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.time import Duration, Instant, after, earliest
+from treecast.wire.key_context import emit_context
+
+FIRST_OFFER_INTERVAL: Duration = 0.1
+LAST_OFFER_INTERVAL: Duration = 1.0
+KEY_LIFETIME: Duration = 3600.0
+ROTATION_LIMIT: Duration = 2.0
+"""A member that has not taken the next key by then gets session-sealed copies, and the others do not wait for it."""
+
+
+@dataclass(slots=True)
+class _Member:
+    holds: set[KeyId] = field(default_factory=set)
+    offer_due: Instant | None = None
+    interval: Duration = FIRST_OFFER_INTERVAL
+
+
+@dataclass(slots=True)
+class _Tree:
+    tree_id: TreeId
+    epoch: TreeEpoch
+    flow: Flow | None
+    key: KeyId
+    key_due: Instant
+    used: bool = False
+    next_key: KeyId | None = None
+    next_key_limit: Instant | None = None
+    members: dict[NodeIndex, _Member] = field(default_factory=dict)
+
+    @property
+    def offered_key(self) -> KeyId:
+        return self.key if self.next_key is None else self.next_key
+
+    def members_command(self, *keys: KeyId) -> SetTreeMembers:
+        """Who holds all of ``keys`` is a next hop; the others get copies."""
+        holders = tuple(node for node in sorted(self.members) if self.members[node].holds.issuperset(keys))
+        others = tuple(node for node in sorted(self.members) if node not in holders)
+        return SetTreeMembers(self.tree_id, holders, others)
+
+
+class RootTrees:
+    """This node's own trees. Methods append to ``commands``; the caller empties it."""
+
+    def __init__(self, epoch: TreeEpoch) -> None:
+        self._epoch = epoch
+        self._trees: dict[Flow | None, _Tree] = {}
+        self._by_id: dict[TreeId, _Tree] = {}
+        self._last_tree = BROADCAST_TREE
+        self._last_key = KeyId(0)
+        self.commands: list[Command] = []
+
+    def want(self, now: Instant, flow: Flow | None, members: Sequence[NodeIndex] | None) -> None:
+        """Make the flow's tree have these members; None: have no tree for it."""
+        tree = self._trees.get(flow)
+        if members is None:
+            if tree is not None:
+                self._remove(tree)
+            return
+        if tree is None:
+            tree = self._create(now, flow)
+        gone = [node for node in tree.members if node not in members]
+        leaked = any(tree.members[node].holds for node in gone)
+        for node in gone:
+            del tree.members[node]
+        for node in members:
+            if node not in tree.members:
+                tree.members[node] = _Member(offer_due=now if tree.used else None)
+        self.commands.append(tree.members_command(tree.key))
+        if leaked:
+            self._replace_key(now, tree)
+
+    def used(self, now: Instant, tree_id: TreeId) -> None:
+        """The tree's first frame came: its key is worth handing out."""
+        tree = self._by_id.get(tree_id)
+        if tree is not None and not tree.used:
+            tree.used = True
+            self._offer_all(now, tree)
+
+    def key_taken(self, now: Instant, peer: NodeIndex, tree_id: TreeId, epoch: TreeEpoch, key_id: KeyId) -> None:
+        """A member says that it holds a key."""
+        tree = self._by_id.get(tree_id)
+        member = tree.members.get(peer) if tree is not None and tree.epoch == epoch else None
+        if tree is None or member is None or key_id not in (tree.key, tree.next_key):
+            return  # of a tree, a membership or a key that has ended meanwhile
+        member.holds.add(key_id)
+        if key_id == tree.offered_key:
+            member.offer_due = None
+        if key_id == tree.key:
+            self.commands.append(tree.members_command(tree.key))
+        self._use_next_key_if_ready(now, tree)
+
+    def advance(self, now: Instant) -> None:
+        """Repeat offers, replace old keys."""
+        for tree in list(self._trees.values()):
+            if tree.used and now >= tree.key_due:
+                self._replace_key(now, tree)
+            self._use_next_key_if_ready(now, tree)
+            for node, member in tree.members.items():
+                if member.offer_due is not None and now >= member.offer_due:
+                    self._offer(now, tree, node, member)
+
+    def next_deadline(self) -> Instant | None:
+        return earliest(
+            *(tree.next_key_limit for tree in self._trees.values()),
+            *(tree.key_due for tree in self._trees.values() if tree.used),
+            *(member.offer_due for tree in self._trees.values() for member in tree.members.values()),
+        )
+
+    def flow_of(self, tree_id: TreeId) -> Flow | None:
+        tree = self._by_id.get(tree_id)
+        return tree.flow if tree else None
+
+    def _create(self, now: Instant, flow: Flow | None) -> _Tree:
+        if flow is BROADCAST:
+            tree_id = BROADCAST_TREE
+        else:
+            self._last_tree = tree_id = TreeId(self._last_tree + 1)
+        tree = _Tree(tree_id, self._epoch, flow, self._new_key_id(), after(now, KEY_LIFETIME))
+        self._trees[flow] = self._by_id[tree_id] = tree
+        self.commands.append(CreateTree(tree_id, tree.epoch, tree.key))
+        if flow is not None:
+            self.commands.append(SetRoute(flow.vlan, flow.group, flow.source, tree_id))
+        return tree
+
+    def _remove(self, tree: _Tree) -> None:
+        del self._trees[tree.flow], self._by_id[tree.tree_id]
+        if tree.flow is not None:
+            self.commands.append(RemoveRoute(tree.flow.vlan, tree.flow.group, tree.flow.source))
+        self.commands.append(RemoveTree(tree.tree_id))
+
+    def _replace_key(self, now: Instant, tree: _Tree) -> None:
+        """Begin with the next key: somebody who left holds this one, or it is old."""
+        tree.next_key = self._new_key_id()
+        tree.next_key_limit = after(now, ROTATION_LIMIT)
+        self.commands.append(MakeKey(tree.tree_id, tree.next_key))
+        self._offer_all(now, tree)
+        self._use_next_key_if_ready(now, tree)
+
+    def _use_next_key_if_ready(self, now: Instant, tree: _Tree) -> None:
+        key = tree.next_key
+        if key is None or tree.next_key_limit is None:
+            return
+        waiting = [member for member in tree.members.values() if tree.key in member.holds and key not in member.holds]
+        if waiting and now < tree.next_key_limit:
+            return
+        if waiting:
+            self.commands.append(tree.members_command(tree.key, key))
+        tree.key, tree.next_key, tree.next_key_limit = key, None, None
+        tree.key_due = after(now, KEY_LIFETIME)
+        for member in tree.members.values():
+            member.holds &= {key}
+        self.commands.append(UseKey(tree.tree_id, key))
+        self.commands.append(tree.members_command(key))
+
+    def _offer_all(self, now: Instant, tree: _Tree) -> None:
+        if tree.used:
+            for node, member in tree.members.items():
+                member.interval = FIRST_OFFER_INTERVAL
+                self._offer(now, tree, node, member)
+
+    def _offer(self, now: Instant, tree: _Tree, node: NodeIndex, member: _Member) -> None:
+        self.commands.append(OfferKey(tree.tree_id, tree.offered_key, node, emit_context(tree.flow)))
+        member.offer_due = after(now, member.interval)
+        member.interval = min(2 * member.interval, LAST_OFFER_INTERVAL)
+
+    def _new_key_id(self) -> KeyId:
+        self._last_key = KeyId(self._last_key + 1)
+        return self._last_key

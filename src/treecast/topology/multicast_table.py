@@ -1,0 +1,42 @@
+"""The multicast table: group -> the nodes that subscribe to it, with their source filters."""
+
+from __future__ import annotations
+
+from treecast.base.flows import GroupKey
+from treecast.base.ids import NodeIndex
+from treecast.base.membership import SourceFilter
+
+
+class MulticastTable:
+    """What all other nodes advertise. Bounded by Broadcast's bounds on what an origin may say."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[GroupKey, dict[NodeIndex, SourceFilter]] = {}
+        self._groups_of: dict[NodeIndex, set[GroupKey]] = {}
+
+    def put(self, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
+        """A node's filter for a group; None, or a filter that wants nothing, takes it out."""
+        if wanted is None or wanted.wants_nothing:
+            subscribers = self._subscribers.get(group, {})
+            subscribers.pop(node, None)
+            if not subscribers:
+                self._subscribers.pop(group, None)
+            self._groups_of.get(node, set()).discard(group)
+            return
+        self._subscribers.setdefault(group, {})[node] = wanted
+        self._groups_of.setdefault(node, set()).add(group)
+
+    def subscribers(self, group: GroupKey) -> list[tuple[NodeIndex, SourceFilter]]:
+        """By node index."""
+        return sorted(self._subscribers.get(group, {}).items(), key=lambda item: item[0])
+
+    def groups_of(self, node: NodeIndex) -> list[GroupKey]:
+        return sorted(self._groups_of.get(node, set()), key=group_sort_key)
+
+    def groups(self) -> list[GroupKey]:
+        return sorted(self._subscribers, key=group_sort_key)
+
+
+def group_sort_key(group: GroupKey) -> tuple[int, int, int]:
+    vlan, address = group
+    return (vlan, address.version, int(address))

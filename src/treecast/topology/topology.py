@@ -1,0 +1,90 @@
+"""Topology: the tree that each flow of this node takes.
+
+Decides who is on the tree of (source, group) when this node is its root: today a star to the linked nodes that
+subscribe. It installs nothing: ``dataplane`` makes the tables say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.addresses import IPAddress
+from treecast.base.flows import BROADCAST, Flow, GroupKey
+from treecast.base.ids import NodeIndex
+from treecast.base.membership import FilterMode, SourceFilter
+from treecast.topology.multicast_table import MulticastTable, group_sort_key
+
+
+@dataclass(frozen=True, slots=True)
+class WantedTree:
+    """A tree as it should be. ``members`` None: there should be none; empty: its frames are to be dropped."""
+
+    flow: Flow | None
+    members: tuple[NodeIndex, ...] | None
+
+
+class Topology:
+    """One node's view of the overlay, as the root of its own trees."""
+
+    def __init__(self) -> None:
+        self.table = MulticastTable()
+        self._linked: set[NodeIndex] = set()
+        self._changed: set[GroupKey] = set()
+        self._broadcast_changed = True
+        self._planned: dict[GroupKey, dict[IPAddress | None, tuple[NodeIndex, ...]]] = {}
+
+    def link_up(self, peer: NodeIndex) -> None:
+        self._linked.add(peer)
+        self._link_changed(peer)
+
+    def link_down(self, peer: NodeIndex) -> None:
+        self._linked.discard(peer)
+        self._link_changed(peer)
+
+    def _link_changed(self, peer: NodeIndex) -> None:
+        self._changed.update(self.table.groups_of(peer))
+        self._broadcast_changed = True
+
+    def subscribe(self, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
+        """A node's membership changed; None when it ended."""
+        self.table.put(node, group, wanted)
+        self._changed.add(group)
+
+    def members(self, group: GroupKey) -> list[tuple[NodeIndex, SourceFilter]]:
+        """The linked subscribers of a group, by node index."""
+        return [item for item in self.table.subscribers(group) if item[0] in self._linked]
+
+    def changed_trees(self) -> list[WantedTree]:
+        """The trees that differ from what this returned before."""
+        trees: list[WantedTree] = []
+        if self._broadcast_changed:
+            self._broadcast_changed = False
+            trees.append(WantedTree(BROADCAST, tuple(sorted(self._linked))))
+        for group in sorted(self._changed, key=group_sort_key):
+            before = self._planned.pop(group, {})
+            plan = _plan(self.members(group))
+            if plan:
+                self._planned[group] = plan
+            for source in _in_order({*before, *plan}):
+                members = plan.get(source)
+                if source not in before or before[source] != members:
+                    trees.append(WantedTree(Flow(*group, source), members))
+        self._changed.clear()
+        return trees
+
+
+def _plan(subscribers: list[tuple[NodeIndex, SourceFilter]]) -> dict[IPAddress | None, tuple[NodeIndex, ...]]:
+    """Members per source: None for any source; a source of its own only where its members differ from those."""
+    if not subscribers:
+        return {}
+    any_source = tuple(node for node, wanted in subscribers if wanted.mode is FilterMode.EXCLUDE)
+    plan: dict[IPAddress | None, tuple[NodeIndex, ...]] = {None: any_source}
+    for source in {source for _, wanted in subscribers for source in wanted.sources}:
+        members = tuple(node for node, wanted in subscribers if wanted.accepts(source))
+        if members != any_source:
+            plan[source] = members
+    return plan
+
+
+def _in_order(sources: set[IPAddress | None]) -> list[IPAddress | None]:
+    return sorted(sources, key=lambda source: (source is not None, int(source) if source else 0))

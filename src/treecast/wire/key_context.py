@@ -1,0 +1,45 @@
+"""The context of a key offer: which flow the key is for (``docs/protocol.md`` section 6)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from treecast.base.addresses import packed_to_address
+from treecast.base.errors import MalformedError
+from treecast.base.flows import BROADCAST, Flow
+from treecast.wire.control import U16
+
+_Packed = Annotated[bytes, Meta(min_length=4, max_length=16)]
+
+
+class _Context(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    vlan: U16
+    group: _Packed
+    source: _Packed | None
+
+
+_decoder: msgspec.msgpack.Decoder[_Context | None] = msgspec.msgpack.Decoder(_Context | None)
+
+
+def emit_context(flow: Flow | None) -> bytes:
+    if flow is None:
+        return msgspec.msgpack.encode(None)
+    return msgspec.msgpack.encode(_Context(flow.vlan, flow.group.packed, flow.source.packed if flow.source else None))
+
+
+def parse_context(data: bytes) -> Flow | None:
+    """MalformedError("key_context_malformed") for anything but a multicast group, or nil."""
+    try:
+        context = _decoder.decode(data)
+        if context is None:
+            return BROADCAST
+        group = packed_to_address(context.group)
+        source = packed_to_address(context.source) if context.source is not None else None
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise MalformedError("key_context_malformed") from error
+    if not group.is_multicast or (source is not None and source.version != group.version):
+        raise MalformedError("key_context_malformed")
+    return Flow(context.vlan, group, source)
