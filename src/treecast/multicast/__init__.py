@@ -1,0 +1,29 @@
+"""Who wants which group? The router side of IGMP (RFC 9776) and MLD (RFC 9777) on one port.
+
+Read in this order: ``transitions`` (the table of RFC 3376 section 6.4 as a table), ``group`` (one group's state and
+timers), ``tracking`` (explicit host tracking), ``querier`` (election and general queries), ``router`` (the whole).
+Nothing here sends, sleeps or reads a clock: inputs are frames and the time, outputs are frames and changes.
+"""
+
+from treecast.multicast.config import Intervals, MembershipConfig
+from treecast.multicast.port import PortMembership
+from treecast.multicast.protocol import IGMP, MLD, PortSource, Protocol
+from treecast.multicast.router import GroupMembershipRouter
+from treecast.multicast.view import GroupView, HostView, MembershipChange, MembershipCounts, Output, QuerierView
+
+__all__ = [
+    "IGMP",
+    "MLD",
+    "GroupMembershipRouter",
+    "GroupView",
+    "HostView",
+    "Intervals",
+    "MembershipChange",
+    "MembershipConfig",
+    "MembershipCounts",
+    "Output",
+    "PortMembership",
+    "PortSource",
+    "Protocol",
+    "QuerierView",
+]

@@ -1,0 +1,110 @@
+"""The timers and counters of RFC 9776 section 8 (RFC 9777 section 9), with defaults and ranges, and the table sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.time import Duration
+
+MAX_QUERY_INTERVAL: Duration = 31744
+"""The largest QQIC (RFC 9776 section 4.1.7)."""
+
+MAX_RESPONSE_TIME: Duration = 3174.4
+"""The largest Max Resp Code of IGMPv3 (RFC 9776 section 4.1.1); MLDv2 could say more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """The values in force: the configured ones, or those that the elected querier announces."""
+
+    robustness: int
+    query_interval: Duration
+    query_response_interval: Duration
+    last_member_query_interval: Duration
+    last_member_query_count: int
+
+    @property
+    def group_membership_interval(self) -> Duration:
+        """How long a membership lives without a report (RFC 9776 section 8.4)."""
+        return self.robustness * self.query_interval + self.query_response_interval
+
+    @property
+    def other_querier_present_interval(self) -> Duration:
+        """How long a silent querier keeps its duty (section 8.5)."""
+        return self.robustness * self.query_interval + self.query_response_interval / 2
+
+    @property
+    def older_host_present_interval(self) -> Duration:
+        """How long a group stays in a compatibility mode after an older report (section 8.13)."""
+        return self.group_membership_interval
+
+    @property
+    def last_member_query_time(self) -> Duration:
+        """The leave latency (section 8.10)."""
+        return self.last_member_query_interval * self.last_member_query_count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipConfig:
+    """What the operator may set. ValueError, with a sentence, when a value is out of its range.
+
+    None stands for the RFC's default that follows from another value. ``querier_version`` is the version of the
+    queries we send; None: the newest. ``fast_leave`` lets the leave of the last wanting host take effect at once
+    where all hosts are tracked. ``enforce_ssm`` ignores any-source joins in the source-specific ranges, as
+    RFC 4604 section 2.2 asks of routers; off, they are served, as snooping switches do.
+    """
+
+    robustness: int = 2
+    query_interval: Duration = 125
+    query_response_interval: Duration = 10
+    startup_query_interval: Duration | None = None
+    startup_query_count: int | None = None
+    last_member_query_interval: Duration = 1
+    last_member_query_count: int | None = None
+    querier_version: int | None = None
+    fast_leave: bool = True
+    enforce_ssm: bool = False
+    max_groups: int = 16384
+    max_sources_per_group: int = 64
+    max_hosts_per_group: int = 256
+    max_tracked_hosts: int = 65536
+
+    def __post_init__(self) -> None:
+        _in_range("robustness", self.robustness, 1, 7)
+        _in_range("query_interval", self.query_interval, 1, MAX_QUERY_INTERVAL)
+        _in_range("query_response_interval", self.query_response_interval, 0.1, MAX_RESPONSE_TIME)
+        if self.query_response_interval >= self.query_interval:
+            raise ValueError("query_response_interval must be less than query_interval (RFC 9776 section 8.3)")
+        _in_range("startup_query_interval", self.effective_startup_query_interval, 0.1, MAX_QUERY_INTERVAL)
+        _in_range("startup_query_count", self.effective_startup_query_count, 1, 255)
+        _in_range("last_member_query_interval", self.last_member_query_interval, 0.1, MAX_RESPONSE_TIME)
+        _in_range("last_member_query_count", self.intervals.last_member_query_count, 1, 255)
+        for name in ("max_groups", "max_sources_per_group", "max_hosts_per_group", "max_tracked_hosts"):
+            _in_range(name, getattr(self, name), 1, 1 << 24)
+
+    @property
+    def effective_startup_query_interval(self) -> Duration:
+        """RFC 9776 section 8.6."""
+        return self.query_interval / 4 if self.startup_query_interval is None else self.startup_query_interval
+
+    @property
+    def effective_startup_query_count(self) -> int:
+        """RFC 9776 section 8.7."""
+        return self.robustness if self.startup_query_count is None else self.startup_query_count
+
+    @property
+    def intervals(self) -> Intervals:
+        """The values in force while we are the querier."""
+        count = self.robustness if self.last_member_query_count is None else self.last_member_query_count
+        return Intervals(
+            robustness=self.robustness,
+            query_interval=self.query_interval,
+            query_response_interval=self.query_response_interval,
+            last_member_query_interval=self.last_member_query_interval,
+            last_member_query_count=count,
+        )
+
+
+def _in_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, not {value}")

@@ -1,0 +1,82 @@
+"""Both protocols of one port behind one face: IPv4 groups by IGMP, IPv6 groups by MLD."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address
+
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.counters import Drops
+from treecast.base.errors import MalformedError
+from treecast.base.membership import SourceFilter
+from treecast.base.time import Instant, earliest
+from treecast.multicast.config import MembershipConfig
+from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, PortSource
+from treecast.multicast.router import GroupMembershipRouter
+from treecast.multicast.view import GroupView, Output
+from treecast.wire import ethernet
+from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
+
+
+class PortMembership:
+    """The IGMP and MLD routers of a port; the latter exists while ``link_local`` is given."""
+
+    def __init__(
+        self,
+        config: MembershipConfig,
+        drops: Drops,
+        *,
+        mac: MacAddress,
+        link_local: IPv6Address | None,
+        ipv4: IPv4Address = NO_ADDRESS,
+        vlan: VlanTag | None = None,
+    ) -> None:
+        self._drops = drops
+        self.igmp = GroupMembershipRouter(IGMP, config, PortSource(mac, ipv4, vlan), drops)
+        self.mld: GroupMembershipRouter | None = None
+        if link_local is not None:
+            self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan), drops)
+
+    def start(self, now: Instant) -> Output:
+        """The first general queries of both."""
+        output = Output()
+        for router in self._routers():
+            output += router.start(now)
+        return output
+
+    def receive(self, now: Instant, frame: bytes | EthernetFrame) -> Output:
+        """A punted IGMP or MLD frame; any other is counted."""
+        try:
+            parsed = ethernet.parse(frame) if isinstance(frame, bytes) else frame
+        except MalformedError as error:
+            self._drops.count(error.reason)
+            return Output()
+        if parsed.ethertype == EtherType.IPV4:
+            return self.igmp.receive(now, parsed)
+        if parsed.ethertype == EtherType.IPV6 and self.mld is not None:
+            return self.mld.receive(now, parsed)
+        self._drops.count("membership_wrong_ethertype")
+        return Output()
+
+    def advance(self, now: Instant) -> Output:
+        """The timers of both."""
+        output = Output()
+        for router in self._routers():
+            output += router.advance(now)
+        return output
+
+    def next_deadline(self) -> Instant | None:
+        return earliest(*(router.next_deadline() for router in self._routers()))
+
+    def filters(self) -> Mapping[IPAddress, SourceFilter]:
+        """What the port wants: IPv4 groups, then IPv6 groups, each in the order of their addresses."""
+        merged: dict[IPAddress, SourceFilter] = {}
+        for router in self._routers():
+            merged.update(router.filters())
+        return merged
+
+    def groups(self) -> tuple[GroupView, ...]:
+        return tuple(view for router in self._routers() for view in router.groups())
+
+    def _routers(self) -> tuple[GroupMembershipRouter, ...]:
+        return (self.igmp,) if self.mld is None else (self.igmp, self.mld)

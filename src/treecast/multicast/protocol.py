@@ -1,0 +1,118 @@
+"""The differences between IGMP and MLD, and nothing else: everything above is one state machine for both.
+
+On the source address of queries. RFC 9776 section 4.1.11 lets a querier use any address of its interface, but on a
+TAP the host that must answer is the kernel which owns that interface, and Linux discards IPv4 packets whose source
+is one of its own addresses before IGMP sees them ("martian source"; measured on 6.18 with rp_filter 0, 1 and 2;
+accept_local=1 would lift it). It does answer general, group and source queries from 0.0.0.0, the source that RFC 4541
+section 2.1.1 gives to a querier without an address, with every rp_filter setting. So the source on a TAP is 0.0.0.0.
+For IPv6 no such rule exists: the kernel answers queries from its own link-local address, and ignores those from ``::``.
+``tests/lab/multicast`` holds the kernel to this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.wire import igmp, mld
+from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
+from treecast.wire.group_membership import MembershipQuery, ReceivedMessage
+
+NO_ADDRESS = IPv4Address(0)
+"""The IPv4 source of queries into a TAP."""
+
+_LOCAL_NETWORK_CONTROL = IPv4Network("224.0.0.0/24")
+_SSM_IPV4 = IPv4Network("232.0.0.0/8")
+_SSM_IPV6 = IPv6Network("ff30::/12")
+_LINK_LOCAL_SCOPE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PortSource:
+    """What our own frames on a port carry. ``address``: see the module's text; link-local for MLD."""
+
+    mac: MacAddress
+    address: IPAddress
+    vlan: VlanTag | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """``leaves_from`` is the lowest version with a leave message; ``sources_per_query`` fits an MTU of 1280."""
+
+    name: str
+    ip_version: int
+    ethertype: EtherType
+    newest_version: int
+    leaves_from: int
+    general: IPAddress
+    sources_per_query: int
+    parse_frame: Callable[[EthernetFrame], ReceivedMessage]
+    query_frame: Callable[[MembershipQuery, PortSource], bytes]
+
+    def check_source(self, source: PortSource) -> None:
+        """ValueError when queries must not come from this address."""
+        if source.address.version != self.ip_version:
+            raise ValueError(f"{self.name} queries need an IPv{self.ip_version} source, not {source.address}")
+        if self.ip_version == 6 and not source.address.is_link_local:
+            raise ValueError(f"MLD queries need a link-local source (RFC 9777 section 5.1.14), not {source.address}")
+
+    def reason(self, what: str) -> str:
+        """The drop reason of this protocol for ``what``."""
+        return f"{self.name}_{what}"
+
+
+def is_link_scoped(group: IPAddress) -> bool:
+    """Groups that every node gets and nobody tracks: 224.0.0.0/24 (RFC 4541 section 2.1.2), IPv6 scopes 0 to 2."""
+    if isinstance(group, IPv4Address):
+        return group in _LOCAL_NETWORK_CONTROL
+    return group.packed[1] & 0x0F <= _LINK_LOCAL_SCOPE
+
+
+def is_source_specific(group: IPAddress) -> bool:
+    """The ranges of RFC 4607: 232.0.0.0/8 and ff3x::/16."""
+    return group in (_SSM_IPV4 if group.version == 4 else _SSM_IPV6)
+
+
+def is_usable_source(source: IPAddress) -> bool:
+    """Whether a host may name it in a source list: a unicast address."""
+    return not (source.is_multicast or source.is_unspecified or (int(source) == 0xFFFFFFFF and source.version == 4))
+
+
+def _igmp_query_frame(query: MembershipQuery, source: PortSource) -> bytes:
+    if not isinstance(source.address, IPv4Address):
+        raise TypeError(f"IGMP has IPv4 sources, not {source.address}")
+    return igmp.message_frame(query, source.mac, source.address, source.vlan)
+
+
+def _mld_query_frame(query: MembershipQuery, source: PortSource) -> bytes:
+    if not isinstance(source.address, IPv6Address):
+        raise TypeError(f"MLD has IPv6 sources, not {source.address}")
+    return mld.message_frame(query, source.mac, source.address, source.vlan)
+
+
+IGMP = Protocol(
+    name="igmp",
+    ip_version=4,
+    ethertype=EtherType.IPV4,
+    newest_version=3,
+    leaves_from=2,
+    general=igmp.NO_GROUP,
+    sources_per_query=(1280 - 24 - 12) // 4,
+    parse_frame=igmp.parse_frame,
+    query_frame=_igmp_query_frame,
+)
+
+MLD = Protocol(
+    name="mld",
+    ip_version=6,
+    ethertype=EtherType.IPV6,
+    newest_version=2,
+    leaves_from=1,
+    general=mld.NO_GROUP,
+    sources_per_query=(1280 - 48 - 28) // 16,
+    parse_frame=mld.parse_frame,
+    query_frame=_mld_query_frame,
+)

@@ -1,0 +1,81 @@
+"""Who asks on this port: querier election and general queries (RFC 9776 sections 6.6.2 and 8, RFC 9777 section 7.6).
+
+A router begins as querier. A query from a lower address ends that; when the other one has been silent for the Other
+Querier Present Interval, the duty comes back. A query from 0.0.0.0 never wins (RFC 4541 section 2.1.1), and a port
+whose own queries have that source yields to any address.
+"""
+
+from __future__ import annotations
+
+from treecast.base.addresses import IPAddress
+from treecast.base.time import Instant, after, earliest
+from treecast.multicast.config import Intervals, MembershipConfig
+from treecast.wire.group_membership import MembershipQuery
+
+
+class Querier:
+    """The querier state of one port and protocol."""
+
+    def __init__(self, config: MembershipConfig, address: IPAddress) -> None:
+        self._config = config
+        self.address = address
+        self.intervals: Intervals = config.intervals
+        self.other: IPAddress | None = None
+        self.other_version: int | None = None
+        self.other_expires: Instant | None = None
+        self._general_query_at: Instant | None = None
+        self._startup_queries_left = 0
+
+    @property
+    def is_querier(self) -> bool:
+        return self.other is None
+
+    def start(self, now: Instant) -> None:
+        """Begin, or begin again, with the start-up queries; the first is due at once."""
+        self._startup_queries_left = self._config.effective_startup_query_count
+        self._resume(now)
+
+    def hear(self, source: IPAddress, query: MembershipQuery, now: Instant) -> None:
+        """A query of another router. It decides the election and, from the elected one, the values in force."""
+        if source.is_unspecified:
+            return
+        best = self.address if self.other is None else self.other
+        if not best.is_unspecified and int(source) > int(best):
+            return
+        self.other, self.other_version = source, query.version
+        self._general_query_at = None
+        self._adopt(query)
+        self.other_expires = after(now, self.intervals.other_querier_present_interval)
+
+    def advance(self, now: Instant) -> bool:
+        """Run the timers; True when a general query is to be sent now."""
+        if self.other_expires is not None and self.other_expires <= now:
+            self._resume(now)
+        if self._general_query_at is None or self._general_query_at > now:
+            return False
+        self._startup_queries_left = max(self._startup_queries_left - 1, 0)
+        interval = self._config.query_interval
+        if self._startup_queries_left:
+            interval = self._config.effective_startup_query_interval
+        self._general_query_at = after(now, interval)
+        return True
+
+    def next_deadline(self) -> Instant | None:
+        return earliest(self.other_expires, self._general_query_at)
+
+    def _resume(self, now: Instant) -> None:
+        self.other = self.other_version = self.other_expires = None
+        self.intervals = self._config.intervals
+        self._general_query_at = now
+
+    def _adopt(self, query: MembershipQuery) -> None:
+        """RFC 9776 sections 4.1.6 and 4.1.7: the elected querier's values; zero means its default is ours."""
+        own = self._config.intervals
+        general = query.is_general and query.max_response_time > 0
+        self.intervals = Intervals(
+            robustness=query.robustness or own.robustness,
+            query_interval=query.query_interval or own.query_interval,
+            query_response_interval=query.max_response_time if general else self.intervals.query_response_interval,
+            last_member_query_interval=own.last_member_query_interval,
+            last_member_query_count=query.robustness or own.last_member_query_count,
+        )

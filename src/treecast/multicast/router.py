@@ -1,0 +1,394 @@
+"""The router side of IGMP or MLD on one port: frames and time in, queries and changes of membership out.
+
+It decides what the hosts of one port want. It never forwards data, and never speaks of other nodes: the changes go
+on to ``broadcast``. Read ``transitions`` and ``group`` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from heapq import heapify, heappop, heappush
+
+from treecast.base.addresses import IPAddress
+from treecast.base.counters import Drops
+from treecast.base.errors import MalformedError
+from treecast.base.membership import SourceFilter
+from treecast.base.time import Instant, after, earliest
+from treecast.multicast.config import MembershipConfig
+from treecast.multicast.group import NO_DOUBT, Doubt, GroupState, SpecificQuery
+from treecast.multicast.protocol import (
+    PortSource,
+    Protocol,
+    is_link_scoped,
+    is_source_specific,
+    is_usable_source,
+)
+from treecast.multicast.querier import Querier
+from treecast.multicast.tracking import HostId
+from treecast.multicast.view import (
+    GroupView,
+    HostView,
+    MembershipChange,
+    MembershipCounts,
+    Output,
+    QuerierView,
+    SourceView,
+)
+from treecast.wire import ethernet
+from treecast.wire.ethernet import EthernetFrame
+from treecast.wire.group_membership import (
+    GroupRecord,
+    LeaveGroup,
+    MembershipQuery,
+    MembershipReport,
+    OlderReport,
+    ReceivedMessage,
+    RecordType,
+)
+
+_ANY_SOURCE_RECORDS = (RecordType.MODE_IS_EXCLUDE, RecordType.CHANGE_TO_EXCLUDE_MODE)
+_STALE_WAKE_UPS = 64
+
+
+class GroupMembershipRouter:
+    """One port, one protocol, one VLAN. ``start`` once; then ``receive`` each punted message, and ``advance`` when
+    ``next_deadline`` is reached. What is not valid or finds no room is counted in ``drops`` and changes nothing.
+    """
+
+    def __init__(self, protocol: Protocol, config: MembershipConfig, source: PortSource, drops: Drops) -> None:
+        protocol.check_source(source)
+        version = protocol.newest_version if config.querier_version is None else config.querier_version
+        if not 1 <= version <= protocol.newest_version:
+            raise ValueError(f"{protocol.name} has no version {version}")
+        self._protocol = protocol
+        self._config = config
+        self._source = source
+        self._drops = drops
+        self._version = version
+        self._querier = Querier(config, source.address)
+        self._groups: dict[IPAddress, GroupState] = {}
+        self._wake_ups: list[tuple[Instant, int, IPAddress]] = []
+        self._tracked_hosts = 0
+        self._tracking_from: Instant | None = None
+        self._counts = MembershipCounts()
+
+    # Inputs.
+
+    def start(self, now: Instant) -> Output:
+        """Become querier and send the first general query. Hosts count as tracked once they had time to answer it."""
+        self._querier.start(now)
+        self._tracking_from = after(now, self._querier.intervals.query_response_interval)
+        return self.advance(now)
+
+    def receive(self, now: Instant, frame: bytes | EthernetFrame | ReceivedMessage) -> Output:
+        """An IGMP or MLD message that arrived on the port."""
+        try:
+            received = self._parse(frame)
+        except MalformedError as error:
+            self._drops.count(error.reason)
+            return Output()
+        if isinstance(received.message, MembershipQuery):
+            return self._receive_query(now, received, received.message)
+        self._counts = replace(self._counts, reports_received=self._counts.reports_received + 1)
+        return self._receive_report(now, received)
+
+    def advance(self, now: Instant) -> Output:
+        """Run every timer that is due."""
+        frames = [self._general_query()] if self._querier.advance(now) else []
+        due: dict[IPAddress, GroupState] = {}
+        while self._wake_ups and self._wake_ups[0][0] <= now:
+            deadline, _, group = heappop(self._wake_ups)
+            state = self._groups.get(group)
+            if state is not None and state.wake_at == deadline:
+                state.wake_at = None
+                due[group] = state
+        for state in due.values():
+            self._expire(now, state)
+        settled = self._settle(now, due.values())
+        return Output(tuple(frames) + settled.frames, settled.changes)
+
+    def set_source(self, now: Instant, source: PortSource) -> Output:
+        """The port's own address changed: take part in the election anew, with it."""
+        self._protocol.check_source(source)
+        self._source = source
+        self._querier.address = source.address
+        self._querier.start(now)
+        return self.advance(now)
+
+    # What the rest of the node reads.
+
+    def next_deadline(self) -> Instant | None:
+        """When to call ``advance`` next; at times earlier than something happens, never later."""
+        while self._wake_ups:
+            deadline, _, group = self._wake_ups[0]
+            state = self._groups.get(group)
+            if state is not None and state.wake_at == deadline:
+                break
+            heappop(self._wake_ups)
+        return earliest(self._querier.next_deadline(), self._wake_ups[0][0] if self._wake_ups else None)
+
+    def filters(self) -> Mapping[IPAddress, SourceFilter]:
+        """What the port wants, in the order of the groups' addresses."""
+        return {group: self._groups[group].filter for group in sorted(self._groups, key=int)}
+
+    def groups(self) -> tuple[GroupView, ...]:
+        """Everything known of each group, in the order of their addresses."""
+        return tuple(self._view(self._groups[group]) for group in sorted(self._groups, key=int))
+
+    def querier(self) -> QuerierView:
+        other = self._querier
+        return QuerierView(
+            is_querier=other.is_querier,
+            address=self._source.address if other.other is None else other.other,
+            version=self._version if other.other_version is None else other.other_version,
+            expires=other.other_expires,
+            robustness=other.intervals.robustness,
+            query_interval=other.intervals.query_interval,
+        )
+
+    def counts(self) -> MembershipCounts:
+        return self._counts
+
+    # Reception.
+
+    def _parse(self, frame: bytes | EthernetFrame | ReceivedMessage) -> ReceivedMessage:
+        if isinstance(frame, bytes):
+            frame = ethernet.parse(frame)
+        if isinstance(frame, EthernetFrame):
+            if frame.ethertype != self._protocol.ethertype:
+                raise MalformedError(self._protocol.reason("wrong_ethertype"))
+            frame = self._protocol.parse_frame(frame)
+        if frame.source_mac.is_group:
+            raise MalformedError("ethernet_source_not_unicast")
+        if frame.vlan_id != (self._source.vlan.vlan_id or None if self._source.vlan else None):
+            raise MalformedError(self._protocol.reason("other_vlan"))
+        return frame
+
+    def _receive_query(self, now: Instant, received: ReceivedMessage, query: MembershipQuery) -> Output:
+        """RFC 9776 sections 6.6.1 and 6.6.2: election, and timers that a query lowers."""
+        if received.source_mac == self._source.mac:
+            return self._refuse("own_query")
+        if not query.is_general and not query.group.is_multicast:
+            return self._refuse("group_not_multicast")
+        self._counts = replace(self._counts, queries_received=self._counts.queries_received + 1)
+        was_querier = self._querier.is_querier
+        self._querier.hear(received.source, query, now)
+        if was_querier and not self._querier.is_querier:
+            for known in self._groups.values():
+                known.stop_queries()
+        state = self._groups.get(query.group)
+        if state is None or query.suppress:
+            return Output()
+        intervals = self._querier.intervals
+        asked_time = query.max_response_time * intervals.last_member_query_count
+        answer_time = max(asked_time, intervals.last_member_query_time)
+        if query.sources:
+            state.lower_source_timers(query.sources, after(now, answer_time))
+        else:
+            state.lower_group_timer(after(now, answer_time))
+        return self._settle(now, (state,))
+
+    def _receive_report(self, now: Instant, received: ReceivedMessage) -> Output:
+        touched: dict[IPAddress, GroupState] = {}
+        for version, record in self._records(received):
+            state = self._receive_record(now, HostId(received.source_mac, received.source), version, record)
+            if state is not None:
+                touched[record.group] = state
+        return self._settle(now, touched.values())
+
+    def _records(self, received: ReceivedMessage) -> Iterable[tuple[int, GroupRecord]]:
+        """A report of any version as records of the newest (RFC 9776 section 7.3.2), with its version."""
+        match received.message:
+            case OlderReport(version=version, group=group):
+                yield version, GroupRecord(RecordType.MODE_IS_EXCLUDE, group)
+            case LeaveGroup(group=group):
+                yield self._protocol.leaves_from, GroupRecord(RecordType.CHANGE_TO_INCLUDE_MODE, group)
+            case MembershipReport(records=records):
+                if self._version < self._protocol.newest_version:
+                    self._refuse("newer_version")
+                    return
+                for record in records:
+                    yield self._protocol.newest_version, record
+
+    def _receive_record(self, now: Instant, host: HostId, version: int, record: GroupRecord) -> GroupState | None:
+        """One record: checked, made to fit the compatibility mode, tracked, applied. None where nothing was."""
+        if not record.group.is_multicast:
+            self._refuse("group_not_multicast")
+            return None
+        if is_link_scoped(record.group):
+            self._counts = replace(self._counts, link_scoped_records=self._counts.link_scoped_records + 1)
+            return None
+        any_source = version < self._protocol.newest_version or record.record_type in _ANY_SOURCE_RECORDS
+        if self._config.enforce_ssm and any_source and is_source_specific(record.group):
+            self._refuse("any_source_of_ssm_group")
+            return None
+        record = self._usable_sources(record)
+        state = self._groups.get(record.group)
+        if state is None:
+            state = self._new_group(record)
+            if state is None:
+                return None
+        self._expire(now, state)
+        if record.record_type is RecordType.MODE_IS_EXCLUDE and version < self._protocol.newest_version:
+            state.hear_older_host(version, now, self._querier.intervals)
+        compatible = self._in_compatibility_mode(state, record)
+        if compatible is None:
+            return state
+        self._track(now, state, host, version, compatible)
+        self._apply(now, state, compatible)
+        return state
+
+    def _in_compatibility_mode(self, state: GroupState, record: GroupRecord) -> GroupRecord | None:
+        """RFC 9776 section 7.3.2: what older hosts cannot mean is ignored, so that they lose nothing."""
+        mode = state.version(self._version)
+        if mode == self._protocol.newest_version:
+            return record
+        if record.record_type is RecordType.BLOCK_OLD_SOURCES:
+            return None
+        if record.record_type is RecordType.CHANGE_TO_EXCLUDE_MODE:
+            return replace(record, sources=())
+        if record.record_type is RecordType.CHANGE_TO_INCLUDE_MODE and mode < self._protocol.leaves_from:
+            return None
+        return record
+
+    def _usable_sources(self, record: GroupRecord) -> GroupRecord:
+        usable = tuple(source for source in record.sources if is_usable_source(source))
+        if len(usable) == len(record.sources):
+            return record
+        self._drops.count(self._protocol.reason("source_not_unicast"), len(record.sources) - len(usable))
+        return replace(record, sources=usable)
+
+    def _new_group(self, record: GroupRecord) -> GroupState | None:
+        """State for a group that is new here, if this record asks for something and there is room."""
+        joins = record.record_type in _ANY_SOURCE_RECORDS
+        if not joins and (record.record_type is RecordType.BLOCK_OLD_SOURCES or not record.sources):
+            return None
+        if len(self._groups) >= self._config.max_groups:
+            self._refuse("groups_full")
+            return None
+        state = self._groups[record.group] = GroupState(record.group)
+        return state
+
+    def _track(self, now: Instant, state: GroupState, host: HostId, version: int, record: GroupRecord) -> None:
+        hosts_before = len(state.hosts)
+        room = self._config.max_tracked_hosts - self._tracked_hosts
+        membership_end = after(now, self._querier.intervals.group_membership_interval)
+        followed = state.hosts.follow(
+            host,
+            version,
+            record.record_type,
+            record.sources,
+            expires=membership_end,
+            max_hosts=min(self._config.max_hosts_per_group, hosts_before + room),
+            max_sources=self._config.max_sources_per_group,
+        )
+        if not followed:
+            self._refuse("hosts_full")
+            state.untracked_until = membership_end
+        self._tracked_hosts += len(state.hosts) - hosts_before
+
+    def _apply(self, now: Instant, state: GroupState, record: GroupRecord) -> None:
+        intervals = self._querier.intervals
+        limit = self._config.max_sources_per_group
+        doubt, refused = state.receive(record.record_type, record.sources, now, intervals, limit)
+        if refused:
+            self._drops.count(self._protocol.reason("sources_full"), refused)
+        if not doubt.is_nothing and self._tracks_all_hosts(now, state):
+            doubt = state.drop_unwanted(doubt)
+        if self._querier.is_querier:
+            state.ask(self._askable(doubt), now, intervals)
+
+    def _askable(self, doubt: Doubt) -> Doubt:
+        """IGMPv1 has no group-specific query: there, members leave by silence."""
+        return doubt if self._version >= self._protocol.leaves_from else NO_DOUBT
+
+    def _tracks_all_hosts(self, now: Instant, state: GroupState) -> bool:
+        """Whether the tracked hosts are all there are: hosts of older versions stay silent when others report."""
+        if not self._config.fast_leave or state.version(self._version) < self._protocol.newest_version:
+            return False
+        started = self._tracking_from is not None and self._tracking_from <= now
+        return started and state.untracked_until is None
+
+    # Consequences.
+
+    def _expire(self, now: Instant, state: GroupState) -> None:
+        hosts_before = len(state.hosts)
+        state.expire(now)
+        self._tracked_hosts += len(state.hosts) - hosts_before
+
+    def _settle(self, now: Instant, states: Iterable[GroupState]) -> Output:
+        """Transmit what is due, tell what changed, forget what is gone, and set the alarm for the rest."""
+        frames: list[bytes] = []
+        changes = []
+        for state in states:
+            present = state.filter
+            if present != state.announced:
+                state.announced = present
+                changes.append(MembershipChange(state.group, present))
+            if state.is_gone:
+                self._tracked_hosts -= len(state.hosts)
+                del self._groups[state.group]
+                continue
+            for query in state.take_due_queries(now, self._querier.intervals):
+                frames += self._specific_queries(state.group, query)
+            self._wake(state)
+        return Output(tuple(frames), tuple(changes))
+
+    def _wake(self, state: GroupState) -> None:
+        deadline = state.next_deadline()
+        if deadline is None or (state.wake_at is not None and state.wake_at <= deadline):
+            return
+        state.wake_at = deadline
+        heappush(self._wake_ups, (deadline, int(state.group), state.group))
+        if len(self._wake_ups) > 2 * len(self._groups) + _STALE_WAKE_UPS:
+            live = [(other.wake_at, int(group), group) for group, other in self._groups.items()]
+            self._wake_ups = [(at, order, group) for at, order, group in live if at is not None]
+            heapify(self._wake_ups)
+
+    def _general_query(self) -> bytes:
+        query = self._query(self._protocol.general, self._config.query_response_interval)
+        return self._transmit(query)
+
+    def _specific_queries(self, group: IPAddress, specific: SpecificQuery) -> list[bytes]:
+        """The frames of one query: more than one where its sources do not fit the smallest MTU."""
+        query = self._query(group, self._querier.intervals.last_member_query_interval)
+        query = replace(query, suppress=specific.suppress)
+        size = self._protocol.sources_per_query
+        parts = [specific.sources[at : at + size] for at in range(0, len(specific.sources), size)] or [()]
+        return [self._transmit(replace(query, sources=part)) for part in parts]
+
+    def _query(self, group: IPAddress, max_response_time: float) -> MembershipQuery:
+        intervals = self._querier.intervals
+        return MembershipQuery(
+            version=self._version,
+            group=group,
+            max_response_time=max_response_time,
+            robustness=intervals.robustness,
+            query_interval=intervals.query_interval,
+        )
+
+    def _transmit(self, query: MembershipQuery) -> bytes:
+        self._counts = replace(self._counts, queries_sent=self._counts.queries_sent + 1)
+        return self._protocol.query_frame(query, self._source)
+
+    def _refuse(self, what: str) -> Output:
+        self._drops.count(self._protocol.reason(what))
+        return Output()
+
+    def _view(self, state: GroupState) -> GroupView:
+        sources = [SourceView(source, expires) for source, expires in state.requested.items()]
+        sources += [SourceView(source, None) for source in state.excluded]
+        hosts = (
+            HostView(host.mac, host.address, interest.version, interest.filter, interest.expires)
+            for host, interest in state.hosts
+        )
+        return GroupView(
+            group=state.group,
+            mode=state.mode,
+            sources=tuple(sorted(sources, key=lambda view: int(view.source))),
+            expires=state.group_expires,
+            version=state.version(self._version),
+            leaving=state.is_queried,
+            hosts=tuple(hosts),
+        )

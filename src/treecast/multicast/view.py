@@ -1,0 +1,84 @@
+"""What the router side says: its output, and its present state for those who look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.time import Duration, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipChange:
+    """The port's wish for a group is now ``filter``; NO_SOURCE: it is gone."""
+
+    group: IPAddress
+    filter: SourceFilter
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Whole Ethernet frames to send on the port, and the changes of membership, both in order."""
+
+    frames: tuple[bytes, ...] = ()
+    changes: tuple[MembershipChange, ...] = ()
+
+    def __add__(self, other: Output) -> Output:
+        return Output(self.frames + other.frames, self.changes + other.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """A source of a group. ``expires`` None: it is excluded (its timer has run out)."""
+
+    source: IPAddress
+    expires: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """A tracked host, its own filter, the version of its last report, and until when that counts."""
+
+    mac: MacAddress
+    address: IPAddress
+    version: int
+    filter: SourceFilter
+    expires: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """One group. ``version`` is the Group Compatibility Mode; ``expires`` the group timer, None in INCLUDE mode;
+    ``leaving`` whether last-member queries are under way.
+    """
+
+    group: IPAddress
+    mode: FilterMode
+    sources: tuple[SourceView, ...]
+    expires: Instant | None
+    version: int
+    leaving: bool
+    hosts: tuple[HostView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuerierView:
+    """Who asks. ``address`` and ``version`` are the elected querier's; ``expires`` None while that is us."""
+
+    is_querier: bool
+    address: IPAddress
+    version: int
+    expires: Instant | None
+    robustness: int
+    query_interval: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipCounts:
+    """What passed so far. ``link_scoped_records`` concern groups that every node gets, so nobody tracks them."""
+
+    queries_sent: int = 0
+    queries_received: int = 0
+    reports_received: int = 0
+    link_scoped_records: int = 0
