@@ -93,6 +93,12 @@ class RootTrees:
         if leaked:
             self._replace_key(now, tree)
 
+    def forget(self, now: Instant, peer: NodeIndex) -> None:
+        """The link to a member is gone: should it come back, it will know nothing."""
+        for flow, tree in list(self._trees.items()):
+            if peer in tree.members:
+                self.want(now, flow, [node for node in tree.members if node != peer])
+
     def used(self, now: Instant, tree_id: TreeId) -> None:
         """The tree's first frame came: its key is worth handing out."""
         tree = self._by_id.get(tree_id)

@@ -53,7 +53,7 @@ class LocalHosts:
         self.changed.append((0, mac))
 
     def heard(self, now: Instant, port: int, key: HostKey, address: IPAddress | None, sequence: int) -> None:
-        """A frame of this host came from ``port``. ``sequence``: what a new entry begins with (a moved host counts on)."""
+        """A frame of this host came from ``port``. ``sequence`` is a new entry's first."""
         host = self._hosts.get(key)
         if host is None:
             if sum(1 for other in self._hosts.values() if other.port == port) >= MAX_HOSTS_PER_PORT:

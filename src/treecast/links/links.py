@@ -223,11 +223,11 @@ class Links:
         if session is not None:
             session.endpoint = event.endpoint
 
-    def goodbye(self, now: Instant, node: NodeIndex) -> None:
-        """The peer said that it goes down."""
+    def cut(self, now: Instant, node: NodeIndex, reason: str) -> None:
+        """End the link: the peer may no longer be here."""
         peer = self._peers.get(node)
         if peer is not None:
-            self._down(now, peer, "goodbye", pause=GOODBYE_PAUSE)
+            self._down(now, peer, reason, pause=GOODBYE_PAUSE)
 
     def review(self, now: Instant, reports: Sequence[SessionReport]) -> None:
         """The data plane's measurements, about once a second: finds the dead, rekeys the old."""

@@ -40,6 +40,10 @@ class Topology:
     def link_down(self, peer: NodeIndex) -> None:
         self._linked.discard(peer)
         self._link_changed(peer)
+        for group in self.table.groups_of(peer):
+            plan = self._planned.get(group, {})
+            for source, members in plan.items():
+                plan[source] = tuple(node for node in members if node != peer)
 
     def _link_changed(self, peer: NodeIndex) -> None:
         self._changed.update(self.table.groups_of(peer))

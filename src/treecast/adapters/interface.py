@@ -1,0 +1,126 @@
+"""The node's interface as the kernel sees it: addresses, routes, state; and this machine's own addresses.
+
+Uses netlink and the interface's sysctls. Nothing needs undoing: all of it goes with the TAP.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_address
+from pathlib import Path
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.errors import OperatorError
+
+_IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
+_IFA_F_NODAD = 0x02
+_LOCAL_TABLE = 255
+_RTN_MULTICAST = 5
+_ROUTE_METRIC = 1
+"""Before the kernel's own ff00::/8 routes, one per interface, which have 256."""
+
+GSO_MAX_SEGMENTS = 44
+"""As many segments as fit one UDP GSO send of 65,507 bytes at the default MTU, and no more."""
+
+TX_QUEUE_FRAMES = 4000
+"""Measured: at the limit, loss is overflow of the source's TAP queue; longer than this gains nothing."""
+
+_CONF = Path("/proc/sys/net/ipv6/conf")
+
+
+def ipv6_is_on() -> bool:
+    """Whether this network namespace has IPv6 and gives it to new interfaces."""
+    try:
+        switches = [(_CONF / name / "disable_ipv6").read_text().strip() for name in ("all", "default")]
+    except OSError:
+        return False
+    return "1" not in switches
+
+
+class Interface:
+    """One interface, by name. NetlinkError becomes OperatorError."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def configure(
+        self, *, mac: MacAddress, ipv4: IPv4Interface | None, ipv6: IPv6Interface | None, routes: bool
+    ) -> list[str]:
+        """Addresses, queue, routes, up. Returns sentences on what was left alone."""
+        notes: list[str] = []
+        if ipv6 is not None:
+            self._sysctl("addr_gen_mode", "1")  # none: the link-local address is ours to give, without the wait of DAD
+            self._sysctl("accept_ra", "0")  # a member of the overlay is no authority on this machine's routes
+        with _netlink() as ipr:
+            index = ipr.link_lookup(ifname=self.name)[0]
+            ipr.link("set", index=index, txqlen=TX_QUEUE_FRAMES, gso_max_segs=GSO_MAX_SEGMENTS)
+            if ipv4 is not None:
+                ipr.addr("add", index=index, family=_IPV4, address=str(ipv4.ip), prefixlen=ipv4.network.prefixlen)
+            if ipv6 is not None:
+                for address, length in ((ipv6.ip, ipv6.network.prefixlen), (link_local(mac), 64)):
+                    ipr.addr(
+                        "add", index=index, family=_IPV6, address=str(address), prefixlen=length, flags=_IFA_F_NODAD
+                    )
+            ipr.link("set", index=index, state="up", multicast=True)
+            if routes:
+                if ipv4 is not None and not _add_route(ipr, dst="224.0.0.0/4", oif=index, family=_IPV4):
+                    notes.append("another interface has the route for 224.0.0.0/4: programs must name the interface")
+                if ipv6 is not None:
+                    _add_route(
+                        ipr,
+                        dst="ff00::/8",
+                        oif=index,
+                        family=_IPV6,
+                        table=_LOCAL_TABLE,
+                        type=_RTN_MULTICAST,
+                        priority=_ROUTE_METRIC,
+                    )
+        return notes
+
+    def _sysctl(self, name: str, value: str) -> None:
+        (_CONF / self.name / name).write_text(value)
+
+
+def link_local(mac: MacAddress) -> IPv6Address:
+    """The IPv6 link-local address of a MAC (RFC 4291 appendix A: modified EUI-64)."""
+    octets = mac.packed
+    identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
+
+
+def machine_addresses(without: str) -> tuple[IPAddress, ...]:
+    """This machine's own unicast addresses of global or private scope, but those of one interface; in order."""
+    with _netlink() as ipr:
+        skipped = ipr.link_lookup(ifname=without)
+        found = [
+            ip_address(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
+            for message in ipr.get_addr()
+            if message["index"] not in skipped
+        ]
+    usable = [a for a in found if not a.is_loopback and not a.is_link_local and not a.is_multicast]
+    return tuple(sorted(usable, key=lambda address: (address.version, int(address))))
+
+
+@contextmanager
+def _netlink() -> Iterator[IPRoute]:
+    try:
+        with IPRoute() as ipr:
+            yield ipr
+    except NetlinkError as error:
+        raise OperatorError(f"the kernel refused to set up the interface: {error.args[-1]}") from error
+
+
+def _add_route(ipr: IPRoute, **route: object) -> bool:
+    """False when there is such a route already."""
+    try:
+        ipr.route("add", **route)
+    except NetlinkError as error:
+        if error.code != errno.EEXIST:
+            raise
+        return False
+    return True

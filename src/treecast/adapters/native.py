@@ -1,0 +1,281 @@
+"""The data plane behind values: events out, commands in.
+
+The only module that imports ``treecast._native``. It decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import singledispatchmethod
+from ipaddress import ip_address
+
+from treecast import _native
+from treecast.base import commands as c
+from treecast.base import events as e
+from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.errors import MalformedError, OperatorError
+from treecast.base.ids import KeyId, NetworkId, NodeIndex, TreeEpoch, TreeId
+from treecast.links.crypto import Handshake
+
+MAX_EVENTS_PER_TURN = 512
+
+
+class NoiseHandshake:
+    """A handshake of the data plane whose refusals are MalformedError."""
+
+    def __init__(self, native: _native.Handshake) -> None:
+        self.native = native
+
+    @property
+    def index(self) -> int:
+        return self.native.index
+
+    @property
+    def remote_static(self) -> bytes:
+        return self.native.remote_static
+
+    def init_datagram(self) -> bytes:
+        return self.native.init_datagram()
+
+    def write_response(self, payload: bytes) -> bytes:
+        return self.native.write_response(payload)
+
+    def read_response(self, datagram: bytes) -> bytes:
+        try:
+            return self.native.read_response(datagram)
+        except _native.HandshakeError as error:
+            raise MalformedError(str(error)) from error
+
+    def write_final(self, payload: bytes) -> bytes:
+        return self.native.write_final(payload)
+
+    def read_final(self, datagram: bytes) -> bytes:
+        try:
+            return self.native.read_final(datagram)
+        except _native.HandshakeError as error:
+            raise MalformedError(str(error)) from error
+
+
+class NoiseMaker:
+    """Begins handshakes with a node's static key."""
+
+    def __init__(self, static_private: bytes, network_id: NetworkId) -> None:
+        self._key = _native.StaticKey(static_private)
+        self._network_id = bytes(network_id)
+
+    def initiate(self, index: int) -> Handshake:
+        return NoiseHandshake(_native.Handshake.initiate(self._key, self._network_id, index))
+
+    def respond(self, index: int, init: bytes) -> Handshake:
+        try:
+            return NoiseHandshake(_native.Handshake.respond(self._key, self._network_id, index, init))
+        except _native.HandshakeError as error:
+            raise MalformedError(str(error)) from error
+
+
+def preferred_aead() -> int:
+    """1: this processor has AES instructions; 2: it has not."""
+    return _native.preferred_aead()
+
+
+def drop_capabilities() -> None:
+    """Give up all capabilities of this thread and of those it starts."""
+    _native.drop_capabilities()
+
+
+class DataPlane:
+    """One node's forwarder."""
+
+    def __init__(
+        self,
+        *,
+        node_index: NodeIndex,
+        network_id: NetworkId,
+        interface: str,
+        mac: MacAddress,
+        mtu: int,
+        listen: Iterable[Endpoint],
+    ) -> None:
+        """Opens the TAP and the sockets; OperatorError says what the operator can do when that fails."""
+        try:
+            self.native = _native.Forwarder(
+                node_index=node_index,
+                network_id=bytes(network_id),
+                interface=interface,
+                mac=mac.packed,
+                mtu=mtu,
+                listen=[_address(endpoint) for endpoint in listen],
+            )
+        except OSError as error:
+            raise OperatorError(_advice(error)) from error
+
+    def start(self) -> None:
+        self.native.start()
+
+    def stop(self) -> None:
+        self.native.stop()
+
+    @property
+    def listening(self) -> list[Endpoint]:
+        """The sockets' local addresses."""
+        return [_endpoint(address) for address in self.native.listening]
+
+    def event_fd(self) -> int:
+        """Readable when events wait."""
+        return self.native.event_fd()
+
+    def events(self) -> list[e.Event]:
+        """The waiting events, oldest first, at most MAX_EVENTS_PER_TURN."""
+        return [_event(event) for event in self.native.drain(MAX_EVENTS_PER_TURN)]
+
+    def reports(self) -> list[e.SessionReport]:
+        """How each session is doing."""
+        return [
+            e.SessionReport(s.session, NodeIndex(s.peer), s.age_s, s.silent_s, s.rtt_ms, s.sealed)
+            for s in self.native.sessions()
+        ]
+
+    def carry_out(self, commands: Iterable[c.Command]) -> None:
+        """Commands, in order. What cannot be sent is counted by the data plane."""
+        for command in commands:
+            self._do(command)
+
+    @singledispatchmethod
+    def _do(self, command: object) -> None:
+        raise TypeError(f"no such command: {command!r}")
+
+    @_do.register
+    def _(self, command: c.SendDatagram) -> None:
+        self.native.send_datagram(command.socket, _address(command.endpoint), command.data)
+
+    @_do.register
+    def _(self, command: c.SendControl) -> None:
+        self.native.send_control(command.peer, command.data)
+
+    @_do.register
+    def _(self, command: c.Inject) -> None:
+        self.native.inject(command.port, command.frame)
+
+    @_do.register
+    def _(self, command: c.FloodFrame) -> None:
+        self.native.flood(command.frame)
+
+    @_do.register
+    def _(self, command: c.InstallSession) -> None:
+        if not isinstance(command.handshake, NoiseHandshake):
+            raise TypeError("a session is made of a handshake of this data plane")
+        self.native.install_session(
+            command.handshake.native,
+            command.peer,
+            command.socket,
+            _address(command.endpoint),
+            command.aead,
+            command.confirmed,
+        )
+
+    @_do.register
+    def _(self, command: c.RemoveSession) -> None:
+        self.native.remove_session(command.session)
+
+    @_do.register
+    def _(self, command: c.ForgetPeer) -> None:
+        self.native.forget_peer(command.peer)
+
+    @_do.register
+    def _(self, command: c.SetHost) -> None:
+        self.native.set_host(command.vlan, command.mac.packed, command.peer)
+
+    @_do.register
+    def _(self, command: c.RemoveHost) -> None:
+        self.native.remove_host(command.vlan, command.mac.packed)
+
+    @_do.register
+    def _(self, command: c.CreateTree) -> None:
+        self.native.create_tree(command.tree_id, command.epoch, command.key_id)
+
+    @_do.register
+    def _(self, command: c.RemoveTree) -> None:
+        self.native.remove_tree(command.tree_id)
+
+    @_do.register
+    def _(self, command: c.SetTreeMembers) -> None:
+        self.native.set_tree_members(command.tree_id, command.next_hops, command.replicate)
+
+    @_do.register
+    def _(self, command: c.MakeKey) -> None:
+        self.native.make_key(command.tree_id, command.key_id)
+
+    @_do.register
+    def _(self, command: c.UseKey) -> None:
+        self.native.use_key(command.tree_id, command.key_id)
+
+    @_do.register
+    def _(self, command: c.OfferKey) -> None:
+        self.native.offer_key(command.tree_id, command.key_id, command.peer, command.context)
+
+    @_do.register
+    def _(self, command: c.SetRoute) -> None:
+        source = command.source.packed if command.source else None
+        self.native.set_route(command.vlan, command.group.packed, source, command.tree_id)
+
+    @_do.register
+    def _(self, command: c.RemoveRoute) -> None:
+        source = command.source.packed if command.source else None
+        self.native.remove_route(command.vlan, command.group.packed, source)
+
+    @_do.register
+    def _(self, command: c.AcceptKey) -> None:
+        self.native.accept_key(command.root, command.tree_id, command.epoch, command.key_id, deliver=True, next_hops=())
+
+    @_do.register
+    def _(self, command: c.RefuseKey) -> None:
+        self.native.refuse_key(command.root, command.tree_id, command.epoch, command.key_id)
+
+    @_do.register
+    def _(self, command: c.RemoveMemberTree) -> None:
+        self.native.remove_member_tree(command.root, command.tree_id, command.epoch)
+
+
+def _event(event: _native.Event) -> e.Event:
+    match event:
+        case _native.TapFrame():
+            return e.TapFrame(event.port, event.data)
+        case _native.HandshakeDatagram():
+            return e.HandshakeDatagram(event.socket, _endpoint(event.source), event.data)
+        case _native.ControlDatagram():
+            return e.ControlDatagram(NodeIndex(event.peer), event.session, event.data)
+        case _native.KeyOffered():
+            return e.KeyOffered(
+                NodeIndex(event.root), TreeId(event.tree_id), TreeEpoch(event.epoch), KeyId(event.key_id), event.context
+            )
+        case _native.PeerMoved():
+            return e.PeerMoved(NodeIndex(event.peer), event.session, _endpoint(event.endpoint))
+        case _native.SessionConfirmed():
+            return e.SessionConfirmed(NodeIndex(event.peer), event.session)
+        case _native.TreeUsed():
+            return e.TreeUsed(TreeId(event.tree_id))
+
+
+def _address(endpoint: Endpoint) -> tuple[str, int]:
+    return (str(endpoint.address), endpoint.port)
+
+
+def _endpoint(address: tuple[str, int]) -> Endpoint:
+    return Endpoint(ip_address(address[0]), address[1])
+
+
+def _advice(error: OSError) -> str:
+    what = error.strerror or str(error)
+    match error.errno:
+        case 1 | 13:
+            return f"{what}: a node opens a TAP device, so start it as root or with CAP_NET_ADMIN"
+        case 2:
+            return f"{what}: the kernel has no TUN/TAP device, so load the tun module"
+        case 16:
+            return f"{what}: another program uses this interface, so choose another name with --interface"
+        case 98:
+            return f"{what}: another program uses this port, so choose another one with --listen"
+        case 99:
+            return f"{what}: this machine has no such address, so choose another one with --listen"
+        case _:
+            return what

@@ -1,0 +1,332 @@
+"""One node's control plane as one value: events and time in, commands out.
+
+Each turn runs down the house once: links, discovery, multicast, broadcast, topology, tables. What a room decides is a
+value that the next one takes; nothing calls back up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from random import Random
+
+from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.commands import Command, Inject, SendControl
+from treecast.base.counters import Drops
+from treecast.base.errors import MalformedError
+from treecast.base.events import (
+    ControlDatagram,
+    Event,
+    HandshakeDatagram,
+    KeyOffered,
+    PeerMoved,
+    SessionConfirmed,
+    SessionReport,
+    TapFrame,
+    TreeUsed,
+)
+from treecast.base.ids import KeyId, TreeEpoch, TreeId
+from treecast.base.time import Instant, earliest
+from treecast.broadcast.broadcast import Broadcast, Learned
+from treecast.dataplane.member_trees import MemberTrees
+from treecast.dataplane.root_trees import RootTrees
+from treecast.discovery.discovery import Discovery
+from treecast.engine.node_table import NodeTable
+from treecast.identity.certificate import Certificate
+from treecast.identity.node import NodeIdentity
+from treecast.links.crypto import HandshakeMaker
+from treecast.links.links import LinkDown, Links, LinkUp
+from treecast.multicast import MembershipConfig, Output, PortMembership
+from treecast.topology.topology import Topology
+from treecast.wire import ethernet, ipv6, ndp
+from treecast.wire.advertisement import (
+    GroupContent,
+    HostContent,
+    Kind,
+    NodeContent,
+    group_key,
+    host_key,
+    parse_group_key,
+    parse_host_key,
+)
+from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyTaken, emit_control, parse_control
+from treecast.wire.ethernet import EtherType
+from treecast.wire.handshake import HandshakePayload
+
+UNTAGGED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the node finds where it starts.
+
+    ``families``: the IP version of each UDP socket; ``endpoints``: where others may reach it; ``link_local``: the TAP's
+    IPv6 link-local address, None where IPv6 is off; ``epoch_ms``: the start, in milliseconds since 1970.
+    """
+
+    families: Sequence[int]
+    endpoints: tuple[Endpoint, ...]
+    link_local: IPv6Address | None
+    epoch_ms: int
+    aead: int
+
+
+class Engine:
+    """A node without I/O. Call ``turn`` with what happened, then carry out the commands it returns."""
+
+    def __init__(
+        self,
+        identity: NodeIdentity,
+        surroundings: Surroundings,
+        *,
+        maker: HandshakeMaker,
+        membership: MembershipConfig,
+        rng: Random,
+        unix_minus_monotonic_s: float,
+    ) -> None:
+        certificate = identity.certificate
+        self.me = certificate.node_index
+        self.drops = Drops()
+        self.nodes = NodeTable(certificate)
+        self._identity = identity
+        self._certificate_bytes = certificate.encode()
+        self._surroundings = surroundings
+        self._unix_offset = unix_minus_monotonic_s
+        self._now = Instant(0.0)
+        self.links = Links(
+            me=HandshakePayload(self._certificate_bytes, surroundings.aead, surroundings.epoch_ms),
+            my_index=self.me,
+            maker=maker,
+            families=surroundings.families,
+            verify_certificate=self._verify_certificate,
+            rng=rng,
+            drops=self.drops,
+        )
+        self.discovery = Discovery(self.me, self.drops)
+        self.membership = PortMembership(
+            membership,
+            self.drops,
+            mac=certificate.mac,
+            link_local=surroundings.link_local,
+            ipv4=certificate.ipv4.ip if certificate.ipv4 else IPv4Address(0),
+        )
+        self._broadcast = Broadcast(
+            me=self.me,
+            signing_key=identity.signing_key,
+            epoch_ms=surroundings.epoch_ms,
+            verify_certificate=self._verify_certificate,
+            rng=rng,
+            drops=self.drops,
+        )
+        self.topology = Topology()
+        self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF))
+        self.member_trees = MemberTrees(self.drops)
+        self._commands: list[Command] = []
+
+    # inputs
+
+    def start(self, now: Instant) -> list[Command]:
+        """Announce this node, its own host and its first queries."""
+        self._now = now
+        self._announce(now, self._surroundings.endpoints)
+        self.discovery.add_own(now, self._identity.certificate.mac, self._own_addresses())
+        self._take_output(now, self.membership.start(now))
+        return self._settle(now)
+
+    def turn(self, now: Instant, events: Iterable[Event]) -> list[Command]:
+        """Everything that happened, in order."""
+        self._now = now
+        for event in events:
+            self._handle(now, event)
+        return self._settle(now)
+
+    def review(self, now: Instant, unix_now_s: float, reports: Sequence[SessionReport]) -> list[Command]:
+        """The data plane's measurements and the calendar, about once a second."""
+        self._now = now
+        self._unix_offset = unix_now_s - now
+        self.links.review(now, reports)
+        for peer in self.links.peers():
+            if unix_now_s > peer.certificate.not_after_s:
+                self.drops.count("certificate_expired")
+                self.links.cut(now, peer.node, "certificate expired")
+        return self._settle(now)
+
+    def reach(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> list[Command]:
+        """A peer that the operator named, with its present addresses."""
+        self.links.configure(now, name, endpoints)
+        return self._settle(now)
+
+    def set_endpoints(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> list[Command]:
+        """This machine's addresses changed."""
+        self._announce(now, endpoints)
+        return self._settle(now)
+
+    def goodbye(self) -> list[Command]:
+        """The last commands: tell the peers that this node goes down."""
+        message = emit_control(Goodbye())
+        return [SendControl(peer.node, message) for peer in self.links.peers()]
+
+    def next_deadline(self, now: Instant) -> Instant | None:
+        """When ``turn`` must be called even if nothing happens."""
+        return earliest(
+            self.links.next_deadline(),
+            self.discovery.next_deadline(),
+            self.membership.next_deadline(),
+            self._broadcast.next_deadline(now),
+            self.root_trees.next_deadline(),
+            self.member_trees.next_deadline(),
+        )
+
+    # one event
+
+    def _handle(self, now: Instant, event: Event) -> None:
+        match event:
+            case TapFrame():
+                self._tap_frame(now, event)
+            case HandshakeDatagram():
+                self.links.receive(now, event)
+            case ControlDatagram():
+                self._control(now, event)
+            case KeyOffered():
+                self.member_trees.offered(event)
+            case PeerMoved():
+                self.links.moved(event)
+            case SessionConfirmed():
+                self.links.confirmed(event)
+                self._follow_links(now)
+            case TreeUsed(tree_id):
+                self.root_trees.used(now, tree_id)
+
+    def _tap_frame(self, now: Instant, event: TapFrame) -> None:
+        try:
+            frame = ethernet.parse(event.data)
+            if frame.ethertype == EtherType.ARP:
+                self.discovery.receive_arp(now, event.port, frame, event.data)
+                return
+            if frame.ethertype == EtherType.IPV6:
+                packet = ipv6.parse(frame.payload)
+                if ndp.is_ndp(packet):
+                    self.discovery.receive_ndp(now, event.port, frame, packet, event.data)
+                    return
+        except MalformedError as error:
+            self.drops.count(error.reason)
+            return
+        self._take_output(now, self.membership.receive(now, frame))
+
+    def _control(self, now: Instant, event: ControlDatagram) -> None:
+        self._follow_links(now)
+        try:
+            message = parse_control(event.data)
+        except MalformedError as error:
+            self.drops.count(error.reason)
+            return
+        match message:
+            case Flood() | Acknowledge() | Digest():
+                for learned in self._broadcast.receive(now, event.peer, message):
+                    self._learn(now, learned)
+            case KeyTaken(tree_id, epoch, key_id):
+                self.root_trees.key_taken(now, event.peer, TreeId(tree_id), TreeEpoch(epoch), KeyId(key_id))
+            case Goodbye():
+                self.links.cut(now, event.peer, "goodbye")
+                self._follow_links(now)
+
+    def _learn(self, now: Instant, learned: Learned) -> None:
+        origin, content = learned.origin, learned.content
+        try:
+            match learned.kind:
+                case Kind.NODE:
+                    if isinstance(content, NodeContent) and learned.certificate is not None:
+                        self.nodes.put(origin, learned.certificate)
+                        self.links.learn(now, origin, content.endpoint_values())
+                    else:
+                        self.nodes.remove(origin)
+                        self.links.forget(origin)
+                case Kind.GROUP:
+                    group = parse_group_key(learned.key)
+                    wanted = content.source_filter() if isinstance(content, GroupContent) else None
+                    self.topology.subscribe(origin, group, wanted)
+                case Kind.HOST:
+                    host = parse_host_key(learned.key)
+                    self.discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)
+                case Kind.LINKS:
+                    pass  # Broadcast's own; the overlay graph will want it too
+        except MalformedError as error:
+            self.drops.count(error.reason)
+
+    # down the house
+
+    def _settle(self, now: Instant) -> list[Command]:
+        self.links.advance(now)
+        self._follow_links(now)
+        self.discovery.advance(now)
+        self._take_output(now, self.membership.advance(now))
+        for change in self.discovery.changes():
+            if change.content is None:
+                self._broadcast.withdraw(now, Kind.HOST, host_key(*change.key))
+            else:
+                self._broadcast.publish(now, Kind.HOST, host_key(*change.key), change.content)
+        for learned in self._broadcast.advance(now):
+            self._learn(now, learned)
+        self.member_trees.advance(now)
+        self.root_trees.advance(now)
+        for tree in self.topology.changed_trees():
+            self.root_trees.want(now, tree.flow, tree.members)
+        outgoing = [SendControl(peer, emit_control(message)) for peer, message in self._broadcast.outgoing(now)]
+        return [
+            *self._taken(self.links.commands),
+            *self._taken(self.discovery.commands),
+            *self._taken(self._commands),
+            *self._taken(self.member_trees.commands),
+            *self._taken(self.root_trees.commands),
+            *outgoing,
+        ]
+
+    def _follow_links(self, now: Instant) -> None:
+        events = list(self.links.events)
+        self.links.events.clear()
+        for event in events:
+            match event:
+                case LinkUp(peer, certificate):
+                    self.nodes.put(peer, certificate)
+                    self._broadcast.link_up(now, peer)
+                    self.topology.link_up(peer)
+                case LinkDown(peer):
+                    self._broadcast.link_down(now, peer)
+                    self.topology.link_down(peer)
+                    self.root_trees.forget(now, peer)
+                    self.member_trees.forget(peer)
+
+    def _take_output(self, now: Instant, output: Output) -> None:
+        self._commands += [Inject(0, frame) for frame in output.frames]
+        for change in output.changes:
+            key = group_key(UNTAGGED, change.group)
+            if change.filter.wants_nothing:
+                self._broadcast.withdraw(now, Kind.GROUP, key)
+            else:
+                self._broadcast.publish(now, Kind.GROUP, key, GroupContent.of(change.filter))
+            self.member_trees.want(now, (UNTAGGED, change.group), change.filter)
+
+    # parts
+
+    def _announce(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
+        self._broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints))
+
+    def _own_addresses(self) -> tuple[IPAddress, ...]:
+        certificate = self._identity.certificate
+        addresses: list[IPAddress] = [certificate.ipv4.ip] if certificate.ipv4 else []
+        if self._surroundings.link_local is not None:
+            addresses += [certificate.ipv6.ip] if certificate.ipv6 else []
+            addresses.append(self._surroundings.link_local)
+        return tuple(addresses)
+
+    def _verify_certificate(self, wire: bytes) -> Certificate:
+        certificate = Certificate.decode(wire)
+        certificate.verify(self._identity.network.ca_public_key, self._now + self._unix_offset)
+        return certificate
+
+    @staticmethod
+    def _taken(commands: list[Command]) -> list[Command]:
+        taken = list(commands)
+        commands.clear()
+        return taken
