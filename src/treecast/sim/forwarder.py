@@ -1,0 +1,291 @@
+"""The data plane's model: commands in, events out, frames along the tables; no bytes of a datagram, no keys.
+
+It keeps the meaning of ``treecast/_native.pyi``: who may open what, what is parked, where a frame goes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+
+from treecast.base import commands as c
+from treecast.base import events as e
+from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.time import Instant
+from treecast.sim.handshake import ModelHandshake
+from treecast.sim.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDatagram:
+    receiver_index: int
+    body: object
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    reply: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    tree_id: TreeId
+    epoch: TreeEpoch
+    key_id: KeyId
+    context: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TreeDatagram:
+    root: NodeIndex
+    tree_id: TreeId
+    epoch: TreeEpoch
+    key_id: KeyId
+    frame: object
+
+
+@dataclass(slots=True)
+class _Session:
+    peer: NodeIndex
+    remote_index: int
+    endpoint: Endpoint
+    confirmed: bool
+    since: Instant
+    heard_at: Instant
+
+
+@dataclass(slots=True)
+class _Tree:
+    epoch: TreeEpoch
+    key_id: KeyId
+    next_hops: tuple[NodeIndex, ...] = ()
+    replicate: tuple[NodeIndex, ...] = ()
+    used: bool = False
+    taken: int = 0
+
+
+@dataclass(slots=True)
+class ModelForwarder:
+    """One node's tables. Frames that reach the hosts are appended to ``delivered``."""
+
+    me: NodeIndex
+    endpoint: Endpoint
+    network: Network
+    raise_event: Callable[[e.Event], None]
+    delivered: list[object] = field(default_factory=list)
+    injected: list[bytes] = field(default_factory=list)
+    drops: Counter[str] = field(default_factory=Counter)
+    sessions: dict[int, _Session] = field(default_factory=dict)
+    trees: dict[TreeId, _Tree] = field(default_factory=dict)
+    routes: dict[tuple[int, IPAddress, IPAddress | None], TreeId] = field(default_factory=dict)
+    hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
+    parked: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
+    member_keys: dict[tuple[NodeIndex, TreeId, TreeEpoch], list[KeyId]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.network.attach(self.endpoint, self._receive)
+
+    # frames
+
+    def send_multicast(self, group: IPAddress, source: IPAddress, frame: object) -> None:
+        """A host's multicast frame."""
+        tree_id = self.routes.get((0, group, source), self.routes.get((0, group, None)))
+        self._send_on_tree(tree_id, frame)
+
+    def _send_on_tree(self, tree_id: TreeId | None, frame: object) -> None:
+        tree = self.trees.get(tree_id) if tree_id is not None else None
+        if tree_id is None or tree is None or not (tree.next_hops or tree.replicate):
+            self.drops["no_subscriber"] += 1
+            return
+        tree.taken += 1
+        if not tree.used:
+            tree.used = True
+            self.raise_event(e.TreeUsed(tree_id))
+        for peer in tree.replicate:
+            self._seal(peer, ("frame", frame))
+        datagram = TreeDatagram(self.me, tree_id, tree.epoch, tree.key_id, frame)
+        for peer in tree.next_hops:
+            session = self._current(peer)
+            if session is not None:
+                self.network.send(self.endpoint, session.endpoint, datagram)
+
+    # datagrams
+
+    def _receive(self, source: Endpoint, datagram: object) -> None:
+        match datagram:
+            case bytes():
+                self.raise_event(e.HandshakeDatagram(0, source, datagram))
+            case SessionDatagram():
+                self._receive_session(source, datagram)
+            case TreeDatagram():
+                self._receive_tree(datagram)
+
+    def _receive_session(self, source: Endpoint, datagram: SessionDatagram) -> None:
+        session = self.sessions.get(datagram.receiver_index)
+        if session is None:
+            self.drops["session_unknown"] += 1
+            return
+        session.heard_at = self.network.now
+        if not session.confirmed:
+            session.confirmed = True
+            self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))
+        if session.endpoint != source:
+            session.endpoint = source
+            self.raise_event(e.PeerMoved(session.peer, datagram.receiver_index, source))
+        match datagram.body:
+            case Probe(reply=False):
+                self._seal(session.peer, Probe(reply=True))
+            case Key(tree_id, epoch, key_id, context):
+                self.parked.add((session.peer, tree_id, epoch, key_id))
+                self.raise_event(e.KeyOffered(session.peer, tree_id, epoch, key_id, context))
+            case bytes() as control:
+                self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
+            case ("frame", frame):
+                self.delivered.append(frame)
+
+    def _receive_tree(self, datagram: TreeDatagram) -> None:
+        keys = self.member_keys.get((datagram.root, datagram.tree_id, datagram.epoch))
+        if keys is None:
+            self.drops["tree_unknown"] += 1
+        elif datagram.key_id not in keys:
+            self.drops["tree_key_unknown"] += 1
+        else:
+            self.delivered.append(datagram.frame)
+
+    def _current(self, peer: NodeIndex) -> _Session | None:
+        usable = [session for session in self.sessions.values() if session.peer == peer and session.confirmed]
+        return usable[-1] if usable else None
+
+    def _seal(self, peer: NodeIndex, body: object) -> None:
+        session = self._current(peer)
+        if session is None:
+            self.drops["no_session"] += 1
+            return
+        self.network.send(self.endpoint, session.endpoint, SessionDatagram(session.remote_index, body))
+
+    def probe(self) -> None:
+        """What the real one does every two seconds: probe each peer."""
+        for peer in sorted({session.peer for session in self.sessions.values()}):
+            if self._current(peer) is not None:
+                self._seal(peer, Probe(reply=False))
+
+    def reports(self) -> list[e.SessionReport]:
+        now = self.network.now
+        return [
+            e.SessionReport(index, session.peer, now - session.since, now - session.heard_at, None, 0)
+            for index, session in self.sessions.items()
+        ]
+
+    # commands
+
+    def carry_out(self, commands: list[c.Command]) -> None:
+        for command in commands:
+            self._do(command)
+
+    @singledispatchmethod
+    def _do(self, command: object) -> None:
+        raise TypeError(f"no such command: {command!r}")
+
+    @_do.register
+    def _(self, command: c.SendDatagram) -> None:
+        self.network.send(self.endpoint, command.endpoint, command.data)
+
+    @_do.register
+    def _(self, command: c.SendControl) -> None:
+        self._seal(command.peer, command.data)
+
+    @_do.register
+    def _(self, command: c.Inject) -> None:
+        self.injected.append(command.frame)
+
+    @_do.register
+    def _(self, command: c.FloodFrame) -> None:
+        self._send_on_tree(BROADCAST_TREE, command.frame)
+
+    @_do.register
+    def _(self, command: c.InstallSession) -> None:
+        handshake = command.handshake
+        if not isinstance(handshake, ModelHandshake):
+            raise TypeError("a model session is made of a model handshake")
+        now = self.network.now
+        self.sessions[handshake.index] = _Session(
+            command.peer, handshake.remote_index, command.endpoint, command.confirmed, now, now
+        )
+
+    @_do.register
+    def _(self, command: c.RemoveSession) -> None:
+        self.sessions.pop(command.session, None)
+
+    @_do.register
+    def _(self, command: c.ForgetPeer) -> None:
+        peer = command.peer
+        self.sessions = {index: session for index, session in self.sessions.items() if session.peer != peer}
+        self.member_keys = {key: keys for key, keys in self.member_keys.items() if key[0] != peer}
+        self.parked = {key for key in self.parked if key[0] != peer}
+        self.hosts = {key: node for key, node in self.hosts.items() if node != peer}
+        for tree in self.trees.values():
+            tree.next_hops = tuple(node for node in tree.next_hops if node != peer)
+            tree.replicate = tuple(node for node in tree.replicate if node != peer)
+
+    @_do.register
+    def _(self, command: c.SetHost) -> None:
+        self.hosts[(command.vlan, command.mac.packed)] = command.peer
+
+    @_do.register
+    def _(self, command: c.RemoveHost) -> None:
+        self.hosts.pop((command.vlan, command.mac.packed), None)
+
+    @_do.register
+    def _(self, command: c.CreateTree) -> None:
+        self.trees[command.tree_id] = _Tree(command.epoch, command.key_id)
+
+    @_do.register
+    def _(self, command: c.RemoveTree) -> None:
+        del self.trees[command.tree_id]
+
+    @_do.register
+    def _(self, command: c.SetTreeMembers) -> None:
+        tree = self.trees[command.tree_id]
+        tree.next_hops, tree.replicate = command.next_hops, command.replicate
+
+    @_do.register
+    def _(self, command: c.MakeKey) -> None:
+        if command.tree_id not in self.trees:
+            raise KeyError(command.tree_id)
+
+    @_do.register
+    def _(self, command: c.UseKey) -> None:
+        self.trees[command.tree_id].key_id = command.key_id
+
+    @_do.register
+    def _(self, command: c.OfferKey) -> None:
+        tree = self.trees[command.tree_id]
+        self._seal(command.peer, Key(command.tree_id, tree.epoch, command.key_id, command.context))
+
+    @_do.register
+    def _(self, command: c.SetRoute) -> None:
+        self.routes[(command.vlan, command.group, command.source)] = command.tree_id
+
+    @_do.register
+    def _(self, command: c.RemoveRoute) -> None:
+        del self.routes[(command.vlan, command.group, command.source)]
+
+    @_do.register
+    def _(self, command: c.AcceptKey) -> None:
+        parked = (command.root, command.tree_id, command.epoch, command.key_id)
+        if parked in self.parked:
+            self.parked.discard(parked)
+            keys = self.member_keys.setdefault((command.root, command.tree_id, command.epoch), [])
+            keys.append(command.key_id)
+            del keys[:-2]
+
+    @_do.register
+    def _(self, command: c.RefuseKey) -> None:
+        self.parked.discard((command.root, command.tree_id, command.epoch, command.key_id))
+
+    @_do.register
+    def _(self, command: c.RemoveMemberTree) -> None:
+        self.member_keys.pop((command.root, command.tree_id, command.epoch), None)

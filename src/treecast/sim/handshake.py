@@ -1,0 +1,64 @@
+"""A handshake with the datagrams and the refusals of the real one, and no secrecy: for simulation only."""
+
+from __future__ import annotations
+
+import struct
+
+from treecast.base.errors import MalformedError
+
+INIT_BYTES = 512
+
+
+class ModelHandshake:
+    """Payloads travel in the clear, each behind its sender's public key."""
+
+    def __init__(self, public: bytes, index: int, remote_index: int = 0) -> None:
+        self._public = public
+        self._index = index
+        self.remote_index = remote_index
+        self._remote_static = b""
+
+    @property
+    def index(self) -> int:
+        return self._index
+
+    @property
+    def remote_static(self) -> bytes:
+        return self._remote_static
+
+    def init_datagram(self) -> bytes:
+        return struct.pack("!BBHI", 0xC0, 1, 0, self._index).ljust(INIT_BYTES, b"\0")
+
+    def write_response(self, payload: bytes) -> bytes:
+        return struct.pack("!BBHII", 0xC1, 1, 0, self._index, self.remote_index) + self._public + payload
+
+    def read_response(self, datagram: bytes) -> bytes:
+        if len(datagram) < 44 or datagram[0] != 0xC1:
+            raise MalformedError("handshake_malformed")
+        self.remote_index = struct.unpack_from("!I", datagram, 4)[0]
+        self._remote_static = datagram[12:44]
+        return datagram[44:]
+
+    def write_final(self, payload: bytes) -> bytes:
+        return struct.pack("!BBHI", 0xC2, 1, 0, self.remote_index) + self._public + payload
+
+    def read_final(self, datagram: bytes) -> bytes:
+        if len(datagram) < 40 or datagram[0] != 0xC2:
+            raise MalformedError("handshake_malformed")
+        self._remote_static = datagram[8:40]
+        return datagram[40:]
+
+
+class ModelMaker:
+    """Begins model handshakes for the node with this static public key."""
+
+    def __init__(self, public: bytes) -> None:
+        self._public = public
+
+    def initiate(self, index: int) -> ModelHandshake:
+        return ModelHandshake(self._public, index)
+
+    def respond(self, index: int, init: bytes) -> ModelHandshake:
+        if len(init) != INIT_BYTES or init[0] != 0xC0:
+            raise MalformedError("handshake_malformed")
+        return ModelHandshake(self._public, index, struct.unpack_from("!I", init, 4)[0])

@@ -1,0 +1,57 @@
+"""The underlay and the clock: datagrams with delay and loss, in virtual time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from random import Random
+
+from treecast.base.addresses import Endpoint
+from treecast.base.time import Duration, Instant, after
+
+Receiver = Callable[[Endpoint, object], None]
+"""Source and datagram."""
+
+
+class Network:
+    """Delivers datagrams between endpoints. The same seed gives the same run."""
+
+    def __init__(self, rng: Random, *, delay: Duration = 0.010, jitter: Duration = 0.0, loss: float = 0.0) -> None:
+        self.now = Instant(0.0)
+        self.delay = delay
+        self.jitter = jitter
+        self.loss = loss
+        self.datagrams = 0
+        self._rng = rng
+        self._receivers: dict[Endpoint, Receiver] = {}
+        self._queue: list[tuple[Instant, int, Callable[[], None]]] = []
+        self._order = 0
+
+    def attach(self, endpoint: Endpoint, receiver: Receiver) -> None:
+        self._receivers[endpoint] = receiver
+
+    def detach(self, endpoint: Endpoint) -> None:
+        self._receivers.pop(endpoint, None)
+
+    def send(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
+        self.datagrams += 1
+        if self._rng.random() < self.loss:
+            return
+        delay = self.delay + self._rng.random() * self.jitter
+        self.at(after(self.now, delay), lambda: self._deliver(source, destination, datagram))
+
+    def _deliver(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
+        receiver = self._receivers.get(destination)
+        if receiver is not None:
+            receiver(source, datagram)
+
+    def at(self, instant: Instant, action: Callable[[], None]) -> None:
+        """Do this then; actions of one instant run in the order they were asked for."""
+        self._order += 1
+        heapq.heappush(self._queue, (instant, self._order, action))
+
+    def run_until(self, instant: Instant) -> None:
+        while self._queue and self._queue[0][0] <= instant:
+            self.now, _, action = heapq.heappop(self._queue)
+            action()
+        self.now = instant

@@ -1,0 +1,176 @@
+"""A whole network in one process: identities, engines, forwarders, one virtual clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
+from random import Random
+
+from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.events import Event, TapFrame
+from treecast.base.ids import NodeIndex
+from treecast.base.membership import FilterMode
+from treecast.base.time import Duration, Instant, after
+from treecast.engine.engine import Engine, Surroundings
+from treecast.identity.certificate import Claims, issue
+from treecast.identity.keys import NodeKeys, SigningKey
+from treecast.identity.network import Network as NetworkIdentity
+from treecast.identity.node import NodeIdentity
+from treecast.multicast import MembershipConfig
+from treecast.sim.forwarder import ModelForwarder
+from treecast.sim.handshake import ModelMaker
+from treecast.sim.network import Network
+from treecast.wire import igmp
+from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
+
+UNIX_START_S = 1_800_000_000.0
+_PORT = 7700
+
+
+class SimNode:
+    """One node: its engine and its forwarder. ``stop`` kills it; nothing is said to anybody."""
+
+    def __init__(self, world: World, identity: NodeIdentity, epoch_ms: int) -> None:
+        self.index = identity.certificate.node_index
+        self.identity = identity
+        self._world = world
+        self._network = world.network
+        self._waiting: list[Event] = []
+        self._due: Instant | None = None
+        self._stopped = False
+        self.endpoint = Endpoint(IPv4Address("192.0.2.0") + self.index, _PORT)
+        self.forwarder = ModelForwarder(self.index, self.endpoint, self._network, self._raise)
+        self.engine = Engine(
+            identity,
+            Surroundings((4,), (self.endpoint,), None, epoch_ms, 1),
+            maker=ModelMaker(identity.certificate.static_key),
+            membership=MembershipConfig(),
+            rng=Random(world.rng.getrandbits(64)),
+            unix_minus_monotonic_s=UNIX_START_S,
+        )
+        self.forwarder.carry_out(self.engine.start(self._network.now))
+        self._plan()
+        self._each(1.0, self._review)
+        self._each(2.0, self.forwarder.probe)
+
+    def reach(self, other: SimNode) -> None:
+        self.forwarder.carry_out(self.engine.reach(self._network.now, str(other.endpoint), (other.endpoint,)))
+        self._plan()
+
+    def report(self, group: str, mode: FilterMode = FilterMode.EXCLUDE, sources: tuple[str, ...] = ()) -> None:
+        """This node's own host says what it wants now (an IGMPv3 state change report, RFC 9776 section 5.1)."""
+        kind = {
+            FilterMode.EXCLUDE: RecordType.CHANGE_TO_EXCLUDE_MODE,
+            FilterMode.INCLUDE: RecordType.CHANGE_TO_INCLUDE_MODE,
+        }[mode]
+        record = GroupRecord(kind, IPv4Address(group), tuple(IPv4Address(source) for source in sources))
+        certificate = self.identity.certificate
+        frame = igmp.message_frame(
+            MembershipReport((record,)),
+            source_mac=certificate.mac,
+            source=certificate.ipv4.ip if certificate.ipv4 else IPv4Address(0),
+        )
+        self._raise(TapFrame(0, frame))
+
+    def leave(self, group: str) -> None:
+        self.report(group, FilterMode.INCLUDE)
+
+    def send(self, group: str, frame: object, source: IPAddress | None = None) -> None:
+        """A host of this node sends a multicast frame."""
+        certificate = self.identity.certificate
+        own = certificate.ipv4.ip if certificate.ipv4 else IPv4Address(0)
+        self.forwarder.send_multicast(IPv4Address(group), source or own, frame)
+
+    def peers(self) -> list[NodeIndex]:
+        return [peer.node for peer in self.engine.links.peers()]
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._network.detach(self.endpoint)
+
+    def _raise(self, event: Event) -> None:
+        self._waiting.append(event)
+        if len(self._waiting) == 1:
+            self._network.at(self._network.now, self._turn)
+
+    def _turn(self) -> None:
+        if self._stopped:
+            return
+        events, self._waiting = self._waiting, []
+        self.forwarder.carry_out(self.engine.turn(self._network.now, events))
+        self._plan()
+
+    def _plan(self) -> None:
+        now = self._network.now
+        deadline = self.engine.next_deadline(now)
+        if deadline is None or (self._due is not None and now < self._due <= deadline):
+            return
+        self._due = Instant(max(deadline, after(now, 0.001)))
+        self._network.at(self._due, self._turn)
+
+    def _review(self) -> None:
+        now = self._network.now
+        self.forwarder.carry_out(self.engine.review(now, UNIX_START_S + now, self.forwarder.reports()))
+        self._plan()
+
+    def _each(self, interval: Duration, action: Callable[[], None]) -> None:
+        def again() -> None:
+            if not self._stopped:
+                action()
+                self._network.at(after(self._network.now, interval), again)
+
+        self._network.at(after(self._network.now, interval), again)
+
+
+class World:
+    """Nodes by index from 1. The same seed gives the same run."""
+
+    def __init__(self, seed: int, *, loss: float = 0.0, delay: Duration = 0.010, jitter: Duration = 0.0) -> None:
+        self.rng = Random(seed)
+        self.network = Network(self.rng, loss=loss, delay=delay, jitter=jitter)
+        self._ca = SigningKey(self.rng.randbytes(32))
+        self._identity = NetworkIdentity(
+            "sim", self._ca.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00:77::/64")
+        )
+        self.nodes: dict[NodeIndex, SimNode] = {}
+
+    def add(self, *, reach: SimNode | None = None) -> SimNode:
+        """A new node, which knows the address of ``reach``."""
+        index = NodeIndex(len(self.nodes) + 1)
+        keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
+        claims = Claims(
+            network_id=self._identity.id,
+            node_index=index,
+            name=f"n{index}",
+            static_key=keys.static.public,
+            signing_key=keys.signing.public,
+            ipv4=IPv4Interface(f"10.77.0.{index}/16"),
+            ipv6=None,
+            not_before_s=0,
+            not_after_s=int(UNIX_START_S) + 86_400,
+        )
+        return self._start(NodeIdentity(self._identity, issue(self._ca, claims), keys), reach)
+
+    def restart(self, node: SimNode, *, reach: SimNode | None = None) -> SimNode:
+        """Kill a node and start it again, with nothing remembered."""
+        node.stop()
+        return self._start(node.identity, reach)
+
+    def _start(self, identity: NodeIdentity, reach: SimNode | None) -> SimNode:
+        epoch_ms = int((UNIX_START_S + self.network.now) * 1000)
+        node = self.nodes[identity.certificate.node_index] = SimNode(self, identity, epoch_ms)
+        if reach is not None:
+            node.reach(reach)
+        return node
+
+    def run(self, duration: Duration) -> None:
+        self.network.run_until(after(self.network.now, duration))
+
+    def run_until(self, condition: Callable[[], bool], limit: Duration, step: Duration = 0.01) -> Duration:
+        """Run until the condition holds; returns how long that took, AssertionError after ``limit``."""
+        began = self.network.now
+        while not condition():
+            if self.network.now - began >= limit:
+                raise AssertionError(f"not within {limit} s")
+            self.run(step)
+        return self.network.now - began
