@@ -3,5 +3,21 @@
 //!
 //! `docs/protocol.md` is the wire format. Read [`plane`] first: it holds the tables and joins the parts.
 
+pub mod aead;
+pub mod control;
+pub mod counters;
+pub mod datagram;
+pub mod events;
+pub mod frame;
+pub mod handshake;
+pub mod mac;
 pub mod offload;
+pub mod plane;
+pub mod rate;
 pub mod reason;
+pub mod replay;
+pub mod rtt;
+pub mod session;
+pub mod table;
+pub mod tree;
+pub mod tree_tag;

@@ -51,6 +51,7 @@ reasons! {
     UnknownType = "unknown_type": "a first byte that no protocol on this port uses",
     DatagramShort = "datagram_short": "shorter than its fixed part",
     DatagramLong = "datagram_long": "longer than its kind may be",
+    FlagsUnknown = "flags_unknown": "flags or reserved bytes that version 1 does not use",
     HandshakeVersion = "handshake_version": "a handshake version other than 1",
     HandshakeMac = "handshake_mac": "the handshake MAC is wrong: another network, or noise",
     HandshakeRateSource = "handshake_rate_source": "too many handshake datagrams from one address prefix",

@@ -1,0 +1,313 @@
+//! What the control plane does to the tables. Called by Python's thread; each call is one consistent change.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::aead::Aead;
+use crate::datagram::TreeName;
+use crate::events::Event;
+use crate::frame::Mac;
+use crate::handshake::SessionKeys;
+use crate::plane::{GroupRoutes, Plane, Route};
+use crate::reason::Reason;
+use crate::session::{lock, Peer, Session, SessionParameters};
+use crate::table::TableFull;
+use crate::tree::{KeyOffer, MemberTree, Members, Outlet, RootTree, SenderKey};
+use crate::tree_tag::TreeKey;
+
+/// Offers of one root that may wait for accept_key or refuse_key.
+const PARKED_PER_ROOT: usize = 4096;
+
+/// Sender keys that wait for Python's judgement, by root.
+#[derive(Debug, Default)]
+pub struct ParkedKeys(HashMap<u32, BTreeMap<(TreeName, u32), KeyOffer>>);
+
+/// Why a change was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A table is at its maximum.
+    TableFull,
+    /// No tree, or no key, has this id.
+    Unknown,
+    /// The session index is taken.
+    Taken,
+    /// The values contradict each other or cannot be.
+    Invalid,
+}
+
+impl From<TableFull> for Refused {
+    fn from(_: TableFull) -> Self {
+        Self::TableFull
+    }
+}
+
+/// Fresh random bytes for a tree and its first key.
+pub struct TreeSecrets {
+    /// Tree key.
+    pub tree_key: [u8; 16],
+    /// Sender key.
+    pub sender_key: zeroize::Zeroizing<[u8; 32]>,
+}
+
+/// Sessions.
+impl Plane {
+    /// Installs a session; the peer's oldest goes when it has too many.
+    pub fn install_session(
+        &self,
+        parameters: SessionParameters,
+        keys: &SessionKeys,
+        now_ns: u64,
+    ) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        if self.sessions.get(&parameters.index).is_some() {
+            return Err(Refused::Taken);
+        }
+        let session = Arc::new(Session::new(parameters, keys, now_ns).ok_or(Refused::Invalid)?);
+        let peer = match self.peers.get(&parameters.peer) {
+            Some(peer) => peer,
+            None => {
+                let peer = Arc::new(Peer::new(parameters.peer));
+                self.peers.insert(parameters.peer, peer.clone())?;
+                peer
+            }
+        };
+        self.sessions.insert(parameters.index, session.clone())?;
+        if let Some(gone) = peer.add(session) {
+            self.sessions.remove(&gone.index);
+        }
+        // When the table is full the peer's tree numbers suffer, nothing else.
+        let _ = self.addresses.insert(parameters.endpoint.address, parameters.peer);
+        Ok(())
+    }
+
+    /// Removes a session, if it is there.
+    pub fn remove_session(&self, index: u32) {
+        let _writing = lock(&self.writing);
+        if let Some(session) = self.sessions.remove(&index) {
+            if let Some(peer) = self.peers.get(&session.peer) {
+                peer.remove(index);
+            }
+        }
+    }
+
+    /// All sessions by index.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        let mut sessions = self.sessions.values();
+        sessions.sort_by_key(|session| session.index);
+        sessions
+    }
+
+    /// All peers by index.
+    pub fn peers(&self) -> Vec<Arc<Peer>> {
+        let mut peers = self.peers.values();
+        peers.sort_by_key(|peer| peer.index);
+        peers
+    }
+
+    /// Removes all that belongs to a peer.
+    pub fn forget_peer(&self, index: u32) {
+        let _writing = lock(&self.writing);
+        if let Some(peer) = self.peers.remove(&index) {
+            for session in peer.clear() {
+                self.sessions.remove(&session);
+            }
+        }
+        self.addresses.retain(|_, peer| *peer != index);
+        self.hosts.retain(|_, peer| *peer != index);
+        self.member_trees.retain(|name, _| name.root != index);
+        lock(&self.parked).0.remove(&index);
+        let without = |list: &[u32]| list.iter().copied().filter(|peer| *peer != index).collect::<Box<[u32]>>();
+        for tree in self.trees.values() {
+            let members = tree.members.load();
+            if members.next_hops.contains(&index) || members.replicate.contains(&index) {
+                let (next_hops, replicate) = (without(&members.next_hops), without(&members.replicate));
+                tree.members.store(Arc::new(Members { next_hops, replicate }));
+            }
+        }
+        for tree in self.member_trees.values() {
+            let outlet = tree.outlet.load();
+            if outlet.next_hops.contains(&index) {
+                let next_hops = without(&outlet.next_hops);
+                tree.outlet.store(Arc::new(Outlet { deliver: outlet.deliver, next_hops }));
+            }
+        }
+    }
+}
+
+/// Hosts and routes.
+impl Plane {
+    /// A host's frames go to this peer.
+    pub fn set_host(&self, vlan: u16, mac: Mac, peer: u32) -> Result<(), Refused> {
+        self.hosts.insert((vlan, mac), peer)?;
+        Ok(())
+    }
+
+    /// Forgets a host.
+    pub fn remove_host(&self, vlan: u16, mac: Mac) {
+        self.hosts.remove(&(vlan, mac));
+    }
+
+    /// Frames to a group take this tree. A route that was there keeps its numbers.
+    pub fn set_route(&self, vlan: u16, group: IpAddr, source: Option<IpAddr>, tree_id: u32) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        let before = self.routes.get(&(vlan, group)).unwrap_or_default();
+        let mut routes = GroupRoutes::clone(&before);
+        let numbers = |route: Option<&Arc<Route>>| route.map(|route| route.tx.clone()).unwrap_or_default();
+        let new = |tx| Arc::new(Route { vlan, group, source, tree_id, tx });
+        match source {
+            None => routes.any = Some(new(numbers(before.any.as_ref()))),
+            Some(source) => match routes.sources.binary_search_by_key(&source, |(source, _)| *source) {
+                Ok(position) => routes.sources[position].1 = new(numbers(Some(&before.sources[position].1))),
+                Err(position) => routes.sources.insert(position, (source, new(numbers(None)))),
+            },
+        }
+        self.routes.insert((vlan, group), Arc::new(routes))?;
+        Ok(())
+    }
+
+    /// Removes a route, if it is there.
+    pub fn remove_route(&self, vlan: u16, group: IpAddr, source: Option<IpAddr>) {
+        let _writing = lock(&self.writing);
+        let Some(before) = self.routes.get(&(vlan, group)) else { return };
+        let mut routes = GroupRoutes::clone(&before);
+        match source {
+            None => routes.any = None,
+            Some(gone) => routes.sources.retain(|(source, _)| *source != gone),
+        }
+        if routes.any.is_none() && routes.sources.is_empty() {
+            self.routes.remove(&(vlan, group));
+        } else {
+            // It replaces one, so the table cannot be full.
+            let _ = self.routes.insert((vlan, group), Arc::new(routes));
+        }
+    }
+
+    /// All routes by VLAN, group, source.
+    pub fn routes(&self) -> Vec<Arc<Route>> {
+        let groups = self.routes.values();
+        let of = |group: &Arc<GroupRoutes>| {
+            let sources = group.sources.iter().map(|(_, route)| route.clone());
+            group.any.iter().cloned().chain(sources).collect::<Vec<_>>()
+        };
+        let mut routes: Vec<_> = groups.iter().flat_map(of).collect();
+        routes.sort_by_key(|route| (route.vlan, route.group, route.source));
+        routes
+    }
+}
+
+/// Trees rooted here.
+impl Plane {
+    /// A tree without members; one of the same id is replaced.
+    pub fn create_tree(&self, tree_id: u32, epoch: u32, key_id: u32, secrets: TreeSecrets) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        let key = SenderKey::new(key_id, Aead::preferred(), secrets.sender_key).ok_or(Refused::Invalid)?;
+        let name = TreeName { root: self.node_index, tree_id, epoch };
+        self.trees.insert(tree_id, Arc::new(RootTree::new(name, TreeKey::new(secrets.tree_key), key)))?;
+        Ok(())
+    }
+
+    /// Removes a tree, if it is there.
+    pub fn remove_tree(&self, tree_id: u32) {
+        let _writing = lock(&self.writing);
+        self.trees.remove(&tree_id);
+    }
+
+    /// Sets who gets what, at once.
+    pub fn set_tree_members(&self, tree_id: u32, next_hops: &[u32], replicate: &[u32]) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
+        let mut all: Vec<u32> = next_hops.iter().chain(replicate).copied().collect();
+        all.sort_unstable();
+        if all.windows(2).any(|pair| pair[0] == pair[1]) || all.contains(&self.node_index) {
+            return Err(Refused::Invalid);
+        }
+        tree.members.store(Arc::new(Members { next_hops: next_hops.into(), replicate: replicate.into() }));
+        Ok(())
+    }
+
+    /// Makes a key that waits for [`Plane::use_key`].
+    pub fn make_key(&self, tree_id: u32, key_id: u32, secret: zeroize::Zeroizing<[u8; 32]>) -> Result<(), Refused> {
+        let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
+        tree.set_waiting(SenderKey::new(key_id, Aead::preferred(), secret).ok_or(Refused::Invalid)?);
+        Ok(())
+    }
+
+    /// Seals with the waiting key from now on.
+    pub fn use_key(&self, tree_id: u32, key_id: u32) -> Result<(), Refused> {
+        let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
+        if tree.use_key(key_id) {
+            Ok(())
+        } else {
+            Err(Refused::Unknown)
+        }
+    }
+
+    /// The body of an offer (section 6).
+    pub fn offer(&self, tree_id: u32, key_id: u32, context: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, Refused> {
+        let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
+        tree.offer(key_id, context).ok_or(Refused::Unknown)
+    }
+}
+
+/// Trees of other roots.
+impl Plane {
+    /// Keeps an offer until Python judges it. A repeated offer replaces the one before, and is told again.
+    pub(crate) fn park(&self, offer: KeyOffer, now_ns: u64) -> Result<(), Reason> {
+        let (tree, key_id, context) = (offer.tree, offer.key_id, offer.context.clone());
+        {
+            let mut parked = lock(&self.parked);
+            let of_root = parked.0.entry(tree.root).or_default();
+            if of_root.len() >= PARKED_PER_ROOT && !of_root.contains_key(&(tree, key_id)) {
+                return Err(Reason::KeyParkedFull);
+            }
+            of_root.insert((tree, key_id), offer);
+        }
+        self.events.push(Event::KeyOffered { tree, key_id, context }, now_ns)
+    }
+
+    /// Takes a parked key; false when none is parked.
+    pub fn accept_key(&self, name: TreeName, key_id: u32, outlet: Outlet) -> Result<bool, Refused> {
+        let _writing = lock(&self.writing);
+        let Some(mut offer) = self.unpark(name, key_id) else { return Ok(false) };
+        if let Some(tree) = self.member_trees.get(&name) {
+            match tree.accept(offer) {
+                Ok(()) => {
+                    tree.outlet.store(Arc::new(outlet));
+                    return Ok(true);
+                }
+                Err(of_another_life) => offer = of_another_life,
+            }
+        }
+        self.member_trees.insert(name, Arc::new(MemberTree::new(offer, outlet)))?;
+        Ok(true)
+    }
+
+    /// Drops a parked key, if it is there.
+    pub fn refuse_key(&self, name: TreeName, key_id: u32) {
+        self.unpark(name, key_id);
+    }
+
+    /// Leaves a tree, if this node is on it.
+    pub fn remove_member_tree(&self, name: TreeName) {
+        let _writing = lock(&self.writing);
+        self.member_trees.remove(&name);
+    }
+
+    /// All trees of other roots, by name.
+    pub fn member_trees(&self) -> Vec<Arc<MemberTree>> {
+        let mut trees = self.member_trees.values();
+        trees.sort_by_key(|tree| tree.name);
+        trees
+    }
+
+    fn unpark(&self, name: TreeName, key_id: u32) -> Option<KeyOffer> {
+        let mut parked = lock(&self.parked);
+        let of_root = parked.0.get_mut(&name.root)?;
+        let offer = of_root.remove(&(name, key_id));
+        if of_root.is_empty() {
+            parked.0.remove(&name.root);
+        }
+        offer
+    }
+}

@@ -1,0 +1,228 @@
+//! Headers of the datagrams on the wire (`docs/protocol.md` sections 1, 4 and 5): bytes to records and back.
+//!
+//! Nothing here believes anything: a record only says what the bytes claim.
+
+use crate::reason::Reason;
+
+/// First byte of each datagram type.
+pub const INIT: u8 = 0xC0;
+/// Second handshake datagram.
+pub const RESPONSE: u8 = 0xC1;
+/// Third handshake datagram.
+pub const FINAL: u8 = 0xC2;
+/// A session datagram.
+pub const SESSION: u8 = 0xC4;
+/// A tree datagram.
+pub const TREE: u8 = 0xC5;
+
+/// Length of a session datagram's header, which is its associated data.
+pub const SESSION_HEADER_LEN: usize = 16;
+/// Length of a tree datagram's header, which is its associated data.
+pub const TREE_HEADER_LEN: usize = 28;
+/// Length of the header in front of the body, inside the seal.
+pub const INNER_LEN: usize = 4;
+/// Length of the AEAD tag of both algorithms.
+pub const AEAD_TAG_LEN: usize = 16;
+/// Length of the tree tag.
+pub const TREE_TAG_LEN: usize = 8;
+/// No sealed datagram is longer: 1500 - 40 (IPv6) - 8 (UDP).
+pub const MAX_DATAGRAM_LEN: usize = 1452;
+/// The longest Ethernet frame that fits a session datagram.
+pub const MAX_SESSION_BODY_LEN: usize = MAX_DATAGRAM_LEN - SESSION_HEADER_LEN - INNER_LEN - AEAD_TAG_LEN;
+/// The longest Ethernet frame that fits a tree datagram.
+pub const MAX_TREE_BODY_LEN: usize = MAX_DATAGRAM_LEN - TREE_HEADER_LEN - INNER_LEN - AEAD_TAG_LEN - TREE_TAG_LEN;
+/// The longest control message (section 7).
+pub const MAX_CONTROL_LEN: usize = 1344;
+/// The shortest session datagram: an inner header without a body.
+pub const MIN_SESSION_LEN: usize = SESSION_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN;
+/// The shortest tree datagram.
+pub const MIN_TREE_LEN: usize = TREE_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN + TREE_TAG_LEN;
+
+/// Kind of a sealed body: an Ethernet frame.
+pub const KIND_FRAME: u8 = 0;
+/// A control message.
+pub const KIND_CONTROL: u8 = 1;
+/// A sender key (section 6).
+pub const KIND_SENDER_KEY: u8 = 2;
+/// A probe.
+pub const KIND_PROBE: u8 = 3;
+/// The answer to a probe.
+pub const KIND_PROBE_REPLY: u8 = 4;
+
+const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
+
+/// The `N` bytes at `offset`.
+pub fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+    bytes.get(offset..)?.first_chunk::<N>().copied()
+}
+
+/// The big-endian u16 at `offset`.
+pub fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+    array_at(bytes, offset).map(u16::from_be_bytes)
+}
+
+/// The big-endian u32 at `offset`.
+pub fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    array_at(bytes, offset).map(u32::from_be_bytes)
+}
+
+/// The big-endian u64 at `offset`.
+pub fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
+    array_at(bytes, offset).map(u64::from_be_bytes)
+}
+
+/// What the first byte of a datagram says (RFC 7983 style).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatagramType {
+    /// INIT, RESPONSE or FINAL.
+    Handshake,
+    /// A session datagram.
+    Session,
+    /// A tree datagram.
+    Tree,
+}
+
+impl DatagramType {
+    /// By the first byte.
+    pub fn of(datagram: &[u8]) -> Result<Self, Reason> {
+        match datagram.first() {
+            Some(&(INIT | RESPONSE | FINAL)) => Ok(Self::Handshake),
+            Some(&SESSION) => Ok(Self::Session),
+            Some(&TREE) => Ok(Self::Tree),
+            _ => Err(Reason::UnknownType),
+        }
+    }
+}
+
+/// Header of a session datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionHeader {
+    /// The receiver's session index.
+    pub receiver: u32,
+    /// Counts the sender's datagrams of the session, from 1.
+    pub counter: u64,
+}
+
+impl SessionHeader {
+    /// Reads the header of a datagram of at least [`MIN_SESSION_LEN`] bytes.
+    pub fn parse(datagram: &[u8]) -> Result<Self, Reason> {
+        check_length(datagram, MIN_SESSION_LEN)?;
+        check_flags(datagram, SESSION)?;
+        let receiver = u32_at(datagram, 4).ok_or(Reason::DatagramShort)?;
+        let counter = u64_at(datagram, 8).ok_or(Reason::DatagramShort)?;
+        Ok(Self { receiver, counter })
+    }
+
+    /// The header's bytes.
+    pub fn emit(&self) -> [u8; SESSION_HEADER_LEN] {
+        let [r0, r1, r2, r3] = self.receiver.to_be_bytes();
+        let [c0, c1, c2, c3, c4, c5, c6, c7] = self.counter.to_be_bytes();
+        [SESSION, 0, 0, 0, r0, r1, r2, r3, c0, c1, c2, c3, c4, c5, c6, c7]
+    }
+}
+
+/// What names a tree: the key of the member trees' table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TreeName {
+    /// The root's node index.
+    pub root: u32,
+    /// The tree's id at its root; 0 is the broadcast tree.
+    pub tree_id: u32,
+    /// The tree's epoch.
+    pub epoch: u32,
+}
+
+/// Header of a tree datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeHeader {
+    /// Which tree.
+    pub tree: TreeName,
+    /// Which sender key.
+    pub key_id: u32,
+    /// Counts the tree's datagrams, from 1, across keys.
+    pub counter: u64,
+}
+
+impl TreeHeader {
+    /// Reads the header of a datagram of at least [`MIN_TREE_LEN`] bytes.
+    pub fn parse(datagram: &[u8]) -> Result<Self, Reason> {
+        check_length(datagram, MIN_TREE_LEN)?;
+        check_flags(datagram, TREE)?;
+        let word = |offset| u32_at(datagram, offset).ok_or(Reason::DatagramShort);
+        let tree = TreeName { root: word(4)?, tree_id: word(8)?, epoch: word(12)? };
+        Ok(Self { tree, key_id: word(16)?, counter: u64_at(datagram, 20).ok_or(Reason::DatagramShort)? })
+    }
+
+    /// The header's bytes.
+    pub fn emit(&self) -> [u8; TREE_HEADER_LEN] {
+        let mut out = [0; TREE_HEADER_LEN];
+        let words = [self.tree.root, self.tree.tree_id, self.tree.epoch, self.key_id];
+        out[0] = TREE;
+        for (chunk, word) in out[4..20].chunks_exact_mut(4).zip(words) {
+            chunk.copy_from_slice(&word.to_be_bytes());
+        }
+        out[20..].copy_from_slice(&self.counter.to_be_bytes());
+        out
+    }
+}
+
+/// A checksum to be completed by the receiver's kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialChecksum {
+    /// Where summing starts, counted from the Ethernet header.
+    pub start: u8,
+    /// Where the sum goes, counted from `start`.
+    pub offset: u8,
+}
+
+/// The header inside the seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inner {
+    /// What the body is.
+    pub kind: u8,
+    /// For a frame: its checksum, where it is partial.
+    pub checksum: Option<PartialChecksum>,
+}
+
+impl Inner {
+    /// Reads the inner header; a partial checksum must lie within the body.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, Reason> {
+        let [kind, flags, start, offset] = array_at(plaintext, 0).ok_or(Reason::InnerMalformed)?;
+        let checksum = match flags {
+            0 => None,
+            FLAG_PARTIAL_CHECKSUM if kind == KIND_FRAME => Some(PartialChecksum { start, offset }),
+            _ => return Err(Reason::InnerMalformed),
+        };
+        let body_len = plaintext.len() - INNER_LEN;
+        if checksum.is_some_and(|c| usize::from(c.start) + usize::from(c.offset) + 2 > body_len) {
+            return Err(Reason::InnerMalformed);
+        }
+        Ok(Self { kind, checksum })
+    }
+
+    /// The inner header's bytes.
+    pub fn emit(&self) -> [u8; INNER_LEN] {
+        match self.checksum {
+            None => [self.kind, 0, 0, 0],
+            Some(PartialChecksum { start, offset }) => [self.kind, FLAG_PARTIAL_CHECKSUM, start, offset],
+        }
+    }
+}
+
+fn check_length(datagram: &[u8], minimum: usize) -> Result<(), Reason> {
+    if datagram.len() < minimum {
+        return Err(Reason::DatagramShort);
+    }
+    if datagram.len() > MAX_DATAGRAM_LEN {
+        return Err(Reason::DatagramLong);
+    }
+    Ok(())
+}
+
+fn check_flags(datagram: &[u8], kind: u8) -> Result<(), Reason> {
+    match array_at(datagram, 0) {
+        Some([first, 0, 0, 0]) if first == kind => Ok(()),
+        Some(_) => Err(Reason::FlagsUnknown),
+        None => Err(Reason::DatagramShort),
+    }
+}

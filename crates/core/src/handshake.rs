@@ -1,0 +1,355 @@
+//! The Noise handshake (`docs/protocol.md` section 3): datagrams in, datagrams out, session keys at the end.
+//!
+//! It holds no timers and knows no peers: certificates in the payloads are Python's to judge. A datagram that does not
+//! fit leaves the handshake as it was, for Noise's state is built again from what is kept here.
+
+use aws_lc_rs::hkdf;
+use snow::{Builder, HandshakeState};
+use zeroize::Zeroizing;
+
+use crate::datagram::{u32_at, AEAD_TAG_LEN, FINAL, INIT, RESPONSE};
+use crate::mac::{prefix, MacKey, HANDSHAKE_LEN, MAC_LEN, NETWORK_ID_LEN};
+use crate::reason::Reason;
+
+const NOISE: &str = "Noise_XX_25519_ChaChaPoly_BLAKE2s";
+const INIT_HEADER_LEN: usize = 8;
+const RESPONSE_HEADER_LEN: usize = 12;
+const FINAL_HEADER_LEN: usize = 8;
+/// What makes an INIT 512 bytes: its header, the ephemeral key and the MAC taken off.
+const INIT_PAYLOAD_LEN: usize = HANDSHAKE_LEN - INIT_HEADER_LEN - 32 - MAC_LEN;
+
+/// The longest payload of a RESPONSE: ephemeral key, sealed static key, the payload's tag and the MAC taken off.
+pub const MAX_RESPONSE_PAYLOAD_LEN: usize = HANDSHAKE_LEN - RESPONSE_HEADER_LEN - 32 - 48 - AEAD_TAG_LEN - MAC_LEN;
+/// The longest payload of a FINAL.
+pub const MAX_FINAL_PAYLOAD_LEN: usize = HANDSHAKE_LEN - FINAL_HEADER_LEN - 48 - AEAD_TAG_LEN - MAC_LEN;
+
+/// Why a call on a handshake failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The datagram is bad; the reason names it.
+    Datagram(Reason),
+    /// The payload does not fit 512 bytes.
+    PayloadTooLong,
+    /// The call does not belong to this side, or comes too early or too late.
+    OutOfOrder,
+    /// The key is not 32 bytes that Noise takes, or no randomness was to be had.
+    Key,
+}
+
+/// The two keys of a session as one side sees them.
+pub struct SessionKeys {
+    /// For what this side sends.
+    pub seal: Zeroizing<[u8; 32]>,
+    /// For what it receives.
+    pub open: Zeroizing<[u8; 32]>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Initiator: INIT made. Responder: INIT read.
+    Init,
+    /// RESPONSE written or read.
+    Response,
+    /// FINAL written or read: keys can be taken.
+    Final,
+    Spent,
+}
+
+/// One handshake of either side.
+pub struct Handshake {
+    initiator: bool,
+    private: Zeroizing<[u8; 32]>,
+    ephemeral: Zeroizing<[u8; 32]>,
+    network_id: [u8; NETWORK_ID_LEN],
+    mac: MacKey,
+    index: u32,
+    remote_index: u32,
+    noise: HandshakeState,
+    step: Step,
+    init: Vec<u8>,
+    response_payload: Vec<u8>,
+}
+
+impl Handshake {
+    /// The initiator's side. `ephemeral` is 32 fresh random bytes.
+    pub fn initiate(
+        private: &[u8; 32],
+        network_id: &[u8; NETWORK_ID_LEN],
+        index: u32,
+        ephemeral: [u8; 32],
+    ) -> Result<Self, Failure> {
+        let ephemeral = Zeroizing::new(ephemeral);
+        let mac = MacKey::new(network_id);
+        let mut noise = build(true, private, &ephemeral, network_id)?;
+        let mut init = Vec::with_capacity(HANDSHAKE_LEN);
+        init.extend_from_slice(&prefix(INIT));
+        init.extend_from_slice(&index.to_be_bytes());
+        append_message(&mut noise, &[0; INIT_PAYLOAD_LEN], &mut init)?;
+        append_mac(&mac, &mut init);
+        let private = Zeroizing::new(*private);
+        let (network_id, response_payload) = (*network_id, Vec::new());
+        let (initiator, remote_index, step) = (true, 0, Step::Init);
+        Ok(Self {
+            initiator,
+            private,
+            ephemeral,
+            network_id,
+            mac,
+            index,
+            remote_index,
+            noise,
+            step,
+            init,
+            response_payload,
+        })
+    }
+
+    /// The responder's side, from an INIT datagram. `ephemeral` is 32 fresh random bytes.
+    pub fn respond(
+        private: &[u8; 32],
+        network_id: &[u8; NETWORK_ID_LEN],
+        index: u32,
+        init: &[u8],
+        ephemeral: [u8; 32],
+    ) -> Result<Self, Failure> {
+        let ephemeral = Zeroizing::new(ephemeral);
+        let mac = MacKey::new(network_id);
+        expect(init, INIT)?;
+        mac.check(init).map_err(Failure::Datagram)?;
+        let remote_index = u32_at(init, 4).ok_or(Failure::Datagram(Reason::DatagramShort))?;
+        let mut noise = build(false, private, &ephemeral, network_id)?;
+        read_init(&mut noise, init)?;
+        let private = Zeroizing::new(*private);
+        let (network_id, response_payload, init) = (*network_id, Vec::new(), init.to_vec());
+        let (initiator, step) = (false, Step::Init);
+        Ok(Self {
+            initiator,
+            private,
+            ephemeral,
+            network_id,
+            mac,
+            index,
+            remote_index,
+            noise,
+            step,
+            init,
+            response_payload,
+        })
+    }
+
+    /// This side's session index.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The other side's session index; 0 before it is known.
+    pub fn remote_index(&self) -> u32 {
+        self.remote_index
+    }
+
+    /// The other side's static public key, once a message proved it.
+    pub fn remote_static(&self) -> Option<[u8; 32]> {
+        let known =
+            if self.initiator { self.step != Step::Init } else { matches!(self.step, Step::Final | Step::Spent) };
+        self.noise.get_remote_static().filter(|_| known).and_then(|key| key.try_into().ok())
+    }
+
+    /// Initiator: the INIT datagram.
+    pub fn init_datagram(&self) -> Result<&[u8], Failure> {
+        if self.initiator {
+            Ok(&self.init)
+        } else {
+            Err(Failure::OutOfOrder)
+        }
+    }
+
+    /// Responder: the RESPONSE datagram.
+    pub fn write_response(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.require(false, Step::Init)?;
+        fits(payload, MAX_RESPONSE_PAYLOAD_LEN)?;
+        let mut out = Vec::with_capacity(HANDSHAKE_LEN);
+        out.extend_from_slice(&prefix(RESPONSE));
+        out.extend_from_slice(&self.index.to_be_bytes());
+        out.extend_from_slice(&self.remote_index.to_be_bytes());
+        append_message(&mut self.noise, payload, &mut out)?;
+        append_mac(&self.mac, &mut out);
+        self.response_payload = payload.to_vec();
+        self.step = Step::Response;
+        Ok(out)
+    }
+
+    /// Initiator: the payload of a RESPONSE datagram.
+    pub fn read_response(&mut self, datagram: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.require(true, Step::Init)?;
+        let message = self.message(datagram, RESPONSE, RESPONSE_HEADER_LEN, 8)?;
+        let remote_index = u32_at(datagram, 4).ok_or(Failure::Datagram(Reason::DatagramShort))?;
+        let payload = self.read(message)?;
+        self.remote_index = remote_index;
+        self.step = Step::Response;
+        Ok(payload)
+    }
+
+    /// Initiator: the FINAL datagram.
+    pub fn write_final(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.require(true, Step::Response)?;
+        fits(payload, MAX_FINAL_PAYLOAD_LEN)?;
+        let mut out = Vec::with_capacity(HANDSHAKE_LEN);
+        out.extend_from_slice(&prefix(FINAL));
+        out.extend_from_slice(&self.remote_index.to_be_bytes());
+        append_message(&mut self.noise, payload, &mut out)?;
+        append_mac(&self.mac, &mut out);
+        self.step = Step::Final;
+        Ok(out)
+    }
+
+    /// Responder: the payload of a FINAL datagram.
+    pub fn read_final(&mut self, datagram: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.require(false, Step::Response)?;
+        let message = self.message(datagram, FINAL, FINAL_HEADER_LEN, 4)?;
+        let payload = self.read(message)?;
+        self.step = Step::Final;
+        Ok(payload)
+    }
+
+    /// The session's keys; the handshake is spent.
+    pub fn take_keys(&mut self) -> Result<SessionKeys, Failure> {
+        if self.step != Step::Final {
+            return Err(Failure::OutOfOrder);
+        }
+        self.step = Step::Spent;
+        let (k1, k2) = self.noise.dangerously_get_raw_split();
+        let (k1, k2) = (Zeroizing::new(k1), Zeroizing::new(k2));
+        let hash = self.noise.get_handshake_hash();
+        let (initiator, responder) =
+            if self.initiator { (self.index, self.remote_index) } else { (self.remote_index, self.index) };
+        let forth = session_key(hash, &k1, initiator, responder, 0)?;
+        let back = session_key(hash, &k2, initiator, responder, 1)?;
+        let (seal, open) = if self.initiator { (forth, back) } else { (back, forth) };
+        Ok(SessionKeys { seal, open })
+    }
+
+    fn require(&self, initiator: bool, step: Step) -> Result<(), Failure> {
+        if self.initiator == initiator && self.step == step {
+            Ok(())
+        } else {
+            Err(Failure::OutOfOrder)
+        }
+    }
+
+    /// The Noise message of a datagram of the expected kind, addressed to this handshake.
+    fn message<'a>(&self, datagram: &'a [u8], kind: u8, header: usize, receiver: usize) -> Result<&'a [u8], Failure> {
+        expect(datagram, kind)?;
+        let bytes = self.mac.check(datagram).map_err(Failure::Datagram)?;
+        if u32_at(bytes, receiver) != Some(self.index) {
+            return Err(Failure::Datagram(Reason::HandshakeIndex));
+        }
+        bytes.get(header..).ok_or(Failure::Datagram(Reason::DatagramShort))
+    }
+
+    fn read(&mut self, message: &[u8]) -> Result<Vec<u8>, Failure> {
+        let mut payload = vec![0; HANDSHAKE_LEN];
+        match self.noise.read_message(message, &mut payload) {
+            Ok(length) => {
+                payload.truncate(length);
+                Ok(payload)
+            }
+            Err(_) => {
+                self.noise = self.rebuilt()?;
+                Err(Failure::Datagram(Reason::HandshakeCrypto))
+            }
+        }
+    }
+
+    /// Noise's state as it was before the message that failed. (snow restores hashes, but not a replaced cipher key.)
+    fn rebuilt(&self) -> Result<HandshakeState, Failure> {
+        let mut noise = build(self.initiator, &self.private, &self.ephemeral, &self.network_id)?;
+        if self.initiator {
+            append_message(&mut noise, &[0; INIT_PAYLOAD_LEN], &mut Vec::new())?;
+        } else {
+            read_init(&mut noise, &self.init)?;
+            if self.step == Step::Response {
+                append_message(&mut noise, &self.response_payload, &mut Vec::new())?;
+            }
+        }
+        Ok(noise)
+    }
+}
+
+/// The public key of an X25519 private key.
+pub fn public_key(private: &[u8; 32]) -> Result<[u8; 32], Failure> {
+    use aws_lc_rs::agreement::{PrivateKey, X25519};
+    let key = PrivateKey::from_private_key(&X25519, private).map_err(|_| Failure::Key)?;
+    let public = key.compute_public_key().map_err(|_| Failure::Key)?;
+    public.as_ref().try_into().map_err(|_| Failure::Key)
+}
+
+/// `HKDF-SHA-256(salt = h, ikm = k, info = "treecast session 1" || initiator || responder || direction)`.
+pub fn session_key(
+    hash: &[u8],
+    key: &[u8; 32],
+    initiator: u32,
+    responder: u32,
+    direction: u8,
+) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let (initiator, responder, direction) = (initiator.to_be_bytes(), responder.to_be_bytes(), [direction]);
+    let info: [&[u8]; 4] = [b"treecast session 1", &initiator, &responder, &direction];
+    let mut out = Zeroizing::new([0; 32]);
+    let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, hash).extract(key);
+    let okm = secret.expand(&info, hkdf::HKDF_SHA256).map_err(|_| Failure::Key)?;
+    okm.fill(out.as_mut_slice()).map_err(|_| Failure::Key)?;
+    Ok(out)
+}
+
+fn build(
+    initiator: bool,
+    private: &[u8; 32],
+    ephemeral: &[u8; 32],
+    network_id: &[u8; NETWORK_ID_LEN],
+) -> Result<HandshakeState, Failure> {
+    let mut prologue = b"treecast 1".to_vec();
+    prologue.extend_from_slice(network_id);
+    let params = NOISE.parse().map_err(|_| Failure::Key)?;
+    // The ephemeral key comes from the caller, fresh for each handshake, so that a failed read can be undone.
+    let builder = Builder::new(params)
+        .local_private_key(private)
+        .and_then(|builder| builder.prologue(&prologue))
+        .map_err(|_| Failure::Key)?
+        .fixed_ephemeral_key_for_testing_only(ephemeral);
+    if initiator { builder.build_initiator() } else { builder.build_responder() }.map_err(|_| Failure::Key)
+}
+
+fn expect(datagram: &[u8], kind: u8) -> Result<(), Failure> {
+    match datagram.first() {
+        Some(&first) if first == kind => Ok(()),
+        _ => Err(Failure::Datagram(Reason::HandshakeMalformed)),
+    }
+}
+
+fn read_init(noise: &mut HandshakeState, init: &[u8]) -> Result<(), Failure> {
+    let end = init.len().saturating_sub(MAC_LEN);
+    let message = init.get(INIT_HEADER_LEN..end).ok_or(Failure::Datagram(Reason::DatagramShort))?;
+    let mut payload = [0; HANDSHAKE_LEN];
+    noise.read_message(message, &mut payload).map_err(|_| Failure::Datagram(Reason::HandshakeCrypto))?;
+    Ok(())
+}
+
+/// Checked before Noise's state advances.
+fn fits(payload: &[u8], limit: usize) -> Result<(), Failure> {
+    if payload.len() > limit {
+        return Err(Failure::PayloadTooLong);
+    }
+    Ok(())
+}
+
+/// Appends Noise's next message to `out`.
+fn append_message(noise: &mut HandshakeState, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
+    let mut message = [0; HANDSHAKE_LEN + AEAD_TAG_LEN]; // snow wants room for a tag even where it writes none
+    let length = noise.write_message(payload, &mut message).map_err(|_| Failure::Key)?;
+    out.extend_from_slice(message.get(..length).ok_or(Failure::Key)?);
+    Ok(())
+}
+
+fn append_mac(mac: &MacKey, out: &mut Vec<u8>) {
+    let value = mac.mac(out);
+    out.extend_from_slice(&value);
+}

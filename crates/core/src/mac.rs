@@ -1,0 +1,67 @@
+//! The MAC at the end of each handshake datagram (`docs/protocol.md` section 3).
+
+use aws_lc_rs::{digest, hmac};
+
+use crate::datagram::{array_at, FINAL, INIT, RESPONSE};
+use crate::reason::Reason;
+
+/// Length of a network id.
+pub const NETWORK_ID_LEN: usize = 16;
+/// Length of the MAC.
+pub const MAC_LEN: usize = 16;
+/// Length of an INIT datagram, and the longest RESPONSE and FINAL.
+pub const HANDSHAKE_LEN: usize = 512;
+
+const VERSION: u8 = 1;
+
+/// The key of a network's handshake MAC.
+#[derive(Debug)]
+pub struct MacKey(hmac::Key);
+
+impl MacKey {
+    /// From the network id.
+    pub fn new(network_id: &[u8; NETWORK_ID_LEN]) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(b"treecast handshake mac 1");
+        context.update(network_id);
+        Self(hmac::Key::new(hmac::HMAC_SHA256, context.finish().as_ref()))
+    }
+
+    /// The MAC of what precedes it.
+    pub fn mac(&self, bytes: &[u8]) -> [u8; MAC_LEN] {
+        let tag = hmac::sign(&self.0, bytes);
+        let mut out = [0; MAC_LEN];
+        for (to, from) in out.iter_mut().zip(tag.as_ref()) {
+            *to = *from;
+        }
+        out
+    }
+
+    /// Length, version and MAC of a handshake datagram, in this order; returns the bytes before the MAC.
+    pub fn check<'a>(&self, datagram: &'a [u8]) -> Result<&'a [u8], Reason> {
+        let [kind, version, zero1, zero2] = array_at(datagram, 0).ok_or(Reason::DatagramShort)?;
+        if datagram.len() > HANDSHAKE_LEN {
+            return Err(Reason::DatagramLong);
+        }
+        let minimum = match kind {
+            INIT => HANDSHAKE_LEN,
+            RESPONSE => 12 + 32 + 48 + 16 + MAC_LEN,
+            FINAL => 8 + 48 + 16 + MAC_LEN,
+            _ => return Err(Reason::UnknownType),
+        };
+        if datagram.len() < minimum {
+            return Err(Reason::DatagramShort);
+        }
+        if version != VERSION || zero1 != 0 || zero2 != 0 {
+            return Err(Reason::HandshakeVersion);
+        }
+        let (bytes, mac) = datagram.split_last_chunk::<MAC_LEN>().ok_or(Reason::DatagramShort)?;
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.mac(bytes), mac).map_err(|_| Reason::HandshakeMac)?;
+        Ok(bytes)
+    }
+}
+
+/// The four bytes that start a handshake datagram.
+pub fn prefix(kind: u8) -> [u8; 4] {
+    [kind, VERSION, 0, 0]
+}

@@ -1,0 +1,68 @@
+//! Which counters were seen: a sliding bitmap as in RFC 6479.
+
+/// `WORDS` words of 64 counters; the window is `(WORDS - 1) * 64` counters wide. Counters start at 1.
+#[derive(Clone, Debug)]
+pub struct ReplayWindow<const WORDS: usize> {
+    highest: u64,
+    seen: [u64; WORDS],
+}
+
+/// Sessions: 2,048 counters.
+pub type SessionWindow = ReplayWindow<33>;
+/// Trees: 4,096 counters.
+pub type TreeWindow = ReplayWindow<65>;
+
+impl<const WORDS: usize> Default for ReplayWindow<WORDS> {
+    fn default() -> Self {
+        Self { highest: 0, seen: [0; WORDS] }
+    }
+}
+
+impl<const WORDS: usize> ReplayWindow<WORDS> {
+    /// Width of the window in counters.
+    pub const WIDTH: u64 = (WORDS as u64 - 1) * 64;
+
+    /// The highest counter marked; 0 when none was.
+    pub fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    /// Would `counter` be new?
+    pub fn is_fresh(&self, counter: u64) -> bool {
+        if counter > self.highest {
+            return true;
+        }
+        if counter == 0 || self.highest - counter >= Self::WIDTH {
+            return false;
+        }
+        self.seen.get(Self::word(counter)).is_some_and(|word| word & Self::bit(counter) == 0)
+    }
+
+    /// Marks `counter`; false when it is not fresh. Call it only with authentic counters.
+    pub fn mark(&mut self, counter: u64) -> bool {
+        if !self.is_fresh(counter) {
+            return false;
+        }
+        if counter > self.highest {
+            let new_words = (counter / 64 - self.highest / 64).min(WORDS as u64);
+            for step in 0..new_words {
+                if let Some(word) = self.seen.get_mut(Self::word(counter - step * 64)) {
+                    *word = 0;
+                }
+            }
+            self.highest = counter;
+        }
+        if let Some(word) = self.seen.get_mut(Self::word(counter)) {
+            *word |= Self::bit(counter);
+        }
+        true
+    }
+
+    fn word(counter: u64) -> usize {
+        (counter / 64 % WORDS as u64) as usize
+    }
+
+    fn bit(counter: u64) -> u64 {
+        1 << (counter % 64)
+    }
+}

@@ -1,0 +1,290 @@
+//! Sessions and peers: sealing and opening of session datagrams, liveness, round-trip times, addresses.
+//!
+//! A session is shared by the worker, which seals and opens, and Python's thread, which seals control messages: counters
+//! are atomic, the replay window lies behind a mutex that nobody else wants.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use crate::aead::{Aead, AeadKey};
+use crate::counters::{Traffic, Volume};
+use crate::datagram::{Inner, SessionHeader, AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, SESSION_HEADER_LEN};
+use crate::handshake::SessionKeys;
+use crate::reason::Reason;
+use crate::replay::SessionWindow;
+use crate::rtt::RoundTrip;
+
+/// A session seals no more datagrams than this (section 3).
+pub const SESSION_LIMIT: u64 = 1 << 30;
+/// Sessions of a peer that live at once (section 3).
+pub const SESSIONS_PER_PEER: usize = 3;
+/// Where the body of a session datagram starts.
+pub const SESSION_BODY_OFFSET: usize = SESSION_HEADER_LEN + INNER_LEN;
+
+/// Locks; what a panicking thread left is still good, for all updates are single assignments.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where a peer is reached: through which of our sockets, at which address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Number of the socket, in the order of `listen`.
+    pub socket: u32,
+    /// The peer's address.
+    pub address: SocketAddr,
+}
+
+/// What a new session is made of, apart from its keys.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionParameters {
+    /// Our index: what the peer writes into its datagrams.
+    pub index: u32,
+    /// The peer's index.
+    pub remote_index: u32,
+    /// The peer's node index.
+    pub peer: u32,
+    /// Where to send at first.
+    pub endpoint: Endpoint,
+    /// The AEAD of both directions.
+    pub aead: Aead,
+    /// May be sent on before the first datagram arrives.
+    pub confirmed: bool,
+}
+
+/// An authentic, fresh session datagram.
+#[derive(Debug)]
+pub struct OpenedSession<'a> {
+    /// Inner header and body.
+    pub plaintext: &'a mut [u8],
+    /// No higher counter has been seen.
+    pub newest: bool,
+    /// The first one of the session.
+    pub first: bool,
+}
+
+/// One session with a peer.
+#[derive(Debug)]
+pub struct Session {
+    /// Our index.
+    pub index: u32,
+    /// The peer's index.
+    pub remote_index: u32,
+    /// The peer's node index.
+    pub peer: u32,
+    /// When it was installed (monotonic).
+    pub installed_ns: u64,
+    /// UDP datagrams and payload bytes.
+    pub traffic: Traffic,
+    seal: AeadKey,
+    open: AeadKey,
+    sealed: AtomicU64,
+    window: Mutex<SessionWindow>,
+    endpoint: ArcSwap<Endpoint>,
+    confirmed: AtomicBool,
+    heard: AtomicBool,
+    heard_ns: AtomicU64,
+    round_trip: Mutex<RoundTrip>,
+}
+
+impl Session {
+    /// None when the keys do not fit the AEAD, which 32 bytes always do.
+    pub fn new(parameters: SessionParameters, keys: &SessionKeys, now_ns: u64) -> Option<Self> {
+        let SessionParameters { index, remote_index, peer, endpoint, aead, confirmed } = parameters;
+        Some(Self {
+            index,
+            remote_index,
+            peer,
+            installed_ns: now_ns,
+            traffic: Traffic::default(),
+            seal: AeadKey::new(aead, &keys.seal).ok()?,
+            open: AeadKey::new(aead, &keys.open).ok()?,
+            sealed: AtomicU64::new(0),
+            window: Mutex::default(),
+            endpoint: ArcSwap::from_pointee(endpoint),
+            confirmed: AtomicBool::new(confirmed),
+            heard: AtomicBool::new(false),
+            heard_ns: AtomicU64::new(now_ns),
+            round_trip: Mutex::default(),
+        })
+    }
+
+    /// Seals the body that lies at [`SESSION_BODY_OFFSET`] of `buffer`; returns the datagram's length.
+    pub fn seal(&self, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason> {
+        let length = SESSION_BODY_OFFSET + body_len + AEAD_TAG_LEN;
+        if length > MAX_DATAGRAM_LEN {
+            return Err(Reason::TooBig);
+        }
+        let datagram = buffer.get_mut(..length).ok_or(Reason::TooBig)?;
+        if self.sealed.load(Ordering::Relaxed) >= SESSION_LIMIT {
+            return Err(Reason::SessionExhausted);
+        }
+        let counter = self.sealed.fetch_add(1, Ordering::Relaxed) + 1;
+        let (header, rest) = datagram.split_first_chunk_mut().ok_or(Reason::TooBig)?;
+        *header = SessionHeader { receiver: self.remote_index, counter }.emit();
+        *rest.first_chunk_mut().ok_or(Reason::TooBig)? = inner.emit();
+        self.seal.seal(counter, SESSION_HEADER_LEN, datagram).map_err(|_| Reason::TooBig)?;
+        Ok(length)
+    }
+
+    /// Opens a datagram in place: tag, then replay window, then liveness.
+    pub fn open<'a>(
+        &self,
+        header: &SessionHeader,
+        datagram: &'a mut [u8],
+        now_ns: u64,
+    ) -> Result<OpenedSession<'a>, Reason> {
+        let length = datagram.len() as u64;
+        let plaintext =
+            self.open.open(header.counter, SESSION_HEADER_LEN, datagram).map_err(|_| Reason::SessionAuth)?;
+        let newest = {
+            let mut window = lock(&self.window);
+            let highest = window.highest();
+            if !window.mark(header.counter) {
+                return Err(Reason::SessionReplay);
+            }
+            header.counter > highest
+        };
+        self.heard_ns.store(now_ns, Ordering::Relaxed);
+        self.traffic.rx.add(1, length);
+        let first = !self.heard.load(Ordering::Relaxed) && !self.heard.swap(true, Ordering::Relaxed);
+        Ok(OpenedSession { plaintext, newest, first })
+    }
+
+    /// Where to send.
+    pub fn endpoint(&self) -> Endpoint {
+        **self.endpoint.load()
+    }
+
+    /// Sends to `endpoint` from now on; true when that is another one than before.
+    pub fn move_to(&self, endpoint: Endpoint) -> bool {
+        if self.endpoint() == endpoint {
+            return false;
+        }
+        self.endpoint.store(Arc::new(endpoint));
+        true
+    }
+
+    /// Datagrams sealed so far.
+    pub fn sealed(&self) -> u64 {
+        self.sealed.load(Ordering::Relaxed)
+    }
+
+    /// May be sent on?
+    pub fn confirmed(&self) -> bool {
+        self.confirmed.load(Ordering::Acquire)
+    }
+
+    /// When the last authentic datagram arrived, or the installation.
+    pub fn heard_ns(&self) -> u64 {
+        self.heard_ns.load(Ordering::Relaxed)
+    }
+
+    /// Notes a probe sent now; returns its value.
+    pub fn probe(&self, now_ns: u64) -> u64 {
+        lock(&self.round_trip).probe(now_ns)
+    }
+
+    /// Takes a probe reply; false when it answers no outstanding probe.
+    pub fn probe_reply(&self, value: u64, now_ns: u64) -> bool {
+        lock(&self.round_trip).reply(value, now_ns)
+    }
+
+    /// The smoothed round-trip time in milliseconds.
+    pub fn rtt_ms(&self) -> Option<f64> {
+        lock(&self.round_trip).smoothed_ms()
+    }
+}
+
+/// A node that we have or had sessions with.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its node index.
+    pub index: u32,
+    /// Tree datagrams sent to it and come from it.
+    pub tree_traffic: Traffic,
+    past: Traffic,
+    sessions: Mutex<Vec<Arc<Session>>>,
+    current: ArcSwapOption<Session>,
+}
+
+impl Peer {
+    /// A peer without sessions.
+    pub fn new(index: u32) -> Self {
+        let (tree_traffic, past) = (Traffic::default(), Traffic::default());
+        Self { index, tree_traffic, past, sessions: Mutex::default(), current: ArcSwapOption::empty() }
+    }
+
+    /// The newest confirmed session: what to send on.
+    pub fn current(&self) -> Option<Arc<Session>> {
+        self.current.load_full()
+    }
+
+    /// The newest session, confirmed or not.
+    pub fn newest(&self) -> Option<Arc<Session>> {
+        lock(&self.sessions).last().cloned()
+    }
+
+    /// Adds a session; returns the one that had to go.
+    pub fn add(&self, session: Arc<Session>) -> Option<Arc<Session>> {
+        let mut sessions = lock(&self.sessions);
+        sessions.push(session);
+        let gone = (sessions.len() > SESSIONS_PER_PEER).then(|| sessions.remove(0));
+        if let Some(gone) = &gone {
+            self.keep_numbers(gone);
+        }
+        self.choose(&sessions);
+        gone
+    }
+
+    /// Removes a session.
+    pub fn remove(&self, index: u32) {
+        let mut sessions = lock(&self.sessions);
+        if let Some(position) = sessions.iter().position(|session| session.index == index) {
+            let gone = sessions.remove(position);
+            self.keep_numbers(&gone);
+        }
+        self.choose(&sessions);
+    }
+
+    /// Removes all sessions; returns their indices.
+    pub fn clear(&self) -> Vec<u32> {
+        let mut sessions = lock(&self.sessions);
+        let indices = sessions.drain(..).map(|session| session.index).collect();
+        self.current.store(None);
+        indices
+    }
+
+    /// A session's first datagram has arrived: it may be sent on.
+    pub fn confirm(&self, session: &Session) {
+        let sessions = lock(&self.sessions);
+        session.confirmed.store(true, Ordering::Release);
+        self.choose(&sessions);
+    }
+
+    /// `((tx packets, tx bytes), (rx packets, rx bytes))` of all sessions and trees.
+    pub fn totals(&self) -> ((u64, u64), (u64, u64)) {
+        let sessions = lock(&self.sessions);
+        let parts = sessions.iter().map(|session| &session.traffic).chain([&self.tree_traffic, &self.past]);
+        parts.fold(((0, 0), (0, 0)), |(tx, rx), part| (sum(tx, &part.tx), sum(rx, &part.rx)))
+    }
+
+    fn choose(&self, sessions: &[Arc<Session>]) {
+        self.current.store(sessions.iter().rev().find(|session| session.confirmed()).cloned());
+    }
+
+    fn keep_numbers(&self, session: &Session) {
+        for (past, gone) in [(&self.past.tx, &session.traffic.tx), (&self.past.rx, &session.traffic.rx)] {
+            let (packets, bytes) = gone.get();
+            past.add(packets, bytes);
+        }
+    }
+}
+
+fn sum((packets, bytes): (u64, u64), volume: &Volume) -> (u64, u64) {
+    let (more_packets, more_bytes) = volume.get();
+    (packets + more_packets, bytes + more_bytes)
+}

@@ -1,0 +1,41 @@
+//! The tree tag: SipHash-2-4 over header and AEAD tag, which all nodes of a tree can check (section 5).
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher24;
+use zeroize::Zeroizing;
+
+use crate::datagram::{AEAD_TAG_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
+
+/// A tree's key.
+#[derive(Debug)]
+pub struct TreeKey(Zeroizing<[u8; 16]>);
+
+impl TreeKey {
+    /// From its bytes.
+    pub fn new(key: [u8; 16]) -> Self {
+        Self(Zeroizing::new(key))
+    }
+
+    /// Its bytes, for an offer.
+    pub fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The tag of a datagram without its tree tag; None when that is too short to have a header and an AEAD tag.
+    pub fn tag(&self, datagram: &[u8]) -> Option<[u8; TREE_TAG_LEN]> {
+        let header = datagram.first_chunk::<TREE_HEADER_LEN>()?;
+        let aead_tag = datagram.get(TREE_HEADER_LEN..)?.last_chunk::<AEAD_TAG_LEN>()?;
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(header);
+        hasher.write(aead_tag);
+        Some(hasher.finish().to_le_bytes())
+    }
+
+    /// Is the tree tag at the end of `datagram` right?
+    pub fn verify(&self, datagram: &[u8]) -> bool {
+        let Some((sealed, tag)) = datagram.split_last_chunk::<TREE_TAG_LEN>() else { return false };
+        self.tag(sealed)
+            .is_some_and(|expected| aws_lc_rs::constant_time::verify_slices_are_equal(&expected, tag).is_ok())
+    }
+}
