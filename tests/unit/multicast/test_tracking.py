@@ -80,7 +80,7 @@ def test_hosts_expire_one_by_one() -> None:
     hosts = TrackedHosts()
     follow(hosts, TO_EX, expires=100)
     follow(hosts, TO_EX, host=HostId(OTHER_MAC, HERE), expires=200)
-    assert hosts.next_deadline() == 100
+    assert hosts.next_deadline() == Instant(100)
     hosts.expire(Instant(100.0))
     assert [host.mac for host, _ in hosts] == [OTHER_MAC]
 

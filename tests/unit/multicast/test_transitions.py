@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.sim.multicast.virtual_port import ALLOW, BLOCK, IS_EX, IS_IN, TO_EX, TO_IN, VirtualPort
+from treecast.base.addresses import IPAddress
 from treecast.base.membership import FilterMode
 from treecast.multicast import IGMP, MLD, MembershipConfig, Protocol
 from treecast.multicast.transitions import ROWS, TABLE
@@ -89,7 +90,7 @@ def test_each_row_gives_its_state_timers_and_queries(case: Case, protocol: Proto
     assert port.timers() == {port.source(number): seconds for number, seconds in case.timers.items()}
     assert port.group_timer() == case.group_timer
     assert port.view().mode is (INCLUDE if case.group_timer is None else EXCLUDE)
-    wanted = [()] if case.asks_group else []
+    wanted: list[tuple[IPAddress, ...]] = [()] if case.asks_group else []
     if case.asked:
         wanted.append(port.sources(case.asked))
     assert [query.sources for query in queries] == wanted
