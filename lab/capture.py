@@ -46,10 +46,13 @@ class Capture:
 
     def __enter__(self) -> Capture:
         self._process = Process(self._namespace, self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        # tcpdump says so after the packet socket is bound and its filter set.
-        line = self._process.read_line(START_LIMIT_S)
-        while "listening on" not in line:
-            line = self._process.read_line(START_LIMIT_S)
+        try:
+            # tcpdump says so after the packet socket is bound and its filter set.
+            while "listening on" not in self._process.read_line(START_LIMIT_S):
+                pass
+        except BaseException:
+            self._process.kill()
+            raise
         return self
 
     def __exit__(

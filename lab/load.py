@@ -147,9 +147,7 @@ class Sender:
 
     def wait(self, limit_s: float) -> Sent:
         """Its account at its end."""
-        sent = _decode(self._process.read_line(limit_s), Sent)
-        self._process.wait(ANSWER_LIMIT_S)
-        return sent
+        return _decode(_last_line(self._process, limit_s), Sent)
 
     def stop(self) -> Sent:
         """Ends it now."""
@@ -184,9 +182,7 @@ class Receiver:
 
     def wait(self, limit_s: float) -> Received:
         """Its account at its end, for one with a count or a duration."""
-        received = _decode(self._process.read_line(limit_s), Received)
-        self._process.wait(ANSWER_LIMIT_S)
-        return received
+        return _decode(_last_line(self._process, limit_s), Received)
 
     def stop(self) -> Received:
         """Leaves the group and ends: its account."""
@@ -239,6 +235,13 @@ def _start(machine: Machine, arguments: list[str]) -> Process:
     if line != "ready":
         raise RuntimeError(f"treecast-load {' '.join(arguments)} said {line!r}")
     return process
+
+
+def _last_line(process: Process, limit_s: float) -> str:
+    line = process.read_line(limit_s)
+    process.wait(ANSWER_LIMIT_S)
+    process.kill()  # closes its pipe
+    return line
 
 
 def _endpoint(address: str, port: int) -> str:

@@ -140,6 +140,13 @@ class TreecastNode:
         what = f"{self.name} has links to {len(others)} other nodes"
         wait_until(lambda: others <= self.peers_up(), limit_s, what, poll_s=POLL_S)
 
+    @property
+    def resident_bytes(self) -> int:
+        """The memory it occupies now (proc_pid_status(5), VmRSS)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(kib) * 1024
+
     def log_tail(self) -> str:
         """The last of what it wrote to stderr."""
         return (

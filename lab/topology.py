@@ -20,6 +20,7 @@ A second switch is 198.18.1.0/24 and 2001:db8:0:1::/64; ``lab.attach(machine, sw
 from __future__ import annotations
 
 import atexit
+import os
 import re
 import shutil
 import signal
@@ -91,6 +92,7 @@ class Lab:
 
     def __init__(self) -> None:
         self.removed_leftovers = leftovers.remove_leftovers()
+        self._owner = os.getpid()
         self._prefix = leftovers.new_prefix()
         self._namespaces: list[Namespace] = []
         self._machines: dict[str, Machine] = {}
@@ -156,19 +158,24 @@ class Lab:
         set_port_blocked(machine.ports[0], blocked=False)
 
     def close(self) -> None:
-        """Ends all processes and removes all namespaces and files. Signals wait until it is done. May be repeated."""
+        """Ends all processes and removes all namespaces and files. Signals wait until it is done. May be repeated.
+
+        A forked child of the owner that comes here leaves everything alone.
+        """
+        if os.getpid() != self._owner:
+            return
         held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         try:
             for machine in self._machines.values():
                 machine.end_processes()
             leftovers.kill_all_in([namespace.name for namespace in self._namespaces])
+        finally:
             for namespace in self._namespaces:
                 namespace.close()
             self._namespaces.clear()
             self._machines.clear()
             shutil.rmtree(self.directory, ignore_errors=True)
             atexit.unregister(self.close)
-        finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _namespace(self, name: str) -> Namespace:

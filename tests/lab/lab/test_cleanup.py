@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -35,7 +36,8 @@ class Owner:
             [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert self.process.stdout is not None
-        self.prefix, pid, directory = self.process.stdout.readline().split()
+        with self.process.stdout as stdout:
+            self.prefix, pid, directory = stdout.readline().split()
         self.pid = int(pid)
         self.directory = Path(directory)
 
@@ -105,6 +107,17 @@ def test_a_lab_without_a_with_block_ends_with_its_program() -> None:
     owner = Owner(script)
     owner.process.wait(LIMIT_S)
     assert not owner.has_left_anything
+
+
+def test_a_forked_child_of_the_owner_does_not_end_its_lab() -> None:
+    with Lab() as lab:
+        machine = lab.machine("n0", lab.switch())
+        child = os.fork()
+        if child == 0:
+            lab.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert_reachable(machine)
 
 
 def test_what_a_killed_owner_left_is_removed_by_the_next_lab() -> None:
