@@ -14,6 +14,7 @@ from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.errors import MalformedError, OperatorError
+from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NetworkId, NodeIndex, TreeEpoch, TreeId
 from treecast.links.crypto import Handshake
 
@@ -119,6 +120,40 @@ class DataPlane:
     def listening(self) -> list[Endpoint]:
         """The sockets' local addresses."""
         return [_endpoint(address) for address in self.native.listening]
+
+    @property
+    def interface(self) -> str:
+        return self.native.interface
+
+    @property
+    def offloads(self) -> list[str]:
+        """The kernel offloads in use."""
+        return self.native.offloads
+
+    def counters(self) -> dict[str, int]:
+        return self.native.counters()
+
+    def drops(self) -> dict[str, int]:
+        """By reason; only those that happened."""
+        return {reason: count for reason, count in self.native.drops().items() if count}
+
+    def peer_traffic(self) -> dict[NodeIndex, _native.PeerStats]:
+        return {NodeIndex(stats.peer): stats for stats in self.native.peers()}
+
+    def sent_by_flow(self) -> dict[Flow, tuple[int, int]]:
+        """Packets and bytes that this node sent as a root, per route."""
+        return {
+            Flow(
+                route.vlan,
+                ip_address(route.group),
+                ip_address(route.source) if route.source else None,
+            ): (route.tx_packets, route.tx_bytes)
+            for route in self.native.routes()
+        }
+
+    def received_by_tree(self) -> list[tuple[NodeIndex, TreeId, int, int]]:
+        """Root, tree id, packets and bytes, per tree that this node is on."""
+        return [(NodeIndex(t.root), TreeId(t.tree_id), t.rx_packets, t.rx_bytes) for t in self.native.trees()]
 
     def event_fd(self) -> int:
         """Readable when events wait."""

@@ -61,12 +61,11 @@ UNTAGGED = 0
 class Surroundings:
     """What the node finds where it starts.
 
-    ``families``: the IP version of each UDP socket; ``endpoints``: where others may reach it; ``link_local``: the TAP's
-    IPv6 link-local address, None where IPv6 is off; ``epoch_ms``: the start, in milliseconds since 1970.
+    ``families``: the IP version of each UDP socket; ``link_local``: the TAP's IPv6 link-local address, None where IPv6
+    is off; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at.
     """
 
     families: Sequence[int]
-    endpoints: tuple[Endpoint, ...]
     link_local: IPv6Address | None
     epoch_ms: int
     aead: int
@@ -126,10 +125,10 @@ class Engine:
 
     # inputs
 
-    def start(self, now: Instant) -> list[Command]:
-        """Announce this node, its own host and its first queries."""
+    def start(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> list[Command]:
+        """Announce this node, where it can be reached, and its own host; send the first queries."""
         self._now = now
-        self._announce(now, self._surroundings.endpoints)
+        self._announce(now, endpoints)
         self.discovery.add_own(now, self._identity.certificate.mac, self._own_addresses())
         self._take_output(now, self.membership.start(now))
         return self._settle(now)

@@ -42,13 +42,13 @@ class SimNode:
         self.forwarder = ModelForwarder(self.index, self.endpoint, self._network, self._raise)
         self.engine = Engine(
             identity,
-            Surroundings((4,), (self.endpoint,), None, epoch_ms, 1),
+            Surroundings((4,), None, epoch_ms, 1),
             maker=ModelMaker(identity.certificate.static_key),
             membership=MembershipConfig(),
             rng=Random(world.rng.getrandbits(64)),
             unix_minus_monotonic_s=UNIX_START_S,
         )
-        self.forwarder.carry_out(self.engine.start(self._network.now))
+        self.forwarder.carry_out(self.engine.start(self._network.now, (self.endpoint,)))
         self._plan()
         self._each(1.0, self._review)
         self._each(2.0, self.forwarder.probe)

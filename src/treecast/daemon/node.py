@@ -1,0 +1,138 @@
+"""A running node: the engine, its data plane and the event loop between them.
+
+It carries values from one to the other and decides nothing. Read ``engine.engine`` for what happens in a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+
+from structlog.typing import FilteringBoundLogger
+
+from treecast.adapters import clock
+from treecast.adapters.interface import machine_addresses
+from treecast.adapters.native import DataPlane
+from treecast.base.addresses import Endpoint
+from treecast.base.commands import Command
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration
+from treecast.daemon.options import HostPort
+from treecast.engine.engine import Engine
+
+REVIEW_INTERVAL: Duration = 1.0
+RESOLVE_INTERVAL: Duration = 30.0
+ADDRESS_INTERVAL: Duration = 10.0
+MINIMUM_WAIT: Duration = 0.001
+
+
+class RunningNode:
+    """``start``, then the loop's own business, until ``stop``."""
+
+    def __init__(
+        self, engine: Engine, plane: DataPlane, peers: tuple[HostPort, ...], log: FilteringBoundLogger
+    ) -> None:
+        self.engine = engine
+        self.plane = plane
+        self._peers = peers
+        self._log = log
+        self._linked: dict[NodeIndex, str] = {}
+        self._endpoints: tuple[Endpoint, ...] = ()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The data plane runs already; from here on its events are heard."""
+        self._loop = loop
+        self._endpoints = self.reachable_endpoints()
+        self._carry_out(self.engine.start(clock.monotonic(), self._endpoints))
+        loop.add_reader(self.plane.event_fd(), self._turn)
+        self._tasks = [
+            loop.create_task(self._each(REVIEW_INTERVAL, self._review)),
+            loop.create_task(self._each(ADDRESS_INTERVAL, self._review_addresses)),
+        ]
+        if self._peers:
+            self._tasks.append(loop.create_task(self._resolve()))
+
+    async def stop(self) -> None:
+        """Say goodbye and let go of the data plane."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._loop.remove_reader(self.plane.event_fd())
+        if self._timer is not None:
+            self._timer.cancel()
+        self.plane.carry_out(self.engine.goodbye())
+        self.plane.stop()
+
+    def reachable_endpoints(self) -> tuple[Endpoint, ...]:
+        """Where others may reach this node: what it listens on, spelled out where that is "any"."""
+        endpoints: list[Endpoint] = []
+        addresses = machine_addresses(without=self.plane.interface)
+        for listening in self.plane.listening:
+            if listening.address.is_unspecified:
+                version = listening.address.version
+                endpoints += [Endpoint(a, listening.port) for a in addresses if a.version == version]
+            else:
+                endpoints.append(listening)
+        return tuple(dict.fromkeys(endpoints))
+
+    def _turn(self) -> None:
+        self._carry_out(self.engine.turn(clock.monotonic(), self.plane.events()))
+
+    def _carry_out(self, commands: Iterable[Command]) -> None:
+        self.plane.carry_out(commands)
+        self._log_links()
+        now = clock.monotonic()
+        deadline = self.engine.next_deadline(now)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_later(max(deadline - now, MINIMUM_WAIT), self._turn)
+
+    def _review(self) -> None:
+        now = clock.monotonic()
+        self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
+
+    def _review_addresses(self) -> None:
+        endpoints = self.reachable_endpoints()
+        if endpoints != self._endpoints:
+            self._endpoints = endpoints
+            self._log.info("addresses changed", endpoints=" ".join(map(str, endpoints)))
+            self._carry_out(self.engine.set_endpoints(clock.monotonic(), endpoints))
+
+    def _log_links(self) -> None:
+        linked = {peer.node: peer.certificate.name for peer in self.engine.links.peers()}
+        if linked == self._linked:
+            return
+        for node in linked.keys() - self._linked.keys():
+            self._log.info("link up", peer=linked[node])
+        for node in self._linked.keys() - linked.keys():
+            self._log.info("link down", peer=self._linked[node])
+        self._linked = linked
+
+    async def _each(self, interval: Duration, action: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(interval)
+            action()
+
+    async def _resolve(self) -> None:
+        """Host names of peers to addresses, again and again: they may change."""
+        while True:
+            for peer in self._peers:
+                endpoints = await self._addresses_of(peer)
+                if endpoints:
+                    self._carry_out(self.engine.reach(clock.monotonic(), str(peer), endpoints))
+            await asyncio.sleep(RESOLVE_INTERVAL)
+
+    async def _addresses_of(self, peer: HostPort) -> tuple[Endpoint, ...]:
+        try:
+            found = await self._loop.getaddrinfo(peer.host, peer.port, type=socket.SOCK_DGRAM)
+        except OSError as error:
+            self._log.warning("peer's name not resolved", peer=str(peer), error=str(error))
+            return ()
+        endpoints = (Endpoint(ip_address(str(address[0]).split("%")[0]), peer.port) for *_, address in found)
+        return tuple(dict.fromkeys(endpoints))

@@ -1,0 +1,31 @@
+"""What the operator asks of ``treecast up``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from treecast.base.addresses import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A node's address as the operator wrote it: a host name or an IP address, and a UDP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """``listen`` empty: port 7700 of all addresses, IPv4 and IPv6."""
+
+    directory: Path
+    listen: tuple[Endpoint, ...]
+    peers: tuple[HostPort, ...]
+    interface: str
+    routes: bool
+    log_level: str

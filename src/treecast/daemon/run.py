@@ -1,0 +1,108 @@
+"""``treecast up``: opens what a node needs, in an order that leaves nothing behind when a step fails."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from ipaddress import IPv4Address, IPv6Address
+from random import SystemRandom
+
+from structlog.typing import FilteringBoundLogger
+
+from treecast.adapters import clock, storage, systemd
+from treecast.adapters.interface import Interface, ipv6_is_on, link_local
+from treecast.adapters.native import DataPlane, NoiseMaker, drop_capabilities, preferred_aead
+from treecast.api.server import ControlServer
+from treecast.base.addresses import Endpoint
+from treecast.daemon.answers import Answers
+from treecast.daemon.logs import configure
+from treecast.daemon.node import RunningNode
+from treecast.daemon.options import UpOptions
+from treecast.engine.engine import Engine, Surroundings
+from treecast.identity.node import NodeIdentity
+from treecast.multicast import MembershipConfig
+
+DEFAULT_PORT = 7700
+OVERLAY_MTU = 1374
+"""docs/protocol.md section 8."""
+
+
+def run(options: UpOptions) -> None:
+    """Run a node until SIGTERM or SIGINT. OperatorError when it cannot start."""
+    log = configure(options.log_level)
+    identity = storage.load_node(options.directory, clock.unix_s())
+    with storage.acquire_node_lock(options.directory):
+        ipv6 = ipv6_is_on()
+        if not ipv6:
+            log.warning("IPv6 is off on this machine: carrying on with IPv4 only")
+        plane = DataPlane(
+            node_index=identity.certificate.node_index,
+            network_id=identity.network.id,
+            interface=options.interface,
+            mac=identity.certificate.mac,
+            mtu=OVERLAY_MTU,
+            listen=options.listen or _default_listen(ipv6),
+        )
+        try:
+            for note in Interface(plane.interface).configure(
+                mac=identity.certificate.mac,
+                ipv4=identity.certificate.ipv4,
+                ipv6=identity.certificate.ipv6 if ipv6 else None,
+                routes=options.routes,
+            ):
+                log.warning(note)
+            asyncio.run(_run(options, identity, plane, ipv6, log))
+        finally:
+            plane.stop()
+
+
+async def _run(
+    options: UpOptions, identity: NodeIdentity, plane: DataPlane, ipv6: bool, log: FilteringBoundLogger
+) -> None:
+    loop = asyncio.get_running_loop()
+    asked_to_stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, asked_to_stop.set)
+    certificate = identity.certificate
+    now = clock.monotonic()
+    unix_now = clock.unix_s()
+    engine = Engine(
+        identity,
+        Surroundings(
+            families=tuple(endpoint.address.version for endpoint in plane.listening),
+            link_local=link_local(certificate.mac) if ipv6 else None,
+            epoch_ms=int(unix_now * 1000),
+            aead=preferred_aead(),
+        ),
+        maker=NoiseMaker(identity.static_private_key, identity.network.id),
+        membership=MembershipConfig(),
+        rng=SystemRandom(),
+        unix_minus_monotonic_s=unix_now - now,
+    )
+    node = RunningNode(engine, plane, options.peers, log)
+    server = ControlServer(options.directory, Answers(identity, engine, plane, ipv6=ipv6, started_at=now))
+    await server.start()
+    try:
+        drop_capabilities()
+        plane.start()
+        node.start(loop)
+        shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
+        print("ready", *shown, flush=True)
+        log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))
+        systemd.notify("READY=1")
+        await asked_to_stop.wait()
+        systemd.notify("STOPPING=1")
+        log.info("stopping")
+        await node.stop()
+    finally:
+        await server.close()
+
+
+def _shown_ipv6(identity: NodeIdentity, ipv6: bool) -> str:
+    address = identity.certificate.ipv6
+    return str(address.ip) if ipv6 and address else "-"
+
+
+def _default_listen(ipv6: bool) -> tuple[Endpoint, ...]:
+    everywhere = (Endpoint(IPv4Address(0), DEFAULT_PORT),)
+    return (*everywhere, Endpoint(IPv6Address(0), DEFAULT_PORT)) if ipv6 else everywhere
