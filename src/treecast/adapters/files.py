@@ -1,0 +1,183 @@
+"""Files that are there whole or not at all, and locks that end with their process.
+
+Everything is written beside its place, synced, and renamed into it. Modes do not depend on the umask.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+SECRET_MODE = 0o600
+PUBLIC_MODE = 0o644
+
+_STAGE_PREFIX = ".treecast-"
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to be written."""
+
+    name: str
+    content: bytes
+    mode: int
+
+
+def read_file(path: Path, limit_bytes: int) -> bytes:
+    """The file's content, or its first ``limit_bytes + 1`` bytes; OSError."""
+    with path.open("rb") as file:
+        return file.read(limit_bytes + 1)
+
+
+def replace_file(path: Path, content: bytes, mode: int) -> None:
+    """``path`` has the new content and mode, or on OSError the old ones."""
+    descriptor, name = tempfile.mkstemp(prefix=_STAGE_PREFIX, dir=path.parent)
+    staged = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+class StagedDirectory:
+    """A directory of files that appears whole on ``publish``, and leaves no trace without it.
+
+    A new directory gets mode 0700 and is renamed into place. An existing one must be empty; it stays the same one, and
+    the files are linked into it in their order: whoever finds the last one finds all.
+    """
+
+    def __init__(self, directory: Path, files: Sequence[NewFile]) -> None:
+        self._directory = directory.absolute()
+        self._files = files
+        self._exists = False
+        self._stage: Path | None = None
+        self._parents: list[Path] = []
+        self._published = False
+
+    def __enter__(self) -> Self:
+        """Writes all files next to their place; OSError, among them that the directory is not empty."""
+        try:
+            self._prepare()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def publish(self) -> None:
+        """Renames all into place; OSError, and then nothing is there."""
+        if self._stage is None:
+            raise RuntimeError("publish belongs inside the with statement")
+        if self._exists:
+            self._move_files(self._stage)
+        else:
+            self._stage.rename(self._directory)
+        self._published = True
+        with suppress(OSError):  # it is there; that a power cut could take it away again is no reason to undo it
+            _sync_directory(self._directory if self._exists else self._directory.parent)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._published:
+            self._discard()
+
+    def _prepare(self) -> None:
+        self._exists = self._directory.is_dir()
+        if self._exists and any(self._directory.iterdir()):
+            raise FileExistsError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+        if not self._exists and os.path.lexists(self._directory):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        where = self._directory if self._exists else self._directory.parent
+        self._make_parents(where)
+        self._stage = Path(tempfile.mkdtemp(prefix=_STAGE_PREFIX, dir=where))
+        for file in self._files:
+            replace_file(self._stage / file.name, file.content, file.mode)
+
+    def _make_parents(self, where: Path) -> None:
+        missing = [path for path in (where, *where.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir()
+            self._parents.append(path)
+
+    def _move_files(self, stage: Path) -> None:
+        moved: list[Path] = []
+        try:
+            for file in self._files:
+                target = self._directory / file.name
+                os.link(stage / file.name, target)  # unlike rename it replaces nothing
+                moved.append(target)
+        except BaseException:
+            for target in moved:
+                target.unlink(missing_ok=True)
+            raise
+        shutil.rmtree(stage, ignore_errors=True)
+
+    def _discard(self) -> None:
+        if self._stage is not None:
+            shutil.rmtree(self._stage, ignore_errors=True)
+        with suppress(OSError):  # somebody else may use them by now
+            for path in reversed(self._parents):
+                path.rmdir()
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Holds the lock file ``path``, waiting for it as long as another process does; OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class HeldLock:
+    """A lock file that this process holds until ``release`` or its end."""
+
+    def __init__(self, path: Path) -> None:
+        """BlockingIOError when another process holds it; OSError."""
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_MODE)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            raise
+        self._held = True
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _sync_directory(path: Path) -> None:
+    """Makes renames in ``path`` survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,202 @@
+"""The directories of a network and of a node.
+
+A network: ``network.json``, ``ca.key``, ``ledger.json``; it stays with whoever admits nodes. A node: ``network.json``,
+``node.key``, ``node.cert``; while it runs also ``node.lock`` and ``control.sock``. Errors are sentences for people.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from treecast.adapters.files import (
+    PUBLIC_MODE,
+    SECRET_MODE,
+    HeldLock,
+    NewFile,
+    StagedDirectory,
+    exclusive,
+    read_file,
+    replace_file,
+)
+from treecast.base.errors import MalformedError, OperatorError
+from treecast.identity.certificate import (
+    CERTIFICATE_EXPIRED,
+    CERTIFICATE_NOT_YET_VALID,
+    MAX_CERTIFICATE_BYTES,
+    Certificate,
+    CertificateError,
+)
+from treecast.identity.ids import KEY_BYTES
+from treecast.identity.keys import MAX_KEY_FILE_BYTES, NodeKeys, SigningKey, parse_ca_key, parse_node_keys
+from treecast.identity.ledger import EMPTY_LEDGER, MAX_LEDGER_BYTES, Ledger
+from treecast.identity.network import MAX_NETWORK_FILE_BYTES, Network, new_network
+from treecast.identity.node import Authority, NodeIdentity, NodeRequest, keys_match
+
+NETWORK_FILE = "network.json"
+CA_KEY_FILE = "ca.key"
+LEDGER_FILE = "ledger.json"
+NETWORK_LOCK_FILE = "network.lock"
+NODE_KEY_FILE = "node.key"
+CERTIFICATE_FILE = "node.cert"
+NODE_LOCK_FILE = "node.lock"
+
+T = TypeVar("T")
+
+_ADVICE = {
+    errno.EACCES: "use another directory or the account that owns this one",
+    errno.EPERM: "use another directory or the account that owns this one",
+    errno.EROFS: "use a directory that can be written",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.ENOTEMPTY: "choose another directory",
+    errno.EEXIST: "choose another directory",
+    errno.ENOENT: "use a directory that exists",
+    errno.ENOTDIR: "use a directory",
+    errno.EISDIR: "put a file there",
+    errno.ENAMETOOLONG: "use a shorter name",
+}
+
+
+def create_network(directory: Path, name: str, ipv4: str, ipv6: str | None) -> Network:
+    """Makes a network's directory with a new CA key; OperatorError, and then nothing is there."""
+    ca_key = SigningKey(os.urandom(KEY_BYTES))
+    network = new_network(name, ipv4, ipv6, ca_key.public)
+    files = (
+        NewFile(CA_KEY_FILE, ca_key.pem(), SECRET_MODE),
+        NewFile(LEDGER_FILE, EMPTY_LEDGER.encode(), SECRET_MODE),
+        NewFile(NETWORK_FILE, network.encode(), PUBLIC_MODE),
+    )
+    _require_vacant(directory)
+    with _explained(f"make the network in {directory}"), StagedDirectory(directory, files) as staged:
+        staged.publish()
+    return network
+
+
+def add_node(network_directory: Path, directory: Path, request: NodeRequest, now_unix_s: float) -> NodeIdentity:
+    """Admits a node and makes its directory; OperatorError, and then neither is done."""
+    load_network(network_directory)  # the plainest error first
+    with _explained(f"lock the network in {network_directory}"), exclusive(network_directory / NETWORK_LOCK_FILE):
+        authority = load_authority(network_directory)
+        keys = NodeKeys.from_seeds(os.urandom(KEY_BYTES), os.urandom(KEY_BYTES))
+        identity, ledger = authority.admit(request, keys, now_unix_s)
+        files = (
+            NewFile(NODE_KEY_FILE, keys.pem(), SECRET_MODE),
+            NewFile(CERTIFICATE_FILE, identity.certificate.encode(), PUBLIC_MODE),
+            NewFile(NETWORK_FILE, identity.network.encode(), PUBLIC_MODE),
+        )
+        _require_vacant(directory)
+        with _explained(f"make the node in {directory}"), StagedDirectory(directory, files) as staged:
+            # The ledger goes first: when the machine dies here, an index is lost. Given out twice would be worse.
+            _write_ledger(network_directory, ledger)
+            try:
+                staged.publish()
+            except BaseException:
+                _write_ledger(network_directory, authority.ledger)
+                raise
+    return identity
+
+
+def load_network(directory: Path) -> Network:
+    """The network of a network's or a node's directory; OperatorError."""
+    missing = f"there is no network in {directory}: make one with treecast network create"
+    return _load(directory / NETWORK_FILE, MAX_NETWORK_FILE_BYTES, Network.decode, missing)
+
+
+def load_authority(directory: Path) -> Authority:
+    """The CA of a network's directory; OperatorError."""
+    network = load_network(directory)
+    missing = f"{directory} has no {CA_KEY_FILE}: use the directory that treecast network create made"
+    key = _load(directory / CA_KEY_FILE, MAX_KEY_FILE_BYTES, parse_ca_key, missing)
+    missing = f"{directory} has no {LEDGER_FILE}, which lists the network's nodes: put a copy back"
+    return Authority(network, key, _load(directory / LEDGER_FILE, MAX_LEDGER_BYTES, Ledger.decode, missing))
+
+
+def require_node_directory(directory: Path) -> None:
+    """Returns when a node's certificate is in ``directory``; OperatorError otherwise."""
+    with _explained(f"read {directory}"):
+        if not directory.is_dir():
+            raise OperatorError(f"there is no directory {directory}: make a node with treecast node add")
+        if not (directory / CERTIFICATE_FILE).is_file():
+            raise OperatorError(f"{directory} is not a node's directory: make one with treecast node add")
+
+
+def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
+    """A node's identity, its certificate verified and valid now; OperatorError."""
+    require_node_directory(directory)
+    network = load_network(directory)
+    path = directory / CERTIFICATE_FILE
+    certificate = _load(path, MAX_CERTIFICATE_BYTES, Certificate.decode, f"{path} is missing: put it back")
+    try:
+        certificate.verify(network.ca_public_key, now_unix_s)
+    except CertificateError as error:
+        raise OperatorError(_refusal(path, certificate, error.reason)) from error
+    path = directory / NODE_KEY_FILE
+    keys = _load(path, MAX_KEY_FILE_BYTES, parse_node_keys, f"{path} is missing: put the node's key back")
+    if not keys_match(certificate, keys):
+        raise OperatorError(f"{path} does not belong to the certificate: put the right one back")
+    return NodeIdentity(network, certificate, keys)
+
+
+def acquire_node_lock(directory: Path) -> HeldLock:
+    """The right to be the node of ``directory``, until released or the process ends; OperatorError when one runs."""
+    with _explained(f"lock {directory}"):
+        try:
+            return HeldLock(directory / NODE_LOCK_FILE)
+        except BlockingIOError:
+            raise OperatorError(f"a node is running in {directory} already: stop it first") from None
+
+
+def _refusal(path: Path, certificate: Certificate, reason: str) -> str:
+    if reason == CERTIFICATE_EXPIRED:
+        expiry = _date(certificate.not_after_s)
+        return f"the certificate {path} expired on {expiry}: make a new node with treecast node add"
+    if reason == CERTIFICATE_NOT_YET_VALID:
+        return f"the certificate {path} is valid from {_date(certificate.not_before_s)}: set this machine's clock"
+    return f"the certificate {path} was not signed by the network's CA ({reason}): put the right one back"
+
+
+def _date(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _write_ledger(directory: Path, ledger: Ledger) -> None:
+    with _explained(f"write {directory / LEDGER_FILE}"):
+        replace_file(directory / LEDGER_FILE, ledger.encode(), SECRET_MODE)
+
+
+def _require_vacant(directory: Path) -> None:
+    with _explained(f"use {directory}"):
+        if directory.is_dir() and any(directory.iterdir()):
+            raise OperatorError(f"{directory} is there already and not empty: choose another --dir")
+        if os.path.lexists(directory) and not directory.is_dir():
+            raise OperatorError(f"{directory} is there already and not a directory: choose another --dir")
+
+
+def _load(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str) -> T:
+    """A file's record; ``missing`` is the sentence for a file that is not there."""
+    with _explained(f"read {path}"):
+        try:
+            data = read_file(path, limit_bytes)
+        except (FileNotFoundError, NotADirectoryError):
+            raise OperatorError(missing) from None
+    try:
+        return parse(data)
+    except MalformedError as error:
+        raise OperatorError(f"{path} is damaged ({error.reason}): put a good copy back") from error
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """An OSError inside becomes a sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        advice = _ADVICE.get(error.errno or 0, "see to it and try again")
+        raise OperatorError(f"cannot {what} ({reason}): {advice}") from error

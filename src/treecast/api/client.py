@@ -1,0 +1,93 @@
+"""The verbs' side of the control socket: asks a running node, in at most five seconds."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+
+from treecast.api.records import MAX_ANSWER_BYTES, NOT_THE_OWNER, Group, Host, Peer, Request, Status, Verb
+from treecast.api.socket_path import CONTROL_SOCKET, short_path
+from treecast.base.errors import OperatorError
+
+TIMEOUT_S = 5.0
+
+T = TypeVar("T")
+
+
+class _Reply(msgspec.Struct, Generic[T], frozen=True):
+    answer: T | None = None
+    error: str | None = None
+
+
+def ask_status(directory: Path, timeout_s: float = TIMEOUT_S) -> Status:
+    """The node itself; OperatorError when it does not answer."""
+    return _ask(directory, Verb.STATUS, _Reply[Status], timeout_s)
+
+
+def ask_peers(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Peer]:
+    """The other nodes; OperatorError when it does not answer."""
+    return _ask(directory, Verb.PEERS, _Reply[list[Peer]], timeout_s)
+
+
+def ask_groups(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Group]:
+    """The multicast table; OperatorError when it does not answer."""
+    return _ask(directory, Verb.GROUPS, _Reply[list[Group]], timeout_s)
+
+
+def ask_hosts(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Host]:
+    """The host table; OperatorError when it does not answer."""
+    return _ask(directory, Verb.HOSTS, _Reply[list[Host]], timeout_s)
+
+
+def _ask(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s: float) -> T:
+    other_version = f"the node in {directory} is of another version: restart it with treecast up {directory}"
+    try:
+        line = _exchange(directory, msgspec.json.encode(Request(verb)) + b"\n", timeout_s)
+        reply = msgspec.json.decode(line, type=reply_type)
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise OperatorError(f"no node is running in {directory}: start it with treecast up {directory}") from None
+    except PermissionError:
+        raise OperatorError(_not_the_owner(directory)) from None
+    except TimeoutError:
+        raise OperatorError(f"the node in {directory} did not answer within {timeout_s:g} s: try again") from None
+    except msgspec.DecodeError as error:
+        raise OperatorError(other_version) from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise OperatorError(f"the node in {directory} did not answer ({reason}): try again") from error
+    if reply.error == NOT_THE_OWNER:
+        raise OperatorError(_not_the_owner(directory))
+    if reply.error is not None:
+        raise OperatorError(f"the node in {directory} refused ({reply.error}): try again")
+    if reply.answer is None:
+        raise OperatorError(other_version)
+    return reply.answer
+
+
+def _exchange(directory: Path, request: bytes, timeout_s: float) -> bytes:
+    """One line to the node, one line from it; OSError, TimeoutError."""
+    deadline = time.monotonic() + timeout_s
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
+        with short_path(directory, CONTROL_SOCKET) as path:
+            connection.connect(path)
+        connection.sendall(request)
+        line = bytearray()
+        while not line.endswith(b"\n") and len(line) <= MAX_ANSWER_BYTES:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            connection.settimeout(left_s)
+            received = connection.recv(65_536)
+            if not received:
+                raise ConnectionResetError("it closed the connection")
+            line += received
+    return bytes(line)
+
+
+def _not_the_owner(directory: Path) -> str:
+    return f"the node in {directory} answers only the account that runs it: use that account or root"

@@ -1,0 +1,100 @@
+"""The answers of a running node. Their fields are what ``--json`` prints, so they are only ever added to."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+
+class Verb(StrEnum):
+    """What may be asked."""
+
+    STATUS = "status"
+    PEERS = "peers"
+    GROUPS = "groups"
+    HOSTS = "hosts"
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The node itself. Addresses are text; ``ipv4`` and ``ipv6`` are empty where the node has none."""
+
+    node: str
+    node_id: str
+    network: str
+    interface: str
+    ipv4: str
+    ipv6: str
+    uptime_s: float
+    peers: int
+    counters: dict[str, int]
+    drops: dict[str, int]
+    """Discarded frames and messages by reason."""
+    listening: list[str]
+    """UDP endpoints of this node."""
+    offloads: list[str]
+    """Kernel offloads that are in use."""
+    seeking: list[str]
+    """Configured peers that were not reached yet."""
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """One other node. ``rtt_ms`` is None until it was measured."""
+
+    name: str
+    node_id: str
+    endpoint: str
+    state: str
+    rtt_ms: float | None
+    rx_bytes: int
+    tx_bytes: int
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A node that subscribes to a group. ``filter_mode`` is ``include`` or ``exclude``."""
+
+    node: str
+    filter_mode: str
+    sources: list[str]
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One multicast group, of one source or of any (``*``). ``local``: a host of this node subscribes to it."""
+
+    group: str
+    source: str
+    members: list[Member]
+    local: bool
+    rx_packets: int
+    rx_bytes: int
+    tx_packets: int
+    tx_bytes: int
+
+
+class Host(msgspec.Struct, frozen=True):
+    """A machine whose frames a node carries. ``age_s``: since it was last heard of."""
+
+    mac: str
+    ip: list[str]
+    node: str
+    age_s: float
+
+
+Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host]
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line from a client."""
+
+    verb: Verb
+
+
+REQUEST_MALFORMED = "request_malformed"
+NOT_THE_OWNER = "not_the_owner"
+TOO_MANY_CLIENTS = "too_many_clients"
+ANSWER_TOO_LARGE = "answer_too_large"
+
+MAX_REQUEST_BYTES = 4096
+MAX_ANSWER_BYTES = 16 * 2**20
+"""10,000 groups with 30 members each fit: a member is about 50 bytes."""

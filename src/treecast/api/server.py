@@ -1,0 +1,166 @@
+"""The node's side of the control socket. It asks the daemon for an answer and writes it; it decides nothing else.
+
+Order of checks: who is it (SO_PEERCRED), is there room, is the request short, is it one. A slow reader costs at most
+one answer's memory for a few seconds and never delays the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from treecast.api.records import (
+    ANSWER_TOO_LARGE,
+    MAX_ANSWER_BYTES,
+    MAX_REQUEST_BYTES,
+    NOT_THE_OWNER,
+    REQUEST_MALFORMED,
+    TOO_MANY_CLIENTS,
+    Answer,
+    Request,
+    Verb,
+)
+from treecast.api.socket_path import CONTROL_SOCKET, short_path
+from treecast.base.errors import OperatorError
+
+MAX_CLIENTS = 8
+CLIENT_PATIENCE_S = 5.0
+"""How long a client may take to write its request or to read its answer."""
+
+_UCRED = struct.Struct("3i")  # pid, uid, gid: unix(7)
+_decode_request = msgspec.json.Decoder(Request).decode
+
+
+class ControlServer:
+    """Serves one node's answers. Whoever makes it must hold the node's lock: an older socket is replaced."""
+
+    def __init__(self, directory: Path, answer: Callable[[Verb], Answer]) -> None:
+        """``answer`` is called on the event loop's thread and must return at once."""
+        self._directory = directory
+        self._answer = answer
+        self._allowed_uids = frozenset((0, os.geteuid()))
+        self._server: asyncio.Server | None = None
+        self._inode = 0
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Clients can connect when it returns; OperatorError when the directory does not allow a socket."""
+        try:
+            listener = self._bind()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OperatorError(
+                f"cannot make {self._directory / CONTROL_SOCKET} ({reason}): use a directory that can be written"
+            ) from error
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_REQUEST_BYTES)
+
+    async def close(self) -> None:
+        """Drops the clients and removes the socket."""
+        if self._server is None:
+            return
+        self._server.close()
+        clients = tuple(self._clients)
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = None
+        path = self._directory / CONTROL_SOCKET
+        with suppress(OSError):  # the directory may be gone, or the socket another node's
+            if path.lstat().st_ino == self._inode:
+                path.unlink()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _bind(self) -> socket.socket:
+        """A listening socket. It gets its mode before anybody can connect, and its name when it is ready."""
+        temporary = f".{CONTROL_SOCKET}.{os.getpid()}"
+        target = self._directory / CONTROL_SOCKET
+        staged = self._directory / temporary
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            staged.unlink(missing_ok=True)
+            with short_path(self._directory, temporary) as path:
+                listener.bind(path)
+            staged.chmod(0o600)
+            listener.listen(MAX_CLIENTS)
+            self._inode = staged.lstat().st_ino
+            staged.replace(target)
+        except BaseException:
+            listener.close()
+            with suppress(OSError):
+                staged.unlink()
+            raise
+        return listener
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a client is served in a task of its own")
+        crowded = len(self._clients) >= MAX_CLIENTS
+        self._clients.add(task)
+        try:
+            writer.transport.set_write_buffer_limits(high=0)  # drain() returns when all is with the kernel
+            if _peer_uid(writer) not in self._allowed_uids:
+                await _write(writer, _error(NOT_THE_OWNER))
+            elif crowded:
+                await _write(writer, _error(TOO_MANY_CLIENTS))
+            else:
+                await self._converse(reader, writer)
+        except (ConnectionError, TimeoutError):
+            pass  # the client left or dawdles: its own affair
+        finally:
+            self._clients.discard(task)
+            if writer.transport.get_write_buffer_size():
+                writer.transport.abort()
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(CLIENT_PATIENCE_S):
+                    line = await reader.readline()
+                if not line:
+                    return
+                request = _decode_request(line)
+            except (ValueError, msgspec.DecodeError):  # readline: longer than MAX_REQUEST_BYTES
+                await _write(writer, _error(REQUEST_MALFORMED))
+                return
+            await _write(writer, self._reply(request.verb))
+
+    def _reply(self, verb: Verb) -> bytes:
+        reply = msgspec.json.encode({"answer": self._answer(verb)}) + b"\n"
+        return reply if len(reply) <= MAX_ANSWER_BYTES else _error(ANSWER_TOO_LARGE)
+
+
+async def _write(writer: asyncio.StreamWriter, reply: bytes) -> None:
+    writer.write(reply)
+    async with asyncio.timeout(CLIENT_PATIENCE_S):
+        await writer.drain()
+
+
+def _error(reason: str) -> bytes:
+    return msgspec.json.encode({"error": reason}) + b"\n"
+
+
+def _peer_uid(writer: asyncio.StreamWriter) -> int:
+    """The effective user id of the process that connected."""
+    client: socket.socket = writer.get_extra_info("socket")
+    _, uid, _ = _UCRED.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return int(uid)

@@ -1,0 +1,1 @@
+"""The command ``treecast``: its verbs, and how their answers look."""

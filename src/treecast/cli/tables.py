@@ -1,0 +1,157 @@
+"""The answers of a running node as tables for people. Whoever wants to parse them takes ``--json``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from treecast.api.records import Group, Host, Member, Peer, Status
+
+_SHORT_ID_DIGITS = 8
+_WIDTH_WITHOUT_TERMINAL = 120
+_Column = tuple[str, Literal["left", "right"]]
+
+
+def print_status(status: Status) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, value in _status_rows(status):
+        table.add_row(name, value)
+    _console().print(table)
+
+
+def print_peers(peers: Sequence[Peer]) -> None:
+    columns: tuple[_Column, ...] = (
+        ("NAME", "left"),
+        ("NODE ID", "left"),
+        ("ENDPOINT", "left"),
+        ("STATE", "left"),
+        ("RTT", "right"),
+        ("RECEIVED", "right"),
+        ("SENT", "right"),
+    )
+    rows = (
+        (
+            peer.name,
+            peer.node_id[:_SHORT_ID_DIGITS],
+            peer.endpoint,
+            peer.state,
+            f"{peer.rtt_ms:.1f} ms" if peer.rtt_ms is not None else "-",
+            in_bytes(peer.rx_bytes),
+            in_bytes(peer.tx_bytes),
+        )
+        for peer in peers
+    )
+    _print_rows("no peers", columns, tuple(rows))
+
+
+def print_groups(groups: Sequence[Group]) -> None:
+    columns: tuple[_Column, ...] = (
+        ("GROUP", "left"),
+        ("SOURCE", "left"),
+        ("MEMBERS", "left"),
+        ("LOCAL", "left"),
+        ("RX PACKETS", "right"),
+        ("RX", "right"),
+        ("TX PACKETS", "right"),
+        ("TX", "right"),
+    )
+    rows = (
+        (
+            group.group,
+            group.source,
+            ", ".join(_member(member) for member in group.members) or "-",
+            "yes" if group.local else "no",
+            str(group.rx_packets),
+            in_bytes(group.rx_bytes),
+            str(group.tx_packets),
+            in_bytes(group.tx_bytes),
+        )
+        for group in groups
+    )
+    _print_rows("no groups", columns, tuple(rows))
+
+
+def print_hosts(hosts: Sequence[Host]) -> None:
+    columns: tuple[_Column, ...] = (("MAC", "left"), ("IP", "left"), ("NODE", "left"), ("AGE", "right"))
+    rows = ((host.mac, "\n".join(host.ip) or "-", host.node, in_time(host.age_s)) for host in hosts)
+    _print_rows("no hosts", columns, tuple(rows))
+
+
+def in_bytes(count: int) -> str:
+    """``count`` bytes with three or four digits and a decimal unit."""
+    if count < 1000:
+        return f"{count} B"
+    value, unit = count / 1000, "kB"
+    for larger in ("MB", "GB", "TB", "PB"):
+        if value < 999.95:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}"
+
+
+def in_time(seconds: float) -> str:
+    """A duration in its two largest units."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
+
+
+def _status_rows(status: Status) -> tuple[tuple[str, str], ...]:
+    return (
+        ("node", f"{status.node} ({status.node_id[:_SHORT_ID_DIGITS]})"),
+        ("network", status.network),
+        ("interface", status.interface),
+        ("IPv4", status.ipv4 or "-"),
+        ("IPv6", status.ipv6 or "-"),
+        ("up for", in_time(status.uptime_s)),
+        ("listening", "\n".join(status.listening) or "-"),
+        ("offloads", ", ".join(status.offloads) or "none"),
+        ("peers", str(status.peers)),
+        *((("seeking", "\n".join(status.seeking)),) if status.seeking else ()),
+        ("counters", _counts(status.counters)),
+        ("drops", _counts(status.drops)),
+    )
+
+
+def _counts(counts: dict[str, int]) -> str:
+    """The counts that are not zero, one a line."""
+    counted = {name: count for name, count in counts.items() if count}
+    digits = max((len(str(count)) for count in counted.values()), default=0)
+    return "\n".join(f"{count:>{digits}} {name}" for name, count in counted.items()) or "none"
+
+
+def _member(member: Member) -> str:
+    """``name``, ``name (only SOURCES)`` or ``name (not SOURCES)``."""
+    if not member.sources:
+        return member.node
+    word = "only" if member.filter_mode == "include" else "not"
+    return f"{member.node} ({word} {' '.join(member.sources)})"
+
+
+def _print_rows(nothing: str, columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> None:
+    if not rows:
+        _console().print(nothing)
+        return
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for title, justify in columns:
+        table.add_column(title, justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """A console that shows text as it is, as wide as the terminal."""
+    width = None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
+    return Console(markup=False, highlight=False, emoji=False, width=width)

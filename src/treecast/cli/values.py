@@ -1,0 +1,89 @@
+"""What was typed, as values. Each function raises OperatorError with a sentence about the text it was given."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Literal
+
+from treecast.base.addresses import Endpoint
+from treecast.base.errors import OperatorError
+from treecast.daemon.options import HostPort
+
+DEFAULT_PORT = 7700
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+# Letters, digits, hyphens (RFC 1123 section 2.1), and the underscores that some resolvers serve.
+_HOST_NAME = re.compile(r"(?=.{1,253}\.?\Z)\w[\w-]{0,62}(\.\w[\w-]{0,62})*\.?", re.ASCII)
+# The kernel's dev_valid_name(); a % would make it a template.
+_INTERFACE_NAME = re.compile(r"(?!\.\.?\Z)[^\s/:%\x00-\x1f\x7f]+")
+_MAX_INTERFACE_NAME_BYTES = 15  # IFNAMSIZ, with its final zero, is 16
+
+
+def ipv4_address(text: str | None) -> IPv4Address | None:
+    try:
+        return IPv4Address(text) if text is not None else None
+    except ValueError:
+        raise OperatorError(f"{text!r} is not an IPv4 address: give one like 10.77.0.9") from None
+
+
+def ipv6_address(text: str | None) -> IPv6Address | None:
+    try:
+        address = IPv6Address(text) if text is not None else None
+    except ValueError:
+        raise OperatorError(f"{text!r} is not an IPv6 address: give one like fd00:1:2:3::9") from None
+    if address is not None and address.scope_id is not None:
+        raise OperatorError(f"{text!r} has a scope: give an address without one, like fd00:1:2:3::9")
+    return address
+
+
+def listen_endpoints(texts: list[str]) -> tuple[Endpoint, ...]:
+    """Where to listen: each once, in the order given."""
+    return tuple(dict.fromkeys(_listen_endpoint(text) for text in texts))
+
+
+def peers(texts: list[str]) -> tuple[HostPort, ...]:
+    return tuple(dict.fromkeys(_peer(text) for text in texts))
+
+
+def interface_name(text: str) -> str:
+    if len(text.encode(errors="replace")) > _MAX_INTERFACE_NAME_BYTES or not _INTERFACE_NAME.fullmatch(text):
+        raise OperatorError(
+            f"{text!r} cannot be the name of an interface: use up to {_MAX_INTERFACE_NAME_BYTES} letters and digits"
+        )
+    return text
+
+
+def _listen_endpoint(text: str) -> Endpoint:
+    try:
+        endpoint = Endpoint.parse(text)
+    except ValueError:
+        raise OperatorError(
+            f"cannot listen on {text!r}: give ADDRESS:PORT like 0.0.0.0:{DEFAULT_PORT} or [::]:{DEFAULT_PORT}"
+        ) from None
+    if endpoint.address.is_multicast or str(endpoint.address) == "255.255.255.255":
+        raise OperatorError(f"cannot listen on {text!r}: give a unicast address of this machine")
+    return endpoint
+
+
+def _peer(text: str) -> HostPort:
+    try:
+        return _host_port(text)
+    except ValueError:
+        like = f"node.example.net:{DEFAULT_PORT} or [2001:db8::1]:{DEFAULT_PORT}"
+        raise OperatorError(f"{text!r} is not a peer: give HOST:PORT like {like}") from None
+
+
+def _host_port(text: str) -> HostPort:
+    """``node.example.net:7700``, ``192.0.2.1:7700`` or ``[2001:db8::1]:7700``; ValueError otherwise."""
+    host, _, port = text.rpartition(":")
+    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 0 < int(port) < 65_536:
+        raise ValueError(text)
+    if host.startswith("[") and host.endswith("]"):
+        return HostPort(str(IPv6Address(host[1:-1])), int(port))
+    if not _HOST_NAME.fullmatch(host):
+        raise ValueError(text)
+    if host.rstrip(".").rpartition(".")[2].isdigit():  # no top-level domain is a number: it is an address
+        return HostPort(str(ip_address(host)), int(port))
+    return HostPort(host, int(port))
