@@ -17,10 +17,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from treecast.base.errors import OperatorError
+
 SECRET_MODE = 0o600
 PUBLIC_MODE = 0o644
 
 _STAGE_PREFIX = ".treecast-"
+
+_ADVICE = {
+    errno.EACCES: "use another directory or the account that owns this one",
+    errno.EPERM: "use another directory or the account that owns this one",
+    errno.EROFS: "use a directory that can be written",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.ENOTEMPTY: "choose another directory",
+    errno.EEXIST: "choose another directory",
+    errno.ENOENT: "use a directory that exists",
+    errno.ENOTDIR: "use a directory",
+    errno.EISDIR: "put a file there",
+    errno.ENAMETOOLONG: "use a shorter name",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +188,17 @@ class HeldLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.release()
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """An OSError inside becomes the sentence ``cannot WHAT (REASON): ADVICE``."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        advice = _ADVICE.get(error.errno or 0, "see to it and try again")
+        raise OperatorError(f"cannot {what} ({reason}): {advice}") from error
 
 
 def _sync_directory(path: Path) -> None:

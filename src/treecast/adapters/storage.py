@@ -6,10 +6,8 @@ A network: ``network.json``, ``ca.key``, ``ledger.json``; it stays with whoever 
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -21,9 +19,11 @@ from treecast.adapters.files import (
     NewFile,
     StagedDirectory,
     exclusive,
+    explained,
     read_file,
     replace_file,
 )
+from treecast.adapters.node_directory import CERTIFICATE_FILE, require_node_directory
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.identity.certificate import (
     CERTIFICATE_EXPIRED,
@@ -43,24 +43,9 @@ CA_KEY_FILE = "ca.key"
 LEDGER_FILE = "ledger.json"
 NETWORK_LOCK_FILE = "network.lock"
 NODE_KEY_FILE = "node.key"
-CERTIFICATE_FILE = "node.cert"
 NODE_LOCK_FILE = "node.lock"
 
 T = TypeVar("T")
-
-_ADVICE = {
-    errno.EACCES: "use another directory or the account that owns this one",
-    errno.EPERM: "use another directory or the account that owns this one",
-    errno.EROFS: "use a directory that can be written",
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space",
-    errno.ENOTEMPTY: "choose another directory",
-    errno.EEXIST: "choose another directory",
-    errno.ENOENT: "use a directory that exists",
-    errno.ENOTDIR: "use a directory",
-    errno.EISDIR: "put a file there",
-    errno.ENAMETOOLONG: "use a shorter name",
-}
 
 
 def create_network(directory: Path, name: str, ipv4: str, ipv6: str | None) -> Network:
@@ -73,7 +58,7 @@ def create_network(directory: Path, name: str, ipv4: str, ipv6: str | None) -> N
         NewFile(NETWORK_FILE, network.encode(), PUBLIC_MODE),
     )
     _require_vacant(directory)
-    with _explained(f"make the network in {directory}"), StagedDirectory(directory, files) as staged:
+    with explained(f"make the network in {directory}"), StagedDirectory(directory, files) as staged:
         staged.publish()
     return network
 
@@ -81,7 +66,7 @@ def create_network(directory: Path, name: str, ipv4: str, ipv6: str | None) -> N
 def add_node(network_directory: Path, directory: Path, request: NodeRequest, now_unix_s: float) -> NodeIdentity:
     """Admits a node and makes its directory; OperatorError, and then neither is done."""
     load_network(network_directory)  # the plainest error first
-    with _explained(f"lock the network in {network_directory}"), exclusive(network_directory / NETWORK_LOCK_FILE):
+    with explained(f"lock the network in {network_directory}"), exclusive(network_directory / NETWORK_LOCK_FILE):
         authority = load_authority(network_directory)
         keys = NodeKeys.from_seeds(os.urandom(KEY_BYTES), os.urandom(KEY_BYTES))
         identity, ledger = authority.admit(request, keys, now_unix_s)
@@ -91,7 +76,7 @@ def add_node(network_directory: Path, directory: Path, request: NodeRequest, now
             NewFile(NETWORK_FILE, identity.network.encode(), PUBLIC_MODE),
         )
         _require_vacant(directory)
-        with _explained(f"make the node in {directory}"), StagedDirectory(directory, files) as staged:
+        with explained(f"make the node in {directory}"), StagedDirectory(directory, files) as staged:
             # The ledger goes first: when the machine dies here, an index is lost. Given out twice would be worse.
             _write_ledger(network_directory, ledger)
             try:
@@ -117,15 +102,6 @@ def load_authority(directory: Path) -> Authority:
     return Authority(network, key, _load(directory / LEDGER_FILE, MAX_LEDGER_BYTES, Ledger.decode, missing))
 
 
-def require_node_directory(directory: Path) -> None:
-    """Returns when a node's certificate is in ``directory``; OperatorError otherwise."""
-    with _explained(f"read {directory}"):
-        if not directory.is_dir():
-            raise OperatorError(f"there is no directory {directory}: make a node with treecast node add")
-        if not (directory / CERTIFICATE_FILE).is_file():
-            raise OperatorError(f"{directory} is not a node's directory: make one with treecast node add")
-
-
 def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
     """A node's identity, its certificate verified and valid now; OperatorError."""
     require_node_directory(directory)
@@ -145,7 +121,7 @@ def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
 
 def acquire_node_lock(directory: Path) -> HeldLock:
     """The right to be the node of ``directory``, until released or the process ends; OperatorError when one runs."""
-    with _explained(f"lock {directory}"):
+    with explained(f"lock {directory}"):
         try:
             return HeldLock(directory / NODE_LOCK_FILE)
         except BlockingIOError:
@@ -166,12 +142,12 @@ def _date(unix_s: int) -> str:
 
 
 def _write_ledger(directory: Path, ledger: Ledger) -> None:
-    with _explained(f"write {directory / LEDGER_FILE}"):
+    with explained(f"write {directory / LEDGER_FILE}"):
         replace_file(directory / LEDGER_FILE, ledger.encode(), SECRET_MODE)
 
 
 def _require_vacant(directory: Path) -> None:
-    with _explained(f"use {directory}"):
+    with explained(f"use {directory}"):
         if directory.is_dir() and any(directory.iterdir()):
             raise OperatorError(f"{directory} is there already and not empty: choose another --dir")
         if os.path.lexists(directory) and not directory.is_dir():
@@ -180,7 +156,7 @@ def _require_vacant(directory: Path) -> None:
 
 def _load(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str) -> T:
     """A file's record; ``missing`` is the sentence for a file that is not there."""
-    with _explained(f"read {path}"):
+    with explained(f"read {path}"):
         try:
             data = read_file(path, limit_bytes)
         except (FileNotFoundError, NotADirectoryError):
@@ -189,14 +165,3 @@ def _load(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: st
         return parse(data)
     except MalformedError as error:
         raise OperatorError(f"{path} is damaged ({error.reason}): put a good copy back") from error
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """An OSError inside becomes a sentence."""
-    try:
-        yield
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        advice = _ADVICE.get(error.errno or 0, "see to it and try again")
-        raise OperatorError(f"cannot {what} ({reason}): {advice}") from error

@@ -145,7 +145,6 @@ def up(
     log_level: Annotated[LogLevel, typer.Option(help="What to log to stderr.")] = "info",
 ) -> None:
     """Run a node, in the foreground, until SIGTERM or SIGINT."""
-    from treecast.adapters import storage
     from treecast.cli import values
     from treecast.daemon.options import UpOptions
 
@@ -157,7 +156,7 @@ def up(
         routes=not no_routes,
         log_level=log_level,
     )
-    storage.require_node_directory(directory)
+    _require_node(directory)
     from treecast.daemon.run import run
 
     run(options)
@@ -224,7 +223,7 @@ def hosts(directory: _NodeDirectory, json: _Json = False) -> None:
 
 
 def _require_node(directory: Path) -> None:
-    from treecast.adapters.storage import require_node_directory
+    from treecast.adapters.node_directory import require_node_directory
 
     require_node_directory(directory)
 
