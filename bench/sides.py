@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -108,8 +109,9 @@ class Treecast:
 
     def describe(self) -> str:
         first = self._overlay[0]
-        mtu = first.machine.run(["ip", "-br", "link", "show", "dev", first.interface]).stdout
-        return f"treecast, encrypted, MTU {mtu}"
+        shown = first.machine.run(["ip", "-json", "link", "show", "dev", first.interface]).stdout
+        offloads = ", ".join(first.status().offloads) or "none"
+        return f"one tree per source, encrypted, MTU {json.loads(shown)[0]['mtu']}, offloads: {offloads}"
 
     def stop(self) -> None:
         self._overlay.stop()

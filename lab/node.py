@@ -12,16 +12,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
+
+import msgspec
 
 from lab.machine import Machine
 from lab.process import Process
 from lab.waiting import wait_until
+from treecast.api.records import Group, Host, Peer, Status
 
 PROGRAM = Path(sys.executable).parent / "treecast"
 PORT = 7700
@@ -31,6 +33,8 @@ STOP_LIMIT_S = 2.0
 VERB_LIMIT_S = 30.0
 POLL_S = 0.1  # a verb is a process of its own
 LOG_TAIL_CHARACTERS = 4000
+
+T = TypeVar("T")
 
 
 def run_treecast(*arguments: str | Path) -> str:
@@ -90,16 +94,15 @@ class TreecastNode:
         self._process = self.machine.spawn(command, stdout=subprocess.PIPE, stderr=self.log)
 
     def wait_ready(self, limit_s: float = READY_LIMIT_S) -> None:
-        """Reads ``ready NODE IPV4 IPV6``; RuntimeError with the end of its log when the daemon says otherwise."""
+        """Reads ``ready NODE IPV4 IPV6`` (- for one it lacks); RuntimeError with the end of its log when the daemon says otherwise."""
         try:
             line = self.process.read_line(limit_s)
         except (TimeoutError, EOFError) as error:
             raise RuntimeError(f"{self.name} is not ready: {error}\n{self.log_tail()}") from error
         words = line.split()
-        if words[:2] != ["ready", self.name] or len(words) < 3:
+        if words[:2] != ["ready", self.name] or len(words) != 4:
             raise RuntimeError(f"{self.name} said {line!r} and not that it is ready\n{self.log_tail()}")
-        self.ipv4 = words[2]
-        self.ipv6 = words[3] if len(words) > 3 else ""
+        self.ipv4, self.ipv6 = ("" if word == "-" else word for word in words[2:])
 
     def stop(self, limit_s: float = STOP_LIMIT_S) -> None:
         """SIGTERM; it must end within the limit and with exit code 0."""
@@ -111,29 +114,26 @@ class TreecastNode:
         """SIGKILL."""
         self.process.kill()
 
-    def ask(self, verb: str) -> Any:
-        """What ``treecast VERB DIR --json`` prints, decoded."""
-        return json.loads(self.machine.run([PROGRAM, verb, self.directory, "--json"], limit_s=VERB_LIMIT_S).stdout)
+    def status(self) -> Status:
+        return self._ask("status", Status)
 
-    def status(self) -> dict[str, Any]:
-        answer: dict[str, Any] = self.ask("status")
-        return answer
+    def peers(self) -> list[Peer]:
+        return self._ask("peers", list[Peer])
 
-    def peers(self) -> list[dict[str, Any]]:
-        answer: list[dict[str, Any]] = self.ask("peers")
-        return answer
+    def groups(self) -> list[Group]:
+        return self._ask("groups", list[Group])
 
-    def groups(self) -> list[dict[str, Any]]:
-        answer: list[dict[str, Any]] = self.ask("groups")
-        return answer
+    def hosts(self) -> list[Host]:
+        return self._ask("hosts", list[Host])
 
-    def hosts(self) -> list[dict[str, Any]]:
-        answer: list[dict[str, Any]] = self.ask("hosts")
-        return answer
+    def _ask(self, verb: str, kind: type[T]) -> T:
+        """What ``treecast VERB DIR --json`` prints; msgspec.ValidationError when it has not the promised form."""
+        answer = self.machine.run([PROGRAM, verb, self.directory, "--json"], limit_s=VERB_LIMIT_S).stdout
+        return msgspec.json.decode(answer.encode(), type=kind)
 
     def peers_up(self) -> set[str]:
         """The names of the nodes it has a working link to."""
-        return {peer["name"] for peer in self.peers() if peer["state"] == "up"}
+        return {peer.name for peer in self.peers() if peer.state == "up"}
 
     def wait_linked(self, others: Set[str], limit_s: float = READY_LIMIT_S) -> None:
         """Until it has a working link to each of ``others``, by name."""
