@@ -1,0 +1,250 @@
+//! Joins opened frames into super-frames for the TAP, by the rules of the kernel's GRO (net/ipv4/tcp_offload.c,
+//! net/ipv4/udp_offload.c), and never changes the order of a flow.
+//!
+//! What a frame is, and whether it may be joined, is decided in [`super::join`]. Here: a few super-frames are open at
+//! a time, one per flow, so that flows whose frames alternate are joined too. A frame of no known flow (a fragment,
+//! ARP, ICMP) closes all of them first. Nothing is held back beyond [`Coalescer::finish`].
+
+use std::io::IoSlice;
+
+use super::checksum::{pseudo_header, sum};
+use super::headers::{Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LENGTH, TCP, TCP_FLAGS, UDP_LENGTH};
+use super::join::{Class, Segment, PSH};
+use super::vnet::{GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VNET_LEN};
+use super::{put_u16, PartialChecksum, VnetHeader, MAX_COALESCED, MAX_IP_LEN};
+
+/// Super-frames open at a time.
+const OPEN_FLOWS: usize = 4;
+/// The longest headers of a joined frame: Ethernet and tag 18, IPv6 40, TCP 60.
+const MAX_HEAD_LEN: usize = 118;
+
+/// What may be joined: as the TAP's offloads stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merging {
+    /// TCP segments (TSO4 and TSO6).
+    pub tcp: bool,
+    /// UDP datagrams (USO4 and USO6).
+    pub udp: bool,
+}
+
+/// One write to the TAP.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'b> {
+    /// The virtio-net header, with which `parts` begin.
+    pub vnet: VnetHeader,
+    /// All bytes of the write, for `write_vectored`: virtio-net header, headers, payloads.
+    pub parts: &'b [IoSlice<'b>],
+    /// How many frames it delivers.
+    pub frames: usize,
+    /// Bytes of the Ethernet frame or super-frame: `parts` without the virtio-net header.
+    pub length: usize,
+}
+
+/// Joins the frames of one batch. It refers to the batch's receive buffers, so it is made anew for each batch.
+#[derive(Debug)]
+pub struct Coalescer<'a> {
+    merging: Merging,
+    flows: [Flow<'a>; OPEN_FLOWS],
+    /// Flows opened so far: the age of each.
+    opened: u64,
+}
+
+impl<'a> Coalescer<'a> {
+    /// With nothing open.
+    pub fn new(merging: Merging) -> Self {
+        Self { merging, flows: [Flow::FREE; OPEN_FLOWS], opened: 0 }
+    }
+
+    /// Takes the next frame of the batch; `sink` gets what it completes, none or several writes. Frames of one flow
+    /// reach `sink` in the order of `push`.
+    pub fn push(&mut self, frame: &'a [u8], partial: Option<PartialChecksum>, sink: &mut impl FnMut(Delivery<'_>)) {
+        match Segment::classify(frame, partial, self.merging) {
+            Class::Join(segment) => self.join(segment, sink),
+            Class::InFlow(segment) => {
+                if let Some(flow) = self.flows.iter_mut().find(|flow| flow.holds(&segment)) {
+                    flow.close(sink);
+                }
+                deliver_single(frame, partial, sink);
+            }
+            Class::Alone => {
+                self.finish(sink);
+                deliver_single(frame, partial, sink);
+            }
+        }
+    }
+
+    /// Hands all that is open to `sink`: at the end of each batch, or those frames are lost.
+    pub fn finish(&mut self, sink: &mut impl FnMut(Delivery<'_>)) {
+        while let Some(flow) = self.flows.iter_mut().filter(|flow| flow.frames > 0).min_by_key(|flow| flow.opened) {
+            flow.close(sink);
+        }
+    }
+
+    fn join(&mut self, segment: Segment<'a>, sink: &mut impl FnMut(Delivery<'_>)) {
+        let flow = match self.flows.iter().position(|flow| flow.holds(&segment)) {
+            Some(index) => self.flows.get_mut(index),
+            None => self.flows.iter_mut().min_by_key(|flow| if flow.frames > 0 { flow.opened } else { 0 }),
+        };
+        let Some(flow) = flow else { return deliver_single(segment.frame, segment.partial, sink) };
+        if !flow.take(&segment) {
+            flow.close(sink);
+            self.opened += 1;
+            flow.open(segment, self.opened);
+        }
+        if flow.is_full(&segment) {
+            flow.close(sink);
+        }
+    }
+}
+
+/// A super-frame that grows; free while it has no frames.
+#[derive(Clone, Copy, Debug)]
+struct Flow<'a> {
+    frames: usize,
+    opened: u64,
+    first: Segment<'a>,
+    /// Whether the first frame's complete checksum was found right: looked at when a second frame comes.
+    verified: bool,
+    /// Length of the first payload.
+    size: usize,
+    /// Length of all payloads.
+    payload_len: usize,
+    /// PSH of the last frame.
+    push: u8,
+    payloads: [&'a [u8]; MAX_COALESCED],
+}
+
+impl<'a> Flow<'a> {
+    const FREE: Flow<'static> = Flow {
+        frames: 0,
+        opened: 0,
+        first: Segment::NONE,
+        verified: false,
+        size: 0,
+        payload_len: 0,
+        push: 0,
+        payloads: [&[]; MAX_COALESCED],
+    };
+
+    fn holds(&self, segment: &Segment<'_>) -> bool {
+        self.frames > 0 && self.first.same_flow(segment)
+    }
+
+    fn open(&mut self, first: Segment<'a>, opened: u64) {
+        self.first = first;
+        self.opened = opened;
+        self.verified = false;
+        self.frames = 0;
+        self.payload_len = 0;
+        self.size = first.payload().len();
+        self.append(&first);
+    }
+
+    /// Whether the segment was joined to the frames before it.
+    fn take(&mut self, next: &Segment<'a>) -> bool {
+        let length = next.payload().len();
+        let ip_len = self.first.payload - self.first.headers.network + self.payload_len + length;
+        let fits = self.holds(next)
+            && length <= self.size
+            && ip_len <= MAX_IP_LEN
+            && self.first.is_followed_by(next, self.frames, self.payload_len);
+        if !fits || !next.checksum_holds() {
+            return false;
+        }
+        self.verified = self.verified || self.first.checksum_holds();
+        if self.verified {
+            self.append(next);
+        }
+        self.verified
+    }
+
+    fn append(&mut self, segment: &Segment<'a>) {
+        if let Some(place) = self.payloads.get_mut(self.frames) {
+            *place = segment.payload();
+            self.frames += 1;
+            self.payload_len += segment.payload().len();
+            self.push = segment.tcp_flags() & PSH;
+        }
+    }
+
+    /// Whether nothing may follow `last`, which was appended: it is short, pushed, or there is no place left.
+    fn is_full(&self, last: &Segment<'_>) -> bool {
+        self.frames == MAX_COALESCED || last.payload().len() < self.size || self.push != 0
+    }
+
+    /// Hands the super-frame to `sink`, and is free.
+    fn close(&mut self, sink: &mut impl FnMut(Delivery<'_>)) {
+        match self.frames {
+            0 => return,
+            1 => deliver_single(self.first.frame, self.first.partial, sink),
+            _ => {
+                // The headers are those of a frame that was read: nothing of this lies outside them.
+                let delivered = self.deliver(sink);
+                debug_assert!(delivered.is_some());
+            }
+        }
+        self.frames = 0;
+    }
+
+    fn deliver(&self, sink: &mut impl FnMut(Delivery<'_>)) -> Option<()> {
+        let mut front = [0; VNET_LEN + MAX_HEAD_LEN];
+        let front = front.get_mut(..VNET_LEN + self.first.payload)?;
+        let (vnet_bytes, head) = front.split_first_chunk_mut::<VNET_LEN>()?;
+        let vnet = self.vnet();
+        *vnet_bytes = vnet.emit();
+        self.write_head(head)?;
+        let length = head.len() + self.payload_len;
+        let mut parts = [IoSlice::new(front); MAX_COALESCED + 1];
+        for (part, payload) in parts.iter_mut().skip(1).zip(self.payloads.get(..self.frames)?) {
+            *part = IoSlice::new(payload);
+        }
+        sink(Delivery { vnet, parts: parts.get(..=self.frames)?, frames: self.frames, length });
+        Some(())
+    }
+
+    fn vnet(&self) -> VnetHeader {
+        let headers = &self.first.headers;
+        VnetHeader {
+            flags: NEEDS_CSUM,
+            gso_type: match (headers.protocol, headers.version) {
+                (TCP, Version::V4) => GSO_TCPV4,
+                (TCP, Version::V6) => GSO_TCPV6,
+                _ => GSO_UDP_L4,
+            },
+            hdr_len: self.first.payload as u16,
+            gso_size: self.size as u16,
+            csum_start: headers.transport as u16,
+            csum_offset: headers.checksum_offset() as u16,
+        }
+    }
+
+    /// The first frame's headers with the lengths of all, and the sum of their pseudo-header as checksum.
+    fn write_head(&self, head: &mut [u8]) -> Option<()> {
+        let Segment { frame, headers, payload, .. } = self.first;
+        head.copy_from_slice(frame.get(..payload)?);
+        let (ip, transport) =
+            head.get_mut(headers.network..)?.split_at_mut_checked(headers.transport - headers.network)?;
+        let transport_len = transport.len() + self.payload_len;
+        match headers.version {
+            Version::V4 => {
+                put_u16(ip, IPV4_LENGTH, (ip.len() + transport_len) as u16)?;
+                put_u16(ip, IPV4_CHECKSUM, 0)?;
+                put_u16(ip, IPV4_CHECKSUM, !sum(ip))?;
+            }
+            Version::V6 => put_u16(ip, IPV6_LENGTH, transport_len as u16)?,
+        }
+        if headers.protocol == TCP {
+            *transport.get_mut(TCP_FLAGS)? |= self.push;
+        } else {
+            put_u16(transport, UDP_LENGTH, transport_len as u16)?;
+        }
+        let pseudo = pseudo_header(headers.addresses(frame)?, headers.protocol, transport_len);
+        put_u16(transport, headers.checksum_offset(), pseudo)
+    }
+}
+
+fn deliver_single(frame: &[u8], partial: Option<PartialChecksum>, sink: &mut impl FnMut(Delivery<'_>)) {
+    let vnet = VnetHeader::single(partial);
+    let front = vnet.emit();
+    sink(Delivery { vnet, parts: &[IoSlice::new(&front), IoSlice::new(frame)], frames: 1, length: frame.len() });
+}

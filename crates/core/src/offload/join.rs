@@ -1,0 +1,187 @@
+//! Which frames may be joined, and which follow one another: the rules of [`super::coalesce`], without its state.
+//!
+//! A joined frame gets a partial checksum, so what its own checksums said is lost: they are checked before. A frame whose
+//! checksum is wrong is delivered alone and as it came, for the receiving host to refuse.
+
+use super::checksum::{add, pseudo_header, same, sum};
+use super::headers::{Headers, Version, TCP, TCP_FLAGS, TCP_LEN, UDP, UDP_LENGTH};
+use super::{Merging, PartialChecksum};
+use crate::datagram::{array_at, u16_at, u32_at};
+
+/// TCP's push flag: it ends a super-frame.
+pub const PSH: u8 = 0x08;
+const ACK: u8 = 0x10;
+const IPV4_DONT_FRAGMENT: u8 = 0x40;
+
+/// What a frame is to the coalescer.
+#[derive(Clone, Copy, Debug)]
+pub enum Class<'a> {
+    /// May be joined with others of its flow.
+    Join(Segment<'a>),
+    /// Stays alone, but in its flow's order.
+    InFlow(Segment<'a>),
+    /// Stays alone, and no flow is known: in order with everything.
+    Alone,
+}
+
+/// A TCP segment or UDP datagram in its frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// The whole frame.
+    pub frame: &'a [u8],
+    /// Its checksum, where that is partial.
+    pub partial: Option<PartialChecksum>,
+    /// Where things are in it.
+    pub headers: Headers,
+    /// Offset of the payload; only meaningful where the frame may be joined.
+    pub payload: usize,
+    ports: u32,
+    addresses: &'a [u8],
+}
+
+impl<'a> Segment<'a> {
+    /// No frame.
+    pub const NONE: Segment<'static> = Segment {
+        frame: &[],
+        partial: None,
+        headers: Headers {
+            version: Version::V4,
+            network: 0,
+            transport: 0,
+            end: 0,
+            protocol: 0,
+            fragment: false,
+            options: false,
+        },
+        payload: 0,
+        ports: 0,
+        addresses: &[],
+    };
+
+    /// Classifies an opened frame.
+    pub fn classify(frame: &'a [u8], partial: Option<PartialChecksum>, merging: Merging) -> Class<'a> {
+        let Some(mut segment) = Self::read(frame, partial) else { return Class::Alone };
+        let wanted = if segment.headers.protocol == TCP { merging.tcp } else { merging.udp };
+        match segment.joinable_payload() {
+            Some(payload) if wanted => {
+                segment.payload = payload;
+                Class::Join(segment)
+            }
+            _ => Class::InFlow(segment),
+        }
+    }
+
+    /// Whether both have the same protocol, addresses and ports.
+    pub fn same_flow(&self, other: &Segment<'_>) -> bool {
+        self.ports == other.ports
+            && self.headers.protocol == other.headers.protocol
+            && self.headers.version == other.headers.version
+            && self.addresses == other.addresses
+    }
+
+    /// The payload's bytes.
+    pub fn payload(&self) -> &'a [u8] {
+        self.frame.get(self.payload..).unwrap_or_default()
+    }
+
+    /// The TCP flags; 0 for UDP.
+    pub fn tcp_flags(&self) -> u8 {
+        if self.headers.protocol != TCP {
+            return 0;
+        }
+        self.transport().get(TCP_FLAGS).copied().unwrap_or_default()
+    }
+
+    /// Whether `next` may stand in a super-frame that begins with `self` and holds `frames` frames with `payload_len`
+    /// bytes of payload, as far as headers say. Both may be joined, and are of one flow.
+    pub fn is_followed_by(&self, next: &Segment<'_>, frames: usize, payload_len: usize) -> bool {
+        self.headers.network == next.headers.network
+            && self.payload == next.payload
+            && self.frame.get(..self.headers.network) == next.frame.get(..next.headers.network)
+            && self.same_ip(next, frames) == Some(true)
+            && (self.headers.protocol == UDP || self.same_tcp(next, payload_len) == Some(true))
+    }
+
+    /// Whether a complete transport checksum is right, summed over all it covers. A partial one has been checked when
+    /// the frame was classified.
+    pub fn checksum_holds(&self) -> bool {
+        let transport = self.transport();
+        self.partial.is_some()
+            || add(sum(transport), pseudo_header(self.addresses, self.headers.protocol, transport.len())) == 0xFFFF
+    }
+
+    fn read(frame: &'a [u8], partial: Option<PartialChecksum>) -> Option<Self> {
+        let headers = Headers::parse(frame)?;
+        if headers.fragment || !matches!(headers.protocol, TCP | UDP) || headers.transport + 4 > headers.end {
+            return None;
+        }
+        let ports = u32_at(frame, headers.transport)?;
+        let addresses = headers.addresses(frame)?;
+        Some(Self { frame, partial, headers, payload: 0, ports, addresses })
+    }
+
+    fn transport(&self) -> &'a [u8] {
+        self.frame.get(self.headers.transport..).unwrap_or_default()
+    }
+
+    /// The payload's offset, where everything but a complete transport checksum speaks for joining.
+    fn joinable_payload(&self) -> Option<usize> {
+        let headers = &self.headers;
+        let payload = headers.payload(self.frame)?;
+        if headers.options || headers.end != self.frame.len() || payload == headers.end {
+            return None;
+        }
+        if headers.version == Version::V4 && sum(self.frame.get(headers.network..headers.transport)?) != 0xFFFF {
+            return None;
+        }
+        let transport = self.transport();
+        let protocol_fits = if headers.protocol == TCP {
+            *transport.get(TCP_FLAGS)? & !PSH == ACK
+        } else {
+            usize::from(u16_at(transport, UDP_LENGTH)?) == transport.len()
+        };
+        let stored = u16_at(transport, headers.checksum_offset())?;
+        let checksum_fits = match self.partial {
+            Some(partial) => {
+                usize::from(partial.start) == headers.transport
+                    && usize::from(partial.offset) == headers.checksum_offset()
+                    && same(stored, pseudo_header(self.addresses, headers.protocol, transport.len()))
+            }
+            // Zero is no checksum at all over UDP (RFC 768): none must appear in its place.
+            None => headers.protocol == TCP || stored != 0,
+        };
+        (protocol_fits && checksum_fits).then_some(payload)
+    }
+
+    /// The IP headers but for length, identification and checksum. Identifications of packets that may be fragmented
+    /// must count up, because they will when the super-frame is cut up again (RFC 6864).
+    fn same_ip(&self, next: &Segment<'_>, frames: usize) -> Option<bool> {
+        let (at, other) = (self.headers.network, next.frame);
+        if self.headers.version == Version::V6 {
+            let same_start = array_at::<4>(self.frame, at)? == array_at(other, at)?;
+            return Some(same_start && array_at::<2>(self.frame, at + 6)? == array_at(other, at + 6)?);
+        }
+        let fragment_ttl_protocol = array_at::<4>(self.frame, at + 6)?;
+        let [fragment, ..] = fragment_ttl_protocol;
+        let id = u16_at(self.frame, at + 4)?.wrapping_add(frames as u16);
+        Some(
+            array_at::<2>(self.frame, at)? == array_at(other, at)?
+                && fragment_ttl_protocol == array_at(other, at + 6)?
+                && (fragment & IPV4_DONT_FRAGMENT != 0 || id == u16_at(other, at + 4)?),
+        )
+    }
+
+    /// Next sequence number; equal acknowledgement, header length, window, urgent pointer and options.
+    fn same_tcp(&self, next: &Segment<'_>, payload_len: usize) -> Option<bool> {
+        let (first, next) = (self.transport(), next.transport());
+        let sequence = u32_at(first, 4)?.wrapping_add(payload_len as u32);
+        let options = TCP_LEN..self.payload.checked_sub(self.headers.transport)?;
+        Some(
+            sequence == u32_at(next, 4)?
+                && array_at::<5>(first, 8)? == array_at(next, 8)?
+                && array_at::<2>(first, 14)? == array_at(next, 14)?
+                && array_at::<2>(first, 18)? == array_at(next, 18)?
+                && first.get(options.clone())? == next.get(options)?,
+        )
+    }
+}
