@@ -111,7 +111,7 @@ class Treecast:
         first = self._overlay[0]
         shown = first.machine.run(["ip", "-json", "link", "show", "dev", first.interface]).stdout
         offloads = ", ".join(first.status().offloads) or "none"
-        return f"one tree per source, encrypted, MTU {json.loads(shown)[0]['mtu']}, offloads: {offloads}"
+        return f"encrypted, MTU {json.loads(shown)[0]['mtu']}, offloads: {offloads}"
 
     def stop(self) -> None:
         self._overlay.stop()

@@ -94,7 +94,10 @@ class TreecastNode:
         self._process = self.machine.spawn(command, stdout=subprocess.PIPE, stderr=self.log)
 
     def wait_ready(self, limit_s: float = READY_LIMIT_S) -> None:
-        """Reads ``ready NODE IPV4 IPV6`` (- for one it lacks); RuntimeError with the end of its log when the daemon says otherwise."""
+        """Reads ``ready NODE IPV4 IPV6`` (- for one it lacks).
+
+        RuntimeError with the end of its log when the daemon says otherwise, or nothing in time.
+        """
         try:
             line = self.process.read_line(limit_s)
         except (TimeoutError, EOFError) as error:
