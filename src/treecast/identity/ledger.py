@@ -158,7 +158,7 @@ def _require_inside(prefix: IPv4Network | IPv6Network, address: IPv4Address | IP
 
 def _from_entry(entry: _Entry) -> Issued:
     node_id = NodeId(bytes.fromhex(entry.node_id))
-    if len(node_id) != NODE_ID_BYTES:
+    if len(node_id) != NODE_ID_BYTES or "%" in entry.ipv6:
         raise MalformedError(LEDGER_MALFORMED)
     return Issued(
         index=NodeIndex(entry.index),

@@ -131,8 +131,8 @@ def parse_ipv6_prefix(text: str) -> IPv6Network:
         prefix = IPv6Network(text, strict=False)
     except ValueError:
         raise OperatorError(f"{text!r} is not an IPv6 prefix: give one like fd00:1:2:3::/64") from None
-    if prefix.prefixlen != 64:
-        raise OperatorError(f"the IPv6 prefix {text!r} must be a /64, like fd00:1:2:3::/64")
+    if "%" in text or prefix.prefixlen != 64:  # a scope (RFC 4007 section 11) is of one machine only
+        raise OperatorError(f"the IPv6 prefix {text!r} must be a /64 without a scope, like fd00:1:2:3::/64")
     _refuse_host_bits(text, prefix)
     if not any(prefix.subnet_of(allowed) for allowed in _IPV6_ALLOWED):
         raise OperatorError(f"{prefix} is neither unique local nor global unicast: give one like fd00:1:2:3::/64")

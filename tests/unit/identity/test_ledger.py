@@ -1,0 +1,148 @@
+"""What the CA gives out, and that it gives nothing out twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+
+import msgspec
+import pytest
+
+from tests.unit.identity.samples import KEYS, NETWORK, NOW_S, OTHER_CA_KEY, OTHER_KEYS, authority
+from treecast.base.errors import MalformedError, OperatorError
+from treecast.base.ids import NodeId, NodeIndex
+from treecast.identity.ledger import EMPTY_LEDGER, Issued, Ledger, assign
+from treecast.identity.node import Authority, NodeRequest
+
+
+def _node(index: int, name: str, ipv4: str, ipv6: IPv6Address | None = None) -> Issued:
+    return Issued(
+        NodeIndex(index),
+        name,
+        NodeId(index.to_bytes(16, "big")),
+        IPv4Address(ipv4),
+        ipv6 or NETWORK.ipv6.network_address + index,
+    )
+
+
+_TWO = Ledger((_node(1, "alice", "10.77.0.1"), _node(2, "bob", "10.77.0.3")))
+
+
+def test_a_ledger_is_read_back_as_it_was_written() -> None:
+    assert Ledger.decode(_TWO.encode()) == _TWO
+    assert Ledger.decode(EMPTY_LEDGER.encode()) == EMPTY_LEDGER
+
+
+def test_the_first_node_gets_index_one_and_the_first_addresses() -> None:
+    assigned = assign(NETWORK, EMPTY_LEDGER, "alice", None, None)
+    assert (assigned.index, str(assigned.ipv4)) == (1, "10.77.0.1")
+    assert assigned.ipv6 == NETWORK.ipv6.network_address + 1
+
+
+def test_the_next_node_gets_the_next_index_and_the_lowest_free_address() -> None:
+    assigned = assign(NETWORK, _TWO, "carol", None, None)
+    assert (assigned.index, str(assigned.ipv4)) == (3, "10.77.0.2")
+    assert assigned.ipv6 == NETWORK.ipv6.network_address + 3
+
+
+def test_an_index_whose_ipv6_address_somebody_asked_for_is_passed_over() -> None:
+    ledger = Ledger((_node(1, "alice", "10.77.0.1", NETWORK.ipv6.network_address + 2),))
+    assigned = assign(NETWORK, ledger, "bob", None, None)
+    assert (assigned.index, assigned.ipv6) == (3, NETWORK.ipv6.network_address + 3)
+
+
+def test_addresses_asked_for_are_given() -> None:
+    ipv6 = NETWORK.ipv6.network_address + 2**63
+    assigned = assign(NETWORK, _TWO, "carol", IPv4Address("10.77.255.254"), ipv6)
+    assert (assigned.index, str(assigned.ipv4), assigned.ipv6) == (3, "10.77.255.254", ipv6)
+
+
+@pytest.mark.parametrize(
+    ("name", "ipv4", "ipv6", "sentence"),
+    [
+        ("alice", None, None, "has a node alice already"),
+        ("Carol", None, None, "cannot be the name of a node"),
+        ("carol", "10.77.0.3", None, "10.77.0.3 is taken by node bob"),
+        ("carol", None, NETWORK.ipv6.network_address + 1, "is taken by node alice"),
+        ("carol", "10.78.0.1", None, "10.78.0.1 is not in the network's prefix 10.77.0.0/16"),
+        ("carol", "10.77.0.0", None, "network or broadcast"),
+        ("carol", "10.77.255.255", None, "network or broadcast"),
+        ("carol", None, IPv6Address("fd00::1"), "is not in the network's prefix"),
+        ("carol", None, NETWORK.ipv6.network_address, "anycast"),
+    ],
+)
+def test_what_cannot_be_given_is_refused_with_the_reason(
+    name: str, ipv4: str | None, ipv6: IPv6Address | None, sentence: str
+) -> None:
+    with pytest.raises(OperatorError, match=sentence):
+        assign(NETWORK, _TWO, name, IPv4Address(ipv4) if ipv4 else None, ipv6)
+
+
+def test_a_prefix_of_two_hosts_is_full_after_two_nodes() -> None:
+    ca = replace(authority(), network=replace(NETWORK, ipv4=IPv4Network("10.77.0.0/30")))
+    for name in ("alice", "bob"):
+        _, ledger = ca.admit(NodeRequest(name, None, None, 1), KEYS if name == "alice" else OTHER_KEYS, NOW_S)
+        ca = replace(ca, ledger=ledger)
+    with pytest.raises(OperatorError, match=r"the prefix 10\.77\.0\.0/30 of network lab is full"):
+        ca.admit(NodeRequest("carol", None, None, 1), KEYS, NOW_S)
+
+
+def test_the_last_index_is_the_last() -> None:
+    with pytest.raises(OperatorError, match="last node index"):
+        assign(NETWORK, Ledger((_node(0xFFFFFFFF, "alice", "10.77.0.1"),)), "bob", None, None)
+
+
+def test_the_ca_admits_a_node_with_a_certificate_about_its_keys() -> None:
+    identity, ledger = authority().admit(NodeRequest("alice", None, None, 2), KEYS, NOW_S)
+    certificate = identity.certificate
+    certificate.verify(NETWORK.ca_public_key, NOW_S)
+    assert (certificate.static_key, certificate.signing_key) == (KEYS.static.public, KEYS.signing.public)
+    assert str(certificate.ipv4) == "10.77.0.1/16"
+    assert certificate.not_before_s == int(NOW_S) - 3600
+    assert certificate.not_after_s == int(NOW_S) + 2 * 86_400
+    assert ledger.nodes == (
+        Issued(NodeIndex(1), "alice", identity.node_id, IPv4Address("10.77.0.1"), NETWORK.ipv6.network_address + 1),
+    )
+
+
+@pytest.mark.parametrize("days", [0, -1, 36_501])
+def test_a_validity_out_of_range_is_refused(days: int) -> None:
+    with pytest.raises(OperatorError, match="valid for 1 to 36500 days"):
+        authority().admit(NodeRequest("alice", None, None, days), KEYS, NOW_S)
+
+
+def test_a_ca_with_another_networks_key_is_none() -> None:
+    with pytest.raises(OperatorError, match="is not that of network lab"):
+        Authority(NETWORK, OTHER_CA_KEY, EMPTY_LEDGER)
+
+
+def _file(*nodes: dict[str, object], version: object = 1) -> bytes:
+    return msgspec.json.encode({"format": version, "nodes": list(nodes)})
+
+
+_ALICE: dict[str, object] = {"index": 1, "name": "alice", "node_id": "00" * 16, "ipv4": "10.77.0.1", "ipv6": "fd00::1"}
+_BOB: dict[str, object] = {"index": 2, "name": "bob", "node_id": "01" * 16, "ipv4": "10.77.0.2", "ipv6": "fd00::2"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        _file(version=2),
+        _file(_ALICE)[:-1],
+        _file(_ALICE | {"index": 0}),
+        _file(_ALICE | {"index": 2**32}),
+        _file(_ALICE | {"name": "A"}),
+        _file(_ALICE | {"node_id": "00"}),
+        _file(_ALICE | {"node_id": "xy" * 16}),
+        _file(_ALICE | {"ipv4": "10.77.0"}),
+        _file(_ALICE | {"ipv6": "10.77.0.1"}),
+        _file(_ALICE | {"ipv6": "fd00::1%lo"}),
+        _file(_ALICE | {"more": 1}),
+        *(_file(_ALICE, _BOB | {column: _ALICE[column]}) for column in _ALICE),
+    ],
+)
+def test_what_is_no_ledger_or_gives_out_something_twice_is_malformed(data: bytes) -> None:
+    with pytest.raises(MalformedError, match="ledger_malformed"):
+        Ledger.decode(data)
