@@ -5,9 +5,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMPS := .make
 APT := python3-venv gcc libc6-dev iproute2 iputils-ping nftables tcpdump ffmpeg iperf3
+LOAD := bench/load/Cargo.toml
 RUST := $(wildcard crates/*/src/*.rs crates/*/src/*/*.rs crates/*/Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: all install demo test check bench lock clean
+.PHONY: all install demo test soak check bench lock clean
 all: install
 
 $(STAMPS)/apt: Makefile
@@ -38,7 +39,12 @@ demo: install
 
 test: install
 	cargo test --workspace --release --locked --quiet
+	cargo test --manifest-path $(LOAD) --release --locked --quiet
 	$(PY) -m pytest tests
+
+# Ten minutes of a stream, its losses and its memory.
+soak: install
+	$(PY) -m pytest tests -m soak
 
 check: install
 	$(VENV)/bin/ruff check .
@@ -46,7 +52,9 @@ check: install
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	cargo fmt --all --check
+	cargo fmt --manifest-path $(LOAD) --check
 	cargo clippy --workspace --all-targets --release --locked --quiet -- -D warnings
+	cargo clippy --manifest-path $(LOAD) --all-targets --release --locked --quiet -- -D warnings
 
 bench: install
 	$(PY) -m bench
@@ -56,4 +64,4 @@ lock:
 	uv pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(STAMPS) target out
+	rm -rf $(VENV) $(STAMPS) target bench/load/target out
