@@ -104,8 +104,7 @@ class StagedDirectory:
         else:
             self._stage.rename(self._directory)
         self._published = True
-        with suppress(OSError):  # it is there; that a power cut could take it away again is no reason to undo it
-            _sync_directory(self._directory if self._exists else self._directory.parent)
+        _sync_directory(self._directory if self._exists else self._directory.parent)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -142,7 +141,10 @@ class StagedDirectory:
             for target in moved:
                 target.unlink(missing_ok=True)
             raise
-        shutil.rmtree(stage, ignore_errors=True)
+        with suppress(OSError):  # the links stand whatever becomes of the other names
+            for file in self._files:
+                (stage / file.name).unlink()
+            stage.rmdir()
 
     def _discard(self) -> None:
         if self._stage is not None:
@@ -202,9 +204,10 @@ def explained(what: str) -> Iterator[None]:
 
 
 def _sync_directory(path: Path) -> None:
-    """Makes renames in ``path`` survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Makes renames in ``path`` survive a power cut. They are done, so a disk that cannot promise it is no error."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

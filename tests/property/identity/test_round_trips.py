@@ -1,0 +1,128 @@
+"""What is written is read back; what was altered by one bit never verifies."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.identity.samples import CA_KEY, CERTIFICATE, KEYS, NETWORK, NOW_S, authority
+from treecast.base.errors import OperatorError
+from treecast.base.ids import NetworkId, NodeIndex
+from treecast.identity.certificate import (
+    MAX_CERTIFICATE_BYTES,
+    MAX_TIME_S,
+    Certificate,
+    CertificateError,
+    Claims,
+    issue,
+)
+from treecast.identity.keys import NodeKeys, parse_node_keys, sign, verify
+from treecast.identity.ledger import EMPTY_LEDGER, Ledger
+from treecast.identity.network import Network
+from treecast.identity.node import NodeRequest
+
+_KEYS = st.binary(min_size=32, max_size=32)
+_NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
+_CLAIMS = st.builds(
+    lambda claims, times: Claims(*claims, *sorted(times)),
+    st.tuples(
+        st.builds(NetworkId, st.binary(min_size=16, max_size=16)),
+        st.builds(NodeIndex, st.integers(1, 0xFFFFFFFF)),
+        _NAMES,
+        _KEYS,
+        _KEYS,
+        st.none() | st.builds(IPv4Interface, st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 32))),
+        st.none() | st.builds(IPv6Interface, st.tuples(st.integers(0, 2**128 - 1), st.integers(0, 128))),
+    ),
+    st.tuples(st.integers(0, MAX_TIME_S), st.integers(0, MAX_TIME_S)),
+)
+
+
+@given(_CLAIMS)
+def test_a_certificate_is_read_back_as_it_was_issued(claims: Claims) -> None:
+    certificate = issue(CA_KEY, claims)
+    assert Certificate.decode(certificate.encode()) == certificate
+    assert len(certificate.encode()) <= MAX_CERTIFICATE_BYTES
+    assert Claims(*(getattr(certificate, field) for field in Claims.__slots__)) == claims
+
+
+def _accepted(data: bytes) -> bool:
+    try:
+        Certificate.decode(data).verify(CA_KEY.public, NOW_S)
+    except CertificateError:
+        return False
+    return True
+
+
+def test_a_certificate_with_any_one_bit_flipped_is_refused() -> None:
+    data = CERTIFICATE.encode()
+    assert _accepted(data)
+    for bit in range(len(data) * 8):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        assert not _accepted(bytes(flipped)), f"bit {bit}"
+
+
+@given(st.data())
+def test_a_certificate_with_bytes_replaced_cut_or_added_is_refused(data: st.DataObject) -> None:
+    whole = CERTIFICATE.encode()
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, len(whole)))
+    altered = whole[:start] + data.draw(st.binary(max_size=40)) + whole[end:]
+    assert _accepted(altered) == (altered == whole)
+
+
+@given(_KEYS, _KEYS)
+def test_node_keys_are_read_back_as_they_were_written(static_seed: bytes, signing_seed: bytes) -> None:
+    keys = NodeKeys.from_seeds(static_seed, signing_seed)
+    read = parse_node_keys(keys.pem())
+    assert (read.static, read.signing.public) == (keys.static, keys.signing.public)
+
+
+@given(st.binary(max_size=40), st.binary(max_size=200), st.integers(0, 511))
+def test_a_signature_verifies_and_with_one_bit_flipped_does_not(context: bytes, body: bytes, bit: int) -> None:
+    signature = bytearray(sign(KEYS.signing, context, body))
+    assert verify(KEYS.signing.public, context, body, bytes(signature))
+    signature[bit // 8] ^= 1 << bit % 8
+    assert not verify(KEYS.signing.public, context, body, bytes(signature))
+
+
+@given(_NAMES, st.integers(8, 30), st.integers(0, 2**24 - 1), st.integers(0, 2**56 - 1))
+def test_a_network_file_is_read_back_as_it_was_written(name: str, length: int, host: int, site: int) -> None:
+    ipv4 = IPv4Network((10 << 24 | host, length), strict=False)
+    ipv6 = IPv6Network((0xFD << 120 | site << 64, 64))
+    network = Network(name, CA_KEY.public, ipv4, ipv6)
+    assert Network.decode(network.encode()) == network
+
+
+_REQUESTS = st.builds(
+    NodeRequest,
+    _NAMES,
+    st.none() | st.integers(0, 40).map(lambda host: NETWORK.ipv4.network_address + host),
+    st.none() | st.integers(0, 40).map(lambda host: NETWORK.ipv6.network_address + host),
+    st.integers(1, 36_500),
+)
+
+
+@given(st.lists(st.tuples(_REQUESTS, _KEYS, _KEYS), max_size=20))
+def test_whatever_is_asked_for_nothing_is_given_out_twice(wanted: list[tuple[NodeRequest, bytes, bytes]]) -> None:
+    ledger = EMPTY_LEDGER
+    for request, static_seed, signing_seed in wanted:
+        try:
+            identity, after = authority(ledger).admit(request, NodeKeys.from_seeds(static_seed, signing_seed), NOW_S)
+        except OperatorError:
+            continue
+        new = after.nodes[-1]
+        assert after.nodes[:-1] == ledger.nodes
+        for before in ledger.nodes:
+            assert new.index > before.index
+            assert not {new.name, new.ipv4, new.ipv6} & {before.name, before.ipv4, before.ipv6}
+        assert new.ipv4 in NETWORK.ipv4
+        assert new.ipv4 not in (NETWORK.ipv4.network_address, NETWORK.ipv4.broadcast_address)
+        assert new.ipv6 in NETWORK.ipv6
+        identity.certificate.verify(NETWORK.ca_public_key, NOW_S)
+        ledger = after
+    if len({node.node_id for node in ledger.nodes}) == len(ledger.nodes):
+        assert Ledger.decode(ledger.encode()) == ledger

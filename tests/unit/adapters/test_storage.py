@@ -1,0 +1,359 @@
+"""Networks and nodes on disk: whole or not at all, for their owner only, and nothing given out twice."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from treecast.adapters import storage
+from treecast.base.errors import OperatorError
+from treecast.identity.node import NodeRequest
+
+NOW_S = 1_750_000_000.0
+_ALICE = NodeRequest("alice", None, None, 30)
+_BOB = NodeRequest("bob", None, None, 30)
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    storage.create_network(tmp_path / "lab", "lab", "10.77.0.0/16", None)
+    return tmp_path / "lab"
+
+
+def _tree(directory: Path) -> dict[str, tuple[int, bytes]]:
+    """Every path under ``directory`` with its mode and content; the lock file is no content."""
+    return {
+        str(path.relative_to(directory)): (path.stat().st_mode, path.read_bytes() if path.is_file() else b"")
+        for path in sorted(directory.rglob("*"))
+        if path.name != storage.NETWORK_LOCK_FILE
+    }
+
+
+def _modes(directory: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (directory, *directory.iterdir())}
+
+
+@pytest.fixture(params=[0o000, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("umask")
+def test_keys_and_directories_are_for_their_owner_whatever_the_umask(tmp_path: Path) -> None:
+    storage.create_network(tmp_path / "lab", "lab", "10.77.0.0/16", None)
+    storage.add_node(tmp_path / "lab", tmp_path / "alice", _ALICE, NOW_S)
+    assert _modes(tmp_path / "lab") == {
+        "lab": 0o700,
+        "network.json": 0o644,
+        "ca.key": 0o600,
+        "ledger.json": 0o600,
+        "network.lock": 0o600,
+    }
+    assert _modes(tmp_path / "alice") == {
+        "alice": 0o700,
+        "network.json": 0o644,
+        "node.key": 0o600,
+        "node.cert": 0o644,
+    }
+
+
+def test_a_node_is_loaded_as_it_was_made(network: Path, tmp_path: Path) -> None:
+    made = storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S)
+    loaded = storage.load_node(tmp_path / "alice", NOW_S)
+    assert (loaded.network, loaded.certificate) == (made.network, made.certificate)
+    assert loaded.static_private_key == made.static_private_key
+    assert loaded.signing_key.public == made.certificate.signing_key
+
+
+def test_directories_are_made_with_their_parents_and_empty_ones_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir(mode=0o750)
+    inode = (tmp_path / "given").stat().st_ino
+    storage.create_network(tmp_path / "given", "lab", "10.77.0.0/16", None)
+    assert (tmp_path / "given").stat().st_ino == inode
+    assert set(_modes(tmp_path / "given")) == {"given", "network.json", "ca.key", "ledger.json"}
+    storage.add_node(tmp_path / "given", tmp_path / "a" / "b" / "alice", _ALICE, NOW_S)
+    storage.load_node(tmp_path / "a" / "b" / "alice", NOW_S)
+
+
+class _Sabotage:
+    """Lets the first ``allowed`` calls that change the disk pass; the next one does ``harm``."""
+
+    CALLS = ("fsync", "link", "mkdir", "open", "rename", "replace")
+
+    def __init__(self, patch: pytest.MonkeyPatch, allowed: int, harm: Callable[[], None]) -> None:
+        self.done = False
+        self._left = allowed
+        self._harm = harm
+        for name in self.CALLS:
+            patch.setattr(os, name, self._wrap(getattr(os, name)))
+
+    def _wrap(self, call: Callable[..., object]) -> Callable[..., object]:
+        def wrapped(*args: object, **kwargs: object) -> object:
+            self._left -= 1
+            if self._left == -1:
+                self.done = True
+                self._harm()
+            return call(*args, **kwargs)
+
+        return wrapped
+
+
+def _no_space() -> None:
+    raise OSError(28, "No space left on device")
+
+
+def _die() -> None:
+    os._exit(9)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize("verb", ["create", "add"])
+def test_a_verb_that_fails_at_any_step_leaves_everything_as_it_was(
+    tmp_path: Path, network: Path, verb: str, exists: bool
+) -> None:
+    target = tmp_path / "deep" / "new"
+    if exists:
+        target.mkdir(parents=True)
+    before = _tree(tmp_path)
+    failures = 0
+    while True:
+        with pytest.MonkeyPatch.context() as patch:
+            sabotage = _Sabotage(patch, failures, _no_space)
+            try:
+                if verb == "create":
+                    storage.create_network(target, "new", "10.78.0.0/16", None)
+                else:
+                    storage.add_node(network, target, _ALICE, NOW_S)
+            except OperatorError as error:
+                assert "no space left on device" in str(error)
+                assert sabotage.done
+            else:
+                break
+        assert _tree(tmp_path) == before, f"step {failures}"
+        failures += 1
+    assert failures > 10
+    assert len(_tree(target)) == 3
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_process_killed_at_any_step_leaves_whole_files_and_no_index_twice(
+    tmp_path: Path, network: Path, exists: bool
+) -> None:
+    step = 0
+    indices: set[int] = set()
+    while True:
+        request, target = NodeRequest(f"node-{step}", None, None, 30), tmp_path / f"node-{step}"
+        if exists:
+            target.mkdir()
+        child = os.fork()
+        if child == 0:
+            with pytest.MonkeyPatch.context() as patch:
+                _Sabotage(patch, step, _die)
+                storage.add_node(network, target, request, NOW_S)
+                os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if (target / storage.CERTIFICATE_FILE).exists() and (target / storage.NETWORK_FILE).exists():
+            indices_before = len(indices)
+            indices.add(storage.load_node(target, NOW_S).certificate.node_index)
+            assert len(indices) == indices_before + 1
+        ledger = storage.load_authority(network).ledger
+        assert {node.index for node in ledger.nodes} >= indices
+        if os.waitstatus_to_exitcode(status) == 0:
+            break
+        assert os.waitstatus_to_exitcode(status) == 9
+        step += 1
+    assert step > 10
+    storage.add_node(network, tmp_path / "last", _BOB, NOW_S)
+
+
+def test_concurrent_verbs_on_one_network_never_give_anything_out_twice(network: Path, tmp_path: Path) -> None:
+    children = []
+    for number in range(8):
+        child = os.fork()
+        if child == 0:
+            for turn in range(4):
+                name = f"node-{number}-{turn}"
+                storage.add_node(network, tmp_path / name, NodeRequest(name, None, None, 30), NOW_S)
+            os._exit(0)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 8
+    ledger = storage.load_authority(network).ledger
+    assert sorted(node.index for node in ledger.nodes) == list(range(1, 33))
+    assert len({node.ipv4 for node in ledger.nodes}) == 32
+    for node in ledger.nodes:
+        assert storage.load_node(tmp_path / node.name, NOW_S).certificate.node_index == node.index
+
+
+def _sentence(call: Callable[[], object]) -> str:
+    with pytest.raises(OperatorError) as error:
+        call()
+    sentence = str(error.value)
+    assert "\n" not in sentence
+    assert ": " in sentence
+    return sentence
+
+
+def test_a_directory_in_use_is_left_alone(network: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    before = _tree(tmp_path)
+    for place, why in (
+        (network, "not empty"),
+        (tmp_path / "file", "not a directory"),
+        (tmp_path / "dangling", "not a"),
+    ):
+        assert why in _sentence(lambda place=place: storage.create_network(place, "x", "10.0.0.0/8", None))  # type: ignore[misc]
+    assert _tree(tmp_path) == before
+
+
+def test_a_name_or_address_that_is_taken_changes_nothing(network: Path, tmp_path: Path) -> None:
+    storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S)
+    before = _tree(tmp_path)
+    again = NodeRequest("carol", IPv4Address("10.77.0.1"), None, 30)
+    assert "has a node alice already" in _sentence(lambda: storage.add_node(network, tmp_path / "x", _ALICE, NOW_S))
+    assert "is taken by node alice" in _sentence(lambda: storage.add_node(network, tmp_path / "x", again, NOW_S))
+    assert "not empty" in _sentence(lambda: storage.add_node(network, tmp_path / "alice", _BOB, NOW_S))
+    assert _tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("network.json", None, "there is no network in"),
+        ("network.json", b"{", "network.json is damaged (network_malformed)"),
+        ("ca.key", None, "has no ca.key"),
+        ("ca.key", b"garbage", "ca.key is damaged (key_malformed)"),
+        ("ledger.json", None, "has no ledger.json"),
+        ("ledger.json", b"", "ledger.json is damaged (ledger_malformed)"),
+    ],
+)
+def test_a_missing_or_damaged_file_of_the_network_is_named(
+    network: Path, tmp_path: Path, file: str, content: bytes | None, sentence: str
+) -> None:
+    (network / file).unlink()
+    if content is not None:
+        (network / file).write_bytes(content)
+    before = _tree(tmp_path)
+    assert sentence in _sentence(lambda: storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S))
+    assert _tree(tmp_path) == before
+
+
+def test_another_networks_ca_key_admits_nobody(network: Path, tmp_path: Path) -> None:
+    storage.create_network(tmp_path / "other", "other", "10.77.0.0/16", None)
+    (tmp_path / "other" / "ca.key").replace(network / "ca.key")
+    assert "not that of network lab" in _sentence(lambda: storage.load_authority(network))
+
+
+def test_a_file_in_the_place_of_a_directory_is_no_network(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert "there is no network in" in _sentence(lambda: storage.load_network(tmp_path / "file"))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("network.json", None, "there is no network in"),
+        ("node.cert", None, "is not a node's directory"),
+        ("node.cert", b"\x92", "node.cert is damaged (certificate_malformed)"),
+        ("node.key", None, "node.key is missing"),
+        ("node.key", b"", "node.key is damaged (key_malformed)"),
+    ],
+)
+def test_a_missing_or_damaged_file_of_the_node_is_named(
+    network: Path, tmp_path: Path, file: str, content: bytes | None, sentence: str
+) -> None:
+    storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S)
+    (tmp_path / "alice" / file).unlink()
+    if content is not None:
+        (tmp_path / "alice" / file).write_bytes(content)
+    assert sentence in _sentence(lambda: storage.load_node(tmp_path / "alice", NOW_S))
+
+
+def test_a_copied_certificate_without_its_key_is_refused(network: Path, tmp_path: Path) -> None:
+    storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S)
+    storage.add_node(network, tmp_path / "bob", _BOB, NOW_S)
+    (tmp_path / "alice" / "node.cert").replace(tmp_path / "bob" / "node.cert")
+    assert "does not belong to the certificate" in _sentence(lambda: storage.load_node(tmp_path / "bob", NOW_S))
+
+
+def test_a_certificate_of_another_time_or_network_is_refused(network: Path, tmp_path: Path) -> None:
+    storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S)
+    late, early = NOW_S + 31 * 86_400, NOW_S - 3601
+    assert "expired on 2025-07-15 15:06 UTC" in _sentence(lambda: storage.load_node(tmp_path / "alice", late))
+    assert "set this machine's clock" in _sentence(lambda: storage.load_node(tmp_path / "alice", early))
+    storage.create_network(tmp_path / "other", "lab", "10.77.0.0/16", None)
+    (tmp_path / "other" / "network.json").replace(tmp_path / "alice" / "network.json")
+    assert "certificate_wrong_network" in _sentence(lambda: storage.load_node(tmp_path / "alice", NOW_S))
+
+
+def test_only_one_process_is_the_node_of_a_directory(tmp_path: Path) -> None:
+    with storage.acquire_node_lock(tmp_path):
+        assert "is running" in _sentence(lambda: storage.acquire_node_lock(tmp_path))
+    storage.acquire_node_lock(tmp_path).release()
+
+
+def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        storage.acquire_node_lock(tmp_path)
+        os._exit(0)
+    os.waitpid(child, 0)
+    storage.acquire_node_lock(tmp_path).release()
+
+
+def _as_somebody_else(directory: Path, call: Callable[[Path], object]) -> str:
+    """What ``call`` says to an unprivileged account whose working directory is ``directory``."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.chdir(directory)
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(65_534)
+            os.setuid(65_534)
+        try:
+            call(Path())
+        except OperatorError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader, "rb") as pipe:
+        return pipe.read().decode()
+
+
+def test_a_read_only_directory_is_explained(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    said = _as_somebody_else(tmp_path, lambda here: storage.create_network(here / "lab", "lab", "10.0.0.0/8", None))
+    tmp_path.chmod(0o755)
+    assert said == (
+        "cannot make the network in lab (permission denied): use another directory or the account that owns this one"
+    )
+    assert _tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("file", ["network.json", "ca.key", "ledger.json"])
+def test_an_unreadable_file_is_explained(network: Path, file: str) -> None:
+    network.chmod(0o777)
+    for path in network.iterdir():
+        path.chmod(0o000 if path.name == file else 0o666)
+    said = _as_somebody_else(network, lambda here: storage.add_node(here, here / "alice", _ALICE, NOW_S))
+    assert said.startswith(f"cannot read {file} (permission denied): ")
+
+
+def test_a_directory_that_may_not_be_looked_into_is_explained(network: Path, tmp_path: Path) -> None:
+    network.chmod(0o000)
+    tmp_path.chmod(0o755)
+    said = _as_somebody_else(tmp_path, lambda here: storage.add_node(here / "lab", here / "alice", _ALICE, NOW_S))
+    assert said.startswith("cannot read lab/network.json (permission denied): ")
+    said = _as_somebody_else(tmp_path, lambda here: storage.load_node(here / "lab", NOW_S))
+    assert said.startswith("cannot read lab (permission denied): ")
+    network.chmod(0o700)
