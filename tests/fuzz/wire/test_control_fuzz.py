@@ -1,0 +1,142 @@
+"""Any bytes give a typed record or a named refusal: control messages, advertisements, handshake and key contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from treecast.base.addresses import MacAddress
+from treecast.base.errors import MalformedError
+from treecast.base.flows import Flow
+from treecast.wire.advertisement import (
+    Body,
+    GroupContent,
+    HostContent,
+    Kind,
+    LinksContent,
+    NodeContent,
+    Signed,
+    emit,
+    group_key,
+    host_key,
+    parse_content,
+    parse_group_key,
+    parse_host_key,
+    parse_signed,
+)
+from treecast.wire.control import (
+    MAX_CONTROL_BYTES,
+    Acknowledge,
+    Digest,
+    Flood,
+    Goodbye,
+    KeyTaken,
+    emit_control,
+    parse_control,
+)
+from treecast.wire.handshake import HandshakePayload, emit_payload, handshake_type, parse_payload, receiver_index
+from treecast.wire.key_context import emit_context, parse_context
+
+MESSAGES = [
+    Flood((b"abc", b"")),
+    Acknowledge(((1, 2, 3), (4, 5, 6))),
+    Digest(0, 9, ((1, 2, b"12345678"),)),
+    KeyTaken(1, 2, 3),
+    Goodbye(),
+]
+CONTENTS = [
+    (Kind.NODE, NodeContent(b"certificate", ((b"\x01\x02\x03\x04", 7700),))),
+    (Kind.GROUP, GroupContent(1, (b"\x01\x02\x03\x04", bytes(16)))),
+    (Kind.HOST, HostContent((b"\x01\x02\x03\x04",), 7)),
+    (Kind.LINKS, LinksContent((1, 2, 3))),
+]
+FLOWS = [
+    None,
+    Flow(0, IPv4Address("239.1.1.1"), None),
+    Flow(5, IPv6Address("ff3e::1"), IPv6Address("2001:db8::1")),
+]
+
+
+def content_values(data: bytes) -> None:
+    for kind in Kind:
+        content = parse_content(kind, data)
+        match content:
+            case NodeContent():
+                content.endpoint_values()
+            case GroupContent():
+                content.source_filter()
+            case HostContent():
+                content.address_values()
+
+
+PARSERS: list[Callable[[bytes], object]] = [
+    parse_control,
+    parse_signed,
+    parse_payload,
+    parse_context,
+    parse_group_key,
+    parse_host_key,
+    handshake_type,
+    receiver_index,
+    content_values,
+]
+VALID = [
+    *(emit_control(message) for message in MESSAGES),
+    *(emit(content) for _, content in CONTENTS),
+    *(emit_context(flow) for flow in FLOWS),
+    emit_payload(HandshakePayload(b"c" * 200, 1, 2)),
+    emit(Signed(emit(Body(1, 2, 3, Kind.GROUP, b"key", b"content")), bytes(64))),
+    group_key(0, IPv4Address("239.1.1.1")),
+    host_key(0, MacAddress(bytes(6))),
+]
+
+mutated = st.builds(
+    lambda data, at, bits, cut: (bytes(b ^ bits if i == at % max(1, len(data)) else b for i, b in enumerate(data)))[
+        : len(data) - cut
+    ],
+    st.sampled_from(VALID),
+    st.integers(0, 600),
+    st.integers(0, 255),
+    st.integers(0, 20),
+)
+
+
+@pytest.mark.parametrize("parse", PARSERS)
+@given(data=st.one_of(st.binary(max_size=200), mutated))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_a_record_or_refused_by_name(parse: Callable[[bytes], object], data: bytes) -> None:
+    try:
+        parse(data)
+    except MalformedError as error:
+        assert error.reason.replace("_", "").isalpha()
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_control_messages_survive_the_wire(message: Flood | Acknowledge | Digest | KeyTaken | Goodbye) -> None:
+    assert parse_control(emit_control(message)) == message
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_key_contexts_survive_the_wire(flow: Flow | None) -> None:
+    assert parse_context(emit_context(flow)) == flow
+
+
+@pytest.mark.parametrize(("kind", "content"), CONTENTS)
+def test_contents_survive_the_wire(
+    kind: Kind, content: NodeContent | GroupContent | HostContent | LinksContent
+) -> None:
+    assert parse_content(kind, emit(content)) == content
+
+
+def test_a_message_above_the_limit_is_refused_unread() -> None:
+    with pytest.raises(MalformedError, match="control_malformed"):
+        parse_control(emit_control(Flood((bytes(1200), bytes(1200)))) + bytes(MAX_CONTROL_BYTES))
+
+
+def test_deep_nesting_is_refused() -> None:
+    with pytest.raises(MalformedError):
+        parse_control(b"\x91" * 1300)

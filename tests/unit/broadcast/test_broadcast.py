@@ -1,0 +1,288 @@
+"""Broadcast, one node at a time: what is taken, refused, passed on, repeated and forgotten."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
+from random import Random
+
+import pytest
+
+from treecast.base.counters import Drops
+from treecast.base.ids import NodeIndex
+from treecast.base.membership import ANY_SOURCE
+from treecast.base.time import Instant
+from treecast.broadcast.broadcast import Broadcast, Learned
+from treecast.broadcast.store import NODE_LIFETIME
+from treecast.identity.certificate import Certificate, Claims, issue
+from treecast.identity.keys import NodeKeys, SigningKey
+from treecast.identity.network import Network
+from treecast.wire.advertisement import (
+    SIGNING_CONTEXT,
+    Body,
+    GroupContent,
+    Kind,
+    NodeContent,
+    Signed,
+    emit,
+    group_key,
+    parse_signed,
+)
+from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
+
+CA = SigningKey(bytes(range(32)))
+NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"))
+GROUP = group_key(0, IPv4Address("239.1.1.1"))
+WANTED = GroupContent.of(ANY_SOURCE)
+
+
+def keys_of(index: int) -> NodeKeys:
+    return NodeKeys.from_seeds(bytes([index] * 32), bytes([index + 100] * 32))
+
+
+def certificate_of(index: int) -> Certificate:
+    keys = keys_of(index)
+    claims = Claims(
+        NETWORK.id,
+        NodeIndex(index),
+        f"n{index}",
+        keys.static.public,
+        keys.signing.public,
+        IPv4Interface(f"10.77.0.{index}/16"),
+        None,
+        0,
+        10**9,
+    )
+    return issue(CA, claims)
+
+
+def verify_certificate(wire: bytes) -> Certificate:
+    certificate = Certificate.decode(wire)
+    certificate.verify(CA.public, 1000.0)
+    return certificate
+
+
+class Node:
+    """A Broadcast with its drops and a clock of its own."""
+
+    def __init__(self, index: int, *, epoch_ms: int = 1) -> None:
+        self.index = NodeIndex(index)
+        self.drops = Drops()
+        self.now = Instant(0.0)
+        self.broadcast = Broadcast(
+            me=self.index,
+            signing_key=keys_of(index).signing,
+            epoch_ms=epoch_ms,
+            verify_certificate=verify_certificate,
+            rng=Random(index),
+            drops=self.drops,
+        )
+        self.broadcast.announce(self.now, NodeContent.of(certificate_of(index).encode(), ()))
+
+    def link(self, *peers: int) -> None:
+        for peer in peers:
+            self.broadcast.link_up(self.now, NodeIndex(peer))
+
+    def said(self) -> list[tuple[int, ControlMessage]]:
+        return [(int(peer), message) for peer, message in self.broadcast.outgoing(self.now)]
+
+    def floods(self) -> list[tuple[int, bytes]]:
+        return [(peer, wire) for peer, m in self.said() if isinstance(m, Flood) for wire in m.advertisements]
+
+    def hear(self, peer: int, message: Flood | Acknowledge | Digest) -> list[Learned]:
+        return self.broadcast.receive(self.now, NodeIndex(peer), message)
+
+
+def advertisement(
+    origin: int, sequence: int, kind: Kind, key: bytes, content: bytes, *, epoch: int = 1, signer: int | None = None
+) -> bytes:
+    body = emit(Body(origin, epoch, sequence, kind, key, content))
+    return emit(Signed(body, keys_of(signer or origin).signing.sign(SIGNING_CONTEXT, body)))
+
+
+def node_advertisement(origin: int, sequence: int = 1, *, epoch: int = 1) -> bytes:
+    return advertisement(
+        origin, sequence, Kind.NODE, b"", emit(NodeContent.of(certificate_of(origin).encode(), ())), epoch=epoch
+    )
+
+
+def test_a_new_advertisement_is_learned_acknowledged_and_passed_on_but_not_back() -> None:
+    node = Node(1)
+    node.link(2, 3)
+    node.said()
+    learned = node.hear(2, Flood((node_advertisement(9),)))
+    assert [(item.origin, item.kind) for item in learned] == [(9, Kind.NODE)]
+    said = node.said()
+    assert (2, Acknowledge(((9, 1, 1),))) in said
+    assert [peer for peer, m in said if isinstance(m, Flood)] == [3]
+
+
+def test_a_neighbour_that_the_origin_is_linked_to_is_left_to_the_origin() -> None:
+    node = Node(1)
+    node.link(2, 3)
+    node.hear(2, Flood((node_advertisement(2), advertisement(2, 2, Kind.LINKS, b"", emit_links(1, 3)))))
+    node.said()
+    node.hear(2, Flood((advertisement(2, 3, Kind.GROUP, GROUP, emit(WANTED)),)))
+    assert [peer for peer, _ in node.floods() if peer == 3] == []
+
+
+def emit_links(*peers: int) -> bytes:
+    from treecast.wire.advertisement import LinksContent
+
+    return emit(LinksContent(peers))
+
+
+def test_a_repeated_advertisement_is_acknowledged_and_nothing_else() -> None:
+    node = Node(1)
+    node.link(2, 3)
+    node.hear(2, Flood((node_advertisement(9),)))
+    node.said()
+    assert node.hear(2, Flood((node_advertisement(9),))) == []
+    assert [(p, m) for p, m in node.said() if isinstance(m, Flood)] == []
+
+
+def test_an_older_sequence_changes_nothing() -> None:
+    node = Node(1)
+    node.link(2)
+    node.hear(2, Flood((node_advertisement(9), advertisement(9, 5, Kind.GROUP, GROUP, emit(WANTED)))))
+    assert node.hear(2, Flood((advertisement(9, 4, Kind.GROUP, GROUP, b""),))) == []
+
+
+@pytest.mark.parametrize(
+    ("wire", "reason"),
+    [
+        (b"", "advertisement_malformed"),
+        (b"\x92\xc4\x00\xc4\x40" + bytes(64), "advertisement_malformed"),
+        (advertisement(9, 1, Kind.GROUP, GROUP, emit(WANTED)), "advertisement_unknown_origin"),
+        (node_advertisement(9)[:-1] + b"\x00", "advertisement_bad_signature"),
+        (
+            advertisement(8, 1, Kind.NODE, b"", emit(NodeContent.of(certificate_of(9).encode(), ())), signer=9),
+            "advertisement_wrong_origin",
+        ),
+        (advertisement(9, 1, Kind.NODE, b"", emit(NodeContent.of(b"junk", ()))), "certificate_malformed"),
+        (
+            advertisement(9, 1, Kind.NODE, b"", emit(NodeContent.of(certificate_of(9).encode(), ())), signer=8),
+            "advertisement_bad_signature",
+        ),
+    ],
+)
+def test_what_is_not_genuine_is_counted_and_not_acknowledged(wire: bytes, reason: str) -> None:
+    node = Node(1)
+    node.link(2)
+    node.said()
+    assert node.hear(2, Flood((wire,))) == []
+    assert node.drops.snapshot() == {reason: 1}
+    assert not [m for _, m in node.said() if isinstance(m, Acknowledge)]
+
+
+def test_another_node_cannot_speak_for_a_known_origin() -> None:
+    node = Node(1)
+    node.link(2)
+    node.hear(2, Flood((node_advertisement(9),)))
+    assert node.hear(2, Flood((advertisement(9, 7, Kind.GROUP, GROUP, emit(WANTED), signer=2),))) == []
+    assert node.drops.snapshot() == {"advertisement_bad_signature": 1}
+
+
+def test_a_flood_is_repeated_until_it_is_acknowledged() -> None:
+    node = Node(1)
+    node.link(2)
+    node.said()
+    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    ((_, wire),) = node.floods()
+    node.now = Instant(0.1)
+    assert node.floods() == []
+    node.now = Instant(0.21)
+    assert node.floods() == [(2, wire)]
+    _, body = parse_signed(wire)
+    node.hear(2, Acknowledge(((1, body.epoch, body.sequence),)))
+    node.now = Instant(0.8)
+    assert [w for _, w in node.floods() if w == wire] == []
+
+
+def test_a_newer_version_supersedes_the_one_that_waits() -> None:
+    node = Node(1)
+    node.link(2)
+    node.said()
+    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    node.broadcast.withdraw(node.now, Kind.GROUP, GROUP)
+    (wire,) = [w for _, w in node.floods() if parse_signed(w)[1].kind is Kind.GROUP]
+    assert parse_signed(wire)[1].content == b""
+
+
+def test_publishing_the_same_content_again_says_nothing() -> None:
+    node = Node(1)
+    node.link(2)
+    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    node.floods()
+    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    assert node.floods() == []
+
+
+def test_an_origin_that_falls_silent_is_forgotten_with_all_it_said() -> None:
+    node = Node(1)
+    node.link(2)
+    node.hear(2, Flood((node_advertisement(9), advertisement(9, 2, Kind.GROUP, GROUP, emit(WANTED)))))
+    node.now = Instant(NODE_LIFETIME - 0.1)
+    assert node.broadcast.advance(node.now) == []
+    node.now = Instant(NODE_LIFETIME)
+    gone = node.broadcast.advance(node.now)
+    assert [(item.kind, item.content) for item in gone] == [(Kind.GROUP, None), (Kind.NODE, None)]
+
+
+def test_a_newer_epoch_voids_all_of_the_older() -> None:
+    node = Node(1)
+    node.link(2)
+    node.hear(2, Flood((node_advertisement(9), advertisement(9, 2, Kind.GROUP, GROUP, emit(WANTED)))))
+    learned = node.hear(2, Flood((node_advertisement(9, epoch=2),)))
+    assert [(item.kind, item.content is None) for item in learned] == [
+        (Kind.GROUP, True),
+        (Kind.NODE, True),
+        (Kind.NODE, False),
+    ]
+    assert node.hear(2, Flood((advertisement(9, 99, Kind.GROUP, GROUP, emit(WANTED), epoch=1),))) == []
+
+
+def test_a_node_that_hears_of_itself_in_a_later_epoch_begins_again_after_it() -> None:
+    node = Node(1, epoch_ms=1)
+    node.link(2)
+    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    node.floods()
+    node.hear(2, Flood((node_advertisement(1, epoch=50),)))
+    bodies = [parse_signed(wire)[1] for _, wire in node.floods()]
+    assert {(body.kind, body.epoch) for body in bodies} >= {(Kind.NODE, 51), (Kind.GROUP, 51)}
+
+
+def test_a_digest_that_lacks_an_origin_is_answered_with_what_is_held_of_it() -> None:
+    node = Node(1)
+    node.link(2)
+    node.hear(2, Flood((node_advertisement(9),)))
+    node.said()
+    node.now = Instant(10.0)
+    node.floods()
+    node.hear(2, Digest(9, 9, ()))
+    assert [parse_signed(wire)[1].origin for _, wire in node.floods()] == [9]
+
+
+def test_equal_digests_cause_no_flood() -> None:
+    one, other = Node(1), Node(2)
+    one.link(2)
+    other.link(1)
+    for _ in range(6):
+        one.now = other.now = Instant(one.now + 1.0)
+        for source, target in ((one, other), (other, one)):
+            source.broadcast.advance(source.now)
+            for _, message in source.said():
+                if isinstance(message, Flood | Acknowledge | Digest):
+                    target.hear(source.index, message)
+    one.now = Instant(40.0)
+    digests = [m for _, m in one.said() if isinstance(m, Digest)]
+    assert digests
+    other.now = one.now
+    other.floods()
+    other.hear(1, digests[0])
+    assert other.floods() == []
+
+
+def test_a_message_without_a_link_is_counted() -> None:
+    node = Node(1)
+    assert node.hear(5, Acknowledge(())) == []
+    assert node.drops.snapshot() == {"control_without_link": 1}

@@ -1,0 +1,39 @@
+"""What the import contracts cannot say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[3] / "src" / "treecast"
+
+
+def test_the_data_planes_binding_is_imported_in_one_place() -> None:
+    importing = {
+        path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.rglob("*.py")
+        if re.search(r"\bimport _native\b|treecast\._native import", path.read_text())
+    }
+    assert importing == {"adapters/native.py"}
+
+
+def test_no_module_that_decides_reads_the_worlds_randomness() -> None:
+    rooms = (
+        "base",
+        "wire",
+        "identity",
+        "discovery",
+        "multicast",
+        "broadcast",
+        "topology",
+        "links",
+        "dataplane",
+        "engine",
+    )
+    guilty = [
+        path
+        for room in rooms
+        for path in (SOURCE / room).rglob("*.py")
+        if re.search(r"^import random|^import secrets|\brandom\.random\(|SystemRandom", path.read_text(), re.MULTILINE)
+    ]
+    assert guilty == []

@@ -1,0 +1,300 @@
+"""Links: who is believed, what is bounded, when a handshake is repeated or given up. The cryptography is modelled."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
+from random import Random
+
+from treecast.base.addresses import Endpoint
+from treecast.base.commands import ForgetPeer, InstallSession, RemoveSession, SendDatagram
+from treecast.base.counters import Drops
+from treecast.base.events import HandshakeDatagram, PeerMoved, SessionConfirmed, SessionReport
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.identity.certificate import Certificate, Claims, issue
+from treecast.identity.keys import NodeKeys, SigningKey
+from treecast.identity.network import Network
+from treecast.links.links import MAX_PENDING, PENDING_LIFETIME, LinkDown, Links, LinkUp
+from treecast.links.sessions import DEAD_AFTER, MAX_SESSIONS, REJECT_AFTER, REKEY_AFTER, REKEY_AFTER_DATAGRAMS
+from treecast.sim.handshake import ModelHandshake, ModelMaker
+from treecast.wire.handshake import HandshakePayload
+
+CA, OTHER_CA = SigningKey(bytes([1] * 32)), SigningKey(bytes([2] * 32))
+NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"))
+UNIX_NOW = 1000.0
+
+
+def endpoint_of(index: int) -> Endpoint:
+    return Endpoint(IPv4Address(f"192.0.2.{index}"), 7700)
+
+
+def certificate_of(index: int, *, ca: SigningKey = CA, not_after_s: int = 2000) -> Certificate:
+    keys = NodeKeys.from_seeds(bytes([index] * 32), bytes([index + 100] * 32))
+    network = Network("test", ca.public, NETWORK.ipv4, NETWORK.ipv6)
+    address = IPv4Interface(f"10.77.0.{index}/16")
+    claims = Claims(
+        network.id,
+        NodeIndex(index),
+        f"n{index}",
+        keys.static.public,
+        keys.signing.public,
+        address,
+        None,
+        0,
+        not_after_s,
+    )
+    return issue(ca, claims)
+
+
+def verify_certificate(wire: bytes) -> Certificate:
+    certificate = Certificate.decode(wire)
+    certificate.verify(CA.public, UNIX_NOW)
+    return certificate
+
+
+class Node:
+    """Links, and what they sent."""
+
+    def __init__(
+        self, index: int, *, certificate: Certificate | None = None, static: bytes = b"", epoch: int = 1
+    ) -> None:
+        self.index = index
+        self.certificate = certificate or certificate_of(index)
+        self.drops = Drops()
+        self.links = Links(
+            me=HandshakePayload(self.certificate.encode(), 1, epoch),
+            my_index=self.certificate.node_index,
+            maker=ModelMaker(static or self.certificate.static_key),
+            families=(4,),
+            verify_certificate=verify_certificate,
+            rng=Random(index + epoch),
+            drops=self.drops,
+        )
+        self.installed: list[InstallSession] = []
+
+    def sent(self) -> list[bytes]:
+        commands = list(self.links.commands)
+        self.links.commands.clear()
+        self.installed += [command for command in commands if isinstance(command, InstallSession)]
+        self.others = [c for c in commands if not isinstance(c, SendDatagram | InstallSession)]
+        return [command.data for command in commands if isinstance(command, SendDatagram)]
+
+    def hear(self, now: float, data: bytes, source: int) -> None:
+        self.links.receive(Instant(now), HandshakeDatagram(0, endpoint_of(source), data))
+
+    def events(self) -> list[LinkUp | LinkDown]:
+        events = list(self.links.events)
+        self.links.events.clear()
+        return events
+
+
+def begin(node: Node, other: Node, now: float = 0.0) -> bytes:
+    node.links.configure(Instant(now), "peer", (endpoint_of(other.index),))
+    node.links.advance(Instant(now))
+    (init,) = node.sent()
+    return init
+
+
+def shake(node: Node, other: Node, now: float = 0.0) -> None:
+    """A whole handshake, and the datagram that confirms it to the initiator."""
+    other.hear(now, begin(node, other, now), node.index)
+    (response,) = other.sent()
+    node.hear(now, response, other.index)
+    (final,) = node.sent()
+    other.hear(now, final, node.index)
+    other.sent()
+    confirm(node, other)
+
+
+def confirm(node: Node, other: Node) -> None:
+    """The other side's first datagram on the newest session arrives."""
+    handshake = node.installed[-1].handshake
+    assert isinstance(handshake, ModelHandshake)
+    node.links.confirmed(SessionConfirmed(NodeIndex(other.index), handshake.index))
+
+
+def report(node: Node, *, silent_s: float = 0.0, sealed: int = 0) -> list[SessionReport]:
+    return [
+        SessionReport(session.index, peer.node, 0.0, silent_s, None, sealed)
+        for peer in node.links.peers()
+        for session in peer.sessions
+    ]
+
+
+def test_a_handshake_makes_a_link_on_both_sides() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    assert [event for event in one.events() if isinstance(event, LinkUp)] == [LinkUp(NodeIndex(2), two.certificate)]
+    assert [event for event in two.events() if isinstance(event, LinkUp)] == [LinkUp(NodeIndex(1), one.certificate)]
+    assert (one.installed[0].confirmed, two.installed[0].confirmed) == (False, True)
+
+
+def test_the_initiator_sends_nothing_on_a_session_before_it_is_confirmed() -> None:
+    one, two = Node(1), Node(2)
+    two.hear(0.0, begin(one, two), 1)
+    one.hear(0.0, two.sent()[0], 2)
+    assert one.links.peers() == []
+    assert one.links.seeking() == []
+
+
+def test_an_init_is_repeated_until_it_is_answered() -> None:
+    one, two = Node(1), Node(2)
+    init = begin(one, two)
+    one.links.advance(Instant(0.4))
+    assert one.sent() == []
+    one.links.advance(Instant(0.5))
+    assert one.sent() == [init]
+
+
+def test_a_repeated_init_gets_the_same_response_and_no_second_entry() -> None:
+    one, two = Node(1), Node(2)
+    init = begin(one, two)
+    two.hear(0.0, init, 1)
+    two.hear(0.1, init, 1)
+    first, second = two.sent()
+    assert first == second
+
+
+def test_pending_handshakes_are_bounded_and_expire() -> None:
+    two = Node(2)
+    for number in range(MAX_PENDING + 10):
+        two.hear(0.0, ModelMaker(bytes(32)).initiate(number + 1).init_datagram(), 1)
+    assert len(two.sent()) == MAX_PENDING
+    assert two.drops.snapshot() == {"handshake_table_full": 10}
+    two.links.advance(Instant(PENDING_LIFETIME))
+    two.hear(PENDING_LIFETIME, ModelMaker(bytes(32)).initiate(9999).init_datagram(), 1)
+    assert len(two.sent()) == 1
+
+
+def refused(liar: Node) -> dict[str, int]:
+    """What an honest node says of a liar that shakes hands with it, in both roles; no link may come of it."""
+    honest = Node(2)
+    honest.hear(0.0, begin(liar, honest), liar.index)
+    liar.hear(0.0, honest.sent()[0], 2)
+    finals = liar.sent()
+    for final in finals:
+        honest.hear(0.0, final, liar.index)
+    assert honest.links.peers() == []
+    assert honest.sent() == []
+    assert honest.installed == []
+    other = Node(3)
+    liar.hear(0.0, begin(other, liar), 3)
+    for response in liar.sent():
+        other.hear(0.0, response, liar.index)
+    assert other.installed == []
+    assert dict(other.drops.snapshot()) == dict(honest.drops.snapshot())
+    return dict(honest.drops.snapshot())
+
+
+def test_a_node_of_another_network_is_refused() -> None:
+    assert refused(Node(9, certificate=certificate_of(9, ca=OTHER_CA))) == {"certificate_wrong_network": 1}
+
+
+def test_an_expired_certificate_is_refused() -> None:
+    assert refused(Node(9, certificate=certificate_of(9, not_after_s=999))) == {"certificate_expired": 1}
+
+
+def test_a_copied_certificate_without_its_key_is_refused() -> None:
+    assert refused(Node(9, static=bytes(32))) == {"handshake_not_its_certificate": 1}
+
+
+def test_a_reflected_init_is_refused() -> None:
+    one, two = Node(1), Node(2)
+    one.hear(0.0, begin(one, two), 2)
+    assert one.sent() == []
+    assert one.drops.snapshot() == {"handshake_reflected": 1}
+
+
+def test_a_response_or_final_to_nothing_is_counted() -> None:
+    one = Node(1)
+    one.hear(0.0, b"\xc1" + bytes(100), 2)
+    one.hear(0.0, b"\xc2" + bytes(100), 2)
+    one.hear(0.0, b"\xc1", 2)
+    one.hear(0.0, b"", 2)
+    assert one.drops.snapshot() == {"handshake_malformed": 2, "handshake_unknown": 2}
+
+
+def test_final_is_repeated_until_the_session_is_confirmed() -> None:
+    one, two = Node(1), Node(2)
+    two.hear(0.0, begin(one, two), 1)
+    one.hear(0.0, two.sent()[0], 2)
+    (final,) = one.sent()
+    one.links.advance(Instant(0.3))
+    assert one.sent() == [final]
+    confirm(one, two)
+    one.links.advance(Instant(0.6))
+    assert one.sent() == []
+
+
+def test_a_session_that_is_never_confirmed_is_removed() -> None:
+    one, two = Node(1), Node(2)
+    two.hear(0.0, begin(one, two), 1)
+    one.hear(0.0, two.sent()[0], 2)
+    one.links.advance(Instant(6.0))
+    one.sent()
+    assert [type(command) for command in one.others] == [RemoveSession, ForgetPeer]
+
+
+def test_a_silent_peer_is_dead_and_sought_again() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    one.events()
+    one.links.review(Instant(8.0), report(one, silent_s=DEAD_AFTER))
+    assert one.events() == [LinkDown(NodeIndex(2), "silent")]
+    one.links.advance(Instant(8.0))
+    assert len(one.sent()) == 1
+    assert one.links.seeking() == ["peer"]
+
+
+def test_the_initiator_rekeys_by_time_and_by_count() -> None:
+    for now, sealed in ((REKEY_AFTER, 0), (1.0, REKEY_AFTER_DATAGRAMS)):
+        one, two = Node(1), Node(2)
+        shake(one, two)
+        one.links.review(Instant(now), report(one, sealed=sealed))
+        two.links.review(Instant(now), report(two))
+        assert [data[0] for data in one.sent()] == [0xC0]
+        assert two.sent() == []
+
+
+def test_a_session_ends_at_its_age_even_if_no_other_came() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    one.events()
+    one.links.review(Instant(REJECT_AFTER), report(one))
+    assert one.events() == [LinkDown(NodeIndex(2), "expired")]
+
+
+def test_a_peer_has_at_most_three_sessions() -> None:
+    one, two = Node(1), Node(2)
+    for number in range(6):
+        shake(two, one, 10.0 * number)
+        two.links.cut(Instant(10.0 * number), NodeIndex(1), "test")
+    (peer,) = one.links.peers()
+    assert len(peer.sessions) == MAX_SESSIONS
+
+
+def test_a_restarted_peer_is_a_new_link() -> None:
+    one, two = Node(1), Node(2)
+    shake(two, one)
+    one.events()
+    shake(Node(2, epoch=2), one, 1.0)
+    assert [type(event) for event in one.events()] == [LinkDown, LinkUp]
+
+
+def test_a_peers_address_follows_the_data_planes_word() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    (peer,) = one.links.peers()
+    one.links.moved(PeerMoved(NodeIndex(2), peer.current.index, endpoint_of(77)))
+    assert peer.current.endpoint == endpoint_of(77)
+
+
+def test_of_two_nodes_that_learn_of_each_other_the_lower_begins() -> None:
+    one, two = Node(1), Node(2)
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2),))
+    two.links.learn(Instant(0.0), NodeIndex(1), (endpoint_of(1),))
+    for node in (one, two):
+        node.links.advance(Instant(0.0))
+    assert (len(one.sent()), len(two.sent())) == (1, 0)
+    two.links.advance(Instant(2.0))
+    assert len(two.sent()) == 1
