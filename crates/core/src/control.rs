@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use crate::aead::Aead;
@@ -132,6 +133,7 @@ impl Plane {
                 tree.outlet.store(Arc::new(Outlet { deliver: outlet.deliver, next_hops }));
             }
         }
+        self.count_relaying();
     }
 }
 
@@ -270,16 +272,22 @@ impl Plane {
     pub fn accept_key(&self, name: TreeName, key_id: u32, outlet: Outlet) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
         let Some(mut offer) = self.unpark(name, key_id) else { return Ok(false) };
+        let invalid = |peer: &u32| *peer == self.node_index || *peer == name.root;
+        if outlet.next_hops.iter().any(invalid) {
+            return Err(Refused::Invalid);
+        }
         if let Some(tree) = self.member_trees.get(&name) {
             match tree.accept(offer) {
                 Ok(()) => {
                     tree.outlet.store(Arc::new(outlet));
+                    self.count_relaying();
                     return Ok(true);
                 }
                 Err(of_another_life) => offer = of_another_life,
             }
         }
         self.member_trees.insert(name, Arc::new(MemberTree::new(offer, outlet)))?;
+        self.count_relaying();
         Ok(true)
     }
 
@@ -292,6 +300,13 @@ impl Plane {
     pub fn remove_member_tree(&self, name: TreeName) {
         let _writing = lock(&self.writing);
         self.member_trees.remove(&name);
+        self.count_relaying();
+    }
+
+    fn count_relaying(&self) {
+        let relaying = |tree: &Arc<MemberTree>| !tree.outlet.load().next_hops.is_empty();
+        let count = self.member_trees.values().iter().filter(|tree| relaying(tree)).count();
+        self.relaying.store(count, Ordering::Relaxed);
     }
 
     /// All trees of other roots, by name.

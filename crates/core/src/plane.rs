@@ -4,6 +4,7 @@
 //! the control plane holds. The control plane's side is in [`crate::control`].
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::control::ParkedKeys;
@@ -19,7 +20,7 @@ use crate::mac::{MacKey, NETWORK_ID_LEN};
 use crate::reason::{Drops, Reason};
 use crate::session::{Endpoint, Peer, Session};
 use crate::table::Table;
-use crate::tree::{KeyOffer, MemberTree, RootTree};
+use crate::tree::{KeyOffer, MemberTree, Outlet, RootTree};
 
 const MAX_PEERS: usize = 65_536;
 const MAX_SESSIONS: usize = 4 * MAX_PEERS;
@@ -91,6 +92,9 @@ pub enum Received {
     Done,
 }
 
+/// A tree whose datagram may go on, and to whom.
+pub type Relay = (Arc<MemberTree>, Arc<Outlet>);
+
 /// Where an opened frame lies in its datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedFrame {
@@ -113,6 +117,8 @@ pub struct Plane {
     pub counters: Counters,
     /// For Python.
     pub events: Events,
+    /// Member trees with next hops: while there are none, nobody looks for datagrams to relay.
+    pub(crate) relaying: AtomicUsize,
     pub(crate) mac: MacKey,
     pub(crate) sessions: Table<u32, Arc<Session>>,
     pub(crate) peers: Table<u32, Arc<Peer>>,
@@ -134,6 +140,7 @@ impl Plane {
             drops: Drops::default(),
             counters: Counters::default(),
             events: Events::new(wake),
+            relaying: AtomicUsize::new(0),
             mac: MacKey::new(network_id),
             sessions: Table::new(MAX_SESSIONS),
             peers: Table::new(MAX_PEERS),
@@ -278,6 +285,40 @@ impl Plane {
         Ok((header, tree))
     }
 
+    /// Is this node a relay of any tree?
+    pub fn relays(&self) -> bool {
+        self.relaying.load(Ordering::Relaxed) > 0
+    }
+
+    /// A tree datagram of a tree with next hops, up to its replay window: then it may go on as it is. None when it is no
+    /// such datagram.
+    pub fn relay(&self, datagram: &[u8]) -> Option<Result<Relay, Reason>> {
+        let header = TreeHeader::parse(datagram).ok()?;
+        let tree = self.member_trees.get(&header.tree)?;
+        let outlet = tree.outlet.load_full();
+        if outlet.next_hops.is_empty() || header.tree.root == self.node_index {
+            return None;
+        }
+        let fresh = tree.verify_tag(datagram).and_then(|()| tree.mark(header.counter, datagram.len()));
+        Some(fresh.map(|()| (tree, outlet)))
+    }
+
+    /// Opens a datagram whose tree tag is right, and marks it unless it was relayed, which has marked it.
+    pub fn open_tree(
+        &self,
+        tree: &MemberTree,
+        header: &TreeHeader,
+        datagram: &mut [u8],
+        relayed: bool,
+    ) -> Result<OpenedFrame, Reason> {
+        let length = datagram.len();
+        let plaintext = tree.open(header, datagram)?;
+        if !relayed {
+            tree.mark(header.counter, length)?;
+        }
+        tree_frame(plaintext)
+    }
+
     fn confirm(&self, session: &Session, now_ns: u64) {
         if let Some(peer) = self.peers.get(&session.peer) {
             peer.confirm(session);
@@ -293,7 +334,7 @@ impl Plane {
 }
 
 /// The frame in an opened tree datagram, whose plaintext is given.
-pub fn tree_frame(plaintext: &[u8]) -> Result<OpenedFrame, Reason> {
+fn tree_frame(plaintext: &[u8]) -> Result<OpenedFrame, Reason> {
     let inner = Inner::parse(plaintext)?;
     if inner.kind != KIND_FRAME {
         return Err(Reason::KindUnknown);

@@ -1,7 +1,33 @@
-//! Thin binding: treecast._native.
+//! Thin binding: `treecast._native`, typed by `src/treecast/_native.pyi`. Converts values; decides nothing.
+
+mod convert;
+mod events;
+mod forwarder;
+mod handshake;
+mod stats;
+
 use pyo3::prelude::*;
 
 #[pymodule]
-fn _native(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("AEAD_AES_256_GCM", treecast_core::aead::Aead::Aes256Gcm as u8)?;
+    module.add("AEAD_CHACHA20_POLY1305", treecast_core::aead::Aead::ChaCha20Poly1305 as u8)?;
+    module.add("HandshakeError", module.py().get_type::<handshake::HandshakeError>())?;
+    module.add_function(wrap_pyfunction!(preferred_aead, module)?)?;
+    module.add_function(wrap_pyfunction!(drop_capabilities, module)?)?;
+    module.add_class::<handshake::StaticKey>()?;
+    module.add_class::<handshake::Handshake>()?;
+    module.add_class::<forwarder::Forwarder>()?;
+    events::add_to(module)?;
+    stats::add_to(module)
+}
+
+#[pyfunction]
+fn preferred_aead() -> u8 {
+    treecast_core::aead::Aead::preferred() as u8
+}
+
+#[pyfunction]
+fn drop_capabilities() -> PyResult<()> {
+    Ok(treecast_io::sys::caps::drop_all()?)
 }

@@ -1,0 +1,271 @@
+//! The forwarder as Python's thread sees it: opens, starts, stops, sends single things. Tables are the plane's own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use treecast_core::control::{Refused, TreeSecrets};
+use treecast_core::counters::Counter;
+use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_SENDER_KEY, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN};
+use treecast_core::events::Event;
+use treecast_core::plane::{Destination, Plane};
+use treecast_core::reason::Reason;
+use treecast_core::session::{Endpoint, Session};
+use treecast_core::tree::{RootTree, TREE_BODY_OFFSET};
+use zeroize::Zeroizing;
+
+use crate::ports::Ports;
+use crate::sys::poll::EventFd;
+use crate::sys::tap::Tap;
+use crate::sys::thread::{monotonic_ns, random};
+use crate::sys::udp::Socket;
+use crate::worker::Worker;
+
+/// What a forwarder is made of.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// This node's index.
+    pub node_index: u32,
+    /// The network's id.
+    pub network_id: [u8; 16],
+    /// Name of the TAP.
+    pub interface: String,
+    /// MAC of the TAP.
+    pub mac: [u8; 6],
+    /// MTU of the TAP.
+    pub mtu: u32,
+    /// What to bind.
+    pub listen: Vec<SocketAddr>,
+    /// Time between two probes of a peer.
+    pub probe_interval_ns: u64,
+}
+
+/// What could not be opened.
+#[derive(Debug)]
+pub struct OpenError {
+    /// The interface's name or the address.
+    pub what: String,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Forwarder {
+    /// The tables.
+    pub plane: Arc<Plane>,
+    interface: String,
+    listening: Vec<SocketAddr>,
+    probe_interval_ns: u64,
+    events: Arc<EventFd>,
+    stop: EventFd,
+    running: Mutex<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    /// None when stopped.
+    ports: Option<Arc<Ports>>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl Forwarder {
+    /// Opens the TAP and binds the sockets.
+    pub fn open(configuration: &Configuration) -> Result<Self, OpenError> {
+        let Configuration { node_index, network_id, interface, mac, mtu, listen, probe_interval_ns } = configuration;
+        let at = |what: &str| {
+            let what = what.to_owned();
+            move |error| OpenError { what, error }
+        };
+        let events = Arc::new(EventFd::new().map_err(at("eventfd"))?);
+        let stop = EventFd::new().map_err(at("eventfd"))?;
+        let tap = Tap::open(interface, *mac, *mtu).map_err(at(interface))?;
+        let bind = |address: &SocketAddr| Socket::bind(address).map_err(at(&address.to_string()));
+        let sockets = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let wake = events.clone();
+        let plane = Arc::new(Plane::new(*node_index, network_id, Box::new(move || wake.signal())));
+        Ok(Self {
+            plane,
+            interface: interface.clone(),
+            listening: sockets.iter().map(Socket::local).collect(),
+            probe_interval_ns: (*probe_interval_ns).max(1_000_000),
+            events,
+            stop,
+            running: Mutex::new(Running { ports: Some(Arc::new(Ports { tap, sockets })), worker: None }),
+        })
+    }
+
+    /// Starts the worker, once.
+    pub fn start(&self) -> io::Result<()> {
+        let mut running = self.running();
+        let Some(ports) = running.ports.clone() else { return Err(io::Error::from_raw_os_error(libc::EBADF)) };
+        if running.worker.is_none() {
+            let worker = Worker::new(self.plane.clone(), ports, &self.stop, self.probe_interval_ns)?;
+            let thread = std::thread::Builder::new().name("treecast-data".into());
+            running.worker = Some(thread.spawn(move || worker.run())?);
+        }
+        Ok(())
+    }
+
+    /// Ends the worker and closes everything.
+    pub fn stop(&self) {
+        self.stop.signal();
+        let mut running = self.running();
+        if let Some(worker) = running.worker.take() {
+            // A worker that panicked has ended too.
+            let _ = worker.join();
+        }
+        running.ports = None;
+    }
+
+    /// The TAP's name.
+    pub fn interface(&self) -> &str {
+        &self.interface
+    }
+
+    /// The sockets' addresses.
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.listening
+    }
+
+    /// What the kernel granted; nothing when stopped.
+    pub fn offloads(&self) -> Vec<&'static str> {
+        self.ports().map(|ports| ports.offloads()).unwrap_or_default()
+    }
+
+    /// Readable when events wait.
+    pub fn event_fd(&self) -> &EventFd {
+        &self.events
+    }
+
+    /// Up to `limit` events.
+    pub fn drain(&self, limit: usize) -> Vec<Event> {
+        self.plane.events.drain(limit, || self.events.clear())
+    }
+
+    /// Sends a datagram as it is (handshakes).
+    pub fn send_datagram(&self, to: Endpoint, datagram: &[u8]) -> bool {
+        self.ports().is_some_and(|ports| ports.send(&self.plane, datagram, to))
+    }
+
+    /// Sends a control message on the peer's newest confirmed session.
+    pub fn send_control(&self, peer: u32, message: &[u8]) -> bool {
+        self.send_on(self.plane.session_to(peer), KIND_CONTROL, message)
+    }
+
+    /// Sends a control message on one session.
+    pub fn send_control_on(&self, session: u32, message: &[u8]) -> bool {
+        self.send_on(self.plane.session(session).ok_or(Reason::NoSession), KIND_CONTROL, message)
+    }
+
+    /// Sends a sender key.
+    pub fn offer_key(&self, tree_id: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
+        let body = self.plane.offer(tree_id, key_id, context)?;
+        Ok(self.send_on(self.plane.session_to(peer), KIND_SENDER_KEY, &body))
+    }
+
+    /// Writes a frame to the TAP.
+    pub fn inject(&self, frame: &[u8]) -> bool {
+        self.ports().is_some_and(|ports| ports.inject(&self.plane, frame))
+    }
+
+    /// Sends a frame on the broadcast tree.
+    pub fn flood(&self, frame: &[u8]) {
+        let Some(ports) = self.ports() else { return };
+        let sent = match self.plane.broadcast(monotonic_ns()) {
+            Ok(Destination::Tree(tree, _)) => self.flood_on(&ports, &tree, frame),
+            Ok(Destination::Node(_)) => Ok(()),
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = sent {
+            self.plane.drops.count(reason);
+        }
+    }
+
+    fn flood_on(&self, ports: &Ports, tree: &RootTree, frame: &[u8]) -> Result<(), Reason> {
+        self.plane.counters.add(Counter::FramesBroadcast, 1);
+        let members = tree.members.load_full();
+        for session in self.sessions_to(&members.replicate) {
+            ports.send_on(&self.plane, &session, KIND_FRAME, frame);
+        }
+        if members.next_hops.is_empty() {
+            return Ok(());
+        }
+        let mut buffer = [0; MAX_DATAGRAM_LEN];
+        let room = buffer.get_mut(TREE_BODY_OFFSET..).and_then(|room| room.get_mut(..frame.len()));
+        room.ok_or(Reason::TooBig)?.copy_from_slice(frame);
+        let length = tree.seal(Inner { kind: KIND_FRAME, checksum: None }, frame.len(), &mut buffer)?;
+        self.send_to_all(ports, &buffer[..length], &members.next_hops);
+        Ok(())
+    }
+
+    /// Makes a tree with fresh keys.
+    pub fn create_tree(&self, tree_id: u32, epoch: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
+        let mut secrets = TreeSecrets { tree_key: [0; 16], sender_key: Zeroizing::new([0; 32]) };
+        random(&mut secrets.tree_key)?;
+        random(secrets.sender_key.as_mut_slice())?;
+        Ok(self.plane.create_tree(tree_id, epoch, key_id, secrets))
+    }
+
+    /// Makes a fresh key that waits.
+    pub fn make_key(&self, tree_id: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
+        let mut secret = Zeroizing::new([0; 32]);
+        random(secret.as_mut_slice())?;
+        Ok(self.plane.make_key(tree_id, key_id, secret))
+    }
+
+    fn send_to_all(&self, ports: &Ports, datagram: &[u8], next_hops: &[u32]) {
+        for session in self.sessions_to(next_hops) {
+            if ports.send(&self.plane, datagram, session.endpoint()) {
+                if let Some(peer) = self.plane.peer(session.peer) {
+                    peer.tree_traffic.tx.add(1, datagram.len() as u64);
+                }
+            }
+        }
+    }
+
+    /// The sessions to send to these peers on; who has none is counted.
+    fn sessions_to<'s>(&'s self, peers: &'s [u32]) -> impl Iterator<Item = Arc<Session>> + 's {
+        peers.iter().filter_map(|peer| match self.plane.session_to(*peer) {
+            Ok(session) => Some(session),
+            Err(reason) => {
+                self.plane.drops.count(reason);
+                None
+            }
+        })
+    }
+
+    fn send_on(&self, session: Result<Arc<Session>, Reason>, kind: u8, body: &[u8]) -> bool {
+        let session = session.and_then(|session| {
+            let too_big = kind == KIND_CONTROL && body.len() > MAX_CONTROL_LEN;
+            if too_big {
+                Err(Reason::ControlTooBig)
+            } else {
+                Ok(session)
+            }
+        });
+        match (session, self.ports()) {
+            (Ok(session), Some(ports)) => ports.send_on(&self.plane, &session, kind, body),
+            (Err(reason), _) => {
+                self.plane.drops.count(reason);
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn ports(&self) -> Option<Arc<Ports>> {
+        self.running().ports.clone()
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,146 @@
+//! The TAP and the sockets, and sending single things through them from any thread.
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
+
+use treecast_core::counters::Counter;
+use treecast_core::datagram::{Inner, MAX_DATAGRAM_LEN};
+use treecast_core::offload::vnet::VNET_LEN;
+use treecast_core::plane::Plane;
+use treecast_core::reason::Reason;
+use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
+
+use crate::sys::tap::Tap;
+use crate::sys::udp::Socket;
+
+/// What a forwarder has open. Dropping it closes everything.
+#[derive(Debug)]
+pub struct Ports {
+    /// The TAP.
+    pub tap: Tap,
+    /// The sockets, in the order of `listen`.
+    pub sockets: Vec<Socket>,
+}
+
+impl Ports {
+    /// Sends one datagram; counts it or why not.
+    pub fn send(&self, plane: &Plane, datagram: &[u8], to: Endpoint) -> bool {
+        let Some(socket) = self.sockets.get(to.socket as usize) else {
+            plane.drops.count(Reason::SocketUnreachable);
+            return false;
+        };
+        for _ in 0..2 {
+            match socket.send_to(datagram, &to.address) {
+                Ok(()) => {
+                    plane.counters.add(Counter::UdpSends, 1);
+                    plane.counters.add(Counter::UdpTxDatagrams, 1);
+                    plane.counters.add(Counter::UdpTxBytes, datagram.len() as u64);
+                    return true;
+                }
+                // An ICMP error of an earlier datagram, or a signal: the second attempt is this datagram's own.
+                Err(error) if is_transient(&error) => {}
+                Err(error) => {
+                    plane.drops.count(send_reason(&error));
+                    return false;
+                }
+            }
+        }
+        plane.drops.count(Reason::SocketUnreachable);
+        false
+    }
+
+    /// Seals a body for one session and sends it.
+    pub fn send_on(&self, plane: &Plane, session: &Session, kind: u8, body: &[u8]) -> bool {
+        let mut buffer = [0; MAX_DATAGRAM_LEN];
+        let sealed = match buffer.get_mut(SESSION_BODY_OFFSET..).and_then(|room| room.get_mut(..body.len())) {
+            Some(room) => {
+                room.copy_from_slice(body);
+                session.seal(Inner { kind, checksum: None }, body.len(), &mut buffer)
+            }
+            None => Err(Reason::TooBig),
+        };
+        match sealed {
+            Ok(length) => {
+                let sent = self.send(plane, &buffer[..length], session.endpoint());
+                if sent {
+                    session.traffic.tx.add(1, length as u64);
+                }
+                sent
+            }
+            Err(reason) => {
+                plane.drops.count(reason);
+                false
+            }
+        }
+    }
+
+    /// Writes `frames` frames to the TAP with one call; the parts begin with the virtio-net header.
+    pub fn deliver(&self, plane: &Plane, parts: &[IoSlice<'_>], frames: u64, length: usize) -> bool {
+        match self.tap.write(parts) {
+            Ok(_) => {
+                plane.counters.add(Counter::TapWrites, 1);
+                plane.counters.add(Counter::TapTxFrames, frames);
+                plane.counters.add(Counter::TapTxBytes, length as u64);
+                true
+            }
+            Err(error) => {
+                let reason = match error.raw_os_error() {
+                    Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => Reason::TapFull,
+                    Some(libc::EIO | libc::ENETDOWN) => Reason::TapDown,
+                    _ => Reason::TapOther,
+                };
+                plane.drops.add(reason, frames);
+                false
+            }
+        }
+    }
+
+    /// Writes one complete frame to the TAP.
+    pub fn inject(&self, plane: &Plane, frame: &[u8]) -> bool {
+        self.deliver(plane, &[IoSlice::new(&[0; VNET_LEN]), IoSlice::new(frame)], 1, frame.len())
+    }
+
+    /// What the kernel granted, by name.
+    pub fn offloads(&self) -> Vec<&'static str> {
+        let tap = self.tap.offloads();
+        let udp = |has: fn(&Socket) -> bool| self.sockets.iter().all(has) && !self.sockets.is_empty();
+        let all = [
+            ("tap-csum", tap.csum),
+            ("tap-tso", tap.tso),
+            ("tap-uso", tap.uso),
+            ("udp-gso", udp(Socket::gso)),
+            ("udp-gro", udp(Socket::gro)),
+        ];
+        all.into_iter().filter(|(_, granted)| *granted).map(|(name, _)| name).collect()
+    }
+
+    /// The socket's descriptor for a wait.
+    pub fn fds(&self) -> impl Iterator<Item = std::os::fd::BorrowedFd<'_>> {
+        self.sockets.iter().map(AsFd::as_fd)
+    }
+}
+
+/// Worth a second attempt at once.
+pub fn is_transient(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::ECONNREFUSED | libc::EPROTO))
+}
+
+/// The drop reason of a failed send.
+pub fn send_reason(error: &io::Error) -> Reason {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => Reason::SocketFull,
+        Some(libc::EMSGSIZE) => Reason::SocketTooBig,
+        Some(
+            libc::ENETUNREACH
+            | libc::EHOSTUNREACH
+            | libc::ENETDOWN
+            | libc::EPERM
+            | libc::EACCES
+            | libc::EAFNOSUPPORT
+            | libc::EADDRNOTAVAIL
+            | libc::ECONNREFUSED
+            | libc::EINVAL,
+        ) => Reason::SocketUnreachable,
+        _ => Reason::SocketOther,
+    }
+}

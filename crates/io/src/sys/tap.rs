@@ -1,0 +1,148 @@
+//! The TAP: one Ethernet interface of this machine, whose frames are read and written here.
+
+use std::fs::OpenOptions;
+use std::io::{self, IoSlice};
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use super::{check, check_size, own, raw};
+
+const TUNSETIFF: libc::Ioctl = 0x4004_54CA;
+const TUNSETOFFLOAD: libc::Ioctl = 0x4004_54D0;
+const TUN_F_CSUM: libc::c_uint = 0x01;
+const TUN_F_TSO4: libc::c_uint = 0x02;
+const TUN_F_TSO6: libc::c_uint = 0x04;
+const TUN_F_TSO_ECN: libc::c_uint = 0x08;
+const TUN_F_USO4: libc::c_uint = 0x20;
+const TUN_F_USO6: libc::c_uint = 0x40;
+/// Frames that the interface queues for us; 500 are lost while a worker waits for its turn.
+const TX_QUEUE_LEN: libc::c_int = 4000;
+
+/// What the kernel granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TapOffloads {
+    /// Partial checksums.
+    pub csum: bool,
+    /// TCP super-frames.
+    pub tso: bool,
+    /// UDP super-frames.
+    pub uso: bool,
+}
+
+/// What is asked of the kernel, best first. USO4 and USO6 go only together and with CSUM.
+const OFFERS: [(libc::c_uint, TapOffloads); 4] = [
+    (
+        TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6,
+        TapOffloads { csum: true, tso: true, uso: true },
+    ),
+    (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN, TapOffloads { csum: true, tso: true, uso: false }),
+    (TUN_F_CSUM, TapOffloads { csum: true, tso: false, uso: false }),
+    (0, TapOffloads { csum: false, tso: false, uso: false }),
+];
+
+/// An open TAP. It vanishes when this is dropped.
+#[derive(Debug)]
+pub struct Tap {
+    fd: OwnedFd,
+    name: String,
+    offloads: TapOffloads,
+}
+
+impl Tap {
+    /// Makes the interface, down, with this MAC and MTU; frames go behind a virtio-net header.
+    pub fn open(name: &str, mac: [u8; 6], mtu: u32) -> io::Result<Self> {
+        let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
+        let mtu = libc::c_int::try_from(mtu).map_err(|_| invalid())?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
+        let fd: OwnedFd = options.open("/dev/net/tun")?.into();
+        let mut request = request(name).ok_or_else(invalid)?;
+        let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+        request.ifr_ifru.ifru_flags = flags as libc::c_short;
+        // SAFETY: TUNSETIFF reads and writes one ifreq, which lives until the call returns.
+        check(unsafe { libc::ioctl(raw(fd.as_fd()), TUNSETIFF, &raw mut request) })?;
+        let offloads = set_offloads(&fd)?;
+        let tap = Self { fd, name: name.to_owned(), offloads };
+        tap.configure(mac, mtu)?;
+        Ok(tap)
+    }
+
+    /// The interface's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the kernel granted.
+    pub fn offloads(&self) -> TapOffloads {
+        self.offloads
+    }
+
+    /// Reads one frame or super-frame behind its virtio-net header.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`.
+        check_size(unsafe { libc::read(raw(self.fd.as_fd()), buffer.as_mut_ptr().cast(), buffer.len()) })
+    }
+
+    /// Writes one frame or super-frame; the parts begin with its virtio-net header.
+    pub fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let count = libc::c_int::try_from(parts.len()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: IoSlice has the layout of iovec (std guarantees it) and each part lives until the call returns.
+        check_size(unsafe { libc::writev(raw(self.fd.as_fd()), parts.as_ptr().cast(), count) })
+    }
+
+    fn configure(&self, mac: [u8; 6], mtu: libc::c_int) -> io::Result<()> {
+        let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
+        // SAFETY: plain integers. Any socket will do for interface requests.
+        let socket = own(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;
+        let mut hardware = request(&self.name).ok_or_else(invalid)?;
+        // SAFETY: all zeros is a sockaddr.
+        let mut address: libc::sockaddr = unsafe { mem::zeroed() };
+        address.sa_family = libc::ARPHRD_ETHER;
+        for (to, from) in address.sa_data.iter_mut().zip(mac) {
+            *to = from as libc::c_char;
+        }
+        hardware.ifr_ifru.ifru_hwaddr = address;
+        let mut size = request(&self.name).ok_or_else(invalid)?;
+        size.ifr_ifru.ifru_mtu = mtu;
+        let mut queue = request(&self.name).ok_or_else(invalid)?;
+        queue.ifr_ifru.ifru_metric = TX_QUEUE_LEN;
+        for (code, request) in [(libc::SIOCSIFHWADDR, hardware), (libc::SIOCSIFMTU, size), (libc::SIOCSIFTXQLEN, queue)]
+        {
+            // SAFETY: these requests read one ifreq, which lives until the call returns.
+            check(unsafe { libc::ioctl(raw(socket.as_fd()), code as libc::Ioctl, &raw const request) })?;
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn set_offloads(fd: &OwnedFd) -> io::Result<TapOffloads> {
+    let mut last = Ok(TapOffloads::default());
+    for (mask, offloads) in OFFERS {
+        // SAFETY: TUNSETOFFLOAD takes its mask by value.
+        match check(unsafe { libc::ioctl(raw(fd.as_fd()), TUNSETOFFLOAD, libc::c_ulong::from(mask)) }) {
+            Ok(_) => return Ok(offloads),
+            Err(error) => last = Err(error),
+        }
+    }
+    last
+}
+
+/// An interface request for `name`; None when that is no interface name.
+fn request(name: &str) -> Option<libc::ifreq> {
+    if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.bytes().any(|byte| byte == 0 || byte == b'/') {
+        return None;
+    }
+    // SAFETY: all zeros is an ifreq.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    Some(request)
+}

@@ -1,0 +1,100 @@
+//! UDP sockets with everything that makes them fast and keeps them from fragmenting.
+
+use std::io;
+use std::mem;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::address::RawAddress;
+use super::{check, own, raw};
+
+const BUFFER_BYTES: libc::c_int = 8 << 20;
+/// linux/udp.h; sets and takes segment sizes.
+pub const UDP_SEGMENT: libc::c_int = 103;
+/// linux/udp.h; joins datagrams on receive.
+pub const UDP_GRO: libc::c_int = 104;
+
+/// One bound socket.
+#[derive(Debug)]
+pub struct Socket {
+    socket: UdpSocket,
+    local: SocketAddr,
+    gso: AtomicBool,
+    gro: bool,
+}
+
+impl Socket {
+    /// Binds; IPv6 sockets take IPv6 only.
+    pub fn bind(address: &SocketAddr) -> io::Result<Self> {
+        let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: plain integers.
+        let fd = own(unsafe { libc::socket(family, kind, 0) })?;
+        if address.is_ipv6() {
+            set(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+        }
+        let target = RawAddress::new(address);
+        // SAFETY: the address lives until the call returns, with the length that belongs to it.
+        check(unsafe { libc::bind(raw(fd.as_fd()), (&raw const target.storage).cast(), target.length) })?;
+        never_fragment(&fd, address)?;
+        for (force, plain) in [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)] {
+            if set(&fd, libc::SOL_SOCKET, force, BUFFER_BYTES).is_err() {
+                set(&fd, libc::SOL_SOCKET, plain, BUFFER_BYTES)?;
+            }
+        }
+        let gro = set(&fd, libc::SOL_UDP, UDP_GRO, 1).is_ok();
+        // Setting the default segment size to 0 changes nothing, and fails where the kernel does not know UDP_SEGMENT.
+        let gso = AtomicBool::new(set(&fd, libc::SOL_UDP, UDP_SEGMENT, 0).is_ok());
+        let socket = UdpSocket::from(fd);
+        let local = socket.local_addr()?;
+        Ok(Self { socket, local, gso, gro })
+    }
+
+    /// The address it is bound to.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Does it send runs of datagrams in one message?
+    pub fn gso(&self) -> bool {
+        self.gso.load(Ordering::Relaxed)
+    }
+
+    /// The system has refused a run: no more of them. True the first time.
+    pub fn disable_gso(&self) -> bool {
+        self.gso.swap(false, Ordering::Relaxed)
+    }
+
+    /// Does it receive joined datagrams?
+    pub fn gro(&self) -> bool {
+        self.gro
+    }
+
+    /// Sends one datagram, now or not at all.
+    pub fn send_to(&self, datagram: &[u8], address: &SocketAddr) -> io::Result<()> {
+        self.socket.send_to(datagram, address).map(|_| ())
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Sets DF and leaves it to the sender to send no more than fits: forged ICMP cannot shrink what is sent.
+fn never_fragment(fd: &OwnedFd, address: &SocketAddr) -> io::Result<()> {
+    if address.is_ipv4() {
+        set(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)
+    } else {
+        set(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE)
+    }
+}
+
+fn set(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = mem::size_of_val(&value) as libc::socklen_t;
+    // SAFETY: the option's value is one int, which lives until the call returns.
+    check(unsafe { libc::setsockopt(raw(fd.as_fd()), level, option, (&raw const value).cast(), length) })?;
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! `Forwarder`. Calls that reach the kernel release the GIL.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use treecast_core::aead::Aead;
+use treecast_core::counters::Counter;
+use treecast_core::datagram::TreeName;
+use treecast_core::reason::Reason;
+use treecast_core::session::{Endpoint, SessionParameters};
+use treecast_core::tree::Outlet;
+use treecast_io::forwarder as io;
+use treecast_io::sys::thread::monotonic_ns;
+
+use crate::convert::{address, exactly, ip_address, refused, socket_address, Address};
+use crate::events::to_python;
+use crate::handshake::Handshake;
+use crate::stats::{PeerStats, RouteStats, SessionStats, TreeStats};
+
+/// The only port there is today: the TAP.
+const TAP_PORT: u32 = 0;
+
+#[pyclass(module = "treecast._native", frozen)]
+pub struct Forwarder(io::Forwarder);
+
+/// Life, events, sending.
+#[pymethods]
+impl Forwarder {
+    #[new]
+    #[pyo3(signature = (*, node_index, network_id, interface, mac, mtu, listen, probe_interval_s = 2.0))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        node_index: u32,
+        network_id: &[u8],
+        interface: String,
+        mac: &[u8],
+        mtu: u32,
+        listen: Vec<Address>,
+        probe_interval_s: f64,
+    ) -> PyResult<Self> {
+        if !(0.001..=86_400.0).contains(&probe_interval_s) {
+            return Err(PyValueError::new_err("probe_interval_s must be between 0.001 and 86400"));
+        }
+        let configuration = io::Configuration {
+            node_index,
+            network_id: exactly(network_id, "a network id")?,
+            interface,
+            mac: exactly(mac, "a MAC address")?,
+            mtu,
+            listen: listen.iter().map(socket_address).collect::<PyResult<_>>()?,
+            probe_interval_ns: (probe_interval_s * 1e9) as u64,
+        };
+        py.detach(|| io::Forwarder::open(&configuration)).map(Self).map_err(|io::OpenError { what, error }| {
+            let text = error.to_string();
+            let text = text.split(" (os error").next().unwrap_or_default();
+            PyOSError::new_err((error.raw_os_error().unwrap_or(0), format!("{what}: {text}")))
+        })
+    }
+
+    fn start(&self) -> PyResult<()> {
+        Ok(self.0.start()?)
+    }
+
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.0.stop());
+    }
+
+    #[getter]
+    fn interface(&self) -> &str {
+        self.0.interface()
+    }
+
+    #[getter]
+    fn listening(&self) -> Vec<Address> {
+        self.0.listening().iter().map(address).collect()
+    }
+
+    #[getter]
+    fn offloads(&self) -> Vec<&'static str> {
+        self.0.offloads()
+    }
+
+    fn event_fd(&self) -> i32 {
+        self.0.event_fd().as_fd().as_raw_fd()
+    }
+
+    fn drain(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Py<PyAny>>> {
+        self.0.drain(limit).into_iter().map(|event| to_python(py, event)).collect()
+    }
+
+    fn send_datagram(&self, py: Python<'_>, socket: u32, endpoint: Address, data: &[u8]) -> PyResult<bool> {
+        let endpoint = Endpoint { socket, address: socket_address(&endpoint)? };
+        Ok(py.detach(|| self.0.send_datagram(endpoint, data)))
+    }
+
+    fn send_control(&self, py: Python<'_>, peer: u32, data: &[u8]) -> bool {
+        py.detach(|| self.0.send_control(peer, data))
+    }
+
+    fn send_control_on(&self, py: Python<'_>, session: u32, data: &[u8]) -> bool {
+        py.detach(|| self.0.send_control_on(session, data))
+    }
+
+    fn inject(&self, py: Python<'_>, port: u32, frame: &[u8]) -> bool {
+        port == TAP_PORT && py.detach(|| self.0.inject(frame))
+    }
+
+    fn flood(&self, py: Python<'_>, frame: &[u8]) {
+        py.detach(|| self.0.flood(frame));
+    }
+
+    // sessions
+
+    #[allow(clippy::too_many_arguments)]
+    fn install_session(
+        &self,
+        handshake: &mut Handshake,
+        peer: u32,
+        socket: u32,
+        endpoint: Address,
+        aead: u8,
+        confirmed: bool,
+    ) -> PyResult<()> {
+        let aead = Aead::from_number(aead).ok_or_else(|| PyValueError::new_err("no such AEAD"))?;
+        let endpoint = Endpoint { socket, address: socket_address(&endpoint)? };
+        if socket as usize >= self.0.listening().len() {
+            return Err(PyValueError::new_err("no such socket"));
+        }
+        let out_of_order = |_| PyValueError::new_err("the handshake is not finished, or spent");
+        let keys = handshake.0.take_keys().map_err(out_of_order)?;
+        let (index, remote_index) = (handshake.0.index(), handshake.0.remote_index());
+        let parameters = SessionParameters { index, remote_index, peer, endpoint, aead, confirmed };
+        self.0.plane.install_session(parameters, &keys, monotonic_ns()).map_err(refused)
+    }
+
+    fn remove_session(&self, session: u32) {
+        self.0.plane.remove_session(session);
+    }
+
+    fn sessions(&self) -> Vec<SessionStats> {
+        let now_ns = monotonic_ns();
+        self.0.plane.sessions().iter().map(|session| SessionStats::of(session, now_ns)).collect()
+    }
+
+    fn peers(&self) -> Vec<PeerStats> {
+        self.0.plane.peers().iter().map(|peer| PeerStats::of(peer)).collect()
+    }
+
+    fn forget_peer(&self, peer: u32) {
+        self.0.plane.forget_peer(peer);
+    }
+
+    // unicast
+
+    fn set_host(&self, vlan: u16, mac: &[u8], peer: u32) -> PyResult<()> {
+        self.0.plane.set_host(vlan, exactly(mac, "a MAC address")?, peer).map_err(refused)
+    }
+
+    fn remove_host(&self, vlan: u16, mac: &[u8]) -> PyResult<()> {
+        self.0.plane.remove_host(vlan, exactly(mac, "a MAC address")?);
+        Ok(())
+    }
+
+    // multicast: this node is the root
+
+    fn create_tree(&self, tree_id: u32, epoch: u32, key_id: u32) -> PyResult<()> {
+        self.0.create_tree(tree_id, epoch, key_id)?.map_err(refused)
+    }
+
+    fn remove_tree(&self, tree_id: u32) {
+        self.0.plane.remove_tree(tree_id);
+    }
+
+    fn set_tree_members(&self, tree_id: u32, next_hops: Vec<u32>, replicate: Vec<u32>) -> PyResult<()> {
+        self.0.plane.set_tree_members(tree_id, &next_hops, &replicate).map_err(refused)
+    }
+
+    fn make_key(&self, tree_id: u32, key_id: u32) -> PyResult<()> {
+        self.0.make_key(tree_id, key_id)?.map_err(refused)
+    }
+
+    fn use_key(&self, tree_id: u32, key_id: u32) -> PyResult<()> {
+        self.0.plane.use_key(tree_id, key_id).map_err(refused)
+    }
+
+    fn offer_key(&self, py: Python<'_>, tree_id: u32, key_id: u32, peer: u32, context: &[u8]) -> PyResult<bool> {
+        py.detach(|| self.0.offer_key(tree_id, key_id, peer, context)).map_err(refused)
+    }
+
+    #[pyo3(signature = (vlan, group, source, tree_id))]
+    fn set_route(&self, vlan: u16, group: &[u8], source: Option<&[u8]>, tree_id: u32) -> PyResult<()> {
+        let (group, source) = (ip_address(group)?, source.map(ip_address).transpose()?);
+        self.0.plane.set_route(vlan, group, source, tree_id).map_err(refused)
+    }
+
+    #[pyo3(signature = (vlan, group, source))]
+    fn remove_route(&self, vlan: u16, group: &[u8], source: Option<&[u8]>) -> PyResult<()> {
+        self.0.plane.remove_route(vlan, ip_address(group)?, source.map(ip_address).transpose()?);
+        Ok(())
+    }
+
+    fn routes(&self, py: Python<'_>) -> Vec<RouteStats> {
+        self.0.plane.routes().iter().map(|route| RouteStats::of(py, route)).collect()
+    }
+
+    // multicast: this node is on another root's tree
+
+    #[pyo3(signature = (root, tree_id, epoch, key_id, *, deliver, next_hops))]
+    fn accept_key(
+        &self,
+        root: u32,
+        tree_id: u32,
+        epoch: u32,
+        key_id: u32,
+        deliver: bool,
+        next_hops: Vec<u32>,
+    ) -> PyResult<bool> {
+        let outlet = Outlet { deliver, next_hops: next_hops.into() };
+        self.0.plane.accept_key(TreeName { root, tree_id, epoch }, key_id, outlet).map_err(refused)
+    }
+
+    fn refuse_key(&self, root: u32, tree_id: u32, epoch: u32, key_id: u32) {
+        self.0.plane.refuse_key(TreeName { root, tree_id, epoch }, key_id);
+    }
+
+    fn remove_member_tree(&self, root: u32, tree_id: u32, epoch: u32) {
+        self.0.plane.remove_member_tree(TreeName { root, tree_id, epoch });
+    }
+
+    fn trees(&self) -> Vec<TreeStats> {
+        self.0.plane.member_trees().iter().map(|tree| TreeStats::of(tree)).collect()
+    }
+
+    // numbers
+
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let numbers = PyDict::new(py);
+        for counter in Counter::ALL {
+            numbers.set_item(counter.name(), self.0.plane.counters.get(*counter))?;
+        }
+        Ok(numbers)
+    }
+
+    fn drops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let numbers = PyDict::new(py);
+        for reason in Reason::ALL {
+            numbers.set_item(reason.name(), self.0.plane.drops.get(*reason))?;
+        }
+        Ok(numbers)
+    }
+}

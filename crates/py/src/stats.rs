@@ -1,0 +1,75 @@
+//! Numbers of sessions, peers, routes and trees.
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use treecast_core::plane::Route;
+use treecast_core::session::{Peer, Session};
+use treecast_core::tree::MemberTree;
+
+use crate::convert::{address, ip_bytes, Address};
+use crate::events::records;
+
+records! {
+    SessionStats {
+        session: u32,
+        peer: u32,
+        endpoint: Address,
+        age_s: f64,
+        silent_s: f64,
+        rtt_ms: Option<f64>,
+        sealed: u64,
+        tx_packets: u64,
+        tx_bytes: u64,
+        rx_packets: u64,
+        rx_bytes: u64,
+    }
+    PeerStats { peer: u32, tx_packets: u64, tx_bytes: u64, rx_packets: u64, rx_bytes: u64 }
+    RouteStats { vlan: u16, group: Py<PyBytes>, source: Option<Py<PyBytes>>, tx_packets: u64, tx_bytes: u64 }
+    TreeStats { root: u32, tree_id: u32, epoch: u32, rx_packets: u64, rx_bytes: u64 }
+}
+
+impl SessionStats {
+    /// As of `now_ns`.
+    pub fn of(session: &Session, now_ns: u64) -> Self {
+        let since = |then: u64| now_ns.saturating_sub(then) as f64 / 1e9;
+        let ((tx_packets, tx_bytes), (rx_packets, rx_bytes)) = (session.traffic.tx.get(), session.traffic.rx.get());
+        Self {
+            session: session.index,
+            peer: session.peer,
+            endpoint: address(&session.endpoint().address),
+            age_s: since(session.installed_ns),
+            silent_s: since(session.heard_ns()),
+            rtt_ms: session.rtt_ms(),
+            sealed: session.sealed(),
+            tx_packets,
+            tx_bytes,
+            rx_packets,
+            rx_bytes,
+        }
+    }
+}
+
+impl PeerStats {
+    /// All of a peer's sessions and trees.
+    pub fn of(peer: &Peer) -> Self {
+        let ((tx_packets, tx_bytes), (rx_packets, rx_bytes)) = peer.totals();
+        Self { peer: peer.index, tx_packets, tx_bytes, rx_packets, rx_bytes }
+    }
+}
+
+impl RouteStats {
+    /// One route's.
+    pub fn of(py: Python<'_>, route: &Route) -> Self {
+        let (tx_packets, tx_bytes) = route.tx.get();
+        let (group, source) = (ip_bytes(py, &route.group), route.source.map(|source| ip_bytes(py, &source)));
+        Self { vlan: route.vlan, group, source, tx_packets, tx_bytes }
+    }
+}
+
+impl TreeStats {
+    /// One member tree's.
+    pub fn of(tree: &MemberTree) -> Self {
+        let (rx_packets, rx_bytes) = tree.rx.get();
+        Self { root: tree.name.root, tree_id: tree.name.tree_id, epoch: tree.name.epoch, rx_packets, rx_bytes }
+    }
+}
