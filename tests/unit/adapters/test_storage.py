@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from treecast.adapters import storage
+from treecast.adapters.node_directory import CERTIFICATE_FILE
 from treecast.base.errors import OperatorError
 from treecast.identity.node import NodeRequest
 
@@ -28,7 +29,7 @@ def network(tmp_path: Path) -> Path:
 def _tree(directory: Path) -> dict[str, tuple[int, bytes]]:
     """Every path under ``directory`` with its mode and content; the lock file is no content."""
     return {
-        str(path.relative_to(directory)): (path.stat().st_mode, path.read_bytes() if path.is_file() else b"")
+        str(path.relative_to(directory)): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
         for path in sorted(directory.rglob("*"))
         if path.name != storage.NETWORK_LOCK_FILE
     }
@@ -92,7 +93,8 @@ class _Sabotage:
         self._left = allowed
         self._harm = harm
         for name in self.CALLS:
-            patch.setattr(os, name, self._wrap(getattr(os, name)))
+            call = getattr(os, name) if name != "fsync" else lambda _: None  # no power is cut here
+            patch.setattr(os, name, self._wrap(call))
 
     def _wrap(self, call: Callable[..., object]) -> Callable[..., object]:
         def wrapped(*args: object, **kwargs: object) -> object:
@@ -113,33 +115,49 @@ def _die() -> None:
     os._exit(9)
 
 
-@pytest.mark.parametrize("exists", [False, True])
-@pytest.mark.parametrize("verb", ["create", "add"])
-def test_a_verb_that_fails_at_any_step_leaves_everything_as_it_was(
-    tmp_path: Path, network: Path, verb: str, exists: bool
-) -> None:
-    target = tmp_path / "deep" / "new"
+def _sabotaged(place: Path, verb: str, exists: bool, step: int) -> tuple[bool, bool]:
+    """Runs a verb in ``place`` whose call number ``step`` fails: whether one failed, and whether the verb did."""
+    network, target = place / "lab", place / "deep" / "new"
+    storage.create_network(network, "lab", "10.77.0.0/16", None)
     if exists:
         target.mkdir(parents=True)
-    before = _tree(tmp_path)
-    failures = 0
-    while True:
-        with pytest.MonkeyPatch.context() as patch:
-            sabotage = _Sabotage(patch, failures, _no_space)
-            try:
-                if verb == "create":
-                    storage.create_network(target, "new", "10.78.0.0/16", None)
-                else:
-                    storage.add_node(network, target, _ALICE, NOW_S)
-            except OperatorError as error:
-                assert "no space left on device" in str(error)
-                assert sabotage.done
+    before = _tree(place)
+    with pytest.MonkeyPatch.context() as patch:
+        sabotage = _Sabotage(patch, step, _no_space)
+        try:
+            if verb == "create":
+                storage.create_network(target, "new", "10.78.0.0/16", None)
             else:
-                break
-        assert _tree(tmp_path) == before, f"step {failures}"
-        failures += 1
-    assert failures > 10
-    assert len(_tree(target)) == 3
+                storage.add_node(network, target, _ALICE, NOW_S)
+        except OperatorError as error:
+            assert "no space left on device" in str(error)
+            refused = True
+        else:
+            refused = False
+    if refused:
+        assert _tree(place) == before, f"step {step}"
+    elif verb == "create":
+        assert len(_tree(target)) == 3
+        storage.load_authority(target)
+    else:
+        assert len(_tree(target)) == 3
+        assert storage.load_node(target, NOW_S).certificate.node_index == 1
+        assert len(storage.load_authority(network).ledger.nodes) == 1
+    return sabotage.done, refused
+
+
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize("verb", ["create", "add"])
+def test_a_verb_that_fails_at_any_step_leaves_everything_as_it_was(tmp_path: Path, verb: str, exists: bool) -> None:
+    refusals = 0
+    for step in range(1000):
+        (tmp_path / str(step)).mkdir()
+        failed, refused = _sabotaged(tmp_path / str(step), verb, exists, step)
+        refusals += refused
+        if not failed:
+            break
+    assert not failed
+    assert refusals >= 10
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -159,7 +177,7 @@ def test_a_process_killed_at_any_step_leaves_whole_files_and_no_index_twice(
                 storage.add_node(network, target, request, NOW_S)
                 os._exit(0)
         _, status = os.waitpid(child, 0)
-        if (target / storage.CERTIFICATE_FILE).exists() and (target / storage.NETWORK_FILE).exists():
+        if (target / CERTIFICATE_FILE).exists() and (target / storage.NETWORK_FILE).exists():
             indices_before = len(indices)
             indices.add(storage.load_node(target, NOW_S).certificate.node_index)
             assert len(indices) == indices_before + 1
@@ -204,12 +222,11 @@ def test_a_directory_in_use_is_left_alone(network: Path, tmp_path: Path) -> None
     (tmp_path / "file").write_text("mine")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     before = _tree(tmp_path)
-    for place, why in (
-        (network, "not empty"),
-        (tmp_path / "file", "not a directory"),
-        (tmp_path / "dangling", "not a"),
-    ):
-        assert why in _sentence(lambda place=place: storage.create_network(place, "x", "10.0.0.0/8", None))  # type: ignore[misc]
+    assert "not empty" in _sentence(lambda: storage.create_network(network, "x", "10.0.0.0/8", None))
+    assert "not a directory" in _sentence(lambda: storage.create_network(tmp_path / "file", "x", "10.0.0.0/8", None))
+    assert "not a directory" in _sentence(
+        lambda: storage.create_network(tmp_path / "dangling", "x", "10.0.0.0/8", None)
+    )
     assert _tree(tmp_path) == before
 
 

@@ -1,0 +1,84 @@
+"""A control server in a thread of its own, for tests of clients that block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+from treecast.api.records import Answer, Group, Host, Member, Peer, Status, Verb
+from treecast.api.server import ControlServer
+
+STATUS = Status(
+    node="alice",
+    node_id="d035ab604040db599348f315ec068b68",
+    network="lab",
+    interface="treecast0",
+    ipv4="10.77.0.1",
+    ipv6="fdb1:6d60:f2aa:5883::1",
+    uptime_s=3725.5,
+    peers=2,
+    counters={"frames_in": 1234, "frames_out": 7, "idle": 0},
+    drops={"no_subscriber": 12, "tag_bad": 0},
+    listening=["0.0.0.0:7700", "[::]:7700"],
+    offloads=["tso", "uso"],
+    seeking=["node.example.net:7700"],
+)
+PEERS = [
+    Peer("bob", "fe3e35fc87f5c62dd5f6023872aeb3c7", "192.0.2.7:7700", "up", 0.251, 1_234_567, 999),
+    Peer("carol", "32828b1c7cf6be8fc7d04b5a5d616a5e", "[2001:db8:1:2:3:4:5:6]:7700", "connecting", None, 0, 0),
+]
+GROUPS = [
+    Group(
+        "239.1.1.1",
+        "*",
+        [Member("bob", "exclude", []), Member("carol", "exclude", ["10.77.0.9"])],
+        local=False,
+        rx_packets=0,
+        rx_bytes=0,
+        tx_packets=1000,
+        tx_bytes=1_316_000,
+    ),
+    Group("ff3e::1234", "fd00::1", [Member("alice", "include", ["fd00::1"])], True, 5, 500, 0, 0),
+]
+HOSTS = [Host("02:54:00:00:00:01", ["10.77.0.1", "fdb1:6d60:f2aa:5883::1"], "alice", 0.4)]
+
+
+def sample_answer(verb: Verb) -> Answer:
+    answers: dict[Verb, Answer] = {Verb.STATUS: STATUS, Verb.PEERS: PEERS, Verb.GROUPS: GROUPS, Verb.HOSTS: HOSTS}
+    return answers[verb]
+
+
+@contextmanager
+def serving(directory: Path, answer: Callable[[Verb], Answer] = sample_answer) -> Iterator[None]:
+    """A node answers in ``directory`` inside the with statement."""
+    ready, failed, loop = Event(), [], asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with ControlServer(directory, answer):
+            ready.set()
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(serve())
+        except BaseException as error:
+            failed.append(error)
+            raise
+        finally:
+            ready.set()
+            loop.close()
+
+    thread = Thread(target=run)
+    thread.start()
+    assert ready.wait(5)
+    assert not failed
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(5)
+        assert not thread.is_alive()
