@@ -1,0 +1,183 @@
+"""Data planes without a control plane: a Forwarder per machine of a lab, wired by hand.
+
+Machines n0, n1, ... on one switch; machine k has node index k + 1, TAP ``tc0`` with 10.9.0.(k+1)/24 and fd09::(k+1)/64,
+and permanent neighbours instead of ARP and ND::
+
+      n0                      n1                      n2
+     +--------------------+  +--------------------+  +--------------------+
+     | tc0 10.9.0.1       |  | tc0 10.9.0.2       |  | tc0 10.9.0.3       |
+     |  Forwarder, node 1 |  |  Forwarder, node 2 |  |  Forwarder, node 3 |
+     | eth0 198.18.0.1    |  | eth0 198.18.0.2    |  | eth0 198.18.0.3    |
+     +---------||---------+  +---------||---------+  +---------||---------+
+     +---------------------------switch-----------------------------------+
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from ipaddress import ip_address
+from types import TracebackType
+
+from pyroute2 import IPRoute
+
+from lab import Lab
+from lab.machine import Machine
+from lab.waiting import wait_until
+from treecast import _native
+
+NETWORK_ID = bytes(range(16))
+INTERFACE = "tc0"
+MTU = 1374
+LIMIT_S = 5.0
+GSO_MAX_SEGMENTS = 44
+
+
+class Plane:
+    """One machine's forwarder and what it told Python so far."""
+
+    def __init__(
+        self, machine: Machine, node: int, *, ipv6_underlay: bool = False, probe_interval_s: float = 2.0
+    ) -> None:
+        self.machine = machine
+        self.node = node
+        self.events: list[_native.Event] = []
+        self.key = _native.StaticKey(os.urandom(32))
+        listen = machine.underlay_ipv6 if ipv6_underlay else machine.underlay_ipv4
+        with machine.enter():
+            self.forwarder = _native.Forwarder(
+                node_index=node,
+                network_id=NETWORK_ID,
+                interface=INTERFACE,
+                mac=mac(node),
+                mtu=MTU,
+                listen=[(listen, 7700)],
+                probe_interval_s=probe_interval_s,
+            )
+            with IPRoute() as netlink:
+                index = netlink.link_lookup(ifname=INTERFACE)[0]
+                netlink.link("set", index=index, gso_max_segs=GSO_MAX_SEGMENTS, state="up")
+                netlink.addr("add", index=index, address=ipv4(node), prefixlen=24)
+                netlink.addr("add", index=index, address=ipv6(node), prefixlen=64)
+                netlink.route("add", dst="224.0.0.0/4", oif=index)
+        self.forwarder.start()
+
+    def neighbour(self, node: int) -> None:
+        """A permanent ARP and ND entry, and the host in the table."""
+        with self.machine.enter(), IPRoute() as netlink:
+            index = netlink.link_lookup(ifname=INTERFACE)[0]
+            text = ":".join(f"{octet:02x}" for octet in mac(node))
+            for address in (ipv4(node), ipv6(node)):
+                netlink.neigh("replace", dst=address, lladdr=text, ifindex=index, state=0x80)
+        self.forwarder.set_host(0, mac(node), node)
+
+    def collect(self) -> list[_native.Event]:
+        self.events += self.forwarder.drain(1000)
+        return self.events
+
+    def seen(self, kind: type[object]) -> list[_native.Event]:
+        """Events of a kind so far."""
+        return [event for event in self.collect() if isinstance(event, kind)]
+
+    def wait_for(self, kind: type[object], count: int = 1) -> list[_native.Event]:
+        return wait_until(lambda: found if len(found := self.seen(kind)) >= count else [], LIMIT_S, kind.__name__)
+
+    @property
+    def endpoint(self) -> _native.Address:
+        return self.forwarder.listening[0]
+
+
+class Planes:
+    """A lab with as many planes as asked for, each with a session to each; all gone at the end of the block."""
+
+    def __init__(self, count: int, *, aead: int = _native.AEAD_AES_256_GCM, ipv6_underlay: bool = False) -> None:
+        self.count = count
+        self.aead = aead
+        self.ipv6_underlay = ipv6_underlay
+        self._stack = ExitStack()
+        self._next_session = 100
+
+    def __enter__(self) -> Planes:
+        with ExitStack() as stack:
+            self.lab = stack.enter_context(Lab())
+            switch = self.lab.switch()
+            machines = [self.lab.machine(f"n{number}", switch) for number in range(self.count)]
+            self.planes: list[Plane] = []
+            for number, machine in enumerate(machines):
+                plane = Plane(machine, number + 1, ipv6_underlay=self.ipv6_underlay)
+                stack.callback(plane.forwarder.stop)
+                self.planes.append(plane)
+            for number, one in enumerate(self.planes):
+                for other in self.planes[number + 1 :]:
+                    self.join(one, other)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def __getitem__(self, number: int) -> Plane:
+        return self.planes[number]
+
+    def join(self, one: Plane, other: Plane) -> None:
+        """A handshake over the wire, sessions on both sides, neighbours and hosts of each other."""
+        handshake(one, other, self._new_index(), self._new_index(), self.aead)
+        one.neighbour(other.node)
+        other.neighbour(one.node)
+
+    def tree(self, root: Plane, tree_id: int, members: Sequence[Plane], *, group: str | None = None) -> None:
+        """A tree on which all members are next hops of the root and deliver."""
+        root.forwarder.create_tree(tree_id, 1, 1)
+        for member in members:
+            give_key(root, member, tree_id, 1, 1, deliver=True)
+        root.forwarder.set_tree_members(tree_id, [member.node for member in members], [])
+        if group is not None:
+            root.forwarder.set_route(0, ip_address(group).packed, None, tree_id)
+
+    def _new_index(self) -> int:
+        self._next_session += 1
+        return self._next_session
+
+
+def handshake(one: Plane, other: Plane, index: int, other_index: int, aead: int) -> None:
+    """INIT, RESPONSE and FINAL travel as datagrams; both sides install the session."""
+    first = _native.Handshake.initiate(one.key, NETWORK_ID, index)
+    before = len(other.seen(_native.HandshakeDatagram))
+    assert one.forwarder.send_datagram(0, other.endpoint, first.init_datagram())
+    init = other.wait_for(_native.HandshakeDatagram, before + 1)[-1]
+    assert isinstance(init, _native.HandshakeDatagram)
+    second = _native.Handshake.respond(other.key, NETWORK_ID, other_index, init.data)
+    before = len(one.seen(_native.HandshakeDatagram))
+    assert other.forwarder.send_datagram(init.socket, init.source, second.write_response(b"response"))
+    response = one.wait_for(_native.HandshakeDatagram, before + 1)[-1]
+    assert isinstance(response, _native.HandshakeDatagram)
+    assert first.read_response(response.data) == b"response"
+    assert second.read_final(first.write_final(b"final")) == b"final"
+    one.forwarder.install_session(first, other.node, 0, other.endpoint, aead, True)
+    other.forwarder.install_session(second, one.node, 0, one.endpoint, aead, True)
+
+
+def give_key(
+    root: Plane, member: Plane, tree_id: int, epoch: int, key_id: int, *, deliver: bool, next_hops: Sequence[int] = ()
+) -> None:
+    """Offers a key over the wire; the member takes it."""
+    before = len(member.seen(_native.KeyOffered))
+    assert root.forwarder.offer_key(tree_id, key_id, member.node, b"\xc0")
+    member.wait_for(_native.KeyOffered, before + 1)
+    accepted = member.forwarder.accept_key(root.node, tree_id, epoch, key_id, deliver=deliver, next_hops=next_hops)
+    assert accepted
+
+
+def mac(node: int) -> bytes:
+    return b"\x02\x54" + node.to_bytes(4, "big")
+
+
+def ipv4(node: int) -> str:
+    return f"10.9.0.{node}"
+
+
+def ipv6(node: int) -> str:
+    return f"fd09::{node:x}"
