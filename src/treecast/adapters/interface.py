@@ -60,7 +60,14 @@ class Interface:
             index = ipr.link_lookup(ifname=self.name)[0]
             ipr.link("set", index=index, txqlen=TX_QUEUE_FRAMES, gso_max_segs=GSO_MAX_SEGMENTS)
             if ipv4 is not None:
-                ipr.addr("add", index=index, family=_IPV4, address=str(ipv4.ip), prefixlen=ipv4.network.prefixlen)
+                ipr.addr(
+                    "add",
+                    index=index,
+                    family=_IPV4,
+                    address=str(ipv4.ip),
+                    prefixlen=ipv4.network.prefixlen,
+                    broadcast=str(ipv4.network.broadcast_address),
+                )
             if ipv6 is not None:
                 for address, length in ((ipv6.ip, ipv6.network.prefixlen), (link_local(mac), 64)):
                     ipr.addr(

@@ -65,7 +65,7 @@ class Answers:
 
     def _peers(self) -> list[Peer]:
         traffic = self._plane.peer_traffic()
-        rtt_ms = {report.session: report.rtt_ms for report in self._plane.reports()}
+        rtt_ms = {r.session: round(r.rtt_ms, 3) for r in self._plane.reports() if r.rtt_ms is not None}
         return [
             Peer(
                 name=peer.certificate.name,

@@ -28,6 +28,18 @@ ADDRESS_INTERVAL: Duration = 10.0
 MINIMUM_WAIT: Duration = 0.001
 
 
+def reachable_endpoints(plane: DataPlane) -> tuple[Endpoint, ...]:
+    """Where others may reach this node: what it listens on, spelled out where that is "any". Not in an event loop."""
+    endpoints: list[Endpoint] = []
+    addresses = machine_addresses(without=plane.interface)
+    for listening in plane.listening:
+        if listening.address.is_unspecified:
+            endpoints += [Endpoint(a, listening.port) for a in addresses if a.version == listening.address.version]
+        else:
+            endpoints.append(listening)
+    return tuple(dict.fromkeys(endpoints))
+
+
 class RunningNode:
     """``start``, then the loop's own business, until ``stop``."""
 
@@ -43,15 +55,15 @@ class RunningNode:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The data plane runs already; from here on its events are heard."""
+    def start(self, loop: asyncio.AbstractEventLoop, endpoints: tuple[Endpoint, ...]) -> None:
+        """The data plane runs already; from here on its events are heard. ``endpoints``: where others may reach it."""
         self._loop = loop
-        self._endpoints = self.reachable_endpoints()
+        self._endpoints = endpoints
         self._carry_out(self.engine.start(clock.monotonic(), self._endpoints))
         loop.add_reader(self.plane.event_fd(), self._turn)
         self._tasks = [
             loop.create_task(self._each(REVIEW_INTERVAL, self._review)),
-            loop.create_task(self._each(ADDRESS_INTERVAL, self._review_addresses)),
+            loop.create_task(self._follow_addresses()),
         ]
         if self._peers:
             self._tasks.append(loop.create_task(self._resolve()))
@@ -66,18 +78,6 @@ class RunningNode:
             self._timer.cancel()
         self.plane.carry_out(self.engine.goodbye())
         self.plane.stop()
-
-    def reachable_endpoints(self) -> tuple[Endpoint, ...]:
-        """Where others may reach this node: what it listens on, spelled out where that is "any"."""
-        endpoints: list[Endpoint] = []
-        addresses = machine_addresses(without=self.plane.interface)
-        for listening in self.plane.listening:
-            if listening.address.is_unspecified:
-                version = listening.address.version
-                endpoints += [Endpoint(a, listening.port) for a in addresses if a.version == version]
-            else:
-                endpoints.append(listening)
-        return tuple(dict.fromkeys(endpoints))
 
     def _turn(self) -> None:
         self._carry_out(self.engine.turn(clock.monotonic(), self.plane.events()))
@@ -97,12 +97,15 @@ class RunningNode:
         now = clock.monotonic()
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
 
-    def _review_addresses(self) -> None:
-        endpoints = self.reachable_endpoints()
-        if endpoints != self._endpoints:
-            self._endpoints = endpoints
-            self._log.info("addresses changed", endpoints=" ".join(map(str, endpoints)))
-            self._carry_out(self.engine.set_endpoints(clock.monotonic(), endpoints))
+    async def _follow_addresses(self) -> None:
+        """This machine's own addresses: they may change."""
+        while True:
+            await asyncio.sleep(ADDRESS_INTERVAL)
+            endpoints = await asyncio.to_thread(reachable_endpoints, self.plane)  # netlink's calls wait for the kernel
+            if endpoints != self._endpoints:
+                self._endpoints = endpoints
+                self._log.info("addresses changed", endpoints=" ".join(map(str, endpoints)))
+                self._carry_out(self.engine.set_endpoints(clock.monotonic(), endpoints))
 
     def _log_links(self) -> None:
         linked = {peer.node: peer.certificate.name for peer in self.engine.links.peers()}

@@ -16,7 +16,7 @@ from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
 from treecast.daemon.answers import Answers
 from treecast.daemon.logs import configure
-from treecast.daemon.node import RunningNode
+from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.engine.engine import Engine, Surroundings
 from treecast.identity.node import NodeIdentity
@@ -51,13 +51,18 @@ def run(options: UpOptions) -> None:
                 routes=options.routes,
             ):
                 log.warning(note)
-            asyncio.run(_run(options, identity, plane, ipv6, log))
+            asyncio.run(_run(options, identity, plane, reachable_endpoints(plane), ipv6, log))
         finally:
             plane.stop()
 
 
 async def _run(
-    options: UpOptions, identity: NodeIdentity, plane: DataPlane, ipv6: bool, log: FilteringBoundLogger
+    options: UpOptions,
+    identity: NodeIdentity,
+    plane: DataPlane,
+    endpoints: tuple[Endpoint, ...],
+    ipv6: bool,
+    log: FilteringBoundLogger,
 ) -> None:
     loop = asyncio.get_running_loop()
     asked_to_stop = asyncio.Event()
@@ -85,7 +90,7 @@ async def _run(
     try:
         drop_capabilities()
         plane.start()
-        node.start(loop)
+        node.start(loop, endpoints)
         shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
         print("ready", *shown, flush=True)
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))
