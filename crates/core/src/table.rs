@@ -4,10 +4,11 @@
 //! table of 10,000 entries copies about 160.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use foldhash::quality::RandomState; // seeded at random; keys come from authenticated peers only
 
 const SHARDS: usize = 64;
 
@@ -15,11 +16,13 @@ const SHARDS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
 
+type Shard<K, V> = HashMap<K, V, RandomState>;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Table<K, V> {
     hasher: RandomState,
-    shards: Box<[ArcSwap<HashMap<K, V>>]>,
+    shards: Box<[ArcSwap<Shard<K, V>>]>,
     length: Mutex<usize>,
     maximum: usize,
 }
@@ -27,8 +30,9 @@ pub struct Table<K, V> {
 impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
     /// An empty table of at most `maximum` entries.
     pub fn new(maximum: usize) -> Self {
-        let shards = (0..SHARDS).map(|_| ArcSwap::from_pointee(HashMap::new())).collect();
-        Self { hasher: RandomState::new(), shards, length: Mutex::new(0), maximum }
+        let hasher = RandomState::default();
+        let shards = (0..SHARDS).map(|_| ArcSwap::from_pointee(HashMap::with_hasher(hasher.clone()))).collect();
+        Self { hasher, shards, length: Mutex::new(0), maximum }
     }
 
     /// The value of `key`.
@@ -91,8 +95,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
         self.len() == 0
     }
 
-    fn shard(&self, key: &K) -> &ArcSwap<HashMap<K, V>> {
-        let number = self.hasher.hash_one(key) as usize % SHARDS;
+    fn shard(&self, key: &K) -> &ArcSwap<Shard<K, V>> {
+        let number = (self.hasher.hash_one(key) >> 32) as usize % SHARDS;
         &self.shards[number]
     }
 }

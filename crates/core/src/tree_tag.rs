@@ -1,20 +1,23 @@
 //! The tree tag: SipHash-2-4 over header and AEAD tag, which all nodes of a tree can check (section 5).
 
-use std::hash::Hasher;
-
 use siphasher::sip::SipHasher24;
 use zeroize::Zeroizing;
 
 use crate::datagram::{AEAD_TAG_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
 
 /// A tree's key.
-#[derive(Debug)]
-pub struct TreeKey(Zeroizing<[u8; 16]>);
+pub struct TreeKey(Zeroizing<[u8; 16]>, SipHasher24);
+
+impl std::fmt::Debug for TreeKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TreeKey")
+    }
+}
 
 impl TreeKey {
     /// From its bytes.
     pub fn new(key: [u8; 16]) -> Self {
-        Self(Zeroizing::new(key))
+        Self(Zeroizing::new(key), SipHasher24::new_with_key(&key))
     }
 
     /// Its bytes, for an offer.
@@ -26,10 +29,10 @@ impl TreeKey {
     pub fn tag(&self, datagram: &[u8]) -> Option<[u8; TREE_TAG_LEN]> {
         let header = datagram.first_chunk::<TREE_HEADER_LEN>()?;
         let aead_tag = datagram.get(TREE_HEADER_LEN..)?.last_chunk::<AEAD_TAG_LEN>()?;
-        let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write(header);
-        hasher.write(aead_tag);
-        Some(hasher.finish().to_le_bytes())
+        let mut tagged = [0; TREE_HEADER_LEN + AEAD_TAG_LEN];
+        *tagged.first_chunk_mut()? = *header;
+        *tagged.last_chunk_mut()? = *aead_tag;
+        Some(self.1.hash(&tagged).to_le_bytes())
     }
 
     /// Is the tree tag at the end of `datagram` right?

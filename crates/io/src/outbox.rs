@@ -324,6 +324,12 @@ impl Outbox {
         self.lane(plane, ports, target, MAX_DATAGRAM_LEN)
     }
 
+    /// Does the run that is being filled still take a datagram like its last?
+    pub fn has_open_run(&self) -> bool {
+        let mut runs = self.lanes.iter().filter_map(|lane| lane.runs.last());
+        runs.any(|run| !run.closed && run.count < MAX_RUN_SEGMENTS && run.length + run.segment <= MAX_RUN_LEN)
+    }
+
     /// Sends everything.
     pub fn flush(&mut self, plane: &Plane, ports: &Ports) {
         for (index, lane) in self.lanes.iter().enumerate() {
