@@ -12,10 +12,11 @@ from lab.demo.report import Report
 from lab.demo.story import Story
 
 DIRECTORY = Path("out/demo")
+PLAIN_WIDTH = 100
 
 
 def main() -> int:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     DIRECTORY.mkdir(parents=True)
     report = Story(DIRECTORY, console).play()

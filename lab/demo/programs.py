@@ -30,6 +30,6 @@ def play(machine: Machine, address: str, seconds: int, log: Path) -> Process:
 
 def watch(machine: Machine, address: str, picture: Path, log: Path) -> Process:
     """Joins the group, decodes, and keeps the latest picture of each second."""
-    url = f"udp://{GROUP}:{PORT}?localaddr={address}&buffer_size=4194304&fifo_size=200000&timeout=8000000"
+    url = f"udp://{GROUP}:{PORT}?localaddr={address}&buffer_size=4194304&fifo_size=200000&timeout=3000000"
     decode = ("-analyzeduration", "1000000", "-i", url, "-map", "0:v:0", "-vf", "fps=1", "-update", "1", "-y")
     return machine.spawn(["ffmpeg", *_QUIET, *decode, str(picture)], stderr=log)

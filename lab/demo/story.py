@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,9 +23,9 @@ from lab.node import Overlay, TreecastNode
 
 SOURCE, EARLY, LATE, LEAVER, BYSTANDER = "source", "screen1", "screen2", "screen3", "bystander"
 SCREENS = (EARLY, LATE, LEAVER)
-STREAM_S = 34
-JOIN_AT_S = 8.0
-LEAVE_AT_S = 22.0
+STREAM_S = 28
+JOIN_AT_S = 7.0
+LEAVE_AT_S = 18.0
 TICK_S = 0.5
 PLAIN_TICK_S = 5.0
 END_LIMIT_S = 15.0
@@ -101,8 +102,7 @@ class Story:
                 self._until(began, LEAVE_AT_S)
                 self._leave(LEAVER)
                 self._until_ended(began, player)
-            for name in (EARLY, LATE):
-                self._leave(name)
+            self._end_watchers()
         return captures
 
     def _subscribe(self, name: str) -> None:
@@ -116,6 +116,14 @@ class Story:
         stage = self._stages[name]
         if stage.watcher is not None and stage.watcher.running:
             stage.watcher.stop(END_LIMIT_S)
+
+    def _end_watchers(self) -> None:
+        """They wait for the stream until their own patience ends; both at once."""
+        watching = [stage.watcher for stage in self._stages.values() if stage.watcher and stage.watcher.running]
+        for watcher in watching:
+            watcher.send_signal(signal.SIGTERM)
+        for watcher in watching:
+            watcher.wait(END_LIMIT_S)
 
     # what people see meanwhile
 

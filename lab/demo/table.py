@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 
@@ -23,24 +24,19 @@ class Row:
 
 def table(rows: list[Row], elapsed_s: float, total_s: int) -> Table:
     title = f"IP multicast 239.1.1.1:5004 over the overlay, {elapsed_s:.0f} of {total_s} s"
-    made = Table(title=title, title_justify="left")
+    made = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1))
     for heading in ("node", "role", "subscribed"):
-        made.add_column(heading)
-    for heading in ("packets out", "packets in", "loss", "underlay in", "underlay out"):
-        made.add_column(heading, justify="right")
+        made.add_column(heading, no_wrap=True)
+    for heading in ("packets", "loss", "bytes in", "bytes out"):
+        made.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         made.add_row(
             row.node,
             row.role,
             "yes" if row.subscribed else "no",
-            f"{row.sent:,}" if row.sent else "-",
-            f"{row.received:,}" if row.received else "-",
+            f"{row.sent:,} out" if row.sent else f"{row.received:,} in",
             f"{row.lost:,}" if row.received else "-",
-            _megabytes(row.underlay_rx_bytes),
-            _megabytes(row.underlay_tx_bytes),
+            f"{row.underlay_rx_bytes:,}",
+            f"{row.underlay_tx_bytes:,}",
         )
     return made
-
-
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.2f} MB"
