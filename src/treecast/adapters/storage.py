@@ -65,7 +65,7 @@ def create_network(directory: Path, name: str, ipv4: str, ipv6: str | None) -> N
 
 def add_node(network_directory: Path, directory: Path, request: NodeRequest, now_unix_s: float) -> NodeIdentity:
     """Admits a node and makes its directory; OperatorError, and then neither is done."""
-    load_network(network_directory)  # the plainest error first
+    load_authority(network_directory)  # before a lock file is put into a directory that is no network's
     with explained(f"lock the network in {network_directory}"), exclusive(network_directory / NETWORK_LOCK_FILE):
         authority = load_authority(network_directory)
         keys = NodeKeys.from_seeds(os.urandom(KEY_BYTES), os.urandom(KEY_BYTES))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -75,7 +76,10 @@ def _exchange(directory: Path, request: bytes, timeout_s: float) -> bytes:
         connection.settimeout(timeout_s)
         with short_path(directory, CONTROL_SOCKET) as path:
             connection.connect(path)
-        connection.sendall(request)
+        with suppress(
+            BrokenPipeError
+        ):  # a node that refuses does not wait for the request: its reason is there to read
+            connection.sendall(request)
         line = bytearray()
         while not line.endswith(b"\n") and len(line) <= MAX_ANSWER_BYTES:
             left_s = deadline - time.monotonic()

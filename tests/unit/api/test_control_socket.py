@@ -241,6 +241,24 @@ def test_an_answer_that_is_none_is_one_sentence(tmp_path: Path, reply: bytes, se
     os.wait()
 
 
+def test_a_refusal_that_comes_before_the_request_is_sent_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "control.sock"))
+        listener.listen()
+        connect = socket.socket.connect
+
+        def connect_and_be_refused(client: socket.socket, path: str) -> None:
+            connect(client, path)
+            connection, _ = listener.accept()
+            connection.sendall(b'{"error": "not_the_owner"}\n')
+            connection.close()
+
+        monkeypatch.setattr(socket.socket, "connect", connect_and_be_refused)
+        assert "only the account that runs it" in _sentence(lambda: ask_status(tmp_path))
+
+
 def test_an_answer_with_more_fields_is_understood(tmp_path: Path) -> None:
     more = json.dumps({"answer": [{"mac": "m", "ip": [], "node": "n", "age_s": 1, "port": "eth1"}], "later": 1})
     with _other_server(tmp_path, more.encode() + b"\n"):

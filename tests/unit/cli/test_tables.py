@@ -1,0 +1,89 @@
+"""How answers look to people."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS
+from treecast.api.records import Group, Member, Peer
+from treecast.cli import tables
+
+
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_peers_are_aligned_with_short_ids(capsys: pytest.CaptureFixture[str]) -> None:
+    tables.print_peers(PEERS)
+    header, _, bob, carol = _lines(capsys)
+    assert bob.split() == ["bob", "fe3e35fc", "192.0.2.7:7700", "up", "0.3", "ms", "1.2", "MB", "999", "B"]
+    assert carol.split()[-5:] == ["-", "0", "B", "0", "B"]
+    assert header.index("ENDPOINT") == bob.index("192.0.2.7") == carol.index("[2001")
+
+
+def test_groups_show_who_wants_which_sources(capsys: pytest.CaptureFixture[str]) -> None:
+    tables.print_groups(GROUPS)
+    shown = "\n".join(_lines(capsys))
+    assert "bob, carol (not 10.77.0.9)" in shown
+    assert "alice (only fd00::1)" in shown
+    assert "1.3 MB" in shown
+
+
+def test_hosts_have_one_line_per_address(capsys: pytest.CaptureFixture[str]) -> None:
+    tables.print_hosts(HOSTS)
+    _, _, first, second = _lines(capsys)
+    assert first.split() == ["02:54:00:00:00:01", "10.77.0.1", "alice", "0", "s"]
+    assert second.split() == ["fdb1:6d60:f2aa:5883::1"]
+
+
+def test_status_shows_every_count_that_is_not_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    tables.print_status(STATUS)
+    shown = "\n".join(_lines(capsys))
+    for text in ("alice (d035ab60)", "1 h 2 min", "1234 frames_in", "   7 frames_out", "12 no_subscriber", "[::]:7700"):
+        assert text in shown
+    assert "tag_bad" not in shown
+    assert "node.example.net:7700" in shown
+
+
+def test_nothing_is_said_to_be_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    tables.print_peers([])
+    tables.print_groups([])
+    tables.print_hosts([])
+    assert _lines(capsys) == ["no peers", "no groups", "no hosts"]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_tables_keep_everything_readable_in_narrow_terminals(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(tables, "_WIDTH_WITHOUT_TERMINAL", width)
+    long_address = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535"
+    tables.print_peers([Peer("a" * 20, "f" * 32, long_address, "up", 1234.5, 10**12, 10**12)])
+    members = [Member(f"node-{number}", "exclude", []) for number in range(33)]
+    tables.print_groups([Group("ff3e::1234:5678", "fd00:1:2:3::1234", members, True, 10**9, 10**12, 10**9, 10**12)])
+    lines = _lines(capsys)
+    assert all(len(line) <= width for line in lines)
+    shown = "".join("".join(lines).split())
+    assert "node-32" in shown
+    assert "…" not in shown
+
+
+def test_text_from_the_network_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    tables.print_peers([Peer("[red]x[/red]", "f" * 32, ":smile:", "up", None, 0, 0)])
+    assert "[red]x[/red]" in "\n".join(_lines(capsys))
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB"), (10**19, "10000.0 PB")],
+)
+def test_bytes_have_decimal_units(count: int, text: str) -> None:
+    assert tables.in_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.9, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (3600, "1 h 0 min"), (90_000, "1 d 1 h")],
+)
+def test_durations_have_their_two_largest_units(seconds: float, text: str) -> None:
+    assert tables.in_time(seconds) == text

@@ -1,0 +1,60 @@
+"""What was typed, as values."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+
+from treecast.base.addresses import Endpoint
+from treecast.base.errors import OperatorError
+from treecast.cli import values
+from treecast.daemon.options import HostPort
+
+
+def test_listen_endpoints_are_each_taken_once_in_their_order() -> None:
+    assert values.listen_endpoints(["[::]:7700", "192.0.2.1:1", "[0:0::]:7700"]) == (
+        Endpoint(IPv6Address("::"), 7700),
+        Endpoint(IPv4Address("192.0.2.1"), 1),
+    )
+    assert values.listen_endpoints([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("node.example.net:7700", "node.example.net", 7700),
+        ("node:1", "node", 1),
+        ("my_host.local.:65535", "my_host.local.", 65535),
+        ("192.0.2.1:7700", "192.0.2.1", 7700),
+        ("[2001:db8::1]:7700", "2001:db8::1", 7700),
+        ("[2001:0db8:0::1]:7700", "2001:db8::1", 7700),
+        ("[fe80::1%eth0]:7700", "fe80::1%eth0", 7700),
+    ],
+)
+def test_peers_are_hosts_and_ports(text: str, host: str, port: int) -> None:
+    assert values.peers([text, text]) == (HostPort(host, port),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "node", ":7700", "node:", "node:0", "node:65536", "node:-1", "node:1e3", "node:٣", "node:0000077000000"),
+        *("2001:db8::1:7700", "[node]:7700", "[]:7700", "[192.0.2.1]:7700", "192.0.2.256:7700", "192.0.2:7700"),
+        *("a b:7700", "a..b:7700", "-a:7700", "a/b:7700", "a\n:7700", "x" * 64 + ":7700", "a." * 127 + "aa:7700"),
+    ],
+)
+def test_what_is_no_peer_is_refused(text: str) -> None:
+    with pytest.raises(OperatorError, match="is not a peer: give HOST:PORT"):
+        values.peers([text])
+
+
+@pytest.mark.parametrize("name", ["treecast0", "a", "x" * 15, "tap-1.2", "ä"])
+def test_interface_names_are_what_the_kernel_takes(name: str) -> None:
+    assert values.interface_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "x" * 16, "ä" * 8, "a b", "a/b", "a:b", "tap%d", "a\n", "a\0"])
+def test_other_interface_names_are_refused(name: str) -> None:
+    with pytest.raises(OperatorError, match="cannot be the name of an interface"):
+        values.interface_name(name)

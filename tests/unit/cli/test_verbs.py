@@ -1,0 +1,270 @@
+"""The command line: what each verb does, says and returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.unit.api.serving import serving
+from treecast.adapters import storage
+from treecast.cli.main import app
+
+_TREECAST = Path(sys.executable).parent / "treecast"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def _run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def _ok(*arguments: str) -> str:
+    result = _run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    return result.stdout
+
+
+def _sentence(*arguments: str) -> str:
+    """The one sentence of a verb that fails."""
+    result = _run(*arguments)
+    assert result.exit_code == 1, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    assert result.stderr.startswith("treecast: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr.removeprefix("treecast: ").rstrip("\n")
+
+
+def _command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [_TREECAST, *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        timeout=30,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+def test_a_network_and_its_nodes_are_made_where_the_names_say() -> None:
+    assert "network lab: id " in _ok("network", "create", "lab")
+    said = _ok("node", "add", "alice", "--network", "lab")
+    assert "node alice: index 1, id " in said
+    assert "10.77.0.1/16" in said
+    assert "Next: treecast up alice" in said
+    assert storage.load_node(Path("alice"), _now()).certificate.name == "alice"
+
+
+def test_every_option_of_the_offline_verbs_is_followed() -> None:
+    _ok("network", "create", "lab", "--dir", "here", "--ipv4", "192.168.7.0/24", "--ipv6", "fd00:1:2:3::/64")
+    options = ("--ipv4", "192.168.7.9", "--ipv6", "fd00:1:2:3::99", "--days", "2")
+    _ok("node", "add", "alice", "--network", "here", "--dir", "there", *options)
+    certificate = storage.load_node(Path("there"), _now()).certificate
+    assert (str(certificate.ipv4), str(certificate.ipv6)) == ("192.168.7.9/24", "fd00:1:2:3::99/64")
+    assert certificate.not_after_s - certificate.not_before_s == 2 * 86_400 + 3600
+    assert not Path("lab").exists()
+    assert not Path("alice").exists()
+
+
+def _now() -> float:
+    return Path().stat().st_mtime
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("network", "create", "lab"), "lab is there already and not empty: choose another --dir"),
+        (("network", "create", "Lab"), "'Lab' cannot be the name of a network"),
+        (("network", "create", "../x"), "'../x' cannot be the name of a network"),
+        (("network", "create", "x", "--ipv4", "10.0.0.0"), "must have a length from /8 to /30"),
+        (("network", "create", "x", "--ipv4", "224.0.0.0/8"), "multicast"),
+        (("network", "create", "x", "--ipv4", "127.0.0.0/8"), "loopback"),
+        (("network", "create", "x", "--ipv4", ""), "is not an IPv4 prefix"),
+        (("network", "create", "x", "--ipv6", "fd00::/48"), "must be a /64"),
+        (("network", "create", "x", "--ipv6", ""), "is not an IPv6 prefix"),
+        (("network", "create", "x", "--dir", "alice/node.key"), "not a directory: choose another --dir"),
+        (
+            ("network", "create", "x", "--dir", "alice/node.key/x"),
+            "cannot make the network in alice/node.key/x (not a directory)",
+        ),
+        (("network", "create", "x", "--dir", "y" * 300), "use a shorter name"),
+        (("network", "create", "x", "--dir", "/proc/x"), "cannot make the network in /proc/x"),
+        (("node", "add", "bob", "--network", "nowhere"), "there is no network in nowhere"),
+        (("node", "add", "bob", "--network", "alice"), "alice has no ca.key"),
+        (("node", "add", "alice", "--network", "lab"), "network lab has a node alice already: choose another name"),
+        (("node", "add", "b_b", "--network", "lab"), "cannot be the name of a node"),
+        (("node", "add", "bob", "--network", "lab", "--ipv4", "10.77.0.1"), "10.77.0.1 is taken by node alice"),
+        (("node", "add", "bob", "--network", "lab", "--ipv4", "10.78.0.1"), "is not in the network's prefix"),
+        (("node", "add", "bob", "--network", "lab", "--ipv4", "bob"), "'bob' is not an IPv4 address"),
+        (("node", "add", "bob", "--network", "lab", "--ipv6", "10.77.0.1"), "is not an IPv6 address"),
+        (("node", "add", "bob", "--network", "lab", "--ipv6", "fd00::1%lo"), "has a scope"),
+        (("node", "add", "bob", "--network", "lab", "--days", "0"), "valid for 1 to 36500 days"),
+        (("node", "add", "bob", "--network", "lab", "--dir", "alice"), "not empty: choose another --dir"),
+        (("up", "nowhere"), "there is no directory nowhere: make a node with treecast node add"),
+        (("up", "lab"), "lab is not a node's directory"),
+        (("up", "alice", "--listen", "7700"), "cannot listen on '7700': give ADDRESS:PORT"),
+        (("up", "alice", "--listen", "1.2.3.4:0"), "cannot listen on"),
+        (("up", "alice", "--listen", "localhost:7700"), "cannot listen on"),
+        (("up", "alice", "--listen", "239.1.1.1:7700"), "give a unicast address"),
+        (("up", "alice", "--peer", "node"), "'node' is not a peer: give HOST:PORT"),
+        (("up", "alice", "--interface", "x" * 16), "cannot be the name of an interface"),
+        *(((verb, "nowhere"), "there is no directory nowhere") for verb in ("status", "peers", "groups", "hosts")),
+        *(((verb, "lab"), "lab is not a node's directory") for verb in ("status", "peers", "groups", "hosts")),
+        *(
+            ((verb, "alice"), "no node is running in alice: start it with treecast up alice")
+            for verb in ("status", "peers", "groups", "hosts")
+        ),
+    ],
+)
+def test_what_the_operator_can_fix_is_one_sentence_and_changes_nothing(
+    arguments: tuple[str, ...], sentence: str
+) -> None:
+    _ok("network", "create", "lab")
+    _ok("node", "add", "alice", "--network", "lab")
+    before = sorted((path, path.stat().st_mtime_ns) for path in Path().rglob("*"))
+    assert sentence in _sentence(*arguments)
+    assert sorted((path, path.stat().st_mtime_ns) for path in Path().rglob("*")) == before
+
+
+def test_a_full_prefix_is_one_sentence() -> None:
+    _ok("network", "create", "lab", "--ipv4", "10.77.0.0/30")
+    _ok("node", "add", "a", "--network", "lab")
+    _ok("node", "add", "b", "--network", "lab")
+    assert "the prefix 10.77.0.0/30 of network lab is full" in _sentence("node", "add", "c", "--network", "lab")
+    assert not Path("c").exists()
+
+
+@pytest.mark.parametrize("file", ["network.json", "ca.key", "ledger.json"])
+def test_a_garbled_file_is_one_sentence(file: str) -> None:
+    _ok("network", "create", "lab")
+    Path("lab", file).write_bytes(os.urandom(100))
+    assert f"lab/{file} is damaged" in _sentence("node", "add", "alice", "--network", "lab")
+    assert not Path("alice").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("network", "create"),
+        ("network", "destroy"),
+        ("network", "create", "a", "b"),
+        ("node", "add", "alice"),
+        ("node", "add", "--network", "lab"),
+        ("node", "add", "alice", "--network", "lab", "--days", "many"),
+        ("up",),
+        ("up", "alice", "--log-level", "loud"),
+        ("status",),
+        ("status", "alice", "--xml"),
+        ("fly",),
+        ("--fly",),
+    ],
+)
+def test_a_command_line_that_is_none_is_exit_code_two(arguments: tuple[str, ...]) -> None:
+    result = _run(*arguments)
+    assert result.exit_code == 2
+    assert "Usage: " in result.stderr
+    assert "Traceback" not in result.output
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["", "network", "network create", "node", "node add", "up", "status", "peers", "groups", "hosts"],
+)
+def test_every_verb_has_help(verb: str) -> None:
+    said = _ok(*verb.split(), "--help")
+    assert "Usage: " in said
+    assert "--help" in said
+    assert all(len(line) <= 80 for line in said.splitlines())
+
+
+def test_help_names_every_option_of_up() -> None:
+    said = _ok("up", "--help")
+    for option in ("--listen", "--peer", "--interface", "--no-routes", "--log-level", "DIR"):
+        assert option in said
+
+
+def test_the_answers_as_json_have_the_records_fields() -> None:
+    _ok("network", "create", "lab")
+    _ok("node", "add", "alice", "--network", "lab")
+    with serving(Path("alice")):
+        status = json.loads(_ok("status", "alice", "--json"))
+        peers = json.loads(_ok("peers", "alice", "--json"))
+        groups = json.loads(_ok("groups", "alice", "--json"))
+        hosts = json.loads(_ok("hosts", "alice", "--json"))
+    assert list(status) == [
+        *("node", "node_id", "network", "interface", "ipv4", "ipv6", "uptime_s", "peers", "counters", "drops"),
+        *("listening", "offloads", "seeking"),
+    ]
+    assert list(peers[0]) == ["name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"]
+    assert peers[1]["rtt_ms"] is None
+    assert list(groups[0]) == [
+        *("group", "source", "members", "local", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes")
+    ]
+    assert groups[0]["members"][1] == {"node": "carol", "filter_mode": "exclude", "sources": ["10.77.0.9"]}
+    assert list(hosts[0]) == ["mac", "ip", "node", "age_s"]
+
+
+def test_a_second_node_in_one_directory_is_refused() -> None:
+    _ok("network", "create", "lab")
+    _ok("node", "add", "alice", "--network", "lab")
+    with storage.acquire_node_lock(Path("alice")):
+        assert "a node is running in alice already" in _sentence("up", "alice")
+
+
+def test_the_command_itself_prints_its_version() -> None:
+    done = _command("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("treecast 0.")
+
+
+def test_the_command_itself_returns_one_sentence_and_its_code(tmp_path: Path) -> None:
+    assert _command("network", "create", "lab").returncode == 0
+    again = _command("network", "create", "lab")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == "treecast: lab is there already and not empty: choose another --dir\n"
+    usage = _command("node", "add", "alice")
+    assert usage.returncode == 2
+    assert "--network" in usage.stderr
+
+
+def test_a_directory_with_a_name_that_is_no_utf_8_is_used() -> None:
+    name = os.fsdecode(b"n\xff")
+    done = _command("network", "create", "lab", "--dir", name, LC_ALL="C.UTF-8")
+    assert done.returncode == 0, done.stderr
+    assert _command("status", name).returncode == 1
+    assert storage.load_network(Path(name)).name == "lab"
+
+
+def test_output_that_nobody_reads_is_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([_TREECAST, "--help"], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=30)
+    os.close(writer)
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", [("--version",), ("status", "nowhere"), ("up", "nowhere")])
+def test_heavy_libraries_are_loaded_only_by_the_verbs_that_need_them(verb: tuple[str, ...]) -> None:
+    program = (
+        "import sys; from treecast.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'rich', 'cryptography', 'asyncio', 'pyroute2', 'structlog', 'treecast._native'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *verb], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
