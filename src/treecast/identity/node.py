@@ -13,7 +13,6 @@ from treecast.identity.ledger import Issued, Ledger, assign
 from treecast.identity.network import Network
 
 DAY_S = 86_400
-DEFAULT_VALIDITY_DAYS = 365
 MAX_VALIDITY_DAYS = 36_500
 CLOCK_TOLERANCE_S = 3_600
 """A certificate is valid from this long before its issue: other machines' clocks may be behind the CA's."""
