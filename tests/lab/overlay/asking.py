@@ -1,0 +1,60 @@
+"""What a test asks running nodes, through their control sockets: quicker than a verb, which is a process of its own."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Set
+
+from lab import wait_until
+from lab.node import TreecastNode
+from treecast.api.client import ask_groups, ask_peers, ask_status
+
+LIMIT_S = 10.0
+
+
+def members(root: TreecastNode, group: str) -> set[str]:
+    """The names of the nodes that ``root`` knows to subscribe to the group, from whatever source."""
+    return {m.node for row in ask_groups(root.directory) if row.group == group for m in row.members}
+
+
+def wait_members(root: TreecastNode, group: str, names: Iterable[str], limit_s: float = LIMIT_S) -> None:
+    """Until exactly these nodes subscribe, as ``root`` knows it."""
+    wanted = set(names)
+    wait_until(lambda: members(root, group) == wanted, limit_s, f"{root.name} knows {sorted(wanted)} in {group}")
+
+
+def peers_up(node: TreecastNode) -> set[str]:
+    """The names of the nodes it has a working link to."""
+    return {peer.name for peer in ask_peers(node.directory) if peer.state == "up"}
+
+
+def wait_peers(node: TreecastNode, names: Set[str], limit_s: float) -> None:
+    """Until it has working links to exactly these nodes."""
+    what = f"{node.name} has links to exactly {sorted(names)}"
+    wait_until(lambda: peers_up(node) == names, limit_s, what, poll_s=0.05)
+
+
+def drops(node: TreecastNode) -> dict[str, int]:
+    """What it has dropped so far, by reason."""
+    return ask_status(node.directory).drops
+
+
+def grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    """By how much each counter has grown; those that have not are left out."""
+    return {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
+
+
+def quiet_since(count: Callable[[], int], *, window_s: float, at_most: int, limit_s: float) -> float:
+    """Waits for a window in which a counter grows by no more than ``at_most``: when it began (``time.monotonic``)."""
+    samples: deque[tuple[float, int]] = deque()
+
+    def is_quiet() -> bool:
+        samples.append((time.monotonic(), count()))
+        while len(samples) > 1 and samples[-1][0] - samples[1][0] >= window_s:
+            samples.popleft()
+        (began, first), (ends, last) = samples[0], samples[-1]
+        return ends - began >= window_s and last - first <= at_most
+
+    wait_until(is_quiet, limit_s, f"a counter grows by no more than {at_most} in {window_s:g} s")
+    return samples[0][0]
