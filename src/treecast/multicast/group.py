@@ -108,13 +108,20 @@ class GroupState:
             self.group_expires = membership_end
         return Doubt(row.query.evaluate(letters) - refused, row.query_group), len(refused)
 
-    def drop_unwanted(self, doubt: Doubt) -> Doubt:
-        """Settle at once what no tracked host wants any more; returns the doubt that is left."""
+    def drop_unwanted(self, doubt: Doubt, max_sources: int) -> Doubt:
+        """Settle at once what no tracked host wants any more; returns the doubt that is left.
+
+        The table forgets the sources of INCLUDE hosts when an EXCLUDE host comes ("Delete (A-B)") and learns them
+        again from the answers to Q(G). Where no query is needed, they come back from the tracked hosts.
+        """
         unwanted = frozenset(source for source in doubt.sources if not self.hosts.want_source(source))
         for source in unwanted:
             self._expire_source(source)
         if doubt.group and not self.hosts.want_exclude_mode():
             self._end_exclude_mode()
+            for source, expires in self.hosts.included_sources():
+                if source not in self.requested and len(self.requested) < max_sources:
+                    self.requested[source] = expires
             return Doubt(doubt.sources - unwanted, group=False)
         return Doubt(doubt.sources - unwanted, doubt.group)
 

@@ -295,7 +295,7 @@ class GroupMembershipRouter:
         if refused:
             self._drops.count(self._protocol.reason("sources_full"), refused)
         if not doubt.is_nothing and self._tracks_all_hosts(now, state):
-            doubt = state.drop_unwanted(doubt)
+            doubt = state.drop_unwanted(doubt, limit)
         if self._querier.is_querier:
             state.ask(self._askable(doubt), now, intervals)
 

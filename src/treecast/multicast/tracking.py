@@ -101,6 +101,15 @@ class TrackedHosts:
     def want_exclude_mode(self) -> bool:
         return any(interest.mode is FilterMode.EXCLUDE for interest in self._hosts.values())
 
+    def included_sources(self) -> list[tuple[IPAddress, Instant]]:
+        """The sources that INCLUDE hosts want, in order, and until when that counts."""
+        latest: dict[IPAddress, Instant] = {}
+        for interest in self._hosts.values():
+            if interest.mode is FilterMode.INCLUDE:
+                for source in interest.sources:
+                    latest[source] = max(latest.get(source, interest.expires), interest.expires)
+        return sorted(latest.items(), key=lambda item: int(item[0]))
+
     def expire(self, now: Instant) -> None:
         for host in [host for host, interest in self._hosts.items() if interest.expires <= now]:
             del self._hosts[host]

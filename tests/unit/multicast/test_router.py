@@ -127,6 +127,16 @@ def test_the_exclude_host_leaves_and_the_include_hosts_keep_their_sources(protoc
 
 
 @BOTH
+def test_sources_that_an_exclude_host_made_superfluous_come_back_when_it_leaves(protocol: Protocol) -> None:
+    port = VirtualPort(protocol).started()
+    port.report(ALLOW, (1,))
+    port.report(TO_EX, host=2)
+    assert port.timers() == {}, "the table deletes A-B"
+    port.report(TO_IN, host=2)
+    assert port.filter() == include(port.source(1))
+
+
+@BOTH
 def test_a_leave_while_another_host_wants_the_group_is_settled_by_queries(protocol: Protocol) -> None:
     port = VirtualPort(protocol).started()
     port.report(TO_EX)
