@@ -19,7 +19,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.identity.certificate import Certificate
 from treecast.links.crypto import Handshake, HandshakeMaker
-from treecast.links.sessions import DEAD_AFTER, MAX_SESSIONS, REJECT_AFTER, Peer, Session
+from treecast.links.sessions import DEAD_AFTER, MAX_SESSIONS, REJECT_AFTER, SUSPECT_AFTER, Peer, Session
 from treecast.links.targets import FIRST_INIT_INTERVAL, Attempt, Target
 from treecast.wire.handshake import (
     HandshakePayload,
@@ -230,7 +230,7 @@ class Links:
             self._down(now, peer, reason, pause=GOODBYE_PAUSE)
 
     def review(self, now: Instant, reports: Sequence[SessionReport]) -> None:
-        """The data plane's measurements, about once a second: finds the dead, rekeys the old."""
+        """The data plane's measurements, about once a second: finds the dead, rekeys the old and the suspect."""
         by_session = {report.session: report for report in reports}
         for node in sorted(self._peers):
             peer = self._peers[node]
@@ -249,7 +249,8 @@ class Links:
     def _rekey_if_due(self, now: Instant, peer: Peer, reports: dict[int, SessionReport]) -> None:
         newest = peer.sessions[-1]
         report = reports.get(newest.index)
-        if not newest.confirmed or not newest.wants_rekey(now, report.sealed if report else 0):
+        suspect = report is not None and report.silent_s >= SUSPECT_AFTER
+        if not newest.confirmed or not (suspect or newest.wants_rekey(now, report.sealed if report else 0)):
             return
         if any(attempt.target.node == peer.node for attempt in self._attempts.values()):
             return

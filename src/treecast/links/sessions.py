@@ -16,6 +16,9 @@ REJECT_AFTER: Duration = 180.0
 REKEY_AFTER_DATAGRAMS = 2**28
 """AES-GCM: 2^28 datagrams of 1.5 kB stay below the 2^34.5 blocks of RFC 8446 section 5.5."""
 
+SUSPECT_AFTER: Duration = 3.0
+"""A probe of 2 s and its answer are missing. A peer that has restarted and knows nobody answers a new handshake."""
+
 DEAD_AFTER: Duration = 7.0
 """Three probes of 2 s without a sign of life, and some."""
 

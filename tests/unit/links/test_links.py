@@ -15,7 +15,14 @@ from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.links.links import MAX_PENDING, PENDING_LIFETIME, LinkDown, Links, LinkUp
-from treecast.links.sessions import DEAD_AFTER, MAX_SESSIONS, REJECT_AFTER, REKEY_AFTER, REKEY_AFTER_DATAGRAMS
+from treecast.links.sessions import (
+    DEAD_AFTER,
+    MAX_SESSIONS,
+    REJECT_AFTER,
+    REKEY_AFTER,
+    REKEY_AFTER_DATAGRAMS,
+    SUSPECT_AFTER,
+)
 from treecast.sim.handshake import ModelHandshake, ModelMaker
 from treecast.wire.handshake import HandshakePayload
 
@@ -244,6 +251,24 @@ def test_a_silent_peer_is_dead_and_sought_again() -> None:
     one.links.advance(Instant(8.0))
     assert len(one.sent()) == 1
     assert one.links.seeking() == ["peer"]
+
+
+def test_a_peer_that_misses_a_probe_is_asked_for_a_handshake_while_its_link_stays() -> None:
+    one, two = Node(1), Node(2)
+    shake(two, one)
+    one.events()
+    one.links.review(Instant(3.0), report(one, silent_s=SUSPECT_AFTER))
+    one.links.review(Instant(4.0), report(one, silent_s=SUSPECT_AFTER + 1))
+    (init,) = one.sent()
+    assert one.events() == []
+    restarted = Node(2, epoch=2)
+    restarted.hear(4.0, init, 1)
+    (response,) = restarted.sent()
+    one.hear(4.0, response, 2)
+    assert one.events() == [LinkDown(NodeIndex(2), "restarted")]
+    assert [data[0] for data in one.sent()] == [0xC2]
+    confirm(one, restarted)
+    assert one.events() == [LinkUp(NodeIndex(2), restarted.certificate)]
 
 
 def test_the_initiator_rekeys_by_time_and_by_count() -> None:
