@@ -116,6 +116,12 @@ class Discovery:
         else:
             self.commands.append(SetHost(*key, winner.node))
 
+    def link_up(self, node: NodeIndex) -> None:
+        """The data plane forgot the node's hosts with its last link; this may have learned of them since."""
+        for key, claim in self._remote.items():
+            if claim.node == node and self._local.get(key) is None:
+                self.commands.append(SetHost(*key, node))
+
     # results
 
     def changes(self) -> list[HostChange]:

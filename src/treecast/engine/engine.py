@@ -289,6 +289,7 @@ class Engine:
                 case LinkUp(peer, certificate):
                     self.nodes.put(peer, certificate)
                     self._broadcast.link_up(now, peer)
+                    self.discovery.link_up(peer)
                     self.topology.link_up(peer)
                 case LinkDown(peer):
                     self._broadcast.link_down(now, peer)

@@ -151,6 +151,15 @@ def test_a_host_that_moved_away_is_forgotten_here(discovery: Discovery) -> None:
     assert [change.content for change in discovery.changes()] == [None]
 
 
+def test_a_link_that_comes_up_puts_the_nodes_hosts_back_into_the_data_plane(discovery: Discovery) -> None:
+    discovery.learn(NOW, NodeIndex(2), (0, HOST), claim(IPv4Address("10.77.0.10")))
+    discovery.learn(NOW, NodeIndex(3), (0, REMOTE), claim(IPv4Address("10.77.0.3")))
+    discovery.learn(NOW, NodeIndex(2), (0, OWN), claim(sequence=9))
+    discovery.commands.clear()
+    discovery.link_up(NodeIndex(2))
+    assert discovery.commands == [SetHost(0, HOST, NodeIndex(2))]
+
+
 def test_the_nodes_own_host_cannot_be_claimed_away(discovery: Discovery) -> None:
     discovery.learn(NOW, NodeIndex(2), (0, OWN), claim(sequence=9))
     assert [command for command in discovery.commands if isinstance(command, SetHost)] == []
