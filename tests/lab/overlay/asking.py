@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Set
 
 from lab import wait_until
+from lab.load import Receiver
 from lab.node import TreecastNode
 from treecast.api.client import ask_groups, ask_peers, ask_status
 
@@ -58,3 +59,8 @@ def quiet_since(count: Callable[[], int], *, window_s: float, at_most: int, limi
 
     wait_until(is_quiet, limit_s, f"a counter grows by no more than {at_most} in {window_s:g} s")
     return samples[0][0]
+
+
+def wait_received(receiver: Receiver, count: int, limit_s: float = LIMIT_S) -> None:
+    """Until it has at least so many datagrams."""
+    wait_until(lambda: receiver.snapshot().received >= count, limit_s, f"{count} datagrams have come")

@@ -9,8 +9,7 @@ import pytest
 
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
-from lab.waiting import wait_until
-from tests.lab.overlay.asking import members, quiet_since, wait_members
+from tests.lab.overlay.asking import members, quiet_since, wait_members, wait_received
 
 PORT = 5006
 RATE_PPS = 1000
@@ -27,7 +26,7 @@ def test_a_join_reaches_a_running_stream_within_50_ms(mesh: Overlay, group: str)
     joins_ms: list[float] = []
     for _ in range(JOINS):
         receiver = Receiver(mesh[1].machine, group, PORT, interface=INTERFACE)
-        wait_until(lambda own=receiver: own.snapshot().received > 0, 5.0, "the stream has come")
+        wait_received(receiver, 1)
         got = receiver.stop()
         assert got.lost == 0
         joins_ms.append(got.join_ns / 1e6)
@@ -45,7 +44,7 @@ def test_a_leave_stops_the_stream_at_the_root_within_3_s(mesh: Overlay, group: s
     receiver = Receiver(mesh[1].machine, group, PORT, interface=INTERFACE)
     wait_members(root, group, {"n1"})
     stream = Sender(root.machine, group, PORT, interface=INTERFACE, rate_pps=RATE_PPS)
-    wait_until(lambda: receiver.snapshot().received > 100, 5.0, "the stream runs")
+    wait_received(receiver, 100)
     left_at = time.monotonic()
     if killed:
         receiver.kill()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from lab import wait_until
 from lab.load import FILLER, Receiver, Sender
 from lab.node import INTERFACE, Overlay
-from tests.lab.overlay.asking import wait_members
+from tests.lab.overlay.asking import wait_members, wait_received
 from tests.lab.overlay.captured import SESSION, TREE, read_datagrams, stream_sizes, stream_trees
 
 GROUP = "239.30.0.1"
@@ -27,7 +26,7 @@ def test_a_stream_goes_to_its_subscribers_alone_in_the_same_bytes_and_sealed(mes
         )
         assert stream.wait(20.0).sent == COUNT
         for receiver in receivers:
-            wait_until(lambda own=receiver: own.snapshot().received == COUNT, 5.0, "all has come")
+            wait_received(receiver, COUNT)
     assert [capture.counts.dropped for capture in made] == [0, 0, 0, 0]
     assert [receiver.stop().lost for receiver in receivers] == [0, 0]
     at_root, at_first, at_other, at_second = (read_datagrams(tmp_path / node.name) for node in mesh.nodes)

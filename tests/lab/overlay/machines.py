@@ -1,0 +1,92 @@
+"""Programs on the lab's machines: TCP transfers, pings, and sockets that hear what everybody is to hear."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, ip_address
+
+from lab import Machine
+from lab.node import INTERFACE
+
+LIMIT_S = 15.0
+READ_BYTES = 65536
+SO_BINDTODEVICE = 25  # asm-generic/socket.h
+
+
+def ping(machine: Machine, address: str, count: int = 2) -> None:
+    """RuntimeError when any echo stays without its reply."""
+    done = machine.run(["ping", "-c", str(count), "-i", "0.2", "-W", "2", address])
+    if f" {count} received" not in done.stdout:
+        raise RuntimeError(f"{machine.name} to {address}: {done.stdout}")
+
+
+def transfer(sender: Machine, receiver: Machine, address: str, data: bytes) -> str:
+    """Sends ``data`` through a TCP connection to ``address`` of ``receiver``: the SHA-256 of what has come."""
+    family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
+    with receiver.enter():
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    with sender.enter():
+        connection = socket.socket(family, socket.SOCK_STREAM)
+    with listener, connection, ThreadPoolExecutor(max_workers=1) as pool:
+        listener.settimeout(LIMIT_S)
+        connection.settimeout(LIMIT_S)
+        listener.bind((address, 0))
+        listener.listen(1)
+        digest = pool.submit(_digest_of_next, listener)
+        connection.connect(listener.getsockname()[:2])
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        return digest.result(LIMIT_S)
+
+
+def _digest_of_next(listener: socket.socket) -> str:
+    connection, _ = listener.accept()
+    connection.settimeout(LIMIT_S)
+    digest = hashlib.sha256()
+    with connection:
+        while data := connection.recv(READ_BYTES):
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def listen(machine: Machine, port: int, group: str) -> socket.socket:
+    """A UDP socket that hears ``group`` (a broadcast address needs no join) on the overlay's interface."""
+    address = ip_address(group)
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with machine.enter():
+        own = socket.socket(family, socket.SOCK_DGRAM)
+        own.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, INTERFACE.encode())
+        own.bind(("", port))
+        own.settimeout(LIMIT_S)
+        index = socket.if_nametoindex(INTERFACE)
+        if isinstance(address, IPv4Address) and address.is_multicast:
+            membership = address.packed + bytes(4) + index.to_bytes(4, "little")  # struct ip_mreqn (ip(7))
+            own.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+        elif address.is_multicast:
+            membership = address.packed + index.to_bytes(4, "little")
+            own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
+    return own
+
+
+def speak(machine: Machine, port: int, group: str, payloads: list[bytes]) -> None:
+    """Sends datagrams to a group or broadcast address on the overlay's interface."""
+    address = ip_address(group)
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with machine.enter(), socket.socket(family, socket.SOCK_DGRAM) as own:
+        own.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, INTERFACE.encode())
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for payload in payloads:
+            own.sendto(payload, (group, port))
+
+
+def heard(own: socket.socket, count: int) -> list[bytes]:
+    """The next ``count`` datagrams, then any that came at once after them."""
+    got = [own.recv(READ_BYTES) for _ in range(count)]
+    own.setblocking(False)
+    try:
+        while True:
+            got.append(own.recv(READ_BYTES))
+    except BlockingIOError:
+        return got

@@ -1,0 +1,148 @@
+"""How a node starts, is refused a start, ends, dies and comes back."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from lab import Machine, wait_until
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE, PROGRAM, TreecastNode
+from tests.lab.conftest import OverlayFactory
+from tests.lab.overlay.asking import peers_up, quiet_since, wait_members, wait_peers, wait_received
+from tests.lab.overlay.machines import ping
+
+GROUP = "239.50.0.1"
+PORT = 5012
+GONE_LIMIT_S = 10.0
+BACK_LIMIT_S = 5.0
+ROOT_STOPS_LIMIT_S = 15.0
+END_LIMIT_S = 2.0
+
+
+def has_interface(machine: Machine, interface: str = INTERFACE) -> bool:
+    try:
+        machine.counters(interface)
+    except KeyError:
+        return False
+    return True
+
+
+def test_a_killed_node_is_given_up_and_found_again_whoever_it_knew(overlay: OverlayFactory) -> None:
+    """n1 stays and loses nothing; n2 is killed while it subscribes; then n0, the only one the others were told of."""
+    net = overlay(3)
+    n0, n1, n2 = net.nodes
+    steady = Receiver(n1.machine, GROUP, PORT, interface=INTERFACE)
+    Receiver(n2.machine, GROUP, PORT, interface=INTERFACE)
+    wait_members(n0, GROUP, {"n1", "n2"})
+    stream = Sender(n0.machine, GROUP, PORT, interface=INTERFACE, rate_pps=1000)
+    wait_received(steady, 1000)
+
+    n2.kill()
+    killed_at = time.monotonic()
+    for node in (n0, n1):
+        wait_peers(node, {"n0", "n1"} - {node.name}, GONE_LIMIT_S)
+    gone_s = time.monotonic() - killed_at
+    underlay = n2.machine.counters
+    quiet_at = quiet_since(lambda: underlay().rx_packets, window_s=0.2, at_most=20, limit_s=ROOT_STOPS_LIMIT_S)
+    root_stops_s = quiet_at - killed_at
+    assert gone_s <= GONE_LIMIT_S
+    assert root_stops_s <= ROOT_STOPS_LIMIT_S
+
+    back_s = restarted(n2, others=(n0, n1))
+    assert back_s <= BACK_LIMIT_S, "restarted without a --peer, it is found by the others"
+    again = Receiver(n2.machine, GROUP, PORT, interface=INTERFACE)
+    wait_received(again, 1000)
+    assert again.stop().lost == 0
+    sent, got = stream.stop(), steady.stop()
+    assert (got.received, got.lost, got.duplicated) == (sent.sent, 0, 0)
+
+    n0.kill()
+    first_back_s = restarted(n0, others=(n1, n2))
+    assert first_back_s <= BACK_LIMIT_S, "restarted, the first node is found by those that know its address"
+    print(
+        f"\nkilled: gone after {gone_s:.1f} s, root quiet {root_stops_s:.1f} s; back {back_s:.1f}, {first_back_s:.1f} s"
+    )
+    for node in net.nodes:
+        ping(node.machine, next(other.ipv4 for other in net.nodes if other is not node))
+
+
+def restarted(node: TreecastNode, others: tuple[TreecastNode, ...]) -> float:
+    """Starts it without any ``--peer``: seconds from then until all have working links to it, and it to them."""
+    started_at = time.monotonic()
+    node.start()
+    node.wait_ready()
+    everyone = (node, *others)
+    what = f"{node.name} is back"
+    wait_until(lambda: all(len(peers_up(one)) == len(others) for one in everyone), 3 * BACK_LIMIT_S, what)
+    return time.monotonic() - started_at
+
+
+def test_signals_end_a_node_cleanly_and_wrong_starts_are_refused_with_a_sentence(
+    overlay: OverlayFactory, tmp_path: Path
+) -> None:
+    net = overlay(2)
+    n0, n1 = net.nodes
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asked_at = time.monotonic()
+        assert n1.process.stop(END_LIMIT_S, number) == 0
+        assert time.monotonic() - asked_at <= END_LIMIT_S
+        assert not has_interface(n1.machine)
+        wait_peers(n0, set(), 1.0)  # it has said goodbye
+        n1.start(n0.endpoint)
+        n1.wait_ready()
+        wait_peers(n0, {"n1"}, BACK_LIMIT_S)
+
+    refused(up(n0.machine, n0.directory), "running")
+    assert peers_up(n0) == {"n1"}
+    n1.stop()
+    refused(up(n0.machine, n1.directory, "--interface", "other0"), "port")
+    assert not has_interface(n0.machine, "other0")
+    refused(up(n0.machine, n1.directory, "--listen", "0.0.0.0:7701"), "interface")
+    assert has_interface(n0.machine)
+    refused(up(n1.machine, n1.directory, before=("setpriv", "--bounding-set", "-net_admin")), "root")
+    refused(up(n1.machine, n1.directory, "--listen", "203.0.113.1:7700"), "address")
+    refused(up(n1.machine, tmp_path / "nothing"), "nothing")
+    assert not has_interface(n1.machine)
+    n1.start(n0.endpoint)
+    n1.wait_ready()
+    wait_peers(n0, {"n1"}, BACK_LIMIT_S)
+
+
+def up(machine: Machine, directory: Path, *options: str, before: tuple[str, ...] = ()) -> CompletedProcess[str]:
+    return machine.run([*before, PROGRAM, "up", directory, *options], check=False, limit_s=10.0)
+
+
+def refused(done: CompletedProcess[str], word: str) -> None:
+    """It ended with one sentence, which has this word, and said nothing else."""
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("treecast: ")
+    assert done.stderr.count("\n") == 1
+    assert word in done.stderr, done.stderr
+
+
+def test_a_machine_without_ipv6_carries_on_with_ipv4_and_says_so(overlay: OverlayFactory) -> None:
+    net = overlay(2, start=False)
+    n0, n1 = net.nodes
+    n1.machine.disable_ipv6()
+    n0.start()
+    n1.start(n0.endpoint)
+    for node in net.nodes:
+        node.wait_ready()
+    net.wait_linked()
+    assert n1.ipv6 == ""
+    assert n1.status().ipv6 == ""
+    said = [line for line in n1.log.read_text().splitlines() if "IPv6 is off" in line]
+    assert len(said) == 1
+    assert "IPv6 is off" not in n0.log.read_text()
+    ping(n0.machine, n1.ipv4)
+    receiver = Receiver(n1.machine, GROUP, PORT, interface=INTERFACE)
+    wait_members(n0, GROUP, {"n1"})
+    stream = Sender(n0.machine, GROUP, PORT, interface=INTERFACE, rate_pps=1000, count=1000)
+    assert stream.wait(10.0).sent == 1000
+    wait_received(receiver, 1000)
+    n1.stop()
+    assert not has_interface(n1.machine)
