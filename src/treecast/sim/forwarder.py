@@ -22,6 +22,7 @@ from treecast.sim.network import Network
 @dataclass(frozen=True, slots=True)
 class SessionDatagram:
     receiver_index: int
+    counter: int
     body: object
 
 
@@ -44,7 +45,27 @@ class TreeDatagram:
     tree_id: TreeId
     epoch: TreeEpoch
     key_id: KeyId
+    counter: int
     frame: object
+
+
+@dataclass(slots=True)
+class _ReplayWindow:
+    """What has come of the last ``size`` counters; an older one counts as a replay."""
+
+    size: int
+    highest: int = 0
+    seen: set[int] = field(default_factory=set)
+
+    def take(self, counter: int) -> bool:
+        """Whether this counter is fresh; from now on it is not."""
+        if counter in self.seen or counter <= self.highest - self.size:
+            return False
+        self.seen.add(counter)
+        self.highest = max(self.highest, counter)
+        if len(self.seen) > 2 * self.size:
+            self.seen = {old for old in self.seen if old > self.highest - self.size}
+        return True
 
 
 @dataclass(slots=True)
@@ -55,6 +76,8 @@ class _Session:
     confirmed: bool
     since: Instant
     heard_at: Instant
+    sealed: int = 0
+    window: _ReplayWindow = field(default_factory=lambda: _ReplayWindow(2048))
 
 
 @dataclass(slots=True)
@@ -65,6 +88,7 @@ class _Tree:
     replicate: tuple[NodeIndex, ...] = ()
     used: bool = False
     taken: int = 0
+    sealed: int = 0
 
 
 @dataclass(slots=True)
@@ -84,6 +108,7 @@ class ModelForwarder:
     hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
     parked: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
     member_keys: dict[tuple[NodeIndex, TreeId, TreeEpoch], list[KeyId]] = field(default_factory=dict)
+    tree_windows: dict[tuple[NodeIndex, TreeId, TreeEpoch], _ReplayWindow] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.network.attach(self.endpoint, self._receive)
@@ -106,7 +131,9 @@ class ModelForwarder:
             self.raise_event(e.TreeUsed(tree_id))
         for peer in tree.replicate:
             self._seal(peer, ("frame", frame))
-        datagram = TreeDatagram(self.me, tree_id, tree.epoch, tree.key_id, frame)
+        if tree.next_hops:
+            tree.sealed += 1
+        datagram = TreeDatagram(self.me, tree_id, tree.epoch, tree.key_id, tree.sealed, frame)
         for peer in tree.next_hops:
             session = self._current(peer)
             if session is not None:
@@ -128,11 +155,14 @@ class ModelForwarder:
         if session is None:
             self.drops["session_unknown"] += 1
             return
+        if not session.window.take(datagram.counter):
+            self.drops["session_replay"] += 1
+            return
         session.heard_at = self.network.now
         if not session.confirmed:
             session.confirmed = True
             self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))
-        if session.endpoint != source:
+        if session.endpoint != source and datagram.counter == session.window.highest:
             session.endpoint = source
             self.raise_event(e.PeerMoved(session.peer, datagram.receiver_index, source))
         match datagram.body:
@@ -147,11 +177,14 @@ class ModelForwarder:
                 self.delivered.append(frame)
 
     def _receive_tree(self, datagram: TreeDatagram) -> None:
-        keys = self.member_keys.get((datagram.root, datagram.tree_id, datagram.epoch))
+        name = (datagram.root, datagram.tree_id, datagram.epoch)
+        keys = self.member_keys.get(name)
         if keys is None:
             self.drops["tree_unknown"] += 1
         elif datagram.key_id not in keys:
             self.drops["tree_key_unknown"] += 1
+        elif not self.tree_windows.setdefault(name, _ReplayWindow(4096)).take(datagram.counter):
+            self.drops["tree_replay"] += 1
         else:
             self.delivered.append(datagram.frame)
 
@@ -164,7 +197,8 @@ class ModelForwarder:
         if session is None:
             self.drops["no_session"] += 1
             return
-        self.network.send(self.endpoint, session.endpoint, SessionDatagram(session.remote_index, body))
+        session.sealed += 1
+        self.network.send(self.endpoint, session.endpoint, SessionDatagram(session.remote_index, session.sealed, body))
 
     def probe(self) -> None:
         """What the real one does every two seconds: probe each peer."""
@@ -175,7 +209,7 @@ class ModelForwarder:
     def reports(self) -> list[e.SessionReport]:
         now = self.network.now
         return [
-            e.SessionReport(index, session.peer, now - session.since, now - session.heard_at, None, 0)
+            e.SessionReport(index, session.peer, now - session.since, now - session.heard_at, None, session.sealed)
             for index, session in self.sessions.items()
         ]
 
@@ -224,6 +258,7 @@ class ModelForwarder:
         peer = command.peer
         self.sessions = {index: session for index, session in self.sessions.items() if session.peer != peer}
         self.member_keys = {key: keys for key, keys in self.member_keys.items() if key[0] != peer}
+        self.tree_windows = {key: window for key, window in self.tree_windows.items() if key[0] != peer}
         self.parked = {key for key in self.parked if key[0] != peer}
         self.hosts = {key: node for key, node in self.hosts.items() if node != peer}
         for tree in self.trees.values():
@@ -289,3 +324,4 @@ class ModelForwarder:
     @_do.register
     def _(self, command: c.RemoveMemberTree) -> None:
         self.member_keys.pop((command.root, command.tree_id, command.epoch), None)
+        self.tree_windows.pop((command.root, command.tree_id, command.epoch), None)

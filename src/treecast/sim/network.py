@@ -1,4 +1,4 @@
-"""The underlay and the clock: datagrams with delay and loss, in virtual time."""
+"""The underlay and the clock: datagrams with delay, loss, reordering, duplicates and cut paths, in virtual time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ Receiver = Callable[[Endpoint, object], None]
 
 
 class Network:
-    """Delivers datagrams between endpoints. The same seed gives the same run."""
+    """Delivers datagrams between endpoints. The same seed gives the same run.
+
+    ``jitter`` reorders: each datagram waits ``delay`` and up to as much more. ``loss`` and ``duplication`` are shares
+    of the datagrams sent.
+    """
 
     def __init__(self, rng: Random, *, delay: Duration = 0.010, jitter: Duration = 0.0, loss: float = 0.0) -> None:
         self.now = Instant(0.0)
         self.delay = delay
         self.jitter = jitter
         self.loss = loss
+        self.duplication = 0.0
         self.datagrams = 0
         self._rng = rng
         self._receivers: dict[Endpoint, Receiver] = {}
+        self._cut: set[tuple[Endpoint, Endpoint]] = set()
         self._queue: list[tuple[Instant, int, Callable[[], None]]] = []
         self._order = 0
 
@@ -33,10 +39,24 @@ class Network:
     def detach(self, endpoint: Endpoint) -> None:
         self._receivers.pop(endpoint, None)
 
+    def cut(self, source: Endpoint, destination: Endpoint) -> None:
+        """Lose everything that goes this way; the other way stays as it is."""
+        self._cut.add((source, destination))
+
+    def heal(self) -> None:
+        """No cut, no loss, no duplicates, no reordering from now on."""
+        self._cut.clear()
+        self.jitter = self.loss = self.duplication = 0.0
+
     def send(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
         self.datagrams += 1
-        if self._rng.random() < self.loss:
+        if self._rng.random() < self.loss or (source, destination) in self._cut:
             return
+        self._send_once(source, destination, datagram)
+        if self.duplication and self._rng.random() < self.duplication:
+            self._send_once(source, destination, datagram)
+
+    def _send_once(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
         delay = self.delay + self._rng.random() * self.jitter
         self.at(after(self.now, delay), lambda: self._deliver(source, destination, datagram))
 

@@ -37,7 +37,9 @@ class SimNode:
         self._network = world.network
         self._waiting: list[Event] = []
         self._due: Instant | None = None
-        self._stopped = False
+        self._wants: dict[str, tuple[FilterMode, tuple[str, ...]]] = {}
+        self.turns = 0
+        self.stopped = False
         self.endpoint = Endpoint(IPv4Address("192.0.2.0") + self.index, _PORT)
         self.forwarder = ModelForwarder(self.index, self.endpoint, self._network, self._raise)
         self.engine = Engine(
@@ -52,6 +54,7 @@ class SimNode:
         self._plan()
         self._each(1.0, self._review)
         self._each(2.0, self.forwarder.probe)
+        self._each(60.0, self._report_all)
 
     def reach(self, other: SimNode) -> None:
         self.forwarder.carry_out(self.engine.reach(self._network.now, str(other.endpoint), (other.endpoint,)))
@@ -59,10 +62,21 @@ class SimNode:
 
     def report(self, group: str, mode: FilterMode = FilterMode.EXCLUDE, sources: tuple[str, ...] = ()) -> None:
         """This node's own host says what it wants now (an IGMPv3 state change report, RFC 9776 section 5.1)."""
-        kind = {
+        self._wants[group] = (mode, sources)
+        changes = {
             FilterMode.EXCLUDE: RecordType.CHANGE_TO_EXCLUDE_MODE,
             FilterMode.INCLUDE: RecordType.CHANGE_TO_INCLUDE_MODE,
-        }[mode]
+        }
+        self._report(changes[mode], group, sources)
+
+    def _report_all(self) -> None:
+        """What the host answers to a general query."""
+        states = {FilterMode.EXCLUDE: RecordType.MODE_IS_EXCLUDE, FilterMode.INCLUDE: RecordType.MODE_IS_INCLUDE}
+        for group, (mode, sources) in self._wants.items():
+            if mode is FilterMode.EXCLUDE or sources:
+                self._report(states[mode], group, sources)
+
+    def _report(self, kind: RecordType, group: str, sources: tuple[str, ...]) -> None:
         record = GroupRecord(kind, IPv4Address(group), tuple(IPv4Address(source) for source in sources))
         certificate = self.identity.certificate
         frame = igmp.message_frame(
@@ -85,7 +99,7 @@ class SimNode:
         return [peer.node for peer in self.engine.links.peers()]
 
     def stop(self) -> None:
-        self._stopped = True
+        self.stopped = True
         self._network.detach(self.endpoint)
 
     def _raise(self, event: Event) -> None:
@@ -94,8 +108,9 @@ class SimNode:
             self._network.at(self._network.now, self._turn)
 
     def _turn(self) -> None:
-        if self._stopped:
+        if self.stopped:
             return
+        self.turns += 1
         events, self._waiting = self._waiting, []
         self.forwarder.carry_out(self.engine.turn(self._network.now, events))
         self._plan()
@@ -115,7 +130,7 @@ class SimNode:
 
     def _each(self, interval: Duration, action: Callable[[], None]) -> None:
         def again() -> None:
-            if not self._stopped:
+            if not self.stopped:
                 action()
                 self._network.at(after(self._network.now, interval), again)
 
@@ -134,8 +149,8 @@ class World:
         )
         self.nodes: dict[NodeIndex, SimNode] = {}
 
-    def add(self, *, reach: SimNode | None = None) -> SimNode:
-        """A new node, which knows the address of ``reach``."""
+    def add(self, *, reach: SimNode | None = None, lifetime: Duration = 86_400.0) -> SimNode:
+        """A new node, which knows the address of ``reach``; its certificate ends ``lifetime`` from now."""
         index = NodeIndex(len(self.nodes) + 1)
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
         claims = Claims(
@@ -147,17 +162,17 @@ class World:
             ipv4=IPv4Interface(f"10.77.0.{index}/16"),
             ipv6=None,
             not_before_s=0,
-            not_after_s=int(UNIX_START_S) + 86_400,
+            not_after_s=int(UNIX_START_S + self.network.now + lifetime),
         )
         return self._start(NodeIdentity(self._identity, issue(self._ca, claims), keys), reach)
 
-    def restart(self, node: SimNode, *, reach: SimNode | None = None) -> SimNode:
-        """Kill a node and start it again, with nothing remembered."""
+    def restart(self, node: SimNode, *, reach: SimNode | None = None, clock_error: Duration = 0.0) -> SimNode:
+        """Kill a node and start it again, with nothing remembered, and with a clock that is wrong by that much."""
         node.stop()
-        return self._start(node.identity, reach)
+        return self._start(node.identity, reach, clock_error)
 
-    def _start(self, identity: NodeIdentity, reach: SimNode | None) -> SimNode:
-        epoch_ms = int((UNIX_START_S + self.network.now) * 1000)
+    def _start(self, identity: NodeIdentity, reach: SimNode | None, clock_error: Duration = 0.0) -> SimNode:
+        epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
         node = self.nodes[identity.certificate.node_index] = SimNode(self, identity, epoch_ms)
         if reach is not None:
             node.reach(reach)
