@@ -10,16 +10,24 @@ pub fn sum(bytes: &[u8]) -> u16 {
     let mut total: u64 = 0;
     let mut words = bytes.chunks_exact(4);
     for word in &mut words {
-        if let Some(&word) = word.first_chunk::<4>() {
-            total += u64::from(u32::from_ne_bytes(word));
-        }
+        total += word.first_chunk().map_or(0, native_word);
     }
-    let mut last = [0; 4];
-    for (byte, &rest) in last.iter_mut().zip(words.remainder()) {
-        *byte = rest;
-    }
-    total += u64::from(u32::from_ne_bytes(last));
-    u16::from_be(fold(total))
+    let last = match *words.remainder() {
+        [a] => [a, 0, 0, 0],
+        [a, b] => [a, b, 0, 0],
+        [a, b, c] => [a, b, c, 0],
+        _ => [0; 4],
+    };
+    u16::from_be(fold(total + native_word(&last)))
+}
+
+/// The sum of a few words: as [`sum`], for a header of a length that the compiler knows (a multiple of 4).
+pub fn sum_header<const LENGTH: usize>(header: &[u8; LENGTH]) -> u16 {
+    u16::from_be(fold(header.chunks_exact(4).map(|word| word.first_chunk().map_or(0, native_word)).sum()))
+}
+
+fn native_word(word: &[u8; 4]) -> u64 {
+    u32::from_ne_bytes(*word).into()
 }
 
 /// Folds carries in until 16 bits are left. Zero only for zero.
@@ -51,7 +59,12 @@ pub fn same(a: u16, b: u16) -> bool {
 /// The sum of a pseudo-header (RFC 9293 section 3.1, RFC 8200 section 8.1). `addresses` are source and destination
 /// as they stand in the IP header; `length` is that of transport header and payload.
 pub fn pseudo_header(addresses: &[u8], protocol: u8, length: usize) -> u16 {
-    fold(u64::from(sum(addresses)) + u64::from(protocol) + length as u64)
+    let addresses = match (addresses.try_into(), addresses.try_into()) {
+        (Ok(ipv4), _) => sum_header::<8>(ipv4),
+        (_, Ok(ipv6)) => sum_header::<32>(ipv6),
+        _ => sum(addresses),
+    };
+    fold(u64::from(addresses) + u64::from(protocol) + length as u64)
 }
 
 /// Completes a partial checksum in place: the two bytes at `start + offset` hold the pseudo-header's sum. A result of zero is

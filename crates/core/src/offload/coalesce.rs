@@ -9,7 +9,7 @@ use std::io::IoSlice;
 
 use super::checksum::{pseudo_header, sum};
 use super::headers::{Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LENGTH, TCP, TCP_FLAGS, UDP_LENGTH};
-use super::join::{Class, Segment, PSH};
+use super::join::{Segment, PSH};
 use super::vnet::{GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VNET_LEN};
 use super::{put_u16, PartialChecksum, VnetHeader, MAX_COALESCED, MAX_IP_LEN};
 
@@ -44,7 +44,7 @@ pub struct Delivery<'b> {
 #[derive(Debug)]
 pub struct Coalescer<'a> {
     merging: Merging,
-    flows: [Flow<'a>; OPEN_FLOWS],
+    flows: [Place<'a>; OPEN_FLOWS],
     /// Flows opened so far: the age of each.
     opened: u64,
 }
@@ -52,100 +52,105 @@ pub struct Coalescer<'a> {
 impl<'a> Coalescer<'a> {
     /// With nothing open.
     pub fn new(merging: Merging) -> Self {
-        Self { merging, flows: [Flow::FREE; OPEN_FLOWS], opened: 0 }
+        Self { merging, flows: std::array::from_fn(|_| None), opened: 0 }
     }
 
     /// Takes the next frame of the batch; `sink` gets what it completes, none or several writes. Frames of one flow
     /// reach `sink` in the order of `push`.
     pub fn push(&mut self, frame: &'a [u8], partial: Option<PartialChecksum>, sink: &mut impl FnMut(Delivery<'_>)) {
-        match Segment::classify(frame, partial, self.merging) {
-            Class::Join(segment) => self.join(segment, sink),
-            Class::InFlow(segment) => {
-                if let Some(flow) = self.flows.iter_mut().find(|flow| flow.holds(&segment)) {
-                    flow.close(sink);
-                }
-                deliver_single(frame, partial, sink);
-            }
-            Class::Alone => {
-                self.finish(sink);
-                deliver_single(frame, partial, sink);
-            }
-        }
-    }
-
-    /// Hands all that is open to `sink`: at the end of each batch, or those frames are lost.
-    pub fn finish(&mut self, sink: &mut impl FnMut(Delivery<'_>)) {
-        while let Some(flow) = self.flows.iter_mut().filter(|flow| flow.frames > 0).min_by_key(|flow| flow.opened) {
-            flow.close(sink);
-        }
-    }
-
-    fn join(&mut self, segment: Segment<'a>, sink: &mut impl FnMut(Delivery<'_>)) {
-        let flow = match self.flows.iter().position(|flow| flow.holds(&segment)) {
-            Some(index) => self.flows.get_mut(index),
-            None => self.flows.iter_mut().min_by_key(|flow| if flow.frames > 0 { flow.opened } else { 0 }),
+        let Some(segment) = Segment::read(frame, partial) else {
+            self.finish(sink);
+            return deliver_single(frame, partial, sink);
         };
-        let Some(flow) = flow else { return deliver_single(segment.frame, segment.partial, sink) };
-        if !flow.take(&segment) {
-            flow.close(sink);
-            self.opened += 1;
-            flow.open(segment, self.opened);
+        let wanted = if segment.headers.protocol == TCP { self.merging.tcp } else { self.merging.udp };
+        if wanted && !segment.payload.is_empty() {
+            return self.join(&segment, sink);
         }
-        if flow.is_full(&segment) {
-            flow.close(sink);
+        if let Some(place) = self.flows.iter_mut().find(|place| holds(place, &segment)) {
+            close(place, sink);
+        }
+        deliver_single(frame, partial, sink);
+    }
+
+    /// Hands all that is open to `sink`, oldest first: at the end of each batch, or those frames are lost.
+    pub fn finish(&mut self, sink: &mut impl FnMut(Delivery<'_>)) {
+        while let Some(place) = self.flows.iter_mut().filter(|place| place.is_some()).min_by_key(|place| age(place)) {
+            close(place, sink);
+        }
+    }
+
+    fn join(&mut self, segment: &Segment<'a>, sink: &mut impl FnMut(Delivery<'_>)) {
+        let place = match self.flows.iter().position(|place| holds(place, segment)) {
+            Some(index) => self.flows.get_mut(index),
+            None => self.flows.iter_mut().min_by_key(|place| age(place)),
+        };
+        let Some(place) = place else { return deliver_single(segment.frame, segment.partial, sink) };
+        if !place.as_mut().is_some_and(|flow| flow.take(segment)) {
+            close(place, sink);
+            self.opened += 1;
+            *place = Some(Flow::new(segment, self.opened));
+        }
+        if place.as_ref().is_some_and(|flow| flow.is_full(segment)) {
+            close(place, sink);
         }
     }
 }
 
-/// A super-frame that grows; free while it has no frames.
-#[derive(Clone, Copy, Debug)]
+/// A place is free, or has an open super-frame.
+type Place<'a> = Option<Flow<'a>>;
+
+fn holds(place: &Place<'_>, segment: &Segment<'_>) -> bool {
+    place.as_ref().is_some_and(|flow| flow.first.same_flow(segment))
+}
+
+/// When it was opened; a free place is older than any other.
+fn age(place: &Place<'_>) -> u64 {
+    place.as_ref().map_or(0, |flow| flow.opened)
+}
+
+/// Hands what is open to `sink`; the place is free then.
+fn close(place: &mut Place<'_>, sink: &mut impl FnMut(Delivery<'_>)) {
+    if let Some(flow) = place {
+        flow.deliver(sink);
+    }
+    *place = None;
+}
+
+/// A super-frame that grows.
+#[derive(Debug)]
 struct Flow<'a> {
-    frames: usize,
     opened: u64,
     first: Segment<'a>,
     /// Whether the first frame's complete checksum was found right: looked at when a second frame comes.
     verified: bool,
-    /// Length of the first payload.
-    size: usize,
     /// Length of all payloads.
     payload_len: usize,
     /// PSH of the last frame.
     push: u8,
+    frames: usize,
     payloads: [&'a [u8]; MAX_COALESCED],
 }
 
 impl<'a> Flow<'a> {
-    const FREE: Flow<'static> = Flow {
-        frames: 0,
-        opened: 0,
-        first: Segment::NONE,
-        verified: false,
-        size: 0,
-        payload_len: 0,
-        push: 0,
-        payloads: [&[]; MAX_COALESCED],
-    };
-
-    fn holds(&self, segment: &Segment<'_>) -> bool {
-        self.frames > 0 && self.first.same_flow(segment)
-    }
-
-    fn open(&mut self, first: Segment<'a>, opened: u64) {
-        self.first = first;
-        self.opened = opened;
-        self.verified = false;
-        self.frames = 0;
-        self.payload_len = 0;
-        self.size = first.payload().len();
-        self.append(&first);
+    fn new(first: &Segment<'a>, opened: u64) -> Self {
+        let mut flow = Self {
+            opened,
+            first: *first,
+            verified: false,
+            payload_len: 0,
+            push: 0,
+            frames: 0,
+            payloads: [&[]; MAX_COALESCED],
+        };
+        flow.append(first);
+        flow
     }
 
     /// Whether the segment was joined to the frames before it.
     fn take(&mut self, next: &Segment<'a>) -> bool {
-        let length = next.payload().len();
-        let ip_len = self.first.payload - self.first.headers.network + self.payload_len + length;
-        let fits = self.holds(next)
-            && length <= self.size
+        let ip_len = self.first.head_len() - self.first.headers.network + self.payload_len + next.payload.len();
+        let fits = self.first.same_flow(next)
+            && next.payload.len() <= self.first.payload.len()
             && ip_len <= MAX_IP_LEN
             && self.first.is_followed_by(next, self.frames, self.payload_len);
         if !fits || !next.checksum_holds() {
@@ -160,35 +165,30 @@ impl<'a> Flow<'a> {
 
     fn append(&mut self, segment: &Segment<'a>) {
         if let Some(place) = self.payloads.get_mut(self.frames) {
-            *place = segment.payload();
+            *place = segment.payload;
             self.frames += 1;
-            self.payload_len += segment.payload().len();
+            self.payload_len += segment.payload.len();
             self.push = segment.tcp_flags() & PSH;
         }
     }
 
     /// Whether nothing may follow `last`, which was appended: it is short, pushed, or there is no place left.
     fn is_full(&self, last: &Segment<'_>) -> bool {
-        self.frames == MAX_COALESCED || last.payload().len() < self.size || self.push != 0
+        self.frames == MAX_COALESCED || last.payload.len() < self.first.payload.len() || self.push != 0
     }
 
-    /// Hands the super-frame to `sink`, and is free.
-    fn close(&mut self, sink: &mut impl FnMut(Delivery<'_>)) {
-        match self.frames {
-            0 => return,
-            1 => deliver_single(self.first.frame, self.first.partial, sink),
-            _ => {
-                // The headers are those of a frame that was read: nothing of this lies outside them.
-                let delivered = self.deliver(sink);
-                debug_assert!(delivered.is_some());
-            }
+    fn deliver(&self, sink: &mut impl FnMut(Delivery<'_>)) {
+        if self.frames == 1 {
+            return deliver_single(self.first.frame, self.first.partial, sink);
         }
-        self.frames = 0;
+        // The headers are those of a frame that was read: nothing of this lies outside them.
+        let delivered = self.deliver_joined(sink);
+        debug_assert!(delivered.is_some());
     }
 
-    fn deliver(&self, sink: &mut impl FnMut(Delivery<'_>)) -> Option<()> {
+    fn deliver_joined(&self, sink: &mut impl FnMut(Delivery<'_>)) -> Option<()> {
         let mut front = [0; VNET_LEN + MAX_HEAD_LEN];
-        let front = front.get_mut(..VNET_LEN + self.first.payload)?;
+        let front = front.get_mut(..VNET_LEN + self.first.head_len())?;
         let (vnet_bytes, head) = front.split_first_chunk_mut::<VNET_LEN>()?;
         let vnet = self.vnet();
         *vnet_bytes = vnet.emit();
@@ -211,8 +211,8 @@ impl<'a> Flow<'a> {
                 (TCP, Version::V6) => GSO_TCPV6,
                 _ => GSO_UDP_L4,
             },
-            hdr_len: self.first.payload as u16,
-            gso_size: self.size as u16,
+            hdr_len: self.first.head_len() as u16,
+            gso_size: self.first.payload.len() as u16,
             csum_start: headers.transport as u16,
             csum_offset: headers.checksum_offset() as u16,
         }
@@ -220,8 +220,8 @@ impl<'a> Flow<'a> {
 
     /// The first frame's headers with the lengths of all, and the sum of their pseudo-header as checksum.
     fn write_head(&self, head: &mut [u8]) -> Option<()> {
-        let Segment { frame, headers, payload, .. } = self.first;
-        head.copy_from_slice(frame.get(..payload)?);
+        let Segment { frame, headers, .. } = self.first;
+        head.copy_from_slice(frame.get(..head.len())?);
         let (ip, transport) =
             head.get_mut(headers.network..)?.split_at_mut_checked(headers.transport - headers.network)?;
         let transport_len = transport.len() + self.payload_len;

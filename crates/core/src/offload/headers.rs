@@ -9,6 +9,8 @@ use crate::datagram::{array_at, u16_at};
 pub const TCP: u8 = 6;
 /// IP protocol number of UDP.
 pub const UDP: u8 = 17;
+/// Length of an IPv4 header without options.
+pub const IPV4_LEN: usize = 20;
 /// Length of the IPv6 header.
 pub const IPV6_LEN: usize = 40;
 /// Length of a TCP header without options.
@@ -35,7 +37,6 @@ const VLAN_TAG_LEN: usize = 4;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86DD;
-const IPV4_LEN: usize = 20;
 /// Extension headers walked before giving up; a real packet has one or two.
 const MAX_EXTENSION_HEADERS: usize = 8;
 
@@ -68,6 +69,7 @@ pub struct Headers {
 }
 
 impl Headers {
+    #[inline(always)]
     /// Reads a frame; None where it is not IP, is cut off or contradicts itself.
     pub fn parse(frame: &[u8]) -> Option<Self> {
         let (network, ethertype) = match u16_at(frame, ETHERNET_LEN - 2)? {
@@ -111,6 +113,7 @@ impl Headers {
     }
 }
 
+#[inline(always)]
 fn ipv4(frame: &[u8], network: usize) -> Option<Headers> {
     let header: [u8; IPV4_LEN] = array_at(frame, network)?;
     let [version_length, _, l0, l1, _, _, f0, f1, _, protocol, ..] = header;
@@ -131,6 +134,7 @@ fn ipv4(frame: &[u8], network: usize) -> Option<Headers> {
     })
 }
 
+#[inline(always)]
 fn ipv6(frame: &[u8], network: usize) -> Option<Headers> {
     let [version, _, _, _, l0, l1, next_header, _] = array_at(frame, network)?;
     let end = network + IPV6_LEN + usize::from(u16::from_be_bytes([l0, l1]));

@@ -3,26 +3,15 @@
 //! A joined frame gets a partial checksum, so what its own checksums said is lost: they are checked before. A frame whose
 //! checksum is wrong is delivered alone and as it came, for the receiving host to refuse.
 
-use super::checksum::{add, pseudo_header, same, sum};
-use super::headers::{Headers, Version, TCP, TCP_FLAGS, TCP_LEN, UDP, UDP_LENGTH};
-use super::{Merging, PartialChecksum};
+use super::checksum::{add, pseudo_header, same, sum, sum_header};
+use super::headers::{Headers, Version, IPV4_LEN, TCP, TCP_FLAGS, TCP_LEN, UDP, UDP_LENGTH};
+use super::PartialChecksum;
 use crate::datagram::{array_at, u16_at, u32_at};
 
 /// TCP's push flag: it ends a super-frame.
 pub const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;
 const IPV4_DONT_FRAGMENT: u8 = 0x40;
-
-/// What a frame is to the coalescer.
-#[derive(Clone, Copy, Debug)]
-pub enum Class<'a> {
-    /// May be joined with others of its flow.
-    Join(Segment<'a>),
-    /// Stays alone, but in its flow's order.
-    InFlow(Segment<'a>),
-    /// Stays alone, and no flow is known: in order with everything.
-    Alone,
-}
 
 /// A TCP segment or UDP datagram in its frame.
 #[derive(Clone, Copy, Debug)]
@@ -33,42 +22,25 @@ pub struct Segment<'a> {
     pub partial: Option<PartialChecksum>,
     /// Where things are in it.
     pub headers: Headers,
-    /// Offset of the payload; only meaningful where the frame may be joined.
-    pub payload: usize,
+    /// The payload; empty where the frame must stay alone.
+    pub payload: &'a [u8],
     ports: u32,
     addresses: &'a [u8],
 }
 
 impl<'a> Segment<'a> {
-    /// No frame.
-    pub const NONE: Segment<'static> = Segment {
-        frame: &[],
-        partial: None,
-        headers: Headers {
-            version: Version::V4,
-            network: 0,
-            transport: 0,
-            end: 0,
-            protocol: 0,
-            fragment: false,
-            options: false,
-        },
-        payload: 0,
-        ports: 0,
-        addresses: &[],
-    };
-
-    /// Classifies an opened frame.
-    pub fn classify(frame: &'a [u8], partial: Option<PartialChecksum>, merging: Merging) -> Class<'a> {
-        let Some(mut segment) = Self::read(frame, partial) else { return Class::Alone };
-        let wanted = if segment.headers.protocol == TCP { merging.tcp } else { merging.udp };
-        match segment.joinable_payload() {
-            Some(payload) if wanted => {
-                segment.payload = payload;
-                Class::Join(segment)
-            }
-            _ => Class::InFlow(segment),
+    /// Reads an opened frame. None where no flow is known: it is no TCP or UDP, or a fragment.
+    #[inline(always)]
+    pub fn read(frame: &'a [u8], partial: Option<PartialChecksum>) -> Option<Self> {
+        let headers = Headers::parse(frame)?;
+        if headers.fragment || !matches!(headers.protocol, TCP | UDP) || headers.transport + 4 > headers.end {
+            return None;
         }
+        let ports = u32_at(frame, headers.transport)?;
+        let addresses = headers.addresses(frame)?;
+        let mut segment = Self { frame, partial, headers, payload: &[], ports, addresses };
+        segment.payload = segment.joinable_payload().unwrap_or_default();
+        Some(segment)
     }
 
     /// Whether both have the same protocol, addresses and ports.
@@ -79,9 +51,9 @@ impl<'a> Segment<'a> {
             && self.addresses == other.addresses
     }
 
-    /// The payload's bytes.
-    pub fn payload(&self) -> &'a [u8] {
-        self.frame.get(self.payload..).unwrap_or_default()
+    /// Offset of the payload.
+    pub fn head_len(&self) -> usize {
+        self.frame.len() - self.payload.len()
     }
 
     /// The TCP flags; 0 for UDP.
@@ -96,7 +68,7 @@ impl<'a> Segment<'a> {
     /// bytes of payload, as far as headers say. Both may be joined, and are of one flow.
     pub fn is_followed_by(&self, next: &Segment<'_>, frames: usize, payload_len: usize) -> bool {
         self.headers.network == next.headers.network
-            && self.payload == next.payload
+            && self.head_len() == next.head_len()
             && self.frame.get(..self.headers.network) == next.frame.get(..next.headers.network)
             && self.same_ip(next, frames) == Some(true)
             && (self.headers.protocol == UDP || self.same_tcp(next, payload_len) == Some(true))
@@ -110,28 +82,18 @@ impl<'a> Segment<'a> {
             || add(sum(transport), pseudo_header(self.addresses, self.headers.protocol, transport.len())) == 0xFFFF
     }
 
-    fn read(frame: &'a [u8], partial: Option<PartialChecksum>) -> Option<Self> {
-        let headers = Headers::parse(frame)?;
-        if headers.fragment || !matches!(headers.protocol, TCP | UDP) || headers.transport + 4 > headers.end {
-            return None;
-        }
-        let ports = u32_at(frame, headers.transport)?;
-        let addresses = headers.addresses(frame)?;
-        Some(Self { frame, partial, headers, payload: 0, ports, addresses })
-    }
-
     fn transport(&self) -> &'a [u8] {
         self.frame.get(self.headers.transport..).unwrap_or_default()
     }
 
-    /// The payload's offset, where everything but a complete transport checksum speaks for joining.
-    fn joinable_payload(&self) -> Option<usize> {
+    /// The payload, where everything but a complete transport checksum speaks for joining.
+    fn joinable_payload(&self) -> Option<&'a [u8]> {
         let headers = &self.headers;
-        let payload = headers.payload(self.frame)?;
-        if headers.options || headers.end != self.frame.len() || payload == headers.end {
+        let payload = self.frame.get(headers.payload(self.frame)?..)?;
+        if headers.options || headers.end != self.frame.len() {
             return None;
         }
-        if headers.version == Version::V4 && sum(self.frame.get(headers.network..headers.transport)?) != 0xFFFF {
+        if headers.version == Version::V4 && sum_header::<IPV4_LEN>(&array_at(self.frame, headers.network)?) != 0xFFFF {
             return None;
         }
         let transport = self.transport();
@@ -175,7 +137,7 @@ impl<'a> Segment<'a> {
     fn same_tcp(&self, next: &Segment<'_>, payload_len: usize) -> Option<bool> {
         let (first, next) = (self.transport(), next.transport());
         let sequence = u32_at(first, 4)?.wrapping_add(payload_len as u32);
-        let options = TCP_LEN..self.payload.checked_sub(self.headers.transport)?;
+        let options = TCP_LEN..self.head_len().checked_sub(self.headers.transport)?;
         Some(
             sequence == u32_at(next, 4)?
                 && array_at::<5>(first, 8)? == array_at(next, 8)?

@@ -118,6 +118,7 @@ impl<'a> Segmenter<'a> {
         Self { frame, head_len, size: frame.len(), count: 1, checksum, patch: None }
     }
 
+    #[inline(always)]
     fn super_frame(vnet: &VnetHeader, frame: &'a [u8], checksum: Checksum) -> Result<Self, Reason> {
         if matches!(vnet.gso_size, 0 | GSO_BY_FRAGS) || !vnet.needs_csum() || usize::from(vnet.hdr_len) > frame.len() {
             return Err(Reason::VnetMalformed);
@@ -174,6 +175,7 @@ impl Checksum {
 
 impl Patch {
     /// None where a field lies outside the frame, and for a UDP length that is not the datagram's.
+    #[inline(always)]
     fn read(frame: &[u8], headers: Headers) -> Option<Self> {
         let transport = frame.get(headers.transport..)?;
         let tcp = headers.protocol == TCP;
