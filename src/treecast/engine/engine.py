@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from random import Random
 
 from treecast.base.addresses import Endpoint, IPAddress
@@ -108,7 +108,6 @@ class Engine:
             self.drops,
             mac=certificate.mac,
             link_local=surroundings.link_local,
-            ipv4=certificate.ipv4.ip if certificate.ipv4 else IPv4Address(0),
         )
         self._broadcast = Broadcast(
             me=self.me,
