@@ -204,7 +204,9 @@ class Forwarder:
         """Send an Ethernet frame on the broadcast tree, as if a host had sent it."""
 
     # sessions
-    def install_session(self, handshake: Handshake, peer: int, socket: int, endpoint: Address, aead: int, confirmed: bool) -> None:
+    def install_session(
+        self, handshake: Handshake, peer: int, socket: int, endpoint: Address, aead: int, confirmed: bool
+    ) -> None:
         """Take the finished handshake's keys (it is spent). ``confirmed``: send on it at once (initiator sends first)."""
     def remove_session(self, session: int) -> None: ...
     def sessions(self) -> list[SessionStats]: ...
@@ -237,7 +239,9 @@ class Forwarder:
     def routes(self) -> list[RouteStats]: ...
 
     # multicast: this node is on another root's tree
-    def accept_key(self, root: int, tree_id: int, epoch: int, key_id: int, *, deliver: bool, next_hops: Sequence[int]) -> bool:
+    def accept_key(
+        self, root: int, tree_id: int, epoch: int, key_id: int, *, deliver: bool, next_hops: Sequence[int]
+    ) -> bool:
         """Take the parked key: the tree exists here from now on. Keeps the previous key of the tree too, and drops older ones.
 
         A new epoch stands beside the one before it until remove_member_tree. False when nothing is parked.

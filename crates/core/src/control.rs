@@ -209,6 +209,11 @@ impl Plane {
         Ok(())
     }
 
+    /// The tree of ours with this id.
+    pub fn tree(&self, tree_id: u32) -> Option<Arc<RootTree>> {
+        self.trees.get(&tree_id)
+    }
+
     /// Removes a tree, if it is there.
     pub fn remove_tree(&self, tree_id: u32) {
         let _writing = lock(&self.writing);

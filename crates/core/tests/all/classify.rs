@@ -1,0 +1,167 @@
+//! What goes where, and that no bytes can upset it.
+
+use std::net::IpAddr;
+
+use crate::common::*;
+use proptest::prelude::*;
+use treecast_core::aead::Aead;
+use treecast_core::control::TreeSecrets;
+use treecast_core::events::Event;
+use treecast_core::frame::{FrameFacts, FrameKind};
+use treecast_core::plane::{Destination, Plane};
+use treecast_core::reason::Reason;
+
+const GROUP: [u8; 4] = [239, 1, 1, 1];
+const SOURCE: [u8; 4] = [10, 0, 0, 1];
+const REMOTE: [u8; 6] = [2, 0x54, 0, 0, 0, 2];
+
+fn kind(frame: &[u8]) -> Result<FrameKind, Reason> {
+    FrameFacts::of(frame).map(|facts| facts.kind)
+}
+
+fn group6(second: u8) -> [u8; 16] {
+    [0xFF, second, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 3]
+}
+
+#[test]
+fn igmp_mld_and_group_addressed_arp_and_nd_are_punted() {
+    assert_eq!(kind(&ipv4(SOURCE, [224, 0, 0, 22], 2, &[0x22; 8])), Ok(FrameKind::Punt));
+    assert_eq!(kind(&ipv4(SOURCE, [10, 0, 0, 2], 2, &[0x16; 8])), Ok(FrameKind::Punt));
+    assert_eq!(kind(&ethernet([0xFF; 6], 0x0806, &[0; 28])), Ok(FrameKind::Punt));
+    for mld in [130, 131, 132, 143] {
+        let router_alert = [58, 0, 5, 2, 0, 0, 1, 0, mld, 0, 0, 0];
+        assert_eq!(kind(&ipv6(group6(2), 0, &router_alert)), Ok(FrameKind::Punt));
+    }
+    for nd in 133..=137 {
+        assert_eq!(kind(&ipv6(group6(2), 58, &[nd, 0, 0, 0])), Ok(FrameKind::Punt));
+    }
+}
+
+#[test]
+fn arp_and_nd_to_one_mac_are_copied() {
+    assert_eq!(kind(&ethernet(REMOTE, 0x0806, &[0; 28])), Ok(FrameKind::PuntUnicast(REMOTE)));
+    assert_eq!(kind(&ipv6([0xFD; 16], 58, &[136, 0, 0, 0])), Ok(FrameKind::PuntUnicast(REMOTE)));
+    assert_eq!(kind(&ipv6([0xFD; 16], 58, &[128, 0, 0, 0])), Ok(FrameKind::Unicast(REMOTE)));
+}
+
+#[test]
+fn broadcast_and_link_local_groups_go_to_all_nodes() {
+    assert_eq!(kind(&ipv4(SOURCE, [255; 4], 17, &[0; 8])), Ok(FrameKind::Broadcast));
+    assert_eq!(kind(&ipv4(SOURCE, [224, 0, 0, 251], 17, &[0; 8])), Ok(FrameKind::Broadcast));
+    assert_eq!(kind(&ipv6(group6(2), 17, &[0; 8])), Ok(FrameKind::Broadcast));
+    assert_eq!(kind(&ethernet([0xFF; 6], 0x88B5, b"")), Ok(FrameKind::Broadcast));
+}
+
+#[test]
+fn groups_have_their_addresses_and_vlan() {
+    let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
+    assert_eq!(kind(&frame), Ok(FrameKind::Group { group: GROUP.into(), source: SOURCE.into() }));
+    let tagged = [&frame[..12], &[0x81, 0x00, 0xB0, 0x07], &frame[12..]].concat();
+    let facts = FrameFacts::of(&tagged).unwrap();
+    assert_eq!((facts.vlan, Ok(facts.kind)), (7, kind(&frame)));
+    let Ok(FrameKind::Group { group, .. }) = kind(&ipv6(group6(0x35), 17, &[0; 8])) else { panic!("a group") };
+    assert_eq!(group, IpAddr::from(group6(0x35)));
+}
+
+#[test]
+fn everything_else_has_a_named_reason() {
+    assert_eq!(kind(&[0; 13]), Err(Reason::FrameShort));
+    assert_eq!(kind(&ethernet([1, 0x80, 0xC2, 0, 0, 0], 0x0026, &[0; 40])), Err(Reason::MacReserved));
+    assert_eq!(kind(&ethernet([1, 0x80, 0xC2, 0, 0, 14], 0x88CC, &[0; 40])), Err(Reason::MacReserved));
+    assert_eq!(kind(&ethernet([1, 0, 0x0C, 1, 2, 3], 0x88B5, &[0; 40])), Err(Reason::MulticastNotIp));
+    assert_eq!(kind(&ipv6(group6(1), 17, &[0; 8])), Err(Reason::GroupScope));
+    let mut other_mac = ipv4(SOURCE, GROUP, 17, &[0; 8]);
+    other_mac[5] ^= 1;
+    assert_eq!(kind(&other_mac), Err(Reason::MulticastMacMismatch));
+    let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
+    assert_eq!(kind(&frame[..frame.len() - 1]), Err(Reason::FrameMalformed));
+}
+
+fn destination(plane: &Plane, frame: &[u8]) -> Result<u32, Reason> {
+    match plane.classify(frame, NOW_NS).destination.expect("no punt")? {
+        Destination::Tree(tree, _) => Ok(tree.name.tree_id),
+        Destination::Node(session) => Ok(session.peer),
+    }
+}
+
+fn add_tree(plane: &Plane, tree_id: u32, members: &[u32]) {
+    let secrets = TreeSecrets { tree_key: [0; 16], sender_key: Default::default() };
+    plane.create_tree(tree_id, 1, 1, secrets).unwrap();
+    plane.set_tree_members(tree_id, members, &[]).unwrap();
+}
+
+#[test]
+fn a_source_with_a_route_of_its_own_takes_it_and_an_empty_tree_excludes() {
+    let node = plane(1);
+    let from = |source| ipv4(source, GROUP, 17, &[0; 8]);
+    assert_eq!(destination(&node, &from(SOURCE)), Err(Reason::NoSubscriber));
+    add_tree(&node, 5, &[2]);
+    add_tree(&node, 6, &[3]);
+    add_tree(&node, 7, &[]);
+    node.set_route(0, GROUP.into(), None, 5).unwrap();
+    node.set_route(0, GROUP.into(), Some([10, 0, 0, 6].into()), 6).unwrap();
+    node.set_route(0, GROUP.into(), Some([10, 0, 0, 7].into()), 7).unwrap();
+    assert_eq!(destination(&node, &from(SOURCE)), Ok(5));
+    assert_eq!(destination(&node, &from([10, 0, 0, 6])), Ok(6));
+    assert_eq!(destination(&node, &from([10, 0, 0, 7])), Err(Reason::NoSubscriber));
+    node.remove_route(0, GROUP.into(), None);
+    assert_eq!(destination(&node, &from(SOURCE)), Err(Reason::NoSubscriber));
+    assert_eq!(destination(&node, &from([10, 0, 0, 6])), Ok(6));
+}
+
+#[test]
+fn the_first_frame_on_a_tree_is_told_once() {
+    let node = plane(1);
+    add_tree(&node, 5, &[2]);
+    node.set_route(0, GROUP.into(), None, 5).unwrap();
+    for _ in 0..3 {
+        node.classify(&ipv4(SOURCE, GROUP, 17, &[0; 8]), NOW_NS);
+    }
+    assert_eq!(node.events.drain(10, || {}), [Event::TreeUsed { tree_id: 5 }]);
+}
+
+#[test]
+fn unicast_goes_by_the_host_table() {
+    let (node, other) = (plane(1), plane(2));
+    let frame = ipv4(SOURCE, [10, 0, 0, 2], 17, &[0; 8]);
+    assert_eq!(destination(&node, &frame), Err(Reason::UnknownUnicast));
+    node.set_host(0, REMOTE, 2).unwrap();
+    assert_eq!(destination(&node, &frame), Err(Reason::NoSession));
+    join(&node, &other, 10, Aead::Aes256Gcm);
+    assert_eq!(destination(&node, &frame), Ok(2));
+    node.forget_peer(2);
+    assert_eq!(destination(&node, &frame), Err(Reason::UnknownUnicast));
+    assert!(node.sessions().is_empty() && node.peers().is_empty());
+}
+
+#[test]
+fn broadcast_needs_the_broadcast_tree() {
+    let node = plane(1);
+    let frame = ipv4(SOURCE, [255; 4], 17, &[0; 8]);
+    assert_eq!(destination(&node, &frame), Err(Reason::NoBroadcastTree));
+    add_tree(&node, 0, &[]);
+    assert_eq!(destination(&node, &frame), Err(Reason::NoBroadcastTree));
+    node.set_tree_members(0, &[], &[2]).unwrap();
+    assert_eq!(destination(&node, &frame), Ok(0));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_classified(mut bytes in prop::collection::vec(any::<u8>(), 0..300), shape in 0u8..6) {
+        let headers: [&[u8]; 6] = [
+            &[],
+            &[0x01, 0x00, 0x5E, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x08, 0x00, 0x45],
+            &[0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x86, 0xDD, 0x60],
+            &[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xDD, 0x60],
+            &[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2, 0, 0, 0, 0, 1, 0x81, 0x00],
+            &[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00, 0x4F],
+        ];
+        let header = headers[usize::from(shape)];
+        for (to, from) in bytes.iter_mut().zip(header) {
+            *to = *from;
+        }
+        let node = plane(1);
+        let verdict = node.classify(&bytes, NOW_NS);
+        prop_assert!(verdict.punt || matches!(verdict.destination, Some(Err(_))));
+    }
+}

@@ -1,0 +1,141 @@
+//! Two nodes in one process, without a network: planes with sessions and trees between them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use treecast_core::aead::Aead;
+use treecast_core::control::TreeSecrets;
+use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, MAX_DATAGRAM_LEN};
+use treecast_core::handshake::SessionKeys;
+use treecast_core::plane::{OpenedFrame, Plane, Received};
+use treecast_core::reason::Reason;
+use treecast_core::session::{Endpoint, Session, SessionParameters, SESSION_BODY_OFFSET};
+use treecast_core::tree::{Outlet, RootTree, TREE_BODY_OFFSET};
+use zeroize::Zeroizing;
+
+pub const NETWORK_ID: [u8; 16] = *b"a network's id..";
+pub const NOW_NS: u64 = 1_000_000_000;
+pub const EPOCH: u32 = 7;
+pub const KEY_ID: u32 = 3;
+
+pub fn endpoint(last: u8) -> Endpoint {
+    Endpoint { socket: 0, address: SocketAddr::from(([192, 0, 2, last], 7700)) }
+}
+
+pub fn plane(node: u32) -> Plane {
+    Plane::new(node, &NETWORK_ID, Box::new(|| {}))
+}
+
+/// Installs a session between node 1 and node 2 with known keys; `index` is node 1's, `index + 1` node 2's.
+pub fn join(one: &Plane, two: &Plane, index: u32, aead: Aead) -> (Arc<Session>, Arc<Session>) {
+    let (a, b) = ([index as u8; 32], [index as u8 ^ 0xFF; 32]);
+    let keys = |seal: [u8; 32], open: [u8; 32]| SessionKeys { seal: Zeroizing::new(seal), open: Zeroizing::new(open) };
+    let parameters = |index, remote_index, peer: u32| SessionParameters {
+        index,
+        remote_index,
+        peer,
+        endpoint: endpoint(peer as u8),
+        aead,
+        confirmed: true,
+    };
+    one.install_session(parameters(index, index + 1, two.node_index), &keys(a, b), NOW_NS).unwrap();
+    two.install_session(parameters(index + 1, index, one.node_index), &keys(b, a), NOW_NS).unwrap();
+    (one.session(index).unwrap(), two.session(index + 1).unwrap())
+}
+
+/// A sealed session datagram.
+pub fn seal(session: &Session, kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut buffer = vec![0; MAX_DATAGRAM_LEN];
+    buffer[SESSION_BODY_OFFSET..][..body.len()].copy_from_slice(body);
+    let length = session.seal(Inner { kind, checksum: None }, body.len(), &mut buffer).unwrap();
+    buffer.truncate(length);
+    buffer
+}
+
+/// A sealed tree datagram.
+pub fn seal_tree(tree: &RootTree, body: &[u8]) -> Vec<u8> {
+    let mut buffer = vec![0; MAX_DATAGRAM_LEN];
+    buffer[TREE_BODY_OFFSET..][..body.len()].copy_from_slice(body);
+    let length = tree.seal(Inner { kind: KIND_FRAME, checksum: None }, body.len(), &mut buffer).unwrap();
+    buffer.truncate(length);
+    buffer
+}
+
+/// The frame of a session datagram as the receiver gets it.
+pub fn receive(plane: &Plane, datagram: &[u8], from: Endpoint) -> Result<Option<Vec<u8>>, Reason> {
+    let mut buffer = datagram.to_vec();
+    match plane.receive_session(&mut buffer, from, NOW_NS)? {
+        Received::Frame(OpenedFrame { start, length, .. }) => Ok(Some(buffer[start..start + length].to_vec())),
+        _ => Ok(None),
+    }
+}
+
+/// The frame of a tree datagram as a leaf gets it.
+pub fn receive_tree(plane: &Plane, datagram: &[u8]) -> Result<Vec<u8>, Reason> {
+    let mut buffer = datagram.to_vec();
+    let (header, tree) = plane.receive_tree(&buffer)?;
+    let OpenedFrame { start, length, .. } = plane.open_tree(&tree, &header, &mut buffer, false)?;
+    Ok(buffer[start..start + length].to_vec())
+}
+
+/// A tree rooted at `root` with `member` as its only next hop, whose key `member` has taken over their session.
+pub fn tree(root: &Plane, member: &Plane, tree_id: u32, outlet: Outlet) -> (Arc<RootTree>, TreeName) {
+    let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Zeroizing::new([8; 32]) };
+    root.create_tree(tree_id, EPOCH, KEY_ID, secrets).unwrap();
+    root.set_tree_members(tree_id, &[member.node_index], &[]).unwrap();
+    let name = TreeName { root: root.node_index, tree_id, epoch: EPOCH };
+    give_key(root, member, name, KEY_ID);
+    assert_eq!(member.accept_key(name, KEY_ID, outlet), Ok(true));
+    (root.tree(tree_id).unwrap(), name)
+}
+
+/// The offer of a key travels from root to member.
+pub fn give_key(root: &Plane, member: &Plane, name: TreeName, key_id: u32) {
+    let session = root.session_to(member.node_index).unwrap();
+    let offer = root.offer(name.tree_id, key_id, b"\xc0").unwrap();
+    let datagram = seal(&session, KIND_SENDER_KEY, &offer);
+    assert_eq!(receive(member, &datagram, endpoint(root.node_index as u8)), Ok(None));
+}
+
+pub fn leaf() -> Outlet {
+    Outlet { deliver: true, next_hops: Box::default() }
+}
+
+/// An Ethernet frame with a payload.
+pub fn ethernet(destination: [u8; 6], ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = destination.to_vec();
+    frame.extend_from_slice(&[2, 0, 0, 0, 0, 1]);
+    frame.extend_from_slice(&ethertype.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// An IPv4 packet in a frame to the MAC of its destination group, or to `02:54:0:0:0:2`.
+pub fn ipv4(source: [u8; 4], destination: [u8; 4], protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x45, 0];
+    packet.extend_from_slice(&(20 + payload.len() as u16).to_be_bytes());
+    packet.extend_from_slice(&[0, 0, 0x40, 0, 4, protocol, 0, 0]);
+    packet.extend_from_slice(&source);
+    packet.extend_from_slice(&destination);
+    packet.extend_from_slice(payload);
+    let [a, b, c, d] = destination;
+    let mac = match a {
+        224..=239 => [1, 0, 0x5E, b & 0x7F, c, d],
+        255 => [0xFF; 6],
+        _ => [2, 0x54, 0, 0, 0, 2],
+    };
+    ethernet(mac, 0x0800, &packet)
+}
+
+/// An IPv6 packet in a frame to the MAC of its destination group, or to `02:54:0:0:0:2`.
+pub fn ipv6(destination: [u8; 16], next_header: u8, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend_from_slice(&(payload.len() as u16).to_be_bytes());
+    packet.extend_from_slice(&[next_header, 1]);
+    packet.extend_from_slice(&[0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    packet.extend_from_slice(&destination);
+    packet.extend_from_slice(payload);
+    let [.., a, b, c, d] = destination;
+    let mac = if destination[0] == 0xFF { [0x33, 0x33, a, b, c, d] } else { [2, 0x54, 0, 0, 0, 2] };
+    ethernet(mac, 0x86DD, &packet)
+}

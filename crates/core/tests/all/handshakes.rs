@@ -1,0 +1,126 @@
+//! The Noise handshake: both sides get the same keys, and bad datagrams leave it as it was.
+
+use proptest::prelude::*;
+use treecast_core::handshake::{public_key, Failure, Handshake, MAX_FINAL_PAYLOAD_LEN, MAX_RESPONSE_PAYLOAD_LEN};
+use treecast_core::reason::Reason;
+
+const NETWORK: [u8; 16] = [7; 16];
+const ONE: [u8; 32] = [1; 32];
+const TWO: [u8; 32] = [2; 32];
+
+fn pair() -> (Handshake, Handshake) {
+    let one = Handshake::initiate(&ONE, &NETWORK, 11, [3; 32]).unwrap();
+    let two = Handshake::respond(&TWO, &NETWORK, 22, one.init_datagram().unwrap(), [4; 32]).unwrap();
+    (one, two)
+}
+
+fn finish(one: &mut Handshake, two: &mut Handshake) {
+    let response = two.write_response(b"response").unwrap();
+    assert_eq!(one.read_response(&response).unwrap(), b"response");
+    let last = one.write_final(b"final").unwrap();
+    assert_eq!(two.read_final(&last).unwrap(), b"final");
+}
+
+fn assert_joined(one: &mut Handshake, two: &mut Handshake) {
+    let (here, there) = (one.take_keys().unwrap(), two.take_keys().unwrap());
+    assert_eq!(here.seal, there.open);
+    assert_eq!(here.open, there.seal);
+    assert_ne!(here.seal, here.open);
+}
+
+#[test]
+fn both_sides_prove_themselves_and_get_the_same_keys() {
+    let (mut one, mut two) = pair();
+    assert_eq!((one.remote_static(), two.remote_static()), (None, None));
+    finish(&mut one, &mut two);
+    assert_eq!(one.remote_static(), Some(public_key(&TWO).unwrap()));
+    assert_eq!(two.remote_static(), Some(public_key(&ONE).unwrap()));
+    assert_eq!((one.remote_index(), two.remote_index()), (22, 11));
+    assert_joined(&mut one, &mut two);
+    assert_eq!(one.take_keys().err(), Some(Failure::OutOfOrder));
+}
+
+#[test]
+fn an_init_has_512_bytes_and_no_answer_is_longer() {
+    let (mut one, mut two) = pair();
+    assert_eq!(one.init_datagram().unwrap().len(), 512);
+    assert_eq!(two.write_response(&[0; MAX_RESPONSE_PAYLOAD_LEN + 1]), Err(Failure::PayloadTooLong));
+    let response = two.write_response(&[0; MAX_RESPONSE_PAYLOAD_LEN]).unwrap();
+    assert_eq!(response.len(), 512);
+    one.read_response(&response).unwrap();
+    assert_eq!(one.write_final(&[0; MAX_FINAL_PAYLOAD_LEN + 1]), Err(Failure::PayloadTooLong));
+    let last = one.write_final(&[0; MAX_FINAL_PAYLOAD_LEN]).unwrap();
+    assert_eq!(last.len(), 512);
+    two.read_final(&last).unwrap();
+    assert_joined(&mut one, &mut two);
+}
+
+#[test]
+fn another_network_is_refused_by_the_mac() {
+    let (one, _) = pair();
+    let refused = Handshake::respond(&TWO, &[8; 16], 22, one.init_datagram().unwrap(), [4; 32]);
+    assert_eq!(refused.err(), Some(Failure::Datagram(Reason::HandshakeMac)));
+}
+
+#[test]
+fn steps_out_of_order_are_refused() {
+    let (mut one, mut two) = pair();
+    assert_eq!(one.write_final(b""), Err(Failure::OutOfOrder));
+    assert_eq!(two.read_final(b""), Err(Failure::OutOfOrder));
+    assert_eq!(one.write_response(b""), Err(Failure::OutOfOrder));
+    assert_eq!(two.init_datagram().err(), Some(Failure::OutOfOrder));
+    assert_eq!(one.take_keys().err(), Some(Failure::OutOfOrder));
+}
+
+#[test]
+fn altered_indices_give_keys_that_do_not_fit() {
+    let (mut one, mut two) = pair();
+    let mut response = two.write_response(b"").unwrap();
+    response[4] ^= 1; // the responder's index; who knows the network id can make the MAC
+    let mac = treecast_core::mac::MacKey::new(&NETWORK);
+    let end = response.len() - 16;
+    let value = mac.mac(&response[..end]);
+    response[end..].copy_from_slice(&value);
+    one.read_response(&response).unwrap();
+    let last = one.write_final(b"").unwrap();
+    assert_eq!(two.read_final(&last), Err(Failure::Datagram(Reason::HandshakeIndex)));
+    assert_ne!(one.remote_index(), two.index());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn bad_datagrams_do_not_spoil_a_handshake(at in 0usize..512, flip in 1u8..=255, remac: bool, garbage in
+        prop::collection::vec(any::<u8>(), 0..600))
+    {
+        let (mut one, mut two) = pair();
+        let spoil = |datagram: &[u8]| {
+            let mut bad = datagram.to_vec();
+            let at = at % bad.len();
+            bad[at] ^= flip;
+            if remac {
+                let end = bad.len() - 16;
+                let value = treecast_core::mac::MacKey::new(&NETWORK).mac(&bad[..end]);
+                bad[end..].copy_from_slice(&value);
+            }
+            bad
+        };
+        let response = two.write_response(b"response").unwrap();
+        let bad = spoil(&response);
+        // The responder's index is not covered by Noise: it only decides the session's keys. Likewise an intact MAC.
+        if bad != response && !(4..8).contains(&(at % response.len())) {
+            prop_assert!(one.read_response(&bad).is_err());
+        }
+        prop_assert!(one.read_response(&garbage).is_err());
+        prop_assert_eq!(one.read_response(&response).unwrap(), b"response");
+        let last = one.write_final(b"final").unwrap();
+        let bad = spoil(&last);
+        if bad != last {
+            prop_assert!(two.read_final(&bad).is_err());
+        }
+        prop_assert!(two.read_final(&garbage).is_err());
+        prop_assert_eq!(two.read_final(&last).unwrap(), b"final");
+        assert_joined(&mut one, &mut two);
+    }
+}

@@ -1,0 +1,11 @@
+//! The core's tests, in one binary.
+
+mod classify;
+mod codecs;
+mod common;
+mod fuzz;
+mod handshakes;
+mod replay;
+mod seal;
+mod tables;
+mod vectors;

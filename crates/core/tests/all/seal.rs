@@ -1,0 +1,231 @@
+//! Nothing but the genuine, fresh datagram opens: bit flips, truncation, replays, other sessions, reflections.
+
+use crate::common::*;
+use proptest::prelude::*;
+use treecast_core::aead::Aead;
+use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, MAX_SESSION_BODY_LEN};
+use treecast_core::events::Event;
+use treecast_core::plane::Received;
+use treecast_core::reason::Reason;
+use treecast_core::session::{Endpoint, SESSION_BODY_OFFSET};
+use treecast_core::tree::Outlet;
+
+const FRAME: &[u8] = b"\x02\x54\0\0\0\x02\x02\x54\0\0\0\x01\x08\0and then some payload";
+
+fn aeads() -> impl Strategy<Value = Aead> {
+    prop_oneof![Just(Aead::Aes256Gcm), Just(Aead::ChaCha20Poly1305)]
+}
+
+proptest! {
+    #[test]
+    fn a_session_datagram_opens_once(aead in aeads(), body in prop::collection::vec(any::<u8>(), 14..=1416)) {
+        let (one, two) = (plane(1), plane(2));
+        let (session, _) = join(&one, &two, 10, aead);
+        let datagram = seal(&session, KIND_FRAME, &body);
+        prop_assert_eq!(receive(&two, &datagram, endpoint(1)), Ok(Some(body)));
+        prop_assert_eq!(receive(&two, &datagram, endpoint(1)), Err(Reason::SessionReplay));
+    }
+
+    #[test]
+    fn a_flipped_bit_or_a_cut_opens_nothing(aead in aeads(), at in 0usize..80, bit in 0u8..8, cut in 1usize..80) {
+        let (one, two) = (plane(1), plane(2));
+        let (session, _) = join(&one, &two, 10, aead);
+        let datagram = seal(&session, KIND_FRAME, FRAME);
+        let mut flipped = datagram.clone();
+        let at = at % flipped.len();
+        flipped[at] ^= 1 << bit;
+        prop_assert!(receive(&two, &flipped, endpoint(1)).is_err());
+        let cut = cut.min(datagram.len());
+        prop_assert!(receive(&two, &datagram[..datagram.len() - cut], endpoint(1)).is_err());
+        prop_assert!(receive(&two, &datagram, endpoint(1)).is_ok());
+    }
+
+    #[test]
+    fn a_tree_datagram_opens_once(body in prop::collection::vec(any::<u8>(), 14..=1396)) {
+        let (one, two) = (plane(1), plane(2));
+        join(&one, &two, 10, Aead::Aes256Gcm);
+        let (root, _) = tree(&one, &two, 5, leaf());
+        let datagram = seal_tree(&root, &body);
+        prop_assert_eq!(receive_tree(&two, &datagram), Ok(body));
+        prop_assert_eq!(receive_tree(&two, &datagram), Err(Reason::TreeReplay));
+    }
+
+    #[test]
+    fn a_tree_datagram_with_a_flipped_bit_or_a_cut_opens_nothing(at in 0usize..90, bit in 0u8..8, cut in 1usize..90) {
+        let (one, two) = (plane(1), plane(2));
+        join(&one, &two, 10, Aead::Aes256Gcm);
+        let (root, _) = tree(&one, &two, 5, leaf());
+        let datagram = seal_tree(&root, FRAME);
+        let mut flipped = datagram.clone();
+        let at = at % flipped.len();
+        flipped[at] ^= 1 << bit;
+        prop_assert!(receive_tree(&two, &flipped).is_err());
+        let cut = cut.min(datagram.len());
+        prop_assert!(receive_tree(&two, &datagram[..datagram.len() - cut]).is_err());
+        prop_assert!(receive_tree(&two, &datagram).is_ok());
+    }
+}
+
+#[test]
+fn a_reflected_session_datagram_opens_nothing() {
+    let (one, two) = (plane(1), plane(2));
+    let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let mut datagram = seal(&session, KIND_FRAME, FRAME);
+    assert_eq!(receive(&one, &datagram, endpoint(2)), Err(Reason::SessionUnknown));
+    datagram[4..8].copy_from_slice(&10u32.to_be_bytes()); // even addressed to the sender's own session
+    assert_eq!(receive(&one, &datagram, endpoint(2)), Err(Reason::SessionAuth));
+}
+
+#[test]
+fn a_reflected_tree_datagram_opens_nothing() {
+    let (one, two) = (plane(1), plane(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, _) = tree(&one, &two, 5, leaf());
+    assert_eq!(receive_tree(&one, &seal_tree(&root, FRAME)), Err(Reason::TreeReflected));
+}
+
+#[test]
+fn a_datagram_of_one_session_does_not_open_in_another() {
+    let (one, two) = (plane(1), plane(2));
+    let (first, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    join(&one, &two, 20, Aead::Aes256Gcm);
+    let mut datagram = seal(&first, KIND_FRAME, FRAME);
+    datagram[4..8].copy_from_slice(&21u32.to_be_bytes());
+    assert_eq!(receive(&two, &datagram, endpoint(1)), Err(Reason::SessionAuth));
+}
+
+#[test]
+fn the_newest_confirmed_session_is_sent_on_and_the_oldest_of_four_is_gone() {
+    let (one, two) = (plane(1), plane(2));
+    let (first, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    for index in [20, 30, 40] {
+        join(&one, &two, index, Aead::Aes256Gcm);
+    }
+    assert_eq!(one.session_to(2).unwrap().index, 40);
+    assert_eq!(receive(&two, &seal(&first, KIND_FRAME, FRAME), endpoint(1)), Err(Reason::SessionUnknown));
+    one.remove_session(40);
+    assert_eq!(one.session_to(2).unwrap().index, 30);
+}
+
+#[test]
+fn an_address_moves_with_the_highest_counter_only() {
+    let (one, two) = (plane(1), plane(2));
+    let (session, back) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let (older, newer) = (seal(&session, KIND_FRAME, FRAME), seal(&session, KIND_FRAME, FRAME));
+    let mut forged = newer.clone();
+    forged[20] ^= 1;
+    assert!(receive(&two, &forged, endpoint(66)).is_err());
+    assert_eq!(back.endpoint(), endpoint(1));
+    let moved = Endpoint { socket: 0, ..endpoint(99) };
+    receive(&two, &newer, moved).unwrap();
+    assert_eq!(back.endpoint(), moved);
+    receive(&two, &older, endpoint(66)).unwrap();
+    assert_eq!(back.endpoint(), moved);
+    assert!(receive(&two, &newer, endpoint(66)).is_err());
+    assert_eq!(back.endpoint(), moved);
+    let events = two.events.drain(10, || {});
+    let moved = Event::PeerMoved { peer: 1, session: 11, endpoint: moved };
+    assert_eq!(events, [Event::SessionConfirmed { peer: 1, session: 11 }, moved]);
+}
+
+#[test]
+fn a_probe_is_answered_and_its_reply_believed_once() {
+    let (one, two) = (plane(1), plane(2));
+    let (here, there) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let value = here.probe(NOW_NS - 3_000_000);
+    let mut probe = seal(&here, KIND_PROBE, &value.to_be_bytes());
+    let Ok(Received::Probe(session, heard)) = two.receive_session(&mut probe, endpoint(1), NOW_NS) else {
+        panic!("a probe")
+    };
+    assert_eq!((session.index, heard), (11, value));
+    let reply = seal(&there, KIND_PROBE_REPLY, &heard.to_be_bytes());
+    assert_eq!(receive(&one, &reply, endpoint(2)), Ok(None));
+    assert_eq!(here.rtt_ms(), Some(3.0));
+    let again = seal(&there, KIND_PROBE_REPLY, &heard.to_be_bytes());
+    assert_eq!(receive(&one, &again, endpoint(2)), Err(Reason::ProbeUnexpected));
+}
+
+#[test]
+fn control_messages_reach_python_and_bad_plaintexts_have_reasons() {
+    let (one, two) = (plane(1), plane(2));
+    let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let get = |datagram: Vec<u8>| receive(&two, &datagram, endpoint(1));
+    assert_eq!(get(seal(&session, KIND_CONTROL, b"message")), Ok(None));
+    assert_eq!(get(seal(&session, KIND_CONTROL, &[0; 1345])), Err(Reason::ControlTooBig));
+    assert_eq!(get(seal(&session, 99, b"")), Err(Reason::KindUnknown));
+    assert_eq!(get(seal(&session, KIND_FRAME, b"short")), Err(Reason::FrameShort));
+    assert_eq!(get(seal(&session, KIND_PROBE, b"seven..")), Err(Reason::InnerMalformed));
+    let events = two.events.drain(10, || {});
+    assert_eq!(events.last(), Some(&Event::Control { peer: 1, session: 11, data: b"message".to_vec() }));
+}
+
+#[test]
+fn what_does_not_fit_1452_bytes_is_too_big() {
+    let (one, two) = (plane(1), plane(2));
+    let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let mut buffer = vec![0; 4000];
+    let inner = Inner { kind: KIND_FRAME, checksum: None };
+    assert_eq!(session.seal(inner, MAX_SESSION_BODY_LEN, &mut buffer), Ok(1452));
+    assert_eq!(session.seal(inner, MAX_SESSION_BODY_LEN + 1, &mut buffer), Err(Reason::TooBig));
+    assert_eq!(session.seal(inner, 100, &mut buffer[..SESSION_BODY_OFFSET]), Err(Reason::TooBig));
+    assert_eq!(session.sealed(), 1);
+}
+
+#[test]
+fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
+    let (one, two) = (plane(1), plane(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, name) = tree(&one, &two, 5, Outlet { deliver: true, next_hops: [3].into() });
+    assert!(two.relays());
+    let datagram = seal_tree(&root, FRAME);
+    let mut forged = datagram.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(two.relay(&forged).unwrap().unwrap_err(), Reason::TreeTag);
+    let (tree, outlet) = two.relay(&datagram).unwrap().unwrap();
+    assert_eq!(*outlet.next_hops, [3]);
+    assert_eq!(two.relay(&datagram).unwrap().unwrap_err(), Reason::TreeReplay);
+    let (header, _) = two.receive_tree(&datagram).unwrap();
+    let frame = two.open_tree(&tree, &header, &mut datagram.clone(), true).unwrap();
+    assert_eq!(frame.length, FRAME.len());
+    two.remove_member_tree(name);
+    assert!(!two.relays() && two.relay(&datagram).is_none());
+}
+
+#[test]
+fn a_new_key_is_taken_and_the_previous_still_opens() {
+    let (one, two) = (plane(1), plane(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, name) = tree(&one, &two, 5, leaf());
+    let under_first = seal_tree(&root, FRAME);
+    one.make_key(5, 4, zeroize::Zeroizing::new([1; 32])).unwrap();
+    let still_first = seal_tree(&root, FRAME);
+    give_key(&one, &two, name, 4);
+    one.use_key(5, 4).unwrap();
+    let under_second = seal_tree(&root, FRAME);
+    assert_eq!(receive_tree(&two, &under_second), Err(Reason::TreeKeyUnknown));
+    assert_eq!(two.accept_key(name, 4, leaf()), Ok(true));
+    for datagram in [under_first, still_first, under_second] {
+        assert_eq!(receive_tree(&two, &datagram), Ok(FRAME.to_vec()));
+    }
+    one.make_key(5, 5, zeroize::Zeroizing::new([2; 32])).unwrap();
+    let under_second = seal_tree(&root, FRAME);
+    give_key(&one, &two, name, 5);
+    assert_eq!(two.accept_key(name, 5, leaf()), Ok(true));
+    assert_eq!(receive_tree(&two, &under_second), Ok(FRAME.to_vec()));
+}
+
+#[test]
+fn datagrams_before_the_offer_are_replays_to_a_new_subscriber() {
+    let (one, two) = (plane(1), plane(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let secrets = treecast_core::control::TreeSecrets { tree_key: [9; 16], sender_key: Default::default() };
+    one.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
+    let root = one.tree(5).unwrap();
+    let before = seal_tree(&root, FRAME);
+    let name = root.name;
+    give_key(&one, &two, name, KEY_ID);
+    two.accept_key(name, KEY_ID, leaf()).unwrap();
+    let after = seal_tree(&root, FRAME);
+    assert_eq!(receive_tree(&two, &before), Err(Reason::TreeReplay));
+    assert_eq!(receive_tree(&two, &after), Ok(FRAME.to_vec()));
+}

@@ -1,0 +1,238 @@
+//! Tables against plain maps, events against their bounds, token buckets against arithmetic.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use crate::common::*;
+use proptest::prelude::*;
+use treecast_core::aead::Aead;
+use treecast_core::control::{Refused, TreeSecrets};
+use treecast_core::datagram::TreeName;
+use treecast_core::events::{Event, Events};
+use treecast_core::rate::{PrefixBuckets, Rate, TokenBucket};
+use treecast_core::reason::Reason;
+use treecast_core::table::{Table, TableFull};
+use treecast_core::tree::Outlet;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u16, u8),
+    Remove(u16),
+    RetainEven,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0u16..40, any::<u8>()).prop_map(|(key, value)| Step::Insert(key, value)),
+        3 => (0u16..40).prop_map(Step::Remove),
+        1 => Just(Step::RetainEven),
+    ];
+    prop::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #[test]
+    fn a_table_is_a_bounded_map(steps in steps()) {
+        let (table, mut model) = (Table::new(30), HashMap::new());
+        for step in steps {
+            match step {
+                Step::Insert(key, _) if model.len() == 30 && !model.contains_key(&key) => {
+                    prop_assert_eq!(table.insert(key, 0), Err(TableFull));
+                }
+                Step::Insert(key, value) => prop_assert_eq!(table.insert(key, value), Ok(model.insert(key, value))),
+                Step::Remove(key) => prop_assert_eq!(table.remove(&key), model.remove(&key)),
+                Step::RetainEven => {
+                    table.retain(|key, _| key % 2 == 0);
+                    model.retain(|key, _| key % 2 == 0);
+                }
+            }
+            prop_assert_eq!(table.len(), model.len());
+            for key in 0..40 {
+                prop_assert_eq!(table.get(&key), model.get(&key).copied());
+            }
+        }
+    }
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate(gaps in prop::collection::vec(0u64..50_000_000, 1..300)) {
+        let rate = Rate { per_second: 100, burst: 5 };
+        let (mut bucket, mut now_ns, mut taken) = (TokenBucket::default(), 1_000_000_000_000, 0u64);
+        let start_ns = now_ns;
+        for gap in gaps {
+            now_ns += gap;
+            taken += u64::from(bucket.take(rate, now_ns));
+            prop_assert!(taken <= 5 + (now_ns - start_ns) * 100 / 1_000_000_000 + 1);
+        }
+    }
+}
+
+#[test]
+fn one_prefix_does_not_use_up_anothers_tokens() {
+    let mut buckets = PrefixBuckets::new(Rate { per_second: 1, burst: 3 }, 1024);
+    let flooder = |last: u16| IpAddr::from([0x2001, 0xDB8, 0, 1, 0, 0, 0, last]);
+    let taken = (0..1000).filter(|last| buckets.take(flooder(*last), NOW_NS)).count();
+    assert_eq!(taken, 3); // one /64
+    let others = (0..64).filter(|last| buckets.take(IpAddr::from([198, 51, 100, *last]), NOW_NS)).count();
+    assert!(others > 55, "{others} of 64, some share a bucket");
+}
+
+#[test]
+fn events_come_out_in_order_and_wake_once() {
+    let woken = Arc::new(AtomicUsize::new(0));
+    let counter = woken.clone();
+    let events = Events::new(Box::new(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }));
+    let frame = |number: u8| Event::TapFrame { port: 0, data: vec![number] };
+    let confirmed = Event::SessionConfirmed { peer: 1, session: 2 };
+    for event in [frame(1), confirmed.clone(), frame(2)] {
+        events.push(event, NOW_NS).unwrap();
+    }
+    assert_eq!(woken.load(Ordering::Relaxed), 1);
+    let mut cleared = false;
+    assert_eq!(events.drain(2, || cleared = true), [frame(1), confirmed]);
+    assert!(!cleared);
+    assert_eq!(events.drain(2, || cleared = true), [frame(2)]);
+    assert!(cleared);
+    events.push(frame(3), NOW_NS).unwrap();
+    assert_eq!(woken.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn a_flood_of_one_kind_leaves_room_for_the_others() {
+    let events = Events::new(Box::new(|| {}));
+    let frame = || Event::TapFrame { port: 0, data: vec![] };
+    let accepted = (0..100_000).filter(|_| events.push(frame(), NOW_NS).is_ok()).count();
+    assert_eq!(accepted, 1024);
+    assert_eq!(events.push(frame(), NOW_NS), Err(Reason::PuntFramesFull));
+    events.push(Event::Control { peer: 1, session: 1, data: vec![] }, NOW_NS).unwrap();
+    events.drain(2000, || {});
+    assert_eq!(events.push(frame(), NOW_NS), Err(Reason::PuntFramesRate));
+    assert_eq!(events.push(frame(), NOW_NS + 1_000_000), Ok(()));
+}
+
+#[test]
+fn handshakes_are_limited_by_source_and_in_all() {
+    let events = Events::new(Box::new(|| {}));
+    let handshake = |a, b| Event::Handshake { socket: 0, source: ([10, 0, a, b], 1).into(), data: vec![] };
+    let of_one = (0..1000).filter(|_| events.push(handshake(0, 0), NOW_NS).is_ok()).count();
+    assert_eq!(of_one, 200);
+    let of_many = (0..=255).flat_map(|a| (0..=255).map(move |b| (a, b)));
+    let accepted = of_many.filter(|(a, b)| events.push(handshake(*a, *b), NOW_NS).is_ok()).count();
+    assert_eq!(accepted, 512 - 200);
+}
+
+#[test]
+fn handshake_datagrams_need_length_version_and_mac() {
+    let node = plane(1);
+    let source = endpoint(9).address;
+    let initiate = treecast_core::handshake::Handshake::initiate(&[1; 32], &NETWORK_ID, 5, [2; 32]).unwrap();
+    let init = initiate.init_datagram().unwrap().to_vec();
+    let receive = |datagram: &[u8]| node.receive_handshake(datagram, 0, source, NOW_NS);
+    assert_eq!(receive(&init), Ok(()));
+    assert_eq!(receive(&init[..511]), Err(Reason::DatagramShort));
+    assert_eq!(receive(&[&init[..], &[0]].concat()), Err(Reason::DatagramLong));
+    let with = |at: usize| {
+        let mut bad = init.clone();
+        bad[at] ^= 1;
+        bad
+    };
+    assert_eq!(receive(&with(1)), Err(Reason::HandshakeVersion));
+    assert_eq!(receive(&with(100)), Err(Reason::HandshakeMac));
+    assert_eq!(node.events.drain(9, || {}), [Event::Handshake { socket: 0, source, data: init.clone() }]);
+}
+
+#[test]
+fn forgetting_a_peer_leaves_nothing_of_it() {
+    let (one, two) = (plane(1), plane(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, name) = tree(&one, &two, 5, Outlet { deliver: true, next_hops: [3].into() });
+    one.set_tree_members(5, &[2, 3], &[4]).unwrap();
+    one.forget_peer(2);
+    assert_eq!(*root.members.load().next_hops, [3]);
+    assert_eq!(*root.members.load().replicate, [4]);
+    two.forget_peer(3);
+    assert!(!two.relays());
+    give_key(&{ plane_with_session_to_two(&two) }, &two, TreeName { root: 7, ..name }, KEY_ID);
+    two.forget_peer(7);
+    assert_eq!(two.accept_key(TreeName { root: 7, ..name }, KEY_ID, leaf()), Ok(false));
+    two.forget_peer(1);
+    assert!(two.member_trees().is_empty());
+}
+
+/// Node 7 with a session to `two` and a tree 5.
+fn plane_with_session_to_two(two: &treecast_core::plane::Plane) -> treecast_core::plane::Plane {
+    let seven = plane(7);
+    join(&seven, two, 70, Aead::ChaCha20Poly1305);
+    let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Default::default() };
+    seven.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
+    seven
+}
+
+#[test]
+fn refused_keys_are_gone_and_contradictions_are_refused() {
+    let (one, two) = (plane(1), plane(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (_, name) = tree(&one, &two, 5, leaf());
+    give_key(&one, &two, name, KEY_ID);
+    two.refuse_key(name, KEY_ID);
+    assert_eq!(two.accept_key(name, KEY_ID, leaf()), Ok(false));
+    assert_eq!(one.set_tree_members(5, &[2], &[2]), Err(Refused::Invalid));
+    assert_eq!(one.set_tree_members(5, &[1], &[]), Err(Refused::Invalid));
+    assert_eq!(one.set_tree_members(6, &[2], &[]), Err(Refused::Unknown));
+    assert_eq!(one.use_key(5, 99), Err(Refused::Unknown));
+    give_key(&one, &two, name, KEY_ID);
+    let back_to_root = Outlet { deliver: true, next_hops: [1].into() };
+    assert_eq!(two.accept_key(name, KEY_ID, back_to_root), Err(Refused::Invalid));
+}
+
+#[test]
+fn a_new_epoch_stands_beside_the_one_before() {
+    let (one, two) = (plane(1), plane(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (old, old_name) = tree(&one, &two, 5, leaf());
+    let secrets = TreeSecrets { tree_key: [1; 16], sender_key: Default::default() };
+    one.create_tree(5, EPOCH + 1, 1, secrets).unwrap();
+    let new_name = TreeName { epoch: EPOCH + 1, ..old_name };
+    give_key(&one, &two, new_name, 1);
+    assert_eq!(two.accept_key(new_name, 1, leaf()), Ok(true));
+    let frame = [0; 60];
+    assert!(receive_tree(&two, &seal_tree(&old, &frame)).is_ok());
+    assert!(receive_tree(&two, &seal_tree(&one.tree(5).unwrap(), &frame)).is_ok());
+    two.remove_member_tree(old_name);
+    assert_eq!(receive_tree(&two, &seal_tree(&old, &frame)), Err(Reason::TreeUnknown));
+}
+
+#[test]
+fn ten_thousand_routes_are_set_and_found() {
+    let node = plane(1);
+    let group = |number: u32| IpAddr::from((0xEF00_0000 + number).to_be_bytes());
+    for number in 0..10_000 {
+        node.set_route(0, group(number), None, number + 1).unwrap();
+    }
+    assert_eq!(node.routes().len(), 10_000);
+    assert_eq!(node.routes()[9_999].tree_id, 10_000);
+    for number in 0..10_000 {
+        node.remove_route(0, group(number), None);
+    }
+    assert!(node.routes().is_empty());
+}
+
+#[test]
+fn a_session_index_is_given_once() {
+    let (one, two) = (plane(1), plane(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let keys = treecast_core::handshake::SessionKeys { seal: Default::default(), open: Default::default() };
+    let parameters = treecast_core::session::SessionParameters {
+        index: 10,
+        remote_index: 1,
+        peer: 3,
+        endpoint: endpoint(3),
+        aead: Aead::Aes256Gcm,
+        confirmed: true,
+    };
+    assert_eq!(one.install_session(parameters, &keys, NOW_NS), Err(Refused::Taken));
+    assert_eq!(one.session_to(3).err(), Some(Reason::NoSession));
+}

@@ -1,0 +1,196 @@
+//! The test vectors of `docs/vectors.json`, made again from their inputs. `TREECAST_WRITE_VECTORS=1` writes the file.
+
+use crate::common::*;
+use serde_json::{json, Value};
+use treecast_core::aead::{Aead, AeadKey};
+use treecast_core::datagram::{Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FRAME};
+use treecast_core::handshake::{public_key, Handshake, SessionKeys};
+use treecast_core::mac::MacKey;
+use treecast_core::reason::Reason;
+use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
+use treecast_core::tree::{RootTree, SenderKey};
+use treecast_core::tree_tag::TreeKey;
+use zeroize::Zeroizing;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/vectors.json");
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `N` bytes that count up from `first`.
+fn counting<const N: usize>(first: u8) -> [u8; N] {
+    std::array::from_fn(|index| first.wrapping_add(index as u8))
+}
+
+fn handshake() -> Value {
+    let network: [u8; 16] = counting(0x10);
+    let (initiator, responder) = (counting(0x20), counting(0x40));
+    let (ephemeral1, ephemeral2) = (counting(0x60), counting(0x80));
+    let (payload2, payload3) = (b"payload of message 2", b"payload of message 3");
+    let mut one = Handshake::initiate(&initiator, &network, 0x0102_0304, ephemeral1).unwrap();
+    let init = one.init_datagram().unwrap().to_vec();
+    let mut two = Handshake::respond(&responder, &network, 0x0506_0708, &init, ephemeral2).unwrap();
+    let response = two.write_response(payload2).unwrap();
+    one.read_response(&response).unwrap();
+    let last = one.write_final(payload3).unwrap();
+    two.read_final(&last).unwrap();
+    let keys = one.take_keys().unwrap();
+    json!({
+        "network_id": hex(&network),
+        "initiator": {
+            "static_private": hex(&initiator), "static_public": hex(&public_key(&initiator).unwrap()),
+            "ephemeral_private": hex(&ephemeral1), "index": 0x0102_0304, "payload": hex(payload3),
+        },
+        "responder": {
+            "static_private": hex(&responder), "static_public": hex(&public_key(&responder).unwrap()),
+            "ephemeral_private": hex(&ephemeral2), "index": 0x0506_0708, "payload": hex(payload2),
+        },
+        "init": hex(&init), "response": hex(&response), "final": hex(&last),
+        "key_initiator_to_responder": hex(&*keys.seal), "key_responder_to_initiator": hex(&*keys.open),
+    })
+}
+
+fn handshake_mac() -> Value {
+    let network: [u8; 16] = counting(0);
+    json!({ "network_id": hex(&network), "bytes": hex(b"any bytes"), "mac": hex(&MacKey::new(&network).mac(b"any bytes")) })
+}
+
+fn session_key() -> Value {
+    let (hash, k): ([u8; 32], [u8; 32]) = (counting(0xA0), counting(0xC0));
+    let key = |direction| hex(&*treecast_core::handshake::session_key(&hash, &k, 1, 2, direction).unwrap());
+    json!({ "h": hex(&hash), "k": hex(&k), "initiator_index": 1, "responder_index": 2, "key_00": key(0), "key_01": key(1) })
+}
+
+fn session(aead: Aead, kind: u8, checksum: Option<PartialChecksum>, body: &[u8], skipped: u64) -> Value {
+    let key: [u8; 32] = counting(0x30);
+    let keys = SessionKeys { seal: Zeroizing::new(key), open: Zeroizing::new([0; 32]) };
+    let (index, remote_index, peer, confirmed) = (1, 0x1122_3344, 2, true);
+    let parameters = SessionParameters { index, remote_index, peer, endpoint: endpoint(2), aead, confirmed };
+    let session = Session::new(parameters, &keys, NOW_NS).unwrap();
+    let mut buffer = vec![0; 1452];
+    let mut length = 0;
+    for _ in 0..=skipped {
+        buffer[SESSION_BODY_OFFSET..][..body.len()].copy_from_slice(body);
+        length = session.seal(Inner { kind, checksum }, body.len(), &mut buffer).unwrap();
+    }
+    json!({
+        "aead": aead as u8, "key": hex(&key), "receiver_index": remote_index, "counter": skipped + 1,
+        "kind": kind, "csum_start": checksum.map(|c| c.start), "csum_offset": checksum.map(|c| c.offset),
+        "body": hex(body), "datagram": hex(&buffer[..length]),
+    })
+}
+
+fn tree_datagram() -> Value {
+    let (tree_key, sender_key): ([u8; 16], [u8; 32]) = (counting(0x50), counting(0x70));
+    let name = TreeName { root: 0x0A0B_0C0D, tree_id: 5, epoch: 6 };
+    let key = SenderKey::new(7, Aead::Aes256Gcm, Zeroizing::new(sender_key)).unwrap();
+    let tree = RootTree::new(name, TreeKey::new(tree_key), key);
+    let body = ipv4([10, 77, 0, 1], [239, 1, 1, 1], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
+    let datagram = seal_tree(&tree, &body);
+    json!({
+        "root": 0x0A0B_0C0D_u32, "tree_id": 5, "epoch": 6, "key_id": 7, "counter": 1, "aead": Aead::Aes256Gcm as u8,
+        "tree_key": hex(&tree_key), "sender_key": hex(&sender_key), "body": hex(&body), "datagram": hex(&datagram),
+        "offer_context": "c0", "offer": hex(&tree.offer(7, b"\xc0").unwrap()),
+    })
+}
+
+fn tree_tag() -> Value {
+    let key: [u8; 16] = counting(0);
+    let datagram: [u8; 60] = counting(0);
+    let tag = TreeKey::new(key).tag(&datagram).unwrap();
+    json!({ "tree_key": hex(&key), "without_tree_tag": hex(&datagram), "tree_tag": hex(&tag) })
+}
+
+fn all() -> Value {
+    let frame = ipv4([10, 77, 0, 1], [10, 77, 0, 2], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
+    let checksum = Some(PartialChecksum { start: 34, offset: 6 });
+    json!({
+        "about": "Test vectors of docs/protocol.md, bytes in hexadecimal. Checked by crates/core/tests/vectors.rs.",
+        "handshake": handshake(),
+        "handshake_mac": handshake_mac(),
+        "session_key": session_key(),
+        "session_datagrams": [
+            session(Aead::Aes256Gcm, KIND_FRAME, None, &frame, 0),
+            session(Aead::Aes256Gcm, KIND_FRAME, checksum, &frame, 258),
+            session(Aead::ChaCha20Poly1305, KIND_CONTROL, None, b"\x91\x05", 0),
+        ],
+        "tree_datagram": tree_datagram(),
+        "tree_tag": tree_tag(),
+    })
+}
+
+#[test]
+fn the_written_vectors_are_what_the_code_makes() {
+    if std::env::var_os("TREECAST_WRITE_VECTORS").is_some() {
+        std::fs::write(FILE, serde_json::to_string_pretty(&all()).unwrap() + "\n").unwrap();
+    }
+    let written: Value = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
+    assert_eq!(written, all());
+}
+
+#[test]
+fn the_tree_tag_is_the_siphash_of_its_reference() {
+    // The paper's own example, 00..0e, first: the reference here is right.
+    let paper: Vec<u8> = (0..15).collect();
+    assert_eq!(u64::from_le_bytes(reference(&paper)), 0xa129_ca61_49be_45e5);
+    let message: Vec<u8> = (0..44).collect();
+    let datagram = [&message[..28], &[0xEE; 9], &message[28..]].concat();
+    let tag = TreeKey::new(counting(0)).tag(&datagram).unwrap();
+    assert_eq!(tag, reference(&message));
+}
+
+/// SipHash-2-4 as its paper writes it.
+fn reference(message: &[u8]) -> [u8; 8] {
+    let key: [u8; 16] = counting(0);
+    let half = |at: usize| u64::from_le_bytes(key[at..at + 8].try_into().unwrap());
+    let mut v = [
+        half(0) ^ 0x736f_6d65_7073_6575,
+        half(8) ^ 0x646f_7261_6e64_6f6d,
+        half(0) ^ 0x6c79_6765_6e65_7261,
+        half(8) ^ 0x7465_6462_7974_6573,
+    ];
+    let round = |v: &mut [u64; 4]| {
+        v[0] = v[0].wrapping_add(v[1]);
+        v[1] = v[1].rotate_left(13) ^ v[0];
+        v[0] = v[0].rotate_left(32);
+        v[2] = v[2].wrapping_add(v[3]);
+        v[3] = v[3].rotate_left(16) ^ v[2];
+        v[0] = v[0].wrapping_add(v[3]);
+        v[3] = v[3].rotate_left(21) ^ v[0];
+        v[2] = v[2].wrapping_add(v[1]);
+        v[1] = v[1].rotate_left(17) ^ v[2];
+        v[2] = v[2].rotate_left(32);
+    };
+    let mut padded = message.to_vec();
+    padded.resize(message.len() / 8 * 8 + 7, 0);
+    padded.push(message.len() as u8);
+    for chunk in padded.chunks(8) {
+        let word = u64::from_le_bytes(chunk.try_into().unwrap());
+        v[3] ^= word;
+        round(&mut v);
+        round(&mut v);
+        v[0] ^= word;
+    }
+    v[2] ^= 0xFF;
+    (0..4).for_each(|_| round(&mut v));
+    (v[0] ^ v[1] ^ v[2] ^ v[3]).to_le_bytes()
+}
+
+#[test]
+fn an_altered_vector_does_not_open() {
+    let mut datagram = [0; 60];
+    let key = AeadKey::new(Aead::Aes256Gcm, &counting(1)).unwrap();
+    key.seal(1, 16, &mut datagram).unwrap();
+    datagram[59] ^= 1;
+    assert!(key.open(1, 16, &mut datagram).is_err());
+}
+
+#[test]
+fn every_drop_reason_is_explained_in_docs() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/drops.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let expected: Vec<String> =
+        Reason::ALL.iter().map(|reason| format!("| `{}` | {} |", reason.name(), reason.meaning())).collect();
+    assert_eq!(rows, expected);
+}
