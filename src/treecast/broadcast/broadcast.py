@@ -168,9 +168,11 @@ class Broadcast:
             self._heard_of_myself(now, signed, body)
             return []
         origin = self._store.get(index)
-        if origin is not None and not _is_news(origin, body):
+        if not _is_news(origin, body) if origin else self._store.has_ended(index, body.epoch, body.sequence):
             sender.acknowledgements.append(acknowledgement)
             return []
+        if body.kind in (Kind.NODE, Kind.LINKS) and body.key:
+            raise MalformedError("advertisement_malformed")
         learned: list[Learned] = []
         certificate: Certificate | None = None
         content: Content | None = None
@@ -183,7 +185,7 @@ class Broadcast:
             if origin is None or origin.epoch != body.epoch:
                 if origin is None and self._store.is_full:
                     raise MalformedError("advertisement_table_full")
-                learned += self._unlearn(index)
+                learned += self._unlearn(index, self._store.forget(index))
                 origin = Origin(body.epoch, certificate.signing_key, now)
                 self._store.begin(index, origin)
             origin.expires_at = after(now, NODE_LIFETIME)
@@ -256,14 +258,14 @@ class Broadcast:
             self._publish_links(now)
         learned: list[Learned] = []
         for index in self._store.expired(now):
-            learned += self._unlearn(index)
+            learned += self._unlearn(index, self._store.expire(index, now))
         return learned
 
-    def _unlearn(self, index: NodeIndex) -> list[Learned]:
+    def _unlearn(self, index: NodeIndex, records: list[Record]) -> list[Learned]:
         self._links_of.pop(index, None)
         for neighbour in self._neighbours.values():
             neighbour.withdraw_offers_of(index)
-        gone = [Learned(record.origin, record.kind, record.key, None) for record in self._store.forget(index)]
+        gone = [Learned(record.origin, record.kind, record.key, None) for record in records]
         return sorted(gone, key=lambda item: (-item.kind, item.key))
 
     def outgoing(self, now: Instant) -> list[tuple[NodeIndex, ControlMessage]]:

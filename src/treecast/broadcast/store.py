@@ -22,6 +22,9 @@ NODE_LIFETIME: Duration = 60.0
 WITHDRAWN_LIFETIME: Duration = 120.0
 """Longer than NODE_LIFETIME: who missed a withdrawal that long has forgotten the origin."""
 
+FORGOTTEN_LIFETIME: Duration = 600.0
+"""Who heard of a node late holds it longer than the others; from him they must not learn it again after its end."""
+
 RecordKey = tuple[Kind, bytes]
 
 
@@ -87,11 +90,21 @@ class Origin:
             self.records.pop(record_key, None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """The last NODE advertisement of an origin that fell silent."""
+
+    epoch: int
+    sequence: int
+    until: Instant
+
+
 class Store:
     """All origins, ordered by node index when walked."""
 
     def __init__(self) -> None:
         self._origins: dict[NodeIndex, Origin] = {}
+        self._ended: dict[NodeIndex, _Ended] = {}
 
     def get(self, origin: NodeIndex) -> Origin | None:
         return self._origins.get(origin)
@@ -99,6 +112,7 @@ class Store:
     def begin(self, index: NodeIndex, origin: Origin) -> None:
         """A new origin, or a new epoch of one: nothing of an older epoch remains."""
         self._origins[index] = origin
+        self._ended.pop(index, None)
 
     @property
     def is_full(self) -> bool:
@@ -108,6 +122,20 @@ class Store:
         """Drop an origin; returns what it had live, so that it can be unlearned."""
         origin = self._origins.pop(index, None)
         return [record for record in origin.records.values() if not record.withdrawn] if origin else []
+
+    def expire(self, index: NodeIndex, now: Instant) -> list[Record]:
+        """Forget an origin that fell silent: what is known of it has ended too."""
+        origin = self._origins[index]
+        node = origin.records[(Kind.NODE, b"")]
+        self._ended = {other: ended for other, ended in self._ended.items() if ended.until > now}
+        if len(self._ended) < MAX_ORIGINS:
+            self._ended[index] = _Ended(origin.epoch, node.sequence, after(now, FORGOTTEN_LIFETIME))
+        return self.forget(index)
+
+    def has_ended(self, index: NodeIndex, epoch: int, node_sequence: int) -> bool:
+        """Whether this NODE advertisement, or a later one of that epoch, was held to its end."""
+        ended = self._ended.get(index)
+        return ended is not None and ended.epoch == epoch and node_sequence <= ended.sequence
 
     def origins(self) -> list[tuple[NodeIndex, Origin]]:
         """By node index."""

@@ -62,12 +62,15 @@ class SimNode:
 
     def report(self, group: str, mode: FilterMode = FilterMode.EXCLUDE, sources: tuple[str, ...] = ()) -> None:
         """This node's own host says what it wants now (an IGMPv3 state change report, RFC 9776 section 5.1)."""
+        old_mode, old_sources = self._wants.get(group, (FilterMode.INCLUDE, ()))
         self._wants[group] = (mode, sources)
-        changes = {
-            FilterMode.EXCLUDE: RecordType.CHANGE_TO_EXCLUDE_MODE,
-            FilterMode.INCLUDE: RecordType.CHANGE_TO_INCLUDE_MODE,
-        }
-        self._report(changes[mode], group, sources)
+        if mode is FilterMode.EXCLUDE:
+            self._report(RecordType.CHANGE_TO_EXCLUDE_MODE, group, sources)
+        elif old_mode is FilterMode.EXCLUDE:
+            self._report(RecordType.CHANGE_TO_INCLUDE_MODE, group, sources)
+        else:
+            self._report(RecordType.ALLOW_NEW_SOURCES, group, tuple(s for s in sources if s not in old_sources))
+            self._report(RecordType.BLOCK_OLD_SOURCES, group, tuple(s for s in old_sources if s not in sources))
 
     def _report_all(self) -> None:
         """What the host answers to a general query."""
@@ -77,6 +80,8 @@ class SimNode:
                 self._report(states[mode], group, sources)
 
     def _report(self, kind: RecordType, group: str, sources: tuple[str, ...]) -> None:
+        if kind in (RecordType.ALLOW_NEW_SOURCES, RecordType.BLOCK_OLD_SOURCES) and not sources:
+            return
         record = GroupRecord(kind, IPv4Address(group), tuple(IPv4Address(source) for source in sources))
         certificate = self.identity.certificate
         frame = igmp.message_frame(

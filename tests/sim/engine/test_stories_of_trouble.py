@@ -1,0 +1,63 @@
+"""Troubles that once were ends of the world, each told on its own."""
+
+from __future__ import annotations
+
+from treecast.base.ids import NodeIndex
+from treecast.sim.world import SimNode, World
+
+GROUP = "239.1.1.1"
+
+
+def mesh(world: World, size: int) -> list[SimNode]:
+    first = world.add()
+    nodes = [first, *(world.add(reach=first) for _ in range(size - 1))]
+    world.run_until(lambda: all(len(node.peers()) == size - 1 for node in nodes), 20.0)
+    return nodes
+
+
+def cut(world: World, one: SimNode, other: SimNode) -> None:
+    world.network.cut(one.endpoint, other.endpoint)
+    world.network.cut(other.endpoint, one.endpoint)
+
+
+def known_hosts(node: SimNode) -> list[NodeIndex]:
+    return sorted(host.node for _, host in node.engine.discovery.remote_hosts().items())
+
+
+def test_a_dead_node_is_forgotten_though_some_heard_of_it_late() -> None:
+    world = World(1)
+    nodes = mesh(world, 3)
+    nodes[2].stop()
+    world.run(30.0)
+    late = world.add(reach=nodes[0])
+    world.run(10.0)
+    assert known_hosts(late) == [1, 2, 3]
+    world.run(90.0)
+    assert [known_hosts(node) for node in (nodes[0], nodes[1], late)] == [[2, 4], [1, 4], [1, 2]]
+
+
+def test_a_node_that_was_cut_off_longer_than_it_is_remembered_is_known_again() -> None:
+    world = World(2)
+    nodes = mesh(world, 3)
+    for other in nodes[:2]:
+        cut(world, other, nodes[2])
+    world.run(120.0)
+    assert known_hosts(nodes[0]) == [2]
+    world.network.heal()
+    nodes[2].reach(nodes[0])
+    world.run(10.0)
+    assert [known_hosts(node) for node in nodes] == [[2, 3], [1, 3], [1, 2]]
+
+
+def test_the_hosts_of_a_peer_are_reached_again_when_its_link_comes_back() -> None:
+    world = World(3)
+    nodes = mesh(world, 3)
+    world.run(1.0)
+    before = [dict(node.forwarder.hosts) for node in nodes]
+    cut(world, nodes[0], nodes[1])
+    world.run(20.0)
+    assert nodes[0].peers() == [3]
+    world.network.heal()
+    world.run(10.0)
+    assert nodes[0].peers() == [2, 3]
+    assert [node.forwarder.hosts for node in nodes] == before
