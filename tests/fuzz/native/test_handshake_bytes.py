@@ -1,0 +1,42 @@
+"""Random and mutated bytes at the Handshake API: a HandshakeError with a known reason, never anything else."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from treecast import _native
+
+TIME_S = 2.0
+NETWORK_ID = bytes(16)
+
+
+def mutated(rng: random.Random, datagram: bytes) -> bytes:
+    """A datagram that differs from ``datagram``."""
+    bad = bytearray(datagram)
+    for _ in range(rng.randint(1, 4)):
+        bad[rng.randrange(len(bad))] ^= rng.randint(1, 255)
+    cut = bytes(bad[: rng.choice((len(bad), len(bad), rng.randrange(len(bad))))])
+    return cut if cut != datagram else cut + b"\x00"
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_mutated_datagrams_are_refused_and_the_handshake_still_ends_well(seed: int) -> None:
+    rng = random.Random(seed)
+    one, two = _native.StaticKey(rng.randbytes(32)), _native.StaticKey(rng.randbytes(32))
+    first = _native.Handshake.initiate(one, NETWORK_ID, 1)
+    init = first.init_datagram()
+    second = _native.Handshake.respond(two, NETWORK_ID, 2, init)
+    response = second.write_response(b"response")
+    end = time.monotonic() + TIME_S
+    while time.monotonic() < end:
+        with pytest.raises(_native.HandshakeError):
+            _native.Handshake.respond(two, NETWORK_ID, 2, mutated(rng, init))
+        with pytest.raises(_native.HandshakeError):
+            first.read_response(mutated(rng, response))
+        with pytest.raises(_native.HandshakeError):
+            second.read_final(rng.randbytes(rng.randrange(600)))
+    assert first.read_response(response) == b"response"
+    assert second.read_final(first.write_final(b"final")) == b"final"

@@ -1,0 +1,210 @@
+"""What is hostile, absent or in the way: bad datagrams, moved peers, taken addresses, offloads off, other ciphers."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import socket
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from lab import Lab
+from lab.load import Receiver, Sender
+from lab.waiting import wait_until
+from tests.lab.native.forwarders import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, ipv6, mac
+from treecast import _native
+
+GROUP = "239.1.1.1"
+
+
+def stream(planes: Planes, count: int = 1000) -> None:
+    """A stream from the first to all others arrives complete."""
+    receivers = [Receiver(plane.machine, GROUP, 5000, interface=INTERFACE) for plane in planes.planes[1:]]
+    sent = Sender(planes[0].machine, GROUP, 5000, interface=INTERFACE, rate_pps=4000, count=count).wait(20)
+    wait_until(lambda: all(one.snapshot().received == sent.sent for one in receivers), LIMIT_S, "all received")
+    for receiver in receivers:
+        receiver.stop()
+
+
+def test_chacha20_and_an_ipv6_underlay_carry_everything() -> None:
+    with Planes(2, aead=_native.AEAD_CHACHA20_POLY1305, ipv6_underlay=True) as planes:
+        planes.tree(planes[0], 5, planes.planes[1:], group=GROUP)
+        planes[0].machine.run(["ping", "-c3", "-i0.02", "-s", "1346", ipv4(2)])
+        planes[0].machine.run(["ping", "-c3", "-i0.02", ipv6(2)])
+        stream(planes)
+
+
+def test_without_offload_on_the_underlay_nothing_is_lost() -> None:
+    with Planes(3) as planes:
+        for plane in planes.planes:
+            plane.machine.offload(False)
+        planes.tree(planes[0], 5, planes.planes[1:], group=GROUP)
+        stream(planes)
+        planes[0].machine.run(["ping", "-c3", "-i0.02", "-s", "1346", ipv4(2)])
+
+
+def test_garbage_replays_and_reflections_change_nothing() -> None:
+    with Planes(2) as planes:
+        planes.tree(planes[0], 5, planes.planes[1:], group=GROUP)
+        one, two = planes.planes
+        path = planes.lab.directory / "underlay.pcap"
+        with one.machine.capture(path, "udp port 7700"):
+            stream(planes, 200)
+        datagrams = [datagram for datagram in _udp_payloads(path.read_bytes()) if datagram]
+        assert len(datagrams) >= 3
+        wait_until(lambda: not two.forwarder.drain(1000), LIMIT_S, "no events")
+        rng = random.Random(5)
+        before = two.forwarder.drops()
+        sessions = [(s.session, s.endpoint) for s in two.forwarder.sessions()]
+        with one.machine.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
+            for number in range(3000):
+                datagram = bytearray(rng.choice(datagrams) if number % 3 else rng.randbytes(rng.randrange(1500)))
+                if number % 3 == 1 and datagram:
+                    datagram[rng.randrange(len(datagram))] ^= rng.randint(1, 255)
+                attacker.sendto(datagram, two.endpoint)
+                attacker.sendto(datagram, one.endpoint)  # reflected to its sender
+        dropped = wait_until(
+            lambda: sum((now := two.forwarder.drops()).values()) - sum(before.values()) >= 3000 and now,
+            LIMIT_S,
+            "drops",
+        )
+        grown = {name for name, count in dropped.items() if count > before[name]}
+        assert {"tree_replay", "tree_tag", "unknown_type"} <= grown
+        assert [(s.session, s.endpoint) for s in two.forwarder.sessions()] == sessions
+        assert two.forwarder.drain(1000) == []
+        assert "tree_reflected" in {name for name, count in one.forwarder.drops().items() if count}
+        stream(planes)
+
+
+def test_a_peer_that_moves_is_followed_after_one_authentic_datagram() -> None:
+    """n1's port changes as behind a NAT that has rebooted: nftables rewrites it on the way out."""
+    with Planes(2) as planes:
+        one, two = planes.planes
+        two.machine.run(["nft", "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }"])
+        two.machine.run(["nft", "add rule ip nat out udp sport 7700 snat to :40000"])
+        two.machine.run(["conntrack", "-D", "-p", "udp"], check=False) if _has("conntrack") else None
+        with two.machine.enter():
+            two.machine.run(["ping", "-c1", "-W1", ipv4(1)], check=False)
+        moved = one.wait_for(_native.PeerMoved)[-1]
+        assert isinstance(moved, _native.PeerMoved)
+        assert moved.endpoint == (two.machine.underlay_ipv4, 40000)
+        assert one.forwarder.sessions()[0].endpoint == moved.endpoint
+        two.machine.run(["ping", "-c2", "-i0.05", "-W2", ipv4(1)])
+
+
+def test_handshake_floods_are_limited_and_named() -> None:
+    with Planes(2) as planes:
+        init = _native.Handshake.initiate(planes[0].key, NETWORK_ID, 1).init_datagram()
+        with planes[0].machine.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flooder:
+            for _ in range(2000):
+                flooder.sendto(init, planes[1].endpoint)
+        drops = wait_until(
+            lambda: (now := planes[1].forwarder.drops())["handshake_rate_source"] > 1000 and now, LIMIT_S, "rate limit"
+        )
+        assert drops["punt_handshakes_full"] == 0
+        planes[0].machine.run(["ping", "-c2", "-i0.05", ipv4(2)])
+
+
+def test_a_dead_peers_icmp_errors_stop_nothing() -> None:
+    with Planes(3) as planes:
+        planes.tree(planes[0], 5, planes.planes[1:], group=GROUP)
+        planes[2].forwarder.stop()  # its port now answers with ICMP port unreachable
+        receiver = Receiver(planes[1].machine, GROUP, 5000, interface=INTERFACE)
+        sender = Sender(planes[0].machine, GROUP, 5000, interface=INTERFACE, rate_pps=2000, count=1000)
+        assert sender.wait(10).sent == 1000
+        wait_until(lambda: receiver.snapshot().received == 1000, LIMIT_S, "all received")
+        receiver.stop()
+
+
+def test_a_peer_without_session_is_a_named_drop_and_a_false() -> None:
+    with Planes(1) as planes:
+        forwarder = planes[0].forwarder
+        assert not forwarder.send_control(9, b"message")
+        assert not forwarder.send_control_on(9, b"message")
+        assert forwarder.drops()["no_session"] == 2
+        with pytest.raises(KeyError):
+            forwarder.offer_key(5, 1, 9, b"")
+        with pytest.raises(ValueError, match="IP address"):
+            forwarder.send_datagram(0, ("not an address", 1), b"")
+
+
+def test_a_taken_port_and_a_bad_interface_are_named_with_their_errno() -> None:
+    with Planes(1) as planes:
+        plane = planes[0]
+        taken = _open_error(plane, "tc1", plane.endpoint)
+        assert (taken.errno, plane.machine.underlay_ipv4 in str(taken)) == (errno.EADDRINUSE, True)
+        busy = _open_error(plane, INTERFACE, (plane.machine.underlay_ipv4, 0))
+        assert (busy.errno, INTERFACE in str(busy)) == (errno.EBUSY, True)
+        assert _open_error(plane, "a-name-that-is-too-long", ("127.0.0.1", 0)).errno == errno.EINVAL
+        plane.machine.disable_ipv6()
+        assert _open_error(plane, "tc1", ("2001:db8::77", 0)).errno == errno.EADDRNOTAVAIL
+
+
+def test_stop_removes_the_interface_and_may_be_repeated() -> None:
+    with Planes(1) as planes:
+        plane = planes[0]
+        assert INTERFACE in plane.machine.run(["ip", "link"]).stdout
+        plane.forwarder.stop()
+        plane.forwarder.stop()
+        assert INTERFACE not in plane.machine.run(["ip", "link"]).stdout
+        assert plane.forwarder.offloads == []
+        assert not plane.forwarder.inject(0, bytes(60))
+        with pytest.raises(OSError, match="descriptor"):
+            plane.forwarder.start()
+
+
+def test_a_deleted_interface_ends_in_a_drop_and_no_busy_loop() -> None:
+    with Planes(2) as planes:
+        planes[0].machine.run(["ip", "link", "delete", INTERFACE])
+        wait_until(lambda: planes[0].forwarder.drops()["tap_other"] == 1, LIMIT_S, "tap_other")
+        before = os.times()
+        wait_until(lambda: planes[0].forwarder.sessions()[0].silent_s > 0, LIMIT_S)
+        assert os.times().system - before.system < 1
+        assert planes[0].forwarder.send_control(2, b"still here")
+
+
+def test_a_node_without_capabilities_goes_on() -> None:
+    program = f"""
+        import sys
+        from treecast import _native
+        forwarder = _native.Forwarder(node_index=1, network_id=bytes(16), interface="tcnat-caps", mac={mac(1)!r},
+                                      mtu=1374, listen=[("127.0.0.1", 0), ("::1", 0)])
+        _native.drop_capabilities()
+        forwarder.start()
+        status = open("/proc/self/status").read()
+        print([line.split()[1] for line in status.splitlines() if line.startswith(("CapEff", "CapPrm", "CapBnd"))])
+        first, second = forwarder.listening
+        print(first[0], second[0], forwarder.send_datagram(0, first, b"x"))
+        forwarder.stop()
+    """
+    with Lab() as lab:
+        machine = lab.machine("n0")
+        output = machine.run([sys.executable, "-c", textwrap.dedent(program)]).stdout.splitlines()
+    assert output == [str(["0" * 16] * 3), "127.0.0.1 ::1 True"]
+
+
+def _open_error(plane: Plane, interface: str, listen: _native.Address) -> OSError:
+    with plane.machine.enter(), pytest.raises(OSError) as error:
+        _native.Forwarder(
+            node_index=1, network_id=NETWORK_ID, interface=interface, mac=mac(1), mtu=1374, listen=[listen]
+        )
+    return error.value
+
+
+def _has(program: str) -> bool:
+    return subprocess.run(["which", program], capture_output=True, check=False).returncode == 0
+
+
+def _udp_payloads(pcap: bytes) -> list[bytes]:
+    """UDP payloads of a capture of IPv4 over Ethernet; a GSO run is cut into its datagrams by their headers' length."""
+    payloads, at = [], 24
+    while at < len(pcap):
+        length = int.from_bytes(pcap[at + 8 : at + 12], "little")
+        payload = pcap[at + 16 + 42 : at + 16 + length]
+        payloads.append(payload[:1452])
+        at += 16 + length
+    return payloads
