@@ -136,6 +136,10 @@ class Broadcast:
 
     # what the others say
 
+    def knows(self, origin: NodeIndex) -> bool:
+        """Whether anything of this node is held."""
+        return self._store.get(origin) is not None
+
     def receive(self, now: Instant, peer: NodeIndex, message: Flood | Acknowledge | Digest) -> list[Learned]:
         """One message of a linked node."""
         neighbour = self._neighbours.get(peer)

@@ -26,7 +26,7 @@ from treecast.base.events import (
     TapFrame,
     TreeUsed,
 )
-from treecast.base.ids import KeyId, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.time import Instant, earliest
 from treecast.broadcast.broadcast import Broadcast, Learned
 from treecast.dataplane.member_trees import MemberTrees
@@ -238,8 +238,8 @@ class Engine:
                         self.nodes.put(origin, learned.certificate)
                         self.links.learn(now, origin, content.endpoint_values())
                     else:
-                        self.nodes.remove(origin)
                         self.links.forget(origin)
+                        self._forget_unless_linked(origin)
                 case Kind.GROUP:
                     group = parse_group_key(learned.key)
                     wanted = content.source_filter() if isinstance(content, GroupContent) else None
@@ -295,6 +295,8 @@ class Engine:
                     self.topology.link_down(peer)
                     self.root_trees.forget(now, peer)
                     self.member_trees.forget(peer)
+                    if not self._broadcast.knows(peer):
+                        self.nodes.remove(peer)
 
     def _take_output(self, now: Instant, output: Output) -> None:
         self._commands += [Inject(0, frame) for frame in output.frames]
@@ -307,6 +309,10 @@ class Engine:
             self.member_trees.want(now, (UNTAGGED, change.group), change.filter)
 
     # parts
+
+    def _forget_unless_linked(self, node: NodeIndex) -> None:
+        if not self.topology.is_linked(node):
+            self.nodes.remove(node)
 
     def _announce(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
         self._broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints))

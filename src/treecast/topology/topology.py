@@ -45,6 +45,9 @@ class Topology:
             for source, members in plan.items():
                 plan[source] = tuple(node for node in members if node != peer)
 
+    def is_linked(self, node: NodeIndex) -> bool:
+        return node in self._linked
+
     def _link_changed(self, peer: NodeIndex) -> None:
         self._changed.update(self.table.groups_of(peer))
         self._broadcast_changed = True

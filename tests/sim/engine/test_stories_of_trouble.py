@@ -61,3 +61,13 @@ def test_the_hosts_of_a_peer_are_reached_again_when_its_link_comes_back() -> Non
     world.run(10.0)
     assert nodes[0].peers() == [2, 3]
     assert [node.forwarder.hosts for node in nodes] == before
+
+
+def test_a_node_that_died_before_its_advertisement_came_is_not_remembered() -> None:
+    world = World(4)
+    nodes = mesh(world, 2)
+    dead = world.add(reach=nodes[0])
+    world.run_until(lambda: 3 in nodes[0].peers(), 5.0, step=0.001)
+    dead.stop()
+    world.run(100.0)
+    assert nodes[0].engine.nodes.name(dead.index) == "#3"
