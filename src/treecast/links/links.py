@@ -37,6 +37,9 @@ CONFIRM_LIMIT: Duration = 5.0
 HIGHER_INDEX_DELAY: Duration = 1.5
 """Of two nodes that learn of each other the lower index begins; the other one only if that came to nothing."""
 GOODBYE_PAUSE: Duration = 5.0
+REFUSAL_PAUSE: Duration = 2.0
+"""After an answer from somebody who is no member: whoever it is does not set the pace."""
+
 AEAD_AES_256_GCM = 1
 AEAD_CHACHA20_POLY1305 = 2
 
@@ -159,7 +162,13 @@ class Links:
         attempt = self._attempts.get(receiver_index(datagram.data))
         if attempt is None:
             raise MalformedError("handshake_unknown")
-        payload, certificate = self._authenticate(attempt.handshake, attempt.handshake.read_response(datagram.data))
+        payload_bytes = attempt.handshake.read_response(datagram.data)
+        try:
+            payload, certificate = self._authenticate(attempt.handshake, payload_bytes)
+        except MalformedError:  # the handshake has taken its response, and there is no other one
+            del self._attempts[attempt.handshake.index]
+            attempt.target.next_try = after(now, REFUSAL_PAUSE)
+            raise
         final = attempt.handshake.write_final(emit_payload(self._me))
         self._drop_attempts(lambda other: other.target is attempt.target)
         if attempt.target.name is not None:

@@ -14,7 +14,7 @@ from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
-from treecast.links.links import MAX_PENDING, PENDING_LIFETIME, LinkDown, Links, LinkUp
+from treecast.links.links import MAX_PENDING, PENDING_LIFETIME, REFUSAL_PAUSE, LinkDown, Links, LinkUp
 from treecast.links.sessions import (
     DEAD_AFTER,
     MAX_SESSIONS,
@@ -203,6 +203,20 @@ def test_an_expired_certificate_is_refused() -> None:
 
 def test_a_copied_certificate_without_its_key_is_refused() -> None:
     assert refused(Node(9, static=bytes(32))) == {"handshake_not_its_certificate": 1}
+
+
+def test_after_a_refused_response_the_handshake_begins_again_at_its_own_pace() -> None:
+    liar, node = Node(9, certificate=certificate_of(9, not_after_s=999)), Node(1)
+    liar.hear(0.0, begin(node, liar), 1)
+    (response,) = liar.sent()
+    node.hear(0.0, response, 9)
+    node.hear(0.0, response, 9)
+    assert node.drops.snapshot() == {"certificate_expired": 1, "handshake_unknown": 1}
+    node.links.advance(Instant(REFUSAL_PAUSE - 0.1))
+    assert node.sent() == []
+    assert node.links.next_deadline() == REFUSAL_PAUSE
+    node.links.advance(Instant(REFUSAL_PAUSE))
+    assert [data[0] for data in node.sent()] == [0xC0]
 
 
 def test_a_reflected_init_is_refused() -> None:

@@ -1,0 +1,47 @@
+"""The siege that the tests of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab import Lab
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE, Overlay
+from tests.lab.hostile.siege import GROUP, OUTSIDER_PORT, RATE_PPS, STREAM_PORT, Siege
+from tests.lab.overlay.asking import wait_members, wait_received
+from tests.lab.overlay.captured import read_datagrams
+
+
+@pytest.fixture(scope="session")
+def siege() -> Iterator[Siege]:
+    """Three nodes and an outsider, whose address n2 was told as that of a node. The stream never stops."""
+    with Lab() as lab:
+        lan = lab.switch()
+        machines = [lab.machine(f"n{number}", lan) for number in range(3)]
+        outsider = lab.machine("outsider", lan)
+        for machine in (*machines, outsider):
+            machine.offload(False)  # a captured packet is a datagram
+        net = Overlay(machines, lab.directory)
+        n0, n1, n2 = net.nodes
+        capture = n1.machine.capture(lab.directory / "n1.pcap", "udp port 7700")
+        with capture:
+            n0.start()
+            n1.start(n0.endpoint)
+            n2.start(n0.endpoint, f"{outsider.underlay_ipv4}:{OUTSIDER_PORT}")
+            for node in net.nodes:
+                node.wait_ready()
+            net.wait_linked()
+            receivers = tuple(Receiver(node.machine, GROUP, STREAM_PORT, interface=INTERFACE) for node in (n1, n2))
+            wait_members(n0, GROUP, {"n1", "n2"})
+            first = Sender(n0.machine, GROUP, STREAM_PORT, interface=INTERFACE, rate_pps=RATE_PPS, count=400, stream=1)
+            first.wait(10.0)
+            for receiver in receivers:
+                wait_received(receiver, 400)
+        sender = Sender(n0.machine, GROUP, STREAM_PORT, interface=INTERFACE, rate_pps=RATE_PPS, stream=2)
+        yield Siege(net, outsider, sender, receivers, read_datagrams(capture.path))
+        sender.stop()
+        for node in net.nodes:
+            print(f"--- {node.name}\n{node.log_tail()}")
+        net.stop()

@@ -1,0 +1,48 @@
+"""Why a datagram that is not genuine must be refused, from docs/protocol.md alone: the test's own reading of it."""
+
+from __future__ import annotations
+
+from tests.lab.overlay.captured import FINAL, INIT, RESPONSE, SESSION, TREE
+
+HANDSHAKE_MAX = 512
+SEALED_MAX = 1452
+SHORTEST = {INIT: 512, RESPONSE: 12 + 32 + 48 + 16 + 16, FINAL: 8 + 48 + 16 + 16, SESSION: 36, TREE: 56}
+
+
+def of_form(datagram: bytes) -> str | None:
+    """Refused for its form alone: by type, length, version, reserved bytes. None: its form is right."""
+    kind = datagram[0] if datagram else -1
+    if kind not in SHORTEST:
+        return "unknown_type"
+    if len(datagram) > (SEALED_MAX if kind in (SESSION, TREE) else HANDSHAKE_MAX):
+        return "datagram_long"
+    if len(datagram) < SHORTEST[kind]:
+        return "datagram_short"
+    if kind in (SESSION, TREE):
+        return "flags_unknown" if datagram[1:4] != bytes(3) else None
+    return "handshake_version" if datagram[1:4] != b"\x01\0\0" else None
+
+
+def of_noise(datagram: bytes) -> str:
+    """Of random bytes: no session, no tree and no MAC is hit by chance."""
+    form = of_form(datagram)
+    if form is not None:
+        return form
+    return {SESSION: "session_unknown", TREE: "tree_unknown"}.get(datagram[0], "handshake_mac")
+
+
+def of_altered(datagram: bytes, genuine: bytes) -> str:
+    """Of a genuine datagram to the same node that was cut off or had bits flipped."""
+    form = of_form(datagram)
+    if form is not None:
+        return form
+    if datagram[0] not in (SESSION, TREE):
+        return "handshake_mac"
+    if datagram[0] != genuine[0]:
+        return of_noise(datagram)
+    if datagram[0] == SESSION:
+        return "session_unknown" if datagram[4:8] != genuine[4:8] else "session_auth"
+    if datagram[4:16] != genuine[4:16]:
+        return "tree_unknown"
+    only_ciphertext = (datagram[:28], datagram[-24:]) == (genuine[:28], genuine[-24:])
+    return "tree_auth" if only_ciphertext else "tree_tag"
