@@ -37,7 +37,7 @@ AT_A_TIME = 200
 """Datagrams in flight to one node: its socket's buffer holds them, so that none is lost before it is judged."""
 LIMIT_S = 20.0
 JUDGED_LIMIT_S = 3.0
-OF_EVERY_DAY = frozenset({"no_subscriber", "no_broadcast_tree", "unknown_unicast", "igmp_no_router_alert"})
+OF_EVERY_DAY = frozenset({"no_subscriber", "no_broadcast_tree", "unknown_unicast"})
 """Reasons that count without any attacker: kernels that speak to nobody in particular."""
 
 
