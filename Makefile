@@ -11,7 +11,7 @@ RUST := $(wildcard crates/*/src/*.rs crates/*/src/*/*.rs crates/*/Cargo.toml) Ca
 .PHONY: all install demo test soak check bench lock clean
 all: install
 
-$(STAMPS)/apt: Makefile
+$(STAMPS)/apt: Makefile | $(STAMPS)/rust
 	@mkdir -p $(STAMPS)
 	@missing=$$(for p in $(APT); do dpkg -s $$p 2>/dev/null | grep -q '^Status: install ok installed' || echo $$p; done); \
 	if [ -n "$$missing" ]; then echo "installing: $$missing"; \
@@ -28,7 +28,7 @@ $(STAMPS)/venv: requirements.lock | $(STAMPS)/apt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-$(STAMPS)/build: $(RUST) pyproject.toml $(STAMPS)/venv | $(STAMPS)/rust
+$(STAMPS)/build: $(RUST) pyproject.toml $(STAMPS)/venv
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --release --locked --quiet
 	@touch $@
 
