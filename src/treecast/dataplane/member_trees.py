@@ -6,6 +6,7 @@ Decides by what the local hosts want now. Read ``docs/protocol.md`` section 6 fi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from treecast.base.commands import AcceptKey, Command, RefuseKey, RemoveMemberTree, SendControl
 from treecast.base.counters import Drops
@@ -15,14 +16,24 @@ from treecast.base.flows import BROADCAST, Flow, GroupKey
 from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeEpoch, TreeId
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Duration, Instant, after, earliest
+from treecast.dataplane.root_trees import KEY_LIFETIME
 from treecast.wire.control import KeyTaken, emit_control
 from treecast.wire.key_context import parse_context
 
 MAX_MEMBER_TREES = 65_536
+MAX_TREES_PER_ROOT = 16_384
+"""One root cannot take the room of the others."""
+
+MAX_SILENCE: Duration = 2 * KEY_LIFETIME
+"""A root that uses a tree offers a new key in half that time. One that has given it up says nothing."""
 
 LINGER: Duration = 10.0
 """A tree's keys outlive the last wish for it: who leaves and joins again at once may look to the root as if nothing
 had happened, and then the root offers no key. By the end of this time it has heard of the leave."""
+
+
+_TreeKey = tuple[NodeIndex, TreeId]
+_Name = TypeVar("_Name", NodeIndex, GroupKey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +43,27 @@ class MemberTree:
     epoch: TreeEpoch
     flow: Flow | None
 
+    @property
+    def key(self) -> _TreeKey:
+        return (self.root, self.tree_id)
+
+    @property
+    def group(self) -> GroupKey | None:
+        return (self.flow.vlan, self.flow.group) if self.flow else None
+
 
 class MemberTrees:
     """Methods append to ``commands``; the caller empties it."""
 
     def __init__(self, drops: Drops) -> None:
         self._drops = drops
-        self._trees: dict[tuple[NodeIndex, TreeId], MemberTree] = {}
+        self._trees: dict[_TreeKey, MemberTree] = {}
+        self._tree_of: dict[tuple[NodeIndex, Flow | None], MemberTree] = {}
+        self._of_group: dict[GroupKey, dict[_TreeKey, MemberTree]] = {}
+        self._of_root: dict[NodeIndex, dict[_TreeKey, MemberTree]] = {}
         self._wanted: dict[GroupKey, SourceFilter] = {}
-        self._unwanted_until: dict[tuple[NodeIndex, TreeId], Instant] = {}
+        self._unwanted_until: dict[_TreeKey, Instant] = {}
+        self._silent_from: dict[_TreeKey, Instant] = {}  # oldest first
         self.commands: list[Command] = []
 
     def want(self, now: Instant, group: GroupKey, wanted: SourceFilter) -> None:
@@ -49,56 +72,77 @@ class MemberTrees:
             self._wanted.pop(group, None)
         else:
             self._wanted[group] = wanted
-        for key, tree in self._trees.items():
-            if tree.flow is None or (tree.flow.vlan, tree.flow.group) != group:
-                continue
-            if self._wants(tree.flow):
+        for key, tree in self._of_group.get(group, {}).items():
+            if tree.flow is None or self._wants(tree.flow):
                 self._unwanted_until.pop(key, None)
             else:
                 self._unwanted_until.setdefault(key, after(now, LINGER))
 
     def advance(self, now: Instant) -> None:
-        """Leave the trees that nobody here has wanted for a while."""
+        """Leave the trees that nobody here has wanted for a while, and those whose root is silent about them."""
         for key in [key for key, until in self._unwanted_until.items() if until <= now]:
+            self._leave(self._trees[key])
+        while self._silent_from:
+            key, since = next(iter(self._silent_from.items()))
+            if after(since, MAX_SILENCE) > now:
+                break
             self._leave(self._trees[key])
 
     def next_deadline(self) -> Instant | None:
-        return earliest(*self._unwanted_until.values())
+        oldest = next(iter(self._silent_from.values()), None)
+        silent = None if oldest is None else after(oldest, MAX_SILENCE)
+        return earliest(silent, *self._unwanted_until.values())
 
-    def offered(self, offer: KeyOffered) -> None:
+    def offered(self, now: Instant, offer: KeyOffered) -> None:
         """A root offers the key of one of its trees."""
         try:
             flow = parse_context(offer.context)
-            self._take(offer, flow)
+            self._take(now, offer, flow)
         except MalformedError as error:
             self._drops.count(error.reason)
             self.commands.append(RefuseKey(offer.root, offer.tree_id, offer.epoch, offer.key_id))
 
     def forget(self, root: NodeIndex) -> None:
         """The root is gone; the data plane forgets its trees by itself."""
-        for key in [key for key in self._trees if key[0] == root]:
-            del self._trees[key]
-            self._unwanted_until.pop(key, None)
+        for tree in list(self._of_root.get(root, {}).values()):
+            self._drop(tree)
 
     def flow_of(self, root: NodeIndex, tree_id: TreeId) -> Flow | None:
         tree = self._trees.get((root, tree_id))
         return tree.flow if tree else None
 
-    def _take(self, offer: KeyOffered, flow: Flow | None) -> None:
+    def _take(self, now: Instant, offer: KeyOffered, flow: Flow | None) -> None:
         if (flow is BROADCAST) != (offer.tree_id == BROADCAST_TREE):
             raise MalformedError("key_context_malformed")
         if flow is not None and not self._wants(flow):
             raise MalformedError("key_not_wanted")
-        known = self._trees.get((offer.root, offer.tree_id))
-        if known is None and len(self._trees) >= MAX_MEMBER_TREES:
-            raise MalformedError("member_tree_table_full")
-        if known is not None and known.epoch != offer.epoch:
-            self._leave(known)
-        self._unwanted_until.pop((offer.root, offer.tree_id), None)
-        self._trees[(offer.root, offer.tree_id)] = MemberTree(offer.root, offer.tree_id, offer.epoch, flow)
+        tree = MemberTree(offer.root, offer.tree_id, offer.epoch, flow)
+        self._make_room(tree)
+        self._put(now, tree)
         self.commands.append(AcceptKey(offer.root, offer.tree_id, offer.epoch, offer.key_id))
         taken = KeyTaken(offer.tree_id, offer.epoch, offer.key_id)
         self.commands.append(SendControl(offer.root, emit_control(taken)))
+
+    def _make_room(self, tree: MemberTree) -> None:
+        """A root has one tree per flow: the newer one ends the older. MalformedError when there are too many."""
+        known, before = self._trees.get(tree.key), self._tree_of.get((tree.root, tree.flow))
+        if before is not None and before.epoch == tree.epoch and before.tree_id > tree.tree_id:
+            raise MalformedError("key_not_wanted")
+        others = len(self._of_root.get(tree.root, {}))
+        if known is None and before is None and (len(self._trees) >= MAX_MEMBER_TREES or others >= MAX_TREES_PER_ROOT):
+            raise MalformedError("member_tree_table_full")
+        for old in (known, before):
+            if old is not None and old != tree and old.key in self._trees:
+                self._leave(old)
+
+    def _put(self, now: Instant, tree: MemberTree) -> None:
+        self._trees[tree.key] = self._tree_of[(tree.root, tree.flow)] = tree
+        self._of_root.setdefault(tree.root, {})[tree.key] = tree
+        if tree.group is not None:
+            self._of_group.setdefault(tree.group, {})[tree.key] = tree
+        self._unwanted_until.pop(tree.key, None)
+        self._silent_from.pop(tree.key, None)
+        self._silent_from[tree.key] = now
 
     def _wants(self, flow: Flow) -> bool:
         wanted = self._wanted.get((flow.vlan, flow.group), NO_SOURCE)
@@ -107,6 +151,18 @@ class MemberTrees:
         return wanted.accepts(flow.source)
 
     def _leave(self, tree: MemberTree) -> None:
-        del self._trees[(tree.root, tree.tree_id)]
-        self._unwanted_until.pop((tree.root, tree.tree_id), None)
+        self._drop(tree)
         self.commands.append(RemoveMemberTree(tree.root, tree.tree_id, tree.epoch))
+
+    def _drop(self, tree: MemberTree) -> None:
+        del self._trees[tree.key], self._tree_of[(tree.root, tree.flow)], self._silent_from[tree.key]
+        self._unwanted_until.pop(tree.key, None)
+        _discard(self._of_root, tree.root, tree.key)
+        if tree.group is not None:
+            _discard(self._of_group, tree.group, tree.key)
+
+
+def _discard(index: dict[_Name, dict[_TreeKey, MemberTree]], name: _Name, key: _TreeKey) -> None:
+    index[name].pop(key, None)
+    if not index[name]:
+        del index[name]

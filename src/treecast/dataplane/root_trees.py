@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 from treecast.base.commands import (
     Command,
@@ -20,16 +21,22 @@ from treecast.base.commands import (
     SetTreeMembers,
     UseKey,
 )
+from treecast.base.counters import Drops
 from treecast.base.flows import BROADCAST, Flow
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.wire.key_context import emit_context
+
+MAX_TREES = 65_536
+"""As many as the data plane holds. Other nodes decide how many there are: by what they subscribe to."""
 
 FIRST_OFFER_INTERVAL: Duration = 0.1
 LAST_OFFER_INTERVAL: Duration = 1.0
 KEY_LIFETIME: Duration = 3600.0
 ROTATION_LIMIT: Duration = 2.0
 """A member that has not taken the next key by then gets session-sealed copies, and the others do not wait for it."""
+
+_STALE_ALARMS = 64
 
 
 @dataclass(slots=True)
@@ -50,6 +57,12 @@ class _Tree:
     next_key: KeyId | None = None
     next_key_limit: Instant | None = None
     members: dict[NodeIndex, _Member] = field(default_factory=dict)
+    alarm: Instant | None = None
+
+    def next_deadline(self) -> Instant | None:
+        if not self.used:
+            return None
+        return earliest(self.key_due, self.next_key_limit, *(member.offer_due for member in self.members.values()))
 
     @property
     def offered_key(self) -> KeyId:
@@ -65,10 +78,12 @@ class _Tree:
 class RootTrees:
     """This node's own trees. Methods append to ``commands``; the caller empties it."""
 
-    def __init__(self, epoch: TreeEpoch) -> None:
+    def __init__(self, epoch: TreeEpoch, drops: Drops) -> None:
         self._epoch = epoch
+        self._drops = drops
         self._trees: dict[Flow | None, _Tree] = {}
         self._by_id: dict[TreeId, _Tree] = {}
+        self._alarms: list[tuple[Instant, TreeId]] = []
         self._last_tree = BROADCAST_TREE
         self._last_key = KeyId(0)
         self.commands: list[Command] = []
@@ -79,6 +94,9 @@ class RootTrees:
         if members is None:
             if tree is not None:
                 self._remove(tree)
+            return
+        if tree is None and len(self._trees) >= MAX_TREES:
+            self._drops.count("tree_table_full")
             return
         if tree is None:
             tree = self._create(now, flow)
@@ -92,6 +110,7 @@ class RootTrees:
         self.commands.append(tree.members_command(tree.key))
         if leaked:
             self._replace_key(now, tree)
+        self._set_alarm(tree)
 
     def forget(self, now: Instant, peer: NodeIndex) -> None:
         """The link to a member is gone: should it come back, it will know nothing."""
@@ -105,6 +124,7 @@ class RootTrees:
         if tree is not None and not tree.used:
             tree.used = True
             self._offer_all(now, tree)
+            self._set_alarm(tree)
 
     def key_taken(self, now: Instant, peer: NodeIndex, tree_id: TreeId, epoch: TreeEpoch, key_id: KeyId) -> None:
         """A member says that it holds a key."""
@@ -121,20 +141,42 @@ class RootTrees:
 
     def advance(self, now: Instant) -> None:
         """Repeat offers, replace old keys."""
-        for tree in list(self._trees.values()):
-            if tree.used and now >= tree.key_due:
-                self._replace_key(now, tree)
-            self._use_next_key_if_ready(now, tree)
-            for node, member in tree.members.items():
-                if member.offer_due is not None and now >= member.offer_due:
-                    self._offer(now, tree, node, member)
+        while self._alarms and self._alarms[0][0] <= now:
+            at, tree_id = heappop(self._alarms)
+            tree = self._by_id.get(tree_id)
+            if tree is not None and tree.alarm == at:
+                tree.alarm = None
+                self._tend(now, tree)
+                self._set_alarm(tree)
+
+    def _tend(self, now: Instant, tree: _Tree) -> None:
+        if tree.used and now >= tree.key_due:
+            self._replace_key(now, tree)
+        self._use_next_key_if_ready(now, tree)
+        for node, member in tree.members.items():
+            if member.offer_due is not None and now >= member.offer_due:
+                self._offer(now, tree, node, member)
 
     def next_deadline(self) -> Instant | None:
-        return earliest(
-            *(tree.next_key_limit for tree in self._trees.values()),
-            *(tree.key_due for tree in self._trees.values() if tree.used),
-            *(member.offer_due for tree in self._trees.values() for member in tree.members.values()),
-        )
+        """At times earlier than something happens, never later."""
+        while self._alarms:
+            at, tree_id = self._alarms[0]
+            tree = self._by_id.get(tree_id)
+            if tree is not None and tree.alarm == at:
+                return at
+            heappop(self._alarms)
+        return None
+
+    def _set_alarm(self, tree: _Tree) -> None:
+        """Of the many trees only those that wait for something cost anything."""
+        deadline = tree.next_deadline()
+        if deadline is None or (tree.alarm is not None and tree.alarm <= deadline):
+            return
+        tree.alarm = deadline
+        heappush(self._alarms, (deadline, tree.tree_id))
+        if len(self._alarms) > 2 * len(self._trees) + _STALE_ALARMS:
+            self._alarms = [(other.alarm, other.tree_id) for other in self._by_id.values() if other.alarm is not None]
+            heapify(self._alarms)
 
     def flow_of(self, tree_id: TreeId) -> Flow | None:
         tree = self._by_id.get(tree_id)

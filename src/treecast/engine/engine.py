@@ -118,7 +118,7 @@ class Engine:
             drops=self.drops,
         )
         self.topology = Topology()
-        self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF))
+        self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF), self.drops)
         self.member_trees = MemberTrees(self.drops)
         self._commands: list[Command] = []
 
@@ -187,7 +187,7 @@ class Engine:
             case ControlDatagram():
                 self._control(now, event)
             case KeyOffered():
-                self.member_trees.offered(event)
+                self.member_trees.offered(now, event)
             case PeerMoved():
                 self.links.moved(event)
             case SessionConfirmed():

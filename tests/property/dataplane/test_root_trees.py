@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from treecast.base.commands import CreateTree, MakeKey, OfferKey, SetTreeMembers, UseKey
+from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.time import Instant
@@ -23,7 +24,7 @@ class OneTree(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.trees = RootTrees(TreeEpoch(7))
+        self.trees = RootTrees(TreeEpoch(7), Drops())
         self.now = Instant(0.0)
         self.members: set[NodeIndex] = set()
         self.holds: dict[NodeIndex, set[KeyId]] = {}

@@ -71,3 +71,18 @@ def test_a_node_that_died_before_its_advertisement_came_is_not_remembered() -> N
     dead.stop()
     world.run(100.0)
     assert nodes[0].engine.nodes.name(dead.index) == "#3"
+
+
+def test_who_comes_and_goes_often_keeps_one_tree_per_root_and_flow() -> None:
+    world = World(5)
+    nodes = mesh(world, 2)
+    for _ in range(10):
+        nodes[1].report(GROUP)
+        world.run(0.5)
+        nodes[0].send(GROUP, "frame")
+        world.run(0.5)
+        nodes[1].leave(GROUP)
+        world.run(4.0)
+    nodes[1].report(GROUP)
+    world.run(20.0)
+    assert len(nodes[1].forwarder.member_keys) <= 1
