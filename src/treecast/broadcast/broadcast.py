@@ -295,9 +295,8 @@ class Broadcast:
         return digests
 
     def next_deadline(self, now: Instant) -> Instant | None:
-        expiry = [origin.expires_at for _, origin in self._store.origins()]
-        floods = [neighbour.next_deadline(now) for neighbour in self._neighbours.values()]
-        return earliest(self._node_due, self._links_due, *expiry, *floods)
+        floods = (neighbour.next_deadline(now) for neighbour in self._neighbours.values())
+        return earliest(self._node_due, self._links_due, self._store.next_expiry(), *floods)
 
 
 def _is_news(origin: Origin, body: Body) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from treecast.base.ids import NodeIndex
-from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.time import Duration, Instant, after
 from treecast.broadcast.store import Record, RecordKey
 from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Flood
 
@@ -45,6 +45,9 @@ class Neighbour:
         """Flood this record until it is acknowledged; supersedes an older one of its key."""
         key = (record.origin, record.record_key)
         self._forget(key)
+        same_version = self._versions.get(_version(record))
+        if same_version is not None:
+            self._forget(same_version)  # its origin lies: an acknowledgement could mean either
         self._unacknowledged[key] = _Unacknowledged(record, now, FIRST_REPEAT)
         self._versions[_version(record)] = key
         self._fresh = True
@@ -81,6 +84,9 @@ class Neighbour:
         yield from self._floods(now)
 
     def _floods(self, now: Instant) -> Iterator[Flood]:
+        if not self._unacknowledged:
+            self._fresh = False
+            return
         batch: list[bytes] = []
         size = taken = 0
         for waiting in self._unacknowledged.values():
@@ -104,7 +110,9 @@ class Neighbour:
     def next_deadline(self, now: Instant) -> Instant | None:
         if self._fresh or self.acknowledgements:
             return now
-        return earliest(self.digest_due, *(waiting.due for waiting in self._unacknowledged.values()))
+        if not self._unacknowledged:
+            return self.digest_due
+        return min(self.digest_due, *(waiting.due for waiting in self._unacknowledged.values()))
 
 
 def _version(record: Record) -> tuple[int, int, int]:

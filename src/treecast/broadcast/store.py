@@ -144,6 +144,9 @@ class Store:
     def expired(self, now: Instant) -> list[NodeIndex]:
         return sorted(index for index, origin in self._origins.items() if origin.expires_at <= now)
 
+    def next_expiry(self) -> Instant | None:
+        return min((origin.expires_at for origin in self._origins.values()), default=None)
+
     def records_of(self, index: NodeIndex) -> Iterator[Record]:
         """An origin's records, withdrawn ones too, its NODE first: it is needed to verify the others."""
         origin = self._origins.get(index)

@@ -40,6 +40,8 @@ class Discovery:
         self._drops = drops
         self._local = LocalHosts(drops)
         self._remote = RemoteHosts()
+        self._certified: dict[NodeIndex, tuple[MacAddress, tuple[IPAddress, ...]]] = {}
+        self._owners: dict[MacAddress | IPAddress, NodeIndex] = {}
         self.commands: list[Command] = []
 
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
@@ -63,7 +65,7 @@ class Discovery:
         if not frame.destination.is_group:
             return
         if packet.operation is ArpOperation.REQUEST and not packet.is_probe and not packet.is_gratuitous:
-            holder = self._remote.with_address(vlan, packet.target_ip)
+            holder = self._holder(vlan, packet.target_ip)
             if holder is not None:
                 self.commands.append(Inject(port, arp.reply_frame(packet, holder[1], frame.vlan)))
                 return
@@ -86,7 +88,7 @@ class Discovery:
         if not frame.destination.is_group:
             return
         if isinstance(message, ndp.NeighborSolicitation) and int(packet.source) != 0:
-            holder = self._remote.with_address(vlan, message.target)
+            holder = self._holder(vlan, message.target)
             if holder is not None:
                 answer = ndp.advertisement_frame(
                     message, solicitor=packet.source, solicitor_mac=frame.source, mac=holder[1], vlan=frame.vlan
@@ -95,14 +97,39 @@ class Discovery:
                 return
         self.commands.append(FloodFrame(wire))
 
+    def _holder(self, vlan: int, address: IPAddress) -> HostKey | None:
+        """The host that has this address; one that a certificate gives to a node is that node's, whoever claims it."""
+        return self._remote.with_address(vlan, address, self._owners.get(address))
+
     def _heard(self, now: Instant, port: int, key: HostKey, address: IPAddress | None) -> None:
         elsewhere = self._remote.get(key)
         self._local.heard(now, port, key, address, sequence=elsewhere.sequence + 1 if elsewhere else 0)
 
     # what other nodes say
 
+    def certify(self, now: Instant, node: NodeIndex, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
+        """A node's certificate gives it these addresses: what others claim of them does not count."""
+        if self._certified.get(node) == (mac, addresses):
+            return
+        self.uncertify(node)
+        self._certified[node] = (mac, addresses)
+        self._owners.update(dict.fromkeys((mac, *addresses), node))
+        for other in self._remote.claimants((0, mac)):
+            if other != node:
+                self.learn(now, other, (0, mac), None)
+
+    def uncertify(self, node: NodeIndex) -> None:
+        """The node is gone."""
+        mac, addresses = self._certified.pop(node, (None, ()))
+        for owned in (mac, *addresses):
+            if owned is not None and self._owners.get(owned) == node:
+                del self._owners[owned]
+
     def learn(self, now: Instant, node: NodeIndex, key: HostKey, content: HostContent | None) -> None:
         """A node's claim to a host; None when it ended."""
+        if content is not None and self._owners.get(key[1], node) != node:
+            self._drops.count("host_of_another_node")
+            return
         claim = RemoteHost(node, content.address_values(), content.sequence, now) if content else None
         self._remote.put(key, node, claim)
         winner = self._remote.get(key)

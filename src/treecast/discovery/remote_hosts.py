@@ -54,9 +54,15 @@ class RemoteHosts:
         claims = self._claims.get(key)
         return max(claims.values(), key=lambda claim: claim.rank) if claims else None
 
-    def with_address(self, vlan: int, address: IPAddress) -> HostKey | None:
-        """The host that has this address."""
-        keys = self._by_address.get((vlan, address))
+    def claimants(self, key: HostKey) -> list[NodeIndex]:
+        """The nodes that claim a host, in order."""
+        return sorted(self._claims.get(key, {}))
+
+    def with_address(self, vlan: int, address: IPAddress, owner: NodeIndex | None) -> HostKey | None:
+        """The host that has this address: only the owner's where there is one."""
+        keys = self._by_address.get((vlan, address), set())
+        if owner is not None:
+            keys = {key for key in keys if (claim := self.get(key)) and claim.node == owner}
         return min(keys) if keys else None
 
     def items(self) -> list[tuple[HostKey, RemoteHost]]:

@@ -236,9 +236,11 @@ class Engine:
                 case Kind.NODE:
                     if isinstance(content, NodeContent) and learned.certificate is not None:
                         self.nodes.put(origin, learned.certificate)
+                        self.discovery.certify(now, origin, learned.certificate.mac, _addresses(learned.certificate))
                         self.links.learn(now, origin, content.endpoint_values())
                     else:
                         self.links.forget(origin)
+                        self.discovery.uncertify(origin)
                         self._forget_unless_linked(origin)
                 case Kind.GROUP:
                     group = parse_group_key(learned.key)
@@ -335,3 +337,7 @@ class Engine:
         taken = list(commands)
         commands.clear()
         return taken
+
+
+def _addresses(certificate: Certificate) -> tuple[IPAddress, ...]:
+    return tuple(interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface)

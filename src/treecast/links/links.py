@@ -105,15 +105,16 @@ class Links:
     def configure(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> None:
         """A peer that the operator named; reached until the node stops. Call again when its addresses change."""
         target = self._configured.setdefault(name, Target(name, None, endpoints, now))
-        target.endpoints = endpoints
+        target.moved(endpoints)
 
     def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...]) -> None:
         """A node that Broadcast told of."""
         if node == self._my_index:
             return
         delay = 0.0 if self._my_index < node else HIGHER_INDEX_DELAY
-        target = self._learned.setdefault(node, Target(None, node, endpoints, after(now, delay)))
-        target.endpoints = endpoints
+        usable = tuple(endpoint for endpoint in endpoints if _is_usable(endpoint))
+        target = self._learned.setdefault(node, Target(None, node, usable, after(now, delay)))
+        target.moved(usable)
 
     def forget(self, node: NodeIndex) -> None:
         """Broadcast has forgotten the node. A link that is up stays."""
@@ -165,6 +166,7 @@ class Links:
         payload_bytes = attempt.handshake.read_response(datagram.data)
         try:
             payload, certificate = self._authenticate(attempt.handshake, payload_bytes)
+            self._check_expected(attempt.target, certificate, datagram.source)
         except MalformedError:  # the handshake has taken its response, and there is no other one
             del self._attempts[attempt.handshake.index]
             attempt.target.next_try = after(now, REFUSAL_PAUSE)
@@ -177,6 +179,12 @@ class Links:
         self._install(now, attempt.handshake, payload, certificate, session)
         session.next_final = after(now, FINAL_INTERVAL)
         self._send(datagram.socket, datagram.source, final)
+
+    def _check_expected(self, target: Target, certificate: Certificate, source: Endpoint) -> None:
+        """Where a node was said to be there may be another one, by mistake or by malice."""
+        if target.name is None and certificate.node_index != target.node:
+            target.avoided.add(source)
+            raise MalformedError("handshake_with_another_node")
 
     def _receive_final(self, now: Instant, datagram: HandshakeDatagram) -> None:
         index = receiver_index(datagram.data)
@@ -277,7 +285,7 @@ class Links:
         for attempt in self._attempts.values():
             if now >= attempt.next_init:
                 attempt.sent(now)
-                self._send_to_all(attempt.target.endpoints, attempt.init)
+                self._send_to_all(attempt.target.worth_trying, attempt.init)
         for peer in list(self._peers.values()):
             for session in list(peer.sessions):
                 self._repeat_final(now, peer, session)
@@ -330,7 +338,7 @@ class Links:
         handshake = self._maker.initiate(self._new_index())
         attempt = Attempt(target, handshake, handshake.init_datagram(), now, after(now, FIRST_INIT_INTERVAL))
         self._attempts[handshake.index] = attempt
-        self._send_to_all(target.endpoints, attempt.init)
+        self._send_to_all(target.worth_trying, attempt.init)
 
     def _up(self, node: NodeIndex) -> None:
         peer = self._peers[node]
@@ -372,3 +380,9 @@ class Links:
             in_use = index in self._attempts or index in self._pending
             if index and not in_use and not any(peer.session(index) for peer in self._peers.values()):
                 return index
+
+
+def _is_usable(endpoint: Endpoint) -> bool:
+    """Another node's word for where it is: nothing that one datagram could reach many by."""
+    address = endpoint.address
+    return bool(endpoint.port) and not (address.is_multicast or address.is_unspecified or int(address) == 0xFFFF_FFFF)

@@ -6,7 +6,7 @@ of the initiator, sent to all addresses of its target.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
@@ -29,6 +29,17 @@ class Target:
     node: NodeIndex | None
     endpoints: tuple[Endpoint, ...]
     next_try: Instant
+    avoided: set[Endpoint] = field(default_factory=set)
+
+    @property
+    def worth_trying(self) -> tuple[Endpoint, ...]:
+        """Its endpoints but those where another node answered; all of them when none is left."""
+        return tuple(endpoint for endpoint in self.endpoints if endpoint not in self.avoided) or self.endpoints
+
+    def moved(self, endpoints: tuple[Endpoint, ...]) -> None:
+        if endpoints != self.endpoints:
+            self.endpoints = endpoints
+            self.avoided.clear()
 
 
 @dataclass(slots=True)
