@@ -133,7 +133,8 @@ impl Plane {
                 tree.outlet.store(Arc::new(Outlet { deliver: outlet.deliver, next_hops }));
             }
         }
-        self.count_relaying();
+        let relaying = self.member_trees.values().iter().filter(|tree| tree.outlet.load().relays()).count();
+        self.relaying.store(relaying, Ordering::Relaxed);
     }
 }
 
@@ -276,23 +277,24 @@ impl Plane {
     /// Takes a parked key; false when none is parked.
     pub fn accept_key(&self, name: TreeName, key_id: u32, outlet: Outlet) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
-        let Some(mut offer) = self.unpark(name, key_id) else { return Ok(false) };
+        let Some(offer) = self.unpark(name, key_id) else { return Ok(false) };
         let invalid = |peer: &u32| *peer == self.node_index || *peer == name.root;
         if outlet.next_hops.iter().any(invalid) {
             return Err(Refused::Invalid);
         }
-        if let Some(tree) = self.member_trees.get(&name) {
-            match tree.accept(offer) {
-                Ok(()) => {
-                    tree.outlet.store(Arc::new(outlet));
-                    self.count_relaying();
-                    return Ok(true);
-                }
-                Err(of_another_life) => offer = of_another_life,
+        let before = self.member_trees.get(&name);
+        let relayed = before.as_ref().is_some_and(|tree| tree.outlet.load().relays());
+        let relays = outlet.relays();
+        match before.filter(|tree| tree.continues(&offer)) {
+            Some(tree) => {
+                tree.accept(offer);
+                tree.outlet.store(Arc::new(outlet));
+            }
+            None => {
+                self.member_trees.insert(name, Arc::new(MemberTree::new(offer, outlet)))?;
             }
         }
-        self.member_trees.insert(name, Arc::new(MemberTree::new(offer, outlet)))?;
-        self.count_relaying();
+        self.note_relaying(relayed, relays);
         Ok(true)
     }
 
@@ -304,14 +306,14 @@ impl Plane {
     /// Leaves a tree, if this node is on it.
     pub fn remove_member_tree(&self, name: TreeName) {
         let _writing = lock(&self.writing);
-        self.member_trees.remove(&name);
-        self.count_relaying();
+        if let Some(tree) = self.member_trees.remove(&name) {
+            self.note_relaying(tree.outlet.load().relays(), false);
+        }
     }
 
-    fn count_relaying(&self) {
-        let relaying = |tree: &Arc<MemberTree>| !tree.outlet.load().next_hops.is_empty();
-        let count = self.member_trees.values().iter().filter(|tree| relaying(tree)).count();
-        self.relaying.store(count, Ordering::Relaxed);
+    fn note_relaying(&self, before: bool, after: bool) {
+        self.relaying.fetch_add(usize::from(after), Ordering::Relaxed);
+        self.relaying.fetch_sub(usize::from(before), Ordering::Relaxed);
     }
 
     /// All trees of other roots, by name.

@@ -95,6 +95,13 @@ pub enum Received {
 /// A tree whose datagram may go on, and to whom.
 pub type Relay = (Arc<MemberTree>, Arc<Outlet>);
 
+/// What the datagram before belonged to: most belong to the same. Not kept beyond a batch, for tables change.
+#[derive(Debug, Default)]
+pub struct Recent {
+    session: Option<Arc<Session>>,
+    tree: Option<Arc<MemberTree>>,
+}
+
 /// Where an opened frame lies in its datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedFrame {
@@ -242,15 +249,24 @@ impl Plane {
     }
 
     /// A session datagram, opened in place. Only an authentic, fresh one changes anything.
-    pub fn receive_session(&self, datagram: &mut [u8], from: Endpoint, now_ns: u64) -> Result<Received, Reason> {
+    pub fn receive_session(
+        &self,
+        datagram: &mut [u8],
+        from: Endpoint,
+        now_ns: u64,
+        recent: &mut Recent,
+    ) -> Result<Received, Reason> {
         let header = SessionHeader::parse(datagram)?;
-        let session = self.sessions.get(&header.receiver).ok_or(Reason::SessionUnknown)?;
+        if recent.session.as_ref().is_none_or(|session| session.index != header.receiver) {
+            recent.session = self.sessions.get(&header.receiver);
+        }
+        let session = recent.session.as_ref().ok_or(Reason::SessionUnknown)?;
         let opened = session.open(&header, datagram, now_ns)?;
         if opened.first {
-            self.confirm(&session, now_ns);
+            self.confirm(session, now_ns);
         }
-        if opened.newest && session.move_to(from) {
-            self.moved(&session, from, now_ns);
+        if let Some(before) = opened.newest.then(|| session.move_to(from)).flatten() {
+            self.moved(session, before, from, now_ns);
         }
         let inner = Inner::parse(opened.plaintext)?;
         let body = opened.plaintext.get(INNER_LEN..).unwrap_or_default();
@@ -262,7 +278,7 @@ impl Plane {
                 self.events.push(event, now_ns).map(|()| Received::Done)
             }
             KIND_SENDER_KEY => self.park(KeyOffer::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
-            KIND_PROBE => exact_u64(body).map(|value| Received::Probe(session, value)),
+            KIND_PROBE => exact_u64(body).map(|value| Received::Probe(session.clone(), value)),
             KIND_PROBE_REPLY => {
                 if !session.probe_reply(exact_u64(body)?, now_ns) {
                     return Err(Reason::ProbeUnexpected);
@@ -275,12 +291,19 @@ impl Plane {
     }
 
     /// A tree datagram up to its tree tag.
-    pub fn receive_tree(&self, datagram: &[u8]) -> Result<(TreeHeader, Arc<MemberTree>), Reason> {
+    pub fn receive_tree<'r>(
+        &self,
+        datagram: &[u8],
+        recent: &'r mut Recent,
+    ) -> Result<(TreeHeader, &'r Arc<MemberTree>), Reason> {
         let header = TreeHeader::parse(datagram)?;
         if header.tree.root == self.node_index {
             return Err(Reason::TreeReflected);
         }
-        let tree = self.member_trees.get(&header.tree).ok_or(Reason::TreeUnknown)?;
+        if recent.tree.as_ref().is_none_or(|tree| tree.name != header.tree) {
+            recent.tree = self.member_trees.get(&header.tree);
+        }
+        let tree = recent.tree.as_ref().ok_or(Reason::TreeUnknown)?;
         tree.verify_tag(datagram)?;
         Ok((header, tree))
     }
@@ -296,7 +319,7 @@ impl Plane {
         let header = TreeHeader::parse(datagram).ok()?;
         let tree = self.member_trees.get(&header.tree)?;
         let outlet = tree.outlet.load_full();
-        if outlet.next_hops.is_empty() || header.tree.root == self.node_index {
+        if !outlet.relays() || header.tree.root == self.node_index {
             return None;
         }
         let fresh = tree.verify_tag(datagram).and_then(|()| tree.mark(header.counter, datagram.len()));
@@ -326,7 +349,8 @@ impl Plane {
         self.tell(Event::SessionConfirmed { peer: session.peer, session: session.index }, now_ns);
     }
 
-    fn moved(&self, session: &Session, endpoint: Endpoint, now_ns: u64) {
+    fn moved(&self, session: &Session, before: Endpoint, endpoint: Endpoint, now_ns: u64) {
+        self.addresses.remove(&before.address);
         // When the table is full the peer's tree numbers suffer, nothing else.
         let _ = self.addresses.insert(endpoint.address, session.peer);
         self.tell(Event::PeerMoved { peer: session.peer, session: session.index, endpoint }, now_ns);

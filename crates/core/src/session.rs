@@ -159,13 +159,12 @@ impl Session {
         **self.endpoint.load()
     }
 
-    /// Sends to `endpoint` from now on; true when that is another one than before.
-    pub fn move_to(&self, endpoint: Endpoint) -> bool {
+    /// Sends to `endpoint` from now on; the one before, when that was another.
+    pub fn move_to(&self, endpoint: Endpoint) -> Option<Endpoint> {
         if self.endpoint() == endpoint {
-            return false;
+            return None;
         }
-        self.endpoint.store(Arc::new(endpoint));
-        true
+        Some(*self.endpoint.swap(Arc::new(endpoint)))
     }
 
     /// Datagrams sealed so far.

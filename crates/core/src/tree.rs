@@ -200,6 +200,13 @@ pub struct Outlet {
     pub next_hops: Box<[u32]>,
 }
 
+impl Outlet {
+    /// Do datagrams go on from here?
+    pub fn relays(&self) -> bool {
+        !self.next_hops.is_empty()
+    }
+}
+
 /// Another root's tree that this node is on.
 #[derive(Debug)]
 pub struct MemberTree {
@@ -229,19 +236,19 @@ impl MemberTree {
         }
     }
 
-    /// Takes a further key, keeping the one before; a key it has is not taken twice. False when the offer is of another
-    /// life of the tree (its tree key differs): then the tree must be made anew.
-    pub fn accept(&self, offer: KeyOffer) -> Result<(), KeyOffer> {
-        if self.tree_key.bytes() != offer.tree_key.bytes() {
-            return Err(offer);
-        }
+    /// Is the offer of this life of the tree? A root that was restarted with the same epoch makes another tree key.
+    pub fn continues(&self, offer: &KeyOffer) -> bool {
+        self.tree_key.bytes() == offer.tree_key.bytes()
+    }
+
+    /// Takes a further key, keeping the one before; a key it has is not taken twice.
+    pub fn accept(&self, offer: KeyOffer) {
         let keys = self.keys.load();
         let KeyOffer { key_id, first_counter, open, .. } = offer;
         if keys.find(key_id).is_none() {
             let current = Arc::new(MemberKey { key_id, first_counter, open });
             self.keys.store(Arc::new(MemberKeys { current, previous: Some(keys.current.clone()) }));
         }
-        Ok(())
     }
 
     /// Is the tree tag right?

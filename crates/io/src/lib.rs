@@ -1,12 +1,14 @@
 //! What the data plane does to the kernel: frames between a TAP and UDP sockets, by one worker thread, in batches.
 //!
 //! All system calls are in [`sys`]. The worker ([`worker`]) reads a batch, asks `treecast-core` what each frame or datagram
-//! is, collects what is to be sent ([`outbox`]) and sends it at the end of the batch: it takes what is there and never waits
+//! is, seals what is to be sent ([`sealing`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits
 //! for more. Python's thread uses [`forwarder`].
 
 pub mod forwarder;
 pub mod outbox;
 pub mod ports;
+pub mod relay;
+pub mod sealing;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod worker;

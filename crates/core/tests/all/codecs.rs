@@ -74,7 +74,6 @@ fn first_bytes_of_other_protocols_are_unknown() {
 
 #[test]
 fn a_full_overlay_packet_with_a_vlan_tag_fits_a_tree_datagram() {
-    let overlay_mtu = 1374;
-    assert!(overlay_mtu + 14 + 4 <= MAX_TREE_BODY_LEN);
-    assert!(MAX_TREE_BODY_LEN < MAX_SESSION_BODY_LEN);
+    const OVERLAY_MTU: usize = 1374;
+    const { assert!(OVERLAY_MTU + 14 + 4 <= MAX_TREE_BODY_LEN && MAX_TREE_BODY_LEN < MAX_SESSION_BODY_LEN) }
 }

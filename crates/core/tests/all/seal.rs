@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, MAX_SESSION_BODY_LEN};
 use treecast_core::events::Event;
-use treecast_core::plane::Received;
+use treecast_core::plane::{Received, Recent};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, SESSION_BODY_OFFSET};
 use treecast_core::tree::Outlet;
@@ -134,7 +134,9 @@ fn a_probe_is_answered_and_its_reply_believed_once() {
     let (here, there) = join(&one, &two, 10, Aead::Aes256Gcm);
     let value = here.probe(NOW_NS - 3_000_000);
     let mut probe = seal(&here, KIND_PROBE, &value.to_be_bytes());
-    let Ok(Received::Probe(session, heard)) = two.receive_session(&mut probe, endpoint(1), NOW_NS) else {
+    let Ok(Received::Probe(session, heard)) =
+        two.receive_session(&mut probe, endpoint(1), NOW_NS, &mut Recent::default())
+    else {
         panic!("a probe")
     };
     assert_eq!((session.index, heard), (11, value));
@@ -184,7 +186,8 @@ fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
     let (tree, outlet) = two.relay(&datagram).unwrap().unwrap();
     assert_eq!(*outlet.next_hops, [3]);
     assert_eq!(two.relay(&datagram).unwrap().unwrap_err(), Reason::TreeReplay);
-    let (header, _) = two.receive_tree(&datagram).unwrap();
+    let mut recent = Recent::default();
+    let (header, _) = two.receive_tree(&datagram, &mut recent).unwrap();
     let frame = two.open_tree(&tree, &header, &mut datagram.clone(), true).unwrap();
     assert_eq!(frame.length, FRAME.len());
     two.remove_member_tree(name);

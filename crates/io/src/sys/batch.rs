@@ -94,6 +94,11 @@ impl Receiver {
         Ok(received == self.headers.len())
     }
 
+    /// The bytes of a message of the last receive.
+    pub fn bytes(&self, index: usize) -> &[u8] {
+        &self.buffers[index * MESSAGE_LEN..][..self.messages[index].length]
+    }
+
     /// The messages of the last receive, each with its bytes.
     pub fn messages(&self) -> impl Iterator<Item = (&Message, &[u8])> {
         let buffers = self.buffers.chunks_exact(MESSAGE_LEN);
