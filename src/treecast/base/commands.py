@@ -36,6 +36,32 @@ class FloodFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPortForwarding:
+    """Off: data frames are dropped both ways (``port_blocked``); what Python injects and is shown goes on."""
+
+    port: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetStormLimits:
+    """Frames a second that a port may send into the overlay, by kind; None: no limit."""
+
+    port: int
+    broadcast_pps: int | None
+    multicast_pps: int | None
+    unknown_unicast_pps: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetUnknownUnicastFlood:
+    """On: a frame to a MAC that nobody knows goes to all nodes; off: it is dropped (``unknown_unicast``)."""
+
+    port: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InstallSession:
     """``handshake`` is the data plane's own object: it holds the keys, and is spent by this."""
 
@@ -152,6 +178,9 @@ Command = (
     | SendControl
     | Inject
     | FloodFrame
+    | SetPortForwarding
+    | SetStormLimits
+    | SetUnknownUnicastFlood
     | InstallSession
     | RemoveSession
     | ForgetPeer

@@ -109,6 +109,9 @@ class ModelForwarder:
     parked: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
     member_keys: dict[tuple[NodeIndex, TreeId, TreeEpoch], list[KeyId]] = field(default_factory=dict)
     tree_windows: dict[tuple[NodeIndex, TreeId, TreeEpoch], _ReplayWindow] = field(default_factory=dict)
+    blocked: set[int] = field(default_factory=set)
+    storm_limits: dict[int, c.SetStormLimits] = field(default_factory=dict)
+    flooding_ports: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.network.attach(self.endpoint, self._receive)
@@ -117,6 +120,9 @@ class ModelForwarder:
 
     def send_multicast(self, group: IPAddress, source: IPAddress, frame: object) -> None:
         """A host's multicast frame."""
+        if 0 in self.blocked:
+            self.drops["port_blocked"] += 1
+            return
         tree_id = self.routes.get((0, group, source), self.routes.get((0, group, None)))
         self._send_on_tree(tree_id, frame)
 
@@ -174,7 +180,7 @@ class ModelForwarder:
             case bytes() as control:
                 self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
             case ("frame", frame):
-                self.delivered.append(frame)
+                self._deliver(frame)
 
     def _receive_tree(self, datagram: TreeDatagram) -> None:
         name = (datagram.root, datagram.tree_id, datagram.epoch)
@@ -186,7 +192,13 @@ class ModelForwarder:
         elif not self.tree_windows.setdefault(name, _ReplayWindow(4096)).take(datagram.counter):
             self.drops["tree_replay"] += 1
         else:
-            self.delivered.append(datagram.frame)
+            self._deliver(datagram.frame)
+
+    def _deliver(self, frame: object) -> None:
+        if 0 in self.blocked:
+            self.drops["port_blocked"] += 1
+        else:
+            self.delivered.append(frame)
 
     def _current(self, peer: NodeIndex) -> _Session | None:
         usable = [session for session in self.sessions.values() if session.peer == peer and session.confirmed]
@@ -238,6 +250,18 @@ class ModelForwarder:
     @_do.register
     def _(self, command: c.FloodFrame) -> None:
         self._send_on_tree(BROADCAST_TREE, command.frame)
+
+    @_do.register
+    def _(self, command: c.SetPortForwarding) -> None:
+        (self.blocked.discard if command.on else self.blocked.add)(command.port)
+
+    @_do.register
+    def _(self, command: c.SetStormLimits) -> None:
+        self.storm_limits[command.port] = command
+
+    @_do.register
+    def _(self, command: c.SetUnknownUnicastFlood) -> None:
+        (self.flooding_ports.add if command.on else self.flooding_ports.discard)(command.port)
 
     @_do.register
     def _(self, command: c.InstallSession) -> None:

@@ -1,0 +1,120 @@
+"""The election on one LAN: of the nodes that hear each other's beacons, the one with the lowest index forwards.
+
+Decides one port's state from the beacons heard there and the time; sends nothing. Read ``listener`` for that.
+
+    SILENT ----listened 1.5 s, able, no loop----> CAPABLE --0.2 s, nobody lower, nobody forwards-> FORWARDING
+      ^                                            |   ^                                           |
+      +------not able, or own beacon came back-----+   +------------a lower one is capable---------+
+      +--------------------------------------------------------------------------------------------+
+
+A forwarder makes way before the lower one begins: the lower one waits until nobody says that it forwards. So two of
+them forward at once only where beacons were lost for ``HEARD_FOR``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.counters import Drops
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after, earliest
+from treecast.wire.beacon import Beacon, BeaconState
+
+BEACON_INTERVAL: Duration = 0.5
+HEARD_FOR: Duration = 1.5
+"""Three beacons. Also how long a port listens before it may forward."""
+
+SETTLE: Duration = 0.2
+"""How long a node is capable before it forwards: of two that have listened at once, each hears the other."""
+
+LOOP_HOLD: Duration = 3.0
+"""How long a port stays silent after its own beacon came back: six beacons to see that it no longer does."""
+
+MAX_RIVALS = 64
+
+Rank = tuple[NodeIndex, bytes, int]
+"""Node index, node id, port: the lowest forwards. Node id and port decide where one index is there twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """What was last heard of another node's port, or of another port of this node."""
+
+    state: BeaconState
+    sequence: int
+    heard_at: Instant
+
+
+class Election:
+    """One port. ``receive`` and ``advance`` change ``state``."""
+
+    def __init__(self, now: Instant, rank: Rank, drops: Drops) -> None:
+        self.rank = rank
+        self.state = BeaconState.SILENT
+        self._drops = drops
+        self._rivals: dict[Rank, Rival] = {}
+        self._silent_until = after(now, HEARD_FOR)
+        self._looped_at: Instant | None = None
+        self._capable_since: Instant | None = None
+
+    def receive(self, now: Instant, beacon: Beacon) -> None:
+        """A beacon of this network that arrived on this port, from whomever."""
+        rank = (NodeIndex(beacon.node_index), beacon.node_id, beacon.port)
+        if rank == self.rank:
+            self._drops.count("beacon_own")
+            self._looped_at = now
+            self._silent_until = max(self._silent_until, after(now, LOOP_HOLD))
+            return
+        known = self._rivals.get(rank)
+        if known is not None and beacon.sequence <= known.sequence and now < after(known.heard_at, HEARD_FOR):
+            self._drops.count("beacon_repeated")
+            return
+        if known is None and len(self._rivals) >= MAX_RIVALS:
+            self._drops.count("beacon_table_full")
+            highest = max(self._rivals)
+            if rank > highest:
+                return
+            del self._rivals[highest]  # the lowest decide
+        self._rivals[rank] = Rival(beacon.state, beacon.sequence, now)
+
+    def advance(self, now: Instant, *, able: bool) -> None:
+        """The state from now on. ``able``: this node has links, so that forwarding would carry something."""
+        for rank, rival in list(self._rivals.items()):
+            if after(rival.heard_at, HEARD_FOR) <= now:
+                del self._rivals[rank]
+        if not able or now < self._silent_until:
+            self._capable_since = None
+        elif self._capable_since is None:
+            self._capable_since = now
+        self.state = self._decide(now)
+
+    def next_deadline(self, now: Instant) -> Instant | None:
+        """When ``advance`` may decide otherwise."""
+        listened = self._silent_until if self._silent_until > now else None
+        settled = after(self._capable_since, SETTLE) if self._capable_since is not None else None
+        if settled is not None and settled <= now:
+            settled = None
+        return earliest(listened, settled, *(after(rival.heard_at, HEARD_FOR) for rival in self._rivals.values()))
+
+    def rivals(self) -> list[tuple[Rank, Rival]]:
+        return sorted(self._rivals.items(), key=lambda item: item[0])
+
+    def forwarder(self) -> Rank | None:
+        """Who carries this LAN's frames, as far as this node knows."""
+        ranks = [rank for rank, rival in self._rivals.items() if rival.state is BeaconState.FORWARDING]
+        return min([*ranks, *([self.rank] if self.state is BeaconState.FORWARDING else [])], default=None)
+
+    def is_looped(self, now: Instant) -> bool:
+        """Whether its own beacons come back."""
+        return self._looped_at is not None and now < after(self._looped_at, LOOP_HOLD)
+
+    def _decide(self, now: Instant) -> BeaconState:
+        if self._capable_since is None:
+            return BeaconState.SILENT
+        if any(rank < self.rank and rival.state is not BeaconState.SILENT for rank, rival in self._rivals.items()):
+            return BeaconState.CAPABLE
+        if self.state is BeaconState.FORWARDING:
+            return BeaconState.FORWARDING  # a higher one that forwards too will make way
+        if now < after(self._capable_since, SETTLE) or self.forwarder() is not None:
+            return BeaconState.CAPABLE
+        return BeaconState.FORWARDING

@@ -1,0 +1,131 @@
+"""Listener: the ports that share a LAN with other nodes, their beacons, and whether each may forward.
+
+A port is blocked from the moment it is opened until its election is won. It decides nothing about frames other than
+beacons. Read ``election`` for who wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.addresses import MacAddress
+from treecast.base.commands import Command, Inject, SetPortForwarding
+from treecast.base.counters import Drops
+from treecast.base.errors import MalformedError
+from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.time import Instant, after, earliest
+from treecast.listener.election import BEACON_INTERVAL, Election, Rank
+from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whose beacons these are. ``epoch_ms``: this start, in milliseconds since 1970."""
+
+    network_id: NetworkId
+    node_id: NodeId
+    node_index: NodeIndex
+    mac: MacAddress
+    epoch_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortState:
+    """How a LAN's election stands: ``forwarder`` is the node that carries it, None when there is none."""
+
+    port: int
+    state: BeaconState
+    forwarder: NodeIndex | None
+    nodes: tuple[NodeIndex, ...]
+    looped: bool
+
+
+@dataclass(slots=True)
+class _Port:
+    election: Election
+    announced: BeaconState
+    beacon_due: Instant
+
+
+class Listener:
+    """One node's shared ports. Methods append to ``commands``; the caller empties it."""
+
+    def __init__(self, sender: Sender, drops: Drops) -> None:
+        self._sender = sender
+        self._drops = drops
+        self._sequence = sender.epoch_ms
+        self._ports: dict[int, _Port] = {}
+        self.commands: list[Command] = []
+
+    def open(self, now: Instant, port: int) -> None:
+        """From now on this port shares a LAN. Nothing happens when it is open already."""
+        if port in self._ports:
+            return
+        rank: Rank = (self._sender.node_index, bytes(self._sender.node_id), port)
+        self._ports[port] = _Port(Election(now, rank, self._drops), BeaconState.SILENT, now)
+        self.commands.append(SetPortForwarding(port, on=False))
+
+    def close(self, port: int) -> None:
+        """The port is the node's own again: it forwards, whoever else does. The LAN hears of it at once."""
+        if self._ports.pop(port, None) is not None:
+            self.commands += [self._beacon(port, BeaconState.SILENT), SetPortForwarding(port, on=True)]
+
+    def goodbye(self) -> list[Command]:
+        """The last beacons: the next node takes over without waiting."""
+        return [self._beacon(port, BeaconState.SILENT) for port in sorted(self._ports)]
+
+    def receive(self, now: Instant, port: int, payload: bytes) -> None:
+        """The payload of a beacon frame that came from a port."""
+        known = self._ports.get(port)
+        if known is None:
+            self._drops.count("beacon_unexpected")
+            return
+        try:
+            beacon = parse_beacon(payload)
+        except MalformedError as error:
+            self._drops.count(error.reason)
+            return
+        if beacon.network_id != self._sender.network_id:
+            self._drops.count("beacon_other_network")
+            return
+        known.election.receive(now, beacon)
+
+    def advance(self, now: Instant, *, able: bool) -> None:
+        """Decide, block or unblock, and send what is due. ``able``: the node has links."""
+        for number, port in sorted(self._ports.items()):
+            port.election.advance(now, able=able)
+            state = port.election.state
+            forwards, forwarded = state is BeaconState.FORWARDING, port.announced is BeaconState.FORWARDING
+            if forwards is not forwarded:
+                self.commands.append(SetPortForwarding(number, on=forwards))
+            if state is not port.announced or port.beacon_due <= now:
+                self.commands.append(self._beacon(number, state))
+                port.announced, port.beacon_due = state, after(now, BEACON_INTERVAL)
+
+    def next_deadline(self, now: Instant) -> Instant | None:
+        ports = self._ports.values()
+        return earliest(*(earliest(port.beacon_due, port.election.next_deadline(now)) for port in ports))
+
+    def ports(self, now: Instant) -> list[PortState]:
+        """How each shared port stands, by number."""
+        states: list[PortState] = []
+        for number, port in sorted(self._ports.items()):
+            election = port.election
+            forwarder = election.forwarder()
+            nodes = tuple(sorted({rank[0] for rank, _ in election.rivals()}))
+            looped = election.is_looped(now)
+            states.append(PortState(number, election.state, forwarder[0] if forwarder else None, nodes, looped))
+        return states
+
+    def _beacon(self, port: int, state: BeaconState) -> Inject:
+        self._sequence += 1
+        beacon = Beacon(
+            version=1,
+            network_id=bytes(self._sender.network_id),
+            node_id=bytes(self._sender.node_id),
+            node_index=self._sender.node_index,
+            sequence=self._sequence,
+            state=state,
+            port_plus_one=port + 1,
+        )
+        return Inject(port, beacon_frame(beacon, self._sender.mac))
