@@ -69,8 +69,10 @@ pub struct Headers {
 }
 
 impl Headers {
-    #[inline(always)]
     /// Reads a frame; None where it is not IP, is cut off or contradicts itself.
+    // Inlined, as all that hands over a whole record here: returned through memory it is written in small pieces and
+    // read in large ones, which stalls the processor (75 ns instead of 46 for `Segmenter::new`).
+    #[inline(always)]
     pub fn parse(frame: &[u8]) -> Option<Self> {
         let (network, ethertype) = match u16_at(frame, ETHERNET_LEN - 2)? {
             ETHERTYPE_VLAN => (ETHERNET_LEN + VLAN_TAG_LEN, u16_at(frame, ETHERNET_LEN + VLAN_TAG_LEN - 2)?),

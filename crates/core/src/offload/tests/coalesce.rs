@@ -67,13 +67,27 @@ fn a_single_frame_passes_with_its_own_checksum_state() {
 #[test]
 fn headers_that_differ_are_not_joined() {
     type Change = fn(&mut Spec);
-    let changes: [Change; 5] =
-        [|s| s.ttl = 1, |s| s.tos = 3, |s| s.vlan = Some(7), |s| s.ip_options = vec![1; 8], |s| s.ports.1 += 1];
+    let changes: [Change; 6] = [
+        |s| s.ttl = 1,
+        |s| s.tos = 3,
+        |s| s.vlan = Some(7),
+        |s| s.ip_options = vec![1; 8],
+        |s| s.ports.1 += 1,
+        |s| s.source += 1,
+    ];
     for spec in [Spec::udp(), Spec::tcp(), Spec { v6: true, ..Spec::udp() }, Spec { v6: true, ..Spec::tcp() }] {
         assert_eq!(counts(&pair(&spec, |_| ())), [2]);
         for (number, change) in changes.iter().enumerate() {
             assert_eq!(counts(&pair(&spec, change)), [1, 1], "change {number} of {spec:?}");
         }
+    }
+}
+
+#[test]
+fn ip_options_and_extension_headers_are_not_joined_even_when_equal() {
+    for v6 in [false, true] {
+        let spec = Spec { v6, ip_options: vec![1; 8], ..Spec::udp() };
+        assert_eq!(counts(&pair(&spec, |_| ())), [1, 1]);
     }
 }
 
@@ -209,9 +223,15 @@ fn a_wrong_checksum_is_never_repaired() {
 
 #[test]
 fn datagrams_without_a_checksum_get_none() {
+    // The sum of this payload makes a checksum of zero: right, had it been meant as one.
+    let mut bytes = payload(100, 0);
+    bytes[..2].fill(0);
+    let missing = Spec::udp().frame(&bytes, Sum::Complete);
+    bytes[..2].copy_from_slice(&missing[40..42]);
     let frames: Vec<_> = (0..3)
         .map(|i| {
-            let mut frame = Spec::udp().segment(i, 0).frame(&payload(100, 0), Sum::Complete);
+            let mut frame = Spec::udp().segment(i, 0).frame(&bytes, Sum::Complete);
+            assert_eq!(frame[40..42], [0xFF, 0xFF]);
             frame[40..42].copy_from_slice(&[0, 0]);
             (frame, None)
         })

@@ -57,6 +57,8 @@ pub struct Spec {
     pub window: u16,
     pub flags: u8,
     pub multicast: bool,
+    /// Last byte of the source address.
+    pub source: u8,
 }
 
 impl Spec {
@@ -77,6 +79,7 @@ impl Spec {
             window: 0,
             flags: 0,
             multicast: false,
+            source: 1,
         }
     }
 
@@ -159,12 +162,15 @@ impl Spec {
     }
 
     fn addresses(&self) -> (Vec<u8>, Vec<u8>) {
-        match (self.v6, self.multicast) {
-            (false, false) => (vec![10, 77, 0, 1], vec![10, 77, 0, 2]),
-            (false, true) => (vec![10, 77, 0, 1], vec![239, 1, 1, 1]),
-            (true, false) => ([&[0xFD; 8][..], &[1; 8]].concat(), [&[0xFD; 8][..], &[2; 8]].concat()),
-            (true, true) => ([&[0xFD; 8][..], &[1; 8]].concat(), [&[0xFF, 0x05][..], &[0; 12], &[0x12, 0x34]].concat()),
-        }
+        let mut source = if self.v6 { [&[0xFD; 8][..], &[1; 8]].concat() } else { vec![10, 77, 0, 1] };
+        *source.last_mut().unwrap() = self.source;
+        let destination = match (self.v6, self.multicast) {
+            (false, false) => vec![10, 77, 0, 2],
+            (false, true) => vec![239, 1, 1, 1],
+            (true, false) => [&[0xFD; 8][..], &[2; 8]].concat(),
+            (true, true) => [&[0xFF, 0x05][..], &[0; 12], &[0x12, 0x34]].concat(),
+        };
+        (source, destination)
     }
 
     fn ethernet(&self) -> Vec<u8> {
@@ -261,6 +267,7 @@ pub fn any_spec() -> impl Strategy<Value = Spec> {
             window,
             flags,
             multicast,
+            source: 1,
         }
     })
 }
