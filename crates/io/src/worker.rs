@@ -192,6 +192,9 @@ impl<'s> Batch<'s> {
             plane.drops.count(Reason::Truncated);
             return None;
         };
+        if message.length == 0 {
+            plane.drops.count(Reason::UnknownType);
+        }
         Some(Self { plane, ports, from: Endpoint { socket, address }, now_ns })
     }
 

@@ -31,6 +31,7 @@ NETWORK_ID = bytes(range(16))
 INTERFACE = "tc0"
 MTU = 1374
 LIMIT_S = 5.0
+START_LIMIT_S = 30.0
 GSO_MAX_SEGMENTS = 44
 
 
@@ -145,9 +146,15 @@ class Planes:
 def handshake(one: Plane, other: Plane, index: int, other_index: int, aead: int) -> None:
     """INIT, RESPONSE and FINAL travel as datagrams; both sides install the session."""
     first = _native.Handshake.initiate(one.key, NETWORK_ID, index)
-    before = len(other.seen(_native.HandshakeDatagram))
-    assert one.forwarder.send_datagram(0, other.endpoint, first.init_datagram())
-    init = other.wait_for(_native.HandshakeDatagram, before + 1)[-1]
+
+    def sent_and_heard() -> list[_native.Event]:
+        """Repeated, because the switch may not carry anything yet."""
+        sent = first.init_datagram()
+        one.forwarder.send_datagram(0, other.endpoint, sent)
+        heard = other.seen(_native.HandshakeDatagram)
+        return [event for event in heard if isinstance(event, _native.HandshakeDatagram) and event.data == sent]
+
+    init = wait_until(sent_and_heard, START_LIMIT_S, "INIT", poll_s=0.1)[0]
     assert isinstance(init, _native.HandshakeDatagram)
     second = _native.Handshake.respond(other.key, NETWORK_ID, other_index, init.data)
     before = len(one.seen(_native.HandshakeDatagram))
