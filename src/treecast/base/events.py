@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 
 
@@ -57,7 +57,16 @@ class TreeUsed:
     tree_id: TreeId
 
 
-Event = TapFrame | HandshakeDatagram | ControlDatagram | KeyOffered | PeerMoved | SessionConfirmed | TreeUsed
+@dataclass(frozen=True, slots=True)
+class HostSeen:
+    """A frame with this source MAC came from a port: new there, or not reported for a minute. ``vlan`` 0: untagged."""
+
+    port: int
+    vlan: int
+    mac: MacAddress
+
+
+Event = HostSeen | TapFrame | HandshakeDatagram | ControlDatagram | KeyOffered | PeerMoved | SessionConfirmed | TreeUsed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
-"""NodeDiscovery: learns hosts from ARP and ND, publishes them, and answers for those of other nodes.
+"""NodeDiscovery: learns hosts, publishes them, and answers for those of other nodes.
 
-Decides which frames cross the overlay: a question whose answer is known does not. Announcements and duplicate address
-detection (RFC 5227, RFC 4862 section 5.4) always do: their meaning is to be heard by all.
+Decides which ARP and ND frames cross the overlay: a question whose answer is known does not. Announcements and
+duplicate address detection (RFC 5227, RFC 4862 section 5.4) always do: their meaning is to be heard by all. Read
+``residence`` for where a host lives, ``limits`` for the bounds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.commands import Command, FloodFrame, Inject, RemoveHost, SetHost
@@ -15,12 +16,18 @@ from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.discovery.local_hosts import HostKey, LocalHosts
-from treecast.discovery.remote_hosts import RemoteHost, RemoteHosts
-from treecast.wire import arp, ndp
+from treecast.discovery import snooping
+from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
+from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
+from treecast.discovery.questions import Questions
+from treecast.discovery.remote_hosts import RemoteHosts
+from treecast.discovery.residence import Residence, claim_of
+from treecast.discovery.view import DiscoveryCounters, HostView
+from treecast.wire import arp, dhcp, dhcpv6, ipv4, ipv6, ndp
 from treecast.wire.advertisement import HostContent
 from treecast.wire.arp import ArpOperation
-from treecast.wire.ethernet import EthernetFrame
+from treecast.wire.ethernet import EthernetFrame, EtherType
+from treecast.wire.ipv4 import PROTOCOL_IGMP
 from treecast.wire.ipv6 import Ipv6Packet
 
 
@@ -35,150 +42,245 @@ class HostChange:
 class Discovery:
     """One node's hosts, and what it knows of the others'. Methods append to ``commands``; the caller empties it."""
 
-    def __init__(self, me: NodeIndex, drops: Drops) -> None:
+    def __init__(self, me: NodeIndex, drops: Drops, config: DiscoveryConfig = DEFAULTS) -> None:
         self._me = me
         self._drops = drops
-        self._local = LocalHosts(drops)
-        self._remote = RemoteHosts()
-        self._certified: dict[NodeIndex, tuple[MacAddress, tuple[IPAddress, ...]]] = {}
-        self._owners: dict[MacAddress | IPAddress, NodeIndex] = {}
+        self._residence = Residence(me, drops, config)
+        self._questions = Questions()
+        self._placed: dict[HostKey, NodeIndex] = {}
+        """What the data plane was told."""
+        self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
+        self._blocked: set[int] = set()
         self.commands: list[Command] = []
 
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
-        self._local.add_own(now, mac, addresses)
+        """The node's own interface. It replaces what was said before."""
+        self._own = (mac, addresses)
+        if OWN_PORT not in self._blocked:
+            self._residence.local.add_own(now, mac, addresses)
+
+    def set_port_forwarding(self, now: Instant, port: int, on: bool) -> None:
+        """Whether this node forwards for a port. Where another node does, it learns, answers and publishes nothing."""
+        if not on:
+            self._blocked.add(port)
+            self._residence.local.remove_port(port)
+        elif port in self._blocked:
+            self._blocked.remove(port)
+            if port == OWN_PORT and self._own is not None:
+                self._residence.local.add_own(now, *self._own)
 
     # what hosts say
 
+    def receive(self, now: Instant, port: int, frame: EthernetFrame, wire: bytes) -> bool:
+        """A frame from a port; ``wire`` is its bytes. False: it is none of ARP, ND, DHCP and DHCPv6 answers."""
+        try:
+            if frame.ethertype == EtherType.ARP:
+                self.receive_arp(now, port, frame, wire)
+                return True
+            if frame.ethertype == EtherType.IPV6:
+                packet = ipv6.parse(frame.payload)
+                if ndp.is_ndp(packet):
+                    self.receive_ndp(now, port, frame, packet, wire)
+                    return True
+                return dhcpv6.is_server_message(packet) and self._receive_dhcpv6(now, port, frame, packet)
+            if frame.ethertype == EtherType.IPV4 and frame.payload[9:10] != _IGMP:
+                return self._receive_dhcp(now, port, frame)
+        except MalformedError as error:
+            self._drops.count(error.reason)
+            return True
+        return False
+
     def receive_arp(self, now: Instant, port: int, frame: EthernetFrame, wire: bytes) -> None:
         """An ARP frame from a port; ``wire`` is its bytes."""
+        if port in self._blocked:
+            return
         try:
-            packet = arp.parse(frame.payload)
+            packet, sighting = snooping.of_arp(frame)
         except MalformedError as error:
             self._drops.count(error.reason)
             return
-        if packet.sender_mac != frame.source:
-            self._drops.count("arp_sender_mismatch")
-            return
-        vlan = frame.vlan_id or 0
-        sender = packet.sender_ip if _is_host_address(packet.sender_ip) else None
-        self._heard(now, port, (vlan, frame.source), sender)
+        key = (frame.vlan_id or 0, frame.source)
+        self._residence.heard(now, port, key, sighting)
         if not frame.destination.is_group:
             return
-        if packet.operation is ArpOperation.REQUEST and not packet.is_probe and not packet.is_gratuitous:
-            holder = self._holder(vlan, packet.target_ip)
-            if holder is not None:
-                self.commands.append(Inject(port, arp.reply_frame(packet, holder[1], frame.vlan)))
-                return
-        self.commands.append(FloodFrame(wire))
+        if packet.operation is not ArpOperation.REQUEST or packet.is_probe or packet.is_gratuitous:
+            self.commands.append(FloodFrame(wire))
+            return
+        self._question(now, port, key, packet.target_ip, wire, lambda mac, _: arp.reply_frame(packet, mac, frame.vlan))
 
     def receive_ndp(self, now: Instant, port: int, frame: EthernetFrame, packet: Ipv6Packet, wire: bytes) -> None:
         """An ND frame from a port; ``wire`` is its bytes."""
+        if port in self._blocked:
+            return
         try:
-            message = ndp.parse(packet)
+            message, sighting = snooping.of_ndp(frame, packet)
         except MalformedError as error:
             self._drops.count(error.reason)
             return
-        vlan = frame.vlan_id or 0
-        said = message.target if isinstance(message, ndp.NeighborAdvertisement) else packet.source
-        link_layer = ndp.link_layer_address(message)
-        if link_layer not in (None, frame.source):
-            self._drops.count("ndp_sender_mismatch")
-            return
-        self._heard(now, port, (vlan, frame.source), said if link_layer and _is_host_address(said) else None)
+        key = (frame.vlan_id or 0, frame.source)
+        self._residence.heard(now, port, key, sighting)
         if not frame.destination.is_group:
             return
-        if isinstance(message, ndp.NeighborSolicitation) and int(packet.source) != 0:
-            holder = self._holder(vlan, message.target)
-            if holder is not None:
-                answer = ndp.advertisement_frame(
-                    message, solicitor=packet.source, solicitor_mac=frame.source, mac=holder[1], vlan=frame.vlan
-                )
-                self.commands.append(Inject(port, answer))
+        if not isinstance(message, ndp.NeighborSolicitation) or packet.source.is_unspecified:
+            self.commands.append(FloodFrame(wire))
+            return
+
+        def answer(mac: MacAddress, is_router: bool) -> bytes:
+            return ndp.advertisement_frame(
+                message,
+                solicitor=packet.source,
+                solicitor_mac=frame.source,
+                mac=mac,
+                router=is_router,
+                vlan=frame.vlan,
+            )
+
+        self._question(now, port, key, message.target, wire, answer)
+
+    def _question(
+        self,
+        now: Instant,
+        port: int,
+        asker: HostKey,
+        target: IPAddress,
+        wire: bytes,
+        answer: Callable[[MacAddress, bool], bytes],
+    ) -> None:
+        """Who has ``target``? Answered, left to the host itself, or asked of all nodes."""
+        vlan = asker[0]
+        counters = self._residence.counters
+        here = self._residence.local.holder(vlan, target)
+        host = self._residence.local.get(here) if here else None
+        elsewhere = self._holder(vlan, target)
+        if host is not None:
+            repeated = self._questions.is_repeated(now, asker[1], (vlan, target))
+            if host.port != port:
+                self.commands.append(Inject(host.port, wire))
+            if not repeated:
+                counters.questions_kept += 1
                 return
+        elif elsewhere is not None:
+            claim = self._residence.remote.get(elsewhere)
+            counters.questions_answered += 1
+            self.commands.append(Inject(port, answer(elsewhere[1], claim is not None and claim.is_router)))
+            return
+        counters.questions_crossed += 1
         self.commands.append(FloodFrame(wire))
 
     def _holder(self, vlan: int, address: IPAddress) -> HostKey | None:
-        """The host that has this address; one that a certificate gives to a node is that node's, whoever claims it."""
-        return self._remote.with_address(vlan, address, self._owners.get(address))
+        """The host elsewhere that has this address."""
+        return self._residence.holder(vlan, address)
 
-    def _heard(self, now: Instant, port: int, key: HostKey, address: IPAddress | None) -> None:
-        elsewhere = self._remote.get(key)
-        self._local.heard(now, port, key, address, sequence=elsewhere.sequence + 1 if elsewhere else 0)
+    def _receive_dhcp(self, now: Instant, port: int, frame: EthernetFrame) -> bool:
+        packet = ipv4.parse(frame.payload)
+        if not dhcp.is_server_message(packet):
+            return False
+        given = dhcp.parse(packet)
+        self.host_seen(now, port, frame.vlan_id or 0, frame.source)
+        key = (frame.vlan_id or 0, given.client) if given else None
+        if given and key and self._residence.local.get(key) and snooping.is_host_address(given.address):
+            self._residence.take_address(now, key, given.address, shared=False)
+        return True
+
+    def _receive_dhcpv6(self, now: Instant, port: int, frame: EthernetFrame, packet: Ipv6Packet) -> bool:
+        """The client is whom the frame goes to, or whom the DUID names: a host of this node, or nobody is learned."""
+        reply = dhcpv6.parse(packet)
+        self.host_seen(now, port, frame.vlan_id or 0, frame.source)
+        local = self._residence.local
+        candidates = (frame.destination, reply.duid_link_layer) if reply else ()
+        keys = [(frame.vlan_id or 0, mac) for mac in candidates if mac is not None]
+        key = next((key for key in keys if local.get(key) is not None), None)
+        for leased in reply.addresses if reply and key else ():
+            if key is None or not snooping.is_host_address(leased.address):
+                continue
+            if leased.valid_s:
+                self._residence.take_address(now, key, leased.address, shared=False)
+            elif local.holder(key[0], leased.address) == key:
+                local.drop_address(key[0], leased.address)
+        return True
+
+    def host_seen(self, now: Instant, port: int, vlan: int, mac: MacAddress) -> None:
+        """A frame with this source came from a port (the data plane says so when it is new, and now and then)."""
+        if port not in self._blocked:
+            self._residence.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
 
     # what other nodes say
 
     def certify(self, now: Instant, node: NodeIndex, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
         """A node's certificate gives it these addresses: what others claim of them does not count."""
-        if self._certified.get(node) == (mac, addresses):
+        if not self._residence.certified.give(node, mac, addresses):
             return
-        self.uncertify(node)
-        self._certified[node] = (mac, addresses)
-        self._owners.update(dict.fromkeys((mac, *addresses), node))
-        for other in self._remote.claimants((0, mac)):
+        for other in self._residence.remote.claimants((0, mac)):
             if other != node:
                 self.learn(now, other, (0, mac), None)
 
     def uncertify(self, node: NodeIndex) -> None:
         """The node is gone."""
-        mac, addresses = self._certified.pop(node, (None, ()))
-        for owned in (mac, *addresses):
-            if owned is not None and self._owners.get(owned) == node:
-                del self._owners[owned]
+        self._residence.certified.take(node)
 
     def learn(self, now: Instant, node: NodeIndex, key: HostKey, content: HostContent | None) -> None:
         """A node's claim to a host; None when it ended."""
-        if content is not None and self._owners.get(key[1], node) != node:
-            self._drops.count("host_of_another_node")
-            return
-        claim = RemoteHost(node, content.address_values(), content.sequence, now) if content else None
-        self._remote.put(key, node, claim)
-        winner = self._remote.get(key)
-        local = self._local.get(key)
-        if local is not None and winner is not None:
-            if local.own or (local.sequence, -self._me) >= winner.rank:
+        claim = None
+        if content is not None:
+            if self._residence.certified.owner(key[1]) not in (None, node):
+                self._drops.count("host_of_another_node")
                 return
-            self._local.remove(key)
-        if winner is None:
-            self.commands.append(RemoveHost(*key))
-        else:
-            self.commands.append(SetHost(*key, winner.node))
+            addresses = content.address_values()
+            claim = claim_of(node, addresses, content.sequence, now, is_router=content.is_router)
+        self._residence.claimed(now, node, key, claim)
+        self._place(key)
 
     def link_up(self, node: NodeIndex) -> None:
         """The data plane forgot the node's hosts with its last link; this may have learned of them since."""
-        for key, claim in self._remote.items():
-            if claim.node == node and self._local.get(key) is None:
-                self.commands.append(SetHost(*key, node))
+        self.commands += [SetHost(*key, node) for key, placed in sorted(self._placed.items()) if placed == node]
+
+    def _place(self, key: HostKey) -> None:
+        """Tell the data plane where a host is, when that changed."""
+        where = self._residence.where(key)
+        if where is None or where == self._me:
+            if self._placed.pop(key, None) is not None:
+                self.commands.append(RemoveHost(*key))
+        elif self._placed.get(key) != where:
+            self._placed[key] = where
+            self.commands.append(SetHost(*key, where))
 
     # results
 
     def changes(self) -> list[HostChange]:
         """What this node must publish since the last call."""
-        changed = sorted(set(self._local.changed))
-        self._local.changed.clear()
+        local = self._residence.local
+        changed = sorted(set(local.changed))
+        local.changed.clear()
         changes: list[HostChange] = []
         for key in changed:
-            host = self._local.get(key)
+            self._place(key)
+            host = local.get(key)
             content = None
             if host is not None:
-                self.commands.append(RemoveHost(*key))
-                content = HostContent(tuple(a.packed for a in host.sorted_addresses()), host.sequence)
+                packed = tuple(address.packed for address in host.sorted_addresses())
+                content = HostContent.of(packed, host.sequence, is_router=host.is_router)
             changes.append(HostChange(key, content))
         return changes
 
     def local_hosts(self) -> LocalHosts:
-        return self._local
+        return self._residence.local
 
     def remote_hosts(self) -> RemoteHosts:
-        return self._remote
+        return self._residence.remote
+
+    def hosts(self, now: Instant) -> list[HostView]:
+        """The host table for people: this node's hosts, then the others'."""
+        return self._residence.views(now)
+
+    @property
+    def counters(self) -> DiscoveryCounters:
+        return self._residence.counters
 
     def advance(self, now: Instant) -> None:
-        self._local.advance(now)
+        self._residence.advance(now)
 
     def next_deadline(self) -> Instant | None:
-        return self._local.next_deadline()
+        return self._residence.local.next_deadline()
 
 
-def _is_host_address(address: IPAddress) -> bool:
-    if address.is_unspecified or address.is_multicast or address.is_loopback:
-        return False
-    return address != IPv4Address(0xFFFF_FFFF)
+_IGMP = bytes((PROTOCOL_IGMP,))

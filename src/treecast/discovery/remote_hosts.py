@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from treecast.base.addresses import IPAddress
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.discovery.local_hosts import HostKey
+from treecast.discovery.local_hosts import AddressKey, HostKey
+
+MAX_REMOTE_HOSTS = 262_144
+"""What the data plane's table holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,7 @@ class RemoteHost:
     addresses: tuple[IPAddress, ...]
     sequence: int
     learned_at: Instant
+    is_router: bool = False
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -26,28 +30,41 @@ class RemoteHost:
 
 
 class RemoteHosts:
-    """Bounded by Broadcast's bounds on what an origin may say."""
+    """Bounded here in hosts, and by Broadcast in what one origin may say."""
 
     def __init__(self) -> None:
         self._claims: dict[HostKey, dict[NodeIndex, RemoteHost]] = {}
-        self._by_address: dict[tuple[int, IPAddress], set[HostKey]] = {}
+        self._by_address: dict[AddressKey, dict[HostKey, None]] = {}
+        """Who has an address, the latest to say so last."""
 
-    def put(self, key: HostKey, node: NodeIndex, claim: RemoteHost | None) -> None:
-        """A node's claim to a host; None withdraws it."""
-        claims = self._claims.setdefault(key, {})
+    def put(self, key: HostKey, node: NodeIndex, claim: RemoteHost | None) -> bool:
+        """A node's claim to a host; None withdraws it. False: there is no room for another host."""
+        claims = self._claims.get(key, {})
+        if claim is not None and not claims and len(self._claims) >= MAX_REMOTE_HOSTS:
+            return False
         before = claims.pop(node, None)
-        for address in before.addresses if before else ():
-            keys = self._by_address.get((key[0], address), set())
-            if not any(address in other.addresses for other in claims.values()):
-                keys.discard(key)
-            if not keys:
-                self._by_address.pop((key[0], address), None)
         if claim is not None:
             claims[node] = claim
-            for address in claim.addresses:
-                self._by_address.setdefault((key[0], address), set()).add(key)
-        if not claims:
-            del self._claims[key]
+            self._claims[key] = claims
+        elif not claims:
+            self._claims.pop(key, None)
+        had, has = before.addresses if before else (), claim.addresses if claim else ()
+        for address in had:
+            if not any(address in other.addresses for other in claims.values()):
+                self._forget_address(key, address)
+        for address in has:
+            if address not in had:
+                keys = self._by_address.setdefault((key[0], address), {})
+                keys.pop(key, None)
+                keys[key] = None
+        return True
+
+    def _forget_address(self, key: HostKey, address: IPAddress) -> None:
+        keys = self._by_address.get((key[0], address))
+        if keys is not None:
+            keys.pop(key, None)
+            if not keys:
+                del self._by_address[(key[0], address)]
 
     def get(self, key: HostKey) -> RemoteHost | None:
         """The claim that counts."""
@@ -59,11 +76,12 @@ class RemoteHosts:
         return sorted(self._claims.get(key, {}))
 
     def with_address(self, vlan: int, address: IPAddress, owner: NodeIndex | None) -> HostKey | None:
-        """The host that has this address: only the owner's where there is one."""
-        keys = self._by_address.get((vlan, address), set())
-        if owner is not None:
-            keys = {key for key in keys if (claim := self.get(key)) and claim.node == owner}
-        return min(keys) if keys else None
+        """The host that was the last to get this address; only a host of the owner's where there is one."""
+        for key in reversed(self._by_address.get((vlan, address), {})):
+            winner = self.get(key)
+            if winner is not None and address in winner.addresses and owner in (None, winner.node):
+                return key
+        return None
 
     def items(self) -> list[tuple[HostKey, RemoteHost]]:
         winners = [(key, claim) for key in self._claims if (claim := self.get(key))]

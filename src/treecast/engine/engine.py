@@ -19,6 +19,7 @@ from treecast.base.events import (
     ControlDatagram,
     Event,
     HandshakeDatagram,
+    HostSeen,
     KeyOffered,
     PeerMoved,
     SessionConfirmed,
@@ -39,7 +40,7 @@ from treecast.links.crypto import HandshakeMaker
 from treecast.links.links import LinkDown, Links, LinkUp
 from treecast.multicast import MembershipConfig, Output, PortMembership
 from treecast.topology.topology import Topology
-from treecast.wire import ethernet, ipv6, ndp
+from treecast.wire import ethernet
 from treecast.wire.advertisement import (
     GroupContent,
     HostContent,
@@ -51,7 +52,6 @@ from treecast.wire.advertisement import (
     parse_host_key,
 )
 from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyTaken, emit_control, parse_control
-from treecast.wire.ethernet import EtherType
 from treecast.wire.handshake import HandshakePayload
 
 UNTAGGED = 0
@@ -182,6 +182,8 @@ class Engine:
         match event:
             case TapFrame():
                 self._tap_frame(now, event)
+            case HostSeen(port, vlan, mac):
+                self.discovery.host_seen(now, port, vlan, mac)
             case HandshakeDatagram():
                 self.links.receive(now, event)
             case ControlDatagram():
@@ -199,14 +201,8 @@ class Engine:
     def _tap_frame(self, now: Instant, event: TapFrame) -> None:
         try:
             frame = ethernet.parse(event.data)
-            if frame.ethertype == EtherType.ARP:
-                self.discovery.receive_arp(now, event.port, frame, event.data)
+            if self.discovery.receive(now, event.port, frame, event.data):
                 return
-            if frame.ethertype == EtherType.IPV6:
-                packet = ipv6.parse(frame.payload)
-                if ndp.is_ndp(packet):
-                    self.discovery.receive_ndp(now, event.port, frame, packet, event.data)
-                    return
         except MalformedError as error:
             self.drops.count(error.reason)
             return

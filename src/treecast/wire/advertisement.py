@@ -21,6 +21,7 @@ MAX_ENDPOINTS = 16
 MAX_LINKS = 200
 MAX_SOURCES = 64
 MAX_HOST_ADDRESSES = 32
+HOST_IS_ROUTER = 1
 
 
 class Kind(IntEnum):
@@ -87,6 +88,16 @@ class GroupContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
 class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     addresses: Annotated[tuple[PackedAddress, ...], Meta(max_length=MAX_HOST_ADDRESSES)]
     sequence: U32
+    flags: Annotated[int, Meta(ge=0, le=255)] = 0
+
+    @classmethod
+    def of(cls, addresses: tuple[bytes, ...], sequence: int, *, is_router: bool) -> HostContent:
+        return cls(addresses, sequence, HOST_IS_ROUTER if is_router else 0)
+
+    @property
+    def is_router(self) -> bool:
+        """Whether its neighbor advertisements have the Router flag (RFC 4861 section 4.4)."""
+        return bool(self.flags & HOST_IS_ROUTER)
 
     def address_values(self) -> tuple[IPAddress, ...]:
         return tuple(_address(packed) for packed in self.addresses)

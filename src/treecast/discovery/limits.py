@@ -1,0 +1,57 @@
+"""How much a port may teach this node, and how long it is remembered. Every bound of NodeDiscovery stands here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.time import Duration, Instant
+
+MAX_HOSTS_PER_PORT = 1024
+MAX_ADDRESSES_PER_HOST = 16
+HOST_LIFETIME: Duration = 300.0
+"""The ageing time of a Linux bridge (IEEE 802.1D table 7-5)."""
+
+ADDRESS_LIFETIME: Duration = 1200.0
+"""An address is heard of more rarely than its host: the 20 minutes that BSD keeps an ARP entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryConfig:
+    """Bounds and times of one node. Times in seconds.
+
+    ``news_per_s``, ``news_burst``: new hosts and new addresses that one port may bring (each costs every node of the
+    network an advertisement); the burst lets a full port start at once. ``max_moves`` within ``move_window`` make a
+    duplicate (RFC 7432 section 15.1), which stays where it was for ``duplicate_hold``.
+    """
+
+    host_lifetime: Duration = HOST_LIFETIME
+    address_lifetime: Duration = ADDRESS_LIFETIME
+    max_hosts_per_port: int = MAX_HOSTS_PER_PORT
+    max_addresses_per_host: int = MAX_ADDRESSES_PER_HOST
+    news_per_s: float = 32.0
+    news_burst: float = 2.0 * MAX_HOSTS_PER_PORT
+    max_moves: int = 5
+    move_window: Duration = 180.0
+    duplicate_hold: Duration = 180.0
+
+
+DEFAULTS = DiscoveryConfig()
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """``rate_per_s`` tokens a second, at most ``burst`` of them."""
+
+    rate_per_s: float
+    burst: float
+    tokens: float
+    filled_at: Instant
+
+    def take(self, now: Instant) -> bool:
+        """Whether there is a token; then it is gone."""
+        self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate_per_s)
+        self.filled_at = now
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True

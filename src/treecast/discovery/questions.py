@@ -1,0 +1,35 @@
+"""Questions about hosts of this node: the asked hears them itself, so they need not cross the overlay.
+
+Unless the answer stays out: who asks the same again so soon has got none, and the host may have gone elsewhere without
+a word. Then the question crosses.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from treecast.base.addresses import MacAddress
+from treecast.base.time import Duration, Instant, after
+from treecast.discovery.local_hosts import AddressKey
+
+REPEAT_WINDOW: Duration = 3.5
+"""RFC 4861 section 10: three solicitations a second apart; Linux asks by ARP as often."""
+
+MAX_QUESTIONS = 1024
+
+
+class Questions:
+    """Who asked for what in the last seconds. Bounded: the oldest is forgotten for a new one."""
+
+    def __init__(self) -> None:
+        self._asked: OrderedDict[tuple[MacAddress, AddressKey], Instant] = OrderedDict()
+
+    def is_repeated(self, now: Instant, asker: MacAddress, target: AddressKey) -> bool:
+        """Whether this asker has just asked for this; from now on it has."""
+        while self._asked and after(next(iter(self._asked.values())), REPEAT_WINDOW) <= now:
+            self._asked.popitem(last=False)
+        repeated = self._asked.pop((asker, target), None) is not None
+        self._asked[(asker, target)] = now
+        if len(self._asked) > MAX_QUESTIONS:
+            self._asked.popitem(last=False)
+        return repeated

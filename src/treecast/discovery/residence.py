@@ -1,0 +1,192 @@
+"""Where a host lives and whose an address is, when several say so: the rules, over the tables of this room.
+
+Hosts follow EVPN's MAC mobility (RFC 7432 section 7.7): the later move has the higher sequence, of equals the lower
+node wins. Addresses follow RFC 9161 section 3.7: the last to say so has it. What moves too often is a duplicate and
+stays where it was; what a certificate gives to a node cannot be taken from it.
+"""
+
+from __future__ import annotations
+
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.counters import Drops
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.discovery.certified import CertifiedAddresses
+from treecast.discovery.conflicts import AddressConflicts
+from treecast.discovery.limits import DiscoveryConfig
+from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts
+from treecast.discovery.mobility import Mobility
+from treecast.discovery.remote_hosts import RemoteHost, RemoteHosts
+from treecast.discovery.snooping import Sighting, is_host_address
+from treecast.discovery.view import DiscoveryCounters, HostView
+
+MAX_SEQUENCE = 0xFFFF_FFFF
+
+
+class Residence:
+    """The host table of one node: what its ports say, what the others say, and what follows from both."""
+
+    def __init__(self, me: NodeIndex, drops: Drops, config: DiscoveryConfig) -> None:
+        self._me = me
+        self._drops = drops
+        self.local = LocalHosts(drops, config)
+        self.remote = RemoteHosts()
+        self.certified = CertifiedAddresses()
+        self.counters = DiscoveryCounters()
+        self._hosts: Mobility[HostKey] = Mobility(config)
+        self._addresses: Mobility[AddressKey] = Mobility(config)
+        self._conflicts = AddressConflicts()
+
+    def where(self, key: HostKey) -> NodeIndex | None:
+        """The node that has the host."""
+        if self.local.get(key) is not None:
+            return self._me
+        claim = self.remote.get(key)
+        return claim.node if claim else None
+
+    def holder(self, vlan: int, address: IPAddress) -> HostKey | None:
+        """The host elsewhere that has this address."""
+        return self.remote.with_address(vlan, address, self.certified.owner(address))
+
+    # this node's ports
+
+    def heard(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
+        """A host spoke on a port."""
+        if key[1].is_group or not any(key[1].packed):
+            self._drops.count("host_mac_invalid")
+            return
+        if not self._take_host(now, port, key):
+            return
+        if sighting.is_router is not None:
+            self.local.set_router(key, sighting.is_router)
+        if sighting.address is not None:
+            self.take_address(now, key, sighting.address, shared=sighting.shared)
+
+    def _take_host(self, now: Instant, port: int, key: HostKey) -> bool:
+        host, claim = self.local.get(key), self.remote.get(key)
+        if self.certified.owner(key[1]) not in (None, self._me) or (host and host.own and host.port != port):
+            self._drops.count("host_of_another_node")
+            return False
+        moves = host.port != port if host else claim is not None
+        if moves and self._hosts.is_duplicate(now, key):
+            self._drops.count("host_duplicate")
+            return False
+        sequence = min(claim.sequence + 1, MAX_SEQUENCE) if claim else 0
+        if not self.local.heard(now, port, key, sequence):
+            return False
+        if moves:
+            self._host_moved(now, key)
+        return True
+
+    def take_address(self, now: Instant, key: HostKey, address: IPAddress, *, shared: bool) -> None:
+        """A host of this node says that it has this address."""
+        vlan, mac = key
+        holder = self.local.holder(vlan, address) or self.holder(vlan, address)
+        if holder == key or (holder is None and not shared):
+            self.local.take_address(now, key, address)
+            return
+        if holder is None or shared:
+            return  # not its alone: who asks for it must hear all who have it
+        host = self.local.get(holder)
+        if (host and host.own) or self.certified.owner(address) not in (None, self._me):
+            self._drops.count("address_of_a_node")
+            self._conflict(now, (vlan, address), holder[1], mac)
+        elif self._addresses.is_duplicate(now, (vlan, address)):
+            self._drops.count("address_duplicate")
+            self._conflict(now, (vlan, address), holder[1], mac)
+        elif self.local.take_address(now, key, address):
+            self._address_moved(now, (vlan, address), holder[1], mac)
+
+    # other nodes
+
+    def claimed(self, now: Instant, node: NodeIndex, key: HostKey, claim: RemoteHost | None) -> None:
+        """A node's claim to a host; None when it ended."""
+        before, host = self.remote.get(key), self.local.get(key)
+        if not self.remote.put(key, node, claim):
+            self._drops.count("remote_hosts_full")
+            return
+        winner = self.remote.get(key)
+        if winner is None or winner is not claim:
+            return
+        if host is not None:
+            if host.own or (host.sequence, -self._me) >= winner.rank:
+                return
+            self.local.remove(key)
+            self._host_moved(now, key)
+        elif before is not None and before.node != node:
+            self._host_moved(now, key)
+        known = before.addresses if before and before.node == node else ()
+        for address in winner.addresses:
+            if address not in known and self.certified.owner(address) in (None, node):
+                self._yield(now, key, address)
+
+    def _yield(self, now: Instant, key: HostKey, address: IPAddress) -> None:
+        """A host elsewhere has got an address: no host of this node has it any more."""
+        holder = self.local.holder(key[0], address)
+        if holder is None:
+            return
+        host = self.local.get(holder)
+        if host is not None and host.own:
+            self._conflict(now, (key[0], address), holder[1], key[1])
+        else:
+            self.local.drop_address(key[0], address)
+            self._address_moved(now, (key[0], address), holder[1], key[1])
+
+    # bookkeeping
+
+    def _host_moved(self, now: Instant, key: HostKey) -> None:
+        self.counters.host_moves += 1
+        self.counters.host_duplicates += self._hosts.moved(now, key)
+
+    def _address_moved(self, now: Instant, address: AddressKey, before: MacAddress, after: MacAddress) -> None:
+        """Once is a change, twice within the window is two hosts that both live."""
+        self.counters.address_moves += 1
+        self.counters.address_duplicates += self._addresses.moved(now, address)
+        if self._addresses.recent_moves(now, address) > 1:
+            self._conflict(now, address, after, before)
+
+    def _conflict(self, now: Instant, address: AddressKey, holder: MacAddress, claimant: MacAddress) -> None:
+        self.counters.address_conflicts += self._conflicts.note(now, address, holder, claimant)
+
+    def advance(self, now: Instant) -> None:
+        self.local.advance(now)
+        self._hosts.advance(now)
+        self._addresses.advance(now)
+        self._conflicts.advance(now)
+
+    # for people
+
+    def views(self, now: Instant) -> list[HostView]:
+        """This node's hosts, then the others'."""
+        others: dict[tuple[int, MacAddress], list[MacAddress]] = {}
+        for (vlan, _), conflict in self._conflicts.items():
+            others.setdefault((vlan, conflict.holder), []).append(conflict.claimant)
+            others.setdefault((vlan, conflict.claimant), []).append(conflict.holder)
+
+        def view(
+            key: HostKey,
+            addresses: tuple[IPAddress, ...],
+            node: NodeIndex,
+            port: int | None,
+            heard_at: Instant | None,
+            is_router: bool,
+        ) -> HostView:
+            moves, duplicate = self._hosts.moves(key), self._hosts.is_duplicate(now, key)
+            conflicts = tuple(sorted(set(others.get(key, ()))))
+            return HostView(*key, addresses, node, port, heard_at, is_router, moves, duplicate, conflicts)
+
+        return [
+            view(key, h.sorted_addresses(), self._me, h.port, None if h.own else h.last_heard, h.is_router)
+            for key, h in self.local.items()
+        ] + [
+            view(key, claim.addresses, claim.node, None, claim.learned_at, claim.is_router)
+            for key, claim in self.remote.items()
+            if self.local.get(key) is None
+        ]
+
+
+def claim_of(
+    node: NodeIndex, addresses: tuple[IPAddress, ...], sequence: int, now: Instant, *, is_router: bool
+) -> RemoteHost:
+    """A node's claim with what cannot be a host's address left out."""
+    return RemoteHost(node, tuple(a for a in addresses if is_host_address(a)), sequence, now, is_router)

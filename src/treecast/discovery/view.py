@@ -1,0 +1,49 @@
+"""The host table as it is shown to people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """One host. ``port``: None behind another node; ``heard_at``: None for a node's own interface here.
+
+    ``moves``: in the last minutes; ``duplicate``: in two places at once, kept where it was; ``conflicts``: MACs that
+    claim an address of this host too.
+    """
+
+    vlan: int
+    mac: MacAddress
+    addresses: tuple[IPAddress, ...]
+    node: NodeIndex
+    port: int | None
+    heard_at: Instant | None
+    is_router: bool
+    moves: int
+    duplicate: bool
+    conflicts: tuple[MacAddress, ...]
+
+
+@dataclass(slots=True)
+class DiscoveryCounters:
+    """What NodeDiscovery has done so far."""
+
+    questions_answered: int = 0
+    """ARP requests and neighbor solicitations answered for a host elsewhere."""
+    questions_kept: int = 0
+    """Those that the host itself, on the same port, answers."""
+    questions_crossed: int = 0
+    """Those that went to all nodes: the answer was not known."""
+    host_moves: int = 0
+    host_duplicates: int = 0
+    address_moves: int = 0
+    address_duplicates: int = 0
+    address_conflicts: int = 0
+
+    def snapshot(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in self.__slots__}
