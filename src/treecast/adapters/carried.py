@@ -1,0 +1,240 @@
+"""What an interface carries: its IP addresses and the routes over it; given to another one, taken from the old one.
+
+Given before taken, so that no address is ever missing and connections go on. What the kernel makes by itself with an
+address (its local and broadcast routes) is left to the kernel.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from treecast.adapters.rtnetlink import (
+    APPEND,
+    CREATE,
+    EXCLUSIVE,
+    Attribute,
+    RouteSocket,
+    attributes,
+    packed,
+)
+
+_IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
+_NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
+_NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
+
+_ADDRESS_HEADER = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, interface
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_RT_PRIORITY, _IFA_PROTO = (
+    1,
+    2,
+    4,
+    6,
+    8,
+    9,
+    11,
+)
+_IFA_F_SECONDARY, _IFA_F_NODAD, _IFA_F_DADFAILED, _IFA_F_TENTATIVE, _IFA_F_PERMANENT = 0x01, 0x02, 0x08, 0x40, 0x80
+_IFA_F_NOPREFIXROUTE = 0x200
+_KEPT_OF_ADDRESS = (_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_RT_PRIORITY, _IFA_PROTO)
+
+_ROUTE_HEADER = struct.Struct("=8BI")  # rtmsg: family, lengths of dst and src, tos, table, proto, scope, type, flags
+_RTA_DST, _RTA_OIF, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH = 1, 4, 7, 8, 9
+_RTA_CACHEINFO, _RTA_TABLE, _RTA_EXPIRES, _RTA_NH_ID = 12, 15, 23, 30
+_RTAX_MTU = 2
+_HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
+_RTNH_F_ONLINK = 0x04  # the other flags are what the kernel found, not what it was told
+_LOCAL_TABLE, _PROTO_KERNEL = 255, 2
+_RTM_F_CLONED = 0x200
+_USER_HZ = 100
+
+_HAS_IT = (errno.EEXIST,)
+_LACKS_IT = (errno.ESRCH, errno.ENOENT, errno.EADDRNOTAVAIL, errno.ENODEV)
+_U32 = struct.Struct("=I")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """``flags``: IFA_F_*."""
+
+    family: int
+    prefix_length: int
+    scope: int
+    flags: int
+    attributes: tuple[Attribute, ...]
+
+    @property
+    def packed(self) -> bytes:
+        values = dict(self.attributes)
+        return values.get(_IFA_LOCAL, values.get(_IFA_ADDRESS, bytes(4)))
+
+    def __str__(self) -> str:
+        """``192.0.2.5/24``: what it is recorded as."""
+        return f"{ip_address(self.packed)}/{self.prefix_length}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """``header``: struct rtmsg. The attributes name ``interface`` wherever they name the one it was read of."""
+
+    header: tuple[int, ...]
+    attributes: tuple[Attribute, ...]
+    interface: int
+
+    @property
+    def is_connected(self) -> bool:
+        """The route that the kernel makes for an address's prefix."""
+        return self.header[5] == _PROTO_KERNEL
+
+    @property
+    def family(self) -> int:
+        return self.header[0]
+
+    def __str__(self) -> str:
+        """``10.77.0.0/16 254``, destination and table: what it is recorded as."""
+        values = dict(self.attributes)
+        any_address = bytes(4) if self.family == _IPV4 else bytes(16)
+        table = _U32.unpack(values[_RTA_TABLE])[0] if _RTA_TABLE in values else self.header[4]
+        return f"{ip_address(values.get(_RTA_DST, any_address))}/{self.header[1]} {table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """In the kernel's order: the first IPv4 address of a prefix is its primary one."""
+
+    addresses: tuple[Address, ...]
+    routes: tuple[Route, ...]
+
+
+def read_carried(kernel: RouteSocket, interface: int) -> Carried:
+    """What the interface of this index carries now."""
+    addresses = [
+        _address(body) for body in kernel.dump(_GETADDR, bytes(_ADDRESS_HEADER.size)) if _owner(body) == interface
+    ]
+    routes: list[Route] = []
+    for family in (_IPV4, _IPV6):
+        bodies = kernel.dump(_GETROUTE, bytes((family,)).ljust(_ROUTE_HEADER.size, b"\0"))
+        routes += [route for body in bodies if (route := _route(body, interface)) is not None]
+    return Carried(tuple(addresses), tuple(routes))
+
+
+def give_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
+    """Those that it has already are left alone."""
+    for address in addresses:
+        kernel.change(_NEWADDR, CREATE | EXCLUSIVE, _address_body(address, interface), fine=_HAS_IT)
+
+
+def take_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
+    """The last first: a primary IPv4 address takes its secondary ones with it."""
+    for address in reversed(tuple(addresses)):
+        kernel.change(_DELADDR, 0, _address_body(address, interface), fine=_LACKS_IT)
+
+
+def give_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
+    """The same routes over this interface, beside those over the old one."""
+    for route in routes:
+        kernel.change(_NEWROUTE, CREATE | APPEND, _route_body(route, interface), fine=_HAS_IT)
+
+
+def take_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
+    for route in routes:
+        kernel.change(_DELROUTE, 0, _route_body(route, interface), fine=_LACKS_IT)
+
+
+def without_prefix_route(address: Address) -> Address:
+    """The same address, for which the kernel makes no route to its prefix."""
+    return replace(address, flags=address.flags | _IFA_F_NOPREFIXROUTE)
+
+
+def with_prefix_route(address: Address) -> Address:
+    return replace(address, flags=address.flags & ~_IFA_F_NOPREFIXROUTE)
+
+
+def narrowed(route: Route, mtu_bytes: int, source: bytes | None) -> Route:
+    """The same route for packets of at most ``mtu_bytes``, sent from ``source`` unless the program says otherwise."""
+    added: list[Attribute] = [(_RTA_METRICS, packed([(_RTAX_MTU, _U32.pack(mtu_bytes))]))]
+    if source is not None:
+        added.append((_RTA_PREFSRC, source))
+    kept = [item for item in route.attributes if item[0] not in dict(added)]
+    return replace(route, attributes=(*kept, *added))
+
+
+def widened(route: Route) -> Route:
+    """``narrowed``, undone."""
+    kept = [item for item in route.attributes if item[0] not in (_RTA_METRICS, _RTA_PREFSRC)]
+    return replace(route, attributes=tuple(kept))
+
+
+def _owner(body: bytes) -> int:
+    return int(_ADDRESS_HEADER.unpack_from(body)[4])
+
+
+def _address(body: bytes) -> Address:
+    family, prefix_length, flags, scope, _ = _ADDRESS_HEADER.unpack_from(body)
+    values = dict(attributes(body[_ADDRESS_HEADER.size :]))
+    if _IFA_FLAGS in values:
+        flags = _U32.unpack(values[_IFA_FLAGS])[0]
+    # It has been in use on this link: no duplicate address detection (RFC 4862 section 5.4), no moment without it.
+    flags &= ~(_IFA_F_SECONDARY | _IFA_F_PERMANENT | _IFA_F_TENTATIVE | _IFA_F_DADFAILED)
+    flags |= _IFA_F_NODAD if family == _IPV6 else 0
+    kept = tuple((kind, values[kind]) for kind in _KEPT_OF_ADDRESS if kind in values)
+    return Address(family, prefix_length, scope, flags, kept)
+
+
+def _address_body(address: Address, interface: int) -> bytes:
+    header = _ADDRESS_HEADER.pack(address.family, address.prefix_length, address.flags & 0xFF, address.scope, interface)
+    return header + packed([*address.attributes, (_IFA_FLAGS, _U32.pack(address.flags))])
+
+
+def _route(body: bytes, interface: int) -> Route | None:
+    """A route over the interface; None for any other, and for what the kernel keeps for itself."""
+    header = list(_ROUTE_HEADER.unpack_from(body))
+    items = attributes(body[_ROUTE_HEADER.size :])
+    values = dict(items)
+    out = _U32.unpack(values[_RTA_OIF])[0] if _RTA_OIF in values else 0
+    if out != interface and interface not in [hop[0] for hop in _hops(values.get(_RTA_MULTIPATH, b""))]:
+        return None
+    if header[8] & _RTM_F_CLONED or (header[4] == _LOCAL_TABLE and header[5] == _PROTO_KERNEL):
+        return None
+    header[8] &= _RTNH_F_ONLINK
+    kept = [item for item in items if item[0] not in (_RTA_CACHEINFO, _RTA_NH_ID)]
+    expires = struct.unpack_from("=IIi", values[_RTA_CACHEINFO])[2] if _RTA_CACHEINFO in values else 0
+    if expires > 0:
+        kept.append((_RTA_EXPIRES, _U32.pack(max(expires // _USER_HZ, 1))))
+    return Route(tuple(header), tuple(kept), interface)
+
+
+def _route_body(route: Route, interface: int) -> bytes:
+    return _ROUTE_HEADER.pack(*route.header) + packed(
+        (kind, _over(kind, value, route.interface, interface)) for kind, value in route.attributes
+    )
+
+
+def _over(kind: int, value: bytes, old: int, new: int) -> bytes:
+    """A route's attribute with one interface in the place of another."""
+    if kind == _RTA_OIF:
+        return _U32.pack(new) if value == _U32.pack(old) else value
+    if kind == _RTA_MULTIPATH:
+        return b"".join(
+            _hop(new if out == old else out, flags, weight, rest) for out, flags, weight, rest in _hops(value)
+        )
+    return value
+
+
+def _hops(data: bytes) -> list[tuple[int, int, int, bytes]]:
+    """Interface, flags, weight - 1 and attributes of each next hop."""
+    hops: list[tuple[int, int, int, bytes]] = []
+    at = 0
+    while at + _HOP.size <= len(data):
+        length, flags, weight, out = _HOP.unpack_from(data, at)
+        if length < _HOP.size:
+            break
+        hops.append((out, flags & _RTNH_F_ONLINK, weight, data[at + _HOP.size : at + length]))
+        at += length + 3 & ~3
+    return hops
+
+
+def _hop(out: int, flags: int, weight: int, rest: bytes) -> bytes:
+    return (_HOP.pack(_HOP.size + len(rest), flags, weight, out) + rest).ljust(_HOP.size + (len(rest) + 3 & ~3), b"\0")

@@ -1,0 +1,77 @@
+"""One network interface as the kernel describes it, and what may be done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from treecast.base.addresses import MacAddress
+from treecast.base.errors import OperatorError
+
+SYSFS = Path("/sys/class/net")
+_IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
+_ARPHRD_ETHER = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """``master``: the index of the bridge or bond it is in, 0 for none; ``kind``: as ``ip link`` has it, or empty."""
+
+    index: int
+    name: str
+    mac: MacAddress
+    mtu_bytes: int
+    kind: str
+    master: int
+    up: bool
+    loopback: bool
+    ethernet: bool
+
+
+def find_link(ipr: IPRoute, name: str) -> Link | None:
+    """The interface of this name; None when there is none."""
+    found = ipr.link_lookup(ifname=name)
+    return read_link(ipr, found[0]) if found else None
+
+
+def read_link(ipr: IPRoute, index: int) -> Link:
+    message = ipr.get_links(index)[0]
+    info = message.get_attr("IFLA_LINKINFO")
+    return Link(
+        index=index,
+        name=message.get_attr("IFLA_IFNAME"),
+        mac=MacAddress.parse(message.get_attr("IFLA_ADDRESS") or "00:00:00:00:00:00"),
+        mtu_bytes=message.get_attr("IFLA_MTU"),
+        kind=(info.get_attr("IFLA_INFO_KIND") if info else None) or "",
+        master=message.get_attr("IFLA_MASTER") or 0,
+        up=bool(message["flags"] & _IFF_UP),
+        loopback=bool(message["flags"] & _IFF_LOOPBACK),
+        ethernet=message["ifi_type"] == _ARPHRD_ETHER,
+    )
+
+
+def ports_of(ipr: IPRoute, bridge: int) -> list[str]:
+    """The names of the interfaces that are in a bridge."""
+    return sorted(m.get_attr("IFLA_IFNAME") for m in ipr.get_links() if m.get_attr("IFLA_MASTER") == bridge)
+
+
+def is_wireless(name: str) -> bool:
+    """A Wi-Fi station sends frames of its own MAC only (IEEE 802.11 clause 9.3.2.1: three addresses)."""
+    return any((SYSFS / name / entry).exists() for entry in ("wireless", "phy80211"))
+
+
+@contextmanager
+def refusals(what: str) -> Iterator[None]:
+    """What the kernel refuses inside becomes the sentence ``cannot WHAT (REASON)``."""
+    try:
+        yield
+    except (NetlinkError, OSError) as error:
+        code = error.code if isinstance(error, NetlinkError) else error.errno
+        reason = str(error.args[-1]).lower()
+        advice = "run this as root" if code in (1, 13) else "nothing has changed, see to it and try again"
+        raise OperatorError(f"cannot {what} ({reason}): {advice}") from error
