@@ -89,7 +89,12 @@ def test_hosts_lists_each_node_s_own_interface(mesh: Overlay) -> None:
     rows = ask(mesh[3], "hosts")
     assert {row["node"] for row in rows} == {"n0", "n1", "n2", "n3"}
     for row in rows:
-        assert set(row) == {"mac", "ip", "node", "age_s"}
+        assert set(row) == {
+            *("mac", "ip", "node", "age_s"),
+            *("port", "vlan", "router", "moves", "duplicate", "conflicts"),
+        }
+        assert row["port"] == (0 if row["node"] == "n3" else None)
+        assert (row["vlan"], row["moves"], row["duplicate"], row["conflicts"]) == (0, 0, False, [])
         node = next(node for node in mesh.nodes if node.name == row["node"])
         assert {node.ipv4, node.ipv6} <= set(row["ip"])
         assert row["mac"].startswith("02:54:")

@@ -260,7 +260,7 @@ def test_a_refusal_that_comes_before_the_request_is_sent_is_understood(
 
 
 def test_an_answer_with_more_fields_is_understood(tmp_path: Path) -> None:
-    more = json.dumps({"answer": [{"mac": "m", "ip": [], "node": "n", "age_s": 1, "port": "eth1"}], "later": 1})
+    more = json.dumps({"answer": [{"mac": "m", "ip": [], "node": "n", "age_s": 1, "colour": "blue"}], "later": 1})
     with _other_server(tmp_path, more.encode() + b"\n"):
         assert ask_hosts(tmp_path) == [Host("m", [], "n", 1)]
     os.wait()

@@ -213,7 +213,9 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
         *("group", "source", "members", "local", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes")
     ]
     assert groups[0]["members"][1] == {"node": "carol", "filter_mode": "exclude", "sources": ["10.77.0.9"]}
-    assert list(hosts[0]) == ["mac", "ip", "node", "age_s"]
+    assert list(hosts[0]) == [
+        *("mac", "ip", "node", "age_s", "port", "vlan", "router", "moves", "duplicate", "conflicts")
+    ]
 
 
 def test_a_second_node_in_one_directory_is_refused() -> None:
