@@ -240,6 +240,12 @@ class Links:
         if session is not None:
             session.endpoint = event.endpoint
 
+    def goodbye(self, now: Instant, node: NodeIndex, session: int) -> None:
+        """The peer said on a session that it goes down; late, on a session that has ended, it means nothing."""
+        peer = self._peers.get(node)
+        if peer is not None and peer.session(session) is not None:
+            self._down(now, peer, "goodbye", pause=GOODBYE_PAUSE)
+
     def cut(self, now: Instant, node: NodeIndex, reason: str) -> None:
         """End the link: the peer may no longer be here."""
         peer = self._peers.get(node)

@@ -337,3 +337,14 @@ def test_of_two_nodes_that_learn_of_each_other_the_lower_begins() -> None:
     assert (len(one.sent()), len(two.sent())) == (1, 0)
     two.links.advance(Instant(2.0))
     assert len(two.sent()) == 1
+
+
+def test_a_goodbye_ends_the_link_unless_its_session_has_ended_before() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    one.events()
+    (peer,) = one.links.peers()
+    one.links.goodbye(Instant(1.0), NodeIndex(2), peer.current.index + 1)
+    assert one.events() == []
+    one.links.goodbye(Instant(1.0), NodeIndex(2), peer.current.index)
+    assert one.events() == [LinkDown(NodeIndex(2), "goodbye")]
