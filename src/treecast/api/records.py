@@ -37,6 +37,8 @@ class Status(msgspec.Struct, frozen=True):
     """Kernel offloads that are in use."""
     seeking: list[str]
     """Configured peers that were not reached yet."""
+    queriers: list[Querier] = []
+    """Who asks the hosts for their groups, on each port, VLAN and protocol."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -59,6 +61,63 @@ class Member(msgspec.Struct, frozen=True):
     sources: list[str]
 
 
+class Router(msgspec.Struct, frozen=True):
+    """A multicast router on a port. ``seen_by``: ``query`` or ``pim``; ``expires_s``: when it is forgotten, unheard."""
+
+    address: str
+    seen_by: str
+    expires_s: float | None
+
+
+class Querier(msgspec.Struct, frozen=True):
+    """Who asks on one port (0: the TAP) in one VLAN (0: untagged). ``protocol`` is ``igmp`` or ``mld``, ``expires_s``
+    when this node takes over from a silent one (None: it is the querier), ``routers`` those that were seen there.
+    """
+
+    port: int
+    vlan: int
+    protocol: str
+    is_this_node: bool
+    address: str
+    version: int
+    expires_s: float | None
+    robustness: int
+    query_interval_s: float
+    routers: list[Router]
+
+
+class LocalSource(msgspec.Struct, frozen=True):
+    """A source of a group at this node. ``expires_s`` None: it is excluded, its timer has run out."""
+
+    source: str
+    expires_s: float | None
+
+
+class LocalHost(msgspec.Struct, frozen=True):
+    """A host of this node: what it asked for in its last report, and the version of that."""
+
+    mac: str
+    ip: str
+    version: int
+    filter_mode: str
+    sources: list[str]
+    expires_s: float
+
+
+class LocalGroup(msgspec.Struct, frozen=True):
+    """A group on one port of this node, as its hosts together want it. ``expires_s``: the group timer, None in
+    INCLUDE mode; ``version``: the compatibility mode; ``leaving``: last-member queries are under way.
+    """
+
+    port: int
+    filter_mode: str
+    sources: list[LocalSource]
+    expires_s: float | None
+    version: int
+    leaving: bool
+    hosts: list[LocalHost]
+
+
 class Group(msgspec.Struct, frozen=True):
     """One multicast group, of one source or of any (``*``). ``local``: a host of this node subscribes to it."""
 
@@ -70,6 +129,10 @@ class Group(msgspec.Struct, frozen=True):
     rx_bytes: int
     tx_packets: int
     tx_bytes: int
+    vlan: int = 0
+    """0: untagged."""
+    here: list[LocalGroup] = []
+    """The group on the ports of this node, whatever the source."""
 
 
 class Host(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -33,3 +34,17 @@ class SourceFilter:
 
 ANY_SOURCE = SourceFilter(FilterMode.EXCLUDE, frozenset())
 NO_SOURCE = SourceFilter(FilterMode.INCLUDE, frozenset())
+
+
+def merged(filters: Iterable[SourceFilter]) -> SourceFilter:
+    """One filter that passes what any of them passes, and no more (RFC 3376 section 3.2)."""
+    excluded: frozenset[IPAddress] | None = None
+    included: frozenset[IPAddress] = frozenset()
+    for wanted in filters:
+        if wanted.mode is FilterMode.INCLUDE:
+            included |= wanted.sources
+        else:
+            excluded = wanted.sources if excluded is None else excluded & wanted.sources
+    if excluded is None:
+        return SourceFilter(FilterMode.INCLUDE, included)
+    return SourceFilter(FilterMode.EXCLUDE, excluded - included)

@@ -6,18 +6,12 @@ from collections import Counter
 
 from treecast.adapters import clock
 from treecast.adapters.native import DataPlane
-from treecast.api.records import Answer, Group, Host, Member, Peer, Status, Verb
+from treecast.api.records import Answer, Host, Peer, Status, Verb
 from treecast.base.addresses import IPAddress
-from treecast.base.flows import Flow
-from treecast.base.ids import NodeIndex
-from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Instant
-from treecast.engine.engine import UNTAGGED, Engine
+from treecast.daemon.group_answers import GroupAnswers
+from treecast.engine.engine import Engine
 from treecast.identity.node import NodeIdentity
-
-_Members = list[tuple[NodeIndex, SourceFilter]]
-_Traffic = dict[Flow, tuple[int, int]]
-"""Packets and bytes."""
 
 
 class Answers:
@@ -39,7 +33,7 @@ class Answers:
             case Verb.PEERS:
                 return self._peers()
             case Verb.GROUPS:
-                return self._groups()
+                return GroupAnswers(self._engine, self._plane, clock.monotonic()).groups()
             case Verb.HOSTS:
                 return self._hosts()
 
@@ -61,6 +55,7 @@ class Answers:
             listening=[str(endpoint) for endpoint in self._plane.listening],
             offloads=self._plane.offloads,
             seeking=self._engine.links.seeking(),
+            queriers=GroupAnswers(self._engine, self._plane, clock.monotonic()).queriers(),
         )
 
     def _peers(self) -> list[Peer]:
@@ -79,47 +74,6 @@ class Answers:
             for peer in self._engine.links.peers()
         ]
 
-    def _groups(self) -> list[Group]:
-        sent, received = self._plane.sent_by_flow(), self._received_by_flow()
-        local = self._engine.membership.filters()
-        groups = {group for vlan, group in self._engine.topology.table.groups() if vlan == UNTAGGED} | set(local)
-        rows: list[Group] = []
-        for group in sorted(groups, key=lambda group: (group.version, int(group))):
-            members = self._engine.topology.members((UNTAGGED, group))
-            if group in local:
-                members = sorted([*members, (self._engine.me, local[group])], key=lambda member: member[0])
-            for source in _rows(members):
-                listed = [member for member in members if _is_listed(member[1], source)]
-                flow = Flow(UNTAGGED, group, source)
-                rx_packets, rx_bytes = received.get(flow, (0, 0))
-                tx_packets, tx_bytes = sent.get(flow, (0, 0))
-                rows.append(
-                    Group(
-                        group=str(group),
-                        source=str(source) if source else "*",
-                        members=[self._member(*member) for member in listed],
-                        local=any(node == self._engine.me for node, _ in listed),
-                        rx_packets=rx_packets,
-                        rx_bytes=rx_bytes,
-                        tx_packets=tx_packets,
-                        tx_bytes=tx_bytes,
-                    )
-                )
-        return rows
-
-    def _member(self, node: NodeIndex, wanted: SourceFilter) -> Member:
-        sources = sorted(wanted.sources, key=lambda source: (source.version, int(source)))
-        return Member(self._engine.nodes.name(node), wanted.mode.value, [str(source) for source in sources])
-
-    def _received_by_flow(self) -> _Traffic:
-        received: _Traffic = {}
-        for root, tree_id, packets, size in self._plane.received_by_tree():
-            flow = self._engine.member_trees.flow_of(root, tree_id)
-            if flow is not None:
-                before = received.get(flow, (0, 0))
-                received[flow] = (before[0] + packets, before[1] + size)
-        return received
-
     def _hosts(self) -> list[Host]:
         now = clock.monotonic()
         return [
@@ -137,17 +91,6 @@ class Answers:
             )
             for host in self._engine.discovery.hosts(now)
         ]
-
-
-def _rows(members: _Members) -> list[IPAddress | None]:
-    """One row for any source where somebody excludes, then one for each source that somebody includes."""
-    any_source: list[IPAddress | None] = [None] if any(w.mode is FilterMode.EXCLUDE for _, w in members) else []
-    included = {source for _, wanted in members if wanted.mode is FilterMode.INCLUDE for source in wanted.sources}
-    return any_source + sorted(included, key=int)
-
-
-def _is_listed(wanted: SourceFilter, source: IPAddress | None) -> bool:
-    return wanted.mode is FilterMode.EXCLUDE if source is None else wanted.accepts(source)
 
 
 def _texts(addresses: tuple[IPAddress, ...]) -> list[str]:

@@ -27,7 +27,9 @@ from treecast.base.events import (
     TapFrame,
     TreeUsed,
 )
+from treecast.base.flows import GroupKey
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.membership import merged
 from treecast.base.time import Instant, earliest
 from treecast.broadcast.broadcast import Broadcast, Learned
 from treecast.dataplane.member_trees import MemberTrees
@@ -38,7 +40,7 @@ from treecast.identity.certificate import Certificate
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeMaker
 from treecast.links.links import LinkDown, Links, LinkUp
-from treecast.multicast import MembershipConfig, Output, PortMembership
+from treecast.multicast import MembershipConfig, SwitchMembership, SwitchOutput
 from treecast.topology.topology import Topology
 from treecast.wire import ethernet
 from treecast.wire.advertisement import (
@@ -53,8 +55,6 @@ from treecast.wire.advertisement import (
 )
 from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyTaken, emit_control, parse_control
 from treecast.wire.handshake import HandshakePayload
-
-UNTAGGED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,12 @@ class Engine:
             drops=self.drops,
         )
         self.discovery = Discovery(self.me, self.drops)
-        self.membership = PortMembership(
+        self.membership = SwitchMembership(
             membership,
             self.drops,
             mac=certificate.mac,
             link_local=surroundings.link_local,
+            rng=rng,
         )
         self._broadcast = Broadcast(
             me=self.me,
@@ -206,7 +207,7 @@ class Engine:
         except MalformedError as error:
             self.drops.count(error.reason)
             return
-        self._take_output(now, self.membership.receive(now, frame))
+        self._take_output(now, self.membership.receive(now, event.port, frame))
 
     def _control(self, now: Instant, event: ControlDatagram) -> None:
         self._follow_links(now)
@@ -222,7 +223,7 @@ class Engine:
             case KeyTaken(tree_id, epoch, key_id):
                 self.root_trees.key_taken(now, event.peer, TreeId(tree_id), TreeEpoch(epoch), KeyId(key_id))
             case Goodbye():
-                self.links.cut(now, event.peer, "goodbye")
+                self.links.goodbye(now, event.peer, event.session)
                 self._follow_links(now)
 
     def _learn(self, now: Instant, learned: Learned) -> None:
@@ -242,6 +243,7 @@ class Engine:
                     group = parse_group_key(learned.key)
                     wanted = content.source_filter() if isinstance(content, GroupContent) else None
                     self.topology.subscribe(origin, group, wanted)
+                    self._tell_routers(now, group)
                 case Kind.HOST:
                     host = parse_host_key(learned.key)
                     self.discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)
@@ -296,15 +298,24 @@ class Engine:
                     if not self._broadcast.knows(peer):
                         self.nodes.remove(peer)
 
-    def _take_output(self, now: Instant, output: Output) -> None:
-        self._commands += [Inject(0, frame) for frame in output.frames]
+    def _take_output(self, now: Instant, output: SwitchOutput) -> None:
+        self._commands += [Inject(sent.port, sent.frame) for sent in output.frames]
         for change in output.changes:
-            key = group_key(UNTAGGED, change.group)
+            key = group_key(change.vlan, change.group)
             if change.filter.wants_nothing:
                 self._broadcast.withdraw(now, Kind.GROUP, key)
             else:
                 self._broadcast.publish(now, Kind.GROUP, key, GroupContent.of(change.filter))
-            self.member_trees.want(now, (UNTAGGED, change.group), change.filter)
+            self.member_trees.want(now, (change.vlan, change.group), change.filter)
+        for group in self.topology.table.groups() if output.new_routers else ():
+            self._tell_routers(now, group)
+
+    def _tell_routers(self, now: Instant, group: GroupKey) -> None:
+        """Multicast routers of the group's VLAN learn what the other nodes want of it."""
+        vlan, address = group
+        if self.membership.has_routers(vlan):
+            wanted = merged(wanted for _, wanted in self.topology.table.subscribers(group))
+            self.membership.want_remote(now, vlan, address, wanted)
 
     # parts
 

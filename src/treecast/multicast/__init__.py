@@ -1,7 +1,8 @@
-"""Who wants which group? The router side of IGMP (RFC 9776) and MLD (RFC 9777) on one port.
+"""Who wants which group? The router side of IGMP (RFC 9776) and MLD (RFC 9777) on each port of a node.
 
 Read in this order: ``transitions`` (the table of RFC 3376 section 6.4 as a table), ``group`` (one group's state and
 timers), ``tracking`` (explicit host tracking), ``querier`` (election and general queries), ``router`` (the whole).
+Then ``switch`` (all ports and VLANs), ``router_ports`` and ``host_side`` (what routers there are told).
 Nothing here sends, sleeps or reads a clock: inputs are frames and the time, outputs are frames and changes.
 """
 
@@ -9,9 +10,18 @@ from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import IGMP, MLD, PortSource, Protocol
 from treecast.multicast.router import GroupMembershipRouter
+from treecast.multicast.router_ports import RouterView
+from treecast.multicast.switch import TAP, UNTAGGED, PortFrame, SwitchMembership, SwitchOutput, VlanChange
 from treecast.multicast.view import GroupView, HostView, MembershipChange, MembershipCounts, Output, QuerierView
 
 __all__ = [
+    "TAP",
+    "UNTAGGED",
+    "PortFrame",
+    "RouterView",
+    "SwitchMembership",
+    "SwitchOutput",
+    "VlanChange",
     "IGMP",
     "MLD",
     "GroupMembershipRouter",

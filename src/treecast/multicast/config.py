@@ -52,6 +52,9 @@ class MembershipConfig:
     queries we send; None: the newest. ``fast_leave`` lets the leave of the last wanting host take effect at once
     where all hosts are tracked. ``enforce_ssm`` ignores any-source joins in the source-specific ranges, as
     RFC 4604 section 2.2 asks of routers; off, they are served, as snooping switches do.
+    ``unsolicited_report_interval`` is that of the reports to other routers. ``max_groups`` counts those of one port,
+    VLAN and protocol; more than 15,000 do not fit what a node may advertise. A group with
+    more sources than an advertisement holds (64) is asked of the other nodes as one of any source.
     """
 
     robustness: int = 2
@@ -64,10 +67,13 @@ class MembershipConfig:
     querier_version: int | None = None
     fast_leave: bool = True
     enforce_ssm: bool = False
-    max_groups: int = 16384
+    unsolicited_report_interval: Duration = 1
+    max_groups: int = 12288
+    max_groups_per_node: int = 12288
     max_sources_per_group: int = 64
     max_hosts_per_group: int = 256
     max_tracked_hosts: int = 65536
+    max_vlans: int = 64
 
     def __post_init__(self) -> None:
         _in_range("robustness", self.robustness, 1, 7)
@@ -79,8 +85,13 @@ class MembershipConfig:
         _in_range("startup_query_count", self.effective_startup_query_count, 1, 255)
         _in_range("last_member_query_interval", self.last_member_query_interval, 0.1, MAX_RESPONSE_TIME)
         _in_range("last_member_query_count", self.intervals.last_member_query_count, 1, 255)
-        for name in ("max_groups", "max_sources_per_group", "max_hosts_per_group", "max_tracked_hosts"):
+        _in_range("unsolicited_report_interval", self.unsolicited_report_interval, 0.1, 25)
+        _in_range("max_sources_per_group", self.max_sources_per_group, 1, 1024)
+        for name in ("max_groups", "max_groups_per_node"):
+            _in_range(name, getattr(self, name), 1, 15_000)
+        for name in ("max_hosts_per_group", "max_tracked_hosts"):
             _in_range(name, getattr(self, name), 1, 1 << 24)
+        _in_range("max_vlans", self.max_vlans, 1, 4096)
 
     @property
     def effective_startup_query_interval(self) -> Duration:

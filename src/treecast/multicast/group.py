@@ -16,6 +16,7 @@ from treecast.multicast.config import Intervals
 from treecast.multicast.set_expression import Sources
 from treecast.multicast.tracking import TrackedHosts
 from treecast.multicast.transitions import TABLE
+from treecast.multicast.view import GroupView, HostView, SourceView
 from treecast.wire.group_membership import RecordType
 
 NO_SOURCES: Sources = frozenset()
@@ -82,6 +83,24 @@ class GroupState:
     def version(self, newest: int) -> int:
         """The Group Compatibility Mode (RFC 9776 section 7.3.2): the oldest version heard of late."""
         return min((newest, *self.older_hosts))
+
+    def view(self, newest: int) -> GroupView:
+        """All of it, for those who look."""
+        sources = [SourceView(source, expires) for source, expires in self.requested.items()]
+        sources += [SourceView(source, None) for source in self.excluded]
+        hosts = (
+            HostView(host.mac, host.address, interest.version, interest.filter, interest.expires)
+            for host, interest in self.hosts
+        )
+        return GroupView(
+            group=self.group,
+            mode=self.mode,
+            sources=tuple(sorted(sources, key=lambda view: int(view.source))),
+            expires=self.group_expires,
+            version=self.version(newest),
+            leaving=self.is_queried,
+            hosts=tuple(hosts),
+        )
 
     def hear_older_host(self, version: int, now: Instant, intervals: Intervals) -> None:
         """Start the Older Version Host Present timer."""

@@ -8,10 +8,11 @@ from ipaddress import IPv4Address, IPv6Address
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
-from treecast.base.membership import SourceFilter
+from treecast.base.membership import NO_SOURCE, SourceFilter
 from treecast.base.time import Instant, earliest
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, PortSource
+from treecast.multicast.room import GroupRoom
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.view import GroupView, Output
 from treecast.wire import ethernet
@@ -30,17 +31,19 @@ class PortMembership:
         link_local: IPv6Address | None,
         ipv4: IPv4Address = NO_ADDRESS,
         vlan: VlanTag | None = None,
+        room: GroupRoom | None = None,
     ) -> None:
         self._drops = drops
-        self.igmp = GroupMembershipRouter(IGMP, config, PortSource(mac, ipv4, vlan), drops)
+        self._vlan = vlan
+        self.igmp = GroupMembershipRouter(IGMP, config, PortSource(mac, ipv4, vlan), drops, room)
         self.mld: GroupMembershipRouter | None = None
         if link_local is not None:
-            self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan), drops)
+            self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan), drops, room)
 
     def start(self, now: Instant) -> Output:
         """The first general queries of both."""
         output = Output()
-        for router in self._routers():
+        for router in self.routers():
             output += router.start(now)
         return output
 
@@ -61,22 +64,33 @@ class PortMembership:
     def advance(self, now: Instant) -> Output:
         """The timers of both."""
         output = Output()
-        for router in self._routers():
+        for router in self.routers():
             output += router.advance(now)
         return output
 
     def next_deadline(self) -> Instant | None:
-        return earliest(*(router.next_deadline() for router in self._routers()))
+        return earliest(*(router.next_deadline() for router in self.routers()))
 
     def filters(self) -> Mapping[IPAddress, SourceFilter]:
         """What the port wants: IPv4 groups, then IPv6 groups, each in the order of their addresses."""
         merged: dict[IPAddress, SourceFilter] = {}
-        for router in self._routers():
+        for router in self.routers():
             merged.update(router.filters())
         return merged
 
-    def groups(self) -> tuple[GroupView, ...]:
-        return tuple(view for router in self._routers() for view in router.groups())
+    def filter(self, group: IPAddress) -> SourceFilter:
+        """What the port wants of one group."""
+        if group.version == 4:
+            return self.igmp.filter(group)
+        return NO_SOURCE if self.mld is None else self.mld.filter(group)
 
-    def _routers(self) -> tuple[GroupMembershipRouter, ...]:
+    def set_ipv4(self, now: Instant, mac: MacAddress, ipv4: IPv4Address) -> Output:
+        """The IPv4 source of the port's own frames changed."""
+        return self.igmp.set_source(now, PortSource(mac, ipv4, self._vlan))
+
+    def groups(self) -> tuple[GroupView, ...]:
+        return tuple(view for router in self.routers() for view in router.groups())
+
+    def routers(self) -> tuple[GroupMembershipRouter, ...]:
+        """IGMP's, then MLD's."""
         return (self.igmp,) if self.mld is None else (self.igmp, self.mld)

@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.wire import igmp, mld
 from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
-from treecast.wire.group_membership import MembershipQuery, ReceivedMessage
+from treecast.wire.group_membership import MembershipMessage, ReceivedMessage
 
 NO_ADDRESS = IPv4Address(0)
 """The IPv4 source of queries into a TAP."""
@@ -50,7 +50,7 @@ class Protocol:
     general: IPAddress
     sources_per_query: int
     parse_frame: Callable[[EthernetFrame], ReceivedMessage]
-    query_frame: Callable[[MembershipQuery, PortSource], bytes]
+    message_frame: Callable[[MembershipMessage, PortSource], bytes]
 
     def check_source(self, source: PortSource) -> None:
         """ValueError when queries must not come from this address."""
@@ -81,16 +81,16 @@ def is_usable_source(source: IPAddress) -> bool:
     return not (source.is_multicast or source.is_unspecified or (int(source) == 0xFFFFFFFF and source.version == 4))
 
 
-def _igmp_query_frame(query: MembershipQuery, source: PortSource) -> bytes:
+def _igmp_frame(message: MembershipMessage, source: PortSource) -> bytes:
     if not isinstance(source.address, IPv4Address):
         raise TypeError(f"IGMP has IPv4 sources, not {source.address}")
-    return igmp.message_frame(query, source.mac, source.address, source.vlan)
+    return igmp.message_frame(message, source.mac, source.address, source.vlan)
 
 
-def _mld_query_frame(query: MembershipQuery, source: PortSource) -> bytes:
+def _mld_frame(message: MembershipMessage, source: PortSource) -> bytes:
     if not isinstance(source.address, IPv6Address):
         raise TypeError(f"MLD has IPv6 sources, not {source.address}")
-    return mld.message_frame(query, source.mac, source.address, source.vlan)
+    return mld.message_frame(message, source.mac, source.address, source.vlan)
 
 
 IGMP = Protocol(
@@ -102,7 +102,7 @@ IGMP = Protocol(
     general=igmp.NO_GROUP,
     sources_per_query=(1280 - 24 - 12) // 4,
     parse_frame=igmp.parse_frame,
-    query_frame=_igmp_query_frame,
+    message_frame=_igmp_frame,
 )
 
 MLD = Protocol(
@@ -114,5 +114,5 @@ MLD = Protocol(
     general=mld.NO_GROUP,
     sources_per_query=(1280 - 48 - 28) // 16,
     parse_frame=mld.parse_frame,
-    query_frame=_mld_query_frame,
+    message_frame=_mld_frame,
 )

@@ -13,9 +13,9 @@ from heapq import heapify, heappop, heappush
 from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
-from treecast.base.membership import SourceFilter
+from treecast.base.membership import NO_SOURCE, SourceFilter
 from treecast.base.time import Instant, after, earliest
-from treecast.multicast.config import MembershipConfig
+from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.group import NO_DOUBT, Doubt, GroupState, SpecificQuery
 from treecast.multicast.protocol import (
     PortSource,
@@ -25,15 +25,14 @@ from treecast.multicast.protocol import (
     is_usable_source,
 )
 from treecast.multicast.querier import Querier
+from treecast.multicast.room import GroupRoom
 from treecast.multicast.tracking import HostId
 from treecast.multicast.view import (
     GroupView,
-    HostView,
     MembershipChange,
     MembershipCounts,
     Output,
     QuerierView,
-    SourceView,
 )
 from treecast.wire import ethernet
 from treecast.wire.ethernet import EthernetFrame
@@ -56,19 +55,27 @@ class GroupMembershipRouter:
     ``next_deadline`` is reached. What is not valid or finds no room is counted in ``drops`` and changes nothing.
     """
 
-    def __init__(self, protocol: Protocol, config: MembershipConfig, source: PortSource, drops: Drops) -> None:
+    def __init__(
+        self,
+        protocol: Protocol,
+        config: MembershipConfig,
+        source: PortSource,
+        drops: Drops,
+        room: GroupRoom | None = None,
+    ) -> None:
         protocol.check_source(source)
         version = protocol.newest_version if config.querier_version is None else config.querier_version
         if not 1 <= version <= protocol.newest_version:
             raise ValueError(f"{protocol.name} has no version {version}")
-        self._protocol = protocol
+        self.protocol = protocol
         self._config = config
-        self._source = source
+        self.source = source
         self._drops = drops
         self._version = version
         self._querier = Querier(config, source.address)
         self._groups: dict[IPAddress, GroupState] = {}
         self._wake_ups: list[tuple[Instant, int, IPAddress]] = []
+        self._room = room or GroupRoom(config.max_groups_per_node)
         self._tracked_hosts = 0
         self._tracking_from: Instant | None = None
         self._counts = MembershipCounts()
@@ -110,8 +117,8 @@ class GroupMembershipRouter:
 
     def set_source(self, now: Instant, source: PortSource) -> Output:
         """The port's own address changed: take part in the election anew, with it."""
-        self._protocol.check_source(source)
-        self._source = source
+        self.protocol.check_source(source)
+        self.source = source
         self._querier.address = source.address
         self._querier.start(now)
         return self.advance(now)
@@ -132,15 +139,24 @@ class GroupMembershipRouter:
         """What the port wants, in the order of the groups' addresses."""
         return {group: self._groups[group].filter for group in sorted(self._groups, key=int)}
 
+    def filter(self, group: IPAddress) -> SourceFilter:
+        """What the port wants of one group."""
+        state = self._groups.get(group)
+        return NO_SOURCE if state is None else state.filter
+
     def groups(self) -> tuple[GroupView, ...]:
         """Everything known of each group, in the order of their addresses."""
-        return tuple(self._view(self._groups[group]) for group in sorted(self._groups, key=int))
+        return tuple(self._groups[group].view(self._version) for group in sorted(self._groups, key=int))
+
+    def querier_intervals(self) -> Intervals:
+        """The values in force."""
+        return self._querier.intervals
 
     def querier(self) -> QuerierView:
         other = self._querier
         return QuerierView(
             is_querier=other.is_querier,
-            address=self._source.address if other.other is None else other.other,
+            address=self.source.address if other.other is None else other.other,
             version=self._version if other.other_version is None else other.other_version,
             expires=other.other_expires,
             robustness=other.intervals.robustness,
@@ -156,18 +172,18 @@ class GroupMembershipRouter:
         if isinstance(frame, bytes):
             frame = ethernet.parse(frame)
         if isinstance(frame, EthernetFrame):
-            if frame.ethertype != self._protocol.ethertype:
-                raise MalformedError(self._protocol.reason("wrong_ethertype"))
-            frame = self._protocol.parse_frame(frame)
+            if frame.ethertype != self.protocol.ethertype:
+                raise MalformedError(self.protocol.reason("wrong_ethertype"))
+            frame = self.protocol.parse_frame(frame)
         if frame.source_mac.is_group:
             raise MalformedError("ethernet_source_not_unicast")
-        if frame.vlan_id != (self._source.vlan.vlan_id or None if self._source.vlan else None):
-            raise MalformedError(self._protocol.reason("other_vlan"))
+        if frame.vlan_id != (self.source.vlan.vlan_id or None if self.source.vlan else None):
+            raise MalformedError(self.protocol.reason("other_vlan"))
         return frame
 
     def _receive_query(self, now: Instant, received: ReceivedMessage, query: MembershipQuery) -> Output:
         """RFC 9776 sections 6.6.1 and 6.6.2: election, and timers that a query lowers."""
-        if received.source_mac == self._source.mac:
+        if received.source_mac == self.source.mac:
             return self._refuse("own_query")
         if not query.is_general and not query.group.is_multicast:
             return self._refuse("group_not_multicast")
@@ -178,8 +194,9 @@ class GroupMembershipRouter:
             for known in self._groups.values():
                 known.stop_queries()
         state = self._groups.get(query.group)
+        heard = Output(heard=(received,))
         if state is None or query.suppress:
-            return Output()
+            return heard
         intervals = self._querier.intervals
         asked_time = query.max_response_time * intervals.last_member_query_count
         answer_time = max(asked_time, intervals.last_member_query_time)
@@ -187,7 +204,7 @@ class GroupMembershipRouter:
             state.lower_source_timers(query.sources, after(now, answer_time))
         else:
             state.lower_group_timer(after(now, answer_time))
-        return self._settle(now, (state,))
+        return heard + self._settle(now, (state,))
 
     def _receive_report(self, now: Instant, received: ReceivedMessage) -> Output:
         touched: dict[IPAddress, GroupState] = {}
@@ -203,13 +220,13 @@ class GroupMembershipRouter:
             case OlderReport(version=version, group=group):
                 yield version, GroupRecord(RecordType.MODE_IS_EXCLUDE, group)
             case LeaveGroup(group=group):
-                yield self._protocol.leaves_from, GroupRecord(RecordType.CHANGE_TO_INCLUDE_MODE, group)
+                yield self.protocol.leaves_from, GroupRecord(RecordType.CHANGE_TO_INCLUDE_MODE, group)
             case MembershipReport(records=records):
-                if self._version < self._protocol.newest_version:
+                if self._version < self.protocol.newest_version:
                     self._refuse("newer_version")
                     return
                 for record in records:
-                    yield self._protocol.newest_version, record
+                    yield self.protocol.newest_version, record
 
     def _receive_record(self, now: Instant, host: HostId, version: int, record: GroupRecord) -> GroupState | None:
         """One record: checked, made to fit the compatibility mode, tracked, applied. None where nothing was."""
@@ -219,7 +236,7 @@ class GroupMembershipRouter:
         if is_link_scoped(record.group):
             self._counts = replace(self._counts, link_scoped_records=self._counts.link_scoped_records + 1)
             return None
-        any_source = version < self._protocol.newest_version or record.record_type in _ANY_SOURCE_RECORDS
+        any_source = version < self.protocol.newest_version or record.record_type in _ANY_SOURCE_RECORDS
         if self._config.enforce_ssm and any_source and is_source_specific(record.group):
             self._refuse("any_source_of_ssm_group")
             return None
@@ -230,7 +247,7 @@ class GroupMembershipRouter:
             if state is None:
                 return None
         self._expire(now, state)
-        if record.record_type is RecordType.MODE_IS_EXCLUDE and version < self._protocol.newest_version:
+        if record.record_type is RecordType.MODE_IS_EXCLUDE and version < self.protocol.newest_version:
             state.hear_older_host(version, now, self._querier.intervals)
         compatible = self._in_compatibility_mode(state, record)
         if compatible is None:
@@ -242,13 +259,13 @@ class GroupMembershipRouter:
     def _in_compatibility_mode(self, state: GroupState, record: GroupRecord) -> GroupRecord | None:
         """RFC 9776 section 7.3.2: what older hosts cannot mean is ignored, so that they lose nothing."""
         mode = state.version(self._version)
-        if mode == self._protocol.newest_version:
+        if mode == self.protocol.newest_version:
             return record
         if record.record_type is RecordType.BLOCK_OLD_SOURCES:
             return None
         if record.record_type is RecordType.CHANGE_TO_EXCLUDE_MODE:
             return replace(record, sources=())
-        if record.record_type is RecordType.CHANGE_TO_INCLUDE_MODE and mode < self._protocol.leaves_from:
+        if record.record_type is RecordType.CHANGE_TO_INCLUDE_MODE and mode < self.protocol.leaves_from:
             return None
         return record
 
@@ -256,7 +273,7 @@ class GroupMembershipRouter:
         usable = tuple(source for source in record.sources if is_usable_source(source))
         if len(usable) == len(record.sources):
             return record
-        self._drops.count(self._protocol.reason("source_not_unicast"), len(record.sources) - len(usable))
+        self._drops.count(self.protocol.reason("source_not_unicast"), len(record.sources) - len(usable))
         return replace(record, sources=usable)
 
     def _new_group(self, record: GroupRecord) -> GroupState | None:
@@ -264,7 +281,7 @@ class GroupMembershipRouter:
         joins = record.record_type in _ANY_SOURCE_RECORDS
         if not joins and (record.record_type is RecordType.BLOCK_OLD_SOURCES or not record.sources):
             return None
-        if len(self._groups) >= self._config.max_groups:
+        if len(self._groups) >= self._config.max_groups or not self._room.take():
             self._refuse("groups_full")
             return None
         state = self._groups[record.group] = GroupState(record.group)
@@ -293,7 +310,7 @@ class GroupMembershipRouter:
         limit = self._config.max_sources_per_group
         doubt, refused = state.receive(record.record_type, record.sources, now, intervals, limit)
         if refused:
-            self._drops.count(self._protocol.reason("sources_full"), refused)
+            self._drops.count(self.protocol.reason("sources_full"), refused)
         if not doubt.is_nothing and self._tracks_all_hosts(now, state):
             doubt = state.drop_unwanted(doubt, limit)
         if self._querier.is_querier:
@@ -301,11 +318,11 @@ class GroupMembershipRouter:
 
     def _askable(self, doubt: Doubt) -> Doubt:
         """IGMPv1 has no group-specific query: there, members leave by silence."""
-        return doubt if self._version >= self._protocol.leaves_from else NO_DOUBT
+        return doubt if self._version >= self.protocol.leaves_from else NO_DOUBT
 
     def _tracks_all_hosts(self, now: Instant, state: GroupState) -> bool:
         """Whether the tracked hosts are all there are: hosts of older versions stay silent when others report."""
-        if not self._config.fast_leave or state.version(self._version) < self._protocol.newest_version:
+        if not self._config.fast_leave or state.version(self._version) < self.protocol.newest_version:
             return False
         started = self._tracking_from is not None and self._tracking_from <= now
         return started and state.untracked_until is None
@@ -329,6 +346,7 @@ class GroupMembershipRouter:
             if state.is_gone:
                 self._tracked_hosts -= len(state.hosts)
                 del self._groups[state.group]
+                self._room.give_back()
                 continue
             for query in state.take_due_queries(now, self._querier.intervals):
                 frames += self._specific_queries(state.group, query)
@@ -347,14 +365,14 @@ class GroupMembershipRouter:
             heapify(self._wake_ups)
 
     def _general_query(self) -> bytes:
-        query = self._query(self._protocol.general, self._config.query_response_interval)
+        query = self._query(self.protocol.general, self._config.query_response_interval)
         return self._transmit(query)
 
     def _specific_queries(self, group: IPAddress, specific: SpecificQuery) -> list[bytes]:
         """The frames of one query: more than one where its sources do not fit the smallest MTU."""
         query = self._query(group, self._querier.intervals.last_member_query_interval)
         query = replace(query, suppress=specific.suppress)
-        size = self._protocol.sources_per_query
+        size = self.protocol.sources_per_query
         parts = [specific.sources[at : at + size] for at in range(0, len(specific.sources), size)] or [()]
         return [self._transmit(replace(query, sources=part)) for part in parts]
 
@@ -370,25 +388,8 @@ class GroupMembershipRouter:
 
     def _transmit(self, query: MembershipQuery) -> bytes:
         self._counts = replace(self._counts, queries_sent=self._counts.queries_sent + 1)
-        return self._protocol.query_frame(query, self._source)
+        return self.protocol.message_frame(query, self.source)
 
     def _refuse(self, what: str) -> Output:
-        self._drops.count(self._protocol.reason(what))
+        self._drops.count(self.protocol.reason(what))
         return Output()
-
-    def _view(self, state: GroupState) -> GroupView:
-        sources = [SourceView(source, expires) for source, expires in state.requested.items()]
-        sources += [SourceView(source, None) for source in state.excluded]
-        hosts = (
-            HostView(host.mac, host.address, interest.version, interest.filter, interest.expires)
-            for host, interest in state.hosts
-        )
-        return GroupView(
-            group=state.group,
-            mode=state.mode,
-            sources=tuple(sorted(sources, key=lambda view: int(view.source))),
-            expires=state.group_expires,
-            version=state.version(self._version),
-            leaving=state.is_queried,
-            hosts=tuple(hosts),
-        )

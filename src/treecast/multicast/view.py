@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Duration, Instant
+from treecast.wire.group_membership import ReceivedMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,16 @@ class MembershipChange:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Whole Ethernet frames to send on the port, and the changes of membership, both in order."""
+    """Whole Ethernet frames to send on the port, the changes of membership, and the queries of other routers that
+    were heard, all in order.
+    """
 
     frames: tuple[bytes, ...] = ()
     changes: tuple[MembershipChange, ...] = ()
+    heard: tuple[ReceivedMessage, ...] = ()
 
     def __add__(self, other: Output) -> Output:
-        return Output(self.frames + other.frames, self.changes + other.changes)
+        return Output(self.frames + other.frames, self.changes + other.changes, self.heard + other.heard)
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,12 +205,13 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
         hosts = json.loads(_ok("hosts", "alice", "--json"))
     assert list(status) == [
         *("node", "node_id", "network", "interface", "ipv4", "ipv6", "uptime_s", "peers", "counters", "drops"),
-        *("listening", "offloads", "seeking"),
+        *("listening", "offloads", "seeking", "queriers"),
     ]
     assert list(peers[0]) == ["name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"]
     assert peers[1]["rtt_ms"] is None
     assert list(groups[0]) == [
-        *("group", "source", "members", "local", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes")
+        *("group", "source", "members", "local", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes"),
+        *("vlan", "here"),
     ]
     assert groups[0]["members"][1] == {"node": "carol", "filter_mode": "exclude", "sources": ["10.77.0.9"]}
     assert list(hosts[0]) == [

@@ -1,0 +1,229 @@
+"""The host side of IGMP and MLD on one port: what a proxy says to the routers there (RFC 4605, RFC 9776 section 5).
+
+It reports groups that others want: state-change reports when the wish changes, repeated robustness-variable times,
+and answers to queries after a random delay. While an older querier is present it speaks that version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+
+from treecast.base.addresses import IPAddress
+from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
+from treecast.base.time import Instant, after, earliest
+from treecast.multicast.config import MembershipConfig
+from treecast.multicast.protocol import PortSource, Protocol, is_link_scoped
+from treecast.wire.group_membership import (
+    GroupRecord,
+    LeaveGroup,
+    MembershipMessage,
+    MembershipQuery,
+    MembershipReport,
+    OlderReport,
+    RecordType,
+)
+
+_IPV4_HEADERS_BYTES, _IPV6_HEADERS_BYTES, _REPORT_BYTES, _SMALLEST_MTU = 24, 48, 8, 1280
+
+
+@dataclass(slots=True)
+class _StateChange:
+    """Reports about one group that are still to be sent (RFC 9776 section 5.1)."""
+
+    due: Instant
+    mode_reports_left: int = 0
+    source_reports_left: dict[IPAddress, int] = field(default_factory=dict)
+    older_reports_left: int = 0
+
+
+@dataclass(slots=True)
+class _Answer:
+    """A pending answer about one group. ``sources`` None: all of its state (RFC 9776 section 5.2)."""
+
+    due: Instant
+    sources: frozenset[IPAddress] | None
+
+
+class HostSide:
+    """One protocol on one port. ``advance`` returns whole frames to send there."""
+
+    def __init__(self, protocol: Protocol, config: MembershipConfig, source: PortSource, rng: Random) -> None:
+        self._protocol = protocol
+        self._config = config
+        self.source = source
+        self._rng = rng
+        self._wanted: dict[IPAddress, SourceFilter] = {}
+        self._changes: dict[IPAddress, _StateChange] = {}
+        self._answers: dict[IPAddress, _Answer] = {}
+        self._general_answer_due: Instant | None = None
+        self._older_queriers: dict[int, Instant] = {}
+
+    def version(self) -> int:
+        """The Host Compatibility Mode (RFC 9776 section 7.2.1): the oldest querier heard of late."""
+        return min((self._protocol.newest_version, *self._older_queriers))
+
+    def want(self, now: Instant, group: IPAddress, wanted: SourceFilter) -> None:
+        """What is wanted of a group from now on; NO_SOURCE: it is left. The first report is due at once."""
+        if group.version != self._protocol.ip_version or is_link_scoped(group):
+            return
+        before = self._wanted.get(group, NO_SOURCE)
+        if wanted == before:
+            return
+        if wanted.wants_nothing:
+            self._wanted.pop(group, None)
+        else:
+            self._wanted[group] = wanted
+        self._begin_change(now, group, before, wanted)
+
+    def hear_query(self, now: Instant, query: MembershipQuery) -> None:
+        """A query on the port, of whichever router; answers follow within its response time."""
+        if query.version < self._protocol.newest_version:
+            intervals = self._config.intervals
+            timeout = intervals.robustness * intervals.query_interval + max(query.max_response_time, 1)
+            self._older_queriers[query.version] = after(now, timeout)
+        due = after(now, self._rng.uniform(0, query.max_response_time or 10))
+        if self._general_answer_due is not None and self._general_answer_due <= due:
+            return
+        if query.is_general:
+            self._general_answer_due = due
+            return
+        if query.group not in self._wanted:
+            return
+        sources = frozenset(query.sources) or None
+        pending = self._answers.get(query.group)
+        if pending is not None:
+            both = sources is not None and pending.sources is not None
+            sources = pending.sources | sources if both and pending.sources and sources else None
+            due = min(due, pending.due)
+        self._answers[query.group] = _Answer(due, sources)
+
+    def advance(self, now: Instant) -> list[bytes]:
+        """The reports that are due."""
+        self._older_queriers = {version: end for version, end in self._older_queriers.items() if end > now}
+        messages: list[MembershipMessage] = []
+        records: list[GroupRecord] = []
+        for group in [group for group, change in self._changes.items() if change.due <= now]:
+            self._repeat_change(now, group, records, messages)
+        if self._general_answer_due is not None and self._general_answer_due <= now:
+            self._general_answer_due = None
+            self._answers.clear()
+            for group in sorted(self._wanted, key=int):
+                self._answer(group, None, records, messages)
+        for group in [group for group, answer in self._answers.items() if answer.due <= now]:
+            self._answer(group, self._answers.pop(group).sources, records, messages)
+        reports = [MembershipReport(tuple(part)) for part in self._split(records)]
+        return [self._protocol.message_frame(message, self.source) for message in (*messages, *reports)]
+
+    def next_deadline(self) -> Instant | None:
+        return earliest(
+            self._general_answer_due,
+            *self._older_queriers.values(),
+            *(change.due for change in self._changes.values()),
+            *(answer.due for answer in self._answers.values()),
+        )
+
+    def _begin_change(self, now: Instant, group: IPAddress, before: SourceFilter, wanted: SourceFilter) -> None:
+        robustness = self._config.robustness
+        change = self._changes.setdefault(group, _StateChange(now))
+        change.due = now
+        if before.wants_nothing or wanted.wants_nothing:
+            change.older_reports_left = robustness
+        if before.mode is not wanted.mode:
+            change.mode_reports_left = robustness
+            change.source_reports_left.clear()
+        else:
+            changed = before.sources ^ wanted.sources
+            change.source_reports_left.update(dict.fromkeys(changed, robustness))
+
+    def _repeat_change(
+        self, now: Instant, group: IPAddress, records: list[GroupRecord], messages: list[MembershipMessage]
+    ) -> None:
+        change, wanted = self._changes[group], self._wanted.get(group, NO_SOURCE)
+        version = self.version()
+        if version < self._protocol.newest_version:
+            left = change.older_reports_left = change.older_reports_left - 1
+            if not wanted.wants_nothing:
+                messages.append(OlderReport(version, group))
+            elif version >= self._protocol.leaves_from:
+                messages.append(LeaveGroup(group))
+                left = 0
+        else:
+            records += self._change_records(group, change, wanted)
+            left = max((change.mode_reports_left, *change.source_reports_left.values()))
+        if left > 0:
+            change.due = after(now, self._rng.uniform(0, self._config.unsolicited_report_interval))
+        else:
+            del self._changes[group]
+
+    def _change_records(self, group: IPAddress, change: _StateChange, wanted: SourceFilter) -> Iterator[GroupRecord]:
+        """RFC 9776 section 5.1: a filter mode change says everything; else what is allowed and what is blocked."""
+        change.source_reports_left = {s: left - 1 for s, left in change.source_reports_left.items() if left > 0}
+        changed = _in_order(change.source_reports_left)
+        if change.mode_reports_left:
+            change.mode_reports_left -= 1
+            to_exclude = wanted.mode is FilterMode.EXCLUDE
+            kind = RecordType.CHANGE_TO_EXCLUDE_MODE if to_exclude else RecordType.CHANGE_TO_INCLUDE_MODE
+            yield from self._fitting(GroupRecord(kind, group, _in_order(wanted.sources)))
+            return
+        allowed = tuple(source for source in changed if wanted.accepts(source))
+        blocked = tuple(source for source in changed if not wanted.accepts(source))
+        for kind, sources in ((RecordType.ALLOW_NEW_SOURCES, allowed), (RecordType.BLOCK_OLD_SOURCES, blocked)):
+            if sources:
+                yield from self._fitting(GroupRecord(kind, group, sources))
+
+    def _answer(
+        self,
+        group: IPAddress,
+        asked: frozenset[IPAddress] | None,
+        records: list[GroupRecord],
+        messages: list[MembershipMessage],
+    ) -> None:
+        """RFC 9776 section 5.2: current state; of a source query, those of its sources that are wanted."""
+        wanted = self._wanted.get(group)
+        if wanted is None:
+            return
+        if self.version() < self._protocol.newest_version:
+            messages.append(OlderReport(self.version(), group))
+        elif asked is not None:
+            sources = tuple(source for source in _in_order(asked) if wanted.accepts(source))
+            if sources:
+                records += self._fitting(GroupRecord(RecordType.MODE_IS_INCLUDE, group, sources))
+        else:
+            excludes = wanted.mode is FilterMode.EXCLUDE
+            kind = RecordType.MODE_IS_EXCLUDE if excludes else RecordType.MODE_IS_INCLUDE
+            records += self._fitting(GroupRecord(kind, group, _in_order(wanted.sources)))
+
+    @property
+    def _room_bytes(self) -> int:
+        headers = _IPV4_HEADERS_BYTES if self._protocol.ip_version == 4 else _IPV6_HEADERS_BYTES
+        return _SMALLEST_MTU - headers - _REPORT_BYTES
+
+    def _size(self, record: GroupRecord) -> int:
+        return 4 + (1 + len(record.sources)) * len(record.group.packed)
+
+    def _fitting(self, record: GroupRecord) -> list[GroupRecord]:
+        """RFC 9776 section 4.2.16: a list too long for a packet is split, but of EXCLUDE only what fits is said."""
+        most = (self._room_bytes - 4) // len(record.group.packed) - 1
+        lists = [record.sources[at : at + most] for at in range(0, len(record.sources), most)] or [()]
+        if record.record_type in (RecordType.MODE_IS_EXCLUDE, RecordType.CHANGE_TO_EXCLUDE_MODE):
+            lists = lists[:1]
+        return [GroupRecord(record.record_type, record.group, sources) for sources in lists]
+
+    def _split(self, records: list[GroupRecord]) -> Iterator[list[GroupRecord]]:
+        """The records in as few reports as the smallest MTU allows."""
+        part: list[GroupRecord] = []
+        used = 0
+        for record in records:
+            if part and used + self._size(record) > self._room_bytes:
+                yield part
+                part, used = [], 0
+            part.append(record)
+            used += self._size(record)
+        if part:
+            yield part
+
+
+def _in_order(sources: Iterable[IPAddress]) -> tuple[IPAddress, ...]:
+    return tuple(sorted(sources, key=int))
