@@ -73,7 +73,8 @@ def test_garbage_replays_and_reflections_change_nothing() -> None:
         grown = {name for name, count in dropped.items() if count > before[name]}
         assert {"tree_replay", "tree_tag", "unknown_type"} <= grown
         assert [(s.session, s.endpoint) for s in two.forwarder.sessions()] == sessions
-        assert two.forwarder.drain(1000) == []
+        events = two.forwarder.drain(1000)
+        assert {type(event) for event in events} <= {_native.TapFrame}  # the kernel's own IGMP
         assert "tree_reflected" in {name for name, count in one.forwarder.drops().items() if count}
         stream(planes)
 
