@@ -41,7 +41,7 @@ _IFA_F_NOPREFIXROUTE = 0x200
 _KEPT_OF_ADDRESS = (_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_RT_PRIORITY, _IFA_PROTO)
 
 _ROUTE_HEADER = struct.Struct("=8BI")  # rtmsg: family, lengths of dst and src, tos, table, proto, scope, type, flags
-_RTA_DST, _RTA_OIF, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH = 1, 4, 7, 8, 9
+_RTA_DST, _RTA_OIF, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH = 1, 4, 6, 7, 8, 9
 _RTA_CACHEINFO, _RTA_TABLE, _RTA_EXPIRES, _RTA_NH_ID = 12, 15, 23, 30
 _RTAX_MTU = 2
 _HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
@@ -93,11 +93,12 @@ class Route:
         return self.header[0]
 
     def __str__(self) -> str:
-        """``10.77.0.0/16 254``, destination and table: what it is recorded as."""
+        """``10.77.0.0/16 254 0``, destination, table and metric: what it is recorded as."""
         values = dict(self.attributes)
         any_address = bytes(4) if self.family == _IPV4 else bytes(16)
         table = _U32.unpack(values[_RTA_TABLE])[0] if _RTA_TABLE in values else self.header[4]
-        return f"{ip_address(values.get(_RTA_DST, any_address))}/{self.header[1]} {table}"
+        metric = _U32.unpack(values[_RTA_PRIORITY])[0] if _RTA_PRIORITY in values else 0
+        return f"{ip_address(values.get(_RTA_DST, any_address))}/{self.header[1]} {table} {metric}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from treecast.api.records import MAX_ANSWER_BYTES, NOT_THE_OWNER, Group, Host, Peer, Request, Status, Verb
+from treecast.api.records import MAX_ANSWER_BYTES, NOT_THE_OWNER, Bridge, Group, Host, Peer, Request, Status, Verb
 from treecast.api.socket_path import CONTROL_SOCKET, short_path
 from treecast.base.errors import OperatorError
 
@@ -42,6 +42,11 @@ def ask_groups(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Group]:
 def ask_hosts(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Host]:
     """The host table; OperatorError when it does not answer."""
     return _ask(directory, Verb.HOSTS, _Reply[list[Host]], timeout_s)
+
+
+def ask_bridge(directory: Path, *, changed: bool = False, timeout_s: float = TIMEOUT_S) -> Bridge:
+    """What the node bridges, looked at again if that has ``changed``; OperatorError when it does not answer."""
+    return _ask(directory, Verb.BRIDGE_CHANGED if changed else Verb.BRIDGE, _Reply[Bridge], timeout_s)
 
 
 def _ask(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s: float) -> T:

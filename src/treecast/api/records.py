@@ -15,6 +15,9 @@ class Verb(StrEnum):
     PEERS = "peers"
     GROUPS = "groups"
     HOSTS = "hosts"
+    BRIDGE = "bridge"
+    BRIDGE_CHANGED = "bridge_changed"
+    """The node is to read ``bridge.json`` again; the answer is BRIDGE's."""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -156,7 +159,14 @@ class Host(msgspec.Struct, frozen=True):
     """MACs of other hosts that claim one of its addresses."""
 
 
-Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host]
+class Bridge(msgspec.Struct, frozen=True):
+    """Switch mode. ``interface`` and ``bridge`` are empty where the node bridges nothing."""
+
+    interface: str
+    bridge: str
+
+
+Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

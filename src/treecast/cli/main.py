@@ -40,10 +40,13 @@ app = typer.Typer(
 )
 network_verbs = typer.Typer(help="Make a network.", no_args_is_help=True, rich_markup_mode=None)
 node_verbs = typer.Typer(help="Admit nodes to a network.", no_args_is_help=True, rich_markup_mode=None)
+bridge_verbs = typer.Typer(help="Carry a whole LAN: switch mode.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(network_verbs, name="network")
 app.add_typer(node_verbs, name="node")
+app.add_typer(bridge_verbs, name="bridge")
 
 _NodeDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="The node's directory.")]
+_Interface = Annotated[str, typer.Argument(metavar="INTERFACE", help="An Ethernet interface of this machine.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -220,6 +223,52 @@ def hosts(directory: _NodeDirectory, json: _Json = False) -> None:
         from treecast.cli import tables
 
         tables.print_hosts(answer)
+
+
+@bridge_verbs.command("add")
+def bridge_add(directory: _NodeDirectory, interface: _Interface) -> None:
+    """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
+    _require_node(directory)
+    from treecast.adapters import bridge
+    from treecast.api.client import ask_bridge, ask_status
+
+    added = bridge.bridge_add(directory, ask_status(directory).interface, interface)
+    ask_bridge(directory, changed=True)
+    name = bridge.bridge_name(interface)
+    if added:
+        typer.echo(f"{interface} is bridged: its addresses and routes are on {name} now, where they work as before")
+    else:
+        typer.echo(f"{interface} is bridged already, by {name}")
+
+
+@bridge_verbs.command("remove")
+def bridge_remove(directory: _NodeDirectory, interface: _Interface) -> None:
+    """Undo bridge add, whether the node runs or not: addresses and routes go back to the interface."""
+    _require_node(directory)
+    from contextlib import suppress
+
+    from treecast.adapters import bridge
+    from treecast.api.client import ask_bridge
+
+    removed = bridge.bridge_remove(directory, interface)
+    with suppress(OperatorError):  # it does not run, and will read when it does
+        ask_bridge(directory, changed=True)
+    typer.echo(f"{interface} is on its own again" if removed else f"{interface} is not bridged by this node")
+
+
+@bridge_verbs.command("show")
+def bridge_show(directory: _NodeDirectory, json: _Json = False) -> None:
+    """What the running node bridges."""
+    _require_node(directory)
+    from treecast.api.client import ask_bridge
+
+    answer = ask_bridge(directory)
+    if json:
+        _print_json(answer)
+    else:
+        from treecast.cli import tables
+
+        tables.print_bridge(answer)
 
 
 def _require_node(directory: Path) -> None:

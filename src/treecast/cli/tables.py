@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from treecast.api.records import Group, Host, Member, Peer, Status
+from treecast.api.records import Bridge, Group, Host, Member, Peer, Status
 
 _SHORT_ID_DIGITS = 8
 _WIDTH_WITHOUT_TERMINAL = 120
@@ -82,6 +82,11 @@ def print_hosts(hosts: Sequence[Host]) -> None:
     columns: tuple[_Column, ...] = (("MAC", "left"), ("IP", "left"), ("NODE", "left"), ("AGE", "right"))
     rows = ((host.mac, "\n".join(host.ip) or "-", host.node, in_time(host.age_s)) for host in hosts)
     _print_rows("no hosts", columns, tuple(rows))
+
+
+def print_bridge(bridge: Bridge) -> None:
+    rows = ((bridge.interface, bridge.bridge),) if bridge.interface else ()
+    _print_rows("nothing is bridged", (("INTERFACE", "left"), ("BRIDGE", "left")), rows)
 
 
 def in_bytes(count: int) -> str:

@@ -9,6 +9,7 @@ from treecast.adapters.native import DataPlane
 from treecast.api.records import Answer, Host, Peer, Status, Verb
 from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant
+from treecast.daemon.bridging import Bridging
 from treecast.daemon.group_answers import GroupAnswers
 from treecast.engine.engine import Engine
 from treecast.identity.node import NodeIdentity
@@ -18,11 +19,19 @@ class Answers:
     """Answers by verb. Each is made when it is asked for."""
 
     def __init__(
-        self, identity: NodeIdentity, engine: Engine, plane: DataPlane, *, ipv6: bool, started_at: Instant
+        self,
+        identity: NodeIdentity,
+        engine: Engine,
+        plane: DataPlane,
+        bridging: Bridging,
+        *,
+        ipv6: bool,
+        started_at: Instant,
     ) -> None:
         self._identity = identity
         self._engine = engine
         self._plane = plane
+        self._bridging = bridging
         self._ipv6 = ipv6
         self._started_at = started_at
 
@@ -36,6 +45,11 @@ class Answers:
                 return GroupAnswers(self._engine, self._plane, clock.monotonic()).groups()
             case Verb.HOSTS:
                 return self._hosts()
+            case Verb.BRIDGE:
+                return self._bridging.answer()
+            case Verb.BRIDGE_CHANGED:
+                self._bridging.reread()
+                return self._bridging.answer()
 
     def _status(self) -> Status:
         certificate = self._identity.certificate

@@ -21,6 +21,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration
 from treecast.daemon.options import HostPort
 from treecast.engine.engine import Engine
+from treecast.identity.network import Network
 
 REVIEW_INTERVAL: Duration = 1.0
 RESOLVE_INTERVAL: Duration = 30.0
@@ -28,10 +29,17 @@ ADDRESS_INTERVAL: Duration = 10.0
 MINIMUM_WAIT: Duration = 0.001
 
 
-def reachable_endpoints(plane: DataPlane) -> tuple[Endpoint, ...]:
-    """Where others may reach this node: what it listens on, spelled out where that is "any". Not in an event loop."""
+def reachable_endpoints(plane: DataPlane, network: Network) -> tuple[Endpoint, ...]:
+    """Where others may reach this node: what it listens on, spelled out where that is "any". Not in an event loop.
+
+    The overlay's own addresses, which in switch mode are a bridge's, are none: a link must not run through itself.
+    """
     endpoints: list[Endpoint] = []
-    addresses = machine_addresses(without=plane.interface)
+    addresses = [
+        address
+        for address in machine_addresses(without=plane.interface)
+        if address not in network.ipv4 and address not in network.ipv6
+    ]
     for listening in plane.listening:
         if listening.address.is_unspecified:
             endpoints += [Endpoint(a, listening.port) for a in addresses if a.version == listening.address.version]
@@ -44,10 +52,16 @@ class RunningNode:
     """``start``, then the loop's own business, until ``stop``."""
 
     def __init__(
-        self, engine: Engine, plane: DataPlane, peers: tuple[HostPort, ...], log: FilteringBoundLogger
+        self,
+        engine: Engine,
+        plane: DataPlane,
+        network: Network,
+        peers: tuple[HostPort, ...],
+        log: FilteringBoundLogger,
     ) -> None:
         self.engine = engine
         self.plane = plane
+        self._network = network
         self._peers = peers
         self._log = log
         self._linked: dict[NodeIndex, str] = {}
@@ -101,7 +115,9 @@ class RunningNode:
         """This machine's own addresses: they may change."""
         while True:
             await asyncio.sleep(ADDRESS_INTERVAL)
-            endpoints = await asyncio.to_thread(reachable_endpoints, self.plane)  # netlink's calls wait for the kernel
+            endpoints = await asyncio.to_thread(
+                reachable_endpoints, self.plane, self._network
+            )  # netlink's calls wait for the kernel
             if endpoints != self._endpoints:
                 self._endpoints = endpoints
                 self._log.info("addresses changed", endpoints=" ".join(map(str, endpoints)))

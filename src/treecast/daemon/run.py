@@ -10,11 +10,14 @@ from random import SystemRandom
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock, storage, systemd
+from treecast.adapters.bridge import bridge_again, clear_leftovers
 from treecast.adapters.interface import Interface, ipv6_is_on, link_local
 from treecast.adapters.native import DataPlane, NoiseMaker, drop_capabilities, preferred_aead
 from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
+from treecast.base.errors import OperatorError
 from treecast.daemon.answers import Answers
+from treecast.daemon.bridging import Bridging
 from treecast.daemon.logs import configure
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
@@ -44,6 +47,7 @@ def run(options: UpOptions) -> None:
             listen=options.listen or _default_listen(ipv6),
         )
         try:
+            clear_leftovers(options.directory)
             for note in Interface(plane.interface).configure(
                 mac=identity.certificate.mac,
                 ipv4=identity.certificate.ipv4,
@@ -51,7 +55,11 @@ def run(options: UpOptions) -> None:
                 routes=options.routes,
             ):
                 log.warning(note)
-            asyncio.run(_run(options, identity, plane, reachable_endpoints(plane), ipv6, log))
+            try:
+                bridge_again(options.directory, plane.interface)
+            except OperatorError as error:
+                log.warning("not bridged", reason=str(error))
+            asyncio.run(_run(options, identity, plane, reachable_endpoints(plane, identity.network), ipv6, log))
         finally:
             plane.stop()
 
@@ -84,8 +92,10 @@ async def _run(
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,
     )
-    node = RunningNode(engine, plane, options.peers, log)
-    server = ControlServer(options.directory, Answers(identity, engine, plane, ipv6=ipv6, started_at=now))
+    node = RunningNode(engine, plane, identity.network, options.peers, log)
+    bridging = Bridging(options.directory, log)
+    bridging.reread()
+    server = ControlServer(options.directory, Answers(identity, engine, plane, bridging, ipv6=ipv6, started_at=now))
     await server.start()
     try:
         drop_capabilities()

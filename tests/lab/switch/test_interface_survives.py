@@ -1,0 +1,186 @@
+"""The interface's own addresses, routes and connections survive being bridged, being unbridged, and a crash."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab import Lab, Machine
+from lab.node import PROGRAM, TreecastNode
+from tests.lab.overlay.machines import ping
+from tests.lab.switch.conftest import make_sites, verb
+from tests.lab.switch.test_two_lans import talk
+
+LIMIT_S = 15.0
+
+
+@contextmanager
+def connection(
+    one: Machine, other: Machine, address: str, scope: str = ""
+) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """An established TCP connection from ``one`` to an address of ``other``."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with other.enter():
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    with one.enter():
+        client = socket.socket(family, socket.SOCK_STREAM)
+    with listener, client:
+        listener.settimeout(LIMIT_S)
+        client.settimeout(LIMIT_S)
+        listener.bind((address, 0))
+        listener.listen(1)
+        client.connect(listener.getsockname()[:2])
+        server, _ = listener.accept()
+        server.settimeout(LIMIT_S)
+        with server:
+            yield client, server
+
+
+def exchange(ends: tuple[socket.socket, socket.socket]) -> None:
+    """A line each way, as a shell session would."""
+    client, server = ends
+    for sender, receiver in ((client, server), (server, client)):
+        sender.sendall(b"still here\n")
+        assert receiver.recv(100) == b"still here\n"
+
+
+def carried(machine: Machine) -> list[str]:
+    """All addresses and routes, without what has no order or changes with time."""
+    addresses = machine.run(["ip", "-o", "addr"]).stdout.splitlines()
+    routes = [*_routes(machine, "-4"), *_routes(machine, "-6")]
+    return sorted(" ".join(line.split()[1:4]) for line in addresses) + sorted(routes)
+
+
+def _routes(machine: Machine, family: str) -> list[str]:
+    lines = machine.run(["ip", family, "route", "show", "table", "all"]).stdout.splitlines()
+    return [line.strip() for line in lines if "table local" not in line or "proto kernel" not in line]
+
+
+def test_connections_through_the_interface_go_on_while_it_is_bridged_and_unbridged(lab: Lab) -> None:
+    sites = make_sites(lab)
+    node, lan = sites.overlay[0], sites.lans[0]
+    machine, admin = node.machine, lan.hosts[0]
+    lan6 = str(machine.ports[1].ipv6.ip)
+    machine.run(["ip", "route", "add", "203.0.113.0/24", "via", lan.host_ipv4(1), "metric", "77"])
+    machine.run(["ip", "route", "add", "default", "via", lan.host_ipv4(1), "metric", "100"])
+    machine.run(["ip", "-6", "route", "add", "default", "via", str(admin.ports[0].ipv6.ip), "metric", "200"])
+    before = carried(machine)
+    with connection(admin, machine, lan.host_ipv4(254)) as over4, connection(admin, machine, lan6) as over6:
+        sites.bridge(0)
+        bridged = carried(machine)
+        for ends in (over4, over6):
+            exchange(ends)
+        assert "is bridged already" in sites.bridge(0)
+        assert carried(machine) == bridged
+        assert "eth1 is on its own again" in verb(node, "remove", "eth1")
+        for ends in (over4, over6):
+            exchange(ends)
+    assert carried(machine) == before
+    assert "eth1 is not bridged by this node" in verb(node, "remove", "eth1")
+    assert f"default via {lan.host_ipv4(1)} dev tcbr-eth1 metric 100" in bridged
+    assert any(line.startswith("203.0.113.0/24") and "dev tcbr-eth1" in line for line in bridged)
+    assert not [line for line in bridged if line.startswith("eth1 ")]
+    talk(machine, sites.overlay[1].ipv4)  # the TAP has its own again
+
+
+def test_a_bridged_interface_that_carries_the_underlay_keeps_the_links(lab: Lab) -> None:
+    sites = make_sites(lab)
+    one, other = sites.overlay.nodes
+    talk(other.machine, one.ipv4)
+    verb(one, "add", "eth0")
+    talk(other.machine, one.ipv4)
+    assert other.peers()[0].state == "up"
+    verb(one, "remove", "eth0")
+    talk(other.machine, one.ipv4)
+
+
+def test_a_killed_node_leaves_its_machine_reachable_and_bridges_again_when_it_starts(lab: Lab) -> None:
+    sites = make_sites(lab)
+    node, lan = sites.overlay[0], sites.lans[0]
+    admin = lan.hosts[0]
+    sites.bridge(0)
+    sites.bridge(1)
+    with connection(admin, node.machine, lan.host_ipv4(254)) as ends:
+        node.kill()
+        exchange(ends)
+        ping(admin, lan.host_ipv4(254))
+        node.start(sites.overlay[1].endpoint)
+        node.wait_ready()
+        node.wait_linked({"n1"})
+        exchange(ends)
+    assert '"tcbr-eth1"' in verb(node, "show", "--json")
+    talk(admin, sites.lans[1].host_ipv4(2))
+    talk(node.machine, sites.overlay[1].ipv4)
+    node.stop()
+    ping(admin, lan.host_ipv4(254))
+    assert "eth1 is on its own again" in verb(node, "remove", "eth1")  # nothing runs: it works all the same
+    ping(admin, lan.host_ipv4(254))
+    links = node.machine.run(["ip", "-o", "link"]).stdout
+    assert "tcbr" not in links
+
+
+def test_a_step_that_fails_undoes_those_before_it(lab: Lab) -> None:
+    sites = make_sites(lab)
+    node = sites.overlay[0]
+    before = carried(node.machine)
+    # The kernel refuses an interface that another program has taken for itself: here one with a macvlan on it.
+    node.machine.run(["ip", "link", "add", "mv0", "link", "eth1", "type", "macvlan", "mode", "passthru"])
+    links = node.machine.run(["ip", "-o", "link"]).stdout
+    done = node.machine.run([PROGRAM, "bridge", "add", node.directory, "eth1"], check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("treecast: cannot bridge eth1 (device or resource busy): ")
+    assert done.stderr.count("\n") == 1
+    assert carried(node.machine) == before
+    assert node.machine.run(["ip", "-o", "link"]).stdout.count("\n") == links.count("\n")
+    assert "nothing is bridged" in verb(node, "show")
+    talk(node.machine, sites.overlay[1].ipv4)
+
+
+@pytest.fixture(scope="module")
+def one(request: pytest.FixtureRequest) -> Iterator[TreecastNode]:
+    with Lab() as lab:
+        yield make_sites(lab).overlay[0]
+
+
+@pytest.mark.parametrize(
+    ("interface", "sentence"),
+    [
+        ("eth9", "there is no interface eth9"),
+        ("lo", "lo is no Ethernet interface"),
+        ("treecast0", "treecast0 is the node's own interface"),
+        ("br7", "br7 is a bridge itself"),
+        ("taken0", "taken0 is in br7 already: take it out first"),
+    ],
+)
+def test_what_cannot_be_bridged_is_refused_in_one_sentence(one: TreecastNode, interface: str, sentence: str) -> None:
+    if "br7" not in one.machine.run(["ip", "-o", "link"]).stdout:
+        one.machine.run(["ip", "link", "add", "br7", "type", "bridge"])
+        one.machine.run(["ip", "link", "add", "taken0", "type", "veth", "peer", "name", "taken1"])
+        one.machine.run(["ip", "link", "set", "taken0", "master", "br7"])
+    before = carried(one.machine)
+    done = one.machine.run([PROGRAM, "bridge", "add", one.directory, interface], check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"treecast: {sentence}")
+    assert carried(one.machine) == before
+
+
+def test_a_second_interface_is_refused_while_the_first_is_bridged(one: TreecastNode) -> None:
+    verb(one, "add", "eth1")
+    done = one.machine.run([PROGRAM, "bridge", "add", one.directory, "eth0"], check=False)
+    assert done.stderr == "treecast: this node bridges eth1 already: remove that first\n"
+    done = one.machine.run([PROGRAM, "bridge", "remove", one.directory, "eth0"], check=False)
+    assert done.stderr == "treecast: this node bridges eth1, not eth0: remove that\n"
+    verb(one, "remove", "eth1")
+
+
+def test_a_bridge_that_others_use_is_not_removed(one: TreecastNode) -> None:
+    verb(one, "add", "eth1")
+    one.machine.run(["ip", "link", "add", "vm0", "type", "veth", "peer", "name", "vm1"])
+    one.machine.run(["ip", "link", "set", "vm0", "master", "tcbr-eth1"])
+    done = one.machine.run([PROGRAM, "bridge", "remove", one.directory, "eth1"], check=False)
+    assert done.stderr == "treecast: tcbr-eth1 has other ports too (vm0): take them out\n"
+    one.machine.run(["ip", "link", "del", "vm0"])
+    verb(one, "remove", "eth1")

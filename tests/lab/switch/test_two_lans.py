@@ -1,0 +1,74 @@
+"""Two LANs behind two nodes are one: hosts that know nothing of Treecast talk, and hear the groups they join."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from lab import Machine, wait_until
+from lab.lan import link_local
+from lab.load import Receiver, Sender
+from tests.lab.overlay.asking import wait_members
+from tests.lab.overlay.machines import ping
+from tests.lab.switch.conftest import Sites
+
+GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
+LIMIT_S = 20.0
+
+
+def talk(machine: Machine, address: str) -> None:
+    """They find each other, and then no echo is lost."""
+    once = ["ping", "-c", "1", "-W", "1", address]
+    wait_until(lambda: machine.run(once, check=False).returncode == 0, LIMIT_S, f"{machine.name} reaches {address}")
+    ping(machine, address, 5)
+
+
+@pytest.mark.parametrize(("one", "other"), list(product((1, 2), (1, 2))))
+def test_hosts_of_the_two_lans_ping_each_other(sites: Sites, one: int, other: int) -> None:
+    here, there = sites.lans
+    talk(here.hosts[one - 1], there.host_ipv4(other))
+    talk(there.hosts[other - 1], f"{link_local(here.hosts[one - 1], 'eth0')}%eth0")
+
+
+def test_the_nodes_machines_are_hosts_of_the_lans_and_of_the_overlay(sites: Sites) -> None:
+    here, there = sites.lans
+    (node, machine), (other, far) = [(node, node.machine) for node in sites.overlay.nodes]
+    talk(here.hosts[0], there.host_ipv4(254))  # the far machine's LAN address
+    talk(here.hosts[0], here.host_ipv4(254))
+    talk(machine, there.host_ipv4(1))
+    talk(machine, other.ipv4)
+    talk(far, node.ipv6)
+
+
+@pytest.mark.parametrize("group", [GROUP, GROUP6])
+def test_a_host_hears_the_group_it_joined_from_the_other_lan_and_nobody_else_does(sites: Sites, group: str) -> None:
+    here, there = sites.lans
+    receiver = Receiver(there.hosts[0], group, PORT, interface="eth0")
+    wait_members(sites.overlay[0], group, {"n1"}, LIMIT_S)
+    before = there.hosts[1].counters("eth0"), sites.overlay[0].machine.counters().tx_bytes
+    Sender(here.hosts[0], group, PORT, interface="eth0", rate_pps=500, count=500).wait(LIMIT_S)
+    wait_until(lambda: receiver.snapshot().received >= 500, LIMIT_S, "all of the stream has come")
+    account = receiver.stop()
+    assert (account.received, account.lost, account.duplicated) == (500, 0, 0)
+    assert sites.overlay[0].machine.counters().tx_bytes - before[1] < 2 * 500 * 1300  # one copy serves the LAN
+    wait_members(sites.overlay[0], group, set(), LIMIT_S)
+    sent = sites.overlay[0].machine.counters().tx_bytes
+    Sender(here.hosts[0], group, PORT, interface="eth0", rate_pps=500, count=500).wait(LIMIT_S)
+    assert sites.overlay[0].machine.counters().tx_bytes - sent < 100_000  # nobody wants it: it stays at its root
+
+
+@pytest.mark.parametrize("group", [GROUP, GROUP6])
+def test_a_nodes_own_machine_hears_a_host_of_the_other_lan_and_is_heard(sites: Sites, group: str) -> None:
+    _, there = sites.lans
+    machine = sites.overlay[0].machine
+    receiver = Receiver(machine, group, PORT, interface="tcbr-eth1")
+    wait_members(sites.overlay[1], group, {"n0"}, LIMIT_S)
+    Sender(there.hosts[1], group, PORT, interface="eth0", rate_pps=500, count=300).wait(LIMIT_S)
+    wait_until(lambda: receiver.snapshot().received >= 300, LIMIT_S, "all of the stream has come")
+    assert receiver.stop().duplicated == 0
+    listener = Receiver(there.hosts[1], group, PORT, interface="eth0")
+    wait_members(sites.overlay[0], group, {"n1"}, LIMIT_S)
+    Sender(machine, group, PORT, interface="tcbr-eth1", rate_pps=500, count=300).wait(LIMIT_S)
+    wait_until(lambda: listener.snapshot().received >= 300, LIMIT_S, "all of the stream has come")
+    assert listener.stop().duplicated == 0

@@ -1,0 +1,90 @@
+"""The bridge verbs where there is nothing to bridge with: one sentence, and nothing touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.unit.api.serving import serving
+from treecast.adapters import storage
+from treecast.adapters.bridge import bridge_name, load_record
+from treecast.adapters.link import is_wireless
+from treecast.api.records import Answer, Bridge, Verb
+from treecast.base.errors import OperatorError
+from treecast.cli.main import app
+from treecast.identity.node import NodeRequest
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    storage.create_network(tmp_path / "lab", "lab", "10.77.0.0/16", None)
+    storage.add_node(tmp_path / "lab", tmp_path / "alice", NodeRequest("alice", None, None, 30), 1_800_000_000.0)
+    return tmp_path / "alice"
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["bridge", *map(str, arguments)])
+
+
+def test_adding_needs_a_running_node(node: Path) -> None:
+    result = _run("add", node, "eth0")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"treecast: no node is running in {node}: start it with treecast up {node}\n"
+    assert load_record(node) is None
+
+
+def test_removing_what_is_not_bridged_is_no_error(node: Path) -> None:
+    result = _run("remove", node, "eth0")
+    assert (result.exit_code, result.stdout) == (0, "eth0 is not bridged by this node\n")
+
+
+def test_a_directory_that_is_no_nodes_is_refused(tmp_path: Path) -> None:
+    for verb in ("add", "remove"):
+        assert _run(verb, tmp_path, "eth0").exit_code == 1
+    assert "is not a node's directory" in _run("show", tmp_path).stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"interface": "eth0"}', b"\xff\xfe"])
+def test_a_damaged_record_is_one_sentence(node: Path, content: bytes) -> None:
+    (node / "bridge.json").write_bytes(content)
+    with pytest.raises(OperatorError, match=r"bridge\.json is damaged"):
+        load_record(node)
+    result = _run("remove", node, "eth0")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+
+
+def test_show_says_what_the_running_node_says(node: Path) -> None:
+    asked: list[Verb] = []
+
+    def answer(verb: Verb) -> Answer:
+        asked.append(verb)
+        return Bridge(interface="eth0", bridge="tcbr-eth0")
+
+    with serving(node, answer):
+        assert "eth0" in _run("show", node).stdout
+        assert '"bridge": "tcbr-eth0"' in _run("show", node, "--json").stdout
+    assert asked == [Verb.BRIDGE, Verb.BRIDGE]
+    with serving(node, lambda verb: Bridge(interface="", bridge="")):
+        assert _run("show", node).stdout == "nothing is bridged\n"
+
+
+@pytest.mark.parametrize("entry", ["wireless", "phy80211"])
+def test_a_wireless_interface_is_seen_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
+    monkeypatch.setattr("treecast.adapters.link.SYSFS", tmp_path)
+    (tmp_path / "wlan0" / entry).mkdir(parents=True)
+    (tmp_path / "eth0").mkdir()
+    assert is_wireless("wlan0")
+    assert not is_wireless("eth0")
+
+
+def test_bridges_have_names_that_the_kernel_takes() -> None:
+    assert bridge_name("eth0") == "tcbr-eth0"
+    assert bridge_name("enx0123456789ab") == "tcbr-23456789ab"
+    assert len(bridge_name("enx0123456789ab")) == 15
+
+
+def test_every_bridge_verb_has_help() -> None:
+    for verb in ("add", "remove", "show"):
+        assert "Usage: " in CliRunner().invoke(app, ["bridge", verb, "--help"]).stdout
