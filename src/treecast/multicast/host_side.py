@@ -32,7 +32,6 @@ _IPV4_HEADERS_BYTES, _IPV6_HEADERS_BYTES, _REPORT_BYTES, _SMALLEST_MTU = 24, 48,
 class _StateChange:
     """Reports about one group that are still to be sent (RFC 9776 section 5.1)."""
 
-    due: Instant
     mode_reports_left: int = 0
     source_reports_left: dict[IPAddress, int] = field(default_factory=dict)
     older_reports_left: int = 0
@@ -56,6 +55,8 @@ class HostSide:
         self._rng = rng
         self._wanted: dict[IPAddress, SourceFilter] = {}
         self._changes: dict[IPAddress, _StateChange] = {}
+        self._fresh: dict[IPAddress, Instant] = {}
+        self._repeat_at: Instant | None = None
         self._answers: dict[IPAddress, _Answer] = {}
         self._general_answer_due: Instant | None = None
         self._older_queriers: dict[int, Instant] = {}
@@ -75,7 +76,8 @@ class HostSide:
             self._wanted.pop(group, None)
         else:
             self._wanted[group] = wanted
-        self._begin_change(now, group, before, wanted)
+        self._begin_change(group, before, wanted)
+        self._fresh[group] = now
 
     def hear_query(self, now: Instant, query: MembershipQuery) -> None:
         """A query on the port, of whichever router; answers follow within its response time."""
@@ -104,8 +106,10 @@ class HostSide:
         self._older_queriers = {version: end for version, end in self._older_queriers.items() if end > now}
         messages: list[MembershipMessage] = []
         records: list[GroupRecord] = []
-        for group in [group for group, change in self._changes.items() if change.due <= now]:
-            self._repeat_change(now, group, records, messages)
+        for group in self._changes_to_say(now):
+            self._say_change(group, records, messages)
+        if self._changes and self._repeat_at is None:
+            self._repeat_at = after(now, self._rng.uniform(0, self._config.unsolicited_report_interval))
         if self._general_answer_due is not None and self._general_answer_due <= now:
             self._general_answer_due = None
             self._answers.clear()
@@ -120,14 +124,24 @@ class HostSide:
         return earliest(
             self._general_answer_due,
             *self._older_queriers.values(),
-            *(change.due for change in self._changes.values()),
+            self._repeat_at,
+            next(iter(self._fresh.values()), None),
             *(answer.due for answer in self._answers.values()),
         )
 
-    def _begin_change(self, now: Instant, group: IPAddress, before: SourceFilter, wanted: SourceFilter) -> None:
+    def _changes_to_say(self, now: Instant) -> list[IPAddress]:
+        """The new changes at once; when they are repeated, all changes go together."""
+        if self._repeat_at is not None and self._repeat_at <= now:
+            self._repeat_at = None
+            groups = list(self._changes)
+        else:
+            groups = list(self._fresh)
+        self._fresh.clear()
+        return groups
+
+    def _begin_change(self, group: IPAddress, before: SourceFilter, wanted: SourceFilter) -> None:
         robustness = self._config.robustness
-        change = self._changes.setdefault(group, _StateChange(now))
-        change.due = now
+        change = self._changes.setdefault(group, _StateChange())
         if before.wants_nothing or wanted.wants_nothing:
             change.older_reports_left = robustness
         if before.mode is not wanted.mode:
@@ -137,9 +151,7 @@ class HostSide:
             changed = before.sources ^ wanted.sources
             change.source_reports_left.update(dict.fromkeys(changed, robustness))
 
-    def _repeat_change(
-        self, now: Instant, group: IPAddress, records: list[GroupRecord], messages: list[MembershipMessage]
-    ) -> None:
+    def _say_change(self, group: IPAddress, records: list[GroupRecord], messages: list[MembershipMessage]) -> None:
         change, wanted = self._changes[group], self._wanted.get(group, NO_SOURCE)
         version = self.version()
         if version < self._protocol.newest_version:
@@ -152,9 +164,7 @@ class HostSide:
         else:
             records += self._change_records(group, change, wanted)
             left = max((change.mode_reports_left, *change.source_reports_left.values()))
-        if left > 0:
-            change.due = after(now, self._rng.uniform(0, self._config.unsolicited_report_interval))
-        else:
+        if left <= 0:
             del self._changes[group]
 
     def _change_records(self, group: IPAddress, change: _StateChange, wanted: SourceFilter) -> Iterator[GroupRecord]:

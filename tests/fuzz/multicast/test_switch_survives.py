@@ -1,0 +1,63 @@
+"""Whatever arrives at a switch: no exception, bounded tables, and every refusal counted."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from tests.fuzz.wire.mutations import igmp_frames, mld_frames, mutations
+from tests.sim.multicast.virtual_switch import VirtualSwitch, hello_frame
+from treecast.base.errors import MalformedError
+from treecast.base.membership import ANY_SOURCE
+from treecast.multicast import MembershipConfig
+from treecast.wire import ethernet, pim
+
+LIMITS = MembershipConfig(max_groups_per_node=10, max_vlans=5, max_sources_per_group=4)
+
+
+def hellos() -> list[bytes]:
+    return [
+        ethernet.emit(hello_frame(version, hold, vlan)) for version in (4, 6) for hold in (None, 9) for vlan in (0, 5)
+    ]
+
+
+def test_the_switch_survives_any_frames_on_any_port() -> None:
+    rng = Random(3)
+    switch = VirtualSwitch(LIMITS)
+    seeds = [*igmp_frames(), *mld_frames(), *hellos()]
+    for number, data in enumerate(mutations(rng, seeds, budget_s=3), start=1):
+        try:
+            switch.receive(ethernet.parse(data), port=rng.randrange(3))
+        except MalformedError as error:
+            assert error.reason.startswith("ethernet_"), "only what is no frame at all"
+        if number % 40 == 0:
+            for _, group in list(switch.switch.filters())[:3]:
+                switch.want_remote(group, ANY_SOURCE)
+            switch.run(rng.choice((0.1, 1, 30)))
+            assert len(switch.switch.segments()) <= LIMITS.max_vlans
+            assert sum(len(state.filters()) for _, _, state in switch.switch.segments()) <= 10
+    assert switch.new_routers
+    switch.run(70_000)
+    assert not switch.switch.filters()
+    assert not switch.switch.routers()
+
+
+def test_the_parser_of_hellos_raises_only_what_it_says() -> None:
+    parsed = 0
+    for data in mutations(Random(4), hellos(), budget_s=1):
+        try:
+            pim.parse_hello(ethernet.parse(data))
+            parsed += 1
+        except MalformedError as error:
+            assert error.reason.split("_")[0] in ("pim", "ipv4", "ipv6", "ethernet")
+    assert parsed
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_hello_is_parsed(version: int) -> None:
+    frame = hello_frame(version, 105)
+    assert pim.is_pim(frame)
+    assert pim.parse_hello(frame).hold_time == 105
+    assert pim.parse_hello(hello_frame(version)).hold_time == pim.DEFAULT_HOLD_TIME
+    assert pim.parse_hello(hello_frame(version, 0xFFFF)).hold_time == pim.FOREVER

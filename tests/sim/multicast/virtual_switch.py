@@ -1,0 +1,149 @@
+"""A ``SwitchMembership`` in virtual time: frames of hosts and routers go in on a port and VLAN, messages come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from random import Random
+
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.counters import Drops
+from treecast.base.membership import SourceFilter
+from treecast.base.time import Duration, Instant
+from treecast.multicast import MembershipConfig, SwitchMembership, SwitchOutput
+from treecast.wire import ethernet, igmp, ipv4, ipv6, mld, pim
+from treecast.wire.checksum import ipv6_pseudo_header, with_checksum
+from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
+from treecast.wire.group_membership import (
+    GroupRecord,
+    MembershipMessage,
+    MembershipQuery,
+    MembershipReport,
+    RecordType,
+)
+from treecast.wire.ipv4 import Ipv4Packet
+from treecast.wire.ipv6 import Ipv6Packet
+
+MAC = MacAddress(b"\x02\0\0\0\0\xfe")
+ROUTER = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message of the switch: when, where, and what."""
+
+    at: float
+    port: int
+    vlan: int
+    message: MembershipMessage
+
+
+class VirtualSwitch:
+    """Hosts and routers are small numbers. Port 0, untagged, begins at once."""
+
+    def __init__(self, config: MembershipConfig | None = None, *, ipv4_source: str = "10.0.0.100") -> None:
+        self.now = Instant(1000.0)
+        self.drops = Drops()
+        self.config = config or MembershipConfig()
+        self.switch = SwitchMembership(
+            self.config,
+            self.drops,
+            mac=MAC,
+            link_local=IPv6Address("fe80::64"),
+            rng=Random(7),
+            ipv4=IPv4Address(ipv4_source),
+        )
+        self.said: list[Said] = []
+        self.changes: list[tuple[int, IPAddress, SourceFilter]] = []
+        self.new_routers: list[int] = []
+        self._note(self.switch.start(self.now))
+
+    def report(
+        self, group: IPAddress, kind: RecordType, *sources: IPAddress, port: int = 0, vlan: int = 0, host: int = 1
+    ) -> None:
+        message = MembershipReport((GroupRecord(kind, group, sources),))
+        self.hear(message, group.version, port=port, vlan=vlan, sender=host)
+
+    def query(
+        self,
+        group: IPAddress,
+        *sources: IPAddress,
+        version: int = 0,
+        response: Duration = 1,
+        port: int = 0,
+        vlan: int = 0,
+        router: int = ROUTER,
+    ) -> None:
+        """Another router's query; ``version`` 0: the newest."""
+        newest = 3 if group.version == 4 else 2
+        message = MembershipQuery(version or newest, group, response, False, 2, 125, sources)
+        if version and version < newest:
+            message = MembershipQuery(version, group, response)
+        self.hear(message, group.version, port=port, vlan=vlan, sender=router)
+
+    def hear(
+        self, message: MembershipMessage, ip_version: int, *, port: int = 0, vlan: int = 0, sender: int = 1
+    ) -> None:
+        tag = VlanTag(vlan) if vlan else None
+        if ip_version == 4:
+            frame = igmp.message_frame(message, mac(sender), IPv4Address("10.0.0.0") + sender, tag)
+        else:
+            frame = mld.message_frame(message, mac(sender), IPv6Address("fe80::") + sender, tag)
+        self.receive(ethernet.parse(frame), port)
+
+    def hello(self, ip_version: int = 4, *, hold_time: int | None = None, port: int = 0, vlan: int = 0) -> None:
+        self.receive(hello_frame(ip_version, hold_time, vlan), port)
+
+    def receive(self, frame: EthernetFrame, port: int = 0) -> None:
+        self._note(self.switch.receive(self.now, port, frame))
+
+    def want_remote(self, group: IPAddress, wanted: SourceFilter, vlan: int = 0) -> None:
+        self.switch.want_remote(self.now, vlan, group, wanted)
+        self._note(self.switch.advance(self.now))
+
+    def run(self, duration: Duration) -> list[Said]:
+        """Let time pass, waking the switch exactly when it asked to be; returns what it said in that time."""
+        end, first = Instant(self.now + duration), len(self.said)
+        while (deadline := self.switch.next_deadline()) is not None and deadline <= end:
+            assert deadline >= self.now
+            self.now = deadline
+            self._note(self.switch.advance(self.now))
+            again = self.switch.next_deadline()
+            assert again is None or again > self.now, "a timer that is due was not run"
+        self.now = end
+        return self.said[first:]
+
+    def reports(self, said: Iterable[Said] | None = None) -> list[MembershipMessage]:
+        """What was said as a host."""
+        return [s.message for s in (self.said if said is None else said) if not isinstance(s.message, MembershipQuery)]
+
+    def _note(self, output: SwitchOutput) -> None:
+        for sent in output.frames:
+            frame = ethernet.parse(sent.frame)
+            parse = igmp.parse_frame if frame.ethertype == EtherType.IPV4 else mld.parse_frame
+            self.said.append(Said(self.now, sent.port, frame.vlan_id or 0, parse(frame).message))
+        self.changes += [(change.vlan, change.group, change.filter) for change in output.changes]
+        self.new_routers += output.new_routers
+
+
+def mac(number: int) -> MacAddress:
+    return MacAddress(b"\x02\0\0\0\0" + bytes((number,)))
+
+
+def hello_frame(ip_version: int, hold_time: int | None = None, vlan: int = 0) -> EthernetFrame:
+    """A PIM Hello of the router, with a Holdtime option if one is given."""
+    options = b"\0\x14\0\4\0\0\0\1" + (b"" if hold_time is None else b"\0\1\0\2" + hold_time.to_bytes(2, "big"))
+    body = b"\x20\0\0\0" + options
+    tag = VlanTag(vlan) if vlan else None
+    if ip_version == 4:
+        packet = Ipv4Packet(
+            IPv4Address("10.0.0.200"), pim.ALL_PIM_ROUTERS_IPV4, pim.PROTOCOL_PIM, 1, with_checksum(body, 2)
+        )
+        destination = ethernet.multicast_mac(pim.ALL_PIM_ROUTERS_IPV4)
+        return EthernetFrame(destination, mac(ROUTER), EtherType.IPV4, ipv4.emit(packet), tag)
+    source = IPv6Address("fe80::c8")
+    pseudo = ipv6_pseudo_header(source, pim.ALL_PIM_ROUTERS_IPV6, len(body), pim.PROTOCOL_PIM)
+    packet6 = Ipv6Packet(source, pim.ALL_PIM_ROUTERS_IPV6, pim.PROTOCOL_PIM, 1, with_checksum(body, 2, pseudo))
+    destination = ethernet.multicast_mac(pim.ALL_PIM_ROUTERS_IPV6)
+    return EthernetFrame(destination, mac(ROUTER), EtherType.IPV6, ipv6.emit(packet6), tag)

@@ -1,0 +1,110 @@
+"""Ports and VLANs of one node: each with its own state, merged per VLAN, bounded, and gone when silent."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+from tests.sim.multicast.virtual_switch import VirtualSwitch
+from treecast.base.addresses import IPAddress
+from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter, merged
+from treecast.multicast import MembershipConfig
+from treecast.wire.group_membership import MembershipQuery, RecordType
+
+G4, G6 = IPv4Address("239.1.1.1"), IPv6Address("ff15::1")
+S1, S2, S3 = (IPv4Address("192.0.2.0") + n for n in (1, 2, 3))
+ALLOW, BLOCK = RecordType.ALLOW_NEW_SOURCES, RecordType.BLOCK_OLD_SOURCES
+TO_EX, TO_IN = RecordType.CHANGE_TO_EXCLUDE_MODE, RecordType.CHANGE_TO_INCLUDE_MODE
+
+
+def include(*sources: IPAddress) -> SourceFilter:
+    return SourceFilter(FilterMode.INCLUDE, frozenset(sources))
+
+
+def exclude(*sources: IPAddress) -> SourceFilter:
+    return SourceFilter(FilterMode.EXCLUDE, frozenset(sources))
+
+
+def test_filters_are_merged_as_rfc_3376_section_3_2_merges_sockets() -> None:
+    assert merged([]) == NO_SOURCE
+    assert merged([include(S1), include(S2)]) == include(S1, S2)
+    assert merged([exclude(S1, S2), exclude(S2, S3), include(S1)]) == exclude(S2)
+    assert merged([exclude(S1), include(S1)]) == ANY_SOURCE
+
+
+def test_a_vlan_begins_with_its_first_frame_and_is_queried_with_its_tag() -> None:
+    switch = VirtualSwitch()
+    switch.said.clear()
+    switch.report(G4, TO_EX, vlan=7)
+    assert switch.changes == [(7, G4, ANY_SOURCE)]
+    queries = [said for said in switch.said if isinstance(said.message, MembershipQuery)]
+    assert {(said.port, said.vlan) for said in queries} == {(0, 7)}
+    assert len(queries) == 2, "IGMP's and MLD's general query"
+
+
+def test_a_group_of_one_vlan_is_nothing_to_another() -> None:
+    switch = VirtualSwitch()
+    switch.report(G4, TO_EX, vlan=7)
+    switch.report(G4, ALLOW, S1)
+    assert switch.switch.filter(7, G4) == ANY_SOURCE
+    assert switch.switch.filter(0, G4) == include(S1)
+    assert dict(switch.switch.filters()) == {(0, G4): include(S1), (7, G4): ANY_SOURCE}
+
+
+def test_what_two_ports_want_of_one_vlan_is_merged() -> None:
+    switch = VirtualSwitch()
+    switch.report(G4, ALLOW, S1, port=0)
+    switch.report(G4, ALLOW, S2, port=1)
+    switch.report(G4, TO_EX, S1, S3, port=2)
+    assert [change[2] for change in switch.changes] == [include(S1), include(S1, S2), exclude(S3)]
+    switch._note(switch.switch.remove_port(switch.now, 2))
+    assert switch.changes[-1] == (0, G4, include(S1, S2))
+    assert switch.switch.filters() == {(0, G4): include(S1, S2)}
+
+
+def test_vlans_are_bounded_and_the_newest_is_refused_and_counted() -> None:
+    switch = VirtualSwitch(MembershipConfig(max_vlans=3))
+    for vlan in (1, 2, 3):
+        switch.report(G4, TO_EX, vlan=vlan)
+    assert [vlan for vlan, _, _ in switch.changes] == [1, 2]
+    assert switch.drops.snapshot() == {"membership_vlans_full": 1}
+
+
+def test_a_silent_vlan_without_groups_ends_and_gives_its_room_to_another() -> None:
+    switch = VirtualSwitch(MembershipConfig(max_vlans=2))
+    switch.report(G6, TO_EX, vlan=1)
+    switch.run(600)
+    assert switch.changes == [(1, G6, ANY_SOURCE), (1, G6, NO_SOURCE)]
+    assert [vlan for _, vlan, _ in switch.switch.segments()] == [0]
+    switch.report(G6, TO_EX, vlan=2)
+    assert switch.changes[-1] == (2, G6, ANY_SOURCE)
+
+
+def test_groups_are_bounded_over_all_ports_vlans_and_protocols_and_room_comes_back() -> None:
+    switch = VirtualSwitch(MembershipConfig(max_groups_per_node=3))
+    switch.run(60)
+    switch.report(G4, TO_EX)
+    switch.report(G6, TO_EX)
+    switch.report(G4, TO_EX, vlan=7)
+    switch.report(G6, TO_EX, port=1)
+    assert switch.drops.snapshot() == {"mld_groups_full": 1}
+    switch.report(G4, TO_IN)
+    switch.report(G6, TO_EX, port=1)
+    assert switch.switch.filter(0, G4) == NO_SOURCE
+    assert switch.drops.snapshot() == {"mld_groups_full": 1}
+    switch._note(switch.switch.remove_port(switch.now, 1))
+    switch.report(G4, TO_EX)
+    assert switch.switch.filter(0, G4) == ANY_SOURCE
+
+
+def test_more_sources_than_an_advertisement_holds_are_asked_for_as_any_source() -> None:
+    switch = VirtualSwitch()
+    sources = [IPv4Address("192.0.2.0") + n for n in range(1, 81)]
+    switch.report(G4, ALLOW, *sources[:40], port=0)
+    switch.report(G4, ALLOW, *sources[40:], port=1)
+    assert [change[2] for change in switch.changes] == [include(*sources[:40]), ANY_SOURCE]
+
+
+def test_a_priority_tag_is_no_vlan() -> None:
+    switch = VirtualSwitch()
+    switch.report(G4, TO_EX)
+    assert [vlan for _, vlan, _ in switch.switch.segments()] == [0]
