@@ -171,6 +171,7 @@ class Forwarder:
     ) -> Forwarder:
         """Opens the TAP (not persistent, down, MAC and MTU set) and binds the UDP sockets, in the order of ``listen``.
 
+        The TAP's transmit queue is 4000 frames long; ``gso_max_segs`` (44) needs netlink and is the caller's to set.
         OSError with errno and a text that names the interface or the address.
         """
     def start(self) -> None:

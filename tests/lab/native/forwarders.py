@@ -30,7 +30,7 @@ from treecast import _native
 NETWORK_ID = bytes(range(16))
 INTERFACE = "tc0"
 MTU = 1374
-LIMIT_S = 5.0
+LIMIT_S = 15.0
 START_LIMIT_S = 30.0
 GSO_MAX_SEGMENTS = 44
 
