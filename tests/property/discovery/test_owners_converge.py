@@ -125,7 +125,8 @@ class Network(RuleBasedStateMachine):
                 assert other.discovery._holder(0, address) == (0, host)
 
     def _deliver(self) -> None:
-        """Everything, again and again, until nothing is new: it must come to rest."""
+        """Everything, again and again, until nothing is new: it must come to rest, and no host is lost by it."""
+        held = {key for node in self.nodes for key, _ in node.discovery.local_hosts().items()}
         for _ in range(20):
             before = sum(node.advertisements for node in self.nodes)
             for hearer in self.nodes:
@@ -133,6 +134,7 @@ class Network(RuleBasedStateMachine):
                     for key in sorted(origin.records) if origin is not hearer else ():
                         hearer.hear(self.now, origin, key)
             if sum(node.advertisements for node in self.nodes) == before:
+                assert all(self.nodes[0].owner(key) is not None for key in held)
                 return
         raise AssertionError("the nodes do not come to rest")
 
