@@ -145,10 +145,17 @@ def up(
     ] = None,
     interface: Annotated[str, typer.Option(metavar="NAME", help="The virtual interface to make.")] = "treecast0",
     no_routes: Annotated[bool, typer.Option("--no-routes", help="Leave the multicast routes alone.")] = False,
+    membership: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="A timer or limit of IGMP and MLD, like query-interval=60s; may be repeated."
+        ),
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="What to log to stderr.")] = "info",
 ) -> None:
     """Run a node, in the foreground, until SIGTERM or SIGINT."""
     from treecast.cli import values
+    from treecast.cli.membership import membership_config
     from treecast.daemon.options import UpOptions
 
     options = UpOptions(
@@ -158,6 +165,7 @@ def up(
         interface=values.interface_name(interface),
         routes=not no_routes,
         log_level=log_level,
+        membership=membership_config(membership or []),
     )
     _require_node(directory)
     from treecast.daemon.run import run

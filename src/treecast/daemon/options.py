@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from treecast.base.addresses import Endpoint
+from treecast.multicast import MembershipConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,4 @@ class UpOptions:
     interface: str
     routes: bool
     log_level: str
+    membership: MembershipConfig = field(default_factory=MembershipConfig)

@@ -23,7 +23,6 @@ from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.engine.engine import Engine, Surroundings
 from treecast.identity.node import NodeIdentity
-from treecast.multicast import MembershipConfig
 
 DEFAULT_PORT = 7700
 OVERLAY_MTU = 1374
@@ -88,7 +87,7 @@ async def _run(
             aead=preferred_aead(),
         ),
         maker=NoiseMaker(identity.static_private_key, identity.network.id),
-        membership=MembershipConfig(),
+        membership=options.membership,
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,
     )

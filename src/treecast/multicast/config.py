@@ -48,10 +48,10 @@ class Intervals:
 class MembershipConfig:
     """What the operator may set. ValueError, with a sentence, when a value is out of its range.
 
-    None stands for the RFC's default that follows from another value. ``querier_version`` is the version of the
-    queries we send; None: the newest. ``fast_leave`` lets the leave of the last wanting host take effect at once
-    where all hosts are tracked. ``enforce_ssm`` ignores any-source joins in the source-specific ranges, as
-    RFC 4604 section 2.2 asks of routers; off, they are served, as snooping switches do.
+    None stands for the RFC's default that follows from another value. ``igmp_version`` and ``mld_version``
+    are those of the queries we send. ``fast_leave`` lets the leave of the last wanting host take effect at once where
+    all hosts are tracked. ``enforce_ssm`` ignores any-source joins in the source-specific ranges, as RFC 4604
+    section 2.2 asks of routers; off, they are served, as snooping switches do.
     ``unsolicited_report_interval`` is that of the reports to other routers. ``max_groups`` counts those of one port,
     VLAN and protocol; more than 15,000 do not fit what a node may advertise. A group with
     more sources than an advertisement holds (64) is asked of the other nodes as one of any source.
@@ -64,7 +64,8 @@ class MembershipConfig:
     startup_query_count: int | None = None
     last_member_query_interval: Duration = 1
     last_member_query_count: int | None = None
-    querier_version: int | None = None
+    igmp_version: int = 3
+    mld_version: int = 2
     fast_leave: bool = True
     enforce_ssm: bool = False
     unsolicited_report_interval: Duration = 1
@@ -87,6 +88,8 @@ class MembershipConfig:
         _in_range("last_member_query_count", self.intervals.last_member_query_count, 1, 255)
         _in_range("unsolicited_report_interval", self.unsolicited_report_interval, 0.1, 25)
         _in_range("max_sources_per_group", self.max_sources_per_group, 1, 1024)
+        _in_range("igmp_version", self.igmp_version, 1, 3)
+        _in_range("mld_version", self.mld_version, 1, 2)
         for name in ("max_groups", "max_groups_per_node"):
             _in_range(name, getattr(self, name), 1, 15_000)
         for name in ("max_hosts_per_group", "max_tracked_hosts"):
@@ -118,4 +121,4 @@ class MembershipConfig:
 
 def _in_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+        raise ValueError(f"{name} must be between {low} and {high}, not {value:g}")

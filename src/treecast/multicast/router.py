@@ -64,14 +64,11 @@ class GroupMembershipRouter:
         room: GroupRoom | None = None,
     ) -> None:
         protocol.check_source(source)
-        version = protocol.newest_version if config.querier_version is None else config.querier_version
-        if not 1 <= version <= protocol.newest_version:
-            raise ValueError(f"{protocol.name} has no version {version}")
         self.protocol = protocol
         self._config = config
         self.source = source
         self._drops = drops
-        self._version = version
+        self._version = config.igmp_version if protocol.ip_version == 4 else config.mld_version
         self._querier = Querier(config, source.address)
         self._groups: dict[IPAddress, GroupState] = {}
         self._wake_ups: list[tuple[Instant, int, IPAddress]] = []

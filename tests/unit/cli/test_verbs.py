@@ -191,7 +191,7 @@ def test_every_verb_has_help(verb: str) -> None:
 
 def test_help_names_every_option_of_up() -> None:
     said = _ok("up", "--help")
-    for option in ("--listen", "--peer", "--interface", "--no-routes", "--log-level", "DIR"):
+    for option in ("--listen", "--peer", "--interface", "--no-routes", "--membership", "--log-level", "DIR"):
         assert option in said
 
 
