@@ -26,7 +26,6 @@ from treecast.wire.ethernet import EthernetFrame, EtherType
 HOSTS = [MacAddress(bytes((2, 0, 0, 0, 0, number))) for number in range(3)]
 ADDRESSES = [IPv4Address("10.1.0.0") + number for number in range(3)]
 MAX_HOSTS = 3
-Version = tuple[int, HostContent | None]
 
 
 class Node:
@@ -37,15 +36,16 @@ class Node:
         self.drops = Drops()
         self.discovery = Discovery(self.index, self.drops, config)
         self.table: dict[HostKey, NodeIndex] = {}
-        self.records: dict[HostKey, Version] = {}
+        self.records: dict[HostKey, list[HostContent | None]] = {}
+        """Every version of each, the newest last."""
         self.seen: dict[tuple[NodeIndex, HostKey], int] = {}
         self.advertisements = 0
 
     def settle(self) -> None:
         for change in self.discovery.changes():
-            version, before = self.records.get(change.key, (0, None))
-            if change.content != before:
-                self.records[change.key] = (version + 1, change.content)
+            versions = self.records.setdefault(change.key, [None])
+            if change.content != versions[-1]:
+                versions.append(change.content)
                 self.advertisements += 1
         for command in self.discovery.commands:
             self._do(command)
@@ -65,12 +65,11 @@ class Node:
         self.discovery.receive(now, port, frame, ethernet.emit(frame))
         self.settle()
 
-    def hear(self, now: Instant, origin: Node, key: HostKey) -> None:
-        """The newest of a record has come, whatever was lost before it; nothing older comes after it."""
-        version, content = origin.records[key]
+    def hear(self, now: Instant, origin: Node, key: HostKey, version: int) -> None:
+        """A version of a record has come, whatever was lost before it; nothing older counts after it."""
         if self.seen.get((origin.index, key), 0) < version:
             self.seen[(origin.index, key)] = version
-            self.discovery.learn(now, origin.index, key, content)
+            self.discovery.learn(now, origin.index, key, origin.records[key][version])
             self.settle()
 
     def owner(self, key: HostKey) -> NodeIndex | None:
@@ -93,10 +92,12 @@ class Network(RuleBasedStateMachine):
         self.last[host] = (self.nodes[at], address)
         self.nodes[at].speak(self.now, host, address, port)
 
-    @rule(origin=st.integers(0, 3), hearer=st.integers(0, 3), host=st.sampled_from(HOSTS))
-    def travel(self, origin: int, hearer: int, host: MacAddress) -> None:
+    @rule(origin=st.integers(0, 3), hearer=st.integers(0, 3), host=st.sampled_from(HOSTS), late=st.integers(0, 2))
+    def travel(self, origin: int, hearer: int, host: MacAddress, late: int) -> None:
+        """A record comes that may be older than what its origin says by now."""
         if origin != hearer and (0, host) in self.nodes[origin].records:
-            self.nodes[hearer].hear(self.now, self.nodes[origin], (0, host))
+            version = max(0, len(self.nodes[origin].records[(0, host)]) - 1 - late)
+            self.nodes[hearer].hear(self.now, self.nodes[origin], (0, host), version)
 
     @rule(seconds=st.sampled_from((0.1, 1.0, 100.0, 301.0)))
     def wait(self, seconds: float) -> None:
@@ -129,10 +130,15 @@ class Network(RuleBasedStateMachine):
         held = {key for node in self.nodes for key, _ in node.discovery.local_hosts().items()}
         for _ in range(20):
             before = sum(node.advertisements for node in self.nodes)
-            for hearer in self.nodes:
-                for origin in self.nodes:
-                    for key in sorted(origin.records) if origin is not hearer else ():
-                        hearer.hear(self.now, origin, key)
+            on_their_way = [
+                (hearer, origin, key, len(origin.records[key]) - 1)
+                for hearer in self.nodes
+                for origin in self.nodes
+                for key in sorted(origin.records)
+                if origin is not hearer
+            ]
+            for hearer, origin, key, version in on_their_way:
+                hearer.hear(self.now, origin, key, version)
             if sum(node.advertisements for node in self.nodes) == before:
                 assert all(self.nodes[0].owner(key) is not None for key in held)
                 return
@@ -142,7 +148,7 @@ class Network(RuleBasedStateMachine):
         for host in HOSTS:
             owners = Counter(node.owner((0, host)) for node in self.nodes)
             assert len(owners) == 1, owners
-            claims = [node for node in self.nodes if node.records.get((0, host), (0, None))[1] is not None]
+            claims = [node for node in self.nodes if node.records.get((0, host), [None])[-1] is not None]
             assert len(claims) <= 1
 
     @invariant()
