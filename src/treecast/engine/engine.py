@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from random import Random
 
-from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.commands import Command, Inject, SendControl
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
@@ -29,7 +29,7 @@ from treecast.base.events import (
 )
 from treecast.base.flows import GroupKey
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
-from treecast.base.membership import merged
+from treecast.base.membership import NO_SOURCE, SourceFilter, merged
 from treecast.base.time import Instant, earliest
 from treecast.broadcast.broadcast import Broadcast, Learned
 from treecast.dataplane.member_trees import MemberTrees
@@ -40,7 +40,10 @@ from treecast.identity.certificate import Certificate
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeMaker
 from treecast.links.links import LinkDown, Links, LinkUp
+from treecast.listener.listener import Listener, PortChange, Sender
 from treecast.multicast import MembershipConfig, SwitchMembership, SwitchOutput
+from treecast.multicast.protocol import NO_ADDRESS
+from treecast.multicast.switch import TAP
 from treecast.topology.topology import Topology
 from treecast.wire import ethernet
 from treecast.wire.advertisement import (
@@ -53,6 +56,7 @@ from treecast.wire.advertisement import (
     parse_group_key,
     parse_host_key,
 )
+from treecast.wire.beacon import BEACON_ETHERTYPE
 from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyTaken, emit_control, parse_control
 from treecast.wire.handshake import HandshakePayload
 
@@ -102,6 +106,8 @@ class Engine:
             rng=rng,
             drops=self.drops,
         )
+        sender = Sender(identity.network.id, certificate.node_id, self.me, certificate.mac, surroundings.epoch_ms)
+        self.listener = Listener(sender, self.drops)
         self.discovery = Discovery(self.me, self.drops)
         self.membership = SwitchMembership(
             membership,
@@ -161,15 +167,32 @@ class Engine:
         self._announce(now, endpoints)
         return self._settle(now)
 
+    def share_port(self, now: Instant, port: int, mac: MacAddress) -> list[Command]:
+        """The port leads to a LAN from now on (switch mode), on which this machine is the host with this address."""
+        certificate = self._identity.certificate
+        self.listener.open(now, port)
+        self.discovery.add_own(now, mac, self._own_addresses())
+        if certificate.ipv4:
+            self._take_output(now, self.membership.set_ipv4(now, certificate.ipv4.ip))
+        return self._settle(now)
+
+    def own_port(self, now: Instant, port: int) -> list[Command]:
+        """The port is the node's own again."""
+        self.listener.close(port)
+        self.discovery.add_own(now, self._identity.certificate.mac, self._own_addresses())
+        self._take_output(now, self.membership.set_ipv4(now, NO_ADDRESS))
+        return self._settle(now)
+
     def goodbye(self) -> list[Command]:
-        """The last commands: tell the peers that this node goes down."""
+        """The last commands: tell the peers, and the LANs, that this node goes down."""
         message = emit_control(Goodbye())
-        return [SendControl(peer.node, message) for peer in self.links.peers()]
+        return [*self.listener.goodbye(), *(SendControl(peer.node, message) for peer in self.links.peers())]
 
     def next_deadline(self, now: Instant) -> Instant | None:
         """When ``turn`` must be called even if nothing happens."""
         return earliest(
             self.links.next_deadline(),
+            self.listener.next_deadline(now),
             self.discovery.next_deadline(),
             self.membership.next_deadline(),
             self._broadcast.next_deadline(now),
@@ -184,6 +207,7 @@ class Engine:
             case TapFrame():
                 self._tap_frame(now, event)
             case HostSeen(port, vlan, mac):
+                self.listener.saw(now, port, vlan, mac)
                 self.discovery.host_seen(now, port, vlan, mac)
             case HandshakeDatagram():
                 self.links.receive(now, event)
@@ -202,10 +226,17 @@ class Engine:
     def _tap_frame(self, now: Instant, event: TapFrame) -> None:
         try:
             frame = ethernet.parse(event.data)
+            if frame.ethertype == BEACON_ETHERTYPE:
+                self.listener.receive(now, event.port, frame.payload)
+                return
+            self.listener.saw(now, event.port, frame.vlan_id or 0, frame.source)
             if self.discovery.receive(now, event.port, frame, event.data):
                 return
         except MalformedError as error:
             self.drops.count(error.reason)
+            return
+        if self.listener.is_shared(event.port) and self.nodes.is_other_nodes(frame.source):
+            self.drops.count("membership_of_a_node")  # its queries and reports are for hosts, and end with them
             return
         self._take_output(now, self.membership.receive(now, event.port, frame))
 
@@ -257,6 +288,8 @@ class Engine:
     def _settle(self, now: Instant) -> list[Command]:
         self.links.advance(now)
         self._follow_links(now)
+        for port in self.listener.advance(now, able=bool(self.links.peers())):
+            self._follow_port(now, port)
         self.discovery.advance(now)
         self._take_output(now, self.membership.advance(now))
         for change in self.discovery.changes():
@@ -273,6 +306,7 @@ class Engine:
         outgoing = [SendControl(peer, emit_control(message)) for peer, message in self._broadcast.outgoing(now)]
         return [
             *self._taken(self.links.commands),
+            *self._taken(self.listener.commands),
             *self._taken(self.discovery.commands),
             *self._taken(self._commands),
             *self._taken(self.member_trees.commands),
@@ -299,16 +333,32 @@ class Engine:
                         self.nodes.remove(peer)
 
     def _take_output(self, now: Instant, output: SwitchOutput) -> None:
-        self._commands += [Inject(sent.port, sent.frame) for sent in output.frames]
+        self._commands += [
+            Inject(sent.port, sent.frame) for sent in output.frames if not self.listener.is_blocked(sent.port)
+        ]
         for change in output.changes:
-            key = group_key(change.vlan, change.group)
-            if change.filter.wants_nothing:
-                self._broadcast.withdraw(now, Kind.GROUP, key)
-            else:
-                self._broadcast.publish(now, Kind.GROUP, key, GroupContent.of(change.filter))
-            self.member_trees.want(now, (change.vlan, change.group), change.filter)
+            self._want(now, (change.vlan, change.group), change.filter)
         for group in self.topology.table.groups() if output.new_routers else ():
             self._tell_routers(now, group)
+
+    def _want(self, now: Instant, group: GroupKey, wanted: SourceFilter) -> None:
+        """What this node's hosts want of a group, for all to know; nothing where another node carries their LAN."""
+        wanted = NO_SOURCE if self.listener.is_blocked(TAP) else wanted
+        if wanted.wants_nothing:
+            self._broadcast.withdraw(now, Kind.GROUP, group_key(*group))
+        else:
+            self._broadcast.publish(now, Kind.GROUP, group_key(*group), GroupContent.of(wanted))
+        self.member_trees.want(now, group, wanted)
+
+    def _follow_port(self, now: Instant, change: PortChange) -> None:
+        """A LAN's hosts and their groups are this node's from now on, or another's."""
+        self.discovery.set_port_forwarding(now, change.port, change.forwards)
+        for group, wanted in self.membership.filters().items():
+            self._want(now, group, wanted)
+        for vlan, mac in change.hosts:
+            claim = self.discovery.remote_hosts().get((vlan, mac))
+            if claim is None or claim.node == change.forwarder_before:
+                self.discovery.host_seen(now, change.port, vlan, mac)
 
     def _tell_routers(self, now: Instant, group: GroupKey) -> None:
         """Multicast routers of the group's VLAN learn what the other nodes want of it."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from treecast.base.addresses import MacAddress
 from treecast.base.ids import NodeIndex
 from treecast.identity.certificate import Certificate
+from treecast.identity.ids import node_mac
 
 
 class NodeTable:
@@ -19,6 +21,11 @@ class NodeTable:
     def remove(self, node: NodeIndex) -> None:
         if node != self._own.node_index:
             self._certificates.pop(node, None)
+
+    def is_other_nodes(self, mac: MacAddress) -> bool:
+        """Whether this is the TAP of another node: what it sends on a shared LAN, no host sent."""
+        node = NodeIndex(int.from_bytes(mac.packed[2:], "big"))
+        return node != self._own.node_index and node in self._certificates and mac == node_mac(node)
 
     def name(self, node: NodeIndex) -> str:
         """The node's name; its index while its certificate is unknown."""

@@ -6,16 +6,23 @@ beacons. Read ``election`` for who wins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from treecast.base.addresses import MacAddress
-from treecast.base.commands import Command, Inject, SetPortForwarding
+from treecast.base.commands import Command, Inject, SetPortForwarding, SetStormLimits, SetUnknownUnicastFlood
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
 from treecast.base.time import Instant, after, earliest
 from treecast.listener.election import BEACON_INTERVAL, Election, Rank
+from treecast.listener.seen import SeenHost, SeenHosts
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
+
+BROADCAST_PPS = 1000
+"""Of a whole LAN into the overlay: ARP that cannot be answered here, DHCP, mDNS. One host a second needs one or two."""
+
+UNKNOWN_UNICAST_PPS = 100
+"""The first frames to a host whose place is being learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +47,23 @@ class PortState:
     looped: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PortChange:
+    """A port begins or ends to forward. ``hosts`` were heard on it while ``forwarder_before`` carried the LAN."""
+
+    port: int
+    forwards: bool
+    forwarder_before: NodeIndex | None = None
+    hosts: tuple[SeenHost, ...] = ()
+
+
 @dataclass(slots=True)
 class _Port:
     election: Election
     announced: BeaconState
     beacon_due: Instant
+    forwarder_before: NodeIndex | None = None
+    seen: SeenHosts = field(default_factory=SeenHosts)
 
 
 class Listener:
@@ -55,20 +74,32 @@ class Listener:
         self._drops = drops
         self._sequence = sender.epoch_ms
         self._ports: dict[int, _Port] = {}
+        self._changes: list[PortChange] = []
         self.commands: list[Command] = []
 
     def open(self, now: Instant, port: int) -> None:
         """From now on this port shares a LAN. Nothing happens when it is open already."""
         if port in self._ports:
             return
+        self._changes.append(PortChange(port, forwards=False))
         rank: Rank = (self._sender.node_index, bytes(self._sender.node_id), port)
         self._ports[port] = _Port(Election(now, rank, self._drops), BeaconState.SILENT, now)
-        self.commands.append(SetPortForwarding(port, on=False))
+        self.commands += [
+            SetPortForwarding(port, on=False),
+            SetUnknownUnicastFlood(port, on=True),
+            SetStormLimits(port, BROADCAST_PPS, None, UNKNOWN_UNICAST_PPS),
+        ]
 
     def close(self, port: int) -> None:
         """The port is the node's own again: it forwards, whoever else does. The LAN hears of it at once."""
         if self._ports.pop(port, None) is not None:
-            self.commands += [self._beacon(port, BeaconState.SILENT), SetPortForwarding(port, on=True)]
+            self._changes.append(PortChange(port, forwards=True))
+            self.commands += [
+                self._beacon(port, BeaconState.SILENT),
+                SetPortForwarding(port, on=True),
+                SetUnknownUnicastFlood(port, on=False),
+                SetStormLimits(port, None, None, None),
+            ]
 
     def goodbye(self) -> list[Command]:
         """The last beacons: the next node takes over without waiting."""
@@ -90,17 +121,37 @@ class Listener:
             return
         known.election.receive(now, beacon)
 
-    def advance(self, now: Instant, *, able: bool) -> None:
-        """Decide, block or unblock, and send what is due. ``able``: the node has links."""
+    def is_shared(self, port: int) -> bool:
+        return port in self._ports
+
+    def is_blocked(self, port: int) -> bool:
+        """Another node carries this port's LAN, or nobody does yet."""
+        known = self._ports.get(port)
+        return known is not None and known.announced is not BeaconState.FORWARDING
+
+    def saw(self, now: Instant, port: int, vlan: int, mac: MacAddress) -> None:
+        """A frame of this source came from a port; it counts where the port is blocked."""
+        if self.is_blocked(port):
+            self._ports[port].seen.saw(now, vlan, mac)
+
+    def advance(self, now: Instant, *, able: bool) -> list[PortChange]:
+        """Decide, block or unblock, and send what is due. ``able``: the node has links. What changed since the last."""
         for number, port in sorted(self._ports.items()):
+            before = port.election.forwarder()
+            if before is not None and before[0] != self._sender.node_index:
+                port.forwarder_before = before[0]
             port.election.advance(now, able=able)
             state = port.election.state
             forwards, forwarded = state is BeaconState.FORWARDING, port.announced is BeaconState.FORWARDING
             if forwards is not forwarded:
                 self.commands.append(SetPortForwarding(number, on=forwards))
+                hosts = port.seen.take(now)
+                self._changes.append(PortChange(number, forwards, port.forwarder_before, hosts if forwards else ()))
             if state is not port.announced or port.beacon_due <= now:
                 self.commands.append(self._beacon(number, state))
                 port.announced, port.beacon_due = state, after(now, BEACON_INTERVAL)
+        changes, self._changes = self._changes, []
+        return changes
 
     def next_deadline(self, now: Instant) -> Instant | None:
         ports = self._ports.values()

@@ -1,0 +1,41 @@
+"""Whom a blocked port hears: kept for the moment it takes over, when these hosts are this node's to claim.
+
+Bounded; the longest silent goes first. It decides nothing: who is a host of the LAN and who was only heard through its
+forwarder is for the engine to tell, which knows what other nodes claim.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from treecast.base.addresses import MacAddress
+from treecast.base.time import Duration, Instant, after
+
+MAX_SEEN = 1024
+SEEN_LIFETIME: Duration = 300.0
+"""As long as a host of this node's own is remembered."""
+
+SeenHost = tuple[int, MacAddress]
+"""VLAN (0: untagged) and MAC."""
+
+
+class SeenHosts:
+    """One port's."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[SeenHost, Instant] = OrderedDict()
+
+    def saw(self, now: Instant, vlan: int, mac: MacAddress) -> None:
+        """A frame of this host came; a group's address is nobody's."""
+        if mac.is_group:
+            return
+        self._seen[vlan, mac] = now
+        self._seen.move_to_end((vlan, mac))
+        if len(self._seen) > MAX_SEEN:
+            self._seen.popitem(last=False)
+
+    def take(self, now: Instant) -> tuple[SeenHost, ...]:
+        """Those not long silent, sorted; they are forgotten here."""
+        recent = sorted(host for host, heard_at in self._seen.items() if after(heard_at, SEEN_LIFETIME) > now)
+        self._seen.clear()
+        return tuple(recent)

@@ -1,0 +1,169 @@
+"""Whole nodes on one LAN, in virtual time: who subscribes, who claims the LAN's hosts, and how fast that changes hands.
+
+::
+
+     host H ---+--- LAN ---+
+               |           |
+              n1          n2           n3 (no LAN)
+               +---- overlay ----------+
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from treecast.base.addresses import MacAddress
+from treecast.base.events import HostSeen, TapFrame
+from treecast.base.ids import NodeIndex
+from treecast.sim.world import SimNode, World
+from treecast.wire import igmp
+from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
+
+HOST = MacAddress.parse("00:00:5e:00:53:01")
+FAR_HOST = MacAddress.parse("00:00:5e:00:53:77")
+GROUP = IPv4Address("239.1.1.1")
+STEP = 0.005
+
+
+class SharedLan:
+    """What one node injects, the others hear; ``hosts_say`` reaches all."""
+
+    def __init__(self, world: World, *nodes: SimNode) -> None:
+        self._world = world
+        self._nodes = nodes
+        self._taken = {node.index: len(node.forwarder.injected) for node in nodes}
+        for node in nodes:
+            mac = MacAddress(b"\x00\x00\x5e\x00\x54" + bytes([node.index]))
+            node.forwarder.carry_out(node.engine.share_port(world.network.now, 0, mac))
+            node.forwarder.raise_event(HostSeen(0, 0, mac))  # a turn, after which its timer runs
+
+    def run(self, duration: float) -> None:
+        for _ in range(round(duration / STEP)):
+            self._world.run(STEP)
+            for node in self._nodes:
+                new = node.forwarder.injected[self._taken[node.index] :]
+                self._taken[node.index] += len(new)
+                for frame in new if not node.stopped else ():
+                    self.hosts_say(frame, without=node)
+
+    def hosts_say(self, frame: bytes, without: SimNode | None = None) -> None:
+        for node in self._nodes:
+            if node is not without and not node.stopped:
+                node.forwarder.raise_event(TapFrame(0, frame))
+
+    def seen(self, mac: MacAddress) -> None:
+        for node in self._nodes:
+            node.forwarder.raise_event(HostSeen(0, 0, mac))
+
+
+def three() -> tuple[World, SimNode, SimNode, SimNode]:
+    world = World(5)
+    first = world.add()
+    second, third = world.add(reach=first), world.add(reach=first)
+    world.run_until(lambda: all(len(node.peers()) == 2 for node in world.nodes.values()), 20.0)
+    return world, first, second, third
+
+
+def join() -> bytes:
+    record = GroupRecord(RecordType.CHANGE_TO_EXCLUDE_MODE, GROUP, ())
+    return igmp.message_frame(MembershipReport((record,)), source_mac=HOST, source=IPv4Address("10.99.0.1"))
+
+
+def subscribers(node: SimNode) -> list[NodeIndex]:
+    return [member for member, _ in node.engine.topology.members((0, GROUP))]
+
+
+def test_one_node_carries_the_lan_and_the_other_takes_over_with_its_groups_and_hosts_within_3_s() -> None:
+    world, first, second, third = three()
+    lan = SharedLan(world, first, second)
+    assert first.forwarder.blocked == second.forwarder.blocked == {0}
+    lan.run(4.0)
+    assert (first.forwarder.blocked, second.forwarder.blocked) == (set(), {0})
+    lan.hosts_say(join())
+    lan.seen(HOST)
+    lan.run(1.0)
+    assert subscribers(third) == [first.index]
+    assert third.forwarder.hosts[(0, HOST.packed)] == first.index
+    first.stop()
+    lan.run(3.0)
+    assert second.forwarder.blocked == set()
+    assert second.index in subscribers(third)
+    assert third.forwarder.hosts[(0, HOST.packed)] == second.index
+
+
+def test_a_lower_node_that_comes_later_gets_the_groups_and_the_hosts_and_the_other_gives_them_up() -> None:
+    world, first, second, third = three()
+    alone = SharedLan(world, second)
+    alone.run(3.0)
+    alone.hosts_say(join())
+    alone.seen(HOST)
+    alone.run(1.0)
+    assert subscribers(third) == [second.index]
+    lan = SharedLan(world, first, second)
+    lan.hosts_say(join())
+    lan.seen(HOST)
+    lan.run(4.0)
+    assert (first.forwarder.blocked, second.forwarder.blocked) == (set(), {0})
+    assert subscribers(third) == [first.index]
+    assert third.forwarder.hosts[(0, HOST.packed)] == first.index
+
+
+def test_hosts_of_other_nodes_that_were_heard_through_the_forwarder_are_not_claimed() -> None:
+    world, first, second, third = three()
+    lan = SharedLan(world, first, second)
+    third.forwarder.raise_event(HostSeen(0, 0, FAR_HOST))
+    lan.run(4.0)
+    assert first.forwarder.hosts[(0, FAR_HOST.packed)] == third.index
+    second.forwarder.raise_event(HostSeen(0, 0, FAR_HOST))  # its frame came through n1 and over the LAN
+    lan.run(1.0)
+    first.stop()
+    lan.run(4.0)
+    assert second.forwarder.blocked == set()
+    assert second.forwarder.hosts[(0, FAR_HOST.packed)] == third.index
+
+
+def test_queries_and_reports_of_the_other_node_are_no_hosts() -> None:
+    world, first, second, third = three()
+    lan = SharedLan(world, first, second)
+    lan.run(40.0)
+    assert second.engine.drops.snapshot()["membership_of_a_node"] > 0
+    assert second.engine.membership.routers() == first.engine.membership.routers() == []
+    assert subscribers(third) == []
+
+
+def test_a_blocked_node_neither_asks_nor_answers() -> None:
+    world, first, second, _ = three()
+    lan = SharedLan(world, first, second)
+    lan.run(4.0)
+    before = len(second.forwarder.injected)
+    lan.run(20.0)
+    beacons = [frame for frame in second.forwarder.injected[before:] if frame[12:14] == b"\x88\xb5"]
+    assert len(beacons) == len(second.forwarder.injected) - before
+    assert 38 <= len(beacons) <= 42
+
+
+def test_a_node_without_links_does_not_carry_the_lan() -> None:
+    world = World(6)
+    node = world.add()
+    lan = SharedLan(world, node)
+    lan.run(5.0)
+    assert node.forwarder.blocked == {0}
+    other = world.add(reach=node)
+    world.run_until(lambda: bool(node.peers()), 20.0)
+    lan.run(1.0)
+    assert node.forwarder.blocked == set()
+    assert other.forwarder.blocked == set()  # it shares no LAN
+
+
+def test_a_port_that_is_its_nodes_own_again_forwards_and_has_its_own_host() -> None:
+    world, first, second, third = three()
+    lan = SharedLan(world, first, second)
+    lan.run(4.0)
+    lan.hosts_say(join())
+    lan.run(1.0)
+    second.forwarder.carry_out(second.engine.own_port(world.network.now, 0))
+    lan.run(1.0)
+    assert second.forwarder.blocked == set()
+    assert second.engine.listener.ports(world.network.now) == []
+    own = second.identity.certificate.mac
+    assert third.forwarder.hosts[(0, own.packed)] == second.index
