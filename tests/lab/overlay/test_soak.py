@@ -41,8 +41,8 @@ def run_stream(overlay: OverlayFactory, seconds: int) -> None:
     assert max(growth) <= GROWTH_LIMIT
 
 
-def test_25_seconds_of_20_megabits_lose_nothing_and_gain_no_memory(overlay: OverlayFactory) -> None:
-    run_stream(overlay, 25)
+def test_20_seconds_of_20_megabits_lose_nothing_and_gain_no_memory(overlay: OverlayFactory) -> None:
+    run_stream(overlay, 20)
 
 
 @pytest.mark.soak
