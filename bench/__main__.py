@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from bench import measure, report
+from bench import measure, questions, report
 from bench.search import LOSS_LIMIT, Found
 from bench.sides import Side, Treecast, Vxlan
 from lab import Lab, Machine
@@ -56,7 +56,8 @@ class Bench:
         self._reference = sides[0].name
 
     def measures(self) -> tuple[report.Measure, ...]:
-        return (self._tcp(), *(self._multicast(number) for number in SUBSCRIBERS), *self._latency())
+        multicast = (self._multicast(number) for number in SUBSCRIBERS)
+        return (self._tcp(), *multicast, *self._latency(), self._questions(True), self._questions(False))
 
     def _tcp(self) -> report.Measure:
         client, server = self._machines[:2]
@@ -98,6 +99,12 @@ class Bench:
             )
             for name, value in pick.items()
         )
+
+    def _questions(self, known: bool) -> report.Measure:
+        what = f"frames across the overlay per ARP request, {'known' if known else 'unknown'} host"
+        runs = self._alternate(what, lambda side, _: questions.crossings_per_request(side, self._machines, known=known))
+        sides = {name: report.side_result(values) for name, values in runs.items()}
+        return report.measure(what, "frames", sides, reference=self._reference, higher_is_better=False)
 
     def _alternate(self, what: str, run: Callable[[Side, Sequence[T]], T]) -> dict[str, list[T]]:
         """Each run measures all sides, every second one in opposite order; ``run`` sees its side's values so far."""

@@ -105,6 +105,7 @@ SCALES: Mapping[str, tuple[float, str, Callable[[float], str]]] = {
     "bit/s": (1e9, "Gbit/s", "{:.2f}".format),
     "packets/s": (1e3, "k packets/s", "{:.1f}".format),
     "ns": (1e3, "us", "{:.0f}".format),
+    "frames": (1, "frames", "{:.1f}".format),
 }
 
 
