@@ -5,6 +5,7 @@ What the operator can fix is one sentence on stderr and exit code 1; a command l
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -204,18 +205,27 @@ def peers(directory: _NodeDirectory, json: _Json = False) -> None:
 
 
 @app.command()
-def groups(directory: _NodeDirectory, json: _Json = False) -> None:
-    """The multicast table: groups, and the nodes that subscribe to them."""
+def groups(
+    directory: _NodeDirectory,
+    json: _Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow changes until Ctrl-C.")] = False,
+) -> None:
+    """The multicast table: groups, the nodes and hosts that want them, and who asks for them."""
     _require_node(directory)
-    from treecast.api.client import ask_groups
+    if watch:
+        from treecast.cli import watch as following
+
+        following.watch(directory, json=json)
+        return
+    from treecast.api.client import ask_groups, ask_status
 
     answer = ask_groups(directory)
     if json:
         _print_json(answer)
     else:
-        from treecast.cli import tables
+        from treecast.cli.group_tables import print_groups
 
-        tables.print_groups(answer)
+        print_groups(answer, ask_status(directory).queriers)
 
 
 @app.command()
@@ -240,8 +250,15 @@ def bridge_add(directory: _NodeDirectory, interface: _Interface) -> None:
     from treecast.adapters import bridge
     from treecast.api.client import ask_bridge, ask_status
 
-    added = bridge.bridge_add(directory, ask_status(directory).interface, interface)
-    ask_bridge(directory, changed=True)
+    def tell() -> None:
+        ask_bridge(directory, changed=True)
+
+    try:
+        added = bridge.bridge_add(directory, ask_status(directory).interface, interface, tell)
+    except OperatorError:
+        with suppress(OperatorError):  # the first one is to be told
+            tell()
+        raise
     name = bridge.bridge_name(interface)
     if added:
         typer.echo(f"{interface} is bridged: its addresses and routes are on {name} now, where they work as before")
@@ -253,8 +270,6 @@ def bridge_add(directory: _NodeDirectory, interface: _Interface) -> None:
 def bridge_remove(directory: _NodeDirectory, interface: _Interface) -> None:
     """Undo bridge add, whether the node runs or not: addresses and routes go back to the interface."""
     _require_node(directory)
-    from contextlib import suppress
-
     from treecast.adapters import bridge
     from treecast.api.client import ask_bridge
 

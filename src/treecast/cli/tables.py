@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Literal
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 from treecast.api.records import Bridge, Group, Host, Member, Peer, Status
 
 _SHORT_ID_DIGITS = 8
 _WIDTH_WITHOUT_TERMINAL = 120
-_Column = tuple[str, Literal["left", "right"]]
+Column = tuple[str, Literal["left", "right"]]
 
 
 def print_status(status: Status) -> None:
@@ -23,11 +23,11 @@ def print_status(status: Status) -> None:
     table.add_column(overflow="fold")
     for name, value in _status_rows(status):
         table.add_row(name, value)
-    _console().print(table)
+    console().print(table)
 
 
 def print_peers(peers: Sequence[Peer]) -> None:
-    columns: tuple[_Column, ...] = (
+    columns: tuple[Column, ...] = (
         ("NAME", "left"),
         ("NODE ID", "left"),
         ("ENDPOINT", "left"),
@@ -48,11 +48,16 @@ def print_peers(peers: Sequence[Peer]) -> None:
         )
         for peer in peers
     )
-    _print_rows("no peers", columns, tuple(rows))
+    print_rows("no peers", columns, tuple(rows))
 
 
 def print_groups(groups: Sequence[Group]) -> None:
-    columns: tuple[_Column, ...] = (
+    console().print(groups_table(groups))
+
+
+def groups_table(groups: Sequence[Group]) -> RenderableType:
+    """The multicast table, to print it or to show it live."""
+    columns: tuple[Column, ...] = (
         ("GROUP", "left"),
         ("SOURCE", "left"),
         ("MEMBERS", "left"),
@@ -64,7 +69,7 @@ def print_groups(groups: Sequence[Group]) -> None:
     )
     rows = (
         (
-            group.group,
+            with_vlan(group.group, group.vlan),
             group.source,
             ", ".join(_member(member) for member in group.members) or "-",
             "yes" if group.local else "no",
@@ -75,18 +80,18 @@ def print_groups(groups: Sequence[Group]) -> None:
         )
         for group in groups
     )
-    _print_rows("no groups", columns, tuple(rows))
+    return rows_table("no groups", columns, tuple(rows))
 
 
 def print_hosts(hosts: Sequence[Host]) -> None:
-    columns: tuple[_Column, ...] = (("MAC", "left"), ("IP", "left"), ("NODE", "left"), ("AGE", "right"))
+    columns: tuple[Column, ...] = (("MAC", "left"), ("IP", "left"), ("NODE", "left"), ("AGE", "right"))
     rows = ((host.mac, "\n".join(host.ip) or "-", host.node, in_time(host.age_s)) for host in hosts)
-    _print_rows("no hosts", columns, tuple(rows))
+    print_rows("no hosts", columns, tuple(rows))
 
 
 def print_bridge(bridge: Bridge) -> None:
     rows = ((bridge.interface, bridge.bridge),) if bridge.interface else ()
-    _print_rows("nothing is bridged", (("INTERFACE", "left"), ("BRIDGE", "left")), rows)
+    print_rows("nothing is bridged", (("INTERFACE", "left"), ("BRIDGE", "left")), rows)
 
 
 def in_bytes(count: int) -> str:
@@ -138,25 +143,37 @@ def _counts(counts: dict[str, int]) -> str:
 
 def _member(member: Member) -> str:
     """``name``, ``name (only SOURCES)`` or ``name (not SOURCES)``."""
-    if not member.sources:
-        return member.node
-    word = "only" if member.filter_mode == "include" else "not"
-    return f"{member.node} ({word} {' '.join(member.sources)})"
+    return member.node + in_brackets(member.filter_mode, member.sources)
 
 
-def _print_rows(nothing: str, columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> None:
+def in_brackets(filter_mode: str, sources: Sequence[str]) -> str:
+    """`` (only SOURCES)`` or `` (not SOURCES)``, or nothing."""
+    if not sources:
+        return ""
+    return f" ({'only' if filter_mode == 'include' else 'not'} {' '.join(sources)})"
+
+
+def with_vlan(text: str, vlan: int) -> str:
+    return f"{text} vlan {vlan}" if vlan else text
+
+
+def print_rows(nothing: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    console().print(rows_table(nothing, columns, rows))
+
+
+def rows_table(nothing: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> RenderableType:
+    """A table with a line under its titles; ``nothing`` where it has no rows."""
     if not rows:
-        _console().print(nothing)
-        return
+        return nothing
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for title, justify in columns:
         table.add_column(title, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    _console().print(table)
+    return table
 
 
-def _console() -> Console:
+def console() -> Console:
     """A console that shows text as it is, as wide as the terminal."""
     width = None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
     return Console(markup=False, highlight=False, emoji=False, width=width)
