@@ -62,10 +62,11 @@ _INHERITED = (
 
 
 class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``bridge.json``. ``addresses`` and ``routes``: what the bridge has of the TAP's; ``tap_mtu``: its own."""
+    """``bridge.json``. ``mac``: the bridge's; ``addresses``, ``routes``: what it has of the TAP's."""
 
     interface: str
     bridge: str
+    mac: str
     tap: str
     tap_mtu: int
     addresses: list[str]
@@ -86,8 +87,12 @@ def load_record(directory: Path) -> BridgeRecord | None:
         raise OperatorError(f"{path} is damaged: remove it, and the bridge it named, then add again") from error
 
 
-def bridge_add(directory: Path, tap: str, interface: str) -> bool:
-    """Bridges ``interface`` with the running node's TAP; False when that is done already. OperatorError."""
+def bridge_add(directory: Path, tap: str, interface: str, recorded: Callable[[], object]) -> bool:
+    """Bridges ``interface`` with the running node's TAP; False when that is done already. OperatorError.
+
+    ``recorded`` is called when ``bridge.json`` says so and nothing is done yet: the node blocks its port before a
+    second way to the LAN can close a loop.
+    """
     with _locked(directory), _netlink(f"bridge {interface}") as (ipr, kernel):
         record = load_record(directory)
         if record is not None and record.interface != interface:
@@ -101,7 +106,7 @@ def bridge_add(directory: Path, tap: str, interface: str) -> bool:
             raise OperatorError(f"there is an interface {name} already: remove it with ip link del {name}")
         if nic.master and (bridge is None or nic.master != bridge.index):
             raise OperatorError(f"{interface} is in {read_link(ipr, nic.master).name} already: take it out first")
-        _Joining(ipr, kernel, directory).join(nic, own, name)
+        _Joining(ipr, kernel, directory, recorded).join(nic, own, name)
     return True
 
 
@@ -116,7 +121,7 @@ def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
             bridge = find_link(ipr, record.bridge)
             if nic.master and (bridge is None or nic.master != bridge.index):
                 raise OperatorError(f"{nic.name} is in {read_link(ipr, nic.master).name} already: take it out first")
-            _Joining(ipr, kernel, directory).join(nic, own, record.bridge)
+            _Joining(ipr, kernel, directory, lambda: None).join(nic, own, record.bridge)
         return load_record(directory)
 
 
@@ -185,7 +190,8 @@ def _require_tap(ipr: IPRoute, tap: str) -> Link:
 class _Joining:
     """One joining of an interface and a TAP, step by step; each step knows its undoing."""
 
-    def __init__(self, ipr: IPRoute, kernel: RouteSocket, directory: Path) -> None:
+    def __init__(self, ipr: IPRoute, kernel: RouteSocket, directory: Path, recorded: Callable[[], object]) -> None:
+        self._recorded = recorded
         self._ipr = ipr
         self._kernel = kernel
         self._directory = directory
@@ -196,6 +202,7 @@ class _Joining:
         record = BridgeRecord(
             interface=nic.name,
             bridge=name,
+            mac=str(nic.mac),
             tap=tap.name,
             tap_mtu=tap.mtu_bytes,
             addresses=[str(address) for address in carried.addresses],
@@ -208,6 +215,7 @@ class _Joining:
         with ExitStack() as undo:
             undo.callback(_write_record, self._directory, before)
             _write_record(self._directory, record)  # first: whatever happens from here on, remove knows what to do
+            self._recorded()
             bridge = self._bridge(undo, nic, name)
             self._join_nic(undo, nic, bridge)
             self._join_tap(undo, tap, bridge, carried, min(nic.mtu_bytes, LAN_MTU))
@@ -316,6 +324,8 @@ def _inherit(interface: str, bridge: str) -> None:
             (_CONF / path.format(bridge)).write_text((_CONF / path.format(interface)).read_text())
     with suppress(OSError):
         (_CONF / f"ipv6/conf/{bridge}/addr_gen_mode").write_text("1")
+    with suppress(OSError):  # the node's queries have this machine's overlay address, and it is to answer them too
+        (_CONF / f"ipv4/conf/{bridge}/accept_local").write_text("1")
 
 
 def _write_record(directory: Path, record: BridgeRecord | None) -> None:

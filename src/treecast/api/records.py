@@ -160,10 +160,19 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Bridge(msgspec.Struct, frozen=True):
-    """Switch mode. ``interface`` and ``bridge`` are empty where the node bridges nothing."""
+    """Switch mode. ``interface`` and ``bridge`` are empty where the node bridges nothing.
+
+    ``state``: ``forwarding``, ``capable`` (another node forwards), ``silent`` (it listens, has no links, or is in a
+    loop); ``forwarder``: the node that carries the LAN, as far as is known; ``nodes``: the others on it.
+    """
 
     interface: str
     bridge: str
+    state: str = ""
+    forwarder: str = ""
+    nodes: list[str] = []
+    looped: bool = False
+    """Its own beacons come back: there are two ways to this LAN."""
 
 
 Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge

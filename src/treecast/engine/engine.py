@@ -170,7 +170,7 @@ class Engine:
     def share_port(self, now: Instant, port: int, mac: MacAddress) -> list[Command]:
         """The port leads to a LAN from now on (switch mode), on which this machine is the host with this address."""
         certificate = self._identity.certificate
-        self.listener.open(now, port)
+        self.listener.open(now, port, mac, self._own_addresses())
         self.discovery.add_own(now, mac, self._own_addresses())
         if certificate.ipv4:
             self._take_output(now, self.membership.set_ipv4(now, certificate.ipv4.ip))

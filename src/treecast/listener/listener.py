@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from treecast.base.addresses import MacAddress
-from treecast.base.commands import Command, Inject, SetPortForwarding, SetStormLimits, SetUnknownUnicastFlood
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.commands import (
+    Command,
+    FloodFrame,
+    Inject,
+    SetPortForwarding,
+    SetStormLimits,
+    SetUnknownUnicastFlood,
+)
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
 from treecast.base.time import Instant, after, earliest
+from treecast.listener.announcing import announcement_frames
 from treecast.listener.election import BEACON_INTERVAL, Election, Rank
 from treecast.listener.seen import SeenHost, SeenHosts
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
@@ -59,6 +67,8 @@ class PortChange:
 
 @dataclass(slots=True)
 class _Port:
+    mac: MacAddress
+    addresses: tuple[IPAddress, ...]
     election: Election
     announced: BeaconState
     beacon_due: Instant
@@ -77,13 +87,13 @@ class Listener:
         self._changes: list[PortChange] = []
         self.commands: list[Command] = []
 
-    def open(self, now: Instant, port: int) -> None:
-        """From now on this port shares a LAN. Nothing happens when it is open already."""
+    def open(self, now: Instant, port: int, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
+        """From now on this port shares a LAN, on which this machine is a host. Nothing happens when it is open."""
         if port in self._ports:
             return
         self._changes.append(PortChange(port, forwards=False))
         rank: Rank = (self._sender.node_index, bytes(self._sender.node_id), port)
-        self._ports[port] = _Port(Election(now, rank, self._drops), BeaconState.SILENT, now)
+        self._ports[port] = _Port(mac, addresses, Election(now, rank, self._drops), BeaconState.SILENT, now)
         self.commands += [
             SetPortForwarding(port, on=False),
             SetUnknownUnicastFlood(port, on=True),
@@ -92,13 +102,15 @@ class Listener:
 
     def close(self, port: int) -> None:
         """The port is the node's own again: it forwards, whoever else does. The LAN hears of it at once."""
-        if self._ports.pop(port, None) is not None:
+        known = self._ports.pop(port, None)
+        if known is not None:
             self._changes.append(PortChange(port, forwards=True))
             self.commands += [
                 self._beacon(port, BeaconState.SILENT),
                 SetPortForwarding(port, on=True),
                 SetUnknownUnicastFlood(port, on=False),
                 SetStormLimits(port, None, None, None),
+                *(FloodFrame(frame) for frame in announcement_frames(self._sender.mac, known.addresses)),
             ]
 
     def goodbye(self) -> list[Command]:
@@ -145,6 +157,8 @@ class Listener:
             forwards, forwarded = state is BeaconState.FORWARDING, port.announced is BeaconState.FORWARDING
             if forwards is not forwarded:
                 self.commands.append(SetPortForwarding(number, on=forwards))
+                if forwards:
+                    self.commands += [FloodFrame(f) for f in announcement_frames(port.mac, port.addresses)]
                 hosts = port.seen.take(now)
                 self._changes.append(PortChange(number, forwards, port.forwarder_before, hosts if forwards else ()))
             if state is not port.announced or port.beacon_due <= now:

@@ -54,7 +54,7 @@ class Lan:
             NetworkId(b"N" * 16), NodeId(index.to_bytes(16, "big")), NodeIndex(index), mac, int(self.now * 1000)
         )
         node = self.nodes[index] = LanNode(index, Listener(sender, drops), drops)
-        node.listener.open(self.now, 0)
+        node.listener.open(self.now, 0, mac, ())
         self._turn(node)
         return node
 

@@ -125,7 +125,7 @@ def test_a_node_whose_own_beacon_comes_back_is_blocked_until_it_no_longer_does()
 def test_two_ports_of_one_node_on_one_lan_do_not_forward_both() -> None:
     lan = Lan()
     node = lan.add(1)
-    node.listener.open(lan.now, 5)
+    node.listener.open(lan.now, 5, MacAddress.parse("02:54:00:00:00:09"), ())
     forwarding = {0: False, 5: False}
     waiting: list[tuple[int, bytes]] = []
     while lan.now < 1010.0:
