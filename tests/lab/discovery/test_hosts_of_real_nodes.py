@@ -1,0 +1,145 @@
+"""Hosts at the TAPs of three running nodes: what of their ARP and ND crosses, and where all nodes say that they live.
+
+::
+
+      n0                       n1                       n2
+     +----------------------+ +----------------------+ +----------------------+
+     | kernel, asker        | | kernel, host H       | | kernel, host H later |
+     | treecast0 10.77.0.1  | | treecast0 10.77.0.2  | | treecast0 10.77.0.3  |
+     +---------||-----------+ +---------||-----------+ +---------||-----------+
+     ==========++=======================++=======================++==== switch0
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from ipaddress import IPv4Address, IPv6Address
+
+import pytest
+
+from bench.questions import FRAME_BYTES, arp_socket, question
+from lab import Lab, wait_until
+from lab.node import INTERFACE, Overlay, TreecastNode
+from treecast.api.client import ask_hosts, ask_status
+from treecast.api.records import Host
+from treecast.base.addresses import MacAddress
+from treecast.wire import ethernet, ipv6, ndp
+
+LIMIT_S = 10.0
+HOST = MacAddress.parse("02:00:00:00:0a:01")
+RIVALS = (MacAddress.parse("02:00:00:00:0a:02"), MacAddress.parse("02:00:00:00:0a:03"))
+MARK = MacAddress.parse("02:00:00:00:0a:ff")
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[Overlay]:
+    with Lab() as lab:
+        lan = lab.switch()
+        overlay = Overlay([lab.machine(f"n{number}", lan) for number in range(3)], lab.directory)
+        overlay.start()
+        yield overlay
+        for node in overlay.nodes:
+            print(f"--- {node.name}\n{node.log_tail()}")
+        overlay.stop()
+
+
+def found(node: TreecastNode, mac: MacAddress) -> Host | None:
+    """A host as a node knows it."""
+    return next((host for host in ask_hosts(node.directory) if host.mac == str(mac)), None)
+
+
+def wait_lives_at(net: Overlay, mac: MacAddress, name: str, *, duplicate: bool = False) -> None:
+    """Until all nodes say that a host is at this node."""
+
+    def agreed() -> bool:
+        views = [found(node, mac) for node in net.nodes]
+        return all(view is not None and view.node == name for view in views) and (
+            not duplicate or any(view is not None and view.duplicate for view in views)
+        )
+
+    wait_until(agreed, LIMIT_S, f"all nodes know {mac} at {name}")
+
+
+def announce(node: TreecastNode, mac: MacAddress, address: str) -> None:
+    """A host at this node's TAP says that it is there."""
+    with arp_socket(node.machine, INTERFACE) as own:
+        own.send(question(mac, IPv4Address(address), IPv4Address(address)))
+
+
+def solicitation(mac: MacAddress, source: str, target: str) -> bytes:
+    options = () if source == "::" else (ndp.link_layer_option(ndp.OPTION_SOURCE_LINK_LAYER, mac),)
+    destination = IPv6Address(int(IPv6Address("ff02::1:ff00:0")) | int(IPv6Address(target)) & 0xFFFFFF)
+    return ndp.frame(
+        ndp.NeighborSolicitation(IPv6Address(target), options),
+        source_mac=mac,
+        source=IPv6Address(source),
+        destination_mac=ethernet.multicast_mac(destination),
+        destination=destination,
+    )
+
+
+def solicitations_until_mark(own: socket.socket, target: str) -> int:
+    """Solicitations for a target that were heard before the mark."""
+    seen = 0
+    while True:
+        frame = ethernet.parse(own.recv(FRAME_BYTES))
+        if frame.source == MARK:
+            return seen
+        if frame.ethertype == 0x86DD and ndp.is_ndp(packet := ipv6.parse(frame.payload)):
+            message = ndp.parse(packet)
+            seen += isinstance(message, ndp.NeighborSolicitation) and str(message.target) == target
+
+
+def test_a_solicitation_for_a_known_host_crosses_not_at_all_and_duplicate_detection_does(net: Overlay) -> None:
+    asker, *others = net.nodes
+    target = others[0].ipv6
+    with ExitStack() as stack:
+        heard = [stack.enter_context(arp_socket(node.machine, INTERFACE)) for node in others]
+        asking = stack.enter_context(arp_socket(asker.machine, INTERFACE))
+        mac = MacAddress(asking.getsockname()[4])
+        for source, copies in ((asker.ipv6, 0), ("::", 5)):
+            for _ in range(5):
+                asking.send(solicitation(mac, source, target))
+                time.sleep(0.02)
+            asking.send(question(MARK, IPv4Address("10.77.9.99"), IPv4Address("10.77.9.99")))
+            assert [solicitations_until_mark(own, target) for own in heard] == [copies, copies]
+
+
+def test_the_kernel_resolves_a_known_neighbour_without_a_frame_to_the_others(net: Overlay) -> None:
+    before = ask_status(net[0].directory).counters
+    for address in (net[2].ipv4, net[2].ipv6):
+        net[0].machine.run(["ip", "neigh", "flush", "dev", INTERFACE])
+        net[0].machine.run(["ping", "-c", "1", "-W", "2", address])
+    after = ask_status(net[0].directory).counters
+    assert after["questions_answered"] - before["questions_answered"] >= 2
+    assert after["questions_crossed"] == before["questions_crossed"]
+
+
+def test_a_host_that_moves_is_followed_by_all_and_ping_pong_is_damped_and_shown(net: Overlay) -> None:
+    announce(net[1], HOST, "10.77.9.1")
+    wait_lives_at(net, HOST, "n1")
+    announce(net[2], HOST, "10.77.9.1")
+    wait_lives_at(net, HOST, "n2")
+    moved = found(net[0], HOST)
+    assert moved is not None
+    assert (moved.ip, moved.moves, moved.port, moved.duplicate) == (["10.77.9.1"], 1, None, False)
+    for node in (net[1], net[2], net[1], net[2]):
+        announce(node, HOST, "10.77.9.1")
+        wait_lives_at(net, HOST, node.name)
+    announce(net[1], HOST, "10.77.9.1")
+    wait_until(lambda: ask_status(net[1].directory).drops.get("host_duplicate", 0) > 0, LIMIT_S, "it is refused")
+    wait_lives_at(net, HOST, "n2", duplicate=True)
+    assert ask_status(net[1].directory).counters["host_duplicates"] == 1
+
+
+def test_two_hosts_with_one_address_are_shown_as_a_conflict(net: Overlay) -> None:
+    first, second = RIVALS
+    for who in (first, second, first):
+        announce(net[0], who, "10.77.9.3")
+    wait_until(
+        lambda: (view := found(net[0], first)) is not None and view.conflicts == [str(second)], LIMIT_S, "a conflict"
+    )
+    assert ask_status(net[0].directory).counters["address_conflicts"] == 1
