@@ -54,10 +54,11 @@ Address = tuple[str, int]
 
 @final
 class TapFrame:
-    """A frame that a host sent and that the data plane shows to Python: ARP, ND, IGMP, MLD.
+    """A frame that a host sent and that the data plane shows to Python, with its 802.1Q tag.
 
-    IGMP, MLD and group-addressed ARP and ND are handed over: the data plane does nothing else with them. Of ARP and ND
-    addressed to one MAC this is a copy: the frame itself was forwarded.
+    IGMP, MLD, beacons (EtherType 0x88B5, to any address) and group-addressed ARP and ND are handed over: the data plane
+    does nothing else with them. Of ARP and ND addressed to one MAC, DHCP and DHCPv6 from a server (UDP source port 67,
+    547) and PIM hellos (to 224.0.0.13, ff02::d) this is a copy: the frame itself was forwarded.
     """
 
     port: int
@@ -110,7 +111,18 @@ class TreeUsed:
 
     tree_id: int
 
-Event = TapFrame | HandshakeDatagram | ControlDatagram | KeyOffered | PeerMoved | SessionConfirmed | TreeUsed
+@final
+class HostSeen:
+    """A frame of this source MAC came from a port that forwards: the first, or the first for 60 s.
+
+    At most 4096 hosts per port are remembered (then ``hosts_seen_full``); beacons are no sign of a host.
+    """
+
+    port: int
+    vlan: int  # 0: untagged
+    mac: bytes
+
+Event = HostSeen | TapFrame | HandshakeDatagram | ControlDatagram | KeyOffered | PeerMoved | SessionConfirmed | TreeUsed
 
 @final
 class SessionStats:
@@ -203,6 +215,25 @@ class Forwarder:
         """Write an Ethernet frame to the TAP, as if it had come from the network."""
     def flood(self, frame: bytes) -> None:
         """Send an Ethernet frame on the broadcast tree, as if a host had sent it."""
+
+    # ports; ValueError for one that is not there
+    def set_port_forwarding(self, port: int, on: bool) -> None:
+        """Off: data frames are dropped both ways (``port_blocked``); what is punted, injected and flooded here goes on."""
+    def set_storm_limits(
+        self,
+        port: int,
+        *,
+        broadcast_pps: int | None,
+        multicast_pps: int | None,
+        unknown_unicast_pps: int | None,
+    ) -> None:
+        """Frames a second from this port into the overlay, with a burst of one second's; None: no limit.
+
+        By destination MAC; frames that go nowhere do not count. The excess is dropped: ``storm_broadcast``,
+        ``storm_multicast``, ``storm_unknown_unicast``.
+        """
+    def set_unknown_unicast_flood(self, port: int, on: bool) -> None:
+        """On: frames to a MAC that nobody knows take the broadcast tree. Off (at first): dropped, ``unknown_unicast``."""
 
     # sessions
     def install_session(

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use crate::datagram::TreeName;
+use crate::frame::{is_beacon, Mac};
 use crate::rate::{PrefixBuckets, Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::{lock, Endpoint};
@@ -20,6 +21,7 @@ pub enum Event {
     PeerMoved { peer: u32, session: u32, endpoint: Endpoint },
     SessionConfirmed { peer: u32, session: u32 },
     TreeUsed { tree_id: u32 },
+    HostSeen { port: u32, vlan: u16, mac: Mac },
 }
 
 /// One row per kind of event: how many may wait, how many may come.
@@ -33,12 +35,14 @@ const fn rate(per_second: u32, burst: u32) -> Rate {
     Rate { per_second, burst }
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 7] = [
     Kind { bound: 1024, full: Reason::PuntFramesFull, rate: Some((rate(5_000, 1024), Reason::PuntFramesRate)) },
     Kind { bound: 512, full: Reason::PuntHandshakesFull, rate: Some((rate(1_000, 512), Reason::HandshakeRateGlobal)) },
     Kind { bound: 4096, full: Reason::PuntControlFull, rate: Some((rate(20_000, 4096), Reason::PuntControlRate)) },
     Kind { bound: 4096, full: Reason::PuntKeysFull, rate: Some((rate(10_000, 4096), Reason::PuntKeysRate)) },
     Kind { bound: 8192, full: Reason::PuntSessionsFull, rate: None },
+    Kind { bound: 2048, full: Reason::PuntHostsFull, rate: Some((rate(1_000, 1024), Reason::PuntHostsRate)) },
+    Kind { bound: 256, full: Reason::PuntBeaconsFull, rate: Some((rate(200, 200), Reason::PuntBeaconsRate)) },
 ];
 
 /// Handshake datagrams of one IPv4 address or IPv6 /64. One node needs two a handshake, and repeats them.
@@ -48,11 +52,13 @@ const PREFIX_BUCKETS: usize = 1024;
 impl Event {
     fn kind(&self) -> usize {
         match self {
+            Self::TapFrame { data, .. } if is_beacon(data) => 6,
             Self::TapFrame { .. } => 0,
             Self::Handshake { .. } => 1,
             Self::Control { .. } => 2,
             Self::KeyOffered { .. } => 3,
             Self::PeerMoved { .. } | Self::SessionConfirmed { .. } | Self::TreeUsed { .. } => 4,
+            Self::HostSeen { .. } => 5,
         }
     }
 }

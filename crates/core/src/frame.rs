@@ -14,8 +14,20 @@ const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_IPV6: u16 = 0x86DD;
+/// Beacons of nodes on one LAN: IEEE 802 local experimental EtherType 1.
+const ETHERTYPE_BEACON: u16 = 0x88B5;
 const PROTOCOL_IGMP: u8 = 2;
+const PROTOCOL_UDP: u8 = 17;
 const PROTOCOL_ICMPV6: u8 = 58;
+const PROTOCOL_PIM: u8 = 103;
+/// A server's DHCP (RFC 2131 section 4.1) and DHCPv6 (RFC 9915 section 7.2) messages come from these ports.
+const PORT_DHCP_SERVER: u16 = 67;
+const PORT_DHCPV6_SERVER: u16 = 547;
+/// PIM version 2, type 0 (RFC 7761 section 4.9).
+const PIM_HELLO: u8 = 0x20;
+const ALL_PIM_ROUTERS_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 13);
+const ALL_PIM_ROUTERS_V6: Ipv6Addr = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, 0, 13);
+const BROADCAST: Mac = [0xFF; 6];
 /// Extension headers walked before giving up; a real packet has one or two.
 const MAX_EXTENSION_HEADERS: usize = 8;
 
@@ -24,8 +36,12 @@ const MAX_EXTENSION_HEADERS: usize = 8;
 pub enum FrameKind {
     /// IGMP, MLD, group-addressed ARP and ND: Python's alone.
     Punt,
-    /// ARP and ND to one MAC: forwarded, and a copy for Python.
+    /// A beacon of a node on this LAN: Python's alone, and no sign of a host.
+    Beacon,
+    /// ARP, ND and servers' DHCP to one MAC: forwarded, and a copy for Python.
     PuntUnicast(Mac),
+    /// PIM hellos and servers' DHCP to all nodes: forwarded, and a copy for Python.
+    PuntBroadcast,
     /// To one MAC.
     Unicast(Mac),
     /// To all nodes: broadcast, 224.0.0.0/24, ff02::/16.
@@ -39,11 +55,15 @@ pub enum FrameKind {
     },
 }
 
-/// A frame's VLAN (0 when untagged) and kind.
+/// A frame's VLAN (0 when untagged), source and kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameFacts {
     /// The 802.1Q VLAN id.
     pub vlan: u16,
+    /// Where it came from.
+    pub source: Mac,
+    /// To the broadcast MAC, not to a group's?
+    pub to_all: bool,
     /// Its kind.
     pub kind: FrameKind,
 }
@@ -52,6 +72,7 @@ impl FrameFacts {
     /// Reads a frame; total over all byte strings.
     pub fn of(frame: &[u8]) -> Result<Self, Reason> {
         let destination: Mac = array_at(frame, 0).ok_or(Reason::FrameShort)?;
+        let source: Mac = array_at(frame, 6).ok_or(Reason::FrameShort)?;
         let outer = u16_at(frame, 12).ok_or(Reason::FrameShort)?;
         let (vlan, ethertype, payload) = if outer == ETHERTYPE_VLAN {
             let tag = u16_at(frame, 14).ok_or(Reason::FrameShort)?;
@@ -60,23 +81,39 @@ impl FrameFacts {
             (0, outer, frame.get(14..))
         };
         let payload = payload.ok_or(Reason::FrameShort)?;
-        let kind = if destination[0] & 1 == 0 {
+        let kind = if ethertype == ETHERTYPE_BEACON {
+            FrameKind::Beacon
+        } else if destination[0] & 1 == 0 {
             unicast(destination, ethertype, payload)
         } else {
             group_addressed(destination, ethertype, payload)?
         };
-        Ok(Self { vlan, kind })
+        Ok(Self { vlan, source, to_all: destination == BROADCAST, kind })
     }
+}
+
+/// Is it a beacon, behind at most one 802.1Q tag?
+pub fn is_beacon(frame: &[u8]) -> bool {
+    let at = if u16_at(frame, 12) == Some(ETHERTYPE_VLAN) { 16 } else { 12 };
+    u16_at(frame, at) == Some(ETHERTYPE_BEACON)
 }
 
 fn unicast(destination: Mac, ethertype: u16, payload: &[u8]) -> FrameKind {
     match ethertype {
         ETHERTYPE_ARP => FrameKind::PuntUnicast(destination),
-        ETHERTYPE_IPV4 if Ipv4::parse(payload).is_ok_and(|ip| ip.protocol == PROTOCOL_IGMP) => FrameKind::Punt,
-        ETHERTYPE_IPV6 => match Ipv6::parse(payload).map(|ip| ip.icmp_type) {
-            Ok(Some(130..=132 | 143)) => FrameKind::Punt,
-            Ok(Some(133..=137)) => FrameKind::PuntUnicast(destination),
+        ETHERTYPE_IPV4 => match Ipv4::parse(payload) {
+            Ok(ip) if ip.protocol == PROTOCOL_IGMP => FrameKind::Punt,
+            Ok(ip) if ip.is_server_reply() => FrameKind::PuntUnicast(destination),
             _ => FrameKind::Unicast(destination),
+        },
+        ETHERTYPE_IPV6 => match Ipv6::parse(payload) {
+            Ok(ip) => match ip.icmp_type() {
+                Some(130..=132 | 143) => FrameKind::Punt,
+                Some(133..=137) => FrameKind::PuntUnicast(destination),
+                None if ip.is_server_reply() => FrameKind::PuntUnicast(destination),
+                _ => FrameKind::Unicast(destination),
+            },
+            Err(_) => FrameKind::Unicast(destination),
         },
         _ => FrameKind::Unicast(destination),
     }
@@ -90,20 +127,20 @@ fn group_addressed(destination: Mac, ethertype: u16, payload: &[u8]) -> Result<F
             if ip.protocol == PROTOCOL_IGMP {
                 return Ok(FrameKind::Punt);
             }
-            if destination == [0xFF; 6] {
-                return Ok(FrameKind::Broadcast);
-            }
-            ip.group(destination)
+            let copied = ip.is_server_reply() || ip.is_pim_hello();
+            let kind = if destination == BROADCAST { FrameKind::Broadcast } else { ip.group(destination)? };
+            Ok(if copied { kind.copied() } else { kind })
         }
         ETHERTYPE_IPV6 => {
             let ip = Ipv6::parse(payload)?;
-            match ip.icmp_type {
-                Some(130..=137 | 143) => Ok(FrameKind::Punt),
-                _ if destination == [0xFF; 6] => Ok(FrameKind::Broadcast),
-                _ => ip.group(destination),
+            if matches!(ip.icmp_type(), Some(130..=137 | 143)) {
+                return Ok(FrameKind::Punt);
             }
+            let copied = ip.is_server_reply() || ip.is_pim_hello();
+            let kind = if destination == BROADCAST { FrameKind::Broadcast } else { ip.group(destination)? };
+            Ok(if copied { kind.copied() } else { kind })
         }
-        _ if destination == [0xFF; 6] => Ok(FrameKind::Broadcast),
+        _ if destination == BROADCAST => Ok(FrameKind::Broadcast),
         _ if destination.starts_with(&[0x01, 0x80, 0xC2, 0x00, 0x00]) && destination[5] < 0x10 => {
             Err(Reason::MacReserved)
         }
@@ -111,14 +148,26 @@ fn group_addressed(destination: Mac, ethertype: u16, payload: &[u8]) -> Result<F
     }
 }
 
-struct Ipv4 {
+impl FrameKind {
+    /// The same with a copy for Python; what goes to a routed group never has one.
+    fn copied(self) -> Self {
+        match self {
+            Self::Broadcast => Self::PuntBroadcast,
+            other => other,
+        }
+    }
+}
+
+struct Ipv4<'a> {
     protocol: u8,
     source: Ipv4Addr,
     destination: Ipv4Addr,
+    /// What follows the header; empty in all fragments but the first.
+    rest: &'a [u8],
 }
 
-impl Ipv4 {
-    fn parse(packet: &[u8]) -> Result<Self, Reason> {
+impl<'a> Ipv4<'a> {
+    fn parse(packet: &'a [u8]) -> Result<Self, Reason> {
         let header: [u8; 20] = array_at(packet, 0).ok_or(Reason::FrameMalformed)?;
         let header_len = usize::from(header[0] & 0x0F) * 4;
         let total_len = usize::from(u16::from_be_bytes([header[2], header[3]]));
@@ -126,7 +175,18 @@ impl Ipv4 {
             return Err(Reason::FrameMalformed);
         }
         let address = |at| array_at::<4>(&header, at).map(Ipv4Addr::from).ok_or(Reason::FrameMalformed);
-        Ok(Self { protocol: header[9], source: address(12)?, destination: address(16)? })
+        let later_fragment = u16::from_be_bytes([header[6], header[7]]) & 0x1FFF != 0;
+        let rest = if later_fragment { &[] } else { packet.get(header_len..total_len).unwrap_or_default() };
+        Ok(Self { protocol: header[9], source: address(12)?, destination: address(16)?, rest })
+    }
+
+    fn is_server_reply(&self) -> bool {
+        self.protocol == PROTOCOL_UDP && u16_at(self.rest, 0) == Some(PORT_DHCP_SERVER)
+    }
+
+    fn is_pim_hello(&self) -> bool {
+        let to_routers = self.protocol == PROTOCOL_PIM && self.destination == ALL_PIM_ROUTERS_V4;
+        to_routers && self.rest.first() == Some(&PIM_HELLO)
     }
 
     fn group(&self, mac: Mac) -> Result<FrameKind, Reason> {
@@ -141,22 +201,39 @@ impl Ipv4 {
     }
 }
 
-struct Ipv6 {
+struct Ipv6<'a> {
     source: Ipv6Addr,
     destination: Ipv6Addr,
-    icmp_type: Option<u8>,
+    /// The upper layer's protocol, and its bytes; None where there is none to be found.
+    upper: Option<(u8, &'a [u8])>,
 }
 
-impl Ipv6 {
-    fn parse(packet: &[u8]) -> Result<Self, Reason> {
+impl<'a> Ipv6<'a> {
+    fn parse(packet: &'a [u8]) -> Result<Self, Reason> {
         let header: [u8; 40] = array_at(packet, 0).ok_or(Reason::FrameMalformed)?;
         let payload_len = usize::from(u16::from_be_bytes([header[4], header[5]]));
         if header[0] >> 4 != 6 || payload_len > packet.len() - 40 {
             return Err(Reason::FrameMalformed);
         }
         let address = |at| array_at::<16>(&header, at).map(Ipv6Addr::from).ok_or(Reason::FrameMalformed);
-        let icmp_type = icmpv6_type(header[6], packet.get(40..).unwrap_or_default());
-        Ok(Self { source: address(8)?, destination: address(24)?, icmp_type })
+        let upper = upper_layer(header[6], packet.get(40..).unwrap_or_default());
+        Ok(Self { source: address(8)?, destination: address(24)?, upper })
+    }
+
+    fn icmp_type(&self) -> Option<u8> {
+        let (protocol, rest) = self.upper?;
+        rest.first().copied().filter(|_| protocol == PROTOCOL_ICMPV6)
+    }
+
+    fn is_server_reply(&self) -> bool {
+        let from_server = |rest| u16_at(rest, 0) == Some(PORT_DHCPV6_SERVER);
+        self.upper.is_some_and(|(protocol, rest)| protocol == PROTOCOL_UDP && from_server(rest))
+    }
+
+    fn is_pim_hello(&self) -> bool {
+        let hello = |rest: &[u8]| rest.first() == Some(&PIM_HELLO);
+        let is_hello = self.upper.is_some_and(|(protocol, rest)| protocol == PROTOCOL_PIM && hello(rest));
+        is_hello && self.destination == ALL_PIM_ROUTERS_V6
     }
 
     fn group(&self, mac: Mac) -> Result<FrameKind, Reason> {
@@ -173,15 +250,16 @@ impl Ipv6 {
     }
 }
 
-/// The ICMPv6 type behind the extension headers (RFC 8200 section 4); None where there is none to be found.
-fn icmpv6_type(mut next_header: u8, mut rest: &[u8]) -> Option<u8> {
+/// The protocol behind the extension headers (RFC 8200 section 4) and its bytes; None where there is none to be found, as in
+/// all fragments but the first.
+fn upper_layer(mut next_header: u8, mut rest: &[u8]) -> Option<(u8, &[u8])> {
     for _ in 0..MAX_EXTENSION_HEADERS {
         let length = match next_header {
-            PROTOCOL_ICMPV6 => return rest.first().copied(),
             0 | 43 | 60 => usize::from(*rest.get(1)?) * 8 + 8,
             51 => usize::from(*rest.get(1)?) * 4 + 8,
             44 if u16_at(rest, 2)? & 0xFFF8 == 0 => 8,
-            _ => return None,
+            44 => return None,
+            _ => return Some((next_header, rest)),
         };
         next_header = *rest.first()?;
         rest = rest.get(length..)?;

@@ -13,6 +13,7 @@ pub mod handshake;
 pub mod mac;
 pub mod offload;
 pub mod plane;
+pub mod port;
 pub mod rate;
 pub mod reason;
 pub mod replay;

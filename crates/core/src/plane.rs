@@ -17,6 +17,7 @@ use crate::datagram::{SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::events::{Event, Events};
 use crate::frame::{FrameFacts, FrameKind, Mac};
 use crate::mac::{MacKey, NETWORK_ID_LEN};
+use crate::port::{Port, Storm};
 use crate::reason::{Drops, Reason};
 use crate::session::{Endpoint, Peer, Session};
 use crate::table::Table;
@@ -28,6 +29,8 @@ const MAX_HOSTS: usize = 262_144;
 const MAX_GROUPS: usize = 65_536;
 const MAX_TREES: usize = 65_536;
 const MAX_MEMBER_TREES: usize = 262_144;
+/// Ports at most: the TAP is number 0.
+pub const MAX_PORTS: usize = 4;
 const ETHERNET_HEADER_LEN: usize = 14;
 
 /// One route: frames to a group (from a source) take a tree.
@@ -126,6 +129,7 @@ pub struct Plane {
     pub events: Events,
     /// Member trees with next hops: while there are none, nobody looks for datagrams to relay.
     pub(crate) relaying: AtomicUsize,
+    ports: [Port; MAX_PORTS],
     pub(crate) mac: MacKey,
     pub(crate) sessions: Table<u32, Arc<Session>>,
     pub(crate) peers: Table<u32, Arc<Peer>>,
@@ -148,6 +152,7 @@ impl Plane {
             counters: Counters::default(),
             events: Events::new(wake),
             relaying: AtomicUsize::new(0),
+            ports: Default::default(),
             mac: MacKey::new(network_id),
             sessions: Table::new(MAX_SESSIONS),
             peers: Table::new(MAX_PEERS),
@@ -168,20 +173,55 @@ impl Plane {
         }
     }
 
-    /// Decides about a host's frame.
-    pub fn classify(&self, frame: &[u8], now_ns: u64) -> Verdict {
+    /// The port with this number.
+    pub fn port(&self, number: u32) -> Option<&Port> {
+        self.ports.get(number as usize)
+    }
+
+    /// Decides about a host's frame, or about a super-frame that holds `frames` of them.
+    pub fn classify(&self, port: u32, frame: &[u8], frames: u32, now_ns: u64) -> Verdict {
+        let nowhere = |reason| Verdict { punt: false, destination: Some(Err(reason)) };
+        let Some(here) = self.port(port) else { return nowhere(Reason::PortBlocked) };
         let facts = match FrameFacts::of(frame) {
             Ok(facts) => facts,
-            Err(reason) => return Verdict { punt: false, destination: Some(Err(reason)) },
+            Err(reason) => return nowhere(reason),
         };
-        let punt = matches!(facts.kind, FrameKind::Punt | FrameKind::PuntUnicast(_));
-        let destination = match facts.kind {
-            FrameKind::Punt => None,
-            FrameKind::Unicast(mac) | FrameKind::PuntUnicast(mac) => Some(self.unicast(facts.vlan, mac)),
-            FrameKind::Broadcast => Some(self.broadcast(now_ns)),
-            FrameKind::Group { group, source } => Some(self.group(facts.vlan, group, source, now_ns)),
+        let copied = matches!(facts.kind, FrameKind::PuntUnicast(_) | FrameKind::PuntBroadcast);
+        if matches!(facts.kind, FrameKind::Punt | FrameKind::Beacon) {
+            if facts.kind == FrameKind::Punt && here.forwards() {
+                self.saw(here, port, &facts, now_ns);
+            }
+            return Verdict { punt: true, destination: None };
+        }
+        if !here.forwards() {
+            return Verdict { punt: copied, destination: Some(Err(Reason::PortBlocked)) };
+        }
+        self.saw(here, port, &facts, now_ns);
+        Verdict { punt: copied, destination: Some(self.destination(here, &facts, frames, now_ns)) }
+    }
+
+    /// Where it goes, within the port's limits: what goes nowhere uses none of them up.
+    fn destination(&self, port: &Port, facts: &FrameFacts, frames: u32, now_ns: u64) -> Result<Destination, Reason> {
+        let (storm, destination) = match facts.kind {
+            FrameKind::Unicast(mac) | FrameKind::PuntUnicast(mac) => match self.unicast(facts.vlan, mac) {
+                Err(Reason::UnknownUnicast) if port.floods_unknown() => {
+                    (Storm::UnknownUnicast, self.broadcast(now_ns)?)
+                }
+                known => return known,
+            },
+            FrameKind::Group { group, source } => (Storm::Multicast, self.group(facts.vlan, group, source, now_ns)?),
+            _ if facts.to_all => (Storm::Broadcast, self.broadcast(now_ns)?),
+            _ => (Storm::Multicast, self.broadcast(now_ns)?),
         };
-        Verdict { punt, destination }
+        port.admit(storm, frames, now_ns).map(|()| destination)
+    }
+
+    fn saw(&self, here: &Port, port: u32, facts: &FrameFacts, now_ns: u64) {
+        let (vlan, mac) = (facts.vlan, facts.source);
+        let told = here.saw(vlan, mac, now_ns, || self.events.push(Event::HostSeen { port, vlan, mac }, now_ns));
+        if let Err(reason) = told {
+            self.drops.count(reason);
+        }
     }
 
     /// The broadcast tree.

@@ -22,6 +22,12 @@ pub struct TokenBucket {
 impl TokenBucket {
     /// Takes a token, if there is one at `now_ns`.
     pub fn take(&mut self, rate: Rate, now_ns: u64) -> bool {
+        self.take_many(rate, 1, now_ns)
+    }
+
+    /// Takes `count` tokens if there is one at `now_ns`; what is missing is owed. So a burst taken as one is never
+    /// refused for ever, and the rate holds in the long run.
+    pub fn take_many(&mut self, rate: Rate, count: u32, now_ns: u64) -> bool {
         const TOKEN: u64 = 1_000_000_000;
         let elapsed = now_ns.saturating_sub(self.updated_ns);
         self.updated_ns = self.updated_ns.max(now_ns);
@@ -29,7 +35,7 @@ impl TokenBucket {
         if self.used.saturating_add(TOKEN) > u64::from(rate.burst) * TOKEN {
             return false;
         }
-        self.used += TOKEN;
+        self.used = self.used.saturating_add(u64::from(count) * TOKEN);
         true
     }
 }

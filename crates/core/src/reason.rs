@@ -39,6 +39,10 @@ reasons! {
     NoSubscriber = "no_subscriber": "no route for the group, or nobody on its tree",
     NoBroadcastTree = "no_broadcast_tree": "a broadcast frame while tree 0 does not exist or is empty",
     UnknownUnicast = "unknown_unicast": "no host with this MAC is known",
+    PortBlocked = "port_blocked": "a data frame from or to a port that does not forward",
+    StormBroadcast = "storm_broadcast": "broadcast frames above the port's limit",
+    StormMulticast = "storm_multicast": "multicast frames above the port's limit",
+    StormUnknownUnicast = "storm_unknown_unicast": "frames to unknown MACs above the port's limit",
     NoSession = "no_session": "the peer has no confirmed session",
     SessionExhausted = "session_exhausted": "the session has sealed 2^30 datagrams",
     TooBig = "too_big": "the sealed datagram would exceed 1452 bytes",
@@ -92,6 +96,11 @@ reasons! {
     PuntKeysFull = "punt_keys_full": "too many sender key offers wait for Python",
     PuntKeysRate = "punt_keys_rate": "sender key offers above their rate",
     PuntSessionsFull = "punt_sessions_full": "too many session events wait for Python",
+    PuntHostsFull = "punt_hosts_full": "too many reports of seen hosts wait for Python",
+    PuntHostsRate = "punt_hosts_rate": "reports of seen hosts above their rate",
+    HostsSeenFull = "hosts_seen_full": "a frame from one host more than a port remembers: not reported",
+    PuntBeaconsFull = "punt_beacons_full": "too many beacons wait for Python",
+    PuntBeaconsRate = "punt_beacons_rate": "beacons above their rate",
 }
 
 /// One counter per reason.

@@ -13,6 +13,9 @@ use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
 use crate::sys::tap::Tap;
 use crate::sys::udp::Socket;
 
+/// The TAP's number among the ports.
+pub const TAP_PORT: u32 = 0;
+
 /// What a forwarder has open. Dropping it closes everything.
 #[derive(Debug)]
 pub struct Ports {

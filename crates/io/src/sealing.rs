@@ -12,7 +12,7 @@ use treecast_core::session::{Session, SESSION_BODY_OFFSET};
 use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 
 use crate::outbox::{Lane, Outbox, Target};
-use crate::ports::Ports;
+use crate::ports::{Ports, TAP_PORT};
 
 /// One read from the TAP: classified, cut up, sealed. Returns frames and their bytes.
 pub fn send_read(plane: &Plane, ports: &Ports, outbox: &mut Outbox, read: &[u8], now_ns: u64) -> (usize, usize) {
@@ -28,10 +28,11 @@ pub fn send_read(plane: &Plane, ports: &Ports, outbox: &mut Outbox, read: &[u8],
         }
     };
     let count = segmenter.count();
-    let verdict = plane.classify(frame, now_ns);
-    if verdict.punt {
+    let verdict = plane.classify(TAP_PORT, frame, count as u32, now_ns);
+    // No protocol that Python copies sends super-frames: who does shall not fill its queue.
+    if verdict.punt && (count == 1 || verdict.destination.is_none()) {
         plane.counters.add(Counter::FramesPunted, count as u64);
-        plane.tell(Event::TapFrame { port: 0, data: frame.to_vec() }, now_ns);
+        plane.tell(Event::TapFrame { port: TAP_PORT, data: frame.to_vec() }, now_ns);
     }
     let mut sealing = Sealing { plane, ports, outbox };
     match verdict.destination {

@@ -11,11 +11,12 @@ use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, TreeHeader, KIND_PROBE, KIND_PROBE_REPLY, TREE};
 use treecast_core::offload::{Coalescer, Delivery, Merging};
 use treecast_core::plane::{OpenedFrame, Plane, Received, Recent};
+use treecast_core::port::Port;
 use treecast_core::reason::Reason;
 use treecast_core::session::Endpoint;
 
 use crate::outbox::Outbox;
-use crate::ports::Ports;
+use crate::ports::{Ports, TAP_PORT};
 use crate::relay::{Passed, Relayed};
 use crate::sealing::send_read;
 use crate::sys::batch::{Message, Receiver};
@@ -149,8 +150,13 @@ impl Worker {
         if plane.relays() {
             relayed.forward(plane, ports, outbox, receiver);
         }
+        let forwards = plane.port(TAP_PORT).is_some_and(Port::forwards);
         let mut sink = |delivery: Delivery<'_>| {
-            ports.deliver(plane, delivery.parts, delivery.frames as u64, delivery.length);
+            if forwards {
+                ports.deliver(plane, delivery.parts, delivery.frames as u64, delivery.length);
+            } else {
+                plane.drops.add(Reason::PortBlocked, delivery.frames as u64);
+            }
         };
         let mut coalescer = Coalescer::new(*merging);
         let mut recent = Recent::default();

@@ -30,6 +30,7 @@ records! {
     PeerMoved { peer: u32, session: u32, endpoint: Address }
     SessionConfirmed { peer: u32, session: u32 }
     TreeUsed { tree_id: u32 }
+    HostSeen { port: u32, vlan: u16, mac: Py<PyBytes> }
 }
 
 /// An event as its Python object.
@@ -52,5 +53,6 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
         }
         Event::SessionConfirmed { peer, session } => Py::new(py, SessionConfirmed { peer, session })?.into_any(),
         Event::TreeUsed { tree_id } => Py::new(py, TreeUsed { tree_id })?.into_any(),
+        Event::HostSeen { port, vlan, mac } => Py::new(py, HostSeen { port, vlan, mac: bytes(&mac) })?.into_any(),
     })
 }

@@ -8,19 +8,18 @@ use pyo3::types::PyDict;
 use treecast_core::aead::Aead;
 use treecast_core::counters::Counter;
 use treecast_core::datagram::TreeName;
+use treecast_core::port::Port;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, SessionParameters};
 use treecast_core::tree::Outlet;
 use treecast_io::forwarder as io;
+use treecast_io::ports::TAP_PORT;
 use treecast_io::sys::thread::monotonic_ns;
 
 use crate::convert::{address, exactly, ip_address, refused, socket_address, Address};
 use crate::events::to_python;
 use crate::handshake::Handshake;
 use crate::stats::{PeerStats, RouteStats, SessionStats, TreeStats};
-
-/// The only port there is today: the TAP.
-const TAP_PORT: u32 = 0;
 
 #[pyclass(module = "treecast._native", frozen)]
 pub struct Forwarder(io::Forwarder);
@@ -110,6 +109,30 @@ impl Forwarder {
 
     fn flood(&self, py: Python<'_>, frame: &[u8]) {
         py.detach(|| self.0.flood(frame));
+    }
+
+    // ports
+
+    fn set_port_forwarding(&self, port: u32, on: bool) -> PyResult<()> {
+        self.port(port)?.set_forwarding(on);
+        Ok(())
+    }
+
+    #[pyo3(signature = (port, *, broadcast_pps, multicast_pps, unknown_unicast_pps))]
+    fn set_storm_limits(
+        &self,
+        port: u32,
+        broadcast_pps: Option<u32>,
+        multicast_pps: Option<u32>,
+        unknown_unicast_pps: Option<u32>,
+    ) -> PyResult<()> {
+        self.port(port)?.set_storm_limits(broadcast_pps, multicast_pps, unknown_unicast_pps);
+        Ok(())
+    }
+
+    fn set_unknown_unicast_flood(&self, port: u32, on: bool) -> PyResult<()> {
+        self.port(port)?.set_unknown_unicast_flood(on);
+        Ok(())
     }
 
     // sessions
@@ -250,5 +273,12 @@ impl Forwarder {
             numbers.set_item(reason.name(), self.0.plane.drops.get(*reason))?;
         }
         Ok(numbers)
+    }
+}
+
+impl Forwarder {
+    fn port(&self, port: u32) -> PyResult<&Port> {
+        let here = (port == TAP_PORT).then(|| self.0.plane.port(port)).flatten();
+        here.ok_or_else(|| PyValueError::new_err("no such port"))
     }
 }

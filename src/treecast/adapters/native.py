@@ -196,6 +196,23 @@ class DataPlane:
         self.native.flood(command.frame)
 
     @_do.register
+    def _(self, command: c.SetPortForwarding) -> None:
+        self.native.set_port_forwarding(command.port, command.on)
+
+    @_do.register
+    def _(self, command: c.SetStormLimits) -> None:
+        self.native.set_storm_limits(
+            command.port,
+            broadcast_pps=command.broadcast_pps,
+            multicast_pps=command.multicast_pps,
+            unknown_unicast_pps=command.unknown_unicast_pps,
+        )
+
+    @_do.register
+    def _(self, command: c.SetUnknownUnicastFlood) -> None:
+        self.native.set_unknown_unicast_flood(command.port, command.on)
+
+    @_do.register
     def _(self, command: c.InstallSession) -> None:
         if not isinstance(command.handshake, NoiseHandshake):
             raise TypeError("a session is made of a handshake of this data plane")
@@ -287,6 +304,8 @@ def _event(event: _native.Event) -> e.Event:
             return e.PeerMoved(NodeIndex(event.peer), event.session, _endpoint(event.endpoint))
         case _native.SessionConfirmed():
             return e.SessionConfirmed(NodeIndex(event.peer), event.session)
+        case _native.HostSeen():
+            return e.HostSeen(event.port, event.vlan, MacAddress(event.mac))
         case _native.TreeUsed():
             return e.TreeUsed(TreeId(event.tree_id))
 

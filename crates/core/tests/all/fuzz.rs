@@ -81,7 +81,7 @@ fn frames() -> Vec<Vec<u8>> {
 fn frames_from_the_tap() {
     let node = plane(1);
     fuzz(1, &frames(), |frame| {
-        node.classify(frame, NOW_NS);
+        node.classify(0, frame, 1, NOW_NS);
     });
 }
 

@@ -5,6 +5,7 @@ mod codecs;
 mod common;
 mod fuzz;
 mod handshakes;
+mod ports;
 mod replay;
 mod seal;
 mod tables;

@@ -1,0 +1,174 @@
+//! What the node keeps per port: is it open, how much may it flood, which hosts were seen on it.
+//!
+//! A worker asks on the way of each frame, Python sets: switches and limits are atomics, and the table of hosts lies behind a
+//! mutex that is taken only when the source changes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::Mutex;
+
+use foldhash::quality::RandomState; // seeded at random: a host cannot choose addresses that collide
+
+use crate::frame::Mac;
+use crate::rate::{Rate, TokenBucket};
+use crate::reason::Reason;
+use crate::session::lock;
+
+/// A host that still sends is told again after this.
+const TOLD_FOR_NS: u64 = 60_000_000_000;
+/// A host that could not be told is not tried again at each frame.
+const RETRY_NS: u64 = 10_000_000;
+/// Hosts remembered on one port.
+const MAX_SEEN: usize = 4096;
+/// A full table is searched for old entries no oftener.
+const SWEEP_NS: u64 = 1_000_000_000;
+const NO_LIMIT: u32 = u32::MAX;
+
+/// What floods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storm {
+    /// To the broadcast MAC.
+    Broadcast,
+    /// To a group's MAC.
+    Multicast,
+    /// To a MAC that nobody knows.
+    UnknownUnicast,
+}
+
+impl Storm {
+    const fn reason(self) -> Reason {
+        match self {
+            Self::Broadcast => Reason::StormBroadcast,
+            Self::Multicast => Reason::StormMulticast,
+            Self::UnknownUnicast => Reason::StormUnknownUnicast,
+        }
+    }
+}
+
+/// Frames a second that may enter the overlay.
+#[derive(Debug)]
+struct Limit {
+    per_second: AtomicU32,
+    bucket: Mutex<TokenBucket>,
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self { per_second: AtomicU32::new(NO_LIMIT), bucket: Mutex::default() }
+    }
+}
+
+impl Limit {
+    fn set(&self, per_second: Option<u32>) {
+        self.per_second.store(per_second.unwrap_or(NO_LIMIT), Ordering::Relaxed);
+        *lock(&self.bucket) = TokenBucket::default();
+    }
+
+    fn take(&self, frames: u32, now_ns: u64) -> bool {
+        let per_second = self.per_second.load(Ordering::Relaxed);
+        let rate = Rate { per_second, burst: per_second };
+        per_second == NO_LIMIT || lock(&self.bucket).take_many(rate, frames, now_ns)
+    }
+}
+
+/// One port.
+#[derive(Debug, Default)]
+pub struct Port {
+    blocked: AtomicBool,
+    floods_unknown: AtomicBool,
+    limits: [Limit; 3],
+    /// The host of the frame before, and until when it needs no look at the table.
+    last: AtomicU64,
+    last_until_ns: AtomicU64,
+    seen: Mutex<Seen>,
+}
+
+impl Port {
+    /// Do data frames pass?
+    pub fn forwards(&self) -> bool {
+        !self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Opens or closes it to data frames.
+    pub fn set_forwarding(&self, on: bool) {
+        self.blocked.store(!on, Ordering::Relaxed);
+    }
+
+    /// Is unknown unicast sent to all?
+    pub fn floods_unknown(&self) -> bool {
+        self.floods_unknown.load(Ordering::Relaxed)
+    }
+
+    /// Whether unknown unicast is sent to all, or dropped.
+    pub fn set_unknown_unicast_flood(&self, on: bool) {
+        self.floods_unknown.store(on, Ordering::Relaxed);
+    }
+
+    /// Sets the limits, in frames a second; the burst is one second's. None: no limit.
+    pub fn set_storm_limits(&self, broadcast: Option<u32>, multicast: Option<u32>, unknown_unicast: Option<u32>) {
+        for (limit, per_second) in self.limits.iter().zip([broadcast, multicast, unknown_unicast]) {
+            limit.set(per_second);
+        }
+    }
+
+    /// May these frames enter the overlay?
+    pub fn admit(&self, storm: Storm, frames: u32, now_ns: u64) -> Result<(), Reason> {
+        let limit = self.limits.get(storm as usize);
+        if limit.is_none_or(|limit| limit.take(frames, now_ns)) {
+            return Ok(());
+        }
+        Err(storm.reason())
+    }
+
+    /// A frame came from this host. `tell` is called when it is to be told; it says whether it could be.
+    pub fn saw(
+        &self,
+        vlan: u16,
+        mac: Mac,
+        now_ns: u64,
+        tell: impl FnOnce() -> Result<(), Reason>,
+    ) -> Result<(), Reason> {
+        let [a, b, c, d, e, f] = mac;
+        let key = u64::from_be_bytes([(vlan >> 8) as u8, vlan as u8, a, b, c, d, e, f]);
+        let same = self.last.load(Ordering::Relaxed) == key;
+        if same && now_ns < self.last_until_ns.load(Ordering::Relaxed) || a & 1 != 0 || mac == [0; 6] {
+            return Ok(());
+        }
+        let told = lock(&self.seen).note(key, now_ns, tell);
+        self.last.store(key, Ordering::Relaxed);
+        self.last_until_ns.store(told.unwrap_or(now_ns + RETRY_NS), Ordering::Relaxed);
+        told.map(|_| ())
+    }
+}
+
+/// Hosts that were told, and until when that will do.
+#[derive(Debug, Default)]
+struct Seen {
+    until_ns: HashMap<u64, u64, RandomState>,
+    swept_ns: u64,
+}
+
+impl Seen {
+    /// Until when the host needs no telling.
+    fn note(&mut self, key: u64, now_ns: u64, tell: impl FnOnce() -> Result<(), Reason>) -> Result<u64, Reason> {
+        if let Some(until_ns) = self.until_ns.get(&key).filter(|until_ns| now_ns < **until_ns) {
+            return Ok(*until_ns);
+        }
+        if self.until_ns.len() >= MAX_SEEN && !self.until_ns.contains_key(&key) {
+            self.sweep(now_ns);
+            if self.until_ns.len() >= MAX_SEEN {
+                return Err(Reason::HostsSeenFull);
+            }
+        }
+        tell()?;
+        self.until_ns.insert(key, now_ns + TOLD_FOR_NS);
+        Ok(now_ns + TOLD_FOR_NS)
+    }
+
+    fn sweep(&mut self, now_ns: u64) {
+        if now_ns >= self.swept_ns + SWEEP_NS {
+            self.swept_ns = now_ns;
+            self.until_ns.retain(|_, until_ns| now_ns < *until_ns);
+        }
+    }
+}

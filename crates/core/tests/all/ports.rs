@@ -1,0 +1,266 @@
+//! What a port lets through, what of it Python sees, and which hosts are told.
+
+use crate::common::*;
+use treecast_core::control::TreeSecrets;
+use treecast_core::events::Event;
+use treecast_core::frame::{FrameFacts, FrameKind};
+use treecast_core::plane::{Destination, Plane, Verdict};
+use treecast_core::reason::Reason;
+
+const HOST: [u8; 6] = [2, 0, 0, 0, 0, 1]; // the source of all frames of `common`
+const REMOTE: [u8; 6] = [2, 0x54, 0, 0, 0, 2];
+const SECOND_NS: u64 = 1_000_000_000;
+const FROM_67: [u8; 8] = [0, 67, 0, 68, 0, 8, 0, 0];
+const FROM_547: [u8; 8] = [2, 0x23, 2, 0x22, 0, 8, 0, 0];
+const HELLO: [u8; 4] = [0x20, 0, 0, 0];
+
+fn kind(frame: &[u8]) -> FrameKind {
+    FrameFacts::of(frame).unwrap().kind
+}
+
+/// The frame behind an 802.1Q tag for VLAN 7.
+fn tagged(frame: &[u8]) -> Vec<u8> {
+    [&frame[..12], &[0x81, 0x00, 0xB0, 0x07], &frame[12..]].concat()
+}
+
+/// A node whose broadcast tree has a member.
+fn node() -> Plane {
+    let node = plane(1);
+    let secrets = TreeSecrets { tree_key: [0; 16], sender_key: Default::default() };
+    node.create_tree(0, 1, 1, secrets).unwrap();
+    node.set_tree_members(0, &[2], &[]).unwrap();
+    node
+}
+
+fn reason(verdict: Verdict) -> Option<Reason> {
+    verdict.destination.expect("a destination, or a reason").err()
+}
+
+fn hosts_seen(node: &Plane) -> Vec<(u16, [u8; 6])> {
+    let events = node.events.drain(10_000, || {});
+    let seen = events.into_iter().filter_map(|event| match event {
+        Event::HostSeen { port: 0, vlan, mac } => Some((vlan, mac)),
+        _ => None,
+    });
+    seen.collect()
+}
+
+#[test]
+fn beacons_are_handed_over_and_never_forwarded() {
+    let node = node();
+    for to in [[0x03, 0x54, 0x43, 0, 0, 1], [0xFF; 6], REMOTE, [0x01, 0x80, 0xC2, 0, 0, 0]] {
+        let frame = ethernet(to, 0x88B5, &[0x96; 46]);
+        for frame in [tagged(&frame), frame] {
+            assert_eq!(kind(&frame), FrameKind::Beacon);
+            let verdict = node.classify(0, &frame, 1, NOW_NS);
+            assert!(verdict.punt && verdict.destination.is_none());
+        }
+    }
+    assert_eq!(hosts_seen(&node), [], "a node is no host");
+}
+
+#[test]
+fn beacons_have_a_queue_of_their_own() {
+    let node = node();
+    let arp = ethernet([0xFF; 6], 0x0806, &[0; 28]);
+    let beacon = ethernet([0xFF; 6], 0x88B5, &[0; 46]);
+    let push = |frame: &[u8]| node.events.push(Event::TapFrame { port: 0, data: frame.to_vec() }, NOW_NS);
+    while push(&arp).is_ok() {}
+    assert_eq!(push(&beacon), Ok(()));
+    assert_eq!(push(&tagged(&beacon)), Ok(()));
+}
+
+#[test]
+fn dhcp_replies_and_pim_hellos_are_forwarded_and_copied() {
+    let link_local = [0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
+    let pim_routers = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13];
+    let rows = [
+        (ipv4([10, 0, 0, 1], [255; 4], 17, &FROM_67), FrameKind::PuntBroadcast),
+        (ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &FROM_67), FrameKind::PuntUnicast(REMOTE)),
+        (ipv6(link_local, 17, &FROM_547), FrameKind::PuntUnicast(REMOTE)),
+        (ipv6(link_local, 60, &[&[17, 0, 1, 4, 0, 0, 0, 0], &FROM_547[..]].concat()), FrameKind::PuntUnicast(REMOTE)),
+        (ipv4([10, 0, 0, 1], [224, 0, 0, 13], 103, &HELLO), FrameKind::PuntBroadcast),
+        (ipv6(pim_routers, 103, &HELLO), FrameKind::PuntBroadcast),
+    ];
+    let node = node();
+    node.set_host(0, REMOTE, 2).unwrap();
+    node.set_host(7, REMOTE, 2).unwrap();
+    for (frame, expected) in rows {
+        assert_eq!((kind(&frame), kind(&tagged(&frame))), (expected, expected));
+        let verdict = node.classify(0, &frame, 1, NOW_NS);
+        assert!(verdict.punt);
+        match expected {
+            FrameKind::PuntBroadcast => assert!(matches!(verdict.destination, Some(Ok(Destination::Tree(..))))),
+            _ => assert_eq!(reason(verdict), Some(Reason::NoSession), "forwarded as unicast"),
+        }
+    }
+}
+
+#[test]
+fn a_clients_dhcp_other_pim_and_later_fragments_are_not_copied() {
+    let from_68 = [0, 68, 0, 67, 0, 8, 0, 0];
+    assert_eq!(kind(&ipv4([0; 4], [255; 4], 17, &from_68)), FrameKind::Broadcast);
+    assert_eq!(kind(&ipv4([10, 0, 0, 1], [224, 0, 0, 13], 103, &[0x23, 0, 0, 0])), FrameKind::Broadcast);
+    assert_eq!(kind(&ipv4([10, 0, 0, 1], [224, 0, 0, 5], 103, &HELLO)), FrameKind::Broadcast);
+    let mut fragment = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &FROM_67);
+    fragment[14 + 7] = 3;
+    assert_eq!(kind(&fragment), FrameKind::Unicast(REMOTE));
+    assert!(matches!(kind(&ipv4([10, 0, 0, 1], [239, 1, 1, 1], 17, &FROM_67)), FrameKind::Group { .. }));
+}
+
+#[test]
+fn a_blocked_port_hands_over_and_forwards_nothing() {
+    let node = node();
+    let port = node.port(0).unwrap();
+    assert!(port.forwards());
+    port.set_forwarding(false);
+    let broadcast = ipv4([10, 0, 0, 1], [255; 4], 17, &[0; 8]);
+    let verdict = node.classify(0, &broadcast, 1, NOW_NS);
+    assert!(!verdict.punt);
+    assert_eq!(reason(verdict), Some(Reason::PortBlocked));
+    let verdict = node.classify(0, &ipv4([10, 0, 0, 1], [255; 4], 17, &FROM_67), 1, NOW_NS);
+    assert!(verdict.punt);
+    assert_eq!(reason(verdict), Some(Reason::PortBlocked));
+    for frame in [ethernet([0xFF; 6], 0x0806, &[0; 28]), ethernet([0xFF; 6], 0x88B5, &[0; 46])] {
+        let verdict = node.classify(0, &frame, 1, NOW_NS);
+        assert!(verdict.punt && verdict.destination.is_none());
+    }
+    assert_eq!(hosts_seen(&node), [], "its hosts are another node's");
+    port.set_forwarding(true);
+    assert_eq!(reason(node.classify(0, &broadcast, 1, NOW_NS)), None);
+    assert_eq!(hosts_seen(&node), [(0, HOST)]);
+    assert_eq!(reason(node.classify(99, &broadcast, 1, NOW_NS)), Some(Reason::PortBlocked), "no such port");
+}
+
+#[test]
+fn a_host_is_told_when_new_and_each_minute_while_it_sends() {
+    let node = node();
+    let frame = ipv4([10, 0, 0, 1], [255; 4], 17, &[0; 8]);
+    for (second, told) in [(1, 1), (2, 0), (60, 0), (61, 1), (62, 0), (200, 1)] {
+        node.classify(0, &frame, 1, second * SECOND_NS);
+        assert_eq!(hosts_seen(&node).len(), told, "at {second} s");
+    }
+    node.classify(0, &tagged(&frame), 1, 201 * SECOND_NS);
+    node.classify(0, &ethernet([0xFF; 6], 0x0806, &[0; 28]), 1, 201 * SECOND_NS);
+    assert_eq!(hosts_seen(&node), [(7, HOST)], "per VLAN, and not again for ARP");
+}
+
+/// A broadcast frame from the host with this number.
+fn from_host(number: u32) -> Vec<u8> {
+    let mut frame = ipv4([10, 0, 0, 1], [255; 4], 17, &[0; 8]);
+    frame[8..12].copy_from_slice(&number.to_be_bytes());
+    frame
+}
+
+#[test]
+fn hosts_that_alternate_are_told_once_and_no_host_has_a_group_mac() {
+    let node = node();
+    for round in 0..10 {
+        for host in 2..5 {
+            node.classify(0, &from_host(host), 1, NOW_NS + round);
+        }
+    }
+    let mut group = from_host(6);
+    group[6] = 3;
+    node.classify(0, &group, 1, NOW_NS);
+    assert_eq!(hosts_seen(&node).len(), 3);
+}
+
+#[test]
+fn one_that_sprays_addresses_is_bounded_counted_and_evicts_nobody() {
+    let node = node();
+    let mut told = 0;
+    for number in 0..40_000_u32 {
+        node.classify(0, &from_host(number + 1), 1, NOW_NS + u64::from(number) * 1_000_000);
+        if number % 100 == 0 {
+            told += hosts_seen(&node).len();
+        }
+    }
+    told += hosts_seen(&node).len();
+    assert_eq!(told, 4096, "as many as a port remembers");
+    assert_eq!(node.drops.get(Reason::HostsSeenFull), 40_000 - 4096);
+    node.classify(0, &from_host(1), 1, NOW_NS + 41 * SECOND_NS);
+    assert_eq!(hosts_seen(&node), [], "the first is still known");
+    node.classify(0, &from_host(50_000), 1, NOW_NS + 120 * SECOND_NS);
+    assert_eq!(hosts_seen(&node).len(), 1, "old ones make room");
+}
+
+#[test]
+fn a_host_that_could_not_be_told_is_told_later() {
+    let node = node();
+    for number in 0..1500 {
+        node.classify(0, &from_host(number + 1), 1, NOW_NS);
+    }
+    let told = hosts_seen(&node).len();
+    assert_eq!(told as u64 + node.drops.get(Reason::PuntHostsRate), 1500);
+    assert!(told < 1500);
+    node.classify(0, &from_host(1500), 1, NOW_NS + SECOND_NS);
+    assert_eq!(hosts_seen(&node).len(), 1);
+}
+
+#[test]
+fn storms_are_limited_per_kind() {
+    let node = node();
+    let port = node.port(0).unwrap();
+    port.set_storm_limits(Some(10), Some(20), None);
+    let passed = |frame: &[u8], now_ns| {
+        let admitted = |_: &u32| reason(node.classify(0, frame, 1, now_ns)).is_none();
+        (0..100).filter(admitted).count()
+    };
+    let broadcast = ipv4([10, 0, 0, 1], [255; 4], 17, &[0; 8]);
+    let mdns = ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 8]);
+    assert_eq!(passed(&broadcast, NOW_NS), 10);
+    assert_eq!(passed(&broadcast, NOW_NS), 0);
+    assert_eq!(reason(node.classify(0, &broadcast, 1, NOW_NS)), Some(Reason::StormBroadcast));
+    assert_eq!(passed(&mdns, NOW_NS), 20);
+    assert_eq!(reason(node.classify(0, &mdns, 1, NOW_NS)), Some(Reason::StormMulticast));
+    assert_eq!(passed(&broadcast, NOW_NS + SECOND_NS / 2), 5);
+    port.set_storm_limits(None, None, None);
+    assert_eq!(passed(&broadcast, NOW_NS), 100);
+    port.set_storm_limits(Some(0), None, None);
+    assert_eq!(passed(&broadcast, NOW_NS), 0);
+}
+
+#[test]
+fn frames_that_go_nowhere_use_no_limit_up() {
+    let node = node();
+    node.port(0).unwrap().set_storm_limits(None, Some(1), None);
+    let group = ipv4([10, 0, 0, 1], [239, 1, 1, 1], 17, &[0; 8]);
+    for _ in 0..10 {
+        assert_eq!(reason(node.classify(0, &group, 1, NOW_NS)), Some(Reason::NoSubscriber));
+    }
+    node.set_route(0, [239, 1, 1, 1].into(), None, 0).unwrap();
+    assert_eq!(reason(node.classify(0, &group, 1, NOW_NS)), None);
+    assert_eq!(reason(node.classify(0, &group, 1, NOW_NS)), Some(Reason::StormMulticast));
+}
+
+#[test]
+fn a_super_frame_counts_as_its_frames_and_passes_a_small_limit_at_times() {
+    let node = node();
+    node.port(0).unwrap().set_storm_limits(None, Some(10), None);
+    let mdns = ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 8]);
+    let passes = |second| reason(node.classify(0, &mdns, 40, NOW_NS + second * SECOND_NS)).is_none();
+    let passed: Vec<u64> = (0..10).filter(|second| passes(*second)).collect();
+    assert_eq!(passed, [0, 4, 8]);
+}
+
+#[test]
+fn unknown_unicast_is_dropped_or_flooded_within_its_limit() {
+    let node = node();
+    let port = node.port(0).unwrap();
+    let frame = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &[0; 8]);
+    assert_eq!(reason(node.classify(0, &frame, 1, NOW_NS)), Some(Reason::UnknownUnicast));
+    port.set_unknown_unicast_flood(true);
+    port.set_storm_limits(None, None, Some(2));
+    for _ in 0..2 {
+        let verdict = node.classify(0, &frame, 1, NOW_NS);
+        let Some(Ok(Destination::Tree(tree, None))) = verdict.destination else { panic!("flooded") };
+        assert_eq!(tree.name.tree_id, 0);
+    }
+    assert_eq!(reason(node.classify(0, &frame, 1, NOW_NS)), Some(Reason::StormUnknownUnicast));
+    node.set_host(0, REMOTE, 2).unwrap();
+    assert_eq!(reason(node.classify(0, &frame, 1, NOW_NS)), Some(Reason::NoSession), "a known MAC has no limit");
+    port.set_unknown_unicast_flood(false);
+    node.remove_host(0, REMOTE);
+    assert_eq!(reason(node.classify(0, &frame, 1, NOW_NS)), Some(Reason::UnknownUnicast));
+}

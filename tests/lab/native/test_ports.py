@@ -1,0 +1,116 @@
+"""What a port lets through and what it tells, on a real TAP."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from lab.waiting import wait_until
+from tests.lab.native.forwarders import INTERFACE, LIMIT_S, Plane, Planes, ipv4, mac
+from treecast import _native
+
+BROADCAST = b"\xff" * 6
+HOST = bytes.fromhex("020000000009")
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Planes]:
+    with Planes(2) as planes:
+        planes.tree(planes[0], 0, planes.planes[1:])
+        yield planes
+
+
+def send(plane: Plane, *frames: bytes) -> None:
+    """Frames of a host leave by the TAP."""
+    with plane.machine.enter(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((INTERFACE, 0))
+        for frame in frames:
+            raw.send(frame)
+
+
+def frame(payload: bytes, *, source: bytes = HOST, tag: bytes = b"", ethertype: bytes = b"\x88\xb6") -> bytes:
+    return BROADCAST + source + tag + ethertype + payload.ljust(46, b"\0")
+
+
+def udp(source_port: int) -> bytes:
+    """A UDP datagram to 255.255.255.255, without checksums."""
+    header = bytes.fromhex("450000200000000040110000") + b"\x0a\x09\x00\x01" + b"\xff" * 4
+    return header + source_port.to_bytes(2, "big") + b"\x00\x44\x00\x0c\x00\x00" + b"dhcp"
+
+
+def shown(plane: Plane, sent: bytes) -> bool:
+    """Did Python get this frame?"""
+    return any(isinstance(event, _native.TapFrame) and event.data == sent for event in plane.collect())
+
+
+def received(plane: Plane) -> int:
+    return plane.forwarder.counters()["tap_tx_frames"]
+
+
+def test_a_host_is_told_once_per_vlan(two: Planes) -> None:
+    send(two[0], *[frame(b"hello")] * 3, *[frame(b"hello", tag=b"\x81\x00\x00\x07")] * 3)
+
+    def told() -> list[tuple[int, int]]:
+        events = two[0].seen(_native.HostSeen)
+        return [(e.port, e.vlan) for e in events if isinstance(e, _native.HostSeen) and e.mac == HOST]
+
+    wait_until(lambda: told() == [(0, 0), (0, 7)], LIMIT_S, "both")
+
+
+def test_beacons_are_shown_and_stay_here(two: Planes) -> None:
+    before = received(two[1])
+    beacon = frame(b"beacon", source=mac(9), ethertype=b"\x88\xb5")
+    send(two[0], beacon, frame(b"after"))
+    wait_until(lambda: shown(two[0], beacon), LIMIT_S, "beacon")
+    wait_until(lambda: received(two[1]) > before, LIMIT_S, "the frame after it")
+    assert received(two[1]) == before + 1
+    assert not any(isinstance(event, _native.HostSeen) and event.mac == mac(9) for event in two[0].collect())
+
+
+def test_a_server_s_dhcp_is_shown_and_forwarded(two: Planes) -> None:
+    before = received(two[1])
+    reply = frame(udp(67), ethertype=b"\x08\x00", tag=b"\x81\x00\x00\x07")
+    send(two[0], reply)
+    wait_until(lambda: shown(two[0], reply), LIMIT_S, "shown")
+    wait_until(lambda: received(two[1]) == before + 1, LIMIT_S, "forwarded")
+
+
+def test_a_blocked_port_drops_both_ways_and_goes_on_punting_and_injecting(two: Planes) -> None:
+    two[0].machine.run(["ping", "-c1", "-W2", ipv4(2)])
+    for blocked in (two[0], two[1]):
+        before = blocked.forwarder.drops()["port_blocked"]
+        blocked.forwarder.set_port_forwarding(0, False)
+        two[0].machine.run(["ping", "-c1", "-W1", ipv4(2)], check=False)
+        wait_until(lambda at=blocked, n=before: at.forwarder.drops()["port_blocked"] > n, LIMIT_S, "port_blocked")
+        beacon = frame(b"beacon of a blocked port", ethertype=b"\x88\xb5")
+        send(blocked, beacon)
+        wait_until(lambda at=blocked, sent=beacon: shown(at, sent), LIMIT_S, "beacon")
+        injected = received(blocked)
+        assert blocked.forwarder.inject(0, beacon)
+        assert received(blocked) == injected + 1
+        blocked.forwarder.set_port_forwarding(0, True)
+    two[0].machine.run(["ping", "-c1", "-W2", ipv4(2)])
+
+
+def test_storms_are_cut_and_unknown_unicast_is_flooded_where_asked(two: Planes) -> None:
+    forwarder = two[0].forwarder
+    unknown = bytes.fromhex("02000000aaaa") + frame(b"who")[6:]
+    before = forwarder.drops()
+    send(two[0], unknown)
+    wait_until(lambda: forwarder.drops()["unknown_unicast"] == before["unknown_unicast"] + 1, LIMIT_S, "dropped")
+    forwarder.set_unknown_unicast_flood(0, True)
+    forwarder.set_storm_limits(0, broadcast_pps=1, multicast_pps=None, unknown_unicast_pps=1)
+    delivered = received(two[1])
+    send(two[0], *[unknown] * 50, *[frame(b"storm")] * 50)
+    wait_until(lambda: forwarder.drops()["storm_broadcast"] >= before["storm_broadcast"] + 40, LIMIT_S, "broadcast")
+    assert forwarder.drops()["storm_unknown_unicast"] >= before["storm_unknown_unicast"] + 40
+    wait_until(lambda: received(two[1]) >= delivered + 2, LIMIT_S, "one of each")
+    forwarder.set_storm_limits(0, broadcast_pps=None, multicast_pps=None, unknown_unicast_pps=None)
+    forwarder.set_unknown_unicast_flood(0, False)
+
+
+def test_there_is_no_other_port(two: Planes) -> None:
+    with pytest.raises(ValueError, match="no such port"):
+        two[0].forwarder.set_port_forwarding(1, True)
