@@ -10,6 +10,7 @@ import pytest
 from tests.sim.multicast.virtual_port import ALLOW, IS_EX, TO_EX, TO_IN, VirtualPort, exclude, include, specific
 from treecast.base.time import Instant
 from treecast.multicast import IGMP, MLD, MembershipConfig, Protocol
+from treecast.multicast.router import MAX_GROUPS_PER_TURN
 from treecast.wire.group_membership import GroupRecord, MembershipReport
 
 BOTH = pytest.mark.parametrize("protocol", [IGMP, MLD], ids=lambda protocol: protocol.name)
@@ -142,3 +143,21 @@ def test_defaults_are_those_of_rfc_9776_section_8() -> None:
     assert intervals.other_querier_present_interval == 255
     assert intervals.older_host_present_interval == 260
     assert intervals.last_member_query_time == 2
+
+
+@BOTH
+def test_memberships_that_end_together_end_in_turns_of_bounded_length(protocol: Protocol) -> None:
+    port = VirtualPort(protocol).started()
+    groups = range(1, 1001)
+    port.hear(MembershipReport(tuple(GroupRecord(TO_EX, port.group(number)) for number in groups)))
+    port.changes.clear()
+    sizes = []
+    end = Instant(port.now + 260)
+    while port.router.filters():
+        port.now = max(port.now, port.router.next_deadline() or end)
+        changes = port.router.advance(port.now).changes
+        if changes:
+            sizes.append(len(changes))
+    assert port.now == end
+    assert sum(sizes) == 1000
+    assert max(sizes) == MAX_GROUPS_PER_TURN

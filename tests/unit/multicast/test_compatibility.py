@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.sim.multicast.virtual_port import BLOCK, IS_EX, TO_EX, TO_IN, VirtualPort, exclude, include, specific
@@ -102,4 +104,4 @@ def test_a_port_configured_for_igmpv1_sends_igmpv1_queries_and_members_leave_by_
 @pytest.mark.parametrize(("protocol", "version"), [(IGMP, 4), (IGMP, 0), (MLD, 3)])
 def test_a_version_that_does_not_exist_is_refused(protocol: Protocol, version: int) -> None:
     with pytest.raises(ValueError, match=f"{protocol.name}_version must be between 1 and"):
-        MembershipConfig(**{f"{protocol.name}_version": version})
+        replace(MembershipConfig(), **{f"{protocol.name}_version": version})

@@ -1,0 +1,95 @@
+"""10,000 groups in one node: a join costs what it costs in an empty node, and one small advertisement."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+import pytest
+
+from treecast.base.commands import SendControl
+from treecast.base.events import TapFrame
+from treecast.multicast import MembershipConfig
+from treecast.sim.world import SimNode, World
+from treecast.wire import igmp
+from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
+
+MANY = 10_000
+RECORDS_PER_REPORT = 150
+SAMPLES = 40
+ADVERTISEMENT_LIMIT_BYTES = 200
+COST_LIMIT = 4
+"""Times the cost in an empty node: medians on a machine that does other things too."""
+
+FIRST, LATER = IPv4Address("239.1.0.0"), IPv4Address("239.200.0.0")
+
+
+def report(node: SimNode, groups: list[IPv4Address], kind: RecordType = RecordType.CHANGE_TO_EXCLUDE_MODE) -> bytes:
+    records = tuple(GroupRecord(kind, group) for group in groups)
+    return igmp.message_frame(MembershipReport(records), node.identity.certificate.mac, IPv4Address("10.77.0.1"))
+
+
+def turn(world: World, node: SimNode, frame: bytes) -> tuple[float, int]:
+    """One turn of the node: the CPU seconds it took, and the control bytes it sent to the other node."""
+    began = time.thread_time()
+    commands = node.engine.turn(world.network.now, [TapFrame(0, frame)])
+    took = time.thread_time() - began
+    node.forwarder.carry_out(commands)
+    return took, sum(len(command.data) for command in commands if isinstance(command, SendControl))
+
+
+def single_joins(world: World, node: SimNode, first: IPv4Address) -> tuple[float, float]:
+    """The median CPU seconds and the median bytes of a join."""
+    samples = []
+    for number in range(SAMPLES):
+        samples.append(turn(world, node, report(node, [first + number])))
+        world.run(0.01)
+    return statistics.median(took for took, _ in samples), statistics.median(size for _, size in samples)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[World, SimNode, SimNode]]:
+    world = World(11)
+    node = world.add()
+    other = world.add(reach=node)
+    world.run_until(lambda: bool(node.peers() and other.peers()), 20.0)
+    world.run(30.0)
+    yield world, node, other
+    node.stop()
+    other.stop()
+
+
+def test_a_join_among_10_000_groups_costs_one_small_advertisement(pair: tuple[World, SimNode, SimNode]) -> None:
+    world, node, other = pair
+    empty_s, empty_bytes = single_joins(world, node, LATER)
+    for first in range(0, MANY, RECORDS_PER_REPORT):
+        turn(world, node, report(node, [FIRST + n for n in range(first, min(first + RECORDS_PER_REPORT, MANY))]))
+        world.run(0.05)
+    world.run(3.0)
+    assert len(other.engine.topology.table.groups()) == MANY + SAMPLES
+    full_s, full_bytes = single_joins(world, node, LATER + 256)
+    print(f"\na join: {empty_s * 1000:.2f} ms, {empty_bytes:.0f} bytes; among {MANY}: {full_s * 1000:.2f} ms")
+    assert full_bytes <= ADVERTISEMENT_LIMIT_BYTES
+    assert full_bytes <= empty_bytes + 8
+    assert full_s <= COST_LIMIT * empty_s
+    assert node.engine.drops.snapshot().keys() <= {"control_without_link"}
+
+
+def test_overflow_refuses_the_newest_and_counts_it(pair: tuple[World, SimNode, SimNode]) -> None:
+    world, node, other = pair
+    limit = MembershipConfig().max_groups_per_node
+    for first in range(0, limit + 300, RECORDS_PER_REPORT):
+        turn(world, node, report(node, [FIRST + n for n in range(first, first + RECORDS_PER_REPORT)]))
+        world.run(0.05)
+    world.run(3.0)
+    kept = [group for _, group in other.engine.topology.table.groups()]
+    assert kept == [FIRST + n for n in range(limit)]
+    refused = -(-(limit + 300) // RECORDS_PER_REPORT) * RECORDS_PER_REPORT - limit
+    assert node.engine.drops.snapshot()["igmp_groups_full"] == refused
+    assert node.engine.drops.snapshot().get("advertisement_table_full", 0) == 0
+    turn(world, node, report(node, [FIRST], RecordType.CHANGE_TO_INCLUDE_MODE))
+    turn(world, node, report(node, [LATER]))
+    world.run(1.0)
+    assert (0, LATER) in other.engine.topology.table.groups()
