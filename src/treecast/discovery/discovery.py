@@ -57,7 +57,7 @@ class Discovery:
         """The node's own interface. It replaces what was said before."""
         self._own = (mac, addresses)
         if OWN_PORT not in self._blocked:
-            self._residence.local.add_own(now, mac, addresses)
+            self._residence.add_own(now, mac, addresses)
 
     def set_port_forwarding(self, now: Instant, port: int, on: bool) -> None:
         """Whether this node forwards for a port. Where another node does, it learns, answers and publishes nothing."""
@@ -67,7 +67,7 @@ class Discovery:
         elif port in self._blocked:
             self._blocked.remove(port)
             if port == OWN_PORT and self._own is not None:
-                self._residence.local.add_own(now, *self._own)
+                self._residence.add_own(now, *self._own)
 
     # what hosts say
 

@@ -71,7 +71,7 @@ class LocalHosts:
     def items(self) -> list[tuple[HostKey, LocalHost]]:
         return sorted(self._hosts.items(), key=lambda item: item[0])
 
-    def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
+    def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...], sequence: int) -> None:
         """The node's own interface: never ages. It replaces what was the node's own before."""
         for key in [key for key, host in self._hosts.items() if host.own]:
             if key != (0, mac):
@@ -79,7 +79,8 @@ class LocalHosts:
         self.remove((0, mac))
         for address in addresses:
             self.drop_address(0, address)
-        self._hosts[(0, mac)] = LocalHost(OWN_PORT, now, own=True, addresses=dict.fromkeys(addresses, now))
+        own = LocalHost(OWN_PORT, now, own=True, sequence=sequence, addresses=dict.fromkeys(addresses, now))
+        self._hosts[(0, mac)] = own
         self._on_port[OWN_PORT] += 1
         self._own_holders.update({(0, address): (0, mac) for address in addresses})
         self.changed.append((0, mac))
@@ -105,6 +106,11 @@ class LocalHosts:
             self._ageing[key] = None
             self._ageing.move_to_end(key)
         return True
+
+    def outbid(self, key: HostKey, sequence: int) -> None:
+        """Publish it with this sequence from now on."""
+        self._hosts[key].sequence = sequence
+        self.changed.append(key)
 
     def set_router(self, key: HostKey, is_router: bool) -> None:
         """Whether it advertises itself as a router (RFC 4861, IsRouter)."""

@@ -50,6 +50,10 @@ class Residence:
 
     # this node's ports
 
+    def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
+        """The node's own interface; that it was elsewhere before (behind who carried its LAN) is a move like any."""
+        self.local.add_own(now, mac, addresses, _next_sequence(self.remote.get((0, mac))))
+
     def heard(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
         """A host spoke on a port."""
         if key[1].is_group or not any(key[1].packed):
@@ -71,8 +75,7 @@ class Residence:
         if moves and self._hosts.is_duplicate(now, key):
             self._drops.count("host_duplicate")
             return False
-        sequence = min(claim.sequence + 1, MAX_SEQUENCE) if claim else 0
-        if not self.local.heard(now, port, key, sequence):
+        if not self.local.heard(now, port, key, _next_sequence(claim)):
             return False
         if moves:
             self._host_moved(now, key)
@@ -109,7 +112,10 @@ class Residence:
         if winner is None or winner is not claim:
             return
         if host is not None:
-            if host.own or (host.sequence, -self._me) >= winner.rank:
+            if (host.sequence, -self._me) >= winner.rank:
+                return
+            if host.own:
+                self._outbid(now, key, winner)
                 return
             self.local.remove(key)
             self._host_moved(now, key)
@@ -119,6 +125,17 @@ class Residence:
         for address in winner.addresses:
             if address not in known and self.certified.owner(address) in (None, node):
                 self._yield(now, key, address)
+
+    def _outbid(self, now: Instant, key: HostKey, claim: RemoteHost) -> None:
+        """Another node takes this node's own interface for a host of its own: ours is true, so ours is later.
+
+        Two nodes that both say so have one MAC; they stop when it is clear that this does not end.
+        """
+        if self._hosts.is_duplicate(now, key):
+            self._drops.count("host_duplicate")
+            return
+        self.local.outbid(key, _next_sequence(claim))
+        self._host_moved(now, key)
 
     def _yield(self, now: Instant, key: HostKey, address: IPAddress) -> None:
         """A host elsewhere has got an address: no host of this node has it any more."""
@@ -183,6 +200,11 @@ class Residence:
             for key, claim in self.remote.items()
             if self.local.get(key) is None
         ]
+
+
+def _next_sequence(claim: RemoteHost | None) -> int:
+    """Of a host that is here now and was there before (RFC 7432 section 7.7)."""
+    return min(claim.sequence + 1, MAX_SEQUENCE) if claim else 0
 
 
 def claim_of(

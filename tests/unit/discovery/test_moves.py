@@ -99,6 +99,23 @@ def test_moves_that_are_far_apart_are_only_moves(lan: Lan) -> None:
     assert not lan.view(H1).duplicate
 
 
+def test_the_nodes_own_interface_outbids_who_claims_it_but_not_for_ever(lan: Lan) -> None:
+    for sequence in range(0, 40, 2):
+        lan.learn(OTHER, OWN, claim("10.77.0.1", sequence=sequence))
+    assert lan.published[(0, OWN)].sequence == 11
+    assert lan.view(OWN).duplicate
+    assert lan.view(OWN).node == ME
+
+
+def test_the_nodes_own_interface_comes_back_from_who_carried_its_lan(lan: Lan) -> None:
+    lan.discovery.set_port_forwarding(lan.now, 0, on=False)
+    lan.settle()
+    assert lan.learn(OTHER, OWN, claim(sequence=7)) == [SetHost(0, OWN, OTHER)]
+    lan.discovery.set_port_forwarding(lan.now, 0, on=True)
+    assert lan.settle() == [RemoveHost(0, OWN)]
+    assert lan.published[(0, OWN)] == claim("10.77.0.1", sequence=8)
+
+
 def test_moves_between_ports_of_one_node_count_too(lan: Lan) -> None:
     for turn in range(8):
         lan.announce(H1, "10.1.0.1", port=turn % 2)

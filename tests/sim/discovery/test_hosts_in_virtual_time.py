@@ -1,0 +1,102 @@
+"""Hosts behind the nodes of a network in virtual time: known to all, followed when they move, gone with their node."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from treecast.base.addresses import BROADCAST_MAC, MacAddress
+from treecast.base.events import HostSeen, TapFrame
+from treecast.base.ids import BROADCAST_TREE, NodeIndex
+from treecast.sim.world import SimNode, World
+from treecast.wire import arp, ethernet
+from treecast.wire.arp import ArpOperation, ArpPacket
+from treecast.wire.ethernet import EthernetFrame, EtherType
+
+HOST = MacAddress.parse("02:00:00:00:00:0a")
+ADDRESS = IPv4Address("10.77.9.1")
+
+
+def mesh(world: World, size: int) -> list[SimNode]:
+    first = world.add()
+    nodes = [first, *(world.add(reach=first) for _ in range(size - 1))]
+    world.run_until(lambda: all(len(node.peers()) == size - 1 for node in nodes), 20.0)
+    world.run(1.0)
+    return nodes
+
+
+def ask(node: SimNode, who: MacAddress, sender: IPv4Address, target: IPv4Address) -> None:
+    """A host at a node's TAP sends an ARP request; an announcement when both addresses are the same."""
+    payload = arp.emit(ArpPacket(ArpOperation.REQUEST, who, sender, MacAddress(bytes(6)), target))
+    node._raise(TapFrame(0, ethernet.emit(EthernetFrame(BROADCAST_MAC, who, EtherType.ARP, payload))))
+
+
+def places(nodes: list[SimNode]) -> list[NodeIndex | None]:
+    """Where each node's data plane would send a frame to the host."""
+    return [node.forwarder.hosts.get((0, HOST.packed)) for node in nodes]
+
+
+def test_a_request_for_a_known_host_makes_no_datagram_at_all() -> None:
+    world = World(1)
+    nodes = mesh(world, 4)
+    ask(nodes[1], HOST, ADDRESS, ADDRESS)
+    world.run(0.5)
+    assert places(nodes) == [2, None, 2, 2]
+    before = nodes[0].forwarder.trees[BROADCAST_TREE].taken
+    own = nodes[0].identity.certificate
+    assert own.ipv4 is not None
+    ask(nodes[0], own.mac, own.ipv4.ip, ADDRESS)
+    world.run(0.5)
+    assert nodes[0].forwarder.trees[BROADCAST_TREE].taken == before
+    (answer,) = [ethernet.parse(frame) for frame in nodes[0].forwarder.injected if frame[12:14] == b"\x08\x06"]
+    assert arp.parse(answer.payload).sender_mac == HOST
+
+
+def test_a_host_that_moves_is_followed_and_its_announcement_reaches_everybody() -> None:
+    world = World(2)
+    nodes = mesh(world, 4)
+    ask(nodes[1], HOST, ADDRESS, ADDRESS)
+    world.run(0.5)
+    for node in nodes:
+        node.forwarder.delivered.clear()
+    ask(nodes[2], HOST, ADDRESS, ADDRESS)
+    world.run(0.5)
+    assert places(nodes) == [3, 3, None, 3]
+    assert [len(node.forwarder.delivered) for node in nodes] == [1, 1, 0, 1]
+    assert nodes[1].engine.discovery.local_hosts().get((0, HOST)) is None
+
+
+def test_the_hosts_of_a_dead_node_end_with_it_and_one_that_moved_in_time_stays() -> None:
+    world = World(3)
+    nodes = mesh(world, 4)
+    second = MacAddress.parse("02:00:00:00:00:0b")
+    ask(nodes[1], HOST, ADDRESS, ADDRESS)
+    nodes[1]._raise(HostSeen(0, 0, second))
+    world.run(0.5)
+    nodes[1].stop()
+    ask(nodes[2], HOST, ADDRESS, ADDRESS)
+    rest = [nodes[0], nodes[2], nodes[3]]
+    world.run_until(lambda: places(rest) == [3, None, 3], 1.0)
+    world.run(90.0)
+    assert places(rest) == [3, None, 3]
+    for node in rest:
+        assert (0, second.packed) not in node.forwarder.hosts
+        assert NodeIndex(2) not in node.forwarder.hosts.values()
+        assert all(claim.node != 2 for _, claim in node.engine.discovery.remote_hosts().items())
+
+
+def test_a_host_behind_two_nodes_lans_comes_to_rest() -> None:
+    world = World(4)
+    nodes = mesh(world, 3)
+    for turn in range(40):
+        ask(nodes[turn % 2], HOST, ADDRESS, ADDRESS)
+        world.run(0.3)
+    settled = places(nodes)
+    moves = [node.engine.discovery.counters.host_moves for node in nodes]
+    for turn in range(8):
+        nodes[turn % 2]._raise(HostSeen(0, 0, HOST))
+        world.run(0.3)
+    assert [node.engine.discovery.counters.host_moves for node in nodes] == moves
+    assert max(moves) <= 6
+    assert places(nodes) == settled
+    assert settled[2] in (1, 2)
+    assert any(view.duplicate for view in nodes[2].engine.discovery.hosts(world.network.now) if view.mac == HOST)
