@@ -16,6 +16,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -25,12 +26,16 @@ from lab import Lab, wait_until
 from lab.node import INTERFACE, Overlay, TreecastNode
 from treecast.api.client import ask_hosts, ask_status
 from treecast.api.records import Host
-from treecast.base.addresses import MacAddress
-from treecast.wire import ethernet, ipv6, ndp
+from treecast.base.addresses import BROADCAST_MAC, MacAddress
+from treecast.wire import ethernet, ipv4, ipv6, ndp
+from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
+from treecast.wire.ipv4 import Ipv4Packet
 
 LIMIT_S = 10.0
 HOST = MacAddress.parse("02:00:00:00:0a:01")
 RIVALS = (MacAddress.parse("02:00:00:00:0a:02"), MacAddress.parse("02:00:00:00:0a:03"))
+CLIENT = MacAddress.parse("02:00:00:00:0a:07")
+SERVER = MacAddress.parse("02:00:00:00:0a:08")
 MARK = MacAddress.parse("02:00:00:00:0a:ff")
 
 
@@ -133,6 +138,33 @@ def test_a_host_that_moves_is_followed_by_all_and_ping_pong_is_damped_and_shown(
     wait_until(lambda: ask_status(net[1].directory).drops.get("host_duplicate", 0) > 0, LIMIT_S, "it is refused")
     wait_lives_at(net, HOST, "n2", duplicate=True)
     assert ask_status(net[1].directory).counters["host_duplicates"] == 1
+
+
+def dhcp_acknowledgement(client: MacAddress, address: str) -> bytes:
+    """A server at the TAP gives a client its address (RFC 2131)."""
+    bootp = b"\x02\x01\x06\x00" + bytes(12) + IPv4Address(address).packed + bytes(8) + client.packed + bytes(202)
+    message = bootp + b"\x63\x82\x53\x63\x35\x01\x05\xff"
+    udp = bytes((0, 67, 0, 68)) + (8 + len(message)).to_bytes(2, "big") + bytes(2) + message
+    packet = Ipv4Packet(IPv4Address("10.77.9.254"), IPv4Address("255.255.255.255"), 17, 64, udp)
+    return ethernet.emit(EthernetFrame(BROADCAST_MAC, SERVER, EtherType.IPV4, ipv4.emit(packet)))
+
+
+def test_a_bare_source_is_a_host_and_a_dhcp_server_s_word_gives_it_its_address(net: Overlay) -> None:
+    datagram = Ipv4Packet(IPv4Address("10.77.9.9"), IPv4Address("255.255.255.255"), 17, 64, bytes(8))
+    bare = EthernetFrame(BROADCAST_MAC, CLIENT, EtherType.IPV4, ipv4.emit(datagram), VlanTag(7))
+    with arp_socket(net[1].machine, INTERFACE) as own:
+        own.send(ethernet.emit(bare))
+        own.send(ethernet.emit(replace(bare, vlan=None)))
+        wait_lives_at(net, CLIENT, "n1")
+        vlans = {host.vlan: host.ip for host in ask_hosts(net[1].directory) if host.mac == str(CLIENT)}
+        assert vlans == {0: [], 7: []}
+        own.send(dhcp_acknowledgement(CLIENT, "10.77.9.7"))
+
+    def has_its_address() -> bool:
+        rows = [host for host in ask_hosts(net[0].directory) if host.mac == str(CLIENT) and host.vlan == 0]
+        return [host.ip for host in rows] == [["10.77.9.7"]]
+
+    wait_until(has_its_address, LIMIT_S, "the client has its address")
 
 
 def test_two_hosts_with_one_address_are_shown_as_a_conflict(net: Overlay) -> None:
