@@ -35,7 +35,8 @@ class PortMembership:
     ) -> None:
         self._drops = drops
         self._vlan = vlan
-        self.igmp = GroupMembershipRouter(IGMP, config, PortSource(mac, ipv4, vlan), drops, room)
+        source = PortSource(mac, ipv4, vlan, is_kernels_own=not ipv4.is_unspecified)
+        self.igmp = GroupMembershipRouter(IGMP, config, source, drops, room)
         self.mld: GroupMembershipRouter | None = None
         if link_local is not None:
             self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan), drops, room)
@@ -85,8 +86,9 @@ class PortMembership:
         return NO_SOURCE if self.mld is None else self.mld.filter(group)
 
     def set_ipv4(self, now: Instant, mac: MacAddress, ipv4: IPv4Address) -> Output:
-        """The IPv4 source of the port's own frames changed."""
-        return self.igmp.set_source(now, PortSource(mac, ipv4, self._vlan))
+        """The IPv4 source of the port's own frames is now this address of the kernel, or 0.0.0.0."""
+        own = not ipv4.is_unspecified
+        return self.igmp.set_source(now, PortSource(mac, ipv4, self._vlan, is_kernels_own=own))
 
     def groups(self) -> tuple[GroupView, ...]:
         return tuple(view for router in self.routers() for view in router.groups())

@@ -18,6 +18,7 @@ from treecast.base.time import Instant, after, earliest
 from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.group import NO_DOUBT, Doubt, GroupState, SpecificQuery
 from treecast.multicast.protocol import (
+    NO_ADDRESS,
     PortSource,
     Protocol,
     is_link_scoped,
@@ -102,7 +103,7 @@ class GroupMembershipRouter:
 
     def advance(self, now: Instant) -> Output:
         """Run the timers that are due; of very many, some: ``next_deadline`` says that more are."""
-        frames = [self._general_query()] if self._querier.advance(now) else []
+        frames = self._general_query() if self._querier.advance(now) else []
         due: dict[IPAddress, GroupState] = {}
         while self._wake_ups and self._wake_ups[0][0] <= now and len(due) < MAX_GROUPS_PER_TURN:
             deadline, _, group = heappop(self._wake_ups)
@@ -364,7 +365,7 @@ class GroupMembershipRouter:
             self._wake_ups = [(at, order, group) for at, order, group in live if at is not None]
             heapify(self._wake_ups)
 
-    def _general_query(self) -> bytes:
+    def _general_query(self) -> list[bytes]:
         query = self._query(self.protocol.general, self._config.query_response_interval)
         return self._transmit(query)
 
@@ -374,7 +375,7 @@ class GroupMembershipRouter:
         query = replace(query, suppress=specific.suppress)
         size = self.protocol.sources_per_query
         parts = [specific.sources[at : at + size] for at in range(0, len(specific.sources), size)] or [()]
-        return [self._transmit(replace(query, sources=part)) for part in parts]
+        return [frame for part in parts for frame in self._transmit(replace(query, sources=part))]
 
     def _query(self, group: IPAddress, max_response_time: float) -> MembershipQuery:
         intervals = self._querier.intervals
@@ -386,9 +387,12 @@ class GroupMembershipRouter:
             query_interval=intervals.query_interval,
         )
 
-    def _transmit(self, query: MembershipQuery) -> bytes:
+    def _transmit(self, query: MembershipQuery) -> list[bytes]:
         self._counts = replace(self._counts, queries_sent=self._counts.queries_sent + 1)
-        return self.protocol.message_frame(query, self.source)
+        sources = [self.source]
+        if self.source.is_kernels_own:
+            sources.append(replace(self.source, address=NO_ADDRESS))
+        return [self.protocol.message_frame(query, source) for source in sources]
 
     def _refuse(self, what: str) -> Output:
         self._drops.count(self.protocol.reason(what))

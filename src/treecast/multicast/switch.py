@@ -112,6 +112,14 @@ class SwitchMembership:
             return output + self._receive_pim(now, segment, frame)
         return output + self._take(now, segment, segment.membership.receive(now, frame))
 
+    def ask_again(self, now: Instant, port: int) -> SwitchOutput:
+        """The start-up queries once more, on all VLANs of a port: there may be hosts that never heard one."""
+        output = SwitchOutput()
+        for segment in list(self._segments.values()):
+            if segment.port == port:
+                output += self._take(now, segment, segment.membership.start(now))
+        return output
+
     def remove_port(self, now: Instant, port: int) -> SwitchOutput:
         """A port is gone, with all hosts behind it."""
         output = SwitchOutput()

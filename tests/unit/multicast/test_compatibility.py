@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -103,5 +103,6 @@ def test_a_port_configured_for_igmpv1_sends_igmpv1_queries_and_members_leave_by_
 
 @pytest.mark.parametrize(("protocol", "version"), [(IGMP, 4), (IGMP, 0), (MLD, 3)])
 def test_a_version_that_does_not_exist_is_refused(protocol: Protocol, version: int) -> None:
+    fields: dict[str, Any] = {f"{protocol.name}_version": version}
     with pytest.raises(ValueError, match=f"{protocol.name}_version must be between 1 and"):
-        replace(MembershipConfig(), **{f"{protocol.name}_version": version})
+        MembershipConfig(**fields)

@@ -38,7 +38,7 @@ def test_a_vlan_begins_with_its_first_frame_and_is_queried_with_its_tag() -> Non
     assert switch.changes == [(7, G4, ANY_SOURCE)]
     queries = [said for said in switch.said if isinstance(said.message, MembershipQuery)]
     assert {(said.port, said.vlan) for said in queries} == {(0, 7)}
-    assert len(queries) == 2, "IGMP's and MLD's general query"
+    assert len(queries) == 3, "IGMP's, from the kernel's own address and from none, and MLD's general query"
 
 
 def test_a_group_of_one_vlan_is_nothing_to_another() -> None:
