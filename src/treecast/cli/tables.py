@@ -84,9 +84,24 @@ def groups_table(groups: Sequence[Group]) -> RenderableType:
 
 
 def print_hosts(hosts: Sequence[Host]) -> None:
-    columns: tuple[Column, ...] = (("MAC", "left"), ("IP", "left"), ("NODE", "left"), ("AGE", "right"))
-    rows = ((host.mac, "\n".join(host.ip) or "-", host.node, in_time(host.age_s)) for host in hosts)
+    columns: tuple[Column, ...] = (
+        ("MAC", "left"),
+        ("IP", "left"),
+        ("NODE", "left"),
+        ("AGE", "right"),
+        ("NOTE", "left"),
+    )
+    rows = ((host.mac, "\n".join(host.ip) or "-", host.node, in_time(host.age_s), _host_note(host)) for host in hosts)
     print_rows("no hosts", columns, tuple(rows))
+
+
+def _host_note(host: Host) -> str:
+    """What an operator should know of it; the last two are for him to settle."""
+    notes = [f"VLAN {host.vlan}"] if host.vlan else []
+    notes += ["router"] if host.router else []
+    notes += ["duplicate: in two places at once"] if host.duplicate else []
+    notes += [f"conflict: same address as {' '.join(host.conflicts)}"] if host.conflicts else []
+    return "\n".join(notes)
 
 
 def print_bridge(bridge: Bridge) -> None:

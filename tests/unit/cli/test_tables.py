@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS
+from treecast.api.records import Host
 from treecast.api.records import Group, Member, Peer
 from treecast.cli import tables
 
@@ -34,6 +35,14 @@ def test_hosts_have_one_line_per_address(capsys: pytest.CaptureFixture[str]) -> 
     _, _, first, second = _lines(capsys)
     assert first.split() == ["02:54:00:00:00:01", "10.77.0.1", "alice", "0", "s"]
     assert second.split() == ["fdb1:6d60:f2aa:5883::1"]
+
+
+def test_a_host_that_needs_the_operator_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    other = "02:00:00:00:00:02"
+    tables.print_hosts([Host("02:00:00:00:00:01", [], "bob", 1.0, 0, 7, True, 6, True, [other])])
+    shown = "\n".join(_lines(capsys))
+    for note in ("VLAN 7", "router", "duplicate: in two places at once", f"conflict: same address as {other}"):
+        assert note in shown
 
 
 def test_status_shows_every_count_that_is_not_zero(capsys: pytest.CaptureFixture[str]) -> None:
