@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS
-from treecast.api.records import Host
-from treecast.api.records import Group, Member, Peer
+from treecast.api.records import Group, Host, Member, Peer
 from treecast.cli import tables
 
 
