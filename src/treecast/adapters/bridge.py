@@ -324,8 +324,6 @@ def _inherit(interface: str, bridge: str) -> None:
             (_CONF / path.format(bridge)).write_text((_CONF / path.format(interface)).read_text())
     with suppress(OSError):
         (_CONF / f"ipv6/conf/{bridge}/addr_gen_mode").write_text("1")
-    with suppress(OSError):  # the node's queries have this machine's overlay address, and it is to answer them too
-        (_CONF / f"ipv4/conf/{bridge}/accept_local").write_text("1")
 
 
 def _write_record(directory: Path, record: BridgeRecord | None) -> None:

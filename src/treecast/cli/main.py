@@ -259,6 +259,7 @@ def bridge_add(directory: _NodeDirectory, interface: _Interface) -> None:
         with suppress(OperatorError):  # the first one is to be told
             tell()
         raise
+    tell()
     name = bridge.bridge_name(interface)
     if added:
         typer.echo(f"{interface} is bridged: its addresses and routes are on {name} now, where they work as before")

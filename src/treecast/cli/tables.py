@@ -105,8 +105,16 @@ def _host_note(host: Host) -> str:
 
 
 def print_bridge(bridge: Bridge) -> None:
-    rows = ((bridge.interface, bridge.bridge),) if bridge.interface else ()
-    print_rows("nothing is bridged", (("INTERFACE", "left"), ("BRIDGE", "left")), rows)
+    columns: tuple[Column, ...] = (
+        ("INTERFACE", "left"),
+        ("BRIDGE", "left"),
+        ("STATE", "left"),
+        ("FORWARDER", "left"),
+        ("OTHER NODES", "left"),
+    )
+    state = "looped" if bridge.looped else bridge.state or "-"
+    row = (bridge.interface, bridge.bridge, state, bridge.forwarder or "-", " ".join(bridge.nodes) or "-")
+    print_rows("nothing is bridged", columns, (row,) if bridge.interface else ())
 
 
 def in_bytes(count: int) -> str:

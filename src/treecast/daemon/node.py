@@ -15,13 +15,14 @@ from structlog.typing import FilteringBoundLogger
 from treecast.adapters import clock
 from treecast.adapters.interface import machine_addresses
 from treecast.adapters.native import DataPlane
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import Command
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration
 from treecast.daemon.options import HostPort
 from treecast.engine.engine import Engine
 from treecast.identity.network import Network
+from treecast.multicast.switch import TAP
 
 REVIEW_INTERVAL: Duration = 1.0
 RESOLVE_INTERVAL: Duration = 30.0
@@ -92,6 +93,18 @@ class RunningNode:
             self._timer.cancel()
         self.plane.carry_out(self.engine.goodbye())
         self.plane.stop()
+
+    def share_port(self, mac: MacAddress) -> None:
+        """The TAP is, or is about to be, in a bridge of this address."""
+        self._carry_out(self.engine.share_port(clock.monotonic(), TAP, mac))
+
+    def ask_hosts(self) -> None:
+        """The TAP is in the bridge: the LAN hears it."""
+        self._carry_out(self.engine.ask_hosts(clock.monotonic(), TAP))
+
+    def own_port(self) -> None:
+        """The TAP is in no bridge any more."""
+        self._carry_out(self.engine.own_port(clock.monotonic(), TAP))
 
     def _turn(self) -> None:
         self._carry_out(self.engine.turn(clock.monotonic(), self.plane.events()))

@@ -10,11 +10,12 @@ from random import SystemRandom
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock, storage, systemd
-from treecast.adapters.bridge import bridge_again, clear_leftovers
+from treecast.adapters.bridge import bridge_again, clear_leftovers, load_record
 from treecast.adapters.interface import Interface, ipv6_is_on, link_local
 from treecast.adapters.native import DataPlane, NoiseMaker, drop_capabilities, preferred_aead
 from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
+from treecast.base.commands import SetPortForwarding
 from treecast.base.errors import OperatorError
 from treecast.daemon.answers import Answers
 from treecast.daemon.bridging import Bridging
@@ -23,6 +24,7 @@ from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.engine.engine import Engine, Surroundings
 from treecast.identity.node import NodeIdentity
+from treecast.multicast.switch import TAP
 
 DEFAULT_PORT = 7700
 OVERLAY_MTU = 1374
@@ -92,14 +94,16 @@ async def _run(
         unix_minus_monotonic_s=unix_now - now,
     )
     node = RunningNode(engine, plane, identity.network, options.peers, log)
-    bridging = Bridging(options.directory, log)
-    bridging.reread()
+    bridging = Bridging(options.directory, node, log)
     server = ControlServer(options.directory, Answers(identity, engine, plane, bridging, ipv6=ipv6, started_at=now))
     await server.start()
     try:
         drop_capabilities()
+        if load_record(options.directory) is not None:
+            plane.carry_out([SetPortForwarding(TAP, on=False)])  # until the node has listened on the LAN
         plane.start()
         node.start(loop, endpoints)
+        bridging.reread()
         shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
         print("ready", *shown, flush=True)
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))

@@ -169,11 +169,15 @@ class Engine:
 
     def share_port(self, now: Instant, port: int, mac: MacAddress) -> list[Command]:
         """The port leads to a LAN from now on (switch mode), on which this machine is the host with this address."""
-        certificate = self._identity.certificate
+        ipv4 = self._identity.certificate.ipv4
         self.listener.open(now, port, mac, self._own_addresses())
         self.discovery.add_own(now, mac, self._own_addresses())
-        if certificate.ipv4:
-            self._take_output(now, self.membership.set_ipv4(now, certificate.ipv4.ip))
+        self._take_output(now, self.membership.set_ipv4(now, ipv4.ip if ipv4 else NO_ADDRESS))
+        return self._settle(now)
+
+    def ask_hosts(self, now: Instant, port: int) -> list[Command]:
+        """The port has new hosts: what do they want?"""
+        self._take_output(now, self.membership.ask_again(now, port))
         return self._settle(now)
 
     def own_port(self, now: Instant, port: int) -> list[Command]:
@@ -333,9 +337,7 @@ class Engine:
                         self.nodes.remove(peer)
 
     def _take_output(self, now: Instant, output: SwitchOutput) -> None:
-        self._commands += [
-            Inject(sent.port, sent.frame) for sent in output.frames if not self.listener.is_blocked(sent.port)
-        ]
+        self._commands += [Inject(sent.port, sent.frame) for sent in output.frames]
         for change in output.changes:
             self._want(now, (change.vlan, change.group), change.filter)
         for group in self.topology.table.groups() if output.new_routers else ():
@@ -353,6 +355,8 @@ class Engine:
     def _follow_port(self, now: Instant, change: PortChange) -> None:
         """A LAN's hosts and their groups are this node's from now on, or another's."""
         self.discovery.set_port_forwarding(now, change.port, change.forwards)
+        if change.forwards:
+            self._take_output(now, self.membership.ask_again(now, change.port))
         for group, wanted in self.membership.filters().items():
             self._want(now, group, wanted)
         for vlan, mac in change.hosts:
@@ -377,12 +381,8 @@ class Engine:
         self._broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints))
 
     def _own_addresses(self) -> tuple[IPAddress, ...]:
-        certificate = self._identity.certificate
-        addresses: list[IPAddress] = [certificate.ipv4.ip] if certificate.ipv4 else []
-        if self._surroundings.link_local is not None:
-            addresses += [certificate.ipv6.ip] if certificate.ipv6 else []
-            addresses.append(self._surroundings.link_local)
-        return tuple(addresses)
+        certified, link_local = _addresses(self._identity.certificate), self._surroundings.link_local
+        return (*certified, link_local) if link_local else tuple(a for a in certified if a.version == 4)
 
     def _verify_certificate(self, wire: bytes) -> Certificate:
         certificate = Certificate.decode(wire)

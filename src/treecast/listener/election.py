@@ -7,8 +7,9 @@ Decides one port's state from the beacons heard there and the time; sends nothin
       +------not able, or own beacon came back-----+   +------------a lower one is capable---------+
       +--------------------------------------------------------------------------------------------+
 
-A forwarder makes way before the lower one begins: the lower one waits until nobody says that it forwards. So two of
-them forward at once only where beacons were lost for ``HEARD_FOR``.
+While a higher one forwards, a port stays SILENT for ``LEARN_FOR`` after it was opened: it takes nothing over that it
+does not know yet. A forwarder makes way before the lower one begins: the lower one waits until nobody says that it
+forwards. So two of them forward at once only where beacons were lost for ``HEARD_FOR``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from treecast.wire.beacon import Beacon, BeaconState
 BEACON_INTERVAL: Duration = 0.5
 HEARD_FOR: Duration = 1.5
 """Three beacons. Also how long a port listens before it may forward."""
+
+LEARN_FOR: Duration = 12.0
+"""What it takes to know the LAN's groups: the Query Response Interval (RFC 9776 section 8.3, 10 s) and some."""
 
 SETTLE: Duration = 0.2
 """How long a node is capable before it forwards: of two that have listened at once, each hears the other."""
@@ -54,6 +58,7 @@ class Election:
         self._drops = drops
         self._rivals: dict[Rank, Rival] = {}
         self._silent_until = after(now, HEARD_FOR)
+        self._learned_at = after(now, LEARN_FOR)
         self._looped_at: Instant | None = None
         self._capable_since: Instant | None = None
 
@@ -82,7 +87,9 @@ class Election:
         for rank, rival in list(self._rivals.items()):
             if after(rival.heard_at, HEARD_FOR) <= now:
                 del self._rivals[rank]
-        if not able or now < self._silent_until:
+        other = self.forwarder()
+        learning = now < self._learned_at and other is not None and other > self.rank
+        if not able or learning or now < self._silent_until:
             self._capable_since = None
         elif self._capable_since is None:
             self._capable_since = now
@@ -91,10 +98,13 @@ class Election:
     def next_deadline(self, now: Instant) -> Instant | None:
         """When ``advance`` may decide otherwise."""
         listened = self._silent_until if self._silent_until > now else None
+        learned = self._learned_at if self._learned_at > now else None
         settled = after(self._capable_since, SETTLE) if self._capable_since is not None else None
         if settled is not None and settled <= now:
             settled = None
-        return earliest(listened, settled, *(after(rival.heard_at, HEARD_FOR) for rival in self._rivals.values()))
+        return earliest(
+            listened, learned, settled, *(after(rival.heard_at, HEARD_FOR) for rival in self._rivals.values())
+        )
 
     def rivals(self) -> list[tuple[Rank, Rival]]:
         return sorted(self._rivals.items(), key=lambda item: item[0])

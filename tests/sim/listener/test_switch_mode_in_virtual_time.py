@@ -10,17 +10,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from ipaddress import IPv4Address
 
-from treecast.base.addresses import MacAddress
+from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.base.events import HostSeen, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.sim.world import SimNode, World
-from treecast.wire import igmp
+from treecast.wire import arp, ethernet, igmp
+from treecast.wire.arp import ArpOperation, ArpPacket
+from treecast.wire.ethernet import EthernetFrame
 from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
 
 HOST = MacAddress.parse("00:00:5e:00:53:01")
 FAR_HOST = MacAddress.parse("00:00:5e:00:53:77")
+NOBODY = MacAddress(bytes(6))
 GROUP = IPv4Address("239.1.1.1")
 STEP = 0.005
 
@@ -102,7 +106,9 @@ def test_a_lower_node_that_comes_later_gets_the_groups_and_the_hosts_and_the_oth
     lan = SharedLan(world, first, second)
     lan.hosts_say(join())
     lan.seen(HOST)
-    lan.run(4.0)
+    lan.run(11.0)
+    assert (first.forwarder.blocked, second.forwarder.blocked) == ({0}, set())
+    lan.run(3.0)
     assert (first.forwarder.blocked, second.forwarder.blocked) == (set(), {0})
     assert subscribers(third) == [first.index]
     assert third.forwarder.hosts[(0, HOST.packed)] == first.index
@@ -131,15 +137,19 @@ def test_queries_and_reports_of_the_other_node_are_no_hosts() -> None:
     assert subscribers(third) == []
 
 
-def test_a_blocked_node_neither_asks_nor_answers() -> None:
-    world, first, second, _ = three()
+def test_a_blocked_node_asks_the_hosts_and_answers_nothing() -> None:
+    world, first, second, third = three()
     lan = SharedLan(world, first, second)
+    third.forwarder.raise_event(HostSeen(0, 0, FAR_HOST))
     lan.run(4.0)
     before = len(second.forwarder.injected)
-    lan.run(20.0)
-    beacons = [frame for frame in second.forwarder.injected[before:] if frame[12:14] == b"\x88\xb5"]
-    assert len(beacons) == len(second.forwarder.injected) - before
-    assert 38 <= len(beacons) <= 42
+    question = ArpPacket(ArpOperation.REQUEST, HOST, IPv4Address("10.99.0.1"), NOBODY, IPv4Address("10.77.0.3"))
+    lan.hosts_say(ethernet.emit(EthernetFrame(BROADCAST_MAC, HOST, 0x0806, arp.emit(question))))
+    lan.run(40.0)
+    kinds = Counter(frame[12:14].hex() for frame in second.forwarder.injected[before:])
+    assert kinds.keys() == {"88b5", "0800"}
+    assert 78 <= kinds["88b5"] <= 82
+    assert kinds["0800"] < 3  # general queries
 
 
 def test_a_node_without_links_does_not_carry_the_lan() -> None:

@@ -1,0 +1,126 @@
+"""Two nodes on one LAN: one carries it, nothing circulates, and the other takes over when the first dies.
+
+::
+
+      h1.1     h1.2                                h2.1     h2.2
+     ==++========++==++=========++== LAN 1     ====++========++==++== LAN 2
+                     ||         ||                              ||
+                     n0         n1                              n2
+     ================++=========++== underlay ==================++====
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lab import Lab, wait_until
+from lab.lan import Lan
+from lab.load import Receiver, Sender
+from lab.node import Overlay
+from tests.lab.overlay.asking import members, wait_members
+from tests.lab.overlay.machines import heard, ping
+from tests.lab.switch.conftest import verb
+from tests.lab.switch.hosts import listen, speak
+from tests.lab.switch.test_two_lans import LIMIT_S, talk
+from treecast.api.client import ask_bridge
+
+GROUP, PORT = "239.7.7.8", 5008
+BROADCAST = "10.99.255.255"
+TAKEOVER_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Twice:
+    overlay: Overlay
+    shared: Lan
+    other: Lan
+
+    def states(self) -> tuple[str, ...]:
+        return tuple(ask_bridge(node.directory).state for node in self.overlay.nodes if node.running)
+
+
+@pytest.fixture(scope="module")
+def twice() -> Iterator[Twice]:
+    with Lab() as lab:
+        underlay = lab.switch()
+        machines = [lab.machine(f"n{number}", underlay) for number in range(3)]
+        shared, other = Lan(lab, 1), Lan(lab, 2)
+        interfaces = [
+            shared.connect(lab, machines[0], 251),
+            shared.connect(lab, machines[1], 252),
+            other.connect(lab, machines[2]),
+        ]
+        overlay = Overlay(machines, lab.directory)
+        overlay.start()
+        for node, interface in zip(overlay.nodes, interfaces, strict=True):
+            verb(node, "add", interface)
+        own = Twice(overlay, shared, other)
+        wait_until(lambda: own.states() == ("forwarding", "capable", "forwarding"), LIMIT_S, "the elections are over")
+        yield own
+        for node in overlay.nodes:
+            print(f"--- {node.name}\n{node.log_tail()}")
+
+
+def test_what_is_for_everybody_comes_once_and_does_not_circulate(twice: Twice) -> None:
+    speaker, bystander, far = twice.shared.hosts[0], twice.shared.hosts[1], twice.other.hosts[0]
+    payloads = [f"once {number}".encode() for number in range(50)]
+    near_ear, far_ear = listen(bystander, PORT), listen(far, PORT)
+    try:
+        before = speaker.counters("eth0").rx_packets
+        speak(speaker, BROADCAST, PORT, payloads)
+        assert heard(far_ear, len(payloads)) == payloads
+        assert heard(near_ear, len(payloads)) == payloads
+        wait_until(lambda: ask_bridge(twice.overlay[1].directory).state == "capable", 1.0)
+        assert speaker.counters("eth0").rx_packets - before < 40  # beacons and queries, but no broadcast of its own
+    finally:
+        near_ear.close()
+        far_ear.close()
+
+
+def test_one_node_has_the_lans_groups(twice: Twice) -> None:
+    receiver = Receiver(twice.shared.hosts[1], GROUP, PORT, interface="eth0")
+    wait_members(twice.overlay[2], GROUP, {"n0"}, LIMIT_S)
+    Sender(twice.other.hosts[0], GROUP, PORT, interface="eth0", rate_pps=500, count=500).wait(LIMIT_S)
+    wait_until(lambda: receiver.snapshot().received >= 500, LIMIT_S, "all of the stream has come")
+    assert receiver.stop().duplicated == 0
+    wait_members(twice.overlay[2], GROUP, set(), LIMIT_S)
+
+
+def test_the_other_takes_over_within_3_s_and_gives_back(twice: Twice) -> None:
+    first = twice.overlay[0]
+    here, far = twice.shared.hosts[0], twice.other.hosts[0]
+    talk(here, twice.other.host_ipv4(1))
+    receiver = Receiver(twice.shared.hosts[1], GROUP, PORT, interface="eth0")
+    wait_members(twice.overlay[2], GROUP, {"n0"}, LIMIT_S)
+    sender = Sender(far, GROUP, PORT, interface="eth0", rate_pps=1000)
+    wait_until(lambda: receiver.snapshot().received > 1000, LIMIT_S, "the stream runs")
+    died_at = time.monotonic()
+    first.kill()
+    wait_until(lambda: twice.states() == ("forwarding", "forwarding"), TAKEOVER_S, "n1 has taken over")
+    before = receiver.snapshot().received
+    wait_until(lambda: receiver.snapshot().received > before, TAKEOVER_S - (time.monotonic() - died_at), "it goes on")
+    ping(here, twice.other.host_ipv4(1), 3)
+    assert time.monotonic() - died_at < TAKEOVER_S + 1
+    first.start(twice.overlay[1].endpoint)
+    first.wait_ready()
+    wait_until(lambda: twice.states() == ("forwarding", "capable", "forwarding"), LIMIT_S, "n0 has it again")
+    wait_until(lambda: "n0" in members(twice.overlay[2], GROUP), LIMIT_S, "n0 has the LAN's group again")
+    before = receiver.snapshot().received
+    wait_until(lambda: receiver.snapshot().received > before + 1000, LIMIT_S, "the stream comes through n0")
+    sender.stop()
+    account = receiver.stop()
+    assert max(stream.longest_gap_ns for stream in account.streams) < TAKEOVER_S * 1e9
+    talk(here, twice.other.host_ipv4(1))
+
+
+def test_one_that_is_stopped_makes_way_at_once(twice: Twice) -> None:
+    first = twice.overlay[0]
+    first.stop()
+    wait_until(lambda: twice.states() == ("forwarding", "forwarding"), 1.0, "n1 has taken over")
+    first.start(twice.overlay[1].endpoint)
+    first.wait_ready()
+    wait_until(lambda: twice.states() == ("forwarding", "capable", "forwarding"), LIMIT_S, "n0 has it again")
