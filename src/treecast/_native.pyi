@@ -208,7 +208,7 @@ class Forwarder:
     # sending, from Python
     def send_datagram(self, socket: int, endpoint: Address, data: bytes) -> bool: ...
     def send_control(self, peer: int, data: bytes) -> bool:
-        """Sealed on the peer's newest confirmed session; False (and counted) when there is none or the socket is full."""
+        """Sealed on the peer's newest confirmed session; False (and counted) without one or when the socket is full."""
     def send_control_on(self, session: int, data: bytes) -> bool:
         """The same on a given session, confirmed or not."""
     def inject(self, port: int, frame: bytes) -> bool:
@@ -218,7 +218,7 @@ class Forwarder:
 
     # ports; ValueError for one that is not there
     def set_port_forwarding(self, port: int, on: bool) -> None:
-        """Off: data frames are dropped both ways (``port_blocked``); what is punted, injected and flooded here goes on."""
+        """Off: data frames are dropped both ways (``port_blocked``); what is punted, injected and flooded goes on."""
     def set_storm_limits(
         self,
         port: int,
@@ -233,13 +233,13 @@ class Forwarder:
         ``storm_multicast``, ``storm_unknown_unicast``.
         """
     def set_unknown_unicast_flood(self, port: int, on: bool) -> None:
-        """On: frames to a MAC that nobody knows take the broadcast tree. Off (at first): dropped, ``unknown_unicast``."""
+        """On: frames to a MAC that nobody knows take the broadcast tree. Off, as at first: ``unknown_unicast``."""
 
     # sessions
     def install_session(
         self, handshake: Handshake, peer: int, socket: int, endpoint: Address, aead: int, confirmed: bool
     ) -> None:
-        """Take the finished handshake's keys (it is spent). ``confirmed``: send on it at once (initiator sends first)."""
+        """Take the finished handshake's keys (it is spent). ``confirmed``: send on it at once."""
     def remove_session(self, session: int) -> None: ...
     def sessions(self) -> list[SessionStats]: ...
     def peers(self) -> list[PeerStats]: ...
@@ -274,7 +274,7 @@ class Forwarder:
     def accept_key(
         self, root: int, tree_id: int, epoch: int, key_id: int, *, deliver: bool, next_hops: Sequence[int]
     ) -> bool:
-        """Take the parked key: the tree exists here from now on. Keeps the previous key of the tree too, and drops older ones.
+        """Take the parked key: the tree exists here from now on. Keeps its previous key too, and drops older ones.
 
         A new epoch stands beside the one before it until remove_member_tree. False when nothing is parked.
         """
