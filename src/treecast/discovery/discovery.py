@@ -54,7 +54,9 @@ class Discovery:
         self.commands: list[Command] = []
 
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
-        """The node's own interface. It replaces what was said before."""
+        """The node's own interface. It replaces what was said before; with another MAC it leads to another LAN."""
+        if self._own is not None and self._own[0] != mac:
+            self._residence.local.remove_port(OWN_PORT)
         self._own = (mac, addresses)
         if OWN_PORT not in self._blocked:
             self._residence.add_own(now, mac, addresses)

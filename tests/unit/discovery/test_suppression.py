@@ -142,7 +142,9 @@ def test_a_port_that_another_node_forwards_for_teaches_answers_and_floods_nothin
     assert len(lan.arp(H1, "10.1.0.1", "10.1.0.2")) == 1
 
 
-def test_the_nodes_own_interface_may_get_another_mac(lan: Lan) -> None:
+def test_the_nodes_own_interface_may_get_another_mac_and_with_it_another_lan(lan: Lan) -> None:
+    lan.announce(H2, "10.1.0.2")
+    lan.announce(mac(1), "10.1.0.3", port=1)
     lan.discovery.add_own(lan.now, H1, (lan.addresses(OWN)[0],))
     lan.settle()
-    assert lan.published == {(0, H1): claim("10.77.0.1")}
+    assert lan.published == {(0, H1): claim("10.77.0.1"), (0, mac(1)): claim("10.1.0.3")}
