@@ -119,8 +119,8 @@ class GroupAnswers:
         return None if expires is None else round(max(expires - self._now, 0), 3)
 
     def _member(self, node: NodeIndex, wanted: SourceFilter) -> Member:
-        sources = sorted(wanted.sources, key=lambda source: (source.version, int(source)))
-        return Member(self._engine.nodes.name(node), wanted.mode.value, [str(source) for source in sources])
+        sources = [str(source) for source in sorted(wanted.sources, key=int)]
+        return Member(self._engine.nodes.name(node), wanted.mode.value, sources)
 
     def _received_by_flow(self) -> _Traffic:
         received: _Traffic = {}
@@ -137,7 +137,8 @@ def _rows(members: _Members) -> Iterator[IPAddress | None]:
     if any(wanted.mode is FilterMode.EXCLUDE for _, wanted in members):
         yield None
     included = {source for _, wanted in members if wanted.mode is FilterMode.INCLUDE for source in wanted.sources}
-    yield from sorted(included, key=int)
+    if included:
+        yield from sorted(included, key=int)
 
 
 def _is_listed(wanted: SourceFilter, source: IPAddress | None) -> bool:
