@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from lab import Lab
+from lab import Lab, wait_until
 from lab.lan import Lan
 from lab.node import PROGRAM, Overlay, TreecastNode
+from treecast.api.client import ask_bridge
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,16 @@ def sites() -> Iterator[Sites]:
         own = make_sites(lab)
         for site in range(2):
             own.bridge(site)
+        wait_forwarding(own)
         yield own
         for node in own.overlay.nodes:
             print(f"--- {node.name}\n{node.log_tail()}")
+
+
+def wait_forwarding(sites: Sites) -> None:
+    """Until both nodes carry their LANs."""
+    nodes = sites.overlay.nodes
+    wait_until(lambda: {ask_bridge(node.directory).state for node in nodes} == {"forwarding"}, 10.0, "both are elected")
 
 
 def make_sites(lab: Lab) -> Sites:
