@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from treecast.base.errors import OperatorError
@@ -59,3 +61,10 @@ def test_anything_else_is_refused_with_one_sentence(text: str, sentence: str) ->
 
 def test_every_field_has_a_name() -> None:
     assert {name.replace("-", "_") for name in NAMES} == set(MembershipConfig.__dataclass_fields__)
+
+
+def test_every_name_stands_in_the_documentation() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "multicast.md").read_text(encoding="utf-8")
+    table = [row.split("|")[1] for row in page.splitlines() if row.startswith("| ")]
+    documented = {name.strip() for cell in table for name in cell.split(",")}
+    assert set(NAMES) <= documented
