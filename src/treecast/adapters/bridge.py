@@ -42,6 +42,7 @@ from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file
 from treecast.adapters.link import Link, find_link, is_wireless, ports_of, read_link, refusals
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.errors import OperatorError
+from treecast.base.storm import LAN_LIMITS, StormLimits
 
 BRIDGE_FILE = "bridge.json"
 BRIDGE_LOCK_FILE = "bridge.lock"
@@ -71,6 +72,12 @@ class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tap_mtu: int
     addresses: list[str]
     routes: list[str]
+    broadcast_pps: int | None = LAN_LIMITS.broadcast_pps
+    multicast_pps: int | None = LAN_LIMITS.multicast_pps
+    unknown_unicast_pps: int | None = LAN_LIMITS.unknown_unicast_pps
+
+    def limits(self) -> StormLimits:
+        return StormLimits(self.broadcast_pps, self.multicast_pps, self.unknown_unicast_pps)
 
 
 def load_record(directory: Path) -> BridgeRecord | None:
@@ -87,7 +94,7 @@ def load_record(directory: Path) -> BridgeRecord | None:
         raise OperatorError(f"{path} is damaged: remove it, and the bridge it named, then add again") from error
 
 
-def bridge_add(directory: Path, tap: str, interface: str, recorded: Callable[[], object]) -> bool:
+def bridge_add(directory: Path, tap: str, interface: str, limits: StormLimits, recorded: Callable[[], object]) -> bool:
     """Bridges ``interface`` with the running node's TAP; False when that is done already. OperatorError.
 
     ``recorded`` is called when ``bridge.json`` says so and nothing is done yet: the node blocks its port before a
@@ -106,7 +113,7 @@ def bridge_add(directory: Path, tap: str, interface: str, recorded: Callable[[],
             raise OperatorError(f"there is an interface {name} already: remove it with ip link del {name}")
         if nic.master and (bridge is None or nic.master != bridge.index):
             raise OperatorError(f"{interface} is in {read_link(ipr, nic.master).name} already: take it out first")
-        _Joining(ipr, kernel, directory, recorded).join(nic, own, name)
+        _Joining(ipr, kernel, directory, limits, recorded).join(nic, own, name)
     return True
 
 
@@ -121,7 +128,7 @@ def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
             bridge = find_link(ipr, record.bridge)
             if nic.master and (bridge is None or nic.master != bridge.index):
                 raise OperatorError(f"{nic.name} is in {read_link(ipr, nic.master).name} already: take it out first")
-            _Joining(ipr, kernel, directory, lambda: None).join(nic, own, record.bridge)
+            _Joining(ipr, kernel, directory, record.limits(), lambda: None).join(nic, own, record.bridge)
         return load_record(directory)
 
 
@@ -190,7 +197,10 @@ def _require_tap(ipr: IPRoute, tap: str) -> Link:
 class _Joining:
     """One joining of an interface and a TAP, step by step; each step knows its undoing."""
 
-    def __init__(self, ipr: IPRoute, kernel: RouteSocket, directory: Path, recorded: Callable[[], object]) -> None:
+    def __init__(
+        self, ipr: IPRoute, kernel: RouteSocket, directory: Path, limits: StormLimits, recorded: Callable[[], object]
+    ) -> None:
+        self._limits = limits
         self._recorded = recorded
         self._ipr = ipr
         self._kernel = kernel
@@ -207,6 +217,9 @@ class _Joining:
             tap_mtu=tap.mtu_bytes,
             addresses=[str(address) for address in carried.addresses],
             routes=[str(route) for route in carried.routes],
+            broadcast_pps=self._limits.broadcast_pps,
+            multicast_pps=self._limits.multicast_pps,
+            unknown_unicast_pps=self._limits.unknown_unicast_pps,
         )
         if tap.master and before is not None:  # it is in place already, and what it had is with the bridge
             record = msgspec.structs.replace(

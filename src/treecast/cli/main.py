@@ -47,6 +47,15 @@ app.add_typer(node_verbs, name="node")
 app.add_typer(bridge_verbs, name="bridge")
 
 _NodeDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="The node's directory.")]
+
+
+def _pps(what: str) -> Any:
+    """An option: frames a second of a kind."""
+    return typer.Option(
+        metavar="N", min=0, max=10_000_000, help=f"At most N {what} a second from the LAN; 0: no limit."
+    )
+
+
 _Interface = Annotated[str, typer.Argument(metavar="INTERFACE", help="An Ethernet interface of this machine.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -244,17 +253,27 @@ def hosts(directory: _NodeDirectory, json: _Json = False) -> None:
 
 
 @bridge_verbs.command("add")
-def bridge_add(directory: _NodeDirectory, interface: _Interface) -> None:
+def bridge_add(
+    directory: _NodeDirectory,
+    interface: _Interface,
+    *,
+    broadcast_pps: Annotated[int, _pps("broadcasts")] = 1000,
+    multicast_pps: Annotated[int, _pps("multicast frames")] = 0,
+    unknown_unicast_pps: Annotated[int, _pps("frames to hosts that nobody knows")] = 100,
+) -> None:
     """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
     _require_node(directory)
     from treecast.adapters import bridge
     from treecast.api.client import ask_bridge, ask_status
+    from treecast.base.storm import StormLimits
+
+    limits = StormLimits(broadcast_pps or None, multicast_pps or None, unknown_unicast_pps or None)
 
     def tell() -> None:
         ask_bridge(directory, changed=True)
 
     try:
-        added = bridge.bridge_add(directory, ask_status(directory).interface, interface, tell)
+        added = bridge.bridge_add(directory, ask_status(directory).interface, interface, limits, tell)
     except OperatorError:
         with suppress(OperatorError):  # the first one is to be told
             tell()

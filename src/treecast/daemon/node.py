@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
 from structlog.typing import FilteringBoundLogger
@@ -18,6 +18,7 @@ from treecast.adapters.native import DataPlane
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import Command
 from treecast.base.ids import NodeIndex
+from treecast.base.storm import StormLimits
 from treecast.base.time import Duration
 from treecast.daemon.options import HostPort
 from treecast.engine.engine import Engine
@@ -28,6 +29,15 @@ REVIEW_INTERVAL: Duration = 1.0
 RESOLVE_INTERVAL: Duration = 30.0
 ADDRESS_INTERVAL: Duration = 10.0
 MINIMUM_WAIT: Duration = 0.001
+REFUSALS = (
+    "certificate_malformed",
+    "certificate_wrong_network",
+    "certificate_bad_signature",
+    "certificate_expired",
+    "certificate_not_yet_valid",
+    "handshake_not_its_certificate",
+)
+"""Drop reasons that an operator wants to read of."""
 
 
 def reachable_endpoints(plane: DataPlane, network: Network) -> tuple[Endpoint, ...]:
@@ -68,6 +78,8 @@ class RunningNode:
         self._linked: dict[NodeIndex, str] = {}
         self._endpoints: tuple[Endpoint, ...] = ()
         self._timer: asyncio.TimerHandle | None = None
+        self._review_timer: asyncio.TimerHandle | None = None
+        self._refusals: Mapping[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, loop: asyncio.AbstractEventLoop, endpoints: tuple[Endpoint, ...]) -> None:
@@ -76,10 +88,8 @@ class RunningNode:
         self._endpoints = endpoints
         self._carry_out(self.engine.start(clock.monotonic(), self._endpoints))
         loop.add_reader(self.plane.event_fd(), self._turn)
-        self._tasks = [
-            loop.create_task(self._each(REVIEW_INTERVAL, self._review)),
-            loop.create_task(self._follow_addresses()),
-        ]
+        self._review_timer = loop.call_later(REVIEW_INTERVAL, self._review)
+        self._tasks = [loop.create_task(self._follow_addresses())]
         if self._peers:
             self._tasks.append(loop.create_task(self._resolve()))
 
@@ -89,14 +99,15 @@ class RunningNode:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._loop.remove_reader(self.plane.event_fd())
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._review_timer):
+            if timer is not None:
+                timer.cancel()
         self.plane.carry_out(self.engine.goodbye())
         self.plane.stop()
 
-    def share_port(self, mac: MacAddress) -> None:
+    def share_port(self, mac: MacAddress, limits: StormLimits) -> None:
         """The TAP is, or is about to be, in a bridge of this address."""
-        self._carry_out(self.engine.share_port(clock.monotonic(), TAP, mac))
+        self._carry_out(self.engine.share_port(clock.monotonic(), TAP, mac, limits))
 
     def ask_hosts(self) -> None:
         """The TAP is in the bridge: the LAN hears it."""
@@ -107,11 +118,21 @@ class RunningNode:
         self._carry_out(self.engine.own_port(clock.monotonic(), TAP))
 
     def _turn(self) -> None:
-        self._carry_out(self.engine.turn(clock.monotonic(), self.plane.events()))
+        """A bug in a turn costs that turn: the event loop logs it, the next turn is planned all the same."""
+        commands: Iterable[Command] = ()
+        try:
+            commands = self.engine.turn(clock.monotonic(), self.plane.events())
+        finally:
+            self._carry_out(commands)
 
     def _carry_out(self, commands: Iterable[Command]) -> None:
-        self.plane.carry_out(commands)
-        self._log_links()
+        try:
+            self.plane.carry_out(commands)
+            self._log_links()
+        finally:
+            self._plan()
+
+    def _plan(self) -> None:
         now = clock.monotonic()
         deadline = self.engine.next_deadline(now)
         if self._timer is not None:
@@ -121,8 +142,19 @@ class RunningNode:
             self._timer = self._loop.call_later(max(deadline - now, MINIMUM_WAIT), self._turn)
 
     def _review(self) -> None:
+        self._review_timer = self._loop.call_later(REVIEW_INTERVAL, self._review)  # first: whatever happens below
         now = clock.monotonic()
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
+        self._log_refusals()
+
+    def _log_refusals(self) -> None:
+        """At most one line a second and reason: peers that were not believed."""
+        drops = self.engine.drops.snapshot()
+        refusals = {reason: drops[reason] for reason in REFUSALS if reason in drops}
+        for reason, count in refusals.items():
+            if count != self._refusals.get(reason):
+                self._log.warning("handshake refused", reason=reason, times=count - self._refusals.get(reason, 0))
+        self._refusals = refusals
 
     async def _follow_addresses(self) -> None:
         """This machine's own addresses: they may change."""
@@ -145,11 +177,6 @@ class RunningNode:
         for node in self._linked.keys() - linked.keys():
             self._log.info("link down", peer=self._linked[node])
         self._linked = linked
-
-    async def _each(self, interval: Duration, action: Callable[[], None]) -> None:
-        while True:
-            await asyncio.sleep(interval)
-            action()
 
     async def _resolve(self) -> None:
         """Host names of peers to addresses, again and again: they may change."""

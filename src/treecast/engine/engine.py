@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
@@ -30,6 +30,7 @@ from treecast.base.events import (
 from treecast.base.flows import GroupKey
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.membership import NO_SOURCE, SourceFilter, merged
+from treecast.base.storm import StormLimits
 from treecast.base.time import Instant, earliest
 from treecast.broadcast.broadcast import Broadcast, Learned
 from treecast.dataplane.member_trees import MemberTrees
@@ -42,7 +43,6 @@ from treecast.links.crypto import HandshakeMaker
 from treecast.links.links import LinkDown, Links, LinkUp
 from treecast.listener.listener import Listener, PortChange, Sender
 from treecast.multicast import MembershipConfig, SwitchMembership, SwitchOutput
-from treecast.multicast.protocol import NO_ADDRESS
 from treecast.multicast.switch import TAP
 from treecast.topology.topology import Topology
 from treecast.wire import ethernet
@@ -167,12 +167,12 @@ class Engine:
         self._announce(now, endpoints)
         return self._settle(now)
 
-    def share_port(self, now: Instant, port: int, mac: MacAddress) -> list[Command]:
+    def share_port(self, now: Instant, port: int, mac: MacAddress, limits: StormLimits) -> list[Command]:
         """The port leads to a LAN from now on (switch mode), on which this machine is the host with this address."""
         ipv4 = self._identity.certificate.ipv4
-        self.listener.open(now, port, mac, self._own_addresses())
+        self.listener.open(now, port, mac, self._own_addresses(), limits)
         self.discovery.add_own(now, mac, self._own_addresses())
-        self._take_output(now, self.membership.set_ipv4(now, ipv4.ip if ipv4 else NO_ADDRESS))
+        self._take_output(now, self.membership.set_ipv4(now, ipv4.ip if ipv4 else IPv4Address(0)))
         return self._settle(now)
 
     def ask_hosts(self, now: Instant, port: int) -> list[Command]:
@@ -184,7 +184,7 @@ class Engine:
         """The port is the node's own again."""
         self.listener.close(port)
         self.discovery.add_own(now, self._identity.certificate.mac, self._own_addresses())
-        self._take_output(now, self.membership.set_ipv4(now, NO_ADDRESS))
+        self._take_output(now, self.membership.set_ipv4(now, IPv4Address(0)))
         return self._settle(now)
 
     def goodbye(self) -> list[Command]:

@@ -20,17 +20,12 @@ from treecast.base.commands import (
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.storm import NO_LIMITS, StormLimits
 from treecast.base.time import Instant, after, earliest
 from treecast.listener.announcing import announcement_frames
 from treecast.listener.election import BEACON_INTERVAL, Election, Rank
 from treecast.listener.seen import SeenHost, SeenHosts
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
-
-BROADCAST_PPS = 1000
-"""Of a whole LAN into the overlay: ARP that cannot be answered here, DHCP, mDNS. One host a second needs one or two."""
-
-UNKNOWN_UNICAST_PPS = 100
-"""The first frames to a host whose place is being learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +82,9 @@ class Listener:
         self._changes: list[PortChange] = []
         self.commands: list[Command] = []
 
-    def open(self, now: Instant, port: int, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
+    def open(
+        self, now: Instant, port: int, mac: MacAddress, addresses: tuple[IPAddress, ...], limits: StormLimits
+    ) -> None:
         """From now on this port shares a LAN, on which this machine is a host. Nothing happens when it is open."""
         if port in self._ports:
             return
@@ -97,7 +94,7 @@ class Listener:
         self.commands += [
             SetPortForwarding(port, on=False),
             SetUnknownUnicastFlood(port, on=True),
-            SetStormLimits(port, BROADCAST_PPS, None, UNKNOWN_UNICAST_PPS),
+            _storm_limits(port, limits),
         ]
 
     def close(self, port: int) -> None:
@@ -109,7 +106,7 @@ class Listener:
                 self._beacon(port, BeaconState.SILENT),
                 SetPortForwarding(port, on=True),
                 SetUnknownUnicastFlood(port, on=False),
-                SetStormLimits(port, None, None, None),
+                _storm_limits(port, NO_LIMITS),
                 *(FloodFrame(frame) for frame in announcement_frames(self._sender.mac, known.addresses)),
             ]
 
@@ -194,3 +191,7 @@ class Listener:
             port_plus_one=port + 1,
         )
         return Inject(port, beacon_frame(beacon, self._sender.mac))
+
+
+def _storm_limits(port: int, limits: StormLimits) -> SetStormLimits:
+    return SetStormLimits(port, limits.broadcast_pps, limits.multicast_pps, limits.unknown_unicast_pps)

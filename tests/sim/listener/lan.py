@@ -10,6 +10,7 @@ from treecast.base.addresses import MacAddress
 from treecast.base.commands import Command, Inject, SetPortForwarding
 from treecast.base.counters import Drops
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.storm import NO_LIMITS
 from treecast.base.time import Duration, Instant, after
 from treecast.listener.listener import Listener, Sender
 from treecast.wire import ethernet
@@ -54,7 +55,7 @@ class Lan:
             NetworkId(b"N" * 16), NodeId(index.to_bytes(16, "big")), NodeIndex(index), mac, int(self.now * 1000)
         )
         node = self.nodes[index] = LanNode(index, Listener(sender, drops), drops)
-        node.listener.open(self.now, 0, mac, ())
+        node.listener.open(self.now, 0, mac, (), NO_LIMITS)
         self._turn(node)
         return node
 

@@ -11,6 +11,7 @@ from treecast.base.addresses import MacAddress
 from treecast.base.commands import Inject, SetPortForwarding
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
+from treecast.base.storm import NO_LIMITS
 from treecast.base.time import Instant
 from treecast.listener.election import MAX_RIVALS, Election
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
@@ -139,7 +140,7 @@ def test_a_node_whose_own_beacon_comes_back_is_blocked_until_it_no_longer_does()
 def test_two_ports_of_one_node_on_one_lan_do_not_forward_both() -> None:
     lan = Lan()
     node = lan.add(1)
-    node.listener.open(lan.now, 5, MacAddress.parse("02:54:00:00:00:09"), ())
+    node.listener.open(lan.now, 5, MacAddress.parse("02:54:00:00:00:09"), (), NO_LIMITS)
     forwarding = {0: False, 5: False}
     waiting: list[tuple[int, bytes]] = []
     while lan.now < 1010.0:

@@ -16,6 +16,7 @@ from ipaddress import IPv4Address
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.base.events import HostSeen, TapFrame
 from treecast.base.ids import NodeIndex
+from treecast.base.storm import LAN_LIMITS
 from treecast.sim.world import SimNode, World
 from treecast.wire import arp, ethernet, igmp
 from treecast.wire.arp import ArpOperation, ArpPacket
@@ -38,7 +39,7 @@ class SharedLan:
         self._taken = {node.index: len(node.forwarder.injected) for node in nodes}
         for node in nodes:
             mac = MacAddress(b"\x00\x00\x5e\x00\x54" + bytes([node.index]))
-            node.forwarder.carry_out(node.engine.share_port(world.network.now, 0, mac))
+            node.forwarder.carry_out(node.engine.share_port(world.network.now, 0, mac, LAN_LIMITS))
             node.forwarder.raise_event(HostSeen(0, 0, mac))  # a turn, after which its timer runs
 
     def run(self, duration: float) -> None:

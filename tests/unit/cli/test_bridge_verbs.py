@@ -55,6 +55,12 @@ def test_a_damaged_record_is_one_sentence(node: Path, content: bytes) -> None:
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
 
 
+@pytest.mark.parametrize("option", ["--broadcast-pps", "--multicast-pps", "--unknown-unicast-pps"])
+@pytest.mark.parametrize("value", ["-1", "x", "10000001"])
+def test_a_limit_that_is_none_is_refused(node: Path, option: str, value: str) -> None:
+    assert _run("add", node, "eth0", option, value).exit_code == 2
+
+
 def test_show_says_what_the_running_node_says(node: Path) -> None:
     asked: list[Verb] = []
 
