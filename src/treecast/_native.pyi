@@ -160,7 +160,7 @@ class RouteStats:
 
 @final
 class TreeStats:
-    """What a subscriber received: per (root, tree id, epoch)."""
+    """What a subscriber received by tree: per (root, tree id, epoch); frames and their bytes."""
 
     root: int
     tree_id: int

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::aead::{Aead, AeadKey};
 use crate::counters::Volume;
 use crate::datagram::{array_at, u32_at, u64_at, Inner, TreeHeader, TreeName};
-use crate::datagram::{AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
+use crate::datagram::{AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, MIN_TREE_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
 use crate::reason::Reason;
 use crate::replay::TreeWindow;
 use crate::session::lock;
@@ -260,12 +260,12 @@ impl MemberTree {
         }
     }
 
-    /// Marks a counter in the replay window and counts the datagram.
-    pub fn mark(&self, counter: u64, length: usize) -> Result<(), Reason> {
+    /// Marks a counter in the replay window, and counts the frame in a datagram of this length.
+    pub fn mark(&self, counter: u64, datagram_len: usize) -> Result<(), Reason> {
         if !lock(&self.window).mark(counter) {
             return Err(Reason::TreeReplay);
         }
-        self.rx.add(1, length as u64);
+        self.rx.add(1, datagram_len.saturating_sub(MIN_TREE_LEN) as u64);
         Ok(())
     }
 
