@@ -19,8 +19,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -62,19 +64,22 @@ _INHERITED = (
 )
 
 
+_Pps = Annotated[int, Meta(ge=1, le=10_000_000)]
+
+
 class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``bridge.json``. ``mac``: the bridge's; ``addresses``, ``routes``: what it has of the TAP's."""
 
     interface: str
     bridge: str
-    mac: str
+    mac: Annotated[str, Meta(pattern="^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
     tap: str
     tap_mtu: int
     addresses: list[str]
     routes: list[str]
-    broadcast_pps: int | None = LAN_LIMITS.broadcast_pps
-    multicast_pps: int | None = LAN_LIMITS.multicast_pps
-    unknown_unicast_pps: int | None = LAN_LIMITS.unknown_unicast_pps
+    broadcast_pps: _Pps | None = LAN_LIMITS.broadcast_pps
+    multicast_pps: _Pps | None = LAN_LIMITS.multicast_pps
+    unknown_unicast_pps: _Pps | None = LAN_LIMITS.unknown_unicast_pps
 
     def limits(self) -> StormLimits:
         return StormLimits(self.broadcast_pps, self.multicast_pps, self.unknown_unicast_pps)

@@ -16,6 +16,8 @@ from treecast.base.errors import OperatorError
 from treecast.cli.main import app
 from treecast.identity.node import NodeRequest
 
+WRONG_MAC = b'{"interface":"eth0","bridge":"tcbr-eth0","mac":"zz","tap":"t","tap_mtu":1374,"addresses":[],"routes":[]}'
+
 
 @pytest.fixture
 def node(tmp_path: Path) -> Path:
@@ -46,7 +48,7 @@ def test_a_directory_that_is_no_nodes_is_refused(tmp_path: Path) -> None:
     assert "is not a node's directory" in _run("show", tmp_path).stderr
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"interface": "eth0"}', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"interface": "eth0"}', b"\xff\xfe", WRONG_MAC])
 def test_a_damaged_record_is_one_sentence(node: Path, content: bytes) -> None:
     (node / "bridge.json").write_bytes(content)
     with pytest.raises(OperatorError, match=r"bridge\.json is damaged"):
