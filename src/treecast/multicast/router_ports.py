@@ -1,8 +1,8 @@
 """Where multicast routers are: one port's, of one VLAN (RFC 4541 section 2.1.1).
 
-A router shows itself by queries with an address of its own, or by PIM Hellos, and is believed until it has been
-silent for the Other Querier Present Interval or for the Hello's hold time. Queries from 0.0.0.0 come from other
-snooping switches and make no router port.
+A router shows itself by queries with an address of its own, by PIM Hellos or by Multicast Router Discovery (RFC 4286),
+and is believed until it has been silent for the Other Querier Present Interval or for the time that it said. Queries
+from 0.0.0.0 come from other snooping switches and make no router port.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FOREVER_S: Duration = 65_535
 
 @dataclass(frozen=True, slots=True)
 class RouterView:
-    """A router on a port. ``seen_by``: ``query`` or ``pim``."""
+    """A router on a port. ``seen_by``: ``query``, ``pim`` or ``mrd``."""
 
     port: int
     vlan: int

@@ -9,7 +9,7 @@ from random import Random
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.membership import SourceFilter
-from treecast.base.time import Instant, after, earliest
+from treecast.base.time import Duration, Instant, after, earliest
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.host_side import HostSide
 from treecast.multicast.port import PortMembership
@@ -18,7 +18,6 @@ from treecast.multicast.router_ports import RouterPort, RouterView
 from treecast.multicast.view import Output
 from treecast.wire import ethernet
 from treecast.wire.group_membership import MembershipQuery, ReceivedMessage
-from treecast.wire.pim import PimHello
 
 
 class Segment:
@@ -80,9 +79,9 @@ class Segment:
                     if isinstance(message, MembershipQuery):
                         side.hear_query(now, message)
 
-    def hear_hello(self, now: Instant, hello: PimHello) -> bool:
-        """True when its sender is the first router here."""
-        self._routers.hear(now, hello.source, "pim", hello.hold_time)
+    def hear_router(self, now: Instant, address: IPAddress, seen_by: str, hold_time: Duration) -> bool:
+        """A router showed itself. True when it is the first one here."""
+        self._routers.hear(now, address, seen_by, hold_time)
         return self._follow_routers()
 
     def want_remote(self, now: Instant, group: IPAddress, wanted: SourceFilter) -> None:

@@ -24,7 +24,7 @@ from treecast.multicast.room import GroupRoom
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.segment import Segment
 from treecast.multicast.view import Output
-from treecast.wire import pim
+from treecast.wire import mrd, pim
 from treecast.wire.advertisement import MAX_SOURCES
 from treecast.wire.ethernet import EthernetFrame, VlanTag
 
@@ -108,8 +108,8 @@ class SwitchMembership:
             output = self._begin(now, port, vlan)
             segment = self._segments[port, vlan]
         segment.heard(now)
-        if pim.is_pim(frame):
-            return output + self._receive_pim(now, segment, frame)
+        if pim.is_pim(frame) or mrd.is_mrd(frame):
+            return output + self._receive_router(now, segment, frame)
         return output + self._take(now, segment, segment.membership.receive(now, frame))
 
     def ask_again(self, now: Instant, port: int) -> SwitchOutput:
@@ -234,13 +234,15 @@ class SwitchMembership:
     def _changes(self, vlan: int, groups: Iterable[IPAddress]) -> Iterable[VlanChange]:
         return (VlanChange(vlan, group, self.filter(vlan, group)) for group in groups)
 
-    def _receive_pim(self, now: Instant, segment: Segment, frame: EthernetFrame) -> SwitchOutput:
+    def _receive_router(self, now: Instant, segment: Segment, frame: EthernetFrame) -> SwitchOutput:
+        seen_by = "pim" if pim.is_pim(frame) else "mrd"
         try:
-            hello = pim.parse_hello(frame)
+            shown = pim.parse_hello(frame) if seen_by == "pim" else mrd.parse(frame)
         except MalformedError as error:
             self._drops.count(error.reason)
             return SwitchOutput()
         if frame.source == self._mac:
-            self._drops.count("pim_own_hello")
+            self._drops.count("multicast_router_is_this_node")
             return SwitchOutput()
-        return SwitchOutput(new_routers=(segment.vlan,) if segment.hear_hello(now, hello) else ())
+        is_first = segment.hear_router(now, shown.source, seen_by, shown.hold_time)
+        return SwitchOutput(new_routers=(segment.vlan,) if is_first else ())

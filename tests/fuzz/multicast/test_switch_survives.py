@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from tests.fuzz.wire.mutations import igmp_frames, mld_frames, mutations
-from tests.sim.multicast.virtual_switch import VirtualSwitch, hello_frame
+from tests.sim.multicast.virtual_switch import VirtualSwitch, hello_frame, mrd_frame
 from treecast.base.errors import MalformedError
 from treecast.base.membership import ANY_SOURCE
 from treecast.multicast import MembershipConfig
@@ -22,10 +22,15 @@ def hellos() -> list[bytes]:
     ]
 
 
+def discoveries() -> list[bytes]:
+    advertisement = {4: b"\x30\x14\0\0\0\x7d\0\2", 6: b"\x97\x14\0\0\0\x7d\0\2"}
+    return [ethernet.emit(mrd_frame(version, message)) for version, message in advertisement.items()]
+
+
 def test_the_switch_survives_any_frames_on_any_port() -> None:
     rng = Random(3)
     switch = VirtualSwitch(LIMITS)
-    seeds = [*igmp_frames(), *mld_frames(), *hellos()]
+    seeds = [*igmp_frames(), *mld_frames(), *hellos(), *discoveries()]
     for number, data in enumerate(mutations(rng, seeds, budget_s=3), start=1):
         try:
             switch.receive(ethernet.parse(data), port=rng.randrange(3))

@@ -12,7 +12,7 @@ from treecast.base.counters import Drops
 from treecast.base.membership import SourceFilter
 from treecast.base.time import Duration, Instant
 from treecast.multicast import MembershipConfig, SwitchMembership, SwitchOutput
-from treecast.wire import ethernet, igmp, ipv4, ipv6, mld, pim
+from treecast.wire import ethernet, igmp, ipv4, ipv6, mld, mrd, pim
 from treecast.wire.checksum import ipv6_pseudo_header, with_checksum
 from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
 from treecast.wire.group_membership import (
@@ -129,6 +129,24 @@ class VirtualSwitch:
 
 def mac(number: int) -> MacAddress:
     return MacAddress(b"\x02\0\0\0\0" + bytes((number,)))
+
+
+def mrd_frame(ip_version: int, message: bytes) -> EthernetFrame:
+    """An RFC 4286 message of the router; its checksum is filled in."""
+    if ip_version == 4:
+        packet = Ipv4Packet(
+            IPv4Address("10.0.0.200"), mrd.ALL_SNOOPERS_IPV4, ipv4.PROTOCOL_IGMP, 1, with_checksum(message, 2)
+        )
+        return EthernetFrame(
+            ethernet.multicast_mac(mrd.ALL_SNOOPERS_IPV4), mac(ROUTER), EtherType.IPV4, ipv4.emit(packet)
+        )
+    source = IPv6Address("fe80::c8")
+    pseudo = ipv6_pseudo_header(source, mrd.ALL_SNOOPERS_IPV6, len(message), ipv6.NEXT_HEADER_ICMPV6)
+    body = with_checksum(message, 2, pseudo)
+    packet6 = Ipv6Packet(
+        source, mrd.ALL_SNOOPERS_IPV6, ipv6.NEXT_HEADER_ICMPV6, 1, body, hop_by_hop=ipv6.ROUTER_ALERT_MLD
+    )
+    return EthernetFrame(ethernet.multicast_mac(mrd.ALL_SNOOPERS_IPV6), mac(ROUTER), EtherType.IPV6, ipv6.emit(packet6))
 
 
 def hello_frame(ip_version: int, hold_time: int | None = None, vlan: int = 0) -> EthernetFrame:

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from tests.sim.multicast.virtual_switch import ROUTER, VirtualSwitch, hello_frame, mac
+from tests.sim.multicast.virtual_switch import ROUTER, VirtualSwitch, hello_frame, mac, mrd_frame
 from treecast.base.addresses import IPAddress
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 from treecast.multicast import MembershipConfig
@@ -86,6 +86,23 @@ def test_a_hello_with_no_hold_time_is_a_goodbye(version: int) -> None:
     switch.hello(version, hold_time=0)
     assert not switch.switch.routers()
     assert not switch.switch.has_routers(0)
+
+
+@FAMILIES
+def test_router_discovery_shows_a_router_for_three_intervals_or_until_its_termination(version: int) -> None:
+    """RFC 4286 sections 3 and 5."""
+    advertise, terminate = (0x30, 0x32) if version == 4 else (151, 153)
+    switch = VirtualSwitch()
+    switch.receive(mrd_frame(version, bytes((advertise, 20, 0, 0, 0, 125, 0, 2))))
+    assert [(view.seen_by, view.expires - switch.now) for view in switch.switch.routers()] == [("mrd", 60)]
+    switch.run(60)
+    assert not switch.switch.routers()
+    switch.receive(mrd_frame(version, bytes((advertise, 20, 0, 0, 0, 125, 0, 2))))
+    switch.receive(mrd_frame(version, bytes((terminate, 0, 0, 0))))
+    assert not switch.switch.routers()
+    assert switch.new_routers == [0, 0]
+    switch.receive(mrd_frame(version, bytes((advertise, 20, 0, 0))))
+    assert switch.drops.snapshot() == {"mrd_truncated": 1}
 
 
 def test_routers_of_a_port_are_bounded_and_counted() -> None:
