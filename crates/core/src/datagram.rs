@@ -48,6 +48,8 @@ pub const KIND_SENDER_KEY: u8 = 2;
 pub const KIND_PROBE: u8 = 3;
 /// The answer to a probe.
 pub const KIND_PROBE_REPLY: u8 = 4;
+/// One of the two parts of an Ethernet frame that does not fit one datagram.
+pub const KIND_FRAGMENT: u8 = 5;
 
 const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
 
@@ -180,21 +182,23 @@ pub struct PartialChecksum {
 pub struct Inner {
     /// What the body is.
     pub kind: u8,
-    /// For a frame: its checksum, where it is partial.
+    /// For a frame, or a part of one: the frame's checksum, where it is partial.
     pub checksum: Option<PartialChecksum>,
 }
 
 impl Inner {
-    /// Reads the inner header; a partial checksum must lie within the body.
+    /// Reads the inner header; a partial checksum must lie within the body (a fragment's: [`crate::fragment`] checks it).
     pub fn parse(plaintext: &[u8]) -> Result<Self, Reason> {
         let [kind, flags, start, offset] = array_at(plaintext, 0).ok_or(Reason::InnerMalformed)?;
         let checksum = match flags {
             0 => None,
-            FLAG_PARTIAL_CHECKSUM if kind == KIND_FRAME => Some(PartialChecksum { start, offset }),
+            FLAG_PARTIAL_CHECKSUM if matches!(kind, KIND_FRAME | KIND_FRAGMENT) => {
+                Some(PartialChecksum { start, offset })
+            }
             _ => return Err(Reason::InnerMalformed),
         };
         let body_len = plaintext.len() - INNER_LEN;
-        if checksum.is_some_and(|c| usize::from(c.start) + usize::from(c.offset) + 2 > body_len) {
+        if kind == KIND_FRAME && checksum.is_some_and(|c| usize::from(c.start) + usize::from(c.offset) + 2 > body_len) {
             return Err(Reason::InnerMalformed);
         }
         Ok(Self { kind, checksum })

@@ -8,6 +8,7 @@ pub mod control;
 pub mod counters;
 pub mod datagram;
 pub mod events;
+pub mod fragment;
 pub mod frame;
 pub mod handshake;
 pub mod mac;

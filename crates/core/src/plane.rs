@@ -12,9 +12,10 @@ use crate::counters::{Counter, Counters, Volume};
 use crate::datagram::{
     u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName, INNER_LEN, MAX_CONTROL_LEN,
 };
-use crate::datagram::{KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
+use crate::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use crate::datagram::{SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::events::{Event, Events};
+use crate::fragment::{Arrived, Fragment, Reassembly, Sender, FRAGMENT_HEADER_LEN};
 use crate::frame::{FrameFacts, FrameKind, Mac};
 use crate::mac::{MacKey, NETWORK_ID_LEN};
 use crate::port::{Port, Storm};
@@ -87,8 +88,8 @@ pub struct Verdict {
 /// What an authentic datagram holds.
 #[derive(Debug)]
 pub enum Received {
-    /// A frame for the TAP: where it lies in the datagram.
-    Frame(OpenedFrame),
+    /// A frame for the TAP, or a part of one.
+    Opened(Opened),
     /// A probe to be answered on its session.
     Probe(Arc<Session>, u64),
     /// Nothing more to do.
@@ -116,6 +117,30 @@ pub struct OpenedFrame {
     pub checksum: Option<PartialChecksum>,
 }
 
+/// What was sealed: a frame, or a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A frame.
+    Frame(OpenedFrame),
+    /// Bytes of a frame.
+    Part(OpenedPart),
+}
+
+/// Where a part of a frame lies in its datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenedPart {
+    /// Whose counter its id is of.
+    pub sender: Sender,
+    /// Its header.
+    pub fragment: Fragment,
+    /// Offset of its first byte.
+    pub start: usize,
+    /// How many bytes there are.
+    pub length: usize,
+    /// The whole frame's checksum, where it is partial.
+    pub checksum: Option<PartialChecksum>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Plane {
@@ -130,6 +155,7 @@ pub struct Plane {
     /// Member trees with next hops: while there are none, nobody looks for datagrams to relay.
     pub(crate) relaying: AtomicUsize,
     ports: [Port; MAX_PORTS],
+    reassembly: Reassembly,
     pub(crate) mac: MacKey,
     pub(crate) sessions: Table<u32, Arc<Session>>,
     pub(crate) peers: Table<u32, Arc<Peer>>,
@@ -153,6 +179,7 @@ impl Plane {
             events: Events::new(wake),
             relaying: AtomicUsize::new(0),
             ports: Default::default(),
+            reassembly: Reassembly::default(),
             mac: MacKey::new(network_id),
             sessions: Table::new(MAX_SESSIONS),
             peers: Table::new(MAX_PEERS),
@@ -311,7 +338,10 @@ impl Plane {
         let inner = Inner::parse(opened.plaintext)?;
         let body = opened.plaintext.get(INNER_LEN..).unwrap_or_default();
         match inner.kind {
-            KIND_FRAME => frame(SESSION_HEADER_LEN, inner, body.len()).map(Received::Frame),
+            KIND_FRAME => frame(SESSION_HEADER_LEN, inner, body.len()).map(Received::Opened),
+            KIND_FRAGMENT => {
+                part(SESSION_HEADER_LEN, inner, body, Sender::Session(session.index)).map(Received::Opened)
+            }
             KIND_CONTROL if body.len() > MAX_CONTROL_LEN => Err(Reason::ControlTooBig),
             KIND_CONTROL => {
                 let event = Event::Control { peer: session.peer, session: session.index, data: body.to_vec() };
@@ -373,13 +403,31 @@ impl Plane {
         header: &TreeHeader,
         datagram: &mut [u8],
         relayed: bool,
-    ) -> Result<OpenedFrame, Reason> {
+    ) -> Result<Opened, Reason> {
         let length = datagram.len();
         let plaintext = tree.open(header, datagram)?;
         if !relayed {
             tree.mark(header.counter, length)?;
         }
-        tree_frame(plaintext)
+        opened_tree(tree.name, plaintext)
+    }
+
+    /// Takes a part of a frame, whose bytes are given. When it was the last to come, the frame is written to `out`, of at
+    /// least [`crate::fragment::MAX_FRAME_LEN`] bytes: its length.
+    pub fn reassemble(
+        &self,
+        part: &OpenedPart,
+        bytes: &[u8],
+        now_ns: u64,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Reason> {
+        let OpenedPart { sender, fragment, checksum, .. } = *part;
+        self.reassembly.take(&Arrived { sender, fragment, checksum, bytes }, now_ns, out, &self.drops)
+    }
+
+    /// Gives up frames whose other part did not come; to be called now and then.
+    pub fn expire_fragments(&self, now_ns: u64) {
+        self.reassembly.expire(now_ns, &self.drops);
     }
 
     fn confirm(&self, session: &Session, now_ns: u64) {
@@ -397,20 +445,28 @@ impl Plane {
     }
 }
 
-/// The frame in an opened tree datagram, whose plaintext is given.
-fn tree_frame(plaintext: &[u8]) -> Result<OpenedFrame, Reason> {
+/// What an opened tree datagram holds, whose plaintext is given.
+fn opened_tree(name: TreeName, plaintext: &[u8]) -> Result<Opened, Reason> {
     let inner = Inner::parse(plaintext)?;
-    if inner.kind != KIND_FRAME {
-        return Err(Reason::KindUnknown);
+    let body = plaintext.get(INNER_LEN..).unwrap_or_default();
+    match inner.kind {
+        KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len()),
+        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Tree(name)),
+        _ => Err(Reason::KindUnknown),
     }
-    frame(TREE_HEADER_LEN, inner, plaintext.len() - INNER_LEN)
 }
 
-fn frame(header_len: usize, inner: Inner, length: usize) -> Result<OpenedFrame, Reason> {
+fn frame(header_len: usize, inner: Inner, length: usize) -> Result<Opened, Reason> {
     if length < ETHERNET_HEADER_LEN {
         return Err(Reason::FrameShort);
     }
-    Ok(OpenedFrame { start: header_len + INNER_LEN, length, checksum: inner.checksum })
+    Ok(Opened::Frame(OpenedFrame { start: header_len + INNER_LEN, length, checksum: inner.checksum }))
+}
+
+fn part(header_len: usize, inner: Inner, body: &[u8], sender: Sender) -> Result<Opened, Reason> {
+    let (fragment, bytes) = Fragment::parse(body, inner.checksum)?;
+    let start = header_len + INNER_LEN + FRAGMENT_HEADER_LEN;
+    Ok(Opened::Part(OpenedPart { sender, fragment, start, length: bytes.len(), checksum: inner.checksum }))
 }
 
 fn exact_u64(body: &[u8]) -> Result<u64, Reason> {

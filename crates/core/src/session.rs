@@ -4,7 +4,7 @@
 //! are atomic, the replay window lies behind a mutex that nobody else wants.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -82,6 +82,7 @@ pub struct Session {
     seal: AeadKey,
     open: AeadKey,
     sealed: AtomicU64,
+    cut: AtomicU32,
     window: Mutex<SessionWindow>,
     endpoint: ArcSwap<Endpoint>,
     confirmed: AtomicBool,
@@ -103,6 +104,7 @@ impl Session {
             seal: AeadKey::new(aead, &keys.seal).ok()?,
             open: AeadKey::new(aead, &keys.open).ok()?,
             sealed: AtomicU64::new(0),
+            cut: AtomicU32::new(0),
             window: Mutex::default(),
             endpoint: ArcSwap::from_pointee(endpoint),
             confirmed: AtomicBool::new(confirmed),
@@ -128,6 +130,11 @@ impl Session {
         *rest.first_chunk_mut().ok_or(Reason::TooBig)? = inner.emit();
         self.seal.seal(counter, SESSION_HEADER_LEN, datagram).map_err(|_| Reason::TooBig)?;
         Ok(length)
+    }
+
+    /// The id of the next frame that is cut in two.
+    pub fn next_fragment_id(&self) -> u32 {
+        self.cut.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Opens a datagram in place: tag, then replay window, then liveness.

@@ -1,6 +1,6 @@
 //! Trees: those rooted here, which seal, and those of other roots, which open and relay (sections 5 and 6).
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -66,6 +66,7 @@ pub struct RootTree {
     current: ArcSwap<SenderKey>,
     waiting: Mutex<Option<Arc<SenderKey>>>,
     sealed: AtomicU64,
+    cut: AtomicU32,
     used: AtomicBool,
 }
 
@@ -79,6 +80,7 @@ impl RootTree {
             current: ArcSwap::from_pointee(key),
             waiting: Mutex::default(),
             sealed: AtomicU64::new(0),
+            cut: AtomicU32::new(0),
             used: AtomicBool::new(false),
         }
     }
@@ -105,6 +107,11 @@ impl RootTree {
         key.seal.seal(counter, TREE_HEADER_LEN, sealed).map_err(|_| Reason::TooBig)?;
         *tag = self.tree_key.tag(sealed).ok_or(Reason::TooBig)?;
         Ok(length)
+    }
+
+    /// The id of the next frame that is cut in two.
+    pub fn next_fragment_id(&self) -> u32 {
+        self.cut.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Keeps a key for [`RootTree::use_key`]; an older one that waits is dropped.

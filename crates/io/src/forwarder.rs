@@ -7,8 +7,10 @@ use std::thread::JoinHandle;
 
 use treecast_core::control::{Refused, TreeSecrets};
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_SENDER_KEY, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN};
+use treecast_core::datagram::{Inner, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN, MAX_TREE_BODY_LEN};
+use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY};
 use treecast_core::events::Event;
+use treecast_core::fragment::cut;
 use treecast_core::plane::{Destination, Plane};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
@@ -187,16 +189,34 @@ impl Forwarder {
         self.plane.counters.add(Counter::FramesBroadcast, 1);
         let members = tree.members.load_full();
         for session in self.sessions_to(&members.replicate) {
-            ports.send_on(&self.plane, &session, KIND_FRAME, frame);
+            ports.send_frame(&self.plane, &session, frame);
         }
         if members.next_hops.is_empty() {
             return Ok(());
         }
+        if frame.len() <= MAX_TREE_BODY_LEN {
+            return self.send_tree(ports, tree, &members.next_hops, KIND_FRAME, frame);
+        }
+        for (fragment, bytes) in cut(frame, tree.next_fragment_id()).ok_or(Reason::TooBig)? {
+            let body = [&fragment.emit()[..], bytes].concat();
+            self.send_tree(ports, tree, &members.next_hops, KIND_FRAGMENT, &body)?;
+        }
+        Ok(())
+    }
+
+    fn send_tree(
+        &self,
+        ports: &Ports,
+        tree: &RootTree,
+        next_hops: &[u32],
+        kind: u8,
+        body: &[u8],
+    ) -> Result<(), Reason> {
         let mut buffer = [0; MAX_DATAGRAM_LEN];
-        let room = buffer.get_mut(TREE_BODY_OFFSET..).and_then(|room| room.get_mut(..frame.len()));
-        room.ok_or(Reason::TooBig)?.copy_from_slice(frame);
-        let length = tree.seal(Inner { kind: KIND_FRAME, checksum: None }, frame.len(), &mut buffer)?;
-        self.send_to_all(ports, &buffer[..length], &members.next_hops);
+        let room = buffer.get_mut(TREE_BODY_OFFSET..).and_then(|room| room.get_mut(..body.len()));
+        room.ok_or(Reason::TooBig)?.copy_from_slice(body);
+        let length = tree.seal(Inner { kind, checksum: None }, body.len(), &mut buffer)?;
+        self.send_to_all(ports, &buffer[..length], next_hops);
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! for more. Python's thread uses [`forwarder`].
 
 pub mod forwarder;
+pub mod joining;
 pub mod outbox;
 pub mod ports;
 pub mod relay;

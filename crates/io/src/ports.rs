@@ -4,7 +4,8 @@ use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{Inner, MAX_DATAGRAM_LEN};
+use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, MAX_DATAGRAM_LEN, MAX_SESSION_BODY_LEN};
+use treecast_core::fragment::cut;
 use treecast_core::offload::vnet::VNET_LEN;
 use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
@@ -74,6 +75,18 @@ impl Ports {
                 plane.drops.count(reason);
                 false
             }
+        }
+    }
+
+    /// Seals a frame for one session and sends it, in two parts where it does not fit one datagram.
+    pub fn send_frame(&self, plane: &Plane, session: &Session, frame: &[u8]) {
+        if frame.len() <= MAX_SESSION_BODY_LEN {
+            self.send_on(plane, session, KIND_FRAME, frame);
+            return;
+        }
+        let Some(parts) = cut(frame, session.next_fragment_id()) else { return plane.drops.count(Reason::TooBig) };
+        for (fragment, bytes) in parts {
+            self.send_on(plane, session, KIND_FRAGMENT, &[&fragment.emit()[..], bytes].concat());
         }
     }
 

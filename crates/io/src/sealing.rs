@@ -1,10 +1,13 @@
 //! From a read of the TAP to sealed datagrams in the outbox: classified, cut up, each frame written and sealed in place.
+//! Only a frame that does not fit one datagram is copied, and goes as two.
 
 use std::sync::Arc;
 
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{Inner, KIND_FRAME, MAX_DATAGRAM_LEN, MAX_SESSION_BODY_LEN, MAX_TREE_BODY_LEN};
+use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME};
+use treecast_core::datagram::{MAX_DATAGRAM_LEN, MAX_SESSION_BODY_LEN, MAX_TREE_BODY_LEN};
 use treecast_core::events::Event;
+use treecast_core::fragment::{cut, Fragment, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::offload::{Segmenter, VnetHeader};
 use treecast_core::plane::{Destination, Plane};
 use treecast_core::reason::Reason;
@@ -56,6 +59,44 @@ pub fn send_read(plane: &Plane, ports: &Ports, outbox: &mut Outbox, read: &[u8],
     (count, frame.len())
 }
 
+/// A session or a tree: what seals.
+trait Seals {
+    /// Where the body starts.
+    const BODY_OFFSET: usize;
+    /// The longest body of one datagram.
+    const MAX_BODY_LEN: usize;
+    /// Seals the body that lies in `room`; the datagram's length.
+    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason>;
+    /// The id of the next frame that goes in two parts.
+    fn next_fragment_id(&self) -> u32;
+}
+
+impl Seals for Session {
+    const BODY_OFFSET: usize = SESSION_BODY_OFFSET;
+    const MAX_BODY_LEN: usize = MAX_SESSION_BODY_LEN;
+
+    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
+        self.seal(inner, body_len, room)
+    }
+
+    fn next_fragment_id(&self) -> u32 {
+        self.next_fragment_id()
+    }
+}
+
+impl Seals for RootTree {
+    const BODY_OFFSET: usize = TREE_BODY_OFFSET;
+    const MAX_BODY_LEN: usize = MAX_TREE_BODY_LEN;
+
+    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
+        self.seal(inner, body_len, room)
+    }
+
+    fn next_fragment_id(&self) -> u32 {
+        self.next_fragment_id()
+    }
+}
+
 struct Sealing<'s> {
     plane: &'s Plane,
     ports: &'s Ports,
@@ -64,18 +105,12 @@ struct Sealing<'s> {
 
 impl Sealing<'_> {
     fn for_session(&mut self, session: &Arc<Session>, segmenter: &Segmenter<'_>) {
-        let target = Target::Session(session.clone());
-        self.all(&target, segmenter, SESSION_BODY_OFFSET, MAX_SESSION_BODY_LEN, |inner, length, room| {
-            session.seal(inner, length, room)
-        });
+        self.all(&Target::Session(session.clone()), segmenter, &**session);
     }
 
     fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
         if !members.next_hops.is_empty() {
-            let target = Target::Tree(tree.clone(), members.clone());
-            self.all(&target, segmenter, TREE_BODY_OFFSET, MAX_TREE_BODY_LEN, |inner, length, room| {
-                tree.seal(inner, length, room)
-            });
+            self.all(&Target::Tree(tree.clone(), members.clone()), segmenter, &**tree);
         }
         for peer in &members.replicate {
             match self.plane.session_to(*peer) {
@@ -86,39 +121,68 @@ impl Sealing<'_> {
     }
 
     /// Each frame straight into the lane, then sealed there.
-    fn all(
-        &mut self,
-        target: &Target,
-        segmenter: &Segmenter<'_>,
-        offset: usize,
-        limit: usize,
-        seal: impl Fn(Inner, usize, &mut [u8]) -> Result<usize, Reason>,
-    ) {
-        let overhead = MAX_DATAGRAM_LEN - limit;
-        let largest = segmenter.segment_len(0).unwrap_or(0) + overhead;
-        let mut lane = self.outbox.lane(self.plane, self.ports, target, largest * segmenter.count());
+    fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S) {
+        let overhead = MAX_DATAGRAM_LEN - S::MAX_BODY_LEN;
+        let longest = segmenter.segment_len(0).unwrap_or(0);
+        if longest > S::MAX_BODY_LEN {
+            return self.all_in_parts(target, segmenter, by, longest + 2 * (overhead + FRAGMENT_HEADER_LEN));
+        }
+        let mut lane = self.outbox.lane(self.plane, self.ports, target, (longest + overhead) * segmenter.count());
         for index in 0..segmenter.count() {
             if lane.is_full() {
                 lane = self.outbox.more(self.plane, self.ports, target);
             }
-            match seal_one(lane, segmenter, index, offset, limit, &seal) {
+            match seal_one(lane, segmenter, index, by) {
                 Ok(length) => lane.commit(length),
                 Err(reason) => self.plane.drops.count(reason),
             }
         }
     }
+
+    /// Frames of which the first does not fit one datagram: `each` bytes of datagrams for each.
+    fn all_in_parts<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, each: usize) {
+        self.outbox.lane(self.plane, self.ports, target, each * segmenter.count());
+        let mut frame = [0; MAX_FRAME_LEN];
+        for index in 0..segmenter.count() {
+            let sealed = match segmenter.write(index, &mut frame) {
+                Some((length, checksum)) if length <= S::MAX_BODY_LEN => {
+                    self.put(target, by, Inner { kind: KIND_FRAME, checksum }, [&frame[..length], &[]])
+                }
+                Some((length, checksum)) => {
+                    let inner = Inner { kind: KIND_FRAGMENT, checksum };
+                    let parts = cut(&frame[..length], by.next_fragment_id()).ok_or(Reason::TooBig);
+                    let put = |(fragment, bytes): &(Fragment, &[u8])| {
+                        self.put(target, by, inner, [&fragment.emit()[..], bytes])
+                    };
+                    parts.and_then(|parts| parts.iter().try_for_each(put))
+                }
+                None => Err(Reason::TooBig),
+            };
+            if let Err(reason) = sealed {
+                self.plane.drops.count(reason);
+            }
+        }
+    }
+
+    /// One datagram with this body.
+    fn put<S: Seals>(&mut self, target: &Target, by: &S, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
+        let lane = self.outbox.more(self.plane, self.ports, target);
+        let room = lane.room();
+        let [front, back] = body;
+        let body_len = front.len() + back.len();
+        let place = room.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + body_len).ok_or(Reason::TooBig)?;
+        let (to_front, to_back) = place.split_at_mut(front.len());
+        to_front.copy_from_slice(front);
+        to_back.copy_from_slice(back);
+        let length = by.seal(inner, body_len, room)?;
+        lane.commit(length);
+        Ok(())
+    }
 }
 
-fn seal_one(
-    lane: &mut Lane,
-    segmenter: &Segmenter<'_>,
-    index: usize,
-    offset: usize,
-    limit: usize,
-    seal: &impl Fn(Inner, usize, &mut [u8]) -> Result<usize, Reason>,
-) -> Result<usize, Reason> {
+fn seal_one<S: Seals>(lane: &mut Lane, segmenter: &Segmenter<'_>, index: usize, by: &S) -> Result<usize, Reason> {
     let room = lane.room();
-    let body = room.get_mut(offset..offset + limit).ok_or(Reason::TooBig)?;
+    let body = room.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + S::MAX_BODY_LEN).ok_or(Reason::TooBig)?;
     let (length, checksum) = segmenter.write(index, body).ok_or(Reason::TooBig)?;
-    seal(Inner { kind: KIND_FRAME, checksum }, length, room)
+    by.seal(Inner { kind: KIND_FRAME, checksum }, length, room)
 }

@@ -10,16 +10,17 @@ use std::sync::Arc;
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, TreeHeader, KIND_PROBE, KIND_PROBE_REPLY, TREE};
 use treecast_core::offload::{Coalescer, Delivery, Merging};
-use treecast_core::plane::{OpenedFrame, Plane, Received, Recent};
+use treecast_core::plane::{Opened, OpenedFrame, Plane, Received, Recent};
 use treecast_core::port::Port;
 use treecast_core::reason::Reason;
 use treecast_core::session::Endpoint;
 
+use crate::joining::{room_len, Joining};
 use crate::outbox::Outbox;
 use crate::ports::{Ports, TAP_PORT};
 use crate::relay::{Passed, Relayed};
 use crate::sealing::send_read;
-use crate::sys::batch::{Message, Receiver};
+use crate::sys::batch::{Message, Receiver, MESSAGE_LEN};
 use crate::sys::poll::{EventFd, Poll};
 use crate::sys::thread::{monotonic_ns, schedule_batch};
 
@@ -44,6 +45,7 @@ pub struct Worker {
     receiver: Receiver,
     relayed: Relayed,
     tap_buffer: Box<[u8]>,
+    joining_room: Box<[u8]>,
     merging: Merging,
     probe_interval_ns: u64,
     next_probe_ns: u64,
@@ -67,6 +69,8 @@ impl Worker {
             receiver: Receiver::new(UDP_BATCH),
             relayed: Relayed::default(),
             tap_buffer: vec![0; TAP_BUFFER_LEN].into_boxed_slice(),
+            // Zeros that are not touched are no memory yet.
+            joining_room: vec![0; room_len(UDP_BATCH * MESSAGE_LEN)].into_boxed_slice(),
             merging: Merging { tcp: offloads.csum && offloads.tso, udp: offloads.csum && offloads.uso },
             probe_interval_ns,
             next_probe_ns: 0,
@@ -92,6 +96,7 @@ impl Worker {
             let now_ns = monotonic_ns();
             if now_ns >= self.next_probe_ns {
                 self.probe_all(now_ns);
+                self.plane.expire_fragments(now_ns);
                 self.plan_probe(now_ns);
             }
         }
@@ -140,7 +145,7 @@ impl Worker {
     }
 
     fn serve_socket(&mut self, socket: u32) {
-        let Self { plane, ports, outbox, receiver, relayed, merging, .. } = self;
+        let Self { plane, ports, outbox, receiver, relayed, joining_room, merging, .. } = self;
         let Some(fd) = ports.fds().nth(socket as usize) else { return };
         // An error is an ICMP message about an earlier datagram, or a signal: what arrived comes with the next call.
         if receiver.receive(fd).is_err() {
@@ -158,6 +163,7 @@ impl Worker {
                 plane.drops.add(Reason::PortBlocked, delivery.frames as u64);
             }
         };
+        let mut joining = Joining(joining_room);
         let mut coalescer = Coalescer::new(*merging);
         let mut recent = Recent::default();
         let mut relayed = relayed.0.drain(..).peekable();
@@ -170,9 +176,16 @@ impl Worker {
                     tree_volume = (tree_volume.0 + 1, tree_volume.1 + datagram.len() as u64);
                 }
                 match batch.open(datagram, passed, &mut recent) {
-                    Ok(Some(OpenedFrame { start, length, checksum })) => {
+                    Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum }))) => {
                         let datagram: &[u8] = datagram;
                         coalescer.push(&datagram[start..start + length], checksum, &mut sink);
+                    }
+                    Ok(Some(Opened::Part(part))) => {
+                        match joining.take(plane, &part, &datagram[part.start..][..part.length], now_ns) {
+                            Ok(Some(frame)) => coalescer.push(frame, part.checksum, &mut sink),
+                            Ok(None) => {}
+                            Err(reason) => plane.drops.count(reason),
+                        }
                     }
                     Ok(None) => {}
                     Err(reason) => plane.drops.count(reason),
@@ -205,12 +218,7 @@ impl<'s> Batch<'s> {
     }
 
     /// What a datagram holds for the TAP.
-    fn open(
-        &self,
-        datagram: &mut [u8],
-        passed: Option<Passed>,
-        recent: &mut Recent,
-    ) -> Result<Option<OpenedFrame>, Reason> {
+    fn open(&self, datagram: &mut [u8], passed: Option<Passed>, recent: &mut Recent) -> Result<Option<Opened>, Reason> {
         if let Some(passed) = passed {
             let Some(tree) = passed.deliver else { return Ok(None) };
             let header = TreeHeader::parse(datagram)?;
@@ -218,7 +226,7 @@ impl<'s> Batch<'s> {
         }
         match DatagramType::of(datagram)? {
             DatagramType::Session => match self.plane.receive_session(datagram, self.from, self.now_ns, recent)? {
-                Received::Frame(frame) => Ok(Some(frame)),
+                Received::Opened(opened) => Ok(Some(opened)),
                 Received::Probe(session, value) => {
                     self.ports.send_on(self.plane, &session, KIND_PROBE_REPLY, &value.to_be_bytes());
                     Ok(None)

@@ -7,7 +7,7 @@ use treecast_core::aead::Aead;
 use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, MAX_DATAGRAM_LEN};
 use treecast_core::handshake::SessionKeys;
-use treecast_core::plane::{OpenedFrame, Plane, Received, Recent};
+use treecast_core::plane::{Opened, OpenedFrame, Plane, Received, Recent};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SessionParameters, SESSION_BODY_OFFSET};
 use treecast_core::tree::{Outlet, RootTree, TREE_BODY_OFFSET};
@@ -65,7 +65,9 @@ pub fn seal_tree(tree: &RootTree, body: &[u8]) -> Vec<u8> {
 pub fn receive(plane: &Plane, datagram: &[u8], from: Endpoint) -> Result<Option<Vec<u8>>, Reason> {
     let mut buffer = datagram.to_vec();
     match plane.receive_session(&mut buffer, from, NOW_NS, &mut Recent::default())? {
-        Received::Frame(OpenedFrame { start, length, .. }) => Ok(Some(buffer[start..start + length].to_vec())),
+        Received::Opened(Opened::Frame(OpenedFrame { start, length, .. })) => {
+            Ok(Some(buffer[start..start + length].to_vec()))
+        }
         _ => Ok(None),
     }
 }
@@ -75,8 +77,10 @@ pub fn receive_tree(plane: &Plane, datagram: &[u8]) -> Result<Vec<u8>, Reason> {
     let mut buffer = datagram.to_vec();
     let mut recent = Recent::default();
     let (header, tree) = plane.receive_tree(&buffer, &mut recent)?;
-    let OpenedFrame { start, length, .. } = plane.open_tree(tree, &header, &mut buffer, false)?;
-    Ok(buffer[start..start + length].to_vec())
+    match plane.open_tree(tree, &header, &mut buffer, false)? {
+        Opened::Frame(OpenedFrame { start, length, .. }) => Ok(buffer[start..start + length].to_vec()),
+        Opened::Part(part) => panic!("a whole frame: {part:?}"),
+    }
 }
 
 /// A tree rooted at `root` with `member` as its only next hop, whose key `member` has taken over their session.

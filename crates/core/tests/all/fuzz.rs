@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::common::*;
 use treecast_core::aead::Aead;
-use treecast_core::datagram::{DatagramType, Inner, TreeHeader, KIND_CONTROL, KIND_FRAME, KIND_SENDER_KEY};
+use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
+use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY};
+use treecast_core::fragment::{cut, MAX_FRAME_LEN};
 use treecast_core::handshake::Handshake;
 use treecast_core::mac::MacKey;
+use treecast_core::plane::{Opened, Received, Recent};
 use treecast_core::reason::Reason;
 use treecast_core::tree::{KeyOffer, Outlet};
 
@@ -158,4 +161,39 @@ fn sender_keys_and_inner_headers() {
         }
         two.events.drain(100, || {});
     });
+}
+
+/// A member's own fragments, valid and mutated, of many frames at a time: nothing panics, the table stays bounded, and a
+/// frame that comes out is as long as its parts said.
+#[test]
+fn fragments_of_a_member() {
+    let two = plane(2);
+    let (one, mut now_ns) = (plane(1), NOW_NS);
+    let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let bodies = |id: u32, length: usize| {
+        let whole = vec![id as u8; length];
+        cut(&whole, id).unwrap().map(|(fragment, bytes)| [&fragment.emit()[..], bytes].concat())
+    };
+    let corpus: Vec<Vec<u8>> = (0..200).flat_map(|id| bodies(id, 14 + (id as usize * 37) % 1500)).collect();
+    let mut room = vec![0; MAX_FRAME_LEN];
+    let mut joined = 0;
+    fuzz(6, &corpus, |body| {
+        now_ns += 1_000_000;
+        if body.len() > 1400 {
+            return;
+        }
+        let mut datagram = seal(&session, KIND_FRAGMENT, body);
+        let Ok(received) = two.receive_session(&mut datagram, endpoint(1), now_ns, &mut Recent::default()) else {
+            return;
+        };
+        let Received::Opened(Opened::Part(part)) = received else { panic!("a part: {received:?}") };
+        let bytes = &datagram[part.start..][..part.length];
+        if let Ok(Some(length)) = two.reassemble(&part, bytes, now_ns, &mut room) {
+            assert_eq!(length, usize::from(part.fragment.whole));
+            joined += 1;
+        }
+    });
+    assert!(joined > 0);
+    two.expire_fragments(now_ns + 2_000_000_000);
+    assert!(two.drops.get(Reason::FragmentTimeout) > 0);
 }

@@ -3,6 +3,7 @@
 mod classify;
 mod codecs;
 mod common;
+mod fragments;
 mod fuzz;
 mod handshakes;
 mod ports;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, MAX_SESSION_BODY_LEN};
 use treecast_core::events::Event;
-use treecast_core::plane::{Received, Recent};
+use treecast_core::plane::{Opened, Received, Recent};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, SESSION_BODY_OFFSET};
 use treecast_core::tree::Outlet;
@@ -188,7 +188,7 @@ fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
     assert_eq!(two.relay(&datagram).unwrap().unwrap_err(), Reason::TreeReplay);
     let mut recent = Recent::default();
     let (header, _) = two.receive_tree(&datagram, &mut recent).unwrap();
-    let frame = two.open_tree(&tree, &header, &mut datagram.clone(), true).unwrap();
+    let Opened::Frame(frame) = two.open_tree(&tree, &header, &mut datagram.clone(), true).unwrap() else { panic!() };
     assert_eq!(frame.length, FRAME.len());
     two.remove_member_tree(name);
     assert!(!two.relays() && two.relay(&datagram).is_none());

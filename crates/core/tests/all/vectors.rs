@@ -3,7 +3,8 @@
 use crate::common::*;
 use serde_json::{json, Value};
 use treecast_core::aead::{Aead, AeadKey};
-use treecast_core::datagram::{Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FRAME};
+use treecast_core::datagram::{Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME};
+use treecast_core::fragment::{cut, Fragment};
 use treecast_core::handshake::{public_key, Handshake, SessionKeys};
 use treecast_core::mac::MacKey;
 use treecast_core::reason::Reason;
@@ -81,6 +82,18 @@ fn session(aead: Aead, kind: u8, checksum: Option<PartialChecksum>, body: &[u8],
     })
 }
 
+/// A frame cut in two; it would fit one datagram, which changes nothing.
+fn fragments() -> Value {
+    let frame = ipv4([10, 77, 0, 1], [10, 77, 0, 2], 17, b"\x13\x88\x13\x88\x00\x0d\x00\x00datas");
+    let checksum = Some(PartialChecksum { start: 34, offset: 6 });
+    let sealed = |(fragment, bytes): (Fragment, &[u8]), skipped| {
+        let body = [&fragment.emit()[..], bytes].concat();
+        session(Aead::Aes256Gcm, KIND_FRAGMENT, checksum, &body, skipped)
+    };
+    let [one, two] = cut(&frame, 0x0102_0304).unwrap();
+    json!({ "id": 0x0102_0304, "frame": hex(&frame), "parts": [sealed(one, 0), sealed(two, 1)] })
+}
+
 fn tree_datagram() -> Value {
     let (tree_key, sender_key): ([u8; 16], [u8; 32]) = (counting(0x50), counting(0x70));
     let name = TreeName { root: 0x0A0B_0C0D, tree_id: 5, epoch: 6 };
@@ -115,6 +128,7 @@ fn all() -> Value {
             session(Aead::Aes256Gcm, KIND_FRAME, checksum, &frame, 258),
             session(Aead::ChaCha20Poly1305, KIND_CONTROL, None, b"\x91\x05", 0),
         ],
+        "fragments": fragments(),
         "tree_datagram": tree_datagram(),
         "tree_tag": tree_tag(),
     })

@@ -17,7 +17,7 @@ use super::{check, raw};
 struct Control([u8; 32]);
 
 /// What UDP_GRO may join.
-const MESSAGE_LEN: usize = 65_536;
+pub const MESSAGE_LEN: usize = 65_536;
 
 fn empty_header() -> libc::mmsghdr {
     // SAFETY: all zeros is an mmsghdr: null pointers, zero lengths.

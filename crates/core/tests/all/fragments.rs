@@ -1,0 +1,260 @@
+//! Frames in two parts: cut, sealed, put together in any order, bounded, and nothing believed that does not fit.
+
+use crate::common::*;
+use proptest::prelude::*;
+use treecast_core::aead::Aead;
+use treecast_core::datagram::{Inner, PartialChecksum, TreeHeader, TreeName, KIND_FRAGMENT, MAX_DATAGRAM_LEN};
+use treecast_core::fragment::{cut, Arrived, Fragment, Reassembly, Sender, MAX_FRAME_LEN};
+use treecast_core::plane::{Opened, OpenedPart, Plane, Received, Recent};
+use treecast_core::reason::{Drops, Reason};
+use treecast_core::session::Session;
+use treecast_core::tree::{RootTree, TREE_BODY_OFFSET};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+fn frame(length: usize, seed: u8) -> Vec<u8> {
+    (0..length).map(|index| (index as u8).wrapping_mul(31).wrapping_add(seed)).collect()
+}
+
+fn session(index: u32) -> Sender {
+    Sender::Session(index)
+}
+
+/// A reassembly, its drops and its room.
+struct Table {
+    table: Reassembly,
+    drops: Drops,
+    room: Vec<u8>,
+}
+
+impl Table {
+    fn new() -> Self {
+        Self { table: Reassembly::default(), drops: Drops::default(), room: vec![0; MAX_FRAME_LEN] }
+    }
+
+    fn take(&mut self, sender: Sender, part: &(Fragment, &[u8]), now_ns: u64) -> Result<Option<Vec<u8>>, Reason> {
+        let arrived = Arrived { sender, fragment: part.0, checksum: None, bytes: part.1 };
+        let taken = self.table.take(&arrived, now_ns, &mut self.room, &self.drops)?;
+        Ok(taken.map(|length| self.room[..length].to_vec()))
+    }
+}
+
+#[test]
+fn a_frame_is_cut_in_two_equal_parts_that_join_in_either_order() {
+    let mut table = Table::new();
+    for length in [14, 15, 100, 1393, 1514, 1517, MAX_FRAME_LEN] {
+        let whole = frame(length, 3);
+        let [one, two] = cut(&whole, 7).unwrap();
+        assert!(one.1.len() - two.1.len() <= 1);
+        for (first, second) in [(&one, &two), (&two, &one)] {
+            assert_eq!(table.take(session(1), first, NOW_NS), Ok(None));
+            assert_eq!(table.take(session(1), second, NOW_NS), Ok(Some(whole.clone())));
+        }
+    }
+    assert_eq!(table.table.waiting(), 0);
+    assert!(cut(&frame(MAX_FRAME_LEN + 1, 0), 1).is_none());
+    assert!(cut(&frame(13, 0), 1).is_none());
+}
+
+#[test]
+fn senders_do_not_mix() {
+    let mut table = Table::new();
+    let (one, two) = (frame(1500, 1), frame(1500, 2));
+    let tree = |tree_id| Sender::Tree(TreeName { root: 1, tree_id, epoch: 1 });
+    let senders = [session(1), session(2), tree(1), tree(2)];
+    for (sender, whole) in senders.iter().zip([&one, &two, &two, &one]) {
+        assert_eq!(table.take(*sender, &cut(whole, 5).unwrap()[0], NOW_NS), Ok(None));
+    }
+    for (sender, whole) in senders.iter().zip([&one, &two, &two, &one]) {
+        assert_eq!(table.take(*sender, &cut(whole, 5).unwrap()[1], NOW_NS), Ok(Some(whole.clone())));
+    }
+}
+
+#[test]
+fn a_part_that_stays_alone_is_given_up_after_a_second_and_counted() {
+    let mut table = Table::new();
+    let whole = frame(1500, 1);
+    let [one, two] = cut(&whole, 1).unwrap();
+    table.take(session(1), &one, NOW_NS).unwrap();
+    table.table.expire(NOW_NS + SECOND_NS - 1, &table.drops);
+    assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentTimeout)), (1, 0));
+    table.table.expire(NOW_NS + 2 * SECOND_NS, &table.drops);
+    assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentTimeout)), (0, 1));
+    assert_eq!(table.take(session(1), &two, NOW_NS + 2 * SECOND_NS), Ok(None), "too late");
+}
+
+#[test]
+fn the_same_part_again_is_a_duplicate_and_the_frame_still_comes() {
+    let mut table = Table::new();
+    let whole = frame(1500, 1);
+    let [one, two] = cut(&whole, 1).unwrap();
+    table.take(session(1), &one, NOW_NS).unwrap();
+    assert_eq!(table.take(session(1), &one, NOW_NS), Err(Reason::FragmentDuplicate));
+    assert_eq!(table.take(session(1), &two, NOW_NS), Ok(Some(whole)));
+}
+
+#[test]
+fn parts_that_contradict_each_other_are_both_dropped() {
+    let mut table = Table::new();
+    let (long, short) = (frame(1500, 1), frame(1400, 1));
+    table.take(session(1), &cut(&long, 1).unwrap()[0], NOW_NS).unwrap();
+    assert_eq!(table.take(session(1), &cut(&short, 1).unwrap()[1], NOW_NS), Err(Reason::FragmentMalformed));
+    assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentMalformed)), (0, 1));
+    let [one, (header, bytes)] = cut(&long, 2).unwrap();
+    table.take(session(1), &one, NOW_NS).unwrap();
+    assert_eq!(table.take(session(1), &(header, &bytes[1..]), NOW_NS), Err(Reason::FragmentMalformed));
+    let arrived = |checksum| Arrived { sender: session(1), fragment: header, checksum, bytes };
+    table.take(session(1), &one, NOW_NS).unwrap();
+    let other = Some(PartialChecksum { start: 34, offset: 6 });
+    let taken = table.table.take(&arrived(other), NOW_NS, &mut table.room, &table.drops);
+    assert_eq!(taken, Err(Reason::FragmentMalformed));
+}
+
+#[test]
+fn one_sender_has_64_places_and_only_itself_to_harm() {
+    let mut table = Table::new();
+    let whole = frame(1500, 1);
+    table.take(session(2), &cut(&whole, 1).unwrap()[0], NOW_NS).unwrap();
+    for id in 0..100 {
+        table.take(session(1), &cut(&whole, id).unwrap()[0], NOW_NS + u64::from(id)).unwrap();
+    }
+    assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentTableFull)), (65, 36));
+    assert_eq!(table.take(session(2), &cut(&whole, 1).unwrap()[1], NOW_NS), Ok(Some(whole.clone())));
+    assert_eq!(table.take(session(1), &cut(&whole, 99).unwrap()[1], NOW_NS), Ok(Some(whole.clone())), "the newest");
+    assert_eq!(table.take(session(1), &cut(&whole, 35).unwrap()[1], NOW_NS), Ok(None), "the oldest went");
+}
+
+#[test]
+fn all_senders_together_have_1024_places() {
+    let mut table = Table::new();
+    let whole = frame(1500, 1);
+    for number in 0..3000 {
+        table.take(session(number), &cut(&whole, 1).unwrap()[0], NOW_NS + u64::from(number)).unwrap();
+        assert!(table.table.waiting() <= 1024);
+    }
+    assert_eq!(table.drops.get(Reason::FragmentTableFull), 3000 - 1024);
+    assert_eq!(table.take(session(2999), &cut(&whole, 1).unwrap()[1], NOW_NS), Ok(Some(whole.clone())));
+}
+
+#[test]
+fn headers_that_cannot_be_are_refused() {
+    let good = [&Fragment { id: 1, part: 1, whole: 1500 }.emit()[..], &[0; 750]].concat();
+    assert!(Fragment::parse(&good, None).is_ok());
+    let with = |at: usize, value: u8| {
+        let mut body = good.clone();
+        body[at] = value;
+        Fragment::parse(&body, None).map(|_| ())
+    };
+    assert_eq!(with(4, 2), Err(Reason::FragmentMalformed), "a third part");
+    assert_eq!(with(5, 1), Err(Reason::FragmentMalformed), "reserved");
+    assert_eq!(with(6, 9), Err(Reason::FragmentMalformed), "too long");
+    assert_eq!(with(6, 0), Err(Reason::FragmentMalformed), "no longer than its part");
+    assert_eq!(Fragment::parse(&good[..8], None), Err(Reason::FragmentMalformed), "empty");
+    assert_eq!(Fragment::parse(&good[..7], None), Err(Reason::FragmentMalformed), "short");
+    let small = [&Fragment { id: 1, part: 1, whole: 100 }.emit()[..], &[0; 50]].concat();
+    let outside = Some(PartialChecksum { start: 90, offset: 9 });
+    assert_eq!(Fragment::parse(&small, outside), Err(Reason::FragmentMalformed), "a checksum outside the frame");
+}
+
+/// Both parts, sealed.
+fn seal_parts(session: &Session, whole: &[u8], id: u32) -> Vec<Vec<u8>> {
+    let sealed = |(fragment, bytes): (Fragment, &[u8])| {
+        let body = [&fragment.emit()[..], bytes].concat();
+        seal(session, KIND_FRAGMENT, &body)
+    };
+    cut(whole, id).unwrap().map(sealed).to_vec()
+}
+
+fn seal_tree_parts(tree: &RootTree, whole: &[u8]) -> Vec<Vec<u8>> {
+    let sealed = |(fragment, bytes): (Fragment, &[u8])| {
+        let body = [&fragment.emit()[..], bytes].concat();
+        let mut buffer = vec![0; MAX_DATAGRAM_LEN];
+        buffer[TREE_BODY_OFFSET..][..body.len()].copy_from_slice(&body);
+        let inner = Inner { kind: KIND_FRAGMENT, checksum: None };
+        let length = tree.seal(inner, body.len(), &mut buffer).unwrap();
+        buffer.truncate(length);
+        buffer
+    };
+    cut(whole, tree.next_fragment_id()).unwrap().map(sealed).to_vec()
+}
+
+/// What a receiver makes of a datagram with a part.
+fn join_part(plane: &Plane, datagram: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
+    let mut buffer = datagram.to_vec();
+    let mut recent = Recent::default();
+    let opened = if datagram[0] == 0xC4 {
+        match plane.receive_session(&mut buffer, endpoint(1), NOW_NS, &mut recent)? {
+            Received::Opened(opened) => opened,
+            other => panic!("a part: {other:?}"),
+        }
+    } else {
+        let (header, tree): (TreeHeader, _) = plane.receive_tree(&buffer, &mut recent)?;
+        plane.open_tree(tree, &header, &mut buffer, false)?
+    };
+    let Opened::Part(part) = opened else { panic!("a part: {opened:?}") };
+    let OpenedPart { start, length, .. } = part;
+    let mut room = vec![0; MAX_FRAME_LEN];
+    let joined = plane.reassemble(&part, &buffer[start..start + length], NOW_NS, &mut room)?;
+    Ok(joined.map(|length| room[..length].to_vec()))
+}
+
+#[test]
+fn sealed_parts_of_sessions_and_trees_arrive_as_the_frame() {
+    let (one, two) = (plane(1), plane(2));
+    let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, _) = tree(&one, &two, 5, leaf());
+    let whole = frame(MAX_FRAME_LEN, 9);
+    for parts in [seal_parts(&session, &whole, session.next_fragment_id()), seal_tree_parts(&root, &whole)] {
+        assert!(parts.iter().all(|part| part.len() <= MAX_DATAGRAM_LEN));
+        assert_eq!(parts[0].len(), parts[1].len(), "they leave as one run");
+        assert_eq!(join_part(&two, &parts[1]), Ok(None));
+        assert!(join_part(&two, &parts[1]).is_err(), "a replay");
+        assert_eq!(join_part(&two, &parts[0]), Ok(Some(whole.clone())));
+    }
+}
+
+#[test]
+fn ids_count_from_zero_for_each_session_and_tree() {
+    let (one, two) = (plane(1), plane(2));
+    let (session, back) = join(&one, &two, 10, Aead::Aes256Gcm);
+    assert_eq!((session.next_fragment_id(), session.next_fragment_id(), back.next_fragment_id()), (0, 1, 0));
+    let (root, _) = tree(&one, &two, 5, leaf());
+    assert_eq!((root.next_fragment_id(), root.next_fragment_id()), (0, 1));
+}
+
+proptest! {
+    #[test]
+    fn any_order_and_loss_joins_exactly_what_came_whole(
+        order in Just((0..40).collect::<Vec<usize>>()).prop_shuffle(),
+        lost in prop::collection::btree_set(0..40_usize, 0..10),
+        lengths in prop::collection::vec(14..=MAX_FRAME_LEN, 20),
+    ) {
+        let wholes: Vec<Vec<u8>> = lengths.iter().enumerate().map(|(id, length)| frame(*length, id as u8)).collect();
+        let mut table = Table::new();
+        let mut joined = Vec::new();
+        for number in order.into_iter().filter(|number| !lost.contains(number)) {
+            let (id, part) = (number / 2, number % 2);
+            let parts = cut(&wholes[id], id as u32).unwrap();
+            if let Some(whole) = table.take(session(1), &parts[part], NOW_NS).unwrap() {
+                prop_assert_eq!(&whole, &wholes[id]);
+                joined.push(id);
+            }
+        }
+        joined.sort_unstable();
+        let expected: Vec<usize> =
+            (0..20).filter(|id| !lost.contains(&(id * 2)) && !lost.contains(&(id * 2 + 1))).collect();
+        prop_assert_eq!(joined, expected);
+        let halves = lost.iter().filter(|number| !lost.contains(&(*number ^ 1))).count();
+        prop_assert_eq!(table.table.waiting(), halves);
+        table.table.expire(NOW_NS + 2 * SECOND_NS, &table.drops);
+        prop_assert_eq!(table.drops.get(Reason::FragmentTimeout), halves as u64);
+    }
+
+    #[test]
+    fn any_body_is_read(body in prop::collection::vec(any::<u8>(), 0..60), start in any::<u8>(), offset in any::<u8>()) {
+        let checksum = Some(PartialChecksum { start, offset }).filter(|_| start & 1 == 0);
+        if let Ok((fragment, bytes)) = Fragment::parse(&body, checksum) {
+            prop_assert_eq!([&fragment.emit()[..], bytes].concat(), body);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Frames that came in two parts: put together in a room of their own, where they stay until the batch is delivered.
+
+use treecast_core::fragment::{MAX_FRAME_LEN, MAX_WAITING};
+use treecast_core::plane::{OpenedPart, Plane};
+use treecast_core::reason::Reason;
+
+/// The room that one batch can need: each frame that waited and then came, and all that a batch can bring whole.
+pub const fn room_len(batch_len: usize) -> usize {
+    MAX_WAITING * MAX_FRAME_LEN + batch_len + MAX_FRAME_LEN
+}
+
+/// What is left of the room in this batch.
+pub struct Joining<'a>(pub &'a mut [u8]);
+
+impl<'a> Joining<'a> {
+    /// Takes a part; the frame, when that completes one.
+    pub fn take(
+        &mut self,
+        plane: &Plane,
+        part: &OpenedPart,
+        bytes: &[u8],
+        now_ns: u64,
+    ) -> Result<Option<&'a [u8]>, Reason> {
+        let Some(length) = plane.reassemble(part, bytes, now_ns, self.0)? else { return Ok(None) };
+        let (frame, rest) = std::mem::take(&mut self.0).split_at_mut(length);
+        self.0 = rest;
+        Ok(Some(frame))
+    }
+}
