@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 from itertools import product
 
 import pytest
@@ -10,11 +12,12 @@ from lab import Machine, wait_until
 from lab.lan import link_local
 from lab.load import Receiver, Sender
 from tests.lab.overlay.asking import wait_members
-from tests.lab.overlay.machines import ping
+from tests.lab.overlay.machines import ping, transfer
 from tests.lab.switch.conftest import Sites
 
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
 LIMIT_S = 20.0
+DATA = random.Random(1).randbytes(4_000_000)
 
 
 def talk(machine: Machine, address: str) -> None:
@@ -72,3 +75,32 @@ def test_a_nodes_own_machine_hears_a_host_of_the_other_lan_and_is_heard(sites: S
     Sender(machine, group, PORT, interface="tcbr-eth1", rate_pps=500, count=300).wait(LIMIT_S)
     wait_until(lambda: listener.snapshot().received >= 300, LIMIT_S, "all of the stream has come")
     assert listener.stop().duplicated == 0
+
+
+def test_frames_of_full_size_cross(sites: Sites) -> None:
+    here, there = sites.lans
+    one, other = here.hosts[0], there.hosts[0]
+    talk(one, there.host_ipv4(1))
+    for size in (1300, 1344, 1400, 1471, 1472):  # 1472 and 28 bytes of headers: 1500
+        done = one.run(["ping", "-M", "do", "-c", "3", "-i", "0.2", "-W", "2", "-s", str(size), there.host_ipv4(1)])
+        assert " 3 received" in done.stdout
+    done = one.run(["ping", "-M", "do", "-c", "3", "-i", "0.2", "-s", "1452", f"{link_local(other, 'eth0')}%eth0"])
+    assert " 3 received" in done.stdout
+
+
+def test_tcp_between_hosts_of_the_two_lans_carries_the_same_bytes(sites: Sites) -> None:
+    here, there = sites.lans
+    talk(here.hosts[0], there.host_ipv4(2))
+    digest = hashlib.sha256(DATA).hexdigest()
+    assert transfer(here.hosts[0], there.hosts[1], there.host_ipv4(2), DATA) == digest
+    assert transfer(there.hosts[1], here.hosts[0], here.host_ipv4(1), DATA) == digest
+
+
+def test_a_stream_of_full_size_frames_loses_nothing(sites: Sites) -> None:
+    here, there = sites.lans
+    receiver = Receiver(there.hosts[0], GROUP, PORT, interface="eth0")
+    wait_members(sites.overlay[0], GROUP, {"n1"}, LIMIT_S)
+    Sender(here.hosts[0], GROUP, PORT, interface="eth0", size_bytes=1472, rate_pps=500, count=500).wait(LIMIT_S)
+    wait_until(lambda: receiver.snapshot().received >= 500, LIMIT_S, "all of the stream has come")
+    account = receiver.stop()
+    assert (account.lost, account.duplicated) == (0, 0)
