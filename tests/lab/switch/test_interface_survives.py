@@ -11,7 +11,7 @@ import pytest
 from lab import Lab, Machine
 from lab.node import PROGRAM, TreecastNode
 from tests.lab.overlay.machines import ping
-from tests.lab.switch.conftest import make_sites, verb
+from tests.lab.switch.conftest import Sites, make_sites, verb
 from tests.lab.switch.test_two_lans import talk
 
 LIMIT_S = 15.0
@@ -59,9 +59,23 @@ def _routes(machine: Machine, family: str) -> list[str]:
     return [line.strip() for line in lines if "table local" not in line or "proto kernel" not in line]
 
 
-def test_connections_through_the_interface_go_on_while_it_is_bridged_and_unbridged(lab: Lab) -> None:
-    sites = make_sites(lab)
-    node, lan = sites.overlay[0], sites.lans[0]
+@pytest.fixture(scope="module")
+def apart() -> Iterator[Sites]:
+    """Nothing is bridged, before each test and after it."""
+    with Lab() as lab:
+        sites = make_sites(lab)
+        yield sites
+        for node in sites.overlay.nodes:
+            print(f"--- {node.name}\n{node.log_tail()}")
+
+
+@pytest.fixture
+def one(apart: Sites) -> TreecastNode:
+    return apart.overlay[0]
+
+
+def test_connections_through_the_interface_go_on_while_it_is_bridged_and_unbridged(apart: Sites) -> None:
+    node, lan = apart.overlay[0], apart.lans[0]
     machine, admin = node.machine, lan.hosts[0]
     lan6 = str(machine.ports[1].ipv6.ip)
     machine.run(["ip", "route", "add", "203.0.113.0/24", "via", lan.host_ipv4(1), "metric", "77"])
@@ -69,11 +83,11 @@ def test_connections_through_the_interface_go_on_while_it_is_bridged_and_unbridg
     machine.run(["ip", "-6", "route", "add", "default", "via", str(admin.ports[0].ipv6.ip), "metric", "200"])
     before = carried(machine)
     with connection(admin, machine, lan.host_ipv4(254)) as over4, connection(admin, machine, lan6) as over6:
-        sites.bridge(0)
+        apart.bridge(0)
         bridged = carried(machine)
         for ends in (over4, over6):
             exchange(ends)
-        assert "is bridged already" in sites.bridge(0)
+        assert "is bridged already" in apart.bridge(0)
         assert carried(machine) == bridged
         assert "eth1 is on its own again" in verb(node, "remove", "eth1")
         for ends in (over4, over6):
@@ -83,12 +97,17 @@ def test_connections_through_the_interface_go_on_while_it_is_bridged_and_unbridg
     assert f"default via {lan.host_ipv4(1)} dev tcbr-eth1 metric 100" in bridged
     assert any(line.startswith("203.0.113.0/24") and "dev tcbr-eth1" in line for line in bridged)
     assert not [line for line in bridged if line.startswith("eth1 ")]
-    talk(machine, sites.overlay[1].ipv4)  # the TAP has its own again
+    talk(machine, apart.overlay[1].ipv4)  # the TAP has its own again
+    for route in (
+        ["-4", "route", "del", "203.0.113.0/24"],
+        ["-4", "route", "del", "default"],
+        ["-6", "route", "del", "default"],
+    ):
+        machine.run(["ip", *route])
 
 
-def test_a_bridged_interface_that_carries_the_underlay_keeps_the_links(lab: Lab) -> None:
-    sites = make_sites(lab)
-    one, other = sites.overlay.nodes
+def test_a_bridged_interface_that_carries_the_underlay_keeps_the_links(apart: Sites) -> None:
+    one, other = apart.overlay.nodes
     talk(other.machine, one.ipv4)
     verb(one, "add", "eth0")
     talk(other.machine, one.ipv4)
@@ -97,34 +116,35 @@ def test_a_bridged_interface_that_carries_the_underlay_keeps_the_links(lab: Lab)
     talk(other.machine, one.ipv4)
 
 
-def test_a_killed_node_leaves_its_machine_reachable_and_bridges_again_when_it_starts(lab: Lab) -> None:
-    sites = make_sites(lab)
-    node, lan = sites.overlay[0], sites.lans[0]
+def test_a_killed_node_leaves_its_machine_reachable_and_bridges_again_when_it_starts(apart: Sites) -> None:
+    node, lan = apart.overlay[0], apart.lans[0]
     admin = lan.hosts[0]
-    sites.bridge(0)
-    sites.bridge(1)
+    apart.bridge(0)
+    apart.bridge(1)
     with connection(admin, node.machine, lan.host_ipv4(254)) as ends:
         node.kill()
         exchange(ends)
         ping(admin, lan.host_ipv4(254))
-        node.start(sites.overlay[1].endpoint)
+        node.start(apart.overlay[1].endpoint)
         node.wait_ready()
         node.wait_linked({"n1"})
         exchange(ends)
     assert '"tcbr-eth1"' in verb(node, "show", "--json")
-    talk(admin, sites.lans[1].host_ipv4(2))
-    talk(node.machine, sites.overlay[1].ipv4)
+    talk(admin, apart.lans[1].host_ipv4(2))
+    talk(node.machine, apart.overlay[1].ipv4)
     node.stop()
     ping(admin, lan.host_ipv4(254))
     assert "eth1 is on its own again" in verb(node, "remove", "eth1")  # nothing runs: it works all the same
     ping(admin, lan.host_ipv4(254))
-    links = node.machine.run(["ip", "-o", "link"]).stdout
-    assert "tcbr" not in links
+    assert "tcbr" not in node.machine.run(["ip", "-o", "link"]).stdout
+    verb(apart.overlay[1], "remove", "eth1")
+    node.start(apart.overlay[1].endpoint)
+    node.wait_ready()
+    apart.overlay.wait_linked()
 
 
-def test_a_step_that_fails_undoes_those_before_it(lab: Lab) -> None:
-    sites = make_sites(lab)
-    node = sites.overlay[0]
+def test_a_step_that_fails_undoes_those_before_it(apart: Sites) -> None:
+    node = apart.overlay[0]
     before = carried(node.machine)
     # The kernel refuses an interface that another program has taken for itself: here one with a macvlan on it.
     node.machine.run(["ip", "link", "add", "mv0", "link", "eth1", "type", "macvlan", "mode", "passthru"])
@@ -133,16 +153,11 @@ def test_a_step_that_fails_undoes_those_before_it(lab: Lab) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("treecast: cannot bridge eth1 (device or resource busy): ")
     assert done.stderr.count("\n") == 1
+    node.machine.run(["ip", "link", "del", "mv0"])
     assert carried(node.machine) == before
-    assert node.machine.run(["ip", "-o", "link"]).stdout.count("\n") == links.count("\n")
+    assert node.machine.run(["ip", "-o", "link"]).stdout.count("\n") == links.count("\n") - 1
     assert "nothing is bridged" in verb(node, "show")
-    talk(node.machine, sites.overlay[1].ipv4)
-
-
-@pytest.fixture(scope="module")
-def one(request: pytest.FixtureRequest) -> Iterator[TreecastNode]:
-    with Lab() as lab:
-        yield make_sites(lab).overlay[0]
+    talk(node.machine, apart.overlay[1].ipv4)
 
 
 @pytest.mark.parametrize(
