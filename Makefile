@@ -40,7 +40,7 @@ demo: install
 test: install
 	cargo test --workspace --release --locked --quiet
 	cargo test --manifest-path $(LOAD) --release --locked --quiet
-	$(PY) -m pytest tests
+	$(PY) -m pytest tests/unit tests/property tests/differential tests/fuzz tests/sim tests/lab
 
 # Ten minutes of a stream, its losses and its memory.
 soak: install
