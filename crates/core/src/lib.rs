@@ -4,6 +4,7 @@
 //! `docs/protocol.md` is the wire format. Read [`plane`] first: it holds the tables and joins the parts.
 
 pub mod aead;
+pub mod arrival;
 pub mod control;
 pub mod counters;
 pub mod datagram;

@@ -1,7 +1,8 @@
 //! Frames that came in two parts: put together in a room of their own, where they stay until the batch is delivered.
 
+use treecast_core::arrival::OpenedPart;
 use treecast_core::fragment::{MAX_FRAME_LEN, MAX_WAITING};
-use treecast_core::plane::{OpenedPart, Plane};
+use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
 
 /// The room that one batch can need: each frame that waited and then came, and all that a batch can bring whole.

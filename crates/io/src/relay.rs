@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use treecast_core::arrival::Relay;
 use treecast_core::counters::Counter;
-use treecast_core::plane::{Plane, Relay};
+use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
 use treecast_core::tree::{MemberTree, Outlet};
 

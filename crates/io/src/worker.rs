@@ -7,10 +7,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, TreeHeader, KIND_PROBE, KIND_PROBE_REPLY, TREE};
 use treecast_core::offload::{Coalescer, Delivery, Merging};
-use treecast_core::plane::{Opened, OpenedFrame, Plane, Received, Recent};
+use treecast_core::plane::Plane;
 use treecast_core::port::Port;
 use treecast_core::reason::Reason;
 use treecast_core::session::Endpoint;

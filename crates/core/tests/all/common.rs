@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use treecast_core::aead::Aead;
+use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent};
 use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, MAX_DATAGRAM_LEN};
 use treecast_core::handshake::SessionKeys;
-use treecast_core::plane::{Opened, OpenedFrame, Plane, Received, Recent};
+use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SessionParameters, SESSION_BODY_OFFSET};
 use treecast_core::tree::{Outlet, RootTree, TREE_BODY_OFFSET};

@@ -3,9 +3,10 @@
 use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
+use treecast_core::arrival::{Opened, OpenedPart, Received, Recent};
 use treecast_core::datagram::{Inner, PartialChecksum, TreeHeader, TreeName, KIND_FRAGMENT, MAX_DATAGRAM_LEN};
 use treecast_core::fragment::{cut, Arrived, Fragment, Reassembly, Sender, MAX_FRAME_LEN};
-use treecast_core::plane::{Opened, OpenedPart, Plane, Received, Recent};
+use treecast_core::plane::Plane;
 use treecast_core::reason::{Drops, Reason};
 use treecast_core::session::Session;
 use treecast_core::tree::{RootTree, TREE_BODY_OFFSET};

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::common::*;
 use treecast_core::aead::Aead;
+use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
 use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY};
 use treecast_core::fragment::{cut, MAX_FRAME_LEN};
 use treecast_core::handshake::Handshake;
 use treecast_core::mac::MacKey;
-use treecast_core::plane::{Opened, Received, Recent};
 use treecast_core::reason::Reason;
 use treecast_core::tree::{KeyOffer, Outlet};
 

@@ -3,9 +3,9 @@
 use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
+use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, MAX_SESSION_BODY_LEN};
 use treecast_core::events::Event;
-use treecast_core::plane::{Opened, Received, Recent};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, SESSION_BODY_OFFSET};
 use treecast_core::tree::Outlet;

@@ -1,0 +1,248 @@
+//! Datagrams from the network: what is authentic and fresh, and what it holds. `io` carries it out.
+//!
+//! The order of the checks is the security: length, who it is for, authentic, fresh, and only then does anything change.
+//! The tables, and the other direction, are in [`crate::plane`].
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+use crate::counters::Counter;
+use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName, INNER_LEN};
+use crate::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
+use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
+use crate::events::Event;
+use crate::fragment::{Arrived, Fragment, Sender, FRAGMENT_HEADER_LEN};
+use crate::plane::Plane;
+use crate::reason::Reason;
+use crate::session::{Endpoint, Session};
+use crate::tree::{KeyOffer, MemberTree, Outlet};
+
+const ETHERNET_HEADER_LEN: usize = 14;
+
+/// What an authentic datagram holds.
+#[derive(Debug)]
+pub enum Received {
+    /// A frame for the TAP, or a part of one.
+    Opened(Opened),
+    /// A probe to be answered on its session.
+    Probe(Arc<Session>, u64),
+    /// Nothing more to do.
+    Done,
+}
+
+/// A tree whose datagram may go on, and to whom.
+pub type Relay = (Arc<MemberTree>, Arc<Outlet>);
+
+/// What the datagram before belonged to: most belong to the same. Not kept beyond a batch, for tables change.
+#[derive(Debug, Default)]
+pub struct Recent {
+    session: Option<Arc<Session>>,
+    tree: Option<Arc<MemberTree>>,
+}
+
+/// Where an opened frame lies in its datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenedFrame {
+    /// Offset of its first byte.
+    pub start: usize,
+    /// Its length.
+    pub length: usize,
+    /// Its checksum, where it is partial.
+    pub checksum: Option<PartialChecksum>,
+}
+
+/// What was sealed: a frame, or a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A frame.
+    Frame(OpenedFrame),
+    /// Bytes of a frame.
+    Part(OpenedPart),
+}
+
+/// Where a part of a frame lies in its datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenedPart {
+    /// Whose counter its id is of.
+    pub sender: Sender,
+    /// Its header.
+    pub fragment: Fragment,
+    /// Offset of its first byte.
+    pub start: usize,
+    /// How many bytes there are.
+    pub length: usize,
+    /// The whole frame's checksum, where it is partial.
+    pub checksum: Option<PartialChecksum>,
+}
+
+impl Plane {
+    /// A handshake datagram: length, version, MAC, rate; then Python's.
+    pub fn receive_handshake(
+        &self,
+        datagram: &[u8],
+        socket: u32,
+        source: SocketAddr,
+        now_ns: u64,
+    ) -> Result<(), Reason> {
+        self.mac.check(datagram)?;
+        self.events.push(Event::Handshake { socket, source, data: datagram.to_vec() }, now_ns)
+    }
+
+    /// A session datagram, opened in place. Only an authentic, fresh one changes anything.
+    pub fn receive_session(
+        &self,
+        datagram: &mut [u8],
+        from: Endpoint,
+        now_ns: u64,
+        recent: &mut Recent,
+    ) -> Result<Received, Reason> {
+        let header = SessionHeader::parse(datagram)?;
+        if recent.session.as_ref().is_none_or(|session| session.index != header.receiver) {
+            recent.session = self.sessions.get(&header.receiver);
+        }
+        let session = recent.session.as_ref().ok_or(Reason::SessionUnknown)?;
+        let opened = session.open(&header, datagram, now_ns)?;
+        if opened.first {
+            self.confirm(session, now_ns);
+        }
+        if let Some(before) = opened.newest.then(|| session.move_to(from)).flatten() {
+            self.moved(session, before, from, now_ns);
+        }
+        let inner = Inner::parse(opened.plaintext)?;
+        let body = opened.plaintext.get(INNER_LEN..).unwrap_or_default();
+        match inner.kind {
+            KIND_FRAME => frame(SESSION_HEADER_LEN, inner, body.len()).map(Received::Opened),
+            KIND_FRAGMENT => {
+                part(SESSION_HEADER_LEN, inner, body, Sender::Session(session.index)).map(Received::Opened)
+            }
+            KIND_CONTROL if body.len() > MAX_CONTROL_LEN => Err(Reason::ControlTooBig),
+            KIND_CONTROL => {
+                let event = Event::Control { peer: session.peer, session: session.index, data: body.to_vec() };
+                self.events.push(event, now_ns).map(|()| Received::Done)
+            }
+            KIND_SENDER_KEY => self.park(KeyOffer::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
+            KIND_PROBE => exact_u64(body).map(|value| Received::Probe(session.clone(), value)),
+            KIND_PROBE_REPLY => {
+                if !session.probe_reply(exact_u64(body)?, now_ns) {
+                    return Err(Reason::ProbeUnexpected);
+                }
+                self.counters.add(Counter::ProbeReplies, 1);
+                Ok(Received::Done)
+            }
+            _ => Err(Reason::KindUnknown),
+        }
+    }
+
+    /// A tree datagram up to its tree tag.
+    pub fn receive_tree<'r>(
+        &self,
+        datagram: &[u8],
+        recent: &'r mut Recent,
+    ) -> Result<(TreeHeader, &'r Arc<MemberTree>), Reason> {
+        let header = TreeHeader::parse(datagram)?;
+        if header.tree.root == self.node_index {
+            return Err(Reason::TreeReflected);
+        }
+        if recent.tree.as_ref().is_none_or(|tree| tree.name != header.tree) {
+            recent.tree = self.member_trees.get(&header.tree);
+        }
+        let tree = recent.tree.as_ref().ok_or(Reason::TreeUnknown)?;
+        tree.verify_tag(datagram)?;
+        Ok((header, tree))
+    }
+
+    /// Is this node a relay of any tree?
+    pub fn relays(&self) -> bool {
+        self.relaying.load(Ordering::Relaxed) > 0
+    }
+
+    /// A tree datagram of a tree with next hops, up to its replay window: then it may go on as it is. None when it is no
+    /// such datagram.
+    pub fn relay(&self, datagram: &[u8]) -> Option<Result<Relay, Reason>> {
+        let header = TreeHeader::parse(datagram).ok()?;
+        let tree = self.member_trees.get(&header.tree)?;
+        let outlet = tree.outlet.load_full();
+        if !outlet.relays() || header.tree.root == self.node_index {
+            return None;
+        }
+        let fresh = tree.verify_tag(datagram).and_then(|()| tree.mark(header.counter, datagram.len()));
+        Some(fresh.map(|()| (tree, outlet)))
+    }
+
+    /// Opens a datagram whose tree tag is right, and marks it unless it was relayed, which has marked it.
+    pub fn open_tree(
+        &self,
+        tree: &MemberTree,
+        header: &TreeHeader,
+        datagram: &mut [u8],
+        relayed: bool,
+    ) -> Result<Opened, Reason> {
+        let length = datagram.len();
+        let plaintext = tree.open(header, datagram)?;
+        if !relayed {
+            tree.mark(header.counter, length)?;
+        }
+        opened_tree(tree.name, plaintext)
+    }
+
+    /// Takes a part of a frame, whose bytes are given. When it was the last to come, the frame is written to `out`, of at
+    /// least [`crate::fragment::MAX_FRAME_LEN`] bytes: its length.
+    pub fn reassemble(
+        &self,
+        part: &OpenedPart,
+        bytes: &[u8],
+        now_ns: u64,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, Reason> {
+        let OpenedPart { sender, fragment, checksum, .. } = *part;
+        self.reassembly.take(&Arrived { sender, fragment, checksum, bytes }, now_ns, out, &self.drops)
+    }
+
+    /// Gives up frames whose other part did not come; to be called now and then.
+    pub fn expire_fragments(&self, now_ns: u64) {
+        self.reassembly.expire(now_ns, &self.drops);
+    }
+
+    fn confirm(&self, session: &Session, now_ns: u64) {
+        if let Some(peer) = self.peers.get(&session.peer) {
+            peer.confirm(session);
+        }
+        self.tell(Event::SessionConfirmed { peer: session.peer, session: session.index }, now_ns);
+    }
+
+    fn moved(&self, session: &Session, before: Endpoint, endpoint: Endpoint, now_ns: u64) {
+        self.addresses.remove(&before.address);
+        // When the table is full the peer's tree numbers suffer, nothing else.
+        let _ = self.addresses.insert(endpoint.address, session.peer);
+        self.tell(Event::PeerMoved { peer: session.peer, session: session.index, endpoint }, now_ns);
+    }
+}
+
+/// What an opened tree datagram holds, whose plaintext is given.
+fn opened_tree(name: TreeName, plaintext: &[u8]) -> Result<Opened, Reason> {
+    let inner = Inner::parse(plaintext)?;
+    let body = plaintext.get(INNER_LEN..).unwrap_or_default();
+    match inner.kind {
+        KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len()),
+        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Tree(name)),
+        _ => Err(Reason::KindUnknown),
+    }
+}
+
+fn frame(header_len: usize, inner: Inner, length: usize) -> Result<Opened, Reason> {
+    if length < ETHERNET_HEADER_LEN {
+        return Err(Reason::FrameShort);
+    }
+    Ok(Opened::Frame(OpenedFrame { start: header_len + INNER_LEN, length, checksum: inner.checksum }))
+}
+
+fn part(header_len: usize, inner: Inner, body: &[u8], sender: Sender) -> Result<Opened, Reason> {
+    let (fragment, bytes) = Fragment::parse(body, inner.checksum)?;
+    let start = header_len + INNER_LEN + FRAGMENT_HEADER_LEN;
+    Ok(Opened::Part(OpenedPart { sender, fragment, start, length: bytes.len(), checksum: inner.checksum }))
+}
+
+fn exact_u64(body: &[u8]) -> Result<u64, Reason> {
+    u64_at(body, 0).filter(|_| body.len() == 8).ok_or(Reason::InnerMalformed)
+}
