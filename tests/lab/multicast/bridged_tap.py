@@ -30,17 +30,27 @@ from treecast.base.time import Instant
 from treecast.multicast import MembershipConfig, SwitchMembership, SwitchOutput
 from treecast.wire import ethernet, igmp, ipv6, mld
 from treecast.wire.ethernet import EtherType
+from treecast.wire.group_membership import MembershipQuery
 
 MAC = MacAddress(b"\x02\x54\0\0\0\x01")
 LINK_LOCAL = IPv6Address("fe80::54:ff:fe00:1")
+HIGHEST = IPv4Address("10.77.255.254"), IPv6Address("fe80::ffff:ffff:ffff:fffe")
+"""Addresses that lose every election."""
+
 BRIDGE_IPV4 = IPv4Address("10.77.0.1")
 _TUNSETIFF, _IFF_TAP_NO_PI = 0x400454CA, 0x1002
 
 
 class BridgedTap:
-    """Close it. ``hosts``: the sysctls of each host's interface, one host each."""
+    """Close it. ``hosts``: the sysctls of each host's interface, one host each; ``source``: our queries' addresses."""
 
-    def __init__(self, config: MembershipConfig, bridge_options: str = "", hosts: list[dict[str, int]] | None = None):
+    def __init__(
+        self,
+        config: MembershipConfig,
+        bridge_options: str = "",
+        hosts: list[dict[str, int]] | None = None,
+        source: tuple[IPv4Address, IPv6Address] = (BRIDGE_IPV4, LINK_LOCAL),
+    ) -> None:
         prefix = new_prefix()
         self._sockets: list[socket.socket] = []
         self.drops = Drops()
@@ -56,9 +66,7 @@ class BridgedTap:
             self._add_host(f"{prefix}-tch{number}", number, sysctls)
         self._ip(f"addr add {BRIDGE_IPV4}/16 dev br0")
         self._ip("link set br0 up")
-        self.switch = SwitchMembership(
-            config, self.drops, mac=MAC, link_local=LINK_LOCAL, rng=Random(1), ipv4=BRIDGE_IPV4
-        )
+        self.switch = SwitchMembership(config, self.drops, mac=MAC, link_local=source[1], rng=Random(1), ipv4=source[0])
         wait_until(
             lambda: all(self._has_link_local(own) for own in self.namespaces), 10, "all have link-local addresses"
         )
@@ -99,6 +107,21 @@ class BridgedTap:
 
     def start(self) -> None:
         self.carry_out(self.switch.start(now()))
+
+    def start_with_a_query(self, version: int, limit_s: float) -> None:
+        """Not a word before another router's query of this IP version: a bridge gives way to any query that it hears,
+        also to one from 0.0.0.0, which RFC 4541 section 2.1.1 lets nobody win with."""
+        end = time.monotonic() + limit_s
+        while time.monotonic() < end:
+            if select.select([self.tap], [], [], 0.1)[0]:
+                data = os.read(self.tap, 4096)
+                with suppress(MalformedError):
+                    frame = ethernet.parse(data)
+                    parse = igmp.parse_frame if version == 4 else mld.parse_frame
+                    if isinstance(parse(frame).message, MembershipQuery):
+                        self.carry_out(self.switch.receive(now(), 0, frame))
+                        return
+        raise TimeoutError(f"no query of IPv{version} within {limit_s:g} s")
 
     def pump(self, condition: Callable[[], bool], limit_s: float) -> None:
         """Serve the TAP and the timers until the condition holds. TimeoutError after the limit."""

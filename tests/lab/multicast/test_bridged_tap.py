@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from tests.lab.multicast.bridged_tap import BridgedTap, now
+from tests.lab.multicast.bridged_tap import HIGHEST, BridgedTap, now
 from tests.lab.multicast.kernel_port import JOIN_GROUP, JOIN_SOURCE_GROUP, LEAVE_GROUP, QUICK, addresses
 from treecast.base.addresses import IPAddress
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
@@ -24,8 +25,8 @@ INTERVAL = QUICK.intervals.group_membership_interval
 def lan() -> Iterator[MakeLan]:
     made: list[BridgedTap] = []
 
-    def make(bridge_options: str = "", hosts: list[dict[str, int]] | None = None) -> BridgedTap:
-        made.append(BridgedTap(QUICK, bridge_options, hosts))
+    def make(bridge_options: str = "", hosts: list[dict[str, int]] | None = None, **source: Any) -> BridgedTap:
+        made.append(BridgedTap(QUICK, bridge_options, hosts, **source))
         return made[-1]
 
     yield make
@@ -95,11 +96,11 @@ def test_a_host_of_igmpv1_beside_one_of_igmpv3_leaves_by_silence(lan: MakeLan) -
 @FAMILIES
 def test_a_bridge_that_queries_hears_what_the_other_nodes_want(lan: MakeLan, version: int, group: IPAddress) -> None:
     """The bridge is the LAN's querier and snoops: our reports put the TAP into its multicast table."""
-    own = lan("mcast_querier 1 mcast_query_interval 100 mcast_startup_query_interval 100 mcast_igmp_version 3")
+    options = "mcast_querier 1 mcast_query_interval 100 mcast_startup_query_interval 100 mcast_igmp_version 3"
+    own = lan(options, source=HIGHEST)
     own._ip("link set br0 type bridge mcast_snooping 1 mcast_mld_version 2 mcast_query_use_ifaddr 1")
-    own.pump(lambda: own.switch.has_routers(0), 10)
-    assert {view.seen_by for view in own.switch.routers()} == {"query"}
-    own.pump(lambda: any(view.address.version == version for view in own.switch.routers()), 10)
+    own.start_with_a_query(version, 10)
+    assert [(view.seen_by, view.address.version) for view in own.switch.routers()] == [("query", version)]
     own.switch.want_remote(now(), 0, group, ANY_SOURCE)
     own.pump(lambda: group_at_tap(own, group), 3)
     own.switch.want_remote(now(), 0, group, NO_SOURCE)
