@@ -160,7 +160,10 @@ class RouteStats:
 
 @final
 class TreeStats:
-    """What a subscriber received by tree: per (root, tree id, epoch); frames and their bytes."""
+    """What a subscriber received by tree: per (root, tree id, epoch); frames and their bytes.
+
+    A frame that came in two parts counts as two, with 8 bytes more each.
+    """
 
     root: int
     tree_id: int
