@@ -138,13 +138,14 @@ def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
 
 
 def clear_leftovers(directory: Path) -> None:
-    """Takes from the bridge what it still has of a TAP that is gone, before a new one is configured."""
+    """Takes from the bridge what it still has of a TAP that is gone, before the new one is configured."""
     record = load_record(directory)
     if record is None:
         return
     with _locked(directory), _netlink(f"tidy {record.bridge}") as (ipr, kernel):
         bridge = find_link(ipr, record.bridge)
-        if bridge is not None and find_link(ipr, record.tap) is None:
+        tap = find_link(ipr, record.tap)
+        if bridge is not None and (tap is None or tap.master != bridge.index):
             carried = read_carried(kernel, bridge.index)
             take_routes(kernel, bridge.index, _overlay_routes(carried, record))
             take_addresses(kernel, bridge.index, _overlay_addresses(carried, record))

@@ -130,6 +130,7 @@ def test_a_killed_node_leaves_its_machine_reachable_and_bridges_again_when_it_st
         node.wait_linked({"n1"})
         exchange(ends)
     assert '"tcbr-eth1"' in verb(node, "show", "--json")
+    assert "another interface has the route" not in node.log_tail()
     talk(admin, apart.lans[1].host_ipv4(2))
     talk(node.machine, apart.overlay[1].ipv4)
     node.stop()
