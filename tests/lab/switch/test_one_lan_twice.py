@@ -21,12 +21,12 @@ from lab import Lab, wait_until
 from lab.lan import Lan
 from lab.load import Receiver, Sender
 from lab.node import Overlay
-from tests.lab.overlay.asking import members, wait_members
+from tests.lab.overlay.asking import drops, members, wait_members
 from tests.lab.overlay.machines import heard, ping
 from tests.lab.switch.conftest import verb
 from tests.lab.switch.hosts import listen, speak
 from tests.lab.switch.test_two_lans import LIMIT_S, talk
-from treecast.api.client import ask_bridge
+from treecast.api.client import ask_bridge, ask_hosts
 
 GROUP, PORT = "239.7.7.8", 5008
 BROADCAST = "10.99.255.255"
@@ -63,6 +63,8 @@ def twice() -> Iterator[Twice]:
         yield own
         for node in overlay.nodes:
             print(f"--- {node.name}\n{node.log_tail()}")
+            if node.running:
+                print(drops(node), *ask_hosts(node.directory), node.machine.run(["ip", "neigh"]).stdout, sep="\n")
 
 
 def test_what_is_for_everybody_comes_once_and_does_not_circulate(twice: Twice) -> None:
@@ -124,3 +126,14 @@ def test_one_that_is_stopped_makes_way_at_once(twice: Twice) -> None:
     first.start(twice.overlay[1].endpoint)
     first.wait_ready()
     wait_until(lambda: twice.states() == ("forwarding", "capable", "forwarding"), LIMIT_S, "n0 has it again")
+
+
+def test_the_machine_of_a_blocked_node_is_a_host_of_the_lan_and_reached_through_the_other(twice: Twice) -> None:
+    wait_until(lambda: twice.states() == ("forwarding", "capable", "forwarding"), LIMIT_S, "n0 carries the LAN")
+    blocked, far = twice.overlay[1], twice.overlay[2]
+    talk(blocked.machine, twice.other.host_ipv4(1))
+    talk(twice.other.hosts[1], twice.shared.host_ipv4(252))
+    talk(blocked.machine, far.ipv4)
+    talk(far.machine, blocked.ipv4)
+    talk(far.machine, blocked.ipv6)
+    talk(twice.overlay[0].machine, blocked.ipv4)
