@@ -6,15 +6,16 @@ Uses netlink and the interface's sysctls. Nothing needs undoing: all of it goes 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_address
 from pathlib import Path
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.errors import OperatorError
 
 _IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
@@ -111,6 +112,17 @@ def machine_addresses(without: str) -> tuple[IPAddress, ...]:
         ]
     usable = [a for a in found if not a.is_loopback and not a.is_link_local and not a.is_multicast]
     return tuple(sorted(usable, key=lambda address: (address.version, int(address))))
+
+
+def source_addresses(destinations: Iterable[Endpoint]) -> set[IPAddress]:
+    """From which addresses of this machine datagrams to these endpoints would leave; nothing is sent."""
+    found: set[IPAddress] = set()
+    for endpoint in destinations:
+        family = socket.AF_INET if endpoint.address.version == 4 else socket.AF_INET6
+        with socket.socket(family, socket.SOCK_DGRAM) as probe, suppress(OSError):  # no route: from none
+            probe.connect((str(endpoint.address), endpoint.port))
+            found.add(ip_address(probe.getsockname()[0].split("%")[0]))
+    return found
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class Bridging:
             return
         before, self._record = self._record, record
         if record is not None and before is None:
-            self._node.share_port(MacAddress.parse(record.mac), record.limits())
+            self._node.share_port(record.bridge, MacAddress.parse(record.mac), record.limits())
             self._log.info("bridged", interface=record.interface, bridge=record.bridge)
         elif record is not None:
             self._node.ask_hosts()

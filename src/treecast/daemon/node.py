@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
-from treecast.adapters.interface import machine_addresses
+from treecast.adapters.interface import machine_addresses, source_addresses
 from treecast.adapters.native import DataPlane
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import Command
@@ -40,10 +40,14 @@ REFUSALS = (
 """Drop reasons that an operator wants to read of."""
 
 
-def reachable_endpoints(plane: DataPlane, network: Network) -> tuple[Endpoint, ...]:
+def reachable_endpoints(
+    plane: DataPlane, network: Network, bridge: str, peers: tuple[Endpoint, ...]
+) -> tuple[Endpoint, ...]:
     """Where others may reach this node: what it listens on, spelled out where that is "any". Not in an event loop.
 
-    The overlay's own addresses, which in switch mode are a bridge's, are none: a link must not run through itself.
+    The overlay's own addresses, which in switch mode are a bridge's, are none: a link must not run through itself. Nor
+    must it run over the LAN of a ``bridge`` (empty: there is none), which another node may carry: the machine's
+    addresses there are told only where it has no others, or where its datagrams to ``peers`` leave from one of them.
     """
     endpoints: list[Endpoint] = []
     addresses = [
@@ -51,6 +55,9 @@ def reachable_endpoints(plane: DataPlane, network: Network) -> tuple[Endpoint, .
         for address in machine_addresses(without=plane.interface)
         if address not in network.ipv4 and address not in network.ipv6
     ]
+    apart = set(machine_addresses(without=bridge)) if bridge else set(addresses)
+    if apart.issuperset(source_addresses(peers) & set(addresses)):
+        addresses = [address for address in addresses if address in apart] or addresses
     for listening in plane.listening:
         if listening.address.is_unspecified:
             endpoints += [Endpoint(a, listening.port) for a in addresses if a.version == listening.address.version]
@@ -73,6 +80,7 @@ class RunningNode:
         self.engine = engine
         self.plane = plane
         self._network = network
+        self._bridge = ""
         self._peers = peers
         self._log = log
         self._linked: dict[NodeIndex, str] = {}
@@ -105,8 +113,9 @@ class RunningNode:
         self.plane.carry_out(self.engine.goodbye())
         self.plane.stop()
 
-    def share_port(self, mac: MacAddress, limits: StormLimits) -> None:
-        """The TAP is, or is about to be, in a bridge of this address."""
+    def share_port(self, bridge: str, mac: MacAddress, limits: StormLimits) -> None:
+        """The TAP is, or is about to be, in a bridge of this name and address."""
+        self._bridge = bridge
         self._carry_out(self.engine.share_port(clock.monotonic(), TAP, mac, limits))
 
     def ask_hosts(self) -> None:
@@ -115,6 +124,7 @@ class RunningNode:
 
     def own_port(self) -> None:
         """The TAP is in no bridge any more."""
+        self._bridge = ""
         self._carry_out(self.engine.own_port(clock.monotonic(), TAP))
 
     def _turn(self) -> None:
@@ -160,9 +170,9 @@ class RunningNode:
         """This machine's own addresses: they may change."""
         while True:
             await asyncio.sleep(ADDRESS_INTERVAL)
-            endpoints = await asyncio.to_thread(
-                reachable_endpoints, self.plane, self._network
-            )  # netlink's calls wait for the kernel
+            peers = tuple(peer.current.endpoint for peer in self.engine.links.peers())
+            # Netlink's calls wait for the kernel.
+            endpoints = await asyncio.to_thread(reachable_endpoints, self.plane, self._network, self._bridge, peers)
             if endpoints != self._endpoints:
                 self._endpoints = endpoints
                 self._log.info("addresses changed", endpoints=" ".join(map(str, endpoints)))

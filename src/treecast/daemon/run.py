@@ -56,11 +56,14 @@ def run(options: UpOptions) -> None:
                 routes=options.routes,
             ):
                 log.warning(note)
+            bridge = ""
             try:
-                bridge_again(options.directory, plane.interface)
+                record = bridge_again(options.directory, plane.interface)
+                bridge = record.bridge if record else ""
             except OperatorError as error:
                 log.warning("not bridged", reason=str(error))
-            asyncio.run(_run(options, identity, plane, reachable_endpoints(plane, identity.network), ipv6, log))
+            endpoints = reachable_endpoints(plane, identity.network, bridge, ())
+            asyncio.run(_run(options, identity, plane, endpoints, ipv6, log))
         finally:
             plane.stop()
 

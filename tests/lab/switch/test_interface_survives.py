@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from lab import Lab, Machine
+from lab import Lab, Machine, wait_until
 from lab.node import PROGRAM, TreecastNode
 from tests.lab.overlay.machines import ping
 from tests.lab.switch.conftest import Sites, make_sites, verb
 from tests.lab.switch.test_two_lans import talk
+from treecast.adapters.interface import source_addresses
+from treecast.base.addresses import Endpoint
 
 LIMIT_S = 15.0
 
@@ -200,3 +203,28 @@ def test_a_bridge_that_others_use_is_not_removed(one: TreecastNode) -> None:
     assert done.stderr == "treecast: tcbr-eth1 has other ports too (vm0): take them out\n"
     one.machine.run(["ip", "link", "del", "vm0"])
     verb(one, "remove", "eth1")
+
+
+def test_a_node_tells_others_no_addresses_of_the_lan_it_shares(apart: Sites) -> None:
+    node = apart.overlay[0]
+    lan = {"10.99.1.254", "198.18.1.3"}
+    verb(node, "add", "eth1")
+    wait_until(lambda: last_told(node) and not last_told(node) & lan, 15.0, "it tells the underlay's only")
+    assert {"198.18.0.1", "2001:db8::1"} <= last_told(node)
+    verb(node, "remove", "eth1")
+    wait_until(lambda: lan <= last_told(node), 15.0, "it tells all again")
+
+
+def test_where_datagrams_would_leave_from_is_known_without_sending_any(apart: Sites) -> None:
+    machine, other = apart.overlay[0].machine, apart.overlay[1].machine
+    with machine.enter():
+        ends = [Endpoint.parse(f"{other.underlay_ipv4}:7700"), Endpoint.parse(f"[{other.underlay_ipv6}]:7700")]
+        assert {str(address) for address in source_addresses(ends)} == {machine.underlay_ipv4, machine.underlay_ipv6}
+        assert source_addresses([Endpoint.parse("192.0.2.1:7700")]) == set()  # there is no route
+
+
+def last_told(node: TreecastNode) -> set[str]:
+    """The addresses that it said last, when they changed; none before that."""
+    lines = [line for line in node.log_tail().splitlines() if 'event="addresses changed"' in line]
+    told = re.findall(r'endpoints="([^"]*)"', lines[-1]) if lines else []
+    return {endpoint.rpartition(":")[0].strip("[]") for line in told for endpoint in line.split()}
