@@ -62,7 +62,8 @@ class _Tree:
     def next_deadline(self) -> Instant | None:
         if not self.used:
             return None
-        return earliest(self.key_due, self.next_key_limit, *(member.offer_due for member in self.members.values()))
+        renewal = self.key_due if self.next_key is None else self.next_key_limit
+        return earliest(renewal, *(member.offer_due for member in self.members.values()))
 
     @property
     def offered_key(self) -> KeyId:
@@ -150,7 +151,7 @@ class RootTrees:
                 self._set_alarm(tree)
 
     def _tend(self, now: Instant, tree: _Tree) -> None:
-        if tree.used and now >= tree.key_due:
+        if tree.used and tree.next_key is None and now >= tree.key_due:
             self._replace_key(now, tree)
         self._use_next_key_if_ready(now, tree)
         for node, member in tree.members.items():

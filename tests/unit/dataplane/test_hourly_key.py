@@ -1,0 +1,40 @@
+"""The key of a tree in use is replaced each hour, whether its members answer or not."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from treecast.base.commands import MakeKey, OfferKey, UseKey
+from treecast.base.counters import Drops
+from treecast.base.flows import Flow
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.time import Instant
+from treecast.dataplane.root_trees import KEY_LIFETIME, ROTATION_LIMIT, RootTrees
+
+FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
+MEMBER = NodeIndex(2)
+TREE = TreeId(1)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_hour_old_key_is_replaced_once(answers: bool) -> None:
+    trees = RootTrees(TreeEpoch(1), Drops())
+    trees.want(Instant(0.0), FLOW, [MEMBER])
+    trees.used(Instant(0.0), TREE)
+    trees.key_taken(Instant(0.1), MEMBER, TREE, TreeEpoch(1), KeyId(1))
+    trees.commands.clear()
+    due = Instant(KEY_LIFETIME)
+    trees.advance(due)
+    assert [c.key_id for c in trees.commands if isinstance(c, MakeKey)] == [2]
+    assert [c.key_id for c in trees.commands if isinstance(c, OfferKey)] == [2]
+    deadline = trees.next_deadline()
+    assert deadline is not None and deadline > due
+    trees.commands.clear()
+    if answers:
+        trees.key_taken(Instant(due + 0.1), MEMBER, TREE, TreeEpoch(1), KeyId(2))
+    else:
+        trees.advance(Instant(due + ROTATION_LIMIT))
+    assert [c.key_id for c in trees.commands if isinstance(c, UseKey)] == [2]
+    assert not [c for c in trees.commands if isinstance(c, MakeKey)]
