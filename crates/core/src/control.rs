@@ -143,6 +143,7 @@ impl Plane {
     /// A host's frames go to this peer.
     pub fn set_host(&self, vlan: u16, mac: Mac, peer: u32) -> Result<(), Refused> {
         self.hosts.insert((vlan, mac), peer)?;
+        self.ports.iter().for_each(|port| port.forget(vlan, mac));
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::datagram::{array_at, u16_at};
+use crate::nested::looks_like_ours;
 use crate::reason::Reason;
 
 /// A MAC address.
@@ -34,7 +35,7 @@ const MAX_EXTENSION_HEADERS: usize = 8;
 /// What is to be done with a frame, before any table is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
-    /// IGMP, MLD, group-addressed ARP and ND: Python's alone.
+    /// IGMP, MLD, Multicast Router Discovery (RFC 4286), group-addressed ARP and ND: Python's alone.
     Punt,
     /// A beacon of a node on this LAN: Python's alone, and no sign of a host.
     Beacon,
@@ -44,6 +45,8 @@ pub enum FrameKind {
     PuntBroadcast,
     /// To one MAC.
     Unicast(Mac),
+    /// To one MAC, and what it carries begins like a datagram of ours.
+    Nested(Mac),
     /// To all nodes: broadcast, 224.0.0.0/24, ff02::/16.
     Broadcast,
     /// To a group's subscribers.
@@ -104,6 +107,7 @@ fn unicast(destination: Mac, ethertype: u16, payload: &[u8]) -> FrameKind {
         ETHERTYPE_IPV4 => match Ipv4::parse(payload) {
             Ok(ip) if ip.protocol == PROTOCOL_IGMP => FrameKind::Punt,
             Ok(ip) if ip.is_server_reply() => FrameKind::PuntUnicast(destination),
+            Ok(ip) if ip.protocol == PROTOCOL_UDP && looks_like_ours(ip.rest) => FrameKind::Nested(destination),
             _ => FrameKind::Unicast(destination),
         },
         ETHERTYPE_IPV6 => match Ipv6::parse(payload) {
@@ -111,6 +115,7 @@ fn unicast(destination: Mac, ethertype: u16, payload: &[u8]) -> FrameKind {
                 Some(130..=132 | 143) => FrameKind::Punt,
                 Some(133..=137) => FrameKind::PuntUnicast(destination),
                 None if ip.is_server_reply() => FrameKind::PuntUnicast(destination),
+                None if ip.is_udp_like_ours() => FrameKind::Nested(destination),
                 _ => FrameKind::Unicast(destination),
             },
             Err(_) => FrameKind::Unicast(destination),
@@ -133,7 +138,7 @@ fn group_addressed(destination: Mac, ethertype: u16, payload: &[u8]) -> Result<F
         }
         ETHERTYPE_IPV6 => {
             let ip = Ipv6::parse(payload)?;
-            if matches!(ip.icmp_type(), Some(130..=137 | 143)) {
+            if matches!(ip.icmp_type(), Some(130..=137 | 143 | 151..=153)) {
                 return Ok(FrameKind::Punt);
             }
             let copied = ip.is_server_reply() || ip.is_pim_hello();
@@ -228,6 +233,10 @@ impl<'a> Ipv6<'a> {
     fn is_server_reply(&self) -> bool {
         let from_server = |rest| u16_at(rest, 0) == Some(PORT_DHCPV6_SERVER);
         self.upper.is_some_and(|(protocol, rest)| protocol == PROTOCOL_UDP && from_server(rest))
+    }
+
+    fn is_udp_like_ours(&self) -> bool {
+        self.upper.is_some_and(|(protocol, rest)| protocol == PROTOCOL_UDP && looks_like_ours(rest))
     }
 
     fn is_pim_hello(&self) -> bool {

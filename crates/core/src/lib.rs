@@ -13,6 +13,7 @@ pub mod fragment;
 pub mod frame;
 pub mod handshake;
 pub mod mac;
+pub mod nested;
 pub mod offload;
 pub mod plane;
 pub mod port;

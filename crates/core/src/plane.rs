@@ -93,7 +93,7 @@ pub struct Plane {
     pub events: Events,
     /// Member trees with next hops: while there are none, nobody looks for datagrams to relay.
     pub(crate) relaying: AtomicUsize,
-    ports: [Port; MAX_PORTS],
+    pub(crate) ports: [Port; MAX_PORTS],
     pub(crate) reassembly: Reassembly,
     pub(crate) mac: MacKey,
     pub(crate) sessions: Table<u32, Arc<Session>>,
@@ -163,18 +163,23 @@ impl Plane {
             return Verdict { punt: copied, destination: Some(Err(Reason::PortBlocked)) };
         }
         self.saw(here, port, &facts, now_ns);
+        if matches!(facts.kind, FrameKind::Nested(_)) && self.carries_own_link(frame) {
+            return nowhere(Reason::OwnLink);
+        }
         Verdict { punt: copied, destination: Some(self.destination(here, &facts, frames, now_ns)) }
     }
 
     /// Where it goes, within the port's limits: what goes nowhere uses none of them up.
     fn destination(&self, port: &Port, facts: &FrameFacts, frames: u32, now_ns: u64) -> Result<Destination, Reason> {
         let (storm, destination) = match facts.kind {
-            FrameKind::Unicast(mac) | FrameKind::PuntUnicast(mac) => match self.unicast(facts.vlan, mac) {
-                Err(Reason::UnknownUnicast) if port.floods_unknown() => {
-                    (Storm::UnknownUnicast, self.broadcast(now_ns)?)
+            FrameKind::Unicast(mac) | FrameKind::PuntUnicast(mac) | FrameKind::Nested(mac) => {
+                match self.unicast(facts.vlan, mac) {
+                    Err(Reason::UnknownUnicast) if port.floods_unknown() => {
+                        (Storm::UnknownUnicast, self.broadcast(now_ns)?)
+                    }
+                    known => return known,
                 }
-                known => return known,
-            },
+            }
             FrameKind::Group { group, source } => (Storm::Multicast, self.group(facts.vlan, group, source, now_ns)?),
             _ if facts.to_all => (Storm::Broadcast, self.broadcast(now_ns)?),
             _ => (Storm::Multicast, self.broadcast(now_ns)?),

@@ -128,10 +128,9 @@ impl Port {
         now_ns: u64,
         tell: impl FnOnce() -> Result<(), Reason>,
     ) -> Result<(), Reason> {
-        let [a, b, c, d, e, f] = mac;
-        let key = u64::from_be_bytes([(vlan >> 8) as u8, vlan as u8, a, b, c, d, e, f]);
+        let (key, group) = (host_key(vlan, mac), mac[0] & 1 != 0);
         let same = self.last.load(Ordering::Relaxed) == key;
-        if same && now_ns < self.last_until_ns.load(Ordering::Relaxed) || a & 1 != 0 || mac == [0; 6] {
+        if same && now_ns < self.last_until_ns.load(Ordering::Relaxed) || group || mac == [0; 6] {
             return Ok(());
         }
         let told = lock(&self.seen).note(key, now_ns, tell);
@@ -139,6 +138,17 @@ impl Port {
         self.last_until_ns.store(told.unwrap_or(now_ns + RETRY_NS), Ordering::Relaxed);
         told.map(|_| ())
     }
+
+    /// The host lives elsewhere now: a frame of it that comes here again is told at once.
+    pub fn forget(&self, vlan: u16, mac: Mac) {
+        let key = host_key(vlan, mac);
+        lock(&self.seen).until_ns.remove(&key);
+        let _ = self.last.compare_exchange(key, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+fn host_key(vlan: u16, [a, b, c, d, e, f]: Mac) -> u64 {
+    u64::from_be_bytes([(vlan >> 8) as u8, vlan as u8, a, b, c, d, e, f])
 }
 
 /// Hosts that were told, and until when that will do.

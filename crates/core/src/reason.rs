@@ -38,6 +38,7 @@ reasons! {
     GroupScope = "group_scope": "an IPv6 group of reserved or interface-local scope",
     NoSubscriber = "no_subscriber": "no route for the group, or nobody on its tree",
     NoBroadcastTree = "no_broadcast_tree": "a broadcast frame while tree 0 does not exist or is empty",
+    OwnLink = "own_link": "a datagram of this network in a host's frame: a link would run over the LAN that it carries",
     UnknownUnicast = "unknown_unicast": "no host with this MAC is known",
     PortBlocked = "port_blocked": "a data frame from or to a port that does not forward",
     StormBroadcast = "storm_broadcast": "broadcast frames above the port's limit",

@@ -32,6 +32,10 @@ fn igmp_mld_and_group_addressed_arp_and_nd_are_punted() {
         let router_alert = [58, 0, 5, 2, 0, 0, 1, 0, mld, 0, 0, 0];
         assert_eq!(kind(&ipv6(group6(2), 0, &router_alert)), Ok(FrameKind::Punt));
     }
+    for of_routers in [151, 152, 153] {
+        let discovery = [58, 0, 5, 2, 0, 0, 1, 0, of_routers, 20, 0, 0];
+        assert_eq!(kind(&ipv6(group6(2), 0, &discovery)), Ok(FrameKind::Punt), "RFC 4286");
+    }
     for nd in 133..=137 {
         assert_eq!(kind(&ipv6(group6(2), 58, &[nd, 0, 0, 0])), Ok(FrameKind::Punt));
     }

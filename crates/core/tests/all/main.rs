@@ -6,6 +6,7 @@ mod common;
 mod fragments;
 mod fuzz;
 mod handshakes;
+mod nested;
 mod ports;
 mod replay;
 mod seal;

@@ -264,3 +264,19 @@ fn unknown_unicast_is_dropped_or_flooded_within_its_limit() {
     node.remove_host(0, REMOTE);
     assert_eq!(reason(node.classify(0, &frame, 1, NOW_NS)), Some(Reason::UnknownUnicast));
 }
+
+#[test]
+fn a_host_that_another_node_has_now_is_told_at_once_when_it_comes_back() {
+    let node = node();
+    let frame = ethernet([0xFF; 6], 0x88B6, b"");
+    for (at, told) in [(0, 1), (1, 0)] {
+        node.classify(0, &frame, 1, NOW_NS + at * SECOND_NS);
+        assert_eq!(hosts_seen(&node).len(), told);
+    }
+    node.set_host(0, HOST, 2).unwrap();
+    node.classify(0, &frame, 1, NOW_NS + 2 * SECOND_NS);
+    assert_eq!(hosts_seen(&node), [(0, HOST)]);
+    node.set_host(7, HOST, 2).unwrap();
+    node.classify(0, &frame, 1, NOW_NS + 3 * SECOND_NS);
+    assert_eq!(hosts_seen(&node), [], "another VLAN's");
+}

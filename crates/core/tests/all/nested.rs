@@ -1,0 +1,60 @@
+//! Links that would run through themselves.
+
+use crate::common::*;
+use treecast_core::aead::Aead;
+use treecast_core::datagram::{FINAL, KIND_FRAME};
+use treecast_core::frame::{FrameFacts, FrameKind};
+use treecast_core::mac::{prefix, MacKey};
+use treecast_core::plane::Plane;
+use treecast_core::reason::Reason;
+
+const HERE: [u8; 4] = [10, 99, 1, 254];
+const PEER: [u8; 4] = [192, 0, 2, 2]; // as `common::endpoint` has node 2
+const ELSEWHERE: [u8; 4] = [10, 99, 2, 1];
+
+/// A UDP datagram between ports 7700, in a frame to one MAC.
+fn udp(destination: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let length = (8 + payload.len()) as u16;
+    let header = [&7700u16.to_be_bytes()[..], &7700u16.to_be_bytes(), &length.to_be_bytes(), &[0, 0]].concat();
+    ipv4(HERE, destination, 17, &[&header[..], payload].concat())
+}
+
+fn handshake(network_id: &[u8; 16]) -> Vec<u8> {
+    let unsigned = [&prefix(FINAL)[..], &[0; 80]].concat();
+    let mac = MacKey::new(network_id).mac(&unsigned);
+    [unsigned, mac.to_vec()].concat()
+}
+
+fn reason(node: &Plane, frame: &[u8]) -> Option<Reason> {
+    node.classify(0, frame, 1, NOW_NS).destination.expect("not Python's").err()
+}
+
+fn tagged(frame: &[u8]) -> Vec<u8> {
+    [&frame[..12], &[0x81, 0x00, 0x00, 0x07], &frame[12..]].concat()
+}
+
+#[test]
+fn a_handshake_of_this_network_does_not_enter_the_overlay_and_another_network_s_does() {
+    let node = plane(1);
+    let own = udp(ELSEWHERE, &handshake(&NETWORK_ID));
+    assert!(matches!(FrameFacts::of(&own).unwrap().kind, FrameKind::Nested(_)));
+    for frame in [tagged(&own), own] {
+        assert_eq!(reason(&node, &frame), Some(Reason::OwnLink));
+    }
+    let bytes = [&[30, 20, 30, 20, 0, 108, 0, 0][..], &handshake(&NETWORK_ID)].concat();
+    assert_eq!(reason(&node, &ipv6([0xFD; 16], 17, &bytes)), Some(Reason::OwnLink));
+    let other = udp(ELSEWHERE, &handshake(b"another network."));
+    assert_eq!(reason(&node, &other), Some(Reason::UnknownUnicast));
+}
+
+#[test]
+fn sealed_datagrams_to_a_peer_do_not_enter_the_overlay_and_the_like_to_others_do() {
+    let (node, other) = (plane(1), plane(2));
+    let (session, _) = join(&node, &other, 10, Aead::Aes256Gcm);
+    let sealed = seal(&session, KIND_FRAME, &ethernet([0xFF; 6], 0x88B6, b""));
+    assert_eq!(reason(&node, &udp(PEER, &sealed)), Some(Reason::OwnLink));
+    assert_eq!(reason(&node, &udp(ELSEWHERE, &sealed)), Some(Reason::UnknownUnicast));
+    assert_eq!(reason(&node, &udp(PEER, b"a host's own affair")), Some(Reason::UnknownUnicast));
+    let cut_off = ipv4(HERE, PEER, 17, &[30, 20, 30, 20, 0, 9, 0, 0, 0xC4]);
+    assert_eq!(reason(&node, &cut_off), Some(Reason::OwnLink), "an address is enough");
+}
