@@ -56,9 +56,10 @@ Address = tuple[str, int]
 class TapFrame:
     """A frame that a host sent and that the data plane shows to Python, with its 802.1Q tag.
 
-    IGMP, MLD, Multicast Router Discovery, beacons (EtherType 0x88B5, to any address) and group-addressed ARP and ND are handed over: the data plane
-    does nothing else with them. Of ARP and ND addressed to one MAC, DHCP and DHCPv6 from a server (UDP source port 67,
-    547) and PIM hellos (to 224.0.0.13, ff02::d) this is a copy: the frame itself was forwarded.
+    IGMP, MLD, Multicast Router Discovery, beacons (EtherType 0x88B5, to any address) and group-addressed ARP and ND are
+    handed over: the data plane does nothing else with them. Of ARP and ND addressed to one MAC, DHCP and DHCPv6 from a
+    server (UDP source port 67, 547) and PIM hellos (to 224.0.0.13, ff02::d) this is a copy: the frame itself was
+    forwarded.
     """
 
     port: int
@@ -115,7 +116,8 @@ class TreeUsed:
 class HostSeen:
     """A frame of this source MAC came from a port that forwards: the first, or the first for 60 s.
 
-    Also the first since ``set_host`` said that it is another node's. At most 4096 hosts per port are remembered (then ``hosts_seen_full``); beacons are no sign of a host.
+    Also the first since ``set_host`` said that it is another node's. At most 4096 hosts per port are remembered (then
+    ``hosts_seen_full``); beacons are no sign of a host.
     """
 
     port: int
