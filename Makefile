@@ -8,7 +8,7 @@ APT := python3-venv gcc libc6-dev iproute2 iputils-ping nftables tcpdump ffmpeg 
 LOAD := bench/load/Cargo.toml
 RUST := $(wildcard crates/*/src/*.rs crates/*/src/*/*.rs crates/*/Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: all install demo test test-switch soak check bench lock clean
+.PHONY: all install demo test soak check bench lock clean
 all: install
 
 $(STAMPS)/apt: Makefile | $(STAMPS)/rust
@@ -40,11 +40,7 @@ demo: install
 test: install
 	cargo test --workspace --release --locked --quiet
 	cargo test --manifest-path $(LOAD) --release --locked --quiet
-	$(PY) -m pytest tests/unit tests/property tests/differential tests/fuzz tests/sim tests/lab --ignore=tests/lab/switch
-
-# Whole LANs behind nodes: a set-up there has been seen to wait in vain, so it is not part of make test yet.
-test-switch: install
-	$(PY) -m pytest tests/lab/switch
+	$(PY) -m pytest tests/unit tests/property tests/differential tests/fuzz tests/sim tests/lab
 
 # Ten minutes of a stream, its losses and its memory.
 soak: install

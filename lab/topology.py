@@ -24,7 +24,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -103,7 +102,7 @@ class Lab:
 
     def __enter__(self) -> Lab:
         if threading.current_thread() is threading.main_thread():
-            self._handler_before = signal.signal(signal.SIGTERM, _exit_on_signal)
+            self._handler_before = signal.signal(signal.SIGTERM, _end_on_signal)
         return self
 
     def __exit__(
@@ -184,6 +183,9 @@ class Lab:
         return namespace
 
 
-def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
-    """SIGTERM leaves the ``with`` blocks as an exception does."""
-    sys.exit(128 + number)
+def _end_on_signal(number: int, _frame: FrameType | None) -> None:
+    """SIGTERM leaves the ``with`` blocks as Ctrl-C does.
+
+    Not with SystemExit: pytest takes that for the failure of one test, and goes on with the next.
+    """
+    raise KeyboardInterrupt(signal.Signals(number).name)

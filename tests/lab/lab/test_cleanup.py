@@ -101,6 +101,33 @@ def test_a_signal_to_the_owner_ends_its_lab(number: signal.Signals) -> None:
     assert not owner.has_left_anything
 
 
+# Two tests that share a lab; the first is hit while it waits for a program.
+TESTS = """
+import pytest
+from lab import Lab
+@pytest.fixture(scope="session")
+def machine():
+    with Lab() as lab:
+        machine = lab.machine("n0", lab.switch())
+        sleeper = machine.spawn(["sleep", "600"])
+        with open(1, "w", closefd=False) as out:
+            print(lab.prefix, sleeper.pid, lab.directory, file=out, flush=True)
+        machine.run(["sleep", "600"], limit_s=600)
+        yield machine
+def test_one(machine): pass
+def test_other(machine): pass
+"""
+
+
+def test_a_signal_to_a_run_of_tests_ends_all_of_it(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(TESTS, encoding="utf-8")
+    words = [str(tmp_path), "-s", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
+    quietly = "import os, pytest, sys; sys.stdout = open(os.devnull, 'w')"  # nobody reads more than the first line
+    owner = Owner(f"{quietly}; sys.exit(pytest.main({words!r}))")
+    assert owner.end(signal.SIGTERM) == pytest.ExitCode.INTERRUPTED
+    assert not owner.has_left_anything
+
+
 def test_a_lab_without_a_with_block_ends_with_its_program() -> None:
     script = "from lab import Lab; lab = Lab(); m = lab.machine('n0', lab.switch());"
     script += "print(lab.prefix, m.spawn(['sleep', '600']).pid, lab.directory, flush=True); input()"
