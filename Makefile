@@ -5,17 +5,28 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMPS := .make
 APT := python3-venv gcc libc6-dev iproute2 iputils-ping nftables tcpdump ffmpeg iperf3
+BENCH_APT := tinc n2n wireguard-go wireguard-tools
 LOAD := bench/load/Cargo.toml
 RUST := $(wildcard crates/*/src/*.rs crates/*/src/*/*.rs crates/*/Cargo.toml) Cargo.toml Cargo.lock
+
+define install-missing
+missing=$$(for p in $(1); do dpkg -s $$p 2>/dev/null | grep -q '^Status: install ok installed' || echo $$p; done); \
+if [ -n "$$missing" ]; then echo "installing: $$missing"; \
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
 
 .PHONY: all install demo test soak check bench lock clean
 all: install
 
 $(STAMPS)/apt: Makefile | $(STAMPS)/rust
 	@mkdir -p $(STAMPS)
-	@missing=$$(for p in $(APT); do dpkg -s $$p 2>/dev/null | grep -q '^Status: install ok installed' || echo $$p; done); \
-	if [ -n "$$missing" ]; then echo "installing: $$missing"; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	@$(call install-missing,$(APT))
+	@touch $@
+
+# What other overlays are, to be measured beside.
+$(STAMPS)/bench-apt: Makefile | $(STAMPS)/rust
+	@mkdir -p $(STAMPS)
+	@$(call install-missing,$(BENCH_APT))
 	@touch $@
 
 $(STAMPS)/rust:
@@ -56,7 +67,7 @@ check: install
 	cargo clippy --workspace --all-targets --release --locked --quiet -- -D warnings
 	cargo clippy --manifest-path $(LOAD) --all-targets --release --locked --quiet -- -D warnings
 
-bench: install
+bench: install $(STAMPS)/bench-apt
 	$(PY) -m bench
 
 # Writes requirements.lock again from requirements.in (needs uv).

@@ -126,6 +126,28 @@ def multicast_latency(side: Side, machines: Sequence[Machine], duration_s: float
         subscribers.stop()
 
 
+def unicast_latency(side: Side, machines: Sequence[Machine], duration_s: float) -> Latency:
+    """The same of a unicast stream to the second machine: what the machines and programs cost without an overlay."""
+    source, receiving = machines[:2]
+    receiver = Receiver(receiving, side.ipv4(receiving), PORT)
+    try:
+        sender = Sender(
+            source,
+            side.ipv4(receiving),
+            PORT,
+            size_bytes=DATAGRAM_BYTES,
+            rate_pps=LATENCY_RATE_PPS,
+            duration_s=duration_s,
+        )
+        sent = sender.wait(duration_s + GRACE_S).sent
+        wait_until(
+            lambda: receiver.snapshot().received >= sent, GRACE_S, "all datagrams have come", poll_s=STILL_POLL_S
+        )
+        return merge_latencies([stream.latency for stream in receiver.snapshot().streams])
+    finally:
+        receiver.stop()
+
+
 def tcp_bps(side: Side, client: Machine, server: Machine, duration_s: int) -> float:
     """Bits per second that one TCP flow has delivered (iperf3, as the receiver counts)."""
     side.prepare([server])

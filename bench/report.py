@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,8 @@ import msgspec
 from rich.table import Table
 
 from bench.search import Trial
+
+OWN = "treecast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,37 @@ class SideResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What has to be reached: a ratio to the side ``against``, or where that is empty a value in the work's unit."""
+
+    must: float
+    aim: float
+    against: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
-    """One work, all sides. ``ratios``: each other side's median over the first's."""
+    """One work, all sides. ``ratios``: Treecast's median over that of each other side, where that is not 0."""
 
     name: str
     unit: str
     higher_is_better: bool
     sides: Mapping[str, SideResult]
     ratios: Mapping[str, float]
+    target: Target | None = None
+
+    def reached(self, side: str) -> str:
+        """``aim``, ``must`` or ``missed`` beside ``side`` ("": the value itself); empty where nothing is asked."""
+        target = self.target
+        if target is None or target.against != side or OWN not in self.sides:
+            return ""
+        value = self.ratios.get(side) if side else self.sides[OWN].median
+        if value is None:
+            return ""
+        for name, limit in (("aim", target.aim), ("must", target.must)):
+            if value >= limit if self.higher_is_better else value <= limit:
+                return name
+        return "missed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +88,18 @@ def side_result(runs: Sequence[float], trials: Sequence[tuple[Trial, ...]] = ())
 
 
 def measure(
-    name: str, unit: str, sides: Mapping[str, SideResult], *, reference: str, higher_is_better: bool = True
+    name: str,
+    unit: str,
+    sides: Mapping[str, SideResult],
+    *,
+    higher_is_better: bool = True,
+    target: Target | None = None,
 ) -> Measure:
-    """With the ratio of each side to the ``reference`` side, where that was measured and is not 0."""
-    base = sides[reference].median if reference in sides else 0.0
-    ratios = {side: result.median / base for side, result in sides.items() if side != reference and base}
-    return Measure(name, unit, higher_is_better, sides, ratios)
+    """With the ratio of Treecast to each other side."""
+    own = sides.get(OWN)
+    others = {side: result.median for side, result in sides.items() if side != OWN and result.median}
+    ratios = {side: own.median / median for side, median in others.items()} if own else {}
+    return Measure(name, unit, higher_is_better, sides, ratios, target)
 
 
 def conditions(
@@ -106,26 +137,67 @@ SCALES: Mapping[str, tuple[float, str, Callable[[float], str]]] = {
     "packets/s": (1e3, "k packets/s", "{:.1f}".format),
     "ns": (1e3, "us", "{:.0f}".format),
     "frames": (1, "frames", "{:.1f}".format),
+    "CPU s/Gbit": (1, "CPU s/Gbit", "{:.3f}".format),
+    "CPU s/packet": (1e-6, "CPU us/packet", "{:.2f}".format),
+    "core": (1e-2, "% of a core", "{:.2f}".format),
+    "packets/core-s": (1e6, "M packets/core-s", "{:.2f}".format),
 }
 
 
-def table(results: Results) -> Table:
-    """A row per measure: each side's median with its extremes, and the ratios."""
-    names = list(results.conditions.sides)
-    reference = names[0]
+def table(results: Results, before: Mapping[str, float]) -> Table:
+    """A row for each work and side it is compared to. ``before``: ``progress`` of an earlier run."""
     shown = Table(title="Medians (least - most of the runs)", title_justify="left")
-    shown.add_column("work")
-    for name in names:
+    shown.add_column("work", ratio=2)
+    for name in (OWN, "beside", "ratio", "before", "must", "aim", "reached"):
         shown.add_column(name, justify="right")
-    for name in names[1:]:
-        shown.add_column(f"{name} / {reference}", justify="right")
     for own in results.measures:
-        divisor, unit, text = SCALES[own.unit]
-        cells = [_cell(own.sides[name], divisor, text) for name in names]
-        ratios = [f"{own.ratios[name]:.2f} x" if name in own.ratios else "-" for name in names[1:]]
+        _, unit, _ = SCALES[own.unit]
         better = "" if own.higher_is_better else ", lower is better"
-        shown.add_row(f"{own.name} ({unit}{better})", *cells, *ratios)
+        first = f"{own.name} ({unit}{better})"
+        for row in _rows(own, before):
+            shown.add_row(first, *row)
+            first = ""
     return shown
+
+
+def _rows(own: Measure, before: Mapping[str, float]) -> Iterator[tuple[str, ...]]:
+    divisor, _, text = SCALES[own.unit]
+    target = own.target
+    others = [side for side in own.sides if side != OWN]
+    value = _cell(own.sides[OWN], divisor, text) if OWN in own.sides else "-"
+    if not others or (target is not None and not target.against):
+        limits = ("", "") if target is None else (text(target.must / divisor), text(target.aim / divisor))
+        yield (value, "", "", _before(own, "", before), *limits, own.reached(""))
+        value = ""
+    for side in others:
+        ratio = f"{own.ratios[side]:.2f} x" if side in own.ratios else "-"
+        asked = target is not None and target.against == side
+        limits = (f"{target.must:g} x", f"{target.aim:g} x") if target is not None and asked else ("", "")
+        beside = f"{side} {_cell(own.sides[side], divisor, text)}"
+        yield (value, beside, ratio, _before(own, side, before), *limits, own.reached(side))
+        value = ""
+
+
+def progress(results: Results) -> dict[str, float]:
+    """What is compared from run to run: ratios, or where nothing is beside it the value. By ``key``."""
+    kept: dict[str, float] = {}
+    for own in results.measures:
+        if OWN in own.sides:
+            kept[key(own, "")] = own.sides[OWN].median
+        kept |= {key(own, side): ratio for side, ratio in own.ratios.items()}
+    return kept
+
+
+def key(own: Measure, side: str) -> str:
+    return f"{own.name} / {side}" if side else own.name
+
+
+def _before(own: Measure, side: str, before: Mapping[str, float]) -> str:
+    value = before.get(key(own, side))
+    if value is None:
+        return ""
+    divisor, _, text = SCALES[own.unit]
+    return f"{value:.2f} x" if side else text(value / divisor)
 
 
 def _cell(result: SideResult, divisor: float, text: Callable[[float], str]) -> str:

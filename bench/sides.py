@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lab.machine import Machine
-from lab.node import Overlay
+from lab.node import Overlay, TreecastNode
 
 VXLAN_PORT = 4789  # RFC 7348
 VXLAN_OVERHEAD_BYTES = 50  # Ethernet 14, VXLAN 8, UDP 8, IPv4 20
@@ -42,6 +42,27 @@ class Side(Protocol):
         """What it is, with its MTU, for the printed conditions."""
 
     def stop(self) -> None: ...
+
+
+class Raw:
+    """No overlay: what the machines' own network does."""
+
+    name = "raw"
+
+    def interface(self, machine: Machine) -> str:
+        return machine.underlay_interface
+
+    def ipv4(self, machine: Machine) -> str:
+        return machine.underlay_ipv4
+
+    def prepare(self, subscribers: Sequence[Machine]) -> None:
+        """Nothing: it is there."""
+
+    def describe(self) -> str:
+        return "the underlay itself, unicast"
+
+    def stop(self) -> None:
+        """Nothing was started."""
 
 
 class Vxlan:
@@ -97,6 +118,9 @@ class Treecast:
         self._overlay = Overlay(machines, directory)
         self._nodes = {node.machine.name: node for node in self._overlay.nodes}
         self._overlay.start()
+
+    def node(self, machine: Machine) -> TreecastNode:
+        return self._nodes[machine.name]
 
     def interface(self, machine: Machine) -> str:
         return self._nodes[machine.name].interface

@@ -14,8 +14,8 @@ import pytest
 
 from lab import Lab
 from lab.load import Receiver, Sender
+from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, ipv6, mac
 from lab.waiting import wait_until
-from tests.lab.native.forwarders import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, ipv6, mac
 from treecast import _native
 
 GROUP = "239.1.1.1"

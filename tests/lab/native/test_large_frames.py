@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from lab.load import Receiver, Sender
+from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, ipv4, ipv6
 from lab.waiting import wait_until
-from tests.lab.native.forwarders import INTERFACE, LIMIT_S, Plane, Planes, ipv4, ipv6
 
 GROUP = "239.1.1.1"
 COUNT = 2000

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, ipv4, mac
 from lab.waiting import wait_until
-from tests.lab.native.forwarders import INTERFACE, LIMIT_S, Plane, Planes, ipv4, mac
 from treecast import _native
 
 BROADCAST = b"\xff" * 6

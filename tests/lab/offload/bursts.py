@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from lab.machine import Machine
-from tests.lab.native.forwarders import INTERFACE, ipv4, ipv6
+from lab.planes import INTERFACE, ipv4, ipv6
 
 PORT = 5004
 LIMIT_S = 10.0

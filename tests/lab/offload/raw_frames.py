@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from lab.machine import Machine
-from tests.lab.native.forwarders import INTERFACE, ipv4, mac
+from lab.planes import INTERFACE, ipv4, mac
 from tests.lab.offload.bursts import PORT
 
 SOL_PACKET = 263

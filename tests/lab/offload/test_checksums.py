@@ -23,7 +23,7 @@ from pyroute2 import IPRoute
 from pyroute2.ethtool.ioctl import IoctlEthtool
 
 from lab.machine import Machine
-from tests.lab.native.forwarders import INTERFACE, MTU, Planes, ipv4, ipv6, mac
+from lab.planes import INTERFACE, MTU, Planes, ipv4, ipv6, mac
 from tests.lab.offload.bursts import (
     burst,
     checksum_errors,

@@ -1,6 +1,6 @@
 """Super-frames through two forwarders: the kernels at both ends are the judges.
 
-n0 sends to n1 (``tests/lab/native/forwarders.py`` has the picture), with the TAPs' segmentation offload on or off at
+n0 sends to n1 (``lab/planes.py`` has the picture), with the TAPs' segmentation offload on or off at
 either end: what arrives is what was sent, in order.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.native.forwarders import INTERFACE, MTU, Planes
+from lab.planes import INTERFACE, MTU, Planes
 from tests.lab.offload.bursts import (
     burst,
     read_datagrams,

@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 from rich.console import Console
 
-from bench.report import Conditions, Results, measure, side_result, table, write
+from bench import history
+from bench.report import Conditions, Measure, Results, Target, measure, progress, side_result, table, write
 from bench.search import Trial
 
 CONDITIONS = Conditions(
@@ -20,21 +22,43 @@ def results() -> Results:
     return Results(
         CONDITIONS,
         (
-            measure("multicast to 8", "packets/s", rate, reference="vxlan"),
-            measure("latency", "ns", latency, reference="vxlan", higher_is_better=False),
+            measure("multicast to 8", "packets/s", rate, target=Target(2.7, 4.0, "vxlan")),
+            measure("latency", "ns", latency, higher_is_better=False, target=Target(140e3, 110e3)),
         ),
     )
 
 
-def test_ratios_are_of_medians_to_the_reference() -> None:
+def shown(before: dict[str, float]) -> str:
+    console = Console(width=200)
+    with console.capture() as text:
+        console.print(table(results(), before))
+    return text.get()
+
+
+def test_ratios_are_of_medians_to_each_other_side() -> None:
     rate, latency = results().measures
-    assert rate.ratios == {"treecast": 3.0}
-    assert latency.ratios == {"treecast": 2.5}
+    assert rate.ratios == {"vxlan": 3.0}
+    assert latency.ratios == {"vxlan": 2.5}
 
 
-def test_a_reference_that_was_not_measured_has_no_ratio() -> None:
-    alone = {"treecast": side_result([1.0])}
-    assert measure("multicast", "packets/s", alone, reference="vxlan").ratios == {}
+def test_a_side_that_was_not_measured_or_is_nothing_has_no_ratio() -> None:
+    assert measure("multicast", "packets/s", {"treecast": side_result([1.0])}).ratios == {}
+    nothing = {"vxlan": side_result([0.0]), "treecast": side_result([1.0])}
+    assert measure("multicast", "packets/s", nothing).ratios == {}
+
+
+@pytest.mark.parametrize(("value", "reached"), [(1.9, "missed"), (2.0, "must"), (2.4, "must"), (2.5, "aim")])
+def test_a_ratio_reaches_its_aim_or_what_it_must_or_misses(value: float, reached: str) -> None:
+    sides = {"vxlan": side_result([1.0]), "treecast": side_result([value])}
+    own = measure("multicast", "packets/s", sides, target=Target(2.0, 2.5, "vxlan"))
+    assert (own.reached("vxlan"), own.reached(""), own.reached("raw")) == (reached, "", "")
+
+
+@pytest.mark.parametrize(("value", "reached"), [(160.0, "missed"), (150.0, "must"), (110.0, "aim")])
+def test_of_a_value_less_may_be_better(value: float, reached: str) -> None:
+    sides = {"raw": side_result([40.0]), "treecast": side_result([value])}
+    own: Measure = measure("latency", "ns", sides, higher_is_better=False, target=Target(150.0, 110.0))
+    assert (own.reached(""), own.reached("raw")) == (reached, "")
 
 
 def test_the_file_has_all_runs_and_trials(tmp_path: Path) -> None:
@@ -42,11 +66,23 @@ def test_the_file_has_all_runs_and_trials(tmp_path: Path) -> None:
     assert msgspec.json.decode((tmp_path / "bench" / "results.json").read_bytes(), type=Results) == results()
 
 
-def test_the_table_shows_medians_extremes_and_ratios() -> None:
-    console = Console(width=200)
-    with console.capture() as shown:
-        console.print(table(results()))
-    text = shown.get()
-    assert "22.0 (20.0 - 24.0)" in text
-    assert "3.00 x" in text
-    assert "latency (us, lower is better)" in text
+def test_the_table_shows_medians_extremes_ratios_and_what_was_asked() -> None:
+    text = shown({"multicast to 8 / vxlan": 2.5, "latency": 170e3})
+    rate, latency = (next(line for line in text.splitlines() if word in line) for word in ("multicast", "latency"))
+    assert [cell.strip() for cell in rate.split("│")[2:-1]] == [
+        "66.0 (60.0 - 70.0)", "vxlan 22.0 (20.0 - 24.0)", "3.00 x", "2.50 x", "2.7 x", "4 x", "must",
+    ]  # fmt: skip
+    assert "(us, lower is better)" in latency
+    assert [cell.strip() for cell in latency.split("│")[2:-1]] == ["150", "", "", "170", "140", "110", "missed"]
+
+
+def test_the_history_grows_by_a_line_a_run_and_is_drawn(tmp_path: Path) -> None:
+    path, picture = tmp_path / "history.jsonl", tmp_path / "out" / "results.png"
+    history.append(results(), path)
+    history.append(results(), path)
+    first, second = history.read(path)
+    assert first == second
+    assert first.values == progress(results())
+    assert first.values["multicast to 8 / vxlan"] == 3.0
+    history.plot(results(), [first, second], picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")

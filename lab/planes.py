@@ -18,6 +18,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from ipaddress import ip_address
+from pathlib import Path
 from types import TracebackType
 
 from pyroute2 import IPRoute
@@ -62,7 +63,9 @@ class Plane:
                 netlink.addr("add", index=index, address=ipv4(node), prefixlen=24)
                 netlink.addr("add", index=index, address=ipv6(node), prefixlen=64)
                 netlink.route("add", dst="224.0.0.0/4", oif=index)
+        before = _own_threads()
         self.forwarder.start()
+        self.threads = sorted(_own_threads() - before)
 
     def neighbour(self, node: int) -> None:
         """A permanent ARP and ND entry, and the host in the table."""
@@ -141,6 +144,10 @@ class Planes:
     def _new_index(self) -> int:
         self._next_session += 1
         return self._next_session
+
+
+def _own_threads() -> set[int]:
+    return {int(task.name) for task in Path("/proc/self/task").iterdir()}
 
 
 def handshake(one: Plane, other: Plane, index: int, other_index: int, aead: int) -> None:

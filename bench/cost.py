@@ -1,0 +1,82 @@
+"""What carrying costs: processor time of the nodes' processes, while a stream of known rate is delivered whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import measure
+from bench.sides import Treecast
+from lab.machine import Machine
+from lab.waiting import wait_until
+
+SLOWER = (1.0, 0.7, 0.5, 0.35)
+DELIVERED = 0.99
+STREAM_PPS = 833  # 8 Mb/s of 1200-byte datagrams
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one stream to some subscribers."""
+
+    source_s: float
+    """Processor time of the source's node."""
+    all_s: float
+    """That of all nodes, the source's included."""
+    sent: int
+    delivered: int
+    """Datagrams, all subscribers together."""
+    duration_s: float
+
+    @property
+    def delivered_gbit(self) -> float:
+        return self.delivered * measure.DATAGRAM_BYTES * 8 / 1e9
+
+
+def stream_cost(side: Treecast, machines: Sequence[Machine], rate_pps: int, duration_s: float) -> Cost:
+    """The cost of a stream from the first machine to all others, slower where so much is not carried whole.
+
+    RuntimeError where no rate is.
+    """
+    for share in SLOWER:
+        own = _stream_cost(side, machines, max(round(rate_pps * share), 1), duration_s)
+        if own.delivered >= DELIVERED * own.sent * (len(machines) - 1):
+            return own
+    raise RuntimeError(f"of {own.sent} datagrams to each {own.delivered} came in all: this is no place to measure")
+
+
+def _stream_cost(side: Treecast, machines: Sequence[Machine], rate_pps: int, duration_s: float) -> Cost:
+    source, *others = machines
+    subscribers = measure.subscribe(side, source, others)
+    try:
+        before = processor_times_s(side, machines)
+        sent = subscribers.send(1, rate_pps, duration_s).wait(duration_s + measure.GRACE_S).sent
+        entries = [received.of(1) for received in subscribers.settled()]
+        after = processor_times_s(side, machines)
+    finally:
+        subscribers.stop()
+    delivered = sum(entry.received for entry in entries if entry)
+    spent = [later - earlier for earlier, later in zip(before, after, strict=True)]
+    return Cost(spent[0], sum(spent), sent, delivered, duration_s)
+
+
+def idle_share(side: Treecast, machines: Sequence[Machine], duration_s: float) -> float:
+    """Cores that one node uses, on average over all, while nobody sends anything."""
+    before, started = processor_times_s(side, machines), time.monotonic()
+    wait_until(lambda: time.monotonic() >= started + duration_s, duration_s + 1, "nothing happens", poll_s=0.5)
+    spent = sum(processor_times_s(side, machines)) - sum(before)
+    return spent / (time.monotonic() - started) / len(machines)
+
+
+def processor_times_s(side: Treecast, machines: Sequence[Machine]) -> list[float]:
+    """Of each machine's node so far, all its threads together."""
+    return [threads_time_s(side.node(machine).process.pid) for machine in machines]
+
+
+def threads_time_s(pid: int, threads: Sequence[int] | None = None) -> float:
+    """Time on a processor (/proc/PID/task/TID/schedstat, nanoseconds) of a process, or of some of its threads."""
+    tasks = Path(f"/proc/{pid}/task")
+    chosen = [tasks / str(thread) for thread in threads] if threads is not None else list(tasks.iterdir())
+    return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in chosen) / 1e9
