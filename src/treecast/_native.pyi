@@ -184,10 +184,12 @@ class Forwarder:
         mac: bytes,
         mtu: int,
         listen: Sequence[Address],
+        workers: int = 0,
         probe_interval_s: float = 2.0,
     ) -> Forwarder:
         """Opens the TAP (not persistent, down, MAC and MTU set) and binds the UDP sockets, in the order of ``listen``.
 
+        ``workers``: threads that move packets, each with a queue of the TAP and a share of the sockets; 0: one per core.
         The TAP's transmit queue is 4000 frames long; ``gso_max_segs`` (44) needs netlink and is the caller's to set.
         OSError with errno and a text that names the interface or the address.
         """
@@ -201,8 +203,11 @@ class Forwarder:
     def listening(self) -> list[Address]:
         """The sockets' local addresses, in the order of ``listen`` (port 0 resolved)."""
     @property
+    def workers(self) -> int:
+        """How many threads move packets."""
+    @property
     def offloads(self) -> list[str]:
-        """What the kernel granted, e.g. ["tap-csum", "tap-tso", "tap-uso", "udp-gso", "udp-gro"]."""
+        """What the kernel granted, e.g. ["tap-csum", "tap-tso", "tap-uso", "tap-queues", "udp-gso", "udp-gro"]."""
 
     # events
     def event_fd(self) -> int:

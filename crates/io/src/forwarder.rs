@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -17,12 +18,15 @@ use treecast_core::session::{Endpoint, Session};
 use treecast_core::tree::{RootTree, TREE_BODY_OFFSET};
 use zeroize::Zeroizing;
 
+use crate::listening::Listening;
 use crate::ports::Ports;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
 use crate::sys::thread::{monotonic_ns, random};
-use crate::sys::udp::Socket;
-use crate::worker::Worker;
+use crate::worker::{Share, Worker};
+
+/// More gain nothing, and each has buffers of its own.
+const MAX_WORKERS: usize = 64;
 
 /// What a forwarder is made of.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub struct Configuration {
     pub mtu: u32,
     /// What to bind.
     pub listen: Vec<SocketAddr>,
+    /// Worker threads; 0: as many as there are cores for this process.
+    pub workers: usize,
     /// Time between two probes of a peer.
     pub probe_interval_ns: u64,
 }
@@ -59,6 +65,7 @@ pub struct Forwarder {
     pub plane: Arc<Plane>,
     interface: String,
     listening: Vec<SocketAddr>,
+    workers: usize,
     probe_interval_ns: u64,
     events: Arc<EventFd>,
     stop: EventFd,
@@ -69,56 +76,70 @@ pub struct Forwarder {
 struct Running {
     /// None when stopped.
     ports: Option<Arc<Ports>>,
-    worker: Option<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Forwarder {
     /// Opens the TAP and binds the sockets.
     pub fn open(configuration: &Configuration) -> Result<Self, OpenError> {
-        let Configuration { node_index, network_id, interface, mac, mtu, listen, probe_interval_ns } = configuration;
+        let Configuration { node_index, network_id, interface, mac, mtu, listen, probe_interval_ns, .. } =
+            configuration;
+        let workers = worker_count(configuration.workers);
         let at = |what: &str| {
             let what = what.to_owned();
             move |error| OpenError { what, error }
         };
         let events = Arc::new(EventFd::new().map_err(at("eventfd"))?);
         let stop = EventFd::new().map_err(at("eventfd"))?;
-        let tap = Tap::open(interface, *mac, *mtu).map_err(at(interface))?;
-        let bind = |address: &SocketAddr| Socket::bind(address).map_err(at(&address.to_string()));
+        let tap = Tap::open(interface, *mac, *mtu, workers).map_err(at(interface))?;
+        let bind = |address: &SocketAddr| Listening::bind(address, workers).map_err(at(&address.to_string()));
         let sockets = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let wake = events.clone();
         let plane = Arc::new(Plane::new(*node_index, network_id, Box::new(move || wake.signal())));
         Ok(Self {
             plane,
             interface: interface.clone(),
-            listening: sockets.iter().map(Socket::local).collect(),
+            listening: sockets.iter().map(Listening::local).collect(),
+            workers,
             probe_interval_ns: (*probe_interval_ns).max(1_000_000),
             events,
             stop,
-            running: Mutex::new(Running { ports: Some(Arc::new(Ports { tap, sockets })), worker: None }),
+            running: Mutex::new(Running { ports: Some(Arc::new(Ports { tap, sockets })), workers: Vec::new() }),
         })
     }
 
-    /// Starts the worker, once.
+    /// Starts the workers, once.
     pub fn start(&self) -> io::Result<()> {
         let mut running = self.running();
         let Some(ports) = running.ports.clone() else { return Err(io::Error::from_raw_os_error(libc::EBADF)) };
-        if running.worker.is_none() {
-            let worker = Worker::new(self.plane.clone(), ports, &self.stop, self.probe_interval_ns)?;
-            let thread = std::thread::Builder::new().name("treecast-data".into());
-            running.worker = Some(thread.spawn(move || worker.run())?);
+        if !running.workers.is_empty() {
+            return Ok(());
+        }
+        let share = |number| Share { number, of: self.workers };
+        let make = |number| Worker::new(self.plane.clone(), ports.clone(), &self.stop, share(number));
+        let workers = (0..self.workers).map(make).collect::<io::Result<Vec<_>>>()?;
+        for (number, worker) in workers.into_iter().enumerate() {
+            let thread = std::thread::Builder::new().name(format!("treecast-{number}"));
+            let probe_interval_ns = (number == 0).then_some(self.probe_interval_ns);
+            running.workers.push(thread.spawn(move || worker.run(probe_interval_ns))?);
         }
         Ok(())
     }
 
-    /// Ends the worker and closes everything.
+    /// Ends the workers and closes everything.
     pub fn stop(&self) {
         self.stop.signal();
         let mut running = self.running();
-        if let Some(worker) = running.worker.take() {
+        for worker in running.workers.drain(..) {
             // A worker that panicked has ended too.
             let _ = worker.join();
         }
         running.ports = None;
+    }
+
+    /// How many threads move packets.
+    pub fn workers(&self) -> usize {
+        self.workers
     }
 
     /// The TAP's name.
@@ -282,6 +303,12 @@ impl Forwarder {
     fn running(&self) -> std::sync::MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// As many as asked for, or one per core that this process may use.
+fn worker_count(asked: usize) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    if asked == 0 { cores() } else { asked }.min(MAX_WORKERS)
 }
 
 impl Drop for Forwarder {

@@ -1,4 +1,4 @@
-//! What the data plane does to the kernel: frames between a TAP and UDP sockets, by one worker thread, in batches.
+//! What the data plane does to the kernel: frames between a TAP and UDP sockets, by worker threads, in batches.
 //!
 //! All system calls are in [`sys`]. The worker ([`worker`]) reads a batch, asks `treecast-core` what each frame or datagram
 //! is, seals what is to be sent ([`sealing`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits
@@ -6,6 +6,7 @@
 
 pub mod forwarder;
 pub mod joining;
+pub mod listening;
 pub mod outbox;
 pub mod ports;
 pub mod relay;

@@ -158,7 +158,8 @@ pub struct Message {
     pub buffer: usize,
     /// The run.
     pub run: Run,
-    socket: u32,
+    /// Of [`Ports::data_socket`].
+    socket: (u32, u32),
     address: RawAddress,
     tally: Tally,
 }
@@ -179,21 +180,23 @@ impl Dispatch {
         for index in next_hops {
             let reached = plane.peer(*index).and_then(|peer| peer.current().map(|session| (peer, session)));
             match reached {
-                Some((peer, session)) => self.add(ports, buffer, run, session.endpoint(), Tally::Peer(peer)),
+                Some((peer, session)) => self.add(plane, ports, buffer, run, session.endpoint(), Tally::Peer(peer)),
                 None => plane.drops.add(Reason::NoSession, run.count as u64),
             }
         }
     }
 
-    fn add(&mut self, ports: &Ports, buffer: usize, run: Run, to: Endpoint, tally: Tally) {
+    fn add(&mut self, plane: &Plane, ports: &Ports, buffer: usize, run: Run, to: Endpoint, tally: Tally) {
+        let Some(socket) = ports.data_socket(&to) else {
+            return plane.drops.add(Reason::SocketUnreachable, run.count as u64);
+        };
         let address = RawAddress::new(&to.address);
-        let whole = run.count == 1 || ports.sockets.get(to.socket as usize).is_some_and(Socket::gso);
-        if whole {
-            self.messages.push(Message { buffer, run, socket: to.socket, address, tally });
+        if run.count == 1 || socket_of(ports, socket).is_some_and(Socket::gso) {
+            self.messages.push(Message { buffer, run, socket, address, tally });
             return;
         }
         for single in singles(run) {
-            self.messages.push(Message { buffer, run: single, socket: to.socket, address, tally: tally.clone() });
+            self.messages.push(Message { buffer, run: single, socket, address, tally: tally.clone() });
         }
     }
 
@@ -204,16 +207,16 @@ impl Dispatch {
             messages.sort_by_key(|message| message.socket); // stable: the order of each flow stays
         }
         for messages in messages.chunk_by(|one, two| one.socket == two.socket) {
-            match messages.first().and_then(|first| ports.sockets.get(first.socket as usize)) {
-                Some(socket) => send_all(plane, socket, sender, messages, &bytes_of),
-                None => {
-                    let lost = messages.iter().map(|message| message.run.count as u64).sum();
-                    plane.drops.add(Reason::SocketUnreachable, lost);
-                }
+            if let Some(socket) = messages.first().and_then(|first| socket_of(ports, first.socket)) {
+                send_all(plane, socket, sender, messages, &bytes_of);
             }
         }
         messages.clear();
     }
+}
+
+fn socket_of(ports: &Ports, (address, own): (u32, u32)) -> Option<&Socket> {
+    ports.sockets.get(address as usize)?.data().get(own as usize)
 }
 
 fn singles(run: Run) -> impl Iterator<Item = Run> {
@@ -337,7 +340,7 @@ impl Outbox {
                 match &lane.target {
                     Some(Target::Session(session)) => {
                         let tally = Tally::Session(session.clone());
-                        self.dispatch.add(ports, index, *run, session.endpoint(), tally);
+                        self.dispatch.add(plane, ports, index, *run, session.endpoint(), tally);
                     }
                     Some(Target::Tree(_, members)) => {
                         self.dispatch.add_tree(plane, ports, index, *run, &members.next_hops);

@@ -1,7 +1,6 @@
 //! The TAP and the sockets, and sending single things through them from any thread.
 
 use std::io::{self, IoSlice};
-use std::os::fd::AsFd;
 
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, MAX_DATAGRAM_LEN, MAX_SESSION_BODY_LEN};
@@ -11,6 +10,7 @@ use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
 
+use crate::listening::Listening;
 use crate::sys::tap::Tap;
 use crate::sys::udp::Socket;
 
@@ -23,13 +23,13 @@ pub struct Ports {
     /// The TAP.
     pub tap: Tap,
     /// The sockets, in the order of `listen`.
-    pub sockets: Vec<Socket>,
+    pub sockets: Vec<Listening>,
 }
 
 impl Ports {
-    /// Sends one datagram; counts it or why not.
+    /// Sends one datagram, at once and past all data that wait; counts it or why not.
     pub fn send(&self, plane: &Plane, datagram: &[u8], to: Endpoint) -> bool {
-        let Some(socket) = self.sockets.get(to.socket as usize) else {
+        let Some(socket) = self.sockets.get(to.socket as usize).map(Listening::control) else {
             plane.drops.count(Reason::SocketUnreachable);
             return false;
         };
@@ -119,20 +119,23 @@ impl Ports {
     /// What the kernel granted, by name.
     pub fn offloads(&self) -> Vec<&'static str> {
         let tap = self.tap.offloads();
-        let udp = |has: fn(&Socket) -> bool| self.sockets.iter().all(has) && !self.sockets.is_empty();
+        let sockets = || self.sockets.iter().flat_map(Listening::all);
+        let udp = |has: fn(&Socket) -> bool| sockets().all(has) && sockets().next().is_some();
         let all = [
             ("tap-csum", tap.csum),
             ("tap-tso", tap.tso),
             ("tap-uso", tap.uso),
+            ("tap-queues", self.tap.queues().len() > 1),
             ("udp-gso", udp(Socket::gso)),
             ("udp-gro", udp(Socket::gro)),
         ];
         all.into_iter().filter(|(_, granted)| *granted).map(|(name, _)| name).collect()
     }
 
-    /// The socket's descriptor for a wait.
-    pub fn fds(&self) -> impl Iterator<Item = std::os::fd::BorrowedFd<'_>> {
-        self.sockets.iter().map(AsFd::as_fd)
+    /// The data socket for what goes to a peer: its address's number and its own.
+    pub fn data_socket(&self, to: &Endpoint) -> Option<(u32, u32)> {
+        let own = self.sockets.get(to.socket as usize)?.data_to(&to.address);
+        Some((to.socket, own as u32))
     }
 }
 

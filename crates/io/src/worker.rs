@@ -1,5 +1,7 @@
-//! The worker thread: waits, reads a batch, asks `treecast-core`, sends the batch, waits again.
+//! A worker thread: waits, reads a batch, asks `treecast-core`, sends the batch, waits again.
 //!
+//! Each worker has a queue of the TAP and its share of the sockets to itself, so what one flow sends passes through one
+//! worker only, in its order. The first has the control sockets too, sends the probes, and gives up what waited too long.
 //! Fairness: each wake-up serves every readable descriptor once, with a bounded batch. Probes are sent for all peers at once,
 //! at multiples of the interval, so that an idle node wakes rarely.
 
@@ -35,12 +37,23 @@ const UDP_BATCH: usize = 16;
 const TAP_BUFFER_LEN: usize = 65_536 + 256;
 const TOKEN_STOP: u64 = 0;
 const TOKEN_TAP: u64 = 1;
-const TOKEN_SOCKETS: u64 = 2;
+/// One token for each address that is listened on, and below it one for each of its sockets.
+const TOKEN_SOCKETS: u64 = 1 << 32;
+
+/// Which of the workers, and of how many.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// From 0 on.
+    pub number: usize,
+    /// At least 1.
+    pub of: usize,
+}
 
 /// See the module.
 pub struct Worker {
     plane: Arc<Plane>,
     ports: Arc<Ports>,
+    share: Share,
     poll: Poll,
     outbox: Outbox,
     receiver: Receiver,
@@ -48,23 +61,26 @@ pub struct Worker {
     tap_buffer: Box<[u8]>,
     joining_room: Box<[u8]>,
     merging: Merging,
-    probe_interval_ns: u64,
-    next_probe_ns: u64,
 }
 
 impl Worker {
     /// Everything that can fail, before the thread starts. `stop` ends [`Worker::run`].
-    pub fn new(plane: Arc<Plane>, ports: Arc<Ports>, stop: &EventFd, probe_interval_ns: u64) -> io::Result<Self> {
+    pub fn new(plane: Arc<Plane>, ports: Arc<Ports>, stop: &EventFd, share: Share) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.add(stop.as_fd(), TOKEN_STOP)?;
-        poll.add(ports.tap.as_fd(), TOKEN_TAP)?;
-        for (token, fd) in (TOKEN_SOCKETS..).zip(ports.fds()) {
-            poll.add(fd, token)?;
+        if let Some(queue) = ports.tap.queues().nth(share.number) {
+            poll.add(queue, TOKEN_TAP)?;
+        }
+        for (listening, token) in ports.sockets.iter().zip((TOKEN_SOCKETS..).step_by(1 << 32)) {
+            for (socket, token) in listening.all().zip(token..).skip(share.number).step_by(share.of) {
+                poll.add(socket.as_fd(), token)?;
+            }
         }
         let offloads = ports.tap.offloads();
-        let mut worker = Self {
+        Ok(Self {
             plane,
             ports,
+            share,
             poll,
             outbox: Outbox::default(),
             receiver: Receiver::new(UDP_BATCH),
@@ -73,38 +89,32 @@ impl Worker {
             // Zeros that are not touched are no memory yet.
             joining_room: vec![0; room_len(UDP_BATCH * MESSAGE_LEN)].into_boxed_slice(),
             merging: Merging { tcp: offloads.csum && offloads.tso, udp: offloads.csum && offloads.uso },
-            probe_interval_ns,
-            next_probe_ns: 0,
-        };
-        worker.plan_probe(monotonic_ns());
-        Ok(worker)
+        })
     }
 
-    /// Works until it is told to stop.
-    pub fn run(mut self) {
+    /// Works until it is told to stop, and probes the peers where an interval is given.
+    pub fn run(mut self, probe_interval_ns: Option<u64>) {
         // Without SCHED_BATCH everything works, with smaller batches.
         let _ = schedule_batch();
+        let after = |now_ns: u64| probe_interval_ns.map(|interval_ns| (now_ns / interval_ns + 1) * interval_ns);
+        let mut next_probe_ns = after(monotonic_ns());
         loop {
-            let wait_ns = self.next_probe_ns.saturating_sub(monotonic_ns());
-            let Ok(ready) = self.poll.wait(wait_ns.div_ceil(1_000_000) as i32) else { return };
+            let wait_ns = next_probe_ns.map(|next_ns| next_ns.saturating_sub(monotonic_ns()));
+            let Ok(ready) = self.poll.wait(wait_ns) else { return };
             for token in ready.tokens() {
                 match token {
                     TOKEN_STOP => return,
                     TOKEN_TAP => self.serve_tap(),
-                    socket => self.serve_socket((socket - TOKEN_SOCKETS) as u32),
+                    socket => self.serve_socket((socket / TOKEN_SOCKETS - 1) as u32, socket % TOKEN_SOCKETS),
                 }
             }
             let now_ns = monotonic_ns();
-            if now_ns >= self.next_probe_ns {
+            if next_probe_ns.is_some_and(|next_ns| now_ns >= next_ns) {
                 self.probe_all(now_ns);
                 self.plane.expire_fragments(now_ns);
-                self.plan_probe(now_ns);
+                next_probe_ns = after(now_ns);
             }
         }
-    }
-
-    fn plan_probe(&mut self, now_ns: u64) {
-        self.next_probe_ns = (now_ns / self.probe_interval_ns + 1) * self.probe_interval_ns;
     }
 
     fn probe_all(&self, now_ns: u64) {
@@ -117,11 +127,11 @@ impl Worker {
     }
 
     fn serve_tap(&mut self) {
-        let Self { plane, ports, outbox, tap_buffer, .. } = self;
+        let Self { plane, ports, outbox, tap_buffer, share, .. } = self;
         let now_ns = monotonic_ns();
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
         while frames < TAP_BATCH || frames < TAP_BATCH_MOST && outbox.has_open_run() {
-            match ports.tap.read(tap_buffer) {
+            match ports.tap.read(share.number, tap_buffer) {
                 Ok(length) => {
                     let read = tap_buffer.get(..length).unwrap_or_default();
                     let taken = send_read(plane, ports, outbox, read, now_ns);
@@ -132,9 +142,11 @@ impl Worker {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
-                    // The interface is gone (somebody deleted it): nothing will come any more.
-                    plane.drops.count(Reason::TapOther);
-                    let _ = self.poll.remove(ports.tap.as_fd());
+                    // The interface is gone (somebody deleted it): nothing will come any more. Counted once.
+                    plane.drops.add(Reason::TapOther, (share.number == 0).into());
+                    if let Some(queue) = ports.tap.queues().nth(share.number) {
+                        let _ = self.poll.remove(queue);
+                    }
                     break;
                 }
             }
@@ -145,9 +157,10 @@ impl Worker {
         outbox.flush(plane, ports);
     }
 
-    fn serve_socket(&mut self, socket: u32) {
+    fn serve_socket(&mut self, socket: u32, own: u64) {
         let Self { plane, ports, outbox, receiver, relayed, joining_room, merging, .. } = self;
-        let Some(fd) = ports.fds().nth(socket as usize) else { return };
+        let from = ports.sockets.get(socket as usize).and_then(|listening| listening.all().nth(own as usize));
+        let Some(fd) = from.map(AsFd::as_fd) else { return };
         // An error is an ICMP message about an earlier datagram, or a signal: what arrived comes with the next call.
         if receiver.receive(fd).is_err() {
             return;

@@ -28,7 +28,7 @@ pub struct Forwarder(io::Forwarder);
 #[pymethods]
 impl Forwarder {
     #[new]
-    #[pyo3(signature = (*, node_index, network_id, interface, mac, mtu, listen, probe_interval_s = 2.0))]
+    #[pyo3(signature = (*, node_index, network_id, interface, mac, mtu, listen, workers = 0, probe_interval_s = 2.0))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -38,6 +38,7 @@ impl Forwarder {
         mac: &[u8],
         mtu: u32,
         listen: Vec<Address>,
+        workers: usize,
         probe_interval_s: f64,
     ) -> PyResult<Self> {
         if !(0.001..=86_400.0).contains(&probe_interval_s) {
@@ -50,6 +51,7 @@ impl Forwarder {
             mac: exactly(mac, "a MAC address")?,
             mtu,
             listen: listen.iter().map(socket_address).collect::<PyResult<_>>()?,
+            workers,
             probe_interval_ns: (probe_interval_s * 1e9) as u64,
         };
         py.detach(|| io::Forwarder::open(&configuration)).map(Self).map_err(|io::OpenError { what, error }| {
@@ -75,6 +77,11 @@ impl Forwarder {
     #[getter]
     fn listening(&self) -> Vec<Address> {
         self.0.listening().iter().map(address).collect()
+    }
+
+    #[getter]
+    fn workers(&self) -> usize {
+        self.0.workers()
     }
 
     #[getter]

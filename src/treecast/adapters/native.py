@@ -96,6 +96,7 @@ class DataPlane:
         mac: MacAddress,
         mtu: int,
         listen: Iterable[Endpoint],
+        workers: int,
     ) -> None:
         """Opens the TAP and the sockets; OperatorError says what the operator can do when that fails."""
         try:
@@ -106,6 +107,7 @@ class DataPlane:
                 mac=mac.packed,
                 mtu=mtu,
                 listen=[_address(endpoint) for endpoint in listen],
+                workers=workers,
             )
         except OSError as error:
             raise OperatorError(_advice(error)) from error
@@ -124,6 +126,11 @@ class DataPlane:
     @property
     def interface(self) -> str:
         return self.native.interface
+
+    @property
+    def workers(self) -> int:
+        """How many threads move packets."""
+        return self.native.workers
 
     @property
     def offloads(self) -> list[str]:

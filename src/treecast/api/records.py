@@ -36,6 +36,8 @@ class Status(msgspec.Struct, frozen=True):
     """Discarded frames and messages by reason."""
     listening: list[str]
     """UDP endpoints of this node."""
+    workers: int
+    """Threads that move packets."""
     offloads: list[str]
     """Kernel offloads that are in use."""
     seeking: list[str]

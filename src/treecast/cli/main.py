@@ -154,6 +154,9 @@ def up(
         list[str] | None, typer.Option(metavar="HOST:PORT", help="A running node to start from; may be repeated.")
     ] = None,
     interface: Annotated[str, typer.Option(metavar="NAME", help="The virtual interface to make.")] = "treecast0",
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=0, max=64, help="Threads that move packets; 0: one per core.")
+    ] = 0,
     no_routes: Annotated[bool, typer.Option("--no-routes", help="Leave the multicast routes alone.")] = False,
     membership: Annotated[
         list[str] | None,
@@ -175,6 +178,7 @@ def up(
         interface=values.interface_name(interface),
         routes=not no_routes,
         log_level=log_level,
+        workers=workers,
         membership=membership_config(membership or []),
     )
     _require_node(directory)

@@ -149,6 +149,7 @@ def _status_rows(status: Status) -> tuple[tuple[str, str], ...]:
         ("IPv6", status.ipv6 or "-"),
         ("up for", in_time(status.uptime_s)),
         ("listening", "\n".join(status.listening) or "-"),
+        ("workers", str(status.workers)),
         ("offloads", ", ".join(status.offloads) or "none"),
         ("peers", str(status.peers)),
         *((("seeking", "\n".join(status.seeking)),) if status.seeking else ()),

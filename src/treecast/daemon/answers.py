@@ -67,6 +67,7 @@ class Answers:
             counters=self._plane.counters() | self._engine.discovery.counters.snapshot(),
             drops=dict(sorted(drops.items())),
             listening=[str(endpoint) for endpoint in self._plane.listening],
+            workers=self._plane.workers,
             offloads=self._plane.offloads,
             seeking=self._engine.links.seeking(),
             queriers=GroupAnswers(self._engine, self._plane, clock.monotonic()).queriers(),

@@ -22,7 +22,7 @@ class HostPort:
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """``listen`` empty: port 7700 of all addresses, IPv4 and IPv6."""
+    """``listen`` empty: port 7700 of all addresses, IPv4 and IPv6. ``workers`` 0: one per core."""
 
     directory: Path
     listen: tuple[Endpoint, ...]
@@ -30,4 +30,5 @@ class UpOptions:
     interface: str
     routes: bool
     log_level: str
+    workers: int = 0
     membership: MembershipConfig = field(default_factory=MembershipConfig)

@@ -46,6 +46,7 @@ def run(options: UpOptions) -> None:
             mac=identity.certificate.mac,
             mtu=OVERLAY_MTU,
             listen=options.listen or _default_listen(ipv6),
+            workers=options.workers,
         )
         try:
             clear_leftovers(options.directory)

@@ -23,6 +23,7 @@ STATUS = Status(
     counters={"frames_in": 1234, "frames_out": 7, "idle": 0},
     drops={"no_subscriber": 12, "tag_bad": 0},
     listening=["0.0.0.0:7700", "[::]:7700"],
+    workers=2,
     offloads=["tso", "uso"],
     seeking=["node.example.net:7700"],
 )

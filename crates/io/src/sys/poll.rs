@@ -80,8 +80,10 @@ impl Poll {
         Ok(())
     }
 
-    /// Waits until something is readable, or `timeout_ms` have passed.
-    pub fn wait(&self, timeout_ms: i32) -> io::Result<Ready> {
+    /// Waits until something is readable, or so much time has passed (in whole milliseconds, rounded up).
+    pub fn wait(&self, timeout_ns: Option<u64>) -> io::Result<Ready> {
+        let timeout_ms =
+            timeout_ns.map_or(-1, |wait_ns| i32::try_from(wait_ns.div_ceil(1_000_000)).unwrap_or(i32::MAX));
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; MAX_READY];
         // SAFETY: the kernel writes at most MAX_READY events into the array.
         let result =

@@ -10,6 +10,8 @@ use super::{check, check_size, own, raw};
 
 const TUNSETIFF: libc::Ioctl = 0x4004_54CA;
 const TUNSETOFFLOAD: libc::Ioctl = 0x4004_54D0;
+const IFF_TUN_EXCL: libc::c_int = 0x8000;
+const TUNSETQUEUE: libc::Ioctl = 0x4004_54D9;
 const TUN_F_CSUM: libc::c_uint = 0x01;
 const TUN_F_TSO4: libc::c_uint = 0x02;
 const TUN_F_TSO6: libc::c_uint = 0x04;
@@ -42,28 +44,38 @@ const OFFERS: [(libc::c_uint, TapOffloads); 4] = [
 ];
 
 /// An open TAP. It vanishes when this is dropped.
+///
+/// The kernel puts each flow of the host into one of its queues, by a hash of addresses and ports. A frame written to a queue
+/// would draw its flow's other direction there (tun's "automq"), and a flow that changes its queue can lose its order: what
+/// several queues would share is therefore written through one more, detached, which the kernel gives nothing to.
 #[derive(Debug)]
 pub struct Tap {
-    fd: OwnedFd,
+    queues: Vec<OwnedFd>,
+    /// None: the only queue is written too.
+    writer: Option<OwnedFd>,
     name: String,
     offloads: TapOffloads,
 }
 
 impl Tap {
-    /// Makes the interface, down, with this MAC and MTU; frames go behind a virtio-net header.
-    pub fn open(name: &str, mac: [u8; 6], mtu: u32) -> io::Result<Self> {
+    /// Makes the interface, down, with this MAC and MTU; frames go behind a virtio-net header. One queue where the kernel
+    /// refuses `queues` of them.
+    pub fn open(name: &str, mac: [u8; 6], mtu: u32, queues: usize) -> io::Result<Self> {
         let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
         let mtu = libc::c_int::try_from(mtu).map_err(|_| invalid())?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
-        let fd: OwnedFd = options.open("/dev/net/tun")?.into();
-        let mut request = request(name).ok_or_else(invalid)?;
-        let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
-        request.ifr_ifru.ifru_flags = flags as libc::c_short;
-        // SAFETY: TUNSETIFF reads and writes one ifreq, which lives until the call returns.
-        check(unsafe { libc::ioctl(raw(fd.as_fd()), TUNSETIFF, &raw mut request) })?;
-        let offloads = set_offloads(&fd)?;
-        let tap = Self { fd, name: name.to_owned(), offloads };
+        let (queues, writer) = if queues < 2 {
+            (vec![open_queue(name, 0)?], None)
+        } else {
+            match open_queues(name, queues) {
+                Ok((queues, writer)) => (queues, Some(writer)),
+                Err(error) => (vec![open_queue(name, 0).map_err(|_| error)?], None),
+            }
+        };
+        let mut offloads = TapOffloads::default();
+        for queue in queues.iter().chain(&writer) {
+            offloads = set_offloads(queue)?;
+        }
+        let tap = Self { queues, writer, name: name.to_owned(), offloads };
         tap.configure(mac, mtu)?;
         Ok(tap)
     }
@@ -78,17 +90,25 @@ impl Tap {
         self.offloads
     }
 
-    /// Reads one frame or super-frame behind its virtio-net header.
-    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// The queues, to wait for.
+    pub fn queues(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
+        self.queues.iter().map(AsFd::as_fd)
+    }
+
+    /// Reads one frame or super-frame of a queue behind its virtio-net header.
+    pub fn read(&self, queue: usize, buffer: &mut [u8]) -> io::Result<usize> {
+        let fd = self.queues.get(queue).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
         // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`.
-        check_size(unsafe { libc::read(raw(self.fd.as_fd()), buffer.as_mut_ptr().cast(), buffer.len()) })
+        check_size(unsafe { libc::read(raw(fd.as_fd()), buffer.as_mut_ptr().cast(), buffer.len()) })
     }
 
     /// Writes one frame or super-frame; the parts begin with its virtio-net header.
     pub fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let fd =
+            self.writer.as_ref().or(self.queues.first()).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
         let count = libc::c_int::try_from(parts.len()).unwrap_or(libc::c_int::MAX);
         // SAFETY: IoSlice has the layout of iovec (std guarantees it) and each part lives until the call returns.
-        check_size(unsafe { libc::writev(raw(self.fd.as_fd()), parts.as_ptr().cast(), count) })
+        check_size(unsafe { libc::writev(raw(fd.as_fd()), parts.as_ptr().cast(), count) })
     }
 
     fn configure(&self, mac: [u8; 6], mtu: libc::c_int) -> io::Result<()> {
@@ -116,10 +136,30 @@ impl Tap {
     }
 }
 
-impl AsFd for Tap {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
+/// So many queues (at least two) to read, and a detached one to write.
+fn open_queues(name: &str, count: usize) -> io::Result<(Vec<OwnedFd>, OwnedFd)> {
+    // The first makes the interface: without IFF_TUN_EXCL it would become a queue of another program's.
+    let flags = |number| libc::IFF_MULTI_QUEUE | if number == 0 { IFF_TUN_EXCL } else { 0 };
+    let queues = (0..count).map(|number| open_queue(name, flags(number))).collect::<io::Result<_>>()?;
+    let writer = open_queue(name, libc::IFF_MULTI_QUEUE)?;
+    let mut request = request(name).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+    request.ifr_ifru.ifru_flags = libc::IFF_DETACH_QUEUE as libc::c_short;
+    // SAFETY: TUNSETQUEUE reads one ifreq, which lives until the call returns.
+    check(unsafe { libc::ioctl(raw(writer.as_fd()), TUNSETQUEUE, &raw mut request) })?;
+    Ok((queues, writer))
+}
+
+/// Makes the interface, or adds a queue to it.
+fn open_queue(name: &str, extra_flags: libc::c_int) -> io::Result<OwnedFd> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
+    let fd: OwnedFd = options.open("/dev/net/tun")?.into();
+    let mut request = request(name).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR | extra_flags;
+    request.ifr_ifru.ifru_flags = flags as libc::c_short;
+    // SAFETY: TUNSETIFF reads and writes one ifreq, which lives until the call returns.
+    check(unsafe { libc::ioctl(raw(fd.as_fd()), TUNSETIFF, &raw mut request) })?;
+    Ok(fd)
 }
 
 fn set_offloads(fd: &OwnedFd) -> io::Result<TapOffloads> {

@@ -3,17 +3,27 @@
 use std::io;
 use std::mem;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::address::RawAddress;
 use super::{check, own, raw};
 
-const BUFFER_BYTES: libc::c_int = 8 << 20;
+/// A priority that needs no privilege: before all data in a queueing discipline with bands (pfifo_fast, prio).
+const TC_PRIO_INTERACTIVE: libc::c_int = 6;
 /// linux/udp.h; sets and takes segment sizes.
 pub const UDP_SEGMENT: libc::c_int = 103;
 /// linux/udp.h; joins datagrams on receive.
 pub const UDP_GRO: libc::c_int = 104;
+
+/// How many bytes may wait in a socket; the kernel doubles it, for its own needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Buffers {
+    /// Received, not read yet.
+    pub receive: libc::c_int,
+    /// Sent, not with the network yet.
+    pub send: libc::c_int,
+}
 
 /// One bound socket.
 #[derive(Debug)]
@@ -25,8 +35,17 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Binds; IPv6 sockets take IPv6 only.
-    pub fn bind(address: &SocketAddr) -> io::Result<Self> {
+    /// Binds, alone; IPv6 sockets take IPv6 only.
+    pub fn bind(address: &SocketAddr, buffers: Buffers) -> io::Result<Self> {
+        Self::open(address, buffers, false)
+    }
+
+    /// Binds to an address that another socket of ours has, and shares.
+    pub fn bind_shared(address: &SocketAddr, buffers: Buffers) -> io::Result<Self> {
+        Self::open(address, buffers, true)
+    }
+
+    fn open(address: &SocketAddr, buffers: Buffers, shared: bool) -> io::Result<Self> {
         let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: plain integers.
@@ -34,13 +53,19 @@ impl Socket {
         if address.is_ipv6() {
             set(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
         }
+        if shared {
+            set(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+        }
         let target = RawAddress::new(address);
         // SAFETY: the address lives until the call returns, with the length that belongs to it.
         check(unsafe { libc::bind(raw(fd.as_fd()), (&raw const target.storage).cast(), target.length) })?;
         never_fragment(&fd, address)?;
-        for (force, plain) in [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)] {
-            if set(&fd, libc::SOL_SOCKET, force, BUFFER_BYTES).is_err() {
-                set(&fd, libc::SOL_SOCKET, plain, BUFFER_BYTES)?;
+        for (force, plain, bytes) in [
+            (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, buffers.receive),
+            (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF, buffers.send),
+        ] {
+            if set(&fd, libc::SOL_SOCKET, force, bytes).is_err() {
+                set(&fd, libc::SOL_SOCKET, plain, bytes)?;
             }
         }
         let gro = set(&fd, libc::SOL_UDP, UDP_GRO, 1).is_ok();
@@ -49,6 +74,17 @@ impl Socket {
         let socket = UdpSocket::from(fd);
         let local = socket.local_addr()?;
         Ok(Self { socket, local, gso, gro })
+    }
+
+    /// Lets further sockets of ours bind to its address. It has been bound alone, so nobody else has it; and only sockets
+    /// of one user share.
+    pub fn share(&self) -> io::Result<()> {
+        set(&self.socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)
+    }
+
+    /// Sends before data that wait in this machine. Where that is refused it sends in their order.
+    pub fn before_data(&self) {
+        let _ = set(&self.socket, libc::SOL_SOCKET, libc::SO_PRIORITY, TC_PRIO_INTERACTIVE);
     }
 
     /// The address it is bound to.
@@ -84,7 +120,7 @@ impl AsFd for Socket {
 }
 
 /// Sets DF and leaves it to the sender to send no more than fits: forged ICMP cannot shrink what is sent.
-fn never_fragment(fd: &OwnedFd, address: &SocketAddr) -> io::Result<()> {
+fn never_fragment(fd: &impl AsFd, address: &SocketAddr) -> io::Result<()> {
     if address.is_ipv4() {
         set(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)
     } else {
@@ -92,7 +128,7 @@ fn never_fragment(fd: &OwnedFd, address: &SocketAddr) -> io::Result<()> {
     }
 }
 
-fn set(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+fn set(fd: &impl AsFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let length = mem::size_of_val(&value) as libc::socklen_t;
     // SAFETY: the option's value is one int, which lives until the call returns.
     check(unsafe { libc::setsockopt(raw(fd.as_fd()), level, option, (&raw const value).cast(), length) })?;
