@@ -40,7 +40,13 @@ class Plane:
     """One machine's forwarder and what it told Python so far."""
 
     def __init__(
-        self, machine: Machine, node: int, *, ipv6_underlay: bool = False, probe_interval_s: float = 2.0
+        self,
+        machine: Machine,
+        node: int,
+        *,
+        ipv6_underlay: bool = False,
+        probe_interval_s: float = 2.0,
+        workers: int = 0,
     ) -> None:
         self.machine = machine
         self.node = node
@@ -55,6 +61,7 @@ class Plane:
                 mac=mac(node),
                 mtu=MTU,
                 listen=[(listen, 7700)],
+                workers=workers,
                 probe_interval_s=probe_interval_s,
             )
             with IPRoute() as netlink:
@@ -95,8 +102,11 @@ class Plane:
 class Planes:
     """A lab with as many planes as asked for, each with a session to each; all gone at the end of the block."""
 
-    def __init__(self, count: int, *, aead: int = _native.AEAD_AES_256_GCM, ipv6_underlay: bool = False) -> None:
+    def __init__(
+        self, count: int, *, aead: int = _native.AEAD_AES_256_GCM, ipv6_underlay: bool = False, workers: int = 0
+    ) -> None:
         self.count = count
+        self.workers = workers
         self.aead = aead
         self.ipv6_underlay = ipv6_underlay
         self._stack = ExitStack()
@@ -109,7 +119,7 @@ class Planes:
             machines = [self.lab.machine(f"n{number}", switch) for number in range(self.count)]
             self.planes: list[Plane] = []
             for number, machine in enumerate(machines):
-                plane = Plane(machine, number + 1, ipv6_underlay=self.ipv6_underlay)
+                plane = Plane(machine, number + 1, ipv6_underlay=self.ipv6_underlay, workers=self.workers)
                 stack.callback(plane.forwarder.stop)
                 self.planes.append(plane)
             for number, one in enumerate(self.planes):

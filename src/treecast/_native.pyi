@@ -189,7 +189,7 @@ class Forwarder:
     ) -> Forwarder:
         """Opens the TAP (not persistent, down, MAC and MTU set) and binds the UDP sockets, in the order of ``listen``.
 
-        ``workers``: threads that move packets, each with a queue of the TAP and a share of the sockets; 0: one per core.
+        ``workers``: threads that move packets, each with a TAP queue and a share of the sockets; 0: one per core.
         The TAP's transmit queue is 4000 frames long; ``gso_max_segs`` (44) needs netlink and is the caller's to set.
         OSError with errno and a text that names the interface or the address.
         """
