@@ -10,6 +10,7 @@ import pytest
 
 from lab import Lab
 from lab.node import Overlay
+from tests.lab.sites import Sites, make_sites, show_logs
 
 HERE = Path(__file__).parent
 
@@ -21,6 +22,7 @@ class OverlayFactory(Protocol):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: "sites" in getattr(item, "fixturenames", ()))  # last: they share one lab
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.lab)
@@ -31,6 +33,25 @@ def lab() -> Iterator[Lab]:
     """An empty lab; all of it is gone after the test."""
     with Lab() as own:
         yield own
+
+
+@pytest.fixture(scope="session")
+def sites() -> Iterator[Sites]:
+    """Three LANs of three hosts, all bridged. For tests that only talk through them.
+
+    ::
+
+          h1.1 h1.2 h1.3        h2.1 h2.2 h2.3        h3.1 h3.2 h3.3
+         ===+====+====+===     ===+====+====+===     ===+====+====+===
+                   |                     |                     |
+                   n0                    n1                    n2
+         ==========+======= underlay ====+=====================+======
+    """
+    with Lab() as lab:
+        own = make_sites(lab, 3, hosts=3)
+        own.bridge_all()
+        yield own
+        show_logs(own.overlay.nodes)
 
 
 @pytest.fixture

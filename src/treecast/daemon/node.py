@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 
 from structlog.typing import FilteringBoundLogger
@@ -88,6 +89,7 @@ class RunningNode:
         self._timer: asyncio.TimerHandle | None = None
         self._review_timer: asyncio.TimerHandle | None = None
         self._refusals: Mapping[str, int] = {}
+        self._addresses_doubted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, loop: asyncio.AbstractEventLoop, endpoints: tuple[Endpoint, ...]) -> None:
@@ -120,11 +122,13 @@ class RunningNode:
 
     def ask_hosts(self) -> None:
         """The TAP is in the bridge: the LAN hears it."""
+        self._addresses_doubted.set()
         self._carry_out(self.engine.ask_hosts(clock.monotonic(), TAP))
 
     def own_port(self) -> None:
         """The TAP is in no bridge any more."""
         self._bridge = ""
+        self._addresses_doubted.set()
         self._carry_out(self.engine.own_port(clock.monotonic(), TAP))
 
     def _turn(self) -> None:
@@ -167,9 +171,12 @@ class RunningNode:
         self._refusals = refusals
 
     async def _follow_addresses(self) -> None:
-        """This machine's own addresses: they may change."""
+        """This machine's own addresses: they may change, and do when an interface is bridged."""
         while True:
-            await asyncio.sleep(ADDRESS_INTERVAL)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ADDRESS_INTERVAL):
+                    await self._addresses_doubted.wait()
+            self._addresses_doubted.clear()
             peers = tuple(peer.current.endpoint for peer in self.engine.links.peers())
             # Netlink's calls wait for the kernel.
             endpoints = await asyncio.to_thread(reachable_endpoints, self.plane, self._network, self._bridge, peers)

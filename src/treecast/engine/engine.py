@@ -107,7 +107,7 @@ class Engine:
             drops=self.drops,
         )
         sender = Sender(identity.network.id, certificate.node_id, self.me, certificate.mac, surroundings.epoch_ms)
-        self.listener = Listener(sender, self.drops)
+        self.listener = Listener(sender, self.drops, membership.query_response_interval)
         self.discovery = Discovery(self.me, self.drops)
         self.membership = SwitchMembership(
             membership,

@@ -7,9 +7,9 @@ Decides one port's state from the beacons heard there and the time; sends nothin
       +------not able, or own beacon came back-----+   +------------a lower one is capable---------+
       +--------------------------------------------------------------------------------------------+
 
-While a higher one forwards, a port stays SILENT for ``LEARN_FOR`` after it was opened: it takes nothing over that it
-does not know yet. A forwarder makes way before the lower one begins: the lower one waits until nobody says that it
-forwards. So two of them forward at once only where beacons were lost for ``HEARD_FOR``.
+While a higher one forwards, a port stays SILENT after it was opened until hosts had time to answer its query: it takes
+nothing over that it does not know yet. A forwarder makes way before the lower one begins: the lower one waits until
+nobody says that it forwards. So two of them forward at once only where beacons were lost for ``HEARD_FOR``.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ BEACON_INTERVAL: Duration = 0.5
 HEARD_FOR: Duration = 1.5
 """Three beacons. Also how long a port listens before it may forward."""
 
-LEARN_FOR: Duration = 12.0
-"""What it takes to know the LAN's groups: the Query Response Interval (RFC 9776 section 8.3, 10 s) and some."""
+QUERY_RESPONSE_INTERVAL: Duration = 10.0
+"""RFC 9776 section 8.3, where nothing else is configured."""
+
+LEARN_MARGIN: Duration = 2.0
+"""To know the LAN's groups takes the Query Response Interval and this."""
 
 SETTLE: Duration = 0.2
 """How long a node is capable before it forwards: of two that have listened at once, each hears the other."""
@@ -52,13 +55,15 @@ class Rival:
 class Election:
     """One port. ``receive`` and ``advance`` change ``state``."""
 
-    def __init__(self, now: Instant, rank: Rank, drops: Drops) -> None:
+    def __init__(
+        self, now: Instant, rank: Rank, drops: Drops, query_response_interval: Duration = QUERY_RESPONSE_INTERVAL
+    ) -> None:
         self.rank = rank
         self.state = BeaconState.SILENT
         self._drops = drops
         self._rivals: dict[Rank, Rival] = {}
         self._silent_until = after(now, HEARD_FOR)
-        self._learned_at = after(now, LEARN_FOR)
+        self._learned_at = after(now, query_response_interval + LEARN_MARGIN)
         self._looped_at: Instant | None = None
         self._capable_since: Instant | None = None
 

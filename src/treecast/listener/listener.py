@@ -21,9 +21,9 @@ from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
 from treecast.base.storm import NO_LIMITS, StormLimits
-from treecast.base.time import Instant, after, earliest
+from treecast.base.time import Duration, Instant, after, earliest
 from treecast.listener.announcing import announcement_frames
-from treecast.listener.election import BEACON_INTERVAL, Election, Rank
+from treecast.listener.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank
 from treecast.listener.seen import SeenHost, SeenHosts
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
 
@@ -74,8 +74,11 @@ class _Port:
 class Listener:
     """One node's shared ports. Methods append to ``commands``; the caller empties it."""
 
-    def __init__(self, sender: Sender, drops: Drops) -> None:
+    def __init__(
+        self, sender: Sender, drops: Drops, query_response_interval: Duration = QUERY_RESPONSE_INTERVAL
+    ) -> None:
         self._sender = sender
+        self._query_response_interval = query_response_interval
         self._drops = drops
         self._sequence = sender.epoch_ms
         self._ports: dict[int, _Port] = {}
@@ -90,7 +93,8 @@ class Listener:
             return
         self._changes.append(PortChange(port, forwards=False))
         rank: Rank = (self._sender.node_index, bytes(self._sender.node_id), port)
-        self._ports[port] = _Port(mac, addresses, Election(now, rank, self._drops), BeaconState.SILENT, now)
+        election = Election(now, rank, self._drops, self._query_response_interval)
+        self._ports[port] = _Port(mac, addresses, election, BeaconState.SILENT, now)
         self.commands += [
             SetPortForwarding(port, on=False),
             SetUnknownUnicastFlood(port, on=True),

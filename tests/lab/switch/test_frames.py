@@ -11,8 +11,7 @@ from threading import Event
 from lab import Machine, wait_until
 from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET
 from tests.lab.overlay.asking import drops, grown
-from tests.lab.switch.conftest import Sites
-from tests.lab.switch.test_two_lans import LIMIT_S, talk
+from tests.lab.sites import LIMIT_S, Sites, talk
 from treecast.api.client import ask_bridge
 from treecast.wire.beacon import BEACON_ETHERTYPE
 
@@ -63,7 +62,7 @@ def tags(own: socket.socket, payload: bytes) -> list[int | None]:
 
 
 def test_tags_cross_with_their_frames(sites: Sites) -> None:
-    here, there = (lan.hosts[0] for lan in sites.lans)
+    here, there = (lan.hosts[0] for lan in sites.lans[:2])
     source, ethertype = mac(here), EXPERIMENTAL.to_bytes(2, "big")
     with raw(here, 0) as mouth, raw(there, ETH_P_ALL) as ear:
         ear.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
@@ -76,7 +75,7 @@ def test_tags_cross_with_their_frames(sites: Sites) -> None:
 
 
 def test_bridge_protocol_frames_are_not_carried(sites: Sites) -> None:
-    here, there = (lan.hosts[0] for lan in sites.lans)
+    here, there = (lan.hosts[0] for lan in sites.lans[:2])
     source = mac(here)
     bpdu = BPDU_GROUP + source + b"\x00\x26\x42\x42\x03" + bytes(35)
     after = BROADCAST + source + EXPERIMENTAL.to_bytes(2, "big") + b"after".ljust(46, b"\0")
@@ -90,7 +89,7 @@ def test_bridge_protocol_frames_are_not_carried(sites: Sites) -> None:
 
 
 def test_a_broadcast_storm_is_limited_at_the_port(sites: Sites) -> None:
-    here, there = (lan.hosts[0] for lan in sites.lans)
+    here, there = (lan.hosts[0] for lan in sites.lans[:2])
     before = drops(sites.overlay[0])
     head = BROADCAST + mac(here) + EXPERIMENTAL.to_bytes(2, "big")
     with raw(here, 0) as mouth, raw(there, EXPERIMENTAL) as ear:
@@ -105,7 +104,7 @@ def test_a_broadcast_storm_is_limited_at_the_port(sites: Sites) -> None:
 
 
 def test_a_lan_that_reflects_is_cut_off_and_comes_back(sites: Sites) -> None:
-    here, there = sites.lans
+    here, there = sites.lans[:2]
     node = sites.overlay[0]
     talk(here.hosts[0], there.host_ipv4(1))
     with ThreadPoolExecutor(max_workers=1) as pool:

@@ -12,8 +12,7 @@ import pytest
 from lab import Lab, Machine, wait_until
 from lab.node import PROGRAM, TreecastNode
 from tests.lab.overlay.machines import ping
-from tests.lab.switch.conftest import Sites, make_sites, verb
-from tests.lab.switch.test_two_lans import talk
+from tests.lab.sites import Sites, make_sites, show_logs, talk, verb
 from treecast.adapters.interface import source_addresses
 from treecast.base.addresses import Endpoint
 
@@ -68,8 +67,7 @@ def apart() -> Iterator[Sites]:
     with Lab() as lab:
         sites = make_sites(lab)
         yield sites
-        for node in sites.overlay.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+        show_logs(sites.overlay.nodes)
 
 
 @pytest.fixture

@@ -50,6 +50,18 @@ def test_a_lower_node_that_comes_later_takes_over_without_two_at_once() -> None:
     assert sum(gaps) < 0.21  # it makes way only when the other is about to begin
 
 
+def test_how_long_a_lower_node_learns_follows_the_time_that_hosts_have_to_answer() -> None:
+    election = Election(Instant(0.0), (NodeIndex(1), b"a" * 16, 0), Drops(), query_response_interval=3.0)
+    states: dict[float, BeaconState] = {}
+    for tenth in range(60):
+        now = Instant(tenth / 10)
+        election.receive(now, Beacon(1, b"N" * 16, b"b" * 16, 2, tenth, BeaconState.FORWARDING, 1))
+        election.advance(now, able=True)
+        states[tenth / 10] = election.state
+    assert states[4.9] is BeaconState.SILENT
+    assert states[5.0] is BeaconState.CAPABLE
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_when_the_forwarder_dies_the_next_takes_over_within_3_s(seed: int) -> None:
     lan = Lan(seed=seed, loss=0.05)

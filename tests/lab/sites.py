@@ -1,0 +1,65 @@
+"""LANs with a node on each: what the tests of switch mode stand on. ``lab.lan`` has the drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab import Lab, Machine, wait_until
+from lab.lan import Lan
+from lab.node import PROGRAM, Overlay, TreecastNode
+from tests.lab.overlay.machines import ping
+from treecast.api.client import ask_bridge
+
+LIMIT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """Node ``n0`` is on the first LAN, ``n1`` on the second, and so on, each by eth1."""
+
+    lab: Lab
+    overlay: Overlay
+    lans: tuple[Lan, ...]
+    interfaces: tuple[str, ...]
+
+    def bridge(self, site: int) -> str:
+        """``bridge add`` on the node of that site."""
+        node = self.overlay[site]
+        return verb(node, "add", self.interfaces[site])
+
+    def bridge_all(self) -> None:
+        """Until every node carries its LAN."""
+        for site in range(len(self.lans)):
+            self.bridge(site)
+        nodes = self.overlay.nodes
+        wait_until(lambda: {ask_bridge(n.directory).state for n in nodes} == {"forwarding"}, LIMIT_S, "elections")
+
+
+def make_sites(lab: Lab, count: int = 2, hosts: int = 2) -> Sites:
+    """Nothing bridged yet."""
+    underlay = lab.switch()
+    machines = [lab.machine(f"n{number}", underlay) for number in range(count)]
+    lans = tuple(Lan(lab, number, hosts) for number in range(1, count + 1))
+    interfaces = tuple(lan.connect(lab, machine) for lan, machine in zip(lans, machines, strict=True))
+    overlay = Overlay(machines, lab.directory)
+    overlay.start()
+    return Sites(lab, overlay, lans, interfaces)
+
+
+def verb(node: TreecastNode, name: str, *words: str) -> str:
+    """``treecast bridge NAME DIR ...`` on the node's machine: its stdout."""
+    return node.machine.run([PROGRAM, "bridge", name, node.directory, *words]).stdout
+
+
+def talk(machine: Machine, address: str) -> None:
+    """They find each other, and then no echo is lost."""
+    once = ["ping", "-c", "1", "-W", "1", address]
+    wait_until(lambda: machine.run(once, check=False).returncode == 0, LIMIT_S, f"{machine.name} reaches {address}")
+    ping(machine, address, 3)
+
+
+def show_logs(nodes: Sequence[TreecastNode]) -> None:
+    """What they logged, for a test that fails."""
+    for node in nodes:
+        print(f"--- {node.name}\n{node.log_tail()}")
