@@ -13,6 +13,12 @@ def preferred_aead() -> int: ...
 def drop_capabilities() -> None:
     """Give up all of the calling thread's capabilities (call before Forwarder.start)."""
 
+def open_packet_socket(interface: str) -> int:
+    """A packet socket for ``Forwarder.open_packet_port``: a descriptor, the caller's to close or to hand over.
+
+    Needs CAP_NET_RAW. OSError: EPERM; ENODEV; EINVAL for an interface that is no Ethernet.
+    """
+
 class HandshakeError(Exception):
     """The datagram does not continue this handshake; ``args[0]`` is the drop reason, a code constant."""
 
@@ -222,11 +228,30 @@ class Forwarder:
     def send_control_on(self, session: int, data: bytes) -> bool:
         """The same on a given session, confirmed or not."""
     def inject(self, port: int, frame: bytes) -> bool:
-        """Write an Ethernet frame to the TAP, as if it had come from the network."""
+        """Write an Ethernet frame to a port, as if it had come from the network, whether the port forwards or not.
+
+        On a packet port its source becomes the interface's own MAC.
+        """
     def flood(self, frame: bytes) -> None:
         """Send an Ethernet frame on the broadcast tree, as if a host had sent it."""
 
     # ports; ValueError for one that is not there
+    def open_packet_port(self, descriptor: int) -> int:
+        """Open a port with a socket that ``open_packet_socket`` made: its number, from 1. The descriptor is duplicated.
+
+        The port is blocked at first. It takes untagged multicast only (else ``packet_not_group``), never the machine's
+        own frames, and gives, with the interface's MAC as source, link-local groups and those of ``set_port_group``.
+        Frames of groups cross between the ports of this node too. OSError: EINVAL for others, ENOSPC above 3.
+        """
+    def close_port(self, port: int) -> None:
+        """Close a packet port; what was set for it is forgotten."""
+    def set_port_selective(self, port: int, on: bool) -> None:
+        """On (packet ports, always): only groups of ``set_port_group`` go out. Off (the TAP, at first): all.
+
+        The TAP's counts only while there are packet ports.
+        """
+    def set_port_group(self, port: int, vlan: int, group: bytes, exclude: bool, sources: Sequence[bytes]) -> None:
+        """What the port's hosts want of a group: all sources but these, or only these; only none ends it."""
     def set_port_forwarding(self, port: int, on: bool) -> None:
         """Off: data frames are dropped both ways (``port_blocked``); what is punted, injected and flooded goes on."""
     def set_storm_limits(

@@ -65,8 +65,10 @@ pub struct FrameFacts {
     pub vlan: u16,
     /// Where it came from.
     pub source: Mac,
-    /// To the broadcast MAC, not to a group's?
+    /// To the broadcast MAC?
     pub to_all: bool,
+    /// To a group's MAC, or to the broadcast MAC?
+    pub to_group: bool,
     /// Its kind.
     pub kind: FrameKind,
 }
@@ -91,7 +93,7 @@ impl FrameFacts {
         } else {
             group_addressed(destination, ethertype, payload)?
         };
-        Ok(Self { vlan, source, to_all: destination == BROADCAST, kind })
+        Ok(Self { vlan, source, to_all: destination == BROADCAST, to_group: destination[0] & 1 != 0, kind })
     }
 }
 

@@ -8,6 +8,7 @@ pub mod arrival;
 pub mod control;
 pub mod counters;
 pub mod datagram;
+pub mod egress;
 pub mod events;
 pub mod fragment;
 pub mod frame;

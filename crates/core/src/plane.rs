@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use crate::control::ParkedKeys;
 use crate::counters::{Counters, Volume};
 use crate::datagram::TreeName;
+use crate::egress::Wishes;
 use crate::events::{Event, Events};
 use crate::fragment::Reassembly;
 use crate::frame::{FrameFacts, FrameKind, Mac};
@@ -101,6 +102,7 @@ pub struct Plane {
     pub(crate) addresses: Table<SocketAddr, u32>,
     pub(crate) hosts: Table<(u16, Mac), u32>,
     pub(crate) routes: Table<(u16, IpAddr), Arc<GroupRoutes>>,
+    pub(crate) wishes: Table<(u16, IpAddr), Wishes>,
     pub(crate) trees: Table<u32, Arc<RootTree>>,
     pub(crate) member_trees: Table<TreeName, Arc<MemberTree>>,
     pub(crate) parked: Mutex<ParkedKeys>,
@@ -125,6 +127,7 @@ impl Plane {
             addresses: Table::new(MAX_SESSIONS),
             hosts: Table::new(MAX_HOSTS),
             routes: Table::new(MAX_GROUPS),
+            wishes: Table::new(MAX_GROUPS),
             trees: Table::new(MAX_TREES),
             member_trees: Table::new(MAX_MEMBER_TREES),
             parked: Mutex::default(),
@@ -163,6 +166,9 @@ impl Plane {
             return Verdict { punt: copied, destination: Some(Err(Reason::PortBlocked)) };
         }
         self.saw(here, port, &facts, now_ns);
+        if here.is_packet_port() && (facts.to_all || !facts.to_group) {
+            return Verdict { punt: copied, destination: Some(Err(Reason::PacketNotGroup)) };
+        }
         if matches!(facts.kind, FrameKind::Nested(_)) && self.carries_own_link(frame) {
             return nowhere(Reason::OwnLink);
         }

@@ -75,6 +75,10 @@ impl Limit {
 #[derive(Debug, Default)]
 pub struct Port {
     blocked: AtomicBool,
+    /// A packet socket on an interface that carries no other machine's frames: multicast only.
+    packet_port: AtomicBool,
+    /// Groups go out by wish only.
+    selective: AtomicBool,
     floods_unknown: AtomicBool,
     limits: [Limit; 3],
     /// The host of the frame before, and until when it needs no look at the table.
@@ -92,6 +96,32 @@ impl Port {
     /// Opens or closes it to data frames.
     pub fn set_forwarding(&self, on: bool) {
         self.blocked.store(!on, Ordering::Relaxed);
+    }
+
+    /// Is it a packet socket's? Then it takes and gives multicast only, without tags.
+    pub fn is_packet_port(&self) -> bool {
+        self.packet_port.load(Ordering::Relaxed)
+    }
+
+    /// Does it get only the groups that its hosts want?
+    pub fn is_selective(&self) -> bool {
+        self.selective.load(Ordering::Relaxed)
+    }
+
+    /// Only the groups that its hosts want, or all that come to this node.
+    pub fn set_selective(&self, on: bool) {
+        self.selective.store(on, Ordering::Relaxed);
+    }
+
+    /// As at first. A packet port begins blocked and selective.
+    pub fn renew(&self, packet_port: bool) {
+        self.blocked.store(packet_port, Ordering::Relaxed);
+        self.selective.store(packet_port, Ordering::Relaxed);
+        self.packet_port.store(packet_port, Ordering::Relaxed);
+        self.floods_unknown.store(false, Ordering::Relaxed);
+        self.set_storm_limits(None, None, None);
+        *lock(&self.seen) = Seen::default();
+        self.last.store(0, Ordering::Relaxed);
     }
 
     /// Is unknown unicast sent to all?

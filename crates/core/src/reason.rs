@@ -91,6 +91,13 @@ reasons! {
     SocketOther = "socket_other": "any other error of a send",
     TapFull = "tap_full": "the TAP's queue did not take the frame",
     TapDown = "tap_down": "the TAP is down",
+    PacketNotGroup = "packet_not_group": "a frame to one machine or to all, from a packet port: it takes multicast only",
+    PacketOwn = "packet_own": "a frame of this machine's own MAC that came back to a packet port",
+    PacketOverrun = "packet_overrun": "frames that the packet socket had no room for",
+    PacketFull = "packet_full": "the interface's queue did not take the frame",
+    PacketDown = "packet_down": "the interface of a packet port is down or gone",
+    PacketTooBig = "packet_too_big": "a frame above the MTU of a packet port's interface",
+    PacketOther = "packet_other": "a packet port's interface refused the frame, or gave one that cannot be described",
     TapOther = "tap_other": "the TAP refused the frame",
     // Events for Python.
     PuntFramesFull = "punt_frames_full": "too many ARP, ND, IGMP and MLD frames wait for Python",

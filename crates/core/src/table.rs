@@ -85,6 +85,12 @@ impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
         self.shards.iter().flat_map(|shard| shard.load().values().cloned().collect::<Vec<_>>()).collect()
     }
 
+    /// All entries, in no order.
+    pub fn entries(&self) -> Vec<(K, V)> {
+        let of = |shard: &ArcSwap<Shard<K, V>>| shard.load().iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        self.shards.iter().flat_map(|shard| -> Vec<(K, V)> { of(shard) }).collect()
+    }
+
     /// The number of entries.
     pub fn len(&self) -> usize {
         *self.length.lock().unwrap_or_else(PoisonError::into_inner)

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -19,7 +20,8 @@ use treecast_core::tree::{RootTree, TREE_BODY_OFFSET};
 use zeroize::Zeroizing;
 
 use crate::listening::Listening;
-use crate::ports::Ports;
+use crate::packet_port::PacketPorts;
+use crate::ports::{Ports, TAP_PORT};
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
 use crate::sys::thread::{monotonic_ns, random};
@@ -104,7 +106,10 @@ impl Forwarder {
             probe_interval_ns: (*probe_interval_ns).max(1_000_000),
             events,
             stop,
-            running: Mutex::new(Running { ports: Some(Arc::new(Ports { tap, sockets })), workers: Vec::new() }),
+            running: Mutex::new(Running {
+                ports: Some(Arc::new(Ports { tap, sockets, packets: PacketPorts::default() })),
+                workers: Vec::new(),
+            }),
         })
     }
 
@@ -134,7 +139,9 @@ impl Forwarder {
             // A worker that panicked has ended too.
             let _ = worker.join();
         }
-        running.ports = None;
+        if let Some(ports) = running.ports.take() {
+            ports.packets.close_all(&self.plane);
+        }
     }
 
     /// How many threads move packets.
@@ -188,9 +195,28 @@ impl Forwarder {
         Ok(self.send_on(self.plane.session_to(peer), KIND_SENDER_KEY, &body))
     }
 
-    /// Writes a frame to the TAP.
-    pub fn inject(&self, frame: &[u8]) -> bool {
-        self.ports().is_some_and(|ports| ports.inject(&self.plane, frame))
+    /// Writes a frame to a port.
+    pub fn inject(&self, port: u32, frame: &[u8]) -> bool {
+        self.ports().is_some_and(|ports| match port {
+            TAP_PORT => ports.inject(&self.plane, frame),
+            _ => ports.packets.inject(&self.plane, port, frame),
+        })
+    }
+
+    /// Opens a port with a packet socket: its number.
+    pub fn open_packet_port(&self, socket: OwnedFd) -> io::Result<u32> {
+        let ports = self.ports().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
+        PacketPorts::open(&self.plane, &ports, socket)
+    }
+
+    /// Is there a port with this number?
+    pub fn has_port(&self, port: u32) -> bool {
+        port == TAP_PORT || self.ports().is_some_and(|ports| ports.packets.has(port))
+    }
+
+    /// Closes a packet port; false when there is none with this number.
+    pub fn close_port(&self, port: u32) -> bool {
+        self.ports().is_some_and(|ports| ports.packets.close(&self.plane, port))
     }
 
     /// Sends a frame on the broadcast tree.

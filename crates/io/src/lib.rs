@@ -8,6 +8,7 @@ pub mod forwarder;
 pub mod joining;
 pub mod listening;
 pub mod outbox;
+pub mod packet_port;
 pub mod ports;
 pub mod relay;
 pub mod sealing;

@@ -11,6 +11,7 @@ use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
 
 use crate::listening::Listening;
+use crate::packet_port::PacketPorts;
 use crate::sys::tap::Tap;
 use crate::sys::udp::Socket;
 
@@ -24,6 +25,8 @@ pub struct Ports {
     pub tap: Tap,
     /// The sockets, in the order of `listen`.
     pub sockets: Vec<Listening>,
+    /// Interfaces that cannot be bridged.
+    pub packets: PacketPorts,
 }
 
 impl Ports {

@@ -15,10 +15,17 @@ use treecast_core::session::{Session, SESSION_BODY_OFFSET};
 use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 
 use crate::outbox::{Lane, Outbox, Target};
-use crate::ports::{Ports, TAP_PORT};
+use crate::ports::Ports;
 
-/// One read from the TAP: classified, cut up, sealed. Returns frames and their bytes.
-pub fn send_read(plane: &Plane, ports: &Ports, outbox: &mut Outbox, read: &[u8], now_ns: u64) -> (usize, usize) {
+/// One read from the TAP or a packet port: classified, cut up, sealed. Returns frames and their bytes.
+pub fn send_read(
+    plane: &Plane,
+    ports: &Ports,
+    outbox: &mut Outbox,
+    port: u32,
+    read: &[u8],
+    now_ns: u64,
+) -> (usize, usize) {
     let Some((vnet, frame)) = VnetHeader::parse(read) else {
         plane.drops.count(Reason::VnetMalformed);
         return (0, 0);
@@ -31,15 +38,24 @@ pub fn send_read(plane: &Plane, ports: &Ports, outbox: &mut Outbox, read: &[u8],
         }
     };
     let count = segmenter.count();
-    let verdict = plane.classify(TAP_PORT, frame, count as u32, now_ns);
+    let verdict = plane.classify(port, frame, count as u32, now_ns);
     // No protocol that Python copies sends super-frames: who does shall not fill its queue.
     if verdict.punt && (count == 1 || verdict.destination.is_none()) {
         plane.counters.add(Counter::FramesPunted, count as u64);
-        plane.tell(Event::TapFrame { port: TAP_PORT, data: frame.to_vec() }, now_ns);
+        plane.tell(Event::TapFrame { port, data: frame.to_vec() }, now_ns);
     }
+    let nobody_elsewhere = |reason| matches!(reason, Reason::NoSubscriber | Reason::NoBroadcastTree);
+    let crossing = !ports.packets.is_empty()
+        && match &verdict.destination {
+            Some(Ok(Destination::Tree(..))) => true,
+            Some(Err(reason)) => nobody_elsewhere(*reason),
+            _ => false,
+        };
+    let crossed = crossing && ports.cross(plane, port, &vnet, frame, count);
     let mut sealing = Sealing { plane, ports, outbox };
     match verdict.destination {
         None => {}
+        Some(Err(reason)) if crossed && nobody_elsewhere(reason) => {}
         Some(Err(reason)) => plane.drops.add(reason, count as u64),
         Some(Ok(Destination::Node(session))) => {
             plane.counters.add(Counter::FramesUnicast, count as u64);

@@ -20,6 +20,7 @@ use treecast_core::session::Endpoint;
 
 use crate::joining::{room_len, Joining};
 use crate::outbox::Outbox;
+use crate::packet_port::OVERLAY;
 use crate::ports::{Ports, TAP_PORT};
 use crate::relay::{Passed, Relayed};
 use crate::sealing::send_read;
@@ -134,7 +135,7 @@ impl Worker {
             match ports.tap.read(share.number, tap_buffer) {
                 Ok(length) => {
                     let read = tap_buffer.get(..length).unwrap_or_default();
-                    let taken = send_read(plane, ports, outbox, read, now_ns);
+                    let taken = send_read(plane, ports, outbox, TAP_PORT, read, now_ns);
                     reads += 1;
                     frames += taken.0.max(1);
                     bytes += taken.1;
@@ -171,6 +172,10 @@ impl Worker {
         }
         let forwards = plane.port(TAP_PORT).is_some_and(Port::forwards);
         let mut sink = |delivery: Delivery<'_>| {
+            let Delivery { parts, frames, .. } = delivery;
+            if !ports.packets.is_empty() && !ports.packets.hand_out(plane, OVERLAY, parts, frames).to_tap {
+                return;
+            }
             if forwards {
                 ports.deliver(plane, delivery.parts, delivery.frames as u64, delivery.length);
             } else {

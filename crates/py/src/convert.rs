@@ -1,8 +1,9 @@
 //! Values between Python and Rust.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use treecast_core::control::Refused;
@@ -43,6 +44,13 @@ pub fn ip_bytes(py: Python<'_>, address: &IpAddr) -> Py<PyBytes> {
         IpAddr::V4(v4) => PyBytes::new(py, &v4.octets()).unbind(),
         IpAddr::V6(v6) => PyBytes::new(py, &v6.octets()).unbind(),
     }
+}
+
+/// OSError with errno and a text about `what`.
+pub fn os_error(what: &str, error: &io::Error) -> PyErr {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    PyOSError::new_err((error.raw_os_error().unwrap_or(0), format!("{what}: {text}")))
 }
 
 /// KeyError for an unknown tree or key, else ValueError.

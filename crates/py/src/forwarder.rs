@@ -2,21 +2,22 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use treecast_core::aead::Aead;
 use treecast_core::counters::Counter;
 use treecast_core::datagram::TreeName;
+use treecast_core::egress::Wish;
 use treecast_core::port::Port;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, SessionParameters};
 use treecast_core::tree::Outlet;
 use treecast_io::forwarder as io;
-use treecast_io::ports::TAP_PORT;
+use treecast_io::sys::packet::duplicate;
 use treecast_io::sys::thread::monotonic_ns;
 
-use crate::convert::{address, exactly, ip_address, refused, socket_address, Address};
+use crate::convert::{address, exactly, ip_address, os_error, refused, socket_address, Address};
 use crate::events::to_python;
 use crate::handshake::Handshake;
 use crate::stats::{PeerStats, RouteStats, SessionStats, TreeStats};
@@ -54,11 +55,9 @@ impl Forwarder {
             workers,
             probe_interval_ns: (probe_interval_s * 1e9) as u64,
         };
-        py.detach(|| io::Forwarder::open(&configuration)).map(Self).map_err(|io::OpenError { what, error }| {
-            let text = error.to_string();
-            let text = text.split(" (os error").next().unwrap_or_default();
-            PyOSError::new_err((error.raw_os_error().unwrap_or(0), format!("{what}: {text}")))
-        })
+        py.detach(|| io::Forwarder::open(&configuration))
+            .map(Self)
+            .map_err(|io::OpenError { what, error }| os_error(&what, &error))
     }
 
     fn start(&self) -> PyResult<()> {
@@ -111,7 +110,7 @@ impl Forwarder {
     }
 
     fn inject(&self, py: Python<'_>, port: u32, frame: &[u8]) -> bool {
-        port == TAP_PORT && py.detach(|| self.0.inject(frame))
+        py.detach(|| self.0.inject(port, frame))
     }
 
     fn flood(&self, py: Python<'_>, frame: &[u8]) {
@@ -119,6 +118,27 @@ impl Forwarder {
     }
 
     // ports
+
+    fn open_packet_port(&self, py: Python<'_>, descriptor: i32) -> PyResult<u32> {
+        let opened = py.detach(|| self.0.open_packet_port(duplicate(descriptor)?));
+        opened.map_err(|error| os_error("packet port", &error))
+    }
+
+    fn close_port(&self, py: Python<'_>, port: u32) -> PyResult<()> {
+        let closed = py.detach(|| self.0.close_port(port));
+        closed.then_some(()).ok_or_else(|| PyValueError::new_err("no such port"))
+    }
+
+    fn set_port_selective(&self, port: u32, on: bool) -> PyResult<()> {
+        self.port(port)?.set_selective(on);
+        Ok(())
+    }
+
+    fn set_port_group(&self, port: u32, vlan: u16, group: &[u8], exclude: bool, sources: Vec<Vec<u8>>) -> PyResult<()> {
+        let sources = sources.iter().map(|source| ip_address(source)).collect::<PyResult<_>>()?;
+        let wish = Wish::new(exclude, sources);
+        self.0.plane.set_port_group(port, vlan, ip_address(group)?, wish).map_err(refused)
+    }
 
     fn set_port_forwarding(&self, port: u32, on: bool) -> PyResult<()> {
         self.port(port)?.set_forwarding(on);
@@ -285,7 +305,7 @@ impl Forwarder {
 
 impl Forwarder {
     fn port(&self, port: u32) -> PyResult<&Port> {
-        let here = (port == TAP_PORT).then(|| self.0.plane.port(port)).flatten();
+        let here = self.0.has_port(port).then(|| self.0.plane.port(port)).flatten();
         here.ok_or_else(|| PyValueError::new_err("no such port"))
     }
 }

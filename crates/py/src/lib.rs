@@ -6,6 +6,8 @@ mod forwarder;
 mod handshake;
 mod stats;
 
+use std::os::fd::IntoRawFd;
+
 use pyo3::prelude::*;
 
 #[pymodule]
@@ -15,6 +17,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("HandshakeError", module.py().get_type::<handshake::HandshakeError>())?;
     module.add_function(wrap_pyfunction!(preferred_aead, module)?)?;
     module.add_function(wrap_pyfunction!(drop_capabilities, module)?)?;
+    module.add_function(wrap_pyfunction!(open_packet_socket, module)?)?;
     module.add_class::<handshake::StaticKey>()?;
     module.add_class::<handshake::Handshake>()?;
     module.add_class::<forwarder::Forwarder>()?;
@@ -30,4 +33,10 @@ fn preferred_aead() -> u8 {
 #[pyfunction]
 fn drop_capabilities() -> PyResult<()> {
     Ok(treecast_io::sys::caps::drop_all()?)
+}
+
+#[pyfunction]
+fn open_packet_socket(interface: &str) -> PyResult<i32> {
+    let opened = treecast_io::sys::packet::PacketSocket::open(interface);
+    opened.map(IntoRawFd::into_raw_fd).map_err(|error| convert::os_error(interface, &error))
 }

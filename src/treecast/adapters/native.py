@@ -16,6 +16,7 @@ from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NetworkId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.membership import FilterMode
 from treecast.links.crypto import Handshake
 
 MAX_EVENTS_PER_TURN = 512
@@ -82,6 +83,21 @@ def preferred_aead() -> int:
 def drop_capabilities() -> None:
     """Give up all capabilities of this thread and of those it starts."""
     _native.drop_capabilities()
+
+
+def open_packet_socket(interface: str) -> int:
+    """A descriptor for ``DataPlane.open_packet_port``, the caller's to close; OperatorError."""
+    try:
+        return _native.open_packet_socket(interface)
+    except OSError as error:
+        match error.errno:
+            case 1 | 13:
+                advice = "run this as root or with CAP_NET_RAW"
+            case 19:
+                advice = "ip link lists the interfaces there are"
+            case _:
+                advice = "name an Ethernet interface that leads to a LAN"
+        raise OperatorError(f"cannot open {error.strerror or interface}: {advice}") from error
 
 
 class DataPlane:
@@ -162,6 +178,18 @@ class DataPlane:
         """Root, tree id, packets and bytes, per tree that this node is on."""
         return [(NodeIndex(t.root), TreeId(t.tree_id), t.rx_packets, t.rx_bytes) for t in self.native.trees()]
 
+    def open_packet_port(self, descriptor: int) -> int:
+        """A port with such a socket, blocked at first: its number. OperatorError."""
+        try:
+            return self.native.open_packet_port(descriptor)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OperatorError(f"no packet port ({reason}): a node has 3 at most") from error
+
+    def close_port(self, port: int) -> None:
+        """Closes a packet port."""
+        self.native.close_port(port)
+
     def event_fd(self) -> int:
         """Readable when events wait."""
         return self.native.event_fd()
@@ -218,6 +246,17 @@ class DataPlane:
     @_do.register
     def _(self, command: c.SetUnknownUnicastFlood) -> None:
         self.native.set_unknown_unicast_flood(command.port, command.on)
+
+    @_do.register
+    def _(self, command: c.SetPortSelective) -> None:
+        self.native.set_port_selective(command.port, command.on)
+
+    @_do.register
+    def _(self, command: c.SetPortGroup) -> None:
+        wanted = command.filter
+        sources = [source.packed for source in sorted(wanted.sources, key=int)]
+        exclude = wanted.mode is FilterMode.EXCLUDE
+        self.native.set_port_group(command.port, command.vlan, command.group.packed, exclude, sources)
 
     @_do.register
     def _(self, command: c.InstallSession) -> None:

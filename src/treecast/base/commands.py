@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.membership import SourceFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,24 @@ class SetUnknownUnicastFlood:
 
     port: int
     on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetPortSelective:
+    """On: of groups, a port gets only what ``SetPortGroup`` says; off: all that come to this node."""
+
+    port: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetPortGroup:
+    """What the hosts on a port want of a group; NO_SOURCE: nothing."""
+
+    port: int
+    vlan: int
+    group: IPAddress
+    filter: SourceFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +200,8 @@ Command = (
     | SetPortForwarding
     | SetStormLimits
     | SetUnknownUnicastFlood
+    | SetPortSelective
+    | SetPortGroup
     | InstallSession
     | RemoveSession
     | ForgetPeer

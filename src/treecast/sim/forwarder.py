@@ -14,6 +14,7 @@ from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.membership import SourceFilter
 from treecast.base.time import Instant
 from treecast.sim.handshake import ModelHandshake
 from treecast.sim.network import Network
@@ -112,6 +113,8 @@ class ModelForwarder:
     blocked: set[int] = field(default_factory=set)
     storm_limits: dict[int, c.SetStormLimits] = field(default_factory=dict)
     flooding_ports: set[int] = field(default_factory=set)
+    selective_ports: set[int] = field(default_factory=set)
+    port_groups: dict[tuple[int, int, IPAddress], SourceFilter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.network.attach(self.endpoint, self._receive)
@@ -262,6 +265,17 @@ class ModelForwarder:
     @_do.register
     def _(self, command: c.SetUnknownUnicastFlood) -> None:
         (self.flooding_ports.add if command.on else self.flooding_ports.discard)(command.port)
+
+    @_do.register
+    def _(self, command: c.SetPortSelective) -> None:
+        (self.selective_ports.add if command.on else self.selective_ports.discard)(command.port)
+
+    @_do.register
+    def _(self, command: c.SetPortGroup) -> None:
+        key = (command.port, command.vlan, command.group)
+        self.port_groups[key] = command.filter
+        if command.filter.wants_nothing:
+            del self.port_groups[key]
 
     @_do.register
     def _(self, command: c.InstallSession) -> None:

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod batch;
 pub mod caps;
+pub mod packet;
 pub mod poll;
 pub mod tap;
 pub mod thread;

@@ -1,0 +1,158 @@
+//! Which port of this node gets a frame: by what its head says, and by what the hosts on the port want.
+//!
+//! Asked only while the node has more ports than the TAP. The TAP gets all, but for groups once it is *selective*; a packet
+//! port (a Wi-Fi station: no frames of other machines, no tags) gets groups that its hosts want and link-local groups.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use crate::control::Refused;
+use crate::datagram::{array_at, u16_at};
+use crate::frame::Mac;
+use crate::plane::{Plane, MAX_PORTS};
+use crate::session::lock;
+
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_VLAN: u16 = 0x8100;
+const ETHERTYPE_IPV6: u16 = 0x86DD;
+const HOP_BY_HOP: u8 = 0;
+const PROTOCOL_IGMP: u8 = 2;
+const PROTOCOL_ICMPV6: u8 = 58;
+
+/// What matters of a frame when it leaves by a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// To a group that hosts ask for.
+    Group {
+        /// The 802.1Q VLAN id.
+        vlan: u16,
+        /// The IP destination.
+        group: IpAddr,
+        /// The IP source.
+        source: IpAddr,
+    },
+    /// To a group of the link, which all get (RFC 4541 section 2.1.2), untagged.
+    LinkGroup,
+    /// Anything else: unicast, broadcast, and what speaks of MAC addresses or of membership on its own link.
+    Other,
+}
+
+impl Leaving {
+    /// Reads the head of a frame: total over all byte strings, and content with the headers of a super-frame.
+    pub fn of(head: &[u8]) -> Self {
+        Self::read(head).unwrap_or(Self::Other)
+    }
+
+    fn read(head: &[u8]) -> Option<Self> {
+        let destination: Mac = array_at(head, 0)?;
+        let (vlan, at) =
+            if u16_at(head, 12)? == ETHERTYPE_VLAN { (Some(u16_at(head, 14)? & 0x0FFF), 16) } else { (None, 12) };
+        let packet = head.get(at + 2..)?;
+        let (link_group, group, source): (bool, IpAddr, IpAddr) = match (u16_at(head, at)?, destination) {
+            (ETHERTYPE_IPV4, [0x01, 0x00, 0x5E, ..]) => {
+                let group: [u8; 4] = array_at(packet, 16)?;
+                if *packet.get(9)? == PROTOCOL_IGMP {
+                    return None;
+                }
+                (group.starts_with(&[224, 0, 0]), group.into(), array_at::<4>(packet, 12).map(Ipv4Addr::from)?.into())
+            }
+            (ETHERTYPE_IPV6, [0x33, 0x33, ..]) => {
+                let group: [u8; 16] = array_at(packet, 24)?;
+                if speaks_of_the_link(packet)? {
+                    return None;
+                }
+                (group[1] & 0x0F <= 2, group.into(), array_at::<16>(packet, 8).map(Ipv6Addr::from)?.into())
+            }
+            _ => return None,
+        };
+        match (link_group, vlan) {
+            (false, _) => Some(Self::Group { vlan: vlan.unwrap_or(0), group, source }),
+            (true, None) => Some(Self::LinkGroup),
+            (true, Some(_)) => None,
+        }
+    }
+}
+
+/// Neighbor Discovery, MLD and Multicast Router Discovery, behind hop-by-hop options or not.
+fn speaks_of_the_link(packet: &[u8]) -> Option<bool> {
+    let (protocol, at) = match *packet.get(6)? {
+        HOP_BY_HOP => (*packet.get(40)?, 48 + usize::from(*packet.get(41)?) * 8),
+        other => (other, 40),
+    };
+    Some(protocol == PROTOCOL_ICMPV6 && matches!(packet.get(at), Some(130..=137 | 143 | 151..=153)))
+}
+
+/// What the hosts on a port want of a group: all sources but these, or only these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// All but these, or only these?
+    pub exclude: bool,
+    /// Sorted.
+    pub sources: Box<[IpAddr]>,
+}
+
+impl Wish {
+    /// The sources in any order.
+    pub fn new(exclude: bool, mut sources: Vec<IpAddr>) -> Self {
+        sources.sort_unstable();
+        Self { exclude, sources: sources.into() }
+    }
+
+    fn accepts(&self, source: &IpAddr) -> bool {
+        self.sources.binary_search(source).is_ok() != self.exclude
+    }
+
+    fn is_nothing(&self) -> bool {
+        !self.exclude && self.sources.is_empty()
+    }
+}
+
+/// The wishes of each port for one group.
+pub(crate) type Wishes = Arc<[Option<Wish>; MAX_PORTS]>;
+
+impl Plane {
+    /// What a port's hosts want of a group from now on; including no source ends it.
+    pub fn set_port_group(&self, port: u32, vlan: u16, group: IpAddr, wish: Wish) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        let mut wishes = self.wishes.get(&(vlan, group)).map(|wishes| (*wishes).clone()).unwrap_or_default();
+        *wishes.get_mut(port as usize).ok_or(Refused::Unknown)? = Some(wish).filter(|wish| !wish.is_nothing());
+        if wishes.iter().all(Option::is_none) {
+            self.wishes.remove(&(vlan, group));
+        } else {
+            self.wishes.insert((vlan, group), Arc::new(wishes))?;
+        }
+        Ok(())
+    }
+
+    /// A port as it was at first, without wishes, limits or remembered hosts; `packet_port`: what it is from now on.
+    pub fn renew_port(&self, number: u32, packet_port: bool) {
+        let _writing = lock(&self.writing);
+        if let Some(port) = self.port(number) {
+            port.renew(packet_port);
+        }
+        for (key, wishes) in self.wishes.entries() {
+            let mut left = (*wishes).clone();
+            if left.get_mut(number as usize).is_some_and(|wish| wish.take().is_some()) {
+                if left.iter().all(Option::is_none) {
+                    self.wishes.remove(&key);
+                } else {
+                    let _ = self.wishes.insert(key, Arc::new(left)); // it is there already: there is room
+                }
+            }
+        }
+    }
+
+    /// Does this frame go out by this port, if that forwards?
+    pub fn goes_out(&self, number: u32, leaving: &Leaving) -> bool {
+        let Some(port) = self.port(number) else { return false };
+        match leaving {
+            Leaving::Other => !port.is_packet_port(),
+            Leaving::LinkGroup => true,
+            Leaving::Group { vlan, .. } if *vlan != 0 && port.is_packet_port() => false,
+            Leaving::Group { .. } if !port.is_selective() => true,
+            Leaving::Group { vlan, group, source } => self.wishes.get(&(*vlan, *group)).is_some_and(|wishes| {
+                wishes.get(number as usize).is_some_and(|wish| wish.as_ref().is_some_and(|wish| wish.accepts(source)))
+            }),
+        }
+    }
+}
