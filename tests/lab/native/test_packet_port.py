@@ -22,8 +22,8 @@ import pytest
 from lab import Machine
 from lab.lan import Lan
 from lab.load import Receiver, Sender
+from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, mac
 from lab.waiting import wait_until
-from tests.lab.native.forwarders import INTERFACE, LIMIT_S, Plane, Planes, mac
 from treecast import _native
 
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
