@@ -186,17 +186,18 @@ impl Plane {
         opened_tree(tree.name, plaintext)
     }
 
-    /// Takes a part of a frame, whose bytes are given. When it was the last to come, the frame is written to `out`, of at
+    /// Takes a part of a frame, whose bytes and datagram's traffic class are given. When it was the last to come, the frame is written to `out`, of at
     /// least [`crate::fragment::MAX_FRAME_LEN`] bytes: its length.
     pub fn reassemble(
         &self,
         part: &OpenedPart,
         bytes: &[u8],
+        ecn: u8,
         now_ns: u64,
         out: &mut [u8],
     ) -> Result<Option<usize>, Reason> {
         let OpenedPart { sender, fragment, checksum, .. } = *part;
-        self.reassembly.take(&Arrived { sender, fragment, checksum, bytes }, now_ns, out, &self.drops)
+        self.reassembly.take(&Arrived { sender, fragment, checksum, ecn, bytes }, now_ns, out, &self.drops)
     }
 
     /// Gives up frames whose other part did not come; to be called now and then.

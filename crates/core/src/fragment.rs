@@ -12,6 +12,7 @@ use foldhash::quality::RandomState;
 use crate::datagram::{PartialChecksum, TreeName};
 use crate::reason::{Drops, Reason};
 use crate::session::lock;
+use crate::traffic_class::{decapsulate, of_parts};
 
 /// Length of the fragment's header, the first bytes of the body.
 pub const FRAGMENT_HEADER_LEN: usize = 8;
@@ -90,6 +91,8 @@ pub struct Arrived<'a> {
     pub fragment: Fragment,
     /// The frame's checksum, where it is partial.
     pub checksum: Option<PartialChecksum>,
+    /// The ECN of its datagram.
+    pub ecn: u8,
     /// Its part of the frame.
     pub bytes: &'a [u8],
 }
@@ -101,6 +104,7 @@ struct Waiting {
     part: u8,
     whole: u16,
     checksum: Option<PartialChecksum>,
+    ecn: u8,
     since_ns: u64,
     length: usize,
     bytes: [u8; MAX_FRAME_LEN],
@@ -142,11 +146,14 @@ impl Reassembly {
             return Err(Reason::FragmentDuplicate);
         }
         let joined = waiting.join(arrived, out);
+        let ecn = of_parts(waiting.ecn, arrived.ecn);
         places.release(number);
-        if joined.is_none() {
+        let Some(length) = joined else {
             drops.count(Reason::FragmentMalformed); // the part that waited
-        }
-        joined.map(Some).ok_or(Reason::FragmentMalformed)
+            return Err(Reason::FragmentMalformed);
+        };
+        decapsulate(out.get_mut(..length).unwrap_or_default(), ecn)?;
+        Ok(Some(length))
     }
 
     /// Gives up frames that waited too long; to be called now and then.
@@ -191,10 +198,10 @@ impl Places {
             self.places.len() - 1
         });
         let Some(place) = self.places.get_mut(number) else { return };
-        let Arrived { sender, fragment: Fragment { id, part, whole }, checksum, bytes } = *arrived;
+        let Arrived { sender, fragment: Fragment { id, part, whole }, checksum, ecn, bytes } = *arrived;
         let length = bytes.len().min(MAX_FRAME_LEN);
         place.key = (sender, id);
-        (place.part, place.whole, place.checksum) = (part, whole, checksum);
+        (place.part, place.whole, place.checksum, place.ecn) = (part, whole, checksum, ecn);
         (place.since_ns, place.length) = (now_ns, length);
         place.bytes[..length].copy_from_slice(&bytes[..length]);
         self.by_key.insert(place.key, number);
@@ -237,6 +244,7 @@ impl Places {
 
 impl Waiting {
     fn empty(sender: Sender) -> Self {
-        Self { key: (sender, 0), part: 0, whole: 0, checksum: None, since_ns: 0, length: 0, bytes: [0; MAX_FRAME_LEN] }
+        let (key, bytes) = ((sender, 0), [0; MAX_FRAME_LEN]);
+        Self { key, part: 0, whole: 0, checksum: None, ecn: 0, since_ns: 0, length: 0, bytes }
     }
 }

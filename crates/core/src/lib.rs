@@ -24,5 +24,6 @@ pub mod replay;
 pub mod rtt;
 pub mod session;
 pub mod table;
+pub mod traffic_class;
 pub mod tree;
 pub mod tree_tag;

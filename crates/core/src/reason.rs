@@ -73,6 +73,7 @@ reasons! {
     FragmentDuplicate = "fragment_duplicate": "a part of a frame that is there already",
     FragmentTableFull = "fragment_table_full": "a frame whose other part is missing, given up for a newer one",
     FragmentTimeout = "fragment_timeout": "a frame whose other part did not come within a second",
+    EcnNotCapable = "ecn_not_capable": "congestion marked on the datagram of a frame that is not ECN-capable (RFC 6040)",
     ControlTooBig = "control_too_big": "a control message above 1344 bytes",
     ProbeUnexpected = "probe_unexpected": "a probe reply that answers no outstanding probe",
     TreeReflected = "tree_reflected": "a tree datagram of this node's own came back",

@@ -20,9 +20,10 @@ impl<'a> Joining<'a> {
         plane: &Plane,
         part: &OpenedPart,
         bytes: &[u8],
+        ecn: u8,
         now_ns: u64,
     ) -> Result<Option<&'a [u8]>, Reason> {
-        let Some(length) = plane.reassemble(part, bytes, now_ns, self.0)? else { return Ok(None) };
+        let Some(length) = plane.reassemble(part, bytes, ecn, now_ns, self.0)? else { return Ok(None) };
         let (frame, rest) = std::mem::take(&mut self.0).split_at_mut(length);
         self.0 = rest;
         Ok(Some(frame))

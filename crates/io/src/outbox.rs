@@ -6,25 +6,16 @@
 
 use std::sync::Arc;
 
-use treecast_core::counters::Counter;
 use treecast_core::datagram::MAX_DATAGRAM_LEN;
 use treecast_core::plane::Plane;
-use treecast_core::reason::Reason;
-use treecast_core::session::{Endpoint, Peer, Session};
+use treecast_core::session::Session;
 use treecast_core::tree::{Members, RootTree};
 
-use crate::ports::{is_transient, send_reason, Ports};
-use crate::sys::address::RawAddress;
-use crate::sys::batch::{Outgoing, Sender};
-use crate::sys::udp::Socket;
+use crate::dispatch::{Dispatch, Run, Tally, MAX_RUN_LEN};
+use crate::ports::Ports;
 
-/// Datagrams in a run: more gain nothing, the kernel takes 128.
-pub const MAX_RUN_SEGMENTS: usize = 64;
-/// Bytes in a run: a UDP datagram's limit over IPv4.
-pub const MAX_RUN_LEN: usize = 65_507;
 const LANE_LEN: usize = 2 * 65_536;
 const LANES: usize = 16;
-const MESSAGES_PER_CALL: usize = 256;
 
 /// To whom a lane's datagrams go.
 #[derive(Clone, Debug)]
@@ -47,49 +38,6 @@ impl Target {
     }
 }
 
-/// Consecutive datagrams of equal length in a buffer; the last may be shorter.
-#[derive(Clone, Copy, Debug)]
-pub struct Run {
-    /// Where the first starts.
-    pub start: usize,
-    /// Bytes in all.
-    pub length: usize,
-    /// Length of each but the last.
-    pub segment: usize,
-    /// How many.
-    pub count: usize,
-    closed: bool,
-}
-
-impl Run {
-    /// A run of one datagram.
-    pub fn new(start: usize, length: usize) -> Self {
-        Self { start, length, segment: length, count: 1, closed: false }
-    }
-
-    /// Adds the datagram that follows in the buffer, if it fits the run.
-    pub fn extend(&mut self, length: usize) -> bool {
-        let full = self.closed || self.count >= MAX_RUN_SEGMENTS || self.length + length > MAX_RUN_LEN;
-        if full || length > self.segment {
-            return false;
-        }
-        self.closed = length < self.segment;
-        self.length += length;
-        self.count += 1;
-        true
-    }
-
-    /// Takes no more.
-    pub fn close(&mut self) {
-        self.closed = true;
-    }
-
-    /// Where the first byte behind it lies.
-    pub fn end(&self) -> usize {
-        self.start + self.length
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Lane {
@@ -97,11 +45,14 @@ pub struct Lane {
     buffer: Box<[u8]>,
     used: usize,
     runs: Vec<Run>,
+    /// Of what is written next.
+    traffic_class: u8,
 }
 
 impl Lane {
     fn new() -> Self {
-        Self { target: None, buffer: vec![0; LANE_LEN].into_boxed_slice(), used: 0, runs: Vec::with_capacity(64) }
+        let (buffer, runs) = (vec![0; LANE_LEN].into_boxed_slice(), Vec::with_capacity(64));
+        Self { target: None, buffer, used: 0, runs, traffic_class: 0 }
     }
 
     /// Room for one datagram.
@@ -111,9 +62,10 @@ impl Lane {
 
     /// The datagram written to the room is `length` long.
     pub fn commit(&mut self, length: usize) {
-        let extended = self.runs.last_mut().is_some_and(|run| run.extend(length));
+        let class = self.traffic_class;
+        let extended = self.runs.last_mut().is_some_and(|run| run.traffic_class == class && run.extend(length));
         if !extended {
-            self.runs.push(Run::new(self.used, length));
+            self.runs.push(Run::new(self.used, length, class));
         }
         self.used += length;
     }
@@ -143,168 +95,26 @@ impl Lane {
     }
 }
 
-/// Whose numbers grow when a message has left.
-#[derive(Clone, Debug)]
-pub enum Tally {
-    /// A session's.
-    Session(Arc<Session>),
-    /// A peer's tree datagrams.
-    Peer(Arc<Peer>),
-}
-
-/// One message to be sent: a run, to one peer.
-pub struct Message {
-    /// Number of the buffer that the run lies in.
-    pub buffer: usize,
-    /// The run.
-    pub run: Run,
-    /// Of [`Ports::data_socket`].
-    socket: (u32, u32),
-    address: RawAddress,
-    tally: Tally,
-}
-
-/// Messages, and the headers to send them with.
-pub struct Dispatch {
-    messages: Vec<Message>,
-    sender: Sender,
-}
-
-impl Dispatch {
-    fn new() -> Self {
-        Self { messages: Vec::with_capacity(MESSAGES_PER_CALL), sender: Sender::new(MESSAGES_PER_CALL) }
-    }
-
-    /// Adds a run of `buffer` for each node of `next_hops`.
-    pub fn add_tree(&mut self, plane: &Plane, ports: &Ports, buffer: usize, run: Run, next_hops: &[u32]) {
-        for index in next_hops {
-            let reached = plane.peer(*index).and_then(|peer| peer.current().map(|session| (peer, session)));
-            match reached {
-                Some((peer, session)) => self.add(plane, ports, buffer, run, session.endpoint(), Tally::Peer(peer)),
-                None => plane.drops.add(Reason::NoSession, run.count as u64),
-            }
-        }
-    }
-
-    fn add(&mut self, plane: &Plane, ports: &Ports, buffer: usize, run: Run, to: Endpoint, tally: Tally) {
-        let Some(socket) = ports.data_socket(&to) else {
-            return plane.drops.add(Reason::SocketUnreachable, run.count as u64);
-        };
-        let address = RawAddress::new(&to.address);
-        if run.count == 1 || socket_of(ports, socket).is_some_and(Socket::gso) {
-            self.messages.push(Message { buffer, run, socket, address, tally });
-            return;
-        }
-        for single in singles(run) {
-            self.messages.push(Message { buffer, run: single, socket, address, tally: tally.clone() });
-        }
-    }
-
-    /// Sends everything, with `bytes_of` giving each buffer.
-    pub fn send<'a>(&mut self, plane: &Plane, ports: &Ports, bytes_of: impl Fn(usize) -> &'a [u8]) {
-        let Self { messages, sender } = self;
-        if messages.iter().any(|message| message.socket != messages[0].socket) {
-            messages.sort_by_key(|message| message.socket); // stable: the order of each flow stays
-        }
-        for messages in messages.chunk_by(|one, two| one.socket == two.socket) {
-            if let Some(socket) = messages.first().and_then(|first| socket_of(ports, first.socket)) {
-                send_all(plane, socket, sender, messages, &bytes_of);
-            }
-        }
-        messages.clear();
-    }
-}
-
-fn socket_of(ports: &Ports, (address, own): (u32, u32)) -> Option<&Socket> {
-    ports.sockets.get(address as usize)?.data().get(own as usize)
-}
-
-fn singles(run: Run) -> impl Iterator<Item = Run> {
-    (0..run.count).map(move |index| {
-        let start = run.start + index * run.segment;
-        Run::new(start, run.segment.min(run.end() - start))
-    })
-}
-
-fn send_all<'a>(
-    plane: &Plane,
-    socket: &Socket,
-    sender: &mut Sender,
-    messages: &[Message],
-    bytes_of: &impl Fn(usize) -> &'a [u8],
-) {
-    use std::os::fd::AsFd;
-    let mut rest = messages;
-    let mut retried = false;
-    while let Some(first) = rest.first() {
-        let outgoing = rest.iter().map(|message| {
-            let Run { start, segment, count, .. } = message.run;
-            let segment = if count > 1 { segment as u16 } else { 0 };
-            Outgoing { address: &message.address, data: &bytes_of(message.buffer)[start..message.run.end()], segment }
-        });
-        match sender.send(socket.as_fd(), outgoing) {
-            Ok(sent) => {
-                rest[..sent].iter().for_each(|message| count_sent(plane, message));
-                rest = &rest[sent..];
-                retried = false;
-            }
-            Err(error) if is_transient(&error) && !retried => retried = true,
-            Err(error) => {
-                failed(plane, socket, first, &error, &bytes_of(first.buffer)[first.run.start..first.run.end()]);
-                rest = &rest[1..];
-                retried = false;
-            }
-        }
-    }
-}
-
-/// A message was refused. A run is tried again datagram by datagram where the system may not know runs.
-fn failed(plane: &Plane, socket: &Socket, message: &Message, error: &std::io::Error, bytes: &[u8]) {
-    let refused = matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EOPNOTSUPP));
-    if message.run.count == 1 || !refused {
-        plane.drops.add(send_reason(error), message.run.count as u64);
-        return;
-    }
-    let Some(address) = message.address.get() else { return };
-    for single in bytes.chunks(message.run.segment) {
-        match socket.send_to(single, &address) {
-            Ok(()) => {
-                if socket.disable_gso() {
-                    plane.counters.add(Counter::GsoOff, 1);
-                }
-                let run = Run::new(0, single.len());
-                count_sent(plane, &Message { run, tally: message.tally.clone(), ..*message });
-            }
-            Err(error) => plane.drops.count(send_reason(&error)),
-        }
-    }
-}
-
-fn count_sent(plane: &Plane, message: &Message) {
-    let (datagrams, bytes) = (message.run.count as u64, message.run.length as u64);
-    plane.counters.add(Counter::UdpSends, 1);
-    plane.counters.add(Counter::UdpTxDatagrams, datagrams);
-    plane.counters.add(Counter::UdpTxBytes, bytes);
-    match &message.tally {
-        Tally::Session(session) => session.traffic.tx.add(datagrams, bytes),
-        Tally::Peer(peer) => peer.tree_traffic.tx.add(datagrams, bytes),
-    }
-}
-
 /// The lanes of one worker.
 pub struct Outbox {
     lanes: Vec<Lane>,
+    traffic_class: u8,
     /// Also used for what is relayed from receive buffers.
     pub dispatch: Dispatch,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { lanes: Vec::with_capacity(LANES), dispatch: Dispatch::new() }
+        Self { lanes: Vec::with_capacity(LANES), traffic_class: 0, dispatch: Dispatch::default() }
     }
 }
 
 impl Outbox {
+    /// DSCP and ECN of all that is written to lanes from now on.
+    pub fn set_traffic_class(&mut self, traffic_class: u8) {
+        self.traffic_class = traffic_class;
+    }
+
     /// The lane of a target, with room for one datagram, and for `length` bytes in one run if a run can be so long.
     pub fn lane(&mut self, plane: &Plane, ports: &Ports, target: &Target, length: usize) -> &mut Lane {
         let mut found = self.lanes.iter().position(|lane| lane.target.as_ref().is_some_and(|has| has.is(target)));
@@ -319,6 +129,7 @@ impl Outbox {
         if lane.target.is_none() {
             lane.target = Some(target.clone());
         }
+        lane.traffic_class = self.traffic_class;
         lane
     }
 
@@ -329,8 +140,7 @@ impl Outbox {
 
     /// Does the run that is being filled still take a datagram like its last?
     pub fn has_open_run(&self) -> bool {
-        let mut runs = self.lanes.iter().filter_map(|lane| lane.runs.last());
-        runs.any(|run| !run.closed && run.count < MAX_RUN_SEGMENTS && run.length + run.segment <= MAX_RUN_LEN)
+        self.lanes.iter().filter_map(|lane| lane.runs.last()).any(Run::is_open)
     }
 
     /// Sends everything.

@@ -1,4 +1,5 @@
 //! Tree datagrams for next hops: sent on from the receive buffer, byte-identical, before anything in it is opened.
+//! Their DSCP and ECN go on as they came, as a router's would: congestion marked on one hop reaches the members.
 
 use std::sync::Arc;
 
@@ -8,7 +9,8 @@ use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
 use treecast_core::tree::{MemberTree, Outlet};
 
-use crate::outbox::{Outbox, Run};
+use crate::dispatch::Run;
+use crate::outbox::Outbox;
 use crate::ports::Ports;
 use crate::sys::batch::Receiver;
 
@@ -35,7 +37,8 @@ impl Relayed {
             for (number, datagram) in bytes.chunks(message.segment.max(1)).enumerate() {
                 if let Some(fresh) = plane.relay(datagram) {
                     let outlet = self.note(plane, index, number, fresh);
-                    open = extend(open, outlet, start, datagram.len(), |run, outlet| {
+                    let next = Run::new(start, datagram.len(), message.traffic_class);
+                    open = extend(open, outlet, next, |run, outlet| {
                         outbox.dispatch.add_tree(plane, ports, index, run, &outlet.next_hops);
                     });
                 }
@@ -74,17 +77,16 @@ impl Relayed {
 fn extend(
     open: Option<(Run, Arc<Outlet>)>,
     outlet: Option<Arc<Outlet>>,
-    start: usize,
-    length: usize,
+    next: Run,
     done: impl FnOnce(Run, &Outlet),
 ) -> Option<(Run, Arc<Outlet>)> {
     if let (Some((mut run, before)), Some(outlet)) = (open.clone(), &outlet) {
-        if Arc::ptr_eq(&before, outlet) && run.end() == start && run.extend(length) {
+        if Arc::ptr_eq(&before, outlet) && run.end() == next.start && run.extend(next.length) {
             return Some((run, before));
         }
     }
     if let Some((run, before)) = open {
         done(run, &before);
     }
-    outlet.map(|outlet| (Run::new(start, length), outlet))
+    outlet.map(|outlet| (next, outlet))
 }

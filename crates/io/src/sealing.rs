@@ -12,6 +12,7 @@ use treecast_core::offload::{Segmenter, VnetHeader};
 use treecast_core::plane::{Destination, Plane};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Session, SESSION_BODY_OFFSET};
+use treecast_core::traffic_class;
 use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 
 use crate::outbox::{Lane, Outbox, Target};
@@ -38,6 +39,7 @@ pub fn send_read(
         }
     };
     let count = segmenter.count();
+    outbox.set_traffic_class(traffic_class::of(frame));
     let verdict = plane.classify(port, frame, count as u32, now_ns);
     // No protocol that Python copies sends super-frames: who does shall not fill its queue.
     if verdict.punt && (count == 1 || verdict.destination.is_none()) {

@@ -17,6 +17,7 @@ use treecast_core::plane::Plane;
 use treecast_core::port::Port;
 use treecast_core::reason::Reason;
 use treecast_core::session::Endpoint;
+use treecast_core::traffic_class::decapsulate;
 
 use crate::joining::{room_len, Joining};
 use crate::outbox::Outbox;
@@ -196,11 +197,15 @@ impl Worker {
                 }
                 match batch.open(datagram, passed, &mut recent) {
                     Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum }))) => {
-                        let datagram: &[u8] = datagram;
-                        coalescer.push(&datagram[start..start + length], checksum, &mut sink);
+                        let frame = &mut datagram[start..start + length];
+                        match decapsulate(frame, message.traffic_class) {
+                            Ok(()) => coalescer.push(frame, checksum, &mut sink),
+                            Err(reason) => plane.drops.count(reason),
+                        }
                     }
                     Ok(Some(Opened::Part(part))) => {
-                        match joining.take(plane, &part, &datagram[part.start..][..part.length], now_ns) {
+                        let bytes = &datagram[part.start..][..part.length];
+                        match joining.take(plane, &part, bytes, message.traffic_class, now_ns) {
                             Ok(Some(frame)) => coalescer.push(frame, part.checksum, &mut sink),
                             Ok(None) => {}
                             Err(reason) => plane.drops.count(reason),

@@ -9,6 +9,7 @@ use treecast_core::fragment::{cut, Arrived, Fragment, Reassembly, Sender, MAX_FR
 use treecast_core::plane::Plane;
 use treecast_core::reason::{Drops, Reason};
 use treecast_core::session::Session;
+use treecast_core::traffic_class::{CE, ECT_0};
 use treecast_core::tree::{RootTree, TREE_BODY_OFFSET};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -34,9 +35,26 @@ impl Table {
     }
 
     fn take(&mut self, sender: Sender, part: &(Fragment, &[u8]), now_ns: u64) -> Result<Option<Vec<u8>>, Reason> {
-        let arrived = Arrived { sender, fragment: part.0, checksum: None, bytes: part.1 };
+        let arrived = Arrived { sender, fragment: part.0, checksum: None, ecn: 0, bytes: part.1 };
         let taken = self.table.take(&arrived, now_ns, &mut self.room, &self.drops)?;
         Ok(taken.map(|length| self.room[..length].to_vec()))
+    }
+}
+
+#[test]
+fn congestion_marked_on_either_part_goes_over_to_the_frame() {
+    let mut whole = frame(1514, 3);
+    whole[12..16].copy_from_slice(&[0x86, 0xDD, 0x60, ECT_0 << 4]);
+    let [one, two] = cut(&whole, 7).unwrap();
+    for (first, second, expected) in [(0, 0, ECT_0), (CE, ECT_0, CE), (ECT_0, CE, CE)] {
+        let mut table = Table::new();
+        let mut take = |part: &(Fragment, &[u8]), ecn| {
+            let arrived = Arrived { sender: session(1), fragment: part.0, checksum: None, ecn, bytes: part.1 };
+            table.table.take(&arrived, NOW_NS, &mut table.room, &table.drops)
+        };
+        assert_eq!(take(&one, first), Ok(None));
+        assert_eq!(take(&two, second), Ok(Some(1514)));
+        assert_eq!(table.room[15] >> 4, expected);
     }
 }
 
@@ -104,7 +122,7 @@ fn parts_that_contradict_each_other_are_both_dropped() {
     let [one, (header, bytes)] = cut(&long, 2).unwrap();
     table.take(session(1), &one, NOW_NS).unwrap();
     assert_eq!(table.take(session(1), &(header, &bytes[1..]), NOW_NS), Err(Reason::FragmentMalformed));
-    let arrived = |checksum| Arrived { sender: session(1), fragment: header, checksum, bytes };
+    let arrived = |checksum| Arrived { sender: session(1), fragment: header, checksum, ecn: 0, bytes };
     table.take(session(1), &one, NOW_NS).unwrap();
     let other = Some(PartialChecksum { start: 34, offset: 6 });
     let taken = table.table.take(&arrived(other), NOW_NS, &mut table.room, &table.drops);
@@ -195,7 +213,7 @@ fn join_part(plane: &Plane, datagram: &[u8]) -> Result<Option<Vec<u8>>, Reason> 
     let Opened::Part(part) = opened else { panic!("a part: {opened:?}") };
     let OpenedPart { start, length, .. } = part;
     let mut room = vec![0; MAX_FRAME_LEN];
-    let joined = plane.reassemble(&part, &buffer[start..start + length], NOW_NS, &mut room)?;
+    let joined = plane.reassemble(&part, &buffer[start..start + length], 0, NOW_NS, &mut room)?;
     Ok(joined.map(|length| room[..length].to_vec()))
 }
 

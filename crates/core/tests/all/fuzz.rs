@@ -188,7 +188,7 @@ fn fragments_of_a_member() {
         };
         let Received::Opened(Opened::Part(part)) = received else { panic!("a part: {received:?}") };
         let bytes = &datagram[part.start..][..part.length];
-        if let Ok(Some(length)) = two.reassemble(&part, bytes, now_ns, &mut room) {
+        if let Ok(Some(length)) = two.reassemble(&part, bytes, 0, now_ns, &mut room) {
             assert_eq!(length, usize::from(part.fragment.whole));
             joined += 1;
         }

@@ -11,10 +11,12 @@ use super::address::RawAddress;
 use super::udp::{UDP_GRO, UDP_SEGMENT};
 use super::{check, raw};
 
-/// Room for one control message of up to 8 bytes, aligned as cmsghdr wants.
+/// Room for two control messages of an int each (2 * CMSG_SPACE(4) = 48), aligned as cmsghdr wants.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
-struct Control([u8; 32]);
+struct Control([u8; CONTROL_LEN]);
+
+const CONTROL_LEN: usize = 64;
 
 /// What UDP_GRO may join.
 pub const MESSAGE_LEN: usize = 65_536;
@@ -35,6 +37,8 @@ pub struct Message {
     pub length: usize,
     /// Length of each datagram in it.
     pub segment: usize,
+    /// DSCP and ECN of its IP header: the kernel joins only datagrams whose are equal.
+    pub traffic_class: u8,
     /// The kernel cut it off.
     pub truncated: bool,
 }
@@ -61,7 +65,7 @@ impl Receiver {
             headers: vec![empty_header(); count].into_boxed_slice(),
             vectors: vec![EMPTY_VECTOR; count].into_boxed_slice(),
             addresses: vec![RawAddress::empty(); count].into_boxed_slice(),
-            controls: vec![Control([0; 32]); count].into_boxed_slice(),
+            controls: vec![Control([0; CONTROL_LEN]); count].into_boxed_slice(),
         }
     }
 
@@ -87,9 +91,10 @@ impl Receiver {
         let received = check(received)? as usize;
         for (header, address) in self.headers.iter().zip(&self.addresses).take(received) {
             let length = (header.msg_len as usize).min(MESSAGE_LEN);
-            let segment = gro_size(&header.msg_hdr).filter(|size| *size > 0).unwrap_or(length);
+            let Noted { gro_size, traffic_class } = Noted::of(&header.msg_hdr);
+            let segment = if gro_size > 0 { gro_size } else { length };
             let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-            self.messages.push(Message { source: address.get(), length, segment, truncated });
+            self.messages.push(Message { source: address.get(), length, segment, traffic_class, truncated });
         }
         Ok(received == self.headers.len())
     }
@@ -112,20 +117,38 @@ impl Receiver {
     }
 }
 
-/// The UDP_GRO control message of a received header.
-fn gro_size(header: &libc::msghdr) -> Option<usize> {
-    // SAFETY: the kernel has filled the control area and set its length; the macros stay within that.
-    unsafe {
-        let mut control = libc::CMSG_FIRSTHDR(header);
-        while !control.is_null() {
-            if (*control).cmsg_level == libc::SOL_UDP && (*control).cmsg_type == UDP_GRO {
-                let size = libc::CMSG_DATA(control).cast::<libc::c_int>().read_unaligned();
-                return usize::try_from(size).ok();
+/// What the control messages of a received header say.
+#[derive(Default)]
+struct Noted {
+    gro_size: usize,
+    traffic_class: u8,
+}
+
+impl Noted {
+    fn of(header: &libc::msghdr) -> Self {
+        let mut noted = Self::default();
+        // SAFETY: the kernel has filled the control area and set its length; the macros stay within that, and a message's
+        // data are as long as its kind says: an int for UDP_GRO and IPV6_TCLASS, a byte for IP_TOS.
+        unsafe {
+            let mut control = libc::CMSG_FIRSTHDR(header);
+            while !control.is_null() {
+                let data = libc::CMSG_DATA(control);
+                match ((*control).cmsg_level, (*control).cmsg_type) {
+                    (libc::SOL_UDP, UDP_GRO) => {
+                        let size = data.cast::<libc::c_int>().read_unaligned();
+                        noted.gro_size = usize::try_from(size).unwrap_or(0);
+                    }
+                    (libc::IPPROTO_IP, libc::IP_TOS) => noted.traffic_class = data.read(),
+                    (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                        noted.traffic_class = data.cast::<libc::c_int>().read_unaligned() as u8;
+                    }
+                    _ => {}
+                }
+                control = libc::CMSG_NXTHDR(header, control);
             }
-            control = libc::CMSG_NXTHDR(header, control);
         }
+        noted
     }
-    None
 }
 
 /// One message to send: one datagram, or a run of equal ones (the last may be shorter).
@@ -137,6 +160,8 @@ pub struct Outgoing<'a> {
     pub data: &'a [u8],
     /// Length of each; 0 when there is but one.
     pub segment: u16,
+    /// DSCP and ECN of its IP header.
+    pub traffic_class: u8,
 }
 
 /// Headers for sending.
@@ -155,7 +180,7 @@ impl Sender {
         Self {
             headers: vec![empty_header(); count].into_boxed_slice(),
             vectors: vec![EMPTY_VECTOR; count].into_boxed_slice(),
-            controls: vec![Control([0; 32]); count].into_boxed_slice(),
+            controls: vec![Control([0; CONTROL_LEN]); count].into_boxed_slice(),
         }
     }
 
@@ -179,11 +204,7 @@ impl Sender {
             header.msg_namelen = message.address.length;
             header.msg_iov = &raw mut self.vectors[index];
             header.msg_iovlen = 1;
-            header.msg_control = std::ptr::null_mut();
-            header.msg_controllen = 0;
-            if message.segment > 0 {
-                write_segment(&mut self.controls[index], header, message.segment);
-            }
+            write_control(&mut self.controls[index], header, &message);
             count = index + 1;
         }
         let headers = self.headers.as_mut_ptr();
@@ -194,17 +215,39 @@ impl Sender {
     }
 }
 
-/// Points the header to a control area that holds one UDP_SEGMENT message.
-fn write_segment(control: &mut Control, header: &mut libc::msghdr, segment: u16) {
-    header.msg_control = control.0.as_mut_ptr().cast();
-    // SAFETY: the control area is aligned for cmsghdr and has room for CMSG_SPACE(2) = 24 of its 32 bytes, so the first
-    // header exists and its data lie inside.
-    unsafe {
-        header.msg_controllen = libc::CMSG_SPACE(mem::size_of::<u16>() as u32) as _;
-        let first = libc::CMSG_FIRSTHDR(header);
-        (*first).cmsg_level = libc::SOL_UDP;
-        (*first).cmsg_type = UDP_SEGMENT;
-        (*first).cmsg_len = libc::CMSG_LEN(mem::size_of::<u16>() as u32) as _;
-        libc::CMSG_DATA(first).cast::<u16>().write_unaligned(segment);
+/// Points the header to a control area with what the message needs: nothing for a single datagram of class 0.
+fn write_control(control: &mut Control, header: &mut libc::msghdr, message: &Outgoing<'_>) {
+    header.msg_control = std::ptr::null_mut();
+    header.msg_controllen = 0;
+    let mut used = 0;
+    if message.segment > 0 {
+        used = put(control, used, (libc::SOL_UDP, UDP_SEGMENT), message.segment);
     }
+    if message.traffic_class > 0 {
+        let kind = match libc::c_int::from(message.address.storage.ss_family) {
+            libc::AF_INET => (libc::IPPROTO_IP, libc::IP_TOS),
+            _ => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+        };
+        used = put(control, used, kind, libc::c_int::from(message.traffic_class));
+    }
+    if used > 0 {
+        header.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_controllen = used as _;
+    }
+}
+
+/// Writes a control message behind `used` bytes of others; the bytes used then.
+fn put<T: Copy>(control: &mut Control, used: usize, (level, kind): (libc::c_int, libc::c_int), value: T) -> usize {
+    const HEADER_LEN: usize = mem::size_of::<libc::cmsghdr>();
+    let length = HEADER_LEN + mem::size_of::<T>();
+    let room = &mut control.0[used..][..length.next_multiple_of(mem::align_of::<libc::cmsghdr>())];
+    // SAFETY: all zeros is a cmsghdr: plain integers.
+    let mut head: libc::cmsghdr = unsafe { mem::zeroed() };
+    (head.cmsg_level, head.cmsg_type, head.cmsg_len) = (level, kind, length as _);
+    // SAFETY: `room` is as long as header and value together (it was sliced so), and unaligned writes need no alignment.
+    unsafe {
+        room.as_mut_ptr().cast::<libc::cmsghdr>().write_unaligned(head);
+        room.as_mut_ptr().add(HEADER_LEN).cast::<T>().write_unaligned(value);
+    }
+    used + room.len()
 }

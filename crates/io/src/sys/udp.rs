@@ -68,6 +68,11 @@ impl Socket {
                 set(&fd, libc::SOL_SOCKET, plain, bytes)?;
             }
         }
+        let (level, received_class) = match address {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVTOS),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS),
+        };
+        set(&fd, level, received_class, 1)?;
         let gro = set(&fd, libc::SOL_UDP, UDP_GRO, 1).is_ok();
         // Setting the default segment size to 0 changes nothing, and fails where the kernel does not know UDP_SEGMENT.
         let gso = AtomicBool::new(set(&fd, libc::SOL_UDP, UDP_SEGMENT, 0).is_ok());

@@ -1,0 +1,207 @@
+//! DSCP and ECN (RFC 2474, RFC 3168) of frames and of the datagrams that carry them, as RFC 6040 says.
+//!
+//! A datagram leaves with the traffic class of its frame (section 4.1, normal mode; the DSCP as in RFC 2983's uniform model).
+//! Where it arrives, congestion that routers of the underlay have marked goes over to the frame ([`decapsulate`], section
+//! 4.2), while its DSCP stays what the host has set. Whatever is not IP counts as not capable of ECN.
+
+use crate::datagram::{array_at, u16_at};
+use crate::offload::checksum::{add, subtract};
+use crate::reason::Reason;
+
+/// Both bits of ECN.
+pub const ECN: u8 = 0b11;
+/// Not ECN-capable.
+pub const NOT_ECT: u8 = 0b00;
+/// ECN-capable, codepoint ECT(1).
+pub const ECT_1: u8 = 0b01;
+/// ECN-capable, codepoint ECT(0).
+pub const ECT_0: u8 = 0b10;
+/// Congestion experienced.
+pub const CE: u8 = 0b11;
+
+const ETHERTYPE_AT: usize = 12;
+const VLAN_TAG_LEN: usize = 4;
+const ETHERTYPE_VLAN: u16 = 0x8100;
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86DD;
+const IPV4_CHECKSUM_AT: usize = 10;
+
+/// Where a frame's IP header starts, and which version's it is.
+enum Ip {
+    V4(usize),
+    V6(usize),
+}
+
+impl Ip {
+    fn of(frame: &[u8]) -> Option<Self> {
+        let at = match u16_at(frame, ETHERTYPE_AT)? {
+            ETHERTYPE_VLAN => ETHERTYPE_AT + VLAN_TAG_LEN,
+            _ => ETHERTYPE_AT,
+        };
+        match (u16_at(frame, at)?, frame.get(at + 2)? >> 4) {
+            (ETHERTYPE_IPV4, 4) => Some(Self::V4(at + 2)),
+            (ETHERTYPE_IPV6, 6) => Some(Self::V6(at + 2)),
+            _ => None,
+        }
+    }
+}
+
+/// DSCP and ECN of a frame: the outer header's traffic class. 0 for what is not IP.
+pub fn of(frame: &[u8]) -> u8 {
+    match Ip::of(frame) {
+        Some(Ip::V4(at)) => frame.get(at + 1).copied().unwrap_or_default(),
+        Some(Ip::V6(at)) => array_at(frame, at).map_or(0, |[one, two]| one << 4 | two >> 4),
+        None => 0,
+    }
+}
+
+/// RFC 6040 section 4.2, figure 4: the ECN of the frame that goes on. None: it is dropped.
+pub const fn combine(inner: u8, outer: u8) -> Option<u8> {
+    match (inner & ECN, outer & ECN) {
+        (NOT_ECT, CE) => None,
+        (NOT_ECT, _) => Some(NOT_ECT),
+        (CE, _) | (_, CE) => Some(CE),
+        (_, ECT_1) => Some(ECT_1),
+        (inner, _) => Some(inner),
+    }
+}
+
+/// The ECN of a datagram that came in two parts (RFC 3168 section 5.3): congestion of one is congestion of all.
+pub const fn of_parts(one: u8, other: u8) -> u8 {
+    match (one & ECN, other & ECN) {
+        (CE, _) | (_, CE) => CE,
+        (NOT_ECT, _) | (_, NOT_ECT) => NOT_ECT,
+        (one, _) => one,
+    }
+}
+
+/// Carries the ECN of the datagram over to the frame that was in it.
+#[inline(always)]
+pub fn decapsulate(frame: &mut [u8], outer: u8) -> Result<(), Reason> {
+    // It leaves every frame as it is (figure 4), and nearly all datagrams have it.
+    if outer & ECN == NOT_ECT {
+        return Ok(());
+    }
+    rewrite(frame, outer)
+}
+
+fn rewrite(frame: &mut [u8], outer: u8) -> Result<(), Reason> {
+    let inner = of(frame);
+    let ecn = combine(inner, outer).ok_or(Reason::EcnNotCapable)?;
+    if ecn == inner & ECN {
+        return Ok(());
+    }
+    match Ip::of(frame) {
+        Some(Ip::V4(at)) => set_ipv4(frame, at, inner & !ECN | ecn),
+        Some(Ip::V6(at)) => set_ipv6(frame, at, ecn),
+        None => None,
+    };
+    Ok(())
+}
+
+/// Sets the TOS byte, and what that changes in the header's checksum (RFC 1624).
+fn set_ipv4(frame: &mut [u8], at: usize, tos: u8) -> Option<()> {
+    let [version, before] = array_at(frame, at)?;
+    let sum = !u16_at(frame, at + IPV4_CHECKSUM_AT)?;
+    let word = |tos| u16::from_be_bytes([version, tos]);
+    let checksum = !add(subtract(sum, word(before)), word(tos));
+    frame.get_mut(at + IPV4_CHECKSUM_AT..)?.first_chunk_mut::<2>()?.copy_from_slice(&checksum.to_be_bytes());
+    *frame.get_mut(at + 1)? = tos;
+    Some(())
+}
+
+/// The ECN of the traffic class, which lies across the first two bytes.
+fn set_ipv6(frame: &mut [u8], at: usize, ecn: u8) -> Option<()> {
+    let byte = frame.get_mut(at + 1)?;
+    *byte = *byte & !(ECN << 4) | ecn << 4;
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::offload::checksum::sum;
+
+    const NAMES: [u8; 4] = [NOT_ECT, ECT_0, ECT_1, CE];
+
+    fn ipv4(tos: u8, tagged: bool) -> Vec<u8> {
+        let mut header = vec![0x45, tos, 0, 28, 0x12, 0x34, 0x40, 0, 64, 17, 0, 0, 10, 9, 0, 1, 10, 9, 0, 2];
+        let checksum = !sum(&header);
+        header[10..12].copy_from_slice(&checksum.to_be_bytes());
+        behind_ethernet(&[0x08, 0x00], &header, tagged)
+    }
+
+    fn ipv6(class: u8, tagged: bool) -> Vec<u8> {
+        let mut header = vec![0; 40];
+        header[..4].copy_from_slice(&(6 << 28 | u32::from(class) << 20 | 0xBEEF).to_be_bytes());
+        behind_ethernet(&[0x86, 0xDD], &header, tagged)
+    }
+
+    fn behind_ethernet(ethertype: &[u8], header: &[u8], tagged: bool) -> Vec<u8> {
+        let tag: &[u8] = if tagged { &[0x81, 0x00, 0x20, 0x07] } else { &[] };
+        [&[2; 12], tag, ethertype, header, &[0xAB; 8]].concat()
+    }
+
+    /// RFC 6040 figure 4, row by row; None is its "drop".
+    const FIGURE_4: [(u8, [Option<u8>; 4]); 4] = [
+        (NOT_ECT, [Some(NOT_ECT), Some(NOT_ECT), Some(NOT_ECT), None]),
+        (ECT_0, [Some(ECT_0), Some(ECT_0), Some(ECT_1), Some(CE)]),
+        (ECT_1, [Some(ECT_1), Some(ECT_1), Some(ECT_1), Some(CE)]),
+        (CE, [Some(CE), Some(CE), Some(CE), Some(CE)]),
+    ];
+
+    #[test]
+    fn decapsulation_is_figure_4_of_rfc_6040_for_both_families() {
+        const DSCP: u8 = 0xB8;
+        for (inner, row) in FIGURE_4 {
+            for (outer, expected) in NAMES.into_iter().zip(row) {
+                assert_eq!(combine(inner, outer), expected, "{inner:02b} {outer:02b}");
+                for tagged in [false, true] {
+                    for make in [ipv4, ipv6] {
+                        let mut frame = make(DSCP | inner, tagged);
+                        // The DSCP of the datagram is not the frame's.
+                        let result = decapsulate(&mut frame, 0x28 | outer);
+                        match expected {
+                            Some(ecn) => assert_eq!((result, frame), (Ok(()), make(DSCP | ecn, tagged))),
+                            None => assert_eq!(result, Err(Reason::EcnNotCapable)),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_ipv4_checksum_follows_the_rewrite_and_a_wrong_one_stays_wrong() {
+        for tos in 0..=u8::MAX {
+            let mut frame = ipv4(tos, false);
+            frame[24] ^= 1; // its checksum does not fit by as much as before
+            let distance = sum(&frame[14..34]);
+            if decapsulate(&mut frame, CE).is_ok() {
+                assert_eq!((sum(&frame[14..34]), frame[15]), (distance, tos | CE));
+            }
+        }
+    }
+
+    #[test]
+    fn the_outer_class_is_the_frames_and_0_for_what_is_not_ip() {
+        for class in 0..=u8::MAX {
+            for tagged in [false, true] {
+                assert_eq!((of(&ipv4(class, tagged)), of(&ipv6(class, tagged))), (class, class));
+            }
+        }
+        let arp = behind_ethernet(&[0x08, 0x06], &[0x45; 28], false);
+        assert_eq!((of(&arp), of(&arp[..13]), of(&[])), (0, 0, 0));
+        assert_eq!(decapsulate(&mut arp.clone(), ECT_0), Ok(()));
+        assert_eq!(decapsulate(&mut arp.clone(), CE), Err(Reason::EcnNotCapable));
+    }
+
+    #[test]
+    fn congestion_of_one_part_is_congestion_of_the_frame() {
+        for one in NAMES {
+            assert_eq!((of_parts(one, CE), of_parts(CE, one)), (CE, CE));
+            assert_eq!(of_parts(one, one), one);
+        }
+        assert_eq!((of_parts(NOT_ECT, ECT_0), of_parts(ECT_1, NOT_ECT)), (NOT_ECT, NOT_ECT));
+    }
+}

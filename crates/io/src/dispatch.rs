@@ -1,0 +1,233 @@
+//! Sending runs of sealed datagrams: all messages of a batch by one `sendmmsg` per socket.
+//!
+//! A *run* is what the kernel takes as one message: consecutive datagrams in a buffer, equal in length (the last may be
+//! shorter) and in traffic class. What a socket refuses is dropped by its reason and the next message tried: a peer that
+//! cannot be reached, or whose socket is full, is passed over.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use treecast_core::counters::Counter;
+use treecast_core::plane::Plane;
+use treecast_core::reason::Reason;
+use treecast_core::session::{Endpoint, Peer, Session};
+
+use crate::ports::{is_transient, send_reason, Ports};
+use crate::sys::address::RawAddress;
+use crate::sys::batch::{Outgoing, Sender};
+use crate::sys::udp::Socket;
+
+/// Datagrams in a run: more gain nothing, the kernel takes 128.
+pub const MAX_RUN_SEGMENTS: usize = 64;
+/// Bytes in a run: a UDP datagram's limit over IPv4.
+pub const MAX_RUN_LEN: usize = 65_507;
+const MESSAGES_PER_CALL: usize = 256;
+
+/// Consecutive datagrams of equal length in a buffer; the last may be shorter.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Where the first starts.
+    pub start: usize,
+    /// Bytes in all.
+    pub length: usize,
+    /// Length of each but the last.
+    pub segment: usize,
+    /// How many.
+    pub count: usize,
+    /// DSCP and ECN of all of them.
+    pub traffic_class: u8,
+    closed: bool,
+}
+
+impl Run {
+    /// A run of one datagram.
+    pub fn new(start: usize, length: usize, traffic_class: u8) -> Self {
+        Self { start, length, segment: length, count: 1, traffic_class, closed: false }
+    }
+
+    /// Adds the datagram that follows in the buffer, if it fits the run.
+    pub fn extend(&mut self, length: usize) -> bool {
+        let full = self.closed || self.count >= MAX_RUN_SEGMENTS || self.length + length > MAX_RUN_LEN;
+        if full || length > self.segment {
+            return false;
+        }
+        self.closed = length < self.segment;
+        self.length += length;
+        self.count += 1;
+        true
+    }
+
+    /// Does it still take a datagram like its first?
+    pub fn is_open(&self) -> bool {
+        !self.closed && self.count < MAX_RUN_SEGMENTS && self.length + self.segment <= MAX_RUN_LEN
+    }
+
+    /// Takes no more.
+    pub fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Where the first byte behind it lies.
+    pub fn end(&self) -> usize {
+        self.start + self.length
+    }
+}
+
+/// Whose numbers grow when a message has left.
+#[derive(Clone, Debug)]
+pub enum Tally {
+    /// A session's.
+    Session(Arc<Session>),
+    /// A peer's tree datagrams.
+    Peer(Arc<Peer>),
+}
+
+/// One message to be sent: a run, to one peer.
+pub struct Message {
+    /// Number of the buffer that the run lies in.
+    pub buffer: usize,
+    /// The run.
+    pub run: Run,
+    /// Of [`Ports::data_socket`].
+    socket: (u32, u32),
+    address: RawAddress,
+    tally: Tally,
+}
+
+/// Messages, and the headers to send them with.
+pub struct Dispatch {
+    messages: Vec<Message>,
+    sender: Sender,
+}
+
+impl Default for Dispatch {
+    fn default() -> Self {
+        Self { messages: Vec::with_capacity(MESSAGES_PER_CALL), sender: Sender::new(MESSAGES_PER_CALL) }
+    }
+}
+
+impl Dispatch {
+    /// Adds a run of `buffer` for each node of `next_hops`.
+    pub fn add_tree(&mut self, plane: &Plane, ports: &Ports, buffer: usize, run: Run, next_hops: &[u32]) {
+        for index in next_hops {
+            let reached = plane.peer(*index).and_then(|peer| peer.current().map(|session| (peer, session)));
+            match reached {
+                Some((peer, session)) => self.add(plane, ports, buffer, run, session.endpoint(), Tally::Peer(peer)),
+                None => plane.drops.add(Reason::NoSession, run.count as u64),
+            }
+        }
+    }
+
+    /// Adds a run of `buffer` for one address.
+    pub fn add(&mut self, plane: &Plane, ports: &Ports, buffer: usize, run: Run, to: Endpoint, tally: Tally) {
+        let Some(socket) = ports.data_socket(&to) else {
+            return plane.drops.add(Reason::SocketUnreachable, run.count as u64);
+        };
+        let address = RawAddress::new(&to.address);
+        if run.count == 1 || socket_of(ports, socket).is_some_and(Socket::gso) {
+            self.messages.push(Message { buffer, run, socket, address, tally });
+            return;
+        }
+        for single in singles(run) {
+            self.messages.push(Message { buffer, run: single, socket, address, tally: tally.clone() });
+        }
+    }
+
+    /// Sends everything, with `bytes_of` giving each buffer.
+    pub fn send<'a>(&mut self, plane: &Plane, ports: &Ports, bytes_of: impl Fn(usize) -> &'a [u8]) {
+        let Self { messages, sender } = self;
+        if messages.iter().any(|message| message.socket != messages[0].socket) {
+            messages.sort_by_key(|message| message.socket); // stable: the order of each flow stays
+        }
+        for messages in messages.chunk_by(|one, two| one.socket == two.socket) {
+            if let Some(socket) = messages.first().and_then(|first| socket_of(ports, first.socket)) {
+                send_all(plane, socket, sender, messages, &bytes_of);
+            }
+        }
+        messages.clear();
+    }
+}
+
+fn socket_of(ports: &Ports, (address, own): (u32, u32)) -> Option<&Socket> {
+    ports.sockets.get(address as usize)?.data().get(own as usize)
+}
+
+fn singles(run: Run) -> impl Iterator<Item = Run> {
+    (0..run.count).map(move |index| {
+        let start = run.start + index * run.segment;
+        Run::new(start, run.segment.min(run.end() - start), run.traffic_class)
+    })
+}
+
+fn send_all<'a>(
+    plane: &Plane,
+    socket: &Socket,
+    sender: &mut Sender,
+    messages: &[Message],
+    bytes_of: &impl Fn(usize) -> &'a [u8],
+) {
+    let mut rest = messages;
+    let mut retried = false;
+    while let Some(first) = rest.first() {
+        match sender.send(socket.as_fd(), rest.iter().map(|message| outgoing(message, &message.run, bytes_of))) {
+            Ok(sent) => {
+                rest[..sent].iter().for_each(|message| count_sent(plane, &message.tally, &message.run));
+                rest = &rest[sent..];
+                retried = false;
+            }
+            Err(error) if is_transient(&error) && !retried => retried = true,
+            Err(error) => {
+                failed(plane, socket, sender, first, &error, bytes_of);
+                rest = &rest[1..];
+                retried = false;
+            }
+        }
+    }
+}
+
+fn outgoing<'s, 'a: 's>(message: &'s Message, run: &Run, bytes_of: &impl Fn(usize) -> &'a [u8]) -> Outgoing<'s> {
+    let segment = if run.count > 1 { run.segment as u16 } else { 0 };
+    let data = &bytes_of(message.buffer)[run.start..run.end()];
+    Outgoing { address: &message.address, data, segment, traffic_class: run.traffic_class }
+}
+
+/// A message was refused. A run is tried again datagram by datagram where the system may not know runs: if the first leaves
+/// so, runs it was, and the socket sends no more of them.
+fn failed<'a>(
+    plane: &Plane,
+    socket: &Socket,
+    sender: &mut Sender,
+    message: &Message,
+    error: &std::io::Error,
+    bytes_of: &impl Fn(usize) -> &'a [u8],
+) {
+    let refused = matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EOPNOTSUPP));
+    if message.run.count == 1 || !refused {
+        plane.drops.add(send_reason(error), message.run.count as u64);
+        return;
+    }
+    for (number, single) in singles(message.run).enumerate() {
+        match sender.send(socket.as_fd(), std::iter::once(outgoing(message, &single, bytes_of))) {
+            Ok(_) => {
+                if socket.disable_gso() {
+                    plane.counters.add(Counter::GsoOff, 1);
+                }
+                count_sent(plane, &message.tally, &single);
+            }
+            // The way is barred to all of them.
+            Err(error) if number == 0 => return plane.drops.add(send_reason(&error), message.run.count as u64),
+            Err(error) => plane.drops.count(send_reason(&error)),
+        }
+    }
+}
+
+fn count_sent(plane: &Plane, tally: &Tally, run: &Run) {
+    let (datagrams, bytes) = (run.count as u64, run.length as u64);
+    plane.counters.add(Counter::UdpSends, 1);
+    plane.counters.add(Counter::UdpTxDatagrams, datagrams);
+    plane.counters.add(Counter::UdpTxBytes, bytes);
+    match tally {
+        Tally::Session(session) => session.traffic.tx.add(datagrams, bytes),
+        Tally::Peer(peer) => peer.tree_traffic.tx.add(datagrams, bytes),
+    }
+}
