@@ -16,6 +16,7 @@ from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.membership import SourceFilter
 from treecast.base.time import Instant
+from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
 from treecast.sim.network import Network
 
@@ -70,7 +71,7 @@ class _ReplayWindow:
 
 
 @dataclass(slots=True)
-class _Session:
+class ModelSession:
     peer: NodeIndex
     remote_index: int
     endpoint: Endpoint
@@ -103,7 +104,7 @@ class ModelForwarder:
     delivered: list[object] = field(default_factory=list)
     injected: list[bytes] = field(default_factory=list)
     drops: Counter[str] = field(default_factory=Counter)
-    sessions: dict[int, _Session] = field(default_factory=dict)
+    sessions: dict[int, ModelSession] = field(default_factory=dict)
     trees: dict[TreeId, _Tree] = field(default_factory=dict)
     routes: dict[tuple[int, IPAddress, IPAddress | None], TreeId] = field(default_factory=dict)
     hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
@@ -121,18 +122,46 @@ class ModelForwarder:
 
     # frames
 
+    def send_frame(self, frame: bytes) -> bool:
+        """A host's frame on port 0, whole: goes where the tables say, or is counted. True: Python is shown it."""
+        kind = frame_kind(frame)
+        if kind.dropped:
+            self.drops[kind.dropped] += 1
+        elif kind.way is Way.NOWHERE:
+            pass
+        elif 0 in self.blocked:
+            self.drops["port_blocked"] += 1
+        elif kind.way is Way.ONE:
+            self._send_to_one(kind.vlan, frame)
+        elif kind.way is Way.ALL:
+            self._send_on_tree(BROADCAST_TREE, frame, "no_broadcast_tree")
+        elif kind.group is not None and kind.source is not None:
+            self._send_on_tree(self._route(kind.vlan, kind.group, kind.source), frame)
+        return kind.shown
+
+    def _send_to_one(self, vlan: int, frame: bytes) -> None:
+        peer = self.hosts.get((vlan, frame[:6]))
+        if peer is not None:
+            self._seal(peer, ("frame", frame))
+        elif 0 in self.flooding_ports:
+            self._send_on_tree(BROADCAST_TREE, frame, "no_broadcast_tree")
+        else:
+            self.drops["unknown_unicast"] += 1
+
+    def _route(self, vlan: int, group: IPAddress, source: IPAddress) -> TreeId | None:
+        return self.routes.get((vlan, group, source), self.routes.get((vlan, group, None)))
+
     def send_multicast(self, group: IPAddress, source: IPAddress, frame: object) -> None:
         """A host's multicast frame."""
         if 0 in self.blocked:
             self.drops["port_blocked"] += 1
             return
-        tree_id = self.routes.get((0, group, source), self.routes.get((0, group, None)))
-        self._send_on_tree(tree_id, frame)
+        self._send_on_tree(self._route(0, group, source), frame)
 
-    def _send_on_tree(self, tree_id: TreeId | None, frame: object) -> None:
+    def _send_on_tree(self, tree_id: TreeId | None, frame: object, otherwise: str = "no_subscriber") -> None:
         tree = self.trees.get(tree_id) if tree_id is not None else None
         if tree_id is None or tree is None or not (tree.next_hops or tree.replicate):
-            self.drops["no_subscriber"] += 1
+            self.drops[otherwise] += 1
             return
         tree.taken += 1
         if not tree.used:
@@ -145,7 +174,9 @@ class ModelForwarder:
         datagram = TreeDatagram(self.me, tree_id, tree.epoch, tree.key_id, tree.sealed, frame)
         for peer in tree.next_hops:
             session = self._current(peer)
-            if session is not None:
+            if session is None:
+                self.drops["no_session"] += 1
+            else:
                 self.network.send(self.endpoint, session.endpoint, datagram)
 
     # datagrams
@@ -203,7 +234,7 @@ class ModelForwarder:
         else:
             self.delivered.append(frame)
 
-    def _current(self, peer: NodeIndex) -> _Session | None:
+    def _current(self, peer: NodeIndex) -> ModelSession | None:
         usable = [session for session in self.sessions.values() if session.peer == peer and session.confirmed]
         return usable[-1] if usable else None
 
@@ -283,7 +314,7 @@ class ModelForwarder:
         if not isinstance(handshake, ModelHandshake):
             raise TypeError("a model session is made of a model handshake")
         now = self.network.now
-        self.sessions[handshake.index] = _Session(
+        self.sessions[handshake.index] = ModelSession(
             command.peer, handshake.remote_index, command.endpoint, command.confirmed, now, now
         )
 

@@ -1,0 +1,174 @@
+"""What kind of Ethernet frame a host sent, in plain Python: the model of ``crates/core/src/frame.rs``.
+
+It follows RFC 4541 and ``docs/protocol.md``, byte by byte and without care for speed; a differential test holds the two
+against each other on random frames and tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from ipaddress import IPv4Address, IPv6Address
+
+from treecast.base.addresses import IPAddress
+
+BROADCAST = b"\xff" * 6
+MAX_EXTENSION_HEADERS = 8
+ROUTERS = {4: IPv4Address("224.0.0.13"), 6: IPv6Address("ff02::d")}
+
+
+class Way(Enum):
+    """Where a frame goes before any table is asked."""
+
+    NOWHERE = auto()
+    """Python alone has it."""
+    ONE = auto()
+    ALL = auto()
+    GROUP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameKind:
+    """``shown``: Python gets it, alone or as a copy. ``dropped`` is the reason where the bytes are refused."""
+
+    way: Way = Way.NOWHERE
+    shown: bool = False
+    vlan: int = 0
+    group: IPAddress | None = None
+    source: IPAddress | None = None
+    dropped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    """An IP packet. ``protocol`` is the upper layer's, None where there is none to be found; ``rest`` its bytes."""
+
+    version: int
+    source: IPAddress
+    destination: IPAddress
+    protocol: int | None
+    rest: bytes
+
+    @property
+    def from_dhcp_server(self) -> bool:
+        port = 67 if self.version == 4 else 547
+        return self.protocol == 17 and self.rest[:2] == port.to_bytes(2, "big")
+
+    @property
+    def is_pim_hello(self) -> bool:
+        return self.protocol == 103 and self.rest[:1] == b"\x20" and self.destination == ROUTERS[self.version]
+
+    @property
+    def icmpv6_type(self) -> int:
+        return self.rest[0] if self.version == 6 and self.protocol == 58 and self.rest else -1
+
+    @property
+    def is_igmp(self) -> bool:
+        return self.version == 4 and self.protocol == 2
+
+
+def frame_kind(frame: bytes) -> FrameKind:
+    """Of any bytes."""
+    start = 18 if frame[12:14] == b"\x81\x00" else 14
+    if len(frame) < start:
+        return FrameKind(dropped="frame_short")
+    vlan = int.from_bytes(frame[14:16], "big") & 0xFFF if start == 18 else 0
+    ethertype, destination = int.from_bytes(frame[start - 2 : start], "big"), frame[:6]
+    if ethertype == 0x88B5:
+        return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
+    packet = _packet(ethertype, frame[start:])
+    if destination[0] & 1 == 0:
+        return _to_one(ethertype, packet, vlan)
+    return _to_many(destination, ethertype, packet, vlan)
+
+
+def _to_one(ethertype: int, packet: _Packet | None, vlan: int) -> FrameKind:
+    if packet is not None and (packet.is_igmp or packet.icmpv6_type in {130, 131, 132, 143}):
+        return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
+    shown = ethertype == 0x0806
+    if packet is not None:
+        shown = packet.from_dhcp_server or 133 <= packet.icmpv6_type <= 137
+    return FrameKind(Way.ONE, shown, vlan)
+
+
+def _to_many(destination: bytes, ethertype: int, packet: _Packet | None, vlan: int) -> FrameKind:
+    if ethertype == 0x0806:
+        return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
+    if ethertype not in {0x0800, 0x86DD}:
+        if destination == BROADCAST:
+            return FrameKind(Way.ALL, vlan=vlan)
+        reserved = destination[:5] == bytes.fromhex("0180c20000") and destination[5] < 16
+        return FrameKind(dropped="mac_reserved" if reserved else "multicast_not_ip")
+    if packet is None:
+        return FrameKind(dropped="frame_malformed")
+    if packet.is_igmp or packet.icmpv6_type in {*range(130, 138), 143, 151, 152, 153}:
+        return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
+    shown = packet.from_dhcp_server or packet.is_pim_hello
+    if destination == BROADCAST:
+        return FrameKind(Way.ALL, shown, vlan)
+    return _to_group(destination, packet, shown, vlan)
+
+
+def _to_group(destination: bytes, packet: _Packet, shown: bool, vlan: int) -> FrameKind:
+    group = packet.destination
+    if not group.is_multicast or destination != _group_mac(group):
+        return FrameKind(dropped="multicast_mac_mismatch")
+    octets = group.packed
+    if octets[:3] == bytes([224, 0, 0]) or octets[:2] == b"\xff\x02":
+        return FrameKind(Way.ALL, shown, vlan)
+    if group.version == 6 and octets[1] & 0x0F < 2:
+        return FrameKind(dropped="group_scope")
+    return FrameKind(Way.GROUP, vlan=vlan, group=group, source=packet.source)
+
+
+def _group_mac(group: IPAddress) -> bytes:
+    """RFC 1112 section 6.4, RFC 2464 section 7."""
+    octets = group.packed
+    if group.version == 4:
+        return bytes([1, 0, 0x5E, octets[1] & 0x7F, *octets[2:]])
+    return b"\x33\x33" + octets[-4:]
+
+
+def _packet(ethertype: int, data: bytes) -> _Packet | None:
+    """None for what is no IP packet, or contradicts itself."""
+    if ethertype == 0x0800:
+        return _ipv4(data)
+    return _ipv6(data) if ethertype == 0x86DD else None
+
+
+def _ipv4(data: bytes) -> _Packet | None:
+    if len(data) < 20 or data[0] >> 4 != 4:
+        return None
+    header, total = (data[0] & 0x0F) * 4, int.from_bytes(data[2:4], "big")
+    if header < 20 or not header <= total <= len(data):
+        return None
+    later_fragment = int.from_bytes(data[6:8], "big") & 0x1FFF != 0
+    rest = b"" if later_fragment else data[header:total]
+    return _Packet(4, IPv4Address(data[12:16]), IPv4Address(data[16:20]), data[9], rest)
+
+
+def _ipv6(data: bytes) -> _Packet | None:
+    if len(data) < 40 or data[0] >> 4 != 6 or int.from_bytes(data[4:6], "big") > len(data) - 40:
+        return None
+    protocol, rest = _upper_layer(data[6], data[40:])
+    return _Packet(6, IPv6Address(data[8:24]), IPv6Address(data[24:40]), protocol, rest)
+
+
+def _upper_layer(protocol: int, rest: bytes) -> tuple[int | None, bytes]:
+    """Past the extension headers (RFC 8200 section 4)."""
+    for _ in range(MAX_EXTENSION_HEADERS):
+        match protocol:
+            case 0 | 43 | 60 if len(rest) >= 2:
+                length = rest[1] * 8 + 8
+            case 51 if len(rest) >= 2:
+                length = rest[1] * 4 + 8
+            case 44 if len(rest) >= 4 and int.from_bytes(rest[2:4], "big") & 0xFFF8 == 0:
+                length = 8
+            case 0 | 43 | 44 | 51 | 60:
+                return None, b""
+            case _:
+                return protocol, rest
+        if len(rest) < length:
+            return None, b""
+        protocol, rest = rest[0], rest[length:]
+    return None, b""

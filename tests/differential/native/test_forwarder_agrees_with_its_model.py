@@ -1,0 +1,236 @@
+"""Random frames over random tables: the data plane, on real TAPs and links, against its plain-Python model.
+
+The model says which nodes get which frames, what Python is shown and why the rest is dropped; so must the data plane.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, ip_address
+from random import Random
+
+import pytest
+
+from lab.planes import LIMIT_S, Planes, give_key
+from lab.waiting import wait_until
+from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET, packet_socket
+from treecast import _native
+from treecast.base import commands as c
+from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.sim.forwarder import ModelForwarder, ModelSession, SessionDatagram, TreeDatagram
+from treecast.sim.network import Network
+
+PEERS = (2, 3)
+STRANGER = 9
+"""A node that no session exists with."""
+FRAMES = 150
+MARK = b"agreed? "
+TP_STATUS_VLAN_VALID = 0x10  # linux/if_packet.h
+GROUPS = tuple(ip_address(text) for text in ("239.1.1.1", "239.129.1.1", "232.5.5.5", "ff15::5:1", "ff3e::8000:1"))
+SOURCES = tuple(ip_address(text) for text in ("10.9.0.1", "192.0.2.7", "fd09::1", "2001:db8::7"))
+LINK_LOCAL = tuple(
+    ip_address(text) for text in ("224.0.0.5", "224.0.0.13", "224.0.0.251", "ff02::1", "ff02::d", "ff01::1")
+)
+HOSTS = tuple(bytes([2, 0xAA, 0, 0, 0, number]) for number in range(6))
+VLANS = (0, 0, 0, 7, 4094)
+
+
+@dataclass
+class Twins:
+    """The same commands for both."""
+
+    planes: Planes
+    model: ModelForwarder
+    network: Network
+    modelled: dict[int, list[bytes]] = field(default_factory=lambda: {peer: [] for peer in PEERS})
+
+    def hear(self, peer: int, datagram: object) -> None:
+        match datagram:
+            case SessionDatagram(body=("frame", bytes() as frame)) | TreeDatagram(frame=bytes() as frame):
+                self.modelled[peer].append(frame)
+
+    def set_tables(self, rng: Random) -> None:
+        forwarder = self.planes[0].forwarder
+        commands: list[c.Command] = []
+        for tree in range(4):
+            next_hops = tuple(NodeIndex(peer) for peer in PEERS if rng.random() < 0.4)
+            rest = [NodeIndex(peer) for peer in (*PEERS, STRANGER) if peer not in next_hops]
+            replicate = tuple(peer for peer in rest if rng.random() < 0.3)
+            commands.append(c.SetTreeMembers(TreeId(tree), next_hops, replicate))
+            forwarder.set_tree_members(tree, next_hops, replicate)
+        for vlan in set(VLANS):
+            for mac in HOSTS[:4]:
+                peer = NodeIndex(rng.choice((*PEERS, STRANGER)))
+                commands.append(c.SetHost(vlan, MacAddress(mac), peer))
+                forwarder.set_host(vlan, mac, peer)
+            for group in GROUPS[:4]:
+                for source in (None, *(own for own in SOURCES if own.version == group.version)):
+                    forwarder.remove_route(vlan, group.packed, source and source.packed)
+                    self.model.routes.pop((vlan, group, source), None)
+                    if rng.random() < 0.6:
+                        tree = TreeId(rng.randrange(1, 4))
+                        commands.append(c.SetRoute(vlan, group, source, tree))
+                        forwarder.set_route(vlan, group.packed, source and source.packed, tree)
+        floods, forwards = rng.random() < 0.5, rng.random() < 0.85
+        commands += [c.SetUnknownUnicastFlood(0, floods), c.SetPortForwarding(0, forwards)]
+        forwarder.set_unknown_unicast_flood(0, floods)
+        forwarder.set_port_forwarding(0, forwards)
+        self.model.carry_out(commands)
+
+
+@pytest.fixture(scope="module")
+def twins() -> Iterator[Twins]:
+    with Planes(3) as planes:
+        for machine in (plane.machine for plane in planes.planes):
+            machine.disable_ipv6()  # nothing but what is sent here
+        network = Network(Random(1), delay=0.0)
+        own = Endpoint(IPv4Address("192.0.2.1"), 7700)
+        model = ModelForwarder(NodeIndex(1), own, network, lambda event: None)
+        both = Twins(planes, model, network)
+        for peer in PEERS:
+            endpoint = Endpoint(IPv4Address(f"192.0.2.{peer}"), 7700)
+            model.sessions[peer] = ModelSession(NodeIndex(peer), peer, endpoint, True, network.now, network.now)
+            network.attach(endpoint, lambda _, datagram, peer=peer: both.hear(peer, datagram))
+        for tree in range(4):
+            planes[0].forwarder.create_tree(tree, 1, 1)
+            model.carry_out([c.CreateTree(TreeId(tree), TreeEpoch(1), KeyId(1))])
+            for plane in planes.planes[1:]:
+                give_key(planes[0], plane, tree, 1, 1, deliver=True)
+        assert BROADCAST_TREE == 0
+        yield both
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_same_frames_arrive_are_shown_and_are_dropped(twins: Twins, seed: int) -> None:
+    rng = Random(seed)
+    twins.set_tables(rng)
+    frames = [random_frame(rng, number) for number in range(FRAMES)]
+    root = twins.planes[0]
+    before, seen = root.forwarder.drops(), len(root.seen(_native.TapFrame))
+    dropped = twins.model.drops.copy()
+    with ExitStack() as stack:
+        ears = {peer: stack.enter_context(packet_socket(twins.planes[peer - 1].machine, vnet=False)) for peer in PEERS}
+        mouth = stack.enter_context(packet_socket(root.machine, vnet=False))
+        for frame in frames:
+            mouth.send(frame)
+        shown = [frame for frame in frames if twins.model.send_frame(frame)]
+        twins.network.run_until(twins.network.now)
+        wanted = +(twins.model.drops - dropped)
+
+        def all_is_told() -> bool:
+            done = drops_since(root.forwarder.drops(), before)
+            return done.total() >= wanted.total() and len(root.seen(_native.TapFrame)) - seen >= len(shown)
+
+        wait_until(all_is_told, LIMIT_S, f"{wanted.total()} drops and {len(shown)} frames shown")
+        for peer, ear in ears.items():
+            expected = Counter(twins.modelled[peer])
+            twins.modelled[peer].clear()
+            assert Counter(heard(ear, expected.total())) == expected
+    assert drops_since(root.forwarder.drops(), before) == wanted
+    events = [event.data for event in root.seen(_native.TapFrame)[seen:] if isinstance(event, _native.TapFrame)]
+    assert Counter(events) == Counter(shown)
+
+
+def drops_since(now: dict[str, int], before: dict[str, int]) -> Counter[str]:
+    return +Counter({reason: count - before[reason] for reason, count in now.items()})
+
+
+def heard(ear: socket.socket, expected: int) -> list[bytes]:
+    """Frames of ours, with their tags back in place, until all have come and then nothing does."""
+    frames: list[bytes] = []
+    ear.settimeout(LIMIT_S)
+    while True:
+        if len(frames) >= expected:
+            ear.settimeout(0.05)
+        try:
+            data, ancillary, _, address = ear.recvmsg(4096, socket.CMSG_SPACE(AUXDATA.size))
+        except TimeoutError:
+            return frames
+        if address[2] == socket.PACKET_OUTGOING:
+            continue
+        for level, kind, value in ancillary:
+            if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+                status, _, _, _, _, tci, _ = AUXDATA.unpack_from(value)
+                if status & TP_STATUS_VLAN_VALID:
+                    data = data[:12] + b"\x81\x00" + tci.to_bytes(2, "big") + data[12:]
+        if MARK in data:
+            frames.append(data)
+
+
+def random_frame(rng: Random, number: int) -> bytes:
+    """Mostly sound, often of the kinds that are treated apart; its end tells it from all others."""
+    vlan = rng.choice(VLANS)
+    tag = b"" if vlan == 0 else b"\x81\x00" + (rng.randrange(8) << 13 | vlan).to_bytes(2, "big")
+    ethertype, payload, group = random_payload(rng)
+    source = bytes([2, 0xBB, 0, 0, 0, rng.randrange(256)])
+    frame = random_destination(rng, group) + source + tag + ethertype.to_bytes(2, "big") + payload
+    if rng.random() < 0.3:
+        frame = mutated(rng, frame)
+    return frame + MARK + number.to_bytes(4, "big")
+
+
+def random_destination(rng: Random, group: bytes) -> bytes:
+    """The group's MAC, a host's, another group's, everybody's or a reserved one."""
+    if group and rng.random() < 0.85:
+        return group
+    reserved = bytes.fromhex("0180c20000") + bytes([rng.randrange(20)])
+    return rng.choice((*HOSTS, b"\xff" * 6, reserved, bytes.fromhex("01005e010101"), bytes.fromhex("333300050001")))
+
+
+def random_payload(rng: Random) -> tuple[int, bytes, bytes]:
+    """EtherType, payload, and the MAC of its group where it is for one."""
+    kind = rng.random()
+    if kind < 0.1:
+        return rng.choice((0x0806, 0x88B5, 0x9000, 0x0042)), rng.randbytes(46), b""
+    many = rng.choice((GROUPS, GROUPS, LINK_LOCAL))
+    destination = rng.choice(many) if rng.random() < 0.7 else rng.choice(SOURCES)
+    version = destination.version
+    source = rng.choice([own for own in SOURCES if own.version == version])
+    protocol = rng.choice((17, 17, 17, 6, 2, 58, 58, 103))
+    upper = random_upper(rng, protocol)
+    octets = destination.packed
+    if version == 4:
+        fragment = rng.choice((0, 0, 0, 0x2000, 0x0007))
+        start = bytes([0x45, 0, *(20 + len(upper)).to_bytes(2, "big"), 0, 1, *fragment.to_bytes(2, "big"), 9, protocol])
+        packet = start + bytes(2) + source.packed + octets + upper
+        return 0x0800, packet, bytes([1, 0, 0x5E, octets[1] & 0x7F, *octets[2:]]) if destination.is_multicast else b""
+    first, upper = random_extensions(rng, protocol, upper)
+    packet = bytes([0x60, 0, 0, 0, *len(upper).to_bytes(2, "big"), first, 9]) + source.packed + octets + upper
+    return 0x86DD, packet, b"\x33\x33" + octets[-4:] if destination.is_multicast else b""
+
+
+def random_upper(rng: Random, protocol: int) -> bytes:
+    rest = bytes(rng.randrange(192) for _ in range(30))  # below 192: no datagram of ours inside
+    if protocol == 17:
+        ports = rng.choice((67, 68, 546, 547, 5000)).to_bytes(2, "big") + (5004).to_bytes(2, "big")
+        return ports + (8 + len(rest)).to_bytes(2, "big") + b"\x12\x34" + rest
+    if protocol == 58:
+        return bytes([rng.choice((1, 128, *range(129, 139), 143, 150, 151, 152, 153, 154))]) + rest
+    return rng.choice((b"\x20", b"\x23", b"\x16")) + rest
+
+
+def random_extensions(rng: Random, protocol: int, upper: bytes) -> tuple[int, bytes]:
+    """Hop-by-hop, destination, routing, authentication and fragment headers before the upper layer."""
+    for _ in range(rng.choice((0, 0, 0, 1, 2, 9))):
+        kind = rng.choice((0, 43, 60, 51, 44))
+        body = rng.choice((b"\0\0\0\0\0\0", b"\0\x08\0\0\0\0")) if kind == 44 else bytes([1, *bytes(14)])
+        if kind == 51:
+            body = bytes([2, *bytes(14)])
+        upper = bytes([protocol]) + (b"\0" + body if kind == 44 else body) + upper
+        protocol = kind
+    return protocol, upper
+
+
+def mutated(rng: Random, frame: bytes) -> bytes:
+    """A few bytes changed behind the MACs, or the end cut off."""
+    if rng.random() < 0.4:
+        return frame[: rng.randrange(14, len(frame))]
+    changed = bytearray(frame)
+    for _ in range(rng.randrange(1, 4)):
+        changed[rng.randrange(12, min(len(changed), 60))] = rng.randrange(192)
+    return bytes(changed)
