@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import cost, history, measure, relaying, report, rivals
+from bench import cost, history, measure, memory, relaying, report, rivals
 from bench.report import OWN, Measure, Target
 from bench.search import LOSS_LIMIT
 from bench.sides import Raw, Side, Treecast, Vxlan
@@ -28,7 +28,8 @@ def main(quick: Annotated[bool, typer.Option(help="One short run of each: two mi
     console, plan = Console(), QUICK if quick else FULL
     build()
     described: dict[str, str] = {}
-    measures = [*_measure_in_one_lab(console, plan, described), _idle(console, plan), _relay(console, plan)]
+    measures = [*_measure_in_one_lab(console, plan, described), *_idle(console, plan)]
+    measures += [_relay(console, plan), *_memory(console)]
     conditions = report.conditions(
         datagram_bytes=measure.DATAGRAM_BYTES,
         loss_limit=LOSS_LIMIT,
@@ -62,17 +63,20 @@ def _measure_in_one_lab(console: Console, plan: Plan, described: dict[str, str])
         treecast.stop()
 
 
-def _idle(console: Console, plan: Plan) -> Measure:
+def _idle(console: Console, plan: Plan) -> Iterator[Measure]:
     console.print(f"[dim]idle: {IDLE_NODES} nodes[/dim]")
     with Lab() as lab:
         lan = lab.switch(DEFAULT_MTU_BYTES)
         machines = [lab.machine(f"n{number}", lan) for number in range(IDLE_NODES)]
         side = Treecast(machines, lab.directory)
         shares = [cost.idle_share(side, machines, plan.idle_s) for _ in range(plan.runs)]
+        resident = [memory.resident_bytes(side.node(machine).process.pid) for machine in machines]
         side.stop()
     name = f"idle node with {IDLE_NODES - 1} peers, Python included"
     sides = {OWN: report.side_result(shares)}
-    return report.measure(name, "core", sides, higher_is_better=False, target=Target(0.005, 0.002))
+    yield report.measure(name, "core", sides, higher_is_better=False, target=Target(0.005, 0.002))
+    sides = {OWN: report.side_result(resident)}
+    yield report.measure("memory of the same", "bytes", sides, higher_is_better=False)
 
 
 def _relay(console: Console, plan: Plan) -> Measure:
@@ -80,6 +84,13 @@ def _relay(console: Console, plan: Plan) -> Measure:
     rates = [relaying.relayed_per_core_second(plan.trial_s) for _ in range(plan.runs)]
     name = f"relay to {relaying.CHILDREN} children, {relaying.SEGMENTS} segments, packets sent"
     return report.measure(name, "packets/core-s", {OWN: report.side_result(rates)}, target=Target(1.5e6, 2.0e6))
+
+
+def _memory(console: Console) -> Iterator[Measure]:
+    console.print("[dim]memory of the tables[/dim]")
+    for kind, size in memory.table_bytes():
+        sides = {OWN: report.side_result([size])}
+        yield report.measure(f"memory of a {kind}, data plane", "bytes", sides, higher_is_better=False)
 
 
 if __name__ == "__main__":

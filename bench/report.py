@@ -139,6 +139,7 @@ SCALES: Mapping[str, tuple[float, str, Callable[[float], str]]] = {
     "frames": (1, "frames", "{:.1f}".format),
     "CPU s/Gbit": (1, "CPU s/Gbit", "{:.3f}".format),
     "CPU s/packet": (1e-6, "CPU us/packet", "{:.2f}".format),
+    "bytes": (1, "bytes", "{:,.0f}".format),
     "core": (1e-2, "% of a core", "{:.2f}".format),
     "packets/core-s": (1e6, "M packets/core-s", "{:.2f}".format),
 }

@@ -1,0 +1,63 @@
+"""What memory the data plane's tables take: the growth of this process while many entries of one kind are made."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lab.planes import NETWORK_ID, Plane, Planes
+from treecast import _native
+
+HOSTS, GROUPS, TREES, PEERS = 100_000, 30_000, 10_000, 1_000
+FIRST_PEER = 1_000
+
+
+def table_bytes() -> Iterator[tuple[str, float]]:
+    """Kind of entry, and resident bytes of one."""
+    with Planes(1, workers=1) as planes:
+        root = planes[0]
+        for kind, count, make in (
+            ("host", HOSTS, _host),
+            ("tree that starts here", TREES, _tree),
+            ("group that is sent to", GROUPS, _group),
+            ("peer with a session", PEERS, _peer),
+        ):
+            yield kind, _growth(root, count, make) / count
+
+
+def _growth(root: Plane, count: int, make: Callable[[Plane, int], None]) -> int:
+    gc.collect()
+    before = resident_bytes(os.getpid())
+    for number in range(1, count + 1):
+        make(root, number)
+    return resident_bytes(os.getpid()) - before
+
+
+def _host(root: Plane, number: int) -> None:
+    root.forwarder.set_host(0, b"\x02\xaa" + number.to_bytes(4, "big"), 2)
+
+
+def _tree(root: Plane, number: int) -> None:
+    root.forwarder.create_tree(number, 1, 1)
+
+
+def _group(root: Plane, number: int) -> None:
+    root.forwarder.set_route(0, b"\xef\x01" + number.to_bytes(2, "big"), None, 1)
+
+
+def _peer(root: Plane, number: int) -> None:
+    """Both sides' handshakes, without a network between them."""
+    first = _native.Handshake.initiate(root.key, NETWORK_ID, 2 * number + FIRST_PEER)
+    second = _native.Handshake.respond(root.key, NETWORK_ID, 2 * number + FIRST_PEER + 1, first.init_datagram())
+    first.read_response(second.write_response(b""))
+    first.write_final(b"")
+    endpoint = (f"198.18.{number >> 8}.{number & 0xFF}", 7700)
+    root.forwarder.install_session(first, FIRST_PEER + number, 0, endpoint, _native.AEAD_AES_256_GCM, True)
+
+
+def resident_bytes(pid: int) -> int:
+    """VmRSS (proc_pid_status(5))."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1024
