@@ -15,8 +15,9 @@ from treecast.base.commands import Command, FloodFrame, Inject, RemoveHost, SetH
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
-from treecast.base.time import Instant
+from treecast.base.time import Instant, earliest
 from treecast.discovery import snooping
+from treecast.discovery.apart_hosts import ApartHosts
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
 from treecast.discovery.questions import Questions
@@ -51,6 +52,7 @@ class Discovery:
         """What the data plane was told."""
         self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
         self._blocked: set[int] = set()
+        self._apart = ApartHosts(drops, config)
         self.commands: list[Command] = []
 
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
@@ -66,15 +68,26 @@ class Discovery:
         if not on:
             self._blocked.add(port)
             self._residence.local.remove_port(port)
+            self._apart.remove_hosts(port)
         elif port in self._blocked:
             self._blocked.remove(port)
             if port == OWN_PORT and self._own is not None:
                 self._residence.add_own(now, *self._own)
 
+    def open_apart(self, port: int) -> None:
+        """A port whose hosts exchange multicast with the others and nothing else: they are learned, and only shown."""
+        self._apart.open(port)
+
+    def close_apart(self, port: int) -> None:
+        self._apart.close(port)
+        self._blocked.discard(port)
+
     # what hosts say
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame, wire: bytes) -> bool:
         """A frame from a port; ``wire`` is its bytes. False: it is none of ARP, ND, DHCP and DHCPv6 answers."""
+        if self._apart.has(port):
+            return self._apart.receive(now, port, frame, learn=port not in self._blocked)
         try:
             if frame.ethertype == EtherType.ARP:
                 self.receive_arp(now, port, frame, wire)
@@ -203,7 +216,11 @@ class Discovery:
 
     def host_seen(self, now: Instant, port: int, vlan: int, mac: MacAddress) -> None:
         """A frame with this source came from a port (the data plane says so when it is new, and now and then)."""
-        if port not in self._blocked:
+        if port in self._blocked:
+            return
+        if self._apart.has(port):
+            self._apart.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
+        else:
             self._residence.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
 
     # what other nodes say
@@ -271,8 +288,8 @@ class Discovery:
         return self._residence.remote
 
     def hosts(self, now: Instant) -> list[HostView]:
-        """The host table for people: this node's hosts, then the others'."""
-        return self._residence.views(now)
+        """The host table for people: this node's hosts, the others', then those that are reached by groups only."""
+        return self._residence.views(now) + self._apart.views(self._me)
 
     @property
     def counters(self) -> DiscoveryCounters:
@@ -280,9 +297,10 @@ class Discovery:
 
     def advance(self, now: Instant) -> None:
         self._residence.advance(now)
+        self._apart.advance(now)
 
     def next_deadline(self) -> Instant | None:
-        return self._residence.local.next_deadline()
+        return earliest(self._residence.local.next_deadline(), self._apart.next_deadline())
 
 
 _IGMP = bytes((PROTOCOL_IGMP,))

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
-from treecast.base.commands import Command, Inject, SendControl
+from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.events import (
@@ -27,9 +27,7 @@ from treecast.base.events import (
     TapFrame,
     TreeUsed,
 )
-from treecast.base.flows import GroupKey
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
-from treecast.base.membership import NO_SOURCE, SourceFilter, merged
 from treecast.base.storm import StormLimits
 from treecast.base.time import Instant, earliest
 from treecast.broadcast.broadcast import Broadcast, Learned
@@ -37,13 +35,13 @@ from treecast.dataplane.member_trees import MemberTrees
 from treecast.dataplane.root_trees import RootTrees
 from treecast.discovery.discovery import Discovery
 from treecast.engine.node_table import NodeTable
+from treecast.engine.wishes import Wishes
 from treecast.identity.certificate import Certificate
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeMaker
 from treecast.links.links import LinkDown, Links, LinkUp
 from treecast.listener.listener import Listener, PortChange, Sender
-from treecast.multicast import MembershipConfig, SwitchMembership, SwitchOutput
-from treecast.multicast.switch import TAP
+from treecast.multicast import MembershipConfig, PortAddresses, SwitchMembership
 from treecast.topology.topology import Topology
 from treecast.wire import ethernet
 from treecast.wire.advertisement import (
@@ -51,7 +49,6 @@ from treecast.wire.advertisement import (
     HostContent,
     Kind,
     NodeContent,
-    group_key,
     host_key,
     parse_group_key,
     parse_host_key,
@@ -127,7 +124,7 @@ class Engine:
         self.topology = Topology()
         self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF), self.drops)
         self.member_trees = MemberTrees(self.drops)
-        self._commands: list[Command] = []
+        self.wishes = Wishes(self.membership, self._broadcast, self.topology, self.member_trees)
 
     # inputs
 
@@ -136,7 +133,7 @@ class Engine:
         self._now = now
         self._announce(now, endpoints)
         self.discovery.add_own(now, self._identity.certificate.mac, self._own_addresses())
-        self._take_output(now, self.membership.start(now))
+        self.wishes.take(now, self.membership.start(now))
         return self._settle(now)
 
     def turn(self, now: Instant, events: Iterable[Event]) -> list[Command]:
@@ -172,19 +169,35 @@ class Engine:
         ipv4 = self._identity.certificate.ipv4
         self.listener.open(now, port, mac, self._own_addresses(), limits)
         self.discovery.add_own(now, mac, self._own_addresses())
-        self._take_output(now, self.membership.set_ipv4(now, ipv4.ip if ipv4 else IPv4Address(0)))
+        self.wishes.take(now, self.membership.set_ipv4(now, ipv4.ip if ipv4 else IPv4Address(0)))
         return self._settle(now)
 
     def ask_hosts(self, now: Instant, port: int) -> list[Command]:
         """The port has new hosts: what do they want?"""
-        self._take_output(now, self.membership.ask_again(now, port))
+        self.wishes.take(now, self.membership.ask_again(now, port))
         return self._settle(now)
 
     def own_port(self, now: Instant, port: int) -> list[Command]:
         """The port is the node's own again."""
         self.listener.close(port)
         self.discovery.add_own(now, self._identity.certificate.mac, self._own_addresses())
-        self._take_output(now, self.membership.set_ipv4(now, IPv4Address(0)))
+        self.wishes.take(now, self.membership.set_ipv4(now, IPv4Address(0)))
+        return self._settle(now)
+
+    def open_packet_port(
+        self, now: Instant, port: int, mac: MacAddress, addresses: PortAddresses, limits: StormLimits
+    ) -> list[Command]:
+        """A packet port leads to a LAN, of which multicast alone is carried; or it has other addresses than before."""
+        self.listener.open(now, port, mac, (), limits)
+        self.discovery.open_apart(port)
+        self.wishes.open_port(now, port, addresses)
+        return self._settle(now)
+
+    def close_packet_port(self, now: Instant, port: int) -> list[Command]:
+        """It is about to be closed."""
+        self.listener.leave(port)
+        self.discovery.close_apart(port)
+        self.wishes.close_port(now, port)
         return self._settle(now)
 
     def goodbye(self) -> list[Command]:
@@ -242,7 +255,7 @@ class Engine:
         if self.listener.is_shared(event.port) and self.nodes.is_other_nodes(frame.source):
             self.drops.count("membership_of_a_node")  # its queries and reports are for hosts, and end with them
             return
-        self._take_output(now, self.membership.receive(now, event.port, frame))
+        self.wishes.take(now, self.membership.receive(now, event.port, frame))
 
     def _control(self, now: Instant, event: ControlDatagram) -> None:
         self._follow_links(now)
@@ -278,7 +291,7 @@ class Engine:
                     group = parse_group_key(learned.key)
                     wanted = content.source_filter() if isinstance(content, GroupContent) else None
                     self.topology.subscribe(origin, group, wanted)
-                    self._tell_routers(now, group)
+                    self.wishes.tell_routers(now, group)
                 case Kind.HOST:
                     host = parse_host_key(learned.key)
                     self.discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)
@@ -295,7 +308,7 @@ class Engine:
         for port in self.listener.advance(now, able=bool(self.links.peers())):
             self._follow_port(now, port)
         self.discovery.advance(now)
-        self._take_output(now, self.membership.advance(now))
+        self.wishes.take(now, self.membership.advance(now))
         for change in self.discovery.changes():
             if change.content is None:
                 self._broadcast.withdraw(now, Kind.HOST, host_key(*change.key))
@@ -312,7 +325,8 @@ class Engine:
             *self._taken(self.links.commands),
             *self._taken(self.listener.commands),
             *self._taken(self.discovery.commands),
-            *self._taken(self._commands),
+            *self._taken(self.wishes.commands),
+            *self._taken(self.wishes.port_groups.commands),
             *self._taken(self.member_trees.commands),
             *self._taken(self.root_trees.commands),
             *outgoing,
@@ -336,40 +350,16 @@ class Engine:
                     if not self._broadcast.knows(peer):
                         self.nodes.remove(peer)
 
-    def _take_output(self, now: Instant, output: SwitchOutput) -> None:
-        self._commands += [Inject(sent.port, sent.frame) for sent in output.frames]
-        for change in output.changes:
-            self._want(now, (change.vlan, change.group), change.filter)
-        for group in self.topology.table.groups() if output.new_routers else ():
-            self._tell_routers(now, group)
-
-    def _want(self, now: Instant, group: GroupKey, wanted: SourceFilter) -> None:
-        """What this node's hosts want of a group, for all to know; nothing where another node carries their LAN."""
-        wanted = NO_SOURCE if self.listener.is_blocked(TAP) else wanted
-        if wanted.wants_nothing:
-            self._broadcast.withdraw(now, Kind.GROUP, group_key(*group))
-        else:
-            self._broadcast.publish(now, Kind.GROUP, group_key(*group), GroupContent.of(wanted))
-        self.member_trees.want(now, group, wanted)
-
     def _follow_port(self, now: Instant, change: PortChange) -> None:
         """A LAN's hosts and their groups are this node's from now on, or another's."""
         self.discovery.set_port_forwarding(now, change.port, change.forwards)
         if change.forwards:
-            self._take_output(now, self.membership.ask_again(now, change.port))
-        for group, wanted in self.membership.filters().items():
-            self._want(now, group, wanted)
+            self.wishes.take(now, self.membership.ask_again(now, change.port))
+        self.wishes.take(now, self.membership.set_silent(change.port, not change.forwards))
         for vlan, mac in change.hosts:
             claim = self.discovery.remote_hosts().get((vlan, mac))
             if claim is None or claim.node == change.forwarder_before:
                 self.discovery.host_seen(now, change.port, vlan, mac)
-
-    def _tell_routers(self, now: Instant, group: GroupKey) -> None:
-        """Multicast routers of the group's VLAN learn what the other nodes want of it."""
-        vlan, address = group
-        if self.membership.has_routers(vlan):
-            wanted = merged(wanted for _, wanted in self.topology.table.subscribers(group))
-            self.membership.want_remote(now, vlan, address, wanted)
 
     # parts
 

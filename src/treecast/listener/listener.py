@@ -114,6 +114,11 @@ class Listener:
                 *(FloodFrame(frame) for frame in announcement_frames(self._sender.mac, known.addresses)),
             ]
 
+    def leave(self, port: int) -> None:
+        """The port is about to be gone. The LAN hears of it at once."""
+        if self._ports.pop(port, None) is not None:
+            self.commands.append(self._beacon(port, BeaconState.SILENT))
+
     def goodbye(self) -> list[Command]:
         """The last beacons: the next node takes over without waiting."""
         return [self._beacon(port, BeaconState.SILENT) for port in sorted(self._ports)]

@@ -11,12 +11,21 @@ from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import IGMP, MLD, PortSource, Protocol
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.router_ports import RouterView
-from treecast.multicast.switch import TAP, UNTAGGED, PortFrame, SwitchMembership, SwitchOutput, VlanChange
+from treecast.multicast.switch import (
+    TAP,
+    UNTAGGED,
+    PortAddresses,
+    PortFrame,
+    SwitchMembership,
+    SwitchOutput,
+    VlanChange,
+)
 from treecast.multicast.view import GroupView, HostView, MembershipChange, MembershipCounts, Output, QuerierView
 
 __all__ = [
     "TAP",
     "UNTAGGED",
+    "PortAddresses",
     "PortFrame",
     "RouterView",
     "SwitchMembership",

@@ -32,10 +32,11 @@ class PortMembership:
         ipv4: IPv4Address = NO_ADDRESS,
         vlan: VlanTag | None = None,
         room: GroupRoom | None = None,
+        own_kernel: bool = True,
     ) -> None:
         self._drops = drops
         self._vlan = vlan
-        source = PortSource(mac, ipv4, vlan, is_kernels_own=not ipv4.is_unspecified)
+        source = PortSource(mac, ipv4, vlan, is_kernels_own=own_kernel and not ipv4.is_unspecified)
         self.igmp = GroupMembershipRouter(IGMP, config, source, drops, room)
         self.mld: GroupMembershipRouter | None = None
         if link_local is not None:
@@ -85,9 +86,9 @@ class PortMembership:
             return self.igmp.filter(group)
         return NO_SOURCE if self.mld is None else self.mld.filter(group)
 
-    def set_ipv4(self, now: Instant, mac: MacAddress, ipv4: IPv4Address) -> Output:
+    def set_ipv4(self, now: Instant, mac: MacAddress, ipv4: IPv4Address, *, own_kernel: bool = True) -> Output:
         """The IPv4 source of the port's own frames is now this address of the kernel, or 0.0.0.0."""
-        own = not ipv4.is_unspecified
+        own = own_kernel and not ipv4.is_unspecified
         return self.igmp.set_source(now, PortSource(mac, ipv4, self._vlan, is_kernels_own=own))
 
     def groups(self) -> tuple[GroupView, ...]:

@@ -89,8 +89,13 @@ class Segment:
         if side is not None:
             side.want(now, group, wanted)
 
-    def set_ipv4(self, now: Instant, mac: MacAddress, ipv4: IPv4Address) -> Output:
-        output = self.membership.set_ipv4(now, mac, ipv4)
+    def forget_remote(self) -> None:
+        """The routers hear no more of what others want, until that is said again."""
+        self._host_sides.clear()
+        self._follow_routers()
+
+    def set_ipv4(self, now: Instant, mac: MacAddress, ipv4: IPv4Address, *, own_kernel: bool) -> Output:
+        output = self.membership.set_ipv4(now, mac, ipv4, own_kernel=own_kernel)
         if 4 in self._host_sides:
             self._host_sides[4].source = self.membership.igmp.source
         return output

@@ -2,20 +2,21 @@
 
 A VLAN begins with its first frame on a port and ends when nothing is heard of it any more. Changes are told per VLAN,
 merged over its ports. On a port with a multicast router the node speaks as a host too: it reports there what the
-other nodes want (``want_remote``), so that the router sends it (RFC 4541 section 2.1.1, RFC 4605).
+other nodes want (``want_remote``), so that the router sends it (RFC 4541 section 2.1.1, RFC 4605). The hosts of a
+*silent* port are another node's: they count for nothing here, and nothing is reported there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
-from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter, merged
+from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter, merged
 from treecast.base.time import Instant, earliest
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.port import PortMembership
@@ -30,6 +31,17 @@ from treecast.wire.ethernet import EthernetFrame, VlanTag
 
 UNTAGGED = 0
 TAP = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PortAddresses:
+    """From where the node speaks on a port. ``ipv4`` may be 0.0.0.0, ``link_local`` None: no MLD there. ``own_kernel``:
+    the machine's own kernel is a host on this port (see ``protocol``).
+    """
+
+    ipv4: IPv4Address
+    link_local: IPv6Address | None
+    own_kernel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +92,37 @@ class SwitchMembership:
         self._config = config
         self._drops = drops
         self._mac = mac
-        self._link_local = link_local
-        self._ipv4 = ipv4
+        self._addresses = {TAP: PortAddresses(ipv4, link_local, own_kernel=True)}
+        self._silent: set[int] = set()
         self._rng = rng
         self._room = GroupRoom(config.max_groups_per_node)
         self._segments: dict[tuple[int, int], Segment] = {}
-        self._by_vlan: dict[int, list[PortMembership]] = {}
+        self._by_vlan: dict[int, dict[int, PortMembership]] = {}
 
     # Inputs.
 
-    def start(self, now: Instant, ports: Iterable[int] = (TAP,)) -> SwitchOutput:
-        """The first general queries, untagged, on these ports."""
+    def start(self, now: Instant) -> SwitchOutput:
+        """The first general queries, untagged, on the TAP."""
+        return self._begin(now, TAP, UNTAGGED)
+
+    def add_port(self, now: Instant, port: int, addresses: PortAddresses) -> SwitchOutput:
+        """A further port, or new addresses of one: the first general queries from there."""
+        output = self._end_port(port)
+        self._addresses[port] = addresses
+        return output + self._begin(now, port, UNTAGGED)
+
+    def set_silent(self, port: int, silent: bool) -> SwitchOutput:
+        """Whether another node serves the hosts of a port. What changes by that, and who has to be told anew."""
+        if silent is (port in self._silent):
+            return SwitchOutput()
+        (self._silent.add if silent else self._silent.discard)(port)
         output = SwitchOutput()
-        for port in ports:
-            output += self._begin(now, port, UNTAGGED)
+        for segment in self._segments.values():
+            if segment.port == port:
+                segment.forget_remote()
+                changes = tuple(self._changes(segment.vlan, segment.membership.filters()))
+                told_anew = (segment.vlan,) if segment.has_routers and not silent else ()
+                output += SwitchOutput(changes=changes, new_routers=told_anew)
         return output
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame) -> SwitchOutput:
@@ -122,23 +151,25 @@ class SwitchMembership:
 
     def remove_port(self, now: Instant, port: int) -> SwitchOutput:
         """A port is gone, with all hosts behind it."""
-        output = SwitchOutput()
-        for key in [key for key in self._segments if key[0] == port]:
-            output += self._end(self._segments[key])
+        output = self._end_port(port)
+        self._addresses.pop(port, None)
+        self._silent.discard(port)
         return output
 
-    def set_ipv4(self, now: Instant, ipv4: IPv4Address) -> SwitchOutput:
+    def set_ipv4(self, now: Instant, ipv4: IPv4Address, port: int = TAP) -> SwitchOutput:
         """The IPv4 source of queries and reports; 0.0.0.0 on a TAP that no bridge has (see ``protocol``)."""
-        self._ipv4 = ipv4
+        addresses = self._addresses[port] = replace(self._addresses[port], ipv4=ipv4)
         output = SwitchOutput()
         for segment in self._segments.values():
-            output += self._take(now, segment, segment.set_ipv4(now, self._mac, ipv4))
+            if segment.port == port:
+                said = segment.set_ipv4(now, self._mac, ipv4, own_kernel=addresses.own_kernel)
+                output += self._take(now, segment, said)
         return output
 
     def want_remote(self, now: Instant, vlan: int, group: IPAddress, wanted: SourceFilter) -> None:
         """What the other nodes together want of a group: the routers of the VLAN are to know."""
         for segment in self._segments.values():
-            if segment.vlan == vlan:
+            if segment.vlan == vlan and segment.port not in self._silent:
                 segment.want_remote(now, group, wanted)
 
     def advance(self, now: Instant) -> SwitchOutput:
@@ -162,7 +193,8 @@ class SwitchMembership:
     # What the rest of the node reads.
 
     def has_routers(self, vlan: int) -> bool:
-        return any(segment.has_routers for segment in self._segments.values() if segment.vlan == vlan)
+        heard = (segment for segment in self._segments.values() if segment.port not in self._silent)
+        return any(segment.has_routers for segment in heard if segment.vlan == vlan)
 
     def routers(self) -> list[RouterView]:
         """All routers, by port and VLAN."""
@@ -175,17 +207,23 @@ class SwitchMembership:
     def filters(self) -> Mapping[tuple[int, IPAddress], SourceFilter]:
         """What the hosts of this node want, by VLAN and group, merged over ports."""
         found: dict[tuple[int, IPAddress], SourceFilter] = {}
-        for vlan, ports in sorted(self._by_vlan.items()):
+        for vlan in sorted(self._by_vlan):
+            ports = self._heard(vlan)
             if len(ports) == 1:
                 found.update({(vlan, group): wanted for group, wanted in ports[0].filters().items()})
                 continue
-            for group in {group for port in ports for group in port.filters()}:
+            for group in {group: None for port in ports for group in port.filters()}:
                 found[vlan, group] = self.filter(vlan, group)
         return found
 
+    def port_filter(self, port: int, vlan: int, group: IPAddress) -> SourceFilter:
+        """What the hosts on one port want of a group, whoever serves them."""
+        membership = self._by_vlan.get(vlan, {}).get(port)
+        return NO_SOURCE if membership is None else membership.filter(group)
+
     def filter(self, vlan: int, group: IPAddress) -> SourceFilter:
         """What the hosts of this node want of one group. No more sources than an advertisement holds are listed."""
-        wanted = merged(port.filter(group) for port in self._by_vlan.get(vlan, ()))
+        wanted = merged(port.filter(group) for port in self._heard(vlan))
         if len(wanted.sources) > MAX_SOURCES:
             kept = frozenset(sorted(wanted.sources, key=int)[:MAX_SOURCES])
             return ANY_SOURCE if wanted.mode is FilterMode.INCLUDE else SourceFilter(FilterMode.EXCLUDE, kept)
@@ -193,25 +231,38 @@ class SwitchMembership:
 
     # Consequences.
 
+    def _heard(self, vlan: int) -> list[PortMembership]:
+        """The ports of a VLAN whose hosts are this node's."""
+        ports = self._by_vlan.get(vlan, {})
+        return [membership for port, membership in ports.items() if port not in self._silent]
+
     def _begin(self, now: Instant, port: int, vlan: int) -> SwitchOutput:
+        addresses = self._addresses.get(port, self._addresses[TAP])
         membership = PortMembership(
             self._config,
             self._drops,
             mac=self._mac,
-            link_local=self._link_local,
-            ipv4=self._ipv4,
+            link_local=addresses.link_local,
+            ipv4=addresses.ipv4,
+            own_kernel=addresses.own_kernel,
             vlan=VlanTag(vlan) if vlan else None,
             room=self._room,
         )
         segment = Segment(now, port, vlan, membership, self._config, self._rng, self._drops)
         self._segments[port, vlan] = segment
-        self._by_vlan.setdefault(vlan, []).append(membership)
+        self._by_vlan.setdefault(vlan, {})[port] = membership
         return self._take(now, segment, membership.start(now))
+
+    def _end_port(self, port: int) -> SwitchOutput:
+        output = SwitchOutput()
+        for key in [key for key in self._segments if key[0] == port]:
+            output += self._end(self._segments[key])
+        return output
 
     def _end(self, segment: Segment) -> SwitchOutput:
         """The segment's groups are given up; what other ports of the VLAN want stays."""
         del self._segments[segment.port, segment.vlan]
-        self._by_vlan[segment.vlan].remove(segment.membership)
+        del self._by_vlan[segment.vlan][segment.port]
         groups = list(segment.membership.filters())
         self._room.give_back(len(groups))
         changes = [VlanChange(segment.vlan, group, self.filter(segment.vlan, group)) for group in groups]

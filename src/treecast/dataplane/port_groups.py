@@ -1,0 +1,56 @@
+"""Which port of this node gets which group: told to the data plane while there are more ports than the TAP.
+
+Alone, the TAP gets every group that comes to this node, for who else should. Beside a packet port each gets what
+its own hosts want.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from treecast.base.commands import Command, SetPortGroup, SetPortSelective
+from treecast.base.flows import GroupKey
+from treecast.base.membership import NO_SOURCE, SourceFilter
+
+TAP = 0
+
+
+class PortGroups:
+    """What was told. Methods append to ``commands``; the caller empties it."""
+
+    def __init__(self) -> None:
+        self._told: dict[int, dict[GroupKey, SourceFilter]] = {}
+        self.commands: list[Command] = []
+
+    def ports(self) -> list[int]:
+        """Those that have to be told of changes: none, or the TAP and all packet ports."""
+        return sorted(self._told)
+
+    def open(self, port: int, of_the_tap: Mapping[GroupKey, SourceFilter]) -> None:
+        """A packet port is there. ``of_the_tap``: what the hosts on the TAP want."""
+        if not self._told:
+            self._told[TAP] = {}
+            for group, wanted in of_the_tap.items():
+                self.want(TAP, group, wanted)
+            self.commands.append(SetPortSelective(TAP, on=True))  # not before: a stream that runs goes on
+        self._told.setdefault(port, {})
+
+    def close(self, port: int) -> None:
+        """A packet port is gone, and the data plane has forgotten what it was told of it."""
+        self._told.pop(port, None)
+        if set(self._told) == {TAP}:
+            self.commands.append(SetPortSelective(TAP, on=False))
+            for group in list(self._told[TAP]):
+                self.want(TAP, group, NO_SOURCE)
+            del self._told[TAP]
+
+    def want(self, port: int, group: GroupKey, wanted: SourceFilter) -> None:
+        """What the hosts on a port want of a group from now on."""
+        told = self._told[port]
+        if told.get(group, NO_SOURCE) == wanted:
+            return
+        if wanted.wants_nothing:
+            del told[group]
+        else:
+            told[group] = wanted
+        self.commands.append(SetPortGroup(port, *group, wanted))

@@ -1,0 +1,103 @@
+"""Hosts that are reached by groups only: those behind packet ports, whose unicast no node carries.
+
+They are learned from what they say to all, and shown at this node. They are not published, and nobody is answered for
+them: a frame to one of their MACs could not be delivered, and their LAN's addresses may be those of another LAN too.
+"""
+
+from __future__ import annotations
+
+from treecast.base.addresses import IPAddress
+from treecast.base.counters import Drops
+from treecast.base.errors import MalformedError
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.discovery import snooping
+from treecast.discovery.limits import DiscoveryConfig
+from treecast.discovery.local_hosts import HostKey, LocalHosts
+from treecast.discovery.snooping import Sighting
+from treecast.discovery.view import HostView
+from treecast.wire import dhcp, dhcpv6, ipv4, ipv6, ndp
+from treecast.wire.ethernet import EthernetFrame, EtherType
+
+
+class ApartHosts:
+    """One node's, on all such ports."""
+
+    def __init__(self, drops: Drops, config: DiscoveryConfig) -> None:
+        self._drops = drops
+        self._ports: set[int] = set()
+        self._hosts = LocalHosts(drops, config)
+
+    def open(self, port: int) -> None:
+        self._ports.add(port)
+
+    def close(self, port: int) -> None:
+        self._ports.discard(port)
+        self.remove_hosts(port)
+
+    def has(self, port: int) -> bool:
+        return port in self._ports
+
+    def remove_hosts(self, port: int) -> None:
+        """Another node serves them."""
+        self._hosts.remove_port(port)
+        self._hosts.changed.clear()
+
+    def receive(self, now: Instant, port: int, frame: EthernetFrame, *, learn: bool) -> bool:
+        """A frame from a port. False: it is none of ARP, ND and a server's DHCP."""
+        try:
+            sighting, is_membership = _read(frame)
+        except MalformedError as error:
+            self._drops.count(error.reason)
+            return True
+        if learn:
+            self.heard(now, port, (frame.vlan_id or 0, frame.source), sighting)
+        return not is_membership
+
+    def heard(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
+        """A host spoke."""
+        if key[1].is_group or not any(key[1].packed):
+            self._drops.count("host_mac_invalid")
+        elif self._hosts.heard(now, port, key, 0):
+            if sighting.is_router is not None:
+                self._hosts.set_router(key, sighting.is_router)
+            if sighting.address is not None and not sighting.shared:
+                self._hosts.take_address(now, key, sighting.address)
+        self._hosts.changed.clear()
+
+    def views(self, me: NodeIndex) -> list[HostView]:
+        return [
+            HostView(*key, host.sorted_addresses(), me, host.port, host.last_heard, host.is_router, 0, False, ())
+            for key, host in self._hosts.items()
+        ]
+
+    def advance(self, now: Instant) -> None:
+        self._hosts.advance(now)
+        self._hosts.changed.clear()
+
+    def next_deadline(self) -> Instant | None:
+        return self._hosts.next_deadline()
+
+
+def _read(frame: EthernetFrame) -> tuple[Sighting, bool]:
+    """What a frame says of its sender, and whether it is one of IGMP, MLD and the like. MalformedError.
+
+    The source of IGMP and MLD is the host's own address (RFC 9776 section 4.2.14, RFC 9777 section 5.2.14).
+    """
+    if frame.ethertype == EtherType.ARP:
+        return snooping.of_arp(frame)[1], False
+    if frame.ethertype == EtherType.IPV6:
+        packet6 = ipv6.parse(frame.payload)
+        if ndp.is_ndp(packet6):
+            return snooping.of_ndp(frame, packet6)[1], False
+        if dhcpv6.is_server_message(packet6):
+            return snooping.SOURCE_ONLY, False
+        return _of_source(packet6.source), True
+    packet4 = ipv4.parse(frame.payload)
+    if packet4.protocol != ipv4.PROTOCOL_IGMP and dhcp.is_server_message(packet4):
+        return snooping.SOURCE_ONLY, False
+    return _of_source(packet4.source), True
+
+
+def _of_source(address: IPAddress) -> Sighting:
+    return Sighting(address if snooping.is_host_address(address) else None)

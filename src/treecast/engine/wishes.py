@@ -1,0 +1,65 @@
+"""What hosts want of groups, on its way from the ports to all who act on it: the other nodes, the trees, the ports."""
+
+from __future__ import annotations
+
+from treecast.base.commands import Command, Inject
+from treecast.base.flows import GroupKey
+from treecast.base.membership import SourceFilter, merged
+from treecast.base.time import Instant
+from treecast.broadcast.broadcast import Broadcast
+from treecast.dataplane.member_trees import MemberTrees
+from treecast.dataplane.port_groups import PortGroups
+from treecast.multicast import TAP, PortAddresses, SwitchMembership, SwitchOutput
+from treecast.topology.topology import Topology
+from treecast.wire.advertisement import GroupContent, Kind, group_key
+
+
+class Wishes:
+    """One node's. Methods append to ``commands``; the caller empties it, and that of ``port_groups``."""
+
+    def __init__(
+        self, membership: SwitchMembership, broadcast: Broadcast, topology: Topology, member_trees: MemberTrees
+    ) -> None:
+        self._membership = membership
+        self._broadcast = broadcast
+        self._topology = topology
+        self._member_trees = member_trees
+        self.port_groups = PortGroups()
+        self.commands: list[Command] = []
+
+    def take(self, now: Instant, output: SwitchOutput) -> None:
+        """What a turn of the membership came to."""
+        self.commands += [Inject(sent.port, sent.frame) for sent in output.frames]
+        for change in output.changes:
+            group = (change.vlan, change.group)
+            self._want(now, group, change.filter)
+            for port in self.port_groups.ports():
+                self.port_groups.want(port, group, self._membership.port_filter(port, *group))
+        for key in self._topology.table.groups() if output.new_routers else ():
+            self.tell_routers(now, key)
+
+    def tell_routers(self, now: Instant, group: GroupKey) -> None:
+        """Multicast routers of the group's VLAN learn what the other nodes want of it."""
+        vlan, address = group
+        if self._membership.has_routers(vlan):
+            wanted = merged(wanted for _, wanted in self._topology.table.subscribers(group))
+            self._membership.want_remote(now, vlan, address, wanted)
+
+    def open_port(self, now: Instant, port: int, addresses: PortAddresses) -> None:
+        """A packet port is there, or has other addresses."""
+        here = {group: self._membership.port_filter(TAP, *group) for group in self._membership.filters()}
+        self.port_groups.open(port, here)
+        self.take(now, self._membership.add_port(now, port, addresses))
+
+    def close_port(self, now: Instant, port: int) -> None:
+        """A packet port is gone."""
+        self.port_groups.close(port)
+        self.take(now, self._membership.remove_port(now, port))
+
+    def _want(self, now: Instant, group: GroupKey, wanted: SourceFilter) -> None:
+        """What this node's hosts want of a group, for all to know."""
+        if wanted.wants_nothing:
+            self._broadcast.withdraw(now, Kind.GROUP, group_key(*group))
+        else:
+            self._broadcast.publish(now, Kind.GROUP, group_key(*group), GroupContent.of(wanted))
+        self._member_trees.want(now, group, wanted)
