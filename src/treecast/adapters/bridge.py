@@ -19,13 +19,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from treecast.adapters.bridge_record import BridgeRecord, load_record, locked, write_record
 from treecast.adapters.carried import (
     Address,
     Carried,
@@ -40,17 +39,13 @@ from treecast.adapters.carried import (
     with_prefix_route,
     without_prefix_route,
 )
-from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file, replace_file
 from treecast.adapters.link import Link, find_link, is_wireless, ports_of, read_link, refusals
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.errors import OperatorError
-from treecast.base.storm import LAN_LIMITS, StormLimits
+from treecast.base.storm import StormLimits
 
-BRIDGE_FILE = "bridge.json"
-BRIDGE_LOCK_FILE = "bridge.lock"
 BRIDGE_PREFIX = "tcbr-"
 LAN_MTU = 1500
-MAX_RECORD_BYTES = 65_536
 
 _MAX_NAME = 15  # IFNAMSIZ without its final zero
 _MULTICAST_ROUTER_PERMANENT = 2  # bridge(8): mcast_router 2
@@ -64,48 +59,13 @@ _INHERITED = (
 )
 
 
-_Pps = Annotated[int, Meta(ge=1, le=10_000_000)]
-
-
-class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``bridge.json``. ``mac``: the bridge's; ``addresses``, ``routes``: what it has of the TAP's."""
-
-    interface: str
-    bridge: str
-    mac: Annotated[str, Meta(pattern="^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
-    tap: str
-    tap_mtu: int
-    addresses: list[str]
-    routes: list[str]
-    broadcast_pps: _Pps | None = LAN_LIMITS.broadcast_pps
-    multicast_pps: _Pps | None = LAN_LIMITS.multicast_pps
-    unknown_unicast_pps: _Pps | None = LAN_LIMITS.unknown_unicast_pps
-
-    def limits(self) -> StormLimits:
-        return StormLimits(self.broadcast_pps, self.multicast_pps, self.unknown_unicast_pps)
-
-
-def load_record(directory: Path) -> BridgeRecord | None:
-    """What the node of ``directory`` bridges; None for nothing. OperatorError when the file is damaged."""
-    path = directory / BRIDGE_FILE
-    with explained(f"read {path}"):
-        try:
-            data = read_file(path, MAX_RECORD_BYTES)
-        except FileNotFoundError:
-            return None
-    try:
-        return msgspec.json.decode(data, type=BridgeRecord)
-    except msgspec.DecodeError as error:
-        raise OperatorError(f"{path} is damaged: remove it, and the bridge it named, then add again") from error
-
-
 def bridge_add(directory: Path, tap: str, interface: str, limits: StormLimits, recorded: Callable[[], object]) -> bool:
     """Bridges ``interface`` with the running node's TAP; False when that is done already. OperatorError.
 
     ``recorded`` is called when ``bridge.json`` says so and nothing is done yet: the node blocks its port before a
     second way to the LAN can close a loop.
     """
-    with _locked(directory), _netlink(f"bridge {interface}") as (ipr, kernel):
+    with locked(directory), _netlink(f"bridge {interface}") as (ipr, kernel):
         record = load_record(directory)
         if record is not None and record.interface != interface:
             raise OperatorError(f"this node bridges {record.interface} already: remove that first")
@@ -124,7 +84,7 @@ def bridge_add(directory: Path, tap: str, interface: str, limits: StormLimits, r
 
 def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
     """At the node's start, its TAP just configured: bridges what ``bridge.json`` says. OperatorError; the TAP stays."""
-    with _locked(directory):
+    with locked(directory):
         record = load_record(directory)
         if record is None:
             return None
@@ -142,7 +102,7 @@ def clear_leftovers(directory: Path) -> None:
     record = load_record(directory)
     if record is None:
         return
-    with _locked(directory), _netlink(f"tidy {record.bridge}") as (ipr, kernel):
+    with locked(directory), _netlink(f"tidy {record.bridge}") as (ipr, kernel):
         bridge = find_link(ipr, record.bridge)
         tap = find_link(ipr, record.tap)
         if bridge is not None and (tap is None or tap.master != bridge.index):
@@ -153,7 +113,7 @@ def clear_leftovers(directory: Path) -> None:
 
 def bridge_remove(directory: Path, interface: str) -> bool:
     """Undoes ``bridge_add``, whether the node runs or not; False when there is nothing to undo. OperatorError."""
-    with _locked(directory):
+    with locked(directory):
         record = load_record(directory)
         if record is None:
             return False
@@ -168,8 +128,7 @@ def bridge_remove(directory: Path, interface: str) -> bool:
                         f"{record.bridge} has other ports too ({' '.join(sorted(others))}): take them out"
                     )
                 _part(ipr, kernel, record, bridge)
-        with explained(f"remove {directory / BRIDGE_FILE}"):
-            (directory / BRIDGE_FILE).unlink(missing_ok=True)
+        write_record(directory, None)
     return True
 
 
@@ -232,8 +191,8 @@ class _Joining:
                 record, tap_mtu=before.tap_mtu, addresses=before.addresses, routes=before.routes
             )
         with ExitStack() as undo:
-            undo.callback(_write_record, self._directory, before)
-            _write_record(self._directory, record)  # first: whatever happens from here on, remove knows what to do
+            undo.callback(write_record, self._directory, before)
+            write_record(self._directory, record)  # first: whatever happens from here on, remove knows what to do
             self._recorded()
             bridge = self._bridge(undo, nic, name)
             self._join_nic(undo, nic, bridge)
@@ -345,15 +304,6 @@ def _inherit(interface: str, bridge: str) -> None:
         (_CONF / f"ipv6/conf/{bridge}/addr_gen_mode").write_text("1")
 
 
-def _write_record(directory: Path, record: BridgeRecord | None) -> None:
-    path = directory / BRIDGE_FILE
-    with explained(f"write {path}"):
-        if record is None:
-            path.unlink(missing_ok=True)
-        else:
-            replace_file(path, msgspec.json.format(msgspec.json.encode(record)) + b"\n", PUBLIC_MODE)
-
-
 def _quietly(action: Callable[[], object]) -> Callable[[], None]:
     """An undoing that fails does not keep the others from being done."""
 
@@ -362,12 +312,6 @@ def _quietly(action: Callable[[], object]) -> Callable[[], None]:
             action()
 
     return attempt
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    with explained(f"lock {directory}"), exclusive(directory / BRIDGE_LOCK_FILE):
-        yield
 
 
 @contextmanager

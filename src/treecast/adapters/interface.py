@@ -6,10 +6,11 @@ Uses netlink and the interface's sysctls. Nothing needs undoing: all of it goes 
 from __future__ import annotations
 
 import errno
+import fcntl
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -20,6 +21,7 @@ from treecast.base.errors import OperatorError
 
 _IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
 _IFA_F_NODAD = 0x02
+_IFA_F_TENTATIVE = 0x40
 _LOCAL_TABLE = 255
 _RTN_MULTICAST = 5
 _ROUTE_METRIC = 1
@@ -32,6 +34,8 @@ TX_QUEUE_FRAMES = 4000
 """Measured: at the limit, loss is overflow of the source's TAP queue; longer than this gains nothing."""
 
 _CONF = Path("/proc/sys/net/ipv6/conf")
+_IF_INET6 = Path("/proc/thread-self/net/if_inet6")
+_SIOCGIFADDR, _IFREQ_BYTES = 0x8915, 40
 
 
 def ipv6_is_on() -> bool:
@@ -115,6 +119,27 @@ def machine_addresses(without: str) -> tuple[IPAddress, ...]:
         ]
     usable = [a for a in found if not a.is_loopback and not a.is_link_local and not a.is_multicast]
     return tuple(sorted(usable, key=lambda address: (address.version, int(address))))
+
+
+def addresses_of(interface: str) -> tuple[IPv4Address | None, IPv6Address | None]:
+    """The first IPv4 address of an interface and the IPv6 link-local one that may be used; None for none.
+
+    Without netlink, so that it may be asked in an event loop (netdevice(7), proc_net(5)).
+    """
+    name = interface.encode()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, _SIOCGIFADDR, name.ljust(_IFREQ_BYTES, b"\0"))
+            ipv4 = IPv4Address(answer[20:24])  # behind the name: a sockaddr_in
+        except OSError:
+            ipv4 = None
+    with suppress(OSError):  # no IPv6 here
+        for line in _IF_INET6.read_text(encoding="ascii").splitlines():
+            digits, _, _, _, flags, owner = line.split()
+            address = IPv6Address(bytes.fromhex(digits))
+            if owner == interface and address.is_link_local and not int(flags, 16) & _IFA_F_TENTATIVE:
+                return ipv4, address
+    return ipv4, None
 
 
 def source_addresses(destinations: Iterable[Endpoint]) -> set[IPAddress]:

@@ -65,6 +65,15 @@ def is_wireless(name: str) -> bool:
     return any((SYSFS / name / entry).exists() for entry in ("wireless", "phy80211"))
 
 
+def sends_own_frames_only(name: str) -> bool:
+    """Whether it cannot be bridged: a Wi-Fi station, or a Bluetooth personal area network."""
+    try:
+        kinds = (SYSFS / name / "uevent").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        kinds = []
+    return is_wireless(name) or "DEVTYPE=bluetooth" in kinds
+
+
 @contextmanager
 def refusals(what: str) -> Iterator[None]:
     """What the kernel refuses inside becomes the sentence ``cannot WHAT (REASON)``."""

@@ -161,6 +161,20 @@ class Host(msgspec.Struct, frozen=True):
     """MACs of other hosts that claim one of its addresses."""
 
 
+class PacketPort(msgspec.Struct, frozen=True):
+    """An interface that cannot be bridged, of which the node takes and gives multicast. ``port`` None: it is not open.
+
+    The rest as in ``Bridge``.
+    """
+
+    interface: str
+    port: int | None
+    state: str = ""
+    forwarder: str = ""
+    nodes: list[str] = []
+    looped: bool = False
+
+
 class Bridge(msgspec.Struct, frozen=True):
     """Switch mode. ``interface`` and ``bridge`` are empty where the node bridges nothing.
 
@@ -175,6 +189,7 @@ class Bridge(msgspec.Struct, frozen=True):
     nodes: list[str] = []
     looped: bool = False
     """Its own beacons come back: there are two ways to this LAN."""
+    packet_ports: list[PacketPort] = []
 
 
 Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge

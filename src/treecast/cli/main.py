@@ -264,12 +264,24 @@ def bridge_add(
     broadcast_pps: Annotated[int, _pps("broadcasts")] = 1000,
     multicast_pps: Annotated[int, _pps("multicast frames")] = 0,
     unknown_unicast_pps: Annotated[int, _pps("frames to hosts that nobody knows")] = 100,
+    packet: Annotated[
+        bool, typer.Option("--packet", help="Carry its multicast only, without a bridge; so it is with Wi-Fi anyway.")
+    ] = False,
 ) -> None:
     """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
     _require_node(directory)
     from treecast.adapters import bridge
+    from treecast.adapters.link import sends_own_frames_only
     from treecast.api.client import ask_bridge, ask_status
     from treecast.base.storm import StormLimits
+
+    if packet or sends_own_frames_only(interface):
+        from treecast.cli.packet_port import add
+
+        add(directory, interface, multicast_pps or None)
+        return
+    if any(port.interface == interface for port in ask_bridge(directory).packet_ports):
+        raise OperatorError(f"{interface} is a packet port: remove that first")
 
     limits = StormLimits(broadcast_pps or None, multicast_pps or None, unknown_unicast_pps or None)
 
@@ -295,9 +307,10 @@ def bridge_remove(directory: _NodeDirectory, interface: _Interface) -> None:
     """Undo bridge add, whether the node runs or not: addresses and routes go back to the interface."""
     _require_node(directory)
     from treecast.adapters import bridge
+    from treecast.adapters.packet_port import remove_packet_port
     from treecast.api.client import ask_bridge
 
-    removed = bridge.bridge_remove(directory, interface)
+    removed = remove_packet_port(directory, interface) or bridge.bridge_remove(directory, interface)
     with suppress(OperatorError):  # it does not run, and will read when it does
         ask_bridge(directory, changed=True)
     typer.echo(f"{interface} is on its own again" if removed else f"{interface} is not bridged by this node")

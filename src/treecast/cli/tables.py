@@ -98,6 +98,7 @@ def print_hosts(hosts: Sequence[Host]) -> None:
 def _host_note(host: Host) -> str:
     """What an operator should know of it; the last two are for him to settle."""
     notes = [f"VLAN {host.vlan}"] if host.vlan else []
+    notes += [f"port {host.port}"] if host.port else []
     notes += ["router"] if host.router else []
     notes += ["duplicate: in two places at once"] if host.duplicate else []
     notes += [f"conflict: same address as {' '.join(host.conflicts)}"] if host.conflicts else []
@@ -114,7 +115,12 @@ def print_bridge(bridge: Bridge) -> None:
     )
     state = "looped" if bridge.looped else bridge.state or "-"
     row = (bridge.interface, bridge.bridge, state, bridge.forwarder or "-", " ".join(bridge.nodes) or "-")
-    print_rows("nothing is bridged", columns, (row,) if bridge.interface else ())
+    rows = [row] if bridge.interface else []
+    for port in bridge.packet_ports:
+        state = "not open" if port.port is None else "looped" if port.looped else port.state
+        how = "packet port" if port.port is None else f"packet port {port.port}"
+        rows.append((port.interface, how, state, port.forwarder or "-", " ".join(port.nodes) or "-"))
+    print_rows("nothing is bridged", columns, rows)
 
 
 def in_bytes(count: int) -> str:

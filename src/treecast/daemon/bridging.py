@@ -7,29 +7,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
-from treecast.adapters.bridge import BridgeRecord, load_record
+from treecast.adapters.bridge_record import BridgeRecord, load_record
 from treecast.api.records import Bridge
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError
 from treecast.daemon.node import RunningNode
+from treecast.daemon.packet_ports import PacketPorts
+from treecast.multicast import TAP
 
 
 class Bridging:
     """``reread`` after somebody has changed the node's ``bridge.json``."""
 
-    def __init__(self, directory: Path, node: RunningNode, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, directory: Path, node: RunningNode, packet_ports: PacketPorts, log: FilteringBoundLogger
+    ) -> None:
         self._directory = directory
         self._node = node
+        self._packet_ports = packet_ports
         self._log = log
         self._record: BridgeRecord | None = None
 
     def reread(self) -> None:
-        """Share the TAP with the LAN that the file names, or take it back."""
+        """Share the TAP with the LAN that the file names, or take it back; open and close packet ports."""
         try:
             record = load_record(self._directory)
+            self._packet_ports.reread()
         except OperatorError as error:
             self._log.warning("bridge not known", reason=str(error))
             return
@@ -45,16 +52,19 @@ class Bridging:
 
     def answer(self) -> Bridge:
         """As ``bridge show`` has it."""
-        if self._record is None:
-            return Bridge(interface="", bridge="")
         engine = self._node.engine
-        for port in engine.listener.ports(clock.monotonic()):
-            return Bridge(
-                interface=self._record.interface,
-                bridge=self._record.bridge,
-                state=port.state.name.lower(),
-                forwarder=engine.nodes.name(port.forwarder) if port.forwarder is not None else "",
-                nodes=[engine.nodes.name(node) for node in port.nodes],
-                looped=port.looped,
-            )
-        return Bridge(interface=self._record.interface, bridge=self._record.bridge)
+        states = {state.port: state for state in engine.listener.ports(clock.monotonic())}
+        packet_ports = self._packet_ports.answer(states)
+        if self._record is None:
+            return Bridge(interface="", bridge="", packet_ports=packet_ports)
+        here = Bridge(interface=self._record.interface, bridge=self._record.bridge, packet_ports=packet_ports)
+        state = states.get(TAP)
+        if state is None:
+            return here
+        return msgspec.structs.replace(
+            here,
+            state=state.state.name.lower(),
+            forwarder=engine.nodes.name(state.forwarder) if state.forwarder is not None else "",
+            nodes=[engine.nodes.name(node) for node in state.nodes],
+            looped=state.looped,
+        )

@@ -24,7 +24,7 @@ from treecast.base.time import Duration
 from treecast.daemon.options import HostPort
 from treecast.engine.engine import Engine
 from treecast.identity.network import Network
-from treecast.multicast.switch import TAP
+from treecast.multicast import TAP, PortAddresses
 
 REVIEW_INTERVAL: Duration = 1.0
 RESOLVE_INTERVAL: Duration = 30.0
@@ -130,6 +130,21 @@ class RunningNode:
         self._bridge = ""
         self._addresses_doubted.set()
         self._carry_out(self.engine.own_port(clock.monotonic(), TAP))
+
+    def open_packet_port(self, descriptor: int, addresses: PortAddresses, limits: StormLimits) -> int:
+        """A port with this packet socket: its number. OperatorError."""
+        port = self.plane.open_packet_port(descriptor)
+        self.address_packet_port(port, addresses, limits)
+        return port
+
+    def address_packet_port(self, port: int, addresses: PortAddresses, limits: StormLimits) -> None:
+        """The interface has these addresses now."""
+        self._carry_out(self.engine.open_packet_port(clock.monotonic(), port, addresses, limits))
+
+    def close_packet_port(self, port: int) -> None:
+        """The LAN is told, then the port closed."""
+        self._carry_out(self.engine.close_packet_port(clock.monotonic(), port))
+        self.plane.close_port(port)
 
     def _turn(self) -> None:
         """A bug in a turn costs that turn: the event loop logs it, the next turn is planned all the same."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from random import SystemRandom
 
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock, storage, systemd
-from treecast.adapters.bridge import bridge_again, clear_leftovers, load_record
+from treecast.adapters.bridge import bridge_again, clear_leftovers
+from treecast.adapters.bridge_record import load_record
 from treecast.adapters.interface import Interface, ipv6_is_on, link_local
 from treecast.adapters.native import DataPlane, NoiseMaker, drop_capabilities, preferred_aead
+from treecast.adapters.packet_port import open_remembered
 from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SetPortForwarding
@@ -22,6 +25,7 @@ from treecast.daemon.bridging import Bridging
 from treecast.daemon.logs import configure
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
+from treecast.daemon.packet_ports import PacketPorts
 from treecast.engine.engine import Engine, Surroundings
 from treecast.identity.node import NodeIdentity
 from treecast.multicast.switch import TAP
@@ -63,8 +67,9 @@ def run(options: UpOptions) -> None:
                 bridge = record.bridge if record else ""
             except OperatorError as error:
                 log.warning("not bridged", reason=str(error))
+            descriptors = _packet_sockets(options.directory, log)
             endpoints = reachable_endpoints(plane, identity.network, bridge, ())
-            asyncio.run(_run(options, identity, plane, endpoints, ipv6, log))
+            asyncio.run(_run(options, identity, plane, endpoints, descriptors, ipv6, log))
         finally:
             plane.stop()
 
@@ -74,6 +79,7 @@ async def _run(
     identity: NodeIdentity,
     plane: DataPlane,
     endpoints: tuple[Endpoint, ...],
+    descriptors: dict[str, int],
     ipv6: bool,
     log: FilteringBoundLogger,
 ) -> None:
@@ -98,7 +104,8 @@ async def _run(
         unix_minus_monotonic_s=unix_now - now,
     )
     node = RunningNode(engine, plane, identity.network, options.peers, log)
-    bridging = Bridging(options.directory, node, log)
+    packet_ports = PacketPorts(options.directory, node, descriptors, log)
+    bridging = Bridging(options.directory, node, packet_ports, log)
     server = ControlServer(options.directory, Answers(identity, engine, plane, bridging, ipv6=ipv6, started_at=now))
     await server.start()
     try:
@@ -108,6 +115,7 @@ async def _run(
         plane.start()
         node.start(loop, endpoints)
         bridging.reread()
+        following = loop.create_task(packet_ports.follow_addresses())
         shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
         print("ready", *shown, flush=True)
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))
@@ -115,9 +123,22 @@ async def _run(
         await asked_to_stop.wait()
         systemd.notify("STOPPING=1")
         log.info("stopping")
+        following.cancel()
         await node.stop()
     finally:
+        packet_ports.close()
         await server.close()
+
+
+def _packet_sockets(directory: Path, log: FilteringBoundLogger) -> dict[str, int]:
+    """Sockets of the packet ports that ``bridge.json`` has, by interface."""
+    try:
+        descriptors, notes = open_remembered(directory)
+    except OperatorError as error:
+        descriptors, notes = {}, [str(error)]
+    for note in notes:
+        log.warning("no packet port", reason=note)
+    return descriptors
 
 
 def _shown_ipv6(identity: NodeIdentity, ipv6: bool) -> str:

@@ -184,11 +184,9 @@ class Engine:
         self.wishes.take(now, self.membership.set_ipv4(now, IPv4Address(0)))
         return self._settle(now)
 
-    def open_packet_port(
-        self, now: Instant, port: int, mac: MacAddress, addresses: PortAddresses, limits: StormLimits
-    ) -> list[Command]:
+    def open_packet_port(self, now: Instant, port: int, addresses: PortAddresses, limits: StormLimits) -> list[Command]:
         """A packet port leads to a LAN, of which multicast alone is carried; or it has other addresses than before."""
-        self.listener.open(now, port, mac, (), limits)
+        self.listener.open(now, port, self._identity.certificate.mac, (), limits)
         self.discovery.open_apart(port)
         self.wishes.open_port(now, port, addresses)
         return self._settle(now)

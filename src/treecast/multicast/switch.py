@@ -107,6 +107,9 @@ class SwitchMembership:
 
     def add_port(self, now: Instant, port: int, addresses: PortAddresses) -> SwitchOutput:
         """A further port, or new addresses of one: the first general queries from there."""
+        before = self._addresses.get(port)
+        if before is not None and before.link_local == addresses.link_local:
+            return self.set_ipv4(now, addresses.ipv4, port)
         output = self._end_port(port)
         self._addresses[port] = addresses
         return output + self._begin(now, port, UNTAGGED)

@@ -9,14 +9,18 @@ from typer.testing import CliRunner, Result
 
 from tests.unit.api.serving import serving
 from treecast.adapters import storage
-from treecast.adapters.bridge import bridge_name, load_record
+from treecast.adapters.bridge import bridge_name
+from treecast.adapters.bridge_record import load_record
 from treecast.adapters.link import is_wireless
 from treecast.api.records import Answer, Bridge, Verb
 from treecast.base.errors import OperatorError
 from treecast.cli.main import app
 from treecast.identity.node import NodeRequest
 
-WRONG_MAC = b'{"interface":"eth0","bridge":"tcbr-eth0","mac":"zz","tap":"t","tap_mtu":1374,"addresses":[],"routes":[]}'
+WRONG_MAC = (
+    b'{"packet_ports":[],"bridge":{"interface":"eth0","bridge":"tcbr-eth0","mac":"zz","tap":"t","tap_mtu":1374,'
+    b'"addresses":[],"routes":[]}}'
+)
 
 
 @pytest.fixture

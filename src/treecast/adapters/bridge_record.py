@@ -1,0 +1,104 @@
+"""``bridge.json`` in a node's directory: the interfaces of its LANs, for its next start and for ``bridge remove``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file, replace_file
+from treecast.base.errors import OperatorError
+from treecast.base.storm import LAN_LIMITS, StormLimits
+
+BRIDGE_FILE = "bridge.json"
+BRIDGE_LOCK_FILE = "bridge.lock"
+MAX_RECORD_BYTES = 65_536
+
+_Pps = Annotated[int, Meta(ge=1, le=10_000_000)]
+_Interface = Annotated[str, Meta(min_length=1, max_length=15)]
+
+
+class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is bridged. ``mac``: the bridge's; ``addresses``, ``routes``: what it has of the TAP's."""
+
+    interface: str
+    bridge: str
+    mac: Annotated[str, Meta(pattern="^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
+    tap: str
+    tap_mtu: int
+    addresses: list[str]
+    routes: list[str]
+    broadcast_pps: _Pps | None = LAN_LIMITS.broadcast_pps
+    multicast_pps: _Pps | None = LAN_LIMITS.multicast_pps
+    unknown_unicast_pps: _Pps | None = LAN_LIMITS.unknown_unicast_pps
+
+    def limits(self) -> StormLimits:
+        return StormLimits(self.broadcast_pps, self.multicast_pps, self.unknown_unicast_pps)
+
+
+class PacketPortRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An interface that cannot be bridged, of which the node takes and gives multicast."""
+
+    interface: _Interface
+    multicast_pps: _Pps | None = None
+
+    def limits(self) -> StormLimits:
+        return StormLimits(None, self.multicast_pps, None)
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    bridge: BridgeRecord | None
+    packet_ports: Annotated[list[PacketPortRecord], Meta(max_length=16)]
+
+
+def load_record(directory: Path) -> BridgeRecord | None:
+    """What the node of ``directory`` bridges; None for nothing. OperatorError when the file is damaged."""
+    return _load(directory).bridge
+
+
+def load_packet_ports(directory: Path) -> list[PacketPortRecord]:
+    """The node's packet ports, in the order in which they were added. OperatorError when the file is damaged."""
+    return _load(directory).packet_ports
+
+
+def write_record(directory: Path, record: BridgeRecord | None) -> None:
+    """The rest of the file stays as it is. OperatorError."""
+    _write(directory, msgspec.structs.replace(_load(directory), bridge=record))
+
+
+def write_packet_ports(directory: Path, records: list[PacketPortRecord]) -> None:
+    """The rest of the file stays as it is. OperatorError."""
+    _write(directory, msgspec.structs.replace(_load(directory), packet_ports=records))
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Nobody else changes the node's bridging meanwhile."""
+    with explained(f"lock {directory}"), exclusive(directory / BRIDGE_LOCK_FILE):
+        yield
+
+
+def _load(directory: Path) -> _File:
+    path = directory / BRIDGE_FILE
+    with explained(f"read {path}"):
+        try:
+            data = read_file(path, MAX_RECORD_BYTES)
+        except FileNotFoundError:
+            return _File(None, [])
+    try:
+        return msgspec.json.decode(data, type=_File)
+    except msgspec.DecodeError as error:
+        raise OperatorError(f"{path} is damaged: remove it, and the bridge it named, then add again") from error
+
+
+def _write(directory: Path, content: _File) -> None:
+    path = directory / BRIDGE_FILE
+    with explained(f"write {path}"):
+        if content.bridge is None and not content.packet_ports:
+            path.unlink(missing_ok=True)
+        else:
+            replace_file(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n", PUBLIC_MODE)

@@ -1,0 +1,88 @@
+"""Packet ports: interfaces that cannot be bridged, like Wi-Fi stations. What is opened, and what is remembered.
+
+A packet socket needs rights that the node has given up (CAP_NET_RAW). Whoever runs the verb opens it and hands it to
+the node; ``up`` opens those of ``bridge.json`` before it gives its rights up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from treecast.adapters.bridge_record import (
+    PacketPortRecord,
+    load_packet_ports,
+    load_record,
+    locked,
+    write_packet_ports,
+)
+from treecast.adapters.link import find_link, read_link, refusals
+from treecast.adapters.native import open_packet_socket
+from treecast.base.errors import OperatorError
+
+MAX_PACKET_PORTS = 3
+
+
+def add_packet_port(directory: Path, tap: str, record: PacketPortRecord, hand_over: Callable[[int], None]) -> bool:
+    """Opens the socket, remembers the port and hands the socket over; False when it was remembered. OperatorError.
+
+    Nothing is remembered when a step fails. One that is remembered already is opened and handed over anew.
+    """
+    with locked(directory):
+        before = load_packet_ports(directory)
+        _require_usable(directory, tap, record.interface)
+        others = [known for known in before if known.interface != record.interface]
+        if len(others) == MAX_PACKET_PORTS:
+            raise OperatorError(f"this node has {MAX_PACKET_PORTS} packet ports already: remove one first")
+        descriptor = open_packet_socket(record.interface)
+        try:
+            write_packet_ports(directory, [*others, record])
+            try:
+                hand_over(descriptor)
+            except OperatorError:
+                write_packet_ports(directory, before)
+                raise
+        finally:
+            os.close(descriptor)
+    return others == before
+
+
+def remove_packet_port(directory: Path, interface: str) -> bool:
+    """Remembers it no more; False when there is none on this interface. OperatorError."""
+    with locked(directory):
+        before = load_packet_ports(directory)
+        left = [known for known in before if known.interface != interface]
+        if left != before:
+            write_packet_ports(directory, left)
+        return left != before
+
+
+def open_remembered(directory: Path) -> tuple[dict[str, int], list[str]]:
+    """Sockets of the remembered ports by interface, the caller's to close, and a sentence for each that failed."""
+    descriptors: dict[str, int] = {}
+    notes: list[str] = []
+    for record in load_packet_ports(directory):
+        try:
+            descriptors[record.interface] = open_packet_socket(record.interface)
+        except OperatorError as error:
+            notes.append(str(error))
+    return descriptors, notes
+
+
+def _require_usable(directory: Path, tap: str, interface: str) -> None:
+    with refusals(f"look at {interface}"), IPRoute() as ipr:
+        link = find_link(ipr, interface)
+        if link is None:
+            raise OperatorError(f"there is no interface {interface}: ip link lists those there are")
+        if interface == tap:
+            raise OperatorError(f"{interface} is the node's own interface: name one that leads to a LAN")
+        if link.loopback or not link.ethernet:
+            raise OperatorError(f"{interface} is no Ethernet interface: name one that leads to a LAN")
+        bridged = load_record(directory)
+        if bridged is not None and interface in (bridged.interface, bridged.bridge):
+            raise OperatorError(f"this node bridges {bridged.interface} already: remove that first")
+        if link.master:
+            raise OperatorError(f"{interface} is in {read_link(ipr, link.master).name} already: take it out first")

@@ -1,0 +1,30 @@
+"""``bridge add --packet``: an interface that cannot be bridged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from treecast.adapters.bridge_record import PacketPortRecord
+from treecast.adapters.packet_port import add_packet_port, remove_packet_port
+from treecast.api.client import ask_bridge, ask_status
+from treecast.api.handover import hand_over
+from treecast.base.errors import OperatorError
+
+
+def add(directory: Path, interface: str, multicast_pps: int | None) -> None:
+    """Opens the port on the running node; OperatorError, and nothing remembered, when that does not do it."""
+    tap = ask_status(directory).interface
+    record = PacketPortRecord(interface, multicast_pps)
+    added = add_packet_port(directory, tap, record, lambda descriptor: hand_over(directory, interface, descriptor))
+    answer = ask_bridge(directory, changed=True)
+    if not any(port.interface == interface and port.port is not None for port in answer.packet_ports):
+        remove_packet_port(directory, interface)
+        ask_bridge(directory, changed=True)
+        raise OperatorError(f"the node did not open {interface}: its log says why")
+    typer.echo(
+        f"{interface} is a packet port: multicast of its LAN is carried, nothing of its own is changed"
+        if added
+        else f"{interface} is a packet port already, and was opened anew"
+    )

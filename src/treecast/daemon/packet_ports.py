@@ -1,0 +1,118 @@
+"""The running node's packet ports: as ``bridge.json`` has them, with sockets that others have opened."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from treecast.adapters.bridge_record import PacketPortRecord, load_packet_ports
+from treecast.adapters.interface import addresses_of
+from treecast.api.handover import DescriptorInbox
+from treecast.api.records import PacketPort
+from treecast.base.errors import OperatorError
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration
+from treecast.daemon.node import RunningNode
+from treecast.listener.listener import PortState
+from treecast.multicast import PortAddresses
+
+ADDRESS_INTERVAL: Duration = 5.0
+
+
+@dataclass(slots=True)
+class _Open:
+    port: int
+    record: PacketPortRecord
+    addresses: PortAddresses
+
+
+class PacketPorts:
+    """``reread`` after ``bridge.json`` has changed."""
+
+    def __init__(
+        self, directory: Path, node: RunningNode, descriptors: dict[str, int], log: FilteringBoundLogger
+    ) -> None:
+        """``descriptors``: sockets by interface, opened at the start; closed here."""
+        self._directory = directory
+        self._node = node
+        self._descriptors = descriptors
+        self._log = log
+        self._inbox = DescriptorInbox(directory)
+        self._records: list[PacketPortRecord] = []
+        self._open: dict[str, _Open] = {}
+
+    def reread(self) -> None:
+        """Open and close what the file says. OperatorError when it is damaged."""
+        self._records = load_packet_ports(self._directory)
+        arrived = self._descriptors | self._inbox.take()
+        self._descriptors = {}
+        wanted = {record.interface: record for record in self._records}
+        for interface in list(self._open):
+            if wanted.get(interface) != self._open[interface].record or interface in arrived:
+                self._close(interface)
+        for interface, descriptor in arrived.items():
+            try:
+                if interface in wanted:
+                    self._open_one(wanted[interface], descriptor)
+            except OperatorError as error:
+                self._log.warning("packet port not opened", interface=interface, reason=str(error))
+            finally:
+                os.close(descriptor)
+
+    async def follow_addresses(self) -> None:
+        """Queries go out from the interface's addresses, which may change."""
+        while True:
+            await asyncio.sleep(ADDRESS_INTERVAL)
+            for interface, own in list(self._open.items()):
+                addresses = _addresses(interface)
+                if addresses != own.addresses:
+                    own.addresses = addresses
+                    self._node.address_packet_port(own.port, addresses, own.record.limits())
+
+    def close(self) -> None:
+        """Take no more sockets. The ports end with the data plane."""
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+        self._inbox.close()
+
+    def answer(self, states: dict[int, PortState]) -> list[PacketPort]:
+        """As ``bridge show`` has them. ``states``: of the elections, by port."""
+        return [self._shown(record.interface, states) for record in self._records]
+
+    def _shown(self, interface: str, states: dict[int, PortState]) -> PacketPort:
+        own = self._open.get(interface)
+        state = states.get(own.port) if own else None
+        if own is None or state is None:
+            return PacketPort(interface, None)
+        return PacketPort(
+            interface,
+            own.port,
+            state=state.state.name.lower(),
+            forwarder=self._name(state.forwarder) if state.forwarder is not None else "",
+            nodes=[self._name(node) for node in state.nodes],
+            looped=state.looped,
+        )
+
+    def _name(self, node: NodeIndex) -> str:
+        return self._node.engine.nodes.name(node)
+
+    def _open_one(self, record: PacketPortRecord, descriptor: int) -> None:
+        addresses = _addresses(record.interface)
+        port = self._node.open_packet_port(descriptor, addresses, record.limits())
+        self._open[record.interface] = _Open(port, record, addresses)
+        self._log.info("packet port opened", interface=record.interface, port=port)
+
+    def _close(self, interface: str) -> None:
+        port = self._open.pop(interface).port
+        self._node.close_packet_port(port)
+        self._log.info("packet port closed", interface=interface, port=port)
+
+
+def _addresses(interface: str) -> PortAddresses:
+    ipv4, link_local = addresses_of(interface)
+    return PortAddresses(ipv4 or IPv4Address(0), link_local)

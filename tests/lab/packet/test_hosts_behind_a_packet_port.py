@@ -1,0 +1,178 @@
+"""A LAN behind an interface that is not bridged: its hosts hear the groups they join and are heard, no more than that.
+
+::
+
+      h1-1 (IGMPv3, MLDv2)   h1-2 (IGMPv2, MLDv1)
+         eth0                   eth0
+      ===++=====================++=========== LAN 1 ==++========
+                                                     eth1 10.99.1.254, a packet port
+                                                      n0        n1        n2
+                                                     eth0      eth0      eth0
+      ======================================== underlay ++========++========++===
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lab import Lab, Machine, wait_until
+from lab.lan import Lan, link_local
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
+from tests.lab.overlay.asking import wait_members, wait_received
+from treecast.api.client import ask_bridge, ask_hosts, ask_status
+from treecast.api.records import Host, PacketPort
+
+GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
+LIMIT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    lab: Lab
+    overlay: Overlay
+    lan: Lan
+    interface: str
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with Lab() as lab:
+        underlay = lab.switch()
+        machines = [lab.machine(f"n{number}", underlay) for number in range(3)]
+        lan = Lan(lab, 1)
+        lan.hosts[1].sysctl("net/ipv4/conf/eth0/force_igmp_version", 2)
+        lan.hosts[1].sysctl("net/ipv6/conf/eth0/force_mld_version", 1)
+        interface = lan.connect(lab, machines[0])
+        overlay = Overlay(machines, lab.directory)
+        overlay.start()
+        own = Site(lab, overlay, lan, interface)
+        verb(overlay[0], "add", interface, "--packet")
+        wait_state(overlay[0], "forwarding")
+        yield own
+        for node in overlay.nodes:
+            print(f"--- {node.name}\n{node.log_tail()}")
+
+
+def verb(node: TreecastNode, name: str, *words: str) -> str:
+    return node.machine.run([PROGRAM, "bridge", name, node.directory, *words]).stdout
+
+
+def packet_port(node: TreecastNode) -> PacketPort | None:
+    return next(iter(ask_bridge(node.directory).packet_ports), None)
+
+
+def wait_state(node: TreecastNode, state: str) -> None:
+    def is_so() -> bool:
+        port = packet_port(node)
+        return port is not None and port.state == state
+
+    wait_until(is_so, LIMIT_S, f"{node.name}'s packet port is {state}")
+
+
+def mac_of(machine: Machine, interface: str = "eth0") -> str:
+    return machine.run(["cat", f"/sys/class/net/{interface}/address"]).stdout.strip()
+
+
+@pytest.mark.parametrize("group", [GROUP, GROUP6])
+@pytest.mark.parametrize("host", [0, 1])
+def test_a_host_hears_the_group_it_joins_until_it_leaves_and_is_heard(site: Site, host: int, group: str) -> None:
+    inside, outside = site.lan.hosts[host], site.overlay[1]
+    receiver = Receiver(inside, group, PORT, interface="eth0")
+    wait_members(outside, group, {"n0"}, LIMIT_S)
+    Sender(outside.machine, group, PORT, interface=INTERFACE, rate_pps=1000, count=300).wait(LIMIT_S)
+    wait_received(receiver, 300)
+    account = receiver.stop()
+    assert (account.received, account.lost, account.duplicated) == (300, 0, 0)
+    wait_members(outside, group, set(), LIMIT_S)
+    before = site.overlay[0].machine.counters(site.interface).tx_bytes
+    Sender(outside.machine, group, PORT, interface=INTERFACE, rate_pps=1000, count=300).wait(LIMIT_S)
+    assert site.overlay[0].machine.counters(site.interface).tx_bytes - before < 50_000  # nobody wants it any more
+    listener = Receiver(outside.machine, group, PORT, interface=INTERFACE)
+    wait_members(site.overlay[0], group, {"n1"}, LIMIT_S)
+    Sender(inside, group, PORT, interface="eth0", rate_pps=1000, count=300).wait(LIMIT_S)
+    wait_received(listener, 300)
+    assert listener.stop().duplicated == 0
+
+
+def test_the_nodes_own_machine_hears_the_lan_and_is_heard_by_it_once(site: Site) -> None:
+    inside, machine = site.lan.hosts[0], site.overlay[0].machine
+    here, there = (Receiver(machine, GROUP, PORT, interface=INTERFACE), Receiver(inside, GROUP, PORT, interface="eth0"))
+
+    def both() -> bool:
+        rows = [group for group in site.overlay[0].groups() if group.group == GROUP]
+        return {local.port for group in rows for local in group.here} == {0, 1}
+
+    wait_until(both, LIMIT_S, "its TAP and its packet port want the group")
+    Sender(inside, GROUP, PORT, interface="eth0", rate_pps=500, count=200, stream=1).wait(LIMIT_S)
+    Sender(machine, GROUP, PORT, interface=INTERFACE, rate_pps=500, count=200, stream=2).wait(LIMIT_S)
+    wait_received(here, 200)
+    wait_received(there, 200)
+    from_lan, from_machine = here.stop().of(1), there.stop().of(2)
+    assert from_lan and (from_lan.received, from_lan.duplicated) == (200, 0)
+    assert from_machine and (from_machine.received, from_machine.duplicated) == (200, 0)
+
+
+def test_hosts_are_known_by_their_addresses_and_by_their_port_here_alone(site: Site) -> None:
+    inside, mac = site.lan.hosts[0], mac_of(site.lan.hosts[0])
+    inside.run(["ping", "-c", "1", "-W", "1", site.lan.host_ipv4(77)], check=False)  # it asks who has it
+
+    def found() -> list[Host]:
+        hosts = ask_hosts(site.overlay[0].directory)
+        return [host for host in hosts if host.mac == mac and site.lan.host_ipv4(1) in host.ip]
+
+    host = wait_until(found, LIMIT_S, "the host is known by its address")[0]
+    assert (host.port, host.node, host.vlan) == (1, "n0", 0)
+    assert mac not in {other.mac for other in ask_hosts(site.overlay[1].directory)}
+    assert "port 1" in site.overlay[0].machine.run([PROGRAM, "hosts", site.overlay[0].directory]).stdout
+
+
+def test_queries_come_from_the_interface_s_addresses(site: Site) -> None:
+    node = site.overlay[0]
+    asks = {(q.port, q.protocol): q.address for q in ask_status(node.directory).queriers}
+    assert asks[1, "igmp"] == str(node.machine.ports[1].ipv4.ip)  # its first
+    assert asks[1, "mld"] == link_local(node.machine, site.interface)
+
+
+def test_a_bridged_node_on_the_same_lan_and_the_packet_port_do_not_both_carry_it(site: Site) -> None:
+    inside, second, far = site.lan.hosts[0], site.overlay[1], site.overlay[2]
+    interface = site.lan.connect(site.lab, second.machine, last=253)
+    verb(second, "add", interface)
+    wait_until(lambda: ask_bridge(second.directory).nodes == ["n0"], LIMIT_S, "they see each other")
+    wait_state(site.overlay[0], "forwarding")
+    wait_until(lambda: ask_bridge(second.directory).state == "capable", LIMIT_S, "it would, if n0 did not")
+    assert ask_bridge(second.directory).forwarder == "n0"
+    receiver = Receiver(inside, GROUP, PORT, interface="eth0")
+    wait_members(far, GROUP, {"n0"}, LIMIT_S)
+    Sender(far.machine, GROUP, PORT, interface=INTERFACE, rate_pps=1000, count=300).wait(LIMIT_S)
+    wait_received(receiver, 300)
+    account = receiver.stop()
+    assert (account.received, account.duplicated) == (300, 0)
+    verb(second, "remove", interface)
+
+
+def test_it_is_shown_refused_removed_and_remembered(site: Site) -> None:
+    node, outside = site.overlay[0], site.overlay[1]
+    assert "packet port 1" in verb(node, "show")
+    refusal = node.machine.run([PROGRAM, "bridge", "add", node.directory, site.interface], check=False)
+    assert refusal.returncode == 1 and "is a packet port" in refusal.stderr
+    assert "opened anew" in verb(node, "add", site.interface, "--packet")
+    wait_state(node, "forwarding")
+    node.stop()
+    node.start(outside.endpoint)
+    node.wait_ready()
+    wait_state(node, "forwarding")
+    receiver = Receiver(site.lan.hosts[0], GROUP, PORT, interface="eth0")
+    wait_members(outside, GROUP, {"n0"}, LIMIT_S)
+    verb(node, "remove", site.interface)
+    assert (packet_port(node), verb(node, "show")) == (None, "nothing is bridged\n")
+    wait_members(outside, GROUP, set(), LIMIT_S)
+    assert mac_of(site.lan.hosts[0]) not in {host.mac for host in ask_hosts(node.directory)}
+    receiver.stop()
+    for wrong in ("lo", "none0", INTERFACE):
+        done = node.machine.run([PROGRAM, "bridge", "add", node.directory, wrong, "--packet"], check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert packet_port(node) is None
