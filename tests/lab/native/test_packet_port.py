@@ -149,8 +149,13 @@ def test_what_leaves_has_the_interface_s_mac_and_only_wanted_groups_and_sources_
     raw = listen(inside, "eth0")
     own = hardware_address(scene.here.machine, scene.interface)
 
+    def come() -> int:
+        return scene.here.forwarder.counters()["tap_tx_frames"]  # the TAP gets all
+
     def stream() -> None:
+        before = come()
         Sender(outside, GROUP, PORT, interface=INTERFACE, rate_pps=1000, count=50).wait(LIMIT_S)
+        wait_until(lambda: come() >= before + 50, LIMIT_S, "all has come to the node")
 
     stream()  # nobody wants it
     scene.want(GROUP, "10.9.0.99")
