@@ -219,7 +219,11 @@ class Forwarder:
     def event_fd(self) -> int:
         """An eventfd, readable when events wait."""
     def drain(self, limit: int) -> list[Event]:
-        """Up to ``limit`` events, oldest first; clears the eventfd when none is left."""
+        """Up to ``limit`` events; clears the eventfd when none is left.
+
+        Sessions' events (control, keys, moves) come in their order, as do those of each other kind. The kinds take turns, so
+        that a flood of one holds up no other; each has a bound and a rate, beyond which its events are dropped by name.
+        """
 
     # sending, from Python
     def send_datagram(self, socket: int, endpoint: Address, data: bytes) -> bool: ...

@@ -1,11 +1,12 @@
-//! What Python is to hear of: a bounded queue per kind, so that no kind starves another.
+//! What Python is to hear of: bounded and limited per kind, and read in turns, so that no kind starves another.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use crate::datagram::TreeName;
-use crate::frame::{is_beacon, Mac};
+use crate::frame::Mac;
+use crate::punt::PuntKind;
 use crate::rate::{PrefixBuckets, Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::{lock, Endpoint};
@@ -24,25 +25,56 @@ pub enum Event {
     HostSeen { port: u32, vlan: u16, mac: Mac },
 }
 
-/// One row per kind of event: how many may wait, how many may come.
+/// One row per kind of event: how many may wait, how many may come, which queue it waits in.
 struct Kind {
     bound: usize,
     full: Reason,
     rate: Option<(Rate, Reason)>,
+    queue: Queue,
 }
+
+/// A queue, and how many of its events come out for one of another's. The sessions' kinds share one, for their order tells.
+#[derive(Clone, Copy)]
+enum Queue {
+    Sessions,
+    Handshakes,
+    Beacons,
+    Neighbours,
+    Igmp,
+    Mld,
+    Dhcp,
+    Routers,
+    Hosts,
+}
+
+/// How many come out of each queue before the next has its turn.
+const TURNS: [usize; 9] = [8, 2, 2, 1, 1, 1, 1, 1, 1];
 
 const fn rate(per_second: u32, burst: u32) -> Rate {
     Rate { per_second, burst }
 }
 
-const KINDS: [Kind; 7] = [
-    Kind { bound: 1024, full: Reason::PuntFramesFull, rate: Some((rate(5_000, 1024), Reason::PuntFramesRate)) },
-    Kind { bound: 512, full: Reason::PuntHandshakesFull, rate: Some((rate(1_000, 512), Reason::HandshakeRateGlobal)) },
-    Kind { bound: 4096, full: Reason::PuntControlFull, rate: Some((rate(20_000, 4096), Reason::PuntControlRate)) },
-    Kind { bound: 4096, full: Reason::PuntKeysFull, rate: Some((rate(10_000, 4096), Reason::PuntKeysRate)) },
-    Kind { bound: 8192, full: Reason::PuntSessionsFull, rate: None },
-    Kind { bound: 2048, full: Reason::PuntHostsFull, rate: Some((rate(1_000, 1024), Reason::PuntHostsRate)) },
-    Kind { bound: 256, full: Reason::PuntBeaconsFull, rate: Some((rate(200, 200), Reason::PuntBeaconsRate)) },
+const fn kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: Reason) -> Kind {
+    Kind { bound, full, rate: Some((rate(per_second, bound as u32), above)), queue }
+}
+
+const KINDS: [Kind; 11] = [
+    kind(Queue::Neighbours, 1024, Reason::PuntNeighboursFull, 5_000, Reason::PuntNeighboursRate),
+    kind(Queue::Igmp, 1024, Reason::PuntIgmpFull, 5_000, Reason::PuntIgmpRate),
+    kind(Queue::Mld, 1024, Reason::PuntMldFull, 5_000, Reason::PuntMldRate),
+    kind(Queue::Dhcp, 256, Reason::PuntDhcpFull, 500, Reason::PuntDhcpRate),
+    kind(Queue::Routers, 256, Reason::PuntRoutersFull, 200, Reason::PuntRoutersRate),
+    kind(Queue::Beacons, 256, Reason::PuntBeaconsFull, 200, Reason::PuntBeaconsRate),
+    kind(Queue::Handshakes, 512, Reason::PuntHandshakesFull, 1_000, Reason::HandshakeRateGlobal),
+    kind(Queue::Sessions, 4096, Reason::PuntControlFull, 20_000, Reason::PuntControlRate),
+    kind(Queue::Sessions, 4096, Reason::PuntKeysFull, 10_000, Reason::PuntKeysRate),
+    Kind { bound: 8192, full: Reason::PuntSessionsFull, rate: None, queue: Queue::Sessions },
+    Kind {
+        bound: 2048,
+        full: Reason::PuntHostsFull,
+        rate: Some((rate(1_000, 1024), Reason::PuntHostsRate)),
+        queue: Queue::Hosts,
+    },
 ];
 
 /// Handshake datagrams of one IPv4 address or IPv6 /64. One node needs two a handshake, and repeats them.
@@ -50,29 +82,39 @@ const HANDSHAKES_PER_PREFIX: Rate = rate(50, 200);
 const PREFIX_BUCKETS: usize = 1024;
 
 impl Event {
+    /// Its row.
     fn kind(&self) -> usize {
         match self {
-            Self::TapFrame { data, .. } if is_beacon(data) => 6,
-            Self::TapFrame { .. } => 0,
-            Self::Handshake { .. } => 1,
-            Self::Control { .. } => 2,
-            Self::KeyOffered { .. } => 3,
-            Self::PeerMoved { .. } | Self::SessionConfirmed { .. } | Self::TreeUsed { .. } => 4,
-            Self::HostSeen { .. } => 5,
+            Self::TapFrame { data, .. } => PuntKind::of(data) as usize,
+            Self::Handshake { .. } => 6,
+            Self::Control { .. } => 7,
+            Self::KeyOffered { .. } => 8,
+            Self::PeerMoved { .. } | Self::SessionConfirmed { .. } | Self::TreeUsed { .. } => 9,
+            Self::HostSeen { .. } => 10,
         }
     }
 }
 
-struct Queues {
-    queues: [VecDeque<(u64, Event)>; KINDS.len()],
+type Waiting = [VecDeque<Event>; TURNS.len()];
+
+/// What has come since the reader last looked.
+struct Arrived {
+    queues: Waiting,
+    /// How many of each kind are in them.
+    counts: [usize; KINDS.len()],
     buckets: [TokenBucket; KINDS.len()],
     prefixes: PrefixBuckets,
-    sequence: u64,
+    /// The reader was told.
+    told: bool,
 }
 
 /// The queues and who wakes their reader.
+///
+/// Workers and reader share a lock for as long as it takes to append one event, or to swap the queues: the reader picks from
+/// those that it took, so no worker waits while it does. Each kind's bound holds on either side.
 pub struct Events {
-    queues: Mutex<Queues>,
+    arrived: Mutex<Arrived>,
+    taken: Mutex<Waiting>,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -86,48 +128,55 @@ impl Events {
     /// `wake` is called when the queues were empty and are not any more.
     pub fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
         let prefixes = PrefixBuckets::new(HANDSHAKES_PER_PREFIX, PREFIX_BUCKETS);
-        let (queues, buckets) = (Default::default(), Default::default());
-        Self { queues: Mutex::new(Queues { queues, buckets, prefixes, sequence: 0 }), wake }
+        let arrived = Arrived {
+            queues: Waiting::default(),
+            counts: Default::default(),
+            buckets: Default::default(),
+            prefixes,
+            told: false,
+        };
+        Self { arrived: Mutex::new(arrived), taken: Mutex::default(), wake }
     }
 
     /// Queues an event, unless its kind is full or too frequent; the reason says which. It is the caller's to count.
     pub fn push(&self, event: Event, now_ns: u64) -> Result<(), Reason> {
-        let was_empty = {
-            let mut queues = lock(&self.queues);
-            if let Event::Handshake { source, .. } = &event {
-                if !queues.prefixes.take(source.ip(), now_ns) {
-                    return Err(Reason::HandshakeRateSource);
-                }
-            }
-            queues.push(event, now_ns)?
-        };
-        if was_empty {
+        let number = event.kind();
+        let first = lock(&self.arrived).push(number, event, now_ns)?;
+        if first {
             (self.wake)();
         }
         Ok(())
     }
 
-    /// Up to `limit` events, oldest first, and whether more wait. `clear` runs when none do, before another can come.
+    /// Up to `limit` events: some of each queue in turn, so that a flood of one kind holds up no other; of one queue oldest
+    /// first. `clear` runs when none is left, before another can come.
     pub fn drain(&self, limit: usize, clear: impl FnOnce()) -> Vec<Event> {
-        let mut queues = lock(&self.queues);
+        let mut taken = lock(&self.taken);
+        lock(&self.arrived).hand_over(&mut taken);
         let mut events = Vec::new();
-        while events.len() < limit {
-            let Some(event) = queues.pop() else { break };
-            events.push(event);
+        while events.len() < limit && taken.iter().any(|queue| !queue.is_empty()) {
+            for (queue, turns) in taken.iter_mut().zip(TURNS) {
+                let count = turns.min(queue.len()).min(limit - events.len());
+                events.extend(queue.drain(..count));
+            }
         }
-        if queues.queues.iter().all(VecDeque::is_empty) {
-            clear();
+        if taken.iter().all(VecDeque::is_empty) {
+            lock(&self.arrived).end(clear);
         }
         events
     }
 }
 
-impl Queues {
-    fn push(&mut self, event: Event, now_ns: u64) -> Result<bool, Reason> {
-        let was_empty = self.queues.iter().all(VecDeque::is_empty);
-        let number = event.kind();
-        let (kind, queue, bucket) = (&KINDS[number], &mut self.queues[number], &mut self.buckets[number]);
-        if queue.len() >= kind.bound {
+impl Arrived {
+    /// True when the reader is to be told.
+    fn push(&mut self, number: usize, event: Event, now_ns: u64) -> Result<bool, Reason> {
+        if let Event::Handshake { source, .. } = &event {
+            if !self.prefixes.take(source.ip(), now_ns) {
+                return Err(Reason::HandshakeRateSource);
+            }
+        }
+        let (kind, count, bucket) = (&KINDS[number], &mut self.counts[number], &mut self.buckets[number]);
+        if *count >= kind.bound {
             return Err(kind.full);
         }
         if let Some((rate, reason)) = kind.rate {
@@ -135,14 +184,31 @@ impl Queues {
                 return Err(reason);
             }
         }
-        queue.push_back((self.sequence, event));
-        self.sequence += 1;
-        Ok(was_empty)
+        *count += 1;
+        self.queues[kind.queue as usize].push_back(event);
+        Ok(!std::mem::replace(&mut self.told, true))
     }
 
-    fn pop(&mut self) -> Option<Event> {
-        let oldest = self.queues.iter_mut().filter(|queue| !queue.is_empty());
-        let queue = oldest.min_by_key(|queue| queue.front().map(|(sequence, _)| *sequence))?;
-        queue.pop_front().map(|(_, event)| event)
+    /// Gives what is in a queue to the reader, who has taken all of that queue before.
+    fn hand_over(&mut self, taken: &mut Waiting) {
+        for (number, (queue, free)) in self.queues.iter_mut().zip(taken).enumerate() {
+            if !free.is_empty() || queue.is_empty() {
+                continue;
+            }
+            std::mem::swap(queue, free);
+            for (kind, count) in KINDS.iter().zip(&mut self.counts) {
+                if kind.queue as usize == number {
+                    *count = 0;
+                }
+            }
+        }
+    }
+
+    /// The reader has taken all that it was given.
+    fn end(&mut self, clear: impl FnOnce()) {
+        if self.queues.iter().all(VecDeque::is_empty) {
+            self.told = false;
+            clear();
+        }
     }
 }

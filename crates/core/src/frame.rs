@@ -11,16 +11,16 @@ use crate::reason::Reason;
 /// A MAC address.
 pub type Mac = [u8; 6];
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_ARP: u16 = 0x0806;
-const ETHERTYPE_VLAN: u16 = 0x8100;
-const ETHERTYPE_IPV6: u16 = 0x86DD;
+pub(crate) const ETHERTYPE_VLAN: u16 = 0x8100;
+pub(crate) const ETHERTYPE_IPV6: u16 = 0x86DD;
 /// Beacons of nodes on one LAN: IEEE 802 local experimental EtherType 1.
-const ETHERTYPE_BEACON: u16 = 0x88B5;
-const PROTOCOL_IGMP: u8 = 2;
-const PROTOCOL_UDP: u8 = 17;
-const PROTOCOL_ICMPV6: u8 = 58;
-const PROTOCOL_PIM: u8 = 103;
+pub(crate) const ETHERTYPE_BEACON: u16 = 0x88B5;
+pub(crate) const PROTOCOL_IGMP: u8 = 2;
+pub(crate) const PROTOCOL_UDP: u8 = 17;
+pub(crate) const PROTOCOL_ICMPV6: u8 = 58;
+pub(crate) const PROTOCOL_PIM: u8 = 103;
 /// A server's DHCP (RFC 2131 section 4.1) and DHCPv6 (RFC 9915 section 7.2) messages come from these ports.
 const PORT_DHCP_SERVER: u16 = 67;
 const PORT_DHCPV6_SERVER: u16 = 547;
@@ -97,12 +97,6 @@ impl FrameFacts {
     }
 }
 
-/// Is it a beacon, behind at most one 802.1Q tag?
-pub fn is_beacon(frame: &[u8]) -> bool {
-    let at = if u16_at(frame, 12) == Some(ETHERTYPE_VLAN) { 16 } else { 12 };
-    u16_at(frame, at) == Some(ETHERTYPE_BEACON)
-}
-
 fn unicast(destination: Mac, ethertype: u16, payload: &[u8]) -> FrameKind {
     match ethertype {
         ETHERTYPE_ARP => FrameKind::PuntUnicast(destination),
@@ -165,8 +159,8 @@ impl FrameKind {
     }
 }
 
-struct Ipv4<'a> {
-    protocol: u8,
+pub(crate) struct Ipv4<'a> {
+    pub(crate) protocol: u8,
     source: Ipv4Addr,
     destination: Ipv4Addr,
     /// What follows the header; empty in all fragments but the first.
@@ -174,7 +168,7 @@ struct Ipv4<'a> {
 }
 
 impl<'a> Ipv4<'a> {
-    fn parse(packet: &'a [u8]) -> Result<Self, Reason> {
+    pub(crate) fn parse(packet: &'a [u8]) -> Result<Self, Reason> {
         let header: [u8; 20] = array_at(packet, 0).ok_or(Reason::FrameMalformed)?;
         let header_len = usize::from(header[0] & 0x0F) * 4;
         let total_len = usize::from(u16::from_be_bytes([header[2], header[3]]));
@@ -208,15 +202,15 @@ impl<'a> Ipv4<'a> {
     }
 }
 
-struct Ipv6<'a> {
+pub(crate) struct Ipv6<'a> {
     source: Ipv6Addr,
     destination: Ipv6Addr,
     /// The upper layer's protocol, and its bytes; None where there is none to be found.
-    upper: Option<(u8, &'a [u8])>,
+    pub(crate) upper: Option<(u8, &'a [u8])>,
 }
 
 impl<'a> Ipv6<'a> {
-    fn parse(packet: &'a [u8]) -> Result<Self, Reason> {
+    pub(crate) fn parse(packet: &'a [u8]) -> Result<Self, Reason> {
         let header: [u8; 40] = array_at(packet, 0).ok_or(Reason::FrameMalformed)?;
         let payload_len = usize::from(u16::from_be_bytes([header[4], header[5]]));
         if header[0] >> 4 != 6 || payload_len > packet.len() - 40 {

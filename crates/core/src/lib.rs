@@ -18,6 +18,7 @@ pub mod nested;
 pub mod offload;
 pub mod plane;
 pub mod port;
+pub mod punt;
 pub mod rate;
 pub mod reason;
 pub mod replay;

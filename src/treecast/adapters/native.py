@@ -195,7 +195,7 @@ class DataPlane:
         return self.native.event_fd()
 
     def events(self) -> list[e.Event]:
-        """The waiting events, oldest first, at most MAX_EVENTS_PER_TURN."""
+        """The waiting events, at most MAX_EVENTS_PER_TURN: the kinds in turn, each oldest first."""
         return [_event(event) for event in self.native.drain(MAX_EVENTS_PER_TURN)]
 
     def reports(self) -> list[e.SessionReport]:

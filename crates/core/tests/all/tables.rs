@@ -92,7 +92,7 @@ fn events_come_out_in_order_and_wake_once() {
     }
     assert_eq!(woken.load(Ordering::Relaxed), 1);
     let mut cleared = false;
-    assert_eq!(events.drain(2, || cleared = true), [frame(1), confirmed]);
+    assert_eq!(events.drain(2, || cleared = true), [confirmed, frame(1)]);
     assert!(!cleared);
     assert_eq!(events.drain(2, || cleared = true), [frame(2)]);
     assert!(cleared);
@@ -106,11 +106,74 @@ fn a_flood_of_one_kind_leaves_room_for_the_others() {
     let frame = || Event::TapFrame { port: 0, data: vec![] };
     let accepted = (0..100_000).filter(|_| events.push(frame(), NOW_NS).is_ok()).count();
     assert_eq!(accepted, 1024);
-    assert_eq!(events.push(frame(), NOW_NS), Err(Reason::PuntFramesFull));
+    assert_eq!(events.push(frame(), NOW_NS), Err(Reason::PuntNeighboursFull));
     events.push(Event::Control { peer: 1, session: 1, data: vec![] }, NOW_NS).unwrap();
     events.drain(2000, || {});
-    assert_eq!(events.push(frame(), NOW_NS), Err(Reason::PuntFramesRate));
+    assert_eq!(events.push(frame(), NOW_NS), Err(Reason::PuntNeighboursRate));
     assert_eq!(events.push(frame(), NOW_NS + 1_000_000), Ok(()));
+}
+
+/// One event of each kind that has a bound and a rate of its own, with the reasons to refuse it.
+fn one_of_each_kind() -> Vec<(Event, Reason, Reason)> {
+    let router = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13];
+    let tap = |data| Event::TapFrame { port: 0, data };
+    let tree = TreeName { root: 2, tree_id: 1, epoch: 1 };
+    vec![
+        (tap(ethernet([0xFF; 6], 0x0806, &[0; 28])), Reason::PuntNeighboursFull, Reason::PuntNeighboursRate),
+        (tap(ipv4([10, 0, 0, 1], [224, 0, 0, 22], 2, &[0x22; 8])), Reason::PuntIgmpFull, Reason::PuntIgmpRate),
+        (tap(ipv6([0xFE; 16], 58, &[143; 8])), Reason::PuntMldFull, Reason::PuntMldRate),
+        (tap(ipv4([10, 0, 0, 1], [255; 4], 17, &[0, 67, 0, 68])), Reason::PuntDhcpFull, Reason::PuntDhcpRate),
+        (tap(ipv6(router, 103, &[0x20; 4])), Reason::PuntRoutersFull, Reason::PuntRoutersRate),
+        (tap(ethernet([0xFF; 6], 0x88B5, &[0; 46])), Reason::PuntBeaconsFull, Reason::PuntBeaconsRate),
+        (Event::Control { peer: 1, session: 1, data: vec![] }, Reason::PuntControlFull, Reason::PuntControlRate),
+        (Event::KeyOffered { tree, key_id: 1, context: vec![] }, Reason::PuntKeysFull, Reason::PuntKeysRate),
+        (Event::HostSeen { port: 0, vlan: 0, mac: [2; 6] }, Reason::PuntHostsFull, Reason::PuntHostsRate),
+    ]
+}
+
+#[test]
+fn every_kind_is_bounded_and_limited_alone_and_has_its_turn_in_the_first_batch() {
+    for (flood, full, above) in one_of_each_kind() {
+        let events = Events::new(Box::new(|| {}));
+        while events.push(flood.clone(), NOW_NS).is_ok() {}
+        assert_eq!(events.push(flood.clone(), NOW_NS), Err(full));
+        let handshake = Event::Handshake { socket: 0, source: ([10, 0, 0, 1], 1).into(), data: vec![] };
+        let others = one_of_each_kind().into_iter().map(|(event, ..)| event).chain([handshake]);
+        let others: Vec<Event> = others.filter(|event| *event != flood).collect();
+        for event in &others {
+            assert_eq!(events.push(event.clone(), NOW_NS), Ok(()));
+        }
+        let mut left = events.drain(512, || {});
+        let of_sessions = |event: &Event| matches!(event, Event::Control { .. } | Event::KeyOffered { .. });
+        for event in others {
+            // Those of sessions share a queue, for their order tells.
+            assert!(left.contains(&event) || of_sessions(&event) && of_sessions(&flood), "{event:?} behind {flood:?}");
+        }
+        while !left.is_empty() {
+            left = events.drain(512, || {});
+        }
+        assert_eq!(events.push(flood.clone(), NOW_NS), Err(above));
+        assert_eq!(events.push(flood, NOW_NS + 1_000_000_000), Ok(()));
+    }
+}
+
+#[test]
+fn events_of_sessions_come_out_in_their_order() {
+    let events = Events::new(Box::new(|| {}));
+    let control = |session| Event::Control { peer: 1, session, data: vec![] };
+    let confirmed = |session| Event::SessionConfirmed { peer: 1, session };
+    let all: Vec<Event> = (0..100).flat_map(|session| [confirmed(session), control(session)]).collect();
+    for event in &all[..100] {
+        events.push(event.clone(), NOW_NS).unwrap();
+    }
+    let mut out = events.drain(30, || {});
+    for event in &all[100..] {
+        events.push(event.clone(), NOW_NS).unwrap();
+    }
+    while out.len() < all.len() {
+        out.extend(events.drain(30, || {}));
+    }
+    assert_eq!(out, all);
 }
 
 #[test]
