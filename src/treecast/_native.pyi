@@ -221,8 +221,8 @@ class Forwarder:
     def drain(self, limit: int) -> list[Event]:
         """Up to ``limit`` events; clears the eventfd when none is left.
 
-        Sessions' events (control, keys, moves) come in their order, as do those of each other kind. The kinds take turns, so
-        that a flood of one holds up no other; each has a bound and a rate, beyond which its events are dropped by name.
+        Sessions' events (control, keys, moves) come in their order, as do those of each other kind. The kinds take
+        turns, so that a flood of one holds up no other; beyond its bound or its rate a kind is dropped by name.
         """
 
     # sending, from Python

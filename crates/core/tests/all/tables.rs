@@ -136,7 +136,7 @@ fn every_kind_is_bounded_and_limited_alone_and_has_its_turn_in_the_first_batch()
     for (flood, full, above) in one_of_each_kind() {
         let events = Events::new(Box::new(|| {}));
         while events.push(flood.clone(), NOW_NS).is_ok() {}
-        assert_eq!(events.push(flood.clone(), NOW_NS), Err(full));
+        assert!([Err(full), Err(above)].contains(&events.push(flood.clone(), NOW_NS)));
         let handshake = Event::Handshake { socket: 0, source: ([10, 0, 0, 1], 1).into(), data: vec![] };
         let others = one_of_each_kind().into_iter().map(|(event, ..)| event).chain([handshake]);
         let others: Vec<Event> = others.filter(|event| *event != flood).collect();
