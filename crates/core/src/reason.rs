@@ -47,11 +47,13 @@ reasons! {
     NoSession = "no_session": "the peer has no confirmed session",
     SessionExhausted = "session_exhausted": "the session has sealed 2^30 datagrams",
     TooBig = "too_big": "a frame above 1518 bytes; what is no frame and does not fit one datagram",
+    TapOverrun = "tap_overrun": "frames and super-frames that the TAP's queue had no room for (counted by the kernel)",
     // Super-frames between TAP and offload.
     VnetMalformed = "vnet_malformed": "a virtio-net header that contradicts the frame",
     GsoUnsupported = "gso_unsupported": "a GSO type that cannot be segmented",
     GsoMalformed = "gso_malformed": "a super-frame whose headers cannot be segmented",
     // Datagrams from the network, in the order of the checks.
+    SocketOverrun = "socket_overrun": "datagrams, or runs of them, that a full receive buffer refused (counted by the kernel)",
     Truncated = "truncated": "the kernel cut the datagram off",
     UnknownType = "unknown_type": "a first byte that no protocol on this port uses",
     DatagramShort = "datagram_short": "shorter than its fixed part",
@@ -145,6 +147,13 @@ impl Drops {
     /// Count one drop for `reason`.
     pub fn count(&self, reason: Reason) {
         self.add(reason, 1);
+    }
+
+    /// What somebody else counts: so many drops for `reason` up to now.
+    pub fn set(&self, reason: Reason, amount: u64) {
+        if let Some(counter) = self.0.get(reason as usize) {
+            counter.store(amount, Ordering::Relaxed);
+        }
     }
 
     /// The number of drops for `reason` so far.

@@ -159,6 +159,14 @@ impl Forwarder {
         &self.listening
     }
 
+    /// Dropped so far, by reason, in the order of [`Reason::ALL`].
+    pub fn drops(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        if let Some(ports) = self.ports() {
+            ports.note_overruns(&self.plane);
+        }
+        Reason::ALL.iter().map(|reason| (*reason, self.plane.drops.get(*reason)))
+    }
+
     /// What the kernel granted; nothing when stopped.
     pub fn offloads(&self) -> Vec<&'static str> {
         self.ports().map(|ports| ports.offloads()).unwrap_or_default()

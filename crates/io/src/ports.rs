@@ -119,6 +119,13 @@ impl Ports {
         self.deliver(plane, &[IoSlice::new(&[0; VNET_LEN]), IoSlice::new(frame)], 1, frame.len())
     }
 
+    /// Takes over what the kernel has counted.
+    pub fn note_overruns(&self, plane: &Plane) {
+        plane.drops.set(Reason::TapOverrun, self.tap.overruns());
+        let sockets = self.sockets.iter().flat_map(Listening::all);
+        plane.drops.set(Reason::SocketOverrun, sockets.map(Socket::overruns).sum());
+    }
+
     /// What the kernel granted, by name.
     pub fn offloads(&self) -> Vec<&'static str> {
         let tap = self.tap.offloads();

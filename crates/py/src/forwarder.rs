@@ -10,7 +10,6 @@ use treecast_core::counters::Counter;
 use treecast_core::datagram::TreeName;
 use treecast_core::egress::Wish;
 use treecast_core::port::Port;
-use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, SessionParameters};
 use treecast_core::tree::Outlet;
 use treecast_io::forwarder as io;
@@ -296,8 +295,8 @@ impl Forwarder {
 
     fn drops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let numbers = PyDict::new(py);
-        for reason in Reason::ALL {
-            numbers.set_item(reason.name(), self.0.plane.drops.get(*reason))?;
+        for (reason, count) in self.0.drops() {
+            numbers.set_item(reason.name(), count)?;
         }
         Ok(numbers)
     }

@@ -1,10 +1,10 @@
 //! The TAP: one Ethernet interface of this machine, whose frames are read and written here.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use super::{check, check_size, own, raw};
 
@@ -55,6 +55,8 @@ pub struct Tap {
     writer: Option<OwnedFd>,
     name: String,
     offloads: TapOffloads,
+    /// Where the kernel says how many frames its queues had no room for.
+    dropped: Option<File>,
 }
 
 impl Tap {
@@ -75,7 +77,8 @@ impl Tap {
         for queue in queues.iter().chain(&writer) {
             offloads = set_offloads(queue)?;
         }
-        let tap = Self { queues, writer, name: name.to_owned(), offloads };
+        let dropped = File::open(format!("/sys/class/net/{name}/statistics/tx_dropped")).ok();
+        let tap = Self { queues, writer, name: name.to_owned(), offloads, dropped };
         tap.configure(mac, mtu)?;
         Ok(tap)
     }
@@ -88,6 +91,14 @@ impl Tap {
     /// What the kernel granted.
     pub fn offloads(&self) -> TapOffloads {
         self.offloads
+    }
+
+    /// Frames and super-frames so far that the queues had no room for; 0 where the system does not tell.
+    pub fn overruns(&self) -> u64 {
+        let mut text = [0; 32];
+        let read = self.dropped.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
+        let text = read.and_then(|length| text.get(..length)).unwrap_or_default();
+        std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 
     /// The queues, to wait for.

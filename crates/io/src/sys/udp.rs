@@ -25,6 +25,10 @@ pub struct Buffers {
     pub send: libc::c_int,
 }
 
+/// What SO_MEMINFO tells (linux/sock_diag.h), and which of it are the drops.
+const MEMORY_NUMBERS: usize = 9;
+const MEMORY_DROPS: usize = 8;
+
 /// One bound socket.
 #[derive(Debug)]
 pub struct Socket {
@@ -110,6 +114,22 @@ impl Socket {
     /// Does it receive joined datagrams?
     pub fn gro(&self) -> bool {
         self.gro
+    }
+
+    /// Messages so far that the full receive buffer refused: a datagram each, or a run of them (UDP_GRO).
+    pub fn overruns(&self) -> u64 {
+        let mut numbers = [0_u32; MEMORY_NUMBERS];
+        let mut length = mem::size_of_val(&numbers) as libc::socklen_t;
+        let fd = raw(self.socket.as_fd());
+        // SAFETY: the kernel writes at most `length` bytes into `numbers`, and the length it wrote into `length`.
+        let done = unsafe {
+            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, numbers.as_mut_ptr().cast(), &raw mut length)
+        };
+        if check(done).is_ok() {
+            u64::from(numbers[MEMORY_DROPS])
+        } else {
+            0
+        }
     }
 
     /// Sends one datagram, now or not at all.
