@@ -5,6 +5,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMPS := .make
 APT := python3-venv gcc libc6-dev iproute2 iputils-ping nftables tcpdump ffmpeg iperf3
+TEST_APT := iperf dnsmasq-base udhcpc
+ROUTERS := smcroute igmpproxy pimd
 BENCH_APT := tinc n2n wireguard-go wireguard-tools
 LOAD := bench/load/Cargo.toml
 RUST := $(wildcard crates/*/src/*.rs crates/*/src/*/*.rs crates/*/Cargo.toml) Cargo.toml Cargo.lock
@@ -21,6 +23,13 @@ all: install
 $(STAMPS)/apt: Makefile | $(STAMPS)/rust
 	@mkdir -p $(STAMPS)
 	@$(call install-missing,$(APT))
+	@touch $@
+
+# Programs that are tested with. Multicast routers are only unpacked: installed, they would run as services.
+$(STAMPS)/test-apt: Makefile | $(STAMPS)/apt
+	@$(call install-missing,$(TEST_APT))
+	@mkdir -p $(STAMPS)/routers && cd $(STAMPS)/routers && get() { apt-get download -qq -o APT::Sandbox::User=root $(ROUTERS); } && \
+	{ get 2>/dev/null || { apt-get update -qq && get; }; } && for p in *.deb; do dpkg -x $$p .; done && rm *.deb
 	@touch $@
 
 # What other overlays are, to be measured beside.
@@ -48,13 +57,13 @@ install: $(STAMPS)/build
 demo: install
 	$(PY) -m lab.demo
 
-test: install
+test: install $(STAMPS)/test-apt
 	cargo test --workspace --release --locked --quiet
 	cargo test --manifest-path $(LOAD) --release --locked --quiet
 	$(PY) -m pytest tests/unit tests/property tests/differential tests/fuzz tests/sim tests/lab
 
-# Ten minutes of a stream, its losses and its memory.
-soak: install
+# Ten minutes of a stream, its losses and its memory; two minutes of joins and leaves on three LANs; a slow router.
+soak: install $(STAMPS)/test-apt
 	$(PY) -m pytest tests -m soak
 
 check: install

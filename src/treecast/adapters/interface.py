@@ -8,9 +8,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, ip_address
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -140,6 +140,12 @@ def addresses_of(interface: str) -> tuple[IPv4Address | None, IPv6Address | None
             if owner == interface and address.is_link_local and not int(flags, 16) & _IFA_F_TENTATIVE:
                 return ipv4, address
     return ipv4, None
+
+
+def lan_ipv4(interfaces: Sequence[str], apart: IPv4Network) -> IPv4Address | None:
+    """The first IPv4 address of these interfaces, as far as they are there, unless it is of the overlay's network."""
+    found = (addresses_of(name)[0] for name in interfaces)
+    return next((address for address in found if address is not None and address not in apart), None)
 
 
 def source_addresses(destinations: Iterable[Endpoint]) -> set[IPAddress]:

@@ -12,11 +12,14 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
 from treecast.adapters.bridge_record import BridgeRecord, load_record
+from treecast.adapters.interface import lan_ipv4
 from treecast.api.records import Bridge
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError
+from treecast.base.lan import BridgedLan
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
+from treecast.identity.network import Network
 from treecast.multicast import TAP
 
 
@@ -24,9 +27,15 @@ class Bridging:
     """``reread`` after somebody has changed the node's ``bridge.json``."""
 
     def __init__(
-        self, directory: Path, node: RunningNode, packet_ports: PacketPorts, log: FilteringBoundLogger
+        self,
+        directory: Path,
+        network: Network,
+        node: RunningNode,
+        packet_ports: PacketPorts,
+        log: FilteringBoundLogger,
     ) -> None:
         self._directory = directory
+        self._network = network
         self._node = node
         self._packet_ports = packet_ports
         self._log = log
@@ -42,13 +51,18 @@ class Bridging:
             return
         before, self._record = self._record, record
         if record is not None and before is None:
-            self._node.share_port(record.bridge, MacAddress.parse(record.mac), record.limits())
+            self._node.share_port(record.bridge, self._lan(record))
             self._log.info("bridged", interface=record.interface, bridge=record.bridge)
         elif record is not None:
             self._node.ask_hosts()
         elif before is not None:
             self._node.own_port()
             self._log.info("no longer bridged", interface=before.interface)
+
+    def _lan(self, record: BridgeRecord) -> BridgedLan:
+        """Its addresses may be still on the interface, or on the bridge already."""
+        ipv4 = lan_ipv4((record.interface, record.bridge), self._network.ipv4)
+        return BridgedLan(MacAddress.parse(record.mac), ipv4, record.limits())
 
     def answer(self) -> Bridge:
         """As ``bridge show`` has it."""

@@ -9,16 +9,18 @@ import asyncio
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import ip_address
 
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
-from treecast.adapters.interface import machine_addresses, source_addresses
+from treecast.adapters.interface import lan_ipv4, machine_addresses, source_addresses
 from treecast.adapters.native import DataPlane
-from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.addresses import Endpoint
 from treecast.base.commands import Command
 from treecast.base.ids import NodeIndex
+from treecast.base.lan import BridgedLan
 from treecast.base.storm import StormLimits
 from treecast.base.time import Duration
 from treecast.daemon.options import HostPort
@@ -82,6 +84,7 @@ class RunningNode:
         self.plane = plane
         self._network = network
         self._bridge = ""
+        self._lan: BridgedLan | None = None
         self._peers = peers
         self._log = log
         self._linked: dict[NodeIndex, str] = {}
@@ -115,10 +118,10 @@ class RunningNode:
         self.plane.carry_out(self.engine.goodbye())
         self.plane.stop()
 
-    def share_port(self, bridge: str, mac: MacAddress, limits: StormLimits) -> None:
-        """The TAP is, or is about to be, in a bridge of this name and address."""
-        self._bridge = bridge
-        self._carry_out(self.engine.share_port(clock.monotonic(), TAP, mac, limits))
+    def share_port(self, bridge: str, lan: BridgedLan) -> None:
+        """The TAP is, or is about to be, in a bridge of this name, or the machine's address there has changed."""
+        self._bridge, self._lan = bridge, lan
+        self._carry_out(self.engine.share_port(clock.monotonic(), TAP, lan))
 
     def ask_hosts(self) -> None:
         """The TAP is in the bridge: the LAN hears it."""
@@ -127,7 +130,7 @@ class RunningNode:
 
     def own_port(self) -> None:
         """The TAP is in no bridge any more."""
-        self._bridge = ""
+        self._bridge, self._lan = "", None
         self._addresses_doubted.set()
         self._carry_out(self.engine.own_port(clock.monotonic(), TAP))
 
@@ -199,6 +202,13 @@ class RunningNode:
                 self._endpoints = endpoints
                 self._log.info("addresses changed", endpoints=" ".join(map(str, endpoints)))
                 self._carry_out(self.engine.set_endpoints(clock.monotonic(), endpoints))
+            self._follow_lan_address()
+
+    def _follow_lan_address(self) -> None:
+        ipv4 = lan_ipv4((self._bridge,), self._network.ipv4)
+        if self._lan is not None and ipv4 != self._lan.ipv4:
+            self._log.info("address on the LAN changed", address=str(ipv4 or "none"))
+            self.share_port(self._bridge, replace(self._lan, ipv4=ipv4))
 
     def _log_links(self) -> None:
         linked = {peer.node: peer.certificate.name for peer in self.engine.links.peers()}

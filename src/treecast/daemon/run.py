@@ -105,7 +105,7 @@ async def _run(
     )
     node = RunningNode(engine, plane, identity.network, options.peers, log)
     packet_ports = PacketPorts(options.directory, node, descriptors, log)
-    bridging = Bridging(options.directory, node, packet_ports, log)
+    bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
     server = ControlServer(options.directory, Answers(identity, engine, plane, bridging, ipv6=ipv6, started_at=now))
     await server.start()
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
-from treecast.base.addresses import Endpoint, IPAddress, MacAddress
+from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
@@ -28,6 +28,7 @@ from treecast.base.events import (
     TreeUsed,
 )
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.lan import BridgedLan
 from treecast.base.storm import StormLimits
 from treecast.base.time import Instant, earliest
 from treecast.broadcast.broadcast import Broadcast, Learned
@@ -164,12 +165,12 @@ class Engine:
         self._announce(now, endpoints)
         return self._settle(now)
 
-    def share_port(self, now: Instant, port: int, mac: MacAddress, limits: StormLimits) -> list[Command]:
-        """The port leads to a LAN from now on (switch mode), on which this machine is the host with this address."""
-        ipv4 = self._identity.certificate.ipv4
-        self.listener.open(now, port, mac, self._own_addresses(), limits)
-        self.discovery.add_own(now, mac, self._own_addresses())
-        self.wishes.take(now, self.membership.set_ipv4(now, ipv4.ip if ipv4 else IPv4Address(0)))
+    def share_port(self, now: Instant, port: int, lan: BridgedLan) -> list[Command]:
+        """The port leads to this LAN from now on (switch mode), or the machine's address there has changed."""
+        own = self._identity.certificate.ipv4
+        self.listener.open(now, port, lan.mac, self._own_addresses(), lan.limits)
+        self.discovery.add_own(now, lan.mac, self._own_addresses())
+        self.wishes.take(now, self.membership.set_ipv4(now, lan.ipv4 or (own.ip if own else IPv4Address(0))))
         return self._settle(now)
 
     def ask_hosts(self, now: Instant, port: int) -> list[Command]:

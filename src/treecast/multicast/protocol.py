@@ -5,8 +5,9 @@ TAP the host that must answer is the kernel which owns that interface, and Linux
 is one of its own addresses before IGMP sees them ("martian source"; measured on 6.18 with rp_filter 0, 1 and 2;
 accept_local=1 would lift it). It does answer general, group and source queries from 0.0.0.0, the source that RFC 4541
 section 2.1.1 gives to a querier without an address, with every rp_filter setting. So the source on a TAP is 0.0.0.0.
-On a TAP in a bridge (switch mode) other hosts and switches want a querier with an address, and the kernel is one host
-of the LAN: there each query is sent twice, from the address and from 0.0.0.0; who hears both answers once.
+On a TAP in a bridge (switch mode) other hosts and switches want a querier with an address, routers want reports from
+one of their subnet (pimd ignores others), and the kernel is one host of the LAN: there each query is sent twice, from
+the machine's address on the LAN and from 0.0.0.0; who hears both answers once.
 For IPv6 no such rule exists: the kernel answers queries from its own link-local address, and ignores those from ``::``.
 ``tests/lab/multicast`` holds the kernel to this.
 """

@@ -16,6 +16,7 @@ from ipaddress import IPv4Address
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.base.events import HostSeen, TapFrame
 from treecast.base.ids import NodeIndex
+from treecast.base.lan import BridgedLan
 from treecast.base.storm import LAN_LIMITS
 from treecast.sim.world import SimNode, World
 from treecast.wire import arp, ethernet, igmp
@@ -27,6 +28,7 @@ HOST = MacAddress.parse("00:00:5e:00:53:01")
 FAR_HOST = MacAddress.parse("00:00:5e:00:53:77")
 NOBODY = MacAddress(bytes(6))
 GROUP = IPv4Address("239.1.1.1")
+LAN_IPV4 = IPv4Address("192.0.2.54")
 STEP = 0.005
 
 
@@ -39,7 +41,9 @@ class SharedLan:
         self._taken = {node.index: len(node.forwarder.injected) for node in nodes}
         for node in nodes:
             mac = MacAddress(b"\x00\x00\x5e\x00\x54" + bytes([node.index]))
-            node.forwarder.carry_out(node.engine.share_port(world.network.now, 0, mac, LAN_LIMITS))
+            node.forwarder.carry_out(
+                node.engine.share_port(world.network.now, 0, BridgedLan(mac, LAN_IPV4, LAN_LIMITS))
+            )
             node.forwarder.raise_event(HostSeen(0, 0, mac))  # a turn, after which its timer runs
 
     def run(self, duration: float) -> None:

@@ -1,0 +1,53 @@
+"""A DHCP server (dnsmasq) on one LAN gives an address to a client (udhcpc) on another."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from lab import Machine, wait_until
+from tests.lab.sites import LIMIT_S, Sites, talk
+from treecast.api.client import ask_hosts
+
+FIRST, LAST = "10.99.50.10", "10.99.50.20"
+CONFIGURE = """#!/bin/sh
+[ "$1" = bound ] && ip addr add $ip/$mask dev $interface && echo "$ip $serverid"
+exit 0
+"""
+
+
+def holders(sites: Sites, address: str) -> set[tuple[str, str]]:
+    """Who has this address, at which node: as all nodes know it."""
+    views = [
+        frozenset((host.mac, host.node) for host in ask_hosts(node.directory) if address in host.ip)
+        for node in sites.overlay.nodes
+    ]
+    return set(views[0]) if len(set(views)) == 1 else set()
+
+
+def mac_of(machine: Machine) -> str:
+    return machine.run(["cat", "/sys/class/net/eth0/address"]).stdout.strip()
+
+
+def test_a_client_gets_its_address_from_a_server_of_another_lan(sites: Sites, tmp_path: Path) -> None:
+    here, there = sites.lans[0], sites.lans[2]
+    server, client = here.hosts[2], sites.lab.machine("visitor", there.switch)
+    client.run(["ip", "-4", "addr", "flush", "dev", "eth0"])
+    script = tmp_path / "bound"
+    script.write_text(CONFIGURE, encoding="ascii")
+    script.chmod(0o755)
+    serving = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0"]
+    serving += [f"--dhcp-range={FIRST},{LAST},255.255.0.0,1h", f"--dhcp-leasefile={tmp_path / 'leases'}"]
+    serving += ["--user=root", f"--pid-file={tmp_path / 'pid'}"]
+    dnsmasq = server.spawn(serving, stderr=tmp_path / "log")
+    try:
+        wait_until((tmp_path / "pid").exists, LIMIT_S, "dnsmasq serves")
+        asking = ["udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "5", "-T", "2", "-s", str(script)]
+        address, giver = client.run(asking).stdout.split()
+        assert IPv4Address(FIRST) <= IPv4Address(address) <= IPv4Address(LAST)
+        assert giver == here.host_ipv4(3)
+        talk(client, here.host_ipv4(3))
+        wait_until(lambda: holders(sites, address) == {(mac_of(client), "n2")}, LIMIT_S, "all nodes know the client")
+        talk(here.hosts[0], address)
+    finally:
+        dnsmasq.stop()
