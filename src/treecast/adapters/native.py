@@ -5,7 +5,7 @@ The only module that imports ``treecast._native``. It decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import singledispatchmethod
 from ipaddress import ip_address
 
@@ -163,16 +163,11 @@ class DataPlane:
     def peer_traffic(self) -> dict[NodeIndex, _native.PeerStats]:
         return {NodeIndex(stats.peer): stats for stats in self.native.peers()}
 
-    def sent_by_flow(self) -> dict[Flow, tuple[int, int]]:
+    def sent_by_flow(self) -> Iterator[tuple[Flow, tuple[int, int]]]:
         """Packets and bytes that this node sent as a root, per route."""
-        return {
-            Flow(
-                route.vlan,
-                ip_address(route.group),
-                ip_address(route.source) if route.source else None,
-            ): (route.tx_packets, route.tx_bytes)
-            for route in self.native.routes()
-        }
+        for route in self.native.routes():
+            source = ip_address(route.source) if route.source else None
+            yield Flow(route.vlan, ip_address(route.group), source), (route.tx_packets, route.tx_bytes)
 
     def received_by_tree(self) -> list[tuple[NodeIndex, TreeId, int, int]]:
         """Root, tree id, packets and bytes, per tree that this node is on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -193,6 +194,10 @@ class Bridge(msgspec.Struct, frozen=True):
 
 
 Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge
+
+
+Rows: TypeAlias = Iterator[msgspec.Struct | None]
+"""A long list row by row; at None, as at each row, whoever takes them may pause."""
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

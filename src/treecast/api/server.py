@@ -10,7 +10,8 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -27,12 +28,16 @@ from treecast.api.records import (
     TOO_MANY_CLIENTS,
     Answer,
     Request,
+    Rows,
     Verb,
 )
 from treecast.api.socket_path import CONTROL_SOCKET, short_path
 from treecast.base.errors import OperatorError
 
 MAX_CLIENTS = 8
+SLICE_S = 0.002
+"""Of the event loop's time, for one client and at a time."""
+
 CLIENT_PATIENCE_S = 5.0
 """How long a client may take to write its request or to read its answer."""
 
@@ -43,8 +48,8 @@ _decode_request = msgspec.json.Decoder(Request).decode
 class ControlServer:
     """Serves one node's answers. Whoever makes it must hold the node's lock: an older socket is replaced."""
 
-    def __init__(self, directory: Path, answer: Callable[[Verb], Answer]) -> None:
-        """``answer`` is called on the event loop's thread and must return at once."""
+    def __init__(self, directory: Path, answer: Callable[[Verb], Answer | Rows]) -> None:
+        """``answer`` is called on the event loop's thread and must return at once, as must each step of its rows."""
         self._directory = directory
         self._answer = answer
         self._allowed_uids = frozenset((0, os.geteuid()))
@@ -142,11 +147,27 @@ class ControlServer:
             except (ValueError, msgspec.DecodeError):  # readline: longer than MAX_REQUEST_BYTES
                 await _write(writer, _error(REQUEST_MALFORMED))
                 return
-            await _write(writer, self._reply(request.verb))
+            await _write(writer, await self._reply(request.verb))
 
-    def _reply(self, verb: Verb) -> bytes:
-        reply = msgspec.json.encode({"answer": self._answer(verb)}) + b"\n"
+    async def _reply(self, verb: Verb) -> bytes:
+        answer = self._answer(verb)
+        encoded = await _encoded(answer) if isinstance(answer, Iterator) else msgspec.json.encode(answer)
+        reply = b'{"answer":' + encoded + b"}\n"
         return reply if len(reply) <= MAX_ANSWER_BYTES else _error(ANSWER_TOO_LARGE)
+
+
+async def _encoded(rows: Rows) -> bytes:
+    """A JSON array, made in slices between which the event loop does what else there is; cut off above the limit."""
+    encoder, encoded, resumed_at = msgspec.json.Encoder(), bytearray(b"["), time.monotonic()
+    for row in rows:
+        if row is not None:
+            encoded += encoder.encode(row) + b","
+        if len(encoded) > MAX_ANSWER_BYTES:
+            break
+        if time.monotonic() - resumed_at > SLICE_S:
+            await asyncio.sleep(0)
+            resumed_at = time.monotonic()
+    return bytes(encoded).rstrip(b",") + b"]"
 
 
 async def _write(writer: asyncio.StreamWriter, reply: bytes) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from treecast.adapters import clock
 from treecast.adapters.native import DataPlane
-from treecast.api.records import Answer, Host, Peer, Status, Verb
+from treecast.api.records import Answer, Host, Peer, Rows, Status, Verb
 from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant
 from treecast.daemon.bridging import Bridging
@@ -35,7 +35,7 @@ class Answers:
         self._ipv6 = ipv6
         self._started_at = started_at
 
-    def __call__(self, verb: Verb) -> Answer:
+    def __call__(self, verb: Verb) -> Answer | Rows:
         match verb:
             case Verb.STATUS:
                 return self._status()

@@ -13,6 +13,7 @@ from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.engine.engine import Engine
 from treecast.multicast import GroupView
+from treecast.topology.multicast_table import group_sort_key
 
 _Members = list[tuple[NodeIndex, SourceFilter]]
 _Traffic = dict[Flow, tuple[int, int]]
@@ -27,37 +28,50 @@ class GroupAnswers:
         self._plane = plane
         self._now = now
 
-    def groups(self) -> list[Group]:
-        """One row for each group and source that somebody wants."""
-        sent, received = self._plane.sent_by_flow(), self._received_by_flow()
-        local, states = self._engine.membership.filters(), self._local_states()
-        keys = set(self._engine.topology.table.groups()) | set(local)
-        rows: list[Group] = []
-        for key in sorted(keys, key=lambda key: (key[0], key[1].version, int(key[1]))):
-            vlan, group = key
-            members = self._engine.topology.members(key)
-            if key in local:
-                members = sorted([*members, (self._engine.me, local[key])], key=lambda member: member[0])
+    def groups(self) -> Iterator[Group | None]:
+        """One row for each group and source that somebody wants. None: the caller may pause here too.
+
+        What changes meanwhile shows in the rows that follow.
+        """
+        sent: _Traffic = {}
+        for flow, traffic in self._plane.sent_by_flow():
+            sent[flow] = traffic
+            yield None
+        received = self._received_by_flow()
+        yield None
+        for key in self._keys():
+            yield None
+            here = self._local_groups(key)
+            members = self._members(key)
             for source in _rows(members):
-                listed = [member for member in members if _is_listed(member[1], source)]
-                flow = Flow(vlan, group, source)
-                rx_packets, rx_bytes = received.get(flow, (0, 0))
-                tx_packets, tx_bytes = sent.get(flow, (0, 0))
-                rows.append(
-                    Group(
-                        group=str(group),
-                        source=str(source) if source else "*",
-                        members=[self._member(*member) for member in listed],
-                        local=any(node == self._engine.me for node, _ in listed),
-                        rx_packets=rx_packets,
-                        rx_bytes=rx_bytes,
-                        tx_packets=tx_packets,
-                        tx_bytes=tx_bytes,
-                        vlan=vlan,
-                        here=states.get(key, []),
-                    )
-                )
-        return rows
+                yield self._row(Flow(*key, source), members, here, sent, received)
+
+    def _keys(self) -> list[GroupKey]:
+        keys = set(self._engine.topology.table.groups())
+        return sorted(keys.union(self._engine.membership.group_keys()), key=group_sort_key)
+
+    def _members(self, key: GroupKey) -> _Members:
+        """Who wants it, by node index."""
+        members = self._engine.topology.members(key)
+        here = self._engine.membership.filter(*key)
+        return members if here.wants_nothing else sorted([*members, (self._engine.me, here)], key=lambda m: m[0])
+
+    def _row(self, flow: Flow, members: _Members, here: list[LocalGroup], sent: _Traffic, received: _Traffic) -> Group:
+        listed = [member for member in members if _is_listed(member[1], flow.source)]
+        rx_packets, rx_bytes = received.get(flow, (0, 0))
+        tx_packets, tx_bytes = sent.get(flow, (0, 0))
+        return Group(
+            group=str(flow.group),
+            source=str(flow.source) if flow.source else "*",
+            members=[self._member(*member) for member in listed],
+            local=any(node == self._engine.me for node, _ in listed),
+            rx_packets=rx_packets,
+            rx_bytes=rx_bytes,
+            tx_packets=tx_packets,
+            tx_bytes=tx_bytes,
+            vlan=flow.vlan,
+            here=here,
+        )
 
     def queriers(self) -> list[Querier]:
         """Who asks on each port, VLAN and protocol, and the multicast routers there."""
@@ -87,12 +101,14 @@ class GroupAnswers:
                 )
         return rows
 
-    def _local_states(self) -> dict[GroupKey, list[LocalGroup]]:
-        states: dict[GroupKey, list[LocalGroup]] = {}
-        for port, vlan, membership in self._engine.membership.segments():
-            for view in membership.groups():
-                states.setdefault((vlan, view.group), []).append(self._local_group(port, view))
-        return states
+    def _local_groups(self, key: GroupKey) -> list[LocalGroup]:
+        vlan, group = key
+        views = [
+            (port, membership.view(group))
+            for port, of_vlan, membership in self._engine.membership.segments()
+            if of_vlan == vlan
+        ]
+        return [self._local_group(port, view) for port, view in views if view is not None]
 
     def _local_group(self, port: int, view: GroupView) -> LocalGroup:
         return LocalGroup(

@@ -32,6 +32,7 @@ REVIEW_INTERVAL: Duration = 1.0
 RESOLVE_INTERVAL: Duration = 30.0
 ADDRESS_INTERVAL: Duration = 10.0
 MINIMUM_WAIT: Duration = 0.001
+LINES_PER_REVIEW = 4
 REFUSALS = (
     "certificate_malformed",
     "certificate_wrong_network",
@@ -92,6 +93,7 @@ class RunningNode:
         self._timer: asyncio.TimerHandle | None = None
         self._review_timer: asyncio.TimerHandle | None = None
         self._refusals: Mapping[str, int] = {}
+        self._duplicates = 0
         self._addresses_doubted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -178,6 +180,7 @@ class RunningNode:
         now = clock.monotonic()
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
         self._log_refusals()
+        self._log_duplicates()
 
     def _log_refusals(self) -> None:
         """At most one line a second and reason: peers that were not believed."""
@@ -187,6 +190,23 @@ class RunningNode:
             if count != self._refusals.get(reason):
                 self._log.warning("handshake refused", reason=reason, times=count - self._refusals.get(reason, 0))
         self._refusals = refusals
+
+    def _log_duplicates(self) -> None:
+        """Hosts and addresses in two places at once: a line each, at most LINES_PER_REVIEW, and one for the others."""
+        found = self.engine.discovery.take_duplicates()
+        counters = self.engine.discovery.counters
+        total = counters.host_duplicates + counters.address_duplicates
+        for duplicate in found[:LINES_PER_REVIEW]:
+            fields = {"vlan": duplicate.vlan, "mac": str(duplicate.mac)}
+            if duplicate.address is not None:
+                fields |= {"address": str(duplicate.address), "claimed_by": str(duplicate.other)}
+            if duplicate.node is not None:
+                fields["node"] = self.engine.nodes.name(duplicate.node)
+            self._log.warning("duplicate host" if duplicate.address is None else "duplicate address", **fields)
+        others = total - self._duplicates - len(found[:LINES_PER_REVIEW])
+        if others > 0:
+            self._log.warning("more duplicates", times=others)
+        self._duplicates = total
 
     async def _follow_addresses(self) -> None:
         """This machine's own addresses: they may change, and do when an interface is bridged."""

@@ -23,7 +23,7 @@ from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
 from treecast.discovery.questions import Questions
 from treecast.discovery.remote_hosts import RemoteHosts
 from treecast.discovery.residence import Residence, claim_of
-from treecast.discovery.view import DiscoveryCounters, HostView
+from treecast.discovery.view import DiscoveryCounters, Duplicate, HostView
 from treecast.wire import arp, dhcp, dhcpv6, ipv4, ipv6, ndp
 from treecast.wire.advertisement import HostContent
 from treecast.wire.arp import ArpOperation
@@ -280,6 +280,12 @@ class Discovery:
                 content = HostContent.of(packed, host.sequence, is_router=host.is_router)
             changes.append(HostChange(key, content))
         return changes
+
+    def take_duplicates(self) -> list[Duplicate]:
+        """Those found since the last call, or the first of them."""
+        found = list(self._residence.found)
+        self._residence.found.clear()
+        return found
 
     def local_hosts(self) -> LocalHosts:
         return self._residence.local

@@ -18,9 +18,10 @@ from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts
 from treecast.discovery.mobility import Mobility
 from treecast.discovery.remote_hosts import RemoteHost, RemoteHosts
 from treecast.discovery.snooping import Sighting, is_host_address
-from treecast.discovery.view import DiscoveryCounters, HostView
+from treecast.discovery.view import DiscoveryCounters, Duplicate, HostView
 
 MAX_SEQUENCE = 0xFFFF_FFFF
+MAX_FOUND = 16
 
 
 class Residence:
@@ -36,6 +37,8 @@ class Residence:
         self._hosts: Mobility[HostKey] = Mobility(config)
         self._addresses: Mobility[AddressKey] = Mobility(config)
         self._conflicts = AddressConflicts()
+        self.found: list[Duplicate] = []
+        """New duplicates, for the operator's log. Bounded; the counters have all."""
 
     def where(self, key: HostKey) -> NodeIndex | None:
         """The node that has the host."""
@@ -153,14 +156,22 @@ class Residence:
 
     def _host_moved(self, now: Instant, key: HostKey) -> None:
         self.counters.host_moves += 1
-        self.counters.host_duplicates += self._hosts.moved(now, key)
+        if self._hosts.moved(now, key):
+            self.counters.host_duplicates += 1
+            self._tell(Duplicate(*key, self.where(key)))
 
     def _address_moved(self, now: Instant, address: AddressKey, before: MacAddress, after: MacAddress) -> None:
         """Once is a change, twice within the window is two hosts that both live."""
         self.counters.address_moves += 1
-        self.counters.address_duplicates += self._addresses.moved(now, address)
+        if self._addresses.moved(now, address):
+            self.counters.address_duplicates += 1
+            self._tell(Duplicate(address[0], after, self.where((address[0], after)), address[1], before))
         if self._addresses.recent_moves(now, address) > 1:
             self._conflict(now, address, after, before)
+
+    def _tell(self, found: Duplicate) -> None:
+        if len(self.found) < MAX_FOUND:
+            self.found.append(found)
 
     def _conflict(self, now: Instant, address: AddressKey, holder: MacAddress, claimant: MacAddress) -> None:
         self.counters.address_conflicts += self._conflicts.note(now, address, holder, claimant)

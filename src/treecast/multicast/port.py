@@ -80,6 +80,10 @@ class PortMembership:
             merged.update(router.filters())
         return merged
 
+    def known_groups(self) -> list[IPAddress]:
+        """The groups of ``filters``, unsorted."""
+        return [group for router in self.routers() for group in router.known_groups()]
+
     def filter(self, group: IPAddress) -> SourceFilter:
         """What the port wants of one group."""
         if group.version == 4:
@@ -93,6 +97,11 @@ class PortMembership:
 
     def groups(self) -> tuple[GroupView, ...]:
         return tuple(view for router in self.routers() for view in router.groups())
+
+    def view(self, group: IPAddress) -> GroupView | None:
+        """One of them; None when nothing is known of it."""
+        router = self.igmp if group.version == 4 else self.mld
+        return None if router is None else router.view(group)
 
     def routers(self) -> tuple[GroupMembershipRouter, ...]:
         """IGMP's, then MLD's."""

@@ -28,13 +28,7 @@ from treecast.multicast.protocol import (
 from treecast.multicast.querier import Querier
 from treecast.multicast.room import GroupRoom
 from treecast.multicast.tracking import HostId
-from treecast.multicast.view import (
-    GroupView,
-    MembershipChange,
-    MembershipCounts,
-    Output,
-    QuerierView,
-)
+from treecast.multicast.view import GroupView, MembershipChange, MembershipCounts, Output, QuerierView
 from treecast.wire import ethernet
 from treecast.wire.ethernet import EthernetFrame
 from treecast.wire.group_membership import (
@@ -148,6 +142,13 @@ class GroupMembershipRouter:
     def groups(self) -> tuple[GroupView, ...]:
         """Everything known of each group, in the order of their addresses."""
         return tuple(self._groups[group].view(self._version) for group in sorted(self._groups, key=int))
+
+    def known_groups(self) -> Iterable[IPAddress]:
+        return self._groups
+
+    def view(self, group: IPAddress) -> GroupView | None:
+        """Everything known of one group; None when that is nothing."""
+        return self._groups[group].view(self._version) if group in self._groups else None
 
     def querier_intervals(self) -> Intervals:
         """The values in force."""

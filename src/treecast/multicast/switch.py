@@ -219,6 +219,10 @@ class SwitchMembership:
                 found[vlan, group] = self.filter(vlan, group)
         return found
 
+    def group_keys(self) -> list[tuple[int, IPAddress]]:
+        """VLAN and group of all that the hosts of this node want, in no order that means anything."""
+        return [(vlan, group) for vlan in self._by_vlan for port in self._heard(vlan) for group in port.known_groups()]
+
     def port_filter(self, port: int, vlan: int, group: IPAddress) -> SourceFilter:
         """What the hosts on one port want of a group, whoever serves them."""
         membership = self._by_vlan.get(vlan, {}).get(port)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-from treecast.api.records import Answer, Group, Host, Member, Peer, Status, Verb
+from treecast.api.records import Answer, Group, Host, Member, Peer, Rows, Status, Verb
 from treecast.api.server import ControlServer
 
 STATUS = Status(
@@ -53,7 +53,7 @@ def sample_answer(verb: Verb) -> Answer:
 
 
 @contextmanager
-def serving(directory: Path, answer: Callable[[Verb], Answer] = sample_answer) -> Iterator[None]:
+def serving(directory: Path, answer: Callable[[Verb], Answer | Rows] = sample_answer) -> Iterator[None]:
     """A node answers in ``directory`` inside the with statement."""
     ready, failed, loop = Event(), [], asyncio.new_event_loop()
     stop = asyncio.Event()

@@ -7,15 +7,18 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS, sample_answer, serving
 from treecast.api import server as server_module
 from treecast.api.client import ask_groups, ask_hosts, ask_peers, ask_status
-from treecast.api.records import MAX_ANSWER_BYTES, Answer, Host, Verb
+from treecast.api.records import MAX_ANSWER_BYTES, Answer, Group, Host, Rows, Verb
 from treecast.api.server import MAX_CLIENTS, ControlServer
 from treecast.base.errors import OperatorError
 
@@ -201,6 +204,46 @@ def test_an_answer_that_is_too_large_is_refused(tmp_path: Path) -> None:
 def test_ten_thousand_groups_fit_in_an_answer(tmp_path: Path) -> None:
     with serving(tmp_path, lambda _: GROUPS * 5000):
         assert len(ask_groups(tmp_path)) == 10_000
+
+
+def test_rows_are_made_in_slices_while_others_are_served(tmp_path: Path) -> None:
+    begun, answered = Event(), Event()
+
+    def rows() -> Iterator[Group | None]:
+        begun.set()
+        ends = time.monotonic() + 5
+        while not answered.is_set() and time.monotonic() < ends:
+            yield None
+        yield from GROUPS
+
+    def answer(verb: Verb) -> Answer | Rows:
+        return rows() if verb is Verb.GROUPS else sample_answer(verb)
+
+    with serving(tmp_path, answer), ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask_groups, tmp_path)
+        assert begun.wait(5)
+        assert ask_status(tmp_path) == STATUS
+        answered.set()
+        assert asked.result(5) == GROUPS
+
+
+def test_rows_that_are_too_many_are_cut_off_and_refused(tmp_path: Path) -> None:
+    made = 0
+
+    def rows() -> Iterator[Host | None]:
+        nonlocal made
+        while True:
+            made += 1
+            yield Host("02:54:00:00:00:01", ["x" * 2**20], "alice", 0.0)
+
+    with serving(tmp_path, lambda _: rows()):
+        assert "answer_too_large" in _sentence(lambda: ask_hosts(tmp_path))
+    assert made <= MAX_ANSWER_BYTES // 2**20 + 1
+
+
+def test_no_rows_are_an_empty_list(tmp_path: Path) -> None:
+    with serving(tmp_path, lambda _: iter([None])):
+        assert ask_groups(tmp_path) == []
 
 
 def _other_server(directory: Path, reply: bytes | None) -> socket.socket:

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address, IPv6Address
 from tests.sim.multicast.virtual_switch import VirtualSwitch
 from treecast.base.addresses import IPAddress
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter, merged
-from treecast.multicast import MembershipConfig
+from treecast.multicast import MembershipConfig, PortAddresses
+from treecast.wire import ethernet, ipv4
 from treecast.wire.group_membership import MembershipQuery, RecordType
 
 G4, G6 = IPv4Address("239.1.1.1"), IPv6Address("ff15::1")
@@ -108,3 +109,44 @@ def test_a_priority_tag_is_no_vlan() -> None:
     switch = VirtualSwitch()
     switch.report(G4, TO_EX)
     assert [vlan for _, vlan, _ in switch.switch.segments()] == [0]
+
+
+def test_the_hosts_of_a_silent_port_count_for_nothing_until_it_is_heard_again() -> None:
+    switch = VirtualSwitch()
+    switch.report(G4, TO_EX, S1)
+    switch.report(G4, TO_EX, S2, port=1)
+    assert switch.changes[-1] == (0, G4, ANY_SOURCE)
+    output = switch.switch.set_silent(1, silent=True)
+    assert [(change.group, change.filter) for change in output.changes] == [(G4, exclude(S1))]
+    assert switch.switch.filters() == {(0, G4): exclude(S1)}
+    assert switch.switch.port_filter(1, 0, G4) == exclude(S2)
+    assert switch.switch.set_silent(1, silent=True).changes == ()
+    assert switch.switch.set_silent(0, silent=True).changes[-1].filter == NO_SOURCE
+    assert switch.switch.group_keys() == []
+    assert switch.switch.set_silent(1, silent=False).changes[-1].filter == exclude(S2)
+
+
+def test_routers_of_a_silent_port_hear_nothing_from_this_node_and_are_told_anew_afterwards() -> None:
+    switch = VirtualSwitch()
+    switch.query(G4.__class__("0.0.0.0"), port=1, router=1)
+    switch.switch.want_remote(switch.now, 0, G4, ANY_SOURCE)
+    switch.switch.set_silent(1, silent=True)
+    assert not switch.switch.has_routers(0)
+    switch.switch.want_remote(switch.now, 0, G4, ANY_SOURCE)
+    assert switch.reports(switch.run(20)) == []
+    assert switch.switch.set_silent(1, silent=False).new_routers == (0,)
+    assert switch.switch.has_routers(0)
+
+
+def test_a_further_port_speaks_from_its_own_addresses() -> None:
+    switch = VirtualSwitch()
+    output = switch.switch.add_port(switch.now, 1, PortAddresses(IPv4Address("192.0.2.7"), None))
+    sources = {(frame.port, ipv4.parse(ethernet.parse(frame.frame).payload).source) for frame in output.frames}
+    assert sources == {(1, IPv4Address("192.0.2.7"))}, "once, and no MLD"
+    again = switch.switch.add_port(switch.now, 1, PortAddresses(IPv4Address("192.0.2.8"), None))
+    later = {ipv4.parse(ethernet.parse(frame.frame).payload).source for frame in again.frames}
+    assert later <= {IPv4Address("192.0.2.8")}
+    with_mld = switch.switch.add_port(switch.now, 1, PortAddresses(IPv4Address("192.0.2.8"), IPv6Address("fe80::8")))
+    assert {ethernet.parse(frame.frame).ethertype for frame in with_mld.frames} == {0x0800, 0x86DD}
+    switch.report(G4, TO_EX, port=1)
+    assert switch.switch.remove_port(switch.now, 1).changes[-1].filter == NO_SOURCE
