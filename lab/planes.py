@@ -25,6 +25,7 @@ from pyroute2 import IPRoute
 
 from lab import Lab
 from lab.machine import Machine
+from lab.topology import DEFAULT_MTU_BYTES
 from lab.waiting import wait_until
 from treecast import _native
 
@@ -103,23 +104,38 @@ class Planes:
     """A lab with as many planes as asked for, each with a session to each; all gone at the end of the block."""
 
     def __init__(
-        self, count: int, *, aead: int = _native.AEAD_AES_256_GCM, ipv6_underlay: bool = False, workers: int = 0
+        self,
+        count: int,
+        *,
+        aead: int = _native.AEAD_AES_256_GCM,
+        ipv6_underlay: bool = False,
+        underlay_mtu_bytes: int = DEFAULT_MTU_BYTES,
+        probe_interval_s: float = 2.0,
+        workers: int = 0,
     ) -> None:
         self.count = count
-        self.workers = workers
+        self.underlay_mtu_bytes = underlay_mtu_bytes
         self.aead = aead
         self.ipv6_underlay = ipv6_underlay
+        self.probe_interval_s = probe_interval_s
+        self.workers = workers
         self._stack = ExitStack()
         self._next_session = 100
 
     def __enter__(self) -> Planes:
         with ExitStack() as stack:
             self.lab = stack.enter_context(Lab())
-            switch = self.lab.switch()
+            switch = self.lab.switch(self.underlay_mtu_bytes)
             machines = [self.lab.machine(f"n{number}", switch) for number in range(self.count)]
             self.planes: list[Plane] = []
             for number, machine in enumerate(machines):
-                plane = Plane(machine, number + 1, ipv6_underlay=self.ipv6_underlay, workers=self.workers)
+                plane = Plane(
+                    machine,
+                    number + 1,
+                    ipv6_underlay=self.ipv6_underlay,
+                    probe_interval_s=self.probe_interval_s,
+                    workers=self.workers,
+                )
                 stack.callback(plane.forwarder.stop)
                 self.planes.append(plane)
             for number, one in enumerate(self.planes):

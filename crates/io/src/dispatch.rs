@@ -82,6 +82,16 @@ pub enum Tally {
     Peer(Arc<Peer>),
 }
 
+impl Tally {
+    /// The peer's node index.
+    fn peer(&self) -> u32 {
+        match self {
+            Self::Session(session) => session.peer,
+            Self::Peer(peer) => peer.index,
+        }
+    }
+}
+
 /// One message to be sent: a run, to one peer.
 pub struct Message {
     /// Number of the buffer that the run lies in.
@@ -120,7 +130,7 @@ impl Dispatch {
 
     /// Adds a run of `buffer` for one address.
     pub fn add(&mut self, plane: &Plane, ports: &Ports, buffer: usize, run: Run, to: Endpoint, tally: Tally) {
-        let Some(socket) = ports.data_socket(&to) else {
+        let Some(socket) = ports.data_socket(tally.peer(), &to) else {
             return plane.drops.add(Reason::SocketUnreachable, run.count as u64);
         };
         let address = RawAddress::new(&to.address);

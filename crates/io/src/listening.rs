@@ -1,19 +1,16 @@
 //! The sockets of one address that the node listens on: several, all bound to it.
 //!
-//! Each has buffers of its own, so a peer whose datagrams are stuck in one (its underlay is slow or blocked) holds up those
-//! that share its socket, not all; and what must not wait (handshakes, control messages, probes) has a socket to itself.
+//! Each has buffers of its own, so a peer whose datagrams are stuck in one (its underlay is slow) holds up those that share
+//! its socket, not all; and what must not wait (handshakes, control messages, probes) has a socket to itself.
 //! To peers they are one: all send from the same address and port. The kernel gives what a peer sends always to the same
 //! one of them (SO_REUSEPORT hashes addresses and ports), so its order is kept when workers share the sockets out.
 
-use std::hash::BuildHasher;
 use std::io;
 use std::net::SocketAddr;
 
-use foldhash::fast::RandomState;
-
 use crate::sys::udp::{Buffers, Socket};
 
-/// Data sockets at least: so many classes of peers, each with a send buffer.
+/// Data sockets at least: peers of so many consecutive node indices have a send buffer each.
 const DATA_SOCKETS: usize = 8;
 /// Room for what a worker has no time for yet (the kernel doubles it), and for what the underlay does not take yet.
 const DATA_BUFFERS: Buffers = Buffers { receive: 8 << 20, send: 2 << 20 };
@@ -25,7 +22,6 @@ pub struct Listening {
     local: SocketAddr,
     control: Socket,
     data: Vec<Socket>,
-    hasher: RandomState,
 }
 
 impl Listening {
@@ -37,7 +33,7 @@ impl Listening {
         let local = control.local();
         let count = DATA_SOCKETS.next_multiple_of(workers.max(1));
         let data = (0..count).map(|_| Socket::bind_shared(&local, DATA_BUFFERS)).collect::<io::Result<_>>()?;
-        Ok(Self { local, control, data, hasher: RandomState::default() })
+        Ok(Self { local, control, data })
     }
 
     /// The address.
@@ -55,9 +51,9 @@ impl Listening {
         &self.data
     }
 
-    /// Number of the data socket for what goes to a peer.
-    pub fn data_to(&self, peer: &SocketAddr) -> usize {
-        self.hasher.hash_one(peer) as usize % self.data.len()
+    /// Number of the data socket for what goes to a peer, by its node index.
+    pub fn data_to(&self, peer: u32) -> u32 {
+        peer % self.data.len() as u32
     }
 
     /// All, the control socket first.

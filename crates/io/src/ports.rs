@@ -143,9 +143,9 @@ impl Ports {
     }
 
     /// The data socket for what goes to a peer: its address's number and its own.
-    pub fn data_socket(&self, to: &Endpoint) -> Option<(u32, u32)> {
-        let own = self.sockets.get(to.socket as usize)?.data_to(&to.address);
-        Some((to.socket, own as u32))
+    pub fn data_socket(&self, peer: u32, to: &Endpoint) -> Option<(u32, u32)> {
+        let own = self.sockets.get(to.socket as usize)?.data_to(peer);
+        Some((to.socket, own))
     }
 }
 

@@ -1,0 +1,86 @@
+"""A peer whose underlay is slow or gone, and one node under saturation: the others and the control plane do not wait.
+
+n0 is the source; n1 is the peer in trouble::
+
+      n0 ---- eth0: all but n1 as fast as it goes ---- n2, n3
+                `-- n1: 20 Mb/s behind a long queue, or barred
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.load import Received, Receiver, Sender
+from lab.planes import INTERFACE, LIMIT_S, Planes
+from lab.waiting import wait_until
+from treecast import _native
+
+GROUP = "239.1.1.1"
+RATE_PPS = 12_000
+COUNT = 30_000
+PROBE_INTERVAL_S = 0.2
+SILENCE_S = 2.5
+
+
+@pytest.fixture
+def four() -> Iterator[Planes]:
+    with Planes(4, probe_interval_s=PROBE_INTERVAL_S) as planes:
+        planes.tree(planes[0], 5, planes.planes[1:], group=GROUP)
+        yield planes
+
+
+def whole(received: list[Received]) -> bool:
+    return all((one.received, one.reordered, one.duplicated) == (COUNT, 0, 0) for one in received)
+
+
+def test_a_slow_peer_fills_its_own_buffer_and_holds_up_neither_others_nor_its_own_control(four: Planes) -> None:
+    """60 Mb of datagrams and 20 Mb/s: what its class does not take is dropped here, by name."""
+    source, slow = four[0], four[1]
+    eth0 = source.machine.underlay_interface
+    source.machine.run(["ip", "link", "set", eth0, "txqueuelen", "20000"])  # as long as its buffer, and longer
+    for line in (
+        f"qdisc add dev {eth0} root handle 1: htb default 20",
+        f"class add dev {eth0} parent 1: classid 1:10 htb rate 20mbit quantum 60000",
+        f"class add dev {eth0} parent 1: classid 1:20 htb rate 20gbit quantum 60000",
+        f"qdisc add dev {eth0} parent 1:10 handle 10: pfifo_fast",
+        f"filter add dev {eth0} parent 1: protocol ip u32 match ip dst {slow.machine.underlay_ipv4} flowid 1:10",
+    ):
+        source.machine.run(["tc", *line.split()])
+    before = len(slow.seen(_native.ControlDatagram))
+    receivers = [Receiver(plane.machine, GROUP, 5000, interface=INTERFACE) for plane in four.planes[1:]]
+    sender = Sender(source.machine, GROUP, 5000, interface=INTERFACE, rate_pps=RATE_PPS, count=COUNT)
+    wait_until(lambda: source.forwarder.drops()["socket_full"] > 0, LIMIT_S, "its buffer is full")
+    assert source.forwarder.send_control(slow.node, b"past all data")
+    heard = wait_until(lambda: slow.seen(_native.ControlDatagram)[before:], SILENCE_S, "control passes data")
+    assert isinstance(heard[0], _native.ControlDatagram)
+    assert heard[0].data == b"past all data"
+    assert receivers[0].snapshot().received < COUNT
+    assert max(session.silent_s for session in source.forwarder.sessions()) < SILENCE_S
+    assert sender.wait(LIMIT_S).sent == COUNT
+    wait_until(lambda: all(own.snapshot().received >= COUNT for own in receivers[1:]), LIMIT_S, "the others have all")
+    got, *others = [receiver.stop() for receiver in receivers]
+    assert whole(others)
+    assert (got.reordered, got.duplicated) == (0, 0)
+    assert 0 < got.received < COUNT
+
+
+@pytest.mark.parametrize("barred", ["blackhole", "unreachable", "nft"])
+def test_a_peer_that_cannot_be_reached_costs_the_others_nothing(four: Planes, barred: str) -> None:
+    source, gone = four[0], four[1]
+    if barred == "nft":
+        source.machine.run(["nft", "add table ip own"])
+        source.machine.run(["nft", "add chain ip own out { type filter hook output priority 0; }"])
+        source.machine.run(["nft", f"add rule ip own out ip daddr {gone.machine.underlay_ipv4} drop"])
+    else:
+        source.machine.run(["ip", "route", "add", barred, f"{gone.machine.underlay_ipv4}/32"])
+    receivers = [Receiver(plane.machine, GROUP, 5000, interface=INTERFACE) for plane in four.planes[1:]]
+    sender = Sender(source.machine, GROUP, 5000, interface=INTERFACE, rate_pps=RATE_PPS, count=COUNT)
+    assert sender.wait(LIMIT_S).sent == COUNT
+    wait_until(lambda: all(own.snapshot().received >= COUNT for own in receivers[1:]), LIMIT_S, "the others have all")
+    got, *others = [receiver.stop() for receiver in receivers]
+    assert whole(others)
+    assert got.received == 0
+    assert source.forwarder.drops()["socket_unreachable"] >= COUNT
+    assert "udp-gso" in source.forwarder.offloads, "runs are not to blame"
