@@ -12,7 +12,7 @@ from lab import wait_until
 from lab.node import INTERFACE, TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.machines import listen
-from tests.sim.multicast.virtual_switch import hello_frame
+from tests.sim.multicast.virtual_switch import hello_frame, mrd_frame
 from treecast.api.client import ask_status
 from treecast.base.errors import MalformedError
 from treecast.wire import ethernet, igmp, mld
@@ -74,3 +74,20 @@ def test_a_pim_router_hears_what_the_other_nodes_want(overlay: OverlayFactory, v
     with at_the_interface(net[0]) as router:
         router.send(ethernet.emit(hello_frame(version, 0)))
         wait_until(lambda: not any(q.routers for q in ask_status(net[0].directory).queriers), 10, "it said goodbye")
+
+
+@pytest.mark.parametrize(("version", "kinds"), [(4, (0x30, 0x32)), (6, (151, 153))], ids=["igmp", "mld"])
+def test_a_router_is_found_by_multicast_router_discovery(
+    overlay: OverlayFactory, version: int, kinds: tuple[int, int]
+) -> None:
+    node = overlay(1)[0]
+
+    def seen() -> list[str]:
+        return [r.seen_by for querier in ask_status(node.directory).queriers for r in querier.routers]
+
+    advertisement, termination = (bytes((kind, 20, 0, 0)) for kind in kinds)
+    with at_the_interface(node) as router:
+        router.send(ethernet.emit(mrd_frame(version, advertisement + bytes(4))))
+        wait_until(lambda: seen() == ["mrd"], 10, "it is found")
+        router.send(ethernet.emit(mrd_frame(version, termination[:1] + bytes(3))))
+        wait_until(lambda: seen() == [], 10, "it said that it ends")
