@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import cost, history, measure, memory, relaying, report, rivals
+from bench import cost, history, measure, memory, relaying, report, rivals, switching
 from bench.report import OWN, Measure, Target
 from bench.search import LOSS_LIMIT
 from bench.sides import Raw, Side, Treecast, Vxlan
@@ -29,7 +29,7 @@ def main(quick: Annotated[bool, typer.Option(help="One short run of each: two mi
     build()
     described: dict[str, str] = {}
     measures = [*_measure_in_one_lab(console, plan, described), *_idle(console, plan)]
-    measures += [_relay(console, plan), *_memory(console)]
+    measures += [_relay(console, plan), *_memory(console), *_switching(console, plan)]
     conditions = report.conditions(
         datagram_bytes=measure.DATAGRAM_BYTES,
         loss_limit=LOSS_LIMIT,
@@ -91,6 +91,17 @@ def _memory(console: Console) -> Iterator[Measure]:
     for kind, size in memory.table_bytes():
         sides = {OWN: report.side_result([size])}
         yield report.measure(f"memory of a {kind}, data plane", "bytes", sides, higher_is_better=False)
+
+
+def _switching(console: Console, plan: Plan) -> Iterator[Measure]:
+    console.print("[dim]switch mode: joins and leaves[/dim]")
+    found = switching.measure(plan.joins)
+    for name, unit, runs in (
+        ("join of a host on another LAN, to the first datagram", "s", found.join_s),
+        ("leave of it, to the last datagram on its LAN", "s", found.leave_s),
+        ("sent by 3 nodes for one join", "bytes", (found.join_bytes,)),
+    ):
+        yield report.measure(f"switch mode: {name}", unit, {OWN: report.side_result(runs)}, higher_is_better=False)
 
 
 if __name__ == "__main__":

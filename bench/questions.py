@@ -7,13 +7,13 @@ carry to all; on each path frames keep their order, so when the announcement is 
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address
 
 from bench.sides import Side
 from lab.machine import Machine
+from lab.waiting import paced
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.base.errors import MalformedError
 from treecast.wire import arp, ethernet
@@ -44,9 +44,8 @@ def crossings_per_request(side: Side, machines: Sequence[Machine], *, known: boo
         asking.send(question(mac, own, own))
         for each in heard:
             _until_announced(each, own, target)
-        for _ in range(REQUESTS):
+        for _ in paced(range(REQUESTS), INTERVAL_S):
             asking.send(question(mac, own, target))
-            time.sleep(INTERVAL_S)
         asking.send(question(mac, own, own))
         return sum(_until_announced(each, own, target) for each in heard) / REQUESTS
 

@@ -136,6 +136,7 @@ SCALES: Mapping[str, tuple[float, str, Callable[[float], str]]] = {
     "bit/s": (1e9, "Gbit/s", "{:.2f}".format),
     "packets/s": (1e3, "k packets/s", "{:.1f}".format),
     "ns": (1e3, "us", "{:.0f}".format),
+    "s": (1e-3, "ms", "{:.1f}".format),
     "frames": (1, "frames", "{:.1f}".format),
     "CPU s/Gbit": (1, "CPU s/Gbit", "{:.3f}".format),
     "CPU s/packet": (1e-6, "CPU us/packet", "{:.2f}".format),

@@ -39,10 +39,11 @@ class Plan:
     tcp_s: int
     latency_s: float
     idle_s: float
+    joins: int
 
 
-FULL = Plan(runs=3, trial_s=1.5, first_trials=9, further_trials=6, tcp_s=3, latency_s=3.0, idle_s=20.0)
-QUICK = Plan(runs=1, trial_s=1.0, first_trials=6, further_trials=0, tcp_s=2, latency_s=1.5, idle_s=5.0)
+FULL = Plan(runs=3, trial_s=1.5, first_trials=9, further_trials=6, tcp_s=3, latency_s=3.0, idle_s=20.0, joins=20)
+QUICK = Plan(runs=1, trial_s=1.0, first_trials=6, further_trials=0, tcp_s=2, latency_s=1.5, idle_s=5.0, joins=5)
 
 
 class Works:

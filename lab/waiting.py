@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,3 +26,17 @@ def wait_until(condition: Callable[[], T], limit_s: float, what: str = "", *, po
         if late:
             raise TimeoutError(f"not within {limit_s:g} s: {what or 'the condition'}")
         time.sleep(poll_s)
+
+
+def pause_until(end_s: float) -> None:
+    """Lets time pass until this instant (``time.monotonic``); for what has no condition but the time."""
+    time.sleep(max(0.0, end_s - time.monotonic()))
+
+
+def paced(items: Iterable[T], interval_s: float) -> Iterator[T]:
+    """The items, the first at once, the others each ``interval_s`` after the one before was due."""
+    due = time.monotonic()
+    for item in items:
+        pause_until(due)
+        due += interval_s
+        yield item

@@ -10,7 +10,7 @@ import pytest
 
 from lab import Lab
 from lab.node import Overlay
-from tests.lab.sites import Sites, make_sites, show_logs
+from lab.sites import Sites, make_sites, show_logs
 
 HERE = Path(__file__).parent
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from ipaddress import IPv4Address
 
 from bench.questions import FRAME_BYTES, arp_socket, question
 from lab import Machine, wait_until
 from lab.lan import link_local
-from tests.lab.sites import Sites
+from lab.sites import Sites
+from lab.waiting import paced
 from treecast.api.client import ask_hosts, ask_status
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
@@ -53,9 +53,8 @@ def requests_heard(machine: Machine, asker: Machine, sender: str, targets: list[
         asking = stack.enter_context(arp_socket(asker, ETH0))
         mac = MacAddress(asking.getsockname()[4])
         own, mark = IPv4Address(sender), IPv4Address(marker)
-        for target in targets:
+        for target in paced(targets, 0.05):
             asking.send(question(mac, own, IPv4Address(target)))
-            time.sleep(0.05)
         asking.send(question(mac, IPv4Address(0), mark))  # a probe crosses (RFC 5227 section 2.1.1)
         seen = 0
         while True:

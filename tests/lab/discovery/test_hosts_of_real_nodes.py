@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,6 +23,7 @@ import pytest
 from bench.questions import FRAME_BYTES, arp_socket, question
 from lab import Lab, wait_until
 from lab.node import INTERFACE, Overlay, TreecastNode
+from lab.waiting import paced
 from treecast.api.client import ask_hosts, ask_status
 from treecast.api.records import Host
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
@@ -110,9 +110,8 @@ def test_a_solicitation_for_a_known_host_crosses_not_at_all_and_duplicate_detect
         asking = stack.enter_context(arp_socket(asker.machine, INTERFACE))
         mac = MacAddress(asking.getsockname()[4])
         for source, copies in ((asker.ipv6, 0), ("::", 5)):
-            for _ in range(5):
+            for _ in paced(range(5), 0.02):
                 asking.send(solicitation(mac, source, target))
-                time.sleep(0.02)
             asking.send(question(MARK, IPv4Address("10.77.9.99"), IPv4Address("10.77.9.99")))
             assert [solicitations_until_mark(own, target) for own in heard] == [copies, copies]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from lab import Machine
 from lab.lan import enable_multicast
-from tests.lab.sites import Sites
+from lab.sites import Sites
 
 PROGRAMS = Path(__file__).parents[3] / ".make" / "routers" / "usr" / "sbin"
 """Unpacked by the Makefile: installed, they would run as services of the machine."""

@@ -6,7 +6,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from lab import Machine, wait_until
-from tests.lab.sites import LIMIT_S, Sites, talk
+from lab.sites import LIMIT_S, Sites
+from tests.lab.overlay.machines import talk
 from treecast.api.client import ask_hosts
 
 FIRST, LAST = "10.99.50.10", "10.99.50.20"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.sites import LIMIT_S, Sites
 from tests.lab.interop.mdns import PORT, SERVICE
 from tests.lab.overlay.asking import wait_members
-from tests.lab.sites import LIMIT_S, Sites
 
 MDNS = Path(__file__).parent / "mdns.py"
 STREAM = "239.66.0.1"

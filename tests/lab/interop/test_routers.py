@@ -9,9 +9,9 @@ import pytest
 
 from lab import Machine, wait_until
 from lab.load import Receiver, Sender
+from lab.sites import LIMIT_S, Sites
 from tests.lab.interop.routers import PROGRAMS, Beyond, beyond
 from tests.lab.overlay.asking import quiet_since, wait_members, wait_received
-from tests.lab.sites import LIMIT_S, Sites
 from treecast.api.client import ask_status
 
 PORT = 5011

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
+from lab.waiting import pause_until
 from tests.lab.multicast.linux_bridge import PORTS, LinuxBridge, Question
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
@@ -99,7 +100,7 @@ class Twins:
 
     def pause(self, until: float) -> None:
         """Let real time pass."""
-        time.sleep(max(until - time.monotonic(), 0))
+        pause_until(until)
 
     def _filters(self, port: int, group: IPAddress, before: Instant, after: Instant) -> list[SourceFilter]:
         """Every filter that was in force within the window."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -25,6 +26,14 @@ def three() -> Iterator[Planes]:
 
 def ping(plane: Plane, address: str, *options: str) -> None:
     plane.machine.run(["ping", "-c3", "-i0.02", "-W2", *options, address])
+
+
+def has_received(receiver: Receiver, count: int) -> bool:
+    return receiver.snapshot().received >= count
+
+
+def has_round_trips(plane: Plane) -> bool:
+    return all(session.rtt_ms for session in plane.forwarder.sessions())
 
 
 def send_to_group(plane: Plane, receivers: list[Receiver], group: str, rate_pps: int = 5000) -> list[int]:
@@ -98,8 +107,7 @@ def test_a_moved_member_loses_and_doubles_nothing(three: Planes) -> None:
     receiver = Receiver(one.machine, "239.1.1.7", 5000, interface=INTERFACE)
     sender = Sender(root.machine, "239.1.1.7", 5000, interface=INTERFACE, rate_pps=2000, duration_s=2)
     for number in range(20):
-        wanted = 150 * (number + 1)
-        wait_until(lambda wanted=wanted: receiver.snapshot().received >= wanted, LIMIT_S, "the stream")  # type: ignore[misc]
+        wait_until(partial(has_received, receiver, 150 * (number + 1)), LIMIT_S, "the stream")
         on_tree = number % 2 == 0
         root.forwarder.set_tree_members(7, [] if on_tree else [one.node], [one.node] if on_tree else [])
     sent = sender.wait(20).sent
@@ -199,7 +207,7 @@ def test_igmp_and_arp_are_punted(three: Planes) -> None:
 
 def test_probes_measure_round_trips(three: Planes) -> None:
     for plane in three.planes:
-        wait_until(lambda plane=plane: all(s.rtt_ms for s in plane.forwarder.sessions()), LIMIT_S, "rtt")  # type: ignore[misc]
+        wait_until(partial(has_round_trips, plane), LIMIT_S, "rtt")
         for session in plane.forwarder.sessions():
             assert session.rtt_ms is not None
             assert 0 < session.rtt_ms < 1000

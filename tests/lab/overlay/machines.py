@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, ip_address
 
-from lab import Machine
+from lab import Machine, wait_until
 from lab.node import INTERFACE
 
 LIMIT_S = 15.0
+TALK_S = 20.0
 READ_BYTES = 65536
 SO_BINDTODEVICE = 25  # asm-generic/socket.h
 
@@ -38,6 +39,13 @@ def ping(machine: Machine, address: str, count: int = 2) -> None:
     done = machine.run(["ping", "-c", str(count), "-i", "0.2", "-W", "2", address])
     if f" {count} received" not in done.stdout:
         raise RuntimeError(f"{machine.name} to {address}: {done.stdout}")
+
+
+def talk(machine: Machine, address: str) -> None:
+    """They find each other, and then no echo is lost."""
+    once = ["ping", "-c", "1", "-W", "1", address]
+    wait_until(lambda: machine.run(once, check=False).returncode == 0, TALK_S, f"{machine.name} reaches {address}")
+    ping(machine, address, 3)
 
 
 def transfer(sender: Machine, receiver: Machine, address: str, data: bytes) -> str:

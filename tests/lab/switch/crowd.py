@@ -93,6 +93,13 @@ class Crowd:
         for own in (*self._sniffers, *(s for speaker in self._speakers for s in speaker.values())):
             own.close()
 
+    def summary(self) -> str:
+        """How much happened."""
+        stays = [stay for one in self.listeners for group in one.stays.values() for stay in group]
+        leaves = sum(stay.left < float("inf") for stay in stays)
+        heard = sum(one.heard.total() for one in self.listeners)
+        return f"{len(stays)} joins, {leaves} leaves, {len(self.sent)} datagrams sent, {heard} heard"
+
     def missing(self, settle_s: float) -> list[tuple[str, str, Datagram]]:
         """Datagrams that a host did not get though it had been in their group for ``settle_s`` when they were sent."""
         lost: list[tuple[str, str, Datagram]] = []

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from threading import Event
 
 from lab import Machine, wait_until
+from lab.sites import LIMIT_S, Sites
 from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET
 from tests.lab.overlay.asking import drops, grown
-from tests.lab.sites import LIMIT_S, Sites, talk
+from tests.lab.overlay.machines import talk
 from treecast.api.client import ask_bridge
 from treecast.wire.beacon import BEACON_ETHERTYPE
 

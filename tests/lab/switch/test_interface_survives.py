@@ -11,8 +11,8 @@ import pytest
 
 from lab import Lab, Machine, wait_until
 from lab.node import PROGRAM, TreecastNode
-from tests.lab.overlay.machines import ping
-from tests.lab.sites import Sites, make_sites, show_logs, talk, verb
+from lab.sites import Sites, make_sites, show_logs, verb
+from tests.lab.overlay.machines import ping, talk
 from treecast.adapters.interface import source_addresses
 from treecast.base.addresses import Endpoint
 

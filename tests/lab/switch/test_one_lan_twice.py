@@ -21,9 +21,9 @@ from lab import Lab, wait_until
 from lab.lan import Lan
 from lab.load import Receiver, Sender
 from lab.node import Overlay
+from lab.sites import LIMIT_S, show_logs, verb
 from tests.lab.overlay.asking import drops, members, wait_members
-from tests.lab.overlay.machines import heard, ping
-from tests.lab.sites import LIMIT_S, show_logs, talk, verb
+from tests.lab.overlay.machines import heard, ping, talk
 from tests.lab.switch.hosts import listen, speak
 from treecast.api.client import ask_bridge, ask_hosts
 

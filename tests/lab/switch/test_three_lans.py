@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.sites import Sites
+from lab.sites import Sites
 from tests.lab.switch.crowd import Crowd
 
 GROUPS = ("239.3.0.1", "239.3.0.2", "239.3.0.3", "ff35::3:1", "ff35::3:2")
@@ -20,6 +20,7 @@ def test_each_host_gets_exactly_the_groups_it_asked_for(sites: Sites, duration_s
     crowd = Crowd(sites.lans, GROUPS, seed=3)
     try:
         crowd.run(duration_s, moves_per_s=4.0)
+        print(crowd.summary())
         assert crowd.missing(JOIN_S) == []
         assert crowd.doubled() == []
         assert crowd.unasked(LEAVE_S) == []

@@ -11,9 +11,9 @@ import pytest
 from lab import wait_until
 from lab.lan import link_local
 from lab.load import Receiver, Sender
+from lab.sites import LIMIT_S, Sites
 from tests.lab.overlay.asking import wait_members
-from tests.lab.overlay.machines import transfer
-from tests.lab.sites import LIMIT_S, Sites, talk
+from tests.lab.overlay.machines import talk, transfer
 
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
 DATA = random.Random(1).randbytes(4_000_000)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from lab.waiting import wait_until
+from lab.waiting import paced, wait_until
 
 
 def test_the_first_true_value_is_returned() -> None:
@@ -17,3 +19,11 @@ def test_a_condition_that_stays_false_is_named() -> None:
 
 def test_the_condition_is_asked_even_without_time() -> None:
     assert wait_until(lambda: True, 0.0)
+
+
+def test_items_come_at_their_pace_the_first_at_once() -> None:
+    began = time.monotonic()
+    at = [time.monotonic() - began for _ in paced(range(3), 0.05)]
+    assert at[0] < 0.05
+    assert at[1] >= 0.05
+    assert at[2] >= 0.1

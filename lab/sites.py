@@ -1,14 +1,14 @@
-"""LANs with a node on each: what the tests of switch mode stand on. ``lab.lan`` has the drawing."""
+"""LANs with a node on each: what switch mode is tested and measured on. ``lab.lan`` has the drawing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab import Lab, Machine, wait_until
 from lab.lan import Lan
 from lab.node import PROGRAM, Overlay, TreecastNode
-from tests.lab.overlay.machines import ping
+from lab.topology import Lab
+from lab.waiting import wait_until
 from treecast.api.client import ask_bridge
 
 LIMIT_S = 20.0
@@ -50,13 +50,6 @@ def make_sites(lab: Lab, count: int = 2, hosts: int = 2) -> Sites:
 def verb(node: TreecastNode, name: str, *words: str) -> str:
     """``treecast bridge NAME DIR ...`` on the node's machine: its stdout."""
     return node.machine.run([PROGRAM, "bridge", name, node.directory, *words]).stdout
-
-
-def talk(machine: Machine, address: str) -> None:
-    """They find each other, and then no echo is lost."""
-    once = ["ping", "-c", "1", "-W", "1", address]
-    wait_until(lambda: machine.run(once, check=False).returncode == 0, LIMIT_S, f"{machine.name} reaches {address}")
-    ping(machine, address, 3)
 
 
 def show_logs(nodes: Sequence[TreecastNode]) -> None:
