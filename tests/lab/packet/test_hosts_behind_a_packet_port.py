@@ -28,6 +28,8 @@ from treecast.api.records import Host, PacketPort
 
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
 LIMIT_S = 20.0
+OPTIONS = ("--membership", "query-response-interval=1s")
+"""So that a LAN's groups are known soon (``election.LEARN_MARGIN``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def site() -> Iterator[Site]:
         lan.hosts[1].sysctl("net/ipv6/conf/eth0/force_mld_version", 1)
         interface = lan.connect(lab, machines[0])
         overlay = Overlay(machines, lab.directory)
-        overlay.start()
+        overlay.start(options=OPTIONS)
         own = Site(lab, overlay, lan, interface)
         verb(overlay[0], "add", interface, "--packet")
         wait_state(overlay[0], "forwarding")
@@ -154,6 +156,26 @@ def test_a_bridged_node_on_the_same_lan_and_the_packet_port_do_not_both_carry_it
     verb(second, "remove", interface)
 
 
+def test_two_ways_of_one_node_to_a_lan_are_not_both_used(site: Site) -> None:
+    inside, node, far = site.lan.hosts[0], site.overlay[0], site.overlay[2]
+    interface = site.lan.connect(site.lab, node.machine, last=252)
+    verb(node, "add", interface)
+
+    def states() -> list[str]:
+        answer = ask_bridge(node.directory)
+        return [answer.state, *(port.state for port in answer.packet_ports)]
+
+    wait_until(lambda: states() in (["forwarding", "capable"], ["capable", "forwarding"]), LIMIT_S, "one of them")
+    receiver = Receiver(inside, GROUP, PORT, interface="eth0")
+    wait_members(far, GROUP, {"n0"}, LIMIT_S)
+    Sender(far.machine, GROUP, PORT, interface=INTERFACE, rate_pps=1000, count=300).wait(LIMIT_S)
+    wait_received(receiver, 300)
+    account = receiver.stop()
+    assert (account.received, account.duplicated) == (300, 0)
+    verb(node, "remove", interface)
+    wait_state(node, "forwarding")
+
+
 def test_it_is_shown_refused_removed_and_remembered(site: Site) -> None:
     node, outside = site.overlay[0], site.overlay[1]
     assert "packet port 1" in verb(node, "show")
@@ -162,7 +184,7 @@ def test_it_is_shown_refused_removed_and_remembered(site: Site) -> None:
     assert "opened anew" in verb(node, "add", site.interface, "--packet")
     wait_state(node, "forwarding")
     node.stop()
-    node.start(outside.endpoint)
+    node.start(outside.endpoint, options=OPTIONS)
     node.wait_ready()
     wait_state(node, "forwarding")
     receiver = Receiver(site.lan.hosts[0], GROUP, PORT, interface="eth0")
