@@ -142,6 +142,14 @@ def addresses_of(interface: str) -> tuple[IPv4Address | None, IPv6Address | None
     return ipv4, None
 
 
+def index_of(interface: str) -> int:
+    """Its number, which no interface after it gets; 0 where there is none."""
+    try:
+        return socket.if_nametoindex(interface)
+    except OSError:
+        return 0
+
+
 def lan_ipv4(interfaces: Sequence[str], apart: IPv4Network) -> IPv4Address | None:
     """The first IPv4 address of these interfaces, as far as they are there, unless it is of the overlay's network."""
     found = (addresses_of(name)[0] for name in interfaces)

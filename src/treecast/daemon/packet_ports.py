@@ -11,7 +11,7 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters.bridge_record import PacketPortRecord, load_packet_ports
-from treecast.adapters.interface import addresses_of
+from treecast.adapters.interface import addresses_of, index_of
 from treecast.api.handover import DescriptorInbox
 from treecast.api.records import PacketPort
 from treecast.base.errors import OperatorError
@@ -29,6 +29,7 @@ class _Open:
     port: int
     record: PacketPortRecord
     addresses: PortAddresses
+    index: int
 
 
 class PacketPorts:
@@ -64,11 +65,15 @@ class PacketPorts:
             finally:
                 os.close(descriptor)
 
-    async def follow_addresses(self) -> None:
-        """Queries go out from the interface's addresses, which may change."""
+    async def follow_interfaces(self) -> None:
+        """Queries go out from an interface's addresses, which may change; one that is gone takes its port along."""
         while True:
             await asyncio.sleep(ADDRESS_INTERVAL)
             for interface, own in list(self._open.items()):
+                if index_of(interface) != own.index:
+                    self._log.warning("interface gone: add it again when it is back", interface=interface)
+                    self._close(interface)
+                    continue
                 addresses = _addresses(interface)
                 if addresses != own.addresses:
                     own.addresses = addresses
@@ -102,9 +107,9 @@ class PacketPorts:
         return self._node.engine.nodes.name(node)
 
     def _open_one(self, record: PacketPortRecord, descriptor: int) -> None:
-        addresses = _addresses(record.interface)
+        addresses, index = _addresses(record.interface), index_of(record.interface)
         port = self._node.open_packet_port(descriptor, addresses, record.limits())
-        self._open[record.interface] = _Open(port, record, addresses)
+        self._open[record.interface] = _Open(port, record, addresses, index)
         self._log.info("packet port opened", interface=record.interface, port=port)
 
     def _close(self, interface: str) -> None:

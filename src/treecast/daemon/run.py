@@ -115,7 +115,7 @@ async def _run(
         plane.start()
         node.start(loop, endpoints)
         bridging.reread()
-        following = loop.create_task(packet_ports.follow_addresses())
+        following = loop.create_task(packet_ports.follow_interfaces())
         shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
         print("ready", *shown, flush=True)
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))

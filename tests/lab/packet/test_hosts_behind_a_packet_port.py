@@ -176,6 +176,17 @@ def test_two_ways_of_one_node_to_a_lan_are_not_both_used(site: Site) -> None:
     wait_state(node, "forwarding")
 
 
+def test_an_interface_that_is_gone_takes_its_port_along(site: Site) -> None:
+    node = site.overlay[1]
+    node.machine.run(["ip", "link", "add", "usb0", "type", "veth", "peer", "name", "usb1"])
+    verb(node, "add", "usb0", "--packet")
+    assert packet_port(node) is not None
+    node.machine.run(["ip", "link", "del", "usb0"])
+    wait_until(lambda: "not open" in verb(node, "show"), LIMIT_S, "it is seen", poll_s=0.5)
+    verb(node, "remove", "usb0")
+    assert packet_port(node) is None
+
+
 def test_it_is_shown_refused_removed_and_remembered(site: Site) -> None:
     node, outside = site.overlay[0], site.overlay[1]
     assert "packet port 1" in verb(node, "show")

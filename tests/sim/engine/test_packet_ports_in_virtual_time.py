@@ -1,0 +1,115 @@
+"""A node with a packet port beside its TAP, in virtual time: whose groups are whose, and who is told."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.commands import Inject
+from treecast.base.events import TapFrame
+from treecast.base.ids import NodeIndex
+from treecast.base.membership import ANY_SOURCE
+from treecast.base.storm import NO_LIMITS
+from treecast.multicast import TAP, PortAddresses
+from treecast.sim.world import SimNode, World
+from treecast.wire import ethernet, igmp
+from treecast.wire.beacon import BEACON_ETHERTYPE, BeaconState, parse_beacon
+from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
+
+PACKET = 1
+HOST = MacAddress.parse("00:00:5e:00:53:01")
+GROUP, OTHER = IPv4Address("239.1.1.1"), IPv4Address("239.1.1.2")
+JOIN, LEAVE = RecordType.CHANGE_TO_EXCLUDE_MODE, RecordType.CHANGE_TO_INCLUDE_MODE
+ADDRESSES = PortAddresses(IPv4Address("192.168.1.9"), None)
+
+
+def two() -> tuple[World, SimNode, SimNode]:
+    world = World(5)
+    first = world.add()
+    second = world.add(reach=first)
+    world.run_until(lambda: all(len(node.peers()) == 1 for node in world.nodes.values()), 20.0)
+    return world, first, second
+
+
+def open_port(world: World, node: SimNode) -> None:
+    commands = node.engine.open_packet_port(world.network.now, PACKET, ADDRESSES, NO_LIMITS)
+    node.forwarder.carry_out(commands)
+    assert PACKET in node.forwarder.blocked, "until its election is won"
+    world.run(3.0)
+    assert PACKET not in node.forwarder.blocked
+
+
+def say(node: SimNode, kind: RecordType, group: IPv4Address, port: int = PACKET) -> None:
+    report = MembershipReport((GroupRecord(kind, group, ()),))
+    node.forwarder.raise_event(TapFrame(port, igmp.message_frame(report, HOST, IPv4Address("192.168.1.7"))))
+
+
+def subscribers(node: SimNode, group: IPAddress) -> list[NodeIndex]:
+    return [member for member, _ in node.engine.topology.members((0, group))]
+
+
+def test_groups_of_both_ports_are_the_node_s_and_each_port_is_told_its_own() -> None:
+    world, first, second = two()
+    first.report(str(OTHER))
+    world.run(1.0)
+    open_port(world, first)
+    assert first.forwarder.selective_ports == {TAP}
+    say(first, JOIN, GROUP)
+    world.run(1.0)
+    assert (subscribers(second, GROUP), subscribers(second, OTHER)) == ([first.index], [first.index])
+    assert first.forwarder.port_groups == {(TAP, 0, OTHER): ANY_SOURCE, (PACKET, 0, GROUP): ANY_SOURCE}
+    say(first, JOIN, OTHER)
+    world.run(1.0)
+    say(first, LEAVE, OTHER)
+    world.run(5.0)
+    assert subscribers(second, OTHER) == [first.index], "the TAP's host is still there"
+    assert first.forwarder.port_groups == {(TAP, 0, OTHER): ANY_SOURCE, (PACKET, 0, GROUP): ANY_SOURCE}
+
+
+def test_a_port_that_is_closed_takes_its_groups_and_hosts_along_and_says_so_on_its_lan() -> None:
+    world, first, second = two()
+    open_port(world, first)
+    say(first, JOIN, GROUP)
+    world.run(1.0)
+    assert [view.port for view in first.engine.discovery.hosts(world.network.now) if view.mac == HOST] == [PACKET]
+    commands = first.engine.close_packet_port(world.network.now, PACKET)
+    first.forwarder.carry_out(commands)
+    said = [ethernet.parse(c.frame) for c in commands if isinstance(c, Inject) and c.port == PACKET]
+    beacons = [parse_beacon(frame.payload) for frame in said if frame.ethertype == BEACON_ETHERTYPE]
+    assert [beacon.state for beacon in beacons] == [BeaconState.SILENT]
+    world.run(1.0)
+    assert subscribers(second, GROUP) == []
+    assert first.forwarder.selective_ports == set()
+    assert HOST not in {view.mac for view in first.engine.discovery.hosts(world.network.now)}
+    open_port(world, first)  # and again
+    say(first, JOIN, GROUP)
+    world.run(1.0)
+    assert subscribers(second, GROUP) == [first.index]
+
+
+def test_while_another_node_carries_the_lan_its_groups_are_not_this_node_s() -> None:
+    world, first, second = two()
+    second.forwarder.carry_out(second.engine.open_packet_port(world.network.now, PACKET, ADDRESSES, NO_LIMITS))
+    first.forwarder.carry_out(first.engine.open_packet_port(world.network.now, PACKET, ADDRESSES, NO_LIMITS))
+    taken = {node.index: 0 for node in (first, second)}
+
+    def run(duration: float) -> None:
+        """What one says by its packet port, the other hears; one of them forwards at most."""
+        for _ in range(round(duration / 0.01)):
+            world.run(0.01)
+            for node, other in ((first, second), (second, first)):
+                new = node.forwarder.injected[taken[node.index] :]
+                taken[node.index] += len(new)
+                for frame in new:
+                    if ethernet.parse(frame).ethertype == BEACON_ETHERTYPE:
+                        other.forwarder.raise_event(TapFrame(PACKET, frame))
+            assert PACKET in first.forwarder.blocked | second.forwarder.blocked
+
+    run(5.0)
+    assert PACKET not in first.forwarder.blocked
+    for node in (first, second):
+        say(node, JOIN, GROUP)
+    run(1.0)
+    assert subscribers(second, GROUP) == [first.index]
+    assert subscribers(first, GROUP) == []
+    assert HOST not in {view.mac for view in second.engine.discovery.hosts(world.network.now)}
