@@ -14,7 +14,7 @@ _PROTOCOLS = {4: "IGMPv{}", 6: "MLDv{}"}
 
 
 def print_groups(groups: Sequence[Group], queriers: Sequence[Querier]) -> None:
-    console().print(group_tables(groups, queriers))
+    console().print(group_tables(groups, queriers), crop=False)
 
 
 def group_tables(groups: Sequence[Group], queriers: Sequence[Querier]) -> RenderableType:

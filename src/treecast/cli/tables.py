@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 
 from treecast.api.records import Bridge, Group, Host, Member, Peer, Status
 
 _SHORT_ID_DIGITS = 8
 _WIDTH_WITHOUT_TERMINAL = 120
+MOST_FOLDED_ROWS = 500
+"""Folding the cells of 10,000 rows takes half a minute."""
+
 Column = tuple[str, Literal["left", "right"]]
 
 
@@ -52,7 +56,7 @@ def print_peers(peers: Sequence[Peer]) -> None:
 
 
 def print_groups(groups: Sequence[Group]) -> None:
-    console().print(groups_table(groups))
+    console().print(groups_table(groups), crop=False)
 
 
 def groups_table(groups: Sequence[Group]) -> RenderableType:
@@ -188,19 +192,48 @@ def with_vlan(text: str, vlan: int) -> str:
 
 
 def print_rows(nothing: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    console().print(rows_table(nothing, columns, rows))
+    console().print(rows_table(nothing, columns, rows), crop=False)
 
 
 def rows_table(nothing: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> RenderableType:
     """A table with a line under its titles; ``nothing`` where it has no rows."""
     if not rows:
         return nothing
+    if len(rows) > MOST_FOLDED_ROWS:
+        return _unfolded(columns, rows)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for title, justify in columns:
         table.add_column(title, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
+
+
+class _Lines:
+    """Text as it is."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self._lines:
+            yield Segment(line)
+            yield Segment.line()
+
+
+def _unfolded(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> RenderableType:
+    """The same, as wide as it is."""
+    cells = [[title for title, _ in columns], *([cell.replace("\n", ", ") for cell in row] for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    cells.insert(1, ["\u2500" * width for width in widths])
+    lines = (
+        " ".join(
+            cell.rjust(width) if justify == "right" else cell.ljust(width)
+            for cell, width, (_, justify) in zip(line, widths, columns, strict=True)
+        )
+        for line in cells
+    )
+    return _Lines(line.rstrip() for line in lines)
 
 
 def console() -> Console:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS
@@ -74,6 +76,19 @@ def test_tables_keep_everything_readable_in_narrow_terminals(
     shown = "".join("".join(lines).split())
     assert "node-32" in shown
     assert "…" not in shown
+
+
+def test_a_long_table_is_printed_soon_and_as_wide_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    columns: tuple[tables.Column, ...] = (("GROUP", "left"), ("PACKETS", "right"), ("MEMBERS", "left"))
+    rows = [(f"239.1.1.{number}", str(number), "bob\n" + "x" * 300) for number in range(10_000)]
+    began = time.thread_time()
+    tables.print_rows("none", columns, rows)
+    assert time.thread_time() - began < 5
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "GROUP        PACKETS MEMBERS"
+    assert set(lines[1]) == {" ", "\u2500"}
+    assert lines[3] == f"239.1.1.1          1 bob, {'x' * 300}"
+    assert len(lines) == 10_002
 
 
 def test_text_from_the_network_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
