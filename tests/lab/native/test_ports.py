@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, ipv4, mac
+from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, mac
 from lab.waiting import wait_until
 from treecast import _native
 
@@ -132,3 +132,17 @@ def test_storms_are_cut_and_unknown_unicast_is_flooded_where_asked(two: Planes) 
 def test_there_is_no_other_port(two: Planes) -> None:
     with pytest.raises(ValueError, match="no such port"):
         two[0].forwarder.set_port_forwarding(1, True)
+
+
+def test_a_handshake_that_would_run_over_the_overlay_stays_outside(two: Planes) -> None:
+    init = _native.Handshake.initiate(two[0].key, NETWORK_ID, 999).init_datagram()
+    before, heard = two[0].forwarder.drops()["own_link"], len(two[1].seen(_native.HandshakeDatagram))
+    with two[0].machine.enter():
+        own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with own:
+            own.bind((ipv4(1), 7701))
+            own.sendto(init, (ipv4(2), 7700))  # by way of the TAP
+            own.sendto(b"\xc0" + init[1:-1] + b"\0", (ipv4(2), 7700))  # not of this network: its own affair
+    wait_until(lambda: two[0].forwarder.drops()["own_link"] > before, LIMIT_S, "it is recognised")
+    assert two[0].forwarder.drops()["own_link"] == before + 1
+    assert len(two[1].seen(_native.HandshakeDatagram)) == heard

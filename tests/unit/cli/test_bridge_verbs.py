@@ -10,9 +10,17 @@ from typer.testing import CliRunner, Result
 from tests.unit.api.serving import serving
 from treecast.adapters import storage
 from treecast.adapters.bridge import bridge_name
-from treecast.adapters.bridge_record import load_record
-from treecast.adapters.link import is_wireless
-from treecast.api.records import Answer, Bridge, Verb
+from treecast.adapters.bridge_record import (
+    BridgeRecord,
+    PacketPortRecord,
+    load_packet_ports,
+    load_record,
+    write_packet_ports,
+    write_record,
+)
+from treecast.adapters.link import is_wireless, sends_own_frames_only
+from treecast.adapters.packet_port import remove_packet_port
+from treecast.api.records import Answer, Bridge, PacketPort, Verb
 from treecast.base.errors import OperatorError
 from treecast.cli.main import app
 from treecast.identity.node import NodeRequest
@@ -89,6 +97,40 @@ def test_a_wireless_interface_is_seen_as_one(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "eth0").mkdir()
     assert is_wireless("wlan0")
     assert not is_wireless("eth0")
+
+
+def test_wifi_and_bluetooth_interfaces_get_a_packet_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("treecast.adapters.link.SYSFS", tmp_path)
+    (tmp_path / "wlan0" / "phy80211").mkdir(parents=True)
+    for name, kind in (("bnep0", "DEVTYPE=bluetooth\n"), ("eth0", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "uevent").write_text(f"{kind}INTERFACE={name}\n")
+    assert [sends_own_frames_only(name) for name in ("wlan0", "bnep0", "eth0", "none")] == [True, True, False, False]
+
+
+def test_packet_ports_and_the_bridge_are_remembered_side_by_side(node: Path) -> None:
+    bridge = BridgeRecord("eth0", "tcbr-eth0", "02:00:00:00:00:01", "treecast0", 1374, [], [])
+    ports = [PacketPortRecord("wlan0"), PacketPortRecord("bnep0", 50)]
+    write_packet_ports(node, ports)
+    assert (load_record(node), load_packet_ports(node)) == (None, ports)
+    write_record(node, bridge)
+    assert (load_record(node), load_packet_ports(node)) == (bridge, ports)
+    assert remove_packet_port(node, "wlan0")
+    assert not remove_packet_port(node, "wlan0")
+    write_record(node, None)
+    assert (load_record(node), load_packet_ports(node)) == (None, ports[1:])
+    assert "bnep0 is on its own again" in _run("remove", node, "bnep0").stdout
+    assert not (node / "bridge.json").exists()
+
+
+def test_show_names_packet_ports(node: Path) -> None:
+    ports = [PacketPort("wlan0", 1, "forwarding", "alice"), PacketPort("bnep0", None)]
+    with serving(node, lambda verb: Bridge(interface="", bridge="", packet_ports=ports)):
+        lines = _run("show", node).stdout.splitlines()
+    assert [line.split()[:4] for line in lines[2:]] == [
+        ["wlan0", "packet", "port", "1"],
+        ["bnep0", "packet", "port", "not"],
+    ]
 
 
 def test_bridges_have_names_that_the_kernel_takes() -> None:

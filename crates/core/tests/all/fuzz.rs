@@ -8,6 +8,7 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
 use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY};
+use treecast_core::egress::Leaving;
 use treecast_core::fragment::{cut, MAX_FRAME_LEN};
 use treecast_core::handshake::Handshake;
 use treecast_core::mac::MacKey;
@@ -76,6 +77,7 @@ fn frames() -> Vec<Vec<u8>> {
         ipv6(group, 0, &[60, 0, 5, 2, 0, 0, 1, 0, 58, 0, 1, 4, 0, 0, 0, 0, 143, 0, 0, 0]),
         ipv6([0xFD; 16], 44, &[58, 0, 0, 0, 0, 0, 0, 1, 135, 0, 0, 0]),
         ethernet([0xFF; 6], 0x0806, &[0; 28]),
+        ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &[&[30, 20, 30, 20, 0, 108, 0, 0, 0xC2, 1][..], &[7; 98]].concat()),
         ethernet([0xFF; 6], 0x8100, &[0, 7, 8, 0, 0x45, 0, 0, 20, 0, 0, 0, 0, 1, 17, 0, 0, 10, 0, 0, 1, 239, 0, 0, 1]),
     ]
 }
@@ -83,8 +85,13 @@ fn frames() -> Vec<Vec<u8>> {
 #[test]
 fn frames_from_the_tap() {
     let node = plane(1);
+    node.renew_port(1, true);
+    node.port(1).unwrap().set_forwarding(true);
     fuzz(1, &frames(), |frame| {
-        node.classify(0, frame, 1, NOW_NS);
+        for port in [0, 1] {
+            node.classify(port, frame, 1, NOW_NS);
+            node.goes_out(port, &Leaving::of(frame));
+        }
     });
 }
 
