@@ -37,7 +37,7 @@ def test_a_client_gets_its_address_from_a_server_of_another_lan(sites: Sites, tm
     script = tmp_path / "bound"
     script.write_text(CONFIGURE, encoding="ascii")
     script.chmod(0o755)
-    serving = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0"]
+    serving = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--no-ping"]
     serving += [f"--dhcp-range={FIRST},{LAST},255.255.0.0,1h", f"--dhcp-leasefile={tmp_path / 'leases'}"]
     serving += ["--user=root", f"--pid-file={tmp_path / 'pid'}"]
     dnsmasq = server.spawn(serving, stderr=tmp_path / "log")
