@@ -157,6 +157,24 @@ def test_a_blocked_node_asks_the_hosts_and_answers_nothing() -> None:
     assert kinds["0800"] < 3  # general queries
 
 
+def asked_from(node: SimNode, since: int) -> set[IPv4Address]:
+    """The sources of its IGMP queries."""
+    frames = [ethernet.parse(wire) for wire in node.forwarder.injected[since:]]
+    return {igmp.parse_frame(frame).source for frame in frames if frame.ethertype == 0x0800}
+
+
+def test_a_node_asks_the_lan_from_the_machines_address_there_and_follows_its_change() -> None:
+    world, first, *_ = three()
+    before = len(first.forwarder.injected)
+    SharedLan(world, first).run(1.0)
+    for_its_own_kernel = IPv4Address(0)
+    assert asked_from(first, before) == {LAN_IPV4, for_its_own_kernel}
+    before = len(first.forwarder.injected)
+    moved = BridgedLan(HOST, IPv4Address("192.0.2.99"), LAN_LIMITS)
+    first.forwarder.carry_out(first.engine.share_port(world.network.now, 0, moved))
+    assert asked_from(first, before) == {moved.ipv4, for_its_own_kernel}
+
+
 def test_a_node_without_links_does_not_carry_the_lan() -> None:
     world = World(6)
     node = world.add()
