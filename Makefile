@@ -17,7 +17,7 @@ if [ -n "$$missing" ]; then echo "installing: $$missing"; \
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-.PHONY: all install demo test soak check bench lock clean
+.PHONY: all install demo test soak check sanitize bench lock clean
 all: install
 
 $(STAMPS)/apt: Makefile | $(STAMPS)/rust
@@ -75,6 +75,12 @@ check: install
 	cargo fmt --manifest-path $(LOAD) --check
 	cargo clippy --workspace --all-targets --release --locked --quiet -- -D warnings
 	cargo clippy --manifest-path $(LOAD) --all-targets --release --locked --quiet -- -D warnings
+
+# The unsafe part (crates/io/src/sys) under Miri, as far as it makes no system calls, and on loopback under AddressSanitizer.
+# Needs a nightly toolchain with Miri: rustup toolchain install nightly --component miri,rust-src
+sanitize:
+	cargo +nightly miri test -p treecast-io --target-dir target/miri --lib --test loopback -- batch addresses
+	RUSTFLAGS=-Zsanitizer=address cargo +nightly test -p treecast-io --target-dir target/asan --target $$(rustc -vV | sed -n 's/^host: //p') --lib --test loopback
 
 bench: install $(STAMPS)/bench-apt
 	$(PY) -m bench

@@ -124,7 +124,7 @@ impl Forwarder {
         let make = |number| Worker::new(self.plane.clone(), ports.clone(), &self.stop, share(number));
         let workers = (0..self.workers).map(make).collect::<io::Result<Vec<_>>>()?;
         for (number, worker) in workers.into_iter().enumerate() {
-            let thread = std::thread::Builder::new().name(format!("treecast-{number}"));
+            let thread = std::thread::Builder::new().name("treecast-data".into());
             let probe_interval_ns = (number == 0).then_some(self.probe_interval_ns);
             running.workers.push(thread.spawn(move || worker.run(probe_interval_ns))?);
         }

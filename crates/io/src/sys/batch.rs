@@ -251,3 +251,50 @@ fn put<T: Copy>(control: &mut Control, used: usize, (level, kind): (libc::c_int,
     }
     used + room.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UDP_GRO_OF: (libc::c_int, libc::c_int) = (libc::SOL_UDP, UDP_GRO);
+
+    /// What a receiver notes when the kernel has written these `used` bytes.
+    fn noted(control: &mut Control, used: usize) -> (usize, u8) {
+        let mut header = empty_header().msg_hdr;
+        header.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_controllen = used as _;
+        let Noted { gro_size, traffic_class } = Noted::of(&header);
+        (gro_size, traffic_class)
+    }
+
+    #[test]
+    fn control_messages_are_read_in_any_order_and_number() {
+        let mut control = Control([0xFF; CONTROL_LEN]);
+        assert_eq!(noted(&mut control, 0), (0, 0));
+        let used = put(&mut control, 0, UDP_GRO_OF, 1280 as libc::c_int);
+        assert_eq!(noted(&mut control, used), (1280, 0));
+        let used = put(&mut control, used, (libc::IPPROTO_IPV6, libc::IPV6_TCLASS), 0xBB as libc::c_int);
+        assert_eq!((used, noted(&mut control, used)), (48, (1280, 0xBB)));
+        let used = put(&mut control, 0, (libc::IPPROTO_IP, libc::IP_TOS), 0x2A_u8);
+        assert_eq!(noted(&mut control, used), (0, 0x2A));
+        let used = put(&mut control, used, UDP_GRO_OF, -1 as libc::c_int);
+        assert_eq!(noted(&mut control, used), (0, 0x2A));
+    }
+
+    #[test]
+    fn what_is_to_be_sent_needs_no_control_area_a_size_a_class_or_both() {
+        for address in ["192.0.2.1:1", "[2001:db8::1]:1"] {
+            let address = RawAddress::new(&address.parse().unwrap());
+            for (segment, traffic_class, expected) in [(0, 0, 0 as _), (1280, 0, 24), (0, 0xB8, 24), (1280, 3, 48)] {
+                let mut control = Control([0; CONTROL_LEN]);
+                let mut header = empty_header().msg_hdr;
+                write_control(
+                    &mut control,
+                    &mut header,
+                    &Outgoing { address: &address, data: &[], segment, traffic_class },
+                );
+                assert_eq!((header.msg_controllen, header.msg_control.is_null()), (expected, expected == 0));
+            }
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! The system calls, one module per concern. All `unsafe` of the project is here; each block says why it holds.
 
+#![deny(clippy::undocumented_unsafe_blocks)]
+
 pub mod address;
 pub mod batch;
 pub mod caps;
