@@ -51,6 +51,7 @@ impl PacketSocket {
         let mut filter = FILTER;
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
         set(&fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
+        set(&fd, libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &1_i32)?; // who gets the socket cannot make it hear more
         let all_groups = libc::packet_mreq {
             mr_ifindex: index,
             mr_type: libc::PACKET_MR_ALLMULTI as u16,
