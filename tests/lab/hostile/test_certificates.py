@@ -86,7 +86,7 @@ def test_a_directory_with_an_expired_or_copied_certificate_is_refused_with_a_sen
 ) -> None:
     expired, copied = tmp_path / "expired", tmp_path / "copied"
     for directory in (expired, copied):
-        shutil.copytree(siege.net[1].directory, directory, ignore=shutil.ignore_patterns("control.sock", "*.lock"))
+        shutil.copytree(siege.net[1].directory, directory, ignore=shutil.ignore_patterns("*.sock", "*.lock"))
     authority = load_authority(siege.net.network)
     own = Certificate.decode((expired / CERTIFICATE_FILE).read_bytes())
     past = issue(authority.key, replace(own, not_after_s=int(time.time()) - 60))
