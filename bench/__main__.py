@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -21,11 +22,12 @@ from lab.topology import DEFAULT_MTU_BYTES
 RESULTS = Path("out/bench/results.json")
 PLOT = Path("out/bench/results.png")
 IDLE_NODES = 33
+FILE_COLUMNS = 180
 
 
 def main(quick: Annotated[bool, typer.Option(help="One short run of each: two minutes.")] = False) -> None:
     """Measures Treecast beside the kernel and other overlays, in the same lab and period."""
-    console, plan = Console(), QUICK if quick else FULL
+    console, plan = Console(width=None if sys.stdout.isatty() else FILE_COLUMNS), QUICK if quick else FULL
     build()
     described: dict[str, str] = {}
     measures = [*_measure_in_one_lab(console, plan, described), *_idle(console, plan)]
@@ -88,7 +90,7 @@ def _relay(console: Console, plan: Plan) -> Measure:
 
 def _memory(console: Console) -> Iterator[Measure]:
     console.print("[dim]memory of the tables[/dim]")
-    for kind, size in memory.table_bytes():
+    for kind, size in memory.table_bytes().items():
         sides = {OWN: report.side_result([size])}
         yield report.measure(f"memory of a {kind}, data plane", "bytes", sides, higher_is_better=False)
 

@@ -1,11 +1,17 @@
-"""What memory the data plane's tables take: the growth of this process while many entries of one kind are made."""
+"""What memory the data plane's tables take: the growth of a process while many entries of one kind are made.
+
+``python -m bench.memory`` prints it as JSON, from a process of its own: what others have freed is no growth.
+"""
 
 from __future__ import annotations
 
-import gc
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import msgspec
 
 from lab.planes import NETWORK_ID, Plane, Planes
 from treecast import _native
@@ -14,8 +20,13 @@ HOSTS, GROUPS, TREES, PEERS = 100_000, 30_000, 10_000, 1_000
 FIRST_PEER = 1_000
 
 
-def table_bytes() -> Iterator[tuple[str, float]]:
-    """Kind of entry, and resident bytes of one."""
+def table_bytes() -> dict[str, float]:
+    """By kind of entry: resident bytes of one."""
+    done = subprocess.run([sys.executable, "-m", "bench.memory"], capture_output=True, check=True)
+    return msgspec.json.decode(done.stdout, type=dict[str, float])
+
+
+def _measured() -> Iterator[tuple[str, float]]:
     with Planes(1, workers=1) as planes:
         root = planes[0]
         for kind, count, make in (
@@ -28,7 +39,6 @@ def table_bytes() -> Iterator[tuple[str, float]]:
 
 
 def _growth(root: Plane, count: int, make: Callable[[Plane, int], None]) -> int:
-    gc.collect()
     before = resident_bytes(os.getpid())
     for number in range(1, count + 1):
         make(root, number)
@@ -61,3 +71,7 @@ def resident_bytes(pid: int) -> int:
     """VmRSS (proc_pid_status(5))."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1024
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(msgspec.json.encode(dict(_measured())))
