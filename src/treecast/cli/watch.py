@@ -112,5 +112,8 @@ def _show_table(directory: Path) -> None:
 
 
 def _pause(began: float) -> Duration:
-    """A node with 10,000 groups takes a while to say them all: no more than a fifth of its time goes into that."""
+    """How long to sleep before the next question: there is nothing to wait for, the control socket only answers.
+
+    A node with 10,000 groups takes a while to say them all: no more than a fifth of its time goes into that.
+    """
     return max(INTERVAL, 4 * (time.monotonic() - began))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -71,6 +72,10 @@ def heard(opened: socket.socket) -> tuple[bytes, int]:
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
+def has_dropped(plane: Plane, count: int) -> bool:
+    return plane.forwarder.drops()["ecn_not_capable"] >= count
+
+
 def arrives(planes: Planes, sent: int, expected: int | None, size_bytes: int = 100) -> None:
     """From the first node to the second, over both families. None: it is dropped, and a marked one after it is not."""
     one, other = planes.planes[:2]
@@ -80,11 +85,7 @@ def arrives(planes: Planes, sent: int, expected: int | None, size_bytes: int = 1
         with listener(other, family) as here, sender(one, family, sent) as there:
             there.sendto(bytes(size_bytes), (address, PORT))
             if expected is None:
-                wait_until(
-                    lambda number=number: other.forwarder.drops()["ecn_not_capable"] >= drops + number,  # type: ignore[misc]
-                    LIMIT_S,
-                    "dropped",
-                )
+                wait_until(partial(has_dropped, other, drops + number), LIMIT_S, "dropped")
             else:
                 assert heard(here) == (bytes(size_bytes), expected)
 
