@@ -200,7 +200,7 @@ class Forwarder:
         OSError with errno and a text that names the interface or the address.
         """
     def start(self) -> None:
-        """Start the worker threads. The TAP should be up."""
+        """Start the worker threads, which may interrupt the calling thread from then on. The TAP should be up."""
     def stop(self) -> None:
         """Stop the threads, close the TAP (it vanishes) and the sockets. Idempotent."""
     @property

@@ -24,11 +24,13 @@ use crate::packet_port::PacketPorts;
 use crate::ports::{Ports, TAP_PORT};
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
-use crate::sys::thread::{monotonic_ns, random};
+use crate::sys::thread::{monotonic_ns, random, set_slice};
 use crate::worker::{Share, Worker};
 
 /// More gain nothing, and each has buffers of its own.
 const MAX_WORKERS: usize = 64;
+/// Of the thread that decides: longer than any system's usual ones, so that what moves packets need not await its turn's end.
+const CONTROL_SLICE_NS: u64 = 10_000_000;
 
 /// What a forwarder is made of.
 #[derive(Clone, Debug)]
@@ -113,7 +115,7 @@ impl Forwarder {
         })
     }
 
-    /// Starts the workers, once.
+    /// Starts the workers, once. They may interrupt the calling thread from now on.
     pub fn start(&self) -> io::Result<()> {
         let mut running = self.running();
         let Some(ports) = running.ports.clone() else { return Err(io::Error::from_raw_os_error(libc::EBADF)) };
@@ -128,6 +130,8 @@ impl Forwarder {
             let probe_interval_ns = (number == 0).then_some(self.probe_interval_ns);
             running.workers.push(thread.spawn(move || worker.run(probe_interval_ns))?);
         }
+        // Where the system refuses, packets wait a little longer.
+        let _ = set_slice(CONTROL_SLICE_NS);
         Ok(())
     }
 

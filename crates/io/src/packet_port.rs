@@ -24,7 +24,7 @@ use crate::ports::{Ports, TAP_PORT};
 use crate::sealing::send_read;
 use crate::sys::packet::PacketSocket;
 use crate::sys::poll::{EventFd, Poll};
-use crate::sys::thread::{monotonic_ns, schedule_batch};
+use crate::sys::thread::{monotonic_ns, set_slice};
 
 /// Frames taken before what they came to is sent.
 const BATCH: usize = 64;
@@ -236,7 +236,7 @@ struct Reader {
 
 impl Reader {
     fn run(self) {
-        let _ = schedule_batch(); // without it everything works, with smaller batches
+        let _ = set_slice(0);
         let mut outbox = Outbox::default();
         let mut buffer = vec![0; BUFFER_LEN].into_boxed_slice();
         while let Ok(ready) = self.poll.wait(None) {

@@ -27,7 +27,7 @@ use crate::relay::{Passed, Relayed};
 use crate::sealing::send_read;
 use crate::sys::batch::{Message, Receiver, MESSAGE_LEN};
 use crate::sys::poll::{EventFd, Poll};
-use crate::sys::thread::{monotonic_ns, schedule_batch};
+use crate::sys::thread::{monotonic_ns, set_slice};
 
 /// Frames and segments taken from the TAP before the sockets have their turn.
 const TAP_BATCH: usize = 64;
@@ -96,8 +96,7 @@ impl Worker {
 
     /// Works until it is told to stop, and probes the peers where an interval is given.
     pub fn run(mut self, probe_interval_ns: Option<u64>) {
-        // Without SCHED_BATCH everything works, with smaller batches.
-        let _ = schedule_batch();
+        let _ = set_slice(0);
         let after = |now_ns: u64| probe_interval_ns.map(|interval_ns| (now_ns / interval_ns + 1) * interval_ns);
         let mut next_probe_ns = after(monotonic_ns());
         loop {

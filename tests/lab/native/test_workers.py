@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lab.load import Receiver, Sender
 from lab.planes import INTERFACE, LIMIT_S, Planes, ipv4, mac
 from lab.waiting import wait_until
@@ -33,6 +35,25 @@ def test_flows_of_both_directions_keep_their_order_with_four_workers() -> None:
         wait_until(lambda: all(own.snapshot().received >= COUNT for own in receivers), LIMIT_S, "all received")
         got = [receiver.stop() for receiver in receivers]
     assert [(own.received, own.reordered, own.duplicated) for own in got] == [(COUNT, 0, 0)] * len(ways)
+
+
+def test_threads_that_decide_have_longer_slices_than_those_that_move_packets() -> None:
+    """A thread that wakes may interrupt one with longer slices: no packet waits for Python's turn to end."""
+    with Planes(1, workers=2):
+        usual = range(slice_ns(Path("/proc/thread-self")))
+        wait_until(lambda: [own in usual for own in worker_slices_ns()] == [True, True], LIMIT_S, "two shorter slices")
+
+
+def worker_slices_ns() -> list[int]:
+    """Threads name and schedule themselves, a moment after their start."""
+    tasks = Path("/proc/self/task").iterdir()
+    return [slice_ns(task) for task in tasks if (task / "comm").read_text().strip() == "treecast-data"]
+
+
+def slice_ns(task: Path) -> int:
+    """Linux 6.12 and later say it; the usual one depends on the number of processors."""
+    lines = (line.split(":") for line in (task / "sched").read_text().splitlines() if line.startswith("se.slice"))
+    return int(next(lines)[1])
 
 
 def test_a_tap_that_has_one_queue_serves_several_workers() -> None:

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use super::check;
-
 /// CLOCK_MONOTONIC in nanoseconds.
 pub fn monotonic_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -12,11 +10,41 @@ pub fn monotonic_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// SCHED_BATCH for the calling thread: being scheduled late is what makes batches (it costs no latency when idle).
-pub fn schedule_batch() -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: pid 0 is the calling thread; the parameters live until the call returns.
-    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) })?;
+/// sched_setattr(2): its first version, which every kernel takes.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Scheduling {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+const SCHEDULING_LEN: libc::c_uint = std::mem::size_of::<Scheduling>() as libc::c_uint;
+
+/// Gives the calling thread time in slices of so many nanoseconds; 0: of the system's usual length. A thread that wakes may
+/// interrupt one whose slices are longer than its own (EEVDF, from Linux 6.12 on; before, slices are all alike and this
+/// changes nothing). Threads inherit it. Each still gets its fair share.
+pub fn set_slice(length_ns: u64) -> io::Result<()> {
+    let mut now = Scheduling::default();
+    // SAFETY: pid 0 is the calling thread; the kernel writes at most SCHEDULING_LEN bytes into `now`.
+    check_long(unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut now, SCHEDULING_LEN, 0) })?;
+    if now.policy != libc::SCHED_OTHER as u32 {
+        return Ok(()); // the operator has chosen
+    }
+    (now.flags, now.runtime) = (0, length_ns);
+    // SAFETY: pid 0 is the calling thread; the kernel reads `now`, whose `size` it has written itself.
+    check_long(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const now, 0) })
+}
+
+fn check_long(result: libc::c_long) -> io::Result<()> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
     Ok(())
 }
 
