@@ -37,7 +37,7 @@ from treecast.dataplane.root_trees import RootTrees
 from treecast.discovery.discovery import Discovery
 from treecast.engine.node_table import NodeTable
 from treecast.engine.wishes import Wishes
-from treecast.identity.certificate import Certificate
+from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeMaker
 from treecast.links.links import LinkDown, Links, LinkUp
@@ -93,6 +93,7 @@ class Engine:
         self._identity = identity
         self._certificate_bytes = certificate.encode()
         self._surroundings = surroundings
+        self._verifier = Verifier(identity.network.ca_public_key)
         self._unix_offset = unix_minus_monotonic_s
         self._now = Instant(0.0)
         self.links = Links(
@@ -374,9 +375,7 @@ class Engine:
         return (*certified, link_local) if link_local else tuple(a for a in certified if a.version == 4)
 
     def _verify_certificate(self, wire: bytes) -> Certificate:
-        certificate = Certificate.decode(wire)
-        certificate.verify(self._identity.network.ca_public_key, self._now + self._unix_offset)
-        return certificate
+        return self._verifier.verify(wire, self._now + self._unix_offset)
 
     @staticmethod
     def _taken(commands: list[Command]) -> list[Command]:

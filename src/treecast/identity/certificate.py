@@ -7,6 +7,7 @@ shortest is malformed, so no one can alter a certificate's bytes and have it sti
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Annotated
 
@@ -25,6 +26,7 @@ CERTIFICATE_EXPIRED = "certificate_expired"
 CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
 
 MAX_CERTIFICATE_BYTES = 320
+MAX_REMEMBERED = 16_384
 MAX_TIME_S = 253_402_300_799  # the last second of the year 9999: what a calendar can show
 
 _VERSION = 1
@@ -108,10 +110,16 @@ class Certificate(Claims):
 
     def verify(self, ca_public_key: bytes, now_unix_s: float) -> None:
         """Returns when the certificate is of this CA's network and valid now; CertificateError otherwise."""
+        self._verify_issuer(ca_public_key)
+        self._verify_time(now_unix_s)
+
+    def _verify_issuer(self, ca_public_key: bytes) -> None:
         if self.network_id != derive_network_id(ca_public_key):
             raise CertificateError(CERTIFICATE_WRONG_NETWORK)
         if not verify(ca_public_key, _CONTEXT, _encode_body(self), self.signature):
             raise CertificateError(CERTIFICATE_BAD_SIGNATURE)
+
+    def _verify_time(self, now_unix_s: float) -> None:
         if now_unix_s < self.not_before_s:
             raise CertificateError(CERTIFICATE_NOT_YET_VALID)
         if now_unix_s > self.not_after_s:
@@ -125,6 +133,24 @@ class Certificate(Claims):
     def mac(self) -> MacAddress:
         """The address of the node's own TAP."""
         return node_mac(self.node_index)
+
+
+class Verifier:
+    """Bytes to certificates of one CA. Every node's comes again every few seconds: the genuine are remembered."""
+
+    def __init__(self, ca_public_key: bytes) -> None:
+        def genuine(data: bytes) -> Certificate:
+            certificate = Certificate.decode(data)
+            certificate._verify_issuer(ca_public_key)
+            return certificate
+
+        self._genuine = lru_cache(MAX_REMEMBERED)(genuine)  # what is refused is not remembered
+
+    def verify(self, data: bytes, now_unix_s: float) -> Certificate:
+        """The certificate, when it is of this CA's network and valid now; CertificateError otherwise."""
+        certificate = self._genuine(data)
+        certificate._verify_time(now_unix_s)
+        return certificate
 
 
 def issue(ca_key: SigningKey, claims: Claims) -> Certificate:

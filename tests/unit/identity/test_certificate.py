@@ -30,6 +30,7 @@ from treecast.identity.certificate import (
     Certificate,
     CertificateError,
     Claims,
+    Verifier,
     issue,
 )
 
@@ -176,3 +177,28 @@ def test_the_ca_issues_nothing_that_no_one_could_read(claims: Claims) -> None:
 
 def test_the_mac_address_is_made_of_the_index() -> None:
     assert str(CERTIFICATE.mac) == "02:54:00:00:00:07"
+
+
+def test_a_verifier_that_knows_a_certificate_still_looks_at_the_time_and_at_each_byte() -> None:
+    verifier, wire = Verifier(CA_KEY.public), CERTIFICATE.encode()
+    forged = replace(CERTIFICATE, name="mallory").encode()
+    rows = [
+        (wire, NOW_S, ""),
+        (wire, NOW_S, ""),
+        (wire, NOT_AFTER_S + 1, CERTIFICATE_EXPIRED),
+        (forged, NOW_S, CERTIFICATE_BAD_SIGNATURE),
+        (forged, NOW_S, CERTIFICATE_BAD_SIGNATURE),
+        (wire[:-1], NOW_S, CERTIFICATE_MALFORMED),
+        (wire, NOT_BEFORE_S - 1, CERTIFICATE_NOT_YET_VALID),
+        (wire, NOW_S, ""),
+    ]
+    for data, now_s, reason in rows:
+        if not reason:
+            assert verifier.verify(data, now_s) == CERTIFICATE
+            continue
+        with pytest.raises(CertificateError) as refused:
+            verifier.verify(data, now_s)
+        assert refused.value.reason == reason
+    with pytest.raises(CertificateError) as foreign:
+        Verifier(OTHER_CA_KEY.public).verify(wire, NOW_S)
+    assert foreign.value.reason == CERTIFICATE_WRONG_NETWORK
