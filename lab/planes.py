@@ -46,6 +46,8 @@ class Plane:
         node: int,
         *,
         ipv6_underlay: bool = False,
+        mtu_bytes: int = MTU,
+        underlay_mtu_bytes: int = DEFAULT_MTU_BYTES,
         probe_interval_s: float = 2.0,
         workers: int = 0,
     ) -> None:
@@ -60,7 +62,8 @@ class Plane:
                 network_id=NETWORK_ID,
                 interface=INTERFACE,
                 mac=mac(node),
-                mtu=MTU,
+                mtu=mtu_bytes,
+                underlay_mtu=underlay_mtu_bytes,
                 listen=[(listen, 7700)],
                 workers=workers,
                 probe_interval_s=probe_interval_s,
@@ -109,11 +112,13 @@ class Planes:
         *,
         aead: int = _native.AEAD_AES_256_GCM,
         ipv6_underlay: bool = False,
+        mtu_bytes: int = MTU,
         underlay_mtu_bytes: int = DEFAULT_MTU_BYTES,
         probe_interval_s: float = 2.0,
         workers: int = 0,
     ) -> None:
         self.count = count
+        self.mtu_bytes = mtu_bytes
         self.underlay_mtu_bytes = underlay_mtu_bytes
         self.aead = aead
         self.ipv6_underlay = ipv6_underlay
@@ -133,6 +138,8 @@ class Planes:
                     machine,
                     number + 1,
                     ipv6_underlay=self.ipv6_underlay,
+                    mtu_bytes=self.mtu_bytes,
+                    underlay_mtu_bytes=self.underlay_mtu_bytes,
                     probe_interval_s=self.probe_interval_s,
                     workers=self.workers,
                 )

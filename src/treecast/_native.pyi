@@ -170,7 +170,7 @@ class RouteStats:
 class TreeStats:
     """What a subscriber received by tree: per (root, tree id, epoch); frames and their bytes.
 
-    A frame that came in two parts counts as two, with 8 bytes more each.
+    A frame that came in parts counts as so many, with 8 bytes more each.
     """
 
     root: int
@@ -190,11 +190,14 @@ class Forwarder:
         mac: bytes,
         mtu: int,
         listen: Sequence[Address],
+        underlay_mtu: int = 1500,
         workers: int = 0,
         probe_interval_s: float = 2.0,
     ) -> Forwarder:
         """Opens the TAP (not persistent, down, MAC and MTU set) and binds the UDP sockets, in the order of ``listen``.
 
+        ``mtu``: of the TAP; it may be changed later, up to 9000. ``underlay_mtu``: that of the paths to all nodes,
+        1280 to 9000; a frame that does not fit a packet of it, with IPv6 and UDP headers, goes in parts.
         ``workers``: threads that move packets, each with a TAP queue and a share of the sockets; 0: one per core.
         The TAP's transmit queue is 4000 frames long; ``gso_max_segs`` (44) needs netlink and is the caller's to set.
         OSError with errno and a text that names the interface or the address.

@@ -2,6 +2,8 @@
 //!
 //! Nothing here believes anything: a record only says what the bytes claim.
 
+use std::ops::RangeInclusive;
+
 use crate::reason::Reason;
 
 /// First byte of each datagram type.
@@ -25,18 +27,22 @@ pub const INNER_LEN: usize = 4;
 pub const AEAD_TAG_LEN: usize = 16;
 /// Length of the tree tag.
 pub const TREE_TAG_LEN: usize = 8;
-/// No sealed datagram is longer: 1500 - 40 (IPv6) - 8 (UDP).
-pub const MAX_DATAGRAM_LEN: usize = 1452;
-/// The longest Ethernet frame that fits a session datagram.
-pub const MAX_SESSION_BODY_LEN: usize = MAX_DATAGRAM_LEN - SESSION_HEADER_LEN - INNER_LEN - AEAD_TAG_LEN;
-/// The longest Ethernet frame that fits a tree datagram.
-pub const MAX_TREE_BODY_LEN: usize = MAX_DATAGRAM_LEN - TREE_HEADER_LEN - INNER_LEN - AEAD_TAG_LEN - TREE_TAG_LEN;
-/// The longest control message (section 7).
-pub const MAX_CONTROL_LEN: usize = 1344;
+/// What a session datagram has around its body.
+pub const SESSION_OVERHEAD: usize = SESSION_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN;
+/// What a tree datagram has around its body.
+pub const TREE_OVERHEAD: usize = TREE_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN + TREE_TAG_LEN;
+/// IPv6 and UDP headers.
+const UNDERLAY_HEADERS_LEN: usize = 40 + 8;
+/// The smallest MTU of an underlay (IPv6's), and the largest.
+const UNDERLAY_MTUS: RangeInclusive<usize> = 1280..=9000;
+/// No sealed datagram is longer.
+pub const MAX_DATAGRAM_LEN: usize = *UNDERLAY_MTUS.end() - UNDERLAY_HEADERS_LEN;
+/// The longest control message (section 7): it fits every underlay.
+pub const MAX_CONTROL_LEN: usize = *UNDERLAY_MTUS.start() - UNDERLAY_HEADERS_LEN - SESSION_OVERHEAD;
 /// The shortest session datagram: an inner header without a body.
-pub const MIN_SESSION_LEN: usize = SESSION_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN;
+pub const MIN_SESSION_LEN: usize = SESSION_OVERHEAD;
 /// The shortest tree datagram.
-pub const MIN_TREE_LEN: usize = TREE_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN + TREE_TAG_LEN;
+pub const MIN_TREE_LEN: usize = TREE_OVERHEAD;
 
 /// Kind of a sealed body: an Ethernet frame.
 pub const KIND_FRAME: u8 = 0;
@@ -48,7 +54,7 @@ pub const KIND_SENDER_KEY: u8 = 2;
 pub const KIND_PROBE: u8 = 3;
 /// The answer to a probe.
 pub const KIND_PROBE_REPLY: u8 = 4;
-/// One of the two parts of an Ethernet frame that does not fit one datagram.
+/// One of the parts of an Ethernet frame that does not fit one datagram.
 pub const KIND_FRAGMENT: u8 = 5;
 
 const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
@@ -71,6 +77,27 @@ pub fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
 /// The big-endian u64 at `offset`.
 pub fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     array_at(bytes, offset).map(u64::from_be_bytes)
+}
+
+/// How long a datagram the paths to all nodes carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatagramLimit(usize);
+
+impl DatagramLimit {
+    /// On an underlay with this MTU; None below 1280 and above 9000.
+    pub fn on_underlay(mtu: usize) -> Option<Self> {
+        UNDERLAY_MTUS.contains(&mtu).then(|| Self(mtu - UNDERLAY_HEADERS_LEN))
+    }
+
+    /// Bytes of a datagram.
+    pub fn datagram_len(self) -> usize {
+        self.0
+    }
+
+    /// The longest body inside so much overhead: [`SESSION_OVERHEAD`] or [`TREE_OVERHEAD`].
+    pub fn body_len(self, overhead: usize) -> usize {
+        self.0 - overhead
+    }
 }
 
 /// What the first byte of a datagram says (RFC 7983 style).

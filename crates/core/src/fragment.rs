@@ -1,10 +1,11 @@
-//! Frames that do not fit one datagram: cut in two on the way out, put together again on the way in (section 4).
+//! Frames that do not fit one datagram: cut on the way out, put together again on the way in (section 4).
 //!
-//! [`cut`] and [`Fragment`] are the wire format. [`Reassembly`] keeps the part that came first until the other comes: so
-//! many per sender, so many in all, for a second. Everything in it is authentic, so a sender can only harm itself: when it
+//! [`cut`] and [`Fragment`] are the wire format. [`Reassembly`] keeps the parts that came until the last one comes: so many
+//! frames per sender, so many in all, for a second. Everything in it is authentic, so a sender can only harm itself: when it
 //! has too many, its own oldest goes.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Mutex;
 
 use foldhash::quality::RandomState;
@@ -16,14 +17,16 @@ use crate::traffic_class::{decapsulate, of_parts};
 
 /// Length of the fragment's header, the first bytes of the body.
 pub const FRAGMENT_HEADER_LEN: usize = 8;
-/// The longest frame: 1500, an Ethernet header, an 802.1Q tag.
-pub const MAX_FRAME_LEN: usize = 1500 + 14 + 4;
+/// The longest frame: 9000, an Ethernet header, an 802.1Q tag.
+pub const MAX_FRAME_LEN: usize = 9000 + 14 + 4;
 const MIN_FRAME_LEN: usize = 14;
-/// How long the first part waits for the other.
+/// What the longest frame needs on the underlay with the smallest MTU.
+const MAX_PARTS: u8 = 8;
+/// How long the parts that came wait for the others.
 const LIFETIME_NS: u64 = 1_000_000_000;
 /// Frames of one session or tree that may wait.
 const MAX_PER_SENDER: usize = 64;
-/// Frames that may wait in all: with their places 1.6 MB.
+/// Frames that may wait in all: with their places 1.6 MB of LANs with an MTU of 1500, 9.3 MB at most.
 pub const MAX_WAITING: usize = 1024;
 /// Old ones are looked for no oftener.
 const SWEEP_NS: u64 = 100_000_000;
@@ -33,8 +36,10 @@ const SWEEP_NS: u64 = 100_000_000;
 pub struct Fragment {
     /// Counts the frames of this session or tree that were cut; wraps.
     pub id: u32,
-    /// 0: from the frame's first byte on; 1: up to its last.
+    /// Which part, from 0 on.
     pub part: u8,
+    /// Of how many: at least two.
+    pub parts: u8,
     /// Length of the whole frame.
     pub whole: u16,
 }
@@ -44,12 +49,17 @@ impl Fragment {
     pub fn parse(body: &[u8], checksum: Option<PartialChecksum>) -> Result<(Self, &[u8]), Reason> {
         let malformed = Reason::FragmentMalformed;
         let (header, bytes) = body.split_first_chunk::<FRAGMENT_HEADER_LEN>().ok_or(malformed)?;
-        let [i0, i1, i2, i3, part, 0, w0, w1] = *header else { return Err(malformed) };
-        let fragment = Self { id: u32::from_be_bytes([i0, i1, i2, i3]), part, whole: u16::from_be_bytes([w0, w1]) };
+        let [i0, i1, i2, i3, part, parts, w0, w1] = *header;
+        let id = u32::from_be_bytes([i0, i1, i2, i3]);
+        let fragment = Self { id, part, parts, whole: u16::from_be_bytes([w0, w1]) };
         let whole = usize::from(fragment.whole);
         let summed = checksum.map_or(0, |c| usize::from(c.start) + usize::from(c.offset) + 2);
-        let fits = (MIN_FRAME_LEN..=MAX_FRAME_LEN).contains(&whole) && !bytes.is_empty() && bytes.len() < whole;
-        if part > 1 || !fits || summed > whole {
+        let fits = (MIN_FRAME_LEN..=MAX_FRAME_LEN).contains(&whole) && summed <= whole;
+        if !fits || !(2..=MAX_PARTS).contains(&parts) || part >= parts {
+            return Err(malformed);
+        }
+        let range = fragment.range();
+        if range.is_empty() || range.len() != bytes.len() {
             return Err(malformed);
         }
         Ok((fragment, bytes))
@@ -59,18 +69,30 @@ impl Fragment {
     pub fn emit(&self) -> [u8; FRAGMENT_HEADER_LEN] {
         let [i0, i1, i2, i3] = self.id.to_be_bytes();
         let [w0, w1] = self.whole.to_be_bytes();
-        [i0, i1, i2, i3, self.part, 0, w0, w1]
+        [i0, i1, i2, i3, self.part, self.parts, w0, w1]
+    }
+
+    /// Which of the frame's bytes it holds: all parts are equally long, but the last may be shorter.
+    fn range(&self) -> Range<usize> {
+        let whole = usize::from(self.whole);
+        let each = whole.div_ceil(usize::from(self.parts));
+        let start = each * usize::from(self.part);
+        start..(start + each).min(whole)
     }
 }
 
-/// Cuts a frame in the middle, so that both datagrams are equally long (but for one byte). None for one that is too long.
-pub fn cut(frame: &[u8], id: u32) -> Option<[(Fragment, &[u8]); 2]> {
-    if !(MIN_FRAME_LEN..=MAX_FRAME_LEN).contains(&frame.len()) {
+/// Cuts a frame into as few parts as hold at most `most` bytes of it each, at least two. None where that is impossible.
+pub fn cut(frame: &[u8], id: u32, most: usize) -> Option<impl Iterator<Item = (Fragment, &[u8])>> {
+    let whole = u16::try_from(frame.len()).ok()?;
+    let parts = frame.len().div_ceil(most.max(1)).max(2);
+    if !(MIN_FRAME_LEN..=MAX_FRAME_LEN).contains(&frame.len()) || parts > usize::from(MAX_PARTS) {
         return None;
     }
-    let whole = frame.len() as u16;
-    let (front, back) = frame.split_at_checked(frame.len().div_ceil(2))?;
-    Some([(Fragment { id, part: 0, whole }, front), (Fragment { id, part: 1, whole }, back)])
+    let parts = parts as u8;
+    Some((0..parts).filter_map(move |part| {
+        let fragment = Fragment { id, part, parts, whole };
+        frame.get(fragment.range()).map(|bytes| (fragment, bytes))
+    }))
 }
 
 /// Whose ids a fragment's id is one of.
@@ -97,17 +119,18 @@ pub struct Arrived<'a> {
     pub bytes: &'a [u8],
 }
 
-/// The part that came first.
+/// A frame of which some parts came.
 #[derive(Debug)]
 struct Waiting {
     key: (Sender, u32),
-    part: u8,
-    whole: u16,
+    parts: u8,
+    /// Bit n: part n came.
+    came: u8,
     checksum: Option<PartialChecksum>,
     ecn: u8,
     since_ns: u64,
-    length: usize,
-    bytes: [u8; MAX_FRAME_LEN],
+    /// As long as the frame. Its memory stays when the place is free.
+    bytes: Vec<u8>,
 }
 
 /// See the module.
@@ -125,7 +148,7 @@ struct Places {
 }
 
 impl Reassembly {
-    /// Takes a fragment. When it is a frame's second to arrive, the frame is written to `out`, of at least
+    /// Takes a fragment. When it is a frame's last to arrive, the frame is written to `out`, of at least
     /// [`MAX_FRAME_LEN`] bytes: its length. Frames that are given up are counted in `drops`; the error is of this fragment.
     pub fn take(
         &self,
@@ -141,17 +164,19 @@ impl Reassembly {
             places.keep(arrived, now_ns, drops);
             return Ok(None);
         };
-        let waiting = places.places.get(number).ok_or(Reason::FragmentMalformed)?;
-        if waiting.part == arrived.fragment.part && waiting.whole == arrived.fragment.whole {
-            return Err(Reason::FragmentDuplicate);
-        }
-        let joined = waiting.join(arrived, out);
-        let ecn = of_parts(waiting.ecn, arrived.ecn);
-        places.release(number);
-        let Some(length) = joined else {
-            drops.count(Reason::FragmentMalformed); // the part that waited
+        let waiting = places.places.get_mut(number).ok_or(Reason::FragmentMalformed)?;
+        if !waiting.is_of(arrived) || !waiting.put(arrived)? {
+            places.release(number);
+            drops.count(Reason::FragmentMalformed); // the parts that waited
             return Err(Reason::FragmentMalformed);
-        };
+        }
+        if !waiting.is_whole() {
+            return Ok(None);
+        }
+        let (length, ecn) = (waiting.bytes.len(), waiting.ecn);
+        let copied = out.get_mut(..length).map(|frame| frame.copy_from_slice(&waiting.bytes));
+        places.release(number);
+        copied.ok_or(Reason::TooBig)?;
         decapsulate(out.get_mut(..length).unwrap_or_default(), ecn)?;
         Ok(Some(length))
     }
@@ -168,20 +193,32 @@ impl Reassembly {
 }
 
 impl Waiting {
-    /// Writes both parts; None when they are not the two parts of one frame.
-    fn join(&self, arrived: &Arrived<'_>, out: &mut [u8]) -> Option<usize> {
-        let Fragment { part, whole, .. } = arrived.fragment;
-        let mine = self.bytes.get(..self.length)?;
-        let whole_len = usize::from(whole);
-        let same = part != self.part && whole == self.whole && arrived.checksum == self.checksum;
-        if !same || mine.len() + arrived.bytes.len() != whole_len {
-            return None;
+    fn empty(sender: Sender) -> Self {
+        Self { key: (sender, 0), parts: 0, came: 0, checksum: None, ecn: 0, since_ns: 0, bytes: Vec::new() }
+    }
+
+    /// Is it a part of the frame that the others are of?
+    fn is_of(&self, arrived: &Arrived<'_>) -> bool {
+        let Fragment { parts, whole, .. } = arrived.fragment;
+        parts == self.parts && usize::from(whole) == self.bytes.len() && arrived.checksum == self.checksum
+    }
+
+    /// Keeps the part's bytes; false when they do not fit. The error is of a part that came before.
+    fn put(&mut self, arrived: &Arrived<'_>) -> Result<bool, Reason> {
+        let bit = 1_u8.checked_shl(arrived.fragment.part.into()).unwrap_or(0);
+        if self.came & bit != 0 {
+            return Err(Reason::FragmentDuplicate);
         }
-        let (front, back) = if part == 1 { (mine, arrived.bytes) } else { (arrived.bytes, mine) };
-        let (to_front, to_back) = out.get_mut(..whole_len)?.split_at_mut_checked(front.len())?;
-        to_front.copy_from_slice(front);
-        to_back.copy_from_slice(back);
-        Some(whole_len)
+        let place = self.bytes.get_mut(arrived.fragment.range()).filter(|place| place.len() == arrived.bytes.len());
+        let Some(place) = place else { return Ok(false) };
+        place.copy_from_slice(arrived.bytes);
+        self.came |= bit;
+        self.ecn = of_parts(self.ecn, arrived.ecn);
+        Ok(true)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.came.count_ones() == u32::from(self.parts)
     }
 }
 
@@ -198,12 +235,12 @@ impl Places {
             self.places.len() - 1
         });
         let Some(place) = self.places.get_mut(number) else { return };
-        let Arrived { sender, fragment: Fragment { id, part, whole }, checksum, ecn, bytes } = *arrived;
-        let length = bytes.len().min(MAX_FRAME_LEN);
+        let Arrived { sender, fragment: Fragment { id, parts, whole, .. }, checksum, ecn, .. } = *arrived;
         place.key = (sender, id);
-        (place.part, place.whole, place.checksum, place.ecn) = (part, whole, checksum, ecn);
-        (place.since_ns, place.length) = (now_ns, length);
-        place.bytes[..length].copy_from_slice(&bytes[..length]);
+        (place.parts, place.came, place.checksum, place.ecn, place.since_ns) = (parts, 0, checksum, ecn, now_ns);
+        place.bytes.clear();
+        place.bytes.resize(whole.into(), 0);
+        let _ = place.put(arrived); // the first of its frame; it fits, it was parsed
         self.by_key.insert(place.key, number);
         *self.per_sender.entry(sender).or_default() += 1;
     }
@@ -239,12 +276,5 @@ impl Places {
                 self.per_sender.remove(&key.0);
             }
         }
-    }
-}
-
-impl Waiting {
-    fn empty(sender: Sender) -> Self {
-        let (key, bytes) = ((sender, 0), [0; MAX_FRAME_LEN]);
-        Self { key, part: 0, whole: 0, checksum: None, ecn: 0, since_ns: 0, length: 0, bytes }
     }
 }

@@ -66,7 +66,7 @@ pub const fn combine(inner: u8, outer: u8) -> Option<u8> {
     }
 }
 
-/// The ECN of a datagram that came in two parts (RFC 3168 section 5.3): congestion of one is congestion of all.
+/// The ECN of a datagram whose frame came in parts (RFC 3168 section 5.3): congestion of one is congestion of all.
 pub const fn of_parts(one: u8, other: u8) -> u8 {
     match (one & ECN, other & ECN) {
         (CE, _) | (_, CE) => CE,

@@ -109,7 +109,7 @@ impl RootTree {
         Ok(length)
     }
 
-    /// The id of the next frame that is cut in two.
+    /// The id of the next frame that goes in parts.
     pub fn next_fragment_id(&self) -> u32 {
         self.cut.fetch_add(1, Ordering::Relaxed)
     }

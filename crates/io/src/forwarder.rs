@@ -9,10 +9,10 @@ use std::thread::JoinHandle;
 
 use treecast_core::control::{Refused, TreeSecrets};
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{Inner, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN, MAX_TREE_BODY_LEN};
+use treecast_core::datagram::{DatagramLimit, Inner, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN, TREE_OVERHEAD};
 use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY};
 use treecast_core::events::Event;
-use treecast_core::fragment::cut;
+use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
 use treecast_core::plane::{Destination, Plane};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
@@ -45,6 +45,8 @@ pub struct Configuration {
     pub mac: [u8; 6],
     /// MTU of the TAP.
     pub mtu: u32,
+    /// MTU of the paths to all nodes, 1280 to 9000.
+    pub underlay_mtu: usize,
     /// What to bind.
     pub listen: Vec<SocketAddr>,
     /// Worker threads; 0: as many as there are cores for this process.
@@ -86,13 +88,14 @@ struct Running {
 impl Forwarder {
     /// Opens the TAP and binds the sockets.
     pub fn open(configuration: &Configuration) -> Result<Self, OpenError> {
-        let Configuration { node_index, network_id, interface, mac, mtu, listen, probe_interval_ns, .. } =
-            configuration;
+        let Configuration { node_index, network_id, interface, mac, mtu, underlay_mtu, listen, .. } = configuration;
         let workers = worker_count(configuration.workers);
         let at = |what: &str| {
             let what = what.to_owned();
             move |error| OpenError { what, error }
         };
+        let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
+        let limit = DatagramLimit::on_underlay(*underlay_mtu).ok_or_else(invalid).map_err(at("underlay_mtu"))?;
         let events = Arc::new(EventFd::new().map_err(at("eventfd"))?);
         let stop = EventFd::new().map_err(at("eventfd"))?;
         let tap = Tap::open(interface, *mac, *mtu, workers).map_err(at(interface))?;
@@ -105,11 +108,11 @@ impl Forwarder {
             interface: interface.clone(),
             listening: sockets.iter().map(Listening::local).collect(),
             workers,
-            probe_interval_ns: (*probe_interval_ns).max(1_000_000),
+            probe_interval_ns: configuration.probe_interval_ns.max(1_000_000),
             events,
             stop,
             running: Mutex::new(Running {
-                ports: Some(Arc::new(Ports { tap, sockets, packets: PacketPorts::default() })),
+                ports: Some(Arc::new(Ports { tap, sockets, packets: PacketPorts::default(), limit })),
                 workers: Vec::new(),
             }),
         })
@@ -253,10 +256,12 @@ impl Forwarder {
         if members.next_hops.is_empty() {
             return Ok(());
         }
-        if frame.len() <= MAX_TREE_BODY_LEN {
+        let most = ports.limit.body_len(TREE_OVERHEAD);
+        if frame.len() <= most {
             return self.send_tree(ports, tree, &members.next_hops, KIND_FRAME, frame);
         }
-        for (fragment, bytes) in cut(frame, tree.next_fragment_id()).ok_or(Reason::TooBig)? {
+        let parts = cut(frame, tree.next_fragment_id(), most - FRAGMENT_HEADER_LEN).ok_or(Reason::TooBig)?;
+        for (fragment, bytes) in parts {
             let body = [&fragment.emit()[..], bytes].concat();
             self.send_tree(ports, tree, &members.next_hops, KIND_FRAGMENT, &body)?;
         }

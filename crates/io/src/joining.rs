@@ -1,4 +1,4 @@
-//! Frames that came in two parts: put together in a room of their own, where they stay until the batch is delivered.
+//! Frames that came in parts: put together in a room of their own, where they stay until the batch is delivered.
 
 use treecast_core::arrival::OpenedPart;
 use treecast_core::fragment::{MAX_FRAME_LEN, MAX_WAITING};

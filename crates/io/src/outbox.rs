@@ -14,7 +14,7 @@ use treecast_core::tree::{Members, RootTree};
 use crate::dispatch::{Dispatch, Run, Tally, MAX_RUN_LEN};
 use crate::ports::Ports;
 
-const LANE_LEN: usize = 2 * 65_536;
+const LANE_LEN: usize = 2 * 65_536 + MAX_DATAGRAM_LEN;
 const LANES: usize = 16;
 
 /// To whom a lane's datagrams go.

@@ -3,8 +3,8 @@
 use std::io::{self, IoSlice};
 
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, MAX_DATAGRAM_LEN, MAX_SESSION_BODY_LEN};
-use treecast_core::fragment::cut;
+use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME, MAX_DATAGRAM_LEN, SESSION_OVERHEAD};
+use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
 use treecast_core::offload::vnet::VNET_LEN;
 use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
@@ -27,6 +27,8 @@ pub struct Ports {
     pub sockets: Vec<Listening>,
     /// Interfaces that cannot be bridged.
     pub packets: PacketPorts,
+    /// How long a datagram may leave.
+    pub limit: DatagramLimit,
 }
 
 impl Ports {
@@ -81,13 +83,15 @@ impl Ports {
         }
     }
 
-    /// Seals a frame for one session and sends it, in two parts where it does not fit one datagram.
+    /// Seals a frame for one session and sends it, in parts where it does not fit one datagram.
     pub fn send_frame(&self, plane: &Plane, session: &Session, frame: &[u8]) {
-        if frame.len() <= MAX_SESSION_BODY_LEN {
+        let most = self.limit.body_len(SESSION_OVERHEAD);
+        if frame.len() <= most {
             self.send_on(plane, session, KIND_FRAME, frame);
             return;
         }
-        let Some(parts) = cut(frame, session.next_fragment_id()) else { return plane.drops.count(Reason::TooBig) };
+        let parts = cut(frame, session.next_fragment_id(), most - FRAGMENT_HEADER_LEN);
+        let Some(parts) = parts else { return plane.drops.count(Reason::TooBig) };
         for (fragment, bytes) in parts {
             self.send_on(plane, session, KIND_FRAGMENT, &[&fragment.emit()[..], bytes].concat());
         }

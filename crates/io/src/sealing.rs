@@ -1,13 +1,12 @@
 //! From a read of the TAP to sealed datagrams in the outbox: classified, cut up, each frame written and sealed in place.
-//! Only a frame that does not fit one datagram is copied, and goes as two.
+//! Only a frame that does not fit one datagram is copied, and goes in parts.
 
 use std::sync::Arc;
 
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME};
-use treecast_core::datagram::{MAX_DATAGRAM_LEN, MAX_SESSION_BODY_LEN, MAX_TREE_BODY_LEN};
+use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, SESSION_OVERHEAD, TREE_OVERHEAD};
 use treecast_core::events::Event;
-use treecast_core::fragment::{cut, Fragment, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
+use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::offload::{Segmenter, VnetHeader};
 use treecast_core::plane::{Destination, Plane};
 use treecast_core::reason::Reason;
@@ -81,17 +80,17 @@ pub fn send_read(
 trait Seals {
     /// Where the body starts.
     const BODY_OFFSET: usize;
-    /// The longest body of one datagram.
-    const MAX_BODY_LEN: usize;
+    /// What a datagram has around its body.
+    const OVERHEAD: usize;
     /// Seals the body that lies in `room`; the datagram's length.
     fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason>;
-    /// The id of the next frame that goes in two parts.
+    /// The id of the next frame that goes in parts.
     fn next_fragment_id(&self) -> u32;
 }
 
 impl Seals for Session {
     const BODY_OFFSET: usize = SESSION_BODY_OFFSET;
-    const MAX_BODY_LEN: usize = MAX_SESSION_BODY_LEN;
+    const OVERHEAD: usize = SESSION_OVERHEAD;
 
     fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
         self.seal(inner, body_len, room)
@@ -104,7 +103,7 @@ impl Seals for Session {
 
 impl Seals for RootTree {
     const BODY_OFFSET: usize = TREE_BODY_OFFSET;
-    const MAX_BODY_LEN: usize = MAX_TREE_BODY_LEN;
+    const OVERHEAD: usize = TREE_OVERHEAD;
 
     fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
         self.seal(inner, body_len, room)
@@ -140,39 +139,41 @@ impl Sealing<'_> {
 
     /// Each frame straight into the lane, then sealed there.
     fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S) {
-        let overhead = MAX_DATAGRAM_LEN - S::MAX_BODY_LEN;
+        let most = self.ports.limit.body_len(S::OVERHEAD);
         let longest = segmenter.segment_len(0).unwrap_or(0);
-        if longest > S::MAX_BODY_LEN {
-            return self.all_in_parts(target, segmenter, by, longest + 2 * (overhead + FRAGMENT_HEADER_LEN));
+        if longest > most {
+            return self.all_in_parts(target, segmenter, by, most);
         }
-        let mut lane = self.outbox.lane(self.plane, self.ports, target, (longest + overhead) * segmenter.count());
+        let length = (longest + S::OVERHEAD) * segmenter.count();
+        let mut lane = self.outbox.lane(self.plane, self.ports, target, length);
         for index in 0..segmenter.count() {
             if lane.is_full() {
                 lane = self.outbox.more(self.plane, self.ports, target);
             }
-            match seal_one(lane, segmenter, index, by) {
+            match seal_one(lane, segmenter, index, by, most) {
                 Ok(length) => lane.commit(length),
                 Err(reason) => self.plane.drops.count(reason),
             }
         }
     }
 
-    /// Frames of which the first does not fit one datagram: `each` bytes of datagrams for each.
-    fn all_in_parts<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, each: usize) {
+    /// Frames of which the first does not fit one datagram, whose body is at most `most` long.
+    fn all_in_parts<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, most: usize) {
+        let (longest, part) = (segmenter.segment_len(0).unwrap_or(0), most - FRAGMENT_HEADER_LEN);
+        let each = longest + longest.div_ceil(part) * (S::OVERHEAD + FRAGMENT_HEADER_LEN);
         self.outbox.lane(self.plane, self.ports, target, each * segmenter.count());
         let mut frame = [0; MAX_FRAME_LEN];
         for index in 0..segmenter.count() {
             let sealed = match segmenter.write(index, &mut frame) {
-                Some((length, checksum)) if length <= S::MAX_BODY_LEN => {
+                Some((length, checksum)) if length <= most => {
                     self.put(target, by, Inner { kind: KIND_FRAME, checksum }, [&frame[..length], &[]])
                 }
                 Some((length, checksum)) => {
                     let inner = Inner { kind: KIND_FRAGMENT, checksum };
-                    let parts = cut(&frame[..length], by.next_fragment_id()).ok_or(Reason::TooBig);
-                    let put = |(fragment, bytes): &(Fragment, &[u8])| {
-                        self.put(target, by, inner, [&fragment.emit()[..], bytes])
-                    };
-                    parts.and_then(|parts| parts.iter().try_for_each(put))
+                    let parts = cut(&frame[..length], by.next_fragment_id(), part).ok_or(Reason::TooBig);
+                    parts.and_then(|mut parts| {
+                        parts.try_for_each(|(fragment, bytes)| self.put(target, by, inner, [&fragment.emit(), bytes]))
+                    })
                 }
                 None => Err(Reason::TooBig),
             };
@@ -198,9 +199,15 @@ impl Sealing<'_> {
     }
 }
 
-fn seal_one<S: Seals>(lane: &mut Lane, segmenter: &Segmenter<'_>, index: usize, by: &S) -> Result<usize, Reason> {
+fn seal_one<S: Seals>(
+    lane: &mut Lane,
+    segmenter: &Segmenter<'_>,
+    index: usize,
+    by: &S,
+    most: usize,
+) -> Result<usize, Reason> {
     let room = lane.room();
-    let body = room.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + S::MAX_BODY_LEN).ok_or(Reason::TooBig)?;
+    let body = room.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + most).ok_or(Reason::TooBig)?;
     let (length, checksum) = segmenter.write(index, body).ok_or(Reason::TooBig)?;
     by.seal(Inner { kind: KIND_FRAME, checksum }, length, room)
 }

@@ -28,7 +28,7 @@ pub struct Forwarder(io::Forwarder);
 #[pymethods]
 impl Forwarder {
     #[new]
-    #[pyo3(signature = (*, node_index, network_id, interface, mac, mtu, listen, workers = 0, probe_interval_s = 2.0))]
+    #[pyo3(signature = (*, node_index, network_id, interface, mac, mtu, listen, underlay_mtu = 1500, workers = 0, probe_interval_s = 2.0))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -38,6 +38,7 @@ impl Forwarder {
         mac: &[u8],
         mtu: u32,
         listen: Vec<Address>,
+        underlay_mtu: usize,
         workers: usize,
         probe_interval_s: f64,
     ) -> PyResult<Self> {
@@ -51,6 +52,7 @@ impl Forwarder {
             mac: exactly(mac, "a MAC address")?,
             mtu,
             listen: listen.iter().map(socket_address).collect::<PyResult<_>>()?,
+            underlay_mtu,
             workers,
             probe_interval_ns: (probe_interval_s * 1e9) as u64,
         };

@@ -45,7 +45,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.storm import StormLimits
 
 BRIDGE_PREFIX = "tcbr-"
-LAN_MTU = 1500
+LAN_MTU = 9000
 
 _MAX_NAME = 15  # IFNAMSIZ without its final zero
 _MULTICAST_ROUTER_PERMANENT = 2  # bridge(8): mcast_router 2

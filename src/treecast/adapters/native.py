@@ -111,6 +111,7 @@ class DataPlane:
         interface: str,
         mac: MacAddress,
         mtu: int,
+        underlay_mtu: int,
         listen: Iterable[Endpoint],
         workers: int,
     ) -> None:
@@ -122,6 +123,7 @@ class DataPlane:
                 interface=interface,
                 mac=mac.packed,
                 mtu=mtu,
+                underlay_mtu=underlay_mtu,
                 listen=[_address(endpoint) for endpoint in listen],
                 workers=workers,
             )

@@ -157,6 +157,12 @@ def up(
     workers: Annotated[
         int, typer.Option(metavar="N", min=0, max=64, help="Threads that move packets; 0: one per core.")
     ] = 0,
+    underlay_mtu: Annotated[
+        int,
+        typer.Option(
+            metavar="BYTES", min=1280, max=9000, help="The largest packet that the paths to all other nodes carry."
+        ),
+    ] = 1500,
     no_routes: Annotated[bool, typer.Option("--no-routes", help="Leave the multicast routes alone.")] = False,
     membership: Annotated[
         list[str] | None,
@@ -179,6 +185,7 @@ def up(
         routes=not no_routes,
         log_level=log_level,
         workers=workers,
+        underlay_mtu_bytes=underlay_mtu,
         membership=membership_config(membership or []),
     )
     _require_node(directory)

@@ -22,7 +22,10 @@ class HostPort:
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """``listen`` empty: port 7700 of all addresses, IPv4 and IPv6. ``workers`` 0: one per core."""
+    """``listen`` empty: port 7700 of all addresses, IPv4 and IPv6. ``workers`` 0: one per core.
+
+    ``underlay_mtu_bytes``: 1280 to 9000.
+    """
 
     directory: Path
     listen: tuple[Endpoint, ...]
@@ -31,4 +34,5 @@ class UpOptions:
     routes: bool
     log_level: str
     workers: int = 0
+    underlay_mtu_bytes: int = 1500
     membership: MembershipConfig = field(default_factory=MembershipConfig)

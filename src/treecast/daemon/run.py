@@ -31,8 +31,9 @@ from treecast.identity.node import NodeIdentity
 from treecast.multicast.switch import TAP
 
 DEFAULT_PORT = 7700
-OVERLAY_MTU = 1374
-"""docs/protocol.md section 8."""
+OVERLAY_OVERHEAD_BYTES = 126
+SMALLEST_MTU = 1280
+"""No interface with a smaller one has IPv6 (RFC 8200 section 5)."""
 
 
 def run(options: UpOptions) -> None:
@@ -48,7 +49,8 @@ def run(options: UpOptions) -> None:
             network_id=identity.network.id,
             interface=options.interface,
             mac=identity.certificate.mac,
-            mtu=OVERLAY_MTU,
+            mtu=overlay_mtu(options.underlay_mtu_bytes),
+            underlay_mtu=options.underlay_mtu_bytes,
             listen=options.listen or _default_listen(ipv6),
             workers=options.workers,
         )
@@ -72,6 +74,11 @@ def run(options: UpOptions) -> None:
             asyncio.run(_run(options, identity, plane, endpoints, descriptors, ipv6, log))
         finally:
             plane.stop()
+
+
+def overlay_mtu(underlay_mtu_bytes: int) -> int:
+    """The MTU of the TAP: its frames fit one datagram, if that leaves it IPv6 (docs/protocol.md section 8)."""
+    return max(underlay_mtu_bytes - OVERLAY_OVERHEAD_BYTES, SMALLEST_MTU)
 
 
 async def _run(

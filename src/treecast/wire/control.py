@@ -13,8 +13,9 @@ from msgspec import Meta
 
 from treecast.base.errors import MalformedError
 
-MAX_CONTROL_BYTES = 1344
-MAX_ADVERTISEMENT_BYTES = 1280
+MAX_CONTROL_BYTES = 1196
+"""Fits the smallest underlay (docs/protocol.md section 8)."""
+MAX_ADVERTISEMENT_BYTES = 1176
 MAX_ORIGINS_PER_DIGEST = 40
 
 U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.lab.overlay.captured import FINAL, INIT, RESPONSE, SESSION, TREE
 
 HANDSHAKE_MAX = 512
-SEALED_MAX = 1452
+SEALED_MAX = 8952
 SHORTEST = {INIT: 512, RESPONSE: 12 + 32 + 48 + 16 + 16, FINAL: 8 + 48 + 16 + 16, SESSION: 36, TREE: 56}
 
 

@@ -72,8 +72,17 @@ fn first_bytes_of_other_protocols_are_unknown() {
     assert_eq!(DatagramType::of(&[]), Err(Reason::UnknownType));
 }
 
+/// RFC 8656 section 12.4.
+const TURN_CHANNEL_LEN: usize = 4;
+
 #[test]
 fn a_full_overlay_packet_with_a_vlan_tag_fits_a_tree_datagram() {
-    const OVERLAY_MTU: usize = 1374;
-    const { assert!(OVERLAY_MTU + 14 + 4 <= MAX_TREE_BODY_LEN && MAX_TREE_BODY_LEN < MAX_SESSION_BODY_LEN) }
+    let limit = |mtu| DatagramLimit::on_underlay(mtu).unwrap();
+    for (underlay, overlay) in [(1500, 1374), (9000, 8874)] {
+        assert_eq!(limit(underlay).datagram_len(), underlay - 48);
+        assert_eq!(overlay + 14 + 4 + TURN_CHANNEL_LEN, limit(underlay).body_len(TREE_OVERHEAD));
+        assert!(limit(underlay).body_len(TREE_OVERHEAD) < limit(underlay).body_len(SESSION_OVERHEAD));
+    }
+    assert_eq!(limit(1280).body_len(SESSION_OVERHEAD), MAX_CONTROL_LEN);
+    assert_eq!((DatagramLimit::on_underlay(1279), DatagramLimit::on_underlay(9001)), (None, None));
 }

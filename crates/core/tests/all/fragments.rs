@@ -1,11 +1,11 @@
-//! Frames in two parts: cut, sealed, put together in any order, bounded, and nothing believed that does not fit.
+//! Frames in parts: cut, sealed, put together in any order, bounded, and nothing believed that does not fit.
 
 use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedPart, Received, Recent};
 use treecast_core::datagram::{Inner, PartialChecksum, TreeHeader, TreeName, KIND_FRAGMENT, MAX_DATAGRAM_LEN};
-use treecast_core::fragment::{cut, Arrived, Fragment, Reassembly, Sender, MAX_FRAME_LEN};
+use treecast_core::fragment::{self, Arrived, Fragment, Reassembly, Sender, MAX_FRAME_LEN};
 use treecast_core::plane::Plane;
 use treecast_core::reason::{Drops, Reason};
 use treecast_core::session::Session;
@@ -13,9 +13,15 @@ use treecast_core::traffic_class::{CE, ECT_0};
 use treecast_core::tree::{RootTree, TREE_BODY_OFFSET};
 
 const SECOND_NS: u64 = 1_000_000_000;
+/// Of a frame in one datagram, on the underlay with the smallest MTU.
+const MOST: usize = 1168;
 
 fn frame(length: usize, seed: u8) -> Vec<u8> {
     (0..length).map(|index| (index as u8).wrapping_mul(31).wrapping_add(seed)).collect()
+}
+
+fn cut(whole: &[u8], id: u32) -> Vec<(Fragment, &[u8])> {
+    fragment::cut(whole, id, MOST).unwrap().collect()
 }
 
 fn session(index: u32) -> Sender {
@@ -45,7 +51,7 @@ impl Table {
 fn congestion_marked_on_either_part_goes_over_to_the_frame() {
     let mut whole = frame(1514, 3);
     whole[12..16].copy_from_slice(&[0x86, 0xDD, 0x60, ECT_0 << 4]);
-    let [one, two] = cut(&whole, 7).unwrap();
+    let [one, two] = cut(&whole, 7)[..] else { panic!() };
     for (first, second, expected) in [(0, 0, ECT_0), (CE, ECT_0, CE), (ECT_0, CE, CE)] {
         let mut table = Table::new();
         let mut take = |part: &(Fragment, &[u8]), ecn| {
@@ -59,20 +65,27 @@ fn congestion_marked_on_either_part_goes_over_to_the_frame() {
 }
 
 #[test]
-fn a_frame_is_cut_in_two_equal_parts_that_join_in_either_order() {
+fn a_frame_is_cut_in_equal_parts_that_join_in_any_order() {
     let mut table = Table::new();
-    for length in [14, 15, 100, 1393, 1514, 1517, MAX_FRAME_LEN] {
+    for length in [14, 15, 100, 1393, 1514, 2 * MOST, 2 * MOST + 1, 8 * MOST - 326, MAX_FRAME_LEN] {
         let whole = frame(length, 3);
-        let [one, two] = cut(&whole, 7).unwrap();
-        assert!(one.1.len() - two.1.len() <= 1);
-        for (first, second) in [(&one, &two), (&two, &one)] {
-            assert_eq!(table.take(session(1), first, NOW_NS), Ok(None));
-            assert_eq!(table.take(session(1), second, NOW_NS), Ok(Some(whole.clone())));
+        let mut parts = cut(&whole, 7);
+        let (longest, shortest) = (parts[0].1.len(), parts[parts.len() - 1].1.len());
+        assert!(longest <= MOST && parts.len() == length.div_ceil(MOST).max(2));
+        assert!(longest - shortest < parts.len() && parts.iter().rev().skip(1).all(|part| part.1.len() == longest));
+        for _ in 0..parts.len() {
+            parts.rotate_left(1);
+            let (last, others) = parts.split_last().unwrap();
+            for part in others {
+                assert_eq!(table.take(session(1), part, NOW_NS), Ok(None));
+            }
+            assert_eq!(table.take(session(1), last, NOW_NS), Ok(Some(whole.clone())));
         }
     }
     assert_eq!(table.table.waiting(), 0);
-    assert!(cut(&frame(MAX_FRAME_LEN + 1, 0), 1).is_none());
-    assert!(cut(&frame(13, 0), 1).is_none());
+    assert!(fragment::cut(&frame(MAX_FRAME_LEN + 1, 0), 1, MOST).is_none());
+    assert!(fragment::cut(&frame(MAX_FRAME_LEN, 0), 1, MAX_FRAME_LEN / 8).is_none(), "more than eight parts");
+    assert!(fragment::cut(&frame(13, 0), 1, MOST).is_none());
 }
 
 #[test]
@@ -82,10 +95,10 @@ fn senders_do_not_mix() {
     let tree = |tree_id| Sender::Tree(TreeName { root: 1, tree_id, epoch: 1 });
     let senders = [session(1), session(2), tree(1), tree(2)];
     for (sender, whole) in senders.iter().zip([&one, &two, &two, &one]) {
-        assert_eq!(table.take(*sender, &cut(whole, 5).unwrap()[0], NOW_NS), Ok(None));
+        assert_eq!(table.take(*sender, &cut(whole, 5)[0], NOW_NS), Ok(None));
     }
     for (sender, whole) in senders.iter().zip([&one, &two, &two, &one]) {
-        assert_eq!(table.take(*sender, &cut(whole, 5).unwrap()[1], NOW_NS), Ok(Some(whole.clone())));
+        assert_eq!(table.take(*sender, &cut(whole, 5)[1], NOW_NS), Ok(Some(whole.clone())));
     }
 }
 
@@ -93,7 +106,7 @@ fn senders_do_not_mix() {
 fn a_part_that_stays_alone_is_given_up_after_a_second_and_counted() {
     let mut table = Table::new();
     let whole = frame(1500, 1);
-    let [one, two] = cut(&whole, 1).unwrap();
+    let [one, two] = cut(&whole, 1)[..] else { panic!() };
     table.take(session(1), &one, NOW_NS).unwrap();
     table.table.expire(NOW_NS + SECOND_NS - 1, &table.drops);
     assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentTimeout)), (1, 0));
@@ -106,7 +119,7 @@ fn a_part_that_stays_alone_is_given_up_after_a_second_and_counted() {
 fn the_same_part_again_is_a_duplicate_and_the_frame_still_comes() {
     let mut table = Table::new();
     let whole = frame(1500, 1);
-    let [one, two] = cut(&whole, 1).unwrap();
+    let [one, two] = cut(&whole, 1)[..] else { panic!() };
     table.take(session(1), &one, NOW_NS).unwrap();
     assert_eq!(table.take(session(1), &one, NOW_NS), Err(Reason::FragmentDuplicate));
     assert_eq!(table.take(session(1), &two, NOW_NS), Ok(Some(whole)));
@@ -116,10 +129,11 @@ fn the_same_part_again_is_a_duplicate_and_the_frame_still_comes() {
 fn parts_that_contradict_each_other_are_both_dropped() {
     let mut table = Table::new();
     let (long, short) = (frame(1500, 1), frame(1400, 1));
-    table.take(session(1), &cut(&long, 1).unwrap()[0], NOW_NS).unwrap();
-    assert_eq!(table.take(session(1), &cut(&short, 1).unwrap()[1], NOW_NS), Err(Reason::FragmentMalformed));
+    table.take(session(1), &cut(&long, 1)[0], NOW_NS).unwrap();
+    assert_eq!(table.take(session(1), &cut(&short, 1)[1], NOW_NS), Err(Reason::FragmentMalformed));
     assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentMalformed)), (0, 1));
-    let [one, (header, bytes)] = cut(&long, 2).unwrap();
+    let parts = cut(&long, 2);
+    let [one, (header, bytes)] = parts[..] else { panic!() };
     table.take(session(1), &one, NOW_NS).unwrap();
     assert_eq!(table.take(session(1), &(header, &bytes[1..]), NOW_NS), Err(Reason::FragmentMalformed));
     let arrived = |checksum| Arrived { sender: session(1), fragment: header, checksum, ecn: 0, bytes };
@@ -133,14 +147,14 @@ fn parts_that_contradict_each_other_are_both_dropped() {
 fn one_sender_has_64_places_and_only_itself_to_harm() {
     let mut table = Table::new();
     let whole = frame(1500, 1);
-    table.take(session(2), &cut(&whole, 1).unwrap()[0], NOW_NS).unwrap();
+    table.take(session(2), &cut(&whole, 1)[0], NOW_NS).unwrap();
     for id in 0..100 {
-        table.take(session(1), &cut(&whole, id).unwrap()[0], NOW_NS + u64::from(id)).unwrap();
+        table.take(session(1), &cut(&whole, id)[0], NOW_NS + u64::from(id)).unwrap();
     }
     assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentTableFull)), (65, 36));
-    assert_eq!(table.take(session(2), &cut(&whole, 1).unwrap()[1], NOW_NS), Ok(Some(whole.clone())));
-    assert_eq!(table.take(session(1), &cut(&whole, 99).unwrap()[1], NOW_NS), Ok(Some(whole.clone())), "the newest");
-    assert_eq!(table.take(session(1), &cut(&whole, 35).unwrap()[1], NOW_NS), Ok(None), "the oldest went");
+    assert_eq!(table.take(session(2), &cut(&whole, 1)[1], NOW_NS), Ok(Some(whole.clone())));
+    assert_eq!(table.take(session(1), &cut(&whole, 99)[1], NOW_NS), Ok(Some(whole.clone())), "the newest");
+    assert_eq!(table.take(session(1), &cut(&whole, 35)[1], NOW_NS), Ok(None), "the oldest went");
 }
 
 #[test]
@@ -148,40 +162,53 @@ fn all_senders_together_have_1024_places() {
     let mut table = Table::new();
     let whole = frame(1500, 1);
     for number in 0..3000 {
-        table.take(session(number), &cut(&whole, 1).unwrap()[0], NOW_NS + u64::from(number)).unwrap();
+        table.take(session(number), &cut(&whole, 1)[0], NOW_NS + u64::from(number)).unwrap();
         assert!(table.table.waiting() <= 1024);
     }
     assert_eq!(table.drops.get(Reason::FragmentTableFull), 3000 - 1024);
-    assert_eq!(table.take(session(2999), &cut(&whole, 1).unwrap()[1], NOW_NS), Ok(Some(whole.clone())));
+    assert_eq!(table.take(session(2999), &cut(&whole, 1)[1], NOW_NS), Ok(Some(whole.clone())));
 }
 
 #[test]
 fn headers_that_cannot_be_are_refused() {
-    let good = [&Fragment { id: 1, part: 1, whole: 1500 }.emit()[..], &[0; 750]].concat();
-    assert!(Fragment::parse(&good, None).is_ok());
-    let with = |at: usize, value: u8| {
-        let mut body = good.clone();
-        body[at] = value;
-        Fragment::parse(&body, None).map(|_| ())
-    };
-    assert_eq!(with(4, 2), Err(Reason::FragmentMalformed), "a third part");
-    assert_eq!(with(5, 1), Err(Reason::FragmentMalformed), "reserved");
-    assert_eq!(with(6, 9), Err(Reason::FragmentMalformed), "too long");
-    assert_eq!(with(6, 0), Err(Reason::FragmentMalformed), "no longer than its part");
+    let body =
+        |part, parts, whole, length| [&Fragment { id: 1, part, parts, whole }.emit()[..], &vec![0; length]].concat();
+    for (part, parts, whole, length) in [(1, 2, 1500, 750), (0, 2, 1501, 751), (1, 2, 1501, 750), (7, 8, 9018, 1122)] {
+        assert!(Fragment::parse(&body(part, parts, whole, length), None).is_ok());
+    }
+    for (part, parts, whole, length) in [
+        (2, 2, 1500, 750),  // a third of two
+        (0, 1, 1500, 1500), // one part is no part
+        (0, 0, 1500, 750),  // of none
+        (1, 9, 9000, 1000), // too many
+        (0, 8, 9019, 1128), // too long
+        (0, 2, 13, 7),      // too short
+        (1, 2, 1500, 749),  // less than its part
+        (1, 2, 1500, 751),  // more
+        (7, 8, 14, 0),      // nothing left for it
+    ] {
+        let wrong = body(part, parts, whole, length);
+        let parsed = Fragment::parse(&wrong, None);
+        assert_eq!(parsed, Err(Reason::FragmentMalformed), "{part} of {parts}, {length} of {whole}");
+    }
+    let good = body(1, 2, 1500, 750);
     assert_eq!(Fragment::parse(&good[..8], None), Err(Reason::FragmentMalformed), "empty");
     assert_eq!(Fragment::parse(&good[..7], None), Err(Reason::FragmentMalformed), "short");
-    let small = [&Fragment { id: 1, part: 1, whole: 100 }.emit()[..], &[0; 50]].concat();
     let outside = Some(PartialChecksum { start: 90, offset: 9 });
-    assert_eq!(Fragment::parse(&small, outside), Err(Reason::FragmentMalformed), "a checksum outside the frame");
+    assert_eq!(
+        Fragment::parse(&body(1, 2, 100, 50), outside),
+        Err(Reason::FragmentMalformed),
+        "a sum outside the frame"
+    );
 }
 
-/// Both parts, sealed.
+/// All parts, sealed.
 fn seal_parts(session: &Session, whole: &[u8], id: u32) -> Vec<Vec<u8>> {
     let sealed = |(fragment, bytes): (Fragment, &[u8])| {
         let body = [&fragment.emit()[..], bytes].concat();
         seal(session, KIND_FRAGMENT, &body)
     };
-    cut(whole, id).unwrap().map(sealed).to_vec()
+    cut(whole, id).into_iter().map(sealed).collect()
 }
 
 fn seal_tree_parts(tree: &RootTree, whole: &[u8]) -> Vec<Vec<u8>> {
@@ -194,7 +221,7 @@ fn seal_tree_parts(tree: &RootTree, whole: &[u8]) -> Vec<Vec<u8>> {
         buffer.truncate(length);
         buffer
     };
-    cut(whole, tree.next_fragment_id()).unwrap().map(sealed).to_vec()
+    cut(whole, tree.next_fragment_id()).into_iter().map(sealed).collect()
 }
 
 /// What a receiver makes of a datagram with a part.
@@ -224,10 +251,12 @@ fn sealed_parts_of_sessions_and_trees_arrive_as_the_frame() {
     let (root, _) = tree(&one, &two, 5, leaf());
     let whole = frame(MAX_FRAME_LEN, 9);
     for parts in [seal_parts(&session, &whole, session.next_fragment_id()), seal_tree_parts(&root, &whole)] {
-        assert!(parts.iter().all(|part| part.len() <= MAX_DATAGRAM_LEN));
-        assert_eq!(parts[0].len(), parts[1].len(), "they leave as one run");
-        assert_eq!(join_part(&two, &parts[1]), Ok(None));
-        assert!(join_part(&two, &parts[1]).is_err(), "a replay");
+        assert!(parts.iter().all(|part| part.len() <= 1232) && parts.len() == 8);
+        assert!(parts.windows(2).all(|two| two[0].len() >= two[1].len()), "they leave as one run");
+        for part in parts.iter().skip(1) {
+            assert_eq!(join_part(&two, part), Ok(None));
+            assert!(join_part(&two, part).is_err(), "a replay");
+        }
         assert_eq!(join_part(&two, &parts[0]), Ok(Some(whole.clone())));
     }
 }
@@ -244,29 +273,35 @@ fn ids_count_from_zero_for_each_session_and_tree() {
 proptest! {
     #[test]
     fn any_order_and_loss_joins_exactly_what_came_whole(
-        order in Just((0..40).collect::<Vec<usize>>()).prop_shuffle(),
-        lost in prop::collection::btree_set(0..40_usize, 0..10),
         lengths in prop::collection::vec(14..=MAX_FRAME_LEN, 20),
+        shuffle in any::<u64>(),
+        lost in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
     ) {
         let wholes: Vec<Vec<u8>> = lengths.iter().enumerate().map(|(id, length)| frame(*length, id as u8)).collect();
+        let mut parts: Vec<_> = wholes.iter().zip(0..).flat_map(|(whole, id)| cut(whole, id)).collect();
+        parts.sort_by_key(|(fragment, _)| (u64::from(fragment.id * 8) + u64::from(fragment.part)).wrapping_add(1).wrapping_mul(shuffle | 1));
+        let mut missing = [0_usize; 20];
+        for index in lost {
+            if !parts.is_empty() {
+                let gone = parts.remove(index.index(parts.len()));
+                missing[gone.0.id as usize] += 1;
+            }
+        }
         let mut table = Table::new();
         let mut joined = Vec::new();
-        for number in order.into_iter().filter(|number| !lost.contains(number)) {
-            let (id, part) = (number / 2, number % 2);
-            let parts = cut(&wholes[id], id as u32).unwrap();
-            if let Some(whole) = table.take(session(1), &parts[part], NOW_NS).unwrap() {
-                prop_assert_eq!(&whole, &wholes[id]);
-                joined.push(id);
+        for part in &parts {
+            if let Some(whole) = table.take(session(1), part, NOW_NS).unwrap() {
+                prop_assert_eq!(&whole, &wholes[part.0.id as usize]);
+                joined.push(part.0.id as usize);
             }
         }
         joined.sort_unstable();
-        let expected: Vec<usize> =
-            (0..20).filter(|id| !lost.contains(&(id * 2)) && !lost.contains(&(id * 2 + 1))).collect();
-        prop_assert_eq!(joined, expected);
-        let halves = lost.iter().filter(|number| !lost.contains(&(*number ^ 1))).count();
-        prop_assert_eq!(table.table.waiting(), halves);
+        prop_assert_eq!(joined, (0..20).filter(|id| missing[*id] == 0).collect::<Vec<usize>>());
+        let some = |id: &usize| missing[*id] > 0 && missing[*id] < cut(&wholes[*id], 0).len();
+        let waiting = (0..20).filter(some).count();
+        prop_assert_eq!(table.table.waiting(), waiting);
         table.table.expire(NOW_NS + 2 * SECOND_NS, &table.drops);
-        prop_assert_eq!(table.drops.get(Reason::FragmentTimeout), halves as u64);
+        prop_assert_eq!(table.drops.get(Reason::FragmentTimeout), waiting as u64);
     }
 
     #[test]

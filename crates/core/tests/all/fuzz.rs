@@ -7,9 +7,9 @@ use crate::common::*;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
-use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY};
+use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY, MAX_CONTROL_LEN};
 use treecast_core::egress::Leaving;
-use treecast_core::fragment::{cut, MAX_FRAME_LEN};
+use treecast_core::fragment::{cut, Fragment, MAX_FRAME_LEN};
 use treecast_core::handshake::Handshake;
 use treecast_core::mac::MacKey;
 use treecast_core::reason::Reason;
@@ -162,7 +162,7 @@ fn sender_keys_and_inner_headers() {
     fuzz(5, &[offer, inner], |bytes| {
         let _ = Inner::parse(bytes);
         let _ = KeyOffer::parse(1, bytes);
-        if bytes.len() <= 1344 {
+        if bytes.len() <= MAX_CONTROL_LEN {
             let _ = receive(&two, &seal(&session, KIND_SENDER_KEY, bytes), endpoint(1));
             let _ = receive(&two, &seal(&session, bytes.first().copied().unwrap_or(9), bytes), endpoint(1));
         }
@@ -179,9 +179,10 @@ fn fragments_of_a_member() {
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     let bodies = |id: u32, length: usize| {
         let whole = vec![id as u8; length];
-        cut(&whole, id).unwrap().map(|(fragment, bytes)| [&fragment.emit()[..], bytes].concat())
+        let joined = |(fragment, bytes): (Fragment, &[u8])| [&fragment.emit()[..], bytes].concat();
+        cut(&whole, id, 1168).unwrap().map(joined).collect::<Vec<_>>()
     };
-    let corpus: Vec<Vec<u8>> = (0..200).flat_map(|id| bodies(id, 14 + (id as usize * 37) % 1500)).collect();
+    let corpus: Vec<Vec<u8>> = (0..200).flat_map(|id| bodies(id, 14 + (id as usize * 137) % 9000)).collect();
     let mut room = vec![0; MAX_FRAME_LEN];
     let mut joined = 0;
     fuzz(6, &corpus, |body| {

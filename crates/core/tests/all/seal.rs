@@ -4,7 +4,7 @@ use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Received, Recent};
-use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, MAX_SESSION_BODY_LEN};
+use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY};
 use treecast_core::events::Event;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, SESSION_BODY_OFFSET};
@@ -162,13 +162,13 @@ fn control_messages_reach_python_and_bad_plaintexts_have_reasons() {
 }
 
 #[test]
-fn what_does_not_fit_1452_bytes_is_too_big() {
+fn what_no_underlay_carries_is_too_big() {
     let (one, two) = (plane(1), plane(2));
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
-    let mut buffer = vec![0; 4000];
+    let mut buffer = vec![0; 10_000];
     let inner = Inner { kind: KIND_FRAME, checksum: None };
-    assert_eq!(session.seal(inner, MAX_SESSION_BODY_LEN, &mut buffer), Ok(1452));
-    assert_eq!(session.seal(inner, MAX_SESSION_BODY_LEN + 1, &mut buffer), Err(Reason::TooBig));
+    assert_eq!(session.seal(inner, 8916, &mut buffer), Ok(8952));
+    assert_eq!(session.seal(inner, 8917, &mut buffer), Err(Reason::TooBig));
     assert_eq!(session.seal(inner, 100, &mut buffer[..SESSION_BODY_OFFSET]), Err(Reason::TooBig));
     assert_eq!(session.sealed(), 1);
 }

@@ -90,7 +90,7 @@ fn fragments() -> Value {
         let body = [&fragment.emit()[..], bytes].concat();
         session(Aead::Aes256Gcm, KIND_FRAGMENT, checksum, &body, skipped)
     };
-    let [one, two] = cut(&frame, 0x0102_0304).unwrap();
+    let [one, two]: [_; 2] = cut(&frame, 0x0102_0304, 1168).unwrap().collect::<Vec<_>>().try_into().unwrap();
     json!({ "id": 0x0102_0304, "frame": hex(&frame), "parts": [sealed(one, 0), sealed(two, 1)] })
 }
 
