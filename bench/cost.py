@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import measure
-from bench.sides import Treecast
+from bench.sides import Side, Treecast
 from lab.machine import Machine
 from lab.waiting import wait_until
 
-SLOWER = (1.0, 0.7, 0.5, 0.35)
+SLOWER = (1.0, 0.9, 0.8, 0.65, 0.5, 0.35)
 DELIVERED = 0.99
 STREAM_PPS = 833  # 8 Mb/s of 1200-byte datagrams
+PICTURE = 33  # datagrams of one of 25 pictures a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,35 @@ def _stream_cost(side: Treecast, machines: Sequence[Machine], rate_pps: int, dur
     delivered = sum(entry.received for entry in entries if entry)
     spent = [later - earlier for earlier, later in zip(before, after, strict=True)]
     return Cost(spent[0], sum(spent), sent, delivered, duration_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Cores that a small stream takes at its source: of the node (0 where the kernel carries it), of the program."""
+
+    node: float
+    program: float
+
+
+def small_stream(side: Side, machines: Sequence[Machine], duration_s: float, together: int) -> Shares:
+    """8 Mb/s from the first machine to all others, ``together`` datagrams at a time. RuntimeError when any are lost."""
+    source, *others = machines
+    subscribers = measure.subscribe(side, source, others)
+    try:
+        stream = subscribers.send(1, STREAM_PPS, None, together)
+        pids = [stream.pid, *([side.node(source).process.pid] if isinstance(side, Treecast) else [])]
+        began, before = time.monotonic(), [threads_time_s(pid) for pid in pids]
+        wait_until(lambda: time.monotonic() >= began + duration_s, duration_s + 1, "the stream runs", poll_s=0.5)
+        spent = [threads_time_s(pid) - earlier for pid, earlier in zip(pids, before, strict=True)]
+        lasted_s = time.monotonic() - began
+        sent = stream.stop().sent
+        entries = [received.of(1) for received in subscribers.settled()]
+    finally:
+        subscribers.stop()
+    if any(entry is None or entry.received < DELIVERED * sent for entry in entries):
+        raise RuntimeError(f"not all subscribers got {sent} datagrams of 8 Mb/s: this is no place to measure")
+    program, node = (*spent, 0.0)[:2]
+    return Shares(node / lasted_s, program / lasted_s)
 
 
 def idle_share(side: Treecast, machines: Sequence[Machine], duration_s: float) -> float:

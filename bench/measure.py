@@ -33,7 +33,7 @@ class Subscribers:
     source: Machine
     receivers: tuple[Receiver, ...]
 
-    def send(self, stream: int, rate_pps: int | None, duration_s: float | None) -> Sender:
+    def send(self, stream: int, rate_pps: int | None, duration_s: float | None, together: int = 1) -> Sender:
         return Sender(
             self.source,
             GROUP,
@@ -43,6 +43,7 @@ class Subscribers:
             rate_pps=rate_pps,
             duration_s=duration_s,
             stream=stream,
+            together=together,
         )
 
     def snapshots(self) -> list[Received]:

@@ -137,13 +137,18 @@ class Sender:
         duration_s: float | None = None,
         stream: int = 0,
         batch: int = 32,
+        together: int = 1,
         ttl: int = 4,
     ) -> None:
-        """Starts sending. ``rate_pps`` None: as fast as the socket takes them."""
+        """Starts sending. ``rate_pps`` None: as fast as the socket takes them; ``together``: so many at once."""
         limits = _options(("--interface", interface or None), ("--rate", rate_pps), ("--count", count))
         limits += _options(("--duration", duration_s), ("--size", size_bytes), ("--stream", stream))
-        limits += _options(("--batch", batch), ("--ttl", ttl))
+        limits += _options(("--batch", batch), ("--together", together), ("--ttl", ttl))
         self._process = _start(machine, ["send", _endpoint(address, port), *limits])
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def wait(self, limit_s: float) -> Sent:
         """Its account at its end."""

@@ -27,6 +27,8 @@ pub struct SendOptions {
     pub batch: usize,
     /// How far behind its schedule the sender catches up, in datagrams; what is older is skipped and counted.
     pub burst: u64,
+    /// So many are due at a time: a program that sends a picture's datagrams one after the other.
+    pub together: u64,
     pub stream: u32,
     /// TTL or hop limit.
     pub ttl: i32,
@@ -66,6 +68,7 @@ fn parse_send(to: SocketAddr, pairs: &[(&str, &str)]) -> Result<SendOptions, Str
         duration: None,
         batch: 32,
         burst: 256,
+        together: 1,
         stream: 0,
         ttl: 4,
     };
@@ -78,6 +81,7 @@ fn parse_send(to: SocketAddr, pairs: &[(&str, &str)]) -> Result<SendOptions, Str
             "--duration" => options.duration = Some(seconds(name, text)?),
             "--batch" => options.batch = value(name, text)?,
             "--burst" => options.burst = value(name, text)?,
+            "--together" => options.together = value(name, text)?,
             "--stream" => options.stream = value(name, text)?,
             "--ttl" => options.ttl = value(name, text)?,
             other => return Err(format!("send has no option {other}")),
@@ -86,8 +90,11 @@ fn parse_send(to: SocketAddr, pairs: &[(&str, &str)]) -> Result<SendOptions, Str
     if !(HEADER_BYTES..=LARGEST_BYTES).contains(&options.size_bytes) {
         return Err(format!("--size is {HEADER_BYTES} to {LARGEST_BYTES}"));
     }
-    if !(1..=LARGEST_BATCH).contains(&options.batch) || options.burst == 0 || options.rate == Some(0) {
-        return Err(format!("--batch is 1 to {LARGEST_BATCH}, --burst and --rate at least 1"));
+    if !(1..=LARGEST_BATCH).contains(&options.batch) || options.rate == Some(0) {
+        return Err(format!("--batch is 1 to {LARGEST_BATCH}, --rate at least 1"));
+    }
+    if options.together == 0 || options.burst < options.together {
+        return Err("--together is at least 1, --burst at least as much".into());
     }
     Ok(options)
 }
@@ -161,6 +168,8 @@ mod tests {
             "send 1.2.3.4:5 --size 9217",
             "send 1.2.3.4:5 --rate 0",
             "send 1.2.3.4:5 --batch 0",
+            "send 1.2.3.4:5 --together 0",
+            "send 1.2.3.4:5 --together 30 --burst 29",
             "send 1.2.3.4:5 --duration -1",
             "send 1.2.3.4:5 --count",
             "recv 1.2.3.4:5 --rate 1",

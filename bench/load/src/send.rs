@@ -7,25 +7,27 @@ use crate::arguments::SendOptions;
 use crate::datagram::{self, Header};
 use crate::socket::{self, SendBatch};
 
-/// Which datagrams are due: an even pace from the start, late ones caught up to a limit.
+/// Which datagrams are due: an even pace from the start, one or some at a time, late ones caught up to a limit.
 pub struct Pace {
     start_ns: u64,
     rate: u64,
     burst: u64,
+    together: u64,
     /// Datagrams of the schedule that were sent or given up.
     done: u64,
     pub skipped: u64,
 }
 
 impl Pace {
-    pub fn new(start_ns: u64, rate: u64, burst: u64) -> Self {
-        Self { start_ns, rate, burst, done: 0, skipped: 0 }
+    pub fn new(start_ns: u64, rate: u64, burst: u64, together: u64) -> Self {
+        Self { start_ns, rate, burst, together, done: 0, skipped: 0 }
     }
 
     /// How many are due now and not yet taken.
     pub fn due(&mut self, now_ns: u64) -> u64 {
         let elapsed_ns = u128::from(now_ns.saturating_sub(self.start_ns));
-        let scheduled = (elapsed_ns * u128::from(self.rate) / 1_000_000_000) as u64 + 1;
+        let turns = elapsed_ns * u128::from(self.rate) / (1_000_000_000 * u128::from(self.together));
+        let scheduled = (turns as u64 + 1) * self.together;
         let behind = scheduled.saturating_sub(self.done);
         let skip = behind.saturating_sub(self.burst);
         self.skipped += skip;
@@ -39,7 +41,8 @@ impl Pace {
 
     /// When the next one is due.
     pub fn next_ns(&self) -> u64 {
-        let offset_ns = (u128::from(self.done) * 1_000_000_000).div_ceil(u128::from(self.rate));
+        let before = u128::from(self.done / self.together * self.together);
+        let offset_ns = (before * 1_000_000_000).div_ceil(u128::from(self.rate));
         self.start_ns + offset_ns as u64
     }
 }
@@ -59,7 +62,7 @@ pub fn run(options: &SendOptions) -> Result<String> {
     std::io::stdout().flush()?;
 
     let start_ns = socket::monotonic_ns();
-    let mut pace = options.rate.map(|rate| Pace::new(start_ns, rate, options.burst));
+    let mut pace = options.rate.map(|rate| Pace::new(start_ns, rate, options.burst, options.together));
     let sent = send_all(&socket, options, start_ns, &mut pace)?;
     Ok(format!(
         r#"{{"stream":{},"size_bytes":{},"sent":{},"failed":{},"skipped":{},"first_ns":{},"last_ns":{}}}"#,
@@ -156,7 +159,7 @@ mod tests {
 
     #[test]
     fn an_even_pace_is_kept() {
-        let mut pace = Pace::new(1_000, 1_000, 10);
+        let mut pace = Pace::new(1_000, 1_000, 10, 1);
         assert_eq!(pace.due(1_000), 1);
         pace.take(1);
         assert_eq!((pace.due(1_000), pace.next_ns()), (0, 1_001_000));
@@ -167,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_sender_that_was_held_up_skips_what_is_older_than_its_burst() {
-        let mut pace = Pace::new(0, 1_000, 10);
+        let mut pace = Pace::new(0, 1_000, 10, 1);
         assert_eq!(pace.due(99_000_000), 10);
         assert_eq!(pace.skipped, 90);
         pace.take(10);
@@ -176,8 +179,21 @@ mod tests {
     }
 
     #[test]
+    fn some_are_due_together_at_the_same_pace() {
+        let mut pace = Pace::new(0, 1_000, 256, 40);
+        assert_eq!(pace.due(0), 40);
+        pace.take(32);
+        assert_eq!((pace.due(39_000_000), pace.next_ns()), (8, 0));
+        pace.take(8);
+        assert_eq!((pace.due(39_999_999), pace.next_ns()), (0, 40_000_000));
+        assert_eq!(pace.due(40_000_000), 40);
+        pace.take(40);
+        assert_eq!((pace.due(200_000_000), pace.skipped), (160, 0));
+    }
+
+    #[test]
     fn the_next_is_due_when_it_is_said_to_be() {
-        let mut pace = Pace::new(0, 333_333, 10);
+        let mut pace = Pace::new(0, 333_333, 10, 1);
         for _ in 0..1000 {
             let next_ns = pace.next_ns();
             assert_eq!(pace.due(next_ns), 1, "{next_ns}");

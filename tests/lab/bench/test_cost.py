@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench import cost, measure, relaying
-from bench.sides import Raw, Treecast
+from bench.sides import Raw, Treecast, Vxlan
 from lab import Lab
 
 
@@ -19,6 +19,20 @@ def test_a_streams_cost_is_that_of_its_nodes(lab: Lab) -> None:
         assert 0.002 < own.source_s < own.all_s < 1.0
         idle = cost.idle_share(side, machines, 1.0)
         assert 0 < idle < own.source_s / own.duration_s
+    finally:
+        side.stop()
+
+
+def test_a_small_stream_costs_its_node_and_its_program_and_less_where_datagrams_come_together(lab: Lab) -> None:
+    lan = lab.switch()
+    machines = [lab.machine(f"n{number}", lan) for number in range(3)]
+    side = Treecast(machines, lab.directory)
+    try:
+        evenly, together = (cost.small_stream(side, machines, 1.0, count) for count in (1, cost.PICTURE))
+        assert 0 < evenly.program < evenly.node < 0.5
+        assert 0 < together.node < evenly.node
+        kernel = cost.small_stream(Vxlan(machines, lan.mtu_bytes), machines, 1.0, 1)
+        assert kernel.node == 0 < kernel.program < 0.5
     finally:
         side.stop()
 
