@@ -12,11 +12,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from ipaddress import ip_address
 
 from bench.cost import threads_time_s
 from bench.measure import DATAGRAM_BYTES, GROUP, PORT
-from lab.planes import INTERFACE, Plane, Planes, give_key
+from lab.planes import INTERFACE, Plane, Planes
 from lab.waiting import wait_until
 
 CHILDREN = 4
@@ -30,21 +29,12 @@ def relayed_per_core_second(duration_s: float) -> float:
     """Datagrams that the relay has sent, over the processor time of its threads."""
     with Planes(2 + CHILDREN) as planes:
         root, relay, *children = planes.planes
-        _make_tree(root, relay, children)
+        planes.relay_tree(root, TREE, relay, children, group=GROUP)
         before, spent = relay.forwarder.counters(), threads_time_s(os.getpid(), relay.threads)
         _send(root, duration_s)
         after = wait_until(lambda: _settled(relay), SETTLED_LIMIT_S, "the relay has passed on all", poll_s=0.1)
         spent = threads_time_s(os.getpid(), relay.threads) - spent
         return (after["udp_tx_datagrams"] - before["udp_tx_datagrams"]) / spent
-
-
-def _make_tree(root: Plane, relay: Plane, children: list[Plane]) -> None:
-    root.forwarder.create_tree(TREE, 1, 1)
-    for child in children:
-        give_key(root, child, TREE, 1, 1, deliver=True)
-    give_key(root, relay, TREE, 1, 1, deliver=False, next_hops=[child.node for child in children])
-    root.forwarder.set_tree_members(TREE, [relay.node], [])
-    root.forwarder.set_route(0, ip_address(GROUP).packed, None, TREE)
 
 
 def _send(root: Plane, duration_s: float) -> None:

@@ -15,8 +15,9 @@ and permanent neighbours instead of ARP and ND::
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +78,16 @@ class Plane:
         before = _own_threads()
         self.forwarder.start()
         self.threads = sorted(_own_threads() - before)
+
+    @contextmanager
+    def listen_raw(self, ethertype: int) -> Iterator[socket.socket]:
+        """All frames of an EtherType that the TAP delivers."""
+        with self.machine.enter():
+            raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ethertype))
+        with raw:
+            raw.bind((INTERFACE, ethertype))
+            raw.settimeout(LIMIT_S)
+            yield raw
 
     def neighbour(self, node: int) -> None:
         """A permanent ARP and ND entry, and the host in the table."""
@@ -173,6 +184,25 @@ class Planes:
         root.forwarder.set_tree_members(tree_id, [member.node for member in members], [])
         if group is not None:
             root.forwarder.set_route(0, ip_address(group).packed, None, tree_id)
+
+    def relay_tree(
+        self,
+        root: Plane,
+        tree_id: int,
+        relay: Plane,
+        leaves: Sequence[Plane],
+        *,
+        group: str,
+        relay_delivers: bool = False,
+    ) -> None:
+        """A tree on which the root sends to the relay alone, and that to the leaves, which deliver."""
+        root.forwarder.create_tree(tree_id, 1, 1)
+        for leaf in leaves:
+            give_key(root, leaf, tree_id, 1, 1, deliver=True)
+        next_hops = [leaf.node for leaf in leaves]
+        give_key(root, relay, tree_id, 1, 1, deliver=relay_delivers, next_hops=next_hops)
+        root.forwarder.set_tree_members(tree_id, [relay.node], [])
+        root.forwarder.set_route(0, ip_address(group).packed, None, tree_id)
 
     def _new_index(self) -> int:
         self._next_session += 1

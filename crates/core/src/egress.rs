@@ -9,15 +9,10 @@ use std::sync::Arc;
 use crate::control::Refused;
 use crate::datagram::{array_at, u16_at};
 use crate::frame::Mac;
+use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
+use crate::numbers::{PROTOCOL_HOP_BY_HOP, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
 use crate::plane::{Plane, MAX_PORTS};
 use crate::session::lock;
-
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_VLAN: u16 = 0x8100;
-const ETHERTYPE_IPV6: u16 = 0x86DD;
-const HOP_BY_HOP: u8 = 0;
-const PROTOCOL_IGMP: u8 = 2;
-const PROTOCOL_ICMPV6: u8 = 58;
 
 /// What matters of a frame when it leaves by a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +71,7 @@ impl Leaving {
 /// Neighbor Discovery, MLD and Multicast Router Discovery, behind hop-by-hop options or not.
 fn speaks_of_the_link(packet: &[u8]) -> Option<bool> {
     let (protocol, at) = match *packet.get(6)? {
-        HOP_BY_HOP => (*packet.get(40)?, 48 + usize::from(*packet.get(41)?) * 8),
+        PROTOCOL_HOP_BY_HOP => (*packet.get(40)?, 48 + usize::from(*packet.get(41)?) * 8),
         other => (other, 40),
     };
     Some(protocol == PROTOCOL_ICMPV6 && matches!(packet.get(at), Some(130..=137 | 143 | 151..=153)))

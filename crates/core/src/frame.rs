@@ -6,21 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::datagram::{array_at, u16_at};
 use crate::nested::looks_like_ours;
+use crate::numbers::{ETHERTYPE_ARP, ETHERTYPE_BEACON, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
+use crate::numbers::{PROTOCOL_ICMPV6, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
 use crate::reason::Reason;
 
 /// A MAC address.
 pub type Mac = [u8; 6];
 
-pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_ARP: u16 = 0x0806;
-pub(crate) const ETHERTYPE_VLAN: u16 = 0x8100;
-pub(crate) const ETHERTYPE_IPV6: u16 = 0x86DD;
-/// Beacons of nodes on one LAN: IEEE 802 local experimental EtherType 1.
-pub(crate) const ETHERTYPE_BEACON: u16 = 0x88B5;
-pub(crate) const PROTOCOL_IGMP: u8 = 2;
-pub(crate) const PROTOCOL_UDP: u8 = 17;
-pub(crate) const PROTOCOL_ICMPV6: u8 = 58;
-pub(crate) const PROTOCOL_PIM: u8 = 103;
 /// A server's DHCP (RFC 2131 section 4.1) and DHCPv6 (RFC 9915 section 7.2) messages come from these ports.
 const PORT_DHCP_SERVER: u16 = 67;
 const PORT_DHCPV6_SERVER: u16 = 547;

@@ -15,6 +15,7 @@ pub mod frame;
 pub mod handshake;
 pub mod mac;
 pub mod nested;
+pub mod numbers;
 pub mod offload;
 pub mod plane;
 pub mod port;

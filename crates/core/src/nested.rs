@@ -6,14 +6,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::datagram::{array_at, u16_at, DatagramType};
+use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_UDP};
 use crate::plane::Plane;
 
-const PROTOCOL_UDP: u8 = 17;
 const UDP_HEADER_LEN: usize = 8;
 const IPV6_HEADER_LEN: usize = 40;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_VLAN: u16 = 0x8100;
-const ETHERTYPE_IPV6: u16 = 0x86DD;
 
 /// A UDP datagram inside a frame.
 struct Udp<'a> {

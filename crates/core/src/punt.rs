@@ -1,8 +1,9 @@
 //! Kinds of frames for Python: each has a bound and a rate of its own in [`crate::events`].
 
 use crate::datagram::u16_at;
-use crate::frame::{Ipv4, Ipv6, ETHERTYPE_BEACON, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
-use crate::frame::{PROTOCOL_ICMPV6, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
+use crate::frame::{Ipv4, Ipv6};
+use crate::numbers::{ETHERTYPE_BEACON, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
+use crate::numbers::{PROTOCOL_ICMPV6, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
 
 /// What a frame that is handed over or copied is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

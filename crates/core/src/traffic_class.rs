@@ -5,6 +5,7 @@
 //! 4.2), while its DSCP stays what the host has set. Whatever is not IP counts as not capable of ECN.
 
 use crate::datagram::{array_at, u16_at};
+use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
 use crate::offload::checksum::{add, subtract};
 use crate::reason::Reason;
 
@@ -21,9 +22,6 @@ pub const CE: u8 = 0b11;
 
 const ETHERTYPE_AT: usize = 12;
 const VLAN_TAG_LEN: usize = 4;
-const ETHERTYPE_VLAN: u16 = 0x8100;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86DD;
 const IPV4_CHECKSUM_AT: usize = 10;
 
 /// Where a frame's IP header starts, and which version's it is.

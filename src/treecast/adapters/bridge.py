@@ -39,7 +39,15 @@ from treecast.adapters.carried import (
     with_prefix_route,
     without_prefix_route,
 )
-from treecast.adapters.link import Link, find_link, is_wireless, ports_of, read_link, refusals
+from treecast.adapters.link import (
+    Link,
+    find_link,
+    is_wireless,
+    ports_of,
+    read_link,
+    refusals,
+    require_lan_interface,
+)
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.errors import OperatorError
 from treecast.base.storm import StormLimits
@@ -138,13 +146,7 @@ def bridge_name(interface: str) -> str:
 
 
 def _require_bridgeable(ipr: IPRoute, interface: str, tap: str) -> Link:
-    link = find_link(ipr, interface)
-    if link is None:
-        raise OperatorError(f"there is no interface {interface}: ip link lists those there are")
-    if interface == tap:
-        raise OperatorError(f"{interface} is the node's own interface: name one that leads to a LAN")
-    if link.loopback or not link.ethernet:
-        raise OperatorError(f"{interface} is no Ethernet interface: name one that leads to a LAN")
+    link = require_lan_interface(ipr, interface, tap)
     if link.kind == "bridge":
         raise OperatorError(f"{interface} is a bridge itself, and a bridge cannot be in another: name a port of it")
     if is_wireless(interface):

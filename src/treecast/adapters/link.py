@@ -39,6 +39,18 @@ def find_link(ipr: IPRoute, name: str) -> Link | None:
     return read_link(ipr, found[0]) if found else None
 
 
+def require_lan_interface(ipr: IPRoute, name: str, tap: str) -> Link:
+    """The interface of this name; OperatorError when it is the node's own or no Ethernet: it leads to no LAN."""
+    link = find_link(ipr, name)
+    if link is None:
+        raise OperatorError(f"there is no interface {name}: ip link lists those there are")
+    if name == tap:
+        raise OperatorError(f"{name} is the node's own interface: name one that leads to a LAN")
+    if link.loopback or not link.ethernet:
+        raise OperatorError(f"{name} is no Ethernet interface: name one that leads to a LAN")
+    return link
+
+
 def read_link(ipr: IPRoute, index: int) -> Link:
     message = ipr.get_links(index)[0]
     info = message.get_attr("IFLA_LINKINFO")

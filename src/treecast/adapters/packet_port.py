@@ -19,7 +19,7 @@ from treecast.adapters.bridge_record import (
     locked,
     write_packet_ports,
 )
-from treecast.adapters.link import find_link, read_link, refusals
+from treecast.adapters.link import read_link, refusals, require_lan_interface
 from treecast.adapters.native import open_packet_socket
 from treecast.base.errors import OperatorError
 
@@ -74,13 +74,7 @@ def open_remembered(directory: Path) -> tuple[dict[str, int], list[str]]:
 
 def _require_usable(directory: Path, tap: str, interface: str) -> None:
     with refusals(f"look at {interface}"), IPRoute() as ipr:
-        link = find_link(ipr, interface)
-        if link is None:
-            raise OperatorError(f"there is no interface {interface}: ip link lists those there are")
-        if interface == tap:
-            raise OperatorError(f"{interface} is the node's own interface: name one that leads to a LAN")
-        if link.loopback or not link.ethernet:
-            raise OperatorError(f"{interface} is no Ethernet interface: name one that leads to a LAN")
+        link = require_lan_interface(ipr, interface, tap)
         bridged = load_record(directory)
         if bridged is not None and interface in (bridged.interface, bridged.bridge):
             raise OperatorError(f"this node bridges {bridged.interface} already: remove that first")

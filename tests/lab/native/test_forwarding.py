@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from lab.load import Receiver, Sender
-from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, give_key, ipv4, ipv6
+from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, ipv4, ipv6
 from lab.waiting import wait_until
 from treecast import _native
 
@@ -119,11 +119,7 @@ def test_a_moved_member_loses_and_doubles_nothing(three: Planes) -> None:
 def test_a_relay_passes_on_without_opening(three: Planes) -> None:
     """n0 -> n1 (relay, no delivery) -> n2."""
     root, relay, leaf = three.planes
-    root.forwarder.create_tree(8, 1, 1)
-    give_key(root, relay, 8, 1, 1, deliver=False, next_hops=[leaf.node])
-    give_key(root, leaf, 8, 1, 1, deliver=True)
-    root.forwarder.set_tree_members(8, [relay.node], [])
-    root.forwarder.set_route(0, socket.inet_aton("239.1.1.8"), None, 8)
+    three.relay_tree(root, 8, relay, [leaf], group="239.1.1.8")
     before = relay.forwarder.counters()
     receiver = Receiver(leaf.machine, "239.1.1.8", 5000, interface=INTERFACE)
     silent = Receiver(relay.machine, "239.1.1.8", 5000, interface=INTERFACE)
@@ -136,11 +132,7 @@ def test_a_relay_passes_on_without_opening(three: Planes) -> None:
 
 def test_a_relay_that_delivers_does_both(three: Planes) -> None:
     root, relay, leaf = three.planes
-    root.forwarder.create_tree(9, 1, 1)
-    give_key(root, relay, 9, 1, 1, deliver=True, next_hops=[leaf.node])
-    give_key(root, leaf, 9, 1, 1, deliver=True)
-    root.forwarder.set_tree_members(9, [relay.node], [])
-    root.forwarder.set_route(0, socket.inet_aton("239.1.1.9"), None, 9)
+    three.relay_tree(root, 9, relay, [leaf], group="239.1.1.9", relay_delivers=True)
     receivers = [Receiver(plane.machine, "239.1.1.9", 5000, interface=INTERFACE) for plane in (relay, leaf)]
     assert send_to_group(root, receivers, "239.1.1.9") == [COUNT, COUNT]
 
@@ -177,20 +169,12 @@ def test_broadcast_and_link_local_groups_reach_all_nodes(three: Planes) -> None:
 def test_flood_and_inject_reach_the_kernel(three: Planes) -> None:
     three.tree(three[0], 0, three.planes[1:])
     frame = b"\xff" * 6 + bytes.fromhex("02540000000188b5") + b"hello".ljust(46, b"\0")
-    listeners = []
-    for plane in three.planes[1:]:
-        with plane.machine.enter():
-            raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5))
-        raw.bind((INTERFACE, 0x88B5))
-        raw.settimeout(LIMIT_S)
-        listeners.append(raw)
-    three[0].forwarder.flood(frame)
-    assert [raw.recv(100) for raw in listeners] == [frame, frame]
-    assert three[1].forwarder.inject(0, frame)
-    assert listeners[0].recv(100) == frame
-    assert not three[1].forwarder.inject(1, frame)
-    for raw in listeners:
-        raw.close()
+    with three[1].listen_raw(0x88B5) as one, three[2].listen_raw(0x88B5) as other:
+        three[0].forwarder.flood(frame)
+        assert [one.recv(100), other.recv(100)] == [frame, frame]
+        assert three[1].forwarder.inject(0, frame)
+        assert one.recv(100) == frame
+        assert not three[1].forwarder.inject(1, frame)
 
 
 def test_igmp_and_arp_are_punted(three: Planes) -> None:

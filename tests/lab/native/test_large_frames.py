@@ -73,17 +73,9 @@ def test_what_python_floods_may_be_as_long(three: Planes) -> None:
     three.tree(three[0], 0, [three[1]])
     three[0].forwarder.set_tree_members(0, [2], [3])
     frame = b"\xff" * 6 + bytes.fromhex("02540000000188b6") + bytes(range(250)) * 6
-    listeners = []
-    for plane in three.planes[1:]:
-        with plane.machine.enter():
-            raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B6))
-        raw.bind((INTERFACE, 0x88B6))
-        raw.settimeout(LIMIT_S)
-        listeners.append(raw)
-    three[0].forwarder.flood(frame)
-    assert [raw.recv(2000) for raw in listeners] == [frame, frame]
-    for raw in listeners:
-        raw.close()
+    with three[1].listen_raw(0x88B6) as one, three[2].listen_raw(0x88B6) as other:
+        three[0].forwarder.flood(frame)
+        assert [one.recv(2000), other.recv(2000)] == [frame, frame]
 
 
 def test_a_lost_part_loses_its_frame_alone_and_is_counted(three: Planes) -> None:

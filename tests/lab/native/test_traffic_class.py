@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from lab.planes import LIMIT_S, Plane, Planes, give_key, ipv4, ipv6
+from lab.planes import LIMIT_S, Plane, Planes, ipv4, ipv6
 from lab.waiting import wait_until
 
 EF = 0xB8  # DSCP 46
@@ -118,11 +118,7 @@ def test_marked_congestion_goes_over_to_capable_frames_and_drops_the_others(thre
 
 def test_congestion_before_a_relay_reaches_those_behind_it(three: Planes) -> None:
     root, relay, leaf = three.planes
-    root.forwarder.create_tree(8, 1, 1)
-    give_key(root, relay, 8, 1, 1, deliver=False, next_hops=[leaf.node])
-    give_key(root, leaf, 8, 1, 1, deliver=True)
-    root.forwarder.set_tree_members(8, [relay.node], [])
-    root.forwarder.set_route(0, socket.inet_aton("239.1.1.8"), None, 8)
+    three.relay_tree(root, 8, relay, [leaf], group="239.1.1.8")
     mark(relay, three, "IP ecn != not-ect IP ecn set ce")
     with listener(leaf, socket.AF_INET, "239.1.1.8") as here, sender(root, socket.AF_INET, EF | ECT_0) as there:
         there.sendto(b"marked on the first hop", ("239.1.1.8", PORT))

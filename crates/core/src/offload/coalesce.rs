@@ -8,10 +8,11 @@
 use std::io::IoSlice;
 
 use super::checksum::{pseudo_header, sum};
-use super::headers::{Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LENGTH, TCP, TCP_FLAGS, UDP_LENGTH};
+use super::headers::{Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH};
 use super::join::{Segment, PSH};
 use super::vnet::{GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VNET_LEN};
 use super::{put_u16, PartialChecksum, VnetHeader, MAX_COALESCED, MAX_IP_LEN};
+use crate::numbers::PROTOCOL_TCP;
 
 /// Super-frames open at a time.
 const OPEN_FLOWS: usize = 4;
@@ -62,7 +63,7 @@ impl<'a> Coalescer<'a> {
             self.finish(sink);
             return deliver_single(frame, partial, sink);
         };
-        let wanted = if segment.headers.protocol == TCP { self.merging.tcp } else { self.merging.udp };
+        let wanted = if segment.headers.protocol == PROTOCOL_TCP { self.merging.tcp } else { self.merging.udp };
         if wanted && !segment.payload.is_empty() {
             return self.join(&segment, sink);
         }
@@ -207,8 +208,8 @@ impl<'a> Flow<'a> {
         VnetHeader {
             flags: NEEDS_CSUM,
             gso_type: match (headers.protocol, headers.version) {
-                (TCP, Version::V4) => GSO_TCPV4,
-                (TCP, Version::V6) => GSO_TCPV6,
+                (PROTOCOL_TCP, Version::V4) => GSO_TCPV4,
+                (PROTOCOL_TCP, Version::V6) => GSO_TCPV6,
                 _ => GSO_UDP_L4,
             },
             hdr_len: self.first.head_len() as u16,
@@ -233,7 +234,7 @@ impl<'a> Flow<'a> {
             }
             Version::V6 => put_u16(ip, IPV6_LENGTH, transport_len as u16)?,
         }
-        if headers.protocol == TCP {
+        if headers.protocol == PROTOCOL_TCP {
             *transport.get_mut(TCP_FLAGS)? |= self.push;
         } else {
             put_u16(transport, UDP_LENGTH, transport_len as u16)?;

@@ -4,11 +4,8 @@
 //! [`crate::frame`]; this parser is on the path of each segment and reads no more than super-frames need.
 
 use crate::datagram::{array_at, u16_at};
+use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_TCP, PROTOCOL_UDP};
 
-/// IP protocol number of TCP.
-pub const TCP: u8 = 6;
-/// IP protocol number of UDP.
-pub const UDP: u8 = 17;
 /// Length of an IPv4 header without options.
 pub const IPV4_LEN: usize = 20;
 /// Length of the IPv6 header.
@@ -34,9 +31,6 @@ pub const UDP_CHECKSUM: usize = 6;
 
 const ETHERNET_LEN: usize = 14;
 const VLAN_TAG_LEN: usize = 4;
-const ETHERTYPE_VLAN: u16 = 0x8100;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86DD;
 /// Extension headers walked before giving up; a real packet has one or two.
 const MAX_EXTENSION_HEADERS: usize = 8;
 
@@ -89,17 +83,17 @@ impl Headers {
     pub fn payload(&self, frame: &[u8]) -> Option<usize> {
         let length = match self.protocol {
             _ if self.fragment => return None,
-            UDP => UDP_LEN,
-            TCP => usize::from(frame.get(self.transport + 12)? >> 4) * 4,
+            PROTOCOL_UDP => UDP_LEN,
+            PROTOCOL_TCP => usize::from(frame.get(self.transport + 12)? >> 4) * 4,
             _ => return None,
         };
         let payload = self.transport + length;
-        (payload <= self.end && (self.protocol == UDP || length >= TCP_LEN)).then_some(payload)
+        (payload <= self.end && (self.protocol == PROTOCOL_UDP || length >= TCP_LEN)).then_some(payload)
     }
 
     /// Offset of the transport checksum from `transport`.
     pub fn checksum_offset(&self) -> usize {
-        if self.protocol == TCP {
+        if self.protocol == PROTOCOL_TCP {
             TCP_CHECKSUM
         } else {
             UDP_CHECKSUM

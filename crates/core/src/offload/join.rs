@@ -4,9 +4,10 @@
 //! checksum is wrong is delivered alone and as it came, for the receiving host to refuse.
 
 use super::checksum::{add, pseudo_header, same, sum, sum_header};
-use super::headers::{Headers, Version, IPV4_LEN, TCP, TCP_FLAGS, TCP_LEN, UDP, UDP_LENGTH};
+use super::headers::{Headers, Version, IPV4_LEN, TCP_FLAGS, TCP_LEN, UDP_LENGTH};
 use super::PartialChecksum;
 use crate::datagram::{array_at, u16_at, u32_at};
+use crate::numbers::{PROTOCOL_TCP, PROTOCOL_UDP};
 
 /// TCP's push flag: it ends a super-frame.
 pub const PSH: u8 = 0x08;
@@ -33,7 +34,10 @@ impl<'a> Segment<'a> {
     #[inline(always)]
     pub fn read(frame: &'a [u8], partial: Option<PartialChecksum>) -> Option<Self> {
         let headers = Headers::parse(frame)?;
-        if headers.fragment || !matches!(headers.protocol, TCP | UDP) || headers.transport + 4 > headers.end {
+        if headers.fragment
+            || !matches!(headers.protocol, PROTOCOL_TCP | PROTOCOL_UDP)
+            || headers.transport + 4 > headers.end
+        {
             return None;
         }
         let ports = u32_at(frame, headers.transport)?;
@@ -58,7 +62,7 @@ impl<'a> Segment<'a> {
 
     /// The TCP flags; 0 for UDP.
     pub fn tcp_flags(&self) -> u8 {
-        if self.headers.protocol != TCP {
+        if self.headers.protocol != PROTOCOL_TCP {
             return 0;
         }
         self.transport().get(TCP_FLAGS).copied().unwrap_or_default()
@@ -71,7 +75,7 @@ impl<'a> Segment<'a> {
             && self.head_len() == next.head_len()
             && self.frame.get(..self.headers.network) == next.frame.get(..next.headers.network)
             && self.same_ip(next, frames) == Some(true)
-            && (self.headers.protocol == UDP || self.same_tcp(next, payload_len) == Some(true))
+            && (self.headers.protocol == PROTOCOL_UDP || self.same_tcp(next, payload_len) == Some(true))
     }
 
     /// Whether a complete transport checksum is right, summed over all it covers. A partial one has been checked when
@@ -97,7 +101,7 @@ impl<'a> Segment<'a> {
             return None;
         }
         let transport = self.transport();
-        let protocol_fits = if headers.protocol == TCP {
+        let protocol_fits = if headers.protocol == PROTOCOL_TCP {
             *transport.get(TCP_FLAGS)? & !PSH == ACK
         } else {
             usize::from(u16_at(transport, UDP_LENGTH)?) == transport.len()
@@ -110,7 +114,7 @@ impl<'a> Segment<'a> {
                     && same(stored, pseudo_header(self.addresses, headers.protocol, transport.len()))
             }
             // Zero is no checksum at all over UDP (RFC 768): none must appear in its place.
-            None => headers.protocol == TCP || stored != 0,
+            None => headers.protocol == PROTOCOL_TCP || stored != 0,
         };
         (protocol_fits && checksum_fits).then_some(payload)
     }

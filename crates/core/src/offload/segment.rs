@@ -5,10 +5,11 @@
 //! unchanged. Checksums are left partial with the segment's own length in the pseudo-header's sum.
 
 use super::checksum::{add, complete, fold, subtract, sum};
-use super::headers::{Headers, Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LEN, IPV6_LENGTH, TCP, TCP_FLAGS, UDP_LENGTH};
+use super::headers::{Headers, Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LEN, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH};
 use super::vnet::{GSO_BY_FRAGS, GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4};
 use super::{put_u16, PartialChecksum, VnetHeader, MAX_TCP_SEGMENTS, MAX_UDP_SEGMENTS};
 use crate::datagram::{u16_at, u32_at};
+use crate::numbers::PROTOCOL_TCP;
 use crate::reason::Reason;
 
 /// The shortest Ethernet frame that is read at all: its header.
@@ -125,7 +126,7 @@ impl<'a> Segmenter<'a> {
         }
         let headers = Headers::parse(frame).ok_or(Reason::GsoMalformed)?;
         let head_len = headers.payload(frame).ok_or(Reason::GsoMalformed)?;
-        let tcp = headers.protocol == TCP;
+        let tcp = headers.protocol == PROTOCOL_TCP;
         let fits = match vnet.gso_type & !GSO_ECN {
             GSO_TCPV4 => tcp && headers.version == Version::V4,
             GSO_TCPV6 => tcp && headers.version == Version::V6,
@@ -178,7 +179,7 @@ impl Patch {
     #[inline(always)]
     fn read(frame: &[u8], headers: Headers) -> Option<Self> {
         let transport = frame.get(headers.transport..)?;
-        let tcp = headers.protocol == TCP;
+        let tcp = headers.protocol == PROTOCOL_TCP;
         if !tcp && usize::from(u16_at(transport, UDP_LENGTH)?) != transport.len() {
             return None;
         }
@@ -221,7 +222,7 @@ impl Patch {
             }
             Version::V6 => put_u16(ip, IPV6_LENGTH, (ip_len - IPV6_LEN) as u16)?,
         }
-        if self.headers.protocol == TCP {
+        if self.headers.protocol == PROTOCOL_TCP {
             let sequence = self.sequence.wrapping_add((index * size) as u32);
             *transport.get_mut(TCP_SEQUENCE..)?.first_chunk_mut::<4>()? = sequence.to_be_bytes();
             let not_first = if index > 0 { TCP_CWR } else { 0 };

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::headers::{Headers, Version, TCP, UDP};
+use super::super::headers::{Headers, Version};
 use super::{any_spec, payload, Spec, Sum};
+use crate::numbers::{PROTOCOL_TCP, PROTOCOL_UDP};
 
 #[test]
 fn frames_that_are_not_ip_have_no_offsets() {
@@ -85,7 +86,7 @@ proptest! {
             network: spec.network(),
             transport: spec.transport(),
             end,
-            protocol: if spec.tcp { TCP } else { UDP },
+            protocol: if spec.tcp { PROTOCOL_TCP } else { PROTOCOL_UDP },
             fragment: false,
             options: !spec.ip_options.is_empty(),
         });
