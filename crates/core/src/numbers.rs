@@ -1,0 +1,25 @@
+//! Numbers that IEEE and IANA have assigned: EtherTypes and IP protocols.
+
+/// EtherType of IPv4.
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// EtherType of ARP.
+pub const ETHERTYPE_ARP: u16 = 0x0806;
+/// EtherType of an 802.1Q tag.
+pub const ETHERTYPE_VLAN: u16 = 0x8100;
+/// EtherType of IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86DD;
+/// Beacons of nodes on one LAN: IEEE 802 local experimental EtherType 1.
+pub const ETHERTYPE_BEACON: u16 = 0x88B5;
+
+/// IPv6 hop-by-hop options.
+pub const PROTOCOL_HOP_BY_HOP: u8 = 0;
+/// IGMP.
+pub const PROTOCOL_IGMP: u8 = 2;
+/// TCP.
+pub const PROTOCOL_TCP: u8 = 6;
+/// UDP.
+pub const PROTOCOL_UDP: u8 = 17;
+/// ICMPv6.
+pub const PROTOCOL_ICMPV6: u8 = 58;
+/// PIM.
+pub const PROTOCOL_PIM: u8 = 103;
