@@ -3,7 +3,7 @@
 //! Each worker has a queue of the TAP and its share of the sockets to itself, so what one flow sends passes through one
 //! worker only, in its order. The first has the control sockets too, sends the probes, and gives up what waited too long.
 //! Fairness: each wake-up serves every readable descriptor once, with a bounded batch. Probes are sent for all peers at once,
-//! at multiples of the interval, so that an idle node wakes rarely.
+//! so that an idle node wakes rarely, but not when other nodes send theirs, even if all have one clock.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -97,7 +97,8 @@ impl Worker {
     /// Works until it is told to stop, and probes the peers where an interval is given.
     pub fn run(mut self, probe_interval_ns: Option<u64>) {
         let _ = set_slice(0);
-        let after = |now_ns: u64| probe_interval_ns.map(|interval_ns| (now_ns / interval_ns + 1) * interval_ns);
+        let index = self.plane.node_index;
+        let after = |now_ns| probe_interval_ns.map(|interval_ns| next_turn_ns(now_ns, interval_ns, index));
         let mut next_probe_ns = after(monotonic_ns());
         loop {
             let wait_ns = next_probe_ns.map(|next_ns| next_ns.saturating_sub(monotonic_ns()));
@@ -220,6 +221,14 @@ impl Worker {
     }
 }
 
+/// The first turn after `now_ns` of a node that has one in each interval: neighbouring indices are far apart.
+fn next_turn_ns(now_ns: u64, interval_ns: u64, node_index: u32) -> u64 {
+    const GOLDEN: u32 = 0x9E37_79B9; // 2^32 over the golden ratio
+    let phase_ns = (u128::from(interval_ns) * u128::from(node_index.wrapping_mul(GOLDEN))) >> u32::BITS;
+    let since_ns = (now_ns + interval_ns - phase_ns as u64) % interval_ns;
+    now_ns + interval_ns - since_ns
+}
+
 /// One received message.
 struct Batch<'s> {
     plane: &'s Plane,
@@ -280,5 +289,26 @@ impl<'s> Batch<'s> {
                 peer.tree_traffic.rx.add(tree_datagrams, tree_bytes);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_come_once_in_an_interval_and_are_spread_over_it() {
+        let interval_ns = 2_000_000_000;
+        let mut turns: Vec<u64> = (1..=32)
+            .map(|index| {
+                let first = next_turn_ns(10 * interval_ns, interval_ns, index);
+                assert!((1..=interval_ns).contains(&(first - 10 * interval_ns)));
+                assert_eq!(next_turn_ns(first - 1, interval_ns, index), first);
+                assert_eq!(next_turn_ns(first, interval_ns, index), first + interval_ns);
+                first
+            })
+            .collect();
+        turns.sort_unstable();
+        assert!(turns.windows(2).all(|two| two[1] - two[0] > interval_ns / 100));
     }
 }

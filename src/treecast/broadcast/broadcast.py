@@ -33,7 +33,8 @@ from treecast.wire.advertisement import (
 )
 from treecast.wire.control import MAX_ORIGINS_PER_DIGEST, Acknowledge, ControlMessage, Digest, Flood
 
-NODE_INTERVAL: Duration = 20.0
+NODE_INTERVAL: Duration = 28.0
+"""Twice in the lifetime of what it keeps alive; each is repeated until it is acknowledged."""
 LINKS_DELAY: Duration = 0.3
 """Links come in bursts when a node starts: one LINKS advertisement for each burst."""
 

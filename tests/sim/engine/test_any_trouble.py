@@ -77,7 +77,7 @@ def test_after_any_trouble_the_network_is_whole(
     for node in troubled.nodes.values():
         if node not in troubled.present():
             node.stop()
-    world.run(160.0)  # withdrawals live 120 s and are looked for every 20 s
+    world.run(160.0)  # withdrawals live 120 s and are looked for every 28 s
     world.run_until(lambda: all(_says_nothing(node) for node in troubled.present()), 5.0)
     for node in troubled.present():
         _keeps_nothing_of_what_is_gone(troubled, node)
