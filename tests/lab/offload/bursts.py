@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+import pytest
+
 from lab.machine import Machine
 from lab.planes import INTERFACE, ipv4, ipv6
 
 PORT = 5004
+FAMILIES = [pytest.param(socket.AF_INET, id="IPv4"), pytest.param(socket.AF_INET6, id="IPv6")]
+GROUPS = {socket.AF_INET: "239.1.1.1", socket.AF_INET6: "ff05::1234"}
 LIMIT_S = 10.0
 ROOM_BYTES = 64 << 20
 MOST_BYTES = 65_000  # of one send: an IP packet's

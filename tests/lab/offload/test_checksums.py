@@ -25,6 +25,8 @@ from pyroute2.ethtool.ioctl import IoctlEthtool
 from lab.machine import Machine
 from lab.planes import INTERFACE, MTU, Planes, ipv4, ipv6, mac
 from tests.lab.offload.bursts import (
+    FAMILIES,
+    GROUPS,
     burst,
     checksum_errors,
     read_datagrams,
@@ -36,8 +38,6 @@ from tests.lab.offload.bursts import (
 )
 from tests.lab.offload.raw_frames import GSO_UDP_L4, packet_socket, read_udp, super_frame, udp_frame
 
-FAMILIES = [pytest.param(socket.AF_INET, id="IPv4"), pytest.param(socket.AF_INET6, id="IPv6")]
-GROUPS = {socket.AF_INET: "239.1.1.1", socket.AF_INET6: "ff05::1234"}
 PROTOCOLS = {socket.AF_INET: "Udp", socket.AF_INET6: "Udp6"}
 STREAM_BYTES = 12_000_000
 LIMIT_S = 5.0

@@ -12,6 +12,8 @@ import pytest
 
 from lab.planes import INTERFACE, Planes
 from tests.lab.offload.bursts import (
+    FAMILIES,
+    GROUPS,
     burst,
     checksum_errors,
     read_datagrams,
@@ -22,8 +24,6 @@ from tests.lab.offload.bursts import (
     unicast,
 )
 
-FAMILIES = [pytest.param(socket.AF_INET, id="IPv4"), pytest.param(socket.AF_INET6, id="IPv6")]
-GROUPS = {socket.AF_INET: "239.1.1.1", socket.AF_INET6: "ff05::1234"}
 STREAM_BYTES = 6_000_000
 BURST_BYTES = 1_500_000
 REFUSALS = ("fragment_", "socket_too_big", "too_big", "tap_other", "gso_", "vnet_malformed", "inner_malformed")

@@ -13,6 +13,8 @@ import pytest
 
 from lab.planes import INTERFACE, MTU, Planes
 from tests.lab.offload.bursts import (
+    FAMILIES,
+    GROUPS,
     burst,
     read_datagrams,
     send_super_frames,
@@ -22,8 +24,6 @@ from tests.lab.offload.bursts import (
     unicast,
 )
 
-FAMILIES = [pytest.param(socket.AF_INET, id="IPv4"), pytest.param(socket.AF_INET6, id="IPv6")]
-GROUPS = {socket.AF_INET: "239.1.1.1", socket.AF_INET6: "ff05::1234"}
 STREAM_BYTES = 24_000_000
 TREE = 7
 REFUSALS = {"vnet_malformed", "gso_unsupported", "gso_malformed", "tap_other", "too_big", "inner_malformed"}
