@@ -21,6 +21,15 @@ class Verb(StrEnum):
     """The node is to read ``bridge.json`` again; the answer is BRIDGE's."""
 
 
+class Problem(msgspec.Struct, frozen=True):
+    """What is wrong now and needs a person. ``text`` says what and what to do; ``since_s``: for how long it is so."""
+
+    kind: str
+    subject: str
+    text: str
+    since_s: float
+
+
 class Status(msgspec.Struct, frozen=True):
     """The node itself. Addresses are text; ``ipv4`` and ``ipv6`` are empty where the node has none."""
 
@@ -45,6 +54,8 @@ class Status(msgspec.Struct, frozen=True):
     """Configured peers that were not reached yet."""
     queriers: list[Querier] = []
     """Who asks the hosts for their groups, on each port, VLAN and protocol."""
+    problems: list[Problem] = []
+    """Oldest first; empty when all is well."""
 
 
 class Peer(msgspec.Struct, frozen=True):

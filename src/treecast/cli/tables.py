@@ -22,6 +22,8 @@ Column = tuple[str, Literal["left", "right"]]
 
 
 def print_status(status: Status) -> None:
+    for problem in status.problems:
+        console().print(f"PROBLEM for {in_time(problem.since_s)}: {problem.text}", soft_wrap=True)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")

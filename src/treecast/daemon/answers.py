@@ -6,11 +6,12 @@ from collections import Counter
 
 from treecast.adapters import clock
 from treecast.adapters.native import DataPlane
-from treecast.api.records import Answer, Host, Peer, Rows, Status, Verb
+from treecast.api.records import Answer, Host, Peer, Problem, Rows, Status, Verb
 from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant
 from treecast.daemon.bridging import Bridging
 from treecast.daemon.group_answers import GroupAnswers
+from treecast.daemon.problems import Problems
 from treecast.engine.engine import Engine
 from treecast.identity.node import NodeIdentity
 
@@ -24,6 +25,7 @@ class Answers:
         engine: Engine,
         plane: DataPlane,
         bridging: Bridging,
+        problems: Problems,
         *,
         ipv6: bool,
         started_at: Instant,
@@ -32,6 +34,7 @@ class Answers:
         self._engine = engine
         self._plane = plane
         self._bridging = bridging
+        self._problems = problems
         self._ipv6 = ipv6
         self._started_at = started_at
 
@@ -53,6 +56,7 @@ class Answers:
 
     def _status(self) -> Status:
         certificate = self._identity.certificate
+        now = clock.monotonic()
         drops = Counter(self._plane.drops())
         drops.update(self._engine.drops.snapshot())
         return Status(
@@ -62,7 +66,7 @@ class Answers:
             interface=self._plane.interface,
             ipv4=str(certificate.ipv4.ip) if certificate.ipv4 else "",
             ipv6=str(certificate.ipv6.ip) if certificate.ipv6 and self._ipv6 else "",
-            uptime_s=round(clock.monotonic() - self._started_at, 3),
+            uptime_s=_age(now, self._started_at),
             peers=len(self._engine.links.peers()),
             counters=self._plane.counters() | self._engine.discovery.counters.snapshot(),
             drops=dict(sorted(drops.items())),
@@ -70,7 +74,11 @@ class Answers:
             workers=self._plane.workers,
             offloads=self._plane.offloads,
             seeking=self._engine.links.seeking(),
-            queriers=GroupAnswers(self._engine, self._plane, clock.monotonic()).queriers(),
+            queriers=GroupAnswers(self._engine, self._plane, now).queriers(),
+            problems=[
+                Problem(p.problem.kind, p.problem.subject, p.problem.text, _age(now, p.since))
+                for p in self._problems.present()
+            ],
         )
 
     def _peers(self) -> list[Peer]:

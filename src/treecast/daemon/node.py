@@ -24,6 +24,7 @@ from treecast.base.lan import BridgedLan
 from treecast.base.storm import StormLimits
 from treecast.base.time import Duration
 from treecast.daemon.options import HostPort
+from treecast.daemon.problems import Problems
 from treecast.engine.engine import Engine
 from treecast.identity.network import Network
 from treecast.multicast import TAP, PortAddresses
@@ -79,6 +80,7 @@ class RunningNode:
         plane: DataPlane,
         network: Network,
         peers: tuple[HostPort, ...],
+        problems: Problems,
         log: FilteringBoundLogger,
     ) -> None:
         self.engine = engine
@@ -87,6 +89,7 @@ class RunningNode:
         self._bridge = ""
         self._lan: BridgedLan | None = None
         self._peers = peers
+        self._problems = problems
         self._log = log
         self._linked: dict[NodeIndex, str] = {}
         self._endpoints: tuple[Endpoint, ...] = ()
@@ -181,6 +184,7 @@ class RunningNode:
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
         self._log_refusals()
         self._log_duplicates()
+        self._problems.review(now)
 
     def _log_refusals(self) -> None:
         """At most one line a second and reason: peers that were not believed."""

@@ -26,6 +26,7 @@ from treecast.daemon.logs import configure
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.packet_ports import PacketPorts
+from treecast.daemon.problems import Problems
 from treecast.engine.engine import Engine, Surroundings
 from treecast.identity.node import NodeIdentity
 from treecast.multicast.switch import TAP
@@ -110,10 +111,13 @@ async def _run(
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,
     )
-    node = RunningNode(engine, plane, identity.network, options.peers, log)
+    problems = Problems(log)
+    problems.add_source(engine.problems)
+    node = RunningNode(engine, plane, identity.network, options.peers, problems, log)
     packet_ports = PacketPorts(options.directory, node, descriptors, log)
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
-    server = ControlServer(options.directory, Answers(identity, engine, plane, bridging, ipv6=ipv6, started_at=now))
+    answers = Answers(identity, engine, plane, bridging, problems, ipv6=ipv6, started_at=now)
+    server = ControlServer(options.directory, answers)
     await server.start()
     try:
         drop_capabilities()

@@ -6,7 +6,7 @@ value that the next one takes; nothing calls back up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
@@ -29,6 +29,7 @@ from treecast.base.events import (
 )
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.lan import BridgedLan
+from treecast.base.problems import Problem
 from treecast.base.storm import StormLimits
 from treecast.base.time import Instant, earliest
 from treecast.broadcast.broadcast import Broadcast, Learned
@@ -216,6 +217,12 @@ class Engine:
             self.root_trees.next_deadline(),
             self.member_trees.next_deadline(),
         )
+
+    # what people read
+
+    def problems(self, now: Instant) -> Iterator[Problem]:
+        """What is wrong now and needs a person; cheap enough for once a second."""
+        yield from self.links.problems(now)
 
     # one event
 

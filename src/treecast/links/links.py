@@ -6,7 +6,7 @@ touches a key or a socket. Read ``docs/protocol.md`` section 3 first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -16,6 +16,7 @@ from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.events import HandshakeDatagram, PeerMoved, SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.identity.certificate import Certificate
 from treecast.links.crypto import Handshake, HandshakeMaker
@@ -37,6 +38,8 @@ CONFIRM_LIMIT: Duration = 5.0
 HIGHER_INDEX_DELAY: Duration = 1.5
 """Of two nodes that learn of each other the lower index begins; the other one only if that came to nothing."""
 GOODBYE_PAUSE: Duration = 5.0
+UNREACHED_AFTER: Duration = 5.0
+"""A configured peer that has no link for so long is a problem: three handshakes of an honest path fit."""
 REFUSAL_PAUSE: Duration = 2.0
 """After an answer from somebody who is no member: whoever it is does not set the pace."""
 
@@ -124,6 +127,22 @@ class Links:
     def seeking(self) -> list[str]:
         """Configured peers without a link."""
         return [name for name, target in sorted(self._configured.items()) if not self._is_reached(target)]
+
+    def problems(self, now: Instant) -> Iterator[Problem]:
+        """Configured peers that have not been reached for a while."""
+        for name, target in sorted(self._configured.items()):
+            if self._is_reached(target):
+                target.sought_since = None
+                continue
+            target.sought_since = now if target.sought_since is None else target.sought_since
+            if now - target.sought_since >= UNREACHED_AFTER:
+                tried = ", ".join(str(endpoint) for endpoint in target.endpoints)
+                yield Problem(
+                    "peer_unreachable",
+                    name,
+                    f"peer {name} does not answer (tried {tried}): check that a node of this network runs there, the "
+                    f"address and port, and that firewalls let UDP through",
+                )
 
     def peers(self) -> list[Peer]:
         """The peers whose link is up, by node index."""

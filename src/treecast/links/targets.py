@@ -30,6 +30,8 @@ class Target:
     endpoints: tuple[Endpoint, ...]
     next_try: Instant
     avoided: set[Endpoint] = field(default_factory=set)
+    sought_since: Instant | None = None
+    """Since when its node has no link; None while it has one, or before the first review."""
 
     @property
     def worth_trying(self) -> tuple[Endpoint, ...]:

@@ -205,7 +205,7 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
         hosts = json.loads(_ok("hosts", "alice", "--json"))
     assert list(status) == [
         *("node", "node_id", "network", "interface", "ipv4", "ipv6", "uptime_s", "peers", "counters", "drops"),
-        *("listening", "workers", "offloads", "seeking", "queriers"),
+        *("listening", "workers", "offloads", "seeking", "queriers", "problems"),
     ]
     assert list(peers[0]) == ["name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"]
     assert peers[1]["rtt_ms"] is None

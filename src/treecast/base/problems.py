@@ -1,0 +1,18 @@
+"""Problems: what is wrong now and needs a person, as values. Rooms find them, ``daemon.problems`` shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that a person must act on.
+
+    ``kind`` is an identifier (``peer_unreachable``), ``subject`` distinguishes problems of a kind (a name, an address,
+    an interface), ``text`` is one sentence with names and addresses: what is wrong, and what to do.
+    """
+
+    kind: str
+    subject: str
+    text: str

@@ -1,0 +1,66 @@
+"""The present problems of a node: each is logged when it begins, rarely again, and when it ends.
+
+Sources are functions that return the problems of this moment; this module compares that with the moment before. A
+source needs no memory of what was logged. ``status`` shows what ``present`` returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant
+
+REMIND_INTERVAL: Duration = 3600.0
+MAX_PROBLEMS = 256
+"""More are not shown one by one: who has so many begins with the first."""
+
+ProblemSource = Callable[[Instant], Iterable[Problem]]
+
+
+@dataclass(slots=True)
+class PresentProblem:
+    """A problem, since when it is present, and when it was last logged."""
+
+    problem: Problem
+    since: Instant
+    logged_at: Instant
+
+
+class Problems:
+    """Call ``review`` about once a second."""
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self._log = log
+        self._sources: list[ProblemSource] = []
+        self._present: dict[tuple[str, str], PresentProblem] = {}
+
+    def add_source(self, source: ProblemSource) -> None:
+        self._sources.append(source)
+
+    def review(self, now: Instant) -> None:
+        """Compare with the review before; log what began, what goes on since an hour, and what ended."""
+        found: dict[tuple[str, str], Problem] = {}
+        for problem in (problem for source in self._sources for problem in source(now)):
+            if len(found) < MAX_PROBLEMS:
+                found.setdefault((problem.kind, problem.subject), problem)
+        for key in [key for key in self._present if key not in found]:
+            ended = self._present.pop(key).problem
+            self._log.warning("problem over", problem=ended.kind, subject=ended.subject)
+        for key, problem in found.items():
+            present = self._present.get(key)
+            if present is None:
+                self._present[key] = PresentProblem(problem, now, now)
+                self._log.warning(problem.text, problem=problem.kind, subject=problem.subject)
+                continue
+            present.problem = problem
+            if now - present.logged_at >= REMIND_INTERVAL:
+                present.logged_at = now
+                self._log.warning(problem.text, problem=problem.kind, subject=problem.subject)
+
+    def present(self) -> list[PresentProblem]:
+        """Oldest first."""
+        return list(self._present.values())

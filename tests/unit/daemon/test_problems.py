@@ -1,0 +1,53 @@
+"""The log of problems: a line when one begins, an hourly reminder, a line when it ends."""
+
+from __future__ import annotations
+
+from structlog.testing import CapturingLogger
+from structlog.typing import FilteringBoundLogger
+
+from treecast.base.problems import Problem
+from treecast.base.time import Instant
+from treecast.daemon.problems import MAX_PROBLEMS, REMIND_INTERVAL, Problems
+
+LOST = Problem("peer_unreachable", "bob:7700", "bob:7700 does not answer: check its address")
+
+
+def _problems(found: list[Problem]) -> tuple[Problems, CapturingLogger]:
+    captured = CapturingLogger()
+    log: FilteringBoundLogger = captured  # type: ignore[assignment]
+    problems = Problems(log)
+    problems.add_source(lambda _: list(found))
+    return problems, captured
+
+
+def _lines(captured: CapturingLogger) -> list[str]:
+    assert all(call.method_name == "warning" for call in captured.calls)
+    return [str(call.args[0]) for call in captured.calls]
+
+
+def test_a_problem_is_logged_when_it_begins_and_when_it_ends_and_not_between() -> None:
+    found = [LOST]
+    problems, captured = _problems(found)
+    for second in range(100):
+        problems.review(Instant(float(second)))
+    assert _lines(captured) == [LOST.text]
+    assert [(p.problem, p.since) for p in problems.present()] == [(LOST, 0.0)]
+    found.clear()
+    problems.review(Instant(100.0))
+    assert _lines(captured) == [LOST.text, "problem over"]
+    assert problems.present() == []
+
+
+def test_a_problem_that_stays_is_logged_again_after_an_hour() -> None:
+    problems, captured = _problems([LOST])
+    problems.review(Instant(0.0))
+    problems.review(Instant(REMIND_INTERVAL - 1))
+    problems.review(Instant(REMIND_INTERVAL))
+    problems.review(Instant(REMIND_INTERVAL + 1))
+    assert _lines(captured) == [LOST.text, LOST.text]
+
+
+def test_no_more_than_so_many_problems_are_kept() -> None:
+    problems, _ = _problems([Problem("k", str(number), "t") for number in range(2 * MAX_PROBLEMS)])
+    problems.review(Instant(0.0))
+    assert len(problems.present()) == MAX_PROBLEMS
