@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from treecast.base.errors import OperatorError
+from treecast.cli.network_verbs import network_verbs, node_verbs
+from treecast.cli.output import JsonOption, print_json
 from treecast.cli.values import LogLevel
-
-if TYPE_CHECKING:
-    import msgspec
 
 
 class _Verbs(TyperGroup):
@@ -39,8 +38,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-network_verbs = typer.Typer(help="Make a network.", no_args_is_help=True, rich_markup_mode=None)
-node_verbs = typer.Typer(help="Admit nodes to a network.", no_args_is_help=True, rich_markup_mode=None)
 bridge_verbs = typer.Typer(help="Carry a whole LAN: switch mode.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(network_verbs, name="network")
 app.add_typer(node_verbs, name="node")
@@ -57,7 +54,6 @@ def _pps(what: str) -> Any:
 
 
 _Interface = Annotated[str, typer.Argument(metavar="INTERFACE", help="An Ethernet interface of this machine.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 def main() -> None:
@@ -80,64 +76,6 @@ def treecast(
     ] = False,
 ) -> None:
     """IP multicast for networks that have none."""
-
-
-@network_verbs.command("create")
-def network_create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and hyphens.")],
-    directory: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", help="Where to put it.", show_default="./NAME")
-    ] = None,
-    ipv4: Annotated[str, typer.Option(metavar="PREFIX", help="The nodes' IPv4 addresses.")] = "10.77.0.0/16",
-    ipv6: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PREFIX/64", help="The nodes' IPv6 addresses.", show_default="a unique local prefix of its own"
-        ),
-    ] = None,
-) -> None:
-    """Make a network: its name, its prefixes and the CA key that admits nodes."""
-    from treecast.adapters import storage
-
-    place = directory if directory is not None else Path(name)
-    network = storage.create_network(place, name, ipv4, ipv6)
-    typer.echo(f"network {network.name}: id {network.id}, {network.ipv4}, {network.ipv6}")
-    typer.echo(
-        f"{place / storage.CA_KEY_FILE} admits nodes: keep it secret. Next: treecast node add NODE --network {place}"
-    )
-
-
-@node_verbs.command("add")
-def node_add(
-    name: Annotated[str, typer.Argument(metavar="NODE", help="Lower-case letters, digits and hyphens.")],
-    *,
-    network: Annotated[Path, typer.Option("--network", metavar="DIR", help="The network's directory.")],
-    directory: Annotated[
-        Path | None, typer.Option("--dir", metavar="OUT", help="Where to put it.", show_default="./NODE")
-    ] = None,
-    ipv4: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Its IPv4 address.", show_default="the next free one")
-    ] = None,
-    ipv6: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Its IPv6 address.", show_default="the prefix and its index")
-    ] = None,
-    days: Annotated[int, typer.Option(metavar="VALIDITY", help="Days until its certificate expires.")] = 365,
-) -> None:
-    """Admit a node: make its keys and its certificate, in a directory to take to its machine."""
-    import time
-
-    from treecast.adapters import storage
-    from treecast.cli import values
-    from treecast.identity.node import NodeRequest
-
-    request = NodeRequest(name, values.ipv4_address(ipv4), values.ipv6_address(ipv6), days)
-    place = directory if directory is not None else Path(name)
-    certificate = storage.add_node(network, place, request, time.time()).certificate
-    typer.echo(
-        f"node {certificate.name}: index {certificate.node_index}, id {certificate.node_id}, "
-        f"{certificate.ipv4}, {certificate.ipv6}"
-    )
-    typer.echo(f"Take {place} to its machine. Next: treecast up {place}")
 
 
 @app.command()
@@ -195,14 +133,14 @@ def up(
 
 
 @app.command()
-def status(directory: _NodeDirectory, json: _Json = False) -> None:
+def status(directory: _NodeDirectory, json: JsonOption = False) -> None:
     """The running node: its addresses, peers, counters and drops."""
     _require_node(directory)
     from treecast.api.client import ask_status
 
     answer = ask_status(directory)
     if json:
-        _print_json(answer)
+        print_json(answer)
     else:
         from treecast.cli import tables
 
@@ -210,14 +148,14 @@ def status(directory: _NodeDirectory, json: _Json = False) -> None:
 
 
 @app.command()
-def peers(directory: _NodeDirectory, json: _Json = False) -> None:
+def peers(directory: _NodeDirectory, json: JsonOption = False) -> None:
     """The other nodes that the running node is linked to."""
     _require_node(directory)
     from treecast.api.client import ask_peers
 
     answer = ask_peers(directory)
     if json:
-        _print_json(answer)
+        print_json(answer)
     else:
         from treecast.cli import tables
 
@@ -227,7 +165,7 @@ def peers(directory: _NodeDirectory, json: _Json = False) -> None:
 @app.command()
 def groups(
     directory: _NodeDirectory,
-    json: _Json = False,
+    json: JsonOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Follow changes until Ctrl-C.")] = False,
 ) -> None:
     """The multicast table: groups, the nodes and hosts that want them, and who asks for them."""
@@ -241,7 +179,7 @@ def groups(
 
     answer = ask_groups(directory)
     if json:
-        _print_json(answer)
+        print_json(answer)
     else:
         from treecast.cli.group_tables import print_groups
 
@@ -249,14 +187,14 @@ def groups(
 
 
 @app.command()
-def hosts(directory: _NodeDirectory, json: _Json = False) -> None:
+def hosts(directory: _NodeDirectory, json: JsonOption = False) -> None:
     """The hosts of all nodes: which address lives where."""
     _require_node(directory)
     from treecast.api.client import ask_hosts
 
     answer = ask_hosts(directory)
     if json:
-        _print_json(answer)
+        print_json(answer)
     else:
         from treecast.cli import tables
 
@@ -324,14 +262,14 @@ def bridge_remove(directory: _NodeDirectory, interface: _Interface) -> None:
 
 
 @bridge_verbs.command("show")
-def bridge_show(directory: _NodeDirectory, json: _Json = False) -> None:
+def bridge_show(directory: _NodeDirectory, json: JsonOption = False) -> None:
     """What the running node bridges."""
     _require_node(directory)
     from treecast.api.client import ask_bridge
 
     answer = ask_bridge(directory)
     if json:
-        _print_json(answer)
+        print_json(answer)
     else:
         from treecast.cli import tables
 
@@ -342,9 +280,3 @@ def _require_node(directory: Path) -> None:
     from treecast.adapters.node_directory import require_node_directory
 
     require_node_directory(directory)
-
-
-def _print_json(answer: msgspec.Struct | list[Any]) -> None:
-    import msgspec
-
-    typer.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))
