@@ -27,15 +27,16 @@ from treecast.base.events import (
     TapFrame,
     TreeUsed,
 )
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, TreeEpoch, TreeId
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.storm import StormLimits
 from treecast.base.time import Instant, earliest
-from treecast.broadcast.broadcast import Broadcast, Learned
+from treecast.broadcast.broadcast import Broadcast
 from treecast.dataplane.member_trees import MemberTrees
 from treecast.dataplane.root_trees import RootTrees
 from treecast.discovery.discovery import Discovery
+from treecast.engine.learning import Learning, certified_addresses
 from treecast.engine.node_table import NodeTable
 from treecast.engine.wishes import Wishes
 from treecast.identity.certificate import Certificate, Verifier
@@ -46,15 +47,7 @@ from treecast.listener.listener import Listener, PortChange, Sender
 from treecast.multicast import MembershipConfig, PortAddresses, SwitchMembership
 from treecast.topology.topology import Topology
 from treecast.wire import ethernet
-from treecast.wire.advertisement import (
-    GroupContent,
-    HostContent,
-    Kind,
-    NodeContent,
-    host_key,
-    parse_group_key,
-    parse_host_key,
-)
+from treecast.wire.advertisement import Kind, NodeContent, host_key
 from treecast.wire.beacon import BEACON_ETHERTYPE
 from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyTaken, emit_control, parse_control
 from treecast.wire.handshake import HandshakePayload
@@ -128,6 +121,7 @@ class Engine:
         self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF), self.drops)
         self.member_trees = MemberTrees(self.drops)
         self.wishes = Wishes(self.membership, self._broadcast, self.topology, self.member_trees)
+        self._learning = Learning(self.nodes, self.links, self.discovery, self.topology, self.wishes, self.drops)
 
     # inputs
 
@@ -274,38 +268,12 @@ class Engine:
         match message:
             case Flood() | Acknowledge() | Digest():
                 for learned in self._broadcast.receive(now, event.peer, message):
-                    self._learn(now, learned)
+                    self._learning.take(now, learned)
             case KeyTaken(tree_id, epoch, key_id):
                 self.root_trees.key_taken(now, event.peer, TreeId(tree_id), TreeEpoch(epoch), KeyId(key_id))
             case Goodbye():
                 self.links.goodbye(now, event.peer, event.session)
                 self._follow_links(now)
-
-    def _learn(self, now: Instant, learned: Learned) -> None:
-        origin, content = learned.origin, learned.content
-        try:
-            match learned.kind:
-                case Kind.NODE:
-                    if isinstance(content, NodeContent) and learned.certificate is not None:
-                        self.nodes.put(origin, learned.certificate)
-                        self.discovery.certify(now, origin, learned.certificate.mac, _addresses(learned.certificate))
-                        self.links.learn(now, origin, content.endpoint_values())
-                    else:
-                        self.links.forget(origin)
-                        self.discovery.uncertify(origin)
-                        self._forget_unless_linked(origin)
-                case Kind.GROUP:
-                    group = parse_group_key(learned.key)
-                    wanted = content.source_filter() if isinstance(content, GroupContent) else None
-                    self.topology.subscribe(origin, group, wanted)
-                    self.wishes.tell_routers(now, group)
-                case Kind.HOST:
-                    host = parse_host_key(learned.key)
-                    self.discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)
-                case Kind.LINKS:
-                    pass  # Broadcast's own; the overlay graph will want it too
-        except MalformedError as error:
-            self.drops.count(error.reason)
 
     # down the house
 
@@ -322,7 +290,7 @@ class Engine:
             else:
                 self._broadcast.publish(now, Kind.HOST, host_key(*change.key), change.content)
         for learned in self._broadcast.advance(now):
-            self._learn(now, learned)
+            self._learning.take(now, learned)
         self.member_trees.advance(now)
         self.root_trees.advance(now)
         for tree in self.topology.changed_trees():
@@ -370,15 +338,11 @@ class Engine:
 
     # parts
 
-    def _forget_unless_linked(self, node: NodeIndex) -> None:
-        if not self.topology.is_linked(node):
-            self.nodes.remove(node)
-
     def _announce(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
         self._broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints))
 
     def _own_addresses(self) -> tuple[IPAddress, ...]:
-        certified, link_local = _addresses(self._identity.certificate), self._surroundings.link_local
+        certified, link_local = certified_addresses(self._identity.certificate), self._surroundings.link_local
         return (*certified, link_local) if link_local else tuple(a for a in certified if a.version == 4)
 
     def _verify_certificate(self, wire: bytes) -> Certificate:
@@ -389,7 +353,3 @@ class Engine:
         taken = list(commands)
         commands.clear()
         return taken
-
-
-def _addresses(certificate: Certificate) -> tuple[IPAddress, ...]:
-    return tuple(interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface)
