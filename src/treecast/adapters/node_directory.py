@@ -1,19 +1,75 @@
-"""Is this a node's directory? Apart from ``storage``, because verbs that only ask a running node need no keys."""
+"""Which directory is meant, of a node or a network. Apart from ``storage``: who asks a running node needs no keys."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from treecast.adapters.files import explained
 from treecast.base.errors import OperatorError
 
 CERTIFICATE_FILE = "node.cert"
+CA_KEY_FILE = "ca.key"
+DIRECTORY_VARIABLE = "TREECAST_DIR"
+STANDARD_DIRECTORY = Path("/etc/treecast")
 
 
-def require_node_directory(directory: Path) -> None:
-    """Returns when a node's certificate is in ``directory``; OperatorError otherwise."""
-    with explained(f"read {directory}"):
-        if not directory.is_dir():
-            raise OperatorError(f"there is no directory {directory}: make a node with treecast node add")
-        if not (directory / CERTIFICATE_FILE).is_file():
-            raise OperatorError(f"{directory} is not a node's directory: make one with treecast node add")
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    what: str
+    file: str
+    verb: str
+    argument: str
+
+
+_NODE = _Kind("node", CERTIFICATE_FILE, "treecast node add", "DIR")
+_NETWORK = _Kind("network", CA_KEY_FILE, "treecast network create", "--network DIR")
+
+
+def node_directory(given: Path | None) -> Path:
+    """The directory of the node that is meant: the given one; else the only one in ``$TREECAST_DIR``, or, where that is
+    not set, in ``/etc/treecast``. OperatorError when there is none, or more than one to choose from.
+    """
+    if given is None:
+        return _only(_NODE)
+    with explained(f"read {given}"):
+        if not given.is_dir():
+            raise OperatorError(f"there is no directory {given}: make a node with treecast node add")
+        if not (given / CERTIFICATE_FILE).is_file():
+            raise OperatorError(f"{given} is not a node's directory: make one with treecast node add")
+    return given
+
+
+def network_directory(given: Path | None) -> Path:
+    """The directory of the network that is meant, found as ``node_directory`` finds one; a given one is not checked."""
+    return _only(_NETWORK) if given is None else given
+
+
+def any_directory(given: Path | None) -> Path:
+    """The directory of a network or of a node, found as ``node_directory`` finds one; a given one is not checked."""
+    if given is not None:
+        return given
+    try:
+        return _only(_NETWORK)
+    except OperatorError:
+        return _only(_NODE)
+
+
+def _only(kind: _Kind) -> Path:
+    variable = os.environ.get(DIRECTORY_VARIABLE, "")
+    place = Path(variable) if variable else STANDARD_DIRECTORY
+    with explained(f"read {place}"):
+        if (place / kind.file).is_file():
+            return place
+        inside = sorted(place.iterdir()) if place.is_dir() else []
+        found = [directory for directory in inside if (directory / kind.file).is_file()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(str(directory) for directory in found)
+        raise OperatorError(f"there are several {kind.what}s ({names}): name one as {kind.argument}")
+    raise OperatorError(
+        f"there is no {kind.what} in {place}{f' (${DIRECTORY_VARIABLE})' if variable else ''}: name its directory as "
+        f"{kind.argument}, or make one with {kind.verb}"
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,8 +22,9 @@ from treecast.adapters.files import (
     read_file,
     replace_file,
 )
-from treecast.adapters.node_directory import CERTIFICATE_FILE, require_node_directory
+from treecast.adapters.node_directory import CA_KEY_FILE, CERTIFICATE_FILE, node_directory
 from treecast.base.errors import MalformedError, OperatorError
+from treecast.base.time import iso_date
 from treecast.identity.certificate import (
     CERTIFICATE_EXPIRED,
     CERTIFICATE_NOT_YET_VALID,
@@ -39,7 +39,6 @@ from treecast.identity.network import MAX_NETWORK_FILE_BYTES, Network, new_netwo
 from treecast.identity.node import Authority, NodeIdentity, NodeRequest, keys_match
 
 NETWORK_FILE = "network.json"
-CA_KEY_FILE = "ca.key"
 LEDGER_FILE = "ledger.json"
 NETWORK_LOCK_FILE = "network.lock"
 NODE_KEY_FILE = "node.key"
@@ -64,12 +63,22 @@ def create_network(directory: Path, name: str, ipv4: str, ipv6: str | None) -> N
 
 
 def add_node(network_directory: Path, directory: Path, request: NodeRequest, now_unix_s: float) -> NodeIdentity:
-    """Admits a node and makes its directory; OperatorError, and then neither is done."""
+    """Admits a node and makes its directory; OperatorError, and then neither is done.
+
+    A node that is replaced in its own directory keeps its keys there: only its certificate is another one. A running
+    node takes it when it starts again.
+    """
     load_authority(network_directory)  # before a lock file is put into a directory that is no network's
     with explained(f"lock the network in {network_directory}"), exclusive(network_directory / NETWORK_LOCK_FILE):
         authority = load_authority(network_directory)
-        keys = NodeKeys.from_seeds(os.urandom(KEY_BYTES), os.urandom(KEY_BYTES))
+        kept = _keys_of(directory, authority.network, request.name) if request.replace else None
+        keys = kept or NodeKeys.from_seeds(os.urandom(KEY_BYTES), os.urandom(KEY_BYTES))
         identity, ledger = authority.admit(request, keys, now_unix_s)
+        if kept is not None:
+            _write_ledger(network_directory, ledger)
+            with explained(f"write {directory / CERTIFICATE_FILE}"):
+                replace_file(directory / CERTIFICATE_FILE, identity.certificate.encode(), PUBLIC_MODE)
+            return identity
         files = (
             NewFile(NODE_KEY_FILE, keys.pem(), SECRET_MODE),
             NewFile(CERTIFICATE_FILE, identity.certificate.encode(), PUBLIC_MODE),
@@ -85,6 +94,19 @@ def add_node(network_directory: Path, directory: Path, request: NodeRequest, now
                 _write_ledger(network_directory, authority.ledger)
                 raise
     return identity
+
+
+def _keys_of(directory: Path, network: Network, name: str) -> NodeKeys | None:
+    """The keys in a directory of this very node; None where it is not that."""
+    try:
+        certificate = Certificate.decode(read_file(directory / CERTIFICATE_FILE, MAX_CERTIFICATE_BYTES))
+    except (OSError, MalformedError):
+        return None
+    if (certificate.network_id, certificate.name) != (network.id, name):
+        return None
+    path = directory / NODE_KEY_FILE
+    keys = _load(path, MAX_KEY_FILE_BYTES, parse_node_keys, f"{path} is missing: choose another --dir, for new keys")
+    return keys if keys_match(certificate, keys) else None
 
 
 def load_network(directory: Path) -> Network:
@@ -104,7 +126,7 @@ def load_authority(directory: Path) -> Authority:
 
 def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
     """A node's identity, its certificate verified and valid now; OperatorError."""
-    require_node_directory(directory)
+    node_directory(directory)
     network = load_network(directory)
     path = directory / CERTIFICATE_FILE
     certificate = _load(path, MAX_CERTIFICATE_BYTES, Certificate.decode, f"{path} is missing: put it back")
@@ -130,15 +152,14 @@ def acquire_node_lock(directory: Path) -> HeldLock:
 
 def _refusal(path: Path, certificate: Certificate, reason: str) -> str:
     if reason == CERTIFICATE_EXPIRED:
-        expiry = _date(certificate.not_after_s)
-        return f"the certificate {path} expired on {expiry}: make a new node with treecast node add"
+        expiry, name = iso_date(certificate.not_after_s), certificate.name
+        return (
+            f"the certificate {path} expired on {expiry}: renew it where the CA key is, with treecast node add "
+            f"--replace {name}, and copy the new {CERTIFICATE_FILE} and {NODE_KEY_FILE} here"
+        )
     if reason == CERTIFICATE_NOT_YET_VALID:
-        return f"the certificate {path} is valid from {_date(certificate.not_before_s)}: set this machine's clock"
+        return f"the certificate {path} is valid from {iso_date(certificate.not_before_s)}: set this machine's clock"
     return f"the certificate {path} was not signed by the network's CA ({reason}): put the right one back"
-
-
-def _date(unix_s: int) -> str:
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _write_ledger(directory: Path, ledger: Ledger) -> None:

@@ -56,6 +56,11 @@ class Status(msgspec.Struct, frozen=True):
     """Who asks the hosts for their groups, on each port, VLAN and protocol."""
     problems: list[Problem] = []
     """Oldest first; empty when all is well."""
+    valid_from: str = ""
+    """Of its certificate; ISO 8601, UTC, as ``valid_until``."""
+    valid_until: str = ""
+    version: str = ""
+    """Of the program."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -202,6 +207,28 @@ class Bridge(msgspec.Struct, frozen=True):
     looped: bool = False
     """Its own beacons come back: there are two ways to this LAN."""
     packet_ports: list[PacketPort] = []
+
+
+class NetworkView(msgspec.Struct, frozen=True):
+    """A network as its directory has it. ``ca_public_key``: Ed25519, hexadecimal."""
+
+    name: str
+    id: str
+    ipv4: str
+    ipv6: str
+    ca_public_key: str
+
+
+class AdmittedNode(msgspec.Struct, frozen=True):
+    """A node of a network's ledger. ``valid_until``: ISO 8601, UTC."""
+
+    name: str
+    index: int
+    node_id: str
+    ipv4: str
+    ipv6: str
+    valid_until: str
+    expired: bool
 
 
 Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import NewType
 
 Instant = NewType("Instant", float)
@@ -20,3 +21,8 @@ def earliest(*instants: Instant | None) -> Instant | None:
     """The first of several deadlines; None where there is none."""
     known = [instant for instant in instants if instant is not None]
     return min(known) if known else None
+
+
+def iso_date(unix_s: int) -> str:
+    """A time of the calendar as ISO 8601 writes it: UTC, to the second."""
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -43,7 +43,10 @@ app.add_typer(network_verbs, name="network")
 app.add_typer(node_verbs, name="node")
 app.add_typer(bridge_verbs, name="bridge")
 
-_NodeDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="The node's directory.")]
+_NodeDirectory = Annotated[
+    Path | None,
+    typer.Argument(metavar="DIR", help="The node's directory.", show_default="$TREECAST_DIR, or in /etc/treecast"),
+]
 
 
 def _pps(what: str) -> Any:
@@ -53,7 +56,10 @@ def _pps(what: str) -> Any:
     )
 
 
-_Interface = Annotated[str, typer.Argument(metavar="INTERFACE", help="An Ethernet interface of this machine.")]
+_NodeAndInterface = Annotated[
+    list[str],
+    typer.Argument(metavar="[DIR] INTERFACE", help="The node's directory, and an Ethernet interface of this machine."),
+]
 
 
 def main() -> None:
@@ -80,7 +86,7 @@ def treecast(
 
 @app.command()
 def up(
-    directory: _NodeDirectory,
+    directory: _NodeDirectory = None,
     *,
     listen: Annotated[
         list[str] | None,
@@ -89,7 +95,10 @@ def up(
         ),
     ] = None,
     peer: Annotated[
-        list[str] | None, typer.Option(metavar="HOST:PORT", help="A running node to start from; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="HOST[:PORT]", help="A running node to start from, port 7700 if not said; may be repeated."
+        ),
     ] = None,
     interface: Annotated[str, typer.Option(metavar="NAME", help="The virtual interface to make.")] = "treecast0",
     workers: Annotated[
@@ -115,6 +124,7 @@ def up(
     from treecast.cli.membership import membership_config
     from treecast.daemon.options import UpOptions
 
+    directory = _node(directory)
     options = UpOptions(
         directory=directory,
         listen=values.listen_endpoints(listen or []),
@@ -126,16 +136,15 @@ def up(
         underlay_mtu_bytes=underlay_mtu,
         membership=membership_config(membership or []),
     )
-    _require_node(directory)
     from treecast.daemon.run import run
 
     run(options)
 
 
 @app.command()
-def status(directory: _NodeDirectory, json: JsonOption = False) -> None:
+def status(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
     """The running node: its addresses, peers, counters and drops."""
-    _require_node(directory)
+    directory = _node(directory)
     from treecast.api.client import ask_status
 
     answer = ask_status(directory)
@@ -148,9 +157,9 @@ def status(directory: _NodeDirectory, json: JsonOption = False) -> None:
 
 
 @app.command()
-def peers(directory: _NodeDirectory, json: JsonOption = False) -> None:
+def peers(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
     """The other nodes that the running node is linked to."""
-    _require_node(directory)
+    directory = _node(directory)
     from treecast.api.client import ask_peers
 
     answer = ask_peers(directory)
@@ -164,12 +173,12 @@ def peers(directory: _NodeDirectory, json: JsonOption = False) -> None:
 
 @app.command()
 def groups(
-    directory: _NodeDirectory,
+    directory: _NodeDirectory = None,
     json: JsonOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Follow changes until Ctrl-C.")] = False,
 ) -> None:
     """The multicast table: groups, the nodes and hosts that want them, and who asks for them."""
-    _require_node(directory)
+    directory = _node(directory)
     if watch:
         from treecast.cli import watch as following
 
@@ -187,9 +196,9 @@ def groups(
 
 
 @app.command()
-def hosts(directory: _NodeDirectory, json: JsonOption = False) -> None:
+def hosts(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
     """The hosts of all nodes: which address lives where."""
-    _require_node(directory)
+    directory = _node(directory)
     from treecast.api.client import ask_hosts
 
     answer = ask_hosts(directory)
@@ -203,8 +212,7 @@ def hosts(directory: _NodeDirectory, json: JsonOption = False) -> None:
 
 @bridge_verbs.command("add")
 def bridge_add(
-    directory: _NodeDirectory,
-    interface: _Interface,
+    words: _NodeAndInterface,
     *,
     broadcast_pps: Annotated[int, _pps("broadcasts")] = 1000,
     multicast_pps: Annotated[int, _pps("multicast frames")] = 0,
@@ -214,7 +222,7 @@ def bridge_add(
     ] = False,
 ) -> None:
     """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
-    _require_node(directory)
+    directory, interface = _node_and_interface(words)
     from treecast.adapters import bridge
     from treecast.adapters.link import sends_own_frames_only
     from treecast.api.client import ask_bridge, ask_status
@@ -248,9 +256,9 @@ def bridge_add(
 
 
 @bridge_verbs.command("remove")
-def bridge_remove(directory: _NodeDirectory, interface: _Interface) -> None:
+def bridge_remove(words: _NodeAndInterface) -> None:
     """Undo bridge add, whether the node runs or not: addresses and routes go back to the interface."""
-    _require_node(directory)
+    directory, interface = _node_and_interface(words)
     from treecast.adapters import bridge
     from treecast.adapters.packet_port import remove_packet_port
     from treecast.api.client import ask_bridge
@@ -262,9 +270,9 @@ def bridge_remove(directory: _NodeDirectory, interface: _Interface) -> None:
 
 
 @bridge_verbs.command("show")
-def bridge_show(directory: _NodeDirectory, json: JsonOption = False) -> None:
+def bridge_show(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
     """What the running node bridges."""
-    _require_node(directory)
+    directory = _node(directory)
     from treecast.api.client import ask_bridge
 
     answer = ask_bridge(directory)
@@ -276,7 +284,13 @@ def bridge_show(directory: _NodeDirectory, json: JsonOption = False) -> None:
         tables.print_bridge(answer)
 
 
-def _require_node(directory: Path) -> None:
-    from treecast.adapters.node_directory import require_node_directory
+def _node(directory: Path | None) -> Path:
+    from treecast.adapters.node_directory import node_directory
 
-    require_node_directory(directory)
+    return node_directory(directory)
+
+
+def _node_and_interface(words: list[str]) -> tuple[Path, str]:
+    if len(words) > 2:
+        raise typer.BadParameter(f"unexpected {words[2]!r}: give [DIR] INTERFACE")
+    return _node(Path(words[0]) if len(words) == 2 else None), words[-1]

@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
+from treecast.cli.output import JsonOption, print_json
+
 network_verbs = typer.Typer(help="Make a network.", no_args_is_help=True, rich_markup_mode=None)
 node_verbs = typer.Typer(help="Admit nodes to a network.", no_args_is_help=True, rich_markup_mode=None)
+
+NetworkOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--network", metavar="DIR", help="The network's directory.", show_default="$TREECAST_DIR, or in /etc/treecast"
+    ),
+]
 
 
 @network_verbs.command("create")
@@ -27,20 +36,19 @@ def network_create(
 ) -> None:
     """Make a network: its name, its prefixes and the CA key that admits nodes."""
     from treecast.adapters import storage
+    from treecast.adapters.node_directory import CA_KEY_FILE
 
     place = directory if directory is not None else Path(name)
     network = storage.create_network(place, name, ipv4, ipv6)
     typer.echo(f"network {network.name}: id {network.id}, {network.ipv4}, {network.ipv6}")
-    typer.echo(
-        f"{place / storage.CA_KEY_FILE} admits nodes: keep it secret. Next: treecast node add NODE --network {place}"
-    )
+    typer.echo(f"{place / CA_KEY_FILE} admits nodes: keep it secret. Next: treecast node add NODE --network {place}")
 
 
 @node_verbs.command("add")
 def node_add(
     name: Annotated[str, typer.Argument(metavar="NODE", help="Lower-case letters, digits and hyphens.")],
     *,
-    network: Annotated[Path, typer.Option("--network", metavar="DIR", help="The network's directory.")],
+    network: NetworkOption = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", metavar="OUT", help="Where to put it.", show_default="./NODE")
     ] = None,
@@ -51,19 +59,93 @@ def node_add(
         str | None, typer.Option(metavar="ADDRESS", help="Its IPv6 address.", show_default="the prefix and its index")
     ] = None,
     days: Annotated[int, typer.Option(metavar="VALIDITY", help="Days until its certificate expires.")] = 365,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Renew a node that is there: it keeps index and addresses, and in its directory its keys."
+        ),
+    ] = False,
 ) -> None:
     """Admit a node: make its keys and its certificate, in a directory to take to its machine."""
     import time
 
     from treecast.adapters import storage
+    from treecast.adapters.node_directory import CERTIFICATE_FILE, network_directory
+    from treecast.base.time import iso_date
     from treecast.cli import values
     from treecast.identity.node import NodeRequest
 
-    request = NodeRequest(name, values.ipv4_address(ipv4), values.ipv6_address(ipv6), days)
+    request = NodeRequest(name, values.ipv4_address(ipv4), values.ipv6_address(ipv6), days, replace)
+    network = network_directory(network)
     place = directory if directory is not None else Path(name)
     certificate = storage.add_node(network, place, request, time.time()).certificate
     typer.echo(
         f"node {certificate.name}: index {certificate.node_index}, id {certificate.node_id}, "
         f"{certificate.ipv4}, {certificate.ipv6}"
     )
-    typer.echo(f"Take {place} to its machine. Next: treecast up {place}")
+    typer.echo(f"valid until {iso_date(certificate.not_after_s)}")
+    if replace:
+        files = f"{place / CERTIFICATE_FILE} and {place / storage.NODE_KEY_FILE}"
+        typer.echo(f"Take {files} to its machine. Next: start its node again")
+    else:
+        typer.echo(
+            f"Take {place} to its machine. Next: treecast up {place} --peer HOST, where HOST is any machine that runs "
+            "a node (the first node needs none)"
+        )
+
+
+@network_verbs.command("show")
+def network_show(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR", help="A network's or a node's directory.", show_default="$TREECAST_DIR, or in /etc/treecast"
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """The network: its name, id, prefixes and CA key."""
+    from treecast.adapters import storage
+    from treecast.adapters.node_directory import any_directory
+    from treecast.api.records import NetworkView
+
+    network = storage.load_network(any_directory(directory))
+    view = NetworkView(network.name, str(network.id), str(network.ipv4), str(network.ipv6), network.ca_public_key.hex())
+    if json:
+        print_json(view)
+    else:
+        from treecast.cli import tables
+
+        tables.print_network(view)
+
+
+@node_verbs.command("list")
+def node_list(network: NetworkOption = None, json: JsonOption = False) -> None:
+    """The nodes that the network's CA has admitted."""
+    import time
+
+    from treecast.adapters import storage
+    from treecast.adapters.node_directory import network_directory
+    from treecast.api.records import AdmittedNode
+    from treecast.base.time import iso_date
+
+    authority = storage.load_authority(network_directory(network))
+    now = time.time()
+    nodes = [
+        AdmittedNode(
+            name=node.name,
+            index=node.index,
+            node_id=str(node.node_id),
+            ipv4=str(node.ipv4),
+            ipv6=str(node.ipv6),
+            valid_until=iso_date(node.not_after_s),
+            expired=node.not_after_s < now,
+        )
+        for node in authority.ledger.nodes
+    ]
+    if json:
+        print_json(nodes)
+    else:
+        from treecast.cli import tables
+
+        tables.print_admitted_nodes(nodes)

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.table import Table
 
-from treecast.api.records import Bridge, Group, Host, Member, Peer, Status
+from treecast.api.records import AdmittedNode, Bridge, Group, Host, Member, NetworkView, Peer, Status
 
 _SHORT_ID_DIGITS = 8
 _WIDTH_WITHOUT_TERMINAL = 120
@@ -24,10 +24,41 @@ Column = tuple[str, Literal["left", "right"]]
 def print_status(status: Status) -> None:
     for problem in status.problems:
         console().print(f"PROBLEM for {in_time(problem.since_s)}: {problem.text}", soft_wrap=True)
+    _print_facts(_status_rows(status))
+
+
+def print_network(network: NetworkView) -> None:
+    _print_facts(
+        (
+            ("network", network.name),
+            ("id", network.id),
+            ("IPv4", network.ipv4),
+            ("IPv6", network.ipv6),
+            ("CA key", network.ca_public_key),
+        )
+    )
+
+
+def print_admitted_nodes(nodes: Sequence[AdmittedNode]) -> None:
+    columns: tuple[Column, ...] = (
+        ("NAME", "left"),
+        ("INDEX", "right"),
+        ("IPV4", "left"),
+        ("IPV6", "left"),
+        ("VALID UNTIL", "left"),
+    )
+    rows = tuple(
+        (node.name, str(node.index), node.ipv4, node.ipv6, node.valid_until + (" (expired)" if node.expired else ""))
+        for node in nodes
+    )
+    print_rows("no nodes", columns, rows)
+
+
+def _print_facts(rows: Iterable[tuple[str, str]]) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
-    for name, value in _status_rows(status):
+    for name, value in rows:
         table.add_row(name, value)
     console().print(table)
 
@@ -159,6 +190,8 @@ def _status_rows(status: Status) -> tuple[tuple[str, str], ...]:
         ("interface", status.interface),
         ("IPv4", status.ipv4 or "-"),
         ("IPv6", status.ipv6 or "-"),
+        ("certificate", f"valid from {status.valid_from} until {status.valid_until}"),
+        ("version", status.version),
         ("up for", in_time(status.uptime_s)),
         ("listening", "\n".join(status.listening) or "-"),
         ("workers", str(status.workers)),

@@ -71,12 +71,17 @@ def _peer(text: str) -> HostPort:
     try:
         return _host_port(text)
     except ValueError:
-        like = f"node.example.net:{DEFAULT_PORT} or [2001:db8::1]:{DEFAULT_PORT}"
-        raise OperatorError(f"{text!r} is not a peer: give HOST:PORT like {like}") from None
+        raise OperatorError(
+            f"{text!r} is not a peer: give HOST or HOST:PORT like node.example.net or [2001:db8::1]:{DEFAULT_PORT}"
+        ) from None
 
 
 def _host_port(text: str) -> HostPort:
-    """``node.example.net:7700``, ``192.0.2.1:7700`` or ``[2001:db8::1]:7700``; ValueError otherwise."""
+    """``node.example.net:7700``, ``192.0.2.1:7700`` or ``[2001:db8::1]:7700``; without a port it is 7700. ValueError
+    otherwise: without brackets nobody could tell an IPv6 address's last group from a port.
+    """
+    if ":" not in text or text.endswith("]"):
+        text = f"{text}:{DEFAULT_PORT}"
     host, _, port = text.rpartition(":")
     if not port.isascii() or not port.isdigit() or len(port) > 5 or not 0 < int(port) < 65_536:
         raise ValueError(text)

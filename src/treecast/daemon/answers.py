@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.metadata import version
 
 from treecast.adapters import clock
 from treecast.adapters.native import DataPlane
 from treecast.api.records import Answer, Host, Peer, Problem, Rows, Status, Verb
 from treecast.base.addresses import IPAddress
-from treecast.base.time import Instant
+from treecast.base.time import Instant, iso_date
 from treecast.daemon.bridging import Bridging
 from treecast.daemon.group_answers import GroupAnswers
 from treecast.daemon.problems import Problems
@@ -79,6 +80,9 @@ class Answers:
                 Problem(p.problem.kind, p.problem.subject, p.problem.text, _age(now, p.since))
                 for p in self._problems.present()
             ],
+            valid_from=iso_date(certificate.not_before_s),
+            valid_until=iso_date(certificate.not_after_s),
+            version=version("treecast"),
         )
 
     def _peers(self) -> list[Peer]:

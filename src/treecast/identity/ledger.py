@@ -1,6 +1,7 @@
 """The ledger: which node has which index, name and addresses. It is kept with the CA key and decides the next ones.
 
-JSON: ``{"format": 1, "nodes": [{"index": ..., "name": ..., "node_id": hex, "ipv4": ..., "ipv6": ...}, ...]}``.
+JSON: ``{"format": 1, "nodes": [{"index": ..., "name": ..., "node_id": hex, "ipv4": ..., "ipv6": ...,
+"not_after_s": ...}, ...]}``; the last is the end of the certificate's validity, in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.ids import NODE_ID_BYTES, NodeId, NodeIndex
+from treecast.identity.certificate import MAX_TIME_S
 from treecast.identity.ids import MAX_NODE_INDEX
 from treecast.identity.network import Network, require_name
 
@@ -28,6 +30,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node_id: str
     ipv4: str
     ipv6: str
+    not_after_s: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_S)]
 
 
 class _LedgerFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,13 +43,14 @@ _decode = msgspec.json.Decoder(_LedgerFile).decode
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """One node that has a certificate."""
+    """One node that has a certificate, valid until ``not_after_s`` (seconds since 1970)."""
 
     index: NodeIndex
     name: str
     node_id: NodeId
     ipv4: IPv4Address
     ipv6: IPv6Address
+    not_after_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +85,20 @@ class Ledger:
     def encode(self) -> bytes:
         """The inverse of ``decode``: one line per node, for people who compare two versions."""
         entries = (
-            _Entry(node.index, node.name, str(node.node_id), str(node.ipv4), str(node.ipv6)) for node in self.nodes
+            _Entry(node.index, node.name, str(node.node_id), str(node.ipv4), str(node.ipv6), node.not_after_s)
+            for node in self.nodes
         )
         lines = b",\n".join(msgspec.json.encode(entry) for entry in entries)
         return b'{"format": 1, "nodes": [\n' + lines + b"\n]}\n"
 
     def with_node(self, node: Issued) -> Ledger:
+        """This ledger with a further node, or with a new entry of a node it has (by index)."""
+        if any(known.index == node.index for known in self.nodes):
+            return Ledger(tuple(node if known.index == node.index else known for known in self.nodes))
         return Ledger((*self.nodes, node))
+
+    def node(self, name: str) -> Issued | None:
+        return next((node for node in self.nodes if node.name == name), None)
 
 
 EMPTY_LEDGER = Ledger(())
@@ -102,7 +113,9 @@ def assign(
         raise OperatorError(f"network {network.name} is full: it has {MAX_NODES} nodes")
     for node in ledger.nodes:
         if node.name == name:
-            raise OperatorError(f"network {network.name} has a node {name} already: choose another name")
+            raise OperatorError(
+                f"network {network.name} has a node {name} already: choose another name, or renew it with --replace"
+            )
         if ipv4 == node.ipv4 or ipv6 == node.ipv6:
             taken = node.ipv4 if ipv4 == node.ipv4 else node.ipv6
             raise OperatorError(f"{taken} is taken by node {node.name}: choose another address")
@@ -118,6 +131,16 @@ def assign(
         ipv4=_require_ipv4(network, ipv4) if ipv4 else _next_ipv4(network, {node.ipv4 for node in ledger.nodes}),
         ipv6=_require_ipv6(network, ipv6) if ipv6 else node_ipv6(network.ipv6, index),
     )
+
+
+def keep(network: Network, ledger: Ledger, name: str, ipv4: IPv4Address | None, ipv6: IPv6Address | None) -> Assignment:
+    """What a node has already, for a new certificate; OperatorError when there is no such node, or it would change."""
+    node = ledger.node(name)
+    if node is None:
+        raise OperatorError(f"network {network.name} has no node {name}: leave out --replace to add it")
+    if (ipv4 or node.ipv4) != node.ipv4 or (ipv6 or node.ipv6) != node.ipv6:
+        raise OperatorError(f"node {name} keeps its addresses {node.ipv4} and {node.ipv6}: leave out --ipv4 and --ipv6")
+    return Assignment(node.index, node.ipv4, node.ipv6)
 
 
 def node_ipv6(prefix: IPv6Network, index: NodeIndex) -> IPv6Address:
@@ -166,4 +189,5 @@ def _from_entry(entry: _Entry) -> Issued:
         node_id=node_id,
         ipv4=IPv4Address(entry.ipv4),
         ipv6=IPv6Address(entry.ipv6),
+        not_after_s=entry.not_after_s,
     )

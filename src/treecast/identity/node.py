@@ -9,7 +9,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeId
 from treecast.identity.certificate import MAX_TIME_S, Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
-from treecast.identity.ledger import Issued, Ledger, assign
+from treecast.identity.ledger import Issued, Ledger, assign, keep
 from treecast.identity.network import Network
 
 DAY_S = 86_400
@@ -42,12 +42,15 @@ class NodeIdentity:
 
 @dataclass(frozen=True, slots=True)
 class NodeRequest:
-    """The node that the operator wants. Addresses are the next free ones where they are None."""
+    """The node that the operator wants. Addresses are the next free ones where they are None. ``replace``: a node that
+    is there already gets a new certificate, and keeps its index and addresses.
+    """
 
     name: str
     ipv4: IPv4Address | None
     ipv6: IPv6Address | None
     validity_days: int
+    replace: bool = False
 
 
 def keys_match(certificate: Certificate, keys: NodeKeys) -> bool:
@@ -74,7 +77,8 @@ class Authority:
                 f"a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days: {request.validity_days} is outside"
             )
         network = self.network
-        assigned = assign(network, self.ledger, request.name, request.ipv4, request.ipv6)
+        give = keep if request.replace else assign
+        assigned = give(network, self.ledger, request.name, request.ipv4, request.ipv6)
         claims = Claims(
             network_id=network.id,
             node_index=assigned.index,
@@ -87,5 +91,7 @@ class Authority:
             not_after_s=min(MAX_TIME_S, int(now_unix_s) + request.validity_days * DAY_S),
         )
         identity = NodeIdentity(network, issue(self.key, claims), keys)
-        issued = Issued(assigned.index, request.name, identity.node_id, assigned.ipv4, assigned.ipv6)
+        issued = Issued(
+            assigned.index, request.name, identity.node_id, assigned.ipv4, assigned.ipv6, claims.not_after_s
+        )
         return identity, self.ledger.with_node(issued)

@@ -18,7 +18,7 @@ from treecast.identity.ledger import Issued, Ledger
 from treecast.identity.network import Network
 
 _LEDGER = Ledger(
-    (Issued(NodeIndex(1), "a", NodeId(bytes(16)), IPv4Address("10.77.0.1"), IPv6Address("fd00::1")),)
+    (Issued(NodeIndex(1), "a", NodeId(bytes(16)), IPv4Address("10.77.0.1"), IPv6Address("fd00::1"), 1_800_000_000),)
 ).encode()
 
 _PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {

@@ -30,6 +30,9 @@ def test_listen_endpoints_are_each_taken_once_in_their_order() -> None:
         ("[2001:db8::1]:7700", "2001:db8::1", 7700),
         ("[2001:0db8:0::1]:7700", "2001:db8::1", 7700),
         ("[fe80::1%eth0]:7700", "fe80::1%eth0", 7700),
+        ("node.example.net", "node.example.net", 7700),
+        ("192.0.2.1", "192.0.2.1", 7700),
+        ("[2001:db8::1]", "2001:db8::1", 7700),
     ],
 )
 def test_peers_are_hosts_and_ports(text: str, host: str, port: int) -> None:
@@ -39,13 +42,26 @@ def test_peers_are_hosts_and_ports(text: str, host: str, port: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "node", ":7700", "node:", "node:0", "node:65536", "node:-1", "node:1e3", "node:٣", "node:0000077000000"),
+        *(
+            "",
+            "[]",
+            "2001:db8::1",
+            "::1::",
+            ":7700",
+            "node:",
+            "node:0",
+            "node:65536",
+            "node:-1",
+            "node:1e3",
+            "node:٣",
+            "node:0000077000000",
+        ),
         *("2001:db8::1:7700", "[node]:7700", "[]:7700", "[192.0.2.1]:7700", "192.0.2.256:7700", "192.0.2:7700"),
         *("a b:7700", "a..b:7700", "-a:7700", "a/b:7700", "a\n:7700", "x" * 64 + ":7700", "a." * 127 + "aa:7700"),
     ],
 )
 def test_what_is_no_peer_is_refused(text: str) -> None:
-    with pytest.raises(OperatorError, match="is not a peer: give HOST:PORT"):
+    with pytest.raises(OperatorError, match="is not a peer: give HOST or HOST:PORT"):
         values.peers([text])
 
 

@@ -62,7 +62,7 @@ def test_a_network_and_its_nodes_are_made_where_the_names_say() -> None:
     said = _ok("node", "add", "alice", "--network", "lab")
     assert "node alice: index 1, id " in said
     assert "10.77.0.1/16" in said
-    assert "Next: treecast up alice" in said
+    assert "Next: treecast up alice --peer HOST" in said
     assert storage.load_node(Path("alice"), _now()).certificate.name == "alice"
 
 
@@ -102,7 +102,10 @@ def _now() -> float:
         (("network", "create", "x", "--dir", "/proc/x"), "cannot make the network in /proc/x"),
         (("node", "add", "bob", "--network", "nowhere"), "there is no network in nowhere"),
         (("node", "add", "bob", "--network", "alice"), "alice has no ca.key"),
-        (("node", "add", "alice", "--network", "lab"), "network lab has a node alice already: choose another name"),
+        (
+            ("node", "add", "alice", "--network", "lab"),
+            "network lab has a node alice already: choose another name, or renew",
+        ),
         (("node", "add", "b_b", "--network", "lab"), "cannot be the name of a node"),
         (("node", "add", "bob", "--network", "lab", "--ipv4", "10.77.0.1"), "10.77.0.1 is taken by node alice"),
         (("node", "add", "bob", "--network", "lab", "--ipv4", "10.78.0.1"), "is not in the network's prefix"),
@@ -117,7 +120,19 @@ def _now() -> float:
         (("up", "alice", "--listen", "1.2.3.4:0"), "cannot listen on"),
         (("up", "alice", "--listen", "localhost:7700"), "cannot listen on"),
         (("up", "alice", "--listen", "239.1.1.1:7700"), "give a unicast address"),
-        (("up", "alice", "--peer", "node"), "'node' is not a peer: give HOST:PORT"),
+        (("up", "alice", "--peer", "node:"), "'node:' is not a peer: give HOST or HOST:PORT"),
+        (
+            ("node", "add", "carol", "--network", "lab", "--replace"),
+            "network lab has no node carol: leave out --replace",
+        ),
+        (("node", "list", "--network", "alice"), "alice has no ca.key"),
+        (("network", "show", "nowhere"), "there is no network in nowhere"),
+        (("node", "list"), "there is no network in /etc/treecast: name its directory as --network DIR"),
+        *(
+            ((verb,), "there is no node in /etc/treecast: name its directory as DIR, or make one")
+            for verb in ("up", "status", "peers", "groups", "hosts")
+        ),
+        (("bridge", "add", "eth0"), "there is no node in /etc/treecast"),
         (("up", "alice", "--interface", "x" * 16), "cannot be the name of an interface"),
         *(((verb, "nowhere"), "there is no directory nowhere") for verb in ("status", "peers", "groups", "hosts")),
         *(((verb, "lab"), "lab is not a node's directory") for verb in ("status", "peers", "groups", "hosts")),
@@ -159,12 +174,10 @@ def test_a_garbled_file_is_one_sentence(file: str) -> None:
         ("network", "create"),
         ("network", "destroy"),
         ("network", "create", "a", "b"),
-        ("node", "add", "alice"),
         ("node", "add", "--network", "lab"),
         ("node", "add", "alice", "--network", "lab", "--days", "many"),
-        ("up",),
+        ("bridge", "add", "alice", "eth0", "eth1"),
         ("up", "alice", "--log-level", "loud"),
-        ("status",),
         ("status", "alice", "--xml"),
         ("fly",),
         ("--fly",),
@@ -206,6 +219,7 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
     assert list(status) == [
         *("node", "node_id", "network", "interface", "ipv4", "ipv6", "uptime_s", "peers", "counters", "drops"),
         *("listening", "workers", "offloads", "seeking", "queriers", "problems"),
+        *("valid_from", "valid_until", "version"),
     ]
     assert list(peers[0]) == ["name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"]
     assert peers[1]["rtt_ms"] is None
@@ -237,9 +251,9 @@ def test_the_command_itself_returns_one_sentence_and_its_code(tmp_path: Path) ->
     again = _command("network", "create", "lab")
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr == "treecast: lab is there already and not empty: choose another --dir\n"
-    usage = _command("node", "add", "alice")
+    usage = _command("node", "add")
     assert usage.returncode == 2
-    assert "--network" in usage.stderr
+    assert "NODE" in usage.stderr
 
 
 def test_a_directory_with_a_name_that_is_no_utf_8_is_used() -> None:
@@ -271,3 +285,49 @@ def test_heavy_libraries_are_loaded_only_by_the_verbs_that_need_them(verb: tuple
         [sys.executable, "-c", program, *verb], capture_output=True, text=True, check=False, timeout=30
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_network_and_its_nodes_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    _ok("network", "create", "lab", "--ipv6", "fd00:1:2:3::/64")
+    _ok("node", "add", "alice", "--network", "lab")
+    _ok("node", "add", "bob", "--network", "lab", "--days", "2")
+    for shown in (_ok("network", "show", "lab"), _ok("network", "show", "alice")):
+        assert "10.77.0.0/16" in shown
+        assert "fd00:1:2:3::/64" in shown
+    assert json.loads(_ok("network", "show", "lab", "--json"))["name"] == "lab"
+    monkeypatch.setenv("TREECAST_DIR", "lab")
+    nodes = json.loads(_ok("node", "list", "--json"))
+    assert [(node["name"], node["index"], node["ipv4"], node["expired"]) for node in nodes] == [
+        ("alice", 1, "10.77.0.1", False),
+        ("bob", 2, "10.77.0.2", False),
+    ]
+    listed = _ok("node", "list").splitlines()
+    assert listed[0].split() == ["NAME", "INDEX", "IPV4", "IPV6", "VALID", "UNTIL"]
+    assert listed[3].split() == ["bob", "2", "10.77.0.2", "fd00:1:2:3::2", nodes[1]["valid_until"]]
+
+
+def test_a_node_is_renewed_in_its_directory_with_its_keys_and_elsewhere_with_new_ones() -> None:
+    _ok("network", "create", "lab")
+    _ok("node", "add", "alice", "--network", "lab", "--days", "2")
+    first = storage.load_node(Path("alice"), _now()).certificate
+    assert "start its node again" in _ok("node", "add", "--replace", "alice", "--network", "lab", "--days", "9")
+    renewed = storage.load_node(Path("alice"), _now()).certificate
+    assert (renewed.node_id, renewed.node_index, renewed.ipv4) == (first.node_id, first.node_index, first.ipv4)
+    assert renewed.not_after_s > first.not_after_s
+    _ok("node", "add", "--replace", "alice", "--network", "lab", "--dir", "other")
+    other = storage.load_node(Path("other"), _now()).certificate
+    assert other.node_id != first.node_id
+    assert (other.node_index, other.ipv4, other.ipv6) == (first.node_index, first.ipv4, first.ipv6)
+
+
+def test_the_directory_may_be_left_out_where_it_holds_one_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    _ok("network", "create", "lab")
+    _ok("node", "add", "alice", "--network", "lab", "--dir", "nodes/alice")
+    monkeypatch.setenv("TREECAST_DIR", "nodes")
+    with serving(Path("nodes/alice")):
+        assert json.loads(_ok("status", "--json"))["node"] == "alice"
+        monkeypatch.setenv("TREECAST_DIR", "nodes/alice")
+        assert json.loads(_ok("status", "--json"))["node"] == "alice"
+    monkeypatch.setenv("TREECAST_DIR", "nodes")
+    _ok("node", "add", "bob", "--network", "lab", "--dir", "nodes/bob")
+    assert "there are several nodes (nodes/alice, nodes/bob): name one as DIR" in _sentence("status")

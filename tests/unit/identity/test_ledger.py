@@ -22,6 +22,7 @@ def _node(index: int, name: str, ipv4: str, ipv6: IPv6Address | None = None) -> 
         NodeId(index.to_bytes(16, "big")),
         IPv4Address(ipv4),
         ipv6 or NETWORK.ipv6.network_address + index,
+        1_800_000_000,
     )
 
 
@@ -78,6 +79,31 @@ def test_what_cannot_be_given_is_refused_with_the_reason(
         assign(NETWORK, _TWO, name, IPv4Address(ipv4) if ipv4 else None, ipv6)
 
 
+def test_a_node_that_is_replaced_keeps_its_index_and_addresses() -> None:
+    request = NodeRequest("alice", IPv4Address("10.77.0.9"), None, 2)
+    first, ledger = authority().admit(request, KEYS, NOW_S)
+    ca = replace(authority(), ledger=ledger)
+    second, ledger = ca.admit(NodeRequest("alice", None, None, 9, replace=True), OTHER_KEYS, NOW_S + 86_400)
+    was, now = first.certificate, second.certificate
+    assert (now.node_index, now.ipv4, now.ipv6) == (was.node_index, was.ipv4, was.ipv6)
+    assert now.static_key == OTHER_KEYS.static.public
+    assert [(node.node_id, node.not_after_s) for node in ledger.nodes] == [(second.node_id, now.not_after_s)]
+    assert Ledger.decode(ledger.encode()) == ledger
+
+
+@pytest.mark.parametrize(
+    ("name", "ipv4", "sentence"),
+    [
+        ("carol", None, "has no node carol: leave out --replace"),
+        ("alice", "10.77.0.9", "node alice keeps its addresses"),
+    ],
+)
+def test_what_cannot_be_replaced_is_refused_with_the_reason(name: str, ipv4: str | None, sentence: str) -> None:
+    ca = replace(authority(), ledger=_TWO)
+    with pytest.raises(OperatorError, match=sentence):
+        ca.admit(NodeRequest(name, IPv4Address(ipv4) if ipv4 else None, None, 1, replace=True), KEYS, NOW_S)
+
+
 def test_a_prefix_of_two_hosts_is_full_after_two_nodes() -> None:
     ca = replace(authority(), network=replace(NETWORK, ipv4=IPv4Network("10.77.0.0/30")))
     for name in ("alice", "bob"):
@@ -101,7 +127,14 @@ def test_the_ca_admits_a_node_with_a_certificate_about_its_keys() -> None:
     assert certificate.not_before_s == int(NOW_S) - 3600
     assert certificate.not_after_s == int(NOW_S) + 2 * 86_400
     assert ledger.nodes == (
-        Issued(NodeIndex(1), "alice", identity.node_id, IPv4Address("10.77.0.1"), NETWORK.ipv6.network_address + 1),
+        Issued(
+            NodeIndex(1),
+            "alice",
+            identity.node_id,
+            IPv4Address("10.77.0.1"),
+            NETWORK.ipv6.network_address + 1,
+            certificate.not_after_s,
+        ),
     )
 
 
@@ -120,8 +153,11 @@ def _file(*nodes: dict[str, object], version: object = 1) -> bytes:
     return msgspec.json.encode({"format": version, "nodes": list(nodes)})
 
 
-_ALICE: dict[str, object] = {"index": 1, "name": "alice", "node_id": "00" * 16, "ipv4": "10.77.0.1", "ipv6": "fd00::1"}
-_BOB: dict[str, object] = {"index": 2, "name": "bob", "node_id": "01" * 16, "ipv4": "10.77.0.2", "ipv6": "fd00::2"}
+_COLUMNS = ("index", "name", "node_id", "ipv4", "ipv6")
+_ALICE: dict[str, object] = dict(zip(_COLUMNS, (1, "alice", "00" * 16, "10.77.0.1", "fd00::1"), strict=True))
+_BOB: dict[str, object] = dict(zip(_COLUMNS, (2, "bob", "01" * 16, "10.77.0.2", "fd00::2"), strict=True))
+for _entry in (_ALICE, _BOB):
+    _entry["not_after_s"] = 1_800_000_000
 
 
 @pytest.mark.parametrize(
@@ -140,7 +176,9 @@ _BOB: dict[str, object] = {"index": 2, "name": "bob", "node_id": "01" * 16, "ipv
         _file(_ALICE | {"ipv6": "10.77.0.1"}),
         _file(_ALICE | {"ipv6": "fd00::1%lo"}),
         _file(_ALICE | {"more": 1}),
-        *(_file(_ALICE, _BOB | {column: _ALICE[column]}) for column in _ALICE),
+        *(_file(_ALICE, _BOB | {column: _ALICE[column]}) for column in _COLUMNS),
+        _file(_ALICE | {"not_after_s": -1}),
+        _file({name: value for name, value in _ALICE.items() if name != "not_after_s"}),
     ],
 )
 def test_what_is_no_ledger_or_gives_out_something_twice_is_malformed(data: bytes) -> None:
