@@ -1,24 +1,19 @@
-"""Whom this node wants to reach, and when it tries.
+"""Whom this node wants to reach, and when it tries next.
 
-A target is a configured address (``--peer``) or a node that Broadcast told of. An attempt is one handshake in the role
-of the initiator, sent to all addresses of its target.
+A target is a configured address (``--peer``) or a node that Broadcast told of.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
-from treecast.links.crypto import Handshake
 
-FIRST_INIT_INTERVAL: Duration = 0.5
-LAST_INIT_INTERVAL: Duration = 2.0
-"""A peer that restarts and knows nobody is reached again within this time."""
-
-ATTEMPT_LIFETIME: Duration = 10.0
-"""After this the handshake begins again with a fresh ephemeral key."""
+HIGHER_INDEX_DELAY: Duration = 1.5
+"""Of two nodes that learn of each other the lower index begins; the other one only if that came to nothing."""
 
 
 @dataclass(slots=True)
@@ -44,20 +39,54 @@ class Target:
             self.avoided.clear()
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One handshake that this node began."""
+class Targets:
+    """All of one node's targets. ``is_linked`` says of a node whether it has a session."""
 
-    target: Target
-    handshake: Handshake
-    init: bytes
-    began_at: Instant
-    next_init: Instant
-    interval: Duration = FIRST_INIT_INTERVAL
+    def __init__(self, my_index: NodeIndex, is_linked: Callable[[NodeIndex], bool]) -> None:
+        self._my_index = my_index
+        self._is_linked = is_linked
+        self._configured: dict[str, Target] = {}
+        self._learned: dict[NodeIndex, Target] = {}
 
-    def sent(self, now: Instant) -> None:
-        self.next_init = after(now, self.interval)
-        self.interval = min(2 * self.interval, LAST_INIT_INTERVAL)
+    def configure(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> None:
+        target = self._configured.setdefault(name, Target(name, None, endpoints, now))
+        target.moved(endpoints)
 
-    def is_over(self, now: Instant) -> bool:
-        return now >= after(self.began_at, ATTEMPT_LIFETIME)
+    def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...]) -> None:
+        if node == self._my_index:
+            return
+        delay = 0.0 if self._my_index < node else HIGHER_INDEX_DELAY
+        usable = tuple(endpoint for endpoint in endpoints if _is_usable(endpoint))
+        target = self._learned.setdefault(node, Target(None, node, usable, after(now, delay)))
+        target.moved(usable)
+
+    def forget(self, node: NodeIndex) -> Target | None:
+        return self._learned.pop(node, None)
+
+    def configured(self) -> Iterator[Target]:
+        """By name."""
+        yield from (self._configured[name] for name in sorted(self._configured))
+
+    def pause(self, node: NodeIndex, until: Instant) -> None:
+        """The node is not sought before then."""
+        for target in [self._learned.get(node), *self._configured.values()]:
+            if target is not None and target.node == node:
+                target.next_try = until
+
+    def is_reached(self, target: Target) -> bool:
+        return target.node is not None and self._is_linked(target.node)
+
+    def sought(self) -> list[Target]:
+        """Targets without a link; a configured one that is a learned node by now is that one."""
+        every = [*self._learned.values(), *self._configured.values()]
+        return [
+            target
+            for target in every
+            if not self.is_reached(target) and (target.name is None or target.node not in self._learned)
+        ]
+
+
+def _is_usable(endpoint: Endpoint) -> bool:
+    """Another node's word for where it is: nothing that one datagram could reach many by."""
+    address = endpoint.address
+    return bool(endpoint.port) and not (address.is_multicast or address.is_unspecified or int(address) == 0xFFFF_FFFF)

@@ -174,11 +174,16 @@ def _keeps_nothing_of_what_is_gone(troubled: TroubledWorld, node: SimNode) -> No
     others = _others(troubled, node)
     engine, forwarder = node.engine, node.forwarder
     links, broadcast = engine.links, engine._broadcast
-    assert len(links._pending) == len(links._pending_by_init) <= len(others)
-    learned = [attempt.target for attempt in links._attempts.values() if attempt.target.name is None]
+    handshakes = links._handshakes
+    assert len(handshakes._pending) == len(handshakes._pending_by_init) <= len(others)
+    learned = [attempt.target for attempt in handshakes._attempts.values() if attempt.target.name is None]
     assert {target.node for target in learned} <= set(others)
-    assert sorted(links._learned) == others
-    assert sorted(links._peers) == sorted({session.peer for session in forwarder.sessions.values()}) == others
+    assert sorted(links._targets._learned) == others
+    assert (
+        [peer.node for peer in links._peers]
+        == sorted({session.peer for session in forwarder.sessions.values()})
+        == others
+    )
     assert len(forwarder.sessions) == sum(len(peer.sessions) for peer in links.peers()) <= 3 * len(others)
     assert [index for index, _ in broadcast._store.origins()] == sorted([*others, node.index])
     assert all(not origin.withdrawn_until for _, origin in broadcast._store.origins())

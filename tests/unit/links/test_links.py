@@ -14,8 +14,9 @@ from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
-from treecast.links.links import MAX_PENDING, PENDING_LIFETIME, REFUSAL_PAUSE, LinkDown, Links, LinkUp
-from treecast.links.sessions import (
+from treecast.links.handshakes import MAX_PENDING, PENDING_LIFETIME, REFUSAL_PAUSE
+from treecast.links.links import LinkDown, Links, LinkUp
+from treecast.links.peers import (
     DEAD_AFTER,
     MAX_SESSIONS,
     REJECT_AFTER,

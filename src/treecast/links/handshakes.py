@@ -1,0 +1,241 @@
+"""Handshakes: those that this node began (attempts) and those that others began (pending).
+
+Decides when an INIT is repeated and given up, and whom to believe. A handshake that came to its end is returned as a
+value; what becomes of it is ``links``'. Read ``docs/protocol.md`` section 3 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from treecast.base.addresses import Endpoint
+from treecast.base.commands import SendDatagram
+from treecast.base.errors import MalformedError
+from treecast.base.events import HandshakeDatagram
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after, earliest
+from treecast.identity.certificate import Certificate
+from treecast.links.crypto import Handshake, HandshakeMaker
+from treecast.links.targets import Target
+from treecast.wire.handshake import (
+    HandshakePayload,
+    HandshakeType,
+    emit_payload,
+    handshake_type,
+    parse_payload,
+    receiver_index,
+)
+
+FIRST_INIT_INTERVAL: Duration = 0.5
+LAST_INIT_INTERVAL: Duration = 2.0
+"""A peer that restarts and knows nobody is reached again within this time."""
+
+ATTEMPT_LIFETIME: Duration = 10.0
+"""After this the handshake begins again with a fresh ephemeral key."""
+
+MAX_PENDING = 256
+PENDING_LIFETIME: Duration = 5.0
+REFUSAL_PAUSE: Duration = 2.0
+"""After an answer from somebody who is no member: whoever it is does not set the pace."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A handshake that this node began, sent to all addresses of its target."""
+
+    target: Target
+    handshake: Handshake
+    init: bytes
+    began_at: Instant
+    next_init: Instant
+    interval: Duration = FIRST_INIT_INTERVAL
+
+    def sent(self, now: Instant) -> None:
+        self.next_init = after(now, self.interval)
+        self.interval = min(2 * self.interval, LAST_INIT_INTERVAL)
+
+    def is_over(self, now: Instant) -> bool:
+        return now >= after(self.began_at, ATTEMPT_LIFETIME)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A handshake that somebody else began: bounded, short-lived, changes nothing until FINAL is verified."""
+
+    handshake: Handshake
+    init: bytes
+    response: bytes
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A handshake whose other side is a member of the network. ``final``: what the initiator sent, else None."""
+
+    handshake: Handshake
+    payload: HandshakePayload
+    certificate: Certificate
+    socket: int
+    endpoint: Endpoint
+    final: bytes | None
+
+
+class Handshakes:
+    """One node's handshakes. Datagrams to send are appended to ``commands``; the caller empties it."""
+
+    def __init__(
+        self,
+        *,
+        me: HandshakePayload,
+        my_index: NodeIndex,
+        maker: HandshakeMaker,
+        families: Sequence[int],
+        verify_certificate: Callable[[bytes], Certificate],
+        index_in_use: Callable[[int], bool],
+        rng: Random,
+    ) -> None:
+        self._me = me
+        self._my_index = my_index
+        self._maker = maker
+        self._families = tuple(families)
+        self._verify_certificate = verify_certificate
+        self._index_in_use = index_in_use
+        self._rng = rng
+        self._attempts: dict[int, Attempt] = {}
+        self._pending: dict[int, _Pending] = {}
+        self._pending_by_init: dict[bytes, int] = {}
+        self.commands: list[SendDatagram] = []
+
+    # attempts
+
+    def begin(self, now: Instant, target: Target) -> None:
+        handshake = self._maker.initiate(self._new_index())
+        attempt = Attempt(target, handshake, handshake.init_datagram(), now, after(now, FIRST_INIT_INTERVAL))
+        self._attempts[handshake.index] = attempt
+        self._send_to_all(target.worth_trying, attempt.init)
+
+    def tried(self) -> set[int]:
+        """The ``id`` of each target that an attempt is under way for."""
+        return {id(attempt.target) for attempt in self._attempts.values()}
+
+    def is_trying_node(self, node: NodeIndex) -> bool:
+        return any(attempt.target.node == node for attempt in self._attempts.values())
+
+    def give_up(self, target: Target) -> None:
+        self._drop_attempts(lambda attempt: attempt.target is target)
+
+    # time
+
+    def advance(self, now: Instant) -> None:
+        """Repeat and give up what is due."""
+        for index in [index for index, pending in self._pending.items() if pending.expires_at <= now]:
+            self._drop_pending(index)
+        self._drop_attempts(lambda attempt: attempt.is_over(now))
+        for attempt in self._attempts.values():
+            if now >= attempt.next_init:
+                attempt.sent(now)
+                self._send_to_all(attempt.target.worth_trying, attempt.init)
+
+    def next_deadline(self) -> Instant | None:
+        return earliest(
+            *(attempt.next_init for attempt in self._attempts.values()),
+            *(pending.expires_at for pending in self._pending.values()),
+        )
+
+    # what arrives
+
+    def receive(self, now: Instant, datagram: HandshakeDatagram) -> Finished | None:
+        """A handshake datagram with a good MAC. MalformedError when it is refused."""
+        match handshake_type(datagram.data):
+            case HandshakeType.INIT:
+                self._receive_init(now, datagram)
+                return None
+            case HandshakeType.RESPONSE:
+                return self._receive_response(now, datagram)
+            case HandshakeType.FINAL:
+                return self._receive_final(datagram)
+
+    def _receive_init(self, now: Instant, datagram: HandshakeDatagram) -> None:
+        known = self._pending_by_init.get(datagram.data)
+        if known is not None:
+            self._send(datagram.socket, datagram.source, self._pending[known].response)
+            return
+        if any(attempt.init == datagram.data for attempt in self._attempts.values()):
+            raise MalformedError("handshake_reflected")
+        if len(self._pending) >= MAX_PENDING:
+            raise MalformedError("handshake_table_full")
+        handshake = self._maker.respond(self._new_index(), datagram.data)
+        response = handshake.write_response(emit_payload(self._me))
+        self._pending[handshake.index] = _Pending(handshake, datagram.data, response, after(now, PENDING_LIFETIME))
+        self._pending_by_init[datagram.data] = handshake.index
+        self._send(datagram.socket, datagram.source, response)
+
+    def _receive_response(self, now: Instant, datagram: HandshakeDatagram) -> Finished:
+        attempt = self._attempts.get(receiver_index(datagram.data))
+        if attempt is None:
+            raise MalformedError("handshake_unknown")
+        payload_bytes = attempt.handshake.read_response(datagram.data)
+        try:
+            payload, certificate = self._authenticate(attempt.handshake, payload_bytes)
+            self._check_expected(attempt.target, certificate, datagram.source)
+        except MalformedError:  # the handshake has taken its response, and there is no other one
+            del self._attempts[attempt.handshake.index]
+            attempt.target.next_try = after(now, REFUSAL_PAUSE)
+            raise
+        final = attempt.handshake.write_final(emit_payload(self._me))
+        self.give_up(attempt.target)
+        if attempt.target.name is not None:
+            attempt.target.node = certificate.node_index
+        self._send(datagram.socket, datagram.source, final)
+        return Finished(attempt.handshake, payload, certificate, datagram.socket, datagram.source, final)
+
+    def _check_expected(self, target: Target, certificate: Certificate, source: Endpoint) -> None:
+        """Where a node was said to be there may be another one, by mistake or by malice."""
+        if target.name is None and certificate.node_index != target.node:
+            target.avoided.add(source)
+            raise MalformedError("handshake_with_another_node")
+
+    def _receive_final(self, datagram: HandshakeDatagram) -> Finished:
+        index = receiver_index(datagram.data)
+        pending = self._pending.get(index)
+        if pending is None:
+            raise MalformedError("handshake_unknown")
+        payload_bytes = pending.handshake.read_final(datagram.data)
+        self._drop_pending(index)
+        payload, certificate = self._authenticate(pending.handshake, payload_bytes)
+        return Finished(pending.handshake, payload, certificate, datagram.socket, datagram.source, None)
+
+    def _authenticate(self, handshake: Handshake, payload_bytes: bytes) -> tuple[HandshakePayload, Certificate]:
+        payload = parse_payload(payload_bytes)
+        certificate = self._verify_certificate(payload.certificate)
+        if certificate.static_key != handshake.remote_static:
+            raise MalformedError("handshake_not_its_certificate")
+        if certificate.node_index == self._my_index:
+            raise MalformedError("handshake_with_myself")
+        return payload, certificate
+
+    # parts
+
+    def _drop_pending(self, index: int) -> None:
+        del self._pending_by_init[self._pending.pop(index).init]
+
+    def _drop_attempts(self, is_over: Callable[[Attempt], bool]) -> None:
+        for index in [index for index, attempt in self._attempts.items() if is_over(attempt)]:
+            del self._attempts[index]
+
+    def _send_to_all(self, endpoints: tuple[Endpoint, ...], data: bytes) -> None:
+        for endpoint in endpoints:
+            if endpoint.address.version in self._families:
+                self._send(self._families.index(endpoint.address.version), endpoint, data)
+
+    def _send(self, socket: int, endpoint: Endpoint, data: bytes) -> None:
+        self.commands.append(SendDatagram(socket, endpoint, data))
+
+    def _new_index(self) -> int:
+        while True:
+            index = self._rng.getrandbits(32)
+            in_use = index in self._attempts or index in self._pending or self._index_in_use(index)
+            if index and not in_use:
+                return index

@@ -1,0 +1,108 @@
+"""Peers and their sessions: at most three each, the newest confirmed one in use (``docs/protocol.md`` section 3).
+
+Decides which session is old, dead or suspect. Ending a link is ``links``'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from treecast.base.addresses import Endpoint
+from treecast.base.events import SessionReport
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant
+from treecast.identity.certificate import Certificate
+
+MAX_SESSIONS = 3
+REKEY_AFTER: Duration = 120.0
+RESPONDER_PATIENCE: Duration = 10.0
+REJECT_AFTER: Duration = 180.0
+REKEY_AFTER_DATAGRAMS = 2**28
+"""AES-GCM: 2^28 datagrams of 1.5 kB stay below the 2^34.5 blocks of RFC 8446 section 5.5."""
+
+SUSPECT_AFTER: Duration = 3.0
+"""A probe of 2 s and its answer are missing. A peer that has restarted and knows nobody answers a new handshake."""
+
+DEAD_AFTER: Duration = 7.0
+"""Three probes of 2 s without a sign of life, and some."""
+
+
+@dataclass(slots=True)
+class Session:
+    index: int
+    initiated: bool
+    confirmed: bool
+    established_at: Instant
+    socket: int
+    endpoint: Endpoint
+    final: bytes | None = None
+    next_final: Instant | None = None
+
+    def wants_rekey(self, now: Instant, sealed: int) -> bool:
+        patience = 0.0 if self.initiated else RESPONDER_PATIENCE
+        return now - self.established_at >= REKEY_AFTER + patience or sealed >= REKEY_AFTER_DATAGRAMS
+
+
+@dataclass(slots=True)
+class Peer:
+    """A node with at least one session. ``up`` once one of them is confirmed."""
+
+    node: NodeIndex
+    certificate: Certificate
+    epoch_ms: int
+    up: bool = False
+    sessions: list[Session] = field(default_factory=list)
+
+    @property
+    def current(self) -> Session:
+        """The newest confirmed session, or the newest."""
+        confirmed = [session for session in self.sessions if session.confirmed]
+        return (confirmed or self.sessions)[-1]
+
+    def session(self, index: int) -> Session | None:
+        return next((session for session in self.sessions if session.index == index), None)
+
+
+class Peers:
+    """All nodes that this one has a session with."""
+
+    def __init__(self) -> None:
+        self._peers: dict[NodeIndex, Peer] = {}
+
+    def __contains__(self, node: NodeIndex) -> bool:
+        return node in self._peers
+
+    def __iter__(self) -> Iterator[Peer]:
+        """By node index; the table may change meanwhile."""
+        yield from [self._peers[node] for node in sorted(self._peers)]
+
+    def get(self, node: NodeIndex) -> Peer | None:
+        return self._peers.get(node)
+
+    def add(self, peer: Peer) -> None:
+        self._peers[peer.node] = peer
+
+    def remove(self, node: NodeIndex) -> None:
+        del self._peers[node]
+
+    def session(self, node: NodeIndex, index: int) -> Session | None:
+        peer = self._peers.get(node)
+        return peer.session(index) if peer else None
+
+    def index_in_use(self, index: int) -> bool:
+        return any(peer.session(index) for peer in self._peers.values())
+
+
+def is_silent(peer: Peer, reports: Mapping[int, SessionReport]) -> bool:
+    """Whether nothing authentic came from the peer for so long that it is dead."""
+    known = [reports[session.index] for session in peer.sessions if session.index in reports]
+    return bool(known) and min(report.silent_s for report in known) >= DEAD_AFTER
+
+
+def wants_handshake(now: Instant, peer: Peer, reports: Mapping[int, SessionReport]) -> bool:
+    """Whether its newest session is to be followed by another: it is old, or the peer may have forgotten it."""
+    newest = peer.sessions[-1]
+    report = reports.get(newest.index)
+    suspect = report is not None and report.silent_s >= SUSPECT_AFTER
+    return newest.confirmed and (suspect or newest.wants_rekey(now, report.sealed if report else 0))
