@@ -177,6 +177,8 @@ class GroupMembershipRouter:
             if frame.ethertype != self.protocol.ethertype:
                 raise MalformedError(self.protocol.reason("wrong_ethertype"))
             frame = self.protocol.parse_frame(frame)
+        if self._config.require_router_alert and frame.lacks_router_alert:
+            raise MalformedError(self.protocol.reason("no_router_alert"))
         if frame.source_mac.is_group:
             raise MalformedError("ethernet_source_not_unicast")
         if frame.vlan_id != (self.source.vlan.vlan_id or None if self.source.vlan else None):

@@ -87,13 +87,17 @@ MembershipMessage = MembershipQuery | MembershipReport | OlderReport | LeaveGrou
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A message that passed the checks of its RFC, and who sent it. ``vlan_id`` None: untagged."""
+    """A message that passed the checks of its RFC, and who sent it. ``vlan_id`` None: untagged.
+
+    ``lacks_router_alert``: an IGMP message of version 2 or 3 without that option (an MLD message always has it).
+    """
 
     message: MembershipMessage
     source_mac: MacAddress
     source: IPAddress
     destination: IPAddress
     vlan_id: int | None = None
+    lacks_router_alert: bool = False
 
 
 def decode_float(code: int, mantissa_bits: int) -> int:

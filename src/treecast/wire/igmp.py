@@ -1,7 +1,8 @@
 """IGMPv1, IGMPv2 and IGMPv3 (RFC 1112, RFC 2236, RFC 9776): messages and whole frames.
 
 ``parse`` and ``emit`` are the IGMP message alone; ``parse_frame`` adds what the RFCs ask of the packet that
-carries it: TTL 1, the Router Alert option from IGMPv2 on, no fragment, a unicast or no source address.
+carries it: TTL 1, no fragment, a unicast or no source address. The Router Alert option that the RFCs demand from IGMPv2 on is
+noted, not required: common hosts and switches leave it out, and a Linux bridge takes their reports.
 """
 
 from __future__ import annotations
@@ -85,9 +86,8 @@ def parse_frame(frame: EthernetFrame) -> ReceivedMessage:
     if packet.ttl != 1:
         raise MalformedError("igmp_ttl_not_1")
     message = parse(packet.payload)
-    if _needs_router_alert(message) and not packet.router_alert:
-        raise MalformedError("igmp_no_router_alert")
-    return ReceivedMessage(message, frame.source, packet.source, packet.destination, frame.vlan_id)
+    lacks_alert = _needs_router_alert(message) and not packet.router_alert
+    return ReceivedMessage(message, frame.source, packet.source, packet.destination, frame.vlan_id, lacks_alert)
 
 
 def message_frame(
