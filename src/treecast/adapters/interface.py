@@ -77,7 +77,7 @@ class Interface:
                     broadcast=str(ipv4.network.broadcast_address),
                 )
             if ipv6 is not None:
-                for address, length in ((ipv6.ip, ipv6.network.prefixlen), (link_local(mac), 64)):
+                for address, length in ((ipv6.ip, ipv6.network.prefixlen), (mac.link_local, 64)):
                     ipr.addr(
                         "add", index=index, family=_IPV6, address=str(address), prefixlen=length, flags=_IFA_F_NODAD
                     )
@@ -99,13 +99,6 @@ class Interface:
 
     def _sysctl(self, name: str, value: str) -> None:
         (_CONF / self.name / name).write_text(value)
-
-
-def link_local(mac: MacAddress) -> IPv6Address:
-    """The IPv6 link-local address of a MAC (RFC 4291 appendix A: modified EUI-64)."""
-    octets = mac.packed
-    identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
 
 
 def machine_addresses(without: str) -> tuple[IPAddress, ...]:

@@ -28,6 +28,12 @@ class MacAddress:
         """The I/G bit: multicast or broadcast."""
         return bool(self.packed[0] & 1)
 
+    @property
+    def link_local(self) -> IPv6Address:
+        """The IPv6 link-local address of an interface with this MAC (RFC 4291 appendix A: modified EUI-64)."""
+        identifier = bytes((self.packed[0] ^ 2,)) + self.packed[1:3] + b"\xff\xfe" + self.packed[3:]
+        return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
+
     def __str__(self) -> str:
         return self.packed.hex(":")
 

@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from treecast.adapters import clock, storage, systemd
 from treecast.adapters.bridge import bridge_again, clear_leftovers
 from treecast.adapters.bridge_record import load_record
-from treecast.adapters.interface import Interface, ipv6_is_on, link_local
+from treecast.adapters.interface import Interface, ipv6_is_on
 from treecast.adapters.native import DataPlane, NoiseMaker, drop_capabilities, preferred_aead
 from treecast.adapters.packet_port import open_remembered
 from treecast.api.server import ControlServer
@@ -102,7 +102,7 @@ async def _run(
         identity,
         Surroundings(
             families=tuple(endpoint.address.version for endpoint in plane.listening),
-            link_local=link_local(certificate.mac) if ipv6 else None,
+            ipv6=ipv6,
             epoch_ms=int(unix_now * 1000),
             aead=preferred_aead(),
         ),

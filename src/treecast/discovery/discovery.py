@@ -67,7 +67,7 @@ class Discovery:
         """Whether this node forwards for a port. Where another node does, it learns, answers and publishes nothing."""
         if not on:
             self._blocked.add(port)
-            self._residence.local.remove_port(port)
+            self._residence.forget_port(port)
             self._apart.remove_hosts(port)
         elif port in self._blocked:
             self._blocked.remove(port)
@@ -161,20 +161,24 @@ class Discovery:
         wire: bytes,
         answer: Callable[[MacAddress, bool], bytes],
     ) -> None:
-        """Who has ``target``? Answered, left to the host itself, or asked of all nodes."""
+        """Who has ``target``? Answered, left to the host itself, or asked of all nodes: while the host is held as a
+        duplicate, it may be elsewhere.
+        """
         vlan = asker[0]
         counters = self._residence.counters
         here = self._residence.local.holder(vlan, target)
         host = self._residence.local.get(here) if here else None
         elsewhere = self._holder(vlan, target)
+        holder = here or elsewhere
+        held = holder is not None and self._residence.is_held(now, (vlan, target), holder)
         if host is not None:
             repeated = self._questions.is_repeated(now, asker[1], (vlan, target))
             if host.port != port:
                 self.commands.append(Inject(host.port, wire))
-            if not repeated:
+            if not repeated and not held:
                 counters.questions_kept += 1
                 return
-        elif elsewhere is not None:
+        elif elsewhere is not None and not held:
             claim = self._residence.remote.get(elsewhere)
             counters.questions_answered += 1
             self.commands.append(Inject(port, answer(elsewhere[1], claim is not None and claim.is_router)))
@@ -306,7 +310,7 @@ class Discovery:
         self._apart.advance(now)
 
     def next_deadline(self) -> Instant | None:
-        return earliest(self._residence.local.next_deadline(), self._apart.next_deadline())
+        return earliest(self._residence.next_deadline(), self._apart.next_deadline())
 
 
 _IGMP = bytes((PROTOCOL_IGMP,))

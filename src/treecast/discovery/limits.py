@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from treecast.base.addresses import MacAddress
 from treecast.base.time import Duration, Instant
 
 MAX_HOSTS_PER_PORT = 1024
@@ -16,12 +17,29 @@ ADDRESS_LIFETIME: Duration = 1200.0
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a thing may move: after ``max_moves`` within ``window`` it stays where it is for ``hold``."""
+
+    max_moves: int
+    window: Duration
+    hold: Duration
+
+
+VIRTUAL_ROUTER_PREFIXES = (bytes.fromhex("00005e0001"), bytes.fromhex("00005e0002"))
+"""The MACs of VRRP's virtual routers, IPv4 and IPv6 (RFC 9568 section 7.3); CARP uses them too."""
+
+VIRTUAL_ROUTER_PACE = Pace(5, 5.0, 5.0)
+"""They move with each failover; what a pair of hosts that quarrel about one costs all nodes is a move a second."""
+
+
+@dataclass(frozen=True, slots=True)
 class DiscoveryConfig:
     """Bounds and times of one node. Times in seconds.
 
     ``news_per_s``, ``news_burst``: new hosts and new addresses that one port may bring (each costs every node of the
     network an advertisement); the burst lets a full port start at once. ``max_moves`` within ``move_window`` make a
-    duplicate (RFC 7432 section 15.1), which stays where it was for ``duplicate_hold``.
+    duplicate (RFC 7432 section 15.1), which stays where it was for ``duplicate_hold``; ``VIRTUAL_ROUTER_PACE`` is that
+    of the MACs that are made to move.
     """
 
     host_lifetime: Duration = HOST_LIFETIME
@@ -33,6 +51,12 @@ class DiscoveryConfig:
     max_moves: int = 5
     move_window: Duration = 180.0
     duplicate_hold: Duration = 180.0
+
+    def pace(self, mac: MacAddress | None = None) -> Pace:
+        """Of a host with this MAC; None: of an address."""
+        if mac is not None and mac.packed[:5] in VIRTUAL_ROUTER_PREFIXES:
+            return VIRTUAL_ROUTER_PACE
+        return Pace(self.max_moves, self.move_window, self.duplicate_hold)
 
 
 DEFAULTS = DiscoveryConfig()

@@ -1,60 +1,98 @@
 """How often something moves, and when that is too often: MACs (RFC 7432 section 15.1), IPs (RFC 9161 section 3.7).
 
 A thing that moved ``max_moves`` times within ``move_window`` is in two places at once. It is a duplicate from then on
-for ``duplicate_hold``: who would take it, leaves it where it is.
+for ``duplicate_hold``: who would take it, leaves it where it is, and notes what was refused. When the hold ends, what
+was refused last counts. The MACs of virtual routers (``Pace``) are made to move: they are only kept from storms.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from treecast.base.time import Instant, after
-from treecast.discovery.limits import DiscoveryConfig
+from treecast.base.time import Duration, Instant, after, earliest
+from treecast.discovery.limits import Pace
 
 MAX_MOVERS = 4096
+REPORT_INTERVAL: Duration = 180.0
+"""One thing is reported as a duplicate no oftener."""
 
 K = TypeVar("K")
+R = TypeVar("R")
 
 
 @dataclass(slots=True)
-class _Mover:
+class _Mover(Generic[R]):
     moves: int = 0
     recent: deque[Instant] = field(default_factory=deque)
-    frozen_until: Instant | None = None
+    held_until: Instant | None = None
+    reported_at: Instant | None = None
+    refused: R | None = None
 
 
-class Mobility(Generic[K]):
-    """The movers of the last minutes. Bounded: what moves least lately is forgotten for a new mover."""
+class Mobility(Generic[K, R]):
+    """The movers of the last minutes. Bounded: what moves least lately is forgotten for a new mover.
 
-    def __init__(self, config: DiscoveryConfig) -> None:
-        self._config = config
-        self._movers: OrderedDict[K, _Mover] = OrderedDict()
+    ``pace`` says how often a thing may move; R is what the caller notes of a refusal.
+    """
+
+    def __init__(self, pace: Callable[[K], Pace]) -> None:
+        self._pace = pace
+        self._movers: OrderedDict[K, _Mover[R]] = OrderedDict()
+        self._held: dict[Duration, OrderedDict[K, None]] = {}
+        """By how long they are held, the first to be free first."""
 
     def moved(self, now: Instant, key: K) -> bool:
-        """One move more; whether that made it a duplicate."""
+        """One move more; whether that is to be reported as a duplicate. What was refused before counts no more."""
         mover = self._movers.setdefault(key, _Mover())
         self._movers.move_to_end(key)
         if len(self._movers) > MAX_MOVERS:
-            self._movers.popitem(last=False)
+            self._forget(next(iter(self._movers)))
+        if mover.held_until is not None and mover.held_until <= now:
+            self._release(key, mover)
         mover.moves += 1
+        mover.refused = None
         mover.recent.append(now)
-        self._forget_old(now, mover)
-        if len(mover.recent) < self._config.max_moves or mover.frozen_until is not None:
+        pace = self._pace(key)
+        _forget_old(now, mover, pace)
+        if len(mover.recent) < pace.max_moves or mover.held_until is not None:
             return False
-        mover.frozen_until = after(now, self._config.duplicate_hold)
+        mover.held_until = after(now, pace.hold)
+        self._held.setdefault(pace.hold, OrderedDict())[key] = None
+        if mover.reported_at is not None and now < after(mover.reported_at, REPORT_INTERVAL):
+            return False
+        mover.reported_at = now
         return True
 
     def is_duplicate(self, now: Instant, key: K) -> bool:
         mover = self._movers.get(key)
-        if mover is None or mover.frozen_until is None:
-            return False
-        if mover.frozen_until <= now:
-            mover.frozen_until = None
-            mover.recent.clear()
-            return False
-        return True
+        return mover is not None and mover.held_until is not None and now < mover.held_until
+
+    def refuse(self, key: K, what: R) -> None:
+        """What would have moved a duplicate: counts when the hold ends, unless it has moved since."""
+        mover = self._movers.get(key)
+        if mover is not None and mover.held_until is not None:
+            mover.refused = what
+
+    def refused(self, key: K) -> R | None:
+        mover = self._movers.get(key)
+        return mover.refused if mover else None
+
+    def take_refused(self, key: K) -> R | None:
+        """Once."""
+        mover = self._movers.get(key)
+        if mover is None:
+            return None
+        refused, mover.refused = mover.refused, None
+        return refused
+
+    def drop_refused(self, drops: Callable[[R], bool]) -> None:
+        """Forget those that count no more."""
+        for mover in self._movers.values():
+            if mover.refused is not None and drops(mover.refused):
+                mover.refused = None
 
     def moves(self, key: K) -> int:
         """Moves since it began to move."""
@@ -66,19 +104,50 @@ class Mobility(Generic[K]):
         mover = self._movers.get(key)
         if mover is None:
             return 0
-        self._forget_old(now, mover)
+        _forget_old(now, mover, self._pace(key))
         return len(mover.recent)
 
-    def advance(self, now: Instant) -> None:
-        """Forget what has come to rest."""
-        for key in list(self._movers):
-            if self.recent_moves(now, key):
-                break  # in order of the last move
-            if not self.is_duplicate(now, key):
-                del self._movers[key]
+    def advance(self, now: Instant) -> list[tuple[K, R | None]]:
+        """Release those whose hold ends, with what was refused last; forget what has come to rest."""
+        released: list[tuple[K, R | None]] = []
+        for held in self._held.values():
+            while held and self._held_until(next(iter(held))) <= now:
+                key = next(iter(held))
+                mover = self._movers[key]
+                released.append((key, mover.refused))
+                self._release(key, mover)
+        while self._movers and self._is_at_rest(now, next(iter(self._movers))):
+            self._movers.popitem(last=False)
+        return released
 
-    def _forget_old(self, now: Instant, mover: _Mover) -> None:
-        while mover.recent and after(mover.recent[0], self._config.move_window) <= now:
-            mover.recent.popleft()
-        while len(mover.recent) > self._config.max_moves:
-            mover.recent.popleft()
+    def next_deadline(self) -> Instant | None:
+        """When the next hold ends."""
+        return earliest(*(self._held_until(next(iter(held))) for held in self._held.values() if held))
+
+    def _held_until(self, key: K) -> Instant:
+        held_until = self._movers[key].held_until
+        if held_until is None:
+            raise RuntimeError("a mover among the held is not held")
+        return held_until
+
+    def _is_at_rest(self, now: Instant, key: K) -> bool:
+        mover = self._movers[key]
+        reported = mover.reported_at is not None and now < after(mover.reported_at, REPORT_INTERVAL)
+        return not reported and mover.held_until is None and not self.recent_moves(now, key)
+
+    def _release(self, key: K, mover: _Mover[R]) -> None:
+        if mover.held_until is not None:
+            del self._held[self._pace(key).hold][key]
+        mover.held_until = mover.refused = None
+        mover.recent.clear()
+
+    def _forget(self, key: K) -> None:
+        self._release(key, self._movers[key])
+        del self._movers[key]
+
+
+def _forget_old(now: Instant, mover: _Mover[R], pace: Pace) -> None:
+    while mover.recent and after(mover.recent[0], pace.window) <= now:
+        mover.recent.popleft()
+    while len(mover.recent) > pace.max_moves:
+        mover.recent.popleft()

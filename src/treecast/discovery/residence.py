@@ -2,15 +2,18 @@
 
 Hosts follow EVPN's MAC mobility (RFC 7432 section 7.7): the later move has the higher sequence, of equals the lower
 node wins. Addresses follow RFC 9161 section 3.7: the last to say so has it. What moves too often is a duplicate and
-stays where it was; what a certificate gives to a node cannot be taken from it.
+stays where it was until the last announcement counts (``mobility``); what a certificate gives to a node cannot be taken
+from it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
-from treecast.base.time import Instant
+from treecast.base.time import Instant, after, earliest
 from treecast.discovery.certified import CertifiedAddresses
 from treecast.discovery.conflicts import AddressConflicts
 from treecast.discovery.limits import DiscoveryConfig
@@ -24,6 +27,15 @@ MAX_SEQUENCE = 0xFFFF_FFFF
 MAX_FOUND = 16
 
 
+@dataclass(slots=True)
+class Refused:
+    """What a duplicate was last heard to say on a port of this node, by address."""
+
+    port: int
+    heard_at: Instant
+    sightings: dict[IPAddress | None, Sighting]
+
+
 class Residence:
     """The host table of one node: what its ports say, what the others say, and what follows from both."""
 
@@ -34,8 +46,9 @@ class Residence:
         self.remote = RemoteHosts()
         self.certified = CertifiedAddresses()
         self.counters = DiscoveryCounters()
-        self._hosts: Mobility[HostKey] = Mobility(config)
-        self._addresses: Mobility[AddressKey] = Mobility(config)
+        self._config = config
+        self._hosts: Mobility[HostKey, Refused] = Mobility(lambda key: config.pace(key[1]))
+        self._addresses: Mobility[AddressKey, HostKey] = Mobility(lambda key: config.pace())
         self._conflicts = AddressConflicts()
         self.found: list[Duplicate] = []
         """New duplicates, for the operator's log. Bounded; the counters have all."""
@@ -51,6 +64,10 @@ class Residence:
         """The host elsewhere that has this address."""
         return self.remote.with_address(vlan, address, self.certified.owner(address))
 
+    def is_held(self, now: Instant, address: AddressKey, host: HostKey) -> bool:
+        """Whether the host, or whose the address is, stays where it was though it was heard elsewhere."""
+        return self._hosts.is_duplicate(now, host) or self._addresses.is_duplicate(now, address)
+
     # this node's ports
 
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
@@ -62,14 +79,14 @@ class Residence:
         if key[1].is_group or not any(key[1].packed):
             self._drops.count("host_mac_invalid")
             return
-        if not self._take_host(now, port, key):
+        if not self._take_host(now, port, key, sighting):
             return
         if sighting.is_router is not None:
             self.local.set_router(key, sighting.is_router)
         if sighting.address is not None:
             self.take_address(now, key, sighting.address, shared=sighting.shared)
 
-    def _take_host(self, now: Instant, port: int, key: HostKey) -> bool:
+    def _take_host(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> bool:
         host, claim = self.local.get(key), self.remote.get(key)
         if self.certified.owner(key[1]) not in (None, self._me) or (host and host.own and host.port != port):
             self._drops.count("host_of_another_node")
@@ -77,6 +94,7 @@ class Residence:
         moves = host.port != port if host else claim is not None
         if moves and self._hosts.is_duplicate(now, key):
             self._drops.count("host_duplicate")
+            self._refuse(now, port, key, sighting)
             return False
         if not self.local.heard(now, port, key, _next_sequence(claim)):
             return False
@@ -99,6 +117,7 @@ class Residence:
             self._conflict(now, (vlan, address), holder[1], mac)
         elif self._addresses.is_duplicate(now, (vlan, address)):
             self._drops.count("address_duplicate")
+            self._addresses.refuse((vlan, address), key)
             self._conflict(now, (vlan, address), holder[1], mac)
         elif self.local.take_address(now, key, address):
             self._address_moved(now, (vlan, address), holder[1], mac)
@@ -112,6 +131,8 @@ class Residence:
             self._drops.count("remote_hosts_full")
             return
         winner = self.remote.get(key)
+        if winner is None and host is None:
+            self._hear_refused(now, key, self._hosts.take_refused(key))
         if winner is None or winner is not claim:
             return
         if host is not None:
@@ -152,6 +173,30 @@ class Residence:
             self.local.drop_address(key[0], address)
             self._address_moved(now, (key[0], address), holder[1], key[1])
 
+    # holds
+
+    def _refuse(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
+        """Note what a duplicate says; of several addresses, all that were heard on its last port."""
+        refused = self._hosts.refused(key)
+        if refused is None or refused.port != port:
+            refused = Refused(port, now, {})
+            self._hosts.refuse(key, refused)
+        refused.heard_at = now
+        if len(refused.sightings) <= self._config.max_addresses_per_host or sighting.address in refused.sightings:
+            refused.sightings[sighting.address] = sighting
+
+    def _hear_refused(self, now: Instant, key: HostKey, refused: Refused | None) -> None:
+        """The hold has ended: the last announcement counts."""
+        if refused is None or after(refused.heard_at, self._config.host_lifetime) <= now:
+            return
+        for sighting in refused.sightings.values():
+            self.heard(now, refused.port, key, sighting)
+
+    def forget_port(self, port: int) -> None:
+        """Another node serves it: its hosts end here, and what was refused there counts no more."""
+        self.local.remove_port(port)
+        self._hosts.drop_refused(lambda refused: refused.port == port)
+
     # bookkeeping
 
     def _host_moved(self, now: Instant, key: HostKey) -> None:
@@ -178,9 +223,18 @@ class Residence:
 
     def advance(self, now: Instant) -> None:
         self.local.advance(now)
-        self._hosts.advance(now)
-        self._addresses.advance(now)
+        for key, refused in self._hosts.advance(now):
+            host, winner = self.local.get(key), self.remote.get(key)
+            if host is not None and host.own and winner is not None and winner.rank > (host.sequence, -self._me):
+                self._outbid(now, key, winner)
+            self._hear_refused(now, key, refused)
+        for (_, address), claimant in self._addresses.advance(now):
+            if claimant is not None and self.local.get(claimant) is not None:
+                self.take_address(now, claimant, address, shared=False)
         self._conflicts.advance(now)
+
+    def next_deadline(self) -> Instant | None:
+        return earliest(self.local.next_deadline(), self._hosts.next_deadline(), self._addresses.next_deadline())
 
     # for people
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from random import Random
 
 from treecast.base.addresses import Endpoint, IPAddress
@@ -57,12 +57,12 @@ from treecast.wire.handshake import HandshakePayload
 class Surroundings:
     """What the node finds where it starts.
 
-    ``families``: the IP version of each UDP socket; ``link_local``: the TAP's IPv6 link-local address, None where IPv6
-    is off; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at.
+    ``families``: the IP version of each UDP socket; ``ipv6``: whether the machine has IPv6, and the TAP thus addresses
+    of it; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at.
     """
 
     families: Sequence[int]
-    link_local: IPv6Address | None
+    ipv6: bool
     epoch_ms: int
     aead: int
 
@@ -106,7 +106,7 @@ class Engine:
             membership,
             self.drops,
             mac=certificate.mac,
-            link_local=surroundings.link_local,
+            link_local=certificate.mac.link_local,
             rng=rng,
         )
         self._broadcast = Broadcast(
@@ -342,8 +342,11 @@ class Engine:
         self._broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints))
 
     def _own_addresses(self) -> tuple[IPAddress, ...]:
-        certified, link_local = certified_addresses(self._identity.certificate), self._surroundings.link_local
-        return (*certified, link_local) if link_local else tuple(a for a in certified if a.version == 4)
+        certificate = self._identity.certificate
+        certified = certified_addresses(certificate)
+        if self._surroundings.ipv6:
+            return (*certified, certificate.mac.link_local)
+        return tuple(address for address in certified if address.version == 4)
 
     def _verify_certificate(self, wire: bytes) -> Certificate:
         return self._verifier.verify(wire, self._now + self._unix_offset)

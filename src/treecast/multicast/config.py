@@ -51,8 +51,8 @@ class MembershipConfig:
     None stands for the RFC's default that follows from another value. ``igmp_version`` and ``mld_version``
     are those of the queries we send. ``fast_leave`` lets the leave of the last wanting host take effect at once where
     all hosts are tracked. ``enforce_ssm`` ignores any-source joins in the source-specific ranges, as RFC 4604
-    section 2.2 asks of routers; off, they are served, as snooping switches do. ``require_router_alert`` ignores IGMPv2 and IGMPv3
-    messages without that option, which RFC 9776 section 4 demands and many hosts and switches leave out.
+    section 2.2 asks of routers; off, they are served, as snooping switches do. ``require_router_alert`` ignores
+    IGMPv2 and IGMPv3 messages without the option, which RFC 9776 section 4 demands and many hosts and switches omit.
     ``unsolicited_report_interval`` is that of the reports to other routers. ``max_groups`` counts those of one port,
     VLAN and protocol; more than 15,000 do not fit what a node may advertise. A group with
     more sources than an advertisement holds (64) is asked of the other nodes as one of any source.

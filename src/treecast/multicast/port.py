@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
-from treecast.base.membership import NO_SOURCE, SourceFilter
+from treecast.base.membership import SourceFilter
 from treecast.base.time import Instant, earliest
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, PortSource
@@ -20,7 +20,7 @@ from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
 
 
 class PortMembership:
-    """The IGMP and MLD routers of a port; the latter exists while ``link_local`` is given."""
+    """The IGMP and MLD routers of a port."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class PortMembership:
         drops: Drops,
         *,
         mac: MacAddress,
-        link_local: IPv6Address | None,
+        link_local: IPv6Address,
         ipv4: IPv4Address = NO_ADDRESS,
         vlan: VlanTag | None = None,
         room: GroupRoom | None = None,
@@ -38,9 +38,7 @@ class PortMembership:
         self._vlan = vlan
         source = PortSource(mac, ipv4, vlan, is_kernels_own=own_kernel and not ipv4.is_unspecified)
         self.igmp = GroupMembershipRouter(IGMP, config, source, drops, room)
-        self.mld: GroupMembershipRouter | None = None
-        if link_local is not None:
-            self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan), drops, room)
+        self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan), drops, room)
 
     def start(self, now: Instant) -> Output:
         """The first general queries of both."""
@@ -58,7 +56,7 @@ class PortMembership:
             return Output()
         if parsed.ethertype == EtherType.IPV4:
             return self.igmp.receive(now, parsed)
-        if parsed.ethertype == EtherType.IPV6 and self.mld is not None:
+        if parsed.ethertype == EtherType.IPV6:
             return self.mld.receive(now, parsed)
         self._drops.count("membership_wrong_ethertype")
         return Output()
@@ -86,9 +84,7 @@ class PortMembership:
 
     def filter(self, group: IPAddress) -> SourceFilter:
         """What the port wants of one group."""
-        if group.version == 4:
-            return self.igmp.filter(group)
-        return NO_SOURCE if self.mld is None else self.mld.filter(group)
+        return self._router_of(group).filter(group)
 
     def set_ipv4(self, now: Instant, mac: MacAddress, ipv4: IPv4Address, *, own_kernel: bool = True) -> Output:
         """The IPv4 source of the port's own frames is now this address of the kernel, or 0.0.0.0."""
@@ -100,9 +96,11 @@ class PortMembership:
 
     def view(self, group: IPAddress) -> GroupView | None:
         """One of them; None when nothing is known of it."""
-        router = self.igmp if group.version == 4 else self.mld
-        return None if router is None else router.view(group)
+        return self._router_of(group).view(group)
 
     def routers(self) -> tuple[GroupMembershipRouter, ...]:
         """IGMP's, then MLD's."""
-        return (self.igmp,) if self.mld is None else (self.igmp, self.mld)
+        return (self.igmp, self.mld)
+
+    def _router_of(self, group: IPAddress) -> GroupMembershipRouter:
+        return self.igmp if group.version == 4 else self.mld

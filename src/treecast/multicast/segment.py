@@ -115,8 +115,7 @@ class Segment:
         return earliest(self.membership.next_deadline(), self._routers.next_deadline(), quiet_at, *sides)
 
     def _router(self, ip_version: int) -> GroupMembershipRouter:
-        mld = self.membership.mld
-        return mld if ip_version == 6 and mld is not None else self.membership.igmp
+        return self.membership.igmp if ip_version == 4 else self.membership.mld
 
     def _follow_routers(self) -> bool:
         """A host side for each IP version that has routers; True when one is new."""

@@ -35,8 +35,9 @@ TAP = 0
 
 @dataclass(frozen=True, slots=True)
 class PortAddresses:
-    """From where the node speaks on a port. ``ipv4`` may be 0.0.0.0, ``link_local`` None: no MLD there. ``own_kernel``:
-    the machine's own kernel is a host on this port (see ``protocol``).
+    """From where the node speaks on a port. ``ipv4`` may be 0.0.0.0. ``link_local`` None: from that of the node's MAC,
+    for a switch serves IPv6 hosts without IPv6 of its machine. ``own_kernel``: the machine's own kernel is a host on
+    this port (see ``protocol``).
     """
 
     ipv4: IPv4Address
@@ -85,13 +86,14 @@ class SwitchMembership:
         drops: Drops,
         *,
         mac: MacAddress,
-        link_local: IPv6Address | None,
+        link_local: IPv6Address,
         rng: Random,
         ipv4: IPv4Address = NO_ADDRESS,
     ) -> None:
         self._config = config
         self._drops = drops
         self._mac = mac
+        self._link_local = link_local
         self._addresses = {TAP: PortAddresses(ipv4, link_local, own_kernel=True)}
         self._silent: set[int] = set()
         self._rng = rng
@@ -249,7 +251,7 @@ class SwitchMembership:
             self._config,
             self._drops,
             mac=self._mac,
-            link_local=addresses.link_local,
+            link_local=addresses.link_local or self._link_local,
             ipv4=addresses.ipv4,
             own_kernel=addresses.own_kernel,
             vlan=VlanTag(vlan) if vlan else None,

@@ -44,7 +44,7 @@ class SimNode:
         self.forwarder = ModelForwarder(self.index, self.endpoint, self._network, self._raise)
         self.engine = Engine(
             identity,
-            Surroundings((4,), None, epoch_ms, 1),
+            Surroundings((4,), ipv6=False, epoch_ms=epoch_ms, aead=1),
             maker=ModelMaker(identity.certificate.static_key),
             membership=MembershipConfig(),
             rng=Random(world.rng.getrandbits(64)),

@@ -100,3 +100,31 @@ def test_a_host_behind_two_nodes_lans_comes_to_rest() -> None:
     assert places(nodes) == settled
     assert settled[2] in (1, 2)
     assert any(view.duplicate for view in nodes[2].engine.discovery.hosts(world.network.now) if view.mac == HOST)
+
+
+def test_a_host_that_moved_too_often_is_asked_of_all_and_found_where_it_spoke_last_when_its_hold_ends() -> None:
+    world = World(5)
+    nodes = mesh(world, 4)
+    for turn in range(7):
+        ask(nodes[1 + turn % 2], HOST, ADDRESS, ADDRESS)
+        world.run(5.0)
+    spoke_last = world.network.now
+    assert places(nodes) == [3, 3, None, 3], "held there; it spoke last at node 2"
+    own = nodes[0].identity.certificate
+    assert own.ipv4 is not None
+    nodes[1].forwarder.delivered.clear()
+    ask(nodes[0], own.mac, own.ipv4.ip, ADDRESS)
+    world.run(0.5)
+    assert len(nodes[1].forwarder.delivered) == 1, "the question reaches it"
+    world.run_until(lambda: places(nodes) == [2, None, 2, 2], 180.0)
+    assert world.network.now - spoke_last < 180.0
+
+
+def test_the_mac_of_a_virtual_router_is_found_at_each_failover() -> None:
+    world = World(6)
+    nodes = mesh(world, 3)
+    virtual = MacAddress.parse("00:00:5e:00:01:2a")
+    for turn in range(20):
+        ask(nodes[1 + turn % 2], virtual, ADDRESS, ADDRESS)
+        world.run(1.5)
+        assert nodes[0].forwarder.hosts.get((0, virtual.packed)) == 2 + turn % 2

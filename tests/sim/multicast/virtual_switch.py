@@ -26,6 +26,7 @@ from treecast.wire.ipv4 import Ipv4Packet
 from treecast.wire.ipv6 import Ipv6Packet
 
 MAC = MacAddress(b"\x02\0\0\0\0\xfe")
+LINK_LOCAL = IPv6Address("fe80::64")
 ROUTER = 200
 
 
@@ -50,7 +51,7 @@ class VirtualSwitch:
             self.config,
             self.drops,
             mac=MAC,
-            link_local=IPv6Address("fe80::64"),
+            link_local=LINK_LOCAL,
             rng=Random(7),
             ipv4=IPv4Address(ipv4_source),
         )

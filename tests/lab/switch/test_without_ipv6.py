@@ -1,0 +1,54 @@
+"""A machine whose IPv6 is off carries LANs whose hosts have IPv6: a switch needs no address to serve them.
+
+::
+
+      h1-1                 h2-1
+      eth0                 eth0
+     ==++==== LAN 1       ==++==== LAN 2
+       ||  eth1, bridged    ||  eth2, a packet port
+       ++--------- n0 ------++           n1
+                  eth0                  eth0
+     ==============++==== underlay =====++====
+"""
+
+from __future__ import annotations
+
+from lab import Lab, wait_until
+from lab.lan import Lan
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE, Overlay
+from lab.sites import LIMIT_S, verb
+from tests.lab.overlay.asking import wait_members, wait_received
+from treecast.api.client import ask_bridge
+
+GROUP, PORT = "ff15::26", 5026
+OPTIONS = ("--membership", "query-response-interval=1s")
+
+
+def test_hosts_on_a_bridged_lan_and_on_a_packet_port_hear_the_ipv6_group_they_join(lab: Lab) -> None:
+    underlay = lab.switch()
+    machines = [lab.machine(f"n{number}", underlay) for number in range(2)]
+    lans = [Lan(lab, number, hosts=1) for number in (1, 2)]
+    bridged, packet = (lan.connect(lab, machines[0]) for lan in lans)
+    machines[0].disable_ipv6()
+    overlay = Overlay(machines, lab.directory)
+    overlay.start(options=OPTIONS)
+    node, outside = overlay.nodes
+    verb(node, "add", bridged)
+    verb(node, "add", packet, "--packet")
+
+    def states() -> list[str]:
+        bridge = ask_bridge(node.directory)
+        return [bridge.state, *(port.state for port in bridge.packet_ports)]
+
+    wait_until(lambda: states() == ["forwarding", "forwarding"], LIMIT_S, "both LANs are carried")
+    for lan in lans:
+        receiver = Receiver(lan.hosts[0], GROUP, PORT, interface="eth0")
+        wait_members(outside, GROUP, {"n0"}, LIMIT_S)
+        Sender(outside.machine, GROUP, PORT, interface=INTERFACE, rate_pps=500, count=200).wait(LIMIT_S)
+        wait_received(receiver, 200)
+        account = receiver.stop()
+        assert (account.received, account.duplicated) == (200, 0)
+        wait_members(outside, GROUP, set(), LIMIT_S)
+    assert "membership_wrong_ethertype" not in node.status().drops
+    assert "inet6" not in node.machine.run(["ip", "addr"]).stdout
