@@ -63,6 +63,8 @@ class TreecastNode:
         self.interface = INTERFACE
         self.ipv4 = ""
         self.ipv6 = ""
+        self.program: Sequence[str | Path] = (PROGRAM,)
+        self.environment: dict[str, str] = {}
         self._process: Process | None = None
 
     @classmethod
@@ -90,8 +92,8 @@ class TreecastNode:
     def start(self, *peers: str, options: Sequence[str] = ()) -> None:
         """``up`` in the background, without waiting; stderr is appended to ``log``."""
         known = [word for peer in peers for word in ("--peer", peer)]
-        command: list[str | Path] = [PROGRAM, "up", self.directory, *known, *options]
-        self._process = self.machine.spawn(command, stdout=subprocess.PIPE, stderr=self.log)
+        command: list[str | Path] = [*self.program, "up", self.directory, *known, *options]
+        self._process = self.machine.spawn(command, stdout=subprocess.PIPE, stderr=self.log, env=self.environment)
 
     def wait_ready(self, limit_s: float = READY_LIMIT_S) -> None:
         """Reads ``ready NODE IPV4 IPV6`` (- for one it lacks).

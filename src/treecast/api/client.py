@@ -10,7 +10,18 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from treecast.api.records import MAX_ANSWER_BYTES, NOT_THE_OWNER, Bridge, Group, Host, Peer, Request, Status, Verb
+from treecast.api.records import (
+    INTERNAL_ERROR,
+    MAX_ANSWER_BYTES,
+    NOT_THE_OWNER,
+    Bridge,
+    Group,
+    Host,
+    Peer,
+    Request,
+    Status,
+    Verb,
+)
 from treecast.api.socket_path import CONTROL_SOCKET, short_path
 from treecast.base.errors import OperatorError
 
@@ -67,6 +78,10 @@ def _ask(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s: fl
         raise OperatorError(f"the node in {directory} did not answer ({reason}): try again") from error
     if reply.error == NOT_THE_OWNER:
         raise OperatorError(_not_the_owner(directory))
+    if reply.error == INTERNAL_ERROR:
+        raise OperatorError(
+            f"the node in {directory} met a bug while it answered: see its log, and report what it says"
+        )
     if reply.error is not None:
         raise OperatorError(f"the node in {directory} refused ({reply.error}): try again")
     if reply.answer is None:

@@ -248,6 +248,7 @@ REQUEST_MALFORMED = "request_malformed"
 NOT_THE_OWNER = "not_the_owner"
 TOO_MANY_CLIENTS = "too_many_clients"
 ANSWER_TOO_LARGE = "answer_too_large"
+INTERNAL_ERROR = "internal_error"
 
 MAX_REQUEST_BYTES = 4096
 MAX_ANSWER_BYTES = 16 * 2**20

@@ -21,6 +21,7 @@ import msgspec
 
 from treecast.api.records import (
     ANSWER_TOO_LARGE,
+    INTERNAL_ERROR,
     MAX_ANSWER_BYTES,
     MAX_REQUEST_BYTES,
     NOT_THE_OWNER,
@@ -48,10 +49,19 @@ _decode_request = msgspec.json.Decoder(Request).decode
 class ControlServer:
     """Serves one node's answers. Whoever makes it must hold the node's lock: an older socket is replaced."""
 
-    def __init__(self, directory: Path, answer: Callable[[Verb], Answer | Rows]) -> None:
-        """``answer`` is called on the event loop's thread and must return at once, as must each step of its rows."""
+    def __init__(
+        self,
+        directory: Path,
+        answer: Callable[[Verb], Answer | Rows],
+        failed: Callable[[str, Exception], None],
+    ) -> None:
+        """``answer`` is called on the event loop's thread and must return at once, as must each step of its rows.
+
+        What it raises is a bug: the client gets a refusal, ``failed`` the verb and the exception.
+        """
         self._directory = directory
         self._answer = answer
+        self._failed = failed
         self._allowed_uids = frozenset((0, os.geteuid()))
         self._server: asyncio.Server | None = None
         self._inode = 0
@@ -150,8 +160,12 @@ class ControlServer:
             await _write(writer, await self._reply(request.verb))
 
     async def _reply(self, verb: Verb) -> bytes:
-        answer = self._answer(verb)
-        encoded = await _encoded(answer) if isinstance(answer, Iterator) else msgspec.json.encode(answer)
+        try:
+            answer = self._answer(verb)
+            encoded = await _encoded(answer) if isinstance(answer, Iterator) else msgspec.json.encode(answer)
+        except Exception as error:
+            self._failed(f"answer to {verb}", error)
+            return _error(INTERNAL_ERROR)
         reply = b'{"answer":' + encoded + b"}\n"
         return reply if len(reply) <= MAX_ANSWER_BYTES else _error(ANSWER_TOO_LARGE)
 

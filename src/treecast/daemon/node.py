@@ -23,6 +23,8 @@ from treecast.base.ids import NodeIndex
 from treecast.base.lan import BridgedLan
 from treecast.base.storm import StormLimits
 from treecast.base.time import Duration
+from treecast.daemon.ending import Ending
+from treecast.daemon.faults import FaultLog
 from treecast.daemon.options import HostPort
 from treecast.daemon.problems import Problems
 from treecast.engine.engine import Engine
@@ -33,6 +35,9 @@ REVIEW_INTERVAL: Duration = 1.0
 RESOLVE_INTERVAL: Duration = 30.0
 ADDRESS_INTERVAL: Duration = 10.0
 MINIMUM_WAIT: Duration = 0.001
+FAILED_WAIT: Duration = 0.1
+"""After a turn in which a room raised: its deadline may be one that stays due."""
+MAX_FAILED_TURNS = 5
 LINES_PER_REVIEW = 4
 REFUSALS = (
     "certificate_malformed",
@@ -81,6 +86,8 @@ class RunningNode:
         network: Network,
         peers: tuple[HostPort, ...],
         problems: Problems,
+        faults: FaultLog,
+        ending: Ending,
         log: FilteringBoundLogger,
     ) -> None:
         self.engine = engine
@@ -90,6 +97,8 @@ class RunningNode:
         self._lan: BridgedLan | None = None
         self._peers = peers
         self._problems = problems
+        self._faults = faults
+        self._ending = ending
         self._log = log
         self._linked: dict[NodeIndex, str] = {}
         self._endpoints: tuple[Endpoint, ...] = ()
@@ -155,12 +164,8 @@ class RunningNode:
         self.plane.close_port(port)
 
     def _turn(self) -> None:
-        """A bug in a turn costs that turn: the event loop logs it, the next turn is planned all the same."""
-        commands: Iterable[Command] = ()
-        try:
-            commands = self.engine.turn(clock.monotonic(), self.plane.events())
-        finally:
-            self._carry_out(commands)
+        """What the data plane has to tell, or a deadline."""
+        self._carry_out(self.engine.turn(clock.monotonic(), self.plane.events()))
 
     def _carry_out(self, commands: Iterable[Command]) -> None:
         try:
@@ -168,6 +173,7 @@ class RunningNode:
             self._log_links()
         finally:
             self._plan()
+            self._judge()
 
     def _plan(self) -> None:
         now = clock.monotonic()
@@ -176,14 +182,24 @@ class RunningNode:
             self._timer.cancel()
             self._timer = None
         if deadline is not None:
-            self._timer = self._loop.call_later(max(deadline - now, MINIMUM_WAIT), self._turn)
+            wait = FAILED_WAIT if self.engine.faults.failed_turns else MINIMUM_WAIT
+            self._timer = self._loop.call_later(max(deadline - now, wait), self._turn)
+
+    def _judge(self) -> None:
+        """A turn that fails again and again leaves what is due undone for ever: then a fresh start is better."""
+        self._faults.take(self.engine.faults)
+        if self.engine.faults.failed_turns >= MAX_FAILED_TURNS:
+            self._ending.fail(
+                f"the node ends because of a bug, {MAX_FAILED_TURNS} of its turns failed in a row: start it again, and "
+                f"report the lines at level error above"
+            )
 
     def _review(self) -> None:
         self._review_timer = self._loop.call_later(REVIEW_INTERVAL, self._review)  # first: whatever happens below
         now = clock.monotonic()
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
-        self._log_refusals()
-        self._log_duplicates()
+        self._faults.spare("review", self._log_refusals)
+        self._faults.spare("review", self._log_duplicates)
         self._problems.review(now)
 
     def _log_refusals(self) -> None:

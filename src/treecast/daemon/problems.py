@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
+from treecast.daemon.faults import FaultLog
 
 REMIND_INTERVAL: Duration = 3600.0
 MAX_PROBLEMS = 256
@@ -33,8 +34,9 @@ class PresentProblem:
 class Problems:
     """Call ``review`` about once a second."""
 
-    def __init__(self, log: FilteringBoundLogger) -> None:
+    def __init__(self, log: FilteringBoundLogger, faults: FaultLog) -> None:
         self._log = log
+        self._faults = faults
         self._sources: list[ProblemSource] = []
         self._present: dict[tuple[str, str], PresentProblem] = {}
 
@@ -44,9 +46,8 @@ class Problems:
     def review(self, now: Instant) -> None:
         """Compare with the review before; log what began, what goes on since an hour, and what ended."""
         found: dict[tuple[str, str], Problem] = {}
-        for problem in (problem for source in self._sources for problem in source(now)):
-            if len(found) < MAX_PROBLEMS:
-                found.setdefault((problem.kind, problem.subject), problem)
+        for source in self._sources:
+            self._faults.spare("problems", lambda source=source: _gather(found, source(now)))  # type: ignore[misc]
         for key in [key for key in self._present if key not in found]:
             ended = self._present.pop(key).problem
             self._log.warning("problem over", problem=ended.kind, subject=ended.subject)
@@ -64,3 +65,9 @@ class Problems:
     def present(self) -> list[PresentProblem]:
         """Oldest first."""
         return list(self._present.values())
+
+
+def _gather(found: dict[tuple[str, str], Problem], problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        if len(found) < MAX_PROBLEMS:
+            found.setdefault((problem.kind, problem.subject), problem)

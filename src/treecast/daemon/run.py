@@ -22,6 +22,8 @@ from treecast.base.commands import SetPortForwarding
 from treecast.base.errors import OperatorError
 from treecast.daemon.answers import Answers
 from treecast.daemon.bridging import Bridging
+from treecast.daemon.ending import Ending
+from treecast.daemon.faults import FaultLog
 from treecast.daemon.logs import configure
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
@@ -38,7 +40,7 @@ SMALLEST_MTU = 1280
 
 
 def run(options: UpOptions) -> None:
-    """Run a node until SIGTERM or SIGINT. OperatorError when it cannot start."""
+    """Run a node until SIGTERM or SIGINT. OperatorError when it cannot start or go on."""
     log = configure(options.log_level)
     identity = storage.load_node(options.directory, clock.unix_s())
     with storage.acquire_node_lock(options.directory):
@@ -92,9 +94,9 @@ async def _run(
     log: FilteringBoundLogger,
 ) -> None:
     loop = asyncio.get_running_loop()
-    asked_to_stop = asyncio.Event()
+    ending = Ending()
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, asked_to_stop.set)
+        loop.add_signal_handler(signum, ending.ask)
     certificate = identity.certificate
     now = clock.monotonic()
     unix_now = clock.unix_s()
@@ -111,13 +113,16 @@ async def _run(
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,
     )
-    problems = Problems(log)
+    faults = FaultLog(engine.drops, log)
+    loop.set_exception_handler(faults.note_of_loop)
+    problems = Problems(log, faults)
     problems.add_source(engine.problems)
-    node = RunningNode(engine, plane, identity.network, options.peers, problems, log)
+    problems.add_source(faults.problems)
+    node = RunningNode(engine, plane, identity.network, options.peers, problems, faults, ending, log)
     packet_ports = PacketPorts(options.directory, node, descriptors, log)
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
     answers = Answers(identity, engine, plane, bridging, problems, ipv6=ipv6, started_at=now)
-    server = ControlServer(options.directory, answers)
+    server = ControlServer(options.directory, answers, faults.note)
     await server.start()
     try:
         drop_capabilities()
@@ -131,7 +136,7 @@ async def _run(
         print("ready", *shown, flush=True)
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))
         systemd.notify("READY=1")
-        await asked_to_stop.wait()
+        await ending.wait()
         systemd.notify("STOPPING=1")
         log.info("stopping")
         following.cancel()
@@ -139,6 +144,7 @@ async def _run(
     finally:
         packet_ports.close()
         await server.close()
+    ending.check()
 
 
 def _packet_sockets(directory: Path, log: FilteringBoundLogger) -> dict[str, int]:

@@ -31,11 +31,12 @@ from treecast.base.ids import KeyId, TreeEpoch, TreeId
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.storm import StormLimits
-from treecast.base.time import Instant, earliest
+from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.broadcast import Broadcast
 from treecast.dataplane.member_trees import MemberTrees
 from treecast.dataplane.root_trees import RootTrees
 from treecast.discovery.discovery import Discovery
+from treecast.engine.faults import Faults
 from treecast.engine.learning import Learning, certified_addresses
 from treecast.engine.node_table import NodeTable
 from treecast.engine.wishes import Wishes
@@ -51,6 +52,9 @@ from treecast.wire.advertisement import Kind, NodeContent, host_key
 from treecast.wire.beacon import BEACON_ETHERTYPE
 from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyTaken, emit_control, parse_control
 from treecast.wire.handshake import HandshakePayload
+
+UNKNOWN_DEADLINE: Duration = 1.0
+"""When the rooms cannot say when they are due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Engine:
         certificate = identity.certificate
         self.me = certificate.node_index
         self.drops = Drops()
+        self.faults = Faults(self.drops)
         self.nodes = NodeTable(certificate)
         self._identity = identity
         self._certificate_bytes = certificate.encode()
@@ -121,6 +126,7 @@ class Engine:
         self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF), self.drops)
         self.member_trees = MemberTrees(self.drops)
         self.wishes = Wishes(self.membership, self._broadcast, self.topology, self.member_trees)
+        self._outgoing: list[Command] = []
         self._learning = Learning(self.nodes, self.links, self.discovery, self.topology, self.wishes, self.drops)
 
     # inputs
@@ -137,14 +143,14 @@ class Engine:
         """Everything that happened, in order."""
         self._now = now
         for event in events:
-            self._handle(now, event)
+            self.faults.spare(type(event).__name__, self._handle, now, event)
         return self._settle(now)
 
     def review(self, now: Instant, unix_now_s: float, reports: Sequence[SessionReport]) -> list[Command]:
         """The data plane's measurements and the calendar, about once a second."""
         self._now = now
         self._unix_offset = unix_now_s - now
-        self.links.review(now, reports)
+        self.faults.step("links", self.links.review, now, reports)
         for peer in self.links.peers():
             if unix_now_s > peer.certificate.not_after_s:
                 self.drops.count("certificate_expired")
@@ -202,6 +208,11 @@ class Engine:
 
     def next_deadline(self, now: Instant) -> Instant | None:
         """When ``turn`` must be called even if nothing happens."""
+        deadlines: list[Instant | None] = []
+        self.faults.step("deadlines", lambda: deadlines.append(self._next_deadline(now)))
+        return deadlines[0] if deadlines else after(now, UNKNOWN_DEADLINE)
+
+    def _next_deadline(self, now: Instant) -> Instant | None:
         return earliest(
             self.links.next_deadline(),
             self.listener.next_deadline(now),
@@ -278,24 +289,19 @@ class Engine:
     # down the house
 
     def _settle(self, now: Instant) -> list[Command]:
-        self.links.advance(now)
-        self._follow_links(now)
-        for port in self.listener.advance(now, able=bool(self.links.peers())):
-            self._follow_port(now, port)
-        self.discovery.advance(now)
-        self.wishes.take(now, self.membership.advance(now))
-        for change in self.discovery.changes():
-            if change.content is None:
-                self._broadcast.withdraw(now, Kind.HOST, host_key(*change.key))
-            else:
-                self._broadcast.publish(now, Kind.HOST, host_key(*change.key), change.content)
-        for learned in self._broadcast.advance(now):
-            self._learning.take(now, learned)
-        self.member_trees.advance(now)
-        self.root_trees.advance(now)
-        for tree in self.topology.changed_trees():
-            self.root_trees.want(now, tree.flow, tree.members)
-        outgoing = [SendControl(peer, emit_control(message)) for peer, message in self._broadcast.outgoing(now)]
+        """Each room does what is due. One that raises costs its own work of this turn, not that of the others."""
+        step = self.faults.step
+        step("links", self._advance_links, now)
+        step("listener", self._advance_listener, now)
+        step("discovery", self.discovery.advance, now)
+        step("multicast", self._advance_multicast, now)
+        step("discovery", self._publish_hosts, now)
+        step("broadcast", self._advance_broadcast, now)
+        step("member trees", self.member_trees.advance, now)
+        step("root trees", self.root_trees.advance, now)
+        step("topology", self._want_trees, now)
+        step("broadcast", self._send_broadcast, now)
+        self.faults.turn_ended()
         return [
             *self._taken(self.links.commands),
             *self._taken(self.listener.commands),
@@ -304,8 +310,38 @@ class Engine:
             *self._taken(self.wishes.port_groups.commands),
             *self._taken(self.member_trees.commands),
             *self._taken(self.root_trees.commands),
-            *outgoing,
+            *self._taken(self._outgoing),
         ]
+
+    def _advance_links(self, now: Instant) -> None:
+        self.links.advance(now)
+        self._follow_links(now)
+
+    def _advance_listener(self, now: Instant) -> None:
+        for change in self.listener.advance(now, able=bool(self.links.peers())):
+            self.faults.spare("listener", self._follow_port, now, change)
+
+    def _advance_multicast(self, now: Instant) -> None:
+        self.wishes.take(now, self.membership.advance(now))
+
+    def _publish_hosts(self, now: Instant) -> None:
+        for change in self.discovery.changes():
+            if change.content is None:
+                self._broadcast.withdraw(now, Kind.HOST, host_key(*change.key))
+            else:
+                self._broadcast.publish(now, Kind.HOST, host_key(*change.key), change.content)
+
+    def _advance_broadcast(self, now: Instant) -> None:
+        for learned in self._broadcast.advance(now):
+            self.faults.spare("broadcast", self._learning.take, now, learned)
+
+    def _want_trees(self, now: Instant) -> None:
+        for tree in self.topology.changed_trees():
+            self.faults.spare("topology", self.root_trees.want, now, tree.flow, tree.members)
+
+    def _send_broadcast(self, now: Instant) -> None:
+        for peer, message in self._broadcast.outgoing(now):
+            self._outgoing.append(SendControl(peer, emit_control(message)))
 
     def _follow_links(self, now: Instant) -> None:
         events = list(self.links.events)
@@ -314,14 +350,14 @@ class Engine:
             match event:
                 case LinkUp(peer, certificate):
                     self.nodes.put(peer, certificate)
-                    self._broadcast.link_up(now, peer)
-                    self.discovery.link_up(peer)
-                    self.topology.link_up(peer)
+                    self.faults.spare("broadcast", self._broadcast.link_up, now, peer)
+                    self.faults.spare("discovery", self.discovery.link_up, peer)
+                    self.faults.spare("topology", self.topology.link_up, peer)
                 case LinkDown(peer):
-                    self._broadcast.link_down(now, peer)
-                    self.topology.link_down(peer)
-                    self.root_trees.forget(now, peer)
-                    self.member_trees.forget(peer)
+                    self.faults.spare("broadcast", self._broadcast.link_down, now, peer)
+                    self.faults.spare("topology", self.topology.link_down, peer)
+                    self.faults.spare("root trees", self.root_trees.forget, now, peer)
+                    self.faults.spare("member trees", self.member_trees.forget, peer)
                     if not self._broadcast.knows(peer):
                         self.nodes.remove(peer)
 

@@ -53,13 +53,14 @@ def sample_answer(verb: Verb) -> Answer:
 
 
 @contextmanager
-def serving(directory: Path, answer: Callable[[Verb], Answer | Rows] = sample_answer) -> Iterator[None]:
-    """A node answers in ``directory`` inside the with statement."""
+def serving(directory: Path, answer: Callable[[Verb], Answer | Rows] = sample_answer) -> Iterator[list[str]]:
+    """A node answers in ``directory`` inside the with statement; what its answers raised, by verb."""
+    bugs: list[str] = []
     ready, failed, loop = Event(), [], asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with ControlServer(directory, answer):
+        async with ControlServer(directory, answer, lambda verb, error: bugs.append(f"{verb}: {error!r}")):
             ready.set()
             await stop.wait()
 
@@ -78,7 +79,7 @@ def serving(directory: Path, answer: Callable[[Verb], Answer | Rows] = sample_an
     assert ready.wait(5)
     assert not failed
     try:
-        yield
+        yield bugs
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(5)

@@ -126,7 +126,7 @@ def test_a_socket_that_is_another_nodes_by_now_is_left(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
     async def start() -> None:
-        await ControlServer(tmp_path / "gone", sample_answer).start()
+        await ControlServer(tmp_path / "gone", sample_answer, lambda *_: None).start()
 
     assert "cannot make" in _sentence(lambda: asyncio.run(start()))
 
@@ -181,6 +181,24 @@ def test_a_slow_reader_delays_nobody_and_is_dropped(tmp_path: Path, monkeypatch:
                 received += len(chunk)
             raise ConnectionResetError
         assert received < 5_000_000
+
+
+def test_an_answer_that_raises_costs_that_answer_and_is_reported(tmp_path: Path) -> None:
+    def rows() -> Rows:
+        yield PEERS[0]
+        raise RuntimeError("half way")
+
+    def answer(verb: Verb) -> Answer | Rows:
+        if verb is Verb.HOSTS:
+            raise RuntimeError("at once")
+        return rows() if verb is Verb.GROUPS else sample_answer(verb)
+
+    with serving(tmp_path, answer) as bugs:
+        for ask in (ask_hosts, ask_groups):
+            with pytest.raises(OperatorError, match="met a bug while it answered: see its log"):
+                ask(tmp_path)
+        assert ask_peers(tmp_path) == PEERS
+    assert bugs == ["answer to hosts: RuntimeError('at once')", "answer to groups: RuntimeError('half way')"]
 
 
 def test_clients_are_answered_at_once_up_to_a_limit(tmp_path: Path) -> None:

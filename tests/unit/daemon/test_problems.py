@@ -5,8 +5,10 @@ from __future__ import annotations
 from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
+from treecast.base.counters import Drops
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
+from treecast.daemon.faults import FaultLog
 from treecast.daemon.problems import MAX_PROBLEMS, REMIND_INTERVAL, Problems
 
 LOST = Problem("peer_unreachable", "bob:7700", "bob:7700 does not answer: check its address")
@@ -15,7 +17,7 @@ LOST = Problem("peer_unreachable", "bob:7700", "bob:7700 does not answer: check 
 def _problems(found: list[Problem]) -> tuple[Problems, CapturingLogger]:
     captured = CapturingLogger()
     log: FilteringBoundLogger = captured  # type: ignore[assignment]
-    problems = Problems(log)
+    problems = Problems(log, FaultLog(Drops(), log))
     problems.add_source(lambda _: list(found))
     return problems, captured
 

@@ -1,0 +1,82 @@
+"""A daemon with a bug, or with a machine that fails it: it goes on without what that was about, or it ends and says so.
+
+::
+
+      n0: sound        n1: with the bugs of the test
+         ===+================+===
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from lab import Lab, wait_until
+from lab.node import POLL_S, PROGRAM, Overlay, TreecastNode
+
+FAULTY = Path(__file__).with_name("faulty.py")
+LIMIT_S = 15.0
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Overlay]:
+    """n0 runs; n1 is started by each test, with n0 as its peer."""
+    with Lab() as lab:
+        lan = lab.switch()
+        overlay = Overlay([lab.machine(f"n{number}", lan) for number in range(2)], lab.directory)
+        overlay[0].start()
+        overlay[0].wait_ready()
+        yield overlay
+
+
+@pytest.fixture
+def n1(two: Overlay) -> Iterator[TreecastNode]:
+    """A node that may be started with bugs; stopped after the test."""
+    node = two[1]
+    node.log.unlink(missing_ok=True)
+    yield node
+    print(node.log_tail())
+    if node.running:
+        node.kill()
+
+
+def start(node: TreecastNode, two: Overlay, bugs: str, options: Sequence[str] = ()) -> None:
+    node.program = [sys.executable, FAULTY, bugs]
+    node.start(two[0].endpoint, options=options)
+
+
+def wait_drops(node: TreecastNode, reason: str) -> None:
+    wait_until(lambda: node.status().drops.get(reason, 0) > 0, LIMIT_S, reason, poll_s=POLL_S)
+
+
+def last_line(node: TreecastNode) -> str:
+    return node.log_tail().splitlines()[-1]
+
+
+def test_a_bug_in_the_handling_of_frames_or_of_a_verb_costs_those(two: Overlay, n1: TreecastNode) -> None:
+    start(n1, two, "frames,answers")
+    n1.wait_ready()
+    n1.wait_linked({"n0"})
+    wait_drops(n1, "internal_error")
+    for _ in range(2):
+        refused = n1.machine.run([PROGRAM, "hosts", n1.directory], check=False)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith(f"treecast: the node in {n1.directory} met a bug while it answered")
+    log = n1.log.read_text()
+    for where in ("TapFrame", '"answer to hosts"'):
+        (line,) = [line for line in log.splitlines() if f"where={where}" in line]
+        assert "level=error" in line
+        assert "UnforeseenError" in line
+        assert "Traceback" in line
+    wait_until(lambda: [p.kind for p in n1.status().problems] == ["internal_error"], LIMIT_S, "problem", poll_s=POLL_S)
+    n1.stop()
+
+
+def test_a_node_whose_turns_all_fail_ends_and_says_so(two: Overlay, n1: TreecastNode) -> None:
+    start(n1, two, "turns")
+    assert n1.process.wait(LIMIT_S) == 1
+    assert last_line(n1).startswith("treecast: the node ends because of a bug, 5 of its turns failed in a row")
+    assert n1.log.read_text().count("Traceback") == 1
