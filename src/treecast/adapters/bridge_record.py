@@ -23,7 +23,9 @@ _Interface = Annotated[str, Meta(min_length=1, max_length=15)]
 
 
 class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is bridged. ``mac``: the bridge's; ``addresses``, ``routes``: what it has of the TAP's."""
+    """What is bridged. ``mac``: the bridge's; ``addresses``, ``routes``: what it has of the TAP's; ``forced``: although
+    a program configures the interface.
+    """
 
     interface: str
     bridge: str
@@ -35,6 +37,7 @@ class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broadcast_pps: _Pps | None = LAN_LIMITS.broadcast_pps
     multicast_pps: _Pps | None = LAN_LIMITS.multicast_pps
     unknown_unicast_pps: _Pps | None = LAN_LIMITS.unknown_unicast_pps
+    forced: bool = False
 
     def limits(self) -> StormLimits:
         return StormLimits(self.broadcast_pps, self.multicast_pps, self.unknown_unicast_pps)

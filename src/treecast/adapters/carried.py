@@ -10,7 +10,7 @@ import errno
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface, ip_network
 
 from treecast.adapters.rtnetlink import (
     APPEND,
@@ -27,15 +27,8 @@ _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 
 _ADDRESS_HEADER = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, interface
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_FLAGS, _IFA_RT_PRIORITY, _IFA_PROTO = (
-    1,
-    2,
-    4,
-    6,
-    8,
-    9,
-    11,
-)
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_BROADCAST, _IFA_CACHEINFO = 1, 2, 3, 4, 6
+_IFA_FLAGS, _IFA_RT_PRIORITY, _IFA_PROTO = 8, 9, 11
 _IFA_F_SECONDARY, _IFA_F_NODAD, _IFA_F_DADFAILED, _IFA_F_TENTATIVE, _IFA_F_PERMANENT = 0x01, 0x02, 0x08, 0x40, 0x80
 _IFA_F_NOPREFIXROUTE = 0x200
 _KEPT_OF_ADDRESS = (_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_RT_PRIORITY, _IFA_PROTO)
@@ -46,13 +39,18 @@ _RTA_CACHEINFO, _RTA_TABLE, _RTA_EXPIRES, _RTA_NH_ID = 12, 15, 23, 30
 _RTAX_MTU = 2
 _HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
 _RTNH_F_ONLINK = 0x04  # the other flags are what the kernel found, not what it was told
-_LOCAL_TABLE, _PROTO_KERNEL = 255, 2
+_LOCAL_TABLE, _PROTO_KERNEL, _PROTO_STATIC, _PROTO_RA = 255, 2, 4, 9
+_RA_METRIC = 1024  # IP6_RT_PRIO_USER
+_RTN_UNICAST, _RTN_MULTICAST = 1, 5
+_SCOPE_GLOBAL, _SCOPE_LINK = 0, 253
 _RTM_F_CLONED = 0x200
 _USER_HZ = 100
 
 _HAS_IT = (errno.EEXIST,)
 _LACKS_IT = (errno.ESRCH, errno.ENOENT, errno.EADDRNOTAVAIL, errno.ENODEV)
 _U32 = struct.Struct("=I")
+_CACHE_INFO = struct.Struct("=II")  # ifa_cacheinfo begins with the preferred and the valid lifetime
+_FOREVER = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,13 @@ class Address:
     def packed(self) -> bytes:
         values = dict(self.attributes)
         return values.get(_IFA_LOCAL, values.get(_IFA_ADDRESS, bytes(4)))
+
+    @property
+    def ends_in_s(self) -> int | None:
+        """Its valid lifetime: a lease, or a router's word; None: it stays."""
+        info = dict(self.attributes).get(_IFA_CACHEINFO, b"")
+        valid_s = _CACHE_INFO.unpack_from(info)[1] if len(info) >= _CACHE_INFO.size else _FOREVER
+        return None if valid_s == _FOREVER else int(valid_s)
 
     def __str__(self) -> str:
         """``192.0.2.5/24``: what it is recorded as."""
@@ -134,9 +139,23 @@ def take_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Addr
 
 
 def give_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
-    """The same routes over this interface, beside those over the old one."""
+    """The same routes over this interface, beside those over the old one; ``given`` says which differ."""
     for route in routes:
-        kernel.change(_NEWROUTE, CREATE | APPEND, _route_body(route, interface), fine=_HAS_IT)
+        kernel.change(_NEWROUTE, CREATE | APPEND, _route_body(given(route), interface), fine=_HAS_IT)
+
+
+def given(route: Route) -> Route:
+    """A route as another interface gets it: one of a router advertisement with a metric higher by one.
+
+    The kernel takes no prefix from an advertisement whose default route is there already, but not as its own
+    (ndisc_router_discovery). So the copy stands behind what the interface will learn, and ends when its time is over.
+    """
+    if route.family != _IPV6 or route.header[5] != _PROTO_RA:
+        return route
+    values = dict(route.attributes)
+    metric = _U32.unpack(values[_RTA_PRIORITY])[0] if _RTA_PRIORITY in values else _RA_METRIC
+    kept = [item for item in route.attributes if item[0] != _RTA_PRIORITY]
+    return replace(route, attributes=(*kept, (_RTA_PRIORITY, _U32.pack(metric + 1))))
 
 
 def take_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
@@ -147,6 +166,16 @@ def take_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) ->
 def without_prefix_route(address: Address) -> Address:
     """The same address, for which the kernel makes no route to its prefix."""
     return replace(address, flags=address.flags | _IFA_F_NOPREFIXROUTE)
+
+
+def labelled(address: Address, label: str) -> Address:
+    """The same address under another label than its interface's name; IPv6 addresses have none.
+
+    DHCP clients flush the addresses that are labelled as the interface is (Debian's dhclient-script).
+    """
+    if address.family != _IPV4:
+        return address
+    return replace(address, attributes=(*address.attributes, (_IFA_LABEL, label.encode() + b"\0")))
 
 
 def with_prefix_route(address: Address) -> Address:
@@ -166,6 +195,32 @@ def widened(route: Route) -> Route:
     """``narrowed``, undone."""
     kept = [item for item in route.attributes if item[0] not in (_RTA_METRICS, _RTA_PREFSRC)]
     return replace(route, attributes=tuple(kept))
+
+
+def address_of(text: str) -> Address:
+    """``192.0.2.5/24``: the inverse of ``str(address)``, with what is usual of the rest."""
+    own = ip_interface(text)
+    packed_address = own.ip.packed
+    if own.version == 6:
+        scope = _SCOPE_LINK if own.ip.is_link_local else _SCOPE_GLOBAL
+        return Address(_IPV6, own.network.prefixlen, scope, _IFA_F_NODAD, ((_IFA_ADDRESS, packed_address),))
+    items = [(_IFA_ADDRESS, packed_address), (_IFA_LOCAL, packed_address)]
+    items.append((_IFA_BROADCAST, own.network.broadcast_address.packed))
+    return Address(_IPV4, own.network.prefixlen, _SCOPE_GLOBAL, 0, tuple(items))
+
+
+def route_of(text: str, interface: int, *, connected: bool) -> Route:
+    """``10.77.0.0/16 254 0``: the inverse of ``str(route)``; ``connected``: as if made by the kernel."""
+    prefix, table, metric = text.split()
+    destination = ip_network(prefix)
+    family = _IPV4 if destination.version == 4 else _IPV6
+    kind = _RTN_MULTICAST if family == _IPV6 and int(table) == _LOCAL_TABLE else _RTN_UNICAST
+    protocol = _PROTO_KERNEL if connected else _PROTO_STATIC
+    scope = _SCOPE_LINK if family == _IPV4 and connected else _SCOPE_GLOBAL
+    header = (family, destination.prefixlen, 0, 0, min(int(table), _LOCAL_TABLE), protocol, scope, kind, 0)
+    items = [(_RTA_DST, destination.network_address.packed), (_RTA_OIF, _U32.pack(interface))]
+    items += [(_RTA_TABLE, _U32.pack(int(table))), (_RTA_PRIORITY, _U32.pack(int(metric)))]
+    return Route(header, tuple(items), interface)
 
 
 def _owner(body: bytes) -> int:

@@ -220,6 +220,7 @@ def bridge_add(
     packet: Annotated[
         bool, typer.Option("--packet", help="Carry its multicast only, without a bridge; so it is with Wi-Fi anyway.")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Although another program configures the interface.")] = False,
 ) -> None:
     """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
     directory, interface = _node_and_interface(words)
@@ -242,17 +243,19 @@ def bridge_add(
         ask_bridge(directory, changed=True)
 
     try:
-        added = bridge.bridge_add(directory, ask_status(directory).interface, interface, limits, tell)
+        done = bridge.bridge_add(directory, ask_status(directory).interface, interface, limits, tell, force=force)
     except OperatorError:
         with suppress(OperatorError):  # the first one is to be told
             tell()
         raise
     tell()
     name = bridge.bridge_name(interface)
-    if added:
+    if done.changed:
         typer.echo(f"{interface} is bridged: its addresses and routes are on {name} now, where they work as before")
     else:
         typer.echo(f"{interface} is bridged already, by {name}")
+    for note in done.notes:
+        typer.echo(note)
 
 
 @bridge_verbs.command("remove")
@@ -263,10 +266,13 @@ def bridge_remove(words: _NodeAndInterface) -> None:
     from treecast.adapters.packet_port import remove_packet_port
     from treecast.api.client import ask_bridge
 
-    removed = remove_packet_port(directory, interface) or bridge.bridge_remove(directory, interface)
+    removed = remove_packet_port(directory, interface)
+    done = bridge.Done(changed=True) if removed else bridge.bridge_remove(directory, interface)
     with suppress(OperatorError):  # it does not run, and will read when it does
         ask_bridge(directory, changed=True)
-    typer.echo(f"{interface} is on its own again" if removed else f"{interface} is not bridged by this node")
+    typer.echo(f"{interface} is on its own again" if done.changed else f"{interface} is not bridged by this node")
+    for note in done.notes:
+        typer.echo(note)
 
 
 @bridge_verbs.command("show")

@@ -1,0 +1,241 @@
+"""The steps that put an interface and a TAP into one bridge, and that take them out again; each knows its undoing.
+
+Addresses and routes are given to the new interface before they are taken from the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from ipaddress import ip_interface
+from pathlib import Path
+
+import msgspec
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from treecast.adapters.bridge_record import BridgeRecord, load_record, write_record
+from treecast.adapters.carried import (
+    Address,
+    Carried,
+    Route,
+    address_of,
+    give_addresses,
+    give_routes,
+    given,
+    labelled,
+    narrowed,
+    read_carried,
+    route_of,
+    take_addresses,
+    take_routes,
+    widened,
+    with_prefix_route,
+    without_prefix_route,
+)
+from treecast.adapters.link import Link, find_link
+from treecast.adapters.rtnetlink import RouteSocket
+from treecast.base.errors import OperatorError
+from treecast.base.storm import StormLimits
+
+LAN_MTU = 9000
+_LINK_LOCAL_PREFIX = "fe80::/64 "
+
+_MULTICAST_ROUTER_PERMANENT = 2  # bridge(8): mcast_router 2
+_IPV4 = 2
+_CONF = Path("/proc/sys/net")
+_INHERITED = (
+    *(f"ipv4/conf/{{}}/{name}" for name in ("forwarding", "rp_filter", "accept_redirects", "send_redirects")),
+    *(f"ipv4/conf/{{}}/{name}" for name in ("arp_ignore", "arp_announce", "arp_filter", "proxy_arp")),
+    *(f"ipv6/conf/{{}}/{name}" for name in ("disable_ipv6", "accept_ra", "autoconf", "forwarding", "use_tempaddr")),
+    *(f"ipv6/conf/{{}}/{name}" for name in ("accept_redirects", "accept_dad", "dad_transmits", "router_solicitations")),
+)
+
+
+class Joining:
+    """One joining of an interface and a TAP, step by step; each step knows its undoing."""
+
+    def __init__(
+        self,
+        ipr: IPRoute,
+        kernel: RouteSocket,
+        directory: Path,
+        limits: StormLimits,
+        recorded: Callable[[], object],
+        *,
+        forced: bool,
+    ) -> None:
+        self._limits = limits
+        self._forced = forced
+        self._recorded = recorded
+        self._ipr = ipr
+        self._kernel = kernel
+        self._directory = directory
+
+    def join(self, nic: Link, tap: Link, name: str) -> None:
+        before = load_record(self._directory)
+        carried = read_carried(self._kernel, tap.index)
+        record = BridgeRecord(
+            interface=nic.name,
+            bridge=name,
+            mac=str(nic.mac),
+            tap=tap.name,
+            tap_mtu=tap.mtu_bytes,
+            addresses=[str(address) for address in carried.addresses],
+            routes=[str(route) for route in carried.routes],
+            broadcast_pps=self._limits.broadcast_pps,
+            multicast_pps=self._limits.multicast_pps,
+            unknown_unicast_pps=self._limits.unknown_unicast_pps,
+            forced=self._forced,
+        )
+        if tap.master and before is not None:  # it is in place already, and what it had is with the bridge
+            record = msgspec.structs.replace(
+                record, tap_mtu=before.tap_mtu, addresses=before.addresses, routes=before.routes
+            )
+        with ExitStack() as undo:
+            undo.callback(write_record, self._directory, before)
+            write_record(self._directory, record)  # first: whatever happens from here on, remove knows what to do
+            self._recorded()
+            bridge = self._bridge(undo, nic, name)
+            self._join_nic(undo, nic, bridge)
+            self._join_tap(undo, tap, bridge, carried, min(nic.mtu_bytes, LAN_MTU))
+            undo.pop_all()
+
+    def _bridge(self, undo: ExitStack, nic: Link, name: str) -> int:
+        known = find_link(self._ipr, name)
+        if known is not None:
+            return known.index
+        self._ipr.link(
+            "add",
+            ifname=name,
+            kind="bridge",
+            address=str(nic.mac),
+            mtu=nic.mtu_bytes,
+            br_stp_state=0,
+            br_forward_delay=0,
+            br_mcast_snooping=1,
+            br_mcast_querier=0,
+        )
+        made = find_link(self._ipr, name)
+        if made is None:
+            raise OperatorError(f"the bridge {name} vanished while it was set up: try again")
+        undo.callback(_quietly(lambda: self._ipr.link("del", index=made.index)))
+        _inherit(nic.name, name)
+        self._ipr.link("set", index=made.index, state="up")
+        return made.index
+
+    def _join_nic(self, undo: ExitStack, nic: Link, bridge: int) -> None:
+        carried = read_carried(self._kernel, nic.index)
+        undo.callback(_quietly(lambda: give_routes(self._kernel, nic.index, carried.routes)))
+        undo.callback(_quietly(lambda: give_addresses(self._kernel, nic.index, carried.addresses)))
+        give_addresses(self._kernel, bridge, carried.addresses)
+        if nic.master != bridge:
+            undo.callback(_quietly(lambda: self._ipr.link("set", index=nic.index, master=0)))
+            self._ipr.link("set", index=nic.index, master=bridge, state="up")
+        give_routes(self._kernel, bridge, carried.routes)
+        take_routes(self._kernel, nic.index, carried.routes)
+        take_addresses(self._kernel, nic.index, carried.addresses)
+
+    def _join_tap(self, undo: ExitStack, tap: Link, bridge: int, carried: Carried, mtu_bytes: int) -> None:
+        undo.callback(_quietly(lambda: give_routes(self._kernel, tap.index, carried.routes)))
+        undo.callback(_quietly(lambda: give_addresses(self._kernel, tap.index, carried.addresses)))
+        overlay_mtu, source = tap.mtu_bytes, _first_ipv4(carried.addresses)
+        give_addresses(self._kernel, bridge, [_overlays(address, tap.name) for address in carried.addresses])
+        give_routes(self._kernel, bridge, [narrowed(r, overlay_mtu, _source(r, source)) for r in carried.routes])
+        if tap.master != bridge:
+            undo.callback(_quietly(lambda: self._ipr.link("set", index=tap.index, mtu=overlay_mtu)))
+            undo.callback(_quietly(lambda: self._ipr.link("set", index=tap.index, master=0)))
+            self._ipr.link("set", index=tap.index, mtu=mtu_bytes)
+            self._ipr.link("set", index=tap.index, master=bridge)
+        # All groups and all reports come to the TAP, whoever is querier: the node decides what travels on.
+        self._ipr.brport("set", index=tap.index, multicast_router=_MULTICAST_ROUTER_PERMANENT)
+        take_routes(self._kernel, tap.index, carried.routes)
+        take_addresses(self._kernel, tap.index, carried.addresses)
+
+
+def part(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, bridge: Link) -> None:
+    nic, tap = find_link(ipr, record.interface), find_link(ipr, record.tap)
+    carried = read_carried(kernel, bridge.index)
+    overlay, routes = overlay_addresses(carried, record), overlay_routes(carried, record)
+    own = [address for address in carried.addresses if address not in overlay]
+    own_routes = [route for route in carried.routes if route not in routes]
+    with ExitStack() as undo:
+        if nic is not None:
+            undo.callback(_quietly(lambda: take_addresses(kernel, nic.index, own)))
+            give_addresses(kernel, nic.index, own)
+            undo.callback(_quietly(lambda: ipr.link("set", index=nic.index, master=bridge.index)))
+            ipr.link("set", index=nic.index, master=0)
+            undo.callback(_quietly(lambda: take_routes(kernel, nic.index, map(given, own_routes))))
+            give_routes(kernel, nic.index, own_routes)
+        if tap is not None and tap.master == bridge.index:
+            undo.callback(_quietly(lambda: ipr.link("set", index=tap.index, master=bridge.index, mtu=tap.mtu_bytes)))
+            ipr.link("set", index=tap.index, master=0)
+            ipr.link("set", index=tap.index, mtu=record.tap_mtu)
+            give_addresses(kernel, tap.index, [with_prefix_route(address) for address in overlay])
+            give_routes(kernel, tap.index, [widened(route) for route in routes if not route.is_connected])
+        ipr.link("del", index=bridge.index)
+        undo.pop_all()
+
+
+def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link) -> bool:
+    """Gives the bridge what it has lost of the overlay's addresses and routes: a DHCP client may flush them, and takes
+    all of them for its own. Whether it lacked any.
+    """
+    carried = read_carried(kernel, bridge.index)
+    addresses, routes = set(map(str, carried.addresses)), set(map(str, carried.routes))
+    lost = [address_of(text) for text in record.addresses if text not in addresses]
+    give_addresses(kernel, bridge.index, [_overlays(address, record.tap) for address in lost])
+    known = [address_of(text) for text in record.addresses]
+    connected = {str(ip_interface(str(address)).network) for address in known}
+    source = _first_ipv4(known)
+    missing = [text for text in record.routes if text not in routes and not text.startswith(_LINK_LOCAL_PREFIX)]
+    for text in missing:
+        route = route_of(text, bridge.index, connected=text.split()[0] in connected)
+        give_routes(kernel, bridge.index, [narrowed(route, record.tap_mtu, _source(route, source))])
+    return bool(lost or missing)
+
+
+def _overlays(address: Address, tap: str) -> Address:
+    """As the bridge has it."""
+    return labelled(without_prefix_route(address), tap)
+
+
+def overlay_addresses(carried: Carried, record: BridgeRecord) -> list[Address]:
+    return [address for address in carried.addresses if str(address) in record.addresses]
+
+
+def overlay_routes(carried: Carried, record: BridgeRecord) -> list[Route]:
+    """The link-local prefix is both's: the bridge's own route serves."""
+    return [
+        route
+        for route in carried.routes
+        if str(route) in record.routes and not str(route).startswith(_LINK_LOCAL_PREFIX)
+    ]
+
+
+def _first_ipv4(addresses: Iterable[Address]) -> bytes | None:
+    return next((address.packed for address in addresses if address.family == _IPV4), None)
+
+
+def _source(route: Route, ipv4: bytes | None) -> bytes | None:
+    """A stream of this machine's own keeps the source address that it has without a bridge."""
+    return ipv4 if route.family == _IPV4 else None
+
+
+def _inherit(interface: str, bridge: str) -> None:
+    """The interface's settings go with its addresses. The link-local address is given, not made."""
+    for path in _INHERITED:
+        with suppress(OSError):  # no IPv6 here, or a kernel without this setting
+            (_CONF / path.format(bridge)).write_text((_CONF / path.format(interface)).read_text())
+    with suppress(OSError):
+        (_CONF / f"ipv6/conf/{bridge}/addr_gen_mode").write_text("1")
+
+
+def _quietly(action: Callable[[], object]) -> Callable[[], None]:
+    """An undoing that fails does not keep the others from being done."""
+
+    def attempt() -> None:
+        with suppress(NetlinkError, OSError):
+            action()
+
+    return attempt
