@@ -39,6 +39,7 @@ from treecast.discovery.discovery import Discovery
 from treecast.engine.faults import Faults
 from treecast.engine.learning import Learning, certified_addresses
 from treecast.engine.node_table import NodeTable
+from treecast.engine.port_names import PortNames
 from treecast.engine.wishes import Wishes
 from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.node import NodeIdentity
@@ -89,6 +90,7 @@ class Engine:
         self.drops = Drops()
         self.faults = Faults(self.drops)
         self.nodes = NodeTable(certificate)
+        self.ports = PortNames()
         self._identity = identity
         self._certificate_bytes = certificate.encode()
         self._surroundings = surroundings
@@ -228,6 +230,7 @@ class Engine:
     def problems(self, now: Instant) -> Iterator[Problem]:
         """What is wrong now and needs a person; cheap enough for once a second."""
         yield from self.links.problems(now)
+        yield from self.listener.problems(now, self.ports.name, self.nodes.name)
 
     # one event
 
@@ -264,8 +267,10 @@ class Engine:
         except MalformedError as error:
             self.drops.count(error.reason)
             return
-        if self.listener.is_shared(event.port) and self.nodes.is_other_nodes(frame.source):
+        other = self.nodes.other_with_mac(frame.source) if self.listener.is_shared(event.port) else None
+        if other is not None:
             self.drops.count("membership_of_a_node")  # its queries and reports are for hosts, and end with them
+            self.listener.heard_node(now, event.port, other)
             return
         self.wishes.take(now, self.membership.receive(now, event.port, frame))
 

@@ -22,10 +22,11 @@ class NodeTable:
         if node != self._own.node_index:
             self._certificates.pop(node, None)
 
-    def is_other_nodes(self, mac: MacAddress) -> bool:
-        """Whether this is the TAP of another node: what it sends on a shared LAN, no host sent."""
+    def other_with_mac(self, mac: MacAddress) -> NodeIndex | None:
+        """The other node whose TAP this is: what that sends on a shared LAN, no host sent."""
         node = NodeIndex(int.from_bytes(mac.packed[2:], "big"))
-        return node != self._own.node_index and node in self._certificates and mac == node_mac(node)
+        is_known = node != self._own.node_index and node in self._certificates
+        return node if is_known and mac == node_mac(node) else None
 
     def name(self, node: NodeIndex) -> str:
         """The node's name; its index while its certificate is unknown."""

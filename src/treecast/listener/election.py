@@ -66,6 +66,8 @@ class Election:
         self._learned_at = after(now, query_response_interval + LEARN_MARGIN)
         self._looped_at: Instant | None = None
         self._capable_since: Instant | None = None
+        self.lost: Rank | None = None
+        """The last forwarder that fell silent without a word."""
 
     def receive(self, now: Instant, beacon: Beacon) -> None:
         """A beacon of this network that arrived on this port, from whomever."""
@@ -86,12 +88,16 @@ class Election:
                 return
             del self._rivals[highest]  # the lowest decide
         self._rivals[rank] = Rival(beacon.state, beacon.sequence, now)
+        if rank == self.lost or beacon.state is BeaconState.FORWARDING:
+            self.lost = None
 
     def advance(self, now: Instant, *, able: bool) -> None:
         """The state from now on. ``able``: this node has links, so that forwarding would carry something."""
         for rank, rival in list(self._rivals.items()):
             if after(rival.heard_at, HEARD_FOR) <= now:
                 del self._rivals[rank]
+                if rival.state is BeaconState.FORWARDING:
+                    self.lost = rank
         other = self.forwarder()
         learning = now < self._learned_at and other is not None and other > self.rank
         if not able or learning or now < self._silent_until:

@@ -6,6 +6,7 @@ beacons. Read ``election`` for who wins.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import IPAddress, MacAddress
@@ -20,10 +21,12 @@ from treecast.base.commands import (
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.problems import Problem
 from treecast.base.storm import NO_LIMITS, StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.listener.announcing import announcement_frames
 from treecast.listener.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank
+from treecast.listener.lan_problems import LanProblems
 from treecast.listener.seen import SeenHost, SeenHosts
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
 
@@ -69,6 +72,7 @@ class _Port:
     beacon_due: Instant
     forwarder_before: NodeIndex | None = None
     seen: SeenHosts = field(default_factory=SeenHosts)
+    problems: LanProblems = field(default_factory=LanProblems)
 
 
 class Listener:
@@ -136,8 +140,16 @@ class Listener:
             return
         if beacon.network_id != self._sender.network_id:
             self._drops.count("beacon_other_network")
+            known.problems.stranger(now, beacon.network_id)
             return
         known.election.receive(now, beacon)
+        known.problems.beacon(NodeIndex(beacon.node_index))
+
+    def heard_node(self, now: Instant, port: int, node: NodeIndex) -> None:
+        """A query or report of another node, which it sends on its own LANs only, came from a port."""
+        known = self._ports.get(port)
+        if known is not None and node not in {rank[0] for rank, _ in known.election.rivals()}:
+            known.problems.spoke(now, node)
 
     def is_shared(self, port: int) -> bool:
         return port in self._ports
@@ -165,6 +177,7 @@ class Listener:
                 self.commands.append(SetPortForwarding(number, on=forwards))
                 if forwards:
                     self.commands += [FloodFrame(f) for f in announcement_frames(port.mac, port.addresses)]
+                self._note_take_over(now, port, forwards=forwards)
                 hosts = port.seen.take(now)
                 self._changes.append(PortChange(number, forwards, port.forwarder_before, hosts if forwards else ()))
             if state is not port.announced or port.beacon_due <= now:
@@ -187,6 +200,21 @@ class Listener:
             looped = election.is_looped(now)
             states.append(PortState(number, election.state, forwarder[0] if forwarder else None, nodes, looped))
         return states
+
+    def problems(
+        self, now: Instant, interface: Callable[[int], str], node_name: Callable[[NodeIndex], str]
+    ) -> Iterator[Problem]:
+        """What is wrong on the LANs and needs a person. ``interface``: a port's name."""
+        for number, port in sorted(self._ports.items()):
+            yield from port.problems.present(now, interface(number), port.election, node_name)
+
+    def _note_take_over(self, now: Instant, port: _Port, *, forwards: bool) -> None:
+        lost = port.election.lost
+        if not forwards:
+            port.problems.made_way()
+        elif lost is not None and lost[0] != self._sender.node_index:
+            port.problems.took_over(now, lost[0])
+        port.election.lost = None
 
     def _beacon(self, port: int, state: BeaconState) -> Inject:
         self._sequence += 1

@@ -1,0 +1,105 @@
+"""What is wrong on one LAN and needs a person: loops, take-overs, nodes that do not see each other's beacons.
+
+Remembers what was seen of that, and for how long it counts. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant, after
+from treecast.listener.election import BEACON_INTERVAL, Election
+
+STRANGER_FOR: Duration = 10.0
+"""How long one beacon of another network counts: twenty of its intervals."""
+
+UNSEEN_AFTER: Duration = 6 * BEACON_INTERVAL
+"""A node that spoke on the LAN had time for six beacons."""
+
+UNSEEN_FOR: Duration = 260.0
+"""Two default Query Intervals: as often, a node that has a LAN asks there."""
+
+TAKEN_OVER_FOR: Duration = 3600.0
+"""How long a node that fell silent is missed, if it does not come back."""
+
+MAX_KEPT = 16
+
+NodeName = Callable[[NodeIndex], str]
+
+
+class LanProblems:
+    """One port's."""
+
+    def __init__(self) -> None:
+        self._strangers: OrderedDict[bytes, Instant] = OrderedDict()
+        """Other networks, and when a beacon of each was last heard."""
+        self._unseen: OrderedDict[NodeIndex, tuple[Instant, Instant]] = OrderedDict()
+        """Nodes that spoke here without a beacon: first and last time."""
+        self._lost: tuple[NodeIndex, Instant] | None = None
+        """The forwarder that fell silent, and when this node took over."""
+
+    def stranger(self, now: Instant, network_id: bytes) -> None:
+        """A beacon of another network."""
+        self._strangers[network_id] = now
+        self._strangers.move_to_end(network_id)
+        if len(self._strangers) > MAX_KEPT:
+            self._strangers.popitem(last=False)
+
+    def spoke(self, now: Instant, node: NodeIndex) -> None:
+        """A query or report of another node, of which no beacon is heard."""
+        first, last = self._unseen.pop(node, (now, now))
+        self._unseen[node] = (first if now < after(last, UNSEEN_FOR) else now, now)
+        if len(self._unseen) > MAX_KEPT:
+            self._unseen.popitem(last=False)
+
+    def beacon(self, node: NodeIndex) -> None:
+        """A node's beacon was heard."""
+        self._unseen.pop(node, None)
+        if self._lost is not None and self._lost[0] == node:
+            self._lost = None
+
+    def took_over(self, now: Instant, node: NodeIndex) -> None:
+        """This node carries the LAN now: the other one, which did, fell silent without a word."""
+        self._lost = (node, now)
+
+    def made_way(self) -> None:
+        """Another node carries the LAN."""
+        self._lost = None
+
+    def present(self, now: Instant, interface: str, election: Election, name: NodeName) -> Iterator[Problem]:
+        if election.is_looped(now):
+            yield Problem(
+                "lan_loop",
+                interface,
+                f"{interface}: this node's own beacons come back, so two ways lead to this LAN and frames would "
+                "circle: it carries nothing there until one of the ways (a cable, a bridge, an access point) is gone",
+            )
+        for network_id, heard_at in self._strangers.items():
+            if now < after(heard_at, STRANGER_FOR):
+                other = network_id.hex()[:8]
+                yield Problem(
+                    "lan_of_another_network",
+                    f"{interface} {other}",
+                    f"{interface}: a node of another Treecast network ({other}) is on this LAN, and the two do not see "
+                    "each other's loops: bridge the LAN to one network only",
+                )
+        for node, (first, last) in self._unseen.items():
+            if after(first, UNSEEN_AFTER) <= now < after(last, UNSEEN_FOR):
+                yield Problem(
+                    "lan_node_unseen",
+                    f"{interface} {node}",
+                    f"{interface}: {name(node)} is on this LAN too, but its beacons do not arrive, so both may carry "
+                    "it and frames circle: let switches pass EtherType 0x88b5 to 03:54:43:00:00:01, or bridge one of "
+                    "the two only",
+                )
+        if self._lost is not None and now < after(self._lost[1], TAKEN_OVER_FOR):
+            other = name(self._lost[0])
+            yield Problem(
+                "lan_taken_over",
+                interface,
+                f"{interface}: {other}, which carried this LAN, fell silent there, and this node has taken over: see "
+                f"whether {other} runs and is still connected to the LAN",
+            )
