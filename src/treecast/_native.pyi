@@ -64,8 +64,8 @@ class TapFrame:
 
     IGMP, MLD, Multicast Router Discovery, beacons (EtherType 0x88B5, to any address) and group-addressed ARP and ND are
     handed over: the data plane does nothing else with them. Of ARP and ND addressed to one MAC, DHCP and DHCPv6 from a
-    server (UDP source port 67, 547) and PIM hellos (to 224.0.0.13, ff02::d) this is a copy: the frame itself was
-    forwarded.
+    server (UDP source port 67, 547) and PIM Hellos, Joins and Prunes (to 224.0.0.13, ff02::d) this is a copy: the frame
+    itself was forwarded.
     """
 
     port: int

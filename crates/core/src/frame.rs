@@ -16,8 +16,9 @@ pub type Mac = [u8; 6];
 /// A server's DHCP (RFC 2131 section 4.1) and DHCPv6 (RFC 9915 section 7.2) messages come from these ports.
 const PORT_DHCP_SERVER: u16 = 67;
 const PORT_DHCPV6_SERVER: u16 = 547;
-/// PIM version 2, type 0 (RFC 7761 section 4.9).
+/// PIM version 2, types 0 and 3 (RFC 7761 section 4.9).
 const PIM_HELLO: u8 = 0x20;
+const PIM_JOIN_PRUNE: u8 = 0x23;
 const ALL_PIM_ROUTERS_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 13);
 const ALL_PIM_ROUTERS_V6: Ipv6Addr = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, 0, 13);
 const BROADCAST: Mac = [0xFF; 6];
@@ -33,7 +34,7 @@ pub enum FrameKind {
     Beacon,
     /// ARP, ND and servers' DHCP to one MAC: forwarded, and a copy for Python.
     PuntUnicast(Mac),
-    /// PIM hellos and servers' DHCP to all nodes: forwarded, and a copy for Python.
+    /// PIM Hellos, Joins and Prunes, and servers' DHCP to all nodes: forwarded, and a copy for Python.
     PuntBroadcast,
     /// To one MAC.
     Unicast(Mac),
@@ -120,7 +121,7 @@ fn group_addressed(destination: Mac, ethertype: u16, payload: &[u8]) -> Result<F
             if ip.protocol == PROTOCOL_IGMP {
                 return Ok(FrameKind::Punt);
             }
-            let copied = ip.is_server_reply() || ip.is_pim_hello();
+            let copied = ip.is_server_reply() || ip.is_snooped_pim();
             let kind = if destination == BROADCAST { FrameKind::Broadcast } else { ip.group(destination)? };
             Ok(if copied { kind.copied() } else { kind })
         }
@@ -129,7 +130,7 @@ fn group_addressed(destination: Mac, ethertype: u16, payload: &[u8]) -> Result<F
             if matches!(ip.icmp_type(), Some(130..=137 | 143 | 151..=153)) {
                 return Ok(FrameKind::Punt);
             }
-            let copied = ip.is_server_reply() || ip.is_pim_hello();
+            let copied = ip.is_server_reply() || ip.is_snooped_pim();
             let kind = if destination == BROADCAST { FrameKind::Broadcast } else { ip.group(destination)? };
             Ok(if copied { kind.copied() } else { kind })
         }
@@ -177,9 +178,9 @@ impl<'a> Ipv4<'a> {
         self.protocol == PROTOCOL_UDP && u16_at(self.rest, 0) == Some(PORT_DHCP_SERVER)
     }
 
-    fn is_pim_hello(&self) -> bool {
+    fn is_snooped_pim(&self) -> bool {
         let to_routers = self.protocol == PROTOCOL_PIM && self.destination == ALL_PIM_ROUTERS_V4;
-        to_routers && self.rest.first() == Some(&PIM_HELLO)
+        to_routers && is_snooped_pim(self.rest)
     }
 
     fn group(&self, mac: Mac) -> Result<FrameKind, Reason> {
@@ -227,10 +228,9 @@ impl<'a> Ipv6<'a> {
         self.upper.is_some_and(|(protocol, rest)| protocol == PROTOCOL_UDP && looks_like_ours(rest))
     }
 
-    fn is_pim_hello(&self) -> bool {
-        let hello = |rest: &[u8]| rest.first() == Some(&PIM_HELLO);
-        let is_hello = self.upper.is_some_and(|(protocol, rest)| protocol == PROTOCOL_PIM && hello(rest));
-        is_hello && self.destination == ALL_PIM_ROUTERS_V6
+    fn is_snooped_pim(&self) -> bool {
+        let pim = self.upper.is_some_and(|(protocol, rest)| protocol == PROTOCOL_PIM && is_snooped_pim(rest));
+        pim && self.destination == ALL_PIM_ROUTERS_V6
     }
 
     fn group(&self, mac: Mac) -> Result<FrameKind, Reason> {
@@ -245,6 +245,11 @@ impl<'a> Ipv6<'a> {
             _ => Ok(FrameKind::Group { group: self.destination.into(), source: self.source.into() }),
         }
     }
+}
+
+/// What RFC 8220 snoops: who is a router, and what it asks the others for.
+fn is_snooped_pim(message: &[u8]) -> bool {
+    matches!(message.first(), Some(&(PIM_HELLO | PIM_JOIN_PRUNE)))
 }
 
 /// The protocol behind the extension headers (RFC 8200 section 4) and its bytes; None where there is none to be found, as in

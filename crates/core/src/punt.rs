@@ -16,7 +16,7 @@ pub enum PuntKind {
     Mld,
     /// DHCP and DHCPv6 of servers.
     Dhcp,
-    /// PIM hellos, and Multicast Router Discovery over IPv6 (over IPv4 it is IGMP).
+    /// PIM Hellos, Joins and Prunes, and Multicast Router Discovery over IPv6 (over IPv4 it is IGMP).
     Routers,
     /// Beacons of nodes on one LAN.
     Beacons,

@@ -126,9 +126,18 @@ class LocalHost(msgspec.Struct, frozen=True):
     expires_s: float
 
 
+class LocalJoin(msgspec.Struct, frozen=True):
+    """A PIM Join that was heard: for a source, or any (``*``), to the router that is to send it."""
+
+    source: str
+    upstream: str
+    expires_s: float
+
+
 class LocalGroup(msgspec.Struct, frozen=True):
     """A group on one port of this node, as its hosts together want it. ``expires_s``: the group timer, None in
-    INCLUDE mode; ``version``: the compatibility mode; ``leaving``: last-member queries are under way.
+    INCLUDE mode; ``version``: the compatibility mode; ``leaving``: last-member queries are under way. ``joins``: what
+    PIM routers there asked for; where no host did, the mode is theirs and ``version`` is 0.
     """
 
     port: int
@@ -138,6 +147,7 @@ class LocalGroup(msgspec.Struct, frozen=True):
     version: int
     leaving: bool
     hosts: list[LocalHost]
+    joins: list[LocalJoin] = []
 
 
 class Group(msgspec.Struct, frozen=True):

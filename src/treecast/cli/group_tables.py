@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group as Stack
 from rich.console import RenderableType
 
-from treecast.api.records import Group, LocalGroup, LocalHost, LocalSource, Querier
+from treecast.api.records import Group, LocalGroup, LocalHost, LocalJoin, LocalSource, Querier
 from treecast.cli.tables import Column, console, groups_table, in_brackets, rows_table, with_vlan
 
 _PROTOCOLS = {4: "IGMPv{}", 6: "MLDv{}"}
@@ -59,17 +59,18 @@ def _local_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
             yield (
                 with_vlan(group.group, group.vlan),
                 str(here.port),
-                _PROTOCOLS[family].format(here.version),
+                _PROTOCOLS[family].format(here.version) if here.version else "PIM",
                 here.filter_mode + (", leaving" if here.leaving else ""),
                 "\n".join(_source(source) for source in here.sources) or "-",
                 _seconds(_expires(here)),
-                "\n".join(_host(host, family) for host in here.hosts) or "-",
+                "\n".join((*(_host(host, family) for host in here.hosts), *map(_join, here.joins))) or "-",
             )
 
 
 def _expires(here: LocalGroup) -> float | None:
-    """The group timer; in INCLUDE mode the last source's."""
+    """The group timer; in INCLUDE mode the last source's; where only routers ask, their last Join's."""
     timers = [source.expires_s for source in here.sources if source.expires_s is not None]
+    timers += [] if here.version else [join.expires_s for join in here.joins]
     return here.expires_s if here.expires_s is not None else max(timers, default=None)
 
 
@@ -81,6 +82,10 @@ def _host(host: LocalHost, family: int) -> str:
     return (
         f"{host.ip} {host.mac} {_PROTOCOLS[family].format(host.version)}{in_brackets(host.filter_mode, host.sources)}"
     )
+
+
+def _join(join: LocalJoin) -> str:
+    return f"PIM Join of {join.source} to {join.upstream} ({_seconds(join.expires_s)})"
 
 
 def _querier_row(querier: Querier) -> tuple[str, ...]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from treecast.adapters.native import DataPlane
-from treecast.api.records import Group, LocalGroup, LocalHost, LocalSource, Member, Querier, Router
+from treecast.api.records import Group, LocalGroup, LocalHost, LocalJoin, LocalSource, Member, Querier, Router
 from treecast.base.addresses import IPAddress
 from treecast.base.flows import Flow, GroupKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.engine.engine import Engine
-from treecast.multicast import GroupView
+from treecast.multicast import GroupView, PimJoinView
 from treecast.topology.multicast_table import group_sort_key
 
 _Members = list[tuple[NodeIndex, SourceFilter]]
@@ -103,15 +103,25 @@ class GroupAnswers:
 
     def _local_groups(self, key: GroupKey) -> list[LocalGroup]:
         vlan, group = key
-        views = [
-            (port, membership.view(group))
-            for port, of_vlan, membership in self._engine.membership.segments()
-            if of_vlan == vlan
-        ]
-        return [self._local_group(port, view) for port, view in views if view is not None]
+        found = []
+        for port, of_vlan, membership in self._engine.membership.segments():
+            if of_vlan == vlan:
+                view, joins = membership.view(group), self._engine.membership.pim_joins(port, vlan, group)
+                if view is not None:
+                    found.append(self._local_group(port, view, self._joins(joins)))
+                elif joins:
+                    mode = self._engine.membership.port_filter(port, vlan, group).mode.value
+                    found.append(LocalGroup(port, mode, [], None, 0, leaving=False, hosts=[], joins=self._joins(joins)))
+        return found
 
-    def _local_group(self, port: int, view: GroupView) -> LocalGroup:
+    def _joins(self, views: Sequence[PimJoinView]) -> list[LocalJoin]:
+        return [
+            LocalJoin(str(view.source or "*"), str(view.upstream), self._left(view.expires) or 0.0) for view in views
+        ]
+
+    def _local_group(self, port: int, view: GroupView, joins: list[LocalJoin]) -> LocalGroup:
         return LocalGroup(
+            joins=joins,
             port=port,
             filter_mode=view.mode.value,
             sources=[LocalSource(str(source.source), self._left(source.expires)) for source in view.sources],

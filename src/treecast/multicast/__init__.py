@@ -7,6 +7,7 @@ Nothing here sends, sleeps or reads a clock: inputs are frames and the time, out
 """
 
 from treecast.multicast.config import Intervals, MembershipConfig
+from treecast.multicast.pim_downstream import PimJoinView
 from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import IGMP, MLD, PortSource, Protocol
 from treecast.multicast.router import GroupMembershipRouter
@@ -41,6 +42,7 @@ __all__ = [
     "MembershipConfig",
     "MembershipCounts",
     "Output",
+    "PimJoinView",
     "PortMembership",
     "PortSource",
     "Protocol",

@@ -1,8 +1,8 @@
 """Where multicast routers are: one port's, of one VLAN (RFC 4541 section 2.1.1).
 
-A router shows itself by queries with an address of its own, by PIM Hellos or by Multicast Router Discovery (RFC 4286),
-and is believed until it has been silent for the Other Querier Present Interval or for the time that it said. Queries
-from 0.0.0.0 come from other snooping switches and make no router port.
+A router shows itself by queries with an address of its own, by PIM or by Multicast Router Discovery (RFC 4286), and is
+believed until it has been silent for the Other Querier Present Interval or for the time that it said. Queries from
+0.0.0.0 come from other snooping switches and make no router port.
 """
 
 from __future__ import annotations
@@ -55,6 +55,13 @@ class RouterPort:
     def has_router(self, ip_version: int) -> bool:
         """Whether routers of this IP version are there."""
         return any(address.version == ip_version for address, _ in self._routers)
+
+    def knows(self, address: IPAddress, seen_by: str) -> bool:
+        return (address, seen_by) in self._routers
+
+    def count(self, ip_version: int, seen_by: str) -> int:
+        """How many routers of this IP version have shown themselves this way."""
+        return sum(address.version == ip_version and how == seen_by for address, how in self._routers)
 
     def next_deadline(self) -> Instant | None:
         return earliest(*self._routers.values())

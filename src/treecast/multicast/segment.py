@@ -1,23 +1,27 @@
-"""One port in one VLAN: what its hosts want, which routers are on it, and what the node says to those as a host."""
+"""One port in one VLAN: what its hosts and routers want, and what the node says to the routers as a host."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address
 from random import Random
 
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
-from treecast.base.membership import SourceFilter
-from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.membership import SourceFilter, merged
+from treecast.base.time import Instant, after, earliest
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.host_side import HostSide
+from treecast.multicast.pim_downstream import PimDownstream
 from treecast.multicast.port import PortMembership
+from treecast.multicast.room import GroupRoom
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.router_ports import RouterPort, RouterView
 from treecast.multicast.view import Output
-from treecast.wire import ethernet
+from treecast.wire import ethernet, pim
 from treecast.wire.group_membership import MembershipQuery, ReceivedMessage
+from treecast.wire.mrd import RouterAdvertisement
+from treecast.wire.pim import PimHello, PimJoinPrune
 
 
 class Segment:
@@ -32,10 +36,12 @@ class Segment:
         config: MembershipConfig,
         rng: Random,
         drops: Drops,
+        room: GroupRoom,
     ) -> None:
         self.port = port
         self.vlan = vlan
         self.membership = membership
+        self.pim = PimDownstream(config, room, drops)
         self.is_over = False
         self._config = config
         self._rng = rng
@@ -46,6 +52,24 @@ class Segment:
     def heard(self, now: Instant) -> None:
         """A frame came."""
         self._quiet_at = after(now, self._config.intervals.group_membership_interval)
+
+    def filter(self, group: IPAddress) -> SourceFilter:
+        """What hosts and PIM routers together want of a group."""
+        return merged((self.membership.filter(group), self.pim.filter(group)))
+
+    def filters(self) -> Mapping[IPAddress, SourceFilter]:
+        """By group: what the hosts want, then what only routers do."""
+        by_routers = {group: self.filter(group) for group in self.pim.known_groups()}
+        return {**self.membership.filters(), **by_routers}
+
+    def known_groups(self) -> Iterable[IPAddress]:
+        """The groups of ``filters``, unsorted."""
+        return dict.fromkeys((*self.membership.known_groups(), *self.pim.known_groups()))
+
+    @property
+    def group_count(self) -> int:
+        """How much of the node's room is taken."""
+        return sum(1 for groups in (self.membership.known_groups(), self.pim.known_groups()) for _ in groups)
 
     @property
     def has_routers(self) -> bool:
@@ -79,10 +103,24 @@ class Segment:
                     if isinstance(message, MembershipQuery):
                         side.hear_query(now, message)
 
-    def hear_router(self, now: Instant, address: IPAddress, seen_by: str, hold_time: Duration) -> bool:
-        """A router showed itself. True when it is the first one here."""
-        self._routers.hear(now, address, seen_by, hold_time)
-        return self._follow_routers()
+    def hear_router(
+        self, now: Instant, shown: PimHello | PimJoinPrune | RouterAdvertisement
+    ) -> tuple[bool, list[IPAddress]]:
+        """A router showed itself: whether it is the first one here, and the groups whose filter is another one now."""
+        changed: list[IPAddress] = []
+        match shown:
+            case PimJoinPrune():
+                if not self._routers.knows(shown.source, "pim"):  # its Hello came before this node heard the port
+                    self._routers.hear(now, shown.source, "pim", pim.DEFAULT_HOLD_TIME)
+                alone = self._routers.count(shown.source.version, "pim") < 2
+                changed = self.pim.receive(now, shown, alone=alone)
+            case PimHello():
+                self._routers.hear(now, shown.source, "pim", shown.hold_time)
+                self._end_joins_without_router(now)
+                changed = self.pim.advance(now)
+            case RouterAdvertisement():
+                self._routers.hear(now, shown.source, "mrd", shown.hold_time)
+        return self._follow_routers(), changed
 
     def want_remote(self, now: Instant, group: IPAddress, wanted: SourceFilter) -> None:
         side = self._host_sides.get(group.version)
@@ -100,19 +138,27 @@ class Segment:
             self._host_sides[4].source = self.membership.igmp.source
         return output
 
-    def advance(self, now: Instant) -> list[bytes]:
-        """Routers that fell silent are forgotten; the reports that are due."""
+    def advance(self, now: Instant) -> tuple[list[bytes], list[IPAddress]]:
+        """Routers that fell silent are forgotten. The reports that are due, and the groups whose filter changed."""
         self._routers.advance(now)
         self._follow_routers()
+        self._end_joins_without_router(now)
+        changed = self.pim.advance(now)
         if self._quiet_at <= now:
-            self.is_over = bool(self.vlan) and not self._host_sides and not self.membership.filters()
+            self.is_over = bool(self.vlan) and not self._host_sides and not self.group_count
             self.heard(now)
-        return [frame for side in self._host_sides.values() for frame in side.advance(now)]
+        return [frame for side in self._host_sides.values() for frame in side.advance(now)], changed
+
+    def _end_joins_without_router(self, now: Instant) -> None:
+        for version in (4, 6) if self.pim.has_joins else ():
+            if not self._routers.count(version, "pim"):
+                self.pim.end(now, version)
 
     def next_deadline(self) -> Instant | None:
         sides = (side.next_deadline() for side in self._host_sides.values())
         quiet_at = self._quiet_at if self.vlan else None
-        return earliest(self.membership.next_deadline(), self._routers.next_deadline(), quiet_at, *sides)
+        pim_at = self.pim.next_deadline()
+        return earliest(self.membership.next_deadline(), self._routers.next_deadline(), pim_at, quiet_at, *sides)
 
     def _router(self, ip_version: int) -> GroupMembershipRouter:
         return self.membership.igmp if ip_version == 4 else self.membership.mld

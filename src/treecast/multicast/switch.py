@@ -19,6 +19,7 @@ from treecast.base.errors import MalformedError
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter, merged
 from treecast.base.time import Instant, earliest
 from treecast.multicast.config import MembershipConfig
+from treecast.multicast.pim_downstream import PimJoinView
 from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import NO_ADDRESS
 from treecast.multicast.room import GroupRoom
@@ -78,7 +79,11 @@ class SwitchOutput:
 
 
 class SwitchMembership:
-    """``start`` once; then ``receive`` each punted IGMP, MLD and PIM frame, and ``advance`` at ``next_deadline``."""
+    """``start`` once; then ``receive`` each punted IGMP, MLD and PIM frame, and ``advance`` at ``next_deadline``.
+
+    This node sends neither PIM nor Multicast Router Discovery: such a frame with its own MAC is from a program of this
+    machine, whose kernel shares the MAC on the TAP.
+    """
 
     def __init__(
         self,
@@ -99,7 +104,7 @@ class SwitchMembership:
         self._rng = rng
         self._room = GroupRoom(config.max_groups_per_node)
         self._segments: dict[tuple[int, int], Segment] = {}
-        self._by_vlan: dict[int, dict[int, PortMembership]] = {}
+        self._by_vlan: dict[int, dict[int, Segment]] = {}
 
     # Inputs.
 
@@ -125,7 +130,7 @@ class SwitchMembership:
         for segment in self._segments.values():
             if segment.port == port:
                 segment.forget_remote()
-                changes = tuple(self._changes(segment.vlan, segment.membership.filters()))
+                changes = tuple(self._changes(segment.vlan, segment.known_groups()))
                 told_anew = (segment.vlan,) if segment.has_routers and not silent else ()
                 output += SwitchOutput(changes=changes, new_routers=told_anew)
         return output
@@ -185,8 +190,9 @@ class SwitchMembership:
             if deadline is None or deadline > now:
                 continue
             output += self._take(now, segment, segment.membership.advance(now))
-            frames = segment.advance(now)
-            output += SwitchOutput(tuple(PortFrame(segment.port, frame) for frame in frames))
+            frames, changed = segment.advance(now)
+            changes = tuple(self._changes(segment.vlan, changed))
+            output += SwitchOutput(tuple(PortFrame(segment.port, frame) for frame in frames), changes)
             if segment.is_over:
                 output += self._end(segment)
         return output
@@ -209,6 +215,11 @@ class SwitchMembership:
         """Port, VLAN and state of each, in this order."""
         return [(port, vlan, self._segments[port, vlan].membership) for port, vlan in sorted(self._segments)]
 
+    def pim_joins(self, port: int, vlan: int, group: IPAddress) -> list[PimJoinView]:
+        """What PIM routers on a port asked for."""
+        segment = self._segments.get((port, vlan))
+        return [] if segment is None else segment.pim.views(group)
+
     def filters(self) -> Mapping[tuple[int, IPAddress], SourceFilter]:
         """What the hosts of this node want, by VLAN and group, merged over ports."""
         found: dict[tuple[int, IPAddress], SourceFilter] = {}
@@ -227,8 +238,8 @@ class SwitchMembership:
 
     def port_filter(self, port: int, vlan: int, group: IPAddress) -> SourceFilter:
         """What the hosts on one port want of a group, whoever serves them."""
-        membership = self._by_vlan.get(vlan, {}).get(port)
-        return NO_SOURCE if membership is None else membership.filter(group)
+        segment = self._by_vlan.get(vlan, {}).get(port)
+        return NO_SOURCE if segment is None else segment.filter(group)
 
     def filter(self, vlan: int, group: IPAddress) -> SourceFilter:
         """What the hosts of this node want of one group. No more sources than an advertisement holds are listed."""
@@ -240,10 +251,9 @@ class SwitchMembership:
 
     # Consequences.
 
-    def _heard(self, vlan: int) -> list[PortMembership]:
+    def _heard(self, vlan: int) -> list[Segment]:
         """The ports of a VLAN whose hosts are this node's."""
-        ports = self._by_vlan.get(vlan, {})
-        return [membership for port, membership in ports.items() if port not in self._silent]
+        return [segment for port, segment in self._by_vlan.get(vlan, {}).items() if port not in self._silent]
 
     def _begin(self, now: Instant, port: int, vlan: int) -> SwitchOutput:
         addresses = self._addresses.get(port, self._addresses[TAP])
@@ -257,9 +267,8 @@ class SwitchMembership:
             vlan=VlanTag(vlan) if vlan else None,
             room=self._room,
         )
-        segment = Segment(now, port, vlan, membership, self._config, self._rng, self._drops)
-        self._segments[port, vlan] = segment
-        self._by_vlan.setdefault(vlan, {})[port] = membership
+        segment = Segment(now, port, vlan, membership, self._config, self._rng, self._drops, self._room)
+        self._segments[port, vlan] = self._by_vlan.setdefault(vlan, {})[port] = segment
         return self._take(now, segment, membership.start(now))
 
     def _end_port(self, port: int) -> SwitchOutput:
@@ -272,8 +281,8 @@ class SwitchMembership:
         """The segment's groups are given up; what other ports of the VLAN want stays."""
         del self._segments[segment.port, segment.vlan]
         del self._by_vlan[segment.vlan][segment.port]
-        groups = list(segment.membership.filters())
-        self._room.give_back(len(groups))
+        groups = list(segment.filters())
+        self._room.give_back(segment.group_count)
         changes = [VlanChange(segment.vlan, group, self.filter(segment.vlan, group)) for group in groups]
         if not self._by_vlan[segment.vlan]:
             del self._by_vlan[segment.vlan]
@@ -295,14 +304,11 @@ class SwitchMembership:
         return (VlanChange(vlan, group, self.filter(vlan, group)) for group in groups)
 
     def _receive_router(self, now: Instant, segment: Segment, frame: EthernetFrame) -> SwitchOutput:
-        seen_by = "pim" if pim.is_pim(frame) else "mrd"
         try:
-            shown = pim.parse_hello(frame) if seen_by == "pim" else mrd.parse(frame)
+            shown = pim.parse(frame) if pim.is_pim(frame) else mrd.parse(frame)
         except MalformedError as error:
             self._drops.count(error.reason)
             return SwitchOutput()
-        if frame.source == self._mac:
-            self._drops.count("multicast_router_is_this_node")
-            return SwitchOutput()
-        is_first = segment.hear_router(now, shown.source, seen_by, shown.hold_time)
-        return SwitchOutput(new_routers=(segment.vlan,) if is_first else ())
+        is_first, changed = segment.hear_router(now, shown)
+        changes = tuple(self._changes(segment.vlan, changed))
+        return SwitchOutput(changes=changes, new_routers=(segment.vlan,) if is_first else ())

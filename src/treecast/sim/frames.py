@@ -55,8 +55,10 @@ class _Packet:
         return self.protocol == 17 and self.rest[:2] == port.to_bytes(2, "big")
 
     @property
-    def is_pim_hello(self) -> bool:
-        return self.protocol == 103 and self.rest[:1] == b"\x20" and self.destination == ROUTERS[self.version]
+    def is_snooped_pim(self) -> bool:
+        """Hellos, Joins and Prunes (RFC 8220)."""
+        snooped = self.rest[:1] in {b"\x20", b"\x23"}
+        return self.protocol == 103 and snooped and self.destination == ROUTERS[self.version]
 
     @property
     def icmpv6_type(self) -> int:
@@ -103,7 +105,7 @@ def _to_many(destination: bytes, ethertype: int, packet: _Packet | None, vlan: i
         return FrameKind(dropped="frame_malformed")
     if packet.is_igmp or packet.icmpv6_type in {*range(130, 138), 143, 151, 152, 153}:
         return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
-    shown = packet.from_dhcp_server or packet.is_pim_hello
+    shown = packet.from_dhcp_server or packet.is_snooped_pim
     if destination == BROADCAST:
         return FrameKind(Way.ALL, shown, vlan)
     return _to_group(destination, packet, shown, vlan)

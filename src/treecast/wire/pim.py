@@ -1,6 +1,7 @@
-"""PIM Hello (RFC 7761 section 4.9.2): that there is a multicast router, and for how long to believe it.
+"""PIM version 2 (RFC 7761 section 4.9) as far as it is snooped (RFC 8220): Hello, and Join/Prune.
 
-Nothing else of PIM is read: whoever sends Hellos is a router, and its port is given what routers need (RFC 4541).
+A Hello says that there is a multicast router, and for how long to believe it; a Join/Prune says which groups and
+sources one router wants from another. All other types pass unread.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from treecast.base.addresses import IPAddress
+from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.errors import MalformedError
 from treecast.base.time import Duration
-from treecast.wire import ipv4, ipv6
-from treecast.wire.checksum import internet_checksum, ipv6_pseudo_header
-from treecast.wire.ethernet import EthernetFrame, EtherType
+from treecast.wire import ethernet, ipv4, ipv6
+from treecast.wire.checksum import internet_checksum, ipv6_pseudo_header, with_checksum
+from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
+from treecast.wire.ipv4 import Ipv4Packet
+from treecast.wire.ipv6 import Ipv6Packet
 
 PROTOCOL_PIM = 103
 ALL_PIM_ROUTERS_IPV4 = IPv4Address("224.0.0.13")
@@ -24,8 +27,18 @@ DEFAULT_HOLD_TIME: Duration = 105
 FOREVER: Duration = float("inf")
 """Holdtime 0xffff: never time out."""
 
-_VERSION_2_HELLO = 0x20
+_NEVER = 0xFFFF
+_HEADER_BYTES = 4
+_HELLO, _JOIN_PRUNE = 0x20, 0x23
 _OPTION_HOLD_TIME = 1
+_FAMILIES = {1: 4, 2: 6}
+_FAMILY_OF = {4: 1, 6: 2}
+_ADDRESS_BYTES = {4: 4, 6: 16}
+_NATIVE, _WITH_ATTRIBUTES = 0, 1
+"""Encoding types; the second is that of sources with Join Attributes (RFC 5384 section 3.1)."""
+
+_LAST_ATTRIBUTE = 0x40
+_SPARSE, _WILDCARD, _RPT = 0x04, 0x02, 0x01
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,42 @@ class PimHello:
 
     source: IPAddress
     hold_time: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class PimSource:
+    """What one line of a Join or Prune names (RFC 7761 section 4.9.5.1).
+
+    ``is_wildcard``: any source, by the RP tree; ``address`` is the RP. ``is_rpt`` alone: this source on the RP tree.
+    """
+
+    address: IPAddress
+    is_wildcard: bool = False
+    is_rpt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PimGroup:
+    """Joins and Prunes of one group, or of all groups of a prefix."""
+
+    group: IPAddress
+    prefix_length: int
+    joins: tuple[PimSource, ...] = ()
+    prunes: tuple[PimSource, ...] = ()
+
+    @property
+    def is_one_group(self) -> bool:
+        return self.prefix_length == self.group.max_prefixlen
+
+
+@dataclass(frozen=True, slots=True)
+class PimJoinPrune:
+    """From a router (``source``) to the one that is to send (``upstream``), for ``hold_time``."""
+
+    source: IPAddress
+    upstream: IPAddress
+    hold_time: Duration
+    groups: tuple[PimGroup, ...]
 
 
 def is_pim(frame: EthernetFrame) -> bool:
@@ -45,8 +94,8 @@ def is_pim(frame: EthernetFrame) -> bool:
     return False
 
 
-def parse_hello(frame: EthernetFrame) -> PimHello:
-    """The Hello that a frame carries. MalformedError ``ipv4_*``, ``ipv6_*`` or ``pim_*`` for anything else."""
+def parse(frame: EthernetFrame) -> PimHello | PimJoinPrune:
+    """The message that a frame carries. MalformedError ``ipv4_*``, ``ipv6_*`` or ``pim_*`` for anything else."""
     source: IPAddress
     if frame.ethertype == EtherType.IPV4:
         packet = ipv4.parse(frame.payload)
@@ -65,25 +114,132 @@ def parse_hello(frame: EthernetFrame) -> PimHello:
         raise MalformedError("pim_not_pim")
     if not usable:
         raise MalformedError("pim_bad_source")
-    return PimHello(source, _hold_time(payload, pseudo_header))
-
-
-def _hold_time(message: bytes, pseudo_header: bytes) -> Duration:
-    """The Holdtime option of a Hello, or the default."""
-    if len(message) < 4:
+    if len(payload) < _HEADER_BYTES:
         raise MalformedError("pim_truncated")
-    if message[0] != _VERSION_2_HELLO:
-        raise MalformedError("pim_not_hello")
-    if internet_checksum(pseudo_header + message) != 0:
+    if internet_checksum(pseudo_header + payload) != 0:
         raise MalformedError("pim_bad_checksum")
-    at = 4
-    while at < len(message):
-        kind, length = int.from_bytes(message[at : at + 2], "big"), int.from_bytes(message[at + 2 : at + 4], "big")
-        value = message[at + 4 : at + 4 + length]
-        if at + 4 > len(message) or len(value) < length:
+    reader = _Reader(payload[_HEADER_BYTES:], source.version)
+    match payload[0]:
+        case 0x20:
+            return PimHello(source, _hold_time(reader))
+        case 0x23:
+            return _join_prune(source, reader)
+        case _:
+            raise MalformedError("pim_unknown_type")
+
+
+def hello_frame(hello: PimHello, mac: MacAddress, vlan: VlanTag | None = None) -> bytes:
+    """A Hello that says its hold time."""
+    option = b"".join(value.to_bytes(2, "big") for value in (_OPTION_HOLD_TIME, 2, _seconds(hello.hold_time)))
+    return _frame(hello.source, bytes((_HELLO, 0, 0, 0)) + option, mac, vlan)
+
+
+def join_prune_frame(message: PimJoinPrune, mac: MacAddress, vlan: VlanTag | None = None) -> bytes:
+    """Joins and Prunes."""
+    body = bytes((_JOIN_PRUNE, 0, 0, 0)) + _encoded(message.upstream, b"")
+    body += bytes((0, len(message.groups))) + _seconds(message.hold_time).to_bytes(2, "big")
+    for group in message.groups:
+        body += _encoded(group.group, bytes((0, group.prefix_length)))
+        body += len(group.joins).to_bytes(2, "big") + len(group.prunes).to_bytes(2, "big")
+        for named in (*group.joins, *group.prunes):
+            flags = _SPARSE | _WILDCARD * named.is_wildcard | _RPT * named.is_rpt
+            body += _encoded(named.address, bytes((flags, named.address.max_prefixlen)))
+    return _frame(message.source, body, mac, vlan)
+
+
+class _Reader:
+    """Takes fields from the front of a message of one IP version. MalformedError ``pim_truncated`` at its end."""
+
+    def __init__(self, data: bytes, ip_version: int) -> None:
+        self._data = data
+        self._at = 0
+        self._ip_version = ip_version
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
+
+    def take(self, count: int) -> bytes:
+        if count > self.left:
             raise MalformedError("pim_truncated")
-        if kind == _OPTION_HOLD_TIME and length == 2:
-            seconds = int.from_bytes(value, "big")
-            return FOREVER if seconds == 0xFFFF else seconds
-        at += 4 + length
+        self._at += count
+        return self._data[self._at - count : self._at]
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "big")
+
+    def encoded(self, more: int) -> tuple[IPAddress, bytes]:
+        """An Encoded-Unicast, -Group or -Source address: with ``more`` bytes of flags and prefix length."""
+        version, encoding = _FAMILIES.get(self.number(1)), self.number(1)
+        if version != self._ip_version:
+            raise MalformedError("pim_other_address_family")
+        flags = self.take(more)
+        address = self.take(_ADDRESS_BYTES[version])
+        if encoding == _WITH_ATTRIBUTES:
+            self._skip_attributes()
+        elif encoding != _NATIVE:
+            raise MalformedError("pim_unknown_encoding")
+        return (IPv4Address(address) if version == 4 else IPv6Address(address)), flags
+
+    def _skip_attributes(self) -> None:
+        """RFC 5384 section 3.1: each has flags, a length and a value."""
+        while True:
+            flags, length = self.number(1), self.number(1)
+            self.take(length)
+            if flags & _LAST_ATTRIBUTE:
+                return
+
+
+def _hold_time(options: _Reader) -> Duration:
+    """The Holdtime option of a Hello, or the default."""
+    while options.left:
+        kind, value = options.number(2), options.take(options.number(2))
+        if kind == _OPTION_HOLD_TIME and len(value) == 2:
+            return _duration(int.from_bytes(value, "big"))
     return DEFAULT_HOLD_TIME
+
+
+def _join_prune(source: IPAddress, reader: _Reader) -> PimJoinPrune:
+    upstream, _ = reader.encoded(0)
+    count, hold_time = reader.number(2) & 0xFF, reader.number(2)
+    groups = tuple(_group(reader) for _ in range(count))
+    return PimJoinPrune(source, upstream, _duration(hold_time), groups)
+
+
+def _group(reader: _Reader) -> PimGroup:
+    group, (_, prefix_length) = reader.encoded(2)
+    joined, pruned = reader.number(2), reader.number(2)
+    if not group.is_multicast or prefix_length > group.max_prefixlen:
+        raise MalformedError("pim_bad_group")
+    joins = tuple(_source(reader) for _ in range(joined))
+    return PimGroup(group, prefix_length, joins, tuple(_source(reader) for _ in range(pruned)))
+
+
+def _source(reader: _Reader) -> PimSource:
+    address, (flags, prefix_length) = reader.encoded(2)
+    if prefix_length != address.max_prefixlen:
+        raise MalformedError("pim_bad_source_prefix")
+    return PimSource(address, bool(flags & _WILDCARD), bool(flags & _RPT))
+
+
+def _duration(seconds: int) -> Duration:
+    return FOREVER if seconds == _NEVER else seconds
+
+
+def _seconds(duration: Duration) -> int:
+    return _NEVER if duration == FOREVER else int(duration)
+
+
+def _encoded(address: IPAddress, flags: bytes) -> bytes:
+    return bytes((_FAMILY_OF[address.version], _NATIVE)) + flags + address.packed
+
+
+def _frame(source: IPAddress, body: bytes, mac: MacAddress, vlan: VlanTag | None) -> bytes:
+    if isinstance(source, IPv4Address):
+        packet = Ipv4Packet(source, ALL_PIM_ROUTERS_IPV4, PROTOCOL_PIM, 1, with_checksum(body, 2))
+        destination = ethernet.multicast_mac(ALL_PIM_ROUTERS_IPV4)
+        return ethernet.emit(EthernetFrame(destination, mac, EtherType.IPV4, ipv4.emit(packet), vlan))
+    pseudo_header = ipv6_pseudo_header(source, ALL_PIM_ROUTERS_IPV6, len(body), PROTOCOL_PIM)
+    packet6 = Ipv6Packet(source, ALL_PIM_ROUTERS_IPV6, PROTOCOL_PIM, 1, with_checksum(body, 2, pseudo_header))
+    destination = ethernet.multicast_mac(ALL_PIM_ROUTERS_IPV6)
+    return ethernet.emit(EthernetFrame(destination, mac, EtherType.IPV6, ipv6.emit(packet6), vlan))

@@ -211,7 +211,7 @@ def random_upper(rng: Random, protocol: int) -> bytes:
         return ports + (8 + len(rest)).to_bytes(2, "big") + b"\x12\x34" + rest
     if protocol == 58:
         return bytes([rng.choice((1, 128, *range(129, 139), 143, 150, 151, 152, 153, 154))]) + rest
-    return rng.choice((b"\x20", b"\x23", b"\x16")) + rest
+    return rng.choice((b"\x20", b"\x23", b"\x25", b"\x16")) + rest
 
 
 def random_extensions(rng: Random, protocol: int, upper: bytes) -> tuple[int, bytes]:

@@ -102,7 +102,8 @@ def repaired(frame: bytes) -> bytes:
         at = 48 if payload[6] == 0 else 40
         length = (len(payload) - 40).to_bytes(2, "big")
         body = payload[at : at + 2] + b"\0\0" + payload[at + 4 :]
-        pseudo = ipv6_pseudo_header(IPv6Address(payload[8:24]), IPv6Address(payload[24:40]), len(body), 58)
+        protocol = payload[6] or payload[40]
+        pseudo = ipv6_pseudo_header(IPv6Address(payload[8:24]), IPv6Address(payload[24:40]), len(body), protocol)
         return frame[:14] + payload[:4] + length + payload[6:at] + with_checksum(body, 2, pseudo)
     return frame
 

@@ -24,10 +24,12 @@ from treecast.wire.group_membership import (
 )
 from treecast.wire.ipv4 import Ipv4Packet
 from treecast.wire.ipv6 import Ipv6Packet
+from treecast.wire.pim import PimGroup, PimJoinPrune, PimSource
 
 MAC = MacAddress(b"\x02\0\0\0\0\xfe")
 LINK_LOCAL = IPv6Address("fe80::64")
 ROUTER = 200
+UPSTREAM = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,31 @@ class VirtualSwitch:
             frame = mld.message_frame(message, mac(sender), IPv6Address("fe80::") + sender, tag)
         self.receive(ethernet.parse(frame), port)
 
-    def hello(self, ip_version: int = 4, *, hold_time: int | None = None, port: int = 0, vlan: int = 0) -> None:
-        self.receive(hello_frame(ip_version, hold_time, vlan), port)
+    def hello(
+        self, ip_version: int = 4, *, hold_time: int | None = None, port: int = 0, vlan: int = 0, router: int = ROUTER
+    ) -> None:
+        self.receive(hello_frame(ip_version, hold_time, vlan, router), port)
+
+    def join_prune(
+        self,
+        group: IPAddress,
+        *,
+        joins: Iterable[PimSource] = (),
+        prunes: Iterable[PimSource] = (),
+        hold_time: Duration = 210,
+        upstream: int = UPSTREAM,
+        router: int = ROUTER,
+        port: int = 0,
+        vlan: int = 0,
+        prefix_length: int | None = None,
+    ) -> None:
+        """A PIM Join/Prune of one router to another."""
+        length = group.max_prefixlen if prefix_length is None else prefix_length
+        asked = PimGroup(group, length, tuple(joins), tuple(prunes))
+        message = PimJoinPrune(
+            router_address(group.version, router), router_address(group.version, upstream), hold_time, (asked,)
+        )
+        self.receive(ethernet.parse(pim.join_prune_frame(message, mac(router), VlanTag(vlan) if vlan else None)), port)
 
     def receive(self, frame: EthernetFrame, port: int = 0) -> None:
         self._note(self.switch.receive(self.now, port, frame))
@@ -150,19 +175,22 @@ def mrd_frame(ip_version: int, message: bytes) -> EthernetFrame:
     return EthernetFrame(ethernet.multicast_mac(mrd.ALL_SNOOPERS_IPV6), mac(ROUTER), EtherType.IPV6, ipv6.emit(packet6))
 
 
-def hello_frame(ip_version: int, hold_time: int | None = None, vlan: int = 0) -> EthernetFrame:
+def router_address(ip_version: int, number: int) -> IPAddress:
+    return IPv4Address("10.0.0.0") + number if ip_version == 4 else IPv6Address("fe80::") + number
+
+
+def hello_frame(ip_version: int, hold_time: int | None = None, vlan: int = 0, router: int = ROUTER) -> EthernetFrame:
     """A PIM Hello of the router, with a Holdtime option if one is given."""
     options = b"\0\x14\0\4\0\0\0\1" + (b"" if hold_time is None else b"\0\1\0\2" + hold_time.to_bytes(2, "big"))
     body = b"\x20\0\0\0" + options
     tag = VlanTag(vlan) if vlan else None
     if ip_version == 4:
-        packet = Ipv4Packet(
-            IPv4Address("10.0.0.200"), pim.ALL_PIM_ROUTERS_IPV4, pim.PROTOCOL_PIM, 1, with_checksum(body, 2)
-        )
+        own = IPv4Address("10.0.0.0") + router
+        packet = Ipv4Packet(own, pim.ALL_PIM_ROUTERS_IPV4, pim.PROTOCOL_PIM, 1, with_checksum(body, 2))
         destination = ethernet.multicast_mac(pim.ALL_PIM_ROUTERS_IPV4)
-        return EthernetFrame(destination, mac(ROUTER), EtherType.IPV4, ipv4.emit(packet), tag)
-    source = IPv6Address("fe80::c8")
+        return EthernetFrame(destination, mac(router), EtherType.IPV4, ipv4.emit(packet), tag)
+    source = IPv6Address("fe80::") + router
     pseudo = ipv6_pseudo_header(source, pim.ALL_PIM_ROUTERS_IPV6, len(body), pim.PROTOCOL_PIM)
     packet6 = Ipv6Packet(source, pim.ALL_PIM_ROUTERS_IPV6, pim.PROTOCOL_PIM, 1, with_checksum(body, 2, pseudo))
     destination = ethernet.multicast_mac(pim.ALL_PIM_ROUTERS_IPV6)
-    return EthernetFrame(destination, mac(ROUTER), EtherType.IPV6, ipv6.emit(packet6), tag)
+    return EthernetFrame(destination, mac(router), EtherType.IPV6, ipv6.emit(packet6), tag)

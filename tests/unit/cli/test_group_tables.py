@@ -18,6 +18,7 @@ from treecast.api.records import (
     Group,
     LocalGroup,
     LocalHost,
+    LocalJoin,
     LocalSource,
     Member,
     Querier,
@@ -49,6 +50,14 @@ def test_groups_show_mode_sources_timers_versions_hosts_querier_and_routers(
         "10.77.0.2 (query, 250 s)",
     ):
         assert text in " ".join(shown.split()), text
+
+
+def test_groups_show_what_pim_routers_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    joins = [LocalJoin("*", "10.77.0.1", 210.0)]
+    here = LocalGroup(0, "exclude", [], None, 0, leaving=False, hosts=[], joins=joins)
+    print_groups([Group("239.1.1.1", "*", [Member("alice", "exclude", [])], True, 0, 0, 0, 0, 0, [here])], [])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "239.1.1.1 0 PIM exclude - 210 s PIM Join of * to 10.77.0.1 (210 s)" in shown
 
 
 def test_a_node_without_hosts_and_groups_says_so(capsys: pytest.CaptureFixture[str]) -> None:

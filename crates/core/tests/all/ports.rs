@@ -14,6 +14,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 const FROM_67: [u8; 8] = [0, 67, 0, 68, 0, 8, 0, 0];
 const FROM_547: [u8; 8] = [2, 0x23, 2, 0x22, 0, 8, 0, 0];
 const HELLO: [u8; 4] = [0x20, 0, 0, 0];
+const JOIN_PRUNE: [u8; 4] = [0x23, 0, 0, 0];
 
 fn kind(frame: &[u8]) -> FrameKind {
     FrameFacts::of(frame).unwrap().kind
@@ -72,7 +73,7 @@ fn beacons_have_a_queue_of_their_own() {
 }
 
 #[test]
-fn dhcp_replies_and_pim_hellos_are_forwarded_and_copied() {
+fn dhcp_replies_and_pim_hellos_joins_and_prunes_are_forwarded_and_copied() {
     let link_local = [0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
     let pim_routers = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13];
     let rows = [
@@ -82,6 +83,8 @@ fn dhcp_replies_and_pim_hellos_are_forwarded_and_copied() {
         (ipv6(link_local, 60, &[&[17, 0, 1, 4, 0, 0, 0, 0], &FROM_547[..]].concat()), FrameKind::PuntUnicast(REMOTE)),
         (ipv4([10, 0, 0, 1], [224, 0, 0, 13], 103, &HELLO), FrameKind::PuntBroadcast),
         (ipv6(pim_routers, 103, &HELLO), FrameKind::PuntBroadcast),
+        (ipv4([10, 0, 0, 1], [224, 0, 0, 13], 103, &JOIN_PRUNE), FrameKind::PuntBroadcast),
+        (ipv6(pim_routers, 103, &JOIN_PRUNE), FrameKind::PuntBroadcast),
     ];
     let node = node();
     node.set_host(0, REMOTE, 2).unwrap();
@@ -101,7 +104,7 @@ fn dhcp_replies_and_pim_hellos_are_forwarded_and_copied() {
 fn a_clients_dhcp_other_pim_and_later_fragments_are_not_copied() {
     let from_68 = [0, 68, 0, 67, 0, 8, 0, 0];
     assert_eq!(kind(&ipv4([0; 4], [255; 4], 17, &from_68)), FrameKind::Broadcast);
-    assert_eq!(kind(&ipv4([10, 0, 0, 1], [224, 0, 0, 13], 103, &[0x23, 0, 0, 0])), FrameKind::Broadcast);
+    assert_eq!(kind(&ipv4([10, 0, 0, 1], [224, 0, 0, 13], 103, &[0x25, 0, 0, 0])), FrameKind::Broadcast);
     assert_eq!(kind(&ipv4([10, 0, 0, 1], [224, 0, 0, 5], 103, &HELLO)), FrameKind::Broadcast);
     let mut fragment = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &FROM_67);
     fragment[14 + 7] = 3;
