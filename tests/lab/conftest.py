@@ -22,10 +22,16 @@ class OverlayFactory(Protocol):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: "sites" in getattr(item, "fixturenames", ()))  # last: they share one lab
+    """Tests that share something run in one process: those of the three sites, last, and those of a file."""
+    items.sort(key=_uses_the_sites)
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.lab)
+            item.add_marker(pytest.mark.xdist_group("sites" if _uses_the_sites(item) else str(item.path)))
+
+
+def _uses_the_sites(item: pytest.Item) -> bool:
+    return "sites" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture
