@@ -80,6 +80,15 @@ class HandshakeDatagram:
     data: bytes
 
 @final
+class ForeignHandshake:
+    """A handshake datagram whose MAC is wrong (``handshake_mac``) came from there: of another network, or noise.
+
+    At most 4 a second are told.
+    """
+
+    source: Address
+
+@final
 class ControlDatagram:
     """An authentic, fresh control message of a session with ``peer``."""
 
@@ -130,7 +139,17 @@ class HostSeen:
     vlan: int  # 0: untagged
     mac: bytes
 
-Event = HostSeen | TapFrame | HandshakeDatagram | ControlDatagram | KeyOffered | PeerMoved | SessionConfirmed | TreeUsed
+Event = (
+    HostSeen
+    | TapFrame
+    | HandshakeDatagram
+    | ForeignHandshake
+    | ControlDatagram
+    | KeyOffered
+    | PeerMoved
+    | SessionConfirmed
+    | TreeUsed
+)
 
 @final
 class SessionStats:

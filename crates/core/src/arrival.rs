@@ -85,7 +85,13 @@ impl Plane {
         source: SocketAddr,
         now_ns: u64,
     ) -> Result<(), Reason> {
-        self.mac.check(datagram)?;
+        if let Err(reason) = self.mac.check(datagram) {
+            if reason == Reason::HandshakeMac {
+                // Whether or not Python is told where it came from, the datagram is dropped, once.
+                let _ = self.events.push(Event::ForeignHandshake { source }, now_ns);
+            }
+            return Err(reason);
+        }
         self.events.push(Event::Handshake { socket, source, data: datagram.to_vec() }, now_ns)
     }
 

@@ -17,6 +17,7 @@ use crate::session::{lock, Endpoint};
 pub enum Event {
     TapFrame { port: u32, data: Vec<u8> },
     Handshake { socket: u32, source: SocketAddr, data: Vec<u8> },
+    ForeignHandshake { source: SocketAddr },
     Control { peer: u32, session: u32, data: Vec<u8> },
     KeyOffered { tree: TreeName, key_id: u32, context: Vec<u8> },
     PeerMoved { peer: u32, session: u32, endpoint: Endpoint },
@@ -58,7 +59,7 @@ const fn kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: 
     Kind { bound, full, rate: Some((rate(per_second, bound as u32), above)), queue }
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     kind(Queue::Neighbours, 1024, Reason::PuntNeighboursFull, 5_000, Reason::PuntNeighboursRate),
     kind(Queue::Igmp, 1024, Reason::PuntIgmpFull, 5_000, Reason::PuntIgmpRate),
     kind(Queue::Mld, 1024, Reason::PuntMldFull, 5_000, Reason::PuntMldRate),
@@ -75,6 +76,7 @@ const KINDS: [Kind; 11] = [
         rate: Some((rate(1_000, 1024), Reason::PuntHostsRate)),
         queue: Queue::Hosts,
     },
+    kind(Queue::Handshakes, 8, Reason::HandshakeMac, 4, Reason::HandshakeMac),
 ];
 
 /// Handshake datagrams of one IPv4 address or IPv6 /64. One node needs two a handshake, and repeats them.
@@ -91,6 +93,7 @@ impl Event {
             Self::KeyOffered { .. } => 8,
             Self::PeerMoved { .. } | Self::SessionConfirmed { .. } | Self::TreeUsed { .. } => 9,
             Self::HostSeen { .. } => 10,
+            Self::ForeignHandshake { .. } => 11,
         }
     }
 }

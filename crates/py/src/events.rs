@@ -25,6 +25,7 @@ pub(crate) use records;
 records! {
     TapFrame { port: u32, data: Py<PyBytes> }
     HandshakeDatagram { socket: u32, source: Address, data: Py<PyBytes> }
+    ForeignHandshake { source: Address }
     ControlDatagram { peer: u32, session: u32, data: Py<PyBytes> }
     KeyOffered { root: u32, tree_id: u32, epoch: u32, key_id: u32, context: Py<PyBytes> }
     PeerMoved { peer: u32, session: u32, endpoint: Address }
@@ -41,6 +42,7 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
         Event::Handshake { socket, source, data } => {
             Py::new(py, HandshakeDatagram { socket, source: address(&source), data: bytes(&data) })?.into_any()
         }
+        Event::ForeignHandshake { source } => Py::new(py, ForeignHandshake { source: address(&source) })?.into_any(),
         Event::Control { peer, session, data } => {
             Py::new(py, ControlDatagram { peer, session, data: bytes(&data) })?.into_any()
         }

@@ -337,6 +337,8 @@ def _event(event: _native.Event) -> e.Event:
             return e.TapFrame(event.port, event.data)
         case _native.HandshakeDatagram():
             return e.HandshakeDatagram(event.socket, _endpoint(event.source), event.data)
+        case _native.ForeignHandshake():
+            return e.ForeignHandshake(_endpoint(event.source))
         case _native.ControlDatagram():
             return e.ControlDatagram(NodeIndex(event.peer), event.session, event.data)
         case _native.KeyOffered():

@@ -24,6 +24,13 @@ class HandshakeDatagram:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignHandshake:
+    """A handshake datagram with a wrong MAC: of another network, or noise. A few a second are told."""
+
+    source: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
 class ControlDatagram:
     peer: NodeIndex
     session: int
@@ -66,7 +73,17 @@ class HostSeen:
     mac: MacAddress
 
 
-Event = HostSeen | TapFrame | HandshakeDatagram | ControlDatagram | KeyOffered | PeerMoved | SessionConfirmed | TreeUsed
+Event = (
+    HostSeen
+    | TapFrame
+    | HandshakeDatagram
+    | ForeignHandshake
+    | ControlDatagram
+    | KeyOffered
+    | PeerMoved
+    | SessionConfirmed
+    | TreeUsed
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,9 @@ It carries values from one to the other and decides nothing. Read ``engine.engin
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import ip_address
 
 from structlog.typing import FilteringBoundLogger
 
@@ -26,13 +24,13 @@ from treecast.base.time import Duration
 from treecast.daemon.ending import Ending
 from treecast.daemon.faults import FaultLog
 from treecast.daemon.options import HostPort
+from treecast.daemon.peer_names import PeerNames
 from treecast.daemon.problems import Problems
 from treecast.engine.engine import Engine
 from treecast.identity.network import Network
 from treecast.multicast import TAP, PortAddresses
 
 REVIEW_INTERVAL: Duration = 1.0
-RESOLVE_INTERVAL: Duration = 30.0
 ADDRESS_INTERVAL: Duration = 10.0
 MINIMUM_WAIT: Duration = 0.001
 FAILED_WAIT: Duration = 0.1
@@ -96,7 +94,9 @@ class RunningNode:
         self._bridge = ""
         self._lan: BridgedLan | None = None
         self._peers = peers
+        self._names = PeerNames(peers, self._reach)
         self._problems = problems
+        self._problems.add_source(self._names.problems)
         self._faults = faults
         self._ending = ending
         self._log = log
@@ -118,7 +118,7 @@ class RunningNode:
         self._review_timer = loop.call_later(REVIEW_INTERVAL, self._review)
         self._tasks = [loop.create_task(self._follow_addresses())]
         if self._peers:
-            self._tasks.append(loop.create_task(self._resolve()))
+            self._tasks.append(loop.create_task(self._names.follow()))
 
     async def stop(self) -> None:
         """Say goodbye and let go of the data plane."""
@@ -260,20 +260,5 @@ class RunningNode:
             self._log.info("link down", peer=self._linked[node])
         self._linked = linked
 
-    async def _resolve(self) -> None:
-        """Host names of peers to addresses, again and again: they may change."""
-        while True:
-            for peer in self._peers:
-                endpoints = await self._addresses_of(peer)
-                if endpoints:
-                    self._carry_out(self.engine.reach(clock.monotonic(), str(peer), endpoints))
-            await asyncio.sleep(RESOLVE_INTERVAL)
-
-    async def _addresses_of(self, peer: HostPort) -> tuple[Endpoint, ...]:
-        try:
-            found = await self._loop.getaddrinfo(peer.host, peer.port, type=socket.SOCK_DGRAM)
-        except OSError as error:
-            self._log.warning("peer's name not resolved", peer=str(peer), error=str(error))
-            return ()
-        endpoints = (Endpoint(ip_address(str(address[0]).split("%")[0]), peer.port) for *_, address in found)
-        return tuple(dict.fromkeys(endpoints))
+    def _reach(self, peer: str, endpoints: tuple[Endpoint, ...]) -> None:
+        self._carry_out(self.engine.reach(clock.monotonic(), peer, endpoints))

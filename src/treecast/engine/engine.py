@@ -18,6 +18,7 @@ from treecast.base.errors import MalformedError
 from treecast.base.events import (
     ControlDatagram,
     Event,
+    ForeignHandshake,
     HandshakeDatagram,
     HostSeen,
     KeyOffered,
@@ -243,6 +244,8 @@ class Engine:
                 self.discovery.host_seen(now, port, vlan, mac)
             case HandshakeDatagram():
                 self.links.receive(now, event)
+            case ForeignHandshake(source):
+                self.links.foreign(now, source)
             case ControlDatagram():
                 self._control(now, event)
             case KeyOffered():

@@ -64,7 +64,7 @@ class Learning:
         if isinstance(content, NodeContent) and learned.certificate is not None:
             self._nodes.put(origin, learned.certificate)
             self._discovery.certify(now, origin, learned.certificate.mac, certified_addresses(learned.certificate))
-            self._links.learn(now, origin, content.endpoint_values())
+            self._links.learn(now, origin, content.endpoint_values(), learned.certificate.name)
             return
         self._links.forget(origin)
         self._discovery.uncertify(origin)

@@ -18,6 +18,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.identity.certificate import Certificate
 from treecast.links.crypto import Handshake, HandshakeMaker
+from treecast.links.noticed import Noticed
 from treecast.links.targets import Target
 from treecast.wire.handshake import (
     HandshakePayload,
@@ -106,6 +107,8 @@ class Handshakes:
         self._attempts: dict[int, Attempt] = {}
         self._pending: dict[int, _Pending] = {}
         self._pending_by_init: dict[bytes, int] = {}
+        self.heard = Noticed()
+        """Where INITs came from."""
         self.commands: list[SendDatagram] = []
 
     # attempts
@@ -162,8 +165,11 @@ class Handshakes:
         if known is not None:
             self._send(datagram.socket, datagram.source, self._pending[known].response)
             return
-        if any(attempt.init == datagram.data for attempt in self._attempts.values()):
+        reflected = [attempt for attempt in self._attempts.values() if attempt.init == datagram.data]
+        if reflected:
+            reflected[0].target.reflected_at = now
             raise MalformedError("handshake_reflected")
+        self.heard.note(now, datagram.source)
         if len(self._pending) >= MAX_PENDING:
             raise MalformedError("handshake_table_full")
         handshake = self._maker.respond(self._new_index(), datagram.data)

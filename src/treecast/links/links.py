@@ -22,12 +22,13 @@ from treecast.identity.certificate import Certificate
 from treecast.links.crypto import HandshakeMaker
 from treecast.links.handshakes import Finished, Handshakes
 from treecast.links.peers import MAX_SESSIONS, REJECT_AFTER, Peer, Peers, Session, is_silent, wants_handshake
-from treecast.links.problems import unreached
+from treecast.links.reach import Reach
 from treecast.links.targets import Target, Targets
 from treecast.wire.handshake import HandshakePayload
 
 FINAL_INTERVAL: Duration = 0.25
 CONFIRM_LIMIT: Duration = 5.0
+GOODBYE = "goodbye"
 GOODBYE_PAUSE: Duration = 5.0
 
 AEAD_AES_256_GCM = 1
@@ -77,6 +78,7 @@ class Links:
             index_in_use=self._peers.index_in_use,
             rng=rng,
         )
+        self._reach = Reach(self._targets, self._is_up, self._handshakes.heard)
         self.commands: list[Command] = []
         self.events: list[LinkEvent] = []
 
@@ -86,9 +88,9 @@ class Links:
         """A peer that the operator named; reached until the node stops. Call again when its addresses change."""
         self._targets.configure(now, name, endpoints)
 
-    def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...]) -> None:
+    def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...], name: str) -> None:
         """A node that Broadcast told of."""
-        self._targets.learn(now, node, endpoints)
+        self._targets.learn(now, node, endpoints, name)
 
     def forget(self, node: NodeIndex) -> None:
         """Broadcast has forgotten the node. A link that is up stays."""
@@ -102,7 +104,7 @@ class Links:
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """What is wrong with links and needs a person."""
-        yield from unreached(now, self._targets)
+        yield from self._reach.problems(now)
 
     def peers(self) -> list[Peer]:
         """The peers whose link is up, by node index."""
@@ -120,6 +122,10 @@ class Links:
         if finished is not None:
             self._install(now, finished)
         self._take_datagrams()
+
+    def foreign(self, now: Instant, source: Endpoint) -> None:
+        """A handshake of another network came from there."""
+        self._reach.foreign.note(now, source)
 
     def _install(self, now: Instant, finished: Finished) -> None:
         node = finished.certificate.node_index
@@ -166,7 +172,7 @@ class Links:
     def goodbye(self, now: Instant, node: NodeIndex, session: int) -> None:
         """The peer said on a session that it goes down; late, on a session that has ended, it means nothing."""
         if self._peers.session(node, session) is not None:
-            self.cut(now, node, "goodbye")
+            self.cut(now, node, GOODBYE)
 
     def cut(self, now: Instant, node: NodeIndex, reason: str) -> None:
         """End the link: the peer may no longer be here."""
@@ -187,7 +193,7 @@ class Links:
             if not peer.sessions:
                 self._down(now, peer, "expired", pause=0.0)
             elif wants_handshake(now, peer, by_session) and not self._handshakes.is_trying_node(peer.node):
-                self._handshakes.begin(now, Target(None, peer.node, (peer.sessions[-1].endpoint,), now))
+                self._handshakes.begin(now, _again(now, peer))
         self._take_datagrams()
 
     # time
@@ -225,9 +231,14 @@ class Links:
 
     # parts
 
+    def _is_up(self, node: NodeIndex) -> bool:
+        peer = self._peers.get(node)
+        return peer is not None and peer.up
+
     def _up(self, peer: Peer) -> None:
         if not peer.up:
             peer.up = True
+            self._reach.link_up()
             self.events.append(LinkUp(peer.node, peer.certificate))
 
     def _down(self, now: Instant, peer: Peer, reason: str, pause: Duration) -> None:
@@ -235,6 +246,8 @@ class Links:
         self.commands.append(ForgetPeer(peer.node))
         self._targets.pause(peer.node, after(now, pause))
         if peer.up:
+            self._targets.lost(now, peer.node, left=reason == GOODBYE)
+            self._reach.link_down(now, peer.certificate.name, left=reason == GOODBYE)
             self.events.append(LinkDown(peer.node, reason))
 
     def _remove_session(self, peer: Peer, session: Session) -> None:
@@ -244,3 +257,8 @@ class Links:
     def _take_datagrams(self) -> None:
         self.commands += self._handshakes.commands
         self._handshakes.commands.clear()
+
+
+def _again(now: Instant, peer: Peer) -> Target:
+    """The peer as a target of one more handshake, where it is now."""
+    return Target(None, peer.node, (peer.sessions[-1].endpoint,), now, peer.certificate.name, now)

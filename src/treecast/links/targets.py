@@ -18,15 +18,22 @@ HIGHER_INDEX_DELAY: Duration = 1.5
 
 @dataclass(slots=True)
 class Target:
-    """Somebody to reach. ``name`` is the configured text; None for a node learned from Broadcast."""
+    """Somebody to reach. ``name`` is the configured text; None for a node learned from Broadcast.
+
+    ``label``: what people call it. ``sought_since``: since when it has no link, while it has none; ``reflected_at``:
+    when this node's own INIT last came back from there. ``left``: a learned node said goodbye, and nothing new was
+    heard of it since.
+    """
 
     name: str | None
     node: NodeIndex | None
     endpoints: tuple[Endpoint, ...]
     next_try: Instant
+    label: str
+    sought_since: Instant
     avoided: set[Endpoint] = field(default_factory=set)
-    sought_since: Instant | None = None
-    """Since when its node has no link; None while it has one, or before the first review."""
+    reflected_at: Instant | None = None
+    left: bool = False
 
     @property
     def worth_trying(self) -> tuple[Endpoint, ...]:
@@ -49,15 +56,16 @@ class Targets:
         self._learned: dict[NodeIndex, Target] = {}
 
     def configure(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> None:
-        target = self._configured.setdefault(name, Target(name, None, endpoints, now))
+        target = self._configured.setdefault(name, Target(name, None, endpoints, now, name, now))
         target.moved(endpoints)
 
-    def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...]) -> None:
+    def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...], label: str) -> None:
         if node == self._my_index:
             return
         delay = 0.0 if self._my_index < node else HIGHER_INDEX_DELAY
         usable = tuple(endpoint for endpoint in endpoints if _is_usable(endpoint))
-        target = self._learned.setdefault(node, Target(None, node, usable, after(now, delay)))
+        target = self._learned.setdefault(node, Target(None, node, usable, after(now, delay), label, now))
+        target.label, target.left = label, False
         target.moved(usable)
 
     def forget(self, node: NodeIndex) -> Target | None:
@@ -67,11 +75,25 @@ class Targets:
         """By name."""
         yield from (self._configured[name] for name in sorted(self._configured))
 
-    def pause(self, node: NodeIndex, until: Instant) -> None:
-        """The node is not sought before then."""
+    def learned(self) -> Iterator[Target]:
+        """By node index."""
+        yield from (self._learned[node] for node in sorted(self._learned))
+
+    def of(self, node: NodeIndex) -> Iterator[Target]:
+        """The targets that are this node."""
         for target in [self._learned.get(node), *self._configured.values()]:
             if target is not None and target.node == node:
-                target.next_try = until
+                yield target
+
+    def pause(self, node: NodeIndex, until: Instant) -> None:
+        """The node is not sought before then."""
+        for target in self.of(node):
+            target.next_try = until
+
+    def lost(self, now: Instant, node: NodeIndex, *, left: bool) -> None:
+        """Its link has ended; ``left``: with its goodbye."""
+        for target in self.of(node):
+            target.sought_since, target.left = now, left and target.name is None
 
     def is_reached(self, target: Target) -> bool:
         return target.node is not None and self._is_linked(target.node)

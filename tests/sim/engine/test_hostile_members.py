@@ -61,7 +61,7 @@ def test_endpoints_that_are_another_node_s_do_not_make_handshakes_without_end() 
     nodes = mesh(world, 2)
     before = world.network.datagrams
     ghost = Endpoint(IPv4Address("192.0.2.77"), 7700)
-    nodes[0].engine.links.learn(world.network.now, NodeIndex(77), (ghost, nodes[1].endpoint))
+    nodes[0].engine.links.learn(world.network.now, NodeIndex(77), (ghost, nodes[1].endpoint), "n77")
     world.run(20.0)
     assert nodes[0].engine.drops.snapshot()["handshake_with_another_node"] == 1
     assert len(nodes[0].forwarder.sessions) <= 2
@@ -73,7 +73,7 @@ def test_no_handshake_goes_to_an_endpoint_that_reaches_many() -> None:
     (node,) = mesh(world, 1)
     many = ("224.0.0.1", "255.255.255.255", "0.0.0.0")
     endpoints = tuple(Endpoint(IPv4Address(text), 7700) for text in many)
-    node.engine.links.learn(world.network.now, NodeIndex(5), (*endpoints, Endpoint(IPv4Address("192.0.2.5"), 0)))
+    node.engine.links.learn(world.network.now, NodeIndex(5), (*endpoints, Endpoint(IPv4Address("192.0.2.5"), 0)), "n77")
     commands = node.engine.turn(Instant(world.network.now + 5.0), [])
     assert [command for command in commands if isinstance(command, SendDatagram)] == []
 

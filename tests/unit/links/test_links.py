@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
-from random import Random
-
-from treecast.base.addresses import Endpoint
-from treecast.base.commands import ForgetPeer, InstallSession, RemoveSession, SendDatagram
-from treecast.base.counters import Drops
-from treecast.base.events import HandshakeDatagram, PeerMoved, SessionConfirmed, SessionReport
+from tests.unit.links.shaking import (
+    OTHER_CA,
+    Node,
+    begin,
+    certificate_of,
+    confirm,
+    endpoint_of,
+    report,
+    shake,
+)
+from treecast.base.commands import ForgetPeer, RemoveSession
+from treecast.base.events import PeerMoved
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.identity.certificate import Certificate, Claims, issue
-from treecast.identity.keys import NodeKeys, SigningKey
-from treecast.identity.network import Network
 from treecast.links.handshakes import MAX_PENDING, PENDING_LIFETIME, REFUSAL_PAUSE
-from treecast.links.links import LinkDown, Links, LinkUp
+from treecast.links.links import LinkDown, LinkUp
 from treecast.links.peers import (
     DEAD_AFTER,
     MAX_SESSIONS,
@@ -24,109 +26,7 @@ from treecast.links.peers import (
     REKEY_AFTER_DATAGRAMS,
     SUSPECT_AFTER,
 )
-from treecast.sim.handshake import ModelHandshake, ModelMaker
-from treecast.wire.handshake import HandshakePayload
-
-CA, OTHER_CA = SigningKey(bytes([1] * 32)), SigningKey(bytes([2] * 32))
-NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"))
-UNIX_NOW = 1000.0
-
-
-def endpoint_of(index: int) -> Endpoint:
-    return Endpoint(IPv4Address(f"192.0.2.{index}"), 7700)
-
-
-def certificate_of(index: int, *, ca: SigningKey = CA, not_after_s: int = 2000) -> Certificate:
-    keys = NodeKeys.from_seeds(bytes([index] * 32), bytes([index + 100] * 32))
-    network = Network("test", ca.public, NETWORK.ipv4, NETWORK.ipv6)
-    address = IPv4Interface(f"10.77.0.{index}/16")
-    claims = Claims(
-        network.id,
-        NodeIndex(index),
-        f"n{index}",
-        keys.static.public,
-        keys.signing.public,
-        address,
-        None,
-        0,
-        not_after_s,
-    )
-    return issue(ca, claims)
-
-
-def verify_certificate(wire: bytes) -> Certificate:
-    certificate = Certificate.decode(wire)
-    certificate.verify(CA.public, UNIX_NOW)
-    return certificate
-
-
-class Node:
-    """Links, and what they sent."""
-
-    def __init__(
-        self, index: int, *, certificate: Certificate | None = None, static: bytes = b"", epoch: int = 1
-    ) -> None:
-        self.index = index
-        self.certificate = certificate or certificate_of(index)
-        self.drops = Drops()
-        self.links = Links(
-            me=HandshakePayload(self.certificate.encode(), 1, epoch),
-            my_index=self.certificate.node_index,
-            maker=ModelMaker(static or self.certificate.static_key),
-            families=(4,),
-            verify_certificate=verify_certificate,
-            rng=Random(index + epoch),
-            drops=self.drops,
-        )
-        self.installed: list[InstallSession] = []
-
-    def sent(self) -> list[bytes]:
-        commands = list(self.links.commands)
-        self.links.commands.clear()
-        self.installed += [command for command in commands if isinstance(command, InstallSession)]
-        self.others = [c for c in commands if not isinstance(c, SendDatagram | InstallSession)]
-        return [command.data for command in commands if isinstance(command, SendDatagram)]
-
-    def hear(self, now: float, data: bytes, source: int) -> None:
-        self.links.receive(Instant(now), HandshakeDatagram(0, endpoint_of(source), data))
-
-    def events(self) -> list[LinkUp | LinkDown]:
-        events = list(self.links.events)
-        self.links.events.clear()
-        return events
-
-
-def begin(node: Node, other: Node, now: float = 0.0) -> bytes:
-    node.links.configure(Instant(now), "peer", (endpoint_of(other.index),))
-    node.links.advance(Instant(now))
-    (init,) = node.sent()
-    return init
-
-
-def shake(node: Node, other: Node, now: float = 0.0) -> None:
-    """A whole handshake, and the datagram that confirms it to the initiator."""
-    other.hear(now, begin(node, other, now), node.index)
-    (response,) = other.sent()
-    node.hear(now, response, other.index)
-    (final,) = node.sent()
-    other.hear(now, final, node.index)
-    other.sent()
-    confirm(node, other)
-
-
-def confirm(node: Node, other: Node) -> None:
-    """The other side's first datagram on the newest session arrives."""
-    handshake = node.installed[-1].handshake
-    assert isinstance(handshake, ModelHandshake)
-    node.links.confirmed(SessionConfirmed(NodeIndex(other.index), handshake.index))
-
-
-def report(node: Node, *, silent_s: float = 0.0, sealed: int = 0) -> list[SessionReport]:
-    return [
-        SessionReport(session.index, peer.node, 0.0, silent_s, None, sealed)
-        for peer in node.links.peers()
-        for session in peer.sessions
-    ]
+from treecast.sim.handshake import ModelMaker
 
 
 def test_a_handshake_makes_a_link_on_both_sides() -> None:
@@ -331,8 +231,8 @@ def test_a_peers_address_follows_the_data_planes_word() -> None:
 
 def test_of_two_nodes_that_learn_of_each_other_the_lower_begins() -> None:
     one, two = Node(1), Node(2)
-    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2),))
-    two.links.learn(Instant(0.0), NodeIndex(1), (endpoint_of(1),))
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2),), "n2")
+    two.links.learn(Instant(0.0), NodeIndex(1), (endpoint_of(1),), "n1")
     for node in (one, two):
         node.links.advance(Instant(0.0))
     assert (len(one.sent()), len(two.sent())) == (1, 0)

@@ -1,0 +1,152 @@
+"""Which nodes are out of reach, and what is known of why: states and sentences for people.
+
+Decides nothing about links. A hint (an INIT that came from where a peer is sought, a handshake of another network) may
+be made up by whoever can send datagrams; all that it changes is a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+
+from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant
+from treecast.links.noticed import NOTICED_LIFETIME, Noticed
+from treecast.links.targets import Target, Targets
+
+UNREACHED_AFTER: Duration = 5.0
+"""A configured peer that has no link for so long is a problem: three handshakes of an honest path fit."""
+KNOWN_UNREACHED_AFTER: Duration = 12.0
+"""A node that others know, too: one that just died is forgotten in the minute that follows, so no hurry."""
+AT_ONCE: Duration = 10.0
+"""Links lost within this time went together: a dead peer is noticed within seven to nine seconds."""
+SHOWN = 4
+
+
+class Standing(StrEnum):
+    """How a node stands to this one."""
+
+    UP = "up"
+    CONNECTING = "connecting"
+    HEARD_ONLY = "heard only"
+    ITSELF = "this node itself"
+    ANOTHER_NETWORK = "another network"
+    UNREACHABLE = "unreachable"
+    OFFLINE = "offline"
+
+
+class Reach:
+    """One node's. ``is_up`` says of a node whether its link is up; ``heard``: where INITs came from."""
+
+    def __init__(self, targets: Targets, is_up: Callable[[NodeIndex], bool], heard: Noticed) -> None:
+        self._targets = targets
+        self._is_up = is_up
+        self._heard = heard
+        self.foreign = Noticed()
+        """Where handshakes of other networks came from."""
+        self._up = 0
+        self._lost: list[tuple[Instant, str]] = []
+
+    def link_up(self) -> None:
+        self._up += 1
+        self._lost = []
+
+    def link_down(self, now: Instant, name: str, *, left: bool) -> None:
+        self._up -= 1
+        if left:
+            return
+        self._lost = [(then, other) for then, other in self._lost if now - then < AT_ONCE and other != name]
+        self._lost.append((now, name))
+
+    def standing(self, now: Instant, target: Target) -> Standing:
+        if target.node is not None and self._is_up(target.node):
+            return Standing.UP
+        if target.left:
+            return Standing.OFFLINE
+        if target.reflected_at is not None and now - target.reflected_at < NOTICED_LIFETIME:
+            return Standing.ITSELF
+        if any(self.foreign.last(now, endpoint) is not None for endpoint in target.endpoints):
+            return Standing.ANOTHER_NETWORK
+        if now - target.sought_since < (UNREACHED_AFTER if target.name is not None else KNOWN_UNREACHED_AFTER):
+            return Standing.CONNECTING
+        if self.last_heard(now, target) is not None:
+            return Standing.HEARD_ONLY
+        return Standing.UNREACHABLE
+
+    def last_heard(self, now: Instant, target: Target) -> Instant | None:
+        """When a handshake last came from where the target is sought."""
+        times = (self._heard.last(now, endpoint) for endpoint in target.endpoints)
+        return max((then for then in times if then is not None), default=None)
+
+    def problems(self, now: Instant) -> Iterator[Problem]:
+        """One for each node that is out of reach; one in all when every link was lost at once."""
+        if self._up == 0 and len(self._lost) > 1:
+            yield self._all_lost()
+        else:
+            seen: set[NodeIndex] = set()
+            for target in [*self._targets.learned(), *self._targets.configured()]:
+                if target.node not in seen:
+                    yield from self._out_of_reach(now, target)
+                if target.node is not None:
+                    seen.add(target.node)
+        yield from self._foreign(now)
+
+    def _all_lost(self) -> Problem:
+        names = [name for _, name in self._lost]
+        shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        return Problem(
+            "all_links_lost",
+            "",
+            f"all {len(names)} links were lost at once ({shown}): check this machine's network, that is its cable or "
+            f"Wi-Fi, its addresses and routes, and its firewall",
+        )
+
+    def _out_of_reach(self, now: Instant, target: Target) -> Iterator[Problem]:
+        label, tried = target.label, ", ".join(str(endpoint) for endpoint in target.endpoints) or "no address"
+        known = target.name is None
+        lost = "; its hosts and groups are out of reach" if known else ""
+        match self.standing(now, target):
+            case Standing.UP | Standing.CONNECTING | Standing.OFFLINE:
+                return
+            case Standing.ITSELF:
+                kind = "peer_is_this_node"
+                text = f"peer {label} is this node itself: name another node with --peer"
+            case Standing.ANOTHER_NETWORK:
+                kind = "peer_of_another_network"
+                text = (
+                    f"at {label} ({tried}) there is a node of another network{lost}: check the address, or that both "
+                    f"were added to the same network"
+                )
+            case Standing.HEARD_ONLY:
+                kind = "peer_heard_only"
+                text = (
+                    f"peer {label} is heard but does not hear this node (tried {tried}){lost}: check that firewalls "
+                    f"and NATs let UDP from here through to it"
+                )
+            case Standing.UNREACHABLE if known:
+                kind = "node_unreachable"
+                text = (
+                    f"node {label} is known from others but cannot be linked (tried {tried}){lost}: check that it "
+                    f"runs, and that its UDP port can be reached from here, or this node's from there"
+                )
+            case Standing.UNREACHABLE:
+                kind = "peer_unreachable"
+                text = (
+                    f"peer {label} does not answer (tried {tried}): check that a node of this network runs there, the "
+                    f"address and port, and that firewalls let UDP through"
+                )
+        yield Problem(kind, label, text)
+
+    def _foreign(self, now: Instant) -> Iterator[Problem]:
+        """Those that seek this node with the network file of another network, unless this one seeks them too."""
+        sought = {endpoint for target in self._targets.configured() for endpoint in target.endpoints}
+        sources = [str(endpoint) for endpoint in self.foreign.recent(now) if endpoint not in sought]
+        if sources:
+            more = f" and {len(sources) - SHOWN} more" if len(sources) > SHOWN else ""
+            yield Problem(
+                "foreign_network",
+                "",
+                f"handshakes of another network come from {', '.join(sources[:SHOWN])}{more}: if a node there is meant "
+                f"to be of this network, add it to this one; if not, take this node's address out of its --peer",
+            )

@@ -1,0 +1,40 @@
+"""Every mistake with ``--peer`` that a newcomer makes: a line in the log, and a problem on top of ``status``."""
+
+from __future__ import annotations
+
+from lab import Lab, wait_until
+from lab.node import PORT, Overlay, TreecastNode, create_network
+from treecast.api.client import ask_status
+
+LIMIT_S = 15.0
+
+
+def kinds(node: TreecastNode) -> dict[str, str]:
+    """The present problems: kind by subject."""
+    return {problem.subject: problem.kind for problem in ask_status(node.directory).problems}
+
+
+def test_a_peer_that_is_wrong_is_a_line_and_a_problem_with_its_reason() -> None:
+    with Lab() as lab:
+        lan = lab.switch()
+        n0, stranger = (lab.machine(name, lan) for name in ("n0", "stranger"))
+        net = Overlay([n0], lab.directory)
+        other = TreecastNode.add(stranger, create_network(lab.directory / "other", "other"), lab.directory)
+        node, nobody = net[0], f"{n0.underlay_ipv4}:{PORT + 1}"
+        node.start(nobody, node.endpoint, other.endpoint, "nowhere.invalid")
+        other.start(node.endpoint)
+        wanted = {
+            nobody: "peer_unreachable",
+            node.endpoint: "peer_is_this_node",
+            other.endpoint: "peer_of_another_network",
+            f"nowhere.invalid:{PORT}": "peer_name_unresolved",
+        }
+        for one in (node, other):
+            one.wait_ready()
+        wait_until(lambda: kinds(node) == wanted, LIMIT_S, "all four are problems")
+        wait_until(lambda: kinds(other) == {node.endpoint: "peer_of_another_network"}, LIMIT_S, "it is told so too")
+        log = node.log.read_text()
+        for subject, kind in wanted.items():
+            assert f"problem={kind} subject={subject}" in log
+        node.stop()
+        other.stop()

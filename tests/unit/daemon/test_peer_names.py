@@ -1,0 +1,30 @@
+"""Names of peers: one that does not resolve is a problem, and the others are reached all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import IPv4Address
+
+import pytest
+
+from treecast.base.addresses import Endpoint
+from treecast.base.time import Instant
+from treecast.daemon.options import HostPort
+from treecast.daemon.peer_names import PeerNames
+
+
+@pytest.mark.parametrize("name", ["nowhere.invalid", "a" * 64 + ".example", "\udcff"])
+def test_a_name_that_does_not_resolve_is_a_problem_and_holds_up_no_other(name: str) -> None:
+    async def until_reached() -> tuple[str, tuple[Endpoint, ...]]:
+        following = asyncio.ensure_future(names.follow())
+        try:
+            return await asyncio.wait_for(reached.get(), 30)
+        finally:
+            following.cancel()
+
+    reached: asyncio.Queue[tuple[str, tuple[Endpoint, ...]]] = asyncio.Queue()
+    peers = (HostPort(name, 7700), HostPort("127.0.0.1", 7700))
+    names = PeerNames(peers, lambda peer, endpoints: reached.put_nowait((peer, endpoints)))
+    assert asyncio.run(until_reached()) == ("127.0.0.1:7700", (Endpoint(IPv4Address("127.0.0.1"), 7700),))
+    (problem,) = names.problems(Instant(0.0))
+    assert (problem.kind, problem.subject) == ("peer_name_unresolved", f"{name}:7700")

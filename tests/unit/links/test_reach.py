@@ -1,0 +1,121 @@
+"""Nodes out of reach: each is one sentence that says why, as far as this node can know."""
+
+from __future__ import annotations
+
+from tests.unit.links.shaking import Node, begin, endpoint_of, report, shake
+from treecast.base.addresses import Endpoint
+from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
+from treecast.base.time import Instant
+from treecast.links.noticed import MAX_NOTICED, NOTICED_LIFETIME, Noticed
+from treecast.links.peers import DEAD_AFTER
+from treecast.links.reach import KNOWN_UNREACHED_AFTER, UNREACHED_AFTER
+
+PEER = "192.0.2.2:7700"
+
+
+def problems(node: Node, now: float) -> list[Problem]:
+    return list(node.links.problems(Instant(now)))
+
+
+def kinds(node: Node, now: float) -> list[tuple[str, str]]:
+    return [(problem.kind, problem.subject) for problem in problems(node, now)]
+
+
+def test_a_configured_peer_that_does_not_answer_is_a_problem_after_five_seconds() -> None:
+    one = Node(1)
+    begin(one, Node(2))
+    assert problems(one, UNREACHED_AFTER - 0.1) == []
+    (problem,) = problems(one, UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("peer_unreachable", "peer")
+    assert PEER in problem.text
+
+
+def test_a_peer_whose_handshake_never_ends_does_not_answer_either() -> None:
+    one, two = Node(1), Node(2)
+    for now in (0.0, 6.0):
+        two.hear(now, begin(one, two, now), 1)
+        one.hear(now, two.sent()[0], 2)
+        one.links.advance(Instant(now + 5.5))
+        one.sent()
+    assert kinds(one, 11.5) == [("peer_unreachable", "peer")]
+
+
+def test_a_peer_that_is_this_node_itself_is_named_so() -> None:
+    one = Node(1)
+    one.hear(0.0, begin(one, one), 1)
+    (problem,) = problems(one, 1.0)
+    assert (problem.kind, problem.text) == (
+        "peer_is_this_node",
+        "peer peer is this node itself: name another node with --peer",
+    )
+
+
+def test_a_peer_of_another_network_is_known_by_its_handshakes() -> None:
+    one = Node(1)
+    begin(one, Node(2))
+    one.links.foreign(Instant(1.0), endpoint_of(2))
+    assert kinds(one, 1.0) == [("peer_of_another_network", "peer")]
+    assert kinds(one, 1.0 + NOTICED_LIFETIME) == [("peer_unreachable", "peer")]
+
+
+def test_handshakes_of_another_network_from_elsewhere_are_one_problem() -> None:
+    one = Node(1)
+    for number in range(100):
+        one.links.foreign(Instant(number / 4), endpoint_of(100 + number))
+    (problem,) = problems(one, 25.0)
+    assert problem.kind == "foreign_network"
+    assert "192.0.2.199:7700, 192.0.2.198:7700, 192.0.2.197:7700, 192.0.2.196:7700 and 96 more" in problem.text
+    assert problems(one, 25.0 + NOTICED_LIFETIME) == []
+
+
+def test_a_peer_that_is_heard_but_does_not_hear_is_told_from_one_that_is_silent() -> None:
+    one, two = Node(1), Node(2)
+    begin(one, two)
+    one.hear(4.0, begin(two, one), 2)
+    assert kinds(one, 6.0) == [("peer_heard_only", "peer")]
+
+
+def test_a_node_known_from_others_that_cannot_be_linked_is_one_problem_with_its_name() -> None:
+    one = Node(1)
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2), endpoint_of(3)), "bob")
+    assert problems(one, KNOWN_UNREACHED_AFTER - 0.1) == []
+    (problem,) = problems(one, KNOWN_UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("node_unreachable", "bob")
+    assert "192.0.2.2:7700, 192.0.2.3:7700" in problem.text
+    assert "hosts and groups are out of reach" in problem.text
+    one.links.forget(NodeIndex(2))
+    assert problems(one, KNOWN_UNREACHED_AFTER) == []
+
+
+def test_a_node_that_said_goodbye_is_no_problem_until_it_is_heard_of_again() -> None:
+    one, two = Node(1), Node(2)
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2),), "n2")
+    shake(two, one)
+    (peer,) = one.links.peers()
+    one.links.goodbye(Instant(1.0), NodeIndex(2), peer.current.index)
+    assert problems(one, 30.0) == []
+    one.links.learn(Instant(30.0), NodeIndex(2), (endpoint_of(2),), "n2")
+    assert kinds(one, 30.0) == [("node_unreachable", "n2")]
+
+
+def test_links_that_are_lost_at_once_are_one_problem_until_one_is_back() -> None:
+    one = Node(1)
+    others = [Node(number) for number in range(2, 9)]
+    for other in others:
+        one.links.learn(Instant(0.0), NodeIndex(other.index), (endpoint_of(other.index),), f"n{other.index}")
+        shake(other, one)
+    one.links.review(Instant(DEAD_AFTER), report(one, silent_s=DEAD_AFTER))
+    (problem,) = problems(one, 60.0)
+    assert (problem.kind, problem.subject) == ("all_links_lost", "")
+    assert "all 7 links were lost at once (n2, n3, n4, n5 and 3 more)" in problem.text
+    shake(Node(2, epoch=2), one, 60.0)
+    assert kinds(one, 60.0) == [("node_unreachable", f"n{number}") for number in range(3, 9)]
+
+
+def test_what_was_noticed_is_bounded() -> None:
+    noticed, address = Noticed(), endpoint_of(1).address
+    for port in range(1, MAX_NOTICED + 11):
+        noticed.note(Instant(0.0), Endpoint(address, port))
+    kept = list(noticed.recent(Instant(0.0)))
+    assert (len(kept), kept[0].port, kept[-1].port) == (MAX_NOTICED, MAX_NOTICED + 10, 11)
