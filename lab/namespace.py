@@ -30,6 +30,13 @@ class Namespace:
         _in_a_thread_of_its_own(lambda: _unshare_and_name(name))
         self._fd = os.open(DIRECTORY / name, os.O_RDONLY | os.O_CLOEXEC)
         self._netlink: IPRoute | None = None
+        self._let_bridges_pass_all()
+
+    def _let_bridges_pass_all(self) -> None:
+        """Where a container engine has loaded br_netfilter, bridges would drop what is no plain IP packet."""
+        with self.enter():
+            for switch in Path("/proc/sys/net/bridge").glob("bridge-nf-call-*"):
+                switch.write_text("0", encoding="ascii")
 
     @property
     def fd(self) -> int:

@@ -1,6 +1,7 @@
 //! What kind of Ethernet frame a host sent: everything that the bytes alone can say (RFC 4541's view of a frame).
 //!
-//! No tables here: see [`crate::plane`]. 802.1Q tags are read once; a frame tagged twice counts as not IP.
+//! No tables here: see [`crate::plane`]. A frame that no rule of ours claims is carried as a bridge would: to its MAC, or, from a
+//! group's MAC, to all. 802.1Q tags are read once; what lies behind a second one, or behind one of 802.1ad, is not looked at.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -22,6 +23,8 @@ const PIM_JOIN_PRUNE: u8 = 0x23;
 const ALL_PIM_ROUTERS_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 13);
 const ALL_PIM_ROUTERS_V6: Ipv6Addr = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, 0, 13);
 const BROADCAST: Mac = [0xFF; 6];
+/// Of beacons, which no other use of their EtherType shares.
+const BEACON_GROUP: Mac = [0x03, 0x54, 0x43, 0x00, 0x00, 0x01];
 /// Extension headers walked before giving up; a real packet has one or two.
 const MAX_EXTENSION_HEADERS: usize = 8;
 
@@ -40,8 +43,10 @@ pub enum FrameKind {
     Unicast(Mac),
     /// To one MAC, and what it carries begins like a datagram of ours.
     Nested(Mac),
-    /// To all nodes: broadcast, 224.0.0.0/24, ff02::/16.
+    /// To all nodes: broadcast, 224.0.0.0/24, IPv6 groups of link-local scope.
     Broadcast,
+    /// To a group's MAC, and no group's: not IP, tagged twice, or to another address than the MAC's. To all nodes.
+    Flood,
     /// To a group's subscribers.
     Group {
         /// The IP destination.
@@ -79,7 +84,7 @@ impl FrameFacts {
             (0, outer, frame.get(14..))
         };
         let payload = payload.ok_or(Reason::FrameShort)?;
-        let kind = if ethertype == ETHERTYPE_BEACON {
+        let kind = if ethertype == ETHERTYPE_BEACON && destination == BEACON_GROUP {
             FrameKind::Beacon
         } else if destination[0] & 1 == 0 {
             unicast(destination, ethertype, payload)
@@ -94,7 +99,7 @@ fn unicast(destination: Mac, ethertype: u16, payload: &[u8]) -> FrameKind {
     match ethertype {
         ETHERTYPE_ARP => FrameKind::PuntUnicast(destination),
         ETHERTYPE_IPV4 => match Ipv4::parse(payload) {
-            Ok(ip) if ip.protocol == PROTOCOL_IGMP => FrameKind::Punt,
+            Ok(ip) if ip.is_membership() => FrameKind::Punt,
             Ok(ip) if ip.is_server_reply() => FrameKind::PuntUnicast(destination),
             Ok(ip) if ip.protocol == PROTOCOL_UDP && looks_like_ours(ip.rest) => FrameKind::Nested(destination),
             _ => FrameKind::Unicast(destination),
@@ -114,36 +119,23 @@ fn unicast(destination: Mac, ethertype: u16, payload: &[u8]) -> FrameKind {
 }
 
 fn group_addressed(destination: Mac, ethertype: u16, payload: &[u8]) -> Result<FrameKind, Reason> {
-    match ethertype {
+    if destination.starts_with(&[0x01, 0x80, 0xC2, 0x00, 0x00]) && destination[5] < 0x10 {
+        return Err(Reason::MacReserved);
+    }
+    let kind = match ethertype {
         ETHERTYPE_ARP => Ok(FrameKind::Punt),
-        ETHERTYPE_IPV4 => {
-            let ip = Ipv4::parse(payload)?;
-            if ip.protocol == PROTOCOL_IGMP {
-                return Ok(FrameKind::Punt);
-            }
-            let copied = ip.is_server_reply() || ip.is_snooped_pim();
-            let kind = if destination == BROADCAST { FrameKind::Broadcast } else { ip.group(destination)? };
-            Ok(if copied { kind.copied() } else { kind })
-        }
-        ETHERTYPE_IPV6 => {
-            let ip = Ipv6::parse(payload)?;
-            if matches!(ip.icmp_type(), Some(130..=137 | 143 | 151..=153)) {
-                return Ok(FrameKind::Punt);
-            }
-            let copied = ip.is_server_reply() || ip.is_snooped_pim();
-            let kind = if destination == BROADCAST { FrameKind::Broadcast } else { ip.group(destination)? };
-            Ok(if copied { kind.copied() } else { kind })
-        }
-        _ if destination == BROADCAST => Ok(FrameKind::Broadcast),
-        _ if destination.starts_with(&[0x01, 0x80, 0xC2, 0x00, 0x00]) && destination[5] < 0x10 => {
-            Err(Reason::MacReserved)
-        }
-        _ => Err(Reason::MulticastNotIp),
+        ETHERTYPE_IPV4 => Ipv4::parse(payload).and_then(|ip| ip.to_group_mac(destination)),
+        ETHERTYPE_IPV6 => Ipv6::parse(payload).and_then(|ip| ip.to_group_mac(destination)),
+        _ => Ok(FrameKind::Flood),
+    };
+    match kind {
+        Ok(FrameKind::Flood) | Err(_) if destination == BROADCAST => Ok(FrameKind::Broadcast),
+        kind => kind,
     }
 }
 
 impl FrameKind {
-    /// The same with a copy for Python; what goes to a routed group never has one.
+    /// The same with a copy for Python; what goes to a routed group, or to another MAC than its address's, never has one.
     fn copied(self) -> Self {
         match self {
             Self::Broadcast => Self::PuntBroadcast,
@@ -178,20 +170,35 @@ impl<'a> Ipv4<'a> {
         self.protocol == PROTOCOL_UDP && u16_at(self.rest, 0) == Some(PORT_DHCP_SERVER)
     }
 
+    /// IGMP of types that we know, or whose type is in another fragment. Others are to be flooded (RFC 4541 section 2.1.1).
+    fn is_membership(&self) -> bool {
+        let known = |first: &u8| matches!(first, 0x11 | 0x12 | 0x16 | 0x17 | 0x22 | 0x30..=0x32);
+        self.protocol == PROTOCOL_IGMP && self.rest.first().is_none_or(known)
+    }
+
+    fn to_group_mac(&self, mac: Mac) -> Result<FrameKind, Reason> {
+        if self.is_membership() {
+            return Ok(FrameKind::Punt);
+        }
+        let copied = self.is_server_reply() || self.is_snooped_pim();
+        let kind = if mac == BROADCAST { FrameKind::Broadcast } else { self.group(mac) };
+        Ok(if copied { kind.copied() } else { kind })
+    }
+
     fn is_snooped_pim(&self) -> bool {
         let to_routers = self.protocol == PROTOCOL_PIM && self.destination == ALL_PIM_ROUTERS_V4;
         to_routers && is_snooped_pim(self.rest)
     }
 
-    fn group(&self, mac: Mac) -> Result<FrameKind, Reason> {
+    fn group(&self, mac: Mac) -> FrameKind {
         let [first, b, c, d] = self.destination.octets();
         if first & 0xF0 != 0xE0 || mac != [0x01, 0x00, 0x5E, b & 0x7F, c, d] {
-            return Err(Reason::MulticastMacMismatch);
+            return FrameKind::Flood;
         }
         if [first, b, c] == [224, 0, 0] {
-            return Ok(FrameKind::Broadcast);
+            return FrameKind::Broadcast;
         }
-        Ok(FrameKind::Group { group: self.destination.into(), source: self.source.into() })
+        FrameKind::Group { group: self.destination.into(), source: self.source.into() }
     }
 }
 
@@ -233,15 +240,25 @@ impl<'a> Ipv6<'a> {
         pim && self.destination == ALL_PIM_ROUTERS_V6
     }
 
+    fn to_group_mac(&self, mac: Mac) -> Result<FrameKind, Reason> {
+        if matches!(self.icmp_type(), Some(130..=137 | 143 | 151..=153)) {
+            return Ok(FrameKind::Punt);
+        }
+        let copied = self.is_server_reply() || self.is_snooped_pim();
+        let kind = if mac == BROADCAST { FrameKind::Broadcast } else { self.group(mac)? };
+        Ok(if copied { kind.copied() } else { kind })
+    }
+
+    /// By its scope, whatever its flags (RFC 4291 section 2.7): 0 and 1 leave no host.
     fn group(&self, mac: Mac) -> Result<FrameKind, Reason> {
         let octets = self.destination.octets();
         let [.., a, b, c, d] = octets;
         if octets[0] != 0xFF || mac != [0x33, 0x33, a, b, c, d] {
-            return Err(Reason::MulticastMacMismatch);
+            return Ok(FrameKind::Flood);
         }
-        match octets[1] {
-            0x02 => Ok(FrameKind::Broadcast),
-            scope if scope & 0x0F < 2 => Err(Reason::GroupScope),
+        match octets[1] & 0x0F {
+            0 | 1 => Err(Reason::GroupScope),
+            2 => Ok(FrameKind::Broadcast),
             _ => Ok(FrameKind::Group { group: self.destination.into(), source: self.source.into() }),
         }
     }

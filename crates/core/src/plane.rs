@@ -166,7 +166,7 @@ impl Plane {
             return Verdict { punt: copied, destination: Some(Err(Reason::PortBlocked)) };
         }
         self.saw(here, port, &facts, now_ns);
-        if here.is_packet_port() && (facts.to_all || !facts.to_group) {
+        if here.is_packet_port() && (facts.to_all || !facts.to_group || facts.kind == FrameKind::Flood) {
             return Verdict { punt: copied, destination: Some(Err(Reason::PacketNotGroup)) };
         }
         if matches!(facts.kind, FrameKind::Nested(_)) && self.carries_own_link(frame) {

@@ -31,10 +31,8 @@ macro_rules! reasons {
 reasons! {
     // Frames from the TAP.
     FrameShort = "frame_short": "an Ethernet frame that ends inside its header",
-    FrameMalformed = "frame_malformed": "an IPv4 or IPv6 header that contradicts itself or its length",
+    FrameMalformed = "frame_malformed": "to a group, an IPv4 or IPv6 header that contradicts itself or its length",
     MacReserved = "mac_reserved": "an IEEE 802.1D link-local address (STP, LLDP), never forwarded",
-    MulticastMacMismatch = "multicast_mac_mismatch": "the group MAC does not belong to the IP destination",
-    MulticastNotIp = "multicast_not_ip": "a group MAC without IP",
     GroupScope = "group_scope": "an IPv6 group of reserved or interface-local scope",
     NoSubscriber = "no_subscriber": "no route for the group, or nobody on its tree",
     NoBroadcastTree = "no_broadcast_tree": "a broadcast frame while tree 0 does not exist or is empty",
@@ -94,7 +92,7 @@ reasons! {
     SocketOther = "socket_other": "any other error of a send",
     TapFull = "tap_full": "the TAP's queue did not take the frame",
     TapDown = "tap_down": "the TAP is down",
-    PacketNotGroup = "packet_not_group": "a frame to one machine or to all, from a packet port: it takes multicast only",
+    PacketNotGroup = "packet_not_group": "a frame to one machine, to all, or to no IP group, from a packet port: it takes IP multicast only",
     PacketOwn = "packet_own": "a frame of this machine's own MAC that came back to a packet port",
     PacketOverrun = "packet_overrun": "frames that the packet socket had no room for",
     PacketFull = "packet_full": "the interface's queue did not take the frame",

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from treecast.base.addresses import IPAddress
 
 BROADCAST = b"\xff" * 6
+BEACON_GROUP = bytes.fromhex("035443000001")
 MAX_EXTENSION_HEADERS = 8
 ROUTERS = {4: IPv4Address("224.0.0.13"), 6: IPv6Address("ff02::d")}
 
@@ -65,8 +66,10 @@ class _Packet:
         return self.rest[0] if self.version == 6 and self.protocol == 58 and self.rest else -1
 
     @property
-    def is_igmp(self) -> bool:
-        return self.version == 4 and self.protocol == 2
+    def is_membership(self) -> bool:
+        """IGMP of a known type, or of one that another fragment has (RFC 4541 section 2.1.1: others are flooded)."""
+        known = {0x11, 0x12, 0x16, 0x17, 0x22, 0x30, 0x31, 0x32}
+        return self.version == 4 and self.protocol == 2 and (not self.rest or self.rest[0] in known)
 
 
 def frame_kind(frame: bytes) -> FrameKind:
@@ -76,7 +79,7 @@ def frame_kind(frame: bytes) -> FrameKind:
         return FrameKind(dropped="frame_short")
     vlan = int.from_bytes(frame[14:16], "big") & 0xFFF if start == 18 else 0
     ethertype, destination = int.from_bytes(frame[start - 2 : start], "big"), frame[:6]
-    if ethertype == 0x88B5:
+    if ethertype == 0x88B5 and destination == BEACON_GROUP:
         return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
     packet = _packet(ethertype, frame[start:])
     if destination[0] & 1 == 0:
@@ -85,7 +88,7 @@ def frame_kind(frame: bytes) -> FrameKind:
 
 
 def _to_one(ethertype: int, packet: _Packet | None, vlan: int) -> FrameKind:
-    if packet is not None and (packet.is_igmp or packet.icmpv6_type in {130, 131, 132, 143}):
+    if packet is not None and (packet.is_membership or packet.icmpv6_type in {130, 131, 132, 143}):
         return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
     shown = ethertype == 0x0806
     if packet is not None:
@@ -94,16 +97,14 @@ def _to_one(ethertype: int, packet: _Packet | None, vlan: int) -> FrameKind:
 
 
 def _to_many(destination: bytes, ethertype: int, packet: _Packet | None, vlan: int) -> FrameKind:
+    if destination[:5] == bytes.fromhex("0180c20000") and destination[5] < 16:
+        return FrameKind(dropped="mac_reserved")
     if ethertype == 0x0806:
         return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
-    if ethertype not in {0x0800, 0x86DD}:
-        if destination == BROADCAST:
-            return FrameKind(Way.ALL, vlan=vlan)
-        reserved = destination[:5] == bytes.fromhex("0180c20000") and destination[5] < 16
-        return FrameKind(dropped="mac_reserved" if reserved else "multicast_not_ip")
     if packet is None:
-        return FrameKind(dropped="frame_malformed")
-    if packet.is_igmp or packet.icmpv6_type in {*range(130, 138), 143, 151, 152, 153}:
+        malformed = ethertype in {0x0800, 0x86DD} and destination != BROADCAST
+        return FrameKind(dropped="frame_malformed") if malformed else FrameKind(Way.ALL, vlan=vlan)
+    if packet.is_membership or packet.icmpv6_type in {*range(130, 138), 143, 151, 152, 153}:
         return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
     shown = packet.from_dhcp_server or packet.is_snooped_pim
     if destination == BROADCAST:
@@ -114,11 +115,12 @@ def _to_many(destination: bytes, ethertype: int, packet: _Packet | None, vlan: i
 def _to_group(destination: bytes, packet: _Packet, shown: bool, vlan: int) -> FrameKind:
     group = packet.destination
     if not group.is_multicast or destination != _group_mac(group):
-        return FrameKind(dropped="multicast_mac_mismatch")
+        return FrameKind(Way.ALL, vlan=vlan)
     octets = group.packed
-    if octets[:3] == bytes([224, 0, 0]) or octets[:2] == b"\xff\x02":
+    scope = octets[1] & 0x0F if group.version == 6 else None
+    if octets[:3] == bytes([224, 0, 0]) or scope == 2:
         return FrameKind(Way.ALL, shown, vlan)
-    if group.version == 6 and octets[1] & 0x0F < 2:
+    if scope in {0, 1}:
         return FrameKind(dropped="group_scope")
     return FrameKind(Way.GROUP, vlan=vlan, group=group, source=packet.source)
 

@@ -20,7 +20,7 @@ from lab.waiting import wait_until
 from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET, packet_socket
 from treecast import _native
 from treecast.base import commands as c
-from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.sim.forwarder import ModelForwarder, ModelSession, SessionDatagram, TreeDatagram
 from treecast.sim.network import Network
@@ -32,12 +32,22 @@ FRAMES = 150
 MARK = b"agreed? "
 TP_STATUS_VLAN_VALID = 0x10  # linux/if_packet.h
 GROUPS = tuple(ip_address(text) for text in ("239.1.1.1", "239.129.1.1", "232.5.5.5", "ff15::5:1", "ff3e::8000:1"))
+EVERY_SCOPE = tuple(
+    ip_address(f"ff{flags:x}{scope:x}::5:{flags:x}{scope:x}") for flags in range(16) for scope in range(16)
+)
+"""With every flag: RFC 4291 section 2.7."""
 SOURCES = tuple(ip_address(text) for text in ("10.9.0.1", "192.0.2.7", "fd09::1", "2001:db8::7"))
 LINK_LOCAL = tuple(
-    ip_address(text) for text in ("224.0.0.5", "224.0.0.13", "224.0.0.251", "ff02::1", "ff02::d", "ff01::1")
+    ip_address(text) for text in ("224.0.0.5", "224.0.0.13", "224.0.0.251", "ff02::1", "ff02::d", "ff32::1", "ff01::1")
 )
 HOSTS = tuple(bytes([2, 0xAA, 0, 0, 0, number]) for number in range(6))
 VLANS = (0, 0, 0, 7, 4094)
+FLOODED = tuple(
+    bytes.fromhex(text)
+    for text in ("011b19000000", "010ecf000000", "010ccd010001", "91e0f0000100", "09002b000005", "03bf0a090001")
+)
+"""PTP, PROFINET, GOOSE, AVDECC, IS-IS, and a unicast address at a group's MAC."""
+NOT_IP = (0x0806, 0x88B5, 0x9000, 0x0042, 0x88F7, 0x8892, 0x0053, 0x88A8, 0x8100)
 
 
 @dataclass
@@ -109,8 +119,40 @@ def twins() -> Iterator[Twins]:
 def test_the_same_frames_arrive_are_shown_and_are_dropped(twins: Twins, seed: int) -> None:
     rng = Random(seed)
     twins.set_tables(rng)
-    frames = [random_frame(rng, number) for number in range(FRAMES)]
+    the_same(twins, [random_frame(rng, number) for number in range(FRAMES)])
+
+
+def test_groups_of_every_scope_and_flag_reach_the_same_nodes(twins: Twins) -> None:
+    """Twice: before anybody has joined those that can be joined, and after."""
+    twins.set_tables(Random(99))
+    forwarder = twins.planes[0].forwarder
+    forwarder.set_port_forwarding(0, True)
+    twins.model.carry_out([c.SetPortForwarding(0, on=True)])
+    for tree in (BROADCAST_TREE, TreeId(1)):
+        forwarder.set_tree_members(tree, (2,), (3,))
+        twins.model.carry_out([c.SetTreeMembers(tree, (NodeIndex(2),), (NodeIndex(3),))])
+    frames = [to_group(group, number) for number, group in enumerate(EVERY_SCOPE)]
+    the_same(twins, frames)
+    for group in (group for group in EVERY_SCOPE if group.packed[1] & 0x0F >= 3):
+        forwarder.set_route(0, group.packed, None, 1)
+        twins.model.carry_out([c.SetRoute(0, group, None, TreeId(1))])
+    arrived = the_same(twins, frames)
+    joined = [frame for group, frame in zip(EVERY_SCOPE, frames, strict=True) if group.packed[1] & 0x0F >= 2]
+    assert [frame for frame in joined if arrived[2][frame] != 1 or arrived[3][frame] != 1] == []
+
+
+def to_group(group: IPAddress, number: int) -> bytes:
+    """A UDP datagram in its frame."""
+    upper = (5000).to_bytes(2, "big") + (5004).to_bytes(2, "big") + (20).to_bytes(2, "big") + bytes(14)
+    packet = bytes([0x60, 0, 0, 0, 0, len(upper), 17, 9]) + ip_address("fd09::1").packed + group.packed + upper
+    head = b"\x33\x33" + group.packed[-4:] + bytes([2, 0xBB, 0, 0, 0, 1]) + b"\x86\xdd"
+    return head + packet + MARK + number.to_bytes(4, "big")
+
+
+def the_same(twins: Twins, frames: list[bytes]) -> dict[int, Counter[bytes]]:
+    """Sent by the root's host, they arrive, are shown and are dropped as the model says. What arrived, by peer."""
     root = twins.planes[0]
+    arrived: dict[int, Counter[bytes]] = {}
     before, seen = root.forwarder.drops(), len(root.seen(_native.TapFrame))
     dropped = twins.model.drops.copy()
     with ExitStack() as stack:
@@ -130,10 +172,12 @@ def test_the_same_frames_arrive_are_shown_and_are_dropped(twins: Twins, seed: in
         for peer, ear in ears.items():
             expected = Counter(twins.modelled[peer])
             twins.modelled[peer].clear()
-            assert Counter(heard(ear, expected.total())) == expected
+            arrived[peer] = Counter(heard(ear, expected.total()))
+            assert arrived[peer] == expected
     assert drops_since(root.forwarder.drops(), before) == wanted
     events = [event.data for event in root.seen(_native.TapFrame)[seen:] if isinstance(event, _native.TapFrame)]
     assert Counter(events) == Counter(shown)
+    return arrived
 
 
 def drops_since(now: dict[str, int], before: dict[str, int]) -> Counter[str]:
@@ -155,9 +199,9 @@ def heard(ear: socket.socket, expected: int) -> list[bytes]:
             continue
         for level, kind, value in ancillary:
             if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
-                status, _, _, _, _, tci, _ = AUXDATA.unpack_from(value)
+                status, _, _, _, _, tci, kind_of_tag = AUXDATA.unpack_from(value)
                 if status & TP_STATUS_VLAN_VALID:
-                    data = data[:12] + b"\x81\x00" + tci.to_bytes(2, "big") + data[12:]
+                    data = data[:12] + kind_of_tag.to_bytes(2, "big") + tci.to_bytes(2, "big") + data[12:]
         if MARK in data:
             frames.append(data)
 
@@ -179,14 +223,15 @@ def random_destination(rng: Random, group: bytes) -> bytes:
     if group and rng.random() < 0.85:
         return group
     reserved = bytes.fromhex("0180c20000") + bytes([rng.randrange(20)])
-    return rng.choice((*HOSTS, b"\xff" * 6, reserved, bytes.fromhex("01005e010101"), bytes.fromhex("333300050001")))
+    groups = (bytes.fromhex(text) for text in ("01005e010101", "333300050001", "035443000001"))
+    return rng.choice((*HOSTS, *FLOODED, b"\xff" * 6, reserved, *groups))
 
 
 def random_payload(rng: Random) -> tuple[int, bytes, bytes]:
     """EtherType, payload, and the MAC of its group where it is for one."""
     kind = rng.random()
     if kind < 0.1:
-        return rng.choice((0x0806, 0x88B5, 0x9000, 0x0042)), rng.randbytes(46), b""
+        return rng.choice(NOT_IP), rng.randbytes(46), b""
     many = rng.choice((GROUPS, GROUPS, LINK_LOCAL))
     destination = rng.choice(many) if rng.random() < 0.7 else rng.choice(SOURCES)
     version = destination.version
@@ -211,7 +256,7 @@ def random_upper(rng: Random, protocol: int) -> bytes:
         return ports + (8 + len(rest)).to_bytes(2, "big") + b"\x12\x34" + rest
     if protocol == 58:
         return bytes([rng.choice((1, 128, *range(129, 139), 143, 150, 151, 152, 153, 154))]) + rest
-    return rng.choice((b"\x20", b"\x23", b"\x25", b"\x16")) + rest
+    return rng.choice((b"\x20", b"\x23", b"\x25", b"\x16", b"\x13")) + rest
 
 
 def random_extensions(rng: Random, protocol: int, upper: bytes) -> tuple[int, bytes]:

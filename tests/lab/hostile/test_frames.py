@@ -100,7 +100,6 @@ IGMP_FRAMES = [
     ("igmp_truncated", igmp(REPORT2[:5])),
     ("igmp_bad_checksum", igmp(REPORT2, good_sum=False)),
     ("igmp_bad_checksum", igmp(REPORT3 + RECORD3, good_sum=False)),
-    ("igmp_unknown_type", igmp(bytes((0x99,)) + REPORT2[1:])),
     ("igmp_truncated_records", igmp(REPORT3[:7] + bytes((5,)) + RECORD3)),
     ("igmp_truncated_records", igmp(REPORT3 + bytes((4, 0, 1, 0)) + group4("239.99.0.1"))),
     ("igmp_truncated_records", igmp(REPORT3 + bytes((4, 255, 0, 0)) + group4("239.99.0.1"))),

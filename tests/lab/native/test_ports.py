@@ -10,6 +10,7 @@ import pytest
 from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, mac
 from lab.waiting import wait_until
 from treecast import _native
+from treecast.wire.beacon import BEACON_GROUP
 
 BROADCAST = b"\xff" * 6
 HOST = bytes.fromhex("020000000009")
@@ -30,8 +31,15 @@ def send(plane: Plane, *frames: bytes) -> None:
             raw.send(frame)
 
 
-def frame(payload: bytes, *, source: bytes = HOST, tag: bytes = b"", ethertype: bytes = b"\x88\xb6") -> bytes:
-    return BROADCAST + source + tag + ethertype + payload.ljust(46, b"\0")
+def frame(
+    payload: bytes,
+    *,
+    source: bytes = HOST,
+    tag: bytes = b"",
+    ethertype: bytes = b"\x88\xb6",
+    destination: bytes = BROADCAST,
+) -> bytes:
+    return destination + source + tag + ethertype + payload.ljust(46, b"\0")
 
 
 def udp(source_port: int) -> bytes:
@@ -78,7 +86,7 @@ def heard_until(raw: socket.socket, last: bytes) -> list[bytes]:
 
 
 def test_beacons_are_shown_and_stay_here(two: Planes) -> None:
-    beacon = frame(b"beacon", source=mac(9), ethertype=b"\x88\xb5")
+    beacon = frame(b"beacon", source=mac(9), ethertype=b"\x88\xb5", destination=BEACON_GROUP.packed)
     raw = listen(two[1])
     send(two[0], beacon, frame(b"after it"))
     wait_until(lambda: shown(two[0], beacon), LIMIT_S, "beacon")
@@ -102,7 +110,7 @@ def test_a_blocked_port_drops_both_ways_and_goes_on_punting_and_injecting(two: P
     blocked.forwarder.set_port_forwarding(0, False)
     two[0].machine.run(["ping", "-c1", "-W1", ipv4(2)], check=False)
     wait_until(lambda: blocked.forwarder.drops()["port_blocked"] > before, LIMIT_S, "port_blocked")
-    beacon = frame(b"beacon of a blocked port", ethertype=b"\x88\xb5")
+    beacon = frame(b"beacon of a blocked port", ethertype=b"\x88\xb5", destination=BEACON_GROUP.packed)
     send(blocked, beacon)
     wait_until(lambda: shown(blocked, beacon), LIMIT_S, "beacon")
     injected = received(blocked)

@@ -1,17 +1,22 @@
-"""Which of a LAN's frames cross: tagged ones do, bridge protocol does not, floods do up to a limit; loops are cut."""
+"""Which of a LAN's frames cross: what a bridge floods, within limits, but not what bridges speak; loops are cut."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from ipaddress import ip_address
 from threading import Event
+
+from scapy.layers.inet import IP
+from scapy.packet import Raw
 
 from lab import Machine, wait_until
 from lab.sites import LIMIT_S, Sites
 from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET
-from tests.lab.overlay.asking import drops, grown
+from tests.lab.overlay.asking import drops, grown, wait_members
 from tests.lab.overlay.machines import talk
 from treecast.api.client import ask_bridge
 from treecast.wire.beacon import BEACON_ETHERTYPE
@@ -87,6 +92,99 @@ def test_bridge_protocol_frames_are_not_carried(sites: Sites) -> None:
         frames = everything(ear)
     assert after in [frame[: len(after)] for frame in frames]
     assert not [frame for frame in frames if frame.startswith(BPDU_GROUP)]
+
+
+def packet(destination: str, protocol: int, body: bytes) -> bytes:
+    """An IPv4 packet behind its EtherType."""
+    header = IP(src="10.99.1.1", dst=destination, proto=protocol, ttl=8)
+    return b"\x08\x00" + bytes(header / Raw(body))
+
+
+def crossing(source: bytes) -> dict[str, bytes]:
+    """Frames that a switch knows nothing of, by name; they end with it."""
+    tag, service_tag, to_group = b"\x81\x00\x00\x07", b"\x88\xa8\x00\x09", "01005e430003"
+    parts = {
+        "PTP": ("011b19000000", b"\x88\xf7"),
+        "PROFINET": ("010ecf000000", b"\x88\x92"),
+        "GOOSE": ("010ccd010001", b"\x88\xb8"),
+        "AVDECC": ("91e0f0000100", b"\x22\xf0"),
+        "IS-IS": ("09002b000005", b"\x00\x40\xfe\xfe\x03"),
+        "NLB": ("03bf0a630163", packet("10.99.1.99", 17, b"\x13\x88\x13\x88\0\x1e\0\0")),
+        "NLB by IGMP": ("01005e7f0163", packet("10.99.1.99", 17, b"\x13\x88\x13\x88\0\x1e\0\0")),
+        "DVMRP": ("01005e000004", packet("224.0.0.4", 2, b"\x13\x01\xec\xfe\0\0\0\0")),
+        "experiment": ("011b19000000", b"\x88\xb5"),
+        "GVRP": ("0180c2000021", b"\x00\x40\x42\x42\x03"),
+        "802.1ad": (to_group, service_tag + packet("239.67.0.3", 17, bytes(8))),
+        "802.1ad over 802.1Q": (to_group, service_tag + tag + packet("239.67.0.3", 17, bytes(8))),
+        "802.1Q twice": (to_group, tag + tag + packet("239.67.0.3", 17, bytes(8))),
+        "802.1Q twice to all": ("ffffffffffff", tag + tag + b"\x08\x06"),
+        "broken, to all": ("ffffffffffff", b"\x08\x00"),
+        "LLDP": ("0180c200000e", b"\x88\xcc"),
+        "802.1X": ("0180c2000003", b"\x88\x8e"),
+    }
+    return {
+        name: bytes.fromhex(group) + source + rest + bytes(46) + f"<{name}>".encode()
+        for name, (group, rest) in parts.items()
+    }
+
+
+def named(names: Iterable[str], frames: list[bytes]) -> set[str]:
+    """The names that are at the end of frames."""
+    return {name for name in names if any(f"<{name}>".encode() in frame for frame in frames)}
+
+
+def test_what_a_linux_bridge_floods_crosses(sites: Sites) -> None:
+    """The LAN of the lab is one, without snooping: a host beside the sender gets what one elsewhere should."""
+    here, beside, there = *sites.lans[0].hosts[:2], sites.lans[1].hosts[0]
+    frames = crossing(mac(here))
+    with raw(here, 0) as mouth, raw(beside, ETH_P_ALL) as near, raw(there, ETH_P_ALL) as far:
+        for frame in frames.values():
+            mouth.send(frame)
+        heard = [named(frames, everything(ear)) for ear in (far, near)]
+    assert heard[0] == heard[1] == frames.keys() - {"LLDP", "802.1X"}
+
+
+def test_frames_to_one_host_cross_whatever_they_carry(sites: Sites) -> None:
+    here, there = sites.lans[0].hosts[0], sites.lans[1].hosts[0]
+    talk(here, sites.lans[1].host_ipv4(1))
+    twice, service_tag = b"\x81\x00\x00\x07\x81\x00\x00\x08\x08\x00", b"\x88\xa8\x00\x09\x08\x00"
+    rests = {name: f"<{name}>".encode().ljust(46, b"\0") for name in ("unknown", "length", "twice", "802.1ad")}
+    ethertypes = {"unknown": b"\x88\xb7", "length": b"\x00\x2e", "twice": twice, "802.1ad": service_tag}
+    with raw(here, 0) as mouth, raw(there, ETH_P_ALL) as ear:
+        mouth.send(BROADCAST + mac(here) + twice + bytes(46))  # its VLAN learns of the hosts
+        with raw(there, 0) as other_mouth:
+            other_mouth.send(BROADCAST + mac(there) + twice + bytes(46))
+
+        def all_crossed() -> bool:
+            for name, rest in rests.items():
+                mouth.send(mac(there) + mac(here) + ethertypes[name] + rest)
+            heard = everything(ear)
+            return all(any(rest in frame for frame in heard) for rest in rests.values())
+
+        wait_until(all_crossed, LIMIT_S, "all have crossed")
+
+
+def test_ipv6_groups_of_every_kind_reach_who_joined(sites: Sites) -> None:
+    """Flags and scopes of each kind (RFC 4291 section 2.7): link-local ones with flags too."""
+    here, there = sites.lans[0].hosts[0], sites.lans[1].hosts[0]
+    groups = ["ff02::67:3", "ff12::67:3", "ff32::67:3", "fff2::67:3", "ff13::67:3", "ff75::67:3", "ffee::67:3"]
+    with there.enter():
+        ear = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        ear.bind(("::", 5067))
+        index = socket.if_nametoindex("eth0").to_bytes(4, sys.byteorder)
+        for group in groups:
+            ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, ip_address(group).packed + index)
+    with here.enter():
+        mouth = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        own = socket.if_nametoindex("eth0")
+        mouth.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 4)
+    with ear, mouth:
+        for group in groups[4:]:
+            wait_members(sites.overlay[0], group, {"n1"}, LIMIT_S)
+        for group in groups:
+            mouth.sendto(group.encode(), (group, 5067, 0, own))
+        ear.settimeout(LIMIT_S)
+        assert {ear.recv(100).decode() for _ in groups} == set(groups)
 
 
 def test_a_broadcast_storm_is_limited_at_the_port(sites: Sites) -> None:

@@ -14,6 +14,7 @@ use treecast_core::reason::Reason;
 const GROUP: [u8; 4] = [239, 1, 1, 1];
 const SOURCE: [u8; 4] = [10, 0, 0, 1];
 const REMOTE: [u8; 6] = [2, 0x54, 0, 0, 0, 2];
+const SOURCE6: [u8; 16] = [0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]; // of `ipv6`
 
 fn kind(frame: &[u8]) -> Result<FrameKind, Reason> {
     FrameFacts::of(frame).map(|facts| facts.kind)
@@ -57,6 +58,79 @@ fn broadcast_and_link_local_groups_go_to_all_nodes() {
 }
 
 #[test]
+fn ipv6_groups_go_by_their_scope_whatever_their_flags() {
+    for second in 0..=255 {
+        let expected = match second & 0x0F {
+            0 | 1 => Err(Reason::GroupScope),
+            2 => Ok(FrameKind::Broadcast),
+            _ => Ok(FrameKind::Group { group: group6(second).into(), source: SOURCE6.into() }),
+        };
+        assert_eq!(kind(&ipv6(group6(second), 17, &[0; 8])), expected, "ff{second:02x}::/16");
+    }
+}
+
+#[test]
+fn what_no_rule_claims_is_flooded_from_a_group_s_mac() {
+    let ptp = [1, 0x1B, 0x19, 0, 0, 0];
+    for (mac, ethertype) in [
+        (ptp, 0x88F7),
+        ([1, 0x0E, 0xCF, 0, 0, 0], 0x8892),    // PROFINET
+        ([1, 0x0C, 0xCD, 1, 0, 1], 0x88B8),    // GOOSE
+        ([0x91, 0xE0, 0xF0, 1, 0, 0], 0x22F0), // AVDECC
+        ([9, 0, 0x2B, 0, 0, 5], 0x0053),       // IS-IS: a length, then LLC
+        ([1, 0x80, 0xC2, 0, 0, 0x10], 0x88B6), // not one of the reserved sixteen
+        (ptp, 0x88A8),                         // 802.1ad
+        ([1, 0, 0x5E, 1, 1, 1], 0x88A8),
+        (ptp, 0x88B5), // a beacon has a MAC of its own
+    ] {
+        assert_eq!(kind(&ethernet(mac, ethertype, &[0; 46])), Ok(FrameKind::Flood), "{ethertype:04x}");
+        assert_eq!(kind(&ethernet([0xFF; 6], ethertype, &[0; 46])), Ok(FrameKind::Broadcast), "{ethertype:04x}");
+        assert_eq!(kind(&ethernet(REMOTE, ethertype, &[0; 46])), Ok(FrameKind::Unicast(REMOTE)), "{ethertype:04x}");
+    }
+    let group = ipv4(SOURCE, GROUP, 17, &[0; 8]);
+    let twice = [&group[..12], &[0x81, 0, 0, 7, 0x81, 0, 0, 8], &group[12..]].concat();
+    assert_eq!(FrameFacts::of(&twice).map(|facts| (facts.vlan, facts.kind)), Ok((7, FrameKind::Flood)));
+}
+
+#[test]
+fn an_ip_packet_at_the_mac_of_another_group_is_flooded() {
+    let mut other_mac = ipv4(SOURCE, GROUP, 17, &[0; 8]);
+    other_mac[5] ^= 1;
+    assert_eq!(kind(&other_mac), Ok(FrameKind::Flood));
+    let mut cluster = ipv4(SOURCE, [10, 0, 0, 9], 17, &[0; 8]); // NLB: a unicast address at a group's MAC
+    cluster[..6].copy_from_slice(&[3, 0xBF, 10, 0, 0, 9]);
+    assert_eq!(kind(&cluster), Ok(FrameKind::Flood));
+    let mut other_mac = ipv6(group6(5), 17, &[0; 8]);
+    other_mac[5] ^= 1;
+    assert_eq!(kind(&other_mac), Ok(FrameKind::Flood));
+}
+
+#[test]
+fn igmp_of_unknown_types_is_carried_as_any_packet() {
+    let dvmrp = [0x13, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(kind(&ipv4(SOURCE, [224, 0, 0, 4], 2, &dvmrp)), Ok(FrameKind::Broadcast));
+    assert_eq!(kind(&ipv4(SOURCE, [10, 0, 0, 2], 2, &dvmrp)), Ok(FrameKind::Unicast(REMOTE)));
+    for known in [0x11, 0x12, 0x16, 0x17, 0x22, 0x30, 0x31, 0x32] {
+        assert_eq!(kind(&ipv4(SOURCE, [224, 0, 0, 1], 2, &[known; 8])), Ok(FrameKind::Punt));
+    }
+}
+
+#[test]
+fn a_packet_port_takes_ip_groups_only() {
+    let node = plane(1);
+    node.renew_port(1, true);
+    node.port(1).unwrap().set_forwarding(true);
+    let why = |frame: &[u8]| match node.classify(1, frame, 1, NOW_NS).destination {
+        Some(Err(reason)) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(&ethernet([1, 0x1B, 0x19, 0, 0, 0], 0x88F7, &[0; 46])), Reason::PacketNotGroup);
+    assert_eq!(why(&ethernet(REMOTE, 0x88F7, &[0; 46])), Reason::PacketNotGroup);
+    assert_eq!(why(&ipv4(SOURCE, [224, 0, 0, 251], 17, &[0; 8])), Reason::NoBroadcastTree);
+    assert_eq!(why(&ipv4(SOURCE, GROUP, 17, &[0; 8])), Reason::NoSubscriber);
+}
+
+#[test]
 fn groups_have_their_addresses_and_vlan() {
     let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
     assert_eq!(kind(&frame), Ok(FrameKind::Group { group: GROUP.into(), source: SOURCE.into() }));
@@ -72,13 +146,11 @@ fn everything_else_has_a_named_reason() {
     assert_eq!(kind(&[0; 13]), Err(Reason::FrameShort));
     assert_eq!(kind(&ethernet([1, 0x80, 0xC2, 0, 0, 0], 0x0026, &[0; 40])), Err(Reason::MacReserved));
     assert_eq!(kind(&ethernet([1, 0x80, 0xC2, 0, 0, 14], 0x88CC, &[0; 40])), Err(Reason::MacReserved));
-    assert_eq!(kind(&ethernet([1, 0, 0x0C, 1, 2, 3], 0x88B6, &[0; 40])), Err(Reason::MulticastNotIp));
-    assert_eq!(kind(&ipv6(group6(1), 17, &[0; 8])), Err(Reason::GroupScope));
-    let mut other_mac = ipv4(SOURCE, GROUP, 17, &[0; 8]);
-    other_mac[5] ^= 1;
-    assert_eq!(kind(&other_mac), Err(Reason::MulticastMacMismatch));
+    let group = ethernet([1, 0x80, 0xC2, 0, 0, 1], 0x0800, &ipv4(SOURCE, GROUP, 17, &[0; 8])[14..]);
+    assert_eq!(kind(&group), Err(Reason::MacReserved));
     let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
     assert_eq!(kind(&frame[..frame.len() - 1]), Err(Reason::FrameMalformed));
+    assert_eq!(kind(&ethernet([0xFF; 6], 0x0800, &frame[14..40])), Ok(FrameKind::Broadcast), "a bridge does not look");
 }
 
 fn destination(plane: &Plane, frame: &[u8]) -> Result<u32, Reason> {

@@ -8,6 +8,7 @@ use treecast_core::frame::{FrameFacts, FrameKind};
 use treecast_core::plane::{Destination, Plane, Verdict};
 use treecast_core::reason::Reason;
 
+const BEACON_GROUP: [u8; 6] = [0x03, 0x54, 0x43, 0, 0, 1];
 const HOST: [u8; 6] = [2, 0, 0, 0, 0, 1]; // the source of all frames of `common`
 const REMOTE: [u8; 6] = [2, 0x54, 0, 0, 0, 2];
 const SECOND_NS: u64 = 1_000_000_000;
@@ -50,22 +51,21 @@ fn hosts_seen(node: &Plane) -> Vec<(u16, [u8; 6])> {
 #[test]
 fn beacons_are_handed_over_and_never_forwarded() {
     let node = node();
-    for to in [[0x03, 0x54, 0x43, 0, 0, 1], [0xFF; 6], REMOTE, [0x01, 0x80, 0xC2, 0, 0, 0]] {
-        let frame = ethernet(to, 0x88B5, &[0x96; 46]);
-        for frame in [tagged(&frame), frame] {
-            assert_eq!(kind(&frame), FrameKind::Beacon);
-            let verdict = node.classify(0, &frame, 1, NOW_NS);
-            assert!(verdict.punt && verdict.destination.is_none());
-        }
+    let frame = ethernet(BEACON_GROUP, 0x88B5, &[0x96; 46]);
+    for frame in [tagged(&frame), frame] {
+        assert_eq!(kind(&frame), FrameKind::Beacon);
+        let verdict = node.classify(0, &frame, 1, NOW_NS);
+        assert!(verdict.punt && verdict.destination.is_none());
     }
     assert_eq!(hosts_seen(&node), [], "a node is no host");
+    assert_eq!(kind(&ethernet(REMOTE, 0x88B5, &[0x96; 46])), FrameKind::Unicast(REMOTE), "another's experiment");
 }
 
 #[test]
 fn beacons_have_a_queue_of_their_own() {
     let node = node();
     let arp = ethernet([0xFF; 6], 0x0806, &[0; 28]);
-    let beacon = ethernet([0xFF; 6], 0x88B5, &[0; 46]);
+    let beacon = ethernet(BEACON_GROUP, 0x88B5, &[0; 46]);
     let push = |frame: &[u8]| node.events.push(Event::TapFrame { port: 0, data: frame.to_vec() }, NOW_NS);
     while push(&arp).is_ok() {}
     assert_eq!(push(&beacon), Ok(()));
@@ -125,7 +125,7 @@ fn a_blocked_port_hands_over_and_forwards_nothing() {
     let verdict = node.classify(0, &ipv4([10, 0, 0, 1], [255; 4], 17, &FROM_67), 1, NOW_NS);
     assert!(verdict.punt);
     assert_eq!(reason(verdict), Some(Reason::PortBlocked));
-    for frame in [ethernet([0xFF; 6], 0x0806, &[0; 28]), ethernet([0xFF; 6], 0x88B5, &[0; 46])] {
+    for frame in [ethernet([0xFF; 6], 0x0806, &[0; 28]), ethernet(BEACON_GROUP, 0x88B5, &[0; 46])] {
         let verdict = node.classify(0, &frame, 1, NOW_NS);
         assert!(verdict.punt && verdict.destination.is_none());
     }
