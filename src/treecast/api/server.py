@@ -39,6 +39,9 @@ MAX_CLIENTS = 8
 SLICE_S = 0.002
 """Of the event loop's time, for one client and at a time."""
 
+KEEP_INTERVAL_S = 5.0
+"""How long clients may miss a socket that somebody removed."""
+
 CLIENT_PATIENCE_S = 5.0
 """How long a client may take to write its request or to read its answer."""
 
@@ -78,6 +81,17 @@ class ControlServer:
             ) from error
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_REQUEST_BYTES)
 
+    async def removed(self) -> None:
+        """Returns when the socket is no longer in the directory, where clients look for it."""
+        while self._is_in_place():
+            await asyncio.sleep(KEEP_INTERVAL_S)
+
+    def _is_in_place(self) -> bool:
+        try:
+            return (self._directory / CONTROL_SOCKET).lstat().st_ino == self._inode
+        except OSError:
+            return False
+
     async def close(self) -> None:
         """Drops the clients and removes the socket."""
         if self._server is None:
@@ -89,10 +103,9 @@ class ControlServer:
         await asyncio.gather(*clients, return_exceptions=True)
         await self._server.wait_closed()
         self._server = None
-        path = self._directory / CONTROL_SOCKET
-        with suppress(OSError):  # the directory may be gone, or the socket another node's
-            if path.lstat().st_ino == self._inode:
-                path.unlink()
+        if self._is_in_place():  # else it is another node's
+            with suppress(OSError):  # the directory may be gone
+                (self._directory / CONTROL_SOCKET).unlink()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from structlog.typing import FilteringBoundLogger
-
 from treecast.adapters import clock
 from treecast.adapters.interface import lan_ipv4, machine_addresses, source_addresses
 from treecast.adapters.native import DataPlane
@@ -21,11 +19,9 @@ from treecast.base.ids import NodeIndex
 from treecast.base.lan import BridgedLan
 from treecast.base.storm import StormLimits
 from treecast.base.time import Duration
-from treecast.daemon.ending import Ending
-from treecast.daemon.faults import FaultLog
 from treecast.daemon.options import HostPort
 from treecast.daemon.peer_names import PeerNames
-from treecast.daemon.problems import Problems
+from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
 from treecast.identity.network import Network
 from treecast.multicast import TAP, PortAddresses
@@ -83,10 +79,7 @@ class RunningNode:
         plane: DataPlane,
         network: Network,
         peers: tuple[HostPort, ...],
-        problems: Problems,
-        faults: FaultLog,
-        ending: Ending,
-        log: FilteringBoundLogger,
+        upkeep: Upkeep,
     ) -> None:
         self.engine = engine
         self.plane = plane
@@ -95,11 +88,9 @@ class RunningNode:
         self._lan: BridgedLan | None = None
         self._peers = peers
         self._names = PeerNames(peers, self._reach)
-        self._problems = problems
-        self._problems.add_source(self._names.problems)
-        self._faults = faults
-        self._ending = ending
-        self._log = log
+        self._upkeep = upkeep
+        self._upkeep.problems.add_source(self._names.problems)
+        self._log = upkeep.log
         self._linked: dict[NodeIndex, str] = {}
         self._endpoints: tuple[Endpoint, ...] = ()
         self._timer: asyncio.TimerHandle | None = None
@@ -107,7 +98,6 @@ class RunningNode:
         self._refusals: Mapping[str, int] = {}
         self._duplicates = 0
         self._addresses_doubted = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, loop: asyncio.AbstractEventLoop, endpoints: tuple[Endpoint, ...]) -> None:
         """The data plane runs already; from here on its events are heard. ``endpoints``: where others may reach it."""
@@ -116,15 +106,13 @@ class RunningNode:
         self._carry_out(self.engine.start(clock.monotonic(), self._endpoints))
         loop.add_reader(self.plane.event_fd(), self._turn)
         self._review_timer = loop.call_later(REVIEW_INTERVAL, self._review)
-        self._tasks = [loop.create_task(self._follow_addresses())]
+        self._upkeep.supervision.start("following this machine's addresses", self._follow_addresses)
         if self._peers:
-            self._tasks.append(loop.create_task(self._names.follow()))
+            self._upkeep.supervision.start("resolving the names of peers", self._names.follow)
 
     async def stop(self) -> None:
         """Say goodbye and let go of the data plane."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._upkeep.supervision.stop()
         self._loop.remove_reader(self.plane.event_fd())
         for timer in (self._timer, self._review_timer):
             if timer is not None:
@@ -187,9 +175,9 @@ class RunningNode:
 
     def _judge(self) -> None:
         """A turn that fails again and again leaves what is due undone for ever: then a fresh start is better."""
-        self._faults.take(self.engine.faults)
+        self._upkeep.faults.take(self.engine.faults)
         if self.engine.faults.failed_turns >= MAX_FAILED_TURNS:
-            self._ending.fail(
+            self._upkeep.ending.fail(
                 f"the node ends because of a bug, {MAX_FAILED_TURNS} of its turns failed in a row: start it again, and "
                 f"report the lines at level error above"
             )
@@ -198,9 +186,9 @@ class RunningNode:
         self._review_timer = self._loop.call_later(REVIEW_INTERVAL, self._review)  # first: whatever happens below
         now = clock.monotonic()
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
-        self._faults.spare("review", self._log_refusals)
-        self._faults.spare("review", self._log_duplicates)
-        self._problems.review(now)
+        self._upkeep.faults.spare("review", self._log_refusals)
+        self._upkeep.faults.spare("review", self._log_duplicates)
+        self._upkeep.problems.review(now)
 
     def _log_refusals(self) -> None:
         """At most one line a second and reason: peers that were not believed."""
@@ -231,9 +219,6 @@ class RunningNode:
     async def _follow_addresses(self) -> None:
         """This machine's own addresses: they may change, and do when an interface is bridged."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ADDRESS_INTERVAL):
-                    await self._addresses_doubted.wait()
             self._addresses_doubted.clear()
             peers = tuple(peer.current.endpoint for peer in self.engine.links.peers())
             # Netlink's calls wait for the kernel.
@@ -243,6 +228,9 @@ class RunningNode:
                 self._log.info("addresses changed", endpoints=" ".join(map(str, endpoints)))
                 self._carry_out(self.engine.set_endpoints(clock.monotonic(), endpoints))
             self._follow_lan_address()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ADDRESS_INTERVAL):
+                    await self._addresses_doubted.wait()
 
     def _follow_lan_address(self) -> None:
         ipv4 = lan_ipv4((self._bridge,), self._network.ipv4)

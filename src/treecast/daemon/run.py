@@ -22,13 +22,12 @@ from treecast.base.commands import SetPortForwarding
 from treecast.base.errors import OperatorError
 from treecast.daemon.answers import Answers
 from treecast.daemon.bridging import Bridging
-from treecast.daemon.ending import Ending
-from treecast.daemon.faults import FaultLog
+from treecast.daemon.control_socket import keep_in_place
 from treecast.daemon.logs import configure
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.packet_ports import PacketPorts
-from treecast.daemon.problems import Problems
+from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine, Surroundings
 from treecast.identity.node import NodeIdentity
 from treecast.multicast.switch import TAP
@@ -94,9 +93,6 @@ async def _run(
     log: FilteringBoundLogger,
 ) -> None:
     loop = asyncio.get_running_loop()
-    ending = Ending()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, ending.ask)
     certificate = identity.certificate
     now = clock.monotonic()
     unix_now = clock.unix_s()
@@ -113,16 +109,15 @@ async def _run(
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,
     )
-    faults = FaultLog(engine.drops, log)
-    loop.set_exception_handler(faults.note_of_loop)
-    problems = Problems(log, faults)
-    problems.add_source(engine.problems)
-    problems.add_source(faults.problems)
-    node = RunningNode(engine, plane, identity.network, options.peers, problems, faults, ending, log)
+    upkeep = Upkeep.of(engine, log)
+    loop.set_exception_handler(upkeep.faults.note_of_loop)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, upkeep.ending.ask)
+    node = RunningNode(engine, plane, identity.network, options.peers, upkeep)
     packet_ports = PacketPorts(options.directory, node, descriptors, log)
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
-    answers = Answers(identity, engine, plane, bridging, problems, ipv6=ipv6, started_at=now)
-    server = ControlServer(options.directory, answers, faults.note)
+    answers = Answers(identity, engine, plane, bridging, upkeep.problems, ipv6=ipv6, started_at=now)
+    server = ControlServer(options.directory, answers, upkeep.faults.note)
     await server.start()
     try:
         drop_capabilities()
@@ -131,20 +126,20 @@ async def _run(
         plane.start()
         node.start(loop, endpoints)
         bridging.reread()
-        following = loop.create_task(packet_ports.follow_interfaces())
+        upkeep.supervision.start("following the interfaces of packet ports", packet_ports.follow_interfaces)
+        upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
         shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
         print("ready", *shown, flush=True)
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))
         systemd.notify("READY=1")
-        await ending.wait()
+        await upkeep.ending.wait()
         systemd.notify("STOPPING=1")
         log.info("stopping")
-        following.cancel()
         await node.stop()
     finally:
         packet_ports.close()
         await server.close()
-    ending.check()
+    upkeep.ending.check()
 
 
 def _packet_sockets(directory: Path, log: FilteringBoundLogger) -> dict[str, int]:

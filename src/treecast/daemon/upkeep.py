@@ -1,0 +1,34 @@
+"""What keeps a node running and says how it is: its log, its faults, its problems, its background tasks, its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from treecast.daemon.ending import Ending
+from treecast.daemon.faults import FaultLog
+from treecast.daemon.problems import Problems
+from treecast.daemon.supervision import Supervision
+from treecast.engine.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """Shared by the parts of the daemon."""
+
+    log: FilteringBoundLogger
+    faults: FaultLog
+    problems: Problems
+    supervision: Supervision
+    ending: Ending
+
+    @classmethod
+    def of(cls, engine: Engine, log: FilteringBoundLogger) -> Upkeep:
+        """For a node with this engine."""
+        faults = FaultLog(engine.drops, log)
+        problems = Problems(log, faults)
+        supervision = Supervision(faults, log)
+        for source in (engine.problems, faults.problems, supervision.problems):
+            problems.add_source(source)
+        return cls(log, faults, problems, supervision, Ending())
