@@ -234,6 +234,14 @@ class Forwarder:
     def workers(self) -> int:
         """How many threads move packets."""
     @property
+    def running_workers(self) -> int:
+        """How many of them run: fewer when one has panicked, or the system has failed it. 0 before ``start``."""
+    def ask_workers(self) -> None:
+        """Ask each whether it still turns. It wakes them."""
+    @property
+    def unanswered(self) -> int:
+        """How many have not answered since they were asked last."""
+    @property
     def offloads(self) -> list[str]:
         """What the kernel granted, e.g. ["tap-csum", "tap-tso", "tap-uso", "tap-queues", "udp-gso", "udp-gro"]."""
 

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::listening::Listening;
 use crate::packet_port::PacketPorts;
 use crate::ports::{Ports, TAP_PORT};
+use crate::pulse::Pulse;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
 use crate::sys::thread::{monotonic_ns, random, set_slice};
@@ -82,7 +83,7 @@ pub struct Forwarder {
 struct Running {
     /// None when stopped.
     ports: Option<Arc<Ports>>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Vec<(JoinHandle<()>, Arc<Pulse>)>,
 }
 
 impl Forwarder {
@@ -126,12 +127,16 @@ impl Forwarder {
             return Ok(());
         }
         let share = |number| Share { number, of: self.workers };
-        let make = |number| Worker::new(self.plane.clone(), ports.clone(), &self.stop, share(number));
+        let make = |number| {
+            let pulse = Arc::new(Pulse::new()?);
+            let worker = Worker::new(self.plane.clone(), ports.clone(), &self.stop, pulse.clone(), share(number))?;
+            Ok((worker, pulse))
+        };
         let workers = (0..self.workers).map(make).collect::<io::Result<Vec<_>>>()?;
-        for (number, worker) in workers.into_iter().enumerate() {
+        for (number, (worker, pulse)) in workers.into_iter().enumerate() {
             let thread = std::thread::Builder::new().name("treecast-data".into());
             let probe_interval_ns = (number == 0).then_some(self.probe_interval_ns);
-            running.workers.push(thread.spawn(move || worker.run(probe_interval_ns))?);
+            running.workers.push((thread.spawn(move || worker.run(probe_interval_ns))?, pulse));
         }
         // Where the system refuses, packets wait a little longer.
         let _ = set_slice(CONTROL_SLICE_NS);
@@ -142,7 +147,7 @@ impl Forwarder {
     pub fn stop(&self) {
         self.stop.signal();
         let mut running = self.running();
-        for worker in running.workers.drain(..) {
+        for (worker, _) in running.workers.drain(..) {
             // A worker that panicked has ended too.
             let _ = worker.join();
         }
@@ -154,6 +159,21 @@ impl Forwarder {
     /// How many threads move packets.
     pub fn workers(&self) -> usize {
         self.workers
+    }
+
+    /// How many of them run: fewer than there should be when one has panicked, or the system has failed it.
+    pub fn running_workers(&self) -> usize {
+        self.running().workers.iter().filter(|(worker, _)| !worker.is_finished()).count()
+    }
+
+    /// Asks each worker whether it still turns.
+    pub fn ask_workers(&self) {
+        self.running().workers.iter().for_each(|(_, pulse)| pulse.ask());
+    }
+
+    /// How many workers have not answered since.
+    pub fn unanswered(&self) -> usize {
+        self.running().workers.iter().filter(|(_, pulse)| !pulse.is_answered()).count()
     }
 
     /// The TAP's name.

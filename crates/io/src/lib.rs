@@ -11,6 +11,7 @@ pub mod listening;
 pub mod outbox;
 pub mod packet_port;
 pub mod ports;
+pub mod pulse;
 pub mod relay;
 pub mod sealing;
 #[allow(unsafe_code)]

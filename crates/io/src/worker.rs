@@ -23,6 +23,7 @@ use crate::joining::{room_len, Joining};
 use crate::outbox::Outbox;
 use crate::packet_port::OVERLAY;
 use crate::ports::{Ports, TAP_PORT};
+use crate::pulse::Pulse;
 use crate::relay::{Passed, Relayed};
 use crate::sealing::send_read;
 use crate::sys::batch::{Message, Receiver, MESSAGE_LEN};
@@ -39,6 +40,7 @@ const UDP_BATCH: usize = 16;
 const TAP_BUFFER_LEN: usize = 65_536 + 256;
 const TOKEN_STOP: u64 = 0;
 const TOKEN_TAP: u64 = 1;
+const TOKEN_PULSE: u64 = 2;
 /// One token for each address that is listened on, and below it one for each of its sockets.
 const TOKEN_SOCKETS: u64 = 1 << 32;
 
@@ -56,6 +58,7 @@ pub struct Worker {
     plane: Arc<Plane>,
     ports: Arc<Ports>,
     share: Share,
+    pulse: Arc<Pulse>,
     poll: Poll,
     outbox: Outbox,
     receiver: Receiver,
@@ -67,9 +70,16 @@ pub struct Worker {
 
 impl Worker {
     /// Everything that can fail, before the thread starts. `stop` ends [`Worker::run`].
-    pub fn new(plane: Arc<Plane>, ports: Arc<Ports>, stop: &EventFd, share: Share) -> io::Result<Self> {
+    pub fn new(
+        plane: Arc<Plane>,
+        ports: Arc<Ports>,
+        stop: &EventFd,
+        pulse: Arc<Pulse>,
+        share: Share,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.add(stop.as_fd(), TOKEN_STOP)?;
+        poll.add(pulse.asked.as_fd(), TOKEN_PULSE)?;
         if let Some(queue) = ports.tap.queues().nth(share.number) {
             poll.add(queue, TOKEN_TAP)?;
         }
@@ -83,6 +93,7 @@ impl Worker {
             plane,
             ports,
             share,
+            pulse,
             poll,
             outbox: Outbox::default(),
             receiver: Receiver::new(UDP_BATCH),
@@ -107,6 +118,7 @@ impl Worker {
                 match token {
                     TOKEN_STOP => return,
                     TOKEN_TAP => self.serve_tap(),
+                    TOKEN_PULSE => self.pulse.answer(),
                     socket => self.serve_socket((socket / TOKEN_SOCKETS - 1) as u32, socket % TOKEN_SOCKETS),
                 }
             }

@@ -85,6 +85,20 @@ impl Forwarder {
     }
 
     #[getter]
+    fn running_workers(&self) -> usize {
+        self.0.running_workers()
+    }
+
+    fn ask_workers(&self) {
+        self.0.ask_workers();
+    }
+
+    #[getter]
+    fn unanswered(&self) -> usize {
+        self.0.unanswered()
+    }
+
+    #[getter]
     fn offloads(&self) -> Vec<&'static str> {
         self.0.offloads()
     }

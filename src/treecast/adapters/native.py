@@ -151,6 +151,20 @@ class DataPlane:
         return self.native.workers
 
     @property
+    def running_workers(self) -> int:
+        """How many of them run."""
+        return self.native.running_workers
+
+    def ask_workers(self) -> None:
+        """Ask each thread whether it still turns."""
+        self.native.ask_workers()
+
+    @property
+    def unanswered(self) -> int:
+        """How many threads have not answered since they were asked last."""
+        return self.native.unanswered
+
+    @property
     def offloads(self) -> list[str]:
         """The kernel offloads in use."""
         return self.native.offloads

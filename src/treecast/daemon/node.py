@@ -186,9 +186,19 @@ class RunningNode:
         self._review_timer = self._loop.call_later(REVIEW_INTERVAL, self._review)  # first: whatever happens below
         now = clock.monotonic()
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
+        self._check_workers()
         self._upkeep.faults.spare("review", self._log_refusals)
         self._upkeep.faults.spare("review", self._log_duplicates)
         self._upkeep.problems.review(now)
+
+    def _check_workers(self) -> None:
+        """Without one of them some flows stand still for ever."""
+        running, workers = self.plane.running_workers, self.plane.workers
+        if running < workers:
+            self._upkeep.ending.fail(
+                f"the node ends because {workers - running} of the {workers} threads that move packets ended: start it "
+                f"again, and report the lines above"
+            )
 
     def _log_refusals(self) -> None:
         """At most one line a second and reason: peers that were not believed."""

@@ -5,15 +5,27 @@ Each bug is in one place, where a real one could be: what is below it is the rea
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable
-from typing import NoReturn
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
 
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkDumpInterrupted
+
+from treecast.adapters import interface
+from treecast.adapters.native import DataPlane
 from treecast.api.records import Host
 from treecast.base.events import Event, TapFrame
 from treecast.base.time import Instant
 from treecast.cli.main import main
-from treecast.daemon import answers, run
+from treecast.daemon import run
+from treecast.daemon.answers import Answers
 from treecast.dataplane.root_trees import RootTrees
 from treecast.engine.engine import Engine
 
@@ -31,29 +43,89 @@ class DeafEngine(Engine):
         super()._handle(now, event)
 
 
-class Forgetful(answers.Answers):
+class Forgetful(Answers):
     """Cannot say which hosts there are."""
 
     def _hosts(self) -> list[Host]:
         raise UnforeseenError("the hosts")
 
 
+def put(owner: object, name: str, value: object) -> None:
+    """What the program finds under this name from now on."""
+    setattr(owner, name, value)
+
+
 def _frames() -> None:
-    run.Engine = DeafEngine  # type: ignore[misc]
+    put(run, "Engine", DeafEngine)
 
 
 def _answers() -> None:
-    run.Answers = Forgetful  # type: ignore[misc]
+    put(run, "Answers", Forgetful)
 
 
 def _turns() -> None:
     def advance(_: RootTrees, now: Instant) -> NoReturn:
         raise UnforeseenError(f"at {now}")
 
-    RootTrees.advance = advance  # type: ignore[method-assign]
+    put(RootTrees, "advance", advance)
 
 
-BUGS: dict[str, Callable[[], None]] = {"frames": _frames, "answers": _answers, "turns": _turns}
+def _worker() -> None:
+    """At SIGUSR1 a worker finds that what it waits with is something else."""
+    start = DataPlane.start
+
+    def begin(plane: DataPlane) -> None:
+        before = _epolls()
+        start(plane)
+        first = min(_epolls() - before)
+        signal.signal(signal.SIGUSR1, lambda *_: os.dup2(os.open(os.devnull, os.O_RDONLY), first))
+
+    put(DataPlane, "start", begin)
+
+
+def _epolls() -> set[int]:
+    return {int(link.name) for link in Path("/proc/self/fd").iterdir() if _target(link) == "anon_inode:[eventpoll]"}
+
+
+def _target(link: Path) -> str:
+    with suppress(OSError):  # of the directory's own listing
+        return str(link.readlink())
+    return ""
+
+
+def _netlink() -> None:
+    """Two dumps of addresses in the running node are interrupted."""
+    left = [NetlinkDumpInterrupted(), NetlinkDumpInterrupted()]
+
+    class Interrupted(IPRoute):
+        def get_addr(self) -> object:
+            if left and threading.current_thread() is not threading.main_thread():
+                raise left.pop()
+            return IPRoute.__getattr__(self, "get_addr")()
+
+    put(interface, "IPRoute", Interrupted)
+
+
+def _names() -> None:
+    """A name cannot be put in the letters of the DNS."""
+    resolve = socket.getaddrinfo
+
+    def refused(host: str, *arguments: Any, **more: Any) -> object:
+        if host == "idna.example":
+            raise UnicodeError("label empty or too long")
+        return resolve(host, *arguments, **more)
+
+    put(socket, "getaddrinfo", refused)
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    "frames": _frames,
+    "answers": _answers,
+    "turns": _turns,
+    "worker": _worker,
+    "netlink": _netlink,
+    "names": _names,
+}
 
 if __name__ == "__main__":
     for bug in sys.argv[1].split(","):

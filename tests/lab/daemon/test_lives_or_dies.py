@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -80,3 +81,31 @@ def test_a_node_whose_turns_all_fail_ends_and_says_so(two: Overlay, n1: Treecast
     assert n1.process.wait(LIMIT_S) == 1
     assert last_line(n1).startswith("treecast: the node ends because of a bug, 5 of its turns failed in a row")
     assert n1.log.read_text().count("Traceback") == 1
+
+
+def test_a_node_without_one_of_its_workers_ends_and_says_so(two: Overlay, n1: TreecastNode) -> None:
+    start(n1, two, "worker", ["--workers", "2"])
+    n1.wait_ready()
+    n1.process.send_signal(signal.SIGUSR1)
+    assert n1.process.wait(LIMIT_S) == 1
+    assert last_line(n1).startswith("treecast: the node ends because 1 of the 2 threads that move packets ended")
+
+
+def test_addresses_are_announced_again_though_netlink_failed_and_a_peer_has_no_name_that_idna_allows(
+    two: Overlay, n1: TreecastNode
+) -> None:
+    """And the control socket is there again though somebody removed it."""
+    start(n1, two, "netlink,names", ["--peer", "idna.example:7700"])
+    n1.wait_ready()
+    n1.wait_linked({"n0"})
+    (n1.directory / "control.sock").unlink()
+    wait_until(lambda: n1.log.read_text().count("task failed") == 2, LIMIT_S, "two failures")
+    added = "198.18.0.99"
+    n1.machine.run(["ip", "address", "add", f"{added}/24", "dev", n1.machine.underlay_interface])
+    wait_until(lambda: f"{added}:7700" in n1.log.read_text(), LIMIT_S, "the new address is announced")
+    wait_until((n1.directory / "control.sock").exists, LIMIT_S, "control.sock")
+    n1.wait_linked({"n0"})
+    n1.stop()
+    log = n1.log.read_text()
+    assert "label empty or too long" in log
+    assert "resolving the names of peers" not in log, "the name costs itself only"

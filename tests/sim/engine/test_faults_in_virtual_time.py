@@ -64,7 +64,7 @@ def test_the_one_event_that_confirms_a_link_is_heard_among_events_that_raise(mon
 
     def crowded(now: object, events: list[Event]) -> object:
         noise = TapFrame(0, b"\1\0\x5e\1\1\1" + b"\2" * 6 + b"\x08\0" + b"\0" * 46)
-        return turn(now, [noise, *events, noise])  # type: ignore[arg-type]
+        return turn(now, [noise, *events, noise])
 
     monkeypatch.setattr(first.engine, "turn", crowded)
     first.reach(second)

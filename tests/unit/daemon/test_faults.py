@@ -25,7 +25,7 @@ from treecast.engine.faults import Faults
 
 def _fault_log() -> tuple[FaultLog, Drops, CapturingLogger]:
     captured, drops = CapturingLogger(), Drops()
-    log: FilteringBoundLogger = captured  # type: ignore[assignment]
+    log: FilteringBoundLogger = captured
     return FaultLog(drops, log), drops, captured
 
 
@@ -105,7 +105,7 @@ def test_what_a_callback_of_the_event_loop_raises_is_one_of_them() -> None:
 
 def test_a_source_of_problems_that_raises_does_not_hide_those_of_the_others() -> None:
     faults, _, captured = _fault_log()
-    log: FilteringBoundLogger = captured  # type: ignore[assignment]
+    log: FilteringBoundLogger = captured
     problems = Problems(log, faults)
 
     def broken(_: Instant) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ LOST = Problem("peer_unreachable", "bob:7700", "bob:7700 does not answer: check 
 
 def _problems(found: list[Problem]) -> tuple[Problems, CapturingLogger]:
     captured = CapturingLogger()
-    log: FilteringBoundLogger = captured  # type: ignore[assignment]
+    log: FilteringBoundLogger = captured
     problems = Problems(log, FaultLog(Drops(), log))
     problems.add_source(lambda _: list(found))
     return problems, captured

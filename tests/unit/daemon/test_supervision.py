@@ -31,7 +31,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.captured = CapturingLogger()
-        self.log: FilteringBoundLogger = self.captured  # type: ignore[assignment]
+        self.log: FilteringBoundLogger = self.captured
         self.drops = Drops()
         self.supervision = Supervision(FaultLog(self.drops, self.log), self.log)
 

@@ -1,0 +1,63 @@
+//! Whether a worker still turns: it is asked now and then, and answers from its loop.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::sys::poll::EventFd;
+
+/// One worker's.
+#[derive(Debug)]
+pub struct Pulse {
+    /// Readable when the worker is asked.
+    pub asked: EventFd,
+    asked_times: AtomicU64,
+    answered_times: AtomicU64,
+}
+
+impl Pulse {
+    /// Not asked yet.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { asked: EventFd::new()?, asked_times: AtomicU64::new(0), answered_times: AtomicU64::new(0) })
+    }
+
+    /// Asks the worker.
+    pub fn ask(&self) {
+        self.asked_times.fetch_add(1, Ordering::SeqCst);
+        self.asked.signal();
+    }
+
+    /// The worker's answer to all that was asked so far.
+    pub fn answer(&self) {
+        self.asked.clear();
+        self.answered_times.store(self.asked_times.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    /// Has the worker answered since it was last asked?
+    pub fn is_answered(&self) -> bool {
+        self.answered_times.load(Ordering::SeqCst) == self.asked_times.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::poll::Poll;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn asked_and_not_answered_is_seen_until_it_is() {
+        let pulse = Pulse::new().unwrap();
+        let poll = Poll::new().unwrap();
+        poll.add(pulse.asked.as_fd(), 7).unwrap();
+        let readable = || poll.wait(Some(0)).unwrap().tokens().count();
+        assert!(pulse.is_answered());
+        assert_eq!(readable(), 0);
+        pulse.ask();
+        pulse.ask();
+        assert!(!pulse.is_answered());
+        assert_eq!(readable(), 1);
+        pulse.answer();
+        assert!(pulse.is_answered());
+        assert_eq!(readable(), 0);
+    }
+}
