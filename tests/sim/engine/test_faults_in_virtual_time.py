@@ -7,6 +7,7 @@ from typing import NoReturn
 import pytest
 
 from treecast.base.events import Event, SessionConfirmed, TapFrame
+from treecast.base.time import Instant
 from treecast.sim.world import SimNode, World
 
 GROUP = "239.1.1.1"
@@ -62,7 +63,7 @@ def test_the_one_event_that_confirms_a_link_is_heard_among_events_that_raise(mon
     monkeypatch.setattr(first.engine.wishes, "take", raises)
     turn = first.engine.turn
 
-    def crowded(now: object, events: list[Event]) -> object:
+    def crowded(now: Instant, events: list[Event]) -> object:
         noise = TapFrame(0, b"\1\0\x5e\1\1\1" + b"\2" * 6 + b"\x08\0" + b"\0" * 46)
         return turn(now, [noise, *events, noise])
 
