@@ -169,7 +169,7 @@ def without_prefix_route(address: Address) -> Address:
 
 
 def labelled(address: Address, label: str) -> Address:
-    """The same address under another label than its interface's name; IPv6 addresses have none.
+    """The same address under another label than its interface's name, an alias; IPv6 addresses have none.
 
     DHCP clients flush the addresses that are labelled as the interface is (Debian's dhclient-script).
     """

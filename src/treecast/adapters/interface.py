@@ -35,7 +35,7 @@ TX_QUEUE_FRAMES = 4000
 
 _CONF = Path("/proc/sys/net/ipv6/conf")
 _IF_INET6 = Path("/proc/thread-self/net/if_inet6")
-_SIOCGIFADDR, _IFREQ_BYTES = 0x8915, 40
+_SIOCGIFADDR, _SIOCGIFNETMASK, _IFREQ_BYTES = 0x8915, 0x891B, 40
 
 
 def ipv6_is_on() -> bool:
@@ -143,10 +143,23 @@ def index_of(interface: str) -> int:
         return 0
 
 
-def lan_ipv4(interfaces: Sequence[str], apart: IPv4Network) -> IPv4Address | None:
+def lan_ipv4(interfaces: Sequence[str], apart: IPv4Network) -> IPv4Interface | None:
     """The first IPv4 address of these interfaces, as far as they are there, unless it is of the overlay's network."""
-    found = (addresses_of(name)[0] for name in interfaces)
-    return next((address for address in found if address is not None and address not in apart), None)
+    for name in interfaces:
+        address = addresses_of(name)[0]
+        if address is not None and address not in apart:
+            return IPv4Interface((int(address), _netmask_of(name)))
+    return None
+
+
+def _netmask_of(interface: str) -> str:
+    """Of its first IPv4 address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, _SIOCGIFNETMASK, interface.encode().ljust(_IFREQ_BYTES, b"\0"))
+        except OSError:  # the address has gone meanwhile
+            return "255.255.255.255"
+    return str(IPv4Address(answer[20:24]))
 
 
 def source_addresses(destinations: Iterable[Endpoint]) -> set[IPAddress]:

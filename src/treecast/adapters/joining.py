@@ -43,6 +43,8 @@ _LINK_LOCAL_PREFIX = "fe80::/64 "
 
 _MULTICAST_ROUTER_PERMANENT = 2  # bridge(8): mcast_router 2
 _IPV4 = 2
+_ALIAS = ":tc"
+_LABEL_CHARACTERS = 15  # IFNAMSIZ without its end
 _CONF = Path("/proc/sys/net")
 _INHERITED = (
     *(f"ipv4/conf/{{}}/{name}" for name in ("forwarding", "rp_filter", "accept_redirects", "send_redirects")),
@@ -98,7 +100,7 @@ class Joining:
             self._recorded()
             bridge = self._bridge(undo, nic, name)
             self._join_nic(undo, nic, bridge)
-            self._join_tap(undo, tap, bridge, carried, min(nic.mtu_bytes, LAN_MTU))
+            self._join_tap(undo, tap, bridge, name, carried, min(nic.mtu_bytes, LAN_MTU))
             undo.pop_all()
 
     def _bridge(self, undo: ExitStack, nic: Link, name: str) -> int:
@@ -136,11 +138,11 @@ class Joining:
         take_routes(self._kernel, nic.index, carried.routes)
         take_addresses(self._kernel, nic.index, carried.addresses)
 
-    def _join_tap(self, undo: ExitStack, tap: Link, bridge: int, carried: Carried, mtu_bytes: int) -> None:
+    def _join_tap(self, undo: ExitStack, tap: Link, bridge: int, name: str, carried: Carried, mtu_bytes: int) -> None:
         undo.callback(_quietly(lambda: give_routes(self._kernel, tap.index, carried.routes)))
         undo.callback(_quietly(lambda: give_addresses(self._kernel, tap.index, carried.addresses)))
         overlay_mtu, source = tap.mtu_bytes, _first_ipv4(carried.addresses)
-        give_addresses(self._kernel, bridge, [_overlays(address, tap.name) for address in carried.addresses])
+        give_addresses(self._kernel, bridge, [_overlays(address, name) for address in carried.addresses])
         give_routes(self._kernel, bridge, [narrowed(r, overlay_mtu, _source(r, source)) for r in carried.routes])
         if tap.master != bridge:
             undo.callback(_quietly(lambda: self._ipr.link("set", index=tap.index, mtu=overlay_mtu)))
@@ -184,7 +186,7 @@ def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link) -> bool:
     carried = read_carried(kernel, bridge.index)
     addresses, routes = set(map(str, carried.addresses)), set(map(str, carried.routes))
     lost = [address_of(text) for text in record.addresses if text not in addresses]
-    give_addresses(kernel, bridge.index, [_overlays(address, record.tap) for address in lost])
+    give_addresses(kernel, bridge.index, [_overlays(address, record.bridge) for address in lost])
     known = [address_of(text) for text in record.addresses]
     connected = {str(ip_interface(str(address)).network) for address in known}
     source = _first_ipv4(known)
@@ -195,9 +197,12 @@ def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link) -> bool:
     return bool(lost or missing)
 
 
-def _overlays(address: Address, tap: str) -> Address:
-    """As the bridge has it."""
-    return labelled(without_prefix_route(address), tap)
+def _overlays(address: Address, bridge: str) -> Address:
+    """As the bridge has it: labelled as an alias, by which programs find the interface (netdevice(7)).
+
+    A name that leaves no room for an alias is the label itself.
+    """
+    return labelled(without_prefix_route(address), f"{bridge}{_ALIAS}"[:_LABEL_CHARACTERS])
 
 
 def overlay_addresses(carried: Carried, record: BridgeRecord) -> list[Address]:

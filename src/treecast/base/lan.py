@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Interface
 
 from treecast.base.addresses import MacAddress
 from treecast.base.storm import StormLimits
@@ -16,5 +16,5 @@ class BridgedLan:
     """
 
     mac: MacAddress
-    ipv4: IPv4Address | None
+    ipv4: IPv4Interface | None
     limits: StormLimits

@@ -47,7 +47,14 @@ from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeMaker
 from treecast.links.links import LinkDown, Links, LinkUp
 from treecast.listener.listener import Listener, PortChange, Sender
-from treecast.multicast import MembershipConfig, PortAddresses, SwitchMembership
+from treecast.multicast import (
+    NO_ADDRESS,
+    MembershipConfig,
+    OwnKernel,
+    PortAddresses,
+    SwitchMembership,
+    neighbour_of,
+)
 from treecast.topology.topology import Topology
 from treecast.wire import ethernet
 from treecast.wire.advertisement import Kind, NodeContent, host_key
@@ -116,6 +123,7 @@ class Engine:
             mac=certificate.mac,
             link_local=certificate.mac.link_local,
             rng=rng,
+            neighbour=self._neighbour,
         )
         self._broadcast = Broadcast(
             me=self.me,
@@ -172,10 +180,11 @@ class Engine:
 
     def share_port(self, now: Instant, port: int, lan: BridgedLan) -> list[Command]:
         """The port leads to this LAN from now on (switch mode), or the machine's address there has changed."""
-        own = self._identity.certificate.ipv4
+        own = lan.ipv4 or self._identity.certificate.ipv4
+        kernel = OwnKernel(lan.mac, neighbour_of(own) if own else NO_ADDRESS)
         self.listener.open(now, port, lan.mac, self._own_addresses(), lan.limits)
         self.discovery.add_own(now, lan.mac, self._own_addresses())
-        self.wishes.take(now, self.membership.set_ipv4(now, lan.ipv4 or (own.ip if own else IPv4Address(0))))
+        self.wishes.take(now, self.membership.set_ipv4(now, own.ip if own else NO_ADDRESS, kernel))
         return self._settle(now)
 
     def ask_hosts(self, now: Instant, port: int) -> list[Command]:
@@ -187,7 +196,8 @@ class Engine:
         """The port is the node's own again."""
         self.listener.close(port)
         self.discovery.add_own(now, self._identity.certificate.mac, self._own_addresses())
-        self.wishes.take(now, self.membership.set_ipv4(now, IPv4Address(0)))
+        kernel = OwnKernel(self._identity.certificate.mac, self._neighbour)
+        self.wishes.take(now, self.membership.set_ipv4(now, NO_ADDRESS, kernel))
         return self._settle(now)
 
     def open_packet_port(self, now: Instant, port: int, addresses: PortAddresses, limits: StormLimits) -> list[Command]:
@@ -384,6 +394,12 @@ class Engine:
 
     def _announce(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
         self._broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints))
+
+    @property
+    def _neighbour(self) -> IPv4Address:
+        """From where the own kernel hears reports on a TAP that no bridge has."""
+        own = self._identity.certificate.ipv4
+        return neighbour_of(own) if own else NO_ADDRESS
 
     def _own_addresses(self) -> tuple[IPAddress, ...]:
         certificate = self._identity.certificate

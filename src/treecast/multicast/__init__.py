@@ -9,7 +9,7 @@ Nothing here sends, sleeps or reads a clock: inputs are frames and the time, out
 from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.pim_downstream import PimJoinView
 from treecast.multicast.port import PortMembership
-from treecast.multicast.protocol import IGMP, MLD, PortSource, Protocol
+from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, OwnKernel, PortSource, Protocol, neighbour_of
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.switch import (
@@ -41,10 +41,13 @@ __all__ = [
     "MembershipChange",
     "MembershipConfig",
     "MembershipCounts",
+    "NO_ADDRESS",
     "Output",
+    "OwnKernel",
     "PimJoinView",
     "PortMembership",
     "PortSource",
     "Protocol",
     "QuerierView",
+    "neighbour_of",
 ]

@@ -7,7 +7,7 @@ and answers to queries after a random delay. While an older querier is present i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from treecast.base.addresses import IPAddress
@@ -118,7 +118,7 @@ class HostSide:
         for group in [group for group, answer in self._answers.items() if answer.due <= now]:
             self._answer(group, self._answers.pop(group).sources, records, messages)
         reports = [MembershipReport(tuple(part)) for part in self._split(records)]
-        return [self._protocol.message_frame(message, self.source) for message in (*messages, *reports)]
+        return [frame for message in (*messages, *reports) for frame in self._frames(message)]
 
     def next_deadline(self) -> Instant | None:
         return earliest(
@@ -128,6 +128,16 @@ class HostSide:
             next(iter(self._fresh.values()), None),
             *(answer.due for answer in self._answers.values()),
         )
+
+    def _frames(self, message: MembershipMessage) -> list[bytes]:
+        """To all on the port; and to the own kernel, which hears IPv4 from a neighbour only (see ``protocol``)."""
+        source, kernel = self.source, self.source.kernel
+        if kernel is None or kernel.neighbour.is_unspecified or source.address.version != 4:
+            return [self._protocol.message_frame(message, source)]
+        to_kernel = self._protocol.message_frame(message, replace(source, address=kernel.neighbour))
+        if kernel.mac == source.mac:  # nobody else is on this port
+            return [to_kernel]
+        return [self._protocol.message_frame(message, source), kernel.mac.packed + to_kernel[len(kernel.mac.packed) :]]
 
     def _changes_to_say(self, now: Instant) -> list[IPAddress]:
         """The new changes at once; when they are repeated, all changes go together."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from treecast.base.addresses import IPAddress, MacAddress
@@ -11,7 +12,7 @@ from treecast.base.errors import MalformedError
 from treecast.base.membership import SourceFilter
 from treecast.base.time import Instant, earliest
 from treecast.multicast.config import MembershipConfig
-from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, PortSource
+from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, OwnKernel, PortSource
 from treecast.multicast.room import GroupRoom
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.view import GroupView, Output
@@ -32,13 +33,11 @@ class PortMembership:
         ipv4: IPv4Address = NO_ADDRESS,
         vlan: VlanTag | None = None,
         room: GroupRoom | None = None,
-        own_kernel: bool = True,
+        kernel: OwnKernel | None = None,
     ) -> None:
         self._drops = drops
-        self._vlan = vlan
-        source = PortSource(mac, ipv4, vlan, is_kernels_own=own_kernel and not ipv4.is_unspecified)
-        self.igmp = GroupMembershipRouter(IGMP, config, source, drops, room)
-        self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan), drops, room)
+        self.igmp = GroupMembershipRouter(IGMP, config, PortSource(mac, ipv4, vlan, kernel), drops, room)
+        self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan, kernel), drops, room)
 
     def start(self, now: Instant) -> Output:
         """The first general queries of both."""
@@ -86,10 +85,10 @@ class PortMembership:
         """What the port wants of one group."""
         return self._router_of(group).filter(group)
 
-    def set_ipv4(self, now: Instant, mac: MacAddress, ipv4: IPv4Address, *, own_kernel: bool = True) -> Output:
-        """The IPv4 source of the port's own frames is now this address of the kernel, or 0.0.0.0."""
-        own = own_kernel and not ipv4.is_unspecified
-        return self.igmp.set_source(now, PortSource(mac, ipv4, self._vlan, is_kernels_own=own))
+    def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None) -> Output:
+        """The IPv4 source of the port's own frames, and the kernel there, are these now."""
+        self.mld.source = replace(self.mld.source, kernel=kernel)
+        return self.igmp.set_source(now, replace(self.igmp.source, address=ipv4, kernel=kernel))
 
     def groups(self) -> tuple[GroupView, ...]:
         return tuple(view for router in self.routers() for view in router.groups())

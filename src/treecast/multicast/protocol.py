@@ -8,6 +8,11 @@ section 2.1.1 gives to a querier without an address, with every rp_filter settin
 On a TAP in a bridge (switch mode) other hosts and switches want a querier with an address, routers want reports from
 one of their subnet (pimd ignores others), and the kernel is one host of the LAN: there each query is sent twice, from
 the machine's address on the LAN and from 0.0.0.0; who hears both answers once.
+Programs of this machine that query (igmpproxy, pimd) make its kernel a router: it hears no report from its own address
+either, and those programs ignore one from 0.0.0.0, for it is of no subnet of theirs (measured). So the kernel gets
+reports from a *neighbour*: another address of its subnet. In switch mode that copy goes to the kernel's MAC alone.
+Queries of the own kernel are answered, but elect nobody and doubt nothing: nothing says that the kernel, a host on the
+port as well, hears them itself.
 For IPv6 no such rule exists: the kernel answers queries from its own link-local address, and ignores those from ``::``.
 ``tests/lab/multicast`` holds the kernel to this.
 """
@@ -16,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.wire import igmp, mld
@@ -33,15 +38,40 @@ _LINK_LOCAL_SCOPE = 2
 
 
 @dataclass(frozen=True, slots=True)
+class OwnKernel:
+    """This machine's kernel on a port: its MAC there, and an address from which it takes reports (0.0.0.0: none)."""
+
+    mac: MacAddress
+    neighbour: IPv4Address = NO_ADDRESS
+
+
+def neighbour_of(address: IPv4Interface) -> IPv4Address:
+    """The highest other host address of the subnet; 0.0.0.0 where there is none."""
+    network = address.network
+    if network.prefixlen == network.max_prefixlen:
+        return NO_ADDRESS
+    highest = network.broadcast_address - (network.prefixlen < network.max_prefixlen - 1)
+    return highest - 1 if highest == address.ip else highest
+
+
+@dataclass(frozen=True, slots=True)
 class PortSource:
-    """What our own frames on a port carry. ``address``: see the module's text; link-local for MLD. ``is_kernels_own``:
-    the kernel on this port has that address and would not hear IGMP queries from it, so it gets them from 0.0.0.0 too.
+    """What our own frames on a port carry. ``address``: see the module's text; link-local for MLD. ``kernel``: the
+    machine's own is there.
     """
 
     mac: MacAddress
     address: IPAddress
     vlan: VlanTag | None = None
-    is_kernels_own: bool = False
+    kernel: OwnKernel | None = None
+
+    @property
+    def is_kernels_own(self) -> bool:
+        """The kernel has this address and would not hear IGMP queries from it, so it gets them from 0.0.0.0 too."""
+        return self.kernel is not None and self.address.version == 4 and not self.address.is_unspecified
+
+    def is_own_kernel(self, mac: MacAddress) -> bool:
+        return self.kernel is not None and self.kernel.mac == mac
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,11 +187,14 @@ class GroupMembershipRouter:
 
     def _receive_query(self, now: Instant, received: ReceivedMessage, query: MembershipQuery) -> Output:
         """RFC 9776 sections 6.6.1 and 6.6.2: election, and timers that a query lowers."""
-        if received.source_mac == self.source.mac:
+        from_own_kernel = self.source.is_own_kernel(received.source_mac)
+        if received.source_mac == self.source.mac and not from_own_kernel:
             return self._refuse("own_query")
         if not query.is_general and not query.group.is_multicast:
             return self._refuse("group_not_multicast")
         self._counts = replace(self._counts, queries_received=self._counts.queries_received + 1)
+        if from_own_kernel:
+            return Output(heard=(received,))
         was_querier = self._querier.is_querier
         self._querier.hear(received.source, query, now)
         if was_querier and not self._querier.is_querier:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address
 from random import Random
 
-from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
 from treecast.base.membership import SourceFilter, merged
 from treecast.base.time import Instant, after, earliest
@@ -14,6 +14,7 @@ from treecast.multicast.config import MembershipConfig
 from treecast.multicast.host_side import HostSide
 from treecast.multicast.pim_downstream import PimDownstream
 from treecast.multicast.port import PortMembership
+from treecast.multicast.protocol import OwnKernel
 from treecast.multicast.room import GroupRoom
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.router_ports import RouterPort, RouterView
@@ -132,10 +133,12 @@ class Segment:
         self._host_sides.clear()
         self._follow_routers()
 
-    def set_ipv4(self, now: Instant, mac: MacAddress, ipv4: IPv4Address, *, own_kernel: bool) -> Output:
-        output = self.membership.set_ipv4(now, mac, ipv4, own_kernel=own_kernel)
-        if 4 in self._host_sides:
-            self._host_sides[4].source = self.membership.igmp.source
+    def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None) -> Output:
+        output = self.membership.set_ipv4(now, ipv4, kernel)
+        for router in self.membership.routers():
+            side = self._host_sides.get(router.protocol.ip_version)
+            if side is not None:
+                side.source = router.source
         return output
 
     def advance(self, now: Instant) -> tuple[list[bytes], list[IPAddress]]:

@@ -21,7 +21,7 @@ from treecast.base.time import Instant, earliest
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.pim_downstream import PimJoinView
 from treecast.multicast.port import PortMembership
-from treecast.multicast.protocol import NO_ADDRESS
+from treecast.multicast.protocol import NO_ADDRESS, OwnKernel
 from treecast.multicast.room import GroupRoom
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.segment import Segment
@@ -37,13 +37,13 @@ TAP = 0
 @dataclass(frozen=True, slots=True)
 class PortAddresses:
     """From where the node speaks on a port. ``ipv4`` may be 0.0.0.0. ``link_local`` None: from that of the node's MAC,
-    for a switch serves IPv6 hosts without IPv6 of its machine. ``own_kernel``: the machine's own kernel is a host on
-    this port (see ``protocol``).
+    for a switch serves IPv6 hosts without IPv6 of its machine. ``kernel``: the machine's own is a host on this port
+    (see ``protocol``).
     """
 
     ipv4: IPv4Address
     link_local: IPv6Address | None
-    own_kernel: bool = False
+    kernel: OwnKernel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,13 @@ class SwitchMembership:
         link_local: IPv6Address,
         rng: Random,
         ipv4: IPv4Address = NO_ADDRESS,
+        neighbour: IPv4Address = NO_ADDRESS,
     ) -> None:
         self._config = config
         self._drops = drops
         self._mac = mac
         self._link_local = link_local
-        self._addresses = {TAP: PortAddresses(ipv4, link_local, own_kernel=True)}
+        self._addresses = {TAP: PortAddresses(ipv4, link_local, OwnKernel(mac, neighbour))}
         self._silent: set[int] = set()
         self._rng = rng
         self._room = GroupRoom(config.max_groups_per_node)
@@ -116,7 +117,7 @@ class SwitchMembership:
         """A further port, or new addresses of one: the first general queries from there."""
         before = self._addresses.get(port)
         if before is not None and before.link_local == addresses.link_local:
-            return self.set_ipv4(now, addresses.ipv4, port)
+            return self.set_ipv4(now, addresses.ipv4, addresses.kernel, port)
         output = self._end_port(port)
         self._addresses[port] = addresses
         return output + self._begin(now, port, UNTAGGED)
@@ -166,13 +167,15 @@ class SwitchMembership:
         self._silent.discard(port)
         return output
 
-    def set_ipv4(self, now: Instant, ipv4: IPv4Address, port: int = TAP) -> SwitchOutput:
-        """The IPv4 source of queries and reports; 0.0.0.0 on a TAP that no bridge has (see ``protocol``)."""
-        addresses = self._addresses[port] = replace(self._addresses[port], ipv4=ipv4)
+    def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None, port: int = TAP) -> SwitchOutput:
+        """The IPv4 source of queries and reports, 0.0.0.0 on a TAP that no bridge has, and the own kernel there (see
+        ``protocol``).
+        """
+        self._addresses[port] = replace(self._addresses[port], ipv4=ipv4, kernel=kernel)
         output = SwitchOutput()
         for segment in self._segments.values():
             if segment.port == port:
-                said = segment.set_ipv4(now, self._mac, ipv4, own_kernel=addresses.own_kernel)
+                said = segment.set_ipv4(now, ipv4, _in_vlan(kernel, segment.vlan))
                 output += self._take(now, segment, said)
         return output
 
@@ -263,7 +266,7 @@ class SwitchMembership:
             mac=self._mac,
             link_local=addresses.link_local or self._link_local,
             ipv4=addresses.ipv4,
-            own_kernel=addresses.own_kernel,
+            kernel=_in_vlan(addresses.kernel, vlan),
             vlan=VlanTag(vlan) if vlan else None,
             room=self._room,
         )
@@ -312,3 +315,8 @@ class SwitchMembership:
         is_first, changed = segment.hear_router(now, shown)
         changes = tuple(self._changes(segment.vlan, changed))
         return SwitchOutput(changes=changes, new_routers=(segment.vlan,) if is_first else ())
+
+
+def _in_vlan(kernel: OwnKernel | None, vlan: int) -> OwnKernel | None:
+    """Which subnet it has in a VLAN nobody says."""
+    return kernel if kernel is None or not vlan else replace(kernel, neighbour=NO_ADDRESS)

@@ -73,7 +73,7 @@ def follow_the_sentence(sites: Sites, tmp_path: Path) -> tuple[Process, str]:
     client = dhcp_client(machine, "tcbr-eth1", tmp_path)
     assert address_of(client) == address
     before = carried(machine)
-    machine.run(["ip", "-4", "addr", "flush", "dev", "tcbr-eth1", "label", "treecast0"])  # as other clients do
+    machine.run(["ip", "-4", "addr", "flush", "dev", "tcbr-eth1", "label", "tcbr-eth1:tc"])  # as other clients do
     assert carried(machine) != before
     assert "tcbr-eth1 lacked addresses or routes of the overlay, and has them again" in add(node)[1]
     assert carried(machine) == before

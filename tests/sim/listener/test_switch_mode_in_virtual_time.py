@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.base.events import HostSeen, TapFrame
@@ -28,7 +28,7 @@ HOST = MacAddress.parse("00:00:5e:00:53:01")
 FAR_HOST = MacAddress.parse("00:00:5e:00:53:77")
 NOBODY = MacAddress(bytes(6))
 GROUP = IPv4Address("239.1.1.1")
-LAN_IPV4 = IPv4Address("192.0.2.54")
+LAN_IPV4 = IPv4Interface("192.0.2.54/24")
 STEP = 0.005
 
 
@@ -168,11 +168,11 @@ def test_a_node_asks_the_lan_from_the_machines_address_there_and_follows_its_cha
     before = len(first.forwarder.injected)
     SharedLan(world, first).run(1.0)
     for_its_own_kernel = IPv4Address(0)
-    assert asked_from(first, before) == {LAN_IPV4, for_its_own_kernel}
+    assert asked_from(first, before) == {LAN_IPV4.ip, for_its_own_kernel}
     before = len(first.forwarder.injected)
-    moved = BridgedLan(HOST, IPv4Address("192.0.2.99"), LAN_LIMITS)
-    first.forwarder.carry_out(first.engine.share_port(world.network.now, 0, moved))
-    assert asked_from(first, before) == {moved.ipv4, for_its_own_kernel}
+    moved = IPv4Interface("192.0.2.99/24")
+    first.forwarder.carry_out(first.engine.share_port(world.network.now, 0, BridgedLan(HOST, moved, LAN_LIMITS)))
+    assert asked_from(first, before) == {moved.ip, for_its_own_kernel}
 
 
 def test_a_node_without_links_does_not_carry_the_lan() -> None:

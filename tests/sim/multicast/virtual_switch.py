@@ -60,7 +60,7 @@ class VirtualSwitch:
         self.said: list[Said] = []
         self.changes: list[tuple[int, IPAddress, SourceFilter]] = []
         self.new_routers: list[int] = []
-        self._note(self.switch.start(self.now))
+        self.note(self.switch.start(self.now))
 
     def report(
         self, group: IPAddress, kind: RecordType, *sources: IPAddress, port: int = 0, vlan: int = 0, host: int = 1
@@ -122,11 +122,11 @@ class VirtualSwitch:
         self.receive(ethernet.parse(pim.join_prune_frame(message, mac(router), VlanTag(vlan) if vlan else None)), port)
 
     def receive(self, frame: EthernetFrame, port: int = 0) -> None:
-        self._note(self.switch.receive(self.now, port, frame))
+        self.note(self.switch.receive(self.now, port, frame))
 
     def want_remote(self, group: IPAddress, wanted: SourceFilter, vlan: int = 0) -> None:
         self.switch.want_remote(self.now, vlan, group, wanted)
-        self._note(self.switch.advance(self.now))
+        self.note(self.switch.advance(self.now))
 
     def run(self, duration: Duration) -> list[Said]:
         """Let time pass, waking the switch exactly when it asked to be; returns what it said in that time."""
@@ -134,7 +134,7 @@ class VirtualSwitch:
         while (deadline := self.switch.next_deadline()) is not None and deadline <= end:
             assert deadline >= self.now
             self.now = deadline
-            self._note(self.switch.advance(self.now))
+            self.note(self.switch.advance(self.now))
             again = self.switch.next_deadline()
             assert again is None or again > self.now, "a timer that is due was not run"
         self.now = end
@@ -144,7 +144,7 @@ class VirtualSwitch:
         """What was said as a host."""
         return [s.message for s in (self.said if said is None else said) if not isinstance(s.message, MembershipQuery)]
 
-    def _note(self, output: SwitchOutput) -> None:
+    def note(self, output: SwitchOutput) -> None:
         for sent in output.frames:
             frame = ethernet.parse(sent.frame)
             parse = igmp.parse_frame if frame.ethertype == EtherType.IPV4 else mld.parse_frame

@@ -58,7 +58,7 @@ def test_what_two_ports_want_of_one_vlan_is_merged() -> None:
     switch.report(G4, ALLOW, S2, port=1)
     switch.report(G4, TO_EX, S1, S3, port=2)
     assert [change[2] for change in switch.changes] == [include(S1), include(S1, S2), exclude(S3)]
-    switch._note(switch.switch.remove_port(switch.now, 2))
+    switch.note(switch.switch.remove_port(switch.now, 2))
     assert switch.changes[-1] == (0, G4, include(S1, S2))
     assert switch.switch.filters() == {(0, G4): include(S1, S2)}
 
@@ -93,7 +93,7 @@ def test_groups_are_bounded_over_all_ports_vlans_and_protocols_and_room_comes_ba
     switch.report(G6, TO_EX, port=1)
     assert switch.switch.filter(0, G4) == NO_SOURCE
     assert switch.drops.snapshot() == {"mld_groups_full": 1}
-    switch._note(switch.switch.remove_port(switch.now, 1))
+    switch.note(switch.switch.remove_port(switch.now, 1))
     switch.report(G4, TO_EX)
     assert switch.switch.filter(0, G4) == ANY_SOURCE
 

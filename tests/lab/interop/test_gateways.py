@@ -1,0 +1,77 @@
+"""Gateway programs on the node's own machine: told by the node what hosts of other nodes want, they bring it.
+
+::
+
+     source                n0: igmpproxy                  n1
+      eth0                 eth1   treecast0               treecast0: a viewer
+     ==+==== a subnet =====+         |                       |
+                                     +======= overlay =======+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab import Lab, Machine, wait_until
+from lab.lan import enable_multicast
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE
+from lab.sites import LIMIT_S, Sites
+from tests.lab.conftest import OverlayFactory
+from tests.lab.interop.routers import PROGRAMS
+from tests.lab.overlay.asking import wait_received
+
+PORT = 5012
+GROUP = "239.69.0.1"
+TTL = 8
+
+
+@contextmanager
+def igmpproxy(machine: Machine, directory: Path, *, upstream: str, downstream: str) -> Iterator[Path]:
+    """The proxy while it runs, and its log."""
+    conf, log = directory / "conf", directory / "log"
+    interfaces = f"phyint {upstream} upstream\nphyint {downstream} downstream\nphyint lo disabled\n"
+    conf.write_text(interfaces, encoding="ascii")
+    process = machine.spawn([PROGRAMS / "igmpproxy", "-d", "-v", conf], stdout=log, stderr=log)
+    try:
+        yield log
+    finally:
+        process.stop()
+        print(log.read_text(encoding="utf-8"))
+
+
+def subnet(lab: Lab, machine: Machine, name: str) -> tuple[Machine, str]:
+    """A host in a subnet of its own beyond a machine, and the machine's interface there."""
+    switch = lab.switch()
+    host, port = lab.machine(name, switch), lab.attach(machine, switch)
+    enable_multicast(host, "eth0")
+    enable_multicast(machine, port.interface)
+    return host, port.interface
+
+
+def serves(source: Machine, viewer: Machine, interface: str, log: Path) -> None:
+    """The viewer gets the stream, all of it once it runs, and the proxy hears it leave."""
+    receiver = Receiver(viewer, GROUP, PORT, interface=interface)
+    first = Sender(source, GROUP, PORT, interface="eth0", rate_pps=20, ttl=TTL)
+    wait_received(receiver, 5, LIMIT_S)
+    first.stop()
+    receiver.stop()
+    wait_until(lambda: "RECV Leave message" in log.read_text(encoding="utf-8"), LIMIT_S, "the proxy hears of the leave")
+
+
+def test_igmpproxy_on_a_node_serves_a_viewer_at_another_node(lab: Lab, overlay: OverlayFactory, tmp_path: Path) -> None:
+    net = overlay(2)
+    source, upstream = subnet(lab, net[0].machine, "source")
+    with igmpproxy(net[0].machine, tmp_path, upstream=upstream, downstream=INTERFACE) as log:
+        serves(source, net[1].machine, INTERFACE, log)
+    assert "igmp_own_query" not in net[0].status().drops
+
+
+def test_igmpproxy_on_a_bridging_machine_serves_a_viewer_on_another_lan(sites: Sites, tmp_path: Path) -> None:
+    machine = sites.overlay[0].machine
+    source, upstream = subnet(sites.lab, machine, "gateway-source")
+    downstream = f"tcbr-{sites.interfaces[0]}"
+    with igmpproxy(machine, tmp_path, upstream=upstream, downstream=downstream) as log:
+        serves(source, sites.lans[1].hosts[0], "eth0", log)
