@@ -186,6 +186,30 @@ class RouteStats:
     tx_bytes: int  # their bytes
 
 @final
+class FlowStats:
+    """Frames of one source to a group: sent by hosts of this node (``port``), or given to them (``port`` None).
+
+    ``root``: the node at which they entered the overlay. ``packets`` and ``bytes`` are Ethernet frames and their
+    bytes, all that were counted; ``since_packets`` and ``since_bytes`` those since ``since_s``, when the source began
+    to send or, after 210 s of silence, began again. ``pps`` and ``bps`` are over the last two to four seconds, None
+    while less than one is known, 0 after five seconds of silence.
+    """
+
+    port: int | None
+    root: int
+    vlan: int
+    group: bytes
+    source: bytes
+    packets: int
+    bytes: int
+    since_s: float
+    since_packets: int
+    since_bytes: int
+    silent_s: float
+    pps: float | None
+    bps: float | None
+
+@final
 class TreeStats:
     """What a subscriber received by tree: per (root, tree id, epoch); frames and their bytes.
 
@@ -338,6 +362,10 @@ class Forwarder:
         """
     def remove_route(self, vlan: int, group: bytes, source: bytes | None) -> None: ...
     def routes(self) -> list[RouteStats]: ...
+    def sent_flows(self) -> list[FlowStats]:
+        """What hosts send to groups, wanted or not: at most 8192 flows of each port."""
+    def delivered_flows(self) -> list[FlowStats]:
+        """What hosts here were given of groups, from other nodes and other ports of this one: at most 8192 flows."""
 
     # multicast: this node is on another root's tree
     def accept_key(

@@ -50,6 +50,8 @@ pub struct OpenedFrame {
     pub length: usize,
     /// Its checksum, where it is partial.
     pub checksum: Option<PartialChecksum>,
+    /// The node at which it entered the overlay.
+    pub root: u32,
 }
 
 /// What was sealed: a frame, or a part of one.
@@ -74,6 +76,8 @@ pub struct OpenedPart {
     pub length: usize,
     /// The whole frame's checksum, where it is partial.
     pub checksum: Option<PartialChecksum>,
+    /// The node at which the frame entered the overlay.
+    pub root: u32,
 }
 
 impl Plane {
@@ -118,9 +122,10 @@ impl Plane {
         let inner = Inner::parse(opened.plaintext)?;
         let body = opened.plaintext.get(INNER_LEN..).unwrap_or_default();
         match inner.kind {
-            KIND_FRAME => frame(SESSION_HEADER_LEN, inner, body.len()).map(Received::Opened),
+            KIND_FRAME => frame(SESSION_HEADER_LEN, inner, body.len(), session.peer).map(Received::Opened),
             KIND_FRAGMENT => {
-                part(SESSION_HEADER_LEN, inner, body, Sender::Session(session.index)).map(Received::Opened)
+                let sender = Sender::Session(session.index);
+                part(SESSION_HEADER_LEN, inner, body, sender, session.peer).map(Received::Opened)
             }
             KIND_CONTROL if body.len() > MAX_CONTROL_LEN => Err(Reason::ControlTooBig),
             KIND_CONTROL => {
@@ -231,23 +236,23 @@ fn opened_tree(name: TreeName, plaintext: &[u8]) -> Result<Opened, Reason> {
     let inner = Inner::parse(plaintext)?;
     let body = plaintext.get(INNER_LEN..).unwrap_or_default();
     match inner.kind {
-        KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len()),
-        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Tree(name)),
+        KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len(), name.root),
+        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Tree(name), name.root),
         _ => Err(Reason::KindUnknown),
     }
 }
 
-fn frame(header_len: usize, inner: Inner, length: usize) -> Result<Opened, Reason> {
+fn frame(header_len: usize, inner: Inner, length: usize, root: u32) -> Result<Opened, Reason> {
     if length < ETHERNET_HEADER_LEN {
         return Err(Reason::FrameShort);
     }
-    Ok(Opened::Frame(OpenedFrame { start: header_len + INNER_LEN, length, checksum: inner.checksum }))
+    Ok(Opened::Frame(OpenedFrame { start: header_len + INNER_LEN, length, checksum: inner.checksum, root }))
 }
 
-fn part(header_len: usize, inner: Inner, body: &[u8], sender: Sender) -> Result<Opened, Reason> {
+fn part(header_len: usize, inner: Inner, body: &[u8], sender: Sender, root: u32) -> Result<Opened, Reason> {
     let (fragment, bytes) = Fragment::parse(body, inner.checksum)?;
     let start = header_len + INNER_LEN + FRAGMENT_HEADER_LEN;
-    Ok(Opened::Part(OpenedPart { sender, fragment, start, length: bytes.len(), checksum: inner.checksum }))
+    Ok(Opened::Part(OpenedPart { sender, fragment, start, length: bytes.len(), checksum: inner.checksum, root }))
 }
 
 fn exact_u64(body: &[u8]) -> Result<u64, Reason> {

@@ -46,6 +46,7 @@ counters! {
     FramesMulticast = "frames_multicast": "frames of hosts taken by a group's tree",
     FramesBroadcast = "frames_broadcast": "frames of hosts taken by the broadcast tree",
     FramesPunted = "frames_punted": "frames of hosts given to Python",
+    FlowsReplaced = "flows_replaced": "senders whose counts were given up for another's in a full table",
     FramesRelayed = "frames_relayed": "tree datagrams sent on to next hops, once each",
     ProbesSent = "probes_sent": "probes sent",
     ProbeReplies = "probe_replies": "probe replies received and believed",

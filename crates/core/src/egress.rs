@@ -1,6 +1,6 @@
 //! Which port of this node gets a frame: by what its head says, and by what the hosts on the port want.
 //!
-//! Asked only while the node has more ports than the TAP. The TAP gets all, but for groups once it is *selective*; a packet
+//! The ports are asked only while the node has more than the TAP. The TAP gets all, but for groups once it is *selective*; a packet
 //! port (a Wi-Fi station: no frames of other machines, no tags) gets groups that its hosts want and link-local groups.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

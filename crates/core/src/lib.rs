@@ -10,6 +10,7 @@ pub mod counters;
 pub mod datagram;
 pub mod egress;
 pub mod events;
+pub mod flows;
 pub mod fragment;
 pub mod frame;
 pub mod handshake;

@@ -12,6 +12,7 @@ use crate::counters::{Counters, Volume};
 use crate::datagram::TreeName;
 use crate::egress::Wishes;
 use crate::events::{Event, Events};
+use crate::flows::{FlowKey, FlowTable};
 use crate::fragment::Reassembly;
 use crate::frame::{FrameFacts, FrameKind, Mac};
 use crate::mac::{MacKey, NETWORK_ID_LEN};
@@ -79,6 +80,8 @@ pub struct Verdict {
     pub punt: bool,
     /// Where it goes. None: nowhere, Python has it.
     pub destination: Option<Result<Destination, Reason>>,
+    /// To a group, wanted or not: its flow.
+    pub flow: Option<FlowKey>,
 }
 
 /// See the module.
@@ -103,6 +106,8 @@ pub struct Plane {
     pub(crate) hosts: Table<(u16, Mac), u32>,
     pub(crate) routes: Table<(u16, IpAddr), Arc<GroupRoutes>>,
     pub(crate) wishes: Table<(u16, IpAddr), Wishes>,
+    /// What hosts here were given of groups: from other nodes, and from other ports of this one.
+    pub delivered: FlowTable,
     pub(crate) trees: Table<u32, Arc<RootTree>>,
     pub(crate) member_trees: Table<TreeName, Arc<MemberTree>>,
     pub(crate) parked: Mutex<ParkedKeys>,
@@ -128,6 +133,7 @@ impl Plane {
             hosts: Table::new(MAX_HOSTS),
             routes: Table::new(MAX_GROUPS),
             wishes: Table::new(MAX_GROUPS),
+            delivered: FlowTable::default(),
             trees: Table::new(MAX_TREES),
             member_trees: Table::new(MAX_MEMBER_TREES),
             parked: Mutex::default(),
@@ -149,7 +155,8 @@ impl Plane {
 
     /// Decides about a host's frame, or about a super-frame that holds `frames` of them.
     pub fn classify(&self, port: u32, frame: &[u8], frames: u32, now_ns: u64) -> Verdict {
-        let nowhere = |reason| Verdict { punt: false, destination: Some(Err(reason)) };
+        let verdict = |punt, destination| Verdict { punt, destination, flow: None };
+        let nowhere = |reason| verdict(false, Some(Err(reason)));
         let Some(here) = self.port(port) else { return nowhere(Reason::PortBlocked) };
         let facts = match FrameFacts::of(frame) {
             Ok(facts) => facts,
@@ -160,19 +167,25 @@ impl Plane {
             if facts.kind == FrameKind::Punt && here.forwards() {
                 self.saw(here, port, &facts, now_ns);
             }
-            return Verdict { punt: true, destination: None };
+            return verdict(true, None);
         }
         if !here.forwards() {
-            return Verdict { punt: copied, destination: Some(Err(Reason::PortBlocked)) };
+            return verdict(copied, Some(Err(Reason::PortBlocked)));
         }
         self.saw(here, port, &facts, now_ns);
         if here.is_packet_port() && (facts.to_all || !facts.to_group || facts.kind == FrameKind::Flood) {
-            return Verdict { punt: copied, destination: Some(Err(Reason::PacketNotGroup)) };
+            return verdict(copied, Some(Err(Reason::PacketNotGroup)));
         }
         if matches!(facts.kind, FrameKind::Nested(_)) && self.carries_own_link(frame) {
             return nowhere(Reason::OwnLink);
         }
-        Verdict { punt: copied, destination: Some(self.destination(here, &facts, frames, now_ns)) }
+        let flow = match facts.kind {
+            FrameKind::Group { group, source } => {
+                Some(FlowKey { vlan: facts.vlan, root: self.node_index, group, source })
+            }
+            _ => None,
+        };
+        Verdict { punt: copied, destination: Some(self.destination(here, &facts, frames, now_ns)), flow }
     }
 
     /// Where it goes, within the port's limits: what goes nowhere uses none of them up.

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use foldhash::quality::RandomState; // seeded at random: a host cannot choose addresses that collide
 
+use crate::flows::FlowTable;
 use crate::frame::Mac;
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
@@ -85,6 +86,8 @@ pub struct Port {
     last: AtomicU64,
     last_until_ns: AtomicU64,
     seen: Mutex<Seen>,
+    /// What its hosts send to groups.
+    pub sent: FlowTable,
 }
 
 impl Port {
@@ -121,6 +124,7 @@ impl Port {
         self.floods_unknown.store(false, Ordering::Relaxed);
         self.set_storm_limits(None, None, None);
         *lock(&self.seen) = Seen::default();
+        self.sent.clear();
         self.last.store(0, Ordering::Relaxed);
     }
 

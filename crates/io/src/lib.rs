@@ -4,6 +4,7 @@
 //! is, seals what is to be sent ([`sealing`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits
 //! for more. Python's thread uses [`forwarder`].
 
+pub mod delivering;
 pub mod dispatch;
 pub mod forwarder;
 pub mod joining;

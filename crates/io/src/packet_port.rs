@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use treecast_core::counters::Counter;
 use treecast_core::egress::Leaving;
+use treecast_core::flows::FlowTally;
 use treecast_core::frame::Mac;
 use treecast_core::offload::vnet::{NEEDS_CSUM, VNET_LEN};
 use treecast_core::offload::{VnetHeader, MAX_COALESCED};
@@ -201,14 +202,16 @@ impl PacketPort {
 }
 
 /// A write to the TAP, taken apart: `head` holds all headers, if not the whole frame.
-struct Write<'a> {
+pub struct Write<'a> {
     vnet: &'a [u8],
-    head: &'a [u8],
+    /// From the destination MAC on.
+    pub head: &'a [u8],
     payloads: &'a [IoSlice<'a>],
 }
 
 impl<'a> Write<'a> {
-    fn of(parts: &'a [IoSlice<'a>]) -> Option<Self> {
+    /// None when there is no frame behind the virtio-net header.
+    pub fn of(parts: &'a [IoSlice<'a>]) -> Option<Self> {
         let (vnet, head) = parts.first()?.split_at_checked(VNET_LEN)?;
         if head.is_empty() {
             return Some(Self { vnet, head: parts.get(1)?, payloads: parts.get(2..)? });
@@ -238,16 +241,17 @@ impl Reader {
     fn run(self) {
         let _ = set_slice(0);
         let mut outbox = Outbox::default();
+        let mut senders = FlowTally::default();
         let mut buffer = vec![0; BUFFER_LEN].into_boxed_slice();
         while let Ok(ready) = self.poll.wait(None) {
             if ready.tokens().any(|token| token == TOKEN_STOP) {
                 return;
             }
-            self.serve(&mut outbox, &mut buffer);
+            self.serve(&mut outbox, &mut senders, &mut buffer);
         }
     }
 
-    fn serve(&self, outbox: &mut Outbox, buffer: &mut [u8]) {
+    fn serve(&self, outbox: &mut Outbox, senders: &mut FlowTally, buffer: &mut [u8]) {
         let Self { plane, ports, port, .. } = self;
         let now_ns = monotonic_ns();
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
@@ -260,7 +264,7 @@ impl Reader {
                         plane.drops.count(Reason::PacketOwn);
                         continue;
                     }
-                    let taken = send_read(plane, ports, outbox, port.number, read, now_ns);
+                    let taken = send_read(plane, ports, outbox, senders, port.number, read, now_ns);
                     frames += taken.0;
                     bytes += taken.1;
                 }
@@ -274,6 +278,9 @@ impl Reader {
         }
         if reads == BATCH {
             plane.drops.add(Reason::PacketOverrun, port.socket.lost());
+        }
+        if let Some(here) = plane.port(port.number) {
+            plane.counters.add(Counter::FlowsReplaced, senders.finish(&here.sent, now_ns));
         }
         plane.counters.add(Counter::PacketRxFrames, frames as u64);
         plane.counters.add(Counter::PacketRxBytes, bytes as u64);

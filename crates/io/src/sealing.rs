@@ -6,6 +6,7 @@ use std::sync::Arc;
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, SESSION_OVERHEAD, TREE_OVERHEAD};
 use treecast_core::events::Event;
+use treecast_core::flows::{FlowKey, FlowTally};
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::offload::{Segmenter, VnetHeader};
 use treecast_core::plane::{Destination, Plane};
@@ -17,11 +18,12 @@ use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 use crate::outbox::{Lane, Outbox, Target};
 use crate::ports::Ports;
 
-/// One read from the TAP or a packet port: classified, cut up, sealed. Returns frames and their bytes.
+/// One read from the TAP or a packet port: classified, counted, cut up, sealed. Returns frames and their bytes.
 pub fn send_read(
     plane: &Plane,
     ports: &Ports,
     outbox: &mut Outbox,
+    senders: &mut FlowTally,
     port: u32,
     read: &[u8],
     now_ns: u64,
@@ -40,6 +42,10 @@ pub fn send_read(
     let count = segmenter.count();
     outbox.set_traffic_class(traffic_class::of(frame));
     let verdict = plane.classify(port, frame, count as u32, now_ns);
+    let bytes = verdict.flow.map_or(0, |_| frame_bytes(frame, &segmenter));
+    if let (Some(flow), Some(here)) = (verdict.flow, plane.port(port)) {
+        senders.add(&here.sent, flow, owner(frame), count, bytes, now_ns);
+    }
     // No protocol that Python copies sends super-frames: who does shall not fill its queue.
     if verdict.punt && (count == 1 || verdict.destination.is_none()) {
         plane.counters.add(Counter::FramesPunted, count as u64);
@@ -53,6 +59,9 @@ pub fn send_read(
             _ => false,
         };
     let crossed = crossing && ports.cross(plane, port, &vnet, frame, count);
+    if let Some(flow) = verdict.flow.filter(|_| crossed) {
+        note_crossed(plane, &flow, count, bytes, now_ns);
+    }
     let mut sealing = Sealing { plane, ports, outbox };
     match verdict.destination {
         None => {}
@@ -66,7 +75,6 @@ pub fn send_read(
             let counter = if route.is_some() { Counter::FramesMulticast } else { Counter::FramesBroadcast };
             plane.counters.add(counter, count as u64);
             if let Some(route) = route {
-                let bytes = (0..count).filter_map(|index| segmenter.segment_len(index)).sum::<usize>();
                 route.tx.add(count as u64, bytes as u64);
             }
             let members = tree.members.load_full();
@@ -74,6 +82,25 @@ pub fn send_read(
         }
     }
     (count, frame.len())
+}
+
+/// Bytes of all frames that a read is cut up into.
+fn frame_bytes(frame: &[u8], segmenter: &Segmenter<'_>) -> usize {
+    match segmenter.count() {
+        1 => frame.len(),
+        count => (0..count).filter_map(|index| segmenter.segment_len(index)).sum(),
+    }
+}
+
+/// Whose place a flow takes in a table of senders: its host's.
+fn owner(frame: &[u8]) -> u64 {
+    frame.get(6..12).map_or(0, |mac| mac.iter().fold(0, |owner, byte| owner << 8 | u64::from(*byte)))
+}
+
+/// A group's frames went to hosts at another port of this node.
+fn note_crossed(plane: &Plane, flow: &FlowKey, frames: usize, bytes: usize, now_ns: u64) {
+    let replaced = plane.delivered.add(flow, flow.root.into(), frames as u64, bytes as u64, now_ns);
+    plane.counters.add(Counter::FlowsReplaced, replaced.into());
 }
 
 /// A session or a tree: what seals.

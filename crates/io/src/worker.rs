@@ -12,16 +12,16 @@ use std::sync::Arc;
 use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, TreeHeader, KIND_PROBE, KIND_PROBE_REPLY, TREE};
+use treecast_core::flows::FlowTally;
 use treecast_core::offload::{Coalescer, Delivery, Merging};
 use treecast_core::plane::Plane;
-use treecast_core::port::Port;
 use treecast_core::reason::Reason;
 use treecast_core::session::Endpoint;
 use treecast_core::traffic_class::decapsulate;
 
+use crate::delivering::Delivering;
 use crate::joining::{room_len, Joining};
 use crate::outbox::Outbox;
-use crate::packet_port::OVERLAY;
 use crate::ports::{Ports, TAP_PORT};
 use crate::pulse::Pulse;
 use crate::relay::{Passed, Relayed};
@@ -66,6 +66,8 @@ pub struct Worker {
     tap_buffer: Box<[u8]>,
     joining_room: Box<[u8]>,
     merging: Merging,
+    senders: FlowTally,
+    delivered: FlowTally,
 }
 
 impl Worker {
@@ -102,6 +104,8 @@ impl Worker {
             // Zeros that are not touched are no memory yet.
             joining_room: vec![0; room_len(UDP_BATCH * MESSAGE_LEN)].into_boxed_slice(),
             merging: Merging { tcp: offloads.csum && offloads.tso, udp: offloads.csum && offloads.uso },
+            senders: FlowTally::default(),
+            delivered: FlowTally::default(),
         })
     }
 
@@ -141,14 +145,14 @@ impl Worker {
     }
 
     fn serve_tap(&mut self) {
-        let Self { plane, ports, outbox, tap_buffer, share, .. } = self;
+        let Self { plane, ports, outbox, tap_buffer, share, senders, .. } = self;
         let now_ns = monotonic_ns();
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
         while frames < TAP_BATCH || frames < TAP_BATCH_MOST && outbox.has_open_run() {
             match ports.tap.read(share.number, tap_buffer) {
                 Ok(length) => {
                     let read = tap_buffer.get(..length).unwrap_or_default();
-                    let taken = send_read(plane, ports, outbox, TAP_PORT, read, now_ns);
+                    let taken = send_read(plane, ports, outbox, senders, TAP_PORT, read, now_ns);
                     reads += 1;
                     frames += taken.0.max(1);
                     bytes += taken.1;
@@ -165,6 +169,9 @@ impl Worker {
                 }
             }
         }
+        if let Some(here) = plane.port(TAP_PORT) {
+            plane.counters.add(Counter::FlowsReplaced, senders.finish(&here.sent, now_ns));
+        }
         plane.counters.add(Counter::TapReads, reads);
         plane.counters.add(Counter::TapRxFrames, frames as u64);
         plane.counters.add(Counter::TapRxBytes, bytes as u64);
@@ -172,7 +179,7 @@ impl Worker {
     }
 
     fn serve_socket(&mut self, socket: u32, own: u64) {
-        let Self { plane, ports, outbox, receiver, relayed, joining_room, merging, .. } = self;
+        let Self { plane, ports, outbox, receiver, relayed, joining_room, merging, delivered, .. } = self;
         let from = ports.sockets.get(socket as usize).and_then(|listening| listening.all().nth(own as usize));
         let Some(fd) = from.map(AsFd::as_fd) else { return };
         // An error is an ICMP message about an earlier datagram, or a signal: what arrived comes with the next call.
@@ -183,18 +190,8 @@ impl Worker {
         if plane.relays() {
             relayed.forward(plane, ports, outbox, receiver);
         }
-        let forwards = plane.port(TAP_PORT).is_some_and(Port::forwards);
-        let mut sink = |delivery: Delivery<'_>| {
-            let Delivery { parts, frames, .. } = delivery;
-            if !ports.packets.is_empty() && !ports.packets.hand_out(plane, OVERLAY, parts, frames).to_tap {
-                return;
-            }
-            if forwards {
-                ports.deliver(plane, delivery.parts, delivery.frames as u64, delivery.length);
-            } else {
-                plane.drops.add(Reason::PortBlocked, delivery.frames as u64);
-            }
-        };
+        let mut delivering = Delivering::new(plane, ports, delivered, now_ns);
+        let mut sink = |delivery: Delivery<'_>| delivering.deliver(&delivery);
         let mut joining = Joining(joining_room);
         let mut coalescer = Coalescer::new(*merging);
         let mut recent = Recent::default();
@@ -208,17 +205,17 @@ impl Worker {
                     tree_volume = (tree_volume.0 + 1, tree_volume.1 + datagram.len() as u64);
                 }
                 match batch.open(datagram, passed, &mut recent) {
-                    Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum }))) => {
+                    Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum, root }))) => {
                         let frame = &mut datagram[start..start + length];
                         match decapsulate(frame, message.traffic_class) {
-                            Ok(()) => coalescer.push(frame, checksum, &mut sink),
+                            Ok(()) => coalescer.push(frame, checksum, root, &mut sink),
                             Err(reason) => plane.drops.count(reason),
                         }
                     }
                     Ok(Some(Opened::Part(part))) => {
                         let bytes = &datagram[part.start..][..part.length];
                         match joining.take(plane, &part, bytes, message.traffic_class, now_ns) {
-                            Ok(Some(frame)) => coalescer.push(frame, part.checksum, &mut sink),
+                            Ok(Some(frame)) => coalescer.push(frame, part.checksum, part.root, &mut sink),
                             Ok(None) => {}
                             Err(reason) => plane.drops.count(reason),
                         }
@@ -230,6 +227,7 @@ impl Worker {
             batch.count(message, tree_volume);
         }
         coalescer.finish(&mut sink);
+        delivering.finish();
     }
 }
 

@@ -19,7 +19,7 @@ use treecast_io::sys::thread::monotonic_ns;
 use crate::convert::{address, exactly, ip_address, os_error, refused, socket_address, Address};
 use crate::events::to_python;
 use crate::handshake::Handshake;
-use crate::stats::{PeerStats, RouteStats, SessionStats, TreeStats};
+use crate::stats::{FlowStats, PeerStats, RouteStats, SessionStats, TreeStats};
 
 #[pyclass(module = "treecast._native", frozen)]
 pub struct Forwarder(io::Forwarder);
@@ -269,6 +269,21 @@ impl Forwarder {
 
     fn routes(&self, py: Python<'_>) -> Vec<RouteStats> {
         self.0.plane.routes().iter().map(|route| RouteStats::of(py, route)).collect()
+    }
+
+    fn sent_flows(&self, py: Python<'_>) -> Vec<FlowStats> {
+        let now_ns = monotonic_ns();
+        let ports = (0..).map_while(|number| self.0.plane.port(number).map(|port| (number, port)));
+        let of_port = |(number, port): (u32, &Port)| -> Vec<FlowStats> {
+            let flows = port.sent.report(now_ns);
+            flows.iter().map(|flow| FlowStats::of(py, Some(number), flow)).collect()
+        };
+        ports.flat_map(of_port).collect()
+    }
+
+    fn delivered_flows(&self, py: Python<'_>) -> Vec<FlowStats> {
+        let flows = self.0.plane.delivered.report(monotonic_ns());
+        flows.iter().map(|flow| FlowStats::of(py, None, flow)).collect()
     }
 
     // multicast: this node is on another root's tree

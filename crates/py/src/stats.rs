@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use treecast_core::flows::FlowReport;
 use treecast_core::plane::Route;
 use treecast_core::session::{Peer, Session};
 use treecast_core::tree::MemberTree;
@@ -25,6 +26,21 @@ records! {
     }
     PeerStats { peer: u32, tx_packets: u64, tx_bytes: u64, rx_packets: u64, rx_bytes: u64 }
     RouteStats { vlan: u16, group: Py<PyBytes>, source: Option<Py<PyBytes>>, tx_packets: u64, tx_bytes: u64 }
+    FlowStats {
+        port: Option<u32>,
+        root: u32,
+        vlan: u16,
+        group: Py<PyBytes>,
+        source: Py<PyBytes>,
+        packets: u64,
+        bytes: u64,
+        since_s: f64,
+        since_packets: u64,
+        since_bytes: u64,
+        silent_s: f64,
+        pps: Option<f64>,
+        bps: Option<f64>,
+    }
     TreeStats { root: u32, tree_id: u32, epoch: u32, rx_packets: u64, rx_bytes: u64 }
 }
 
@@ -63,6 +79,32 @@ impl RouteStats {
         let (tx_packets, tx_bytes) = route.tx.get();
         let (group, source) = (ip_bytes(py, &route.group), route.source.map(|source| ip_bytes(py, &source)));
         Self { vlan: route.vlan, group, source, tx_packets, tx_bytes }
+    }
+}
+
+impl FlowStats {
+    /// A flow from a port of this node, or to its hosts.
+    pub fn of(py: Python<'_>, port: Option<u32>, flow: &FlowReport) -> Self {
+        let FlowReport { key, packets, bytes, since_packets, since_bytes, rate, .. } = *flow;
+        let (group, source) = (ip_bytes(py, &key.group), ip_bytes(py, &key.source));
+        let (pps, bps) = rate.unzip();
+        let (since_s, silent_s) = (flow.since_ns as f64 / 1e9, flow.silent_ns as f64 / 1e9);
+        let (root, vlan) = (key.root, key.vlan);
+        Self {
+            port,
+            root,
+            vlan,
+            group,
+            source,
+            packets,
+            bytes,
+            since_s,
+            since_packets,
+            since_bytes,
+            silent_s,
+            pps,
+            bps,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.errors import MalformedError, OperatorError
-from treecast.base.flows import Flow
+from treecast.base.flows import CountedFlow, Flow
 from treecast.base.ids import KeyId, NetworkId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.membership import FilterMode
 from treecast.links.crypto import Handshake
@@ -185,9 +185,13 @@ class DataPlane:
             source = ip_address(route.source) if route.source else None
             yield Flow(route.vlan, ip_address(route.group), source), (route.tx_packets, route.tx_bytes)
 
-    def received_by_tree(self) -> list[tuple[NodeIndex, TreeId, int, int]]:
-        """Root, tree id, packets and bytes, per tree that this node is on."""
-        return [(NodeIndex(t.root), TreeId(t.tree_id), t.rx_packets, t.rx_bytes) for t in self.native.trees()]
+    def sent_flows(self) -> Iterator[CountedFlow]:
+        """What hosts of this node send to groups, wanted or not."""
+        return map(_counted, self.native.sent_flows())
+
+    def delivered_flows(self) -> Iterator[CountedFlow]:
+        """What hosts of this node were given of groups."""
+        return map(_counted, self.native.delivered_flows())
 
     def open_packet_port(self, descriptor: int) -> int:
         """A port with such a socket, blocked at first: its number. OperatorError."""
@@ -367,6 +371,24 @@ def _event(event: _native.Event) -> e.Event:
             return e.HostSeen(event.port, event.vlan, MacAddress(event.mac))
         case _native.TreeUsed():
             return e.TreeUsed(TreeId(event.tree_id))
+
+
+def _counted(stats: _native.FlowStats) -> CountedFlow:
+    return CountedFlow(
+        vlan=stats.vlan,
+        group=ip_address(stats.group),
+        source=ip_address(stats.source),
+        root=NodeIndex(stats.root),
+        port=stats.port,
+        packets=stats.packets,
+        bytes=stats.bytes,
+        since_s=stats.since_s,
+        since_packets=stats.since_packets,
+        since_bytes=stats.since_bytes,
+        silent_s=stats.silent_s,
+        pps=stats.pps,
+        bps=stats.bps,
+    )
 
 
 def _address(endpoint: Endpoint) -> tuple[str, int]:

@@ -150,8 +150,35 @@ class LocalGroup(msgspec.Struct, frozen=True):
     joins: list[LocalJoin] = []
 
 
+class Sender(msgspec.Struct, frozen=True):
+    """A host that sends to a group, or did in the last 210 s. ``node``: where it enters the overlay; ``port``: the
+    interface of this node that it comes in by, empty behind another node.
+
+    ``since_s``: since its first frame, or the first after 210 s of silence; ``silent_s``: since its last. ``packets``
+    and ``bytes``: what was counted here since then: of a host of this node what it sent, of others what hosts here were
+    given. ``pps`` and ``rate_bps``: frames and bits a second, Ethernet headers included, over the last two to four
+    seconds; None: not measured yet.
+    """
+
+    source: str
+    node: str
+    port: str
+    since_s: float
+    silent_s: float
+    packets: int
+    bytes: int
+    pps: float | None
+    rate_bps: float | None
+
+
 class Group(msgspec.Struct, frozen=True):
-    """One multicast group, of one source or of any (``*``). ``local``: a host of this node subscribes to it."""
+    """One multicast group, of one source or of any that has no row of its own (``*``). ``local``: a host of this node
+    subscribes to it; without ``members`` nobody does, and it is here for its senders.
+
+    ``rx_packets``: frames given to hosts of this node, from other nodes and from other ports of this one;
+    ``tx_packets``: frames of its hosts that other nodes get, once each. What stays within one port's LAN passes no node
+    and is in neither.
+    """
 
     group: str
     source: str
@@ -165,6 +192,8 @@ class Group(msgspec.Struct, frozen=True):
     """0: untagged."""
     here: list[LocalGroup] = []
     """The group on the ports of this node, whatever the source."""
+    senders: list[Sender] = []
+    """Those that this node has or hears: its own hosts, wanted or not, and those of other nodes that hosts here get."""
 
 
 class Host(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ class Answers:
             case Verb.PEERS:
                 return self._peers()
             case Verb.GROUPS:
-                return GroupAnswers(self._engine, self._plane, clock.monotonic()).groups()
+                return self._groups().groups()
             case Verb.HOSTS:
                 return self._hosts()
             case Verb.BRIDGE:
@@ -54,6 +54,9 @@ class Answers:
             case Verb.BRIDGE_CHANGED:
                 self._bridging.reread()
                 return self._bridging.answer()
+
+    def _groups(self) -> GroupAnswers:
+        return GroupAnswers(self._engine, self._plane, self._bridging.port_names(), clock.monotonic())
 
     def _status(self) -> Status:
         certificate = self._identity.certificate
@@ -75,7 +78,7 @@ class Answers:
             workers=self._plane.workers,
             offloads=self._plane.offloads,
             seeking=self._engine.links.seeking(),
-            queriers=GroupAnswers(self._engine, self._plane, now).queriers(),
+            queriers=self._groups().queriers(),
             problems=[
                 Problem(p.problem.kind, p.problem.subject, p.problem.text, _age(now, p.since))
                 for p in self._problems.present()

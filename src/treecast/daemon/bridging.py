@@ -64,6 +64,10 @@ class Bridging:
         ipv4 = lan_ipv4((record.interface, record.bridge), self._network.ipv4)
         return BridgedLan(MacAddress.parse(record.mac), ipv4, record.limits())
 
+    def port_names(self) -> dict[int, str]:
+        """The interface of each port."""
+        return {TAP: self._node.plane.interface, **self._packet_ports.names()}
+
     def answer(self) -> Bridge:
         """As ``bridge show`` has it."""
         engine = self._node.engine

@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from treecast.adapters.native import DataPlane
-from treecast.api.records import Group, LocalGroup, LocalHost, LocalJoin, LocalSource, Member, Querier, Router
+from treecast.api.records import (
+    Group,
+    LocalGroup,
+    LocalHost,
+    LocalJoin,
+    LocalSource,
+    Member,
+    Querier,
+    Router,
+    Sender,
+)
 from treecast.base.addresses import IPAddress
-from treecast.base.flows import Flow, GroupKey
+from treecast.base.flows import CountedFlow, Flow, GroupKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Instant
+from treecast.daemon.group_traffic import GroupTraffic
 from treecast.engine.engine import Engine
 from treecast.multicast import GroupView, PimJoinView
 from treecast.topology.multicast_table import group_sort_key
 
 _Members = list[tuple[NodeIndex, SourceFilter]]
-_Traffic = dict[Flow, tuple[int, int]]
-"""Packets and bytes."""
 
 
 class GroupAnswers:
     """Made anew for each question: ``now`` is the moment it was asked."""
 
-    def __init__(self, engine: Engine, plane: DataPlane, now: Instant) -> None:
+    def __init__(self, engine: Engine, plane: DataPlane, port_names: Mapping[int, str], now: Instant) -> None:
         self._engine = engine
         self._plane = plane
+        self._port_names = port_names
         self._now = now
 
     def groups(self) -> Iterator[Group | None]:
-        """One row for each group and source that somebody wants. None: the caller may pause here too.
+        """One row for each group and source that somebody wants or sends. None: the caller may pause here too.
 
         What changes meanwhile shows in the rows that follow.
         """
-        sent: _Traffic = {}
-        for flow, traffic in self._plane.sent_by_flow():
-            sent[flow] = traffic
-            yield None
-        received = self._received_by_flow()
-        yield None
-        for key in self._keys():
+        traffic = GroupTraffic()
+        yield from traffic.read(self._plane)
+        for key in self._keys(traffic):
             yield None
             here = self._local_groups(key)
             members = self._members(key)
-            for source in _rows(members):
-                yield self._row(Flow(*key, source), members, here, sent, received)
+            senders = traffic.senders(key)
+            sources = _rows(members, senders)
+            others = {source for source in sources if source is not None}
+            for source in sources:
+                yield self._row(Flow(*key, source), members, here, others, senders, traffic)
 
-    def _keys(self) -> list[GroupKey]:
+    def _keys(self, traffic: GroupTraffic) -> list[GroupKey]:
         keys = set(self._engine.topology.table.groups())
-        return sorted(keys.union(self._engine.membership.group_keys()), key=group_sort_key)
+        keys.update(self._engine.membership.group_keys(), traffic.groups())
+        return sorted(keys, key=group_sort_key)
 
     def _members(self, key: GroupKey) -> _Members:
         """Who wants it, by node index."""
@@ -56,10 +66,18 @@ class GroupAnswers:
         here = self._engine.membership.filter(*key)
         return members if here.wants_nothing else sorted([*members, (self._engine.me, here)], key=lambda m: m[0])
 
-    def _row(self, flow: Flow, members: _Members, here: list[LocalGroup], sent: _Traffic, received: _Traffic) -> Group:
+    def _row(
+        self,
+        flow: Flow,
+        members: _Members,
+        here: list[LocalGroup],
+        others: Set[IPAddress],
+        senders: list[CountedFlow],
+        traffic: GroupTraffic,
+    ) -> Group:
         listed = [member for member in members if _is_listed(member[1], flow.source)]
-        rx_packets, rx_bytes = received.get(flow, (0, 0))
-        tx_packets, tx_bytes = sent.get(flow, (0, 0))
+        rx_packets, rx_bytes = traffic.delivered(flow, others)
+        tx_packets, tx_bytes = traffic.sent(flow)
         return Group(
             group=str(flow.group),
             source=str(flow.source) if flow.source else "*",
@@ -71,6 +89,20 @@ class GroupAnswers:
             tx_bytes=tx_bytes,
             vlan=flow.vlan,
             here=here,
+            senders=[self._sender(sender) for sender in senders if _is_of_row(sender, flow, others)],
+        )
+
+    def _sender(self, sender: CountedFlow) -> Sender:
+        return Sender(
+            source=str(sender.source),
+            node=self._engine.nodes.name(sender.root),
+            port="" if sender.port is None else self._port_names.get(sender.port, str(sender.port)),
+            since_s=round(sender.since_s, 3),
+            silent_s=round(sender.silent_s, 3),
+            packets=sender.since_packets,
+            bytes=sender.since_bytes,
+            pps=None if sender.pps is None else round(sender.pps, 3),
+            rate_bps=None if sender.bps is None else round(sender.bps, 1),
         )
 
     def queriers(self) -> list[Querier]:
@@ -148,23 +180,20 @@ class GroupAnswers:
         sources = [str(source) for source in sorted(wanted.sources, key=int)]
         return Member(self._engine.nodes.name(node), wanted.mode.value, sources)
 
-    def _received_by_flow(self) -> _Traffic:
-        received: _Traffic = {}
-        for root, tree_id, packets, size in self._plane.received_by_tree():
-            flow = self._engine.member_trees.flow_of(root, tree_id)
-            if flow is not None:
-                before = received.get(flow, (0, 0))
-                received[flow] = (before[0] + packets, before[1] + size)
-        return received
 
-
-def _rows(members: _Members) -> Iterator[IPAddress | None]:
-    """One row for any source where somebody excludes, then one for each source that somebody includes."""
+def _rows(members: _Members, senders: list[CountedFlow]) -> list[IPAddress | None]:
+    """One row for any source where somebody excludes, then one for each source that somebody includes, and where nobody
+    excludes, for each that sends.
+    """
+    sources = {source for _, wanted in members if wanted.mode is FilterMode.INCLUDE for source in wanted.sources}
     if any(wanted.mode is FilterMode.EXCLUDE for _, wanted in members):
-        yield None
-    included = {source for _, wanted in members if wanted.mode is FilterMode.INCLUDE for source in wanted.sources}
-    if included:
-        yield from sorted(included, key=int)
+        return [None, *sorted(sources, key=int)]
+    sources.update(sender.source for sender in senders)
+    return [*sorted(sources, key=int)]
+
+
+def _is_of_row(sender: CountedFlow, flow: Flow, others: Set[IPAddress]) -> bool:
+    return sender.source not in others if flow.source is None else sender.source == flow.source
 
 
 def _is_listed(wanted: SourceFilter, source: IPAddress | None) -> bool:

@@ -85,6 +85,10 @@ class PacketPorts:
             os.close(descriptor)
         self._inbox.close()
 
+    def names(self) -> dict[int, str]:
+        """The interface of each open port."""
+        return {own.port: interface for interface, own in self._open.items()}
+
     def answer(self, states: dict[int, PortState]) -> list[PacketPort]:
         """As ``bridge show`` has them. ``states``: of the elections, by port."""
         return [self._shown(record.interface, states) for record in self._records]

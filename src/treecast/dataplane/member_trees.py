@@ -107,10 +107,6 @@ class MemberTrees:
         for tree in list(self._of_root.get(root, {}).values()):
             self._drop(tree)
 
-    def flow_of(self, root: NodeIndex, tree_id: TreeId) -> Flow | None:
-        tree = self._trees.get((root, tree_id))
-        return tree.flow if tree else None
-
     def _take(self, now: Instant, offer: KeyOffered, flow: Flow | None) -> None:
         if (flow is BROADCAST) != (offer.tree_id == BROADCAST_TREE):
             raise MalformedError("key_context_malformed")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -184,15 +185,24 @@ def test_super_frames_of_a_host_and_checksums_still_to_be_done_arrive_as_datagra
         assert b"".join(receiver.recv(2000) for _ in range(10)) == payload
 
 
+def counted(flows: list[_native.FlowStats]) -> Counter[tuple[str, int | None]]:
+    """Frames to GROUP by source, and by the port that they came from."""
+    here = [flow for flow in flows if flow.group == ip_address(GROUP).packed]
+    return Counter({(str(ip_address(flow.source)), flow.port): flow.packets for flow in here})
+
+
 def test_frames_of_groups_cross_between_the_ports_of_one_node(scene: Scene) -> None:
     inside, machine = scene.lan.hosts[0], scene.here.machine
     scene.want(GROUP)
     receiver = Receiver(inside, GROUP, PORT, interface="eth0")
+    forwarder = scene.here.forwarder
+    sent_before, given_before = counted(forwarder.sent_flows()), counted(forwarder.delivered_flows())
     Sender(machine, GROUP, PORT, interface=INTERFACE, rate_pps=1000, count=200).wait(LIMIT_S)
     wait_until(lambda: receiver.snapshot().received >= 200, LIMIT_S, "from the node's own kernel")
     assert receiver.stop().duplicated == 0
+    assert counted(forwarder.sent_flows()) - sent_before == Counter({("10.9.0.1", 0): 200})
+    assert counted(forwarder.delivered_flows()) - given_before == Counter({("10.9.0.1", None): 200})
     scene.forget(GROUP)
-    forwarder = scene.here.forwarder
     forwarder.set_port_selective(0, True)
     raw = listen(machine, INTERFACE)
 

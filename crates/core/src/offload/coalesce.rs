@@ -39,6 +39,15 @@ pub struct Delivery<'b> {
     pub frames: usize,
     /// Bytes of the Ethernet frame or super-frame: `parts` without the virtio-net header.
     pub length: usize,
+    /// The node at which the frames entered the overlay.
+    pub root: u32,
+}
+
+impl Delivery<'_> {
+    /// Bytes of all its frames, each with its headers.
+    pub fn frame_bytes(&self) -> usize {
+        self.length + self.frames.saturating_sub(1) * usize::from(self.vnet.hdr_len)
+    }
 }
 
 /// Joins the frames of one batch. It refers to the batch's receive buffers, so it is made anew for each batch.
@@ -56,12 +65,18 @@ impl<'a> Coalescer<'a> {
         Self { merging, flows: std::array::from_fn(|_| None), opened: 0 }
     }
 
-    /// Takes the next frame of the batch; `sink` gets what it completes, none or several writes. Frames of one flow
+    /// Takes the next frame of the batch, which entered at `root`; `sink` gets what it completes, none or several writes. Frames of one flow
     /// reach `sink` in the order of `push`.
-    pub fn push(&mut self, frame: &'a [u8], partial: Option<PartialChecksum>, sink: &mut impl FnMut(Delivery<'_>)) {
-        let Some(segment) = Segment::read(frame, partial) else {
+    pub fn push(
+        &mut self,
+        frame: &'a [u8],
+        partial: Option<PartialChecksum>,
+        root: u32,
+        sink: &mut impl FnMut(Delivery<'_>),
+    ) {
+        let Some(segment) = Segment::read(frame, partial, root) else {
             self.finish(sink);
-            return deliver_single(frame, partial, sink);
+            return deliver_single(frame, partial, root, sink);
         };
         let wanted = if segment.headers.protocol == PROTOCOL_TCP { self.merging.tcp } else { self.merging.udp };
         if wanted && !segment.payload.is_empty() {
@@ -70,7 +85,7 @@ impl<'a> Coalescer<'a> {
         if let Some(place) = self.flows.iter_mut().find(|place| holds(place, &segment)) {
             close(place, sink);
         }
-        deliver_single(frame, partial, sink);
+        deliver_single(frame, partial, root, sink);
     }
 
     /// Hands all that is open to `sink`, oldest first: at the end of each batch, or those frames are lost.
@@ -85,7 +100,7 @@ impl<'a> Coalescer<'a> {
             Some(index) => self.flows.get_mut(index),
             None => self.flows.iter_mut().min_by_key(|place| age(place)),
         };
-        let Some(place) = place else { return deliver_single(segment.frame, segment.partial, sink) };
+        let Some(place) = place else { return deliver_single(segment.frame, segment.partial, segment.root, sink) };
         if !place.as_mut().is_some_and(|flow| flow.take(segment)) {
             close(place, sink);
             self.opened += 1;
@@ -180,7 +195,7 @@ impl<'a> Flow<'a> {
 
     fn deliver(&self, sink: &mut impl FnMut(Delivery<'_>)) {
         if self.frames == 1 {
-            return deliver_single(self.first.frame, self.first.partial, sink);
+            return deliver_single(self.first.frame, self.first.partial, self.first.root, sink);
         }
         // The headers are those of a frame that was read: nothing of this lies outside them.
         let delivered = self.deliver_joined(sink);
@@ -199,7 +214,7 @@ impl<'a> Flow<'a> {
         for (part, payload) in parts.iter_mut().skip(1).zip(self.payloads.get(..self.frames)?) {
             *part = IoSlice::new(payload);
         }
-        sink(Delivery { vnet, parts: parts.get(..=self.frames)?, frames: self.frames, length });
+        sink(Delivery { vnet, parts: parts.get(..=self.frames)?, frames: self.frames, length, root: self.first.root });
         Some(())
     }
 
@@ -244,8 +259,8 @@ impl<'a> Flow<'a> {
     }
 }
 
-fn deliver_single(frame: &[u8], partial: Option<PartialChecksum>, sink: &mut impl FnMut(Delivery<'_>)) {
+fn deliver_single(frame: &[u8], partial: Option<PartialChecksum>, root: u32, sink: &mut impl FnMut(Delivery<'_>)) {
     let vnet = VnetHeader::single(partial);
     let front = vnet.emit();
-    sink(Delivery { vnet, parts: &[IoSlice::new(&front), IoSlice::new(frame)], frames: 1, length: frame.len() });
+    sink(Delivery { vnet, parts: &[IoSlice::new(&front), IoSlice::new(frame)], frames: 1, length: frame.len(), root });
 }

@@ -25,6 +25,8 @@ pub struct Segment<'a> {
     pub headers: Headers,
     /// The payload; empty where the frame must stay alone.
     pub payload: &'a [u8],
+    /// The node at which it entered the overlay.
+    pub root: u32,
     ports: u32,
     addresses: &'a [u8],
 }
@@ -32,7 +34,7 @@ pub struct Segment<'a> {
 impl<'a> Segment<'a> {
     /// Reads an opened frame. None where no flow is known: it is no TCP or UDP, or a fragment.
     #[inline(always)]
-    pub fn read(frame: &'a [u8], partial: Option<PartialChecksum>) -> Option<Self> {
+    pub fn read(frame: &'a [u8], partial: Option<PartialChecksum>, root: u32) -> Option<Self> {
         let headers = Headers::parse(frame)?;
         if headers.fragment
             || !matches!(headers.protocol, PROTOCOL_TCP | PROTOCOL_UDP)
@@ -42,14 +44,15 @@ impl<'a> Segment<'a> {
         }
         let ports = u32_at(frame, headers.transport)?;
         let addresses = headers.addresses(frame)?;
-        let mut segment = Self { frame, partial, headers, payload: &[], ports, addresses };
+        let mut segment = Self { frame, partial, headers, payload: &[], root, ports, addresses };
         segment.payload = segment.joinable_payload().unwrap_or_default();
         Some(segment)
     }
 
-    /// Whether both have the same protocol, addresses and ports.
+    /// Whether both have the same root, protocol, addresses and ports.
     pub fn same_flow(&self, other: &Segment<'_>) -> bool {
         self.ports == other.ports
+            && self.root == other.root
             && self.headers.protocol == other.headers.protocol
             && self.headers.version == other.headers.version
             && self.addresses == other.addresses

@@ -3,6 +3,7 @@
 mod classify;
 mod codecs;
 mod common;
+mod flows;
 mod fragments;
 mod fuzz;
 mod handshakes;

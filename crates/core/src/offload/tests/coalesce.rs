@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::{Coalescer, Merging, PartialChecksum, Segmenter, VnetHeader, MAX_COALESCED};
 use super::{any_burst, any_spec, payload, Spec, Sum, Written, ACK, CWR, FIN, PSH};
 
+const ROOT: u32 = 7;
 const BOTH: Merging = Merging { tcp: true, udp: true };
 
 pub type Pushed = (Vec<u8>, Option<PartialChecksum>);
@@ -14,7 +15,7 @@ pub fn deliver(merging: Merging, frames: &[Pushed]) -> Vec<Written> {
     let mut sink = |delivery: super::Delivery<'_>| written.push(Written::of(delivery));
     let mut coalescer = Coalescer::new(merging);
     for (frame, partial) in frames {
-        coalescer.push(frame, *partial, &mut sink);
+        coalescer.push(frame, *partial, ROOT, &mut sink);
     }
     coalescer.finish(&mut sink);
     written

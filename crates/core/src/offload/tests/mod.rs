@@ -300,6 +300,7 @@ impl Written {
         let (vnet, frame) = VnetHeader::parse(&all).unwrap();
         assert_eq!(vnet, delivery.vnet);
         assert_eq!(frame.len(), delivery.length);
+        assert_eq!(delivery.root, 7);
         Self { vnet, bytes: frame.to_vec(), frames: delivery.frames }
     }
 }

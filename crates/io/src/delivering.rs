@@ -1,0 +1,68 @@
+//! What was opened goes to the hosts of this node, by the TAP and the packet ports; what a group's hosts were given is counted.
+
+use treecast_core::counters::Counter;
+use treecast_core::egress::Leaving;
+use treecast_core::flows::{FlowKey, FlowTally};
+use treecast_core::offload::Delivery;
+use treecast_core::plane::Plane;
+use treecast_core::port::Port;
+use treecast_core::reason::Reason;
+
+use crate::packet_port::{HandedOut, Write, OVERLAY};
+use crate::ports::{Ports, TAP_PORT};
+
+/// One batch.
+pub struct Delivering<'s> {
+    plane: &'s Plane,
+    ports: &'s Ports,
+    tally: &'s mut FlowTally,
+    forwards: bool,
+    now_ns: u64,
+}
+
+impl<'s> Delivering<'s> {
+    /// The batch that came at `now_ns`.
+    pub fn new(plane: &'s Plane, ports: &'s Ports, tally: &'s mut FlowTally, now_ns: u64) -> Self {
+        let forwards = plane.port(TAP_PORT).is_some_and(Port::forwards);
+        Self { plane, ports, tally, forwards, now_ns }
+    }
+
+    /// One frame or super-frame.
+    pub fn deliver(&mut self, delivery: &Delivery<'_>) {
+        let Delivery { parts, frames, .. } = *delivery;
+        let HandedOut { to_tap, taken } = if self.ports.packets.is_empty() {
+            HandedOut { to_tap: true, taken: false }
+        } else {
+            self.ports.packets.hand_out(self.plane, OVERLAY, parts, frames)
+        };
+        if self.to_tap(delivery, to_tap) || taken {
+            self.count(delivery);
+        }
+    }
+
+    /// When the batch is done.
+    pub fn finish(self) {
+        let replaced = self.tally.finish(&self.plane.delivered, self.now_ns);
+        self.plane.counters.add(Counter::FlowsReplaced, replaced);
+    }
+
+    fn to_tap(&self, delivery: &Delivery<'_>, wanted: bool) -> bool {
+        if wanted && !self.forwards {
+            self.plane.drops.add(Reason::PortBlocked, delivery.frames as u64);
+        }
+        let goes = wanted && self.forwards;
+        goes && self.ports.deliver(self.plane, delivery.parts, delivery.frames as u64, delivery.length)
+    }
+
+    fn count(&mut self, delivery: &Delivery<'_>) {
+        let head = Write::of(delivery.parts).map_or(&[][..], |write| write.head);
+        if head.first().is_none_or(|first| first & 1 == 0) {
+            return;
+        }
+        if let Leaving::Group { vlan, group, source } = Leaving::of(head) {
+            let (root, bytes) = (delivery.root, delivery.frame_bytes());
+            let key = FlowKey { vlan, root, group, source };
+            self.tally.add(&self.plane.delivered, key, root.into(), delivery.frames, bytes, self.now_ns);
+        }
+    }
+}

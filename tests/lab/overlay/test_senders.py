@@ -1,0 +1,69 @@
+"""Who sends to a group, as ``groups`` shows it: at the node of the sender and at those of the receivers."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab import wait_until
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE, Overlay, TreecastNode
+from tests.lab.overlay.asking import drops, grown, wait_members, wait_received
+from treecast.api import records
+from treecast.api.client import ask_groups
+
+PORT = 5020
+RATE_PPS = 400
+COUNT = 2400
+FRAME_BYTES = {4: 1200 + 42, 6: 1200 + 62}
+LIMIT_S = 20.0
+
+
+def rows(node: TreecastNode, group: str) -> list[records.Group]:
+    return [row for row in ask_groups(node.directory) if row.group == group]
+
+
+def senders(node: TreecastNode, group: str) -> dict[tuple[str, str, str], records.Sender]:
+    """By source, node and port."""
+    found = [sender for row in rows(node, group) for sender in row.senders]
+    return {(sender.source, sender.node, sender.port): sender for sender in found}
+
+
+def is_near(measured: float | None, expected: float) -> bool:
+    return measured is not None and abs(measured - expected) < expected / 5
+
+
+@pytest.mark.parametrize(("group", "unwanted"), [("239.41.0.1", "239.41.0.2"), ("ff15::41:1", "ff15::41:2")])
+def test_senders_are_shown_with_their_rates_at_both_ends_and_also_to_groups_that_nobody_wants(
+    mesh: Overlay, group: str, unwanted: str
+) -> None:
+    version = 6 if ":" in group else 4
+    source = mesh[0].ipv6 if version == 6 else mesh[0].ipv4
+    receiver = Receiver(mesh[1].machine, group, PORT, interface=INTERFACE)
+    wait_members(mesh[0], group, {"n1"})
+    before = drops(mesh[0])
+    streams = [
+        Sender(mesh[0].machine, to, PORT, interface=INTERFACE, rate_pps=RATE_PPS, count=COUNT)
+        for to in (group, unwanted)
+    ]
+    here, there = (source, "n0", INTERFACE), (source, "n0", "")
+
+    def measured(node: TreecastNode, to: str, who: tuple[str, str, str]) -> bool:
+        sender = senders(node, to).get(who)
+        rate_bps = RATE_PPS * FRAME_BYTES[version] * 8
+        return sender is not None and is_near(sender.pps, RATE_PPS) and is_near(sender.rate_bps, rate_bps)
+
+    for node, to, who in ((mesh[0], group, here), (mesh[0], unwanted, here), (mesh[1], group, there)):
+        wait_until(lambda node=node, to=to, who=who: measured(node, to, who), LIMIT_S, f"{to} at {node.name}")
+    for stream in streams:
+        stream.wait(LIMIT_S)
+    wait_received(receiver, COUNT)
+    for node, to, who in ((mesh[0], group, here), (mesh[0], unwanted, here), (mesh[1], group, there)):
+        sender = senders(node, to)[who]
+        assert (sender.packets, sender.bytes) == (COUNT, COUNT * FRAME_BYTES[version])
+        assert 0 <= sender.silent_s < sender.since_s < 60
+    (row,) = rows(mesh[0], unwanted)
+    assert (row.source, row.members, row.local, row.tx_packets) == (source, [], False, 0)
+    assert grown(before, drops(mesh[0]))["no_subscriber"] == COUNT
+    assert rows(mesh[1], unwanted) == [], "others do not hear of it"
+    wait_until(lambda: senders(mesh[0], group)[here].rate_bps == 0, LIMIT_S, "the stream that ended has no rate")
+    receiver.stop()
