@@ -236,9 +236,11 @@ class Forwarder:
         underlay_mtu: int = 1500,
         workers: int = 0,
         probe_interval_s: float = 2.0,
+        take: bool = False,
     ) -> Forwarder:
-        """Opens the TAP (not persistent, down, MAC and MTU set) and binds the UDP sockets, in the order of ``listen``.
+        """Opens the TAP (down, MAC and MTU set) and binds the UDP sockets, in the order of ``listen``.
 
+        ``take``: there is a TAP of this name that nobody uses; it is taken as it stands, with one queue or several.
         ``mtu``: of the TAP; it may be changed later, up to 9000. ``underlay_mtu``: that of the paths to all nodes,
         1280 to 9000; a frame that does not fit a packet of it, with IPv6 and UDP headers, goes in parts.
         ``workers``: threads that move packets, each with a TAP queue and a share of the sockets; 0: one per core.
@@ -248,9 +250,11 @@ class Forwarder:
     def start(self) -> None:
         """Start the worker threads, which may interrupt the calling thread from then on. The TAP should be up."""
     def stop(self) -> None:
-        """Stop the threads, close the TAP (it vanishes) and the sockets. Idempotent."""
+        """Stop the threads, close the TAP (it vanishes unless it is to stay) and the sockets. Idempotent."""
     @property
     def interface(self) -> str: ...
+    def set_stay(self, on: bool) -> None:
+        """Whether the TAP stays at the end. At first: one that was made goes, one that was taken does as before."""
     @property
     def listening(self) -> list[Address]:
         """The sockets' local addresses, in the order of ``listen`` (port 0 resolved)."""
@@ -265,6 +269,11 @@ class Forwarder:
     @property
     def unanswered(self) -> int:
         """How many have not answered since they were asked last."""
+    @property
+    def underlay_mtu(self) -> int | None:
+        """The MTU of the paths to all nodes; None when stopped."""
+    def set_underlay_mtu(self, mtu: int) -> None:
+        """From now on, for all frames; ValueError below 1280 and above 9000."""
     @property
     def offloads(self) -> list[str]:
         """What the kernel granted, e.g. ["tap-csum", "tap-tso", "tap-uso", "tap-queues", "udp-gso", "udp-gro"]."""

@@ -84,6 +84,9 @@ pub fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
 pub struct DatagramLimit(usize);
 
 impl DatagramLimit {
+    /// What all underlays carry.
+    pub const SHORTEST: Self = Self(*UNDERLAY_MTUS.start() - UNDERLAY_HEADERS_LEN);
+
     /// On an underlay with this MTU; None below 1280 and above 9000.
     pub fn on_underlay(mtu: usize) -> Option<Self> {
         UNDERLAY_MTUS.contains(&mtu).then(|| Self(mtu - UNDERLAY_HEADERS_LEN))

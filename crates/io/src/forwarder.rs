@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use treecast_core::control::{Refused, TreeSecrets};
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{DatagramLimit, Inner, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN, TREE_OVERHEAD};
+use treecast_core::datagram::{Inner, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN, TREE_OVERHEAD};
 use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY};
 use treecast_core::events::Event;
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::listening::Listening;
 use crate::packet_port::PacketPorts;
-use crate::ports::{Ports, TAP_PORT};
+use crate::ports::{Ports, UnderlayMtu, TAP_PORT};
 use crate::pulse::Pulse;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
@@ -46,6 +46,8 @@ pub struct Configuration {
     pub mac: [u8; 6],
     /// MTU of the TAP.
     pub mtu: u32,
+    /// It is there already, and nobody uses it: it is taken.
+    pub take: bool,
     /// MTU of the paths to all nodes, 1280 to 9000.
     pub underlay_mtu: usize,
     /// What to bind.
@@ -89,17 +91,18 @@ struct Running {
 impl Forwarder {
     /// Opens the TAP and binds the sockets.
     pub fn open(configuration: &Configuration) -> Result<Self, OpenError> {
-        let Configuration { node_index, network_id, interface, mac, mtu, underlay_mtu, listen, .. } = configuration;
+        let Configuration { node_index, network_id, interface, mac, mtu, take, underlay_mtu, listen, .. } =
+            configuration;
         let workers = worker_count(configuration.workers);
         let at = |what: &str| {
             let what = what.to_owned();
             move |error| OpenError { what, error }
         };
         let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
-        let limit = DatagramLimit::on_underlay(*underlay_mtu).ok_or_else(invalid).map_err(at("underlay_mtu"))?;
+        let underlay_mtu = UnderlayMtu::new(*underlay_mtu).ok_or_else(invalid).map_err(at("underlay_mtu"))?;
         let events = Arc::new(EventFd::new().map_err(at("eventfd"))?);
         let stop = EventFd::new().map_err(at("eventfd"))?;
-        let tap = Tap::open(interface, *mac, *mtu, workers).map_err(at(interface))?;
+        let tap = Tap::open(interface, *mac, *mtu, workers, *take).map_err(at(interface))?;
         let bind = |address: &SocketAddr| Listening::bind(address, workers).map_err(at(&address.to_string()));
         let sockets = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let wake = events.clone();
@@ -113,7 +116,7 @@ impl Forwarder {
             events,
             stop,
             running: Mutex::new(Running {
-                ports: Some(Arc::new(Ports { tap, sockets, packets: PacketPorts::default(), limit })),
+                ports: Some(Arc::new(Ports { tap, sockets, packets: PacketPorts::default(), underlay_mtu })),
                 workers: Vec::new(),
             }),
         })
@@ -176,9 +179,24 @@ impl Forwarder {
         self.running().workers.iter().filter(|(_, pulse)| !pulse.is_answered()).count()
     }
 
+    /// Whether the TAP stays at the end.
+    pub fn set_stay(&self, on: bool) -> io::Result<()> {
+        self.ports().map_or(Ok(()), |ports| ports.tap.set_stay(on))
+    }
+
     /// The TAP's name.
     pub fn interface(&self) -> &str {
         &self.interface
+    }
+
+    /// The MTU of the paths to all nodes; None when stopped.
+    pub fn underlay_mtu(&self) -> Option<usize> {
+        self.ports().map(|ports| ports.underlay_mtu.get())
+    }
+
+    /// From now on; false below 1280 and above 9000.
+    pub fn set_underlay_mtu(&self, mtu: usize) -> bool {
+        self.ports().is_none_or(|ports| ports.underlay_mtu.set(mtu))
     }
 
     /// The sockets' addresses.
@@ -276,7 +294,7 @@ impl Forwarder {
         if members.next_hops.is_empty() {
             return Ok(());
         }
-        let most = ports.limit.body_len(TREE_OVERHEAD);
+        let most = ports.underlay_mtu.limit().body_len(TREE_OVERHEAD);
         if frame.len() <= most {
             return self.send_tree(ports, tree, &members.next_hops, KIND_FRAME, frame);
         }

@@ -1,6 +1,7 @@
 //! The TAP and the sockets, and sending single things through them from any thread.
 
 use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME, MAX_DATAGRAM_LEN, SESSION_OVERHEAD};
@@ -28,7 +29,37 @@ pub struct Ports {
     /// Interfaces that cannot be bridged.
     pub packets: PacketPorts,
     /// How long a datagram may leave.
-    pub limit: DatagramLimit,
+    pub underlay_mtu: UnderlayMtu,
+}
+
+/// The MTU of the paths to all nodes, which may change at any time: a reader takes it once per frame.
+#[derive(Debug)]
+pub struct UnderlayMtu(AtomicUsize);
+
+impl UnderlayMtu {
+    /// None below 1280 and above 9000.
+    pub fn new(mtu: usize) -> Option<Self> {
+        DatagramLimit::on_underlay(mtu).map(|_| Self(AtomicUsize::new(mtu)))
+    }
+
+    /// In bytes.
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// False below 1280 and above 9000: then it stays as it was.
+    pub fn set(&self, mtu: usize) -> bool {
+        let known = DatagramLimit::on_underlay(mtu).is_some();
+        if known {
+            self.0.store(mtu, Ordering::Relaxed);
+        }
+        known
+    }
+
+    /// How long a datagram fits it.
+    pub fn limit(&self) -> DatagramLimit {
+        DatagramLimit::on_underlay(self.get()).unwrap_or(DatagramLimit::SHORTEST)
+    }
 }
 
 impl Ports {
@@ -85,7 +116,7 @@ impl Ports {
 
     /// Seals a frame for one session and sends it, in parts where it does not fit one datagram.
     pub fn send_frame(&self, plane: &Plane, session: &Session, frame: &[u8]) {
-        let most = self.limit.body_len(SESSION_OVERHEAD);
+        let most = self.underlay_mtu.limit().body_len(SESSION_OVERHEAD);
         if frame.len() <= most {
             self.send_on(plane, session, KIND_FRAME, frame);
             return;

@@ -166,7 +166,7 @@ impl Sealing<'_> {
 
     /// Each frame straight into the lane, then sealed there.
     fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S) {
-        let most = self.ports.limit.body_len(S::OVERHEAD);
+        let most = self.ports.underlay_mtu.limit().body_len(S::OVERHEAD);
         let longest = segmenter.segment_len(0).unwrap_or(0);
         if longest > most {
             return self.all_in_parts(target, segmenter, by, most);

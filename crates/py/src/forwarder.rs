@@ -28,7 +28,7 @@ pub struct Forwarder(io::Forwarder);
 #[pymethods]
 impl Forwarder {
     #[new]
-    #[pyo3(signature = (*, node_index, network_id, interface, mac, mtu, listen, underlay_mtu = 1500, workers = 0, probe_interval_s = 2.0))]
+    #[pyo3(signature = (*, node_index, network_id, interface, mac, mtu, listen, underlay_mtu = 1500, workers = 0, probe_interval_s = 2.0, take = false))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -41,6 +41,7 @@ impl Forwarder {
         underlay_mtu: usize,
         workers: usize,
         probe_interval_s: f64,
+        take: bool,
     ) -> PyResult<Self> {
         if !(0.001..=86_400.0).contains(&probe_interval_s) {
             return Err(PyValueError::new_err("probe_interval_s must be between 0.001 and 86400"));
@@ -52,6 +53,7 @@ impl Forwarder {
             mac: exactly(mac, "a MAC address")?,
             mtu,
             listen: listen.iter().map(socket_address).collect::<PyResult<_>>()?,
+            take,
             underlay_mtu,
             workers,
             probe_interval_ns: (probe_interval_s * 1e9) as u64,
@@ -72,6 +74,10 @@ impl Forwarder {
     #[getter]
     fn interface(&self) -> &str {
         self.0.interface()
+    }
+
+    fn set_stay(&self, on: bool) -> PyResult<()> {
+        Ok(self.0.set_stay(on)?)
     }
 
     #[getter]
@@ -96,6 +102,16 @@ impl Forwarder {
     #[getter]
     fn unanswered(&self) -> usize {
         self.0.unanswered()
+    }
+
+    #[getter]
+    fn underlay_mtu(&self) -> Option<usize> {
+        self.0.underlay_mtu()
+    }
+
+    fn set_underlay_mtu(&self, mtu: usize) -> PyResult<()> {
+        let set = self.0.set_underlay_mtu(mtu);
+        set.then_some(()).ok_or_else(|| PyValueError::new_err("an underlay's MTU is 1280 to 9000"))
     }
 
     #[getter]

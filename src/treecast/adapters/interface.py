@@ -1,31 +1,29 @@
 """The node's interface as the kernel sees it: addresses, routes, state; and this machine's own addresses.
 
-Uses netlink and the interface's sysctls. Nothing needs undoing: all of it goes with the TAP.
+Uses netlink and the interface's sysctls. Nothing needs undoing: all of it goes or stays with the TAP.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, ip_address
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, ip_address, ip_interface
 from pathlib import Path
 
 from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
 
+from treecast.adapters.carried import read_carried, take_addresses
+from treecast.adapters.link import find_link, refusals
+from treecast.adapters.multicast_routes import IPNetwork, add_group_routes
+from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
-from treecast.base.errors import OperatorError
 
 _IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
 _IFA_F_NODAD = 0x02
 _IFA_F_TENTATIVE = 0x40
-_LOCAL_TABLE = 255
-_RTN_MULTICAST = 5
-_ROUTE_METRIC = 1
-"""Before the kernel's own ff00::/8 routes, one per interface, which have 256."""
 
 GSO_MAX_SEGMENTS = 44
 """As many segments as fit one UDP GSO send of 65,507 bytes at the default MTU, and no more."""
@@ -47,63 +45,100 @@ def ipv6_is_on() -> bool:
     return "1" not in switches
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the node's interface is to have. ``ipv6`` None: this machine has none.
+
+    ``prefixes``: the network's, of which it is to have no other address. ``groups``: what gets routes.
+    """
+
+    mac: MacAddress
+    ipv4: IPv4Interface | None
+    ipv6: IPv6Interface | None
+    prefixes: tuple[IPNetwork, ...]
+    groups: tuple[IPNetwork, ...]
+
+    @property
+    def addresses(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """With the link-local one."""
+        own6 = (self.ipv6, IPv6Interface((self.mac.link_local, 64))) if self.ipv6 is not None else ()
+        return (self.ipv4, *own6) if self.ipv4 is not None else own6
+
+    def is_stale(self, address: IPv4Interface | IPv6Interface, *, kept: bool) -> bool:
+        """Whether an address of the interface must go: an operator's own are left alone."""
+        ours = address.ip.is_link_local or any(
+            address.version == prefix.version and address.ip in prefix for prefix in self.prefixes
+        )
+        return address not in self.addresses and (kept or ours)
+
+    @property
+    def usable_groups(self) -> tuple[IPNetwork, ...]:
+        """Those of the families that it has an address of."""
+        has = {address.version for address in self.addresses}
+        return tuple(prefix for prefix in self.groups if prefix.version in has)
+
+
 class Interface:
     """One interface, by name. NetlinkError becomes OperatorError."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def configure(
-        self, *, mac: MacAddress, ipv4: IPv4Interface | None, ipv6: IPv6Interface | None, routes: bool
-    ) -> list[str]:
-        """Addresses, queue, routes, up. Returns sentences on what was left alone."""
-        notes: list[str] = []
-        if ipv6 is not None:
+    def configure(self, settings: Settings, *, kept: bool = False, alias: str | None = None) -> list[IPNetwork]:
+        """Queue, up, addresses, routes: the groups whose route another interface has.
+
+        Up first: before that, what the kernel says of a new address (MLD) is lost, and counted as a drop of the TAP.
+        ``kept``: another node's addresses may be on it, and go. ``alias``: as ``ip link`` shows it; None leaves it.
+        """
+        if settings.ipv6 is not None:
             self._sysctl("addr_gen_mode", "1")  # none: the link-local address is ours to give, without the wait of DAD
             self._sysctl("accept_ra", "0")  # a member of the overlay is no authority on this machine's routes
-        with _netlink() as ipr:
+        with _netlink() as (ipr, kernel):
             index = ipr.link_lookup(ifname=self.name)[0]
             ipr.link("set", index=index, txqlen=TX_QUEUE_FRAMES, gso_max_segs=GSO_MAX_SEGMENTS)
+            if alias is not None:
+                ipr.link("set", index=index, ifalias=alias)
             # The TAP's own queues hold what waits. The kernel would put a discipline on each of the 256 that a TAP with
             # several could have, for 18 MB of its memory.
             ipr.tc("replace", "noqueue", index)
-            if ipv4 is not None:
-                ipr.addr(
-                    "add",
-                    index=index,
-                    family=_IPV4,
-                    address=str(ipv4.ip),
-                    prefixlen=ipv4.network.prefixlen,
-                    broadcast=str(ipv4.network.broadcast_address),
-                )
-            if ipv6 is not None:
-                for address, length in ((ipv6.ip, ipv6.network.prefixlen), (mac.link_local, 64)):
-                    ipr.addr(
-                        "add", index=index, family=_IPV6, address=str(address), prefixlen=length, flags=_IFA_F_NODAD
-                    )
+            carried = read_carried(kernel, index).addresses
+            take_addresses(kernel, index, [a for a in carried if settings.is_stale(ip_interface(str(a)), kept=kept)])
             ipr.link("set", index=index, state="up", multicast=True)
-            if routes:
-                if ipv4 is not None and not _add_route(ipr, dst="224.0.0.0/4", oif=index, family=_IPV4):
-                    notes.append("another interface has the route for 224.0.0.0/4: programs must name the interface")
-                if ipv6 is not None:
-                    _add_route(
-                        ipr,
-                        dst="ff00::/8",
-                        oif=index,
-                        family=_IPV6,
-                        table=_LOCAL_TABLE,
-                        type=_RTN_MULTICAST,
-                        priority=_ROUTE_METRIC,
-                    )
-        return notes
+            _give_addresses(ipr, index, settings.addresses)
+            return add_group_routes(ipr, index, settings.usable_groups)
+
+    def put_back(self, settings: Settings, *, routes: bool) -> list[str]:
+        """The addresses that it has lost, and then its routes; ``routes``: these in any case. Returns what was missing.
+
+        Nothing while it is down, or in a bridge, which has its addresses then.
+        """
+        with _netlink() as (ipr, kernel):
+            link = find_link(ipr, self.name)
+            if link is None or not link.up or link.master:
+                return []
+            carried = {str(address) for address in read_carried(kernel, link.index).addresses}
+            missing = [address for address in settings.addresses if str(address) not in carried]
+            _give_addresses(ipr, link.index, missing)
+            if missing or routes:
+                add_group_routes(ipr, link.index, settings.usable_groups)
+            return [str(address) for address in missing]
 
     def _sysctl(self, name: str, value: str) -> None:
         (_CONF / self.name / name).write_text(value)
 
 
+def _give_addresses(ipr: IPRoute, index: int, addresses: Iterable[IPv4Interface | IPv6Interface]) -> None:
+    for address in addresses:
+        options: dict[str, object] = {"broadcast": str(address.network.broadcast_address)}
+        if isinstance(address, IPv6Interface):
+            options = {"flags": _IFA_F_NODAD}
+        family, length = (_IPV4 if address.version == 4 else _IPV6), address.network.prefixlen
+        ipr.addr("replace", index=index, family=family, address=str(address.ip), prefixlen=length, **options)
+
+
 def machine_addresses(without: str) -> tuple[IPAddress, ...]:
     """This machine's own unicast addresses of global or private scope, but those of one interface; in order."""
-    with _netlink() as ipr:
+    with _netlink() as (ipr, _):
         skipped = ipr.link_lookup(ifname=without)
         found = [
             ip_address(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
@@ -133,14 +168,6 @@ def addresses_of(interface: str) -> tuple[IPv4Address | None, IPv6Address | None
             if owner == interface and address.is_link_local and not int(flags, 16) & _IFA_F_TENTATIVE:
                 return ipv4, address
     return ipv4, None
-
-
-def index_of(interface: str) -> int:
-    """Its number, which no interface after it gets; 0 where there is none."""
-    try:
-        return socket.if_nametoindex(interface)
-    except OSError:
-        return 0
 
 
 def lan_ipv4(interfaces: Sequence[str], apart: IPv4Network) -> IPv4Interface | None:
@@ -174,20 +201,6 @@ def source_addresses(destinations: Iterable[Endpoint]) -> set[IPAddress]:
 
 
 @contextmanager
-def _netlink() -> Iterator[IPRoute]:
-    try:
-        with IPRoute() as ipr:
-            yield ipr
-    except NetlinkError as error:
-        raise OperatorError(f"the kernel refused to set up the interface: {error.args[-1]}") from error
-
-
-def _add_route(ipr: IPRoute, **route: object) -> bool:
-    """False when there is such a route already."""
-    try:
-        ipr.route("add", **route)
-    except NetlinkError as error:
-        if error.code != errno.EEXIST:
-            raise
-        return False
-    return True
+def _netlink() -> Iterator[tuple[IPRoute, RouteSocket]]:
+    with refusals("set up the interface"), IPRoute() as ipr, RouteSocket() as kernel:
+        yield ipr, kernel

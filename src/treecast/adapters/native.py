@@ -114,8 +114,12 @@ class DataPlane:
         underlay_mtu: int,
         listen: Iterable[Endpoint],
         workers: int,
+        take: bool = False,
     ) -> None:
-        """Opens the TAP and the sockets; OperatorError says what the operator can do when that fails."""
+        """Opens the TAP and the sockets; OperatorError says what the operator can do when that fails.
+
+        ``take``: the TAP is there already, and nobody uses it.
+        """
         try:
             self.native = _native.Forwarder(
                 node_index=node_index,
@@ -126,6 +130,7 @@ class DataPlane:
                 underlay_mtu=underlay_mtu,
                 listen=[_address(endpoint) for endpoint in listen],
                 workers=workers,
+                take=take,
             )
         except OSError as error:
             raise OperatorError(_advice(error)) from error
@@ -144,6 +149,19 @@ class DataPlane:
     @property
     def interface(self) -> str:
         return self.native.interface
+
+    def set_stay(self, *, on: bool) -> None:
+        """Whether the TAP stays at the end. At first: one that was made goes, one that was taken does as before."""
+        self.native.set_stay(on)
+
+    @property
+    def underlay_mtu(self) -> int | None:
+        """What the paths to all nodes carry; None when stopped."""
+        return self.native.underlay_mtu
+
+    def set_underlay_mtu(self, mtu_bytes: int) -> None:
+        """From now on, 1280 to 9000."""
+        self.native.set_underlay_mtu(mtu_bytes)
 
     @property
     def workers(self) -> int:

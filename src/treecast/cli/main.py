@@ -110,6 +110,21 @@ def up(
             metavar="BYTES", min=1280, max=9000, help="The largest packet that the paths to all other nodes carry."
         ),
     ] = 1500,
+    keep_interface: Annotated[
+        bool,
+        typer.Option(
+            "--keep-interface",
+            help="Leave the interface at the end, for the next start: programs stay in their groups.",
+        ),
+    ] = False,
+    route: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PREFIX",
+            help="Groups that programs reach by the interface when they name none; may be repeated.",
+            show_default="224.0.0.0/4 and ff00::/8",
+        ),
+    ] = None,
     no_routes: Annotated[bool, typer.Option("--no-routes", help="Leave the multicast routes alone.")] = False,
     membership: Annotated[
         list[str] | None,
@@ -130,7 +145,8 @@ def up(
         listen=values.listen_endpoints(listen or []),
         peers=values.peers(peer or []),
         interface=values.interface_name(interface),
-        routes=not no_routes,
+        groups=values.group_prefixes(route or [], none=no_routes),
+        keep_interface=keep_interface,
         log_level=log_level,
         workers=workers,
         underlay_mtu_bytes=underlay_mtu,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal
 
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
-from treecast.daemon.options import HostPort
+from treecast.daemon.options import ALL_GROUPS, HostPort
 
 DEFAULT_PORT = 7700
 
@@ -47,12 +47,29 @@ def peers(texts: list[str]) -> tuple[HostPort, ...]:
     return tuple(dict.fromkeys(_peer(text) for text in texts))
 
 
+def group_prefixes(texts: list[str], *, none: bool) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The groups that get routes: those named, or all; ``none``: the operator wants none."""
+    if none and texts:
+        raise OperatorError("--no-routes and --route contradict each other: give one of them")
+    return () if none else tuple(dict.fromkeys(_group_prefix(text) for text in texts)) or ALL_GROUPS
+
+
 def interface_name(text: str) -> str:
     if len(text.encode(errors="replace")) > _MAX_INTERFACE_NAME_BYTES or not _INTERFACE_NAME.fullmatch(text):
         raise OperatorError(
             f"{text!r} cannot be the name of an interface: use up to {_MAX_INTERFACE_NAME_BYTES} letters and digits"
         )
     return text
+
+
+def _group_prefix(text: str) -> IPv4Network | IPv6Network:
+    try:
+        prefix = ip_network(text)
+    except ValueError as error:
+        raise OperatorError(f"{text!r} is no prefix of groups ({error}): give one like 239.1.0.0/16") from None
+    if not prefix.is_multicast:
+        raise OperatorError(f"{text} is no prefix of groups: those are within 224.0.0.0/4 and ff00::/8")
+    return prefix
 
 
 def _listen_endpoint(text: str) -> Endpoint:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from treecast.base.addresses import Endpoint
 from treecast.multicast import MembershipConfig
+
+ALL_GROUPS: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +27,16 @@ class HostPort:
 class UpOptions:
     """``listen`` empty: port 7700 of all addresses, IPv4 and IPv6. ``workers`` 0: one per core.
 
-    ``underlay_mtu_bytes``: 1280 to 9000.
+    ``groups``: what programs reach by the interface when they name none. ``underlay_mtu_bytes``: 1280 to 9000.
     """
 
     directory: Path
     listen: tuple[Endpoint, ...]
     peers: tuple[HostPort, ...]
     interface: str
-    routes: bool
+    groups: tuple[IPv4Network | IPv6Network, ...]
     log_level: str
+    keep_interface: bool = False
     workers: int = 0
     underlay_mtu_bytes: int = 1500
     membership: MembershipConfig = field(default_factory=MembershipConfig)

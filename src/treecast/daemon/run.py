@@ -13,9 +13,10 @@ from structlog.typing import FilteringBoundLogger
 from treecast.adapters import clock, storage, systemd
 from treecast.adapters.bridge import bridge_again, clear_leftovers
 from treecast.adapters.bridge_record import load_record
-from treecast.adapters.interface import Interface, ipv6_is_on
+from treecast.adapters.interface import ipv6_is_on
 from treecast.adapters.native import DataPlane, NoiseMaker, drop_capabilities, preferred_aead
 from treecast.adapters.packet_port import open_remembered
+from treecast.adapters.tap import find_tap
 from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SetPortForwarding
@@ -26,6 +27,7 @@ from treecast.daemon.control_socket import keep_in_place
 from treecast.daemon.logs import configure
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
+from treecast.daemon.own_interface import set_up, settings_of, tell_groups
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine, Surroundings
@@ -41,11 +43,13 @@ SMALLEST_MTU = 1280
 def run(options: UpOptions) -> None:
     """Run a node until SIGTERM or SIGINT. OperatorError when it cannot start or go on."""
     log = configure(options.log_level)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to reload, and a terminal may close
     identity = storage.load_node(options.directory, clock.unix_s())
     with storage.acquire_node_lock(options.directory):
         ipv6 = ipv6_is_on()
         if not ipv6:
             log.warning("IPv6 is off on this machine: carrying on with IPv4 only")
+        found = find_tap(options.interface, options.directory)
         plane = DataPlane(
             node_index=identity.certificate.node_index,
             network_id=identity.network.id,
@@ -55,22 +59,19 @@ def run(options: UpOptions) -> None:
             underlay_mtu=options.underlay_mtu_bytes,
             listen=options.listen or _default_listen(ipv6),
             workers=options.workers,
+            take=found is not None,
         )
         try:
             clear_leftovers(options.directory)
-            for note in Interface(plane.interface).configure(
-                mac=identity.certificate.mac,
-                ipv4=identity.certificate.ipv4,
-                ipv6=identity.certificate.ipv6 if ipv6 else None,
-                routes=options.routes,
-            ):
-                log.warning(note)
+            settings = settings_of(identity, options.groups, ipv6=ipv6)
+            refused = set_up(plane, settings, found, keep=options.keep_interface)
             bridge = ""
             try:
                 record = bridge_again(options.directory, plane.interface)
                 bridge = record.bridge if record else ""
             except OperatorError as error:
                 log.warning("not bridged", reason=str(error))
+            tell_groups([name for name in (bridge, plane.interface) if name], settings, refused, log)
             descriptors = _packet_sockets(options.directory, log)
             endpoints = reachable_endpoints(plane, identity.network, bridge, ())
             asyncio.run(_run(options, identity, plane, endpoints, descriptors, ipv6, log))

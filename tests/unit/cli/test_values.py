@@ -74,3 +74,21 @@ def test_interface_names_are_what_the_kernel_takes(name: str) -> None:
 def test_other_interface_names_are_refused(name: str) -> None:
     with pytest.raises(OperatorError, match="cannot be the name of an interface"):
         values.interface_name(name)
+
+
+def test_routes_are_those_named_or_all_or_none() -> None:
+    assert [str(prefix) for prefix in values.group_prefixes([], none=False)] == ["224.0.0.0/4", "ff00::/8"]
+    assert values.group_prefixes([], none=True) == ()
+    named = values.group_prefixes(["239.1.0.0/16", "ff15::/16", "239.1.0.0/16"], none=False)
+    assert [str(prefix) for prefix in named] == ["239.1.0.0/16", "ff15::/16"]
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/8", "239.1.0.1/16", "192.0.0.0/2", "ff00::/7", "239.1.0.0/x", ""])
+def test_routes_that_are_no_prefix_of_groups_are_refused(text: str) -> None:
+    with pytest.raises(OperatorError, match="no prefix of groups"):
+        values.group_prefixes([text], none=False)
+
+
+def test_routes_and_no_routes_contradict_each_other() -> None:
+    with pytest.raises(OperatorError, match="contradict"):
+        values.group_prefixes(["239.1.0.0/16"], none=True)

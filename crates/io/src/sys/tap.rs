@@ -6,9 +6,13 @@ use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
+use treecast_core::offload::vnet::VNET_LEN;
+
 use super::{check, check_size, own, raw};
 
 const TUNSETIFF: libc::Ioctl = 0x4004_54CA;
+const TUNSETPERSIST: libc::Ioctl = 0x4004_54CB;
+const TUNSETVNETHDRSZ: libc::Ioctl = 0x4004_54D8;
 const TUNSETOFFLOAD: libc::Ioctl = 0x4004_54D0;
 const IFF_TUN_EXCL: libc::c_int = 0x8000;
 const TUNSETQUEUE: libc::Ioctl = 0x4004_54D9;
@@ -43,7 +47,7 @@ const OFFERS: [(libc::c_uint, TapOffloads); 4] = [
     (0, TapOffloads { csum: false, tso: false, uso: false }),
 ];
 
-/// An open TAP. It vanishes when this is dropped.
+/// An open TAP. It vanishes when this is dropped, unless it is to stay.
 ///
 /// The kernel puts each flow of the host into one of its queues, by a hash of addresses and ports. A frame written to a queue
 /// would draw its flow's other direction there (tun's "automq"), and a flow that changes its queue can lose its order: what
@@ -57,30 +61,35 @@ pub struct Tap {
     offloads: TapOffloads,
     /// Where the kernel says how many frames its queues had no room for.
     dropped: Option<File>,
+    /// How many that were when it was opened: while nobody has an interface open, all are dropped.
+    dropped_before: u64,
 }
 
 impl Tap {
-    /// Makes the interface, down, with this MAC and MTU; frames go behind a virtio-net header. One queue where the kernel
-    /// refuses `queues` of them.
-    pub fn open(name: &str, mac: [u8; 6], mtu: u32, queues: usize) -> io::Result<Self> {
+    /// Makes the interface, down, or takes one that nobody uses, as it is, and gives it this MAC and MTU; frames go behind a virtio-net header.
+    /// One queue where the kernel refuses `queues` of them.
+    pub fn open(name: &str, mac: [u8; 6], mtu: u32, queues: usize, take: bool) -> io::Result<Self> {
         let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
         let mtu = libc::c_int::try_from(mtu).map_err(|_| invalid())?;
-        let (queues, writer) = if queues < 2 {
-            (vec![open_queue(name, 0)?], None)
-        } else {
-            match open_queues(name, queues) {
-                Ok((queues, writer)) => (queues, Some(writer)),
-                Err(error) => (vec![open_queue(name, 0).map_err(|_| error)?], None),
-            }
-        };
+        let (queues, writer) = if take { take_queues(name, queues)? } else { make_queues(name, queues)? };
         let mut offloads = TapOffloads::default();
         for queue in queues.iter().chain(&writer) {
+            set_header_len(queue)?;
             offloads = set_offloads(queue)?;
         }
         let dropped = File::open(format!("/sys/class/net/{name}/statistics/tx_dropped")).ok();
-        let tap = Self { queues, writer, name: name.to_owned(), offloads, dropped };
+        let mut tap = Self { queues, writer, name: name.to_owned(), offloads, dropped, dropped_before: 0 };
+        tap.dropped_before = tap.overruns();
         tap.configure(mac, mtu)?;
         Ok(tap)
+    }
+
+    /// Whether the interface is to stay when it is closed. At first: one that was made goes, one that was taken does as before.
+    pub fn set_stay(&self, on: bool) -> io::Result<()> {
+        let Some(queue) = self.queues.first() else { return Ok(()) };
+        // SAFETY: TUNSETPERSIST takes its switch by value.
+        check(unsafe { libc::ioctl(raw(queue.as_fd()), TUNSETPERSIST, libc::c_ulong::from(on)) })?;
+        Ok(())
     }
 
     /// The interface's name.
@@ -98,7 +107,8 @@ impl Tap {
         let mut text = [0; 32];
         let read = self.dropped.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
         let text = read.and_then(|length| text.get(..length)).unwrap_or_default();
-        std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+        let total: u64 = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        total.saturating_sub(self.dropped_before)
     }
 
     /// The queues, to wait for.
@@ -147,17 +157,39 @@ impl Tap {
     }
 }
 
-/// So many queues (at least two) to read, and a detached one to write.
-fn open_queues(name: &str, count: usize) -> io::Result<(Vec<OwnedFd>, OwnedFd)> {
-    // The first makes the interface: without IFF_TUN_EXCL it would become a queue of another program's.
-    let flags = |number| libc::IFF_MULTI_QUEUE | if number == 0 { IFF_TUN_EXCL } else { 0 };
+/// The queues to read, and the one to write where it is none of them.
+type Queues = (Vec<OwnedFd>, Option<OwnedFd>);
+
+/// Without IFF_TUN_EXCL a new interface could become a queue of another program's.
+fn make_queues(name: &str, count: usize) -> io::Result<Queues> {
+    if count >= 2 {
+        match open_queues(name, count, IFF_TUN_EXCL) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => return Err(error),
+            Err(_) => {}
+            queues => return queues,
+        }
+    }
+    Ok((vec![open_queue(name, IFF_TUN_EXCL)?], None))
+}
+
+/// The kernel answers EINVAL where an interface has one queue only, and where it is no TAP.
+fn take_queues(name: &str, count: usize) -> io::Result<Queues> {
+    match open_queues(name, count.max(1), 0) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok((vec![open_queue(name, 0)?], None)),
+        queues => queues,
+    }
+}
+
+/// So many queues to read, and a detached one to write. The first makes the interface, if there is none.
+fn open_queues(name: &str, count: usize, first_flags: libc::c_int) -> io::Result<Queues> {
+    let flags = |number| libc::IFF_MULTI_QUEUE | if number == 0 { first_flags } else { 0 };
     let queues = (0..count).map(|number| open_queue(name, flags(number))).collect::<io::Result<_>>()?;
     let writer = open_queue(name, libc::IFF_MULTI_QUEUE)?;
     let mut request = request(name).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
     request.ifr_ifru.ifru_flags = libc::IFF_DETACH_QUEUE as libc::c_short;
     // SAFETY: TUNSETQUEUE reads one ifreq, which lives until the call returns.
     check(unsafe { libc::ioctl(raw(writer.as_fd()), TUNSETQUEUE, &raw mut request) })?;
-    Ok((queues, writer))
+    Ok((queues, Some(writer)))
 }
 
 /// Makes the interface, or adds a queue to it.
@@ -171,6 +203,14 @@ fn open_queue(name: &str, extra_flags: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: TUNSETIFF reads and writes one ifreq, which lives until the call returns.
     check(unsafe { libc::ioctl(raw(fd.as_fd()), TUNSETIFF, &raw mut request) })?;
     Ok(fd)
+}
+
+/// The program before us may have had longer headers.
+fn set_header_len(fd: &OwnedFd) -> io::Result<()> {
+    let length = VNET_LEN as libc::c_int;
+    // SAFETY: TUNSETVNETHDRSZ reads one int, which lives until the call returns.
+    check(unsafe { libc::ioctl(raw(fd.as_fd()), TUNSETVNETHDRSZ, &raw const length) })?;
+    Ok(())
 }
 
 fn set_offloads(fd: &OwnedFd) -> io::Result<TapOffloads> {

@@ -1,0 +1,61 @@
+"""What may be asked of an interface without netlink, so that it may be asked in an event loop (netdevice(7))."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+
+from treecast.base.addresses import IPAddress
+
+_SIOCGIFFLAGS, _SIOCGIFMTU = 0x8913, 0x8921
+_IFREQ = struct.Struct("=16s i 20x")
+_IFREQ_FLAGS = struct.Struct("=16s H 22x")
+IFF_UP, IFF_RUNNING = 0x1, 0x40
+
+
+def index_of(interface: str) -> int:
+    """Its number, which no interface after it gets; 0 where there is none."""
+    try:
+        return socket.if_nametoindex(interface)
+    except OSError:
+        return 0
+
+
+def name_of(index: int) -> str:
+    """Its name; empty where there is none of this number."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return ""
+
+
+def flags_of(interface: str) -> int:
+    """IFF_*; 0 where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, _IFREQ_FLAGS.pack(interface.encode(), 0))
+        except OSError:
+            return 0
+    return int(_IFREQ_FLAGS.unpack(answer)[1])
+
+
+def mtu_of(interface: str) -> int:
+    """In bytes; 0 where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, _IFREQ.pack(interface.encode(), 0))
+        except OSError:
+            return 0
+    return int(_IFREQ.unpack(answer)[1])
+
+
+def is_own_address(address: IPAddress) -> bool:
+    """Whether any interface of this machine has it."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as any_socket:
+        try:
+            any_socket.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
