@@ -299,8 +299,10 @@ class Forwarder:
 
         On a packet port its source becomes the interface's own MAC.
         """
-    def flood(self, frame: bytes) -> None:
-        """Send an Ethernet frame on the broadcast tree, as if a host had sent it."""
+    def flood(self, port: int, frame: bytes) -> None:
+        """Send an Ethernet frame on the broadcast tree, as if a host on the port had sent it, unless the port keeps it
+        on its LAN.
+        """
 
     # ports; ValueError for one that is not there
     def open_packet_port(self, descriptor: int) -> int:
@@ -333,6 +335,12 @@ class Forwarder:
 
         By destination MAC; frames that go nowhere do not count. The excess is dropped: ``storm_broadcast``,
         ``storm_multicast``, ``storm_unknown_unicast``.
+        """
+    def set_keep_local(self, port: int, *, ra: bool, dhcp: bool) -> None:
+        """What neither goes from this port's LAN into the overlay nor from there to it, and is dropped.
+
+        ``ra``: IPv6 router advertisements, solicitations and redirects (``kept_local_ra``); ``dhcp``: DHCP and DHCPv6
+        between clients and servers (``kept_local_dhcp``). Python sees of them what it sees otherwise.
         """
     def set_unknown_unicast_flood(self, port: int, on: bool) -> None:
         """On: frames to a MAC that nobody knows take the broadcast tree. Off, as at first: ``unknown_unicast``."""

@@ -15,7 +15,7 @@ use crate::session::{lock, Endpoint};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Event {
-    TapFrame { port: u32, data: Vec<u8> },
+    TapFrame { port: u32, generation: u32, data: Vec<u8> },
     Handshake { socket: u32, source: SocketAddr, data: Vec<u8> },
     ForeignHandshake { source: SocketAddr },
     Control { peer: u32, session: u32, data: Vec<u8> },
@@ -23,7 +23,7 @@ pub enum Event {
     PeerMoved { peer: u32, session: u32, endpoint: Endpoint },
     SessionConfirmed { peer: u32, session: u32 },
     TreeUsed { tree_id: u32 },
-    HostSeen { port: u32, vlan: u16, mac: Mac },
+    HostSeen { port: u32, generation: u32, vlan: u16, mac: Mac },
 }
 
 /// One row per kind of event: how many may wait, how many may come, which queue it waits in.
@@ -84,6 +84,16 @@ const HANDSHAKES_PER_PREFIX: Rate = rate(50, 200);
 const PREFIX_BUCKETS: usize = 1024;
 
 impl Event {
+    /// The port that it came from, and which of the ports with this number: they follow each other.
+    pub fn port(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::TapFrame { port, generation, .. } | Self::HostSeen { port, generation, .. } => {
+                Some((*port, *generation))
+            }
+            _ => None,
+        }
+    }
+
     /// Its row.
     fn kind(&self) -> usize {
         match self {

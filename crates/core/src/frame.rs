@@ -271,7 +271,7 @@ fn is_snooped_pim(message: &[u8]) -> bool {
 
 /// The protocol behind the extension headers (RFC 8200 section 4) and its bytes; None where there is none to be found, as in
 /// all fragments but the first.
-fn upper_layer(mut next_header: u8, mut rest: &[u8]) -> Option<(u8, &[u8])> {
+pub(crate) fn upper_layer(mut next_header: u8, mut rest: &[u8]) -> Option<(u8, &[u8])> {
     for _ in 0..MAX_EXTENSION_HEADERS {
         let length = match next_header {
             0 | 43 | 60 => usize::from(*rest.get(1)?) * 8 + 8,

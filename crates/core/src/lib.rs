@@ -26,6 +26,7 @@ pub mod reason;
 pub mod replay;
 pub mod rtt;
 pub mod session;
+pub mod site;
 pub mod table;
 pub mod traffic_class;
 pub mod tree;

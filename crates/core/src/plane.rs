@@ -148,6 +148,27 @@ impl Plane {
         }
     }
 
+    /// Up to `limit` events for Python; those of a port that was closed since are dropped. `clear`: see [`Events::drain`].
+    pub fn drain(&self, limit: usize, clear: impl FnOnce()) -> Vec<Event> {
+        let mut events = self.events.drain(limit, clear);
+        events.retain(|event| {
+            let open = event.port().is_none_or(|(number, generation)| {
+                self.port(number).is_some_and(|port| port.generation() == generation)
+            });
+            if !open {
+                self.drops.count(Reason::PortClosed);
+            }
+            open
+        });
+        events
+    }
+
+    /// A frame that a host sent is Python's too.
+    pub fn punt(&self, port: u32, frame: &[u8], now_ns: u64) {
+        let generation = self.port(port).map_or(0, Port::generation);
+        self.tell(Event::TapFrame { port, generation, data: frame.to_vec() }, now_ns);
+    }
+
     /// The port with this number.
     pub fn port(&self, number: u32) -> Option<&Port> {
         self.ports.get(number as usize)
@@ -175,6 +196,9 @@ impl Plane {
         self.saw(here, port, &facts, now_ns);
         if here.is_packet_port() && (facts.to_all || !facts.to_group || facts.kind == FrameKind::Flood) {
             return verdict(copied, Some(Err(Reason::PacketNotGroup)));
+        }
+        if let Err(reason) = here.passes(frame) {
+            return verdict(copied, Some(Err(reason)));
         }
         if matches!(facts.kind, FrameKind::Nested(_)) && self.carries_own_link(frame) {
             return nowhere(Reason::OwnLink);
@@ -208,7 +232,8 @@ impl Plane {
 
     fn saw(&self, here: &Port, port: u32, facts: &FrameFacts, now_ns: u64) {
         let (vlan, mac) = (facts.vlan, facts.source);
-        let told = here.saw(vlan, mac, now_ns, || self.events.push(Event::HostSeen { port, vlan, mac }, now_ns));
+        let seen = Event::HostSeen { port, generation: here.generation(), vlan, mac };
+        let told = here.saw(vlan, mac, now_ns, || self.events.push(seen, now_ns));
         if let Err(reason) = told {
             self.drops.count(reason);
         }

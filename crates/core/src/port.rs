@@ -4,7 +4,7 @@
 //! mutex that is taken only when the source changes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 use std::sync::Mutex;
 
 use foldhash::quality::RandomState; // seeded at random: a host cannot choose addresses that collide
@@ -14,6 +14,7 @@ use crate::frame::Mac;
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::lock;
+use crate::site::SiteWord;
 
 /// A host that still sends is told again after this.
 const TOLD_FOR_NS: u64 = 60_000_000_000;
@@ -75,12 +76,16 @@ impl Limit {
 /// One port.
 #[derive(Debug, Default)]
 pub struct Port {
+    /// How often it was renewed.
+    generation: AtomicU32,
     blocked: AtomicBool,
     /// A packet socket on an interface that carries no other machine's frames: multicast only.
     packet_port: AtomicBool,
     /// Groups go out by wish only.
     selective: AtomicBool,
     floods_unknown: AtomicBool,
+    /// What its LAN says to its own hosts alone, by [`SiteWord::bit`].
+    keeps: AtomicU8,
     limits: [Limit; 3],
     /// The host of the frame before, and until when it needs no look at the table.
     last: AtomicU64,
@@ -116,13 +121,20 @@ impl Port {
         self.selective.store(on, Ordering::Relaxed);
     }
 
+    /// Which of the ports with this number it is: events of one that was closed are not this one's.
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
     /// As at first. A packet port begins blocked and selective.
     pub fn renew(&self, packet_port: bool) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
         self.blocked.store(packet_port, Ordering::Relaxed);
         self.selective.store(packet_port, Ordering::Relaxed);
         self.packet_port.store(packet_port, Ordering::Relaxed);
         self.floods_unknown.store(false, Ordering::Relaxed);
         self.set_storm_limits(None, None, None);
+        self.set_keep_local(false, false);
         *lock(&self.seen) = Seen::default();
         self.sent.clear();
         self.last.store(0, Ordering::Relaxed);
@@ -136,6 +148,24 @@ impl Port {
     /// Whether unknown unicast is sent to all, or dropped.
     pub fn set_unknown_unicast_flood(&self, on: bool) {
         self.floods_unknown.store(on, Ordering::Relaxed);
+    }
+
+    /// What neither leaves the port's LAN for the overlay nor comes there from it.
+    pub fn set_keep_local(&self, routers: bool, dhcp: bool) {
+        let bit = |on: bool, word: SiteWord| if on { word.bit() } else { 0 };
+        self.keeps.store(bit(routers, SiteWord::Routers) | bit(dhcp, SiteWord::Dhcp), Ordering::Relaxed);
+    }
+
+    /// May a frame pass, whose head is given, in whichever direction?
+    pub fn passes(&self, head: &[u8]) -> Result<(), Reason> {
+        let keeps = self.keeps.load(Ordering::Relaxed);
+        if keeps == 0 {
+            return Ok(());
+        }
+        match SiteWord::of(head) {
+            Some(word) if keeps & word.bit() != 0 => Err(word.reason()),
+            _ => Ok(()),
+        }
     }
 
     /// Sets the limits, in frames a second; the burst is one second's. None: no limit.

@@ -51,7 +51,7 @@ impl<'s> Delivering<'s> {
             self.plane.drops.add(Reason::PortBlocked, delivery.frames as u64);
         }
         let goes = wanted && self.forwards;
-        goes && self.ports.deliver(self.plane, delivery.parts, delivery.frames as u64, delivery.length)
+        goes && self.ports.hand_over(self.plane, delivery.parts, delivery.frames as u64, delivery.length)
     }
 
     fn count(&mut self, delivery: &Delivery<'_>) {

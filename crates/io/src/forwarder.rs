@@ -224,7 +224,7 @@ impl Forwarder {
 
     /// Up to `limit` events.
     pub fn drain(&self, limit: usize) -> Vec<Event> {
-        self.plane.events.drain(limit, || self.events.clear())
+        self.plane.drain(limit, || self.events.clear())
     }
 
     /// Sends a datagram as it is (handshakes).
@@ -272,14 +272,14 @@ impl Forwarder {
         self.ports().is_some_and(|ports| ports.packets.close(&self.plane, port))
     }
 
-    /// Sends a frame on the broadcast tree.
-    pub fn flood(&self, frame: &[u8]) {
+    /// Sends a frame that came from a port on the broadcast tree, unless it stays on the port's LAN.
+    pub fn flood(&self, port: u32, frame: &[u8]) {
         let Some(ports) = self.ports() else { return };
-        let sent = match self.plane.broadcast(monotonic_ns()) {
-            Ok(Destination::Tree(tree, _)) => self.flood_on(&ports, &tree, frame),
-            Ok(Destination::Node(_)) => Ok(()),
-            Err(reason) => Err(reason),
-        };
+        let passes = self.plane.port(port).map_or(Ok(()), |port| port.passes(frame));
+        let sent = passes.and_then(|()| match self.plane.broadcast(monotonic_ns())? {
+            Destination::Tree(tree, _) => self.flood_on(&ports, &tree, frame),
+            Destination::Node(_) => Ok(()),
+        });
         if let Err(reason) = sent {
             self.plane.drops.count(reason);
         }

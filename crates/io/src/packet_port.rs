@@ -140,9 +140,13 @@ impl PacketPorts {
             if !plane.goes_out(port.number, &leaving) {
                 continue;
             }
-            if plane.port(port.number).is_some_and(Port::forwards) {
-                port.send(plane, &write, frames);
-                taken = true;
+            let Some(there) = plane.port(port.number).filter(|there| there.forwards()) else { continue };
+            match there.passes(write.head) {
+                Ok(()) => {
+                    port.send(plane, &write, frames);
+                    taken = true;
+                }
+                Err(reason) => plane.drops.add(reason, frames as u64),
             }
         }
         HandedOut { to_tap: from != TAP_PORT && plane.goes_out(TAP_PORT, &leaving), taken }
@@ -156,7 +160,7 @@ impl Ports {
         let parts = [IoSlice::new(&vnet), IoSlice::new(frame)];
         let HandedOut { to_tap, taken } = self.packets.hand_out(plane, from, &parts, frames);
         let to_tap = to_tap && plane.port(TAP_PORT).is_some_and(Port::forwards);
-        to_tap && self.deliver(plane, &parts, frames as u64, frame.len()) || taken
+        to_tap && self.hand_over(plane, &parts, frames as u64, frame.len()) || taken
     }
 }
 

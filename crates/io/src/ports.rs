@@ -12,7 +12,7 @@ use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
 
 use crate::listening::Listening;
-use crate::packet_port::PacketPorts;
+use crate::packet_port::{PacketPorts, Write};
 use crate::sys::tap::Tap;
 use crate::sys::udp::Socket;
 
@@ -125,6 +125,18 @@ impl Ports {
         let Some(parts) = parts else { return plane.drops.count(Reason::TooBig) };
         for (fragment, bytes) in parts {
             self.send_on(plane, session, KIND_FRAGMENT, &[&fragment.emit()[..], bytes].concat());
+        }
+    }
+
+    /// The same as [`Self::deliver`] for frames from elsewhere, which the TAP's LAN may keep out.
+    pub fn hand_over(&self, plane: &Plane, parts: &[IoSlice<'_>], frames: u64, length: usize) -> bool {
+        let head = Write::of(parts).map_or(&[][..], |write| write.head);
+        match plane.port(TAP_PORT).map_or(Ok(()), |port| port.passes(head)) {
+            Ok(()) => self.deliver(plane, parts, frames, length),
+            Err(reason) => {
+                plane.drops.add(reason, frames);
+                false
+            }
         }
     }
 

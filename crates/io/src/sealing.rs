@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, SESSION_OVERHEAD, TREE_OVERHEAD};
-use treecast_core::events::Event;
 use treecast_core::flows::{FlowKey, FlowTally};
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::offload::{Segmenter, VnetHeader};
@@ -49,7 +48,7 @@ pub fn send_read(
     // No protocol that Python copies sends super-frames: who does shall not fill its queue.
     if verdict.punt && (count == 1 || verdict.destination.is_none()) {
         plane.counters.add(Counter::FramesPunted, count as u64);
-        plane.tell(Event::TapFrame { port, data: frame.to_vec() }, now_ns);
+        plane.punt(port, frame, now_ns);
     }
     let nobody_elsewhere = |reason| matches!(reason, Reason::NoSubscriber | Reason::NoBroadcastTree);
     let crossing = !ports.packets.is_empty()

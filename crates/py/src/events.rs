@@ -38,7 +38,7 @@ records! {
 pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
     let bytes = |data: &[u8]| PyBytes::new(py, data).unbind();
     Ok(match event {
-        Event::TapFrame { port, data } => Py::new(py, TapFrame { port, data: bytes(&data) })?.into_any(),
+        Event::TapFrame { port, data, .. } => Py::new(py, TapFrame { port, data: bytes(&data) })?.into_any(),
         Event::Handshake { socket, source, data } => {
             Py::new(py, HandshakeDatagram { socket, source: address(&source), data: bytes(&data) })?.into_any()
         }
@@ -55,6 +55,6 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
         }
         Event::SessionConfirmed { peer, session } => Py::new(py, SessionConfirmed { peer, session })?.into_any(),
         Event::TreeUsed { tree_id } => Py::new(py, TreeUsed { tree_id })?.into_any(),
-        Event::HostSeen { port, vlan, mac } => Py::new(py, HostSeen { port, vlan, mac: bytes(&mac) })?.into_any(),
+        Event::HostSeen { port, vlan, mac, .. } => Py::new(py, HostSeen { port, vlan, mac: bytes(&mac) })?.into_any(),
     })
 }

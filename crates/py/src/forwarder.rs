@@ -144,8 +144,8 @@ impl Forwarder {
         py.detach(|| self.0.inject(port, frame))
     }
 
-    fn flood(&self, py: Python<'_>, frame: &[u8]) {
-        py.detach(|| self.0.flood(frame));
+    fn flood(&self, py: Python<'_>, port: u32, frame: &[u8]) {
+        py.detach(|| self.0.flood(port, frame));
     }
 
     // ports
@@ -190,6 +190,12 @@ impl Forwarder {
 
     fn set_unknown_unicast_flood(&self, port: u32, on: bool) -> PyResult<()> {
         self.port(port)?.set_unknown_unicast_flood(on);
+        Ok(())
+    }
+
+    #[pyo3(signature = (port, *, ra, dhcp))]
+    fn set_keep_local(&self, port: u32, ra: bool, dhcp: bool) -> PyResult<()> {
+        self.port(port)?.set_keep_local(ra, dhcp);
         Ok(())
     }
 

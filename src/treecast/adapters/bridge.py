@@ -42,6 +42,7 @@ from treecast.adapters.link import (
 )
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.errors import OperatorError
+from treecast.base.keep_local import KeepLocal
 from treecast.base.storm import StormLimits
 
 BRIDGE_PREFIX = "tcbr-"
@@ -65,6 +66,7 @@ def bridge_add(
     limits: StormLimits,
     recorded: Callable[[], object],
     *,
+    keep_local: KeepLocal,
     force: bool = False,
 ) -> Done:
     """Bridges ``interface`` with the running node's TAP. OperatorError.
@@ -88,7 +90,8 @@ def bridge_add(
         if nic.master and (bridge is None or nic.master != bridge.index):
             raise OperatorError(f"{interface} is in {read_link(ipr, nic.master).name} already: take it out first")
         notes = () if force else _require_left_alone(kernel, nic, name)
-        Joining(ipr, kernel, directory, limits, recorded, forced=force).join(nic, own, name)
+        joining = Joining(ipr, kernel, directory, limits, recorded, forced=force, keep_local=keep_local)
+        joining.join(nic, own, name)
     return Done(changed=True, notes=notes)
 
 
@@ -105,7 +108,10 @@ def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
                 raise OperatorError(f"{nic.name} is in {read_link(ipr, nic.master).name} already: take it out first")
             if not nic.master and not record.forced:
                 _require_left_alone(kernel, nic, record.bridge)
-            joining = Joining(ipr, kernel, directory, record.limits(), lambda: None, forced=record.forced)
+            kept = record.kept()
+            joining = Joining(
+                ipr, kernel, directory, record.limits(), lambda: None, forced=record.forced, keep_local=kept
+            )
             joining.join(nic, own, record.bridge)
         return load_record(directory)
 

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file, replace_file
 from treecast.base.errors import OperatorError
+from treecast.base.keep_local import WORDS, KeepLocal, Word
 from treecast.base.storm import LAN_LIMITS, StormLimits
 
 BRIDGE_FILE = "bridge.json"
@@ -38,9 +39,13 @@ class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     multicast_pps: _Pps | None = LAN_LIMITS.multicast_pps
     unknown_unicast_pps: _Pps | None = LAN_LIMITS.unknown_unicast_pps
     forced: bool = False
+    keep_local: tuple[Word, ...] = WORDS
 
     def limits(self) -> StormLimits:
         return StormLimits(self.broadcast_pps, self.multicast_pps, self.unknown_unicast_pps)
+
+    def kept(self) -> KeepLocal:
+        return KeepLocal.of(self.keep_local)
 
 
 class PacketPortRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,9 +53,13 @@ class PacketPortRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     interface: _Interface
     multicast_pps: _Pps | None = None
+    keep_local: tuple[Word, ...] = WORDS
 
     def limits(self) -> StormLimits:
         return StormLimits(None, self.multicast_pps, None)
+
+    def kept(self) -> KeepLocal:
+        return KeepLocal.of(self.keep_local)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -36,6 +36,7 @@ from treecast.adapters.carried import (
 from treecast.adapters.link import Link, find_link
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.errors import OperatorError
+from treecast.base.keep_local import KeepLocal
 from treecast.base.storm import StormLimits
 
 LAN_MTU = 9000
@@ -66,9 +67,11 @@ class Joining:
         recorded: Callable[[], object],
         *,
         forced: bool,
+        keep_local: KeepLocal,
     ) -> None:
         self._limits = limits
         self._forced = forced
+        self._keep_local = keep_local
         self._recorded = recorded
         self._ipr = ipr
         self._kernel = kernel
@@ -89,6 +92,7 @@ class Joining:
             multicast_pps=self._limits.multicast_pps,
             unknown_unicast_pps=self._limits.unknown_unicast_pps,
             forced=self._forced,
+            keep_local=self._keep_local.words(),
         )
         if tap.master and before is not None:  # it is in place already, and what it had is with the bridge
             record = msgspec.structs.replace(

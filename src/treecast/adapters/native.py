@@ -261,7 +261,7 @@ class DataPlane:
 
     @_do.register
     def _(self, command: c.FloodFrame) -> None:
-        self.native.flood(command.frame)
+        self.native.flood(command.port, command.frame)
 
     @_do.register
     def _(self, command: c.SetPortForwarding) -> None:
@@ -275,6 +275,10 @@ class DataPlane:
             multicast_pps=command.multicast_pps,
             unknown_unicast_pps=command.unknown_unicast_pps,
         )
+
+    @_do.register
+    def _(self, command: c.SetKeepLocal) -> None:
+        self.native.set_keep_local(command.port, ra=command.keep.ra, dhcp=command.keep.dhcp)
 
     @_do.register
     def _(self, command: c.SetUnknownUnicastFlood) -> None:

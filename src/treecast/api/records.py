@@ -229,6 +229,7 @@ class PacketPort(msgspec.Struct, frozen=True):
     forwarder: str = ""
     nodes: list[str] = []
     looped: bool = False
+    keep_local: list[str] = []
 
 
 class Bridge(msgspec.Struct, frozen=True):
@@ -246,6 +247,10 @@ class Bridge(msgspec.Struct, frozen=True):
     looped: bool = False
     """Its own beacons come back: there are two ways to this LAN."""
     packet_ports: list[PacketPort] = []
+    keep_local: list[str] = []
+    """What stays on the LAN: ``ra``, ``dhcp``."""
+    kept_local: dict[str, int] = {}
+    """Frames that stayed on their LANs so far, by the same words; of packet ports too."""
 
 
 class NetworkView(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
 
 
@@ -33,6 +34,9 @@ class Inject:
 
 @dataclass(frozen=True, slots=True)
 class FloodFrame:
+    """To all nodes: a frame that came from a port, or that announces its hosts."""
+
+    port: int
     frame: bytes
 
 
@@ -52,6 +56,14 @@ class SetStormLimits:
     broadcast_pps: int | None
     multicast_pps: int | None
     unknown_unicast_pps: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetKeepLocal:
+    """What neither leaves a port's LAN for the overlay nor comes there from it: see ``base.keep_local``."""
+
+    port: int
+    keep: KeepLocal
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +211,7 @@ Command = (
     | FloodFrame
     | SetPortForwarding
     | SetStormLimits
+    | SetKeepLocal
     | SetUnknownUnicastFlood
     | SetPortSelective
     | SetPortGroup

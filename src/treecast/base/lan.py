@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
 from treecast.base.addresses import MacAddress
+from treecast.base.keep_local import KEEP_ALL, KeepLocal
 from treecast.base.storm import StormLimits
 
 
@@ -18,3 +19,4 @@ class BridgedLan:
     mac: MacAddress
     ipv4: IPv4Interface | None
     limits: StormLimits
+    keep_local: KeepLocal = KEEP_ALL

@@ -233,6 +233,13 @@ def bridge_add(
     broadcast_pps: Annotated[int, _pps("broadcasts")] = 1000,
     multicast_pps: Annotated[int, _pps("multicast frames")] = 0,
     unknown_unicast_pps: Annotated[int, _pps("frames to hosts that nobody knows")] = 100,
+    keep_local: Annotated[
+        str,
+        typer.Option(
+            metavar="WORDS",
+            help="What stays on the LAN: ra (IPv6 router advertisements), dhcp, both with a comma, or none.",
+        ),
+    ] = "ra,dhcp",
     packet: Annotated[
         bool, typer.Option("--packet", help="Carry its multicast only, without a bridge; so it is with Wi-Fi anyway.")
     ] = False,
@@ -244,11 +251,13 @@ def bridge_add(
     from treecast.adapters.link import sends_own_frames_only
     from treecast.api.client import ask_bridge, ask_status
     from treecast.base.storm import StormLimits
+    from treecast.cli import values
 
+    kept = values.keep_local(keep_local)
     if packet or sends_own_frames_only(interface):
         from treecast.cli.packet_port import add
 
-        add(directory, interface, multicast_pps or None)
+        add(directory, interface, multicast_pps or None, kept)
         return
     if any(port.interface == interface for port in ask_bridge(directory).packet_ports):
         raise OperatorError(f"{interface} is a packet port: remove that first")
@@ -259,7 +268,9 @@ def bridge_add(
         ask_bridge(directory, changed=True)
 
     try:
-        done = bridge.bridge_add(directory, ask_status(directory).interface, interface, limits, tell, force=force)
+        done = bridge.bridge_add(
+            directory, ask_status(directory).interface, interface, limits, tell, keep_local=kept, force=force
+        )
     except OperatorError:
         with suppress(OperatorError):  # the first one is to be told
             tell()

@@ -11,12 +11,13 @@ from treecast.adapters.packet_port import add_packet_port, remove_packet_port
 from treecast.api.client import ask_bridge, ask_status
 from treecast.api.handover import hand_over
 from treecast.base.errors import OperatorError
+from treecast.base.keep_local import KeepLocal
 
 
-def add(directory: Path, interface: str, multicast_pps: int | None) -> None:
+def add(directory: Path, interface: str, multicast_pps: int | None, keep_local: KeepLocal) -> None:
     """Opens the port on the running node; OperatorError, and nothing remembered, when that does not do it."""
     tap = ask_status(directory).interface
-    record = PacketPortRecord(interface, multicast_pps)
+    record = PacketPortRecord(interface, multicast_pps, keep_local.words())
     added = add_packet_port(directory, tap, record, lambda descriptor: hand_over(directory, interface, descriptor))
     answer = ask_bridge(directory, changed=True)
     if not any(port.interface == interface and port.port is not None for port in answer.packet_ports):

@@ -149,15 +149,27 @@ def print_bridge(bridge: Bridge) -> None:
         ("STATE", "left"),
         ("FORWARDER", "left"),
         ("OTHER NODES", "left"),
+        ("KEEPS LOCAL", "left"),
     )
     state = "looped" if bridge.looped else bridge.state or "-"
-    row = (bridge.interface, bridge.bridge, state, bridge.forwarder or "-", " ".join(bridge.nodes) or "-")
+    row = (
+        bridge.interface,
+        bridge.bridge,
+        state,
+        bridge.forwarder or "-",
+        " ".join(bridge.nodes) or "-",
+        ",".join(bridge.keep_local) or "none",
+    )
     rows = [row] if bridge.interface else []
     for port in bridge.packet_ports:
         state = "not open" if port.port is None else "looped" if port.looped else port.state
         how = "packet port" if port.port is None else f"packet port {port.port}"
-        rows.append((port.interface, how, state, port.forwarder or "-", " ".join(port.nodes) or "-"))
+        nodes, kept = " ".join(port.nodes) or "-", ",".join(port.keep_local) or "none"
+        rows.append((port.interface, how, state, port.forwarder or "-", nodes, kept))
     print_rows("nothing is bridged", columns, rows)
+    stayed = ", ".join(f"{count} of {word}" for word, count in bridge.kept_local.items() if count)
+    if stayed:
+        console().print(f"Frames that stayed on their LANs: {stayed}")
 
 
 def in_bytes(count: int) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
+from treecast.base.keep_local import KEEP_NOTHING, KeepLocal
 from treecast.daemon.options import ALL_GROUPS, HostPort
 
 DEFAULT_PORT = 7700
@@ -70,6 +71,17 @@ def _group_prefix(text: str) -> IPv4Network | IPv6Network:
     if not prefix.is_multicast:
         raise OperatorError(f"{text} is no prefix of groups: those are within 224.0.0.0/4 and ff00::/8")
     return prefix
+
+
+def keep_local(text: str) -> KeepLocal:
+    """``ra,dhcp``, one of them, or ``none``."""
+    words = [word.strip() for word in text.split(",")]
+    if words == ["none"]:
+        return KEEP_NOTHING
+    try:
+        return KeepLocal.of(words)
+    except ValueError:
+        raise OperatorError(f"--keep-local {text!r}: give ra, dhcp, both with a comma between, or none") from None
 
 
 def _listen_endpoint(text: str) -> Endpoint:

@@ -16,6 +16,7 @@ from treecast.adapters.interface import lan_ipv4
 from treecast.api.records import Bridge
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError
+from treecast.base.keep_local import WORDS
 from treecast.base.lan import BridgedLan
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
@@ -62,7 +63,7 @@ class Bridging:
     def _lan(self, record: BridgeRecord) -> BridgedLan:
         """Its addresses may be still on the interface, or on the bridge already."""
         ipv4 = lan_ipv4((record.interface, record.bridge), self._network.ipv4)
-        return BridgedLan(MacAddress.parse(record.mac), ipv4, record.limits())
+        return BridgedLan(MacAddress.parse(record.mac), ipv4, record.limits(), record.kept())
 
     def port_names(self) -> dict[int, str]:
         """The interface of each port."""
@@ -74,8 +75,14 @@ class Bridging:
         states = {state.port: state for state in engine.listener.ports(clock.monotonic())}
         packet_ports = self._packet_ports.answer(states)
         if self._record is None:
-            return Bridge(interface="", bridge="", packet_ports=packet_ports)
-        here = Bridge(interface=self._record.interface, bridge=self._record.bridge, packet_ports=packet_ports)
+            return Bridge(interface="", bridge="", packet_ports=packet_ports, kept_local=self._kept_local())
+        here = Bridge(
+            interface=self._record.interface,
+            bridge=self._record.bridge,
+            packet_ports=packet_ports,
+            keep_local=list(self._record.kept().words()),
+            kept_local=self._kept_local(),
+        )
         state = states.get(TAP)
         if state is None:
             return here
@@ -86,3 +93,8 @@ class Bridging:
             nodes=[engine.nodes.name(node) for node in state.nodes],
             looped=state.looped,
         )
+
+    def _kept_local(self) -> dict[str, int]:
+        """Frames by word, on all ports."""
+        drops = self._node.plane.drops()
+        return {word: drops.get(f"kept_local_{word}", 0) for word in WORDS}

@@ -16,6 +16,7 @@ from treecast.adapters.native import DataPlane
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import Command
 from treecast.base.ids import NodeIndex
+from treecast.base.keep_local import KeepLocal
 from treecast.base.lan import BridgedLan
 from treecast.base.storm import StormLimits
 from treecast.base.time import Duration
@@ -136,15 +137,19 @@ class RunningNode:
         self._addresses_doubted.set()
         self._carry_out(self.engine.own_port(clock.monotonic(), TAP))
 
-    def open_packet_port(self, descriptor: int, addresses: PortAddresses, limits: StormLimits) -> int:
+    def open_packet_port(
+        self, descriptor: int, addresses: PortAddresses, limits: StormLimits, keep_local: KeepLocal
+    ) -> int:
         """A port with this packet socket: its number. OperatorError."""
         port = self.plane.open_packet_port(descriptor)
-        self.address_packet_port(port, addresses, limits)
+        self.address_packet_port(port, addresses, limits, keep_local)
         return port
 
-    def address_packet_port(self, port: int, addresses: PortAddresses, limits: StormLimits) -> None:
+    def address_packet_port(
+        self, port: int, addresses: PortAddresses, limits: StormLimits, keep_local: KeepLocal
+    ) -> None:
         """The interface has these addresses now."""
-        self._carry_out(self.engine.open_packet_port(clock.monotonic(), port, addresses, limits))
+        self._carry_out(self.engine.open_packet_port(clock.monotonic(), port, addresses, limits, keep_local))
 
     def close_packet_port(self, port: int) -> None:
         """The LAN is told, then the port closed."""

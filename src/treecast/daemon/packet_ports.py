@@ -78,7 +78,7 @@ class PacketPorts:
                 addresses = _addresses(interface)
                 if addresses != own.addresses:
                     own.addresses = addresses
-                    self._node.address_packet_port(own.port, addresses, own.record.limits())
+                    self._node.address_packet_port(own.port, addresses, own.record.limits(), own.record.kept())
 
     def close(self) -> None:
         """Take no more sockets. The ports end with the data plane."""
@@ -106,6 +106,7 @@ class PacketPorts:
             forwarder=self._name(state.forwarder) if state.forwarder is not None else "",
             nodes=[self._name(node) for node in state.nodes],
             looped=state.looped,
+            keep_local=list(own.record.kept().words()),
         )
 
     def _name(self, node: NodeIndex) -> str:
@@ -113,7 +114,7 @@ class PacketPorts:
 
     def _open_one(self, record: PacketPortRecord, descriptor: int) -> None:
         addresses, index = _addresses(record.interface), index_of(record.interface)
-        port = self._node.open_packet_port(descriptor, addresses, record.limits())
+        port = self._node.open_packet_port(descriptor, addresses, record.limits(), record.kept())
         self._open[record.interface] = _Open(port, record, addresses, index)
         self._log.info("packet port opened", interface=record.interface, port=port)
 

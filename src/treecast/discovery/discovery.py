@@ -119,7 +119,7 @@ class Discovery:
         if not frame.destination.is_group:
             return
         if packet.operation is not ArpOperation.REQUEST or packet.is_probe or packet.is_gratuitous:
-            self.commands.append(FloodFrame(wire))
+            self.commands.append(FloodFrame(port, wire))
             return
         self._question(now, port, key, packet.target_ip, wire, lambda mac, _: arp.reply_frame(packet, mac, frame.vlan))
 
@@ -137,7 +137,7 @@ class Discovery:
         if not frame.destination.is_group:
             return
         if not isinstance(message, ndp.NeighborSolicitation) or packet.source.is_unspecified:
-            self.commands.append(FloodFrame(wire))
+            self.commands.append(FloodFrame(port, wire))
             return
 
         def answer(mac: MacAddress, is_router: bool) -> bytes:
@@ -184,7 +184,7 @@ class Discovery:
             self.commands.append(Inject(port, answer(elsewhere[1], claim is not None and claim.is_router)))
             return
         counters.questions_crossed += 1
-        self.commands.append(FloodFrame(wire))
+        self.commands.append(FloodFrame(port, wire))
 
     def _holder(self, vlan: int, address: IPAddress) -> HostKey | None:
         """The host elsewhere that has this address."""

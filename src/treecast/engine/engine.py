@@ -29,6 +29,7 @@ from treecast.base.events import (
     TreeUsed,
 )
 from treecast.base.ids import KeyId, TreeEpoch, TreeId
+from treecast.base.keep_local import KEEP_ALL, KeepLocal
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.storm import StormLimits
@@ -49,6 +50,7 @@ from treecast.links.links import LinkDown, Links, LinkUp
 from treecast.listener.listener import Listener, PortChange, Sender
 from treecast.multicast import (
     NO_ADDRESS,
+    TAP,
     MembershipConfig,
     OwnKernel,
     PortAddresses,
@@ -105,6 +107,8 @@ class Engine:
         self._verifier = Verifier(identity.network.ca_public_key)
         self._unix_offset = unix_minus_monotonic_s
         self._now = Instant(0.0)
+        self._ports = {TAP}
+        """Those that are open: what comes late from another counts no more."""
         self.links = Links(
             me=HandshakePayload(self._certificate_bytes, surroundings.aead, surroundings.epoch_ms),
             my_index=self.me,
@@ -182,7 +186,7 @@ class Engine:
         """The port leads to this LAN from now on (switch mode), or the machine's address there has changed."""
         own = lan.ipv4 or self._identity.certificate.ipv4
         kernel = OwnKernel(lan.mac, neighbour_of(own) if own else NO_ADDRESS)
-        self.listener.open(now, port, lan.mac, self._own_addresses(), lan.limits)
+        self.listener.open(now, port, lan.mac, self._own_addresses(), lan.limits, lan.keep_local)
         self.discovery.add_own(now, lan.mac, self._own_addresses())
         self.wishes.take(now, self.membership.set_ipv4(now, own.ip if own else NO_ADDRESS, kernel))
         return self._settle(now)
@@ -200,15 +204,24 @@ class Engine:
         self.wishes.take(now, self.membership.set_ipv4(now, NO_ADDRESS, kernel))
         return self._settle(now)
 
-    def open_packet_port(self, now: Instant, port: int, addresses: PortAddresses, limits: StormLimits) -> list[Command]:
+    def open_packet_port(
+        self,
+        now: Instant,
+        port: int,
+        addresses: PortAddresses,
+        limits: StormLimits,
+        keep_local: KeepLocal = KEEP_ALL,
+    ) -> list[Command]:
         """A packet port leads to a LAN, of which multicast alone is carried; or it has other addresses than before."""
-        self.listener.open(now, port, self._identity.certificate.mac, (), limits)
+        self._ports.add(port)
+        self.listener.open(now, port, self._identity.certificate.mac, (), limits, keep_local)
         self.discovery.open_apart(port)
         self.wishes.open_port(now, port, addresses)
         return self._settle(now)
 
     def close_packet_port(self, now: Instant, port: int) -> list[Command]:
         """It is about to be closed."""
+        self._ports.discard(port)
         self.listener.leave(port)
         self.discovery.close_apart(port)
         self.wishes.close_port(now, port)
@@ -247,6 +260,8 @@ class Engine:
 
     def _handle(self, now: Instant, event: Event) -> None:
         match event:
+            case TapFrame(port) | HostSeen(port) if port not in self._ports:
+                self.drops.count("port_closed")
             case TapFrame():
                 self._tap_frame(now, event)
             case HostSeen(port, vlan, mac):

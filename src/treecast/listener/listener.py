@@ -14,6 +14,7 @@ from treecast.base.commands import (
     Command,
     FloodFrame,
     Inject,
+    SetKeepLocal,
     SetPortForwarding,
     SetStormLimits,
     SetUnknownUnicastFlood,
@@ -21,6 +22,7 @@ from treecast.base.commands import (
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.base.problems import Problem
 from treecast.base.storm import NO_LIMITS, StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
@@ -90,7 +92,13 @@ class Listener:
         self.commands: list[Command] = []
 
     def open(
-        self, now: Instant, port: int, mac: MacAddress, addresses: tuple[IPAddress, ...], limits: StormLimits
+        self,
+        now: Instant,
+        port: int,
+        mac: MacAddress,
+        addresses: tuple[IPAddress, ...],
+        limits: StormLimits,
+        keep_local: KeepLocal = KEEP_ALL,
     ) -> None:
         """From now on this port shares a LAN, on which this machine is a host. Nothing happens when it is open."""
         if port in self._ports:
@@ -103,6 +111,7 @@ class Listener:
             SetPortForwarding(port, on=False),
             SetUnknownUnicastFlood(port, on=True),
             _storm_limits(port, limits),
+            SetKeepLocal(port, keep_local),
         ]
 
     def close(self, port: int) -> None:
@@ -115,7 +124,8 @@ class Listener:
                 SetPortForwarding(port, on=True),
                 SetUnknownUnicastFlood(port, on=False),
                 _storm_limits(port, NO_LIMITS),
-                *(FloodFrame(frame) for frame in announcement_frames(self._sender.mac, known.addresses)),
+                SetKeepLocal(port, KEEP_NOTHING),
+                *(FloodFrame(port, frame) for frame in announcement_frames(self._sender.mac, known.addresses)),
             ]
 
     def leave(self, port: int) -> None:
@@ -176,7 +186,7 @@ class Listener:
             if forwards is not forwarded:
                 self.commands.append(SetPortForwarding(number, on=forwards))
                 if forwards:
-                    self.commands += [FloodFrame(f) for f in announcement_frames(port.mac, port.addresses)]
+                    self.commands += [FloodFrame(number, f) for f in announcement_frames(port.mac, port.addresses)]
                 self._note_take_over(now, port, forwards=forwards)
                 hosts = port.seen.take(now)
                 self._changes.append(PortChange(number, forwards, port.forwarder_before, hosts if forwards else ()))

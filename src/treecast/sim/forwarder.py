@@ -14,6 +14,7 @@ from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
 from treecast.base.time import Instant
 from treecast.sim.frames import Way, frame_kind
@@ -113,6 +114,7 @@ class ModelForwarder:
     tree_windows: dict[tuple[NodeIndex, TreeId, TreeEpoch], _ReplayWindow] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
     storm_limits: dict[int, c.SetStormLimits] = field(default_factory=dict)
+    kept: dict[int, KeepLocal] = field(default_factory=dict)
     flooding_ports: set[int] = field(default_factory=set)
     selective_ports: set[int] = field(default_factory=set)
     port_groups: dict[tuple[int, int, IPAddress], SourceFilter] = field(default_factory=dict)
@@ -292,6 +294,10 @@ class ModelForwarder:
     @_do.register
     def _(self, command: c.SetStormLimits) -> None:
         self.storm_limits[command.port] = command
+
+    @_do.register
+    def _(self, command: c.SetKeepLocal) -> None:
+        self.kept[command.port] = command.keep
 
     @_do.register
     def _(self, command: c.SetUnknownUnicastFlood) -> None:

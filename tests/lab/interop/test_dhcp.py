@@ -1,14 +1,17 @@
-"""A DHCP server (dnsmasq) on one LAN gives an address to a client (udhcpc) on another."""
+"""A DHCP server (dnsmasq) on one LAN gives an address to a client (udhcpc) on another, where both carry DHCP."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from lab import Machine, wait_until
-from lab.sites import LIMIT_S, Sites
+from lab.dhcp import serving_dhcp
+from lab.sites import LIMIT_S, Sites, verb
 from tests.lab.overlay.machines import talk
-from treecast.api.client import ask_hosts
+from treecast.api.client import ask_bridge, ask_hosts
 
 FIRST, LAST = "10.99.50.10", "10.99.50.20"
 CONFIGURE = """#!/bin/sh
@@ -30,6 +33,26 @@ def mac_of(machine: Machine) -> str:
     return machine.run(["cat", "/sys/class/net/eth0/address"]).stdout.strip()
 
 
+def bridge_again(sites: Sites, numbers: tuple[int, ...], *words: str) -> None:
+    """With other settings."""
+    nodes = [sites.overlay[number] for number in numbers]
+    for node, number in zip(nodes, numbers, strict=True):
+        verb(node, "remove", sites.interfaces[number])
+        verb(node, "add", sites.interfaces[number], *words)
+    wait_until(lambda: {ask_bridge(node.directory).state for node in nodes} == {"forwarding"}, LIMIT_S, "elections")
+
+
+@contextmanager
+def carrying(sites: Sites, *numbers: int) -> Iterator[None]:
+    """These sites keep nothing local meanwhile."""
+    bridge_again(sites, numbers, "--keep-local", "none")
+    try:
+        assert [ask_bridge(sites.overlay[number].directory).keep_local for number in numbers] == [[]] * len(numbers)
+        yield
+    finally:
+        bridge_again(sites, numbers)
+
+
 def test_a_client_gets_its_address_from_a_server_of_another_lan(sites: Sites, tmp_path: Path) -> None:
     here, there = sites.lans[0], sites.lans[2]
     server, client = here.hosts[2], sites.lab.machine("visitor", there.switch)
@@ -37,12 +60,7 @@ def test_a_client_gets_its_address_from_a_server_of_another_lan(sites: Sites, tm
     script = tmp_path / "bound"
     script.write_text(CONFIGURE, encoding="ascii")
     script.chmod(0o755)
-    serving = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=eth0", "--no-ping"]
-    serving += [f"--dhcp-range={FIRST},{LAST},255.255.0.0,1h", f"--dhcp-leasefile={tmp_path / 'leases'}"]
-    serving += ["--user=root", f"--pid-file={tmp_path / 'pid'}"]
-    dnsmasq = server.spawn(serving, stderr=tmp_path / "log")
-    try:
-        wait_until((tmp_path / "pid").exists, LIMIT_S, "dnsmasq serves")
+    with carrying(sites, 0, 2), serving_dhcp(server, tmp_path, FIRST, LAST):
         asking = ["udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "5", "-T", "2", "-s", str(script)]
         address, giver = client.run(asking).stdout.split()
         assert IPv4Address(FIRST) <= IPv4Address(address) <= IPv4Address(LAST)
@@ -50,5 +68,3 @@ def test_a_client_gets_its_address_from_a_server_of_another_lan(sites: Sites, tm
         talk(client, here.host_ipv4(3))
         wait_until(lambda: holders(sites, address) == {(mac_of(client), "n2")}, LIMIT_S, "all nodes know the client")
         talk(here.hosts[0], address)
-    finally:
-        dnsmasq.stop()

@@ -170,7 +170,7 @@ def test_flood_and_inject_reach_the_kernel(three: Planes) -> None:
     three.tree(three[0], 0, three.planes[1:])
     frame = b"\xff" * 6 + bytes.fromhex("02540000000188b5") + b"hello".ljust(46, b"\0")
     with three[1].listen_raw(0x88B5) as one, three[2].listen_raw(0x88B5) as other:
-        three[0].forwarder.flood(frame)
+        three[0].forwarder.flood(0, frame)
         assert [one.recv(100), other.recv(100)] == [frame, frame]
         assert three[1].forwarder.inject(0, frame)
         assert one.recv(100) == frame

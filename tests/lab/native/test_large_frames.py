@@ -74,7 +74,7 @@ def test_what_python_floods_may_be_as_long(three: Planes) -> None:
     three[0].forwarder.set_tree_members(0, [2], [3])
     frame = b"\xff" * 6 + bytes.fromhex("02540000000188b6") + bytes(range(250)) * 6
     with three[1].listen_raw(0x88B6) as one, three[2].listen_raw(0x88B6) as other:
-        three[0].forwarder.flood(frame)
+        three[0].forwarder.flood(0, frame)
         assert [one.recv(2000), other.recv(2000)] == [frame, frame]
 
 

@@ -239,6 +239,29 @@ def test_unicast_broadcast_and_the_machine_s_own_frames_stay_where_they_are(scen
     assert hears_no_more(raw)
 
 
+def test_events_that_were_not_read_before_their_port_was_closed_are_dropped_also_when_its_number_is_taken_again(
+    scene: Scene,
+) -> None:
+    forwarder = scene.here.forwarder
+    with scene.here.machine.enter():
+        descriptor = _native.open_packet_socket(scene.interface)
+    port = forwarder.open_packet_port(descriptor)
+    forwarder.set_port_forwarding(port, True)
+    scene.here.collect()
+    before = forwarder.counters()["frames_punted"], forwarder.drops()["port_closed"]
+    receiver = Receiver(scene.lan.hosts[0], GROUP, PORT, interface="eth0")
+    wait_until(lambda: forwarder.counters()["frames_punted"] >= before[0] + 3, LIMIT_S, "reports came by both ports")
+    receiver.stop()
+    forwarder.close_port(port)
+    assert forwarder.open_packet_port(descriptor) == port
+    os.close(descriptor)
+    events = forwarder.drain(10_000)
+    ports = {event.port for event in events if isinstance(event, _native.TapFrame | _native.HostSeen)}
+    assert (port in ports, PACKET_PORT in ports) == (False, True)
+    assert forwarder.drops()["port_closed"] > before[1]
+    forwarder.close_port(port)
+
+
 def test_a_port_goes_down_and_comes_up_with_its_interface(scene: Scene) -> None:
     inside, machine, forwarder = scene.lan.hosts[0], scene.here.machine, scene.here.forwarder
     before = forwarder.drops()["packet_down"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from ipaddress import IPv6Address
 
 import pytest
 
@@ -100,6 +101,30 @@ def test_a_server_s_dhcp_is_shown_and_forwarded(two: Planes) -> None:
     send(two[0], reply)
     wait_until(lambda: shown(two[0], reply), LIMIT_S, "shown")
     heard_until(raw, b"dhcp")
+
+
+ALL_NODES = IPv6Address("ff02::1").packed
+ROUTER_ADVERTISEMENT = bytes.fromhex("600000000010 3aff") + IPv6Address("fe80::1").packed + ALL_NODES + b"\x86\0ra"
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["where-it-is-said", "where-it-would-be-heard"])
+def test_what_a_site_says_to_its_own_hosts_stays_there_while_it_is_kept(two: Planes, number: int) -> None:
+    keeper = two[number].forwarder
+    reply = frame(udp(67), ethertype=b"\x08\x00", tag=b"\x81\x00\x00\x07")
+    router = b"\x33\x33\0\0\0\x01" + HOST + b"\x86\xdd" + ROUTER_ADVERTISEMENT.ljust(56, b"\0")
+    before = keeper.drops()
+    for kept in (True, False):
+        keeper.set_keep_local(0, ra=kept, dhcp=kept)
+        raw = listen(two[1])
+        send(two[0], reply)
+        two[0].forwarder.flood(0, router)
+        wait_until(lambda: shown(two[0], reply), LIMIT_S, "Python sees it either way")
+        send(two[0], frame(b"after it"))
+        heard = heard_until(raw, b"after it")
+        crossed = {word for word in (b"dhcp", b"\x86\0ra") if any(word in data for data in heard)}
+        assert crossed == (set() if kept else {b"dhcp", b"\x86\0ra"})
+        for reason in ("kept_local_ra", "kept_local_dhcp"):
+            assert keeper.drops()[reason] == before[reason] + 1
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.commands import Inject
-from treecast.base.events import TapFrame
+from treecast.base.events import HostSeen, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.storm import NO_LIMITS
@@ -85,6 +85,24 @@ def test_a_port_that_is_closed_takes_its_groups_and_hosts_along_and_says_so_on_i
     say(first, JOIN, GROUP)
     world.run(1.0)
     assert subscribers(second, GROUP) == [first.index]
+
+
+def test_what_comes_from_a_port_after_it_was_closed_leaves_no_host_and_no_membership() -> None:
+    world, first, second = two()
+    open_port(world, first)
+    first.forwarder.carry_out(first.engine.close_packet_port(world.network.now, PACKET))
+    say(first, JOIN, GROUP)
+    first.forwarder.raise_event(HostSeen(PACKET, 0, HOST))
+    first.forwarder.raise_event(TapFrame(PACKET, bytes(12) + BEACON_ETHERTYPE.to_bytes(2, "big")))
+    world.run(1.0)
+    assert first.engine.drops.snapshot()["port_closed"] == 3
+    assert subscribers(second, GROUP) == []
+    for node in (first, second):
+        assert HOST not in {view.mac for view in node.engine.discovery.hosts(world.network.now)}
+    open_port(world, first)
+    say(first, JOIN, GROUP)
+    world.run(1.0)
+    assert subscribers(second, GROUP) == [first.index], "the next port with its number is heard"
 
 
 def test_while_another_node_carries_the_lan_its_groups_are_not_this_node_s() -> None:

@@ -22,7 +22,9 @@ from treecast.adapters.link import is_wireless, sends_own_frames_only
 from treecast.adapters.packet_port import remove_packet_port
 from treecast.api.records import Answer, Bridge, PacketPort, Verb
 from treecast.base.errors import OperatorError
+from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.cli.main import app
+from treecast.cli.values import keep_local
 from treecast.identity.node import NodeRequest
 
 WRONG_MAC = (
@@ -73,6 +75,37 @@ def test_a_damaged_record_is_one_sentence(node: Path, content: bytes) -> None:
 @pytest.mark.parametrize("value", ["-1", "x", "10000001"])
 def test_a_limit_that_is_none_is_refused(node: Path, option: str, value: str) -> None:
     assert _run("add", node, "eth0", option, value).exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["", "all", "ra,none", "dhcp ra", "none,none"])
+def test_what_cannot_be_kept_local_is_refused_with_one_sentence(node: Path, text: str) -> None:
+    result = _run("add", node, "eth0", "--keep-local", text)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "give ra, dhcp, both with a comma between, or none" in result.stderr
+
+
+def test_what_is_kept_local_is_remembered_and_is_both_where_nothing_was_said(node: Path) -> None:
+    fields = ("eth0", "tcbr-eth0", "02:00:00:00:00:01", "treecast0", 1374)
+    for kept, words in ((KeepLocal(ra=True, dhcp=False), ("ra",)), (KEEP_NOTHING, ())):
+        assert kept == keep_local(",".join(words) or "none")
+        write_record(node, BridgeRecord(*fields, [], [], keep_local=words))
+        write_packet_ports(node, [PacketPortRecord("wlan0", keep_local=words)])
+        record = load_record(node)
+        assert record is not None
+        assert (record.kept(), load_packet_ports(node)[0].kept()) == (kept, kept)
+    assert (
+        BridgeRecord(*fields, [], []).kept() == PacketPortRecord("wlan0").kept() == KEEP_ALL == keep_local("dhcp, ra")
+    )
+
+
+def test_show_says_what_stays_on_the_lan(node: Path) -> None:
+    ports = [PacketPort("wlan0", 1, "forwarding", keep_local=["ra"])]
+    kept = {"ra": 7, "dhcp": 0}
+    bridge = Bridge("eth0", "tcbr-eth0", packet_ports=ports, keep_local=["ra", "dhcp"], kept_local=kept)
+    with serving(node, lambda verb: bridge):
+        lines = _run("show", node).stdout.splitlines()
+    assert [line.split()[-1] for line in lines[2:4]] == ["ra,dhcp", "ra"]
+    assert lines[4:] == ["Frames that stayed on their LANs: 7 of ra"]
 
 
 def test_show_says_what_the_running_node_says(node: Path) -> None:

@@ -92,7 +92,7 @@ def test_what_must_be_heard_by_all_crosses(discovery: Discovery, sender: str, ta
     discovery.learn(NOW, NodeIndex(2), (0, REMOTE), claim(IPv4Address("10.77.0.2")))
     discovery.commands.clear()
     wire = say(discovery, sender, target)
-    assert discovery.commands == [FloodFrame(wire)]
+    assert discovery.commands == [FloodFrame(0, wire)]
 
 
 def test_a_solicitation_for_a_known_remote_host_is_answered(discovery: Discovery) -> None:
@@ -110,7 +110,7 @@ def test_duplicate_address_detection_always_crosses(discovery: Discovery) -> Non
     discovery.learn(NOW, NodeIndex(2), (0, REMOTE), claim(IPv6Address("fd00::2")))
     discovery.commands.clear()
     wire = solicit(discovery, "::", "fd00::2")
-    assert discovery.commands == [FloodFrame(wire)]
+    assert discovery.commands == [FloodFrame(0, wire)]
 
 
 def test_a_host_is_learned_published_and_aged_out(discovery: Discovery) -> None:

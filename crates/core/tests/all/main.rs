@@ -11,5 +11,6 @@ mod nested;
 mod ports;
 mod replay;
 mod seal;
+mod site;
 mod tables;
 mod vectors;

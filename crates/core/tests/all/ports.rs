@@ -42,7 +42,7 @@ fn reason(verdict: Verdict) -> Option<Reason> {
 fn hosts_seen(node: &Plane) -> Vec<(u16, [u8; 6])> {
     let events = node.events.drain(10_000, || {});
     let seen = events.into_iter().filter_map(|event| match event {
-        Event::HostSeen { port: 0, vlan, mac } => Some((vlan, mac)),
+        Event::HostSeen { port: 0, vlan, mac, .. } => Some((vlan, mac)),
         _ => None,
     });
     seen.collect()
@@ -66,7 +66,8 @@ fn beacons_have_a_queue_of_their_own() {
     let node = node();
     let arp = ethernet([0xFF; 6], 0x0806, &[0; 28]);
     let beacon = ethernet(BEACON_GROUP, 0x88B5, &[0; 46]);
-    let push = |frame: &[u8]| node.events.push(Event::TapFrame { port: 0, data: frame.to_vec() }, NOW_NS);
+    let push =
+        |frame: &[u8]| node.events.push(Event::TapFrame { port: 0, generation: 0, data: frame.to_vec() }, NOW_NS);
     while push(&arp).is_ok() {}
     assert_eq!(push(&beacon), Ok(()));
     assert_eq!(push(&tagged(&beacon)), Ok(()));

@@ -85,7 +85,7 @@ fn events_come_out_in_order_and_wake_once() {
     let events = Events::new(Box::new(move || {
         counter.fetch_add(1, Ordering::Relaxed);
     }));
-    let frame = |number: u8| Event::TapFrame { port: 0, data: vec![number] };
+    let frame = |number: u8| Event::TapFrame { port: 0, generation: 0, data: vec![number] };
     let confirmed = Event::SessionConfirmed { peer: 1, session: 2 };
     for event in [frame(1), confirmed.clone(), frame(2)] {
         events.push(event, NOW_NS).unwrap();
@@ -103,7 +103,7 @@ fn events_come_out_in_order_and_wake_once() {
 #[test]
 fn a_flood_of_one_kind_leaves_room_for_the_others() {
     let events = Events::new(Box::new(|| {}));
-    let frame = || Event::TapFrame { port: 0, data: vec![] };
+    let frame = || Event::TapFrame { port: 0, generation: 0, data: vec![] };
     let accepted = (0..100_000).filter(|_| events.push(frame(), NOW_NS).is_ok()).count();
     assert_eq!(accepted, 1024);
     assert_eq!(events.push(frame(), NOW_NS), Err(Reason::PuntNeighboursFull));
@@ -116,7 +116,7 @@ fn a_flood_of_one_kind_leaves_room_for_the_others() {
 /// One event of each kind that has a bound and a rate of its own, with the reasons to refuse it.
 fn one_of_each_kind() -> Vec<(Event, Reason, Reason)> {
     let router = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13];
-    let tap = |data| Event::TapFrame { port: 0, data };
+    let tap = |data| Event::TapFrame { port: 0, generation: 0, data };
     let tree = TreeName { root: 2, tree_id: 1, epoch: 1 };
     vec![
         (tap(ethernet([0xFF; 6], 0x0806, &[0; 28])), Reason::PuntNeighboursFull, Reason::PuntNeighboursRate),
@@ -127,7 +127,11 @@ fn one_of_each_kind() -> Vec<(Event, Reason, Reason)> {
         (tap(ethernet([0xFF; 6], 0x88B5, &[0; 46])), Reason::PuntBeaconsFull, Reason::PuntBeaconsRate),
         (Event::Control { peer: 1, session: 1, data: vec![] }, Reason::PuntControlFull, Reason::PuntControlRate),
         (Event::KeyOffered { tree, key_id: 1, context: vec![] }, Reason::PuntKeysFull, Reason::PuntKeysRate),
-        (Event::HostSeen { port: 0, vlan: 0, mac: [2; 6] }, Reason::PuntHostsFull, Reason::PuntHostsRate),
+        (
+            Event::HostSeen { port: 0, generation: 0, vlan: 0, mac: [2; 6] },
+            Reason::PuntHostsFull,
+            Reason::PuntHostsRate,
+        ),
     ]
 }
 
