@@ -72,6 +72,14 @@ def ports_of(ipr: IPRoute, bridge: int) -> list[str]:
     return sorted(m.get_attr("IFLA_IFNAME") for m in ipr.get_links() if m.get_attr("IFLA_MASTER") == bridge)
 
 
+def master_of(name: str) -> str | None:
+    """The bridge or bond that an interface is in, empty for none; None when there is no such interface."""
+    if not (SYSFS / name).exists():
+        return None
+    master = SYSFS / name / "master"
+    return master.readlink().name if master.is_symlink() else ""
+
+
 def is_wireless(name: str) -> bool:
     """A Wi-Fi station sends frames of its own MAC only (IEEE 802.11 clause 9.3.2.1: three addresses)."""
     return any((SYSFS / name / entry).exists() for entry in ("wireless", "phy80211"))

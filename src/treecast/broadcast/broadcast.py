@@ -6,16 +6,17 @@ was learned goes back to the caller as values. Read ``docs/protocol.md`` section
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
+from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.flooding import Neighbour
-from treecast.broadcast.store import MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
+from treecast.broadcast.store import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, verify
 from treecast.wire.advertisement import (
@@ -98,6 +99,13 @@ class Broadcast:
 
     def withdraw(self, now: Instant, kind: Kind, key: bytes) -> None:
         self._publish_changed(now, kind, key, b"")
+
+    def tables(self) -> Iterator[TableUse]:
+        """How full they are."""
+        own = self._store.get(self._me)
+        advice = "let this node's hosts join fewer groups, or split its LAN between nodes"
+        yield TableUse("advertisements of this node", len(own.records) if own else 0, MAX_RECORDS_PER_ORIGIN, advice)
+        yield TableUse("nodes known", len(self._store), MAX_ORIGINS, "split the network")
 
     def _publish_changed(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> None:
         origin = self._store.get(self._me)

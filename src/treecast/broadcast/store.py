@@ -114,6 +114,9 @@ class Store:
         self._origins[index] = origin
         self._ended.pop(index, None)
 
+    def __len__(self) -> int:
+        return len(self._origins)
+
     @property
     def is_full(self) -> bool:
         return len(self._origins) >= MAX_ORIGINS

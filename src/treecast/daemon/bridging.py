@@ -5,6 +5,8 @@ The bridging itself is done by whoever runs ``treecast bridge``, with that accou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from ipaddress import ip_interface
 from pathlib import Path
 
 import msgspec
@@ -12,16 +14,22 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
 from treecast.adapters.bridge_record import BridgeRecord, load_record
-from treecast.adapters.interface import lan_ipv4
+from treecast.adapters.interface import is_own, lan_ipv4
+from treecast.adapters.link import master_of
 from treecast.api.records import Bridge
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import WORDS
 from treecast.base.lan import BridgedLan
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.identity.network import Network
 from treecast.multicast import TAP
+
+GRACE: Duration = 3.0
+"""``bridge add`` is done by then."""
 
 
 class Bridging:
@@ -41,6 +49,7 @@ class Bridging:
         self._packet_ports = packet_ports
         self._log = log
         self._record: BridgeRecord | None = None
+        self._faulty_since: Instant | None = None
 
     def reread(self) -> None:
         """Share the TAP with the LAN that the file names, or take it back; open and close packet ports."""
@@ -51,6 +60,7 @@ class Bridging:
             self._log.warning("bridge not known", reason=str(error))
             return
         before, self._record = self._record, record
+        self._node.engine.ports.put(TAP, record.interface if record is not None else self._node.plane.interface)
         if record is not None and before is None:
             self._node.share_port(record.bridge, self._lan(record))
             self._log.info("bridged", interface=record.interface, bridge=record.bridge)
@@ -68,6 +78,36 @@ class Bridging:
     def port_names(self) -> dict[int, str]:
         """The interface of each port."""
         return {TAP: self._node.plane.interface, **self._packet_ports.names()}
+
+    def problems(self, now: Instant) -> Iterator[Problem]:
+        """The bridge is not as ``bridge.json`` has it. While it is being made, that is none."""
+        fault = self._fault(self._record) if self._record is not None else None
+        if fault is None:
+            self._faulty_since = None
+            return
+        if self._faulty_since is None:
+            self._faulty_since = now
+        if now - self._faulty_since >= GRACE and self._record is not None:
+            interface = self._record.interface
+            again = f"run treecast bridge add {self._directory} {interface}, which mends it or says why not"
+            yield Problem("bridge_broken", interface, f"{fault}: {again}")
+
+    @staticmethod
+    def _fault(record: BridgeRecord) -> str | None:
+        """One sentence's beginning."""
+        masters = {name: master_of(name) for name in (record.interface, record.tap)}
+        gone = [name for name, master in masters.items() if master is None]
+        if gone:
+            return f"{gone[0]}, a port of {record.bridge}, is gone, so the LAN of {record.interface} is not carried"
+        apart = [name for name, master in masters.items() if master != record.bridge]
+        if apart:
+            return f"{apart[0]} is not in {record.bridge}, so the LAN of {record.interface} is not carried"
+        addresses = [ip_interface(text).ip for text in record.addresses]
+        lost = [str(address) for address in addresses if not address.is_link_local and not is_own(address)]
+        if lost:
+            own = " ".join(lost)
+            return f"{record.bridge} has lost this machine's {own} of the overlay (did a DHCP client flush it?)"
+        return None
 
     def answer(self) -> Bridge:
         """As ``bridge show`` has it."""

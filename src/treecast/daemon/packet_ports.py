@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -17,7 +18,8 @@ from treecast.api.handover import DescriptorInbox
 from treecast.api.records import PacketPort
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeIndex
-from treecast.base.time import Duration
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant
 from treecast.daemon.node import RunningNode
 from treecast.listener.listener import PortState
 from treecast.multicast import PortAddresses
@@ -90,6 +92,22 @@ class PacketPorts:
         """The interface of each open port."""
         return {own.port: interface for interface, own in self._open.items()}
 
+    def problems(self, _: Instant) -> Iterator[Problem]:
+        """Those that ``bridge.json`` has and that are not open."""
+        for record in self._records:
+            name = record.interface
+            if name in self._open:
+                continue
+            here = index_of(name)
+            fault = "is not open (its log says why)" if here else "is gone: the interface is not there"
+            yield Problem(
+                "packet_port_closed",
+                name,
+                f"packet port {name} {fault}, so nothing of its LAN is carried: "
+                + ("" if here else "bring the interface back, then ")
+                + f"run treecast bridge add {self._directory} {name}, or bridge remove",
+            )
+
     def answer(self, states: dict[int, PortState]) -> list[PacketPort]:
         """As ``bridge show`` has them. ``states``: of the elections, by port."""
         return [self._shown(record.interface, states) for record in self._records]
@@ -116,11 +134,13 @@ class PacketPorts:
         addresses, index = _addresses(record.interface), index_of(record.interface)
         port = self._node.open_packet_port(descriptor, addresses, record.limits(), record.kept())
         self._open[record.interface] = _Open(port, record, addresses, index)
+        self._node.engine.ports.put(port, record.interface)
         self._log.info("packet port opened", interface=record.interface, port=port)
 
     def _close(self, interface: str) -> None:
         port = self._open.pop(interface).port
         self._node.close_packet_port(port)
+        self._node.engine.ports.remove(port)
         self._log.info("packet port closed", interface=interface, port=port)
 
 

@@ -28,6 +28,7 @@ from treecast.daemon.logs import configure
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.own_interface import set_up, settings_of, tell_groups
+from treecast.daemon.overruns import Overruns
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine, Surroundings
@@ -117,6 +118,8 @@ async def _run(
     node = RunningNode(engine, plane, identity.network, options.peers, upkeep)
     packet_ports = PacketPorts(options.directory, node, descriptors, log)
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
+    for source in (packet_ports.problems, bridging.problems, Overruns(lambda: _drops(engine, plane)).problems):
+        upkeep.problems.add_source(source)
     answers = Answers(identity, engine, plane, bridging, upkeep.problems, ipv6=ipv6, started_at=now)
     server = ControlServer(options.directory, answers, upkeep.faults.note)
     await server.start()
@@ -141,6 +144,10 @@ async def _run(
         packet_ports.close()
         await server.close()
     upkeep.ending.check()
+
+
+def _drops(engine: Engine, plane: DataPlane) -> dict[str, int]:
+    return {**plane.drops(), **engine.drops.snapshot()}
 
 
 def _packet_sockets(directory: Path, log: FilteringBoundLogger) -> dict[str, int]:

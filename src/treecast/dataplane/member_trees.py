@@ -5,6 +5,7 @@ Decides by what the local hosts want now. Read ``docs/protocol.md`` section 6 fi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from treecast.base.events import KeyOffered
 from treecast.base.flows import BROADCAST, Flow, GroupKey
 from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeEpoch, TreeId
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
+from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.dataplane.root_trees import KEY_LIFETIME
 from treecast.wire.control import KeyTaken, emit_control
@@ -65,6 +67,10 @@ class MemberTrees:
         self._unwanted_until: dict[_TreeKey, Instant] = {}
         self._silent_from: dict[_TreeKey, Instant] = {}  # oldest first
         self.commands: list[Command] = []
+
+    def tables(self) -> Iterator[TableUse]:
+        """How full they are."""
+        yield TableUse("trees of other nodes", len(self._trees), MAX_MEMBER_TREES, "join fewer groups and sources")
 
     def want(self, now: Instant, group: GroupKey, wanted: SourceFilter) -> None:
         """What the local hosts want of a group from now on."""

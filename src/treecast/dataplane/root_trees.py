@@ -6,7 +6,7 @@ session-sealed copy, when a key is offered, repeated, replaced. Read ``docs/prot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
@@ -24,6 +24,7 @@ from treecast.base.commands import (
 from treecast.base.counters import Drops
 from treecast.base.flows import BROADCAST, Flow
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.wire.key_context import emit_context
 
@@ -88,6 +89,10 @@ class RootTrees:
         self._last_tree = BROADCAST_TREE
         self._last_key = KeyId(0)
         self.commands: list[Command] = []
+
+    def tables(self) -> Iterator[TableUse]:
+        """How full they are."""
+        yield TableUse("trees of this node", len(self._trees), MAX_TREES, "send to fewer groups and sources")
 
     def want(self, now: Instant, flow: Flow | None, members: Sequence[NodeIndex] | None) -> None:
         """Make the flow's tree have these members; None: have no tree for it."""

@@ -35,6 +35,10 @@ class ApartHosts:
         self._ports.discard(port)
         self.remove_hosts(port)
 
+    def ports(self) -> list[tuple[int, int]]:
+        """Each port with hosts, and how many."""
+        return self._hosts.ports()
+
     def has(self, port: int) -> bool:
         return port in self._ports
 

@@ -7,7 +7,7 @@ duplicate address detection (RFC 5227, RFC 4862 section 5.4) always do: their me
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress, MacAddress
@@ -15,13 +15,15 @@ from treecast.base.commands import Command, FloodFrame, Inject, RemoveHost, SetH
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
+from treecast.base.tables import TableUse
 from treecast.base.time import Instant, earliest
 from treecast.discovery import snooping
 from treecast.discovery.apart_hosts import ApartHosts
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
 from treecast.discovery.questions import Questions
-from treecast.discovery.remote_hosts import RemoteHosts
+from treecast.discovery.remote_hosts import MAX_REMOTE_HOSTS, RemoteHosts
 from treecast.discovery.residence import Residence, claim_of
 from treecast.discovery.view import DiscoveryCounters, Duplicate, HostView
 from treecast.wire import arp, dhcp, dhcpv6, ipv4, ipv6, ndp
@@ -46,6 +48,7 @@ class Discovery:
     def __init__(self, me: NodeIndex, drops: Drops, config: DiscoveryConfig = DEFAULTS) -> None:
         self._me = me
         self._drops = drops
+        self._config = config
         self._residence = Residence(me, drops, config)
         self._questions = Questions()
         self._placed: dict[HostKey, NodeIndex] = {}
@@ -300,6 +303,18 @@ class Discovery:
     def hosts(self, now: Instant) -> list[HostView]:
         """The host table for people: this node's hosts, the others', then those that are reached by groups only."""
         return self._residence.views(now) + self._apart.views(self._me)
+
+    def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
+        """Hosts and addresses that are in two places. ``name``: of a node."""
+        return self._residence.problems(name)
+
+    def tables(self, port_name: Callable[[int], str]) -> Iterator[TableUse]:
+        """How full they are."""
+        for port, hosts in [*self._residence.local.ports(), *self._apart.ports()]:
+            advice = "further ones are not known to other nodes: find out whether one machine there makes up MACs"
+            yield TableUse(f"hosts on {port_name(port)}", hosts, self._config.max_hosts_per_port, advice)
+        remote = len(self._residence.remote)
+        yield TableUse("hosts of other nodes", remote, MAX_REMOTE_HOSTS, "bridge fewer or smaller LANs")
 
     @property
     def counters(self) -> DiscoveryCounters:

@@ -28,6 +28,11 @@ class Pace:
 VIRTUAL_ROUTER_PREFIXES = (bytes.fromhex("00005e0001"), bytes.fromhex("00005e0002"))
 """The MACs of VRRP's virtual routers, IPv4 and IPv6 (RFC 9568 section 7.3); CARP uses them too."""
 
+
+def is_virtual_router(mac: MacAddress) -> bool:
+    return mac.packed[:5] in VIRTUAL_ROUTER_PREFIXES
+
+
 VIRTUAL_ROUTER_PACE = Pace(5, 5.0, 5.0)
 """They move with each failover; what a pair of hosts that quarrel about one costs all nodes is a move a second."""
 
@@ -54,7 +59,7 @@ class DiscoveryConfig:
 
     def pace(self, mac: MacAddress | None = None) -> Pace:
         """Of a host with this MAC; None: of an address."""
-        if mac is not None and mac.packed[:5] in VIRTUAL_ROUTER_PREFIXES:
+        if mac is not None and is_virtual_router(mac):
             return VIRTUAL_ROUTER_PACE
         return Pace(self.max_moves, self.move_window, self.duplicate_hold)
 

@@ -71,6 +71,10 @@ class LocalHosts:
     def items(self) -> list[tuple[HostKey, LocalHost]]:
         return sorted(self._hosts.items(), key=lambda item: item[0])
 
+    def ports(self) -> list[tuple[int, int]]:
+        """Each port with hosts, and how many."""
+        return sorted(self._on_port.items())
+
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...], sequence: int) -> None:
         """The node's own interface: never ages. It replaces what was the node's own before."""
         for key in [key for key, host in self._hosts.items() if host.own]:

@@ -70,6 +70,10 @@ class Mobility(Generic[K, R]):
         mover = self._movers.get(key)
         return mover is not None and mover.held_until is not None and now < mover.held_until
 
+    def held(self) -> list[K]:
+        """The duplicates, the first to be free first."""
+        return [key for held in self._held.values() for key in held]
+
     def refuse(self, key: K, what: R) -> None:
         """What would have moved a duplicate: counts when the hold ends, unless it has moved since."""
         mover = self._movers.get(key)

@@ -71,6 +71,9 @@ class RemoteHosts:
         claims = self._claims.get(key)
         return max(claims.values(), key=lambda claim: claim.rank) if claims else None
 
+    def __len__(self) -> int:
+        return len(self._claims)
+
     def claimants(self, key: HostKey) -> list[NodeIndex]:
         """The nodes that claim a host, in order."""
         return sorted(self._claims.get(key, {}))

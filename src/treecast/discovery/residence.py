@@ -8,15 +8,18 @@ from it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
 from treecast.base.time import Instant, after, earliest
 from treecast.discovery.certified import CertifiedAddresses
 from treecast.discovery.conflicts import AddressConflicts
-from treecast.discovery.limits import DiscoveryConfig
+from treecast.discovery.host_problems import address_conflicts, duplicate_hosts
+from treecast.discovery.limits import DiscoveryConfig, is_virtual_router
 from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts
 from treecast.discovery.mobility import Mobility
 from treecast.discovery.remote_hosts import RemoteHost, RemoteHosts
@@ -237,6 +240,12 @@ class Residence:
         return earliest(self.local.next_deadline(), self._hosts.next_deadline(), self._addresses.next_deadline())
 
     # for people
+
+    def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
+        """Duplicates, and addresses that two claim. ``name``: of a node."""
+        held = [key for key in self._hosts.held() if not is_virtual_router(key[1])]
+        yield from duplicate_hosts(held, self.where, name)
+        yield from address_conflicts(self._conflicts.items())
 
     def views(self, now: Instant) -> list[HostView]:
         """This node's hosts, then the others'."""

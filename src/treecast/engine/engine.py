@@ -33,6 +33,7 @@ from treecast.base.keep_local import KEEP_ALL, KeepLocal
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.storm import StormLimits
+from treecast.base.tables import TableUse, nearly_full
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.broadcast import Broadcast
 from treecast.dataplane.member_trees import MemberTrees
@@ -255,6 +256,17 @@ class Engine:
         """What is wrong now and needs a person; cheap enough for once a second."""
         yield from self.links.problems(now)
         yield from self.listener.problems(now, self.ports.name, self.nodes.name)
+        yield from self.membership.problems(self.listener.is_shared, self.ports.name)
+        yield from self.discovery.problems(self.nodes.name)
+        yield from nearly_full(self._tables())
+
+    def _tables(self) -> Iterator[TableUse]:
+        """How full the rooms' tables are."""
+        yield from self.discovery.tables(self.ports.name)
+        yield from self.membership.tables()
+        yield from self._broadcast.tables()
+        yield from self.root_trees.tables()
+        yield from self.member_trees.tables()
 
     # one event
 

@@ -16,13 +16,17 @@ from treecast.wire.group_membership import MembershipQuery
 class Querier:
     """The querier state of one port and protocol."""
 
-    def __init__(self, config: MembershipConfig, address: IPAddress) -> None:
+    def __init__(self, config: MembershipConfig, address: IPAddress, version: int) -> None:
         self._config = config
+        self._version = version
         self.address = address
         self.intervals: Intervals = config.intervals
         self.other: IPAddress | None = None
         self.other_version: int | None = None
         self.other_expires: Instant | None = None
+        self.older: tuple[IPAddress, int] | None = None
+        """Who queries by an older version than ours, and by which."""
+        self._older_expires: Instant | None = None
         self._general_query_at: Instant | None = None
         self._startup_queries_left = 0
 
@@ -37,6 +41,7 @@ class Querier:
 
     def hear(self, source: IPAddress, query: MembershipQuery, now: Instant) -> None:
         """A query of another router. It decides the election and, from the elected one, the values in force."""
+        self._hear_version(source, query.version, now)
         if source.is_unspecified:
             return
         best = self.address if self.other is None else self.other
@@ -51,6 +56,8 @@ class Querier:
         """Run the timers; True when a general query is to be sent now."""
         if self.other_expires is not None and self.other_expires <= now:
             self._resume(now)
+        if self._older_expires is not None and self._older_expires <= now:
+            self.older = self._older_expires = None
         if self._general_query_at is None or self._general_query_at > now:
             return False
         self._startup_queries_left = max(self._startup_queries_left - 1, 0)
@@ -61,7 +68,13 @@ class Querier:
         return True
 
     def next_deadline(self) -> Instant | None:
-        return earliest(self.other_expires, self._general_query_at)
+        return earliest(self.other_expires, self._general_query_at, self._older_expires)
+
+    def _hear_version(self, source: IPAddress, version: int, now: Instant) -> None:
+        """An older query makes hosts answer by its version for a while, whoever is elected (RFC 9776 section 7.2.1)."""
+        if version < (self._version if self.older is None else self.older[1] + 1):
+            self.older = (source, version)
+            self._older_expires = after(now, self.intervals.other_querier_present_interval)
 
     def _resume(self, now: Instant) -> None:
         self.other = self.other_version = self.other_expires = None

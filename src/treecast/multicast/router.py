@@ -67,7 +67,7 @@ class GroupMembershipRouter:
         self.source = source
         self._drops = drops
         self._version = config.igmp_version if protocol.ip_version == 4 else config.mld_version
-        self._querier = Querier(config, source.address)
+        self._querier = Querier(config, source.address, self._version)
         self._groups: dict[IPAddress, GroupState] = {}
         self._wake_ups: list[tuple[Instant, int, IPAddress]] = []
         self._room = room or GroupRoom(config.max_groups_per_node)
@@ -163,6 +163,8 @@ class GroupMembershipRouter:
             expires=other.other_expires,
             robustness=other.intervals.robustness,
             query_interval=other.intervals.query_interval,
+            own_version=self._version,
+            older=other.older,
         )
 
     def counts(self) -> MembershipCounts:

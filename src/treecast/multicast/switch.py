@@ -8,7 +8,7 @@ other nodes want (``want_remote``), so that the router sends it (RFC 4541 sectio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
@@ -17,11 +17,14 @@ from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter, merged
+from treecast.base.problems import Problem
+from treecast.base.tables import TableUse
 from treecast.base.time import Instant, earliest
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.pim_downstream import PimJoinView
 from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import NO_ADDRESS, OwnKernel
+from treecast.multicast.querier_problems import second_querier
 from treecast.multicast.room import GroupRoom
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.segment import Segment
@@ -222,6 +225,30 @@ class SwitchMembership:
         """What PIM routers on a port asked for."""
         segment = self._segments.get((port, vlan))
         return [] if segment is None else segment.pim.views(group)
+
+    def problems(self, shared: Callable[[int], bool], name: Callable[[int], str]) -> Iterator[Problem]:
+        """Other queriers on the LANs. ``shared``: a port leads to a LAN; ``name``: of a port."""
+        for (port, vlan), segment in sorted(self._segments.items()):
+            if shared(port):
+                pim = {view.address for view in segment.router_views() if view.seen_by == "pim"}
+                lan = f"{name(port)} vlan {vlan}" if vlan else name(port)
+                for router in segment.membership.routers():
+                    yield from second_querier(lan, router.protocol, router.querier(), pim)
+
+    def tables(self) -> Iterator[TableUse]:
+        """How full they are."""
+        yield TableUse(
+            "groups of this node's hosts",
+            self._room.taken,
+            self._config.max_groups_per_node,
+            "find the host that joins so many (treecast groups), or raise --membership max-groups-per-node",
+        )
+        yield TableUse(
+            "VLANs with IGMP or MLD",
+            len(self._segments),
+            self._config.max_vlans,
+            "raise --membership max-vlans, or keep VLANs from the node's ports",
+        )
 
     def filters(self) -> Mapping[tuple[int, IPAddress], SourceFilter]:
         """What the hosts of this node want, by VLAN and group, merged over ports."""

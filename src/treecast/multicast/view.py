@@ -68,7 +68,9 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class QuerierView:
-    """Who asks. ``address`` and ``version`` are the elected querier's; ``expires`` None while that is us."""
+    """Who asks. ``address`` and ``version`` are the elected querier's; ``expires`` None while that is us. ``older``:
+    who was heard lately to query by an older version than our ``own_version``, elected or not.
+    """
 
     is_querier: bool
     address: IPAddress
@@ -76,6 +78,8 @@ class QuerierView:
     expires: Instant | None
     robustness: int
     query_interval: Duration
+    own_version: int
+    older: tuple[IPAddress, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

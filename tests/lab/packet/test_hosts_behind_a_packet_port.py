@@ -183,8 +183,17 @@ def test_an_interface_that_is_gone_takes_its_port_along(site: Site) -> None:
     assert packet_port(node) is not None
     node.machine.run(["ip", "link", "del", "usb0"])
     wait_until(lambda: "not open" in verb(node, "show"), LIMIT_S, "it is seen", poll_s=0.5)
+    wait_until(lambda: ask_status(node.directory).problems, LIMIT_S, "it is a problem")
+    (problem,) = ask_status(node.directory).problems
+    assert (problem.kind, problem.subject) == ("packet_port_closed", "usb0")
+    assert problem.text == (
+        "packet port usb0 is gone: the interface is not there, so nothing of its LAN is carried: bring the interface "
+        f"back, then run treecast bridge add {node.directory} usb0, or bridge remove"
+    )
+    assert problem.text in node.log_tail()
     verb(node, "remove", "usb0")
     assert packet_port(node) is None
+    wait_until(lambda: not ask_status(node.directory).problems, LIMIT_S, "it is none any more")
 
 
 def test_it_is_shown_refused_removed_and_remembered(site: Site) -> None:

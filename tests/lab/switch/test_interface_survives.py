@@ -14,6 +14,7 @@ from lab.node import PROGRAM, TreecastNode
 from lab.sites import Sites, make_sites, show_logs, verb
 from tests.lab.overlay.machines import ping, talk
 from treecast.adapters.interface import source_addresses
+from treecast.api.client import ask_status
 from treecast.base.addresses import Endpoint
 
 LIMIT_S = 15.0
@@ -146,6 +147,25 @@ def test_a_killed_node_leaves_its_machine_reachable_and_bridges_again_when_it_st
     node.start(apart.overlay[1].endpoint)
     node.wait_ready()
     apart.overlay.wait_linked()
+
+
+def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: TreecastNode) -> None:
+    verb(one, "add", "eth1")
+    before = carried(one.machine)
+    for ruin, text in (
+        ("addr flush dev tcbr-eth1 label tcbr-eth1:tc", "tcbr-eth1 has lost this machine's 10.77.0.1 of the overlay"),
+        ("link set treecast0 nomaster", "treecast0 is not in tcbr-eth1, so the LAN of eth1 is not carried"),
+    ):
+        one.machine.run(["ip", *ruin.split()])
+        wait_until(lambda: ask_status(one.directory).problems, LIMIT_S, "it is a problem")
+        (problem,) = ask_status(one.directory).problems
+        assert (problem.kind, problem.subject) == ("bridge_broken", "eth1")
+        assert problem.text.startswith(text)
+        assert problem.text.endswith(f"run treecast bridge add {one.directory} eth1, which mends it or says why not")
+        verb(one, "add", "eth1")
+        wait_until(lambda: not ask_status(one.directory).problems, LIMIT_S, "it is mended")
+        assert carried(one.machine) == before
+    verb(one, "remove", "eth1")
 
 
 def test_a_step_that_fails_undoes_those_before_it(apart: Sites) -> None:

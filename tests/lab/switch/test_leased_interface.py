@@ -112,6 +112,7 @@ def test_an_interface_with_a_lease_is_bridged_when_its_client_has_moved(leased: 
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(300)
 def test_everything_works_for_longer_than_the_lease(leased: Sites, tmp_path: Path) -> None:
     _, address = follow_the_sentence(leased, tmp_path)
     leased.bridge(1)

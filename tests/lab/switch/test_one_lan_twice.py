@@ -20,12 +20,12 @@ import pytest
 from lab import Lab, wait_until
 from lab.lan import Lan
 from lab.load import Receiver, Sender
-from lab.node import Overlay
+from lab.node import Overlay, TreecastNode
 from lab.sites import LIMIT_S, show_logs, verb
 from tests.lab.overlay.asking import drops, members, wait_members
 from tests.lab.overlay.machines import heard, ping, talk
 from tests.lab.switch.hosts import listen, speak
-from treecast.api.client import ask_bridge, ask_hosts
+from treecast.api.client import ask_bridge, ask_hosts, ask_status
 
 GROUP, PORT = "239.7.7.8", 5008
 BROADCAST = "10.99.255.255"
@@ -65,6 +65,11 @@ def twice() -> Iterator[Twice]:
         for node in overlay.nodes:
             if node.running:
                 print(drops(node), *ask_hosts(node.directory), node.machine.run(["ip", "neigh"]).stdout, sep="\n")
+
+
+def problems(node: TreecastNode) -> dict[str, str]:
+    """Sentences by kind."""
+    return {problem.kind: problem.text for problem in ask_status(node.directory).problems}
 
 
 def test_what_is_for_everybody_comes_once_and_does_not_circulate(twice: Twice) -> None:
@@ -118,12 +123,17 @@ def test_the_other_takes_over_within_3_s_and_gives_back(twice: Twice) -> None:
     wait_until(lambda: receiver.snapshot().received > before, TAKEOVER_S - (time.monotonic() - died_at), "it goes on")
     ping(here, twice.other.host_ipv4(1), 3)
     assert time.monotonic() - died_at < TAKEOVER_S + 1
+    wait_until(lambda: "lan_taken_over" in problems(twice.overlay[1]), LIMIT_S, "n1 says so")
+    assert problems(twice.overlay[1])["lan_taken_over"].startswith(
+        "eth1: n0, which carried this LAN, fell silent there"
+    )
     first.start(twice.overlay[1].endpoint, options=QUICK)
     first.wait_ready()
     wait_until(lambda: twice.states() == ("forwarding", "capable", "forwarding"), LIMIT_S, "n0 has it again")
     wait_until(lambda: "n0" in members(twice.overlay[2], GROUP), LIMIT_S, "n0 has the LAN's group again")
     before = receiver.snapshot().received
     wait_until(lambda: receiver.snapshot().received > before + 1000, LIMIT_S, "the stream comes through n0")
+    assert "lan_taken_over" not in problems(twice.overlay[1])
     sender.stop()
     account = receiver.stop()
     assert max(stream.longest_gap_ns for stream in account.streams) < TAKEOVER_S * 1e9

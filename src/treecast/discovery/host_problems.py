@@ -1,0 +1,55 @@
+"""Hosts that are in two places at once, and addresses that two hosts claim, as problems for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from treecast.base.addresses import MacAddress
+from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
+from treecast.discovery.conflicts import AddressConflict
+from treecast.discovery.local_hosts import AddressKey, HostKey
+
+MOST_SHOWN = 16
+"""Of each kind; more are one problem together, so that a LAN full of them fills no log."""
+
+
+def duplicate_hosts(
+    held: Sequence[HostKey], where: Callable[[HostKey], NodeIndex | None], name: Callable[[NodeIndex], str]
+) -> Iterator[Problem]:
+    """``held``: hosts that moved so often that they stay where they were."""
+    if len(held) > MOST_SHOWN:
+        yield _many("host_duplicate", f"{len(held)} hosts are in two places at once")
+        return
+    for key in held:
+        node = where(key)
+        place = f" and is kept at {name(node)} for now" if node is not None else ""
+        yield Problem(
+            "host_duplicate",
+            _host(*key),
+            f"host {_host(*key)} shows up in two places again and again{place}: two machines have this MAC, or their "
+            "LANs are connected beside the overlay: give one another MAC, or find that connection",
+        )
+
+
+def address_conflicts(conflicts: Sequence[tuple[AddressKey, AddressConflict]]) -> Iterator[Problem]:
+    """``conflicts``: those of the last minutes."""
+    if len(conflicts) > MOST_SHOWN:
+        yield _many("address_conflict", f"{len(conflicts)} addresses are claimed by two hosts each")
+        return
+    for (vlan, address), conflict in conflicts:
+        where = f"{address} vlan {vlan}" if vlan else str(address)
+        yield Problem(
+            "address_conflict",
+            where,
+            f"{where} is claimed by two hosts, {conflict.holder} and {conflict.claimant}: give one of them another",
+        )
+
+
+def _many(kind: str, what: str) -> Problem:
+    advice = "are LANs connected beside the overlay? Find that connection"
+    return Problem(kind, "many", f"{what} (treecast hosts lists them): {advice}")
+
+
+def _host(vlan: int, mac: MacAddress) -> str:
+    return f"{mac} vlan {vlan}" if vlan else str(mac)

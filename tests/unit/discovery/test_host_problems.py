@@ -1,0 +1,67 @@
+"""Hosts in two places and addresses of two hosts are problems while that lasts; very many are one problem."""
+
+from __future__ import annotations
+
+from tests.unit.discovery.speaking import H1, H2, OTHER, THIRD, Lan, claim, mac
+from tests.unit.discovery.test_moves import bounce
+from treecast.base.addresses import MacAddress
+from treecast.base.problems import Problem
+from treecast.discovery.conflicts import CONFLICT_LIFETIME
+from treecast.discovery.host_problems import MOST_SHOWN
+from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
+
+
+def said(lan: Lan) -> list[Problem]:
+    return list(lan.discovery.problems(lambda node: f"n{node}"))
+
+
+def test_a_host_in_two_places_is_a_problem_until_it_is_held_no_more() -> None:
+    lan = Lan()
+    bounce(lan, 10)
+    (problem,) = said(lan)
+    assert (problem.kind, problem.subject) == ("host_duplicate", str(H1))
+    assert problem.text.startswith(f"host {H1} shows up in two places again and again and is kept at n2 for now: ")
+    lan.wait(DEFAULTS.duplicate_hold)
+    assert said(lan) == []
+
+
+def test_an_address_of_two_hosts_is_a_problem_until_nobody_claims_it_twice() -> None:
+    lan = Lan()
+    for _ in range(3):
+        lan.announce(H1, "10.1.0.9")
+        lan.announce(H2, "10.1.0.9")
+    (problem,) = said(lan)
+    assert (problem.kind, problem.subject) == ("address_conflict", "10.1.0.9")
+    assert problem.text in [
+        f"10.1.0.9 is claimed by two hosts, {one} and {other}: give one of them another"
+        for one, other in ((H1, H2), (H2, H1))
+    ]
+    lan.wait(CONFLICT_LIFETIME)
+    assert said(lan) == []
+
+
+def test_very_many_duplicates_are_one_problem() -> None:
+    lan = Lan()
+    for number in range(MOST_SHOWN + 5):
+        for sequence in range(10):
+            lan.learn(OTHER if sequence % 2 else THIRD, mac(number), claim(sequence=sequence))
+        lan.wait(0.1)
+        assert len(said(lan)) == (number + 1 if number < MOST_SHOWN else 1)
+    assert said(lan)[0].text.startswith(f"{MOST_SHOWN + 5} hosts are in two places at once")
+
+
+def test_a_virtual_routers_mac_that_moves_is_no_problem() -> None:
+    lan = Lan()
+    for sequence in range(10):
+        lan.learn(OTHER if sequence % 2 else THIRD, MacAddress.parse("00:00:5e:00:01:07"), claim(sequence=sequence))
+    assert said(lan) == []
+
+
+def test_a_port_tells_how_full_its_table_is() -> None:
+    lan = Lan(DiscoveryConfig(max_hosts_per_port=10))
+    for number in range(8):
+        lan.announce(mac(number), f"10.1.1.{number}")
+    uses = {use.what: (use.used, use.most) for use in lan.discovery.tables(lambda port: f"eth{port}")}
+    assert uses["hosts on eth0"] == (9, 10)
+    lan.learn(OTHER, H1, claim())
+    assert {use.what: use.used for use in lan.discovery.tables(str)}["hosts of other nodes"] == 1
