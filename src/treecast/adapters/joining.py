@@ -94,7 +94,7 @@ class Joining:
             forced=self._forced,
             keep_local=self._keep_local.words(),
         )
-        if tap.master and before is not None:  # it is in place already, and what it had is with the bridge
+        if before is not None and (tap.master or not carried.addresses):  # what it had is with the bridge already
             record = msgspec.structs.replace(
                 record, tap_mtu=before.tap_mtu, addresses=before.addresses, routes=before.routes
             )

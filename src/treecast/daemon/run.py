@@ -27,8 +27,8 @@ from treecast.daemon.control_socket import keep_in_place
 from treecast.daemon.logs import configure
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
-from treecast.daemon.own_interface import set_up, settings_of, tell_groups
 from treecast.daemon.overruns import Overruns
+from treecast.daemon.own_interface import set_up, settings_of, tell_groups
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine, Surroundings

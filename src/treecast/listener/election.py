@@ -15,6 +15,7 @@ nobody says that it forwards. So two of them forward at once only where beacons 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
@@ -52,6 +53,27 @@ class Rival:
     heard_at: Instant
 
 
+class Why(Enum):
+    """Why a port is in its state."""
+
+    LOWEST = "lowest"
+    """It forwards: nobody with a lower index can."""
+    LOWER_NODE = "lower_node"
+    """It is capable: a node with a lower index forwards, or is about to."""
+    HIGHER_NODE = "higher_node"
+    """It is capable: a node with a higher index forwards still, and makes way."""
+    SETTLING = "settling"
+    """It is capable, and waits a moment for others that begin with it."""
+    LOOPED = "looped"
+    """It is silent: its own beacons come back."""
+    NO_LINKS = "no_links"
+    """It is silent: the node has no links, so it has nothing to carry."""
+    LISTENING = "listening"
+    """It is silent: it has just been opened, and listens for others."""
+    LEARNING = "learning"
+    """It is silent: a node with a higher index forwards until this one knows the LAN's groups."""
+
+
 class Election:
     """One port. ``receive`` and ``advance`` change ``state``."""
 
@@ -66,6 +88,7 @@ class Election:
         self._learned_at = after(now, query_response_interval + LEARN_MARGIN)
         self._looped_at: Instant | None = None
         self._capable_since: Instant | None = None
+        self._able = False
         self.lost: Rank | None = None
         """The last forwarder that fell silent without a word."""
 
@@ -98,9 +121,8 @@ class Election:
                 del self._rivals[rank]
                 if rival.state is BeaconState.FORWARDING:
                     self.lost = rank
-        other = self.forwarder()
-        learning = now < self._learned_at and other is not None and other > self.rank
-        if not able or learning or now < self._silent_until:
+        self._able = able
+        if not able or self._is_learning(now) or now < self._silent_until:
             self._capable_since = None
         elif self._capable_since is None:
             self._capable_since = now
@@ -125,14 +147,35 @@ class Election:
         ranks = [rank for rank, rival in self._rivals.items() if rival.state is BeaconState.FORWARDING]
         return min([*ranks, *([self.rank] if self.state is BeaconState.FORWARDING else [])], default=None)
 
+    def why(self, now: Instant) -> Why:
+        """Why ``state`` is as it is."""
+        if self.state is BeaconState.FORWARDING:
+            return Why.LOWEST
+        if self.state is BeaconState.CAPABLE:
+            if self._lower_able():
+                return Why.LOWER_NODE
+            return Why.HIGHER_NODE if self.forwarder() is not None else Why.SETTLING
+        if self.is_looped(now):
+            return Why.LOOPED
+        if not self._able:
+            return Why.NO_LINKS
+        return Why.LEARNING if self._is_learning(now) and now >= self._silent_until else Why.LISTENING
+
     def is_looped(self, now: Instant) -> bool:
         """Whether its own beacons come back."""
         return self._looped_at is not None and now < after(self._looped_at, LOOP_HOLD)
 
+    def _is_learning(self, now: Instant) -> bool:
+        other = self.forwarder()
+        return now < self._learned_at and other is not None and other > self.rank
+
+    def _lower_able(self) -> bool:
+        return any(rank < self.rank and rival.state is not BeaconState.SILENT for rank, rival in self._rivals.items())
+
     def _decide(self, now: Instant) -> BeaconState:
         if self._capable_since is None:
             return BeaconState.SILENT
-        if any(rank < self.rank and rival.state is not BeaconState.SILENT for rank, rival in self._rivals.items()):
+        if self._lower_able():
             return BeaconState.CAPABLE
         if self.state is BeaconState.FORWARDING:
             return BeaconState.FORWARDING  # a higher one that forwards too will make way

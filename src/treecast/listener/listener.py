@@ -27,7 +27,7 @@ from treecast.base.problems import Problem
 from treecast.base.storm import NO_LIMITS, StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.listener.announcing import announcement_frames
-from treecast.listener.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank
+from treecast.listener.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank, Why
 from treecast.listener.lan_problems import LanProblems
 from treecast.listener.seen import SeenHost, SeenHosts
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
@@ -53,6 +53,7 @@ class PortState:
     forwarder: NodeIndex | None
     nodes: tuple[NodeIndex, ...]
     looped: bool
+    why: Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,8 @@ class Listener:
             forwarder = election.forwarder()
             nodes = tuple(sorted({rank[0] for rank, _ in election.rivals()}))
             looped = election.is_looped(now)
-            states.append(PortState(number, election.state, forwarder[0] if forwarder else None, nodes, looped))
+            carrier, why = forwarder[0] if forwarder else None, election.why(now)
+            states.append(PortState(number, election.state, carrier, nodes, looped, why))
         return states
 
     def problems(

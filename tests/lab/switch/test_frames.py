@@ -215,6 +215,7 @@ def test_a_lan_that_reflects_is_cut_off_and_comes_back(sites: Sites) -> None:
             lost = here.hosts[0].run(["ping", "-c", "2", "-i", "0.2", "-W", "1", there.host_ipv4(1)], check=False)
             assert " 0 received" in lost.stdout
             assert drops(node)["beacon_own"] > 0
+            wait_until(lambda: "lan_loop" in {p.kind for p in node.status().problems}, LIMIT_S, "it is said")
             assert drops(node)["port_blocked"] > 0
         finally:
             ended.set()

@@ -150,6 +150,7 @@ def test_a_killed_node_leaves_its_machine_reachable_and_bridges_again_when_it_st
 
 
 def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: TreecastNode) -> None:
+    apart_before = carried(one.machine)
     verb(one, "add", "eth1")
     before = carried(one.machine)
     for ruin, text in (
@@ -166,6 +167,7 @@ def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: Tr
         wait_until(lambda: not ask_status(one.directory).problems, LIMIT_S, "it is mended")
         assert carried(one.machine) == before
     verb(one, "remove", "eth1")
+    assert carried(one.machine) == apart_before
 
 
 def test_a_step_that_fails_undoes_those_before_it(apart: Sites) -> None:
