@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.base.events import HostSeen, TapFrame
 from treecast.base.ids import NodeIndex
+from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING
 from treecast.base.lan import BridgedLan
 from treecast.base.storm import LAN_LIMITS
 from treecast.sim.world import SimNode, World
@@ -194,9 +195,11 @@ def test_a_port_that_is_its_nodes_own_again_forwards_and_has_its_own_host() -> N
     lan.run(4.0)
     lan.hosts_say(join())
     lan.run(1.0)
+    assert second.forwarder.kept == {0: KEEP_ALL}
     second.forwarder.carry_out(second.engine.own_port(world.network.now, 0))
     lan.run(1.0)
     assert second.forwarder.blocked == set()
+    assert second.forwarder.kept == {0: KEEP_NOTHING}
     assert second.engine.listener.ports(world.network.now) == []
     own = second.identity.certificate.mac
     assert third.forwarder.hosts[(0, own.packed)] == second.index
