@@ -107,21 +107,21 @@ class Interface:
             _give_addresses(ipr, index, settings.addresses)
             return add_group_routes(ipr, index, settings.usable_groups)
 
-    def put_back(self, settings: Settings, *, routes: bool) -> list[str]:
+    def put_back(self, settings: Settings, *, routes: bool) -> list[str] | None:
         """The addresses that it has lost, and then its routes; ``routes``: these in any case. Returns what was missing.
 
-        Nothing while it is down, or in a bridge, which has its addresses then.
+        None while it is down, or in a bridge, which has its addresses then.
         """
         with _netlink() as (ipr, kernel):
             link = find_link(ipr, self.name)
             if link is None or not link.up or link.master:
-                return []
+                return None
             carried = {str(address) for address in read_carried(kernel, link.index).addresses}
             missing = [address for address in settings.addresses if str(address) not in carried]
             _give_addresses(ipr, link.index, missing)
             if missing or routes:
                 add_group_routes(ipr, link.index, settings.usable_groups)
-            return [str(address) for address in missing]
+            return [str(lost) for lost in (*missing, *(settings.usable_groups if routes else ()))]
 
     def _sysctl(self, name: str, value: str) -> None:
         (_CONF / self.name / name).write_text(value)

@@ -24,6 +24,8 @@ from treecast.base.errors import OperatorError
 from treecast.daemon.answers import Answers
 from treecast.daemon.bridging import Bridging
 from treecast.daemon.control_socket import keep_in_place
+from treecast.daemon.interface_keeper import InterfaceKeeper
+from treecast.daemon.interface_watch import InterfaceWatch
 from treecast.daemon.logs import configure
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
@@ -75,7 +77,12 @@ def run(options: UpOptions) -> None:
             tell_groups([name for name in (bridge, plane.interface) if name], settings, refused, log)
             descriptors = _packet_sockets(options.directory, log)
             endpoints = reachable_endpoints(plane, identity.network, bridge, ())
-            asyncio.run(_run(options, identity, plane, endpoints, descriptors, ipv6, log))
+            keeper = InterfaceKeeper(plane.interface, settings, log)
+            try:
+                watch = InterfaceWatch(plane.interface, settings, keeper)
+                asyncio.run(_run(options, identity, plane, endpoints, descriptors, watch, ipv6, log))
+            finally:
+                keeper.close()
         finally:
             plane.stop()
 
@@ -91,6 +98,7 @@ async def _run(
     plane: DataPlane,
     endpoints: tuple[Endpoint, ...],
     descriptors: dict[str, int],
+    interface_watch: InterfaceWatch,
     ipv6: bool,
     log: FilteringBoundLogger,
 ) -> None:
@@ -131,6 +139,8 @@ async def _run(
         node.start(loop, endpoints)
         bridging.reread()
         upkeep.supervision.start("following the interfaces of packet ports", packet_ports.follow_interfaces)
+        upkeep.problems.add_source(interface_watch.problems)
+        upkeep.supervision.start("watching the interface", lambda: interface_watch.end_with_interface(upkeep.ending))
         upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
         shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
         print("ready", *shown, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 from lab import wait_until
@@ -11,9 +12,11 @@ from lab.node import INTERFACE, PROGRAM, TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import LIMIT_S, wait_received
 from tests.lab.overlay.machines import ping
+from treecast.api.client import ask_status
 
 GROUP, GROUP6 = "239.50.0.9", "ff15::50:9"
 PORT = 5019
+BACK_LIMIT_S = 2.0
 AGAIN = 500  # datagrams that arrive after a restart
 
 
@@ -95,3 +98,56 @@ def refused_up(node: TreecastNode, directory: Path, sentence: str) -> None:
 
 def index_of(node: TreecastNode) -> int:
     return int(node.machine.run(["ip", "-o", "link", "show", INTERFACE]).stdout.split(":")[0])
+
+
+def routes_and_addresses(node: TreecastNode) -> list[str]:
+    """Of the interface, as ``ip`` shows them, but the routes of the kernel's own."""
+    shown = [
+        node.machine.run(["ip", "-o", *words, "dev", INTERFACE], check=False).stdout
+        for words in (["address", "show"], ["route", "show"], ["-6", "route", "show", "table", "local"])
+    ]
+    lines = [" ".join(line.split()) for text in shown for line in text.splitlines()]
+    return sorted(line for line in lines if "metric 256" not in line and not line.startswith(("local ", "anycast ")))
+
+
+def wait_problems(node: TreecastNode, kinds: set[str]) -> None:
+    what = f"{node.name} has the problems {sorted(kinds)}"
+    wait_until(lambda: {p.kind for p in ask_status(node.directory).problems} == kinds, LIMIT_S, what)
+
+
+def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay: OverlayFactory) -> None:
+    node = overlay(1, start=False)[0]
+    machine = node.machine
+    Receiver(machine, GROUP, PORT, interface=machine.underlay_interface)  # a program of the LAN's
+    node.start()
+    node.wait_ready()
+    assert f"not the groups that others joined elsewhere, {GROUP} on eth0: they must" in node.log_tail()
+    before = routes_and_addresses(node)
+    assert sum("224.0.0.0/4" in line or "ff00::/8" in line for line in before) == 2
+
+    machine.run(["ip", "link", "set", INTERFACE, "down"])
+    wait_problems(node, {"interface_down"})
+    assert routes_and_addresses(node) != before
+    machine.run(["ip", "link", "set", INTERFACE, "up"])
+    wait_until(lambda: routes_and_addresses(node) == before, BACK_LIMIT_S, "addresses and routes are back")
+    wait_problems(node, set())
+    machine.run(["ip", "address", "flush", "dev", INTERFACE])
+    wait_until(lambda: routes_and_addresses(node) == before, BACK_LIMIT_S, "what was flushed is back")
+    assert node.log_tail().count("addresses or routes were lost and are put back") == 2
+
+    machine.run(["ip", "route", "replace", "224.0.0.0/4", "dev", machine.underlay_interface])
+    wait_problems(node, {"group_route_elsewhere"})
+    machine.run(["ip", "route", "replace", "224.0.0.0/4", "dev", INTERFACE])
+    node.process.send_signal(signal.SIGHUP)
+    wait_problems(node, set())
+
+    machine.run(["ip", "link", "del", INTERFACE])
+    assert node.process.wait(LIMIT_S) == 1
+    assert node.log_tail().splitlines()[-1].startswith("treecast: the interface treecast0 has been deleted: ")
+    node.start(options=["--route", "239.77.0.0/16", "--route", "ff15::/16"])
+    node.wait_ready()
+    narrow = routes_and_addresses(node)
+    assert any("239.77.0.0/16" in line for line in narrow)
+    assert not any("224.0.0.0/4" in line for line in narrow)
+    assert "reach 239.77.0.0/16, ff15::/16 by treecast0 now" in node.log_tail()
+    node.stop()

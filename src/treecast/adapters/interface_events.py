@@ -1,0 +1,61 @@
+"""What happens to one interface, as the kernel tells it (rtnetlink(7)): events of its link and its addresses."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from dataclasses import dataclass
+
+_RTMGRP_LINK, _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
+_NEWLINK, _DELLINK = 16, 17
+_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
+_INDEX_AT = _HEADER.size + 4  # of ifinfomsg as of ifaddrmsg
+_INTERFACE = struct.Struct("=iI")  # index, flags or attributes
+_IFF_UP = 0x1
+_RECEIVE_BYTES = 2**16
+_MOST_READS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """``changed``: something of the interface; ``down``: it was down, and so has lost its routes."""
+
+    changed: bool = False
+    down: bool = False
+
+
+class InterfaceEvents:
+    """A socket of the calling thread's network namespace; needs no privilege."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+        self._socket.bind((0, _RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def read(self) -> Heard:
+        """What has happened since; all may have, where the kernel had more to say than there was room for."""
+        changed = down = False
+        for _ in range(_MOST_READS):
+            try:
+                data = self._socket.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                changed = down = True
+                continue
+            at = 0
+            while at + _INDEX_AT + _INTERFACE.size - _HEADER.size <= len(data):
+                length, kind, *_ = _HEADER.unpack_from(data, at)
+                index, flags = _INTERFACE.unpack_from(data, at + _INDEX_AT)
+                if index == self._index:
+                    changed = True
+                    down |= kind == _DELLINK or (kind == _NEWLINK and not flags & _IFF_UP)
+                at += max(length + 3 & ~3, _HEADER.size)
+        return Heard(changed, down)

@@ -1,0 +1,138 @@
+"""A small process that gives the node's interface back what it has lost: addresses, routes.
+
+The daemon gives up its capabilities at its start, so it cannot. This process keeps one, CAP_NET_ADMIN; it reads nothing
+but the kernel's events about this interface, and ends with the daemon, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from treecast.adapters import clock
+from treecast.adapters.capabilities import CAP_NET_ADMIN, keep_only
+from treecast.adapters.interface import Interface, Settings
+from treecast.adapters.interface_events import InterfaceEvents
+from treecast.adapters.netdevice import index_of, name_of
+from treecast.base.errors import OperatorError
+from treecast.base.time import Duration, Instant
+
+SETTLE_TIME: Duration = 0.2
+"""Others may be in the middle of a change: a bridge takes addresses over, a script replaces them."""
+MOST_PATIENCE: Duration = 64.0
+FORGIVEN_AFTER: Duration = 120.0
+"""Who takes away again and again what is given back gets it back ever later."""
+_HIGHEST_DESCRIPTOR = 2**16
+
+
+class InterfaceKeeper:
+    """Started by a thread that has CAP_NET_ADMIN, while the process has no other."""
+
+    def __init__(self, interface: str, settings: Settings, log: FilteringBoundLogger) -> None:
+        reader, self._writer = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _keep_in_child(reader, lambda: keep(interface, settings, reader, log), log)
+        os.close(reader)
+
+    def is_running(self) -> bool:
+        """False once it has ended, which it does by itself only when the interface is gone, or on a fault."""
+        if self._pid:
+            with suppress(ChildProcessError):
+                if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
+                    return True
+            self._pid = 0
+        return False
+
+    def close(self) -> None:
+        """End it."""
+        os.close(self._writer)
+        if self._pid:
+            with suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+            self._pid = 0
+
+
+def _keep_in_child(reader: int, work: Callable[[], None], log: FilteringBoundLogger) -> None:
+    """Never returns: what the daemon has open or would do at its end is not this process's."""
+    status = 1
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # the pipe tells when to end
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, 0)
+        os.dup2(nothing, 1)
+        os.closerange(3, reader)
+        os.closerange(reader + 1, _HIGHEST_DESCRIPTOR)
+        with suppress(OSError):
+            Path("/proc/self/comm").write_text("treecast-keeper", encoding="ascii")
+        keep_only(CAP_NET_ADMIN)
+        work()
+        status = 0
+    except Exception:  # the only place that could say so
+        log.exception("the keeper of the interface has failed")
+    finally:
+        os._exit(status)
+
+
+def keep(interface: str, settings: Settings, until: int, log: FilteringBoundLogger) -> None:
+    """Until the descriptor ``until`` is readable, or the interface is gone."""
+    index = index_of(interface)
+    events = InterfaceEvents(index)
+    patience = Patience()
+    due: Instant | None = clock.monotonic()  # something may have happened before the first event is heard
+    routes_lost = False
+    while True:
+        timeout = None if due is None else max(due - clock.monotonic(), 0.0)
+        ready, _, _ = select.select([until, events.fileno()], [], [], timeout)
+        if until in ready:
+            return
+        now = clock.monotonic()
+        if events.fileno() in ready:
+            heard = events.read()
+            routes_lost |= heard.down
+            if heard.changed and due is None:
+                due = patience.next_attempt(now)
+        if due is None or now < due:
+            continue
+        due = None
+        name = name_of(index)
+        if not name:
+            return
+        try:
+            put_back = Interface(name).put_back(settings, routes=routes_lost)
+        except OperatorError as error:
+            log.warning("lost addresses or routes not put back", interface=name, reason=str(error))
+            due = patience.attempted(now)
+            continue
+        if put_back is not None:
+            routes_lost = False
+            if put_back:
+                patience.attempted(now)
+                log.warning("addresses or routes were lost and are put back", interface=name, lost=" ".join(put_back))
+
+
+class Patience:
+    """When to act next: soon, and ever later while it is of no use."""
+
+    def __init__(self) -> None:
+        self._wait: Duration = SETTLE_TIME
+        self._last: Instant | None = None
+
+    def next_attempt(self, now: Instant) -> Instant:
+        if self._last is None or now - self._last > FORGIVEN_AFTER:
+            self._wait = SETTLE_TIME
+            return Instant(now + self._wait)
+        return Instant(max(now + SETTLE_TIME, self._last + self._wait))
+
+    def attempted(self, now: Instant) -> Instant:
+        """Something was done now: the next attempt, if needed, no earlier than that."""
+        self._last = now
+        self._wait = min(self._wait * 2, MOST_PATIENCE)
+        return Instant(now + self._wait)

@@ -1,0 +1,64 @@
+"""What is wrong with the node's interface now; and its end, with which the node ends.
+
+Looks once a second, without netlink: a few system calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from treecast.adapters.interface import Settings
+from treecast.adapters.multicast_routes import needs_interface, source_to
+from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, name_of
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant
+from treecast.daemon.ending import Ending
+from treecast.daemon.interface_keeper import InterfaceKeeper
+
+LOOK_INTERVAL: Duration = 0.5
+
+
+class InterfaceWatch:
+    """``problems`` is a source of ``daemon.problems``."""
+
+    def __init__(self, interface: str, settings: Settings, keeper: InterfaceKeeper) -> None:
+        self._interface = interface
+        self._index = index_of(interface)
+        self._settings = settings
+        self._keeper = keeper
+
+    async def end_with_interface(self, ending: Ending) -> None:
+        """Until somebody deletes the interface, or takes it to another network namespace."""
+        while name_of(self._index):
+            await asyncio.sleep(LOOK_INTERVAL)
+        ending.fail(f"the interface {self._interface} has been deleted: start the node again to have it back")
+        await asyncio.Event().wait()  # the node ends, and this with it
+
+    def problems(self, now: Instant) -> Iterator[Problem]:
+        name = name_of(self._index)
+        if not name:
+            return
+        if not flags_of(name) & IFF_UP:
+            yield Problem("interface_down", name, f"{name} is down, programs reach nobody by it: ip link set {name} up")
+            return
+        missing = [a for a in self._settings.addresses if not a.ip.is_link_local and not is_own_address(a.ip)]
+        for address in missing:
+            advice = f"ip address add {address} dev {name}, or start the node again"
+            yield Problem("address_missing", str(address.ip), f"{name} has lost its address {address}: {advice}")
+        if not missing:
+            yield from self._routes(name)
+        if not self._keeper.is_running():
+            advice = "what it loses is not put back until the node is started again"
+            yield Problem("interface_unkept", name, f"the process that looks after {name} has ended: {advice}")
+
+    def _routes(self, name: str) -> Iterator[Problem]:
+        own = {address.ip for address in self._settings.addresses}
+        for prefix in self._settings.usable_groups:
+            source = None if needs_interface(prefix) else source_to(prefix)
+            if source in own or needs_interface(prefix):
+                continue
+            where = "nowhere" if source is None else f"by the interface that has {source}"
+            advice = f"remove the other route and start the node again, let programs name {name}, or say --no-routes"
+            text = f"programs that name no interface reach groups of {prefix} {where}, not by {name}: {advice}"
+            yield Problem("group_route_elsewhere", str(prefix), text)
