@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
 
+from treecast.adapters.resolver import addresses_of
 from treecast.base.addresses import Endpoint
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
@@ -27,10 +26,7 @@ class PeerNames:
 
     async def follow(self) -> None:
         while self._peers:
-            for peer in self._peers:
-                endpoints = await self._addresses_of(peer)
-                if endpoints:
-                    self._reach(str(peer), endpoints)
+            await asyncio.gather(*(self._resolve(peer) for peer in self._peers))
             await asyncio.sleep(RETRY_INTERVAL if self._failures else RESOLVE_INTERVAL)
 
     def problems(self, now: Instant) -> Iterator[Problem]:
@@ -43,12 +39,11 @@ class PeerNames:
                 f"or name it by its address",
             )
 
-    async def _addresses_of(self, peer: HostPort) -> tuple[Endpoint, ...]:
+    async def _resolve(self, peer: HostPort) -> None:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(peer.host, peer.port, type=socket.SOCK_DGRAM)
+            found = await addresses_of(peer.host)
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA cannot have
             self._failures[peer] = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            return ()
+            return
         self._failures.pop(peer, None)
-        endpoints = (Endpoint(ip_address(str(address[0]).split("%")[0]), peer.port) for *_, address in found)
-        return tuple(dict.fromkeys(endpoints))
+        self._reach(str(peer), tuple(Endpoint(address, peer.port) for address in found))

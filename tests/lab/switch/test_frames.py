@@ -94,9 +94,13 @@ def test_bridge_protocol_frames_are_not_carried(sites: Sites) -> None:
     assert not [frame for frame in frames if frame.startswith(BPDU_GROUP)]
 
 
-def packet(destination: str, protocol: int, body: bytes) -> bytes:
-    """An IPv4 packet behind its EtherType."""
-    header = IP(src="10.99.1.1", dst=destination, proto=protocol, ttl=8)
+TRAILER_BYTES = 80
+
+
+def packet(destination: str, protocol: int, body: bytes, trailer_bytes: int = TRAILER_BYTES) -> bytes:
+    """An IPv4 packet behind its EtherType, but for the trailer at its end: a switch may cut what is behind it."""
+    length = 20 + len(body) + trailer_bytes
+    header = IP(src="10.99.1.1", dst=destination, proto=protocol, ttl=8, len=length)
     return b"\x08\x00" + bytes(header / Raw(body))
 
 
@@ -111,7 +115,7 @@ def crossing(source: bytes) -> dict[str, bytes]:
         "IS-IS": ("09002b000005", b"\x00\x40\xfe\xfe\x03"),
         "NLB": ("03bf0a630163", packet("10.99.1.99", 17, b"\x13\x88\x13\x88\0\x1e\0\0")),
         "NLB by IGMP": ("01005e7f0163", packet("10.99.1.99", 17, b"\x13\x88\x13\x88\0\x1e\0\0")),
-        "DVMRP": ("01005e000004", packet("224.0.0.4", 2, b"\x13\x01\xec\xfe\0\0\0\0")),
+        "DVMRP": ("01005e000004", packet("224.0.0.4", 2, b"\x13\x01\xec\xfe\0\0\0\0", trailer_bytes=0)),
         "experiment": ("011b19000000", b"\x88\xb5"),
         "GVRP": ("0180c2000021", b"\x00\x40\x42\x42\x03"),
         "802.1ad": (to_group, service_tag + packet("239.67.0.3", 17, bytes(8))),
@@ -123,7 +127,7 @@ def crossing(source: bytes) -> dict[str, bytes]:
         "802.1X": ("0180c2000003", b"\x88\x8e"),
     }
     return {
-        name: bytes.fromhex(group) + source + rest + bytes(46) + f"<{name}>".encode()
+        name: bytes.fromhex(group) + source + rest + f"<{name}>".encode().rjust(TRAILER_BYTES, b"\0")
         for name, (group, rest) in parts.items()
     }
 
