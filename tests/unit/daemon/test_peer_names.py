@@ -15,16 +15,19 @@ from treecast.daemon.peer_names import PeerNames
 
 @pytest.mark.parametrize("name", ["nowhere.invalid", "a" * 64 + ".example", "\udcff"])
 def test_a_name_that_does_not_resolve_is_a_problem_and_holds_up_no_other(name: str) -> None:
-    async def until_reached() -> tuple[str, tuple[Endpoint, ...]]:
+    async def until_both_are_settled() -> tuple[str, tuple[Endpoint, ...]]:
         following = asyncio.ensure_future(names.follow())
         try:
-            return await asyncio.wait_for(reached.get(), 30)
+            async with asyncio.timeout(30):
+                while not list(names.problems(Instant(0.0))):
+                    await asyncio.sleep(0.01)
+                return await reached.get()
         finally:
             following.cancel()
 
     reached: asyncio.Queue[tuple[str, tuple[Endpoint, ...]]] = asyncio.Queue()
     peers = (HostPort(name, 7700), HostPort("127.0.0.1", 7700))
     names = PeerNames(peers, lambda peer, endpoints: reached.put_nowait((peer, endpoints)))
-    assert asyncio.run(until_reached()) == ("127.0.0.1:7700", (Endpoint(IPv4Address("127.0.0.1"), 7700),))
+    assert asyncio.run(until_both_are_settled()) == ("127.0.0.1:7700", (Endpoint(IPv4Address("127.0.0.1"), 7700),))
     (problem,) = names.problems(Instant(0.0))
     assert (problem.kind, problem.subject) == ("peer_name_unresolved", f"{name}:7700")
