@@ -10,6 +10,8 @@ from bench.measure import DATAGRAM_BYTES, multicast_latency, multicast_rate, tcp
 from bench.sides import Vxlan
 from lab import Lab, Machine
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def machines(lab: Lab) -> list[Machine]:

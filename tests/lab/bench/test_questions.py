@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.questions import crossings_per_request
 from bench.sides import Treecast, Vxlan
 from lab import Lab
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_question_about_a_known_host_crosses_treecast_not_at_all(lab: Lab) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.switching import measure_on
 from lab.sites import Sites
+
+pytestmark = pytest.mark.alone
 
 
 def test_a_join_costs_little_and_takes_effect_soon(sites: Sites) -> None:

@@ -17,6 +17,8 @@ from lab.planes import INTERFACE, LIMIT_S, Planes
 from lab.waiting import wait_until
 from treecast import _native
 
+pytestmark = pytest.mark.alone
+
 GROUP = "239.1.1.1"
 RATE_PPS = 12_000
 COUNT = 30_000

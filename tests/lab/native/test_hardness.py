@@ -18,6 +18,8 @@ from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, ipv6
 from lab.waiting import wait_until
 from treecast import _native
 
+pytestmark = pytest.mark.alone
+
 GROUP = "239.1.1.1"
 
 

@@ -11,6 +11,8 @@ from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
 from tests.lab.overlay.asking import members, quiet_since, wait_members, wait_received
 
+pytestmark = pytest.mark.alone
+
 PORT = 5006
 RATE_PPS = 1000
 JOINS = 20

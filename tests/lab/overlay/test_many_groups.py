@@ -7,6 +7,8 @@ import statistics
 import time
 from ipaddress import IPv4Address
 
+import pytest
+
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, TreecastNode
 from lab.waiting import wait_until
@@ -16,6 +18,8 @@ from treecast.api.client import ask_groups
 from treecast.base.addresses import MacAddress
 from treecast.wire import igmp
 from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
+
+pytestmark = pytest.mark.alone
 
 GROUPS = 10_000
 RECORDS = 100

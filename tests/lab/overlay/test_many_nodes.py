@@ -14,6 +14,8 @@ from tests.lab.overlay.machines import introduce
 from treecast.adapters.storage import add_node
 from treecast.identity.node import NodeRequest
 
+pytestmark = pytest.mark.alone
+
 SUBSCRIBERS = 33
 GROUP = "239.70.0.1"
 PORT = 5016

@@ -14,6 +14,8 @@ from lab.load import Receiver, Sender
 from lab.node import Overlay, TreecastNode
 from tests.lab.overlay.asking import wait_members
 
+pytestmark = pytest.mark.alone
+
 GROUP, PORT, LIMIT_S = "239.44.4.4", 5044, 20.0
 COUNT = 9000  # the TAP's queue has room for 4000
 OTHERS = 100  # what the machines say meanwhile of their own accord: ND, IGMP

@@ -7,6 +7,8 @@ import subprocess
 import time
 from ipaddress import IPv4Address
 
+import pytest
+
 from lab.node import INTERFACE, PROGRAM, TreecastNode
 from lab.waiting import wait_until
 from tests.lab.conftest import OverlayFactory
@@ -14,6 +16,8 @@ from treecast.api.client import ask_groups, ask_status
 from treecast.base.addresses import MacAddress
 from treecast.wire import igmp
 from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
+
+pytestmark = pytest.mark.alone
 
 MANY = 10_000
 RECORDS_PER_REPORT = 150

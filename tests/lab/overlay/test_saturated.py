@@ -20,6 +20,8 @@ from tests.lab.overlay.asking import wait_members, wait_peers, wait_received
 from tests.lab.overlay.machines import ping
 from treecast.api.records import Status
 
+pytestmark = pytest.mark.alone
+
 GROUP, PORT = "239.81.0.1", 5019
 LIMIT_S = 30.0
 GROWTH_LIMIT = 1.08

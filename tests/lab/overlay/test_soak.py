@@ -9,6 +9,8 @@ from lab.node import INTERFACE
 from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import wait_members, wait_received
 
+pytestmark = pytest.mark.alone
+
 GROUP = "239.80.0.1"
 PORT = 5018
 SIZE_BYTES = 1200
