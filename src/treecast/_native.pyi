@@ -336,6 +336,8 @@ class Forwarder:
         By destination MAC; frames that go nowhere do not count. The excess is dropped: ``storm_broadcast``,
         ``storm_multicast``, ``storm_unknown_unicast``.
         """
+    def storm_refused(self, port: int) -> list[int]:
+        """Frames above each limit since it was set: broadcast, multicast, unknown unicast."""
     def set_keep_local(self, port: int, *, ra: bool, dhcp: bool) -> None:
         """What neither goes from this port's LAN into the overlay nor from there to it, and is dropped.
 

@@ -52,11 +52,13 @@ impl Storm {
 struct Limit {
     per_second: AtomicU32,
     bucket: Mutex<TokenBucket>,
+    /// Frames above it.
+    refused: AtomicU64,
 }
 
 impl Default for Limit {
     fn default() -> Self {
-        Self { per_second: AtomicU32::new(NO_LIMIT), bucket: Mutex::default() }
+        Self { per_second: AtomicU32::new(NO_LIMIT), bucket: Mutex::default(), refused: AtomicU64::new(0) }
     }
 }
 
@@ -64,6 +66,7 @@ impl Limit {
     fn set(&self, per_second: Option<u32>) {
         self.per_second.store(per_second.unwrap_or(NO_LIMIT), Ordering::Relaxed);
         *lock(&self.bucket) = TokenBucket::default();
+        self.refused.store(0, Ordering::Relaxed);
     }
 
     fn take(&self, frames: u32, now_ns: u64) -> bool {
@@ -177,11 +180,17 @@ impl Port {
 
     /// May these frames enter the overlay?
     pub fn admit(&self, storm: Storm, frames: u32, now_ns: u64) -> Result<(), Reason> {
-        let limit = self.limits.get(storm as usize);
-        if limit.is_none_or(|limit| limit.take(frames, now_ns)) {
+        let Some(limit) = self.limits.get(storm as usize) else { return Ok(()) };
+        if limit.take(frames, now_ns) {
             return Ok(());
         }
+        limit.refused.fetch_add(u64::from(frames), Ordering::Relaxed);
         Err(storm.reason())
+    }
+
+    /// Frames above each limit since it was set, in the order of `set_storm_limits`.
+    pub fn storm_refused(&self) -> [u64; 3] {
+        self.limits.each_ref().map(|limit| limit.refused.load(Ordering::Relaxed))
     }
 
     /// A frame came from this host. `tell` is called when it is to be told; it says whether it could be.

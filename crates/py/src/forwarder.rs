@@ -188,6 +188,10 @@ impl Forwarder {
         Ok(())
     }
 
+    fn storm_refused(&self, port: u32) -> PyResult<[u64; 3]> {
+        Ok(self.port(port)?.storm_refused())
+    }
+
     fn set_unknown_unicast_flood(&self, port: u32, on: bool) -> PyResult<()> {
         self.port(port)?.set_unknown_unicast_flood(on);
         Ok(())

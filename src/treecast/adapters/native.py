@@ -194,6 +194,11 @@ class DataPlane:
         """By reason; only those that happened."""
         return {reason: count for reason, count in self.native.drops().items() if count}
 
+    def storm_refused(self, port: int) -> tuple[int, int, int]:
+        """Broadcast, multicast and unknown unicast frames above the port's limits since they were set."""
+        broadcast, multicast, unknown_unicast = self.native.storm_refused(port)
+        return broadcast, multicast, unknown_unicast
+
     def peer_traffic(self) -> dict[NodeIndex, _native.PeerStats]:
         return {NodeIndex(stats.peer): stats for stats in self.native.peers()}
 

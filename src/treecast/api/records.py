@@ -217,6 +217,16 @@ class Host(msgspec.Struct, frozen=True):
     """MACs of other hosts that claim one of its addresses."""
 
 
+class Storm(msgspec.Struct, frozen=True):
+    """Frames of a kind (``broadcast``, ``multicast``, ``unknown_unicast``) that a LAN may send into the overlay a
+    second, None without limit; and how many were above it.
+    """
+
+    kind: str
+    limit_pps: int | None
+    dropped: int
+
+
 class PacketPort(msgspec.Struct, frozen=True):
     """An interface that cannot be bridged, of which the node takes and gives multicast. ``port`` None: it is not open.
 
@@ -230,6 +240,8 @@ class PacketPort(msgspec.Struct, frozen=True):
     nodes: list[str] = []
     looped: bool = False
     keep_local: list[str] = []
+    why: str = ""
+    storms: list[Storm] = []
 
 
 class Bridge(msgspec.Struct, frozen=True):
@@ -251,6 +263,12 @@ class Bridge(msgspec.Struct, frozen=True):
     """What stays on the LAN: ``ra``, ``dhcp``."""
     kept_local: dict[str, int] = {}
     """Frames that stayed on their LANs so far, by the same words; of packet ports too."""
+    why: str = ""
+    """The reason for ``state``, in words."""
+    storms: list[Storm] = []
+    frames_from_lan: int = 0
+    """By the TAP, since the node's start; those of the machine itself too."""
+    frames_to_lan: int = 0
 
 
 class NetworkView(msgspec.Struct, frozen=True):

@@ -312,9 +312,9 @@ def bridge_show(directory: _NodeDirectory = None, json: JsonOption = False) -> N
     if json:
         print_json(answer)
     else:
-        from treecast.cli import tables
+        from treecast.cli.bridge_table import print_bridge
 
-        tables.print_bridge(answer)
+        print_bridge(answer)
 
 
 def _node(directory: Path | None) -> Path:

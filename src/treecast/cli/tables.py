@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.table import Table
 
-from treecast.api.records import AdmittedNode, Bridge, Group, Host, Member, NetworkView, Peer, Status
+from treecast.api.records import AdmittedNode, Group, Host, Member, NetworkView, Peer, Status
 
 _SHORT_ID_DIGITS = 8
 _WIDTH_WITHOUT_TERMINAL = 120
@@ -140,36 +140,6 @@ def _host_note(host: Host) -> str:
     notes += ["duplicate: in two places at once"] if host.duplicate else []
     notes += [f"conflict: same address as {' '.join(host.conflicts)}"] if host.conflicts else []
     return "\n".join(notes)
-
-
-def print_bridge(bridge: Bridge) -> None:
-    columns: tuple[Column, ...] = (
-        ("INTERFACE", "left"),
-        ("BRIDGE", "left"),
-        ("STATE", "left"),
-        ("FORWARDER", "left"),
-        ("OTHER NODES", "left"),
-        ("KEEPS LOCAL", "left"),
-    )
-    state = "looped" if bridge.looped else bridge.state or "-"
-    row = (
-        bridge.interface,
-        bridge.bridge,
-        state,
-        bridge.forwarder or "-",
-        " ".join(bridge.nodes) or "-",
-        ",".join(bridge.keep_local) or "none",
-    )
-    rows = [row] if bridge.interface else []
-    for port in bridge.packet_ports:
-        state = "not open" if port.port is None else "looped" if port.looped else port.state
-        how = "packet port" if port.port is None else f"packet port {port.port}"
-        nodes, kept = " ".join(port.nodes) or "-", ",".join(port.keep_local) or "none"
-        rows.append((port.interface, how, state, port.forwarder or "-", nodes, kept))
-    print_rows("nothing is bridged", columns, rows)
-    stayed = ", ".join(f"{count} of {word}" for word, count in bridge.kept_local.items() if count)
-    if stayed:
-        console().print(f"Frames that stayed on their LANs: {stayed}")
 
 
 def in_bytes(count: int) -> str:

@@ -23,6 +23,7 @@ from treecast.base.keep_local import WORDS
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
+from treecast.daemon.lan_words import in_words, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.identity.network import Network
@@ -126,11 +127,16 @@ class Bridging:
         state = states.get(TAP)
         if state is None:
             return here
+        counters, name = self._node.plane.counters(), engine.nodes.name
         return msgspec.structs.replace(
             here,
+            why=in_words(state, name),
+            storms=storms_of(self._record.limits(), self._node.plane.storm_refused(TAP)),
+            frames_from_lan=counters["tap_rx_frames"],
+            frames_to_lan=counters["tap_tx_frames"],
             state=state.state.name.lower(),
-            forwarder=engine.nodes.name(state.forwarder) if state.forwarder is not None else "",
-            nodes=[engine.nodes.name(node) for node in state.nodes],
+            forwarder=name(state.forwarder) if state.forwarder is not None else "",
+            nodes=[name(node) for node in state.nodes],
             looped=state.looped,
         )
 

@@ -1,12 +1,24 @@
-"""The state of a LAN's election in words: what this node does there, and why."""
+"""A LAN as ``bridge show`` has it: the state of its election in words, its limits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from treecast.api.records import Storm
 from treecast.base.ids import NodeIndex
+from treecast.base.storm import StormLimits
 from treecast.listener.election import Why
 from treecast.listener.listener import PortState
+
+
+def storms_of(limits: StormLimits, refused: tuple[int, int, int]) -> list[Storm]:
+    """The kinds with their limits and what was above them. Packet ports have no limit but multicast's."""
+    kinds = (
+        ("broadcast", limits.broadcast_pps),
+        ("multicast", limits.multicast_pps),
+        ("unknown_unicast", limits.unknown_unicast_pps),
+    )
+    return [Storm(kind, limit, dropped) for (kind, limit), dropped in zip(kinds, refused, strict=True)]
 
 
 def in_words(state: PortState, name: Callable[[NodeIndex], str]) -> str:

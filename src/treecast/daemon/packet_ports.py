@@ -20,6 +20,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
+from treecast.daemon.lan_words import in_words, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.listener.listener import PortState
 from treecast.multicast import PortAddresses
@@ -125,6 +126,8 @@ class PacketPorts:
             nodes=[self._name(node) for node in state.nodes],
             looped=state.looped,
             keep_local=list(own.record.kept().words()),
+            why=in_words(state, self._name),
+            storms=storms_of(own.record.limits(), self._node.plane.storm_refused(own.port)),
         )
 
     def _name(self, node: NodeIndex) -> str:

@@ -20,7 +20,7 @@ from treecast.adapters.bridge_record import (
 )
 from treecast.adapters.link import is_wireless, sends_own_frames_only
 from treecast.adapters.packet_port import remove_packet_port
-from treecast.api.records import Answer, Bridge, PacketPort, Verb
+from treecast.api.records import Answer, Bridge, PacketPort, Storm, Verb
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.cli.main import app
@@ -104,8 +104,8 @@ def test_show_says_what_stays_on_the_lan(node: Path) -> None:
     bridge = Bridge("eth0", "tcbr-eth0", packet_ports=ports, keep_local=["ra", "dhcp"], kept_local=kept)
     with serving(node, lambda verb: bridge):
         lines = _run("show", node).stdout.splitlines()
-    assert [line.split()[-1] for line in lines[2:4]] == ["ra,dhcp", "ra"]
-    assert lines[4:] == ["Frames that stayed on their LANs: 7 of ra"]
+    assert [line.split()[2:] for line in lines if "keeps local" in line] == [["ra,", "dhcp"], ["ra"]]
+    assert lines[-1] == "Frames that stayed on their LANs: 7 of ra"
 
 
 def test_show_says_what_the_running_node_says(node: Path) -> None:
@@ -121,6 +121,43 @@ def test_show_says_what_the_running_node_says(node: Path) -> None:
     assert asked == [Verb.BRIDGE, Verb.BRIDGE]
     with serving(node, lambda verb: Bridge(interface="", bridge="")):
         assert _run("show", node).stdout == "nothing is bridged\n"
+
+
+def test_show_explains_the_state_and_the_limits_of_each_lan(node: Path) -> None:
+    storms = [Storm("broadcast", 1000, 7), Storm("multicast", None, 0), Storm("unknown_unicast", 100, 0)]
+    port = PacketPort("wlan0", 1, "silent", looped=True, why="its own beacons come back")
+    answer = Bridge(
+        interface="eth0",
+        bridge="tcbr-eth0",
+        state="capable",
+        forwarder="alice",
+        nodes=["alice"],
+        packet_ports=[port, PacketPort("usb0", None)],
+        why="alice forwards (lower index)",
+        storms=storms,
+        frames_from_lan=12,
+        frames_to_lan=34,
+        keep_local=["ra", "dhcp"],
+    )
+    with serving(node, lambda verb: answer):
+        lines = [line.rstrip() for line in _run("show", node).stdout.splitlines()]
+    assert lines == [
+        "eth0, bridged by tcbr-eth0",
+        "  state        capable: alice forwards (lower index)",
+        "  forwarder    alice",
+        "  other nodes  alice",
+        "  keeps local  ra, dhcp",
+        "  limits       1000/s broadcast (7 dropped), 100/s unknown unicast (0 dropped)",
+        "  frames       12 from the LAN and this machine, 34 to them",
+        "wlan0, packet port 1",
+        "  state        looped: its own beacons come back",
+        "  forwarder    -",
+        "  other nodes  -",
+        "  keeps local  none",
+        "  limits       none",
+        "usb0, packet port",
+        "  state        not open: treecast status says why",
+    ]
 
 
 @pytest.mark.parametrize("entry", ["wireless", "phy80211"])
@@ -154,16 +191,6 @@ def test_packet_ports_and_the_bridge_are_remembered_side_by_side(node: Path) -> 
     assert (load_record(node), load_packet_ports(node)) == (None, ports[1:])
     assert "bnep0 is on its own again" in _run("remove", node, "bnep0").stdout
     assert not (node / "bridge.json").exists()
-
-
-def test_show_names_packet_ports(node: Path) -> None:
-    ports = [PacketPort("wlan0", 1, "forwarding", "alice"), PacketPort("bnep0", None)]
-    with serving(node, lambda verb: Bridge(interface="", bridge="", packet_ports=ports)):
-        lines = _run("show", node).stdout.splitlines()
-    assert [line.split()[:4] for line in lines[2:]] == [
-        ["wlan0", "packet", "port", "1"],
-        ["bnep0", "packet", "port", "not"],
-    ]
 
 
 def test_bridges_have_names_that_the_kernel_takes() -> None:

@@ -220,8 +220,10 @@ fn storms_are_limited_per_kind() {
     assert_eq!(passed(&mdns, NOW_NS), 20);
     assert_eq!(reason(node.classify(0, &mdns, 1, NOW_NS)), Some(Reason::StormMulticast));
     assert_eq!(passed(&broadcast, NOW_NS + SECOND_NS / 2), 5);
+    assert_eq!(port.storm_refused(), [90 + 100 + 1 + 95, 80 + 1, 0]);
     port.set_storm_limits(None, None, None);
     assert_eq!(passed(&broadcast, NOW_NS), 100);
+    assert_eq!(port.storm_refused(), [0; 3]);
     port.set_storm_limits(Some(0), None, None);
     assert_eq!(passed(&broadcast, NOW_NS), 0);
 }
