@@ -47,6 +47,10 @@ class Handshake:
         """Initiator: the responder's payload. On HandshakeError the handshake is as before and can go on."""
     def write_final(self, payload: bytes) -> bytes: ...
     def read_final(self, datagram: bytes) -> bytes: ...
+    def write_refusal(self, payload: bytes) -> bytes:
+        """Responder, after read_final: the REFUSAL datagram, instead of a session; at most 48 bytes of payload."""
+    def read_refusal(self, datagram: bytes) -> bytes:
+        """Initiator, after write_final, also after install_session: the responder's payload."""
     @property
     def index(self) -> int: ...
     @property
@@ -167,7 +171,10 @@ class SessionStats:
 
 @final
 class PeerStats:
-    """Sums over all sessions of a peer, past ones included, and what tree datagrams were sent to it or came from it."""
+    """Sums over all sessions of a peer, past ones included, and what tree datagrams were sent to it or came from it.
+
+    Since the forwarder's start, also of peers that were forgotten.
+    """
 
     peer: int
     tx_packets: int
@@ -356,7 +363,7 @@ class Forwarder:
     def sessions(self) -> list[SessionStats]: ...
     def peers(self) -> list[PeerStats]: ...
     def forget_peer(self, peer: int) -> None:
-        """Remove its sessions, next hops, hosts, the member trees rooted at it, and its counters."""
+        """Remove its sessions, next hops, hosts, and the member trees rooted at it; its counters go on."""
 
     # unicast
     def set_host(self, vlan: int, mac: bytes, peer: int) -> None: ...

@@ -10,9 +10,9 @@ use crate::datagram::TreeName;
 use crate::events::Event;
 use crate::frame::Mac;
 use crate::handshake::SessionKeys;
-use crate::plane::{GroupRoutes, Plane, Route};
+use crate::plane::{GroupRoutes, Plane, Route, MAX_PEERS};
 use crate::reason::Reason;
-use crate::session::{lock, Peer, Session, SessionParameters};
+use crate::session::{lock, Peer, Session, SessionParameters, Totals};
 use crate::table::TableFull;
 use crate::tree::{KeyOffer, MemberTree, Members, Outlet, RootTree, SenderKey};
 use crate::tree_tag::TreeKey;
@@ -68,7 +68,8 @@ impl Plane {
         let peer = match self.peers.get(&parameters.peer) {
             Some(peer) => peer,
             None => {
-                let peer = Arc::new(Peer::new(parameters.peer));
+                let past = lock(&self.past_traffic).remove(&parameters.peer).unwrap_or_default();
+                let peer = Arc::new(Peer::with_past(parameters.peer, past));
                 self.peers.insert(parameters.peer, peer.clone())?;
                 peer
             }
@@ -106,10 +107,22 @@ impl Plane {
         peers
     }
 
-    /// Removes all that belongs to a peer.
+    /// What each peer was sent and has sent since the start, forgotten ones too, by index.
+    pub fn traffic(&self) -> Vec<(u32, Totals)> {
+        let mut all = lock(&self.past_traffic).clone();
+        all.extend(self.peers.values().iter().map(|peer| (peer.index, peer.totals())));
+        all.into_iter().collect()
+    }
+
+    /// Removes all that belongs to a peer; its numbers go on.
     pub fn forget_peer(&self, index: u32) {
         let _writing = lock(&self.writing);
         if let Some(peer) = self.peers.remove(&index) {
+            let mut past = lock(&self.past_traffic);
+            if past.len() < MAX_PEERS {
+                past.insert(index, peer.totals());
+            }
+            drop(past);
             for session in peer.clear() {
                 self.sessions.remove(&session);
             }

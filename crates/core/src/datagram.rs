@@ -12,6 +12,8 @@ pub const INIT: u8 = 0xC0;
 pub const RESPONSE: u8 = 0xC1;
 /// Third handshake datagram.
 pub const FINAL: u8 = 0xC2;
+/// The responder's word that it refuses the initiator, instead of a session.
+pub const REFUSAL: u8 = 0xC3;
 /// A session datagram.
 pub const SESSION: u8 = 0xC4;
 /// A tree datagram.
@@ -106,7 +108,7 @@ impl DatagramLimit {
 /// What the first byte of a datagram says (RFC 7983 style).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatagramType {
-    /// INIT, RESPONSE or FINAL.
+    /// INIT, RESPONSE, FINAL or REFUSAL.
     Handshake,
     /// A session datagram.
     Session,
@@ -118,7 +120,7 @@ impl DatagramType {
     /// By the first byte.
     pub fn of(datagram: &[u8]) -> Result<Self, Reason> {
         match datagram.first() {
-            Some(&(INIT | RESPONSE | FINAL)) => Ok(Self::Handshake),
+            Some(&(INIT | RESPONSE | FINAL | REFUSAL)) => Ok(Self::Handshake),
             Some(&SESSION) => Ok(Self::Session),
             Some(&TREE) => Ok(Self::Tree),
             _ => Err(Reason::UnknownType),

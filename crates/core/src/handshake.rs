@@ -7,7 +7,8 @@ use aws_lc_rs::hkdf;
 use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
 
-use crate::datagram::{u32_at, AEAD_TAG_LEN, FINAL, INIT, RESPONSE};
+use crate::aead::{Aead, AeadKey};
+use crate::datagram::{u32_at, AEAD_TAG_LEN, FINAL, INIT, REFUSAL, RESPONSE};
 use crate::mac::{prefix, MacKey, HANDSHAKE_LEN, MAC_LEN, NETWORK_ID_LEN};
 use crate::reason::Reason;
 
@@ -15,11 +16,14 @@ const NOISE: &str = "Noise_XX_25519_ChaChaPoly_BLAKE2s";
 const INIT_HEADER_LEN: usize = 8;
 const RESPONSE_HEADER_LEN: usize = 12;
 const FINAL_HEADER_LEN: usize = 8;
+const REFUSAL_HEADER_LEN: usize = 8;
 /// What makes an INIT 512 bytes: its header, the ephemeral key and the MAC taken off.
 const INIT_PAYLOAD_LEN: usize = HANDSHAKE_LEN - INIT_HEADER_LEN - 32 - MAC_LEN;
 
 /// The longest payload of a RESPONSE: ephemeral key, sealed static key, the payload's tag and the MAC taken off.
 pub const MAX_RESPONSE_PAYLOAD_LEN: usize = HANDSHAKE_LEN - RESPONSE_HEADER_LEN - 32 - 48 - AEAD_TAG_LEN - MAC_LEN;
+/// The longest payload of a REFUSAL: with it, no REFUSAL is longer than the shortest FINAL.
+pub const MAX_REFUSAL_PAYLOAD_LEN: usize = 48;
 /// The longest payload of a FINAL.
 pub const MAX_FINAL_PAYLOAD_LEN: usize = HANDSHAKE_LEN - FINAL_HEADER_LEN - 48 - AEAD_TAG_LEN - MAC_LEN;
 
@@ -220,12 +224,56 @@ impl Handshake {
         let (k1, k2) = self.noise.dangerously_get_raw_split();
         let (k1, k2) = (Zeroizing::new(k1), Zeroizing::new(k2));
         let hash = self.noise.get_handshake_hash();
-        let (initiator, responder) =
-            if self.initiator { (self.index, self.remote_index) } else { (self.remote_index, self.index) };
+        let (initiator, responder) = self.indices();
         let forth = session_key(hash, &k1, initiator, responder, 0)?;
         let back = session_key(hash, &k2, initiator, responder, 1)?;
         let (seal, open) = if self.initiator { (forth, back) } else { (back, forth) };
         Ok(SessionKeys { seal, open })
+    }
+
+    /// Responder: the REFUSAL datagram, instead of a session; the handshake is spent.
+    pub fn write_refusal(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.require(false, Step::Final)?;
+        fits(payload, MAX_REFUSAL_PAYLOAD_LEN)?;
+        let key = self.refusal_key()?;
+        let mut out = Vec::with_capacity(HANDSHAKE_LEN);
+        out.extend_from_slice(&prefix(REFUSAL));
+        out.extend_from_slice(&self.remote_index.to_be_bytes());
+        out.extend_from_slice(payload);
+        out.extend_from_slice(&[0; AEAD_TAG_LEN]);
+        key.seal(0, REFUSAL_HEADER_LEN, &mut out).map_err(|_| Failure::Key)?;
+        append_mac(&self.mac, &mut out);
+        self.step = Step::Spent;
+        Ok(out)
+    }
+
+    /// Initiator: the payload of a REFUSAL datagram. It may come again, and after the keys were taken.
+    pub fn read_refusal(&mut self, datagram: &[u8]) -> Result<Vec<u8>, Failure> {
+        if !self.initiator || !matches!(self.step, Step::Final | Step::Spent) {
+            return Err(Failure::OutOfOrder);
+        }
+        self.message(datagram, REFUSAL, REFUSAL_HEADER_LEN, 4)?;
+        let end = datagram.len().saturating_sub(MAC_LEN);
+        let mut sealed = datagram.get(..end).unwrap_or_default().to_vec();
+        let payload = self.refusal_key()?.open(0, REFUSAL_HEADER_LEN, &mut sealed);
+        payload.map(|payload| payload.to_vec()).map_err(|_| Failure::Datagram(Reason::HandshakeCrypto))
+    }
+
+    /// A key of its own, for one datagram.
+    fn refusal_key(&mut self) -> Result<AeadKey, Failure> {
+        let (_, k2) = self.noise.dangerously_get_raw_split();
+        let k2 = Zeroizing::new(k2);
+        let (initiator, responder) = self.indices();
+        let key = session_key(self.noise.get_handshake_hash(), &k2, initiator, responder, 2)?;
+        AeadKey::new(Aead::ChaCha20Poly1305, &key).map_err(|_| Failure::Key)
+    }
+
+    fn indices(&self) -> (u32, u32) {
+        if self.initiator {
+            (self.index, self.remote_index)
+        } else {
+            (self.remote_index, self.index)
+        }
     }
 
     fn require(&self, initiator: bool, step: Step) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::{digest, hmac};
 
-use crate::datagram::{array_at, FINAL, INIT, RESPONSE};
+use crate::datagram::{array_at, FINAL, INIT, REFUSAL, RESPONSE};
 use crate::reason::Reason;
 
 /// Length of a network id.
@@ -47,6 +47,7 @@ impl MacKey {
             INIT => HANDSHAKE_LEN,
             RESPONSE => 12 + 32 + 48 + 16 + MAC_LEN,
             FINAL => 8 + 48 + 16 + MAC_LEN,
+            REFUSAL => 8 + 16 + MAC_LEN,
             _ => return Err(Reason::UnknownType),
         };
         if datagram.len() < minimum {

@@ -3,6 +3,7 @@
 //! Everything here may be called by workers and by Python's thread at once; nothing on a packet's way waits for a lock that
 //! the control plane holds. The control plane's side is in [`crate::control`], datagrams are in [`crate::arrival`].
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -18,11 +19,11 @@ use crate::frame::{FrameFacts, FrameKind, Mac};
 use crate::mac::{MacKey, NETWORK_ID_LEN};
 use crate::port::{Port, Storm};
 use crate::reason::{Drops, Reason};
-use crate::session::{Peer, Session};
+use crate::session::{Peer, Session, Totals};
 use crate::table::Table;
 use crate::tree::{MemberTree, RootTree};
 
-const MAX_PEERS: usize = 65_536;
+pub(crate) const MAX_PEERS: usize = 65_536;
 const MAX_SESSIONS: usize = 4 * MAX_PEERS;
 const MAX_HOSTS: usize = 262_144;
 const MAX_GROUPS: usize = 65_536;
@@ -111,6 +112,8 @@ pub struct Plane {
     pub(crate) trees: Table<u32, Arc<RootTree>>,
     pub(crate) member_trees: Table<TreeName, Arc<MemberTree>>,
     pub(crate) parked: Mutex<ParkedKeys>,
+    /// What forgotten peers have sent and received; one entry per certificate of the CA at most.
+    pub(crate) past_traffic: Mutex<BTreeMap<u32, Totals>>,
     /// The control plane's changes exclude each other.
     pub(crate) writing: Mutex<()>,
 }
@@ -137,6 +140,7 @@ impl Plane {
             trees: Table::new(MAX_TREES),
             member_trees: Table::new(MAX_MEMBER_TREES),
             parked: Mutex::default(),
+            past_traffic: Mutex::default(),
             writing: Mutex::default(),
         }
     }

@@ -205,6 +205,9 @@ impl Session {
     }
 }
 
+/// `((tx packets, tx bytes), (rx packets, rx bytes))`.
+pub type Totals = ((u64, u64), (u64, u64));
+
 /// A node that we have or had sessions with.
 #[derive(Debug)]
 pub struct Peer {
@@ -220,7 +223,14 @@ pub struct Peer {
 impl Peer {
     /// A peer without sessions.
     pub fn new(index: u32) -> Self {
+        Self::with_past(index, Totals::default())
+    }
+
+    /// A peer without sessions that was there before.
+    pub fn with_past(index: u32, ((tx, tx_bytes), (rx, rx_bytes)): Totals) -> Self {
         let (tree_traffic, past) = (Traffic::default(), Traffic::default());
+        past.tx.add(tx, tx_bytes);
+        past.rx.add(rx, rx_bytes);
         Self { index, tree_traffic, past, sessions: Mutex::default(), current: ArcSwapOption::empty() }
     }
 
@@ -271,8 +281,8 @@ impl Peer {
         self.choose(&sessions);
     }
 
-    /// `((tx packets, tx bytes), (rx packets, rx bytes))` of all sessions and trees.
-    pub fn totals(&self) -> ((u64, u64), (u64, u64)) {
+    /// Of all sessions and trees.
+    pub fn totals(&self) -> Totals {
         let sessions = lock(&self.sessions);
         let parts = sessions.iter().map(|session| &session.traffic).chain([&self.tree_traffic, &self.past]);
         parts.fold(((0, 0), (0, 0)), |(tx, rx), part| (sum(tx, &part.tx), sum(rx, &part.rx)))

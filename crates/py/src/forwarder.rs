@@ -237,7 +237,7 @@ impl Forwarder {
     }
 
     fn peers(&self) -> Vec<PeerStats> {
-        self.0.plane.peers().iter().map(|peer| PeerStats::of(peer)).collect()
+        self.0.plane.traffic().into_iter().map(PeerStats::of).collect()
     }
 
     fn forget_peer(&self, peer: u32) {

@@ -83,6 +83,14 @@ impl Handshake {
         Ok(PyBytes::new(py, &self.0.read_final(datagram).map_err(error)?))
     }
 
+    fn write_refusal<'py>(&mut self, py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.0.write_refusal(payload).map_err(error)?))
+    }
+
+    fn read_refusal<'py>(&mut self, py: Python<'py>, datagram: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.0.read_refusal(datagram).map_err(error)?))
+    }
+
     #[getter]
     fn index(&self) -> u32 {
         self.0.index()

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use treecast_core::flows::FlowReport;
 use treecast_core::plane::Route;
-use treecast_core::session::{Peer, Session};
+use treecast_core::session::{Session, Totals};
 use treecast_core::tree::MemberTree;
 
 use crate::convert::{address, ip_bytes, Address};
@@ -67,9 +67,8 @@ impl SessionStats {
 
 impl PeerStats {
     /// All of a peer's sessions and trees.
-    pub fn of(peer: &Peer) -> Self {
-        let ((tx_packets, tx_bytes), (rx_packets, rx_bytes)) = peer.totals();
-        Self { peer: peer.index, tx_packets, tx_bytes, rx_packets, rx_bytes }
+    pub fn of((peer, ((tx_packets, tx_bytes), (rx_packets, rx_bytes))): (u32, Totals)) -> Self {
+        Self { peer, tx_packets, tx_bytes, rx_packets, rx_bytes }
     }
 }
 

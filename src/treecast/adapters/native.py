@@ -57,6 +57,15 @@ class NoiseHandshake:
         except _native.HandshakeError as error:
             raise MalformedError(str(error)) from error
 
+    def write_refusal(self, payload: bytes) -> bytes:
+        return self.native.write_refusal(payload)
+
+    def read_refusal(self, datagram: bytes) -> bytes:
+        try:
+            return self.native.read_refusal(datagram)
+        except _native.HandshakeError as error:
+            raise MalformedError(str(error)) from error
+
 
 class NoiseMaker:
     """Begins handshakes with a node's static key."""

@@ -6,7 +6,7 @@ It carries values from one to the other and decides nothing. Read ``engine.engin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -34,15 +34,6 @@ FAILED_WAIT: Duration = 0.1
 """After a turn in which a room raised: its deadline may be one that stays due."""
 MAX_FAILED_TURNS = 5
 LINES_PER_REVIEW = 4
-REFUSALS = (
-    "certificate_malformed",
-    "certificate_wrong_network",
-    "certificate_bad_signature",
-    "certificate_expired",
-    "certificate_not_yet_valid",
-    "handshake_not_its_certificate",
-)
-"""Drop reasons that an operator wants to read of."""
 
 
 def reachable_endpoints(
@@ -96,7 +87,6 @@ class RunningNode:
         self._endpoints: tuple[Endpoint, ...] = ()
         self._timer: asyncio.TimerHandle | None = None
         self._review_timer: asyncio.TimerHandle | None = None
-        self._refusals: Mapping[str, int] = {}
         self._duplicates = 0
         self._addresses_doubted = asyncio.Event()
 
@@ -192,7 +182,6 @@ class RunningNode:
         now = clock.monotonic()
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
         self._check_workers()
-        self._upkeep.faults.spare("review", self._log_refusals)
         self._upkeep.faults.spare("review", self._log_duplicates)
         self._upkeep.problems.review(now)
 
@@ -204,15 +193,6 @@ class RunningNode:
                 f"the node ends because {workers - running} of the {workers} threads that move packets ended: start it "
                 f"again, and report the lines above"
             )
-
-    def _log_refusals(self) -> None:
-        """At most one line a second and reason: peers that were not believed."""
-        drops = self.engine.drops.snapshot()
-        refusals = {reason: drops[reason] for reason in REFUSALS if reason in drops}
-        for reason, count in refusals.items():
-            if count != self._refusals.get(reason):
-                self._log.warning("handshake refused", reason=reason, times=count - self._refusals.get(reason, 0))
-        self._refusals = refusals
 
     def _log_duplicates(self) -> None:
         """Hosts and addresses in two places at once: a line each, at most LINES_PER_REVIEW, and one for the others."""

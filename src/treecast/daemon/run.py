@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from importlib.metadata import version
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from random import SystemRandom
@@ -113,6 +114,8 @@ async def _run(
             ipv6=ipv6,
             epoch_ms=int(unix_now * 1000),
             aead=preferred_aead(),
+            underlay_mtu=options.underlay_mtu_bytes,
+            version=version("treecast"),
         ),
         maker=NoiseMaker(identity.static_private_key, identity.network.id),
         membership=options.membership,

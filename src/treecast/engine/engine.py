@@ -63,7 +63,7 @@ from treecast.wire import ethernet
 from treecast.wire.advertisement import Kind, NodeContent, host_key
 from treecast.wire.beacon import BEACON_ETHERTYPE
 from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyTaken, emit_control, parse_control
-from treecast.wire.handshake import HandshakePayload
+from treecast.wire.handshake import MAX_VERSION_CHARACTERS, HandshakePayload
 
 UNKNOWN_DEADLINE: Duration = 1.0
 """When the rooms cannot say when they are due."""
@@ -74,13 +74,16 @@ class Surroundings:
     """What the node finds where it starts.
 
     ``families``: the IP version of each UDP socket; ``ipv6``: whether the machine has IPv6, and the TAP thus addresses
-    of it; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at.
+    of it; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at;
+    ``version``: of the program.
     """
 
     families: Sequence[int]
     ipv6: bool
     epoch_ms: int
     aead: int
+    underlay_mtu: int = 1500
+    version: str = ""
 
 
 class Engine:
@@ -111,11 +114,20 @@ class Engine:
         self._ports = {TAP}
         """Those that are open: what comes late from another counts no more."""
         self.links = Links(
-            me=HandshakePayload(self._certificate_bytes, surroundings.aead, surroundings.epoch_ms),
+            me=HandshakePayload(
+                certificate=self._certificate_bytes,
+                aead=surroundings.aead,
+                epoch_ms=surroundings.epoch_ms,
+                clock_ms=0,
+                refused=0,
+                underlay_mtu=surroundings.underlay_mtu,
+                version=surroundings.version[:MAX_VERSION_CHARACTERS],
+            ),
             my_index=self.me,
             maker=maker,
             families=surroundings.families,
             verify_certificate=self._verify_certificate,
+            wall_clock_ms=lambda now: max(int((now + self._unix_offset) * 1000), 0),
             rng=rng,
             drops=self.drops,
         )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from msgspec.structs import replace
+
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SendDatagram
 from treecast.base.errors import MalformedError
@@ -19,15 +21,23 @@ from treecast.base.time import Duration, Instant, after, earliest
 from treecast.identity.certificate import Certificate
 from treecast.links.crypto import Handshake, HandshakeMaker
 from treecast.links.noticed import Noticed
+from treecast.links.refusals import Refusals, Refused
 from treecast.links.targets import Target
 from treecast.wire.handshake import (
     HandshakePayload,
     HandshakeType,
+    Refusal,
+    RefusalReason,
     emit_payload,
     handshake_type,
     parse_payload,
+    parse_refusal,
     receiver_index,
+    refusal_reason,
 )
+
+ENDED = ("certificate_expired", "certificate_not_yet_valid", "certificate_revoked")
+"""Whoever is refused for one of these is, or was, a member."""
 
 FIRST_INIT_INTERVAL: Duration = 0.5
 LAST_INIT_INTERVAL: Duration = 2.0
@@ -38,6 +48,8 @@ ATTEMPT_LIFETIME: Duration = 10.0
 
 MAX_PENDING = 256
 PENDING_LIFETIME: Duration = 5.0
+REFUSABLE_FOR: Duration = 6.0
+"""After its FINAL an initiator hears of a refusal: as long as it repeats FINAL, and some."""
 REFUSAL_PAUSE: Duration = 2.0
 """After an answer from somebody who is no member: whoever it is does not set the pace."""
 
@@ -72,6 +84,23 @@ class _Pending:
 
 
 @dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What the repetitions of a refused FINAL are answered with."""
+
+    datagram: bytes
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusable:
+    """A handshake whose FINAL the other side may refuse yet."""
+
+    handshake: Handshake
+    certificate: Certificate
+    expires_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A handshake whose other side is a member of the network. ``final``: what the initiator sent, else None."""
 
@@ -94,10 +123,12 @@ class Handshakes:
         maker: HandshakeMaker,
         families: Sequence[int],
         verify_certificate: Callable[[bytes], Certificate],
+        wall_clock_ms: Callable[[Instant], int],
         index_in_use: Callable[[int], bool],
         rng: Random,
     ) -> None:
         self._me = me
+        self._wall_clock_ms = wall_clock_ms
         self._my_index = my_index
         self._maker = maker
         self._families = tuple(families)
@@ -107,6 +138,9 @@ class Handshakes:
         self._attempts: dict[int, Attempt] = {}
         self._pending: dict[int, _Pending] = {}
         self._pending_by_init: dict[bytes, int] = {}
+        self._refusals: dict[int, _Refusal] = {}
+        self._refusable: dict[int, _Refusable] = {}
+        self.refused = Refusals(Certificate.decode(me.certificate), wall_clock_ms)
         self.heard = Noticed()
         """Where INITs came from."""
         self.commands: list[SendDatagram] = []
@@ -135,6 +169,8 @@ class Handshakes:
         """Repeat and give up what is due."""
         for index in [index for index, pending in self._pending.items() if pending.expires_at <= now]:
             self._drop_pending(index)
+        self._refusals = {index: it for index, it in self._refusals.items() if it.expires_at > now}
+        self._refusable = {index: it for index, it in self._refusable.items() if it.expires_at > now}
         self._drop_attempts(lambda attempt: attempt.is_over(now))
         for attempt in self._attempts.values():
             if now >= attempt.next_init:
@@ -158,7 +194,10 @@ class Handshakes:
             case HandshakeType.RESPONSE:
                 return self._receive_response(now, datagram)
             case HandshakeType.FINAL:
-                return self._receive_final(datagram)
+                return self._receive_final(now, datagram)
+            case HandshakeType.REFUSAL:
+                self._receive_refusal(now, datagram)
+                return None
 
     def _receive_init(self, now: Instant, datagram: HandshakeDatagram) -> None:
         known = self._pending_by_init.get(datagram.data)
@@ -173,7 +212,7 @@ class Handshakes:
         if len(self._pending) >= MAX_PENDING:
             raise MalformedError("handshake_table_full")
         handshake = self._maker.respond(self._new_index(), datagram.data)
-        response = handshake.write_response(emit_payload(self._me))
+        response = handshake.write_response(self._payload(now))
         self._pending[handshake.index] = _Pending(handshake, datagram.data, response, after(now, PENDING_LIFETIME))
         self._pending_by_init[datagram.data] = handshake.index
         self._send(datagram.socket, datagram.source, response)
@@ -184,17 +223,24 @@ class Handshakes:
             raise MalformedError("handshake_unknown")
         payload_bytes = attempt.handshake.read_response(datagram.data)
         try:
-            payload, certificate = self._authenticate(attempt.handshake, payload_bytes)
+            payload, certificate = self._authenticate(now, attempt.handshake, payload_bytes, datagram)
             self._check_expected(attempt.target, certificate, datagram.source)
-        except MalformedError:  # the handshake has taken its response, and there is no other one
+        except MalformedError as error:  # the handshake has taken its response, and there is no other one
             del self._attempts[attempt.handshake.index]
             attempt.target.next_try = after(now, REFUSAL_PAUSE)
+            reason = refusal_reason(error.reason)
+            if reason is not None and error.reason in ENDED:  # strangers are not shown this node's certificate
+                final = attempt.handshake.write_final(self._payload(now, reason))
+                self._send(datagram.socket, datagram.source, final)
             raise
-        final = attempt.handshake.write_final(emit_payload(self._me))
+        final = attempt.handshake.write_final(self._payload(now))
         self.give_up(attempt.target)
         if attempt.target.name is not None:
             attempt.target.node = certificate.node_index
         self._send(datagram.socket, datagram.source, final)
+        if len(self._refusable) < MAX_PENDING:
+            until = after(now, REFUSABLE_FOR)
+            self._refusable[attempt.handshake.index] = _Refusable(attempt.handshake, certificate, until)
         return Finished(attempt.handshake, payload, certificate, datagram.socket, datagram.source, final)
 
     def _check_expected(self, target: Target, certificate: Certificate, source: Endpoint) -> None:
@@ -203,26 +249,66 @@ class Handshakes:
             target.avoided.add(source)
             raise MalformedError("handshake_with_another_node")
 
-    def _receive_final(self, datagram: HandshakeDatagram) -> Finished:
+    def _receive_final(self, now: Instant, datagram: HandshakeDatagram) -> Finished | None:
         index = receiver_index(datagram.data)
+        if index in self._refusals:
+            self._send(datagram.socket, datagram.source, self._refusals[index].datagram)
+            return None
         pending = self._pending.get(index)
         if pending is None:
             raise MalformedError("handshake_unknown")
         payload_bytes = pending.handshake.read_final(datagram.data)
         self._drop_pending(index)
-        payload, certificate = self._authenticate(pending.handshake, payload_bytes)
+        try:
+            payload, certificate = self._authenticate(now, pending.handshake, payload_bytes, datagram)
+        except MalformedError as error:
+            reason = refusal_reason(error.reason)
+            if reason is not None:
+                self._refuse(now, pending.handshake, reason, datagram)
+            raise
+        if payload.refused:
+            self._note_refusal(now, payload.refused, certificate, payload.clock_ms, datagram.source)
+            return None
         return Finished(pending.handshake, payload, certificate, datagram.socket, datagram.source, None)
 
-    def _authenticate(self, handshake: Handshake, payload_bytes: bytes) -> tuple[HandshakePayload, Certificate]:
+    def _refuse(self, now: Instant, handshake: Handshake, reason: int, datagram: HandshakeDatagram) -> None:
+        """Shorter than what it answers, once for each time that came."""
+        refusal = handshake.write_refusal(emit_payload(Refusal(reason, self._wall_clock_ms(now))))
+        if len(self._refusals) < MAX_PENDING:
+            self._refusals[handshake.index] = _Refusal(refusal, after(now, PENDING_LIFETIME))
+        self._send(datagram.socket, datagram.source, refusal)
+
+    def _receive_refusal(self, now: Instant, datagram: HandshakeDatagram) -> None:
+        refusable = self._refusable.get(receiver_index(datagram.data))
+        if refusable is None:
+            raise MalformedError("handshake_unknown")
+        refusal = parse_refusal(refusable.handshake.read_refusal(datagram.data))
+        self._note_refusal(now, refusal.reason, refusable.certificate, refusal.clock_ms, datagram.source)
+
+    def _note_refusal(self, now: Instant, code: int, other: Certificate, clock_ms: int, source: Endpoint) -> None:
+        known = code in set(RefusalReason)
+        reason = RefusalReason(code).name.lower() if known else f"reason {code}"
+        self.refused.note(Refused(now, False, reason, source, other, clock_ms))
+
+    def _authenticate(
+        self, now: Instant, handshake: Handshake, payload_bytes: bytes, datagram: HandshakeDatagram
+    ) -> tuple[HandshakePayload, Certificate]:
         payload = parse_payload(payload_bytes)
-        certificate = self._verify_certificate(payload.certificate)
-        if certificate.static_key != handshake.remote_static:
-            raise MalformedError("handshake_not_its_certificate")
+        try:
+            certificate = self._verify_certificate(payload.certificate)
+            _check_key(certificate, handshake)
+        except MalformedError as error:
+            other = _genuine(payload, handshake) if error.reason in ENDED else None
+            self.refused.note(Refused(now, True, error.reason, datagram.source, other, payload.clock_ms))
+            raise
         if certificate.node_index == self._my_index:
             raise MalformedError("handshake_with_myself")
         return payload, certificate
 
     # parts
+
+    def _payload(self, now: Instant, refused: int = 0) -> bytes:
+        return emit_payload(replace(self._me, clock_ms=self._wall_clock_ms(now), refused=refused))
 
     def _drop_pending(self, index: int) -> None:
         del self._pending_by_init[self._pending.pop(index).init]
@@ -245,3 +331,14 @@ class Handshakes:
             in_use = index in self._attempts or index in self._pending or self._index_in_use(index)
             if index and not in_use:
                 return index
+
+
+def _check_key(certificate: Certificate, handshake: Handshake) -> None:
+    if certificate.static_key != handshake.remote_static:
+        raise MalformedError("handshake_not_its_certificate")
+
+
+def _genuine(payload: HandshakePayload, handshake: Handshake) -> Certificate | None:
+    """A certificate whose time alone was refused, if the handshake proved its key."""
+    certificate = Certificate.decode(payload.certificate)
+    return certificate if certificate.static_key == handshake.remote_static else None

@@ -61,10 +61,14 @@ class Links:
         maker: HandshakeMaker,
         families: Sequence[int],
         verify_certificate: Callable[[bytes], Certificate],
+        wall_clock_ms: Callable[[Instant], int],
         rng: Random,
         drops: Drops,
     ) -> None:
-        """``families``: the IP version of each of the data plane's sockets, in their order."""
+        """``families``: the IP version of each of the data plane's sockets, in their order.
+
+        ``wall_clock_ms``: this node's wall clock at an instant, in milliseconds since 1970.
+        """
         self._me = me
         self._drops = drops
         self._peers = Peers()
@@ -75,10 +79,11 @@ class Links:
             maker=maker,
             families=families,
             verify_certificate=verify_certificate,
+            wall_clock_ms=wall_clock_ms,
             index_in_use=self._peers.index_in_use,
             rng=rng,
         )
-        self._reach = Reach(self._targets, self._is_up, self._handshakes.heard)
+        self._reach = Reach(self._targets, self._is_up, self._handshakes.heard, self._handshakes.refused)
         self.commands: list[Command] = []
         self.events: list[LinkEvent] = []
 
@@ -105,6 +110,7 @@ class Links:
     def problems(self, now: Instant) -> Iterator[Problem]:
         """What is wrong with links and needs a person."""
         yield from self._reach.problems(now)
+        yield from self._handshakes.refused.problems(now)
 
     def peers(self) -> list[Peer]:
         """The peers whose link is up, by node index."""
@@ -114,11 +120,11 @@ class Links:
 
     def receive(self, now: Instant, datagram: HandshakeDatagram) -> None:
         """A handshake datagram with a good MAC."""
+        finished = None
         try:
             finished = self._handshakes.receive(now, datagram)
         except MalformedError as error:
             self._drops.count(error.reason)
-            return
         if finished is not None:
             self._install(now, finished)
         self._take_datagrams()
@@ -136,7 +142,7 @@ class Links:
         if peer is None:
             peer = Peer(node, finished.certificate, finished.payload.epoch_ms)
             self._peers.add(peer)
-        peer.certificate = finished.certificate
+        peer.learned(now, finished.certificate, finished.payload)
         is_responder = finished.final is None
         session = Session(
             finished.handshake.index, not is_responder, is_responder, now, finished.socket, finished.endpoint
@@ -238,6 +244,7 @@ class Links:
     def _up(self, peer: Peer) -> None:
         if not peer.up:
             peer.up = True
+            self._handshakes.refused.forget(peer.node)
             self._reach.link_up()
             self.events.append(LinkUp(peer.node, peer.certificate))
 

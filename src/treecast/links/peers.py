@@ -13,6 +13,7 @@ from treecast.base.events import SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
+from treecast.wire.handshake import HandshakePayload
 
 MAX_SESSIONS = 3
 REKEY_AFTER: Duration = 120.0
@@ -52,7 +53,16 @@ class Peer:
     certificate: Certificate
     epoch_ms: int
     up: bool = False
+    version: str = ""
+    underlay_mtu: int = 1500
+    unix_offset_s: float = 0.0
+    """Its wall clock minus this node's monotonic one, at its last handshake."""
     sessions: list[Session] = field(default_factory=list)
+
+    def learned(self, now: Instant, certificate: Certificate, payload: HandshakePayload) -> None:
+        """What it says of itself in a handshake."""
+        self.certificate, self.version, self.underlay_mtu = certificate, payload.version, payload.underlay_mtu
+        self.unix_offset_s = payload.clock_ms / 1000 - now
 
     @property
     def current(self) -> Session:

@@ -13,6 +13,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.links.noticed import NOTICED_LIFETIME, Noticed
+from treecast.links.refusals import Refusals
 from treecast.links.targets import Target, Targets
 
 UNREACHED_AFTER: Duration = 5.0
@@ -30,6 +31,7 @@ class Standing(StrEnum):
     UP = "up"
     CONNECTING = "connecting"
     HEARD_ONLY = "heard only"
+    REFUSED = "refused"
     ITSELF = "this node itself"
     ANOTHER_NETWORK = "another network"
     UNREACHABLE = "unreachable"
@@ -39,8 +41,11 @@ class Standing(StrEnum):
 class Reach:
     """One node's. ``is_up`` says of a node whether its link is up; ``heard``: where INITs came from."""
 
-    def __init__(self, targets: Targets, is_up: Callable[[NodeIndex], bool], heard: Noticed) -> None:
+    def __init__(
+        self, targets: Targets, is_up: Callable[[NodeIndex], bool], heard: Noticed, refusals: Refusals
+    ) -> None:
         self._targets = targets
+        self._refusals = refusals
         self._is_up = is_up
         self._heard = heard
         self.foreign = Noticed()
@@ -62,6 +67,8 @@ class Reach:
     def standing(self, now: Instant, target: Target) -> Standing:
         if target.node is not None and self._is_up(target.node):
             return Standing.UP
+        if self._refusals.of(now, target.node, target.endpoints) is not None:
+            return Standing.REFUSED
         if target.left:
             return Standing.OFFLINE
         if target.reflected_at is not None and now - target.reflected_at < NOTICED_LIFETIME:
@@ -107,7 +114,7 @@ class Reach:
         known = target.name is None
         lost = "; its hosts and groups are out of reach" if known else ""
         match self.standing(now, target):
-            case Standing.UP | Standing.CONNECTING | Standing.OFFLINE:
+            case Standing.UP | Standing.CONNECTING | Standing.OFFLINE | Standing.REFUSED:
                 return
             case Standing.ITSELF:
                 kind = "peer_is_this_node"

@@ -48,6 +48,14 @@ class ModelHandshake:
         self._remote_static = datagram[8:40]
         return datagram[40:]
 
+    def write_refusal(self, payload: bytes) -> bytes:
+        return struct.pack("!BBHI", 0xC3, 1, 0, self.remote_index) + payload
+
+    def read_refusal(self, datagram: bytes) -> bytes:
+        if len(datagram) < 8 or datagram[0] != 0xC3:
+            raise MalformedError("handshake_malformed")
+        return datagram[8:]
+
 
 class ModelMaker:
     """Begins model handshakes for the node with this static public key."""

@@ -17,20 +17,55 @@ class HandshakeType(IntEnum):
     INIT = 0xC0
     RESPONSE = 0xC1
     FINAL = 0xC2
+    REFUSAL = 0xC3
+
+
+class RefusalReason(IntEnum):
+    """Why a certificate is refused; in lower case the names are those of the drops."""
+
+    CERTIFICATE_MALFORMED = 1
+    CERTIFICATE_WRONG_NETWORK = 2
+    CERTIFICATE_BAD_SIGNATURE = 3
+    CERTIFICATE_EXPIRED = 4
+    CERTIFICATE_NOT_YET_VALID = 5
+    HANDSHAKE_NOT_ITS_CERTIFICATE = 6
+    CERTIFICATE_REVOKED = 7
+
+
+MAX_VERSION_CHARACTERS = 24
 
 
 class HandshakePayload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What each side says of itself: certificate, AEAD preference, start in milliseconds since 1970."""
+    """What each side says of itself: certificate, AEAD preference, start and wall clock in milliseconds since 1970,
+    in FINAL why it refuses the other (else 0), the MTU of its underlay, the version of its program.
+    """
 
     certificate: Annotated[bytes, Meta(max_length=512)]
     aead: Annotated[int, Meta(ge=1, le=2)]
     epoch_ms: U64
+    clock_ms: U64
+    refused: Annotated[int, Meta(ge=0, le=255)]
+    underlay_mtu: Annotated[int, Meta(ge=1280, le=9000)]
+    version: Annotated[str, Meta(max_length=MAX_VERSION_CHARACTERS, pattern=r"\A[0-9A-Za-z.+-]*\Z")]
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A responder's word that it refuses the initiator: why (a RefusalReason, or one not known here), by its clock."""
+
+    reason: Annotated[int, Meta(ge=1, le=255)]
+    clock_ms: U64
 
 
 _decoder = msgspec.msgpack.Decoder(HandshakePayload)
+_refusal_decoder = msgspec.msgpack.Decoder(Refusal)
 
 
-def emit_payload(payload: HandshakePayload) -> bytes:
+def refusal_reason(drop: str) -> RefusalReason | None:
+    """The reason that the other side is told for a drop of this name; None: it is told nothing."""
+    return next((reason for reason in RefusalReason if reason.name.lower() == drop), None)
+
+
+def emit_payload(payload: HandshakePayload | Refusal) -> bytes:
     return msgspec.msgpack.encode(payload)
 
 
@@ -38,6 +73,14 @@ def parse_payload(data: bytes) -> HandshakePayload:
     """MalformedError("handshake_payload_malformed") for anything else."""
     try:
         return _decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedError("handshake_payload_malformed") from error
+
+
+def parse_refusal(data: bytes) -> Refusal:
+    """MalformedError("handshake_payload_malformed") for anything else."""
+    try:
+        return _refusal_decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedError("handshake_payload_malformed") from error
 
@@ -51,7 +94,7 @@ def handshake_type(data: bytes) -> HandshakeType:
 
 
 def receiver_index(data: bytes) -> int:
-    """The receiver's session index in a RESPONSE or FINAL datagram."""
+    """The receiver's session index in a RESPONSE, FINAL or REFUSAL datagram."""
     offset = 8 if data[:1] == b"\xc1" else 4
     try:
         (index,) = struct.unpack_from("!I", data, offset)

@@ -88,7 +88,7 @@ VALID = [
     *(emit_control(message) for message in MESSAGES),
     *(emit(content) for _, content in CONTENTS),
     *(emit_context(flow) for flow in FLOWS),
-    emit_payload(HandshakePayload(b"c" * 200, 1, 2)),
+    emit_payload(HandshakePayload(b"c" * 200, 1, 2, 3, 0, 1500, "1.0")),
     emit(Signed(emit(Body(1, 2, 3, Kind.GROUP, b"key", b"content")), bytes(64))),
     group_key(0, IPv4Address("239.1.1.1")),
     host_key(0, MacAddress(bytes(6))),

@@ -15,7 +15,7 @@ from treecast.base.ids import NetworkId, NodeIndex
 from treecast.identity.certificate import Claims, issue
 from treecast.identity.ids import derive_network_id
 from treecast.identity.keys import NodeKeys, SigningKey
-from treecast.wire.handshake import HandshakePayload, emit_payload
+from treecast.wire.handshake import HandshakePayload, HandshakeType, emit_payload
 
 DAY_S = 86_400
 READ_BYTES = 2048
@@ -38,8 +38,10 @@ class Liar:
         own.sendto(handshake.write_final(self.payload), victim)
 
     def respond(self, own: socket.socket, times: int = 1) -> None:
-        """Answers the next INIT that comes, so often."""
+        """Answers the next INIT that comes, so often; what refuses an answer of before is passed over."""
         init, victim = own.recvfrom(READ_BYTES)
+        while init[0] != HandshakeType.INIT:
+            init, victim = own.recvfrom(READ_BYTES)
         handshake = _native.Handshake.respond(self._key, self.network_id, _rng.getrandbits(32), init)
         response = handshake.write_response(self.payload)
         for _ in range(times):
@@ -57,7 +59,7 @@ def liars(network: Path, other_network: Path, member: Path, now_unix_s: int) -> 
     keys = NodeKeys.from_seeds(_rng.randbytes(32), _rng.randbytes(32))
 
     def saying(certificate: bytes) -> Liar:
-        return Liar(network_id, keys.static.private, emit_payload(HandshakePayload(certificate, 1, 1)))
+        return Liar(network_id, keys.static.private, emit_payload(HandshakePayload(certificate, 1, 1, 1, 0, 1500, "1")))
 
     def signed(ca: SigningKey, of: NetworkId, not_before_s: int, not_after_s: int) -> Liar:
         claims = Claims(

@@ -45,9 +45,9 @@ def certificate_of(index: int, *, ca: SigningKey = CA, not_after_s: int = 2000) 
     return issue(ca, claims)
 
 
-def verify_certificate(wire: bytes) -> Certificate:
+def verify_certificate(wire: bytes, unix_now_s: float) -> Certificate:
     certificate = Certificate.decode(wire)
-    certificate.verify(CA.public, UNIX_NOW)
+    certificate.verify(CA.public, unix_now_s)
     return certificate
 
 
@@ -55,17 +55,26 @@ class Node:
     """Links, and what they sent."""
 
     def __init__(
-        self, index: int, *, certificate: Certificate | None = None, static: bytes = b"", epoch: int = 1
+        self,
+        index: int,
+        *,
+        certificate: Certificate | None = None,
+        static: bytes = b"",
+        epoch: int = 1,
+        ahead_s: float = 0.0,
+        underlay_mtu: int = 1500,
     ) -> None:
+        """``ahead_s``: how much its wall clock is ahead of that of the others."""
         self.index = index
         self.certificate = certificate or certificate_of(index)
         self.drops = Drops()
         self.links = Links(
-            me=HandshakePayload(self.certificate.encode(), 1, epoch),
+            me=HandshakePayload(self.certificate.encode(), 1, epoch, 0, 0, underlay_mtu, "1.0"),
             my_index=self.certificate.node_index,
             maker=ModelMaker(static or self.certificate.static_key),
             families=(4,),
-            verify_certificate=verify_certificate,
+            verify_certificate=lambda wire: verify_certificate(wire, UNIX_NOW + ahead_s),
+            wall_clock_ms=lambda now: int((UNIX_NOW + ahead_s + now) * 1000),
             rng=Random(index + epoch),
             drops=self.drops,
         )

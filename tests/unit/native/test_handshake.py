@@ -32,6 +32,21 @@ def test_both_sides_learn_the_others_key_payload_and_index() -> None:
     assert (first.index, first.remote_index, second.index, second.remote_index) == (11, 22, 22, 11)
 
 
+def test_a_refusal_is_read_after_the_keys_were_taken_and_is_shorter_than_any_final() -> None:
+    first, second = pair()
+    first.read_response(second.write_response(b"two"))
+    final = first.write_final(b"")
+    second.read_final(final)
+    refusal = second.write_refusal(bytes(48))
+    assert len(refusal) <= len(final)
+    assert first.read_refusal(refusal) == first.read_refusal(refusal) == bytes(48)
+    for position in (0, 4, 8, len(refusal) - 1):
+        with pytest.raises(_native.HandshakeError):
+            first.read_refusal(refusal[:position] + bytes([refusal[position] ^ 1]) + refusal[position + 1 :])
+    with pytest.raises(RuntimeError):
+        second.write_refusal(b"again")
+
+
 def test_a_static_key_has_the_public_key_of_the_vectors() -> None:
     for side in ("initiator", "responder"):
         vector = VECTORS["handshake"][side]

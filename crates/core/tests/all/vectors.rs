@@ -37,8 +37,11 @@ fn handshake() -> Value {
     let last = one.write_final(payload3).unwrap();
     two.read_final(&last).unwrap();
     let keys = one.take_keys().unwrap();
+    let refusal = two.write_refusal(b"payload of a refusal").unwrap();
+    assert_eq!(one.read_refusal(&refusal).unwrap(), b"payload of a refusal");
     json!({
         "network_id": hex(&network),
+        "refusal": { "payload": hex(b"payload of a refusal"), "datagram": hex(&refusal) },
         "initiator": {
             "static_private": hex(&initiator), "static_public": hex(&public_key(&initiator).unwrap()),
             "ephemeral_private": hex(&ephemeral1), "index": 0x0102_0304, "payload": hex(payload3),

@@ -1,0 +1,142 @@
+"""Refusals: who is not believed, or does not believe this node, and why. For people; nothing is decided by them.
+
+A member whose certificate has ended is known by its name, everybody else by an address; of each only the last is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from treecast.base.addresses import Endpoint
+from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant
+from treecast.identity.certificate import Certificate
+from treecast.links.calendar import day_of, in_words
+
+Key = TypeVar("Key")
+
+REFUSED_LIFETIME: Duration = 45.0
+"""Who is still sought tries again every ten seconds and less."""
+MAX_MEMBERS = 64
+MAX_STRANGERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The last refusal of one node.
+
+    ``other``: its certificate, where it is the CA's and its key was proved; ``clock_ms``: its wall clock then.
+    """
+
+    at: Instant
+    by_me: bool
+    reason: str
+    endpoint: Endpoint
+    other: Certificate | None
+    clock_ms: int
+
+
+class Refusals:
+    """One node's. ``wall_clock_ms``: this node's wall clock at an instant."""
+
+    def __init__(self, own: Certificate, wall_clock_ms: Callable[[Instant], int]) -> None:
+        self._own = own
+        self._wall_clock_ms = wall_clock_ms
+        self._members: dict[tuple[bool, NodeIndex], Refused] = {}
+        self._strangers: dict[tuple[bool, Endpoint], Refused] = {}
+
+    def note(self, refused: Refused) -> None:
+        if refused.other is not None:
+            key = (refused.by_me, refused.other.node_index)
+            _put(self._members, key, refused, MAX_MEMBERS)
+        else:
+            _put(self._strangers, (refused.by_me, refused.endpoint), refused, MAX_STRANGERS)
+
+    def of(self, now: Instant, node: NodeIndex | None, endpoints: tuple[Endpoint, ...]) -> Refused | None:
+        """The present refusal of the node, or of whoever is at one of these addresses."""
+        for refused in self._present(now):
+            is_node = refused.other is not None and refused.other.node_index == node
+            if is_node or refused.endpoint in endpoints:
+                return refused
+        return None
+
+    def forget(self, node: NodeIndex) -> None:
+        """Its link is up."""
+        for by_me in (False, True):
+            self._members.pop((by_me, node), None)
+
+    def problems(self, now: Instant) -> Iterator[Problem]:
+        for refused in self._present(now):
+            where = str(refused.endpoint)
+            who = f"{refused.other.name} ({where})" if refused.other else f"a node at {where}"
+            subject = refused.other.name if refused.other else where
+            if refused.by_me:
+                yield Problem("peer_refused", subject, f"{who} is refused: {self._of_other(now, refused)}")
+            else:
+                yield Problem(
+                    "refused_by_peer", subject, f"{who} refuses this node: {self._of_this_node(now, refused)}"
+                )
+
+    def _present(self, now: Instant) -> Iterator[Refused]:
+        for refused in [*self._members.values(), *self._strangers.values()]:
+            if now - refused.at < REFUSED_LIFETIME:
+                yield refused
+
+    def _of_other(self, now: Instant, refused: Refused) -> str:
+        match refused.reason, refused.other:
+            case "certificate_expired", Certificate() as other:
+                return f"its certificate expired on {day_of(other.not_after_s)}; {_renew(other.name)}"
+            case "certificate_not_yet_valid", Certificate() as other:
+                valid = f"its certificate is not valid before {in_words(other.not_before_s)}"
+                return f"{valid}; {self._clocks(now, refused)}"
+            case "certificate_revoked", _:
+                return "its certificate was revoked"
+            case "handshake_not_its_certificate", _:
+                return (
+                    "it shows a certificate whose key it does not have: a node's directory must be copied whole, or "
+                    "made by treecast node add"
+                )
+            case _:
+                return (
+                    f"its certificate is not one of this network ({refused.reason}): add it with the CA of this "
+                    f"network, or take this node's address out of its --peer"
+                )
+
+    def _of_this_node(self, now: Instant, refused: Refused) -> str:
+        own = self._own
+        match refused.reason:
+            case "certificate_expired":
+                unless = f" (by its clock; {self._clocks(now, refused)})" if self._is_valid(now) else ""
+                return f"this node's certificate expired on {day_of(own.not_after_s)}{unless}; {_renew(own.name)}"
+            case "certificate_not_yet_valid":
+                valid = f"this node's certificate is not valid before {in_words(own.not_before_s)}"
+                return f"{valid}; {self._clocks(now, refused)}"
+            case "certificate_revoked":
+                return "this node's certificate was revoked: ask whoever runs the CA"
+            case _:
+                return (
+                    f"this node's certificate is not of its network ({refused.reason}): check that both were added "
+                    f"with the same CA, and that this node's directory was copied whole"
+                )
+
+    def _is_valid(self, now: Instant) -> bool:
+        return self._own.not_before_s <= self._wall_clock_ms(now) / 1000 <= self._own.not_after_s
+
+    def _clocks(self, now: Instant, refused: Refused) -> str:
+        theirs, own = in_words(refused.clock_ms / 1000), in_words(self._wall_clock_ms(refused.at) / 1000)
+        return f"its clock said {theirs} when this node's said {own}: set the one that is wrong"
+
+
+def _renew(name: str) -> str:
+    return f"on the CA's machine run treecast node add {name} --replace, and take its files to its machine"
+
+
+def _put(table: dict[Key, Refused], key: Key, refused: Refused, limit: int) -> None:
+    """The oldest makes room."""
+    table.pop(key, None)
+    table[key] = refused
+    if len(table) > limit:
+        del table[next(iter(table))]
