@@ -76,11 +76,14 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A node that subscribes to a group. ``filter_mode`` is ``include`` or ``exclude``."""
+    """A node that subscribes to a group. ``filter_mode`` is ``include`` or ``exclude``; ``since_s``: for how long it
+    has, as far as this node knows.
+    """
 
     node: str
     filter_mode: str
     sources: list[str]
+    since_s: float | None = None
 
 
 class Router(msgspec.Struct, frozen=True):
@@ -106,6 +109,8 @@ class Querier(msgspec.Struct, frozen=True):
     robustness: int
     query_interval_s: float
     routers: list[Router]
+    port_name: str = ""
+    """The port's interface."""
 
 
 class LocalSource(msgspec.Struct, frozen=True):
@@ -116,7 +121,9 @@ class LocalSource(msgspec.Struct, frozen=True):
 
 
 class LocalHost(msgspec.Struct, frozen=True):
-    """A host of this node: what it asked for in its last report, and the version of that."""
+    """A host of this node: what it asked for in its last report, and the version of that. ``since_s``: for how long it
+    has asked for the group.
+    """
 
     mac: str
     ip: str
@@ -124,6 +131,7 @@ class LocalHost(msgspec.Struct, frozen=True):
     filter_mode: str
     sources: list[str]
     expires_s: float
+    since_s: float | None = None
 
 
 class LocalJoin(msgspec.Struct, frozen=True):
@@ -148,6 +156,10 @@ class LocalGroup(msgspec.Struct, frozen=True):
     leaving: bool
     hosts: list[LocalHost]
     joins: list[LocalJoin] = []
+    port_name: str = ""
+    """The port's interface."""
+    since_s: float | None = None
+    """For how long a host has asked for it."""
 
 
 class Sender(msgspec.Struct, frozen=True):

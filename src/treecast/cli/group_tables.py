@@ -1,16 +1,20 @@
-"""The answer to ``groups`` for people: who wants a group, what this node's own hosts want, and who asks them."""
+"""The answer to ``groups`` for people: who wants a group, who sends, what this node's hosts want, and who asks them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from rich.console import Group as Stack
 from rich.console import RenderableType
 
-from treecast.api.records import Group, LocalGroup, LocalHost, LocalJoin, LocalSource, Querier
-from treecast.cli.tables import Column, console, groups_table, in_brackets, rows_table, with_vlan
+from treecast.api.records import Group, LocalGroup, LocalHost, LocalJoin, LocalSource, Member, Querier, Sender
+from treecast.cli.layout import Column
+from treecast.cli.tables import console, in_brackets, in_bytes, in_time, rows_table, with_vlan
 
 _PROTOCOLS = {4: "IGMPv{}", 6: "MLDv{}"}
+SENDER_SILENCE_S = 5.0
+"""From then on a sender is shown as silent: its rate has ended by then."""
 
 
 def print_groups(groups: Sequence[Group], queriers: Sequence[Querier]) -> None:
@@ -18,22 +22,46 @@ def print_groups(groups: Sequence[Group], queriers: Sequence[Querier]) -> None:
 
 
 def group_tables(groups: Sequence[Group], queriers: Sequence[Querier]) -> RenderableType:
-    """Three tables, one below the other; those of this node where it has hosts or routers."""
-    parts: list[RenderableType] = [groups_table(groups)]
-    local = tuple(_local_rows(groups))
-    if local:
-        parts += ["", rows_table("", _LOCAL_COLUMNS, local)]
-    if queriers:
-        parts += ["", rows_table("", _QUERIER_COLUMNS, tuple(_querier_row(querier) for querier in queriers))]
+    """Tables below each other: who wants, who sends, what this node's hosts want, who asks them."""
+    tables = [
+        rows_table("no groups", _GROUP_COLUMNS, tuple(_group_rows(groups))),
+        rows_table("", _SENDER_COLUMNS, tuple(_sender_rows(groups))),
+        rows_table("", _LOCAL_COLUMNS, tuple(_local_rows(groups))),
+        rows_table("", _QUERIER_COLUMNS, tuple(_querier_row(querier) for querier in queriers)),
+    ]
+    parts: list[RenderableType] = []
+    for table in tables:
+        if table:
+            parts += ["", table] if parts else [table]
     return Stack(*parts)
 
 
+_GROUP_COLUMNS: tuple[Column, ...] = (
+    ("GROUP", "left"),
+    ("MEMBERS", "left"),
+    ("LOCAL", "left"),
+    ("UP FOR", "right"),
+    ("RX PACKETS", "right"),
+    ("RX", "right"),
+    ("TX PACKETS", "right"),
+    ("TX", "right"),
+)
+_SENDER_COLUMNS: tuple[Column, ...] = (
+    ("SENT TO", "left"),
+    ("BY", "left"),
+    ("AT", "left"),
+    ("WANTED BY", "left"),
+    ("FOR", "right"),
+    ("RATE", "right"),
+    ("PACKETS", "right"),
+)
 _LOCAL_COLUMNS: tuple[Column, ...] = (
     ("OUR HOSTS' GROUP", "left"),
     ("PORT", "left"),
     ("VERSION", "left"),
     ("MODE", "left"),
     ("SOURCES", "left"),
+    ("UP FOR", "right"),
     ("EXPIRES", "right"),
     ("HOSTS", "left"),
 )
@@ -47,6 +75,74 @@ _QUERIER_COLUMNS: tuple[Column, ...] = (
 )
 
 
+def _of_group(row: Group) -> tuple[int, str]:
+    return (row.vlan, row.group)
+
+
+def _group_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
+    """Each group once: its members with all that they want, and the traffic of its rows together."""
+    for (vlan, group), grouped in groupby(groups, _of_group):
+        rows = list(grouped)
+        members = {member.node: member for row in rows for member in row.members}
+        yield (
+            with_vlan(group, vlan),
+            ", ".join(_member(members[node]) for node in sorted(members)) or "nobody",
+            "yes" if any(row.local for row in rows) else "no",
+            _longest(member.since_s for member in members.values()),
+            str(sum(row.rx_packets for row in rows)),
+            in_bytes(sum(row.rx_bytes for row in rows)),
+            str(sum(row.tx_packets for row in rows)),
+            in_bytes(sum(row.tx_bytes for row in rows)),
+        )
+
+
+def _member(member: Member) -> str:
+    """``name``, ``name (only SOURCES)`` or ``name (not SOURCES)``."""
+    return member.node + in_brackets(member.filter_mode, member.sources)
+
+
+def _sender_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
+    for row in groups:
+        for sender in row.senders:
+            wanting = sum(_accepts(member, sender.source) for member in row.members)
+            yield (
+                with_vlan(row.group, row.vlan),
+                sender.source,
+                f"{sender.node} {sender.port}".rstrip(),
+                "nobody" if not wanting else "1 node" if wanting == 1 else f"{wanting} nodes",
+                in_time(sender.since_s),
+                _rate(sender),
+                str(sender.packets),
+            )
+
+
+def _accepts(member: Member, source: str) -> bool:
+    return (source in member.sources) == (member.filter_mode == "include")
+
+
+def _rate(sender: Sender) -> str:
+    if sender.silent_s >= SENDER_SILENCE_S:
+        return f"silent {in_time(sender.silent_s)}"
+    return "-" if sender.rate_bps is None else in_rate(sender.rate_bps)
+
+
+def in_rate(bits_per_second: float) -> str:
+    """Three or four digits and a decimal unit."""
+    if bits_per_second < 1000:
+        return f"{bits_per_second:.0f} b/s"
+    value, unit = bits_per_second / 1000, "kb/s"
+    for larger in ("Mb/s", "Gb/s", "Tb/s"):
+        if value < 999.95:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}"
+
+
+def _longest(times_s: Iterable[float | None]) -> str:
+    longest_s = max((time_s for time_s in times_s if time_s is not None), default=None)
+    return "-" if longest_s is None else in_time(longest_s)
+
+
 def _local_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
     """Each group of a port once, though it may have a row for each of its sources."""
     seen: set[tuple[str, int]] = set()
@@ -58,10 +154,11 @@ def _local_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
         for here in group.here:
             yield (
                 with_vlan(group.group, group.vlan),
-                str(here.port),
+                here.port_name or str(here.port),
                 _PROTOCOLS[family].format(here.version) if here.version else "PIM",
                 here.filter_mode + (", leaving" if here.leaving else ""),
                 "\n".join(_source(source) for source in here.sources) or "-",
+                _longest([here.since_s]),
                 _seconds(_expires(here)),
                 "\n".join((*(_host(host, family) for host in here.hosts), *map(_join, here.joins))) or "-",
             )
@@ -91,7 +188,7 @@ def _join(join: LocalJoin) -> str:
 def _querier_row(querier: Querier) -> tuple[str, ...]:
     name = {"igmp": "IGMPv{}", "mld": "MLDv{}"}[querier.protocol].format(querier.version)
     return (
-        with_vlan(str(querier.port), querier.vlan),
+        with_vlan(querier.port_name or str(querier.port), querier.vlan),
         "this node" if querier.is_this_node else querier.address,
         name,
         _seconds(querier.query_interval_s),

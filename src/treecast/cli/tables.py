@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
-from rich import box
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.segment import Segment
+from rich.console import Console, RenderableType
 from rich.table import Table
 
-from treecast.api.records import AdmittedNode, Group, Host, Member, NetworkView, Peer, Status
+from treecast.api.records import AdmittedNode, Host, NetworkView, Peer, Status
+from treecast.cli.layout import Column, TextTable
 
 _SHORT_ID_DIGITS = 8
 _WIDTH_WITHOUT_TERMINAL = 120
-MOST_FOLDED_ROWS = 500
-"""Folding the cells of 10,000 rows takes half a minute."""
-
-Column = tuple[str, Literal["left", "right"]]
+"""Unless COLUMNS says otherwise."""
+UNWANTED = "no_subscriber"
+"""The one drop that is as it should be."""
 
 
 def print_status(status: Status) -> None:
@@ -88,38 +86,6 @@ def print_peers(peers: Sequence[Peer]) -> None:
     print_rows("no peers", columns, tuple(rows))
 
 
-def print_groups(groups: Sequence[Group]) -> None:
-    console().print(groups_table(groups), crop=False)
-
-
-def groups_table(groups: Sequence[Group]) -> RenderableType:
-    """The multicast table, to print it or to show it live."""
-    columns: tuple[Column, ...] = (
-        ("GROUP", "left"),
-        ("SOURCE", "left"),
-        ("MEMBERS", "left"),
-        ("LOCAL", "left"),
-        ("RX PACKETS", "right"),
-        ("RX", "right"),
-        ("TX PACKETS", "right"),
-        ("TX", "right"),
-    )
-    rows = (
-        (
-            with_vlan(group.group, group.vlan),
-            group.source,
-            ", ".join(_member(member) for member in group.members) or "-",
-            "yes" if group.local else "no",
-            str(group.rx_packets),
-            in_bytes(group.rx_bytes),
-            str(group.tx_packets),
-            in_bytes(group.tx_bytes),
-        )
-        for group in groups
-    )
-    return rows_table("no groups", columns, tuple(rows))
-
-
 def print_hosts(hosts: Sequence[Host]) -> None:
     columns: tuple[Column, ...] = (
         ("MAC", "left"),
@@ -181,7 +147,15 @@ def _status_rows(status: Status) -> tuple[tuple[str, str], ...]:
         ("peers", str(status.peers)),
         *((("seeking", "\n".join(status.seeking)),) if status.seeking else ()),
         ("counters", _counts(status.counters)),
-        ("drops", _counts(status.drops)),
+        ("drops", _counts({name: count for name, count in status.drops.items() if name != UNWANTED})),
+        *_unwanted(status.drops.get(UNWANTED, 0)),
+    )
+
+
+def _unwanted(count: int) -> tuple[tuple[str, str], ...]:
+    """Frames that nobody asked for are no fault."""
+    return (
+        (("unwanted", f"{count} frames to groups that no other node wants ({UNWANTED}): see groups"),) if count else ()
     )
 
 
@@ -190,11 +164,6 @@ def _counts(counts: dict[str, int]) -> str:
     counted = {name: count for name, count in counts.items() if count}
     digits = max((len(str(count)) for count in counted.values()), default=0)
     return "\n".join(f"{count:>{digits}} {name}" for name, count in counted.items()) or "none"
-
-
-def _member(member: Member) -> str:
-    """``name``, ``name (only SOURCES)`` or ``name (not SOURCES)``."""
-    return member.node + in_brackets(member.filter_mode, member.sources)
 
 
 def in_brackets(filter_mode: str, sources: Sequence[str]) -> str:
@@ -213,47 +182,11 @@ def print_rows(nothing: str, columns: Sequence[Column], rows: Sequence[Sequence[
 
 
 def rows_table(nothing: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> RenderableType:
-    """A table with a line under its titles; ``nothing`` where it has no rows."""
-    if not rows:
-        return nothing
-    if len(rows) > MOST_FOLDED_ROWS:
-        return _unfolded(columns, rows)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for title, justify in columns:
-        table.add_column(title, justify=justify, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-class _Lines:
-    """Text as it is."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._lines = lines
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in self._lines:
-            yield Segment(line)
-            yield Segment.line()
-
-
-def _unfolded(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> RenderableType:
-    """The same, as wide as it is."""
-    cells = [[title for title, _ in columns], *([cell.replace("\n", ", ") for cell in row] for row in rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    cells.insert(1, ["\u2500" * width for width in widths])
-    lines = (
-        " ".join(
-            cell.rjust(width) if justify == "right" else cell.ljust(width)
-            for cell, width, (_, justify) in zip(line, widths, columns, strict=True)
-        )
-        for line in cells
-    )
-    return _Lines(line.rstrip() for line in lines)
+    """A table with a line under its titles, as wide as the terminal; ``nothing`` where it has no rows."""
+    return TextTable(columns, rows) if rows else nothing
 
 
 def console() -> Console:
     """A console that shows text as it is, as wide as the terminal."""
-    width = None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_WITHOUT_TERMINAL
     return Console(markup=False, highlight=False, emoji=False, width=width)

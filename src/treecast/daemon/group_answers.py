@@ -81,7 +81,7 @@ class GroupAnswers:
         return Group(
             group=str(flow.group),
             source=str(flow.source) if flow.source else "*",
-            members=[self._member(*member) for member in listed],
+            members=[self._member(flow, here, *member) for member in listed],
             local=any(node == self._engine.me for node, _ in listed),
             rx_packets=rx_packets,
             rx_bytes=rx_bytes,
@@ -96,7 +96,7 @@ class GroupAnswers:
         return Sender(
             source=str(sender.source),
             node=self._engine.nodes.name(sender.root),
-            port="" if sender.port is None else self._port_names.get(sender.port, str(sender.port)),
+            port="" if sender.port is None else self._port_name(sender.port),
             since_s=round(sender.since_s, 3),
             silent_s=round(sender.silent_s, 3),
             packets=sender.since_packets,
@@ -124,6 +124,7 @@ class GroupAnswers:
                         expires_s=self._left(view.expires),
                         robustness=view.robustness,
                         query_interval_s=view.query_interval,
+                        port_name=self._port_name(port),
                         routers=[
                             Router(str(r.address), r.seen_by, self._left(r.expires))
                             for r in there
@@ -143,7 +144,8 @@ class GroupAnswers:
                     found.append(self._local_group(port, view, self._joins(joins)))
                 elif joins:
                     mode = self._engine.membership.port_filter(port, vlan, group).mode.value
-                    found.append(LocalGroup(port, mode, [], None, 0, leaving=False, hosts=[], joins=self._joins(joins)))
+                    joined, name = self._joins(joins), self._port_name(port)
+                    found.append(LocalGroup(port, mode, [], None, 0, False, hosts=[], joins=joined, port_name=name))
         return found
 
     def _joins(self, views: Sequence[PimJoinView]) -> list[LocalJoin]:
@@ -155,6 +157,8 @@ class GroupAnswers:
         return LocalGroup(
             joins=joins,
             port=port,
+            port_name=self._port_name(port),
+            since_s=self._ago(view.since),
             filter_mode=view.mode.value,
             sources=[LocalSource(str(source.source), self._left(source.expires)) for source in view.sources],
             expires_s=self._left(view.expires),
@@ -168,17 +172,29 @@ class GroupAnswers:
                     filter_mode=host.filter.mode.value,
                     sources=[str(source) for source in sorted(host.filter.sources, key=int)],
                     expires_s=self._left(host.expires) or 0.0,
+                    since_s=self._ago(host.since),
                 )
                 for host in view.hosts
             ],
         )
 
+    def _port_name(self, port: int) -> str:
+        return self._port_names.get(port, str(port))
+
+    def _ago(self, then: Instant) -> float:
+        return round(max(self._now - then, 0), 3)
+
     def _left(self, expires: Instant | None) -> float | None:
         return None if expires is None else round(max(expires - self._now, 0), 3)
 
-    def _member(self, node: NodeIndex, wanted: SourceFilter) -> Member:
+    def _member(self, flow: Flow, here: list[LocalGroup], node: NodeIndex, wanted: SourceFilter) -> Member:
         sources = [str(source) for source in sorted(wanted.sources, key=int)]
-        return Member(self._engine.nodes.name(node), wanted.mode.value, sources)
+        if node == self._engine.me:
+            since_s = max((local.since_s for local in here if local.since_s is not None), default=None)
+        else:
+            since = self._engine.topology.table.since(node, (flow.vlan, flow.group))
+            since_s = None if since is None else self._ago(since)
+        return Member(self._engine.nodes.name(node), wanted.mode.value, sources, since_s)
 
 
 def _rows(members: _Members, senders: list[CountedFlow]) -> list[IPAddress | None]:

@@ -51,7 +51,7 @@ class Learning:
             case Kind.GROUP:
                 group = parse_group_key(learned.key)
                 wanted = content.source_filter() if isinstance(content, GroupContent) else None
-                self._topology.subscribe(origin, group, wanted)
+                self._topology.subscribe(now, origin, group, wanted)
                 self._wishes.tell_routers(now, group)
             case Kind.HOST:
                 host = parse_host_key(learned.key)

@@ -48,8 +48,9 @@ class SpecificQuery:
 class GroupState:
     """The record of RFC 9776 section 6.2 for one group."""
 
-    def __init__(self, group: IPAddress) -> None:
+    def __init__(self, group: IPAddress, since: Instant) -> None:
         self.group = group
+        self.since = since
         self.mode = FilterMode.INCLUDE
         self.requested: dict[IPAddress, Instant] = {}
         self.excluded: set[IPAddress] = set()
@@ -89,7 +90,7 @@ class GroupState:
         sources = [SourceView(source, expires) for source, expires in self.requested.items()]
         sources += [SourceView(source, None) for source in self.excluded]
         hosts = (
-            HostView(host.mac, host.address, interest.version, interest.filter, interest.expires)
+            HostView(host.mac, host.address, interest.version, interest.filter, interest.expires, interest.since)
             for host, interest in self.hosts
         )
         return GroupView(
@@ -100,6 +101,7 @@ class GroupState:
             version=self.version(newest),
             leaving=self.is_queried,
             hosts=tuple(hosts),
+            since=self.since,
         )
 
     def hear_older_host(self, version: int, now: Instant, intervals: Intervals) -> None:

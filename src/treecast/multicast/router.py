@@ -252,7 +252,7 @@ class GroupMembershipRouter:
         record = self._usable_sources(record)
         state = self._groups.get(record.group)
         if state is None:
-            state = self._new_group(record)
+            state = self._new_group(now, record)
             if state is None:
                 return None
         self._expire(now, state)
@@ -285,7 +285,7 @@ class GroupMembershipRouter:
         self._drops.count(self.protocol.reason("source_not_unicast"), len(record.sources) - len(usable))
         return replace(record, sources=usable)
 
-    def _new_group(self, record: GroupRecord) -> GroupState | None:
+    def _new_group(self, now: Instant, record: GroupRecord) -> GroupState | None:
         """State for a group that is new here, if this record asks for something and there is room."""
         joins = record.record_type in _ANY_SOURCE_RECORDS
         if not joins and (record.record_type is RecordType.BLOCK_OLD_SOURCES or not record.sources):
@@ -293,7 +293,7 @@ class GroupMembershipRouter:
         if len(self._groups) >= self._config.max_groups or not self._room.take():
             self._refuse("groups_full")
             return None
-        state = self._groups[record.group] = GroupState(record.group)
+        state = self._groups[record.group] = GroupState(record.group, now)
         return state
 
     def _track(self, now: Instant, state: GroupState, host: HostId, version: int, record: GroupRecord) -> None:
@@ -305,6 +305,7 @@ class GroupMembershipRouter:
             version,
             record.record_type,
             record.sources,
+            now=now,
             expires=membership_end,
             max_hosts=min(self._config.max_hosts_per_group, hosts_before + room),
             max_sources=self._config.max_sources_per_group,

@@ -29,10 +29,11 @@ class HostId:
 
 @dataclass(slots=True)
 class HostInterest:
-    """One host's filter for one group, of which version its last report was, and until when it counts."""
+    """One host's filter for one group: the version of its last report, until when it counts, since when it has one."""
 
     version: int
     expires: Instant
+    since: Instant
     mode: FilterMode = FilterMode.INCLUDE
     sources: set[IPAddress] = field(default_factory=set)
 
@@ -74,6 +75,7 @@ class TrackedHosts:
         received: RecordType,
         sources: tuple[IPAddress, ...],
         *,
+        now: Instant,
         expires: Instant,
         max_hosts: int,
         max_sources: int,
@@ -82,7 +84,7 @@ class TrackedHosts:
         host = self._same_host(host)
         interest = self._hosts.get(host)
         if interest is None:
-            interest = HostInterest(version, expires)
+            interest = HostInterest(version, expires, now)
         interest.version, interest.expires = version, expires
         interest.apply(received, sources)
         if len(interest.sources) > max_sources:

@@ -42,19 +42,20 @@ class SourceView:
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """A tracked host, its own filter, the version of its last report, and until when that counts."""
+    """A tracked host, its own filter, the version of its last report, until when that counts, since when it is one."""
 
     mac: MacAddress
     address: IPAddress
     version: int
     filter: SourceFilter
     expires: Instant
+    since: Instant
 
 
 @dataclass(frozen=True, slots=True)
 class GroupView:
     """One group. ``version`` is the Group Compatibility Mode; ``expires`` the group timer, None in INCLUDE mode;
-    ``leaving`` whether last-member queries are under way.
+    ``leaving`` whether last-member queries are under way; ``since`` when the first host asked for it.
     """
 
     group: IPAddress
@@ -64,6 +65,7 @@ class GroupView:
     version: int
     leaving: bool
     hosts: tuple[HostView, ...]
+    since: Instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from treecast.base.flows import GroupKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import SourceFilter
+from treecast.base.time import Instant
 
 
 class MulticastTable:
@@ -12,23 +13,31 @@ class MulticastTable:
 
     def __init__(self) -> None:
         self._subscribers: dict[GroupKey, dict[NodeIndex, SourceFilter]] = {}
+        self._since: dict[GroupKey, dict[NodeIndex, Instant]] = {}
         self._groups_of: dict[NodeIndex, set[GroupKey]] = {}
 
-    def put(self, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
+    def put(self, now: Instant, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
         """A node's filter for a group; None, or a filter that wants nothing, takes it out."""
         if wanted is None or wanted.wants_nothing:
             subscribers = self._subscribers.get(group, {})
             subscribers.pop(node, None)
+            self._since.get(group, {}).pop(node, None)
             if not subscribers:
                 self._subscribers.pop(group, None)
+                self._since.pop(group, None)
             self._groups_of.get(node, set()).discard(group)
             return
         self._subscribers.setdefault(group, {})[node] = wanted
+        self._since.setdefault(group, {}).setdefault(node, now)
         self._groups_of.setdefault(node, set()).add(group)
 
     def subscribers(self, group: GroupKey) -> list[tuple[NodeIndex, SourceFilter]]:
         """By node index."""
         return sorted(self._subscribers.get(group, {}).items(), key=lambda item: item[0])
+
+    def since(self, node: NodeIndex, group: GroupKey) -> Instant | None:
+        """When its subscription was first heard of."""
+        return self._since.get(group, {}).get(node)
 
     def groups_of(self, node: NodeIndex) -> list[GroupKey]:
         return sorted(self._groups_of.get(node, set()), key=group_sort_key)

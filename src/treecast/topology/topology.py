@@ -12,6 +12,7 @@ from treecast.base.addresses import IPAddress
 from treecast.base.flows import BROADCAST, Flow, GroupKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.time import Instant
 from treecast.topology.multicast_table import MulticastTable, group_sort_key
 
 
@@ -52,9 +53,9 @@ class Topology:
         self._changed.update(self.table.groups_of(peer))
         self._broadcast_changed = True
 
-    def subscribe(self, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
+    def subscribe(self, now: Instant, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
         """A node's membership changed; None when it ended."""
-        self.table.put(node, group, wanted)
+        self.table.put(now, node, group, wanted)
         self._changed.add(group)
 
     def members(self, group: GroupKey) -> list[tuple[NodeIndex, SourceFilter]]:

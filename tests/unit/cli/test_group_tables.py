@@ -23,6 +23,7 @@ from treecast.api.records import (
     Member,
     Querier,
     Router,
+    Sender,
     Verb,
 )
 from treecast.cli.group_tables import print_groups
@@ -57,7 +58,59 @@ def test_groups_show_what_pim_routers_asked_for(capsys: pytest.CaptureFixture[st
     here = LocalGroup(0, "exclude", [], None, 0, leaving=False, hosts=[], joins=joins)
     print_groups([Group("239.1.1.1", "*", [Member("alice", "exclude", [])], True, 0, 0, 0, 0, 0, [here])], [])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "239.1.1.1 0 PIM exclude - 210 s PIM Join of * to 10.77.0.1 (210 s)" in shown
+    assert "239.1.1.1 0 PIM exclude - - 210 s PIM Join of * to 10.77.0.1 (210 s)" in shown
+
+
+FAR_GROUP, FAR_SOURCE = "ff3e:40:2001:db8:1234:5678:9abc:def0", "2001:db8:1111:2222:a00:27ff:fe12:3456"
+SENDERS = [
+    Sender("10.77.0.9", "alice", "eth1", 61.0, 0.0, 5000, 6_000_000, 833.0, 8_000_000.0),
+    Sender("10.77.0.2", "bob", "", 7200.0, 90.0, 12, 12_000, 0.0, 0.0),
+    Sender("10.77.0.3", "bob", "", 0.5, 0.0, 1, 100, None, None),
+]
+
+
+def test_groups_show_senders_with_rate_and_time_and_who_wants_them(capsys: pytest.CaptureFixture[str]) -> None:
+    members = [Member("alice", "exclude", ["10.77.0.2"], 300.0), Member("bob", "exclude", [], 4000.0)]
+    print_groups([Group("239.1.1.1", "*", members, True, 5, 500, 6, 600, 0, [], SENDERS)], [])
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert shown[2] == "239.1.1.1 alice (not 10.77.0.2), bob yes 1 h 6 min 5 500 B 6 600 B"
+    assert shown[6:] == [
+        "239.1.1.1 10.77.0.9 alice eth1 2 nodes 1 min 1 s 8.0 Mb/s 5000",
+        "239.1.1.1 10.77.0.2 bob 1 node 2 h 0 min silent 1 min 30 s 12",
+        "239.1.1.1 10.77.0.3 bob 2 nodes 0 s - 1",
+    ]
+
+
+def test_a_sender_that_nobody_wants_has_its_row(capsys: pytest.CaptureFixture[str]) -> None:
+    print_groups([Group("239.1.1.1", "10.77.0.9", [], False, 0, 0, 0, 0, 0, [], SENDERS[:1])], [])
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert shown[2] == "239.1.1.1 nobody no - 0 0 B 0 0 B"
+    assert shown[6] == "239.1.1.1 10.77.0.9 alice eth1 nobody 1 min 1 s 8.0 Mb/s 5000"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_source_lists_are_shown_once_a_group_and_no_address_breaks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    sources = [FAR_SOURCE, FAR_SOURCE.replace("3456", "3457")]
+    members = [Member(name, "include", sources, 60.0) for name in ("alice", "bob")]
+    host = LocalHost("02:00:00:00:00:01", "fe80::a00:27ff:fe12:3456", 2, "include", sources, 200.0, 9.0)
+    timers = [LocalSource(source, 200.0) for source in sources]
+    here = LocalGroup(1, "include", timers, None, 2, False, [host], [], "eth1", 9.0)
+    sender = Sender(FAR_SOURCE, "bob", "", 61.0, 0.0, 10**9, 10**12, 833.0, 8e6)
+    rows = [
+        Group(FAR_GROUP, source, members, True, 10**9, 10**12, 10**9, 10**12, 0, [here], [sender]) for source in sources
+    ]
+    print_groups(rows, [ASKS])
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    words = [word.strip("(),") for line in lines for word in line.split()]
+    assert words.count(FAR_GROUP) <= 4
+    members_shown = " ".join(" ".join(lines).split()).split("SENT TO")[0]
+    assert members_shown.count(sources[1]) == 2, "once for each member"
+    for word in (*sources, host.ip, host.mac, "eth1"):
+        assert word in words
 
 
 def test_a_node_without_hosts_and_groups_says_so(capsys: pytest.CaptureFixture[str]) -> None:

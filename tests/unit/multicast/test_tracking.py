@@ -26,7 +26,8 @@ def follow(
     host: HostId = FIRST,
     expires: float = 260.0,
 ) -> bool:
-    return hosts.follow(host, 3, received, sources, expires=Instant(expires), max_hosts=2, max_sources=8)
+    end = Instant(expires)
+    return hosts.follow(host, 3, received, sources, now=Instant(0), expires=end, max_hosts=2, max_sources=8)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from treecast.base.addresses import IPAddress
 from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
+from treecast.base.time import Instant
 from treecast.topology.topology import Topology, WantedTree
 
+NOW = Instant(0)
 GROUP = (0, IPv4Address("239.1.1.1"))
 S1, S2 = IPv4Address("10.77.0.1"), IPv4Address("10.77.0.2")
 
@@ -44,8 +46,8 @@ def test_the_broadcast_tree_has_all_linked_nodes() -> None:
 
 def test_only_linked_subscribers_are_members() -> None:
     topology = linked(2)
-    topology.subscribe(NodeIndex(2), GROUP, ANY_SOURCE)
-    topology.subscribe(NodeIndex(3), GROUP, ANY_SOURCE)
+    topology.subscribe(NOW, NodeIndex(2), GROUP, ANY_SOURCE)
+    topology.subscribe(NOW, NodeIndex(3), GROUP, ANY_SOURCE)
     assert trees_of(topology) == {None: (2,)}
     topology.link_up(NodeIndex(3))
     assert trees_of(topology) == {None: (2, 3)}
@@ -53,33 +55,33 @@ def test_only_linked_subscribers_are_members() -> None:
 
 def test_the_last_leave_removes_the_tree() -> None:
     topology = linked(2)
-    topology.subscribe(NodeIndex(2), GROUP, ANY_SOURCE)
+    topology.subscribe(NOW, NodeIndex(2), GROUP, ANY_SOURCE)
     topology.changed_trees()
-    topology.subscribe(NodeIndex(2), GROUP, None)
+    topology.subscribe(NOW, NodeIndex(2), GROUP, None)
     assert topology.changed_trees() == [WantedTree(Flow(*GROUP, None), None)]
 
 
 def test_a_source_has_a_tree_of_its_own_only_where_its_members_differ() -> None:
     topology = linked(2, 3, 4)
-    topology.subscribe(NodeIndex(2), GROUP, exclude(S1))
-    topology.subscribe(NodeIndex(3), GROUP, include(S1))
-    topology.subscribe(NodeIndex(4), GROUP, exclude())
+    topology.subscribe(NOW, NodeIndex(2), GROUP, exclude(S1))
+    topology.subscribe(NOW, NodeIndex(3), GROUP, include(S1))
+    topology.subscribe(NOW, NodeIndex(4), GROUP, exclude())
     assert trees_of(topology) == {None: (2, 4), S1: (3, 4)}
-    topology.subscribe(NodeIndex(3), GROUP, None)
+    topology.subscribe(NOW, NodeIndex(3), GROUP, None)
     assert trees_of(topology) == {S1: (4,)}
-    topology.subscribe(NodeIndex(2), GROUP, exclude())
+    topology.subscribe(NOW, NodeIndex(2), GROUP, exclude())
     assert trees_of(topology) == {S1: None}
 
 
 def test_sources_that_nobody_includes_get_a_tree_without_members() -> None:
     topology = linked(2)
-    topology.subscribe(NodeIndex(2), GROUP, include(S2))
+    topology.subscribe(NOW, NodeIndex(2), GROUP, include(S2))
     assert trees_of(topology) == {None: (), S2: (2,)}
 
 
 def test_a_link_that_goes_and_comes_within_a_turn_is_seen_as_a_change() -> None:
     topology = linked(2, 3)
-    topology.subscribe(NodeIndex(2), GROUP, ANY_SOURCE)
+    topology.subscribe(NOW, NodeIndex(2), GROUP, ANY_SOURCE)
     topology.changed_trees()
     topology.link_down(NodeIndex(2))
     topology.link_up(NodeIndex(2))
