@@ -129,6 +129,7 @@ class DataPlane:
 
         ``take``: the TAP is there already, and nobody uses it.
         """
+        self._underlay_mtu = underlay_mtu
         try:
             self.native = _native.Forwarder(
                 node_index=node_index,
@@ -164,13 +165,14 @@ class DataPlane:
         self.native.set_stay(on)
 
     @property
-    def underlay_mtu(self) -> int | None:
-        """What the paths to all nodes carry; None when stopped."""
-        return self.native.underlay_mtu
+    def underlay_mtu(self) -> int:
+        """The longest packet that may leave, in bytes: what this machine's interfaces carry, or the operator said."""
+        return self._underlay_mtu
 
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
         """From now on, 1280 to 9000."""
         self.native.set_underlay_mtu(mtu_bytes)
+        self._underlay_mtu = mtu_bytes
 
     @property
     def workers(self) -> int:

@@ -48,6 +48,10 @@ class RouteSocket:
         """The bodies of all objects that RTM_GET* ``kind`` lists."""
         return self._exchange(kind, REQUEST | DUMP, body)
 
+    def get(self, kind: int, body: bytes) -> list[bytes]:
+        """The bodies of what RTM_GET* ``kind`` finds for one question."""
+        return self._exchange(kind, REQUEST | ACK, body)
+
     def change(self, kind: int, flags: int, body: bytes, *, fine: Collection[int | None] = ()) -> None:
         """RTM_NEW* or RTM_DEL*. Refusals whose errno is ``fine`` are none."""
         try:

@@ -105,11 +105,15 @@ def up(
         int, typer.Option(metavar="N", min=0, max=64, help="Threads that move packets; 0: one per core.")
     ] = 0,
     underlay_mtu: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="BYTES", min=1280, max=9000, help="The largest packet that the paths to all other nodes carry."
+            metavar="BYTES",
+            min=1280,
+            max=9000,
+            help="The largest packet that the paths to all other nodes carry.",
+            show_default="what the interfaces to them carry, at most 1500",
         ),
-    ] = 1500,
+    ] = None,
     keep_interface: Annotated[
         bool,
         typer.Option(

@@ -6,20 +6,21 @@ It carries values from one to the other and decides nothing. Read ``engine.engin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
 from treecast.adapters import clock
 from treecast.adapters.interface import lan_ipv4, machine_addresses, source_addresses
 from treecast.adapters.native import DataPlane
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.commands import Command
 from treecast.base.ids import NodeIndex
 from treecast.base.keep_local import KeepLocal
 from treecast.base.lan import BridgedLan
+from treecast.base.problems import Problem
 from treecast.base.storm import StormLimits
-from treecast.base.time import Duration
+from treecast.base.time import Duration, Instant
 from treecast.daemon.options import HostPort
 from treecast.daemon.peer_names import PeerNames
 from treecast.daemon.upkeep import Upkeep
@@ -145,6 +146,16 @@ class RunningNode:
         """The LAN is told, then the port closed."""
         self._carry_out(self.engine.close_packet_port(clock.monotonic(), port))
         self.plane.close_port(port)
+
+    def peer_addresses(self) -> set[IPAddress]:
+        """Of the nodes that are linked: where their datagrams go."""
+        return {peer.current.endpoint.address for peer in self.engine.links.peers()}
+
+    def address_problems(self, now: Instant) -> Iterator[Problem]:
+        """A source of ``daemon.problems``: no address at which another node could reach this one."""
+        if not self._endpoints:
+            text = "this machine has no address at which other nodes reach this one: give an interface one, or --listen"
+            yield Problem("no_underlay_address", "", text)
 
     def _turn(self) -> None:
         """What the data plane has to tell, or a deadline."""

@@ -27,7 +27,8 @@ class HostPort:
 class UpOptions:
     """``listen`` empty: port 7700 of all addresses, IPv4 and IPv6. ``workers`` 0: one per core.
 
-    ``groups``: what programs reach by the interface when they name none. ``underlay_mtu_bytes``: 1280 to 9000.
+    ``groups``: what programs reach by the interface when they name none.
+    ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
     """
 
     directory: Path
@@ -38,5 +39,5 @@ class UpOptions:
     log_level: str
     keep_interface: bool = False
     workers: int = 0
-    underlay_mtu_bytes: int = 1500
+    underlay_mtu_bytes: int | None = None
     membership: MembershipConfig = field(default_factory=MembershipConfig)

@@ -33,6 +33,7 @@ from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
 from treecast.daemon.own_interface import set_up, settings_of, tell_groups
 from treecast.daemon.packet_ports import PacketPorts
+from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_guess
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine, Surroundings
 from treecast.identity.node import NodeIdentity
@@ -40,8 +41,6 @@ from treecast.multicast.switch import TAP
 
 DEFAULT_PORT = 7700
 OVERLAY_OVERHEAD_BYTES = 126
-SMALLEST_MTU = 1280
-"""No interface with a smaller one has IPv6 (RFC 8200 section 5)."""
 
 
 def run(options: UpOptions) -> None:
@@ -53,14 +52,15 @@ def run(options: UpOptions) -> None:
         ipv6 = ipv6_is_on()
         if not ipv6:
             log.warning("IPv6 is off on this machine: carrying on with IPv4 only")
+        underlay_mtu = first_guess(options.underlay_mtu_bytes, options.peers)
         found = find_tap(options.interface, options.directory)
         plane = DataPlane(
             node_index=identity.certificate.node_index,
             network_id=identity.network.id,
             interface=options.interface,
             mac=identity.certificate.mac,
-            mtu=overlay_mtu(options.underlay_mtu_bytes),
-            underlay_mtu=options.underlay_mtu_bytes,
+            mtu=overlay_mtu(underlay_mtu),
+            underlay_mtu=underlay_mtu,
             listen=options.listen or _default_listen(ipv6),
             workers=options.workers,
             take=found is not None,
@@ -114,7 +114,7 @@ async def _run(
             ipv6=ipv6,
             epoch_ms=int(unix_now * 1000),
             aead=preferred_aead(),
-            underlay_mtu=options.underlay_mtu_bytes,
+            underlay_mtu=plane.underlay_mtu,
             version=version("treecast"),
         ),
         maker=NoiseMaker(identity.static_private_key, identity.network.id),
@@ -142,7 +142,10 @@ async def _run(
         node.start(loop, endpoints)
         bridging.reread()
         upkeep.supervision.start("following the interfaces of packet ports", packet_ports.follow_interfaces)
-        upkeep.problems.add_source(interface_watch.problems)
+        underlay = UnderlayWatch(plane, options.underlay_mtu_bytes, options.peers, node.peer_addresses, log)
+        for source in (interface_watch.problems, underlay.problems, node.address_problems):
+            upkeep.problems.add_source(source)
+        upkeep.supervision.start("watching the underlay", underlay.follow)
         upkeep.supervision.start("watching the interface", lambda: interface_watch.end_with_interface(upkeep.ending))
         upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
         shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))

@@ -1,13 +1,16 @@
-"""Nodes that are told what their underlay carries: all of it is used, and nothing is sent that it does not carry."""
+"""What an underlay carries, told or seen: all of it is used, and nothing is sent that it does not carry."""
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
-from lab import Lab
+from lab import Lab, wait_until
 from lab.load import Receiver, Sender
-from lab.node import INTERFACE, Overlay
-from tests.lab.overlay.asking import wait_members, wait_received
+from lab.node import INTERFACE, Overlay, TreecastNode
+from tests.lab.overlay.asking import LIMIT_S, wait_members, wait_received
+from treecast.api.client import ask_status
 
 GROUP = "239.61.0.1"
 PORT = 5015
@@ -31,3 +34,47 @@ def test_a_full_packet_of_the_interface_goes_through(lab: Lab, underlay: int, mt
         assert receiver.stop().received == COUNT
     assert [node.status().drops.get("socket_too_big", 0) for node in net.nodes] == [0, 0, 0]
     net.stop()
+
+
+def test_nodes_see_what_their_interfaces_carry_follow_it_and_say_what_is_wrong(lab: Lab) -> None:
+    lan = lab.switch(mtu_bytes=1460)
+    net = Overlay([lab.machine(f"n{number}", lan) for number in range(2)], lab.directory)
+    net.start()
+    one, other = net.nodes
+    receiver = Receiver(other.machine, GROUP, PORT, interface=INTERFACE)
+    wait_members(one, GROUP, {"n1"})
+
+    def send(count: int) -> None:
+        stream = Sender(one.machine, GROUP, PORT, interface=INTERFACE, size_bytes=1346, rate_pps=1000, count=COUNT)
+        assert stream.wait(20.0).sent == COUNT
+        wait_received(receiver, count)
+
+    send(COUNT)
+    assert one.status().drops.get("socket_too_big", 0) == 0
+    one.machine.run(["ip", "link", "set", one.machine.underlay_interface, "mtu", "1400"])
+    wait_until(lambda: "bytes=1400 interface=eth0" in one.log_tail(), LIMIT_S, "n0 has seen the smaller MTU")
+    send(2 * COUNT)
+    one.machine.run(["ip", "link", "set", one.machine.underlay_interface, "mtu", "1460"])
+
+    other.stop()
+    other.start(one.endpoint, options=["--underlay-mtu", "1500"])
+    other.wait_ready()
+    sentence = "eth0 carries packets of 1460 bytes, not of the 1500 of --underlay-mtu"
+    wait_problem(other, "underlay_mtu_too_big", sentence)
+    port = other.machine.ports[0]
+    subprocess.run(["ip", "-n", port.switch_namespace, "link", "set", port.switch_port, "down"], check=True)
+    wait_problem(other, "underlay_down", "eth0, by which other nodes are reached, is unplugged")
+    other.machine.run(["ip", "address", "flush", "dev", "eth0"])
+    wait_problem(other, "no_underlay_address", "this machine has no address at which other nodes reach this one")
+    net.stop()
+
+
+def wait_problem(node: TreecastNode, kind: str, sentence: str) -> None:
+    """In ``status`` and on stderr."""
+    found = f"{node.name} has the problem {kind}"
+    wait_until(
+        lambda: any(p.kind == kind and sentence in p.text for p in ask_status(node.directory).problems),
+        2 * LIMIT_S,
+        found,
+    )
+    assert sentence in node.log_tail()

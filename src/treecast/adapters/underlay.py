@@ -1,0 +1,69 @@
+"""By which interfaces other nodes are reached, and how long a packet each of these carries. Needs no privilege."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from treecast.adapters.netdevice import IFF_UP, flags_of, mtu_of, name_of
+from treecast.adapters.rtnetlink import RouteSocket, attributes, packed
+from treecast.base.addresses import IPAddress
+
+_GETROUTE = 26
+_ROUTE_HEADER = struct.Struct("=8BI")  # rtmsg: family, lengths of dst and src, tos, table, proto, scope, type, flags
+_RTM_F_FIB_MATCH = 0x2000
+"""The route as it stands: not what a router's ICMP message, which anybody may have sent, has made of it."""
+_RTA_DST, _RTA_OIF, _RTA_METRICS, _RTA_MULTIPATH, _RTAX_MTU = 1, 4, 8, 9, 2
+_HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
+_NUMBER = struct.Struct("=I")
+_IFF_LOOPBACK = 0x8
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """An interface's name, and the MTU of the route over it; 0: it has none of its own."""
+
+    interface: str
+    route_mtu_bytes: int
+
+    @property
+    def mtu_bytes(self) -> int:
+        """What it carries now; 0 when the interface is gone."""
+        own = mtu_of(self.interface)
+        return min(own, self.route_mtu_bytes) if self.route_mtu_bytes else own
+
+
+def ways_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
+    """The present ways to these; those that there is no route to are left out."""
+    with RouteSocket() as kernel:
+        return {address: way for address in addresses if (way := _way_to(kernel, address)) is not None}
+
+
+def smallest_mtu(without: str) -> int | None:
+    """Of all interfaces that are up, but one and loopback; None when there is none."""
+    names = [name for _, name in socket.if_nameindex() if name != without]
+    found = [mtu_of(name) for name in names if flags_of(name) & (IFF_UP | _IFF_LOOPBACK) == IFF_UP]
+    return min((mtu for mtu in found if mtu), default=None)
+
+
+def _way_to(kernel: RouteSocket, address: IPAddress) -> Way | None:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    header = _ROUTE_HEADER.pack(family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, _RTM_F_FIB_MATCH)
+    try:
+        bodies = kernel.get(_GETROUTE, header + packed([(_RTA_DST, address.packed)]))
+    except OSError:
+        return None
+    for body in bodies:
+        values = dict(attributes(body[_ROUTE_HEADER.size :]))
+        index = 0
+        if _RTA_OIF in values:
+            index = _NUMBER.unpack(values[_RTA_OIF])[0]
+        elif len(values.get(_RTA_MULTIPATH, b"")) >= _HOP.size:
+            index = _HOP.unpack_from(values[_RTA_MULTIPATH])[3]
+        metrics = dict(attributes(values.get(_RTA_METRICS, b"")))
+        name = name_of(index) if index else ""
+        if name:
+            return Way(name, _NUMBER.unpack(metrics[_RTAX_MTU])[0] if _RTAX_MTU in metrics else 0)
+    return None

@@ -1,0 +1,140 @@
+"""The underlay: which interfaces lead to the other nodes, what they carry, and what is wrong with them.
+
+The data plane's datagrams are no longer than the smallest MTU of these interfaces, and follow it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Mapping
+from ipaddress import ip_address
+
+from structlog.typing import FilteringBoundLogger
+
+from treecast.adapters import clock
+from treecast.adapters.native import DataPlane
+from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of, index_of
+from treecast.adapters.underlay import Way, smallest_mtu, ways_to
+from treecast.base.addresses import IPAddress
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant
+from treecast.daemon.options import HostPort
+
+USUAL_MTU = 1500
+SMALLEST_MTU = 1280
+"""No interface with a smaller one has IPv6 (RFC 8200 section 5); the least that nodes need."""
+
+LOOK_INTERVAL: Duration = 0.5
+WAY_TIME: Duration = 10.0
+MOST_LOOKUPS = 32
+"""Ways looked up at once: a request of the kernel each."""
+TOO_BIG_TIME: Duration = 10.0
+SOMEWHERE = (ip_address("198.51.100.1"), ip_address("2001:db8::1"))
+"""Where nobody is (RFC 5737, RFC 3849): the way there is the default route."""
+
+
+def first_guess(told: int | None, peers: tuple[HostPort, ...]) -> int:
+    """An underlay MTU before any node is linked: of the ways to ``--peer`` where that is an address, or to anywhere."""
+    if told is not None:
+        return told
+    ways = ways_to(_literals(peers) or SOMEWHERE)
+    return _within(min((way.mtu_bytes for way in ways.values()), default=USUAL_MTU))
+
+
+class UnderlayWatch:
+    """``told``: what the operator said, or None. ``addresses``: of the nodes that are linked."""
+
+    def __init__(
+        self,
+        plane: DataPlane,
+        told: int | None,
+        peers: tuple[HostPort, ...],
+        addresses: Callable[[], Collection[IPAddress]],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._plane = plane
+        self._told = told
+        self._first = _literals(peers)
+        self._addresses = addresses
+        self._log = log
+        self._ways: dict[IPAddress, Way] = {}
+        self._looked_up: dict[IPAddress, Instant] = {}
+        self._too_big = plane.drops().get("socket_too_big", 0)
+        self._too_big_grew: Instant | None = None
+
+    async def follow(self) -> None:
+        """For as long as the node runs."""
+        while True:
+            self.look(clock.monotonic())
+            await asyncio.sleep(LOOK_INTERVAL)
+
+    def look(self, now: Instant) -> None:
+        """Look up ways that are new or old, and set what the smallest of them carries."""
+        wanted = set(self._addresses()) or self._first
+        if wanted:  # without any, what was known last still says which interface is unplugged
+            self._ways = {address: way for address, way in self._ways.items() if address in wanted}
+            self._looked_up = {address: at for address, at in self._looked_up.items() if address in wanted}
+        due = [a for a in wanted if a not in self._looked_up or now - self._looked_up[a] >= WAY_TIME]
+        due = sorted(due, key=lambda address: self._looked_up.get(address, Instant(0.0)))[:MOST_LOOKUPS]
+        if due:
+            self._ways |= ways_to(due)
+            self._looked_up |= dict.fromkeys(due, now)
+        carried = _carried(self._ways)
+        if not carried:
+            unknown = smallest_mtu(without=self._plane.interface)
+            carried = {"": unknown} if unknown is not None else {}
+        limit = _within(min([self._told or USUAL_MTU, *carried.values()]))
+        if limit != self._plane.underlay_mtu:
+            self._plane.set_underlay_mtu(limit)
+            smallest = min(carried, key=lambda name: carried[name], default="")
+            if smallest:
+                say = self._log.warning if limit < (self._told or USUAL_MTU) else self._log.info
+                say("underlay MTU changed: no datagram is longer", bytes=limit, interface=smallest)
+        count = self._plane.drops().get("socket_too_big", 0)
+        if count > self._too_big:
+            self._too_big, self._too_big_grew = count, now
+
+    def problems(self, now: Instant) -> Iterator[Problem]:
+        """A source of ``daemon.problems``."""
+        for name, mtu in _carried(self._ways).items():
+            if mtu < SMALLEST_MTU:
+                text = f"{name} carries packets of {mtu} bytes, nodes need {SMALLEST_MTU}: ip link set {name} mtu 1500"
+                yield Problem("underlay_mtu_too_small", name, text)
+            elif self._told is not None and mtu < self._told:
+                text = f"{name} carries packets of {mtu} bytes, not of the {self._told} of --underlay-mtu"
+                advice = f"say --underlay-mtu {mtu}, or leave it out"
+                yield Problem("underlay_mtu_too_big", name, f"{text}; {mtu} bytes are used: {advice}")
+        for name in sorted({way.interface for way in self._ways.values()}):
+            state = flags_of(name)
+            if state & IFF_UP and state & IFF_RUNNING:
+                continue
+            what = "is gone" if not index_of(name) else "is unplugged" if state & IFF_UP else "is down"
+            yield Problem("underlay_down", name, f"{name}, by which other nodes are reached, {what}: bring it up again")
+        if self._too_big_grew is not None and now - self._too_big_grew < TOO_BIG_TIME:
+            names = ", ".join(sorted({way.interface for way in self._ways.values()})) or "the underlay"
+            text = f"{self._too_big} datagrams so far were too big for {names}, with {self._plane.underlay_mtu} bytes"
+            yield Problem("datagrams_too_big", names, f"{text}: say --underlay-mtu with what it carries")
+
+
+def _carried(ways: Mapping[IPAddress, Way]) -> dict[str, int]:
+    """The smallest MTU of the ways over each interface; those that are gone carry nothing and say nothing."""
+    smallest: dict[str, int] = {}
+    for way in set(ways.values()):
+        mtu = way.mtu_bytes
+        if mtu:
+            smallest[way.interface] = min(mtu, smallest.get(way.interface, mtu))
+    return dict(sorted(smallest.items()))
+
+
+def _within(mtu: int) -> int:
+    return max(mtu, SMALLEST_MTU)
+
+
+def _literals(peers: tuple[HostPort, ...]) -> set[IPAddress]:
+    found = set()
+    for peer in peers:
+        try:
+            found.add(ip_address(peer.host.split("%")[0]))
+        except ValueError:  # a name
+            continue
+    return found
