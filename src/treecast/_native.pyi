@@ -19,6 +19,9 @@ def open_packet_socket(interface: str) -> int:
     Needs CAP_NET_RAW. OSError: EPERM; ENODEV; EINVAL for an interface that is no Ethernet.
     """
 
+class TableFullError(ValueError):
+    """A table of the data plane is at its maximum; what was there stays as it was."""
+
 class HandshakeError(Exception):
     """The datagram does not continue this handshake; ``args[0]`` is the drop reason, a code constant."""
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -53,11 +54,13 @@ pub fn os_error(what: &str, error: &io::Error) -> PyErr {
     PyOSError::new_err((error.raw_os_error().unwrap_or(0), format!("{what}: {text}")))
 }
 
-/// KeyError for an unknown tree or key, else ValueError.
+create_exception!(treecast._native, TableFullError, PyValueError, "A table is at its maximum.");
+
+/// KeyError for an unknown tree or key, TableFullError, else ValueError.
 pub fn refused(refused: Refused) -> PyErr {
     match refused {
         Refused::Unknown => PyKeyError::new_err("no such tree or key"),
-        Refused::TableFull => PyValueError::new_err("the table is full"),
+        Refused::TableFull => TableFullError::new_err("the table is full"),
         Refused::Taken => PyValueError::new_err("the session index is taken"),
         Refused::Invalid => PyValueError::new_err("values that contradict each other"),
     }

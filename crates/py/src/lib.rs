@@ -15,6 +15,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("AEAD_AES_256_GCM", treecast_core::aead::Aead::Aes256Gcm as u8)?;
     module.add("AEAD_CHACHA20_POLY1305", treecast_core::aead::Aead::ChaCha20Poly1305 as u8)?;
     module.add("HandshakeError", module.py().get_type::<handshake::HandshakeError>())?;
+    module.add("TableFullError", module.py().get_type::<convert::TableFullError>())?;
     module.add_function(wrap_pyfunction!(preferred_aead, module)?)?;
     module.add_function(wrap_pyfunction!(drop_capabilities, module)?)?;
     module.add_function(wrap_pyfunction!(open_packet_socket, module)?)?;

@@ -254,10 +254,15 @@ class DataPlane:
             for s in self.native.sessions()
         ]
 
-    def carry_out(self, commands: Iterable[c.Command]) -> None:
-        """Commands, in order. What cannot be sent is counted by the data plane."""
+    def carry_out(self, commands: Iterable[c.Command]) -> list[e.CommandRefused]:
+        """Commands, in order; those that were refused. What cannot be sent is counted by the data plane."""
+        refused: list[e.CommandRefused] = []
         for command in commands:
-            self._do(command)
+            try:
+                self._do(command)
+            except Exception as error:  # whatever it is, the others are carried out
+                refused.append(e.CommandRefused(command, _reason(error), error))
+        return refused
 
     @singledispatchmethod
     def _do(self, command: object) -> None:
@@ -376,7 +381,10 @@ class DataPlane:
 
     @_do.register
     def _(self, command: c.AcceptKey) -> None:
-        self.native.accept_key(command.root, command.tree_id, command.epoch, command.key_id, deliver=True, next_hops=())
+        name = (command.root, command.tree_id, command.epoch, command.key_id)
+        if not self.native.accept_key(*name, deliver=True, next_hops=()):
+            raise KeyError("no such offer")
+        self.native.send_control(command.root, command.acknowledgement)
 
     @_do.register
     def _(self, command: c.RefuseKey) -> None:
@@ -385,6 +393,16 @@ class DataPlane:
     @_do.register
     def _(self, command: c.RemoveMemberTree) -> None:
         self.native.remove_member_tree(command.root, command.tree_id, command.epoch)
+
+
+def _reason(error: Exception) -> e.RefusalReason:
+    match error:
+        case _native.TableFullError():
+            return e.RefusalReason.TABLE_FULL
+        case KeyError():
+            return e.RefusalReason.UNKNOWN
+        case _:
+            return e.RefusalReason.INVALID
 
 
 def _event(event: _native.Event) -> e.Event:

@@ -94,9 +94,10 @@ class SetPortGroup:
 
 @dataclass(frozen=True, slots=True)
 class InstallSession:
-    """``handshake`` is the data plane's own object: it holds the keys, and is spent by this."""
+    """``handshake`` is the data plane's own object: it holds the keys, and is spent by this. ``session``: its index."""
 
     handshake: object
+    session: int
     peer: NodeIndex
     socket: int
     endpoint: Endpoint
@@ -183,10 +184,13 @@ class RemoveRoute:
 
 @dataclass(frozen=True, slots=True)
 class AcceptKey:
+    """``acknowledgement``: the control message that the root gets once the key is held, and only then."""
+
     root: NodeIndex
     tree_id: TreeId
     epoch: TreeEpoch
     key_id: KeyId
+    acknowledgement: bytes
 
 
 @dataclass(frozen=True, slots=True)

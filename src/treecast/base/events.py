@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 
 from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.commands import Command
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 
 
@@ -73,6 +75,23 @@ class HostSeen:
     mac: MacAddress
 
 
+class RefusalReason(Enum):
+    TABLE_FULL = "table_full"
+    UNKNOWN = "unknown"
+    """There is no such tree, key or offer."""
+    INVALID = "invalid"
+    """Values that cannot be; a bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """The data plane has not carried out a command. ``error``: what it raised."""
+
+    command: Command
+    reason: RefusalReason
+    error: Exception | None = field(default=None, compare=False)
+
+
 Event = (
     HostSeen
     | TapFrame
@@ -83,6 +102,7 @@ Event = (
     | PeerMoved
     | SessionConfirmed
     | TreeUsed
+    | CommandRefused
 )
 
 

@@ -15,6 +15,7 @@ from treecast.adapters.interface import lan_ipv4, machine_addresses, source_addr
 from treecast.adapters.native import DataPlane
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.commands import Command
+from treecast.base.events import CommandRefused
 from treecast.base.ids import NodeIndex
 from treecast.base.keep_local import KeepLocal
 from treecast.base.lan import BridgedLan
@@ -86,6 +87,7 @@ class RunningNode:
         self._log = upkeep.log
         self._linked: dict[NodeIndex, str] = {}
         self._endpoints: tuple[Endpoint, ...] = ()
+        self._refused: list[CommandRefused] = []
         self._timer: asyncio.TimerHandle | None = None
         self._review_timer: asyncio.TimerHandle | None = None
         self._duplicates = 0
@@ -158,12 +160,13 @@ class RunningNode:
             yield Problem("no_underlay_address", "", text)
 
     def _turn(self) -> None:
-        """What the data plane has to tell, or a deadline."""
-        self._carry_out(self.engine.turn(clock.monotonic(), self.plane.events()))
+        """What the data plane has refused or has to tell, or a deadline."""
+        refused, self._refused = self._refused, []
+        self._carry_out(self.engine.turn(clock.monotonic(), [*refused, *self.plane.events()]))
 
     def _carry_out(self, commands: Iterable[Command]) -> None:
         try:
-            self.plane.carry_out(commands)
+            self._refused += self.plane.carry_out(commands)
             self._log_links()
         finally:
             self._plan()
@@ -171,7 +174,7 @@ class RunningNode:
 
     def _plan(self) -> None:
         now = clock.monotonic()
-        deadline = self.engine.next_deadline(now)
+        deadline = now if self._refused else self.engine.next_deadline(now)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from treecast.base.commands import AcceptKey, Command, RefuseKey, RemoveMemberTree, SendControl
+from treecast.base.commands import AcceptKey, Command, RefuseKey, RemoveMemberTree
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
-from treecast.base.events import KeyOffered
+from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import BROADCAST, Flow, GroupKey
 from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeEpoch, TreeId
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
@@ -108,6 +108,15 @@ class MemberTrees:
             self._drops.count(error.reason)
             self.commands.append(RefuseKey(offer.root, offer.tree_id, offer.epoch, offer.key_id))
 
+    def refused(self, command: AcceptKey, reason: RefusalReason) -> None:
+        """The data plane has not taken a key, and so the root was not told: it sends copies and offers the key again.
+
+        An offer that is not there (UNKNOWN) was judged before, for it was repeated meanwhile.
+        """
+        tree = self._trees.get((command.root, command.tree_id))
+        if tree is not None and tree.epoch == command.epoch and reason is not RefusalReason.UNKNOWN:
+            self._leave(tree)
+
     def forget(self, root: NodeIndex) -> None:
         """The root is gone; the data plane forgets its trees by itself."""
         for tree in list(self._of_root.get(root, {}).values()):
@@ -121,9 +130,8 @@ class MemberTrees:
         tree = MemberTree(offer.root, offer.tree_id, offer.epoch, flow)
         self._make_room(tree)
         self._put(now, tree)
-        self.commands.append(AcceptKey(offer.root, offer.tree_id, offer.epoch, offer.key_id))
-        taken = KeyTaken(offer.tree_id, offer.epoch, offer.key_id)
-        self.commands.append(SendControl(offer.root, emit_control(taken)))
+        taken = emit_control(KeyTaken(offer.tree_id, offer.epoch, offer.key_id))
+        self.commands.append(AcceptKey(offer.root, offer.tree_id, offer.epoch, offer.key_id, taken))
 
     def _make_room(self, tree: MemberTree) -> None:
         """A root has one tree per flow: the newer one ends the older. MalformedError when there are too many."""

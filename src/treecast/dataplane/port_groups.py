@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from treecast.base.commands import Command, SetPortGroup, SetPortSelective
 from treecast.base.flows import GroupKey
 from treecast.base.membership import NO_SOURCE, SourceFilter
+from treecast.base.retries import Retries
+from treecast.base.time import Instant
 
 TAP = 0
 
@@ -20,6 +22,8 @@ class PortGroups:
 
     def __init__(self) -> None:
         self._told: dict[int, dict[GroupKey, SourceFilter]] = {}
+        self._refused: dict[tuple[int, GroupKey], SourceFilter] = {}
+        self.retries: Retries[tuple[int, GroupKey]] = Retries()
         self.commands: list[Command] = []
 
     def ports(self) -> list[int]:
@@ -47,6 +51,8 @@ class PortGroups:
     def want(self, port: int, group: GroupKey, wanted: SourceFilter) -> None:
         """What the hosts on a port want of a group from now on."""
         told = self._told[port]
+        if self._refused.pop((port, group), None) is not None:
+            self.retries.discard((port, group))
         if told.get(group, NO_SOURCE) == wanted:
             return
         if wanted.wants_nothing:
@@ -54,3 +60,19 @@ class PortGroups:
         else:
             told[group] = wanted
         self.commands.append(SetPortGroup(port, *group, wanted))
+
+    def refused(self, now: Instant, command: SetPortGroup) -> None:
+        """The data plane has no room for it: the port goes without the group until there is."""
+        group = (command.vlan, command.group)
+        told = self._told.get(command.port, {})
+        if told.get(group) == command.filter:
+            del told[group]
+            self._refused[command.port, group] = command.filter
+            self.retries.add(now, (command.port, group))
+
+    def advance(self, now: Instant) -> None:
+        """Try again what was refused."""
+        for port, group in self.retries.take(now):
+            wanted = self._refused.pop((port, group))
+            if port in self._told:
+                self.want(port, group, wanted)

@@ -24,6 +24,7 @@ from treecast.base.commands import (
 from treecast.base.counters import Drops
 from treecast.base.flows import BROADCAST, Flow
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.wire.key_context import emit_context
@@ -38,6 +39,9 @@ ROTATION_LIMIT: Duration = 2.0
 """A member that has not taken the next key by then gets session-sealed copies, and the others do not wait for it."""
 
 _STALE_ALARMS = 64
+
+TreeCommand = CreateTree | SetRoute | SetTreeMembers | MakeKey | UseKey | OfferKey
+"""Those that the data plane may refuse."""
 
 
 @dataclass(slots=True)
@@ -86,6 +90,8 @@ class RootTrees:
         self._trees: dict[Flow | None, _Tree] = {}
         self._by_id: dict[TreeId, _Tree] = {}
         self._alarms: list[tuple[Instant, TreeId]] = []
+        self._without_room: dict[Flow | None, tuple[NodeIndex, ...]] = {}
+        self.retries: Retries[Flow | None] = Retries()
         self._last_tree = BROADCAST_TREE
         self._last_key = KeyId(0)
         self.commands: list[Command] = []
@@ -97,12 +103,18 @@ class RootTrees:
     def want(self, now: Instant, flow: Flow | None, members: Sequence[NodeIndex] | None) -> None:
         """Make the flow's tree have these members; None: have no tree for it."""
         tree = self._trees.get(flow)
+        if flow in self._without_room:
+            self._want_later(flow, members)
+            return
         if members is None:
             if tree is not None:
                 self._remove(tree)
             return
         if tree is None and len(self._trees) >= MAX_TREES:
             self._drops.count("tree_table_full")
+            if len(self._without_room) < MAX_TREES:
+                self._without_room[flow] = tuple(members)
+                self.retries.add(now, flow)
             return
         if tree is None:
             tree = self._create(now, flow)
@@ -118,8 +130,29 @@ class RootTrees:
             self._replace_key(now, tree)
         self._set_alarm(tree)
 
+    def refused(self, now: Instant, command: TreeCommand) -> None:
+        """The data plane has not done it: the tree is taken back whole, and made anew when there is room.
+
+        Until then its frames are dropped there, and counted (``no_subscriber``, ``no_broadcast_tree``).
+        """
+        tree = self._by_id.get(command.tree_id)
+        if tree is None:
+            return  # of a tree that was taken back already
+        self._without_room[tree.flow] = tuple(tree.members)
+        self.retries.add(now, tree.flow)
+        self._remove(tree)
+
+    def _want_later(self, flow: Flow | None, members: Sequence[NodeIndex] | None) -> None:
+        if members is None:
+            del self._without_room[flow]
+            self.retries.discard(flow)
+        else:
+            self._without_room[flow] = tuple(members)
+
     def forget(self, now: Instant, peer: NodeIndex) -> None:
         """The link to a member is gone: should it come back, it will know nothing."""
+        for flow, members in self._without_room.items():
+            self._without_room[flow] = tuple(node for node in members if node != peer)
         for flow, tree in list(self._trees.items()):
             if peer in tree.members:
                 self.want(now, flow, [node for node in tree.members if node != peer])
@@ -146,7 +179,9 @@ class RootTrees:
         self._use_next_key_if_ready(now, tree)
 
     def advance(self, now: Instant) -> None:
-        """Repeat offers, replace old keys."""
+        """Repeat offers, replace old keys, make what had no room."""
+        for flow in self.retries.take(now):
+            self.want(now, flow, self._without_room.pop(flow))
         while self._alarms and self._alarms[0][0] <= now:
             at, tree_id = heappop(self._alarms)
             tree = self._by_id.get(tree_id)
@@ -165,6 +200,9 @@ class RootTrees:
 
     def next_deadline(self) -> Instant | None:
         """At times earlier than something happens, never later."""
+        return earliest(self._next_alarm(), self.retries.next_deadline())
+
+    def _next_alarm(self) -> Instant | None:
         while self._alarms:
             at, tree_id = self._alarms[0]
             tree = self._by_id.get(tree_id)

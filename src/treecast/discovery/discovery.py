@@ -16,6 +16,7 @@ from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
+from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant, earliest
 from treecast.discovery import snooping
@@ -53,6 +54,7 @@ class Discovery:
         self._questions = Questions()
         self._placed: dict[HostKey, NodeIndex] = {}
         """What the data plane was told."""
+        self.retries: Retries[HostKey] = Retries()
         self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
         self._blocked: set[int] = set()
         self._apart = ApartHosts(drops, config)
@@ -270,6 +272,13 @@ class Discovery:
             self._placed[key] = where
             self.commands.append(SetHost(*key, where))
 
+    def refused(self, now: Instant, command: SetHost) -> None:
+        """The data plane has no room for a host: frames for it are of an unknown one until it is tried again."""
+        key = (command.vlan, command.mac)
+        if self._placed.get(key) == command.peer:
+            del self._placed[key]
+            self.retries.add(now, key)
+
     # results
 
     def changes(self) -> list[HostChange]:
@@ -323,9 +332,11 @@ class Discovery:
     def advance(self, now: Instant) -> None:
         self._residence.advance(now)
         self._apart.advance(now)
+        for key in self.retries.take(now):
+            self._place(key)
 
     def next_deadline(self) -> Instant | None:
-        return earliest(self._residence.next_deadline(), self._apart.next_deadline())
+        return earliest(self._residence.next_deadline(), self._apart.next_deadline(), self.retries.next_deadline())
 
 
 _IGMP = bytes((PROTOCOL_IGMP,))

@@ -16,6 +16,7 @@ from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.events import (
+    CommandRefused,
     ControlDatagram,
     Event,
     ForeignHandshake,
@@ -40,15 +41,17 @@ from treecast.dataplane.member_trees import MemberTrees
 from treecast.dataplane.root_trees import RootTrees
 from treecast.discovery.discovery import Discovery
 from treecast.engine.faults import Faults
+from treecast.engine.following import Following
 from treecast.engine.learning import Learning, certified_addresses
 from treecast.engine.node_table import NodeTable
 from treecast.engine.port_names import PortNames
+from treecast.engine.refusals import Refusals
 from treecast.engine.wishes import Wishes
 from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeMaker
-from treecast.links.links import LinkDown, Links, LinkUp
-from treecast.listener.listener import Listener, PortChange, Sender
+from treecast.links.links import Links
+from treecast.listener.listener import Listener, Sender
 from treecast.multicast import (
     NO_ADDRESS,
     TAP,
@@ -154,7 +157,27 @@ class Engine:
         self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF), self.drops)
         self.member_trees = MemberTrees(self.drops)
         self.wishes = Wishes(self.membership, self._broadcast, self.topology, self.member_trees)
+        self._following = Following(
+            self.nodes,
+            self._broadcast,
+            self.discovery,
+            self.membership,
+            self.wishes,
+            self.topology,
+            self.root_trees,
+            self.member_trees,
+            self.faults,
+        )
         self._outgoing: list[Command] = []
+        self._refusals = Refusals(
+            self.links,
+            self.discovery,
+            self.root_trees,
+            self.member_trees,
+            self.wishes.port_groups,
+            self.drops,
+            self.faults,
+        )
         self._learning = Learning(self.nodes, self.links, self.discovery, self.topology, self.wishes, self.drops)
 
     # inputs
@@ -257,6 +280,7 @@ class Engine:
             self.listener.next_deadline(now),
             self.discovery.next_deadline(),
             self.membership.next_deadline(),
+            self.wishes.port_groups.retries.next_deadline(),
             self._broadcast.next_deadline(now),
             self.root_trees.next_deadline(),
             self.member_trees.next_deadline(),
@@ -267,6 +291,7 @@ class Engine:
     def problems(self, now: Instant) -> Iterator[Problem]:
         """What is wrong now and needs a person; cheap enough for once a second."""
         yield from self.links.problems(now)
+        yield from self._refusals.problems()
         yield from self.listener.problems(now, self.ports.name, self.nodes.name)
         yield from self.membership.problems(self.listener.is_shared, self.ports.name)
         yield from self.discovery.problems(self.nodes.name)
@@ -306,6 +331,8 @@ class Engine:
                 self._follow_links(now)
             case TreeUsed(tree_id):
                 self.root_trees.used(now, tree_id)
+            case CommandRefused():
+                self._refusals.take(now, event)
 
     def _tap_frame(self, now: Instant, event: TapFrame) -> None:
         try:
@@ -376,10 +403,11 @@ class Engine:
 
     def _advance_listener(self, now: Instant) -> None:
         for change in self.listener.advance(now, able=bool(self.links.peers())):
-            self.faults.spare("listener", self._follow_port, now, change)
+            self.faults.spare("listener", self._following.port, now, change)
 
     def _advance_multicast(self, now: Instant) -> None:
         self.wishes.take(now, self.membership.advance(now))
+        self.wishes.port_groups.advance(now)
 
     def _publish_hosts(self, now: Instant) -> None:
         for change in self.discovery.changes():
@@ -404,30 +432,7 @@ class Engine:
         events = list(self.links.events)
         self.links.events.clear()
         for event in events:
-            match event:
-                case LinkUp(peer, certificate):
-                    self.nodes.put(peer, certificate)
-                    self.faults.spare("broadcast", self._broadcast.link_up, now, peer)
-                    self.faults.spare("discovery", self.discovery.link_up, peer)
-                    self.faults.spare("topology", self.topology.link_up, peer)
-                case LinkDown(peer):
-                    self.faults.spare("broadcast", self._broadcast.link_down, now, peer)
-                    self.faults.spare("topology", self.topology.link_down, peer)
-                    self.faults.spare("root trees", self.root_trees.forget, now, peer)
-                    self.faults.spare("member trees", self.member_trees.forget, peer)
-                    if not self._broadcast.knows(peer):
-                        self.nodes.remove(peer)
-
-    def _follow_port(self, now: Instant, change: PortChange) -> None:
-        """A LAN's hosts and their groups are this node's from now on, or another's."""
-        self.discovery.set_port_forwarding(now, change.port, change.forwards)
-        if change.forwards:
-            self.wishes.take(now, self.membership.ask_again(now, change.port))
-        self.wishes.take(now, self.membership.set_silent(change.port, not change.forwards))
-        for vlan, mac in change.hosts:
-            claim = self.discovery.remote_hosts().get((vlan, mac))
-            if claim is None or claim.node == change.forwarder_before:
-                self.discovery.host_seen(now, change.port, vlan, mac)
+            self._following.link(now, event)
 
     # parts
 

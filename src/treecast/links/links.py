@@ -29,6 +29,8 @@ from treecast.wire.handshake import HandshakePayload
 FINAL_INTERVAL: Duration = 0.25
 CONFIRM_LIMIT: Duration = 5.0
 GOODBYE = "goodbye"
+REFUSED_PAUSE: Duration = 5.0
+"""Before a handshake with a peer whose session the data plane had no room for."""
 GOODBYE_PAUSE: Duration = 5.0
 
 AEAD_AES_256_GCM = 1
@@ -155,10 +157,22 @@ class Links:
         preferred = {finished.payload.aead, self._me.aead}
         aead = AEAD_AES_256_GCM if preferred == {AEAD_AES_256_GCM} else AEAD_CHACHA20_POLY1305
         self.commands.append(
-            InstallSession(finished.handshake, node, session.socket, session.endpoint, aead, session.confirmed)
+            InstallSession(
+                finished.handshake, session.index, node, session.socket, session.endpoint, aead, session.confirmed
+            )
         )
         if is_responder:
             self._up(peer)
+
+    def refused(self, now: Instant, command: InstallSession) -> None:
+        """The data plane has no room for a session. A peer that has no other one is tried again after a while."""
+        peer = self._peers.get(command.peer)
+        session = peer.session(command.session) if peer else None
+        if peer is None or session is None:
+            return
+        self._remove_session(peer, session)  # also what has its index there without being known here
+        if not peer.sessions:
+            self._down(now, peer, "refused", pause=REFUSED_PAUSE)
 
     def confirmed(self, event: SessionConfirmed) -> None:
         """The first authentic datagram of a session: the other side has it too."""

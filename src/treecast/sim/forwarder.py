@@ -102,6 +102,8 @@ class ModelForwarder:
     endpoint: Endpoint
     network: Network
     raise_event: Callable[[e.Event], None]
+    refuses: Callable[[c.Command], e.RefusalReason | None] = lambda _: None
+    """Why a command is not carried out though it could be."""
     delivered: list[object] = field(default_factory=list)
     injected: list[bytes] = field(default_factory=list)
     drops: Counter[str] = field(default_factory=Counter)
@@ -263,9 +265,19 @@ class ModelForwarder:
 
     # commands
 
-    def carry_out(self, commands: list[c.Command]) -> None:
+    def carry_out(self, commands: list[c.Command]) -> list[e.CommandRefused]:
+        """In order; those that were refused."""
+        refused: list[e.CommandRefused] = []
         for command in commands:
-            self._do(command)
+            reason = self.refuses(command)
+            try:
+                if reason is None:
+                    self._do(command)
+            except KeyError:
+                reason = e.RefusalReason.UNKNOWN
+            if reason is not None:
+                refused.append(e.CommandRefused(command, reason))
+        return refused
 
     @singledispatchmethod
     def _do(self, command: object) -> None:
@@ -354,7 +366,7 @@ class ModelForwarder:
 
     @_do.register
     def _(self, command: c.RemoveTree) -> None:
-        del self.trees[command.tree_id]
+        self.trees.pop(command.tree_id, None)
 
     @_do.register
     def _(self, command: c.SetTreeMembers) -> None:
@@ -381,16 +393,16 @@ class ModelForwarder:
 
     @_do.register
     def _(self, command: c.RemoveRoute) -> None:
-        del self.routes[(command.vlan, command.group, command.source)]
+        self.routes.pop((command.vlan, command.group, command.source), None)
 
     @_do.register
     def _(self, command: c.AcceptKey) -> None:
         parked = (command.root, command.tree_id, command.epoch, command.key_id)
-        if parked in self.parked:
-            self.parked.discard(parked)
-            keys = self.member_keys.setdefault((command.root, command.tree_id, command.epoch), [])
-            keys.append(command.key_id)
-            del keys[:-2]
+        self.parked.remove(parked)
+        keys = self.member_keys.setdefault((command.root, command.tree_id, command.epoch), [])
+        keys.append(command.key_id)
+        del keys[:-2]
+        self._seal(command.root, command.acknowledgement)
 
     @_do.register
     def _(self, command: c.RefuseKey) -> None:

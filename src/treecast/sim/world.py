@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from random import Random
 
 from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.commands import Command
 from treecast.base.events import Event, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode
@@ -50,14 +51,19 @@ class SimNode:
             rng=Random(world.rng.getrandbits(64)),
             unix_minus_monotonic_s=UNIX_START_S,
         )
-        self.forwarder.carry_out(self.engine.start(self._network.now, (self.endpoint,)))
+        self.carry_out(self.engine.start(self._network.now, (self.endpoint,)))
         self._plan()
         self._each(1.0, self._review)
         self._each(2.0, self.forwarder.probe)
         self._each(60.0, self._report_all)
 
+    def carry_out(self, commands: list[Command]) -> None:
+        """What was refused comes back as an event."""
+        for refused in self.forwarder.carry_out(commands):
+            self._raise(refused)
+
     def reach(self, other: SimNode) -> None:
-        self.forwarder.carry_out(self.engine.reach(self._network.now, str(other.endpoint), (other.endpoint,)))
+        self.carry_out(self.engine.reach(self._network.now, str(other.endpoint), (other.endpoint,)))
         self._plan()
 
     def report(self, group: str, mode: FilterMode = FilterMode.EXCLUDE, sources: tuple[str, ...] = ()) -> None:
@@ -117,7 +123,7 @@ class SimNode:
             return
         self.turns += 1
         events, self._waiting = self._waiting, []
-        self.forwarder.carry_out(self.engine.turn(self._network.now, events))
+        self.carry_out(self.engine.turn(self._network.now, events))
         self._plan()
 
     def _plan(self) -> None:
@@ -130,7 +136,7 @@ class SimNode:
 
     def _review(self) -> None:
         now = self._network.now
-        self.forwarder.carry_out(self.engine.review(now, UNIX_START_S + now, self.forwarder.reports()))
+        self.carry_out(self.engine.review(now, UNIX_START_S + now, self.forwarder.reports()))
         self._plan()
 
     def _each(self, interval: Duration, action: Callable[[], None]) -> None:

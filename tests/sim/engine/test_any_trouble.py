@@ -16,6 +16,7 @@ from tests.sim.engine.trouble import (
     Join,
     Kill,
     Leave,
+    Refuse,
     Restart,
     Stream,
     TroubledWorld,
@@ -61,7 +62,27 @@ ACTIONS: st.SearchStrategy[Action] = st.one_of(
 def test_after_any_trouble_the_network_is_whole(
     seed: int, size: int, short_lived: set[int], actions: list[Action]
 ) -> None:
-    troubled = TroubledWorld(seed, size, sorted(short_lived))
+    _come_through(TroubledWorld(seed, size, sorted(short_lived)), actions)
+
+
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 2**32),
+    size=st.integers(3, 5),
+    share=st.sampled_from([0.05, 0.3, 0.9]),
+    actions=st.lists(ACTIONS, min_size=5, max_size=15),
+)
+def test_whatever_the_data_planes_refused_both_sides_agree_when_they_have_room(
+    seed: int, size: int, share: float, actions: list[Action]
+) -> None:
+    troubled = TroubledWorld(seed, size)
+    refusals = [Refuse(number, share) for number in range(1, size + 1)]
+    joins = [Join(number, group, FilterMode.EXCLUDE) for number in (1, 2) for group in GROUPS]
+    _come_through(troubled, [*refusals, Wait(20.0), *joins, Stream(3, GROUPS[0], 50), *actions])
+    assert {"SetTreeMembers", "CreateTree"} <= set(troubled.refused) or share < 0.1
+
+
+def _come_through(troubled: TroubledWorld, actions: list[Action]) -> None:
     world = troubled.world
     for action in actions:
         troubled.carry_out(action)
@@ -87,6 +108,7 @@ def _end_all_trouble(troubled: TroubledWorld) -> None:
     world = troubled.world
     world.run(max(0.0, SHORT_LIFETIME - world.network.now))
     world.network.heal()
+    troubled.end_refusals()
     if troubled.nodes[NodeIndex(1)].stopped:
         troubled.carry_out(Restart(1, 0.0, None, 0.0))
     first = troubled.nodes[NodeIndex(1)]

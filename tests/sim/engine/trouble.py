@@ -7,11 +7,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from treecast.base.commands import (
+    AcceptKey,
+    Command,
+    CreateTree,
+    InstallSession,
+    MakeKey,
+    OfferKey,
+    SetHost,
+    SetRoute,
+    SetTreeMembers,
+    UseKey,
+)
+from treecast.base.events import RefusalReason
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Duration
 from treecast.sim.world import SimNode, World
 
+REFUSABLE = (
+    AcceptKey,
+    CreateTree,
+    InstallSession,
+    MakeKey,
+    OfferKey,
+    SetHost,
+    SetRoute,
+    SetTreeMembers,
+    UseKey,
+)
 GROUPS = ("239.1.1.1", "239.1.1.2", "232.1.1.1")
 SHORT_LIFETIME: Duration = 90.0
 """Of a certificate that ends while things happen."""
@@ -79,7 +103,15 @@ class Wait:
     seconds: Duration
 
 
-Action = Join | Leave | Kill | Restart | Cut | Weather | Heal | Stream | Wait
+@dataclass(frozen=True)
+class Refuse:
+    """From now on the node's data plane refuses this share of what it may refuse."""
+
+    node: int
+    share: float
+
+
+Action = Refuse | Join | Leave | Kill | Restart | Cut | Weather | Heal | Stream | Wait
 Frame = tuple[int, str, int]
 """Sender, group, number."""
 
@@ -90,6 +122,7 @@ class TroubledWorld:
     def __init__(self, seed: int, size: int, short_lived: Sequence[int] = ()) -> None:
         self.world = World(seed)
         self.wanted: dict[NodeIndex, dict[str, SourceFilter]] = {}
+        self.refused: Counter[str] = Counter()
         self._frames = 0
         first: SimNode | None = None
         for number in range(1, size + 1):
@@ -144,10 +177,28 @@ class TroubledWorld:
                 network.loss, network.jitter, network.duplication = loss, jitter, duplication
             case Heal():
                 network.heal()
+            case Refuse(number, share):
+                self._refuse(self._node(number), share)
             case Stream(number, group, frames):
                 self.stream(self._node(number), group, frames)
             case Wait(seconds):
                 self.world.run(seconds)
+
+    def _refuse(self, node: SimNode, share: float) -> None:
+        rng = self.world.rng
+
+        def refuses(command: Command) -> RefusalReason | None:
+            if isinstance(command, REFUSABLE) and rng.random() < share:
+                self.refused[type(command).__name__] += 1
+                return rng.choice((RefusalReason.TABLE_FULL, RefusalReason.UNKNOWN))
+            return None
+
+        node.forwarder.refuses = refuses
+
+    def end_refusals(self) -> None:
+        """Every data plane has room from now on."""
+        for node in self.nodes.values():
+            node.forwarder.refuses = lambda _: None
 
     def _want(self, number: int, group: str, wanted: SourceFilter) -> None:
         node = self._node(number)
