@@ -3,6 +3,7 @@
 use crate::common::*;
 use serde_json::{json, Value};
 use treecast_core::aead::{Aead, AeadKey};
+use treecast_core::counters::Counter;
 use treecast_core::datagram::{Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME};
 use treecast_core::fragment::{cut, Fragment};
 use treecast_core::handshake::{public_key, Handshake, SessionKeys};
@@ -203,11 +204,32 @@ fn an_altered_vector_does_not_open() {
     assert!(key.open(1, 16, &mut datagram).is_err());
 }
 
+/// The rows of the tables in a section of a page of docs, cell by cell.
+fn rows(page: &str, section: &str) -> Vec<Vec<String>> {
+    let path = format!("{}/../../docs/{page}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, after) = text.split_once(&format!("\n## {section}\n")).unwrap();
+    let lines = after.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| `"));
+    let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().replace('`', "")).collect();
+    lines.map(cells).collect()
+}
+
 #[test]
-fn every_drop_reason_is_explained_in_docs() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/drops.md")).unwrap();
-    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
-    let expected: Vec<String> =
-        Reason::ALL.iter().map(|reason| format!("| `{}` | {} |", reason.name(), reason.meaning())).collect();
-    assert_eq!(rows, expected);
+fn every_drop_reason_is_explained_in_docs_with_what_to_do() {
+    let rows = rows("drops.md", "Data plane");
+    let named: Vec<(String, String)> = rows.iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let plain = |text: &str| text.replace('`', "");
+    let expected: Vec<(String, String)> =
+        Reason::ALL.iter().map(|reason| (reason.name().to_owned(), plain(reason.meaning()))).collect();
+    assert_eq!(named, expected);
+    assert!(rows.iter().all(|row| row.len() == 3 && !row[2].is_empty()), "name, meaning, what to do");
+}
+
+#[test]
+fn every_counter_is_explained_in_docs() {
+    let expected: Vec<Vec<String>> = Counter::ALL
+        .iter()
+        .map(|counter| vec![counter.name().to_owned(), counter.meaning().replace('`', "")])
+        .collect();
+    assert_eq!(rows("counters.md", "Data plane"), expected);
 }
