@@ -10,12 +10,21 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, ip_address, ip_interface
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from treecast.adapters.carried import read_carried, take_addresses
+from treecast.adapters.carried import read_carried, take_addresses, take_routes
 from treecast.adapters.link import find_link, refusals
 from treecast.adapters.multicast_routes import IPNetwork, add_group_routes
 from treecast.adapters.rtnetlink import RouteSocket
@@ -71,6 +80,11 @@ class Settings:
         )
         return address not in self.addresses and (kept or ours)
 
+    def is_stale_route(self, route: str) -> bool:
+        """Whether a route of the interface, as ``carried.Route`` has it, is one to groups of an earlier start."""
+        prefix = ip_network(route.split(maxsplit=1)[0])
+        return prefix.is_multicast and prefix not in self.groups
+
     @property
     def usable_groups(self) -> tuple[IPNetwork, ...]:
         """Those of the families that it has an address of."""
@@ -101,8 +115,11 @@ class Interface:
             # The TAP's own queues hold what waits. The kernel would put a discipline on each of the 256 that a TAP with
             # several could have, for 18 MB of its memory.
             ipr.tc("replace", "noqueue", index)
-            carried = read_carried(kernel, index).addresses
-            take_addresses(kernel, index, [a for a in carried if settings.is_stale(ip_interface(str(a)), kept=kept)])
+            carried = read_carried(kernel, index)
+            stale = [a for a in carried.addresses if settings.is_stale(ip_interface(str(a)), kept=kept)]
+            take_addresses(kernel, index, stale)
+            if kept or settings.groups:
+                take_routes(kernel, index, [route for route in carried.routes if settings.is_stale_route(str(route))])
             ipr.link("set", index=index, state="up", multicast=True)
             _give_addresses(ipr, index, settings.addresses)
             return add_group_routes(ipr, index, settings.usable_groups)

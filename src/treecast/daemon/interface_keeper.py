@@ -6,6 +6,7 @@ but the kernel's events about this interface, and ends with the daemon, however 
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -62,6 +63,7 @@ class InterfaceKeeper:
 def _keep_in_child(reader: int, work: Callable[[], None], log: FilteringBoundLogger) -> None:
     """Never returns: what the daemon has open or would do at its end is not this process's."""
     status = 1
+    gc.disable()  # to look at all that the daemon has made would make all of it this process's own memory
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # the pipe tells when to end

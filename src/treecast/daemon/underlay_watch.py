@@ -38,7 +38,7 @@ def first_guess(told: int | None, peers: tuple[HostPort, ...]) -> int:
     if told is not None:
         return told
     ways = ways_to(_literals(peers) or SOMEWHERE)
-    return _within(min((way.mtu_bytes for way in ways.values()), default=USUAL_MTU))
+    return _within(min([USUAL_MTU, *(way.mtu_bytes for way in ways.values())]))
 
 
 class UnderlayWatch:

@@ -10,7 +10,7 @@ from lab import wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, PROGRAM, TreecastNode
 from tests.lab.conftest import OverlayFactory
-from tests.lab.overlay.asking import LIMIT_S, wait_received
+from tests.lab.overlay.asking import LIMIT_S, wait_peers, wait_received
 from tests.lab.overlay.machines import ping
 from treecast.api.client import ask_status
 
@@ -23,7 +23,7 @@ AGAIN = 500  # datagrams that arrive after a restart
 def restart(node: TreecastNode, peer: TreecastNode, *options: str) -> None:
     node.start(peer.endpoint, options=options)
     node.wait_ready()
-    node.wait_linked({peer.name})
+    wait_peers(node, {peer.name}, LIMIT_S)
 
 
 def test_a_program_that_listened_before_the_daemon_was_restarted_listens_after_it(overlay: OverlayFactory) -> None:
@@ -33,8 +33,10 @@ def test_a_program_that_listened_before_the_daemon_was_restarted_listens_after_i
     n0.wait_ready()
     restart(n1, n0, "--keep-interface")
     for node in net.nodes:
-        wait_until(lambda node=node: node.status().uptime_s > 3.0, LIMIT_S, "the kernel has reported its groups")
-        assert node.status().drops == {}, "a node that has just started has dropped nothing"
+        wait_until(
+            lambda node=node: ask_status(node.directory).uptime_s > 3.0, LIMIT_S, "the kernel has reported its groups"
+        )
+        assert ask_status(node.directory).drops == {}, "a node that has just started has dropped nothing"
     receivers = [
         Receiver(n1.machine, group, PORT + port, interface=INTERFACE) for port, group in enumerate((GROUP, GROUP6))
     ]
@@ -55,8 +57,9 @@ def test_a_program_that_listened_before_the_daemon_was_restarted_listens_after_i
         program.stop()
     n1.stop()
     assert "kept for treecast" in n1.machine.run(["ip", "link", "show", INTERFACE]).stdout
-    restart(n1, n0)
-    ping(n0.machine, n1.ipv4)
+    restart(n1, n0, "--route", "239.50.0.0/16")
+    routes = n1.machine.run(["ip", "route", "show", "dev", INTERFACE]).stdout
+    assert ("239.50.0.0/16" in routes, "224.0.0.0/4" in routes) == (True, False), "routes are those of this start"
     n1.stop()
     assert n1.machine.run(["ip", "link", "show", INTERFACE], check=False).returncode != 0, "without the flag it goes"
 

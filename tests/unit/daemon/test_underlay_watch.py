@@ -1,0 +1,55 @@
+"""What the node says of its underlay, from what the data plane counts and the interfaces carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any, cast
+
+import structlog
+
+from treecast.base.time import Instant
+from treecast.daemon.options import HostPort
+from treecast.daemon.underlay_watch import TOO_BIG_TIME, UnderlayWatch, first_guess
+
+
+@dataclass
+class Plane:
+    """The counters and the limit of a data plane."""
+
+    interface: str = "treecast0"
+    underlay_mtu: int = 1500
+    counted: dict[str, int] = field(default_factory=dict)
+
+    def drops(self) -> dict[str, int]:
+        return self.counted
+
+    def set_underlay_mtu(self, mtu_bytes: int) -> None:
+        self.underlay_mtu = mtu_bytes
+
+
+def watch(plane: Plane, told: int | None) -> UnderlayWatch:
+    """With a peer on this very machine: its way is the loopback interface, of 65,536 bytes."""
+    return UnderlayWatch(cast("Any", plane), told, (), lambda: {ip_address("127.0.0.1")}, structlog.get_logger())
+
+
+def test_datagrams_that_an_interface_refuses_are_a_problem_while_they_do() -> None:
+    plane = Plane(counted={"socket_too_big": 3})
+    own = watch(plane, None)
+    own.look(Instant(10.0))
+    assert list(own.problems(Instant(10.0))) == []
+    plane.counted = {"socket_too_big": 40}
+    own.look(Instant(11.0))
+    (problem,) = own.problems(Instant(11.0))
+    assert (problem.kind, problem.subject) == ("datagrams_too_big", "lo")
+    assert "40 datagrams so far were too big for lo, with 1500 bytes" in problem.text
+    own.look(Instant(11.0 + TOO_BIG_TIME))
+    assert list(own.problems(Instant(11.0 + TOO_BIG_TIME))) == []
+
+
+def test_no_datagram_is_longer_than_usual_unless_the_operator_says_so() -> None:
+    assert first_guess(None, (HostPort("127.0.0.1", 7700),)) == 1500, "the loopback interface carries more"
+    for told, expected in ((None, 1500), (9000, 9000), (1300, 1300)):
+        plane = Plane(underlay_mtu=first_guess(told, ()))
+        watch(plane, told).look(Instant(1.0))
+        assert plane.underlay_mtu == expected
