@@ -15,10 +15,10 @@ LIMIT_S = 15.0
 SHORTEST_LEASE_S = 120
 """dnsmasq grants none for less than two minutes."""
 
-# As Debian's dhclient-script configures an interface, without its resolv.conf.
+# As Debian's script for it does, without its resolv.conf, and with the lifetimes that dhclient sets.
 _SCRIPT = """#!/bin/sh
 case $1 in
-deconfig) ip link set $interface up; ip -4 addr flush dev $interface label $interface;;
+deconfig) ip link set $interface up; ip -4 addr flush dev $interface;;
 bound|renew) ip addr replace $ip/$mask dev $interface valid_lft $lease preferred_lft $lease; echo "$1 $ip $serverid";;
 esac
 """

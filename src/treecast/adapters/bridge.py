@@ -82,7 +82,7 @@ def bridge_add(
         name = bridge_name(interface)
         bridge = find_link(ipr, name)
         if record is not None and bridge is not None and nic.master == own.master == bridge.index:
-            if put_back(kernel, record, bridge):
+            if put_back(kernel, record, bridge, routes_too=True):
                 return Done(False, (f"{name} lacked addresses or routes of the overlay, and has them again",))
             return Done(changed=False)
         if bridge is not None and record is None:
@@ -128,6 +128,17 @@ def clear_leftovers(directory: Path) -> None:
             carried = read_carried(kernel, bridge.index)
             take_routes(kernel, bridge.index, overlay_routes(carried, record))
             take_addresses(kernel, bridge.index, overlay_addresses(carried, record))
+
+
+def put_back_on_bridge(directory: Path) -> list[str] | None:
+    """What the bridge has lost of the overlay's, given back; None where the TAP is in none. OperatorError."""
+    with locked(directory), _netlink("give the bridge what it has lost") as (ipr, kernel):
+        record = load_record(directory)
+        bridge = find_link(ipr, record.bridge) if record is not None else None
+        tap = find_link(ipr, record.tap) if record is not None else None
+        if record is None or bridge is None or tap is None or tap.master != bridge.index:
+            return None
+        return put_back(kernel, record, bridge, routes_too=False)
 
 
 def bridge_remove(directory: Path, interface: str) -> Done:

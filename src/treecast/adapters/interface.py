@@ -187,17 +187,6 @@ def addresses_of(interface: str) -> tuple[IPv4Address | None, IPv6Address | None
     return ipv4, None
 
 
-def is_own(address: IPAddress) -> bool:
-    """Whether an interface of this machine has the address now, so that a program can use it."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError:
-        return False
-    return True
-
-
 def lan_ipv4(interfaces: Sequence[str], apart: IPv4Network) -> IPv4Interface | None:
     """The first IPv4 address of these interfaces, as far as they are there, unless it is of the overlay's network."""
     for name in interfaces:

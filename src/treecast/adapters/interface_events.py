@@ -8,18 +8,21 @@ import struct
 from dataclasses import dataclass
 
 _RTMGRP_LINK, _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
-_NEWLINK, _DELLINK = 16, 17
+_NEWLINK, _DELLINK, _DELADDR = 16, 17, 21
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
 _INDEX_AT = _HEADER.size + 4  # of ifinfomsg as of ifaddrmsg
 _INTERFACE = struct.Struct("=iI")  # index, flags or attributes
 _IFF_UP = 0x1
+_AF_BRIDGE = 7
 _RECEIVE_BYTES = 2**16
 _MOST_READS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """``changed``: something of the interface; ``down``: it was down, and so has lost its routes."""
+    """``changed``: something of the interface, or an address of another, which may be the bridge that it is in;
+    ``down``: it was down, and so has lost its routes.
+    """
 
     changed: bool = False
     down: bool = False
@@ -54,8 +57,10 @@ class InterfaceEvents:
             while at + _INDEX_AT + _INTERFACE.size - _HEADER.size <= len(data):
                 length, kind, *_ = _HEADER.unpack_from(data, at)
                 index, flags = _INTERFACE.unpack_from(data, at + _INDEX_AT)
+                changed |= kind == _DELADDR
                 if index == self._index:
                     changed = True
-                    down |= kind == _DELLINK or (kind == _NEWLINK and not flags & _IFF_UP)
+                    deleted = kind == _DELLINK and data[at + _HEADER.size] != _AF_BRIDGE  # else: taken out of a bridge
+                    down |= deleted or (kind == _NEWLINK and not flags & _IFF_UP)
                 at += max(length + 3 & ~3, _HEADER.size)
         return Heard(changed, down)

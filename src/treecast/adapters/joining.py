@@ -85,7 +85,7 @@ class Joining:
             bridge=name,
             mac=str(nic.mac),
             tap=tap.name,
-            tap_mtu=tap.mtu_bytes,
+            tap_mtu=_overlay_mtu(nic, tap, before),
             addresses=[str(address) for address in carried.addresses],
             routes=[str(route) for route in carried.routes],
             broadcast_pps=self._limits.broadcast_pps,
@@ -98,14 +98,26 @@ class Joining:
             record = msgspec.structs.replace(
                 record, tap_mtu=before.tap_mtu, addresses=before.addresses, routes=before.routes
             )
+        elif before is not None:
+            record = self._with_left_behind(record, before, name)
         with ExitStack() as undo:
             undo.callback(write_record, self._directory, before)
             write_record(self._directory, record)  # first: whatever happens from here on, remove knows what to do
             self._recorded()
             bridge = self._bridge(undo, nic, name)
             self._join_nic(undo, nic, bridge)
-            self._join_tap(undo, tap, bridge, name, carried, min(nic.mtu_bytes, LAN_MTU))
+            self._join_tap(undo, tap, record, bridge, carried, min(nic.mtu_bytes, LAN_MTU))
             undo.pop_all()
+
+    def _with_left_behind(self, record: BridgeRecord, before: BridgeRecord, name: str) -> BridgeRecord:
+        """What the bridge still has of the overlay is the overlay's, though the TAP was taken out and has its own."""
+        bridge = find_link(self._ipr, name)
+        if bridge is None:
+            return record
+        left = read_carried(self._kernel, bridge.index)
+        addresses = dict.fromkeys([*record.addresses, *(str(a) for a in overlay_addresses(left, before))])
+        routes = dict.fromkeys([*record.routes, *(str(r) for r in overlay_routes(left, before))])
+        return msgspec.structs.replace(record, addresses=list(addresses), routes=list(routes))
 
     def _bridge(self, undo: ExitStack, nic: Link, name: str) -> int:
         known = find_link(self._ipr, name)
@@ -142,11 +154,13 @@ class Joining:
         take_routes(self._kernel, nic.index, carried.routes)
         take_addresses(self._kernel, nic.index, carried.addresses)
 
-    def _join_tap(self, undo: ExitStack, tap: Link, bridge: int, name: str, carried: Carried, mtu_bytes: int) -> None:
+    def _join_tap(
+        self, undo: ExitStack, tap: Link, record: BridgeRecord, bridge: int, carried: Carried, mtu_bytes: int
+    ) -> None:
         undo.callback(_quietly(lambda: give_routes(self._kernel, tap.index, carried.routes)))
         undo.callback(_quietly(lambda: give_addresses(self._kernel, tap.index, carried.addresses)))
-        overlay_mtu, source = tap.mtu_bytes, _first_ipv4(carried.addresses)
-        give_addresses(self._kernel, bridge, [_overlays(address, name) for address in carried.addresses])
+        overlay_mtu, source = record.tap_mtu, _first_ipv4(carried.addresses)
+        give_addresses(self._kernel, bridge, [_overlays(address, record.bridge) for address in carried.addresses])
         give_routes(self._kernel, bridge, [narrowed(r, overlay_mtu, _source(r, source)) for r in carried.routes])
         if tap.master != bridge:
             undo.callback(_quietly(lambda: self._ipr.link("set", index=tap.index, mtu=overlay_mtu)))
@@ -183,9 +197,15 @@ def part(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, bridge: Link) 
         undo.pop_all()
 
 
-def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link) -> bool:
-    """Gives the bridge what it has lost of the overlay's addresses and routes: a DHCP client may flush them, and takes
-    all of them for its own. Whether it lacked any.
+def _overlay_mtu(nic: Link, tap: Link, before: BridgeRecord | None) -> int:
+    """The TAP's own. One that was in a bridge, and was taken out by others, still has the LAN's."""
+    left_behind = before is not None and tap.mtu_bytes == min(nic.mtu_bytes, LAN_MTU)
+    return before.tap_mtu if before is not None and left_behind else tap.mtu_bytes
+
+
+def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_too: bool) -> list[str]:
+    """Gives the bridge what it has lost of the overlay's addresses, and of its routes: a DHCP client may flush them,
+    and takes all of them for its own. ``routes_too``: even if no address is missing. Returns what was.
     """
     carried = read_carried(kernel, bridge.index)
     addresses, routes = set(map(str, carried.addresses)), set(map(str, carried.routes))
@@ -194,11 +214,13 @@ def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link) -> bool:
     known = [address_of(text) for text in record.addresses]
     connected = {str(ip_interface(str(address)).network) for address in known}
     source = _first_ipv4(known)
+    if not lost and not routes_too:
+        return []
     missing = [text for text in record.routes if text not in routes and not text.startswith(_LINK_LOCAL_PREFIX)]
     for text in missing:
         route = route_of(text, bridge.index, connected=text.split()[0] in connected)
         give_routes(kernel, bridge.index, [narrowed(route, record.tap_mtu, _source(route, source))])
-    return bool(lost or missing)
+    return [*map(str, lost), *(text.split()[0] for text in missing)]
 
 
 def _overlays(address: Address, bridge: str) -> Address:

@@ -14,8 +14,9 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
 from treecast.adapters.bridge_record import BridgeRecord, load_record
-from treecast.adapters.interface import is_own, lan_ipv4
+from treecast.adapters.interface import lan_ipv4
 from treecast.adapters.link import master_of
+from treecast.adapters.netdevice import is_own_address
 from treecast.api.records import Bridge
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError
@@ -104,7 +105,7 @@ class Bridging:
         if apart:
             return f"{apart[0]} is not in {record.bridge}, so the LAN of {record.interface} is not carried"
         addresses = [ip_interface(text).ip for text in record.addresses]
-        lost = [str(address) for address in addresses if not address.is_link_local and not is_own(address)]
+        lost = [str(address) for address in addresses if not address.is_link_local and not is_own_address(address)]
         if lost:
             own = " ".join(lost)
             return f"{record.bridge} has lost this machine's {own} of the overlay (did a DHCP client flush it?)"

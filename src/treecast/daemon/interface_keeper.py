@@ -17,6 +17,7 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
+from treecast.adapters.bridge import put_back_on_bridge
 from treecast.adapters.capabilities import CAP_NET_ADMIN, keep_only
 from treecast.adapters.interface import Interface, Settings
 from treecast.adapters.interface_events import InterfaceEvents
@@ -35,11 +36,12 @@ _HIGHEST_DESCRIPTOR = 2**16
 class InterfaceKeeper:
     """Started by a thread that has CAP_NET_ADMIN, while the process has no other."""
 
-    def __init__(self, interface: str, settings: Settings, log: FilteringBoundLogger) -> None:
+    def __init__(self, interface: str, settings: Settings, directory: Path, log: FilteringBoundLogger) -> None:
+        """``directory``: the node's, whose ``bridge.json`` says what a bridge has of the interface's."""
         reader, self._writer = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
-            _keep_in_child(reader, lambda: keep(interface, settings, reader, log), log)
+            _keep_in_child(reader, lambda: keep(interface, settings, directory, reader, log), log)
         os.close(reader)
 
     def is_running(self) -> bool:
@@ -83,7 +85,7 @@ def _keep_in_child(reader: int, work: Callable[[], None], log: FilteringBoundLog
         os._exit(status)
 
 
-def keep(interface: str, settings: Settings, until: int, log: FilteringBoundLogger) -> None:
+def keep(interface: str, settings: Settings, directory: Path, until: int, log: FilteringBoundLogger) -> None:
     """Until the descriptor ``until`` is readable, or the interface is gone."""
     index = index_of(interface)
     events = InterfaceEvents(index)
@@ -109,6 +111,8 @@ def keep(interface: str, settings: Settings, until: int, log: FilteringBoundLogg
             return
         try:
             put_back = Interface(name).put_back(settings, routes=routes_lost)
+            if put_back is None:
+                put_back = put_back_on_bridge(directory)
         except OperatorError as error:
             log.warning("lost addresses or routes not put back", interface=name, reason=str(error))
             due = patience.attempted(now)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator
 
 from treecast.adapters.interface import Settings
+from treecast.adapters.link import master_of
 from treecast.adapters.multicast_routes import needs_interface, source_to
 from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, name_of
 from treecast.base.problems import Problem
@@ -42,15 +43,20 @@ class InterfaceWatch:
         if not flags_of(name) & IFF_UP:
             yield Problem("interface_down", name, f"{name} is down, programs reach nobody by it: ip link set {name} up")
             return
+        if not self._keeper.is_running():
+            advice = "what it loses is not put back until the node is started again"
+            yield Problem("interface_unkept", name, f"the process that looks after {name} has ended: {advice}")
+        if not master_of(name):
+            yield from self._lost(name)
+
+    def _lost(self, name: str) -> Iterator[Problem]:
+        """Addresses and routes. Those of a bridge that it is in are looked after by ``daemon.bridging``."""
         missing = [a for a in self._settings.addresses if not a.ip.is_link_local and not is_own_address(a.ip)]
         for address in missing:
             advice = f"ip address add {address} dev {name}, or start the node again"
             yield Problem("address_missing", str(address.ip), f"{name} has lost its address {address}: {advice}")
         if not missing:
             yield from self._routes(name)
-        if not self._keeper.is_running():
-            advice = "what it loses is not put back until the node is started again"
-            yield Problem("interface_unkept", name, f"the process that looks after {name} has ended: {advice}")
 
     def _routes(self, name: str) -> Iterator[Problem]:
         own = {address.ip for address in self._settings.addresses}

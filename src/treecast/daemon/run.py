@@ -78,7 +78,7 @@ def run(options: UpOptions) -> None:
             tell_groups([name for name in (bridge, plane.interface) if name], settings, refused, log)
             descriptors = _packet_sockets(options.directory, log)
             endpoints = reachable_endpoints(plane, identity.network, bridge, ())
-            keeper = InterfaceKeeper(plane.interface, settings, log)
+            keeper = InterfaceKeeper(plane.interface, settings, options.directory, log)
             try:
                 watch = InterfaceWatch(plane.interface, settings, keeper)
                 asyncio.run(_run(options, identity, plane, endpoints, descriptors, watch, ipv6, log))
