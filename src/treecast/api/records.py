@@ -64,7 +64,12 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """One other node. ``rtt_ms`` is None until it was measured."""
+    """One other node that is known or sought. ``rtt_ms`` is None until it was measured.
+
+    ``state``: ``up``, ``connecting``, ``heard only``, ``refused: WHY``, ``unreachable``, ``offline``, ``this node
+    itself``, ``another network``. ``name``: the text of ``--peer`` while nobody knows who is there. Bytes: since the
+    start of this node.
+    """
 
     name: str
     node_id: str
@@ -73,6 +78,12 @@ class Peer(msgspec.Struct, frozen=True):
     rtt_ms: float | None
     rx_bytes: int
     tx_bytes: int
+    ipv4: str = ""
+    ipv6: str = ""
+    last_heard_s: float | None = None
+    """None: never."""
+    version: str = ""
+    """Of its program."""
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -10,9 +10,11 @@ class Problem:
     """One thing that a person must act on.
 
     ``kind`` is an identifier (``peer_unreachable``), ``subject`` distinguishes problems of a kind (a name, an address,
-    an interface), ``text`` is one sentence with names and addresses: what is wrong, and what to do.
+    an interface), ``text`` is one sentence with names and addresses: what is wrong, and what to do. A problem whose
+    ``urgency`` rises is logged again.
     """
 
     kind: str
     subject: str
     text: str
+    urgency: int = 0

@@ -64,20 +64,24 @@ def _print_facts(rows: Iterable[tuple[str, str]]) -> None:
 def print_peers(peers: Sequence[Peer]) -> None:
     columns: tuple[Column, ...] = (
         ("NAME", "left"),
-        ("NODE ID", "left"),
-        ("ENDPOINT", "left"),
+        ("ADDRESS", "left"),
         ("STATE", "left"),
+        ("HEARD", "right"),
         ("RTT", "right"),
+        ("PATH", "left"),
+        ("VERSION", "left"),
         ("RECEIVED", "right"),
         ("SENT", "right"),
     )
     rows = (
         (
             peer.name,
-            peer.node_id[:_SHORT_ID_DIGITS],
-            peer.endpoint,
+            peer.ipv4 or peer.ipv6 or "-",
             peer.state,
+            f"{in_time(peer.last_heard_s)} ago" if peer.last_heard_s is not None else "-",
             f"{peer.rtt_ms:.1f} ms" if peer.rtt_ms is not None else "-",
+            peer.endpoint or "-",
+            peer.version or "-",
             in_bytes(peer.rx_bytes),
             in_bytes(peer.tx_bytes),
         )

@@ -12,6 +12,7 @@ from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant, iso_date
 from treecast.daemon.bridging import Bridging
 from treecast.daemon.group_answers import GroupAnswers
+from treecast.daemon.peer_answers import peer_record
 from treecast.daemon.problems import Problems
 from treecast.engine.engine import Engine
 from treecast.identity.node import NodeIdentity
@@ -89,19 +90,12 @@ class Answers:
         )
 
     def _peers(self) -> list[Peer]:
+        now = clock.monotonic()
+        reports = {report.session: report for report in self._plane.reports()}
         traffic = self._plane.peer_traffic()
-        rtt_ms = {r.session: round(r.rtt_ms, 3) for r in self._plane.reports() if r.rtt_ms is not None}
         return [
-            Peer(
-                name=peer.certificate.name,
-                node_id=str(peer.certificate.node_id),
-                endpoint=str(peer.current.endpoint),
-                state="up",
-                rtt_ms=rtt_ms.get(peer.current.index),
-                rx_bytes=traffic[peer.node].rx_bytes if peer.node in traffic else 0,
-                tx_bytes=traffic[peer.node].tx_bytes if peer.node in traffic else 0,
-            )
-            for peer in self._engine.links.peers()
+            peer_record(known, self._engine.nodes, reports, traffic.get(known.node) if known.node else None, now)
+            for known in self._engine.links.known(now)
         ]
 
     def _hosts(self) -> list[Host]:

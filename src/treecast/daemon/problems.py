@@ -57,8 +57,9 @@ class Problems:
                 self._present[key] = PresentProblem(problem, now, now)
                 self._log.warning(problem.text, problem=problem.kind, subject=problem.subject)
                 continue
+            more_urgent = problem.urgency > present.problem.urgency
             present.problem = problem
-            if now - present.logged_at >= REMIND_INTERVAL:
+            if more_urgent or now - present.logged_at >= REMIND_INTERVAL:
                 present.logged_at = now
                 self._log.warning(problem.text, problem=problem.kind, subject=problem.subject)
 

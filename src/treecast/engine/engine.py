@@ -40,6 +40,7 @@ from treecast.broadcast.broadcast import Broadcast
 from treecast.dataplane.member_trees import MemberTrees
 from treecast.dataplane.root_trees import RootTrees
 from treecast.discovery.discovery import Discovery
+from treecast.engine.certificates import ending
 from treecast.engine.faults import Faults
 from treecast.engine.following import Following
 from treecast.engine.learning import Learning, certified_addresses
@@ -292,6 +293,7 @@ class Engine:
         """What is wrong now and needs a person; cheap enough for once a second."""
         yield from self.links.problems(now)
         yield from self._refusals.problems()
+        yield from ending(self._identity.certificate, self.nodes.certificates(), now + self._unix_offset)
         yield from self.listener.problems(now, self.ports.name, self.nodes.name)
         yield from self.membership.problems(self.listener.is_shared, self.ports.name)
         yield from self.discovery.problems(self.nodes.name)

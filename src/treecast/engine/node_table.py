@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from treecast.base.addresses import MacAddress
 from treecast.base.ids import NodeIndex
 from treecast.identity.certificate import Certificate
@@ -27,6 +29,13 @@ class NodeTable:
         node = NodeIndex(int.from_bytes(mac.packed[2:], "big"))
         is_known = node != self._own.node_index and node in self._certificates
         return node if is_known and mac == node_mac(node) else None
+
+    def certificates(self) -> Iterable[Certificate]:
+        """This node's too."""
+        return self._certificates.values()
+
+    def certificate(self, node: NodeIndex) -> Certificate | None:
+        return self._certificates.get(node)
 
     def name(self, node: NodeIndex) -> str:
         """The node's name; its index while its certificate is unknown."""

@@ -19,10 +19,21 @@ from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.identity.certificate import Certificate
+from treecast.links.clocks import differing
 from treecast.links.crypto import HandshakeMaker
 from treecast.links.handshakes import Finished, Handshakes
-from treecast.links.peers import MAX_SESSIONS, REJECT_AFTER, Peer, Peers, Session, is_silent, wants_handshake
+from treecast.links.peers import (
+    DEAD_AFTER,
+    MAX_SESSIONS,
+    REJECT_AFTER,
+    Peer,
+    Peers,
+    Session,
+    is_silent,
+    wants_handshake,
+)
 from treecast.links.reach import Reach
+from treecast.links.roster import Known, Roster
 from treecast.links.targets import Target, Targets
 from treecast.wire.handshake import HandshakePayload
 
@@ -31,6 +42,7 @@ CONFIRM_LIMIT: Duration = 5.0
 GOODBYE = "goodbye"
 REFUSED_PAUSE: Duration = 5.0
 """Before a handshake with a peer whose session the data plane had no room for."""
+SILENT = "silent"
 GOODBYE_PAUSE: Duration = 5.0
 
 AEAD_AES_256_GCM = 1
@@ -73,6 +85,7 @@ class Links:
         """
         self._me = me
         self._drops = drops
+        self._wall_clock_ms = wall_clock_ms
         self._peers = Peers()
         self._targets = Targets(my_index, self._peers.__contains__)
         self._handshakes = Handshakes(
@@ -86,6 +99,7 @@ class Links:
             rng=rng,
         )
         self._reach = Reach(self._targets, self._is_up, self._handshakes.heard, self._handshakes.refused)
+        self._roster = Roster(self._peers, self._targets, self._reach)
         self.commands: list[Command] = []
         self.events: list[LinkEvent] = []
 
@@ -113,6 +127,11 @@ class Links:
         """What is wrong with links and needs a person."""
         yield from self._reach.problems(now)
         yield from self._handshakes.refused.problems(now)
+        yield from differing(now, self._wall_clock_ms(now), self._peers)
+
+    def known(self, now: Instant) -> list[Known]:
+        """Every node that is known or sought, in whatever state."""
+        return self._roster.known(now)
 
     def peers(self) -> list[Peer]:
         """The peers whose link is up, by node index."""
@@ -205,7 +224,7 @@ class Links:
         by_session = {report.session: report for report in reports}
         for peer in self._peers:
             if is_silent(peer, by_session):
-                self._down(now, peer, "silent", pause=0.0)
+                self._down(now, peer, SILENT, pause=0.0)
                 continue
             for session in list(peer.sessions):
                 if now - session.established_at >= REJECT_AFTER:
@@ -259,6 +278,7 @@ class Links:
         if not peer.up:
             peer.up = True
             self._handshakes.refused.forget(peer.node)
+            self._roster.link_up(peer.node)
             self._reach.link_up()
             self.events.append(LinkUp(peer.node, peer.certificate))
 
@@ -267,6 +287,7 @@ class Links:
         self.commands.append(ForgetPeer(peer.node))
         self._targets.pause(peer.node, after(now, pause))
         if peer.up:
+            self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason == SILENT else now)
             self._targets.lost(now, peer.node, left=reason == GOODBYE)
             self._reach.link_down(now, peer.certificate.name, left=reason == GOODBYE)
             self.events.append(LinkDown(peer.node, reason))

@@ -58,6 +58,14 @@ class Peer:
     unix_offset_s: float = 0.0
     """Its wall clock minus this node's monotonic one, at its last handshake."""
     sessions: list[Session] = field(default_factory=list)
+    _last: Endpoint | None = None
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where it is, or was when it had a session."""
+        if self.sessions:
+            self._last = self.current.endpoint
+        return self._last
 
     def learned(self, now: Instant, certificate: Certificate, payload: HandshakePayload) -> None:
         """What it says of itself in a handshake."""

@@ -81,6 +81,11 @@ class Reach:
             return Standing.HEARD_ONLY
         return Standing.UNREACHABLE
 
+    def why(self, now: Instant, target: Target) -> str:
+        """For whom it is refused: the reason, in words."""
+        refused = self._refusals.of(now, target.node, target.endpoints)
+        return refused.reason.replace("_", " ") if refused else ""
+
     def last_heard(self, now: Instant, target: Target) -> Instant | None:
         """When a handshake last came from where the target is sought."""
         times = (self._heard.last(now, endpoint) for endpoint in target.endpoints)

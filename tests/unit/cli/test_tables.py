@@ -17,12 +17,12 @@ def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
 
-def test_peers_are_aligned_with_short_ids(capsys: pytest.CaptureFixture[str]) -> None:
+def test_peers_are_aligned_with_state_and_path(capsys: pytest.CaptureFixture[str]) -> None:
     tables.print_peers(PEERS)
     header, _, bob, carol = _lines(capsys)
-    assert bob.split() == ["bob", "fe3e35fc", "192.0.2.7:7700", "up", "0.3", "ms", "1.2", "MB", "999", "B"]
+    assert bob.split() == ["bob", "-", "up", "-", "0.3", "ms", "192.0.2.7:7700", "-", "1.2", "MB", "999", "B"]
     assert carol.split()[-5:] == ["-", "0", "B", "0", "B"]
-    assert header.index("ENDPOINT") == bob.index("192.0.2.7") == carol.index("[2001")
+    assert header.index("PATH") == bob.index("192.0.2.7") == carol.index("[2001")
 
 
 def test_groups_show_who_wants_which_sources(capsys: pytest.CaptureFixture[str]) -> None:

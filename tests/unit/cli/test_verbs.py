@@ -221,7 +221,10 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
         *("listening", "workers", "offloads", "seeking", "queriers", "problems"),
         *("valid_from", "valid_until", "version"),
     ]
-    assert list(peers[0]) == ["name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"]
+    assert list(peers[0]) == [
+        *("name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"),
+        *("ipv4", "ipv6", "last_heard_s", "version"),
+    ]
     assert peers[1]["rtt_ms"] is None
     assert list(groups[0]) == [
         *("group", "source", "members", "local", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes"),

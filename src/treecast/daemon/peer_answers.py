@@ -1,0 +1,44 @@
+"""One row of ``peers``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from treecast.api.records import Peer
+from treecast.base.events import SessionReport
+from treecast.base.time import Instant
+from treecast.engine.node_table import NodeTable
+from treecast.links.reach import Standing
+from treecast.links.roster import Known
+
+
+class PeerTraffic(Protocol):
+    """What a peer was sent and has sent."""
+
+    @property
+    def rx_bytes(self) -> int: ...
+    @property
+    def tx_bytes(self) -> int: ...
+
+
+def peer_record(
+    known: Known, nodes: NodeTable, reports: Mapping[int, SessionReport], traffic: PeerTraffic | None, now: Instant
+) -> Peer:
+    certificate = known.certificate or (nodes.certificate(known.node) if known.node else None)
+    report = reports.get(known.session) if known.session is not None else None
+    silent_s = report.silent_s if report else now - known.last_heard if known.last_heard is not None else None
+    refused = known.standing is Standing.REFUSED
+    return Peer(
+        name=known.name,
+        node_id=str(certificate.node_id) if certificate else "",
+        endpoint=str(known.endpoints[0]) if known.endpoints else "",
+        state=f"{known.standing}: {known.why}" if refused else str(known.standing),
+        rtt_ms=round(report.rtt_ms, 3) if report and report.rtt_ms is not None else None,
+        rx_bytes=traffic.rx_bytes if traffic else 0,
+        tx_bytes=traffic.tx_bytes if traffic else 0,
+        ipv4=str(certificate.ipv4.ip) if certificate and certificate.ipv4 else "",
+        ipv6=str(certificate.ipv6.ip) if certificate and certificate.ipv6 else "",
+        last_heard_s=round(silent_s, 3) if silent_s is not None else None,
+        version=known.version,
+    )

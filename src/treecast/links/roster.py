@@ -1,0 +1,105 @@
+"""The nodes that are known or sought, one row each, in whatever state: what ``peers`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from treecast.base.addresses import Endpoint
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.identity.certificate import Certificate
+from treecast.links.peers import Peer, Peers
+from treecast.links.reach import Reach, Standing
+from treecast.links.targets import Target, Targets
+
+MAX_GONE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One node. ``node`` and ``certificate``: None while nobody knows who is there; ``why``: where ``standing`` alone
+    does not say; ``last_heard``: None for a node that is up (the data plane knows) or was never heard.
+    """
+
+    name: str
+    node: NodeIndex | None
+    certificate: Certificate | None
+    standing: Standing
+    why: str
+    endpoints: tuple[Endpoint, ...]
+    session: int | None
+    last_heard: Instant | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """A node whose link has ended."""
+
+    certificate: Certificate
+    endpoint: Endpoint | None
+    version: str
+    last_heard: Instant
+
+
+class Roster:
+    """One node's. Of nodes that went it remembers the last MAX_GONE."""
+
+    def __init__(self, peers: Peers, targets: Targets, reach: Reach) -> None:
+        self._peers = peers
+        self._targets = targets
+        self._reach = reach
+        self._gone: dict[NodeIndex, _Gone] = {}
+
+    def link_up(self, node: NodeIndex) -> None:
+        self._gone.pop(node, None)
+
+    def link_down(self, peer: Peer, last_heard: Instant) -> None:
+        self._gone.pop(peer.node, None)
+        self._gone[peer.node] = _Gone(peer.certificate, peer.endpoint, peer.version, last_heard)
+        if len(self._gone) > MAX_GONE:
+            del self._gone[next(iter(self._gone))]
+
+    def known(self, now: Instant) -> list[Known]:
+        """Linked nodes by index, then those that are known or sought, then those that are gone."""
+        return [*self._linked(), *self._sought(now), *self._offline()]
+
+    def _linked(self) -> Iterator[Known]:
+        for peer in self._peers:
+            if peer.up:
+                current, name = peer.current, peer.certificate.name
+                place, up = (current.endpoint,), Standing.UP
+                yield Known(name, peer.node, peer.certificate, up, "", place, current.index, None, peer.version)
+
+    def _sought(self, now: Instant) -> Iterator[Known]:
+        seen: set[NodeIndex] = set()
+        for target in [*self._targets.learned(), *self._targets.configured()]:
+            standing = self._reach.standing(now, target)
+            if standing is Standing.UP or target.node in seen:
+                continue
+            if target.node is not None:
+                seen.add(target.node)
+            yield self._sought_one(now, target, standing)
+
+    def _sought_one(self, now: Instant, target: Target, standing: Standing) -> Known:
+        gone = self._gone.get(target.node) if target.node is not None else None
+        certificate, version = (gone.certificate, gone.version) if gone else (None, "")
+        heard = [self._reach.last_heard(now, target), gone.last_heard if gone else None]
+        last_heard = max((then for then in heard if then is not None), default=None)
+        name, why = (certificate.name if certificate else target.label), self._reach.why(now, target)
+        return Known(name, target.node, certificate, standing, why, target.worth_trying, None, last_heard, version)
+
+    def _offline(self) -> Iterator[Known]:
+        sought = {target.node for target in [*self._targets.learned(), *self._targets.configured()]}
+        for node, gone in self._gone.items():
+            if node not in sought and not self._is_up(node):
+                place = (gone.endpoint,) if gone.endpoint else ()
+                name = gone.certificate.name
+                yield Known(
+                    name, node, gone.certificate, Standing.OFFLINE, "", place, None, gone.last_heard, gone.version
+                )
+
+    def _is_up(self, node: NodeIndex) -> bool:
+        peer = self._peers.get(node)
+        return peer is not None and peer.up

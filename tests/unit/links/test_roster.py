@@ -1,0 +1,68 @@
+"""What ``peers`` shows: every node that is known or sought, in one row, with its state in words."""
+
+from __future__ import annotations
+
+from tests.unit.links.shaking import Node, begin, certificate_of, confirm, endpoint_of, report, shake
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.links.peers import DEAD_AFTER
+from treecast.links.roster import MAX_GONE
+
+
+def states(node: Node, now: float) -> dict[str, str]:
+    return {known.name: known.standing for known in node.links.known(Instant(now))}
+
+
+def test_a_peer_goes_from_connecting_to_up_to_offline_in_one_row() -> None:
+    one, two = Node(1), Node(2)
+    init = begin(one, two)
+    assert states(one, 1.0) == {"peer": "connecting"}
+    assert states(one, 6.0) == {"peer": "unreachable"}
+    two.hear(6.0, init, 1)
+    one.hear(6.0, two.sent()[0], 2)
+    assert states(one, 6.0) == {"peer": "unreachable"}, "it has not confirmed"
+    one.sent()
+    confirm(one, two)
+    (known,) = one.links.known(Instant(8.0))
+    assert (known.name, known.standing, known.version, known.endpoints) == ("n2", "up", "1.0", (endpoint_of(2),))
+    one.links.review(Instant(30.0), report(one, silent_s=DEAD_AFTER))
+    (known,) = one.links.known(Instant(60.0))
+    assert (known.name, known.standing, known.last_heard) == ("n2", "unreachable", 30.0 - DEAD_AFTER)
+
+
+def test_a_node_that_nobody_knows_any_more_is_offline_and_the_list_is_bounded() -> None:
+    one = Node(1)
+    for index in range(2, 2 + MAX_GONE + 10):
+        other = Node(index % 100 + 2, certificate=certificate_of(index % 100 + 2), epoch=index)
+        shake(other, one, float(index))
+        one.links.goodbye(Instant(float(index)), NodeIndex(other.index), one.links.peers()[0].current.index)
+    known = one.links.known(Instant(500.0))
+    assert {row.standing for row in known} == {"offline"}
+    assert len(known) == 100 <= MAX_GONE
+
+
+def test_a_refused_node_is_shown_with_the_reason() -> None:
+    expired, honest = Node(9, certificate=certificate_of(9, not_after_s=999)), Node(2)
+    expired.hear(0.0, begin(honest, expired), 2)
+    honest.hear(0.0, expired.sent()[0], 9)
+    (known,) = honest.links.known(Instant(1.0))
+    assert (known.standing, known.why) == ("refused", "certificate expired")
+
+
+def test_clocks_that_differ_by_more_than_thirty_seconds_are_a_problem_on_both_sides() -> None:
+    one, late, near = Node(1), Node(2, ahead_s=-100.0), Node(3, ahead_s=20.0)
+    shake(late, one)
+    shake(near, one, 1.0)
+    (problem,) = one.links.problems(Instant(2.0))
+    assert (problem.kind, problem.subject) == ("clock_differs", "n2")
+    assert "differ by 100 s: its says 1970-01-01 00:15:02 UTC, this one's 1970-01-01 00:16:42 UTC" in problem.text
+    assert [problem.subject for problem in late.links.problems(Instant(2.0))] == ["n1"]
+
+
+def test_a_node_whose_clock_differs_from_most_is_told_that_its_own_is_wrong() -> None:
+    one = Node(1, ahead_s=500.0)
+    for index in range(2, 7):
+        shake(Node(index), one)
+    (problem,) = one.links.problems(Instant(2.0))
+    assert (problem.kind, problem.subject) == ("clock_differs", "this node")
+    assert "5 of 5 peers" in problem.text
