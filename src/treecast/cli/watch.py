@@ -1,6 +1,7 @@
-"""``groups --watch``: what changes among groups, hosts and routers, as it happens, until Ctrl-C.
+"""``groups --watch``: what changes among groups, hosts, senders and routers, as it happens, until Ctrl-C.
 
-On a terminal a table that stays; elsewhere, and with ``--json``, a line for each change.
+On a terminal a table that stays; elsewhere, and with ``--json``, a line for each change. What stood before comes
+first, marked as a snapshot, and a line says where that ends.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -18,11 +20,28 @@ from treecast.api.records import Group, Querier
 from treecast.base.time import Duration
 
 INTERVAL: Duration = 0.5
+SENDER_SILENCE: Duration = 10.0
+"""Who has not sent for so long has stopped."""
+
+SNAPSHOT_END = "snapshot_end"
+_EVENTS = {
+    ("router", "joined"): "router_seen",
+    ("router", "left"): "router_gone",
+    ("querier", "joined"): "querier_seen",
+    ("querier", "left"): "querier_gone",
+    ("sender", "joined"): "sender_started",
+    ("sender", "left"): "sender_stopped",
+}
+"""Others are called ``node_joined``, ``host_changed`` and so on."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """``change`` is ``joined``, ``changed`` or ``left``; ``who`` is ``node NAME``, ``host IP MAC``, ``router IP`` or
-    ``querier``; ``wants`` the filter or address it has now, or had.
+    """``change`` is ``joined``, ``changed`` or ``left``; ``who`` is ``node NAME``, ``host IP MAC``, ``sender IP``,
+    ``router IP`` or ``querier``; ``wants`` the filter or address it has now, or had, of a sender its node and port.
+
+    ``event``: what has happened, in one word (``host_joined``, ``sender_started``, ``router_gone``, ``querier_changed``
+    and so on); ``snapshot``: it was so before; the line with the event ``snapshot_end`` is behind the last of these.
+    ``at``: ISO 8601 with the zone's offset.
     """
 
     at: str
@@ -31,6 +50,8 @@ class Change(msgspec.Struct, frozen=True):
     group: str
     who: str
     wants: str
+    event: str = ""
+    snapshot: bool = False
 
 
 Fact = tuple[int, str, str]
@@ -55,12 +76,22 @@ def facts(groups: Sequence[Group], queriers: Sequence[Querier]) -> dict[Fact, st
         for here in group.here:
             for host in here.hosts:
                 found[group.vlan, group.group, f"host {host.ip} {host.mac}"] = _wants(host.filter_mode, host.sources)
+        for sender in group.senders:
+            if sender.silent_s < SENDER_SILENCE:
+                found[group.vlan, group.group, f"sender {sender.source}"] = f"at {sender.node} {sender.port}".rstrip()
     for querier in queriers:
-        where = f"{querier.protocol} port {querier.port}"
+        where = f"{querier.protocol} {querier.port_name or f'port {querier.port}'}"
         found[querier.vlan, where, "querier"] = "this node" if querier.is_this_node else querier.address
         for router in querier.routers:
             found[querier.vlan, where, f"router {router.address}"] = router.seen_by
     return found
+
+
+def snapshot(present: Mapping[Fact, str], at: str) -> Iterator[Change]:
+    """What stands already, and the line behind it."""
+    for change in changes({}, present, at):
+        yield msgspec.structs.replace(change, snapshot=True)
+    yield Change(at, "", 0, "", "", "", SNAPSHOT_END)
 
 
 def changes(before: Mapping[Fact, str], after: Mapping[Fact, str], at: str) -> Iterator[Change]:
@@ -69,13 +100,18 @@ def changes(before: Mapping[Fact, str], after: Mapping[Fact, str], at: str) -> I
         if before.get(fact) == after.get(fact):
             continue
         change = "joined" if fact not in before else "changed" if fact in after else "left"
-        yield Change(at, change, *fact, after.get(fact, before.get(fact, "")))
+        kind = fact[2].split()[0]
+        event = _EVENTS.get((kind, change), f"{kind}_{change}")
+        yield Change(at, change, *fact, after.get(fact, before.get(fact, "")), event)
 
 
 def line(change: Change) -> str:
+    if change.event == SNAPSHOT_END:
+        return f"{change.at} so far; from here on as it happens"
     vlan = f" vlan {change.vlan}" if change.vlan else ""
     wants = "" if change.change == "left" else f": {change.wants}"
-    return f"{change.at} {change.group}{vlan} {change.who} {change.change}{wants}"
+    what = "is there" if change.snapshot else change.event.split("_")[1]
+    return f"{change.at} {change.group}{vlan} {change.who} {what}{wants}"
 
 
 def _wants(mode: str, sources: Sequence[str]) -> str:
@@ -85,12 +121,13 @@ def _wants(mode: str, sources: Sequence[str]) -> str:
 
 
 def _print_changes(directory: Path, *, json: bool) -> None:
-    before: dict[Fact, str] = {}
+    before: dict[Fact, str] | None = None
     while True:
         began = time.monotonic()
         after = facts(ask_groups(directory), ask_status(directory).queriers)
         pause = _pause(began)
-        for change in changes(before, after, time.strftime("%H:%M:%S")):
+        at = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        for change in snapshot(after, at) if before is None else changes(before, after, at):
             print(msgspec.json.encode(change).decode() if json else line(change), flush=True)
         before = after
         time.sleep(pause)

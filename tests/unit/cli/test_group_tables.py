@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -27,7 +28,7 @@ from treecast.api.records import (
     Verb,
 )
 from treecast.cli.group_tables import print_groups
-from treecast.cli.watch import Change, changes, facts, line
+from treecast.cli.watch import Change, changes, facts, line, snapshot
 from treecast.identity.node import NodeRequest
 
 HOST = LocalHost("02:00:00:00:00:01", "10.77.0.7", 3, "include", ["192.0.2.1"], 200.4)
@@ -132,14 +133,47 @@ def test_what_hosts_nodes_and_routers_do_is_a_change_and_time_is_none() -> None:
         "12:00:00 232.1.1.1 vlan 7 host 10.77.0.7 02:00:00:00:00:01 changed: any source",
         "12:00:00 232.1.1.1 vlan 7 node alice left",
         "12:00:00 igmp port 0 vlan 7 querier changed: this node",
-        "12:00:00 igmp port 0 vlan 7 router 10.77.0.2 left",
+        "12:00:00 igmp port 0 vlan 7 router 10.77.0.2 gone",
+    ]
+    assert [change.event for change in changes(before, after, "now")] == [
+        *("host_changed", "node_left", "querier_changed", "router_gone"),
     ]
     assert [change.change for change in changes({}, before, "now")] == ["joined"] * 4
 
 
+def test_senders_begin_and_end_whatever_their_rate() -> None:
+    group = Group("239.1.1.1", "10.77.0.9", [], False, 0, 0, 0, 0, 0, [], SENDERS[:1])
+    faster = msgspec.structs.replace(SENDERS[0], rate_bps=1e9, packets=10**9, silent_s=9.0)
+    silent = msgspec.structs.replace(SENDERS[0], silent_s=10.0)
+    states = [facts([msgspec.structs.replace(group, senders=senders)], []) for senders in ([faster], [silent])]
+    began = list(changes({}, facts([group], []), "now"))
+    assert [(change.event, change.who, change.wants) for change in began] == [
+        ("sender_started", "sender 10.77.0.9", "at alice eth1")
+    ]
+    assert list(changes(facts([group], []), states[0], "now")) == []
+    assert [line(change) for change in changes(*states, "now")] == ["now 239.1.1.1 sender 10.77.0.9 stopped"]
+
+
+def test_routers_and_queriers_are_seen_at_a_port_with_a_name() -> None:
+    named = msgspec.structs.replace(ASKS, port_name="eth1")
+    found = [(change.event, change.group) for change in changes({}, facts([], [named]), "now")]
+    assert found == [("querier_seen", "igmp eth1"), ("router_seen", "igmp eth1")]
+
+
+def test_what_stood_before_is_a_snapshot_with_an_end() -> None:
+    told = list(snapshot(facts([LOCAL], []), "now"))
+    assert [(change.event, change.snapshot) for change in told] == [
+        *(("host_joined", True), ("node_joined", True), ("snapshot_end", False)),
+    ]
+    assert [line(change) for change in told][1:] == [
+        "now 232.1.1.1 vlan 7 node alice is there: only 192.0.2.1",
+        "now so far; from here on as it happens",
+    ]
+
+
 def test_watch_prints_a_line_for_each_change_until_it_is_interrupted(tmp_path: Path) -> None:
     storage.create_network(tmp_path / "lab", "lab", "10.77.0.0/16", None)
-    answers: dict[Verb, list[Answer]] = {Verb.GROUPS: [[], [], GROUPS[:1], GROUPS[:1], []]}
+    answers: dict[Verb, list[Answer]] = {Verb.GROUPS: [GROUPS[1:], GROUPS[1:], GROUPS, GROUPS, GROUPS[1:]]}
 
     def answer(verb: Verb) -> Answer:
         waiting = answers.get(verb)
@@ -151,10 +185,15 @@ def test_watch_prints_a_line_for_each_change_until_it_is_interrupted(tmp_path: P
     _make_node(tmp_path / "lab", directory)
     with serving(directory, answer), _watching(directory) as process:
         assert process.stdout is not None
-        changes = [msgspec.json.decode(process.stdout.readline(), type=Change) for _ in range(4)]
+        changes = [msgspec.json.decode(process.stdout.readline(), type=Change) for _ in range(6)]
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
-    assert [(change.change, change.who, change.wants) for change in changes] == [
+    assert all(datetime.fromisoformat(change.at).utcoffset() is not None for change in changes)
+    assert [(change.event, change.snapshot) for change in changes[:2]] == [
+        *(("node_joined", True), ("snapshot_end", False)),
+    ]
+    assert not any(change.snapshot for change in changes[2:])
+    assert [(change.change, change.who, change.wants) for change in changes[2:]] == [
         ("joined", "node bob", "any source"),
         ("joined", "node carol", "not 10.77.0.9"),
         ("left", "node bob", "any source"),
