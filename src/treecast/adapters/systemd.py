@@ -1,21 +1,40 @@
-"""Telling systemd that the service is ready (sd_notify(3)): one datagram, not worth a library."""
+"""Telling systemd how the service is (sd_notify(3)): one datagram, not worth a library."""
 
 from __future__ import annotations
 
 import os
 import socket
 
+_FLAGS = socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+"""A service manager that does not read holds up nothing here."""
+
+
+def is_listening() -> bool:
+    """Whether systemd wants to be told."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
+def watchdog_interval_s() -> float | None:
+    """Within which time ``WATCHDOG=1`` must follow the one before (sd_watchdog_enabled(3)); None: it is not wanted."""
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    try:
+        interval_us = int(os.environ.get("WATCHDOG_USEC", ""))
+    except ValueError:
+        return None
+    return interval_us / 1e6 if interval_us > 0 else None
+
 
 def notify(state: str) -> None:
-    """Send ``state`` (``READY=1``, ``STOPPING=1``) when systemd asked for it; nothing otherwise."""
+    """Send ``state`` (``READY=1``, ``STOPPING=1``, ``WATCHDOG=1``) when systemd asked for it; nothing otherwise."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notifier:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | _FLAGS) as notifier:
         try:
             notifier.connect(address)
             notifier.send(state.encode())
         except OSError:
-            return  # nobody listens: the service manager's matter, not the node's
+            return  # nobody listens, or reads: the service manager's matter, not the node's

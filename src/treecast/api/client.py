@@ -60,6 +60,11 @@ def ask_bridge(directory: Path, *, changed: bool = False, timeout_s: float = TIM
     return _ask(directory, Verb.BRIDGE_CHANGED if changed else Verb.BRIDGE, _Reply[Bridge], timeout_s)
 
 
+def ask_log_level(directory: Path, level: str, timeout_s: float = TIMEOUT_S) -> Status:
+    """The node itself, which logs from this level on; OperatorError when it does not answer."""
+    return _ask(directory, Verb(f"log_{level}"), _Reply[Status], timeout_s)
+
+
 def _ask(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s: float) -> T:
     other_version = f"the node in {directory} is of another version: restart it with treecast up {directory}"
     try:

@@ -19,6 +19,11 @@ class Verb(StrEnum):
     BRIDGE = "bridge"
     BRIDGE_CHANGED = "bridge_changed"
     """The node is to read ``bridge.json`` again; the answer is BRIDGE's."""
+    LOG_DEBUG = "log_debug"
+    """The node is to log from this level on, as with the next three; the answer is STATUS's."""
+    LOG_INFO = "log_info"
+    LOG_WARNING = "log_warning"
+    LOG_ERROR = "log_error"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -61,6 +66,8 @@ class Status(msgspec.Struct, frozen=True):
     valid_until: str = ""
     version: str = ""
     """Of the program."""
+    log_level: str = ""
+    """What the node logs: ``debug``, ``info``, ``warning`` or ``error``, and what is above it."""
 
 
 class Peer(msgspec.Struct, frozen=True):

@@ -230,6 +230,24 @@ def hosts(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
         tables.print_hosts(answer)
 
 
+@app.command("log-level")
+def log_level(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[DIR] LEVEL", help="The node's directory; debug, info, warning or error."),
+    ],
+) -> None:
+    """Change what the running node logs to stderr, until it ends."""
+    if len(words) > 2:
+        raise typer.BadParameter(f"unexpected {words[2]!r}: give [DIR] LEVEL")
+    from treecast.api.client import ask_log_level
+    from treecast.cli import values
+
+    level = values.log_level(words[-1])
+    directory = _node(Path(words[0]) if len(words) == 2 else None)
+    typer.echo(f"the node in {directory} logs at level {ask_log_level(directory, level).log_level}")
+
+
 @bridge_verbs.command("add")
 def bridge_add(
     words: _NodeAndInterface,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Literal
+from typing import Literal, get_args
 
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
@@ -20,6 +20,13 @@ _HOST_NAME = re.compile(r"(?=.{1,253}\.?\Z)\w[\w-]{0,62}(\.\w[\w-]{0,62})*\.?", 
 # The kernel's dev_valid_name(); a % would make it a template.
 _INTERFACE_NAME = re.compile(r"(?!\.\.?\Z)[^\s/:%\x00-\x1f\x7f]+")
 _MAX_INTERFACE_NAME_BYTES = 15  # IFNAMSIZ, with its final zero, is 16
+
+
+def log_level(text: str) -> LogLevel:
+    for level in get_args(LogLevel):
+        if text == level:
+            return level  # type: ignore[no-any-return]
+    raise OperatorError(f"{text!r} is no level: give {', '.join(get_args(LogLevel))}")
 
 
 def ipv4_address(text: str | None) -> IPv4Address | None:

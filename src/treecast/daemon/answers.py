@@ -10,6 +10,7 @@ from treecast.adapters.native import DataPlane
 from treecast.api.records import Answer, Host, Peer, Problem, Rows, Status, Verb
 from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant, iso_date
+from treecast.daemon import logs
 from treecast.daemon.bridging import Bridging
 from treecast.daemon.group_answers import GroupAnswers
 from treecast.daemon.peer_answers import peer_record
@@ -55,6 +56,9 @@ class Answers:
             case Verb.BRIDGE_CHANGED:
                 self._bridging.reread()
                 return self._bridging.answer()
+            case Verb.LOG_DEBUG | Verb.LOG_INFO | Verb.LOG_WARNING | Verb.LOG_ERROR:
+                logs.set_level(verb.value.removeprefix("log_"))
+                return self._status()
 
     def _groups(self) -> GroupAnswers:
         return GroupAnswers(self._engine, self._plane, self._bridging.port_names(), clock.monotonic())
@@ -87,6 +91,7 @@ class Answers:
             valid_from=iso_date(certificate.not_before_s),
             valid_until=iso_date(certificate.not_after_s),
             version=version("treecast"),
+            log_level=logs.present_level(),
         )
 
     def _peers(self) -> list[Peer]:

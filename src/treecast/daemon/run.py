@@ -33,6 +33,7 @@ from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
 from treecast.daemon.own_interface import set_up, settings_of, tell_groups
 from treecast.daemon.packet_ports import PacketPorts
+from treecast.daemon.service import ServiceReports
 from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_guess
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine, Surroundings
@@ -148,6 +149,9 @@ async def _run(
         upkeep.supervision.start("watching the underlay", underlay.follow)
         upkeep.supervision.start("watching the interface", lambda: interface_watch.end_with_interface(upkeep.ending))
         upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
+        if systemd.is_listening():
+            reports = ServiceReports(plane, lambda: len(engine.links.peers()), upkeep.problems, log)
+            upkeep.supervision.start("reporting to systemd", reports.follow)
         shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
         print("ready", *shown, flush=True)
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))

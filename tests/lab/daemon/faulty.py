@@ -128,7 +128,7 @@ BUGS: dict[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
-    for bug in sys.argv[1].split(","):
+    for bug in filter(None, sys.argv[1].split(",")):
         BUGS[bug]()
     del sys.argv[1]
     main()

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -109,3 +110,27 @@ def test_addresses_are_announced_again_though_netlink_failed_and_a_peer_has_no_n
     log = n1.log.read_text()
     assert "label empty or too long" in log
     assert "resolving the names of peers" not in log, "the name costs itself only"
+
+
+def test_the_log_level_changes_while_the_node_runs_and_systemd_hears_that_its_threads_turn(
+    two: Overlay, n1: TreecastNode
+) -> None:
+    address = n1.directory.with_name("notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(address))
+        manager.settimeout(LIMIT_S)
+        n1.environment = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "400000"}
+        start(n1, two, "", ["--log-level", "warning"])
+        n1.wait_ready()
+        heard: list[str] = []
+        while heard.count("WATCHDOG=1") < 5 or not any(line.startswith("STATUS=1 peer, ") for line in heard):
+            heard.append(manager.recv(4096).decode())
+        assert "READY=1" in heard
+        assert n1.status().log_level == "warning"
+        said = n1.machine.run([PROGRAM, "log-level", n1.directory, "info"]).stdout
+        assert said == f"the node in {n1.directory} logs at level info\n"
+        assert n1.status().log_level == "info"
+        assert "level=info" not in n1.log.read_text()
+        n1.stop()
+        assert "event=stopping" in n1.log.read_text()
+        n1.environment = {}

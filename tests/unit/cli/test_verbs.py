@@ -219,7 +219,7 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
     assert list(status) == [
         *("node", "node_id", "network", "interface", "ipv4", "ipv6", "uptime_s", "peers", "counters", "drops"),
         *("listening", "workers", "offloads", "seeking", "queriers", "problems"),
-        *("valid_from", "valid_until", "version"),
+        *("valid_from", "valid_until", "version", "log_level"),
     ]
     assert list(peers[0]) == [
         *("name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"),
@@ -235,6 +235,10 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
     assert list(hosts[0]) == [
         *("mac", "ip", "node", "age_s", "port", "vlan", "router", "moves", "duplicate", "conflicts")
     ]
+
+
+def test_a_level_that_is_none_is_one_sentence() -> None:
+    assert "'loud' is no level: give debug, info, warning, error" in _sentence("log-level", "loud")
 
 
 def test_a_second_node_in_one_directory_is_refused() -> None:
