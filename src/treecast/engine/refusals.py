@@ -14,9 +14,13 @@ from treecast.base.commands import (
     MakeKey,
     OfferKey,
     SetHost,
+    SetPortForwarding,
     SetPortGroup,
+    SetPortSelective,
     SetRoute,
+    SetStormLimits,
     SetTreeMembers,
+    SetUnknownUnicastFlood,
     UseKey,
 )
 from treecast.base.counters import Drops
@@ -29,6 +33,9 @@ from treecast.dataplane.root_trees import RootTrees
 from treecast.discovery.discovery import Discovery
 from treecast.engine.faults import Faults
 from treecast.links.links import Links
+
+OF_PORTS = (SetPortForwarding, SetPortGroup, SetPortSelective, SetStormLimits, SetUnknownUnicastFlood)
+"""Their port may have been closed meanwhile."""
 
 
 class Refusals:
@@ -58,7 +65,8 @@ class Refusals:
         if isinstance(command, AcceptKey) and reason is RefusalReason.UNKNOWN:
             return  # an offer that came twice, and was judged the first time
         self._drops.count("command_refused")
-        if reason is RefusalReason.INVALID and refused.error is not None:
+        is_bug = reason is RefusalReason.INVALID and not isinstance(command, OF_PORTS)
+        if is_bug and refused.error is not None:
             self._faults.note(type(command).__name__, refused.error)
         match command:
             case InstallSession():

@@ -7,8 +7,18 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from treecast.base.commands import AcceptKey, Command, CreateTree, InstallSession, SetHost, SetPortGroup, SetRoute
-from treecast.base.events import RefusalReason
+from treecast.base.commands import (
+    AcceptKey,
+    Command,
+    CreateTree,
+    InstallSession,
+    SetHost,
+    SetPortForwarding,
+    SetPortGroup,
+    SetRoute,
+)
+from treecast.base.events import CommandRefused, RefusalReason
+from treecast.base.ids import KeyId, TreeEpoch, TreeId
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.retries import FIRST_BATCH, LAST_PAUSE, Retries
 from treecast.base.time import Instant
@@ -86,6 +96,17 @@ def test_a_tree_that_had_no_room_is_made_when_there_is_and_the_other_commands_go
     world.run(1.0)
     assert second.forwarder.delivered == ["kept"]
     assert problems(first) == []
+
+
+def test_a_command_that_cannot_be_is_a_bug_but_not_where_a_port_was_closed_meanwhile() -> None:
+    world = World(6)
+    node = world.add()
+    for command in (SetPortForwarding(3, on=True), CreateTree(TreeId(9), TreeEpoch(1), KeyId(1))):
+        refused = CommandRefused(command, RefusalReason.INVALID, ValueError("no such thing"))
+        node.engine.turn(world.network.now, [refused])
+    drops = node.engine.drops.snapshot()
+    assert (drops["command_refused"], drops["internal_error"]) == (2, 1)
+    assert [fault.where for fault in node.engine.faults.take()] == ["CreateTree"]
 
 
 def test_a_group_that_nobody_wants_any_more_is_not_tried_again() -> None:
