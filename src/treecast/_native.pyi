@@ -190,7 +190,8 @@ class RouteStats:
     """What the root sent: per route."""
 
     vlan: int
-    group: bytes
+    group: bytes  # or the first of a prefix
+    prefix_length: int  # all bits: one group
     source: bytes | None
     tx_packets: int  # Ethernet frames taken by this route, once each, however many subscribers
     tx_bytes: int  # their bytes
@@ -390,6 +391,9 @@ class Forwarder:
         A route to a tree with no members drops as ``no_subscriber``, which is how a source is excluded.
         """
     def remove_route(self, vlan: int, group: bytes, source: bytes | None) -> None: ...
+    def set_prefix_route(self, vlan: int, prefix: bytes, length: int, tree_id: int) -> None:
+        """Frames to groups of the prefix that have no route at all take this tree; of several, that of the longest."""
+    def remove_prefix_route(self, vlan: int, prefix: bytes, length: int) -> None: ...
     def routes(self) -> list[RouteStats]: ...
     def sent_flows(self) -> list[FlowStats]:
         """What hosts send to groups, wanted or not: at most 8192 flows of each port."""

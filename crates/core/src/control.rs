@@ -11,6 +11,7 @@ use crate::events::Event;
 use crate::frame::Mac;
 use crate::handshake::SessionKeys;
 use crate::plane::{GroupRoutes, Plane, Route, MAX_PEERS};
+use crate::prefixes::full_length;
 use crate::reason::Reason;
 use crate::session::{lock, Peer, Session, SessionParameters, Totals};
 use crate::table::TableFull;
@@ -171,7 +172,7 @@ impl Plane {
         let before = self.routes.get(&(vlan, group)).unwrap_or_default();
         let mut routes = GroupRoutes::clone(&before);
         let numbers = |route: Option<&Arc<Route>>| route.map(|route| route.tx.clone()).unwrap_or_default();
-        let new = |tx| Arc::new(Route { vlan, group, source, tree_id, tx });
+        let new = |tx| Arc::new(Route { vlan, group, prefix_len: full_length(&group), source, tree_id, tx });
         match source {
             None => routes.any = Some(new(numbers(before.any.as_ref()))),
             Some(source) => match routes.sources.binary_search_by_key(&source, |(source, _)| *source) {
@@ -200,7 +201,7 @@ impl Plane {
         }
     }
 
-    /// All routes by VLAN, group, source.
+    /// All routes by VLAN, group, prefix length, source.
     pub fn routes(&self) -> Vec<Arc<Route>> {
         let groups = self.routes.values();
         let of = |group: &Arc<GroupRoutes>| {
@@ -208,7 +209,8 @@ impl Plane {
             group.any.iter().cloned().chain(sources).collect::<Vec<_>>()
         };
         let mut routes: Vec<_> = groups.iter().flat_map(of).collect();
-        routes.sort_by_key(|route| (route.vlan, route.group, route.source));
+        routes.extend(self.prefixes.all().iter().cloned());
+        routes.sort_by_key(|route| (route.vlan, route.group, route.prefix_len, route.source));
         routes
     }
 }

@@ -20,6 +20,7 @@ pub mod numbers;
 pub mod offload;
 pub mod plane;
 pub mod port;
+pub mod prefixes;
 pub mod punt;
 pub mod rate;
 pub mod reason;

@@ -18,6 +18,7 @@ use crate::fragment::Reassembly;
 use crate::frame::{FrameFacts, FrameKind, Mac};
 use crate::mac::{MacKey, NETWORK_ID_LEN};
 use crate::port::{Port, Storm};
+use crate::prefixes::PrefixRoutes;
 use crate::reason::{Drops, Reason};
 use crate::session::{Peer, Session, Totals};
 use crate::table::Table;
@@ -37,8 +38,10 @@ pub const MAX_PORTS: usize = 4;
 pub struct Route {
     /// 802.1Q VLAN id, 0 when untagged.
     pub vlan: u16,
-    /// Destination group.
+    /// Destination group, or the first of a prefix of groups.
     pub group: IpAddr,
+    /// How many bits of it count; all of them for one group.
+    pub prefix_len: u8,
     /// Source, or any without a route of its own.
     pub source: Option<IpAddr>,
     /// The tree.
@@ -106,6 +109,7 @@ pub struct Plane {
     pub(crate) addresses: Table<SocketAddr, u32>,
     pub(crate) hosts: Table<(u16, Mac), u32>,
     pub(crate) routes: Table<(u16, IpAddr), Arc<GroupRoutes>>,
+    pub(crate) prefixes: PrefixRoutes,
     pub(crate) wishes: Table<(u16, IpAddr), Wishes>,
     /// What hosts here were given of groups: from other nodes, and from other ports of this one.
     pub delivered: FlowTable,
@@ -135,6 +139,7 @@ impl Plane {
             addresses: Table::new(MAX_SESSIONS),
             hosts: Table::new(MAX_HOSTS),
             routes: Table::new(MAX_GROUPS),
+            prefixes: PrefixRoutes::default(),
             wishes: Table::new(MAX_GROUPS),
             delivered: FlowTable::default(),
             trees: Table::new(MAX_TREES),
@@ -280,6 +285,7 @@ impl Plane {
 
     fn group(&self, vlan: u16, group: IpAddr, source: IpAddr, now_ns: u64) -> Result<Destination, Reason> {
         let route = self.routes.get(&(vlan, group)).and_then(|routes| routes.find(source));
+        let route = route.or_else(|| self.prefixes.find(vlan, group));
         let route = route.ok_or(Reason::NoSubscriber)?;
         let tree = self.trees.get(&route.tree_id).ok_or(Reason::NoSubscriber)?;
         self.note_use(&tree, now_ns);

@@ -293,6 +293,15 @@ impl Forwarder {
         Ok(())
     }
 
+    fn set_prefix_route(&self, vlan: u16, prefix: &[u8], length: u8, tree_id: u32) -> PyResult<()> {
+        self.0.plane.set_prefix_route(vlan, ip_address(prefix)?, length, tree_id).map_err(refused)
+    }
+
+    fn remove_prefix_route(&self, vlan: u16, prefix: &[u8], length: u8) -> PyResult<()> {
+        self.0.plane.remove_prefix_route(vlan, ip_address(prefix)?, length);
+        Ok(())
+    }
+
     fn routes(&self, py: Python<'_>) -> Vec<RouteStats> {
         self.0.plane.routes().iter().map(|route| RouteStats::of(py, route)).collect()
     }

@@ -25,7 +25,14 @@ records! {
         rx_bytes: u64,
     }
     PeerStats { peer: u32, tx_packets: u64, tx_bytes: u64, rx_packets: u64, rx_bytes: u64 }
-    RouteStats { vlan: u16, group: Py<PyBytes>, source: Option<Py<PyBytes>>, tx_packets: u64, tx_bytes: u64 }
+    RouteStats {
+        vlan: u16,
+        group: Py<PyBytes>,
+        prefix_length: u8,
+        source: Option<Py<PyBytes>>,
+        tx_packets: u64,
+        tx_bytes: u64,
+    }
     FlowStats {
         port: Option<u32>,
         root: u32,
@@ -77,7 +84,7 @@ impl RouteStats {
     pub fn of(py: Python<'_>, route: &Route) -> Self {
         let (tx_packets, tx_bytes) = route.tx.get();
         let (group, source) = (ip_bytes(py, &route.group), route.source.map(|source| ip_bytes(py, &source)));
-        Self { vlan: route.vlan, group, source, tx_packets, tx_bytes }
+        Self { vlan: route.vlan, group, prefix_length: route.prefix_len, source, tx_packets, tx_bytes }
     }
 }
 

@@ -217,7 +217,9 @@ class DataPlane:
         """Packets and bytes that this node sent as a root, per route."""
         for route in self.native.routes():
             source = ip_address(route.source) if route.source else None
-            yield Flow(route.vlan, ip_address(route.group), source), (route.tx_packets, route.tx_bytes)
+            group = ip_address(route.group)
+            length = None if route.prefix_length == group.max_prefixlen else route.prefix_length
+            yield Flow(route.vlan, group, source, length), (route.tx_packets, route.tx_bytes)
 
     def sent_flows(self) -> Iterator[CountedFlow]:
         """What hosts of this node send to groups, wanted or not."""
@@ -373,6 +375,16 @@ class DataPlane:
     def _(self, command: c.SetRoute) -> None:
         source = command.source.packed if command.source else None
         self.native.set_route(command.vlan, command.group.packed, source, command.tree_id)
+
+    @_do.register
+    def _(self, command: c.SetPrefixRoute) -> None:
+        prefix = command.prefix
+        self.native.set_prefix_route(command.vlan, prefix.network_address.packed, prefix.prefixlen, command.tree_id)
+
+    @_do.register
+    def _(self, command: c.RemovePrefixRoute) -> None:
+        prefix = command.prefix
+        self.native.remove_prefix_route(command.vlan, prefix.network_address.packed, prefix.prefixlen)
 
     @_do.register
     def _(self, command: c.RemoveRoute) -> None:

@@ -203,7 +203,8 @@ class Sender(msgspec.Struct, frozen=True):
 
 class Group(msgspec.Struct, frozen=True):
     """One multicast group, of one source or of any that has no row of its own (``*``). ``local``: a host of this node
-    subscribes to it; without ``members`` nobody does, and it is here for its senders.
+    subscribes to it; without ``members`` nobody does, and it is here for its senders. ``group`` may be a prefix of
+    groups, which nodes get for the routers there: its ``tx`` is of groups that nobody joined.
 
     ``rx_packets``: frames given to hosts of this node, from other nodes and from other ports of this one;
     ``tx_packets``: frames of its hosts that other nodes get, once each. What stays within one port's LAN passes no node

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from treecast.base.addresses import Endpoint, IPAddress, MacAddress
+from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
@@ -176,6 +176,21 @@ class SetRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPrefixRoute:
+    """Frames to groups of the prefix that have no route of their own take the tree; the longest prefix counts."""
+
+    vlan: int
+    prefix: IPNetwork
+    tree_id: TreeId
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePrefixRoute:
+    vlan: int
+    prefix: IPNetwork
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveRoute:
     vlan: int
     group: IPAddress
@@ -231,6 +246,8 @@ Command = (
     | UseKey
     | OfferKey
     | SetRoute
+    | SetPrefixRoute
+    | RemovePrefixRoute
     | RemoveRoute
     | AcceptKey
     | RefuseKey

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from treecast.base.addresses import IPAddress
+from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration
 
@@ -12,13 +13,31 @@ GroupKey = tuple[int, IPAddress]
 """VLAN (0: untagged) and group."""
 
 
+PrefixKey = tuple[int, IPNetwork]
+"""VLAN and a prefix of groups."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A group's frames from one source, or from any source that has no flow of its own (None). VLAN 0: untagged."""
+    """A group's frames from one source, or from any source that has no flow of its own (None). VLAN 0: untagged.
+
+    With a ``prefix_length`` it is the frames of all groups of the prefix that begins with ``group`` and that nobody
+    joined by themselves.
+    """
 
     vlan: int
     group: IPAddress
     source: IPAddress | None
+    prefix_length: int | None = None
+
+    @classmethod
+    def of_prefix(cls, key: PrefixKey) -> Flow:
+        vlan, prefix = key
+        return cls(vlan, prefix.network_address, None, prefix.prefixlen)
+
+    @property
+    def prefix(self) -> IPNetwork | None:
+        return None if self.prefix_length is None else ip_network((self.group, self.prefix_length))
 
 
 SENDER_LIFETIME: Duration = 210.0
@@ -55,6 +74,28 @@ class CountedFlow:
     @property
     def is_sending(self) -> bool:
         return self.silent_s < SENDER_LIFETIME
+
+
+_LINK_LOCAL_SCOPE = 2
+_IPV6_SCOPE_BITS = 16
+_LINK_LOCAL_GROUPS = IPv4Network("224.0.0.0/24")
+
+
+def is_routed_prefix(prefix: IPNetwork) -> bool:
+    """Whether it holds groups, and not link-local ones alone, which all nodes get (RFC 4541 section 2.1.2)."""
+    if not prefix.is_multicast:
+        return False
+    if isinstance(prefix, IPv4Network):
+        return not prefix.subnet_of(_LINK_LOCAL_GROUPS)
+    scope = prefix.network_address.packed[1] & 0x0F
+    return prefix.prefixlen < _IPV6_SCOPE_BITS or scope > _LINK_LOCAL_SCOPE
+
+
+def prefix_holds(prefix: IPNetwork, other: IPNetwork) -> bool:
+    """Whether all of the other one is in it."""
+    if isinstance(prefix, IPv4Network):
+        return isinstance(other, IPv4Network) and other.subnet_of(prefix)
+    return isinstance(other, IPv6Network) and other.subnet_of(prefix)
 
 
 BROADCAST: Flow | None = None

@@ -130,6 +130,13 @@ def up(
         ),
     ] = None,
     no_routes: Annotated[bool, typer.Option("--no-routes", help="Leave the multicast routes alone.")] = False,
+    router_groups: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PREFIX",
+            help="Groups that this node gets without a join, for multicast routers there; may be repeated.",
+        ),
+    ] = None,
     membership: Annotated[
         list[str] | None,
         typer.Option(
@@ -150,6 +157,7 @@ def up(
         peers=values.peers(peer or []),
         interface=values.interface_name(interface),
         groups=values.group_prefixes(route or [], none=no_routes),
+        router_groups=values.router_groups(router_groups or []),
         keep_interface=keep_interface,
         log_level=log_level,
         workers=workers,

@@ -8,10 +8,12 @@ from typing import Literal, get_args
 
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
+from treecast.base.flows import is_routed_prefix
 from treecast.base.keep_local import KEEP_NOTHING, KeepLocal
 from treecast.daemon.options import ALL_GROUPS, HostPort
 
 DEFAULT_PORT = 7700
+MAX_ROUTER_GROUPS = 64  # docs/protocol.md section 7
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -68,6 +70,17 @@ def interface_name(text: str) -> str:
             f"{text!r} cannot be the name of an interface: use up to {_MAX_INTERFACE_NAME_BYTES} letters and digits"
         )
     return text
+
+
+def router_groups(texts: list[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Of ``--router-groups``. OperatorError for what no route leads to."""
+    prefixes = tuple(dict.fromkeys(_group_prefix(text) for text in texts))
+    if len(prefixes) > MAX_ROUTER_GROUPS:
+        raise OperatorError(f"{len(prefixes)} --router-groups are too many: give at most {MAX_ROUTER_GROUPS}")
+    for prefix in prefixes:
+        if not is_routed_prefix(prefix):
+            raise OperatorError(f"{prefix} holds link-local groups only, which all nodes get: leave it out")
+    return prefixes
 
 
 def _group_prefix(text: str) -> IPv4Network | IPv6Network:

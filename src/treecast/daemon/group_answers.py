@@ -17,13 +17,14 @@ from treecast.api.records import (
     Sender,
 )
 from treecast.base.addresses import IPAddress
-from treecast.base.flows import CountedFlow, Flow, GroupKey
+from treecast.base.flows import CountedFlow, Flow, GroupKey, PrefixKey, prefix_holds
 from treecast.base.ids import NodeIndex
-from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.daemon.group_traffic import GroupTraffic
 from treecast.engine.engine import Engine
 from treecast.multicast import GroupView, PimJoinView
+from treecast.topology.group_prefixes import contains, prefix_sort_key
 from treecast.topology.multicast_table import group_sort_key
 
 _Members = list[tuple[NodeIndex, SourceFilter]]
@@ -45,6 +46,8 @@ class GroupAnswers:
         """
         traffic = GroupTraffic()
         yield from traffic.read(self._plane)
+        for prefix in self._prefixes():
+            yield self._prefix_row(prefix, traffic)
         for key in self._keys(traffic):
             yield None
             here = self._local_groups(key)
@@ -64,7 +67,33 @@ class GroupAnswers:
         """Who wants it, by node index."""
         members = self._engine.topology.members(key)
         here = self._engine.membership.filter(*key)
+        if any(contains(prefix, key) for prefix in self._engine.wishes.prefixes):
+            here = ANY_SOURCE
         return members if here.wants_nothing else sorted([*members, (self._engine.me, here)], key=lambda m: m[0])
+
+    def _prefixes(self) -> list[PrefixKey]:
+        """Prefixes of groups that nodes get without joining, this one among them."""
+        of_others = self._engine.topology.table.prefixes.prefixes()
+        return sorted({*of_others, *self._engine.wishes.prefixes}, key=prefix_sort_key)
+
+    def _prefix_row(self, key: PrefixKey, traffic: GroupTraffic) -> Group:
+        """``tx`` are the frames to groups of the prefix that nobody joined."""
+        vlan, prefix = key
+        nodes = self._engine.topology.table.prefixes.subscribers_of(key)
+        local = any(vlan == own and prefix_holds(whole, prefix) for own, whole in self._engine.wishes.prefixes)
+        members = sorted({*nodes, self._engine.me} if local else nodes)
+        tx_packets, tx_bytes = traffic.sent(Flow.of_prefix(key))
+        return Group(
+            group=str(prefix),
+            source="*",
+            members=[self._member(Flow.of_prefix(key), [], node, ANY_SOURCE) for node in members],
+            local=local,
+            rx_packets=0,
+            rx_bytes=0,
+            tx_packets=tx_packets,
+            tx_bytes=tx_bytes,
+            vlan=vlan,
+        )
 
     def _row(
         self,

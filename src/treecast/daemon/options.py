@@ -27,8 +27,8 @@ class HostPort:
 class UpOptions:
     """``listen`` empty: port 7700 of all addresses, IPv4 and IPv6. ``workers`` 0: one per core.
 
-    ``groups``: what programs reach by the interface when they name none.
-    ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
+    ``groups``: what programs reach by the interface when they name none; ``router_groups``: what routers at this node
+    get without joining. ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
     """
 
     directory: Path
@@ -38,6 +38,7 @@ class UpOptions:
     groups: tuple[IPv4Network | IPv6Network, ...]
     log_level: str
     keep_interface: bool = False
+    router_groups: tuple[IPv4Network | IPv6Network, ...] = ()
     workers: int = 0
     underlay_mtu_bytes: int | None = None
     membership: MembershipConfig = field(default_factory=MembershipConfig)

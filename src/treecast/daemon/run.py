@@ -122,6 +122,7 @@ async def _run(
         membership=options.membership,
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,
+        router_groups=options.router_groups,
     )
     upkeep = Upkeep.of(engine, log)
     loop.set_exception_handler(upkeep.faults.note_of_loop)

@@ -5,15 +5,16 @@ Decides by what the local hosts want now. Read ``docs/protocol.md`` section 6 fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TypeVar
 
 from treecast.base.commands import AcceptKey, Command, RefuseKey, RemoveMemberTree
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.events import KeyOffered, RefusalReason
-from treecast.base.flows import BROADCAST, Flow, GroupKey
+from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, prefix_holds
 from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeEpoch, TreeId
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.tables import TableUse
@@ -51,13 +52,15 @@ class MemberTree:
 
     @property
     def group(self) -> GroupKey | None:
-        return (self.flow.vlan, self.flow.group) if self.flow else None
+        return (self.flow.vlan, self.flow.group) if self.flow and self.flow.prefix_length is None else None
 
 
 class MemberTrees:
     """Methods append to ``commands``; the caller empties it."""
 
-    def __init__(self, drops: Drops) -> None:
+    def __init__(self, drops: Drops, prefixes: Sequence[PrefixKey] = ()) -> None:
+        """``prefixes``: of groups that this node gets whatever its hosts want."""
+        self._prefixes = prefixes
         self._drops = drops
         self._trees: dict[_TreeKey, MemberTree] = {}
         self._tree_of: dict[tuple[NodeIndex, Flow | None], MemberTree] = {}
@@ -155,10 +158,18 @@ class MemberTrees:
         self._silent_from[tree.key] = now
 
     def _wants(self, flow: Flow) -> bool:
+        if self._prefixes and self._is_of_own_prefix(flow):
+            return True
+        if flow.prefix_length is not None:
+            return False
         wanted = self._wanted.get((flow.vlan, flow.group), NO_SOURCE)
         if flow.source is None:
             return wanted.mode is FilterMode.EXCLUDE
         return wanted.accepts(flow.source)
+
+    def _is_of_own_prefix(self, flow: Flow) -> bool:
+        prefix = flow.prefix or ip_network(flow.group)
+        return any(vlan == flow.vlan and prefix_holds(own, prefix) for vlan, own in self._prefixes)
 
     def _leave(self, tree: MemberTree) -> None:
         self._drop(tree)

@@ -20,7 +20,9 @@ TAP = 0
 class PortGroups:
     """What was told. Methods append to ``commands``; the caller empties it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tap_gets_all: bool = False) -> None:
+        """``tap_gets_all``: also beside packet ports, for a router there wants groups by prefixes."""
+        self._tap_gets_all = tap_gets_all
         self._told: dict[int, dict[GroupKey, SourceFilter]] = {}
         self._refused: dict[tuple[int, GroupKey], SourceFilter] = {}
         self.retries: Retries[tuple[int, GroupKey]] = Retries()
@@ -36,7 +38,8 @@ class PortGroups:
             self._told[TAP] = {}
             for group, wanted in of_the_tap.items():
                 self.want(TAP, group, wanted)
-            self.commands.append(SetPortSelective(TAP, on=True))  # not before: a stream that runs goes on
+            if not self._tap_gets_all:
+                self.commands.append(SetPortSelective(TAP, on=True))  # not before: a stream that runs goes on
         self._told.setdefault(port, {})
 
     def close(self, port: int) -> None:

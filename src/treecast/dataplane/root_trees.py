@@ -15,8 +15,10 @@ from treecast.base.commands import (
     CreateTree,
     MakeKey,
     OfferKey,
+    RemovePrefixRoute,
     RemoveRoute,
     RemoveTree,
+    SetPrefixRoute,
     SetRoute,
     SetTreeMembers,
     UseKey,
@@ -40,7 +42,7 @@ ROTATION_LIMIT: Duration = 2.0
 
 _STALE_ALARMS = 64
 
-TreeCommand = CreateTree | SetRoute | SetTreeMembers | MakeKey | UseKey | OfferKey
+TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey
 """Those that the data plane may refuse."""
 
 
@@ -116,6 +118,7 @@ class RootTrees:
                 self._without_room[flow] = tuple(members)
                 self.retries.add(now, flow)
             return
+        is_new = tree is None
         if tree is None:
             tree = self._create(now, flow)
         gone = [node for node in tree.members if node not in members]
@@ -126,6 +129,8 @@ class RootTrees:
             if node not in tree.members:
                 tree.members[node] = _Member(offer_due=now if tree.used else None)
         self.commands.append(tree.members_command(tree.key))
+        if is_new and flow is not None:  # not before its members are there: the flow may come by another tree till then
+            self.commands.append(_set_route(flow, tree.tree_id))
         if leaked:
             self._replace_key(now, tree)
         self._set_alarm(tree)
@@ -234,14 +239,12 @@ class RootTrees:
         tree = _Tree(tree_id, self._epoch, flow, self._new_key_id(), after(now, KEY_LIFETIME))
         self._trees[flow] = self._by_id[tree_id] = tree
         self.commands.append(CreateTree(tree_id, tree.epoch, tree.key))
-        if flow is not None:
-            self.commands.append(SetRoute(flow.vlan, flow.group, flow.source, tree_id))
         return tree
 
     def _remove(self, tree: _Tree) -> None:
         del self._trees[tree.flow], self._by_id[tree.tree_id]
         if tree.flow is not None:
-            self.commands.append(RemoveRoute(tree.flow.vlan, tree.flow.group, tree.flow.source))
+            self.commands.append(_remove_route(tree.flow))
         self.commands.append(RemoveTree(tree.tree_id))
 
     def _replace_key(self, now: Instant, tree: _Tree) -> None:
@@ -282,3 +285,15 @@ class RootTrees:
     def _new_key_id(self) -> KeyId:
         self._last_key = KeyId(self._last_key + 1)
         return self._last_key
+
+
+def _set_route(flow: Flow, tree_id: TreeId) -> Command:
+    if flow.prefix is not None:
+        return SetPrefixRoute(flow.vlan, flow.prefix, tree_id)
+    return SetRoute(flow.vlan, flow.group, flow.source, tree_id)
+
+
+def _remove_route(flow: Flow) -> Command:
+    if flow.prefix is not None:
+        return RemovePrefixRoute(flow.vlan, flow.prefix)
+    return RemoveRoute(flow.vlan, flow.group, flow.source)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from random import Random
 
-from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.addresses import Endpoint, IPAddress, IPNetwork
 from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
@@ -56,6 +56,7 @@ from treecast.listener.listener import Listener, Sender
 from treecast.multicast import (
     NO_ADDRESS,
     TAP,
+    UNTAGGED,
     MembershipConfig,
     OwnKernel,
     PortAddresses,
@@ -102,7 +103,10 @@ class Engine:
         membership: MembershipConfig,
         rng: Random,
         unix_minus_monotonic_s: float,
+        router_groups: Sequence[IPNetwork] = (),
     ) -> None:
+        """``router_groups``: prefixes of groups that routers at this node get without joining."""
+        own_prefixes = tuple((UNTAGGED, prefix) for prefix in router_groups)
         certificate = identity.certificate
         self.me = certificate.node_index
         self.drops = Drops()
@@ -156,8 +160,8 @@ class Engine:
         )
         self.topology = Topology()
         self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF), self.drops)
-        self.member_trees = MemberTrees(self.drops)
-        self.wishes = Wishes(self.membership, self._broadcast, self.topology, self.member_trees)
+        self.member_trees = MemberTrees(self.drops, own_prefixes)
+        self.wishes = Wishes(self.membership, self._broadcast, self.topology, self.member_trees, own_prefixes)
         self._following = Following(
             self.nodes,
             self._broadcast,
@@ -188,6 +192,7 @@ class Engine:
         self._now = now
         self._announce(now, endpoints)
         self.discovery.add_own(now, self._identity.certificate.mac, self._own_addresses())
+        self.wishes.start(now)
         self.wishes.take(now, self.membership.start(now))
         return self._settle(now)
 

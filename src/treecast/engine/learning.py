@@ -15,10 +15,12 @@ from treecast.links.links import Links
 from treecast.topology.topology import Topology
 from treecast.wire.advertisement import (
     GroupContent,
+    GroupPrefixContent,
     HostContent,
     Kind,
     NodeContent,
     parse_group_key,
+    parse_group_prefix_key,
     parse_host_key,
 )
 
@@ -53,6 +55,12 @@ class Learning:
                 wanted = content.source_filter() if isinstance(content, GroupContent) else None
                 self._topology.subscribe(now, origin, group, wanted)
                 self._wishes.tell_routers(now, group)
+            case Kind.GROUP_PREFIX:
+                key = parse_group_prefix_key(learned.key)
+                if not self._topology.subscribe_prefix(origin, key, wanted=isinstance(content, GroupPrefixContent)):
+                    self._drops.count("group_prefixes_full")
+                for group in self._topology.table.groups_in(key):
+                    self._wishes.tell_routers(now, group)
             case Kind.HOST:
                 host = parse_host_key(learned.key)
                 self._discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)

@@ -17,6 +17,7 @@ from treecast.base.commands import (
     SetPortForwarding,
     SetPortGroup,
     SetPortSelective,
+    SetPrefixRoute,
     SetRoute,
     SetStormLimits,
     SetTreeMembers,
@@ -73,7 +74,7 @@ class Refusals:
                 self._links.refused(now, command)
             case SetHost():
                 self._discovery.refused(now, command)
-            case CreateTree() | SetRoute() | SetTreeMembers() | MakeKey() | UseKey() | OfferKey():
+            case CreateTree() | SetRoute() | SetPrefixRoute() | SetTreeMembers() | MakeKey() | UseKey() | OfferKey():
                 self._root_trees.refused(now, command)
             case AcceptKey():
                 self._member_trees.refused(command, reason)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from treecast.base.commands import Command, Inject
-from treecast.base.flows import GroupKey
+from treecast.base.flows import GroupKey, PrefixKey
 from treecast.base.membership import SourceFilter, merged
 from treecast.base.time import Instant
 from treecast.broadcast.broadcast import Broadcast
@@ -11,21 +13,33 @@ from treecast.dataplane.member_trees import MemberTrees
 from treecast.dataplane.port_groups import PortGroups
 from treecast.multicast import TAP, PortAddresses, SwitchMembership, SwitchOutput
 from treecast.topology.topology import Topology
-from treecast.wire.advertisement import GroupContent, Kind, group_key
+from treecast.wire.advertisement import GroupContent, GroupPrefixContent, Kind, group_key, group_prefix_key
 
 
 class Wishes:
     """One node's. Methods append to ``commands``; the caller empties it, and that of ``port_groups``."""
 
     def __init__(
-        self, membership: SwitchMembership, broadcast: Broadcast, topology: Topology, member_trees: MemberTrees
+        self,
+        membership: SwitchMembership,
+        broadcast: Broadcast,
+        topology: Topology,
+        member_trees: MemberTrees,
+        prefixes: Sequence[PrefixKey] = (),
     ) -> None:
+        """``prefixes``: of groups that routers at this node get without joining."""
+        self.prefixes = tuple(prefixes)
         self._membership = membership
         self._broadcast = broadcast
         self._topology = topology
         self._member_trees = member_trees
-        self.port_groups = PortGroups()
+        self.port_groups = PortGroups(tap_gets_all=bool(prefixes))
         self.commands: list[Command] = []
+
+    def start(self, now: Instant) -> None:
+        """Tell all nodes which prefixes of groups this one gets."""
+        for key in self.prefixes:
+            self._broadcast.publish(now, Kind.GROUP_PREFIX, group_prefix_key(key), GroupPrefixContent())
 
     def take(self, now: Instant, output: SwitchOutput) -> None:
         """What a turn of the membership came to."""

@@ -12,7 +12,7 @@ from functools import singledispatchmethod
 
 from treecast.base import commands as c
 from treecast.base import events as e
-from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.addresses import Endpoint, IPAddress, IPNetwork
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
@@ -110,6 +110,7 @@ class ModelForwarder:
     sessions: dict[int, ModelSession] = field(default_factory=dict)
     trees: dict[TreeId, _Tree] = field(default_factory=dict)
     routes: dict[tuple[int, IPAddress, IPAddress | None], TreeId] = field(default_factory=dict)
+    prefix_routes: dict[tuple[int, IPNetwork], TreeId] = field(default_factory=dict)
     hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
     parked: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
     member_keys: dict[tuple[NodeIndex, TreeId, TreeEpoch], list[KeyId]] = field(default_factory=dict)
@@ -153,7 +154,15 @@ class ModelForwarder:
             self.drops["unknown_unicast"] += 1
 
     def _route(self, vlan: int, group: IPAddress, source: IPAddress) -> TreeId | None:
-        return self.routes.get((vlan, group, source), self.routes.get((vlan, group, None)))
+        route = self.routes.get((vlan, group, source), self.routes.get((vlan, group, None)))
+        if route is not None:
+            return route
+        found = [
+            (prefix.prefixlen, tree_id)
+            for (of_vlan, prefix), tree_id in self.prefix_routes.items()
+            if of_vlan == vlan and prefix.version == group.version and group in prefix
+        ]
+        return max(found)[1] if found else None
 
     def send_multicast(self, group: IPAddress, source: IPAddress, frame: object) -> None:
         """A host's multicast frame."""
@@ -390,6 +399,14 @@ class ModelForwarder:
     @_do.register
     def _(self, command: c.SetRoute) -> None:
         self.routes[(command.vlan, command.group, command.source)] = command.tree_id
+
+    @_do.register
+    def _(self, command: c.SetPrefixRoute) -> None:
+        self.prefix_routes[command.vlan, command.prefix] = command.tree_id
+
+    @_do.register
+    def _(self, command: c.RemovePrefixRoute) -> None:
+        self.prefix_routes.pop((command.vlan, command.prefix), None)
 
     @_do.register
     def _(self, command: c.RemoveRoute) -> None:

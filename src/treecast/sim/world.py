@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from random import Random
 
-from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.addresses import Endpoint, IPAddress, IPNetwork
 from treecast.base.commands import Command
 from treecast.base.events import Event, TapFrame
 from treecast.base.ids import NodeIndex
@@ -31,9 +31,12 @@ _PORT = 7700
 class SimNode:
     """One node: its engine and its forwarder. ``stop`` kills it; nothing is said to anybody."""
 
-    def __init__(self, world: World, identity: NodeIdentity, epoch_ms: int) -> None:
+    def __init__(
+        self, world: World, identity: NodeIdentity, epoch_ms: int, router_groups: Sequence[IPNetwork] = ()
+    ) -> None:
         self.index = identity.certificate.node_index
         self.identity = identity
+        self.router_groups = tuple(router_groups)
         self._world = world
         self._network = world.network
         self._waiting: list[Event] = []
@@ -50,6 +53,7 @@ class SimNode:
             membership=MembershipConfig(),
             rng=Random(world.rng.getrandbits(64)),
             unix_minus_monotonic_s=UNIX_START_S,
+            router_groups=router_groups,
         )
         self.carry_out(self.engine.start(self._network.now, (self.endpoint,)))
         self._plan()
@@ -160,7 +164,13 @@ class World:
         )
         self.nodes: dict[NodeIndex, SimNode] = {}
 
-    def add(self, *, reach: SimNode | None = None, lifetime: Duration = 86_400.0) -> SimNode:
+    def add(
+        self,
+        *,
+        reach: SimNode | None = None,
+        lifetime: Duration = 86_400.0,
+        router_groups: Sequence[IPNetwork] = (),
+    ) -> SimNode:
         """A new node, which knows the address of ``reach``; its certificate ends ``lifetime`` from now."""
         index = NodeIndex(len(self.nodes) + 1)
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
@@ -175,16 +185,23 @@ class World:
             not_before_s=0,
             not_after_s=int(UNIX_START_S + self.network.now + lifetime),
         )
-        return self._start(NodeIdentity(self._identity, issue(self._ca, claims), keys), reach)
+        identity = NodeIdentity(self._identity, issue(self._ca, claims), keys)
+        return self._start(identity, reach, router_groups=router_groups)
 
     def restart(self, node: SimNode, *, reach: SimNode | None = None, clock_error: Duration = 0.0) -> SimNode:
         """Kill a node and start it again, with nothing remembered, and with a clock that is wrong by that much."""
         node.stop()
-        return self._start(node.identity, reach, clock_error)
+        return self._start(node.identity, reach, clock_error, node.router_groups)
 
-    def _start(self, identity: NodeIdentity, reach: SimNode | None, clock_error: Duration = 0.0) -> SimNode:
+    def _start(
+        self,
+        identity: NodeIdentity,
+        reach: SimNode | None,
+        clock_error: Duration = 0.0,
+        router_groups: Sequence[IPNetwork] = (),
+    ) -> SimNode:
         epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
-        node = self.nodes[identity.certificate.node_index] = SimNode(self, identity, epoch_ms)
+        node = self.nodes[identity.certificate.node_index] = SimNode(self, identity, epoch_ms, router_groups)
         if reach is not None:
             node.reach(reach)
         return node

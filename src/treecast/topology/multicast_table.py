@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from treecast.base.flows import GroupKey
+from treecast.base.flows import GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
-from treecast.base.membership import SourceFilter
+from treecast.base.membership import ANY_SOURCE, SourceFilter
 from treecast.base.time import Instant
+from treecast.topology.group_prefixes import GroupPrefixes, contains
 
 
 class MulticastTable:
@@ -15,6 +16,7 @@ class MulticastTable:
         self._subscribers: dict[GroupKey, dict[NodeIndex, SourceFilter]] = {}
         self._since: dict[GroupKey, dict[NodeIndex, Instant]] = {}
         self._groups_of: dict[NodeIndex, set[GroupKey]] = {}
+        self.prefixes = GroupPrefixes()
 
     def put(self, now: Instant, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
         """A node's filter for a group; None, or a filter that wants nothing, takes it out."""
@@ -32,8 +34,17 @@ class MulticastTable:
         self._groups_of.setdefault(node, set()).add(group)
 
     def subscribers(self, group: GroupKey) -> list[tuple[NodeIndex, SourceFilter]]:
-        """By node index."""
-        return sorted(self._subscribers.get(group, {}).items(), key=lambda item: item[0])
+        """By node index, those of prefixes among them."""
+        by_prefix = dict.fromkeys(self.prefixes.subscribers(group), ANY_SOURCE)
+        return sorted({**self._subscribers.get(group, {}), **by_prefix}.items(), key=lambda item: item[0])
+
+    def is_joined(self, group: GroupKey) -> bool:
+        """Whether a node subscribes to this very group."""
+        return group in self._subscribers
+
+    def groups_in(self, prefix: PrefixKey) -> list[GroupKey]:
+        """The groups of a prefix that nodes subscribe to by themselves, in no order that means anything."""
+        return [group for group in self._subscribers if contains(prefix, group)]
 
     def since(self, node: NodeIndex, group: GroupKey) -> Instant | None:
         """When its subscription was first heard of."""

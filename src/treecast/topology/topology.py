@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress
-from treecast.base.flows import BROADCAST, Flow, GroupKey
+from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Instant
+from treecast.topology.group_prefixes import prefix_sort_key
 from treecast.topology.multicast_table import MulticastTable, group_sort_key
 
 
@@ -33,6 +34,8 @@ class Topology:
         self._changed: set[GroupKey] = set()
         self._broadcast_changed = True
         self._planned: dict[GroupKey, dict[IPAddress | None, tuple[NodeIndex, ...]]] = {}
+        self._planned_prefixes: dict[PrefixKey, tuple[NodeIndex, ...]] = {}
+        self._prefixes_changed = False
 
     def link_up(self, peer: NodeIndex) -> None:
         self._linked.add(peer)
@@ -41,22 +44,41 @@ class Topology:
     def link_down(self, peer: NodeIndex) -> None:
         self._linked.discard(peer)
         self._link_changed(peer)
-        for group in self.table.groups_of(peer):
+        for group in self._groups_of(peer):
             plan = self._planned.get(group, {})
             for source, members in plan.items():
                 plan[source] = tuple(node for node in members if node != peer)
+        for key, members in self._planned_prefixes.items():
+            self._planned_prefixes[key] = tuple(node for node in members if node != peer)
 
     def is_linked(self, node: NodeIndex) -> bool:
         return node in self._linked
 
     def _link_changed(self, peer: NodeIndex) -> None:
-        self._changed.update(self.table.groups_of(peer))
+        self._changed.update(self._groups_of(peer))
+        self._prefixes_changed |= bool(self.table.prefixes.prefixes_of(peer))
         self._broadcast_changed = True
+
+    def _groups_of(self, peer: NodeIndex) -> set[GroupKey]:
+        """Joined groups that the peer gets, by itself or by a prefix."""
+        prefixes = self.table.prefixes.prefixes_of(peer)
+        return {*self.table.groups_of(peer), *(group for key in prefixes for group in self.table.groups_in(key))}
 
     def subscribe(self, now: Instant, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
         """A node's membership changed; None when it ended."""
         self.table.put(now, node, group, wanted)
         self._changed.add(group)
+
+    def subscribe_prefix(self, node: NodeIndex, key: PrefixKey, *, wanted: bool) -> bool:
+        """A node gets all groups of a prefix from now on, or no more. False when there is no room."""
+        room = True
+        if wanted:
+            room = self.table.prefixes.put(node, key)
+        else:
+            self.table.prefixes.remove(node, key)
+        self._changed.update(self.table.groups_in(key))
+        self._prefixes_changed = True
+        return room
 
     def members(self, group: GroupKey) -> list[tuple[NodeIndex, SourceFilter]]:
         """The linked subscribers of a group, by node index."""
@@ -70,7 +92,7 @@ class Topology:
             trees.append(WantedTree(BROADCAST, tuple(sorted(self._linked))))
         for group in sorted(self._changed, key=group_sort_key):
             before = self._planned.pop(group, {})
-            plan = _plan(self.members(group))
+            plan = _plan(self.members(group)) if self.table.is_joined(group) else {}
             if plan:
                 self._planned[group] = plan
             for source in _in_order({*before, *plan}):
@@ -78,7 +100,32 @@ class Topology:
                 if source not in before or before[source] != members:
                     trees.append(WantedTree(Flow(*group, source), members))
         self._changed.clear()
-        return trees
+        more, fewer = self._changed_prefix_trees()
+        return more + trees + fewer
+
+    def _changed_prefix_trees(self) -> tuple[list[WantedTree], list[WantedTree]]:
+        """With more members, before the trees of groups change; with fewer, after: whoever joins a group instead of its
+        prefix, or a prefix instead of its group, misses nothing.
+        """
+        more: list[WantedTree] = []
+        fewer: list[WantedTree] = []
+        if not self._prefixes_changed:
+            return more, fewer
+        self._prefixes_changed = False
+        before = self._planned_prefixes
+        planned = self._planned_prefixes = {}
+        for key in self.table.prefixes.prefixes():
+            nodes = self.table.prefixes.subscribers_of(key) & self._linked
+            if nodes:
+                planned[key] = tuple(sorted(nodes))
+        for key in sorted({*before, *planned}, key=prefix_sort_key):
+            old, new = before.get(key, ()), planned.get(key, ())
+            both = tuple(sorted({*old, *new}))
+            if both != old:
+                more.append(WantedTree(Flow.of_prefix(key), both))
+            if both != new or not new:
+                fewer.append(WantedTree(Flow.of_prefix(key), new or None))
+        return more, fewer
 
 
 def _plan(subscribers: list[tuple[NodeIndex, SourceFilter]]) -> dict[IPAddress | None, tuple[NodeIndex, ...]]:

@@ -6,6 +6,7 @@ Bytes <-> typed records; verifying and storing is ``broadcast``'s. Format: ``doc
 from __future__ import annotations
 
 from enum import IntEnum
+from ipaddress import ip_network
 from typing import Annotated
 
 import msgspec
@@ -13,6 +14,7 @@ from msgspec import Meta
 
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress, packed_to_address
 from treecast.base.errors import MalformedError
+from treecast.base.flows import PrefixKey, is_routed_prefix
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U16, U32, U64
 
@@ -31,6 +33,7 @@ class Kind(IntEnum):
     GROUP = 2
     HOST = 3
     LINKS = 4
+    GROUP_PREFIX = 5
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -85,6 +88,12 @@ class GroupContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
         return SourceFilter(mode, frozenset(_address(packed) for packed in self.sources))
 
 
+class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Of all sources of all groups of the prefix. ``flags``: none is defined."""
+
+    flags: Annotated[int, Meta(ge=0, le=255)] = 0
+
+
 class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     addresses: Annotated[tuple[PackedAddress, ...], Meta(max_length=MAX_HOST_ADDRESSES)]
     sequence: U32
@@ -103,10 +112,11 @@ class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         return tuple(_address(packed) for packed in self.addresses)
 
 
-Content = NodeContent | LinksContent | GroupContent | HostContent
+Content = NodeContent | LinksContent | GroupContent | GroupPrefixContent | HostContent
 
 _node_decoder = msgspec.msgpack.Decoder(NodeContent)
 _group_decoder = msgspec.msgpack.Decoder(GroupContent)
+_group_prefix_decoder = msgspec.msgpack.Decoder(GroupPrefixContent)
 _host_decoder = msgspec.msgpack.Decoder(HostContent)
 _links_decoder = msgspec.msgpack.Decoder(LinksContent)
 _encoder = msgspec.msgpack.Encoder()
@@ -149,6 +159,8 @@ def parse_content(kind: Kind, content: bytes) -> Content:
                 return _host_decoder.decode(content)
             case Kind.LINKS:
                 return _links_decoder.decode(content)
+            case Kind.GROUP_PREFIX:
+                return _group_prefix_decoder.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedError("advertisement_malformed") from error
 
@@ -163,6 +175,23 @@ def parse_group_key(key: bytes) -> tuple[int, IPAddress]:
     if not group.is_multicast:
         raise MalformedError("advertisement_malformed")
     return int.from_bytes(key[:2], "big"), group
+
+
+def group_prefix_key(key: PrefixKey) -> bytes:
+    vlan, prefix = key
+    return vlan.to_bytes(2, "big") + bytes((prefix.prefixlen,)) + prefix.network_address.packed
+
+
+def parse_group_prefix_key(key: bytes) -> PrefixKey:
+    """MalformedError("advertisement_malformed") unless it names a prefix of groups that routes may lead to."""
+    first = _address(key[3:])
+    try:
+        prefix = ip_network((first, key[2]))
+    except ValueError as error:
+        raise MalformedError("advertisement_malformed") from error
+    if not is_routed_prefix(prefix):
+        raise MalformedError("advertisement_malformed")
+    return int.from_bytes(key[:2], "big"), prefix
 
 
 def host_key(vlan: int, mac: MacAddress) -> bytes:

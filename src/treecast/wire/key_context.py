@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from treecast.base.addresses import packed_to_address
+from treecast.base.addresses import IPAddress, packed_to_address
 from treecast.base.errors import MalformedError
-from treecast.base.flows import BROADCAST, Flow
+from treecast.base.flows import BROADCAST, Flow, is_routed_prefix
 from treecast.wire.control import U16
 
 _Packed = Annotated[bytes, Meta(min_length=4, max_length=16)]
@@ -19,6 +20,7 @@ class _Context(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     vlan: U16
     group: _Packed
     source: _Packed | None
+    prefix_length: Annotated[int, Meta(ge=0, le=128)] | None = None
 
 
 _decoder: msgspec.msgpack.Decoder[_Context | None] = msgspec.msgpack.Decoder(_Context | None)
@@ -27,7 +29,10 @@ _decoder: msgspec.msgpack.Decoder[_Context | None] = msgspec.msgpack.Decoder(_Co
 def emit_context(flow: Flow | None) -> bytes:
     if flow is None:
         return msgspec.msgpack.encode(None)
-    return msgspec.msgpack.encode(_Context(flow.vlan, flow.group.packed, flow.source.packed if flow.source else None))
+    source = flow.source.packed if flow.source else None
+    if flow.prefix_length is None:
+        return msgspec.msgpack.encode((flow.vlan, flow.group.packed, source))
+    return msgspec.msgpack.encode(_Context(flow.vlan, flow.group.packed, source, flow.prefix_length))
 
 
 def parse_context(data: bytes) -> Flow | None:
@@ -42,4 +47,13 @@ def parse_context(data: bytes) -> Flow | None:
         raise MalformedError("key_context_malformed") from error
     if not group.is_multicast or (source is not None and source.version != group.version):
         raise MalformedError("key_context_malformed")
-    return Flow(context.vlan, group, source)
+    if context.prefix_length is not None and (source is not None or not _is_prefix(group, context.prefix_length)):
+        raise MalformedError("key_context_malformed")
+    return Flow(context.vlan, group, source, context.prefix_length)
+
+
+def _is_prefix(first: IPAddress, length: int) -> bool:
+    try:
+        return is_routed_prefix(ip_network((first, length)))
+    except ValueError:
+        return False

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 from random import Random
 
 import pytest
@@ -36,6 +36,7 @@ EVERY_SCOPE = tuple(
     ip_address(f"ff{flags:x}{scope:x}::5:{flags:x}{scope:x}") for flags in range(16) for scope in range(16)
 )
 """With every flag: RFC 4291 section 2.7."""
+PREFIXES = tuple(ip_network(text) for text in ("239.0.0.0/8", "239.128.0.0/9", "224.0.0.0/4", "ff00::/8", "ff3e::/16"))
 SOURCES = tuple(ip_address(text) for text in ("10.9.0.1", "192.0.2.7", "fd09::1", "2001:db8::7"))
 LINK_LOCAL = tuple(
     ip_address(text) for text in ("224.0.0.5", "224.0.0.13", "224.0.0.251", "ff02::1", "ff02::d", "ff32::1", "ff01::1")
@@ -86,6 +87,13 @@ class Twins:
                         tree = TreeId(rng.randrange(1, 4))
                         commands.append(c.SetRoute(vlan, group, source, tree))
                         forwarder.set_route(vlan, group.packed, source and source.packed, tree)
+            for prefix in PREFIXES:
+                forwarder.remove_prefix_route(vlan, prefix.network_address.packed, prefix.prefixlen)
+                self.model.prefix_routes.pop((vlan, prefix), None)
+                if rng.random() < 0.4:
+                    tree = TreeId(rng.randrange(1, 4))
+                    commands.append(c.SetPrefixRoute(vlan, prefix, tree))
+                    forwarder.set_prefix_route(vlan, prefix.network_address.packed, prefix.prefixlen, tree)
         floods, forwards = rng.random() < 0.5, rng.random() < 0.85
         commands += [c.SetUnknownUnicastFlood(0, floods), c.SetPortForwarding(0, forwards)]
         forwarder.set_unknown_unicast_flood(0, floods)

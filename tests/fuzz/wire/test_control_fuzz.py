@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +15,7 @@ from treecast.base.flows import Flow
 from treecast.wire.advertisement import (
     Body,
     GroupContent,
+    GroupPrefixContent,
     HostContent,
     Kind,
     LinksContent,
@@ -22,9 +23,11 @@ from treecast.wire.advertisement import (
     Signed,
     emit,
     group_key,
+    group_prefix_key,
     host_key,
     parse_content,
     parse_group_key,
+    parse_group_prefix_key,
     parse_host_key,
     parse_signed,
 )
@@ -53,11 +56,14 @@ CONTENTS = [
     (Kind.GROUP, GroupContent(1, (b"\x01\x02\x03\x04", bytes(16)))),
     (Kind.HOST, HostContent((b"\x01\x02\x03\x04",), 7)),
     (Kind.LINKS, LinksContent((1, 2, 3))),
+    (Kind.GROUP_PREFIX, GroupPrefixContent()),
 ]
 FLOWS = [
     None,
     Flow(0, IPv4Address("239.1.1.1"), None),
     Flow(5, IPv6Address("ff3e::1"), IPv6Address("2001:db8::1")),
+    Flow.of_prefix((0, IPv4Network("239.0.0.0/8"))),
+    Flow.of_prefix((7, IPv6Network("ff15::/16"))),
 ]
 
 
@@ -80,6 +86,7 @@ PARSERS: list[Callable[[bytes], object]] = [
     parse_context,
     parse_group_key,
     parse_host_key,
+    parse_group_prefix_key,
     handshake_type,
     receiver_index,
     content_values,
@@ -91,6 +98,8 @@ VALID = [
     emit_payload(HandshakePayload(b"c" * 200, 1, 2, 3, 0, 1500, "1.0")),
     emit(Signed(emit(Body(1, 2, 3, Kind.GROUP, b"key", b"content")), bytes(64))),
     group_key(0, IPv4Address("239.1.1.1")),
+    group_prefix_key((0, IPv4Network("239.0.0.0/8"))),
+    group_prefix_key((7, IPv6Network("ff15::/16"))),
     host_key(0, MacAddress(bytes(6))),
 ]
 
@@ -125,9 +134,25 @@ def test_key_contexts_survive_the_wire(flow: Flow | None) -> None:
     assert parse_context(emit_context(flow)) == flow
 
 
+@pytest.mark.parametrize("text", ["224.0.0.0/4", "239.1.2.3/32", "ff00::/8", "ff15::/16"])
+def test_prefixes_of_groups_survive_the_wire(text: str) -> None:
+    key = (7, ip_network(text))
+    assert parse_group_prefix_key(group_prefix_key(key)) == key
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.0/8", "0.0.0.0/0", "224.0.0.0/24", "224.0.0.8/29", "ff02::/16", "ff32::1/128"]
+)
+def test_prefixes_that_hold_no_routed_groups_are_refused(text: str) -> None:
+    with pytest.raises(MalformedError, match="advertisement_malformed"):
+        parse_group_prefix_key(group_prefix_key((0, ip_network(text))))
+    with pytest.raises(MalformedError, match="key_context_malformed"):
+        parse_context(emit_context(Flow.of_prefix((0, ip_network(text)))))
+
+
 @pytest.mark.parametrize(("kind", "content"), CONTENTS)
 def test_contents_survive_the_wire(
-    kind: Kind, content: NodeContent | GroupContent | HostContent | LinksContent
+    kind: Kind, content: NodeContent | GroupContent | GroupPrefixContent | HostContent | LinksContent
 ) -> None:
     assert parse_content(kind, emit(content)) == content
 

@@ -92,3 +92,16 @@ def test_routes_that_are_no_prefix_of_groups_are_refused(text: str) -> None:
 def test_routes_and_no_routes_contradict_each_other() -> None:
     with pytest.raises(OperatorError, match="contradict"):
         values.group_prefixes(["239.1.0.0/16"], none=True)
+
+
+def test_groups_of_routers_are_prefixes_that_routes_lead_to() -> None:
+    named = values.router_groups(["239.1.0.0/16", "ff15::/16", "239.1.0.0/16"])
+    assert [str(prefix) for prefix in named] == ["239.1.0.0/16", "ff15::/16"]
+    assert values.router_groups(["224.0.0.0/4", "ff00::/8"])
+    for text in ("224.0.0.0/24", "ff02::/16"):
+        with pytest.raises(OperatorError, match="link-local groups only"):
+            values.router_groups([text])
+    with pytest.raises(OperatorError, match="no prefix of groups"):
+        values.router_groups(["10.0.0.0/8"])
+    with pytest.raises(OperatorError, match="at most 64"):
+        values.router_groups([f"239.0.{number}.0/24" for number in range(65)])

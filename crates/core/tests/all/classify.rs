@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
-use treecast_core::control::TreeSecrets;
+use treecast_core::control::{Refused, TreeSecrets};
 use treecast_core::events::Event;
 use treecast_core::frame::{FrameFacts, FrameKind};
 use treecast_core::plane::{Destination, Plane};
+use treecast_core::prefixes::MAX_PREFIXES;
 use treecast_core::reason::Reason;
 
 const GROUP: [u8; 4] = [239, 1, 1, 1];
@@ -183,6 +184,32 @@ fn a_source_with_a_route_of_its_own_takes_it_and_an_empty_tree_excludes() {
     node.remove_route(0, GROUP.into(), None);
     assert_eq!(destination(&node, &from(SOURCE)), Err(Reason::NoSubscriber));
     assert_eq!(destination(&node, &from([10, 0, 0, 6])), Ok(6));
+}
+
+#[test]
+fn a_group_without_a_route_takes_that_of_the_longest_prefix() {
+    let node = plane(1);
+    let to = |group| destination(&node, &ipv4(SOURCE, group, 17, &[0; 8]));
+    add_tree(&node, 5, &[2]);
+    add_tree(&node, 6, &[3]);
+    add_tree(&node, 7, &[4]);
+    node.set_prefix_route(0, [239, 0, 0, 0].into(), 8, 5).unwrap();
+    node.set_prefix_route(0, [239, 1, 0, 0].into(), 16, 6).unwrap();
+    node.set_prefix_route(7, [224, 0, 0, 0].into(), 4, 7).unwrap();
+    assert_eq!(to([239, 2, 1, 1]), Ok(5));
+    assert_eq!(to([239, 1, 1, 1]), Ok(6));
+    assert_eq!(to([238, 1, 1, 1]), Err(Reason::NoSubscriber), "of another VLAN");
+    node.set_route(0, [239, 1, 1, 1].into(), None, 7).unwrap();
+    assert_eq!(to([239, 1, 1, 1]), Ok(7));
+    node.remove_route(0, [239, 1, 1, 1].into(), None);
+    assert_eq!(to([239, 1, 1, 1]), Ok(6));
+    node.remove_prefix_route(0, [239, 1, 0, 0].into(), 16);
+    assert_eq!(to([239, 1, 1, 1]), Ok(5));
+    node.set_prefix_route(0, [0xFF; 16].into(), 0, 7).unwrap();
+    assert_eq!(to([238, 1, 1, 1]), Err(Reason::NoSubscriber), "of another IP version");
+    assert_eq!(node.set_prefix_route(0, [239, 0, 0, 0].into(), 33, 5), Err(Refused::Invalid));
+    let full = (0..2000u32).map(|number| node.set_prefix_route(0, (0xE100_0000 + number).to_be_bytes().into(), 32, 5));
+    assert_eq!(full.filter(Result::is_ok).count(), MAX_PREFIXES - 3);
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! Routes of whole prefixes of groups: for frames to a group that has no route of its own.
+//!
+//! Only such frames ask here, so those of groups that somebody joined pay nothing. There are few, the longest first.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::control::Refused;
+use crate::counters::Volume;
+use crate::plane::{Plane, Route};
+use crate::session::lock;
+
+/// Prefixes at most, of all VLANs.
+pub const MAX_PREFIXES: usize = 1024;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct PrefixRoutes(ArcSwap<Vec<Arc<Route>>>);
+
+impl PrefixRoutes {
+    /// The route of the longest prefix that contains the group.
+    pub(crate) fn find(&self, vlan: u16, group: IpAddr) -> Option<Arc<Route>> {
+        let routes = self.0.load();
+        routes.iter().find(|route| route.vlan == vlan && contains(route.group, route.prefix_len, group)).cloned()
+    }
+
+    /// All of them, the longest first.
+    pub(crate) fn all(&self) -> Arc<Vec<Arc<Route>>> {
+        self.0.load_full()
+    }
+}
+
+/// How long a prefix is that contains one group only.
+pub fn full_length(group: &IpAddr) -> u8 {
+    if group.is_ipv4() {
+        32
+    } else {
+        128
+    }
+}
+
+fn contains(prefix: IpAddr, length: u8, group: IpAddr) -> bool {
+    match (prefix, group) {
+        (IpAddr::V4(prefix), IpAddr::V4(group)) => {
+            let differ = u32::from(prefix) ^ u32::from(group);
+            differ.checked_shr(32 - u32::from(length.min(32))).unwrap_or(0) == 0
+        }
+        (IpAddr::V6(prefix), IpAddr::V6(group)) => {
+            let differ = u128::from(prefix) ^ u128::from(group);
+            differ.checked_shr(128 - u32::from(length.min(128))).unwrap_or(0) == 0
+        }
+        _ => false,
+    }
+}
+
+impl Plane {
+    /// Frames to groups of a prefix that have no route of their own take this tree. A route that was there keeps its numbers.
+    pub fn set_prefix_route(&self, vlan: u16, prefix: IpAddr, length: u8, tree_id: u32) -> Result<(), Refused> {
+        if length > full_length(&prefix) {
+            return Err(Refused::Invalid);
+        }
+        let _writing = lock(&self.writing);
+        let mut routes = self.prefixes.all().to_vec();
+        let is_it = |route: &Arc<Route>| (route.vlan, route.group, route.prefix_len) == (vlan, prefix, length);
+        let route = |tx| Arc::new(Route { vlan, group: prefix, prefix_len: length, source: None, tree_id, tx });
+        match routes.iter().position(is_it) {
+            Some(position) => routes[position] = route(routes[position].tx.clone()),
+            None if routes.len() >= MAX_PREFIXES => return Err(Refused::TableFull),
+            None => routes.push(route(Arc::<Volume>::default())),
+        }
+        routes.sort_by_key(|route| Reverse(route.prefix_len));
+        self.prefixes.0.store(Arc::new(routes));
+        Ok(())
+    }
+
+    /// Removes the route of a prefix, if it is there.
+    pub fn remove_prefix_route(&self, vlan: u16, prefix: IpAddr, length: u8) {
+        let _writing = lock(&self.writing);
+        let mut routes = self.prefixes.all().to_vec();
+        routes.retain(|route| (route.vlan, route.group, route.prefix_len) != (vlan, prefix, length));
+        self.prefixes.0.store(Arc::new(routes));
+    }
+}

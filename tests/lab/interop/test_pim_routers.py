@@ -1,0 +1,126 @@
+"""PIM routers on nodes: what is behind one reaches receivers behind the other, and sources on the overlay reach both.
+
+::
+
+     source              n0: pimd, the RP                  n1: pimd           receiver
+      eth0               eth1   treecast0             treecast0   eth1          eth0
+     ==+==== a subnet ====+         |                     |         +==== a subnet ==+==
+                                    +====== overlay ======+
+                                               |
+                                         n2: a source too
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab import Lab, Machine
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE, Overlay
+from lab.sites import LIMIT_S, Sites
+from tests.lab.conftest import OverlayFactory
+from tests.lab.interop.routers import PROGRAMS, beyond
+from tests.lab.interop.test_gateways import subnet
+from tests.lab.overlay.asking import wait_received
+
+PORT = 5013
+TTL = 8
+JOIN_LIMIT_S = 10.0
+CONVERGENCE_LIMIT_S = 40.0
+"""pimd looks at its configuration's rendezvous point only after 20 s."""
+
+
+@contextmanager
+def pimd(machine: Machine, directory: Path, rendezvous_point: str, *interfaces: str) -> Iterator[Path]:
+    """The router while it runs, and its log."""
+    conf, log = directory / f"{machine.name}.conf", directory / f"{machine.name}.log"
+    lines = [*(f"phyint {interface}" for interface in interfaces), f"rp-address {rendezvous_point}", ""]
+    conf.write_text("\n".join(lines), encoding="ascii")
+    machine.sysctl("net/ipv4/conf/all/forwarding", 1)
+    machine.sysctl("net/ipv4/conf/all/rp_filter", 0)
+    process = machine.spawn([PROGRAMS / "pimd", "-f", "-N", "-c", conf], stdout=log, stderr=log)
+    try:
+        yield log
+    finally:
+        process.stop()
+        print(log.read_text(encoding="utf-8")[-4000:])
+
+
+def hears(receiver: Machine, source: Machine, group: str, limit_s: float, *, sends_on: str = "eth0") -> float:
+    """How long after it has joined the receiver gets a stream that runs already."""
+    sender = Sender(source, group, PORT, interface=sends_on, rate_pps=50, ttl=TTL)
+    began = time.monotonic()
+    joined = Receiver(receiver, group, PORT, interface="eth0")
+    wait_received(joined, 1, limit_s)
+    took = time.monotonic() - began
+    wait_received(joined, 50, LIMIT_S)
+    sender.stop()
+    joined.stop()
+    return took
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    net: Overlay
+    hosts: tuple[Machine, Machine]
+
+
+@pytest.fixture
+def routed(lab: Lab, overlay: OverlayFactory, tmp_path: Path) -> Iterator[Routed]:
+    net = overlay(3, start=False)
+    subnets = [subnet(lab, net[site].machine, f"host{site}") for site in (0, 1)]
+    net.start(options=("--router-groups", "239.70.0.0/16"))
+    hosts = (subnets[0][0], subnets[1][0])
+    for site in (0, 1):
+        beyond_other = hosts[1 - site].ports[0].ipv4.network
+        net[site].machine.run(["ip", "route", "add", str(beyond_other), "via", net[1 - site].ipv4, "dev", INTERFACE])
+    rendezvous_point = net[0].ipv4
+    with (
+        pimd(
+            net[0].machine, tmp_path, rendezvous_point, f"{subnets[0][1]} enable", f"{INTERFACE} enable dr-priority 9"
+        ),
+        pimd(net[1].machine, tmp_path, rendezvous_point, f"{subnets[1][1]} enable", f"{INTERFACE} enable"),
+    ):
+        yield Routed(net, hosts)
+
+
+@pytest.mark.timeout(150)
+def test_receivers_behind_pim_routers_on_nodes_hear_sources_elsewhere(routed: Routed) -> None:
+    """First sources behind the other router; then one on the overlay itself, whose designated router, the rendezvous
+    point, joins nothing: its node gets the group by the prefix.
+    """
+    net, hosts = routed.net, routed.hosts
+    hears(hosts[1], hosts[0], "239.67.1.1", CONVERGENCE_LIMIT_S)
+    assert hears(hosts[1], hosts[0], "239.67.1.2", JOIN_LIMIT_S) < JOIN_LIMIT_S
+    (joined,) = [group for group in net[1].groups() if group.group == "239.67.1.2" and group.source == "*"]
+    assert [member.node for member in joined.members] == ["n1"]
+    assert joined.here[0].joins[0].upstream == net[0].ipv4
+    assert hears(hosts[0], net[2].machine, "239.70.1.1", JOIN_LIMIT_S, sends_on=INTERFACE) < JOIN_LIMIT_S
+    shown = [group for group in net[2].groups() if group.group == "239.70.0.0/16"]
+    assert [member.node for member in shown[0].members] == ["n0", "n1", "n2"]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(150)
+def test_a_receiver_behind_a_pim_router_on_a_bridged_lan_hears_a_source_elsewhere(sites: Sites, tmp_path: Path) -> None:
+    """One router is on the machine that bridges LAN 2, the other is behind the node of LAN 1."""
+    gateway = sites.overlay[1].machine
+    source, upstream = subnet(sites.lab, gateway, "pim-source")
+    with beyond(sites, "pim-behind") as behind:
+        far = behind.router
+        rendezvous_point = sites.lans[1].host_ipv4(254)
+        on_lan = "10.99.1.77"
+        far.run(["ip", "addr", "add", f"{on_lan}/16", "dev", "eth0"])
+        far.run(["ip", "route", "add", str(source.ports[0].ipv4.network), "via", rendezvous_point])
+        with (
+            pimd(gateway, tmp_path, rendezvous_point, f"{upstream} enable", f"tcbr-{sites.interfaces[1]} enable"),
+            pimd(far, tmp_path, rendezvous_point, "eth0 enable", "eth1 enable"),
+        ):
+            hears(behind.host, source, "239.67.2.1", CONVERGENCE_LIMIT_S)
+            assert hears(behind.host, source, "239.67.2.2", JOIN_LIMIT_S) < JOIN_LIMIT_S
