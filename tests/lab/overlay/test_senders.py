@@ -1,15 +1,22 @@
-"""Who sends to a group, as ``groups`` shows it: at the node of the sender and at those of the receivers."""
+"""Senders of groups, as ``groups`` and ``groups --watch`` show them: at the sender's node and at the receivers'."""
 
 from __future__ import annotations
 
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
 import pytest
 
 from lab import wait_until
 from lab.load import Receiver, Sender
-from lab.node import INTERFACE, Overlay, TreecastNode
+from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
 from tests.lab.overlay.asking import drops, grown, wait_members, wait_received
 from treecast.api import records
 from treecast.api.client import ask_groups
+from treecast.cli.watch import Change
 
 PORT = 5020
 RATE_PPS = 400
@@ -66,4 +73,38 @@ def test_senders_are_shown_with_their_rates_at_both_ends_and_also_to_groups_that
     assert grown(before, drops(mesh[0]))["no_subscriber"] == COUNT
     assert rows(mesh[1], unwanted) == [], "others do not hear of it"
     wait_until(lambda: senders(mesh[0], group)[here].rate_bps == 0, LIMIT_S, "the stream that ended has no rate")
+    receiver.stop()
+
+
+@contextmanager
+def watching(node: TreecastNode) -> Iterator[Callable[[str, str], list[Change]]]:
+    """What ``groups --watch --json`` prints of a group, up to the next line of an event."""
+    process = node.machine.spawn([PROGRAM, "groups", node.directory, "--watch", "--json"], stdout=subprocess.PIPE)
+
+    def up_to(event: str, group: str) -> list[Change]:
+        told: list[Change] = []
+        while not told or told[-1].event != event:
+            change = msgspec.json.decode(process.read_line(LIMIT_S), type=Change)
+            told += [change] if change.group in ("", group) else []
+        return told
+
+    try:
+        yield up_to
+    finally:
+        process.stop(LIMIT_S, signal.SIGINT)
+
+
+def test_a_stream_that_begins_and_ends_is_told_behind_what_stood_before(mesh: Overlay) -> None:
+    group = "239.41.0.9"
+    receiver = Receiver(mesh[1].machine, group, PORT, interface=INTERFACE)
+    wait_members(mesh[0], group, {"n1"})
+    with watching(mesh[1]) as up_to:
+        before = up_to("snapshot_end", group)
+        assert [change.snapshot for change in before] == [True, True, False]
+        assert [change.event for change in before] == ["host_joined", "node_joined", "snapshot_end"]
+        Sender(mesh[0].machine, group, PORT, interface=INTERFACE, rate_pps=RATE_PPS, count=200).wait(LIMIT_S)
+        for event in ("sender_started", "sender_stopped"):
+            told = up_to(event, group)
+            assert [(change.event, change.who) for change in told] == [(event, f"sender {mesh[0].ipv4}")]
+            assert (told[0].wants, told[0].snapshot) == ("at n0", False)
     receiver.stop()
