@@ -246,6 +246,10 @@ class Host(msgspec.Struct, frozen=True):
     """It is in two places at once, and kept where it was."""
     conflicts: list[str] = []
     """MACs of other hosts that claim one of its addresses."""
+    unreachable: str = ""
+    """Why frames to it reach nobody now: its node has no link to this one. Empty: they do."""
+    own: bool = False
+    """This node's own interface; in switch mode, with the machine's address on the LAN."""
 
 
 class Storm(msgspec.Struct, frozen=True):

@@ -106,6 +106,8 @@ def _host_note(host: Host) -> str:
     """What an operator should know of it; the last two are for him to settle."""
     notes = [f"VLAN {host.vlan}"] if host.vlan else []
     notes += [f"port {host.port}"] if host.port else []
+    notes += ["this node"] if host.own else []
+    notes += [f"unreachable: {host.unreachable}"] if host.unreachable else []
     notes += ["router"] if host.router else []
     notes += ["duplicate: in two places at once"] if host.duplicate else []
     notes += [f"conflict: same address as {' '.join(host.conflicts)}"] if host.conflicts else []

@@ -7,12 +7,12 @@ from importlib.metadata import version
 
 from treecast.adapters import clock
 from treecast.adapters.native import DataPlane
-from treecast.api.records import Answer, Host, Peer, Problem, Rows, Status, Verb
-from treecast.base.addresses import IPAddress
+from treecast.api.records import Answer, Peer, Problem, Rows, Status, Verb
 from treecast.base.time import Instant, iso_date
 from treecast.daemon import logs
 from treecast.daemon.bridging import Bridging
 from treecast.daemon.group_answers import GroupAnswers
+from treecast.daemon.host_answers import host_answers
 from treecast.daemon.peer_answers import peer_record
 from treecast.daemon.problems import Problems
 from treecast.engine.engine import Engine
@@ -50,7 +50,7 @@ class Answers:
             case Verb.GROUPS:
                 return self._groups().groups()
             case Verb.HOSTS:
-                return self._hosts()
+                return host_answers(self._engine, self._bridging.lan_ipv4, clock.monotonic())
             case Verb.BRIDGE:
                 return self._bridging.answer()
             case Verb.BRIDGE_CHANGED:
@@ -102,28 +102,6 @@ class Answers:
             peer_record(known, self._engine.nodes, reports, traffic.get(known.node) if known.node else None, now)
             for known in self._engine.links.known(now)
         ]
-
-    def _hosts(self) -> list[Host]:
-        now = clock.monotonic()
-        return [
-            Host(
-                mac=str(host.mac),
-                ip=_texts(host.addresses),
-                node=self._engine.nodes.name(host.node),
-                age_s=_age(now, host.heard_at) if host.heard_at is not None else 0.0,
-                port=host.port,
-                vlan=host.vlan,
-                router=host.is_router,
-                moves=host.moves,
-                duplicate=host.duplicate,
-                conflicts=[str(mac) for mac in host.conflicts],
-            )
-            for host in self._engine.discovery.hosts(now)
-        ]
-
-
-def _texts(addresses: tuple[IPAddress, ...]) -> list[str]:
-    return [str(address) for address in addresses]
 
 
 def _age(now: Instant, then: Instant) -> float:

@@ -6,7 +6,7 @@ The bridging itself is done by whoever runs ``treecast bridge``, with that accou
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_interface
+from ipaddress import IPv4Interface, ip_interface
 from pathlib import Path
 
 import msgspec
@@ -76,6 +76,11 @@ class Bridging:
         """Its addresses may be still on the interface, or on the bridge already."""
         ipv4 = lan_ipv4((record.interface, record.bridge), self._network.ipv4)
         return BridgedLan(MacAddress.parse(record.mac), ipv4, record.limits(), record.kept())
+
+    @property
+    def lan_ipv4(self) -> IPv4Interface | None:
+        """This machine's own address on the LAN that it is bridged to."""
+        return self._node.lan_ipv4
 
     def port_names(self) -> dict[int, str]:
         """The interface of each port."""

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from ipaddress import IPv4Interface
 
 from treecast.adapters import clock
 from treecast.adapters.interface import lan_ipv4, machine_addresses, source_addresses
@@ -123,6 +124,11 @@ class RunningNode:
         """The TAP is in the bridge: the LAN hears it."""
         self._addresses_doubted.set()
         self._carry_out(self.engine.ask_hosts(clock.monotonic(), TAP))
+
+    @property
+    def lan_ipv4(self) -> IPv4Interface | None:
+        """This machine's own address on the LAN that the TAP shares."""
+        return self._lan.ipv4 if self._lan is not None else None
 
     def own_port(self) -> None:
         """The TAP is in no bridge any more."""

@@ -42,9 +42,16 @@ def test_hosts_have_one_line_per_address(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_host_that_needs_the_operator_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     other = "02:00:00:00:00:02"
-    tables.print_hosts([Host("02:00:00:00:00:01", [], "bob", 1.0, 0, 7, True, 6, True, [other])])
+    host = Host("02:00:00:00:00:01", [], "bob", 1.0, 0, 7, True, 6, True, [other], unreachable="no link to bob")
+    tables.print_hosts([host])
     shown = "\n".join(_lines(capsys))
-    for note in ("VLAN 7", "router", "duplicate: in two places at once", f"conflict: same address as {other}"):
+    for note in (
+        "VLAN 7",
+        "unreachable: no link to bob",
+        "router",
+        "duplicate: in two places at once",
+        f"conflict: same address as {other}",
+    ):
         assert note in shown
 
 

@@ -233,7 +233,8 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
     carol = {"node": "carol", "filter_mode": "exclude", "sources": ["10.77.0.9"], "since_s": None}
     assert groups[0]["members"][1] == carol
     assert list(hosts[0]) == [
-        *("mac", "ip", "node", "age_s", "port", "vlan", "router", "moves", "duplicate", "conflicts")
+        *("mac", "ip", "node", "age_s", "port", "vlan", "router", "moves", "duplicate", "conflicts"),
+        *("unreachable", "own"),
     ]
 
 
