@@ -155,7 +155,7 @@ def _refusal(path: Path, certificate: Certificate, reason: str) -> str:
         expiry, name = iso_date(certificate.not_after_s), certificate.name
         return (
             f"the certificate {path} expired on {expiry}: renew it where the CA key is, with treecast node add "
-            f"--replace {name}, and copy the new {CERTIFICATE_FILE} and {NODE_KEY_FILE} here"
+            f"{name} --replace, and copy the new {CERTIFICATE_FILE} and {NODE_KEY_FILE} here"
         )
     if reason == CERTIFICATE_NOT_YET_VALID:
         return f"the certificate {path} is valid from {iso_date(certificate.not_before_s)}: set this machine's clock"

@@ -1,0 +1,141 @@
+"""The diary of a newcomer: three machines, and every mistake on the way. None is silent, none needs more than its line.
+
+Each page makes a mistake, finds its line on stderr and its problem in ``status``, mends it, and finds the problem over.
+``test_peers_that_are_wrong`` has the pages about ``--peer``, ``tests/lab/switch/test_leased_interface`` one on bridging.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lab import Lab, wait_until
+from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
+from treecast.adapters import storage
+from treecast.api.client import ask_peers, ask_status
+from treecast.identity.node import NodeRequest
+
+LIMIT_S = 45.0  # a certificate that is about to end is waited for
+DAY_S = 86_400
+CERTIFICATE_LEFT_S = 25.0
+
+
+def present(node: TreecastNode) -> dict[str, str]:
+    """The problems that ``status`` shows: text by kind."""
+    return {problem.kind: problem.text for problem in ask_status(node.directory).problems}
+
+
+def meets(node: TreecastNode, kind: str, *words: str) -> None:
+    """The problem is on top of status and a line on stderr, with these words in it."""
+    text = wait_until(lambda: present(node).get(kind), LIMIT_S, f"{node.name} has the problem {kind}: {present(node)}")
+    assert all(word in text for word in words), text
+    lines = [line for line in node.log.read_text().splitlines() if f"problem={kind}" in line]
+    assert any("level=warning" in line and all(word in line for word in words) for line in lines), lines
+
+
+def is_over(node: TreecastNode, kind: str) -> None:
+    """The problem is gone from status, and a line says so."""
+    wait_until(lambda: kind not in present(node), LIMIT_S, f"{node.name} has the problem {kind} no more")
+    lines = [line for line in node.log.read_text().splitlines() if f"problem={kind}" in line]
+    assert any("problem over" in line for line in lines), lines
+
+
+def sentence_of(node: TreecastNode, *arguments: object) -> str:
+    """What a verb that fails says on the node's machine."""
+    done = node.machine.run([PROGRAM, *(str(argument) for argument in arguments)], check=False)
+    assert (done.returncode, done.stdout) == (1, ""), done
+    assert done.stderr.startswith("treecast: ") and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.timeout(240)
+def test_every_mistake_of_a_newcomer_is_a_line_and_a_problem_until_it_is_mended() -> None:
+    with Lab() as lab:
+        lan = lab.switch()
+        net = Overlay([lab.machine(name, lan) for name in ("alice", "bob")], lab.directory)
+        alice, bob = net.nodes
+        third = lab.machine("carol", lan)
+        request = NodeRequest("carol", None, None, 1)
+        storage.add_node(
+            net.network, net.directory / "carol", request, time.time() - DAY_S + CERTIFICATE_LEFT_S
+        )  # made a day ago: its certificate is about to end
+        carol = TreecastNode(third, net.directory / "carol")
+        nodes = (alice, bob, carol)
+        try:
+            starting(alice, bob, carol)
+            certificate_ends(net, carol, (alice, bob))
+            twice_on_one_machine(alice)
+            unplugged(lab, bob, (alice, carol))
+            hands_on_the_interface(bob)
+            interface_deleted(alice)
+        finally:
+            for node in nodes:
+                print(f"--- {node.name}\n{node.log_tail()}")
+
+
+def starting(alice: TreecastNode, bob: TreecastNode, carol: TreecastNode) -> None:
+    """The first node is alone and says nothing of it; an MTU that the machine does not have is said."""
+    alice.start()
+    alice.wait_ready()
+    carol.start(alice.endpoint)
+    bob.start(alice.endpoint, options=("--underlay-mtu", "9000"))
+    for node in (bob, carol):
+        node.wait_ready()
+    for node in (alice, bob, carol):
+        node.wait_linked({"alice", "bob", "carol"} - {node.name})
+    assert present(alice).keys() <= {"certificate_ends"}
+    meets(bob, "underlay_mtu_too_big", "eth0", "1500", "--underlay-mtu")
+    bob.stop()
+    bob.start(alice.endpoint)
+    bob.wait_ready()
+    bob.wait_linked({"alice", "carol"})
+
+
+def certificate_ends(net: Overlay, carol: TreecastNode, others: tuple[TreecastNode, ...]) -> None:
+    """A certificate runs out while the node runs: all say so, and how to renew it."""
+    for node in others:
+        meets(node, "peer_refused", "carol", "expired", "node add carol --replace")
+    meets(carol, "certificate_ends", "expired", "node add carol --replace")
+    wait_until(lambda: all(peer.state != "up" for peer in ask_peers(carol.directory)), LIMIT_S, "its links are down")
+    carol.stop()
+    assert "node add carol --replace" in sentence_of(carol, "up", carol.directory)
+    carol.machine.run(
+        [PROGRAM, "node", "add", "--replace", "carol", "--network", net.network, "--dir", carol.directory]
+    )
+    carol.start(others[0].endpoint)
+    carol.wait_ready()
+    carol.wait_linked({node.name for node in others})
+    for node in others:
+        is_over(node, "peer_refused")
+
+
+def twice_on_one_machine(alice: TreecastNode) -> None:
+    """A second start is refused with what to do."""
+    assert "a node is running" in sentence_of(alice, "up", alice.directory)
+
+
+def unplugged(lab: Lab, bob: TreecastNode, others: tuple[TreecastNode, ...]) -> None:
+    """The cable is out: one problem, not one for each node."""
+    lab.block(bob.machine)
+    meets(bob, "all_links_lost", "alice", "carol", "cable")
+    lab.unblock(bob.machine)
+    bob.wait_linked({node.name for node in others})
+    is_over(bob, "all_links_lost")
+
+
+def hands_on_the_interface(bob: TreecastNode) -> None:
+    """Somebody takes the interface down, and up again."""
+    bob.machine.run(["ip", "link", "set", INTERFACE, "down"])
+    meets(bob, "interface_down", INTERFACE, "ip link set")
+    bob.machine.run(["ip", "link", "set", INTERFACE, "up"])
+    is_over(bob, "interface_down")
+    wait_until(lambda: not present(bob), LIMIT_S, "all is well again")
+
+
+def interface_deleted(alice: TreecastNode) -> None:
+    """Without its interface a node is none: it ends with a sentence."""
+    alice.machine.run(["ip", "link", "del", INTERFACE])
+    wait_until(lambda: not alice.running, LIMIT_S, "the node has ended")
+    assert alice.process.wait(LIMIT_S) == 1
+    assert any(line.startswith("treecast: ") and INTERFACE in line for line in alice.log.read_text().splitlines())
