@@ -1,7 +1,7 @@
 """The diary of a newcomer: three machines, and every mistake on the way. None is silent, none needs more than its line.
 
 Each page makes a mistake, finds its line on stderr and its problem in ``status``, mends it, and finds the problem over.
-``test_peers_that_are_wrong`` has the pages about ``--peer``, ``tests/lab/switch/test_leased_interface`` one on bridging.
+``test_peers_that_are_wrong`` has the pages on ``--peer``, ``tests/lab/switch/test_leased_interface`` one on bridges.
 """
 
 from __future__ import annotations
