@@ -355,6 +355,11 @@ class Forwarder:
         ``ra``: IPv6 router advertisements, solicitations and redirects (``kept_local_ra``); ``dhcp``: DHCP and DHCPv6
         between clients and servers (``kept_local_dhcp``). Python sees of them what it sees otherwise.
         """
+    def set_group_super_packets(self, port: int, on: bool) -> None:
+        """Off: frames to group MACs are written to the TAP (port 0) one by one, never joined.
+
+        On, as at first: joined where they may be.
+        """
     def set_unknown_unicast_flood(self, port: int, on: bool) -> None:
         """On: frames to a MAC that nobody knows take the broadcast tree. Off, as at first: ``unknown_unicast``."""
 

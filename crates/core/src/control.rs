@@ -181,7 +181,13 @@ impl Plane {
             },
         }
         self.routes.insert((vlan, group), Arc::new(routes))?;
+        self.trees_changed();
         Ok(())
+    }
+
+    /// Who looked at routes, trees or members before this looks again.
+    pub(crate) fn trees_changed(&self) {
+        self.tree_changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Removes a route, if it is there.
@@ -199,6 +205,7 @@ impl Plane {
             // It replaces one, so the table cannot be full.
             let _ = self.routes.insert((vlan, group), Arc::new(routes));
         }
+        self.trees_changed();
     }
 
     /// All routes by VLAN, group, prefix length, source.
@@ -223,6 +230,7 @@ impl Plane {
         let key = SenderKey::new(key_id, Aead::preferred(), secrets.sender_key).ok_or(Refused::Invalid)?;
         let name = TreeName { root: self.node_index, tree_id, epoch };
         self.trees.insert(tree_id, Arc::new(RootTree::new(name, TreeKey::new(secrets.tree_key), key)))?;
+        self.trees_changed();
         Ok(())
     }
 
@@ -235,6 +243,7 @@ impl Plane {
     pub fn remove_tree(&self, tree_id: u32) {
         let _writing = lock(&self.writing);
         self.trees.remove(&tree_id);
+        self.trees_changed();
     }
 
     /// Sets who gets what, at once.
@@ -247,6 +256,7 @@ impl Plane {
             return Err(Refused::Invalid);
         }
         tree.members.store(Arc::new(Members { next_hops: next_hops.into(), replicate: replicate.into() }));
+        self.trees_changed();
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::control::ParkedKeys;
@@ -22,7 +22,7 @@ use crate::prefixes::PrefixRoutes;
 use crate::reason::{Drops, Reason};
 use crate::session::{Peer, Session, Totals};
 use crate::table::Table;
-use crate::tree::{MemberTree, RootTree};
+use crate::tree::{MemberTree, Members, RootTree};
 
 pub(crate) const MAX_PEERS: usize = 65_536;
 const MAX_SESSIONS: usize = 4 * MAX_PEERS;
@@ -30,6 +30,8 @@ const MAX_HOSTS: usize = 262_144;
 const MAX_GROUPS: usize = 65_536;
 const MAX_TREES: usize = 65_536;
 const MAX_MEMBER_TREES: usize = 262_144;
+/// Looks at the tables for one frame, when the control plane changes them meanwhile.
+const MAX_LOOKS: usize = 16;
 /// Ports at most: the TAP is number 0.
 pub const MAX_PORTS: usize = 4;
 
@@ -73,8 +75,8 @@ impl GroupRoutes {
 pub enum Destination {
     /// To one node.
     Node(Arc<Session>),
-    /// Down a tree of ours; group frames have a route, whose frames are counted.
-    Tree(Arc<RootTree>, Option<Arc<Route>>),
+    /// Down a tree of ours, to these members; group frames have a route, whose frames are counted.
+    Tree(Arc<RootTree>, Arc<Members>, Option<Arc<Route>>),
 }
 
 /// The decision about a host's frame.
@@ -110,6 +112,8 @@ pub struct Plane {
     pub(crate) hosts: Table<(u16, Mac), u32>,
     pub(crate) routes: Table<(u16, IpAddr), Arc<GroupRoutes>>,
     pub(crate) prefixes: PrefixRoutes,
+    /// Grows with each change of routes, trees and their members, when that can be seen.
+    pub(crate) tree_changes: AtomicU64,
     pub(crate) wishes: Table<(u16, IpAddr), Wishes>,
     /// What hosts here were given of groups: from other nodes, and from other ports of this one.
     pub delivered: FlowTable,
@@ -140,6 +144,7 @@ impl Plane {
             hosts: Table::new(MAX_HOSTS),
             routes: Table::new(MAX_GROUPS),
             prefixes: PrefixRoutes::default(),
+            tree_changes: AtomicU64::new(0),
             wishes: Table::new(MAX_GROUPS),
             delivered: FlowTable::default(),
             trees: Table::new(MAX_TREES),
@@ -252,10 +257,11 @@ impl Plane {
     pub fn broadcast(&self, now_ns: u64) -> Result<Destination, Reason> {
         let tree = self.trees.get(&0).ok_or(Reason::NoBroadcastTree)?;
         self.note_use(&tree, now_ns);
-        if tree.members.load().is_empty() {
+        let members = tree.members.load_full();
+        if members.is_empty() {
             return Err(Reason::NoBroadcastTree);
         }
-        Ok(Destination::Tree(tree, None))
+        Ok(Destination::Tree(tree, members, None))
     }
 
     /// The session to send to a peer on.
@@ -283,16 +289,33 @@ impl Plane {
         self.session_to(peer).map(Destination::Node)
     }
 
+    /// Route, tree and members as they were at one moment: of a state that ends with the next command, and the one after, each
+    /// serves who is served by both, but half of each need not.
     fn group(&self, vlan: u16, group: IpAddr, source: IpAddr, now_ns: u64) -> Result<Destination, Reason> {
+        let mut changes = self.tree_changes.load(Ordering::Acquire);
+        let mut found = self.look_up(vlan, group, source, now_ns);
+        for _ in 1..MAX_LOOKS {
+            let now = self.tree_changes.load(Ordering::Acquire);
+            if now == changes {
+                break;
+            }
+            changes = now;
+            found = self.look_up(vlan, group, source, now_ns);
+        }
+        found
+    }
+
+    fn look_up(&self, vlan: u16, group: IpAddr, source: IpAddr, now_ns: u64) -> Result<Destination, Reason> {
         let route = self.routes.get(&(vlan, group)).and_then(|routes| routes.find(source));
         let route = route.or_else(|| self.prefixes.find(vlan, group));
         let route = route.ok_or(Reason::NoSubscriber)?;
         let tree = self.trees.get(&route.tree_id).ok_or(Reason::NoSubscriber)?;
         self.note_use(&tree, now_ns);
-        if tree.members.load().is_empty() {
+        let members = tree.members.load_full();
+        if members.is_empty() {
             return Err(Reason::NoSubscriber);
         }
-        Ok(Destination::Tree(tree, Some(route)))
+        Ok(Destination::Tree(tree, members, Some(route)))
     }
 
     fn note_use(&self, tree: &RootTree, now_ns: u64) {

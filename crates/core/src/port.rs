@@ -89,6 +89,8 @@ pub struct Port {
     floods_unknown: AtomicBool,
     /// What its LAN says to its own hosts alone, by [`SiteWord::bit`].
     keeps: AtomicU8,
+    /// What is for groups goes out frame by frame.
+    groups_singly: AtomicBool,
     limits: [Limit; 3],
     /// The host of the frame before, and until when it needs no look at the table.
     last: AtomicU64,
@@ -141,6 +143,16 @@ impl Port {
         *lock(&self.seen) = Seen::default();
         self.sent.clear();
         self.last.store(0, Ordering::Relaxed);
+    }
+
+    /// Do frames for groups go out one by one, never joined? Who routes them may need that.
+    pub fn groups_go_singly(&self) -> bool {
+        self.groups_singly.load(Ordering::Relaxed)
+    }
+
+    /// Whether frames for groups go out one by one, or joined into super-frames where they may be.
+    pub fn set_groups_singly(&self, on: bool) {
+        self.groups_singly.store(on, Ordering::Relaxed);
     }
 
     /// Is unknown unicast sent to all?

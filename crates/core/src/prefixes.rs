@@ -73,6 +73,7 @@ impl Plane {
         }
         routes.sort_by_key(|route| Reverse(route.prefix_len));
         self.prefixes.0.store(Arc::new(routes));
+        self.trees_changed();
         Ok(())
     }
 
@@ -82,5 +83,6 @@ impl Plane {
         let mut routes = self.prefixes.all().to_vec();
         routes.retain(|route| (route.vlan, route.group, route.prefix_len) != (vlan, prefix, length));
         self.prefixes.0.store(Arc::new(routes));
+        self.trees_changed();
     }
 }

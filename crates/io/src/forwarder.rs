@@ -16,7 +16,7 @@ use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
 use treecast_core::plane::{Destination, Plane};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
-use treecast_core::tree::{RootTree, TREE_BODY_OFFSET};
+use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 use zeroize::Zeroizing;
 
 use crate::listening::Listening;
@@ -277,7 +277,7 @@ impl Forwarder {
         let Some(ports) = self.ports() else { return };
         let passes = self.plane.port(port).map_or(Ok(()), |port| port.passes(frame));
         let sent = passes.and_then(|()| match self.plane.broadcast(monotonic_ns())? {
-            Destination::Tree(tree, _) => self.flood_on(&ports, &tree, frame),
+            Destination::Tree(tree, members, _) => self.flood_on(&ports, &tree, &members, frame),
             Destination::Node(_) => Ok(()),
         });
         if let Err(reason) = sent {
@@ -285,9 +285,8 @@ impl Forwarder {
         }
     }
 
-    fn flood_on(&self, ports: &Ports, tree: &RootTree, frame: &[u8]) -> Result<(), Reason> {
+    fn flood_on(&self, ports: &Ports, tree: &RootTree, members: &Members, frame: &[u8]) -> Result<(), Reason> {
         self.plane.counters.add(Counter::FramesBroadcast, 1);
-        let members = tree.members.load_full();
         for session in self.sessions_to(&members.replicate) {
             ports.send_frame(&self.plane, &session, frame);
         }

@@ -13,11 +13,11 @@ use arc_swap::ArcSwap;
 use treecast_core::counters::Counter;
 use treecast_core::egress::Leaving;
 use treecast_core::flows::FlowTally;
+use treecast_core::fragment::MAX_FRAME_LEN;
 use treecast_core::frame::Mac;
 use treecast_core::offload::vnet::{NEEDS_CSUM, VNET_LEN};
-use treecast_core::offload::{VnetHeader, MAX_COALESCED};
+use treecast_core::offload::{Segmenter, VnetHeader, MAX_COALESCED};
 use treecast_core::plane::{Plane, MAX_PORTS};
-use treecast_core::port::Port;
 use treecast_core::reason::Reason;
 
 use crate::outbox::Outbox;
@@ -155,12 +155,35 @@ impl PacketPorts {
 
 impl Ports {
     /// A group's frame of a host goes to the other ports of this node too. True when one has it.
-    pub fn cross(&self, plane: &Plane, from: u32, vnet: &VnetHeader, frame: &[u8], frames: usize) -> bool {
+    pub fn cross(&self, plane: &Plane, from: u32, vnet: &VnetHeader, frame: &[u8], segmenter: &Segmenter<'_>) -> bool {
+        let frames = segmenter.count();
         let vnet = VnetHeader { flags: vnet.flags & NEEDS_CSUM, ..*vnet }.emit();
         let parts = [IoSlice::new(&vnet), IoSlice::new(frame)];
         let HandedOut { to_tap, taken } = self.packets.hand_out(plane, from, &parts, frames);
-        let to_tap = to_tap && plane.port(TAP_PORT).is_some_and(Port::forwards);
-        to_tap && self.hand_over(plane, &parts, frames as u64, frame.len()) || taken
+        let Some(tap) = plane.port(TAP_PORT).filter(|tap| to_tap && tap.forwards()) else { return taken };
+        let delivered = if frames > 1 && tap.groups_go_singly() {
+            self.deliver_singly(plane, segmenter)
+        } else {
+            self.hand_over(plane, &parts, frames as u64, frame.len())
+        };
+        delivered || taken
+    }
+
+    /// Writes each frame of a super-frame to the TAP; true when one was taken.
+    fn deliver_singly(&self, plane: &Plane, segmenter: &Segmenter<'_>) -> bool {
+        let mut frame = [0; MAX_FRAME_LEN];
+        let mut delivered = false;
+        for index in 0..segmenter.count() {
+            let written = segmenter.write(index, &mut frame);
+            let Some((frame, checksum)) = written.and_then(|(length, checksum)| Some((frame.get(..length)?, checksum)))
+            else {
+                plane.drops.count(Reason::TooBig);
+                continue;
+            };
+            let vnet = VnetHeader::single(checksum).emit();
+            delivered |= self.hand_over(plane, &[IoSlice::new(&vnet), IoSlice::new(frame)], 1, frame.len());
+        }
+        delivered
     }
 }
 

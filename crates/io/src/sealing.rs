@@ -57,7 +57,7 @@ pub fn send_read(
             Some(Err(reason)) => nobody_elsewhere(*reason),
             _ => false,
         };
-    let crossed = crossing && ports.cross(plane, port, &vnet, frame, count);
+    let crossed = crossing && ports.cross(plane, port, &vnet, frame, &segmenter);
     if let Some(flow) = verdict.flow.filter(|_| crossed) {
         note_crossed(plane, &flow, count, bytes, now_ns);
     }
@@ -70,13 +70,12 @@ pub fn send_read(
             plane.counters.add(Counter::FramesUnicast, count as u64);
             sealing.for_session(&session, &segmenter);
         }
-        Some(Ok(Destination::Tree(tree, route))) => {
+        Some(Ok(Destination::Tree(tree, members, route))) => {
             let counter = if route.is_some() { Counter::FramesMulticast } else { Counter::FramesBroadcast };
             plane.counters.add(counter, count as u64);
             if let Some(route) = route {
                 route.tx.add(count as u64, bytes as u64);
             }
-            let members = tree.members.load_full();
             sealing.for_tree(&tree, &members, &segmenter);
         }
     }

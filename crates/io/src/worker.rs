@@ -15,6 +15,7 @@ use treecast_core::datagram::{DatagramType, TreeHeader, KIND_PROBE, KIND_PROBE_R
 use treecast_core::flows::FlowTally;
 use treecast_core::offload::{Coalescer, Delivery, Merging};
 use treecast_core::plane::Plane;
+use treecast_core::port::Port;
 use treecast_core::reason::Reason;
 use treecast_core::session::Endpoint;
 use treecast_core::traffic_class::decapsulate;
@@ -103,7 +104,7 @@ impl Worker {
             tap_buffer: vec![0; TAP_BUFFER_LEN].into_boxed_slice(),
             // Zeros that are not touched are no memory yet.
             joining_room: vec![0; room_len(UDP_BATCH * MESSAGE_LEN)].into_boxed_slice(),
-            merging: Merging { tcp: offloads.csum && offloads.tso, udp: offloads.csum && offloads.uso },
+            merging: Merging { tcp: offloads.csum && offloads.tso, udp: offloads.csum && offloads.uso, groups: true },
             senders: FlowTally::default(),
             delivered: FlowTally::default(),
         })
@@ -193,7 +194,8 @@ impl Worker {
         let mut delivering = Delivering::new(plane, ports, delivered, now_ns);
         let mut sink = |delivery: Delivery<'_>| delivering.deliver(&delivery);
         let mut joining = Joining(joining_room);
-        let mut coalescer = Coalescer::new(*merging);
+        let groups = !plane.port(TAP_PORT).is_some_and(Port::groups_go_singly);
+        let mut coalescer = Coalescer::new(Merging { groups, ..*merging });
         let mut recent = Recent::default();
         let mut relayed = relayed.0.drain(..).peekable();
         for (index, (message, bytes)) in receiver.messages_mut().enumerate() {

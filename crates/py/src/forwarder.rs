@@ -192,6 +192,11 @@ impl Forwarder {
         Ok(self.port(port)?.storm_refused())
     }
 
+    fn set_group_super_packets(&self, port: u32, on: bool) -> PyResult<()> {
+        self.port(port)?.set_groups_singly(!on);
+        Ok(())
+    }
+
     fn set_unknown_unicast_flood(&self, port: u32, on: bool) -> PyResult<()> {
         self.port(port)?.set_unknown_unicast_flood(on);
         Ok(())

@@ -20,6 +20,7 @@ from treecast.base.membership import FilterMode
 from treecast.links.crypto import Handshake
 
 MAX_EVENTS_PER_TURN = 512
+_TAP = 0
 
 
 class NoiseHandshake:
@@ -130,6 +131,7 @@ class DataPlane:
         ``take``: the TAP is there already, and nobody uses it.
         """
         self._underlay_mtu = underlay_mtu
+        self.joins_groups = True
         try:
             self.native = _native.Forwarder(
                 node_index=node_index,
@@ -195,8 +197,14 @@ class DataPlane:
 
     @property
     def offloads(self) -> list[str]:
-        """The kernel offloads in use."""
-        return self.native.offloads
+        """The kernel offloads in use; ``group-super-packets``: datagrams for groups are joined for the TAP."""
+        granted = self.native.offloads
+        return [*granted, "group-super-packets"] if self.joins_groups and "tap-uso" in granted else granted
+
+    def join_groups(self, on: bool) -> None:
+        """Whether datagrams for groups go to the TAP joined into super-packets, where they may be, or one by one."""
+        self.joins_groups = on
+        self.native.set_group_super_packets(_TAP, on)
 
     def counters(self) -> dict[str, int]:
         return self.native.counters()

@@ -137,6 +137,13 @@ def up(
             help="Groups that this node gets without a join, for multicast routers there; may be repeated.",
         ),
     ] = None,
+    no_super_packets: Annotated[
+        bool,
+        typer.Option(
+            "--no-super-packets",
+            help="Give this machine datagrams for groups one by one, for multicast routers in its containers.",
+        ),
+    ] = False,
     membership: Annotated[
         list[str] | None,
         typer.Option(
@@ -159,6 +166,7 @@ def up(
         groups=values.group_prefixes(route or [], none=no_routes),
         router_groups=values.router_groups(router_groups or []),
         keep_interface=keep_interface,
+        super_packets=not no_super_packets,
         log_level=log_level,
         workers=workers,
         underlay_mtu_bytes=underlay_mtu,

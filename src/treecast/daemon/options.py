@@ -29,6 +29,7 @@ class UpOptions:
 
     ``groups``: what programs reach by the interface when they name none; ``router_groups``: what routers at this node
     get without joining. ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
+    ``super_packets`` False: datagrams for groups reach this machine one by one, whether it routes multicast or not.
     """
 
     directory: Path
@@ -39,6 +40,7 @@ class UpOptions:
     log_level: str
     keep_interface: bool = False
     router_groups: tuple[IPv4Network | IPv6Network, ...] = ()
+    super_packets: bool = True
     workers: int = 0
     underlay_mtu_bytes: int | None = None
     membership: MembershipConfig = field(default_factory=MembershipConfig)

@@ -34,6 +34,7 @@ from treecast.daemon.overruns import Overruns
 from treecast.daemon.own_interface import set_up, settings_of, tell_groups
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.service import ServiceReports
+from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_guess
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine, Surroundings
@@ -140,6 +141,7 @@ async def _run(
         drop_capabilities()
         if load_record(options.directory) is not None:
             plane.carry_out([SetPortForwarding(TAP, on=False)])  # until the node has listened on the LAN
+        plane.join_groups(options.super_packets)
         plane.start()
         node.start(loop, endpoints)
         bridging.reread()
@@ -149,6 +151,8 @@ async def _run(
             upkeep.problems.add_source(source)
         upkeep.supervision.start("watching the underlay", underlay.follow)
         upkeep.supervision.start("watching the interface", lambda: interface_watch.end_with_interface(upkeep.ending))
+        if options.super_packets:
+            upkeep.supervision.start("following multicast routers of this machine", SuperPackets(plane, log).follow)
         upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
         if systemd.is_listening():
             reports = ServiceReports(plane, lambda: len(engine.links.peers()), upkeep.problems, log)

@@ -16,6 +16,9 @@ from treecast.base.time import Instant
 from treecast.topology.group_prefixes import prefix_sort_key
 from treecast.topology.multicast_table import MulticastTable, group_sort_key
 
+_Plan = dict[IPAddress | None, tuple[NodeIndex, ...]]
+"""A group's members by source; None: of any source without members of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class WantedTree:
@@ -33,7 +36,7 @@ class Topology:
         self._linked: set[NodeIndex] = set()
         self._changed: set[GroupKey] = set()
         self._broadcast_changed = True
-        self._planned: dict[GroupKey, dict[IPAddress | None, tuple[NodeIndex, ...]]] = {}
+        self._planned: dict[GroupKey, _Plan] = {}
         self._planned_prefixes: dict[PrefixKey, tuple[NodeIndex, ...]] = {}
         self._prefixes_changed = False
 
@@ -85,7 +88,11 @@ class Topology:
         return [item for item in self.table.subscribers(group) if item[0] in self._linked]
 
     def changed_trees(self) -> list[WantedTree]:
-        """The trees that differ from what this returned before."""
+        """The trees that differ from what this returned before, to be changed in this order.
+
+        Of a group, sources get trees of their own before that of any source changes, and lose them after: whoever a
+        source's frames reach before and after gets each of them, and nobody what it wants neither before nor after.
+        """
         trees: list[WantedTree] = []
         if self._broadcast_changed:
             self._broadcast_changed = False
@@ -95,7 +102,7 @@ class Topology:
             plan = _plan(self.members(group)) if self.table.is_joined(group) else {}
             if plan:
                 self._planned[group] = plan
-            for source in _in_order({*before, *plan}):
+            for source in _in_order(before, plan):
                 members = plan.get(source)
                 if source not in before or before[source] != members:
                     trees.append(WantedTree(Flow(*group, source), members))
@@ -128,12 +135,12 @@ class Topology:
         return more, fewer
 
 
-def _plan(subscribers: list[tuple[NodeIndex, SourceFilter]]) -> dict[IPAddress | None, tuple[NodeIndex, ...]]:
+def _plan(subscribers: list[tuple[NodeIndex, SourceFilter]]) -> _Plan:
     """Members per source: None for any source; a source of its own only where its members differ from those."""
     if not subscribers:
         return {}
     any_source = tuple(node for node, wanted in subscribers if wanted.mode is FilterMode.EXCLUDE)
-    plan: dict[IPAddress | None, tuple[NodeIndex, ...]] = {None: any_source}
+    plan: _Plan = {None: any_source}
     for source in {source for _, wanted in subscribers for source in wanted.sources}:
         members = tuple(node for node, wanted in subscribers if wanted.accepts(source))
         if members != any_source:
@@ -141,5 +148,12 @@ def _plan(subscribers: list[tuple[NodeIndex, SourceFilter]]) -> dict[IPAddress |
     return plan
 
 
-def _in_order(sources: set[IPAddress | None]) -> list[IPAddress | None]:
-    return sorted(sources, key=lambda source: (source is not None, int(source) if source else 0))
+def _in_order(before: _Plan, plan: _Plan) -> list[IPAddress | None]:
+    """Sources that have trees of their own from now on, any source, sources that had."""
+
+    def key(source: IPAddress | None) -> tuple[int, int]:
+        if source is None:
+            return (1, 0)
+        return (0 if source in plan else 2, int(source))
+
+    return sorted({*before, *plan}, key=key)

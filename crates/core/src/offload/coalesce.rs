@@ -26,6 +26,8 @@ pub struct Merging {
     pub tcp: bool,
     /// UDP datagrams (USO4 and USO6).
     pub udp: bool,
+    /// Frames to a group's MAC too.
+    pub groups: bool,
 }
 
 /// One write to the TAP.
@@ -79,6 +81,7 @@ impl<'a> Coalescer<'a> {
             return deliver_single(frame, partial, root, sink);
         };
         let wanted = if segment.headers.protocol == PROTOCOL_TCP { self.merging.tcp } else { self.merging.udp };
+        let wanted = wanted && (self.merging.groups || frame.first().is_some_and(|first| first & 1 == 0));
         if wanted && !segment.payload.is_empty() {
             return self.join(&segment, sink);
         }

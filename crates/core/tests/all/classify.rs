@@ -1,6 +1,7 @@
 //! What goes where, and that no bytes can upset it.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::common::*;
 use proptest::prelude::*;
@@ -156,7 +157,7 @@ fn everything_else_has_a_named_reason() {
 
 fn destination(plane: &Plane, frame: &[u8]) -> Result<u32, Reason> {
     match plane.classify(0, frame, 1, NOW_NS).destination.expect("no punt")? {
-        Destination::Tree(tree, _) => Ok(tree.name.tree_id),
+        Destination::Tree(tree, ..) => Ok(tree.name.tree_id),
         Destination::Node(session) => Ok(session.peer),
     }
 }
@@ -184,6 +185,35 @@ fn a_source_with_a_route_of_its_own_takes_it_and_an_empty_tree_excludes() {
     node.remove_route(0, GROUP.into(), None);
     assert_eq!(destination(&node, &from(SOURCE)), Err(Reason::NoSubscriber));
     assert_eq!(destination(&node, &from([10, 0, 0, 6])), Ok(6));
+}
+
+/// A member goes from the tree of any source to a source's own and back, command by command, while frames are looked up.
+#[test]
+fn who_is_served_before_and_after_a_change_is_served_during_it() {
+    let node = plane(1);
+    let (source, ended) = (IpAddr::from(SOURCE), AtomicBool::new(false));
+    add_tree(&node, 1, &[2, 3]);
+    node.set_route(0, GROUP.into(), None, 1).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for tree_id in 2..20_000 {
+                add_tree(&node, tree_id, &[2]);
+                node.set_route(0, GROUP.into(), Some(source), tree_id).unwrap();
+                node.set_tree_members(1, &[3], &[]).unwrap();
+                node.set_tree_members(1, &[2, 3], &[]).unwrap();
+                node.remove_route(0, GROUP.into(), Some(source));
+                node.remove_tree(tree_id);
+            }
+            ended.store(true, Ordering::Release);
+        });
+        let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
+        while !ended.load(Ordering::Acquire) {
+            match node.classify(0, &frame, 1, NOW_NS).destination {
+                Some(Ok(Destination::Tree(_, members, _))) => assert!(members.next_hops.contains(&2), "{members:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    });
 }
 
 #[test]

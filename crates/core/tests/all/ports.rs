@@ -261,7 +261,7 @@ fn unknown_unicast_is_dropped_or_flooded_within_its_limit() {
     port.set_storm_limits(None, None, Some(2));
     for _ in 0..2 {
         let verdict = node.classify(0, &frame, 1, NOW_NS);
-        let Some(Ok(Destination::Tree(tree, None))) = verdict.destination else { panic!("flooded") };
+        let Some(Ok(Destination::Tree(tree, _, None))) = verdict.destination else { panic!("flooded") };
         assert_eq!(tree.name.tree_id, 0);
     }
     assert_eq!(reason(node.classify(0, &frame, 1, NOW_NS)), Some(Reason::StormUnknownUnicast));

@@ -6,7 +6,7 @@ use super::super::{Coalescer, Merging, PartialChecksum, Segmenter, VnetHeader, M
 use super::{any_burst, any_spec, payload, Spec, Sum, Written, ACK, CWR, FIN, PSH};
 
 const ROOT: u32 = 7;
-const BOTH: Merging = Merging { tcp: true, udp: true };
+const BOTH: Merging = Merging { tcp: true, udp: true, groups: true };
 
 pub type Pushed = (Vec<u8>, Option<PartialChecksum>);
 
@@ -267,10 +267,24 @@ fn fragments_and_padded_frames_stay_alone() {
 
 #[test]
 fn what_the_tap_cannot_take_is_not_joined() {
-    for (merging, tcp, udp) in [(Merging { tcp: true, udp: false }, 1, 2), (Merging { tcp: false, udp: true }, 2, 1)] {
+    for (merging, tcp, udp) in [
+        (Merging { tcp: true, udp: false, groups: true }, 1, 2),
+        (Merging { tcp: false, udp: true, groups: true }, 2, 1),
+    ] {
         assert_eq!(deliver(merging, &pair(&Spec::tcp(), |_| ())).len(), tcp);
         assert_eq!(deliver(merging, &pair(&Spec::udp(), |_| ())).len(), udp);
     }
+}
+
+#[test]
+fn frames_for_groups_are_joined_unless_they_go_singly() {
+    let mut frames = pair(&Spec::udp(), |_| ());
+    for (frame, _) in &mut frames {
+        frame[0] |= 1;
+    }
+    assert_eq!(deliver(BOTH, &frames).len(), 1);
+    assert_eq!(deliver(Merging { groups: false, ..BOTH }, &frames).len(), 2);
+    assert_eq!(deliver(Merging { groups: false, ..BOTH }, &pair(&Spec::udp(), |_| ())).len(), 1);
 }
 
 #[test]

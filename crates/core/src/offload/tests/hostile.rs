@@ -97,7 +97,7 @@ proptest! {
             let frame = damaged(spec.frame(&payload(length, 3), Sum::Partial), &damage, cut);
             (frame, state.map(|(start, offset)| PartialChecksum { start, offset }))
         }).collect();
-        let written = deliver(Merging { tcp: true, udp: true }, &pushed);
+        let written = deliver(Merging { tcp: true, udp: true, groups: true }, &pushed);
         prop_assert_eq!(written.iter().map(|w| w.frames).sum::<usize>(), pushed.len());
         prop_assert!(written.iter().all(|w| w.bytes.len() <= MAX_IP_LEN + 18));
     }
@@ -114,6 +114,6 @@ proptest! {
             prop_assert!(headers.end <= frame.len());
             prop_assert!(headers.payload(&frame).is_none_or(|at| at > headers.transport && at <= headers.end));
         }
-        let _ = deliver(Merging { tcp: true, udp: true }, &[(frame, None)]);
+        let _ = deliver(Merging { tcp: true, udp: true, groups: true }, &[(frame, None)]);
     }
 }

@@ -109,7 +109,7 @@ proptest! {
     #[test]
     fn nothing_is_lost_changed_or_out_of_its_flows_order(steps in prop::collection::vec(any_step(), 1..200)) {
         let pushed = frames(&steps);
-        let written = deliver(Merging { tcp: true, udp: true }, &pushed);
+        let written = deliver(Merging { tcp: true, udp: true, groups: true }, &pushed);
         let delivered: Vec<Pushed> = written.iter().flat_map(cut).collect();
         prop_assert_eq!(delivered.len(), pushed.len());
         let mut flows: Vec<_> = pushed.iter().map(|(frame, _)| flow_of(frame)).collect();
@@ -131,7 +131,7 @@ fn a_frame_of_no_flow_is_a_barrier_for_all() {
     let mut arp = vec![0; 60];
     arp[12..14].copy_from_slice(&[0x08, 0x06]);
     let pushed = [frame(1, 0), frame(2, 0), frame(1, 1), (arp, None), frame(2, 1), frame(1, 2)];
-    let written = deliver(Merging { tcp: true, udp: true }, &pushed);
+    let written = deliver(Merging { tcp: true, udp: true, groups: true }, &pushed);
     let sources: Vec<_> = written.iter().map(|w| (w.frames, w.bytes[35])).collect();
     assert_eq!(sources, [(2, 1), (1, 2), (1, 0), (1, 2), (1, 1)]);
 }

@@ -1,0 +1,46 @@
+"""Whether datagrams for groups reach this machine joined into super-packets, as far as nobody on it would lose them.
+
+Linux routes no super-packet to an IPv4 group that is larger than the MTU and must not be fragmented
+(``ipmr_queue_xmit``): while this machine routes multicast from the node's interface, the TAP gets datagram by datagram.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from structlog.typing import FilteringBoundLogger
+
+from treecast.adapters.multicast_routing import RoutingNews, routes_multicast
+from treecast.adapters.native import DataPlane
+
+
+class SuperPackets:
+    """``follow`` lasts as long as the node."""
+
+    def __init__(self, plane: DataPlane, log: FilteringBoundLogger) -> None:
+        self._plane = plane
+        self._log = log
+
+    async def follow(self) -> None:
+        """Whenever a router begins or ends, or an interface comes, goes or changes."""
+        news = RoutingNews()
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        loop.add_reader(news.socket, arrived.set)
+        try:
+            while True:
+                arrived.clear()
+                news.discard()
+                self._take(routed=await asyncio.to_thread(routes_multicast, self._plane.interface))
+                await arrived.wait()
+        finally:
+            loop.remove_reader(news.socket)
+            news.close()
+
+    def _take(self, *, routed: bool) -> None:
+        if routed == self._plane.joins_groups:
+            self._plane.join_groups(not routed)
+            what = (
+                "this machine routes multicast: no super-packets for groups" if routed else "super-packets for groups"
+            )
+            self._log.info(what)
