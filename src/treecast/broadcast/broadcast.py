@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
+from msgspec.structs import replace
+
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
@@ -17,6 +19,7 @@ from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.store import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
+from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, verify
 from treecast.wire.advertisement import (
@@ -36,6 +39,8 @@ from treecast.wire.control import MAX_ORIGINS_PER_DIGEST, Acknowledge, ControlMe
 
 NODE_INTERVAL: Duration = 28.0
 """Twice in the lifetime of what it keeps alive; each is repeated until it is acknowledged."""
+ASK_INTERVAL: Duration = 0.5
+"""Who holds a newer life of this node is asked for it at once, with a Digest, and no more often than that."""
 LINKS_DELAY: Duration = 0.3
 """Links come in bursts when a node starts: one LINKS advertisement for each burst."""
 
@@ -68,7 +73,9 @@ class Broadcast:
         verify_certificate: VerifyCertificate,
         rng: Random,
         drops: Drops,
+        instance: bytes = b"",
     ) -> None:
+        """``instance``: 8 random bytes that no other run of this node has."""
         self._me = me
         self._signing_key = signing_key
         self._epoch = epoch_ms
@@ -76,6 +83,9 @@ class Broadcast:
         self._rng = rng
         self._drops = drops
         self._sequence = 0
+        self._ask_again = Instant(0.0)
+        self.twins = Twins(instance, epoch_ms)
+        self.other_twins = OtherTwins()
         self._store = Store()
         self._neighbours: dict[NodeIndex, Neighbour] = {}
         self._links_of: dict[NodeIndex, frozenset[int]] = {}
@@ -91,7 +101,9 @@ class Broadcast:
         self._node_due = after(now, NODE_INTERVAL * self._rng.uniform(0.8, 1.0))
         if self._store.get(self._me) is None:
             self._store.begin(self._me, Origin(self._epoch, self._signing_key.public, Instant(float("inf"))))
-        self._publish(now, Kind.NODE, b"", emit(node))
+        own = self.twins
+        content = replace(node, instance=own.instance, started_ms=own.started_ms, rival=own.rival)
+        self._publish(now, Kind.NODE, b"", emit(content))
 
     def publish(self, now: Instant, kind: Kind, key: bytes, content: Content) -> None:
         """Publish a key's new content to all nodes; nothing happens when it is not new."""
@@ -195,6 +207,7 @@ class Broadcast:
             if certificate.node_index != index:
                 raise MalformedError("advertisement_wrong_origin")
             _verify(certificate.signing_key, signed)
+            self.other_twins.heard(now, index, node)
             if origin is None or origin.epoch != body.epoch:
                 if origin is None and self._store.is_full:
                     raise MalformedError("advertisement_table_full")
@@ -236,12 +249,22 @@ class Broadcast:
                 neighbour.digest_due = now
 
     def _heard_of_myself(self, now: Instant, signed: Signed, body: Body) -> None:
-        """An older life of this node had a later clock: begin again in an epoch newer than that."""
+        """Another run of this node is alive, or an older one had a later clock: begin in an epoch newer than that."""
         origin = self._store.get(self._me)
-        if origin is None or body.epoch <= self._epoch:
+        if origin is None:
+            return
+        other = parse_node(body.content) if body.kind is Kind.NODE else None
+        is_other_run = other is not None and self.twins.concerns(other)
+        if body.epoch <= self._epoch and not is_other_run:
             return
         _verify(self._signing_key.public, signed)
-        self._epoch = body.epoch + 1
+        if body.epoch > self._epoch:
+            self._begin_after(now, body.epoch, origin)
+        if other is not None and is_other_run and self.twins.heard(now, other) and self._own_node is not None:
+            self.announce(now, self._own_node)
+
+    def _begin_after(self, now: Instant, epoch: int, origin: Origin) -> None:
+        self._epoch = epoch + 1
         records = [record for record in self._store.records_of(self._me) if not record.withdrawn]
         self._store.begin(self._me, Origin(self._epoch, self._signing_key.public, origin.expires_at))
         for record in records:
@@ -255,6 +278,9 @@ class Broadcast:
             if theirs.get(index) == (origin.epoch, origin.digest()):
                 continue
             if index in theirs and theirs[index][0] > origin.epoch:
+                if index == self._me and now >= self._ask_again:
+                    self._ask_again = after(now, ASK_INTERVAL)
+                    neighbour.digest_due = now
                 continue  # they hold a newer life of it and will tell us
             for record in self._store.records_of(index):
                 neighbour.offer(record, now)
@@ -272,6 +298,7 @@ class Broadcast:
         learned: list[Learned] = []
         for index in self._store.expired(now):
             learned += self._unlearn(index, self._store.expire(index, now))
+            self.other_twins.forget(index)
         return learned
 
     def _unlearn(self, index: NodeIndex, records: list[Record]) -> list[Learned]:

@@ -202,8 +202,15 @@ class RunningNode:
         now = clock.monotonic()
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
         self._check_workers()
+        self._check_identity(now)
         self._upkeep.faults.spare("review", self._log_duplicates)
         self._upkeep.problems.review(now)
+
+    def _check_identity(self, now: Instant) -> None:
+        """Two machines with one identity make it unreachable in turns; the one that started later ends."""
+        sentence = self.engine.must_end(now)
+        if sentence is not None:
+            self._upkeep.ending.fail(sentence)
 
     def _check_workers(self) -> None:
         """Without one of them some flows stand still for ever."""

@@ -116,6 +116,7 @@ async def _run(
             ipv6=ipv6,
             epoch_ms=int(unix_now * 1000),
             aead=preferred_aead(),
+            instance=SystemRandom().randbytes(8),
             underlay_mtu=plane.underlay_mtu,
             version=version("treecast"),
         ),

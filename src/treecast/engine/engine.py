@@ -43,6 +43,7 @@ from treecast.discovery.discovery import Discovery
 from treecast.engine.certificates import ending
 from treecast.engine.faults import Faults
 from treecast.engine.following import Following
+from treecast.engine.identities import must_end, twice
 from treecast.engine.learning import Learning, certified_addresses
 from treecast.engine.node_table import NodeTable
 from treecast.engine.port_names import PortNames
@@ -80,13 +81,14 @@ class Surroundings:
 
     ``families``: the IP version of each UDP socket; ``ipv6``: whether the machine has IPv6, and the TAP thus addresses
     of it; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at;
-    ``version``: of the program.
+    ``instance``: 8 random bytes that no other run of this node has; ``version``: of the program.
     """
 
     families: Sequence[int]
     ipv6: bool
     epoch_ms: int
     aead: int
+    instance: bytes
     underlay_mtu: int = 1500
     version: str = ""
 
@@ -116,6 +118,7 @@ class Engine:
         self._identity = identity
         self._certificate_bytes = certificate.encode()
         self._surroundings = surroundings
+        self._endpoints: tuple[Endpoint, ...] = ()
         self._verifier = Verifier(identity.network.ca_public_key)
         self._unix_offset = unix_minus_monotonic_s
         self._now = Instant(0.0)
@@ -157,6 +160,7 @@ class Engine:
             verify_certificate=self._verify_certificate,
             rng=rng,
             drops=self.drops,
+            instance=surroundings.instance,
         )
         self.topology = Topology()
         self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF), self.drops)
@@ -292,12 +296,18 @@ class Engine:
             self.member_trees.next_deadline(),
         )
 
+    def must_end(self, now: Instant) -> str | None:
+        """A sentence when the node is to end: its identity is another machine's, too."""
+        return must_end(now, self._broadcast, self._identity.certificate.name)
+
     # what people read
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """What is wrong now and needs a person; cheap enough for once a second."""
         yield from self.links.problems(now)
         yield from self._refusals.problems()
+        own_name = self._identity.certificate.name
+        yield from twice(now, self._broadcast, own_name, self._endpoints, self.nodes.name)
         yield from ending(self._identity.certificate, self.nodes.certificates(), now + self._unix_offset)
         yield from self.listener.problems(now, self.ports.name, self.nodes.name)
         yield from self.membership.problems(self.listener.is_shared, self.ports.name)
@@ -444,6 +454,7 @@ class Engine:
     # parts
 
     def _announce(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
+        self._endpoints = endpoints
         self._broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints))
 
     @property

@@ -285,6 +285,8 @@ class ModelForwarder:
             except KeyError:
                 reason = e.RefusalReason.UNKNOWN
             if reason is not None:
+                if isinstance(command, c.AcceptKey):  # it is taken out of the parked before its tree finds no room
+                    self.parked.discard((command.root, command.tree_id, command.epoch, command.key_id))
                 refused.append(e.CommandRefused(command, reason))
         return refused
 

@@ -32,7 +32,12 @@ class SimNode:
     """One node: its engine and its forwarder. ``stop`` kills it; nothing is said to anybody."""
 
     def __init__(
-        self, world: World, identity: NodeIdentity, epoch_ms: int, router_groups: Sequence[IPNetwork] = ()
+        self,
+        world: World,
+        identity: NodeIdentity,
+        epoch_ms: int,
+        router_groups: Sequence[IPNetwork] = (),
+        machine: int = 0,
     ) -> None:
         self.index = identity.certificate.node_index
         self.identity = identity
@@ -44,11 +49,11 @@ class SimNode:
         self._wants: dict[str, tuple[FilterMode, tuple[str, ...]]] = {}
         self.turns = 0
         self.stopped = False
-        self.endpoint = Endpoint(IPv4Address("192.0.2.0") + self.index, _PORT)
+        self.endpoint = Endpoint(IPv4Address("192.0.2.0") + self.index + 256 * machine, _PORT)
         self.forwarder = ModelForwarder(self.index, self.endpoint, self._network, self._raise)
         self.engine = Engine(
             identity,
-            Surroundings((4,), ipv6=False, epoch_ms=epoch_ms, aead=1),
+            Surroundings((4,), ipv6=False, epoch_ms=epoch_ms, aead=1, instance=world.new_instance()),
             maker=ModelMaker(identity.certificate.static_key),
             membership=MembershipConfig(),
             rng=Random(world.rng.getrandbits(64)),
@@ -157,6 +162,7 @@ class World:
 
     def __init__(self, seed: int, *, loss: float = 0.0, delay: Duration = 0.010, jitter: Duration = 0.0) -> None:
         self.rng = Random(seed)
+        self._instances = 0
         self.network = Network(self.rng, loss=loss, delay=delay, jitter=jitter)
         self._ca = SigningKey(self.rng.randbytes(32))
         self._identity = NetworkIdentity(
@@ -192,6 +198,17 @@ class World:
         """Kill a node and start it again, with nothing remembered, and with a clock that is wrong by that much."""
         node.stop()
         return self._start(node.identity, reach, clock_error, node.router_groups)
+
+    def new_instance(self) -> bytes:
+        self._instances += 1
+        return self._instances.to_bytes(8, "big")
+
+    def copy(self, node: SimNode, *, reach: SimNode, clock_error: Duration = 0.0) -> SimNode:
+        """The node's directory on a second machine, started while the node runs."""
+        epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
+        copied = SimNode(self, node.identity, epoch_ms, machine=1)
+        copied.reach(reach)
+        return copied
 
     def _start(
         self,

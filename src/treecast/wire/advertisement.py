@@ -60,6 +60,9 @@ PackedAddress = Annotated[bytes, Meta(min_length=4, max_length=16)]
 class NodeContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     certificate: Annotated[bytes, Meta(max_length=512)]
     endpoints: Annotated[tuple[tuple[PackedAddress, U16], ...], Meta(max_length=MAX_ENDPOINTS)]
+    instance: Annotated[bytes, Meta(max_length=8)] = b""
+    started_ms: U64 = 0
+    rival: Annotated[bytes, Meta(max_length=8)] = b""
 
     @classmethod
     def of(cls, certificate: bytes, endpoints: tuple[Endpoint, ...]) -> NodeContent:

@@ -1,0 +1,100 @@
+"""One identity on two machines: found by what both sign, and settled without a word of anybody else.
+
+Each run of a node has a random instance. Whoever hears a NODE advertisement of its own that another instance signed
+names that one in its own from then on. An advertisement of another instance that names this one was signed after this
+one started, by whoever holds the key: no replay and no member can make one. Of two such the later one ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from treecast.base.addresses import Endpoint
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant
+from treecast.wire.advertisement import NodeContent
+
+ANSWER_INTERVAL: Duration = 1.0
+"""Old advertisements of many lives, replayed by a member, make a node announce itself no more often."""
+TWICE_LIFETIME: Duration = 600.0
+MAX_SEEN = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """Another run of this node that is alive: where it is, and which of the two is the younger."""
+
+    seen_at: Instant
+    endpoints: tuple[Endpoint, ...]
+    is_older: bool
+
+
+class Twins:
+    """One node's own. ``started_ms``: its start, in milliseconds since 1970, by its clock."""
+
+    def __init__(self, instance: bytes, started_ms: int) -> None:
+        self.instance = instance
+        self.started_ms = started_ms
+        self.rival = b""
+        self._twin: Twin | None = None
+        self._answered_at: Instant | None = None
+
+    def twin(self, now: Instant) -> Twin | None:
+        """The other run, for a while after it was last heard."""
+        twin = self._twin
+        return twin if twin is not None and now - twin.seen_at < TWICE_LIFETIME else None
+
+    def concerns(self, content: NodeContent) -> bool:
+        """Whether another instance made this, which is worth verifying."""
+        return content.instance != self.instance
+
+    def heard(self, now: Instant, content: NodeContent) -> bool:
+        """A verified NODE advertisement of another instance of this node; whether to announce this one again."""
+        if content.rival == self.instance:
+            is_older = (content.started_ms, content.instance) < (self.started_ms, self.instance)
+            self._twin = Twin(now, content.endpoint_values(), is_older)
+        if self._answered_at is not None and now - self._answered_at < ANSWER_INTERVAL:
+            return False
+        self.rival, self._answered_at = content.instance, now
+        return True
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The last two instances of another node, and where each was."""
+
+    instance: bytes
+    endpoints: tuple[Endpoint, ...]
+    instance_before: bytes = b""
+    endpoints_before: tuple[Endpoint, ...] = ()
+    twice_at: Instant | None = None
+
+
+class OtherTwins:
+    """Other nodes that alternate between two instances: a restart goes from one to the next, and never back."""
+
+    def __init__(self) -> None:
+        self._seen: dict[NodeIndex, _Seen] = {}
+
+    def heard(self, now: Instant, node: NodeIndex, content: NodeContent) -> None:
+        """A verified NODE advertisement that is news."""
+        seen = self._seen.get(node)
+        if seen is None:
+            if len(self._seen) < MAX_SEEN:
+                self._seen[node] = _Seen(content.instance, content.endpoint_values())
+            return
+        if content.instance != seen.instance:
+            if content.instance == seen.instance_before:
+                seen.twice_at = now
+            seen.instance_before, seen.endpoints_before = seen.instance, seen.endpoints
+        seen.instance, seen.endpoints = content.instance, content.endpoint_values()
+
+    def forget(self, node: NodeIndex) -> None:
+        self._seen.pop(node, None)
+
+    def twice(self, now: Instant) -> Iterator[tuple[NodeIndex, tuple[Endpoint, ...], tuple[Endpoint, ...]]]:
+        """Each node that runs twice, and where."""
+        for node, seen in self._seen.items():
+            if seen.twice_at is not None and now - seen.twice_at < TWICE_LIFETIME:
+                yield node, seen.endpoints, seen.endpoints_before

@@ -1,0 +1,41 @@
+"""One identity on two machines, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from treecast.base.addresses import Endpoint
+from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
+from treecast.base.time import Instant
+from treecast.broadcast.broadcast import Broadcast
+
+ADVICE = "run it on one of them, and give the other machine a node of its own (treecast node add)"
+
+
+def twice(
+    now: Instant, broadcast: Broadcast, own_name: str, own: tuple[Endpoint, ...], name: Callable[[NodeIndex], str]
+) -> Iterator[Problem]:
+    """This node, or others, that run on two machines."""
+    twin = broadcast.twins.twin(now)
+    if twin is not None:
+        text = f"node {own_name} runs on two machines, here ({_where(own)}) and at {_where(twin.endpoints)}: {ADVICE}"
+        yield Problem("identity_twice", own_name, text)
+    for node, one, other in broadcast.other_twins.twice(now):
+        text = f"node {name(node)} runs on two machines, at {_where(one)} and at {_where(other)}: {ADVICE}"
+        yield Problem("identity_twice", name(node), text)
+
+
+def must_end(now: Instant, broadcast: Broadcast, own_name: str) -> str | None:
+    """Why this node is to end: it is the younger of the two."""
+    twin = broadcast.twins.twin(now)
+    if twin is None or not twin.is_older:
+        return None
+    return (
+        f"node {own_name} runs on another machine since before this one (at {_where(twin.endpoints)}), so this one "
+        f"ends: {ADVICE}"
+    )
+
+
+def _where(endpoints: tuple[Endpoint, ...]) -> str:
+    return ", ".join(map(str, endpoints[:4])) or "an unknown address"

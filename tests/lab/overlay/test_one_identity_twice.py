@@ -1,0 +1,39 @@
+"""A node's directory copied to a second machine, and both started."""
+
+from __future__ import annotations
+
+import shutil
+
+from lab import Lab, wait_until
+from lab.node import PORT, Overlay, TreecastNode
+from treecast.api.client import ask_status
+
+LIMIT_S = 40.0
+
+
+def test_the_younger_of_two_machines_with_one_identity_ends_and_all_are_told_of_both() -> None:
+    with Lab() as lab:
+        lan = lab.switch()
+        machines = [lab.machine(name, lan) for name in ("n0", "n1", "n2", "copy")]
+        net = Overlay(machines[:3], lab.directory)
+        net.start()
+        n0, n1, n2 = net.nodes
+        shutil.copytree(n1.directory, lab.directory / "copy", ignore=shutil.ignore_patterns("*.sock", "*.lock"))
+        copy = TreecastNode(machines[3], lab.directory / "copy")
+        copy.name = n1.name
+        copy.start(n0.endpoint)
+        copy.wait_ready()
+        wait_until(lambda: not copy.running, LIMIT_S, "the younger ends")
+        assert copy.process.stop(1.0) == 1
+        (sentence,) = [line for line in copy.log_tail().splitlines() if line.startswith("treecast: ")]
+        assert "node n1 runs on another machine" in sentence
+        assert n1.endpoint in sentence
+        for node in (n0, n2):
+            texts = [
+                problem.text for problem in ask_status(node.directory).problems if problem.kind == "identity_twice"
+            ]
+            assert len(texts) == 1
+            assert n1.endpoint in texts[0]
+            assert f"{machines[3].underlay_ipv4}:{PORT}" in texts[0]
+        net.wait_linked(LIMIT_S)
+        net.stop()

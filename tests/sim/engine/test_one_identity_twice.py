@@ -1,0 +1,80 @@
+"""A node's directory on two machines: said on all nodes, settled within seconds; restarts and replays end nobody."""
+
+from __future__ import annotations
+
+import pytest
+
+from treecast.base.problems import Problem
+from treecast.base.time import Instant
+from treecast.broadcast.twins import Twins
+from treecast.sim.world import SimNode, World
+from treecast.wire.advertisement import NodeContent
+
+
+def twice(node: SimNode) -> list[Problem]:
+    now = node._network.now
+    return [problem for problem in node.engine.problems(now) if problem.kind == "identity_twice"]
+
+
+def mesh(world: World) -> tuple[SimNode, SimNode, SimNode]:
+    first = world.add()
+    nodes = (first, world.add(reach=first), world.add(reach=first))
+    world.run_until(lambda: all(len(node.peers()) == 2 for node in nodes), 20)
+    world.run(40)
+    return nodes
+
+
+@pytest.mark.parametrize("clock_error", [0.0, -3600.0, 3600.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_of_two_machines_with_one_identity_exactly_one_is_to_end(seed: int, clock_error: float) -> None:
+    world = World(seed)
+    hub, node, witness = mesh(world)
+    copy = world.copy(node, reach=hub, clock_error=clock_error)
+    later, earlier = (copy, node) if clock_error >= 0 else (node, copy)
+
+    def ends(one: SimNode) -> bool:
+        return one.engine.must_end(world.network.now) is not None
+
+    world.run_until(lambda: ends(later), 30)
+    world.run(1.0)
+    later.stop()
+    world.run_until(lambda: len(earlier.peers()) == 2, 60)
+    world.run(30)
+    assert not ends(earlier)
+    for other in (hub, witness):
+        (problem,) = twice(other)
+        assert str(node.endpoint) in problem.text
+        assert str(copy.endpoint) in problem.text
+    assert twice(earlier)
+    world.run(700)
+    assert twice(hub) == twice(witness) == twice(earlier) == []
+
+
+@pytest.mark.parametrize("clock_error", [0.0, -3600.0, 3600.0])
+def test_a_restarted_node_is_no_twin_of_itself_whatever_its_clock_says(clock_error: float) -> None:
+    world = World(7)
+    hub, node, _ = mesh(world)
+    for _ in range(3):
+        node = world.restart(node, reach=hub, clock_error=clock_error)
+        world.run(20)
+        assert node.engine.must_end(world.network.now) is None
+        assert twice(node) == twice(hub) == []
+
+
+def test_only_an_advertisement_that_names_this_run_is_a_proof() -> None:
+    own = Twins(b"ownown00", 1000)
+    for number in range(50):
+        own.heard(Instant(float(number)), NodeContent(b"", (), number.to_bytes(8, "big"), 10, b"another0"))
+    assert own.twin(Instant(50.0)) is None
+    own.heard(Instant(50.0), NodeContent(b"", (), b"twintwin", 10, b"ownown00"))
+    twin = own.twin(Instant(50.0))
+    assert twin is not None
+    assert twin.is_older
+
+
+def test_runs_that_started_in_the_same_millisecond_agree_which_ends() -> None:
+    one, two = Twins(b"1" * 8, 1000), Twins(b"2" * 8, 1000)
+    one.heard(Instant(0.0), NodeContent(b"", (), two.instance, two.started_ms, one.instance))
+    two.heard(Instant(0.0), NodeContent(b"", (), one.instance, one.started_ms, two.instance))
+    found = [twins.twin(Instant(0.0)) for twins in (one, two)]
+    assert [twin.is_older for twin in found if twin is not None] == [False, True]
