@@ -32,7 +32,7 @@ from treecast.links.peers import (
     is_silent,
     wants_handshake,
 )
-from treecast.links.reach import Reach
+from treecast.links.reach import ALL_LINKS_LOST, Reach
 from treecast.links.roster import Known, Roster
 from treecast.links.targets import Target, Targets
 from treecast.wire.handshake import HandshakePayload
@@ -124,9 +124,10 @@ class Links:
         return [target.name or "" for target in self._targets.configured() if not self._targets.is_reached(target)]
 
     def problems(self, now: Instant) -> Iterator[Problem]:
-        """What is wrong with links and needs a person."""
-        yield from self._reach.problems(now)
-        yield from self._handshakes.refused.problems(now)
+        """What is wrong with links and needs a person. A link that was refused was not lost by a cable, too."""
+        refused = list(self._handshakes.refused.problems(now))
+        yield from (p for p in self._reach.problems(now) if not refused or p.kind != ALL_LINKS_LOST)
+        yield from refused
         yield from differing(now, self._wall_clock_ms(now), self._peers)
 
     def known(self, now: Instant) -> list[Known]:

@@ -23,6 +23,7 @@ KNOWN_UNREACHED_AFTER: Duration = 12.0
 AT_ONCE: Duration = 10.0
 """Links lost within this time went together: a dead peer is noticed within seven to nine seconds."""
 SHOWN = 4
+ALL_LINKS_LOST = "all_links_lost"
 
 
 class Standing(StrEnum):
@@ -108,7 +109,7 @@ class Reach:
         names = [name for _, name in self._lost]
         shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
         return Problem(
-            "all_links_lost",
+            ALL_LINKS_LOST,
             "",
             f"all {len(names)} links were lost at once ({shown}): check this machine's network, that is its cable or "
             f"Wi-Fi, its addresses and routes, and its firewall",

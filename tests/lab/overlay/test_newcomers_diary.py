@@ -97,8 +97,10 @@ def certificate_ends(net: Overlay, carol: TreecastNode, others: tuple[TreecastNo
     for node in others:
         meets(node, "peer_refused", "carol", "expired", "node add carol --replace")
     meets(carol, "certificate_ends", "expired", "node add carol --replace")
+    meets(carol, "refused_by_peer", "expired", "node add carol --replace")
     wait_until(lambda: all(peer.state != "up" for peer in ask_peers(carol.directory)), LIMIT_S, "its links are down")
     carol.stop()
+    assert "all_links_lost" not in carol.log.read_text(), "no cable is to blame"
     assert "node add carol --replace" in sentence_of(carol, "up", carol.directory)
     carol.machine.run(
         [PROGRAM, "node", "add", "--replace", "carol", "--network", net.network, "--dir", carol.directory]
