@@ -66,6 +66,8 @@ class Status(msgspec.Struct, frozen=True):
     valid_until: str = ""
     version: str = ""
     """Of the program."""
+    on: list[str] = []
+    """What was asked of ``up`` and is so, in words."""
     log_level: str = ""
     """What the node logs: ``debug``, ``info``, ``warning`` or ``error``, and what is above it."""
 

@@ -149,6 +149,7 @@ def _status_rows(status: Status) -> tuple[tuple[str, str], ...]:
         ("up for", in_time(status.uptime_s)),
         ("listening", "\n".join(status.listening) or "-"),
         ("workers", str(status.workers)),
+        ("on", "\n".join(status.on) or "-"),
         ("log level", status.log_level or "-"),
         ("offloads", ", ".join(status.offloads) or "none"),
         ("peers", str(status.peers)),

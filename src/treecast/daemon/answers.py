@@ -31,6 +31,7 @@ class Answers:
         problems: Problems,
         *,
         ipv6: bool,
+        on: list[str],
         started_at: Instant,
     ) -> None:
         self._identity = identity
@@ -39,6 +40,7 @@ class Answers:
         self._bridging = bridging
         self._problems = problems
         self._ipv6 = ipv6
+        self._on = on
         self._started_at = started_at
 
     def __call__(self, verb: Verb) -> Answer | Rows:
@@ -91,6 +93,7 @@ class Answers:
             valid_from=iso_date(certificate.not_before_s),
             valid_until=iso_date(certificate.not_after_s),
             version=version("treecast"),
+            on=self._on,
             log_level=logs.present_level(),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
@@ -44,3 +44,33 @@ class UpOptions:
     workers: int = 0
     underlay_mtu_bytes: int | None = None
     membership: MembershipConfig = field(default_factory=MembershipConfig)
+
+    def in_words(self) -> list[str]:
+        """What is on, a line each, for ``status``."""
+        usual = MembershipConfig()
+        changed = [
+            f.name for f in fields(self.membership) if getattr(self.membership, f.name) != getattr(usual, f.name)
+        ]
+        mtu = self.underlay_mtu_bytes
+        lines = (
+            (True, f"groups by {self.interface}: {_prefixes(self.groups) or 'none (programs name the interface)'}"),
+            (self.router_groups, f"groups for routers: {_prefixes(self.router_groups)}"),
+            (self.keep_interface, f"{self.interface} stays when the node ends"),
+            (mtu is not None, f"underlay MTU of at most {mtu} bytes"),
+            (not self.super_packets, "datagrams for groups one by one"),
+            (changed, f"membership: {', '.join(f'{_name(n)}={_value(self.membership, n)}' for n in changed)}"),
+        )
+        return [line for is_so, line in lines if is_so]
+
+
+def _prefixes(prefixes: tuple[IPv4Network | IPv6Network, ...]) -> str:
+    return ", ".join(map(str, prefixes))
+
+
+def _name(field_name: str) -> str:
+    return field_name.replace("_", "-")
+
+
+def _value(membership: MembershipConfig, field_name: str) -> str:
+    value = getattr(membership, field_name)
+    return ("off", "on")[value] if isinstance(value, bool) else str(value)

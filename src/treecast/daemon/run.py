@@ -135,7 +135,9 @@ async def _run(
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
     for source in (packet_ports.problems, bridging.problems, Overruns(lambda: _drops(engine, plane)).problems):
         upkeep.problems.add_source(source)
-    answers = Answers(identity, engine, plane, bridging, upkeep.problems, ipv6=ipv6, started_at=now)
+    answers = Answers(
+        identity, engine, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words(), started_at=now
+    )
     server = ControlServer(options.directory, answers, upkeep.faults.note)
     await server.start()
     try:
