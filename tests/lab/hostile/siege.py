@@ -130,7 +130,8 @@ def received(node: TreecastNode) -> int:
 
 def state(node: TreecastNode) -> object:
     """Everything of a node that a stranger must not change."""
-    peers = [(peer.name, peer.node_id, peer.endpoint, peer.state) for peer in ask_peers(node.directory)]
+    linked = [peer for peer in ask_peers(node.directory) if peer.state == "up"]
+    peers = [(peer.name, peer.node_id, peer.endpoint) for peer in linked]
     groups = [(row.group, row.source, row.members, row.local) for row in ask_groups(node.directory)]
     hosts = [(host.mac, host.ip, host.node) for host in ask_hosts(node.directory)]
     return (peers, groups, hosts)
