@@ -132,7 +132,10 @@ def state(node: TreecastNode) -> object:
     """Everything of a node that a stranger must not change."""
     linked = [peer for peer in ask_peers(node.directory) if peer.state == "up"]
     peers = [(peer.name, peer.node_id, peer.endpoint) for peer in linked]
-    groups = [(row.group, row.source, row.members, row.local) for row in ask_groups(node.directory)]
+    groups = [
+        (row.group, row.source, [(m.node, m.filter_mode, m.sources) for m in row.members], row.local)
+        for row in ask_groups(node.directory)
+    ]
     hosts = [(host.mac, host.ip, host.node) for host in ask_hosts(node.directory)]
     return (peers, groups, hosts)
 
