@@ -219,9 +219,10 @@ def _keeps_nothing_of_what_is_gone(troubled: TroubledWorld, node: SimNode) -> No
         root = troubled.nodes[tree.root]
         if tree.tree_id in root.forwarder.trees:
             assert node.index in _members(root, tree.tree_id)
-        else:  # it gave up a source's own tree; its members notice by its silence
+        else:  # it gave up the tree, or made another that it has not used; its members notice by its silence
             assert tree.flow is not None
-            assert (0, tree.flow.group, tree.flow.source) not in root.forwarder.routes
+            newer = root.forwarder.routes.get((0, tree.flow.group, tree.flow.source))
+            assert newer is None or not root.forwarder.trees[newer].used
     assert len(trees) == len({(tree.root, tree.flow) for tree in trees})
     assert set(engine.nodes._certificates) == {*others, node.index}
 
