@@ -1,7 +1,8 @@
 """The directories of a network and of a node.
 
 A network: ``network.json``, ``ca.key``, ``ledger.json``; it stays with whoever admits nodes. A node: ``network.json``,
-``node.key``, ``node.cert``; while it runs also ``node.lock`` and ``control.sock``. Errors are sentences for people.
+``node.key``, ``node.cert``; while it runs also ``node.lock`` and ``control.sock``, and from then on
+``peers.json``. Errors are sentences for people.
 """
 
 from __future__ import annotations

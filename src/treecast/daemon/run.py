@@ -33,6 +33,7 @@ from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
 from treecast.daemon.own_interface import set_up, settings_of, tell_groups
 from treecast.daemon.packet_ports import PacketPorts
+from treecast.daemon.peer_memory import PeerMemory
 from treecast.daemon.service import ServiceReports
 from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_guess
@@ -135,6 +136,7 @@ async def _run(
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
     for source in (packet_ports.problems, bridging.problems, Overruns(lambda: _drops(engine, plane)).problems):
         upkeep.problems.add_source(source)
+    memory = PeerMemory(options.directory, identity.network.id, engine.links, log)
     answers = Answers(
         identity, engine, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words(), started_at=now
     )
@@ -146,6 +148,7 @@ async def _run(
             plane.carry_out([SetPortForwarding(TAP, on=False)])  # until the node has listened on the LAN
         plane.join_groups(options.super_packets)
         plane.start()
+        memory.start(upkeep.supervision)
         node.start(loop, endpoints)
         bridging.reread()
         upkeep.supervision.start("following the interfaces of packet ports", packet_ports.follow_interfaces)
@@ -168,6 +171,7 @@ async def _run(
         systemd.notify("STOPPING=1")
         log.info("stopping")
         await node.stop()
+        memory.save()
     finally:
         packet_ports.close()
         await server.close()

@@ -224,7 +224,7 @@ class Handshakes:
         payload_bytes = attempt.handshake.read_response(datagram.data)
         try:
             payload, certificate = self._authenticate(now, attempt.handshake, payload_bytes, datagram)
-            self._check_expected(attempt.target, certificate, datagram.source)
+            self._check_expected(now, attempt.target, certificate, datagram.source)
         except MalformedError as error:  # the handshake has taken its response, and there is no other one
             del self._attempts[attempt.handshake.index]
             attempt.target.next_try = after(now, REFUSAL_PAUSE)
@@ -243,11 +243,17 @@ class Handshakes:
             self._refusable[attempt.handshake.index] = _Refusable(attempt.handshake, certificate, until)
         return Finished(attempt.handshake, payload, certificate, datagram.socket, datagram.source, final)
 
-    def _check_expected(self, target: Target, certificate: Certificate, source: Endpoint) -> None:
-        """Where a node was said to be there may be another one, by mistake or by malice."""
+    def _check_expected(self, now: Instant, target: Target, certificate: Certificate, source: Endpoint) -> None:
+        """Where a node was said to be there may be another one, by mistake or by malice.
+
+        Where one only was, long ago, another member is as welcome, once: it knows where the others are.
+        """
         if target.name is None and certificate.node_index != target.node:
+            welcome = target.recall_pause is not None and source not in target.avoided
             target.avoided.add(source)
-            raise MalformedError("handshake_with_another_node")
+            if not welcome:
+                raise MalformedError("handshake_with_another_node")
+            target.next_try = after(now, REFUSAL_PAUSE)
 
     def _receive_final(self, now: Instant, datagram: HandshakeDatagram) -> Finished | None:
         index = receiver_index(datagram.data)

@@ -22,6 +22,7 @@ from treecast.identity.certificate import Certificate
 from treecast.links.clocks import differing
 from treecast.links.crypto import HandshakeMaker
 from treecast.links.handshakes import Finished, Handshakes
+from treecast.links.memory import Remembered, worth_remembering
 from treecast.links.peers import (
     DEAD_AFTER,
     MAX_SESSIONS,
@@ -100,6 +101,7 @@ class Links:
         )
         self._reach = Reach(self._targets, self._is_up, self._handshakes.heard, self._handshakes.refused)
         self._roster = Roster(self._peers, self._targets, self._reach)
+        self._memory: tuple[Remembered, ...] = ()
         self.commands: list[Command] = []
         self.events: list[LinkEvent] = []
 
@@ -118,6 +120,21 @@ class Links:
         target = self._targets.forget(node)
         if target is not None:
             self._handshakes.give_up(target)
+
+    def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None:
+        """Nodes that an earlier run remembered: tried, less and less often, where they were."""
+        self._memory = worth_remembering(self._unix_s(now), nodes, ())
+        self._targets.recall(now, self._memory)
+
+    def remembered(self, now: Instant) -> tuple[Remembered, ...]:
+        """What is worth remembering for the next run."""
+        before, unix_s = self._memory, self._unix_s(now)
+        self._memory = worth_remembering(unix_s, before, [self._linked_now(unix_s, peer) for peer in self.peers()])
+        for node in {one.node for one in before} - {one.node for one in self._memory}:
+            target = self._targets.drop_recalled(node)
+            if target is not None:
+                self._handshakes.give_up(target)
+        return self._memory
 
     def seeking(self) -> list[str]:
         """Configured peers without a link."""
@@ -245,6 +262,7 @@ class Links:
         for target in self._targets.sought():
             if target.next_try <= now and id(target) not in tried:
                 self._handshakes.begin(now, target)
+                target.begun(now)
         self._take_datagrams()
         for peer in self._peers:
             for session in list(peer.sessions):
@@ -270,6 +288,14 @@ class Links:
         )
 
     # parts
+
+    def _unix_s(self, now: Instant) -> int:
+        return self._wall_clock_ms(now) // 1000
+
+    def _linked_now(self, unix_s: int, peer: Peer) -> Remembered:
+        told = (target.endpoints for target in self._targets.of(peer.node) if target.recall_pause is None)
+        endpoints = [peer.current.endpoint, *(endpoint for endpoints in told for endpoint in endpoints)]
+        return Remembered.linked_now(unix_s, peer.node, peer.certificate.name, endpoints)
 
     def _is_up(self, node: NodeIndex) -> bool:
         peer = self._peers.get(node)

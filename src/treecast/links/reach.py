@@ -72,6 +72,8 @@ class Reach:
             return Standing.REFUSED
         if target.left:
             return Standing.OFFLINE
+        if target.recall_pause is not None:  # it may be gone for good, and what is there now be anybody's
+            return Standing.CONNECTING if now - target.sought_since < KNOWN_UNREACHED_AFTER else Standing.OFFLINE
         if target.reflected_at is not None and now - target.reflected_at < NOTICED_LIFETIME:
             return Standing.ITSELF
         if any(self.foreign.last(now, endpoint) is not None for endpoint in target.endpoints):

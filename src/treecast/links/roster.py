@@ -74,7 +74,7 @@ class Roster:
 
     def _sought(self, now: Instant) -> Iterator[Known]:
         seen: set[NodeIndex] = set()
-        for target in [*self._targets.learned(), *self._targets.configured()]:
+        for target in self._targets.shown():
             standing = self._reach.standing(now, target)
             if standing is Standing.UP or target.node in seen:
                 continue
@@ -91,7 +91,7 @@ class Roster:
         return Known(name, target.node, certificate, standing, why, target.worth_trying, None, last_heard, version)
 
     def _offline(self) -> Iterator[Known]:
-        sought = {target.node for target in [*self._targets.learned(), *self._targets.configured()]}
+        sought = {target.node for target in self._targets.shown()}
         for node, gone in self._gone.items():
             if node not in sought and not self._is_up(node):
                 place = (gone.endpoint,) if gone.endpoint else ()

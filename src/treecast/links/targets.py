@@ -1,19 +1,27 @@
 """Whom this node wants to reach, and when it tries next.
 
-A target is a configured address (``--peer``) or a node that Broadcast told of.
+A target is a configured address (``--peer``), a node that Broadcast told of, or one remembered from an earlier run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
+from treecast.links.memory import Remembered
 
 HIGHER_INDEX_DELAY: Duration = 1.5
 """Of two nodes that learn of each other the lower index begins; the other one only if that came to nothing."""
+
+RECALL_DELAY: Duration = 1.0
+"""Configured peers come first: who answers knows of the others."""
+RECALLED_PER_SECOND = 16
+FIRST_RECALL_PAUSE: Duration = 15.0
+LAST_RECALL_PAUSE: Duration = 600.0
+"""A remembered node is tried less and less often: it may be gone for good, and its address somebody else's."""
 
 
 @dataclass(slots=True)
@@ -22,7 +30,7 @@ class Target:
 
     ``label``: what people call it. ``sought_since``: since when it has no link, while it has none; ``reflected_at``:
     when this node's own INIT last came back from there. ``left``: a learned node said goodbye, and nothing new was
-    heard of it since.
+    heard of it since. ``recall_pause``: from one try to the next of a node that is only remembered, None for others.
     """
 
     name: str | None
@@ -34,6 +42,7 @@ class Target:
     avoided: set[Endpoint] = field(default_factory=set)
     reflected_at: Instant | None = None
     left: bool = False
+    recall_pause: Duration | None = None
 
     @property
     def worth_trying(self) -> tuple[Endpoint, ...]:
@@ -45,6 +54,12 @@ class Target:
             self.endpoints = endpoints
             self.avoided.clear()
 
+    def begun(self, now: Instant) -> None:
+        """A handshake with it has begun."""
+        if self.recall_pause is not None:
+            self.next_try = after(now, self.recall_pause)
+            self.recall_pause = min(2 * self.recall_pause, LAST_RECALL_PAUSE)
+
 
 class Targets:
     """All of one node's targets. ``is_linked`` says of a node whether it has a session."""
@@ -54,6 +69,7 @@ class Targets:
         self._is_linked = is_linked
         self._configured: dict[str, Target] = {}
         self._learned: dict[NodeIndex, Target] = {}
+        self._recalled: dict[NodeIndex, Target] = {}
 
     def configure(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> None:
         target = self._configured.setdefault(name, Target(name, None, endpoints, now, name, now))
@@ -68,6 +84,20 @@ class Targets:
         target.label, target.left = label, False
         target.moved(usable)
 
+    def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None:
+        """Nodes of an earlier run: each node of a network begins with those after itself, so that none gets all."""
+        others = sorted(nodes, key=lambda one: (one.node < self._my_index, one.node))
+        for number, one in enumerate(other for other in others if other.node != self._my_index):
+            usable = tuple(endpoint for endpoint in one.endpoints if _is_usable(endpoint))
+            delay = RECALL_DELAY + number // RECALLED_PER_SECOND
+            delay += 0.0 if self._my_index < one.node else HIGHER_INDEX_DELAY
+            target = Target(None, one.node, usable, after(now, delay), one.name, now, recall_pause=FIRST_RECALL_PAUSE)
+            self._recalled[one.node] = target
+
+    def drop_recalled(self, node: NodeIndex) -> Target | None:
+        """The node is remembered no more."""
+        return self._recalled.pop(node, None)
+
     def forget(self, node: NodeIndex) -> Target | None:
         return self._learned.pop(node, None)
 
@@ -79,9 +109,22 @@ class Targets:
         """By node index."""
         yield from (self._learned[node] for node in sorted(self._learned))
 
+    def recalled(self) -> Iterator[Target]:
+        """By node index: those that are not learned by now, nor sought at the same address as a configured peer."""
+        configured = {endpoint for target in self._configured.values() for endpoint in target.endpoints}
+        for node in sorted(self._recalled.keys() - self._learned.keys()):
+            if configured.isdisjoint(self._recalled[node].endpoints):
+                yield self._recalled[node]
+
+    def shown(self) -> Iterator[Target]:
+        """All that people may want to see; what is remembered of a node comes last."""
+        yield from self.learned()
+        yield from self.configured()
+        yield from self.recalled()
+
     def of(self, node: NodeIndex) -> Iterator[Target]:
         """The targets that are this node."""
-        for target in [self._learned.get(node), *self._configured.values()]:
+        for target in [self._learned.get(node), self._recalled.get(node), *self._configured.values()]:
             if target is not None and target.node == node:
                 yield target
 
@@ -94,13 +137,15 @@ class Targets:
         """Its link has ended; ``left``: with its goodbye."""
         for target in self.of(node):
             target.sought_since, target.left = now, left and target.name is None
+            if target.recall_pause is not None:
+                target.recall_pause = FIRST_RECALL_PAUSE
 
     def is_reached(self, target: Target) -> bool:
         return target.node is not None and self._is_linked(target.node)
 
     def sought(self) -> list[Target]:
         """Targets without a link; a configured one that is a learned node by now is that one."""
-        every = [*self._learned.values(), *self._configured.values()]
+        every = [*self._learned.values(), *self._configured.values(), *self.recalled()]
         return [
             target
             for target in every

@@ -20,6 +20,7 @@ GONE_LIMIT_S = 10.0
 BACK_LIMIT_S = 5.0
 ROOT_STOPS_LIMIT_S = 15.0
 END_LIMIT_S = 2.0
+REBOOT_LIMIT_S = 15.0
 
 
 def has_interface(machine: Machine, interface: str = INTERFACE) -> bool:
@@ -78,6 +79,22 @@ def restarted(node: TreecastNode, others: tuple[TreecastNode, ...]) -> float:
     what = f"{node.name} is back"
     wait_until(lambda: all(len(peers_up(one)) == len(others) for one in everyone), 3 * BACK_LIMIT_S, what)
     return time.monotonic() - started_at
+
+
+def test_after_a_reboot_of_all_nodes_each_finds_the_others_where_they_were(overlay: OverlayFactory) -> None:
+    """None is given a --peer; one died, so that only the others remember it as it was."""
+    net = overlay(3)
+    n0, n1, n2 = net.nodes
+    n0.stop()
+    n2.stop()
+    n1.kill()
+    for node in net.nodes:
+        node.start()
+    for node in net.nodes:
+        node.wait_ready()
+    net.wait_linked(REBOOT_LIMIT_S)
+    for node in net.nodes:
+        assert "remembered" not in node.log.read_text(), "no warning"
 
 
 def test_signals_end_a_node_cleanly_and_wrong_starts_are_refused_with_a_sentence(

@@ -1,0 +1,67 @@
+"""``peers.json`` in a node's directory: the nodes it knew, and where they were, for its next start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from treecast.adapters.files import SECRET_MODE, explained, read_file, replace_file
+from treecast.base.addresses import Endpoint
+from treecast.base.errors import OperatorError
+from treecast.base.ids import NetworkId, NodeIndex
+from treecast.links.memory import MAX_REMEMBERED, MAX_REMEMBERED_ENDPOINTS, Remembered
+
+PEERS_FILE = "peers.json"
+MAX_PEERS_FILE_BYTES = 131_072
+"""256 nodes with names of 63 characters and four IPv6 endpoints each have 90 kB."""
+
+
+class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    node: Annotated[int, Meta(ge=1, le=0xFFFF_FFFF)]
+    name: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,63}\Z")]
+    endpoints: Annotated[list[str], Meta(max_length=MAX_REMEMBERED_ENDPOINTS)]
+    linked_unix_s: Annotated[int, Meta(ge=0, le=2**40)]
+
+    def value(self) -> Remembered:
+        """ValueError when an endpoint is none."""
+        endpoints = tuple(Endpoint.parse(endpoint) for endpoint in self.endpoints)
+        return Remembered(NodeIndex(self.node), self.name, endpoints, self.linked_unix_s)
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    network: str
+    nodes: Annotated[list[_Node], Meta(max_length=MAX_REMEMBERED)]
+
+
+def load_peers(directory: Path, network: NetworkId) -> tuple[Remembered, ...]:
+    """The nodes that an earlier run knew; none without a file. OperatorError when it is no such file."""
+    path = directory / PEERS_FILE
+    with explained(f"read {path}"):
+        try:
+            data = read_file(path, MAX_PEERS_FILE_BYTES)
+        except FileNotFoundError:
+            return ()
+    if len(data) > MAX_PEERS_FILE_BYTES:
+        raise OperatorError(f"{path} is longer than {MAX_PEERS_FILE_BYTES} bytes: it is written anew")
+    try:
+        file = msgspec.json.decode(data, type=_File)
+        nodes = tuple(node.value() for node in file.nodes)
+    except ValueError as error:  # also msgspec.DecodeError, UnicodeDecodeError, AddressValueError
+        raise OperatorError(f"{path} is damaged: it is written anew") from error
+    if file.network != str(network):
+        raise OperatorError(f"{path} is of another network: it is written anew")
+    return nodes
+
+
+def write_peers(directory: Path, network: NetworkId, nodes: Iterable[Remembered]) -> None:
+    """OperatorError."""
+    records = [
+        _Node(one.node, one.name, [str(endpoint) for endpoint in one.endpoints], one.linked_unix_s) for one in nodes
+    ]
+    path = directory / PEERS_FILE
+    with explained(f"write {path}"):
+        replace_file(path, msgspec.json.encode(_File(str(network), records)) + b"\n", SECRET_MODE)

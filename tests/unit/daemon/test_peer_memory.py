@@ -1,0 +1,62 @@
+"""The memory of a node between its runs: a file that cannot be used is one warning, and the node goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from structlog.testing import CapturingLogger
+from structlog.typing import FilteringBoundLogger
+
+from tests.unit.links.shaking import NETWORK, Node, shake
+from treecast.adapters import clock
+from treecast.adapters.peers_file import PEERS_FILE, load_peers
+from treecast.daemon.peer_memory import PeerMemory
+
+
+def linked() -> Node:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    return one
+
+
+def memory_of(node: Node, directory: Path) -> tuple[PeerMemory, list[Any]]:
+    log = CapturingLogger()
+    return PeerMemory(directory, NETWORK.id, node.links, cast(FilteringBoundLogger, log)), log.calls
+
+
+def test_a_node_that_was_linked_is_in_the_file_of_the_next_run(tmp_path: Path) -> None:
+    node = linked()
+    memory, lines = memory_of(node, tmp_path)
+    memory.save()
+    again = Node(1, epoch=2)
+    memory_of(again, tmp_path)[0].recall()
+    assert [known.name for known in again.links.known(clock.monotonic())] == ["n2"]
+    assert lines == []
+
+
+def test_a_damaged_file_is_one_warning_and_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / PEERS_FILE).write_bytes(b"{")
+    memory, lines = memory_of(linked(), tmp_path)
+    memory.recall()
+    (line,) = lines
+    assert line.method_name == "warning"
+    assert "is damaged" in line.kwargs["reason"]
+    memory.save()
+    assert [one.name for one in load_peers(tmp_path, NETWORK.id)] == ["n2"]
+
+
+def test_a_directory_that_cannot_be_written_is_one_warning(tmp_path: Path) -> None:
+    memory, lines = memory_of(linked(), tmp_path / "gone")
+    for _ in range(3):
+        memory.save()
+    (line,) = lines
+    assert line.method_name == "warning"
+    assert str(tmp_path / "gone" / PEERS_FILE) in line.kwargs["reason"]
+
+
+def test_nothing_to_remember_makes_no_file(tmp_path: Path) -> None:
+    memory, _ = memory_of(Node(1), tmp_path)
+    memory.recall()
+    memory.save()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,147 @@
+"""Nodes remembered for the next start: tried where they were, and forgotten when that is long ago."""
+
+from __future__ import annotations
+
+from tests.unit.links.shaking import UNIX_NOW, Node, begin, endpoint_of, shake
+from treecast.base.addresses import Endpoint
+from treecast.base.commands import SendDatagram
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.links.links import LinkUp
+from treecast.links.memory import (
+    FORGOTTEN_AFTER_S,
+    LINKED_STEP_S,
+    MAX_REMEMBERED,
+    MAX_REMEMBERED_ENDPOINTS,
+    Remembered,
+    worth_remembering,
+)
+from treecast.links.reach import KNOWN_UNREACHED_AFTER, Standing
+from treecast.links.targets import FIRST_RECALL_PAUSE, HIGHER_INDEX_DELAY, LAST_RECALL_PAUSE, RECALL_DELAY
+
+HOUR = int(UNIX_NOW) - int(UNIX_NOW) % LINKED_STEP_S
+
+
+def remembered(index: int, *places: int) -> Remembered:
+    return Remembered(NodeIndex(index), f"n{index}", tuple(endpoint_of(place) for place in places or (index,)), HOUR)
+
+
+def recalling(*nodes: Remembered, index: int = 1) -> Node:
+    node = Node(index, epoch=2)
+    node.links.recall(Instant(0.0), nodes)
+    return node
+
+
+def advance(node: Node, now: float) -> list[bytes]:
+    node.links.advance(Instant(now))
+    return node.sent()
+
+
+def inits_in(node: Node, seconds: int) -> set[bytes]:
+    """Different handshakes that the node begins, looked at four times a second."""
+    return {init for quarter in range(4 * seconds) for init in advance(node, quarter / 4)}
+
+
+def test_a_link_that_is_up_is_remembered_with_the_address_in_use_before_those_that_are_advertised() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    advertised = tuple(endpoint_of(place) for place in (20, 2, 21, 22, 23))
+    one.links.learn(Instant(1.0), NodeIndex(2), advertised, "n2")
+    assert one.links.remembered(Instant(2.0)) == (remembered(2, 2, 20, 21, 22),)
+    assert MAX_REMEMBERED_ENDPOINTS == 4
+
+
+def test_what_is_remembered_does_not_change_from_minute_to_minute() -> None:
+    one, two = Node(1), Node(2)
+    shake(one, two)
+    assert one.links.remembered(Instant(1.0)) == one.links.remembered(Instant(600.0))
+
+
+def test_a_remembered_node_is_tried_after_the_configured_peers_and_linked() -> None:
+    one, two = recalling(remembered(2)), Node(2)
+    assert advance(one, RECALL_DELAY - 0.1) == []
+    (init,) = advance(one, RECALL_DELAY)
+    two.hear(1.0, init, 1)
+    one.hear(1.0, two.sent()[0], 2)
+    two.hear(1.0, one.sent()[0], 1)
+    assert [event.peer for event in two.events() if isinstance(event, LinkUp)] == [1]
+
+
+def test_of_two_nodes_that_remember_each_other_the_lower_index_begins() -> None:
+    two = recalling(remembered(1), index=2)
+    assert advance(two, RECALL_DELAY) == []
+    assert len(advance(two, RECALL_DELAY + HIGHER_INDEX_DELAY)) == 1
+
+
+def test_a_remembered_node_that_is_gone_for_good_is_tried_less_and_less_and_is_no_problem() -> None:
+    one = recalling(remembered(2))
+    assert len(inits_in(one, 50)) == 3  # after 1, 16 and 46 s
+    assert list(one.links.problems(Instant(50.0))) == []
+    hour = {init for second in range(50, 3650) for init in advance(one, float(second))}
+    assert len(hour) <= 3600 / LAST_RECALL_PAUSE + 6
+    assert FIRST_RECALL_PAUSE < LAST_RECALL_PAUSE
+
+
+def test_peers_shows_a_remembered_node_as_connecting_and_then_as_offline() -> None:
+    one = recalling(remembered(2))
+    for now, standing in ((1.0, Standing.CONNECTING), (KNOWN_UNREACHED_AFTER, Standing.OFFLINE)):
+        (known,) = one.links.known(Instant(now))
+        assert (known.name, known.node, known.standing, known.endpoints) == ("n2", 2, standing, (endpoint_of(2),))
+
+
+def test_a_node_that_broadcast_tells_of_is_sought_where_that_says() -> None:
+    one = recalling(remembered(2, 9))
+    one.links.learn(Instant(0.5), NodeIndex(2), (endpoint_of(2),), "n2")
+    one.links.advance(Instant(2.0))
+    assert {command.endpoint for command in one.links.commands if isinstance(command, SendDatagram)} == {endpoint_of(2)}
+    assert [known.endpoints for known in one.links.known(Instant(2.0))] == [(endpoint_of(2),)]
+
+
+def test_a_configured_peer_at_a_remembered_address_is_sought_once() -> None:
+    one = recalling(remembered(2))
+    begin(one, Node(2))
+    assert len(inits_in(one, 8)) == 1
+
+
+def test_another_member_at_a_remembered_address_is_welcome_once() -> None:
+    one, three = recalling(remembered(2)), Node(3)
+    for now, linked in ((RECALL_DELAY, True), (RECALL_DELAY + 20.0, False)):
+        (init,) = set(advance(one, now))
+        three.hear(now, init, 1)
+        one.hear(now, three.sent()[0], 2)
+        assert (len(one.sent()) == 1) is linked
+    assert one.drops.snapshot() == {"handshake_with_another_node": 1}
+
+
+def test_addresses_that_one_datagram_would_reach_many_by_are_not_tried() -> None:
+    places = tuple(Endpoint.parse(text) for text in ("224.0.0.1:7700", "255.255.255.255:7700", "0.0.0.0:7700"))
+    one = recalling(Remembered(NodeIndex(2), "n2", places, HOUR))
+    assert inits_in(one, 20) == set()
+
+
+def test_a_node_does_not_try_itself() -> None:
+    assert inits_in(recalling(remembered(1)), 20) == set()
+
+
+def test_a_node_without_a_link_for_seven_days_is_forgotten() -> None:
+    one = recalling(remembered(2))
+    last = FORGOTTEN_AFTER_S - (UNIX_NOW - HOUR)
+    assert one.links.remembered(Instant(last - 1)) == (remembered(2),)
+    assert one.links.remembered(Instant(last)) == ()
+    assert one.links.known(Instant(last)) == []
+    assert advance(one, last) == []
+
+
+def test_the_nodes_that_were_linked_last_are_kept_when_there_are_too_many() -> None:
+    def many(first: int, hour: int) -> list[Remembered]:
+        return [Remembered(NodeIndex(first + n), "n", (), hour * LINKED_STEP_S) for n in range(MAX_REMEMBERED)]
+
+    kept = worth_remembering(3 * LINKED_STEP_S, many(1, 1), many(1000, 2)[:56])
+    assert len(kept) == MAX_REMEMBERED
+    assert [one.node for one in kept] == [*range(1, 201), *range(1000, 1056)]
+
+
+def test_a_large_network_is_tried_a_few_nodes_at_a_time_beginning_after_oneself() -> None:
+    one = recalling(*(remembered(index) for index in range(1, 101)), index=50)
+    assert len(set(advance(one, RECALL_DELAY))) == 16
+    assert [known.node for known in one.links.known(Instant(1.0))] == [*range(1, 50), *range(51, 101)]
