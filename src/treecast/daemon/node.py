@@ -23,6 +23,7 @@ from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.storm import StormLimits
 from treecast.base.time import Duration, Instant
+from treecast.daemon.handshake_log import log_handshakes
 from treecast.daemon.options import HostPort
 from treecast.daemon.peer_names import PeerNames
 from treecast.daemon.upkeep import Upkeep
@@ -174,6 +175,7 @@ class RunningNode:
         try:
             self._refused += self.plane.carry_out(commands)
             self._log_links()
+            log_handshakes(self._log, self.engine.links.trace)
         finally:
             self._plan()
             self._judge()

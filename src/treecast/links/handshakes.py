@@ -23,6 +23,7 @@ from treecast.links.crypto import Handshake, HandshakeMaker
 from treecast.links.noticed import Noticed
 from treecast.links.refusals import Refusals, Refused
 from treecast.links.targets import Target
+from treecast.links.trace import Step, Trace
 from treecast.wire.handshake import (
     HandshakePayload,
     HandshakeType,
@@ -143,6 +144,7 @@ class Handshakes:
         self.refused = Refusals(Certificate.decode(me.certificate), wall_clock_ms)
         self.heard = Noticed()
         """Where INITs came from."""
+        self.trace = Trace()
         self.commands: list[SendDatagram] = []
 
     # attempts
@@ -152,6 +154,7 @@ class Handshakes:
         attempt = Attempt(target, handshake, handshake.init_datagram(), now, after(now, FIRST_INIT_INTERVAL))
         self._attempts[handshake.index] = attempt
         self._send_to_all(target.worth_trying, attempt.init)
+        self.trace.add(Step.BEGUN, target.label, target.worth_trying)
 
     def tried(self) -> set[int]:
         """The ``id`` of each target that an attempt is under way for."""
@@ -171,7 +174,8 @@ class Handshakes:
             self._drop_pending(index)
         self._refusals = {index: it for index, it in self._refusals.items() if it.expires_at > now}
         self._refusable = {index: it for index, it in self._refusable.items() if it.expires_at > now}
-        self._drop_attempts(lambda attempt: attempt.is_over(now))
+        for over in self._drop_attempts(lambda attempt: attempt.is_over(now)):
+            self.trace.add(Step.GIVEN_UP, over.target.label, over.target.worth_trying)
         for attempt in self._attempts.values():
             if now >= attempt.next_init:
                 attempt.sent(now)
@@ -209,6 +213,7 @@ class Handshakes:
             reflected[0].target.reflected_at = now
             raise MalformedError("handshake_reflected")
         self.heard.note(now, datagram.source)
+        self.trace.add(Step.INIT_RECEIVED, "", (datagram.source,))
         if len(self._pending) >= MAX_PENDING:
             raise MalformedError("handshake_table_full")
         handshake = self._maker.respond(self._new_index(), datagram.data)
@@ -295,6 +300,7 @@ class Handshakes:
         known = code in set(RefusalReason)
         reason = RefusalReason(code).name.lower() if known else f"reason {code}"
         self.refused.note(Refused(now, False, reason, source, other, clock_ms))
+        self.trace.add(Step.REFUSED_BY_PEER, other.name, (source,), reason)
 
     def _authenticate(
         self, now: Instant, handshake: Handshake, payload_bytes: bytes, datagram: HandshakeDatagram
@@ -319,9 +325,9 @@ class Handshakes:
     def _drop_pending(self, index: int) -> None:
         del self._pending_by_init[self._pending.pop(index).init]
 
-    def _drop_attempts(self, is_over: Callable[[Attempt], bool]) -> None:
-        for index in [index for index, attempt in self._attempts.items() if is_over(attempt)]:
-            del self._attempts[index]
+    def _drop_attempts(self, is_over: Callable[[Attempt], bool]) -> list[Attempt]:
+        """Those that were dropped."""
+        return [self._attempts.pop(index) for index, attempt in list(self._attempts.items()) if is_over(attempt)]
 
     def _send_to_all(self, endpoints: tuple[Endpoint, ...], data: bytes) -> None:
         for endpoint in endpoints:

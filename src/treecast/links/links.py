@@ -36,6 +36,7 @@ from treecast.links.peers import (
 from treecast.links.reach import ALL_LINKS_LOST, Reach
 from treecast.links.roster import Known, Roster
 from treecast.links.targets import Target, Targets
+from treecast.links.trace import Step
 from treecast.wire.handshake import HandshakePayload
 
 FINAL_INTERVAL: Duration = 0.25
@@ -102,6 +103,7 @@ class Links:
         self._reach = Reach(self._targets, self._is_up, self._handshakes.heard, self._handshakes.refused)
         self._roster = Roster(self._peers, self._targets, self._reach)
         self._memory: tuple[Remembered, ...] = ()
+        self.trace = self._handshakes.trace
         self.commands: list[Command] = []
         self.events: list[LinkEvent] = []
 
@@ -164,7 +166,10 @@ class Links:
             finished = self._handshakes.receive(now, datagram)
         except MalformedError as error:
             self._drops.count(error.reason)
+            self.trace.add(Step.REFUSED, "", (datagram.source,), error.reason)
         if finished is not None:
+            step = Step.ANSWERED if finished.final is not None else Step.ACCEPTED
+            self.trace.add(step, finished.certificate.name, (datagram.source,))
             self._install(now, finished)
         self._take_datagrams()
 

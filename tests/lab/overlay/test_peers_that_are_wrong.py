@@ -21,7 +21,7 @@ def test_a_peer_that_is_wrong_is_a_line_and_a_problem_with_its_reason() -> None:
         net = Overlay([n0], lab.directory)
         other = TreecastNode.add(stranger, create_network(lab.directory / "other", "other"), lab.directory)
         node, nobody = net[0], f"{n0.underlay_ipv4}:{PORT + 1}"
-        node.start(nobody, node.endpoint, other.endpoint, "nowhere.invalid")
+        node.start(nobody, node.endpoint, other.endpoint, "nowhere.invalid", options=["--log-level", "debug"])
         other.start(node.endpoint)
         wanted = {
             nobody: "peer_unreachable",
@@ -36,5 +36,9 @@ def test_a_peer_that_is_wrong_is_a_line_and_a_problem_with_its_reason() -> None:
         log = node.log.read_text()
         for subject, kind in wanted.items():
             assert f"problem={kind} subject={subject}" in log
+        for subject in (nobody, node.endpoint, other.endpoint):
+            assert f'level=debug event="handshake begun" peer={subject} addresses={subject}' in log
+        refused = f'level=debug event="handshake refused" addresses={node.endpoint} reason=handshake_reflected'
+        assert refused in log
         node.stop()
         other.stop()
