@@ -46,10 +46,12 @@ enum Queue {
     Dhcp,
     Routers,
     Hosts,
+    DhcpClients,
+    Mdns,
 }
 
 /// How many come out of each queue before the next has its turn.
-const TURNS: [usize; 9] = [8, 2, 2, 1, 1, 1, 1, 1, 1];
+const TURNS: [usize; 11] = [8, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1];
 
 const fn rate(per_second: u32, burst: u32) -> Rate {
     Rate { per_second, burst }
@@ -59,13 +61,15 @@ const fn kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: 
     Kind { bound, full, rate: Some((rate(per_second, bound as u32), above)), queue }
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     kind(Queue::Neighbours, 1024, Reason::PuntNeighboursFull, 5_000, Reason::PuntNeighboursRate),
     kind(Queue::Igmp, 1024, Reason::PuntIgmpFull, 5_000, Reason::PuntIgmpRate),
     kind(Queue::Mld, 1024, Reason::PuntMldFull, 5_000, Reason::PuntMldRate),
     kind(Queue::Dhcp, 256, Reason::PuntDhcpFull, 500, Reason::PuntDhcpRate),
     kind(Queue::Routers, 256, Reason::PuntRoutersFull, 200, Reason::PuntRoutersRate),
     kind(Queue::Beacons, 256, Reason::PuntBeaconsFull, 200, Reason::PuntBeaconsRate),
+    kind(Queue::DhcpClients, 256, Reason::PuntDhcpClientsFull, 100, Reason::PuntDhcpClientsRate),
+    kind(Queue::Mdns, 256, Reason::PuntMdnsFull, 100, Reason::PuntMdnsRate),
     kind(Queue::Handshakes, 512, Reason::PuntHandshakesFull, 1_000, Reason::HandshakeRateGlobal),
     kind(Queue::Sessions, 4096, Reason::PuntControlFull, 20_000, Reason::PuntControlRate),
     kind(Queue::Sessions, 4096, Reason::PuntKeysFull, 10_000, Reason::PuntKeysRate),
@@ -98,12 +102,12 @@ impl Event {
     fn kind(&self) -> usize {
         match self {
             Self::TapFrame { data, .. } => PuntKind::of(data) as usize,
-            Self::Handshake { .. } => 6,
-            Self::Control { .. } => 7,
-            Self::KeyOffered { .. } => 8,
-            Self::PeerMoved { .. } | Self::SessionConfirmed { .. } | Self::TreeUsed { .. } => 9,
-            Self::HostSeen { .. } => 10,
-            Self::ForeignHandshake { .. } => 11,
+            Self::Handshake { .. } => 8,
+            Self::Control { .. } => 9,
+            Self::KeyOffered { .. } => 10,
+            Self::PeerMoved { .. } | Self::SessionConfirmed { .. } | Self::TreeUsed { .. } => 11,
+            Self::HostSeen { .. } => 12,
+            Self::ForeignHandshake { .. } => 13,
         }
     }
 }

@@ -15,8 +15,14 @@ use crate::reason::Reason;
 pub type Mac = [u8; 6];
 
 /// A server's DHCP (RFC 2131 section 4.1) and DHCPv6 (RFC 9915 section 7.2) messages come from these ports.
-const PORT_DHCP_SERVER: u16 = 67;
-const PORT_DHCPV6_SERVER: u16 = 547;
+pub(crate) const PORT_DHCP_SERVER: u16 = 67;
+pub(crate) const PORT_DHCPV6_SERVER: u16 = 547;
+/// mDNS (RFC 6762 section 3), and the first octet of a DNS header's flags with its QR bit: a response.
+pub(crate) const PORT_MDNS: u16 = 5353;
+const MDNS_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+const MDNS_V6: Ipv6Addr = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, 0, 0xFB);
+const MDNS_FLAGS: usize = 10;
+const RESPONSE: u8 = 0x80;
 /// PIM version 2, types 0 and 3 (RFC 7761 section 4.9).
 const PIM_HELLO: u8 = 0x20;
 const PIM_JOIN_PRUNE: u8 = 0x23;
@@ -35,9 +41,9 @@ pub enum FrameKind {
     Punt,
     /// A beacon of a node on this LAN: Python's alone, and no sign of a host.
     Beacon,
-    /// ARP, ND and servers' DHCP to one MAC: forwarded, and a copy for Python.
+    /// ARP, ND and DHCP to one MAC: forwarded, and a copy for Python.
     PuntUnicast(Mac),
-    /// PIM Hellos, Joins and Prunes, and servers' DHCP to all nodes: forwarded, and a copy for Python.
+    /// PIM Hellos, Joins and Prunes, DHCP and mDNS responses to all nodes: forwarded, and a copy for Python.
     PuntBroadcast,
     /// To one MAC.
     Unicast(Mac),
@@ -100,7 +106,7 @@ fn unicast(destination: Mac, ethertype: u16, payload: &[u8]) -> FrameKind {
         ETHERTYPE_ARP => FrameKind::PuntUnicast(destination),
         ETHERTYPE_IPV4 => match Ipv4::parse(payload) {
             Ok(ip) if ip.is_membership() => FrameKind::Punt,
-            Ok(ip) if ip.is_server_reply() => FrameKind::PuntUnicast(destination),
+            Ok(ip) if ip.is_dhcp() => FrameKind::PuntUnicast(destination),
             Ok(ip) if ip.protocol == PROTOCOL_UDP && looks_like_ours(ip.rest) => FrameKind::Nested(destination),
             _ => FrameKind::Unicast(destination),
         },
@@ -149,7 +155,7 @@ pub(crate) struct Ipv4<'a> {
     source: Ipv4Addr,
     destination: Ipv4Addr,
     /// What follows the header; empty in all fragments but the first.
-    rest: &'a [u8],
+    pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Ipv4<'a> {
@@ -166,8 +172,14 @@ impl<'a> Ipv4<'a> {
         Ok(Self { protocol: header[9], source: address(12)?, destination: address(16)?, rest })
     }
 
-    fn is_server_reply(&self) -> bool {
-        self.protocol == PROTOCOL_UDP && u16_at(self.rest, 0) == Some(PORT_DHCP_SERVER)
+    /// From a server, or to one.
+    fn is_dhcp(&self) -> bool {
+        let port = |at| u16_at(self.rest, at) == Some(PORT_DHCP_SERVER);
+        self.protocol == PROTOCOL_UDP && (port(0) || port(2))
+    }
+
+    fn is_mdns_response(&self) -> bool {
+        self.protocol == PROTOCOL_UDP && self.destination == MDNS_V4 && is_mdns_response(self.rest)
     }
 
     /// IGMP of types that we know, or whose type is in another fragment. Others are to be flooded (RFC 4541 section 2.1.1).
@@ -180,7 +192,7 @@ impl<'a> Ipv4<'a> {
         if self.is_membership() {
             return Ok(FrameKind::Punt);
         }
-        let copied = self.is_server_reply() || self.is_snooped_pim();
+        let copied = self.is_dhcp() || self.is_snooped_pim() || self.is_mdns_response();
         let kind = if mac == BROADCAST { FrameKind::Broadcast } else { self.group(mac) };
         Ok(if copied { kind.copied() } else { kind })
     }
@@ -240,11 +252,16 @@ impl<'a> Ipv6<'a> {
         pim && self.destination == ALL_PIM_ROUTERS_V6
     }
 
+    fn is_mdns_response(&self) -> bool {
+        let response = self.upper.is_some_and(|(protocol, rest)| protocol == PROTOCOL_UDP && is_mdns_response(rest));
+        response && self.destination == MDNS_V6
+    }
+
     fn to_group_mac(&self, mac: Mac) -> Result<FrameKind, Reason> {
         if matches!(self.icmp_type(), Some(130..=137 | 143 | 151..=153)) {
             return Ok(FrameKind::Punt);
         }
-        let copied = self.is_server_reply() || self.is_snooped_pim();
+        let copied = self.is_server_reply() || self.is_snooped_pim() || self.is_mdns_response();
         let kind = if mac == BROADCAST { FrameKind::Broadcast } else { self.group(mac)? };
         Ok(if copied { kind.copied() } else { kind })
     }
@@ -267,6 +284,12 @@ impl<'a> Ipv6<'a> {
 /// What RFC 8220 snoops: who is a router, and what it asks the others for.
 fn is_snooped_pim(message: &[u8]) -> bool {
     matches!(message.first(), Some(&(PIM_HELLO | PIM_JOIN_PRUNE)))
+}
+
+/// Whether a UDP datagram to the mDNS group gives names (RFC 6762 section 18.2).
+fn is_mdns_response(datagram: &[u8]) -> bool {
+    let is_response = datagram.get(MDNS_FLAGS).is_some_and(|flags| flags & RESPONSE != 0);
+    is_response && u16_at(datagram, 2) == Some(PORT_MDNS)
 }
 
 /// The protocol behind the extension headers (RFC 8200 section 4) and its bytes; None where there is none to be found, as in

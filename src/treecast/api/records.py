@@ -252,6 +252,8 @@ class Host(msgspec.Struct, frozen=True):
     """Why frames to it reach nobody now: its node has no link to this one. Empty: they do."""
     own: bool = False
     """This node's own interface; in switch mode, with the machine's address on the LAN."""
+    name: str = ""
+    """As it calls itself by DHCP or mDNS; known at its own node only."""
 
 
 class Storm(msgspec.Struct, frozen=True):

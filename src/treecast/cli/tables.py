@@ -91,14 +91,26 @@ def print_peers(peers: Sequence[Peer]) -> None:
 
 
 def print_hosts(hosts: Sequence[Host]) -> None:
+    named = any(host.name for host in hosts)
     columns: tuple[Column, ...] = (
         ("MAC", "left"),
         ("IP", "left"),
+        *((("NAME", "left"),) if named else ()),
         ("NODE", "left"),
         ("AGE", "right"),
         ("NOTE", "left"),
     )
-    rows = ((host.mac, "\n".join(host.ip) or "-", host.node, in_time(host.age_s), _host_note(host)) for host in hosts)
+    rows = (
+        (
+            host.mac,
+            "\n".join(host.ip) or "-",
+            *((host.name or "-",) if named else ()),
+            host.node,
+            in_time(host.age_s),
+            _host_note(host),
+        )
+        for host in hosts
+    )
     print_rows("no hosts", columns, tuple(rows))
 
 

@@ -38,4 +38,5 @@ def _host(engine: Engine, view: HostView, linked: Set[NodeIndex], lan_ipv4: IPv4
         conflicts=[str(mac) for mac in view.conflicts],
         unreachable="" if view.node == engine.me or view.node in linked else f"no link to {node}",
         own=is_own,
+        name=view.name,
     )

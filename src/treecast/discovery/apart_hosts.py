@@ -11,13 +11,16 @@ from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.discovery import snooping
+from treecast.discovery import host_names, snooping
+from treecast.discovery.host_names import SaidName
 from treecast.discovery.limits import DiscoveryConfig
 from treecast.discovery.local_hosts import HostKey, LocalHosts
 from treecast.discovery.snooping import Sighting
 from treecast.discovery.view import HostView
 from treecast.wire import dhcp, dhcpv6, ipv4, ipv6, ndp
 from treecast.wire.ethernet import EthernetFrame, EtherType
+from treecast.wire.ipv4 import Ipv4Packet
+from treecast.wire.ipv6 import Ipv6Packet
 
 
 class ApartHosts:
@@ -48,14 +51,16 @@ class ApartHosts:
         self._hosts.changed.clear()
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame, *, learn: bool) -> bool:
-        """A frame from a port. False: it is none of ARP, ND and a server's DHCP."""
+        """A frame from a port. False: it is none of ARP, ND, DHCP and mDNS."""
         try:
-            sighting, is_membership = _read(frame)
+            sighting, is_membership, names = _read(frame)
         except MalformedError as error:
             self._drops.count(error.reason)
             return True
         if learn:
-            self.heard(now, port, (frame.vlan_id or 0, frame.source), sighting)
+            key = (frame.vlan_id or 0, frame.source)
+            self.heard(now, port, key, sighting)
+            host_names.remember(self._hosts, self._drops, port, key, names)
         return not is_membership
 
     def heard(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
@@ -71,7 +76,9 @@ class ApartHosts:
 
     def views(self, me: NodeIndex) -> list[HostView]:
         return [
-            HostView(*key, host.sorted_addresses(), me, host.port, host.last_heard, host.is_router, 0, False, ())
+            HostView(
+                *key, host.sorted_addresses(), me, host.port, host.last_heard, host.is_router, 0, False, (), host.name
+            )
             for key, host in self._hosts.items()
         ]
 
@@ -83,25 +90,25 @@ class ApartHosts:
         return self._hosts.next_deadline()
 
 
-def _read(frame: EthernetFrame) -> tuple[Sighting, bool]:
-    """What a frame says of its sender, and whether it is one of IGMP, MLD and the like. MalformedError.
+def _read(frame: EthernetFrame) -> tuple[Sighting, bool, list[SaidName]]:
+    """What a frame says of its sender, and whether it is one of IGMP, MLD and the like, and names. MalformedError.
 
     The source of IGMP and MLD is the host's own address (RFC 9776 section 4.2.14, RFC 9777 section 5.2.14).
     """
     if frame.ethertype == EtherType.ARP:
-        return snooping.of_arp(frame)[1], False
+        return snooping.of_arp(frame)[1], False, []
     if frame.ethertype == EtherType.IPV6:
         packet6 = ipv6.parse(frame.payload)
         if ndp.is_ndp(packet6):
-            return snooping.of_ndp(frame, packet6)[1], False
-        if dhcpv6.is_server_message(packet6):
-            return snooping.SOURCE_ONLY, False
-        return _of_source(packet6.source), True
+            return snooping.of_ndp(frame, packet6)[1], False, []
+        return _of_ip(packet6, is_server=dhcpv6.is_server_message(packet6))
     packet4 = ipv4.parse(frame.payload)
-    if packet4.protocol != ipv4.PROTOCOL_IGMP and dhcp.is_server_message(packet4):
-        return snooping.SOURCE_ONLY, False
-    return _of_source(packet4.source), True
+    return _of_ip(packet4, is_server=dhcp.is_server_message(packet4))
 
 
-def _of_source(address: IPAddress) -> Sighting:
-    return Sighting(address if snooping.is_host_address(address) else None)
+def _of_ip(packet: Ipv4Packet | Ipv6Packet, *, is_server: bool) -> tuple[Sighting, bool, list[SaidName]]:
+    names = [] if is_server else host_names.read(packet)
+    if names is not None:
+        return snooping.SOURCE_ONLY, False, names
+    address: IPAddress = packet.source
+    return Sighting(address if snooping.is_host_address(address) else None), True, []

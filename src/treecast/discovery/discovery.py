@@ -19,7 +19,7 @@ from treecast.base.problems import Problem
 from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant, earliest
-from treecast.discovery import snooping
+from treecast.discovery import host_names, snooping
 from treecast.discovery.apart_hosts import ApartHosts
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
@@ -31,7 +31,7 @@ from treecast.wire import arp, dhcp, dhcpv6, ipv4, ipv6, ndp
 from treecast.wire.advertisement import HostContent
 from treecast.wire.arp import ArpOperation
 from treecast.wire.ethernet import EthernetFrame, EtherType
-from treecast.wire.ipv4 import PROTOCOL_IGMP
+from treecast.wire.ipv4 import PROTOCOL_IGMP, Ipv4Packet
 from treecast.wire.ipv6 import Ipv6Packet
 
 
@@ -90,7 +90,7 @@ class Discovery:
     # what hosts say
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame, wire: bytes) -> bool:
-        """A frame from a port; ``wire`` is its bytes. False: it is none of ARP, ND, DHCP and DHCPv6 answers."""
+        """A frame from a port; ``wire`` is its bytes. False: it is none of ARP, ND, DHCP, DHCPv6 answers and mDNS."""
         if self._apart.has(port):
             return self._apart.receive(now, port, frame, learn=port not in self._blocked)
         try:
@@ -102,7 +102,9 @@ class Discovery:
                 if ndp.is_ndp(packet):
                     self.receive_ndp(now, port, frame, packet, wire)
                     return True
-                return dhcpv6.is_server_message(packet) and self._receive_dhcpv6(now, port, frame, packet)
+                if dhcpv6.is_server_message(packet):
+                    return self._receive_dhcpv6(now, port, frame, packet)
+                return self._receive_names(now, port, frame, packet)
             if frame.ethertype == EtherType.IPV4 and frame.payload[9:10] != _IGMP:
                 return self._receive_dhcp(now, port, frame)
         except MalformedError as error:
@@ -198,7 +200,7 @@ class Discovery:
     def _receive_dhcp(self, now: Instant, port: int, frame: EthernetFrame) -> bool:
         packet = ipv4.parse(frame.payload)
         if not dhcp.is_server_message(packet):
-            return False
+            return self._receive_names(now, port, frame, packet)
         given = dhcp.parse(packet)
         self.host_seen(now, port, frame.vlan_id or 0, frame.source)
         key = (frame.vlan_id or 0, given.client) if given else None
@@ -221,6 +223,15 @@ class Discovery:
                 self._residence.take_address(now, key, leased.address, shared=False)
             elif local.holder(key[0], leased.address) == key:
                 local.drop_address(key[0], leased.address)
+        return True
+
+    def _receive_names(self, now: Instant, port: int, frame: EthernetFrame, packet: Ipv4Packet | Ipv6Packet) -> bool:
+        names = host_names.read(packet)
+        if names is None:
+            return False
+        self.host_seen(now, port, frame.vlan_id or 0, frame.source)
+        key = (frame.vlan_id or 0, frame.source)
+        host_names.remember(self._residence.local, self._drops, port, key, names)
         return True
 
     def host_seen(self, now: Instant, port: int, vlan: int, mac: MacAddress) -> None:

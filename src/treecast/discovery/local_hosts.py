@@ -39,6 +39,7 @@ class LocalHost:
     own: bool = False
     sequence: int = 0
     is_router: bool = False
+    name: str = ""
     addresses: dict[IPAddress, Instant] = field(default_factory=dict)
 
     def sorted_addresses(self) -> tuple[IPAddress, ...]:

@@ -261,13 +261,14 @@ class Residence:
             port: int | None,
             heard_at: Instant | None,
             is_router: bool,
+            name: str = "",
         ) -> HostView:
             moves, duplicate = self._hosts.moves(key), self._hosts.is_duplicate(now, key)
             conflicts = tuple(sorted(set(others.get(key, ()))))
-            return HostView(*key, addresses, node, port, heard_at, is_router, moves, duplicate, conflicts)
+            return HostView(*key, addresses, node, port, heard_at, is_router, moves, duplicate, conflicts, name)
 
         return [
-            view(key, h.sorted_addresses(), self._me, h.port, None if h.own else h.last_heard, h.is_router)
+            view(key, h.sorted_addresses(), self._me, h.port, None if h.own else h.last_heard, h.is_router, h.name)
             for key, h in self.local.items()
         ] + [
             view(key, claim.addresses, claim.node, None, claim.learned_at, claim.is_router)

@@ -27,6 +27,8 @@ class HostView:
     moves: int
     duplicate: bool
     conflicts: tuple[MacAddress, ...]
+    name: str = ""
+    """As it calls itself; empty behind another node."""
 
 
 @dataclass(frozen=True, slots=True)

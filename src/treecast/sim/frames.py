@@ -15,6 +15,7 @@ from treecast.base.addresses import IPAddress
 BROADCAST = b"\xff" * 6
 BEACON_GROUP = bytes.fromhex("035443000001")
 MAX_EXTENSION_HEADERS = 8
+MDNS = {4: IPv4Address("224.0.0.251"), 6: IPv6Address("ff02::fb")}
 ROUTERS = {4: IPv4Address("224.0.0.13"), 6: IPv6Address("ff02::d")}
 
 
@@ -56,6 +57,15 @@ class _Packet:
         return self.protocol == 17 and self.rest[:2] == port.to_bytes(2, "big")
 
     @property
+    def to_dhcp_server(self) -> bool:
+        return self.version == 4 and self.protocol == 17 and self.rest[2:4] == b"\0\x43"
+
+    @property
+    def is_mdns_response(self) -> bool:
+        to_group = self.protocol == 17 and self.destination == MDNS[self.version]
+        return to_group and self.rest[2:4] == b"\x14\xe9" and self.rest[10:11] >= b"\x80"
+
+    @property
     def is_snooped_pim(self) -> bool:
         """Hellos, Joins and Prunes (RFC 8220)."""
         snooped = self.rest[:1] in {b"\x20", b"\x23"}
@@ -92,7 +102,8 @@ def _to_one(ethertype: int, packet: _Packet | None, vlan: int) -> FrameKind:
         return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
     shown = ethertype == 0x0806
     if packet is not None:
-        shown = packet.from_dhcp_server or 133 <= packet.icmpv6_type <= 137
+        is_dhcp = packet.from_dhcp_server or packet.to_dhcp_server
+        shown = is_dhcp or 133 <= packet.icmpv6_type <= 137
     return FrameKind(Way.ONE, shown, vlan)
 
 
@@ -106,7 +117,8 @@ def _to_many(destination: bytes, ethertype: int, packet: _Packet | None, vlan: i
         return FrameKind(dropped="frame_malformed") if malformed else FrameKind(Way.ALL, vlan=vlan)
     if packet.is_membership or packet.icmpv6_type in {*range(130, 138), 143, 151, 152, 153}:
         return FrameKind(Way.NOWHERE, shown=True, vlan=vlan)
-    shown = packet.from_dhcp_server or packet.is_snooped_pim
+    is_dhcp = packet.from_dhcp_server or packet.to_dhcp_server
+    shown = is_dhcp or packet.is_snooped_pim or packet.is_mdns_response
     if destination == BROADCAST:
         return FrameKind(Way.ALL, shown, vlan)
     return _to_group(destination, packet, shown, vlan)

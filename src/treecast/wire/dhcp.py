@@ -1,4 +1,5 @@
-"""What a DHCP server gives to a client (RFC 2131): the four fields of a DHCPACK that name the client and its address.
+"""What a DHCP server gives to a client (RFC 2131): the four fields of a DHCPACK that name the client and its
+address; and how a client calls itself.
 
 Everything else is skipped. The UDP checksum is not looked at: in a frame that never left its machine it may be partial.
 """
@@ -20,9 +21,9 @@ MAX_OPTIONS = 128
 _UDP_HEADER_BYTES = 8
 _FIXED_BYTES = 236
 _MAGIC_COOKIE = b"\x63\x82\x53\x63"
-_BOOT_REPLY = 2
+_BOOT_REQUEST, _BOOT_REPLY = 1, 2
 _HARDWARE_ETHERNET = b"\x01\x06"
-_OPTION_PAD, _OPTION_LEASE_TIME, _OPTION_MESSAGE_TYPE, _OPTION_END = 0, 51, 53, 255
+_OPTION_PAD, _OPTION_HOST_NAME, _OPTION_LEASE_TIME, _OPTION_MESSAGE_TYPE, _OPTION_END = 0, 12, 51, 53, 255
 _ACK = 5
 
 
@@ -33,6 +34,14 @@ class DhcpAcknowledgement:
     client: MacAddress
     address: IPv4Address
     lease_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpRequest:
+    """A message of ``client`` (chaddr). ``host_name``: option 12 as it came (RFC 2132 section 3.14); None: not said."""
+
+    client: MacAddress
+    host_name: bytes | None
 
 
 def is_server_message(packet: Ipv4Packet) -> bool:
@@ -46,15 +55,9 @@ def parse(packet: Ipv4Packet) -> DhcpAcknowledgement | None:
 
     MalformedError ``dhcp_*``.
     """
-    message = _udp_payload(packet.payload)
-    if len(message) < _FIXED_BYTES + len(_MAGIC_COOKIE):
-        raise MalformedError("dhcp_truncated")
-    if message[_FIXED_BYTES : _FIXED_BYTES + 4] != _MAGIC_COOKIE:
-        raise MalformedError("dhcp_not_dhcp")
+    message = _message(packet)
     if message[0] != _BOOT_REPLY:
         raise MalformedError("dhcp_not_a_reply")
-    if message[1:3] != _HARDWARE_ETHERNET:
-        raise MalformedError("dhcp_not_ethernet")
     kind: int | None = None
     lease_s: int | None = None
     for code, value in _options(message[_FIXED_BYTES + 4 :]):
@@ -66,6 +69,34 @@ def parse(packet: Ipv4Packet) -> DhcpAcknowledgement | None:
     if kind != _ACK or int(address) == 0 or client.is_group:
         return None
     return DhcpAcknowledgement(client, address, lease_s)
+
+
+def is_client_message(packet: Ipv4Packet) -> bool:
+    """Whether it goes to a DHCP server's port, and does not come from one, before any check."""
+    port = SERVER_PORT.to_bytes(2, "big")
+    to_server = packet.payload[2:4] == port and packet.payload[:2] != port
+    return packet.protocol == PROTOCOL_UDP and not packet.is_fragment and to_server
+
+
+def parse_request(packet: Ipv4Packet) -> DhcpRequest:
+    """A client's message of any type. MalformedError ``dhcp_*``."""
+    message = _message(packet)
+    if message[0] != _BOOT_REQUEST:
+        raise MalformedError("dhcp_not_a_request")
+    names = [value for code, value in _options(message[_FIXED_BYTES + 4 :]) if code == _OPTION_HOST_NAME]
+    return DhcpRequest(MacAddress(message[28:34]), names[0] if names else None)
+
+
+def _message(packet: Ipv4Packet) -> bytes:
+    """A DHCP message of a client on Ethernet, to it or from it."""
+    message = _udp_payload(packet.payload)
+    if len(message) < _FIXED_BYTES + len(_MAGIC_COOKIE):
+        raise MalformedError("dhcp_truncated")
+    if message[_FIXED_BYTES : _FIXED_BYTES + 4] != _MAGIC_COOKIE:
+        raise MalformedError("dhcp_not_dhcp")
+    if message[1:3] != _HARDWARE_ETHERNET:
+        raise MalformedError("dhcp_not_ethernet")
+    return message
 
 
 def _udp_payload(datagram: bytes) -> bytes:

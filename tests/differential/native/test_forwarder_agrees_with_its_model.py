@@ -39,7 +39,8 @@ EVERY_SCOPE = tuple(
 PREFIXES = tuple(ip_network(text) for text in ("239.0.0.0/8", "239.128.0.0/9", "224.0.0.0/4", "ff00::/8", "ff3e::/16"))
 SOURCES = tuple(ip_address(text) for text in ("10.9.0.1", "192.0.2.7", "fd09::1", "2001:db8::7"))
 LINK_LOCAL = tuple(
-    ip_address(text) for text in ("224.0.0.5", "224.0.0.13", "224.0.0.251", "ff02::1", "ff02::d", "ff32::1", "ff01::1")
+    ip_address(text)
+    for text in ("224.0.0.13", "224.0.0.251", "ff02::fb", "ff02::1", "ff02::d", "ff32::1", "ff01::1", "224.0.0.5")
 )
 HOSTS = tuple(bytes([2, 0xAA, 0, 0, 0, number]) for number in range(6))
 VLANS = (0, 0, 0, 7, 4094)
@@ -260,7 +261,9 @@ def random_payload(rng: Random) -> tuple[int, bytes, bytes]:
 def random_upper(rng: Random, protocol: int) -> bytes:
     rest = bytes(rng.randrange(192) for _ in range(30))  # below 192: no datagram of ours inside
     if protocol == 17:
-        ports = rng.choice((67, 68, 546, 547, 5000)).to_bytes(2, "big") + (5004).to_bytes(2, "big")
+        ports = rng.choice((67, 68, 546, 547, 5000)).to_bytes(2, "big") + rng.choice((67, 5353, 5004)).to_bytes(
+            2, "big"
+        )
         return ports + (8 + len(rest)).to_bytes(2, "big") + b"\x12\x34" + rest
     if protocol == 58:
         return bytes([rng.choice((1, 128, *range(129, 139), 143, 150, 151, 152, 153, 154))]) + rest

@@ -61,10 +61,27 @@ def test_a_client_gets_its_address_from_a_server_of_another_lan(sites: Sites, tm
     script.write_text(CONFIGURE, encoding="ascii")
     script.chmod(0o755)
     with carrying(sites, 0, 2), serving_dhcp(server, tmp_path, FIRST, LAST):
-        asking = ["udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "5", "-T", "2", "-s", str(script)]
+        asking = [
+            "udhcpc",
+            "-x",
+            "hostname:guest-7",
+            "-i",
+            "eth0",
+            "-f",
+            "-n",
+            "-q",
+            "-t",
+            "5",
+            "-T",
+            "2",
+            "-s",
+            str(script),
+        ]
         address, giver = client.run(asking).stdout.split()
         assert IPv4Address(FIRST) <= IPv4Address(address) <= IPv4Address(LAST)
         assert giver == here.host_ipv4(3)
         talk(client, here.host_ipv4(3))
         wait_until(lambda: holders(sites, address) == {(mac_of(client), "n2")}, LIMIT_S, "all nodes know the client")
         talk(here.hosts[0], address)
+        names = {host.mac: host.name for host in ask_hosts(sites.overlay[2].directory)}
+        assert names[mac_of(client)] == "guest-7"

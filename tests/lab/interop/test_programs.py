@@ -12,6 +12,8 @@ import pytest
 from lab.sites import LIMIT_S, Sites
 from tests.lab.interop.mdns import PORT, SERVICE
 from tests.lab.overlay.asking import wait_members
+from tests.lab.overlay.machines import talk
+from treecast.api.client import ask_hosts
 
 MDNS = Path(__file__).parent / "mdns.py"
 STREAM = "239.66.0.1"
@@ -22,6 +24,8 @@ def test_mdns_finds_a_service_of_another_lan(sites: Sites, version: int) -> None
     here, there = sites.lans[0], sites.lans[2]
     address = here.host_ipv4(1) if version == 4 else str(here.hosts[0].ports[0].ipv6.ip)
     name = f"camera{version}"
+    neighbour = here.host_ipv4(2) if version == 4 else str(here.hosts[1].ports[0].ipv6.ip)
+    talk(here.hosts[0], neighbour)  # the node learns its address from ARP or ND
     responder = here.hosts[0].spawn(
         [sys.executable, MDNS, "announce", str(version), name, address], stdout=subprocess.PIPE
     )
@@ -29,6 +33,7 @@ def test_mdns_finds_a_service_of_another_lan(sites: Sites, version: int) -> None
         assert responder.read_line(LIMIT_S) == "ready"
         found = there.hosts[1].run([sys.executable, MDNS, "find", str(version)]).stdout.split()
         assert found == [f"{name}.{SERVICE}", str(PORT), address]
+        assert f"{name}.local" in {host.name for host in ask_hosts(sites.overlay[0].directory) if address in host.ip}
     finally:
         responder.stop()
 

@@ -55,6 +55,15 @@ def test_a_host_that_needs_the_operator_says_why(capsys: pytest.CaptureFixture[s
         assert note in shown
 
 
+def test_names_of_hosts_have_a_column_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
+    tables.print_hosts(HOSTS)
+    assert "NAME" not in _lines(capsys)[0]
+    tables.print_hosts([Host("02:00:00:00:00:01", [], "bob", 1.0, name="camera.local"), *HOSTS])
+    header, _, named, unnamed, *_ = _lines(capsys)
+    assert header.index("NAME") == named.index("camera.local")
+    assert unnamed.split()[2] == "-"
+
+
 def test_status_shows_every_count_that_is_not_zero(capsys: pytest.CaptureFixture[str]) -> None:
     tables.print_status(STATUS)
     shown = "\n".join(_lines(capsys))

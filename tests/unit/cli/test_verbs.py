@@ -234,7 +234,7 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
     assert groups[0]["members"][1] == carol
     assert list(hosts[0]) == [
         *("mac", "ip", "node", "age_s", "port", "vlan", "router", "moves", "duplicate", "conflicts"),
-        *("unreachable", "own"),
+        *("unreachable", "own", "name"),
     ]
 
 

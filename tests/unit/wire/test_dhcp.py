@@ -9,7 +9,7 @@ import pytest
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.wire import dhcp, dhcpv6
-from treecast.wire.dhcp import DhcpAcknowledgement
+from treecast.wire.dhcp import DhcpAcknowledgement, DhcpRequest
 from treecast.wire.dhcpv6 import Dhcpv6Reply, LeasedAddress
 from treecast.wire.ipv4 import Ipv4Packet
 from treecast.wire.ipv6 import Ipv6Packet
@@ -149,3 +149,28 @@ def test_bad_dhcpv6_is_refused_by_name(datagram: bytes, reason: str) -> None:
     with pytest.raises(MalformedError) as refused:
         dhcpv6.parse(ipv6(datagram))
     assert refused.value.reason == reason
+
+
+def asking(options: bytes, *, head: bytes = b"\x01\x01\x06\x00") -> Ipv4Packet:
+    message = bootp(head=head, address=IPv4Address(0)) + COOKIE + b"\x35\x01\x03" + options
+    udp_bytes = b"\0\x44\0\x43" + (8 + len(message)).to_bytes(2, "big") + b"\0\0" + message
+    return Ipv4Packet(IPv4Address(0), IPv4Address("255.255.255.255"), 17, 64, udp_bytes)
+
+
+def test_a_request_names_its_client() -> None:
+    packet = asking(b"\x0c\x06camera\xff")
+    assert dhcp.is_client_message(packet)
+    assert not dhcp.is_server_message(packet)
+    assert dhcp.parse_request(packet) == DhcpRequest(CLIENT, b"camera")
+    assert dhcp.parse_request(asking(b"\xff")) == DhcpRequest(CLIENT, None)
+
+
+def test_a_reply_to_a_server_s_port_is_no_request() -> None:
+    with pytest.raises(MalformedError) as refused:
+        dhcp.parse_request(asking(b"\xff", head=b"\x02\x01\x06\x00"))
+    assert refused.value.reason == "dhcp_not_a_request"
+
+
+def test_what_a_server_or_a_relay_sends_to_a_server_is_of_no_client() -> None:
+    assert not dhcp.is_client_message(ipv4(b"\0\x43\0\x43" + bytes(8)))
+    assert not dhcp.is_client_message(Ipv4Packet(GIVEN4, GIVEN4, 17, 64, b"\0\x44\0\x43", more_fragments=True))

@@ -102,9 +102,26 @@ fn dhcp_replies_and_pim_hellos_joins_and_prunes_are_forwarded_and_copied() {
 }
 
 #[test]
-fn a_clients_dhcp_other_pim_and_later_fragments_are_not_copied() {
+fn a_clients_dhcp_and_mdns_responses_are_forwarded_and_copied_though_the_lan_keeps_its_dhcp() {
     let from_68 = [0, 68, 0, 67, 0, 8, 0, 0];
-    assert_eq!(kind(&ipv4([0; 4], [255; 4], 17, &from_68)), FrameKind::Broadcast);
+    let mdns = |flags, port| [20, 233, 20, port, 0, 20, 0, 0, 0, 0, flags, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let group = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFB];
+    let v4 = |flags, port| kind(&ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &mdns(flags, port)));
+    let v6 = |flags, port| kind(&ipv6(group, 17, &mdns(flags, port)));
+    assert_eq!(kind(&ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &from_68)), FrameKind::PuntUnicast(REMOTE));
+    assert_eq!(kind(&ipv4([0; 4], [255; 4], 17, &from_68)), FrameKind::PuntBroadcast);
+    assert_eq!([v4(0x84, 233), v6(0x84, 233)], [FrameKind::PuntBroadcast; 2]);
+    assert_eq!([v4(0, 233), v6(0, 233), v4(0x84, 234), v6(0x84, 234)], [FrameKind::Broadcast; 4]);
+    assert_eq!(kind(&ipv4([10, 0, 0, 1], [224, 0, 0, 252], 17, &mdns(0x84, 233))), FrameKind::Broadcast);
+    let node = node();
+    node.port(0).unwrap().set_keep_local(true, true);
+    let verdict = node.classify(0, &ipv4([0; 4], [255; 4], 17, &from_68), 1, NOW_NS);
+    assert!(verdict.punt);
+    assert_eq!(reason(verdict), Some(Reason::KeptLocalDhcp));
+}
+
+#[test]
+fn other_pim_and_later_fragments_are_not_copied() {
     assert_eq!(kind(&ipv4([10, 0, 0, 1], [224, 0, 0, 13], 103, &[0x25, 0, 0, 0])), FrameKind::Broadcast);
     assert_eq!(kind(&ipv4([10, 0, 0, 1], [224, 0, 0, 5], 103, &HELLO)), FrameKind::Broadcast);
     let mut fragment = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &FROM_67);

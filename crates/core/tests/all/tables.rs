@@ -123,6 +123,12 @@ fn one_of_each_kind() -> Vec<(Event, Reason, Reason)> {
         (tap(ipv4([10, 0, 0, 1], [224, 0, 0, 22], 2, &[0x22; 8])), Reason::PuntIgmpFull, Reason::PuntIgmpRate),
         (tap(ipv6([0xFE; 16], 58, &[143; 8])), Reason::PuntMldFull, Reason::PuntMldRate),
         (tap(ipv4([10, 0, 0, 1], [255; 4], 17, &[0, 67, 0, 68])), Reason::PuntDhcpFull, Reason::PuntDhcpRate),
+        (tap(ipv4([0; 4], [255; 4], 17, &[0, 68, 0, 67])), Reason::PuntDhcpClientsFull, Reason::PuntDhcpClientsRate),
+        (
+            tap(ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[20, 233, 20, 233])),
+            Reason::PuntMdnsFull,
+            Reason::PuntMdnsRate,
+        ),
         (tap(ipv6(router, 103, &[0x20; 4])), Reason::PuntRoutersFull, Reason::PuntRoutersRate),
         (tap(ethernet([0xFF; 6], 0x88B5, &[0; 46])), Reason::PuntBeaconsFull, Reason::PuntBeaconsRate),
         (Event::Control { peer: 1, session: 1, data: vec![] }, Reason::PuntControlFull, Reason::PuntControlRate),

@@ -1,0 +1,60 @@
+"""How hosts of this node call themselves: in DHCP requests (option 12) and in mDNS responses. For people only.
+
+Nothing follows from a name: it is not published and no frame is sent by it. A host names only itself: the frame comes
+from the MAC that the request is for, or that has the address which the response names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import ascii_letters, digits
+
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.counters import Drops
+from treecast.discovery.local_hosts import HostKey, LocalHosts
+from treecast.wire import dhcp, mdns
+from treecast.wire.ipv4 import Ipv4Packet
+from treecast.wire.ipv6 import Ipv6Packet
+
+MAX_DHCP_NAME_BYTES = 63
+_PLAIN = frozenset((ascii_letters + digits + "-._").encode("ascii"))
+
+
+@dataclass(frozen=True, slots=True)
+class SaidName:
+    """``name`` is its sender's own if that has ``address`` (None: if it is ``client``)."""
+
+    name: bytes
+    limit: int
+    client: MacAddress | None = None
+    address: IPAddress | None = None
+
+
+def read(packet: Ipv4Packet | Ipv6Packet) -> list[SaidName] | None:
+    """The names in a packet; None: it is neither of a DHCP client nor an mDNS response. MalformedError."""
+    if isinstance(packet, Ipv4Packet):
+        if dhcp.is_client_message(packet):
+            request = dhcp.parse_request(packet)
+            name = (request.host_name or b"").rstrip(b"\0")
+            return [SaidName(name, MAX_DHCP_NAME_BYTES, client=request.client)] if name else []
+        protocol, is_fragment = packet.protocol, packet.is_fragment
+    else:
+        protocol, is_fragment = packet.next_header, False
+    if is_fragment or not mdns.is_response(packet.destination, protocol, packet.payload):
+        return None
+    return [SaidName(said.name, mdns.MAX_NAME_BYTES, address=said.address) for said in mdns.parse(packet.payload)]
+
+
+def remember(hosts: LocalHosts, drops: Drops, port: int, key: HostKey, names: list[SaidName]) -> None:
+    """What a host on a port said; the first name of its own counts."""
+    host = hosts.get(key)
+    if host is None or host.port != port:
+        return
+    own = (said for said in names if said.client == key[1] or said.address in host.addresses)
+    said = next(own, None)
+    if said is None:
+        return
+    if not 0 < len(said.name) <= said.limit or not _PLAIN.issuperset(said.name):
+        drops.count("host_name_refused")
+        return
+    host.name = said.name.decode("ascii")
