@@ -17,7 +17,8 @@ from treecast.wire.advertisement import NodeContent
 
 ANSWER_INTERVAL: Duration = 1.0
 """Old advertisements of many lives, replayed by a member, make a node announce itself no more often."""
-TWICE_LIFETIME: Duration = 600.0
+TWICE_LIFETIME: Duration = 90.0
+"""Two that both run alternate at least as often as they repeat their NODE advertisements, every half minute."""
 MAX_SEEN = 16_384
 
 
@@ -69,6 +70,8 @@ class _Seen:
     instance_before: bytes = b""
     endpoints_before: tuple[Endpoint, ...] = ()
     twice_at: Instant | None = None
+    twice: tuple[tuple[Endpoint, ...], tuple[Endpoint, ...]] = ((), ())
+    """Where the two were when they were last seen to alternate."""
 
 
 class OtherTwins:
@@ -86,7 +89,9 @@ class OtherTwins:
             return
         if content.instance != seen.instance:
             if content.instance == seen.instance_before:
-                seen.twice_at = now
+                seen.twice_at, seen.twice = now, (content.endpoint_values(), seen.endpoints)
+            elif seen.instance_before:
+                seen.twice_at = None  # a third run: one of the two was started again, alone
             seen.instance_before, seen.endpoints_before = seen.instance, seen.endpoints
         seen.instance, seen.endpoints = content.instance, content.endpoint_values()
 
@@ -97,4 +102,4 @@ class OtherTwins:
         """Each node that runs twice, and where."""
         for node, seen in self._seen.items():
             if seen.twice_at is not None and now - seen.twice_at < TWICE_LIFETIME:
-                yield node, seen.endpoints, seen.endpoints_before
+                yield node, *seen.twice

@@ -80,7 +80,8 @@ class Reach:
             return Standing.ANOTHER_NETWORK
         if now - target.sought_since < (UNREACHED_AFTER if target.name is not None else KNOWN_UNREACHED_AFTER):
             return Standing.CONNECTING
-        if self.last_heard(now, target) is not None:
+        heard = self.last_heard(now, target)
+        if heard is not None and heard > target.sought_since:
             return Standing.HEARD_ONLY
         return Standing.UNREACHABLE
 

@@ -20,12 +20,10 @@ from pyroute2.netlink.exceptions import NetlinkDumpInterrupted
 
 from treecast.adapters import interface
 from treecast.adapters.native import DataPlane
-from treecast.api.records import Host
 from treecast.base.events import Event, TapFrame
 from treecast.base.time import Instant
 from treecast.cli.main import main
-from treecast.daemon import run
-from treecast.daemon.answers import Answers
+from treecast.daemon import answers, run
 from treecast.dataplane.root_trees import RootTrees
 from treecast.engine.engine import Engine
 
@@ -43,11 +41,9 @@ class DeafEngine(Engine):
         super()._handle(now, event)
 
 
-class Forgetful(Answers):
+def _forgetful(*_: object) -> NoReturn:
     """Cannot say which hosts there are."""
-
-    def _hosts(self) -> list[Host]:
-        raise UnforeseenError("the hosts")
+    raise UnforeseenError("the hosts")
 
 
 def put(owner: object, name: str, value: object) -> None:
@@ -60,7 +56,7 @@ def _frames() -> None:
 
 
 def _answers() -> None:
-    put(run, "Answers", Forgetful)
+    put(answers, "host_answers", _forgetful)
 
 
 def _turns() -> None:
