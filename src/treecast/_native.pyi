@@ -252,7 +252,7 @@ class Forwarder:
         """Opens the TAP (down, MAC and MTU set) and binds the UDP sockets, in the order of ``listen``.
 
         ``take``: there is a TAP of this name that nobody uses; it is taken as it stands, with one queue or several.
-        ``mtu``: of the TAP; it may be changed later, up to 9000. ``underlay_mtu``: that of the paths to all nodes,
+        ``mtu``: of the TAP; it may be changed later, up to 9000. ``underlay_mtu``: that of this node's underlay,
         1280 to 9000; a frame that does not fit a packet of it, with IPv6 and UDP headers, goes in parts.
         ``workers``: threads that move packets, each with a TAP queue and a share of the sockets; 0: one per core.
         The TAP's transmit queue is 4000 frames long; ``gso_max_segs`` (44) needs netlink and is the caller's to set.
@@ -282,7 +282,7 @@ class Forwarder:
         """How many have not answered since they were asked last."""
     @property
     def underlay_mtu(self) -> int | None:
-        """The MTU of the paths to all nodes; None when stopped."""
+        """The MTU of this node's underlay; None when stopped."""
     def set_underlay_mtu(self, mtu: int) -> None:
         """From now on, for all frames; ValueError below 1280 and above 9000."""
     @property
@@ -369,6 +369,12 @@ class Forwarder:
     ) -> None:
         """Take the finished handshake's keys (it is spent). ``confirmed``: send on it at once."""
     def remove_session(self, session: int) -> None: ...
+    def set_peer_underlay_mtu(self, peer: int, mtu: int) -> None:
+        """What the peer's underlay carries, 1280 to 9000 (at first 9000): frames go to it in packets of at most
+        the smaller of this and ``underlay_mtu``, those of a tree of at most the smallest of its next hops'.
+
+        Of a peer without a session nothing is kept.
+        """
     def sessions(self) -> list[SessionStats]: ...
     def peers(self) -> list[PeerStats]: ...
     def forget_peer(self, peer: int) -> None:

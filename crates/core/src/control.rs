@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use crate::aead::Aead;
-use crate::datagram::TreeName;
+use crate::datagram::{DatagramLimit, TreeName, LARGEST_UNDERLAY_MTU};
 use crate::events::Event;
 use crate::frame::Mac;
 use crate::handshake::SessionKeys;
@@ -94,6 +94,23 @@ impl Plane {
         }
     }
 
+    /// What the peer's underlay carries, as it says: no frame goes to it in longer datagrams. Nothing without a session.
+    pub fn set_peer_underlay_mtu(&self, index: u32, mtu: usize) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        DatagramLimit::on_underlay(mtu).ok_or(Refused::Invalid)?;
+        let Some(peer) = self.peers.get(&index) else { return Ok(()) };
+        if peer.set_underlay_mtu(mtu) == mtu {
+            return Ok(());
+        }
+        for tree in self.trees.values() {
+            let members = tree.members.load();
+            if members.next_hops.contains(&index) {
+                tree.members.store(Arc::new(self.members(members.next_hops.clone(), members.replicate.clone())));
+            }
+        }
+        Ok(())
+    }
+
     /// All sessions by index.
     pub fn sessions(&self) -> Vec<Arc<Session>> {
         let mut sessions = self.sessions.values();
@@ -137,7 +154,7 @@ impl Plane {
             let members = tree.members.load();
             if members.next_hops.contains(&index) || members.replicate.contains(&index) {
                 let (next_hops, replicate) = (without(&members.next_hops), without(&members.replicate));
-                tree.members.store(Arc::new(Members { next_hops, replicate }));
+                tree.members.store(Arc::new(self.members(next_hops, replicate)));
             }
         }
         for tree in self.member_trees.values() {
@@ -255,9 +272,16 @@ impl Plane {
         if all.windows(2).any(|pair| pair[0] == pair[1]) || all.contains(&self.node_index) {
             return Err(Refused::Invalid);
         }
-        tree.members.store(Arc::new(Members { next_hops: next_hops.into(), replicate: replicate.into() }));
+        tree.members.store(Arc::new(self.members(next_hops.into(), replicate.into())));
         self.trees_changed();
         Ok(())
+    }
+
+    /// With the smallest MTU of the next hops' underlays; a node without a session gets nothing, and has no say.
+    fn members(&self, next_hops: Box<[u32]>, replicate: Box<[u32]>) -> Members {
+        let known = next_hops.iter().filter_map(|peer| self.peers.get(peer)).map(|peer| peer.underlay_mtu());
+        let underlay_mtu = known.min().unwrap_or(LARGEST_UNDERLAY_MTU);
+        Members { next_hops, replicate, underlay_mtu }
     }
 
     /// Makes a key that waits for [`Plane::use_key`].

@@ -37,6 +37,8 @@ pub const TREE_OVERHEAD: usize = TREE_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN + TR
 const UNDERLAY_HEADERS_LEN: usize = 40 + 8;
 /// The smallest MTU of an underlay (IPv6's), and the largest.
 const UNDERLAY_MTUS: RangeInclusive<usize> = 1280..=9000;
+/// The largest MTU of an underlay.
+pub const LARGEST_UNDERLAY_MTU: usize = *UNDERLAY_MTUS.end();
 /// No sealed datagram is longer.
 pub const MAX_DATAGRAM_LEN: usize = *UNDERLAY_MTUS.end() - UNDERLAY_HEADERS_LEN;
 /// The longest control message (section 7): it fits every underlay.

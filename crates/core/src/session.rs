@@ -4,13 +4,14 @@
 //! are atomic, the replay window lies behind a mutex that nobody else wants.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::aead::{Aead, AeadKey};
 use crate::counters::{Traffic, Volume};
+use crate::datagram::LARGEST_UNDERLAY_MTU;
 use crate::datagram::{Inner, SessionHeader, AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, SESSION_HEADER_LEN};
 use crate::handshake::SessionKeys;
 use crate::reason::Reason;
@@ -88,6 +89,7 @@ pub struct Session {
     confirmed: AtomicBool,
     heard: AtomicBool,
     heard_ns: AtomicU64,
+    underlay_mtu: AtomicUsize,
     round_trip: Mutex<RoundTrip>,
 }
 
@@ -110,6 +112,7 @@ impl Session {
             confirmed: AtomicBool::new(confirmed),
             heard: AtomicBool::new(false),
             heard_ns: AtomicU64::new(now_ns),
+            underlay_mtu: AtomicUsize::new(LARGEST_UNDERLAY_MTU),
             round_trip: Mutex::default(),
         })
     }
@@ -174,6 +177,11 @@ impl Session {
         Some(*self.endpoint.swap(Arc::new(endpoint)))
     }
 
+    /// The MTU of the peer's underlay, as it says.
+    pub fn underlay_mtu(&self) -> usize {
+        self.underlay_mtu.load(Ordering::Relaxed)
+    }
+
     /// Datagrams sealed so far.
     pub fn sealed(&self) -> u64 {
         self.sealed.load(Ordering::Relaxed)
@@ -216,6 +224,7 @@ pub struct Peer {
     /// Tree datagrams sent to it and come from it.
     pub tree_traffic: Traffic,
     past: Traffic,
+    underlay_mtu: AtomicUsize,
     sessions: Mutex<Vec<Arc<Session>>>,
     current: ArcSwapOption<Session>,
 }
@@ -231,7 +240,8 @@ impl Peer {
         let (tree_traffic, past) = (Traffic::default(), Traffic::default());
         past.tx.add(tx, tx_bytes);
         past.rx.add(rx, rx_bytes);
-        Self { index, tree_traffic, past, sessions: Mutex::default(), current: ArcSwapOption::empty() }
+        let underlay_mtu = AtomicUsize::new(LARGEST_UNDERLAY_MTU);
+        Self { index, tree_traffic, past, underlay_mtu, sessions: Mutex::default(), current: ArcSwapOption::empty() }
     }
 
     /// The newest confirmed session: what to send on.
@@ -247,6 +257,7 @@ impl Peer {
     /// Adds a session; returns the one that had to go.
     pub fn add(&self, session: Arc<Session>) -> Option<Arc<Session>> {
         let mut sessions = lock(&self.sessions);
+        session.underlay_mtu.store(self.underlay_mtu(), Ordering::Relaxed);
         sessions.push(session);
         let gone = (sessions.len() > SESSIONS_PER_PEER).then(|| sessions.remove(0));
         if let Some(gone) = &gone {
@@ -254,6 +265,18 @@ impl Peer {
         }
         self.choose(&sessions);
         gone
+    }
+
+    /// The MTU of its underlay, as it says; the largest there is until it has said so.
+    pub fn underlay_mtu(&self) -> usize {
+        self.underlay_mtu.load(Ordering::Relaxed)
+    }
+
+    /// What its sessions, present and future, go by; the one before.
+    pub fn set_underlay_mtu(&self, mtu: usize) -> usize {
+        let sessions = lock(&self.sessions);
+        sessions.iter().for_each(|session| session.underlay_mtu.store(mtu, Ordering::Relaxed));
+        self.underlay_mtu.swap(mtu, Ordering::Relaxed)
     }
 
     /// Removes a session.

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::aead::{Aead, AeadKey};
 use crate::counters::Volume;
+use crate::datagram::LARGEST_UNDERLAY_MTU;
 use crate::datagram::{array_at, u32_at, u64_at, Inner, TreeHeader, TreeName};
 use crate::datagram::{AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, MIN_TREE_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
 use crate::reason::Reason;
@@ -40,12 +41,20 @@ impl SenderKey {
 }
 
 /// Who gets what this tree carries. Disjoint lists of node indices.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Members {
     /// They get the tree datagram.
     pub next_hops: Box<[u32]>,
     /// They get a session-sealed copy.
     pub replicate: Box<[u32]>,
+    /// The smallest MTU of the next hops' underlays.
+    pub underlay_mtu: usize,
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        Self { next_hops: Box::default(), replicate: Box::default(), underlay_mtu: LARGEST_UNDERLAY_MTU }
+    }
 }
 
 impl Members {

@@ -48,7 +48,7 @@ pub struct Configuration {
     pub mtu: u32,
     /// It is there already, and nobody uses it: it is taken.
     pub take: bool,
-    /// MTU of the paths to all nodes, 1280 to 9000.
+    /// MTU of this node's underlay, 1280 to 9000.
     pub underlay_mtu: usize,
     /// What to bind.
     pub listen: Vec<SocketAddr>,
@@ -189,7 +189,7 @@ impl Forwarder {
         &self.interface
     }
 
-    /// The MTU of the paths to all nodes; None when stopped.
+    /// The MTU of this node's underlay; None when stopped.
     pub fn underlay_mtu(&self) -> Option<usize> {
         self.ports().map(|ports| ports.underlay_mtu.get())
     }
@@ -293,7 +293,7 @@ impl Forwarder {
         if members.next_hops.is_empty() {
             return Ok(());
         }
-        let most = ports.underlay_mtu.limit().body_len(TREE_OVERHEAD);
+        let most = ports.underlay_mtu.limit(members.underlay_mtu).body_len(TREE_OVERHEAD);
         if frame.len() <= most {
             return self.send_tree(ports, tree, &members.next_hops, KIND_FRAME, frame);
         }

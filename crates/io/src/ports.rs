@@ -32,7 +32,7 @@ pub struct Ports {
     pub underlay_mtu: UnderlayMtu,
 }
 
-/// The MTU of the paths to all nodes, which may change at any time: a reader takes it once per frame.
+/// The MTU of this node's underlay, which may change at any time: a reader takes it once per frame.
 #[derive(Debug)]
 pub struct UnderlayMtu(AtomicUsize);
 
@@ -56,9 +56,9 @@ impl UnderlayMtu {
         known
     }
 
-    /// How long a datagram fits it.
-    pub fn limit(&self) -> DatagramLimit {
-        DatagramLimit::on_underlay(self.get()).unwrap_or(DatagramLimit::SHORTEST)
+    /// How long a datagram fits it, and the other side's too.
+    pub fn limit(&self, others: usize) -> DatagramLimit {
+        DatagramLimit::on_underlay(self.get().min(others)).unwrap_or(DatagramLimit::SHORTEST)
     }
 }
 
@@ -116,7 +116,7 @@ impl Ports {
 
     /// Seals a frame for one session and sends it, in parts where it does not fit one datagram.
     pub fn send_frame(&self, plane: &Plane, session: &Session, frame: &[u8]) {
-        let most = self.underlay_mtu.limit().body_len(SESSION_OVERHEAD);
+        let most = self.underlay_mtu.limit(session.underlay_mtu()).body_len(SESSION_OVERHEAD);
         if frame.len() <= most {
             self.send_on(plane, session, KIND_FRAME, frame);
             return;

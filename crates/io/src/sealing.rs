@@ -147,12 +147,12 @@ struct Sealing<'s> {
 
 impl Sealing<'_> {
     fn for_session(&mut self, session: &Arc<Session>, segmenter: &Segmenter<'_>) {
-        self.all(&Target::Session(session.clone()), segmenter, &**session);
+        self.all(&Target::Session(session.clone()), segmenter, &**session, session.underlay_mtu());
     }
 
     fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
         if !members.next_hops.is_empty() {
-            self.all(&Target::Tree(tree.clone(), members.clone()), segmenter, &**tree);
+            self.all(&Target::Tree(tree.clone(), members.clone()), segmenter, &**tree, members.underlay_mtu);
         }
         for peer in &members.replicate {
             match self.plane.session_to(*peer) {
@@ -162,9 +162,9 @@ impl Sealing<'_> {
         }
     }
 
-    /// Each frame straight into the lane, then sealed there.
-    fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S) {
-        let most = self.ports.underlay_mtu.limit().body_len(S::OVERHEAD);
+    /// Each frame straight into the lane, then sealed there, in datagrams that the others' underlays carry, too.
+    fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, underlay_mtu: usize) {
+        let most = self.ports.underlay_mtu.limit(underlay_mtu).body_len(S::OVERHEAD);
         let longest = segmenter.segment_len(0).unwrap_or(0);
         if longest > most {
             return self.all_in_parts(target, segmenter, by, most);

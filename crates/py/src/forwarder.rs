@@ -236,6 +236,10 @@ impl Forwarder {
         self.0.plane.remove_session(session);
     }
 
+    fn set_peer_underlay_mtu(&self, peer: u32, mtu: usize) -> PyResult<()> {
+        self.0.plane.set_peer_underlay_mtu(peer, mtu).map_err(refused)
+    }
+
     fn sessions(&self) -> Vec<SessionStats> {
         let now_ns = monotonic_ns();
         self.0.plane.sessions().iter().map(|session| SessionStats::of(session, now_ns)).collect()

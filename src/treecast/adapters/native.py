@@ -348,6 +348,10 @@ class DataPlane:
         self.native.forget_peer(command.peer)
 
     @_do.register
+    def _(self, command: c.SetPeerUnderlayMtu) -> None:
+        self.native.set_peer_underlay_mtu(command.peer, command.mtu_bytes)
+
+    @_do.register
     def _(self, command: c.SetHost) -> None:
         self.native.set_host(command.vlan, command.mac.packed, command.peer)
 

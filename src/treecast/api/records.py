@@ -93,6 +93,8 @@ class Peer(msgspec.Struct, frozen=True):
     """None: never."""
     version: str = ""
     """Of its program."""
+    underlay_mtu: int | None = None
+    """What its underlay carries, in bytes; None for a node that is not up."""
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -116,6 +116,14 @@ class ForgetPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPeerUnderlayMtu:
+    """What the peer's underlay carries: no frame goes to it in longer datagrams."""
+
+    peer: NodeIndex
+    mtu_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetHost:
     vlan: int
     mac: MacAddress
@@ -237,6 +245,7 @@ Command = (
     | InstallSession
     | RemoveSession
     | ForgetPeer
+    | SetPeerUnderlayMtu
     | SetHost
     | RemoveHost
     | CreateTree

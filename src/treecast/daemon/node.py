@@ -160,6 +160,10 @@ class RunningNode:
         """Of the nodes that are linked: where their datagrams go."""
         return {peer.current.endpoint.address for peer in self.engine.links.peers()}
 
+    def set_underlay_mtu(self, mtu_bytes: int) -> None:
+        """The data plane sends no longer packets from now on; the other nodes are told."""
+        self._carry_out(self.engine.set_underlay_mtu(clock.monotonic(), mtu_bytes))
+
     def address_problems(self, now: Instant) -> Iterator[Problem]:
         """A source of ``daemon.problems``: no address at which another node could reach this one."""
         if not self._endpoints:

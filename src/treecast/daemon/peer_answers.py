@@ -41,4 +41,5 @@ def peer_record(
         ipv6=str(certificate.ipv6.ip) if certificate and certificate.ipv6 else "",
         last_heard_s=round(silent_s, 3) if silent_s is not None else None,
         version=known.version,
+        underlay_mtu=known.underlay_mtu,
     )

@@ -152,7 +152,9 @@ async def _run(
         node.start(loop, endpoints)
         bridging.reread()
         upkeep.supervision.start("following the interfaces of packet ports", packet_ports.follow_interfaces)
-        underlay = UnderlayWatch(plane, options.underlay_mtu_bytes, options.peers, node.peer_addresses, log)
+        underlay = UnderlayWatch(
+            plane, options.underlay_mtu_bytes, options.peers, node.peer_addresses, node.set_underlay_mtu, log
+        )
         for source in (interface_watch.problems, underlay.problems, node.address_problems):
             upkeep.problems.add_source(source)
         upkeep.supervision.start("watching the underlay", underlay.follow)

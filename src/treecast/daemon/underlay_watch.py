@@ -42,7 +42,9 @@ def first_guess(told: int | None, peers: tuple[HostPort, ...]) -> int:
 
 
 class UnderlayWatch:
-    """``told``: what the operator said, or None. ``addresses``: of the nodes that are linked."""
+    """``told``: what the operator said, or None. ``addresses``: of the nodes that are linked. ``tell``: them,
+    when the MTU has changed.
+    """
 
     def __init__(
         self,
@@ -50,12 +52,14 @@ class UnderlayWatch:
         told: int | None,
         peers: tuple[HostPort, ...],
         addresses: Callable[[], Collection[IPAddress]],
+        tell: Callable[[int], None],
         log: FilteringBoundLogger,
     ) -> None:
         self._plane = plane
         self._told = told
         self._first = _literals(peers)
         self._addresses = addresses
+        self._tell = tell
         self._log = log
         self._ways: dict[IPAddress, Way] = {}
         self._looked_up: dict[IPAddress, Instant] = {}
@@ -86,6 +90,7 @@ class UnderlayWatch:
         limit = _within(min([self._told or USUAL_MTU, *carried.values()]))
         if limit != self._plane.underlay_mtu:
             self._plane.set_underlay_mtu(limit)
+            self._tell(limit)
             smallest = min(carried, key=lambda name: carried[name], default="")
             if smallest:
                 say = self._log.warning if limit < (self._told or USUAL_MTU) else self._log.info

@@ -119,6 +119,7 @@ class Engine:
         self._certificate_bytes = certificate.encode()
         self._surroundings = surroundings
         self._endpoints: tuple[Endpoint, ...] = ()
+        self._underlay_mtu = surroundings.underlay_mtu
         self._verifier = Verifier(identity.network.ca_public_key)
         self._unix_offset = unix_minus_monotonic_s
         self._now = Instant(0.0)
@@ -226,6 +227,13 @@ class Engine:
     def set_endpoints(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> list[Command]:
         """This machine's addresses changed."""
         self._announce(now, endpoints)
+        return self._settle(now)
+
+    def set_underlay_mtu(self, now: Instant, mtu_bytes: int) -> list[Command]:
+        """This machine's interfaces carry another length: the other nodes are told at once."""
+        self._underlay_mtu = mtu_bytes
+        self.links.set_underlay_mtu(mtu_bytes)
+        self._announce(now, self._endpoints)
         return self._settle(now)
 
     def share_port(self, now: Instant, port: int, lan: BridgedLan) -> list[Command]:
@@ -455,7 +463,7 @@ class Engine:
 
     def _announce(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
         self._endpoints = endpoints
-        self._broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints))
+        self._broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints, self._underlay_mtu))
 
     @property
     def _neighbour(self) -> IPv4Address:

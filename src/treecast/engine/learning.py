@@ -73,6 +73,7 @@ class Learning:
             self._nodes.put(origin, learned.certificate)
             self._discovery.certify(now, origin, learned.certificate.mac, certified_addresses(learned.certificate))
             self._links.learn(now, origin, content.endpoint_values(), learned.certificate.name)
+            self._links.learn_underlay_mtu(origin, content.underlay_mtu)
             return
         self._links.forget(origin)
         self._discovery.uncertify(origin)

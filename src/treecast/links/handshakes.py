@@ -147,6 +147,10 @@ class Handshakes:
         self.trace = Trace()
         self.commands: list[SendDatagram] = []
 
+    def set_underlay_mtu(self, mtu_bytes: int) -> None:
+        """What payloads say of this node's underlay from now on."""
+        self._me = replace(self._me, underlay_mtu=mtu_bytes)
+
     # attempts
 
     def begin(self, now: Instant, target: Target) -> None:

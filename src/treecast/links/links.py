@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from random import Random
 
 from treecast.base.addresses import Endpoint
-from treecast.base.commands import Command, ForgetPeer, InstallSession, RemoveSession, SendDatagram
+from treecast.base.commands import (
+    Command,
+    ForgetPeer,
+    InstallSession,
+    RemoveSession,
+    SendDatagram,
+    SetPeerUnderlayMtu,
+)
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.events import HandshakeDatagram, PeerMoved, SessionConfirmed, SessionReport
@@ -117,6 +124,17 @@ class Links:
         """A node that Broadcast told of."""
         self._targets.learn(now, node, endpoints, name)
 
+    def set_underlay_mtu(self, mtu_bytes: int) -> None:
+        """What handshakes say of this node's underlay from now on."""
+        self._handshakes.set_underlay_mtu(mtu_bytes)
+
+    def learn_underlay_mtu(self, node: NodeIndex, mtu_bytes: int) -> None:
+        """Broadcast told what a node's underlay carries; of one without a session its handshake will."""
+        peer = self._peers.get(node)
+        if peer is not None and peer.underlay_mtu != mtu_bytes:
+            peer.underlay_mtu = mtu_bytes
+            self.commands.append(SetPeerUnderlayMtu(node, mtu_bytes))
+
     def forget(self, node: NodeIndex) -> None:
         """Broadcast has forgotten the node. A link that is up stays."""
         target = self._targets.forget(node)
@@ -203,6 +221,7 @@ class Links:
                 finished.handshake, session.index, node, session.socket, session.endpoint, aead, session.confirmed
             )
         )
+        self.commands.append(SetPeerUnderlayMtu(node, peer.underlay_mtu))
         if is_responder:
             self._up(peer)
 

@@ -31,6 +31,7 @@ class Known:
     session: int | None
     last_heard: Instant | None
     version: str
+    underlay_mtu: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,18 @@ class Roster:
             if peer.up:
                 current, name = peer.current, peer.certificate.name
                 place, up = (current.endpoint,), Standing.UP
-                yield Known(name, peer.node, peer.certificate, up, "", place, current.index, None, peer.version)
+                yield Known(
+                    name,
+                    peer.node,
+                    peer.certificate,
+                    up,
+                    "",
+                    place,
+                    current.index,
+                    None,
+                    peer.version,
+                    peer.underlay_mtu,
+                )
 
     def _sought(self, now: Instant) -> Iterator[Known]:
         seen: set[NodeIndex] = set()

@@ -364,6 +364,10 @@ class ModelForwarder:
             tree.replicate = tuple(node for node in tree.replicate if node != peer)
 
     @_do.register
+    def _(self, command: c.SetPeerUnderlayMtu) -> None:
+        """Paths of the model carry everything in one datagram."""
+
+    @_do.register
     def _(self, command: c.SetHost) -> None:
         self.hosts[(command.vlan, command.mac.packed)] = command.peer
 

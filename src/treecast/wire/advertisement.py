@@ -63,10 +63,12 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     instance: Annotated[bytes, Meta(max_length=8)] = b""
     started_ms: U64 = 0
     rival: Annotated[bytes, Meta(max_length=8)] = b""
+    underlay_mtu: Annotated[int, Meta(ge=1280, le=9000)] = 1500
 
     @classmethod
-    def of(cls, certificate: bytes, endpoints: tuple[Endpoint, ...]) -> NodeContent:
-        return cls(certificate, tuple((e.address.packed, e.port) for e in endpoints[:MAX_ENDPOINTS]))
+    def of(cls, certificate: bytes, endpoints: tuple[Endpoint, ...], underlay_mtu: int = 1500) -> NodeContent:
+        places = tuple((e.address.packed, e.port) for e in endpoints[:MAX_ENDPOINTS])
+        return cls(certificate, places, underlay_mtu=underlay_mtu)
 
     def endpoint_values(self) -> tuple[Endpoint, ...]:
         """MalformedError when an address has neither 4 nor 16 bytes."""

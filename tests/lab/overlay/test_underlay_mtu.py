@@ -69,6 +69,45 @@ def test_nodes_see_what_their_interfaces_carry_follow_it_and_say_what_is_wrong(l
     net.stop()
 
 
+def test_what_one_nodes_path_carries_is_respected_by_all_and_its_changes_are_told_at_once(lab: Lab) -> None:
+    lan = lab.switch()
+    net = Overlay([lab.machine(f"n{number}", lan) for number in range(3)], lab.directory)
+    narrow, wide, other = net.nodes
+    port = narrow.machine.ports[0]
+    subprocess.run(["ip", "-n", port.switch_namespace, "link", "set", port.switch_port, "mtu", "1280"], check=True)
+    narrow.start(options=["--underlay-mtu", "1280"])
+    for node in (wide, other):
+        node.start(narrow.endpoint)
+    for node in net.nodes:
+        node.wait_ready()
+    net.wait_linked()
+    assert {peer.name: peer.underlay_mtu for peer in wide.peers()} == {"n0": 1280, "n2": 1500}
+    assert {peer.name: peer.underlay_mtu for peer in narrow.peers()} == {"n1": 1500, "n2": 1500}
+
+    wide.machine.run(["ping", "-c3", "-i0.02", "-W2", "-Mdo", "-s", str(1374 - 28), narrow.ipv4])
+    narrow.machine.run(["ping", "-c3", "-i0.02", "-W2", "-Mdo", "-s", str(1280 - 28), wide.ipv4])
+    for sender, mtu in ((wide, 1374), (narrow, 1280)):
+        members = [node for node in net.nodes if node is not sender]
+        receivers = [Receiver(node.machine, GROUP, PORT, interface=INTERFACE) for node in members]
+        wait_members(sender, GROUP, {node.name for node in members})
+        stream = Sender(
+            sender.machine, GROUP, PORT, interface=INTERFACE, size_bytes=mtu - 28, rate_pps=1000, count=COUNT
+        )
+        assert stream.wait(20.0).sent == COUNT
+        for receiver in receivers:
+            wait_received(receiver, COUNT)
+            assert receiver.stop().received == COUNT
+
+    other.machine.run(["ip", "link", "set", other.machine.underlay_interface, "mtu", "1400"])
+    wait_until(
+        lambda: all({p.name: p.underlay_mtu for p in node.peers()}["n2"] == 1400 for node in (narrow, wide)),
+        LIMIT_S,
+        "the others know what n2 carries now",
+    )
+    assert [node.status().drops.get("socket_too_big", 0) for node in net.nodes] == [0, 0, 0]
+    net.stop()
+
+
 def wait_problem(node: TreecastNode, kind: str, sentence: str) -> None:
     """In ``status`` and on stderr."""
     found = f"{node.name} has the problem {kind}"

@@ -28,9 +28,12 @@ class Plane:
         self.underlay_mtu = mtu_bytes
 
 
-def watch(plane: Plane, told: int | None) -> UnderlayWatch:
+def watch(plane: Plane, told: int | None, told_others: list[int] | None = None) -> UnderlayWatch:
     """With a peer on this very machine: its way is the loopback interface, of 65,536 bytes."""
-    return UnderlayWatch(cast("Any", plane), told, (), lambda: {ip_address("127.0.0.1")}, structlog.get_logger())
+    told_others = [] if told_others is None else told_others
+    return UnderlayWatch(
+        cast("Any", plane), told, (), lambda: {ip_address("127.0.0.1")}, told_others.append, structlog.get_logger()
+    )
 
 
 def test_datagrams_that_an_interface_refuses_are_a_problem_while_they_do() -> None:
@@ -53,3 +56,12 @@ def test_no_datagram_is_longer_than_usual_unless_the_operator_says_so() -> None:
         plane = Plane(underlay_mtu=first_guess(told, ()))
         watch(plane, told).look(Instant(1.0))
         assert plane.underlay_mtu == expected
+
+
+def test_others_are_told_once_when_what_the_interfaces_carry_has_changed() -> None:
+    told_others: list[int] = []
+    plane = Plane(underlay_mtu=1400)
+    own = watch(plane, None, told_others)
+    own.look(Instant(1.0))
+    own.look(Instant(2.0))
+    assert told_others == [1500]

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from random import Random
 
 from treecast.base.addresses import Endpoint
-from treecast.base.commands import InstallSession, SendDatagram
+from treecast.base.commands import InstallSession, SendDatagram, SetPeerUnderlayMtu
 from treecast.base.counters import Drops
 from treecast.base.events import HandshakeDatagram, SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
@@ -79,12 +79,16 @@ class Node:
             drops=self.drops,
         )
         self.installed: list[InstallSession] = []
+        self.limits: list[tuple[int, int]] = []
+        """Node and underlay MTU, as the data plane is told."""
 
     def sent(self) -> list[bytes]:
         commands = list(self.links.commands)
         self.links.commands.clear()
         self.installed += [command for command in commands if isinstance(command, InstallSession)]
-        self.others = [c for c in commands if not isinstance(c, SendDatagram | InstallSession)]
+        self.limits += [(c.peer, c.mtu_bytes) for c in commands if isinstance(c, SetPeerUnderlayMtu)]
+        usual = SendDatagram | InstallSession | SetPeerUnderlayMtu
+        self.others = [command for command in commands if not isinstance(command, usual)]
         return [command.data for command in commands if isinstance(command, SendDatagram)]
 
     def hear(self, now: float, data: bytes, source: int) -> None:

@@ -250,3 +250,23 @@ def test_a_goodbye_ends_the_link_unless_its_session_has_ended_before() -> None:
     assert one.events() == []
     one.links.goodbye(Instant(1.0), NodeIndex(2), peer.current.index)
     assert one.events() == [LinkDown(NodeIndex(2), "goodbye")]
+
+
+def test_what_a_peers_underlay_carries_is_told_to_the_data_plane_by_its_handshakes_and_by_broadcast() -> None:
+    one, two = Node(1, underlay_mtu=1280), Node(2)
+    shake(one, two)
+    assert (one.limits, two.limits) == ([(2, 1500)], [(1, 1280)])
+    for told in (1400, 1400):
+        two.links.learn_underlay_mtu(NodeIndex(1), told)
+    two.links.learn_underlay_mtu(NodeIndex(3), 1300)
+    two.sent()
+    assert two.limits[1:] == [(1, 1400)], "nothing of a node without a session, and nothing twice"
+    one.links.set_underlay_mtu(1350)
+    one.links.review(Instant(REKEY_AFTER), report(one))
+    two.hear(REKEY_AFTER, one.sent()[0], 1)
+    one.hear(REKEY_AFTER, two.sent()[0], 2)
+    two.hear(REKEY_AFTER, one.sent()[0], 1)
+    two.sent()
+    assert two.limits[2:] == [(1, 1350)], "each handshake says what is so now"
+    (known,) = two.links.known(Instant(REKEY_AFTER))
+    assert known.underlay_mtu == 1350

@@ -238,6 +238,33 @@ fn forgetting_a_peer_leaves_nothing_of_it() {
     assert!(two.member_trees().is_empty());
 }
 
+#[test]
+fn datagrams_fit_the_peers_underlay_and_those_of_a_tree_that_of_every_next_hop() {
+    let (one, two, three) = (plane(1), plane(2), plane(3));
+    let (to_two, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, _) = tree(&one, &two, 5, leaf());
+    one.set_tree_members(5, &[2, 3], &[4]).unwrap();
+    assert_eq!((to_two.underlay_mtu(), root.members.load().underlay_mtu), (9000, 9000), "nobody has said less");
+    one.set_peer_underlay_mtu(2, 1400).unwrap();
+    one.set_peer_underlay_mtu(3, 1280).unwrap();
+    assert_eq!((to_two.underlay_mtu(), root.members.load().underlay_mtu), (1400, 1400), "3 has no session");
+    let (to_three, _) = join(&one, &three, 20, Aead::Aes256Gcm);
+    one.set_peer_underlay_mtu(3, 1280).unwrap();
+    assert_eq!((to_three.underlay_mtu(), to_two.underlay_mtu(), root.members.load().underlay_mtu), (1280, 1400, 1280));
+    let (next_session, _) = join(&one, &two, 12, Aead::Aes256Gcm);
+    assert_eq!(next_session.underlay_mtu(), 1400, "a peer's next session has its limit from the first datagram on");
+    one.set_tree_members(5, &[2], &[3]).unwrap();
+    assert_eq!(root.members.load().underlay_mtu, 1400, "who gets session-sealed copies has a limit of its own");
+    one.set_tree_members(5, &[2, 3], &[]).unwrap();
+    one.forget_peer(3);
+    assert_eq!(root.members.load().underlay_mtu, 1400);
+    one.set_peer_underlay_mtu(2, 9000).unwrap();
+    assert_eq!((to_two.underlay_mtu(), root.members.load().underlay_mtu), (9000, 9000));
+    for wrong in [1279, 9001] {
+        assert_eq!(one.set_peer_underlay_mtu(2, wrong), Err(Refused::Invalid));
+    }
+}
+
 /// Node 7 with a session to `two` and a tree 5.
 fn plane_with_session_to_two(two: &treecast_core::plane::Plane) -> treecast_core::plane::Plane {
     let seven = plane(7);
