@@ -46,6 +46,10 @@ class Twins:
         twin = self._twin
         return twin if twin is not None and now - twin.seen_at < TWICE_LIFETIME else None
 
+    def met(self, now: Instant, endpoint: Endpoint, started_ms: int) -> None:
+        """A handshake with another run, which has proved that it holds the key."""
+        self._twin = Twin(now, (endpoint,), started_ms < self.started_ms)
+
     def concerns(self, content: NodeContent) -> bool:
         """Whether another instance made this, which is worth verifying."""
         return content.instance != self.instance

@@ -213,6 +213,9 @@ class Engine:
         self._now = now
         self._unix_offset = unix_now_s - now
         self.faults.step("links", self.links.review, now, reports)
+        met = self.links.met_twin()
+        if met is not None:
+            self._broadcast.twins.met(met.at, met.endpoint, met.started_ms)
         for peer in self.links.peers():
             if unix_now_s > peer.certificate.not_after_s:
                 self.drops.count("certificate_expired")

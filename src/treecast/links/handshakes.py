@@ -37,6 +37,7 @@ from treecast.wire.handshake import (
     refusal_reason,
 )
 
+WITH_MYSELF = "handshake_with_myself"
 ENDED = ("certificate_expired", "certificate_not_yet_valid", "certificate_revoked")
 """Whoever is refused for one of these is, or was, a member."""
 
@@ -113,6 +114,15 @@ class Finished:
     final: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class MetTwin:
+    """Another run of this node, on another machine, with which a handshake went as far as its certificate."""
+
+    at: Instant
+    endpoint: Endpoint
+    started_ms: int
+
+
 class Handshakes:
     """One node's handshakes. Datagrams to send are appended to ``commands``; the caller empties it."""
 
@@ -131,6 +141,7 @@ class Handshakes:
         self._me = me
         self._wall_clock_ms = wall_clock_ms
         self._my_index = my_index
+        self.twin: MetTwin | None = None
         self._maker = maker
         self._families = tuple(families)
         self._verify_certificate = verify_certificate
@@ -238,8 +249,9 @@ class Handshakes:
             del self._attempts[attempt.handshake.index]
             attempt.target.next_try = after(now, REFUSAL_PAUSE)
             reason = refusal_reason(error.reason)
-            if reason is not None and error.reason in ENDED:  # strangers are not shown this node's certificate
-                final = attempt.handshake.write_final(self._payload(now, reason))
+            if error.reason == WITH_MYSELF or (reason is not None and error.reason in ENDED):
+                # Strangers are not shown this node's certificate; another run of this node is to know of it.
+                final = attempt.handshake.write_final(self._payload(now, reason or 0))
                 self._send(datagram.socket, datagram.source, final)
             raise
         final = attempt.handshake.write_final(self._payload(now))
@@ -318,7 +330,9 @@ class Handshakes:
             self.refused.note(Refused(now, True, error.reason, datagram.source, other, payload.clock_ms))
             raise
         if certificate.node_index == self._my_index:
-            raise MalformedError("handshake_with_myself")
+            if payload.epoch_ms != self._me.epoch_ms:  # who shook hands holds the key and is alive: another run
+                self.twin = MetTwin(now, datagram.source, payload.epoch_ms)
+            raise MalformedError(WITH_MYSELF)
         return payload, certificate
 
     # parts

@@ -28,7 +28,7 @@ from treecast.base.time import Duration, Instant, after, earliest
 from treecast.identity.certificate import Certificate
 from treecast.links.clocks import differing
 from treecast.links.crypto import HandshakeMaker
-from treecast.links.handshakes import Finished, Handshakes
+from treecast.links.handshakes import Finished, Handshakes, MetTwin
 from treecast.links.memory import Remembered, worth_remembering
 from treecast.links.peers import (
     DEAD_AFTER,
@@ -166,6 +166,11 @@ class Links:
         yield from (p for p in self._reach.problems(now) if not refused or p.kind != ALL_LINKS_LOST)
         yield from refused
         yield from differing(now, self._wall_clock_ms(now), self._peers)
+
+    def met_twin(self) -> MetTwin | None:
+        """Another run of this node that handshakes have met since the last call."""
+        met, self._handshakes.twin = self._handshakes.twin, None
+        return met
 
     def known(self, now: Instant) -> list[Known]:
         """Every node that is known or sought, in whatever state."""

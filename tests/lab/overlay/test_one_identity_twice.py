@@ -37,3 +37,24 @@ def test_the_younger_of_two_machines_with_one_identity_ends_and_all_are_told_of_
             assert f"{machines[3].underlay_ipv4}:{PORT}" in texts[0]
         net.wait_linked(LIMIT_S)
         net.stop()
+
+
+def test_a_copy_whose_peer_is_the_original_ends_and_both_are_told() -> None:
+    with Lab() as lab:
+        lan = lab.switch()
+        n0, other = lab.machine("n0", lan), lab.machine("copy", lan)
+        net = Overlay([n0], lab.directory)
+        net.start()
+        original = net[0]
+        shutil.copytree(original.directory, lab.directory / "copy", ignore=shutil.ignore_patterns("*.sock", "*.lock"))
+        copy = TreecastNode(other, lab.directory / "copy")
+        copy.name = original.name
+        copy.start(original.endpoint)
+        copy.wait_ready()
+        wait_until(lambda: not copy.running, LIMIT_S, "the younger ends")
+        (sentence,) = [line for line in copy.log_tail().splitlines() if line.startswith("treecast: ")]
+        assert original.endpoint in sentence
+        (problem,) = wait_until(lambda: ask_status(original.directory).problems, LIMIT_S, "the original is told")
+        assert problem.kind == "identity_twice"
+        assert f"{other.underlay_ipv4}:{PORT}" in problem.text
+        net.stop()
