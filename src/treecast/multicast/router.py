@@ -375,7 +375,7 @@ class GroupMembershipRouter:
             heapify(self._wake_ups)
 
     def _general_query(self) -> list[bytes]:
-        query = self._query(self.protocol.general, self._querier.general_response_time)
+        query = self._query(self.protocol.general, self._config.query_response_interval)
         return self._transmit(query)
 
     def _specific_queries(self, group: IPAddress, specific: SpecificQuery) -> list[bytes]:

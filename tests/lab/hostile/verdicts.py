@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from tests.lab.overlay.captured import FINAL, INIT, RESPONSE, SESSION, TREE
 
+REFUSAL = 0xC3
+
 HANDSHAKE_MAX = 512
 SEALED_MAX = 8952
-SHORTEST = {INIT: 512, RESPONSE: 12 + 32 + 48 + 16 + 16, FINAL: 8 + 48 + 16 + 16, SESSION: 36, TREE: 56}
+SHORTEST = {
+    INIT: 512,
+    RESPONSE: 12 + 32 + 48 + 16 + 16,
+    FINAL: 8 + 48 + 16 + 16,
+    REFUSAL: 8 + 16 + 16,
+    SESSION: 36,
+    TREE: 56,
+}
 
 
 def of_form(datagram: bytes) -> str | None:

@@ -106,7 +106,7 @@ def test_a_site_s_hosts_and_the_bridging_machine_get_its_own_routers_and_nobody_
             assert default_routers(machine, interface) == own
             assert prefixes(machine, interface) == {"fd00:2"}
         shown = verb(node, "show")
-        assert "ra,dhcp" in shown and "Frames that stayed on their LANs" in shown
+        assert "keeps local" in shown and "ra, dhcp" in shown and "Frames that stayed on their LANs" in shown
     for machine, interface in hosts:
         machine.sysctl(f"net/ipv6/conf/{interface}/accept_ra", 0)
     assert "forwarding" in node.machine.run([PROGRAM, "bridge", "show", node.directory]).stdout

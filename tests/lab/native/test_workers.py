@@ -64,7 +64,14 @@ def test_a_tap_that_has_one_queue_serves_several_workers() -> None:
         listen = [(plane.machine.underlay_ipv4, 7701)]
         with plane.machine.enter():
             forwarder = _native.Forwarder(
-                node_index=9, network_id=bytes(16), interface="tc1", mac=mac(9), mtu=1374, listen=listen, workers=2
+                node_index=9,
+                network_id=bytes(16),
+                interface="tc1",
+                mac=mac(9),
+                mtu=1374,
+                listen=listen,
+                workers=2,
+                take=True,
             )
         try:
             plane.machine.run(["ip", "link", "set", "tc1", "up"])

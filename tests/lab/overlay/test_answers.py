@@ -94,7 +94,7 @@ def test_hosts_lists_each_node_s_own_interface(mesh: Overlay) -> None:
     for row in rows:
         assert set(row) == {
             *("mac", "ip", "node", "age_s"),
-            *("port", "vlan", "router", "moves", "duplicate", "conflicts"),
+            *("port", "vlan", "router", "moves", "duplicate", "conflicts", "name", "unreachable", "own"),
         }
         assert row["port"] == (0 if row["node"] == "n3" else None)
         assert (row["vlan"], row["moves"], row["duplicate"], row["conflicts"]) == (0, 0, False, [])
