@@ -25,10 +25,11 @@ _MAX_INTERFACE_NAME_BYTES = 15  # IFNAMSIZ, with its final zero, is 16
 
 
 def log_level(text: str) -> LogLevel:
-    for level in get_args(LogLevel):
+    levels: tuple[LogLevel, ...] = get_args(LogLevel)
+    for level in levels:
         if text == level:
-            return level  # type: ignore[no-any-return]
-    raise OperatorError(f"{text!r} is no level: give {', '.join(get_args(LogLevel))}")
+            return level
+    raise OperatorError(f"{text!r} is no level: give {', '.join(levels)}")
 
 
 def ipv4_address(text: str | None) -> IPv4Address | None:

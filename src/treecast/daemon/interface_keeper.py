@@ -79,7 +79,7 @@ def _keep_in_child(reader: int, work: Callable[[], None], log: FilteringBoundLog
         keep_only(CAP_NET_ADMIN)
         work()
         status = 0
-    except Exception:  # the only place that could say so
+    except Exception:  # a process of its own ends here: nobody above it could log what failed
         log.exception("the keeper of the interface has failed")
     finally:
         os._exit(status)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
@@ -47,7 +48,7 @@ class Problems:
         """Compare with the review before; log what began, what goes on since an hour, and what ended."""
         found: dict[tuple[str, str], Problem] = {}
         for source in self._sources:
-            self._faults.spare("problems", lambda source=source: _gather(found, source(now)))  # type: ignore[misc]
+            self._faults.spare("problems", partial(_gather, found, source, now))
         for key in [key for key in self._present if key not in found]:
             ended = self._present.pop(key).problem
             self._log.warning("problem over", problem=ended.kind, subject=ended.subject)
@@ -68,7 +69,7 @@ class Problems:
         return list(self._present.values())
 
 
-def _gather(found: dict[tuple[str, str], Problem], problems: Iterable[Problem]) -> None:
-    for problem in problems:
+def _gather(found: dict[tuple[str, str], Problem], source: ProblemSource, now: Instant) -> None:
+    for problem in source(now):
         if len(found) < MAX_PROBLEMS:
             found.setdefault((problem.kind, problem.subject), problem)

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.links.shaking import OTHER_CA, Node, begin, certificate_of
 from treecast.base.time import Instant
 from treecast.links.refusals import MAX_STRANGERS, REFUSED_LIFETIME
-from treecast.sim.handshake import ModelMaker
+from treecast.sim.handshake import ModelHandshake, ModelMaker
 from treecast.wire.handshake import Refusal, emit_payload
 
 
@@ -75,7 +75,9 @@ def test_a_refusal_of_nothing_is_counted_and_one_that_came_changes_no_link() -> 
     two.hear(0.0, begin(one, two), 1)
     one.hear(0.0, two.sent()[0], 2)
     (final,) = one.sent()
-    responder = ModelMaker(b"").respond(7, one.installed[0].handshake.init_datagram())  # type: ignore[attr-defined]
+    handshake = one.installed[0].handshake
+    assert isinstance(handshake, ModelHandshake)
+    responder = ModelMaker(b"").respond(7, handshake.init_datagram())
     one.hear(0.1, responder.write_refusal(emit_payload(Refusal(99, 0))), 2)
     one.hear(0.1, b"\xc3\x01\0\0\0\0\0\x09", 2)
     assert one.drops.snapshot() == {"handshake_unknown": 1}
