@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class Problem:
     """One thing that a person must act on.
 
-    ``kind`` is an identifier (``peer_unreachable``), ``subject`` distinguishes problems of a kind (a name, an address,
-    an interface), ``text`` is one sentence with names and addresses: what is wrong, and what to do. A problem whose
-    ``urgency`` rises is logged again.
+    ``kind`` is an identifier (``peer_unreachable``) with a row in docs/problems.md, ``subject`` distinguishes problems
+    of a kind (a name, an address, an interface; never empty), ``text`` is one sentence with names and addresses: what
+    is wrong, and what to do. A problem whose ``urgency`` rises is logged again.
     """
 
     kind: str

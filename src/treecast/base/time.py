@@ -26,3 +26,14 @@ def earliest(*instants: Instant | None) -> Instant | None:
 def iso_date(unix_s: int) -> str:
     """A time of the calendar as ISO 8601 writes it: UTC, to the second."""
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def in_time(seconds: Duration) -> str:
+    """A duration in its two largest units."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"

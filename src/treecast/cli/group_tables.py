@@ -9,8 +9,9 @@ from rich.console import Group as Stack
 from rich.console import RenderableType
 
 from treecast.api.records import Group, LocalGroup, LocalHost, LocalJoin, LocalSource, Member, Querier, Sender
+from treecast.base.time import in_time
 from treecast.cli.layout import Column
-from treecast.cli.tables import console, in_brackets, in_bytes, in_time, rows_table, with_vlan
+from treecast.cli.tables import console, in_brackets, in_bytes, rows_table, with_vlan
 
 _PROTOCOLS = {4: "IGMPv{}", 6: "MLDv{}"}
 SENDER_SILENCE_S = 5.0

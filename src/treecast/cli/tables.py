@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from treecast.api.records import AdmittedNode, Host, NetworkView, Peer, Status
+from treecast.base.time import in_time
 from treecast.cli.layout import Column, TextTable
 
 _SHORT_ID_DIGITS = 8
@@ -136,17 +137,6 @@ def in_bytes(count: int) -> str:
             break
         value, unit = value / 1000, larger
     return f"{value:.1f} {unit}"
-
-
-def in_time(seconds: float) -> str:
-    """A duration in its two largest units."""
-    whole = int(seconds)
-    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
 
 
 def _status_rows(status: Status) -> tuple[tuple[str, str], ...]:

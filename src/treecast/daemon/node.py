@@ -168,7 +168,7 @@ class RunningNode:
         """A source of ``daemon.problems``: no address at which another node could reach this one."""
         if not self._endpoints:
             text = "this machine has no address at which other nodes reach this one: give an interface one, or --listen"
-            yield Problem("no_underlay_address", "", text)
+            yield Problem("no_underlay_address", "this node", text)
 
     def _turn(self) -> None:
         """What the data plane has refused or has to tell, or a deadline."""

@@ -13,7 +13,7 @@ from functools import partial
 from structlog.typing import FilteringBoundLogger
 
 from treecast.base.problems import Problem
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Duration, Instant, in_time
 from treecast.daemon.faults import FaultLog
 
 REMIND_INTERVAL: Duration = 3600.0
@@ -50,8 +50,7 @@ class Problems:
         for source in self._sources:
             self._faults.spare("problems", partial(_gather, found, source, now))
         for key in [key for key in self._present if key not in found]:
-            ended = self._present.pop(key).problem
-            self._log.warning("problem over", problem=ended.kind, subject=ended.subject)
+            self._over(now, self._present.pop(key))
         for key, problem in found.items():
             present = self._present.get(key)
             if present is None:
@@ -63,6 +62,14 @@ class Problems:
             if more_urgent or now - present.logged_at >= REMIND_INTERVAL:
                 present.logged_at = now
                 self._log.warning(problem.text, problem=problem.kind, subject=problem.subject)
+
+    def _over(self, now: Instant, ended: PresentProblem) -> None:
+        """One line that stands alone: whoever reads it may not have the one of the beginning."""
+        problem = ended.problem
+        lasted = in_time(now - ended.since)
+        self._log.warning(
+            f"problem over after {lasted}; it was: {problem.text}", problem=problem.kind, subject=problem.subject
+        )
 
     def present(self) -> list[PresentProblem]:
         """Oldest first."""

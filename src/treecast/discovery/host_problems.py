@@ -19,7 +19,7 @@ def duplicate_hosts(
 ) -> Iterator[Problem]:
     """``held``: hosts that moved so often that they stay where they were."""
     if len(held) > MOST_SHOWN:
-        yield _many("host_duplicate", f"{len(held)} hosts are in two places at once")
+        yield Problem("host_duplicate", "many", _many(f"{len(held)} hosts are in two places at once"))
         return
     for key in held:
         node = where(key)
@@ -35,7 +35,8 @@ def duplicate_hosts(
 def address_conflicts(conflicts: Sequence[tuple[AddressKey, AddressConflict]]) -> Iterator[Problem]:
     """``conflicts``: those of the last minutes."""
     if len(conflicts) > MOST_SHOWN:
-        yield _many("address_conflict", f"{len(conflicts)} addresses are claimed by two hosts each")
+        text = _many(f"{len(conflicts)} addresses are claimed by two hosts each")
+        yield Problem("address_conflict", "many", text)
         return
     for (vlan, address), conflict in conflicts:
         where = f"{address} vlan {vlan}" if vlan else str(address)
@@ -46,9 +47,8 @@ def address_conflicts(conflicts: Sequence[tuple[AddressKey, AddressConflict]]) -
         )
 
 
-def _many(kind: str, what: str) -> Problem:
-    advice = "are LANs connected beside the overlay? Find that connection"
-    return Problem(kind, "many", f"{what} (treecast hosts lists them): {advice}")
+def _many(what: str) -> str:
+    return f"{what} (treecast hosts lists them): are LANs connected beside the overlay? Find that connection"
 
 
 def _host(vlan: int, mac: MacAddress) -> str:

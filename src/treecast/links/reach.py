@@ -113,7 +113,7 @@ class Reach:
         shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
         return Problem(
             ALL_LINKS_LOST,
-            "",
+            "this node",
             f"all {len(names)} links were lost at once ({shown}): check this machine's network, that is its cable or "
             f"Wi-Fi, its addresses and routes, and its firewall",
         )
@@ -155,14 +155,21 @@ class Reach:
         yield Problem(kind, label, text)
 
     def _foreign(self, now: Instant) -> Iterator[Problem]:
-        """Those that seek this node with the network file of another network, unless this one seeks them too."""
+        """Those that seek this node with the network file of another network, unless this one seeks them too: one
+        each, one in all where they are many, for anybody can make them up.
+        """
         sought = {endpoint for target in self._targets.configured() for endpoint in target.endpoints}
         sources = [str(endpoint) for endpoint in self.foreign.recent(now) if endpoint not in sought]
-        if sources:
-            more = f" and {len(sources) - SHOWN} more" if len(sources) > SHOWN else ""
-            yield Problem(
-                "foreign_network",
-                "",
-                f"handshakes of another network come from {', '.join(sources[:SHOWN])}{more}: if a node there is meant "
-                f"to be of this network, add it to this one; if not, take this node's address out of its --peer",
-            )
+        if len(sources) > SHOWN:
+            places = f"{', '.join(sources[:SHOWN])} and {len(sources) - SHOWN} more"
+            yield Problem("foreign_network", "many", _of_another_network(places))
+            return
+        for source in sources:
+            yield Problem("foreign_network", source, _of_another_network(source))
+
+
+def _of_another_network(places: str) -> str:
+    return (
+        f"handshakes of another network come from {places}: if a node there is meant to be of this network, add it to "
+        f"this one; if not, take this node's address out of its --peer"
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS
 from treecast.api.records import Group, Host, Member, Peer
+from treecast.base.time import in_time
 from treecast.cli import tables
 from treecast.cli.group_tables import print_groups
 from treecast.cli.layout import Column
@@ -134,4 +135,4 @@ def test_bytes_have_decimal_units(count: int, text: str) -> None:
     [(0.9, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (3600, "1 h 0 min"), (90_000, "1 d 1 h")],
 )
 def test_durations_have_their_two_largest_units(seconds: float, text: str) -> None:
-    assert tables.in_time(seconds) == text
+    assert in_time(seconds) == text

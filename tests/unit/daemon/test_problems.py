@@ -36,7 +36,8 @@ def test_a_problem_is_logged_when_it_begins_and_when_it_ends_and_not_between() -
     assert [(p.problem, p.since) for p in problems.present()] == [(LOST, 0.0)]
     found.clear()
     problems.review(Instant(100.0))
-    assert _lines(captured) == [LOST.text, "problem over"]
+    assert _lines(captured) == [LOST.text, f"problem over after 1 min 40 s; it was: {LOST.text}"]
+    assert captured.calls[-1].kwargs == {"problem": LOST.kind, "subject": LOST.subject}
     assert problems.present() == []
 
 

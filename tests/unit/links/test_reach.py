@@ -59,12 +59,20 @@ def test_a_peer_of_another_network_is_known_by_its_handshakes() -> None:
     assert kinds(one, 1.0 + NOTICED_LIFETIME) == [("peer_unreachable", "peer")]
 
 
-def test_handshakes_of_another_network_from_elsewhere_are_one_problem() -> None:
+def test_handshakes_of_another_network_are_a_problem_of_the_address_that_they_come_from() -> None:
+    one = Node(1)
+    for number in (5, 6):
+        one.links.foreign(Instant(0.0), endpoint_of(number))
+    assert sorted(kinds(one, 1.0)) == [("foreign_network", str(endpoint_of(number))) for number in (5, 6)]
+    assert all(problem.subject in problem.text for problem in problems(one, 1.0))
+
+
+def test_handshakes_of_another_network_from_many_addresses_are_one_problem() -> None:
     one = Node(1)
     for number in range(100):
         one.links.foreign(Instant(number / 4), endpoint_of(100 + number))
     (problem,) = problems(one, 25.0)
-    assert problem.kind == "foreign_network"
+    assert (problem.kind, problem.subject) == ("foreign_network", "many")
     assert "192.0.2.199:7700, 192.0.2.198:7700, 192.0.2.197:7700, 192.0.2.196:7700 and 96 more" in problem.text
     assert problems(one, 25.0 + NOTICED_LIFETIME) == []
 
@@ -107,7 +115,7 @@ def test_links_that_are_lost_at_once_are_one_problem_until_one_is_back() -> None
         shake(other, one)
     one.links.review(Instant(DEAD_AFTER), report(one, silent_s=DEAD_AFTER))
     (problem,) = problems(one, 60.0)
-    assert (problem.kind, problem.subject) == ("all_links_lost", "")
+    assert (problem.kind, problem.subject) == ("all_links_lost", "this node")
     assert "all 7 links were lost at once (n2, n3, n4, n5 and 3 more)" in problem.text
     shake(Node(2, epoch=2), one, 60.0)
     assert kinds(one, 60.0) == [("node_unreachable", f"n{number}") for number in range(3, 9)]
