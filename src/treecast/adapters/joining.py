@@ -42,7 +42,6 @@ from treecast.base.storm import StormLimits
 LAN_MTU = 9000
 _LINK_LOCAL_PREFIX = "fe80::/64 "
 
-_MULTICAST_ROUTER_PERMANENT = 2  # bridge(8): mcast_router 2
 _IPV4 = 2
 _ALIAS = ":tc"
 _LABEL_CHARACTERS = 15  # IFNAMSIZ without its end
@@ -122,6 +121,7 @@ class Joining:
     def _bridge(self, undo: ExitStack, nic: Link, name: str) -> int:
         known = find_link(self._ipr, name)
         if known is not None:
+            self._ipr.link("set", index=known.index, kind="bridge", br_mcast_snooping=0)
             return known.index
         self._ipr.link(
             "add",
@@ -131,8 +131,7 @@ class Joining:
             mtu=nic.mtu_bytes,
             br_stp_state=0,
             br_forward_delay=0,
-            br_mcast_snooping=1,
-            br_mcast_querier=0,
+            br_mcast_snooping=0,  # a bridge that snoops sends our reports to one querier only; the node filters
         )
         made = find_link(self._ipr, name)
         if made is None:
@@ -167,8 +166,6 @@ class Joining:
             undo.callback(_quietly(lambda: self._ipr.link("set", index=tap.index, master=0)))
             self._ipr.link("set", index=tap.index, mtu=mtu_bytes)
             self._ipr.link("set", index=tap.index, master=bridge)
-        # All groups and all reports come to the TAP, whoever is querier: the node decides what travels on.
-        self._ipr.brport("set", index=tap.index, multicast_router=_MULTICAST_ROUTER_PERMANENT)
         take_routes(self._kernel, tap.index, carried.routes)
         take_addresses(self._kernel, tap.index, carried.addresses)
 

@@ -160,6 +160,11 @@ class GroupState:
         if self.group_expires is not None:
             self.group_expires = min(self.group_expires, end)
 
+    def keep(self, end: Instant) -> None:
+        """In EXCLUDE mode, the mode of each group that older hosts want, the group ends no sooner than this."""
+        if self.group_expires is not None:
+            self.group_expires = max(self.group_expires, end)
+
     def lower_source_timers(self, sources: Iterable[IPAddress], end: Instant) -> list[IPAddress]:
         """Lower the timers that end later than ``end``; returns the sources they belong to."""
         lowered = [source for source in sources if source in self.requested and self.requested[source] > end]

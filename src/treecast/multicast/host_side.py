@@ -101,8 +101,11 @@ class HostSide:
             due = min(due, pending.due)
         self._answers[query.group] = _Answer(due, sources)
 
-    def advance(self, now: Instant) -> list[bytes]:
-        """The reports that are due."""
+    def advance(self, now: Instant) -> tuple[list[bytes], list[IPAddress]]:
+        """The reports that are due, as frames; and the groups of those that make other hosts silent.
+
+        A host that hears an older report of a group sends none of its own (RFC 2236 section 3, RFC 2710 section 4).
+        """
         self._older_queriers = {version: end for version, end in self._older_queriers.items() if end > now}
         messages: list[MembershipMessage] = []
         records: list[GroupRecord] = []
@@ -118,7 +121,8 @@ class HostSide:
         for group in [group for group, answer in self._answers.items() if answer.due <= now]:
             self._answer(group, self._answers.pop(group).sources, records, messages)
         reports = [MembershipReport(tuple(part)) for part in self._split(records)]
-        return [frame for message in (*messages, *reports) for frame in self._frames(message)]
+        suppressing = [message.group for message in messages if isinstance(message, OlderReport)]
+        return [frame for message in (*messages, *reports) for frame in self._frames(message)], suppressing
 
     def next_deadline(self) -> Instant | None:
         return earliest(

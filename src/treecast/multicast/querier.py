@@ -8,9 +8,12 @@ whose own queries have that source yields to any address.
 from __future__ import annotations
 
 from treecast.base.addresses import IPAddress
-from treecast.base.time import Instant, after, earliest
+from treecast.base.time import Duration, Instant, after, earliest
 from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.wire.group_membership import MembershipQuery
+
+STARTUP_RESPONSE_INTERVAL: Duration = 1.0
+"""The Max Resp Time of start-up queries: who starts or starts again knows nothing until its hosts have answered."""
 
 
 class Querier:
@@ -29,6 +32,8 @@ class Querier:
         self._older_expires: Instant | None = None
         self._general_query_at: Instant | None = None
         self._startup_queries_left = 0
+        self.general_response_time: Duration = config.query_response_interval
+        """The Max Resp Time of the general query that ``advance`` has called for."""
 
     @property
     def is_querier(self) -> bool:
@@ -60,6 +65,9 @@ class Querier:
             self.older = self._older_expires = None
         if self._general_query_at is None or self._general_query_at > now:
             return False
+        self.general_response_time = self._config.query_response_interval
+        if self._startup_queries_left:
+            self.general_response_time = min(self.general_response_time, STARTUP_RESPONSE_INTERVAL)
         self._startup_queries_left = max(self._startup_queries_left - 1, 0)
         interval = self._config.query_interval
         if self._startup_queries_left:

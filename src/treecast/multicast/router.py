@@ -118,6 +118,12 @@ class GroupMembershipRouter:
         self._querier.start(now)
         return self.advance(now)
 
+    def keep(self, now: Instant, group: IPAddress) -> None:
+        """The node's own older report made the hosts of a group silent: they are members for one interval more."""
+        state = self._groups.get(group)
+        if state is not None:
+            state.keep(after(now, self._querier.intervals.group_membership_interval))
+
     # What the rest of the node reads.
 
     def next_deadline(self) -> Instant | None:
@@ -375,7 +381,7 @@ class GroupMembershipRouter:
             heapify(self._wake_ups)
 
     def _general_query(self) -> list[bytes]:
-        query = self._query(self.protocol.general, self._config.query_response_interval)
+        query = self._query(self.protocol.general, self._querier.general_response_time)
         return self._transmit(query)
 
     def _specific_queries(self, group: IPAddress, specific: SpecificQuery) -> list[bytes]:

@@ -150,7 +150,13 @@ class Segment:
         if self._quiet_at <= now:
             self.is_over = bool(self.vlan) and not self._host_sides and not self.group_count
             self.heard(now)
-        return [frame for side in self._host_sides.values() for frame in side.advance(now)], changed
+        frames: list[bytes] = []
+        for version, side in self._host_sides.items():
+            reports, suppressing = side.advance(now)
+            frames += reports
+            for group in suppressing:
+                self._router(version).keep(now, group)
+        return frames, changed
 
     def _end_joins_without_router(self, now: Instant) -> None:
         for version in (4, 6) if self.pim.has_joins else ():

@@ -47,7 +47,7 @@ class Both:
             self._asked = len(self.port.sent)
             due = min(self.side.next_deadline() or end, self.port.router.next_deadline() or end, end)
             self.port.run(max(due - self.port.now, 0))
-            for frame in self.side.advance(self.port.now):
+            for frame in self.side.advance(self.port.now)[0]:
                 self._lost_last = self._lossy and not self._lost_last and self._rng.random() < 0.5
                 if not self._lost_last:
                     self.port._note(self.port.router.receive(self.port.now, frame))

@@ -41,7 +41,8 @@ def test_start_sends_the_startup_queries_then_one_every_query_interval(protocol:
     assert [sent.at - began for sent in port.sent] == [0, 31.25, 156.25, 281.25]
     assert all(sent.query.is_general and sent.query.version == protocol.newest_version for sent in port.sent)
     first = port.sent[0].query
-    assert (first.max_response_time, first.robustness, first.query_interval) == (10, 2, 125)
+    assert (first.max_response_time, first.robustness, first.query_interval) == (1, 2, 125)  # it knows nothing yet
+    assert port.sent[-1].query.max_response_time == 10
 
 
 @BOTH

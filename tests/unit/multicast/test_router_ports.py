@@ -27,6 +27,7 @@ TO_EX, TO_IN = RecordType.CHANGE_TO_EXCLUDE_MODE, RecordType.CHANGE_TO_INCLUDE_M
 NOBODY: dict[int, IPAddress] = {4: IPv4Address(0), 6: IPv6Address(0)}
 GROUPS: dict[int, IPAddress] = {4: IPv4Address("239.1.1.1"), 6: IPv6Address("ff15::1")}
 FIRST_SOURCE: dict[int, IPAddress] = {4: IPv4Address("192.0.2.1"), 6: IPv6Address("2001:db8::1")}
+NEWEST = {4: 3, 6: 2}
 FAMILIES = pytest.mark.parametrize("version", [4, 6], ids=["igmp", "mld"])
 
 
@@ -214,6 +215,23 @@ def test_an_older_querier_hears_its_own_version(family: int, older: int, leaves:
     switch.said.clear()
     switch.want_remote(group, NO_SOURCE)
     assert switch.reports() == ([LeaveGroup(group)] if leaves else [])
+
+
+@FAMILIES
+def test_hosts_that_our_older_reports_silence_stay_members_while_we_report(version: int) -> None:
+    """RFC 2236 section 3: a host that hears a report of its group within its delay sends none."""
+    switch, group = VirtualSwitch(), GROUPS[version]
+    older = OlderReport(NEWEST[version] - 1, group)
+    for _ in range(6):
+        switch.query(NOBODY[version], version=NEWEST[version] - 1, router=50)
+        if not switch.reports():
+            switch.hear(older, version)
+            switch.want_remote(group, ANY_SOURCE)
+        switch.run(125)
+        assert switch.switch.filter(0, group) == ANY_SOURCE
+    switch.want_remote(group, NO_SOURCE)
+    switch.run(2 * 125 + 10)
+    assert switch.switch.filter(0, group) == NO_SOURCE, "the next answers would have been theirs"
 
 
 @FAMILIES
