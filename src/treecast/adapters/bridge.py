@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from pyroute2 import IPRoute
 
 from treecast.adapters.bridge_record import BridgeRecord, load_record, locked, write_record
@@ -82,6 +83,8 @@ def bridge_add(
         name = bridge_name(interface)
         bridge = find_link(ipr, name)
         if record is not None and bridge is not None and nic.master == own.master == bridge.index:
+            if record.tap != tap:  # renamed since
+                write_record(directory, msgspec.structs.replace(record, tap=tap))
             if put_back(kernel, record, bridge, routes_too=True):
                 return Done(False, (f"{name} lacked addresses or routes of the overlay, and has them again",))
             return Done(changed=False)
@@ -130,13 +133,13 @@ def clear_leftovers(directory: Path) -> None:
             take_addresses(kernel, bridge.index, overlay_addresses(carried, record))
 
 
-def put_back_on_bridge(directory: Path) -> list[str] | None:
+def put_back_on_bridge(directory: Path, tap: str) -> list[str] | None:
     """What the bridge has lost of the overlay's, given back; None where the TAP is in none. OperatorError."""
     with locked(directory), _netlink("give the bridge what it has lost") as (ipr, kernel):
         record = load_record(directory)
         bridge = find_link(ipr, record.bridge) if record is not None else None
-        tap = find_link(ipr, record.tap) if record is not None else None
-        if record is None or bridge is None or tap is None or tap.master != bridge.index:
+        own = find_link(ipr, tap)
+        if record is None or bridge is None or own is None or own.master != bridge.index:
             return None
         return put_back(kernel, record, bridge, routes_too=False)
 

@@ -9,7 +9,7 @@ import fcntl
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -33,6 +33,9 @@ from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 _IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
 _IFA_F_NODAD = 0x02
 _IFA_F_TENTATIVE = 0x40
+
+IPV6_MTU = 1280
+"""No interface with a smaller one has IPv6 (RFC 8200 section 5)."""
 
 GSO_MAX_SEGMENTS = 44
 """As many segments as fit one UDP GSO send of 65,507 bytes at the default MTU, and no more."""
@@ -66,6 +69,10 @@ class Settings:
     ipv6: IPv6Interface | None
     prefixes: tuple[IPNetwork, ...]
     groups: tuple[IPNetwork, ...]
+
+    def within(self, mtu_bytes: int) -> Settings:
+        """What an interface with this MTU can have of it."""
+        return self if mtu_bytes >= IPV6_MTU else replace(self, ipv6=None)
 
     @property
     def addresses(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
@@ -133,6 +140,7 @@ class Interface:
             link = find_link(ipr, self.name)
             if link is None or not link.up or link.master:
                 return None
+            settings = settings.within(link.mtu_bytes)
             carried = {str(address) for address in read_carried(kernel, link.index).addresses}
             missing = [address for address in settings.addresses if str(address) not in carried]
             _give_addresses(ipr, link.index, missing)

@@ -10,6 +10,7 @@ from functools import singledispatchmethod
 from ipaddress import ip_address
 
 from treecast import _native
+from treecast.adapters.netdevice import index_of, name_of
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
@@ -146,6 +147,7 @@ class DataPlane:
             )
         except OSError as error:
             raise OperatorError(_advice(error)) from error
+        self._index = index_of(self.native.interface)
 
     def start(self) -> None:
         self.native.start()
@@ -160,7 +162,8 @@ class DataPlane:
 
     @property
     def interface(self) -> str:
-        return self.native.interface
+        """What the TAP is called now."""
+        return name_of(self._index) or self.native.interface
 
     def set_stay(self, *, on: bool) -> None:
         """Whether the TAP stays at the end. At first: one that was made goes, one that was taken does as before."""

@@ -6,12 +6,13 @@ import fcntl
 import socket
 import struct
 
-from treecast.base.addresses import IPAddress
+from treecast.base.addresses import IPAddress, MacAddress
 
-_SIOCGIFFLAGS, _SIOCGIFMTU = 0x8913, 0x8921
+_SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCGIFHWADDR = 0x8913, 0x8921, 0x8927
 _IFREQ = struct.Struct("=16s i 20x")
 _IFREQ_FLAGS = struct.Struct("=16s H 22x")
-IFF_UP, IFF_RUNNING = 0x1, 0x40
+_IFREQ_ADDRESS = struct.Struct("=16s H 6s 16x")  # a sockaddr: family, then bytes
+IFF_UP, IFF_RUNNING, IFF_NOARP, IFF_MULTICAST = 0x1, 0x40, 0x80, 0x1000
 
 
 def index_of(interface: str) -> int:
@@ -48,6 +49,16 @@ def mtu_of(interface: str) -> int:
         except OSError:
             return 0
     return int(_IFREQ.unpack(answer)[1])
+
+
+def mac_of(interface: str) -> MacAddress | None:
+    """None where there is no such interface."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, _IFREQ_ADDRESS.pack(interface.encode(), 0, b""))
+        except OSError:
+            return None
+    return MacAddress(_IFREQ_ADDRESS.unpack(answer)[2])
 
 
 def is_own_address(address: IPAddress) -> bool:

@@ -99,10 +99,9 @@ class Bridging:
             again = f"run treecast bridge add {self._directory} {interface}, which mends it or says why not"
             yield Problem("bridge_broken", interface, f"{fault}: {again}")
 
-    @staticmethod
-    def _fault(record: BridgeRecord) -> str | None:
+    def _fault(self, record: BridgeRecord) -> str | None:
         """One sentence's beginning."""
-        masters = {name: master_of(name) for name in (record.interface, record.tap)}
+        masters = {name: master_of(name) for name in (record.interface, self._node.plane.interface)}
         gone = [name for name, master in masters.items() if master is None]
         if gone:
             return f"{gone[0]}, a port of {record.bridge}, is gone, so the LAN of {record.interface} is not carried"

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from treecast.adapters.interface import Settings
 from treecast.adapters.link import master_of
 from treecast.adapters.multicast_routes import needs_interface, source_to
-from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, name_of
+from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, mtu_of, name_of
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.ending import Ending
+from treecast.daemon.interface_changes import AsMade
 from treecast.daemon.interface_keeper import InterfaceKeeper
 
 LOOK_INTERVAL: Duration = 0.5
@@ -23,10 +24,12 @@ LOOK_INTERVAL: Duration = 0.5
 class InterfaceWatch:
     """``problems`` is a source of ``daemon.problems``."""
 
-    def __init__(self, interface: str, settings: Settings, keeper: InterfaceKeeper) -> None:
+    def __init__(self, interface: str, settings: Settings, overlay_mtu_bytes: int, keeper: InterfaceKeeper) -> None:
+        """``overlay_mtu_bytes``: what the node has given it."""
         self._interface = interface
         self._index = index_of(interface)
         self._settings = settings
+        self._as_made = AsMade(interface, overlay_mtu_bytes, settings)
         self._keeper = keeper
 
     async def end_with_interface(self, ending: Ending) -> None:
@@ -46,21 +49,22 @@ class InterfaceWatch:
         if not self._keeper.is_running():
             advice = "what it loses is not put back until the node is started again"
             yield Problem("interface_unkept", name, f"the process that looks after {name} has ended: {advice}")
+        yield from self._as_made.changes(name)
         if not master_of(name):
-            yield from self._lost(name)
+            yield from self._lost(name, self._settings.within(mtu_of(name)))
 
-    def _lost(self, name: str) -> Iterator[Problem]:
+    def _lost(self, name: str, settings: Settings) -> Iterator[Problem]:
         """Addresses and routes. Those of a bridge that it is in are looked after by ``daemon.bridging``."""
-        missing = [a for a in self._settings.addresses if not a.ip.is_link_local and not is_own_address(a.ip)]
+        missing = [a for a in settings.addresses if not a.ip.is_link_local and not is_own_address(a.ip)]
         for address in missing:
             advice = f"ip address add {address} dev {name}, or start the node again"
             yield Problem("address_missing", str(address.ip), f"{name} has lost its address {address}: {advice}")
         if not missing:
-            yield from self._routes(name)
+            yield from self._routes(name, settings)
 
-    def _routes(self, name: str) -> Iterator[Problem]:
-        own = {address.ip for address in self._settings.addresses}
-        for prefix in self._settings.usable_groups:
+    def _routes(self, name: str, settings: Settings) -> Iterator[Problem]:
+        own = {address.ip for address in settings.addresses}
+        for prefix in settings.usable_groups:
             source = None if needs_interface(prefix) else source_to(prefix)
             if source in own or needs_interface(prefix):
                 continue

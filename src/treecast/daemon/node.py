@@ -14,6 +14,7 @@ from ipaddress import IPv4Interface
 from treecast.adapters import clock
 from treecast.adapters.interface import lan_ipv4, machine_addresses, source_addresses
 from treecast.adapters.native import DataPlane
+from treecast.adapters.netdevice import mac_of
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.commands import Command
 from treecast.base.events import CommandRefused
@@ -37,7 +38,6 @@ MINIMUM_WAIT: Duration = 0.001
 FAILED_WAIT: Duration = 0.1
 """After a turn in which a room raised: its deadline may be one that stays due."""
 MAX_FAILED_TURNS = 5
-LINES_PER_REVIEW = 4
 
 
 def reachable_endpoints(
@@ -92,7 +92,6 @@ class RunningNode:
         self._refused: list[CommandRefused] = []
         self._timer: asyncio.TimerHandle | None = None
         self._review_timer: asyncio.TimerHandle | None = None
-        self._duplicates = 0
         self._addresses_doubted = asyncio.Event()
 
     def start(self, loop: asyncio.AbstractEventLoop, endpoints: tuple[Endpoint, ...]) -> None:
@@ -207,9 +206,11 @@ class RunningNode:
         self._review_timer = self._loop.call_later(REVIEW_INTERVAL, self._review)  # first: whatever happens below
         now = clock.monotonic()
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
+        mac = mac_of(self.plane.interface)
+        if mac is not None:
+            self.engine.discovery.set_interface_mac(mac)
         self._check_workers()
         self._check_identity(now)
-        self._upkeep.faults.spare("review", self._log_duplicates)
         self._upkeep.problems.review(now)
 
     def _check_identity(self, now: Instant) -> None:
@@ -226,23 +227,6 @@ class RunningNode:
                 f"the node ends because {workers - running} of the {workers} threads that move packets ended: start it "
                 f"again, and report the lines above"
             )
-
-    def _log_duplicates(self) -> None:
-        """Hosts and addresses in two places at once: a line each, at most LINES_PER_REVIEW, and one for the others."""
-        found = self.engine.discovery.take_duplicates()
-        counters = self.engine.discovery.counters
-        total = counters.host_duplicates + counters.address_duplicates
-        for duplicate in found[:LINES_PER_REVIEW]:
-            fields = {"vlan": duplicate.vlan, "mac": str(duplicate.mac)}
-            if duplicate.address is not None:
-                fields |= {"address": str(duplicate.address), "claimed_by": str(duplicate.other)}
-            if duplicate.node is not None:
-                fields["node"] = self.engine.nodes.name(duplicate.node)
-            self._log.warning("duplicate host" if duplicate.address is None else "duplicate address", **fields)
-        others = total - self._duplicates - len(found[:LINES_PER_REVIEW])
-        if others > 0:
-            self._log.warning("more duplicates", times=others)
-        self._duplicates = total
 
     async def _follow_addresses(self) -> None:
         """This machine's own addresses: they may change, and do when an interface is bridged."""

@@ -83,7 +83,7 @@ def run(options: UpOptions) -> None:
             endpoints = reachable_endpoints(plane, identity.network, bridge, ())
             keeper = InterfaceKeeper(plane.interface, settings, options.directory, log)
             try:
-                watch = InterfaceWatch(plane.interface, settings, keeper)
+                watch = InterfaceWatch(plane.interface, settings, overlay_mtu(underlay_mtu), keeper)
                 asyncio.run(_run(options, identity, plane, endpoints, descriptors, watch, ipv6, log))
             finally:
                 keeper.close()

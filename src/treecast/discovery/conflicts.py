@@ -37,6 +37,11 @@ class AddressConflicts:
             self._conflicts.popitem(last=False)
         return is_new
 
+    def forget_claimant(self, claimant: MacAddress) -> None:
+        """Whatever it claimed is no conflict."""
+        for address in [address for address, found in self._conflicts.items() if found.claimant == claimant]:
+            del self._conflicts[address]
+
     def items(self) -> list[tuple[AddressKey, AddressConflict]]:
         """The oldest first."""
         return list(self._conflicts.items())

@@ -26,7 +26,7 @@ from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
 from treecast.discovery.questions import Questions
 from treecast.discovery.remote_hosts import MAX_REMOTE_HOSTS, RemoteHosts
 from treecast.discovery.residence import Residence, claim_of
-from treecast.discovery.view import DiscoveryCounters, Duplicate, HostView
+from treecast.discovery.view import DiscoveryCounters, HostView
 from treecast.wire import arp, dhcp, dhcpv6, ipv4, ipv6, ndp
 from treecast.wire.advertisement import HostContent
 from treecast.wire.arp import ArpOperation
@@ -67,6 +67,10 @@ class Discovery:
         self._own = (mac, addresses)
         if OWN_PORT not in self._blocked:
             self._residence.add_own(now, mac, addresses)
+
+    def set_interface_mac(self, mac: MacAddress) -> None:
+        """The MAC that the node's own interface has now, which is another than its certificate's if somebody set it."""
+        self._residence.set_interface_mac(mac)
 
     def set_port_forwarding(self, now: Instant, port: int, on: bool) -> None:
         """Whether this node forwards for a port. Where another node does, it learns, answers and publishes nothing."""
@@ -307,12 +311,6 @@ class Discovery:
                 content = HostContent.of(packed, host.sequence, is_router=host.is_router)
             changes.append(HostChange(key, content))
         return changes
-
-    def take_duplicates(self) -> list[Duplicate]:
-        """Those found since the last call, or the first of them."""
-        found = list(self._residence.found)
-        self._residence.found.clear()
-        return found
 
     def local_hosts(self) -> LocalHosts:
         return self._residence.local

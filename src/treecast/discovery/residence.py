@@ -24,10 +24,9 @@ from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts
 from treecast.discovery.mobility import Mobility
 from treecast.discovery.remote_hosts import RemoteHost, RemoteHosts
 from treecast.discovery.snooping import Sighting, is_host_address
-from treecast.discovery.view import DiscoveryCounters, Duplicate, HostView
+from treecast.discovery.view import DiscoveryCounters, HostView
 
 MAX_SEQUENCE = 0xFFFF_FFFF
-MAX_FOUND = 16
 
 
 @dataclass(slots=True)
@@ -53,8 +52,7 @@ class Residence:
         self._hosts: Mobility[HostKey, Refused] = Mobility(lambda key: config.pace(key[1]))
         self._addresses: Mobility[AddressKey, HostKey] = Mobility(lambda key: config.pace())
         self._conflicts = AddressConflicts()
-        self.found: list[Duplicate] = []
-        """New duplicates, for the operator's log. Bounded; the counters have all."""
+        self._interface_mac: MacAddress | None = None
 
     def where(self, key: HostKey) -> NodeIndex | None:
         """The node that has the host."""
@@ -76,6 +74,12 @@ class Residence:
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
         """The node's own interface; that it was elsewhere before (behind who carried its LAN) is a move like any."""
         self.local.add_own(now, mac, addresses, _next_sequence(self.remote.get((0, mac))))
+
+    def set_interface_mac(self, mac: MacAddress) -> None:
+        """Whatever the own interface's MAC is now: this machine is no second host, though somebody changed it."""
+        if mac != self._interface_mac:
+            self._interface_mac = mac
+            self._conflicts.forget_claimant(mac)
 
     def heard(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
         """A host spoke on a port."""
@@ -204,25 +208,18 @@ class Residence:
 
     def _host_moved(self, now: Instant, key: HostKey) -> None:
         self.counters.host_moves += 1
-        if self._hosts.moved(now, key):
-            self.counters.host_duplicates += 1
-            self._tell(Duplicate(*key, self.where(key)))
+        self.counters.host_duplicates += self._hosts.moved(now, key)
 
     def _address_moved(self, now: Instant, address: AddressKey, before: MacAddress, after: MacAddress) -> None:
         """Once is a change, twice within the window is two hosts that both live."""
         self.counters.address_moves += 1
-        if self._addresses.moved(now, address):
-            self.counters.address_duplicates += 1
-            self._tell(Duplicate(address[0], after, self.where((address[0], after)), address[1], before))
+        self.counters.address_duplicates += self._addresses.moved(now, address)
         if self._addresses.recent_moves(now, address) > 1:
             self._conflict(now, address, after, before)
 
-    def _tell(self, found: Duplicate) -> None:
-        if len(self.found) < MAX_FOUND:
-            self.found.append(found)
-
     def _conflict(self, now: Instant, address: AddressKey, holder: MacAddress, claimant: MacAddress) -> None:
-        self.counters.address_conflicts += self._conflicts.note(now, address, holder, claimant)
+        if claimant != self._interface_mac:
+            self.counters.address_conflicts += self._conflicts.note(now, address, holder, claimant)
 
     def advance(self, now: Instant) -> None:
         self.local.advance(now)

@@ -31,20 +31,6 @@ class HostView:
     """As it calls itself; empty behind another node."""
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """A host (``address`` None) or an address that moves to and fro: for a while, what is heard of it counts no more.
-
-    ``mac``: the host, or who has the address now; ``other``: who else claims that; ``node``: where it is now.
-    """
-
-    vlan: int
-    mac: MacAddress
-    node: NodeIndex | None
-    address: IPAddress | None = None
-    other: MacAddress | None = None
-
-
 @dataclass(slots=True)
 class DiscoveryCounters:
     """What NodeDiscovery has done so far."""

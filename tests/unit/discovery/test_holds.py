@@ -139,7 +139,7 @@ def test_the_mac_of_a_virtual_router_moves_as_often_as_its_routers_take_over(lan
     for _ in range(20):
         bounce(lan, 1, virtual, interval_s=1.5)
         assert (lan.view(virtual).node, lan.view(virtual).duplicate) == (ME, False)
-    assert lan.discovery.take_duplicates() == []
+    assert lan.discovery.counters.host_duplicates == 0
 
 
 def test_a_storm_of_moves_of_a_virtual_router_s_mac_is_bounded_and_over_within_seconds(lan: Lan) -> None:

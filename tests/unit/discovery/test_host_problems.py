@@ -40,6 +40,17 @@ def test_an_address_of_two_hosts_is_a_problem_until_nobody_claims_it_twice() -> 
     assert said(lan) == []
 
 
+def test_this_machine_is_no_second_host_while_somebody_has_set_its_interface_s_mac() -> None:
+    lan = Lan()
+    lan.announce(H1, "10.77.0.1")
+    assert [problem.kind for problem in said(lan)] == ["address_conflict"]
+    lan.discovery.set_interface_mac(H1)
+    lan.announce(H1, "10.77.0.1")
+    assert said(lan) == []
+    lan.announce(H2, "10.77.0.1")
+    assert [problem.kind for problem in said(lan)] == ["address_conflict"], "another host is one"
+
+
 def test_very_many_duplicates_are_one_problem() -> None:
     lan = Lan()
     for number in range(MOST_SHOWN + 5):
