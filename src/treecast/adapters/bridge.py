@@ -37,9 +37,10 @@ from treecast.adapters.link import (
     find_link,
     is_wireless,
     ports_of,
-    read_link,
     refusals,
+    require_free,
     require_lan_interface,
+    require_no_bridge,
 )
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.errors import OperatorError
@@ -77,9 +78,10 @@ def bridge_add(
     """
     with locked(directory), _netlink(f"bridge {interface}") as (ipr, kernel):
         record = load_record(directory)
+        nic, own = _require_bridgeable(ipr, interface, tap, record), _require_tap(ipr, tap)
         if record is not None and record.interface != interface:
-            raise OperatorError(f"this node bridges {record.interface} already: remove that first")
-        nic, own = _require_bridgeable(ipr, interface, tap), _require_tap(ipr, tap)
+            advice = f"remove that first (treecast bridge remove {directory} {record.interface})"
+            raise OperatorError(f"this node bridges {record.interface} already: {advice}")
         name = bridge_name(interface)
         bridge = find_link(ipr, name)
         if record is not None and bridge is not None and nic.master == own.master == bridge.index:
@@ -90,8 +92,8 @@ def bridge_add(
             return Done(changed=False)
         if bridge is not None and record is None:
             raise OperatorError(f"there is an interface {name} already: remove it with ip link del {name}")
-        if nic.master and (bridge is None or nic.master != bridge.index):
-            raise OperatorError(f"{interface} is in {read_link(ipr, nic.master).name} already: take it out first")
+        if bridge is None or nic.master != bridge.index:
+            require_free(ipr, nic)
         notes = () if force else _require_left_alone(kernel, nic, name)
         joining = Joining(ipr, kernel, directory, limits, recorded, forced=force, keep_local=keep_local)
         joining.join(nic, own, name)
@@ -105,10 +107,10 @@ def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
         if record is None:
             return None
         with _netlink(f"bridge {record.interface}") as (ipr, kernel):
-            nic, own = _require_bridgeable(ipr, record.interface, tap), _require_tap(ipr, tap)
+            nic, own = _require_bridgeable(ipr, record.interface, tap, record), _require_tap(ipr, tap)
             bridge = find_link(ipr, record.bridge)
-            if nic.master and (bridge is None or nic.master != bridge.index):
-                raise OperatorError(f"{nic.name} is in {read_link(ipr, nic.master).name} already: take it out first")
+            if bridge is None or nic.master != bridge.index:
+                require_free(ipr, nic)
             if not nic.master and not record.forced:
                 _require_left_alone(kernel, nic, record.bridge)
             kept = record.kept()
@@ -174,10 +176,10 @@ def bridge_name(interface: str) -> str:
     return BRIDGE_PREFIX + interface[-(_MAX_NAME - len(BRIDGE_PREFIX)) :]
 
 
-def _require_bridgeable(ipr: IPRoute, interface: str, tap: str) -> Link:
-    link = require_lan_interface(ipr, interface, tap)
-    if link.kind == "bridge":
-        raise OperatorError(f"{interface} is a bridge itself, and a bridge cannot be in another: name a port of it")
+def _require_bridgeable(ipr: IPRoute, interface: str, tap: str, record: BridgeRecord | None) -> Link:
+    made = (record.bridge, record.interface) if record is not None else ("", "")
+    link = require_lan_interface(ipr, interface, tap, *made)
+    require_no_bridge(link)
     if is_wireless(interface):
         raise OperatorError(f"{interface} is a Wi-Fi station, which carries no other machine's frames: use a cable")
     return link

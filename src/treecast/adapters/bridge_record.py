@@ -114,3 +114,12 @@ def _write(directory: Path, content: _File) -> None:
             path.unlink(missing_ok=True)
         else:
             replace_file(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n", PUBLIC_MODE)
+
+
+def known_interfaces(directory: Path) -> list[str]:
+    """What the node bridges and its packet ports; none where ``bridge.json`` is not there or damaged."""
+    try:
+        record, ports = load_record(directory), load_packet_ports(directory)
+    except OperatorError:
+        return []
+    return [*([record.interface] if record is not None else []), *(port.interface for port in ports)]

@@ -16,6 +16,8 @@ from treecast.base.errors import OperatorError
 SYSFS = Path("/sys/class/net")
 _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 _ARPHRD_ETHER = 1
+_ONE_OF_MANY = ("bond", "team")
+"""What makes one interface of several: that one leads to the LAN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +41,51 @@ def find_link(ipr: IPRoute, name: str) -> Link | None:
     return read_link(ipr, found[0]) if found else None
 
 
-def require_lan_interface(ipr: IPRoute, name: str, tap: str) -> Link:
-    """The interface of this name; OperatorError when it is the node's own or no Ethernet: it leads to no LAN."""
+def require_lan_interface(ipr: IPRoute, name: str, tap: str, bridge: str, bridged: str) -> Link:
+    """The interface of this name; OperatorError when it is the node's own or no Ethernet: it leads to no LAN.
+
+    ``bridge``, ``bridged``: what the node has made, and of which interface; empty for none.
+    """
     link = find_link(ipr, name)
     if link is None:
         raise OperatorError(f"there is no interface {name}: ip link lists those there are")
     if name == tap:
         raise OperatorError(f"{name} is the node's own interface: name one that leads to a LAN")
+    if bridge and name == bridge:
+        raise OperatorError(f"{name} is this node's own bridge, and {bridged} is in it: its LAN is carried already")
     if link.loopback or not link.ethernet:
         raise OperatorError(f"{name} is no Ethernet interface: name one that leads to a LAN")
     return link
+
+
+def require_free(ipr: IPRoute, link: Link) -> None:
+    """OperatorError when it is in another interface."""
+    if link.master:
+        master = read_link(ipr, link.master)
+        raise OperatorError(taken(link.name, master.name, master.kind))
+
+
+def taken(name: str, master: str, kind: str) -> str:
+    """A sentence on an interface that is in another, of this kind, and what to do."""
+    advice = f"take it out first (ip link set {name} nomaster)"
+    if kind == "bridge":
+        advice += f", or {_give_port(master)}"
+    elif kind in _ONE_OF_MANY:
+        advice = f"name {master}"
+    return f"{name} is in {master} already: {advice}"
+
+
+def require_no_bridge(link: Link) -> None:
+    """OperatorError when it is a bridge, which cannot be in another."""
+    if link.kind == "bridge":
+        text = f"{link.name} is a bridge itself, and a bridge cannot be in another"
+        raise OperatorError(f"{text}: {_give_port(link.name)}")
+
+
+def _give_port(bridge: str) -> str:
+    """A pair of interfaces, one end of it in the bridge, leads to the bridge's LAN like a cable."""
+    commands = f"ip link add tc0 up type veth peer name tc1; ip link set tc1 up master {bridge}"
+    return f"give {bridge} a port for this ({commands}) and name tc0"
 
 
 def read_link(ipr: IPRoute, index: int) -> Link:

@@ -19,7 +19,7 @@ from treecast.adapters.bridge_record import (
     locked,
     write_packet_ports,
 )
-from treecast.adapters.link import read_link, refusals, require_lan_interface
+from treecast.adapters.link import refusals, require_free, require_lan_interface
 from treecast.adapters.native import open_packet_socket
 from treecast.base.errors import OperatorError
 
@@ -74,9 +74,9 @@ def open_remembered(directory: Path) -> tuple[dict[str, int], list[str]]:
 
 def _require_usable(directory: Path, tap: str, interface: str) -> None:
     with refusals(f"look at {interface}"), IPRoute() as ipr:
-        link = require_lan_interface(ipr, interface, tap)
-        bridged = load_record(directory)
-        if bridged is not None and interface in (bridged.interface, bridged.bridge):
-            raise OperatorError(f"this node bridges {bridged.interface} already: remove that first")
-        if link.master:
-            raise OperatorError(f"{interface} is in {read_link(ipr, link.master).name} already: take it out first")
+        record = load_record(directory)
+        made = (record.bridge, record.interface) if record is not None else ("", "")
+        link = require_lan_interface(ipr, interface, tap, *made)
+        if record is not None and interface == record.interface:
+            raise OperatorError(f"this node bridges {interface} already: remove that first")
+        require_free(ipr, link)

@@ -284,7 +284,7 @@ def bridge_add(
     force: Annotated[bool, typer.Option("--force", help="Although another program configures the interface.")] = False,
 ) -> None:
     """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
-    directory, interface = _node_and_interface(words)
+    directory, interface = _node_and_interface(words, "add")
     from treecast.adapters import bridge
     from treecast.adapters.link import sends_own_frames_only
     from treecast.api.client import ask_bridge, ask_status
@@ -326,7 +326,7 @@ def bridge_add(
 @bridge_verbs.command("remove")
 def bridge_remove(words: _NodeAndInterface) -> None:
     """Undo bridge add, whether the node runs or not: addresses and routes go back to the interface."""
-    directory, interface = _node_and_interface(words)
+    directory, interface = _node_and_interface(words, "remove")
     from treecast.adapters import bridge
     from treecast.adapters.packet_port import remove_packet_port
     from treecast.api.client import ask_bridge
@@ -361,7 +361,11 @@ def _node(directory: Path | None) -> Path:
     return node_directory(directory)
 
 
-def _node_and_interface(words: list[str]) -> tuple[Path, str]:
+def _node_and_interface(words: list[str], verb: str) -> tuple[Path, str]:
     if len(words) > 2:
         raise typer.BadParameter(f"unexpected {words[2]!r}: give [DIR] INTERFACE")
+    if len(words) == 1:
+        from treecast.cli.values import require_no_directory
+
+        require_no_directory(words[0], verb)
     return _node(Path(words[0]) if len(words) == 2 else None), words[-1]

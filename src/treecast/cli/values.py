@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Literal, get_args
 
+from treecast.adapters.bridge_record import known_interfaces
+from treecast.adapters.netdevice import index_of
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
 from treecast.base.flows import is_routed_prefix
@@ -92,6 +95,18 @@ def _group_prefix(text: str) -> IPv4Network | IPv6Network:
     if not prefix.is_multicast:
         raise OperatorError(f"{text} is no prefix of groups: those are within 224.0.0.0/4 and ff00::/8")
     return prefix
+
+
+def require_no_directory(word: str, verb: str) -> None:
+    """OperatorError when the only word after ``bridge add`` or ``bridge remove`` is a directory: no interface is."""
+    directory = Path(word)
+    if "/" not in word and (index_of(word) or not directory.is_dir()):
+        return
+    names = [] if verb == "add" else known_interfaces(directory)
+    advice = f"treecast bridge {verb} {word} {names[0] if len(names) == 1 else 'INTERFACE'}"
+    if len(names) > 1:
+        advice += f", one of {', '.join(names)}"
+    raise OperatorError(f"{word} is a directory, and the interface is not named: {advice}")
 
 
 def keep_local(text: str) -> KeepLocal:

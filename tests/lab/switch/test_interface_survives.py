@@ -18,6 +18,9 @@ from treecast.api.client import ask_status
 from treecast.base.addresses import Endpoint
 
 LIMIT_S = 15.0
+GIVE_PORT = (
+    "give br7 a port for this (ip link add tc0 up type veth peer name tc1; ip link set tc1 up master br7) and name tc0"
+)
 
 
 @contextmanager
@@ -195,8 +198,8 @@ def test_a_step_that_fails_undoes_those_before_it(apart: Sites) -> None:
         ("eth9", "there is no interface eth9"),
         ("lo", "lo is no Ethernet interface"),
         ("treecast0", "treecast0 is the node's own interface"),
-        ("br7", "br7 is a bridge itself"),
-        ("taken0", "taken0 is in br7 already: take it out first"),
+        ("br7", f"br7 is a bridge itself, and a bridge cannot be in another: {GIVE_PORT}\n"),
+        ("taken0", f"taken0 is in br7 already: take it out first (ip link set taken0 nomaster), or {GIVE_PORT}\n"),
     ],
 )
 def test_what_cannot_be_bridged_is_refused_in_one_sentence(one: TreecastNode, interface: str, sentence: str) -> None:
@@ -211,10 +214,35 @@ def test_what_cannot_be_bridged_is_refused_in_one_sentence(one: TreecastNode, in
     assert carried(one.machine) == before
 
 
+def test_the_lan_of_a_bridge_is_carried_by_a_port_as_its_refusal_says(one: TreecastNode) -> None:
+    one.machine.run(["ip", "link", "add", "br8", "type", "bridge"])
+    refused = one.machine.run([PROGRAM, "bridge", "add", one.directory, "br8"], check=False).stderr
+    one.machine.run(["sh", "-ec", refused.split("(")[1].split(")")[0]])
+    verb(one, "add", "tc0")
+    verb(one, "remove", "tc0")
+    one.machine.run(["ip", "link", "del", "tc0"])
+    one.machine.run(["ip", "link", "del", "br8"])
+
+
 def test_a_second_interface_is_refused_while_the_first_is_bridged(one: TreecastNode) -> None:
     verb(one, "add", "eth1")
-    done = one.machine.run([PROGRAM, "bridge", "add", one.directory, "eth0"], check=False)
-    assert done.stderr == "treecast: this node bridges eth1 already: remove that first\n"
+    for words, sentence in {
+        (
+            "add",
+            "eth0",
+        ): f"this node bridges eth1 already: remove that first ({PROGRAM.name} bridge remove {one.directory} eth1)",
+        ("add", "treecast0"): "treecast0 is the node's own interface: name one that leads to a LAN",
+        ("add", "tcbr-eth1"): "tcbr-eth1 is this node's own bridge, and eth1 is in it: its LAN is carried already",
+        ("add", "eth9"): "there is no interface eth9: ip link lists those there are",
+        ("add", "eth1", "--packet"): "this node bridges eth1 already: remove that first",
+        (
+            "add",
+            "tcbr-eth1",
+            "--packet",
+        ): "tcbr-eth1 is this node's own bridge, and eth1 is in it: its LAN is carried already",
+    }.items():
+        done = one.machine.run([PROGRAM, "bridge", words[0], one.directory, *words[1:]], check=False)
+        assert (done.returncode, done.stderr) == (1, f"treecast: {sentence}\n")
     done = one.machine.run([PROGRAM, "bridge", "remove", one.directory, "eth0"], check=False)
     assert done.stderr == "treecast: this node bridges eth1, not eth0: remove that\n"
     verb(one, "remove", "eth1")

@@ -18,7 +18,7 @@ from treecast.adapters.bridge_record import (
     write_packet_ports,
     write_record,
 )
-from treecast.adapters.link import is_wireless, sends_own_frames_only
+from treecast.adapters.link import is_wireless, sends_own_frames_only, taken
 from treecast.adapters.packet_port import remove_packet_port
 from treecast.api.records import Answer, Bridge, PacketPort, Storm, Verb
 from treecast.base.errors import OperatorError
@@ -54,6 +54,29 @@ def test_adding_needs_a_running_node(node: Path) -> None:
 def test_removing_what_is_not_bridged_is_no_error(node: Path) -> None:
     result = _run("remove", node, "eth0")
     assert (result.exit_code, result.stdout) == (0, "eth0 is not bridged by this node\n")
+
+
+def test_a_forgotten_interface_is_asked_for_by_the_name_of_what_is_bridged(node: Path) -> None:
+    sentence = f"treecast: {node} is a directory, and the interface is not named: treecast bridge"
+    for verb in ("add", "remove"):
+        result = _run(verb, node)
+        assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"{sentence} {verb} {node} INTERFACE\n")
+    write_record(node, BridgeRecord("eth0", "tcbr-eth0", "02:00:00:00:00:01", "treecast0", 1374, [], []))
+    assert _run("remove", node).stderr == f"{sentence} remove {node} eth0\n"
+    write_packet_ports(node, [PacketPortRecord("wlan0")])
+    assert _run("remove", node).stderr == f"{sentence} remove {node} INTERFACE, one of eth0, wlan0\n"
+    assert _run("add", node).stderr == f"{sentence} add {node} INTERFACE\n"
+
+
+def test_a_directory_beside_one_of_an_interface_s_name_does_not_hide_the_interface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TREECAST_DIR", str(tmp_path / "nothing"))
+    for name in ("lo", "home"):
+        (tmp_path / name).mkdir()
+    assert "there is no node" in _run("remove", "lo").stderr
+    assert _run("remove", "home").stderr.startswith("treecast: home is a directory, and the interface is not named: ")
 
 
 def test_a_directory_that_is_no_nodes_is_refused(tmp_path: Path) -> None:
@@ -167,6 +190,13 @@ def test_a_wireless_interface_is_seen_as_one(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "eth0").mkdir()
     assert is_wireless("wlan0")
     assert not is_wireless("eth0")
+
+
+def test_what_to_do_with_an_interface_in_another_depends_on_what_that_is() -> None:
+    assert taken("eth0", "bond0", "bond") == "eth0 is in bond0 already: name bond0"
+    out = "eth0 is in up0 already: take it out first (ip link set eth0 nomaster)"
+    assert taken("eth0", "up0", "vrf") == out
+    assert taken("eth0", "up0", "bridge").startswith(f"{out}, or give up0 a port for this (ip link add tc0 ")
 
 
 def test_wifi_and_bluetooth_interfaces_get_a_packet_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
