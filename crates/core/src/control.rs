@@ -15,7 +15,7 @@ use crate::prefixes::full_length;
 use crate::reason::Reason;
 use crate::session::{lock, Peer, Session, SessionParameters, Totals};
 use crate::table::TableFull;
-use crate::tree::{KeyOffer, MemberTree, Members, Outlet, RootTree, SenderKey};
+use crate::tree::{KeyOffer, MemberTree, Outlet, RootTree, SenderKey};
 use crate::tree_tag::TreeKey;
 
 /// Offers of one root that may wait for accept_key or refuse_key.
@@ -105,7 +105,7 @@ impl Plane {
         for tree in self.trees.values() {
             let members = tree.members.load();
             if members.next_hops.contains(&index) {
-                tree.members.store(Arc::new(self.members(members.next_hops.clone(), members.replicate.clone())));
+                self.set_members(&tree, members.next_hops.clone(), members.replicate.clone());
             }
         }
         Ok(())
@@ -153,8 +153,7 @@ impl Plane {
         for tree in self.trees.values() {
             let members = tree.members.load();
             if members.next_hops.contains(&index) || members.replicate.contains(&index) {
-                let (next_hops, replicate) = (without(&members.next_hops), without(&members.replicate));
-                tree.members.store(Arc::new(self.members(next_hops, replicate)));
+                self.set_members(&tree, without(&members.next_hops), without(&members.replicate));
             }
         }
         for tree in self.member_trees.values() {
@@ -272,16 +271,16 @@ impl Plane {
         if all.windows(2).any(|pair| pair[0] == pair[1]) || all.contains(&self.node_index) {
             return Err(Refused::Invalid);
         }
-        tree.members.store(Arc::new(self.members(next_hops.into(), replicate.into())));
+        self.set_members(&tree, next_hops.into(), replicate.into());
         self.trees_changed();
         Ok(())
     }
 
     /// With the smallest MTU of the next hops' underlays; a node without a session gets nothing, and has no say.
-    fn members(&self, next_hops: Box<[u32]>, replicate: Box<[u32]>) -> Members {
+    fn set_members(&self, tree: &RootTree, next_hops: Box<[u32]>, replicate: Box<[u32]>) {
         let known = next_hops.iter().filter_map(|peer| self.peers.get(peer)).map(|peer| peer.underlay_mtu());
         let underlay_mtu = known.min().unwrap_or(LARGEST_UNDERLAY_MTU);
-        Members { next_hops, replicate, underlay_mtu }
+        tree.set_members(next_hops, replicate, underlay_mtu);
     }
 
     /// Makes a key that waits for [`Plane::use_key`].
@@ -293,8 +292,10 @@ impl Plane {
 
     /// Seals with the waiting key from now on.
     pub fn use_key(&self, tree_id: u32, key_id: u32) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
         let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
         if tree.use_key(key_id) {
+            self.trees_changed();
             Ok(())
         } else {
             Err(Refused::Unknown)

@@ -23,7 +23,6 @@ pub const MAX_CONTEXT_LEN: usize = 64;
 const OFFER_LEN: usize = 4 + 4 + 4 + 1 + 3 + 8 + 16 + 32;
 
 /// A sender key at its root.
-#[derive(Debug)]
 pub struct SenderKey {
     /// Its id, unique in the tree.
     pub key_id: u32,
@@ -40,8 +39,14 @@ impl SenderKey {
     }
 }
 
-/// Who gets what this tree carries. Disjoint lists of node indices.
-#[derive(Debug, PartialEq, Eq)]
+impl std::fmt::Debug for SenderKey {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "SenderKey({})", self.key_id)
+    }
+}
+
+/// Who gets what this tree carries, and under which key, at one moment. Disjoint lists of node indices.
+#[derive(Debug)]
 pub struct Members {
     /// They get the tree datagram.
     pub next_hops: Box<[u32]>,
@@ -49,12 +54,7 @@ pub struct Members {
     pub replicate: Box<[u32]>,
     /// The smallest MTU of the next hops' underlays.
     pub underlay_mtu: usize,
-}
-
-impl Default for Members {
-    fn default() -> Self {
-        Self { next_hops: Box::default(), replicate: Box::default(), underlay_mtu: LARGEST_UNDERLAY_MTU }
-    }
+    key: Arc<SenderKey>,
 }
 
 impl Members {
@@ -69,10 +69,9 @@ impl Members {
 pub struct RootTree {
     /// Root (this node), id, epoch.
     pub name: TreeName,
-    /// Members; a reader keeps the snapshot with what it sealed for them.
+    /// Who is a member now; a reader seals for this snapshot and sends to it, whatever changes meanwhile.
     pub members: ArcSwap<Members>,
     tree_key: TreeKey,
-    current: ArcSwap<SenderKey>,
     waiting: Mutex<Option<Arc<SenderKey>>>,
     sealed: AtomicU64,
     cut: AtomicU32,
@@ -82,11 +81,16 @@ pub struct RootTree {
 impl RootTree {
     /// A tree without members.
     pub fn new(name: TreeName, tree_key: TreeKey, key: SenderKey) -> Self {
+        let nobody = Members {
+            next_hops: Box::default(),
+            replicate: Box::default(),
+            underlay_mtu: LARGEST_UNDERLAY_MTU,
+            key: Arc::new(key),
+        };
         Self {
             name,
-            members: ArcSwap::default(),
+            members: ArcSwap::from_pointee(nobody),
             tree_key,
-            current: ArcSwap::from_pointee(key),
             waiting: Mutex::default(),
             sealed: AtomicU64::new(0),
             cut: AtomicU32::new(0),
@@ -99,15 +103,21 @@ impl RootTree {
         !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
     }
 
-    /// Seals the body that lies at [`TREE_BODY_OFFSET`] of `buffer`; returns the datagram's length.
-    pub fn seal(&self, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason> {
+    /// Other members, or others of them who hold the key. One writer at a time.
+    pub(crate) fn set_members(&self, next_hops: Box<[u32]>, replicate: Box<[u32]>, underlay_mtu: usize) {
+        let key = self.members.load().key.clone();
+        self.members.store(Arc::new(Members { next_hops, replicate, underlay_mtu, key }));
+    }
+
+    /// Seals the body that lies at [`TREE_BODY_OFFSET`] of `buffer` for these members; returns the datagram's length.
+    pub fn seal(&self, members: &Members, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason> {
         let sealed_len = TREE_BODY_OFFSET + body_len + AEAD_TAG_LEN;
         let length = sealed_len + TREE_TAG_LEN;
         if length > MAX_DATAGRAM_LEN {
             return Err(Reason::TooBig);
         }
         let datagram = buffer.get_mut(..length).ok_or(Reason::TooBig)?;
-        let key = self.current.load();
+        let key = &members.key;
         let counter = self.sealed.fetch_add(1, Ordering::Relaxed) + 1;
         let (sealed, tag) = datagram.split_last_chunk_mut().ok_or(Reason::TooBig)?;
         let (header, rest) = sealed.split_first_chunk_mut().ok_or(Reason::TooBig)?;
@@ -128,22 +138,24 @@ impl RootTree {
         *lock(&self.waiting) = Some(Arc::new(key));
     }
 
-    /// Seals with the waiting key from now on; false when none of that id waits.
-    pub fn use_key(&self, key_id: u32) -> bool {
+    /// Seals with the waiting key for those who look from now on; false when none of that id waits. One writer at a time.
+    pub(crate) fn use_key(&self, key_id: u32) -> bool {
         let mut waiting = lock(&self.waiting);
+        let members = self.members.load();
         match waiting.take_if(|key| key.key_id == key_id) {
             Some(key) => {
-                self.current.store(key);
+                let (next_hops, replicate) = (members.next_hops.clone(), members.replicate.clone());
+                self.members.store(Arc::new(Members { next_hops, replicate, underlay_mtu: members.underlay_mtu, key }));
                 true
             }
-            None => self.current.load().key_id == key_id,
+            None => members.key.key_id == key_id,
         }
     }
 
     /// The body of an offer of the current or the waiting key; None when the id is neither's or the context too long.
     pub fn offer(&self, key_id: u32, context: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let key = lock(&self.waiting).clone().filter(|key| key.key_id == key_id);
-        let key = key.or_else(|| Some(self.current.load_full()).filter(|key| key.key_id == key_id))?;
+        let key = key.or_else(|| Some(self.members.load().key.clone()).filter(|key| key.key_id == key_id))?;
         if context.len() > MAX_CONTEXT_LEN {
             return None;
         }

@@ -295,12 +295,12 @@ impl Forwarder {
         }
         let most = ports.underlay_mtu.limit(members.underlay_mtu).body_len(TREE_OVERHEAD);
         if frame.len() <= most {
-            return self.send_tree(ports, tree, &members.next_hops, KIND_FRAME, frame);
+            return self.send_tree(ports, tree, members, KIND_FRAME, frame);
         }
         let parts = cut(frame, tree.next_fragment_id(), most - FRAGMENT_HEADER_LEN).ok_or(Reason::TooBig)?;
         for (fragment, bytes) in parts {
             let body = [&fragment.emit()[..], bytes].concat();
-            self.send_tree(ports, tree, &members.next_hops, KIND_FRAGMENT, &body)?;
+            self.send_tree(ports, tree, members, KIND_FRAGMENT, &body)?;
         }
         Ok(())
     }
@@ -309,15 +309,15 @@ impl Forwarder {
         &self,
         ports: &Ports,
         tree: &RootTree,
-        next_hops: &[u32],
+        members: &Members,
         kind: u8,
         body: &[u8],
     ) -> Result<(), Reason> {
         let mut buffer = [0; MAX_DATAGRAM_LEN];
         let room = buffer.get_mut(TREE_BODY_OFFSET..).and_then(|room| room.get_mut(..body.len()));
         room.ok_or(Reason::TooBig)?.copy_from_slice(body);
-        let length = tree.seal(Inner { kind, checksum: None }, body.len(), &mut buffer)?;
-        self.send_to_all(ports, &buffer[..length], next_hops);
+        let length = tree.seal(members, Inner { kind, checksum: None }, body.len(), &mut buffer)?;
+        self.send_to_all(ports, &buffer[..length], &members.next_hops);
         Ok(())
     }
 

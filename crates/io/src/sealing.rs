@@ -126,16 +126,19 @@ impl Seals for Session {
     }
 }
 
-impl Seals for RootTree {
+/// A tree, for the members that the frame was looked up for: they hold the key that they were looked up with.
+struct Tree<'t>(&'t RootTree, &'t Members);
+
+impl Seals for Tree<'_> {
     const BODY_OFFSET: usize = TREE_BODY_OFFSET;
     const OVERHEAD: usize = TREE_OVERHEAD;
 
     fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
-        self.seal(inner, body_len, room)
+        self.0.seal(self.1, inner, body_len, room)
     }
 
     fn next_fragment_id(&self) -> u32 {
-        self.next_fragment_id()
+        self.0.next_fragment_id()
     }
 }
 
@@ -152,7 +155,8 @@ impl Sealing<'_> {
 
     fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
         if !members.next_hops.is_empty() {
-            self.all(&Target::Tree(tree.clone(), members.clone()), segmenter, &**tree, members.underlay_mtu);
+            let target = Target::Tree(tree.clone(), members.clone());
+            self.all(&target, segmenter, &Tree(tree, members), members.underlay_mtu);
         }
         for peer in &members.replicate {
             match self.plane.session_to(*peer) {

@@ -7,11 +7,13 @@ use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::control::{Refused, TreeSecrets};
+use treecast_core::datagram::{TreeHeader, KIND_FRAME};
 use treecast_core::events::Event;
 use treecast_core::frame::{FrameFacts, FrameKind};
 use treecast_core::plane::{Destination, Plane};
 use treecast_core::prefixes::MAX_PREFIXES;
 use treecast_core::reason::Reason;
+use treecast_core::tree::Members;
 
 const GROUP: [u8; 4] = [239, 1, 1, 1];
 const SOURCE: [u8; 4] = [10, 0, 0, 1];
@@ -214,6 +216,32 @@ fn who_is_served_before_and_after_a_change_is_served_during_it() {
             }
         }
     });
+}
+
+/// A worker has looked up who gets a frame; the table and the key change before it seals.
+#[test]
+fn who_gets_a_tree_datagram_holds_its_key() {
+    let node = plane(1);
+    add_tree(&node, 1, &[2, 3]);
+    node.set_route(0, GROUP.into(), None, 1).unwrap();
+    let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
+    let look_up = || match node.classify(0, &frame, 1, NOW_NS).destination {
+        Some(Ok(Destination::Tree(tree, members, _))) => (tree, members),
+        other => panic!("{other:?}"),
+    };
+    let (tree, both) = look_up();
+    node.make_key(1, 2, [7; 32].into()).unwrap();
+    node.set_tree_members(1, &[2], &[3]).unwrap();
+    let (_, one) = look_up();
+    node.use_key(1, 2).unwrap();
+    let (_, after) = look_up();
+    let key_of = |members: &Members| TreeHeader::parse(&seal_for(&tree, members, KIND_FRAME, &frame)).unwrap().key_id;
+    assert_eq!((&*both.next_hops, key_of(&both)), (&[2, 3][..], 1));
+    assert_eq!((&*one.next_hops, key_of(&one)), (&[2][..], 1), "the next key is not in use yet");
+    assert_eq!((&*after.next_hops, &*after.replicate, key_of(&after)), (&[2][..], &[3][..], 2));
+    node.set_tree_members(1, &[2, 3], &[]).unwrap();
+    node.forget_peer(2);
+    assert_eq!(key_of(&look_up().1), 2, "other changes leave the key");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use treecast_core::handshake::SessionKeys;
 use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SessionParameters, SESSION_BODY_OFFSET};
-use treecast_core::tree::{Outlet, RootTree, TREE_BODY_OFFSET};
+use treecast_core::tree::{Members, Outlet, RootTree, TREE_BODY_OFFSET};
 use zeroize::Zeroizing;
 
 pub const NETWORK_ID: [u8; 16] = *b"a network's id..";
@@ -53,11 +53,16 @@ pub fn seal(session: &Session, kind: u8, body: &[u8]) -> Vec<u8> {
     buffer
 }
 
-/// A sealed tree datagram.
+/// A sealed tree datagram for those who are members now.
 pub fn seal_tree(tree: &RootTree, body: &[u8]) -> Vec<u8> {
+    seal_for(tree, &tree.members.load(), KIND_FRAME, body)
+}
+
+/// A sealed tree datagram for these members.
+pub fn seal_for(tree: &RootTree, members: &Members, kind: u8, body: &[u8]) -> Vec<u8> {
     let mut buffer = vec![0; MAX_DATAGRAM_LEN];
     buffer[TREE_BODY_OFFSET..][..body.len()].copy_from_slice(body);
-    let length = tree.seal(Inner { kind: KIND_FRAME, checksum: None }, body.len(), &mut buffer).unwrap();
+    let length = tree.seal(members, Inner { kind, checksum: None }, body.len(), &mut buffer).unwrap();
     buffer.truncate(length);
     buffer
 }

@@ -4,13 +4,13 @@ use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedPart, Received, Recent};
-use treecast_core::datagram::{Inner, PartialChecksum, TreeHeader, TreeName, KIND_FRAGMENT, MAX_DATAGRAM_LEN};
+use treecast_core::datagram::{PartialChecksum, TreeHeader, TreeName, KIND_FRAGMENT};
 use treecast_core::fragment::{self, Arrived, Fragment, Reassembly, Sender, MAX_FRAME_LEN};
 use treecast_core::plane::Plane;
 use treecast_core::reason::{Drops, Reason};
 use treecast_core::session::Session;
 use treecast_core::traffic_class::{CE, ECT_0};
-use treecast_core::tree::{RootTree, TREE_BODY_OFFSET};
+use treecast_core::tree::RootTree;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Of a frame in one datagram, on the underlay with the smallest MTU.
@@ -214,12 +214,7 @@ fn seal_parts(session: &Session, whole: &[u8], id: u32) -> Vec<Vec<u8>> {
 fn seal_tree_parts(tree: &RootTree, whole: &[u8]) -> Vec<Vec<u8>> {
     let sealed = |(fragment, bytes): (Fragment, &[u8])| {
         let body = [&fragment.emit()[..], bytes].concat();
-        let mut buffer = vec![0; MAX_DATAGRAM_LEN];
-        buffer[TREE_BODY_OFFSET..][..body.len()].copy_from_slice(&body);
-        let inner = Inner { kind: KIND_FRAGMENT, checksum: None };
-        let length = tree.seal(inner, body.len(), &mut buffer).unwrap();
-        buffer.truncate(length);
-        buffer
+        seal_for(tree, &tree.members.load(), KIND_FRAGMENT, &body)
     };
     cut(whole, tree.next_fragment_id()).into_iter().map(sealed).collect()
 }
