@@ -21,7 +21,7 @@ from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.store import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
-from treecast.identity.keys import SigningKey, verify
+from treecast.identity.keys import SigningKey, VerifySignature, verify
 from treecast.wire.advertisement import (
     SIGNING_CONTEXT,
     Body,
@@ -74,12 +74,19 @@ class Broadcast:
         rng: Random,
         drops: Drops,
         instance: bytes = b"",
+        verify_signature: VerifySignature = verify,
+        intern: Callable[[Record], Record] = lambda record: record,
     ) -> None:
-        """``instance``: 8 random bytes that no other run of this node has."""
+        """``instance``: 8 random bytes that no other run of this node has.
+
+        ``intern``: the record to hold instead of an equal one, where several nodes share a process.
+        """
         self._me = me
         self._signing_key = signing_key
         self._epoch = epoch_ms
         self._verify_certificate = verify_certificate
+        self._verify_signature = verify_signature
+        self._intern = intern
         self._rng = rng
         self._drops = drops
         self._sequence = 0
@@ -206,7 +213,7 @@ class Broadcast:
             certificate = self._verify_certificate(node.certificate)
             if certificate.node_index != index:
                 raise MalformedError("advertisement_wrong_origin")
-            _verify(certificate.signing_key, signed)
+            self._verify(certificate.signing_key, signed)
             self.other_twins.heard(now, index, node)
             if origin is None or origin.epoch != body.epoch:
                 if origin is None and self._store.is_full:
@@ -222,8 +229,8 @@ class Broadcast:
                 raise MalformedError("advertisement_table_full")
             if body.content:
                 content = parse_content(body.kind, body.content)
-            _verify(origin.signing_key, signed)
-        record = Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire)
+            self._verify(origin.signing_key, signed)
+        record = self._intern(Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire))
         origin.put(record, now)
         if isinstance(content, LinksContent):
             self._links_changed(now, index, frozenset(content.peers))
@@ -257,11 +264,15 @@ class Broadcast:
         is_other_run = other is not None and self.twins.concerns(other)
         if body.epoch <= self._epoch and not is_other_run:
             return
-        _verify(self._signing_key.public, signed)
+        self._verify(self._signing_key.public, signed)
         if body.epoch > self._epoch:
             self._begin_after(now, body.epoch, origin)
         if other is not None and is_other_run and self.twins.heard(now, other) and self._own_node is not None:
             self.announce(now, self._own_node)
+
+    def _verify(self, public_key: bytes, signed: Signed) -> None:
+        if not self._verify_signature(public_key, SIGNING_CONTEXT, signed.body, signed.signature):
+            raise MalformedError("advertisement_bad_signature")
 
     def _begin_after(self, now: Instant, epoch: int, origin: Origin) -> None:
         self._epoch = epoch + 1
@@ -340,8 +351,3 @@ def _is_news(origin: Origin, body: Body) -> bool:
         return body.epoch > origin.epoch
     current = origin.records.get((body.kind, body.key))
     return current is None or body.sequence > current.sequence
-
-
-def _verify(public_key: bytes, signed: Signed) -> None:
-    if not verify(public_key, SIGNING_CONTEXT, signed.body, signed.signature):
-        raise MalformedError("advertisement_bad_signature")

@@ -28,7 +28,7 @@ FORGOTTEN_LIFETIME: Duration = 600.0
 RecordKey = tuple[Kind, bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Record:
     """One verified advertisement, with the bytes its origin signed."""
 

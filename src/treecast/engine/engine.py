@@ -6,7 +6,7 @@ value that the next one takes; nothing calls back up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from random import Random
@@ -37,6 +37,7 @@ from treecast.base.storm import StormLimits
 from treecast.base.tables import TableUse, nearly_full
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.broadcast import Broadcast
+from treecast.broadcast.store import Record
 from treecast.dataplane.member_trees import MemberTrees
 from treecast.dataplane.root_trees import RootTrees
 from treecast.discovery.discovery import Discovery
@@ -106,8 +107,13 @@ class Engine:
         rng: Random,
         unix_minus_monotonic_s: float,
         router_groups: Sequence[IPNetwork] = (),
+        verifier: Verifier | None = None,
+        intern: Callable[[Record], Record] = lambda record: record,
     ) -> None:
-        """``router_groups``: prefixes of groups that routers at this node get without joining."""
+        """``router_groups``: prefixes of groups that routers at this node get without joining.
+
+        ``verifier`` and ``intern``: shared by the engines of one process, in simulation.
+        """
         own_prefixes = tuple((UNTAGGED, prefix) for prefix in router_groups)
         certificate = identity.certificate
         self.me = certificate.node_index
@@ -120,7 +126,7 @@ class Engine:
         self._surroundings = surroundings
         self._endpoints: tuple[Endpoint, ...] = ()
         self._underlay_mtu = surroundings.underlay_mtu
-        self._verifier = Verifier(identity.network.ca_public_key)
+        self._verifier = verifier or Verifier(identity.network.ca_public_key)
         self._unix_offset = unix_minus_monotonic_s
         self._now = Instant(0.0)
         self._ports = {TAP}
@@ -162,6 +168,8 @@ class Engine:
             rng=rng,
             drops=self.drops,
             instance=surroundings.instance,
+            verify_signature=self._verifier.signature,
+            intern=intern,
         )
         self.topology = Topology()
         self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF), self.drops)

@@ -17,7 +17,7 @@ from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
 from treecast.identity.ids import MAX_NODE_INDEX, derive_network_id, derive_node_id, node_mac
-from treecast.identity.keys import SigningKey, verify
+from treecast.identity.keys import SigningKey, VerifySignature, verify
 
 CERTIFICATE_MALFORMED = "certificate_malformed"
 CERTIFICATE_WRONG_NETWORK = "certificate_wrong_network"
@@ -136,9 +136,14 @@ class Certificate(Claims):
 
 
 class Verifier:
-    """Bytes to certificates of one CA. Every node's comes again every few seconds: the genuine are remembered."""
+    """Bytes to certificates of one CA. Every node's comes again every few seconds: the genuine are remembered.
 
-    def __init__(self, ca_public_key: bytes) -> None:
+    ``signature`` verifies what the certificates' holders sign.
+    """
+
+    def __init__(self, ca_public_key: bytes, signature: VerifySignature = verify) -> None:
+        self.signature = signature
+
         def genuine(data: bytes) -> Certificate:
             certificate = Certificate.decode(data)
             certificate._verify_issuer(ca_public_key)

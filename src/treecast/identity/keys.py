@@ -7,6 +7,7 @@ No key shows itself in a ``repr``.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -25,6 +26,9 @@ KEY_MALFORMED = "key_malformed"
 
 SIGNATURE_BYTES = 64
 MAX_KEY_FILE_BYTES = 4096
+
+VerifySignature = Callable[[bytes, bytes, bytes, bytes], bool]
+"""Public key, context, body and signature: whether they belong together. ``verify`` is the real one."""
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN PRIVATE KEY-----\r?\n[A-Za-z0-9+/=\r\n]+?-----END PRIVATE KEY-----\r?\n?")
 

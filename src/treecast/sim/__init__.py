@@ -1,5 +1,6 @@
-"""Virtual time, real engines, a modelled network.
+"""Virtual time, real engines, a modelled underlay and data plane.
 
-``network`` is the underlay and the clock, ``forwarder`` the data plane's model, ``handshake`` the shape of a Noise
-handshake without its secrets, ``world`` puts nodes together.
+``underlay`` carries datagrams and keeps the clock. ``forwarder`` is the data plane's model, on ``tables``, ``sessions``
+and ``datagrams``; ``handshake`` has the shape of a Noise handshake without its secrets. ``world`` puts nodes together;
+``sharing`` is what its engines need not do or hold twice.
 """

@@ -20,12 +20,16 @@ from treecast.identity.node import NodeIdentity
 from treecast.multicast import MembershipConfig
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.handshake import ModelMaker
-from treecast.sim.network import Network
+from treecast.sim.sharing import Shared
+from treecast.sim.underlay import Underlay
 from treecast.wire import igmp
 from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
 
 UNIX_START_S = 1_800_000_000.0
 _PORT = 7700
+_FIRST_ENDPOINT = IPv4Address("198.18.0.0")
+"""Two times 65,536 addresses of the range for measurements (RFC 2544), the second for second machines."""
+_FIRST_ADDRESS = IPv4Address("10.77.0.0")
 
 
 class SimNode:
@@ -49,8 +53,10 @@ class SimNode:
         self._wants: dict[str, tuple[FilterMode, tuple[str, ...]]] = {}
         self.turns = 0
         self.stopped = False
-        self.endpoint = Endpoint(IPv4Address("192.0.2.0") + self.index + 256 * machine, _PORT)
-        self.forwarder = ModelForwarder(self.index, self.endpoint, self._network, self._raise)
+        self.endpoint = Endpoint(_FIRST_ENDPOINT + self.index + 65_536 * machine, _PORT)
+        self.forwarder = ModelForwarder(
+            me=self.index, endpoint=self.endpoint, underlay=self._network, raise_event=self._raise
+        )
         self.engine = Engine(
             identity,
             Surroundings((4,), ipv6=False, epoch_ms=epoch_ms, aead=1, instance=world.new_instance()),
@@ -59,6 +65,8 @@ class SimNode:
             rng=Random(world.rng.getrandbits(64)),
             unix_minus_monotonic_s=UNIX_START_S,
             router_groups=router_groups,
+            verifier=world.shared.verifier,
+            intern=world.shared.intern,
         )
         self.carry_out(self.engine.start(self._network.now, (self.endpoint,)))
         self._plan()
@@ -163,8 +171,9 @@ class World:
     def __init__(self, seed: int, *, loss: float = 0.0, delay: Duration = 0.010, jitter: Duration = 0.0) -> None:
         self.rng = Random(seed)
         self._instances = 0
-        self.network = Network(self.rng, loss=loss, delay=delay, jitter=jitter)
+        self.network = Underlay(self.rng, loss=loss, delay=delay, jitter=jitter)
         self._ca = SigningKey(self.rng.randbytes(32))
+        self.shared = Shared(self._ca.public)
         self._identity = NetworkIdentity(
             "sim", self._ca.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00:77::/64")
         )
@@ -186,7 +195,7 @@ class World:
             name=f"n{index}",
             static_key=keys.static.public,
             signing_key=keys.signing.public,
-            ipv4=IPv4Interface(f"10.77.0.{index}/16"),
+            ipv4=IPv4Interface((_FIRST_ADDRESS + index, 16)),
             ipv6=None,
             not_before_s=0,
             not_after_s=int(UNIX_START_S + self.network.now + lifetime),

@@ -22,8 +22,10 @@ from treecast import _native
 from treecast.base import commands as c
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
-from treecast.sim.forwarder import ModelForwarder, ModelSession, SessionDatagram, TreeDatagram
-from treecast.sim.network import Network
+from treecast.sim.datagrams import SessionDatagram, TreeDatagram
+from treecast.sim.forwarder import ModelForwarder
+from treecast.sim.sessions import ModelSession
+from treecast.sim.underlay import Underlay
 
 PEERS = (2, 3)
 STRANGER = 9
@@ -58,7 +60,7 @@ class Twins:
 
     planes: Planes
     model: ModelForwarder
-    network: Network
+    network: Underlay
     modelled: dict[int, list[bytes]] = field(default_factory=lambda: {peer: [] for peer in PEERS})
 
     def hear(self, peer: int, datagram: object) -> None:
@@ -107,13 +109,14 @@ def twins() -> Iterator[Twins]:
     with Planes(3) as planes:
         for machine in (plane.machine for plane in planes.planes):
             machine.disable_ipv6()  # nothing but what is sent here
-        network = Network(Random(1), delay=0.0)
+        network = Underlay(Random(1), delay=0.0)
         own = Endpoint(IPv4Address("192.0.2.1"), 7700)
-        model = ModelForwarder(NodeIndex(1), own, network, lambda event: None)
+        model = ModelForwarder(me=NodeIndex(1), endpoint=own, underlay=network, raise_event=lambda event: None)
         both = Twins(planes, model, network)
         for peer in PEERS:
             endpoint = Endpoint(IPv4Address(f"192.0.2.{peer}"), 7700)
-            model.sessions[peer] = ModelSession(NodeIndex(peer), peer, endpoint, True, network.now, network.now)
+            session = ModelSession(NodeIndex(peer), peer, endpoint, True, network.now, network.now)
+            model.sessions.install(peer, session)
             network.attach(endpoint, lambda _, datagram, peer=peer: both.hear(peer, datagram))
         for tree in range(4):
             planes[0].forwarder.create_tree(tree, 1, 1)

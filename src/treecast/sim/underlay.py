@@ -13,7 +13,7 @@ Receiver = Callable[[Endpoint, object], None]
 """Source and datagram."""
 
 
-class Network:
+class Underlay:
     """Delivers datagrams between endpoints. The same seed gives the same run.
 
     ``jitter`` reorders: each datagram waits ``delay`` and up to as much more. ``loss`` and ``duplication`` are shares

@@ -1,0 +1,77 @@
+"""The sessions of a modelled data plane, indexed by number and by peer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from treecast.base.addresses import Endpoint
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.sim.datagrams import ReplayWindow
+
+SESSION_WINDOW = 2048
+
+
+@dataclass(slots=True)
+class ModelSession:
+    peer: NodeIndex
+    remote_index: int
+    endpoint: Endpoint
+    confirmed: bool
+    since: Instant
+    heard_at: Instant
+    sealed: int = 0
+    window: ReplayWindow = field(default_factory=lambda: ReplayWindow(SESSION_WINDOW))
+
+
+class Sessions:
+    """All sessions of one node; reading a peer's never walks those of the others."""
+
+    def __init__(self) -> None:
+        self._by_index: dict[int, ModelSession] = {}
+        self._by_peer: dict[NodeIndex, dict[int, ModelSession]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_index)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._by_index)
+
+    def get(self, index: int) -> ModelSession | None:
+        return self._by_index.get(index)
+
+    def items(self) -> Iterable[tuple[int, ModelSession]]:
+        return self._by_index.items()
+
+    def values(self) -> Iterable[ModelSession]:
+        return self._by_index.values()
+
+    def peers(self) -> list[NodeIndex]:
+        return sorted(self._by_peer)
+
+    def install(self, index: int, session: ModelSession) -> None:
+        self.remove(index)
+        self._by_index[index] = session
+        self._by_peer.setdefault(session.peer, {})[index] = session
+
+    def remove(self, index: int) -> None:
+        """Nothing happens when there is no such session."""
+        session = self._by_index.pop(index, None)
+        if session is None:
+            return
+        of_peer = self._by_peer[session.peer]
+        del of_peer[index]
+        if not of_peer:
+            del self._by_peer[session.peer]
+
+    def forget(self, peer: NodeIndex) -> None:
+        for index in self._by_peer.pop(peer, {}):
+            del self._by_index[index]
+
+    def current(self, peer: NodeIndex) -> ModelSession | None:
+        """The peer's newest session that is confirmed."""
+        for session in reversed(self._by_peer.get(peer, {}).values()):
+            if session.confirmed:
+                return session
+        return None

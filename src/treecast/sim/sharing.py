@@ -1,0 +1,46 @@
+"""Work and memory that the engines of one process share: what one of them has verified or holds, no other repeats.
+
+Every value here is immutable, so engines learn nothing through it that they were not sent.
+"""
+
+from __future__ import annotations
+
+from weakref import WeakValueDictionary
+
+from treecast.broadcast.store import Record
+from treecast.identity.certificate import Verifier
+from treecast.identity.keys import VerifySignature, verify
+
+
+class VerifiedOnce:
+    """A verifier that does the work once per key, context, body and signature; forgeries are remembered too."""
+
+    def __init__(self, inner: VerifySignature = verify, limit: int = 1 << 16) -> None:
+        """``limit``: answers remembered; the oldest go first."""
+        self.verified = 0
+        self._inner = inner
+        self._limit = limit
+        self._answers: dict[tuple[bytes, bytes, bytes, bytes], bool] = {}
+
+    def __call__(self, public_key: bytes, context: bytes, body: bytes, signature: bytes) -> bool:
+        key = (public_key, context, body, signature)
+        answer = self._answers.get(key)
+        if answer is None:
+            self.verified += 1
+            if len(self._answers) >= self._limit:
+                del self._answers[next(iter(self._answers))]
+            answer = self._answers[key] = self._inner(*key)
+        return answer
+
+
+class Shared:
+    """One network's verifier and records."""
+
+    def __init__(self, ca_public_key: bytes) -> None:
+        self.signatures = VerifiedOnce()
+        self.verifier = Verifier(ca_public_key, self.signatures)
+        self._records: WeakValueDictionary[bytes, Record] = WeakValueDictionary()
+
+    def intern(self, record: Record) -> Record:
+        """The first record of these bytes that is still held anywhere."""
+        return self._records.setdefault(record.wire, record)

@@ -1,0 +1,168 @@
+"""The tables of a modelled data plane and the commands that only write them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+
+from treecast.base import commands as c
+from treecast.base.addresses import IPAddress, IPNetwork
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.keep_local import KeepLocal
+from treecast.base.membership import SourceFilter
+from treecast.sim.datagrams import ReplayWindow
+
+TreeName = tuple[NodeIndex, TreeId, TreeEpoch]
+"""Root, tree and epoch: what a tree is called on other nodes than its root."""
+
+
+@dataclass(slots=True)
+class RootTree:
+    """A tree that begins at this node."""
+
+    epoch: TreeEpoch
+    key_id: KeyId
+    next_hops: tuple[NodeIndex, ...] = ()
+    replicate: tuple[NodeIndex, ...] = ()
+    used: bool = False
+    taken: int = 0
+    sealed: int = 0
+
+
+@dataclass(slots=True)
+class ForwardingTables:
+    """One node's tables, as the commands leave them."""
+
+    trees: dict[TreeId, RootTree] = field(default_factory=dict)
+    children: dict[TreeName, tuple[NodeIndex, ...]] = field(default_factory=dict)
+    """To whom a relay forwards other roots' trees, with or without their keys. No command sets it yet."""
+    routes: dict[tuple[int, IPAddress, IPAddress | None], TreeId] = field(default_factory=dict)
+    prefix_routes: dict[tuple[int, IPNetwork], TreeId] = field(default_factory=dict)
+    hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
+    parked: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
+    member_keys: dict[TreeName, list[KeyId]] = field(default_factory=dict)
+    tree_windows: dict[TreeName, ReplayWindow] = field(default_factory=dict)
+    blocked: set[int] = field(default_factory=set)
+    storm_limits: dict[int, c.SetStormLimits] = field(default_factory=dict)
+    kept: dict[int, KeepLocal] = field(default_factory=dict)
+    flooding_ports: set[int] = field(default_factory=set)
+    selective_ports: set[int] = field(default_factory=set)
+    port_groups: dict[tuple[int, int, IPAddress], SourceFilter] = field(default_factory=dict)
+
+    def route(self, vlan: int, group: IPAddress, source: IPAddress) -> TreeId | None:
+        """The tree of a multicast frame: (S,G) before (*,G) before the longest prefix."""
+        route = self.routes.get((vlan, group, source), self.routes.get((vlan, group, None)))
+        if route is not None:
+            return route
+        found = [
+            (prefix.prefixlen, tree_id)
+            for (of_vlan, prefix), tree_id in self.prefix_routes.items()
+            if of_vlan == vlan and prefix.version == group.version and group in prefix
+        ]
+        return max(found)[1] if found else None
+
+    def forget_peer(self, peer: NodeIndex) -> None:
+        """Remove what names this peer."""
+        for table in (self.member_keys, self.tree_windows, self.children):
+            for name in [name for name in table if name[0] == peer]:
+                del table[name]
+        self.parked = {key for key in self.parked if key[0] != peer}
+        self.hosts = {key: node for key, node in self.hosts.items() if node != peer}
+        self.children = {name: _without(nodes, peer) for name, nodes in self.children.items()}
+        for tree in self.trees.values():
+            tree.next_hops, tree.replicate = _without(tree.next_hops, peer), _without(tree.replicate, peer)
+
+    @singledispatchmethod
+    def write(self, command: object) -> None:
+        """Carry out one command; KeyError where it names a tree or key that is not there."""
+        raise TypeError(f"no such command: {command!r}")
+
+    @write.register
+    def _(self, command: c.SetPortForwarding) -> None:
+        (self.blocked.discard if command.on else self.blocked.add)(command.port)
+
+    @write.register
+    def _(self, command: c.SetStormLimits) -> None:
+        self.storm_limits[command.port] = command
+
+    @write.register
+    def _(self, command: c.SetKeepLocal) -> None:
+        self.kept[command.port] = command.keep
+
+    @write.register
+    def _(self, command: c.SetUnknownUnicastFlood) -> None:
+        (self.flooding_ports.add if command.on else self.flooding_ports.discard)(command.port)
+
+    @write.register
+    def _(self, command: c.SetPortSelective) -> None:
+        (self.selective_ports.add if command.on else self.selective_ports.discard)(command.port)
+
+    @write.register
+    def _(self, command: c.SetPortGroup) -> None:
+        key = (command.port, command.vlan, command.group)
+        self.port_groups[key] = command.filter
+        if command.filter.wants_nothing:
+            del self.port_groups[key]
+
+    @write.register
+    def _(self, command: c.SetPeerUnderlayMtu) -> None:
+        """Paths of the model carry everything in one datagram."""
+
+    @write.register
+    def _(self, command: c.SetHost) -> None:
+        self.hosts[(command.vlan, command.mac.packed)] = command.peer
+
+    @write.register
+    def _(self, command: c.RemoveHost) -> None:
+        self.hosts.pop((command.vlan, command.mac.packed), None)
+
+    @write.register
+    def _(self, command: c.CreateTree) -> None:
+        self.trees[command.tree_id] = RootTree(command.epoch, command.key_id)
+
+    @write.register
+    def _(self, command: c.RemoveTree) -> None:
+        self.trees.pop(command.tree_id, None)
+
+    @write.register
+    def _(self, command: c.SetTreeMembers) -> None:
+        tree = self.trees[command.tree_id]
+        tree.next_hops, tree.replicate = command.next_hops, command.replicate
+
+    @write.register
+    def _(self, command: c.MakeKey) -> None:
+        if command.tree_id not in self.trees:
+            raise KeyError(command.tree_id)
+
+    @write.register
+    def _(self, command: c.UseKey) -> None:
+        self.trees[command.tree_id].key_id = command.key_id
+
+    @write.register
+    def _(self, command: c.SetRoute) -> None:
+        self.routes[(command.vlan, command.group, command.source)] = command.tree_id
+
+    @write.register
+    def _(self, command: c.SetPrefixRoute) -> None:
+        self.prefix_routes[command.vlan, command.prefix] = command.tree_id
+
+    @write.register
+    def _(self, command: c.RemovePrefixRoute) -> None:
+        self.prefix_routes.pop((command.vlan, command.prefix), None)
+
+    @write.register
+    def _(self, command: c.RemoveRoute) -> None:
+        self.routes.pop((command.vlan, command.group, command.source), None)
+
+    @write.register
+    def _(self, command: c.RefuseKey) -> None:
+        self.parked.discard((command.root, command.tree_id, command.epoch, command.key_id))
+
+    @write.register
+    def _(self, command: c.RemoveMemberTree) -> None:
+        self.member_keys.pop((command.root, command.tree_id, command.epoch), None)
+        self.tree_windows.pop((command.root, command.tree_id, command.epoch), None)
+
+
+def _without(nodes: tuple[NodeIndex, ...], peer: NodeIndex) -> tuple[NodeIndex, ...]:
+    return tuple(node for node in nodes if node != peer) if peer in nodes else nodes
