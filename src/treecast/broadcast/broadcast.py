@@ -18,6 +18,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.flooding import Neighbour
+from treecast.broadcast.link_state import LinkState, OwnLinks, links_in
 from treecast.broadcast.store import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
@@ -27,10 +28,10 @@ from treecast.wire.advertisement import (
     Body,
     Content,
     Kind,
-    LinksContent,
     NodeContent,
     Signed,
     emit,
+    is_key_of,
     parse_content,
     parse_node,
     parse_signed,
@@ -95,7 +96,8 @@ class Broadcast:
         self.other_twins = OtherTwins()
         self._store = Store()
         self._neighbours: dict[NodeIndex, Neighbour] = {}
-        self._links_of: dict[NodeIndex, frozenset[int]] = {}
+        self._own_links = OwnLinks()
+        self._link_state = LinkState(self._store)
         self._own_node: NodeContent | None = None
         self._node_due: Instant | None = None
         self._links_due: Instant | None = None
@@ -151,22 +153,34 @@ class Broadcast:
 
     def link_up(self, now: Instant, peer: NodeIndex) -> None:
         self._neighbours[peer] = Neighbour(peer, digest_due=now)
+        if not self._own_links.add(peer):
+            self._drops.count("advertisement_table_full")
         self._links_due = self._links_due or after(now, LINKS_DELAY)
 
     def link_down(self, now: Instant, peer: NodeIndex) -> None:
         if self._neighbours.pop(peer, None) is not None:
+            self._own_links.remove(peer)
             self._links_due = self._links_due or after(now, LINKS_DELAY)
 
     def _publish_links(self, now: Instant) -> None:
         self._links_due = None
-        if self._own_node is not None:
-            self.publish(now, Kind.LINKS, b"", LinksContent(tuple(sorted(self._neighbours))))
+        if self._own_node is None:
+            return
+        for key, content in self._own_links.take_changed():
+            if content is None:
+                self.withdraw(now, Kind.LINKS, key)
+            else:
+                self.publish(now, Kind.LINKS, key, content)
 
     # what the others say
 
     def knows(self, origin: NodeIndex) -> bool:
         """Whether anything of this node is held."""
         return self._store.get(origin) is not None
+
+    def links_of(self, origin: NodeIndex) -> frozenset[int]:
+        """The nodes that this one advertises links with."""
+        return self._link_state.of(origin)
 
     def receive(self, now: Instant, peer: NodeIndex, message: Flood | Acknowledge | Digest) -> list[Learned]:
         """One message of a linked node."""
@@ -203,7 +217,7 @@ class Broadcast:
         if not _is_news(origin, body) if origin else self._store.has_ended(index, body.epoch, body.sequence):
             sender.acknowledgements.append(acknowledgement)
             return []
-        if body.kind in (Kind.NODE, Kind.LINKS) and body.key:
+        if not is_key_of(body.kind, body.key):
             raise MalformedError("advertisement_malformed")
         learned: list[Learned] = []
         certificate: Certificate | None = None
@@ -231,9 +245,9 @@ class Broadcast:
                 content = parse_content(body.kind, body.content)
             self._verify(origin.signing_key, signed)
         record = self._intern(Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire))
+        if body.kind is Kind.LINKS:
+            self._links_changed(now, record, origin.records.get(record.record_key))
         origin.put(record, now)
-        if isinstance(content, LinksContent):
-            self._links_changed(now, index, frozenset(content.peers))
         sender.acknowledgements.append(acknowledgement)
         self._pass_on(now, record, sender.peer)
         learned.append(Learned(index, body.kind, body.key, content, certificate))
@@ -241,15 +255,15 @@ class Broadcast:
 
     def _pass_on(self, now: Instant, record: Record, sender: NodeIndex) -> None:
         """To the neighbours that do not get it from the origin itself."""
-        told_by_origin = self._links_of.get(record.origin, frozenset())
+        told_by_origin = self._link_state.of(record.origin)
         for peer, neighbour in self._neighbours.items():
             if peer not in (sender, record.origin) and peer not in told_by_origin:
                 neighbour.offer(record, now)
 
-    def _links_changed(self, now: Instant, origin: NodeIndex, links: frozenset[int]) -> None:
+    def _links_changed(self, now: Instant, record: Record, before: Record | None) -> None:
         """Whom the origin has lost, it may have left without news: compare with them at once."""
-        lost = self._links_of.get(origin, frozenset()) - links
-        self._links_of[origin] = links
+        self._link_state.forget(record.origin)
+        lost = links_in(before.content) - links_in(record.content) if before is not None else frozenset[int]()
         for peer in sorted(lost):
             neighbour = self._neighbours.get(NodeIndex(peer))
             if neighbour is not None:
@@ -313,7 +327,7 @@ class Broadcast:
         return learned
 
     def _unlearn(self, index: NodeIndex, records: list[Record]) -> list[Learned]:
-        self._links_of.pop(index, None)
+        self._link_state.forget(index)
         for neighbour in self._neighbours.values():
             neighbour.withdraw_offers_of(index)
         gone = [Learned(record.origin, record.kind, record.key, None) for record in records]

@@ -58,6 +58,8 @@ class Origin:
     expires_at: Instant
     records: dict[RecordKey, Record] = field(default_factory=dict)
     withdrawn_until: dict[RecordKey, Instant] = field(default_factory=dict)
+    link_keys: set[bytes] = field(default_factory=set)
+    """The keys of its LINKS advertisements."""
     _digest: bytes | None = None
 
     def digest(self) -> bytes:
@@ -74,6 +76,8 @@ class Origin:
 
     def put(self, record: Record, now: Instant) -> None:
         self.records[record.record_key] = record
+        if record.kind is Kind.LINKS:
+            self.link_keys.add(record.key)
         if record.kind is not Kind.NODE:
             self._digest = None
         if record.withdrawn:
@@ -88,6 +92,12 @@ class Origin:
                 break  # in order of insertion, hence of time
             del self.withdrawn_until[record_key]
             self.records.pop(record_key, None)
+            if record_key[0] is Kind.LINKS:
+                self.link_keys.discard(record_key[1])
+
+    def link_records(self) -> Iterator[Record]:
+        """Its LINKS advertisements, withdrawn ones too."""
+        return (self.records[(Kind.LINKS, key)] for key in self.link_keys)
 
 
 @dataclass(frozen=True, slots=True)

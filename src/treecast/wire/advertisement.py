@@ -20,7 +20,9 @@ from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U16, U32, U64
 
 SIGNING_CONTEXT = b"treecast advertisement 1"
 MAX_ENDPOINTS = 16
-MAX_LINKS = 200
+MAX_LINKS_PER_CHUNK = 128
+MAX_LINK_CHUNKS = 128
+"""Together as many links as there are origins (16,384)."""
 MAX_SOURCES = 56
 MAX_HOST_ADDRESSES = 32
 HOST_IS_ROUTER = 1
@@ -76,7 +78,9 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
 
 class LinksContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    peers: Annotated[tuple[U32, ...], Meta(max_length=MAX_LINKS)]
+    """One chunk of an origin's links."""
+
+    peers: Annotated[tuple[U32, ...], Meta(max_length=MAX_LINKS_PER_CHUNK)]
 
 
 class GroupContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -152,6 +156,14 @@ def parse_node(content: bytes) -> NodeContent:
         raise MalformedError("advertisement_malformed") from error
 
 
+def parse_links(content: bytes) -> LinksContent:
+    """The content of LINKS; MalformedError("advertisement_malformed")."""
+    try:
+        return _links_decoder.decode(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedError("advertisement_malformed") from error
+
+
 def parse_content(kind: Kind, content: bytes) -> Content:
     """The content of one kind, which must not be empty; MalformedError("advertisement_malformed")."""
     try:
@@ -168,6 +180,17 @@ def parse_content(kind: Kind, content: bytes) -> Content:
                 return _group_prefix_decoder.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedError("advertisement_malformed") from error
+
+
+def is_key_of(kind: Kind, key: bytes) -> bool:
+    """Whether advertisements of this kind may have this key, as far as Broadcast reads it."""
+    match kind:
+        case Kind.NODE:
+            return not key
+        case Kind.LINKS:
+            return len(key) == 1 and key[0] < MAX_LINK_CHUNKS
+        case _:
+            return True
 
 
 def group_key(vlan: int, group: IPAddress) -> bytes:

@@ -119,7 +119,7 @@ def test_a_new_advertisement_is_learned_acknowledged_and_passed_on_but_not_back(
 def test_a_neighbour_that_the_origin_is_linked_to_is_left_to_the_origin() -> None:
     node = Node(1)
     node.link(2, 3)
-    node.hear(2, Flood((node_advertisement(2), advertisement(2, 2, Kind.LINKS, b"", emit_links(1, 3)))))
+    node.hear(2, Flood((node_advertisement(2), advertisement(2, 2, Kind.LINKS, b"\x00", emit_links(1, 3)))))
     node.said()
     node.hear(2, Flood((advertisement(2, 3, Kind.GROUP, GROUP, emit(WANTED)),)))
     assert [peer for peer, _ in node.floods() if peer == 3] == []

@@ -1,0 +1,91 @@
+"""LINKS advertisements: a node's links in chunks, and the links that other origins advertise.
+
+Decides which chunk lists which link. A link stays in its chunk while it is up, so that one that comes or goes changes
+one advertisement. Format: ``docs/protocol.md`` section 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from treecast.base.ids import NodeIndex
+from treecast.broadcast.store import Store
+from treecast.wire.advertisement import MAX_LINK_CHUNKS, MAX_LINKS_PER_CHUNK, LinksContent, parse_links
+
+MAX_LINKS = MAX_LINK_CHUNKS * MAX_LINKS_PER_CHUNK
+CACHED_ORIGINS = 8
+"""Advertisements of one origin come in rows. A set of 1,000 links takes 54 kB."""
+
+
+class OwnLinks:
+    """This node's links, in chunks that fit an advertisement each."""
+
+    def __init__(self) -> None:
+        self._chunk_of: dict[NodeIndex, int] = {}
+        self._chunks: list[set[NodeIndex]] = []
+        self._changed: set[int] = set()
+
+    def add(self, peer: NodeIndex) -> bool:
+        """List a link in the first chunk with room; False where none has any."""
+        if peer in self._chunk_of:
+            return True
+        number = next((n for n, chunk in enumerate(self._chunks) if len(chunk) < MAX_LINKS_PER_CHUNK), None)
+        if number is None:
+            if len(self._chunks) >= MAX_LINK_CHUNKS:
+                return False
+            number = len(self._chunks)
+            self._chunks.append(set())
+        self._chunk_of[peer] = number
+        self._chunks[number].add(peer)
+        self._changed.add(number)
+        return True
+
+    def remove(self, peer: NodeIndex) -> None:
+        """List a link no more."""
+        number = self._chunk_of.pop(peer, None)
+        if number is not None:
+            self._chunks[number].discard(peer)
+            self._changed.add(number)
+
+    def take_changed(self) -> list[tuple[bytes, LinksContent | None]]:
+        """Key and content of each chunk that changed since the last call; None for one that lists nothing any more."""
+        changed = sorted(self._changed)
+        self._changed.clear()
+        return [(bytes((number,)), self._content(number)) for number in changed]
+
+    def _content(self, number: int) -> LinksContent | None:
+        chunk = self._chunks[number]
+        return LinksContent(tuple(sorted(chunk))) if chunk else None
+
+
+class LinkState:
+    """The links that other origins advertise, read from the advertisements held: sets of all would take O(N^2)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cached: dict[NodeIndex, frozenset[int]] = {}
+
+    def of(self, index: NodeIndex) -> frozenset[int]:
+        """The nodes that this origin lists, from all its chunks."""
+        cached = self._cached.get(index)
+        if cached is not None:
+            return cached
+        origin = self._store.get(index)
+        links = frozenset[int]() if origin is None else _union(record.content for record in origin.link_records())
+        if len(self._cached) >= CACHED_ORIGINS:
+            del self._cached[next(iter(self._cached))]
+        self._cached[index] = links
+        return links
+
+    def forget(self, index: NodeIndex) -> None:
+        """The origin's advertisements have changed, or ended."""
+        self._cached.pop(index, None)
+
+
+def links_in(content: bytes) -> frozenset[int]:
+    """The nodes that one chunk lists; none when it is withdrawn."""
+    return frozenset(parse_links(content).peers) if content else frozenset()
+
+
+def _union(contents: Iterable[bytes]) -> frozenset[int]:
+    return frozenset[int]().union(*(links_in(content) for content in contents))

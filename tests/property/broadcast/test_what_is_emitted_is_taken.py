@@ -1,0 +1,273 @@
+"""Whatever a node of a network of up to 5,000 emits, its parser takes, and a node that hears it takes it too."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_network
+
+from hypothesis import Phase, example, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.broadcast.test_broadcast import CA, NETWORK, Node
+from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.flows import Flow
+from treecast.base.ids import NodeIndex
+from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.time import Instant
+from treecast.broadcast.flooding import Neighbour
+from treecast.discovery.limits import MAX_ADDRESSES_PER_HOST
+from treecast.identity.certificate import MAX_CERTIFICATE_BYTES, Certificate, Claims, issue
+from treecast.identity.ids import MAX_NODE_INDEX
+from treecast.identity.keys import NodeKeys
+from treecast.wire.advertisement import (
+    MAX_SOURCES,
+    SIGNING_CONTEXT,
+    Body,
+    Content,
+    GroupContent,
+    GroupPrefixContent,
+    HostContent,
+    Kind,
+    NodeContent,
+    Signed,
+    emit,
+    group_key,
+    group_prefix_key,
+    host_key,
+    parse_content,
+    parse_group_key,
+    parse_group_prefix_key,
+    parse_host_key,
+    parse_signed,
+)
+from treecast.wire.control import (
+    Acknowledge,
+    ControlMessage,
+    Digest,
+    Flood,
+    Goodbye,
+    KeyTaken,
+    emit_control,
+    parse_control,
+)
+from treecast.wire.handshake import (
+    MAX_VERSION_CHARACTERS,
+    HandshakePayload,
+    Refusal,
+    emit_payload,
+    parse_payload,
+    parse_refusal,
+)
+from treecast.wire.key_context import emit_context, parse_context
+
+MOST_NODES = 5_000
+LAST_U32, LAST_U64 = 0xFFFF_FFFF, 0x7FFF_FFFF_FFFF_FFFF
+MAX_PAYLOAD_BYTES = 512 - 12 - 32 - 48 - 16 - 16
+"""Of RESPONSE: header, ephemeral key, sealed static key, tag, MAC (docs/protocol.md section 3)."""
+
+u32 = st.integers(0, LAST_U32)
+u64 = st.integers(0, LAST_U64)
+addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
+groups = st.one_of(st.ip_addresses(network="224.0.0.0/4"), st.ip_addresses(network="ff00::/8"))
+endpoints = st.builds(Endpoint, addresses, st.integers(0, 0xFFFF))
+
+
+def as_heard(message: ControlMessage) -> ControlMessage:
+    """The message after its way over the wire."""
+    return parse_control(emit_control(message))
+
+
+def a_listener(node: Node) -> Node:
+    """Another node, which knows nothing yet and is linked to this one."""
+    listener = Node(2)
+    listener.link(node.index)
+    return listener
+
+
+def hear_all(listener: Node, node: Node) -> None:
+    """All that the node has for its neighbour 2, which holds nothing of it."""
+    node.hear(listener.index, Digest(0, LAST_U32, ()))
+    for peer, message in node.broadcast.outgoing(node.now):
+        heard = as_heard(message)
+        if peer == listener.index and isinstance(heard, Flood | Acknowledge | Digest):
+            listener.hear(node.index, heard)
+
+
+@example(links=201, first=3)
+@given(links=st.integers(1, MOST_NODES), first=st.sampled_from([3, 120, 60_000, LAST_U32 - MOST_NODES]))
+@settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+def test_links_of_any_number_are_taken_by_a_neighbour(links: int, first: int) -> None:
+    node = Node(1)
+    others = [*range(first, first + links - 1)]
+    node.link(2)
+    for peer in others:
+        node.broadcast.link_up(node.now, NodeIndex(peer))
+    node.now = Instant(1.0)
+    node.broadcast.advance(node.now)
+    listener = a_listener(node)
+    hear_all(listener, node)
+    assert listener.broadcast.links_of(node.index) == {2, *others}
+    assert listener.drops.snapshot() == {}
+
+
+def test_202_nodes_are_no_cliff() -> None:
+    node = Node(1)
+    node.link(*range(2, 203))
+    node.now = Instant(1.0)
+    node.broadcast.advance(node.now)
+    listener = a_listener(node)
+    hear_all(listener, node)
+    assert len(listener.broadcast.links_of(node.index)) == 201
+
+
+def test_a_link_that_comes_or_goes_changes_one_advertisement_of_links() -> None:
+    node = Node(1)
+    node.link(*range(2, 1002))
+    node.now = Instant(1.0)
+    node.broadcast.advance(node.now)
+    listener = a_listener(node)
+    hear_all(listener, node)
+    for change in (node.broadcast.link_down, node.broadcast.link_up):
+        change(node.now, NodeIndex(500))
+        node.now = Instant(node.now + 0.5)
+        node.broadcast.advance(node.now)
+        bodies = {parse_signed(wire)[1] for peer, wire in node.floods() if peer == 2}
+        newest = max(body.sequence for body in bodies)
+        assert {body.key for body in bodies if body.kind is Kind.LINKS and body.sequence == newest} == {b"\x03"}
+
+
+def test_digests_of_5000_origins_are_taken_by_a_neighbour() -> None:
+    node = Node(1)
+    node.link(2)
+    for index in range(1_000, 1_000 + MOST_NODES):
+        node.hear(2, Flood((_node_of(index),)))
+    heard = [as_heard(message) for _, message in node.broadcast.outgoing(Instant(5.0))]
+    assert sum(len(message.origins) for message in heard if isinstance(message, Digest)) == MOST_NODES + 1
+
+
+_KEYS = NodeKeys.from_seeds(bytes(32), bytes([1] * 32))
+
+
+def _node_of(index: int) -> bytes:
+    """A NODE advertisement of a member; all have the same keys here."""
+    claims = Claims(
+        NETWORK.id, NodeIndex(index), f"n{index}", _KEYS.static.public, _KEYS.signing.public, None, None, 0, 10**9
+    )
+    body = emit(Body(index, 1, 1, Kind.NODE, b"", emit(NodeContent.of(issue(CA, claims).encode(), ()))))
+    return emit(Signed(body, _KEYS.signing.sign(SIGNING_CONTEXT, body)))
+
+
+def check_advertisement(kind: Kind, key: bytes, content: Content, origin: int, epoch: int, sequence: int) -> None:
+    body = emit(Body(origin, epoch, sequence, kind, key, emit(content)))
+    wire = emit(Signed(body, bytes(64)))
+    heard = as_heard(Flood((wire,)))
+    assert isinstance(heard, Flood)
+    _, parsed = parse_signed(heard.advertisements[0])
+    assert (parsed.kind, parsed.key, parse_content(kind, parsed.content)) == (kind, key, content)
+
+
+@given(
+    mode=st.sampled_from(FilterMode),
+    sources=st.frozensets(addresses, max_size=MAX_SOURCES),
+    vlan=st.integers(0, 4095),
+    group=groups,
+    numbers=st.tuples(u32, u64, u64),
+)
+def test_groups_are_taken(
+    mode: FilterMode,
+    sources: frozenset[IPv4Address | IPv6Address],
+    vlan: int,
+    group: IPv4Address | IPv6Address,
+    numbers: tuple[int, int, int],
+) -> None:
+    key = group_key(vlan, group)
+    check_advertisement(Kind.GROUP, key, GroupContent.of(SourceFilter(mode, sources)), *numbers)
+    assert parse_group_key(key) == (vlan, group)
+
+
+def test_the_longest_group_is_taken() -> None:
+    sources = frozenset(IPv6Address(2**128 - 1 - number) for number in range(MAX_SOURCES))
+    content = GroupContent.of(SourceFilter(FilterMode.EXCLUDE, sources))
+    check_advertisement(Kind.GROUP, group_key(4095, IPv6Address("ff3e::1")), content, LAST_U32, LAST_U64, LAST_U64)
+
+
+@given(
+    packed=st.lists(addresses, max_size=MAX_ADDRESSES_PER_HOST, unique=True),
+    mac=st.binary(min_size=6, max_size=6).map(lambda raw: MacAddress(bytes((raw[0] & 0xFE,)) + raw[1:])),
+    is_router=st.booleans(),
+    numbers=st.tuples(u32, u64, u64, u32),
+)
+def test_hosts_are_taken(
+    packed: list[IPv4Address | IPv6Address], mac: MacAddress, is_router: bool, numbers: tuple[int, int, int, int]
+) -> None:
+    content = HostContent.of(tuple(address.packed for address in packed), numbers[3], is_router=is_router)
+    check_advertisement(Kind.HOST, host_key(7, mac), content, *numbers[:3])
+    assert parse_host_key(host_key(7, mac)) == (7, mac)
+
+
+@given(
+    places=st.lists(endpoints, max_size=40),
+    start=u64,
+    lives=st.tuples(st.binary(min_size=8, max_size=8), st.sampled_from([b"", bytes(8)])),
+    mtu=st.integers(1280, 9000),
+    numbers=st.tuples(u32, u64, u64),
+)
+def test_nodes_are_taken(
+    places: list[Endpoint], start: int, lives: tuple[bytes, bytes], mtu: int, numbers: tuple[int, int, int]
+) -> None:
+    short = NodeContent.of(_longest_certificate(), tuple(places), mtu)
+    content = NodeContent(short.certificate, short.endpoints, lives[0], start, lives[1], mtu)
+    check_advertisement(Kind.NODE, b"", content, *numbers)
+
+
+@given(
+    prefix=st.sampled_from(["224.0.0.0/4", "239.1.2.3/32", "ff00::/8", "ff15::/16"]), numbers=st.tuples(u32, u64, u64)
+)
+def test_prefixes_of_groups_are_taken(prefix: str, numbers: tuple[int, int, int]) -> None:
+    key = (4095, ip_network(prefix))
+    check_advertisement(Kind.GROUP_PREFIX, group_prefix_key(key), GroupPrefixContent(), *numbers)
+    assert parse_group_prefix_key(group_prefix_key(key)) == key
+    assert parse_context(emit_context(Flow.of_prefix(key))) == Flow.of_prefix(key)
+
+
+@given(items=st.lists(st.tuples(u32, u64, u64), max_size=200))
+def test_acknowledgements_are_taken(items: list[tuple[int, int, int]]) -> None:
+    neighbour = Neighbour(NodeIndex(2), Instant(0.0))
+    neighbour.acknowledgements += items
+    heard = [as_heard(message) for message in neighbour.messages(Instant(0.0))]
+    assert [item for message in heard if isinstance(message, Acknowledge) for item in message.items] == items
+
+
+@given(numbers=st.tuples(u32, u32, u32))
+def test_keys_taken_and_goodbyes_are_taken(numbers: tuple[int, int, int]) -> None:
+    assert as_heard(KeyTaken(*numbers)) == KeyTaken(*numbers)
+    assert as_heard(Goodbye()) == Goodbye()
+
+
+@given(epoch=u64, clock=u64, mtu=st.integers(1280, 9000), refused=st.integers(0, 255), aead=st.sampled_from([1, 2]))
+def test_handshake_payloads_fit_their_datagrams_and_are_taken(
+    epoch: int, clock: int, mtu: int, refused: int, aead: int
+) -> None:
+    version = "9" * MAX_VERSION_CHARACTERS
+    payload = HandshakePayload(_longest_certificate(), aead, epoch, clock, refused, mtu, version)
+    assert parse_payload(emit_payload(payload)) == payload
+    assert len(emit_payload(payload)) <= MAX_PAYLOAD_BYTES
+    refusal = Refusal(max(refused, 1), clock)
+    assert parse_refusal(emit_payload(refusal)) == refusal
+
+
+def _longest_certificate() -> bytes:
+    claims = Claims(
+        NETWORK.id,
+        NodeIndex(MAX_NODE_INDEX),
+        "n" * 63,
+        _KEYS.static.public,
+        _KEYS.signing.public,
+        IPv4Interface("255.255.255.255/32"),
+        IPv6Interface("ffff::ffff/128"),
+        10**10,
+        10**11,
+    )
+    wire = issue(CA, claims).encode()
+    assert len(wire) <= MAX_CERTIFICATE_BYTES
+    assert Certificate.decode(wire).name == "n" * 63
+    return wire
