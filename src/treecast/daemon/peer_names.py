@@ -17,12 +17,14 @@ RETRY_INTERVAL: Duration = 5.0
 
 
 class PeerNames:
-    """``reach`` is called with a peer's text and its addresses, each time they were found."""
+    """``reach`` is called with a peer's text and its addresses, each time they were found; first without any."""
 
     def __init__(self, peers: tuple[HostPort, ...], reach: Callable[[str, tuple[Endpoint, ...]], None]) -> None:
         self._peers = peers
         self._reach = reach
         self._failures: dict[HostPort, str] = {}
+        self._known: set[HostPort] = set()
+        """Those that ``reach`` was called with: what it was told last stays, should the name fail later."""
 
     async def follow(self) -> None:
         while self._peers:
@@ -40,6 +42,9 @@ class PeerNames:
             )
 
     async def _resolve(self, peer: HostPort) -> None:
+        if peer not in self._known:
+            self._known.add(peer)
+            self._reach(str(peer), ())
         try:
             found = await addresses_of(peer.host)
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA cannot have

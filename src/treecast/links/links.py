@@ -117,7 +117,9 @@ class Links:
     # whom to reach
 
     def configure(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> None:
-        """A peer that the operator named; reached until the node stops. Call again when its addresses change."""
+        """A peer that the operator named; reached until the node stops. Call again when its addresses change, or are
+        found: without any it is only shown.
+        """
         self._targets.configure(now, name, endpoints)
 
     def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...], name: str) -> None:

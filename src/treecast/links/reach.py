@@ -36,6 +36,8 @@ class Standing(StrEnum):
     ITSELF = "this node itself"
     ANOTHER_NETWORK = "another network"
     UNREACHABLE = "unreachable"
+    UNRESOLVED = "name unresolved"
+    """A configured peer whose name has no address so far; who asks for it says why."""
     OFFLINE = "offline"
 
 
@@ -68,6 +70,8 @@ class Reach:
     def standing(self, now: Instant, target: Target) -> Standing:
         if target.node is not None and self._is_up(target.node):
             return Standing.UP
+        if target.name is not None and not target.endpoints:
+            return Standing.UNRESOLVED
         if self._refusals.of(now, target.node, target.endpoints) is not None:
             return Standing.REFUSED
         if target.left:
@@ -123,7 +127,7 @@ class Reach:
         known = target.name is None
         lost = "; its hosts and groups are out of reach" if known else ""
         match self.standing(now, target):
-            case Standing.UP | Standing.CONNECTING | Standing.OFFLINE | Standing.REFUSED:
+            case Standing.UP | Standing.CONNECTING | Standing.OFFLINE | Standing.REFUSED | Standing.UNRESOLVED:
                 return
             case Standing.ITSELF:
                 kind = "peer_is_this_node"

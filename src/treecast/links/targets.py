@@ -72,7 +72,10 @@ class Targets:
         self._recalled: dict[NodeIndex, Target] = {}
 
     def configure(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> None:
+        """``endpoints``: none while its name has no address; it is sought from the first on."""
         target = self._configured.setdefault(name, Target(name, None, endpoints, now, name, now))
+        if not target.endpoints:
+            target.sought_since = now
         target.moved(endpoints)
 
     def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...], label: str) -> None:
@@ -144,12 +147,14 @@ class Targets:
         return target.node is not None and self._is_linked(target.node)
 
     def sought(self) -> list[Target]:
-        """Targets without a link; a configured one that is a learned node by now is that one."""
+        """Targets with an address and without a link; a configured one that is a learned node by now is that one."""
         every = [*self._learned.values(), *self._configured.values(), *self.recalled()]
         return [
             target
             for target in every
-            if not self.is_reached(target) and (target.name is None or target.node not in self._learned)
+            if target.endpoints
+            and not self.is_reached(target)
+            and (target.name is None or target.node not in self._learned)
         ]
 
 

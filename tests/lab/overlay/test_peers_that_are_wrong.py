@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab import Lab, wait_until
 from lab.node import PORT, Overlay, TreecastNode, create_network
-from treecast.api.client import ask_status
+from treecast.api.client import ask_peers, ask_status
 
 LIMIT_S = 15.0
 
@@ -32,6 +32,9 @@ def test_a_peer_that_is_wrong_is_a_line_and_a_problem_with_its_reason() -> None:
         for one in (node, other):
             one.wait_ready()
         wait_until(lambda: kinds(node) == wanted, LIMIT_S, "all four are problems")
+        rows = {peer.name: (peer.state, peer.endpoint) for peer in ask_peers(node.directory)}
+        assert rows[f"nowhere.invalid:{PORT}"] == ("name unresolved", "")
+        assert rows.keys() == wanted.keys(), "each of them is a row of peers"
         wait_until(lambda: kinds(other) == {node.endpoint: "peer_of_another_network"}, LIMIT_S, "it is told so too")
         log = node.log.read_text()
         for subject, kind in wanted.items():

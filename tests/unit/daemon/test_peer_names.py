@@ -21,6 +21,8 @@ def test_a_name_that_does_not_resolve_is_a_problem_and_holds_up_no_other(name: s
             async with asyncio.timeout(30):
                 while not list(names.problems(Instant(0.0))):
                     await asyncio.sleep(0.01)
+                sought = {(await reached.get())[0] for _ in peers}
+                assert sought == {str(peer) for peer in peers}, "both are sought before either has an address"
                 return await reached.get()
         finally:
             following.cancel()

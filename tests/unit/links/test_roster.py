@@ -30,6 +30,24 @@ def test_a_peer_goes_from_connecting_to_up_to_offline_in_one_row() -> None:
     assert (known.name, known.standing, known.last_heard) == ("n2", "unreachable", 30.0 - DEAD_AFTER)
 
 
+def test_a_peer_whose_name_has_no_address_is_shown_and_tried_as_soon_as_it_has_one() -> None:
+    one, two = Node(1), Node(2)
+    one.links.configure(Instant(0.0), "peer", ())
+    one.links.advance(Instant(0.0))
+    assert one.sent() == []
+    assert one.links.next_deadline() is None
+    assert states(one, 60.0) == {"peer": "name unresolved"}
+    assert one.links.seeking() == ["peer"]
+    assert list(one.links.problems(Instant(60.0))) == [], "whoever asks for the name says why"
+    init = begin(one, two, 60.0)
+    assert states(one, 61.0) == {"peer": "connecting"}
+    two.hear(61.0, init, 1)
+    one.hear(61.0, two.sent()[0], 2)
+    one.sent()
+    confirm(one, two)
+    assert states(one, 61.0) == {"n2": "up"}
+
+
 def test_a_node_that_nobody_knows_any_more_is_offline_and_the_list_is_bounded() -> None:
     one = Node(1)
     for index in range(2, 2 + MAX_GONE + 10):
