@@ -76,8 +76,8 @@ class Peer(msgspec.Struct, frozen=True):
     """One other node that is known or sought. ``rtt_ms`` is None until it was measured.
 
     ``state``: ``up``, ``connecting``, ``heard only``, ``refused: WHY``, ``unreachable``, ``offline``, ``this node
-    itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is there. Bytes: since the
-    start of this node.
+    itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is
+    there. Bytes: since the start of this node.
     """
 
     name: str

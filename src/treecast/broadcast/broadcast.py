@@ -200,6 +200,8 @@ class Broadcast:
             case Acknowledge(items):
                 for origin, epoch, sequence in items:
                     neighbour.acknowledged(NodeIndex(origin), epoch, sequence)
+                    if origin == self._me:
+                        self._own_acknowledged(epoch, sequence)
             case Digest():
                 self._compare(now, neighbour, message)
         return []
@@ -287,6 +289,12 @@ class Broadcast:
     def _verify(self, public_key: bytes, signed: Signed) -> None:
         if not self._verify_signature(public_key, SIGNING_CONTEXT, signed.body, signed.signature):
             raise MalformedError("advertisement_bad_signature")
+
+    def _own_acknowledged(self, epoch: int, sequence: int) -> None:
+        origin = self._store.get(self._me)
+        node = origin.records.get((Kind.NODE, b"")) if origin else None
+        if node is not None and (node.epoch, node.sequence) == (epoch, sequence):
+            self.twins.rival_told()
 
     def _begin_after(self, now: Instant, epoch: int, origin: Origin) -> None:
         self._epoch = epoch + 1

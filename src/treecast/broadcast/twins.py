@@ -2,7 +2,8 @@
 
 Each run of a node has a random instance. Whoever hears a NODE advertisement of its own that another instance signed
 names that one in its own from then on. An advertisement of another instance that names this one was signed after this
-one started, by whoever holds the key: no replay and no member can make one. Of two such the later one ends.
+one started, by whoever holds the key: no replay and no member can make one. Of two such the later one ends, but first
+it names the other to a neighbour: nothing else would prove to the other that there were two.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ ANSWER_INTERVAL: Duration = 1.0
 """Old advertisements of many lives, replayed by a member, make a node announce itself no more often."""
 TWICE_LIFETIME: Duration = 90.0
 """Two that both run alternate at least as often as they repeat their NODE advertisements, every half minute."""
+LAST_WORD_LIMIT: Duration = 3.0
+"""For so long a run that is to end waits for somebody who takes its advertisement, which is repeated meanwhile."""
 MAX_SEEN = 16_384
 
 
@@ -40,6 +43,8 @@ class Twins:
         self.rival = b""
         self._twin: Twin | None = None
         self._answered_at: Instant | None = None
+        self._older_since: Instant | None = None
+        self._is_rival_told = False
 
     def twin(self, now: Instant) -> Twin | None:
         """The other run, for a while after it was last heard."""
@@ -48,7 +53,24 @@ class Twins:
 
     def met(self, now: Instant, endpoint: Endpoint, started_ms: int) -> None:
         """A handshake with another run, which has proved that it holds the key."""
-        self._twin = Twin(now, (endpoint,), started_ms < self.started_ms)
+        self._found(Twin(now, (endpoint,), started_ms < self.started_ms))
+
+    def _found(self, twin: Twin) -> None:
+        self._twin = twin
+        if twin.is_older and self._older_since is None:
+            self._older_since = twin.seen_at
+
+    def rival_told(self) -> None:
+        """A neighbour holds this run's advertisement that names the present rival."""
+        self._is_rival_told = True
+
+    def must_end(self, now: Instant) -> Twin | None:
+        """The older run because of which this one is to end now."""
+        twin = self.twin(now)
+        if twin is None or not twin.is_older or self._older_since is None:
+            return None
+        is_known = self._is_rival_told or now - self._older_since >= LAST_WORD_LIMIT
+        return twin if is_known else None
 
     def concerns(self, content: NodeContent) -> bool:
         """Whether another instance made this, which is worth verifying."""
@@ -56,13 +78,19 @@ class Twins:
 
     def heard(self, now: Instant, content: NodeContent) -> bool:
         """A verified NODE advertisement of another instance of this node; whether to announce this one again."""
-        if content.rival == self.instance:
+        is_proved = content.rival == self.instance
+        if is_proved:
             is_older = (content.started_ms, content.instance) < (self.started_ms, self.instance)
-            self._twin = Twin(now, content.endpoint_values(), is_older)
-        if self._answered_at is not None and now - self._answered_at < ANSWER_INTERVAL:
+            self._found(Twin(now, content.endpoint_values(), is_older))
+        if not (is_proved and content.instance != self.rival) and not self._may_answer(now):
             return False
+        self._is_rival_told = self._is_rival_told and content.instance == self.rival
         self.rival, self._answered_at = content.instance, now
         return True
+
+    def _may_answer(self, now: Instant) -> bool:
+        """Of what proves nothing: now and then, and not while the last word of this run is on its way."""
+        return self._older_since is None and (self._answered_at is None or now - self._answered_at >= ANSWER_INTERVAL)
 
 
 @dataclass(slots=True)

@@ -27,9 +27,9 @@ def twice(
 
 
 def must_end(now: Instant, broadcast: Broadcast, own_name: str) -> str | None:
-    """Why this node is to end: it is the younger of the two."""
-    twin = broadcast.twins.twin(now)
-    if twin is None or not twin.is_older:
+    """Why this node is to end: it is the younger of the two, and the other can know."""
+    twin = broadcast.twins.must_end(now)
+    if twin is None:
         return None
     return (
         f"node {own_name} runs on another machine since before this one (at {_where(twin.endpoints)}), so this one "

@@ -6,7 +6,7 @@ import pytest
 
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.broadcast.twins import Twins
+from treecast.broadcast.twins import LAST_WORD_LIMIT, Twins
 from treecast.sim.world import SimNode, World
 from treecast.wire.advertisement import NodeContent
 
@@ -51,6 +51,29 @@ def test_of_two_machines_with_one_identity_exactly_one_is_to_end(seed: int, cloc
 
 
 @pytest.mark.parametrize("clock_error", [0.0, -3600.0, 3600.0])
+@pytest.mark.parametrize("loss", [0.05, 0.2])
+def test_the_run_that_stays_is_told_by_a_third_node_though_the_other_ends_at_once(
+    loss: float, clock_error: float
+) -> None:
+    for seed in range(8):
+        world = World(seed, loss=loss, jitter=0.02)
+        hub = world.add()
+        node = world.add(reach=hub)
+        world.run_until(lambda hub=hub, node=node: hub.peers() and node.peers(), 20)  # type: ignore[misc]
+        world.run(40)
+        copy = world.copy(node, reach=hub, clock_error=clock_error)
+        later, earlier = (copy, node) if clock_error >= 0 else (node, copy)
+        world.run_until(lambda w=world, one=later: one.engine.must_end(w.network.now), 60)  # type: ignore[misc]
+        later.carry_out(later.engine.goodbye())
+        later.stop()
+        world.run_until(lambda one=earlier: twice(one), 60)  # type: ignore[misc]
+        (said,) = twice(earlier)
+        assert str(node.endpoint) in said.text
+        assert str(copy.endpoint) in said.text
+        assert twice(hub)
+
+
+@pytest.mark.parametrize("clock_error", [0.0, -3600.0, 3600.0])
 def test_a_restarted_node_is_no_twin_of_itself_whatever_its_clock_says(clock_error: float) -> None:
     world = World(7)
     hub, node, _ = mesh(world)
@@ -70,6 +93,21 @@ def test_only_an_advertisement_that_names_this_run_is_a_proof() -> None:
     twin = own.twin(Instant(50.0))
     assert twin is not None
     assert twin.is_older
+
+
+def test_the_run_that_is_to_end_waits_until_its_last_word_is_held_but_not_for_ever() -> None:
+    own, older = Twins(b"ownown00", 1000), NodeContent(b"", (), b"twintwin", 10, b"ownown00")
+    replayed = NodeContent(b"", (), b"longgone", 10, b"")
+    assert own.heard(Instant(0.0), replayed)
+    own.rival_told()
+    assert own.heard(Instant(0.1), older), "a proof is answered at once, whatever was answered a moment ago"
+    assert own.rival == b"twintwin"
+    assert own.must_end(Instant(0.1)) is None
+    assert not own.heard(Instant(2.0), replayed), "it may not take the place of the last word"
+    assert own.must_end(Instant(0.1 + LAST_WORD_LIMIT)) is not None
+    assert own.heard(Instant(0.2), older) is False
+    own.rival_told()
+    assert own.must_end(Instant(0.2)) is not None
 
 
 def test_runs_that_started_in_the_same_millisecond_agree_which_ends() -> None:
