@@ -269,14 +269,20 @@ impl MemberTree {
         self.tree_key.bytes() == offer.tree_key.bytes()
     }
 
-    /// Takes a further key, keeping the one before; a key it has is not taken twice.
+    /// Takes a further key. The two with the highest ids are kept: an offer that comes late displaces no newer key.
     pub fn accept(&self, offer: KeyOffer) {
         let keys = self.keys.load();
         let KeyOffer { key_id, first_counter, open, .. } = offer;
-        if keys.find(key_id).is_none() {
-            let current = Arc::new(MemberKey { key_id, first_counter, open });
-            self.keys.store(Arc::new(MemberKeys { current, previous: Some(keys.current.clone()) }));
+        if keys.find(key_id).is_some() {
+            return;
         }
+        let key = Arc::new(MemberKey { key_id, first_counter, open });
+        let (current, previous) = if key_id > keys.current.key_id {
+            (key, keys.current.clone())
+        } else {
+            (keys.current.clone(), keys.previous.clone().filter(|has| has.key_id > key_id).unwrap_or(key))
+        };
+        self.keys.store(Arc::new(MemberKeys { current, previous: Some(previous) }));
     }
 
     /// Is the tree tag right?

@@ -39,6 +39,9 @@ LAST_OFFER_INTERVAL: Duration = 1.0
 KEY_LIFETIME: Duration = 3600.0
 ROTATION_LIMIT: Duration = 2.0
 """A member that has not taken the next key by then gets session-sealed copies, and the others do not wait for it."""
+KEY_REST: Duration = 0.25
+"""How long a key is used at least. Members keep two keys: what was sealed with the one before has arrived by then. And
+members that leave in a row cost each other one offer per rest and change of keys, not one per leave."""
 
 _STALE_ALARMS = 64
 
@@ -49,6 +52,7 @@ TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey 
 @dataclass(slots=True)
 class _Member:
     holds: set[KeyId] = field(default_factory=set)
+    offered: KeyId | None = None
     offer_due: Instant | None = None
     interval: Duration = FIRST_OFFER_INTERVAL
 
@@ -59,8 +63,10 @@ class _Tree:
     epoch: TreeEpoch
     flow: Flow | None
     key: KeyId
+    key_rested: Instant
     key_due: Instant
     used: bool = False
+    leaked: bool = False
     next_key: KeyId | None = None
     next_key_limit: Instant | None = None
     members: dict[NodeIndex, _Member] = field(default_factory=dict)
@@ -69,8 +75,12 @@ class _Tree:
     def next_deadline(self) -> Instant | None:
         if not self.used:
             return None
-        renewal = self.key_due if self.next_key is None else self.next_key_limit
+        renewal = self.replacement_due if self.next_key is None else self.next_key_limit
         return earliest(renewal, *(member.offer_due for member in self.members.values()))
+
+    @property
+    def replacement_due(self) -> Instant:
+        return self.key_rested if self.leaked else self.key_due
 
     @property
     def offered_key(self) -> KeyId:
@@ -78,9 +88,11 @@ class _Tree:
 
     def members_command(self, *keys: KeyId) -> SetTreeMembers:
         """Who holds all of ``keys`` is a next hop; the others get copies."""
-        holders = tuple(node for node in sorted(self.members) if self.members[node].holds.issuperset(keys))
-        others = tuple(node for node in sorted(self.members) if node not in holders)
-        return SetTreeMembers(self.tree_id, holders, others)
+        holders: list[NodeIndex] = []
+        others: list[NodeIndex] = []
+        for node in sorted(self.members):
+            (holders if self.members[node].holds.issuperset(keys) else others).append(node)
+        return SetTreeMembers(self.tree_id, tuple(holders), tuple(others))
 
 
 class RootTrees:
@@ -121,8 +133,10 @@ class RootTrees:
         is_new = tree is None
         if tree is None:
             tree = self._create(now, flow)
-        gone = [node for node in tree.members if node not in members]
-        leaked = any(tree.members[node].holds for node in gone)
+        staying = set(members)
+        gone = [node for node in tree.members if node not in staying]
+        if any(tree.members[node].offered == tree.offered_key for node in gone):
+            tree.leaked = True
         for node in gone:
             del tree.members[node]
         for node in members:
@@ -131,8 +145,7 @@ class RootTrees:
         self.commands.append(tree.members_command(tree.key))
         if is_new and flow is not None:  # not before its members are there: the flow may come by another tree till then
             self.commands.append(_set_route(flow, tree.tree_id))
-        if leaked:
-            self._replace_key(now, tree)
+        self._replace_key_if_due(now, tree)
         self._set_alarm(tree)
 
     def refused(self, now: Instant, command: TreeCommand) -> None:
@@ -182,6 +195,7 @@ class RootTrees:
         if key_id == tree.key:
             self.commands.append(tree.members_command(tree.key))
         self._use_next_key_if_ready(now, tree)
+        self._set_alarm(tree)
 
     def advance(self, now: Instant) -> None:
         """Repeat offers, replace old keys, make what had no room."""
@@ -196,9 +210,8 @@ class RootTrees:
                 self._set_alarm(tree)
 
     def _tend(self, now: Instant, tree: _Tree) -> None:
-        if tree.used and tree.next_key is None and now >= tree.key_due:
-            self._replace_key(now, tree)
         self._use_next_key_if_ready(now, tree)
+        self._replace_key_if_due(now, tree)
         for node, member in tree.members.items():
             if member.offer_due is not None and now >= member.offer_due:
                 self._offer(now, tree, node, member)
@@ -236,7 +249,7 @@ class RootTrees:
             tree_id = BROADCAST_TREE
         else:
             self._last_tree = tree_id = TreeId(self._last_tree + 1)
-        tree = _Tree(tree_id, self._epoch, flow, self._new_key_id(), after(now, KEY_LIFETIME))
+        tree = _Tree(tree_id, self._epoch, flow, self._new_key_id(), now, after(now, KEY_LIFETIME))
         self._trees[flow] = self._by_id[tree_id] = tree
         self.commands.append(CreateTree(tree_id, tree.epoch, tree.key))
         return tree
@@ -247,8 +260,14 @@ class RootTrees:
             self.commands.append(_remove_route(tree.flow))
         self.commands.append(RemoveTree(tree.tree_id))
 
-    def _replace_key(self, now: Instant, tree: _Tree) -> None:
-        """Begin with the next key: somebody who left holds this one, or it is old."""
+    def _replace_key_if_due(self, now: Instant, tree: _Tree) -> None:
+        """Begin with the next key: somebody who left was offered this one, or it is old.
+
+        Never while a key is pending: members that have taken that one need not keep the one in use beside a third.
+        """
+        if not tree.used or tree.next_key is not None or now < tree.replacement_due:
+            return
+        tree.leaked = False
         tree.next_key = self._new_key_id()
         tree.next_key_limit = after(now, ROTATION_LIMIT)
         self.commands.append(MakeKey(tree.tree_id, tree.next_key))
@@ -265,7 +284,7 @@ class RootTrees:
         if waiting:
             self.commands.append(tree.members_command(tree.key, key))
         tree.key, tree.next_key, tree.next_key_limit = key, None, None
-        tree.key_due = after(now, KEY_LIFETIME)
+        tree.key_rested, tree.key_due = after(now, KEY_REST), after(now, KEY_LIFETIME)
         for member in tree.members.values():
             member.holds &= {key}
         self.commands.append(UseKey(tree.tree_id, key))
@@ -279,6 +298,7 @@ class RootTrees:
 
     def _offer(self, now: Instant, tree: _Tree, node: NodeIndex, member: _Member) -> None:
         self.commands.append(OfferKey(tree.tree_id, tree.offered_key, node, emit_context(tree.flow)))
+        member.offered = tree.offered_key
         member.offer_due = after(now, member.interval)
         member.interval = min(2 * member.interval, LAST_OFFER_INTERVAL)
 

@@ -234,6 +234,5 @@ class ModelForwarder(ForwardingTables):
     def _accept_key(self, command: c.AcceptKey) -> None:
         self.parked.remove((command.root, command.tree_id, command.epoch, command.key_id))
         keys = self.member_keys.setdefault((command.root, command.tree_id, command.epoch), [])
-        keys.append(command.key_id)
-        del keys[:-2]
+        keys[:] = sorted({*keys, command.key_id})[-2:]
         self._seal(command.root, command.acknowledgement)

@@ -4,7 +4,7 @@ use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Received, Recent};
-use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY};
+use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use treecast_core::events::Event;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, SESSION_BODY_OFFSET};
@@ -215,6 +215,29 @@ fn a_new_key_is_taken_and_the_previous_still_opens() {
     give_key(&one, &two, name, 5);
     assert_eq!(two.accept_key(name, 5, leaf()), Ok(true));
     assert_eq!(receive_tree(&two, &under_second), Ok(FRAME.to_vec()));
+}
+
+#[test]
+fn an_offer_that_comes_late_displaces_no_newer_key() {
+    let (one, two) = (plane(1), plane(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, name) = tree(&one, &two, 5, leaf());
+    let session = one.session_to(2).unwrap();
+    one.make_key(5, 4, zeroize::Zeroizing::new([1; 32])).unwrap();
+    let late = one.offer(5, 4, b"\xc0").unwrap();
+    let mut datagrams = Vec::new();
+    for key_id in [5, 6] {
+        one.make_key(5, key_id, zeroize::Zeroizing::new([key_id as u8; 32])).unwrap();
+        give_key(&one, &two, name, key_id);
+        assert_eq!(two.accept_key(name, key_id, leaf()), Ok(true));
+        one.use_key(5, key_id).unwrap();
+        datagrams.push(seal_tree(&root, FRAME));
+    }
+    receive(&two, &seal(&session, KIND_SENDER_KEY, &late), endpoint(1)).unwrap();
+    assert_eq!(two.accept_key(name, 4, leaf()), Ok(true));
+    for datagram in datagrams {
+        assert_eq!(receive_tree(&two, &datagram), Ok(FRAME.to_vec()));
+    }
 }
 
 #[test]

@@ -1,0 +1,122 @@
+"""Who leaves is soon unable to read on, whoever else leaves, and whether it had answered or not."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from treecast.base.commands import MakeKey, OfferKey, SetTreeMembers, UseKey
+from treecast.base.counters import Drops
+from treecast.base.flows import Flow
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.time import Duration, Instant
+from treecast.dataplane.root_trees import KEY_REST, ROTATION_LIMIT, RootTrees
+
+FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
+TREE, EPOCH = TreeId(1), TreeEpoch(1)
+
+
+class Root:
+    """A tree in use, its members, and the keys that were used, each with its time."""
+
+    def __init__(self, size: int) -> None:
+        self.trees = RootTrees(EPOCH, Drops())
+        self.now = Instant(0.0)
+        self.members = [NodeIndex(number) for number in range(2, 2 + size)]
+        self.silent: set[NodeIndex] = set()
+        self.offers = 0
+        self.made: list[tuple[Duration, KeyId]] = []
+        self.used: list[tuple[Duration, KeyId]] = []
+        self.next_hops: tuple[NodeIndex, ...] = ()
+        self.trees.want(self.now, FLOW, self.members)
+        self.trees.used(self.now, TREE)
+        self.carry_out()
+
+    def carry_out(self) -> None:
+        """Each offer is answered at once, but by who is silent."""
+        while self.trees.commands:
+            commands, self.trees.commands = self.trees.commands, []
+            for command in commands:
+                match command:
+                    case MakeKey(_, key_id):
+                        self.made.append((self.now, key_id))
+                    case UseKey(_, key_id):
+                        self.used.append((self.now, key_id))
+                    case SetTreeMembers(_, next_hops, _):
+                        self.next_hops = next_hops
+                    case OfferKey(_, key_id, peer, _):
+                        self.offers += 1
+                        if peer not in self.silent:
+                            self.trees.key_taken(self.now, peer, TREE, EPOCH, key_id)
+
+    def leave(self) -> None:
+        self.members.pop()
+        self.trees.want(self.now, FLOW, self.members)
+        self.carry_out()
+
+    def until(self, end: Duration) -> None:
+        while (due := self.trees.next_deadline()) is not None and due <= end:
+            self.now = max(self.now, due)
+            self.trees.advance(self.now)
+            self.carry_out()
+        self.now = Instant(end)
+
+
+def test_members_that_leave_steadily_do_not_defer_the_change_of_keys() -> None:
+    root = Root(40)
+    root.silent.add(root.members[0])
+    for step in range(20):
+        root.until(1.0 + step * 0.5)
+        root.leave()
+    begun = {key_id: at for at, key_id in root.made}
+    assert root.used and all(at - begun[key_id] <= ROTATION_LIMIT for at, key_id in root.used)
+    root.until(30.0)
+    last_leave = 1.0 + 19 * 0.5
+    assert root.used[-1] == (root.used[-1][0], root.made[-1][1])
+    assert last_leave <= root.made[-1][0] <= last_leave + ROTATION_LIMIT + KEY_REST
+    assert root.used[-1][0] <= last_leave + 2 * ROTATION_LIMIT + KEY_REST
+    assert set(root.next_hops) == set(root.members) - root.silent
+
+
+def test_members_keep_the_key_in_use_while_the_next_is_pending() -> None:
+    """One of them answers nothing, so the change takes its time; who leaves then makes no third key."""
+    root = Root(5)
+    root.silent.add(root.members[0])
+    root.until(1.0)
+    root.leave()
+    root.leave()
+    assert (len(root.made), len(root.used)) == (1, 0)
+    root.until(10.0)
+    assert len(root.made) == len(root.used) == 2
+
+
+def test_who_leaves_before_its_answer_has_come_is_taken_to_hold_the_key() -> None:
+    root = Root(3)
+    root.silent.add(NodeIndex(99))
+    root.members.append(NodeIndex(99))
+    root.trees.want(root.now, FLOW, root.members)
+    root.until(0.5)
+    assert not root.made
+    root.leave()
+    assert len(root.made) == 1 and root.used
+
+
+def test_who_leaves_before_it_was_offered_a_key_costs_nothing() -> None:
+    root = Root(3)
+    root.members.append(NodeIndex(99))
+    root.trees.want(root.now, FLOW, root.members)
+    root.leave()
+    root.until(10.0)
+    assert not root.made
+
+
+def test_leaves_in_a_row_cost_a_change_of_keys_per_rest() -> None:
+    """Five hundred of a thousand leave within a second."""
+    root = Root(1000)
+    root.until(1.0)
+    root.offers = 0
+    for step in range(500):
+        root.until(1.0 + step * 0.002)
+        root.leave()
+    root.until(10.0)
+    assert len(root.used) <= 2 + 1.0 / KEY_REST
+    assert root.offers <= 1000 * len(root.used)
