@@ -1,6 +1,5 @@
 //! What the control plane does to the tables. Called by Python's thread; each call is one consistent change.
 
-use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -10,39 +9,15 @@ use crate::datagram::{DatagramLimit, TreeName, LARGEST_UNDERLAY_MTU};
 use crate::events::Event;
 use crate::frame::Mac;
 use crate::handshake::SessionKeys;
-use crate::plane::{GroupRoutes, Plane, Route, MAX_PEERS};
+use crate::plane::{Plane, MAX_PEERS};
 use crate::prefixes::full_length;
 use crate::reason::Reason;
+use crate::routes::{GroupRoutes, Route};
 use crate::session::{lock, Peer, Session, SessionParameters, Totals};
-use crate::table::TableFull;
+use crate::source_filter::Wish;
+use crate::table::Refused;
 use crate::tree::{KeyOffer, MemberTree, Outlet, RootTree, SenderKey};
 use crate::tree_tag::TreeKey;
-
-/// Offers of one root that may wait for accept_key or refuse_key.
-const PARKED_PER_ROOT: usize = 4096;
-
-/// Sender keys that wait for Python's judgement, by root.
-#[derive(Debug, Default)]
-pub struct ParkedKeys(HashMap<u32, BTreeMap<(TreeName, u32), KeyOffer>>);
-
-/// Why a change was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// A table is at its maximum.
-    TableFull,
-    /// No tree, or no key, has this id.
-    Unknown,
-    /// The session index is taken.
-    Taken,
-    /// The values contradict each other or cannot be.
-    Invalid,
-}
-
-impl From<TableFull> for Refused {
-    fn from(_: TableFull) -> Self {
-        Self::TableFull
-    }
-}
 
 /// Fresh random bytes for a tree and its first key.
 pub struct TreeSecrets {
@@ -148,7 +123,7 @@ impl Plane {
         self.addresses.retain(|_, peer| *peer != index);
         self.hosts.retain(|_, peer| *peer != index);
         self.member_trees.retain(|name, _| name.root != index);
-        lock(&self.parked).0.remove(&index);
+        self.pending_offers.forget(index);
         let without = |list: &[u32]| list.iter().copied().filter(|peer| *peer != index).collect::<Box<[u32]>>();
         for tree in self.trees.values() {
             let members = tree.members.load();
@@ -224,6 +199,21 @@ impl Plane {
         self.trees_changed();
     }
 
+    /// Frames to groups of a prefix that have no route of their own take this tree. A route that was there keeps its numbers.
+    pub fn set_prefix_route(&self, vlan: u16, prefix: IpAddr, length: u8, tree_id: u32) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        self.prefixes.set(vlan, prefix, length, tree_id)?;
+        self.trees_changed();
+        Ok(())
+    }
+
+    /// Removes the route of a prefix, if it is there.
+    pub fn remove_prefix_route(&self, vlan: u16, prefix: IpAddr, length: u8) {
+        let _writing = lock(&self.writing);
+        self.prefixes.remove(vlan, prefix, length);
+        self.trees_changed();
+    }
+
     /// All routes by VLAN, group, prefix length, source.
     pub fn routes(&self) -> Vec<Arc<Route>> {
         let groups = self.routes.values();
@@ -235,6 +225,24 @@ impl Plane {
         routes.extend(self.prefixes.all().iter().cloned());
         routes.sort_by_key(|route| (route.vlan, route.group, route.prefix_len, route.source));
         routes
+    }
+}
+
+/// Ports.
+impl Plane {
+    /// What a port's hosts want of a group from now on; including no source ends it.
+    pub fn set_port_group(&self, port: u32, vlan: u16, group: IpAddr, wish: Wish) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        self.source_filters.set(port, vlan, group, wish)
+    }
+
+    /// A port as it was at first, without source filters, limits or remembered hosts; `packet_port`: what it is from now on.
+    pub fn renew_port(&self, number: u32, packet_port: bool) {
+        let _writing = lock(&self.writing);
+        if let Some(port) = self.port(number) {
+            port.renew(packet_port);
+        }
+        self.source_filters.clear(number);
     }
 }
 
@@ -314,21 +322,14 @@ impl Plane {
     /// Keeps an offer until Python judges it. A repeated offer replaces the one before, and is told again.
     pub(crate) fn park(&self, offer: KeyOffer, now_ns: u64) -> Result<(), Reason> {
         let (tree, key_id, context) = (offer.tree, offer.key_id, offer.context.clone());
-        {
-            let mut parked = lock(&self.parked);
-            let of_root = parked.0.entry(tree.root).or_default();
-            if of_root.len() >= PARKED_PER_ROOT && !of_root.contains_key(&(tree, key_id)) {
-                return Err(Reason::KeyParkedFull);
-            }
-            of_root.insert((tree, key_id), offer);
-        }
+        self.pending_offers.add(offer)?;
         self.events.push(Event::KeyOffered { tree, key_id, context }, now_ns)
     }
 
     /// Takes a parked key; false when none is parked.
     pub fn accept_key(&self, name: TreeName, key_id: u32, outlet: Outlet) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
-        let Some(offer) = self.unpark(name, key_id) else { return Ok(false) };
+        let Some(offer) = self.pending_offers.take(name, key_id) else { return Ok(false) };
         let invalid = |peer: &u32| *peer == self.node_index || *peer == name.root;
         if outlet.next_hops.iter().any(invalid) {
             return Err(Refused::Invalid);
@@ -351,7 +352,7 @@ impl Plane {
 
     /// Drops a parked key, if it is there.
     pub fn refuse_key(&self, name: TreeName, key_id: u32) {
-        self.unpark(name, key_id);
+        self.pending_offers.take(name, key_id);
     }
 
     /// Leaves a tree, if this node is on it.
@@ -372,15 +373,5 @@ impl Plane {
         let mut trees = self.member_trees.values();
         trees.sort_by_key(|tree| tree.name);
         trees
-    }
-
-    fn unpark(&self, name: TreeName, key_id: u32) -> Option<KeyOffer> {
-        let mut parked = lock(&self.parked);
-        let of_root = parked.0.get_mut(&name.root)?;
-        let offer = of_root.remove(&(name, key_id));
-        if of_root.is_empty() {
-            parked.0.remove(&name.root);
-        }
-        offer
     }
 }

@@ -33,8 +33,10 @@ pub const TREE_TAG_LEN: usize = 8;
 pub const SESSION_OVERHEAD: usize = SESSION_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN;
 /// What a tree datagram has around its body.
 pub const TREE_OVERHEAD: usize = TREE_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN + TREE_TAG_LEN;
+/// Length of a UDP header.
+pub const UDP_HEADER_LEN: usize = 8;
 /// IPv6 and UDP headers.
-const UNDERLAY_HEADERS_LEN: usize = 40 + 8;
+const UNDERLAY_HEADERS_LEN: usize = 40 + UDP_HEADER_LEN;
 /// The smallest MTU of an underlay (IPv6's), and the largest.
 const UNDERLAY_MTUS: RangeInclusive<usize> = 1280..=9000;
 /// The largest MTU of an underlay.
@@ -128,6 +130,11 @@ impl DatagramType {
             _ => Err(Reason::UnknownType),
         }
     }
+}
+
+/// Does the UDP datagram begin as ours do?
+pub fn looks_like_ours(udp: &[u8]) -> bool {
+    udp.get(UDP_HEADER_LEN..).is_some_and(|payload| DatagramType::of(payload).is_ok())
 }
 
 /// Header of a session datagram.

@@ -4,15 +4,12 @@
 //! port (a Wi-Fi station: no frames of other machines, no tags) gets groups that its hosts want and link-local groups.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
-use crate::control::Refused;
 use crate::datagram::{array_at, u16_at};
 use crate::frame::Mac;
 use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
 use crate::numbers::{PROTOCOL_HOP_BY_HOP, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
-use crate::plane::{Plane, MAX_PORTS};
-use crate::session::lock;
+use crate::plane::Plane;
 
 /// What matters of a frame when it leaves by a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,66 +74,7 @@ fn speaks_of_the_link(packet: &[u8]) -> Option<bool> {
     Some(protocol == PROTOCOL_ICMPV6 && matches!(packet.get(at), Some(130..=137 | 143 | 151..=153)))
 }
 
-/// What the hosts on a port want of a group: all sources but these, or only these.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
-    /// All but these, or only these?
-    pub exclude: bool,
-    /// Sorted.
-    pub sources: Box<[IpAddr]>,
-}
-
-impl Wish {
-    /// The sources in any order.
-    pub fn new(exclude: bool, mut sources: Vec<IpAddr>) -> Self {
-        sources.sort_unstable();
-        Self { exclude, sources: sources.into() }
-    }
-
-    fn accepts(&self, source: &IpAddr) -> bool {
-        self.sources.binary_search(source).is_ok() != self.exclude
-    }
-
-    fn is_nothing(&self) -> bool {
-        !self.exclude && self.sources.is_empty()
-    }
-}
-
-/// The wishes of each port for one group.
-pub(crate) type Wishes = Arc<[Option<Wish>; MAX_PORTS]>;
-
 impl Plane {
-    /// What a port's hosts want of a group from now on; including no source ends it.
-    pub fn set_port_group(&self, port: u32, vlan: u16, group: IpAddr, wish: Wish) -> Result<(), Refused> {
-        let _writing = lock(&self.writing);
-        let mut wishes = self.wishes.get(&(vlan, group)).map(|wishes| (*wishes).clone()).unwrap_or_default();
-        *wishes.get_mut(port as usize).ok_or(Refused::Unknown)? = Some(wish).filter(|wish| !wish.is_nothing());
-        if wishes.iter().all(Option::is_none) {
-            self.wishes.remove(&(vlan, group));
-        } else {
-            self.wishes.insert((vlan, group), Arc::new(wishes))?;
-        }
-        Ok(())
-    }
-
-    /// A port as it was at first, without wishes, limits or remembered hosts; `packet_port`: what it is from now on.
-    pub fn renew_port(&self, number: u32, packet_port: bool) {
-        let _writing = lock(&self.writing);
-        if let Some(port) = self.port(number) {
-            port.renew(packet_port);
-        }
-        for (key, wishes) in self.wishes.entries() {
-            let mut left = (*wishes).clone();
-            if left.get_mut(number as usize).is_some_and(|wish| wish.take().is_some()) {
-                if left.iter().all(Option::is_none) {
-                    self.wishes.remove(&key);
-                } else {
-                    let _ = self.wishes.insert(key, Arc::new(left)); // it is there already: there is room
-                }
-            }
-        }
-    }
-
     /// Does this frame go out by this port, if that forwards?
     pub fn goes_out(&self, number: u32, leaving: &Leaving) -> bool {
         let Some(port) = self.port(number) else { return false };
@@ -145,9 +83,7 @@ impl Plane {
             Leaving::LinkGroup => true,
             Leaving::Group { vlan, .. } if *vlan != 0 && port.is_packet_port() => false,
             Leaving::Group { .. } if !port.is_selective() => true,
-            Leaving::Group { vlan, group, source } => self.wishes.get(&(*vlan, *group)).is_some_and(|wishes| {
-                wishes.get(number as usize).is_some_and(|wish| wish.as_ref().is_some_and(|wish| wish.accepts(source)))
-            }),
+            Leaving::Group { vlan, group, source } => self.source_filters.accept(number, *vlan, *group, source),
         }
     }
 }

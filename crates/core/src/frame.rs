@@ -5,8 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::datagram::{array_at, u16_at};
-use crate::nested::looks_like_ours;
+use crate::datagram::{array_at, looks_like_ours, u16_at};
 use crate::numbers::{ETHERTYPE_ARP, ETHERTYPE_BEACON, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
 use crate::numbers::{PROTOCOL_ICMPV6, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
 use crate::reason::Reason;

@@ -5,11 +5,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::datagram::{array_at, u16_at, DatagramType};
+use crate::datagram::{array_at, u16_at, DatagramType, UDP_HEADER_LEN};
 use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_UDP};
 use crate::plane::Plane;
 
-const UDP_HEADER_LEN: usize = 8;
 const IPV6_HEADER_LEN: usize = 40;
 
 /// A UDP datagram inside a frame.
@@ -17,11 +16,6 @@ struct Udp<'a> {
     source: SocketAddr,
     destination: SocketAddr,
     payload: &'a [u8],
-}
-
-/// Does the UDP datagram begin as ours do?
-pub fn looks_like_ours(udp: &[u8]) -> bool {
-    udp.get(UDP_HEADER_LEN..).is_some_and(|payload| DatagramType::of(payload).is_ok())
 }
 
 impl Plane {

@@ -8,19 +8,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::control::ParkedKeys;
-use crate::counters::{Counters, Volume};
+use crate::counters::Counters;
 use crate::datagram::TreeName;
-use crate::egress::Wishes;
 use crate::events::{Event, Events};
 use crate::flows::{FlowKey, FlowTable};
 use crate::fragment::Reassembly;
 use crate::frame::{FrameFacts, FrameKind, Mac};
 use crate::mac::{MacKey, NETWORK_ID_LEN};
-use crate::port::{Port, Storm};
+use crate::pending_offers::PendingOffers;
+use crate::port::{Port, Storm, MAX_PORTS};
 use crate::prefixes::PrefixRoutes;
 use crate::reason::{Drops, Reason};
+use crate::routes::{GroupRoutes, Route};
 use crate::session::{Peer, Session, Totals};
+use crate::source_filter::SourceFilters;
 use crate::table::Table;
 use crate::tree::{MemberTree, Members, RootTree};
 
@@ -32,43 +33,6 @@ const MAX_TREES: usize = 65_536;
 const MAX_MEMBER_TREES: usize = 262_144;
 /// Looks at the tables for one frame, when the control plane changes them meanwhile.
 const MAX_LOOKS: usize = 16;
-/// Ports at most: the TAP is number 0.
-pub const MAX_PORTS: usize = 4;
-
-/// One route: frames to a group (from a source) take a tree.
-#[derive(Debug)]
-pub struct Route {
-    /// 802.1Q VLAN id, 0 when untagged.
-    pub vlan: u16,
-    /// Destination group, or the first of a prefix of groups.
-    pub group: IpAddr,
-    /// How many bits of it count; all of them for one group.
-    pub prefix_len: u8,
-    /// Source, or any without a route of its own.
-    pub source: Option<IpAddr>,
-    /// The tree.
-    pub tree_id: u32,
-    /// Frames taken by this route.
-    pub tx: Arc<Volume>,
-}
-
-/// The routes of one group.
-#[derive(Clone, Debug, Default)]
-pub struct GroupRoutes {
-    /// (*,G)
-    pub any: Option<Arc<Route>>,
-    /// (S,G), sorted by source.
-    pub sources: Vec<(IpAddr, Arc<Route>)>,
-}
-
-impl GroupRoutes {
-    fn find(&self, source: IpAddr) -> Option<Arc<Route>> {
-        match self.sources.binary_search_by_key(&source, |(source, _)| *source) {
-            Ok(position) => self.sources.get(position).map(|(_, route)| route.clone()),
-            Err(_) => self.any.clone(),
-        }
-    }
-}
 
 /// Where a host's frame goes.
 #[derive(Clone, Debug)]
@@ -114,12 +78,12 @@ pub struct Plane {
     pub(crate) prefixes: PrefixRoutes,
     /// Grows with each change of routes, trees and their members, when that can be seen.
     pub(crate) tree_changes: AtomicU64,
-    pub(crate) wishes: Table<(u16, IpAddr), Wishes>,
+    pub(crate) source_filters: SourceFilters,
     /// What hosts here were given of groups: from other nodes, and from other ports of this one.
     pub delivered: FlowTable,
     pub(crate) trees: Table<u32, Arc<RootTree>>,
     pub(crate) member_trees: Table<TreeName, Arc<MemberTree>>,
-    pub(crate) parked: Mutex<ParkedKeys>,
+    pub(crate) pending_offers: PendingOffers,
     /// What forgotten peers have sent and received; one entry per certificate of the CA at most.
     pub(crate) past_traffic: Mutex<BTreeMap<u32, Totals>>,
     /// The control plane's changes exclude each other.
@@ -145,11 +109,11 @@ impl Plane {
             routes: Table::new(MAX_GROUPS),
             prefixes: PrefixRoutes::default(),
             tree_changes: AtomicU64::new(0),
-            wishes: Table::new(MAX_GROUPS),
+            source_filters: SourceFilters::default(),
             delivered: FlowTable::default(),
             trees: Table::new(MAX_TREES),
             member_trees: Table::new(MAX_MEMBER_TREES),
-            parked: Mutex::default(),
+            pending_offers: PendingOffers::default(),
             past_traffic: Mutex::default(),
             writing: Mutex::default(),
         }

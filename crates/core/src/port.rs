@@ -16,6 +16,11 @@ use crate::reason::Reason;
 use crate::session::lock;
 use crate::site::SiteWord;
 
+/// Ports at most.
+pub const MAX_PORTS: usize = 4;
+/// The TAP's number among them.
+pub const TAP_PORT: u32 = 0;
+
 /// A host that still sends is told again after this.
 const TOLD_FOR_NS: u64 = 60_000_000_000;
 /// A host that could not be told is not tried again at each frame.

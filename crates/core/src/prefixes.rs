@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::control::Refused;
 use crate::counters::Volume;
-use crate::plane::{Plane, Route};
-use crate::session::lock;
+use crate::routes::Route;
+use crate::table::Refused;
 
 /// Prefixes at most, of all VLANs.
 pub const MAX_PREFIXES: usize = 1024;
@@ -25,6 +24,31 @@ impl PrefixRoutes {
     pub(crate) fn find(&self, vlan: u16, group: IpAddr) -> Option<Arc<Route>> {
         let routes = self.0.load();
         routes.iter().find(|route| route.vlan == vlan && contains(route.group, route.prefix_len, group)).cloned()
+    }
+
+    /// Sets the route of a prefix; one that was there keeps its numbers. Callers exclude each other.
+    pub(crate) fn set(&self, vlan: u16, prefix: IpAddr, length: u8, tree_id: u32) -> Result<(), Refused> {
+        if length > full_length(&prefix) {
+            return Err(Refused::Invalid);
+        }
+        let mut routes = self.all().to_vec();
+        let is_it = |route: &Arc<Route>| (route.vlan, route.group, route.prefix_len) == (vlan, prefix, length);
+        let route = |tx| Arc::new(Route { vlan, group: prefix, prefix_len: length, source: None, tree_id, tx });
+        match routes.iter().position(is_it) {
+            Some(position) => routes[position] = route(routes[position].tx.clone()),
+            None if routes.len() >= MAX_PREFIXES => return Err(Refused::TableFull),
+            None => routes.push(route(Arc::<Volume>::default())),
+        }
+        routes.sort_by_key(|route| Reverse(route.prefix_len));
+        self.0.store(Arc::new(routes));
+        Ok(())
+    }
+
+    /// Removes the route of a prefix, if it is there. Callers exclude each other.
+    pub(crate) fn remove(&self, vlan: u16, prefix: IpAddr, length: u8) {
+        let mut routes = self.all().to_vec();
+        routes.retain(|route| (route.vlan, route.group, route.prefix_len) != (vlan, prefix, length));
+        self.0.store(Arc::new(routes));
     }
 
     /// All of them, the longest first.
@@ -53,36 +77,5 @@ fn contains(prefix: IpAddr, length: u8, group: IpAddr) -> bool {
             differ.checked_shr(128 - u32::from(length.min(128))).unwrap_or(0) == 0
         }
         _ => false,
-    }
-}
-
-impl Plane {
-    /// Frames to groups of a prefix that have no route of their own take this tree. A route that was there keeps its numbers.
-    pub fn set_prefix_route(&self, vlan: u16, prefix: IpAddr, length: u8, tree_id: u32) -> Result<(), Refused> {
-        if length > full_length(&prefix) {
-            return Err(Refused::Invalid);
-        }
-        let _writing = lock(&self.writing);
-        let mut routes = self.prefixes.all().to_vec();
-        let is_it = |route: &Arc<Route>| (route.vlan, route.group, route.prefix_len) == (vlan, prefix, length);
-        let route = |tx| Arc::new(Route { vlan, group: prefix, prefix_len: length, source: None, tree_id, tx });
-        match routes.iter().position(is_it) {
-            Some(position) => routes[position] = route(routes[position].tx.clone()),
-            None if routes.len() >= MAX_PREFIXES => return Err(Refused::TableFull),
-            None => routes.push(route(Arc::<Volume>::default())),
-        }
-        routes.sort_by_key(|route| Reverse(route.prefix_len));
-        self.prefixes.0.store(Arc::new(routes));
-        self.trees_changed();
-        Ok(())
-    }
-
-    /// Removes the route of a prefix, if it is there.
-    pub fn remove_prefix_route(&self, vlan: u16, prefix: IpAddr, length: u8) {
-        let _writing = lock(&self.writing);
-        let mut routes = self.prefixes.all().to_vec();
-        routes.retain(|route| (route.vlan, route.group, route.prefix_len) != (vlan, prefix, length));
-        self.prefixes.0.store(Arc::new(routes));
-        self.trees_changed();
     }
 }

@@ -16,6 +16,25 @@ const SHARDS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableFull;
 
+/// Why a change was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A table is at its maximum.
+    TableFull,
+    /// No tree, or no key, has this id.
+    Unknown,
+    /// The session index is taken.
+    Taken,
+    /// The values contradict each other or cannot be.
+    Invalid,
+}
+
+impl From<TableFull> for Refused {
+    fn from(_: TableFull) -> Self {
+        Self::TableFull
+    }
+}
+
 type Shard<K, V> = HashMap<K, V, RandomState>;
 
 /// See the module.

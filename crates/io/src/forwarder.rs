@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use treecast_core::control::{Refused, TreeSecrets};
+use treecast_core::control::TreeSecrets;
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{Inner, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN, TREE_OVERHEAD};
 use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY};
@@ -16,6 +16,7 @@ use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
 use treecast_core::plane::{Destination, Plane};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
+use treecast_core::table::Refused;
 use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 use zeroize::Zeroizing;
 

@@ -17,7 +17,8 @@ use treecast_core::fragment::MAX_FRAME_LEN;
 use treecast_core::frame::Mac;
 use treecast_core::offload::vnet::{NEEDS_CSUM, VNET_LEN};
 use treecast_core::offload::{Segmenter, VnetHeader, MAX_COALESCED};
-use treecast_core::plane::{Plane, MAX_PORTS};
+use treecast_core::plane::Plane;
+use treecast_core::port::MAX_PORTS;
 use treecast_core::reason::Reason;
 
 use crate::outbox::Outbox;

@@ -7,7 +7,7 @@ use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use treecast_core::control::Refused;
+use treecast_core::table::Refused;
 
 /// IP address as text, UDP port.
 pub type Address = (String, u16);

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use treecast_core::flows::FlowReport;
-use treecast_core::plane::Route;
+use treecast_core::routes::Route;
 use treecast_core::session::{Session, Totals};
 use treecast_core::tree::MemberTree;
 

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
-use treecast_core::control::{Refused, TreeSecrets};
+use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{TreeHeader, KIND_FRAME};
 use treecast_core::events::Event;
 use treecast_core::frame::{FrameFacts, FrameKind};
 use treecast_core::plane::{Destination, Plane};
 use treecast_core::prefixes::MAX_PREFIXES;
 use treecast_core::reason::Reason;
+use treecast_core::table::Refused;
 use treecast_core::tree::Members;
 
 const GROUP: [u8; 4] = [239, 1, 1, 1];

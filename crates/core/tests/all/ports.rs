@@ -2,11 +2,12 @@
 
 use crate::common::*;
 use treecast_core::control::TreeSecrets;
-use treecast_core::egress::{Leaving, Wish};
+use treecast_core::egress::Leaving;
 use treecast_core::events::Event;
 use treecast_core::frame::{FrameFacts, FrameKind};
 use treecast_core::plane::{Destination, Plane, Verdict};
 use treecast_core::reason::Reason;
+use treecast_core::source_filter::Wish;
 
 const BEACON_GROUP: [u8; 6] = [0x03, 0x54, 0x43, 0, 0, 1];
 const HOST: [u8; 6] = [2, 0, 0, 0, 0, 1]; // the source of all frames of `common`

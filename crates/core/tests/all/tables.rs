@@ -8,11 +8,12 @@ use std::sync::Arc;
 use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
-use treecast_core::control::{Refused, TreeSecrets};
+use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::TreeName;
 use treecast_core::events::{Event, Events};
 use treecast_core::rate::{PrefixBuckets, Rate, TokenBucket};
 use treecast_core::reason::Reason;
+use treecast_core::table::Refused;
 use treecast_core::table::{Table, TableFull};
 use treecast_core::tree::Outlet;
 
