@@ -5,11 +5,11 @@ use treecast_core::egress::Leaving;
 use treecast_core::flows::{FlowKey, FlowTally};
 use treecast_core::offload::Delivery;
 use treecast_core::plane::Plane;
-use treecast_core::port::Port;
+use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
 
 use crate::packet_port::{HandedOut, Write, OVERLAY};
-use crate::ports::{Ports, TAP_PORT};
+use crate::ports::Ports;
 
 /// One batch.
 pub struct Delivering<'s> {

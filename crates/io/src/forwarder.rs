@@ -14,6 +14,7 @@ use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SEND
 use treecast_core::events::Event;
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
 use treecast_core::plane::{Destination, Plane};
+use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
 use treecast_core::table::Refused;
@@ -22,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::listening::Listening;
 use crate::packet_port::PacketPorts;
-use crate::ports::{Ports, UnderlayMtu, TAP_PORT};
+use crate::ports::{Ports, UnderlayMtu};
 use crate::pulse::Pulse;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;

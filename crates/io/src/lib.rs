@@ -11,6 +11,7 @@ pub mod joining;
 pub mod listening;
 pub mod outbox;
 pub mod packet_port;
+mod packet_reader;
 pub mod ports;
 pub mod pulse;
 pub mod relay;

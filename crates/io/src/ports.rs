@@ -5,19 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME, MAX_DATAGRAM_LEN, SESSION_OVERHEAD};
-use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
-use treecast_core::offload::vnet::VNET_LEN;
+use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
+use treecast_core::offload::vnet::{NEEDS_CSUM, VNET_LEN};
+use treecast_core::offload::{Segmenter, VnetHeader};
 use treecast_core::plane::Plane;
+use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
 
 use crate::listening::Listening;
-use crate::packet_port::{PacketPorts, Write};
+use crate::packet_port::{HandedOut, PacketPorts, Write};
 use crate::sys::tap::Tap;
 use crate::sys::udp::Socket;
-
-/// The TAP's number among the ports.
-pub const TAP_PORT: u32 = 0;
 
 /// What a forwarder has open. Dropping it closes everything.
 #[derive(Debug)]
@@ -159,6 +158,38 @@ impl Ports {
                 false
             }
         }
+    }
+
+    /// A group's frame of a host goes to the other ports of this node too. True when one has it.
+    pub fn cross(&self, plane: &Plane, from: u32, vnet: &VnetHeader, frame: &[u8], segmenter: &Segmenter<'_>) -> bool {
+        let frames = segmenter.count();
+        let vnet = VnetHeader { flags: vnet.flags & NEEDS_CSUM, ..*vnet }.emit();
+        let parts = [IoSlice::new(&vnet), IoSlice::new(frame)];
+        let HandedOut { to_tap, taken } = self.packets.hand_out(plane, from, &parts, frames);
+        let Some(tap) = plane.port(TAP_PORT).filter(|tap| to_tap && tap.forwards()) else { return taken };
+        let delivered = if frames > 1 && tap.groups_go_singly() {
+            self.deliver_singly(plane, segmenter)
+        } else {
+            self.hand_over(plane, &parts, frames as u64, frame.len())
+        };
+        delivered || taken
+    }
+
+    /// Writes each frame of a super-frame to the TAP; true when one was taken.
+    fn deliver_singly(&self, plane: &Plane, segmenter: &Segmenter<'_>) -> bool {
+        let mut frame = [0; MAX_FRAME_LEN];
+        let mut delivered = false;
+        for index in 0..segmenter.count() {
+            let written = segmenter.write(index, &mut frame);
+            let Some((frame, checksum)) = written.and_then(|(length, checksum)| Some((frame.get(..length)?, checksum)))
+            else {
+                plane.drops.count(Reason::TooBig);
+                continue;
+            };
+            let vnet = VnetHeader::single(checksum).emit();
+            delivered |= self.hand_over(plane, &[IoSlice::new(&vnet), IoSlice::new(frame)], 1, frame.len());
+        }
+        delivered
     }
 
     /// Writes one complete frame to the TAP.

@@ -15,7 +15,7 @@ use treecast_core::datagram::{DatagramType, TreeHeader, KIND_PROBE, KIND_PROBE_R
 use treecast_core::flows::FlowTally;
 use treecast_core::offload::{Coalescer, Delivery, Merging};
 use treecast_core::plane::Plane;
-use treecast_core::port::Port;
+use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
 use treecast_core::session::Endpoint;
 use treecast_core::traffic_class::decapsulate;
@@ -23,7 +23,7 @@ use treecast_core::traffic_class::decapsulate;
 use crate::delivering::Delivering;
 use crate::joining::{room_len, Joining};
 use crate::outbox::Outbox;
-use crate::ports::{Ports, TAP_PORT};
+use crate::ports::Ports;
 use crate::pulse::Pulse;
 use crate::relay::{Passed, Relayed};
 use crate::sealing::send_read;
