@@ -72,6 +72,7 @@ check: install
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PY) tools/rust_circles.py
 	cargo fmt --all --check
 	cargo fmt --manifest-path $(LOAD) --check
 	cargo clippy --workspace --all-targets --release --locked --quiet -- -D warnings
