@@ -1,10 +1,13 @@
 """Hosts that are reached by groups only: those behind packet ports, whose unicast no node carries.
 
-They are learned from what they say to all, and shown at this node. They are not published, and nobody is answered for
-them: a frame to one of their MACs could not be delivered, and their LAN's addresses may be those of another LAN too.
+They are learned from what they say to all, and shown at the node that serves the port; one that may take it over learns
+them too. They are not published, and nobody is answered for them: a frame to one of their MACs could not be delivered,
+and their LAN's addresses may be those of another LAN too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Collection
 
 from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
@@ -36,7 +39,8 @@ class ApartHosts:
 
     def close(self, port: int) -> None:
         self._ports.discard(port)
-        self.remove_hosts(port)
+        self._hosts.remove_port(port)
+        self._hosts.changed.clear()
 
     def ports(self) -> list[tuple[int, int]]:
         """Each port with hosts, and how many."""
@@ -45,22 +49,23 @@ class ApartHosts:
     def has(self, port: int) -> bool:
         return port in self._ports
 
-    def remove_hosts(self, port: int) -> None:
-        """Another node serves them."""
-        self._hosts.remove_port(port)
+    def forget_hosts(self, port: int, is_elsewhere: Callable[[HostKey], bool]) -> None:
+        """This node begins to serve the port: hosts that others have were heard through whoever served it before."""
+        for key, host in self._hosts.items():
+            if host.port == port and is_elsewhere(key):
+                self._hosts.remove(key)
         self._hosts.changed.clear()
 
-    def receive(self, now: Instant, port: int, frame: EthernetFrame, *, learn: bool) -> bool:
+    def receive(self, now: Instant, port: int, frame: EthernetFrame) -> bool:
         """A frame from a port. False: it is none of ARP, ND, DHCP and mDNS."""
         try:
             sighting, is_membership, names = _read(frame)
         except MalformedError as error:
             self._drops.count(error.reason)
             return True
-        if learn:
-            key = (frame.vlan_id or 0, frame.source)
-            self.heard(now, port, key, sighting)
-            host_names.remember(self._hosts, self._drops, port, key, names)
+        key = (frame.vlan_id or 0, frame.source)
+        self.heard(now, port, key, sighting)
+        host_names.remember(self._hosts, self._drops, port, key, names)
         return not is_membership
 
     def heard(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
@@ -74,12 +79,14 @@ class ApartHosts:
                 self._hosts.take_address(now, key, sighting.address)
         self._hosts.changed.clear()
 
-    def views(self, me: NodeIndex) -> list[HostView]:
+    def views(self, me: NodeIndex, hidden: Collection[int]) -> list[HostView]:
+        """``hidden``: ports whose hosts another node serves."""
         return [
             HostView(
                 *key, host.sorted_addresses(), me, host.port, host.last_heard, host.is_router, 0, False, (), host.name
             )
             for key, host in self._hosts.items()
+            if host.port not in hidden
         ]
 
     def advance(self, now: Instant) -> None:

@@ -76,10 +76,10 @@ class Discovery:
         """Whether this node forwards for a port. Where another node does, it learns, answers and publishes nothing."""
         if not on:
             self._blocked.add(port)
-            self._residence.forget_port(port)
-            self._apart.remove_hosts(port)
+            self._residence.forget_port(now, port)
         elif port in self._blocked:
             self._blocked.remove(port)
+            self._apart.forget_hosts(port, lambda key: self._residence.remote.get(key) is not None)
             if port == OWN_PORT and self._own is not None:
                 self._residence.add_own(now, *self._own)
 
@@ -96,7 +96,7 @@ class Discovery:
     def receive(self, now: Instant, port: int, frame: EthernetFrame, wire: bytes) -> bool:
         """A frame from a port; ``wire`` is its bytes. False: it is none of ARP, ND, DHCP, DHCPv6 answers and mDNS."""
         if self._apart.has(port):
-            return self._apart.receive(now, port, frame, learn=port not in self._blocked)
+            return self._apart.receive(now, port, frame)
         try:
             if frame.ethertype == EtherType.ARP:
                 self.receive_arp(now, port, frame, wire)
@@ -240,11 +240,9 @@ class Discovery:
 
     def host_seen(self, now: Instant, port: int, vlan: int, mac: MacAddress) -> None:
         """A frame with this source came from a port (the data plane says so when it is new, and now and then)."""
-        if port in self._blocked:
-            return
         if self._apart.has(port):
             self._apart.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
-        else:
+        elif port not in self._blocked:
             self._residence.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
 
     # what other nodes say
@@ -320,7 +318,7 @@ class Discovery:
 
     def hosts(self, now: Instant) -> list[HostView]:
         """The host table for people: this node's hosts, the others', then those that are reached by groups only."""
-        return self._residence.views(now) + self._apart.views(self._me)
+        return self._residence.views(now) + self._apart.views(self._me, self._blocked)
 
     def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
         """Hosts and addresses that are in two places. ``name``: of a node."""

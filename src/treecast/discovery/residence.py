@@ -18,6 +18,7 @@ from treecast.base.problems import Problem
 from treecast.base.time import Instant, after, earliest
 from treecast.discovery.certified import CertifiedAddresses
 from treecast.discovery.conflicts import AddressConflicts
+from treecast.discovery.departed import Belongings, DepartedHosts
 from treecast.discovery.host_problems import address_conflicts, duplicate_hosts
 from treecast.discovery.limits import DiscoveryConfig, is_virtual_router
 from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts
@@ -52,6 +53,7 @@ class Residence:
         self._hosts: Mobility[HostKey, Refused] = Mobility(lambda key: config.pace(key[1]))
         self._addresses: Mobility[AddressKey, HostKey] = Mobility(lambda key: config.pace())
         self._conflicts = AddressConflicts()
+        self._departed = DepartedHosts()
         self._interface_mac: MacAddress | None = None
 
     def where(self, key: HostKey) -> NodeIndex | None:
@@ -107,7 +109,22 @@ class Residence:
             return False
         if moves:
             self._host_moved(now, key)
+        departed = self._departed.take(now, key)
+        had = claim or departed
+        if host is None and had is not None:
+            self._bring_along(now, key, had)
         return True
+
+    def _bring_along(self, now: Instant, key: HostKey, had: RemoteHost | Belongings) -> None:
+        """A host that comes here has what it had there, until it says otherwise or that ages: a node that takes a LAN
+        over hears frames of its hosts long before their next ARP.
+        """
+        if had.is_router:
+            self.local.set_router(key, is_router=True)
+        for address in had.addresses:
+            is_its_own = self.local.holder(key[0], address) is None and self.holder(key[0], address) in (None, key)
+            if is_its_own and self.certified.owner(address) in (None, self._me):
+                self.local.take_address(now, key, address)
 
     def take_address(self, now: Instant, key: HostKey, address: IPAddress, *, shared: bool) -> None:
         """A host of this node says that it has this address."""
@@ -138,6 +155,8 @@ class Residence:
             self._drops.count("remote_hosts_full")
             return
         winner = self.remote.get(key)
+        if winner is None and host is None and before is not None:
+            self._departed.put(now, key, before.addresses, is_router=before.is_router)
         if winner is None and host is None:
             self._hear_refused(now, key, self._hosts.take_refused(key))
         if winner is None or winner is not claim:
@@ -199,8 +218,11 @@ class Residence:
         for sighting in refused.sightings.values():
             self.heard(now, refused.port, key, sighting)
 
-    def forget_port(self, port: int) -> None:
+    def forget_port(self, now: Instant, port: int) -> None:
         """Another node serves it: its hosts end here, and what was refused there counts no more."""
+        for key, host in self.local.items():
+            if host.port == port and not host.own:
+                self._departed.put(now, key, host.addresses, is_router=host.is_router)
         self.local.remove_port(port)
         self._hosts.drop_refused(lambda refused: refused.port == port)
 
@@ -232,6 +254,7 @@ class Residence:
             if claimant is not None and self.local.get(claimant) is not None:
                 self.take_address(now, claimant, address, shared=False)
         self._conflicts.advance(now)
+        self._departed.advance(now)
 
     def next_deadline(self) -> Instant | None:
         return earliest(self.local.next_deadline(), self._hosts.next_deadline(), self._addresses.next_deadline())

@@ -108,10 +108,25 @@ def test_the_machine_of_a_blocked_node_is_a_host_of_the_lan_and_reached_through_
     talk(twice.overlay[0].machine, blocked.ipv4)
 
 
+def lan_hosts(twice: Twice) -> dict[str, tuple[str, set[str]]]:
+    """Of the shared LAN's hosts, as n2 has them: the node and the addresses by MAC."""
+    macs = {host.run(["cat", "/sys/class/net/eth0/address"]).stdout.strip() for host in twice.shared.hosts[:2]}
+    return {host.mac: (host.node, set(host.ip)) for host in ask_hosts(twice.overlay[2].directory) if host.mac in macs}
+
+
+def know_both(twice: Twice, node: str) -> bool:
+    """Whether both hosts are at this node for n2, with their IPv4 addresses."""
+    wanted = {twice.shared.host_ipv4(1), twice.shared.host_ipv4(2)}
+    found = lan_hosts(twice).values()
+    return {name for name, _ in found} == {node} and wanted <= {address for _, ips in found for address in ips}
+
+
 def test_the_other_takes_over_within_3_s_and_gives_back(twice: Twice) -> None:
     first = twice.overlay[0]
     here, far = twice.shared.hosts[0], twice.other.hosts[0]
     talk(here, twice.other.host_ipv4(1))
+    talk(twice.shared.hosts[1], twice.other.host_ipv4(1))
+    wait_until(lambda: know_both(twice, "n0"), LIMIT_S, "n0 has the hosts of its LAN")
     receiver = Receiver(twice.shared.hosts[1], GROUP, PORT, interface="eth0")
     wait_members(twice.overlay[2], GROUP, {"n0"}, LIMIT_S)
     sender = Sender(far, GROUP, PORT, interface="eth0", rate_pps=1000)
@@ -121,6 +136,7 @@ def test_the_other_takes_over_within_3_s_and_gives_back(twice: Twice) -> None:
     wait_until(lambda: twice.states() == ("forwarding", "forwarding"), TAKEOVER_S, "n1 has taken over")
     before = receiver.snapshot().received
     wait_until(lambda: receiver.snapshot().received > before, TAKEOVER_S - (time.monotonic() - died_at), "it goes on")
+    wait_until(lambda: know_both(twice, "n1"), LIMIT_S, "n1 has the hosts, with the addresses that they had")
     ping(here, twice.other.host_ipv4(1), 3)
     assert time.monotonic() - died_at < TAKEOVER_S + 1
     wait_until(lambda: "lan_taken_over" in problems(twice.overlay[1]), LIMIT_S, "n1 says so")
@@ -130,6 +146,7 @@ def test_the_other_takes_over_within_3_s_and_gives_back(twice: Twice) -> None:
     first.start(twice.overlay[1].endpoint, options=QUICK)
     first.wait_ready()
     wait_until(lambda: twice.states() == ("forwarding", "capable", "forwarding"), LIMIT_S, "n0 has it again")
+    assert all(ips & {twice.shared.host_ipv4(n) for n in (1, 2)} for _, ips in lan_hosts(twice).values())
     wait_until(lambda: "n0" in members(twice.overlay[2], GROUP), LIMIT_S, "n0 has the LAN's group again")
     before = receiver.snapshot().received
     wait_until(lambda: receiver.snapshot().received > before + 1000, LIMIT_S, "the stream comes through n0")

@@ -73,8 +73,10 @@ def test_hosts_age_out_and_go_with_their_port(lan: Lan) -> None:
     assert not shown(lan)
     lan.announce(H1, str(A1), port=PORT)
     assert not shown(lan), "another node serves it"
+    lan.discovery.host_seen(lan.now, PORT, 0, H2)
+    lan.learn(OTHER, H2, claim())
     lan.discovery.set_port_forwarding(lan.now, PORT, True)
-    lan.announce(H1, str(A1), port=PORT)
-    assert shown(lan)
+    assert addresses(lan) == {A1}, "it was heard while another node served it"
+    assert [view.node for view in shown(lan, H2)] == [OTHER], "heard through the other node"
     lan.discovery.close_apart(PORT)
     assert not shown(lan)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 
 from tests.unit.discovery.speaking import H1, H2, ME, OTHER, OWN, THIRD, Lan, claim, mac
 from treecast.base.addresses import MacAddress
 from treecast.base.commands import FloodFrame, RemoveHost, SetHost
+from treecast.discovery.departed import MAX_DEPARTED
 from treecast.discovery.limits import DEFAULTS
 
 
@@ -28,6 +31,57 @@ def test_the_announcement_after_a_move_crosses_so_that_caches_follow(lan: Lan) -
     lan.learn(OTHER, H1, claim("10.1.0.1", "fd00::a"))
     for commands in (lan.announce(H1, "10.1.0.1"), lan.advertise(H1, "fd00::a")):
         assert any(isinstance(command, FloodFrame) for command in commands)
+
+
+def test_a_host_that_comes_here_without_a_word_has_the_addresses_that_it_had_there(lan: Lan) -> None:
+    began = lan.now
+    lan.discovery.certify(lan.now, OTHER, mac(9), (ip_address("10.77.0.2"),))
+    lan.learn(OTHER, H1, claim("10.1.0.1", "fd00::a", "10.77.0.2", "10.1.0.7", sequence=4, is_router=True))
+    lan.learn(OTHER, H2, claim("10.1.0.7"))
+    lan.discovery.host_seen(lan.now, 0, 0, H1)
+    lan.settle()
+    assert lan.published[(0, H1)] == claim("10.1.0.1", "fd00::a", sequence=5, is_router=True)
+    assert [str(a) for a in lan.addresses(H1)] == ["10.1.0.1", "fd00::a"], "not a node's, not another host's"
+    while lan.now < began + DEFAULTS.address_lifetime:
+        lan.wait(DEFAULTS.host_lifetime / 2)
+        lan.announce(H1, "10.1.0.1")
+    assert [str(address) for address in lan.addresses(H1)] == ["10.1.0.1"], "what it says no more ends"
+
+
+def test_a_host_whose_node_made_way_a_moment_before_it_is_heard_here_has_its_addresses_too(lan: Lan) -> None:
+    for late, had in ((0.0, ["10.1.0.1"]), (DEFAULTS.host_lifetime, [])):
+        lan.learn(OTHER, H1, claim("10.1.0.1", is_router=True))
+        lan.learn(OTHER, H1, None)
+        lan.wait(late)
+        lan.discovery.host_seen(lan.now, 0, 0, H1)
+        assert [str(address) for address in lan.addresses(H1)] == had
+        assert lan.view(H1).is_router == bool(had)
+        lan.wait(2 * DEFAULTS.host_lifetime)
+
+
+def test_a_port_that_is_this_node_s_again_has_its_hosts_with_their_addresses(lan: Lan) -> None:
+    lan.announce(H1, "10.1.0.1")
+    lan.discovery.set_port_forwarding(lan.now, 0, on=False)
+    lan.discovery.set_port_forwarding(lan.now, 0, on=True)
+    lan.discovery.host_seen(lan.now, 0, 0, H1)
+    assert [str(address) for address in lan.addresses(H1)] == ["10.1.0.1"]
+
+
+def test_of_very_many_that_are_gone_the_last_are_remembered(lan: Lan) -> None:
+    for number in range(MAX_DEPARTED + 1):
+        lan.learn(OTHER, mac(number), claim("10.1.0.1"))
+        lan.learn(OTHER, mac(number), None)
+    for number, had in ((0, 0), (1, 1)):
+        lan.discovery.host_seen(lan.now, 0, 0, mac(number))
+        assert len(lan.addresses(mac(number))) == had
+
+
+def test_what_a_host_that_came_here_gives_to_another_is_not_its_own_any_more(lan: Lan) -> None:
+    lan.learn(OTHER, H1, claim("10.1.0.1"))
+    lan.discovery.host_seen(lan.now, 0, 0, H1)
+    lan.announce(H2, "10.1.0.1")
+    assert lan.addresses(H1) == []
+    assert [str(address) for address in lan.addresses(H2)] == ["10.1.0.1"]
 
 
 def test_of_two_equal_sequences_the_lower_node_keeps_the_host(lan: Lan) -> None:

@@ -1,0 +1,49 @@
+"""Hosts that are at no node since a moment ago, with what they had: whoever hears them next goes on with that.
+
+A node that makes way for another on its LAN withdraws its hosts, before the other one claims them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from treecast.base.addresses import IPAddress
+from treecast.base.time import Instant, after
+from treecast.discovery.limits import HOST_LIFETIME
+from treecast.discovery.local_hosts import HostKey
+
+MAX_DEPARTED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What a host had where it was last."""
+
+    addresses: tuple[IPAddress, ...]
+    is_router: bool
+
+
+class DepartedHosts:
+    """Of the last HOST_LIFETIME. Bounded: the first to go is forgotten for a new one."""
+
+    def __init__(self) -> None:
+        self._departed: OrderedDict[HostKey, tuple[Instant, Belongings]] = OrderedDict()
+
+    def put(self, now: Instant, key: HostKey, addresses: Iterable[IPAddress], *, is_router: bool) -> None:
+        """It is at no node from now on."""
+        self._departed[key] = (now, Belongings(tuple(addresses), is_router))
+        self._departed.move_to_end(key)
+        if len(self._departed) > MAX_DEPARTED:
+            self._departed.popitem(last=False)
+
+    def take(self, now: Instant, key: HostKey) -> Belongings | None:
+        """It is at a node again."""
+        self.advance(now)
+        found = self._departed.pop(key, None)
+        return found[1] if found else None
+
+    def advance(self, now: Instant) -> None:
+        while self._departed and after(next(iter(self._departed.values()))[0], HOST_LIFETIME) <= now:
+            self._departed.popitem(last=False)
