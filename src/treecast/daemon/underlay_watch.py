@@ -28,7 +28,10 @@ LOOK_INTERVAL: Duration = 0.5
 WAY_TIME: Duration = 10.0
 MOST_LOOKUPS = 32
 """Ways looked up at once: a request of the kernel each."""
-TOO_BIG_TIME: Duration = 10.0
+TOO_BIG_TIME: Duration = 60.0
+"""Without a refusal: then they are over."""
+ON_THE_WAY_TIME: Duration = 1.0
+"""Datagrams that were made before the MTU fell are refused yet."""
 SOMEWHERE = (ip_address("198.51.100.1"), ip_address("2001:db8::1"))
 """Where nobody is (RFC 5737, RFC 3849): the way there is the default route."""
 
@@ -63,8 +66,8 @@ class UnderlayWatch:
         self._log = log
         self._ways: dict[IPAddress, Way] = {}
         self._looked_up: dict[IPAddress, Instant] = {}
-        self._too_big = plane.drops().get("socket_too_big", 0)
-        self._too_big_grew: Instant | None = None
+        self._refused = _Refused(plane.drops().get("socket_too_big", 0))
+        self._doubted_at = Instant(0.0)
 
     async def follow(self) -> None:
         """For as long as the node runs."""
@@ -78,30 +81,40 @@ class UnderlayWatch:
         if wanted:  # without any, what was known last still says which interface is unplugged
             self._ways = {address: way for address, way in self._ways.items() if address in wanted}
             self._looked_up = {address: at for address, at in self._looked_up.items() if address in wanted}
-        due = [a for a in wanted if a not in self._looked_up or now - self._looked_up[a] >= WAY_TIME]
+        refused = self._plane.drops().get("socket_too_big", 0)
+        if refused > self._refused.count:
+            self._doubted_at = now  # before anybody is told: a route's MTU may have changed since it was looked up
+        due = [
+            a for a in wanted if a not in self._looked_up or self._looked_up[a] < max(self._doubted_at, now - WAY_TIME)
+        ]
         due = sorted(due, key=lambda address: self._looked_up.get(address, Instant(0.0)))[:MOST_LOOKUPS]
         if due:
             self._ways |= ways_to(due)
             self._looked_up |= dict.fromkeys(due, now)
+        fell = self._follow()
+        self._refused.note(now, refused, fell=fell)
+
+    def _follow(self) -> bool:
+        """What the ways carry now; whether that is less than before."""
         carried = _carried(self._ways)
         if not carried:
             unknown = smallest_mtu(without=self._plane.interface)
             carried = {"": unknown} if unknown is not None else {}
-        limit = _within(min([self._told or USUAL_MTU, *carried.values()]))
-        if limit != self._plane.underlay_mtu:
-            self._plane.set_underlay_mtu(limit)
-            self._tell(limit)
-            smallest = min(carried, key=lambda name: carried[name], default="")
-            if smallest:
-                say = self._log.warning if limit < (self._told or USUAL_MTU) else self._log.info
-                say("underlay MTU changed: no datagram is longer", bytes=limit, interface=smallest)
-        count = self._plane.drops().get("socket_too_big", 0)
-        if count > self._too_big:
-            self._too_big, self._too_big_grew = count, now
+        limit, before = _within(min([self._told or USUAL_MTU, *carried.values()])), self._plane.underlay_mtu
+        if limit == before:
+            return False
+        self._plane.set_underlay_mtu(limit)
+        self._tell(limit)
+        smallest = min(carried, key=lambda name: carried[name], default="")
+        if smallest:
+            say = self._log.warning if limit < (self._told or USUAL_MTU) else self._log.info
+            say("underlay MTU changed: no datagram is longer", bytes=limit, interface=smallest)
+        return limit < before
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """A source of ``daemon.problems``."""
-        for name, mtu in _carried(self._ways).items():
+        carried = _carried(self._ways)
+        for name, mtu in carried.items():
             if mtu < SMALLEST_MTU:
                 text = f"{name} carries packets of {mtu} bytes, nodes need {SMALLEST_MTU}: ip link set {name} mtu 1500"
                 yield Problem("underlay_mtu_too_small", name, text)
@@ -115,10 +128,52 @@ class UnderlayWatch:
                 continue
             what = "is gone" if not index_of(name) else "is unplugged" if state & IFF_UP else "is down"
             yield Problem("underlay_down", name, f"{name}, by which other nodes are reached, {what}: bring it up again")
-        if self._too_big_grew is not None and now - self._too_big_grew < TOO_BIG_TIME:
+        if all(mtu >= SMALLEST_MTU for mtu in carried.values()):  # else that is why
+            yield from self._too_big(now)
+
+    def _too_big(self, now: Instant) -> Iterator[Problem]:
+        count = self._refused.lately(now)
+        if count:
             names = ", ".join(sorted({way.interface for way in self._ways.values()})) or "the underlay"
-            text = f"{self._too_big} datagrams so far were too big for {names}, with {self._plane.underlay_mtu} bytes"
-            yield Problem("datagrams_too_big", names, f"{text}: say --underlay-mtu with what it carries")
+            advice = "start with --underlay-mtu"
+            if self._told is not None:
+                advice = f"start with a smaller --underlay-mtu than {self._told}"
+            yield Problem(
+                "datagrams_too_big",
+                names,
+                f"{names} refused {count} datagrams as too big, though none is longer than its MTU or "
+                f"{self._plane.underlay_mtu} bytes, so something else (IPsec, a tunnel) takes room: lower the MTU of "
+                f"{names}, which is followed at once, or {advice}",
+            )
+
+
+class _Refused:
+    """Datagrams that interfaces refused as too big, since the longest datagram became shorter."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._fell_at: Instant | None = None
+        self._before = count
+        self._grew_at: Instant | None = None
+
+    def note(self, now: Instant, count: int, *, fell: bool) -> None:
+        """``count``: so far; ``fell``: no datagram from now on is as long as those were."""
+        if fell:
+            self._fell_at = now
+        if self._fell_at is not None and now - self._fell_at < ON_THE_WAY_TIME:
+            self._before, self._grew_at = count, None
+        elif count > self.count:
+            self._grew_at = now
+        self.count = count
+
+    def lately(self, now: Instant) -> int:
+        """How many, while that goes on; 0 when it is over."""
+        if self._grew_at is None:
+            return 0
+        if now - self._grew_at >= TOO_BIG_TIME:
+            self._before, self._grew_at = self.count, None
+            return 0
+        return self.count - self._before
 
 
 def _carried(ways: Mapping[IPAddress, Way]) -> dict[str, int]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, cast
 
+import pytest
 import structlog
 
+from treecast.adapters.underlay import Way
+from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant
 from treecast.daemon.options import HostPort
 from treecast.daemon.underlay_watch import TOO_BIG_TIME, UnderlayWatch, first_guess
@@ -45,9 +49,67 @@ def test_datagrams_that_an_interface_refuses_are_a_problem_while_they_do() -> No
     own.look(Instant(11.0))
     (problem,) = own.problems(Instant(11.0))
     assert (problem.kind, problem.subject) == ("datagrams_too_big", "lo")
-    assert "40 datagrams so far were too big for lo, with 1500 bytes" in problem.text
+    assert problem.text == (
+        "lo refused 37 datagrams as too big, though none is longer than its MTU or 1500 bytes, so something else "
+        "(IPsec, a tunnel) takes room: lower the MTU of lo, which is followed at once, or start with --underlay-mtu"
+    )
     own.look(Instant(11.0 + TOO_BIG_TIME))
     assert list(own.problems(Instant(11.0 + TOO_BIG_TIME))) == []
+
+
+def test_who_said_an_mtu_is_advised_to_say_a_smaller_one() -> None:
+    plane = Plane(underlay_mtu=9000)
+    own = watch(plane, 9000)
+    own.look(Instant(10.0))
+    plane.counted = {"socket_too_big": 1}
+    own.look(Instant(11.0))
+    (problem,) = own.problems(Instant(11.0))
+    assert problem.text.endswith(", or start with a smaller --underlay-mtu than 9000")
+
+
+def test_datagrams_that_were_refused_before_the_mtu_was_followed_are_no_problem(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    route_mtu = 0
+    asked: list[int] = []
+
+    def ways(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
+        asked.append(route_mtu)
+        return {address: Way("lo", route_mtu) for address in addresses}
+
+    monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
+    plane = Plane()
+    own = watch(plane, None)
+    own.look(Instant(10.0))
+    route_mtu = 1400
+    own.look(Instant(10.5))
+    assert (plane.underlay_mtu, len(asked)) == (1500, 1), "routes are asked for now and then only"
+    plane.counted = {"socket_too_big": 9}
+    own.look(Instant(11.0))
+    assert (plane.underlay_mtu, len(asked)) == (1400, 2), "a refusal is a reason to look at once"
+    assert list(own.problems(Instant(11.0))) == []
+    plane.counted = {"socket_too_big": 12}
+    own.look(Instant(11.5))
+    assert list(own.problems(Instant(11.5))) == [], "those were on their way when the MTU fell"
+    plane.counted = {"socket_too_big": 13}
+    own.look(Instant(13.0))
+    assert [problem.kind for problem in own.problems(Instant(13.0))] == ["datagrams_too_big"]
+    route_mtu = 1300
+    plane.counted = {"socket_too_big": 14}
+    own.look(Instant(13.5))
+    assert list(own.problems(Instant(13.5))) == [], "it is over once the MTU in use has fallen"
+
+
+def test_an_interface_that_carries_less_than_nodes_need_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "treecast.daemon.underlay_watch.ways_to", lambda addresses: dict.fromkeys(addresses, Way("lo", 1000))
+    )
+    plane = Plane()
+    own = watch(plane, None)
+    own.look(Instant(10.0))
+    plane.counted = {"socket_too_big": 9}
+    own.look(Instant(20.0))
+    assert [problem.kind for problem in own.problems(Instant(20.0))] == ["underlay_mtu_too_small"]
 
 
 def test_no_datagram_is_longer_than_usual_unless_the_operator_says_so() -> None:
