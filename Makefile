@@ -17,7 +17,7 @@ if [ -n "$$missing" ]; then echo "installing: $$missing"; \
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-.PHONY: all install demo test soak check sanitize bench lock clean
+.PHONY: all install demo test soak check sanitize bench simulate lock clean
 all: install
 
 $(STAMPS)/apt: Makefile | $(STAMPS)/rust
@@ -86,6 +86,12 @@ sanitize:
 
 bench: install $(STAMPS)/bench-apt
 	$(PY) -m bench
+
+# Networks of real engines in virtual time. Numbers of nodes, and wall-clock seconds for each: make simulate SIZES=32,64 LIMIT=60
+SIZES := 32,128,300,1000
+LIMIT := 150
+simulate: install
+	$(PY) -m bench.simulate --sizes $(SIZES) --limit $(LIMIT)
 
 # Writes requirements.lock again from requirements.in (needs uv).
 lock:

@@ -37,6 +37,34 @@ class TreeDatagram:
     frame: object
 
 
+UDP_BYTES = 28
+"""IPv4 and UDP headers."""
+SESSION_BYTES = UDP_BYTES + 16 + 4 + 16
+"""And a session datagram's header, plaintext header and tag (docs/protocol.md section 4)."""
+TREE_BYTES = UDP_BYTES + 28 + 4 + 16 + 8
+PROBE_BYTES = 8
+KEY_BYTES = 64
+"""A sender key and a tree key; their context is beside them."""
+
+
+def kind_and_bytes(datagram: object) -> tuple[str, int]:
+    """What a datagram is, in one word, and how long the real one is on an IPv4 underlay."""
+    match datagram:
+        case SessionDatagram(body=bytes() as control):
+            return "control", SESSION_BYTES + len(control)
+        case SessionDatagram(body=Probe()):
+            return "probe", SESSION_BYTES + PROBE_BYTES
+        case SessionDatagram(body=Key(context=context)):
+            return "key", SESSION_BYTES + KEY_BYTES + len(context)
+        case SessionDatagram(body=(_, bytes() as frame)):
+            return "frame", SESSION_BYTES + len(frame)
+        case TreeDatagram(frame=bytes() as frame):
+            return "frame", TREE_BYTES + len(frame)
+        case bytes():
+            return "handshake", UDP_BYTES + len(datagram)
+    return "frame", 0  # tests send frames that are no bytes
+
+
 @dataclass(slots=True)
 class ReplayWindow:
     """Which of the last ``size`` counters were received; an older one counts as a replay."""

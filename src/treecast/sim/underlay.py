@@ -3,31 +3,47 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
 from treecast.base.addresses import Endpoint
 from treecast.base.time import Duration, Instant, after
+from treecast.sim.datagrams import kind_and_bytes
 
 Receiver = Callable[[Endpoint, object], None]
 """Source and datagram."""
+
+DelayBetween = Callable[[Endpoint, Endpoint], Duration]
 
 
 class Underlay:
     """Delivers datagrams between endpoints. The same seed gives the same run.
 
     ``jitter`` reorders: each datagram waits ``delay`` and up to as much more. ``loss`` and ``duplication`` are shares
-    of the datagrams sent.
+    of the datagrams sent. ``delay_between`` gives each pair of endpoints its own delay instead.
     """
 
-    def __init__(self, rng: Random, *, delay: Duration = 0.010, jitter: Duration = 0.0, loss: float = 0.0) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        *,
+        delay: Duration = 0.010,
+        jitter: Duration = 0.0,
+        loss: float = 0.0,
+        delay_between: DelayBetween | None = None,
+    ) -> None:
         self.now = Instant(0.0)
         self.delay = delay
         self.jitter = jitter
         self.loss = loss
         self.duplication = 0.0
         self.datagrams = 0
+        self.datagrams_of: Counter[str] = Counter()
+        self.bytes_of: Counter[str] = Counter()
+        """What was sent, by kind (``kind_and_bytes``)."""
         self._rng = rng
+        self._delay_between = delay_between
         self._receivers: dict[Endpoint, Receiver] = {}
         self._cut: set[tuple[Endpoint, Endpoint]] = set()
         self._queue: list[tuple[Instant, int, Callable[[], None]]] = []
@@ -48,17 +64,29 @@ class Underlay:
         self._cut.clear()
         self.jitter = self.loss = self.duplication = 0.0
 
+    def reset_counts(self) -> None:
+        """Count what is sent from now on."""
+        self.datagrams = 0
+        self.datagrams_of.clear()
+        self.bytes_of.clear()
+
     def send(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
         self.datagrams += 1
-        if self._rng.random() < self.loss or (source, destination) in self._cut:
+        kind, size_bytes = kind_and_bytes(datagram)
+        self.datagrams_of[kind] += 1
+        self.bytes_of[kind] += size_bytes
+        if self._rng.random() < self.loss or (self._cut and (source, destination) in self._cut):
             return
         self._send_once(source, destination, datagram)
         if self.duplication and self._rng.random() < self.duplication:
             self._send_once(source, destination, datagram)
 
     def _send_once(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
-        delay = self.delay + self._rng.random() * self.jitter
-        self.at(after(self.now, delay), lambda: self._deliver(source, destination, datagram))
+        delay = self._delay_between(source, destination) if self._delay_between else self.delay
+        self.at(
+            after(self.now, delay + self._rng.random() * self.jitter),
+            lambda: self._deliver(source, destination, datagram),
+        )
 
     def _deliver(self, source: Endpoint, destination: Endpoint, datagram: object) -> None:
         receiver = self._receivers.get(destination)

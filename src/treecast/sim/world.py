@@ -20,6 +20,8 @@ from treecast.identity.node import NodeIdentity
 from treecast.multicast import MembershipConfig
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.handshake import ModelMaker
+from treecast.sim.metering import Meter
+from treecast.sim.places import PlacedEndpoints
 from treecast.sim.sharing import Shared
 from treecast.sim.underlay import Underlay
 from treecast.wire import igmp
@@ -48,6 +50,10 @@ class SimNode:
         self.router_groups = tuple(router_groups)
         self._world = world
         self._network = world.network
+        self._turn_interval = world.turn_interval
+        self._next_turn = self._network.now
+        self._meter = world.meter
+        self._clock = world.meter.clock if world.meter else lambda: 0.0
         self._waiting: list[Event] = []
         self._due: Instant | None = None
         self._wants: dict[str, tuple[FilterMode, tuple[str, ...]]] = {}
@@ -73,6 +79,17 @@ class SimNode:
         self._each(1.0, self._review)
         self._each(2.0, self.forwarder.probe)
         self._each(60.0, self._report_all)
+
+    def knows(self, other: SimNode) -> bool:
+        return self.engine.nodes.certificate(other.index) is not None
+
+    def is_linked(self, other: SimNode) -> bool:
+        return self.engine.topology.is_linked(other.index)
+
+    def subscribes(self, other: SimNode, group: str) -> bool:
+        """Whether the other is a subscriber, by what this node has learned."""
+        members = self.engine.topology.members((0, IPv4Address(group)))
+        return any(node == other.index for node, _ in members)
 
     def carry_out(self, commands: list[Command]) -> None:
         """What was refused comes back as an event."""
@@ -133,27 +150,42 @@ class SimNode:
     def _raise(self, event: Event) -> None:
         self._waiting.append(event)
         if len(self._waiting) == 1:
-            self._network.at(self._network.now, self._turn)
+            self._network.at(Instant(max(self._network.now, self._next_turn)), self._turn)
 
     def _turn(self) -> None:
         if self.stopped:
             return
         self.turns += 1
         events, self._waiting = self._waiting, []
-        self.carry_out(self.engine.turn(self._network.now, events))
+        now = self._network.now
+        self._next_turn = after(now, self._turn_interval)
+        began = self._clock()
+        commands = self.engine.turn(now, events)
+        self._spent(began)
+        self.carry_out(commands)
         self._plan()
+
+    def _spent(self, began: float) -> None:
+        if self._meter is not None:
+            self._meter.add(self.index, self._network.now, self._clock() - began)
 
     def _plan(self) -> None:
         now = self._network.now
+        began = self._clock()
         deadline = self.engine.next_deadline(now)
+        self._spent(began)
         if deadline is None or (self._due is not None and now < self._due <= deadline):
             return
-        self._due = Instant(max(deadline, after(now, 0.001)))
+        self._due = Instant(max(deadline, after(now, 0.001), self._next_turn))
         self._network.at(self._due, self._turn)
 
     def _review(self) -> None:
         now = self._network.now
-        self.carry_out(self.engine.review(now, UNIX_START_S + now, self.forwarder.reports()))
+        reports = self.forwarder.reports()
+        began = self._clock()
+        commands = self.engine.review(now, UNIX_START_S + now, reports)
+        self._spent(began)
+        self.carry_out(commands)
         self._plan()
 
     def _each(self, interval: Duration, action: Callable[[], None]) -> None:
@@ -166,12 +198,29 @@ class SimNode:
 
 
 class World:
-    """Nodes by index from 1. The same seed gives the same run."""
+    """Nodes by index from 1. The same seed gives the same run.
 
-    def __init__(self, seed: int, *, loss: float = 0.0, delay: Duration = 0.010, jitter: Duration = 0.0) -> None:
+    ``cities``: each node stands at a generated place, and delays follow from that instead of ``delay``. A node
+    takes what came since its last turn, ``turn_interval`` after that at the earliest. ``meter`` sums what engines cost.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        loss: float = 0.0,
+        delay: Duration = 0.010,
+        jitter: Duration = 0.0,
+        cities: bool = False,
+        turn_interval: Duration = 0.0,
+        meter: Meter | None = None,
+    ) -> None:
         self.rng = Random(seed)
+        self.meter = meter
+        self.turn_interval = turn_interval
         self._instances = 0
-        self.network = Underlay(self.rng, loss=loss, delay=delay, jitter=jitter)
+        placed = PlacedEndpoints(Random(seed)) if cities else None
+        self.network = Underlay(self.rng, loss=loss, delay=delay, jitter=jitter, delay_between=placed)
         self._ca = SigningKey(self.rng.randbytes(32))
         self.shared = Shared(self._ca.public)
         self._identity = NetworkIdentity(

@@ -1,0 +1,1 @@
+"""What whole networks of real engines cost, in virtual time: ``make simulate``."""

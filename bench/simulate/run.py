@@ -1,0 +1,187 @@
+"""One network of a given size: started at once, left idle, joined by a host, robbed of a node."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from treecast.sim.metering import Meter
+from treecast.sim.world import SimNode, World
+
+SEED = 1
+START_LIMIT_S = 30.0
+"""Virtual seconds in which all nodes must know each other."""
+SETTLE_S = 10.0
+IDLE_S = 30.0
+"""Virtual: one interval of digests and of NODE advertisements."""
+CHANGE_LIMIT_S = 20.0
+STEP_S = 0.1
+TURN_INTERVAL_S = 0.02
+"""A busy node takes several datagrams in one turn."""
+GROUP = "239.1.1.1"
+LOSS = 0.0
+
+
+class OutOfTimeError(Exception):
+    """The wall clock's limit for this size."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What one size costs. None: not measured, and ``ended`` says why.
+
+    ``start_s`` until all know and are linked to all, ``join_reached_s`` until all know the subscriber, ``death_gone_s``
+    until no node is linked to the dead one, all in virtual seconds.
+    CPU is the engines', without the model's; message counts are control datagrams above the idle rate.
+    """
+
+    nodes: int
+    ended: str = ""
+    start_s: float | None = None
+    start_cpu_s: float | None = None
+    start_busiest_node_second_ms: float | None = None
+    idle_cpu_ms_per_node_s: float | None = None
+    idle_busiest_node_second_ms: float | None = None
+    idle_control_kbit_s: float | None = None
+    idle_probe_kbit_s: float | None = None
+    memory_kb_per_node: float | None = None
+    join_reached_s: float | None = None
+    join_messages: float | None = None
+    join_cpu_s: float | None = None
+    death_gone_s: float | None = None
+    death_messages: float | None = None
+    death_cpu_s: float | None = None
+    wall_s: float = 0.0
+    by_kind: dict[str, int] = field(default_factory=dict)
+    """Datagrams of the idle phase."""
+
+
+def measure(size: int, limit_s: float, memory_gb: float, results: Connection) -> None:
+    """Send the figures after each phase; ends at the limit, or when memory does. For a process of its own."""
+    most = int(memory_gb * 1e9)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    run = Run(size, limit_s, results.send)
+    try:
+        run.measure()
+    except MemoryError:
+        run.figures.ended = f"more than {memory_gb:g} GB of memory"
+        results.send(run.figures)
+
+
+class Run:
+    """Measures one size; ``figures`` holds what is known so far, whenever it ends."""
+
+    def __init__(self, nodes: int, wall_limit_s: float, tell: Callable[[Figures], None]) -> None:
+        self.figures = Figures(nodes)
+        self._deadline = time.monotonic() + wall_limit_s
+        self._began = time.monotonic()
+        self._tell = tell
+        self._meter = Meter(time.thread_time)
+        self._world = World(SEED, loss=LOSS, cities=True, turn_interval=TURN_INTERVAL_S, meter=self._meter)
+        self._idle_control_rate = 0.0
+
+    def measure(self) -> Figures:
+        phases = {"start": self._start, "idle": self._idle, "join": self._join, "death": self._death}
+        now = "start"
+        try:
+            for name, phase in phases.items():
+                now = name
+                phase()
+                self._report()
+        except OutOfTimeError:
+            self.figures.ended = f"{now}: the wall clock's limit, at {self._world.network.now:.1f} virtual s"
+        except AssertionError as error:
+            self.figures.ended = f"{now}: {error}"
+        self._report()
+        return self.figures
+
+    def _report(self) -> None:
+        self.figures.wall_s = round(time.monotonic() - self._began, 1)
+        self._tell(self.figures)
+
+    # phases
+
+    def _start(self) -> None:
+        before = _resident_bytes()
+        first = self._world.add()
+        for _ in range(self.figures.nodes - 1):
+            self._world.add(reach=first)
+        self.figures.start_s = self._until(self._all_linked, START_LIMIT_S)
+        self.figures.start_cpu_s = round(self._meter.total_s, 2)
+        self.figures.start_busiest_node_second_ms = round(self._meter.busiest_s * 1000, 1)
+        self._pass(SETTLE_S)
+        self.figures.memory_kb_per_node = round((_resident_bytes() - before) / 1024 / self.figures.nodes, 1)
+
+    def _idle(self) -> None:
+        self._begin()
+        self._pass(IDLE_S)
+        figures, sent = self.figures, self._world.network
+        node_seconds = figures.nodes * IDLE_S
+        self._idle_control_rate = sent.datagrams_of["control"] / IDLE_S
+        figures.idle_cpu_ms_per_node_s = round(self._meter.total_s * 1000 / node_seconds, 3)
+        figures.idle_busiest_node_second_ms = round(self._meter.busiest_s * 1000, 1)
+        figures.idle_control_kbit_s = round(sent.bytes_of["control"] * 8 / 1000 / node_seconds, 1)
+        figures.idle_probe_kbit_s = round(sent.bytes_of["probe"] * 8 / 1000 / node_seconds, 1)
+        figures.by_kind = dict(sorted(sent.datagrams_of.items()))
+
+    def _join(self) -> None:
+        self._begin()
+        last = self._nodes()[-1]
+        last.report(GROUP)
+        others = [node for node in self._nodes() if node is not last]
+        reached_s = self._until(lambda: all(node.subscribes(last, GROUP) for node in others), CHANGE_LIMIT_S)
+        self.figures.join_reached_s = reached_s
+        self.figures.join_messages, self.figures.join_cpu_s = self._spent(reached_s)
+
+    def _death(self) -> None:
+        self._pass(SETTLE_S)
+        self._begin()
+        dead, *others = self._nodes()
+        dead.stop()
+        limit = 5 * CHANGE_LIMIT_S
+        self.figures.death_gone_s = self._until(lambda: not any(node.is_linked(dead) for node in others), limit)
+        self.figures.death_messages, self.figures.death_cpu_s = self._spent(self.figures.death_gone_s)
+
+    # parts
+
+    def _nodes(self) -> list[SimNode]:
+        return list(self._world.nodes.values())
+
+    def _all_linked(self) -> bool:
+        others = self.figures.nodes - 1
+        return all(
+            len(node.peers()) == others and all(node.knows(other) for other in self._nodes()) for node in self._nodes()
+        )
+
+    def _begin(self) -> None:
+        self._meter.reset()
+        self._world.network.reset_counts()
+
+    def _spent(self, virtual_s: float) -> tuple[float, float]:
+        control = self._world.network.datagrams_of["control"] - self._idle_control_rate * virtual_s
+        return round(max(control, 0.0)), round(self._meter.total_s, 3)
+
+    def _pass(self, virtual_s: float) -> None:
+        for _ in range(round(virtual_s / STEP_S)):
+            self._step()
+
+    def _until(self, condition: Callable[[], bool], limit_s: float) -> float:
+        began = self._world.network.now
+        while not condition():
+            if self._world.network.now - began >= limit_s:
+                raise AssertionError(f"not within {limit_s:.0f} virtual s")
+            self._step()
+        return round(self._world.network.now - began, 2)
+
+    def _step(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise OutOfTimeError
+        self._world.run(STEP_S)
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
