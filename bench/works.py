@@ -82,8 +82,8 @@ class Works:
         yield from self._small_stream("evenly paced", 1)
         yield from self._small_stream("25 pictures a second", cost.PICTURE)
         yield from self._latency()
-        yield self._questions(True)
-        yield self._questions(False)
+        yield self._recent_solicitations(True)
+        yield self._recent_solicitations(False)
 
     def _tcp(self) -> Iterator[Measure]:
         client, server = self._machines[:2]
@@ -190,7 +190,7 @@ class Works:
             what = f"one-way latency, {measure.LATENCY_RATE_PPS} packets/s to {LATENCY_SUBSCRIBERS} (raw: to 1), {name}"
             yield report.measure(what, "ns", sides, higher_is_better=False, target=LATENCY[name])
 
-    def _questions(self, known: bool) -> Measure:
+    def _recent_solicitations(self, known: bool) -> Measure:
         machines = self._machines[:9]
         what = f"frames across the overlay per ARP request, {'known' if known else 'unknown'} host"
         runs = self._alternate(

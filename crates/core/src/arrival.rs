@@ -1,7 +1,7 @@
 //! Datagrams from the network: what is authentic and fresh, and what it holds. `io` carries it out.
 //!
 //! The order of the checks is the security: length, who it is for, authentic, fresh, and only then does anything change.
-//! The tables, and the other direction, are in [`crate::plane`].
+//! The tables, and the other direction, are in [`crate::tables`].
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -12,11 +12,11 @@ use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader,
 use crate::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::events::Event;
+use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::{Arrived, Fragment, Sender, FRAGMENT_HEADER_LEN};
-use crate::plane::Plane;
 use crate::reason::Reason;
 use crate::session::{Endpoint, Session};
-use crate::tree::{KeyOffer, MemberTree, Outlet};
+use crate::tree::{DownstreamTree, KeyOffer, OutgoingList};
 
 const ETHERNET_HEADER_LEN: usize = 14;
 
@@ -32,13 +32,13 @@ pub enum Received {
 }
 
 /// A tree whose datagram may go on, and to whom.
-pub type Relay = (Arc<MemberTree>, Arc<Outlet>);
+pub type Relay = (Arc<DownstreamTree>, Arc<OutgoingList>);
 
 /// What the datagram before belonged to: most belong to the same. Not kept beyond a batch, for tables change.
 #[derive(Debug, Default)]
 pub struct Recent {
     session: Option<Arc<Session>>,
-    tree: Option<Arc<MemberTree>>,
+    tree: Option<Arc<DownstreamTree>>,
 }
 
 /// Where an opened frame lies in its datagram.
@@ -80,7 +80,7 @@ pub struct OpenedPart {
     pub root: u32,
 }
 
-impl Plane {
+impl ForwardingTables {
     /// A handshake datagram: length, version, MAC, rate; then Python's.
     pub fn receive_handshake(
         &self,
@@ -150,13 +150,13 @@ impl Plane {
         &self,
         datagram: &[u8],
         recent: &'r mut Recent,
-    ) -> Result<(TreeHeader, &'r Arc<MemberTree>), Reason> {
+    ) -> Result<(TreeHeader, &'r Arc<DownstreamTree>), Reason> {
         let header = TreeHeader::parse(datagram)?;
         if header.tree.root == self.node_index {
             return Err(Reason::TreeReflected);
         }
         if recent.tree.as_ref().is_none_or(|tree| tree.name != header.tree) {
-            recent.tree = self.member_trees.get(&header.tree);
+            recent.tree = self.downstream_trees.get(&header.tree);
         }
         let tree = recent.tree.as_ref().ok_or(Reason::TreeUnknown)?;
         tree.verify_tag(datagram)?;
@@ -172,19 +172,19 @@ impl Plane {
     /// such datagram.
     pub fn relay(&self, datagram: &[u8]) -> Option<Result<Relay, Reason>> {
         let header = TreeHeader::parse(datagram).ok()?;
-        let tree = self.member_trees.get(&header.tree)?;
-        let outlet = tree.outlet.load_full();
-        if !outlet.relays() || header.tree.root == self.node_index {
+        let tree = self.downstream_trees.get(&header.tree)?;
+        let outgoing = tree.outgoing.load_full();
+        if !outgoing.relays() || header.tree.root == self.node_index {
             return None;
         }
         let fresh = tree.verify_tag(datagram).and_then(|()| tree.mark(header.counter, datagram.len()));
-        Some(fresh.map(|()| (tree, outlet)))
+        Some(fresh.map(|()| (tree, outgoing)))
     }
 
     /// Opens a datagram whose tree tag is right, and marks it unless it was relayed, which has marked it.
     pub fn open_tree(
         &self,
-        tree: &MemberTree,
+        tree: &DownstreamTree,
         header: &TreeHeader,
         datagram: &mut [u8],
         relayed: bool,

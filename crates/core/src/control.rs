@@ -7,16 +7,16 @@ use std::sync::Arc;
 use crate::aead::Aead;
 use crate::datagram::{DatagramLimit, TreeName, LARGEST_UNDERLAY_MTU};
 use crate::events::Event;
+use crate::forwarding_tables::{ForwardingTables, MAX_PEERS};
 use crate::frame::Mac;
 use crate::handshake::SessionKeys;
-use crate::plane::{Plane, MAX_PEERS};
 use crate::prefixes::full_length;
 use crate::reason::Reason;
 use crate::routes::{GroupRoutes, Route};
 use crate::session::{lock, Peer, Session, SessionParameters, Totals};
-use crate::source_filter::Wish;
+use crate::source_filter::SourceFilter;
 use crate::table::Refused;
-use crate::tree::{KeyOffer, MemberTree, Outlet, RootTree, SenderKey};
+use crate::tree::{DownstreamTree, KeyOffer, OutgoingList, RootTree, SenderKey};
 use crate::tree_tag::TreeKey;
 
 /// Fresh random bytes for a tree and its first key.
@@ -28,7 +28,7 @@ pub struct TreeSecrets {
 }
 
 /// Sessions.
-impl Plane {
+impl ForwardingTables {
     /// Installs a session; the peer's oldest goes when it has too many.
     pub fn install_session(
         &self,
@@ -122,7 +122,7 @@ impl Plane {
         }
         self.addresses.retain(|_, peer| *peer != index);
         self.hosts.retain(|_, peer| *peer != index);
-        self.member_trees.retain(|name, _| name.root != index);
+        self.downstream_trees.retain(|name, _| name.root != index);
         self.pending_offers.forget(index);
         let without = |list: &[u32]| list.iter().copied().filter(|peer| *peer != index).collect::<Box<[u32]>>();
         for tree in self.trees.values() {
@@ -131,20 +131,20 @@ impl Plane {
                 self.set_members(&tree, without(&members.next_hops), without(&members.replicate));
             }
         }
-        for tree in self.member_trees.values() {
-            let outlet = tree.outlet.load();
-            if outlet.next_hops.contains(&index) {
-                let next_hops = without(&outlet.next_hops);
-                tree.outlet.store(Arc::new(Outlet { deliver: outlet.deliver, next_hops }));
+        for tree in self.downstream_trees.values() {
+            let outgoing = tree.outgoing.load();
+            if outgoing.next_hops.contains(&index) {
+                let next_hops = without(&outgoing.next_hops);
+                tree.outgoing.store(Arc::new(OutgoingList { deliver: outgoing.deliver, next_hops }));
             }
         }
-        let relaying = self.member_trees.values().iter().filter(|tree| tree.outlet.load().relays()).count();
+        let relaying = self.downstream_trees.values().iter().filter(|tree| tree.outgoing.load().relays()).count();
         self.relaying.store(relaying, Ordering::Relaxed);
     }
 }
 
 /// Hosts and routes.
-impl Plane {
+impl ForwardingTables {
     /// A host's frames go to this peer.
     pub fn set_host(&self, vlan: u16, mac: Mac, peer: u32) -> Result<(), Refused> {
         self.hosts.insert((vlan, mac), peer)?;
@@ -229,11 +229,11 @@ impl Plane {
 }
 
 /// Ports.
-impl Plane {
+impl ForwardingTables {
     /// What a port's hosts want of a group from now on; including no source ends it.
-    pub fn set_port_group(&self, port: u32, vlan: u16, group: IpAddr, wish: Wish) -> Result<(), Refused> {
+    pub fn set_port_group(&self, port: u32, vlan: u16, group: IpAddr, filter: SourceFilter) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
-        self.source_filters.set(port, vlan, group, wish)
+        self.source_filters.set(port, vlan, group, filter)
     }
 
     /// A port as it was at first, without source filters, limits or remembered hosts; `packet_port`: what it is from now on.
@@ -247,7 +247,7 @@ impl Plane {
 }
 
 /// Trees rooted here.
-impl Plane {
+impl ForwardingTables {
     /// A tree without members; one of the same id is replaced.
     pub fn create_tree(&self, tree_id: u32, epoch: u32, key_id: u32, secrets: TreeSecrets) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
@@ -291,7 +291,7 @@ impl Plane {
         tree.set_members(next_hops, replicate, underlay_mtu);
     }
 
-    /// Makes a key that waits for [`Plane::use_key`].
+    /// Makes a key that waits for [`ForwardingTables::use_key`].
     pub fn make_key(&self, tree_id: u32, key_id: u32, secret: zeroize::Zeroizing<[u8; 32]>) -> Result<(), Refused> {
         let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
         tree.set_waiting(SenderKey::new(key_id, Aead::preferred(), secret).ok_or(Refused::Invalid)?);
@@ -318,7 +318,7 @@ impl Plane {
 }
 
 /// Trees of other roots.
-impl Plane {
+impl ForwardingTables {
     /// Keeps an offer until Python judges it. A repeated offer replaces the one before, and is told again.
     pub(crate) fn park(&self, offer: KeyOffer, now_ns: u64) -> Result<(), Reason> {
         let (tree, key_id, context) = (offer.tree, offer.key_id, offer.context.clone());
@@ -326,31 +326,31 @@ impl Plane {
         self.events.push(Event::KeyOffered { tree, key_id, context }, now_ns)
     }
 
-    /// Takes a parked key; false when none is parked.
-    pub fn accept_key(&self, name: TreeName, key_id: u32, outlet: Outlet) -> Result<bool, Refused> {
+    /// Takes a pending_offers key; false when none is pending_offers.
+    pub fn accept_key(&self, name: TreeName, key_id: u32, outgoing: OutgoingList) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
         let Some(offer) = self.pending_offers.take(name, key_id) else { return Ok(false) };
         let invalid = |peer: &u32| *peer == self.node_index || *peer == name.root;
-        if outlet.next_hops.iter().any(invalid) {
+        if outgoing.next_hops.iter().any(invalid) {
             return Err(Refused::Invalid);
         }
-        let before = self.member_trees.get(&name);
-        let relayed = before.as_ref().is_some_and(|tree| tree.outlet.load().relays());
-        let relays = outlet.relays();
+        let before = self.downstream_trees.get(&name);
+        let relayed = before.as_ref().is_some_and(|tree| tree.outgoing.load().relays());
+        let relays = outgoing.relays();
         match before.filter(|tree| tree.continues(&offer)) {
             Some(tree) => {
                 tree.accept(offer);
-                tree.outlet.store(Arc::new(outlet));
+                tree.outgoing.store(Arc::new(outgoing));
             }
             None => {
-                self.member_trees.insert(name, Arc::new(MemberTree::new(offer, outlet)))?;
+                self.downstream_trees.insert(name, Arc::new(DownstreamTree::new(offer, outgoing)))?;
             }
         }
         self.note_relaying(relayed, relays);
         Ok(true)
     }
 
-    /// Drops a parked key, if it is there.
+    /// Drops a pending_offers key, if it is there.
     pub fn refuse_key(&self, name: TreeName, key_id: u32) {
         self.pending_offers.take(name, key_id);
     }
@@ -358,8 +358,8 @@ impl Plane {
     /// Leaves a tree, if this node is on it.
     pub fn remove_member_tree(&self, name: TreeName) {
         let _writing = lock(&self.writing);
-        if let Some(tree) = self.member_trees.remove(&name) {
-            self.note_relaying(tree.outlet.load().relays(), false);
+        if let Some(tree) = self.downstream_trees.remove(&name) {
+            self.note_relaying(tree.outgoing.load().relays(), false);
         }
     }
 
@@ -369,8 +369,8 @@ impl Plane {
     }
 
     /// All trees of other roots, by name.
-    pub fn member_trees(&self) -> Vec<Arc<MemberTree>> {
-        let mut trees = self.member_trees.values();
+    pub fn downstream_trees(&self) -> Vec<Arc<DownstreamTree>> {
+        let mut trees = self.downstream_trees.values();
         trees.sort_by_key(|tree| tree.name);
         trees
     }

@@ -6,10 +6,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::datagram::{array_at, u16_at};
+use crate::forwarding_tables::ForwardingTables;
 use crate::frame::Mac;
-use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
-use crate::numbers::{PROTOCOL_HOP_BY_HOP, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
-use crate::plane::Plane;
+use crate::iana::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
+use crate::iana::{PROTOCOL_HOP_BY_HOP, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
 
 /// What matters of a frame when it leaves by a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ fn speaks_of_the_link(packet: &[u8]) -> Option<bool> {
     Some(protocol == PROTOCOL_ICMPV6 && matches!(packet.get(at), Some(130..=137 | 143 | 151..=153)))
 }
 
-impl Plane {
+impl ForwardingTables {
     /// Does this frame go out by this port, if that forwards?
     pub fn goes_out(&self, number: u32, leaving: &Leaving) -> bool {
         let Some(port) = self.port(number) else { return false };

@@ -5,7 +5,7 @@
 //! place is given up by a flow that ended long ago, else by the owner (a MAC, a root) with most flows in it, its smallest one.
 //! So one owner displaces itself, and many who send a frame each displace each other.
 //!
-//! Workers count runs of frames ([`FlowTally`]) and take a set's lock once a run; a reader holds one lock at a time.
+//! Workers count runs of frames ([`FlowAccount`]) and take a set's lock once a run; a reader holds one lock at a time.
 
 use std::cmp::Reverse;
 use std::hash::BuildHasher;
@@ -195,14 +195,14 @@ fn who_gives_way(set: &[Entry], now_ns: u64) -> Option<usize> {
 
 /// Frames of one flow that came one after another: counted in the table when another flow's come, or at the end of a batch.
 #[derive(Debug, Default)]
-pub struct FlowTally {
+pub struct FlowAccount {
     run: Option<(FlowKey, u64)>,
     packets: u64,
     bytes: u64,
     replaced: u64,
 }
 
-impl FlowTally {
+impl FlowAccount {
     /// Counts frames of a flow.
     pub fn add(&mut self, table: &FlowTable, key: FlowKey, owner: u64, packets: usize, bytes: usize, now_ns: u64) {
         if self.run != Some((key, owner)) {

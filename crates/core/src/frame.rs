@@ -1,13 +1,13 @@
 //! What kind of Ethernet frame a host sent: everything that the bytes alone can say (RFC 4541's view of a frame).
 //!
-//! No tables here: see [`crate::plane`]. A frame that no rule of ours claims is carried as a bridge would: to its MAC, or, from a
+//! No tables here: see [`crate::tables`]. A frame that no rule of ours claims is carried as a bridge would: to its MAC, or, from a
 //! group's MAC, to all. 802.1Q tags are read once; what lies behind a second one, or behind one of 802.1ad, is not looked at.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::datagram::{array_at, looks_like_ours, u16_at};
-use crate::numbers::{ETHERTYPE_ARP, ETHERTYPE_BEACON, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
-use crate::numbers::{PROTOCOL_ICMPV6, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
+use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_BEACON, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
+use crate::iana::{PROTOCOL_ICMPV6, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
 use crate::reason::Reason;
 
 /// A MAC address.

@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 //! Decisions of the data plane: what a frame or a datagram is, where it goes, what may be believed. No syscalls.
 //!
-//! `docs/protocol.md` is the wire format. Read [`plane`] first: it holds the tables and joins the parts.
+//! `docs/protocol.md` is the wire format. Read [`tables`] first: it holds the tables and joins the parts.
 
 pub mod aead;
 pub mod arrival;
@@ -11,20 +11,20 @@ pub mod datagram;
 pub mod egress;
 pub mod events;
 pub mod flows;
+pub mod forwarding_tables;
 pub mod fragment;
 pub mod frame;
 pub mod handshake;
+pub mod iana;
 pub mod mac;
-pub mod nested;
-pub mod numbers;
 pub mod offload;
 mod pending_offers;
-pub mod plane;
 pub mod port;
 pub mod prefixes;
 pub mod punt;
 pub mod rate;
 pub mod reason;
+pub mod recursive_encapsulation;
 pub mod replay;
 pub mod routes;
 pub mod rtt;

@@ -25,7 +25,7 @@ impl PendingOffers {
         let mut offers = lock(&self.0);
         let of_root = offers.entry(tree.root).or_default();
         if of_root.len() >= MAX_PER_ROOT && !of_root.contains_key(&(tree, key_id)) {
-            return Err(Reason::KeyParkedFull);
+            return Err(Reason::KeyOffersFull);
         }
         of_root.insert((tree, key_id), offer);
         Ok(())

@@ -89,7 +89,7 @@ pub struct Port {
     blocked: AtomicBool,
     /// A packet socket on an interface that carries no other machine's frames: multicast only.
     packet_port: AtomicBool,
-    /// Groups go out by wish only.
+    /// Groups go out by filter only.
     selective: AtomicBool,
     floods_unknown: AtomicBool,
     /// What its LAN says to its own hosts alone, by [`SiteWord::bit`].

@@ -2,8 +2,8 @@
 
 use crate::datagram::u16_at;
 use crate::frame::{Ipv4, Ipv6, PORT_DHCPV6_SERVER, PORT_DHCP_SERVER, PORT_MDNS};
-use crate::numbers::{ETHERTYPE_BEACON, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
-use crate::numbers::{PROTOCOL_ICMPV6, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
+use crate::iana::{ETHERTYPE_BEACON, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
+use crate::iana::{PROTOCOL_ICMPV6, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
 
 /// What a frame that is handed over or copied is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,7 +36,7 @@ reasons! {
     GroupScope = "group_scope": "an IPv6 group of reserved or interface-local scope",
     NoSubscriber = "no_subscriber": "no route for the group, or nobody on its tree",
     NoBroadcastTree = "no_broadcast_tree": "a broadcast frame while tree 0 does not exist or is empty",
-    OwnLink = "own_link": "a datagram of this network in a host's frame: a link would run over the LAN that it carries",
+    RecursiveEncapsulation = "recursive_encapsulation": "a datagram of this network in a host's frame: a link would run over the LAN that it carries",
     UnknownUnicast = "unknown_unicast": "no host with this MAC is known",
     PortClosed = "port_closed": "an event of a packet port that was closed before Python read it",
     PortBlocked = "port_blocked": "a data frame from or to a port that does not forward",
@@ -87,7 +87,7 @@ reasons! {
     TreeReplay = "tree_replay": "a tree counter that was seen, lies below the window or below the key's first",
     TreeNotDelivered = "tree_not_delivered": "a tree datagram for a tree without delivery or next hops here",
     KeyMalformed = "key_malformed": "a sender key record that does not parse",
-    KeyParkedFull = "key_parked_full": "too many sender keys of one root wait for accept_key",
+    KeyOffersFull = "key_offers_full": "too many sender keys of one root wait for accept_key",
     // On the way out.
     SocketFull = "socket_full": "the UDP socket's send buffer was full",
     SocketUnreachable = "socket_unreachable": "the system has no way to the address, or forbids it",

@@ -3,7 +3,7 @@
 
 use crate::datagram::u16_at;
 use crate::frame::upper_layer;
-use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_ICMPV6, PROTOCOL_UDP};
+use crate::iana::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_ICMPV6, PROTOCOL_UDP};
 use crate::reason::Reason;
 
 /// A client's and a server's port: DHCP (RFC 2131 section 4.1), DHCPv6 (RFC 9915 section 7.2).

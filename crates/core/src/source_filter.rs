@@ -11,14 +11,14 @@ const MAX_GROUPS: usize = 65_536;
 
 /// What the hosts on a port want of a group: all sources but these, or only these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct SourceFilter {
     /// All but these, or only these?
     pub exclude: bool,
     /// Sorted.
     pub sources: Box<[IpAddr]>,
 }
 
-impl Wish {
+impl SourceFilter {
     /// The sources in any order.
     pub fn new(exclude: bool, mut sources: Vec<IpAddr>) -> Self {
         sources.sort_unstable();
@@ -36,7 +36,7 @@ impl Wish {
 
 /// The filter of each port, by VLAN and group.
 #[derive(Debug)]
-pub(crate) struct SourceFilters(Table<(u16, IpAddr), Arc<[Option<Wish>; MAX_PORTS]>>);
+pub(crate) struct SourceFilters(Table<(u16, IpAddr), Arc<[Option<SourceFilter>; MAX_PORTS]>>);
 
 impl Default for SourceFilters {
     fn default() -> Self {
@@ -46,7 +46,7 @@ impl Default for SourceFilters {
 
 impl SourceFilters {
     /// Sets a port's filter of a group; one that includes no source ends it. Callers exclude each other.
-    pub(crate) fn set(&self, port: u32, vlan: u16, group: IpAddr, filter: Wish) -> Result<(), Refused> {
+    pub(crate) fn set(&self, port: u32, vlan: u16, group: IpAddr, filter: SourceFilter) -> Result<(), Refused> {
         let mut filters = self.0.get(&(vlan, group)).map(|filters| (*filters).clone()).unwrap_or_default();
         *filters.get_mut(port as usize).ok_or(Refused::Unknown)? = Some(filter).filter(|filter| !filter.is_nothing());
         if filters.iter().all(Option::is_none) {

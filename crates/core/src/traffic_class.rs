@@ -5,7 +5,7 @@
 //! 4.2), while its DSCP stays what the host has set. Whatever is not IP counts as not capable of ECN.
 
 use crate::datagram::{array_at, u16_at};
-use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
+use crate::iana::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
 use crate::offload::checksum::{add, subtract};
 use crate::reason::Reason;
 

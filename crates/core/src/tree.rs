@@ -221,14 +221,14 @@ struct MemberKeys {
 
 /// What a member does with a tree's datagrams.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outlet {
+pub struct OutgoingList {
     /// Hosts here subscribe.
     pub deliver: bool,
     /// Nodes that get each datagram as it came.
     pub next_hops: Box<[u32]>,
 }
 
-impl Outlet {
+impl OutgoingList {
     /// Do datagrams go on from here?
     pub fn relays(&self) -> bool {
         !self.next_hops.is_empty()
@@ -237,27 +237,27 @@ impl Outlet {
 
 /// Another root's tree that this node is on.
 #[derive(Debug)]
-pub struct MemberTree {
+pub struct DownstreamTree {
     /// Root, id, epoch.
     pub name: TreeName,
     /// What arrived authentic and fresh: datagrams and their bytes.
     pub rx: Volume,
     /// Delivery and next hops.
-    pub outlet: ArcSwap<Outlet>,
+    pub outgoing: ArcSwap<OutgoingList>,
     tree_key: TreeKey,
     keys: ArcSwap<MemberKeys>,
     window: Mutex<TreeWindow>,
 }
 
-impl MemberTree {
+impl DownstreamTree {
     /// The tree exists from its first key on.
-    pub fn new(offer: KeyOffer, outlet: Outlet) -> Self {
+    pub fn new(offer: KeyOffer, outgoing: OutgoingList) -> Self {
         let KeyOffer { tree, key_id, tree_key, first_counter, open, .. } = offer;
         let current = Arc::new(MemberKey { key_id, first_counter, open });
         Self {
             name: tree,
             rx: Volume::default(),
-            outlet: ArcSwap::from_pointee(outlet),
+            outgoing: ArcSwap::from_pointee(outgoing),
             tree_key,
             keys: ArcSwap::from_pointee(MemberKeys { current, previous: None }),
             window: Mutex::default(),

@@ -2,38 +2,38 @@
 
 use treecast_core::counters::Counter;
 use treecast_core::egress::Leaving;
-use treecast_core::flows::{FlowKey, FlowTally};
+use treecast_core::flows::{FlowAccount, FlowKey};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::offload::Delivery;
-use treecast_core::plane::Plane;
 use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
 
-use crate::packet_port::{HandedOut, Write, OVERLAY};
+use crate::packet_port::{LocalDelivery, Write, OVERLAY};
 use crate::ports::Ports;
 
 /// One batch.
 pub struct Delivering<'s> {
-    plane: &'s Plane,
+    tables: &'s ForwardingTables,
     ports: &'s Ports,
-    tally: &'s mut FlowTally,
+    account: &'s mut FlowAccount,
     forwards: bool,
     now_ns: u64,
 }
 
 impl<'s> Delivering<'s> {
     /// The batch that came at `now_ns`.
-    pub fn new(plane: &'s Plane, ports: &'s Ports, tally: &'s mut FlowTally, now_ns: u64) -> Self {
-        let forwards = plane.port(TAP_PORT).is_some_and(Port::forwards);
-        Self { plane, ports, tally, forwards, now_ns }
+    pub fn new(tables: &'s ForwardingTables, ports: &'s Ports, account: &'s mut FlowAccount, now_ns: u64) -> Self {
+        let forwards = tables.port(TAP_PORT).is_some_and(Port::forwards);
+        Self { tables, ports, account, forwards, now_ns }
     }
 
     /// One frame or super-frame.
     pub fn deliver(&mut self, delivery: &Delivery<'_>) {
         let Delivery { parts, frames, .. } = *delivery;
-        let HandedOut { to_tap, taken } = if self.ports.packets.is_empty() {
-            HandedOut { to_tap: true, taken: false }
+        let LocalDelivery { to_tap, taken } = if self.ports.packets.is_empty() {
+            LocalDelivery { to_tap: true, taken: false }
         } else {
-            self.ports.packets.hand_out(self.plane, OVERLAY, parts, frames)
+            self.ports.packets.deliver_locally(self.tables, OVERLAY, parts, frames)
         };
         if self.to_tap(delivery, to_tap) || taken {
             self.count(delivery);
@@ -42,16 +42,16 @@ impl<'s> Delivering<'s> {
 
     /// When the batch is done.
     pub fn finish(self) {
-        let replaced = self.tally.finish(&self.plane.delivered, self.now_ns);
-        self.plane.counters.add(Counter::FlowsReplaced, replaced);
+        let replaced = self.account.finish(&self.tables.delivered, self.now_ns);
+        self.tables.counters.add(Counter::FlowsReplaced, replaced);
     }
 
     fn to_tap(&self, delivery: &Delivery<'_>, wanted: bool) -> bool {
         if wanted && !self.forwards {
-            self.plane.drops.add(Reason::PortBlocked, delivery.frames as u64);
+            self.tables.drops.add(Reason::PortBlocked, delivery.frames as u64);
         }
         let goes = wanted && self.forwards;
-        goes && self.ports.hand_over(self.plane, delivery.parts, delivery.frames as u64, delivery.length)
+        goes && self.ports.hand_over(self.tables, delivery.parts, delivery.frames as u64, delivery.length)
     }
 
     fn count(&mut self, delivery: &Delivery<'_>) {
@@ -62,7 +62,7 @@ impl<'s> Delivering<'s> {
         if let Leaving::Group { vlan, group, source } = Leaving::of(head) {
             let (root, bytes) = (delivery.root, delivery.frame_bytes());
             let key = FlowKey { vlan, root, group, source };
-            self.tally.add(&self.plane.delivered, key, root.into(), delivery.frames, bytes, self.now_ns);
+            self.account.add(&self.tables.delivered, key, root.into(), delivery.frames, bytes, self.now_ns);
         }
     }
 }

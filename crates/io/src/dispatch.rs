@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use treecast_core::counters::Counter;
-use treecast_core::plane::Plane;
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Peer, Session};
 
@@ -75,14 +75,14 @@ impl Run {
 
 /// Whose numbers grow when a message has left.
 #[derive(Clone, Debug)]
-pub enum Tally {
+pub enum Account {
     /// A session's.
     Session(Arc<Session>),
     /// A peer's tree datagrams.
     Peer(Arc<Peer>),
 }
 
-impl Tally {
+impl Account {
     /// The peer's node index.
     fn peer(&self) -> u32 {
         match self {
@@ -101,7 +101,7 @@ pub struct Message {
     /// Of [`Ports::data_socket`].
     socket: (u32, u32),
     address: RawAddress,
-    tally: Tally,
+    account: Account,
 }
 
 /// Messages, and the headers to send them with.
@@ -118,40 +118,48 @@ impl Default for Dispatch {
 
 impl Dispatch {
     /// Adds a run of `buffer` for each node of `next_hops`.
-    pub fn add_tree(&mut self, plane: &Plane, ports: &Ports, buffer: usize, run: Run, next_hops: &[u32]) {
+    pub fn add_tree(&mut self, tables: &ForwardingTables, ports: &Ports, buffer: usize, run: Run, next_hops: &[u32]) {
         for index in next_hops {
-            let reached = plane.peer(*index).and_then(|peer| peer.current().map(|session| (peer, session)));
+            let reached = tables.peer(*index).and_then(|peer| peer.current().map(|session| (peer, session)));
             match reached {
-                Some((peer, session)) => self.add(plane, ports, buffer, run, session.endpoint(), Tally::Peer(peer)),
-                None => plane.drops.add(Reason::NoSession, run.count as u64),
+                Some((peer, session)) => self.add(tables, ports, buffer, run, session.endpoint(), Account::Peer(peer)),
+                None => tables.drops.add(Reason::NoSession, run.count as u64),
             }
         }
     }
 
     /// Adds a run of `buffer` for one address.
-    pub fn add(&mut self, plane: &Plane, ports: &Ports, buffer: usize, run: Run, to: Endpoint, tally: Tally) {
-        let Some(socket) = ports.data_socket(tally.peer(), &to) else {
-            return plane.drops.add(Reason::SocketUnreachable, run.count as u64);
+    pub fn add(
+        &mut self,
+        tables: &ForwardingTables,
+        ports: &Ports,
+        buffer: usize,
+        run: Run,
+        to: Endpoint,
+        account: Account,
+    ) {
+        let Some(socket) = ports.data_socket(account.peer(), &to) else {
+            return tables.drops.add(Reason::SocketUnreachable, run.count as u64);
         };
         let address = RawAddress::new(&to.address);
         if run.count == 1 || socket_of(ports, socket).is_some_and(Socket::gso) {
-            self.messages.push(Message { buffer, run, socket, address, tally });
+            self.messages.push(Message { buffer, run, socket, address, account });
             return;
         }
         for single in singles(run) {
-            self.messages.push(Message { buffer, run: single, socket, address, tally: tally.clone() });
+            self.messages.push(Message { buffer, run: single, socket, address, account: account.clone() });
         }
     }
 
     /// Sends everything, with `bytes_of` giving each buffer.
-    pub fn send<'a>(&mut self, plane: &Plane, ports: &Ports, bytes_of: impl Fn(usize) -> &'a [u8]) {
+    pub fn send<'a>(&mut self, tables: &ForwardingTables, ports: &Ports, bytes_of: impl Fn(usize) -> &'a [u8]) {
         let Self { messages, sender } = self;
         if messages.iter().any(|message| message.socket != messages[0].socket) {
             messages.sort_by_key(|message| message.socket); // stable: the order of each flow stays
         }
         for messages in messages.chunk_by(|one, two| one.socket == two.socket) {
             if let Some(socket) = messages.first().and_then(|first| socket_of(ports, first.socket)) {
-                send_all(plane, socket, sender, messages, &bytes_of);
+                send_all(tables, socket, sender, messages, &bytes_of);
             }
         }
         messages.clear();
@@ -170,7 +178,7 @@ fn singles(run: Run) -> impl Iterator<Item = Run> {
 }
 
 fn send_all<'a>(
-    plane: &Plane,
+    tables: &ForwardingTables,
     socket: &Socket,
     sender: &mut Sender,
     messages: &[Message],
@@ -181,13 +189,13 @@ fn send_all<'a>(
     while let Some(first) = rest.first() {
         match sender.send(socket.as_fd(), rest.iter().map(|message| outgoing(message, &message.run, bytes_of))) {
             Ok(sent) => {
-                rest[..sent].iter().for_each(|message| count_sent(plane, &message.tally, &message.run));
+                rest[..sent].iter().for_each(|message| count_sent(tables, &message.account, &message.run));
                 rest = &rest[sent..];
                 retried = false;
             }
             Err(error) if is_transient(&error) && !retried => retried = true,
             Err(error) => {
-                failed(plane, socket, sender, first, &error, bytes_of);
+                failed(tables, socket, sender, first, &error, bytes_of);
                 rest = &rest[1..];
                 retried = false;
             }
@@ -204,7 +212,7 @@ fn outgoing<'s, 'a: 's>(message: &'s Message, run: &Run, bytes_of: &impl Fn(usiz
 /// A message was refused. A run is tried again datagram by datagram where the system may not know runs: if the first leaves
 /// so, runs it was, and the socket sends no more of them.
 fn failed<'a>(
-    plane: &Plane,
+    tables: &ForwardingTables,
     socket: &Socket,
     sender: &mut Sender,
     message: &Message,
@@ -213,31 +221,31 @@ fn failed<'a>(
 ) {
     let refused = matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EOPNOTSUPP));
     if message.run.count == 1 || !refused {
-        plane.drops.add(send_reason(error), message.run.count as u64);
+        tables.drops.add(send_reason(error), message.run.count as u64);
         return;
     }
     for (number, single) in singles(message.run).enumerate() {
         match sender.send(socket.as_fd(), std::iter::once(outgoing(message, &single, bytes_of))) {
             Ok(_) => {
                 if socket.disable_gso() {
-                    plane.counters.add(Counter::GsoOff, 1);
+                    tables.counters.add(Counter::GsoOff, 1);
                 }
-                count_sent(plane, &message.tally, &single);
+                count_sent(tables, &message.account, &single);
             }
             // The way is barred to all of them.
-            Err(error) if number == 0 => return plane.drops.add(send_reason(&error), message.run.count as u64),
-            Err(error) => plane.drops.count(send_reason(&error)),
+            Err(error) if number == 0 => return tables.drops.add(send_reason(&error), message.run.count as u64),
+            Err(error) => tables.drops.count(send_reason(&error)),
         }
     }
 }
 
-fn count_sent(plane: &Plane, tally: &Tally, run: &Run) {
+fn count_sent(tables: &ForwardingTables, account: &Account, run: &Run) {
     let (datagrams, bytes) = (run.count as u64, run.length as u64);
-    plane.counters.add(Counter::UdpSends, 1);
-    plane.counters.add(Counter::UdpTxDatagrams, datagrams);
-    plane.counters.add(Counter::UdpTxBytes, bytes);
-    match tally {
-        Tally::Session(session) => session.traffic.tx.add(datagrams, bytes),
-        Tally::Peer(peer) => peer.tree_traffic.tx.add(datagrams, bytes),
+    tables.counters.add(Counter::UdpSends, 1);
+    tables.counters.add(Counter::UdpTxDatagrams, datagrams);
+    tables.counters.add(Counter::UdpTxBytes, bytes);
+    match account {
+        Account::Session(session) => session.traffic.tx.add(datagrams, bytes),
+        Account::Peer(peer) => peer.tree_traffic.tx.add(datagrams, bytes),
     }
 }

@@ -1,4 +1,4 @@
-//! The forwarder as Python's thread sees it: opens, starts, stops, sends single things. Tables are the plane's own.
+//! The forwarder as Python's thread sees it: opens, starts, stops, sends single things. Tables are the tables's own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,8 +12,8 @@ use treecast_core::counters::Counter;
 use treecast_core::datagram::{Inner, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN, TREE_OVERHEAD};
 use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY};
 use treecast_core::events::Event;
+use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
-use treecast_core::plane::{Destination, Plane};
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
@@ -21,10 +21,10 @@ use treecast_core::table::Refused;
 use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 use zeroize::Zeroizing;
 
-use crate::listening::Listening;
 use crate::packet_port::PacketPorts;
 use crate::ports::{Ports, UnderlayMtu};
 use crate::pulse::Pulse;
+use crate::socket_group::SocketGroup;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
 use crate::sys::thread::{monotonic_ns, random, set_slice};
@@ -73,7 +73,7 @@ pub struct OpenError {
 #[derive(Debug)]
 pub struct Forwarder {
     /// The tables.
-    pub plane: Arc<Plane>,
+    pub tables: Arc<ForwardingTables>,
     interface: String,
     listening: Vec<SocketAddr>,
     workers: usize,
@@ -105,14 +105,14 @@ impl Forwarder {
         let events = Arc::new(EventFd::new().map_err(at("eventfd"))?);
         let stop = EventFd::new().map_err(at("eventfd"))?;
         let tap = Tap::open(interface, *mac, *mtu, workers, *take).map_err(at(interface))?;
-        let bind = |address: &SocketAddr| Listening::bind(address, workers).map_err(at(&address.to_string()));
+        let bind = |address: &SocketAddr| SocketGroup::bind(address, workers).map_err(at(&address.to_string()));
         let sockets = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let wake = events.clone();
-        let plane = Arc::new(Plane::new(*node_index, network_id, Box::new(move || wake.signal())));
+        let tables = Arc::new(ForwardingTables::new(*node_index, network_id, Box::new(move || wake.signal())));
         Ok(Self {
-            plane,
+            tables,
             interface: interface.clone(),
-            listening: sockets.iter().map(Listening::local).collect(),
+            listening: sockets.iter().map(SocketGroup::local).collect(),
             workers,
             probe_interval_ns: configuration.probe_interval_ns.max(1_000_000),
             events,
@@ -134,7 +134,7 @@ impl Forwarder {
         let share = |number| Share { number, of: self.workers };
         let make = |number| {
             let pulse = Arc::new(Pulse::new()?);
-            let worker = Worker::new(self.plane.clone(), ports.clone(), &self.stop, pulse.clone(), share(number))?;
+            let worker = Worker::new(self.tables.clone(), ports.clone(), &self.stop, pulse.clone(), share(number))?;
             Ok((worker, pulse))
         };
         let workers = (0..self.workers).map(make).collect::<io::Result<Vec<_>>>()?;
@@ -157,7 +157,7 @@ impl Forwarder {
             let _ = worker.join();
         }
         if let Some(ports) = running.ports.take() {
-            ports.packets.close_all(&self.plane);
+            ports.packets.close_all(&self.tables);
         }
     }
 
@@ -209,9 +209,9 @@ impl Forwarder {
     /// Dropped so far, by reason, in the order of [`Reason::ALL`].
     pub fn drops(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         if let Some(ports) = self.ports() {
-            ports.note_overruns(&self.plane);
+            ports.note_overruns(&self.tables);
         }
-        Reason::ALL.iter().map(|reason| (*reason, self.plane.drops.get(*reason)))
+        Reason::ALL.iter().map(|reason| (*reason, self.tables.drops.get(*reason)))
     }
 
     /// What the kernel granted; nothing when stopped.
@@ -226,42 +226,42 @@ impl Forwarder {
 
     /// Up to `limit` events.
     pub fn drain(&self, limit: usize) -> Vec<Event> {
-        self.plane.drain(limit, || self.events.clear())
+        self.tables.drain(limit, || self.events.clear())
     }
 
     /// Sends a datagram as it is (handshakes).
     pub fn send_datagram(&self, to: Endpoint, datagram: &[u8]) -> bool {
-        self.ports().is_some_and(|ports| ports.send(&self.plane, datagram, to))
+        self.ports().is_some_and(|ports| ports.send(&self.tables, datagram, to))
     }
 
     /// Sends a control message on the peer's newest confirmed session.
     pub fn send_control(&self, peer: u32, message: &[u8]) -> bool {
-        self.send_on(self.plane.session_to(peer), KIND_CONTROL, message)
+        self.send_on(self.tables.session_to(peer), KIND_CONTROL, message)
     }
 
     /// Sends a control message on one session.
     pub fn send_control_on(&self, session: u32, message: &[u8]) -> bool {
-        self.send_on(self.plane.session(session).ok_or(Reason::NoSession), KIND_CONTROL, message)
+        self.send_on(self.tables.session(session).ok_or(Reason::NoSession), KIND_CONTROL, message)
     }
 
     /// Sends a sender key.
     pub fn offer_key(&self, tree_id: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
-        let body = self.plane.offer(tree_id, key_id, context)?;
-        Ok(self.send_on(self.plane.session_to(peer), KIND_SENDER_KEY, &body))
+        let body = self.tables.offer(tree_id, key_id, context)?;
+        Ok(self.send_on(self.tables.session_to(peer), KIND_SENDER_KEY, &body))
     }
 
     /// Writes a frame to a port.
     pub fn inject(&self, port: u32, frame: &[u8]) -> bool {
         self.ports().is_some_and(|ports| match port {
-            TAP_PORT => ports.inject(&self.plane, frame),
-            _ => ports.packets.inject(&self.plane, port, frame),
+            TAP_PORT => ports.inject(&self.tables, frame),
+            _ => ports.packets.inject(&self.tables, port, frame),
         })
     }
 
     /// Opens a port with a packet socket: its number.
     pub fn open_packet_port(&self, socket: OwnedFd) -> io::Result<u32> {
         let ports = self.ports().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
-        PacketPorts::open(&self.plane, &ports, socket)
+        PacketPorts::open(&self.tables, &ports, socket)
     }
 
     /// Is there a port with this number?
@@ -271,26 +271,26 @@ impl Forwarder {
 
     /// Closes a packet port; false when there is none with this number.
     pub fn close_port(&self, port: u32) -> bool {
-        self.ports().is_some_and(|ports| ports.packets.close(&self.plane, port))
+        self.ports().is_some_and(|ports| ports.packets.close(&self.tables, port))
     }
 
     /// Sends a frame that came from a port on the broadcast tree, unless it stays on the port's LAN.
     pub fn flood(&self, port: u32, frame: &[u8]) {
         let Some(ports) = self.ports() else { return };
-        let passes = self.plane.port(port).map_or(Ok(()), |port| port.passes(frame));
-        let sent = passes.and_then(|()| match self.plane.broadcast(monotonic_ns())? {
+        let passes = self.tables.port(port).map_or(Ok(()), |port| port.passes(frame));
+        let sent = passes.and_then(|()| match self.tables.broadcast(monotonic_ns())? {
             Destination::Tree(tree, members, _) => self.flood_on(&ports, &tree, &members, frame),
             Destination::Node(_) => Ok(()),
         });
         if let Err(reason) = sent {
-            self.plane.drops.count(reason);
+            self.tables.drops.count(reason);
         }
     }
 
     fn flood_on(&self, ports: &Ports, tree: &RootTree, members: &Members, frame: &[u8]) -> Result<(), Reason> {
-        self.plane.counters.add(Counter::FramesBroadcast, 1);
+        self.tables.counters.add(Counter::FramesBroadcast, 1);
         for session in self.sessions_to(&members.replicate) {
-            ports.send_frame(&self.plane, &session, frame);
+            ports.send_frame(&self.tables, &session, frame);
         }
         if members.next_hops.is_empty() {
             return Ok(());
@@ -328,20 +328,20 @@ impl Forwarder {
         let mut secrets = TreeSecrets { tree_key: [0; 16], sender_key: Zeroizing::new([0; 32]) };
         random(&mut secrets.tree_key)?;
         random(secrets.sender_key.as_mut_slice())?;
-        Ok(self.plane.create_tree(tree_id, epoch, key_id, secrets))
+        Ok(self.tables.create_tree(tree_id, epoch, key_id, secrets))
     }
 
     /// Makes a fresh key that waits.
     pub fn make_key(&self, tree_id: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
         let mut secret = Zeroizing::new([0; 32]);
         random(secret.as_mut_slice())?;
-        Ok(self.plane.make_key(tree_id, key_id, secret))
+        Ok(self.tables.make_key(tree_id, key_id, secret))
     }
 
     fn send_to_all(&self, ports: &Ports, datagram: &[u8], next_hops: &[u32]) {
         for session in self.sessions_to(next_hops) {
-            if ports.send(&self.plane, datagram, session.endpoint()) {
-                if let Some(peer) = self.plane.peer(session.peer) {
+            if ports.send(&self.tables, datagram, session.endpoint()) {
+                if let Some(peer) = self.tables.peer(session.peer) {
                     peer.tree_traffic.tx.add(1, datagram.len() as u64);
                 }
             }
@@ -350,10 +350,10 @@ impl Forwarder {
 
     /// The sessions to send to these peers on; who has none is counted.
     fn sessions_to<'s>(&'s self, peers: &'s [u32]) -> impl Iterator<Item = Arc<Session>> + 's {
-        peers.iter().filter_map(|peer| match self.plane.session_to(*peer) {
+        peers.iter().filter_map(|peer| match self.tables.session_to(*peer) {
             Ok(session) => Some(session),
             Err(reason) => {
-                self.plane.drops.count(reason);
+                self.tables.drops.count(reason);
                 None
             }
         })
@@ -369,9 +369,9 @@ impl Forwarder {
             }
         });
         match (session, self.ports()) {
-            (Ok(session), Some(ports)) => ports.send_on(&self.plane, &session, kind, body),
+            (Ok(session), Some(ports)) => ports.send_on(&self.tables, &session, kind, body),
             (Err(reason), _) => {
-                self.plane.drops.count(reason);
+                self.tables.drops.count(reason);
                 false
             }
             _ => false,

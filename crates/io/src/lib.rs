@@ -7,15 +7,15 @@
 pub mod delivering;
 pub mod dispatch;
 pub mod forwarder;
-pub mod joining;
-pub mod listening;
+pub mod ingress;
 pub mod outbox;
 pub mod packet_port;
 mod packet_reader;
 pub mod ports;
 pub mod pulse;
+pub mod reassembly;
 pub mod relay;
-pub mod sealing;
+pub mod socket_group;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod worker;

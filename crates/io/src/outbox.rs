@@ -1,23 +1,23 @@
 //! What is to be sent at the end of a batch: sealed datagrams in runs, and who gets each run.
 //!
-//! A *lane* collects the datagrams of one destination set in one buffer, in order. Consecutive datagrams of equal length are a
+//! A *tx_buffer* collects the datagrams of one destination set in one buffer, in order. Consecutive datagrams of equal length are a
 //! *run*, which the kernel takes as one message (a shorter datagram ends it). All messages of a batch leave by one
 //! `sendmmsg` per socket; every next hop of a tree gets its message from the one buffer.
 
 use std::sync::Arc;
 
 use treecast_core::datagram::MAX_DATAGRAM_LEN;
-use treecast_core::plane::Plane;
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::session::Session;
 use treecast_core::tree::{Members, RootTree};
 
-use crate::dispatch::{Dispatch, Run, Tally, MAX_RUN_LEN};
+use crate::dispatch::{Account, Dispatch, Run, MAX_RUN_LEN};
 use crate::ports::Ports;
 
 const LANE_LEN: usize = 2 * 65_536 + MAX_DATAGRAM_LEN;
 const LANES: usize = 16;
 
-/// To whom a lane's datagrams go.
+/// To whom a tx_buffer's datagrams go.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// One session's peer.
@@ -40,7 +40,7 @@ impl Target {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Lane {
+pub struct TxBuffer {
     target: Option<Target>,
     buffer: Box<[u8]>,
     used: usize,
@@ -49,7 +49,7 @@ pub struct Lane {
     traffic_class: u8,
 }
 
-impl Lane {
+impl TxBuffer {
     fn new() -> Self {
         let (buffer, runs) = (vec![0; LANE_LEN].into_boxed_slice(), Vec::with_capacity(64));
         Self { target: None, buffer, used: 0, runs, traffic_class: 0 }
@@ -95,9 +95,9 @@ impl Lane {
     }
 }
 
-/// The lanes of one worker.
+/// The tx_buffers of one worker.
 pub struct Outbox {
-    lanes: Vec<Lane>,
+    tx_buffers: Vec<TxBuffer>,
     traffic_class: u8,
     /// Also used for what is relayed from receive buffers.
     pub dispatch: Dispatch,
@@ -105,79 +105,86 @@ pub struct Outbox {
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { lanes: Vec::with_capacity(LANES), traffic_class: 0, dispatch: Dispatch::default() }
+        Self { tx_buffers: Vec::with_capacity(LANES), traffic_class: 0, dispatch: Dispatch::default() }
     }
 }
 
 impl Outbox {
-    /// DSCP and ECN of all that is written to lanes from now on.
+    /// DSCP and ECN of all that is written to tx_buffers from now on.
     pub fn set_traffic_class(&mut self, traffic_class: u8) {
         self.traffic_class = traffic_class;
     }
 
-    /// The lane of a target, with room for one datagram, and for `length` bytes in one run if a run can be so long.
-    pub fn lane(&mut self, plane: &Plane, ports: &Ports, target: &Target, length: usize) -> &mut Lane {
-        let mut found = self.lanes.iter().position(|lane| lane.target.as_ref().is_some_and(|has| has.is(target)));
+    /// The tx_buffer of a target, with room for one datagram, and for `length` bytes in one run if a run can be so long.
+    pub fn tx_buffer(
+        &mut self,
+        tables: &ForwardingTables,
+        ports: &Ports,
+        target: &Target,
+        length: usize,
+    ) -> &mut TxBuffer {
+        let mut found =
+            self.tx_buffers.iter().position(|tx_buffer| tx_buffer.target.as_ref().is_some_and(|has| has.is(target)));
         if let Some(index) = found {
-            if !self.lanes[index].reserve(length) {
-                self.flush(plane, ports);
+            if !self.tx_buffers[index].reserve(length) {
+                self.flush(tables, ports);
                 found = None;
             }
         }
-        let index = found.unwrap_or_else(|| self.free_lane(plane, ports));
-        let lane = &mut self.lanes[index];
-        if lane.target.is_none() {
-            lane.target = Some(target.clone());
+        let index = found.unwrap_or_else(|| self.free_lane(tables, ports));
+        let tx_buffer = &mut self.tx_buffers[index];
+        if tx_buffer.target.is_none() {
+            tx_buffer.target = Some(target.clone());
         }
-        lane.traffic_class = self.traffic_class;
-        lane
+        tx_buffer.traffic_class = self.traffic_class;
+        tx_buffer
     }
 
-    /// The lane again, after its room was used.
-    pub fn more<'s>(&'s mut self, plane: &Plane, ports: &Ports, target: &Target) -> &'s mut Lane {
-        self.lane(plane, ports, target, MAX_DATAGRAM_LEN)
+    /// The tx_buffer again, after its room was used.
+    pub fn more<'s>(&'s mut self, tables: &ForwardingTables, ports: &Ports, target: &Target) -> &'s mut TxBuffer {
+        self.tx_buffer(tables, ports, target, MAX_DATAGRAM_LEN)
     }
 
     /// Does the run that is being filled still take a datagram like its last?
     pub fn has_open_run(&self) -> bool {
-        self.lanes.iter().filter_map(|lane| lane.runs.last()).any(Run::is_open)
+        self.tx_buffers.iter().filter_map(|tx_buffer| tx_buffer.runs.last()).any(Run::is_open)
     }
 
     /// Sends everything.
-    pub fn flush(&mut self, plane: &Plane, ports: &Ports) {
-        for (index, lane) in self.lanes.iter().enumerate() {
-            for run in &lane.runs {
-                match &lane.target {
+    pub fn flush(&mut self, tables: &ForwardingTables, ports: &Ports) {
+        for (index, tx_buffer) in self.tx_buffers.iter().enumerate() {
+            for run in &tx_buffer.runs {
+                match &tx_buffer.target {
                     Some(Target::Session(session)) => {
-                        let tally = Tally::Session(session.clone());
-                        self.dispatch.add(plane, ports, index, *run, session.endpoint(), tally);
+                        let account = Account::Session(session.clone());
+                        self.dispatch.add(tables, ports, index, *run, session.endpoint(), account);
                     }
                     Some(Target::Tree(_, members)) => {
-                        self.dispatch.add_tree(plane, ports, index, *run, &members.next_hops);
+                        self.dispatch.add_tree(tables, ports, index, *run, &members.next_hops);
                     }
                     None => {}
                 }
             }
         }
-        let lanes = &self.lanes;
-        self.dispatch.send(plane, ports, |index| &lanes[index].buffer);
-        self.lanes.iter_mut().for_each(Lane::clear);
+        let tx_buffers = &self.tx_buffers;
+        self.dispatch.send(tables, ports, |index| &tx_buffers[index].buffer);
+        self.tx_buffers.iter_mut().for_each(TxBuffer::clear);
     }
 
-    fn free_lane(&mut self, plane: &Plane, ports: &Ports) -> usize {
-        if let Some(index) = self.lanes.iter().position(|lane| lane.target.is_none()) {
+    fn free_lane(&mut self, tables: &ForwardingTables, ports: &Ports) -> usize {
+        if let Some(index) = self.tx_buffers.iter().position(|tx_buffer| tx_buffer.target.is_none()) {
             return index;
         }
-        if self.lanes.len() < LANES {
-            self.lanes.push(Lane::new());
-            return self.lanes.len() - 1;
+        if self.tx_buffers.len() < LANES {
+            self.tx_buffers.push(TxBuffer::new());
+            return self.tx_buffers.len() - 1;
         }
-        self.flush(plane, ports);
+        self.flush(tables, ports);
         0
     }
 }
 
-impl Lane {
+impl TxBuffer {
     /// Is the room used up?
     pub fn is_full(&self) -> bool {
         !self.has_room()

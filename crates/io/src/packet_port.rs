@@ -11,10 +11,10 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use treecast_core::counters::Counter;
 use treecast_core::egress::Leaving;
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame::Mac;
 use treecast_core::offload::vnet::VNET_LEN;
 use treecast_core::offload::MAX_COALESCED;
-use treecast_core::plane::Plane;
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 
@@ -46,7 +46,7 @@ pub struct PacketPorts {
 
 /// What became of a frame among the ports of this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HandedOut {
+pub struct LocalDelivery {
     /// The TAP is to have it too.
     pub to_tap: bool,
     /// A packet port has it.
@@ -71,33 +71,39 @@ impl PacketPorts {
     }
 
     /// Sends one complete frame by a port, whether that forwards or not; false when it cannot be sent.
-    pub fn inject(&self, plane: &Plane, number: u32, frame: &[u8]) -> bool {
+    pub fn inject(&self, tables: &ForwardingTables, number: u32, frame: &[u8]) -> bool {
         let open = self.open.load();
         let Some(port) = open.iter().find(|port| port.number == number) else { return false };
         port.follow_mac();
-        port.send(plane, &Write { vnet: &[0; VNET_LEN], head: frame, payloads: &[] }, 1)
+        port.send(tables, &Write { vnet: &[0; VNET_LEN], head: frame, payloads: &[] }, 1)
     }
 
     /// Gives a frame, or a super-frame of `frames`, to the packet ports that want it, but not to the one it came from.
     /// `parts` are as for the TAP.
-    pub fn hand_out(&self, plane: &Plane, from: u32, parts: &[IoSlice<'_>], frames: usize) -> HandedOut {
-        let Some(write) = Write::of(parts) else { return HandedOut { to_tap: true, taken: false } };
+    pub fn deliver_locally(
+        &self,
+        tables: &ForwardingTables,
+        from: u32,
+        parts: &[IoSlice<'_>],
+        frames: usize,
+    ) -> LocalDelivery {
+        let Some(write) = Write::of(parts) else { return LocalDelivery { to_tap: true, taken: false } };
         let leaving = Leaving::of(write.head);
         let mut taken = false;
         for port in self.open.load().iter().filter(|port| port.number != from) {
-            if !plane.goes_out(port.number, &leaving) {
+            if !tables.goes_out(port.number, &leaving) {
                 continue;
             }
-            let Some(there) = plane.port(port.number).filter(|there| there.forwards()) else { continue };
+            let Some(there) = tables.port(port.number).filter(|there| there.forwards()) else { continue };
             match there.passes(write.head) {
                 Ok(()) => {
-                    port.send(plane, &write, frames);
+                    port.send(tables, &write, frames);
                     taken = true;
                 }
-                Err(reason) => plane.drops.add(reason, frames as u64),
+                Err(reason) => tables.drops.add(reason, frames as u64),
             }
         }
-        HandedOut { to_tap: from != TAP_PORT && plane.goes_out(TAP_PORT, &leaving), taken }
+        LocalDelivery { to_tap: from != TAP_PORT && tables.goes_out(TAP_PORT, &leaving), taken }
     }
 }
 
@@ -122,7 +128,7 @@ impl PacketPort {
         mac
     }
 
-    fn send(&self, plane: &Plane, write: &Write<'_>, frames: usize) -> bool {
+    fn send(&self, tables: &ForwardingTables, write: &Write<'_>, frames: usize) -> bool {
         let Write { vnet, head, payloads } = write;
         let (Some(destination), Some(rest)) = (head.get(..6), head.get(12..)) else { return false };
         let own = self.mac();
@@ -138,12 +144,12 @@ impl PacketPort {
         };
         match sent {
             Ok(length) => {
-                plane.counters.add(Counter::PacketTxFrames, frames as u64);
-                plane.counters.add(Counter::PacketTxBytes, length.saturating_sub(VNET_LEN) as u64);
+                tables.counters.add(Counter::PacketTxFrames, frames as u64);
+                tables.counters.add(Counter::PacketTxBytes, length.saturating_sub(VNET_LEN) as u64);
                 true
             }
             Err(error) => {
-                plane.drops.add(send_reason(&error), frames as u64);
+                tables.drops.add(send_reason(&error), frames as u64);
                 false
             }
         }

@@ -5,16 +5,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 
 use treecast_core::counters::Counter;
-use treecast_core::flows::FlowTally;
+use treecast_core::flows::FlowAccount;
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::offload::vnet::VNET_LEN;
-use treecast_core::plane::Plane;
 use treecast_core::port::{MAX_PORTS, TAP_PORT};
 use treecast_core::reason::Reason;
 
+use crate::ingress::encapsulate;
 use crate::outbox::Outbox;
 use crate::packet_port::{PacketPort, PacketPorts};
 use crate::ports::Ports;
-use crate::sealing::send_read;
 use crate::sys::packet::PacketSocket;
 use crate::sys::poll::Poll;
 use crate::sys::thread::{monotonic_ns, set_slice};
@@ -28,7 +28,7 @@ const TOKEN_SOCKET: u64 = 1;
 
 impl PacketPorts {
     /// Opens a port with this socket, blocked: its number. ENOSPC when there is no room for one more.
-    pub fn open(plane: &Arc<Plane>, ports: &Arc<Ports>, socket: OwnedFd) -> io::Result<u32> {
+    pub fn open(tables: &Arc<ForwardingTables>, ports: &Arc<Ports>, socket: OwnedFd) -> io::Result<u32> {
         let own = &ports.packets;
         let mut threads = own.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let used: Vec<u32> = threads.iter().map(|(port, _)| port.number).collect();
@@ -39,8 +39,8 @@ impl PacketPorts {
         let poll = Poll::new()?;
         poll.add(port.stop.as_fd(), TOKEN_STOP)?;
         poll.add(port.socket.as_fd(), TOKEN_SOCKET)?;
-        plane.renew_port(number, true);
-        let reader = Reader { plane: plane.clone(), ports: ports.clone(), port: port.clone(), poll };
+        tables.renew_port(number, true);
+        let reader = Reader { tables: tables.clone(), ports: ports.clone(), port: port.clone(), poll };
         let thread = std::thread::Builder::new().name(format!("treecast-port{number}"));
         threads.push((port, thread.spawn(move || reader.run())?));
         own.publish(&threads);
@@ -48,29 +48,29 @@ impl PacketPorts {
     }
 
     /// Closes a port; false when there is none with this number.
-    pub fn close(&self, plane: &Plane, number: u32) -> bool {
+    pub fn close(&self, tables: &ForwardingTables, number: u32) -> bool {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(index) = threads.iter().position(|(port, _)| port.number == number) else { return false };
         let (port, thread) = threads.swap_remove(index);
         self.publish(&threads);
         port.stop.signal();
         let _ = thread.join(); // one that panicked has ended too
-        plane.drops.add(Reason::PacketOverrun, port.socket.lost());
-        plane.renew_port(number, false);
+        tables.drops.add(Reason::PacketOverrun, port.socket.lost());
+        tables.renew_port(number, false);
         true
     }
 
     /// Closes all.
-    pub fn close_all(&self, plane: &Plane) {
+    pub fn close_all(&self, tables: &ForwardingTables) {
         for number in TAP_PORT + 1..MAX_PORTS as u32 {
-            self.close(plane, number);
+            self.close(tables, number);
         }
     }
 }
 
 /// The thread of one port.
 struct Reader {
-    plane: Arc<Plane>,
+    tables: Arc<ForwardingTables>,
     ports: Arc<Ports>,
     port: Arc<PacketPort>,
     poll: Poll,
@@ -80,7 +80,7 @@ impl Reader {
     fn run(self) {
         let _ = set_slice(0);
         let mut outbox = Outbox::default();
-        let mut senders = FlowTally::default();
+        let mut senders = FlowAccount::default();
         let mut buffer = vec![0; BUFFER_LEN].into_boxed_slice();
         while let Ok(ready) = self.poll.wait(None) {
             if ready.tokens().any(|token| token == TOKEN_STOP) {
@@ -90,8 +90,8 @@ impl Reader {
         }
     }
 
-    fn serve(&self, outbox: &mut Outbox, senders: &mut FlowTally, buffer: &mut [u8]) {
-        let Self { plane, ports, port, .. } = self;
+    fn serve(&self, outbox: &mut Outbox, senders: &mut FlowAccount, buffer: &mut [u8]) {
+        let Self { tables, ports, port, .. } = self;
         let now_ns = monotonic_ns();
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
         while reads < BATCH {
@@ -100,29 +100,29 @@ impl Reader {
                 Ok(length) => {
                     let read = buffer.get(..length).unwrap_or_default();
                     if read.get(VNET_LEN + 6..VNET_LEN + 12) == Some(&port.mac()) {
-                        plane.drops.count(Reason::PacketOwn);
+                        tables.drops.count(Reason::PacketOwn);
                         continue;
                     }
-                    let taken = send_read(plane, ports, outbox, senders, port.number, read, now_ns);
+                    let taken = encapsulate(tables, ports, outbox, senders, port.number, read, now_ns);
                     frames += taken.0;
                     bytes += taken.1;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => plane.drops.count(match error.raw_os_error() {
+                Err(error) => tables.drops.count(match error.raw_os_error() {
                     Some(libc::ENETDOWN) => Reason::PacketDown, // told once; the socket hears again when it is up
                     _ => Reason::PacketOther,
                 }),
             }
         }
         if reads == BATCH {
-            plane.drops.add(Reason::PacketOverrun, port.socket.lost());
+            tables.drops.add(Reason::PacketOverrun, port.socket.lost());
         }
-        if let Some(here) = plane.port(port.number) {
-            plane.counters.add(Counter::FlowsReplaced, senders.finish(&here.sent, now_ns));
+        if let Some(here) = tables.port(port.number) {
+            tables.counters.add(Counter::FlowsReplaced, senders.finish(&here.sent, now_ns));
         }
-        plane.counters.add(Counter::PacketRxFrames, frames as u64);
-        plane.counters.add(Counter::PacketRxBytes, bytes as u64);
-        outbox.flush(plane, ports);
+        tables.counters.add(Counter::PacketRxFrames, frames as u64);
+        tables.counters.add(Counter::PacketRxBytes, bytes as u64);
+        outbox.flush(tables, ports);
     }
 }

@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME, MAX_DATAGRAM_LEN, SESSION_OVERHEAD};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::offload::vnet::{NEEDS_CSUM, VNET_LEN};
 use treecast_core::offload::{Segmenter, VnetHeader};
-use treecast_core::plane::Plane;
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
 
-use crate::listening::Listening;
-use crate::packet_port::{HandedOut, PacketPorts, Write};
+use crate::packet_port::{LocalDelivery, PacketPorts, Write};
+use crate::socket_group::SocketGroup;
 use crate::sys::tap::Tap;
 use crate::sys::udp::Socket;
 
@@ -24,7 +24,7 @@ pub struct Ports {
     /// The TAP.
     pub tap: Tap,
     /// The sockets, in the order of `listen`.
-    pub sockets: Vec<Listening>,
+    pub sockets: Vec<SocketGroup>,
     /// Interfaces that cannot be bridged.
     pub packets: PacketPorts,
     /// How long a datagram may leave.
@@ -63,33 +63,33 @@ impl UnderlayMtu {
 
 impl Ports {
     /// Sends one datagram, at once and past all data that wait; counts it or why not.
-    pub fn send(&self, plane: &Plane, datagram: &[u8], to: Endpoint) -> bool {
-        let Some(socket) = self.sockets.get(to.socket as usize).map(Listening::control) else {
-            plane.drops.count(Reason::SocketUnreachable);
+    pub fn send(&self, tables: &ForwardingTables, datagram: &[u8], to: Endpoint) -> bool {
+        let Some(socket) = self.sockets.get(to.socket as usize).map(SocketGroup::control) else {
+            tables.drops.count(Reason::SocketUnreachable);
             return false;
         };
         for _ in 0..2 {
             match socket.send_to(datagram, &to.address) {
                 Ok(()) => {
-                    plane.counters.add(Counter::UdpSends, 1);
-                    plane.counters.add(Counter::UdpTxDatagrams, 1);
-                    plane.counters.add(Counter::UdpTxBytes, datagram.len() as u64);
+                    tables.counters.add(Counter::UdpSends, 1);
+                    tables.counters.add(Counter::UdpTxDatagrams, 1);
+                    tables.counters.add(Counter::UdpTxBytes, datagram.len() as u64);
                     return true;
                 }
                 // An ICMP error of an earlier datagram, or a signal: the second attempt is this datagram's own.
                 Err(error) if is_transient(&error) => {}
                 Err(error) => {
-                    plane.drops.count(send_reason(&error));
+                    tables.drops.count(send_reason(&error));
                     return false;
                 }
             }
         }
-        plane.drops.count(Reason::SocketUnreachable);
+        tables.drops.count(Reason::SocketUnreachable);
         false
     }
 
     /// Seals a body for one session and sends it.
-    pub fn send_on(&self, plane: &Plane, session: &Session, kind: u8, body: &[u8]) -> bool {
+    pub fn send_on(&self, tables: &ForwardingTables, session: &Session, kind: u8, body: &[u8]) -> bool {
         let mut buffer = [0; MAX_DATAGRAM_LEN];
         let sealed = match buffer.get_mut(SESSION_BODY_OFFSET..).and_then(|room| room.get_mut(..body.len())) {
             Some(room) => {
@@ -100,52 +100,52 @@ impl Ports {
         };
         match sealed {
             Ok(length) => {
-                let sent = self.send(plane, &buffer[..length], session.endpoint());
+                let sent = self.send(tables, &buffer[..length], session.endpoint());
                 if sent {
                     session.traffic.tx.add(1, length as u64);
                 }
                 sent
             }
             Err(reason) => {
-                plane.drops.count(reason);
+                tables.drops.count(reason);
                 false
             }
         }
     }
 
     /// Seals a frame for one session and sends it, in parts where it does not fit one datagram.
-    pub fn send_frame(&self, plane: &Plane, session: &Session, frame: &[u8]) {
+    pub fn send_frame(&self, tables: &ForwardingTables, session: &Session, frame: &[u8]) {
         let most = self.underlay_mtu.limit(session.underlay_mtu()).body_len(SESSION_OVERHEAD);
         if frame.len() <= most {
-            self.send_on(plane, session, KIND_FRAME, frame);
+            self.send_on(tables, session, KIND_FRAME, frame);
             return;
         }
         let parts = cut(frame, session.next_fragment_id(), most - FRAGMENT_HEADER_LEN);
-        let Some(parts) = parts else { return plane.drops.count(Reason::TooBig) };
+        let Some(parts) = parts else { return tables.drops.count(Reason::TooBig) };
         for (fragment, bytes) in parts {
-            self.send_on(plane, session, KIND_FRAGMENT, &[&fragment.emit()[..], bytes].concat());
+            self.send_on(tables, session, KIND_FRAGMENT, &[&fragment.emit()[..], bytes].concat());
         }
     }
 
     /// The same as [`Self::deliver`] for frames from elsewhere, which the TAP's LAN may keep out.
-    pub fn hand_over(&self, plane: &Plane, parts: &[IoSlice<'_>], frames: u64, length: usize) -> bool {
+    pub fn hand_over(&self, tables: &ForwardingTables, parts: &[IoSlice<'_>], frames: u64, length: usize) -> bool {
         let head = Write::of(parts).map_or(&[][..], |write| write.head);
-        match plane.port(TAP_PORT).map_or(Ok(()), |port| port.passes(head)) {
-            Ok(()) => self.deliver(plane, parts, frames, length),
+        match tables.port(TAP_PORT).map_or(Ok(()), |port| port.passes(head)) {
+            Ok(()) => self.deliver(tables, parts, frames, length),
             Err(reason) => {
-                plane.drops.add(reason, frames);
+                tables.drops.add(reason, frames);
                 false
             }
         }
     }
 
     /// Writes `frames` frames to the TAP with one call; the parts begin with the virtio-net header.
-    pub fn deliver(&self, plane: &Plane, parts: &[IoSlice<'_>], frames: u64, length: usize) -> bool {
+    pub fn deliver(&self, tables: &ForwardingTables, parts: &[IoSlice<'_>], frames: u64, length: usize) -> bool {
         match self.tap.write(parts) {
             Ok(_) => {
-                plane.counters.add(Counter::TapWrites, 1);
-                plane.counters.add(Counter::TapTxFrames, frames);
-                plane.counters.add(Counter::TapTxBytes, length as u64);
+                tables.counters.add(Counter::TapWrites, 1);
+                tables.counters.add(Counter::TapTxFrames, frames);
+                tables.counters.add(Counter::TapTxBytes, length as u64);
                 true
             }
             Err(error) => {
@@ -154,60 +154,67 @@ impl Ports {
                     Some(libc::EIO | libc::ENETDOWN) => Reason::TapDown,
                     _ => Reason::TapOther,
                 };
-                plane.drops.add(reason, frames);
+                tables.drops.add(reason, frames);
                 false
             }
         }
     }
 
     /// A group's frame of a host goes to the other ports of this node too. True when one has it.
-    pub fn cross(&self, plane: &Plane, from: u32, vnet: &VnetHeader, frame: &[u8], segmenter: &Segmenter<'_>) -> bool {
+    pub fn bridge_locally(
+        &self,
+        tables: &ForwardingTables,
+        from: u32,
+        vnet: &VnetHeader,
+        frame: &[u8],
+        segmenter: &Segmenter<'_>,
+    ) -> bool {
         let frames = segmenter.count();
         let vnet = VnetHeader { flags: vnet.flags & NEEDS_CSUM, ..*vnet }.emit();
         let parts = [IoSlice::new(&vnet), IoSlice::new(frame)];
-        let HandedOut { to_tap, taken } = self.packets.hand_out(plane, from, &parts, frames);
-        let Some(tap) = plane.port(TAP_PORT).filter(|tap| to_tap && tap.forwards()) else { return taken };
+        let LocalDelivery { to_tap, taken } = self.packets.deliver_locally(tables, from, &parts, frames);
+        let Some(tap) = tables.port(TAP_PORT).filter(|tap| to_tap && tap.forwards()) else { return taken };
         let delivered = if frames > 1 && tap.groups_go_singly() {
-            self.deliver_singly(plane, segmenter)
+            self.deliver_singly(tables, segmenter)
         } else {
-            self.hand_over(plane, &parts, frames as u64, frame.len())
+            self.hand_over(tables, &parts, frames as u64, frame.len())
         };
         delivered || taken
     }
 
     /// Writes each frame of a super-frame to the TAP; true when one was taken.
-    fn deliver_singly(&self, plane: &Plane, segmenter: &Segmenter<'_>) -> bool {
+    fn deliver_singly(&self, tables: &ForwardingTables, segmenter: &Segmenter<'_>) -> bool {
         let mut frame = [0; MAX_FRAME_LEN];
         let mut delivered = false;
         for index in 0..segmenter.count() {
             let written = segmenter.write(index, &mut frame);
             let Some((frame, checksum)) = written.and_then(|(length, checksum)| Some((frame.get(..length)?, checksum)))
             else {
-                plane.drops.count(Reason::TooBig);
+                tables.drops.count(Reason::TooBig);
                 continue;
             };
             let vnet = VnetHeader::single(checksum).emit();
-            delivered |= self.hand_over(plane, &[IoSlice::new(&vnet), IoSlice::new(frame)], 1, frame.len());
+            delivered |= self.hand_over(tables, &[IoSlice::new(&vnet), IoSlice::new(frame)], 1, frame.len());
         }
         delivered
     }
 
     /// Writes one complete frame to the TAP.
-    pub fn inject(&self, plane: &Plane, frame: &[u8]) -> bool {
-        self.deliver(plane, &[IoSlice::new(&[0; VNET_LEN]), IoSlice::new(frame)], 1, frame.len())
+    pub fn inject(&self, tables: &ForwardingTables, frame: &[u8]) -> bool {
+        self.deliver(tables, &[IoSlice::new(&[0; VNET_LEN]), IoSlice::new(frame)], 1, frame.len())
     }
 
     /// Takes over what the kernel has counted.
-    pub fn note_overruns(&self, plane: &Plane) {
-        plane.drops.set(Reason::TapOverrun, self.tap.overruns());
-        let sockets = self.sockets.iter().flat_map(Listening::all);
-        plane.drops.set(Reason::SocketOverrun, sockets.map(Socket::overruns).sum());
+    pub fn note_overruns(&self, tables: &ForwardingTables) {
+        tables.drops.set(Reason::TapOverrun, self.tap.overruns());
+        let sockets = self.sockets.iter().flat_map(SocketGroup::all);
+        tables.drops.set(Reason::SocketOverrun, sockets.map(Socket::overruns).sum());
     }
 
     /// What the kernel granted, by name.
     pub fn offloads(&self) -> Vec<&'static str> {
         let tap = self.tap.offloads();
-        let sockets = || self.sockets.iter().flat_map(Listening::all);
+        let sockets = || self.sockets.iter().flat_map(SocketGroup::all);
         let udp = |has: fn(&Socket) -> bool| sockets().all(has) && sockets().next().is_some();
         let all = [
             ("tap-csum", tap.csum),

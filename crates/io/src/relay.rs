@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use treecast_core::arrival::Relay;
 use treecast_core::counters::Counter;
-use treecast_core::plane::Plane;
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
-use treecast_core::tree::{MemberTree, Outlet};
+use treecast_core::tree::{DownstreamTree, OutgoingList};
 
 use crate::dispatch::Run;
 use crate::outbox::Outbox;
@@ -25,68 +25,68 @@ pub struct Passed {
     /// Its number in the message.
     pub datagram: usize,
     /// The tree to open it for, where hosts here subscribe.
-    pub deliver: Option<Arc<MemberTree>>,
+    pub deliver: Option<Arc<DownstreamTree>>,
 }
 
 impl Relayed {
     /// Sends tree datagrams on, from the receive buffer, before anything in it is opened.
-    pub fn forward(&mut self, plane: &Plane, ports: &Ports, outbox: &mut Outbox, receiver: &Receiver) {
+    pub fn forward(&mut self, tables: &ForwardingTables, ports: &Ports, outbox: &mut Outbox, receiver: &Receiver) {
         for (index, (message, bytes)) in receiver.messages().enumerate() {
-            let mut open: Option<(Run, Arc<Outlet>)> = None;
+            let mut open: Option<(Run, Arc<OutgoingList>)> = None;
             let mut start = 0;
             for (number, datagram) in bytes.chunks(message.segment.max(1)).enumerate() {
-                if let Some(fresh) = plane.relay(datagram) {
-                    let outlet = self.note(plane, index, number, fresh);
+                if let Some(fresh) = tables.relay(datagram) {
+                    let outgoing = self.note(tables, index, number, fresh);
                     let next = Run::new(start, datagram.len(), message.traffic_class);
-                    open = extend(open, outlet, next, |run, outlet| {
-                        outbox.dispatch.add_tree(plane, ports, index, run, &outlet.next_hops);
+                    open = extend(open, outgoing, next, |run, outgoing| {
+                        outbox.dispatch.add_tree(tables, ports, index, run, &outgoing.next_hops);
                     });
                 }
                 start += datagram.len();
             }
-            if let Some((run, outlet)) = open {
-                outbox.dispatch.add_tree(plane, ports, index, run, &outlet.next_hops);
+            if let Some((run, outgoing)) = open {
+                outbox.dispatch.add_tree(tables, ports, index, run, &outgoing.next_hops);
             }
         }
-        outbox.dispatch.send(plane, ports, |index| receiver.bytes(index));
+        outbox.dispatch.send(tables, ports, |index| receiver.bytes(index));
     }
 
     fn note(
         &mut self,
-        plane: &Plane,
+        tables: &ForwardingTables,
         message: usize,
         datagram: usize,
         fresh: Result<Relay, Reason>,
-    ) -> Option<Arc<Outlet>> {
-        let (deliver, outlet) = match fresh {
-            Ok((tree, outlet)) => {
-                plane.counters.add(Counter::FramesRelayed, 1);
-                (outlet.deliver.then_some(tree), Some(outlet))
+    ) -> Option<Arc<OutgoingList>> {
+        let (deliver, outgoing) = match fresh {
+            Ok((tree, outgoing)) => {
+                tables.counters.add(Counter::FramesRelayed, 1);
+                (outgoing.deliver.then_some(tree), Some(outgoing))
             }
             Err(reason) => {
-                plane.drops.count(reason);
+                tables.drops.count(reason);
                 (None, None)
             }
         };
         self.0.push(Passed { message, datagram, deliver });
-        outlet
+        outgoing
     }
 }
 
 /// Grows the open run by one datagram of the same tree that follows it, or closes it (to `done`) and opens the next.
 fn extend(
-    open: Option<(Run, Arc<Outlet>)>,
-    outlet: Option<Arc<Outlet>>,
+    open: Option<(Run, Arc<OutgoingList>)>,
+    outgoing: Option<Arc<OutgoingList>>,
     next: Run,
-    done: impl FnOnce(Run, &Outlet),
-) -> Option<(Run, Arc<Outlet>)> {
-    if let (Some((mut run, before)), Some(outlet)) = (open.clone(), &outlet) {
-        if Arc::ptr_eq(&before, outlet) && run.end() == next.start && run.extend(next.length) {
+    done: impl FnOnce(Run, &OutgoingList),
+) -> Option<(Run, Arc<OutgoingList>)> {
+    if let (Some((mut run, before)), Some(outgoing)) = (open.clone(), &outgoing) {
+        if Arc::ptr_eq(&before, outgoing) && run.end() == next.start && run.extend(next.length) {
             return Some((run, before));
         }
     }
     if let Some((run, before)) = open {
         done(run, &before);
     }
-    outlet.map(|outlet| (next, outlet))
+    outgoing.map(|outgoing| (next, outgoing))
 }

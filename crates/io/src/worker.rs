@@ -12,21 +12,21 @@ use std::sync::Arc;
 use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, TreeHeader, KIND_PROBE, KIND_PROBE_REPLY, TREE};
-use treecast_core::flows::FlowTally;
+use treecast_core::flows::FlowAccount;
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::offload::{Coalescer, Delivery, Merging};
-use treecast_core::plane::Plane;
 use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
 use treecast_core::session::Endpoint;
 use treecast_core::traffic_class::decapsulate;
 
 use crate::delivering::Delivering;
-use crate::joining::{room_len, Joining};
+use crate::ingress::encapsulate;
 use crate::outbox::Outbox;
 use crate::ports::Ports;
 use crate::pulse::Pulse;
+use crate::reassembly::{room_len, Reassembly};
 use crate::relay::{Passed, Relayed};
-use crate::sealing::send_read;
 use crate::sys::batch::{Message, Receiver, MESSAGE_LEN};
 use crate::sys::poll::{EventFd, Poll};
 use crate::sys::thread::{monotonic_ns, set_slice};
@@ -56,7 +56,7 @@ pub struct Share {
 
 /// See the module.
 pub struct Worker {
-    plane: Arc<Plane>,
+    tables: Arc<ForwardingTables>,
     ports: Arc<Ports>,
     share: Share,
     pulse: Arc<Pulse>,
@@ -67,14 +67,14 @@ pub struct Worker {
     tap_buffer: Box<[u8]>,
     joining_room: Box<[u8]>,
     merging: Merging,
-    senders: FlowTally,
-    delivered: FlowTally,
+    senders: FlowAccount,
+    delivered: FlowAccount,
 }
 
 impl Worker {
     /// Everything that can fail, before the thread starts. `stop` ends [`Worker::run`].
     pub fn new(
-        plane: Arc<Plane>,
+        tables: Arc<ForwardingTables>,
         ports: Arc<Ports>,
         stop: &EventFd,
         pulse: Arc<Pulse>,
@@ -93,7 +93,7 @@ impl Worker {
         }
         let offloads = ports.tap.offloads();
         Ok(Self {
-            plane,
+            tables,
             ports,
             share,
             pulse,
@@ -105,15 +105,15 @@ impl Worker {
             // Zeros that are not touched are no memory yet.
             joining_room: vec![0; room_len(UDP_BATCH * MESSAGE_LEN)].into_boxed_slice(),
             merging: Merging { tcp: offloads.csum && offloads.tso, udp: offloads.csum && offloads.uso, groups: true },
-            senders: FlowTally::default(),
-            delivered: FlowTally::default(),
+            senders: FlowAccount::default(),
+            delivered: FlowAccount::default(),
         })
     }
 
     /// Works until it is told to stop, and probes the peers where an interval is given.
     pub fn run(mut self, probe_interval_ns: Option<u64>) {
         let _ = set_slice(0);
-        let index = self.plane.node_index;
+        let index = self.tables.node_index;
         let after = |now_ns| probe_interval_ns.map(|interval_ns| next_turn_ns(now_ns, interval_ns, index));
         let mut next_probe_ns = after(monotonic_ns());
         loop {
@@ -130,30 +130,30 @@ impl Worker {
             let now_ns = monotonic_ns();
             if next_probe_ns.is_some_and(|next_ns| now_ns >= next_ns) {
                 self.probe_all(now_ns);
-                self.plane.expire_fragments(now_ns);
+                self.tables.expire_fragments(now_ns);
                 next_probe_ns = after(now_ns);
             }
         }
     }
 
     fn probe_all(&self, now_ns: u64) {
-        for session in self.plane.peers().iter().filter_map(|peer| peer.current()) {
+        for session in self.tables.peers().iter().filter_map(|peer| peer.current()) {
             let value = session.probe(now_ns).to_be_bytes();
-            if self.ports.send_on(&self.plane, &session, KIND_PROBE, &value) {
-                self.plane.counters.add(Counter::ProbesSent, 1);
+            if self.ports.send_on(&self.tables, &session, KIND_PROBE, &value) {
+                self.tables.counters.add(Counter::ProbesSent, 1);
             }
         }
     }
 
     fn serve_tap(&mut self) {
-        let Self { plane, ports, outbox, tap_buffer, share, senders, .. } = self;
+        let Self { tables, ports, outbox, tap_buffer, share, senders, .. } = self;
         let now_ns = monotonic_ns();
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
         while frames < TAP_BATCH || frames < TAP_BATCH_MOST && outbox.has_open_run() {
             match ports.tap.read(share.number, tap_buffer) {
                 Ok(length) => {
                     let read = tap_buffer.get(..length).unwrap_or_default();
-                    let taken = send_read(plane, ports, outbox, senders, TAP_PORT, read, now_ns);
+                    let taken = encapsulate(tables, ports, outbox, senders, TAP_PORT, read, now_ns);
                     reads += 1;
                     frames += taken.0.max(1);
                     bytes += taken.1;
@@ -162,7 +162,7 @@ impl Worker {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
                     // The interface is gone (somebody deleted it): nothing will come any more. Counted once.
-                    plane.drops.add(Reason::TapOther, (share.number == 0).into());
+                    tables.drops.add(Reason::TapOther, (share.number == 0).into());
                     if let Some(queue) = ports.tap.queues().nth(share.number) {
                         let _ = self.poll.remove(queue);
                     }
@@ -170,17 +170,17 @@ impl Worker {
                 }
             }
         }
-        if let Some(here) = plane.port(TAP_PORT) {
-            plane.counters.add(Counter::FlowsReplaced, senders.finish(&here.sent, now_ns));
+        if let Some(here) = tables.port(TAP_PORT) {
+            tables.counters.add(Counter::FlowsReplaced, senders.finish(&here.sent, now_ns));
         }
-        plane.counters.add(Counter::TapReads, reads);
-        plane.counters.add(Counter::TapRxFrames, frames as u64);
-        plane.counters.add(Counter::TapRxBytes, bytes as u64);
-        outbox.flush(plane, ports);
+        tables.counters.add(Counter::TapReads, reads);
+        tables.counters.add(Counter::TapRxFrames, frames as u64);
+        tables.counters.add(Counter::TapRxBytes, bytes as u64);
+        outbox.flush(tables, ports);
     }
 
     fn serve_socket(&mut self, socket: u32, own: u64) {
-        let Self { plane, ports, outbox, receiver, relayed, joining_room, merging, delivered, .. } = self;
+        let Self { tables, ports, outbox, receiver, relayed, joining_room, merging, delivered, .. } = self;
         let from = ports.sockets.get(socket as usize).and_then(|listening| listening.all().nth(own as usize));
         let Some(fd) = from.map(AsFd::as_fd) else { return };
         // An error is an ICMP message about an earlier datagram, or a signal: what arrived comes with the next call.
@@ -188,18 +188,18 @@ impl Worker {
             return;
         }
         let now_ns = monotonic_ns();
-        if plane.relays() {
-            relayed.forward(plane, ports, outbox, receiver);
+        if tables.relays() {
+            relayed.forward(tables, ports, outbox, receiver);
         }
-        let mut delivering = Delivering::new(plane, ports, delivered, now_ns);
+        let mut delivering = Delivering::new(tables, ports, delivered, now_ns);
         let mut sink = |delivery: Delivery<'_>| delivering.deliver(&delivery);
-        let mut joining = Joining(joining_room);
-        let groups = !plane.port(TAP_PORT).is_some_and(Port::groups_go_singly);
+        let mut joining = Reassembly(joining_room);
+        let groups = !tables.port(TAP_PORT).is_some_and(Port::groups_go_singly);
         let mut coalescer = Coalescer::new(Merging { groups, ..*merging });
         let mut recent = Recent::default();
         let mut relayed = relayed.0.drain(..).peekable();
         for (index, (message, bytes)) in receiver.messages_mut().enumerate() {
-            let Some(batch) = Batch::new(plane, ports, socket, message, now_ns) else { continue };
+            let Some(batch) = Batch::new(tables, ports, socket, message, now_ns) else { continue };
             let mut tree_volume = (0, 0);
             for (number, datagram) in bytes.chunks_mut(message.segment.max(1)).enumerate() {
                 let passed = relayed.next_if(|passed| passed.message == index && passed.datagram == number);
@@ -211,19 +211,19 @@ impl Worker {
                         let frame = &mut datagram[start..start + length];
                         match decapsulate(frame, message.traffic_class) {
                             Ok(()) => coalescer.push(frame, checksum, root, &mut sink),
-                            Err(reason) => plane.drops.count(reason),
+                            Err(reason) => tables.drops.count(reason),
                         }
                     }
                     Ok(Some(Opened::Part(part))) => {
                         let bytes = &datagram[part.start..][..part.length];
-                        match joining.take(plane, &part, bytes, message.traffic_class, now_ns) {
+                        match joining.take(tables, &part, bytes, message.traffic_class, now_ns) {
                             Ok(Some(frame)) => coalescer.push(frame, part.checksum, part.root, &mut sink),
                             Ok(None) => {}
-                            Err(reason) => plane.drops.count(reason),
+                            Err(reason) => tables.drops.count(reason),
                         }
                     }
                     Ok(None) => {}
-                    Err(reason) => plane.drops.count(reason),
+                    Err(reason) => tables.drops.count(reason),
                 }
             }
             batch.count(message, tree_volume);
@@ -243,22 +243,28 @@ fn next_turn_ns(now_ns: u64, interval_ns: u64, node_index: u32) -> u64 {
 
 /// One received message.
 struct Batch<'s> {
-    plane: &'s Plane,
+    tables: &'s ForwardingTables,
     ports: &'s Ports,
     from: Endpoint,
     now_ns: u64,
 }
 
 impl<'s> Batch<'s> {
-    fn new(plane: &'s Plane, ports: &'s Ports, socket: u32, message: &Message, now_ns: u64) -> Option<Self> {
+    fn new(
+        tables: &'s ForwardingTables,
+        ports: &'s Ports,
+        socket: u32,
+        message: &Message,
+        now_ns: u64,
+    ) -> Option<Self> {
         let Some(address) = message.source.filter(|_| !message.truncated) else {
-            plane.drops.count(Reason::Truncated);
+            tables.drops.count(Reason::Truncated);
             return None;
         };
         if message.length == 0 {
-            plane.drops.count(Reason::UnknownType);
+            tables.drops.count(Reason::UnknownType);
         }
-        Some(Self { plane, ports, from: Endpoint { socket, address }, now_ns })
+        Some(Self { tables, ports, from: Endpoint { socket, address }, now_ns })
     }
 
     /// What a datagram holds for the TAP.
@@ -266,38 +272,38 @@ impl<'s> Batch<'s> {
         if let Some(passed) = passed {
             let Some(tree) = passed.deliver else { return Ok(None) };
             let header = TreeHeader::parse(datagram)?;
-            return self.plane.open_tree(&tree, &header, datagram, true).map(Some);
+            return self.tables.open_tree(&tree, &header, datagram, true).map(Some);
         }
         match DatagramType::of(datagram)? {
-            DatagramType::Session => match self.plane.receive_session(datagram, self.from, self.now_ns, recent)? {
+            DatagramType::Session => match self.tables.receive_session(datagram, self.from, self.now_ns, recent)? {
                 Received::Opened(opened) => Ok(Some(opened)),
                 Received::Probe(session, value) => {
-                    self.ports.send_on(self.plane, &session, KIND_PROBE_REPLY, &value.to_be_bytes());
+                    self.ports.send_on(self.tables, &session, KIND_PROBE_REPLY, &value.to_be_bytes());
                     Ok(None)
                 }
                 Received::Done => Ok(None),
             },
             DatagramType::Tree => {
-                let (header, tree) = self.plane.receive_tree(datagram, recent)?;
-                if !tree.outlet.load().deliver {
+                let (header, tree) = self.tables.receive_tree(datagram, recent)?;
+                if !tree.outgoing.load().deliver {
                     return Err(Reason::TreeNotDelivered);
                 }
-                self.plane.open_tree(tree, &header, datagram, false).map(Some)
+                self.tables.open_tree(tree, &header, datagram, false).map(Some)
             }
             DatagramType::Handshake => {
                 let Endpoint { socket, address } = self.from;
-                self.plane.receive_handshake(datagram, socket, address, self.now_ns).map(|()| None)
+                self.tables.receive_handshake(datagram, socket, address, self.now_ns).map(|()| None)
             }
         }
     }
 
     fn count(&self, message: &Message, (tree_datagrams, tree_bytes): (u64, u64)) {
         let datagrams = message.length.div_ceil(message.segment.max(1)) as u64;
-        self.plane.counters.add(Counter::UdpReceives, 1);
-        self.plane.counters.add(Counter::UdpRxDatagrams, datagrams);
-        self.plane.counters.add(Counter::UdpRxBytes, message.length as u64);
+        self.tables.counters.add(Counter::UdpReceives, 1);
+        self.tables.counters.add(Counter::UdpRxDatagrams, datagrams);
+        self.tables.counters.add(Counter::UdpRxBytes, message.length as u64);
         if tree_datagrams > 0 {
-            if let Some(peer) = self.plane.peer_at(&self.from.address) {
+            if let Some(peer) = self.tables.peer_at(&self.from.address) {
                 peer.tree_traffic.rx.add(tree_datagrams, tree_bytes);
             }
         }

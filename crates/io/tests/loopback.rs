@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-use treecast_io::listening::Listening;
+use treecast_io::socket_group::SocketGroup;
 use treecast_io::sys::address::RawAddress;
 use treecast_io::sys::batch::{Outgoing, Receiver, Sender};
 use treecast_io::sys::poll::{EventFd, Poll};
@@ -81,11 +81,11 @@ fn a_sender_takes_no_more_than_it_has_room_for_and_names_the_first_error() {
 fn the_sockets_of_one_address_are_shared_by_nobody_else_and_each_peer_has_one() {
     for loopback in LOOPBACKS {
         for workers in [1, 3] {
-            let listening = Listening::bind(&loopback.parse().unwrap(), workers).unwrap();
+            let listening = SocketGroup::bind(&loopback.parse().unwrap(), workers).unwrap();
             let local = listening.local();
             assert_eq!(listening.data().len() % workers, 0);
             assert!(listening.all().all(|socket| socket.local() == local));
-            assert!(Listening::bind(&local, workers).is_err());
+            assert!(SocketGroup::bind(&local, workers).is_err());
             let [one, other] = [7, 8].map(|peer| listening.data_to(peer));
             assert_ne!(one, other);
             let peer = Socket::bind(&loopback.parse().unwrap(), BUFFERS).unwrap();

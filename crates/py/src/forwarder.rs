@@ -10,8 +10,8 @@ use treecast_core::counters::Counter;
 use treecast_core::datagram::TreeName;
 use treecast_core::port::Port;
 use treecast_core::session::{Endpoint, SessionParameters};
-use treecast_core::source_filter::Wish;
-use treecast_core::tree::Outlet;
+use treecast_core::source_filter::SourceFilter;
+use treecast_core::tree::OutgoingList;
 use treecast_io::forwarder as io;
 use treecast_io::sys::packet::duplicate;
 use treecast_io::sys::thread::monotonic_ns;
@@ -167,8 +167,8 @@ impl Forwarder {
 
     fn set_port_group(&self, port: u32, vlan: u16, group: &[u8], exclude: bool, sources: Vec<Vec<u8>>) -> PyResult<()> {
         let sources = sources.iter().map(|source| ip_address(source)).collect::<PyResult<_>>()?;
-        let wish = Wish::new(exclude, sources);
-        self.0.plane.set_port_group(port, vlan, ip_address(group)?, wish).map_err(refused)
+        let filter = SourceFilter::new(exclude, sources);
+        self.0.tables.set_port_group(port, vlan, ip_address(group)?, filter).map_err(refused)
     }
 
     fn set_port_forwarding(&self, port: u32, on: bool) -> PyResult<()> {
@@ -229,38 +229,38 @@ impl Forwarder {
         let keys = handshake.0.take_keys().map_err(out_of_order)?;
         let (index, remote_index) = (handshake.0.index(), handshake.0.remote_index());
         let parameters = SessionParameters { index, remote_index, peer, endpoint, aead, confirmed };
-        self.0.plane.install_session(parameters, &keys, monotonic_ns()).map_err(refused)
+        self.0.tables.install_session(parameters, &keys, monotonic_ns()).map_err(refused)
     }
 
     fn remove_session(&self, session: u32) {
-        self.0.plane.remove_session(session);
+        self.0.tables.remove_session(session);
     }
 
     fn set_peer_underlay_mtu(&self, peer: u32, mtu: usize) -> PyResult<()> {
-        self.0.plane.set_peer_underlay_mtu(peer, mtu).map_err(refused)
+        self.0.tables.set_peer_underlay_mtu(peer, mtu).map_err(refused)
     }
 
     fn sessions(&self) -> Vec<SessionStats> {
         let now_ns = monotonic_ns();
-        self.0.plane.sessions().iter().map(|session| SessionStats::of(session, now_ns)).collect()
+        self.0.tables.sessions().iter().map(|session| SessionStats::of(session, now_ns)).collect()
     }
 
     fn peers(&self) -> Vec<PeerStats> {
-        self.0.plane.traffic().into_iter().map(PeerStats::of).collect()
+        self.0.tables.traffic().into_iter().map(PeerStats::of).collect()
     }
 
     fn forget_peer(&self, peer: u32) {
-        self.0.plane.forget_peer(peer);
+        self.0.tables.forget_peer(peer);
     }
 
     // unicast
 
     fn set_host(&self, vlan: u16, mac: &[u8], peer: u32) -> PyResult<()> {
-        self.0.plane.set_host(vlan, exactly(mac, "a MAC address")?, peer).map_err(refused)
+        self.0.tables.set_host(vlan, exactly(mac, "a MAC address")?, peer).map_err(refused)
     }
 
     fn remove_host(&self, vlan: u16, mac: &[u8]) -> PyResult<()> {
-        self.0.plane.remove_host(vlan, exactly(mac, "a MAC address")?);
+        self.0.tables.remove_host(vlan, exactly(mac, "a MAC address")?);
         Ok(())
     }
 
@@ -271,11 +271,11 @@ impl Forwarder {
     }
 
     fn remove_tree(&self, tree_id: u32) {
-        self.0.plane.remove_tree(tree_id);
+        self.0.tables.remove_tree(tree_id);
     }
 
     fn set_tree_members(&self, tree_id: u32, next_hops: Vec<u32>, replicate: Vec<u32>) -> PyResult<()> {
-        self.0.plane.set_tree_members(tree_id, &next_hops, &replicate).map_err(refused)
+        self.0.tables.set_tree_members(tree_id, &next_hops, &replicate).map_err(refused)
     }
 
     fn make_key(&self, tree_id: u32, key_id: u32) -> PyResult<()> {
@@ -283,7 +283,7 @@ impl Forwarder {
     }
 
     fn use_key(&self, tree_id: u32, key_id: u32) -> PyResult<()> {
-        self.0.plane.use_key(tree_id, key_id).map_err(refused)
+        self.0.tables.use_key(tree_id, key_id).map_err(refused)
     }
 
     fn offer_key(&self, py: Python<'_>, tree_id: u32, key_id: u32, peer: u32, context: &[u8]) -> PyResult<bool> {
@@ -293,31 +293,31 @@ impl Forwarder {
     #[pyo3(signature = (vlan, group, source, tree_id))]
     fn set_route(&self, vlan: u16, group: &[u8], source: Option<&[u8]>, tree_id: u32) -> PyResult<()> {
         let (group, source) = (ip_address(group)?, source.map(ip_address).transpose()?);
-        self.0.plane.set_route(vlan, group, source, tree_id).map_err(refused)
+        self.0.tables.set_route(vlan, group, source, tree_id).map_err(refused)
     }
 
     #[pyo3(signature = (vlan, group, source))]
     fn remove_route(&self, vlan: u16, group: &[u8], source: Option<&[u8]>) -> PyResult<()> {
-        self.0.plane.remove_route(vlan, ip_address(group)?, source.map(ip_address).transpose()?);
+        self.0.tables.remove_route(vlan, ip_address(group)?, source.map(ip_address).transpose()?);
         Ok(())
     }
 
     fn set_prefix_route(&self, vlan: u16, prefix: &[u8], length: u8, tree_id: u32) -> PyResult<()> {
-        self.0.plane.set_prefix_route(vlan, ip_address(prefix)?, length, tree_id).map_err(refused)
+        self.0.tables.set_prefix_route(vlan, ip_address(prefix)?, length, tree_id).map_err(refused)
     }
 
     fn remove_prefix_route(&self, vlan: u16, prefix: &[u8], length: u8) -> PyResult<()> {
-        self.0.plane.remove_prefix_route(vlan, ip_address(prefix)?, length);
+        self.0.tables.remove_prefix_route(vlan, ip_address(prefix)?, length);
         Ok(())
     }
 
     fn routes(&self, py: Python<'_>) -> Vec<RouteStats> {
-        self.0.plane.routes().iter().map(|route| RouteStats::of(py, route)).collect()
+        self.0.tables.routes().iter().map(|route| RouteStats::of(py, route)).collect()
     }
 
     fn sent_flows(&self, py: Python<'_>) -> Vec<FlowStats> {
         let now_ns = monotonic_ns();
-        let ports = (0..).map_while(|number| self.0.plane.port(number).map(|port| (number, port)));
+        let ports = (0..).map_while(|number| self.0.tables.port(number).map(|port| (number, port)));
         let of_port = |(number, port): (u32, &Port)| -> Vec<FlowStats> {
             let flows = port.sent.report(now_ns);
             flows.iter().map(|flow| FlowStats::of(py, Some(number), flow)).collect()
@@ -326,7 +326,7 @@ impl Forwarder {
     }
 
     fn delivered_flows(&self, py: Python<'_>) -> Vec<FlowStats> {
-        let flows = self.0.plane.delivered.report(monotonic_ns());
+        let flows = self.0.tables.delivered.report(monotonic_ns());
         flows.iter().map(|flow| FlowStats::of(py, None, flow)).collect()
     }
 
@@ -342,20 +342,20 @@ impl Forwarder {
         deliver: bool,
         next_hops: Vec<u32>,
     ) -> PyResult<bool> {
-        let outlet = Outlet { deliver, next_hops: next_hops.into() };
-        self.0.plane.accept_key(TreeName { root, tree_id, epoch }, key_id, outlet).map_err(refused)
+        let outgoing = OutgoingList { deliver, next_hops: next_hops.into() };
+        self.0.tables.accept_key(TreeName { root, tree_id, epoch }, key_id, outgoing).map_err(refused)
     }
 
     fn refuse_key(&self, root: u32, tree_id: u32, epoch: u32, key_id: u32) {
-        self.0.plane.refuse_key(TreeName { root, tree_id, epoch }, key_id);
+        self.0.tables.refuse_key(TreeName { root, tree_id, epoch }, key_id);
     }
 
     fn remove_member_tree(&self, root: u32, tree_id: u32, epoch: u32) {
-        self.0.plane.remove_member_tree(TreeName { root, tree_id, epoch });
+        self.0.tables.remove_member_tree(TreeName { root, tree_id, epoch });
     }
 
     fn trees(&self) -> Vec<TreeStats> {
-        self.0.plane.member_trees().iter().map(|tree| TreeStats::of(tree)).collect()
+        self.0.tables.downstream_trees().iter().map(|tree| TreeStats::of(tree)).collect()
     }
 
     // numbers
@@ -363,7 +363,7 @@ impl Forwarder {
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let numbers = PyDict::new(py);
         for counter in Counter::ALL {
-            numbers.set_item(counter.name(), self.0.plane.counters.get(*counter))?;
+            numbers.set_item(counter.name(), self.0.tables.counters.get(*counter))?;
         }
         Ok(numbers)
     }
@@ -379,7 +379,7 @@ impl Forwarder {
 
 impl Forwarder {
     fn port(&self, port: u32) -> PyResult<&Port> {
-        let here = self.0.has_port(port).then(|| self.0.plane.port(port)).flatten();
+        let here = self.0.has_port(port).then(|| self.0.tables.port(port)).flatten();
         here.ok_or_else(|| PyValueError::new_err("no such port"))
     }
 }

@@ -5,7 +5,7 @@ use pyo3::types::PyBytes;
 use treecast_core::flows::FlowReport;
 use treecast_core::routes::Route;
 use treecast_core::session::{Session, Totals};
-use treecast_core::tree::MemberTree;
+use treecast_core::tree::DownstreamTree;
 
 use crate::convert::{address, ip_bytes, Address};
 use crate::events::records;
@@ -116,7 +116,7 @@ impl FlowStats {
 
 impl TreeStats {
     /// One member tree's.
-    pub fn of(tree: &MemberTree) -> Self {
+    pub fn of(tree: &DownstreamTree) -> Self {
         let (rx_packets, rx_bytes) = tree.rx.get();
         Self { root: tree.name.root, tree_id: tree.name.tree_id, epoch: tree.name.epoch, rx_packets, rx_bytes }
     }

@@ -25,13 +25,13 @@ import msgspec
 from pyroute2 import IPRoute
 
 from treecast.adapters.bridge_record import BridgeRecord, load_record, locked, write_record
-from treecast.adapters.carried import (
-    read_carried,
-    take_addresses,
-    take_routes,
-)
+from treecast.adapters.bridge_setup import BridgeSetUp, overlay_addresses, overlay_routes, part, put_back
 from treecast.adapters.configurer import configurer_of, refusal
-from treecast.adapters.joining import Joining, overlay_addresses, overlay_routes, part, put_back
+from treecast.adapters.interface_configuration import (
+    delete_addresses,
+    delete_routes,
+    read_configuration,
+)
 from treecast.adapters.link import (
     Link,
     find_link,
@@ -45,7 +45,7 @@ from treecast.adapters.link import (
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KeepLocal
-from treecast.base.storm import StormLimits
+from treecast.base.storm_control import StormLimits
 
 BRIDGE_PREFIX = "tcbr-"
 
@@ -95,7 +95,7 @@ def bridge_add(
         if bridge is None or nic.master != bridge.index:
             require_free(ipr, nic)
         notes = () if force else _require_left_alone(kernel, nic, name)
-        joining = Joining(ipr, kernel, directory, limits, recorded, forced=force, keep_local=keep_local)
+        joining = BridgeSetUp(ipr, kernel, directory, limits, recorded, forced=force, keep_local=keep_local)
         joining.join(nic, own, name)
     return Done(changed=True, notes=notes)
 
@@ -114,7 +114,7 @@ def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
             if not nic.master and not record.forced:
                 _require_left_alone(kernel, nic, record.bridge)
             kept = record.kept()
-            joining = Joining(
+            joining = BridgeSetUp(
                 ipr, kernel, directory, record.limits(), lambda: None, forced=record.forced, keep_local=kept
             )
             joining.join(nic, own, record.bridge)
@@ -130,9 +130,9 @@ def clear_leftovers(directory: Path) -> None:
         bridge = find_link(ipr, record.bridge)
         tap = find_link(ipr, record.tap)
         if bridge is not None and (tap is None or tap.master != bridge.index):
-            carried = read_carried(kernel, bridge.index)
-            take_routes(kernel, bridge.index, overlay_routes(carried, record))
-            take_addresses(kernel, bridge.index, overlay_addresses(carried, record))
+            configuration = read_configuration(kernel, bridge.index)
+            delete_routes(kernel, bridge.index, overlay_routes(configuration, record))
+            delete_addresses(kernel, bridge.index, overlay_addresses(configuration, record))
 
 
 def put_back_on_bridge(directory: Path, tap: str) -> list[str] | None:
@@ -194,7 +194,9 @@ def _require_tap(ipr: IPRoute, tap: str) -> Link:
 
 def _require_left_alone(kernel: RouteSocket, nic: Link, bridge: str) -> tuple[str, ...]:
     """OperatorError where a program configures the interface; otherwise sentences on addresses that will end."""
-    leased = [a for a in read_carried(kernel, nic.index).addresses if a.family == _IPV4 and a.ends_in_s is not None]
+    leased = [
+        a for a in read_configuration(kernel, nic.index).addresses if a.family == _IPV4 and a.ends_in_s is not None
+    ]
     configurer = configurer_of(nic.name, nic.index, leased=bool(leased))
     if configurer is not None:
         raise refusal(configurer, nic.name, bridge)

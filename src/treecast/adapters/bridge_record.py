@@ -13,7 +13,7 @@ from msgspec import Meta
 from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file, replace_file
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import WORDS, KeepLocal, Word
-from treecast.base.storm import LAN_LIMITS, StormLimits
+from treecast.base.storm_control import LAN_LIMITS, StormLimits
 
 BRIDGE_FILE = "bridge.json"
 BRIDGE_LOCK_FILE = "bridge.lock"

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from treecast.adapters.carried import read_carried, take_addresses, take_routes
+from treecast.adapters.interface_configuration import delete_addresses, delete_routes, read_configuration
 from treecast.adapters.link import find_link, refusals
 from treecast.adapters.multicast_routes import IPNetwork, add_group_routes
 from treecast.adapters.rtnetlink import RouteSocket
@@ -122,13 +122,13 @@ class Interface:
             # The TAP's own queues hold what waits. The kernel would put a discipline on each of the 256 that a TAP with
             # several could have, for 18 MB of its memory.
             ipr.tc("replace", "noqueue", index)
-            carried = read_carried(kernel, index)
+            carried = read_configuration(kernel, index)
             stale = [a for a in carried.addresses if settings.is_stale(ip_interface(str(a)), kept=kept)]
-            take_addresses(kernel, index, stale)
+            delete_addresses(kernel, index, stale)
             if kept or settings.groups:
-                take_routes(kernel, index, [route for route in carried.routes if settings.is_stale_route(str(route))])
+                delete_routes(kernel, index, [route for route in carried.routes if settings.is_stale_route(str(route))])
             ipr.link("set", index=index, state="up", multicast=True)
-            _give_addresses(ipr, index, settings.addresses)
+            _add_addresses(ipr, index, settings.addresses)
             return add_group_routes(ipr, index, settings.usable_groups)
 
     def put_back(self, settings: Settings, *, routes: bool) -> list[str] | None:
@@ -141,9 +141,9 @@ class Interface:
             if link is None or not link.up or link.master:
                 return None
             settings = settings.within(link.mtu_bytes)
-            carried = {str(address) for address in read_carried(kernel, link.index).addresses}
+            carried = {str(address) for address in read_configuration(kernel, link.index).addresses}
             missing = [address for address in settings.addresses if str(address) not in carried]
-            _give_addresses(ipr, link.index, missing)
+            _add_addresses(ipr, link.index, missing)
             if missing or routes:
                 add_group_routes(ipr, link.index, settings.usable_groups)
             return [str(lost) for lost in (*missing, *(settings.usable_groups if routes else ()))]
@@ -152,7 +152,7 @@ class Interface:
         (_CONF / self.name / name).write_text(value)
 
 
-def _give_addresses(ipr: IPRoute, index: int, addresses: Iterable[IPv4Interface | IPv6Interface]) -> None:
+def _add_addresses(ipr: IPRoute, index: int, addresses: Iterable[IPv4Interface | IPv6Interface]) -> None:
     for address in addresses:
         options: dict[str, object] = {"broadcast": str(address.network.broadcast_address)}
         if isinstance(address, IPv6Interface):

@@ -69,7 +69,7 @@ class NoiseHandshake:
             raise MalformedError(str(error)) from error
 
 
-class NoiseMaker:
+class NoiseFactory:
     """Begins handshakes with a node's static key."""
 
     def __init__(self, static_private: bytes, network_id: NetworkId) -> None:

@@ -1,6 +1,6 @@
 """The directories of a network and of a node.
 
-A network: ``network.json``, ``ca.key``, ``ledger.json``; it stays with whoever admits nodes. A node: ``network.json``,
+A network: ``network.json``, ``ca.key``, ``nodes.json``; it stays with whoever admits nodes. A node: ``network.json``,
 ``node.key``, ``node.cert``; while it runs also ``node.lock`` and ``control.sock``, and from then on
 ``peers.json``. Errors are sentences for people.
 """
@@ -35,12 +35,12 @@ from treecast.identity.certificate import (
 )
 from treecast.identity.ids import KEY_BYTES
 from treecast.identity.keys import MAX_KEY_FILE_BYTES, NodeKeys, SigningKey, parse_ca_key, parse_node_keys
-from treecast.identity.ledger import EMPTY_LEDGER, MAX_LEDGER_BYTES, Ledger
 from treecast.identity.network import MAX_NETWORK_FILE_BYTES, Network, new_network
 from treecast.identity.node import Authority, NodeIdentity, NodeRequest, keys_match
+from treecast.identity.registry import EMPTY_REGISTRY, MAX_REGISTRY_BYTES, Registry
 
 NETWORK_FILE = "network.json"
-LEDGER_FILE = "ledger.json"
+REGISTRY_FILE = "nodes.json"
 NETWORK_LOCK_FILE = "network.lock"
 NODE_KEY_FILE = "node.key"
 NODE_LOCK_FILE = "node.lock"
@@ -54,7 +54,7 @@ def create_network(directory: Path, name: str, ipv4: str, ipv6: str | None) -> N
     network = new_network(name, ipv4, ipv6, ca_key.public)
     files = (
         NewFile(CA_KEY_FILE, ca_key.pem(), SECRET_MODE),
-        NewFile(LEDGER_FILE, EMPTY_LEDGER.encode(), SECRET_MODE),
+        NewFile(REGISTRY_FILE, EMPTY_REGISTRY.encode(), SECRET_MODE),
         NewFile(NETWORK_FILE, network.encode(), PUBLIC_MODE),
     )
     _require_vacant(directory)
@@ -74,9 +74,9 @@ def add_node(network_directory: Path, directory: Path, request: NodeRequest, now
         authority = load_authority(network_directory)
         kept = _keys_of(directory, authority.network, request.name) if request.replace else None
         keys = kept or NodeKeys.from_seeds(os.urandom(KEY_BYTES), os.urandom(KEY_BYTES))
-        identity, ledger = authority.admit(request, keys, now_unix_s)
+        identity, registry = authority.admit(request, keys, now_unix_s)
         if kept is not None:
-            _write_ledger(network_directory, ledger)
+            _write_registry(network_directory, registry)
             with explained(f"write {directory / CERTIFICATE_FILE}"):
                 replace_file(directory / CERTIFICATE_FILE, identity.certificate.encode(), PUBLIC_MODE)
             return identity
@@ -87,12 +87,12 @@ def add_node(network_directory: Path, directory: Path, request: NodeRequest, now
         )
         _require_vacant(directory)
         with explained(f"make the node in {directory}"), StagedDirectory(directory, files) as staged:
-            # The ledger goes first: when the machine dies here, an index is lost. Given out twice would be worse.
-            _write_ledger(network_directory, ledger)
+            # The registry goes first: when the machine dies here, an index is lost. Given out twice would be worse.
+            _write_registry(network_directory, registry)
             try:
                 staged.publish()
             except BaseException:
-                _write_ledger(network_directory, authority.ledger)
+                _write_registry(network_directory, authority.registry)
                 raise
     return identity
 
@@ -121,8 +121,8 @@ def load_authority(directory: Path) -> Authority:
     network = load_network(directory)
     missing = f"{directory} has no {CA_KEY_FILE}: use the directory that treecast network create made"
     key = _load(directory / CA_KEY_FILE, MAX_KEY_FILE_BYTES, parse_ca_key, missing)
-    missing = f"{directory} has no {LEDGER_FILE}, which lists the network's nodes: put a copy back"
-    return Authority(network, key, _load(directory / LEDGER_FILE, MAX_LEDGER_BYTES, Ledger.decode, missing))
+    missing = f"{directory} has no {REGISTRY_FILE}, which lists the network's nodes: put a copy back"
+    return Authority(network, key, _load(directory / REGISTRY_FILE, MAX_REGISTRY_BYTES, Registry.decode, missing))
 
 
 def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
@@ -163,9 +163,9 @@ def _refusal(path: Path, certificate: Certificate, reason: str) -> str:
     return f"the certificate {path} was not signed by the network's CA ({reason}): put the right one back"
 
 
-def _write_ledger(directory: Path, ledger: Ledger) -> None:
-    with explained(f"write {directory / LEDGER_FILE}"):
-        replace_file(directory / LEDGER_FILE, ledger.encode(), SECRET_MODE)
+def _write_registry(directory: Path, registry: Registry) -> None:
+    with explained(f"write {directory / REGISTRY_FILE}"):
+        replace_file(directory / REGISTRY_FILE, registry.encode(), SECRET_MODE)
 
 
 def _require_vacant(directory: Path) -> None:

@@ -55,7 +55,7 @@ class Status(msgspec.Struct, frozen=True):
     """Threads that move packets."""
     offloads: list[str]
     """Kernel offloads that are in use."""
-    seeking: list[str]
+    unreached: list[str]
     """Configured peers that were not reached yet."""
     queriers: list[Querier] = []
     """Who asks the hosts for their groups, on each port, VLAN and protocol."""
@@ -323,7 +323,7 @@ class NetworkView(msgspec.Struct, frozen=True):
 
 
 class AdmittedNode(msgspec.Struct, frozen=True):
-    """A node of a network's ledger. ``valid_until``: ISO 8601, UTC."""
+    """A node of a network's registry. ``valid_until``: ISO 8601, UTC."""
 
     name: str
     index: int

@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface
 
 from treecast.base.addresses import MacAddress
 from treecast.base.keep_local import KEEP_ALL, KeepLocal
-from treecast.base.storm import StormLimits
+from treecast.base.storm_control import StormLimits
 
 
 @dataclass(frozen=True, slots=True)

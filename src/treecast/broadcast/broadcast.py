@@ -203,7 +203,7 @@ class Broadcast:
                     if origin == self._me:
                         self._own_acknowledged(epoch, sequence)
             case Digest():
-                self._compare(now, neighbour, message)
+                self._reconcile(now, neighbour, message)
         return []
 
     def _take(self, now: Instant, sender: Neighbour, wire: bytes) -> list[Learned]:
@@ -216,7 +216,7 @@ class Broadcast:
             self._heard_of_myself(now, signed, body)
             return []
         origin = self._store.get(index)
-        if not _is_news(origin, body) if origin else self._store.has_ended(index, body.epoch, body.sequence):
+        if not _is_newer(origin, body) if origin else self._store.is_tombstone(index, body.epoch, body.sequence):
             sender.acknowledgements.append(acknowledgement)
             return []
         if not is_key_of(body.kind, body.key):
@@ -303,7 +303,7 @@ class Broadcast:
         for record in records:
             self._publish(now, record.kind, record.key, record.content)
 
-    def _compare(self, now: Instant, neighbour: Neighbour, digest: Digest) -> None:
+    def _reconcile(self, now: Instant, neighbour: Neighbour, digest: Digest) -> None:
         theirs = {origin: (epoch, digest_hash) for origin, epoch, digest_hash in digest.origins}
         for index, origin in self._store.origins():
             if not digest.first <= index <= digest.last:
@@ -368,7 +368,7 @@ class Broadcast:
         return earliest(self._node_due, self._links_due, self._store.next_expiry(), *floods)
 
 
-def _is_news(origin: Origin, body: Body) -> bool:
+def _is_newer(origin: Origin, body: Body) -> bool:
     if body.epoch != origin.epoch:
         return body.epoch > origin.epoch
     current = origin.records.get((body.kind, body.key))

@@ -145,7 +145,7 @@ class Store:
             self._ended[index] = _Ended(origin.epoch, node.sequence, after(now, FORGOTTEN_LIFETIME))
         return self.forget(index)
 
-    def has_ended(self, index: NodeIndex, epoch: int, node_sequence: int) -> bool:
+    def is_tombstone(self, index: NodeIndex, epoch: int, node_sequence: int) -> bool:
         """Whether this NODE advertisement, or a later one of that epoch, was held to its end."""
         ended = self._ended.get(index)
         return ended is not None and ended.epoch == epoch and node_sequence <= ended.sequence

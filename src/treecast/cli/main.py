@@ -288,7 +288,7 @@ def bridge_add(
     from treecast.adapters import bridge
     from treecast.adapters.link import sends_own_frames_only
     from treecast.api.client import ask_bridge, ask_status
-    from treecast.base.storm import StormLimits
+    from treecast.base.storm_control import StormLimits
     from treecast.cli import values
 
     kept = values.keep_local(keep_local)

@@ -141,7 +141,7 @@ def node_list(network: NetworkOption = None, json: JsonOption = False) -> None:
             valid_until=iso_date(node.not_after_s),
             expired=node.not_after_s < now,
         )
-        for node in authority.ledger.nodes
+        for node in authority.registry.nodes
     ]
     if json:
         print_json(nodes)

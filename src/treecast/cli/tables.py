@@ -155,7 +155,7 @@ def _status_rows(status: Status) -> tuple[tuple[str, str], ...]:
         ("log level", status.log_level or "-"),
         ("offloads", ", ".join(status.offloads) or "none"),
         ("peers", str(status.peers)),
-        *((("seeking", "\n".join(status.seeking)),) if status.seeking else ()),
+        *((("unreached", "\n".join(status.unreached)),) if status.unreached else ()),
         ("counters", _counts(status.counters)),
         ("drops", _counts({name: count for name, count in status.drops.items() if name != UNWANTED})),
         *_unwanted(status.drops.get(UNWANTED, 0)),

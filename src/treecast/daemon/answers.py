@@ -84,7 +84,7 @@ class Answers:
             listening=[str(endpoint) for endpoint in self._plane.listening],
             workers=self._plane.workers,
             offloads=self._plane.offloads,
-            seeking=self._engine.links.seeking(),
+            unreached=self._engine.links.unreached(),
             queriers=self._groups().queriers(),
             problems=[
                 Problem(p.problem.kind, p.problem.subject, p.problem.text, _age(now, p.since))

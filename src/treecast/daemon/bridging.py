@@ -64,12 +64,12 @@ class Bridging:
         before, self._record = self._record, record
         self._node.engine.ports.put(TAP, record.interface if record is not None else self._node.plane.interface)
         if record is not None and before is None:
-            self._node.share_port(record.bridge, self._lan(record))
+            self._node.enter_switch_mode(record.bridge, self._lan(record))
             self._log.info("bridged", interface=record.interface, bridge=record.bridge)
         elif record is not None:
-            self._node.ask_hosts()
+            self._node.restart_startup_queries()
         elif before is not None:
-            self._node.own_port()
+            self._node.leave_switch_mode()
             self._log.info("no longer bridged", interface=before.interface)
 
     def _lan(self, record: BridgeRecord) -> BridgedLan:
@@ -118,7 +118,7 @@ class Bridging:
     def answer(self) -> Bridge:
         """As ``bridge show`` has it."""
         engine = self._node.engine
-        states = {state.port: state for state in engine.listener.ports(clock.monotonic())}
+        states = {state.port: state for state in engine.designated_forwarder.ports(clock.monotonic())}
         packet_ports = self._packet_ports.answer(states)
         if self._record is None:
             return Bridge(interface="", bridge="", packet_ports=packet_ports, kept_local=self._kept_local())

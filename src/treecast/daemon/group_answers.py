@@ -67,20 +67,20 @@ class GroupAnswers:
         """Who wants it, by node index."""
         members = self._engine.topology.members(key)
         here = self._engine.membership.filter(*key)
-        if any(contains(prefix, key) for prefix in self._engine.wishes.prefixes):
+        if any(contains(prefix, key) for prefix in self._engine.membership_sync.prefixes):
             here = ANY_SOURCE
         return members if here.wants_nothing else sorted([*members, (self._engine.me, here)], key=lambda m: m[0])
 
     def _prefixes(self) -> list[PrefixKey]:
         """Prefixes of groups that nodes get without joining, this one among them."""
         of_others = self._engine.topology.table.prefixes.prefixes()
-        return sorted({*of_others, *self._engine.wishes.prefixes}, key=prefix_sort_key)
+        return sorted({*of_others, *self._engine.membership_sync.prefixes}, key=prefix_sort_key)
 
     def _prefix_row(self, key: PrefixKey, traffic: GroupTraffic) -> Group:
         """``tx`` are the frames to groups of the prefix that nobody joined."""
         vlan, prefix = key
         nodes = self._engine.topology.table.prefixes.subscribers_of(key)
-        local = any(vlan == own and prefix_holds(whole, prefix) for own, whole in self._engine.wishes.prefixes)
+        local = any(vlan == own and prefix_holds(whole, prefix) for own, whole in self._engine.membership_sync.prefixes)
         members = sorted({*nodes, self._engine.me} if local else nodes)
         tx_packets, tx_bytes = traffic.sent(Flow.of_prefix(key))
         return Group(

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from treecast.api.records import Storm
 from treecast.base.ids import NodeIndex
-from treecast.base.storm import StormLimits
-from treecast.listener.election import Why
-from treecast.listener.listener import PortState
+from treecast.base.storm_control import StormLimits
+from treecast.designated_forwarder.designated_forwarder import PortState
+from treecast.designated_forwarder.election import Why
 
 
 def storms_of(limits: StormLimits, refused: tuple[int, int, int]) -> list[Storm]:

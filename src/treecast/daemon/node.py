@@ -22,7 +22,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.keep_local import KeepLocal
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
-from treecast.base.storm import StormLimits
+from treecast.base.storm_control import StormLimits
 from treecast.base.time import Duration, Instant
 from treecast.daemon.handshake_log import log_handshakes
 from treecast.daemon.options import HostPort
@@ -115,26 +115,26 @@ class RunningNode:
         self.plane.carry_out(self.engine.goodbye())
         self.plane.stop()
 
-    def share_port(self, bridge: str, lan: BridgedLan) -> None:
+    def enter_switch_mode(self, bridge: str, lan: BridgedLan) -> None:
         """The TAP is, or is about to be, in a bridge of this name, or the machine's address there has changed."""
         self._bridge, self._lan = bridge, lan
-        self._carry_out(self.engine.share_port(clock.monotonic(), TAP, lan))
+        self._carry_out(self.engine.enter_switch_mode(clock.monotonic(), TAP, lan))
 
-    def ask_hosts(self) -> None:
+    def restart_startup_queries(self) -> None:
         """The TAP is in the bridge: the LAN hears it."""
         self._addresses_doubted.set()
-        self._carry_out(self.engine.ask_hosts(clock.monotonic(), TAP))
+        self._carry_out(self.engine.restart_startup_queries(clock.monotonic(), TAP))
 
     @property
     def lan_ipv4(self) -> IPv4Interface | None:
         """This machine's own address on the LAN that the TAP shares."""
         return self._lan.ipv4 if self._lan is not None else None
 
-    def own_port(self) -> None:
+    def leave_switch_mode(self) -> None:
         """The TAP is in no bridge any more."""
         self._bridge, self._lan = "", None
         self._addresses_doubted.set()
-        self._carry_out(self.engine.own_port(clock.monotonic(), TAP))
+        self._carry_out(self.engine.leave_switch_mode(clock.monotonic(), TAP))
 
     def open_packet_port(
         self, descriptor: int, addresses: PortAddresses, limits: StormLimits, keep_local: KeepLocal
@@ -248,7 +248,7 @@ class RunningNode:
         ipv4 = lan_ipv4((self._bridge,), self._network.ipv4)
         if self._lan is not None and ipv4 != self._lan.ipv4:
             self._log.info("address on the LAN changed", address=str(ipv4 or "none"))
-            self.share_port(self._bridge, replace(self._lan, ipv4=ipv4))
+            self.enter_switch_mode(self._bridge, replace(self._lan, ipv4=ipv4))
 
     def _log_links(self) -> None:
         linked = {peer.node: peer.certificate.name for peer in self.engine.links.peers()}
@@ -261,4 +261,4 @@ class RunningNode:
         self._linked = linked
 
     def _reach(self, peer: str, endpoints: tuple[Endpoint, ...]) -> None:
-        self._carry_out(self.engine.reach(clock.monotonic(), peer, endpoints))
+        self._carry_out(self.engine.add_static_peer(clock.monotonic(), peer, endpoints))

@@ -22,7 +22,7 @@ from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.lan_words import in_words, storms_of
 from treecast.daemon.node import RunningNode
-from treecast.listener.listener import PortState
+from treecast.designated_forwarder.designated_forwarder import PortState
 from treecast.multicast import PortAddresses
 
 ADDRESS_INTERVAL: Duration = 5.0

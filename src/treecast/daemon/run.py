@@ -15,7 +15,7 @@ from treecast.adapters import clock, storage, systemd
 from treecast.adapters.bridge import bridge_again, clear_leftovers
 from treecast.adapters.bridge_record import load_record
 from treecast.adapters.interface import ipv6_is_on
-from treecast.adapters.native import DataPlane, NoiseMaker, drop_capabilities, preferred_aead
+from treecast.adapters.native import DataPlane, NoiseFactory, drop_capabilities, preferred_aead
 from treecast.adapters.packet_port import open_remembered
 from treecast.adapters.tap import find_tap
 from treecast.api.server import ControlServer
@@ -38,7 +38,7 @@ from treecast.daemon.service import ServiceReports
 from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_guess
 from treecast.daemon.upkeep import Upkeep
-from treecast.engine.engine import Engine, Surroundings
+from treecast.engine.engine import Engine, NodeEnvironment
 from treecast.identity.node import NodeIdentity
 from treecast.multicast.switch import TAP
 
@@ -112,7 +112,7 @@ async def _run(
     unix_now = clock.unix_s()
     engine = Engine(
         identity,
-        Surroundings(
+        NodeEnvironment(
             families=tuple(endpoint.address.version for endpoint in plane.listening),
             ipv6=ipv6,
             epoch_ms=int(unix_now * 1000),
@@ -121,7 +121,7 @@ async def _run(
             underlay_mtu=plane.underlay_mtu,
             version=version("treecast"),
         ),
-        maker=NoiseMaker(identity.static_private_key, identity.network.id),
+        factory=NoiseFactory(identity.static_private_key, identity.network.id),
         membership=options.membership,
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,

@@ -183,7 +183,9 @@ class RootTrees:
             self._offer_all(now, tree)
             self._set_alarm(tree)
 
-    def key_taken(self, now: Instant, peer: NodeIndex, tree_id: TreeId, epoch: TreeEpoch, key_id: KeyId) -> None:
+    def key_acknowledgement(
+        self, now: Instant, peer: NodeIndex, tree_id: TreeId, epoch: TreeEpoch, key_id: KeyId
+    ) -> None:
         """A member says that it holds a key."""
         tree = self._by_id.get(tree_id)
         member = tree.members.get(peer) if tree is not None and tree.epoch == epoch else None

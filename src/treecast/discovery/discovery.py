@@ -20,12 +20,12 @@ from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant, earliest
 from treecast.discovery import host_names, snooping
-from treecast.discovery.apart_hosts import ApartHosts
+from treecast.discovery.host_table import HostTable, claim_of
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
-from treecast.discovery.questions import Questions
+from treecast.discovery.multicast_only_hosts import MulticastOnlyHosts
+from treecast.discovery.recent_solicitations import RecentSolicitations
 from treecast.discovery.remote_hosts import MAX_REMOTE_HOSTS, RemoteHosts
-from treecast.discovery.residence import Residence, claim_of
 from treecast.discovery.view import DiscoveryCounters, HostView
 from treecast.wire import arp, dhcp, dhcpv6, ipv4, ipv6, ndp
 from treecast.wire.advertisement import HostContent
@@ -50,53 +50,53 @@ class Discovery:
         self._me = me
         self._drops = drops
         self._config = config
-        self._residence = Residence(me, drops, config)
-        self._questions = Questions()
+        self._host_table = HostTable(me, drops, config)
+        self._recent_solicitations = RecentSolicitations()
         self._placed: dict[HostKey, NodeIndex] = {}
         """What the data plane was told."""
         self.retries: Retries[HostKey] = Retries()
         self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
         self._blocked: set[int] = set()
-        self._apart = ApartHosts(drops, config)
+        self._multicast_only = MulticastOnlyHosts(drops, config)
         self.commands: list[Command] = []
 
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
         """The node's own interface. It replaces what was said before; with another MAC it leads to another LAN."""
         if self._own is not None and self._own[0] != mac:
-            self._residence.local.remove_port(OWN_PORT)
+            self._host_table.local.remove_port(OWN_PORT)
         self._own = (mac, addresses)
         if OWN_PORT not in self._blocked:
-            self._residence.add_own(now, mac, addresses)
+            self._host_table.add_own(now, mac, addresses)
 
     def set_interface_mac(self, mac: MacAddress) -> None:
         """The MAC that the node's own interface has now, which is another than its certificate's if somebody set it."""
-        self._residence.set_interface_mac(mac)
+        self._host_table.set_interface_mac(mac)
 
     def set_port_forwarding(self, now: Instant, port: int, on: bool) -> None:
         """Whether this node forwards for a port. Where another node does, it learns, answers and publishes nothing."""
         if not on:
             self._blocked.add(port)
-            self._residence.forget_port(now, port)
+            self._host_table.forget_port(now, port)
         elif port in self._blocked:
             self._blocked.remove(port)
-            self._apart.forget_hosts(port, lambda key: self._residence.remote.get(key) is not None)
+            self._multicast_only.forget_hosts(port, lambda key: self._host_table.remote.get(key) is not None)
             if port == OWN_PORT and self._own is not None:
-                self._residence.add_own(now, *self._own)
+                self._host_table.add_own(now, *self._own)
 
-    def open_apart(self, port: int) -> None:
+    def open_multicast_only(self, port: int) -> None:
         """A port whose hosts exchange multicast with the others and nothing else: they are learned, and only shown."""
-        self._apart.open(port)
+        self._multicast_only.open(port)
 
-    def close_apart(self, port: int) -> None:
-        self._apart.close(port)
+    def close_multicast_only(self, port: int) -> None:
+        self._multicast_only.close(port)
         self._blocked.discard(port)
 
     # what hosts say
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame, wire: bytes) -> bool:
         """A frame from a port; ``wire`` is its bytes. False: it is none of ARP, ND, DHCP, DHCPv6 answers and mDNS."""
-        if self._apart.has(port):
-            return self._apart.receive(now, port, frame)
+        if self._multicast_only.has(port):
+            return self._multicast_only.receive(now, port, frame)
         try:
             if frame.ethertype == EtherType.ARP:
                 self.receive_arp(now, port, frame, wire)
@@ -126,7 +126,7 @@ class Discovery:
             self._drops.count(error.reason)
             return
         key = (frame.vlan_id or 0, frame.source)
-        self._residence.heard(now, port, key, sighting)
+        self._host_table.heard(now, port, key, sighting)
         if not frame.destination.is_group:
             return
         if packet.operation is not ArpOperation.REQUEST or packet.is_probe or packet.is_gratuitous:
@@ -144,7 +144,7 @@ class Discovery:
             self._drops.count(error.reason)
             return
         key = (frame.vlan_id or 0, frame.source)
-        self._residence.heard(now, port, key, sighting)
+        self._host_table.heard(now, port, key, sighting)
         if not frame.destination.is_group:
             return
         if not isinstance(message, ndp.NeighborSolicitation) or packet.source.is_unspecified:
@@ -176,21 +176,21 @@ class Discovery:
         duplicate, it may be elsewhere.
         """
         vlan = asker[0]
-        counters = self._residence.counters
-        here = self._residence.local.holder(vlan, target)
-        host = self._residence.local.get(here) if here else None
+        counters = self._host_table.counters
+        here = self._host_table.local.holder(vlan, target)
+        host = self._host_table.local.get(here) if here else None
         elsewhere = self._holder(vlan, target)
         holder = here or elsewhere
-        held = holder is not None and self._residence.is_held(now, (vlan, target), holder)
+        held = holder is not None and self._host_table.is_held(now, (vlan, target), holder)
         if host is not None:
-            repeated = self._questions.is_repeated(now, asker[1], (vlan, target))
+            repeated = self._recent_solicitations.is_repeated(now, asker[1], (vlan, target))
             if host.port != port:
                 self.commands.append(Inject(host.port, wire))
             if not repeated and not held:
                 counters.questions_kept += 1
                 return
         elif elsewhere is not None and not held:
-            claim = self._residence.remote.get(elsewhere)
+            claim = self._host_table.remote.get(elsewhere)
             counters.questions_answered += 1
             self.commands.append(Inject(port, answer(elsewhere[1], claim is not None and claim.is_router)))
             return
@@ -199,7 +199,7 @@ class Discovery:
 
     def _holder(self, vlan: int, address: IPAddress) -> HostKey | None:
         """The host elsewhere that has this address."""
-        return self._residence.holder(vlan, address)
+        return self._host_table.holder(vlan, address)
 
     def _receive_dhcp(self, now: Instant, port: int, frame: EthernetFrame) -> bool:
         packet = ipv4.parse(frame.payload)
@@ -208,15 +208,15 @@ class Discovery:
         given = dhcp.parse(packet)
         self.host_seen(now, port, frame.vlan_id or 0, frame.source)
         key = (frame.vlan_id or 0, given.client) if given else None
-        if given and key and self._residence.local.get(key) and snooping.is_host_address(given.address):
-            self._residence.take_address(now, key, given.address, shared=False)
+        if given and key and self._host_table.local.get(key) and snooping.is_host_address(given.address):
+            self._host_table.take_address(now, key, given.address, shared=False)
         return True
 
     def _receive_dhcpv6(self, now: Instant, port: int, frame: EthernetFrame, packet: Ipv6Packet) -> bool:
         """The client is whom the frame goes to, or whom the DUID names: a host of this node, or nobody is learned."""
         reply = dhcpv6.parse(packet)
         self.host_seen(now, port, frame.vlan_id or 0, frame.source)
-        local = self._residence.local
+        local = self._host_table.local
         candidates = (frame.destination, reply.duid_link_layer) if reply else ()
         keys = [(frame.vlan_id or 0, mac) for mac in candidates if mac is not None]
         key = next((key for key in keys if local.get(key) is not None), None)
@@ -224,7 +224,7 @@ class Discovery:
             if key is None or not snooping.is_host_address(leased.address):
                 continue
             if leased.valid_s:
-                self._residence.take_address(now, key, leased.address, shared=False)
+                self._host_table.take_address(now, key, leased.address, shared=False)
             elif local.holder(key[0], leased.address) == key:
                 local.drop_address(key[0], leased.address)
         return True
@@ -235,40 +235,40 @@ class Discovery:
             return False
         self.host_seen(now, port, frame.vlan_id or 0, frame.source)
         key = (frame.vlan_id or 0, frame.source)
-        host_names.remember(self._residence.local, self._drops, port, key, names)
+        host_names.remember(self._host_table.local, self._drops, port, key, names)
         return True
 
     def host_seen(self, now: Instant, port: int, vlan: int, mac: MacAddress) -> None:
         """A frame with this source came from a port (the data plane says so when it is new, and now and then)."""
-        if self._apart.has(port):
-            self._apart.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
+        if self._multicast_only.has(port):
+            self._multicast_only.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
         elif port not in self._blocked:
-            self._residence.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
+            self._host_table.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
 
     # what other nodes say
 
     def certify(self, now: Instant, node: NodeIndex, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
         """A node's certificate gives it these addresses: what others claim of them does not count."""
-        if not self._residence.certified.give(node, mac, addresses):
+        if not self._host_table.certified.give(node, mac, addresses):
             return
-        for other in self._residence.remote.claimants((0, mac)):
+        for other in self._host_table.remote.claimants((0, mac)):
             if other != node:
                 self.learn(now, other, (0, mac), None)
 
     def uncertify(self, node: NodeIndex) -> None:
         """The node is gone."""
-        self._residence.certified.take(node)
+        self._host_table.certified.take(node)
 
     def learn(self, now: Instant, node: NodeIndex, key: HostKey, content: HostContent | None) -> None:
         """A node's claim to a host; None when it ended."""
         claim = None
         if content is not None:
-            if self._residence.certified.owner(key[1]) not in (None, node):
+            if self._host_table.certified.owner(key[1]) not in (None, node):
                 self._drops.count("host_of_another_node")
                 return
             addresses = content.address_values()
             claim = claim_of(node, addresses, content.sequence, now, is_router=content.is_router)
-        self._residence.claimed(now, node, key, claim)
+        self._host_table.claimed(now, node, key, claim)
         self._place(key)
 
     def link_up(self, node: NodeIndex) -> None:
@@ -277,7 +277,7 @@ class Discovery:
 
     def _place(self, key: HostKey) -> None:
         """Tell the data plane where a host is, when that changed."""
-        where = self._residence.where(key)
+        where = self._host_table.where(key)
         if where is None or where == self._me:
             if self._placed.pop(key, None) is not None:
                 self.commands.append(RemoveHost(*key))
@@ -296,7 +296,7 @@ class Discovery:
 
     def changes(self) -> list[HostChange]:
         """What this node must publish since the last call."""
-        local = self._residence.local
+        local = self._host_table.local
         changed = sorted(set(local.changed))
         local.changed.clear()
         changes: list[HostChange] = []
@@ -311,39 +311,41 @@ class Discovery:
         return changes
 
     def local_hosts(self) -> LocalHosts:
-        return self._residence.local
+        return self._host_table.local
 
     def remote_hosts(self) -> RemoteHosts:
-        return self._residence.remote
+        return self._host_table.remote
 
     def hosts(self, now: Instant) -> list[HostView]:
         """The host table for people: this node's hosts, the others', then those that are reached by groups only."""
-        return self._residence.views(now) + self._apart.views(self._me, self._blocked)
+        return self._host_table.views(now) + self._multicast_only.views(self._me, self._blocked)
 
     def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
         """Hosts and addresses that are in two places. ``name``: of a node."""
-        return self._residence.problems(name)
+        return self._host_table.problems(name)
 
     def tables(self, port_name: Callable[[int], str]) -> Iterator[TableUse]:
         """How full they are."""
-        for port, hosts in [*self._residence.local.ports(), *self._apart.ports()]:
+        for port, hosts in [*self._host_table.local.ports(), *self._multicast_only.ports()]:
             advice = "further ones are not known to other nodes: find out whether one machine there makes up MACs"
             yield TableUse(f"hosts on {port_name(port)}", hosts, self._config.max_hosts_per_port, advice)
-        remote = len(self._residence.remote)
+        remote = len(self._host_table.remote)
         yield TableUse("hosts of other nodes", remote, MAX_REMOTE_HOSTS, "bridge fewer or smaller LANs")
 
     @property
     def counters(self) -> DiscoveryCounters:
-        return self._residence.counters
+        return self._host_table.counters
 
     def advance(self, now: Instant) -> None:
-        self._residence.advance(now)
-        self._apart.advance(now)
+        self._host_table.advance(now)
+        self._multicast_only.advance(now)
         for key in self.retries.take(now):
             self._place(key)
 
     def next_deadline(self) -> Instant | None:
-        return earliest(self._residence.next_deadline(), self._apart.next_deadline(), self.retries.next_deadline())
+        return earliest(
+            self._host_table.next_deadline(), self._multicast_only.next_deadline(), self.retries.next_deadline()
+        )
 
 
 _IGMP = bytes((PROTOCOL_IGMP,))

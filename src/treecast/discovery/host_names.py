@@ -21,7 +21,7 @@ _PLAIN = frozenset((ascii_letters + digits + "-._").encode("ascii"))
 
 
 @dataclass(frozen=True, slots=True)
-class SaidName:
+class AnnouncedName:
     """``name`` is its sender's own if that has ``address`` (None: if it is ``client``)."""
 
     name: bytes
@@ -30,22 +30,22 @@ class SaidName:
     address: IPAddress | None = None
 
 
-def read(packet: Ipv4Packet | Ipv6Packet) -> list[SaidName] | None:
+def read(packet: Ipv4Packet | Ipv6Packet) -> list[AnnouncedName] | None:
     """The names in a packet; None: it is neither of a DHCP client nor an mDNS response. MalformedError."""
     if isinstance(packet, Ipv4Packet):
         if dhcp.is_client_message(packet):
             request = dhcp.parse_request(packet)
             name = (request.host_name or b"").rstrip(b"\0")
-            return [SaidName(name, MAX_DHCP_NAME_BYTES, client=request.client)] if name else []
+            return [AnnouncedName(name, MAX_DHCP_NAME_BYTES, client=request.client)] if name else []
         protocol, is_fragment = packet.protocol, packet.is_fragment
     else:
         protocol, is_fragment = packet.next_header, False
     if is_fragment or not mdns.is_response(packet.destination, protocol, packet.payload):
         return None
-    return [SaidName(said.name, mdns.MAX_NAME_BYTES, address=said.address) for said in mdns.parse(packet.payload)]
+    return [AnnouncedName(said.name, mdns.MAX_NAME_BYTES, address=said.address) for said in mdns.parse(packet.payload)]
 
 
-def remember(hosts: LocalHosts, drops: Drops, port: int, key: HostKey, names: list[SaidName]) -> None:
+def remember(hosts: LocalHosts, drops: Drops, port: int, key: HostKey, names: list[AnnouncedName]) -> None:
     """What a host on a port said; the first name of its own counts."""
     host = hosts.get(key)
     if host is None or host.port != port:

@@ -33,28 +33,28 @@ from treecast.base.ids import KeyId, TreeEpoch, TreeId
 from treecast.base.keep_local import KEEP_ALL, KeepLocal
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
-from treecast.base.storm import StormLimits
+from treecast.base.storm_control import StormLimits
 from treecast.base.tables import TableUse, nearly_full
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.broadcast import Broadcast
 from treecast.broadcast.store import Record
-from treecast.dataplane.member_trees import MemberTrees
+from treecast.dataplane.downstream_trees import DownstreamTrees
 from treecast.dataplane.root_trees import RootTrees
+from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
 from treecast.discovery.discovery import Discovery
 from treecast.engine.certificates import ending
 from treecast.engine.faults import Faults
 from treecast.engine.following import Following
 from treecast.engine.identities import must_end, twice
 from treecast.engine.learning import Learning, certified_addresses
+from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.node_table import NodeTable
 from treecast.engine.port_names import PortNames
 from treecast.engine.refusals import Refusals
-from treecast.engine.wishes import Wishes
 from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.node import NodeIdentity
-from treecast.links.crypto import HandshakeMaker
+from treecast.links.crypto import HandshakeFactory
 from treecast.links.links import Links
-from treecast.listener.listener import Listener, Sender
 from treecast.multicast import (
     NO_ADDRESS,
     TAP,
@@ -69,7 +69,7 @@ from treecast.topology.topology import Topology
 from treecast.wire import ethernet
 from treecast.wire.advertisement import Kind, NodeContent, host_key
 from treecast.wire.beacon import BEACON_ETHERTYPE
-from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyTaken, emit_control, parse_control
+from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyAcknowledgement, emit_control, parse_control
 from treecast.wire.handshake import MAX_VERSION_CHARACTERS, HandshakePayload
 
 UNKNOWN_DEADLINE: Duration = 1.0
@@ -77,7 +77,7 @@ UNKNOWN_DEADLINE: Duration = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class NodeEnvironment:
     """What the node finds where it starts.
 
     ``families``: the IP version of each UDP socket; ``ipv6``: whether the machine has IPv6, and the TAP thus addresses
@@ -100,9 +100,9 @@ class Engine:
     def __init__(
         self,
         identity: NodeIdentity,
-        surroundings: Surroundings,
+        environment: NodeEnvironment,
         *,
-        maker: HandshakeMaker,
+        factory: HandshakeFactory,
         membership: MembershipConfig,
         rng: Random,
         unix_minus_monotonic_s: float,
@@ -123,9 +123,9 @@ class Engine:
         self.ports = PortNames()
         self._identity = identity
         self._certificate_bytes = certificate.encode()
-        self._surroundings = surroundings
+        self._environment = environment
         self._endpoints: tuple[Endpoint, ...] = ()
-        self._underlay_mtu = surroundings.underlay_mtu
+        self._underlay_mtu = environment.underlay_mtu
         self._verifier = verifier or Verifier(identity.network.ca_public_key)
         self._unix_offset = unix_minus_monotonic_s
         self._now = Instant(0.0)
@@ -134,23 +134,23 @@ class Engine:
         self.links = Links(
             me=HandshakePayload(
                 certificate=self._certificate_bytes,
-                aead=surroundings.aead,
-                epoch_ms=surroundings.epoch_ms,
+                aead=environment.aead,
+                epoch_ms=environment.epoch_ms,
                 clock_ms=0,
                 refused=0,
-                underlay_mtu=surroundings.underlay_mtu,
-                version=surroundings.version[:MAX_VERSION_CHARACTERS],
+                underlay_mtu=environment.underlay_mtu,
+                version=environment.version[:MAX_VERSION_CHARACTERS],
             ),
             my_index=self.me,
-            maker=maker,
-            families=surroundings.families,
+            factory=factory,
+            families=environment.families,
             verify_certificate=self._verify_certificate,
             wall_clock_ms=lambda now: max(int((now + self._unix_offset) * 1000), 0),
             rng=rng,
             drops=self.drops,
         )
-        sender = Sender(identity.network.id, certificate.node_id, self.me, certificate.mac, surroundings.epoch_ms)
-        self.listener = Listener(sender, self.drops, membership.query_response_interval)
+        sender = Sender(identity.network.id, certificate.node_id, self.me, certificate.mac, environment.epoch_ms)
+        self.designated_forwarder = DesignatedForwarder(sender, self.drops, membership.query_response_interval)
         self.discovery = Discovery(self.me, self.drops)
         self.membership = SwitchMembership(
             membership,
@@ -163,27 +163,29 @@ class Engine:
         self._broadcast = Broadcast(
             me=self.me,
             signing_key=identity.signing_key,
-            epoch_ms=surroundings.epoch_ms,
+            epoch_ms=environment.epoch_ms,
             verify_certificate=self._verify_certificate,
             rng=rng,
             drops=self.drops,
-            instance=surroundings.instance,
+            instance=environment.instance,
             verify_signature=self._verifier.signature,
             intern=intern,
         )
         self.topology = Topology()
-        self.root_trees = RootTrees(TreeEpoch(surroundings.epoch_ms // 1000 & 0xFFFF_FFFF), self.drops)
-        self.member_trees = MemberTrees(self.drops, own_prefixes)
-        self.wishes = Wishes(self.membership, self._broadcast, self.topology, self.member_trees, own_prefixes)
+        self.root_trees = RootTrees(TreeEpoch(environment.epoch_ms // 1000 & 0xFFFF_FFFF), self.drops)
+        self.downstream_trees = DownstreamTrees(self.drops, own_prefixes)
+        self.membership_sync = MembershipSync(
+            self.membership, self._broadcast, self.topology, self.downstream_trees, own_prefixes
+        )
         self._following = Following(
             self.nodes,
             self._broadcast,
             self.discovery,
             self.membership,
-            self.wishes,
+            self.membership_sync,
             self.topology,
             self.root_trees,
-            self.member_trees,
+            self.downstream_trees,
             self.faults,
         )
         self._outgoing: list[Command] = []
@@ -191,12 +193,14 @@ class Engine:
             self.links,
             self.discovery,
             self.root_trees,
-            self.member_trees,
-            self.wishes.port_groups,
+            self.downstream_trees,
+            self.membership_sync.port_groups,
             self.drops,
             self.faults,
         )
-        self._learning = Learning(self.nodes, self.links, self.discovery, self.topology, self.wishes, self.drops)
+        self._learning = Learning(
+            self.nodes, self.links, self.discovery, self.topology, self.membership_sync, self.drops
+        )
 
     # inputs
 
@@ -205,8 +209,8 @@ class Engine:
         self._now = now
         self._announce(now, endpoints)
         self.discovery.add_own(now, self._identity.certificate.mac, self._own_addresses())
-        self.wishes.start(now)
-        self.wishes.take(now, self.membership.start(now))
+        self.membership_sync.start(now)
+        self.membership_sync.take(now, self.membership.start(now))
         return self._settle(now)
 
     def turn(self, now: Instant, events: Iterable[Event]) -> list[Command]:
@@ -230,7 +234,7 @@ class Engine:
                 self.links.cut(now, peer.node, "certificate expired")
         return self._settle(now)
 
-    def reach(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> list[Command]:
+    def add_static_peer(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> list[Command]:
         """A peer that the operator named, with its present addresses."""
         self.links.configure(now, name, endpoints)
         return self._settle(now)
@@ -247,26 +251,26 @@ class Engine:
         self._announce(now, self._endpoints)
         return self._settle(now)
 
-    def share_port(self, now: Instant, port: int, lan: BridgedLan) -> list[Command]:
+    def enter_switch_mode(self, now: Instant, port: int, lan: BridgedLan) -> list[Command]:
         """The port leads to this LAN from now on (switch mode), or the machine's address there has changed."""
         own = lan.ipv4 or self._identity.certificate.ipv4
         kernel = OwnKernel(lan.mac, neighbour_of(own) if own else NO_ADDRESS)
-        self.listener.open(now, port, lan.mac, self._own_addresses(), lan.limits, lan.keep_local)
+        self.designated_forwarder.open(now, port, lan.mac, self._own_addresses(), lan.limits, lan.keep_local)
         self.discovery.add_own(now, lan.mac, self._own_addresses())
-        self.wishes.take(now, self.membership.set_ipv4(now, own.ip if own else NO_ADDRESS, kernel))
+        self.membership_sync.take(now, self.membership.set_ipv4(now, own.ip if own else NO_ADDRESS, kernel))
         return self._settle(now)
 
-    def ask_hosts(self, now: Instant, port: int) -> list[Command]:
+    def restart_startup_queries(self, now: Instant, port: int) -> list[Command]:
         """The port has new hosts: what do they want?"""
-        self.wishes.take(now, self.membership.ask_again(now, port))
+        self.membership_sync.take(now, self.membership.restart_startup_queries(now, port))
         return self._settle(now)
 
-    def own_port(self, now: Instant, port: int) -> list[Command]:
+    def leave_switch_mode(self, now: Instant, port: int) -> list[Command]:
         """The port is the node's own again."""
-        self.listener.close(port)
+        self.designated_forwarder.close(port)
         self.discovery.add_own(now, self._identity.certificate.mac, self._own_addresses())
         kernel = OwnKernel(self._identity.certificate.mac, self._neighbour)
-        self.wishes.take(now, self.membership.set_ipv4(now, NO_ADDRESS, kernel))
+        self.membership_sync.take(now, self.membership.set_ipv4(now, NO_ADDRESS, kernel))
         return self._settle(now)
 
     def open_packet_port(
@@ -279,23 +283,23 @@ class Engine:
     ) -> list[Command]:
         """A packet port leads to a LAN, of which multicast alone is carried; or it has other addresses than before."""
         self._ports.add(port)
-        self.listener.open(now, port, self._identity.certificate.mac, (), limits, keep_local)
-        self.discovery.open_apart(port)
-        self.wishes.open_port(now, port, addresses)
+        self.designated_forwarder.open(now, port, self._identity.certificate.mac, (), limits, keep_local)
+        self.discovery.open_multicast_only(port)
+        self.membership_sync.open_port(now, port, addresses)
         return self._settle(now)
 
     def close_packet_port(self, now: Instant, port: int) -> list[Command]:
         """It is about to be closed."""
         self._ports.discard(port)
-        self.listener.leave(port)
-        self.discovery.close_apart(port)
-        self.wishes.close_port(now, port)
+        self.designated_forwarder.leave(port)
+        self.discovery.close_multicast_only(port)
+        self.membership_sync.close_port(now, port)
         return self._settle(now)
 
     def goodbye(self) -> list[Command]:
         """The last commands: tell the peers, and the LANs, that this node goes down."""
         message = emit_control(Goodbye())
-        return [*self.listener.goodbye(), *(SendControl(peer.node, message) for peer in self.links.peers())]
+        return [*self.designated_forwarder.goodbye(), *(SendControl(peer.node, message) for peer in self.links.peers())]
 
     def next_deadline(self, now: Instant) -> Instant | None:
         """When ``turn`` must be called even if nothing happens."""
@@ -306,13 +310,13 @@ class Engine:
     def _next_deadline(self, now: Instant) -> Instant | None:
         return earliest(
             self.links.next_deadline(),
-            self.listener.next_deadline(now),
+            self.designated_forwarder.next_deadline(now),
             self.discovery.next_deadline(),
             self.membership.next_deadline(),
-            self.wishes.port_groups.retries.next_deadline(),
+            self.membership_sync.port_groups.retries.next_deadline(),
             self._broadcast.next_deadline(now),
             self.root_trees.next_deadline(),
-            self.member_trees.next_deadline(),
+            self.downstream_trees.next_deadline(),
         )
 
     def must_end(self, now: Instant) -> str | None:
@@ -328,8 +332,8 @@ class Engine:
         own_name = self._identity.certificate.name
         yield from twice(now, self._broadcast, own_name, self._endpoints, self.nodes.name)
         yield from ending(self._identity.certificate, self.nodes.certificates(), now + self._unix_offset)
-        yield from self.listener.problems(now, self.ports.name, self.nodes.name)
-        yield from self.membership.problems(self.listener.is_shared, self.ports.name)
+        yield from self.designated_forwarder.problems(now, self.ports.name, self.nodes.name)
+        yield from self.membership.problems(self.designated_forwarder.is_shared, self.ports.name)
         yield from self.discovery.problems(self.nodes.name)
         yield from nearly_full(self._tables())
 
@@ -339,7 +343,7 @@ class Engine:
         yield from self.membership.tables()
         yield from self._broadcast.tables()
         yield from self.root_trees.tables()
-        yield from self.member_trees.tables()
+        yield from self.downstream_trees.tables()
 
     # one event
 
@@ -350,7 +354,7 @@ class Engine:
             case TapFrame():
                 self._tap_frame(now, event)
             case HostSeen(port, vlan, mac):
-                self.listener.saw(now, port, vlan, mac)
+                self.designated_forwarder.saw(now, port, vlan, mac)
                 self.discovery.host_seen(now, port, vlan, mac)
             case HandshakeDatagram():
                 self.links.receive(now, event)
@@ -359,7 +363,7 @@ class Engine:
             case ControlDatagram():
                 self._control(now, event)
             case KeyOffered():
-                self.member_trees.offered(now, event)
+                self.downstream_trees.offered(now, event)
             case PeerMoved():
                 self.links.moved(event)
             case SessionConfirmed():
@@ -374,20 +378,20 @@ class Engine:
         try:
             frame = ethernet.parse(event.data)
             if frame.ethertype == BEACON_ETHERTYPE:
-                self.listener.receive(now, event.port, frame.payload)
+                self.designated_forwarder.receive(now, event.port, frame.payload)
                 return
-            self.listener.saw(now, event.port, frame.vlan_id or 0, frame.source)
+            self.designated_forwarder.saw(now, event.port, frame.vlan_id or 0, frame.source)
             if self.discovery.receive(now, event.port, frame, event.data):
                 return
         except MalformedError as error:
             self.drops.count(error.reason)
             return
-        other = self.nodes.other_with_mac(frame.source) if self.listener.is_shared(event.port) else None
+        other = self.nodes.other_with_mac(frame.source) if self.designated_forwarder.is_shared(event.port) else None
         if other is not None:
             self.drops.count("membership_of_a_node")  # its queries and reports are for hosts, and end with them
-            self.listener.heard_node(now, event.port, other)
+            self.designated_forwarder.heard_node(now, event.port, other)
             return
-        self.wishes.take(now, self.membership.receive(now, event.port, frame))
+        self.membership_sync.take(now, self.membership.receive(now, event.port, frame))
 
     def _control(self, now: Instant, event: ControlDatagram) -> None:
         self._follow_links(now)
@@ -400,8 +404,8 @@ class Engine:
             case Flood() | Acknowledge() | Digest():
                 for learned in self._broadcast.receive(now, event.peer, message):
                     self._learning.take(now, learned)
-            case KeyTaken(tree_id, epoch, key_id):
-                self.root_trees.key_taken(now, event.peer, TreeId(tree_id), TreeEpoch(epoch), KeyId(key_id))
+            case KeyAcknowledgement(tree_id, epoch, key_id):
+                self.root_trees.key_acknowledgement(now, event.peer, TreeId(tree_id), TreeEpoch(epoch), KeyId(key_id))
             case Goodbye():
                 self.links.goodbye(now, event.peer, event.session)
                 self._follow_links(now)
@@ -412,23 +416,23 @@ class Engine:
         """Each room does what is due. One that raises costs its own work of this turn, not that of the others."""
         step = self.faults.step
         step("links", self._advance_links, now)
-        step("listener", self._advance_listener, now)
+        step("designated_forwarder", self._advance_designated_forwarder, now)
         step("discovery", self.discovery.advance, now)
         step("multicast", self._advance_multicast, now)
         step("discovery", self._publish_hosts, now)
         step("broadcast", self._advance_broadcast, now)
-        step("member trees", self.member_trees.advance, now)
+        step("member trees", self.downstream_trees.advance, now)
         step("root trees", self.root_trees.advance, now)
         step("topology", self._want_trees, now)
         step("broadcast", self._send_broadcast, now)
         self.faults.turn_ended()
         return [
             *self._taken(self.links.commands),
-            *self._taken(self.listener.commands),
+            *self._taken(self.designated_forwarder.commands),
             *self._taken(self.discovery.commands),
-            *self._taken(self.wishes.commands),
-            *self._taken(self.wishes.port_groups.commands),
-            *self._taken(self.member_trees.commands),
+            *self._taken(self.membership_sync.commands),
+            *self._taken(self.membership_sync.port_groups.commands),
+            *self._taken(self.downstream_trees.commands),
             *self._taken(self.root_trees.commands),
             *self._taken(self._outgoing),
         ]
@@ -437,13 +441,13 @@ class Engine:
         self.links.advance(now)
         self._follow_links(now)
 
-    def _advance_listener(self, now: Instant) -> None:
-        for change in self.listener.advance(now, able=bool(self.links.peers())):
-            self.faults.spare("listener", self._following.port, now, change)
+    def _advance_designated_forwarder(self, now: Instant) -> None:
+        for change in self.designated_forwarder.advance(now, able=bool(self.links.peers())):
+            self.faults.spare("designated_forwarder", self._following.port, now, change)
 
     def _advance_multicast(self, now: Instant) -> None:
-        self.wishes.take(now, self.membership.advance(now))
-        self.wishes.port_groups.advance(now)
+        self.membership_sync.take(now, self.membership.advance(now))
+        self.membership_sync.port_groups.advance(now)
 
     def _publish_hosts(self, now: Instant) -> None:
         for change in self.discovery.changes():
@@ -485,7 +489,7 @@ class Engine:
     def _own_addresses(self) -> tuple[IPAddress, ...]:
         certificate = self._identity.certificate
         certified = certified_addresses(certificate)
-        if self._surroundings.ipv6:
+        if self._environment.ipv6:
             return (*certified, certificate.mac.link_local)
         return tuple(address for address in certified if address.version == 4)
 

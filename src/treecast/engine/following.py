@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from treecast.base.time import Instant
 from treecast.broadcast.broadcast import Broadcast
-from treecast.dataplane.member_trees import MemberTrees
+from treecast.dataplane.downstream_trees import DownstreamTrees
 from treecast.dataplane.root_trees import RootTrees
+from treecast.designated_forwarder.designated_forwarder import PortChange
 from treecast.discovery.discovery import Discovery
 from treecast.engine.faults import Faults
+from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.node_table import NodeTable
-from treecast.engine.wishes import Wishes
 from treecast.links.links import LinkDown, LinkEvent, LinkUp
-from treecast.listener.listener import PortChange
 from treecast.multicast import SwitchMembership
 from treecast.topology.topology import Topology
 
@@ -25,20 +25,20 @@ class Following:
         broadcast: Broadcast,
         discovery: Discovery,
         membership: SwitchMembership,
-        wishes: Wishes,
+        membership_sync: MembershipSync,
         topology: Topology,
         root_trees: RootTrees,
-        member_trees: MemberTrees,
+        downstream_trees: DownstreamTrees,
         faults: Faults,
     ) -> None:
         self._nodes = nodes
         self._broadcast = broadcast
         self._discovery = discovery
         self._membership = membership
-        self._wishes = wishes
+        self._membership_sync = membership_sync
         self._topology = topology
         self._root_trees = root_trees
-        self._member_trees = member_trees
+        self._downstream_trees = downstream_trees
         self._faults = faults
 
     def link(self, now: Instant, event: LinkEvent) -> None:
@@ -54,7 +54,7 @@ class Following:
                 spare("broadcast", self._broadcast.link_down, now, peer)
                 spare("topology", self._topology.link_down, peer)
                 spare("root trees", self._root_trees.forget, now, peer)
-                spare("member trees", self._member_trees.forget, peer)
+                spare("member trees", self._downstream_trees.forget, peer)
                 if not self._broadcast.knows(peer):
                     self._nodes.remove(peer)
 
@@ -62,8 +62,8 @@ class Following:
         """A LAN's hosts and their groups are this node's from now on, or another's."""
         self._discovery.set_port_forwarding(now, change.port, change.forwards)
         if change.forwards:
-            self._wishes.take(now, self._membership.ask_again(now, change.port))
-        self._wishes.take(now, self._membership.set_silent(change.port, not change.forwards))
+            self._membership_sync.take(now, self._membership.restart_startup_queries(now, change.port))
+        self._membership_sync.take(now, self._membership.set_forwarding(change.port, forwarding=change.forwards))
         for vlan, mac in change.hosts:
             claim = self._discovery.remote_hosts().get((vlan, mac))
             if claim is None or claim.node == change.forwarder_before:

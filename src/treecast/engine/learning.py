@@ -8,8 +8,8 @@ from treecast.base.errors import MalformedError
 from treecast.base.time import Instant
 from treecast.broadcast.broadcast import Learned
 from treecast.discovery.discovery import Discovery
+from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.node_table import NodeTable
-from treecast.engine.wishes import Wishes
 from treecast.identity.certificate import Certificate
 from treecast.links.links import Links
 from treecast.topology.topology import Topology
@@ -29,13 +29,19 @@ class Learning:
     """One node's. It keeps nothing itself."""
 
     def __init__(
-        self, nodes: NodeTable, links: Links, discovery: Discovery, topology: Topology, wishes: Wishes, drops: Drops
+        self,
+        nodes: NodeTable,
+        links: Links,
+        discovery: Discovery,
+        topology: Topology,
+        membership_sync: MembershipSync,
+        drops: Drops,
     ) -> None:
         self._nodes = nodes
         self._links = links
         self._discovery = discovery
         self._topology = topology
-        self._wishes = wishes
+        self._membership_sync = membership_sync
         self._drops = drops
 
     def take(self, now: Instant, learned: Learned) -> None:
@@ -54,13 +60,13 @@ class Learning:
                 group = parse_group_key(learned.key)
                 wanted = content.source_filter() if isinstance(content, GroupContent) else None
                 self._topology.subscribe(now, origin, group, wanted)
-                self._wishes.tell_routers(now, group)
+                self._membership_sync.proxy_membership(now, group)
             case Kind.GROUP_PREFIX:
                 key = parse_group_prefix_key(learned.key)
                 if not self._topology.subscribe_prefix(origin, key, wanted=isinstance(content, GroupPrefixContent)):
                     self._drops.count("group_prefixes_full")
                 for group in self._topology.table.groups_in(key):
-                    self._wishes.tell_routers(now, group)
+                    self._membership_sync.proxy_membership(now, group)
             case Kind.HOST:
                 host = parse_host_key(learned.key)
                 self._discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)

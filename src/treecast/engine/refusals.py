@@ -28,7 +28,7 @@ from treecast.base.counters import Drops
 from treecast.base.events import CommandRefused, RefusalReason
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.dataplane.member_trees import MemberTrees
+from treecast.dataplane.downstream_trees import DownstreamTrees
 from treecast.dataplane.port_groups import PortGroups
 from treecast.dataplane.root_trees import RootTrees
 from treecast.discovery.discovery import Discovery
@@ -47,7 +47,7 @@ class Refusals:
         links: Links,
         discovery: Discovery,
         root_trees: RootTrees,
-        member_trees: MemberTrees,
+        downstream_trees: DownstreamTrees,
         port_groups: PortGroups,
         drops: Drops,
         faults: Faults,
@@ -55,7 +55,7 @@ class Refusals:
         self._links = links
         self._discovery = discovery
         self._root_trees = root_trees
-        self._member_trees = member_trees
+        self._downstream_trees = downstream_trees
         self._port_groups = port_groups
         self._drops = drops
         self._faults = faults
@@ -77,7 +77,7 @@ class Refusals:
             case CreateTree() | SetRoute() | SetPrefixRoute() | SetTreeMembers() | MakeKey() | UseKey() | OfferKey():
                 self._root_trees.refused(now, command)
             case AcceptKey():
-                self._member_trees.refused(command, reason)
+                self._downstream_trees.refused(command, reason)
             case SetPortGroup():
                 self._port_groups.refused(now, command)
             case _:

@@ -9,8 +9,8 @@ from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeId
 from treecast.identity.certificate import MAX_TIME_S, Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
-from treecast.identity.ledger import Issued, Ledger, assign, keep
 from treecast.identity.network import Network
+from treecast.identity.registry import Issued, Registry, assign, keep
 
 DAY_S = 86_400
 MAX_VALIDITY_DAYS = 36_500
@@ -60,25 +60,25 @@ def keys_match(certificate: Certificate, keys: NodeKeys) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A network's CA: its key, and the ledger of what it has given out."""
+    """A network's CA: its key, and the registry of what it has given out."""
 
     network: Network
     key: SigningKey
-    ledger: Ledger
+    registry: Registry
 
     def __post_init__(self) -> None:
         if self.key.public != self.network.ca_public_key:
             raise OperatorError(f"the CA key is not that of network {self.network.name}: put the right one back")
 
-    def admit(self, request: NodeRequest, keys: NodeKeys, now_unix_s: float) -> tuple[NodeIdentity, Ledger]:
-        """The new node and the ledger that lists it; OperatorError says why there can be none."""
+    def admit(self, request: NodeRequest, keys: NodeKeys, now_unix_s: float) -> tuple[NodeIdentity, Registry]:
+        """The new node and the registry that lists it; OperatorError says why there can be none."""
         if not 1 <= request.validity_days <= MAX_VALIDITY_DAYS:
             raise OperatorError(
                 f"a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days: {request.validity_days} is outside"
             )
         network = self.network
         give = keep if request.replace else assign
-        assigned = give(network, self.ledger, request.name, request.ipv4, request.ipv6)
+        assigned = give(network, self.registry, request.name, request.ipv4, request.ipv6)
         claims = Claims(
             network_id=network.id,
             node_index=assigned.index,
@@ -94,4 +94,4 @@ class Authority:
         issued = Issued(
             assigned.index, request.name, identity.node_id, assigned.ipv4, assigned.ipv6, claims.not_after_s
         )
-        return identity, self.ledger.with_node(issued)
+        return identity, self.registry.with_node(issued)

@@ -24,7 +24,7 @@ class Handshake(Protocol):
     def read_refusal(self, datagram: bytes) -> bytes: ...
 
 
-class HandshakeMaker(Protocol):
+class HandshakeFactory(Protocol):
     """Begins handshakes with this node's static key and network id."""
 
     def initiate(self, index: int) -> Handshake: ...

@@ -19,7 +19,7 @@ from treecast.base.events import HandshakeDatagram
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.identity.certificate import Certificate
-from treecast.links.crypto import Handshake, HandshakeMaker
+from treecast.links.crypto import Handshake, HandshakeFactory
 from treecast.links.noticed import Noticed
 from treecast.links.refusals import Refusals, Refused
 from treecast.links.targets import Target
@@ -131,7 +131,7 @@ class Handshakes:
         *,
         me: HandshakePayload,
         my_index: NodeIndex,
-        maker: HandshakeMaker,
+        factory: HandshakeFactory,
         families: Sequence[int],
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
@@ -142,7 +142,7 @@ class Handshakes:
         self._wall_clock_ms = wall_clock_ms
         self._my_index = my_index
         self.twin: MetTwin | None = None
-        self._maker = maker
+        self._factory = factory
         self._families = tuple(families)
         self._verify_certificate = verify_certificate
         self._index_in_use = index_in_use
@@ -165,11 +165,11 @@ class Handshakes:
     # attempts
 
     def begin(self, now: Instant, target: Target) -> None:
-        handshake = self._maker.initiate(self._new_index())
+        handshake = self._factory.initiate(self._new_index())
         attempt = Attempt(target, handshake, handshake.init_datagram(), now, after(now, FIRST_INIT_INTERVAL))
         self._attempts[handshake.index] = attempt
-        self._send_to_all(target.worth_trying, attempt.init)
-        self.trace.add(Step.BEGUN, target.label, target.worth_trying)
+        self._send_to_all(target.candidates, attempt.init)
+        self.trace.add(Step.BEGUN, target.label, target.candidates)
 
     def tried(self) -> set[int]:
         """The ``id`` of each target that an attempt is under way for."""
@@ -190,11 +190,11 @@ class Handshakes:
         self._refusals = {index: it for index, it in self._refusals.items() if it.expires_at > now}
         self._refusable = {index: it for index, it in self._refusable.items() if it.expires_at > now}
         for over in self._drop_attempts(lambda attempt: attempt.is_over(now)):
-            self.trace.add(Step.GIVEN_UP, over.target.label, over.target.worth_trying)
+            self.trace.add(Step.GIVEN_UP, over.target.label, over.target.candidates)
         for attempt in self._attempts.values():
             if now >= attempt.next_init:
                 attempt.sent(now)
-                self._send_to_all(attempt.target.worth_trying, attempt.init)
+                self._send_to_all(attempt.target.candidates, attempt.init)
 
     def next_deadline(self) -> Instant | None:
         return earliest(
@@ -231,7 +231,7 @@ class Handshakes:
         self.trace.add(Step.INIT_RECEIVED, "", (datagram.source,))
         if len(self._pending) >= MAX_PENDING:
             raise MalformedError("handshake_table_full")
-        handshake = self._maker.respond(self._new_index(), datagram.data)
+        handshake = self._factory.respond(self._new_index(), datagram.data)
         response = handshake.write_response(self._payload(now))
         self._pending[handshake.index] = _Pending(handshake, datagram.data, response, after(now, PENDING_LIFETIME))
         self._pending_by_init[datagram.data] = handshake.index

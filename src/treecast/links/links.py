@@ -27,7 +27,7 @@ from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.identity.certificate import Certificate
 from treecast.links.clocks import differing
-from treecast.links.crypto import HandshakeMaker
+from treecast.links.crypto import HandshakeFactory
 from treecast.links.handshakes import Finished, Handshakes, MetTwin
 from treecast.links.memory import Remembered, worth_remembering
 from treecast.links.peers import (
@@ -81,7 +81,7 @@ class Links:
         *,
         me: HandshakePayload,
         my_index: NodeIndex,
-        maker: HandshakeMaker,
+        factory: HandshakeFactory,
         families: Sequence[int],
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
@@ -100,7 +100,7 @@ class Links:
         self._handshakes = Handshakes(
             me=me,
             my_index=my_index,
-            maker=maker,
+            factory=factory,
             families=families,
             verify_certificate=verify_certificate,
             wall_clock_ms=wall_clock_ms,
@@ -158,7 +158,7 @@ class Links:
                 self._handshakes.give_up(target)
         return self._memory
 
-    def seeking(self) -> list[str]:
+    def unreached(self) -> list[str]:
         """Configured peers without a link."""
         return [target.name or "" for target in self._targets.configured() if not self._targets.is_reached(target)]
 

@@ -100,7 +100,7 @@ class Roster:
         heard = [self._reach.last_heard(now, target), gone.last_heard if gone else None]
         last_heard = max((then for then in heard if then is not None), default=None)
         name, why = (certificate.name if certificate else target.label), self._reach.why(now, target)
-        return Known(name, target.node, certificate, standing, why, target.worth_trying, None, last_heard, version)
+        return Known(name, target.node, certificate, standing, why, target.candidates, None, last_heard, version)
 
     def _offline(self) -> Iterator[Known]:
         sought = {target.node for target in self._targets.shown()}

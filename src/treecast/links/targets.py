@@ -45,7 +45,7 @@ class Target:
     recall_pause: Duration | None = None
 
     @property
-    def worth_trying(self) -> tuple[Endpoint, ...]:
+    def candidates(self) -> tuple[Endpoint, ...]:
         """Its endpoints but those where another node answered; all of them when none is left."""
         return tuple(endpoint for endpoint in self.endpoints if endpoint not in self.avoided) or self.endpoints
 

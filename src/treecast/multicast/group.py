@@ -104,7 +104,7 @@ class GroupState:
             since=self.since,
         )
 
-    def hear_older_host(self, version: int, now: Instant, intervals: Intervals) -> None:
+    def note_older_host(self, version: int, now: Instant, intervals: Intervals) -> None:
         """Start the Older Version Host Present timer."""
         self.older_hosts[version] = after(now, intervals.older_host_present_interval)
 

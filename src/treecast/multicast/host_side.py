@@ -79,7 +79,7 @@ class HostSide:
         self._begin_change(group, before, wanted)
         self._fresh[group] = now
 
-    def hear_query(self, now: Instant, query: MembershipQuery) -> None:
+    def receive_query(self, now: Instant, query: MembershipQuery) -> None:
         """A query on the port, of whichever router; answers follow within its response time."""
         if query.version < self._protocol.newest_version:
             intervals = self._config.intervals
@@ -109,8 +109,8 @@ class HostSide:
         self._older_queriers = {version: end for version, end in self._older_queriers.items() if end > now}
         messages: list[MembershipMessage] = []
         records: list[GroupRecord] = []
-        for group in self._changes_to_say(now):
-            self._say_change(group, records, messages)
+        for group in self._due_changes(now):
+            self._report_change(group, records, messages)
         if self._changes and self._repeat_at is None:
             self._repeat_at = after(now, self._rng.uniform(0, self._config.unsolicited_report_interval))
         if self._general_answer_due is not None and self._general_answer_due <= now:
@@ -143,7 +143,7 @@ class HostSide:
             return [to_kernel]
         return [self._protocol.message_frame(message, source), kernel.mac.packed + to_kernel[len(kernel.mac.packed) :]]
 
-    def _changes_to_say(self, now: Instant) -> list[IPAddress]:
+    def _due_changes(self, now: Instant) -> list[IPAddress]:
         """The new changes at once; when they are repeated, all changes go together."""
         if self._repeat_at is not None and self._repeat_at <= now:
             self._repeat_at = None
@@ -165,7 +165,7 @@ class HostSide:
             changed = before.sources ^ wanted.sources
             change.source_reports_left.update(dict.fromkeys(changed, robustness))
 
-    def _say_change(self, group: IPAddress, records: list[GroupRecord], messages: list[MembershipMessage]) -> None:
+    def _report_change(self, group: IPAddress, records: list[GroupRecord], messages: list[MembershipMessage]) -> None:
         change, wanted = self._changes[group], self._wanted.get(group, NO_SOURCE)
         version = self.version()
         if version < self._protocol.newest_version:

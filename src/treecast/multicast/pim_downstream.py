@@ -17,8 +17,8 @@ from treecast.base.counters import Drops
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Duration, Instant, after
 from treecast.multicast.config import MembershipConfig
+from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.protocol import is_link_scoped, is_usable_source
-from treecast.multicast.room import GroupRoom
 from treecast.wire.pim import PimGroup, PimJoinPrune, PimSource
 
 OVERRIDE_INTERVAL: Duration = 3.0
@@ -56,9 +56,9 @@ class _Group:
 class PimDownstream:
     """One port and VLAN. Methods return the groups of which the port now wants something else than before."""
 
-    def __init__(self, config: MembershipConfig, room: GroupRoom, drops: Drops) -> None:
+    def __init__(self, config: MembershipConfig, quota: GroupQuota, drops: Drops) -> None:
         self._config = config
-        self._room = room
+        self._quota = quota
         self._drops = drops
         self._groups: dict[IPAddress, _Group] = {}
         self._alarms: list[tuple[Instant, int, IPAddress]] = []
@@ -136,7 +136,7 @@ class PimDownstream:
         wanted = (None if named.is_wildcard else named.address, upstream)
         state = self._groups.get(group)
         if state is None:
-            if len(self._groups) >= self._config.max_groups or not self._room.take():
+            if len(self._groups) >= self._config.max_groups or not self._quota.acquire():
                 self._drops.count("pim_groups_full")
                 return
             state = self._groups[group] = _Group()
@@ -182,7 +182,7 @@ class PimDownstream:
     def _forget(self, group: IPAddress) -> None:
         del self._groups[group]
         self._alarm_of.pop(group, None)
-        self._room.give_back()
+        self._quota.release()
 
 
 def _filter(wanted: Iterable[_Wanted]) -> SourceFilter:

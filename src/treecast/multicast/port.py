@@ -12,8 +12,8 @@ from treecast.base.errors import MalformedError
 from treecast.base.membership import SourceFilter
 from treecast.base.time import Instant, earliest
 from treecast.multicast.config import MembershipConfig
+from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, OwnKernel, PortSource
-from treecast.multicast.room import GroupRoom
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.view import GroupView, Output
 from treecast.wire import ethernet
@@ -32,12 +32,12 @@ class PortMembership:
         link_local: IPv6Address,
         ipv4: IPv4Address = NO_ADDRESS,
         vlan: VlanTag | None = None,
-        room: GroupRoom | None = None,
+        quota: GroupQuota | None = None,
         kernel: OwnKernel | None = None,
     ) -> None:
         self._drops = drops
-        self.igmp = GroupMembershipRouter(IGMP, config, PortSource(mac, ipv4, vlan, kernel), drops, room)
-        self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan, kernel), drops, room)
+        self.igmp = GroupMembershipRouter(IGMP, config, PortSource(mac, ipv4, vlan, kernel), drops, quota)
+        self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan, kernel), drops, quota)
 
     def start(self, now: Instant) -> Output:
         """The first general queries of both."""

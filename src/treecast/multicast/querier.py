@@ -46,7 +46,7 @@ class Querier:
 
     def hear(self, source: IPAddress, query: MembershipQuery, now: Instant) -> None:
         """A query of another router. It decides the election and, from the elected one, the values in force."""
-        self._hear_version(source, query.version, now)
+        self._note_version(source, query.version, now)
         if source.is_unspecified:
             return
         best = self.address if self.other is None else self.other
@@ -78,7 +78,7 @@ class Querier:
     def next_deadline(self) -> Instant | None:
         return earliest(self.other_expires, self._general_query_at, self._older_expires)
 
-    def _hear_version(self, source: IPAddress, version: int, now: Instant) -> None:
+    def _note_version(self, source: IPAddress, version: int, now: Instant) -> None:
         """An older query makes hosts answer by its version for a while, whoever is elected (RFC 9776 section 7.2.1)."""
         if version < (self._version if self.older is None else self.older[1] + 1):
             self.older = (source, version)

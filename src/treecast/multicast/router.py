@@ -17,6 +17,7 @@ from treecast.base.membership import NO_SOURCE, SourceFilter
 from treecast.base.time import Instant, after, earliest
 from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.group import NO_DOUBT, Doubt, GroupState, SpecificQuery
+from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.protocol import (
     NO_ADDRESS,
     PortSource,
@@ -26,7 +27,6 @@ from treecast.multicast.protocol import (
     is_usable_source,
 )
 from treecast.multicast.querier import Querier
-from treecast.multicast.room import GroupRoom
 from treecast.multicast.tracking import HostId
 from treecast.multicast.view import GroupView, MembershipChange, MembershipCounts, Output, QuerierView
 from treecast.wire import ethernet
@@ -59,7 +59,7 @@ class GroupMembershipRouter:
         config: MembershipConfig,
         source: PortSource,
         drops: Drops,
-        room: GroupRoom | None = None,
+        quota: GroupQuota | None = None,
     ) -> None:
         protocol.check_source(source)
         self.protocol = protocol
@@ -70,7 +70,7 @@ class GroupMembershipRouter:
         self._querier = Querier(config, source.address, self._version)
         self._groups: dict[IPAddress, GroupState] = {}
         self._wake_ups: list[tuple[Instant, int, IPAddress]] = []
-        self._room = room or GroupRoom(config.max_groups_per_node)
+        self._quota = quota or GroupQuota(config.max_groups_per_node)
         self._tracked_hosts = 0
         self._tracking_from: Instant | None = None
         self._counts = MembershipCounts()
@@ -263,7 +263,7 @@ class GroupMembershipRouter:
                 return None
         self._expire(now, state)
         if record.record_type is RecordType.MODE_IS_EXCLUDE and version < self.protocol.newest_version:
-            state.hear_older_host(version, now, self._querier.intervals)
+            state.note_older_host(version, now, self._querier.intervals)
         compatible = self._in_compatibility_mode(state, record)
         if compatible is None:
             return state
@@ -296,7 +296,7 @@ class GroupMembershipRouter:
         joins = record.record_type in _ANY_SOURCE_RECORDS
         if not joins and (record.record_type is RecordType.BLOCK_OLD_SOURCES or not record.sources):
             return None
-        if len(self._groups) >= self._config.max_groups or not self._room.take():
+        if len(self._groups) >= self._config.max_groups or not self._quota.acquire():
             self._refuse("groups_full")
             return None
         state = self._groups[record.group] = GroupState(record.group, now)
@@ -362,7 +362,7 @@ class GroupMembershipRouter:
             if state.is_gone:
                 self._tracked_hosts -= len(state.hosts)
                 del self._groups[state.group]
-                self._room.give_back()
+                self._quota.release()
                 continue
             for query in state.take_due_queries(now, self._querier.intervals):
                 frames += self._specific_queries(state.group, query)

@@ -11,11 +11,11 @@ from treecast.base.counters import Drops
 from treecast.base.membership import SourceFilter, merged
 from treecast.base.time import Instant, after, earliest
 from treecast.multicast.config import MembershipConfig
+from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.host_side import HostSide
 from treecast.multicast.pim_downstream import PimDownstream
 from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import OwnKernel
-from treecast.multicast.room import GroupRoom
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.router_ports import RouterPort, RouterView
 from treecast.multicast.view import Output
@@ -37,12 +37,12 @@ class Segment:
         config: MembershipConfig,
         rng: Random,
         drops: Drops,
-        room: GroupRoom,
+        quota: GroupQuota,
     ) -> None:
         self.port = port
         self.vlan = vlan
         self.membership = membership
-        self.pim = PimDownstream(config, room, drops)
+        self.pim = PimDownstream(config, quota, drops)
         self.is_over = False
         self._config = config
         self._rng = rng
@@ -79,7 +79,7 @@ class Segment:
     def router_views(self) -> list[RouterView]:
         return self._routers.views(self.port, self.vlan)
 
-    def hear_query(self, now: Instant, received: ReceivedMessage) -> bool:
+    def receive_query(self, now: Instant, received: ReceivedMessage) -> bool:
         """Another router's query: its sender is a router, and wants an answer. True when it is the first one."""
         if not isinstance(received.message, MembershipQuery):
             return False
@@ -88,10 +88,10 @@ class Segment:
         self._routers.hear(now, received.source, "query", hold_time)
         is_first = self._follow_routers()
         if version in self._host_sides:
-            self._host_sides[version].hear_query(now, received.message)
+            self._host_sides[version].receive_query(now, received.message)
         return is_first
 
-    def hear_own(self, now: Instant, frames: Iterable[bytes]) -> None:
+    def receive_own_queries(self, now: Instant, frames: Iterable[bytes]) -> None:
         """Our own queries: the routers wait for our answer too, and the port does not bring us what we send."""
         if not self._host_sides:
             return
@@ -102,9 +102,9 @@ class Segment:
                 if side is not None and parsed.ethertype == router.protocol.ethertype:
                     message = router.protocol.parse_frame(parsed).message
                     if isinstance(message, MembershipQuery):
-                        side.hear_query(now, message)
+                        side.receive_query(now, message)
 
-    def hear_router(
+    def receive_router(
         self, now: Instant, shown: PimHello | PimJoinPrune | RouterAdvertisement
     ) -> tuple[bool, list[IPAddress]]:
         """A router showed itself: whether it is the first one here, and the groups whose filter is another one now."""
@@ -123,12 +123,12 @@ class Segment:
                 self._routers.hear(now, shown.source, "mrd", shown.hold_time)
         return self._follow_routers(), changed
 
-    def want_remote(self, now: Instant, group: IPAddress, wanted: SourceFilter) -> None:
+    def set_proxied(self, now: Instant, group: IPAddress, wanted: SourceFilter) -> None:
         side = self._host_sides.get(group.version)
         if side is not None:
             side.want(now, group, wanted)
 
-    def forget_remote(self) -> None:
+    def clear_proxied(self) -> None:
         """The routers hear no more of what others want, until that is said again."""
         self._host_sides.clear()
         self._follow_routers()

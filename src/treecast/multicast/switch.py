@@ -2,8 +2,8 @@
 
 A VLAN begins with its first frame on a port and ends when nothing is heard of it any more. Changes are told per VLAN,
 merged over its ports. On a port with a multicast router the node speaks as a host too: it reports there what the
-other nodes want (``want_remote``), so that the router sends it (RFC 4541 section 2.1.1, RFC 4605). The hosts of a
-*silent* port are another node's: they count for nothing here, and nothing is reported there.
+other nodes want (``set_proxied``), so that the router sends it (RFC 4541 section 2.1.1, RFC 4605). The hosts of a
+port that does not forward are another node's: they count for nothing here, and nothing is reported there.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from treecast.base.problems import Problem
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant, earliest
 from treecast.multicast.config import MembershipConfig
+from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.pim_downstream import PimJoinView
 from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import NO_ADDRESS, OwnKernel
 from treecast.multicast.querier_problems import second_querier
-from treecast.multicast.room import GroupRoom
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.segment import Segment
 from treecast.multicast.view import Output
@@ -69,7 +69,7 @@ class VlanChange:
 @dataclass(frozen=True, slots=True)
 class SwitchOutput:
     """What a turn came to, in order. ``new_routers``: VLANs in which a router appeared: it has to be told by
-    ``want_remote`` what the other nodes want.
+    ``set_proxied`` what the other nodes want.
     """
 
     frames: tuple[PortFrame, ...] = ()
@@ -104,9 +104,9 @@ class SwitchMembership:
         self._mac = mac
         self._link_local = link_local
         self._addresses = {TAP: PortAddresses(ipv4, link_local, OwnKernel(mac, neighbour))}
-        self._silent: set[int] = set()
+        self._not_forwarding: set[int] = set()
         self._rng = rng
-        self._room = GroupRoom(config.max_groups_per_node)
+        self._quota = GroupQuota(config.max_groups_per_node)
         self._segments: dict[tuple[int, int], Segment] = {}
         self._by_vlan: dict[int, dict[int, Segment]] = {}
 
@@ -125,18 +125,18 @@ class SwitchMembership:
         self._addresses[port] = addresses
         return output + self._begin(now, port, UNTAGGED)
 
-    def set_silent(self, port: int, silent: bool) -> SwitchOutput:
-        """Whether another node serves the hosts of a port. What changes by that, and who has to be told anew."""
-        if silent is (port in self._silent):
+    def set_forwarding(self, port: int, *, forwarding: bool) -> SwitchOutput:
+        """Whether this node serves the hosts of a port, or another. Returns what changes, and the VLANs to proxy."""
+        if forwarding is (port not in self._not_forwarding):
             return SwitchOutput()
-        (self._silent.add if silent else self._silent.discard)(port)
+        (self._not_forwarding.discard if forwarding else self._not_forwarding.add)(port)
         output = SwitchOutput()
         for segment in self._segments.values():
             if segment.port == port:
-                segment.forget_remote()
+                segment.clear_proxied()
                 changes = tuple(self._changes(segment.vlan, segment.known_groups()))
-                told_anew = (segment.vlan,) if segment.has_routers and not silent else ()
-                output += SwitchOutput(changes=changes, new_routers=told_anew)
+                proxied_anew = (segment.vlan,) if segment.has_routers and forwarding else ()
+                output += SwitchOutput(changes=changes, new_routers=proxied_anew)
         return output
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame) -> SwitchOutput:
@@ -155,7 +155,7 @@ class SwitchMembership:
             return output + self._receive_router(now, segment, frame)
         return output + self._take(now, segment, segment.membership.receive(now, frame))
 
-    def ask_again(self, now: Instant, port: int) -> SwitchOutput:
+    def restart_startup_queries(self, now: Instant, port: int) -> SwitchOutput:
         """The start-up queries once more, on all VLANs of a port: there may be hosts that never heard one."""
         output = SwitchOutput()
         for segment in list(self._segments.values()):
@@ -167,7 +167,7 @@ class SwitchMembership:
         """A port is gone, with all hosts behind it."""
         output = self._end_port(port)
         self._addresses.pop(port, None)
-        self._silent.discard(port)
+        self._not_forwarding.discard(port)
         return output
 
     def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None, port: int = TAP) -> SwitchOutput:
@@ -182,11 +182,11 @@ class SwitchMembership:
                 output += self._take(now, segment, said)
         return output
 
-    def want_remote(self, now: Instant, vlan: int, group: IPAddress, wanted: SourceFilter) -> None:
+    def set_proxied(self, now: Instant, vlan: int, group: IPAddress, wanted: SourceFilter) -> None:
         """What the other nodes together want of a group: the routers of the VLAN are to know."""
         for segment in self._segments.values():
-            if segment.vlan == vlan and segment.port not in self._silent:
-                segment.want_remote(now, group, wanted)
+            if segment.vlan == vlan and segment.port not in self._not_forwarding:
+                segment.set_proxied(now, group, wanted)
 
     def advance(self, now: Instant) -> SwitchOutput:
         """Run every timer that is due."""
@@ -210,7 +210,7 @@ class SwitchMembership:
     # What the rest of the node reads.
 
     def has_routers(self, vlan: int) -> bool:
-        heard = (segment for segment in self._segments.values() if segment.port not in self._silent)
+        heard = (segment for segment in self._segments.values() if segment.port not in self._not_forwarding)
         return any(segment.has_routers for segment in heard if segment.vlan == vlan)
 
     def routers(self) -> list[RouterView]:
@@ -239,7 +239,7 @@ class SwitchMembership:
         """How full they are."""
         yield TableUse(
             "groups of this node's hosts",
-            self._room.taken,
+            self._quota.taken,
             self._config.max_groups_per_node,
             "find the host that joins so many (treecast groups), or raise --membership max-groups-per-node",
         )
@@ -254,7 +254,7 @@ class SwitchMembership:
         """What the hosts of this node want, by VLAN and group, merged over ports."""
         found: dict[tuple[int, IPAddress], SourceFilter] = {}
         for vlan in sorted(self._by_vlan):
-            ports = self._heard(vlan)
+            ports = self._forwarding_segments(vlan)
             if len(ports) == 1:
                 found.update({(vlan, group): wanted for group, wanted in ports[0].filters().items()})
                 continue
@@ -264,7 +264,12 @@ class SwitchMembership:
 
     def group_keys(self) -> list[tuple[int, IPAddress]]:
         """VLAN and group of all that the hosts of this node want, in no order that means anything."""
-        return [(vlan, group) for vlan in self._by_vlan for port in self._heard(vlan) for group in port.known_groups()]
+        return [
+            (vlan, group)
+            for vlan in self._by_vlan
+            for port in self._forwarding_segments(vlan)
+            for group in port.known_groups()
+        ]
 
     def port_filter(self, port: int, vlan: int, group: IPAddress) -> SourceFilter:
         """What the hosts on one port want of a group, whoever serves them."""
@@ -273,7 +278,7 @@ class SwitchMembership:
 
     def filter(self, vlan: int, group: IPAddress) -> SourceFilter:
         """What the hosts of this node want of one group. No more sources than an advertisement holds are listed."""
-        wanted = merged(port.filter(group) for port in self._heard(vlan))
+        wanted = merged(port.filter(group) for port in self._forwarding_segments(vlan))
         if len(wanted.sources) > MAX_SOURCES:
             kept = frozenset(sorted(wanted.sources, key=int)[:MAX_SOURCES])
             return ANY_SOURCE if wanted.mode is FilterMode.INCLUDE else SourceFilter(FilterMode.EXCLUDE, kept)
@@ -281,9 +286,9 @@ class SwitchMembership:
 
     # Consequences.
 
-    def _heard(self, vlan: int) -> list[Segment]:
+    def _forwarding_segments(self, vlan: int) -> list[Segment]:
         """The ports of a VLAN whose hosts are this node's."""
-        return [segment for port, segment in self._by_vlan.get(vlan, {}).items() if port not in self._silent]
+        return [segment for port, segment in self._by_vlan.get(vlan, {}).items() if port not in self._not_forwarding]
 
     def _begin(self, now: Instant, port: int, vlan: int) -> SwitchOutput:
         addresses = self._addresses.get(port, self._addresses[TAP])
@@ -295,9 +300,9 @@ class SwitchMembership:
             ipv4=addresses.ipv4,
             kernel=_in_vlan(addresses.kernel, vlan),
             vlan=VlanTag(vlan) if vlan else None,
-            room=self._room,
+            quota=self._quota,
         )
-        segment = Segment(now, port, vlan, membership, self._config, self._rng, self._drops, self._room)
+        segment = Segment(now, port, vlan, membership, self._config, self._rng, self._drops, self._quota)
         self._segments[port, vlan] = self._by_vlan.setdefault(vlan, {})[port] = segment
         return self._take(now, segment, membership.start(now))
 
@@ -312,7 +317,7 @@ class SwitchMembership:
         del self._segments[segment.port, segment.vlan]
         del self._by_vlan[segment.vlan][segment.port]
         groups = list(segment.filters())
-        self._room.give_back(segment.group_count)
+        self._quota.release(segment.group_count)
         changes = [VlanChange(segment.vlan, group, self.filter(segment.vlan, group)) for group in groups]
         if not self._by_vlan[segment.vlan]:
             del self._by_vlan[segment.vlan]
@@ -322,8 +327,8 @@ class SwitchMembership:
         """One port's output as the switch's; queries that were heard or sent concern the router side too."""
         new_router = False
         for query in output.heard:
-            new_router |= segment.hear_query(now, query)
-        segment.hear_own(now, output.frames)
+            new_router |= segment.receive_query(now, query)
+        segment.receive_own_queries(now, output.frames)
         return SwitchOutput(
             tuple(PortFrame(segment.port, frame) for frame in output.frames),
             tuple(self._changes(segment.vlan, [change.group for change in output.changes])),
@@ -339,7 +344,7 @@ class SwitchMembership:
         except MalformedError as error:
             self._drops.count(error.reason)
             return SwitchOutput()
-        is_first, changed = segment.hear_router(now, shown)
+        is_first, changed = segment.receive_router(now, shown)
         changes = tuple(self._changes(segment.vlan, changed))
         return SwitchOutput(changes=changes, new_routers=(segment.vlan,) if is_first else ())
 

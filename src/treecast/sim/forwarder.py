@@ -1,6 +1,6 @@
 """The data plane's model: commands in, events out, frames along the tables; no bytes of a datagram, no keys.
 
-It keeps the meaning of ``treecast/_native.pyi``: who may open what, what is parked, where a frame goes.
+It keeps the meaning of ``treecast/_native.pyi``: who may open what, which offers are pending, where a frame goes.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class ModelForwarder(ForwardingTables):
             case Probe(reply=False):
                 self._seal(session.peer, Probe(reply=True))
             case Key(tree_id, epoch, key_id, context):
-                self.parked.add((session.peer, tree_id, epoch, key_id))
+                self.pending_offers.add((session.peer, tree_id, epoch, key_id))
                 self.raise_event(e.KeyOffered(session.peer, tree_id, epoch, key_id, context))
             case bytes() as control:
                 self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
@@ -194,8 +194,8 @@ class ModelForwarder(ForwardingTables):
             except KeyError:
                 reason = e.RefusalReason.UNKNOWN
             if reason is not None:
-                if isinstance(command, c.AcceptKey):  # it is taken out of the parked before its tree finds no room
-                    self.parked.discard((command.root, command.tree_id, command.epoch, command.key_id))
+                if isinstance(command, c.AcceptKey):  # it is no pending offer any more before its tree finds no room
+                    self.pending_offers.discard((command.root, command.tree_id, command.epoch, command.key_id))
                 refused.append(e.CommandRefused(command, reason))
         return refused
 
@@ -232,7 +232,7 @@ class ModelForwarder(ForwardingTables):
         self.sessions.install(handshake.index, session)
 
     def _accept_key(self, command: c.AcceptKey) -> None:
-        self.parked.remove((command.root, command.tree_id, command.epoch, command.key_id))
+        self.pending_offers.remove((command.root, command.tree_id, command.epoch, command.key_id))
         keys = self.member_keys.setdefault((command.root, command.tree_id, command.epoch), [])
         keys[:] = sorted({*keys, command.key_id})[-2:]
         self._seal(command.root, command.acknowledgement)

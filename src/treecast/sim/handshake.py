@@ -57,7 +57,7 @@ class ModelHandshake:
         return datagram[8:]
 
 
-class ModelMaker:
+class ModelFactory:
     """Begins model handshakes for the node with this static public key."""
 
     def __init__(self, public: bytes) -> None:

@@ -39,7 +39,7 @@ class ForwardingTables:
     routes: dict[tuple[int, IPAddress, IPAddress | None], TreeId] = field(default_factory=dict)
     prefix_routes: dict[tuple[int, IPNetwork], TreeId] = field(default_factory=dict)
     hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
-    parked: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
+    pending_offers: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
     member_keys: dict[TreeName, list[KeyId]] = field(default_factory=dict)
     tree_windows: dict[TreeName, ReplayWindow] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
@@ -66,7 +66,7 @@ class ForwardingTables:
         for table in (self.member_keys, self.tree_windows, self.children):
             for name in [name for name in table if name[0] == peer]:
                 del table[name]
-        self.parked = {key for key in self.parked if key[0] != peer}
+        self.pending_offers = {key for key in self.pending_offers if key[0] != peer}
         self.hosts = {key: node for key, node in self.hosts.items() if node != peer}
         self.children = {name: _without(nodes, peer) for name, nodes in self.children.items()}
         for tree in self.trees.values():
@@ -156,7 +156,7 @@ class ForwardingTables:
 
     @write.register
     def _(self, command: c.RefuseKey) -> None:
-        self.parked.discard((command.root, command.tree_id, command.epoch, command.key_id))
+        self.pending_offers.discard((command.root, command.tree_id, command.epoch, command.key_id))
 
     @write.register
     def _(self, command: c.RemoveMemberTree) -> None:

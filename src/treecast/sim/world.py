@@ -12,14 +12,14 @@ from treecast.base.events import Event, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode
 from treecast.base.time import Duration, Instant, after
-from treecast.engine.engine import Engine, Surroundings
+from treecast.engine.engine import Engine, NodeEnvironment
 from treecast.identity.certificate import Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network as NetworkIdentity
 from treecast.identity.node import NodeIdentity
 from treecast.multicast import MembershipConfig
 from treecast.sim.forwarder import ModelForwarder
-from treecast.sim.handshake import ModelMaker
+from treecast.sim.handshake import ModelFactory
 from treecast.sim.metering import Meter
 from treecast.sim.places import PlacedEndpoints
 from treecast.sim.sharing import Shared
@@ -65,8 +65,8 @@ class SimNode:
         )
         self.engine = Engine(
             identity,
-            Surroundings((4,), ipv6=False, epoch_ms=epoch_ms, aead=1, instance=world.new_instance()),
-            maker=ModelMaker(identity.certificate.static_key),
+            NodeEnvironment((4,), ipv6=False, epoch_ms=epoch_ms, aead=1, instance=world.new_instance()),
+            factory=ModelFactory(identity.certificate.static_key),
             membership=MembershipConfig(),
             rng=Random(world.rng.getrandbits(64)),
             unix_minus_monotonic_s=UNIX_START_S,
@@ -96,8 +96,8 @@ class SimNode:
         for refused in self.forwarder.carry_out(commands):
             self._raise(refused)
 
-    def reach(self, other: SimNode) -> None:
-        self.carry_out(self.engine.reach(self._network.now, str(other.endpoint), (other.endpoint,)))
+    def add_static_peer(self, other: SimNode) -> None:
+        self.carry_out(self.engine.add_static_peer(self._network.now, str(other.endpoint), (other.endpoint,)))
         self._plan()
 
     def report(self, group: str, mode: FilterMode = FilterMode.EXCLUDE, sources: tuple[str, ...] = ()) -> None:
@@ -265,7 +265,7 @@ class World:
         """The node's directory on a second machine, started while the node runs."""
         epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
         copied = SimNode(self, node.identity, epoch_ms, machine=1)
-        copied.reach(reach)
+        copied.add_static_peer(reach)
         return copied
 
     def _start(
@@ -278,7 +278,7 @@ class World:
         epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
         node = self.nodes[identity.certificate.node_index] = SimNode(self, identity, epoch_ms, router_groups)
         if reach is not None:
-            node.reach(reach)
+            node.add_static_peer(reach)
         return node
 
     def run(self, duration: Duration) -> None:

@@ -52,7 +52,7 @@ class Digest(_Message, tag=3, frozen=True):
     ]
 
 
-class KeyTaken(_Message, tag=4, frozen=True):
+class KeyAcknowledgement(_Message, tag=4, frozen=True):
     """The sender holds this sender key of the receiver's tree."""
 
     tree_id: U32
@@ -64,7 +64,7 @@ class Goodbye(_Message, tag=5, frozen=True):
     """The sender goes down: forget the link."""
 
 
-ControlMessage = Flood | Acknowledge | Digest | KeyTaken | Goodbye
+ControlMessage = Flood | Acknowledge | Digest | KeyAcknowledgement | Goodbye
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)

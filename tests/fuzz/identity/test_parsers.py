@@ -14,17 +14,17 @@ from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeId, NodeIndex
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import parse_ca_key, parse_node_keys
-from treecast.identity.ledger import Issued, Ledger
 from treecast.identity.network import Network
+from treecast.identity.registry import Issued, Registry
 
-_LEDGER = Ledger(
+_LEDGER = Registry(
     (Issued(NodeIndex(1), "a", NodeId(bytes(16)), IPv4Address("10.77.0.1"), IPv6Address("fd00::1"), 1_800_000_000),)
 ).encode()
 
 _PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "certificate_malformed": (Certificate.decode, CERTIFICATE.encode()),
     "network_malformed": (Network.decode, NETWORK.encode()),
-    "ledger_malformed": (Ledger.decode, _LEDGER),
+    "registry_malformed": (Registry.decode, _LEDGER),
     "key_malformed": (parse_node_keys, KEYS.pem()),
 }
 
@@ -51,7 +51,7 @@ def _parses_or_names_its_error(reason: str, data: bytes) -> None:
     else:
         if isinstance(record, Certificate):
             assert record.encode() == data
-        if isinstance(record, Network | Ledger):
+        if isinstance(record, Network | Registry):
             assert type(record).decode(record.encode()) == record
 
 

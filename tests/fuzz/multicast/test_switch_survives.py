@@ -59,7 +59,7 @@ def test_the_switch_survives_any_frames_on_any_port() -> None:
             assert error.reason.startswith("ethernet_"), "only what is no frame at all"
         if number % 40 == 0:
             for _, group in list(switch.switch.filters())[:3]:
-                switch.want_remote(group, ANY_SOURCE)
+                switch.set_proxied(group, ANY_SOURCE)
             switch.run(rng.choice((0.1, 1, 30)))
             assert len(switch.switch.segments()) <= LIMITS.max_vlans
             assert len(switch.switch.filters()) <= 10

@@ -37,7 +37,7 @@ from treecast.wire.control import (
     Digest,
     Flood,
     Goodbye,
-    KeyTaken,
+    KeyAcknowledgement,
     emit_control,
     parse_control,
 )
@@ -48,7 +48,7 @@ MESSAGES = [
     Flood((b"abc", b"")),
     Acknowledge(((1, 2, 3), (4, 5, 6))),
     Digest(0, 9, ((1, 2, b"12345678"),)),
-    KeyTaken(1, 2, 3),
+    KeyAcknowledgement(1, 2, 3),
     Goodbye(),
 ]
 CONTENTS = [
@@ -125,7 +125,9 @@ def test_any_bytes_are_a_record_or_refused_by_name(parse: Callable[[bytes], obje
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_control_messages_survive_the_wire(message: Flood | Acknowledge | Digest | KeyTaken | Goodbye) -> None:
+def test_control_messages_survive_the_wire(
+    message: Flood | Acknowledge | Digest | KeyAcknowledgement | Goodbye,
+) -> None:
     assert parse_control(emit_control(message)) == message
 
 

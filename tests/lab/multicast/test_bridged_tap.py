@@ -101,9 +101,9 @@ def test_a_bridge_that_queries_hears_what_the_other_nodes_want(lan: MakeLan, ver
     own._ip("link set br0 type bridge mcast_snooping 1 mcast_mld_version 2 mcast_query_use_ifaddr 1")
     own.start_with_a_query(version, 10)
     assert [(view.seen_by, view.address.version) for view in own.switch.routers()] == [("query", version)]
-    own.switch.want_remote(now(), 0, group, ANY_SOURCE)
+    own.switch.set_proxied(now(), 0, group, ANY_SOURCE)
     own.pump(lambda: group_at_tap(own, group), 3)
-    own.switch.want_remote(now(), 0, group, NO_SOURCE)
+    own.switch.set_proxied(now(), 0, group, NO_SOURCE)
     own.pump(lambda: not group_at_tap(own, group), 5)
 
 

@@ -70,13 +70,13 @@ def general_queries(twins: Twins) -> None:
     """Another router, with the lowest address, is the querier of both families."""
     for version, nothing in ((4, IPv4Address(0)), (6, IPv6Address(0))):
         response = CONFIG.query_response_interval
-        twins.hear_router(MembershipQuery(NEWEST[version], nothing, response, False, 2, 1), version)
+        twins.receive_router(MembershipQuery(NEWEST[version], nothing, response, False, 2, 1), version)
 
 
 def group_query(rng: Random, twins: Twins, wanted: list[IPAddress]) -> None:
     group = rng.choice(wanted)
     response = CONFIG.last_member_query_interval
-    twins.hear_router(MembershipQuery(NEWEST[group.version], group, response, False, 2, 1), group.version)
+    twins.receive_router(MembershipQuery(NEWEST[group.version], group, response, False, 2, 1), group.version)
 
 
 def the_source_entry_forgot_the_port(question: Question, theirs: bool, mdb: list[MdbEntry]) -> bool:

@@ -104,7 +104,7 @@ def test_a_source_query_of_another_router_lowers_the_source_s_timer(bridge: Linu
     response = CONFIG.last_member_query_interval
     newest = 3 if version == 4 else 2
     query = MembershipQuery(newest, story.group, response, False, 2, 1, sources=(story.source,))
-    story.twins.hear_router(query, version)
+    story.twins.receive_router(query, version)
     story.wait(A_LEAVE_S)
     assert story.decided() == (True, False)
 
@@ -117,7 +117,7 @@ def test_only_the_querier_acts_on_a_doubt(bridge: LinuxBridge, version: int) -> 
     story = Story(bridge, version, 6)
     newest = 3 if version == 4 else 2
     general = MembershipQuery(newest, type(story.group)(0), 0.6, False, 2, 1)
-    story.twins.hear_router(general, version)
+    story.twins.receive_router(general, version)
     story.report(ALLOW, story.source)
     story.report(BLOCK, story.source)
     story.wait(A_LEAVE_S)
@@ -133,7 +133,7 @@ def test_a_query_for_a_group_elects_its_sender_too(bridge: LinuxBridge, version:
     story.twins.older_report(1, 1, story.group)
     newest = 3 if version == 4 else 2
     other_group = story.group + 1
-    story.twins.hear_router(MembershipQuery(newest, other_group, 0.6, False, 2, 1), version)
+    story.twins.receive_router(MembershipQuery(newest, other_group, 0.6, False, 2, 1), version)
     story.twins.hear(1, 1, LeaveGroup(story.group), version)
     story.wait(A_LEAVE_S)
     assert story.decided() == (False, True)

@@ -69,7 +69,7 @@ class Twins:
         self.bridge.hear(port, frame)
         self._note(port, now, self.ours[port].receive(now, frame))
 
-    def hear_router(self, message: MembershipMessage, ip_version: int, router: int = 1) -> None:
+    def receive_router(self, message: MembershipMessage, ip_version: int, router: int = 1) -> None:
         """A query of another router, behind the sender's port: a bridge floods it, so that every port hears it."""
         frame = _frame(message, ip_version, router)
         now = self._up_to_now()

@@ -169,13 +169,13 @@ def test_there_is_no_other_port(two: Planes) -> None:
 
 def test_a_handshake_that_would_run_over_the_overlay_stays_outside(two: Planes) -> None:
     init = _native.Handshake.initiate(two[0].key, NETWORK_ID, 999).init_datagram()
-    before, heard = two[0].forwarder.drops()["own_link"], len(two[1].seen(_native.HandshakeDatagram))
+    before, heard = two[0].forwarder.drops()["recursive_encapsulation"], len(two[1].seen(_native.HandshakeDatagram))
     with two[0].machine.enter():
         own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with own:
             own.bind((ipv4(1), 7701))
             own.sendto(init, (ipv4(2), 7700))  # by way of the TAP
             own.sendto(b"\xc0" + init[1:-1] + b"\0", (ipv4(2), 7700))  # not of this network: its own affair
-    wait_until(lambda: two[0].forwarder.drops()["own_link"] > before, LIMIT_S, "it is recognised")
-    assert two[0].forwarder.drops()["own_link"] == before + 1
+    wait_until(lambda: two[0].forwarder.drops()["recursive_encapsulation"] > before, LIMIT_S, "it is recognised")
+    assert two[0].forwarder.drops()["recursive_encapsulation"] == before + 1
     assert len(two[1].seen(_native.HandshakeDatagram)) == heard

@@ -26,11 +26,11 @@ def ask(node: TreecastNode, verb: str) -> Any:
 def test_status_has_its_fields_and_its_counters_and_drops_grow(mesh: Overlay) -> None:
     before = ask(mesh[0], "status")
     promised = {"node", "node_id", "network", "interface", "ipv4", "ipv6", "uptime_s", "peers", "counters", "drops"}
-    assert set(before) >= promised | {"listening", "workers", "offloads", "seeking"}
+    assert set(before) >= promised | {"listening", "workers", "offloads", "unreached"}
     assert (before["node"], before["network"], before["interface"]) == ("n0", "lab", INTERFACE)
     assert (before["ipv4"], before["ipv6"], before["peers"]) == (mesh[0].ipv4, mesh[0].ipv6, 3)
     assert len(bytes.fromhex(before["node_id"])) == 16
-    assert before["seeking"] == []
+    assert before["unreached"] == []
     sent = Sender(mesh[0].machine, UNWANTED, PORT, interface=INTERFACE, rate_pps=2000, count=COUNT).wait(10.0)
     assert sent.sent == COUNT
     after = ask(mesh[0], "status")

@@ -45,7 +45,7 @@ from treecast.wire.control import (
     Digest,
     Flood,
     Goodbye,
-    KeyTaken,
+    KeyAcknowledgement,
     emit_control,
     parse_control,
 )
@@ -239,7 +239,7 @@ def test_acknowledgements_are_taken(items: list[tuple[int, int, int]]) -> None:
 
 @given(numbers=st.tuples(u32, u32, u32))
 def test_keys_taken_and_goodbyes_are_taken(numbers: tuple[int, int, int]) -> None:
-    assert as_heard(KeyTaken(*numbers)) == KeyTaken(*numbers)
+    assert as_heard(KeyAcknowledgement(*numbers)) == KeyAcknowledgement(*numbers)
     assert as_heard(Goodbye()) == Goodbye()
 
 

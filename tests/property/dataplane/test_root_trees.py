@@ -117,7 +117,7 @@ class OneTree(RuleBasedStateMachine):
     def answer_arrives(self, data: st.DataObject, lost: bool) -> None:
         peer, key_id = self.answers.pop(data.draw(st.integers(0, len(self.answers) - 1)))
         if not lost:
-            self.trees.key_taken(self.now, peer, TreeId(1), TreeEpoch(7), key_id)
+            self.trees.key_acknowledgement(self.now, peer, TreeId(1), TreeEpoch(7), key_id)
             self.carry_out()
 
     @rule(seconds=st.sampled_from([0.05, 0.5, 3.0, 4000.0]))

@@ -104,7 +104,7 @@ class Root:
             offers = [command for command in self.trees.commands if isinstance(command, c.OfferKey)]
             for offer in offers:
                 if offer.tree_id == tree_id and offer.peer in members:
-                    self.trees.key_taken(self.now, offer.peer, tree_id, TreeEpoch(1), KeyId(offer.key_id))
+                    self.trees.key_acknowledgement(self.now, offer.peer, tree_id, TreeEpoch(1), KeyId(offer.key_id))
             self.settle()
 
     def time_passes(self, seconds: float) -> None:

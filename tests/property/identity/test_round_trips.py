@@ -19,9 +19,9 @@ from treecast.identity.certificate import (
     issue,
 )
 from treecast.identity.keys import NodeKeys, parse_node_keys, sign, verify
-from treecast.identity.ledger import EMPTY_LEDGER, Ledger
 from treecast.identity.network import Network
 from treecast.identity.node import NodeRequest
+from treecast.identity.registry import EMPTY_REGISTRY, Registry
 
 _KEYS = st.binary(min_size=32, max_size=32)
 _NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
@@ -108,21 +108,21 @@ _REQUESTS = st.builds(
 
 @given(st.lists(st.tuples(_REQUESTS, _KEYS, _KEYS), max_size=20))
 def test_whatever_is_asked_for_nothing_is_given_out_twice(wanted: list[tuple[NodeRequest, bytes, bytes]]) -> None:
-    ledger = EMPTY_LEDGER
+    registry = EMPTY_REGISTRY
     for request, static_seed, signing_seed in wanted:
         try:
-            identity, after = authority(ledger).admit(request, NodeKeys.from_seeds(static_seed, signing_seed), NOW_S)
+            identity, after = authority(registry).admit(request, NodeKeys.from_seeds(static_seed, signing_seed), NOW_S)
         except OperatorError:
             continue
         new = after.nodes[-1]
-        assert after.nodes[:-1] == ledger.nodes
-        for before in ledger.nodes:
+        assert after.nodes[:-1] == registry.nodes
+        for before in registry.nodes:
             assert new.index > before.index
             assert not {new.name, new.ipv4, new.ipv6} & {before.name, before.ipv4, before.ipv6}
         assert new.ipv4 in NETWORK.ipv4
         assert new.ipv4 not in (NETWORK.ipv4.network_address, NETWORK.ipv4.broadcast_address)
         assert new.ipv6 in NETWORK.ipv6
         identity.certificate.verify(NETWORK.ca_public_key, NOW_S)
-        ledger = after
-    if len({node.node_id for node in ledger.nodes}) == len(ledger.nodes):
-        assert Ledger.decode(ledger.encode()) == ledger
+        registry = after
+    if len({node.node_id for node in registry.nodes}) == len(registry.nodes):
+        assert Registry.decode(registry.encode()) == registry

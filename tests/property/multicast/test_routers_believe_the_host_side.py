@@ -43,7 +43,7 @@ class Both:
         end = Instant(self.port.now + duration)
         while True:
             for sent in self.port.sent[self._asked :]:
-                self.side.hear_query(self.port.now, sent.query)
+                self.side.receive_query(self.port.now, sent.query)
             self._asked = len(self.port.sent)
             due = min(self.side.next_deadline() or end, self.port.router.next_deadline() or end, end)
             self.port.run(max(due - self.port.now, 0))

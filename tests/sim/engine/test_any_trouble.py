@@ -114,7 +114,7 @@ def _end_all_trouble(troubled: TroubledWorld) -> None:
     first = troubled.nodes[NodeIndex(1)]
     for node in troubled.present():
         if node is not first:
-            node.reach(first)
+            node.add_static_peer(first)
     world.run_until(lambda: all(_linked_to(troubled, node) for node in troubled.present()), 30.0, step=0.5)
     world.run(75.0)  # what was lost and is gone ends after 60 s
 
@@ -213,8 +213,8 @@ def _keeps_nothing_of_what_is_gone(troubled: TroubledWorld, node: SimNode) -> No
     assert broadcast._link_state._cached.keys() <= {*others, node.index}
     for neighbour in broadcast._neighbours.values():
         assert (neighbour._unacknowledged, neighbour._versions, neighbour.acknowledgements) == ({}, {}, [])
-    assert forwarder.parked == set()
-    trees = engine.member_trees._trees.values()
+    assert forwarder.pending_offers == set()
+    trees = engine.downstream_trees._trees.values()
     assert {(tree.root, tree.tree_id, tree.epoch) for tree in trees} == set(forwarder.member_keys)
     for tree in trees:
         root = troubled.nodes[tree.root]

@@ -60,7 +60,7 @@ def test_the_one_event_that_confirms_a_link_is_heard_among_events_that_raise(mon
     world = World(2)
     first = world.add()
     second = world.add()
-    monkeypatch.setattr(first.engine.wishes, "take", raises)
+    monkeypatch.setattr(first.engine.membership_sync, "take", raises)
     turn = first.engine.turn
 
     def crowded(now: Instant, events: list[Event]) -> object:
@@ -68,7 +68,7 @@ def test_the_one_event_that_confirms_a_link_is_heard_among_events_that_raise(mon
         return turn(now, [noise, *events, noise])
 
     monkeypatch.setattr(first.engine, "turn", crowded)
-    first.reach(second)
+    first.add_static_peer(second)
     world.run_until(lambda: first.peers() == [second.index] and second.peers() == [first.index], 10.0)
     assert any(isinstance(fault.error, UnforeseenError) for fault in first.engine.faults.take())
 
@@ -81,14 +81,14 @@ def test_bytes_that_are_bad_are_no_bug() -> None:
     assert "ethernet_truncated" in node.engine.drops.snapshot()
 
 
-@pytest.mark.parametrize("room", ["discovery", "membership", "member_trees", "root_trees", "_broadcast"])
+@pytest.mark.parametrize("room", ["discovery", "membership", "downstream_trees", "root_trees", "_broadcast"])
 def test_a_room_that_raises_in_each_turn_does_not_keep_back_what_the_others_send(
     room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(4)
     first, second = world.add(), world.add()
     monkeypatch.setattr(getattr(first.engine, room), "advance", raises)
-    second.reach(first)
+    second.add_static_peer(first)
     world.run_until(lambda: second.peers() == [first.index], 10.0)
     assert internal_errors(first) > 0
 

@@ -51,7 +51,7 @@ def test_a_claim_made_before_the_victim_comes_ends_when_it_comes() -> None:
     claim(world, nodes[0], victim)
     world.run(1.0)
     assert nodes[1].forwarder.hosts[(0, victim.identity.certificate.mac.packed)] == 1
-    victim.reach(nodes[0])
+    victim.add_static_peer(nodes[0])
     world.run(5.0)
     assert nodes[1].forwarder.hosts[(0, victim.identity.certificate.mac.packed)] == 3
 

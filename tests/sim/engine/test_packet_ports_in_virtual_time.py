@@ -9,7 +9,7 @@ from treecast.base.commands import Inject
 from treecast.base.events import HostSeen, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
-from treecast.base.storm import NO_LIMITS
+from treecast.base.storm_control import NO_LIMITS
 from treecast.multicast import TAP, PortAddresses
 from treecast.sim.world import SimNode, World
 from treecast.wire import ethernet, igmp

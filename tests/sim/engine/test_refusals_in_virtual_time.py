@@ -54,7 +54,7 @@ def test_a_link_whose_session_has_no_room_is_not_up_and_is_made_when_there_is() 
     world = World(1)
     first, second = world.add(), world.add()
     first.forwarder.refuses = full(InstallSession)
-    second.reach(first)
+    second.add_static_peer(first)
     for _ in range(40):
         world.run(0.25)
         assert first.peers() == []
@@ -133,7 +133,7 @@ def test_a_member_without_room_for_a_key_gets_copies_until_it_has() -> None:
         first.send(GROUP, number)
         world.run(0.1)
     assert second.forwarder.delivered == list(range(30))
-    assert second.engine.member_trees._trees == {}
+    assert second.engine.downstream_trees._trees == {}
     (tree,) = [tree for tree in first.forwarder.trees.values() if tree.taken]
     assert (tree.next_hops, tree.replicate) == ((), (second.index,))
     second.forwarder.refuses = room

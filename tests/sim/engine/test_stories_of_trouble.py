@@ -44,7 +44,7 @@ def test_a_node_that_was_cut_off_longer_than_it_is_remembered_is_known_again() -
     world.run(120.0)
     assert known_hosts(nodes[0]) == [2]
     world.network.heal()
-    nodes[2].reach(nodes[0])
+    nodes[2].add_static_peer(nodes[0])
     world.run(10.0)
     assert [known_hosts(node) for node in nodes] == [[2, 3], [1, 3], [1, 2]]
 

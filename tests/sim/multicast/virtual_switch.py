@@ -124,8 +124,8 @@ class VirtualSwitch:
     def receive(self, frame: EthernetFrame, port: int = 0) -> None:
         self.note(self.switch.receive(self.now, port, frame))
 
-    def want_remote(self, group: IPAddress, wanted: SourceFilter, vlan: int = 0) -> None:
-        self.switch.want_remote(self.now, vlan, group, wanted)
+    def set_proxied(self, group: IPAddress, wanted: SourceFilter, vlan: int = 0) -> None:
+        self.switch.set_proxied(self.now, vlan, group, wanted)
         self.note(self.switch.advance(self.now))
 
     def run(self, duration: Duration) -> list[Said]:

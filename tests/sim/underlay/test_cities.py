@@ -51,7 +51,7 @@ def test_nodes_beyond_255_have_addresses_of_their_own() -> None:
     nodes = [world.add() for _ in range(300)]
     assert len({node.endpoint for node in nodes}) == 300
     assert len({node.identity.certificate.ipv4 for node in nodes}) == 300
-    nodes[299].reach(nodes[298])
+    nodes[299].add_static_peer(nodes[298])
     world.run_until(lambda: nodes[298].is_linked(nodes[299]), 5)
     copied = world.copy(nodes[255], reach=nodes[0])
     assert copied.endpoint not in {node.endpoint for node in nodes}

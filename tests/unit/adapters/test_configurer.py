@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from treecast.adapters import configurer
-from treecast.adapters.carried import address_of, given, route_of
 from treecast.adapters.configurer import Configurer, refusal, serves
+from treecast.adapters.interface_configuration import address_of, given, route_of
 
 THERE = frozenset({"lo", "eth0", "eth1", "enp3s0"})
 

@@ -54,7 +54,7 @@ def test_keys_and_directories_are_for_their_owner_whatever_the_umask(tmp_path: P
         "lab": 0o700,
         "network.json": 0o644,
         "ca.key": 0o600,
-        "ledger.json": 0o600,
+        "nodes.json": 0o600,
         "network.lock": 0o600,
     }
     assert _modes(tmp_path / "alice") == {
@@ -78,7 +78,7 @@ def test_directories_are_made_with_their_parents_and_empty_ones_are_kept(tmp_pat
     inode = (tmp_path / "given").stat().st_ino
     storage.create_network(tmp_path / "given", "lab", "10.77.0.0/16", None)
     assert (tmp_path / "given").stat().st_ino == inode
-    assert set(_modes(tmp_path / "given")) == {"given", "network.json", "ca.key", "ledger.json"}
+    assert set(_modes(tmp_path / "given")) == {"given", "network.json", "ca.key", "nodes.json"}
     storage.add_node(tmp_path / "given", tmp_path / "a" / "b" / "alice", _ALICE, NOW_S)
     storage.load_node(tmp_path / "a" / "b" / "alice", NOW_S)
 
@@ -142,7 +142,7 @@ def _sabotaged(place: Path, verb: str, exists: bool, step: int) -> tuple[bool, b
     else:
         assert len(_tree(target)) == 3
         assert storage.load_node(target, NOW_S).certificate.node_index == 1
-        assert len(storage.load_authority(network).ledger.nodes) == 1
+        assert len(storage.load_authority(network).registry.nodes) == 1
     return sabotage.done, refused
 
 
@@ -181,8 +181,8 @@ def test_a_process_killed_at_any_step_leaves_whole_files_and_no_index_twice(
             indices_before = len(indices)
             indices.add(storage.load_node(target, NOW_S).certificate.node_index)
             assert len(indices) == indices_before + 1
-        ledger = storage.load_authority(network).ledger
-        assert {node.index for node in ledger.nodes} >= indices
+        registry = storage.load_authority(network).registry
+        assert {node.index for node in registry.nodes} >= indices
         if os.waitstatus_to_exitcode(status) == 0:
             break
         assert os.waitstatus_to_exitcode(status) == 9
@@ -202,10 +202,10 @@ def test_concurrent_verbs_on_one_network_never_give_anything_out_twice(network: 
             os._exit(0)
         children.append(child)
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 8
-    ledger = storage.load_authority(network).ledger
-    assert sorted(node.index for node in ledger.nodes) == list(range(1, 33))
-    assert len({node.ipv4 for node in ledger.nodes}) == 32
-    for node in ledger.nodes:
+    registry = storage.load_authority(network).registry
+    assert sorted(node.index for node in registry.nodes) == list(range(1, 33))
+    assert len({node.ipv4 for node in registry.nodes}) == 32
+    for node in registry.nodes:
         assert storage.load_node(tmp_path / node.name, NOW_S).certificate.node_index == node.index
 
 
@@ -247,8 +247,8 @@ def test_a_name_or_address_that_is_taken_changes_nothing(network: Path, tmp_path
         ("network.json", b"{", "network.json is damaged (network_malformed)"),
         ("ca.key", None, "has no ca.key"),
         ("ca.key", b"garbage", "ca.key is damaged (key_malformed)"),
-        ("ledger.json", None, "has no ledger.json"),
-        ("ledger.json", b"", "ledger.json is damaged (ledger_malformed)"),
+        ("nodes.json", None, "has no nodes.json"),
+        ("nodes.json", b"", "nodes.json is damaged (registry_malformed)"),
     ],
 )
 def test_a_missing_or_damaged_file_of_the_network_is_named(
@@ -357,7 +357,7 @@ def test_a_read_only_directory_is_explained(tmp_path: Path) -> None:
     assert _tree(tmp_path) == {}
 
 
-@pytest.mark.parametrize("file", ["network.json", "ca.key", "ledger.json"])
+@pytest.mark.parametrize("file", ["network.json", "ca.key", "nodes.json"])
 def test_an_unreadable_file_is_explained(network: Path, file: str) -> None:
     network.chmod(0o777)
     for path in network.iterdir():

@@ -25,7 +25,7 @@ STATUS = Status(
     listening=["0.0.0.0:7700", "[::]:7700"],
     workers=2,
     offloads=["tso", "uso"],
-    seeking=["node.example.net:7700"],
+    unreached=["node.example.net:7700"],
 )
 PEERS = [
     Peer("bob", "fe3e35fc87f5c62dd5f6023872aeb3c7", "192.0.2.7:7700", "up", 0.251, 1_234_567, 999),

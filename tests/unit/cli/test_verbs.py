@@ -160,7 +160,7 @@ def test_a_full_prefix_is_one_sentence() -> None:
     assert not Path("c").exists()
 
 
-@pytest.mark.parametrize("file", ["network.json", "ca.key", "ledger.json"])
+@pytest.mark.parametrize("file", ["network.json", "ca.key", "nodes.json"])
 def test_a_garbled_file_is_one_sentence(file: str) -> None:
     _ok("network", "create", "lab")
     Path("lab", file).write_bytes(os.urandom(100))
@@ -218,7 +218,7 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
         hosts = json.loads(_ok("hosts", "alice", "--json"))
     assert list(status) == [
         *("node", "node_id", "network", "interface", "ipv4", "ipv6", "uptime_s", "peers", "counters", "drops"),
-        *("listening", "workers", "offloads", "seeking", "queriers", "problems"),
+        *("listening", "workers", "offloads", "unreached", "queriers", "problems"),
         *("valid_from", "valid_until", "version", "on", "log_level"),
     ]
     assert list(peers[0]) == [

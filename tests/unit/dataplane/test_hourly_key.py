@@ -23,7 +23,7 @@ def test_an_hour_old_key_is_replaced_once(answers: bool) -> None:
     trees = RootTrees(TreeEpoch(1), Drops())
     trees.want(Instant(0.0), FLOW, [MEMBER])
     trees.used(Instant(0.0), TREE)
-    trees.key_taken(Instant(0.1), MEMBER, TREE, TreeEpoch(1), KeyId(1))
+    trees.key_acknowledgement(Instant(0.1), MEMBER, TREE, TreeEpoch(1), KeyId(1))
     trees.commands.clear()
     due = Instant(KEY_LIFETIME)
     trees.advance(due)
@@ -33,7 +33,7 @@ def test_an_hour_old_key_is_replaced_once(answers: bool) -> None:
     assert deadline is not None and deadline > due
     trees.commands.clear()
     if answers:
-        trees.key_taken(Instant(due + 0.1), MEMBER, TREE, TreeEpoch(1), KeyId(2))
+        trees.key_acknowledgement(Instant(due + 0.1), MEMBER, TREE, TreeEpoch(1), KeyId(2))
     else:
         trees.advance(Instant(due + ROTATION_LIMIT))
     assert [c.key_id for c in trees.commands if isinstance(c, UseKey)] == [2]

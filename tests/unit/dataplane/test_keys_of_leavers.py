@@ -46,7 +46,7 @@ class Root:
                     case OfferKey(_, key_id, peer, _):
                         self.offers += 1
                         if peer not in self.silent:
-                            self.trees.key_taken(self.now, peer, TREE, EPOCH, key_id)
+                            self.trees.key_acknowledgement(self.now, peer, TREE, EPOCH, key_id)
 
     def leave(self) -> None:
         self.members.pop()

@@ -162,7 +162,7 @@ def test_who_is_held_costs_a_bounded_table(lan: Lan) -> None:
         for sequence in range(6):
             lan.learn(OTHER if sequence % 2 else THIRD, who, claim(sequence=sequence))
         lan.discovery.host_seen(lan.now, 0, 0, who)
-    movers = lan.discovery._residence._hosts
+    movers = lan.discovery._host_table._hosts
     assert len(movers._movers) == sum(map(len, movers._held.values())) == 4096
     lan.wait(DEFAULTS.duplicate_hold)
     assert not any(movers._held.values())

@@ -104,7 +104,7 @@ def test_a_port_that_another_node_serves_gives_no_names(lan: Lan) -> None:
 
 
 def test_hosts_behind_packet_ports_have_names_too(lan: Lan) -> None:
-    lan.discovery.open_apart(4)
+    lan.discovery.open_multicast_only(4)
     lan.frame(request(H1, b"camera"), port=4)
     assert lan.view(H1).name == "camera"
     assert lan.counted() == {}

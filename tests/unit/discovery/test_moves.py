@@ -190,7 +190,7 @@ def test_who_stays_frozen_is_forgotten_in_the_end(lan: Lan) -> None:
     lan.learn(OTHER, H1, None)
     lan.wait(10 * DEFAULTS.host_lifetime)
     assert [host.mac for host in lan.discovery.hosts(lan.now)] == [OWN]
-    assert len(lan.discovery._residence._hosts._movers) == 0
+    assert len(lan.discovery._host_table._hosts._movers) == 0
 
 
 def test_the_mac_a_certificate_gives_to_another_node_is_not_learned_here(lan: Lan) -> None:

@@ -22,7 +22,7 @@ def test_no_module_that_decides_reads_the_worlds_randomness() -> None:
         "base",
         "wire",
         "identity",
-        "listener",
+        "designated_forwarder",
         "discovery",
         "multicast",
         "broadcast",

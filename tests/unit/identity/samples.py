@@ -8,9 +8,9 @@ from treecast.base.ids import NodeIndex
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.ids import derive_network_id
 from treecast.identity.keys import NodeKeys, SigningKey
-from treecast.identity.ledger import EMPTY_LEDGER, Ledger
 from treecast.identity.network import Network, unique_local_prefix
 from treecast.identity.node import Authority
+from treecast.identity.registry import EMPTY_REGISTRY, Registry
 
 CA_KEY = SigningKey(b"\x01" * 32)
 OTHER_CA_KEY = SigningKey(b"\x02" * 32)
@@ -37,5 +37,5 @@ CLAIMS = Claims(
 CERTIFICATE: Certificate = issue(CA_KEY, CLAIMS)
 
 
-def authority(ledger: Ledger = EMPTY_LEDGER) -> Authority:
-    return Authority(NETWORK, CA_KEY, ledger)
+def authority(registry: Registry = EMPTY_REGISTRY) -> Authority:
+    return Authority(NETWORK, CA_KEY, registry)

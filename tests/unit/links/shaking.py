@@ -15,7 +15,7 @@ from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.links.links import LinkDown, Links, LinkUp
-from treecast.sim.handshake import ModelHandshake, ModelMaker
+from treecast.sim.handshake import ModelFactory, ModelHandshake
 from treecast.wire.handshake import HandshakePayload
 
 CA, OTHER_CA = SigningKey(bytes([1] * 32)), SigningKey(bytes([2] * 32))
@@ -71,7 +71,7 @@ class Node:
         self.links = Links(
             me=HandshakePayload(self.certificate.encode(), 1, epoch, 0, 0, underlay_mtu, "1.0"),
             my_index=self.certificate.node_index,
-            maker=ModelMaker(static or self.certificate.static_key),
+            factory=ModelFactory(static or self.certificate.static_key),
             families=(4,),
             verify_certificate=lambda wire: verify_certificate(wire, UNIX_NOW + ahead_s),
             wall_clock_ms=lambda now: int((UNIX_NOW + ahead_s + now) * 1000),

@@ -26,7 +26,7 @@ from treecast.links.peers import (
     REKEY_AFTER_DATAGRAMS,
     SUSPECT_AFTER,
 )
-from treecast.sim.handshake import ModelMaker
+from treecast.sim.handshake import ModelFactory
 
 
 def test_a_handshake_makes_a_link_on_both_sides() -> None:
@@ -42,7 +42,7 @@ def test_the_initiator_sends_nothing_on_a_session_before_it_is_confirmed() -> No
     two.hear(0.0, begin(one, two), 1)
     one.hear(0.0, two.sent()[0], 2)
     assert one.links.peers() == []
-    assert one.links.seeking() == []
+    assert one.links.unreached() == []
 
 
 def test_an_init_is_repeated_until_it_is_answered() -> None:
@@ -66,11 +66,11 @@ def test_a_repeated_init_gets_the_same_response_and_no_second_entry() -> None:
 def test_pending_handshakes_are_bounded_and_expire() -> None:
     two = Node(2)
     for number in range(MAX_PENDING + 10):
-        two.hear(0.0, ModelMaker(bytes(32)).initiate(number + 1).init_datagram(), 1)
+        two.hear(0.0, ModelFactory(bytes(32)).initiate(number + 1).init_datagram(), 1)
     assert len(two.sent()) == MAX_PENDING
     assert two.drops.snapshot() == {"handshake_table_full": 10}
     two.links.advance(Instant(PENDING_LIFETIME))
-    two.hear(PENDING_LIFETIME, ModelMaker(bytes(32)).initiate(9999).init_datagram(), 1)
+    two.hear(PENDING_LIFETIME, ModelFactory(bytes(32)).initiate(9999).init_datagram(), 1)
     assert len(two.sent()) == 1
 
 
@@ -166,7 +166,7 @@ def test_a_silent_peer_is_dead_and_sought_again() -> None:
     assert one.events() == [LinkDown(NodeIndex(2), "silent")]
     one.links.advance(Instant(8.0))
     assert len(one.sent()) == 1
-    assert one.links.seeking() == ["peer"]
+    assert one.links.unreached() == ["peer"]
 
 
 def test_a_peer_that_misses_a_probe_is_asked_for_a_handshake_while_its_link_stays() -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.links.shaking import OTHER_CA, Node, begin, certificate_of
 from treecast.base.time import Instant
 from treecast.links.refusals import MAX_STRANGERS, REFUSED_LIFETIME
-from treecast.sim.handshake import ModelHandshake, ModelMaker
+from treecast.sim.handshake import ModelFactory, ModelHandshake
 from treecast.wire.handshake import Refusal, emit_payload
 
 
@@ -77,7 +77,7 @@ def test_a_refusal_of_nothing_is_counted_and_one_that_came_changes_no_link() -> 
     (final,) = one.sent()
     handshake = one.installed[0].handshake
     assert isinstance(handshake, ModelHandshake)
-    responder = ModelMaker(b"").respond(7, handshake.init_datagram())
+    responder = ModelFactory(b"").respond(7, handshake.init_datagram())
     one.hear(0.1, responder.write_refusal(emit_payload(Refusal(99, 0))), 2)
     one.hear(0.1, b"\xc3\x01\0\0\0\0\0\x09", 2)
     assert one.drops.snapshot() == {"handshake_unknown": 1}

@@ -37,7 +37,7 @@ def test_a_peer_whose_name_has_no_address_is_shown_and_tried_as_soon_as_it_has_o
     assert one.sent() == []
     assert one.links.next_deadline() is None
     assert states(one, 60.0) == {"peer": "name unresolved"}
-    assert one.links.seeking() == ["peer"]
+    assert one.links.unreached() == ["peer"]
     assert list(one.links.problems(Instant(60.0))) == [], "whoever asks for the name says why"
     init = begin(one, two, 60.0)
     assert states(one, 61.0) == {"peer": "connecting"}

@@ -52,7 +52,7 @@ def test_a_query_of_the_own_kernel_shows_a_router_and_is_answered(version: int) 
     query_of_the_kernel(switch, version, NOBODY[version])
     assert switch.new_routers == [0]
     assert [view.seen_by for view in switch.switch.routers()] == ["query"]
-    switch.want_remote(GROUPS[version], ANY_SOURCE)
+    switch.set_proxied(GROUPS[version], ANY_SOURCE)
     switch.run(5)
     switch.said.clear()
     query_of_the_kernel(switch, version, GROUPS[version])
@@ -75,7 +75,7 @@ def test_a_query_of_the_own_kernel_elects_nobody_and_ends_no_membership(version:
 def test_the_own_kernel_on_a_tap_hears_reports_from_a_neighbour() -> None:
     switch = on_a_tap()
     query_of_the_kernel(switch, 4, NOBODY[4])
-    switch.switch.want_remote(switch.now, 0, GROUPS[4], ANY_SOURCE)
+    switch.switch.set_proxied(switch.now, 0, GROUPS[4], ANY_SOURCE)
     assert reports(switch.switch.advance(switch.now)) == [(ALL, NEIGHBOUR)]
 
 
@@ -83,9 +83,9 @@ def test_the_own_kernel_on_a_lan_gets_a_report_of_its_own_beside_that_of_the_lan
     switch = on_a_tap()
     switch.note(switch.switch.set_ipv4(switch.now, LAN_IPV4, OwnKernel(KERNEL, LAN_NEIGHBOUR)))
     query_of_the_kernel(switch, 4, NOBODY[4], KERNEL)
-    switch.switch.want_remote(switch.now, 0, GROUPS[4], ANY_SOURCE)
+    switch.switch.set_proxied(switch.now, 0, GROUPS[4], ANY_SOURCE)
     assert reports(switch.switch.advance(switch.now)) == [(ALL, LAN_IPV4), (KERNEL.packed, LAN_NEIGHBOUR)]
-    switch.switch.want_remote(switch.now, 0, GROUPS[4], NO_SOURCE)
+    switch.switch.set_proxied(switch.now, 0, GROUPS[4], NO_SOURCE)
     assert reports(switch.switch.advance(switch.now)) == [(ALL, LAN_IPV4), (KERNEL.packed, LAN_NEIGHBOUR)]
 
 

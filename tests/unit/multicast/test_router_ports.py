@@ -127,7 +127,7 @@ def test_a_malformed_hello_is_counted_and_shows_no_router() -> None:
 def test_a_router_is_told_at_once_and_again_what_others_want(version: int) -> None:
     switch = with_router(version, MembershipConfig(robustness=3))
     group, source = GROUPS[version], FIRST_SOURCE[version]
-    switch.want_remote(group, include(source))
+    switch.set_proxied(group, include(source))
     assert records(switch.reports()) == [GroupRecord(ALLOW, group, (source,))]
     later = switch.run(2.1)
     assert records(switch.reports(later)) == [GroupRecord(ALLOW, group, (source,))] * 2
@@ -158,10 +158,10 @@ def test_each_change_is_said_in_the_records_of_rfc_9776_section_5_1(
         return ANY_SOURCE if numbers is None else include(*(base + number for number in numbers))
 
     switch = with_router(version)
-    switch.want_remote(group, filter_of(before))
+    switch.set_proxied(group, filter_of(before))
     switch.run(5)
     switch.said.clear()
-    switch.want_remote(group, filter_of(wanted))
+    switch.set_proxied(group, filter_of(wanted))
     expected = [GroupRecord(kind, group, tuple(base + number for number in numbers)) for kind, numbers in said]
     assert records(switch.reports()) == expected
 
@@ -170,8 +170,8 @@ def test_each_change_is_said_in_the_records_of_rfc_9776_section_5_1(
 def test_a_general_query_is_answered_with_the_current_state_within_its_response_time(version: int) -> None:
     switch = with_router(version)
     group, source = GROUPS[version], FIRST_SOURCE[version]
-    switch.want_remote(group, include(source))
-    switch.want_remote(group + 1, ANY_SOURCE)
+    switch.set_proxied(group, include(source))
+    switch.set_proxied(group + 1, ANY_SOURCE)
     switch.run(5)
     switch.said.clear()
     switch.query(NOBODY[version], response=2)
@@ -187,7 +187,7 @@ def test_a_general_query_is_answered_with_the_current_state_within_its_response_
 def test_queries_for_a_group_and_for_sources_are_answered_as_far_as_wanted(version: int) -> None:
     switch = with_router(version)
     group, source = GROUPS[version], FIRST_SOURCE[version]
-    switch.want_remote(group, include(source))
+    switch.set_proxied(group, include(source))
     switch.run(5)
     for asked, expected in (
         ((), [GroupRecord(IS_IN, group, (source,))]),
@@ -208,12 +208,12 @@ def test_an_older_querier_hears_its_own_version(family: int, older: int, leaves:
     switch.query(NOBODY[family], version=older)
     switch.said.clear()
     group = GROUPS[family]
-    switch.want_remote(group, include(FIRST_SOURCE[family]))
+    switch.set_proxied(group, include(FIRST_SOURCE[family]))
     assert switch.reports() == [OlderReport(older, group)], "which means any source: it cannot say less"
     switch.query(NOBODY[family], version=older)
     assert OlderReport(older, group) in switch.reports(switch.run(10))
     switch.said.clear()
-    switch.want_remote(group, NO_SOURCE)
+    switch.set_proxied(group, NO_SOURCE)
     assert switch.reports() == ([LeaveGroup(group)] if leaves else [])
 
 
@@ -226,10 +226,10 @@ def test_hosts_that_our_older_reports_silence_stay_members_while_we_report(versi
         switch.query(NOBODY[version], version=NEWEST[version] - 1, router=50)
         if not switch.reports():
             switch.hear(older, version)
-            switch.want_remote(group, ANY_SOURCE)
+            switch.set_proxied(group, ANY_SOURCE)
         switch.run(125)
         assert switch.switch.filter(0, group) == ANY_SOURCE
-    switch.want_remote(group, NO_SOURCE)
+    switch.set_proxied(group, NO_SOURCE)
     switch.run(2 * 125 + 10)
     assert switch.switch.filter(0, group) == NO_SOURCE, "the next answers would have been theirs"
 
@@ -242,14 +242,14 @@ def test_the_newest_version_comes_back_after_the_older_querier(version: int) -> 
         switch.run(100)
         switch.query(NOBODY[version], router=ROUTER)
     switch.said.clear()
-    switch.want_remote(GROUPS[version], ANY_SOURCE)
+    switch.set_proxied(GROUPS[version], ANY_SOURCE)
     assert records(switch.reports()) == [GroupRecord(TO_EX, GROUPS[version])]
 
 
 @FAMILIES
 def test_our_own_queries_are_answered_too_for_the_router_waits_for_answers(version: int) -> None:
     switch = with_router(version)
-    switch.want_remote(GROUPS[version], ANY_SOURCE)
+    switch.set_proxied(GROUPS[version], ANY_SOURCE)
     switch.run(5)
     for _ in range(4):
         switch.hello(version)
@@ -262,10 +262,10 @@ def test_a_port_without_router_and_a_vlan_without_router_hear_nothing() -> None:
     switch.report(GROUPS[4], TO_EX, port=1)
     switch.hello(4, port=1, vlan=9)
     switch.said.clear()
-    switch.want_remote(GROUPS[4], ANY_SOURCE)
+    switch.set_proxied(GROUPS[4], ANY_SOURCE)
     switch.run(10)
     assert not switch.reports()
-    switch.want_remote(GROUPS[4], ANY_SOURCE, vlan=9)
+    switch.set_proxied(GROUPS[4], ANY_SOURCE, vlan=9)
     assert {(said.port, said.vlan) for said in switch.said if isinstance(said.message, MembershipReport)} == {(1, 9)}
 
 
@@ -273,7 +273,7 @@ def test_ten_thousand_groups_are_said_in_reports_that_fit_the_smallest_mtu() -> 
     switch = with_router(4)
     groups = [IPv4Address("239.1.0.0") + number for number in range(10_000)]
     for group in groups:
-        switch.switch.want_remote(switch.now, 0, group, ANY_SOURCE)
+        switch.switch.set_proxied(switch.now, 0, group, ANY_SOURCE)
     switch.run(5)
     switch.said.clear()
     switch.query(NOBODY[4], response=1)

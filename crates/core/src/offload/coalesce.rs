@@ -12,7 +12,7 @@ use super::headers::{Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LENGTH, TCP_FLAGS
 use super::join::{Segment, PSH};
 use super::vnet::{GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VNET_LEN};
 use super::{put_u16, PartialChecksum, VnetHeader, MAX_COALESCED, MAX_IP_LEN};
-use crate::numbers::PROTOCOL_TCP;
+use crate::iana::PROTOCOL_TCP;
 
 /// Super-frames open at a time.
 const OPEN_FLOWS: usize = 4;

@@ -4,7 +4,7 @@
 //! [`crate::frame`]; this parser is on the path of each segment and reads no more than super-frames need.
 
 use crate::datagram::{array_at, u16_at};
-use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_TCP, PROTOCOL_UDP};
+use crate::iana::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_TCP, PROTOCOL_UDP};
 
 /// Length of an IPv4 header without options.
 pub const IPV4_LEN: usize = 20;

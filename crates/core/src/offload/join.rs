@@ -7,7 +7,7 @@ use super::checksum::{add, pseudo_header, same, sum, sum_header};
 use super::headers::{Headers, Version, IPV4_LEN, TCP_FLAGS, TCP_LEN, UDP_LENGTH};
 use super::PartialChecksum;
 use crate::datagram::{array_at, u16_at, u32_at};
-use crate::numbers::{PROTOCOL_TCP, PROTOCOL_UDP};
+use crate::iana::{PROTOCOL_TCP, PROTOCOL_UDP};
 
 /// TCP's push flag: it ends a super-frame.
 pub const PSH: u8 = 0x08;

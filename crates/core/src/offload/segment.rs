@@ -9,7 +9,7 @@ use super::headers::{Headers, Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LEN, IPV
 use super::vnet::{GSO_BY_FRAGS, GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4};
 use super::{put_u16, PartialChecksum, VnetHeader, MAX_TCP_SEGMENTS, MAX_UDP_SEGMENTS};
 use crate::datagram::{u16_at, u32_at};
-use crate::numbers::PROTOCOL_TCP;
+use crate::iana::PROTOCOL_TCP;
 use crate::reason::Reason;
 
 /// The shortest Ethernet frame that is read at all: its header.

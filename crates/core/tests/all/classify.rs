@@ -9,8 +9,8 @@ use treecast_core::aead::Aead;
 use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{TreeHeader, KIND_FRAME};
 use treecast_core::events::Event;
+use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::frame::{FrameFacts, FrameKind};
-use treecast_core::plane::{Destination, Plane};
 use treecast_core::prefixes::MAX_PREFIXES;
 use treecast_core::reason::Reason;
 use treecast_core::table::Refused;
@@ -122,7 +122,7 @@ fn igmp_of_unknown_types_is_carried_as_any_packet() {
 
 #[test]
 fn a_packet_port_takes_ip_groups_only() {
-    let node = plane(1);
+    let node = tables(1);
     node.renew_port(1, true);
     node.port(1).unwrap().set_forwarding(true);
     let why = |frame: &[u8]| match node.classify(1, frame, 1, NOW_NS).destination {
@@ -158,22 +158,22 @@ fn everything_else_has_a_named_reason() {
     assert_eq!(kind(&ethernet([0xFF; 6], 0x0800, &frame[14..40])), Ok(FrameKind::Broadcast), "a bridge does not look");
 }
 
-fn destination(plane: &Plane, frame: &[u8]) -> Result<u32, Reason> {
-    match plane.classify(0, frame, 1, NOW_NS).destination.expect("no punt")? {
+fn destination(tables: &ForwardingTables, frame: &[u8]) -> Result<u32, Reason> {
+    match tables.classify(0, frame, 1, NOW_NS).destination.expect("no punt")? {
         Destination::Tree(tree, ..) => Ok(tree.name.tree_id),
         Destination::Node(session) => Ok(session.peer),
     }
 }
 
-fn add_tree(plane: &Plane, tree_id: u32, members: &[u32]) {
+fn add_tree(tables: &ForwardingTables, tree_id: u32, members: &[u32]) {
     let secrets = TreeSecrets { tree_key: [0; 16], sender_key: Default::default() };
-    plane.create_tree(tree_id, 1, 1, secrets).unwrap();
-    plane.set_tree_members(tree_id, members, &[]).unwrap();
+    tables.create_tree(tree_id, 1, 1, secrets).unwrap();
+    tables.set_tree_members(tree_id, members, &[]).unwrap();
 }
 
 #[test]
 fn a_source_with_a_route_of_its_own_takes_it_and_an_empty_tree_excludes() {
-    let node = plane(1);
+    let node = tables(1);
     let from = |source| ipv4(source, GROUP, 17, &[0; 8]);
     assert_eq!(destination(&node, &from(SOURCE)), Err(Reason::NoSubscriber));
     add_tree(&node, 5, &[2]);
@@ -193,7 +193,7 @@ fn a_source_with_a_route_of_its_own_takes_it_and_an_empty_tree_excludes() {
 /// A member goes from the tree of any source to a source's own and back, command by command, while frames are looked up.
 #[test]
 fn who_is_served_before_and_after_a_change_is_served_during_it() {
-    let node = plane(1);
+    let node = tables(1);
     let (source, ended) = (IpAddr::from(SOURCE), AtomicBool::new(false));
     add_tree(&node, 1, &[2, 3]);
     node.set_route(0, GROUP.into(), None, 1).unwrap();
@@ -222,7 +222,7 @@ fn who_is_served_before_and_after_a_change_is_served_during_it() {
 /// A worker has looked up who gets a frame; the table and the key change before it seals.
 #[test]
 fn who_gets_a_tree_datagram_holds_its_key() {
-    let node = plane(1);
+    let node = tables(1);
     add_tree(&node, 1, &[2, 3]);
     node.set_route(0, GROUP.into(), None, 1).unwrap();
     let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
@@ -247,7 +247,7 @@ fn who_gets_a_tree_datagram_holds_its_key() {
 
 #[test]
 fn a_group_without_a_route_takes_that_of_the_longest_prefix() {
-    let node = plane(1);
+    let node = tables(1);
     let to = |group| destination(&node, &ipv4(SOURCE, group, 17, &[0; 8]));
     add_tree(&node, 5, &[2]);
     add_tree(&node, 6, &[3]);
@@ -273,7 +273,7 @@ fn a_group_without_a_route_takes_that_of_the_longest_prefix() {
 
 #[test]
 fn the_first_frame_on_a_tree_is_told_once() {
-    let node = plane(1);
+    let node = tables(1);
     add_tree(&node, 5, &[2]);
     node.set_route(0, GROUP.into(), None, 5).unwrap();
     for _ in 0..3 {
@@ -286,7 +286,7 @@ fn the_first_frame_on_a_tree_is_told_once() {
 
 #[test]
 fn unicast_goes_by_the_host_table() {
-    let (node, other) = (plane(1), plane(2));
+    let (node, other) = (tables(1), tables(2));
     let frame = ipv4(SOURCE, [10, 0, 0, 2], 17, &[0; 8]);
     assert_eq!(destination(&node, &frame), Err(Reason::UnknownUnicast));
     node.set_host(0, REMOTE, 2).unwrap();
@@ -300,7 +300,7 @@ fn unicast_goes_by_the_host_table() {
 
 #[test]
 fn broadcast_needs_the_broadcast_tree() {
-    let node = plane(1);
+    let node = tables(1);
     let frame = ipv4(SOURCE, [255; 4], 17, &[0; 8]);
     assert_eq!(destination(&node, &frame), Err(Reason::NoBroadcastTree));
     add_tree(&node, 0, &[]);
@@ -324,7 +324,7 @@ proptest! {
         for (to, from) in bytes.iter_mut().zip(header) {
             *to = *from;
         }
-        let node = plane(1);
+        let node = tables(1);
         let verdict = node.classify(0, &bytes, 1, NOW_NS);
         prop_assert!(verdict.punt || matches!(verdict.destination, Some(Err(_))));
     }

@@ -7,11 +7,11 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent};
 use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, MAX_DATAGRAM_LEN};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::handshake::SessionKeys;
-use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SessionParameters, SESSION_BODY_OFFSET};
-use treecast_core::tree::{Members, Outlet, RootTree, TREE_BODY_OFFSET};
+use treecast_core::tree::{Members, OutgoingList, RootTree, TREE_BODY_OFFSET};
 use zeroize::Zeroizing;
 
 pub const NETWORK_ID: [u8; 16] = *b"a network's id..";
@@ -23,12 +23,12 @@ pub fn endpoint(last: u8) -> Endpoint {
     Endpoint { socket: 0, address: SocketAddr::from(([192, 0, 2, last], 7700)) }
 }
 
-pub fn plane(node: u32) -> Plane {
-    Plane::new(node, &NETWORK_ID, Box::new(|| {}))
+pub fn tables(node: u32) -> ForwardingTables {
+    ForwardingTables::new(node, &NETWORK_ID, Box::new(|| {}))
 }
 
 /// Installs a session between node 1 and node 2 with known keys; `index` is node 1's, `index + 1` node 2's.
-pub fn join(one: &Plane, two: &Plane, index: u32, aead: Aead) -> (Arc<Session>, Arc<Session>) {
+pub fn join(one: &ForwardingTables, two: &ForwardingTables, index: u32, aead: Aead) -> (Arc<Session>, Arc<Session>) {
     let (a, b) = ([index as u8; 32], [index as u8 ^ 0xFF; 32]);
     let keys = |seal: [u8; 32], open: [u8; 32]| SessionKeys { seal: Zeroizing::new(seal), open: Zeroizing::new(open) };
     let parameters = |index, remote_index, peer: u32| SessionParameters {
@@ -68,9 +68,9 @@ pub fn seal_for(tree: &RootTree, members: &Members, kind: u8, body: &[u8]) -> Ve
 }
 
 /// The frame of a session datagram as the receiver gets it.
-pub fn receive(plane: &Plane, datagram: &[u8], from: Endpoint) -> Result<Option<Vec<u8>>, Reason> {
+pub fn receive(tables: &ForwardingTables, datagram: &[u8], from: Endpoint) -> Result<Option<Vec<u8>>, Reason> {
     let mut buffer = datagram.to_vec();
-    match plane.receive_session(&mut buffer, from, NOW_NS, &mut Recent::default())? {
+    match tables.receive_session(&mut buffer, from, NOW_NS, &mut Recent::default())? {
         Received::Opened(Opened::Frame(OpenedFrame { start, length, .. })) => {
             Ok(Some(buffer[start..start + length].to_vec()))
         }
@@ -79,37 +79,42 @@ pub fn receive(plane: &Plane, datagram: &[u8], from: Endpoint) -> Result<Option<
 }
 
 /// The frame of a tree datagram as a leaf gets it.
-pub fn receive_tree(plane: &Plane, datagram: &[u8]) -> Result<Vec<u8>, Reason> {
+pub fn receive_tree(tables: &ForwardingTables, datagram: &[u8]) -> Result<Vec<u8>, Reason> {
     let mut buffer = datagram.to_vec();
     let mut recent = Recent::default();
-    let (header, tree) = plane.receive_tree(&buffer, &mut recent)?;
-    match plane.open_tree(tree, &header, &mut buffer, false)? {
+    let (header, tree) = tables.receive_tree(&buffer, &mut recent)?;
+    match tables.open_tree(tree, &header, &mut buffer, false)? {
         Opened::Frame(OpenedFrame { start, length, .. }) => Ok(buffer[start..start + length].to_vec()),
         Opened::Part(part) => panic!("a whole frame: {part:?}"),
     }
 }
 
 /// A tree rooted at `root` with `member` as its only next hop, whose key `member` has taken over their session.
-pub fn tree(root: &Plane, member: &Plane, tree_id: u32, outlet: Outlet) -> (Arc<RootTree>, TreeName) {
+pub fn tree(
+    root: &ForwardingTables,
+    member: &ForwardingTables,
+    tree_id: u32,
+    outgoing: OutgoingList,
+) -> (Arc<RootTree>, TreeName) {
     let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Zeroizing::new([8; 32]) };
     root.create_tree(tree_id, EPOCH, KEY_ID, secrets).unwrap();
     root.set_tree_members(tree_id, &[member.node_index], &[]).unwrap();
     let name = TreeName { root: root.node_index, tree_id, epoch: EPOCH };
     give_key(root, member, name, KEY_ID);
-    assert_eq!(member.accept_key(name, KEY_ID, outlet), Ok(true));
+    assert_eq!(member.accept_key(name, KEY_ID, outgoing), Ok(true));
     (root.tree(tree_id).unwrap(), name)
 }
 
 /// The offer of a key travels from root to member.
-pub fn give_key(root: &Plane, member: &Plane, name: TreeName, key_id: u32) {
+pub fn give_key(root: &ForwardingTables, member: &ForwardingTables, name: TreeName, key_id: u32) {
     let session = root.session_to(member.node_index).unwrap();
     let offer = root.offer(name.tree_id, key_id, b"\xc0").unwrap();
     let datagram = seal(&session, KIND_SENDER_KEY, &offer);
     assert_eq!(receive(member, &datagram, endpoint(root.node_index as u8)), Ok(None));
 }
 
-pub fn leaf() -> Outlet {
-    Outlet { deliver: true, next_hops: Box::default() }
+pub fn leaf() -> OutgoingList {
+    OutgoingList { deliver: true, next_hops: Box::default() }
 }
 
 /// An Ethernet frame with a payload.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::common::*;
-use treecast_core::flows::{FlowKey, FlowReport, FlowTable, FlowTally, MAX_FLOWS, SENDER_LIFETIME_NS};
+use treecast_core::flows::{FlowAccount, FlowKey, FlowReport, FlowTable, MAX_FLOWS, SENDER_LIFETIME_NS};
 use treecast_core::reason::Reason;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -119,22 +119,22 @@ fn what_ended_gives_way_first() {
 
 #[test]
 fn a_run_of_one_flow_is_counted_at_its_end() {
-    let (table, mut tally) = (FlowTable::default(), FlowTally::default());
+    let (table, mut account) = (FlowTable::default(), FlowAccount::default());
     for _ in 0..3 {
-        tally.add(&table, flow(1, 1), 1, 2, 200, NOW_NS);
+        account.add(&table, flow(1, 1), 1, 2, 200, NOW_NS);
     }
     assert_eq!(table.report(NOW_NS), []);
-    tally.add(&table, flow(1, 2), 1, 1, 100, NOW_NS);
+    account.add(&table, flow(1, 2), 1, 1, 100, NOW_NS);
     assert_eq!(of(&table, &flow(1, 1), NOW_NS).map(|report| (report.packets, report.bytes)), Some((6, 600)));
-    assert_eq!(tally.finish(&table, NOW_NS), 0);
+    assert_eq!(account.finish(&table, NOW_NS), 0);
     assert_eq!(of(&table, &flow(1, 2), NOW_NS).map(|report| (report.packets, report.bytes)), Some((1, 100)));
-    tally.finish(&table, NOW_NS);
+    account.finish(&table, NOW_NS);
     assert_eq!(table.report(NOW_NS).len(), 2);
 }
 
 #[test]
 fn a_group_s_frame_has_a_flow_whether_anybody_wants_it_or_not() {
-    let node = plane(1);
+    let node = tables(1);
     let frame = ipv4([10, 0, 0, 1], [239, 1, 1, 1], 17, &[0; 20]);
     let verdict = node.classify(0, &frame, 1, NOW_NS);
     assert_eq!(verdict.destination.unwrap().err(), Some(Reason::NoSubscriber));

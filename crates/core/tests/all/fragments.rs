@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedPart, Received, Recent};
 use treecast_core::datagram::{PartialChecksum, TreeHeader, TreeName, KIND_FRAGMENT};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{self, Arrived, Fragment, Reassembly, Sender, MAX_FRAME_LEN};
-use treecast_core::plane::Plane;
 use treecast_core::reason::{Drops, Reason};
 use treecast_core::session::Session;
 use treecast_core::traffic_class::{CE, ECT_0};
@@ -220,28 +220,28 @@ fn seal_tree_parts(tree: &RootTree, whole: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// What a receiver makes of a datagram with a part.
-fn join_part(plane: &Plane, datagram: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
+fn join_part(tables: &ForwardingTables, datagram: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
     let mut buffer = datagram.to_vec();
     let mut recent = Recent::default();
     let opened = if datagram[0] == 0xC4 {
-        match plane.receive_session(&mut buffer, endpoint(1), NOW_NS, &mut recent)? {
+        match tables.receive_session(&mut buffer, endpoint(1), NOW_NS, &mut recent)? {
             Received::Opened(opened) => opened,
             other => panic!("a part: {other:?}"),
         }
     } else {
-        let (header, tree): (TreeHeader, _) = plane.receive_tree(&buffer, &mut recent)?;
-        plane.open_tree(tree, &header, &mut buffer, false)?
+        let (header, tree): (TreeHeader, _) = tables.receive_tree(&buffer, &mut recent)?;
+        tables.open_tree(tree, &header, &mut buffer, false)?
     };
     let Opened::Part(part) = opened else { panic!("a part: {opened:?}") };
     let OpenedPart { start, length, .. } = part;
     let mut room = vec![0; MAX_FRAME_LEN];
-    let joined = plane.reassemble(&part, &buffer[start..start + length], 0, NOW_NS, &mut room)?;
+    let joined = tables.reassemble(&part, &buffer[start..start + length], 0, NOW_NS, &mut room)?;
     Ok(joined.map(|length| room[..length].to_vec()))
 }
 
 #[test]
 fn sealed_parts_of_sessions_and_trees_arrive_as_the_frame() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     let (root, _) = tree(&one, &two, 5, leaf());
     let whole = frame(MAX_FRAME_LEN, 9);
@@ -258,7 +258,7 @@ fn sealed_parts_of_sessions_and_trees_arrive_as_the_frame() {
 
 #[test]
 fn ids_count_from_zero_for_each_session_and_tree() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (session, back) = join(&one, &two, 10, Aead::Aes256Gcm);
     assert_eq!((session.next_fragment_id(), session.next_fragment_id(), back.next_fragment_id()), (0, 1, 0));
     let (root, _) = tree(&one, &two, 5, leaf());

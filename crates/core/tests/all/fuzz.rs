@@ -13,7 +13,7 @@ use treecast_core::fragment::{cut, Fragment, MAX_FRAME_LEN};
 use treecast_core::handshake::Handshake;
 use treecast_core::mac::MacKey;
 use treecast_core::reason::Reason;
-use treecast_core::tree::{KeyOffer, Outlet};
+use treecast_core::tree::{KeyOffer, OutgoingList};
 
 const TIME: Duration = Duration::from_millis(1500);
 
@@ -84,7 +84,7 @@ fn frames() -> Vec<Vec<u8>> {
 
 #[test]
 fn frames_from_the_tap() {
-    let node = plane(1);
+    let node = tables(1);
     node.renew_port(1, true);
     node.port(1).unwrap().set_forwarding(true);
     fuzz(1, &frames(), |frame| {
@@ -97,7 +97,7 @@ fn frames_from_the_tap() {
 
 #[test]
 fn session_datagrams() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (session, back) = join(&one, &two, 10, Aead::Aes256Gcm);
     let corpus: Vec<_> =
         [KIND_FRAME, KIND_CONTROL, 3, 4].iter().map(|kind| seal(&session, *kind, &[*kind; 100])).collect();
@@ -112,9 +112,9 @@ fn session_datagrams() {
 
 #[test]
 fn tree_datagrams() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    let (root, _) = tree(&one, &two, 5, Outlet { deliver: true, next_hops: [3].into() });
+    let (root, _) = tree(&one, &two, 5, OutgoingList { deliver: true, next_hops: [3].into() });
     let corpus: Vec<_> = (14..40).map(|length| seal_tree(&root, &vec![length as u8; length])).collect();
     let mut relayed = 0;
     fuzz(3, &corpus, |datagram| {
@@ -137,7 +137,7 @@ fn handshake_datagrams() {
     let mut two = Handshake::respond(&[3; 32], &network, 2, &init, [4; 32]).unwrap();
     let response = two.write_response(b"payload").unwrap();
     let mac = MacKey::new(&network);
-    let node = plane(1);
+    let node = tables(1);
     let corpus = [init, response];
     fuzz(4, &corpus, |datagram| {
         assert!(node.receive_handshake(datagram, 0, endpoint(9).address, NOW_NS).is_err());
@@ -154,7 +154,7 @@ fn handshake_datagrams() {
 
 #[test]
 fn sender_keys_and_inner_headers() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     tree(&one, &two, 5, leaf());
     let offer = one.offer(5, KEY_ID, b"\x93\x00\xc4\x04\xef\x01\x01\x01\xc0").unwrap().to_vec();
@@ -174,8 +174,8 @@ fn sender_keys_and_inner_headers() {
 /// frame that comes out is as long as its parts said.
 #[test]
 fn fragments_of_a_member() {
-    let two = plane(2);
-    let (one, mut now_ns) = (plane(1), NOW_NS);
+    let two = tables(2);
+    let (one, mut now_ns) = (tables(1), NOW_NS);
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     let bodies = |id: u32, length: usize| {
         let whole = vec![id as u8; length];

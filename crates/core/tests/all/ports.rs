@@ -4,10 +4,10 @@ use crate::common::*;
 use treecast_core::control::TreeSecrets;
 use treecast_core::egress::Leaving;
 use treecast_core::events::Event;
+use treecast_core::forwarding_tables::{Destination, ForwardingTables, Verdict};
 use treecast_core::frame::{FrameFacts, FrameKind};
-use treecast_core::plane::{Destination, Plane, Verdict};
 use treecast_core::reason::Reason;
-use treecast_core::source_filter::Wish;
+use treecast_core::source_filter::SourceFilter;
 
 const BEACON_GROUP: [u8; 6] = [0x03, 0x54, 0x43, 0, 0, 1];
 const HOST: [u8; 6] = [2, 0, 0, 0, 0, 1]; // the source of all frames of `common`
@@ -28,8 +28,8 @@ fn tagged(frame: &[u8]) -> Vec<u8> {
 }
 
 /// A node whose broadcast tree has a member.
-fn node() -> Plane {
-    let node = plane(1);
+fn node() -> ForwardingTables {
+    let node = tables(1);
     let secrets = TreeSecrets { tree_key: [0; 16], sender_key: Default::default() };
     node.create_tree(0, 1, 1, secrets).unwrap();
     node.set_tree_members(0, &[2], &[]).unwrap();
@@ -40,7 +40,7 @@ fn reason(verdict: Verdict) -> Option<Reason> {
     verdict.destination.expect("a destination, or a reason").err()
 }
 
-fn hosts_seen(node: &Plane) -> Vec<(u16, [u8; 6])> {
+fn hosts_seen(node: &ForwardingTables) -> Vec<(u16, [u8; 6])> {
     let events = node.events.drain(10_000, || {});
     let seen = events.into_iter().filter_map(|event| match event {
         Event::HostSeen { port: 0, vlan, mac, .. } => Some((vlan, mac)),
@@ -307,7 +307,7 @@ fn a_host_that_another_node_has_now_is_told_at_once_when_it_comes_back() {
 }
 
 /// Port 1 as a packet port that forwards.
-fn with_packet_port() -> Plane {
+fn with_packet_port() -> ForwardingTables {
     let node = node();
     node.renew_port(1, true);
     assert!(!node.port(1).unwrap().forwards(), "it begins blocked");
@@ -341,18 +341,18 @@ fn a_packet_port_gives_what_its_hosts_want_and_a_tap_all_until_it_is_selective()
     let out = |frame: &[u8]| [0, 1].map(|port| node.goes_out(port, &Leaving::of(frame)));
     let (one, two) = (group_frame([10, 0, 0, 1]), group_frame([10, 0, 0, 2]));
     assert_eq!(out(&one), [true, false]);
-    node.set_port_group(1, 0, group, Wish::new(false, vec![[10, 0, 0, 2].into()])).unwrap();
+    node.set_port_group(1, 0, group, SourceFilter::new(false, vec![[10, 0, 0, 2].into()])).unwrap();
     assert_eq!((out(&one), out(&two)), ([true, false], [true, true]));
-    node.set_port_group(1, 0, group, Wish::new(true, vec![[10, 0, 0, 2].into()])).unwrap();
+    node.set_port_group(1, 0, group, SourceFilter::new(true, vec![[10, 0, 0, 2].into()])).unwrap();
     assert_eq!((out(&one), out(&two)), ([true, true], [true, false]));
     assert_eq!(out(&one[..40]), [true, true], "the headers of a super-frame are enough");
     node.port(0).unwrap().set_selective(true);
     assert_eq!(out(&one), [false, true]);
-    node.set_port_group(1, 7, group, Wish::new(true, vec![])).unwrap();
+    node.set_port_group(1, 7, group, SourceFilter::new(true, vec![])).unwrap();
     assert_eq!(out(&tagged(&one)), [false, false], "no tags on a packet port");
-    node.set_port_group(1, 0, group, Wish::default()).unwrap();
+    node.set_port_group(1, 0, group, SourceFilter::default()).unwrap();
     assert_eq!(out(&one), [false, false]);
-    assert!(node.set_port_group(4, 0, group, Wish::default()).is_err());
+    assert!(node.set_port_group(4, 0, group, SourceFilter::default()).is_err());
 }
 
 #[test]
@@ -376,8 +376,8 @@ fn what_speaks_of_its_own_link_does_not_leave_by_a_packet_port() {
 fn a_port_that_is_renewed_has_no_wishes_and_is_no_packet_port_any_more() {
     let node = with_packet_port();
     let group = std::net::IpAddr::from([239, 1, 1, 1]);
-    node.set_port_group(0, 0, group, Wish::new(true, vec![])).unwrap();
-    node.set_port_group(1, 0, group, Wish::new(true, vec![])).unwrap();
+    node.set_port_group(0, 0, group, SourceFilter::new(true, vec![])).unwrap();
+    node.set_port_group(1, 0, group, SourceFilter::new(true, vec![])).unwrap();
     node.renew_port(1, true);
     let leaving = Leaving::of(&group_frame([10, 0, 0, 1]));
     node.port(0).unwrap().set_selective(true);

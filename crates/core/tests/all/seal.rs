@@ -8,7 +8,7 @@ use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_
 use treecast_core::events::Event;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, SESSION_BODY_OFFSET};
-use treecast_core::tree::Outlet;
+use treecast_core::tree::OutgoingList;
 
 const FRAME: &[u8] = b"\x02\x54\0\0\0\x02\x02\x54\0\0\0\x01\x08\0and then some payload";
 
@@ -19,7 +19,7 @@ fn aeads() -> impl Strategy<Value = Aead> {
 proptest! {
     #[test]
     fn a_session_datagram_opens_once(aead in aeads(), body in prop::collection::vec(any::<u8>(), 14..=1416)) {
-        let (one, two) = (plane(1), plane(2));
+        let (one, two) = (tables(1), tables(2));
         let (session, _) = join(&one, &two, 10, aead);
         let datagram = seal(&session, KIND_FRAME, &body);
         prop_assert_eq!(receive(&two, &datagram, endpoint(1)), Ok(Some(body)));
@@ -28,7 +28,7 @@ proptest! {
 
     #[test]
     fn a_flipped_bit_or_a_cut_opens_nothing(aead in aeads(), at in 0usize..80, bit in 0u8..8, cut in 1usize..80) {
-        let (one, two) = (plane(1), plane(2));
+        let (one, two) = (tables(1), tables(2));
         let (session, _) = join(&one, &two, 10, aead);
         let datagram = seal(&session, KIND_FRAME, FRAME);
         let mut flipped = datagram.clone();
@@ -42,7 +42,7 @@ proptest! {
 
     #[test]
     fn a_tree_datagram_opens_once(body in prop::collection::vec(any::<u8>(), 14..=1396)) {
-        let (one, two) = (plane(1), plane(2));
+        let (one, two) = (tables(1), tables(2));
         join(&one, &two, 10, Aead::Aes256Gcm);
         let (root, _) = tree(&one, &two, 5, leaf());
         let datagram = seal_tree(&root, &body);
@@ -52,7 +52,7 @@ proptest! {
 
     #[test]
     fn a_tree_datagram_with_a_flipped_bit_or_a_cut_opens_nothing(at in 0usize..90, bit in 0u8..8, cut in 1usize..90) {
-        let (one, two) = (plane(1), plane(2));
+        let (one, two) = (tables(1), tables(2));
         join(&one, &two, 10, Aead::Aes256Gcm);
         let (root, _) = tree(&one, &two, 5, leaf());
         let datagram = seal_tree(&root, FRAME);
@@ -68,7 +68,7 @@ proptest! {
 
 #[test]
 fn a_reflected_session_datagram_opens_nothing() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     let mut datagram = seal(&session, KIND_FRAME, FRAME);
     assert_eq!(receive(&one, &datagram, endpoint(2)), Err(Reason::SessionUnknown));
@@ -78,7 +78,7 @@ fn a_reflected_session_datagram_opens_nothing() {
 
 #[test]
 fn a_reflected_tree_datagram_opens_nothing() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
     let (root, _) = tree(&one, &two, 5, leaf());
     assert_eq!(receive_tree(&one, &seal_tree(&root, FRAME)), Err(Reason::TreeReflected));
@@ -86,7 +86,7 @@ fn a_reflected_tree_datagram_opens_nothing() {
 
 #[test]
 fn a_datagram_of_one_session_does_not_open_in_another() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (first, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     join(&one, &two, 20, Aead::Aes256Gcm);
     let mut datagram = seal(&first, KIND_FRAME, FRAME);
@@ -96,7 +96,7 @@ fn a_datagram_of_one_session_does_not_open_in_another() {
 
 #[test]
 fn the_newest_confirmed_session_is_sent_on_and_the_oldest_of_four_is_gone() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (first, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     for index in [20, 30, 40] {
         join(&one, &two, index, Aead::Aes256Gcm);
@@ -109,7 +109,7 @@ fn the_newest_confirmed_session_is_sent_on_and_the_oldest_of_four_is_gone() {
 
 #[test]
 fn an_address_moves_with_the_highest_counter_only() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (session, back) = join(&one, &two, 10, Aead::Aes256Gcm);
     let (older, newer) = (seal(&session, KIND_FRAME, FRAME), seal(&session, KIND_FRAME, FRAME));
     let mut forged = newer.clone();
@@ -130,7 +130,7 @@ fn an_address_moves_with_the_highest_counter_only() {
 
 #[test]
 fn a_probe_is_answered_and_its_reply_believed_once() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (here, there) = join(&one, &two, 10, Aead::Aes256Gcm);
     let value = here.probe(NOW_NS - 3_000_000);
     let mut probe = seal(&here, KIND_PROBE, &value.to_be_bytes());
@@ -149,7 +149,7 @@ fn a_probe_is_answered_and_its_reply_believed_once() {
 
 #[test]
 fn control_messages_reach_python_and_bad_plaintexts_have_reasons() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     let get = |datagram: Vec<u8>| receive(&two, &datagram, endpoint(1));
     assert_eq!(get(seal(&session, KIND_CONTROL, b"message")), Ok(None));
@@ -163,7 +163,7 @@ fn control_messages_reach_python_and_bad_plaintexts_have_reasons() {
 
 #[test]
 fn what_no_underlay_carries_is_too_big() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     let mut buffer = vec![0; 10_000];
     let inner = Inner { kind: KIND_FRAME, checksum: None };
@@ -175,16 +175,16 @@ fn what_no_underlay_carries_is_too_big() {
 
 #[test]
 fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    let (root, name) = tree(&one, &two, 5, Outlet { deliver: true, next_hops: [3].into() });
+    let (root, name) = tree(&one, &two, 5, OutgoingList { deliver: true, next_hops: [3].into() });
     assert!(two.relays());
     let datagram = seal_tree(&root, FRAME);
     let mut forged = datagram.clone();
     *forged.last_mut().unwrap() ^= 1;
     assert_eq!(two.relay(&forged).unwrap().unwrap_err(), Reason::TreeTag);
-    let (tree, outlet) = two.relay(&datagram).unwrap().unwrap();
-    assert_eq!(*outlet.next_hops, [3]);
+    let (tree, outgoing) = two.relay(&datagram).unwrap().unwrap();
+    assert_eq!(*outgoing.next_hops, [3]);
     assert_eq!(two.relay(&datagram).unwrap().unwrap_err(), Reason::TreeReplay);
     let mut recent = Recent::default();
     let (header, _) = two.receive_tree(&datagram, &mut recent).unwrap();
@@ -196,7 +196,7 @@ fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
 
 #[test]
 fn a_new_key_is_taken_and_the_previous_still_opens() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
     let (root, name) = tree(&one, &two, 5, leaf());
     let under_first = seal_tree(&root, FRAME);
@@ -219,7 +219,7 @@ fn a_new_key_is_taken_and_the_previous_still_opens() {
 
 #[test]
 fn an_offer_that_comes_late_displaces_no_newer_key() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
     let (root, name) = tree(&one, &two, 5, leaf());
     let session = one.session_to(2).unwrap();
@@ -242,7 +242,7 @@ fn an_offer_that_comes_late_displaces_no_newer_key() {
 
 #[test]
 fn datagrams_before_the_offer_are_replays_to_a_new_subscriber() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
     let secrets = treecast_core::control::TreeSecrets { tree_key: [9; 16], sender_key: Default::default() };
     one.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();

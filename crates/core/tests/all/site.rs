@@ -3,7 +3,7 @@
 use crate::common::*;
 use treecast_core::control::TreeSecrets;
 use treecast_core::events::Event;
-use treecast_core::plane::{Destination, Plane};
+use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::reason::Reason;
 use treecast_core::site::SiteWord;
 
@@ -11,8 +11,8 @@ const ALL_NODES: [u8; 16] = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 const ONE_HOST: [u8; 16] = [0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
 
 /// A node whose broadcast tree has a member.
-fn node() -> Plane {
-    let node = plane(1);
+fn node() -> ForwardingTables {
+    let node = tables(1);
     let secrets = TreeSecrets { tree_key: [0; 16], sender_key: Default::default() };
     node.create_tree(0, 1, 1, secrets).unwrap();
     node.set_tree_members(0, &[2], &[]).unwrap();

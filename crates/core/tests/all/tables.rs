@@ -15,7 +15,7 @@ use treecast_core::rate::{PrefixBuckets, Rate, TokenBucket};
 use treecast_core::reason::Reason;
 use treecast_core::table::Refused;
 use treecast_core::table::{Table, TableFull};
-use treecast_core::tree::Outlet;
+use treecast_core::tree::OutgoingList;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -200,7 +200,7 @@ fn handshakes_are_limited_by_source_and_in_all() {
 
 #[test]
 fn handshake_datagrams_need_length_version_and_mac() {
-    let node = plane(1);
+    let node = tables(1);
     let source = endpoint(9).address;
     let initiate = treecast_core::handshake::Handshake::initiate(&[1; 32], &NETWORK_ID, 5, [2; 32]).unwrap();
     let init = initiate.init_datagram().unwrap().to_vec();
@@ -223,9 +223,9 @@ fn handshake_datagrams_need_length_version_and_mac() {
 
 #[test]
 fn forgetting_a_peer_leaves_nothing_of_it() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    let (root, name) = tree(&one, &two, 5, Outlet { deliver: true, next_hops: [3].into() });
+    let (root, name) = tree(&one, &two, 5, OutgoingList { deliver: true, next_hops: [3].into() });
     one.set_tree_members(5, &[2, 3], &[4]).unwrap();
     one.forget_peer(2);
     assert_eq!(*root.members.load().next_hops, [3]);
@@ -236,12 +236,12 @@ fn forgetting_a_peer_leaves_nothing_of_it() {
     two.forget_peer(7);
     assert_eq!(two.accept_key(TreeName { root: 7, ..name }, KEY_ID, leaf()), Ok(false));
     two.forget_peer(1);
-    assert!(two.member_trees().is_empty());
+    assert!(two.downstream_trees().is_empty());
 }
 
 #[test]
 fn datagrams_fit_the_peers_underlay_and_those_of_a_tree_that_of_every_next_hop() {
-    let (one, two, three) = (plane(1), plane(2), plane(3));
+    let (one, two, three) = (tables(1), tables(2), tables(3));
     let (to_two, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     let (root, _) = tree(&one, &two, 5, leaf());
     one.set_tree_members(5, &[2, 3], &[4]).unwrap();
@@ -267,8 +267,10 @@ fn datagrams_fit_the_peers_underlay_and_those_of_a_tree_that_of_every_next_hop()
 }
 
 /// Node 7 with a session to `two` and a tree 5.
-fn plane_with_session_to_two(two: &treecast_core::plane::Plane) -> treecast_core::plane::Plane {
-    let seven = plane(7);
+fn plane_with_session_to_two(
+    two: &treecast_core::forwarding_tables::ForwardingTables,
+) -> treecast_core::forwarding_tables::ForwardingTables {
+    let seven = tables(7);
     join(&seven, two, 70, Aead::ChaCha20Poly1305);
     let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Default::default() };
     seven.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
@@ -277,7 +279,7 @@ fn plane_with_session_to_two(two: &treecast_core::plane::Plane) -> treecast_core
 
 #[test]
 fn refused_keys_are_gone_and_contradictions_are_refused() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
     let (_, name) = tree(&one, &two, 5, leaf());
     give_key(&one, &two, name, KEY_ID);
@@ -288,13 +290,13 @@ fn refused_keys_are_gone_and_contradictions_are_refused() {
     assert_eq!(one.set_tree_members(6, &[2], &[]), Err(Refused::Unknown));
     assert_eq!(one.use_key(5, 99), Err(Refused::Unknown));
     give_key(&one, &two, name, KEY_ID);
-    let back_to_root = Outlet { deliver: true, next_hops: [1].into() };
+    let back_to_root = OutgoingList { deliver: true, next_hops: [1].into() };
     assert_eq!(two.accept_key(name, KEY_ID, back_to_root), Err(Refused::Invalid));
 }
 
 #[test]
 fn a_new_epoch_stands_beside_the_one_before() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
     let (old, old_name) = tree(&one, &two, 5, leaf());
     let secrets = TreeSecrets { tree_key: [1; 16], sender_key: Default::default() };
@@ -311,7 +313,7 @@ fn a_new_epoch_stands_beside_the_one_before() {
 
 #[test]
 fn ten_thousand_routes_are_set_and_found() {
-    let node = plane(1);
+    let node = tables(1);
     let group = |number: u32| IpAddr::from((0xEF00_0000 + number).to_be_bytes());
     for number in 0..10_000 {
         node.set_route(0, group(number), None, number + 1).unwrap();
@@ -326,7 +328,7 @@ fn ten_thousand_routes_are_set_and_found() {
 
 #[test]
 fn a_session_index_is_given_once() {
-    let (one, two) = (plane(1), plane(2));
+    let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
     let keys = treecast_core::handshake::SessionKeys { seal: Default::default(), open: Default::default() };
     let parameters = treecast_core::session::SessionParameters {

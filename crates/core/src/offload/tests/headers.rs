@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::headers::{Headers, Version};
 use super::{any_spec, payload, Spec, Sum};
-use crate::numbers::{PROTOCOL_TCP, PROTOCOL_UDP};
+use crate::iana::{PROTOCOL_TCP, PROTOCOL_UDP};
 
 #[test]
 fn frames_that_are_not_ip_have_no_offsets() {

@@ -107,14 +107,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class InterfaceConfiguration:
     """In the kernel's order: the first IPv4 address of a prefix is its primary one."""
 
     addresses: tuple[Address, ...]
     routes: tuple[Route, ...]
 
 
-def read_carried(kernel: RouteSocket, interface: int) -> Carried:
+def read_configuration(kernel: RouteSocket, interface: int) -> InterfaceConfiguration:
     """What the interface of this index carries now."""
     addresses = [
         _address(body) for body in kernel.dump(_GETADDR, bytes(_ADDRESS_HEADER.size)) if _owner(body) == interface
@@ -123,22 +123,22 @@ def read_carried(kernel: RouteSocket, interface: int) -> Carried:
     for family in (_IPV4, _IPV6):
         bodies = kernel.dump(_GETROUTE, bytes((family,)).ljust(_ROUTE_HEADER.size, b"\0"))
         routes += [route for body in bodies if (route := _route(body, interface)) is not None]
-    return Carried(tuple(addresses), tuple(routes))
+    return InterfaceConfiguration(tuple(addresses), tuple(routes))
 
 
-def give_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
+def add_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
     """Those that it has already are left alone."""
     for address in addresses:
         kernel.change(_NEWADDR, CREATE | EXCLUSIVE, _address_body(address, interface), fine=_HAS_IT)
 
 
-def take_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
+def delete_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
     """The last first: a primary IPv4 address takes its secondary ones with it."""
     for address in reversed(tuple(addresses)):
         kernel.change(_DELADDR, 0, _address_body(address, interface), fine=_LACKS_IT)
 
 
-def give_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
+def add_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
     """The same routes over this interface, beside those over the old one; ``given`` says which differ."""
     for route in routes:
         kernel.change(_NEWROUTE, CREATE | APPEND, _route_body(given(route), interface), fine=_HAS_IT)
@@ -158,7 +158,7 @@ def given(route: Route) -> Route:
     return replace(route, attributes=(*kept, (_RTA_PRIORITY, _U32.pack(metric + 1))))
 
 
-def take_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
+def delete_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
     for route in routes:
         kernel.change(_DELROUTE, 0, _route_body(route, interface), fine=_LACKS_IT)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
-from treecast.listener.election import BEACON_INTERVAL, Election
+from treecast.designated_forwarder.election import BEACON_INTERVAL, Election
 
 STRANGER_FOR: Duration = 10.0
 """How long one beacon of another network counts: twenty of its intervals."""

@@ -1,8 +1,8 @@
 //! Frames that came in parts: put together in a room of their own, where they stay until the batch is delivered.
 
 use treecast_core::arrival::OpenedPart;
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{MAX_FRAME_LEN, MAX_WAITING};
-use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
 
 /// The room that one batch can need: each frame that waited and then came, and all that a batch can bring whole.
@@ -11,19 +11,19 @@ pub const fn room_len(batch_len: usize) -> usize {
 }
 
 /// What is left of the room in this batch.
-pub struct Joining<'a>(pub &'a mut [u8]);
+pub struct Reassembly<'a>(pub &'a mut [u8]);
 
-impl<'a> Joining<'a> {
+impl<'a> Reassembly<'a> {
     /// Takes a part; the frame, when that completes one.
     pub fn take(
         &mut self,
-        plane: &Plane,
+        tables: &ForwardingTables,
         part: &OpenedPart,
         bytes: &[u8],
         ecn: u8,
         now_ns: u64,
     ) -> Result<Option<&'a [u8]>, Reason> {
-        let Some(length) = plane.reassemble(part, bytes, ecn, now_ns, self.0)? else { return Ok(None) };
+        let Some(length) = tables.reassemble(part, bytes, ecn, now_ns, self.0)? else { return Ok(None) };
         let (frame, rest) = std::mem::take(&mut self.0).split_at_mut(length);
         self.0 = rest;
         Ok(Some(frame))

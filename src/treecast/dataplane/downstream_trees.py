@@ -20,7 +20,7 @@ from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.dataplane.root_trees import KEY_LIFETIME
-from treecast.wire.control import KeyTaken, emit_control
+from treecast.wire.control import KeyAcknowledgement, emit_control
 from treecast.wire.key_context import parse_context
 
 MAX_MEMBER_TREES = 65_536
@@ -40,7 +40,7 @@ _Name = TypeVar("_Name", NodeIndex, GroupKey)
 
 
 @dataclass(frozen=True, slots=True)
-class MemberTree:
+class DownstreamTree:
     root: NodeIndex
     tree_id: TreeId
     epoch: TreeEpoch
@@ -55,17 +55,17 @@ class MemberTree:
         return (self.flow.vlan, self.flow.group) if self.flow and self.flow.prefix_length is None else None
 
 
-class MemberTrees:
+class DownstreamTrees:
     """Methods append to ``commands``; the caller empties it."""
 
     def __init__(self, drops: Drops, prefixes: Sequence[PrefixKey] = ()) -> None:
         """``prefixes``: of groups that this node gets whatever its hosts want."""
         self._prefixes = prefixes
         self._drops = drops
-        self._trees: dict[_TreeKey, MemberTree] = {}
-        self._tree_of: dict[tuple[NodeIndex, Flow | None], MemberTree] = {}
-        self._of_group: dict[GroupKey, dict[_TreeKey, MemberTree]] = {}
-        self._of_root: dict[NodeIndex, dict[_TreeKey, MemberTree]] = {}
+        self._trees: dict[_TreeKey, DownstreamTree] = {}
+        self._tree_of: dict[tuple[NodeIndex, Flow | None], DownstreamTree] = {}
+        self._of_group: dict[GroupKey, dict[_TreeKey, DownstreamTree]] = {}
+        self._of_root: dict[NodeIndex, dict[_TreeKey, DownstreamTree]] = {}
         self._wanted: dict[GroupKey, SourceFilter] = {}
         self._unwanted_until: dict[_TreeKey, Instant] = {}
         self._silent_from: dict[_TreeKey, Instant] = {}  # oldest first
@@ -130,13 +130,13 @@ class MemberTrees:
             raise MalformedError("key_context_malformed")
         if flow is not None and not self._wants(flow):
             raise MalformedError("key_not_wanted")
-        tree = MemberTree(offer.root, offer.tree_id, offer.epoch, flow)
+        tree = DownstreamTree(offer.root, offer.tree_id, offer.epoch, flow)
         self._make_room(tree)
         self._put(now, tree)
-        taken = emit_control(KeyTaken(offer.tree_id, offer.epoch, offer.key_id))
+        taken = emit_control(KeyAcknowledgement(offer.tree_id, offer.epoch, offer.key_id))
         self.commands.append(AcceptKey(offer.root, offer.tree_id, offer.epoch, offer.key_id, taken))
 
-    def _make_room(self, tree: MemberTree) -> None:
+    def _make_room(self, tree: DownstreamTree) -> None:
         """A root has one tree per flow: the newer one ends the older. MalformedError when there are too many."""
         known, before = self._trees.get(tree.key), self._tree_of.get((tree.root, tree.flow))
         if before is not None and before.epoch == tree.epoch and before.tree_id > tree.tree_id:
@@ -148,7 +148,7 @@ class MemberTrees:
             if old is not None and old != tree and old.key in self._trees:
                 self._leave(old)
 
-    def _put(self, now: Instant, tree: MemberTree) -> None:
+    def _put(self, now: Instant, tree: DownstreamTree) -> None:
         self._trees[tree.key] = self._tree_of[(tree.root, tree.flow)] = tree
         self._of_root.setdefault(tree.root, {})[tree.key] = tree
         if tree.group is not None:
@@ -171,11 +171,11 @@ class MemberTrees:
         prefix = flow.prefix or ip_network(flow.group)
         return any(vlan == flow.vlan and prefix_holds(own, prefix) for vlan, own in self._prefixes)
 
-    def _leave(self, tree: MemberTree) -> None:
+    def _leave(self, tree: DownstreamTree) -> None:
         self._drop(tree)
         self.commands.append(RemoveMemberTree(tree.root, tree.tree_id, tree.epoch))
 
-    def _drop(self, tree: MemberTree) -> None:
+    def _drop(self, tree: DownstreamTree) -> None:
         del self._trees[tree.key], self._tree_of[(tree.root, tree.flow)], self._silent_from[tree.key]
         self._unwanted_until.pop(tree.key, None)
         _discard(self._of_root, tree.root, tree.key)
@@ -183,7 +183,7 @@ class MemberTrees:
             _discard(self._of_group, tree.group, tree.key)
 
 
-def _discard(index: dict[_Name, dict[_TreeKey, MemberTree]], name: _Name, key: _TreeKey) -> None:
+def _discard(index: dict[_Name, dict[_TreeKey, DownstreamTree]], name: _Name, key: _TreeKey) -> None:
     index[name].pop(key, None)
     if not index[name]:
         del index[name]

@@ -11,8 +11,8 @@ import pytest
 from tests.unit.identity.samples import KEYS, NETWORK, NOW_S, OTHER_CA_KEY, OTHER_KEYS, authority
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.ids import NodeId, NodeIndex
-from treecast.identity.ledger import EMPTY_LEDGER, Issued, Ledger, assign
 from treecast.identity.node import Authority, NodeRequest
+from treecast.identity.registry import EMPTY_REGISTRY, Issued, Registry, assign
 
 
 def _node(index: int, name: str, ipv4: str, ipv6: IPv6Address | None = None) -> Issued:
@@ -26,16 +26,16 @@ def _node(index: int, name: str, ipv4: str, ipv6: IPv6Address | None = None) -> 
     )
 
 
-_TWO = Ledger((_node(1, "alice", "10.77.0.1"), _node(2, "bob", "10.77.0.3")))
+_TWO = Registry((_node(1, "alice", "10.77.0.1"), _node(2, "bob", "10.77.0.3")))
 
 
 def test_a_ledger_is_read_back_as_it_was_written() -> None:
-    assert Ledger.decode(_TWO.encode()) == _TWO
-    assert Ledger.decode(EMPTY_LEDGER.encode()) == EMPTY_LEDGER
+    assert Registry.decode(_TWO.encode()) == _TWO
+    assert Registry.decode(EMPTY_REGISTRY.encode()) == EMPTY_REGISTRY
 
 
 def test_the_first_node_gets_index_one_and_the_first_addresses() -> None:
-    assigned = assign(NETWORK, EMPTY_LEDGER, "alice", None, None)
+    assigned = assign(NETWORK, EMPTY_REGISTRY, "alice", None, None)
     assert (assigned.index, str(assigned.ipv4)) == (1, "10.77.0.1")
     assert assigned.ipv6 == NETWORK.ipv6.network_address + 1
 
@@ -47,8 +47,8 @@ def test_the_next_node_gets_the_next_index_and_the_lowest_free_address() -> None
 
 
 def test_an_index_whose_ipv6_address_somebody_asked_for_is_passed_over() -> None:
-    ledger = Ledger((_node(1, "alice", "10.77.0.1", NETWORK.ipv6.network_address + 2),))
-    assigned = assign(NETWORK, ledger, "bob", None, None)
+    registry = Registry((_node(1, "alice", "10.77.0.1", NETWORK.ipv6.network_address + 2),))
+    assigned = assign(NETWORK, registry, "bob", None, None)
     assert (assigned.index, assigned.ipv6) == (3, NETWORK.ipv6.network_address + 3)
 
 
@@ -81,14 +81,14 @@ def test_what_cannot_be_given_is_refused_with_the_reason(
 
 def test_a_node_that_is_replaced_keeps_its_index_and_addresses() -> None:
     request = NodeRequest("alice", IPv4Address("10.77.0.9"), None, 2)
-    first, ledger = authority().admit(request, KEYS, NOW_S)
-    ca = replace(authority(), ledger=ledger)
-    second, ledger = ca.admit(NodeRequest("alice", None, None, 9, replace=True), OTHER_KEYS, NOW_S + 86_400)
+    first, registry = authority().admit(request, KEYS, NOW_S)
+    ca = replace(authority(), registry=registry)
+    second, registry = ca.admit(NodeRequest("alice", None, None, 9, replace=True), OTHER_KEYS, NOW_S + 86_400)
     was, now = first.certificate, second.certificate
     assert (now.node_index, now.ipv4, now.ipv6) == (was.node_index, was.ipv4, was.ipv6)
     assert now.static_key == OTHER_KEYS.static.public
-    assert [(node.node_id, node.not_after_s) for node in ledger.nodes] == [(second.node_id, now.not_after_s)]
-    assert Ledger.decode(ledger.encode()) == ledger
+    assert [(node.node_id, node.not_after_s) for node in registry.nodes] == [(second.node_id, now.not_after_s)]
+    assert Registry.decode(registry.encode()) == registry
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_node_that_is_replaced_keeps_its_index_and_addresses() -> None:
     ],
 )
 def test_what_cannot_be_replaced_is_refused_with_the_reason(name: str, ipv4: str | None, sentence: str) -> None:
-    ca = replace(authority(), ledger=_TWO)
+    ca = replace(authority(), registry=_TWO)
     with pytest.raises(OperatorError, match=sentence):
         ca.admit(NodeRequest(name, IPv4Address(ipv4) if ipv4 else None, None, 1, replace=True), KEYS, NOW_S)
 
@@ -107,26 +107,26 @@ def test_what_cannot_be_replaced_is_refused_with_the_reason(name: str, ipv4: str
 def test_a_prefix_of_two_hosts_is_full_after_two_nodes() -> None:
     ca = replace(authority(), network=replace(NETWORK, ipv4=IPv4Network("10.77.0.0/30")))
     for name in ("alice", "bob"):
-        _, ledger = ca.admit(NodeRequest(name, None, None, 1), KEYS if name == "alice" else OTHER_KEYS, NOW_S)
-        ca = replace(ca, ledger=ledger)
+        _, registry = ca.admit(NodeRequest(name, None, None, 1), KEYS if name == "alice" else OTHER_KEYS, NOW_S)
+        ca = replace(ca, registry=registry)
     with pytest.raises(OperatorError, match=r"the prefix 10\.77\.0\.0/30 of network lab is full"):
         ca.admit(NodeRequest("carol", None, None, 1), KEYS, NOW_S)
 
 
 def test_the_last_index_is_the_last() -> None:
     with pytest.raises(OperatorError, match="last node index"):
-        assign(NETWORK, Ledger((_node(0xFFFFFFFF, "alice", "10.77.0.1"),)), "bob", None, None)
+        assign(NETWORK, Registry((_node(0xFFFFFFFF, "alice", "10.77.0.1"),)), "bob", None, None)
 
 
 def test_the_ca_admits_a_node_with_a_certificate_about_its_keys() -> None:
-    identity, ledger = authority().admit(NodeRequest("alice", None, None, 2), KEYS, NOW_S)
+    identity, registry = authority().admit(NodeRequest("alice", None, None, 2), KEYS, NOW_S)
     certificate = identity.certificate
     certificate.verify(NETWORK.ca_public_key, NOW_S)
     assert (certificate.static_key, certificate.signing_key) == (KEYS.static.public, KEYS.signing.public)
     assert str(certificate.ipv4) == "10.77.0.1/16"
     assert certificate.not_before_s == int(NOW_S) - 3600
     assert certificate.not_after_s == int(NOW_S) + 2 * 86_400
-    assert ledger.nodes == (
+    assert registry.nodes == (
         Issued(
             NodeIndex(1),
             "alice",
@@ -146,7 +146,7 @@ def test_a_validity_out_of_range_is_refused(days: int) -> None:
 
 def test_a_ca_with_another_networks_key_is_none() -> None:
     with pytest.raises(OperatorError, match="is not that of network lab"):
-        Authority(NETWORK, OTHER_CA_KEY, EMPTY_LEDGER)
+        Authority(NETWORK, OTHER_CA_KEY, EMPTY_REGISTRY)
 
 
 def _file(*nodes: dict[str, object], version: object = 1) -> bytes:
@@ -182,5 +182,5 @@ for _entry in (_ALICE, _BOB):
     ],
 )
 def test_what_is_no_ledger_or_gives_out_something_twice_is_malformed(data: bytes) -> None:
-    with pytest.raises(MalformedError, match="ledger_malformed"):
-        Ledger.decode(data)
+    with pytest.raises(MalformedError, match="registry_malformed"):
+        Registry.decode(data)

@@ -39,7 +39,7 @@ class Refused:
     sightings: dict[IPAddress | None, Sighting]
 
 
-class Residence:
+class HostTable:
     """The host table of one node: what its ports say, what the others say, and what follows from both."""
 
     def __init__(self, me: NodeIndex, drops: Drops, config: DiscoveryConfig) -> None:

@@ -1,4 +1,4 @@
-"""The ledger: which node has which index, name and addresses. It is kept with the CA key and decides the next ones.
+"""The registry: which node has which index, name and addresses. It is kept with the CA key and decides the next ones.
 
 JSON: ``{"format": 1, "nodes": [{"index": ..., "name": ..., "node_id": hex, "ipv4": ..., "ipv6": ...,
 "not_after_s": ...}, ...]}``; the last is the end of the certificate's validity, in seconds since 1970.
@@ -19,9 +19,9 @@ from treecast.identity.certificate import MAX_TIME_S
 from treecast.identity.ids import MAX_NODE_INDEX
 from treecast.identity.network import Network, require_name
 
-LEDGER_MALFORMED = "ledger_malformed"
+LEDGER_MALFORMED = "registry_malformed"
 MAX_NODES = 65_536
-MAX_LEDGER_BYTES = MAX_NODES * 512  # an entry has at most 300 bytes
+MAX_REGISTRY_BYTES = MAX_NODES * 512  # an entry has at most 300 bytes
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,12 +33,12 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_after_s: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_S)]
 
 
-class _LedgerFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _RegistryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal[1]
     nodes: Annotated[list[_Entry], msgspec.Meta(max_length=MAX_NODES)]
 
 
-_decode = msgspec.json.Decoder(_LedgerFile).decode
+_decode = msgspec.json.Decoder(_RegistryFile).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +63,24 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class Registry:
     """All nodes that were issued, in the order of issue."""
 
     nodes: tuple[Issued, ...]
 
     @classmethod
-    def decode(cls, data: bytes) -> Ledger:
-        """A ledger file; MalformedError ``ledger_malformed`` when it is not one or gives anything out twice."""
-        if len(data) > MAX_LEDGER_BYTES:
+    def decode(cls, data: bytes) -> Registry:
+        """A registry file; MalformedError ``registry_malformed`` when it is not one or gives anything out twice."""
+        if len(data) > MAX_REGISTRY_BYTES:
             raise MalformedError(LEDGER_MALFORMED)
         try:
-            ledger = cls(tuple(_from_entry(entry) for entry in _decode(data).nodes))
+            registry = cls(tuple(_from_entry(entry) for entry in _decode(data).nodes))
         except (msgspec.DecodeError, ValueError, OperatorError) as error:
             raise MalformedError(LEDGER_MALFORMED) from error
         for column in ("index", "name", "node_id", "ipv4", "ipv6"):
-            if len({getattr(node, column) for node in ledger.nodes}) != len(ledger.nodes):
+            if len({getattr(node, column) for node in registry.nodes}) != len(registry.nodes):
                 raise MalformedError(LEDGER_MALFORMED)
-        return ledger
+        return registry
 
     def encode(self) -> bytes:
         """The inverse of ``decode``: one line per node, for people who compare two versions."""
@@ -91,27 +91,27 @@ class Ledger:
         lines = b",\n".join(msgspec.json.encode(entry) for entry in entries)
         return b'{"format": 1, "nodes": [\n' + lines + b"\n]}\n"
 
-    def with_node(self, node: Issued) -> Ledger:
-        """This ledger with a further node, or with a new entry of a node it has (by index)."""
+    def with_node(self, node: Issued) -> Registry:
+        """This registry with a further node, or with a new entry of a node it has (by index)."""
         if any(known.index == node.index for known in self.nodes):
-            return Ledger(tuple(node if known.index == node.index else known for known in self.nodes))
-        return Ledger((*self.nodes, node))
+            return Registry(tuple(node if known.index == node.index else known for known in self.nodes))
+        return Registry((*self.nodes, node))
 
     def node(self, name: str) -> Issued | None:
         return next((node for node in self.nodes if node.name == name), None)
 
 
-EMPTY_LEDGER = Ledger(())
+EMPTY_REGISTRY = Registry(())
 
 
 def assign(
-    network: Network, ledger: Ledger, name: str, ipv4: IPv4Address | None, ipv6: IPv6Address | None
+    network: Network, registry: Registry, name: str, ipv4: IPv4Address | None, ipv6: IPv6Address | None
 ) -> Assignment:
     """The next free index and the addresses asked for, or else the next free ones; OperatorError says what is taken."""
     require_name(name, "node")
-    if len(ledger.nodes) >= MAX_NODES:
+    if len(registry.nodes) >= MAX_NODES:
         raise OperatorError(f"network {network.name} is full: it has {MAX_NODES} nodes")
-    for node in ledger.nodes:
+    for node in registry.nodes:
         if node.name == name:
             raise OperatorError(
                 f"network {network.name} has a node {name} already: choose another name, or renew it with --replace"
@@ -119,8 +119,8 @@ def assign(
         if ipv4 == node.ipv4 or ipv6 == node.ipv6:
             taken = node.ipv4 if ipv4 == node.ipv4 else node.ipv6
             raise OperatorError(f"{taken} is taken by node {node.name}: choose another address")
-    taken_ipv6 = {node.ipv6 for node in ledger.nodes}
-    index = _next_index(ledger)
+    taken_ipv6 = {node.ipv6 for node in registry.nodes}
+    index = _next_index(registry)
     if ipv6 is None:
         while node_ipv6(network.ipv6, index) in taken_ipv6:
             index = NodeIndex(index + 1)
@@ -128,14 +128,16 @@ def assign(
         raise OperatorError(f"network {network.name} has given out its last node index")
     return Assignment(
         index=index,
-        ipv4=_require_ipv4(network, ipv4) if ipv4 else _next_ipv4(network, {node.ipv4 for node in ledger.nodes}),
+        ipv4=_require_ipv4(network, ipv4) if ipv4 else _next_ipv4(network, {node.ipv4 for node in registry.nodes}),
         ipv6=_require_ipv6(network, ipv6) if ipv6 else node_ipv6(network.ipv6, index),
     )
 
 
-def keep(network: Network, ledger: Ledger, name: str, ipv4: IPv4Address | None, ipv6: IPv6Address | None) -> Assignment:
+def keep(
+    network: Network, registry: Registry, name: str, ipv4: IPv4Address | None, ipv6: IPv6Address | None
+) -> Assignment:
     """What a node has already, for a new certificate; OperatorError when there is no such node, or it would change."""
-    node = ledger.node(name)
+    node = registry.node(name)
     if node is None:
         raise OperatorError(f"network {network.name} has no node {name}: leave out --replace to add it")
     if (ipv4 or node.ipv4) != node.ipv4 or (ipv6 or node.ipv6) != node.ipv6:
@@ -148,9 +150,9 @@ def node_ipv6(prefix: IPv6Network, index: NodeIndex) -> IPv6Address:
     return prefix.network_address + index
 
 
-def _next_index(ledger: Ledger) -> NodeIndex:
+def _next_index(registry: Registry) -> NodeIndex:
     """One more than the highest: an index is never used twice."""
-    return NodeIndex(max((node.index for node in ledger.nodes), default=0) + 1)
+    return NodeIndex(max((node.index for node in registry.nodes), default=0) + 1)
 
 
 def _next_ipv4(network: Network, taken: Set[IPv4Address]) -> IPv4Address:

@@ -1,4 +1,4 @@
-"""Listener: the ports that share a LAN with other nodes, their beacons, and whether each may forward.
+"""DesignatedForwarder: the ports that share a LAN with other nodes, their beacons, and whether each may forward.
 
 A port is blocked from the moment it is opened until its election is won. It decides nothing about frames other than
 beacons. Read ``election`` for who wins.
@@ -24,12 +24,12 @@ from treecast.base.errors import MalformedError
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.base.problems import Problem
-from treecast.base.storm import NO_LIMITS, StormLimits
+from treecast.base.storm_control import NO_LIMITS, StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
-from treecast.listener.announcing import announcement_frames
-from treecast.listener.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank, Why
-from treecast.listener.lan_problems import LanProblems
-from treecast.listener.seen import SeenHost, SeenHosts
+from treecast.designated_forwarder.announcing import announcement_frames
+from treecast.designated_forwarder.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank, Why
+from treecast.designated_forwarder.lan_problems import LanProblems
+from treecast.designated_forwarder.seen import SeenHost, SeenHosts
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
 
 
@@ -78,7 +78,7 @@ class _Port:
     problems: LanProblems = field(default_factory=LanProblems)
 
 
-class Listener:
+class DesignatedForwarder:
     """One node's shared ports. Methods append to ``commands``; the caller empties it."""
 
     def __init__(
@@ -159,7 +159,7 @@ class Listener:
     def heard_node(self, now: Instant, port: int, node: NodeIndex) -> None:
         """A query or report of another node, which it sends on its own LANs only, came from a port."""
         known = self._ports.get(port)
-        if known is not None and node not in {rank[0] for rank, _ in known.election.rivals()}:
+        if known is not None and node not in {rank[0] for rank, _ in known.election.candidates()}:
             known.problems.spoke(now, node)
 
     def is_shared(self, port: int) -> bool:
@@ -207,7 +207,7 @@ class Listener:
         for number, port in sorted(self._ports.items()):
             election = port.election
             forwarder = election.forwarder()
-            nodes = tuple(sorted({rank[0] for rank, _ in election.rivals()}))
+            nodes = tuple(sorted({rank[0] for rank, _ in election.candidates()}))
             looped = election.is_looped(now)
             carrier, why = forwarder[0] if forwarder else None, election.why(now)
             states.append(PortState(number, election.state, carrier, nodes, looped, why))

@@ -15,20 +15,20 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from treecast.adapters.bridge_record import BridgeRecord, load_record, write_record
-from treecast.adapters.carried import (
+from treecast.adapters.interface_configuration import (
     Address,
-    Carried,
+    InterfaceConfiguration,
     Route,
+    add_addresses,
+    add_routes,
     address_of,
-    give_addresses,
-    give_routes,
+    delete_addresses,
+    delete_routes,
     given,
     labelled,
     narrowed,
-    read_carried,
+    read_configuration,
     route_of,
-    take_addresses,
-    take_routes,
     widened,
     with_prefix_route,
     without_prefix_route,
@@ -37,7 +37,7 @@ from treecast.adapters.link import Link, find_link
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KeepLocal
-from treecast.base.storm import StormLimits
+from treecast.base.storm_control import StormLimits
 
 LAN_MTU = 9000
 _LINK_LOCAL_PREFIX = "fe80::/64 "
@@ -54,7 +54,7 @@ _INHERITED = (
 )
 
 
-class Joining:
+class BridgeSetUp:
     """One joining of an interface and a TAP, step by step; each step knows its undoing."""
 
     def __init__(
@@ -78,22 +78,22 @@ class Joining:
 
     def join(self, nic: Link, tap: Link, name: str) -> None:
         before = load_record(self._directory)
-        carried = read_carried(self._kernel, tap.index)
+        configuration = read_configuration(self._kernel, tap.index)
         record = BridgeRecord(
             interface=nic.name,
             bridge=name,
             mac=str(nic.mac),
             tap=tap.name,
             tap_mtu=_overlay_mtu(nic, tap, before),
-            addresses=[str(address) for address in carried.addresses],
-            routes=[str(route) for route in carried.routes],
+            addresses=[str(address) for address in configuration.addresses],
+            routes=[str(route) for route in configuration.routes],
             broadcast_pps=self._limits.broadcast_pps,
             multicast_pps=self._limits.multicast_pps,
             unknown_unicast_pps=self._limits.unknown_unicast_pps,
             forced=self._forced,
             keep_local=self._keep_local.words(),
         )
-        if before is not None and (tap.master or not carried.addresses):  # what it had is with the bridge already
+        if before is not None and (tap.master or not configuration.addresses):  # what it had is with the bridge already
             record = msgspec.structs.replace(
                 record, tap_mtu=before.tap_mtu, addresses=before.addresses, routes=before.routes
             )
@@ -105,7 +105,7 @@ class Joining:
             self._recorded()
             bridge = self._bridge(undo, nic, name)
             self._join_nic(undo, nic, bridge)
-            self._join_tap(undo, tap, record, bridge, carried, min(nic.mtu_bytes, LAN_MTU))
+            self._join_tap(undo, tap, record, bridge, configuration, min(nic.mtu_bytes, LAN_MTU))
             undo.pop_all()
 
     def _with_left_behind(self, record: BridgeRecord, before: BridgeRecord, name: str) -> BridgeRecord:
@@ -113,7 +113,7 @@ class Joining:
         bridge = find_link(self._ipr, name)
         if bridge is None:
             return record
-        left = read_carried(self._kernel, bridge.index)
+        left = read_configuration(self._kernel, bridge.index)
         addresses = dict.fromkeys([*record.addresses, *(str(a) for a in overlay_addresses(left, before))])
         routes = dict.fromkeys([*record.routes, *(str(r) for r in overlay_routes(left, before))])
         return msgspec.structs.replace(record, addresses=list(addresses), routes=list(routes))
@@ -142,54 +142,60 @@ class Joining:
         return made.index
 
     def _join_nic(self, undo: ExitStack, nic: Link, bridge: int) -> None:
-        carried = read_carried(self._kernel, nic.index)
-        undo.callback(_quietly(lambda: give_routes(self._kernel, nic.index, carried.routes)))
-        undo.callback(_quietly(lambda: give_addresses(self._kernel, nic.index, carried.addresses)))
-        give_addresses(self._kernel, bridge, carried.addresses)
+        configuration = read_configuration(self._kernel, nic.index)
+        undo.callback(_quietly(lambda: add_routes(self._kernel, nic.index, configuration.routes)))
+        undo.callback(_quietly(lambda: add_addresses(self._kernel, nic.index, configuration.addresses)))
+        add_addresses(self._kernel, bridge, configuration.addresses)
         if nic.master != bridge:
             undo.callback(_quietly(lambda: self._ipr.link("set", index=nic.index, master=0)))
             self._ipr.link("set", index=nic.index, master=bridge, state="up")
-        give_routes(self._kernel, bridge, carried.routes)
-        take_routes(self._kernel, nic.index, carried.routes)
-        take_addresses(self._kernel, nic.index, carried.addresses)
+        add_routes(self._kernel, bridge, configuration.routes)
+        delete_routes(self._kernel, nic.index, configuration.routes)
+        delete_addresses(self._kernel, nic.index, configuration.addresses)
 
     def _join_tap(
-        self, undo: ExitStack, tap: Link, record: BridgeRecord, bridge: int, carried: Carried, mtu_bytes: int
+        self,
+        undo: ExitStack,
+        tap: Link,
+        record: BridgeRecord,
+        bridge: int,
+        configuration: InterfaceConfiguration,
+        mtu_bytes: int,
     ) -> None:
-        undo.callback(_quietly(lambda: give_routes(self._kernel, tap.index, carried.routes)))
-        undo.callback(_quietly(lambda: give_addresses(self._kernel, tap.index, carried.addresses)))
-        overlay_mtu, source = record.tap_mtu, _first_ipv4(carried.addresses)
-        give_addresses(self._kernel, bridge, [_overlays(address, record.bridge) for address in carried.addresses])
-        give_routes(self._kernel, bridge, [narrowed(r, overlay_mtu, _source(r, source)) for r in carried.routes])
+        undo.callback(_quietly(lambda: add_routes(self._kernel, tap.index, configuration.routes)))
+        undo.callback(_quietly(lambda: add_addresses(self._kernel, tap.index, configuration.addresses)))
+        overlay_mtu, source = record.tap_mtu, _first_ipv4(configuration.addresses)
+        add_addresses(self._kernel, bridge, [_overlays(address, record.bridge) for address in configuration.addresses])
+        add_routes(self._kernel, bridge, [narrowed(r, overlay_mtu, _source(r, source)) for r in configuration.routes])
         if tap.master != bridge:
             undo.callback(_quietly(lambda: self._ipr.link("set", index=tap.index, mtu=overlay_mtu)))
             undo.callback(_quietly(lambda: self._ipr.link("set", index=tap.index, master=0)))
             self._ipr.link("set", index=tap.index, mtu=mtu_bytes)
             self._ipr.link("set", index=tap.index, master=bridge)
-        take_routes(self._kernel, tap.index, carried.routes)
-        take_addresses(self._kernel, tap.index, carried.addresses)
+        delete_routes(self._kernel, tap.index, configuration.routes)
+        delete_addresses(self._kernel, tap.index, configuration.addresses)
 
 
 def part(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, bridge: Link) -> None:
     nic, tap = find_link(ipr, record.interface), find_link(ipr, record.tap)
-    carried = read_carried(kernel, bridge.index)
-    overlay, routes = overlay_addresses(carried, record), overlay_routes(carried, record)
-    own = [address for address in carried.addresses if address not in overlay]
-    own_routes = [route for route in carried.routes if route not in routes]
+    configuration = read_configuration(kernel, bridge.index)
+    overlay, routes = overlay_addresses(configuration, record), overlay_routes(configuration, record)
+    own = [address for address in configuration.addresses if address not in overlay]
+    own_routes = [route for route in configuration.routes if route not in routes]
     with ExitStack() as undo:
         if nic is not None:
-            undo.callback(_quietly(lambda: take_addresses(kernel, nic.index, own)))
-            give_addresses(kernel, nic.index, own)
+            undo.callback(_quietly(lambda: delete_addresses(kernel, nic.index, own)))
+            add_addresses(kernel, nic.index, own)
             undo.callback(_quietly(lambda: ipr.link("set", index=nic.index, master=bridge.index)))
             ipr.link("set", index=nic.index, master=0)
-            undo.callback(_quietly(lambda: take_routes(kernel, nic.index, map(given, own_routes))))
-            give_routes(kernel, nic.index, own_routes)
+            undo.callback(_quietly(lambda: delete_routes(kernel, nic.index, map(given, own_routes))))
+            add_routes(kernel, nic.index, own_routes)
         if tap is not None and tap.master == bridge.index:
             undo.callback(_quietly(lambda: ipr.link("set", index=tap.index, master=bridge.index, mtu=tap.mtu_bytes)))
             ipr.link("set", index=tap.index, master=0)
             ipr.link("set", index=tap.index, mtu=record.tap_mtu)
-            give_addresses(kernel, tap.index, [with_prefix_route(address) for address in overlay])
-            give_routes(kernel, tap.index, [widened(route) for route in routes if not route.is_connected])
+            add_addresses(kernel, tap.index, [with_prefix_route(address) for address in overlay])
+            add_routes(kernel, tap.index, [widened(route) for route in routes if not route.is_connected])
         ipr.link("del", index=bridge.index)
         undo.pop_all()
 
@@ -204,10 +210,10 @@ def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_
     """Gives the bridge what it has lost of the overlay's addresses, and of its routes: a DHCP client may flush them,
     and takes all of them for its own. ``routes_too``: even if no address is missing. Returns what was.
     """
-    carried = read_carried(kernel, bridge.index)
-    addresses, routes = set(map(str, carried.addresses)), set(map(str, carried.routes))
+    configuration = read_configuration(kernel, bridge.index)
+    addresses, routes = set(map(str, configuration.addresses)), set(map(str, configuration.routes))
     lost = [address_of(text) for text in record.addresses if text not in addresses]
-    give_addresses(kernel, bridge.index, [_overlays(address, record.bridge) for address in lost])
+    add_addresses(kernel, bridge.index, [_overlays(address, record.bridge) for address in lost])
     known = [address_of(text) for text in record.addresses]
     connected = {str(ip_interface(str(address)).network) for address in known}
     source = _first_ipv4(known)
@@ -216,7 +222,7 @@ def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_
     missing = [text for text in record.routes if text not in routes and not text.startswith(_LINK_LOCAL_PREFIX)]
     for text in missing:
         route = route_of(text, bridge.index, connected=text.split()[0] in connected)
-        give_routes(kernel, bridge.index, [narrowed(route, record.tap_mtu, _source(route, source))])
+        add_routes(kernel, bridge.index, [narrowed(route, record.tap_mtu, _source(route, source))])
     return [*map(str, lost), *(text.split()[0] for text in missing)]
 
 
@@ -228,15 +234,15 @@ def _overlays(address: Address, bridge: str) -> Address:
     return labelled(without_prefix_route(address), f"{bridge}{_ALIAS}"[:_LABEL_CHARACTERS])
 
 
-def overlay_addresses(carried: Carried, record: BridgeRecord) -> list[Address]:
-    return [address for address in carried.addresses if str(address) in record.addresses]
+def overlay_addresses(configuration: InterfaceConfiguration, record: BridgeRecord) -> list[Address]:
+    return [address for address in configuration.addresses if str(address) in record.addresses]
 
 
-def overlay_routes(carried: Carried, record: BridgeRecord) -> list[Route]:
+def overlay_routes(configuration: InterfaceConfiguration, record: BridgeRecord) -> list[Route]:
     """The link-local prefix is both's: the bridge's own route serves."""
     return [
         route
-        for route in carried.routes
+        for route in configuration.routes
         if str(route) in record.routes and not str(route).startswith(_LINK_LOCAL_PREFIX)
     ]
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from tests.sim.listener.lan import Lan, LanNode
+from tests.sim.designated_forwarder.lan import Lan, LanNode
 from treecast.base.ids import NodeIndex
 from treecast.daemon.lan_words import in_words
-from treecast.listener.election import Why
+from treecast.designated_forwarder.election import Why
 
 
 def why(lan: Lan, node: LanNode) -> Why:
-    (state,) = node.listener.ports(lan.now)
+    (state,) = node.designated_forwarder.ports(lan.now)
     return state.why
 
 
 def words(lan: Lan, node: LanNode) -> str:
-    (state,) = node.listener.ports(lan.now)
+    (state,) = node.designated_forwarder.ports(lan.now)
     return in_words(state, lambda index: f"n{index}")
 
 
@@ -62,4 +62,6 @@ def test_a_node_without_links_and_one_in_a_loop_say_so() -> None:
     lan.run(2.0)
     assert why(lan, node) is Why.LOOPED
     assert words(lan, node).startswith("its own beacons come back")
-    assert in_words(node.listener.ports(lan.now)[0], lambda index: str(NodeIndex(index))) == words(lan, node)
+    assert in_words(node.designated_forwarder.ports(lan.now)[0], lambda index: str(NodeIndex(index))) == words(
+        lan, node
+    )

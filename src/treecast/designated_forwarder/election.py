@@ -1,6 +1,6 @@
 """The election on one LAN: of the nodes that hear each other's beacons, the one with the lowest index forwards.
 
-Decides one port's state from the beacons heard there and the time; sends nothing. Read ``listener`` for that.
+Decides one port's state from the beacons heard there and the time; sends nothing. ``designated_forwarder`` does.
 
     SILENT ----listened 1.5 s, able, no loop----> CAPABLE --0.2 s, nobody lower, nobody forwards-> FORWARDING
       ^                                            |   ^                                           |
@@ -45,7 +45,7 @@ Rank = tuple[NodeIndex, bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class Candidate:
     """What was last heard of another node's port, or of another port of this node."""
 
     state: BeaconState
@@ -83,7 +83,7 @@ class Election:
         self.rank = rank
         self.state = BeaconState.SILENT
         self._drops = drops
-        self._rivals: dict[Rank, Rival] = {}
+        self._candidates: dict[Rank, Candidate] = {}
         self._silent_until = after(now, HEARD_FOR)
         self._learned_at = after(now, query_response_interval + LEARN_MARGIN)
         self._looped_at: Instant | None = None
@@ -100,26 +100,26 @@ class Election:
             self._looped_at = now
             self._silent_until = max(self._silent_until, after(now, LOOP_HOLD))
             return
-        known = self._rivals.get(rank)
+        known = self._candidates.get(rank)
         if known is not None and beacon.sequence <= known.sequence and now < after(known.heard_at, HEARD_FOR):
             self._drops.count("beacon_repeated")
             return
-        if known is None and len(self._rivals) >= MAX_RIVALS:
+        if known is None and len(self._candidates) >= MAX_RIVALS:
             self._drops.count("beacon_table_full")
-            highest = max(self._rivals)
+            highest = max(self._candidates)
             if rank > highest:
                 return
-            del self._rivals[highest]  # the lowest decide
-        self._rivals[rank] = Rival(beacon.state, beacon.sequence, now)
+            del self._candidates[highest]  # the lowest decide
+        self._candidates[rank] = Candidate(beacon.state, beacon.sequence, now)
         if rank == self.lost or beacon.state is BeaconState.FORWARDING:
             self.lost = None
 
     def advance(self, now: Instant, *, able: bool) -> None:
         """The state from now on. ``able``: this node has links, so that forwarding would carry something."""
-        for rank, rival in list(self._rivals.items()):
-            if after(rival.heard_at, HEARD_FOR) <= now:
-                del self._rivals[rank]
-                if rival.state is BeaconState.FORWARDING:
+        for rank, candidate in list(self._candidates.items()):
+            if after(candidate.heard_at, HEARD_FOR) <= now:
+                del self._candidates[rank]
+                if candidate.state is BeaconState.FORWARDING:
                     self.lost = rank
         self._able = able
         if not able or self._is_learning(now) or now < self._silent_until:
@@ -136,15 +136,18 @@ class Election:
         if settled is not None and settled <= now:
             settled = None
         return earliest(
-            listened, learned, settled, *(after(rival.heard_at, HEARD_FOR) for rival in self._rivals.values())
+            listened,
+            learned,
+            settled,
+            *(after(candidate.heard_at, HEARD_FOR) for candidate in self._candidates.values()),
         )
 
-    def rivals(self) -> list[tuple[Rank, Rival]]:
-        return sorted(self._rivals.items(), key=lambda item: item[0])
+    def candidates(self) -> list[tuple[Rank, Candidate]]:
+        return sorted(self._candidates.items(), key=lambda item: item[0])
 
     def forwarder(self) -> Rank | None:
         """Who carries this LAN's frames, as far as this node knows."""
-        ranks = [rank for rank, rival in self._rivals.items() if rival.state is BeaconState.FORWARDING]
+        ranks = [rank for rank, candidate in self._candidates.items() if candidate.state is BeaconState.FORWARDING]
         return min([*ranks, *([self.rank] if self.state is BeaconState.FORWARDING else [])], default=None)
 
     def why(self, now: Instant) -> Why:
@@ -170,7 +173,10 @@ class Election:
         return now < self._learned_at and other is not None and other > self.rank
 
     def _lower_able(self) -> bool:
-        return any(rank < self.rank and rival.state is not BeaconState.SILENT for rank, rival in self._rivals.items())
+        return any(
+            rank < self.rank and candidate.state is not BeaconState.SILENT
+            for rank, candidate in self._candidates.items()
+        )
 
     def _decide(self, now: Instant) -> BeaconState:
         if self._capable_since is None:

@@ -21,7 +21,7 @@ A1 = IPv4Address("192.168.1.7")
 @pytest.fixture
 def lan() -> Lan:
     own = Lan()
-    own.discovery.open_apart(PORT)
+    own.discovery.open_multicast_only(PORT)
     return own
 
 
@@ -78,5 +78,5 @@ def test_hosts_age_out_and_go_with_their_port(lan: Lan) -> None:
     lan.discovery.set_port_forwarding(lan.now, PORT, True)
     assert addresses(lan) == {A1}, "it was heard while another node served it"
     assert [view.node for view in shown(lan, H2)] == [OTHER], "heard through the other node"
-    lan.discovery.close_apart(PORT)
+    lan.discovery.close_multicast_only(PORT)
     assert not shown(lan)

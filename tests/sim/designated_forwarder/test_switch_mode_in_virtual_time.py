@@ -18,7 +18,7 @@ from treecast.base.events import HostSeen, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING
 from treecast.base.lan import BridgedLan
-from treecast.base.storm import LAN_LIMITS
+from treecast.base.storm_control import LAN_LIMITS
 from treecast.sim.world import SimNode, World
 from treecast.wire import arp, ethernet, igmp
 from treecast.wire.arp import ArpOperation, ArpPacket
@@ -43,7 +43,7 @@ class SharedLan:
         for node in nodes:
             mac = MacAddress(b"\x00\x00\x5e\x00\x54" + bytes([node.index]))
             node.forwarder.carry_out(
-                node.engine.share_port(world.network.now, 0, BridgedLan(mac, LAN_IPV4, LAN_LIMITS))
+                node.engine.enter_switch_mode(world.network.now, 0, BridgedLan(mac, LAN_IPV4, LAN_LIMITS))
             )
             node.forwarder.raise_event(HostSeen(0, 0, mac))  # a turn, after which its timer runs
 
@@ -172,7 +172,7 @@ def test_a_node_asks_the_lan_from_the_machines_address_there_and_follows_its_cha
     assert asked_from(first, before) == {LAN_IPV4.ip, for_its_own_kernel}
     before = len(first.forwarder.injected)
     moved = IPv4Interface("192.0.2.99/24")
-    first.forwarder.carry_out(first.engine.share_port(world.network.now, 0, BridgedLan(HOST, moved, LAN_LIMITS)))
+    first.forwarder.carry_out(first.engine.enter_switch_mode(world.network.now, 0, BridgedLan(HOST, moved, LAN_LIMITS)))
     assert asked_from(first, before) == {moved.ip, for_its_own_kernel}
 
 
@@ -196,10 +196,10 @@ def test_a_port_that_is_its_nodes_own_again_forwards_and_has_its_own_host() -> N
     lan.hosts_say(join())
     lan.run(1.0)
     assert second.forwarder.kept == {0: KEEP_ALL}
-    second.forwarder.carry_out(second.engine.own_port(world.network.now, 0))
+    second.forwarder.carry_out(second.engine.leave_switch_mode(world.network.now, 0))
     lan.run(1.0)
     assert second.forwarder.blocked == set()
     assert second.forwarder.kept == {0: KEEP_NOTHING}
-    assert second.engine.listener.ports(world.network.now) == []
+    assert second.engine.designated_forwarder.ports(world.network.now) == []
     own = second.identity.certificate.mac
     assert third.forwarder.hosts[(0, own.packed)] == second.index

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 
-class GroupRoom:
+class GroupQuota:
     """At most ``most`` groups at a time, over all ports, VLANs and protocols that share it."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self.taken = 0
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Room for one more group; False when there is none."""
         if self.taken >= self._most:
             return False
         self.taken += 1
         return True
 
-    def give_back(self, count: int = 1) -> None:
+    def release(self, count: int = 1) -> None:
         self.taken -= count

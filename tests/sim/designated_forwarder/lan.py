@@ -10,9 +10,9 @@ from treecast.base.addresses import MacAddress
 from treecast.base.commands import Command, Inject, SetPortForwarding
 from treecast.base.counters import Drops
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
-from treecast.base.storm import NO_LIMITS
+from treecast.base.storm_control import NO_LIMITS
 from treecast.base.time import Duration, Instant, after
-from treecast.listener.listener import Listener, Sender
+from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
 from treecast.wire import ethernet
 
 STEP: Duration = 0.001
@@ -24,7 +24,7 @@ class LanNode:
     """One node with port 0 on the LAN. ``reflecting``: what it sends comes back to it."""
 
     index: int
-    listener: Listener
+    designated_forwarder: DesignatedForwarder
     drops: Drops
     forwarding: bool = True
     able: bool = True
@@ -54,8 +54,8 @@ class Lan:
         sender = Sender(
             NetworkId(b"N" * 16), NodeId(index.to_bytes(16, "big")), NodeIndex(index), mac, int(self.now * 1000)
         )
-        node = self.nodes[index] = LanNode(index, Listener(sender, drops), drops)
-        node.listener.open(self.now, 0, mac, (), NO_LIMITS)
+        node = self.nodes[index] = LanNode(index, DesignatedForwarder(sender, drops), drops)
+        node.designated_forwarder.open(self.now, 0, mac, (), NO_LIMITS)
         self._turn(node)
         return node
 
@@ -67,7 +67,7 @@ class Lan:
             flying, self._flying = self._flying, []
             for receiver, wire in flying:
                 if receiver.alive and self._rng.random() >= self.loss:
-                    receiver.listener.receive(self.now, 0, ethernet.parse(wire).payload)
+                    receiver.designated_forwarder.receive(self.now, 0, ethernet.parse(wire).payload)
                     self._turn(receiver)
             for node in self._alive():
                 if node.due is not None and node.due <= self.now:
@@ -108,11 +108,11 @@ class Lan:
         return frozenset((sender.index, other.index)) not in self.cut
 
     def _turn(self, node: LanNode) -> None:
-        node.listener.advance(self.now, able=node.able)
-        commands = list(node.listener.commands)
-        node.listener.commands.clear()
+        node.designated_forwarder.advance(self.now, able=node.able)
+        commands = list(node.designated_forwarder.commands)
+        node.designated_forwarder.commands.clear()
         self.carry_out(node, commands)
-        node.due = node.listener.next_deadline(self.now)
+        node.due = node.designated_forwarder.next_deadline(self.now)
 
     def _alive(self) -> list[LanNode]:
         return [node for node in self.nodes.values() if node.alive]

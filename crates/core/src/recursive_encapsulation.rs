@@ -6,8 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::datagram::{array_at, u16_at, DatagramType, UDP_HEADER_LEN};
-use crate::numbers::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_UDP};
-use crate::plane::Plane;
+use crate::forwarding_tables::ForwardingTables;
+use crate::iana::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_UDP};
 
 const IPV6_HEADER_LEN: usize = 40;
 
@@ -18,7 +18,7 @@ struct Udp<'a> {
     payload: &'a [u8],
 }
 
-impl Plane {
+impl ForwardingTables {
     /// A handshake of this network, or a sealed datagram between here and where a peer is.
     pub(crate) fn carries_own_link(&self, frame: &[u8]) -> bool {
         let Some(udp) = Udp::of(frame) else { return false };

@@ -6,14 +6,14 @@ from random import Random
 
 import pytest
 
-from tests.sim.listener.lan import Lan
+from tests.sim.designated_forwarder.lan import Lan
 from treecast.base.addresses import MacAddress
 from treecast.base.commands import Inject, SetPortForwarding
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
-from treecast.base.storm import NO_LIMITS
+from treecast.base.storm_control import NO_LIMITS
 from treecast.base.time import Instant
-from treecast.listener.election import MAX_RIVALS, Election
+from treecast.designated_forwarder.election import MAX_RIVALS, Election
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
 
 
@@ -89,7 +89,7 @@ def test_one_that_says_goodbye_is_replaced_at_once() -> None:
     for index in (1, 2):
         lan.add(index)
     lan.run(4.0)
-    lan.carry_out(lan.nodes[1], lan.nodes[1].listener.goodbye())
+    lan.carry_out(lan.nodes[1], lan.nodes[1].designated_forwarder.goodbye())
     lan.nodes[1].alive = False
     assert lan.run_until(lambda: lan.forwarding() == {2}, 1.0) < 0.01
 
@@ -143,7 +143,7 @@ def test_a_node_whose_own_beacon_comes_back_is_blocked_until_it_no_longer_does()
     assert lan.run_until(lambda: not node.forwarding, 1.0) <= 0.502
     lan.run(10.0)
     assert not node.forwarding
-    assert node.listener.ports(lan.now)[0].looped
+    assert node.designated_forwarder.ports(lan.now)[0].looped
     assert node.drops.snapshot()["beacon_own"] > 10
     node.reflecting = False
     assert 2.4 < lan.run_until(lambda: node.forwarding, 5.0) < 3.3
@@ -152,7 +152,7 @@ def test_a_node_whose_own_beacon_comes_back_is_blocked_until_it_no_longer_does()
 def test_two_ports_of_one_node_on_one_lan_do_not_forward_both() -> None:
     lan = Lan()
     node = lan.add(1)
-    node.listener.open(lan.now, 5, MacAddress.parse("02:54:00:00:00:09"), (), NO_LIMITS)
+    node.designated_forwarder.open(lan.now, 5, MacAddress.parse("02:54:00:00:00:09"), (), NO_LIMITS)
     forwarding = {0: False, 5: False}
     waiting: list[tuple[int, bytes]] = []
     while lan.now < 1010.0:
@@ -160,15 +160,15 @@ def test_two_ports_of_one_node_on_one_lan_do_not_forward_both() -> None:
         for sender, wire in waiting:
             for port in (0, 5):
                 if port != sender:
-                    node.listener.receive(lan.now, port, wire[14:])
+                    node.designated_forwarder.receive(lan.now, port, wire[14:])
         waiting.clear()
-        node.listener.advance(lan.now, able=True)
-        for command in node.listener.commands:
+        node.designated_forwarder.advance(lan.now, able=True)
+        for command in node.designated_forwarder.commands:
             if isinstance(command, SetPortForwarding):
                 forwarding[command.port] = command.on
             elif isinstance(command, Inject):
                 waiting.append((command.port, command.frame))
-        node.listener.commands.clear()
+        node.designated_forwarder.commands.clear()
         assert not all(forwarding.values())
     assert forwarding == {0: True, 5: False}
 
@@ -178,10 +178,10 @@ def test_garbage_and_beacons_of_other_networks_are_counted_and_change_nothing() 
     node = lan.add(2)
     lan.run(4.0)
     for payload in (b"", b"\xff" * 60, bytes(46), b"\x97" + b"\x01" * 30):
-        node.listener.receive(lan.now, 0, payload)
+        node.designated_forwarder.receive(lan.now, 0, payload)
     foreign = Beacon(1, b"M" * 16, b"x" * 16, 1, 1, BeaconState.FORWARDING, 1)
-    node.listener.receive(lan.now, 0, _payload(foreign))
-    node.listener.receive(lan.now, 9, _payload(foreign))
+    node.designated_forwarder.receive(lan.now, 0, _payload(foreign))
+    node.designated_forwarder.receive(lan.now, 9, _payload(foreign))
     lan.run(4.0)
     assert node.forwarding
     assert node.drops.snapshot() == {"beacon_malformed": 4, "beacon_other_network": 1, "beacon_unexpected": 1}
@@ -206,7 +206,7 @@ def test_the_table_is_bounded_and_keeps_the_lowest() -> None:
     Random(3).shuffle(indices)
     for index in [*indices, 3]:
         election.receive(Instant(1.0), Beacon(1, b"N" * 16, b"a" * 16, index, 1, BeaconState.CAPABLE, 1))
-    assert [rank[0] for rank, _ in election.rivals()] == [3, *range(1000, 1000 + MAX_RIVALS - 1)]
+    assert [rank[0] for rank, _ in election.candidates()] == [3, *range(1000, 1000 + MAX_RIVALS - 1)]
     assert drops.snapshot()["beacon_table_full"] == 9 * MAX_RIVALS + 1
     election.advance(Instant(1.6), able=True)
     assert election.state is BeaconState.CAPABLE
@@ -217,10 +217,10 @@ def test_a_closed_port_is_the_nodes_own_again() -> None:
     for index in (1, 2):
         lan.add(index)
     lan.run(4.0)
-    lan.nodes[2].listener.close(0)
-    lan.carry_out(lan.nodes[2], lan.nodes[2].listener.commands)
+    lan.nodes[2].designated_forwarder.close(0)
+    lan.carry_out(lan.nodes[2], lan.nodes[2].designated_forwarder.commands)
     assert lan.forwarding() == {1, 2}
-    assert lan.nodes[2].listener.ports(lan.now) == []
+    assert lan.nodes[2].designated_forwarder.ports(lan.now) == []
 
 
 def test_a_node_sends_two_beacons_a_second() -> None:

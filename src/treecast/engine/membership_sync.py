@@ -9,14 +9,14 @@ from treecast.base.flows import GroupKey, PrefixKey
 from treecast.base.membership import SourceFilter, merged
 from treecast.base.time import Instant
 from treecast.broadcast.broadcast import Broadcast
-from treecast.dataplane.member_trees import MemberTrees
+from treecast.dataplane.downstream_trees import DownstreamTrees
 from treecast.dataplane.port_groups import PortGroups
 from treecast.multicast import TAP, PortAddresses, SwitchMembership, SwitchOutput
 from treecast.topology.topology import Topology
 from treecast.wire.advertisement import GroupContent, GroupPrefixContent, Kind, group_key, group_prefix_key
 
 
-class Wishes:
+class MembershipSync:
     """One node's. Methods append to ``commands``; the caller empties it, and that of ``port_groups``."""
 
     def __init__(
@@ -24,7 +24,7 @@ class Wishes:
         membership: SwitchMembership,
         broadcast: Broadcast,
         topology: Topology,
-        member_trees: MemberTrees,
+        downstream_trees: DownstreamTrees,
         prefixes: Sequence[PrefixKey] = (),
     ) -> None:
         """``prefixes``: of groups that routers at this node get without joining."""
@@ -32,7 +32,7 @@ class Wishes:
         self._membership = membership
         self._broadcast = broadcast
         self._topology = topology
-        self._member_trees = member_trees
+        self._downstream_trees = downstream_trees
         self.port_groups = PortGroups(tap_gets_all=bool(prefixes))
         self.commands: list[Command] = []
 
@@ -50,14 +50,14 @@ class Wishes:
             for port in self.port_groups.ports():
                 self.port_groups.want(port, group, self._membership.port_filter(port, *group))
         for key in self._topology.table.groups() if output.new_routers else ():
-            self.tell_routers(now, key)
+            self.proxy_membership(now, key)
 
-    def tell_routers(self, now: Instant, group: GroupKey) -> None:
+    def proxy_membership(self, now: Instant, group: GroupKey) -> None:
         """Multicast routers of the group's VLAN learn what the other nodes want of it."""
         vlan, address = group
         if self._membership.has_routers(vlan):
             wanted = merged(wanted for _, wanted in self._topology.table.subscribers(group))
-            self._membership.want_remote(now, vlan, address, wanted)
+            self._membership.set_proxied(now, vlan, address, wanted)
 
     def open_port(self, now: Instant, port: int, addresses: PortAddresses) -> None:
         """A packet port is there, or has other addresses."""
@@ -76,4 +76,4 @@ class Wishes:
             self._broadcast.withdraw(now, Kind.GROUP, group_key(*group))
         else:
             self._broadcast.publish(now, Kind.GROUP, group_key(*group), GroupContent.of(wanted))
-        self._member_trees.want(now, group, wanted)
+        self._downstream_trees.want(now, group, wanted)

@@ -1,4 +1,4 @@
-"""Questions about hosts of this node: the asked hears them itself, so they need not cross the overlay.
+"""RecentSolicitations about hosts of this node: the asked hears them itself, so they need not cross the overlay.
 
 Unless the answer stays out: who asks the same again so soon has got none, and the host may have gone elsewhere without
 a word. Then the question crosses.
@@ -18,7 +18,7 @@ REPEAT_WINDOW: Duration = 3.5
 MAX_QUESTIONS = 1024
 
 
-class Questions:
+class RecentSolicitations:
     """Who asked for what in the last seconds. Bounded: the oldest is forgotten for a new one."""
 
     def __init__(self) -> None:

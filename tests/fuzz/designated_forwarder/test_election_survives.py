@@ -1,4 +1,4 @@
-"""Whatever comes as a beacon: the listener counts it or believes it, and sends what it owes, twice a second."""
+"""Whatever comes as a beacon: it is counted or believed, and sends what it owes, twice a second."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from treecast.base.addresses import MacAddress
 from treecast.base.commands import Inject
 from treecast.base.counters import Drops
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
-from treecast.base.storm import LAN_LIMITS
+from treecast.base.storm_control import LAN_LIMITS
 from treecast.base.time import Instant
-from treecast.listener.election import MAX_RIVALS
-from treecast.listener.listener import Listener, Sender
+from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
+from treecast.designated_forwarder.election import MAX_RIVALS
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame
 
 MAC = MacAddress.parse("02:54:00:00:00:05")
@@ -31,21 +31,21 @@ def beacons() -> list[bytes]:
 
 def test_the_listener_survives_any_beacon() -> None:
     drops = Drops()
-    listener = Listener(Sender(NetworkId(NETWORK), NodeId(ME), NodeIndex(5), MAC, 1000), drops)
-    listener.open(Instant(0.0), 0, MAC, (), LAN_LIMITS)
+    designated_forwarder = DesignatedForwarder(Sender(NetworkId(NETWORK), NodeId(ME), NodeIndex(5), MAC, 1000), drops)
+    designated_forwarder.open(Instant(0.0), 0, MAC, (), LAN_LIMITS)
     rng = Random(1)
     now, beacons_sent, received = 0.0, 0, 0
     for payload in mutations(rng, beacons()):
         now += 0.001
         received += 1
-        listener.receive(Instant(now), 0, payload)
-        deadline = listener.next_deadline(Instant(now))
+        designated_forwarder.receive(Instant(now), 0, payload)
+        deadline = designated_forwarder.next_deadline(Instant(now))
         assert deadline is not None
-        listener.advance(Instant(now), able=rng.random() < 0.99)
-        sent = [command for command in listener.commands if isinstance(command, Inject)]
+        designated_forwarder.advance(Instant(now), able=rng.random() < 0.99)
+        sent = [command for command in designated_forwarder.commands if isinstance(command, Inject)]
         beacons_sent += len(sent)
-        listener.commands.clear()
-        assert len(listener.ports(Instant(now))[0].nodes) <= MAX_RIVALS + 1
+        designated_forwarder.commands.clear()
+        assert len(designated_forwarder.ports(Instant(now))[0].nodes) <= MAX_RIVALS + 1
     assert received > 1000
     assert beacons_sent >= 2 * now - 1
     assert {"beacon_malformed", "beacon_own", "beacon_other_network", "beacon_repeated"} <= drops.snapshot().keys()

@@ -18,13 +18,13 @@ const CONTROL_BUFFERS: Buffers = Buffers { receive: 8 << 20, send: 1 << 20 };
 
 /// See the module.
 #[derive(Debug)]
-pub struct Listening {
+pub struct SocketGroup {
     local: SocketAddr,
     control: Socket,
     data: Vec<Socket>,
 }
 
-impl Listening {
+impl SocketGroup {
     /// Binds all: as many data sockets for each worker. Fails when anybody else has the address.
     pub fn bind(address: &SocketAddr, workers: usize) -> io::Result<Self> {
         let control = Socket::bind(address, CONTROL_BUFFERS)?;

@@ -15,7 +15,7 @@ from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.discovery import host_names, snooping
-from treecast.discovery.host_names import SaidName
+from treecast.discovery.host_names import AnnouncedName
 from treecast.discovery.limits import DiscoveryConfig
 from treecast.discovery.local_hosts import HostKey, LocalHosts
 from treecast.discovery.snooping import Sighting
@@ -26,7 +26,7 @@ from treecast.wire.ipv4 import Ipv4Packet
 from treecast.wire.ipv6 import Ipv6Packet
 
 
-class ApartHosts:
+class MulticastOnlyHosts:
     """One node's, on all such ports."""
 
     def __init__(self, drops: Drops, config: DiscoveryConfig) -> None:
@@ -97,7 +97,7 @@ class ApartHosts:
         return self._hosts.next_deadline()
 
 
-def _read(frame: EthernetFrame) -> tuple[Sighting, bool, list[SaidName]]:
+def _read(frame: EthernetFrame) -> tuple[Sighting, bool, list[AnnouncedName]]:
     """What a frame says of its sender, and whether it is one of IGMP, MLD and the like, and names. MalformedError.
 
     The source of IGMP and MLD is the host's own address (RFC 9776 section 4.2.14, RFC 9777 section 5.2.14).
@@ -113,7 +113,7 @@ def _read(frame: EthernetFrame) -> tuple[Sighting, bool, list[SaidName]]:
     return _of_ip(packet4, is_server=dhcp.is_server_message(packet4))
 
 
-def _of_ip(packet: Ipv4Packet | Ipv6Packet, *, is_server: bool) -> tuple[Sighting, bool, list[SaidName]]:
+def _of_ip(packet: Ipv4Packet | Ipv6Packet, *, is_server: bool) -> tuple[Sighting, bool, list[AnnouncedName]]:
     names = [] if is_server else host_names.read(packet)
     if names is not None:
         return snooping.SOURCE_ONLY, False, names

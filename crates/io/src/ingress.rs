@@ -5,50 +5,50 @@ use std::sync::Arc;
 
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, SESSION_OVERHEAD, TREE_OVERHEAD};
-use treecast_core::flows::{FlowKey, FlowTally};
+use treecast_core::flows::{FlowAccount, FlowKey};
+use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::offload::{Segmenter, VnetHeader};
-use treecast_core::plane::{Destination, Plane};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Session, SESSION_BODY_OFFSET};
 use treecast_core::traffic_class;
 use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 
-use crate::outbox::{Lane, Outbox, Target};
+use crate::outbox::{Outbox, Target, TxBuffer};
 use crate::ports::Ports;
 
 /// One read from the TAP or a packet port: classified, counted, cut up, sealed. Returns frames and their bytes.
-pub fn send_read(
-    plane: &Plane,
+pub fn encapsulate(
+    tables: &ForwardingTables,
     ports: &Ports,
     outbox: &mut Outbox,
-    senders: &mut FlowTally,
+    senders: &mut FlowAccount,
     port: u32,
     read: &[u8],
     now_ns: u64,
 ) -> (usize, usize) {
     let Some((vnet, frame)) = VnetHeader::parse(read) else {
-        plane.drops.count(Reason::VnetMalformed);
+        tables.drops.count(Reason::VnetMalformed);
         return (0, 0);
     };
     let segmenter = match Segmenter::new(&vnet, frame) {
         Ok(segmenter) => segmenter,
         Err(reason) => {
-            plane.drops.count(reason);
+            tables.drops.count(reason);
             return (0, 0);
         }
     };
     let count = segmenter.count();
     outbox.set_traffic_class(traffic_class::of(frame));
-    let verdict = plane.classify(port, frame, count as u32, now_ns);
+    let verdict = tables.classify(port, frame, count as u32, now_ns);
     let bytes = verdict.flow.map_or(0, |_| frame_bytes(frame, &segmenter));
-    if let (Some(flow), Some(here)) = (verdict.flow, plane.port(port)) {
+    if let (Some(flow), Some(here)) = (verdict.flow, tables.port(port)) {
         senders.add(&here.sent, flow, owner(frame), count, bytes, now_ns);
     }
     // No protocol that Python copies sends super-frames: who does shall not fill its queue.
     if verdict.punt && (count == 1 || verdict.destination.is_none()) {
-        plane.counters.add(Counter::FramesPunted, count as u64);
-        plane.punt(port, frame, now_ns);
+        tables.counters.add(Counter::FramesPunted, count as u64);
+        tables.punt(port, frame, now_ns);
     }
     let nobody_elsewhere = |reason| matches!(reason, Reason::NoSubscriber | Reason::NoBroadcastTree);
     let crossing = !ports.packets.is_empty()
@@ -57,22 +57,22 @@ pub fn send_read(
             Some(Err(reason)) => nobody_elsewhere(*reason),
             _ => false,
         };
-    let crossed = crossing && ports.cross(plane, port, &vnet, frame, &segmenter);
+    let crossed = crossing && ports.bridge_locally(tables, port, &vnet, frame, &segmenter);
     if let Some(flow) = verdict.flow.filter(|_| crossed) {
-        note_crossed(plane, &flow, count, bytes, now_ns);
+        note_crossed(tables, &flow, count, bytes, now_ns);
     }
-    let mut sealing = Sealing { plane, ports, outbox };
+    let mut sealing = Sealing { tables, ports, outbox };
     match verdict.destination {
         None => {}
         Some(Err(reason)) if crossed && nobody_elsewhere(reason) => {}
-        Some(Err(reason)) => plane.drops.add(reason, count as u64),
+        Some(Err(reason)) => tables.drops.add(reason, count as u64),
         Some(Ok(Destination::Node(session))) => {
-            plane.counters.add(Counter::FramesUnicast, count as u64);
+            tables.counters.add(Counter::FramesUnicast, count as u64);
             sealing.for_session(&session, &segmenter);
         }
         Some(Ok(Destination::Tree(tree, members, route))) => {
             let counter = if route.is_some() { Counter::FramesMulticast } else { Counter::FramesBroadcast };
-            plane.counters.add(counter, count as u64);
+            tables.counters.add(counter, count as u64);
             if let Some(route) = route {
                 route.tx.add(count as u64, bytes as u64);
             }
@@ -96,9 +96,9 @@ fn owner(frame: &[u8]) -> u64 {
 }
 
 /// A group's frames went to hosts at another port of this node.
-fn note_crossed(plane: &Plane, flow: &FlowKey, frames: usize, bytes: usize, now_ns: u64) {
-    let replaced = plane.delivered.add(flow, flow.root.into(), frames as u64, bytes as u64, now_ns);
-    plane.counters.add(Counter::FlowsReplaced, replaced.into());
+fn note_crossed(tables: &ForwardingTables, flow: &FlowKey, frames: usize, bytes: usize, now_ns: u64) {
+    let replaced = tables.delivered.add(flow, flow.root.into(), frames as u64, bytes as u64, now_ns);
+    tables.counters.add(Counter::FlowsReplaced, replaced.into());
 }
 
 /// A session or a tree: what seals.
@@ -143,7 +143,7 @@ impl Seals for Tree<'_> {
 }
 
 struct Sealing<'s> {
-    plane: &'s Plane,
+    tables: &'s ForwardingTables,
     ports: &'s Ports,
     outbox: &'s mut Outbox,
 }
@@ -159,14 +159,14 @@ impl Sealing<'_> {
             self.all(&target, segmenter, &Tree(tree, members), members.underlay_mtu);
         }
         for peer in &members.replicate {
-            match self.plane.session_to(*peer) {
+            match self.tables.session_to(*peer) {
                 Ok(session) => self.for_session(&session, segmenter),
-                Err(reason) => self.plane.drops.add(reason, segmenter.count() as u64),
+                Err(reason) => self.tables.drops.add(reason, segmenter.count() as u64),
             }
         }
     }
 
-    /// Each frame straight into the lane, then sealed there, in datagrams that the others' underlays carry, too.
+    /// Each frame straight into the tx_buffer, then sealed there, in datagrams that the others' underlays carry, too.
     fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, underlay_mtu: usize) {
         let most = self.ports.underlay_mtu.limit(underlay_mtu).body_len(S::OVERHEAD);
         let longest = segmenter.segment_len(0).unwrap_or(0);
@@ -174,14 +174,14 @@ impl Sealing<'_> {
             return self.all_in_parts(target, segmenter, by, most);
         }
         let length = (longest + S::OVERHEAD) * segmenter.count();
-        let mut lane = self.outbox.lane(self.plane, self.ports, target, length);
+        let mut tx_buffer = self.outbox.tx_buffer(self.tables, self.ports, target, length);
         for index in 0..segmenter.count() {
-            if lane.is_full() {
-                lane = self.outbox.more(self.plane, self.ports, target);
+            if tx_buffer.is_full() {
+                tx_buffer = self.outbox.more(self.tables, self.ports, target);
             }
-            match seal_one(lane, segmenter, index, by, most) {
-                Ok(length) => lane.commit(length),
-                Err(reason) => self.plane.drops.count(reason),
+            match seal_one(tx_buffer, segmenter, index, by, most) {
+                Ok(length) => tx_buffer.commit(length),
+                Err(reason) => self.tables.drops.count(reason),
             }
         }
     }
@@ -190,7 +190,7 @@ impl Sealing<'_> {
     fn all_in_parts<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, most: usize) {
         let (longest, part) = (segmenter.segment_len(0).unwrap_or(0), most - FRAGMENT_HEADER_LEN);
         let each = longest + longest.div_ceil(part) * (S::OVERHEAD + FRAGMENT_HEADER_LEN);
-        self.outbox.lane(self.plane, self.ports, target, each * segmenter.count());
+        self.outbox.tx_buffer(self.tables, self.ports, target, each * segmenter.count());
         let mut frame = [0; MAX_FRAME_LEN];
         for index in 0..segmenter.count() {
             let sealed = match segmenter.write(index, &mut frame) {
@@ -207,15 +207,15 @@ impl Sealing<'_> {
                 None => Err(Reason::TooBig),
             };
             if let Err(reason) = sealed {
-                self.plane.drops.count(reason);
+                self.tables.drops.count(reason);
             }
         }
     }
 
     /// One datagram with this body.
     fn put<S: Seals>(&mut self, target: &Target, by: &S, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
-        let lane = self.outbox.more(self.plane, self.ports, target);
-        let room = lane.room();
+        let tx_buffer = self.outbox.more(self.tables, self.ports, target);
+        let room = tx_buffer.room();
         let [front, back] = body;
         let body_len = front.len() + back.len();
         let place = room.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + body_len).ok_or(Reason::TooBig)?;
@@ -223,19 +223,19 @@ impl Sealing<'_> {
         to_front.copy_from_slice(front);
         to_back.copy_from_slice(back);
         let length = by.seal(inner, body_len, room)?;
-        lane.commit(length);
+        tx_buffer.commit(length);
         Ok(())
     }
 }
 
 fn seal_one<S: Seals>(
-    lane: &mut Lane,
+    tx_buffer: &mut TxBuffer,
     segmenter: &Segmenter<'_>,
     index: usize,
     by: &S,
     most: usize,
 ) -> Result<usize, Reason> {
-    let room = lane.room();
+    let room = tx_buffer.room();
     let body = room.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + most).ok_or(Reason::TooBig)?;
     let (length, checksum) = segmenter.write(index, body).ok_or(Reason::TooBig)?;
     by.seal(Inner { kind: KIND_FRAME, checksum }, length, room)

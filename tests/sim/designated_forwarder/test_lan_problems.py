@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tests.sim.listener.lan import Lan, LanNode
+from tests.sim.designated_forwarder.lan import Lan, LanNode
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
-from treecast.listener.lan_problems import MAX_KEPT, TAKEN_OVER_FOR, UNSEEN_FOR
+from treecast.designated_forwarder.lan_problems import MAX_KEPT, TAKEN_OVER_FOR, UNSEEN_FOR
 from treecast.wire import ethernet
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame
 
 
 def said(lan: Lan, node: LanNode) -> list[Problem]:
-    return list(node.listener.problems(lan.now, lambda port: f"eth{port}", lambda index: f"n{index}"))
+    return list(node.designated_forwarder.problems(lan.now, lambda port: f"eth{port}", lambda index: f"n{index}"))
 
 
 def kinds(lan: Lan, node: LanNode) -> list[str]:
@@ -70,7 +70,7 @@ def test_a_forwarder_that_said_goodbye_is_not_missed() -> None:
     first, second = lan.add(1), lan.add(2)
     lan.run_until(lambda: lan.forwarding() == {1}, 20.0)
     first.alive = False
-    lan.carry_out(first, first.listener.goodbye())
+    lan.carry_out(first, first.designated_forwarder.goodbye())
     lan.run_until(lambda: lan.forwarding() == {2}, 3.0)
     lan.run(5.0)
     assert said(lan, second) == []
@@ -84,7 +84,7 @@ def test_an_old_silence_is_not_taken_for_the_next_forwarders() -> None:
     lan.run_until(lambda: lan.forwarding() == {2}, 3.0)
     lan.run(5.0)
     second.alive = False
-    lan.carry_out(second, second.listener.goodbye())
+    lan.carry_out(second, second.designated_forwarder.goodbye())
     lan.run_until(lambda: lan.forwarding() == {3}, 3.0)
     assert said(lan, third) == []
 
@@ -95,7 +95,9 @@ def test_a_beacon_of_another_network_is_said_for_ten_seconds_and_no_more_than_si
     lan.run(3.0)
     for number in range(40):
         beacon = Beacon(1, bytes([number]) * 16, bytes(16), 7, number + 1, BeaconState.FORWARDING, 1)
-        node.listener.receive(lan.now, 0, ethernet.parse(beacon_frame(beacon, node.listener._sender.mac)).payload)
+        node.designated_forwarder.receive(
+            lan.now, 0, ethernet.parse(beacon_frame(beacon, node.designated_forwarder._sender.mac)).payload
+        )
     found = said(lan, node)
     assert [problem.kind for problem in found] == ["lan_of_another_network"] * MAX_KEPT
     assert found[-1].subject == "eth0 27272727"
@@ -108,7 +110,7 @@ def test_a_node_that_speaks_here_without_beacons_is_not_seen_and_that_is_said() 
     lan = Lan()
     lan.cut.add(frozenset((1, 2)))
     node, _ = lan.add(1), lan.add(2)
-    node.listener.heard_node(lan.now, 0, NodeIndex(2))
+    node.designated_forwarder.heard_node(lan.now, 0, NodeIndex(2))
     lan.run(2.0)
     assert said(lan, node) == []  # its beacon may be on its way
     lan.run(2.0)
@@ -118,6 +120,6 @@ def test_a_node_that_speaks_here_without_beacons_is_not_seen_and_that_is_said() 
     lan.cut.clear()
     lan.run_until(lambda: not said(lan, node), 1.0)
     lan.run(UNSEEN_FOR / 100)
-    node.listener.heard_node(lan.now, 0, NodeIndex(2))
+    node.designated_forwarder.heard_node(lan.now, 0, NodeIndex(2))
     lan.run(5.0)
     assert said(lan, node) == []

@@ -23,7 +23,7 @@ use crate::routes::{GroupRoutes, Route};
 use crate::session::{Peer, Session, Totals};
 use crate::source_filter::SourceFilters;
 use crate::table::Table;
-use crate::tree::{MemberTree, Members, RootTree};
+use crate::tree::{DownstreamTree, Members, RootTree};
 
 pub(crate) const MAX_PEERS: usize = 65_536;
 const MAX_SESSIONS: usize = 4 * MAX_PEERS;
@@ -56,7 +56,7 @@ pub struct Verdict {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Plane {
+pub struct ForwardingTables {
     /// This node's index.
     pub node_index: u32,
     /// Dropped, by reason.
@@ -82,7 +82,7 @@ pub struct Plane {
     /// What hosts here were given of groups: from other nodes, and from other ports of this one.
     pub delivered: FlowTable,
     pub(crate) trees: Table<u32, Arc<RootTree>>,
-    pub(crate) member_trees: Table<TreeName, Arc<MemberTree>>,
+    pub(crate) downstream_trees: Table<TreeName, Arc<DownstreamTree>>,
     pub(crate) pending_offers: PendingOffers,
     /// What forgotten peers have sent and received; one entry per certificate of the CA at most.
     pub(crate) past_traffic: Mutex<BTreeMap<u32, Totals>>,
@@ -90,7 +90,7 @@ pub struct Plane {
     pub(crate) writing: Mutex<()>,
 }
 
-impl Plane {
+impl ForwardingTables {
     /// Empty tables. `wake` is called when events begin to wait.
     pub fn new(node_index: u32, network_id: &[u8; NETWORK_ID_LEN], wake: Box<dyn Fn() + Send + Sync>) -> Self {
         Self {
@@ -112,7 +112,7 @@ impl Plane {
             source_filters: SourceFilters::default(),
             delivered: FlowTable::default(),
             trees: Table::new(MAX_TREES),
-            member_trees: Table::new(MAX_MEMBER_TREES),
+            downstream_trees: Table::new(MAX_MEMBER_TREES),
             pending_offers: PendingOffers::default(),
             past_traffic: Mutex::default(),
             writing: Mutex::default(),
@@ -179,7 +179,7 @@ impl Plane {
             return verdict(copied, Some(Err(reason)));
         }
         if matches!(facts.kind, FrameKind::Nested(_)) && self.carries_own_link(frame) {
-            return nowhere(Reason::OwnLink);
+            return nowhere(Reason::RecursiveEncapsulation);
         }
         let flow = match facts.kind {
             FrameKind::Group { group, source } => {

@@ -3,9 +3,9 @@
 use crate::common::*;
 use treecast_core::aead::Aead;
 use treecast_core::datagram::{FINAL, KIND_FRAME};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame::{FrameFacts, FrameKind};
 use treecast_core::mac::{prefix, MacKey};
-use treecast_core::plane::Plane;
 use treecast_core::reason::Reason;
 
 const HERE: [u8; 4] = [10, 99, 1, 254];
@@ -25,7 +25,7 @@ fn handshake(network_id: &[u8; 16]) -> Vec<u8> {
     [unsigned, mac.to_vec()].concat()
 }
 
-fn reason(node: &Plane, frame: &[u8]) -> Option<Reason> {
+fn reason(node: &ForwardingTables, frame: &[u8]) -> Option<Reason> {
     node.classify(0, frame, 1, NOW_NS).destination.expect("not Python's").err()
 }
 
@@ -35,26 +35,26 @@ fn tagged(frame: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_handshake_of_this_network_does_not_enter_the_overlay_and_another_network_s_does() {
-    let node = plane(1);
+    let node = tables(1);
     let own = udp(ELSEWHERE, &handshake(&NETWORK_ID));
     assert!(matches!(FrameFacts::of(&own).unwrap().kind, FrameKind::Nested(_)));
     for frame in [tagged(&own), own] {
-        assert_eq!(reason(&node, &frame), Some(Reason::OwnLink));
+        assert_eq!(reason(&node, &frame), Some(Reason::RecursiveEncapsulation));
     }
     let bytes = [&[30, 20, 30, 20, 0, 108, 0, 0][..], &handshake(&NETWORK_ID)].concat();
-    assert_eq!(reason(&node, &ipv6([0xFD; 16], 17, &bytes)), Some(Reason::OwnLink));
+    assert_eq!(reason(&node, &ipv6([0xFD; 16], 17, &bytes)), Some(Reason::RecursiveEncapsulation));
     let other = udp(ELSEWHERE, &handshake(b"another network."));
     assert_eq!(reason(&node, &other), Some(Reason::UnknownUnicast));
 }
 
 #[test]
 fn sealed_datagrams_to_a_peer_do_not_enter_the_overlay_and_the_like_to_others_do() {
-    let (node, other) = (plane(1), plane(2));
+    let (node, other) = (tables(1), tables(2));
     let (session, _) = join(&node, &other, 10, Aead::Aes256Gcm);
     let sealed = seal(&session, KIND_FRAME, &ethernet([0xFF; 6], 0x88B6, b""));
-    assert_eq!(reason(&node, &udp(PEER, &sealed)), Some(Reason::OwnLink));
+    assert_eq!(reason(&node, &udp(PEER, &sealed)), Some(Reason::RecursiveEncapsulation));
     assert_eq!(reason(&node, &udp(ELSEWHERE, &sealed)), Some(Reason::UnknownUnicast));
     assert_eq!(reason(&node, &udp(PEER, b"a host's own affair")), Some(Reason::UnknownUnicast));
     let cut_off = ipv4(HERE, PEER, 17, &[30, 20, 30, 20, 0, 9, 0, 0, 0xC4]);
-    assert_eq!(reason(&node, &cut_off), Some(Reason::OwnLink), "an address is enough");
+    assert_eq!(reason(&node, &cut_off), Some(Reason::RecursiveEncapsulation), "an address is enough");
 }
