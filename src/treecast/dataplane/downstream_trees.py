@@ -32,7 +32,8 @@ MAX_SILENCE: Duration = 2 * KEY_LIFETIME
 
 LINGER: Duration = 10.0
 """A tree's keys outlive the last wish for it: who leaves and joins again at once may look to the root as if nothing
-had happened, and then the root offers no key. By the end of this time it has heard of the leave."""
+had happened, and then the root offers no key. By the end of this time it has heard of the leave. They outlive the first
+key of the flow's next tree as well: keys overtake data."""
 
 
 _TreeKey = tuple[NodeIndex, TreeId]
@@ -68,6 +69,7 @@ class DownstreamTrees:
         self._of_root: dict[NodeIndex, dict[_TreeKey, DownstreamTree]] = {}
         self._wanted: dict[GroupKey, SourceFilter] = {}
         self._unwanted_until: dict[_TreeKey, Instant] = {}
+        self._followed: dict[tuple[NodeIndex, Flow | None], tuple[DownstreamTree, Instant]] = {}  # oldest first
         self._silent_from: dict[_TreeKey, Instant] = {}  # oldest first
         self.commands: list[Command] = []
 
@@ -91,6 +93,11 @@ class DownstreamTrees:
         """Leave the trees that nobody here has wanted for a while, and those whose root is silent about them."""
         for key in [key for key, until in self._unwanted_until.items() if until <= now]:
             self._leave(self._trees[key])
+        while self._followed:
+            name, (_, until) = next(iter(self._followed.items()))
+            if until > now:
+                break
+            self._end_followed(*name)
         while self._silent_from:
             key, since = next(iter(self._silent_from.items()))
             if after(since, MAX_SILENCE) > now:
@@ -100,7 +107,8 @@ class DownstreamTrees:
     def next_deadline(self) -> Instant | None:
         oldest = next(iter(self._silent_from.values()), None)
         silent = None if oldest is None else after(oldest, MAX_SILENCE)
-        return earliest(silent, *self._unwanted_until.values())
+        followed = next((until for _, until in self._followed.values()), None)
+        return earliest(silent, followed, *self._unwanted_until.values())
 
     def offered(self, now: Instant, offer: KeyOffered) -> None:
         """A root offers the key of one of its trees."""
@@ -124,6 +132,7 @@ class DownstreamTrees:
         """The root is gone; the data plane forgets its trees by itself."""
         for tree in list(self._of_root.get(root, {}).values()):
             self._drop(tree)
+        self._followed = {name: followed for name, followed in self._followed.items() if name[0] != root}
 
     def _take(self, now: Instant, offer: KeyOffered, flow: Flow | None) -> None:
         if (flow is BROADCAST) != (offer.tree_id == BROADCAST_TREE):
@@ -131,24 +140,42 @@ class DownstreamTrees:
         if flow is not None and not self._wants(flow):
             raise MalformedError("key_not_wanted")
         tree = DownstreamTree(offer.root, offer.tree_id, offer.epoch, flow)
-        self._make_room(tree)
+        self._make_room(now, tree)
         self._put(now, tree)
         taken = emit_control(KeyAcknowledgement(offer.tree_id, offer.epoch, offer.key_id))
         self.commands.append(AcceptKey(offer.root, offer.tree_id, offer.epoch, offer.key_id, taken))
 
-    def _make_room(self, tree: DownstreamTree) -> None:
-        """A root has one tree per flow: the newer one ends the older. MalformedError when there are too many."""
+    def _make_room(self, now: Instant, tree: DownstreamTree) -> None:
+        """A root has one tree per flow: a newer one follows the older. MalformedError when there are too many."""
         known, before = self._trees.get(tree.key), self._tree_of.get((tree.root, tree.flow))
         if before is not None and before.epoch == tree.epoch and before.tree_id > tree.tree_id:
             raise MalformedError("key_not_wanted")
         others = len(self._of_root.get(tree.root, {}))
         if known is None and before is None and (len(self._trees) >= MAX_MEMBER_TREES or others >= MAX_TREES_PER_ROOT):
             raise MalformedError("member_tree_table_full")
+        if before is not None and before.epoch == tree.epoch and before != tree:
+            self._follow(now, before)
         for old in (known, before):
             if old is not None and old != tree and old.key in self._trees:
                 self._leave(old)
 
+    def _follow(self, now: Instant, old: DownstreamTree) -> None:
+        """Keep the tree that another one follows for a while: what was sealed for it may come after the new key."""
+        self._drop(old)
+        self._end_followed(old.root, old.flow)
+        while self._followed and len(self._trees) + len(self._followed) >= MAX_MEMBER_TREES - 1:
+            self._end_followed(*next(iter(self._followed)))
+        self._followed[old.root, old.flow] = (old, after(now, LINGER))
+
+    def _end_followed(self, root: NodeIndex, flow: Flow | None) -> None:
+        old, _ = self._followed.pop((root, flow), (None, None))
+        if old is not None:
+            self.commands.append(RemoveMemberTree(old.root, old.tree_id, old.epoch))
+
     def _put(self, now: Instant, tree: DownstreamTree) -> None:
+        followed, _ = self._followed.get((tree.root, tree.flow), (None, None))
+        if followed == tree:  # its follower has gone
+            del self._followed[tree.root, tree.flow]
         self._trees[tree.key] = self._tree_of[(tree.root, tree.flow)] = tree
         self._of_root.setdefault(tree.root, {})[tree.key] = tree
         if tree.group is not None:

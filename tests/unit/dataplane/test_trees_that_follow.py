@@ -1,0 +1,74 @@
+"""A flow's next tree ends the one before it only when what was sealed for that one has arrived."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from treecast.base.commands import RemoveMemberTree
+from treecast.base.counters import Drops
+from treecast.base.events import KeyOffered
+from treecast.base.flows import Flow
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.time import Instant
+from treecast.dataplane.downstream_trees import LINGER, DownstreamTrees
+from treecast.wire.key_context import emit_context
+
+FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
+ROOT = NodeIndex(1)
+EVERYTHING = SourceFilter(FilterMode.EXCLUDE, frozenset())
+
+
+def joined() -> DownstreamTrees:
+    trees = DownstreamTrees(Drops())
+    trees.want(Instant(0.0), (FLOW.vlan, FLOW.group), EVERYTHING)
+    return trees
+
+
+def offer(trees: DownstreamTrees, now: float, tree_id: int, epoch: int = 1) -> list[RemoveMemberTree]:
+    """What ends when the root offers this tree's key."""
+    event = KeyOffered(ROOT, TreeId(tree_id), TreeEpoch(epoch), KeyId(tree_id), emit_context(FLOW))
+    trees.offered(Instant(now), event)
+    return ended(trees)
+
+
+def ended(trees: DownstreamTrees) -> list[RemoveMemberTree]:
+    found = [command for command in trees.commands if isinstance(command, RemoveMemberTree)]
+    trees.commands.clear()
+    return found
+
+
+def remove(tree_id: int, epoch: int = 1) -> list[RemoveMemberTree]:
+    return [RemoveMemberTree(ROOT, TreeId(tree_id), TreeEpoch(epoch))]
+
+
+def test_the_tree_before_is_kept_for_what_is_on_its_way() -> None:
+    trees = joined()
+    assert offer(trees, 1.0, 5) == []
+    assert offer(trees, 2.0, 6) == []
+    due = trees.next_deadline()
+    assert due == 2.0 + LINGER
+    trees.advance(Instant(due - 0.001))
+    assert ended(trees) == []
+    trees.advance(due)
+    assert ended(trees) == remove(5)
+
+
+def test_of_many_in_a_row_the_last_two_are_kept() -> None:
+    trees = joined()
+    assert [offer(trees, 1.0, tree_id) for tree_id in (5, 6, 7, 8)] == [[], [], remove(5), remove(6)]
+
+
+def test_a_root_that_was_restarted_ends_its_earlier_life_s_tree_at_once() -> None:
+    trees = joined()
+    offer(trees, 1.0, 5)
+    assert offer(trees, 2.0, 5, epoch=2) == remove(5)
+
+
+def test_a_root_that_is_gone_leaves_nothing_to_end() -> None:
+    trees = joined()
+    offer(trees, 1.0, 5)
+    offer(trees, 2.0, 6)
+    trees.forget(ROOT)
+    trees.advance(Instant(2.0 + LINGER))
+    assert ended(trees) == [] and trees.next_deadline() is None
