@@ -273,7 +273,9 @@ class Discovery:
 
     def link_up(self, node: NodeIndex) -> None:
         """The data plane forgot the node's hosts with its last link; this may have learned of them since."""
-        self.commands += [SetHost(*key, node) for key, placed in sorted(self._placed.items()) if placed == node]
+        self.commands += [
+            SetHost(*key, node) for key in sorted(key for key, placed in self._placed.items() if placed == node)
+        ]
 
     def _place(self, key: HostKey) -> None:
         """Tell the data plane where a host is, when that changed."""

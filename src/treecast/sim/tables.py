@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import singledispatchmethod
+from functools import singledispatch
 
 from treecast.base import commands as c
 from treecast.base.addresses import IPAddress, IPNetwork
@@ -72,96 +72,120 @@ class ForwardingTables:
         for tree in self.trees.values():
             tree.next_hops, tree.replicate = _without(tree.next_hops, peer), _without(tree.replicate, peer)
 
-    @singledispatchmethod
     def write(self, command: object) -> None:
         """Carry out one command; KeyError where it names a tree or key that is not there."""
-        raise TypeError(f"no such command: {command!r}")
+        _write(command, self)
 
-    @write.register
-    def _(self, command: c.SetPortForwarding) -> None:
-        (self.blocked.discard if command.on else self.blocked.add)(command.port)
 
-    @write.register
-    def _(self, command: c.SetStormLimits) -> None:
-        self.storm_limits[command.port] = command
+@singledispatch
+def _write(command: object, tables: ForwardingTables) -> None:
+    raise TypeError(f"no such command: {command!r}")
 
-    @write.register
-    def _(self, command: c.SetKeepLocal) -> None:
-        self.kept[command.port] = command.keep
 
-    @write.register
-    def _(self, command: c.SetUnknownUnicastFlood) -> None:
-        (self.flooding_ports.add if command.on else self.flooding_ports.discard)(command.port)
+@_write.register
+def _(command: c.SetPortForwarding, tables: ForwardingTables) -> None:
+    (tables.blocked.discard if command.on else tables.blocked.add)(command.port)
 
-    @write.register
-    def _(self, command: c.SetPortSelective) -> None:
-        (self.selective_ports.add if command.on else self.selective_ports.discard)(command.port)
 
-    @write.register
-    def _(self, command: c.SetPortGroup) -> None:
-        key = (command.port, command.vlan, command.group)
-        self.port_groups[key] = command.filter
-        if command.filter.wants_nothing:
-            del self.port_groups[key]
+@_write.register
+def _(command: c.SetStormLimits, tables: ForwardingTables) -> None:
+    tables.storm_limits[command.port] = command
 
-    @write.register
-    def _(self, command: c.SetPeerUnderlayMtu) -> None:
-        """Paths of the model carry everything in one datagram."""
 
-    @write.register
-    def _(self, command: c.SetHost) -> None:
-        self.hosts[(command.vlan, command.mac.packed)] = command.peer
+@_write.register
+def _(command: c.SetKeepLocal, tables: ForwardingTables) -> None:
+    tables.kept[command.port] = command.keep
 
-    @write.register
-    def _(self, command: c.RemoveHost) -> None:
-        self.hosts.pop((command.vlan, command.mac.packed), None)
 
-    @write.register
-    def _(self, command: c.CreateTree) -> None:
-        self.trees[command.tree_id] = RootTree(command.epoch, command.key_id)
+@_write.register
+def _(command: c.SetUnknownUnicastFlood, tables: ForwardingTables) -> None:
+    (tables.flooding_ports.add if command.on else tables.flooding_ports.discard)(command.port)
 
-    @write.register
-    def _(self, command: c.RemoveTree) -> None:
-        self.trees.pop(command.tree_id, None)
 
-    @write.register
-    def _(self, command: c.SetTreeMembers) -> None:
-        tree = self.trees[command.tree_id]
-        tree.next_hops, tree.replicate = command.next_hops, command.replicate
+@_write.register
+def _(command: c.SetPortSelective, tables: ForwardingTables) -> None:
+    (tables.selective_ports.add if command.on else tables.selective_ports.discard)(command.port)
 
-    @write.register
-    def _(self, command: c.MakeKey) -> None:
-        if command.tree_id not in self.trees:
-            raise KeyError(command.tree_id)
 
-    @write.register
-    def _(self, command: c.UseKey) -> None:
-        self.trees[command.tree_id].key_id = command.key_id
+@_write.register
+def _(command: c.SetPortGroup, tables: ForwardingTables) -> None:
+    key = (command.port, command.vlan, command.group)
+    tables.port_groups[key] = command.filter
+    if command.filter.wants_nothing:
+        del tables.port_groups[key]
 
-    @write.register
-    def _(self, command: c.SetRoute) -> None:
-        self.routes[(command.vlan, command.group, command.source)] = command.tree_id
 
-    @write.register
-    def _(self, command: c.SetPrefixRoute) -> None:
-        self.prefix_routes[command.vlan, command.prefix] = command.tree_id
+@_write.register
+def _(command: c.SetPeerUnderlayMtu, tables: ForwardingTables) -> None:
+    """Paths of the model carry everything in one datagram."""
 
-    @write.register
-    def _(self, command: c.RemovePrefixRoute) -> None:
-        self.prefix_routes.pop((command.vlan, command.prefix), None)
 
-    @write.register
-    def _(self, command: c.RemoveRoute) -> None:
-        self.routes.pop((command.vlan, command.group, command.source), None)
+@_write.register
+def _(command: c.SetHost, tables: ForwardingTables) -> None:
+    tables.hosts[(command.vlan, command.mac.packed)] = command.peer
 
-    @write.register
-    def _(self, command: c.RefuseKey) -> None:
-        self.pending_offers.discard((command.root, command.tree_id, command.epoch, command.key_id))
 
-    @write.register
-    def _(self, command: c.RemoveMemberTree) -> None:
-        self.member_keys.pop((command.root, command.tree_id, command.epoch), None)
-        self.tree_windows.pop((command.root, command.tree_id, command.epoch), None)
+@_write.register
+def _(command: c.RemoveHost, tables: ForwardingTables) -> None:
+    tables.hosts.pop((command.vlan, command.mac.packed), None)
+
+
+@_write.register
+def _(command: c.CreateTree, tables: ForwardingTables) -> None:
+    tables.trees[command.tree_id] = RootTree(command.epoch, command.key_id)
+
+
+@_write.register
+def _(command: c.RemoveTree, tables: ForwardingTables) -> None:
+    tables.trees.pop(command.tree_id, None)
+
+
+@_write.register
+def _(command: c.SetTreeMembers, tables: ForwardingTables) -> None:
+    tree = tables.trees[command.tree_id]
+    tree.next_hops, tree.replicate = command.next_hops, command.replicate
+
+
+@_write.register
+def _(command: c.MakeKey, tables: ForwardingTables) -> None:
+    if command.tree_id not in tables.trees:
+        raise KeyError(command.tree_id)
+
+
+@_write.register
+def _(command: c.UseKey, tables: ForwardingTables) -> None:
+    tables.trees[command.tree_id].key_id = command.key_id
+
+
+@_write.register
+def _(command: c.SetRoute, tables: ForwardingTables) -> None:
+    tables.routes[(command.vlan, command.group, command.source)] = command.tree_id
+
+
+@_write.register
+def _(command: c.SetPrefixRoute, tables: ForwardingTables) -> None:
+    tables.prefix_routes[command.vlan, command.prefix] = command.tree_id
+
+
+@_write.register
+def _(command: c.RemovePrefixRoute, tables: ForwardingTables) -> None:
+    tables.prefix_routes.pop((command.vlan, command.prefix), None)
+
+
+@_write.register
+def _(command: c.RemoveRoute, tables: ForwardingTables) -> None:
+    tables.routes.pop((command.vlan, command.group, command.source), None)
+
+
+@_write.register
+def _(command: c.RefuseKey, tables: ForwardingTables) -> None:
+    tables.pending_offers.discard((command.root, command.tree_id, command.epoch, command.key_id))
+
+
+@_write.register
+def _(command: c.RemoveMemberTree, tables: ForwardingTables) -> None:
+    tables.member_keys.pop((command.root, command.tree_id, command.epoch), None)
+    tables.tree_windows.pop((command.root, command.tree_id, command.epoch), None)
 
 
 def _without(nodes: tuple[NodeIndex, ...], peer: NodeIndex) -> tuple[NodeIndex, ...]:
