@@ -16,8 +16,8 @@ from bench.simulate import report, spreading
 from bench.simulate.run import Figures, measure
 
 DIRECTORY = Path("out/simulate")
-GRACE_S = 10.0
-"""A step of a large network may take so long that its run cannot stop by itself."""
+GRACE_S = 30.0
+"""For the start of its process, and for a step of a large network, after which a run looks at the clock."""
 FILE_COLUMNS = 140
 
 
