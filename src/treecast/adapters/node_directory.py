@@ -17,14 +17,17 @@ STANDARD_DIRECTORY = Path("/etc/treecast")
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
+    """``is_at_hand``: it may be in the working directory, too."""
+
     what: str
     file: str
     verb: str
     argument: str
+    is_at_hand: bool
 
 
-_NODE = _Kind("node", CERTIFICATE_FILE, "treecast node add", "DIR")
-_NETWORK = _Kind("network", CA_KEY_FILE, "treecast network create", "--network DIR")
+_NODE = _Kind("node", CERTIFICATE_FILE, "treecast node add", "DIR", is_at_hand=False)
+_NETWORK = _Kind("network", CA_KEY_FILE, "treecast network create", "--network DIR", is_at_hand=True)
 
 
 def node_directory(given: Path | None) -> Path:
@@ -42,7 +45,9 @@ def node_directory(given: Path | None) -> Path:
 
 
 def network_directory(given: Path | None) -> Path:
-    """The directory of the network that is meant, found as ``node_directory`` finds one; a given one is not checked."""
+    """The directory of the network that is meant, found as ``node_directory`` finds one, or in the working directory,
+    where ``treecast network create`` makes it; a given one is not checked.
+    """
     return _only(_NETWORK) if given is None else given
 
 
@@ -59,17 +64,24 @@ def any_directory(given: Path | None) -> Path:
 def _only(kind: _Kind) -> Path:
     variable = os.environ.get(DIRECTORY_VARIABLE, "")
     place = Path(variable) if variable else STANDARD_DIRECTORY
-    with explained(f"read {place}"):
-        if (place / kind.file).is_file():
-            return place
-        inside = sorted(place.iterdir()) if place.is_dir() else []
-        found = [directory for directory in inside if (directory / kind.file).is_file()]
+    places = [place] if variable or not kind.is_at_hand else [place, Path()]
+    found = next((found for found in (_those_in(place, kind) for place in places) if found), [])
     if len(found) == 1:
         return found[0]
     if found:
         names = ", ".join(str(directory) for directory in found)
         raise OperatorError(f"there are several {kind.what}s ({names}): name one as {kind.argument}")
     raise OperatorError(
-        f"there is no {kind.what} in {place}{f' (${DIRECTORY_VARIABLE})' if variable else ''}: name its directory as "
-        f"{kind.argument}, or make one with {kind.verb}"
+        f"there is no {kind.what} in {place}{f' (${DIRECTORY_VARIABLE})' if variable else ''}"
+        f"{', nor in the working directory' if len(places) > 1 else ''}: name its directory as {kind.argument}, or "
+        f"make one with {kind.verb}"
     )
+
+
+def _those_in(place: Path, kind: _Kind) -> list[Path]:
+    """The place itself, or all of the kind that are in it."""
+    with explained(f"read {place}"):
+        if (place / kind.file).is_file():
+            return [place]
+        inside = sorted(place.iterdir()) if place.is_dir() else []
+        return [directory for directory in inside if (directory / kind.file).is_file()]

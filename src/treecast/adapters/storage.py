@@ -129,8 +129,7 @@ def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
     """A node's identity, its certificate verified and valid now; OperatorError."""
     node_directory(directory)
     network = load_network(directory)
-    path = directory / CERTIFICATE_FILE
-    certificate = _load(path, MAX_CERTIFICATE_BYTES, Certificate.decode, f"{path} is missing: put it back")
+    path, certificate = directory / CERTIFICATE_FILE, load_certificate(directory)
     try:
         certificate.verify(network.ca_public_key, now_unix_s)
     except CertificateError as error:
@@ -140,6 +139,12 @@ def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
     if not keys_match(certificate, keys):
         raise OperatorError(f"{path} does not belong to the certificate: put the right one back")
     return NodeIdentity(network, certificate, keys)
+
+
+def load_certificate(directory: Path) -> Certificate:
+    """A node's certificate as it lies there, not verified; OperatorError."""
+    path = directory / CERTIFICATE_FILE
+    return _load(path, MAX_CERTIFICATE_BYTES, Certificate.decode, f"{path} is missing: put it back")
 
 
 def acquire_node_lock(directory: Path) -> HeldLock:

@@ -179,7 +179,7 @@ def up(
 
 @app.command()
 def status(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
-    """The running node: its addresses, peers, counters and drops."""
+    """The running node: its problems, addresses, counters and drops."""
     directory = _node(directory)
     from treecast.api.client import ask_status
 
@@ -194,7 +194,7 @@ def status(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
 
 @app.command()
 def peers(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
-    """The other nodes that the running node is linked to."""
+    """The other nodes that the running node knows or seeks, each with its state."""
     directory = _node(directory)
     from treecast.api.client import ask_peers
 
@@ -261,7 +261,8 @@ def log_level(
 
     level = values.log_level(words[-1])
     directory = _node(Path(words[0]) if len(words) == 2 else None)
-    typer.echo(f"the node in {directory} logs at level {ask_log_level(directory, level).log_level}")
+    status = ask_log_level(directory, level)
+    typer.echo(f"node {status.node} in {directory} logs at level {status.log_level} from now on, until it ends")
 
 
 @bridge_verbs.command("add")

@@ -12,11 +12,10 @@ from treecast.cli.output import JsonOption, print_json
 network_verbs = typer.Typer(help="Make a network.", no_args_is_help=True, rich_markup_mode=None)
 node_verbs = typer.Typer(help="Admit nodes to a network.", no_args_is_help=True, rich_markup_mode=None)
 
+_WHERE = "$TREECAST_DIR, or in /etc/treecast, or in the working directory"
 NetworkOption = Annotated[
     Path | None,
-    typer.Option(
-        "--network", metavar="DIR", help="The network's directory.", show_default="$TREECAST_DIR, or in /etc/treecast"
-    ),
+    typer.Option("--network", metavar="DIR", help="The network's directory.", show_default=_WHERE),
 ]
 
 
@@ -98,9 +97,7 @@ def node_add(
 def network_show(
     directory: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="DIR", help="A network's or a node's directory.", show_default="$TREECAST_DIR, or in /etc/treecast"
-        ),
+        typer.Argument(metavar="DIR", help="A network's or a node's directory.", show_default=_WHERE),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -120,8 +117,16 @@ def network_show(
 
 
 @node_verbs.command("list")
-def node_list(network: NetworkOption = None, json: JsonOption = False) -> None:
+def node_list(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The network's directory.", show_default=_WHERE)
+    ] = None,
+    network: NetworkOption = None,
+    json: JsonOption = False,
+) -> None:
     """The nodes that the network's CA has admitted."""
+    if directory is not None and network is not None:
+        raise typer.BadParameter("give the network's directory once, as DIR or as --network")
     import time
 
     from treecast.adapters import storage
@@ -129,7 +134,7 @@ def node_list(network: NetworkOption = None, json: JsonOption = False) -> None:
     from treecast.api.records import AdmittedNode
     from treecast.base.time import iso_date
 
-    authority = storage.load_authority(network_directory(network))
+    authority = storage.load_authority(network_directory(directory or network))
     now = time.time()
     nodes = [
         AdmittedNode(

@@ -67,19 +67,19 @@ def print_peers(peers: Sequence[Peer]) -> None:
         ("NAME", "left"),
         ("ADDRESS", "left"),
         ("STATE", "left"),
-        ("HEARD", "right"),
+        ("HEARD AGO", "right"),
         ("RTT", "right"),
         ("PATH", "left"),
         ("VERSION", "left"),
-        ("RECEIVED", "right"),
-        ("SENT", "right"),
+        ("RX", "right"),
+        ("TX", "right"),
     )
     rows = (
         (
             peer.name,
             peer.ipv4 or peer.ipv6 or "-",
             peer.state,
-            f"{in_time(peer.last_heard_s)} ago" if peer.last_heard_s is not None else "-",
+            in_time(peer.last_heard_s) if peer.last_heard_s is not None else "-",
             f"{peer.rtt_ms:.1f} ms" if peer.rtt_ms is not None else "-",
             peer.endpoint or "-",
             peer.version or "-",

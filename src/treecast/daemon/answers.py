@@ -59,7 +59,7 @@ class Answers:
                 self._bridging.reread()
                 return self._bridging.answer()
             case Verb.LOG_DEBUG | Verb.LOG_INFO | Verb.LOG_WARNING | Verb.LOG_ERROR:
-                logs.set_level(verb.value.removeprefix("log_"))
+                logs.change_level(verb.value.removeprefix("log_"))
                 return self._status()
 
     def _groups(self) -> GroupAnswers:

@@ -51,6 +51,14 @@ def set_level(level: str) -> None:
     _threshold.level = level
 
 
+def change_level(level: str) -> None:
+    """Log from this level on, and a line about that, which the lower of both levels lets through."""
+    before = present_level()
+    set_level(min(before, level, key=LEVELS.__getitem__))
+    structlog.get_logger().warning("log level changed", level_before=before, level_now=level)
+    set_level(level)
+
+
 def present_level() -> str:
     """What is logged now, and what is above it."""
     return _threshold.level

@@ -34,6 +34,7 @@ from treecast.daemon.overruns import Overruns
 from treecast.daemon.own_interface import set_up, settings_of, tell_groups
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.peer_memory import PeerMemory
+from treecast.daemon.renewal import Renewal
 from treecast.daemon.service import ServiceReports
 from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_guess
@@ -134,7 +135,12 @@ async def _run(
     node = RunningNode(engine, plane, identity.network, options.peers, upkeep)
     packet_ports = PacketPorts(options.directory, node, descriptors, log)
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
-    for source in (packet_ports.problems, bridging.problems, Overruns(lambda: _drops(engine, plane)).problems):
+    for source in (
+        packet_ports.problems,
+        bridging.problems,
+        Overruns(lambda: _drops(engine, plane)).problems,
+        Renewal(options.directory, certificate).problems,
+    ):
         upkeep.problems.add_source(source)
     memory = PeerMemory(options.directory, identity.network.id, engine.links, log)
     answers = Answers(

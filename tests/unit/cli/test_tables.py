@@ -26,6 +26,40 @@ def test_peers_are_aligned_with_state_and_path(capsys: pytest.CaptureFixture[str
     assert header.index("PATH") == bob.index("192.0.2.7") == carol.index("[2001")
 
 
+def test_peers_of_a_usual_network_are_a_line_each_at_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    traffic = (10**9, 10**9)
+    rows = [
+        Peer("alice", "f" * 32, "192.0.2.1:7700", "up", 12.3, *traffic, "10.77.0.1", "fd00::1", 3.0, "0.1.0"),
+        Peer("bob", "f" * 32, "192.0.2.22:7700", "connecting", None, *traffic, "10.77.0.2", "fd00::2", 59.0, "0.1.0"),
+    ]
+    tables.print_peers(rows)
+    lines = _lines(capsys)
+    assert [line.split()[0] for line in lines[-2:]] == ["alice", "bob"]
+    assert all(len(line) <= 80 for line in lines)
+    assert "192.0.2.1:7700" in lines[-2]
+    assert "192.0.2.22:7700" in lines[-1]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_no_address_or_name_of_a_peer_is_broken_at_any_width(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    path, sought = "[2001:db8:1234:5678:9abc::1]:7700", "nowhere.example.invalid:7700"
+    rows = [
+        Peer("alice", "f" * 32, path, "up", 12.3, 1, 1, "10.77.0.1", "fd00::1", 3.0, "0.1.0"),
+        Peer(sought, "", "", "name unresolved", None, 0, 0),
+    ]
+    tables.print_peers(rows)
+    lines = _lines(capsys)
+    assert all(len(line) <= max(width, len("HEARD AGO ") + len(path)) for line in lines)
+    for whole in (path, sought, "10.77.0.1"):
+        assert any(whole in line.split() for line in lines), whole
+
+
 def test_groups_show_who_wants_which_sources(capsys: pytest.CaptureFixture[str]) -> None:
     print_groups(GROUPS, [])
     shown = "\n".join(_lines(capsys))

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.unit.api.serving import serving
-from treecast.adapters import storage
+from treecast.adapters import node_directory, storage
 from treecast.cli.main import app
 
 _TREECAST = Path(sys.executable).parent / "treecast"
@@ -127,7 +127,6 @@ def _now() -> float:
         ),
         (("node", "list", "--network", "alice"), "alice has no ca.key"),
         (("network", "show", "nowhere"), "there is no network in nowhere"),
-        (("node", "list"), "there is no network in /etc/treecast: name its directory as --network DIR"),
         *(
             ((verb,), "there is no node in /etc/treecast: name its directory as DIR, or make one")
             for verb in ("up", "status", "peers", "groups", "hosts")
@@ -313,6 +312,34 @@ def test_a_network_and_its_nodes_are_listed(monkeypatch: pytest.MonkeyPatch) -> 
     listed = _ok("node", "list").splitlines()
     assert listed[0].split() == ["NAME", "INDEX", "IPV4", "IPV6", "VALID", "UNTIL"]
     assert listed[3].split() == ["bob", "2", "10.77.0.2", "fd00:1:2:3::2", nodes[1]["valid_until"]]
+
+
+def test_the_nodes_of_a_network_are_listed_where_it_was_made_and_wherever_it_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TREECAST_DIR", raising=False)
+    monkeypatch.setattr(node_directory, "STANDARD_DIRECTORY", Path("no such place"))
+    assert "nor in the working directory" in _sentence("node", "list")
+    _ok("network", "create", "home")
+    _ok("node", "add", "alice", "--network", "home")
+    listed = _ok("node", "list")
+    assert "alice" in listed
+    for words in (("home",), ("--network", "home"), ("home", "--json")):
+        assert "alice" in _ok("node", "list", *words)
+    assert "10.77.0.0/16" in _ok("network", "show")
+    monkeypatch.chdir("home")
+    assert _ok("node", "list") == listed
+    monkeypatch.chdir("..")
+    assert "alice has no ca.key" in _sentence("node", "list", "alice")
+    _ok("network", "create", "other")
+    assert "there are several networks (home, other)" in _sentence("node", "list")
+
+
+def test_the_help_of_peers_is_of_all_nodes_that_it_shows() -> None:
+    for words in (("--help",), ("peers", "--help")):
+        shown = " ".join(_ok(*words).split())
+        assert "linked to" not in shown
+        assert "knows or seeks" in shown
 
 
 def test_a_node_is_renewed_in_its_directory_with_its_keys_and_elsewhere_with_new_ones() -> None:
