@@ -17,6 +17,8 @@ from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.timers import Timers
+from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.link_state import LinkState, OwnLinks, links_in
 from treecast.broadcast.store import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
@@ -36,7 +38,7 @@ from treecast.wire.advertisement import (
     parse_node,
     parse_signed,
 )
-from treecast.wire.control import MAX_ORIGINS_PER_DIGEST, Acknowledge, ControlMessage, Digest, Flood
+from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 NODE_INTERVAL: Duration = 28.0
 """Twice in the lifetime of what it keeps alive; each is repeated until it is acknowledged."""
@@ -44,8 +46,6 @@ ASK_INTERVAL: Duration = 0.5
 """Who holds a newer life of this node is asked for it at once, with a Digest, and no more often than that."""
 LINKS_DELAY: Duration = 0.3
 """Links come in bursts when a node starts: one LINKS advertisement for each burst."""
-
-_LAST_INDEX = 0xFFFF_FFFF
 
 VerifyCertificate = Callable[[bytes], Certificate]
 """Bytes to a certificate of this network that is valid now; MalformedError with the reason otherwise."""
@@ -95,7 +95,10 @@ class Broadcast:
         self.twins = Twins(instance, epoch_ms)
         self.other_twins = OtherTwins()
         self._store = Store()
+        self._digests = Digests(self._store)
         self._neighbours: dict[NodeIndex, Neighbour] = {}
+        self._wake: Timers[NodeIndex] = Timers()
+        """When each neighbour has a message to get."""
         self._own_links = OwnLinks()
         self._link_state = LinkState(self._store)
         self._own_node: NodeContent | None = None
@@ -145,20 +148,21 @@ class Broadcast:
         body = emit(Body(self._me, self._epoch, self._sequence, kind, key, content))
         wire = emit(Signed(body, self._signing_key.sign(SIGNING_CONTEXT, body)))
         record = Record(self._me, self._epoch, self._sequence, kind, key, content, wire)
-        origin.put(record, now)
+        self._store.put(record, now)
         for neighbour in self._neighbours.values():
             neighbour.offer(record, now)
 
     # links
 
     def link_up(self, now: Instant, peer: NodeIndex) -> None:
-        self._neighbours[peer] = Neighbour(peer, digest_due=now)
+        self._neighbours[peer] = Neighbour(peer, now, self._wake, self._rng)
         if not self._own_links.add(peer):
             self._drops.count("advertisement_table_full")
         self._links_due = self._links_due or after(now, LINKS_DELAY)
 
     def link_down(self, now: Instant, peer: NodeIndex) -> None:
         if self._neighbours.pop(peer, None) is not None:
+            self._wake.cancel(peer)
             self._own_links.remove(peer)
             self._links_due = self._links_due or after(now, LINKS_DELAY)
 
@@ -209,15 +213,15 @@ class Broadcast:
     def _take(self, now: Instant, sender: Neighbour, wire: bytes) -> list[Learned]:
         signed, body = parse_signed(wire)
         index = NodeIndex(body.origin)
-        acknowledgement = (body.origin, body.epoch, body.sequence)
+        version = (body.origin, body.epoch, body.sequence)
         sender.acknowledged(index, body.epoch, body.sequence)
         if index == self._me:
-            sender.acknowledgements.append(acknowledgement)
+            sender.acknowledge(now, *version)
             self._heard_of_myself(now, signed, body)
             return []
         origin = self._store.get(index)
         if not _is_newer(origin, body) if origin else self._store.is_tombstone(index, body.epoch, body.sequence):
-            sender.acknowledgements.append(acknowledgement)
+            sender.acknowledge(now, *version)
             return []
         if not is_key_of(body.kind, body.key):
             raise MalformedError("advertisement_malformed")
@@ -237,7 +241,7 @@ class Broadcast:
                 learned += self._unlearn(index, self._store.forget(index))
                 origin = Origin(body.epoch, certificate.signing_key, now)
                 self._store.begin(index, origin)
-            origin.expires_at = after(now, NODE_LIFETIME)
+            self._store.keep(index, after(now, NODE_LIFETIME))
         else:
             if origin is None or origin.epoch != body.epoch:
                 raise MalformedError("advertisement_unknown_origin")
@@ -249,8 +253,8 @@ class Broadcast:
         record = self._intern(Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire))
         if body.kind is Kind.LINKS:
             self._links_changed(now, record, origin.records.get(record.record_key))
-        origin.put(record, now)
-        sender.acknowledgements.append(acknowledgement)
+        self._store.put(record, now)
+        sender.acknowledge(now, *version)
         self._pass_on(now, record, sender.peer)
         learned.append(Learned(index, body.kind, body.key, content, certificate))
         return learned
@@ -269,7 +273,7 @@ class Broadcast:
         for peer in sorted(lost):
             neighbour = self._neighbours.get(NodeIndex(peer))
             if neighbour is not None:
-                neighbour.digest_due = now
+                neighbour.compare(now)
 
     def _heard_of_myself(self, now: Instant, signed: Signed, body: Body) -> None:
         """Another run of this node is alive, or an older one had a later clock: begin in an epoch newer than that."""
@@ -305,15 +309,13 @@ class Broadcast:
 
     def _reconcile(self, now: Instant, neighbour: Neighbour, digest: Digest) -> None:
         theirs = {origin: (epoch, digest_hash) for origin, epoch, digest_hash in digest.origins}
-        for index, origin in self._store.origins():
-            if not digest.first <= index <= digest.last:
-                continue
+        for index, origin in self._store.origins_in(digest.first, digest.last):
             if theirs.get(index) == (origin.epoch, origin.digest()):
                 continue
             if index in theirs and theirs[index][0] > origin.epoch:
                 if index == self._me and now >= self._ask_again:
                     self._ask_again = after(now, ASK_INTERVAL)
-                    neighbour.digest_due = now
+                    neighbour.compare(now)
                 continue  # they hold a newer life of it and will tell us
             for record in self._store.records_of(index):
                 neighbour.offer(record, now)
@@ -324,8 +326,7 @@ class Broadcast:
         """Repeat this node's own NODE when due, and forget origins that fell silent."""
         if self._node_due is not None and self._own_node is not None and now >= self._node_due:
             self.announce(now, self._own_node)
-            for _, origin in self._store.origins():
-                origin.forget_withdrawn(now)
+        self._store.forget_withdrawn(now)
         if self._links_due is not None and now >= self._links_due:
             self._publish_links(now)
         learned: list[Learned] = []
@@ -344,28 +345,17 @@ class Broadcast:
     def outgoing(self, now: Instant) -> list[tuple[NodeIndex, ControlMessage]]:
         """The messages that are due, per linked node. Call after each turn."""
         messages: list[tuple[NodeIndex, ControlMessage]] = []
-        for peer, neighbour in self._neighbours.items():
+        for peer in self._wake.due(now):
+            neighbour = self._neighbours[peer]
             if now >= neighbour.digest_due:
-                messages += [(peer, digest) for digest in self._digests()]
+                messages += [(peer, digest) for digest in self._digests.current()]
                 neighbour.digest_sent(now)
             messages += [(peer, message) for message in neighbour.messages(now)]
         return messages
 
-    def _digests(self) -> list[Digest]:
-        held = self._store.origins()
-        chunks = [held[i : i + MAX_ORIGINS_PER_DIGEST] for i in range(0, len(held), MAX_ORIGINS_PER_DIGEST)]
-        digests: list[Digest] = []
-        first = 0
-        for number, chunk in enumerate(chunks or [[]], start=1):
-            last = _LAST_INDEX if number >= len(chunks) else chunk[-1][0]
-            entries = tuple((index, origin.epoch, origin.digest()) for index, origin in chunk)
-            digests.append(Digest(first, last, entries))
-            first = last + 1
-        return digests
-
-    def next_deadline(self, now: Instant) -> Instant | None:
-        floods = (neighbour.next_deadline(now) for neighbour in self._neighbours.values())
-        return earliest(self._node_due, self._links_due, self._store.next_expiry(), *floods)
+    def next_deadline(self) -> Instant | None:
+        """When ``advance`` and ``outgoing`` have something to do."""
+        return earliest(self._node_due, self._links_due, self._store.next_expiry(), self._wake.next())
 
 
 def _is_newer(origin: Origin, body: Body) -> bool:

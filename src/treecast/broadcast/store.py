@@ -6,11 +6,14 @@ Decides what is news. Bounded in origins, and in records and bytes per origin; e
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
+from treecast.base.timers import Timers
 from treecast.wire.advertisement import Kind
 
 MAX_ORIGINS = 16_384
@@ -80,10 +83,9 @@ class Origin:
             self.link_keys.add(record.key)
         if record.kind is not Kind.NODE:
             self._digest = None
+        self.withdrawn_until.pop(record.record_key, None)
         if record.withdrawn:
             self.withdrawn_until[record.record_key] = after(now, WITHDRAWN_LIFETIME)
-        else:
-            self.withdrawn_until.pop(record.record_key, None)
 
     def forget_withdrawn(self, now: Instant) -> None:
         """Withdrawals that everybody has heard by now."""
@@ -114,15 +116,52 @@ class Store:
 
     def __init__(self) -> None:
         self._origins: dict[NodeIndex, Origin] = {}
+        self._order: list[NodeIndex] = []
         self._ended: dict[NodeIndex, _Ended] = {}
+        """In the order of their end."""
+        self._expiries: Timers[NodeIndex] = Timers()
+        """When each origin is forgotten, unless a NODE advertisement of it comes before."""
+        self._withdrawals: Timers[NodeIndex] = Timers()
+        """When the oldest withdrawal of each origin has been heard by all."""
+        self.version = 0
+        """Another one when a digest of what is held is another."""
 
     def get(self, origin: NodeIndex) -> Origin | None:
         return self._origins.get(origin)
 
     def begin(self, index: NodeIndex, origin: Origin) -> None:
         """A new origin, or a new epoch of one: nothing of an older epoch remains."""
+        if index not in self._origins:
+            insort(self._order, index)
         self._origins[index] = origin
         self._ended.pop(index, None)
+        self._withdrawals.cancel(index)
+        if isfinite(origin.expires_at):
+            self._expiries.set(index, origin.expires_at)
+        self.version += 1
+
+    def keep(self, index: NodeIndex, until: Instant) -> None:
+        """The origin is alive: nothing of it ends before then."""
+        self._origins[index].expires_at = until
+        self._expiries.set(index, until)
+
+    def put(self, record: Record, now: Instant) -> None:
+        """The newest record of its key, of an origin that has begun."""
+        origin = self._origins[record.origin]
+        origin.put(record, now)
+        if record.kind is not Kind.NODE:
+            self.version += 1
+        if record.withdrawn and record.origin not in self._withdrawals:
+            self._withdrawals.set(record.origin, after(now, WITHDRAWN_LIFETIME))
+
+    def forget_withdrawn(self, now: Instant) -> None:
+        """Withdrawals that everybody has heard by now."""
+        for index in self._withdrawals.due(now):
+            origin = self._origins[index]
+            origin.forget_withdrawn(now)
+            following = next(iter(origin.withdrawn_until.values()), None)
+            if following is not None:
+                self._withdrawals.set(index, following)
 
     def __len__(self) -> int:
         return len(self._origins)
@@ -134,13 +173,21 @@ class Store:
     def forget(self, index: NodeIndex) -> list[Record]:
         """Drop an origin; returns what it had live, so that it can be unlearned."""
         origin = self._origins.pop(index, None)
-        return [record for record in origin.records.values() if not record.withdrawn] if origin else []
+        if origin is None:
+            return []
+        del self._order[bisect_left(self._order, index)]
+        self._expiries.cancel(index)
+        self._withdrawals.cancel(index)
+        self.version += 1
+        return [record for record in origin.records.values() if not record.withdrawn]
 
     def expire(self, index: NodeIndex, now: Instant) -> list[Record]:
         """Forget an origin that fell silent: what is known of it has ended too."""
         origin = self._origins[index]
         node = origin.records[(Kind.NODE, b"")]
-        self._ended = {other: ended for other, ended in self._ended.items() if ended.until > now}
+        while self._ended and next(iter(self._ended.values())).until <= now:
+            del self._ended[next(iter(self._ended))]
+        self._ended.pop(index, None)
         if len(self._ended) < MAX_ORIGINS:
             self._ended[index] = _Ended(origin.epoch, node.sequence, after(now, FORGOTTEN_LIFETIME))
         return self.forget(index)
@@ -151,14 +198,20 @@ class Store:
         return ended is not None and ended.epoch == epoch and node_sequence <= ended.sequence
 
     def origins(self) -> list[tuple[NodeIndex, Origin]]:
-        """By node index."""
-        return sorted(self._origins.items(), key=lambda item: item[0])
+        """All, by node index."""
+        return [(index, self._origins[index]) for index in self._order]
+
+    def origins_in(self, first: int, last: int) -> list[tuple[NodeIndex, Origin]]:
+        """Those from ``first`` to ``last``, by node index."""
+        start, end = bisect_left(self._order, first), bisect_right(self._order, last)
+        return [(index, self._origins[index]) for index in self._order[start:end]]
 
     def expired(self, now: Instant) -> list[NodeIndex]:
-        return sorted(index for index, origin in self._origins.items() if origin.expires_at <= now)
+        """Origins that fell silent, each once; the caller expires them."""
+        return sorted(self._expiries.due(now))
 
     def next_expiry(self) -> Instant | None:
-        return min((origin.expires_at for origin in self._origins.values()), default=None)
+        return self._expiries.next()
 
     def records_of(self, index: NodeIndex) -> Iterator[Record]:
         """An origin's records, withdrawn ones too, its NODE first: it is needed to verify the others."""

@@ -314,7 +314,7 @@ class Engine:
             self.discovery.next_deadline(),
             self.membership.next_deadline(),
             self.membership_sync.port_groups.retries.next_deadline(),
-            self._broadcast.next_deadline(now),
+            self._broadcast.next_deadline(),
             self.root_trees.next_deadline(),
             self.downstream_trees.next_deadline(),
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_network
+from random import Random
 
-from hypothesis import Phase, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.broadcast.test_broadcast import CA, NETWORK, Node
@@ -13,6 +14,7 @@ from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Instant
+from treecast.base.timers import Timers
 from treecast.broadcast.flooding import Neighbour
 from treecast.discovery.limits import MAX_ADDRESSES_PER_HOST
 from treecast.identity.certificate import MAX_CERTIFICATE_BYTES, Certificate, Claims, issue
@@ -59,6 +61,9 @@ from treecast.wire.handshake import (
 )
 from treecast.wire.key_context import emit_context, parse_context
 
+relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Cores are shared."""
+
 MOST_NODES = 5_000
 LAST_U32, LAST_U64 = 0xFFFF_FFFF, 0x7FFF_FFFF_FFFF_FFFF
 MAX_PAYLOAD_BYTES = 512 - 12 - 32 - 48 - 16 - 16
@@ -94,7 +99,7 @@ def hear_all(listener: Node, node: Node) -> None:
 
 @example(links=201, first=3)
 @given(links=st.integers(1, MOST_NODES), first=st.sampled_from([3, 120, 60_000, LAST_U32 - MOST_NODES]))
-@settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(relaxed, max_examples=8, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 def test_links_of_any_number_are_taken_by_a_neighbour(links: int, first: int) -> None:
     node = Node(1)
     others = [*range(first, first + links - 1)]
@@ -165,6 +170,7 @@ def check_advertisement(kind: Kind, key: bytes, content: Content, origin: int, e
     assert (parsed.kind, parsed.key, parse_content(kind, parsed.content)) == (kind, key, content)
 
 
+@relaxed
 @given(
     mode=st.sampled_from(FilterMode),
     sources=st.frozensets(addresses, max_size=MAX_SOURCES),
@@ -190,6 +196,7 @@ def test_the_longest_group_is_taken() -> None:
     check_advertisement(Kind.GROUP, group_key(4095, IPv6Address("ff3e::1")), content, LAST_U32, LAST_U64, LAST_U64)
 
 
+@relaxed
 @given(
     packed=st.lists(addresses, max_size=MAX_ADDRESSES_PER_HOST, unique=True),
     mac=st.binary(min_size=6, max_size=6).map(lambda raw: MacAddress(bytes((raw[0] & 0xFE,)) + raw[1:])),
@@ -204,6 +211,7 @@ def test_hosts_are_taken(
     assert parse_host_key(host_key(7, mac)) == (7, mac)
 
 
+@relaxed
 @given(
     places=st.lists(endpoints, max_size=40),
     start=u64,
@@ -219,6 +227,7 @@ def test_nodes_are_taken(
     check_advertisement(Kind.NODE, b"", content, *numbers)
 
 
+@relaxed
 @given(
     prefix=st.sampled_from(["224.0.0.0/4", "239.1.2.3/32", "ff00::/8", "ff15::/16"]), numbers=st.tuples(u32, u64, u64)
 )
@@ -229,20 +238,23 @@ def test_prefixes_of_groups_are_taken(prefix: str, numbers: tuple[int, int, int]
     assert parse_context(emit_context(Flow.of_prefix(key))) == Flow.of_prefix(key)
 
 
+@relaxed
 @given(items=st.lists(st.tuples(u32, u64, u64), max_size=200))
 def test_acknowledgements_are_taken(items: list[tuple[int, int, int]]) -> None:
-    neighbour = Neighbour(NodeIndex(2), Instant(0.0))
+    neighbour = Neighbour(NodeIndex(2), Instant(0.0), Timers(), Random(1))
     neighbour.acknowledgements += items
     heard = [as_heard(message) for message in neighbour.messages(Instant(0.0))]
     assert [item for message in heard if isinstance(message, Acknowledge) for item in message.items] == items
 
 
+@relaxed
 @given(numbers=st.tuples(u32, u32, u32))
 def test_keys_taken_and_goodbyes_are_taken(numbers: tuple[int, int, int]) -> None:
     assert as_heard(KeyAcknowledgement(*numbers)) == KeyAcknowledgement(*numbers)
     assert as_heard(Goodbye()) == Goodbye()
 
 
+@relaxed
 @given(epoch=u64, clock=u64, mtu=st.integers(1280, 9000), refused=st.integers(0, 255), aead=st.sampled_from([1, 2]))
 def test_handshake_payloads_fit_their_datagrams_and_are_taken(
     epoch: int, clock: int, mtu: int, refused: int, aead: int
