@@ -88,6 +88,7 @@ class RunningNode:
         self._upkeep.problems.add_source(self._names.problems)
         self._log = upkeep.log
         self._linked: dict[NodeIndex, str] = {}
+        self._link_changes = 0
         self._endpoints: tuple[Endpoint, ...] = ()
         self._refused: list[CommandRefused] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -251,9 +252,10 @@ class RunningNode:
             self.enter_switch_mode(self._bridge, replace(self._lan, ipv4=ipv4))
 
     def _log_links(self) -> None:
-        linked = {peer.node: peer.certificate.name for peer in self.engine.links.peers()}
-        if linked == self._linked:
+        if self.engine.links.changes == self._link_changes:
             return
+        self._link_changes = self.engine.links.changes
+        linked = {peer.node: peer.certificate.name for peer in self.engine.links.peers()}
         for node in linked.keys() - self._linked.keys():
             self._log.info("link up", peer=linked[node])
         for node in self._linked.keys() - linked.keys():

@@ -29,13 +29,14 @@ from treecast.base.events import (
     TapFrame,
     TreeUsed,
 )
-from treecast.base.ids import KeyId, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.keep_local import KEEP_ALL, KeepLocal
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.storm_control import StormLimits
 from treecast.base.tables import TableUse, nearly_full
 from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.timers import Timers
 from treecast.broadcast.broadcast import Broadcast
 from treecast.broadcast.store import Record
 from treecast.dataplane.downstream_trees import DownstreamTrees
@@ -54,7 +55,7 @@ from treecast.engine.refusals import Refusals
 from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeFactory
-from treecast.links.links import Links
+from treecast.links.links import Links, LinkUp
 from treecast.multicast import (
     NO_ADDRESS,
     TAP,
@@ -189,6 +190,8 @@ class Engine:
             self.faults,
         )
         self._outgoing: list[Command] = []
+        self._certificate_ends: Timers[NodeIndex] = Timers()
+        """When the certificate of each linked node ends: in seconds since 1970."""
         self._refusals = Refusals(
             self.links,
             self.discovery,
@@ -228,11 +231,20 @@ class Engine:
         met = self.links.met_twin()
         if met is not None:
             self._broadcast.twins.met(met.at, met.endpoint, met.started_ms)
-        for peer in self.links.peers():
-            if unix_now_s > peer.certificate.not_after_s:
-                self.drops.count("certificate_expired")
-                self.links.cut(now, peer.node, "certificate expired")
+        for node in self._certificate_ends.due(Instant(unix_now_s)):
+            self._certificate_ended(now, unix_now_s, node)
         return self._settle(now)
+
+    def _certificate_ended(self, now: Instant, unix_now_s: float, node: NodeIndex) -> None:
+        """The certificate with which a link came up has ended; the peer may have shown a newer one since."""
+        peer = self.links.peer(node)
+        if peer is None:
+            return
+        if unix_now_s > peer.certificate.not_after_s:
+            self.drops.count("certificate_expired")
+            self.links.cut(now, node, "certificate expired")
+        else:
+            self._certificate_ends.set(node, Instant(peer.certificate.not_after_s))
 
     def add_static_peer(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> list[Command]:
         """A peer that the operator named, with its present addresses."""
@@ -442,7 +454,7 @@ class Engine:
         self._follow_links(now)
 
     def _advance_designated_forwarder(self, now: Instant) -> None:
-        for change in self.designated_forwarder.advance(now, able=bool(self.links.peers())):
+        for change in self.designated_forwarder.advance(now, able=self.links.any_up):
             self.faults.spare("designated_forwarder", self._following.port, now, change)
 
     def _advance_multicast(self, now: Instant) -> None:
@@ -472,6 +484,10 @@ class Engine:
         events = list(self.links.events)
         self.links.events.clear()
         for event in events:
+            if isinstance(event, LinkUp):
+                self._certificate_ends.set(event.peer, Instant(event.certificate.not_after_s))
+            else:
+                self._certificate_ends.cancel(event.peer)
             self._following.link(now, event)
 
     # parts

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from random import Random
 
 from msgspec.structs import replace
@@ -17,7 +18,8 @@ from treecast.base.commands import SendDatagram
 from treecast.base.errors import MalformedError
 from treecast.base.events import HandshakeDatagram
 from treecast.base.ids import NodeIndex
-from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.time import Duration, Instant, after
+from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.crypto import Handshake, HandshakeFactory
 from treecast.links.noticed import Noticed
@@ -56,6 +58,15 @@ REFUSAL_PAUSE: Duration = 2.0
 """After an answer from somebody who is no member: whoever it is does not set the pace."""
 
 
+class HandshakeTimer(Enum):
+    """The timers of handshakes, each by the index of one."""
+
+    ATTEMPT = "This node's INIT is repeated, or given up."
+    PENDING = "A handshake that another node began is forgotten."
+    REFUSAL = "Repetitions of a refused FINAL are not answered any more."
+    REFUSABLE = "A refusal of this node's FINAL is not believed any more."
+
+
 @dataclass(slots=True)
 class Attempt:
     """A handshake that this node began, sent to all addresses of its target."""
@@ -86,20 +97,11 @@ class _Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
-    """What the repetitions of a refused FINAL are answered with."""
-
-    datagram: bytes
-    expires_at: Instant
-
-
-@dataclass(frozen=True, slots=True)
 class _Refusable:
     """A handshake whose FINAL the other side may refuse yet."""
 
     handshake: Handshake
     certificate: Certificate
-    expires_at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,12 @@ class Handshakes:
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
         index_in_use: Callable[[int], bool],
+        ended: Callable[[Target], None],
         rng: Random,
     ) -> None:
+        """``ended``: called with the target of each attempt that is over."""
         self._me = me
+        self._ended = ended
         self._wall_clock_ms = wall_clock_ms
         self._my_index = my_index
         self.twin: MetTwin | None = None
@@ -150,9 +155,11 @@ class Handshakes:
         self._attempts: dict[int, Attempt] = {}
         self._pending: dict[int, _Pending] = {}
         self._pending_by_init: dict[bytes, int] = {}
-        self._refusals: dict[int, _Refusal] = {}
+        self._refusals: dict[int, bytes] = {}
+        """What the repetitions of a refused FINAL are answered with."""
         self._refusable: dict[int, _Refusable] = {}
         self.refused = Refusals(Certificate.decode(me.certificate), wall_clock_ms)
+        self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
         self.heard = Noticed()
         """Where INITs came from."""
         self.trace = Trace()
@@ -168,39 +175,46 @@ class Handshakes:
         handshake = self._factory.initiate(self._new_index())
         attempt = Attempt(target, handshake, handshake.init_datagram(), now, after(now, FIRST_INIT_INTERVAL))
         self._attempts[handshake.index] = attempt
+        self._timers.set((HandshakeTimer.ATTEMPT, handshake.index), attempt.next_init)
+        target.is_tried = True
         self._send_to_all(target.candidates, attempt.init)
         self.trace.add(Step.BEGUN, target.label, target.candidates)
-
-    def tried(self) -> set[int]:
-        """The ``id`` of each target that an attempt is under way for."""
-        return {id(attempt.target) for attempt in self._attempts.values()}
 
     def is_trying_node(self, node: NodeIndex) -> bool:
         return any(attempt.target.node == node for attempt in self._attempts.values())
 
     def give_up(self, target: Target) -> None:
-        self._drop_attempts(lambda attempt: attempt.target is target)
+        if target.is_tried:
+            for attempt in [attempt for attempt in self._attempts.values() if attempt.target is target]:
+                self._end(attempt)
 
     # time
 
     def advance(self, now: Instant) -> None:
         """Repeat and give up what is due."""
-        for index in [index for index, pending in self._pending.items() if pending.expires_at <= now]:
-            self._drop_pending(index)
-        self._refusals = {index: it for index, it in self._refusals.items() if it.expires_at > now}
-        self._refusable = {index: it for index, it in self._refusable.items() if it.expires_at > now}
-        for over in self._drop_attempts(lambda attempt: attempt.is_over(now)):
-            self.trace.add(Step.GIVEN_UP, over.target.label, over.target.candidates)
-        for attempt in self._attempts.values():
-            if now >= attempt.next_init:
-                attempt.sent(now)
-                self._send_to_all(attempt.target.candidates, attempt.init)
+        for timer, index in self._timers.due(now):
+            match timer:
+                case HandshakeTimer.ATTEMPT:
+                    self._repeat(now, self._attempts[index])
+                case HandshakeTimer.PENDING:
+                    self._drop_pending(index)
+                case HandshakeTimer.REFUSAL:
+                    del self._refusals[index]
+                case HandshakeTimer.REFUSABLE:
+                    del self._refusable[index]
+
+    def _repeat(self, now: Instant, attempt: Attempt) -> None:
+        if attempt.is_over(now):
+            self._end(attempt)
+            self.trace.add(Step.GIVEN_UP, attempt.target.label, attempt.target.candidates)
+            return
+        attempt.sent(now)
+        next_step = min(attempt.next_init, after(attempt.began_at, ATTEMPT_LIFETIME))
+        self._timers.set((HandshakeTimer.ATTEMPT, attempt.handshake.index), next_step)
+        self._send_to_all(attempt.target.candidates, attempt.init)
 
     def next_deadline(self) -> Instant | None:
-        return earliest(
-            *(attempt.next_init for attempt in self._attempts.values()),
-            *(pending.expires_at for pending in self._pending.values()),
-        )
+        return self._timers.next()
 
     # what arrives
 
@@ -235,6 +249,7 @@ class Handshakes:
         response = handshake.write_response(self._payload(now))
         self._pending[handshake.index] = _Pending(handshake, datagram.data, response, after(now, PENDING_LIFETIME))
         self._pending_by_init[datagram.data] = handshake.index
+        self._timers.set((HandshakeTimer.PENDING, handshake.index), self._pending[handshake.index].expires_at)
         self._send(datagram.socket, datagram.source, response)
 
     def _receive_response(self, now: Instant, datagram: HandshakeDatagram) -> Finished:
@@ -246,8 +261,8 @@ class Handshakes:
             payload, certificate = self._authenticate(now, attempt.handshake, payload_bytes, datagram)
             self._check_expected(now, attempt.target, certificate, datagram.source)
         except MalformedError as error:  # the handshake has taken its response, and there is no other one
-            del self._attempts[attempt.handshake.index]
             attempt.target.next_try = after(now, REFUSAL_PAUSE)
+            self._end(attempt)
             reason = refusal_reason(error.reason)
             if error.reason == WITH_MYSELF or (reason is not None and error.reason in ENDED):
                 # Strangers are not shown this node's certificate; another run of this node is to know of it.
@@ -261,7 +276,8 @@ class Handshakes:
         self._send(datagram.socket, datagram.source, final)
         if len(self._refusable) < MAX_PENDING:
             until = after(now, REFUSABLE_FOR)
-            self._refusable[attempt.handshake.index] = _Refusable(attempt.handshake, certificate, until)
+            self._refusable[attempt.handshake.index] = _Refusable(attempt.handshake, certificate)
+            self._timers.set((HandshakeTimer.REFUSABLE, attempt.handshake.index), until)
         return Finished(attempt.handshake, payload, certificate, datagram.socket, datagram.source, final)
 
     def _check_expected(self, now: Instant, target: Target, certificate: Certificate, source: Endpoint) -> None:
@@ -279,7 +295,7 @@ class Handshakes:
     def _receive_final(self, now: Instant, datagram: HandshakeDatagram) -> Finished | None:
         index = receiver_index(datagram.data)
         if index in self._refusals:
-            self._send(datagram.socket, datagram.source, self._refusals[index].datagram)
+            self._send(datagram.socket, datagram.source, self._refusals[index])
             return None
         pending = self._pending.get(index)
         if pending is None:
@@ -302,7 +318,8 @@ class Handshakes:
         """Shorter than what it answers, once for each time that came."""
         refusal = handshake.write_refusal(emit_payload(Refusal(reason, self._wall_clock_ms(now))))
         if len(self._refusals) < MAX_PENDING:
-            self._refusals[handshake.index] = _Refusal(refusal, after(now, PENDING_LIFETIME))
+            self._refusals[handshake.index] = refusal
+            self._timers.set((HandshakeTimer.REFUSAL, handshake.index), after(now, PENDING_LIFETIME))
         self._send(datagram.socket, datagram.source, refusal)
 
     def _receive_refusal(self, now: Instant, datagram: HandshakeDatagram) -> None:
@@ -342,10 +359,14 @@ class Handshakes:
 
     def _drop_pending(self, index: int) -> None:
         del self._pending_by_init[self._pending.pop(index).init]
+        self._timers.cancel((HandshakeTimer.PENDING, index))
 
-    def _drop_attempts(self, is_over: Callable[[Attempt], bool]) -> list[Attempt]:
-        """Those that were dropped."""
-        return [self._attempts.pop(index) for index, attempt in list(self._attempts.items()) if is_over(attempt)]
+    def _end(self, attempt: Attempt) -> None:
+        """The attempt is over; its target may be tried again."""
+        del self._attempts[attempt.handshake.index]
+        self._timers.cancel((HandshakeTimer.ATTEMPT, attempt.handshake.index))
+        attempt.target.is_tried = False
+        self._ended(attempt.target)
 
     def _send_to_all(self, endpoints: tuple[Endpoint, ...], data: bytes) -> None:
         for endpoint in endpoints:

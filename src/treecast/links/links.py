@@ -25,6 +25,7 @@ from treecast.base.events import HandshakeDatagram, PeerMoved, SessionConfirmed,
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.clocks import differing
 from treecast.links.crypto import HandshakeFactory
@@ -105,12 +106,17 @@ class Links:
             verify_certificate=verify_certificate,
             wall_clock_ms=wall_clock_ms,
             index_in_use=self._peers.index_in_use,
+            ended=self._targets.plan,
             rng=rng,
         )
         self._reach = Reach(self._targets, self._is_up, self._handshakes.heard, self._handshakes.refused)
         self._roster = Roster(self._peers, self._targets, self._reach)
+        self._finals: Timers[tuple[NodeIndex, int]] = Timers()
+        """When FINAL of each session, of a node and an index, is repeated until the session is confirmed."""
         self._memory: tuple[Remembered, ...] = ()
         self.trace = self._handshakes.trace
+        self.changes = 0
+        """Links that came up or ended since the start."""
         self.commands: list[Command] = []
         self.events: list[LinkEvent] = []
 
@@ -178,6 +184,16 @@ class Links:
         """Every node that is known or sought, in whatever state."""
         return self._roster.known(now)
 
+    @property
+    def any_up(self) -> bool:
+        """Whether a link is up."""
+        return self._reach.up > 0
+
+    def peer(self, node: NodeIndex) -> Peer | None:
+        """The node's peer, if its link is up."""
+        peer = self._peers.get(node)
+        return peer if peer is not None and peer.up else None
+
     def peers(self) -> list[Peer]:
         """The peers whose link is up, by node index."""
         return [peer for peer in self._peers if peer.up]
@@ -217,7 +233,8 @@ class Links:
             finished.handshake.index, not is_responder, is_responder, now, finished.socket, finished.endpoint
         )
         if finished.final is not None:
-            session.final, session.next_final = finished.final, after(now, FINAL_INTERVAL)
+            session.final = finished.final
+            self._finals.set((node, session.index), after(now, FINAL_INTERVAL))
         peer.sessions.append(session)
         while len(peer.sessions) > MAX_SESSIONS:
             self._remove_session(peer, peer.sessions[0])
@@ -229,6 +246,7 @@ class Links:
             )
         )
         self.commands.append(SetPeerUnderlayMtu(node, peer.underlay_mtu))
+        self._targets.plan_all(node)
         if is_responder:
             self._up(peer)
 
@@ -248,7 +266,8 @@ class Links:
         session = peer.session(event.session) if peer else None
         if peer is not None and session is not None:
             session.confirmed = True
-            session.final = session.next_final = None
+            session.final = None
+            self._finals.cancel((event.peer, event.session))
             self._up(peer)
 
     def moved(self, event: PeerMoved) -> None:
@@ -289,34 +308,29 @@ class Links:
     def advance(self, now: Instant) -> None:
         """Begin, repeat and give up what is due."""
         self._handshakes.advance(now)
-        tried = self._handshakes.tried()
-        for target in self._targets.sought():
-            if target.next_try <= now and id(target) not in tried:
-                self._handshakes.begin(now, target)
-                target.begun(now)
+        for target in self._targets.due(now):
+            self._handshakes.begin(now, target)
+            target.begun(now)
         self._take_datagrams()
-        for peer in self._peers:
-            for session in list(peer.sessions):
+        for node, index in self._finals.due(now):
+            peer = self._peers.get(node)
+            session = peer.session(index) if peer else None
+            if peer is not None and session is not None:
                 self._repeat_final(now, peer, session)
 
     def _repeat_final(self, now: Instant, peer: Peer, session: Session) -> None:
-        if session.final is None or session.next_final is None or now < session.next_final:
+        if session.final is None:
             return
         if now - session.established_at >= CONFIRM_LIMIT:
             self._remove_session(peer, session)
             if not peer.sessions:
                 self._down(now, peer, "unconfirmed", pause=0.0)
             return
-        session.next_final = after(now, FINAL_INTERVAL)
+        self._finals.set((peer.node, session.index), after(now, FINAL_INTERVAL))
         self.commands.append(SendDatagram(session.socket, session.endpoint, session.final))
 
     def next_deadline(self) -> Instant | None:
-        tried = self._handshakes.tried()
-        return earliest(
-            *(target.next_try for target in self._targets.sought() if id(target) not in tried),
-            self._handshakes.next_deadline(),
-            *(session.next_final for peer in self._peers for session in peer.sessions),
-        )
+        return earliest(self._targets.next_deadline(), self._handshakes.next_deadline(), self._finals.next())
 
     # parts
 
@@ -338,20 +352,25 @@ class Links:
             self._handshakes.refused.forget(peer.node)
             self._roster.link_up(peer.node)
             self._reach.link_up()
+            self.changes += 1
             self.events.append(LinkUp(peer.node, peer.certificate))
 
     def _down(self, now: Instant, peer: Peer, reason: str, pause: Duration) -> None:
         self._peers.remove(peer.node)
+        for session in peer.sessions:
+            self._finals.cancel((peer.node, session.index))
         self.commands.append(ForgetPeer(peer.node))
         self._targets.pause(peer.node, after(now, pause))
         if peer.up:
             self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason == SILENT else now)
             self._targets.lost(now, peer.node, left=reason == GOODBYE)
             self._reach.link_down(now, peer.certificate.name, left=reason == GOODBYE)
+            self.changes += 1
             self.events.append(LinkDown(peer.node, reason))
 
     def _remove_session(self, peer: Peer, session: Session) -> None:
         peer.sessions.remove(session)
+        self._finals.cancel((peer.node, session.index))
         self.commands.append(RemoveSession(session.index))
 
     def _take_datagrams(self) -> None:

@@ -38,7 +38,6 @@ class Session:
     socket: int
     endpoint: Endpoint
     final: bytes | None = None
-    next_final: Instant | None = None
 
     def wants_rekey(self, now: Instant, sealed: int) -> bool:
         patience = 0.0 if self.initiated else RESPONDER_PATIENCE

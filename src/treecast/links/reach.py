@@ -53,15 +53,15 @@ class Reach:
         self._heard = heard
         self.foreign = Noticed()
         """Where handshakes of other networks came from."""
-        self._up = 0
+        self.up = 0
         self._lost: list[tuple[Instant, str]] = []
 
     def link_up(self) -> None:
-        self._up += 1
+        self.up += 1
         self._lost = []
 
     def link_down(self, now: Instant, name: str, *, left: bool) -> None:
-        self._up -= 1
+        self.up -= 1
         if left:
             return
         self._lost = [(then, other) for then, other in self._lost if now - then < AT_ONCE and other != name]
@@ -101,7 +101,7 @@ class Reach:
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """One for each node that is out of reach; one in all when every link was lost at once."""
-        if self._up == 0 and len(self._lost) > 1:
+        if self.up == 0 and len(self._lost) > 1:
             yield self._all_lost()
         else:
             seen: set[NodeIndex] = set()

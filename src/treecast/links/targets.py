@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
+from treecast.base.timers import Timers
 from treecast.links.memory import Remembered
 
 HIGHER_INDEX_DELAY: Duration = 1.5
@@ -24,13 +25,14 @@ LAST_RECALL_PAUSE: Duration = 600.0
 """A remembered node is tried less and less often: it may be gone for good, and its address somebody else's."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Target:
     """Somebody to reach. ``name`` is the configured text; None for a node learned from Broadcast.
 
     ``label``: what people call it. ``sought_since``: since when it has no link, while it has none; ``reflected_at``:
     when this node's own INIT last came back from there. ``left``: a learned node said goodbye, and nothing new was
     heard of it since. ``recall_pause``: from one try to the next of a node that is only remembered, None for others.
+    ``is_tried``: a handshake with it is under way.
     """
 
     name: str | None
@@ -43,6 +45,7 @@ class Target:
     reflected_at: Instant | None = None
     left: bool = False
     recall_pause: Duration | None = None
+    is_tried: bool = False
 
     @property
     def candidates(self) -> tuple[Endpoint, ...]:
@@ -53,6 +56,10 @@ class Target:
         if endpoints != self.endpoints:
             self.endpoints = endpoints
             self.avoided.clear()
+
+    def endpoints_apart_from(self, other: Target) -> bool:
+        """Whether the two have no endpoint in common."""
+        return set(self.endpoints).isdisjoint(other.endpoints)
 
     def begun(self, now: Instant) -> None:
         """A handshake with it has begun."""
@@ -70,6 +77,8 @@ class Targets:
         self._configured: dict[str, Target] = {}
         self._learned: dict[NodeIndex, Target] = {}
         self._recalled: dict[NodeIndex, Target] = {}
+        self._tries: Timers[Target] = Timers()
+        """When a handshake with each target is to begin: of those that are sought, and not tried already."""
 
     def configure(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> None:
         """``endpoints``: none while its name has no address; it is sought from the first on."""
@@ -77,6 +86,8 @@ class Targets:
         if not target.endpoints:
             target.sought_since = now
         target.moved(endpoints)
+        for each in (target, *self._recalled.values()):  # one remembered at an address that is configured is that one
+            self.plan(each)
 
     def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...], label: str) -> None:
         if node == self._my_index:
@@ -86,6 +97,7 @@ class Targets:
         target = self._learned.setdefault(node, Target(None, node, usable, after(now, delay), label, now))
         target.label, target.left = label, False
         target.moved(usable)
+        self.plan_all(node)
 
     def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None:
         """Nodes of an earlier run: each node of a network begins with those after itself, so that none gets all."""
@@ -96,13 +108,54 @@ class Targets:
             delay += 0.0 if self._my_index < one.node else HIGHER_INDEX_DELAY
             target = Target(None, one.node, usable, after(now, delay), one.name, now, recall_pause=FIRST_RECALL_PAUSE)
             self._recalled[one.node] = target
+            self.plan(target)
 
     def drop_recalled(self, node: NodeIndex) -> Target | None:
         """The node is remembered no more."""
-        return self._recalled.pop(node, None)
+        return self._dropped(self._recalled.pop(node, None))
 
     def forget(self, node: NodeIndex) -> Target | None:
-        return self._learned.pop(node, None)
+        target = self._dropped(self._learned.pop(node, None))
+        self.plan_all(node)
+        return target
+
+    def _dropped(self, target: Target | None) -> Target | None:
+        if target is not None:
+            self._tries.cancel(target)
+        return target
+
+    def due(self, now: Instant) -> list[Target]:
+        """Take the targets that a handshake is to begin with now."""
+        return self._tries.due(now)
+
+    def next_deadline(self) -> Instant | None:
+        return self._tries.next()
+
+    def plan(self, target: Target) -> None:
+        """Set when the target is tried; not at all when it needs no try now. Call after each change of it."""
+        if self._wants_try(target):
+            self._tries.set(target, target.next_try)
+        else:
+            self._tries.cancel(target)
+
+    def plan_all(self, node: NodeIndex) -> None:
+        """``plan`` for each target that is this node: it is linked now, or no more, or learned or forgotten."""
+        for target in self.of(node):
+            self.plan(target)
+
+    def _wants_try(self, target: Target) -> bool:
+        if not target.endpoints or target.is_tried or self.is_reached(target):
+            return False
+        learned = self._learned.get(target.node) if target.node is not None else None
+        if learned is not None:
+            return learned is target
+        if target.name is not None:
+            return self._configured.get(target.name) is target
+        return self._is_recalled(target)
+
+    def _is_recalled(self, target: Target) -> bool:
+        is_held = target.node is not None and self._recalled.get(target.node) is target
+        return is_held and all(target.endpoints_apart_from(other) for other in self._configured.values())
 
     def configured(self) -> Iterator[Target]:
         """By name."""
@@ -135,6 +188,7 @@ class Targets:
         """The node is not sought before then."""
         for target in self.of(node):
             target.next_try = until
+            self.plan(target)
 
     def lost(self, now: Instant, node: NodeIndex, *, left: bool) -> None:
         """Its link has ended; ``left``: with its goodbye."""
@@ -145,17 +199,6 @@ class Targets:
 
     def is_reached(self, target: Target) -> bool:
         return target.node is not None and self._is_linked(target.node)
-
-    def sought(self) -> list[Target]:
-        """Targets with an address and without a link; a configured one that is a learned node by now is that one."""
-        every = [*self._learned.values(), *self._configured.values(), *self.recalled()]
-        return [
-            target
-            for target in every
-            if target.endpoints
-            and not self.is_reached(target)
-            and (target.name is None or target.node not in self._learned)
-        ]
 
 
 def _is_usable(endpoint: Endpoint) -> bool:

@@ -1,0 +1,111 @@
+"""What an engine touches in a turn in which nothing is due: counted, at 100 and at 1,000 linked nodes."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from random import Random
+
+from tests.unit.counting import steps_of
+from treecast.base.addresses import Endpoint
+from treecast.base.commands import Command, SendControl, SendDatagram
+from treecast.base.events import ControlDatagram, Event, HandshakeDatagram
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.engine.engine import Engine, NodeEnvironment
+from treecast.identity.certificate import Certificate, Claims, issue
+from treecast.identity.keys import NodeKeys, SigningKey
+from treecast.identity.network import Network
+from treecast.identity.node import NodeIdentity
+from treecast.multicast import MembershipConfig
+from treecast.sim.handshake import ModelFactory, ModelHandshake
+from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent, Signed, emit, parse_signed
+from treecast.wire.control import Acknowledge, Flood, emit_control, parse_control
+from treecast.wire.handshake import HandshakePayload, emit_payload
+
+UNIX_S = 1_000.0
+CA = SigningKey(bytes(range(32)))
+NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"))
+KEYS = NodeKeys.from_seeds(bytes(32), bytes([1] * 32))
+"""Of all nodes: the model's handshakes have no secrecy."""
+FIRST = 1_000
+
+
+def certificate_of(index: int) -> Certificate:
+    claims = Claims(
+        NETWORK.id, NodeIndex(index), f"n{index}", KEYS.static.public, KEYS.signing.public, None, None, 0, 10**9
+    )
+    return issue(CA, claims)
+
+
+def endpoint_of(index: int) -> Endpoint:
+    return Endpoint(IPv4Address("198.18.0.0") + index, 7700)
+
+
+class Idle:
+    """An engine that is linked to others and knows them; its messages are acknowledged, and nothing else happens."""
+
+    def __init__(self, others: int) -> None:
+        self.now = Instant(0.0)
+        self.engine = Engine(
+            NodeIdentity(NETWORK, certificate_of(1), KEYS),
+            NodeEnvironment((4,), ipv6=False, epoch_ms=1, aead=1, instance=bytes(8)),
+            factory=ModelFactory(KEYS.static.public),
+            membership=MembershipConfig(),
+            rng=Random(1),
+            unix_minus_monotonic_s=UNIX_S,
+        )
+        self.carry_out(self.engine.start(self.now, (endpoint_of(1),)))
+        peers = range(FIRST, FIRST + others)
+        self.link(FIRST)
+        for peer in peers:
+            self.turn(ControlDatagram(NodeIndex(FIRST), 1, emit_control(Flood((self.node_advertisement(peer),)))))
+        for peer in peers[1:]:
+            self.link(peer)
+        for _ in range(160):
+            self.now = Instant(self.now + 0.1)
+            self.turn()
+
+    def link(self, peer: int) -> None:
+        """The peer's handshake with the engine."""
+        handshake = ModelHandshake(KEYS.static.public, peer)
+        place = endpoint_of(peer)
+        commands = self.engine.turn(self.now, [HandshakeDatagram(0, place, handshake.init_datagram())])
+        (response,) = [
+            c.data for c in commands if isinstance(c, SendDatagram) and c.endpoint == place and c.data[0] == 0xC1
+        ]
+        self.carry_out(commands)
+        handshake.read_response(response)
+        payload = HandshakePayload(certificate_of(peer).encode(), 1, 1, 0, 0, 1500, "")
+        self.turn(HandshakeDatagram(0, place, handshake.write_final(emit_payload(payload))))
+
+    def node_advertisement(self, peer: int) -> bytes:
+        content = emit(NodeContent.of(certificate_of(peer).encode(), (endpoint_of(peer),)))
+        body = emit(Body(peer, 1, 1, Kind.NODE, b"", content))
+        return emit(Signed(body, KEYS.signing.sign(SIGNING_CONTEXT, body)))
+
+    def turn(self, *events: Event) -> None:
+        self.carry_out(self.engine.turn(self.now, events))
+
+    def carry_out(self, commands: list[Command]) -> None:
+        """Acknowledge what is flooded."""
+        answers: list[Event] = []
+        for command in commands:
+            message = parse_control(command.data) if isinstance(command, SendControl) else None
+            if isinstance(command, SendControl) and isinstance(message, Flood):
+                bodies = [parse_signed(wire)[1] for wire in message.advertisements]
+                items = tuple((body.origin, body.epoch, body.sequence) for body in bodies)
+                answers.append(ControlDatagram(command.peer, 1, emit_control(Acknowledge(items))))
+        if answers:
+            self.carry_out(self.engine.turn(self.now, answers))
+
+    def idle_turn(self) -> None:
+        assert self.engine.turn(self.now, []) == []
+        deadline = self.engine.next_deadline(self.now)
+        assert deadline is not None
+        assert deadline > self.now
+
+
+def test_an_idle_turn_touches_as_much_at_1000_linked_nodes_as_at_100() -> None:
+    few, many = Idle(100), Idle(1_000)
+    assert [len(idle.engine.links.peers()) for idle in (few, many)] == [100, 1_000]
+    assert steps_of(many.idle_turn) <= 1.1 * steps_of(few.idle_turn)
