@@ -12,7 +12,7 @@ from string import ascii_letters, digits
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.discovery.local_hosts import HostKey, LocalHosts
-from treecast.wire import dhcp, mdns
+from treecast.wire import dhcp, ipv6, mdns
 from treecast.wire.ipv4 import Ipv4Packet
 from treecast.wire.ipv6 import Ipv6Packet
 
@@ -31,17 +31,23 @@ class AnnouncedName:
 
 
 def read(packet: Ipv4Packet | Ipv6Packet) -> list[AnnouncedName] | None:
-    """The names in a packet; None: it is neither of a DHCP client nor an mDNS response. MalformedError."""
+    """The names in a packet; None: it is none of UDP. MalformedError.
+
+    The data plane copies what begins like DHCP or mDNS: a fragment, or what other headers precede, is not read.
+    """
+    protocol: int | None
     if isinstance(packet, Ipv4Packet):
         if dhcp.is_client_message(packet):
             request = dhcp.parse_request(packet)
             name = (request.host_name or b"").rstrip(b"\0")
             return [AnnouncedName(name, MAX_DHCP_NAME_BYTES, client=request.client)] if name else []
-        protocol, is_fragment = packet.protocol, packet.is_fragment
+        protocol, is_whole = packet.protocol, not packet.is_fragment
     else:
-        protocol, is_fragment = packet.next_header, False
-    if is_fragment or not mdns.is_response(packet.destination, protocol, packet.payload):
+        protocol, is_whole = ipv6.upper_protocol(packet), packet.next_header == mdns.PROTOCOL_UDP
+    if protocol != mdns.PROTOCOL_UDP:
         return None
+    if not is_whole or not mdns.is_response(packet.destination, protocol, packet.payload):
+        return []
     return [AnnouncedName(said.name, mdns.MAX_NAME_BYTES, address=said.address) for said in mdns.parse(packet.payload)]
 
 

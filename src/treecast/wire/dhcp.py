@@ -56,6 +56,8 @@ def parse(packet: Ipv4Packet) -> DhcpAcknowledgement | None:
     MalformedError ``dhcp_*``.
     """
     message = _message(packet)
+    if message[0] == _BOOT_REQUEST:  # a relay agent hands it on, from the server's port too (RFC 1542 section 4.1.1)
+        return None
     if message[0] != _BOOT_REPLY:
         raise MalformedError("dhcp_not_a_reply")
     kind: int | None = None

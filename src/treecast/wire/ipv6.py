@@ -18,6 +18,11 @@ NEXT_HEADER_ICMPV6 = 58
 ROUTER_ALERT_MLD = b"\x05\x02\x00\x00\x01\x00"
 """Hop-by-hop options: Router Alert with value 0, "MLD message" (RFC 2711 section 2.1), and PadN to 8 octets."""
 
+MAX_EXTENSION_HEADERS = 8
+"""As many as the data plane looks behind."""
+
+_ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION_OPTIONS = 43, 44, 51, 60
+_EXTENSION_HEADERS = (NEXT_HEADER_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION_OPTIONS)
 _OPTION_PAD1 = 0
 _OPTION_PADN = 1
 _OPTION_ROUTER_ALERT = 5
@@ -68,6 +73,19 @@ def parse(data: bytes) -> Ipv6Packet:
         flow_label=first & 0xFFFFF,
         hop_by_hop=hop_by_hop,
     )
+
+
+def upper_protocol(packet: Ipv6Packet) -> int | None:
+    """What is behind the extension headers (RFC 8200 section 4); None where there is nothing to be found."""
+    number, rest = packet.next_header, packet.payload
+    for _ in range(MAX_EXTENSION_HEADERS):
+        if number not in _EXTENSION_HEADERS:
+            return number
+        if len(rest) < 8:
+            return None
+        length = {_FRAGMENT: 8, _AUTHENTICATION: rest[1] * 4 + 8}.get(number, rest[1] * 8 + 8)
+        number, rest = rest[0], rest[length:]
+    return None
 
 
 def emit(packet: Ipv6Packet) -> bytes:

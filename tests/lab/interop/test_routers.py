@@ -147,11 +147,26 @@ def test_a_linux_bridge_of_lower_address_is_the_querier_until_it_falls_silent(si
         bridge.run(["ip", *words.split()])
     others = {"igmp": "10.99.1.99", "mld": "fe80::ff:fe00:99"}
     wait_until(lambda: queriers(sites) == others, LIMIT_S, "the node makes way")
+    said = {
+        "eth1 IGMP": "eth1: 10.99.1.99 is the querier (IGMPv3) and this node only listens, ",
+        "eth1 MLD": "eth1: fe80::ff:fe00:99 is the querier (MLDv2) and this node only listens, ",
+    }
+    wait_until(lambda: second_queriers(sites).keys() == said.keys(), LIMIT_S, "the node says who took the duty over")
+    assert all(text.startswith(said[subject]) for subject, text in second_queriers(sites).items())
+    log = sites.overlay[0].log_tail()
+    assert all(log.count(f'event="{beginning}') == 1 for beginning in said.values())
     bridge.run(["ip", "link", "set", "br0", "type", "bridge", "mcast_querier", "0"])
     wait_until(lambda: set(queriers(sites).values()) == {"this node"}, LIMIT_S, "the node takes over")
+    wait_until(lambda: not second_queriers(sites), LIMIT_S, "no second querier is left")
     sender.stop()
     account = receiver.stop()
     assert (account.lost, account.duplicated) == (0, 0)
+
+
+def second_queriers(sites: Sites) -> dict[str, str]:
+    """Problems of the first LAN's node: sentences by subject."""
+    problems = ask_status(sites.overlay[0].directory).problems
+    return {problem.subject: problem.text for problem in problems if problem.kind == "second_querier"}
 
 
 def queriers(sites: Sites) -> dict[str, str]:

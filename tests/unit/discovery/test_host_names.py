@@ -68,6 +68,43 @@ def test_a_host_is_called_as_its_mdns_response_says_of_its_own_address(lan: Lan,
     assert lan.counted() == {}
 
 
+def chatter() -> list[bytes]:
+    """Frames that are carried and copied, and that need not be read: first fragments, other headers, relays."""
+    to4, to6 = ethernet.multicast_mac(MDNS_4), ethernet.multicast_mac(MDNS_6)
+    source4, source6, everybody = IPv4Address("10.77.0.5"), IPv6Address("fe80::5"), IPv4Address("255.255.255.255")
+    mdns = udp(5353, 5353, b"\0\0\x84\0\0\0" + bytes(6))
+    relayed = b"\x01\x01\x06\x00" + bytes(24) + H2.packed + bytes(202) + b"\x63\x82\x53\x63\x35\x01\x01\xff"
+    packets4 = [
+        (to4, Ipv4Packet(source4, MDNS_4, 17, 255, mdns, more_fragments=True)),
+        (to4, Ipv4Packet(source4, MDNS_4, 17, 255, udp(5353, 5353, bytes(20)))),
+        (BROADCAST_MAC, Ipv4Packet(source4, everybody, 17, 64, udp(67, 68, bytes(20)), more_fragments=True)),
+        (BROADCAST_MAC, Ipv4Packet(source4, everybody, 17, 64, udp(68, 67, bytes(20)), more_fragments=True)),
+        (BROADCAST_MAC, Ipv4Packet(source4, everybody, 17, 64, udp(67, 67, relayed))),
+    ]
+    first_fragment, padding = b"\x11\0\0\1" + bytes(4), b"\x11\0\1\4" + bytes(4)
+    packets6 = [
+        Ipv6Packet(source6, MDNS_6, header, 255, head + rest)
+        for header, head in ((44, first_fragment), (60, padding), (44, b"\x3c\0\0\1" + bytes(4) + padding))
+        for rest in (mdns, udp(547, 546, bytes(8)))
+    ]
+    return [
+        *(ethernet.emit(EthernetFrame(to, H1, EtherType.IPV4, ipv4.emit(packet))) for to, packet in packets4),
+        *(ethernet.emit(EthernetFrame(to6, H1, EtherType.IPV6, ipv6.emit(packet))) for packet in packets6),
+    ]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("frame", chatter())
+def test_a_copy_that_need_not_be_read_is_no_drop_and_no_question_of_membership(
+    lan: Lan, frame: bytes, apart: bool
+) -> None:
+    if apart:
+        lan.discovery.open_multicast_only(1)
+    assert lan.discovery.receive(lan.now, int(apart), ethernet.parse(frame), frame)
+    assert lan.counted() == {}
+    assert lan.view(H1).name == ""
+
+
 def test_nobody_is_named_by_another(lan: Lan) -> None:
     """Nor by a relay, nor by who answers for a sleeping host."""
     lan.announce(H1, "10.77.0.5")

@@ -113,7 +113,7 @@ def test_a_dhcpv6_reply_gives_and_takes_a_local_clients_address(lan: Lan, to: Ma
 
 
 def test_other_frames_are_not_discoverys(lan: Lan) -> None:
-    packet = Ipv4Packet(IPv4Address("10.1.0.1"), IPv4Address("10.1.0.2"), 17, 64, udp(68, 5000, b"hello"))
+    packet = Ipv4Packet(IPv4Address("10.1.0.1"), IPv4Address("10.1.0.2"), 103, 1, b"\x20\0\0\0")
     frame = EthernetFrame(BROADCAST_MAC, H1, EtherType.IPV4, ipv4.emit(packet))
     assert not lan.discovery.receive(lan.now, 0, frame, ethernet.emit(frame))
     assert not lan.discovery.receive(lan.now, 0, replace(frame, ethertype=0x88B5), b"")

@@ -75,7 +75,7 @@ def test_what_gives_nobody_an_address_is_nothing(message: bytes) -> None:
         (b"\0\x43\0\x44", "dhcp_truncated"),
         (udp(67, bootp()), "dhcp_truncated"),
         (udp(67, bootp() + b"BOOT"), "dhcp_not_dhcp"),
-        (udp(67, bootp(head=b"\x01\x01\x06\0") + COOKIE + ACK), "dhcp_not_a_reply"),
+        (udp(67, bootp(head=b"\x03\x01\x06\0") + COOKIE + ACK), "dhcp_not_a_reply"),
         (udp(67, bootp(head=b"\x02\x20\x08\0") + COOKIE + ACK), "dhcp_not_ethernet"),
         (udp(67, bootp() + COOKIE + b"\x35"), "dhcp_bad_options"),
         (udp(67, bootp() + COOKIE + b"\x35\x02\x05"), "dhcp_bad_options"),
