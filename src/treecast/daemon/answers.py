@@ -7,15 +7,15 @@ from importlib.metadata import version
 
 from treecast.adapters import clock
 from treecast.adapters.native import DataPlane
-from treecast.api.records import Answer, Peer, Problem, Rows, Status, Verb
+from treecast.api.records import Answer, Problem, Rows, Status, Verb
 from treecast.base.time import Instant, iso_date
 from treecast.daemon import logs
 from treecast.daemon.bridging import Bridging
 from treecast.daemon.group_answers import GroupAnswers
 from treecast.daemon.host_answers import host_answers
-from treecast.daemon.peer_answers import peer_record
+from treecast.daemon.peer_answers import peer_answers
 from treecast.daemon.problems import Problems
-from treecast.engine.engine import Engine
+from treecast.engine.view import View
 from treecast.identity.node import NodeIdentity
 
 
@@ -25,7 +25,7 @@ class Answers:
     def __init__(
         self,
         identity: NodeIdentity,
-        engine: Engine,
+        view: View,
         plane: DataPlane,
         bridging: Bridging,
         problems: Problems,
@@ -35,7 +35,7 @@ class Answers:
         started_at: Instant,
     ) -> None:
         self._identity = identity
-        self._engine = engine
+        self._view = view
         self._plane = plane
         self._bridging = bridging
         self._problems = problems
@@ -48,11 +48,11 @@ class Answers:
             case Verb.STATUS:
                 return self._status()
             case Verb.PEERS:
-                return self._peers()
+                return peer_answers(self._view, self._plane, clock.monotonic())
             case Verb.GROUPS:
                 return self._groups().groups()
             case Verb.HOSTS:
-                return host_answers(self._engine, self._bridging.lan_ipv4, clock.monotonic())
+                return host_answers(self._view, self._bridging.lan_ipv4, clock.monotonic())
             case Verb.BRIDGE:
                 return self._bridging.answer()
             case Verb.BRIDGE_CHANGED:
@@ -63,13 +63,13 @@ class Answers:
                 return self._status()
 
     def _groups(self) -> GroupAnswers:
-        return GroupAnswers(self._engine, self._plane, self._bridging.port_names(), clock.monotonic())
+        return GroupAnswers(self._view, self._plane, self._bridging.port_names(), clock.monotonic())
 
     def _status(self) -> Status:
         certificate = self._identity.certificate
         now = clock.monotonic()
         drops = Counter(self._plane.drops())
-        drops.update(self._engine.drops.snapshot())
+        drops.update(self._view.drops())
         return Status(
             node=certificate.name,
             node_id=str(certificate.node_id),
@@ -78,13 +78,13 @@ class Answers:
             ipv4=str(certificate.ipv4.ip) if certificate.ipv4 else "",
             ipv6=str(certificate.ipv6.ip) if certificate.ipv6 and self._ipv6 else "",
             uptime_s=_age(now, self._started_at),
-            peers=len(self._engine.links.peers()),
-            counters=self._plane.counters() | self._engine.discovery.counters.snapshot(),
+            peers=len(self._view.links()),
+            counters=self._plane.counters() | self._view.counters(),
             drops=dict(sorted(drops.items())),
             listening=[str(endpoint) for endpoint in self._plane.listening],
             workers=self._plane.workers,
             offloads=self._plane.offloads,
-            unreached=self._engine.links.unreached(),
+            unreached=self._view.unreached(),
             queriers=self._groups().queriers(),
             problems=[
                 Problem(p.problem.kind, p.problem.subject, p.problem.text, _age(now, p.since))
@@ -96,15 +96,6 @@ class Answers:
             on=self._on,
             log_level=logs.present_level(),
         )
-
-    def _peers(self) -> list[Peer]:
-        now = clock.monotonic()
-        reports = {report.session: report for report in self._plane.reports()}
-        traffic = self._plane.peer_traffic()
-        return [
-            peer_record(known, self._engine.nodes, reports, traffic.get(known.node) if known.node else None, now)
-            for known in self._engine.links.known(now)
-        ]
 
 
 def _age(now: Instant, then: Instant) -> float:

@@ -62,7 +62,7 @@ class Bridging:
             self._log.warning("bridge not known", reason=str(error))
             return
         before, self._record = self._record, record
-        self._node.engine.ports.put(TAP, record.interface if record is not None else self._node.plane.interface)
+        self._node.engine.name_port(TAP, record.interface if record is not None else self._node.plane.interface)
         if record is not None and before is None:
             self._node.enter_switch_mode(record.bridge, self._lan(record))
             self._log.info("bridged", interface=record.interface, bridge=record.bridge)
@@ -117,8 +117,8 @@ class Bridging:
 
     def answer(self) -> Bridge:
         """As ``bridge show`` has it."""
-        engine = self._node.engine
-        states = {state.port: state for state in engine.designated_forwarder.ports(clock.monotonic())}
+        view = self._node.engine.view
+        states = {state.port: state for state in view.lans(clock.monotonic())}
         packet_ports = self._packet_ports.answer(states)
         if self._record is None:
             return Bridge(interface="", bridge="", packet_ports=packet_ports, kept_local=self._kept_local())
@@ -132,7 +132,7 @@ class Bridging:
         state = states.get(TAP)
         if state is None:
             return here
-        counters, name = self._node.plane.counters(), engine.nodes.name
+        counters, name = self._node.plane.counters(), view.name
         return msgspec.structs.replace(
             here,
             why=in_words(state, name),

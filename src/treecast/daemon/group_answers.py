@@ -17,24 +17,30 @@ from treecast.api.records import (
     Sender,
 )
 from treecast.base.addresses import IPAddress
-from treecast.base.flows import CountedFlow, Flow, GroupKey, PrefixKey, prefix_holds
-from treecast.base.ids import NodeIndex
+from treecast.base.flows import CountedFlow, Flow, GroupKey
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
+from treecast.base.sorting import sorted_in_slices
 from treecast.base.time import Instant
 from treecast.daemon.group_traffic import GroupTraffic
-from treecast.engine.engine import Engine
-from treecast.multicast import GroupView, PimJoinView
-from treecast.topology.group_prefixes import contains, prefix_sort_key
-from treecast.topology.multicast_table import group_sort_key
+from treecast.engine.view import (
+    GroupView,
+    LocalGroupView,
+    MemberView,
+    PimJoinView,
+    PrefixView,
+    SegmentView,
+    View,
+    group_sort_key,
+)
 
-_Members = list[tuple[NodeIndex, SourceFilter]]
+_Members = Sequence[MemberView]
 
 
 class GroupAnswers:
     """Made anew for each question: ``now`` is the moment it was asked."""
 
-    def __init__(self, engine: Engine, plane: DataPlane, port_names: Mapping[int, str], now: Instant) -> None:
-        self._engine = engine
+    def __init__(self, view: View, plane: DataPlane, port_names: Mapping[int, str], now: Instant) -> None:
+        self._view = view
         self._plane = plane
         self._port_names = port_names
         self._now = now
@@ -46,48 +52,36 @@ class GroupAnswers:
         """
         traffic = GroupTraffic()
         yield from traffic.read(self._plane)
-        for prefix in self._prefixes():
+        for prefix in self._view.prefixes():
             yield self._prefix_row(prefix, traffic)
-        for key in self._keys(traffic):
+        keys: dict[GroupKey, None] = {}
+        for key in (*self._view.groups(), *traffic.groups()):
+            keys[key] = None
+        yield None
+        for found in sorted_in_slices(keys, group_sort_key):
             yield None
-            here = self._local_groups(key)
-            members = self._members(key)
-            senders = traffic.senders(key)
-            sources = _rows(members, senders)
-            others = {source for source in sources if source is not None}
-            for source in sources:
-                yield self._row(Flow(*key, source), members, here, others, senders, traffic)
+            if found is not None:
+                yield from self._rows_of(found, traffic)
 
-    def _keys(self, traffic: GroupTraffic) -> list[GroupKey]:
-        keys = set(self._engine.topology.table.groups())
-        keys.update(self._engine.membership.group_keys(), traffic.groups())
-        return sorted(keys, key=group_sort_key)
+    def _rows_of(self, key: GroupKey, traffic: GroupTraffic) -> Iterator[Group]:
+        here = [self._local_group(local) for local in self._view.local_groups(key)]
+        members = self._view.members(key)
+        senders = traffic.senders(key)
+        sources = _rows(members, senders)
+        others = {source for source in sources if source is not None}
+        for source in sources:
+            yield self._row(Flow(*key, source), members, here, others, senders, traffic)
 
-    def _members(self, key: GroupKey) -> _Members:
-        """Who wants it, by node index."""
-        members = self._engine.topology.members(key)
-        here = self._engine.membership.filter(*key)
-        if any(contains(prefix, key) for prefix in self._engine.membership_sync.prefixes):
-            here = ANY_SOURCE
-        return members if here.wants_nothing else sorted([*members, (self._engine.me, here)], key=lambda m: m[0])
-
-    def _prefixes(self) -> list[PrefixKey]:
-        """Prefixes of groups that nodes get without joining, this one among them."""
-        of_others = self._engine.topology.table.prefixes.prefixes()
-        return sorted({*of_others, *self._engine.membership_sync.prefixes}, key=prefix_sort_key)
-
-    def _prefix_row(self, key: PrefixKey, traffic: GroupTraffic) -> Group:
+    def _prefix_row(self, view: PrefixView, traffic: GroupTraffic) -> Group:
         """``tx`` are the frames to groups of the prefix that nobody joined."""
-        vlan, prefix = key
-        nodes = self._engine.topology.table.prefixes.subscribers_of(key)
-        local = any(vlan == own and prefix_holds(whole, prefix) for own, whole in self._engine.membership_sync.prefixes)
-        members = sorted({*nodes, self._engine.me} if local else nodes)
-        tx_packets, tx_bytes = traffic.sent(Flow.of_prefix(key))
+        vlan, prefix = view.key
+        tx_packets, tx_bytes = traffic.sent(Flow.of_prefix(view.key))
+        members = [MemberView(node, ANY_SOURCE, None) for node in view.nodes]
         return Group(
             group=str(prefix),
             source="*",
-            members=[self._member(Flow.of_prefix(key), [], node, ANY_SOURCE) for node in members],
-            local=local,
+            members=[self._member([], member) for member in members],
+            local=view.local,
             rx_packets=0,
             rx_bytes=0,
             tx_packets=tx_packets,
@@ -104,14 +98,14 @@ class GroupAnswers:
         senders: list[CountedFlow],
         traffic: GroupTraffic,
     ) -> Group:
-        listed = [member for member in members if _is_listed(member[1], flow.source)]
+        listed = [member for member in members if _is_listed(member.filter, flow.source)]
         rx_packets, rx_bytes = traffic.delivered(flow, others)
         tx_packets, tx_bytes = traffic.sent(flow)
         return Group(
             group=str(flow.group),
             source=str(flow.source) if flow.source else "*",
-            members=[self._member(flow, here, *member) for member in listed],
-            local=any(node == self._engine.me for node, _ in listed),
+            members=[self._member(here, member) for member in listed],
+            local=any(member.node == self._view.me for member in listed),
             rx_packets=rx_packets,
             rx_bytes=rx_bytes,
             tx_packets=tx_packets,
@@ -124,7 +118,7 @@ class GroupAnswers:
     def _sender(self, sender: CountedFlow) -> Sender:
         return Sender(
             source=str(sender.source),
-            node=self._engine.nodes.name(sender.root),
+            node=self._view.name(sender.root),
             port="" if sender.port is None else self._port_name(sender.port),
             since_s=round(sender.since_s, 3),
             silent_s=round(sender.silent_s, 3),
@@ -136,53 +130,36 @@ class GroupAnswers:
 
     def queriers(self) -> list[Querier]:
         """Who asks on each port, VLAN and protocol, and the multicast routers there."""
-        routers = self._engine.membership.routers()
-        rows = []
-        for port, vlan, membership in self._engine.membership.segments():
-            for router in membership.routers():
-                view = router.querier()
-                there = [r for r in routers if (r.port, r.vlan) == (port, vlan)]
-                rows.append(
-                    Querier(
-                        port=port,
-                        vlan=vlan,
-                        protocol=router.protocol.name,
-                        is_this_node=view.is_querier,
-                        address=str(view.address),
-                        version=view.version,
-                        expires_s=self._left(view.expires),
-                        robustness=view.robustness,
-                        query_interval_s=view.query_interval,
-                        port_name=self._port_name(port),
-                        routers=[
-                            Router(str(r.address), r.seen_by, self._left(r.expires))
-                            for r in there
-                            if r.address.version == router.protocol.ip_version
-                        ],
-                    )
-                )
-        return rows
+        return [self._querier(segment) for segment in self._view.segments()]
 
-    def _local_groups(self, key: GroupKey) -> list[LocalGroup]:
-        vlan, group = key
-        found = []
-        for port, of_vlan, membership in self._engine.membership.segments():
-            if of_vlan == vlan:
-                view, joins = membership.view(group), self._engine.membership.pim_joins(port, vlan, group)
-                if view is not None:
-                    found.append(self._local_group(port, view, self._joins(joins)))
-                elif joins:
-                    mode = self._engine.membership.port_filter(port, vlan, group).mode.value
-                    joined, name = self._joins(joins), self._port_name(port)
-                    found.append(LocalGroup(port, mode, [], None, 0, False, hosts=[], joins=joined, port_name=name))
-        return found
+    def _querier(self, segment: SegmentView) -> Querier:
+        querier = segment.querier
+        return Querier(
+            port=segment.port,
+            vlan=segment.vlan,
+            protocol=segment.protocol,
+            is_this_node=querier.is_querier,
+            address=str(querier.address),
+            version=querier.version,
+            expires_s=self._left(querier.expires),
+            robustness=querier.robustness,
+            query_interval_s=querier.query_interval,
+            port_name=self._port_name(segment.port),
+            routers=[Router(str(r.address), r.seen_by, self._left(r.expires)) for r in segment.routers],
+        )
+
+    def _local_group(self, local: LocalGroupView) -> LocalGroup:
+        port, name, joins = local.port, self._port_name(local.port), self._joins(local.joins)
+        if local.group is None:
+            return LocalGroup(port, local.mode.value, [], None, 0, False, hosts=[], joins=joins, port_name=name)
+        return self._joined_group(port, local.group, joins)
 
     def _joins(self, views: Sequence[PimJoinView]) -> list[LocalJoin]:
         return [
             LocalJoin(str(view.source or "*"), str(view.upstream), self._left(view.expires) or 0.0) for view in views
         ]
 
-    def _local_group(self, port: int, view: GroupView, joins: list[LocalJoin]) -> LocalGroup:
+    def _joined_group(self, port: int, view: GroupView, joins: list[LocalJoin]) -> LocalGroup:
         return LocalGroup(
             joins=joins,
             port=port,
@@ -216,22 +193,22 @@ class GroupAnswers:
     def _left(self, expires: Instant | None) -> float | None:
         return None if expires is None else round(max(expires - self._now, 0), 3)
 
-    def _member(self, flow: Flow, here: list[LocalGroup], node: NodeIndex, wanted: SourceFilter) -> Member:
-        sources = [str(source) for source in sorted(wanted.sources, key=int)]
-        if node == self._engine.me:
+    def _member(self, here: list[LocalGroup], member: MemberView) -> Member:
+        sources = [str(source) for source in sorted(member.filter.sources, key=int)]
+        if member.node == self._view.me:
             since_s = max((local.since_s for local in here if local.since_s is not None), default=None)
         else:
-            since = self._engine.topology.table.since(node, (flow.vlan, flow.group))
-            since_s = None if since is None else self._ago(since)
-        return Member(self._engine.nodes.name(node), wanted.mode.value, sources, since_s)
+            since_s = None if member.since is None else self._ago(member.since)
+        return Member(self._view.name(member.node), member.filter.mode.value, sources, since_s)
 
 
 def _rows(members: _Members, senders: list[CountedFlow]) -> list[IPAddress | None]:
     """One row for any source where somebody excludes, then one for each source that somebody includes, and where nobody
     excludes, for each that sends.
     """
-    sources = {source for _, wanted in members if wanted.mode is FilterMode.INCLUDE for source in wanted.sources}
-    if any(wanted.mode is FilterMode.EXCLUDE for _, wanted in members):
+    filters = [member.filter for member in members]
+    sources = {source for wanted in filters if wanted.mode is FilterMode.INCLUDE for source in wanted.sources}
+    if any(wanted.mode is FilterMode.EXCLUDE for wanted in filters):
         return [None, *sorted(sources, key=int)]
     sources.update(sender.source for sender in senders)
     return [*sorted(sources, key=int)]

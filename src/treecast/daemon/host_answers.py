@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
 from treecast.api.records import Host
-from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.discovery.view import HostView
-from treecast.engine.engine import Engine
+from treecast.engine.view import HostView, View
 from treecast.multicast import TAP
 
 
-def host_answers(engine: Engine, lan_ipv4: IPv4Interface | None, now: Instant) -> list[Host]:
-    """``lan_ipv4``: this machine's own address on the LAN that it is bridged to."""
-    linked = {peer.node for peer in engine.links.peers()}
-    return [_host(engine, view, linked, lan_ipv4, now) for view in engine.discovery.hosts(now)]
+def host_answers(view: View, lan_ipv4: IPv4Interface | None, now: Instant) -> Iterator[Host | None]:
+    """One row for each host; None: the caller may pause here too.
+
+    ``lan_ipv4``: this machine's own address on the LAN that it is bridged to.
+    """
+    for host in view.hosts(now):
+        yield None if host is None else _host(view, host, lan_ipv4, now)
 
 
-def _host(engine: Engine, view: HostView, linked: Set[NodeIndex], lan_ipv4: IPv4Interface | None, now: Instant) -> Host:
-    is_own = view.port == TAP and view.heard_at is None
-    addresses = [str(address) for address in view.addresses]
-    if is_own and lan_ipv4 is not None and lan_ipv4.ip not in view.addresses:
+def _host(view: View, host: HostView, lan_ipv4: IPv4Interface | None, now: Instant) -> Host:
+    is_own = host.port == TAP and host.heard_at is None
+    addresses = [str(address) for address in host.addresses]
+    if is_own and lan_ipv4 is not None and lan_ipv4.ip not in host.addresses:
         addresses.append(str(lan_ipv4.ip))
-    node = engine.nodes.name(view.node)
+    node = view.name(host.node)
     return Host(
-        mac=str(view.mac),
+        mac=str(host.mac),
         ip=addresses,
         node=node,
-        age_s=round(now - view.heard_at, 3) if view.heard_at is not None else 0.0,
-        port=view.port,
-        vlan=view.vlan,
-        router=view.is_router,
-        moves=view.moves,
-        duplicate=view.duplicate,
-        conflicts=[str(mac) for mac in view.conflicts],
-        unreachable="" if view.node == engine.me or view.node in linked else f"no link to {node}",
+        age_s=round(now - host.heard_at, 3) if host.heard_at is not None else 0.0,
+        port=host.port,
+        vlan=host.vlan,
+        router=host.is_router,
+        moves=host.moves,
+        duplicate=host.duplicate,
+        conflicts=[str(mac) for mac in host.conflicts],
+        unreachable="" if host.node == view.me or view.is_linked(host.node) else f"no link to {node}",
         own=is_own,
-        name=view.name,
+        name=host.name,
     )

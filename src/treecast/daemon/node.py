@@ -158,7 +158,7 @@ class RunningNode:
 
     def peer_addresses(self) -> set[IPAddress]:
         """Of the nodes that are linked: where their datagrams go."""
-        return {peer.current.endpoint.address for peer in self.engine.links.peers()}
+        return {link.endpoint.address for link in self.engine.view.links()}
 
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
         """The data plane sends no longer packets from now on; the other nodes are told."""
@@ -179,7 +179,7 @@ class RunningNode:
         try:
             self._refused += self.plane.carry_out(commands)
             self._log_links()
-            log_handshakes(self._log, self.engine.links.trace)
+            log_handshakes(self._log, self.engine.trace)
         finally:
             self._plan()
             self._judge()
@@ -209,7 +209,7 @@ class RunningNode:
         self._carry_out(self.engine.review(now, clock.unix_s(), self.plane.reports()))
         mac = mac_of(self.plane.interface)
         if mac is not None:
-            self.engine.discovery.set_interface_mac(mac)
+            self.engine.set_interface_mac(mac)
         self._check_workers()
         self._check_identity(now)
         self._upkeep.problems.review(now)
@@ -233,7 +233,7 @@ class RunningNode:
         """This machine's own addresses: they may change, and do when an interface is bridged."""
         while True:
             self._addresses_doubted.clear()
-            peers = tuple(peer.current.endpoint for peer in self.engine.links.peers())
+            peers = tuple(link.endpoint for link in self.engine.view.links())
             # Netlink's calls wait for the kernel.
             endpoints = await asyncio.to_thread(reachable_endpoints, self.plane, self._network, self._bridge, peers)
             if endpoints != self._endpoints:
@@ -252,10 +252,10 @@ class RunningNode:
             self.enter_switch_mode(self._bridge, replace(self._lan, ipv4=ipv4))
 
     def _log_links(self) -> None:
-        if self.engine.links.changes == self._link_changes:
+        if self.engine.view.link_changes == self._link_changes:
             return
-        self._link_changes = self.engine.links.changes
-        linked = {peer.node: peer.certificate.name for peer in self.engine.links.peers()}
+        self._link_changes = self.engine.view.link_changes
+        linked = {link.node: link.name for link in self.engine.view.links()}
         for node in linked.keys() - self._linked.keys():
             self._log.info("link up", peer=linked[node])
         for node in self._linked.keys() - linked.keys():

@@ -131,19 +131,18 @@ class PacketPorts:
         )
 
     def _name(self, node: NodeIndex) -> str:
-        return self._node.engine.nodes.name(node)
+        return self._node.engine.view.name(node)
 
     def _open_one(self, record: PacketPortRecord, descriptor: int) -> None:
         addresses, index = _addresses(record.interface), index_of(record.interface)
         port = self._node.open_packet_port(descriptor, addresses, record.limits(), record.kept())
         self._open[record.interface] = _Open(port, record, addresses, index)
-        self._node.engine.ports.put(port, record.interface)
+        self._node.engine.name_port(port, record.interface)
         self._log.info("packet port opened", interface=record.interface, port=port)
 
     def _close(self, interface: str) -> None:
         port = self._open.pop(interface).port
         self._node.close_packet_port(port)
-        self._node.engine.ports.remove(port)
         self._log.info("packet port closed", interface=interface, port=port)
 
 

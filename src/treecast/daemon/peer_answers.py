@@ -1,16 +1,17 @@
-"""One row of ``peers``."""
+"""The answer to ``peers``: the nodes that are known or sought, with what the data plane measures of each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from treecast.api.records import Peer
 from treecast.base.events import SessionReport
+from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.engine.node_table import NodeTable
+from treecast.engine.view import Known, View
+from treecast.identity.certificate import Certificate
 from treecast.links.reach import Standing
-from treecast.links.roster import Known
 
 
 class PeerTraffic(Protocol):
@@ -22,10 +23,30 @@ class PeerTraffic(Protocol):
     def tx_bytes(self) -> int: ...
 
 
-def peer_record(
-    known: Known, nodes: NodeTable, reports: Mapping[int, SessionReport], traffic: PeerTraffic | None, now: Instant
+class Numbers(Protocol):
+    """Those of ``adapters.native.DataPlane`` that are asked for."""
+
+    def reports(self) -> list[SessionReport]: ...
+    def peer_traffic(self) -> Mapping[NodeIndex, PeerTraffic]: ...
+
+
+def peer_answers(view: View, plane: Numbers, now: Instant) -> Iterator[Peer]:
+    """One row for each node."""
+    reports = {report.session: report for report in plane.reports()}
+    traffic = plane.peer_traffic()
+    for known in view.known(now):
+        certificate = known.certificate or (view.certificate(known.node) if known.node else None)
+        volume = traffic.get(known.node) if known.node else None
+        yield _peer(known, certificate, reports, volume, now)
+
+
+def _peer(
+    known: Known,
+    certificate: Certificate | None,
+    reports: Mapping[int, SessionReport],
+    traffic: PeerTraffic | None,
+    now: Instant,
 ) -> Peer:
-    certificate = known.certificate or (nodes.certificate(known.node) if known.node else None)
     report = reports.get(known.session) if known.session is not None else None
     silent_s = report.silent_s if report else now - known.last_heard if known.last_heard is not None else None
     refused = known.standing is Standing.REFUSED

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -13,17 +15,23 @@ from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId
 from treecast.base.time import Duration, Instant
 from treecast.daemon.supervision import Supervision
-from treecast.links.links import Links
 from treecast.links.memory import Remembered
 
 LOOK_INTERVAL: Duration = 5.0
 WRITE_INTERVAL: Duration = 60.0
 
 
+class RemembersLinks(Protocol):
+    """An engine, or its links."""
+
+    def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None: ...
+    def remembered(self, now: Instant) -> tuple[Remembered, ...]: ...
+
+
 class PeerMemory:
     """One node's. A file that cannot be read or written is one warning: the node works without."""
 
-    def __init__(self, directory: Path, network: NetworkId, links: Links, log: FilteringBoundLogger) -> None:
+    def __init__(self, directory: Path, network: NetworkId, links: RemembersLinks, log: FilteringBoundLogger) -> None:
         self._directory = directory
         self._network = network
         self._links = links

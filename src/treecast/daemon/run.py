@@ -41,7 +41,7 @@ from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_gu
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine, NodeEnvironment
 from treecast.identity.node import NodeIdentity
-from treecast.multicast.switch import TAP
+from treecast.multicast import TAP
 
 DEFAULT_PORT = 7700
 OVERLAY_OVERHEAD_BYTES = 126
@@ -142,9 +142,9 @@ async def _run(
         Renewal(options.directory, certificate).problems,
     ):
         upkeep.problems.add_source(source)
-    memory = PeerMemory(options.directory, identity.network.id, engine.links, log)
+    memory = PeerMemory(options.directory, identity.network.id, engine, log)
     answers = Answers(
-        identity, engine, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words(), started_at=now
+        identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words(), started_at=now
     )
     server = ControlServer(options.directory, answers, upkeep.faults.note)
     await server.start()
@@ -169,7 +169,7 @@ async def _run(
             upkeep.supervision.start("following multicast routers of this machine", SuperPackets(plane, log).follow)
         upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
         if systemd.is_listening():
-            reports = ServiceReports(plane, lambda: len(engine.links.peers()), upkeep.problems, log)
+            reports = ServiceReports(plane, lambda: len(engine.view.links()), upkeep.problems, log)
             upkeep.supervision.start("reporting to systemd", reports.follow)
         shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
         print("ready", *shown, flush=True)
@@ -187,7 +187,7 @@ async def _run(
 
 
 def _drops(engine: Engine, plane: DataPlane) -> dict[str, int]:
-    return {**plane.drops(), **engine.drops.snapshot()}
+    return {**plane.drops(), **engine.view.drops()}
 
 
 def _packet_sockets(directory: Path, log: FilteringBoundLogger) -> dict[str, int]:

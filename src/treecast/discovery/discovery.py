@@ -318,9 +318,13 @@ class Discovery:
     def remote_hosts(self) -> RemoteHosts:
         return self._host_table.remote
 
-    def hosts(self, now: Instant) -> list[HostView]:
-        """The host table for people: this node's hosts, the others', then those that are reached by groups only."""
-        return self._host_table.views(now) + self._multicast_only.views(self._me, self._blocked)
+    def hosts(self, now: Instant) -> Iterator[HostView | None]:
+        """The host table for people: this node's hosts, the others', then those that are reached by groups only.
+
+        None: the caller may pause here too.
+        """
+        yield from self._host_table.views(now)
+        yield from self._multicast_only.views(self._me, self._blocked)
 
     def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
         """Hosts and addresses that are in two places. ``name``: of a node."""

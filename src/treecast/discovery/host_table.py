@@ -15,13 +15,14 @@ from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
+from treecast.base.sorting import sorted_in_slices
 from treecast.base.time import Instant, after, earliest
 from treecast.discovery.certified import CertifiedAddresses
 from treecast.discovery.conflicts import AddressConflicts
 from treecast.discovery.departed import Belongings, DepartedHosts
 from treecast.discovery.host_problems import address_conflicts, duplicate_hosts
 from treecast.discovery.limits import DiscoveryConfig, is_virtual_router
-from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts
+from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts, host_sort_key
 from treecast.discovery.mobility import Mobility
 from treecast.discovery.remote_hosts import RemoteHost, RemoteHosts
 from treecast.discovery.snooping import Sighting, is_host_address
@@ -267,8 +268,8 @@ class HostTable:
         yield from duplicate_hosts(held, self.where, name)
         yield from address_conflicts(self._conflicts.items())
 
-    def views(self, now: Instant) -> list[HostView]:
-        """This node's hosts, then the others'."""
+    def views(self, now: Instant) -> Iterator[HostView | None]:
+        """This node's hosts, then the others', by VLAN and MAC, as each is when it is reached. None: a pause."""
         others: dict[tuple[int, MacAddress], list[MacAddress]] = {}
         for (vlan, _), conflict in self._conflicts.items():
             others.setdefault((vlan, conflict.holder), []).append(conflict.claimant)
@@ -287,14 +288,19 @@ class HostTable:
             conflicts = tuple(sorted(set(others.get(key, ()))))
             return HostView(*key, addresses, node, port, heard_at, is_router, moves, duplicate, conflicts, name)
 
-        return [
-            view(key, h.sorted_addresses(), self._me, h.port, None if h.own else h.last_heard, h.is_router, h.name)
-            for key, h in self.local.items()
-        ] + [
-            view(key, claim.addresses, claim.node, None, claim.learned_at, claim.is_router)
-            for key, claim in self.remote.items()
-            if self.local.get(key) is None
-        ]
+        for key in sorted_in_slices(self.local.keys(), host_sort_key):
+            host = self.local.get(key) if key else None
+            if key is None or host is None:
+                yield None
+                continue
+            heard_at = None if host.own else host.last_heard
+            yield view(key, host.sorted_addresses(), self._me, host.port, heard_at, host.is_router, host.name)
+        for key in sorted_in_slices(self.remote.keys(), host_sort_key):
+            claim = self.remote.get(key) if key else None
+            if key is None or claim is None or self.local.get(key) is not None:
+                yield None
+                continue
+            yield view(key, claim.addresses, claim.node, None, claim.learned_at, claim.is_router)
 
 
 def _next_sequence(claim: RemoteHost | None) -> int:

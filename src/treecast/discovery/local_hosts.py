@@ -7,6 +7,7 @@ anything; every entry ages out unless it is the node's own.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import IPAddress, MacAddress
@@ -28,8 +29,15 @@ OWN_PORT = 0
 HostKey = tuple[int, MacAddress]
 """VLAN (0: untagged) and MAC."""
 
+
 AddressKey = tuple[int, IPAddress]
 """VLAN and IP address."""
+
+
+def host_sort_key(key: HostKey) -> tuple[int, bytes]:
+    """By VLAN, then by MAC."""
+    vlan, mac = key
+    return (vlan, mac.packed)
 
 
 @dataclass(slots=True)
@@ -68,6 +76,10 @@ class LocalHosts:
     def holder(self, vlan: int, address: IPAddress) -> HostKey | None:
         """The host of this node that has this address."""
         return self._own_holders.get((vlan, address)) or self._holders.get((vlan, address))
+
+    def keys(self) -> Collection[HostKey]:
+        """In no order that means anything."""
+        return self._hosts.keys()
 
     def items(self) -> list[tuple[HostKey, LocalHost]]:
         return sorted(self._hosts.items(), key=lambda item: item[0])

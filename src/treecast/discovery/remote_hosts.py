@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress
@@ -85,6 +86,10 @@ class RemoteHosts:
             if winner is not None and address in winner.addresses and owner in (None, winner.node):
                 return key
         return None
+
+    def keys(self) -> Collection[HostKey]:
+        """In no order that means anything."""
+        return self._claims.keys()
 
     def items(self) -> list[tuple[HostKey, RemoteHost]]:
         winners = [(key, claim) for key in self._claims if (claim := self.get(key))]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from random import Random
 
-from treecast.base.addresses import Endpoint, IPAddress, IPNetwork
+from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
 from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
@@ -52,10 +52,13 @@ from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.node_table import NodeTable
 from treecast.engine.port_names import PortNames
 from treecast.engine.refusals import Refusals
+from treecast.engine.rooms import Rooms
+from treecast.engine.view import View
 from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.links import Links, LinkUp
+from treecast.links.memory import Remembered
 from treecast.multicast import (
     NO_ADDRESS,
     TAP,
@@ -189,6 +192,24 @@ class Engine:
             self.downstream_trees,
             self.faults,
         )
+        rooms = Rooms(
+            self.me,
+            self.drops,
+            self.nodes,
+            self.ports,
+            self.links,
+            self.designated_forwarder,
+            self.discovery,
+            self.membership,
+            self._broadcast,
+            self.topology,
+            self.root_trees,
+            self.downstream_trees,
+            self.membership_sync,
+        )
+        self.view = View(rooms)
+        self.trace = self.links.trace
+        """The steps of handshakes, for the log."""
         self._outgoing: list[Command] = []
         self._certificate_ends: Timers[NodeIndex] = Timers()
         """When the certificate of each linked node ends: in seconds since 1970."""
@@ -263,6 +284,22 @@ class Engine:
         self._announce(now, self._endpoints)
         return self._settle(now)
 
+    def name_port(self, port: int, interface: str) -> None:
+        """People know the port by this interface from now on."""
+        self.ports.put(port, interface)
+
+    def set_interface_mac(self, mac: MacAddress) -> None:
+        """The MAC that the node's own interface has now, which is another than its certificate's if somebody set it."""
+        self.discovery.set_interface_mac(mac)
+
+    def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None:
+        """Nodes that an earlier run remembered, to be tried where they were."""
+        self.links.recall(now, nodes)
+
+    def remembered(self, now: Instant) -> tuple[Remembered, ...]:
+        """The nodes that are worth remembering for the next run."""
+        return self.links.remembered(now)
+
     def enter_switch_mode(self, now: Instant, port: int, lan: BridgedLan) -> list[Command]:
         """The port leads to this LAN from now on (switch mode), or the machine's address there has changed."""
         own = lan.ipv4 or self._identity.certificate.ipv4
@@ -306,6 +343,7 @@ class Engine:
         self.designated_forwarder.leave(port)
         self.discovery.close_multicast_only(port)
         self.membership_sync.close_port(now, port)
+        self.ports.remove(port)
         return self._settle(now)
 
     def goodbye(self) -> list[Command]:

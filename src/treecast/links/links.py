@@ -180,7 +180,7 @@ class Links:
         met, self._handshakes.twin = self._handshakes.twin, None
         return met
 
-    def known(self, now: Instant) -> list[Known]:
+    def known(self, now: Instant) -> Iterator[Known]:
         """Every node that is known or sought, in whatever state."""
         return self._roster.known(now)
 

@@ -62,9 +62,14 @@ class Roster:
         if len(self._gone) > MAX_GONE:
             del self._gone[next(iter(self._gone))]
 
-    def known(self, now: Instant) -> list[Known]:
-        """Linked nodes by index, then those that are known or sought, then those that are gone."""
-        return [*self._linked(), *self._sought(now), *self._offline()]
+    def known(self, now: Instant) -> Iterator[Known]:
+        """Linked nodes by index, then those that are known or sought, then those that are gone.
+
+        One by one: the tables may change meanwhile.
+        """
+        yield from self._linked()
+        yield from self._sought(now)
+        yield from self._offline()
 
     def _linked(self) -> Iterator[Known]:
         for peer in self._peers:
@@ -86,7 +91,7 @@ class Roster:
 
     def _sought(self, now: Instant) -> Iterator[Known]:
         seen: set[NodeIndex] = set()
-        for target in self._targets.shown():
+        for target in list(self._targets.shown()):
             standing = self._reach.standing(now, target)
             if standing is Standing.UP or target.node in seen:
                 continue
@@ -104,7 +109,7 @@ class Roster:
 
     def _offline(self) -> Iterator[Known]:
         sought = {target.node for target in self._targets.shown()}
-        for node, gone in self._gone.items():
+        for node, gone in list(self._gone.items()):
             if node not in sought and not self._is_up(node):
                 place = (gone.endpoint,) if gone.endpoint else ()
                 name = gone.certificate.name

@@ -53,6 +53,10 @@ class MulticastTable:
     def groups_of(self, node: NodeIndex) -> list[GroupKey]:
         return sorted(self._groups_of.get(node, set()), key=group_sort_key)
 
+    def unsorted_groups(self) -> list[GroupKey]:
+        """The groups that nodes subscribe to, in no order that means anything."""
+        return list(self._subscribers)
+
     def groups(self) -> list[GroupKey]:
         return sorted(self._subscribers, key=group_sort_key)
 

@@ -191,7 +191,7 @@ class DampedNetwork(Network):
         assert all(
             view.duplicate
             for node in self.nodes[:2]
-            for view in node.discovery.hosts(self.now)
+            for view in filter(None, node.discovery.hosts(self.now))
             if (view.vlan, view.mac) == (0, host)
         )
 

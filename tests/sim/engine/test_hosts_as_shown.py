@@ -11,8 +11,8 @@ from treecast.sim.world import SimNode, World
 
 def shown(world: World, node: SimNode, lan: str = "") -> dict[str, Host]:
     """By the address in the overlay."""
-    hosts = host_answers(node.engine, IPv4Interface(lan) if lan else None, world.network.now)
-    return {host.ip[0]: host for host in hosts}
+    hosts = host_answers(node.engine.view, IPv4Interface(lan) if lan else None, world.network.now)
+    return {host.ip[0]: host for host in hosts if host is not None}
 
 
 def test_hosts_of_a_node_without_a_link_are_marked_until_it_is_forgotten_or_back() -> None:

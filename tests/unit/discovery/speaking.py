@@ -113,7 +113,9 @@ class Lan:
         return self.settle()
 
     def view(self, who: MacAddress, *, vlan: int = 0) -> HostView:
-        (found,) = [host for host in self.discovery.hosts(self.now) if (host.vlan, host.mac) == (vlan, who)]
+        (found,) = [
+            host for host in filter(None, self.discovery.hosts(self.now)) if (host.vlan, host.mac) == (vlan, who)
+        ]
         return found
 
     def addresses(self, who: MacAddress) -> list[IPAddress]:

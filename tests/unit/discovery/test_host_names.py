@@ -137,7 +137,7 @@ def test_a_name_ends_with_its_host_and_is_not_published(lan: Lan) -> None:
 def test_a_port_that_another_node_serves_gives_no_names(lan: Lan) -> None:
     lan.discovery.set_port_forwarding(lan.now, 3, False)
     lan.frame(request(H1, b"camera"), port=3)
-    assert H1 not in {host.mac for host in lan.discovery.hosts(lan.now)}
+    assert H1 not in {host.mac for host in filter(None, lan.discovery.hosts(lan.now))}
 
 
 def test_hosts_behind_packet_ports_have_names_too(lan: Lan) -> None:

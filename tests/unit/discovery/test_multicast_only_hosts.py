@@ -26,7 +26,7 @@ def lan() -> Lan:
 
 
 def shown(lan: Lan, who: MacAddress = H1) -> list[HostView]:
-    return [view for view in lan.discovery.hosts(lan.now) if view.mac == who]
+    return [view for view in filter(None, lan.discovery.hosts(lan.now)) if view.mac == who]
 
 
 def addresses(lan: Lan) -> set[IPAddress]:

@@ -128,7 +128,7 @@ def test_a_node_without_a_link_for_seven_days_is_forgotten() -> None:
     last = FORGOTTEN_AFTER_S - (UNIX_NOW - HOUR)
     assert one.links.remembered(Instant(last - 1)) == (remembered(2),)
     assert one.links.remembered(Instant(last)) == ()
-    assert one.links.known(Instant(last)) == []
+    assert list(one.links.known(Instant(last))) == []
     assert advance(one, last) == []
 
 

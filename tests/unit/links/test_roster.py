@@ -54,7 +54,7 @@ def test_a_node_that_nobody_knows_any_more_is_offline_and_the_list_is_bounded() 
         other = Node(index % 100 + 2, certificate=certificate_of(index % 100 + 2), epoch=index)
         shake(other, one, float(index))
         one.links.goodbye(Instant(float(index)), NodeIndex(other.index), one.links.peers()[0].current.index)
-    known = one.links.known(Instant(500.0))
+    known = list(one.links.known(Instant(500.0)))
     assert {row.standing for row in known} == {"offline"}
     assert len(known) == 100 <= MAX_GONE
 

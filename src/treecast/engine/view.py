@@ -1,0 +1,200 @@
+"""What the world may look at of an engine: values made when they are asked for, at the cost of what is asked.
+
+It decides nothing and keeps nothing. Rows of long tables come one by one, with None where the caller may pause; what
+changes meanwhile shows in the rows that follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from treecast.base.addresses import Endpoint
+from treecast.base.flows import GroupKey, PrefixKey, prefix_holds
+from treecast.base.ids import NodeIndex
+from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
+from treecast.base.time import Instant
+from treecast.designated_forwarder.designated_forwarder import PortState
+from treecast.discovery.view import HostView
+from treecast.engine.rooms import Rooms
+from treecast.identity.certificate import Certificate
+from treecast.links.roster import Known
+from treecast.multicast import GroupView, PimJoinView, QuerierView, RouterView
+from treecast.topology.group_prefixes import contains, prefix_sort_key
+from treecast.topology.multicast_table import group_sort_key
+
+__all__ = [
+    "GroupView",
+    "HostView",
+    "Known",
+    "LinkView",
+    "LocalGroupView",
+    "MemberView",
+    "PimJoinView",
+    "PortState",
+    "PrefixView",
+    "SegmentView",
+    "View",
+    "group_sort_key",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """A link that is up. ``endpoint``: where the peer is now."""
+
+    node: NodeIndex
+    name: str
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """A node that subscribes to a group, and since when, as far as this node knows; None: this node itself."""
+
+    node: NodeIndex
+    filter: SourceFilter
+    since: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixView:
+    """A prefix of groups and the nodes that get it without joining, by index; ``local``: this node is one."""
+
+    key: PrefixKey
+    nodes: tuple[NodeIndex, ...]
+    local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LocalGroupView:
+    """A group on one port of this node. ``group`` None: no host there wants it, only PIM routers do, in ``mode``."""
+
+    port: int
+    mode: FilterMode
+    group: GroupView | None
+    joins: tuple[PimJoinView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentView:
+    """One protocol on one port and VLAN: the querier and the multicast routers there."""
+
+    port: int
+    vlan: int
+    protocol: str
+    querier: QuerierView
+    routers: tuple[RouterView, ...]
+
+
+class View:
+    """One engine's. What it returns is immutable, and stays what it was."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    # nodes and links
+
+    @property
+    def me(self) -> NodeIndex:
+        return self._rooms.me
+
+    def name(self, node: NodeIndex) -> str:
+        """The node's name; its index while its certificate is unknown."""
+        return self._rooms.nodes.name(node)
+
+    def certificate(self, node: NodeIndex) -> Certificate | None:
+        return self._rooms.nodes.certificate(node)
+
+    def links(self) -> tuple[LinkView, ...]:
+        """Those that are up, by node index."""
+        return tuple(
+            LinkView(peer.node, peer.certificate.name, peer.current.endpoint) for peer in self._rooms.links.peers()
+        )
+
+    @property
+    def link_changes(self) -> int:
+        """How many links have come up or ended so far."""
+        return self._rooms.links.changes
+
+    def is_linked(self, node: NodeIndex) -> bool:
+        return self._rooms.topology.is_linked(node)
+
+    def known(self, now: Instant) -> Iterator[Known]:
+        """Every node that is known or sought, in whatever state."""
+        return self._rooms.links.known(now)
+
+    def unreached(self) -> list[str]:
+        """Configured peers without a link."""
+        return self._rooms.links.unreached()
+
+    # hosts
+
+    def hosts(self, now: Instant) -> Iterator[HostView | None]:
+        """This node's hosts, those of others, then those that are reached by groups only. None: a pause."""
+        return self._rooms.discovery.hosts(now)
+
+    # groups
+
+    def groups(self) -> Iterator[GroupKey]:
+        """Groups that a node or a host of this one wants, some of them twice, in no order that means anything."""
+        yield from self._rooms.topology.table.unsorted_groups()
+        yield from self._rooms.membership.group_keys()
+
+    def members(self, key: GroupKey) -> tuple[MemberView, ...]:
+        """The nodes that want a group, by index: linked ones, and this one."""
+        topology = self._rooms.topology
+        members = [MemberView(node, wanted, topology.table.since(node, key)) for node, wanted in topology.members(key)]
+        here = self._rooms.membership.filter(*key)
+        if any(contains(prefix, key) for prefix in self._rooms.membership_sync.prefixes):
+            here = ANY_SOURCE
+        if not here.wants_nothing:
+            members.append(MemberView(self.me, here, None))
+        return tuple(sorted(members, key=lambda member: member.node))
+
+    def prefixes(self) -> Iterator[PrefixView]:
+        """Prefixes of groups that nodes get without joining, this one among them, in order."""
+        of_others, own = self._rooms.topology.table.prefixes, self._rooms.membership_sync.prefixes
+        for key in sorted({*of_others.prefixes(), *own}, key=prefix_sort_key):
+            vlan, prefix = key
+            nodes = of_others.subscribers_of(key)
+            local = any(vlan == of_vlan and prefix_holds(whole, prefix) for of_vlan, whole in own)
+            yield PrefixView(key, tuple(sorted({*nodes, self.me} if local else nodes)), local)
+
+    def local_groups(self, key: GroupKey) -> Iterator[LocalGroupView]:
+        """The group on each port where a host or a router asked for it."""
+        vlan, group = key
+        membership = self._rooms.membership
+        for port, of_vlan, there in membership.segments():
+            if of_vlan == vlan:
+                view, joins = there.view(group), tuple(membership.pim_joins(port, vlan, group))
+                if view is not None:
+                    yield LocalGroupView(port, view.mode, view, joins)
+                elif joins:
+                    yield LocalGroupView(port, membership.port_filter(port, vlan, group).mode, None, joins)
+
+    def segments(self) -> Iterator[SegmentView]:
+        """Queriers and multicast routers, by port, VLAN and protocol."""
+        routers = self._rooms.membership.routers()
+        for port, vlan, membership in self._rooms.membership.segments():
+            for protocol in membership.routers():
+                there = (one for one in routers if (one.port, one.vlan) == (port, vlan))
+                version = protocol.protocol.ip_version
+                seen = tuple(one for one in there if one.address.version == version)
+                yield SegmentView(port, vlan, protocol.protocol.name, protocol.querier(), seen)
+
+    # ports
+
+    def lans(self, now: Instant) -> tuple[PortState, ...]:
+        """How the election stands on each port that shares a LAN with other nodes, by number."""
+        return tuple(self._rooms.designated_forwarder.ports(now))
+
+    # counters
+
+    def counters(self) -> dict[str, int]:
+        """What NodeDiscovery has done so far."""
+        return self._rooms.discovery.counters.snapshot()
+
+    def drops(self) -> Mapping[str, int]:
+        """Discarded frames and messages by reason."""
+        return self._rooms.drops.snapshot()

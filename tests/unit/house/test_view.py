@@ -1,0 +1,67 @@
+"""Engines are looked at through their view: nobody outside ``engine`` reaches into its rooms."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from treecast.engine.engine import Engine
+
+SOURCE = Path(__file__).parents[3] / "src" / "treecast"
+INPUTS_AND_OUTPUTS = {name for name in vars(Engine) if not name.startswith("_")}
+ATTRIBUTES = {"view", "trace", "faults", "drops"}
+"""What an engine has to be read, beside its methods."""
+DECIDING = ("topology", "broadcast", "dataplane", "discovery", "links.links", "multicast.switch", "engine.rooms")
+"""Rooms whose types are the view's to show; what else they export are values."""
+OUTSIDE = ("daemon", "api", "cli", "adapters")
+
+
+def outside() -> Iterator[tuple[str, ast.Module]]:
+    for folder in OUTSIDE:
+        for path in sorted((SOURCE / folder).rglob("*.py")):
+            yield path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text())
+
+
+def engine_attributes(tree: ast.AST) -> Iterator[str]:
+    """``engine.x``, ``self._engine.x`` and ``node.engine.x``."""
+    for found in ast.walk(tree):
+        if isinstance(found, ast.Attribute):
+            owner = found.value
+            name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
+            if name.lstrip("_") == "engine":
+                yield found.attr
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for found in ast.walk(tree):
+        if isinstance(found, ast.ImportFrom) and found.module:
+            yield found.module
+            yield from (f"{found.module}.{name.name}" for name in found.names)
+        elif isinstance(found, ast.Import):
+            yield from (name.name for name in found.names)
+
+
+def test_the_daemon_uses_an_engines_inputs_and_its_view_and_none_of_its_rooms() -> None:
+    allowed = INPUTS_AND_OUTPUTS | ATTRIBUTES
+    assert [
+        f"{path}: engine.{attribute}"
+        for path, tree in outside()
+        for attribute in engine_attributes(tree)
+        if attribute not in allowed
+    ] == []
+
+
+def test_nobody_outside_the_engine_imports_a_room_that_decides() -> None:
+    rooms = tuple(f"treecast.{room}" for room in DECIDING)
+    assert [
+        f"{path}: {module}"
+        for path, tree in outside()
+        for module in imported(tree)
+        if module in rooms or module.startswith(tuple(f"{room}." for room in rooms))
+    ] == []
+
+
+def test_a_reach_into_a_room_would_be_found() -> None:
+    found = ast.parse("self._engine.topology.table.groups()\nnode.engine.links.peers()\nengine.view.links()")
+    assert sorted(engine_attributes(found)) == ["links", "topology", "view"]
