@@ -20,6 +20,7 @@ from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
+from treecast.broadcast.footprint import BroadcastFootprint
 from treecast.broadcast.link_state import LinkState, OwnLinks, links_in
 from treecast.broadcast.store import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
@@ -121,8 +122,26 @@ class Broadcast:
         """Publish a key's new content to all nodes; nothing happens when it is not new."""
         self._publish_changed(now, kind, key, emit(content))
 
+    def put(self, now: Instant, kind: Kind, key: bytes, content: Content | None) -> None:
+        """Publish it, or withdraw it where there is none."""
+        if content is None:
+            self.withdraw(now, kind, key)
+        else:
+            self.publish(now, kind, key, content)
+
     def withdraw(self, now: Instant, kind: Kind, key: bytes) -> None:
         self._publish_changed(now, kind, key, b"")
+
+    def footprint(self) -> BroadcastFootprint:
+        """What is kept of other nodes."""
+        origins = list(self._store.origins())
+        return BroadcastFootprint(
+            tuple(index for index, _ in origins),
+            sum(len(origin.withdrawn_until) for _, origin in origins),
+            tuple(sorted(self._neighbours)),
+            tuple(self._link_state.held()),
+            sum(neighbour.unsent for neighbour in self._neighbours.values()),
+        )
 
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""

@@ -53,6 +53,11 @@ class Neighbour:
     def __post_init__(self) -> None:
         self._set_wake()
 
+    @property
+    def unsent(self) -> int:
+        """Records that are not acknowledged, and acknowledgements that are due."""
+        return max(len(self._unacknowledged), len(self._versions)) + len(self.acknowledgements)
+
     def offer(self, record: Record, now: Instant) -> None:
         """Flood this record until it is acknowledged; supersedes an older one of its key."""
         key = (record.origin, record.record_key)

@@ -77,6 +77,10 @@ class LinkState:
         self._cached[index] = links
         return links
 
+    def held(self) -> list[NodeIndex]:
+        """Origins whose links are held."""
+        return sorted(self._cached)
+
     def forget(self, index: NodeIndex) -> None:
         """The origin's advertisements have changed, or ended."""
         self._cached.pop(index, None)

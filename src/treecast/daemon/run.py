@@ -39,7 +39,8 @@ from treecast.daemon.service import ServiceReports
 from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_guess
 from treecast.daemon.upkeep import Upkeep
-from treecast.engine.engine import Engine, NodeEnvironment
+from treecast.engine.engine import Engine
+from treecast.engine.environment import NodeEnvironment
 from treecast.identity.node import NodeIdentity
 from treecast.multicast import TAP
 

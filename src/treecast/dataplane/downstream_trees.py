@@ -73,6 +73,10 @@ class DownstreamTrees:
         self._silent_from: dict[_TreeKey, Instant] = {}  # oldest first
         self.commands: list[Command] = []
 
+    def trees(self) -> tuple[DownstreamTree, ...]:
+        """Those that this node has a key of."""
+        return tuple(self._trees.values())
+
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
         yield TableUse("trees of other nodes", len(self._trees), MAX_MEMBER_TREES, "join fewer groups and sources")

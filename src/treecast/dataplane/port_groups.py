@@ -51,6 +51,11 @@ class PortGroups:
                 self.want(TAP, group, NO_SOURCE)
             del self._told[TAP]
 
+    def want_all(self, group: GroupKey, wanted: Mapping[int, SourceFilter]) -> None:
+        """What the hosts on each port want of a group from now on; those on others want nothing."""
+        for port in self.ports():
+            self.want(port, group, wanted.get(port, NO_SOURCE))
+
     def want(self, port: int, group: GroupKey, wanted: SourceFilter) -> None:
         """What the hosts on a port want of a group from now on."""
         told = self._told[port]

@@ -7,7 +7,7 @@ duplicate address detection (RFC 5227, RFC 4862 section 5.4) always do: their me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress, MacAddress
@@ -82,6 +82,15 @@ class Discovery:
             self._multicast_only.forget_hosts(port, lambda key: self._host_table.remote.get(key) is not None)
             if port == OWN_PORT and self._own is not None:
                 self._host_table.add_own(now, *self._own)
+
+    def take_over(self, now: Instant, port: int, hosts: Iterable[HostKey], forwarder_before: NodeIndex | None) -> None:
+        """Hosts that were heard on the port while another node carried its LAN are this node's: those that no node
+        claims, and those that the node before still does. Who is elsewhere by now stays there.
+        """
+        for vlan, mac in hosts:
+            claim = self._host_table.remote.get((vlan, mac))
+            if claim is None or claim.node == forwarder_before:
+                self.host_seen(now, port, vlan, mac)
 
     def open_multicast_only(self, port: int) -> None:
         """A port whose hosts exchange multicast with the others and nothing else: they are learned, and only shown."""
@@ -179,7 +188,7 @@ class Discovery:
         counters = self._host_table.counters
         here = self._host_table.local.holder(vlan, target)
         host = self._host_table.local.get(here) if here else None
-        elsewhere = self._holder(vlan, target)
+        elsewhere = self.holder(vlan, target)
         holder = here or elsewhere
         held = holder is not None and self._host_table.is_held(now, (vlan, target), holder)
         if host is not None:
@@ -197,7 +206,7 @@ class Discovery:
         counters.questions_crossed += 1
         self.commands.append(FloodFrame(port, wire))
 
-    def _holder(self, vlan: int, address: IPAddress) -> HostKey | None:
+    def holder(self, vlan: int, address: IPAddress) -> HostKey | None:
         """The host elsewhere that has this address."""
         return self._host_table.holder(vlan, address)
 

@@ -2,69 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.broadcast.broadcast import Broadcast
-from treecast.dataplane.downstream_trees import DownstreamTrees
-from treecast.dataplane.root_trees import RootTrees
+from treecast.base.timers import Timers
 from treecast.designated_forwarder.designated_forwarder import PortChange
-from treecast.discovery.discovery import Discovery
 from treecast.engine.faults import Faults
 from treecast.engine.membership_sync import MembershipSync
-from treecast.engine.node_table import NodeTable
+from treecast.engine.rooms import Rooms
 from treecast.links.links import LinkDown, LinkEvent, LinkUp
-from treecast.multicast import SwitchMembership
-from treecast.topology.topology import Topology
 
 
 class Following:
-    """One node's. It keeps nothing itself."""
+    """One node's. Each room learns of a change, though another one raises."""
 
-    def __init__(
-        self,
-        nodes: NodeTable,
-        broadcast: Broadcast,
-        discovery: Discovery,
-        membership: SwitchMembership,
-        membership_sync: MembershipSync,
-        topology: Topology,
-        root_trees: RootTrees,
-        downstream_trees: DownstreamTrees,
-        faults: Faults,
-    ) -> None:
-        self._nodes = nodes
-        self._broadcast = broadcast
-        self._discovery = discovery
-        self._membership = membership
+    def __init__(self, rooms: Rooms, membership_sync: MembershipSync, faults: Faults) -> None:
+        self._rooms = rooms
         self._membership_sync = membership_sync
-        self._topology = topology
-        self._root_trees = root_trees
-        self._downstream_trees = downstream_trees
         self._faults = faults
+        self._certificate_ends: Timers[NodeIndex] = Timers()
+        """When the certificate of each linked node ends: in seconds since 1970."""
 
-    def link(self, now: Instant, event: LinkEvent) -> None:
-        """Each room is told, though another one raises."""
-        spare = self._faults.spare
-        match event:
-            case LinkUp(peer, certificate):
-                self._nodes.put(peer, certificate)
-                spare("broadcast", self._broadcast.link_up, now, peer)
-                spare("discovery", self._discovery.link_up, peer)
-                spare("topology", self._topology.link_up, peer)
-            case LinkDown(peer):
-                spare("broadcast", self._broadcast.link_down, now, peer)
-                spare("topology", self._topology.link_down, peer)
-                spare("root trees", self._root_trees.forget, now, peer)
-                spare("member trees", self._downstream_trees.forget, peer)
-                if not self._broadcast.knows(peer):
-                    self._nodes.remove(peer)
+    def links(self, now: Instant, events: Iterable[LinkEvent]) -> None:
+        """In their order."""
+        rooms, spare = self._rooms, self._faults.spare
+        for event in events:
+            match event:
+                case LinkUp(peer, certificate):
+                    self._certificate_ends.set(peer, Instant(certificate.not_after_s))
+                    rooms.nodes.put(peer, certificate)
+                    spare("broadcast", rooms.broadcast.link_up, now, peer)
+                    spare("discovery", rooms.discovery.link_up, peer)
+                    spare("topology", rooms.topology.link_up, peer)
+                case LinkDown(peer):
+                    self._certificate_ends.cancel(peer)
+                    spare("broadcast", rooms.broadcast.link_down, now, peer)
+                    spare("topology", rooms.topology.link_down, peer)
+                    spare("root trees", rooms.root_trees.forget, now, peer)
+                    spare("member trees", rooms.downstream_trees.forget, peer)
+                    if not rooms.broadcast.knows(peer):
+                        rooms.nodes.remove(peer)
+
+    def certificates(self, now: Instant) -> None:
+        """Links end with the certificates of their peers, who may have shown newer ones since."""
+        unix_now_s, links = self._rooms.clock.unix_s(now), self._rooms.links
+        for node in self._certificate_ends.due(Instant(unix_now_s)):
+            peer = links.peer(node)
+            if peer is None:
+                continue
+            if unix_now_s > peer.certificate.not_after_s:
+                self._rooms.drops.count("certificate_expired")
+                self.links(now, links.cut(now, node, "certificate expired"))
+            else:
+                self._certificate_ends.set(node, Instant(peer.certificate.not_after_s))
 
     def port(self, now: Instant, change: PortChange) -> None:
         """A LAN's hosts and their groups are this node's from now on, or another's."""
-        self._discovery.set_port_forwarding(now, change.port, change.forwards)
-        if change.forwards:
-            self._membership_sync.take(now, self._membership.restart_startup_queries(now, change.port))
-        self._membership_sync.take(now, self._membership.set_forwarding(change.port, forwarding=change.forwards))
-        for vlan, mac in change.hosts:
-            claim = self._discovery.remote_hosts().get((vlan, mac))
-            if claim is None or claim.node == change.forwarder_before:
-                self._discovery.host_seen(now, change.port, vlan, mac)
+        rooms = self._rooms
+        rooms.discovery.set_port_forwarding(now, change.port, change.forwards)
+        self._membership_sync.take(now, rooms.membership.set_forwarding(now, change.port, forwarding=change.forwards))
+        rooms.discovery.take_over(now, change.port, change.hosts, change.forwarder_before)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from treecast.base.addresses import IPAddress
-from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.time import Instant
 from treecast.broadcast.broadcast import Learned
-from treecast.discovery.discovery import Discovery
-from treecast.engine.membership_sync import MembershipSync
-from treecast.engine.node_table import NodeTable
-from treecast.identity.certificate import Certificate
-from treecast.links.links import Links
-from treecast.topology.topology import Topology
+from treecast.engine.rooms import Rooms, certified_addresses
 from treecast.wire.advertisement import (
     GroupContent,
     GroupPrefixContent,
@@ -28,28 +21,15 @@ from treecast.wire.advertisement import (
 class Learning:
     """One node's. It keeps nothing itself."""
 
-    def __init__(
-        self,
-        nodes: NodeTable,
-        links: Links,
-        discovery: Discovery,
-        topology: Topology,
-        membership_sync: MembershipSync,
-        drops: Drops,
-    ) -> None:
-        self._nodes = nodes
-        self._links = links
-        self._discovery = discovery
-        self._topology = topology
-        self._membership_sync = membership_sync
-        self._drops = drops
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
 
     def take(self, now: Instant, learned: Learned) -> None:
         """An advertisement that is new here, or has ended."""
         try:
             self._take(now, learned)
         except MalformedError as error:
-            self._drops.count(error.reason)
+            self._rooms.drops.count(error.reason)
 
     def _take(self, now: Instant, learned: Learned) -> None:
         origin, content = learned.origin, learned.content
@@ -59,34 +39,27 @@ class Learning:
             case Kind.GROUP:
                 group = parse_group_key(learned.key)
                 wanted = content.source_filter() if isinstance(content, GroupContent) else None
-                self._topology.subscribe(now, origin, group, wanted)
-                self._membership_sync.proxy_membership(now, group)
+                self._rooms.topology.subscribe(now, origin, group, wanted)
             case Kind.GROUP_PREFIX:
                 key = parse_group_prefix_key(learned.key)
-                if not self._topology.subscribe_prefix(origin, key, wanted=isinstance(content, GroupPrefixContent)):
-                    self._drops.count("group_prefixes_full")
-                for group in self._topology.table.groups_in(key):
-                    self._membership_sync.proxy_membership(now, group)
+                wants = isinstance(content, GroupPrefixContent)
+                if not self._rooms.topology.subscribe_prefix(origin, key, wanted=wants):
+                    self._rooms.drops.count("group_prefixes_full")
             case Kind.HOST:
                 host = parse_host_key(learned.key)
-                self._discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)
+                self._rooms.discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)
             case Kind.LINKS:
                 pass  # Broadcast's own; the overlay graph will want it too
 
     def _node(self, now: Instant, learned: Learned) -> None:
-        origin, content = learned.origin, learned.content
-        if isinstance(content, NodeContent) and learned.certificate is not None:
-            self._nodes.put(origin, learned.certificate)
-            self._discovery.certify(now, origin, learned.certificate.mac, certified_addresses(learned.certificate))
-            self._links.learn(now, origin, content.endpoint_values(), learned.certificate.name)
-            self._links.learn_underlay_mtu(origin, content.underlay_mtu)
+        origin, content, certificate = learned.origin, learned.content, learned.certificate
+        if isinstance(content, NodeContent) and certificate is not None:
+            self._rooms.nodes.put(origin, certificate)
+            self._rooms.discovery.certify(now, origin, certificate.mac, certified_addresses(certificate))
+            self._rooms.links.learn(now, origin, content.endpoint_values(), certificate.name)
+            self._rooms.links.learn_underlay_mtu(origin, content.underlay_mtu)
             return
-        self._links.forget(origin)
-        self._discovery.uncertify(origin)
-        if not self._topology.is_linked(origin):
-            self._nodes.remove(origin)
-
-
-def certified_addresses(certificate: Certificate) -> tuple[IPAddress, ...]:
-    """The overlay's addresses that a certificate gives."""
-    return tuple(interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface)
+        self._rooms.links.forget(origin)
+        self._rooms.discovery.uncertify(origin)
+        if not self._rooms.topology.is_linked(origin):
+            self._rooms.nodes.remove(origin)

@@ -1,79 +1,44 @@
-"""What hosts want of groups, on its way from the ports to all who act on it: the other nodes, the trees, the ports."""
+"""What hosts want of groups, on its way to the other nodes, the trees and the ports; and back to multicast routers.
+
+It decides nothing: ``multicast`` says what each port and all of them want, ``topology`` what the other nodes do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from treecast.base.commands import Command, Inject
-from treecast.base.flows import GroupKey, PrefixKey
-from treecast.base.membership import SourceFilter, merged
 from treecast.base.time import Instant
-from treecast.broadcast.broadcast import Broadcast
-from treecast.dataplane.downstream_trees import DownstreamTrees
-from treecast.dataplane.port_groups import PortGroups
-from treecast.multicast import TAP, PortAddresses, SwitchMembership, SwitchOutput
-from treecast.topology.topology import Topology
+from treecast.engine.rooms import Rooms
+from treecast.multicast import SwitchOutput
 from treecast.wire.advertisement import GroupContent, GroupPrefixContent, Kind, group_key, group_prefix_key
 
 
 class MembershipSync:
-    """One node's. Methods append to ``commands``; the caller empties it, and that of ``port_groups``."""
+    """One node's. Methods append to ``commands``; the caller empties it."""
 
-    def __init__(
-        self,
-        membership: SwitchMembership,
-        broadcast: Broadcast,
-        topology: Topology,
-        downstream_trees: DownstreamTrees,
-        prefixes: Sequence[PrefixKey] = (),
-    ) -> None:
-        """``prefixes``: of groups that routers at this node get without joining."""
-        self.prefixes = tuple(prefixes)
-        self._membership = membership
-        self._broadcast = broadcast
-        self._topology = topology
-        self._downstream_trees = downstream_trees
-        self.port_groups = PortGroups(tap_gets_all=bool(prefixes))
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
         self.commands: list[Command] = []
 
     def start(self, now: Instant) -> None:
-        """Tell all nodes which prefixes of groups this one gets."""
-        for key in self.prefixes:
-            self._broadcast.publish(now, Kind.GROUP_PREFIX, group_prefix_key(key), GroupPrefixContent())
+        """Advertise the prefixes of groups that this node gets, and send the first queries."""
+        for key in self._rooms.prefixes:
+            self._rooms.broadcast.publish(now, Kind.GROUP_PREFIX, group_prefix_key(key), GroupPrefixContent())
+        self.take(now, self._rooms.membership.start(now))
 
     def take(self, now: Instant, output: SwitchOutput) -> None:
         """What a turn of the membership came to."""
         self.commands += [Inject(sent.port, sent.frame) for sent in output.frames]
         for change in output.changes:
             group = (change.vlan, change.group)
-            self._want(now, group, change.filter)
-            for port in self.port_groups.ports():
-                self.port_groups.want(port, group, self._membership.port_filter(port, *group))
-        for key in self._topology.table.groups() if output.new_routers else ():
-            self.proxy_membership(now, key)
+            content = None if change.filter.wants_nothing else GroupContent.of(change.filter)
+            self._rooms.broadcast.put(now, Kind.GROUP, group_key(*group), content)
+            self._rooms.downstream_trees.want(now, group, change.filter)
+            self._rooms.port_groups.want_all(group, change.ports)
+        for vlan in output.new_routers:
+            self._rooms.topology.report_vlan(vlan)
 
-    def proxy_membership(self, now: Instant, group: GroupKey) -> None:
-        """Multicast routers of the group's VLAN learn what the other nodes want of it."""
-        vlan, address = group
-        if self._membership.has_routers(vlan):
-            wanted = merged(wanted for _, wanted in self._topology.table.subscribers(group))
-            self._membership.set_proxied(now, vlan, address, wanted)
-
-    def open_port(self, now: Instant, port: int, addresses: PortAddresses) -> None:
-        """A packet port is there, or has other addresses."""
-        here = {group: self._membership.port_filter(TAP, *group) for group in self._membership.filters()}
-        self.port_groups.open(port, here)
-        self.take(now, self._membership.add_port(now, port, addresses))
-
-    def close_port(self, now: Instant, port: int) -> None:
-        """A packet port is gone."""
-        self.port_groups.close(port)
-        self.take(now, self._membership.remove_port(now, port))
-
-    def _want(self, now: Instant, group: GroupKey, wanted: SourceFilter) -> None:
-        """What this node's hosts want of a group, for all to know."""
-        if wanted.wants_nothing:
-            self._broadcast.withdraw(now, Kind.GROUP, group_key(*group))
-        else:
-            self._broadcast.publish(now, Kind.GROUP, group_key(*group), GroupContent.of(wanted))
-        self._downstream_trees.want(now, group, wanted)
+    def proxy(self, now: Instant) -> None:
+        """Multicast routers learn what the other nodes want of the groups for which that has changed (RFC 4605)."""
+        for vlan, group in self._rooms.topology.take_reports():
+            if self._rooms.membership.has_routers(vlan):
+                self._rooms.membership.set_proxied(now, vlan, group, self._rooms.topology.wanted((vlan, group)))

@@ -1,30 +1,44 @@
-"""The rooms of one engine, for the modules of ``engine`` that carry values from one to the other."""
+"""The rooms of one engine: made here, and carried from one to the other by the modules of ``engine``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
+from random import Random
 
+from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.counters import Drops
-from treecast.base.ids import NodeIndex
+from treecast.base.flows import PrefixKey
+from treecast.base.ids import NodeIndex, TreeEpoch
 from treecast.broadcast.broadcast import Broadcast
+from treecast.broadcast.store import Record
 from treecast.dataplane.downstream_trees import DownstreamTrees
+from treecast.dataplane.port_groups import PortGroups
 from treecast.dataplane.root_trees import RootTrees
-from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder
+from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
 from treecast.discovery.discovery import Discovery
-from treecast.engine.membership_sync import MembershipSync
+from treecast.engine.environment import NodeEnvironment, WallClock
 from treecast.engine.node_table import NodeTable
 from treecast.engine.port_names import PortNames
+from treecast.identity.certificate import Certificate, Verifier
+from treecast.identity.node import NodeIdentity
+from treecast.links.crypto import HandshakeFactory
 from treecast.links.links import Links
-from treecast.multicast import SwitchMembership
+from treecast.multicast import NO_ADDRESS, UNTAGGED, MembershipConfig, SwitchMembership, neighbour_of
 from treecast.topology.topology import Topology
+from treecast.wire.handshake import MAX_VERSION_CHARACTERS, HandshakePayload
 
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """Nobody outside ``engine`` has one: ``view`` shows what is in them."""
+    """Nobody outside ``engine`` uses one: ``view`` shows what is in them. ``prefixes``: of groups that routers at this
+    node get without joining.
+    """
 
-    me: NodeIndex
+    certificate: Certificate
     drops: Drops
+    clock: WallClock
     nodes: NodeTable
     ports: PortNames
     links: Links
@@ -35,4 +49,98 @@ class Rooms:
     topology: Topology
     root_trees: RootTrees
     downstream_trees: DownstreamTrees
-    membership_sync: MembershipSync
+    port_groups: PortGroups
+    prefixes: tuple[PrefixKey, ...]
+
+    @property
+    def me(self) -> NodeIndex:
+        return self.certificate.node_index
+
+
+def rooms_of(
+    identity: NodeIdentity,
+    environment: NodeEnvironment,
+    clock: WallClock,
+    *,
+    factory: HandshakeFactory,
+    membership: MembershipConfig,
+    rng: Random,
+    router_groups: Sequence[IPNetwork],
+    verifier: Verifier,
+    intern: Callable[[Record], Record],
+) -> Rooms:
+    """Those of a node that starts."""
+    certificate, drops = identity.certificate, Drops()
+    prefixes = tuple((UNTAGGED, prefix) for prefix in router_groups)
+
+    def verify_certificate(wire: bytes) -> Certificate:
+        return verifier.verify(wire, clock.unix_s(clock.now))
+
+    links = Links(
+        me=HandshakePayload(
+            certificate=certificate.encode(),
+            aead=environment.aead,
+            epoch_ms=environment.epoch_ms,
+            clock_ms=0,
+            refused=0,
+            underlay_mtu=environment.underlay_mtu,
+            version=environment.version[:MAX_VERSION_CHARACTERS],
+        ),
+        my_index=certificate.node_index,
+        factory=factory,
+        families=environment.families,
+        verify_certificate=verify_certificate,
+        wall_clock_ms=clock.unix_ms,
+        rng=rng,
+        drops=drops,
+    )
+    sender = Sender(
+        identity.network.id, certificate.node_id, certificate.node_index, certificate.mac, environment.epoch_ms
+    )
+    designated_forwarder = DesignatedForwarder(sender, drops, membership.query_response_interval)
+    switch_membership = SwitchMembership(
+        membership,
+        drops,
+        mac=certificate.mac,
+        link_local=certificate.mac.link_local,
+        rng=rng,
+        neighbour=own_neighbour(certificate),
+    )
+    broadcast = Broadcast(
+        me=certificate.node_index,
+        signing_key=identity.signing_key,
+        epoch_ms=environment.epoch_ms,
+        verify_certificate=verify_certificate,
+        rng=rng,
+        drops=drops,
+        instance=environment.instance,
+        verify_signature=verifier.signature,
+        intern=intern,
+    )
+    return Rooms(
+        certificate=certificate,
+        drops=drops,
+        clock=clock,
+        nodes=NodeTable(certificate),
+        ports=PortNames(),
+        links=links,
+        designated_forwarder=designated_forwarder,
+        discovery=Discovery(certificate.node_index, drops),
+        membership=switch_membership,
+        broadcast=broadcast,
+        topology=Topology(),
+        root_trees=RootTrees(TreeEpoch(environment.epoch_ms // 1000 & 0xFFFF_FFFF), drops),
+        downstream_trees=DownstreamTrees(drops, prefixes),
+        port_groups=PortGroups(tap_gets_all=bool(prefixes)),
+        prefixes=prefixes,
+    )
+
+
+def own_neighbour(certificate: Certificate) -> IPv4Address:
+    """From where the own kernel receives reports on a TAP that no bridge has."""
+    return neighbour_of(certificate.ipv4) if certificate.ipv4 else NO_ADDRESS
+
+
+def certified_addresses(certificate: Certificate) -> tuple[IPAddress, ...]:
+    """The overlay's addresses that a certificate gives."""
+    return tuple(interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface)

@@ -9,21 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.flows import GroupKey, PrefixKey, prefix_holds
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
+from treecast.broadcast.footprint import BroadcastFootprint
+from treecast.dataplane.downstream_trees import DownstreamTree
 from treecast.designated_forwarder.designated_forwarder import PortState
 from treecast.discovery.view import HostView
 from treecast.engine.rooms import Rooms
 from treecast.identity.certificate import Certificate
+from treecast.links.footprint import LinksFootprint
 from treecast.links.roster import Known
 from treecast.multicast import GroupView, PimJoinView, QuerierView, RouterView
 from treecast.topology.group_prefixes import contains, prefix_sort_key
 from treecast.topology.multicast_table import group_sort_key
 
 __all__ = [
+    "Footprint",
     "GroupView",
     "HostView",
     "Known",
@@ -87,6 +91,16 @@ class SegmentView:
     routers: tuple[RouterView, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What an engine keeps of other nodes. ``trees``: those that it has keys of; ``certificates``: its own too."""
+
+    links: LinksFootprint
+    broadcast: BroadcastFootprint
+    trees: tuple[DownstreamTree, ...]
+    certificates: tuple[NodeIndex, ...]
+
+
 class View:
     """One engine's. What it returns is immutable, and stays what it was."""
 
@@ -134,6 +148,15 @@ class View:
         """This node's hosts, those of others, then those that are reached by groups only. None: a pause."""
         return self._rooms.discovery.hosts(now)
 
+    def host_with(self, vlan: int, address: IPAddress) -> MacAddress | None:
+        """The host behind another node that has this address."""
+        key = self._rooms.discovery.holder(vlan, address)
+        return key[1] if key else None
+
+    def hosts_elsewhere(self) -> Mapping[tuple[int, MacAddress], NodeIndex]:
+        """The node of each host that another one claims, by VLAN and MAC: for tests, it takes as long as there are."""
+        return {key: host.node for key, host in self._rooms.discovery.remote_hosts().items()}
+
     # groups
 
     def groups(self) -> Iterator[GroupKey]:
@@ -146,7 +169,7 @@ class View:
         topology = self._rooms.topology
         members = [MemberView(node, wanted, topology.table.since(node, key)) for node, wanted in topology.members(key)]
         here = self._rooms.membership.filter(*key)
-        if any(contains(prefix, key) for prefix in self._rooms.membership_sync.prefixes):
+        if any(contains(prefix, key) for prefix in self._rooms.prefixes):
             here = ANY_SOURCE
         if not here.wants_nothing:
             members.append(MemberView(self.me, here, None))
@@ -154,7 +177,7 @@ class View:
 
     def prefixes(self) -> Iterator[PrefixView]:
         """Prefixes of groups that nodes get without joining, this one among them, in order."""
-        of_others, own = self._rooms.topology.table.prefixes, self._rooms.membership_sync.prefixes
+        of_others, own = self._rooms.topology.table.prefixes, self._rooms.prefixes
         for key in sorted({*of_others.prefixes(), *own}, key=prefix_sort_key):
             vlan, prefix = key
             nodes = of_others.subscribers_of(key)
@@ -190,6 +213,14 @@ class View:
         return tuple(self._rooms.designated_forwarder.ports(now))
 
     # counters
+
+    def footprint(self) -> Footprint:
+        """What is kept of other nodes."""
+        rooms = self._rooms
+        certificates = tuple(sorted(certificate.node_index for certificate in rooms.nodes.certificates()))
+        return Footprint(
+            rooms.links.footprint(), rooms.broadcast.footprint(), rooms.downstream_trees.trees(), certificates
+        )
 
     def counters(self) -> dict[str, int]:
         """What NodeDiscovery has done so far."""

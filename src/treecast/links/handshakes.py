@@ -180,6 +180,14 @@ class Handshakes:
         self._send_to_all(target.candidates, attempt.init)
         self.trace.add(Step.BEGUN, target.label, target.candidates)
 
+    def targets(self) -> list[Target]:
+        """Those of the attempts that are under way."""
+        return [attempt.target for attempt in self._attempts.values()]
+
+    def pending(self) -> tuple[int, int]:
+        """How many handshakes that others began are kept, by index and by INIT."""
+        return len(self._pending), len(self._pending_by_init)
+
     def is_trying_node(self, node: NodeIndex) -> bool:
         return any(attempt.target.node == node for attempt in self._attempts.values())
 

@@ -29,6 +29,7 @@ from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.clocks import differing
 from treecast.links.crypto import HandshakeFactory
+from treecast.links.footprint import LinksFootprint
 from treecast.links.handshakes import Finished, Handshakes, MetTwin
 from treecast.links.memory import Remembered, worth_remembering
 from treecast.links.peers import (
@@ -75,7 +76,9 @@ LinkEvent = LinkUp | LinkDown
 
 
 class Links:
-    """One node's links. Methods append to ``commands`` and ``events``; the caller empties both."""
+    """One node's links. Methods append to ``commands``, which the caller empties, and return which links came up or
+    ended by them.
+    """
 
     def __init__(
         self,
@@ -118,7 +121,8 @@ class Links:
         self.changes = 0
         """Links that came up or ended since the start."""
         self.commands: list[Command] = []
-        self.events: list[LinkEvent] = []
+        self._events: list[LinkEvent] = []
+        """Not returned yet: what a method has changed before it raised is returned by the next one."""
 
     # whom to reach
 
@@ -198,9 +202,20 @@ class Links:
         """The peers whose link is up, by node index."""
         return [peer for peer in self._peers if peer.up]
 
+    def footprint(self) -> LinksFootprint:
+        """What is kept of other nodes."""
+        attempts = (target.node for target in self._handshakes.targets() if target.name is None)
+        return LinksFootprint(
+            self._handshakes.pending(),
+            tuple(node for node in attempts if node is not None),
+            tuple(target.node for target in self._targets.learned() if target.node is not None),
+            tuple(peer.node for peer in self._peers),
+            sum(len(peer.sessions) for peer in self._peers),
+        )
+
     # what arrives
 
-    def receive(self, now: Instant, datagram: HandshakeDatagram) -> None:
+    def receive(self, now: Instant, datagram: HandshakeDatagram) -> list[LinkEvent]:
         """A handshake datagram with a good MAC."""
         finished = None
         try:
@@ -213,6 +228,7 @@ class Links:
             self.trace.add(step, finished.certificate.name, (datagram.source,))
             self._install(now, finished)
         self._take_datagrams()
+        return self._take_events()
 
     def foreign(self, now: Instant, source: Endpoint) -> None:
         """A handshake of another network came from there."""
@@ -250,17 +266,17 @@ class Links:
         if is_responder:
             self._up(peer)
 
-    def refused(self, now: Instant, command: InstallSession) -> None:
+    def refused(self, now: Instant, command: InstallSession) -> list[LinkEvent]:
         """The data plane has no room for a session. A peer that has no other one is tried again after a while."""
         peer = self._peers.get(command.peer)
         session = peer.session(command.session) if peer else None
-        if peer is None or session is None:
-            return
-        self._remove_session(peer, session)  # also what has its index there without being known here
-        if not peer.sessions:
-            self._down(now, peer, "refused", pause=REFUSED_PAUSE)
+        if peer is not None and session is not None:
+            self._remove_session(peer, session)  # also what has its index there without being known here
+            if not peer.sessions:
+                self._down(now, peer, "refused", pause=REFUSED_PAUSE)
+        return self._take_events()
 
-    def confirmed(self, event: SessionConfirmed) -> None:
+    def confirmed(self, event: SessionConfirmed) -> list[LinkEvent]:
         """The first authentic datagram of a session: the other side has it too."""
         peer = self._peers.get(event.peer)
         session = peer.session(event.session) if peer else None
@@ -269,6 +285,7 @@ class Links:
             session.final = None
             self._finals.cancel((event.peer, event.session))
             self._up(peer)
+        return self._take_events()
 
     def moved(self, event: PeerMoved) -> None:
         """An authentic, fresh datagram came from a new address."""
@@ -276,18 +293,18 @@ class Links:
         if session is not None:
             session.endpoint = event.endpoint
 
-    def goodbye(self, now: Instant, node: NodeIndex, session: int) -> None:
+    def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
         """The peer said on a session that it goes down; late, on a session that has ended, it means nothing."""
-        if self._peers.session(node, session) is not None:
-            self.cut(now, node, GOODBYE)
+        return self.cut(now, node, GOODBYE) if self._peers.session(node, session) is not None else []
 
-    def cut(self, now: Instant, node: NodeIndex, reason: str) -> None:
+    def cut(self, now: Instant, node: NodeIndex, reason: str) -> list[LinkEvent]:
         """End the link: the peer may no longer be here."""
         peer = self._peers.get(node)
         if peer is not None:
             self._down(now, peer, reason, pause=GOODBYE_PAUSE)
+        return self._take_events()
 
-    def review(self, now: Instant, reports: Sequence[SessionReport]) -> None:
+    def review(self, now: Instant, reports: Sequence[SessionReport]) -> list[LinkEvent]:
         """The data plane's measurements, about once a second: finds the dead, rekeys the old and the suspect."""
         by_session = {report.session: report for report in reports}
         for peer in self._peers:
@@ -302,10 +319,11 @@ class Links:
             elif wants_handshake(now, peer, by_session) and not self._handshakes.is_trying_node(peer.node):
                 self._handshakes.begin(now, _again(now, peer))
         self._take_datagrams()
+        return self._take_events()
 
     # time
 
-    def advance(self, now: Instant) -> None:
+    def advance(self, now: Instant) -> list[LinkEvent]:
         """Begin, repeat and give up what is due."""
         self._handshakes.advance(now)
         for target in self._targets.due(now):
@@ -317,6 +335,7 @@ class Links:
             session = peer.session(index) if peer else None
             if peer is not None and session is not None:
                 self._repeat_final(now, peer, session)
+        return self._take_events()
 
     def _repeat_final(self, now: Instant, peer: Peer, session: Session) -> None:
         if session.final is None:
@@ -353,7 +372,7 @@ class Links:
             self._roster.link_up(peer.node)
             self._reach.link_up()
             self.changes += 1
-            self.events.append(LinkUp(peer.node, peer.certificate))
+            self._events.append(LinkUp(peer.node, peer.certificate))
 
     def _down(self, now: Instant, peer: Peer, reason: str, pause: Duration) -> None:
         self._peers.remove(peer.node)
@@ -366,12 +385,16 @@ class Links:
             self._targets.lost(now, peer.node, left=reason == GOODBYE)
             self._reach.link_down(now, peer.certificate.name, left=reason == GOODBYE)
             self.changes += 1
-            self.events.append(LinkDown(peer.node, reason))
+            self._events.append(LinkDown(peer.node, reason))
 
     def _remove_session(self, peer: Peer, session: Session) -> None:
         peer.sessions.remove(session)
         self._finals.cancel((peer.node, session.index))
         self.commands.append(RemoveSession(session.index))
+
+    def _take_events(self) -> list[LinkEvent]:
+        taken, self._events = self._events, []
+        return taken
 
     def _take_datagrams(self) -> None:
         self.commands += self._handshakes.commands

@@ -9,7 +9,7 @@ port that does not forward are another node's: they count for nothing here, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
@@ -64,6 +64,8 @@ class VlanChange:
     vlan: int
     group: IPAddress
     filter: SourceFilter
+    ports: Mapping[int, SourceFilter] = field(default_factory=dict)
+    """What the hosts on each port want, whoever serves them; on others nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,15 @@ class SwitchMembership:
         self._addresses[port] = addresses
         return output + self._begin(now, port, UNTAGGED)
 
-    def set_forwarding(self, port: int, *, forwarding: bool) -> SwitchOutput:
-        """Whether this node serves the hosts of a port, or another. Returns what changes, and the VLANs to proxy."""
+    def set_forwarding(self, now: Instant, port: int, *, forwarding: bool) -> SwitchOutput:
+        """Whether this node serves the hosts of a port, or another. Returns what changes, and the VLANs to proxy.
+
+        Hosts that are this node's from now on are queried: there may be some whose reports it did not receive.
+        """
+        output = self.restart_startup_queries(now, port) if forwarding else SwitchOutput()
         if forwarding is (port not in self._not_forwarding):
-            return SwitchOutput()
+            return output
         (self._not_forwarding.discard if forwarding else self._not_forwarding.add)(port)
-        output = SwitchOutput()
         for segment in self._segments.values():
             if segment.port == port:
                 segment.clear_proxied()
@@ -286,6 +291,10 @@ class SwitchMembership:
 
     # Consequences.
 
+    def _change(self, vlan: int, group: IPAddress) -> VlanChange:
+        ports = {port: segment.filter(group) for port, segment in self._by_vlan.get(vlan, {}).items()}
+        return VlanChange(vlan, group, self.filter(vlan, group), ports)
+
     def _forwarding_segments(self, vlan: int) -> list[Segment]:
         """The ports of a VLAN whose hosts are this node's."""
         return [segment for port, segment in self._by_vlan.get(vlan, {}).items() if port not in self._not_forwarding]
@@ -318,7 +327,7 @@ class SwitchMembership:
         del self._by_vlan[segment.vlan][segment.port]
         groups = list(segment.filters())
         self._quota.release(segment.group_count)
-        changes = [VlanChange(segment.vlan, group, self.filter(segment.vlan, group)) for group in groups]
+        changes = [self._change(segment.vlan, group) for group in groups]
         if not self._by_vlan[segment.vlan]:
             del self._by_vlan[segment.vlan]
         return SwitchOutput(changes=tuple(changes))
@@ -336,7 +345,7 @@ class SwitchMembership:
         )
 
     def _changes(self, vlan: int, groups: Iterable[IPAddress]) -> Iterable[VlanChange]:
-        return (VlanChange(vlan, group, self.filter(vlan, group)) for group in groups)
+        return (self._change(vlan, group) for group in groups)
 
     def _receive_router(self, now: Instant, segment: Segment, frame: EthernetFrame) -> SwitchOutput:
         try:

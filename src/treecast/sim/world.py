@@ -12,7 +12,8 @@ from treecast.base.events import Event, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode
 from treecast.base.time import Duration, Instant, after
-from treecast.engine.engine import Engine, NodeEnvironment
+from treecast.engine.engine import Engine
+from treecast.engine.environment import NodeEnvironment
 from treecast.identity.certificate import Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network as NetworkIdentity
@@ -61,7 +62,7 @@ class SimNode:
         self.stopped = False
         self.endpoint = Endpoint(_FIRST_ENDPOINT + self.index + 65_536 * machine, _PORT)
         self.forwarder = ModelForwarder(
-            me=self.index, endpoint=self.endpoint, underlay=self._network, raise_event=self._raise
+            me=self.index, endpoint=self.endpoint, underlay=self._network, raise_event=self.raise_event
         )
         self.engine = Engine(
             identity,
@@ -80,21 +81,26 @@ class SimNode:
         self._each(2.0, self.forwarder.probe)
         self._each(60.0, self._report_all)
 
+    @property
+    def now(self) -> Instant:
+        """By the one clock of the world."""
+        return self._network.now
+
     def knows(self, other: SimNode) -> bool:
-        return self.engine.nodes.certificate(other.index) is not None
+        return self.engine.view.certificate(other.index) is not None
 
     def is_linked(self, other: SimNode) -> bool:
-        return self.engine.topology.is_linked(other.index)
+        return self.engine.view.is_linked(other.index)
 
     def subscribes(self, other: SimNode, group: str) -> bool:
         """Whether the other is a subscriber, by what this node has learned."""
-        members = self.engine.topology.members((0, IPv4Address(group)))
-        return any(node == other.index for node, _ in members)
+        members = self.engine.view.members((0, IPv4Address(group)))
+        return any(member.node == other.index for member in members)
 
     def carry_out(self, commands: list[Command]) -> None:
         """What was refused comes back as an event."""
         for refused in self.forwarder.carry_out(commands):
-            self._raise(refused)
+            self.raise_event(refused)
 
     def add_static_peer(self, other: SimNode) -> None:
         self.carry_out(self.engine.add_static_peer(self._network.now, str(other.endpoint), (other.endpoint,)))
@@ -129,7 +135,7 @@ class SimNode:
             source_mac=certificate.mac,
             source=certificate.ipv4.ip if certificate.ipv4 else IPv4Address(0),
         )
-        self._raise(TapFrame(0, frame))
+        self.raise_event(TapFrame(0, frame))
 
     def leave(self, group: str) -> None:
         self.report(group, FilterMode.INCLUDE)
@@ -141,13 +147,13 @@ class SimNode:
         self.forwarder.send_multicast(IPv4Address(group), source or own, frame)
 
     def peers(self) -> list[NodeIndex]:
-        return [peer.node for peer in self.engine.links.peers()]
+        return [link.node for link in self.engine.view.links()]
 
     def stop(self) -> None:
         self.stopped = True
         self._network.detach(self.endpoint)
 
-    def _raise(self, event: Event) -> None:
+    def raise_event(self, event: Event) -> None:
         self._waiting.append(event)
         if len(self._waiting) == 1:
             self._network.at(Instant(max(self._network.now, self._next_turn)), self._turn)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from treecast.base.addresses import IPAddress
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
-from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.membership import FilterMode, SourceFilter, merged
 from treecast.base.time import Instant
 from treecast.topology.group_prefixes import prefix_sort_key
 from treecast.topology.multicast_table import MulticastTable, group_sort_key
@@ -39,6 +39,8 @@ class Topology:
         self._planned: dict[GroupKey, _Plan] = {}
         self._planned_prefixes: dict[PrefixKey, tuple[NodeIndex, ...]] = {}
         self._prefixes_changed = False
+        self._to_report: set[GroupKey] = set()
+        """Groups of which the other nodes want something else than multicast routers were told."""
 
     def link_up(self, peer: NodeIndex) -> None:
         self._linked.add(peer)
@@ -71,6 +73,7 @@ class Topology:
         """A node's membership changed; None when it ended."""
         self.table.put(now, node, group, wanted)
         self._changed.add(group)
+        self._to_report.add(group)
 
     def subscribe_prefix(self, node: NodeIndex, key: PrefixKey, *, wanted: bool) -> bool:
         """A node gets all groups of a prefix from now on, or no more. False when there is no room."""
@@ -79,9 +82,25 @@ class Topology:
             room = self.table.prefixes.put(node, key)
         else:
             self.table.prefixes.remove(node, key)
-        self._changed.update(self.table.groups_in(key))
+        groups = self.table.groups_in(key)
+        self._changed.update(groups)
+        self._to_report.update(groups)
         self._prefixes_changed = True
         return room
+
+    def wanted(self, group: GroupKey) -> SourceFilter:
+        """What all other nodes together want of a group."""
+        return merged(wanted for _, wanted in self.table.subscribers(group))
+
+    def report_vlan(self, vlan: int) -> None:
+        """A multicast router appeared in the VLAN: it is to learn of all groups there."""
+        self._to_report.update(group for group in self.table.unsorted_groups() if group[0] == vlan)
+
+    def take_reports(self) -> list[GroupKey]:
+        """The groups of which the other nodes may want something else than at the last call."""
+        groups = sorted(self._to_report, key=group_sort_key)
+        self._to_report.clear()
+        return groups
 
     def members(self, group: GroupKey) -> list[tuple[NodeIndex, SourceFilter]]:
         """The linked subscribers of a group, by node index."""

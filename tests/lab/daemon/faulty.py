@@ -23,22 +23,13 @@ from treecast.adapters.native import DataPlane
 from treecast.base.events import Event, TapFrame
 from treecast.base.time import Instant
 from treecast.cli.main import main
-from treecast.daemon import answers, run
+from treecast.daemon import answers
 from treecast.dataplane.root_trees import RootTrees
-from treecast.engine.engine import Engine
+from treecast.engine.reception import Reception
 
 
 class UnforeseenError(RuntimeError):
     """What nobody expected."""
-
-
-class DeafEngine(Engine):
-    """Whatever a host says raises."""
-
-    def _handle(self, now: Instant, event: Event) -> None:
-        if isinstance(event, TapFrame):
-            raise UnforeseenError("a frame")
-        super()._handle(now, event)
 
 
 def _forgetful(*_: object) -> NoReturn:
@@ -52,7 +43,15 @@ def put(owner: object, name: str, value: object) -> None:
 
 
 def _frames() -> None:
-    put(run, "Engine", DeafEngine)
+    """Whatever a host says raises."""
+    take = Reception.take
+
+    def deaf(reception: Reception, now: Instant, event: Event) -> None:
+        if isinstance(event, TapFrame):
+            raise UnforeseenError("a frame")
+        take(reception, now, event)
+
+    put(Reception, "take", deaf)
 
 
 def _answers() -> None:

@@ -123,7 +123,7 @@ class Network(RuleBasedStateMachine):
         assert [other.owner((0, host)) for other in self.nodes] == [node.index] * 4
         for other in self.nodes:
             if other is not node:
-                assert other.discovery._holder(0, address) == (0, host)
+                assert other.discovery.holder(0, address) == (0, host)
 
     def _deliver(self) -> None:
         """Everything, again and again, until nothing is new: it must come to rest, and no host is lost by it."""

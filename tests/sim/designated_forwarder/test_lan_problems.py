@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.sim.designated_forwarder.lan import Lan, LanNode
+from treecast.base.addresses import MacAddress
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.designated_forwarder.lan_problems import MAX_KEPT, TAKEN_OVER_FOR, UNSEEN_FOR
@@ -95,9 +96,8 @@ def test_a_beacon_of_another_network_is_said_for_ten_seconds_and_no_more_than_si
     lan.run(3.0)
     for number in range(40):
         beacon = Beacon(1, bytes([number]) * 16, bytes(16), 7, number + 1, BeaconState.FORWARDING, 1)
-        node.designated_forwarder.receive(
-            lan.now, 0, ethernet.parse(beacon_frame(beacon, node.designated_forwarder._sender.mac)).payload
-        )
+        frame = beacon_frame(beacon, MacAddress(bytes((2, 0x54, 0, 0, 0, 2))))
+        node.designated_forwarder.receive(lan.now, 0, ethernet.parse(frame).payload)
     found = said(lan, node)
     assert [problem.kind for problem in found] == ["lan_of_another_network"] * MAX_KEPT
     assert found[-1].subject == "eth0 27272727"

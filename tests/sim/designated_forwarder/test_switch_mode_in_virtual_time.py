@@ -80,7 +80,7 @@ def join() -> bytes:
 
 
 def subscribers(node: SimNode) -> list[NodeIndex]:
-    return [member for member, _ in node.engine.topology.members((0, GROUP))]
+    return [m.node for m in node.engine.view.members((0, GROUP)) if m.node != node.index]
 
 
 def test_one_node_carries_the_lan_and_the_other_takes_over_with_its_groups_and_hosts_within_3_s() -> None:
@@ -139,7 +139,7 @@ def test_queries_and_reports_of_the_other_node_are_no_hosts() -> None:
     lan = SharedLan(world, first, second)
     lan.run(40.0)
     assert second.engine.drops.snapshot()["membership_of_a_node"] > 0
-    assert second.engine.membership.routers() == first.engine.membership.routers() == []
+    assert second.engine.rooms.membership.routers() == first.engine.rooms.membership.routers() == []
     assert subscribers(third) == []
 
 
@@ -200,6 +200,6 @@ def test_a_port_that_is_its_nodes_own_again_forwards_and_has_its_own_host() -> N
     lan.run(1.0)
     assert second.forwarder.blocked == set()
     assert second.forwarder.kept == {0: KEEP_NOTHING}
-    assert second.engine.designated_forwarder.ports(world.network.now) == []
+    assert second.engine.rooms.designated_forwarder.ports(world.network.now) == []
     own = second.identity.certificate.mac
     assert third.forwarder.hosts[(0, own.packed)] == second.index

@@ -27,7 +27,7 @@ def mesh(world: World, size: int) -> list[SimNode]:
 def ask(node: SimNode, who: MacAddress, sender: IPv4Address, target: IPv4Address) -> None:
     """A host at a node's TAP sends an ARP request; an announcement when both addresses are the same."""
     payload = arp.emit(ArpPacket(ArpOperation.REQUEST, who, sender, MacAddress(bytes(6)), target))
-    node._raise(TapFrame(0, ethernet.emit(EthernetFrame(BROADCAST_MAC, who, EtherType.ARP, payload))))
+    node.raise_event(TapFrame(0, ethernet.emit(EthernetFrame(BROADCAST_MAC, who, EtherType.ARP, payload))))
 
 
 def places(nodes: list[SimNode]) -> list[NodeIndex | None]:
@@ -62,7 +62,7 @@ def test_a_host_that_moves_is_followed_and_its_announcement_reaches_everybody() 
     world.run(0.5)
     assert places(nodes) == [3, 3, None, 3]
     assert [len(node.forwarder.delivered) for node in nodes] == [1, 1, 0, 1]
-    assert nodes[1].engine.discovery.local_hosts().get((0, HOST)) is None
+    assert nodes[1].engine.rooms.discovery.local_hosts().get((0, HOST)) is None
 
 
 def test_the_hosts_of_a_dead_node_end_with_it_and_one_that_moved_in_time_stays() -> None:
@@ -70,7 +70,7 @@ def test_the_hosts_of_a_dead_node_end_with_it_and_one_that_moved_in_time_stays()
     nodes = mesh(world, 4)
     second = MacAddress.parse("02:00:00:00:00:0b")
     ask(nodes[1], HOST, ADDRESS, ADDRESS)
-    nodes[1]._raise(HostSeen(0, 0, second))
+    nodes[1].raise_event(HostSeen(0, 0, second))
     world.run(0.5)
     nodes[1].stop()
     ask(nodes[2], HOST, ADDRESS, ADDRESS)
@@ -81,7 +81,7 @@ def test_the_hosts_of_a_dead_node_end_with_it_and_one_that_moved_in_time_stays()
     for node in rest:
         assert (0, second.packed) not in node.forwarder.hosts
         assert NodeIndex(2) not in node.forwarder.hosts.values()
-        assert all(claim.node != 2 for _, claim in node.engine.discovery.remote_hosts().items())
+        assert 2 not in node.engine.view.hosts_elsewhere().values()
 
 
 def test_a_host_behind_two_nodes_lans_comes_to_rest() -> None:
@@ -91,11 +91,11 @@ def test_a_host_behind_two_nodes_lans_comes_to_rest() -> None:
         ask(nodes[turn % 2], HOST, ADDRESS, ADDRESS)
         world.run(0.3)
     settled = places(nodes)
-    moves = [node.engine.discovery.counters.host_moves for node in nodes]
+    moves = [node.engine.view.counters()["host_moves"] for node in nodes]
     for turn in range(8):
-        nodes[turn % 2]._raise(HostSeen(0, 0, HOST))
+        nodes[turn % 2].raise_event(HostSeen(0, 0, HOST))
         world.run(0.3)
-    assert [node.engine.discovery.counters.host_moves for node in nodes] == moves
+    assert [node.engine.view.counters()["host_moves"] for node in nodes] == moves
     assert max(moves) <= 6
     assert places(nodes) == settled
     assert settled[2] in (1, 2)

@@ -130,7 +130,6 @@ def _others(troubled: TroubledWorld, node: SimNode) -> list[NodeIndex]:
 def _knows_the_truth(troubled: TroubledWorld, node: SimNode) -> None:
     others = _others(troubled, node)
     assert node.peers() == others
-    table = node.engine.topology.table
     truth = {
         group: [
             (index, wanted)
@@ -139,10 +138,13 @@ def _knows_the_truth(troubled: TroubledWorld, node: SimNode) -> None:
         ]
         for group in GROUPS
     }
-    assert {group: table.subscribers(_key(group)) for group in GROUPS} == truth
-    assert [key for key in table.groups() if str(key[1]) not in GROUPS] == []
+    view = node.engine.view
+    assert {
+        group: [(m.node, m.filter) for m in view.members(_key(group)) if m.node != node.index] for group in GROUPS
+    } == truth
+    assert [key for key in view.groups() if str(key[1]) not in GROUPS] == []
     macs = {(0, troubled.nodes[index].identity.certificate.mac): index for index in others}
-    assert {key: host.node for key, host in node.engine.discovery.remote_hosts().items()} == macs
+    assert view.hosts_elsewhere() == macs
     assert node.forwarder.hosts == {(vlan, mac.packed): index for (vlan, mac), index in macs.items()}
 
 
@@ -189,32 +191,26 @@ def _sends_by_tree_to_all(troubled: TroubledWorld, node: SimNode) -> None:
 
 def _says_nothing(node: SimNode) -> bool:
     """No NODE advertisement is on its way just now."""
-    return not any(neighbour._unacknowledged for neighbour in node.engine._broadcast._neighbours.values())
+    return not node.engine.view.footprint().broadcast.unsent
 
 
 def _keeps_nothing_of_what_is_gone(troubled: TroubledWorld, node: SimNode) -> None:
     others = _others(troubled, node)
-    engine, forwarder = node.engine, node.forwarder
-    links, broadcast = engine.links, engine._broadcast
-    handshakes = links._handshakes
-    assert len(handshakes._pending) == len(handshakes._pending_by_init) <= len(others)
-    learned = [attempt.target for attempt in handshakes._attempts.values() if attempt.target.name is None]
-    assert {target.node for target in learned} <= set(others)
-    assert sorted(links._targets._learned) == others
-    assert (
-        [peer.node for peer in links._peers]
-        == sorted({session.peer for session in forwarder.sessions.values()})
-        == others
-    )
-    assert len(forwarder.sessions) == sum(len(peer.sessions) for peer in links.peers()) <= 3 * len(others)
-    assert [index for index, _ in broadcast._store.origins()] == sorted([*others, node.index])
-    assert all(not origin.withdrawn_until for _, origin in broadcast._store.origins())
-    assert sorted(broadcast._neighbours) == others
-    assert broadcast._link_state._cached.keys() <= {*others, node.index}
-    for neighbour in broadcast._neighbours.values():
-        assert (neighbour._unacknowledged, neighbour._versions, neighbour.acknowledgements) == ({}, {}, [])
+    footprint, forwarder = node.engine.view.footprint(), node.forwarder
+    links, broadcast = footprint.links, footprint.broadcast
+    by_index, by_init = links.pending
+    assert by_index == by_init <= len(others)
+    assert set(links.attempts) <= set(others)
+    assert list(links.sought) == others
+    assert list(links.peers) == sorted({session.peer for session in forwarder.sessions.values()}) == others
+    assert len(forwarder.sessions) == links.sessions <= 3 * len(others)
+    assert list(broadcast.origins) == sorted([*others, node.index])
+    assert broadcast.withdrawn == 0
+    assert list(broadcast.neighbours) == others
+    assert {*broadcast.link_states} <= {*others, node.index}
+    assert broadcast.unsent == 0
     assert forwarder.pending_offers == set()
-    trees = engine.downstream_trees._trees.values()
+    trees = footprint.trees
     assert {(tree.root, tree.tree_id, tree.epoch) for tree in trees} == set(forwarder.member_keys)
     for tree in trees:
         root = troubled.nodes[tree.root]
@@ -225,7 +221,7 @@ def _keeps_nothing_of_what_is_gone(troubled: TroubledWorld, node: SimNode) -> No
             newer = root.forwarder.routes.get((0, tree.flow.group, tree.flow.source))
             assert newer is None or not root.forwarder.trees[newer].used
     assert len(trees) == len({(tree.root, tree.flow) for tree in trees})
-    assert set(engine.nodes._certificates) == {*others, node.index}
+    assert set(footprint.certificates) == {*others, node.index}
 
 
 def _key(group: str) -> GroupKey:

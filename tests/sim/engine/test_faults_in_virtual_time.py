@@ -46,7 +46,7 @@ def test_an_event_that_raises_costs_that_event_and_not_the_others_of_its_batch(
         taken.append(wire)
         return True
 
-    monkeypatch.setattr(node.engine.discovery, "receive", take)
+    monkeypatch.setattr(node.engine.rooms.discovery, "receive", take)
     node.engine.turn(world.network.now, frames)
     assert taken == [frame.data for frame in (*frames[:7], *frames[8:])]
     assert internal_errors(node) == 1
@@ -60,7 +60,7 @@ def test_the_one_event_that_confirms_a_link_is_heard_among_events_that_raise(mon
     world = World(2)
     first = world.add()
     second = world.add()
-    monkeypatch.setattr(first.engine.membership_sync, "take", raises)
+    monkeypatch.setattr(first.engine.rooms.discovery, "receive", raises)
     turn = first.engine.turn
 
     def crowded(now: Instant, events: list[Event]) -> object:
@@ -81,13 +81,13 @@ def test_bytes_that_are_bad_are_no_bug() -> None:
     assert "ethernet_truncated" in node.engine.drops.snapshot()
 
 
-@pytest.mark.parametrize("room", ["discovery", "membership", "downstream_trees", "root_trees", "_broadcast"])
+@pytest.mark.parametrize("room", ["discovery", "membership", "downstream_trees", "root_trees", "broadcast"])
 def test_a_room_that_raises_in_each_turn_does_not_keep_back_what_the_others_send(
     room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(4)
     first, second = world.add(), world.add()
-    monkeypatch.setattr(getattr(first.engine, room), "advance", raises)
+    monkeypatch.setattr(getattr(first.engine.rooms, room), "advance", raises)
     second.add_static_peer(first)
     world.run_until(lambda: second.peers() == [first.index], 10.0)
     assert internal_errors(first) > 0
@@ -98,10 +98,10 @@ def test_a_link_that_ends_is_told_to_every_room_though_one_raises(monkeypatch: p
     first, second = linked(world)
     second.report(GROUP)
     world.run(2.0)
-    monkeypatch.setattr(first.engine._broadcast, "link_down", raises)
+    monkeypatch.setattr(first.engine.rooms.broadcast, "link_down", raises)
     second.stop()
     world.run_until(lambda: not first.peers(), 20.0)
-    assert not first.engine.topology.is_linked(second.index)
+    assert not first.engine.view.is_linked(second.index)
     assert all(second.index not in (*tree.next_hops, *tree.replicate) for tree in first.forwarder.trees.values())
 
 
@@ -109,7 +109,7 @@ def test_turns_that_fail_in_a_row_are_counted_until_one_does_not(monkeypatch: py
     world = World(6)
     node = world.add()
     with monkeypatch.context() as broken:
-        broken.setattr(node.engine.root_trees, "advance", raises)
+        broken.setattr(node.engine.rooms.root_trees, "advance", raises)
         for number in range(1, 4):
             node.engine.turn(world.network.now, ())
             assert node.engine.faults.failed_turns == number
@@ -120,7 +120,7 @@ def test_turns_that_fail_in_a_row_are_counted_until_one_does_not(monkeypatch: py
 def test_events_that_raise_are_no_failed_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(7)
     node = world.add()
-    monkeypatch.setattr(node.engine.links, "confirmed", raises)
+    monkeypatch.setattr(node.engine.rooms.links, "confirmed", raises)
     for _ in range(10):
         node.engine.turn(world.network.now, [SessionConfirmed(node.index, 1)])
     assert internal_errors(node) == 10
@@ -130,7 +130,7 @@ def test_events_that_raise_are_no_failed_turns(monkeypatch: pytest.MonkeyPatch) 
 def test_a_deadline_that_raises_is_asked_again_after_a_second_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(8)
     node = world.add()
-    monkeypatch.setattr(node.engine.links, "next_deadline", raises)
+    monkeypatch.setattr(node.engine.rooms.links, "next_deadline", raises)
     now = world.network.now
     assert node.engine.next_deadline(now) == now + 1.0
     node.engine.turn(now, ())

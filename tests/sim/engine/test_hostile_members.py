@@ -33,7 +33,7 @@ def claim(world: World, liar: SimNode, victim: SimNode) -> None:
     content = HostContent((interface.ip.packed,), HIGHEST)
     for owner in (victim, liar):
         key = host_key(0, owner.identity.certificate.mac)
-        liar.engine._broadcast.publish(world.network.now, Kind.HOST, key, content)
+        liar.engine.rooms.broadcast.publish(world.network.now, Kind.HOST, key, content)
 
 
 def test_nobody_takes_the_mac_or_the_address_of_another_node() -> None:
@@ -43,7 +43,7 @@ def test_nobody_takes_the_mac_or_the_address_of_another_node() -> None:
     world.run(2.0)
     mac, address = nodes[2].identity.certificate.mac, IPv4Address("10.77.0.3")
     assert nodes[1].forwarder.hosts[(0, mac.packed)] == 3
-    assert nodes[1].engine.discovery._holder(0, address) == (0, mac)
+    assert nodes[1].engine.view.host_with(0, address) == mac
 
 
 def test_a_claim_made_before_the_victim_comes_ends_when_it_comes() -> None:
@@ -63,7 +63,7 @@ def test_endpoints_that_are_another_node_s_do_not_make_handshakes_without_end() 
     nodes = mesh(world, 2)
     before = world.network.datagrams
     ghost = Endpoint(IPv4Address("192.0.2.77"), 7700)
-    nodes[0].engine.links.learn(world.network.now, NodeIndex(77), (ghost, nodes[1].endpoint), "n77")
+    nodes[0].engine.rooms.links.learn(world.network.now, NodeIndex(77), (ghost, nodes[1].endpoint), "n77")
     world.run(20.0)
     assert nodes[0].engine.drops.snapshot()["handshake_with_another_node"] == 1
     assert len(nodes[0].forwarder.sessions) <= 2
@@ -75,7 +75,9 @@ def test_no_handshake_goes_to_an_endpoint_that_reaches_many() -> None:
     (node,) = mesh(world, 1)
     many = ("224.0.0.1", "255.255.255.255", "0.0.0.0")
     endpoints = tuple(Endpoint(IPv4Address(text), 7700) for text in many)
-    node.engine.links.learn(world.network.now, NodeIndex(5), (*endpoints, Endpoint(IPv4Address("192.0.2.5"), 0)), "n77")
+    node.engine.rooms.links.learn(
+        world.network.now, NodeIndex(5), (*endpoints, Endpoint(IPv4Address("192.0.2.5"), 0)), "n77"
+    )
     commands = node.engine.turn(Instant(world.network.now + 5.0), [])
     assert [command for command in commands if isinstance(command, SendDatagram)] == []
 

@@ -12,7 +12,7 @@ from treecast.wire.advertisement import NodeContent
 
 
 def twice(node: SimNode) -> list[Problem]:
-    now = node._network.now
+    now = node.now
     return [problem for problem in node.engine.problems(now) if problem.kind == "identity_twice"]
 
 

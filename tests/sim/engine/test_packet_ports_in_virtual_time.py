@@ -45,7 +45,7 @@ def say(node: SimNode, kind: RecordType, group: IPv4Address, port: int = PACKET)
 
 
 def subscribers(node: SimNode, group: IPAddress) -> list[NodeIndex]:
-    return [member for member, _ in node.engine.topology.members((0, group))]
+    return [m.node for m in node.engine.view.members((0, group)) if m.node != node.index]
 
 
 def test_groups_of_both_ports_are_the_node_s_and_each_port_is_told_its_own() -> None:

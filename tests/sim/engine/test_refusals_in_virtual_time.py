@@ -46,7 +46,7 @@ def linked(world: World) -> tuple[SimNode, SimNode]:
 
 
 def problems(node: SimNode) -> list[tuple[str, str]]:
-    found = node.engine.problems(node._network.now)
+    found = node.engine.problems(node.now)
     return [(problem.kind, problem.subject) for problem in found if problem.kind == "table_full"]
 
 
@@ -69,7 +69,7 @@ def test_a_host_that_had_no_room_is_placed_when_there_is_and_is_a_problem_until_
     first = world.add()
     first.forwarder.refuses = full(SetHost)
     second = world.add(reach=first)
-    world.run_until(lambda: bool(first.engine.discovery.remote_hosts().items()), 20.0)
+    world.run_until(lambda: bool(first.engine.view.hosts_elsewhere()), 20.0)
     world.run(1.0)
     assert first.forwarder.hosts == {}
     assert problems(first) == [("table_full", "hosts")]
@@ -133,7 +133,7 @@ def test_a_member_without_room_for_a_key_gets_copies_until_it_has() -> None:
         first.send(GROUP, number)
         world.run(0.1)
     assert second.forwarder.delivered == list(range(30))
-    assert second.engine.downstream_trees._trees == {}
+    assert second.engine.view.footprint().trees == ()
     (tree,) = [tree for tree in first.forwarder.trees.values() if tree.taken]
     assert (tree.next_hops, tree.replicate) == ((), (second.index,))
     second.forwarder.refuses = room

@@ -21,7 +21,7 @@ def cut(world: World, one: SimNode, other: SimNode) -> None:
 
 
 def known_hosts(node: SimNode) -> list[NodeIndex]:
-    return sorted(host.node for _, host in node.engine.discovery.remote_hosts().items())
+    return sorted(node.engine.view.hosts_elsewhere().values())
 
 
 def test_a_dead_node_is_forgotten_though_some_heard_of_it_late() -> None:
@@ -70,7 +70,7 @@ def test_a_node_that_died_before_its_advertisement_came_is_not_remembered() -> N
     world.run_until(lambda: 3 in nodes[0].peers(), 5.0, step=0.001)
     dead.stop()
     world.run(100.0)
-    assert nodes[0].engine.nodes.name(dead.index) == "#3"
+    assert nodes[0].engine.view.name(dead.index) == "#3"
 
 
 def test_who_comes_and_goes_often_keeps_one_tree_per_root_and_flow() -> None:

@@ -30,7 +30,7 @@ class Silence:
 def test_hosts_come_in_order_and_one_that_went_meanwhile_is_left_out() -> None:
     world = World(seed=3)
     node = world.add()
-    now, discovery = world.network.now, node.engine.discovery
+    now, discovery = world.network.now, node.engine.rooms.discovery
     claimed = HostContent.of((), 0, is_router=False)
     for number in range(5000, 0, -1):
         discovery.learn(now, NodeIndex(7), (0, mac(number)), claimed)

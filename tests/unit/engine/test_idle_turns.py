@@ -107,5 +107,5 @@ class Idle:
 
 def test_an_idle_turn_touches_as_much_at_1000_linked_nodes_as_at_100() -> None:
     few, many = Idle(100), Idle(1_000)
-    assert [len(idle.engine.links.peers()) for idle in (few, many)] == [100, 1_000]
+    assert [len(idle.engine.view.links()) for idle in (few, many)] == [100, 1_000]
     assert steps_of(many.idle_turn) <= 1.1 * steps_of(few.idle_turn)

@@ -65,3 +65,16 @@ def test_nobody_outside_the_engine_imports_a_room_that_decides() -> None:
 def test_a_reach_into_a_room_would_be_found() -> None:
     found = ast.parse("self._engine.topology.table.groups()\nnode.engine.links.peers()\nengine.view.links()")
     assert sorted(engine_attributes(found)) == ["links", "topology", "view"]
+
+
+def test_tests_in_virtual_time_read_no_private_attribute() -> None:
+    tests = Path(__file__).parents[2] / "sim"
+    assert [
+        f"{path.name}: {found.attr}"
+        for path in sorted(tests.rglob("*.py"))
+        for found in ast.walk(ast.parse(path.read_text()))
+        if isinstance(found, ast.Attribute)
+        and found.attr.startswith("_")
+        and not found.attr.startswith("__")
+        and not (isinstance(found.value, ast.Name) and found.value.id in ("self", "cls"))
+    ] == []

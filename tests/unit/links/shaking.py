@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from random import Random
+from typing import ParamSpec
 
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import InstallSession, SendDatagram, SetPeerUnderlayMtu
@@ -14,11 +16,13 @@ from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
-from treecast.links.links import LinkDown, Links, LinkUp
+from treecast.links.links import LinkDown, LinkEvent, Links, LinkUp
 from treecast.sim.handshake import ModelFactory, ModelHandshake
 from treecast.wire.handshake import HandshakePayload
 
 CA, OTHER_CA = SigningKey(bytes([1] * 32)), SigningKey(bytes([2] * 32))
+P = ParamSpec("P")
+
 NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"))
 UNIX_NOW = 1000.0
 
@@ -78,6 +82,8 @@ class Node:
             rng=Random(index + epoch),
             drops=self.drops,
         )
+        self._events: list[LinkEvent] = []
+        self._record_events()
         self.installed: list[InstallSession] = []
         self.limits: list[tuple[int, int]] = []
         """Node and underlay MTU, as the data plane is told."""
@@ -95,9 +101,20 @@ class Node:
         self.links.receive(Instant(now), HandshakeDatagram(0, endpoint_of(source), data))
 
     def events(self) -> list[LinkUp | LinkDown]:
-        events = list(self.links.events)
-        self.links.events.clear()
+        events, self._events = self._events, []
         return events
+
+    def _record_events(self) -> None:
+        """Keep what the methods of ``links`` return of links that came up or ended."""
+        for name in ("receive", "refused", "confirmed", "goodbye", "cut", "review", "advance"):
+            setattr(self.links, name, self._recording(getattr(self.links, name)))
+
+    def _recording(self, method: Callable[P, list[LinkEvent]]) -> Callable[P, list[LinkEvent]]:
+        def recorded(*args: P.args, **kwargs: P.kwargs) -> list[LinkEvent]:
+            self._events += method(*args, **kwargs)
+            return []  # to a method that calls another one
+
+        return recorded
 
 
 def begin(node: Node, other: Node, now: float = 0.0) -> bytes:

@@ -196,8 +196,8 @@ def test_joins_are_per_port_and_vlan_and_end_with_a_port_that_falls_silent_or_go
     switch.join_prune(group, joins=[PimSource(source)], port=1)
     switch.join_prune(group, joins=[PimSource(source + 1)], vlan=7)
     assert switch.switch.filters() == {(0, group): include(source), (7, group): include(source + 1)}
-    assert switch.switch.set_forwarding(1, forwarding=False).changes[-1].filter == NO_SOURCE
-    assert switch.switch.set_forwarding(1, forwarding=True).changes[-1].filter == include(source)
+    assert switch.switch.set_forwarding(switch.now, 1, forwarding=False).changes[-1].filter == NO_SOURCE
+    assert switch.switch.set_forwarding(switch.now, 1, forwarding=True).changes[-1].filter == include(source)
     assert switch.switch.remove_port(switch.now, 1).changes[-1].filter == NO_SOURCE
 
 

@@ -117,25 +117,25 @@ def test_the_hosts_of_a_silent_port_count_for_nothing_until_it_is_heard_again() 
     switch.report(G4, TO_EX, S1)
     switch.report(G4, TO_EX, S2, port=1)
     assert switch.changes[-1] == (0, G4, ANY_SOURCE)
-    output = switch.switch.set_forwarding(1, forwarding=False)
+    output = switch.switch.set_forwarding(switch.now, 1, forwarding=False)
     assert [(change.group, change.filter) for change in output.changes] == [(G4, exclude(S1))]
     assert switch.switch.filters() == {(0, G4): exclude(S1)}
     assert switch.switch.port_filter(1, 0, G4) == exclude(S2)
-    assert switch.switch.set_forwarding(1, forwarding=False).changes == ()
-    assert switch.switch.set_forwarding(0, forwarding=False).changes[-1].filter == NO_SOURCE
+    assert switch.switch.set_forwarding(switch.now, 1, forwarding=False).changes == ()
+    assert switch.switch.set_forwarding(switch.now, 0, forwarding=False).changes[-1].filter == NO_SOURCE
     assert switch.switch.group_keys() == []
-    assert switch.switch.set_forwarding(1, forwarding=True).changes[-1].filter == exclude(S2)
+    assert switch.switch.set_forwarding(switch.now, 1, forwarding=True).changes[-1].filter == exclude(S2)
 
 
 def test_routers_of_a_silent_port_hear_nothing_from_this_node_and_are_told_anew_afterwards() -> None:
     switch = VirtualSwitch()
     switch.query(G4.__class__("0.0.0.0"), port=1, router=1)
     switch.switch.set_proxied(switch.now, 0, G4, ANY_SOURCE)
-    switch.switch.set_forwarding(1, forwarding=False)
+    switch.switch.set_forwarding(switch.now, 1, forwarding=False)
     assert not switch.switch.has_routers(0)
     switch.switch.set_proxied(switch.now, 0, G4, ANY_SOURCE)
     assert switch.reports(switch.run(20)) == []
-    assert switch.switch.set_forwarding(1, forwarding=True).new_routers == (0,)
+    assert switch.switch.set_forwarding(switch.now, 1, forwarding=True).new_routers == (0,)
     assert switch.switch.has_routers(0)
 
 

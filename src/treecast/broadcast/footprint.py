@@ -1,0 +1,21 @@
+"""What is kept of other nodes in ``broadcast``: for tests, and for whoever looks for a leak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.ids import NodeIndex
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastFootprint:
+    """``origins``: nodes whose advertisements are held, this one among them; ``withdrawn``: keys of theirs that are
+    remembered as withdrawn; ``link_states``: nodes whose links are held; ``unsent``: records that neighbours have not
+    acknowledged, and acknowledgements that are due.
+    """
+
+    origins: tuple[NodeIndex, ...]
+    withdrawn: int
+    neighbours: tuple[NodeIndex, ...]
+    link_states: tuple[NodeIndex, ...]
+    unsent: int

@@ -1,0 +1,47 @@
+"""What a node finds where it starts, and the wall clock beside its monotonic one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from treecast.base.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEnvironment:
+    """What the node finds where it starts.
+
+    ``families``: the IP version of each UDP socket; ``ipv6``: whether the machine has IPv6, and the TAP thus addresses
+    of it; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at;
+    ``instance``: 8 random bytes that no other run of this node has; ``version``: of the program.
+    """
+
+    families: Sequence[int]
+    ipv6: bool
+    epoch_ms: int
+    aead: int
+    instance: bytes
+    underlay_mtu: int = 1500
+    version: str = ""
+
+
+class WallClock:
+    """The wall clock as it stood when it was last set. ``now``: the instant of the turn that is under way."""
+
+    def __init__(self, unix_minus_monotonic_s: float) -> None:
+        self.now = Instant(0.0)
+        self._unix_minus_monotonic_s = unix_minus_monotonic_s
+
+    def set(self, now: Instant, unix_now_s: float) -> None:
+        """At ``now`` it is so many seconds since 1970."""
+        self.now = now
+        self._unix_minus_monotonic_s = unix_now_s - now
+
+    def unix_s(self, now: Instant) -> float:
+        """Seconds since 1970."""
+        return now + self._unix_minus_monotonic_s
+
+    def unix_ms(self, now: Instant) -> int:
+        """Milliseconds since 1970."""
+        return max(int(self.unix_s(now) * 1000), 0)

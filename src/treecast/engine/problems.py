@@ -1,0 +1,42 @@
+"""What is wrong with a node now and needs a person: what its rooms say, in the names that people know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from treecast.base.addresses import Endpoint
+from treecast.base.problems import Problem
+from treecast.base.tables import TableUse, nearly_full
+from treecast.base.time import Instant
+from treecast.engine.certificates import ending
+from treecast.engine.identities import twice
+from treecast.engine.refusals import Refusals
+from treecast.engine.rooms import Rooms
+
+
+class EngineProblems:
+    """One node's. It keeps nothing."""
+
+    def __init__(self, rooms: Rooms, refusals: Refusals) -> None:
+        self._rooms = rooms
+        self._refusals = refusals
+
+    def present(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> Iterator[Problem]:
+        """Cheap enough for once a second. ``endpoints``: where this node is reached."""
+        yield from self._rooms.links.problems(now)
+        yield from self._refusals.problems()
+        own_name = self._rooms.certificate.name
+        yield from twice(now, self._rooms.broadcast, own_name, endpoints, self._rooms.nodes.name)
+        yield from ending(self._rooms.certificate, self._rooms.nodes.certificates(), self._rooms.clock.unix_s(now))
+        yield from self._rooms.designated_forwarder.problems(now, self._rooms.ports.name, self._rooms.nodes.name)
+        yield from self._rooms.membership.problems(self._rooms.designated_forwarder.is_shared, self._rooms.ports.name)
+        yield from self._rooms.discovery.problems(self._rooms.nodes.name)
+        yield from nearly_full(self._tables())
+
+    def _tables(self) -> Iterator[TableUse]:
+        """How full the rooms' tables are."""
+        yield from self._rooms.discovery.tables(self._rooms.ports.name)
+        yield from self._rooms.membership.tables()
+        yield from self._rooms.broadcast.tables()
+        yield from self._rooms.root_trees.tables()
+        yield from self._rooms.downstream_trees.tables()

@@ -1,0 +1,111 @@
+"""One event, on its way to the room that it is for. Read ``base.events`` for what may happen."""
+
+from __future__ import annotations
+
+from treecast.base.errors import MalformedError
+from treecast.base.events import (
+    CommandRefused,
+    ControlDatagram,
+    Event,
+    ForeignHandshake,
+    HandshakeDatagram,
+    HostSeen,
+    KeyOffered,
+    PeerMoved,
+    SessionConfirmed,
+    TapFrame,
+    TreeUsed,
+)
+from treecast.base.ids import KeyId, TreeEpoch, TreeId
+from treecast.base.time import Instant
+from treecast.engine.following import Following
+from treecast.engine.learning import Learning
+from treecast.engine.membership_sync import MembershipSync
+from treecast.engine.refusals import Refusals
+from treecast.engine.rooms import Rooms
+from treecast.multicast import TAP
+from treecast.wire import ethernet
+from treecast.wire.beacon import BEACON_ETHERTYPE
+from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyAcknowledgement, parse_control
+
+
+class Reception:
+    """One node's. ``ports``: those that are open; what comes late from another counts no more."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        following: Following,
+        learning: Learning,
+        membership_sync: MembershipSync,
+        refusals: Refusals,
+    ) -> None:
+        self.ports = {TAP}
+        self._rooms = rooms
+        self._following = following
+        self._learning = learning
+        self._membership_sync = membership_sync
+        self._refusals = refusals
+
+    def take(self, now: Instant, event: Event) -> None:
+        """Something happened."""
+        match event:
+            case TapFrame(port) | HostSeen(port) if port not in self.ports:
+                self._rooms.drops.count("port_closed")
+            case TapFrame():
+                self._tap_frame(now, event)
+            case HostSeen(port, vlan, mac):
+                self._rooms.designated_forwarder.saw(now, port, vlan, mac)
+                self._rooms.discovery.host_seen(now, port, vlan, mac)
+            case HandshakeDatagram():
+                self._following.links(now, self._rooms.links.receive(now, event))
+            case ForeignHandshake(source):
+                self._rooms.links.foreign(now, source)
+            case ControlDatagram():
+                self._control(now, event)
+            case KeyOffered():
+                self._rooms.downstream_trees.offered(now, event)
+            case PeerMoved():
+                self._rooms.links.moved(event)
+            case SessionConfirmed():
+                self._following.links(now, self._rooms.links.confirmed(event))
+            case TreeUsed(tree_id):
+                self._rooms.root_trees.used(now, tree_id)
+            case CommandRefused():
+                self._refusals.take(now, event)
+
+    def _tap_frame(self, now: Instant, event: TapFrame) -> None:
+        try:
+            frame = ethernet.parse(event.data)
+            if frame.ethertype == BEACON_ETHERTYPE:
+                self._rooms.designated_forwarder.receive(now, event.port, frame.payload)
+                return
+            self._rooms.designated_forwarder.saw(now, event.port, frame.vlan_id or 0, frame.source)
+            if self._rooms.discovery.receive(now, event.port, frame, event.data):
+                return
+        except MalformedError as error:
+            self._rooms.drops.count(error.reason)
+            return
+        is_shared = self._rooms.designated_forwarder.is_shared(event.port)
+        other = self._rooms.nodes.other_with_mac(frame.source) if is_shared else None
+        if other is not None:
+            self._rooms.drops.count("membership_of_a_node")  # its queries and reports are for hosts, and end with them
+            self._rooms.designated_forwarder.heard_node(now, event.port, other)
+            return
+        self._membership_sync.take(now, self._rooms.membership.receive(now, event.port, frame))
+
+    def _control(self, now: Instant, event: ControlDatagram) -> None:
+        try:
+            message = parse_control(event.data)
+        except MalformedError as error:
+            self._rooms.drops.count(error.reason)
+            return
+        match message:
+            case Flood() | Acknowledge() | Digest():
+                for learned in self._rooms.broadcast.receive(now, event.peer, message):
+                    self._learning.take(now, learned)
+            case KeyAcknowledgement(tree_id, epoch, key_id):
+                key = (TreeId(tree_id), TreeEpoch(epoch), KeyId(key_id))
+                self._rooms.root_trees.key_acknowledgement(now, event.peer, *key)
+            case Goodbye():
+                self._following.links(now, self._rooms.links.goodbye(now, event.peer, event.session))
