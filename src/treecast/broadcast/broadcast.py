@@ -44,7 +44,9 @@ from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 NODE_INTERVAL: Duration = 28.0
 """Twice in the lifetime of what it keeps alive; each is repeated until it is acknowledged."""
 ASK_INTERVAL: Duration = 0.5
-"""Who holds a newer life of this node is asked for it at once, with a Digest, and no more often than that."""
+"""Who holds a newer life of this node is asked for it at once, and no more often than that."""
+COMPARE_WITHIN: Duration = 1.0
+"""After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
 LINKS_DELAY: Duration = 0.3
 """Links come in bursts when a node starts: one LINKS advertisement for each burst."""
 
@@ -96,7 +98,7 @@ class Broadcast:
         self.twins = Twins(instance, epoch_ms)
         self.other_twins = OtherTwins()
         self._store = Store()
-        self._digests = Digests(self._store)
+        self._digests = Digests(self._store, rng)
         self._neighbours: dict[NodeIndex, Neighbour] = {}
         self._wake: Timers[NodeIndex] = Timers()
         """When each neighbour has a message to get."""
@@ -174,7 +176,8 @@ class Broadcast:
     # links
 
     def link_up(self, now: Instant, peer: NodeIndex) -> None:
-        self._neighbours[peer] = Neighbour(peer, now, self._wake, self._rng)
+        self._neighbours[peer] = neighbour = Neighbour(peer, now, self._wake, self._rng)
+        neighbour.begin(now, self._digests.first_due(now, peer))
         if not self._own_links.add(peer):
             self._drops.count("advertisement_table_full")
         self._links_due = self._links_due or after(now, LINKS_DELAY)
@@ -184,6 +187,9 @@ class Broadcast:
             self._wake.cancel(peer)
             self._own_links.remove(peer)
             self._links_due = self._links_due or after(now, LINKS_DELAY)
+            if self._neighbours:  # what it had not passed on yet, another has
+                other = self._neighbours[self._rng.choice(list(self._neighbours))]
+                other.compare(after(now, self._rng.random() * COMPARE_WITHIN))
 
     def _publish_links(self, now: Instant) -> None:
         self._links_due = None
@@ -271,7 +277,7 @@ class Broadcast:
             self._verify(origin.signing_key, signed)
         record = self._intern(Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire))
         if body.kind is Kind.LINKS:
-            self._links_changed(now, record, origin.records.get(record.record_key))
+            self._links_changed(now, sender, record, origin.records.get(record.record_key))
         self._store.put(record, now)
         sender.acknowledge(now, *version)
         self._pass_on(now, record, sender.peer)
@@ -279,20 +285,17 @@ class Broadcast:
         return learned
 
     def _pass_on(self, now: Instant, record: Record, sender: NodeIndex) -> None:
-        """To the neighbours that do not get it from the origin itself."""
-        told_by_origin = self._link_state.of(record.origin)
+        """To the neighbours that do not get it from the origin itself, nor from the one it came from."""
+        told_by_origin, told_by_sender = self._link_state.of(record.origin), self._link_state.of(sender)
         for peer, neighbour in self._neighbours.items():
-            if peer not in (sender, record.origin) and peer not in told_by_origin:
+            if peer not in (sender, record.origin) and peer not in told_by_origin and peer not in told_by_sender:
                 neighbour.offer(record, now)
 
-    def _links_changed(self, now: Instant, record: Record, before: Record | None) -> None:
-        """Whom the origin has lost, it may have left without news: compare with them at once."""
+    def _links_changed(self, now: Instant, sender: Neighbour, record: Record, before: Record | None) -> None:
+        """An origin that has lost this node may have had news since: who sent this is asked for what it holds of it."""
         self._link_state.forget(record.origin)
-        lost = links_in(before.content) - links_in(record.content) if before is not None else frozenset[int]()
-        for peer in sorted(lost):
-            neighbour = self._neighbours.get(NodeIndex(peer))
-            if neighbour is not None:
-                neighbour.compare(now)
+        if before is not None and self._me in links_in(before.content) - links_in(record.content):
+            sender.ask(now, record.origin)
 
     def _heard_of_myself(self, now: Instant, signed: Signed, body: Body) -> None:
         """Another run of this node is alive, or an older one had a later clock: begin in an epoch newer than that."""
@@ -327,17 +330,14 @@ class Broadcast:
             self._publish(now, record.kind, record.key, record.content)
 
     def _reconcile(self, now: Instant, neighbour: Neighbour, digest: Digest) -> None:
-        theirs = {origin: (epoch, digest_hash) for origin, epoch, digest_hash in digest.origins}
-        for index, origin in self._store.origins_in(digest.first, digest.last):
-            if theirs.get(index) == (origin.epoch, origin.digest()):
-                continue
-            if index in theirs and theirs[index][0] > origin.epoch:
-                if index == self._me and now >= self._ask_again:
-                    self._ask_again = after(now, ASK_INTERVAL)
-                    neighbour.compare(now)
-                continue  # they hold a newer life of it and will tell us
+        compared = self._digests.compare(digest)
+        if self._me in compared.newer and now >= self._ask_again:
+            self._ask_again = after(now, ASK_INTERVAL)
+            neighbour.ask(now, self._me)  # who holds a newer life of any other node will send it without being asked
+        for index in compared.lacking:
             for record in self._store.records_of(index):
                 neighbour.offer(record, now)
+        neighbour.compared(now, digest, is_equal=compared.is_equal)
 
     # time
 
@@ -366,6 +366,7 @@ class Broadcast:
         messages: list[tuple[NodeIndex, ControlMessage]] = []
         for peer in self._wake.due(now):
             neighbour = self._neighbours[peer]
+            messages += [(peer, self._digests.of(origin)) for origin in neighbour.take_asked(now)]
             if now >= neighbour.digest_due:
                 messages += [(peer, digest) for digest in self._digests.current()]
                 neighbour.digest_sent(now)

@@ -1,35 +1,84 @@
-"""Digests of all that is held, in as many messages as needed: built once for all neighbours until something changes."""
+"""Digests: what is held of a range of origins, as one node tells another, and how two of them are compared.
+
+Decides to whom the first whole digest of a new link goes at once. Format: ``docs/protocol.md`` section 7.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from random import Random
+
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after
 from treecast.broadcast.store import Store
 from treecast.wire.control import MAX_ORIGINS_PER_DIGEST, Digest
 
-_LAST_INDEX = 0xFFFF_FFFF
+AT_ONCE_INTERVAL: Duration = 1.0
+"""Of the links that come up within it the first is compared at once: a node that joins takes all from one neighbour."""
+LATER: tuple[Duration, Duration] = (1.0, 4.0)
+"""When the others are, by chance: what the first one gave has been learned by then."""
+LAST_INDEX = 0xFFFF_FFFF
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a neighbour's digest says, beside what is held here."""
+
+    lacking: list[NodeIndex] = field(default_factory=list)
+    """Origins of which it holds less than this node, or something else."""
+    newer: list[NodeIndex] = field(default_factory=list)
+    """Origins of which it holds a newer epoch."""
+    is_equal: bool = True
 
 
 class Digests:
     """One node's."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, rng: Random) -> None:
         self._store = store
+        self._rng = rng
         self._built: list[Digest] = []
         self._version = -1
+        self._next_at_once = Instant(0.0)
+
+    def first_due(self, now: Instant, peer: NodeIndex) -> Instant:
+        """When the first digest of all goes over a link that comes up now. A node that is new has the first word."""
+        is_peer_new = len(self._store) > 1 and self._store.get(peer) is None
+        if now < self._next_at_once or is_peer_new:
+            return after(now, self._rng.uniform(*LATER))
+        self._next_at_once = after(now, AT_ONCE_INTERVAL)
+        return now
 
     def current(self) -> list[Digest]:
-        """Sorted by origin, each complete for its range."""
+        """Of all that is held, in as many messages as needed: built once for all neighbours until something changes."""
         if self._version != self._store.version:
             self._built, self._version = self._build(), self._store.version
         return self._built
 
+    def of(self, index: NodeIndex) -> Digest:
+        """Of one origin: who holds more of it floods that."""
+        return Digest(index, index, self._entries(index, index))
+
+    def compare(self, theirs: Digest) -> Comparison:
+        """A neighbour's digest with what is held of its range."""
+        said = {origin: (epoch, digest_hash) for origin, epoch, digest_hash in theirs.origins}
+        held = self._store.origins_in(theirs.first, theirs.last)
+        compared = Comparison(is_equal=len(said) == len(held))
+        for index, origin in held:
+            entry = said.get(index)
+            if entry == (origin.epoch, origin.digest()):
+                continue
+            compared.is_equal = False
+            is_newer = entry is not None and entry[0] > origin.epoch
+            (compared.newer if is_newer else compared.lacking).append(index)
+        return compared
+
+    def _entries(self, first: int, last: int) -> tuple[tuple[int, int, bytes], ...]:
+        return tuple((index, origin.epoch, origin.digest()) for index, origin in self._store.origins_in(first, last))
+
     def _build(self) -> list[Digest]:
-        held = self._store.origins()
-        chunks = [held[i : i + MAX_ORIGINS_PER_DIGEST] for i in range(0, len(held), MAX_ORIGINS_PER_DIGEST)]
-        digests: list[Digest] = []
-        first = 0
-        for number, chunk in enumerate(chunks or [[]], start=1):
-            last = _LAST_INDEX if number >= len(chunks) else chunk[-1][0]
-            entries = tuple((index, origin.epoch, origin.digest()) for index, origin in chunk)
-            digests.append(Digest(first, last, entries))
-            first = last + 1
-        return digests
+        """Sorted by origin, each complete for its range."""
+        held = [index for index, _ in self._store.origins()]
+        ends = [*held[MAX_ORIGINS_PER_DIGEST - 1 : -1 : MAX_ORIGINS_PER_DIGEST], LAST_INDEX]
+        firsts = [0, *(end + 1 for end in ends[:-1])]
+        return [Digest(first, last, self._entries(first, last)) for first, last in zip(firsts, ends, strict=True)]

@@ -10,15 +10,20 @@ from dataclasses import dataclass, field
 from random import Random
 
 from treecast.base.ids import NodeIndex
-from treecast.base.time import Duration, Instant, after
+from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
+from treecast.broadcast.digests import LAST_INDEX
 from treecast.broadcast.store import Record, RecordKey
-from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Flood
+from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Digest, Flood
 
 FIRST_REPEAT: Duration = 0.2
 LAST_REPEAT: Duration = 2.0
-DIGEST_DELAYS: tuple[Duration, ...] = (0.0, 1.0, 4.0)
+DIGEST_DELAYS: tuple[Duration, ...] = (1.0, 3.0)
+"""After a first digest that was sent at once."""
 DIGEST_INTERVAL: Duration = 30.0
+ASK_AGAIN: Duration = 0.5
+MAX_ASKED = 16
+"""Twice the origins asked for one by one; where there are more, a digest of all asks for them."""
 JITTER = (0.8, 1.0)
 """What repeats does so a little earlier each time, so that nodes that began together do not go on together."""
 MAX_FLOODS_PER_TURN = 512
@@ -43,7 +48,11 @@ class Neighbour:
     digest_due: Instant
     wake: Timers[NodeIndex]
     rng: Random
-    digests_sent: int = 0
+    _digests_sent: int = 0
+    _equal_up_to: int = -1
+    """Of the neighbour's digests that came in a row since its first: all up to this origin are held here, too."""
+    _asked: Timers[tuple[NodeIndex, bool]] = field(default_factory=Timers)
+    """When the neighbour is told what is held of an origin, to get what it holds more of it."""
     acknowledgements: list[tuple[int, int, int]] = field(default_factory=list)
     _unacknowledged: dict[tuple[NodeIndex, RecordKey], _Unacknowledged] = field(default_factory=dict)
     _versions: dict[tuple[int, int, int], tuple[NodeIndex, RecordKey]] = field(default_factory=dict)
@@ -57,6 +66,17 @@ class Neighbour:
     def unsent(self) -> int:
         """Records that are not acknowledged, and acknowledgements that are due."""
         return max(len(self._unacknowledged), len(self._versions)) + len(self.acknowledgements)
+
+    def begin(self, now: Instant, first_digest: Instant) -> None:
+        """The link has come up: ask the neighbour for its own, now, and for all then."""
+        self.digest_due = first_digest
+        self._digests_sent = 0 if first_digest <= now else len(DIGEST_DELAYS)
+        self.ask(now, self.peer)
+
+    def compare(self, at: Instant) -> None:
+        """Send a Digest of all then, or before."""
+        self.digest_due = min(self.digest_due, at)
+        self._set_wake()
 
     def offer(self, record: Record, now: Instant) -> None:
         """Flood this record until it is acknowledged; supersedes an older one of its key."""
@@ -82,15 +102,36 @@ class Neighbour:
         self.acknowledgements.append((origin, epoch, sequence))
         self.wake.set(self.peer, now)
 
-    def compare(self, at: Instant) -> None:
-        """Send a Digest then, or before."""
-        self.digest_due = min(self.digest_due, at)
+    def ask(self, now: Instant, origin: NodeIndex) -> None:
+        """Get what the neighbour holds of this origin that is not held here: now, and again in case that is lost."""
+        again = after(now, ASK_AGAIN * self.rng.uniform(*JITTER))
+        if (origin, False) not in self._asked and len(self._asked) >= MAX_ASKED:
+            self.compare(again)
+            return
+        self._asked.set((origin, False), now)
+        self._asked.set((origin, True), again)
         self._set_wake()
+
+    def take_asked(self, now: Instant) -> list[NodeIndex]:
+        """The origins to send a digest of."""
+        return sorted({origin for origin, _ in self._asked.due(now)})
+
+    def compared(self, now: Instant, theirs: Digest, *, is_equal: bool) -> None:
+        """The neighbour has sent a digest. Where all of its say what this node's would, this node's can wait."""
+        if not is_equal or theirs.first > self._equal_up_to + 1:
+            self._equal_up_to = -1
+            return
+        self._equal_up_to = max(self._equal_up_to, theirs.last)
+        if self._equal_up_to == LAST_INDEX:
+            self._equal_up_to = -1
+            self._digests_sent = len(DIGEST_DELAYS)
+            self.digest_due = after(now, DIGEST_INTERVAL * self.rng.uniform(*JITTER))
+            self._set_wake()
 
     def _set_wake(self) -> None:
         if not self.acknowledgements:  # else it is set to when the first of them came
-            repeat_due = self._repeats.next()
-            self.wake.set(self.peer, self.digest_due if repeat_due is None else min(self.digest_due, repeat_due))
+            due = earliest(self._repeats.next(), self._asked.next())
+            self.wake.set(self.peer, self.digest_due if due is None else min(self.digest_due, due))
 
     def withdraw_offers_of(self, origin: NodeIndex) -> None:
         for key in [key for key in self._unacknowledged if key[0] == origin]:
@@ -104,12 +145,9 @@ class Neighbour:
             self._repeats.cancel(key)
 
     def digest_sent(self, now: Instant) -> None:
-        self.digests_sent += 1
-        following = self.digests_sent
-        if following < len(DIGEST_DELAYS):
-            self.digest_due = after(now, DIGEST_DELAYS[following] - DIGEST_DELAYS[following - 1])
-        else:
-            self.digest_due = after(now, DIGEST_INTERVAL * self.rng.uniform(*JITTER))
+        delays = DIGEST_DELAYS[self._digests_sent : self._digests_sent + 1] or (DIGEST_INTERVAL,)
+        self._digests_sent += 1
+        self.digest_due = after(now, delays[0] * self.rng.uniform(*JITTER))
 
     def messages(self, now: Instant) -> Iterator[Acknowledge | Flood]:
         """What is due, in messages that fit a datagram."""

@@ -1,0 +1,123 @@
+"""Digests: who gets which one when, and what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.unit.broadcast.test_broadcast import (
+    GROUP,
+    WANTED,
+    Node,
+    advertisement,
+    emit_links,
+    node_advertisement,
+)
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.wire.advertisement import Kind, emit, parse_signed
+from treecast.wire.control import Acknowledge, Digest, Flood
+
+LAST = 0xFFFF_FFFF
+
+
+def digests_within(node: Node, duration: float) -> Iterator[tuple[float, int, Digest]]:
+    end = node.now + duration
+    while node.now < end:
+        node.now = Instant(node.now + 0.01)
+        yield from ((node.now, peer, message) for peer, message in node.said() if isinstance(message, Digest))
+
+
+def acknowledge_all(node: Node) -> None:
+    for peer, wire in node.floods():
+        body = parse_signed(wire)[1]
+        node.hear(peer, Acknowledge(((body.origin, body.epoch, body.sequence),)))
+
+
+def test_who_joins_compares_all_with_one_neighbour_at_once_and_with_the_others_later() -> None:
+    node = Node(1)
+    node.link(2, 3, 4, 5, 6)
+    at_once = [(peer, message) for peer, message in node.said() if isinstance(message, Digest)]
+    assert [peer for peer, message in at_once if message.last == LAST] == [2]
+    assert [(peer, m.first, m.last) for peer, m in at_once if m.last != LAST] == [(p, p, p) for p in (2, 3, 4, 5, 6)]
+    later = [(when, peer) for when, peer, m in digests_within(node, 4.1) if m.last == LAST and peer != 2]
+    assert sorted(peer for _, peer in later) == [3, 4, 5, 6]
+    assert all(1.0 <= when <= 4.05 for when, _ in later)
+    assert len({round(when, 1) for when, _ in later}) > 1
+
+
+def test_a_node_that_is_new_to_one_that_knows_others_has_the_first_word() -> None:
+    node = Node(1)
+    node.link(2)
+    node.hear(2, Flood((node_advertisement(2),)))
+    node.said()
+    node.now = Instant(2.0)
+    node.link(3)
+    assert not [m for peer, m in node.said() if peer == 3 and isinstance(m, Digest) and m.last == LAST]
+
+
+def test_each_end_of_a_new_link_gets_the_other_s_own_advertisements() -> None:
+    node = Node(1)
+    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    node.link(2)
+    node.hear(2, Digest(1, 1, ()))
+    assert {parse_signed(wire)[1].kind for _, wire in node.floods()} == {Kind.NODE, Kind.GROUP}
+
+
+def test_a_digest_that_equals_the_own_puts_that_off() -> None:
+    node = Node(1)
+    node.link(2, 3)
+    acknowledge_all(node)
+    ((_, _, own),) = [item for item in digests_within(node, 3.9) if item[1] == 3 and item[2].last == LAST]
+    node.now = Instant(20.0)
+    acknowledge_all(node)
+    node.hear(3, Digest(0, 0, ()))
+    node.hear(3, own)
+    assert {peer for _, peer, _ in digests_within(node, 23.0)} == {2}
+
+
+def test_half_of_a_digest_that_equals_the_own_puts_nothing_off() -> None:
+    node = Node(1)
+    node.link(2)
+    node.now = Instant(20.0)
+    acknowledge_all(node)
+    node.hear(2, Digest(0, 0, ()))
+    node.hear(2, Digest(2, LAST, ()))
+    assert list(digests_within(node, 3.1))
+
+
+def test_whom_an_origin_has_lost_it_gets_its_news_from_another() -> None:
+    lost, other = Node(1), Node(2)
+    lost.link(2)
+    other.link(1)
+    old = (node_advertisement(9), advertisement(9, 2, Kind.LINKS, b"\x00", emit_links(1, 2)))
+    lost.hear(2, Flood(old))
+    other.hear(1, Flood(old))
+    for node in (lost, other):
+        node.now = Instant(5.0)
+        acknowledge_all(node)
+    other.link(9)
+    other.hear(9, Flood((advertisement(9, 3, Kind.GROUP, GROUP, emit(WANTED)),)))  # 1 is left to 9, which loses it
+    other.hear(9, Flood((advertisement(9, 4, Kind.LINKS, b"\x00", emit_links(2)),)))
+    lost.hear(2, Flood(tuple(wire for peer, wire in other.floods() if peer == 1)))
+    asked = [m for peer, m in lost.said() if peer == 2 and isinstance(m, Digest)]
+    assert [(digest.first, digest.last) for digest in asked] == [(9, 9)]
+    other.hear(1, asked[0])
+    assert {parse_signed(wire)[1].kind for peer, wire in other.floods() if peer == 1} >= {Kind.GROUP}
+
+
+def test_a_node_that_loses_a_link_compares_with_one_other_within_a_second() -> None:
+    node = Node(1)
+    node.link(2, 3, 4)
+    list(digests_within(node, 8.0))
+    node.broadcast.link_down(node.now, NodeIndex(3))
+    compared = [peer for _, peer, m in digests_within(node, 1.1) if m.last == LAST]
+    assert len(compared) == 1 and compared[0] in (2, 4)
+
+
+def test_a_neighbour_that_the_sender_is_linked_to_is_left_to_the_sender() -> None:
+    node = Node(1)
+    node.link(2, 3, 4)
+    node.hear(2, Flood((node_advertisement(2), advertisement(2, 2, Kind.LINKS, b"\x00", emit_links(1, 3)))))
+    node.said()
+    node.hear(2, Flood((node_advertisement(9),)))
+    assert [peer for peer, wire in node.floods() if parse_signed(wire)[1].origin == 9] == [4]
