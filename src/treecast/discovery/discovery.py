@@ -24,6 +24,7 @@ from treecast.discovery.host_table import HostTable, claim_of
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
 from treecast.discovery.multicast_only_hosts import MulticastOnlyHosts
+from treecast.discovery.placed import PlacedHosts
 from treecast.discovery.recent_solicitations import RecentSolicitations
 from treecast.discovery.remote_hosts import MAX_REMOTE_HOSTS, RemoteHosts
 from treecast.discovery.view import DiscoveryCounters, HostView
@@ -52,7 +53,7 @@ class Discovery:
         self._config = config
         self._host_table = HostTable(me, drops, config)
         self._recent_solicitations = RecentSolicitations()
-        self._placed: dict[HostKey, NodeIndex] = {}
+        self._placed = PlacedHosts()
         """What the data plane was told."""
         self.retries: Retries[HostKey] = Retries()
         self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
@@ -282,25 +283,23 @@ class Discovery:
 
     def link_up(self, node: NodeIndex) -> None:
         """The data plane forgot the node's hosts with its last link; this may have learned of them since."""
-        self.commands += [
-            SetHost(*key, node) for key in sorted(key for key, placed in self._placed.items() if placed == node)
-        ]
+        self.commands += [SetHost(*key, node) for key in self._placed.of(node)]
 
     def _place(self, key: HostKey) -> None:
         """Tell the data plane where a host is, when that changed."""
         where = self._host_table.where(key)
         if where is None or where == self._me:
-            if self._placed.pop(key, None) is not None:
+            if self._placed.remove(key):
                 self.commands.append(RemoveHost(*key))
         elif self._placed.get(key) != where:
-            self._placed[key] = where
+            self._placed.put(key, where)
             self.commands.append(SetHost(*key, where))
 
     def refused(self, now: Instant, command: SetHost) -> None:
         """The data plane has no room for a host: frames for it are of an unknown one until it is tried again."""
         key = (command.vlan, command.mac)
         if self._placed.get(key) == command.peer:
-            del self._placed[key]
+            self._placed.remove(key)
             self.retries.add(now, key)
 
     # results

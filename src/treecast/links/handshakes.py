@@ -21,6 +21,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
+from treecast.links.attempts import Attempt, Attempts
 from treecast.links.crypto import Handshake, HandshakeFactory
 from treecast.links.noticed import Noticed
 from treecast.links.refusals import Refusals, Refused
@@ -43,13 +44,6 @@ WITH_MYSELF = "handshake_with_myself"
 ENDED = ("certificate_expired", "certificate_not_yet_valid", "certificate_revoked")
 """Whoever is refused for one of these is, or was, a member."""
 
-FIRST_INIT_INTERVAL: Duration = 0.5
-LAST_INIT_INTERVAL: Duration = 2.0
-"""A peer that restarts and knows nobody is reached again within this time."""
-
-ATTEMPT_LIFETIME: Duration = 10.0
-"""After this the handshake begins again with a fresh ephemeral key."""
-
 MAX_PENDING = 256
 PENDING_LIFETIME: Duration = 5.0
 REFUSABLE_FOR: Duration = 6.0
@@ -65,25 +59,6 @@ class HandshakeTimer(Enum):
     PENDING = "A handshake that another node began is forgotten."
     REFUSAL = "Repetitions of a refused FINAL are not answered any more."
     REFUSABLE = "A refusal of this node's FINAL is not believed any more."
-
-
-@dataclass(slots=True)
-class Attempt:
-    """A handshake that this node began, sent to all addresses of its target."""
-
-    target: Target
-    handshake: Handshake
-    init: bytes
-    began_at: Instant
-    next_init: Instant
-    interval: Duration = FIRST_INIT_INTERVAL
-
-    def sent(self, now: Instant) -> None:
-        self.next_init = after(now, self.interval)
-        self.interval = min(2 * self.interval, LAST_INIT_INTERVAL)
-
-    def is_over(self, now: Instant) -> bool:
-        return now >= after(self.began_at, ATTEMPT_LIFETIME)
 
 
 @dataclass(slots=True)
@@ -152,7 +127,7 @@ class Handshakes:
         self._verify_certificate = verify_certificate
         self._index_in_use = index_in_use
         self._rng = rng
-        self._attempts: dict[int, Attempt] = {}
+        self._attempts = Attempts()
         self._pending: dict[int, _Pending] = {}
         self._pending_by_init: dict[bytes, int] = {}
         self._refusals: dict[int, bytes] = {}
@@ -173,28 +148,28 @@ class Handshakes:
 
     def begin(self, now: Instant, target: Target) -> None:
         handshake = self._factory.initiate(self._new_index())
-        attempt = Attempt(target, handshake, handshake.init_datagram(), now, after(now, FIRST_INIT_INTERVAL))
-        self._attempts[handshake.index] = attempt
-        self._timers.set((HandshakeTimer.ATTEMPT, handshake.index), attempt.next_init)
+        attempt = Attempt.begin(now, target, handshake, self._rng)
+        self._attempts.add(attempt)
+        self._timers.set((HandshakeTimer.ATTEMPT, handshake.index), attempt.next_step)
         target.is_tried = True
         self._send_to_all(target.candidates, attempt.init)
         self.trace.add(Step.BEGUN, target.label, target.candidates)
 
     def targets(self) -> list[Target]:
         """Those of the attempts that are under way."""
-        return [attempt.target for attempt in self._attempts.values()]
+        return [attempt.target for attempt in self._attempts]
 
     def pending(self) -> tuple[int, int]:
         """How many handshakes that others began are kept, by index and by INIT."""
         return len(self._pending), len(self._pending_by_init)
 
     def is_trying_node(self, node: NodeIndex) -> bool:
-        return any(attempt.target.node == node for attempt in self._attempts.values())
+        return self._attempts.seeks(node)
 
     def give_up(self, target: Target) -> None:
-        if target.is_tried:
-            for attempt in [attempt for attempt in self._attempts.values() if attempt.target is target]:
-                self._end(attempt)
+        attempt = self._attempts.of(target)
+        if attempt is not None:
+            self._end(attempt)
 
     # time
 
@@ -203,7 +178,7 @@ class Handshakes:
         for timer, index in self._timers.due(now):
             match timer:
                 case HandshakeTimer.ATTEMPT:
-                    self._repeat(now, self._attempts[index])
+                    self._repeat(now, index)
                 case HandshakeTimer.PENDING:
                     self._drop_pending(index)
                 case HandshakeTimer.REFUSAL:
@@ -211,14 +186,16 @@ class Handshakes:
                 case HandshakeTimer.REFUSABLE:
                     del self._refusable[index]
 
-    def _repeat(self, now: Instant, attempt: Attempt) -> None:
+    def _repeat(self, now: Instant, index: int) -> None:
+        attempt = self._attempts.get(index)
+        if attempt is None:
+            return
         if attempt.is_over(now):
             self._end(attempt)
             self.trace.add(Step.GIVEN_UP, attempt.target.label, attempt.target.candidates)
             return
-        attempt.sent(now)
-        next_step = min(attempt.next_init, after(attempt.began_at, ATTEMPT_LIFETIME))
-        self._timers.set((HandshakeTimer.ATTEMPT, attempt.handshake.index), next_step)
+        attempt.sent(now, self._rng)
+        self._timers.set((HandshakeTimer.ATTEMPT, index), attempt.next_step)
         self._send_to_all(attempt.target.candidates, attempt.init)
 
     def next_deadline(self) -> Instant | None:
@@ -245,9 +222,9 @@ class Handshakes:
         if known is not None:
             self._send(datagram.socket, datagram.source, self._pending[known].response)
             return
-        reflected = [attempt for attempt in self._attempts.values() if attempt.init == datagram.data]
-        if reflected:
-            reflected[0].target.reflected_at = now
+        reflected = self._attempts.with_init(datagram.data)
+        if reflected is not None:
+            reflected.target.reflected_at = now
             raise MalformedError("handshake_reflected")
         self.heard.note(now, datagram.source)
         self.trace.add(Step.INIT_RECEIVED, "", (datagram.source,))
@@ -371,7 +348,7 @@ class Handshakes:
 
     def _end(self, attempt: Attempt) -> None:
         """The attempt is over; its target may be tried again."""
-        del self._attempts[attempt.handshake.index]
+        self._attempts.remove(attempt)
         self._timers.cancel((HandshakeTimer.ATTEMPT, attempt.handshake.index))
         attempt.target.is_tried = False
         self._ended(attempt.target)

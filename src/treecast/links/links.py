@@ -27,6 +27,7 @@ from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
+from treecast.links.attempts import INIT_JITTER
 from treecast.links.clocks import differing
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.footprint import LinksFootprint
@@ -36,6 +37,8 @@ from treecast.links.peers import (
     DEAD_AFTER,
     MAX_SESSIONS,
     REJECT_AFTER,
+    REKEY_AFTER,
+    REKEY_JITTER,
     Peer,
     Peers,
     Session,
@@ -98,6 +101,7 @@ class Links:
         """
         self._me = me
         self._drops = drops
+        self._rng = rng
         self._wall_clock_ms = wall_clock_ms
         self._peers = Peers()
         self._targets = Targets(my_index, self._peers.__contains__)
@@ -246,12 +250,18 @@ class Links:
         peer.learned(now, finished.certificate, finished.payload)
         is_responder = finished.final is None
         session = Session(
-            finished.handshake.index, not is_responder, is_responder, now, finished.socket, finished.endpoint
+            finished.handshake.index,
+            not is_responder,
+            is_responder,
+            now,
+            finished.socket,
+            finished.endpoint,
+            finished.final,
+            REKEY_AFTER * self._rng.uniform(*REKEY_JITTER),
         )
-        if finished.final is not None:
-            session.final = finished.final
-            self._finals.set((node, session.index), after(now, FINAL_INTERVAL))
-        peer.sessions.append(session)
+        if session.final is not None:
+            self._plan_final(now, node, session)
+        self._peers.add_session(peer, session)
         while len(peer.sessions) > MAX_SESSIONS:
             self._remove_session(peer, peer.sessions[0])
         preferred = {finished.payload.aead, self._me.aead}
@@ -345,8 +355,11 @@ class Links:
             if not peer.sessions:
                 self._down(now, peer, "unconfirmed", pause=0.0)
             return
-        self._finals.set((peer.node, session.index), after(now, FINAL_INTERVAL))
+        self._plan_final(now, peer.node, session)
         self.commands.append(SendDatagram(session.socket, session.endpoint, session.final))
+
+    def _plan_final(self, now: Instant, node: NodeIndex, session: Session) -> None:
+        self._finals.set((node, session.index), after(now, FINAL_INTERVAL * self._rng.uniform(*INIT_JITTER)))
 
     def next_deadline(self) -> Instant | None:
         return earliest(self._targets.next_deadline(), self._handshakes.next_deadline(), self._finals.next())
@@ -388,7 +401,7 @@ class Links:
             self._events.append(LinkDown(peer.node, reason))
 
     def _remove_session(self, peer: Peer, session: Session) -> None:
-        peer.sessions.remove(session)
+        self._peers.remove_session(peer, session)
         self._finals.cancel((peer.node, session.index))
         self.commands.append(RemoveSession(session.index))
 

@@ -17,6 +17,8 @@ from treecast.wire.handshake import HandshakePayload
 
 MAX_SESSIONS = 3
 REKEY_AFTER: Duration = 120.0
+REKEY_JITTER = (0.9, 1.0)
+"""Links that came up together are not all made anew within one second."""
 RESPONDER_PATIENCE: Duration = 10.0
 REJECT_AFTER: Duration = 180.0
 REKEY_AFTER_DATAGRAMS = 2**28
@@ -38,10 +40,11 @@ class Session:
     socket: int
     endpoint: Endpoint
     final: bytes | None = None
+    rekey_after: Duration = REKEY_AFTER
 
     def wants_rekey(self, now: Instant, sealed: int) -> bool:
         patience = 0.0 if self.initiated else RESPONDER_PATIENCE
-        return now - self.established_at >= REKEY_AFTER + patience or sealed >= REKEY_AFTER_DATAGRAMS
+        return now - self.established_at >= self.rekey_after + patience or sealed >= REKEY_AFTER_DATAGRAMS
 
 
 @dataclass(slots=True)
@@ -86,6 +89,8 @@ class Peers:
 
     def __init__(self) -> None:
         self._peers: dict[NodeIndex, Peer] = {}
+        self._indices: set[int] = set()
+        """Of all sessions: this node makes its ends of them, so that each is there once."""
 
     def __contains__(self, node: NodeIndex) -> bool:
         return node in self._peers
@@ -101,14 +106,24 @@ class Peers:
         self._peers[peer.node] = peer
 
     def remove(self, node: NodeIndex) -> None:
-        del self._peers[node]
+        peer = self._peers.pop(node)
+        self._indices.difference_update(session.index for session in peer.sessions)
+
+    def add_session(self, peer: Peer, session: Session) -> None:
+        """A session with a peer that is here."""
+        peer.sessions.append(session)
+        self._indices.add(session.index)
+
+    def remove_session(self, peer: Peer, session: Session) -> None:
+        peer.sessions.remove(session)
+        self._indices.discard(session.index)
 
     def session(self, node: NodeIndex, index: int) -> Session | None:
         peer = self._peers.get(node)
         return peer.session(index) if peer else None
 
     def index_in_use(self, index: int) -> bool:
-        return any(peer.session(index) for peer in self._peers.values())
+        return index in self._indices
 
 
 def is_silent(peer: Peer, reports: Mapping[int, SessionReport]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.unit.links.shaking import OTHER_CA, Node, begin, certificate_of, endpoint_of, shake
 from treecast.base.addresses import Endpoint
 from treecast.base.time import Instant
-from treecast.links.handshakes import ATTEMPT_LIFETIME
+from treecast.links.attempts import ATTEMPT_LIFETIME
 from treecast.links.trace import MAX_TRACED, Step, Trace, Traced
 
 ONE, TWO = (endpoint_of(1),), (endpoint_of(2),)

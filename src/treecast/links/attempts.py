@@ -1,0 +1,107 @@
+"""Attempts: the handshakes that this node began and that have no answer yet, found by whatever a datagram or a room names.
+
+Decides when an INIT is repeated and given up. Each target has one attempt at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after
+from treecast.links.crypto import Handshake
+from treecast.links.targets import Target
+
+FIRST_INIT_INTERVAL: Duration = 0.5
+LAST_INIT_INTERVAL: Duration = 2.0
+"""A peer that restarts and knows nobody is reached again within this time."""
+INIT_JITTER = (0.8, 1.0)
+"""Nodes that lost a peer at once do not go on at once."""
+
+ATTEMPT_LIFETIME: Duration = 10.0
+"""After this the handshake begins again with a fresh ephemeral key."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A handshake that this node began, sent to all addresses of its target."""
+
+    target: Target
+    handshake: Handshake
+    init: bytes
+    began_at: Instant
+    next_step: Instant
+    """When INIT is sent again, or the attempt given up."""
+    node: NodeIndex | None
+    """Whom it seeks, as far as that is known when it begins."""
+    interval: Duration = FIRST_INIT_INTERVAL
+
+    @classmethod
+    def begin(cls, now: Instant, target: Target, handshake: Handshake, rng: Random) -> Attempt:
+        """An attempt whose first INIT is sent now."""
+        attempt = cls(target, handshake, handshake.init_datagram(), now, now, target.node)
+        attempt.sent(now, rng)
+        return attempt
+
+    def sent(self, now: Instant, rng: Random) -> None:
+        """INIT was sent once more."""
+        next_init = after(now, self.interval * rng.uniform(*INIT_JITTER))
+        self.next_step = min(next_init, after(self.began_at, ATTEMPT_LIFETIME))
+        self.interval = min(2 * self.interval, LAST_INIT_INTERVAL)
+
+    def is_over(self, now: Instant) -> bool:
+        """Whether nobody has answered for so long that it is given up."""
+        return now >= after(self.began_at, ATTEMPT_LIFETIME)
+
+
+class Attempts:
+    """One node's, by the index of their handshakes."""
+
+    def __init__(self) -> None:
+        self._by_index: dict[int, Attempt] = {}
+        self._by_init: dict[bytes, Attempt] = {}
+        self._by_target: dict[Target, Attempt] = {}
+        self._nodes: Counter[NodeIndex] = Counter()
+
+    def add(self, attempt: Attempt) -> None:
+        """An attempt has begun."""
+        self._by_index[attempt.handshake.index] = attempt
+        self._by_init[attempt.init] = attempt
+        self._by_target[attempt.target] = attempt
+        if attempt.node is not None:
+            self._nodes[attempt.node] += 1
+
+    def remove(self, attempt: Attempt) -> None:
+        """An attempt is over."""
+        del self._by_index[attempt.handshake.index]
+        del self._by_init[attempt.init]
+        del self._by_target[attempt.target]
+        if attempt.node is not None:
+            self._nodes[attempt.node] -= 1
+            if not self._nodes[attempt.node]:
+                del self._nodes[attempt.node]
+
+    def get(self, index: int) -> Attempt | None:
+        """The attempt whose handshake has this index."""
+        return self._by_index.get(index)
+
+    def with_init(self, init: bytes) -> Attempt | None:
+        """The attempt that sent this INIT."""
+        return self._by_init.get(init)
+
+    def of(self, target: Target) -> Attempt | None:
+        """The attempt to reach this target."""
+        return self._by_target.get(target)
+
+    def seeks(self, node: NodeIndex) -> bool:
+        """Whether an attempt to reach this node is under way."""
+        return node in self._nodes
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._by_index
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return iter(self._by_index.values())
