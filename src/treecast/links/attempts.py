@@ -1,4 +1,4 @@
-"""Attempts: the handshakes that this node began and that have no answer yet, found by whatever a datagram or a room names.
+"""Attempts: the handshakes that this node began and that have no answer yet, found by what a datagram or a room names.
 
 Decides when an INIT is repeated and given up. Each target has one attempt at a time.
 """
