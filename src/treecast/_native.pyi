@@ -135,6 +135,13 @@ class TreeUsed:
     tree_id: int
 
 @final
+class KeyWorn:
+    """The key of one of this node's trees has sealed 2^25 datagrams, or 2^20 more since this was last reported."""
+
+    tree_id: int
+    key_id: int
+
+@final
 class HostSeen:
     """A frame of this source MAC came from a port that forwards: the first, or the first for 60 s.
 
@@ -156,6 +163,7 @@ Event = (
     | PeerMoved
     | SessionConfirmed
     | TreeUsed
+    | KeyWorn
 )
 
 @final

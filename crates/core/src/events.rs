@@ -23,6 +23,7 @@ pub enum Event {
     PeerMoved { peer: u32, session: u32, endpoint: Endpoint },
     SessionConfirmed { peer: u32, session: u32 },
     TreeUsed { tree_id: u32 },
+    KeyWorn { tree_id: u32, key_id: u32 },
     HostSeen { port: u32, generation: u32, vlan: u16, mac: Mac },
 }
 
@@ -105,7 +106,8 @@ impl Event {
             Self::Handshake { .. } => 8,
             Self::Control { .. } => 9,
             Self::KeyOffered { .. } => 10,
-            Self::PeerMoved { .. } | Self::SessionConfirmed { .. } | Self::TreeUsed { .. } => 11,
+            Self::PeerMoved { .. } | Self::SessionConfirmed { .. } => 11,
+            Self::TreeUsed { .. } | Self::KeyWorn { .. } => 11,
             Self::HostSeen { .. } => 12,
             Self::ForeignHandshake { .. } => 13,
         }

@@ -23,7 +23,7 @@ use crate::routes::{GroupRoutes, Route};
 use crate::session::{Peer, Session, Totals};
 use crate::source_filter::SourceFilters;
 use crate::table::Table;
-use crate::tree::{DownstreamTree, Members, RootTree};
+use crate::tree::{DownstreamTree, Members, RootTree, TreeReport};
 
 pub(crate) const MAX_PEERS: usize = 65_536;
 const MAX_SESSIONS: usize = 4 * MAX_PEERS;
@@ -283,8 +283,11 @@ impl ForwardingTables {
     }
 
     fn note_use(&self, tree: &RootTree, now_ns: u64) {
-        if tree.first_use() {
-            self.tell(Event::TreeUsed { tree_id: tree.name.tree_id }, now_ns);
+        let tree_id = tree.name.tree_id;
+        match tree.report() {
+            None => {}
+            Some(TreeReport::Used) => self.tell(Event::TreeUsed { tree_id }, now_ns),
+            Some(TreeReport::KeyWorn(key_id)) => self.tell(Event::KeyWorn { tree_id, key_id }, now_ns),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Trees: those rooted here, which seal, and those of other roots, which open and relay (sections 5 and 6).
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -20,6 +20,11 @@ use crate::tree_tag::TreeKey;
 pub const TREE_BODY_OFFSET: usize = TREE_HEADER_LEN + INNER_LEN;
 /// The longest context of a sender key offer.
 pub const MAX_CONTEXT_LEN: usize = 64;
+/// A sender key is to be replaced when it has sealed so many datagrams. Of 8,952 bytes each, they stay below the 2^34.5
+/// blocks that RFC 8446 section 5.5 allows AES-GCM.
+pub const KEY_DATAGRAMS: u64 = 1 << 25;
+/// After so many more it is reported again.
+const REPORT_AGAIN: u64 = 1 << 20;
 const OFFER_LEN: usize = 4 + 4 + 4 + 1 + 3 + 8 + 16 + 32;
 
 /// A sender key at its root.
@@ -75,7 +80,16 @@ pub struct RootTree {
     waiting: Mutex<Option<Arc<SenderKey>>>,
     sealed: AtomicU64,
     cut: AtomicU32,
-    used: AtomicBool,
+    report_at: AtomicU64,
+}
+
+/// What Python is to hear of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeReport {
+    /// Its first frame has come.
+    Used,
+    /// The key of this id, in use, has sealed enough.
+    KeyWorn(u32),
 }
 
 impl RootTree {
@@ -94,13 +108,24 @@ impl RootTree {
             waiting: Mutex::default(),
             sealed: AtomicU64::new(0),
             cut: AtomicU32::new(0),
-            used: AtomicBool::new(false),
+            report_at: AtomicU64::new(0),
         }
     }
 
-    /// True the first time only.
-    pub fn first_use(&self) -> bool {
-        !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
+    /// What is to be reported as a frame takes the tree: its first use, then each wear of a key, again while that is in use.
+    pub fn report(&self) -> Option<TreeReport> {
+        let (at, sealed) = (self.report_at.load(Ordering::Relaxed), self.sealed.load(Ordering::Relaxed));
+        if sealed < at {
+            return None;
+        }
+        let next = if at == 0 { sealed + KEY_DATAGRAMS } else { sealed + REPORT_AGAIN };
+        self.report_at.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed).ok()?;
+        Some(if at == 0 { TreeReport::Used } else { TreeReport::KeyWorn(self.members.load().key.key_id) })
+    }
+
+    /// The key in use is worn when the tree has sealed so many datagrams in all.
+    pub fn set_worn_at(&self, sealed: u64) {
+        self.report_at.store(sealed, Ordering::Relaxed);
     }
 
     /// Other members, or others of them who hold the key. One writer at a time.
@@ -144,6 +169,9 @@ impl RootTree {
         let members = self.members.load();
         match waiting.take_if(|key| key.key_id == key_id) {
             Some(key) => {
+                if self.report_at.load(Ordering::Relaxed) != 0 {
+                    self.set_worn_at(self.sealed.load(Ordering::Relaxed) + KEY_DATAGRAMS);
+                }
                 let (next_hops, replicate) = (members.next_hops.clone(), members.replicate.clone());
                 self.members.store(Arc::new(Members { next_hops, replicate, underlay_mtu: members.underlay_mtu, key }));
                 true

@@ -31,6 +31,7 @@ records! {
     PeerMoved { peer: u32, session: u32, endpoint: Address }
     SessionConfirmed { peer: u32, session: u32 }
     TreeUsed { tree_id: u32 }
+    KeyWorn { tree_id: u32, key_id: u32 }
     HostSeen { port: u32, vlan: u16, mac: Py<PyBytes> }
 }
 
@@ -55,6 +56,7 @@ pub fn to_python(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> {
         }
         Event::SessionConfirmed { peer, session } => Py::new(py, SessionConfirmed { peer, session })?.into_any(),
         Event::TreeUsed { tree_id } => Py::new(py, TreeUsed { tree_id })?.into_any(),
+        Event::KeyWorn { tree_id, key_id } => Py::new(py, KeyWorn { tree_id, key_id })?.into_any(),
         Event::HostSeen { port, vlan, mac, .. } => Py::new(py, HostSeen { port, vlan, mac: bytes(&mac) })?.into_any(),
     })
 }

@@ -454,6 +454,8 @@ def _event(event: _native.Event) -> e.Event:
             return e.HostSeen(event.port, event.vlan, MacAddress(event.mac))
         case _native.TreeUsed():
             return e.TreeUsed(TreeId(event.tree_id))
+        case _native.KeyWorn():
+            return e.KeyWorn(TreeId(event.tree_id), KeyId(event.key_id))
 
 
 def _counted(stats: _native.FlowStats) -> CountedFlow:

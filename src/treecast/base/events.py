@@ -67,6 +67,14 @@ class TreeUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyWorn:
+    """A key in use of one of this node's trees has sealed so much that it is to be replaced."""
+
+    tree_id: TreeId
+    key_id: KeyId
+
+
+@dataclass(frozen=True, slots=True)
 class HostSeen:
     """A frame with this source MAC came from a port: new there, or not reported for a minute. ``vlan`` 0: untagged."""
 
@@ -102,6 +110,7 @@ Event = (
     | PeerMoved
     | SessionConfirmed
     | TreeUsed
+    | KeyWorn
     | CommandRefused
 )
 

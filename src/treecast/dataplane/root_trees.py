@@ -1,14 +1,13 @@
 """The trees whose root this node is: tables, members and sender keys.
 
 Decides which commands bring the data plane from what it has to what is wanted: who gets the tree datagram and who a
-session-sealed copy, when a key is offered, repeated, replaced. Read ``docs/protocol.md`` section 6 first.
+session-sealed copy, when a key is offered, repeated, replaced. Read ``docs/protocol.md`` section 6 first, then
+``sender_key`` (the states of a key) and ``root_tree``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
+from collections.abc import Collection, Iterator
 
 from treecast.base.commands import (
     Command,
@@ -29,6 +28,9 @@ from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeI
 from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.timers import Timers
+from treecast.dataplane.root_tree import RootTree
+from treecast.dataplane.sender_key import RootEvent, SenderKey
 from treecast.wire.key_context import emit_context
 
 MAX_TREES = 65_536
@@ -43,67 +45,30 @@ KEY_REST: Duration = 0.25
 """How long a key is used at least. Members keep two keys: what was sealed with the one before has arrived by then. And
 members that leave in a row cost each other one offer per rest and change of keys, not one per leave."""
 
-_STALE_ALARMS = 64
-
 TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey
 """Those that the data plane may refuse."""
 
 
-@dataclass(slots=True)
-class _Member:
-    holds: set[KeyId] = field(default_factory=set)
-    offered: KeyId | None = None
-    offer_due: Instant | None = None
-    interval: Duration = FIRST_OFFER_INTERVAL
-
-
-@dataclass(slots=True)
-class _Tree:
-    tree_id: TreeId
-    epoch: TreeEpoch
-    flow: Flow | None
-    key: KeyId
-    key_rested: Instant
-    key_due: Instant
-    used: bool = False
-    leaked: bool = False
-    next_key: KeyId | None = None
-    next_key_limit: Instant | None = None
-    members: dict[NodeIndex, _Member] = field(default_factory=dict)
-    alarm: Instant | None = None
-
-    def next_deadline(self) -> Instant | None:
-        if not self.used:
-            return None
-        renewal = self.replacement_due if self.next_key is None else self.next_key_limit
-        return earliest(renewal, *(member.offer_due for member in self.members.values()))
-
-    @property
-    def replacement_due(self) -> Instant:
-        return self.key_rested if self.leaked else self.key_due
-
-    @property
-    def offered_key(self) -> KeyId:
-        return self.key if self.next_key is None else self.next_key
-
-    def members_command(self, *keys: KeyId) -> SetTreeMembers:
-        """Who holds all of ``keys`` is a next hop; the others get copies."""
-        holders: list[NodeIndex] = []
-        others: list[NodeIndex] = []
-        for node in sorted(self.members):
-            (holders if self.members[node].holds.issuperset(keys) else others).append(node)
-        return SetTreeMembers(self.tree_id, tuple(holders), tuple(others))
+_Timer = tuple[TreeId, NodeIndex | None]
+"""The next repetition of an offer to a member; None: what is next for the tree's key."""
 
 
 class RootTrees:
-    """This node's own trees. Methods append to ``commands``; the caller empties it."""
+    """This node's own trees. Methods append to ``commands``; the caller empties it.
+
+    ``advance`` ends each turn: of all that changed in it a tree's members are given to the data plane once.
+    """
 
     def __init__(self, epoch: TreeEpoch, drops: Drops) -> None:
         self._epoch = epoch
         self._drops = drops
-        self._trees: dict[Flow | None, _Tree] = {}
-        self._by_id: dict[TreeId, _Tree] = {}
-        self._alarms: list[tuple[Instant, TreeId]] = []
+        self._trees: dict[Flow | None, RootTree] = {}
+        self._by_id: dict[TreeId, RootTree] = {}
+        self._touched: dict[TreeId, None] = {}
+        """Trees that something happened to since ``advance``."""
+        self._left: dict[TreeId, None] = {}
+        """Those of them that lost a member with its link."""
+        self._timers: Timers[_Timer] = Timers()
         self._without_room: dict[Flow | None, tuple[NodeIndex, ...]] = {}
         self.retries: Retries[Flow | None] = Retries()
         self._last_tree = BROADCAST_TREE
@@ -114,8 +79,12 @@ class RootTrees:
         """How full they are."""
         yield TableUse("trees of this node", len(self._trees), MAX_TREES, "send to fewer groups and sources")
 
-    def want(self, now: Instant, flow: Flow | None, members: Sequence[NodeIndex] | None) -> None:
-        """Make the flow's tree have these members; None: have no tree for it."""
+    def want(self, now: Instant, flow: Flow | None, members: Collection[NodeIndex] | None) -> None:
+        """Make the flow's tree have these members; None: have no tree for it.
+
+        The data plane gets this at once: in a turn trees change in the order in which they are wanted.
+        """
+        self._give_left()
         tree = self._trees.get(flow)
         if flow in self._without_room:
             self._want_later(flow, members)
@@ -134,19 +103,17 @@ class RootTrees:
         if tree is None:
             tree = self._create(now, flow)
         staying = set(members)
-        gone = [node for node in tree.members if node not in staying]
-        if any(tree.members[node].offered == tree.offered_key for node in gone):
-            tree.leaked = True
-        for node in gone:
-            del tree.members[node]
-        for node in members:
-            if node not in tree.members:
-                tree.members[node] = _Member(offer_due=now if tree.used else None)
-        self.commands.append(tree.members_command(tree.key))
+        for node in sorted(tree.members - staying):
+            self._leave(tree, node)
+        for node in sorted(staying - tree.members):
+            tree.join(node)
+            if tree.used:
+                self._timers.set((tree.tree_id, node), now)
+        if tree.changed:
+            self.commands.append(tree.members_command())
         if is_new and flow is not None:  # not before its members are there: the flow may come by another tree till then
             self.commands.append(_set_route(flow, tree.tree_id))
         self._replace_key_if_due(now, tree)
-        self._set_alarm(tree)
 
     def refused(self, now: Instant, command: TreeCommand) -> None:
         """The data plane has not done it: the tree is taken back whole, and made anew when there is room.
@@ -156,24 +123,37 @@ class RootTrees:
         tree = self._by_id.get(command.tree_id)
         if tree is None:
             return  # of a tree that was taken back already
-        self._without_room[tree.flow] = tuple(tree.members)
+        self._without_room[tree.flow] = tuple(sorted(tree.members))
         self.retries.add(now, tree.flow)
         self._remove(tree)
 
-    def _want_later(self, flow: Flow | None, members: Sequence[NodeIndex] | None) -> None:
+    def _want_later(self, flow: Flow | None, members: Collection[NodeIndex] | None) -> None:
         if members is None:
             del self._without_room[flow]
             self.retries.discard(flow)
         else:
             self._without_room[flow] = tuple(members)
 
-    def forget(self, now: Instant, peer: NodeIndex) -> None:
+    def forget(self, peer: NodeIndex) -> None:
         """The link to a member is gone: should it come back, it will know nothing."""
         for flow, members in self._without_room.items():
             self._without_room[flow] = tuple(node for node in members if node != peer)
-        for flow, tree in list(self._trees.items()):
+        for tree in self._trees.values():
             if peer in tree.members:
-                self.want(now, flow, [node for node in tree.members if node != peer])
+                self._leave(tree, peer)
+                self._touched[tree.tree_id] = self._left[tree.tree_id] = None
+
+    def _give_left(self) -> None:
+        """Whoever lost its link is on no tree any more when trees begin to follow each other."""
+        for tree_id in self._left:
+            tree = self._by_id.get(tree_id)
+            if tree is not None and tree.changed:
+                self.commands.append(tree.members_command())
+        self._left.clear()
+
+    def _leave(self, tree: RootTree, node: NodeIndex) -> None:
+        tree.leave(node)
+        self._timers.cancel((tree.tree_id, node))
 
     def used(self, now: Instant, tree_id: TreeId) -> None:
         """The tree's first frame came: its key is worth handing out."""
@@ -181,128 +161,124 @@ class RootTrees:
         if tree is not None and not tree.used:
             tree.used = True
             self._offer_all(now, tree)
-            self._set_alarm(tree)
+            self._set_renewal(tree)
+
+    def key_worn(self, tree_id: TreeId, key_id: KeyId) -> None:
+        """A key has sealed enough datagrams; where another one follows it already, that is soon in use."""
+        tree = self._by_id.get(tree_id)
+        if tree is not None and tree.next_key is None and tree.key.key_id == key_id:
+            tree.replace_key = True
+            self._touched[tree_id] = None
 
     def key_acknowledgement(
         self, now: Instant, peer: NodeIndex, tree_id: TreeId, epoch: TreeEpoch, key_id: KeyId
     ) -> None:
         """A member says that it holds a key."""
         tree = self._by_id.get(tree_id)
-        member = tree.members.get(peer) if tree is not None and tree.epoch == epoch else None
-        if tree is None or member is None or key_id not in (tree.key, tree.next_key):
-            return  # of a tree, a membership or a key that has ended meanwhile
-        member.holds.add(key_id)
-        if key_id == tree.offered_key:
-            member.offer_due = None
-        if key_id == tree.key:
-            self.commands.append(tree.members_command(tree.key))
-        self._use_next_key_if_ready(now, tree)
-        self._set_alarm(tree)
+        if tree is None or tree.epoch != epoch or peer not in tree.members:
+            return  # of a tree or a membership that has ended meanwhile
+        if key_id not in (tree.key.key_id, tree.newest_key.key_id):
+            return  # of a key that is old by now
+        tree.acknowledge(peer, key_id)
+        if peer not in tree.intervals:
+            self._timers.cancel((tree_id, peer))
+        self._touched[tree_id] = None
 
     def advance(self, now: Instant) -> None:
-        """Repeat offers, replace old keys, make what had no room."""
+        """Repeat offers, replace old keys, make what had no room, and give the data plane the members that changed."""
         for flow in self.retries.take(now):
             self.want(now, flow, self._without_room.pop(flow))
-        while self._alarms and self._alarms[0][0] <= now:
-            at, tree_id = heappop(self._alarms)
+        due = self._timers.due(now)
+        for tree_id, node in due:
+            if node is None:
+                self._touched[tree_id] = None
+        for tree_id in self._touched:
             tree = self._by_id.get(tree_id)
-            if tree is not None and tree.alarm == at:
-                tree.alarm = None
+            if tree is not None:
                 self._tend(now, tree)
-                self._set_alarm(tree)
+        self._touched.clear()
+        self._left.clear()
+        for tree_id, node in due:
+            tree = self._by_id.get(tree_id)
+            if tree is None or node not in tree.members or (tree_id, node) in self._timers:
+                continue  # gone, or offered the next key meanwhile
+            self._offer(now, tree, node, emit_context(tree.flow))
 
-    def _tend(self, now: Instant, tree: _Tree) -> None:
+    def _tend(self, now: Instant, tree: RootTree) -> None:
         self._use_next_key_if_ready(now, tree)
+        if tree.changed:
+            self.commands.append(tree.members_command())
         self._replace_key_if_due(now, tree)
-        for node, member in tree.members.items():
-            if member.offer_due is not None and now >= member.offer_due:
-                self._offer(now, tree, node, member)
 
     def next_deadline(self) -> Instant | None:
-        """At times earlier than something happens, never later."""
-        return earliest(self._next_alarm(), self.retries.next_deadline())
-
-    def _next_alarm(self) -> Instant | None:
-        while self._alarms:
-            at, tree_id = self._alarms[0]
-            tree = self._by_id.get(tree_id)
-            if tree is not None and tree.alarm == at:
-                return at
-            heappop(self._alarms)
-        return None
-
-    def _set_alarm(self, tree: _Tree) -> None:
-        """Of the many trees only those that wait for something cost anything."""
-        deadline = tree.next_deadline()
-        if deadline is None or (tree.alarm is not None and tree.alarm <= deadline):
-            return
-        tree.alarm = deadline
-        heappush(self._alarms, (deadline, tree.tree_id))
-        if len(self._alarms) > 2 * len(self._trees) + _STALE_ALARMS:
-            self._alarms = [(other.alarm, other.tree_id) for other in self._by_id.values() if other.alarm is not None]
-            heapify(self._alarms)
+        """When ``advance`` has something to do."""
+        return earliest(self._timers.next(), self.retries.next_deadline())
 
     def flow_of(self, tree_id: TreeId) -> Flow | None:
         tree = self._by_id.get(tree_id)
         return tree.flow if tree else None
 
-    def _create(self, now: Instant, flow: Flow | None) -> _Tree:
+    def _create(self, now: Instant, flow: Flow | None) -> RootTree:
         if flow is BROADCAST:
             tree_id = BROADCAST_TREE
         else:
             self._last_tree = tree_id = TreeId(self._last_tree + 1)
-        tree = _Tree(tree_id, self._epoch, flow, self._new_key_id(), now, after(now, KEY_LIFETIME))
+        key = SenderKey(self._new_key_id(), RootEvent.TREE_CREATED)
+        tree = RootTree(tree_id, self._epoch, flow, key, now, after(now, KEY_LIFETIME), changed=True)
         self._trees[flow] = self._by_id[tree_id] = tree
-        self.commands.append(CreateTree(tree_id, tree.epoch, tree.key))
+        self.commands.append(CreateTree(tree_id, tree.epoch, key.key_id))
         return tree
 
-    def _remove(self, tree: _Tree) -> None:
+    def _remove(self, tree: RootTree) -> None:
         del self._trees[tree.flow], self._by_id[tree.tree_id]
+        self._timers.cancel((tree.tree_id, None))
+        for node in tree.members:
+            self._timers.cancel((tree.tree_id, node))
         if tree.flow is not None:
             self.commands.append(_remove_route(tree.flow))
         self.commands.append(RemoveTree(tree.tree_id))
 
-    def _replace_key_if_due(self, now: Instant, tree: _Tree) -> None:
+    def _replace_key_if_due(self, now: Instant, tree: RootTree) -> None:
         """Begin with the next key: somebody who left was offered this one, or it is old.
 
         Never while a key is pending: members that have taken that one need not keep the one in use beside a third.
         """
-        if not tree.used or tree.next_key is not None or now < tree.replacement_due:
-            return
-        tree.leaked = False
-        tree.next_key = self._new_key_id()
-        tree.next_key_limit = after(now, ROTATION_LIMIT)
-        self.commands.append(MakeKey(tree.tree_id, tree.next_key))
-        self._offer_all(now, tree)
-        self._use_next_key_if_ready(now, tree)
+        if tree.next_key is None and tree.renewal is not None and now >= tree.renewal:
+            tree.begin_next_key(self._new_key_id(), after(now, ROTATION_LIMIT))
+            self.commands.append(MakeKey(tree.tree_id, tree.newest_key.key_id))
+            self._offer_all(now, tree)
+            self._use_next_key_if_ready(now, tree)
+        self._set_renewal(tree)
 
-    def _use_next_key_if_ready(self, now: Instant, tree: _Tree) -> None:
-        key = tree.next_key
-        if key is None or tree.next_key_limit is None:
+    def _use_next_key_if_ready(self, now: Instant, tree: RootTree) -> None:
+        limit = tree.next_key_limit
+        if tree.next_key is None or limit is None or (tree.lagging and now < limit):
             return
-        waiting = [member for member in tree.members.values() if tree.key in member.holds and key not in member.holds]
-        if waiting and now < tree.next_key_limit:
-            return
-        if waiting:
-            self.commands.append(tree.members_command(tree.key, key))
-        tree.key, tree.next_key, tree.next_key_limit = key, None, None
-        tree.key_rested, tree.key_due = after(now, KEY_REST), after(now, KEY_LIFETIME)
-        for member in tree.members.values():
-            member.holds &= {key}
-        self.commands.append(UseKey(tree.tree_id, key))
-        self.commands.append(tree.members_command(key))
+        before = tree.use_next_key(after(now, KEY_REST), after(now, KEY_LIFETIME))
+        self.commands += [before] if before is not None else []
+        self.commands.append(UseKey(tree.tree_id, tree.key.key_id))
+        self._touched[tree.tree_id] = None
+        self._set_renewal(tree)
 
-    def _offer_all(self, now: Instant, tree: _Tree) -> None:
-        if tree.used:
-            for node, member in tree.members.items():
-                member.interval = FIRST_OFFER_INTERVAL
-                self._offer(now, tree, node, member)
+    def _set_renewal(self, tree: RootTree) -> None:
+        if tree.renewal is None:
+            self._timers.cancel((tree.tree_id, None))
+        else:
+            self._timers.set((tree.tree_id, None), tree.renewal)
 
-    def _offer(self, now: Instant, tree: _Tree, node: NodeIndex, member: _Member) -> None:
-        self.commands.append(OfferKey(tree.tree_id, tree.offered_key, node, emit_context(tree.flow)))
-        member.offered = tree.offered_key
-        member.offer_due = after(now, member.interval)
-        member.interval = min(2 * member.interval, LAST_OFFER_INTERVAL)
+    def _offer_all(self, now: Instant, tree: RootTree) -> None:
+        tree.intervals.clear()
+        context = emit_context(tree.flow)
+        for node in sorted(tree.members):
+            self._offer(now, tree, node, context)
+
+    def _offer(self, now: Instant, tree: RootTree, node: NodeIndex, context: bytes) -> None:
+        key = tree.newest_key
+        key.offer(node)
+        self.commands.append(OfferKey(tree.tree_id, key.key_id, node, context))
+        interval = tree.intervals.get(node, FIRST_OFFER_INTERVAL)
+        tree.intervals[node] = min(2 * interval, LAST_OFFER_INTERVAL)
+        self._timers.set((tree.tree_id, node), after(now, interval))
 
     def _new_key_id(self) -> KeyId:
         self._last_key = KeyId(self._last_key + 1)

@@ -11,6 +11,7 @@ from treecast.base.events import (
     HandshakeDatagram,
     HostSeen,
     KeyOffered,
+    KeyWorn,
     PeerMoved,
     SessionConfirmed,
     TapFrame,
@@ -71,6 +72,8 @@ class Reception:
                 self._following.links(now, self._rooms.links.confirmed(event))
             case TreeUsed(tree_id):
                 self._rooms.root_trees.used(now, tree_id)
+            case KeyWorn(tree_id, key_id):
+                self._rooms.root_trees.key_worn(tree_id, key_id)
             case CommandRefused():
                 self._refusals.take(now, event)
 

@@ -49,6 +49,8 @@ class OneTree(RuleBasedStateMachine):
         self.carry_out()
 
     def carry_out(self) -> None:
+        """A turn ends."""
+        self.trees.advance(self.now)
         for command in self.trees.commands:
             match command:
                 case CreateTree(_, _, key_id):
@@ -129,7 +131,6 @@ class OneTree(RuleBasedStateMachine):
 
     def advance_to(self, now: Instant) -> None:
         self.now = now
-        self.trees.advance(now)
         self.carry_out()
         self.who_left_long_ago_opens_nothing()
         self.no_key_is_pending_for_long()

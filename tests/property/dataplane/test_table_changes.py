@@ -77,6 +77,7 @@ class Root:
         before = self.tables.served()
         for tree in self.topology.changed_trees():
             self.trees.want(self.now, tree.flow, tree.members)
+        self.trees.advance(self.now)
         steps = []
         for command in self.trees.commands:
             self.tables.take(command)
@@ -109,7 +110,6 @@ class Root:
 
     def time_passes(self, seconds: float) -> None:
         self.now = Instant(self.now + seconds)
-        self.trees.advance(self.now)
         self.settle()
 
 
@@ -135,7 +135,7 @@ def test_links_that_go_and_come_meanwhile_change_nothing_for_the_others(
     root.wish(first)
     for node in sorted(lost):
         root.topology.link_down(node)
-        root.trees.forget(root.now, node)
+        root.trees.forget(node)
     root.settle()
     root.wish({node: wanted for node, wanted in then.items() if node not in lost})
     for node in sorted(lost):

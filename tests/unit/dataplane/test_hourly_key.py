@@ -1,4 +1,4 @@
-"""The key of a tree in use is replaced each hour, whether its members answer or not."""
+"""The key of a tree in use is replaced each hour and when it is worn, whether its members answer or not."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def test_an_hour_old_key_is_replaced_once(answers: bool) -> None:
     trees.want(Instant(0.0), FLOW, [MEMBER])
     trees.used(Instant(0.0), TREE)
     trees.key_acknowledgement(Instant(0.1), MEMBER, TREE, TreeEpoch(1), KeyId(1))
+    trees.advance(Instant(0.1))
     trees.commands.clear()
     due = Instant(KEY_LIFETIME)
     trees.advance(due)
@@ -34,7 +35,27 @@ def test_an_hour_old_key_is_replaced_once(answers: bool) -> None:
     trees.commands.clear()
     if answers:
         trees.key_acknowledgement(Instant(due + 0.1), MEMBER, TREE, TreeEpoch(1), KeyId(2))
-    else:
-        trees.advance(Instant(due + ROTATION_LIMIT))
+    trees.advance(Instant(due + (0.1 if answers else ROTATION_LIMIT)))
     assert [c.key_id for c in trees.commands if isinstance(c, UseKey)] == [2]
     assert not [c for c in trees.commands if isinstance(c, MakeKey)]
+
+
+def test_a_worn_key_is_replaced_once_however_often_it_is_reported() -> None:
+    trees = RootTrees(TreeEpoch(1), Drops())
+    trees.want(Instant(0.0), FLOW, [MEMBER])
+    trees.used(Instant(0.0), TREE)
+    trees.key_acknowledgement(Instant(0.1), MEMBER, TREE, TreeEpoch(1), KeyId(1))
+    trees.advance(Instant(0.1))
+    trees.commands.clear()
+    now = Instant(60.0)
+    for key_id in (KeyId(1), KeyId(1), KeyId(7)):
+        trees.key_worn(TREE, key_id)
+        trees.advance(now)
+    assert [c.key_id for c in trees.commands if isinstance(c, MakeKey)] == [2]
+    trees.key_acknowledgement(now, MEMBER, TREE, TreeEpoch(1), KeyId(2))
+    trees.key_worn(TREE, KeyId(1))
+    trees.advance(now)
+    trees.key_worn(TREE, KeyId(1))
+    trees.advance(Instant(now + 10.0))
+    assert [c.key_id for c in trees.commands if isinstance(c, UseKey)] == [2]
+    assert [c.key_id for c in trees.commands if isinstance(c, MakeKey)] == [2]

@@ -33,6 +33,7 @@ class Root:
 
     def carry_out(self) -> None:
         """Each offer is answered at once, but by who is silent."""
+        self.trees.advance(self.now)
         while self.trees.commands:
             commands, self.trees.commands = self.trees.commands, []
             for command in commands:
@@ -47,6 +48,7 @@ class Root:
                         self.offers += 1
                         if peer not in self.silent:
                             self.trees.key_acknowledgement(self.now, peer, TREE, EPOCH, key_id)
+            self.trees.advance(self.now)
 
     def leave(self) -> None:
         self.members.pop()

@@ -7,7 +7,7 @@ use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::control::TreeSecrets;
-use treecast_core::datagram::{TreeHeader, KIND_FRAME};
+use treecast_core::datagram::{Inner, TreeHeader, KIND_FRAME};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::frame::{FrameFacts, FrameKind};
@@ -282,6 +282,36 @@ fn the_first_frame_on_a_tree_is_told_once() {
     let events = node.events.drain(10, || {});
     let used = events.iter().filter(|event| matches!(event, Event::TreeUsed { tree_id: 5 }));
     assert_eq!(used.count(), 1);
+}
+
+#[test]
+fn a_key_that_has_sealed_enough_is_reported_and_the_next_one_counts_from_its_first_use() {
+    let node = tables(1);
+    add_tree(&node, 5, &[2]);
+    node.set_route(0, GROUP.into(), None, 5).unwrap();
+    let tree = node.tree(5).unwrap();
+    let send = || {
+        node.classify(0, &ipv4(SOURCE, GROUP, 17, &[0; 8]), 1, NOW_NS);
+        let inner = Inner { kind: KIND_FRAME, checksum: None };
+        tree.seal(&tree.members.load(), inner, 60, &mut [0; 200]).unwrap();
+    };
+    let worn = || {
+        let events = node.events.drain(10, || {});
+        events.iter().filter(|event| matches!(event, Event::KeyWorn { tree_id: 5, .. })).cloned().collect::<Vec<_>>()
+    };
+    send();
+    tree.set_worn_at(3);
+    send();
+    send();
+    assert_eq!(worn(), []);
+    send();
+    send();
+    assert_eq!(worn(), [Event::KeyWorn { tree_id: 5, key_id: 1 }]);
+    tree.set_worn_at(1);
+    node.make_key(5, 2, zeroize::Zeroizing::new([9; 32])).unwrap();
+    node.use_key(5, 2).unwrap();
+    send();
+    assert_eq!(worn(), []);
 }
 
 #[test]

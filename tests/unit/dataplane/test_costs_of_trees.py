@@ -1,0 +1,87 @@
+"""What a tree costs does not grow with its members but where all of them are concerned: counted, not timed."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from tests.unit.counting import steps_of
+from treecast.base.commands import Command, OfferKey, SetTreeMembers
+from treecast.base.counters import Drops
+from treecast.base.flows import Flow
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.time import Instant
+from treecast.dataplane.root_trees import RootTrees
+
+FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
+TREE, EPOCH = TreeId(1), TreeEpoch(1)
+KEY_STEPS_PER_MEMBER = 1_000
+"""Offer, acknowledgement, timers."""
+
+
+class Root:
+    """A tree in use whose members have not answered yet."""
+
+    def __init__(self, size: int) -> None:
+        self.now = Instant(0.0)
+        self.trees = RootTrees(EPOCH, Drops())
+        self.members = [NodeIndex(number) for number in range(2, 2 + size)]
+        self.trees.want(self.now, FLOW, self.members)
+        self.trees.used(self.now, TREE)
+        self.offers = [command for command in self.turn() if isinstance(command, OfferKey)]
+
+    def turn(self) -> list[Command]:
+        self.trees.advance(self.now)
+        commands = list(self.trees.commands)
+        self.trees.commands.clear()
+        self.trees.next_deadline()
+        return commands
+
+    def acknowledge(self, *offers: OfferKey) -> None:
+        for offer in offers:
+            self.trees.key_acknowledgement(self.now, offer.peer, TREE, EPOCH, offer.key_id)
+
+    def all_acknowledge(self) -> list[Command]:
+        self.acknowledge(*self.offers)
+        return self.turn()
+
+    def one_leaves(self) -> None:
+        self.now = Instant(self.now + 1.0)
+        self.trees.want(self.now, FLOW, self.members[:-1])
+        self.turn()
+
+
+def test_all_acknowledgements_of_a_turn_are_one_members_command() -> None:
+    root = Root(1_000)
+    assert root.all_acknowledge() == [SetTreeMembers(TREE, tuple(root.members), ())]
+
+
+def test_an_acknowledgement_costs_the_same_on_a_tree_of_a_hundred_and_of_a_thousand() -> None:
+    """Each in a turn of its own, half of the others before it."""
+    steps = []
+    for size in (100, 1_000):
+        root = Root(size)
+        root.acknowledge(*root.offers[: size // 2])
+        root.turn()
+        offer = root.offers[size // 2]
+        steps.append(steps_of(lambda root=root, offer=offer: (root.acknowledge(offer), root.turn())))
+    small, large = steps
+    assert large < 1.2 * small
+
+
+def test_an_acknowledgement_of_the_next_key_costs_the_same_on_a_tree_of_a_hundred_and_of_a_thousand() -> None:
+    steps = []
+    for size in (100, 1_000):
+        root = Root(size)
+        root.all_acknowledge()
+        root.one_leaves()
+        peer = root.members[size // 2]
+        acknowledged = steps_of(root.trees.key_acknowledgement, root.now, peer, TREE, EPOCH, KeyId(2))
+        steps.append(acknowledged + steps_of(root.turn))
+    small, large = steps
+    assert large < 1.2 * small
+
+
+def test_first_key_and_replacement_after_a_leave_cost_some_steps_for_each_member() -> None:
+    for size in (100, 1_000):
+        root = Root(size)
+        assert steps_of(root.all_acknowledge) + steps_of(root.one_leaves) < KEY_STEPS_PER_MEMBER * size
