@@ -29,7 +29,7 @@ class Transition(Generic[S, E]):
 
 
 class StateTable(Generic[S, E]):
-    """The transitions of one machine. The values of its enums are the words that documents use."""
+    """The transitions of one machine. The values of its enums are the words that documents use, or their names."""
 
     def __init__(self, *rows: Transition[S, E]) -> None:
         self.rows = rows
@@ -51,5 +51,10 @@ class StateTable(Generic[S, E]):
         """The table as documents show it."""
         lines = ["| state | event | next state | effect |", "|---|---|---|---|"]
         for row in self.rows:
-            lines.append(f"| {row.state.value} | {row.event.value} | {row.new_state.value} | {row.effect} |")
+            words = (_word(row.state), _word(row.event), _word(row.new_state), row.effect)
+            lines.append(f"| {' | '.join(words)} |")
         return "\n".join(lines)
+
+
+def _word(member: Enum) -> str:
+    return member.value if isinstance(member.value, str) else member.name.lower()

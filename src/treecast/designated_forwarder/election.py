@@ -2,10 +2,7 @@
 
 Decides one port's state from the beacons heard there and the time; sends nothing. ``designated_forwarder`` does.
 
-    SILENT ----listened 1.5 s, able, no loop----> CAPABLE --0.2 s, nobody lower, nobody forwards-> FORWARDING
-      ^                                            |   ^                                           |
-      +------not able, or own beacon came back-----+   +------------a lower one is capable---------+
-      +--------------------------------------------------------------------------------------------+
+``states`` is the table of what follows; docs/state-machines.md shows it.
 
 While a higher one forwards, a port stays SILENT after it was opened until hosts had time to answer its query: it takes
 nothing over that it does not know yet. A forwarder makes way before the lower one begins: the lower one waits until
@@ -20,6 +17,7 @@ from enum import Enum
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after, earliest
+from treecast.designated_forwarder.states import PORT, Finding
 from treecast.wire.beacon import Beacon, BeaconState
 
 BEACON_INTERVAL: Duration = 0.5
@@ -82,6 +80,7 @@ class Election:
     ) -> None:
         self.rank = rank
         self.state = BeaconState.SILENT
+        self.found = Finding.UNREADY
         self._drops = drops
         self._candidates: dict[Rank, Candidate] = {}
         self._silent_until = after(now, HEARD_FOR)
@@ -126,7 +125,8 @@ class Election:
             self._capable_since = None
         elif self._capable_since is None:
             self._capable_since = now
-        self.state = self._decide(now)
+        self.found = self._find(now)
+        self.state = PORT.after(self.state, self.found)
 
     def next_deadline(self, now: Instant) -> Instant | None:
         """When ``advance`` may decide otherwise."""
@@ -178,13 +178,13 @@ class Election:
             for rank, candidate in self._candidates.items()
         )
 
-    def _decide(self, now: Instant) -> BeaconState:
+    def _find(self, now: Instant) -> Finding:
         if self._capable_since is None:
-            return BeaconState.SILENT
+            return Finding.UNREADY
         if self._lower_able():
-            return BeaconState.CAPABLE
-        if self.state is BeaconState.FORWARDING:
-            return BeaconState.FORWARDING  # a higher one that forwards too will make way
-        if now < after(self._capable_since, SETTLE) or self.forwarder() is not None:
-            return BeaconState.CAPABLE
-        return BeaconState.FORWARDING
+            return Finding.LOWER_CAPABLE
+        if now < after(self._capable_since, SETTLE):
+            return Finding.SETTLING
+        if any(candidate.state is BeaconState.FORWARDING for candidate in self._candidates.values()):
+            return Finding.HIGHER_FORWARDS
+        return Finding.CLEAR
