@@ -16,6 +16,7 @@ from treecast.api.records import (
     NOT_THE_OWNER,
     Bridge,
     Group,
+    GroupChanges,
     Host,
     Peer,
     Request,
@@ -50,6 +51,14 @@ def ask_groups(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Group]:
     return _ask(directory, Verb.GROUPS, _Reply[list[Group]], timeout_s)
 
 
+def ask_group_changes(directory: Path, since: int | None, timeout_s: float = TIMEOUT_S) -> GroupChanges:
+    """What has changed in the multicast table since a position, or all of it; OperatorError when it does not answer.
+
+    Where nothing changes the node takes two seconds to say so.
+    """
+    return _ask(directory, Verb.GROUP_CHANGES, _Reply[GroupChanges], timeout_s, since)
+
+
 def ask_hosts(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Host]:
     """The host table; OperatorError when it does not answer."""
     return _ask(directory, Verb.HOSTS, _Reply[list[Host]], timeout_s)
@@ -65,10 +74,10 @@ def ask_log_level(directory: Path, level: str, timeout_s: float = TIMEOUT_S) -> 
     return _ask(directory, Verb(f"log_{level}"), _Reply[Status], timeout_s)
 
 
-def _ask(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s: float) -> T:
+def _ask(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s: float, since: int | None = None) -> T:
     other_version = f"the node in {directory} is of another version: restart it with treecast up {directory}"
     try:
-        line = _exchange(directory, msgspec.json.encode(Request(verb)) + b"\n", timeout_s)
+        line = _exchange(directory, msgspec.json.encode(Request(verb, since)) + b"\n", timeout_s)
         reply = msgspec.json.decode(line, type=reply_type)
     except (FileNotFoundError, ConnectionRefusedError):
         raise OperatorError(f"no node is running in {directory}: start it with treecast up {directory}") from None

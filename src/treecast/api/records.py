@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -15,6 +16,8 @@ class Verb(StrEnum):
     STATUS = "status"
     PEERS = "peers"
     GROUPS = "groups"
+    GROUP_CHANGES = "group_changes"
+    """The rows that changed since ``since``, as soon as there are some, or nothing after 2 s; all of them without."""
     HOSTS = "hosts"
     BRIDGE = "bridge"
     BRIDGE_CHANGED = "bridge_changed"
@@ -231,6 +234,27 @@ class Group(msgspec.Struct, frozen=True):
     """Those that this node has or hears: its own hosts, wanted or not, and those of other nodes that hosts here get."""
 
 
+class TouchedGroup(msgspec.Struct, frozen=True):
+    """A group, or a prefix of groups, whose rows are to be replaced by those that come along: by none, if none do."""
+
+    vlan: int
+    group: str
+
+
+class GroupChanges(msgspec.Struct, frozen=True):
+    """What has changed of ``groups`` and of ``queriers``. With ``snapshot`` they are all there are: the first answer,
+    or the position was another run's, or too far behind. ``queriers`` None: they are the same as before.
+    """
+
+    position: int
+    """Where to go on from."""
+    snapshot: bool
+    touched: list[TouchedGroup]
+    queriers: list[Querier] | None
+    groups: list[Group] = []
+    """The last field: it is written row by row."""
+
+
 class Host(msgspec.Struct, frozen=True):
     """A machine whose frames a node carries. ``age_s``: since it was last heard of."""
 
@@ -341,10 +365,20 @@ Rows: TypeAlias = Iterator[msgspec.Struct | None]
 """A long list row by row; at None, as at each row, whoever takes them may pause."""
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+@dataclass(frozen=True, slots=True)
+class Sliced:
+    """An answer whose last field, an empty list in ``head``, holds the rows."""
+
+    head: GroupChanges
+    rows: Rows
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One line from a client."""
 
     verb: Verb
+    since: int | None = None
+    """Of ``group_changes``: the position that the last answer gave."""
 
 
 REQUEST_MALFORMED = "request_malformed"

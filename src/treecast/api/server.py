@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -30,12 +30,14 @@ from treecast.api.records import (
     Answer,
     Request,
     Rows,
+    Sliced,
     Verb,
 )
 from treecast.api.socket_path import CONTROL_SOCKET, short_path
 from treecast.base.errors import OperatorError
 
-MAX_CLIENTS = 8
+MAX_CLIENTS = 16
+"""Half of them may wait for changes."""
 SLICE_S = 0.002
 """Of the event loop's time, for one client and at a time."""
 
@@ -57,14 +59,17 @@ class ControlServer:
         directory: Path,
         answer: Callable[[Verb], Answer | Rows],
         failed: Callable[[str, Exception], None],
+        follow: Callable[[int | None], Awaitable[Sliced]],
     ) -> None:
         """``answer`` is called on the event loop's thread and must return at once, as must each step of its rows.
 
+        ``follow`` answers ``group_changes`` from a position on, and may wait for a few seconds.
         What it raises is a bug: the client gets a refusal, ``failed`` the verb and the exception.
         """
         self._directory = directory
         self._answer = answer
         self._failed = failed
+        self._follow = follow
         self._allowed_uids = frozenset((0, os.geteuid()))
         self._server: asyncio.Server | None = None
         self._inode = 0
@@ -170,14 +175,17 @@ class ControlServer:
             except (ValueError, msgspec.DecodeError):  # readline: longer than MAX_REQUEST_BYTES
                 await _write(writer, _error(REQUEST_MALFORMED))
                 return
-            await _write(writer, await self._reply(request.verb))
+            await _write(writer, await self._reply(request))
 
-    async def _reply(self, verb: Verb) -> bytes:
+    async def _reply(self, request: Request) -> bytes:
         try:
-            answer = self._answer(verb)
-            encoded = await _encoded(answer) if isinstance(answer, Iterator) else msgspec.json.encode(answer)
+            if request.verb is Verb.GROUP_CHANGES:
+                encoded = await _encoded_with_head(await self._follow(request.since))
+            else:
+                answer = self._answer(request.verb)
+                encoded = await _encoded(answer) if isinstance(answer, Iterator) else msgspec.json.encode(answer)
         except Exception as error:
-            self._failed(f"answer to {verb}", error)
+            self._failed(f"answer to {request.verb}", error)
             return _error(INTERNAL_ERROR)
         reply = b'{"answer":' + encoded + b"}\n"
         return reply if len(reply) <= MAX_ANSWER_BYTES else _error(ANSWER_TOO_LARGE)
@@ -195,6 +203,12 @@ async def _encoded(rows: Rows) -> bytes:
             await asyncio.sleep(0)
             resumed_at = time.monotonic()
     return bytes(encoded).rstrip(b",") + b"]"
+
+
+async def _encoded_with_head(answer: Sliced) -> bytes:
+    """The head's JSON, whose last field is the empty list that the rows are put in."""
+    head = msgspec.json.encode(answer.head)
+    return head.removesuffix(b"[]}") + await _encoded(answer.rows) + b"}"
 
 
 async def _write(writer: asyncio.StreamWriter, reply: bytes) -> None:

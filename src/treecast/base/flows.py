@@ -44,6 +44,10 @@ SENDER_LIFETIME: Duration = 210.0
 """A source that is silent for so long is no sender any more: the Keepalive_Period of RFC 7761 section 4.11."""
 
 
+SENDER_PAUSE: Duration = 10.0
+"""A source that is silent for so long has stopped, until it begins again."""
+
+
 @dataclass(frozen=True, slots=True)
 class CountedFlow:
     """Frames of one source to a group. ``port``: of this node, where they come in; None: they were given to hosts here.

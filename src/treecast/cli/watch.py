@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from ipaddress import ip_network
+from math import inf
 from pathlib import Path
 
 import msgspec
 
-from treecast.api.client import ask_groups, ask_status
-from treecast.api.records import Group, Querier
+from treecast.api.client import ask_group_changes
+from treecast.api.records import Group, GroupChanges, Querier
+from treecast.base.flows import SENDER_PAUSE
 from treecast.base.time import Duration
 
-INTERVAL: Duration = 0.5
-SENDER_SILENCE: Duration = 10.0
-"""Who has not sent for so long has stopped."""
+PAUSE: Duration = 0.5
+"""Where a node that has many followers answers at once that nothing has changed."""
+REDRAWN_AFTER: Duration = 5.0
+"""A table on a terminal shows timers and rates, which change all the time and are no changes."""
 
 SNAPSHOT_END = "snapshot_end"
 _EVENTS = {
@@ -77,7 +81,7 @@ def facts(groups: Sequence[Group], queriers: Sequence[Querier]) -> dict[Fact, st
             for host in here.hosts:
                 found[group.vlan, group.group, f"host {host.ip} {host.mac}"] = _wants(host.filter_mode, host.sources)
         for sender in group.senders:
-            if sender.silent_s < SENDER_SILENCE:
+            if sender.silent_s < SENDER_PAUSE:
                 found[group.vlan, group.group, f"sender {sender.source}"] = f"at {sender.node} {sender.port}".rstrip()
     for querier in queriers:
         where = f"{querier.protocol} {querier.port_name or f'port {querier.port}'}"
@@ -120,17 +124,82 @@ def _wants(mode: str, sources: Sequence[str]) -> str:
     return f"{'not' if mode == 'exclude' else 'only'} {' '.join(sources)}"
 
 
-def _print_changes(directory: Path, *, json: bool) -> None:
-    before: dict[Fact, str] | None = None
+class Table:
+    """The node's table as the last answer left it: rows by VLAN and group."""
+
+    def __init__(self) -> None:
+        self.position: int | None = None
+        self.queriers: list[Querier] = []
+        self._rows: dict[tuple[int, str], list[Group]] = {}
+
+    def take(self, answer: GroupChanges) -> None:
+        """Replace what an answer concerns."""
+        self.position = answer.position
+        if answer.snapshot:
+            self._rows.clear()
+        for touched in answer.touched:
+            self._rows.pop((touched.vlan, touched.group), None)
+        for row in answer.groups:
+            self._rows.setdefault((row.vlan, row.group), []).append(row)
+        if answer.queriers is not None:
+            self.queriers = answer.queriers
+
+    def groups(self) -> list[Group]:
+        """All rows: prefixes first, then by VLAN and address."""
+        return [row for key in sorted(self._rows, key=_order) for row in self._rows[key]]
+
+    def facts_of(self, keys: Collection[tuple[int, str]]) -> dict[Fact, str]:
+        """What can change in the rows of some groups, and of the queriers."""
+        return facts([row for key in keys for row in self._rows.get(key, ())], self.queriers)
+
+    def keys(self) -> set[tuple[int, str]]:
+        return set(self._rows)
+
+
+def following(table: Table, answer: GroupChanges, at: str) -> list[Change]:
+    """Take an answer into the table: what is different by it. A snapshot is told as one, also when it comes again."""
+    keys = {(touched.vlan, touched.group) for touched in answer.touched}
+    before = table.facts_of(keys)
+    table.take(answer)
+    if answer.snapshot:
+        return list(snapshot(table.facts_of(table.keys()), at))
+    return list(changes(before, table.facts_of(keys), at))
+
+
+def _order(key: tuple[int, str]) -> tuple[bool, int, int, int]:
+    vlan, group = key
+    network = ip_network(group)
+    return ("/" not in group, vlan, network.version, int(network.network_address))
+
+
+def _answers(directory: Path, anew_after: Duration = inf) -> Iterator[GroupChanges]:
+    """For ever: the whole table, then what has changed since the answer before; and the whole now and then.
+
+    A node with 10,000 groups takes a while to say them all: no more than a fifth of its time goes into that.
+    """
+    position: int | None = None
+    told_at = time.monotonic()
     while True:
+        if time.monotonic() - told_at > anew_after:
+            position = None
         began = time.monotonic()
-        after = facts(ask_groups(directory), ask_status(directory).queriers)
-        pause = _pause(began)
+        answer = ask_group_changes(directory, position)
+        took = time.monotonic() - began
+        position = answer.position
+        yield answer
+        if answer.snapshot:
+            time.sleep(4 * took)
+            told_at = time.monotonic()
+        elif not answer.touched and answer.queriers is None:
+            time.sleep(max(PAUSE - took, 0))
+
+
+def _print_changes(directory: Path, *, json: bool) -> None:
+    table = Table()
+    for answer in _answers(directory):
         at = datetime.now().astimezone().isoformat(timespec="milliseconds")
-        for change in snapshot(after, at) if before is None else changes(before, after, at):
+        for change in following(table, answer, at):
             print(msgspec.json.encode(change).decode() if json else line(change), flush=True)
-        before = after
-        time.sleep(pause)
 
 
 def _show_table(directory: Path) -> None:
@@ -139,18 +208,8 @@ def _show_table(directory: Path) -> None:
     from treecast.cli.group_tables import group_tables
     from treecast.cli.tables import console
 
+    table = Table()
     with Live(console=console(), auto_refresh=False) as live:
-        while True:
-            began = time.monotonic()
-            groups, queriers = ask_groups(directory), ask_status(directory).queriers
-            pause = _pause(began)
-            live.update(group_tables(groups, queriers), refresh=True)
-            time.sleep(pause)
-
-
-def _pause(began: float) -> Duration:
-    """How long to sleep before the next question: there is nothing to wait for, the control socket only answers.
-
-    A node with 10,000 groups takes a while to say them all: no more than a fifth of its time goes into that.
-    """
-    return max(INTERVAL, 4 * (time.monotonic() - began))
+        for answer in _answers(directory, REDRAWN_AFTER):
+            table.take(answer)
+            live.update(group_tables(table.groups(), table.queriers), refresh=True)

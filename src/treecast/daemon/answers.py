@@ -49,7 +49,7 @@ class Answers:
                 return self._status()
             case Verb.PEERS:
                 return peer_answers(self._view, self._plane, clock.monotonic())
-            case Verb.GROUPS:
+            case Verb.GROUPS | Verb.GROUP_CHANGES:  # who follows is answered by ``group_followers``
                 return self._groups().groups()
             case Verb.HOSTS:
                 return host_answers(self._view, self._bridging.lan_ipv4, clock.monotonic())

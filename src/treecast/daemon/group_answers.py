@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
-from treecast.adapters.native import DataPlane
 from treecast.api.records import (
     Group,
     LocalGroup,
@@ -21,7 +20,7 @@ from treecast.base.flows import CountedFlow, Flow, GroupKey
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.sorting import sorted_in_slices
 from treecast.base.time import Instant
-from treecast.daemon.group_traffic import GroupTraffic
+from treecast.daemon.group_traffic import GroupTraffic, Numbers
 from treecast.engine.view import (
     GroupView,
     LocalGroupView,
@@ -29,6 +28,7 @@ from treecast.engine.view import (
     PimJoinView,
     PrefixView,
     SegmentView,
+    Touched,
     View,
     group_sort_key,
 )
@@ -39,7 +39,7 @@ _Members = Sequence[MemberView]
 class GroupAnswers:
     """Made anew for each question: ``now`` is the moment it was asked."""
 
-    def __init__(self, view: View, plane: DataPlane, port_names: Mapping[int, str], now: Instant) -> None:
+    def __init__(self, view: View, plane: Numbers, port_names: Mapping[int, str], now: Instant) -> None:
         self._view = view
         self._plane = plane
         self._port_names = port_names
@@ -62,6 +62,18 @@ class GroupAnswers:
             yield None
             if found is not None:
                 yield from self._rows_of(found, traffic)
+
+    def rows(self, touched: Touched) -> Iterator[Group | None]:
+        """Those of some groups and prefixes."""
+        traffic = GroupTraffic()
+        yield from traffic.read(self._plane)
+        prefixes = set(touched.prefixes)
+        for prefix in self._view.prefixes() if prefixes else ():
+            if prefix.key in prefixes:
+                yield self._prefix_row(prefix, traffic)
+        for key in touched.groups:
+            yield None
+            yield from self._rows_of(key, traffic)
 
     def _rows_of(self, key: GroupKey, traffic: GroupTraffic) -> Iterator[Group]:
         here = [self._local_group(local) for local in self._view.local_groups(key)]

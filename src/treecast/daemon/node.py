@@ -6,7 +6,7 @@ It carries values from one to the other and decides nothing. Read ``engine.engin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Interface
@@ -94,6 +94,8 @@ class RunningNode:
         self._timer: asyncio.TimerHandle | None = None
         self._review_timer: asyncio.TimerHandle | None = None
         self._addresses_doubted = asyncio.Event()
+        self.after_turn: Callable[[], None] = lambda: None
+        """Called when a turn's commands are carried out."""
 
     def start(self, loop: asyncio.AbstractEventLoop, endpoints: tuple[Endpoint, ...]) -> None:
         """The data plane runs already; from here on its events are heard. ``endpoints``: where others may reach it."""
@@ -180,6 +182,7 @@ class RunningNode:
             self._refused += self.plane.carry_out(commands)
             self._log_links()
             log_handshakes(self._log, self.engine.trace)
+            self.after_turn()
         finally:
             self._plan()
             self._judge()

@@ -25,6 +25,7 @@ from treecast.base.errors import OperatorError
 from treecast.daemon.answers import Answers
 from treecast.daemon.bridging import Bridging
 from treecast.daemon.control_socket import keep_in_place
+from treecast.daemon.group_followers import GroupFollowers
 from treecast.daemon.interface_keeper import InterfaceKeeper
 from treecast.daemon.interface_watch import InterfaceWatch
 from treecast.daemon.logs import configure
@@ -147,7 +148,9 @@ async def _run(
     answers = Answers(
         identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words(), started_at=now
     )
-    server = ControlServer(options.directory, answers, upkeep.faults.note)
+    server = ControlServer(
+        options.directory, answers, upkeep.faults.note, GroupFollowers(node, bridging.port_names).answer
+    )
     await server.start()
     try:
         drop_capabilities()

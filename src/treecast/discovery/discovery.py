@@ -320,6 +320,11 @@ class Discovery:
             changes.append(HostChange(key, content))
         return changes
 
+    def take_duplicates(self) -> list[HostKey]:
+        """Hosts that were found to be in two places since the last call."""
+        taken, self._host_table.new_duplicates = self._host_table.new_duplicates, []
+        return taken
+
     def local_hosts(self) -> LocalHosts:
         return self._host_table.local
 

@@ -50,6 +50,8 @@ class HostTable:
         self.remote = RemoteHosts()
         self.certified = CertifiedAddresses()
         self.counters = DiscoveryCounters()
+        self.new_duplicates: list[HostKey] = []
+        """The caller empties it."""
         self._config = config
         self._hosts: Mobility[HostKey, Refused] = Mobility(lambda key: config.pace(key[1]))
         self._addresses: Mobility[AddressKey, HostKey] = Mobility(lambda key: config.pace())
@@ -231,7 +233,9 @@ class HostTable:
 
     def _host_moved(self, now: Instant, key: HostKey) -> None:
         self.counters.host_moves += 1
-        self.counters.host_duplicates += self._hosts.moved(now, key)
+        if self._hosts.moved(now, key):
+            self.counters.host_duplicates += 1
+            self.new_duplicates.append(key)
 
     def _address_moved(self, now: Instant, address: AddressKey, before: MacAddress, after: MacAddress) -> None:
         """Once is a change, twice within the window is two hosts that both live."""

@@ -6,18 +6,20 @@ value that the next one takes; nothing calls back up. Read ``reception`` for wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from random import Random
 
 from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
 from treecast.base.commands import Command, SendControl
 from treecast.base.events import Event, SessionReport
+from treecast.base.flows import GroupKey
 from treecast.base.keep_local import KEEP_ALL, KeepLocal
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.storm_control import StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.store import Record
+from treecast.engine.changes import DuplicateChange, HostChange, SenderChange, TreeChange
 from treecast.engine.environment import NodeEnvironment, WallClock
 from treecast.engine.faults import Faults
 from treecast.engine.following import Following
@@ -34,6 +36,7 @@ from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.memory import Remembered
 from treecast.multicast import NO_ADDRESS, TAP, MembershipConfig, OwnKernel, PortAddresses, neighbour_of
+from treecast.topology.multicast_table import group_sort_key
 from treecast.wire.advertisement import Kind, NodeContent, host_key
 from treecast.wire.control import Goodbye, emit_control
 
@@ -83,6 +86,7 @@ class Engine:
         self._endpoints: tuple[Endpoint, ...] = ()
         self._underlay_mtu = environment.underlay_mtu
         self._outgoing: list[Command] = []
+        self._senders: Set[tuple[GroupKey, IPAddress]] = frozenset()
         self._membership_sync = MembershipSync(rooms)
         self._following = Following(rooms, self._membership_sync, self.faults)
         self._learning = Learning(rooms)
@@ -144,6 +148,12 @@ class Engine:
     def set_interface_mac(self, mac: MacAddress) -> None:
         """The MAC that the node's own interface has now, which is another than its certificate's if somebody set it."""
         self.rooms.discovery.set_interface_mac(mac)
+
+    def note_senders(self, senders: Set[tuple[GroupKey, IPAddress]]) -> None:
+        """Hosts that send to groups just now, by group: those that began or stopped since the last call are changes."""
+        for group in sorted({group for group, _ in senders ^ self._senders}, key=group_sort_key):
+            self.rooms.changes.add(SenderChange(group))
+        self._senders = senders
 
     def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None:
         """Nodes that an earlier run remembered, to be tried where they were."""
@@ -277,7 +287,10 @@ class Engine:
         self.rooms.port_groups.advance(now)
 
     def _publish_hosts(self, now: Instant) -> None:
+        for vlan, mac in self.rooms.discovery.take_duplicates():
+            self.rooms.changes.add(DuplicateChange(vlan, mac))
         for change in self.rooms.discovery.changes():
+            self.rooms.changes.add(HostChange(*change.key, self.rooms.me))
             self.rooms.broadcast.put(now, Kind.HOST, host_key(*change.key), change.content)
 
     def _advance_broadcast(self, now: Instant) -> None:
@@ -287,6 +300,7 @@ class Engine:
 
     def _want_trees(self, now: Instant) -> None:
         for tree in self.rooms.topology.changed_trees():
+            self.rooms.changes.add(TreeChange(tree.flow, None if tree.members is None else len(tree.members)))
             self.faults.spare("topology", self.rooms.root_trees.want, now, tree.flow, tree.members)
 
     def _send_broadcast(self, now: Instant) -> None:

@@ -8,6 +8,8 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.designated_forwarder.designated_forwarder import PortChange
+from treecast.engine.changes import LinkChange
+from treecast.engine.changes import PortChange as PortForwardingChange
 from treecast.engine.faults import Faults
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.rooms import Rooms
@@ -30,12 +32,14 @@ class Following:
         for event in events:
             match event:
                 case LinkUp(peer, certificate):
+                    rooms.changes.add(LinkChange(peer, up=True))
                     self._certificate_ends.set(peer, Instant(certificate.not_after_s))
                     rooms.nodes.put(peer, certificate)
                     spare("broadcast", rooms.broadcast.link_up, now, peer)
                     spare("discovery", rooms.discovery.link_up, peer)
                     spare("topology", rooms.topology.link_up, peer)
-                case LinkDown(peer):
+                case LinkDown(peer, reason):
+                    rooms.changes.add(LinkChange(peer, up=False, reason=reason))
                     self._certificate_ends.cancel(peer)
                     spare("broadcast", rooms.broadcast.link_down, now, peer)
                     spare("topology", rooms.topology.link_down, peer)
@@ -60,6 +64,7 @@ class Following:
     def port(self, now: Instant, change: PortChange) -> None:
         """A LAN's hosts and their groups are this node's from now on, or another's."""
         rooms = self._rooms
+        rooms.changes.add(PortForwardingChange(change.port, change.forwards))
         rooms.discovery.set_port_forwarding(now, change.port, change.forwards)
         self._membership_sync.take(now, rooms.membership.set_forwarding(now, change.port, forwarding=change.forwards))
         rooms.discovery.take_over(now, change.port, change.hosts, change.forwarder_before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from treecast.base.errors import MalformedError
 from treecast.base.time import Instant
 from treecast.broadcast.broadcast import Learned
+from treecast.engine.changes import HostChange, MemberChange, PrefixChange
 from treecast.engine.rooms import Rooms, certified_addresses
 from treecast.wire.advertisement import (
     GroupContent,
@@ -40,14 +41,17 @@ class Learning:
                 group = parse_group_key(learned.key)
                 wanted = content.source_filter() if isinstance(content, GroupContent) else None
                 self._rooms.topology.subscribe(now, origin, group, wanted)
+                self._rooms.changes.add(MemberChange(group, origin))
             case Kind.GROUP_PREFIX:
                 key = parse_group_prefix_key(learned.key)
                 wants = isinstance(content, GroupPrefixContent)
                 if not self._rooms.topology.subscribe_prefix(origin, key, wanted=wants):
                     self._rooms.drops.count("group_prefixes_full")
+                self._rooms.changes.add(PrefixChange(key, origin))
             case Kind.HOST:
                 host = parse_host_key(learned.key)
                 self._rooms.discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)
+                self._rooms.changes.add(HostChange(*host, origin))
             case Kind.LINKS:
                 pass  # Broadcast's own; the overlay graph will want it too
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from treecast.base.commands import Command, Inject
 from treecast.base.time import Instant
+from treecast.engine.changes import LocalHostChange, MemberChange, SegmentChange
 from treecast.engine.rooms import Rooms
 from treecast.multicast import SwitchOutput
 from treecast.wire.advertisement import GroupContent, GroupPrefixContent, Kind, group_key, group_prefix_key
@@ -34,8 +35,13 @@ class MembershipSync:
             self._rooms.broadcast.put(now, Kind.GROUP, group_key(*group), content)
             self._rooms.downstream_trees.want(now, group, change.filter)
             self._rooms.port_groups.want_all(group, change.ports)
+            self._rooms.changes.add(MemberChange(group, self._rooms.me))
         for vlan in output.new_routers:
             self._rooms.topology.report_vlan(vlan)
+        for port, vlan, address in output.touched:
+            self._rooms.changes.add(LocalHostChange(port, (vlan, address)))
+        for port, vlan in output.segments:
+            self._rooms.changes.add(SegmentChange(port, vlan))
 
     def proxy(self, now: Instant) -> None:
         """Multicast routers learn what the other nodes want of the groups for which that has changed (RFC 4605)."""

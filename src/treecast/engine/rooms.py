@@ -18,6 +18,7 @@ from treecast.dataplane.port_groups import PortGroups
 from treecast.dataplane.root_trees import RootTrees
 from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
 from treecast.discovery.discovery import Discovery
+from treecast.engine.changes import Changes
 from treecast.engine.environment import NodeEnvironment, WallClock
 from treecast.engine.node_table import NodeTable
 from treecast.engine.port_names import PortNames
@@ -51,6 +52,7 @@ class Rooms:
     downstream_trees: DownstreamTrees
     port_groups: PortGroups
     prefixes: tuple[PrefixKey, ...]
+    changes: Changes
 
     @property
     def me(self) -> NodeIndex:
@@ -133,6 +135,7 @@ def rooms_of(
         downstream_trees=DownstreamTrees(drops, prefixes),
         port_groups=PortGroups(tap_gets_all=bool(prefixes)),
         prefixes=prefixes,
+        changes=Changes(environment.epoch_ms),
     )
 
 

@@ -6,7 +6,7 @@ changes meanwhile shows in the rows that follow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
@@ -18,6 +18,15 @@ from treecast.broadcast.footprint import BroadcastFootprint
 from treecast.dataplane.downstream_trees import DownstreamTree
 from treecast.designated_forwarder.designated_forwarder import PortState
 from treecast.discovery.view import HostView
+from treecast.engine.changes import (
+    Change,
+    LinkChange,
+    LocalHostChange,
+    MemberChange,
+    PrefixChange,
+    SegmentChange,
+    SenderChange,
+)
 from treecast.engine.rooms import Rooms
 from treecast.identity.certificate import Certificate
 from treecast.links.footprint import LinksFootprint
@@ -38,6 +47,7 @@ __all__ = [
     "PortState",
     "PrefixView",
     "SegmentView",
+    "Touched",
     "View",
     "group_sort_key",
 ]
@@ -99,6 +109,15 @@ class Footprint:
     broadcast: BroadcastFootprint
     trees: tuple[DownstreamTree, ...]
     certificates: tuple[NodeIndex, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Rows that some changes concern. ``queriers``: those of queriers and routers."""
+
+    groups: tuple[GroupKey, ...]
+    prefixes: tuple[PrefixKey, ...]
+    queriers: bool
 
 
 class View:
@@ -211,6 +230,38 @@ class View:
     def lans(self, now: Instant) -> tuple[PortState, ...]:
         """How the election stands on each port that shares a LAN with other nodes, by number."""
         return tuple(self._rooms.designated_forwarder.ports(now))
+
+    # changes
+
+    @property
+    def position(self) -> int:
+        """Behind the newest change."""
+        return self._rooms.changes.position
+
+    def changes(self, since: int, types: Sequence[type[Change]]) -> Sequence[Change] | None:
+        """What of these types has changed since a position; None when that is not known any more: read all anew."""
+        return self._rooms.changes.since(since, types)
+
+    def touched(self, changes: Iterable[Change]) -> Touched:
+        """Which rows of groups, prefixes and queriers the changes concern."""
+        table = self._rooms.topology.table
+        groups: dict[GroupKey, None] = {}
+        prefixes: dict[PrefixKey, None] = {}
+        queriers = False
+        for change in changes:
+            match change:
+                case MemberChange(group) | LocalHostChange(_, group) | SenderChange(group):
+                    groups[group] = None
+                case PrefixChange(prefix):
+                    prefixes[prefix] = None
+                    groups.update(dict.fromkeys(table.groups_in(prefix)))
+                case LinkChange(node):
+                    groups.update(dict.fromkeys(self._rooms.topology.groups_of(node)))
+                case SegmentChange():
+                    queriers = True
+                case _:
+                    pass
+        return Touched(tuple(groups), tuple(prefixes), queriers)
 
     # counters
 

@@ -12,15 +12,8 @@ from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, OwnKernel, PortSource, Protocol, neighbour_of
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.router_ports import RouterView
-from treecast.multicast.switch import (
-    TAP,
-    UNTAGGED,
-    PortAddresses,
-    PortFrame,
-    SwitchMembership,
-    SwitchOutput,
-    VlanChange,
-)
+from treecast.multicast.switch import TAP, UNTAGGED, PortAddresses, SwitchMembership
+from treecast.multicast.switch_output import PortFrame, SwitchOutput, VlanChange
 from treecast.multicast.view import GroupView, HostView, MembershipChange, MembershipCounts, Output, QuerierView
 
 __all__ = [

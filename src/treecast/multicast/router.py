@@ -160,6 +160,10 @@ class GroupMembershipRouter:
         """The values in force."""
         return self._querier.intervals
 
+    def elected(self) -> tuple[IPAddress | None, IPAddress]:
+        """The other router that is querier, and this one's address."""
+        return self._querier.other, self.source.address
+
     def querier(self) -> QuerierView:
         other = self._querier
         return QuerierView(
@@ -353,8 +357,10 @@ class GroupMembershipRouter:
     def _settle(self, now: Instant, states: Iterable[GroupState]) -> Output:
         """Transmit what is due, tell what changed, forget what is gone, and set the alarm for the rest."""
         frames: list[bytes] = []
-        changes = []
+        changes, touched = [], []
         for state in states:
+            if state.hosts.take_changed():
+                touched.append(state.group)
             present = state.filter
             if present != state.announced:
                 state.announced = present
@@ -367,7 +373,7 @@ class GroupMembershipRouter:
             for query in state.take_due_queries(now, self._querier.intervals):
                 frames += self._specific_queries(state.group, query)
             self._wake(state)
-        return Output(tuple(frames), tuple(changes))
+        return Output(tuple(frames), tuple(changes), touched=tuple(touched))
 
     def _wake(self, state: GroupState) -> None:
         deadline = state.next_deadline()

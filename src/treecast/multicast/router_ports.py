@@ -56,6 +56,10 @@ class RouterPort:
         """Whether routers of this IP version are there."""
         return any(address.version == ip_version for address, _ in self._routers)
 
+    def known(self) -> frozenset[tuple[IPAddress, str]]:
+        """The routers, and how each was seen."""
+        return frozenset(self._routers)
+
     def knows(self, address: IPAddress, seen_by: str) -> bool:
         return (address, seen_by) in self._routers
 

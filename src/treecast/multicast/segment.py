@@ -48,6 +48,7 @@ class Segment:
         self._rng = rng
         self._routers = RouterPort(drops)
         self._host_sides: dict[int, HostSide] = {}
+        self._shown: object = None
         self.heard(now)
 
     def heard(self, now: Instant) -> None:
@@ -78,6 +79,13 @@ class Segment:
 
     def router_views(self) -> list[RouterView]:
         return self._routers.views(self.port, self.vlan)
+
+    def take_other_routers(self) -> bool:
+        """Whether queriers and routers are others than at the last call."""
+        queriers = tuple(router.elected() for router in self.membership.routers())
+        present = (queriers, self._routers.known())
+        changed, self._shown = present != self._shown, present
+        return changed
 
     def receive_query(self, now: Instant, received: ReceivedMessage) -> bool:
         """Another router's query: its sender is a router, and wants an answer. True when it is the first one."""

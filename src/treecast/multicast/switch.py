@@ -9,7 +9,7 @@ port that does not forward are another node's: they count for nothing here, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
@@ -28,6 +28,7 @@ from treecast.multicast.protocol import NO_ADDRESS, OwnKernel
 from treecast.multicast.querier_problems import second_querier
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.segment import Segment
+from treecast.multicast.switch_output import PortFrame, SwitchOutput, VlanChange
 from treecast.multicast.view import Output
 from treecast.wire import mrd, pim
 from treecast.wire.advertisement import MAX_SOURCES
@@ -47,40 +48,6 @@ class PortAddresses:
     ipv4: IPv4Address
     link_local: IPv6Address | None
     kernel: OwnKernel | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PortFrame:
-    """A whole Ethernet frame to send on a port."""
-
-    port: int
-    frame: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class VlanChange:
-    """What all hosts of a VLAN together want of a group from now on; NO_SOURCE: nobody does."""
-
-    vlan: int
-    group: IPAddress
-    filter: SourceFilter
-    ports: Mapping[int, SourceFilter] = field(default_factory=dict)
-    """What the hosts on each port want, whoever serves them; on others nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchOutput:
-    """What a turn came to, in order. ``new_routers``: VLANs in which a router appeared: it has to be told by
-    ``set_proxied`` what the other nodes want.
-    """
-
-    frames: tuple[PortFrame, ...] = ()
-    changes: tuple[VlanChange, ...] = ()
-    new_routers: tuple[int, ...] = ()
-
-    def __add__(self, other: SwitchOutput) -> SwitchOutput:
-        routers = self.new_routers + other.new_routers
-        return SwitchOutput(self.frames + other.frames, self.changes + other.changes, routers)
 
 
 class SwitchMembership:
@@ -203,7 +170,8 @@ class SwitchMembership:
             output += self._take(now, segment, segment.membership.advance(now))
             frames, changed = segment.advance(now)
             changes = tuple(self._changes(segment.vlan, changed))
-            output += SwitchOutput(tuple(PortFrame(segment.port, frame) for frame in frames), changes)
+            sent = tuple(PortFrame(segment.port, frame) for frame in frames)
+            output += SwitchOutput(sent, changes, segments=_other_routers(segment))
             if segment.is_over:
                 output += self._end(segment)
         return output
@@ -330,7 +298,8 @@ class SwitchMembership:
         changes = [self._change(segment.vlan, group) for group in groups]
         if not self._by_vlan[segment.vlan]:
             del self._by_vlan[segment.vlan]
-        return SwitchOutput(changes=tuple(changes))
+        touched = tuple((segment.port, segment.vlan, group) for group in groups)
+        return SwitchOutput(changes=tuple(changes), touched=touched, segments=((segment.port, segment.vlan),))
 
     def _take(self, now: Instant, segment: Segment, output: Output) -> SwitchOutput:
         """One port's output as the switch's; queries that were heard or sent concern the router side too."""
@@ -342,6 +311,8 @@ class SwitchMembership:
             tuple(PortFrame(segment.port, frame) for frame in output.frames),
             tuple(self._changes(segment.vlan, [change.group for change in output.changes])),
             (segment.vlan,) if new_router else (),
+            tuple((segment.port, segment.vlan, group) for group in output.touched),
+            _other_routers(segment),
         )
 
     def _changes(self, vlan: int, groups: Iterable[IPAddress]) -> Iterable[VlanChange]:
@@ -355,7 +326,13 @@ class SwitchMembership:
             return SwitchOutput()
         is_first, changed = segment.receive_router(now, shown)
         changes = tuple(self._changes(segment.vlan, changed))
-        return SwitchOutput(changes=changes, new_routers=(segment.vlan,) if is_first else ())
+        new_routers = (segment.vlan,) if is_first else ()
+        return SwitchOutput(changes=changes, new_routers=new_routers, segments=_other_routers(segment))
+
+
+def _other_routers(segment: Segment) -> tuple[tuple[int, int], ...]:
+    """The segment, where its querier or its routers are others than at the last call."""
+    return ((segment.port, segment.vlan),) if segment.take_other_routers() else ()
 
 
 def _in_vlan(kernel: OwnKernel | None, vlan: int) -> OwnKernel | None:

@@ -61,6 +61,12 @@ class TrackedHosts:
 
     def __init__(self) -> None:
         self._hosts: dict[HostId, HostInterest] = {}
+        self._changed = False
+
+    def take_changed(self) -> bool:
+        """Whether a host came, went or wants something else since the last call."""
+        changed, self._changed = self._changed, False
+        return changed
 
     def __len__(self) -> int:
         return len(self._hosts)
@@ -85,16 +91,18 @@ class TrackedHosts:
         interest = self._hosts.get(host)
         if interest is None:
             interest = HostInterest(version, expires, now)
+        before = None if host not in self._hosts else (interest.mode, frozenset(interest.sources))
         interest.version, interest.expires = version, expires
         interest.apply(received, sources)
         if len(interest.sources) > max_sources:
             interest.mode, interest.sources = FilterMode.EXCLUDE, set()
         if interest.filter.wants_nothing:
-            self._hosts.pop(host, None)
+            self._changed |= self._hosts.pop(host, None) is not None
             return True
         if host not in self._hosts and len(self._hosts) >= max_hosts:
             return False
         self._hosts[host] = interest
+        self._changed |= before != (interest.mode, frozenset(interest.sources))
         return True
 
     def want_source(self, source: IPAddress) -> bool:
@@ -115,6 +123,7 @@ class TrackedHosts:
     def expire(self, now: Instant) -> None:
         for host in [host for host, interest in self._hosts.items() if interest.expires <= now]:
             del self._hosts[host]
+            self._changed = True
 
     def next_deadline(self) -> Instant | None:
         return min((interest.expires for interest in self._hosts.values()), default=None)
@@ -128,4 +137,5 @@ class TrackedHosts:
             if known.address.is_unspecified:
                 interest = self._hosts.pop(known)
                 self._hosts.setdefault(host, interest)
+                self._changed = True
         return host

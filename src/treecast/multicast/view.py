@@ -27,9 +27,16 @@ class Output:
     frames: tuple[bytes, ...] = ()
     changes: tuple[MembershipChange, ...] = ()
     heard: tuple[ReceivedMessage, ...] = ()
+    touched: tuple[IPAddress, ...] = ()
+    """Groups of which a host wants something else than before, whatever that means for all of them."""
 
     def __add__(self, other: Output) -> Output:
-        return Output(self.frames + other.frames, self.changes + other.changes, self.heard + other.heard)
+        return Output(
+            self.frames + other.frames,
+            self.changes + other.changes,
+            self.heard + other.heard,
+            self.touched + other.touched,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Topology:
     def link_down(self, peer: NodeIndex) -> None:
         self._linked.discard(peer)
         self._link_changed(peer)
-        for group in self._groups_of(peer):
+        for group in self.groups_of(peer):
             plan = self._planned.get(group, {})
             for source, members in plan.items():
                 plan[source] = tuple(node for node in members if node != peer)
@@ -60,11 +60,11 @@ class Topology:
         return node in self._linked
 
     def _link_changed(self, peer: NodeIndex) -> None:
-        self._changed.update(self._groups_of(peer))
+        self._changed.update(self.groups_of(peer))
         self._prefixes_changed |= bool(self.table.prefixes.prefixes_of(peer))
         self._broadcast_changed = True
 
-    def _groups_of(self, peer: NodeIndex) -> set[GroupKey]:
+    def groups_of(self, peer: NodeIndex) -> set[GroupKey]:
         """Joined groups that the peer gets, by itself or by a prefix."""
         prefixes = self.table.prefixes.prefixes_of(peer)
         return {*self.table.groups_of(peer), *(group for key in prefixes for group in self.table.groups_in(key))}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-from treecast.api.records import Answer, Group, Host, Member, Peer, Rows, Status, Verb
+from treecast.api.records import Answer, Group, GroupChanges, Host, Member, Peer, Rows, Sliced, Status, Verb
 from treecast.api.server import ControlServer
 
 STATUS = Status(
@@ -52,15 +52,26 @@ def sample_answer(verb: Verb) -> Answer:
     return answers[verb]
 
 
+async def sample_changes(since: int | None) -> Sliced:
+    """The table, and then that nothing has changed."""
+    if since is None:
+        return Sliced(GroupChanges(1, True, [], []), iter(GROUPS))
+    return Sliced(GroupChanges(since, False, [], None), iter(()))
+
+
 @contextmanager
-def serving(directory: Path, answer: Callable[[Verb], Answer | Rows] = sample_answer) -> Iterator[list[str]]:
+def serving(
+    directory: Path,
+    answer: Callable[[Verb], Answer | Rows] = sample_answer,
+    follow: Callable[[int | None], Awaitable[Sliced]] = sample_changes,
+) -> Iterator[list[str]]:
     """A node answers in ``directory`` inside the with statement; what its answers raised, by verb."""
     bugs: list[str] = []
     ready, failed, loop = Event(), [], asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with ControlServer(directory, answer, lambda verb, error: bugs.append(f"{verb}: {error!r}")):
+        async with ControlServer(directory, answer, lambda verb, error: bugs.append(f"{verb}: {error!r}"), follow):
             ready.set()
             await stop.wait()
 

@@ -15,7 +15,7 @@ from threading import Event
 
 import pytest
 
-from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS, sample_answer, serving
+from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS, sample_answer, sample_changes, serving
 from treecast.api import server as server_module
 from treecast.api.client import ask_groups, ask_hosts, ask_peers, ask_status
 from treecast.api.records import MAX_ANSWER_BYTES, Answer, Group, Host, Rows, Verb
@@ -126,7 +126,7 @@ def test_a_socket_that_is_another_nodes_by_now_is_left(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
     async def start() -> None:
-        await ControlServer(tmp_path / "gone", sample_answer, lambda *_: None).start()
+        await ControlServer(tmp_path / "gone", sample_answer, lambda *_: None, sample_changes).start()
 
     assert "cannot make" in _sentence(lambda: asyncio.run(start()))
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.unit.api.serving import GROUPS, sample_answer, serving
+from tests.unit.api.serving import GROUPS, serving
 from treecast.adapters import storage
 from treecast.api.records import (
-    Answer,
     Group,
+    GroupChanges,
     LocalGroup,
     LocalHost,
     LocalJoin,
@@ -25,10 +25,11 @@ from treecast.api.records import (
     Querier,
     Router,
     Sender,
-    Verb,
+    Sliced,
+    TouchedGroup,
 )
 from treecast.cli.group_tables import print_groups
-from treecast.cli.watch import Change, changes, facts, line, snapshot
+from treecast.cli.watch import Change, Table, changes, facts, following, line, snapshot
 from treecast.identity.node import NodeRequest
 
 HOST = LocalHost("02:00:00:00:00:01", "10.77.0.7", 3, "include", ["192.0.2.1"], 200.4)
@@ -173,21 +174,24 @@ def test_what_stood_before_is_a_snapshot_with_an_end() -> None:
 
 def test_watch_prints_a_line_for_each_change_until_it_is_interrupted(tmp_path: Path) -> None:
     storage.create_network(tmp_path / "lab", "lab", "10.77.0.0/16", None)
-    answers: dict[Verb, list[Answer]] = {Verb.GROUPS: [GROUPS[1:], GROUPS[1:], GROUPS, GROUPS, GROUPS[1:]]}
+    asked: list[int | None] = []
 
-    def answer(verb: Verb) -> Answer:
-        waiting = answers.get(verb)
-        if not waiting:
-            return sample_answer(verb) if verb is not Verb.GROUPS else []
-        return waiting.pop(0)
+    async def follow(since: int | None) -> Sliced:
+        """The second group; the first, too; no more; then nothing happens."""
+        asked.append(since)
+        if since is None:
+            return Sliced(GroupChanges(7, True, [], []), iter(GROUPS[1:]))
+        touched = [TouchedGroup(0, GROUPS[0].group)] if since < 9 else []
+        return Sliced(GroupChanges(min(since + 1, 9), False, touched, None), iter(GROUPS[:1] if since == 7 else []))
 
     directory = tmp_path / "alice"
     _make_node(tmp_path / "lab", directory)
-    with serving(directory, answer), _watching(directory) as process:
+    with serving(directory, follow=follow), _watching(directory) as process:
         assert process.stdout is not None
         changes = [msgspec.json.decode(process.stdout.readline(), type=Change) for _ in range(6)]
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
+    assert asked[:3] == [None, 7, 8]
     assert all(datetime.fromisoformat(change.at).utcoffset() is not None for change in changes)
     assert [(change.event, change.snapshot) for change in changes[:2]] == [
         *(("node_joined", True), ("snapshot_end", False)),
@@ -199,6 +203,28 @@ def test_watch_prints_a_line_for_each_change_until_it_is_interrupted(tmp_path: P
         ("left", "node bob", "any source"),
         ("left", "node carol", "not 10.77.0.9"),
     ]
+
+
+def test_a_follower_that_fell_behind_is_told_a_new_snapshot() -> None:
+    table = Table()
+    following(table, GroupChanges(7, True, [], [ASKS], GROUPS), "now")
+    assert table.groups() == GROUPS
+    again = following(table, GroupChanges(9_000, True, [], [ASKS], [LOCAL]), "now")
+    assert {change.snapshot for change in again[:-1]} == {True}
+    assert again[-1].event == "snapshot_end"
+    assert table.groups() == [LOCAL]
+
+
+def test_an_answer_replaces_the_rows_that_it_touches_and_no_others() -> None:
+    table = Table()
+    following(table, GroupChanges(7, True, [], [ASKS], [*GROUPS, LOCAL]), "now")
+    touched = [TouchedGroup(0, GROUPS[0].group), TouchedGroup(7, LOCAL.group)]
+    found = following(table, GroupChanges(8, False, touched, None, [LOCAL]), "now")
+    assert [(change.event, change.who) for change in found] == [("node_left", "node bob"), ("node_left", "node carol")]
+    assert table.groups() == [GROUPS[1], LOCAL]
+    assert table.queriers == [ASKS]
+    (found_querier,) = following(table, GroupChanges(9, False, [], [msgspec.structs.replace(ASKS, routers=[])]), "now")
+    assert found_querier.event == "router_gone"
 
 
 def test_watch_ends_with_one_sentence_when_there_is_no_node(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
-from tests.unit.api.serving import STATUS, sample_answer
+from tests.unit.api.serving import STATUS, sample_answer, sample_changes
 from treecast.adapters import clock
 from treecast.api import server as server_module
 from treecast.api.client import ask_status
@@ -127,7 +127,7 @@ def test_a_control_socket_that_somebody_removed_is_made_again(
     kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "KEEP_INTERVAL_S", 0.01)
-    server = ControlServer(tmp_path, sample_answer, lambda *_: None)
+    server = ControlServer(tmp_path, sample_answer, lambda *_: None, sample_changes)
     answered = _until(lambda: asyncio.to_thread(ask_status, tmp_path))
 
     async def run() -> None:

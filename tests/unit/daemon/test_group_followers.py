@@ -1,0 +1,144 @@
+"""Whoever follows the groups of a node gets what has changed, when it has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address
+
+from treecast.api.records import Group, GroupChanges, TouchedGroup
+from treecast.base.flows import CountedFlow, Flow
+from treecast.base.ids import NodeIndex
+from treecast.base.membership import FilterMode
+from treecast.daemon import group_followers
+from treecast.daemon.group_followers import GroupFollowers
+from treecast.engine.changes import MAX_CHANGES, SegmentChange
+from treecast.engine.engine import Engine
+from treecast.sim.world import World
+
+GROUP, OTHER = "239.1.1.1", "239.1.1.2"
+
+
+class CountingPlane:
+    """The numbers of a data plane, as the test sets them."""
+
+    def __init__(self) -> None:
+        self.senders: list[CountedFlow] = []
+
+    def sent_by_flow(self) -> Iterable[tuple[Flow, tuple[int, int]]]:
+        return ()
+
+    def sent_flows(self) -> Iterable[CountedFlow]:
+        return self.senders
+
+    def delivered_flows(self) -> Iterable[CountedFlow]:
+        return ()
+
+
+class Turning:
+    """A node between two turns."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.plane = CountingPlane()
+        self.after_turn: Callable[[], None] = lambda: None
+
+
+def following() -> tuple[World, Turning, GroupFollowers]:
+    world = World(seed=3)
+    node = world.add()
+    world.run(1.0)
+    turning = Turning(node.engine)
+    return world, turning, GroupFollowers(turning, lambda: {0: "treecast0"})
+
+
+async def answer(followers: GroupFollowers, since: int | None) -> tuple[GroupChanges, list[Group]]:
+    sliced = await followers.answer(since)
+    return sliced.head, [row for row in sliced.rows if isinstance(row, Group)]
+
+
+def test_the_first_answer_is_all_there_is_and_the_next_waits_for_a_change() -> None:
+    async def follow() -> None:
+        world, turning, followers = following()
+        node = world.nodes[NodeIndex(1)]
+        for number in range(300):
+            node.report(f"239.9.{number // 250}.{number % 250 + 1}")
+        world.run(1.0)
+        first, rows = await answer(followers, None)
+        assert (first.snapshot, len(rows)) == (True, 300)
+        waiting = asyncio.create_task(answer(followers, first.position))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        node.report(GROUP)
+        world.run(0.1)
+        turning.after_turn()
+        then, rows = await waiting
+        assert (then.snapshot, then.touched, then.queriers) == (False, [TouchedGroup(0, GROUP)], None)
+        assert [(row.group, row.local, len(row.here[0].hosts)) for row in rows] == [(GROUP, True, 1)]
+        node.report(GROUP, FilterMode.INCLUDE)
+        world.run(5.0)
+        gone, rows = await answer(followers, then.position)
+        assert (gone.touched, rows) == ([TouchedGroup(0, GROUP)], [])
+
+    asyncio.run(follow())
+
+
+def test_who_waits_in_vain_is_answered_that_nothing_has_changed() -> None:
+    async def follow() -> None:
+        _, _, followers = following()
+        first, _ = await answer(followers, None)
+        then, rows = await answer(followers, first.position)
+        assert (then.position, then.snapshot, then.touched, then.queriers, rows) == (
+            first.position,
+            False,
+            [],
+            None,
+            [],
+        )
+
+    asyncio.run(follow())
+
+
+def test_who_is_too_far_behind_is_told_all_anew() -> None:
+    async def follow() -> None:
+        world, turning, followers = following()
+        first, _ = await answer(followers, None)
+        for _ in range(MAX_CHANGES + 1):
+            turning.engine.rooms.changes.add(SegmentChange(0, 0))
+        world.nodes[NodeIndex(1)].report(OTHER)
+        world.run(0.1)
+        then, rows = await answer(followers, first.position)
+        assert (then.snapshot, [row.group for row in rows]) == (True, [OTHER])
+
+    asyncio.run(follow())
+
+
+def test_a_sender_that_begins_and_stops_is_found_while_somebody_follows() -> None:
+    async def follow() -> None:
+        _, turning, followers = following()
+        first, _ = await answer(followers, None)
+        group, source = IPv4Address(GROUP), IPv4Address("10.77.0.9")
+        flow = CountedFlow(0, group, source, NodeIndex(1), 0, 5, 500, 1.0, 5, 500, 0.0, None, None)
+        turning.plane.senders = [flow]
+        began, rows = await answer(followers, first.position)
+        assert (began.touched, [len(row.senders) for row in rows]) == ([TouchedGroup(0, GROUP)], [1])
+        turning.plane.senders = []
+        stopped, rows = await answer(followers, began.position)
+        assert (stopped.touched, rows) == ([TouchedGroup(0, GROUP)], [])
+
+    asyncio.run(follow())
+
+
+def test_no_more_wait_than_leave_room_for_other_questions() -> None:
+    async def follow() -> None:
+        _, _, followers = following()
+        first, _ = await answer(followers, None)
+        waiting = [asyncio.create_task(answer(followers, first.position)) for _ in range(group_followers.MAX_WAITING)]
+        await asyncio.sleep(0)
+        further, _ = await asyncio.wait_for(answer(followers, first.position), 1.0)
+        assert further.position == first.position
+        assert not any(task.done() for task in waiting)
+        for task in waiting:
+            task.cancel()
+
+    asyncio.run(follow())
