@@ -176,7 +176,7 @@ class Broadcast:
     # links
 
     def link_up(self, now: Instant, peer: NodeIndex) -> None:
-        self._neighbours[peer] = neighbour = Neighbour(peer, now, self._wake, self._rng)
+        self._neighbours[peer] = neighbour = Neighbour(peer, now, self._wake, self._rng, self._drops)
         neighbour.begin(now, self._digests.first_due(now, peer))
         if not self._own_links.add(peer):
             self._drops.count("advertisement_table_full")
@@ -228,7 +228,7 @@ class Broadcast:
                 return learned
             case Acknowledge(items):
                 for origin, epoch, sequence in items:
-                    neighbour.acknowledged(NodeIndex(origin), epoch, sequence)
+                    neighbour.acknowledged(now, NodeIndex(origin), epoch, sequence)
                     if origin == self._me:
                         self._own_acknowledged(epoch, sequence)
             case Digest():
@@ -239,7 +239,7 @@ class Broadcast:
         signed, body = parse_signed(wire)
         index = NodeIndex(body.origin)
         version = (body.origin, body.epoch, body.sequence)
-        sender.acknowledged(index, body.epoch, body.sequence)
+        sender.acknowledged(now, index, body.epoch, body.sequence)
         if index == self._me:
             sender.acknowledge(now, *version)
             self._heard_of_myself(now, signed, body)
@@ -335,7 +335,7 @@ class Broadcast:
             self._ask_again = after(now, ASK_INTERVAL)
             neighbour.ask(now, self._me)  # who holds a newer life of any other node will send it without being asked
         for index in compared.lacking:
-            for record in self._store.records_of(index):
+            for record in self._store.records_of(index) if neighbour.wants(now, index) else ():
                 neighbour.offer(record, now)
         neighbour.compared(now, digest, is_equal=compared.is_equal)
 

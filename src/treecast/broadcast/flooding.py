@@ -9,32 +9,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
+from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.broadcast.digests import LAST_INDEX
-from treecast.broadcast.store import Record, RecordKey
+from treecast.broadcast.store import Record
+from treecast.broadcast.unacknowledged import JITTER, Unacknowledged
 from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Digest, Flood
 
-FIRST_REPEAT: Duration = 0.2
-LAST_REPEAT: Duration = 2.0
 DIGEST_DELAYS: tuple[Duration, ...] = (1.0, 3.0)
 """After a first digest that was sent at once."""
 DIGEST_INTERVAL: Duration = 30.0
 ASK_AGAIN: Duration = 0.5
 MAX_ASKED = 16
 """Twice the origins asked for one by one; where there are more, a digest of all asks for them."""
-JITTER = (0.8, 1.0)
-"""What repeats does so a little earlier each time, so that nodes that began together do not go on together."""
-MAX_FLOODS_PER_TURN = 512
 MAX_ACKNOWLEDGEMENTS_PER_MESSAGE = 48
 FLOOD_BYTES = MAX_CONTROL_BYTES - 16
-
-
-@dataclass(slots=True)
-class _Unacknowledged:
-    record: Record
-    interval: Duration
 
 
 @dataclass(slots=True)
@@ -48,24 +39,23 @@ class Neighbour:
     digest_due: Instant
     wake: Timers[NodeIndex]
     rng: Random
+    drops: Drops
     _digests_sent: int = 0
     _equal_up_to: int = -1
     """Of the neighbour's digests that came in a row since its first: all up to this origin are held here, too."""
     _asked: Timers[tuple[NodeIndex, bool]] = field(default_factory=Timers)
     """When the neighbour is told what is held of an origin, to get what it holds more of it."""
     acknowledgements: list[tuple[int, int, int]] = field(default_factory=list)
-    _unacknowledged: dict[tuple[NodeIndex, RecordKey], _Unacknowledged] = field(default_factory=dict)
-    _versions: dict[tuple[int, int, int], tuple[NodeIndex, RecordKey]] = field(default_factory=dict)
-    _repeats: Timers[tuple[NodeIndex, RecordKey]] = field(default_factory=Timers)
-    """When each record that is not acknowledged is sent again."""
+    _unacknowledged: Unacknowledged = field(init=False)
 
     def __post_init__(self) -> None:
+        self._unacknowledged = Unacknowledged(self.rng)
         self._set_wake()
 
     @property
     def unsent(self) -> int:
         """Records that are not acknowledged, and acknowledgements that are due."""
-        return max(len(self._unacknowledged), len(self._versions)) + len(self.acknowledgements)
+        return len(self._unacknowledged) + len(self.acknowledgements)
 
     def begin(self, now: Instant, first_digest: Instant) -> None:
         """The link has come up: ask the neighbour for its own, now, and for all then."""
@@ -80,21 +70,16 @@ class Neighbour:
 
     def offer(self, record: Record, now: Instant) -> None:
         """Flood this record until it is acknowledged; supersedes an older one of its key."""
-        key = (record.origin, record.record_key)
-        self._forget(key)
-        same_version = self._versions.get(_version(record))
-        if same_version is not None:
-            self._forget(same_version)  # its origin lies: an acknowledgement could mean either
-        self._unacknowledged[key] = _Unacknowledged(record, FIRST_REPEAT)
-        self._repeats.set(key, now)
-        self._versions[_version(record)] = key
+        self._unacknowledged.put(now, record)
         self._set_wake()
 
-    def acknowledged(self, origin: NodeIndex, epoch: int, sequence: int) -> None:
+    def wants(self, now: Instant, origin: NodeIndex) -> bool:
+        """Whether to offer what its digest lacks of this origin: not while it does not take all of it."""
+        return not self._unacknowledged.is_given_up(now, origin)
+
+    def acknowledged(self, now: Instant, origin: NodeIndex, epoch: int, sequence: int) -> None:
         """The neighbour holds this version, or said so itself by flooding it to us."""
-        key = self._versions.get((origin, epoch, sequence))
-        if key is not None:
-            self._forget(key)
+        if self._unacknowledged.acknowledged(now, (origin, epoch, sequence)):
             self._set_wake()
 
     def acknowledge(self, now: Instant, origin: int, epoch: int, sequence: int) -> None:
@@ -130,19 +115,12 @@ class Neighbour:
 
     def _set_wake(self) -> None:
         if not self.acknowledgements:  # else it is set to when the first of them came
-            due = earliest(self._repeats.next(), self._asked.next())
+            due = earliest(self._unacknowledged.next(), self._asked.next())
             self.wake.set(self.peer, self.digest_due if due is None else min(self.digest_due, due))
 
     def withdraw_offers_of(self, origin: NodeIndex) -> None:
-        for key in [key for key in self._unacknowledged if key[0] == origin]:
-            self._forget(key)
+        self._unacknowledged.forget_origin(origin)
         self._set_wake()
-
-    def _forget(self, key: tuple[NodeIndex, RecordKey]) -> None:
-        waiting = self._unacknowledged.pop(key, None)
-        if waiting is not None:
-            self._versions.pop(_version(waiting.record), None)
-            self._repeats.cancel(key)
 
     def digest_sent(self, now: Instant) -> None:
         delays = DIGEST_DELAYS[self._digests_sent : self._digests_sent + 1] or (DIGEST_INTERVAL,)
@@ -161,21 +139,14 @@ class Neighbour:
     def _floods(self, now: Instant) -> Iterator[Flood]:
         batch: list[bytes] = []
         size = 0
-        due = self._repeats.due(now, MAX_FLOODS_PER_TURN)
-        jitter = self.rng.uniform(*JITTER) if due else 1.0
-        for key in due:
-            waiting = self._unacknowledged[key]
-            self._repeats.set(key, after(now, waiting.interval * jitter))
-            waiting.interval = min(2 * waiting.interval, LAST_REPEAT)
-            wire = waiting.record.wire
-            if batch and size + len(wire) + 3 > FLOOD_BYTES:
+        records, given_up = self._unacknowledged.take_due(now)
+        if given_up:
+            self.drops.count("advertisement_unacknowledged", given_up)
+        for record in records:
+            if batch and size + len(record.wire) + 3 > FLOOD_BYTES:
                 yield Flood(tuple(batch))
                 batch, size = [], 0
-            batch.append(wire)
-            size += len(wire) + 3
+            batch.append(record.wire)
+            size += len(record.wire) + 3
         if batch:
             yield Flood(tuple(batch))
-
-
-def _version(record: Record) -> tuple[int, int, int]:
-    return (record.origin, record.epoch, record.sequence)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.broadcast.test_broadcast import CA, NETWORK, Node
 from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode, SourceFilter
@@ -241,7 +242,7 @@ def test_prefixes_of_groups_are_taken(prefix: str, numbers: tuple[int, int, int]
 @relaxed
 @given(items=st.lists(st.tuples(u32, u64, u64), max_size=200))
 def test_acknowledgements_are_taken(items: list[tuple[int, int, int]]) -> None:
-    neighbour = Neighbour(NodeIndex(2), Instant(0.0), Timers(), Random(1))
+    neighbour = Neighbour(NodeIndex(2), Instant(0.0), Timers(), Random(1), Drops())
     neighbour.acknowledgements += items
     heard = [as_heard(message) for message in neighbour.messages(Instant(0.0))]
     assert [item for message in heard if isinstance(message, Acknowledge) for item in message.items] == items

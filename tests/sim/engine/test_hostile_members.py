@@ -7,6 +7,7 @@ from random import Random
 
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SendDatagram
+from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.base.timers import Timers
@@ -84,10 +85,10 @@ def test_no_handshake_goes_to_an_endpoint_that_reaches_many() -> None:
 
 def test_one_sequence_for_many_keys_is_not_repeated_for_ever() -> None:
     wake: Timers[NodeIndex] = Timers()
-    neighbour = Neighbour(NodeIndex(2), Instant(1e9), wake, Random(1))
+    neighbour = Neighbour(NodeIndex(2), Instant(1e9), wake, Random(1), Drops())
     for number in range(100):
         key = number.to_bytes(4, "big")
         neighbour.offer(Record(NodeIndex(3), 1, 7, Kind.GROUP, key, b"\x01", b"wire"), Instant(0.0))
     assert len(list(neighbour.messages(Instant(0.0)))) == 1
-    neighbour.acknowledged(NodeIndex(3), 1, 7)
+    neighbour.acknowledged(Instant(0.0), NodeIndex(3), 1, 7)
     assert wake.next() == 1e9
