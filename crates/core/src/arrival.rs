@@ -1,10 +1,9 @@
 //! Datagrams from the network: what is authentic and fresh, and what it holds. `io` carries it out.
 //!
 //! The order of the checks is the security: length, who it is for, authentic, fresh, and only then does anything change.
-//! The tables, and the other direction, are in [`crate::tables`].
+//! The tables, and the other direction, are in [`crate::forwarding_tables`].
 
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use crate::counters::Counter;
@@ -109,7 +108,7 @@ impl ForwardingTables {
     ) -> Result<Received, Reason> {
         let header = SessionHeader::parse(datagram)?;
         if recent.session.as_ref().is_none_or(|session| session.index != header.receiver) {
-            recent.session = self.sessions.get(&header.receiver);
+            recent.session = self.sessions.get(header.receiver);
         }
         let session = recent.session.as_ref().ok_or(Reason::SessionUnknown)?;
         let opened = session.open(&header, datagram, now_ns)?;
@@ -165,7 +164,7 @@ impl ForwardingTables {
 
     /// Is this node a relay of any tree?
     pub fn relays(&self) -> bool {
-        self.relaying.load(Ordering::Relaxed) > 0
+        self.downstream_trees.relays()
     }
 
     /// A tree datagram of a tree with next hops, up to its replay window: then it may go on as it is. None when it is no
@@ -217,16 +216,14 @@ impl ForwardingTables {
     }
 
     fn confirm(&self, session: &Session, now_ns: u64) {
-        if let Some(peer) = self.peers.get(&session.peer) {
+        if let Some(peer) = self.sessions.peer(session.peer) {
             peer.confirm(session);
         }
         self.tell(Event::SessionConfirmed { peer: session.peer, session: session.index }, now_ns);
     }
 
     fn moved(&self, session: &Session, before: Endpoint, endpoint: Endpoint, now_ns: u64) {
-        self.addresses.remove(&before.address);
-        // When the table is full the peer's tree numbers suffer, nothing else.
-        let _ = self.addresses.insert(endpoint.address, session.peer);
+        self.sessions.moved(session.peer, before, endpoint);
         self.tell(Event::PeerMoved { peer: session.peer, session: session.index, endpoint }, now_ns);
     }
 }

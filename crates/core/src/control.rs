@@ -5,18 +5,17 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use crate::aead::Aead;
-use crate::datagram::{DatagramLimit, TreeName, LARGEST_UNDERLAY_MTU};
+use crate::datagram::{TreeName, LARGEST_UNDERLAY_MTU};
 use crate::events::Event;
-use crate::forwarding_tables::{ForwardingTables, MAX_PEERS};
+use crate::forwarding_tables::ForwardingTables;
 use crate::frame::Mac;
 use crate::handshake::SessionKeys;
-use crate::prefixes::full_length;
 use crate::reason::Reason;
-use crate::routes::{GroupRoutes, Route};
+use crate::routes::Route;
 use crate::session::{lock, Peer, Session, SessionParameters, Totals};
 use crate::source_filter::SourceFilter;
 use crate::table::Refused;
-use crate::tree::{DownstreamTree, KeyOffer, OutgoingList, RootTree, SenderKey};
+use crate::tree::{without, DownstreamTree, KeyOffer, OutgoingList, RootTree, SenderKey};
 use crate::tree_tag::TreeKey;
 
 /// Fresh random bytes for a tree and its first key.
@@ -37,44 +36,19 @@ impl ForwardingTables {
         now_ns: u64,
     ) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
-        if self.sessions.get(&parameters.index).is_some() {
-            return Err(Refused::Taken);
-        }
-        let session = Arc::new(Session::new(parameters, keys, now_ns).ok_or(Refused::Invalid)?);
-        let peer = match self.peers.get(&parameters.peer) {
-            Some(peer) => peer,
-            None => {
-                let past = lock(&self.past_traffic).remove(&parameters.peer).unwrap_or_default();
-                let peer = Arc::new(Peer::with_past(parameters.peer, past));
-                self.peers.insert(parameters.peer, peer.clone())?;
-                peer
-            }
-        };
-        self.sessions.insert(parameters.index, session.clone())?;
-        if let Some(gone) = peer.add(session) {
-            self.sessions.remove(&gone.index);
-        }
-        // When the table is full the peer's tree numbers suffer, nothing else.
-        let _ = self.addresses.insert(parameters.endpoint.address, parameters.peer);
-        Ok(())
+        self.sessions.install(parameters, keys, now_ns)
     }
 
     /// Removes a session, if it is there.
     pub fn remove_session(&self, index: u32) {
         let _writing = lock(&self.writing);
-        if let Some(session) = self.sessions.remove(&index) {
-            if let Some(peer) = self.peers.get(&session.peer) {
-                peer.remove(index);
-            }
-        }
+        self.sessions.remove(index);
     }
 
     /// What the peer's underlay carries, as it says: no frame goes to it in longer datagrams. Nothing without a session.
     pub fn set_peer_underlay_mtu(&self, index: u32, mtu: usize) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
-        DatagramLimit::on_underlay(mtu).ok_or(Refused::Invalid)?;
-        let Some(peer) = self.peers.get(&index) else { return Ok(()) };
-        if peer.set_underlay_mtu(mtu) == mtu {
+        if !self.sessions.set_underlay_mtu(index, mtu)? {
             return Ok(());
         }
         for tree in self.trees.values() {
@@ -88,58 +62,32 @@ impl ForwardingTables {
 
     /// All sessions by index.
     pub fn sessions(&self) -> Vec<Arc<Session>> {
-        let mut sessions = self.sessions.values();
-        sessions.sort_by_key(|session| session.index);
-        sessions
+        self.sessions.all()
     }
 
     /// All peers by index.
     pub fn peers(&self) -> Vec<Arc<Peer>> {
-        let mut peers = self.peers.values();
-        peers.sort_by_key(|peer| peer.index);
-        peers
+        self.sessions.peers()
     }
 
     /// What each peer was sent and has sent since the start, forgotten ones too, by index.
     pub fn traffic(&self) -> Vec<(u32, Totals)> {
-        let mut all = lock(&self.past_traffic).clone();
-        all.extend(self.peers.values().iter().map(|peer| (peer.index, peer.totals())));
-        all.into_iter().collect()
+        self.sessions.traffic()
     }
 
     /// Removes all that belongs to a peer; its numbers go on.
     pub fn forget_peer(&self, index: u32) {
         let _writing = lock(&self.writing);
-        if let Some(peer) = self.peers.remove(&index) {
-            let mut past = lock(&self.past_traffic);
-            if past.len() < MAX_PEERS {
-                past.insert(index, peer.totals());
-            }
-            drop(past);
-            for session in peer.clear() {
-                self.sessions.remove(&session);
-            }
-        }
-        self.addresses.retain(|_, peer| *peer != index);
+        self.sessions.forget(index);
         self.hosts.retain(|_, peer| *peer != index);
-        self.downstream_trees.retain(|name, _| name.root != index);
         self.pending_offers.forget(index);
-        let without = |list: &[u32]| list.iter().copied().filter(|peer| *peer != index).collect::<Box<[u32]>>();
         for tree in self.trees.values() {
             let members = tree.members.load();
             if members.next_hops.contains(&index) || members.replicate.contains(&index) {
-                self.set_members(&tree, without(&members.next_hops), without(&members.replicate));
+                self.set_members(&tree, without(&members.next_hops, index), without(&members.replicate, index));
             }
         }
-        for tree in self.downstream_trees.values() {
-            let outgoing = tree.outgoing.load();
-            if outgoing.next_hops.contains(&index) {
-                let next_hops = without(&outgoing.next_hops);
-                tree.outgoing.store(Arc::new(OutgoingList { deliver: outgoing.deliver, next_hops }));
-            }
-        }
-        let relaying = self.downstream_trees.values().iter().filter(|tree| tree.outgoing.load().relays()).count();
-        self.relaying.store(relaying, Ordering::Relaxed);
+        self.downstream_trees.forget(index);
     }
 }
 
@@ -160,43 +108,22 @@ impl ForwardingTables {
     /// Frames to a group take this tree. A route that was there keeps its numbers.
     pub fn set_route(&self, vlan: u16, group: IpAddr, source: Option<IpAddr>, tree_id: u32) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
-        let before = self.routes.get(&(vlan, group)).unwrap_or_default();
-        let mut routes = GroupRoutes::clone(&before);
-        let numbers = |route: Option<&Arc<Route>>| route.map(|route| route.tx.clone()).unwrap_or_default();
-        let new = |tx| Arc::new(Route { vlan, group, prefix_len: full_length(&group), source, tree_id, tx });
-        match source {
-            None => routes.any = Some(new(numbers(before.any.as_ref()))),
-            Some(source) => match routes.sources.binary_search_by_key(&source, |(source, _)| *source) {
-                Ok(position) => routes.sources[position].1 = new(numbers(Some(&before.sources[position].1))),
-                Err(position) => routes.sources.insert(position, (source, new(numbers(None)))),
-            },
-        }
-        self.routes.insert((vlan, group), Arc::new(routes))?;
+        self.routes.set(vlan, group, source, tree_id)?;
         self.trees_changed();
         Ok(())
     }
 
     /// Who looked at routes, trees or members before this looks again.
-    pub(crate) fn trees_changed(&self) {
+    fn trees_changed(&self) {
         self.tree_changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Removes a route, if it is there.
     pub fn remove_route(&self, vlan: u16, group: IpAddr, source: Option<IpAddr>) {
         let _writing = lock(&self.writing);
-        let Some(before) = self.routes.get(&(vlan, group)) else { return };
-        let mut routes = GroupRoutes::clone(&before);
-        match source {
-            None => routes.any = None,
-            Some(gone) => routes.sources.retain(|(source, _)| *source != gone),
+        if self.routes.remove(vlan, group, source) {
+            self.trees_changed();
         }
-        if routes.any.is_none() && routes.sources.is_empty() {
-            self.routes.remove(&(vlan, group));
-        } else {
-            // It replaces one, so the table cannot be full.
-            let _ = self.routes.insert((vlan, group), Arc::new(routes));
-        }
-        self.trees_changed();
     }
 
     /// Frames to groups of a prefix that have no route of their own take this tree. A route that was there keeps its numbers.
@@ -216,12 +143,7 @@ impl ForwardingTables {
 
     /// All routes by VLAN, group, prefix length, source.
     pub fn routes(&self) -> Vec<Arc<Route>> {
-        let groups = self.routes.values();
-        let of = |group: &Arc<GroupRoutes>| {
-            let sources = group.sources.iter().map(|(_, route)| route.clone());
-            group.any.iter().cloned().chain(sources).collect::<Vec<_>>()
-        };
-        let mut routes: Vec<_> = groups.iter().flat_map(of).collect();
+        let mut routes = self.routes.all();
         routes.extend(self.prefixes.all().iter().cloned());
         routes.sort_by_key(|route| (route.vlan, route.group, route.prefix_len, route.source));
         routes
@@ -286,7 +208,7 @@ impl ForwardingTables {
 
     /// With the smallest MTU of the next hops' underlays; a node without a session gets nothing, and has no say.
     fn set_members(&self, tree: &RootTree, next_hops: Box<[u32]>, replicate: Box<[u32]>) {
-        let known = next_hops.iter().filter_map(|peer| self.peers.get(peer)).map(|peer| peer.underlay_mtu());
+        let known = next_hops.iter().filter_map(|peer| self.sessions.peer(*peer)).map(|peer| peer.underlay_mtu());
         let underlay_mtu = known.min().unwrap_or(LARGEST_UNDERLAY_MTU);
         tree.set_members(next_hops, replicate, underlay_mtu);
     }
@@ -326,7 +248,7 @@ impl ForwardingTables {
         self.events.push(Event::KeyOffered { tree, key_id, context }, now_ns)
     }
 
-    /// Takes a pending_offers key; false when none is pending_offers.
+    /// Takes a parked key; false when none is parked.
     pub fn accept_key(&self, name: TreeName, key_id: u32, outgoing: OutgoingList) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
         let Some(offer) = self.pending_offers.take(name, key_id) else { return Ok(false) };
@@ -334,23 +256,10 @@ impl ForwardingTables {
         if outgoing.next_hops.iter().any(invalid) {
             return Err(Refused::Invalid);
         }
-        let before = self.downstream_trees.get(&name);
-        let relayed = before.as_ref().is_some_and(|tree| tree.outgoing.load().relays());
-        let relays = outgoing.relays();
-        match before.filter(|tree| tree.continues(&offer)) {
-            Some(tree) => {
-                tree.accept(offer);
-                tree.outgoing.store(Arc::new(outgoing));
-            }
-            None => {
-                self.downstream_trees.insert(name, Arc::new(DownstreamTree::new(offer, outgoing)))?;
-            }
-        }
-        self.note_relaying(relayed, relays);
-        Ok(true)
+        self.downstream_trees.accept(offer, outgoing).map(|()| true)
     }
 
-    /// Drops a pending_offers key, if it is there.
+    /// Drops a parked key, if it is there.
     pub fn refuse_key(&self, name: TreeName, key_id: u32) {
         self.pending_offers.take(name, key_id);
     }
@@ -358,20 +267,11 @@ impl ForwardingTables {
     /// Leaves a tree, if this node is on it.
     pub fn remove_member_tree(&self, name: TreeName) {
         let _writing = lock(&self.writing);
-        if let Some(tree) = self.downstream_trees.remove(&name) {
-            self.note_relaying(tree.outgoing.load().relays(), false);
-        }
-    }
-
-    fn note_relaying(&self, before: bool, after: bool) {
-        self.relaying.fetch_add(usize::from(after), Ordering::Relaxed);
-        self.relaying.fetch_sub(usize::from(before), Ordering::Relaxed);
+        self.downstream_trees.remove(name);
     }
 
     /// All trees of other roots, by name.
     pub fn downstream_trees(&self) -> Vec<Arc<DownstreamTree>> {
-        let mut trees = self.downstream_trees.values();
-        trees.sort_by_key(|tree| tree.name);
-        trees
+        self.downstream_trees.all()
     }
 }

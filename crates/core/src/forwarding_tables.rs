@@ -3,13 +3,12 @@
 //! Everything here may be called by workers and by Python's thread at once; nothing on a packet's way waits for a lock that
 //! the control plane holds. The control plane's side is in [`crate::control`], datagrams are in [`crate::arrival`].
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::counters::Counters;
-use crate::datagram::TreeName;
+use crate::downstream_trees::DownstreamTrees;
 use crate::events::{Event, Events};
 use crate::flows::{FlowKey, FlowTable};
 use crate::fragment::Reassembly;
@@ -19,18 +18,15 @@ use crate::pending_offers::PendingOffers;
 use crate::port::{Port, Storm, MAX_PORTS};
 use crate::prefixes::PrefixRoutes;
 use crate::reason::{Drops, Reason};
-use crate::routes::{GroupRoutes, Route};
-use crate::session::{Peer, Session, Totals};
+use crate::routes::{Route, Routes};
+use crate::session::{Peer, Session};
+use crate::session_table::SessionTable;
 use crate::source_filter::SourceFilters;
 use crate::table::Table;
-use crate::tree::{DownstreamTree, Members, RootTree, TreeReport};
+use crate::tree::{Members, RootTree, TreeReport};
 
-pub(crate) const MAX_PEERS: usize = 65_536;
-const MAX_SESSIONS: usize = 4 * MAX_PEERS;
 const MAX_HOSTS: usize = 262_144;
-const MAX_GROUPS: usize = 65_536;
 const MAX_TREES: usize = 65_536;
-const MAX_MEMBER_TREES: usize = 262_144;
 /// Looks at the tables for one frame, when the control plane changes them meanwhile.
 const MAX_LOOKS: usize = 16;
 
@@ -65,16 +61,12 @@ pub struct ForwardingTables {
     pub counters: Counters,
     /// For Python.
     pub events: Events,
-    /// Member trees with next hops: while there are none, nobody looks for datagrams to relay.
-    pub(crate) relaying: AtomicUsize,
     pub(crate) ports: [Port; MAX_PORTS],
     pub(crate) reassembly: Reassembly,
     pub(crate) mac: MacKey,
-    pub(crate) sessions: Table<u32, Arc<Session>>,
-    pub(crate) peers: Table<u32, Arc<Peer>>,
-    pub(crate) addresses: Table<SocketAddr, u32>,
+    pub(crate) sessions: SessionTable,
     pub(crate) hosts: Table<(u16, Mac), u32>,
-    pub(crate) routes: Table<(u16, IpAddr), Arc<GroupRoutes>>,
+    pub(crate) routes: Routes,
     pub(crate) prefixes: PrefixRoutes,
     /// Grows with each change of routes, trees and their members, when that can be seen.
     pub(crate) tree_changes: AtomicU64,
@@ -82,10 +74,8 @@ pub struct ForwardingTables {
     /// What hosts here were given of groups: from other nodes, and from other ports of this one.
     pub delivered: FlowTable,
     pub(crate) trees: Table<u32, Arc<RootTree>>,
-    pub(crate) downstream_trees: Table<TreeName, Arc<DownstreamTree>>,
+    pub(crate) downstream_trees: DownstreamTrees,
     pub(crate) pending_offers: PendingOffers,
-    /// What forgotten peers have sent and received; one entry per certificate of the CA at most.
-    pub(crate) past_traffic: Mutex<BTreeMap<u32, Totals>>,
     /// The control plane's changes exclude each other.
     pub(crate) writing: Mutex<()>,
 }
@@ -98,23 +88,19 @@ impl ForwardingTables {
             drops: Drops::default(),
             counters: Counters::default(),
             events: Events::new(wake),
-            relaying: AtomicUsize::new(0),
             ports: Default::default(),
             reassembly: Reassembly::default(),
             mac: MacKey::new(network_id),
-            sessions: Table::new(MAX_SESSIONS),
-            peers: Table::new(MAX_PEERS),
-            addresses: Table::new(MAX_SESSIONS),
+            sessions: SessionTable::default(),
             hosts: Table::new(MAX_HOSTS),
-            routes: Table::new(MAX_GROUPS),
+            routes: Routes::default(),
             prefixes: PrefixRoutes::default(),
             tree_changes: AtomicU64::new(0),
             source_filters: SourceFilters::default(),
             delivered: FlowTable::default(),
             trees: Table::new(MAX_TREES),
-            downstream_trees: Table::new(MAX_MEMBER_TREES),
+            downstream_trees: DownstreamTrees::default(),
             pending_offers: PendingOffers::default(),
-            past_traffic: Mutex::default(),
             writing: Mutex::default(),
         }
     }
@@ -230,22 +216,22 @@ impl ForwardingTables {
 
     /// The session to send to a peer on.
     pub fn session_to(&self, peer: u32) -> Result<Arc<Session>, Reason> {
-        self.peers.get(&peer).and_then(|peer| peer.current()).ok_or(Reason::NoSession)
+        self.sessions.current(peer)
     }
 
     /// The session with this index.
     pub fn session(&self, index: u32) -> Option<Arc<Session>> {
-        self.sessions.get(&index)
+        self.sessions.get(index)
     }
 
     /// The peer with this node index.
     pub fn peer(&self, index: u32) -> Option<Arc<Peer>> {
-        self.peers.get(&index)
+        self.sessions.peer(index)
     }
 
     /// The peer that a session has at this address, for its numbers only: addresses prove nothing.
     pub fn peer_at(&self, address: &SocketAddr) -> Option<Arc<Peer>> {
-        self.addresses.get(address).and_then(|index| self.peers.get(&index))
+        self.sessions.peer_at(address)
     }
 
     fn unicast(&self, vlan: u16, mac: Mac) -> Result<Destination, Reason> {
@@ -270,7 +256,7 @@ impl ForwardingTables {
     }
 
     fn look_up(&self, vlan: u16, group: IpAddr, source: IpAddr, now_ns: u64) -> Result<Destination, Reason> {
-        let route = self.routes.get(&(vlan, group)).and_then(|routes| routes.find(source));
+        let route = self.routes.find(vlan, group, source);
         let route = route.or_else(|| self.prefixes.find(vlan, group));
         let route = route.ok_or(Reason::NoSubscriber)?;
         let tree = self.trees.get(&route.tree_id).ok_or(Reason::NoSubscriber)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::counters::Volume;
-use crate::routes::Route;
+use crate::routes::{full_length, Route};
 use crate::table::Refused;
 
 /// Prefixes at most, of all VLANs.
@@ -54,15 +54,6 @@ impl PrefixRoutes {
     /// All of them, the longest first.
     pub(crate) fn all(&self) -> Arc<Vec<Arc<Route>>> {
         self.0.load_full()
-    }
-}
-
-/// How long a prefix is that contains one group only.
-pub fn full_length(group: &IpAddr) -> u8 {
-    if group.is_ipv4() {
-        32
-    } else {
-        128
     }
 }
 

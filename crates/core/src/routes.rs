@@ -4,6 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::counters::Volume;
+use crate::table::{Refused, Table};
+
+/// Groups at most, of all VLANs.
+const MAX_GROUPS: usize = 65_536;
 
 /// One route: frames to a group (from a source) take a tree.
 #[derive(Debug)]
@@ -22,6 +26,15 @@ pub struct Route {
     pub tx: Arc<Volume>,
 }
 
+/// How long a prefix is that contains one group only.
+pub fn full_length(group: &IpAddr) -> u8 {
+    if group.is_ipv4() {
+        32
+    } else {
+        128
+    }
+}
+
 /// The routes of one group.
 #[derive(Clone, Debug, Default)]
 pub struct GroupRoutes {
@@ -38,5 +51,65 @@ impl GroupRoutes {
             Ok(position) => self.sources.get(position).map(|(_, route)| route.clone()),
             Err(_) => self.any.clone(),
         }
+    }
+}
+
+/// The routes of all groups, by VLAN and group. Who changes it excludes others; a reader waits for nobody.
+#[derive(Debug)]
+pub(crate) struct Routes(Table<(u16, IpAddr), Arc<GroupRoutes>>);
+
+impl Default for Routes {
+    fn default() -> Self {
+        Self(Table::new(MAX_GROUPS))
+    }
+}
+
+impl Routes {
+    /// Sets a route; one that was there keeps its numbers.
+    pub(crate) fn set(&self, vlan: u16, group: IpAddr, source: Option<IpAddr>, tree_id: u32) -> Result<(), Refused> {
+        let before = self.0.get(&(vlan, group)).unwrap_or_default();
+        let mut routes = GroupRoutes::clone(&before);
+        let numbers = |route: Option<&Arc<Route>>| route.map(|route| route.tx.clone()).unwrap_or_default();
+        let new = |tx| Arc::new(Route { vlan, group, prefix_len: full_length(&group), source, tree_id, tx });
+        match source {
+            None => routes.any = Some(new(numbers(before.any.as_ref()))),
+            Some(source) => match routes.sources.binary_search_by_key(&source, |(source, _)| *source) {
+                Ok(position) => routes.sources[position].1 = new(numbers(Some(&before.sources[position].1))),
+                Err(position) => routes.sources.insert(position, (source, new(numbers(None)))),
+            },
+        }
+        self.0.insert((vlan, group), Arc::new(routes))?;
+        Ok(())
+    }
+
+    /// Removes a route; false when there are none of its group.
+    pub(crate) fn remove(&self, vlan: u16, group: IpAddr, source: Option<IpAddr>) -> bool {
+        let Some(before) = self.0.get(&(vlan, group)) else { return false };
+        let mut routes = GroupRoutes::clone(&before);
+        match source {
+            None => routes.any = None,
+            Some(gone) => routes.sources.retain(|(source, _)| *source != gone),
+        }
+        if routes.any.is_none() && routes.sources.is_empty() {
+            self.0.remove(&(vlan, group));
+        } else {
+            // It replaces one, so the table cannot be full.
+            let _ = self.0.insert((vlan, group), Arc::new(routes));
+        }
+        true
+    }
+
+    /// The route of a group's frames from a source.
+    pub(crate) fn find(&self, vlan: u16, group: IpAddr, source: IpAddr) -> Option<Arc<Route>> {
+        self.0.get(&(vlan, group)).and_then(|routes| routes.find(source))
+    }
+
+    /// All routes, in no order.
+    pub(crate) fn all(&self) -> Vec<Arc<Route>> {
+        let of = |group: Arc<GroupRoutes>| {
+            let sources = group.sources.iter().map(|(_, route)| route.clone());
+            group.any.iter().cloned().chain(sources).collect::<Vec<_>>()
+        };
+        self.0.values().into_iter().flat_map(of).collect()
     }
 }

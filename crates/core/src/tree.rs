@@ -69,6 +69,11 @@ impl Members {
     }
 }
 
+/// A list of node indices without one.
+pub(crate) fn without(list: &[u32], gone: u32) -> Box<[u32]> {
+    list.iter().copied().filter(|node| *node != gone).collect()
+}
+
 /// A tree rooted here.
 #[derive(Debug)]
 pub struct RootTree {

@@ -46,6 +46,6 @@ def test_comments_texts_and_tests_import_nothing(tmp_path: Path) -> None:
 
 def test_the_imports_of_the_crates_are_seen() -> None:
     core = imports(ROOT / "crates/core/src")
-    assert {"datagram.rs", "session.rs", "table.rs"} <= core["forwarding_tables.rs"].keys()
+    assert {"port.rs", "session.rs", "table.rs"} <= core["forwarding_tables.rs"].keys()
     assert "offload/mod.rs" in core["offload/checksum.rs"]
     assert circle(core) == []

@@ -1,0 +1,146 @@
+//! The sessions of this node and the peers that they are with, found by index and by address.
+//!
+//! Who changes it excludes others; a reader waits for nobody.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use crate::datagram::DatagramLimit;
+use crate::handshake::SessionKeys;
+use crate::reason::Reason;
+use crate::session::{lock, Endpoint, Peer, Session, SessionParameters, Totals};
+use crate::table::{Refused, Table};
+
+const MAX_PEERS: usize = 65_536;
+const MAX_SESSIONS: usize = 4 * MAX_PEERS;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct SessionTable {
+    sessions: Table<u32, Arc<Session>>,
+    peers: Table<u32, Arc<Peer>>,
+    addresses: Table<SocketAddr, u32>,
+    /// What forgotten peers have sent and received; one entry per certificate of the CA at most.
+    past_traffic: Mutex<BTreeMap<u32, Totals>>,
+}
+
+impl Default for SessionTable {
+    fn default() -> Self {
+        Self {
+            sessions: Table::new(MAX_SESSIONS),
+            peers: Table::new(MAX_PEERS),
+            addresses: Table::new(MAX_SESSIONS),
+            past_traffic: Mutex::default(),
+        }
+    }
+}
+
+impl SessionTable {
+    /// Installs a session; the peer's oldest goes when it has too many.
+    pub(crate) fn install(
+        &self,
+        parameters: SessionParameters,
+        keys: &SessionKeys,
+        now_ns: u64,
+    ) -> Result<(), Refused> {
+        if self.sessions.get(&parameters.index).is_some() {
+            return Err(Refused::Taken);
+        }
+        let session = Arc::new(Session::new(parameters, keys, now_ns).ok_or(Refused::Invalid)?);
+        let peer = match self.peers.get(&parameters.peer) {
+            Some(peer) => peer,
+            None => {
+                let past = lock(&self.past_traffic).remove(&parameters.peer).unwrap_or_default();
+                let peer = Arc::new(Peer::with_past(parameters.peer, past));
+                self.peers.insert(parameters.peer, peer.clone())?;
+                peer
+            }
+        };
+        self.sessions.insert(parameters.index, session.clone())?;
+        if let Some(gone) = peer.add(session) {
+            self.sessions.remove(&gone.index);
+        }
+        // When the table is full the peer's tree numbers suffer, nothing else.
+        let _ = self.addresses.insert(parameters.endpoint.address, parameters.peer);
+        Ok(())
+    }
+
+    /// Removes a session, if it is there.
+    pub(crate) fn remove(&self, index: u32) {
+        if let Some(session) = self.sessions.remove(&index) {
+            if let Some(peer) = self.peers.get(&session.peer) {
+                peer.remove(index);
+            }
+        }
+    }
+
+    /// Removes a peer and its sessions; its numbers go on.
+    pub(crate) fn forget(&self, index: u32) {
+        if let Some(peer) = self.peers.remove(&index) {
+            let mut past = lock(&self.past_traffic);
+            if past.len() < MAX_PEERS {
+                past.insert(index, peer.totals());
+            }
+            drop(past);
+            for session in peer.clear() {
+                self.sessions.remove(&session);
+            }
+        }
+        self.addresses.retain(|_, peer| *peer != index);
+    }
+
+    /// Sets the MTU of a peer's underlay; true when that is another than before.
+    pub(crate) fn set_underlay_mtu(&self, index: u32, mtu: usize) -> Result<bool, Refused> {
+        DatagramLimit::on_underlay(mtu).ok_or(Refused::Invalid)?;
+        Ok(self.peers.get(&index).is_some_and(|peer| peer.set_underlay_mtu(mtu) != mtu))
+    }
+
+    /// Notes that a peer has moved from an address to another.
+    pub(crate) fn moved(&self, peer: u32, before: Endpoint, now: Endpoint) {
+        self.addresses.remove(&before.address);
+        // When the table is full the peer's tree numbers suffer, nothing else.
+        let _ = self.addresses.insert(now.address, peer);
+    }
+
+    /// The session with this index.
+    pub(crate) fn get(&self, index: u32) -> Option<Arc<Session>> {
+        self.sessions.get(&index)
+    }
+
+    /// The peer with this node index.
+    pub(crate) fn peer(&self, index: u32) -> Option<Arc<Peer>> {
+        self.peers.get(&index)
+    }
+
+    /// The session to send to a peer on.
+    pub(crate) fn current(&self, peer: u32) -> Result<Arc<Session>, Reason> {
+        self.peers.get(&peer).and_then(|peer| peer.current()).ok_or(Reason::NoSession)
+    }
+
+    /// The peer that a session has at this address, for its numbers only: addresses prove nothing.
+    pub(crate) fn peer_at(&self, address: &SocketAddr) -> Option<Arc<Peer>> {
+        self.addresses.get(address).and_then(|index| self.peers.get(&index))
+    }
+
+    /// All sessions by index.
+    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+        let mut sessions = self.sessions.values();
+        sessions.sort_by_key(|session| session.index);
+        sessions
+    }
+
+    /// All peers by index.
+    pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
+        let mut peers = self.peers.values();
+        peers.sort_by_key(|peer| peer.index);
+        peers
+    }
+
+    /// What each peer was sent and has sent since the start, forgotten ones too, by index.
+    pub(crate) fn traffic(&self) -> Vec<(u32, Totals)> {
+        let mut all = lock(&self.past_traffic).clone();
+        all.extend(self.peers.values().iter().map(|peer| (peer.index, peer.totals())));
+        all.into_iter().collect()
+    }
+}
