@@ -100,6 +100,14 @@ impl ForwardingTables {
         Ok(())
     }
 
+    /// The same for many, at the cost of a few; those that found no room come back.
+    pub fn set_hosts(&self, hosts: Vec<(u16, Mac, u32)>) -> Vec<(u16, Mac)> {
+        for (vlan, mac, _) in &hosts {
+            self.ports.iter().for_each(|port| port.forget(*vlan, *mac));
+        }
+        self.hosts.insert_all(hosts.into_iter().map(|(vlan, mac, peer)| ((vlan, mac), peer)))
+    }
+
     /// Forgets a host.
     pub fn remove_host(&self, vlan: u16, mac: Mac) {
         self.hosts.remove(&(vlan, mac));

@@ -73,6 +73,28 @@ impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
         Ok(before)
     }
 
+    /// Sets the values of many keys, copying each shard that one of them is in once; the keys that found no room.
+    pub fn insert_all(&self, entries: impl IntoIterator<Item = (K, V)>) -> Vec<K> {
+        let mut by_shard: Vec<Vec<(K, V)>> = (0..SHARDS).map(|_| Vec::new()).collect();
+        for (key, value) in entries {
+            by_shard[self.number(&key)].push((key, value));
+        }
+        let mut length = self.length.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = Vec::new();
+        for (shard, entries) in self.shards.iter().zip(by_shard).filter(|(_, entries)| !entries.is_empty()) {
+            let mut copy = HashMap::clone(&shard.load());
+            for (key, value) in entries {
+                if *length >= self.maximum && !copy.contains_key(&key) {
+                    refused.push(key);
+                } else {
+                    *length += usize::from(copy.insert(key, value).is_none());
+                }
+            }
+            shard.store(Arc::new(copy));
+        }
+        refused
+    }
+
     /// Removes `key`; returns its value.
     pub fn remove(&self, key: &K) -> Option<V> {
         let mut length = self.length.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,7 +143,10 @@ impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
     }
 
     fn shard(&self, key: &K) -> &ArcSwap<Shard<K, V>> {
-        let number = (self.hasher.hash_one(key) >> 32) as usize % SHARDS;
-        &self.shards[number]
+        &self.shards[self.number(key)]
+    }
+
+    fn number(&self, key: &K) -> usize {
+        (self.hasher.hash_one(key) >> 32) as usize % SHARDS
     }
 }
