@@ -18,6 +18,7 @@ pub mod frame;
 pub mod handshake;
 pub mod iana;
 pub mod mac;
+pub mod noise;
 pub mod offload;
 mod pending_offers;
 pub mod port;

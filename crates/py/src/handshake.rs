@@ -5,7 +5,7 @@ use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use treecast_core::handshake as core;
-use treecast_core::handshake::{public_key, Failure};
+use treecast_core::noise::{public_key, Failure};
 use treecast_io::sys::thread::random;
 use zeroize::Zeroizing;
 

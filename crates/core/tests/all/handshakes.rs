@@ -1,7 +1,8 @@
 //! The Noise handshake: both sides get the same keys, and bad datagrams leave it as it was.
 
 use proptest::prelude::*;
-use treecast_core::handshake::{public_key, Failure, Handshake, MAX_FINAL_PAYLOAD_LEN, MAX_RESPONSE_PAYLOAD_LEN};
+use treecast_core::handshake::{Handshake, MAX_FINAL_PAYLOAD_LEN, MAX_RESPONSE_PAYLOAD_LEN};
+use treecast_core::noise::{public_key, Failure};
 use treecast_core::reason::Reason;
 
 const NETWORK: [u8; 16] = [7; 16];

@@ -6,8 +6,9 @@ use treecast_core::aead::{Aead, AeadKey};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME};
 use treecast_core::fragment::{cut, Fragment};
-use treecast_core::handshake::{public_key, Handshake, SessionKeys};
+use treecast_core::handshake::{Handshake, SessionKeys};
 use treecast_core::mac::MacKey;
+use treecast_core::noise::public_key;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
 use treecast_core::tree::{RootTree, SenderKey};
@@ -63,7 +64,7 @@ fn handshake_mac() -> Value {
 
 fn session_key() -> Value {
     let (hash, k): ([u8; 32], [u8; 32]) = (counting(0xA0), counting(0xC0));
-    let key = |direction| hex(&*treecast_core::handshake::session_key(&hash, &k, 1, 2, direction).unwrap());
+    let key = |direction| hex(&*treecast_core::noise::session_key(&hash, &k, 1, 2, direction).unwrap());
     json!({ "h": hex(&hash), "k": hex(&k), "initiator_index": 1, "responder_index": 2, "key_00": key(0), "key_01": key(1) })
 }
 
