@@ -256,7 +256,7 @@ impl ForwardingTables {
         self.events.push(Event::KeyOffered { tree, key_id, context }, now_ns)
     }
 
-    /// Takes a parked key; false when none is parked.
+    /// Takes a pending offer; false when there is none.
     pub fn accept_key(&self, name: TreeName, key_id: u32, outgoing: OutgoingList) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
         let Some(offer) = self.pending_offers.take(name, key_id) else { return Ok(false) };
@@ -267,7 +267,7 @@ impl ForwardingTables {
         self.downstream_trees.accept(offer, outgoing).map(|()| true)
     }
 
-    /// Drops a parked key, if it is there.
+    /// Drops a pending offer, if it is there.
     pub fn refuse_key(&self, name: TreeName, key_id: u32) {
         self.pending_offers.take(name, key_id);
     }

@@ -164,7 +164,7 @@ impl SessionHeader {
     }
 }
 
-/// What names a tree: the key of the member trees' table.
+/// What names a tree: the key of the table of downstream trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TreeName {
     /// The root's node index.

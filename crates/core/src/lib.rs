@@ -1,7 +1,7 @@
 #![forbid(unsafe_code)]
 //! Decisions of the data plane: what a frame or a datagram is, where it goes, what may be believed. No syscalls.
 //!
-//! `docs/protocol.md` is the wire format. Read [`tables`] first: it holds the tables and joins the parts.
+//! `docs/protocol.md` is the wire format. Read [`forwarding_tables`] first: it holds the tables and joins the parts.
 
 pub mod aead;
 pub mod arrival;

@@ -1,4 +1,4 @@
-//! The forwarder as Python's thread sees it: opens, starts, stops, sends single things. Tables are the tables's own.
+//! The forwarder as Python's thread sees it: opens, starts, stops, sends single things. The forwarding tables change themselves.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,26 +8,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use treecast_core::control::TreeSecrets;
-use treecast_core::counters::Counter;
-use treecast_core::datagram::{Inner, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN, TREE_OVERHEAD};
-use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY};
+use treecast_core::datagram::{KIND_CONTROL, KIND_SENDER_KEY, MAX_CONTROL_LEN};
 use treecast_core::events::Event;
-use treecast_core::forwarding_tables::{Destination, ForwardingTables};
-use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
 use treecast_core::table::Refused;
-use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 use zeroize::Zeroizing;
 
+use crate::flooding::Flooding;
 use crate::packet_port::PacketPorts;
 use crate::ports::{Ports, UnderlayMtu};
 use crate::pulse::Pulse;
 use crate::socket_group::SocketGroup;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
-use crate::sys::thread::{monotonic_ns, random, set_slice};
+use crate::sys::thread::{random, set_slice};
 use crate::worker::{Share, Worker};
 
 /// More gain nothing, and each has buffers of its own.
@@ -276,51 +273,9 @@ impl Forwarder {
 
     /// Sends a frame that came from a port on the broadcast tree, unless it stays on the port's LAN.
     pub fn flood(&self, port: u32, frame: &[u8]) {
-        let Some(ports) = self.ports() else { return };
-        let passes = self.tables.port(port).map_or(Ok(()), |port| port.passes(frame));
-        let sent = passes.and_then(|()| match self.tables.broadcast(monotonic_ns())? {
-            Destination::Tree(tree, members, _) => self.flood_on(&ports, &tree, &members, frame),
-            Destination::Node(_) => Ok(()),
-        });
-        if let Err(reason) = sent {
-            self.tables.drops.count(reason);
+        if let Some(ports) = self.ports() {
+            Flooding { tables: &self.tables, ports: &ports }.flood(port, frame);
         }
-    }
-
-    fn flood_on(&self, ports: &Ports, tree: &RootTree, members: &Members, frame: &[u8]) -> Result<(), Reason> {
-        self.tables.counters.add(Counter::FramesBroadcast, 1);
-        for session in self.sessions_to(&members.replicate) {
-            ports.send_frame(&self.tables, &session, frame);
-        }
-        if members.next_hops.is_empty() {
-            return Ok(());
-        }
-        let most = ports.underlay_mtu.limit(members.underlay_mtu).body_len(TREE_OVERHEAD);
-        if frame.len() <= most {
-            return self.send_tree(ports, tree, members, KIND_FRAME, frame);
-        }
-        let parts = cut(frame, tree.next_fragment_id(), most - FRAGMENT_HEADER_LEN).ok_or(Reason::TooBig)?;
-        for (fragment, bytes) in parts {
-            let body = [&fragment.emit()[..], bytes].concat();
-            self.send_tree(ports, tree, members, KIND_FRAGMENT, &body)?;
-        }
-        Ok(())
-    }
-
-    fn send_tree(
-        &self,
-        ports: &Ports,
-        tree: &RootTree,
-        members: &Members,
-        kind: u8,
-        body: &[u8],
-    ) -> Result<(), Reason> {
-        let mut buffer = [0; MAX_DATAGRAM_LEN];
-        let room = buffer.get_mut(TREE_BODY_OFFSET..).and_then(|room| room.get_mut(..body.len()));
-        room.ok_or(Reason::TooBig)?.copy_from_slice(body);
-        let length = tree.seal(members, Inner { kind, checksum: None }, body.len(), &mut buffer)?;
-        self.send_to_all(ports, &buffer[..length], &members.next_hops);
-        Ok(())
     }
 
     /// Makes a tree with fresh keys.
@@ -336,27 +291,6 @@ impl Forwarder {
         let mut secret = Zeroizing::new([0; 32]);
         random(secret.as_mut_slice())?;
         Ok(self.tables.make_key(tree_id, key_id, secret))
-    }
-
-    fn send_to_all(&self, ports: &Ports, datagram: &[u8], next_hops: &[u32]) {
-        for session in self.sessions_to(next_hops) {
-            if ports.send(&self.tables, datagram, session.endpoint()) {
-                if let Some(peer) = self.tables.peer(session.peer) {
-                    peer.tree_traffic.tx.add(1, datagram.len() as u64);
-                }
-            }
-        }
-    }
-
-    /// The sessions to send to these peers on; who has none is counted.
-    fn sessions_to<'s>(&'s self, peers: &'s [u32]) -> impl Iterator<Item = Arc<Session>> + 's {
-        peers.iter().filter_map(|peer| match self.tables.session_to(*peer) {
-            Ok(session) => Some(session),
-            Err(reason) => {
-                self.tables.drops.count(reason);
-                None
-            }
-        })
     }
 
     fn send_on(&self, session: Result<Arc<Session>, Reason>, kind: u8, body: &[u8]) -> bool {

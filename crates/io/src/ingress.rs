@@ -166,7 +166,7 @@ impl Sealing<'_> {
         }
     }
 
-    /// Each frame straight into the tx_buffer, then sealed there, in datagrams that the others' underlays carry, too.
+    /// Each frame straight into the tx buffer, then sealed there, in datagrams that the others' underlays carry, too.
     fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, underlay_mtu: usize) {
         let most = self.ports.underlay_mtu.limit(underlay_mtu).body_len(S::OVERHEAD);
         let longest = segmenter.segment_len(0).unwrap_or(0);

@@ -1,11 +1,12 @@
 //! What the data plane does to the kernel: frames between a TAP and UDP sockets, by worker threads, in batches.
 //!
 //! All system calls are in [`sys`]. The worker ([`worker`]) reads a batch, asks `treecast-core` what each frame or datagram
-//! is, seals what is to be sent ([`sealing`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits
+//! is, seals what is to be sent ([`ingress`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits
 //! for more. Python's thread uses [`forwarder`].
 
 pub mod delivering;
 pub mod dispatch;
+mod flooding;
 pub mod forwarder;
 pub mod ingress;
 pub mod outbox;

@@ -1,6 +1,6 @@
 //! What is to be sent at the end of a batch: sealed datagrams in runs, and who gets each run.
 //!
-//! A *tx_buffer* collects the datagrams of one destination set in one buffer, in order. Consecutive datagrams of equal length are a
+//! A *tx buffer* collects the datagrams of one destination set in one buffer, in order. Consecutive datagrams of equal length are a
 //! *run*, which the kernel takes as one message (a shorter datagram ends it). All messages of a batch leave by one
 //! `sendmmsg` per socket; every next hop of a tree gets its message from the one buffer.
 
@@ -17,7 +17,7 @@ use crate::ports::Ports;
 const LANE_LEN: usize = 2 * 65_536 + MAX_DATAGRAM_LEN;
 const LANES: usize = 16;
 
-/// To whom a tx_buffer's datagrams go.
+/// To whom a tx buffer's datagrams go.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// One session's peer.
@@ -95,7 +95,7 @@ impl TxBuffer {
     }
 }
 
-/// The tx_buffers of one worker.
+/// The tx buffers of one worker.
 pub struct Outbox {
     tx_buffers: Vec<TxBuffer>,
     traffic_class: u8,
@@ -110,12 +110,12 @@ impl Default for Outbox {
 }
 
 impl Outbox {
-    /// DSCP and ECN of all that is written to tx_buffers from now on.
+    /// DSCP and ECN of all that is written to tx buffers from now on.
     pub fn set_traffic_class(&mut self, traffic_class: u8) {
         self.traffic_class = traffic_class;
     }
 
-    /// The tx_buffer of a target, with room for one datagram, and for `length` bytes in one run if a run can be so long.
+    /// The tx buffer of a target, with room for one datagram, and for `length` bytes in one run if a run can be so long.
     pub fn tx_buffer(
         &mut self,
         tables: &ForwardingTables,
@@ -140,7 +140,7 @@ impl Outbox {
         tx_buffer
     }
 
-    /// The tx_buffer again, after its room was used.
+    /// The tx buffer again, after its room was used.
     pub fn more<'s>(&'s mut self, tables: &ForwardingTables, ports: &Ports, target: &Target) -> &'s mut TxBuffer {
         self.tx_buffer(tables, ports, target, MAX_DATAGRAM_LEN)
     }

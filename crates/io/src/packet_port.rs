@@ -23,7 +23,7 @@ use crate::sys::poll::EventFd;
 
 /// Parts of a write: the virtio-net header, the headers in three, and the payloads of one super-frame.
 const MAX_PARTS: usize = 4 + MAX_COALESCED;
-/// From where a frame comes that is handed out: no port's.
+/// From where a frame comes that is delivered: no port's.
 pub const OVERLAY: u32 = u32::MAX;
 
 /// One packet port.

@@ -115,7 +115,7 @@ impl FlowStats {
 }
 
 impl TreeStats {
-    /// One member tree's.
+    /// One downstream tree's.
     pub fn of(tree: &DownstreamTree) -> Self {
         let (rx_packets, rx_bytes) = tree.rx.get();
         Self { root: tree.name.root, tree_id: tree.name.tree_id, epoch: tree.name.epoch, rx_packets, rx_bytes }

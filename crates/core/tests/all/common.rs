@@ -1,4 +1,4 @@
-//! Two nodes in one process, without a network: planes with sessions and trees between them.
+//! Two nodes in one process, without a network: their forwarding tables with sessions and trees between them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
