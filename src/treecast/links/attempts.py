@@ -13,6 +13,7 @@ from random import Random
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
 from treecast.links.crypto import Handshake
+from treecast.links.states import SESSION, SessionEvent, SessionState
 from treecast.links.targets import Target
 
 FIRST_INIT_INTERVAL: Duration = 0.5
@@ -38,13 +39,18 @@ class Attempt:
     node: NodeIndex | None
     """Whom it seeks, as far as that is known when it begins."""
     interval: Duration = FIRST_INIT_INTERVAL
+    state: SessionState = SessionState.NONE
 
     @classmethod
     def begin(cls, now: Instant, target: Target, handshake: Handshake, rng: Random) -> Attempt:
         """An attempt whose first INIT is sent now."""
         attempt = cls(target, handshake, handshake.init_datagram(), now, now, target.node)
+        attempt.take(SessionEvent.BEGIN)
         attempt.sent(now, rng)
         return attempt
+
+    def take(self, event: SessionEvent) -> None:
+        self.state = SESSION.after(self.state, event)
 
     def sent(self, now: Instant, rng: Random) -> None:
         """INIT was sent once more."""

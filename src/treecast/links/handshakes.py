@@ -25,6 +25,7 @@ from treecast.links.attempts import Attempt, Attempts
 from treecast.links.crypto import Handshake, HandshakeFactory
 from treecast.links.noticed import Noticed
 from treecast.links.refusals import Refusals, Refused
+from treecast.links.states import SESSION, SessionEvent, SessionState
 from treecast.links.targets import Target
 from treecast.links.trace import Step, Trace
 from treecast.wire.handshake import (
@@ -69,6 +70,10 @@ class _Pending:
     init: bytes
     response: bytes
     expires_at: Instant
+    state: SessionState = SessionState.NONE
+
+    def take(self, event: SessionEvent) -> None:
+        self.state = SESSION.after(self.state, event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class _Refusable:
 class Finished:
     """A handshake whose other side is a member of the network. ``final``: what the initiator sent, else None."""
 
+    state: SessionState
     handshake: Handshake
     payload: HandshakePayload
     certificate: Certificate
@@ -169,7 +175,7 @@ class Handshakes:
     def give_up(self, target: Target) -> None:
         attempt = self._attempts.of(target)
         if attempt is not None:
-            self._end(attempt)
+            self._end(attempt, SessionEvent.DROPPED)
 
     # time
 
@@ -180,7 +186,7 @@ class Handshakes:
                 case HandshakeTimer.ATTEMPT:
                     self._repeat(now, index)
                 case HandshakeTimer.PENDING:
-                    self._drop_pending(index)
+                    self._drop_pending(index, SessionEvent.OVERDUE)
                 case HandshakeTimer.REFUSAL:
                     del self._refusals[index]
                 case HandshakeTimer.REFUSABLE:
@@ -191,7 +197,7 @@ class Handshakes:
         if attempt is None:
             return
         if attempt.is_over(now):
-            self._end(attempt)
+            self._end(attempt, SessionEvent.OVERDUE)
             self.trace.add(Step.GIVEN_UP, attempt.target.label, attempt.target.candidates)
             return
         attempt.sent(now, self._rng)
@@ -220,7 +226,9 @@ class Handshakes:
     def _receive_init(self, now: Instant, datagram: HandshakeDatagram) -> None:
         known = self._pending_by_init.get(datagram.data)
         if known is not None:
-            self._send(datagram.socket, datagram.source, self._pending[known].response)
+            pending = self._pending[known]
+            pending.take(SessionEvent.INIT)
+            self._send(datagram.socket, datagram.source, pending.response)
             return
         reflected = self._attempts.with_init(datagram.data)
         if reflected is not None:
@@ -232,9 +240,11 @@ class Handshakes:
             raise MalformedError("handshake_table_full")
         handshake = self._factory.respond(self._new_index(), datagram.data)
         response = handshake.write_response(self._payload(now))
-        self._pending[handshake.index] = _Pending(handshake, datagram.data, response, after(now, PENDING_LIFETIME))
+        pending = _Pending(handshake, datagram.data, response, after(now, PENDING_LIFETIME))
+        pending.take(SessionEvent.INIT)
+        self._pending[handshake.index] = pending
         self._pending_by_init[datagram.data] = handshake.index
-        self._timers.set((HandshakeTimer.PENDING, handshake.index), self._pending[handshake.index].expires_at)
+        self._timers.set((HandshakeTimer.PENDING, handshake.index), pending.expires_at)
         self._send(datagram.socket, datagram.source, response)
 
     def _receive_response(self, now: Instant, datagram: HandshakeDatagram) -> Finished:
@@ -247,7 +257,7 @@ class Handshakes:
             self._check_expected(now, attempt.target, certificate, datagram.source)
         except MalformedError as error:  # the handshake has taken its response, and there is no other one
             attempt.target.next_try = after(now, REFUSAL_PAUSE)
-            self._end(attempt)
+            self._end(attempt, SessionEvent.REFUSED)
             reason = refusal_reason(error.reason)
             if error.reason == WITH_MYSELF or (reason is not None and error.reason in ENDED):
                 # Strangers are not shown this node's certificate; another run of this node is to know of it.
@@ -255,7 +265,7 @@ class Handshakes:
                 self._send(datagram.socket, datagram.source, final)
             raise
         final = attempt.handshake.write_final(self._payload(now))
-        self.give_up(attempt.target)
+        self._end(attempt, SessionEvent.RESPONSE)
         if attempt.target.name is not None:
             attempt.target.node = certificate.node_index
         self._send(datagram.socket, datagram.source, final)
@@ -263,7 +273,7 @@ class Handshakes:
             until = after(now, REFUSABLE_FOR)
             self._refusable[attempt.handshake.index] = _Refusable(attempt.handshake, certificate)
             self._timers.set((HandshakeTimer.REFUSABLE, attempt.handshake.index), until)
-        return Finished(attempt.handshake, payload, certificate, datagram.socket, datagram.source, final)
+        return Finished(attempt.state, attempt.handshake, payload, certificate, datagram.socket, datagram.source, final)
 
     def _check_expected(self, now: Instant, target: Target, certificate: Certificate, source: Endpoint) -> None:
         """Where a node was said to be there may be another one, by mistake or by malice.
@@ -286,18 +296,19 @@ class Handshakes:
         if pending is None:
             raise MalformedError("handshake_unknown")
         payload_bytes = pending.handshake.read_final(datagram.data)
-        self._drop_pending(index)
         try:
             payload, certificate = self._authenticate(now, pending.handshake, payload_bytes, datagram)
         except MalformedError as error:
+            self._drop_pending(index, SessionEvent.REFUSED)
             reason = refusal_reason(error.reason)
             if reason is not None:
                 self._refuse(now, pending.handshake, reason, datagram)
             raise
+        self._drop_pending(index, SessionEvent.REFUSED if payload.refused else SessionEvent.FINAL)
         if payload.refused:
             self._note_refusal(now, payload.refused, certificate, payload.clock_ms, datagram.source)
             return None
-        return Finished(pending.handshake, payload, certificate, datagram.socket, datagram.source, None)
+        return Finished(pending.state, pending.handshake, payload, certificate, datagram.socket, datagram.source, None)
 
     def _refuse(self, now: Instant, handshake: Handshake, reason: int, datagram: HandshakeDatagram) -> None:
         """Shorter than what it answers, once for each time that came."""
@@ -342,12 +353,15 @@ class Handshakes:
     def _payload(self, now: Instant, refused: int = 0) -> bytes:
         return emit_payload(replace(self._me, clock_ms=self._wall_clock_ms(now), refused=refused))
 
-    def _drop_pending(self, index: int) -> None:
-        del self._pending_by_init[self._pending.pop(index).init]
+    def _drop_pending(self, index: int, event: SessionEvent) -> None:
+        pending = self._pending.pop(index)
+        pending.take(event)
+        del self._pending_by_init[pending.init]
         self._timers.cancel((HandshakeTimer.PENDING, index))
 
-    def _end(self, attempt: Attempt) -> None:
+    def _end(self, attempt: Attempt, event: SessionEvent) -> None:
         """The attempt is over; its target may be tried again."""
+        attempt.take(event)
         self._attempts.remove(attempt)
         self._timers.cancel((HandshakeTimer.ATTEMPT, attempt.handshake.index))
         attempt.target.is_tried = False

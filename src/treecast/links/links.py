@@ -47,6 +47,7 @@ from treecast.links.peers import (
 )
 from treecast.links.reach import ALL_LINKS_LOST, Reach
 from treecast.links.roster import Known, Roster
+from treecast.links.states import PeerEvent, SessionEvent
 from treecast.links.targets import Target, Targets
 from treecast.links.trace import Step
 from treecast.wire.handshake import HandshakePayload
@@ -248,11 +249,10 @@ class Links:
             peer = Peer(node, finished.certificate, finished.payload.epoch_ms)
             self._peers.add(peer)
         peer.learned(now, finished.certificate, finished.payload)
-        is_responder = finished.final is None
         session = Session(
+            finished.state,
             finished.handshake.index,
-            not is_responder,
-            is_responder,
+            finished.final is not None,
             now,
             finished.socket,
             finished.endpoint,
@@ -262,8 +262,9 @@ class Links:
         if session.final is not None:
             self._plan_final(now, node, session)
         self._peers.add_session(peer, session)
+        peer.take(PeerEvent.INSTALLED)
         while len(peer.sessions) > MAX_SESSIONS:
-            self._remove_session(peer, peer.sessions[0])
+            self._remove_session(peer, peer.sessions[0], SessionEvent.DROPPED)
         preferred = {finished.payload.aead, self._me.aead}
         aead = AEAD_AES_256_GCM if preferred == {AEAD_AES_256_GCM} else AEAD_CHACHA20_POLY1305
         self.commands.append(
@@ -273,7 +274,7 @@ class Links:
         )
         self.commands.append(SetPeerUnderlayMtu(node, peer.underlay_mtu))
         self._targets.plan_all(node)
-        if is_responder:
+        if session.confirmed:
             self._up(peer)
 
     def refused(self, now: Instant, command: InstallSession) -> list[LinkEvent]:
@@ -281,7 +282,8 @@ class Links:
         peer = self._peers.get(command.peer)
         session = peer.session(command.session) if peer else None
         if peer is not None and session is not None:
-            self._remove_session(peer, session)  # also what has its index there without being known here
+            # Also what has its index there without being known here.
+            self._remove_session(peer, session, SessionEvent.DROPPED)
             if not peer.sessions:
                 self._down(now, peer, "refused", pause=REFUSED_PAUSE)
         return self._take_events()
@@ -291,7 +293,7 @@ class Links:
         peer = self._peers.get(event.peer)
         session = peer.session(event.session) if peer else None
         if peer is not None and session is not None:
-            session.confirmed = True
+            session.take(SessionEvent.DATAGRAM)
             session.final = None
             self._finals.cancel((event.peer, event.session))
             self._up(peer)
@@ -323,7 +325,7 @@ class Links:
                 continue
             for session in list(peer.sessions):
                 if now - session.established_at >= REJECT_AFTER:
-                    self._remove_session(peer, session)
+                    self._remove_session(peer, session, SessionEvent.OVERDUE)
             if not peer.sessions:
                 self._down(now, peer, "expired", pause=0.0)
             elif wants_handshake(now, peer, by_session) and not self._handshakes.is_trying_node(peer.node):
@@ -351,7 +353,7 @@ class Links:
         if session.final is None:
             return
         if now - session.established_at >= CONFIRM_LIMIT:
-            self._remove_session(peer, session)
+            self._remove_session(peer, session, SessionEvent.OVERDUE)
             if not peer.sessions:
                 self._down(now, peer, "unconfirmed", pause=0.0)
             return
@@ -379,8 +381,7 @@ class Links:
         return peer is not None and peer.up
 
     def _up(self, peer: Peer) -> None:
-        if not peer.up:
-            peer.up = True
+        if peer.take(PeerEvent.CONFIRMED):
             self._handshakes.refused.forget(peer.node)
             self._roster.link_up(peer.node)
             self._reach.link_up()
@@ -390,17 +391,19 @@ class Links:
     def _down(self, now: Instant, peer: Peer, reason: str, pause: Duration) -> None:
         self._peers.remove(peer.node)
         for session in peer.sessions:
+            session.take(SessionEvent.DROPPED)
             self._finals.cancel((peer.node, session.index))
         self.commands.append(ForgetPeer(peer.node))
         self._targets.pause(peer.node, after(now, pause))
-        if peer.up:
+        if peer.take(PeerEvent.LOST):
             self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason == SILENT else now)
             self._targets.lost(now, peer.node, left=reason == GOODBYE)
             self._reach.link_down(now, peer.certificate.name, left=reason == GOODBYE)
             self.changes += 1
             self._events.append(LinkDown(peer.node, reason))
 
-    def _remove_session(self, peer: Peer, session: Session) -> None:
+    def _remove_session(self, peer: Peer, session: Session, event: SessionEvent) -> None:
+        session.take(event)
         self._peers.remove_session(peer, session)
         self._finals.cancel((peer.node, session.index))
         self.commands.append(RemoveSession(session.index))

@@ -13,6 +13,7 @@ from treecast.base.events import SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
+from treecast.links.states import LINK, SESSION, LinkState, PeerEvent, SessionEvent, SessionState
 from treecast.wire.handshake import HandshakePayload
 
 MAX_SESSIONS = 3
@@ -33,14 +34,21 @@ DEAD_AFTER: Duration = 7.0
 
 @dataclass(slots=True)
 class Session:
+    state: SessionState
     index: int
     initiated: bool
-    confirmed: bool
     established_at: Instant
     socket: int
     endpoint: Endpoint
     final: bytes | None = None
     rekey_after: Duration = REKEY_AFTER
+
+    @property
+    def confirmed(self) -> bool:
+        return self.state is SessionState.CONFIRMED
+
+    def take(self, event: SessionEvent) -> None:
+        self.state = SESSION.after(self.state, event)
 
     def wants_rekey(self, now: Instant, sealed: int) -> bool:
         patience = 0.0 if self.initiated else RESPONDER_PATIENCE
@@ -49,18 +57,27 @@ class Session:
 
 @dataclass(slots=True)
 class Peer:
-    """A node with at least one session. ``up`` once one of them is confirmed."""
+    """A node with at least one session, and the state of the link to it."""
 
     node: NodeIndex
     certificate: Certificate
     epoch_ms: int
-    up: bool = False
+    state: LinkState = LinkState.DOWN
     version: str = ""
     underlay_mtu: int = 1500
     unix_offset_s: float = 0.0
     """Its wall clock minus this node's monotonic one, at its last handshake."""
     sessions: list[Session] = field(default_factory=list)
     _last: Endpoint | None = None
+
+    @property
+    def up(self) -> bool:
+        return self.state is LinkState.UP
+
+    def take(self, event: PeerEvent) -> bool:
+        """Whether the link has come up or gone down with it."""
+        was_up, self.state = self.up, LINK.after(self.state, event)
+        return self.up is not was_up
 
     @property
     def endpoint(self) -> Endpoint | None:

@@ -10,12 +10,15 @@ import pytest
 from treecast.base.state_table import StateTable, Transition, UnlistedTransitionError
 from treecast.dataplane.sender_key import AT_MEMBER, AT_ROOT, AtMember, MemberEvent, RootEvent
 from treecast.designated_forwarder.states import PORT
+from treecast.links.states import LINK, SESSION
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "state-machines.md"
 TABLES: dict[str, StateTable[Any, Any]] = {
     "A sender key at its root": AT_ROOT,
     "A sender key at a member": AT_MEMBER,
     "A port on a LAN that nodes share": PORT,
+    "A handshake and its session": SESSION,
+    "The link to a node": LINK,
 }
 
 

@@ -10,6 +10,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.links.attempts import Attempt, Attempts
 from treecast.links.peers import Peer, Peers, Session
+from treecast.links.states import SessionState
 from treecast.links.targets import Target
 from treecast.sim.handshake import ModelFactory
 
@@ -68,7 +69,7 @@ def test_the_index_of_a_session_is_free_when_it_or_its_peer_is_gone() -> None:
     peers, peer = Peers(), Peer(NodeIndex(1), certificate_of(1), 1)
     peers.add(peer)
     for index in (5, 6):
-        peers.add_session(peer, Session(index, True, True, START, 0, endpoint_of(9)))
+        peers.add_session(peer, Session(SessionState.CONFIRMED, index, True, START, 0, endpoint_of(9)))
     peers.remove_session(peer, peer.sessions[0])
     assert (peers.index_in_use(5), peers.index_in_use(6)) == (False, True)
     peers.remove(NodeIndex(1))
