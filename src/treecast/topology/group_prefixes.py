@@ -65,6 +65,10 @@ class GroupPrefixes:
     def prefixes_of(self, node: NodeIndex) -> list[PrefixKey]:
         return sorted(self._prefixes_of.get(node, ()), key=prefix_sort_key)
 
+    def gets(self, node: NodeIndex, group: GroupKey) -> bool:
+        """Whether a prefix that the node subscribes to contains the group."""
+        return any(contains(key, group) for key in self._prefixes_of.get(node, ()))
+
     def subscribers(self, group: GroupKey) -> set[NodeIndex]:
         """Those of all prefixes that contain the group."""
         vlan, address = group

@@ -38,6 +38,12 @@ class MulticastTable:
         by_prefix = dict.fromkeys(self.prefixes.subscribers(group), ANY_SOURCE)
         return sorted({**self._subscribers.get(group, {}), **by_prefix}.items(), key=lambda item: item[0])
 
+    def filter(self, node: NodeIndex, group: GroupKey) -> SourceFilter | None:
+        """What a node wants of a group, by itself or by a prefix."""
+        if self.prefixes.gets(node, group):
+            return ANY_SOURCE
+        return self._subscribers.get(group, {}).get(node)
+
     def is_joined(self, group: GroupKey) -> bool:
         """Whether a node subscribes to this very group."""
         return group in self._subscribers

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from treecast.base.addresses import IPAddress
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
-from treecast.base.membership import FilterMode, SourceFilter, merged
+from treecast.base.membership import SourceFilter, merged
 from treecast.base.time import Instant
+from treecast.topology.group_plan import GroupPlan
 from treecast.topology.group_prefixes import prefix_sort_key
 from treecast.topology.multicast_table import MulticastTable, group_sort_key
-
-_Plan = dict[IPAddress | None, tuple[NodeIndex, ...]]
-"""A group's members by source; None: of any source without members of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Topology:
         self._linked: set[NodeIndex] = set()
         self._changed: set[GroupKey] = set()
         self._broadcast_changed = True
-        self._planned: dict[GroupKey, _Plan] = {}
+        self._plans: dict[GroupKey, GroupPlan] = {}
         self._planned_prefixes: dict[PrefixKey, tuple[NodeIndex, ...]] = {}
         self._prefixes_changed = False
         self._to_report: set[GroupKey] = set()
@@ -50,9 +47,8 @@ class Topology:
         self._linked.discard(peer)
         self._link_changed(peer)
         for group in self.groups_of(peer):
-            plan = self._planned.get(group, {})
-            for source, members in plan.items():
-                plan[source] = tuple(node for node in members if node != peer)
+            if group in self._plans:
+                self._plans[group].unlinked(peer)
         for key, members in self._planned_prefixes.items():
             self._planned_prefixes[key] = tuple(node for node in members if node != peer)
 
@@ -60,7 +56,8 @@ class Topology:
         return node in self._linked
 
     def _link_changed(self, peer: NodeIndex) -> None:
-        self._changed.update(self.groups_of(peer))
+        for group in self.groups_of(peer):
+            self._plan(group, peer)
         self._prefixes_changed |= bool(self.table.prefixes.prefixes_of(peer))
         self._broadcast_changed = True
 
@@ -71,9 +68,17 @@ class Topology:
 
     def subscribe(self, now: Instant, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
         """A node's membership changed; None when it ended."""
+        was_joined = self.table.is_joined(group)
         self.table.put(now, node, group, wanted)
-        self._changed.add(group)
+        is_joined = self.table.is_joined(group)
         self._to_report.add(group)
+        if was_joined and not is_joined and group in self._plans:
+            self._plans[group].clear()
+            self._changed.add(group)
+        elif is_joined:
+            joining = {node} if was_joined else {node, *self.table.prefixes.subscribers(group)}
+            for subscriber in joining:
+                self._plan(group, subscriber)
 
     def subscribe_prefix(self, node: NodeIndex, key: PrefixKey, *, wanted: bool) -> bool:
         """A node gets all groups of a prefix from now on, or no more. False when there is no room."""
@@ -83,10 +88,17 @@ class Topology:
         else:
             self.table.prefixes.remove(node, key)
         groups = self.table.groups_in(key)
-        self._changed.update(groups)
+        for group in groups:
+            self._plan(group, node)
         self._to_report.update(groups)
         self._prefixes_changed = True
         return room
+
+    def _plan(self, group: GroupKey, node: NodeIndex) -> None:
+        """What a node wants of a joined group, or whether it is linked, may have changed."""
+        plan = self._plans.setdefault(group, GroupPlan())
+        plan.put(node, self.table.filter(node, group) if node in self._linked else None)
+        self._changed.add(group)
 
     def wanted(self, group: GroupKey) -> SourceFilter:
         """What all other nodes together want of a group."""
@@ -117,14 +129,10 @@ class Topology:
             self._broadcast_changed = False
             trees.append(WantedTree(BROADCAST, tuple(sorted(self._linked))))
         for group in sorted(self._changed, key=group_sort_key):
-            before = self._planned.pop(group, {})
-            plan = _plan(self.members(group)) if self.table.is_joined(group) else {}
-            if plan:
-                self._planned[group] = plan
-            for source in _in_order(before, plan):
-                members = plan.get(source)
-                if source not in before or before[source] != members:
-                    trees.append(WantedTree(Flow(*group, source), members))
+            plan = self._plans[group]
+            trees += [WantedTree(Flow(*group, source), members) for source, members in plan.changes()]
+            if plan.is_empty:
+                del self._plans[group]
         self._changed.clear()
         more, fewer = self._changed_prefix_trees()
         return more + trees + fewer
@@ -152,27 +160,3 @@ class Topology:
             if both != new or not new:
                 fewer.append(WantedTree(Flow.of_prefix(key), new or None))
         return more, fewer
-
-
-def _plan(subscribers: list[tuple[NodeIndex, SourceFilter]]) -> _Plan:
-    """Members per source: None for any source; a source of its own only where its members differ from those."""
-    if not subscribers:
-        return {}
-    any_source = tuple(node for node, wanted in subscribers if wanted.mode is FilterMode.EXCLUDE)
-    plan: _Plan = {None: any_source}
-    for source in {source for _, wanted in subscribers for source in wanted.sources}:
-        members = tuple(node for node, wanted in subscribers if wanted.accepts(source))
-        if members != any_source:
-            plan[source] = members
-    return plan
-
-
-def _in_order(before: _Plan, plan: _Plan) -> list[IPAddress | None]:
-    """Sources that have trees of their own from now on, any source, sources that had."""
-
-    def key(source: IPAddress | None) -> tuple[int, int]:
-        if source is None:
-            return (1, 0)
-        return (0 if source in plan else 2, int(source))
-
-    return sorted({*before, *plan}, key=key)

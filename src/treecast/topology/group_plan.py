@@ -1,0 +1,100 @@
+"""Who is on the trees of one group: its linked subscribers, by source. Changes by what one of them wants.
+
+A source has a tree of its own only where its members differ from those of any source: by who excludes it, who else
+gets any source, and by who includes it, who else gets none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from treecast.base.addresses import IPAddress
+from treecast.base.ids import NodeIndex
+from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
+
+Source = IPAddress | None
+"""None: any source without a tree of its own."""
+Change = tuple[Source, tuple[NodeIndex, ...] | None]
+"""The members of a source's tree, sorted; None: it has none any more."""
+
+
+class GroupPlan:
+    """One group's."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[NodeIndex, SourceFilter] = {}
+        self._any_source: set[NodeIndex] = set()
+        self._differing: dict[IPAddress, set[NodeIndex]] = {}
+        """Who excludes a source, or includes it: nobody does both."""
+        self._given: dict[Source, AbstractSet[NodeIndex]] = {}
+        """The trees as ``changes`` returned them."""
+        self._changed: set[Source] = set()
+        self._all_changed = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no members, and had none when ``changes`` was called."""
+        return not self._wanted and not self._given
+
+    def put(self, node: NodeIndex, wanted: SourceFilter | None) -> None:
+        """What a linked subscriber wants; None: it is no subscriber, or has no link."""
+        before = self._wanted.pop(node, NO_SOURCE)
+        if wanted is not None:
+            self._wanted[node] = wanted
+        after = NO_SOURCE if wanted is None else wanted
+        if before.mode is not after.mode:
+            (self._any_source.add if after.mode is FilterMode.EXCLUDE else self._any_source.discard)(node)
+            self._all_changed = True
+        for source in before.sources - after.sources:
+            differing = self._differing[source]
+            differing.discard(node)
+            if not differing:
+                del self._differing[source]
+        for source in after.sources - before.sources:
+            self._differing.setdefault(source, set()).add(node)
+        self._changed |= before.sources ^ after.sources
+        self._changed.add(None)  # the first subscriber makes this tree, and the last one ends it
+
+    def unlinked(self, node: NodeIndex) -> None:
+        """The node's link is gone, and with it the node from all trees: nothing is to be changed there for that."""
+        self.put(node, None)
+        for source, members in self._given.items():
+            self._given[source] = members - {node}
+
+    def clear(self) -> None:
+        """Nobody joins the group any more."""
+        self._wanted.clear()
+        self._any_source.clear()
+        self._differing.clear()
+        self._all_changed = True
+
+    def changes(self) -> list[Change]:
+        """The trees that differ from what this returned before: sources that have one of their own from now on, any
+        source, sources that had.
+        """
+        sources = {None, *self._differing, *self._given} if self._all_changed else self._changed
+        changes: list[Change] = []
+        for source in sorted(sources, key=self._order):
+            members = self._members(source)
+            if members == self._given.get(source):
+                continue
+            if members is None:
+                del self._given[source]
+            else:
+                self._given[source] = members
+            changes.append((source, None if members is None else tuple(sorted(members))))
+        self._changed, self._all_changed = set(), False
+        return changes
+
+    def _members(self, source: Source) -> AbstractSet[NodeIndex] | None:
+        if not self._wanted:
+            return None
+        if source is None:
+            return frozenset(self._any_source)
+        differing = self._differing.get(source)
+        return None if differing is None else self._any_source ^ differing
+
+    def _order(self, source: Source) -> tuple[int, int]:
+        if source is None:
+            return (1, 0)
+        return (0 if source in self._differing else 2, int(source))
