@@ -17,6 +17,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from treecast.adapters.underlay import ways_to
 from treecast.base.addresses import IPAddress
 
 IPNetwork = IPv4Network | IPv6Network
@@ -91,6 +92,13 @@ def source_to(prefix: IPNetwork) -> IPAddress | None:
         except OSError:
             return None
         return ip_address(probe.getsockname()[0].split("%")[0])
+
+
+def interface_to(prefix: IPNetwork) -> str:
+    """The interface by which the kernel routes a group of this prefix; empty for none. Asks netlink."""
+    group = _group_of(prefix)
+    way = ways_to([group]).get(group)
+    return way.interface if way is not None else ""
 
 
 def joined_elsewhere(interfaces: Sequence[str], prefixes: Sequence[IPNetwork]) -> list[Joined]:

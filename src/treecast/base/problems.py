@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from treecast.base.time import Duration
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -11,10 +13,12 @@ class Problem:
 
     ``kind`` is an identifier (``peer_unreachable``) with a row in docs/problems.md, ``subject`` distinguishes problems
     of a kind (a name, an address, an interface; never empty), ``text`` is one sentence with names and addresses: what
-    is wrong, and what to do. A problem whose ``urgency`` rises is logged again.
+    is wrong, and what to do. A problem whose ``urgency`` rises is logged again. One with ``patience`` is present when it
+    has been found for so long without a break: what mends itself within that time is none.
     """
 
     kind: str
     subject: str
     text: str
     urgency: int = 0
+    patience: Duration = 0.0

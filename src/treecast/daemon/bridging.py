@@ -23,16 +23,13 @@ from treecast.base.errors import OperatorError
 from treecast.base.keep_local import WORDS
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Instant
+from treecast.daemon.lan_faults import GRACE, lan_down
 from treecast.daemon.lan_words import in_words, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.identity.network import Network
 from treecast.multicast import TAP
-
-GRACE: Duration = 3.0
-"""``bridge add`` is done by then."""
-
 
 class Bridging:
     """``reread`` after somebody has changed the node's ``bridge.json``."""
@@ -51,7 +48,6 @@ class Bridging:
         self._packet_ports = packet_ports
         self._log = log
         self._record: BridgeRecord | None = None
-        self._faulty_since: Instant | None = None
 
     def reread(self) -> None:
         """Share the TAP with the LAN that the file names, or take it back; open and close packet ports."""
@@ -86,18 +82,21 @@ class Bridging:
         """The interface of each port."""
         return {TAP: self._node.plane.interface, **self._packet_ports.names()}
 
-    def problems(self, now: Instant) -> Iterator[Problem]:
-        """The bridge is not as ``bridge.json`` has it. While it is being made, that is none."""
-        fault = self._fault(self._record) if self._record is not None else None
-        if fault is None:
-            self._faulty_since = None
+    @property
+    def is_on(self) -> bool:
+        """Whether the TAP is to be in a bridge."""
+        return self._record is not None
+
+    def problems(self, _: Instant) -> Iterator[Problem]:
+        """The bridge is not as ``bridge.json`` has it, or its LAN not there. While it is being made, that is none."""
+        record = self._record
+        if record is None:
             return
-        if self._faulty_since is None:
-            self._faulty_since = now
-        if now - self._faulty_since >= GRACE and self._record is not None:
-            interface = self._record.interface
-            again = f"run treecast bridge add {self._directory} {interface}, which mends it or says why not"
-            yield Problem("bridge_broken", interface, f"{fault}: {again}")
+        fault = self._fault(record)
+        if fault is not None:
+            again = f"run treecast bridge add {self._directory} {record.interface}, which mends it or says why not"
+            yield Problem("bridge_broken", record.interface, f"{fault}: {again}", patience=GRACE)
+        yield from lan_down(record.interface, record.bridge)
 
     def _fault(self, record: BridgeRecord) -> str | None:
         """One sentence's beginning."""

@@ -25,8 +25,10 @@ class AsMade:
     mtu_bytes: int
     settings: Settings
 
-    def changes(self, name: str) -> Iterator[Problem]:
-        """``name``: as it is called now; it is up. In a bridge its MAC and its MTU are the bridge's business."""
+    def changes(self, name: str, *, bridged: bool) -> Iterator[Problem]:
+        """``name``: as it is called now; it is up. In a bridge its MAC and its MTU are the bridge's business. ``bridged``:
+        it is to be in one, so that its MTU is the LAN's even while it is not.
+        """
         if name != self.name:
             text = f"{self.name} is called {name} now, and programs and routes that name {self.name} do not find it"
             command = f"ip link set {name} down && ip link set {name} name {self.name} up"
@@ -35,7 +37,8 @@ class AsMade:
         yield from _flags(bridge or name)
         if not bridge:
             yield from self._mac(name)
-            yield from self._mtu(name)
+            if not bridged:
+                yield from self._mtu(name)
 
     def _mac(self, name: str) -> Iterator[Problem]:
         mac = mac_of(name)

@@ -10,15 +10,17 @@ from collections.abc import Iterator
 
 from treecast.adapters.interface import Settings
 from treecast.adapters.link import master_of
-from treecast.adapters.multicast_routes import needs_interface, source_to
+from treecast.adapters.multicast_routes import interface_to, needs_interface, source_to
 from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, mtu_of, name_of
 from treecast.base.problems import Problem
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Duration
 from treecast.daemon.ending import Ending
 from treecast.daemon.interface_changes import AsMade
 from treecast.daemon.interface_keeper import InterfaceKeeper
 
 LOOK_INTERVAL: Duration = 0.5
+KEEPER_TIME: Duration = 3.0
+"""Within that time the keeper has put back what the interface has lost."""
 
 
 class InterfaceWatch:
@@ -39,7 +41,8 @@ class InterfaceWatch:
         ending.fail(f"the interface {self._interface} has been deleted: start the node again to have it back")
         await asyncio.Event().wait()  # the node ends, and this with it
 
-    def problems(self, now: Instant) -> Iterator[Problem]:
+    def problems(self, *, bridged: bool) -> Iterator[Problem]:
+        """``bridged``: the node is in switch mode."""
         name = name_of(self._index)
         if not name:
             return
@@ -49,7 +52,7 @@ class InterfaceWatch:
         if not self._keeper.is_running():
             advice = "what it loses is not put back until the node is started again"
             yield Problem("interface_unkept", name, f"the process that looks after {name} has ended: {advice}")
-        yield from self._as_made.changes(name)
+        yield from self._as_made.changes(name, bridged=bridged)
         if not master_of(name):
             yield from self._lost(name, self._settings.within(mtu_of(name)))
 
@@ -58,17 +61,22 @@ class InterfaceWatch:
         missing = [a for a in settings.addresses if not a.ip.is_link_local and not is_own_address(a.ip)]
         for address in missing:
             advice = f"ip address add {address} dev {name}, or start the node again"
-            yield Problem("address_missing", str(address.ip), f"{name} has lost its address {address}: {advice}")
+            text = f"{name} has lost its address {address}: {advice}"
+            yield Problem("address_missing", str(address.ip), text, patience=KEEPER_TIME)
         if not missing:
-            yield from self._routes(name, settings)
+            yield from _routes(name, settings)
 
-    def _routes(self, name: str, settings: Settings) -> Iterator[Problem]:
-        own = {address.ip for address in settings.addresses}
-        for prefix in settings.usable_groups:
-            source = None if needs_interface(prefix) else source_to(prefix)
-            if source in own or needs_interface(prefix):
-                continue
-            where = "nowhere" if source is None else f"by the interface that has {source}"
-            advice = f"remove the other route and start the node again, let programs name {name}, or say --no-routes"
-            text = f"programs that name no interface reach groups of {prefix} {where}, not by {name}: {advice}"
-            yield Problem("group_route_elsewhere", str(prefix), text)
+
+def _routes(name: str, settings: Settings) -> Iterator[Problem]:
+    """A group's source is the node's own address, or another one of its interface, which only a look at the route says."""
+    own = {address.ip for address in settings.addresses}
+    for prefix in settings.usable_groups:
+        if needs_interface(prefix):
+            continue
+        source = source_to(prefix)
+        if source in own or interface_to(prefix) == name:
+            continue
+        where = "nowhere" if source is None else f"by the interface that has {source}"
+        advice = f"remove the other route and start the node again, let programs name {name}, or say --no-routes"
+        text = f"programs that name no interface reach groups of {prefix} {where}, not by {name}: {advice}"
+        yield Problem("group_route_elsewhere", str(prefix), text, patience=KEEPER_TIME)

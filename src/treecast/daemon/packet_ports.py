@@ -20,6 +20,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
+from treecast.daemon.lan_faults import lan_down
 from treecast.daemon.lan_words import in_words, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.designated_forwarder.designated_forwarder import PortState
@@ -94,10 +95,11 @@ class PacketPorts:
         return {own.port: interface for interface, own in self._open.items()}
 
     def problems(self, _: Instant) -> Iterator[Problem]:
-        """Those that ``bridge.json`` has and that are not open."""
+        """Those that ``bridge.json`` has and that are not open, or whose interface is down or unplugged."""
         for record in self._records:
             name = record.interface
             if name in self._open:
+                yield from lan_down(name)
                 continue
             here = index_of(name)
             fault = "is not open (its log says why)" if here else "is gone: the interface is not there"

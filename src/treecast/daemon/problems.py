@@ -40,6 +40,8 @@ class Problems:
         self._faults = faults
         self._sources: list[ProblemSource] = []
         self._present: dict[tuple[str, str], PresentProblem] = {}
+        self._found_at: dict[tuple[str, str], Instant] = {}
+        """When each that is found now was first found; at most MAX_PROBLEMS."""
 
     def add_source(self, source: ProblemSource) -> None:
         self._sources.append(source)
@@ -49,10 +51,13 @@ class Problems:
         found: dict[tuple[str, str], Problem] = {}
         for source in self._sources:
             self._faults.spare("problems", partial(_gather, found, source, now))
+        self._found_at = {key: self._found_at.get(key, now) for key in found}
         for key in [key for key in self._present if key not in found]:
             self._over(now, self._present.pop(key))
         for key, problem in found.items():
             present = self._present.get(key)
+            if present is None and now - self._found_at[key] < problem.patience:
+                continue
             if present is None:
                 self._present[key] = PresentProblem(problem, now, now)
                 self._log.warning(problem.text, problem=problem.kind, subject=problem.subject)

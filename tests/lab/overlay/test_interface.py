@@ -13,6 +13,7 @@ from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import LIMIT_S, wait_peers, wait_received
 from tests.lab.overlay.machines import ping
 from treecast.api.client import ask_status
+from treecast.daemon.interface_watch import KEEPER_TIME
 
 GROUP, GROUP6 = "239.50.0.9", "ff15::50:9"
 PORT = 5019
@@ -86,6 +87,9 @@ def test_a_tap_of_the_operator_s_is_taken_again_and_again_and_nothing_else_is(ov
         restart(n1, n0)
         ping(n0.machine, n1.ipv4)
         ping(n0.machine, n1.ipv6)
+        if not queues:
+            wait_until(lambda: ask_status(n1.directory).uptime_s > KEEPER_TIME + 2.0, LIMIT_S, "a problem would be said")
+            assert ask_status(n1.directory).problems == [], "groups leave by it, though from its other address"
         n1.stop()
         assert index_of(n1) == index
         shown = machine.run(["ip", "-4", "-o", "address", "show", INTERFACE]).stdout

@@ -162,6 +162,7 @@ def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: Tr
         return {(problem.kind, problem.subject): problem.text for problem in ask_status(one.directory).problems}
 
     wait_until(lambda: ("bridge_broken", "eth1") in said(), LIMIT_S, "it is a problem")
+    assert len(said()) == 1, "no other advice stands beside it"
     assert said()["bridge_broken", "eth1"] == (
         "treecast0 is not in tcbr-eth1, so the LAN of eth1 is not carried: run treecast bridge add "
         f"{one.directory} eth1, which mends it or says why not"
@@ -173,6 +174,35 @@ def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: Tr
     wait_until(lambda: carried(one.machine) == before, LIMIT_S, "what it has lost is put back")
     verb(one, "remove", "eth1")
     assert carried(one.machine) == apart_before
+
+
+def test_a_lan_whose_interface_or_bridge_is_down_or_unplugged_is_a_problem(one: TreecastNode) -> None:
+    def ip(*words: str) -> None:
+        one.machine.run(["ip", "link", *words])
+
+    def said() -> dict[str, str]:
+        return {p.subject: p.text for p in ask_status(one.directory).problems if p.kind == "lan_down"}
+
+    ip("add", "lan0", "up", "type", "veth", "peer", "name", "far0")
+    ip("set", "far0", "up")
+    verb(one, "add", "lan0")
+    verb(one, "add", "eth1", "--packet")
+    for change, undo, subject, text in (
+        (("far0", "down"), ("far0", "up"), "lan0", "lan0 is unplugged (it has no carrier), so the LAN of lan0 is not"),
+        (("lan0", "down"), ("lan0", "up"), "lan0", "lan0 is down, so the LAN of lan0 is not carried: ip link set lan0"),
+        (("tcbr-lan0", "down"), ("tcbr-lan0", "up"), "tcbr-lan0", "tcbr-lan0 is down, so the LAN of lan0 is not"),
+        (("eth1", "down"), ("eth1", "up"), "eth1", "eth1 is down, so the LAN of eth1 is not carried: ip link set eth1"),
+    ):
+        ip("set", *change)
+        wait_until(lambda: bool(said()), LIMIT_S, f"{change} is a problem")
+        assert list(said()) == [subject]
+        assert said()[subject].startswith(text)
+        assert f'"{said()[subject]}"' in one.log_tail()
+        ip("set", *undo)
+        wait_until(lambda: not said(), LIMIT_S, "it is over")
+    verb(one, "remove", "eth1")
+    verb(one, "remove", "lan0")
+    ip("del", "lan0")
 
 
 def test_a_step_that_fails_undoes_those_before_it(apart: Sites) -> None:

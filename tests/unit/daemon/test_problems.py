@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
@@ -54,3 +56,18 @@ def test_no_more_than_so_many_problems_are_kept() -> None:
     problems, _ = _problems([Problem("k", str(number), "t") for number in range(2 * MAX_PROBLEMS)])
     problems.review(Instant(0.0))
     assert len(problems.present()) == MAX_PROBLEMS
+
+
+def test_what_mends_itself_within_its_patience_is_no_problem() -> None:
+    found = [replace(LOST, patience=3.0)]
+    problems, captured = _problems(found)
+    for second in (0.0, 2.9):
+        problems.review(Instant(second))
+    found.clear()
+    problems.review(Instant(3.0))
+    assert (problems.present(), captured.calls) == ([], [])
+    found.append(replace(LOST, patience=3.0))
+    for second in (10.0, 12.0, 13.0, 14.0):
+        problems.review(Instant(second))
+    assert _lines(captured) == [LOST.text]
+    assert [present.since for present in problems.present()] == [13.0]

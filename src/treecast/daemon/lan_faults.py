@@ -1,0 +1,28 @@
+"""What keeps a LAN from being carried although its port is as ``bridge.json`` has it: an interface down or unplugged.
+
+A few system calls for each interface, no netlink.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of
+from treecast.base.problems import Problem
+from treecast.base.time import Duration
+
+GRACE: Duration = 3.0
+"""``bridge add`` is done by then, and a cable that was put into another socket carries again."""
+
+
+def lan_down(lan: str, bridge: str = "") -> Iterator[Problem]:
+    """``lan``: the interface that leads to the LAN; ``bridge``: what it is in, empty for a packet port."""
+    lost = f"so the LAN of {lan} is not carried"
+    for name in (bridge, lan) if bridge else (lan,):
+        flags = flags_of(name)
+        if not flags & IFF_UP:
+            yield Problem("lan_down", name, f"{name} is down, {lost}: ip link set {name} up", patience=GRACE)
+            return
+    if not flags & IFF_RUNNING:
+        advice = "see to its cable, and to what is at the other end of it"
+        yield Problem("lan_down", lan, f"{lan} is unplugged (it has no carrier), {lost}: {advice}", patience=GRACE)
