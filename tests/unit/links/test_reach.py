@@ -29,6 +29,7 @@ def test_a_configured_peer_that_does_not_answer_is_a_problem_after_five_seconds(
     (problem,) = problems(one, UNREACHED_AFTER)
     assert (problem.kind, problem.subject) == ("peer_unreachable", "peer")
     assert PEER in problem.text
+    assert "another network, which answers no stranger (its log says foreign_network then)" in problem.text
 
 
 def test_a_peer_whose_handshake_never_ends_does_not_answer_either() -> None:
