@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.unit.links.shaking import certificate_of
 from treecast.engine.certificates import DAY_S, ending
 
@@ -30,5 +32,14 @@ def test_the_own_certificate_is_said_to_have_expired_and_what_to_do() -> None:
 def test_a_certificate_that_is_short_on_purpose_is_not_reported_all_its_life() -> None:
     short = replace(OTHER, not_after_s=10 * DAY_S)
     assert list(ending(OWN, (short,), 0)) == []
-    (problem,) = ending(OWN, (short,), 9.5 * DAY_S)
-    assert problem.urgency == 1
+    assert [[p.urgency for p in ending(OWN, (short,), day * DAY_S)] for day in (7.4, 7.6, 9.5)] == [[], [1], [2]]
+
+
+@pytest.mark.parametrize("life_s", [3600, DAY_S, 2 * DAY_S - 1])
+def test_a_certificate_of_a_day_or_less_is_reported_in_the_last_quarter_of_its_life(life_s: int) -> None:
+    short = replace(OWN, not_before_s=0, not_after_s=life_s)
+    assert list(ending(short, (short,), 0.74 * life_s)) == []
+    (problem,) = ending(short, (short,), 0.76 * life_s)
+    assert problem.text.startswith("this node's certificate ends at 1970-01-0")
+    (problem,) = ending(short, (short,), life_s + 1)
+    assert problem.urgency == 2
