@@ -13,8 +13,8 @@ class Problem:
 
     ``kind`` is an identifier (``peer_unreachable``) with a row in docs/problems.md, ``subject`` distinguishes problems
     of a kind (a name, an address, an interface; never empty), ``text`` is one sentence with names and addresses: what
-    is wrong, and what to do. A problem whose ``urgency`` rises is logged again. One with ``patience`` is present when it
-    has been found for so long without a break: what mends itself within that time is none.
+    is wrong, and what to do. A problem whose ``urgency`` rises is logged again. One with ``patience`` is present when
+    it has been found for so long without a break: what mends itself within that time is none.
     """
 
     kind: str

@@ -31,6 +31,7 @@ from treecast.daemon.packet_ports import PacketPorts
 from treecast.identity.network import Network
 from treecast.multicast import TAP
 
+
 class Bridging:
     """``reread`` after somebody has changed the node's ``bridge.json``."""
 

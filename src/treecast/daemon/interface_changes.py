@@ -26,8 +26,8 @@ class AsMade:
     settings: Settings
 
     def changes(self, name: str, *, bridged: bool) -> Iterator[Problem]:
-        """``name``: as it is called now; it is up. In a bridge its MAC and its MTU are the bridge's business. ``bridged``:
-        it is to be in one, so that its MTU is the LAN's even while it is not.
+        """``name``: as it is called now; it is up. In a bridge its MAC and its MTU are the bridge's business.
+        ``bridged``: it is to be in one, so that its MTU is the LAN's even while it is not.
         """
         if name != self.name:
             text = f"{self.name} is called {name} now, and programs and routes that name {self.name} do not find it"

@@ -53,7 +53,7 @@ class InterfaceWatch:
             advice = "what it loses is not put back until the node is started again"
             yield Problem("interface_unkept", name, f"the process that looks after {name} has ended: {advice}")
         yield from self._as_made.changes(name, bridged=bridged)
-        if not master_of(name):
+        if not bridged and not master_of(name):
             yield from self._lost(name, self._settings.within(mtu_of(name)))
 
     def _lost(self, name: str, settings: Settings) -> Iterator[Problem]:
@@ -68,7 +68,7 @@ class InterfaceWatch:
 
 
 def _routes(name: str, settings: Settings) -> Iterator[Problem]:
-    """A group's source is the node's own address, or another one of its interface, which only a look at the route says."""
+    """A group's source may be another address of the interface, too: then the route says so, for a netlink request."""
     own = {address.ip for address in settings.addresses}
     for prefix in settings.usable_groups:
         if needs_interface(prefix):

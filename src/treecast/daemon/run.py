@@ -165,8 +165,11 @@ async def _run(
         underlay = UnderlayWatch(
             plane, options.underlay_mtu_bytes, options.peers, node.peer_addresses, node.set_underlay_mtu, log
         )
-        upkeep.problems.add_source(lambda _: interface_watch.problems(bridged=bridging.is_on))
-        for source in (underlay.problems, node.address_problems):
+        for source in (
+            lambda _: interface_watch.problems(bridged=bridging.is_on),
+            underlay.problems,
+            node.address_problems,
+        ):
             upkeep.problems.add_source(source)
         upkeep.supervision.start("watching the underlay", underlay.follow)
         upkeep.supervision.start("watching the interface", lambda: interface_watch.end_with_interface(upkeep.ending))

@@ -153,9 +153,9 @@ class Reach:
             case Standing.UNREACHABLE:
                 kind = "peer_unreachable"
                 text = (
-                    f"peer {label} does not answer (tried {tried}): nothing runs there, firewalls keep UDP away, or it is "
-                    f"a node of another network, which answers no stranger (its log says foreign_network then): check "
-                    f"the address and port, and that both are nodes of one network"
+                    f"peer {label} does not answer (tried {tried}): nothing runs there, firewalls keep UDP away, or it "
+                    f"is of another network, which answers no stranger (its log says foreign_network then): check the "
+                    f"address and port, and that both are nodes of one network"
                 )
         yield Problem(kind, label, text)
 

@@ -88,7 +88,9 @@ def test_a_tap_of_the_operator_s_is_taken_again_and_again_and_nothing_else_is(ov
         ping(n0.machine, n1.ipv4)
         ping(n0.machine, n1.ipv6)
         if not queues:
-            wait_until(lambda: ask_status(n1.directory).uptime_s > KEEPER_TIME + 2.0, LIMIT_S, "a problem would be said")
+            wait_until(
+                lambda: ask_status(n1.directory).uptime_s > KEEPER_TIME + 2.0, LIMIT_S, "a problem would be said"
+            )
             assert ask_status(n1.directory).problems == [], "groups leave by it, though from its other address"
         n1.stop()
         assert index_of(n1) == index
