@@ -263,7 +263,8 @@ class Broadcast:
             if origin is None or origin.epoch != body.epoch:
                 if origin is None and self._store.is_full:
                     raise MalformedError("advertisement_table_full")
-                learned += self._unlearn(index, self._store.forget(index))
+                if origin is not None:
+                    learned += self._unlearn(index, self._store.forget(index))
                 origin = Origin(body.epoch, certificate.signing_key, now)
                 self._store.begin(index, origin)
             self._store.keep(index, after(now, NODE_LIFETIME))
@@ -286,10 +287,9 @@ class Broadcast:
 
     def _pass_on(self, now: Instant, record: Record, sender: NodeIndex) -> None:
         """To the neighbours that do not get it from the origin itself, nor from the one it came from."""
-        told_by_origin, told_by_sender = self._link_state.of(record.origin), self._link_state.of(sender)
-        for peer, neighbour in self._neighbours.items():
-            if peer not in (sender, record.origin) and peer not in told_by_origin and peer not in told_by_sender:
-                neighbour.offer(record, now)
+        left = self._neighbours.keys() - self._link_state.of(record.origin) - {sender, record.origin}
+        for peer in sorted(left - self._link_state.of(sender)) if left else ():
+            self._neighbours[peer].offer(record, now)
 
     def _links_changed(self, now: Instant, sender: Neighbour, record: Record, before: Record | None) -> None:
         """An origin that has lost this node may have had news since: who sent this is asked for what it holds of it."""

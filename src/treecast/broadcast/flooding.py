@@ -71,7 +71,9 @@ class Neighbour:
     def offer(self, record: Record, now: Instant) -> None:
         """Flood this record until it is acknowledged; supersedes an older one of its key."""
         self._unacknowledged.put(now, record)
-        self._set_wake()
+        wake = self.wake.deadline(self.peer)
+        if wake is None or wake > now:
+            self._set_wake()
 
     def wants(self, now: Instant, origin: NodeIndex) -> bool:
         """Whether to offer what its digest lacks of this origin: not while it does not take all of it."""
