@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from treecast.api.bridge_records import Bridge
 from treecast.api.records import (
     INTERNAL_ERROR,
     MAX_ANSWER_BYTES,
     NOT_THE_OWNER,
-    Bridge,
     Group,
     GroupChanges,
     Host,

@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from treecast.api.bridge_records import Bridge
+
 
 class Verb(StrEnum):
     """What may be asked."""
@@ -280,60 +282,6 @@ class Host(msgspec.Struct, frozen=True):
     """This node's own interface; in switch mode, with the machine's address on the LAN."""
     name: str = ""
     """As it calls itself by DHCP or mDNS; known at its own node only."""
-
-
-class Storm(msgspec.Struct, frozen=True):
-    """Frames of a kind (``broadcast``, ``multicast``, ``unknown_unicast``) that a LAN may send into the overlay a
-    second, None without limit; and how many were above it.
-    """
-
-    kind: str
-    limit_pps: int | None
-    dropped: int
-
-
-class PacketPort(msgspec.Struct, frozen=True):
-    """An interface that cannot be bridged, of which the node takes and gives multicast. ``port`` None: it is not open.
-
-    The rest as in ``Bridge``.
-    """
-
-    interface: str
-    port: int | None
-    state: str = ""
-    forwarder: str = ""
-    nodes: list[str] = []
-    looped: bool = False
-    keep_local: list[str] = []
-    why: str = ""
-    storms: list[Storm] = []
-
-
-class Bridge(msgspec.Struct, frozen=True):
-    """Switch mode. ``interface`` and ``bridge`` are empty where the node bridges nothing.
-
-    ``state``: ``forwarding``, ``capable`` (another node forwards), ``silent`` (it listens, has no links, or is in a
-    loop); ``forwarder``: the node that carries the LAN, as far as is known; ``nodes``: the others on it.
-    """
-
-    interface: str
-    bridge: str
-    state: str = ""
-    forwarder: str = ""
-    nodes: list[str] = []
-    looped: bool = False
-    """Its own beacons come back: there are two ways to this LAN."""
-    packet_ports: list[PacketPort] = []
-    keep_local: list[str] = []
-    """What stays on the LAN: ``ra``, ``dhcp``."""
-    kept_local: dict[str, int] = {}
-    """Frames that stayed on their LANs so far, by the same words; of packet ports too."""
-    why: str = ""
-    """The reason for ``state``, in words."""
-    storms: list[Storm] = []
-    frames_from_lan: int = 0
-    """By the TAP, since the node's start; those of the machine itself too."""
-    frames_to_lan: int = 0
 
 
 class NetworkView(msgspec.Struct, frozen=True):

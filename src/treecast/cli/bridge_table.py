@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from treecast.api.records import Bridge, PacketPort, Storm
+from treecast.api.bridge_records import Bridge, PacketPort, Storm
 from treecast.cli.tables import console
 
 

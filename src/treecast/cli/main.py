@@ -5,7 +5,6 @@ What the operator can fix is one sentence on stderr and exit code 1; a command l
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 from treecast.base.errors import OperatorError
+from treecast.cli.arguments import NodeDirectory, resolved
+from treecast.cli.bridge_verbs import bridge_verbs
 from treecast.cli.network_verbs import network_verbs, node_verbs
 from treecast.cli.output import JsonOption, print_json
 from treecast.cli.values import LogLevel
@@ -38,28 +39,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-bridge_verbs = typer.Typer(help="Carry a whole LAN: switch mode.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(network_verbs, name="network")
 app.add_typer(node_verbs, name="node")
 app.add_typer(bridge_verbs, name="bridge")
-
-_NodeDirectory = Annotated[
-    Path | None,
-    typer.Argument(metavar="DIR", help="The node's directory.", show_default="$TREECAST_DIR, or in /etc/treecast"),
-]
-
-
-def _pps(what: str) -> Any:
-    """An option: frames a second of a kind."""
-    return typer.Option(
-        metavar="N", min=0, max=10_000_000, help=f"At most N {what} a second from the LAN; 0: no limit."
-    )
-
-
-_NodeAndInterface = Annotated[
-    list[str],
-    typer.Argument(metavar="[DIR] INTERFACE", help="The node's directory, and an Ethernet interface of this machine."),
-]
 
 
 def main() -> None:
@@ -86,7 +68,7 @@ def treecast(
 
 @app.command()
 def up(
-    directory: _NodeDirectory = None,
+    directory: NodeDirectory = None,
     *,
     listen: Annotated[
         list[str] | None,
@@ -157,7 +139,7 @@ def up(
     from treecast.cli.membership import membership_config
     from treecast.daemon.options import UpOptions
 
-    directory = _node(directory)
+    directory = resolved(directory)
     options = UpOptions(
         directory=directory,
         listen=values.listen_endpoints(listen or []),
@@ -178,9 +160,9 @@ def up(
 
 
 @app.command()
-def status(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
+def status(directory: NodeDirectory = None, json: JsonOption = False) -> None:
     """The running node: its problems, addresses, counters and drops."""
-    directory = _node(directory)
+    directory = resolved(directory)
     from treecast.api.client import ask_status
 
     answer = ask_status(directory)
@@ -193,9 +175,9 @@ def status(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
 
 
 @app.command()
-def peers(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
+def peers(directory: NodeDirectory = None, json: JsonOption = False) -> None:
     """The other nodes that the running node knows or seeks, each with its state."""
-    directory = _node(directory)
+    directory = resolved(directory)
     from treecast.api.client import ask_peers
 
     answer = ask_peers(directory)
@@ -209,12 +191,12 @@ def peers(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
 
 @app.command()
 def groups(
-    directory: _NodeDirectory = None,
+    directory: NodeDirectory = None,
     json: JsonOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Follow changes until Ctrl-C.")] = False,
 ) -> None:
     """The multicast table: groups, the nodes and hosts that want them, and who asks for them."""
-    directory = _node(directory)
+    directory = resolved(directory)
     if watch:
         from treecast.cli import watch as following
 
@@ -232,9 +214,9 @@ def groups(
 
 
 @app.command()
-def hosts(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
+def hosts(directory: NodeDirectory = None, json: JsonOption = False) -> None:
     """The hosts of all nodes: which address lives where."""
-    directory = _node(directory)
+    directory = resolved(directory)
     from treecast.api.client import ask_hosts
 
     answer = ask_hosts(directory)
@@ -260,113 +242,6 @@ def log_level(
     from treecast.cli import values
 
     level = values.log_level(words[-1])
-    directory = _node(Path(words[0]) if len(words) == 2 else None)
+    directory = resolved(Path(words[0]) if len(words) == 2 else None)
     status = ask_log_level(directory, level)
     typer.echo(f"node {status.node} in {directory} logs at level {status.log_level} from now on, until it ends")
-
-
-@bridge_verbs.command("add")
-def bridge_add(
-    words: _NodeAndInterface,
-    *,
-    broadcast_pps: Annotated[int, _pps("broadcasts")] = 1000,
-    multicast_pps: Annotated[int, _pps("multicast frames")] = 0,
-    unknown_unicast_pps: Annotated[int, _pps("frames to hosts that nobody knows")] = 100,
-    keep_local: Annotated[
-        str,
-        typer.Option(
-            metavar="WORDS",
-            help="What stays on the LAN: ra (IPv6 router advertisements), dhcp, both with a comma, or none.",
-        ),
-    ] = "ra,dhcp",
-    packet: Annotated[
-        bool, typer.Option("--packet", help="Carry its multicast only, without a bridge; so it is with Wi-Fi anyway.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Although another program configures the interface.")] = False,
-) -> None:
-    """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
-    directory, interface = _node_and_interface(words, "add")
-    from treecast.adapters import bridge
-    from treecast.adapters.link import sends_own_frames_only
-    from treecast.api.client import ask_bridge, ask_status
-    from treecast.base.storm_control import StormLimits
-    from treecast.cli import values
-
-    kept = values.keep_local(keep_local)
-    if packet or sends_own_frames_only(interface):
-        from treecast.cli.packet_port import add
-
-        add(directory, interface, multicast_pps or None, kept)
-        return
-    if any(port.interface == interface for port in ask_bridge(directory).packet_ports):
-        raise OperatorError(f"{interface} is a packet port: remove that first")
-
-    limits = StormLimits(broadcast_pps or None, multicast_pps or None, unknown_unicast_pps or None)
-
-    def tell() -> None:
-        ask_bridge(directory, changed=True)
-
-    try:
-        done = bridge.bridge_add(
-            directory, ask_status(directory).interface, interface, limits, tell, keep_local=kept, force=force
-        )
-    except OperatorError:
-        with suppress(OperatorError):  # the first one is to be told
-            tell()
-        raise
-    tell()
-    name = bridge.bridge_name(interface)
-    if done.changed:
-        typer.echo(f"{interface} is bridged: its addresses and routes are on {name} now, where they work as before")
-    else:
-        typer.echo(f"{interface} is bridged already, by {name}")
-    for note in done.notes:
-        typer.echo(note)
-
-
-@bridge_verbs.command("remove")
-def bridge_remove(words: _NodeAndInterface) -> None:
-    """Undo bridge add, whether the node runs or not: addresses and routes go back to the interface."""
-    directory, interface = _node_and_interface(words, "remove")
-    from treecast.adapters import bridge
-    from treecast.adapters.packet_port import remove_packet_port
-    from treecast.api.client import ask_bridge
-
-    removed = remove_packet_port(directory, interface)
-    done = bridge.Done(changed=True) if removed else bridge.bridge_remove(directory, interface)
-    with suppress(OperatorError):  # it does not run, and will read when it does
-        ask_bridge(directory, changed=True)
-    typer.echo(f"{interface} is on its own again" if done.changed else f"{interface} is not bridged by this node")
-    for note in done.notes:
-        typer.echo(note)
-
-
-@bridge_verbs.command("show")
-def bridge_show(directory: _NodeDirectory = None, json: JsonOption = False) -> None:
-    """What the running node bridges."""
-    directory = _node(directory)
-    from treecast.api.client import ask_bridge
-
-    answer = ask_bridge(directory)
-    if json:
-        print_json(answer)
-    else:
-        from treecast.cli.bridge_table import print_bridge
-
-        print_bridge(answer)
-
-
-def _node(directory: Path | None) -> Path:
-    from treecast.adapters.node_directory import node_directory
-
-    return node_directory(directory)
-
-
-def _node_and_interface(words: list[str], verb: str) -> tuple[Path, str]:
-    if len(words) > 2:
-        raise typer.BadParameter(f"unexpected {words[2]!r}: give [DIR] INTERFACE")
-    if len(words) == 1:
-        from treecast.cli.values import require_no_directory
-
-        require_no_directory(words[0], verb)
-    return _node(Path(words[0]) if len(words) == 2 else None), words[-1]

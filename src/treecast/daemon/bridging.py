@@ -17,7 +17,7 @@ from treecast.adapters.bridge_record import BridgeRecord, load_record
 from treecast.adapters.interface import lan_ipv4
 from treecast.adapters.link import master_of
 from treecast.adapters.netdevice import is_own_address
-from treecast.api.records import Bridge
+from treecast.api.bridge_records import Bridge
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import WORDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from treecast.api.records import Storm
+from treecast.api.bridge_records import Storm
 from treecast.base.ids import NodeIndex
 from treecast.base.storm_control import StormLimits
 from treecast.designated_forwarder.designated_forwarder import PortState

@@ -30,6 +30,7 @@ from treecast.daemon.peer_names import PeerNames
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
 from treecast.identity.network import Network
+from treecast.links.endpoints import advertised_endpoints
 from treecast.multicast import TAP, PortAddresses
 
 REVIEW_INTERVAL: Duration = 1.0
@@ -43,27 +44,18 @@ MAX_FAILED_TURNS = 5
 def reachable_endpoints(
     plane: DataPlane, network: Network, bridge: str, peers: tuple[Endpoint, ...]
 ) -> tuple[Endpoint, ...]:
-    """Where others may reach this node: what it listens on, spelled out where that is "any". Not in an event loop.
+    """Where others may reach this node, by the addresses that the machine has now. Not in an event loop.
 
-    The overlay's own addresses, which in switch mode are a bridge's, are none: a link must not run through itself. Nor
-    must it run over the LAN of a ``bridge`` (empty: there is none), which another node may carry: the machine's
-    addresses there are told only where it has no others, or where its datagrams to ``peers`` leave from one of them.
+    ``bridge``: its LAN may be another node's to carry; empty: there is none.
     """
-    endpoints: list[Endpoint] = []
-    addresses = [
-        address
-        for address in machine_addresses(without=plane.interface)
-        if address not in network.ipv4 and address not in network.ipv6
-    ]
-    apart = set(machine_addresses(without=bridge)) if bridge else set(addresses)
-    if apart.issuperset(source_addresses(peers) & set(addresses)):
-        addresses = [address for address in addresses if address in apart] or addresses
-    for listening in plane.listening:
-        if listening.address.is_unspecified:
-            endpoints += [Endpoint(a, listening.port) for a in addresses if a.version == listening.address.version]
-        else:
-            endpoints.append(listening)
-    return tuple(dict.fromkeys(endpoints))
+    addresses = machine_addresses(without=plane.interface)
+    return advertised_endpoints(
+        plane.listening,
+        addresses,
+        apart=machine_addresses(without=bridge) if bridge else addresses,
+        sources=source_addresses(peers),
+        overlay=(network.ipv4, network.ipv6),
+    )
 
 
 class RunningNode:

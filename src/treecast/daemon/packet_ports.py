@@ -14,8 +14,8 @@ from structlog.typing import FilteringBoundLogger
 from treecast.adapters.bridge_record import PacketPortRecord, load_packet_ports
 from treecast.adapters.interface import addresses_of
 from treecast.adapters.netdevice import index_of
+from treecast.api.bridge_records import PacketPort
 from treecast.api.handover import DescriptorInbox
-from treecast.api.records import PacketPort
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem

@@ -19,7 +19,8 @@ from treecast.base.problems import Problem
 from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant, earliest
-from treecast.discovery import host_names, snooping
+from treecast.discovery import snooping
+from treecast.discovery.host_messages import HostMessages
 from treecast.discovery.host_table import HostTable, claim_of
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
@@ -28,11 +29,11 @@ from treecast.discovery.placed import PlacedHosts
 from treecast.discovery.recent_solicitations import RecentSolicitations
 from treecast.discovery.remote_hosts import MAX_REMOTE_HOSTS, RemoteHosts
 from treecast.discovery.view import DiscoveryCounters, HostView
-from treecast.wire import arp, dhcp, dhcpv6, ipv4, ipv6, ndp
+from treecast.wire import arp, ipv6, ndp
 from treecast.wire.advertisement import HostContent
 from treecast.wire.arp import ArpOperation
 from treecast.wire.ethernet import EthernetFrame, EtherType
-from treecast.wire.ipv4 import PROTOCOL_IGMP, Ipv4Packet
+from treecast.wire.ipv4 import PROTOCOL_IGMP
 from treecast.wire.ipv6 import Ipv6Packet
 
 
@@ -59,6 +60,7 @@ class Discovery:
         self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
         self._blocked: set[int] = set()
         self._multicast_only = MulticastOnlyHosts(drops, config)
+        self._host_messages = HostMessages(self._host_table, drops, self.host_seen)
         self.commands: list[Command] = []
 
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
@@ -116,11 +118,9 @@ class Discovery:
                 if ndp.is_ndp(packet):
                     self.receive_ndp(now, port, frame, packet, wire)
                     return True
-                if dhcpv6.is_server_message(packet):
-                    return self._receive_dhcpv6(now, port, frame, packet)
-                return self._receive_names(now, port, frame, packet)
+                return self._host_messages.receive_ipv6(now, port, frame, packet)
             if frame.ethertype == EtherType.IPV4 and frame.payload[9:10] != _IGMP:
-                return self._receive_dhcp(now, port, frame)
+                return self._host_messages.receive_ipv4(now, port, frame)
         except MalformedError as error:
             self._drops.count(error.reason)
             return True
@@ -210,43 +210,6 @@ class Discovery:
     def holder(self, vlan: int, address: IPAddress) -> HostKey | None:
         """The host elsewhere that has this address."""
         return self._host_table.holder(vlan, address)
-
-    def _receive_dhcp(self, now: Instant, port: int, frame: EthernetFrame) -> bool:
-        packet = ipv4.parse(frame.payload)
-        if not dhcp.is_server_message(packet):
-            return self._receive_names(now, port, frame, packet)
-        given = dhcp.parse(packet)
-        self.host_seen(now, port, frame.vlan_id or 0, frame.source)
-        key = (frame.vlan_id or 0, given.client) if given else None
-        if given and key and self._host_table.local.get(key) and snooping.is_host_address(given.address):
-            self._host_table.take_address(now, key, given.address, shared=False)
-        return True
-
-    def _receive_dhcpv6(self, now: Instant, port: int, frame: EthernetFrame, packet: Ipv6Packet) -> bool:
-        """The client is whom the frame goes to, or whom the DUID names: a host of this node, or nobody is learned."""
-        reply = dhcpv6.parse(packet)
-        self.host_seen(now, port, frame.vlan_id or 0, frame.source)
-        local = self._host_table.local
-        candidates = (frame.destination, reply.duid_link_layer) if reply else ()
-        keys = [(frame.vlan_id or 0, mac) for mac in candidates if mac is not None]
-        key = next((key for key in keys if local.get(key) is not None), None)
-        for leased in reply.addresses if reply and key else ():
-            if key is None or not snooping.is_host_address(leased.address):
-                continue
-            if leased.valid_s:
-                self._host_table.take_address(now, key, leased.address, shared=False)
-            elif local.holder(key[0], leased.address) == key:
-                local.drop_address(key[0], leased.address)
-        return True
-
-    def _receive_names(self, now: Instant, port: int, frame: EthernetFrame, packet: Ipv4Packet | Ipv6Packet) -> bool:
-        names = host_names.read(packet)
-        if names is None:
-            return False
-        self.host_seen(now, port, frame.vlan_id or 0, frame.source)
-        key = (frame.vlan_id or 0, frame.source)
-        host_names.remember(self._host_table.local, self._drops, port, key, names)
-        return True
 
     def host_seen(self, now: Instant, port: int, vlan: int, mac: MacAddress) -> None:
         """A frame with this source came from a port (the data plane says so when it is new, and now and then)."""

@@ -59,7 +59,6 @@ class GroupState:
         self.hosts = TrackedHosts()
         self.untracked_until: Instant | None = None
         self.announced: SourceFilter = NO_SOURCE
-        self.wake_at: Instant | None = None
         self._group_queries_left = 0
         self._group_query_at: Instant | None = None
         self._source_queries_left: dict[IPAddress, int] = {}

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from heapq import heapify, heappop, heappush
 
 from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.membership import NO_SOURCE, SourceFilter
 from treecast.base.time import Instant, after, earliest
+from treecast.base.timers import Timers
+from treecast.multicast.compatibility import in_compatibility_mode, records_of
 from treecast.multicast.config import Intervals, MembershipConfig
-from treecast.multicast.group import NO_DOUBT, Doubt, GroupState, SpecificQuery
+from treecast.multicast.group import NO_DOUBT, Doubt, GroupState
 from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.protocol import (
-    NO_ADDRESS,
     PortSource,
     Protocol,
     is_link_scoped,
@@ -27,22 +27,20 @@ from treecast.multicast.protocol import (
     is_usable_source,
 )
 from treecast.multicast.querier import Querier
+from treecast.multicast.queries import Queries
 from treecast.multicast.tracking import HostId
 from treecast.multicast.view import GroupView, MembershipChange, MembershipCounts, Output, QuerierView
 from treecast.wire import ethernet
 from treecast.wire.ethernet import EthernetFrame
 from treecast.wire.group_membership import (
     GroupRecord,
-    LeaveGroup,
     MembershipQuery,
     MembershipReport,
-    OlderReport,
     ReceivedMessage,
     RecordType,
 )
 
 _ANY_SOURCE_RECORDS = (RecordType.MODE_IS_EXCLUDE, RecordType.CHANGE_TO_EXCLUDE_MODE)
-_STALE_WAKE_UPS = 64
 
 MAX_GROUPS_PER_TURN = 128
 """When thousands of memberships end together, the turn stays short: each is an advertisement to sign (0.2 ms)."""
@@ -69,11 +67,13 @@ class GroupMembershipRouter:
         self._version = config.igmp_version if protocol.ip_version == 4 else config.mld_version
         self._querier = Querier(config, source.address, self._version)
         self._groups: dict[IPAddress, GroupState] = {}
-        self._wake_ups: list[tuple[Instant, int, IPAddress]] = []
+        self._wake_ups: Timers[IPAddress] = Timers()
+        """When each group has something due, or earlier."""
         self._quota = quota or GroupQuota(config.max_groups_per_node)
         self._tracked_hosts = 0
         self._tracking_from: Instant | None = None
         self._counts = MembershipCounts()
+        self._queries = Queries(protocol, self._version)
 
     # Inputs.
 
@@ -97,18 +97,13 @@ class GroupMembershipRouter:
 
     def advance(self, now: Instant) -> Output:
         """Run the timers that are due; of very many, some: ``next_deadline`` says that more are."""
-        frames = self._general_query() if self._querier.advance(now) else []
+        frames = self._queries.general(self.source, self._querier) if self._querier.advance(now) else []
         due: dict[IPAddress, GroupState] = {}
-        while self._wake_ups and self._wake_ups[0][0] <= now and len(due) < MAX_GROUPS_PER_TURN:
-            deadline, _, group = heappop(self._wake_ups)
-            state = self._groups.get(group)
-            if state is not None and state.wake_at == deadline:
-                state.wake_at = None
-                due[group] = state
+        for group in self._wake_ups.due(now, MAX_GROUPS_PER_TURN):
+            due[group] = self._groups[group]
         for state in due.values():
             self._expire(now, state)
-        settled = self._settle(now, due.values())
-        return Output(tuple(frames) + settled.frames, settled.changes)
+        return Output(tuple(frames)) + self._settle(now, due.values())
 
     def set_source(self, now: Instant, source: PortSource) -> Output:
         """The port's own address changed: take part in the election anew, with it."""
@@ -128,13 +123,7 @@ class GroupMembershipRouter:
 
     def next_deadline(self) -> Instant | None:
         """When to call ``advance`` next; at times earlier than something happens, never later."""
-        while self._wake_ups:
-            deadline, _, group = self._wake_ups[0]
-            state = self._groups.get(group)
-            if state is not None and state.wake_at == deadline:
-                break
-            heappop(self._wake_ups)
-        return earliest(self._querier.next_deadline(), self._wake_ups[0][0] if self._wake_ups else None)
+        return earliest(self._querier.next_deadline(), self._wake_ups.next())
 
     def filters(self) -> Mapping[IPAddress, SourceFilter]:
         """What the port wants, in the order of the groups' addresses."""
@@ -178,7 +167,7 @@ class GroupMembershipRouter:
         )
 
     def counts(self) -> MembershipCounts:
-        return self._counts
+        return replace(self._counts, queries_sent=self._queries.sent)
 
     # Reception.
 
@@ -227,25 +216,13 @@ class GroupMembershipRouter:
 
     def _receive_report(self, now: Instant, received: ReceivedMessage) -> Output:
         touched: dict[IPAddress, GroupState] = {}
-        for version, record in self._records(received):
+        if isinstance(received.message, MembershipReport) and self._version < self.protocol.newest_version:
+            return self._refuse("newer_version")
+        for version, record in records_of(self.protocol, received.message):
             state = self._receive_record(now, HostId(received.source_mac, received.source), version, record)
             if state is not None:
                 touched[record.group] = state
         return self._settle(now, touched.values())
-
-    def _records(self, received: ReceivedMessage) -> Iterable[tuple[int, GroupRecord]]:
-        """A report of any version as records of the newest (RFC 9776 section 7.3.2), with its version."""
-        match received.message:
-            case OlderReport(version=version, group=group):
-                yield version, GroupRecord(RecordType.MODE_IS_EXCLUDE, group)
-            case LeaveGroup(group=group):
-                yield self.protocol.leaves_from, GroupRecord(RecordType.CHANGE_TO_INCLUDE_MODE, group)
-            case MembershipReport(records=records):
-                if self._version < self.protocol.newest_version:
-                    self._refuse("newer_version")
-                    return
-                for record in records:
-                    yield self.protocol.newest_version, record
 
     def _receive_record(self, now: Instant, host: HostId, version: int, record: GroupRecord) -> GroupState | None:
         """One record: checked, made to fit the compatibility mode, tracked, applied. None where nothing was."""
@@ -268,25 +245,12 @@ class GroupMembershipRouter:
         self._expire(now, state)
         if record.record_type is RecordType.MODE_IS_EXCLUDE and version < self.protocol.newest_version:
             state.note_older_host(version, now, self._querier.intervals)
-        compatible = self._in_compatibility_mode(state, record)
+        compatible = in_compatibility_mode(self.protocol, state.version(self._version), record)
         if compatible is None:
             return state
         self._track(now, state, host, version, compatible)
         self._apply(now, state, compatible)
         return state
-
-    def _in_compatibility_mode(self, state: GroupState, record: GroupRecord) -> GroupRecord | None:
-        """RFC 9776 section 7.3.2: what older hosts cannot mean is ignored, so that they lose nothing."""
-        mode = state.version(self._version)
-        if mode == self.protocol.newest_version:
-            return record
-        if record.record_type is RecordType.BLOCK_OLD_SOURCES:
-            return None
-        if record.record_type is RecordType.CHANGE_TO_EXCLUDE_MODE:
-            return replace(record, sources=())
-        if record.record_type is RecordType.CHANGE_TO_INCLUDE_MODE and mode < self.protocol.leaves_from:
-            return None
-        return record
 
     def _usable_sources(self, record: GroupRecord) -> GroupRecord:
         usable = tuple(source for source in record.sources if is_usable_source(source))
@@ -368,52 +332,18 @@ class GroupMembershipRouter:
             if state.is_gone:
                 self._tracked_hosts -= len(state.hosts)
                 del self._groups[state.group]
+                self._wake_ups.cancel(state.group)
                 self._quota.release()
                 continue
             for query in state.take_due_queries(now, self._querier.intervals):
-                frames += self._specific_queries(state.group, query)
+                frames += self._queries.specific(self.source, self._querier, state.group, query)
             self._wake(state)
         return Output(tuple(frames), tuple(changes), touched=tuple(touched))
 
     def _wake(self, state: GroupState) -> None:
-        deadline = state.next_deadline()
-        if deadline is None or (state.wake_at is not None and state.wake_at <= deadline):
-            return
-        state.wake_at = deadline
-        heappush(self._wake_ups, (deadline, int(state.group), state.group))
-        if len(self._wake_ups) > 2 * len(self._groups) + _STALE_WAKE_UPS:
-            live = [(other.wake_at, int(group), group) for group, other in self._groups.items()]
-            self._wake_ups = [(at, order, group) for at, order, group in live if at is not None]
-            heapify(self._wake_ups)
-
-    def _general_query(self) -> list[bytes]:
-        query = self._query(self.protocol.general, self._querier.general_response_time)
-        return self._transmit(query)
-
-    def _specific_queries(self, group: IPAddress, specific: SpecificQuery) -> list[bytes]:
-        """The frames of one query: more than one where its sources do not fit the smallest MTU."""
-        query = self._query(group, self._querier.intervals.last_member_query_interval)
-        query = replace(query, suppress=specific.suppress)
-        size = self.protocol.sources_per_query
-        parts = [specific.sources[at : at + size] for at in range(0, len(specific.sources), size)] or [()]
-        return [frame for part in parts for frame in self._transmit(replace(query, sources=part))]
-
-    def _query(self, group: IPAddress, max_response_time: float) -> MembershipQuery:
-        intervals = self._querier.intervals
-        return MembershipQuery(
-            version=self._version,
-            group=group,
-            max_response_time=max_response_time,
-            robustness=intervals.robustness,
-            query_interval=intervals.query_interval,
-        )
-
-    def _transmit(self, query: MembershipQuery) -> list[bytes]:
-        self._counts = replace(self._counts, queries_sent=self._counts.queries_sent + 1)
-        sources = [self.source]
-        if self.source.is_kernels_own:
-            sources.append(replace(self.source, address=NO_ADDRESS))
-        return [self.protocol.message_frame(query, source) for source in sources]
+        deadline, known = state.next_deadline(), self._wake_ups.deadline(state.group)
+        if deadline is not None and (known is None or deadline < known):
+            self._wake_ups.set(state.group, deadline)
 
     def _refuse(self, what: str) -> Output:
         self._drops.count(self.protocol.reason(what))

@@ -23,8 +23,9 @@ from lab.lan import Lan, link_local
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
 from tests.lab.overlay.asking import wait_members, wait_received
+from treecast.api.bridge_records import PacketPort
 from treecast.api.client import ask_bridge, ask_hosts, ask_status
-from treecast.api.records import Host, PacketPort
+from treecast.api.records import Host
 
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
 LIMIT_S = 20.0

@@ -59,6 +59,8 @@ class VirtualSwitch:
         )
         self.said: list[Said] = []
         self.changes: list[tuple[int, IPAddress, SourceFilter]] = []
+        self.touched: list[tuple[int, int, IPAddress]] = []
+        self.segments: list[tuple[int, int]] = []
         self.new_routers: list[int] = []
         self.note(self.switch.start(self.now))
 
@@ -150,6 +152,8 @@ class VirtualSwitch:
             parse = igmp.parse_frame if frame.ethertype == EtherType.IPV4 else mld.parse_frame
             self.said.append(Said(self.now, sent.port, frame.vlan_id or 0, parse(frame).message))
         self.changes += [(change.vlan, change.group, change.filter) for change in output.changes]
+        self.touched += output.touched
+        self.segments += output.segments
         self.new_routers += output.new_routers
 
 

@@ -20,7 +20,8 @@ from treecast.adapters.bridge_record import (
 )
 from treecast.adapters.link import is_wireless, sends_own_frames_only, taken
 from treecast.adapters.packet_port import remove_packet_port
-from treecast.api.records import Answer, Bridge, PacketPort, Storm, Verb
+from treecast.api.bridge_records import Bridge, PacketPort, Storm
+from treecast.api.records import Answer, Verb
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.cli.main import app

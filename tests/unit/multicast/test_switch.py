@@ -127,6 +127,32 @@ def test_the_hosts_of_a_silent_port_count_for_nothing_until_it_is_heard_again() 
     assert switch.switch.set_forwarding(switch.now, 1, forwarding=True).changes[-1].filter == exclude(S2)
 
 
+def test_a_host_that_comes_changes_or_falls_silent_touches_its_group_and_one_that_repeats_itself_does_not() -> None:
+    switch = VirtualSwitch()
+    steps = [(1, S1), (1, S1), (2, S1), (2, S2), (2, S2)]
+    counts = []
+    for host, source in steps:
+        switch.report(G4, TO_EX, source, host=host)
+        counts.append(len(switch.touched))
+    assert counts == [1, 1, 2, 3, 3]
+    assert set(switch.touched) == {(0, 0, G4)}
+    switch.touched.clear()
+    for _ in range(30):
+        switch.run(10)
+        switch.report(G4, TO_EX, S1, host=1)
+    assert switch.touched == [(0, 0, G4)], "the second host has been silent for too long"
+
+
+def test_another_querier_or_router_is_told_once_and_so_is_its_end() -> None:
+    switch = VirtualSwitch()
+    switch.segments.clear()
+    for _ in range(3):
+        switch.query(G4.__class__("0.0.0.0"), port=0, router=1)
+    assert switch.segments == [(0, 0)]
+    switch.run(600)
+    assert 2 <= len(switch.segments) <= 3, "the router, and the querier, if not at once"
+
+
 def test_routers_of_a_silent_port_hear_nothing_from_this_node_and_are_told_anew_afterwards() -> None:
     switch = VirtualSwitch()
     switch.query(G4.__class__("0.0.0.0"), port=1, router=1)

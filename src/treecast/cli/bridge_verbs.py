@@ -1,0 +1,129 @@
+"""``bridge add``, ``bridge remove``, ``bridge show``. What a verb needs is imported by the verb."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from treecast.base.errors import OperatorError
+from treecast.cli.arguments import NodeDirectory, resolved
+from treecast.cli.output import JsonOption, print_json
+
+bridge_verbs = typer.Typer(help="Carry a whole LAN: switch mode.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def _pps(what: str) -> Any:
+    """An option: frames a second of a kind."""
+    return typer.Option(
+        metavar="N", min=0, max=10_000_000, help=f"At most N {what} a second from the LAN; 0: no limit."
+    )
+
+
+_NodeAndInterface = Annotated[
+    list[str],
+    typer.Argument(metavar="[DIR] INTERFACE", help="The node's directory, and an Ethernet interface of this machine."),
+]
+
+
+@bridge_verbs.command("add")
+def bridge_add(
+    words: _NodeAndInterface,
+    *,
+    broadcast_pps: Annotated[int, _pps("broadcasts")] = 1000,
+    multicast_pps: Annotated[int, _pps("multicast frames")] = 0,
+    unknown_unicast_pps: Annotated[int, _pps("frames to hosts that nobody knows")] = 100,
+    keep_local: Annotated[
+        str,
+        typer.Option(
+            metavar="WORDS",
+            help="What stays on the LAN: ra (IPv6 router advertisements), dhcp, both with a comma, or none.",
+        ),
+    ] = "ra,dhcp",
+    packet: Annotated[
+        bool, typer.Option("--packet", help="Carry its multicast only, without a bridge; so it is with Wi-Fi anyway.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Although another program configures the interface.")] = False,
+) -> None:
+    """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
+    directory, interface = _node_and_interface(words, "add")
+    from treecast.adapters import bridge
+    from treecast.adapters.link import sends_own_frames_only
+    from treecast.api.client import ask_bridge, ask_status
+    from treecast.base.storm_control import StormLimits
+    from treecast.cli import values
+
+    kept = values.keep_local(keep_local)
+    if packet or sends_own_frames_only(interface):
+        from treecast.cli.packet_port import add
+
+        add(directory, interface, multicast_pps or None, kept)
+        return
+    if any(port.interface == interface for port in ask_bridge(directory).packet_ports):
+        raise OperatorError(f"{interface} is a packet port: remove that first")
+
+    limits = StormLimits(broadcast_pps or None, multicast_pps or None, unknown_unicast_pps or None)
+
+    def tell() -> None:
+        ask_bridge(directory, changed=True)
+
+    try:
+        done = bridge.bridge_add(
+            directory, ask_status(directory).interface, interface, limits, tell, keep_local=kept, force=force
+        )
+    except OperatorError:
+        with suppress(OperatorError):  # the first one is to be told
+            tell()
+        raise
+    tell()
+    name = bridge.bridge_name(interface)
+    if done.changed:
+        typer.echo(f"{interface} is bridged: its addresses and routes are on {name} now, where they work as before")
+    else:
+        typer.echo(f"{interface} is bridged already, by {name}")
+    for note in done.notes:
+        typer.echo(note)
+
+
+@bridge_verbs.command("remove")
+def bridge_remove(words: _NodeAndInterface) -> None:
+    """Undo bridge add, whether the node runs or not: addresses and routes go back to the interface."""
+    directory, interface = _node_and_interface(words, "remove")
+    from treecast.adapters import bridge
+    from treecast.adapters.packet_port import remove_packet_port
+    from treecast.api.client import ask_bridge
+
+    removed = remove_packet_port(directory, interface)
+    done = bridge.Done(changed=True) if removed else bridge.bridge_remove(directory, interface)
+    with suppress(OperatorError):  # it does not run, and will read when it does
+        ask_bridge(directory, changed=True)
+    typer.echo(f"{interface} is on its own again" if done.changed else f"{interface} is not bridged by this node")
+    for note in done.notes:
+        typer.echo(note)
+
+
+@bridge_verbs.command("show")
+def bridge_show(directory: NodeDirectory = None, json: JsonOption = False) -> None:
+    """What the running node bridges."""
+    directory = resolved(directory)
+    from treecast.api.client import ask_bridge
+
+    answer = ask_bridge(directory)
+    if json:
+        print_json(answer)
+    else:
+        from treecast.cli.bridge_table import print_bridge
+
+        print_bridge(answer)
+
+
+def _node_and_interface(words: list[str], verb: str) -> tuple[Path, str]:
+    if len(words) > 2:
+        raise typer.BadParameter(f"unexpected {words[2]!r}: give [DIR] INTERFACE")
+    if len(words) == 1:
+        from treecast.cli.values import require_no_directory
+
+        require_no_directory(words[0], verb)
+    return resolved(Path(words[0]) if len(words) == 2 else None), words[-1]
