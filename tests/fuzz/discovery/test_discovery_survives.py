@@ -23,7 +23,7 @@ def test_frames_and_claims_of_any_kind_keep_the_tables_whole() -> None:
     seeds = [*arp_frames(), *ndp_frames(), acknowledgement(mac(1), "10.1.0.7"), reply(mac(1), b"", "fd00::7", 60)]
     placed: dict[object, NodeIndex] = {}
     learned = 0
-    for data in mutations(rng, seeds, 2.0):
+    for data in mutations(rng, seeds, cases=4_000):
         lan.now = type(lan.now)(lan.now + rng.random())
         try:
             frame = ethernet.parse(data)

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,17 +51,14 @@ def pimd(machine: Machine, directory: Path, rendezvous_point: str, *interfaces: 
         print(log.read_text(encoding="utf-8")[-4000:])
 
 
-def hears(receiver: Machine, source: Machine, group: str, limit_s: float, *, sends_on: str = "eth0") -> float:
-    """How long after it has joined the receiver gets a stream that runs already."""
+def hears(receiver: Machine, source: Machine, group: str, limit_s: float, *, sends_on: str = "eth0") -> None:
+    """The receiver gets a stream that runs already, within the limit after it has joined."""
     sender = Sender(source, group, PORT, interface=sends_on, rate_pps=50, ttl=TTL)
-    began = time.monotonic()
     joined = Receiver(receiver, group, PORT, interface="eth0")
     wait_received(joined, 1, limit_s)
-    took = time.monotonic() - began
     wait_received(joined, 50, LIMIT_S)
     sender.stop()
     joined.stop()
-    return took
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +93,11 @@ def test_receivers_behind_pim_routers_on_nodes_hear_sources_elsewhere(routed: Ro
     """
     net, hosts = routed.net, routed.hosts
     hears(hosts[1], hosts[0], "239.67.1.1", CONVERGENCE_LIMIT_S)
-    assert hears(hosts[1], hosts[0], "239.67.1.2", JOIN_LIMIT_S) < JOIN_LIMIT_S
+    hears(hosts[1], hosts[0], "239.67.1.2", JOIN_LIMIT_S)
     (joined,) = [group for group in net[1].groups() if group.group == "239.67.1.2" and group.source == "*"]
     assert [member.node for member in joined.members] == ["n1"]
     assert joined.here[0].joins[0].upstream == net[0].ipv4
-    assert hears(hosts[0], net[2].machine, "239.70.1.1", JOIN_LIMIT_S, sends_on=INTERFACE) < JOIN_LIMIT_S
+    hears(hosts[0], net[2].machine, "239.70.1.1", JOIN_LIMIT_S, sends_on=INTERFACE)
     shown = [group for group in net[2].groups() if group.group == "239.70.0.0/16"]
     assert [member.node for member in shown[0].members] == ["n0", "n1", "n2"]
 
@@ -134,4 +130,4 @@ def test_a_receiver_behind_a_pim_router_on_a_bridged_lan_hears_a_source_elsewher
                 pimd(far, tmp_path, rendezvous_point, "eth0 enable", "eth1 enable"),
             ):
                 hears(behind.host, source, "239.67.2.1", CONVERGENCE_LIMIT_S)
-                assert hears(behind.host, source, "239.67.2.2", JOIN_LIMIT_S) < JOIN_LIMIT_S
+                hears(behind.host, source, "239.67.2.2", JOIN_LIMIT_S)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 
 import pytest
 
@@ -26,11 +25,9 @@ def count_received(source: Machine, target: Machine, count: int) -> int:
     return receiver.stop().received
 
 
-def test_forty_machines_are_made_in_seconds_and_reach_each_other_at_once(lab: Lab) -> None:
-    begin = time.monotonic()
+def test_forty_machines_are_made_and_reach_each_other_at_once(lab: Lab) -> None:
     lan = lab.switch()
     machines = [lab.machine(f"n{number}", lan) for number in range(40)]
-    assert time.monotonic() - begin < 10
     assert reaches(machines[0], machines[39].underlay_ipv4)
     assert reaches(machines[39], machines[0].underlay_ipv6)
 

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pytest
+
 from lab import Machine, wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, PROGRAM, TreecastNode
@@ -31,6 +33,7 @@ def has_interface(machine: Machine, interface: str = INTERFACE) -> bool:
     return True
 
 
+@pytest.mark.alone
 def test_a_killed_node_is_given_up_and_found_again_whoever_it_knew(overlay: OverlayFactory) -> None:
     """n1 stays and loses nothing; n2 is killed while it subscribes; then n0, the only one the others were told of."""
     net = overlay(3)
@@ -103,9 +106,7 @@ def test_signals_end_a_node_cleanly_and_wrong_starts_are_refused_with_a_sentence
     net = overlay(2)
     n0, n1 = net.nodes
     for number in (signal.SIGTERM, signal.SIGINT):
-        asked_at = time.monotonic()
         assert n1.process.stop(END_LIMIT_S, number) == 0
-        assert time.monotonic() - asked_at <= END_LIMIT_S
         assert not has_interface(n1.machine)
         wait_peers(n0, set(), 1.0)  # it has said goodbye
         n1.start(n0.endpoint)

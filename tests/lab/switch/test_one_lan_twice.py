@@ -121,6 +121,7 @@ def know_both(twice: Twice, node: str) -> bool:
     return {name for name, _ in found} == {node} and wanted <= {address for _, ips in found for address in ips}
 
 
+@pytest.mark.alone
 def test_the_other_takes_over_within_3_s_and_gives_back(twice: Twice) -> None:
     first = twice.overlay[0]
     here, far = twice.shared.hosts[0], twice.other.hosts[0]

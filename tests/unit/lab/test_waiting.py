@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from lab import waiting
 from lab.waiting import paced, wait_until
 
 
@@ -21,9 +22,10 @@ def test_the_condition_is_asked_even_without_time() -> None:
     assert wait_until(lambda: True, 0.0)
 
 
-def test_items_come_at_their_pace_the_first_at_once() -> None:
+def test_items_come_at_their_pace_the_first_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    due: list[float] = []
+    monkeypatch.setattr(waiting, "pause_until", due.append)
     began = time.monotonic()
-    at = [time.monotonic() - began for _ in paced(range(3), 0.05)]
-    assert at[0] < 0.05
-    assert at[1] >= 0.05
-    assert at[2] >= 0.1
+    assert list(paced(range(3), 0.05)) == [0, 1, 2]
+    assert began <= due[0] <= time.monotonic()
+    assert [at - due[0] for at in due] == pytest.approx([0.0, 0.05, 0.1])

@@ -54,6 +54,8 @@ fn sealed_datagrams_to_a_peer_do_not_enter_the_overlay_and_the_like_to_others_do
     let sealed = seal(&session, KIND_FRAME, &ethernet([0xFF; 6], 0x88B6, b""));
     assert_eq!(reason(&node, &udp(PEER, &sealed)), Some(Reason::RecursiveEncapsulation));
     assert_eq!(reason(&node, &udp(ELSEWHERE, &sealed)), Some(Reason::UnknownUnicast));
+    let came_back = ipv4(PEER, HERE, 17, &udp(HERE, &sealed)[34..]);
+    assert_eq!(reason(&node, &came_back), Some(Reason::RecursiveEncapsulation), "in whichever direction");
     assert_eq!(reason(&node, &udp(PEER, b"a host's own affair")), Some(Reason::UnknownUnicast));
     let cut_off = ipv4(HERE, PEER, 17, &[30, 20, 30, 20, 0, 9, 0, 0, 0xC4]);
     assert_eq!(reason(&node, &cut_off), Some(Reason::RecursiveEncapsulation), "an address is enough");

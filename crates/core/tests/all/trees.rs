@@ -1,0 +1,117 @@
+//! Trees of other roots: which datagrams are theirs, where they go, which offers of keys are kept.
+
+use std::sync::Arc;
+
+use crate::common::*;
+use treecast_core::aead::Aead;
+use treecast_core::arrival::{Received, Recent};
+use treecast_core::control::TreeSecrets;
+use treecast_core::datagram::KIND_SENDER_KEY;
+use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::reason::Reason;
+use treecast_core::session::Session;
+use treecast_core::table::Refused;
+use treecast_core::tree::{KeyOffer, OutgoingList, MAX_CONTEXT_LEN};
+
+const FRAME: &[u8] = &[7; 60];
+/// As many offers of one root wait at most.
+const OFFERS: u32 = 4096;
+
+fn relayed() -> OutgoingList {
+    OutgoingList { deliver: true, next_hops: [3].into() }
+}
+
+#[test]
+fn a_wrong_tree_tag_is_refused_at_a_leaf_before_anything_is_opened() {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, _) = tree(&one, &two, 5, leaf());
+    let mut datagram = seal_tree(&root, FRAME);
+    *datagram.last_mut().unwrap() ^= 1;
+    assert_eq!(receive_tree(&two, &datagram), Err(Reason::TreeTag));
+    *datagram.last_mut().unwrap() ^= 1;
+    assert_eq!(receive_tree(&two, &datagram), Ok(FRAME.to_vec()));
+}
+
+#[test]
+fn a_node_that_relays_one_tree_passes_nothing_of_another_on() {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    tree(&one, &two, 5, relayed());
+    let (root, _) = tree(&one, &two, 6, leaf());
+    assert!(two.relays());
+    let datagram = seal_tree(&root, FRAME);
+    assert!(two.relay(&datagram).is_none());
+    assert_eq!(receive_tree(&two, &datagram), Ok(FRAME.to_vec()));
+    assert_eq!(receive_tree(&two, &datagram), Err(Reason::TreeReplay));
+}
+
+#[test]
+fn a_tree_of_a_root_that_was_restarted_is_another_tree_though_its_name_is_the_same() {
+    let (one, two, again) = (tables(1), tables(2), tables(1));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, name) = tree(&one, &two, 5, leaf());
+    let (first, second) = (seal_tree(&root, FRAME), seal_tree(&root, FRAME));
+    assert_eq!(receive_tree(&two, &first), Ok(FRAME.to_vec()));
+    join(&again, &two, 20, Aead::Aes256Gcm);
+    let secrets = TreeSecrets { tree_key: [1; 16], sender_key: zeroize::Zeroizing::new([2; 32]) };
+    again.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
+    give_key(&again, &two, name, KEY_ID);
+    assert_eq!(two.accept_key(name, KEY_ID, leaf()), Ok(true));
+    let anew = seal_tree(&again.tree(5).unwrap(), FRAME);
+    assert_eq!(receive_tree(&two, &anew), Ok(FRAME.to_vec()), "its counter begins again, and so does the window");
+    assert_eq!(receive_tree(&two, &second), Err(Reason::TreeTag));
+}
+
+#[test]
+fn a_datagram_is_sent_on_neither_to_its_root_nor_to_oneself() {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (_, name) = tree(&one, &two, 5, leaf());
+    for next_hop in [1, 2] {
+        give_key(&one, &two, name, KEY_ID);
+        let outgoing = OutgoingList { deliver: true, next_hops: [3, next_hop].into() };
+        assert_eq!(two.accept_key(name, KEY_ID, outgoing), Err(Refused::Invalid));
+    }
+    assert!(!two.relays());
+}
+
+/// An offer of a key that was not offered before.
+fn offer(root: &ForwardingTables, session: &Arc<Session>, key_id: u32) -> Vec<u8> {
+    root.make_key(5, key_id, Default::default()).unwrap();
+    seal(session, KIND_SENDER_KEY, &root.offer(5, key_id, b"\xc0").unwrap())
+}
+
+#[test]
+fn offers_of_one_root_are_bounded_and_leave_room_for_those_of_another() {
+    let (one, two, three) = (tables(1), tables(2), tables(3));
+    let (of_one, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let (of_three, _) = join(&three, &two, 30, Aead::Aes256Gcm);
+    for root in [&one, &three] {
+        let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Default::default() };
+        root.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
+    }
+    let later = |mut datagram: Vec<u8>| {
+        two.events.drain(10_000, || {});
+        let now_ns = NOW_NS + 10_000_000_000;
+        two.receive_session(&mut datagram, endpoint(1), now_ns, &mut Recent::default())
+    };
+    for number in 0..OFFERS {
+        assert_eq!(receive(&two, &offer(&one, &of_one, 100 + number), endpoint(1)), Ok(None));
+    }
+    assert_eq!(later(offer(&one, &of_one, 99)).err(), Some(Reason::KeyOffersFull));
+    assert!(matches!(later(offer(&one, &of_one, 100)), Ok(Received::Done)), "one that waits may be repeated");
+    assert!(matches!(later(offer(&three, &of_three, 99)), Ok(Received::Done)));
+}
+
+#[test]
+fn the_context_of_an_offer_has_its_limit() {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    tree(&one, &two, 5, leaf());
+    let mut longest = one.offer(5, KEY_ID, &[1; MAX_CONTEXT_LEN]).unwrap().to_vec();
+    assert_eq!(KeyOffer::parse(1, &longest).unwrap().context, [1; MAX_CONTEXT_LEN]);
+    longest.push(1);
+    assert_eq!(KeyOffer::parse(1, &longest).err(), Some(Reason::KeyMalformed));
+    assert!(one.offer(5, KEY_ID, &[1; MAX_CONTEXT_LEN + 1]).is_err());
+}

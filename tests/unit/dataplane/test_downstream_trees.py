@@ -1,0 +1,106 @@
+"""Which trees of other roots this node takes part in, and when it leaves them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from treecast.base.commands import AcceptKey, RefuseKey, RemoveMemberTree
+from treecast.base.counters import Drops
+from treecast.base.events import KeyOffered
+from treecast.base.flows import BROADCAST, Flow
+from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
+from treecast.base.time import Instant
+from treecast.dataplane import downstream_trees
+from treecast.dataplane.downstream_trees import LINGER, MAX_SILENCE, DownstreamTrees
+from treecast.wire.key_context import emit_context
+
+SOURCE, OTHER_SOURCE = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")
+GROUP = (0, IPv4Address("239.1.1.1"))
+ANY_SOURCE = Flow(*GROUP, None)
+EVERYTHING = SourceFilter(FilterMode.EXCLUDE, frozenset())
+ONE_SOURCE = SourceFilter(FilterMode.INCLUDE, frozenset({SOURCE}))
+
+
+class Member:
+    """A node whose hosts want something of a group."""
+
+    def __init__(self, wanted: SourceFilter) -> None:
+        self.drops = Drops()
+        self.trees = DownstreamTrees(self.drops)
+        self.trees.want(Instant(0.0), GROUP, wanted)
+
+    def offered(self, flow: Flow | None, tree_id: int, *, now: float = 1.0, root: int = 1) -> bool:
+        """Whether a root's key is taken; what else ends by it is forgotten."""
+        name = (NodeIndex(root), TreeId(tree_id), TreeEpoch(1), KeyId(1))
+        self.trees.offered(Instant(now), KeyOffered(*name, emit_context(flow)))
+        (judged,) = [one for one in self.trees.commands if isinstance(one, AcceptKey | RefuseKey)]
+        self.trees.commands.clear()
+        return isinstance(judged, AcceptKey)
+
+    def left(self, now: float) -> list[TreeId]:
+        """The trees that it leaves by then."""
+        self.trees.advance(Instant(now))
+        commands, self.trees.commands = self.trees.commands, []
+        return [command.tree_id for command in commands if isinstance(command, RemoveMemberTree)]
+
+
+def test_the_key_of_a_flow_that_nobody_here_wants_is_refused_and_counted() -> None:
+    member = Member(ONE_SOURCE)
+    assert member.offered(Flow(*GROUP, SOURCE), 5)
+    wrong = [ANY_SOURCE, Flow(*GROUP, OTHER_SOURCE), Flow(7, GROUP[1], SOURCE), Flow(0, IPv4Address("239.1.1.2"), None)]
+    assert [member.offered(flow, 6) for flow in wrong] == [False] * 4
+    assert member.drops.snapshot() == {"key_not_wanted": 4}
+
+
+@pytest.mark.parametrize(("flow", "tree_id"), [(BROADCAST, 5), (ANY_SOURCE, BROADCAST_TREE)])
+def test_the_broadcast_tree_has_its_number_and_no_other_tree_has(flow: Flow | None, tree_id: int) -> None:
+    member = Member(EVERYTHING)
+    assert not member.offered(flow, tree_id)
+    assert member.drops.snapshot() == {"key_context_malformed": 1}
+    assert member.offered(BROADCAST, BROADCAST_TREE)
+
+
+def test_an_offer_of_a_tree_that_another_has_followed_comes_too_late() -> None:
+    member = Member(EVERYTHING)
+    assert member.offered(ANY_SOURCE, 6)
+    assert not member.offered(ANY_SOURCE, 5)
+    assert member.left(2.0) == []
+
+
+def test_a_root_has_so_many_trees_and_another_root_s_have_room_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downstream_trees, "MAX_TREES_PER_ROOT", 2)
+    member = Member(EVERYTHING)
+    flows = [Flow(*GROUP, IPv4Address("192.0.2.0") + number) for number in range(3)]
+    assert [member.offered(flow, 5 + number) for number, flow in enumerate(flows)] == [True, True, False]
+    assert member.drops.snapshot() == {"member_tree_table_full": 1}
+    assert member.offered(flows[2], 5, root=2)
+
+
+def test_all_roots_together_have_so_many_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downstream_trees, "MAX_MEMBER_TREES", 2)
+    member = Member(EVERYTHING)
+    assert [member.offered(ANY_SOURCE, 5, root=root) for root in (1, 2, 3)] == [True, True, False]
+    assert member.drops.snapshot() == {"member_tree_table_full": 1}
+
+
+def test_a_tree_that_nobody_wants_any_more_lingers_and_one_that_is_wanted_again_stays() -> None:
+    member = Member(EVERYTHING)
+    assert member.offered(ANY_SOURCE, 5)
+    member.trees.want(Instant(10.0), GROUP, NO_SOURCE)
+    assert member.left(10.0 + LINGER - 0.001) == []
+    member.trees.want(Instant(19.0), GROUP, EVERYTHING)
+    assert member.left(100.0) == []
+    member.trees.want(Instant(100.0), GROUP, NO_SOURCE)
+    assert member.left(100.0 + LINGER) == [5]
+
+
+def test_a_tree_whose_root_offers_no_key_for_two_key_lifetimes_ends() -> None:
+    member = Member(EVERYTHING)
+    assert member.offered(ANY_SOURCE, 5, now=0.0)
+    assert member.offered(ANY_SOURCE, 5, now=10.0)
+    assert member.left(MAX_SILENCE) == []
+    assert member.trees.next_deadline() == 10.0 + MAX_SILENCE
+    assert member.left(10.0 + MAX_SILENCE) == [5]

@@ -1,0 +1,107 @@
+"""What members and groups can make a root hold: bounded, and nothing by a word that is not true yet or no more."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from tests.unit.dataplane.test_keys_of_leavers import EPOCH, FLOW, TREE, Root
+from treecast.base.commands import CreateTree, OfferKey, SetTreeMembers
+from treecast.base.counters import Drops
+from treecast.base.flows import Flow
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.time import Instant
+from treecast.dataplane import root_trees
+from treecast.dataplane.root_trees import RootTrees
+
+NOW = Instant(0.0)
+MEMBER = NodeIndex(2)
+
+
+def flow(number: int) -> Flow:
+    return Flow(0, IPv4Address("239.2.0.0") + number, None)
+
+
+def made(trees: RootTrees) -> int:
+    commands, trees.commands = trees.commands, []
+    return sum(isinstance(command, CreateTree) for command in commands)
+
+
+def test_trees_are_bounded_and_one_that_had_no_room_is_made_when_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(root_trees, "MAX_TREES", 2)
+    drops = Drops()
+    trees = RootTrees(EPOCH, drops)
+    for number in range(3):
+        trees.want(NOW, flow(number), [MEMBER])
+    assert (made(trees), drops.snapshot()) == (2, {"tree_table_full": 1})
+    trees.want(NOW, flow(0), None)
+    due = trees.next_deadline()
+    assert due is not None
+    trees.advance(due)
+    assert made(trees) == 1
+
+
+def acknowledged(epoch: TreeEpoch, key_id: int) -> SetTreeMembers | None:
+    """What a root does that has made one key, when a member acknowledges this one."""
+    trees = RootTrees(EPOCH, Drops())
+    trees.want(NOW, FLOW, [MEMBER])
+    trees.used(NOW, TREE)
+    trees.commands.clear()
+    trees.key_acknowledgement(NOW, MEMBER, TREE, epoch, KeyId(key_id))
+    members = [command for command in trees.commands if isinstance(command, SetTreeMembers)]
+    return members[-1] if members else None
+
+
+def test_a_key_of_the_tree_s_earlier_life_is_not_this_one() -> None:
+    taken = acknowledged(EPOCH, 1)
+    assert taken is not None and taken.next_hops == (MEMBER,)
+    assert acknowledged(TreeEpoch(EPOCH + 1), 1) is None
+
+
+def test_a_key_that_is_not_made_yet_cannot_be_acknowledged() -> None:
+    """Else a member would be sent what it cannot open, and be offered nothing."""
+    root = Root(2)
+    root.silent.add(MEMBER)
+    root.until(1.0)
+    root.trees.key_acknowledgement(root.now, MEMBER, TREE, EPOCH, KeyId(2))
+    root.leave()
+    root.until(10.0)
+    assert [key_id for _, key_id in root.used] == [2]
+    assert root.next_hops == ()
+
+
+def test_who_is_no_member_acknowledges_nothing() -> None:
+    root = Root(2)
+    root.trees.key_acknowledgement(root.now, NodeIndex(99), TREE, EPOCH, KeyId(1))
+    root.trees.key_acknowledgement(root.now, MEMBER, TreeId(77), EPOCH, KeyId(1))
+    assert root.trees.commands == []
+
+
+def test_an_offer_that_is_not_answered_is_repeated_less_and_less_often() -> None:
+    trees = RootTrees(EPOCH, Drops())
+    trees.want(NOW, FLOW, [MEMBER])
+    trees.used(NOW, TREE)
+    at: list[float] = []
+    now = NOW
+    while now < 5.0:
+        at += [now for command in trees.commands if isinstance(command, OfferKey)]
+        trees.commands.clear()
+        due = trees.next_deadline()
+        assert due is not None
+        now = due
+        trees.advance(now)
+    assert at == pytest.approx([0.0, 0.1, 0.3, 0.7, 1.5, 2.5, 3.5, 4.5])
+
+
+def test_alarms_of_trees_that_come_and_go_do_not_pile_up() -> None:
+    """Each has a member whose offer is to be repeated, and is given up before that is due."""
+    trees = RootTrees(EPOCH, Drops())
+    trees.want(NOW, FLOW, [MEMBER])
+    trees.used(NOW, TREE)
+    for number in range(2, 2000):
+        trees.want(NOW, flow(0), [MEMBER])
+        trees.used(NOW, TreeId(number))
+        trees.want(NOW, flow(0), None)
+        trees.commands.clear()
+    assert len(trees._alarms) < 100

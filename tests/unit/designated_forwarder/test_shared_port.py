@@ -1,0 +1,70 @@
+"""What the data plane is told of a port that shares a LAN, and of one that does no more."""
+
+from __future__ import annotations
+
+from treecast.base.addresses import MacAddress
+from treecast.base.commands import (
+    Command,
+    Inject,
+    SetKeepLocal,
+    SetPortForwarding,
+    SetStormLimits,
+    SetUnknownUnicastFlood,
+)
+from treecast.base.counters import Drops
+from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.keep_local import KEEP_NOTHING, KeepLocal
+from treecast.base.storm_control import StormLimits
+from treecast.base.time import Instant
+from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
+from treecast.wire import ethernet
+from treecast.wire.beacon import BeaconState, parse_beacon
+
+MAC = MacAddress.parse("02:54:00:00:00:05")
+NOW = Instant(10.0)
+LIMITS = StormLimits(1, 2, 3)
+KEEPS = KeepLocal(ra=True, dhcp=False)
+
+
+def shared() -> DesignatedForwarder:
+    forwarder = DesignatedForwarder(Sender(NetworkId(b"N" * 16), NodeId(b"m" * 16), NodeIndex(5), MAC, 1000), Drops())
+    forwarder.open(NOW, 1, MAC, (), LIMITS, KEEPS)
+    return forwarder
+
+
+def taken(forwarder: DesignatedForwarder) -> list[Command]:
+    commands, forwarder.commands = forwarder.commands, []
+    return commands
+
+
+def test_a_shared_port_is_blocked_at_first_with_its_limits_and_what_it_keeps() -> None:
+    assert taken(shared()) == [
+        SetPortForwarding(1, on=False),
+        SetUnknownUnicastFlood(1, on=True),
+        SetStormLimits(1, 1, 2, 3),
+        SetKeepLocal(1, KEEPS),
+    ]
+
+
+def test_a_port_that_is_the_node_s_own_again_forwards_without_limits_and_keeps_nothing() -> None:
+    forwarder = shared()
+    taken(forwarder)
+    forwarder.close(1)
+    beacon, *others = taken(forwarder)
+    assert isinstance(beacon, Inject)
+    assert parse_beacon(ethernet.parse(beacon.frame).payload).state is BeaconState.SILENT
+    assert others == [
+        SetPortForwarding(1, on=True),
+        SetUnknownUnicastFlood(1, on=False),
+        SetStormLimits(1, None, None, None),
+        SetKeepLocal(1, KEEP_NOTHING),
+    ]
+
+
+def test_every_shared_port_s_last_beacon_says_that_it_is_silent() -> None:
+    forwarder = shared()
+    forwarder.open(NOW, 3, MAC, (), LIMITS)
+    beacons = [command for command in forwarder.goodbye() if isinstance(command, Inject)]
+    assert [beacon.port for beacon in beacons] == [1, 3]
+    states = [parse_beacon(ethernet.parse(beacon.frame).payload).state for beacon in beacons]
+    assert states == [BeaconState.SILENT] * 2
