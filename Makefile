@@ -63,9 +63,12 @@ test: install $(STAMPS)/test-apt
 	$(PY) -m pytest -n 2 --dist loadgroup -m 'not soak and not alone' tests/unit tests/property tests/differential tests/fuzz tests/sim tests/lab
 	$(PY) -m pytest -m 'alone and not soak' tests
 
-# Ten minutes of a stream, its losses and its memory; two minutes of joins and leaves on three LANs; a slow router.
+# Ten minutes of a stream, its losses and its memory; two minutes of joins and leaves on three LANs; a slow router; each
+# guard of tests/mutation taken out in turn; twenty times as many cases of the fuzzers.
 soak: install $(STAMPS)/test-apt
 	$(PY) -m pytest tests -m soak
+	TREECAST_FUZZ_SCALE=20 cargo test --package treecast-core --release --locked --quiet --test all fuzz::
+	TREECAST_FUZZ_SCALE=20 $(PY) -m pytest --timeout 1200 tests/fuzz
 
 check: install
 	$(VENV)/bin/ruff check .

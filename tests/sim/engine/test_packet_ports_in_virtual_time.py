@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from treecast.base.addresses import IPAddress, MacAddress
-from treecast.base.commands import Inject
-from treecast.base.events import HostSeen, TapFrame
+from treecast.base.commands import Inject, SetPortGroup
+from treecast.base.events import HostSeen, RefusalReason, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.storm_control import NO_LIMITS
@@ -133,3 +133,17 @@ def test_while_another_node_carries_the_lan_its_groups_are_not_this_node_s() -> 
     assert subscribers(second, GROUP) == [first.index]
     assert subscribers(first, GROUP) == []
     assert HOST not in {view.mac for view in filter(None, second.engine.view.hosts(world.network.now))}
+
+
+def test_a_group_that_the_data_plane_had_no_room_for_is_sent_to_it_again() -> None:
+    world, first, _ = two()
+    open_port(world, first)
+    first.forwarder.refuses = lambda command: (
+        RefusalReason.TABLE_FULL if isinstance(command, SetPortGroup) and command.group == GROUP else None
+    )
+    say(first, JOIN, GROUP)
+    world.run(1.0)
+    assert (PACKET, 0, GROUP) not in first.forwarder.port_groups
+    first.forwarder.refuses = lambda _: None
+    world.run(60.0)
+    assert first.forwarder.port_groups[PACKET, 0, GROUP] == ANY_SOURCE

@@ -71,3 +71,15 @@ def test_what_mends_itself_within_its_patience_is_no_problem() -> None:
         problems.review(Instant(second))
     assert _lines(captured) == [LOST.text]
     assert [present.since for present in problems.present()] == [13.0]
+
+
+def test_a_problem_that_becomes_more_urgent_is_logged_again_at_once() -> None:
+    found = [LOST]
+    problems, captured = _problems(found)
+    problems.review(Instant(0.0))
+    found[:] = [Problem(LOST.kind, LOST.subject, "it is urgent now", 1)]
+    problems.review(Instant(1.0))
+    problems.review(Instant(2.0))
+    found[:] = [LOST]
+    problems.review(Instant(3.0))
+    assert _lines(captured) == [LOST.text, "it is urgent now"]

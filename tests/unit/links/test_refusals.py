@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.links.shaking import OTHER_CA, Node, begin, certificate_of
 from treecast.base.time import Instant
+from treecast.links import handshakes
 from treecast.links.refusals import MAX_STRANGERS, REFUSED_LIFETIME
 from treecast.sim.handshake import ModelFactory, ModelHandshake
 from treecast.wire.handshake import Refusal, emit_payload
@@ -94,3 +95,28 @@ def test_strangers_cannot_push_members_out() -> None:
     subjects = [problem.subject for problem in honest.links.problems(Instant(1.0)) if problem.kind == "peer_refused"]
     assert subjects[0] == "n9"
     assert len(subjects) == 1 + MAX_STRANGERS
+
+
+def test_a_stolen_certificate_that_has_expired_is_not_taken_for_its_node() -> None:
+    """Whoever shows it does not have its key: it is a stranger, and n9's place among the members stays free."""
+    thief, honest = Node(8, certificate=certificate_of(9, not_after_s=999), static=b"another key".ljust(32)), Node(2)
+    try_it(thief, honest)
+    (refused,) = [problem for problem in honest.links.problems(Instant(1.0)) if problem.kind == "peer_refused"]
+    assert refused.subject == "192.0.2.8:7700"
+
+
+def test_refusals_that_are_repeated_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshakes, "MAX_PENDING", 2)
+    honest = Node(2)
+    finals: list[tuple[int, bytes]] = []
+    for index in (7, 8, 9):
+        expired = Node(index, certificate=certificate_of(index, not_after_s=999))
+        honest.hear(0.0, begin(expired, honest), index)
+        expired.hear(0.0, honest.sent()[0], 2)
+        finals += [(index, final) for final in expired.sent()]
+        honest.hear(0.0, finals[-1][1], index)
+        assert len(honest.sent()) == 1, "each is answered once"
+    for index, final in finals:
+        honest.hear(0.1, final, index)
+    assert len(honest.sent()) == 2
+    assert honest.drops.snapshot() == {"certificate_expired": 3, "handshake_unknown": 1}

@@ -158,6 +158,23 @@ fn one_sender_has_64_places_and_only_itself_to_harm() {
 }
 
 #[test]
+fn frames_that_came_whole_take_none_of_their_sender_s_places() {
+    let mut table = Table::new();
+    let whole = frame(1500, 1);
+    for id in 0..100 {
+        let parts = cut(&whole, id);
+        table.take(session(1), &parts[0], NOW_NS).unwrap();
+        assert_eq!(table.take(session(1), &parts[1], NOW_NS), Ok(Some(whole.clone())));
+    }
+    for part in 0..2 {
+        for id in 200..264 {
+            assert!(table.take(session(1), &cut(&whole, id)[part], NOW_NS).is_ok());
+        }
+    }
+    assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentTableFull)), (0, 0));
+}
+
+#[test]
 fn all_senders_together_have_1024_places() {
     let mut table = Table::new();
     let whole = frame(1500, 1);

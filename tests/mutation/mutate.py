@@ -1,0 +1,122 @@
+"""Take one guard out at a time, in a copy of the tree, and see a test fail.
+
+python -m tests.mutation.mutate [NAME ...]
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from enum import Enum
+from itertools import count
+from pathlib import Path
+
+from tests.mutation.guard import ROOT, Guard, guards
+
+COPY = ROOT / "out" / "mutation"
+COPIED = ("src", "tests", "crates", "docs", "lab", "bench", "tools", "Cargo.toml", "Cargo.lock", "pyproject.toml")
+LIMIT_S = 300.0
+PYTEST_FAILED, CARGO_FAILED = 1, 101
+
+
+class Outcome(Enum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    SURVIVED = "SURVIVED"
+    GONE = "GONE"
+    INVALID = "INVALID"
+
+
+class Copy:
+    """A copy of the tree, in which guards are taken out. Each change gives a file a new time: no cache is stale."""
+
+    def __init__(self, root: Path = COPY) -> None:
+        self.root = root
+        self._stamps = count(int(time.time()))
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        ignored = shutil.ignore_patterns("__pycache__", "target", ".hypothesis")
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, root / name, ignore=ignored)
+            else:
+                shutil.copy2(ROOT / name, root / name)
+
+    def try_without(self, guard: Guard) -> tuple[Outcome, str]:
+        """Whether a test fails without the guard, and what the tests said."""
+        try:
+            mutant = guard.without(self.root)
+        except LookupError as error:
+            return Outcome.GONE, str(error)
+        if gone := guard.tests_that_are_gone(self.root):
+            return Outcome.GONE, f"no such test: {', '.join(gone)}"
+        original = (self.root / guard.file).read_text()
+        self._write(guard.file, mutant)
+        try:
+            return self._cargo(guard) if guard.is_rust else self._pytest(guard)
+        finally:
+            self._write(guard.file, original)
+
+    def _write(self, file: str, text: str) -> None:
+        path = self.root / file
+        path.write_text(text)
+        stamp = next(self._stamps)
+        os.utime(path, (stamp, stamp))
+
+    def _pytest(self, guard: Guard) -> tuple[Outcome, str]:
+        plugins = ["-p", "no:cacheprovider", "-p", "tests.mutation.no_shrinking"]
+        pytest = [sys.executable, "-m", "pytest", "-x", *plugins, *guard.tests]
+        code, said = self._run(pytest, {"PYTHONPATH": str(self.root / "src")})
+        if code in (0, PYTEST_FAILED):
+            return (Outcome.KILLED if code else Outcome.SURVIVED), said
+        return Outcome.INVALID, said
+
+    def _cargo(self, guard: Guard) -> tuple[Outcome, str]:
+        package = "treecast-" + Path(guard.file).parts[1]
+        cargo = ["cargo", "test", "--locked", "--quiet", "--package", package, "--test", "all"]
+        environment = {"CARGO_TARGET_DIR": str(ROOT / "target" / "mutation"), "PROPTEST_MAX_SHRINK_ITERS": "0"}
+        code, said = self._run([*cargo, "--no-run"], environment)
+        if code != 0:
+            return Outcome.INVALID, said
+        code, said = self._run([*cargo, "--", *guard.tests], environment)
+        return (Outcome.KILLED if code == CARGO_FAILED else Outcome.SURVIVED), said
+
+    def _run(self, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+        """Its exit code and output. A mutant that does not end is as good as one whose test fails."""
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.root,
+                env={**os.environ, **environment},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=LIMIT_S if "--no-run" not in command else None,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return CARGO_FAILED if command[0] == "cargo" else PYTEST_FAILED, "it does not end"
+        return done.returncode, done.stdout
+
+
+def survivors(chosen: Iterable[Guard], say: Callable[[str], None] = print) -> list[str]:
+    """The names of guards that no test holds. ``say`` gets a table: a line for each guard when it was tried."""
+    copy = Copy()
+    names: list[str] = []
+    for guard in chosen:
+        began = time.monotonic()
+        outcome, said = copy.try_without(guard)
+        say(f"{outcome.value:8} {time.monotonic() - began:6.1f} s  {guard.file}: {guard.name}")
+        if outcome is not Outcome.KILLED:
+            names.append(guard.name)
+            say(said[-2000:])
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(bool(survivors(guard for guard in guards() if guard.name in (sys.argv[1:] or [guard.name]))))

@@ -1,0 +1,130 @@
+"""Advertisements that are older than what is held, that are of no key, or that are too many."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from tests.unit.broadcast.test_broadcast import (
+    GROUP,
+    WANTED,
+    Node,
+    advertisement,
+    certificate_of,
+    node_advertisement,
+)
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.broadcast import broadcast, store
+from treecast.broadcast.store import NODE_LIFETIME
+from treecast.wire.advertisement import Kind, NodeContent, emit, group_key, parse_signed
+from treecast.wire.control import Flood
+
+ORIGIN = 5
+
+
+def known(node: Node, *wires: bytes) -> int:
+    """How much of it is news."""
+    return len(node.hear(2, Flood(wires)))
+
+
+def linked() -> Node:
+    node = Node(1)
+    node.link(2)
+    return node
+
+
+def test_an_older_epoch_is_not_learned_again() -> None:
+    node = linked()
+    assert known(node, node_advertisement(ORIGIN, 1, epoch=7)) == 1
+    assert known(node, node_advertisement(ORIGIN, 99, epoch=6)) == 0
+    assert known(node, advertisement(ORIGIN, 100, Kind.GROUP, GROUP, emit(WANTED), epoch=6)) == 0
+    assert known(node, advertisement(ORIGIN, 2, Kind.GROUP, GROUP, emit(WANTED), epoch=7)) == 1, "it lives on"
+
+
+def test_what_was_held_to_its_end_does_not_come_back_but_a_node_that_goes_on_does() -> None:
+    node = linked()
+    assert known(node, node_advertisement(ORIGIN, 3)) == 1
+    node.now = Instant(NODE_LIFETIME)
+    assert len(node.broadcast.advance(node.now)) == 1
+    assert known(node, node_advertisement(ORIGIN, 3), node_advertisement(ORIGIN, 2)) == 0
+    assert known(node, node_advertisement(ORIGIN, 4)) == 1
+
+
+def test_a_node_that_goes_on_is_not_forgotten_when_its_first_advertisement_is_old() -> None:
+    node = linked()
+    assert known(node, node_advertisement(ORIGIN, 1)) == 1
+    node.now = Instant(NODE_LIFETIME / 2)
+    assert known(node, node_advertisement(ORIGIN, 2)) == 1
+    node.now = Instant(NODE_LIFETIME)
+    assert node.broadcast.advance(node.now) == []
+    node.now = Instant(1.5 * NODE_LIFETIME)
+    assert [learned.origin for learned in node.broadcast.advance(node.now)] == [ORIGIN]
+
+
+def test_a_key_that_is_none_of_its_kind_is_refused_and_counted() -> None:
+    node = linked()
+    known(node, node_advertisement(ORIGIN, 1))
+    assert known(node, advertisement(ORIGIN, 2, Kind.LINKS, b"\0\0", b"")) == 0
+    assert node.drops.snapshot() == {"advertisement_malformed": 1}
+
+
+@pytest.fixture
+def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of one origin: NODE and one more."""
+    for module in (broadcast, store):
+        monkeypatch.setattr(module, "MAX_RECORDS_PER_ORIGIN", 2)
+
+
+@pytest.mark.usefixtures("room_for_two")
+def test_an_origin_s_records_are_bounded_and_those_that_are_held_may_change() -> None:
+    node = linked()
+    other = group_key(0, IPv4Address("239.1.1.2"))
+    known(node, node_advertisement(ORIGIN, 1), advertisement(ORIGIN, 2, Kind.GROUP, GROUP, emit(WANTED)))
+    assert known(node, advertisement(ORIGIN, 3, Kind.GROUP, other, emit(WANTED))) == 0
+    assert node.drops.snapshot() == {"advertisement_table_full": 1}
+    assert known(node, advertisement(ORIGIN, 4, Kind.GROUP, GROUP, b"")) == 1
+
+
+@pytest.mark.usefixtures("room_for_two")
+def test_this_node_s_own_records_are_bounded_as_the_others_bound_them() -> None:
+    node = linked()
+    for last in (1, 2):
+        node.broadcast.publish(node.now, Kind.GROUP, group_key(0, IPv4Address(f"239.1.1.{last}")), WANTED)
+    assert node.drops.snapshot() == {"advertisement_table_full": 1}
+    assert len(node.floods()) == 1
+
+
+def test_nodes_are_bounded_and_one_that_is_known_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MAX_ORIGINS", 2)
+    node = linked()
+    assert known(node, node_advertisement(ORIGIN, 1), node_advertisement(6, 1)) == 1
+    assert node.drops.snapshot() == {"advertisement_table_full": 1}
+    assert known(node, node_advertisement(ORIGIN, 2)) == known(node, node_advertisement(ORIGIN, 3)) == 1
+    assert not node.broadcast.knows(NodeIndex(6))
+
+
+def test_a_later_life_of_this_node_that_another_made_up_changes_nothing() -> None:
+    node = linked()
+    node.said()
+    content = emit(NodeContent.of(certificate_of(1).encode(), ()))
+    forged = advertisement(1, 1, Kind.NODE, b"", content, epoch=99, signer=2)
+    assert known(node, forged) == 0
+    assert node.drops.snapshot() == {"advertisement_bad_signature": 1}
+    assert node.floods() == []
+    assert known(node, advertisement(1, 1, Kind.NODE, b"", content, epoch=99)) == 0
+    assert [parse_signed(wire)[1].epoch for _, wire in node.floods()] == [100], "a genuine one is outdone"
+
+
+def test_withdrawals_that_all_have_heard_give_their_room_back() -> None:
+    node = linked()
+    known(node, node_advertisement(ORIGIN, 1))
+    for sequence in range(2, 50):
+        known(node, advertisement(ORIGIN, sequence, Kind.GROUP, sequence.to_bytes(2, "big"), b""))
+    for number in range(1, 10):
+        node.now = Instant(number * NODE_LIFETIME / 2)
+        known(node, node_advertisement(ORIGIN, 100 + number))
+        node.broadcast.advance(node.now)
+    assert node.now > store.WITHDRAWN_LIFETIME
+    assert len(list(node.broadcast._store.records_of(NodeIndex(ORIGIN)))) == 1
