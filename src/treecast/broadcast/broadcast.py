@@ -7,7 +7,6 @@ was learned goes back to the caller as values. Read ``docs/protocol.md`` section
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from random import Random
 
 from msgspec.structs import replace
@@ -18,9 +17,11 @@ from treecast.base.ids import NodeIndex
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
+from treecast.broadcast.acceptance import Acceptance, VerifyCertificate
 from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.footprint import BroadcastFootprint
+from treecast.broadcast.learned import Learned
 from treecast.broadcast.link_state import LinkState, OwnLinks, links_in
 from treecast.broadcast.store import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
@@ -34,8 +35,6 @@ from treecast.wire.advertisement import (
     NodeContent,
     Signed,
     emit,
-    is_key_of,
-    parse_content,
     parse_node,
     parse_signed,
 )
@@ -49,20 +48,6 @@ COMPARE_WITHIN: Duration = 1.0
 """After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
 LINKS_DELAY: Duration = 0.3
 """Links come in bursts when a node starts: one LINKS advertisement for each burst."""
-
-VerifyCertificate = Callable[[bytes], Certificate]
-"""Bytes to a certificate of this network that is valid now; MalformedError with the reason otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """News of another node. ``content`` is None when the key was withdrawn or has expired."""
-
-    origin: NodeIndex
-    kind: Kind
-    key: bytes
-    content: Content | None
-    certificate: Certificate | None = None  # with NODE
 
 
 class Broadcast:
@@ -88,8 +73,6 @@ class Broadcast:
         self._me = me
         self._signing_key = signing_key
         self._epoch = epoch_ms
-        self._verify_certificate = verify_certificate
-        self._verify_signature = verify_signature
         self._intern = intern
         self._rng = rng
         self._drops = drops
@@ -98,6 +81,7 @@ class Broadcast:
         self.twins = Twins(instance, epoch_ms)
         self.other_twins = OtherTwins()
         self._store = Store()
+        self._acceptance = Acceptance(self._store, verify_certificate, verify_signature)
         self._digests = Digests(self._store, rng)
         self._neighbours: dict[NodeIndex, Neighbour] = {}
         self._wake: Timers[NodeIndex] = Timers()
@@ -244,38 +228,21 @@ class Broadcast:
             sender.acknowledge(now, *version)
             self._heard_of_myself(now, signed, body)
             return []
-        origin = self._store.get(index)
-        if not _is_newer(origin, body) if origin else self._store.is_tombstone(index, body.epoch, body.sequence):
+        if not self._acceptance.is_news(body):
             sender.acknowledge(now, *version)
             return []
-        if not is_key_of(body.kind, body.key):
-            raise MalformedError("advertisement_malformed")
         learned: list[Learned] = []
         certificate: Certificate | None = None
-        content: Content | None = None
+        content: Content | None
         if body.kind is Kind.NODE:
-            content = node = parse_node(body.content)
-            certificate = self._verify_certificate(node.certificate)
-            if certificate.node_index != index:
-                raise MalformedError("advertisement_wrong_origin")
-            self._verify(certificate.signing_key, signed)
-            self.other_twins.heard(now, index, node)
-            if origin is None or origin.epoch != body.epoch:
-                if origin is None and self._store.is_full:
-                    raise MalformedError("advertisement_table_full")
-                if origin is not None:
-                    learned += self._unlearn(index, self._store.forget(index))
-                origin = Origin(body.epoch, certificate.signing_key, now)
-                self._store.begin(index, origin)
+            accepted = self._acceptance.node(signed, body)
+            content, certificate = accepted.content, accepted.certificate
+            self.other_twins.heard(now, index, accepted.content)
+            origin, gone = self._begun(now, body, certificate)
+            learned += gone
             self._store.keep(index, after(now, NODE_LIFETIME))
         else:
-            if origin is None or origin.epoch != body.epoch:
-                raise MalformedError("advertisement_unknown_origin")
-            if (body.kind, body.key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
-                raise MalformedError("advertisement_table_full")
-            if body.content:
-                content = parse_content(body.kind, body.content)
-            self._verify(origin.signing_key, signed)
+            origin, content = self._acceptance.other(signed, body)
         record = self._intern(Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire))
         if body.kind is Kind.LINKS:
             self._links_changed(now, sender, record, origin.records.get(record.record_key))
@@ -284,6 +251,17 @@ class Broadcast:
         self._pass_on(now, record, sender.peer)
         learned.append(Learned(index, body.kind, body.key, content, certificate))
         return learned
+
+    def _begun(self, now: Instant, body: Body, certificate: Certificate) -> tuple[Origin, list[Learned]]:
+        """The origin in this epoch, and what ended with the one before."""
+        index, learned = certificate.node_index, list[Learned]()
+        origin = self._store.get(index)
+        if origin is None or origin.epoch != body.epoch:
+            if origin is not None:
+                learned = self._unlearn(index, self._store.forget(index))
+            origin = Origin(body.epoch, certificate.signing_key, now)
+            self._store.begin(index, origin)
+        return origin, learned
 
     def _pass_on(self, now: Instant, record: Record, sender: NodeIndex) -> None:
         """To the neighbours that do not get it from the origin itself, nor from the one it came from."""
@@ -306,15 +284,11 @@ class Broadcast:
         is_other_run = other is not None and self.twins.concerns(other)
         if body.epoch <= self._epoch and not is_other_run:
             return
-        self._verify(self._signing_key.public, signed)
+        self._acceptance.verify(self._signing_key.public, signed)
         if body.epoch > self._epoch:
             self._begin_after(now, body.epoch, origin)
         if other is not None and is_other_run and self.twins.heard(now, other) and self._own_node is not None:
             self.announce(now, self._own_node)
-
-    def _verify(self, public_key: bytes, signed: Signed) -> None:
-        if not self._verify_signature(public_key, SIGNING_CONTEXT, signed.body, signed.signature):
-            raise MalformedError("advertisement_bad_signature")
 
     def _own_acknowledged(self, epoch: int, sequence: int) -> None:
         origin = self._store.get(self._me)
@@ -376,10 +350,3 @@ class Broadcast:
     def next_deadline(self) -> Instant | None:
         """When ``advance`` and ``outgoing`` have something to do."""
         return earliest(self._node_due, self._links_due, self._store.next_expiry(), self._wake.next())
-
-
-def _is_newer(origin: Origin, body: Body) -> bool:
-    if body.epoch != origin.epoch:
-        return body.epoch > origin.epoch
-    current = origin.records.get((body.kind, body.key))
-    return current is None or body.sequence > current.sequence

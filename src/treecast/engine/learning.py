@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from treecast.base.errors import MalformedError
 from treecast.base.time import Instant
-from treecast.broadcast.broadcast import Learned
+from treecast.broadcast.learned import Learned
 from treecast.engine.changes import HostChange, MemberChange, PrefixChange
 from treecast.engine.rooms import Rooms, certified_addresses
 from treecast.wire.advertisement import (

@@ -11,7 +11,8 @@ from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
-from treecast.broadcast.broadcast import Broadcast, Learned
+from treecast.broadcast.broadcast import Broadcast
+from treecast.broadcast.learned import Learned
 from treecast.broadcast.store import NODE_LIFETIME
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey

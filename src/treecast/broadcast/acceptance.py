@@ -1,0 +1,91 @@
+"""Acceptance: whether an advertisement of another node is genuine, news, and within what one node may publish.
+
+Decides nothing about what becomes of it, and keeps nothing. ``docs/protocol.md`` section 7 has the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from treecast.base.errors import MalformedError
+from treecast.base.ids import NodeIndex
+from treecast.broadcast.store import MAX_RECORDS_PER_ORIGIN, Origin, Store
+from treecast.identity.certificate import Certificate
+from treecast.identity.keys import VerifySignature
+from treecast.wire.advertisement import (
+    SIGNING_CONTEXT,
+    Body,
+    Content,
+    NodeContent,
+    Signed,
+    is_key_of,
+    parse_content,
+    parse_node,
+)
+
+VerifyCertificate = Callable[[bytes], Certificate]
+"""Bytes to a certificate of this network that is valid now; MalformedError with the reason otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAccepted:
+    """A NODE advertisement, with the certificate that gives its origin the key."""
+
+    content: NodeContent
+    certificate: Certificate
+
+
+class Acceptance:
+    """Checks against what is held. Each refusal is a MalformedError with its reason."""
+
+    def __init__(self, store: Store, verify_certificate: VerifyCertificate, verify_signature: VerifySignature) -> None:
+        self._store = store
+        self._verify_certificate = verify_certificate
+        self._verify_signature = verify_signature
+
+    def is_news(self, body: Body) -> bool:
+        """Whether it is newer than what is held, or held to its end. A key that its kind cannot have is refused."""
+        index = NodeIndex(body.origin)
+        origin = self._store.get(index)
+        if origin is None:
+            is_news = not self._store.is_tombstone(index, body.epoch, body.sequence)
+        else:
+            is_news = _is_newer(origin, body)
+        if is_news and not is_key_of(body.kind, body.key):
+            raise MalformedError("advertisement_malformed")
+        return is_news
+
+    def node(self, signed: Signed, body: Body) -> NodeAccepted:
+        """A NODE advertisement: it brings the certificate by which it is verified."""
+        content = parse_node(body.content)
+        certificate = self._verify_certificate(content.certificate)
+        if certificate.node_index != body.origin:
+            raise MalformedError("advertisement_wrong_origin")
+        self.verify(certificate.signing_key, signed)
+        if self._store.get(certificate.node_index) is None and self._store.is_full:
+            raise MalformedError("advertisement_table_full")
+        return NodeAccepted(content, certificate)
+
+    def other(self, signed: Signed, body: Body) -> tuple[Origin, Content | None]:
+        """One of another kind: of an origin that is held, in its present epoch. None when it withdraws its key."""
+        origin = self._store.get(NodeIndex(body.origin))
+        if origin is None or origin.epoch != body.epoch:
+            raise MalformedError("advertisement_unknown_origin")
+        if (body.kind, body.key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
+            raise MalformedError("advertisement_table_full")
+        content = parse_content(body.kind, body.content) if body.content else None
+        self.verify(origin.signing_key, signed)
+        return origin, content
+
+    def verify(self, public_key: bytes, signed: Signed) -> None:
+        """Whether the holder of this key signed it."""
+        if not self._verify_signature(public_key, SIGNING_CONTEXT, signed.body, signed.signature):
+            raise MalformedError("advertisement_bad_signature")
+
+
+def _is_newer(origin: Origin, body: Body) -> bool:
+    if body.epoch != origin.epoch:
+        return body.epoch > origin.epoch
+    current = origin.records.get((body.kind, body.key))
+    return current is None or body.sequence > current.sequence

@@ -1,0 +1,20 @@
+"""Learned: news of another node, on its way from Broadcast to the rooms that act on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.ids import NodeIndex
+from treecast.identity.certificate import Certificate
+from treecast.wire.advertisement import Content, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """News of another node. ``content`` is None when the key was withdrawn or has expired."""
+
+    origin: NodeIndex
+    kind: Kind
+    key: bytes
+    content: Content | None
+    certificate: Certificate | None = None  # with NODE
