@@ -2,7 +2,7 @@
 
 Decides which ARP and ND frames cross the overlay: a question whose answer is known does not. Announcements and
 duplicate address detection (RFC 5227, RFC 4862 section 5.4) always do: their meaning is to be heard by all. Read
-``residence`` for where a host lives, ``limits`` for the bounds.
+``host_table`` for where a host lives, ``limits`` for the bounds.
 """
 
 from __future__ import annotations

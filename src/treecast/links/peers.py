@@ -22,8 +22,8 @@ REKEY_JITTER = (0.9, 1.0)
 """Links that came up together are not all made anew within one second."""
 RESPONDER_PATIENCE: Duration = 10.0
 REJECT_AFTER: Duration = 180.0
-REKEY_AFTER_DATAGRAMS = 2**28
-"""AES-GCM: 2^28 datagrams of 1.5 kB stay below the 2^34.5 blocks of RFC 8446 section 5.5."""
+REKEY_AFTER_DATAGRAMS = 2**25
+"""AES-GCM: 2^25 of the longest datagrams are 2^34.1 blocks, below the 2^34.5 of RFC 8446 section 5.5."""
 
 SUSPECT_AFTER: Duration = 3.0
 """A probe of 2 s and its answer are missing. A peer that has restarted and knows nobody answers a new handshake."""
