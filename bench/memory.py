@@ -9,12 +9,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import msgspec
 
-from lab.planes import NETWORK_ID, Plane, Planes
+from lab.planes import NETWORK_ID, Plane, Planes, session_of
 from treecast import _native
+from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.commands import CreateTree, SetHost, SetRoute
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 
 HOSTS, GROUPS, TREES, PEERS = 100_000, 30_000, 10_000, 1_000
 FIRST_PEER = 1_000
@@ -46,15 +50,15 @@ def _growth(root: Plane, count: int, make: Callable[[Plane, int], None]) -> int:
 
 
 def _host(root: Plane, number: int) -> None:
-    root.forwarder.set_host(0, b"\x02\xaa" + number.to_bytes(4, "big"), 2)
+    root.do(SetHost(0, MacAddress(b"\x02\xaa" + number.to_bytes(4, "big")), NodeIndex(2)))
 
 
 def _tree(root: Plane, number: int) -> None:
-    root.forwarder.create_tree(number, 1, 1)
+    root.do(CreateTree(TreeId(number), TreeEpoch(1), KeyId(1)))
 
 
 def _group(root: Plane, number: int) -> None:
-    root.forwarder.set_route(0, b"\xef\x01" + number.to_bytes(2, "big"), None, 1)
+    root.do(SetRoute(0, IPv4Address(b"\xef\x01" + number.to_bytes(2, "big")), None, TreeId(1)))
 
 
 def _peer(root: Plane, number: int) -> None:
@@ -63,8 +67,8 @@ def _peer(root: Plane, number: int) -> None:
     second = _native.Handshake.respond(root.key, NETWORK_ID, 2 * number + FIRST_PEER + 1, first.init_datagram())
     first.read_response(second.write_response(b""))
     first.write_final(b"")
-    endpoint = (f"198.18.{number >> 8}.{number & 0xFF}", 7700)
-    root.forwarder.install_session(first, FIRST_PEER + number, 0, endpoint, _native.AEAD_AES_256_GCM, True)
+    endpoint = Endpoint(IPv4Address(f"198.18.{number >> 8}.{number & 0xFF}"), 7700)
+    root.do(session_of(first, FIRST_PEER + number, endpoint, _native.AEAD_AES_256_GCM))
 
 
 def resident_bytes(pid: int) -> int:

@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from pyroute2 import IPRoute
 
@@ -29,6 +30,12 @@ from lab.machine import Machine
 from lab.topology import DEFAULT_MTU_BYTES
 from lab.waiting import wait_until
 from treecast import _native
+from treecast.adapters.native import NoiseHandshake, apply
+from treecast.adapters.native_records import parse_events
+from treecast.base import commands as c
+from treecast.base import events as e
+from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 
 NETWORK_ID = bytes(range(16))
 INTERFACE = "tc0"
@@ -36,6 +43,8 @@ MTU = 1374
 LIMIT_S = 15.0
 START_LIMIT_S = 30.0
 GSO_MAX_SEGMENTS = 44
+
+Kind = TypeVar("Kind", bound=e.FromDataPlane)
 
 
 class Plane:
@@ -54,7 +63,7 @@ class Plane:
     ) -> None:
         self.machine = machine
         self.node = node
-        self.events: list[_native.Event] = []
+        self.events: list[e.FromDataPlane] = []
         self.key = _native.StaticKey(os.urandom(32))
         listen = machine.underlay_ipv6 if ipv6_underlay else machine.underlay_ipv4
         with machine.enter():
@@ -96,21 +105,35 @@ class Plane:
             text = ":".join(f"{octet:02x}" for octet in mac(node))
             for address in (ipv4(node), ipv6(node)):
                 netlink.neigh("replace", dst=address, lladdr=text, ifindex=index, state=0x80)
-        self.forwarder.set_host(0, mac(node), node)
+        self.do(c.SetHost(0, MacAddress(mac(node)), NodeIndex(node)))
 
-    def collect(self) -> list[_native.Event]:
-        self.events += self.forwarder.drain(1000)
+    def do(self, *commands: c.Command) -> None:
+        """Carries out commands, none of which is refused."""
+        refused = apply(self.forwarder, commands)
+        assert not refused, refused
+
+    def new_events(self) -> list[e.FromDataPlane]:
+        return parse_events(self.forwarder.drain(10_000))
+
+    def collect(self) -> list[e.FromDataPlane]:
+        self.events += self.new_events()
         return self.events
 
-    def seen(self, kind: type[object]) -> list[_native.Event]:
+    def seen(self, kind: type[Kind]) -> list[Kind]:
         """Events of a kind so far."""
         return [event for event in self.collect() if isinstance(event, kind)]
 
-    def wait_for(self, kind: type[object], count: int = 1) -> list[_native.Event]:
+    def wait_for(self, kind: type[Kind], count: int = 1) -> list[Kind]:
         return wait_until(lambda: found if len(found := self.seen(kind)) >= count else [], LIMIT_S, kind.__name__)
 
     @property
-    def endpoint(self) -> _native.Address:
+    def endpoint(self) -> Endpoint:
+        address, port = self.address
+        return Endpoint(ip_address(address), port)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The endpoint, as sockets have it."""
         return self.forwarder.listening[0]
 
 
@@ -178,12 +201,13 @@ class Planes:
 
     def tree(self, root: Plane, tree_id: int, members: Sequence[Plane], *, group: str | None = None) -> None:
         """A tree on which all members are next hops of the root and deliver."""
-        root.forwarder.create_tree(tree_id, 1, 1)
+        tree = TreeId(tree_id)
+        root.do(c.CreateTree(tree, TreeEpoch(1), KeyId(1)))
         for member in members:
             give_key(root, member, tree_id, 1, 1, deliver=True)
-        root.forwarder.set_tree_members(tree_id, [member.node for member in members], [])
+        root.do(c.SetTreeMembers(tree, tuple(NodeIndex(member.node) for member in members), ()))
         if group is not None:
-            root.forwarder.set_route(0, ip_address(group).packed, None, tree_id)
+            root.do(c.SetRoute(0, ip_address(group), None, tree))
 
     def relay_tree(
         self,
@@ -196,13 +220,13 @@ class Planes:
         relay_delivers: bool = False,
     ) -> None:
         """A tree on which the root sends to the relay alone, and that to the leaves, which deliver."""
-        root.forwarder.create_tree(tree_id, 1, 1)
+        tree = TreeId(tree_id)
+        root.do(c.CreateTree(tree, TreeEpoch(1), KeyId(1)))
         for leaf in leaves:
             give_key(root, leaf, tree_id, 1, 1, deliver=True)
         next_hops = [leaf.node for leaf in leaves]
         give_key(root, relay, tree_id, 1, 1, deliver=relay_delivers, next_hops=next_hops)
-        root.forwarder.set_tree_members(tree_id, [relay.node], [])
-        root.forwarder.set_route(0, ip_address(group).packed, None, tree_id)
+        root.do(c.SetTreeMembers(tree, (NodeIndex(relay.node),), ()), c.SetRoute(0, ip_address(group), None, tree))
 
     def _new_index(self) -> int:
         self._next_session += 1
@@ -217,35 +241,40 @@ def handshake(one: Plane, other: Plane, index: int, other_index: int, aead: int)
     """INIT, RESPONSE and FINAL travel as datagrams; both sides install the session."""
     first = _native.Handshake.initiate(one.key, NETWORK_ID, index)
 
-    def sent_and_heard() -> list[_native.Event]:
+    def sent_and_heard() -> list[e.HandshakeDatagram]:
         """Repeated, because the switch may not carry anything yet."""
         sent = first.init_datagram()
-        one.forwarder.send_datagram(0, other.endpoint, sent)
-        heard = other.seen(_native.HandshakeDatagram)
-        return [event for event in heard if isinstance(event, _native.HandshakeDatagram) and event.data == sent]
+        one.do(c.SendDatagram(0, other.endpoint, sent))
+        return [event for event in other.seen(e.HandshakeDatagram) if event.data == sent]
 
     init = wait_until(sent_and_heard, START_LIMIT_S, "INIT", poll_s=0.1)[0]
-    assert isinstance(init, _native.HandshakeDatagram)
     second = _native.Handshake.respond(other.key, NETWORK_ID, other_index, init.data)
-    before = len(one.seen(_native.HandshakeDatagram))
-    assert other.forwarder.send_datagram(init.socket, init.source, second.write_response(b"response"))
-    response = one.wait_for(_native.HandshakeDatagram, before + 1)[-1]
-    assert isinstance(response, _native.HandshakeDatagram)
+    before = len(one.seen(e.HandshakeDatagram))
+    other.do(c.SendDatagram(init.socket, init.source, second.write_response(b"response")))
+    response = one.wait_for(e.HandshakeDatagram, before + 1)[-1]
     assert first.read_response(response.data) == b"response"
     assert second.read_final(first.write_final(b"final")) == b"final"
-    one.forwarder.install_session(first, other.node, 0, other.endpoint, aead, True)
-    other.forwarder.install_session(second, one.node, 0, one.endpoint, aead, True)
+    one.do(session_of(first, other.node, other.endpoint, aead))
+    other.do(session_of(second, one.node, one.endpoint, aead))
+
+
+def session_of(handshake: _native.Handshake, node: int, endpoint: Endpoint, aead: int) -> c.InstallSession:
+    """A finished handshake's, confirmed."""
+    return c.InstallSession(
+        NoiseHandshake(handshake), handshake.index, NodeIndex(node), 0, endpoint, aead, confirmed=True
+    )
 
 
 def give_key(
     root: Plane, member: Plane, tree_id: int, epoch: int, key_id: int, *, deliver: bool, next_hops: Sequence[int] = ()
 ) -> None:
     """Offers a key over the wire; the member takes it."""
-    before = len(member.seen(_native.KeyOffered))
-    assert root.forwarder.offer_key(tree_id, key_id, member.node, b"\xc0")
-    member.wait_for(_native.KeyOffered, before + 1)
-    accepted = member.forwarder.accept_key(root.node, tree_id, epoch, key_id, deliver=deliver, next_hops=next_hops)
-    assert accepted
+    before = len(member.seen(e.KeyOffered))
+    tree, key = TreeId(tree_id), KeyId(key_id)
+    root.do(c.OfferKey(tree, key, NodeIndex(member.node), b"\xc0"))
+    member.wait_for(e.KeyOffered, before + 1)
+    hops = tuple(map(NodeIndex, next_hops))
+    member.do(c.AcceptKey(NodeIndex(root.node), tree, TreeEpoch(epoch), key, b"", deliver, hops))
 
 
 def mac(node: int) -> bytes:

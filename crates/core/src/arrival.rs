@@ -131,7 +131,7 @@ impl ForwardingTables {
                 let event = Event::Control { peer: session.peer, session: session.index, data: body.to_vec() };
                 self.events.push(event, now_ns).map(|()| Received::Done)
             }
-            KIND_SENDER_KEY => self.park(KeyOffer::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
+            KIND_SENDER_KEY => self.add_offer(KeyOffer::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
             KIND_PROBE => exact_u64(body).map(|value| Received::Probe(session.clone(), value)),
             KIND_PROBE_REPLY => {
                 if !session.probe_reply(exact_u64(body)?, now_ns) {

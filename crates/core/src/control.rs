@@ -249,8 +249,8 @@ impl ForwardingTables {
 
 /// Trees of other roots.
 impl ForwardingTables {
-    /// Keeps an offer until Python judges it. A repeated offer replaces the one before, and is told again.
-    pub(crate) fn park(&self, offer: KeyOffer, now_ns: u64) -> Result<(), Reason> {
+    /// Keeps an offer until Python accepts or refuses it. A repeated offer replaces the one before, and is an event again.
+    pub(crate) fn add_offer(&self, offer: KeyOffer, now_ns: u64) -> Result<(), Reason> {
         let (tree, key_id, context) = (offer.tree, offer.key_id, offer.context.clone());
         self.pending_offers.add(offer)?;
         self.events.push(Event::KeyOffered { tree, key_id, context }, now_ns)

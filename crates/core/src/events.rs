@@ -11,7 +11,7 @@ use crate::rate::{PrefixBuckets, Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::{lock, Endpoint};
 
-/// See `_native.pyi`.
+/// See `base/events.py`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Event {

@@ -236,11 +236,6 @@ impl Forwarder {
         self.send_on(self.tables.session_to(peer), KIND_CONTROL, message)
     }
 
-    /// Sends a control message on one session.
-    pub fn send_control_on(&self, session: u32, message: &[u8]) -> bool {
-        self.send_on(self.tables.session(session).ok_or(Reason::NoSession), KIND_CONTROL, message)
-    }
-
     /// Sends a sender key.
     pub fn offer_key(&self, tree_id: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
         let body = self.tables.offer(tree_id, key_id, context)?;

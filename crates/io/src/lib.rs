@@ -2,13 +2,18 @@
 //!
 //! All system calls are in [`sys`]. The worker ([`worker`]) reads a batch, asks `treecast-core` what each frame or datagram
 //! is, seals what is to be sent ([`ingress`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits
-//! for more. Python's thread uses [`forwarder`].
+//! for more. Python's thread uses [`forwarder`], by
+//! the records of [`commands`] and [`event_records`].
 
+pub mod apply;
+pub mod commands;
 pub mod delivering;
 pub mod dispatch;
+pub mod event_records;
 mod flooding;
 pub mod forwarder;
 pub mod ingress;
+pub mod msgpack;
 pub mod outbox;
 pub mod packet_port;
 mod packet_reader;

@@ -3,8 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use pyo3::create_exception;
-use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use treecast_core::table::Refused;
@@ -32,14 +31,6 @@ pub fn exactly<const N: usize>(bytes: &[u8], what: &str) -> PyResult<[u8; N]> {
 }
 
 /// Four or sixteen bytes.
-pub fn ip_address(bytes: &[u8]) -> PyResult<IpAddr> {
-    if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
-        return Ok(v4.into());
-    }
-    Ok(exactly::<16>(bytes, "an IP address (4 or 16)")?.into())
-}
-
-/// Four or sixteen bytes.
 pub fn ip_bytes(py: Python<'_>, address: &IpAddr) -> Py<PyBytes> {
     match address {
         IpAddr::V4(v4) => PyBytes::new(py, &v4.octets()).unbind(),
@@ -54,14 +45,11 @@ pub fn os_error(what: &str, error: &io::Error) -> PyErr {
     PyOSError::new_err((error.raw_os_error().unwrap_or(0), format!("{what}: {text}")))
 }
 
-create_exception!(treecast._native, TableFullError, PyValueError, "A table is at its maximum.");
-
-/// KeyError for an unknown tree or key, TableFullError, else ValueError.
-pub fn refused(refused: Refused) -> PyErr {
+/// The name of a `RefusalReason`.
+pub fn reason(refused: Refused) -> &'static str {
     match refused {
-        Refused::Unknown => PyKeyError::new_err("no such tree or key"),
-        Refused::TableFull => TableFullError::new_err("the table is full"),
-        Refused::Taken => PyValueError::new_err("the session index is taken"),
-        Refused::Invalid => PyValueError::new_err("values that contradict each other"),
+        Refused::Unknown => "unknown",
+        Refused::TableFull => "table_full",
+        Refused::Taken | Refused::Invalid => "invalid",
     }
 }

@@ -4,20 +4,16 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
-use treecast_core::aead::Aead;
+use pyo3::types::{PyBytes, PyDict};
 use treecast_core::counters::Counter;
-use treecast_core::datagram::TreeName;
 use treecast_core::port::Port;
-use treecast_core::session::{Endpoint, SessionParameters};
-use treecast_core::source_filter::SourceFilter;
-use treecast_core::tree::OutgoingList;
+use treecast_io::event_records::emit_all;
 use treecast_io::forwarder as io;
+use treecast_io::msgpack::Malformed;
 use treecast_io::sys::packet::duplicate;
 use treecast_io::sys::thread::monotonic_ns;
 
-use crate::convert::{address, exactly, ip_address, os_error, refused, socket_address, Address};
-use crate::events::to_python;
+use crate::convert::{address, exactly, os_error, reason, socket_address, Address};
 use crate::handshake::Handshake;
 use crate::stats::{FlowStats, PeerStats, RouteStats, SessionStats, TreeStats};
 
@@ -123,29 +119,22 @@ impl Forwarder {
         self.0.event_fd().as_fd().as_raw_fd()
     }
 
-    fn drain(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Py<PyAny>>> {
-        self.0.drain(limit).into_iter().map(|event| to_python(py, event)).collect()
+    /// The events' records: see `treecast_io::event_records`.
+    fn drain<'py>(&self, py: Python<'py>, limit: usize) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &emit_all(&self.0.drain(limit)))
     }
 
-    fn send_datagram(&self, py: Python<'_>, socket: u32, endpoint: Address, data: &[u8]) -> PyResult<bool> {
-        let endpoint = Endpoint { socket, address: socket_address(&endpoint)? };
-        Ok(py.detach(|| self.0.send_datagram(endpoint, data)))
-    }
-
-    fn send_control(&self, py: Python<'_>, peer: u32, data: &[u8]) -> bool {
-        py.detach(|| self.0.send_control(peer, data))
-    }
-
-    fn send_control_on(&self, py: Python<'_>, session: u32, data: &[u8]) -> bool {
-        py.detach(|| self.0.send_control_on(session, data))
-    }
-
-    fn inject(&self, py: Python<'_>, port: u32, frame: &[u8]) -> bool {
-        py.detach(|| self.0.inject(port, frame))
-    }
-
-    fn flood(&self, py: Python<'_>, port: u32, frame: &[u8]) {
-        py.detach(|| self.0.flood(port, frame));
+    /// The commands' records: see `treecast_io::commands`. Position, reason and text of those that were refused.
+    fn apply(
+        &self,
+        py: Python<'_>,
+        commands: &[u8],
+        handshakes: Vec<PyRefMut<'_, Handshake>>,
+    ) -> PyResult<Vec<(usize, &'static str, String)>> {
+        let handshakes = handshakes.into_iter().map(|mut handshake| handshake.spend()).collect();
+        let refusals = py.detach(|| self.0.apply(commands, handshakes));
+        let refusals = refusals.map_err(|Malformed| PyValueError::new_err("no array of commands"))?;
+        Ok(refusals.into_iter().map(|refusal| (refusal.position, reason(refusal.reason), refusal.text)).collect())
     }
 
     // ports
@@ -160,34 +149,6 @@ impl Forwarder {
         closed.then_some(()).ok_or_else(|| PyValueError::new_err("no such port"))
     }
 
-    fn set_port_selective(&self, port: u32, on: bool) -> PyResult<()> {
-        self.port(port)?.set_selective(on);
-        Ok(())
-    }
-
-    fn set_port_group(&self, port: u32, vlan: u16, group: &[u8], exclude: bool, sources: Vec<Vec<u8>>) -> PyResult<()> {
-        let sources = sources.iter().map(|source| ip_address(source)).collect::<PyResult<_>>()?;
-        let filter = SourceFilter::new(exclude, sources);
-        self.0.tables.set_port_group(port, vlan, ip_address(group)?, filter).map_err(refused)
-    }
-
-    fn set_port_forwarding(&self, port: u32, on: bool) -> PyResult<()> {
-        self.port(port)?.set_forwarding(on);
-        Ok(())
-    }
-
-    #[pyo3(signature = (port, *, broadcast_pps, multicast_pps, unknown_unicast_pps))]
-    fn set_storm_limits(
-        &self,
-        port: u32,
-        broadcast_pps: Option<u32>,
-        multicast_pps: Option<u32>,
-        unknown_unicast_pps: Option<u32>,
-    ) -> PyResult<()> {
-        self.port(port)?.set_storm_limits(broadcast_pps, multicast_pps, unknown_unicast_pps);
-        Ok(())
-    }
-
     fn storm_refused(&self, port: u32) -> PyResult<[u64; 3]> {
         Ok(self.port(port)?.storm_refused())
     }
@@ -197,48 +158,7 @@ impl Forwarder {
         Ok(())
     }
 
-    fn set_unknown_unicast_flood(&self, port: u32, on: bool) -> PyResult<()> {
-        self.port(port)?.set_unknown_unicast_flood(on);
-        Ok(())
-    }
-
-    #[pyo3(signature = (port, *, ra, dhcp))]
-    fn set_keep_local(&self, port: u32, ra: bool, dhcp: bool) -> PyResult<()> {
-        self.port(port)?.set_keep_local(ra, dhcp);
-        Ok(())
-    }
-
-    // sessions
-
-    #[allow(clippy::too_many_arguments)]
-    fn install_session(
-        &self,
-        handshake: &mut Handshake,
-        peer: u32,
-        socket: u32,
-        endpoint: Address,
-        aead: u8,
-        confirmed: bool,
-    ) -> PyResult<()> {
-        let aead = Aead::from_number(aead).ok_or_else(|| PyValueError::new_err("no such AEAD"))?;
-        let endpoint = Endpoint { socket, address: socket_address(&endpoint)? };
-        if socket as usize >= self.0.listening().len() {
-            return Err(PyValueError::new_err("no such socket"));
-        }
-        let out_of_order = |_| PyValueError::new_err("the handshake is not finished, or spent");
-        let keys = handshake.0.take_keys().map_err(out_of_order)?;
-        let (index, remote_index) = (handshake.0.index(), handshake.0.remote_index());
-        let parameters = SessionParameters { index, remote_index, peer, endpoint, aead, confirmed };
-        self.0.tables.install_session(parameters, &keys, monotonic_ns()).map_err(refused)
-    }
-
-    fn remove_session(&self, session: u32) {
-        self.0.tables.remove_session(session);
-    }
-
-    fn set_peer_underlay_mtu(&self, peer: u32, mtu: usize) -> PyResult<()> {
-        self.0.tables.set_peer_underlay_mtu(peer, mtu).map_err(refused)
-    }
+    // numbers
 
     fn sessions(&self) -> Vec<SessionStats> {
         let now_ns = monotonic_ns();
@@ -247,68 +167,6 @@ impl Forwarder {
 
     fn peers(&self) -> Vec<PeerStats> {
         self.0.tables.traffic().into_iter().map(PeerStats::of).collect()
-    }
-
-    fn forget_peer(&self, peer: u32) {
-        self.0.tables.forget_peer(peer);
-    }
-
-    // unicast
-
-    fn set_host(&self, vlan: u16, mac: &[u8], peer: u32) -> PyResult<()> {
-        self.0.tables.set_host(vlan, exactly(mac, "a MAC address")?, peer).map_err(refused)
-    }
-
-    fn remove_host(&self, vlan: u16, mac: &[u8]) -> PyResult<()> {
-        self.0.tables.remove_host(vlan, exactly(mac, "a MAC address")?);
-        Ok(())
-    }
-
-    // multicast: this node is the root
-
-    fn create_tree(&self, tree_id: u32, epoch: u32, key_id: u32) -> PyResult<()> {
-        self.0.create_tree(tree_id, epoch, key_id)?.map_err(refused)
-    }
-
-    fn remove_tree(&self, tree_id: u32) {
-        self.0.tables.remove_tree(tree_id);
-    }
-
-    fn set_tree_members(&self, tree_id: u32, next_hops: Vec<u32>, replicate: Vec<u32>) -> PyResult<()> {
-        self.0.tables.set_tree_members(tree_id, &next_hops, &replicate).map_err(refused)
-    }
-
-    fn make_key(&self, tree_id: u32, key_id: u32) -> PyResult<()> {
-        self.0.make_key(tree_id, key_id)?.map_err(refused)
-    }
-
-    fn use_key(&self, tree_id: u32, key_id: u32) -> PyResult<()> {
-        self.0.tables.use_key(tree_id, key_id).map_err(refused)
-    }
-
-    fn offer_key(&self, py: Python<'_>, tree_id: u32, key_id: u32, peer: u32, context: &[u8]) -> PyResult<bool> {
-        py.detach(|| self.0.offer_key(tree_id, key_id, peer, context)).map_err(refused)
-    }
-
-    #[pyo3(signature = (vlan, group, source, tree_id))]
-    fn set_route(&self, vlan: u16, group: &[u8], source: Option<&[u8]>, tree_id: u32) -> PyResult<()> {
-        let (group, source) = (ip_address(group)?, source.map(ip_address).transpose()?);
-        self.0.tables.set_route(vlan, group, source, tree_id).map_err(refused)
-    }
-
-    #[pyo3(signature = (vlan, group, source))]
-    fn remove_route(&self, vlan: u16, group: &[u8], source: Option<&[u8]>) -> PyResult<()> {
-        self.0.tables.remove_route(vlan, ip_address(group)?, source.map(ip_address).transpose()?);
-        Ok(())
-    }
-
-    fn set_prefix_route(&self, vlan: u16, prefix: &[u8], length: u8, tree_id: u32) -> PyResult<()> {
-        self.0.tables.set_prefix_route(vlan, ip_address(prefix)?, length, tree_id).map_err(refused)
-    }
-
-    fn remove_prefix_route(&self, vlan: u16, prefix: &[u8], length: u8) -> PyResult<()> {
-        self.0.tables.remove_prefix_route(vlan, ip_address(prefix)?, length);
-        Ok(())
     }
 
     fn routes(&self, py: Python<'_>) -> Vec<RouteStats> {
@@ -330,35 +188,9 @@ impl Forwarder {
         flows.iter().map(|flow| FlowStats::of(py, None, flow)).collect()
     }
 
-    // multicast: this node is on another root's tree
-
-    #[pyo3(signature = (root, tree_id, epoch, key_id, *, deliver, next_hops))]
-    fn accept_key(
-        &self,
-        root: u32,
-        tree_id: u32,
-        epoch: u32,
-        key_id: u32,
-        deliver: bool,
-        next_hops: Vec<u32>,
-    ) -> PyResult<bool> {
-        let outgoing = OutgoingList { deliver, next_hops: next_hops.into() };
-        self.0.tables.accept_key(TreeName { root, tree_id, epoch }, key_id, outgoing).map_err(refused)
-    }
-
-    fn refuse_key(&self, root: u32, tree_id: u32, epoch: u32, key_id: u32) {
-        self.0.tables.refuse_key(TreeName { root, tree_id, epoch }, key_id);
-    }
-
-    fn remove_member_tree(&self, root: u32, tree_id: u32, epoch: u32) {
-        self.0.tables.remove_member_tree(TreeName { root, tree_id, epoch });
-    }
-
     fn trees(&self) -> Vec<TreeStats> {
         self.0.tables.downstream_trees().iter().map(|tree| TreeStats::of(tree)).collect()
     }
-
-    // numbers
 
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let numbers = PyDict::new(py);

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use treecast_core::handshake as core;
 use treecast_core::noise::{public_key, Failure};
+use treecast_io::apply::SpentHandshake;
 use treecast_io::sys::thread::random;
 use zeroize::Zeroizing;
 
@@ -41,7 +42,15 @@ impl StaticKey {
 }
 
 #[pyclass(module = "treecast._native")]
-pub struct Handshake(pub core::Handshake);
+pub struct Handshake(core::Handshake);
+
+impl Handshake {
+    /// Takes the keys of a finished one.
+    pub fn spend(&mut self) -> SpentHandshake {
+        let (index, remote_index) = (self.0.index(), self.0.remote_index());
+        SpentHandshake { keys: self.0.take_keys().ok(), index, remote_index }
+    }
+}
 
 fn ephemeral() -> PyResult<[u8; 32]> {
     let mut bytes = [0; 32];

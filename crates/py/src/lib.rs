@@ -1,11 +1,11 @@
 //! Thin binding: `treecast._native`, typed by `src/treecast/_native.pyi`. Converts values; decides nothing.
 
 mod convert;
-mod events;
 mod forwarder;
 mod handshake;
 mod stats;
 
+use std::collections::HashMap;
 use std::os::fd::IntoRawFd;
 
 use pyo3::prelude::*;
@@ -15,14 +15,13 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("AEAD_AES_256_GCM", treecast_core::aead::Aead::Aes256Gcm as u8)?;
     module.add("AEAD_CHACHA20_POLY1305", treecast_core::aead::Aead::ChaCha20Poly1305 as u8)?;
     module.add("HandshakeError", module.py().get_type::<handshake::HandshakeError>())?;
-    module.add("TableFullError", module.py().get_type::<convert::TableFullError>())?;
+    module.add("COMMANDS", treecast_io::commands::COMMANDS.to_vec().into_iter().collect::<HashMap<_, _>>())?;
     module.add_function(wrap_pyfunction!(preferred_aead, module)?)?;
     module.add_function(wrap_pyfunction!(drop_capabilities, module)?)?;
     module.add_function(wrap_pyfunction!(open_packet_socket, module)?)?;
     module.add_class::<handshake::StaticKey>()?;
     module.add_class::<handshake::Handshake>()?;
     module.add_class::<forwarder::Forwarder>()?;
-    events::add_to(module)?;
     stats::add_to(module)
 }
 

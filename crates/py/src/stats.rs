@@ -8,7 +8,21 @@ use treecast_core::session::{Session, Totals};
 use treecast_core::tree::DownstreamTree;
 
 use crate::convert::{address, ip_bytes, Address};
-use crate::events::records;
+
+macro_rules! records {
+    ($($name:ident { $($field:ident: $kind:ty),+ $(,)? })+) => {
+        $(
+            #[pyclass(module = "treecast._native", frozen, get_all)]
+            pub struct $name { $(pub $field: $kind),+ }
+        )+
+
+        /// Adds the classes.
+        pub fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(module.add_class::<$name>()?;)+
+            Ok(())
+        }
+    };
+}
 
 records! {
     SessionStats {

@@ -5,19 +5,18 @@ The only module that imports ``treecast._native``. It decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import singledispatchmethod
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
 
 from treecast import _native
+from treecast.adapters.native_records import emit_commands, parse_events
 from treecast.adapters.netdevice import index_of, name_of
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.flows import CountedFlow, Flow
-from treecast.base.ids import KeyId, NetworkId, NodeIndex, TreeEpoch, TreeId
-from treecast.base.membership import FilterMode
+from treecast.base.ids import NetworkId, NodeIndex
 from treecast.links.crypto import Handshake
 
 MAX_EVENTS_PER_TURN = 512
@@ -256,9 +255,9 @@ class DataPlane:
         """Readable when events wait."""
         return self.native.event_fd()
 
-    def events(self) -> list[e.Event]:
+    def events(self) -> list[e.FromDataPlane]:
         """The waiting events, at most MAX_EVENTS_PER_TURN: the kinds in turn, each oldest first."""
-        return [_event(event) for event in self.native.drain(MAX_EVENTS_PER_TURN)]
+        return parse_events(self.native.drain(MAX_EVENTS_PER_TURN))
 
     def reports(self) -> list[e.SessionReport]:
         """How each session is doing."""
@@ -269,193 +268,42 @@ class DataPlane:
 
     def carry_out(self, commands: Iterable[c.Command]) -> list[e.CommandRefused]:
         """Commands, in order; those that were refused. What cannot be sent is counted by the data plane."""
-        refused: list[e.CommandRefused] = []
-        for command in commands:
-            try:
-                self._do(command)
-            except Exception as error:  # whatever it is, the others are carried out
-                refused.append(e.CommandRefused(command, _reason(error), error))
-        return refused
-
-    @singledispatchmethod
-    def _do(self, command: object) -> None:
-        raise TypeError(f"no such command: {command!r}")
-
-    @_do.register
-    def _(self, command: c.SendDatagram) -> None:
-        self.native.send_datagram(command.socket, _address(command.endpoint), command.data)
-
-    @_do.register
-    def _(self, command: c.SendControl) -> None:
-        self.native.send_control(command.peer, command.data)
-
-    @_do.register
-    def _(self, command: c.Inject) -> None:
-        self.native.inject(command.port, command.frame)
-
-    @_do.register
-    def _(self, command: c.FloodFrame) -> None:
-        self.native.flood(command.port, command.frame)
-
-    @_do.register
-    def _(self, command: c.SetPortForwarding) -> None:
-        self.native.set_port_forwarding(command.port, command.on)
-
-    @_do.register
-    def _(self, command: c.SetStormLimits) -> None:
-        self.native.set_storm_limits(
-            command.port,
-            broadcast_pps=command.broadcast_pps,
-            multicast_pps=command.multicast_pps,
-            unknown_unicast_pps=command.unknown_unicast_pps,
-        )
-
-    @_do.register
-    def _(self, command: c.SetKeepLocal) -> None:
-        self.native.set_keep_local(command.port, ra=command.keep.ra, dhcp=command.keep.dhcp)
-
-    @_do.register
-    def _(self, command: c.SetUnknownUnicastFlood) -> None:
-        self.native.set_unknown_unicast_flood(command.port, command.on)
-
-    @_do.register
-    def _(self, command: c.SetPortSelective) -> None:
-        self.native.set_port_selective(command.port, command.on)
-
-    @_do.register
-    def _(self, command: c.SetPortGroup) -> None:
-        wanted = command.filter
-        sources = [source.packed for source in sorted(wanted.sources, key=int)]
-        exclude = wanted.mode is FilterMode.EXCLUDE
-        self.native.set_port_group(command.port, command.vlan, command.group.packed, exclude, sources)
-
-    @_do.register
-    def _(self, command: c.InstallSession) -> None:
-        if not isinstance(command.handshake, NoiseHandshake):
-            raise TypeError("a session is made of a handshake of this data plane")
-        self.native.install_session(
-            command.handshake.native,
-            command.peer,
-            command.socket,
-            _address(command.endpoint),
-            command.aead,
-            command.confirmed,
-        )
-
-    @_do.register
-    def _(self, command: c.RemoveSession) -> None:
-        self.native.remove_session(command.session)
-
-    @_do.register
-    def _(self, command: c.ForgetPeer) -> None:
-        self.native.forget_peer(command.peer)
-
-    @_do.register
-    def _(self, command: c.SetPeerUnderlayMtu) -> None:
-        self.native.set_peer_underlay_mtu(command.peer, command.mtu_bytes)
-
-    @_do.register
-    def _(self, command: c.SetHost) -> None:
-        self.native.set_host(command.vlan, command.mac.packed, command.peer)
-
-    @_do.register
-    def _(self, command: c.RemoveHost) -> None:
-        self.native.remove_host(command.vlan, command.mac.packed)
-
-    @_do.register
-    def _(self, command: c.CreateTree) -> None:
-        self.native.create_tree(command.tree_id, command.epoch, command.key_id)
-
-    @_do.register
-    def _(self, command: c.RemoveTree) -> None:
-        self.native.remove_tree(command.tree_id)
-
-    @_do.register
-    def _(self, command: c.SetTreeMembers) -> None:
-        self.native.set_tree_members(command.tree_id, command.next_hops, command.replicate)
-
-    @_do.register
-    def _(self, command: c.MakeKey) -> None:
-        self.native.make_key(command.tree_id, command.key_id)
-
-    @_do.register
-    def _(self, command: c.UseKey) -> None:
-        self.native.use_key(command.tree_id, command.key_id)
-
-    @_do.register
-    def _(self, command: c.OfferKey) -> None:
-        self.native.offer_key(command.tree_id, command.key_id, command.peer, command.context)
-
-    @_do.register
-    def _(self, command: c.SetRoute) -> None:
-        source = command.source.packed if command.source else None
-        self.native.set_route(command.vlan, command.group.packed, source, command.tree_id)
-
-    @_do.register
-    def _(self, command: c.SetPrefixRoute) -> None:
-        prefix = command.prefix
-        self.native.set_prefix_route(command.vlan, prefix.network_address.packed, prefix.prefixlen, command.tree_id)
-
-    @_do.register
-    def _(self, command: c.RemovePrefixRoute) -> None:
-        prefix = command.prefix
-        self.native.remove_prefix_route(command.vlan, prefix.network_address.packed, prefix.prefixlen)
-
-    @_do.register
-    def _(self, command: c.RemoveRoute) -> None:
-        source = command.source.packed if command.source else None
-        self.native.remove_route(command.vlan, command.group.packed, source)
-
-    @_do.register
-    def _(self, command: c.AcceptKey) -> None:
-        name = (command.root, command.tree_id, command.epoch, command.key_id)
-        if not self.native.accept_key(*name, deliver=True, next_hops=()):
-            raise KeyError("no such offer")
-        self.native.send_control(command.root, command.acknowledgement)
-
-    @_do.register
-    def _(self, command: c.RefuseKey) -> None:
-        self.native.refuse_key(command.root, command.tree_id, command.epoch, command.key_id)
-
-    @_do.register
-    def _(self, command: c.RemoveMemberTree) -> None:
-        self.native.remove_member_tree(command.root, command.tree_id, command.epoch)
+        return apply(self.native, commands)
 
 
-def _reason(error: Exception) -> e.RefusalReason:
-    match error:
-        case _native.TableFullError():
-            return e.RefusalReason.TABLE_FULL
-        case KeyError():
-            return e.RefusalReason.UNKNOWN
-        case _:
-            return e.RefusalReason.INVALID
+def apply(forwarder: _native.Forwarder, commands: Iterable[c.Command]) -> list[e.CommandRefused]:
+    """Carries out commands, in order; those that were refused cost themselves only."""
+    able = list(commands)
+    if not able:
+        return []
+    handshakes: list[_native.Handshake] = []
+    refused: list[e.CommandRefused] = []
+
+    def place(value: object) -> int:
+        if not isinstance(value, NoiseHandshake):
+            raise TypeError(f"no value of a command: {value!r}")
+        if value.native not in handshakes:
+            handshakes.append(value.native)
+        return handshakes.index(value.native)
+
+    try:
+        records = emit_commands(able, place)
+    except Exception:  # whatever one of them is, the others are carried out
+        refused = [refusal for command in able if (refusal := _unsent(command, place))]
+        bad = {id(refusal.command) for refusal in refused}
+        able = [command for command in able if id(command) not in bad]
+        records = emit_commands(able, place)
+    for position, reason, text in forwarder.apply(records, handshakes):
+        refused.append(e.CommandRefused(able[position], e.RefusalReason(reason), ValueError(text)))
+    return refused
 
 
-def _event(event: _native.Event) -> e.Event:
-    match event:
-        case _native.TapFrame():
-            return e.TapFrame(event.port, event.data)
-        case _native.HandshakeDatagram():
-            return e.HandshakeDatagram(event.socket, _endpoint(event.source), event.data)
-        case _native.ForeignHandshake():
-            return e.ForeignHandshake(_endpoint(event.source))
-        case _native.ControlDatagram():
-            return e.ControlDatagram(NodeIndex(event.peer), event.session, event.data)
-        case _native.KeyOffered():
-            return e.KeyOffered(
-                NodeIndex(event.root), TreeId(event.tree_id), TreeEpoch(event.epoch), KeyId(event.key_id), event.context
-            )
-        case _native.PeerMoved():
-            return e.PeerMoved(NodeIndex(event.peer), event.session, _endpoint(event.endpoint))
-        case _native.SessionConfirmed():
-            return e.SessionConfirmed(NodeIndex(event.peer), event.session)
-        case _native.HostSeen():
-            return e.HostSeen(event.port, event.vlan, MacAddress(event.mac))
-        case _native.TreeUsed():
-            return e.TreeUsed(TreeId(event.tree_id))
-        case _native.KeyWorn():
-            return e.KeyWorn(TreeId(event.tree_id), KeyId(event.key_id))
+def _unsent(command: c.Command, place: Callable[[object], int]) -> e.CommandRefused | None:
+    try:
+        emit_commands((command,), place)
+    except Exception as error:
+        return e.CommandRefused(command, e.RefusalReason.INVALID, error)
+    return None
 
 
 def _counted(stats: _native.FlowStats) -> CountedFlow:

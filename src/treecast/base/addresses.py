@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from msgspec import Struct
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class MacAddress:
+class MacAddress(Struct, frozen=True, order=True, array_like=True):
     """An IEEE 802 MAC address: 6 bytes."""
 
     packed: bytes
@@ -42,8 +42,7 @@ class MacAddress:
 BROADCAST_MAC = MacAddress(b"\xff" * 6)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True, array_like=True):
     """One UDP address of a node, as the underlay sees it."""
 
     address: IPAddress

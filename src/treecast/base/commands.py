@@ -1,11 +1,11 @@
-"""What the control plane wants done: decisions as values, carried out by ``adapters.native`` (or a simulator).
+"""Commands to the data plane: decisions as values, carried out by ``adapters.native`` (or a simulator).
 
-Each command names one call of the data plane; their meaning stands in ``treecast/_native.pyi``.
+On the way there each is an array of its name and its fields, which ``crates/io/src/commands.rs`` has, too.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
@@ -13,44 +13,58 @@ from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
 
 
-@dataclass(frozen=True, slots=True)
-class SendDatagram:
+class _Command(Struct, frozen=True, array_like=True, tag=True):
+    """The tag is the class's name."""
+
+
+class SendDatagram(_Command, frozen=True):
+    """UDP payload as it is: a handshake."""
+
     socket: int
     endpoint: Endpoint
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SendControl:
+class SendControl(_Command, frozen=True):
+    """A message sealed on the peer's newest confirmed session; without one it is counted (``no_session``)."""
+
     peer: NodeIndex
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Inject:
-    port: int
-    frame: bytes
+class Inject(_Command, frozen=True):
+    """An Ethernet frame to a port, as if it had come from the network, whether the port forwards or not.
 
-
-@dataclass(frozen=True, slots=True)
-class FloodFrame:
-    """To all nodes: a frame that came from a port, or that announces its hosts."""
+    On a packet port its source becomes the interface's own MAC.
+    """
 
     port: int
     frame: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SetPortForwarding:
-    """Off: data frames are dropped both ways (``port_blocked``); what Python injects and is shown goes on."""
+class FloodFrame(_Command, frozen=True):
+    """An Ethernet frame down the broadcast tree: one that came from a port, or that announces its hosts.
+
+    Frames that the port keeps on its LAN are dropped.
+    """
+
+    port: int
+    frame: bytes
+
+
+class SetPortForwarding(_Command, frozen=True):
+    """Off: data frames are dropped both ways (``port_blocked``); punted, injected and flooded ones go on."""
 
     port: int
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SetStormLimits:
-    """Frames a second that a port may send into the overlay, by kind; None: no limit."""
+class SetStormLimits(_Command, frozen=True):
+    """Frames a second from a port into the overlay, with a burst of one second's, by destination MAC; None: no limit.
+
+    Frames that go nowhere do not count. The excess is dropped: ``storm_broadcast``, ``storm_multicast``,
+    ``storm_unknown_unicast``.
+    """
 
     port: int
     broadcast_pps: int | None
@@ -58,33 +72,35 @@ class SetStormLimits:
     unknown_unicast_pps: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class SetKeepLocal:
-    """What neither leaves a port's LAN for the overlay nor comes there from it: see ``base.keep_local``."""
+class SetKeepLocal(_Command, frozen=True):
+    """Frames that neither leave a port's LAN for the overlay nor come there from it: see ``base.keep_local``.
+
+    They are dropped: ``kept_local_ra``, ``kept_local_dhcp``. Python sees of them what it sees otherwise.
+    """
 
     port: int
     keep: KeepLocal
 
 
-@dataclass(frozen=True, slots=True)
-class SetUnknownUnicastFlood:
-    """On: a frame to a MAC that nobody knows goes to all nodes; off: it is dropped (``unknown_unicast``)."""
+class SetUnknownUnicastFlood(_Command, frozen=True):
+    """On: a frame to a MAC that nobody knows takes the broadcast tree; off, as at first: ``unknown_unicast``."""
 
     port: int
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SetPortSelective:
-    """On: of groups, a port gets only what ``SetPortGroup`` says; off: all that come to this node."""
+class SetPortSelective(_Command, frozen=True):
+    """On (packet ports, always): of groups, a port gets only those of ``SetPortGroup``; off (the TAP, at first): all.
+
+    The TAP's counts only while there are packet ports.
+    """
 
     port: int
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SetPortGroup:
-    """What the hosts on a port want of a group; NO_SOURCE: nothing."""
+class SetPortGroup(_Command, frozen=True):
+    """The source filter of a port's hosts for a group; NO_SOURCE ends it."""
 
     port: int
     vlan: int
@@ -92,9 +108,11 @@ class SetPortGroup:
     filter: SourceFilter
 
 
-@dataclass(frozen=True, slots=True)
-class InstallSession:
-    """``handshake`` is the data plane's own object: it holds the keys, and is spent by this. ``session``: its index."""
+class InstallSession(_Command, frozen=True):
+    """``handshake`` is the data plane's own object: it holds the keys, and is spent by this. ``session``: its index.
+
+    ``confirmed``: it is sent on at once.
+    """
 
     handshake: object
     session: int
@@ -105,86 +123,93 @@ class InstallSession:
     confirmed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveSession:
+class RemoveSession(_Command, frozen=True):
     session: int
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetPeer:
+class ForgetPeer(_Command, frozen=True):
+    """Removes its sessions, next hops, hosts, and the trees rooted at it; its counters go on."""
+
     peer: NodeIndex
 
 
-@dataclass(frozen=True, slots=True)
-class SetPeerUnderlayMtu:
-    """What the peer's underlay carries: no frame goes to it in longer datagrams."""
+class SetPeerUnderlayMtu(_Command, frozen=True):
+    """The MTU of the peer's underlay, 1280 to 9000 (at first 9000): no frame goes to it in longer packets.
+
+    Those of a tree are held to the smallest of its next hops'. Of a peer without a session nothing is kept.
+    """
 
     peer: NodeIndex
     mtu_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetHost:
+class SetHost(_Command, frozen=True):
     vlan: int
     mac: MacAddress
     peer: NodeIndex
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveHost:
+class RemoveHost(_Command, frozen=True):
     vlan: int
     mac: MacAddress
 
 
-@dataclass(frozen=True, slots=True)
-class CreateTree:
+class CreateTree(_Command, frozen=True):
+    """A new tree without members, with a fresh tree key and a fresh sender key of that id in use."""
+
     tree_id: TreeId
     epoch: TreeEpoch
     key_id: KeyId
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveTree:
+class RemoveTree(_Command, frozen=True):
     tree_id: TreeId
 
 
-@dataclass(frozen=True, slots=True)
-class SetTreeMembers:
+class SetTreeMembers(_Command, frozen=True):
+    """Peers that get the tree datagram, and peers that get session-sealed copies: disjoint, and changed at once."""
+
     tree_id: TreeId
     next_hops: tuple[NodeIndex, ...]
     replicate: tuple[NodeIndex, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MakeKey:
+class MakeKey(_Command, frozen=True):
+    """A fresh sender key, not in use yet. At most one waits; an older waiting one is dropped."""
+
     tree_id: TreeId
     key_id: KeyId
 
 
-@dataclass(frozen=True, slots=True)
-class UseKey:
+class UseKey(_Command, frozen=True):
+    """The waiting key seals from now on."""
+
     tree_id: TreeId
     key_id: KeyId
 
 
-@dataclass(frozen=True, slots=True)
-class OfferKey:
+class OfferKey(_Command, frozen=True):
+    """Sends the key to a peer (docs/protocol.md section 6)."""
+
     tree_id: TreeId
     key_id: KeyId
     peer: NodeIndex
     context: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SetRoute:
+class SetRoute(_Command, frozen=True):
+    """Frames to a group (from ``source``; None: from any without a route of its own) take the tree.
+
+    A route to a tree without members drops as ``no_subscriber``, which is how a source is excluded.
+    """
+
     vlan: int
     group: IPAddress
     source: IPAddress | None
     tree_id: TreeId
 
 
-@dataclass(frozen=True, slots=True)
-class SetPrefixRoute:
+class SetPrefixRoute(_Command, frozen=True):
     """Frames to groups of the prefix that have no route of their own take the tree; the longest prefix counts."""
 
     vlan: int
@@ -192,40 +217,41 @@ class SetPrefixRoute:
     tree_id: TreeId
 
 
-@dataclass(frozen=True, slots=True)
-class RemovePrefixRoute:
+class RemovePrefixRoute(_Command, frozen=True):
     vlan: int
     prefix: IPNetwork
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveRoute:
+class RemoveRoute(_Command, frozen=True):
     vlan: int
     group: IPAddress
     source: IPAddress | None
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptKey:
-    """``acknowledgement``: the control message that the root gets once the key is held, and only then."""
+class AcceptKey(_Command, frozen=True):
+    """Takes a pending offer: the tree exists here from now on, beside its earlier epochs.
+
+    ``acknowledgement``: the control message that the root gets once the key is held, and only then; empty: none.
+    ``deliver``, ``next_hops``: whether hosts here get the frames, and the nodes that get each datagram as it came.
+    """
 
     root: NodeIndex
     tree_id: TreeId
     epoch: TreeEpoch
     key_id: KeyId
     acknowledgement: bytes
+    deliver: bool = True
+    next_hops: tuple[NodeIndex, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RefuseKey:
+class RefuseKey(_Command, frozen=True):
     root: NodeIndex
     tree_id: TreeId
     epoch: TreeEpoch
     key_id: KeyId
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveMemberTree:
+class RemoveMemberTree(_Command, frozen=True):
     root: NodeIndex
     tree_id: TreeId
     epoch: TreeEpoch

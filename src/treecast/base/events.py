@@ -1,46 +1,58 @@
-"""What the data plane tells the control plane: values that enter at the top of the engine."""
+"""Events of the data plane: values that enter at the top of the engine.
+
+Each comes as an array of its name and its fields; ``crates/io/src/event_records.rs`` writes the same names and fields.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
 
+from msgspec import Struct
+
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import Command
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 
 
-@dataclass(frozen=True, slots=True)
-class TapFrame:
-    """A frame that a host sent: ARP, ND, IGMP or MLD."""
+class TapFrame(Struct, frozen=True):
+    """A frame that a host sent and that the data plane shows to Python, with its 802.1Q tag.
+
+    IGMP, MLD, Multicast Router Discovery, beacons (EtherType 0x88B5, to any address) and group-addressed ARP and ND are
+    handed over: the data plane does nothing else with them. Of ARP and ND addressed to one MAC, DHCP and DHCPv6 from a
+    server (UDP source port 67, 547) and PIM Hellos, Joins and Prunes (to 224.0.0.13, ff02::d) this is a copy: the frame
+    itself was forwarded.
+    """
 
     port: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeDatagram:
+class HandshakeDatagram(Struct, frozen=True):
+    """A handshake datagram with a good MAC, within the rate limit."""
+
     socket: int
     source: Endpoint
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignHandshake:
-    """A handshake datagram with a wrong MAC: of another network, or noise. A few a second are told."""
+class ForeignHandshake(Struct, frozen=True):
+    """A handshake datagram with a wrong MAC (``handshake_mac``): of another network, or noise. At most 4 a second."""
 
     source: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class ControlDatagram:
+class ControlDatagram(Struct, frozen=True):
+    """An authentic, fresh control message of a session with ``peer``."""
+
     peer: NodeIndex
     session: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class KeyOffered:
+class KeyOffered(Struct, frozen=True):
+    """A peer sent a sender key of its own; it is pending until AcceptKey or RefuseKey."""
+
     root: NodeIndex
     tree_id: TreeId
     epoch: TreeEpoch
@@ -48,35 +60,40 @@ class KeyOffered:
     context: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PeerMoved:
+class PeerMoved(Struct, frozen=True):
+    """An authentic, fresh datagram of ``session`` came from a new address, which is used from now on."""
+
     peer: NodeIndex
     session: int
     endpoint: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class SessionConfirmed:
+class SessionConfirmed(Struct, frozen=True):
+    """The first authentic datagram of ``session`` arrived."""
+
     peer: NodeIndex
     session: int
 
 
-@dataclass(frozen=True, slots=True)
-class TreeUsed:
+class TreeUsed(Struct, frozen=True):
+    """The first frame since CreateTree took this tree: from now on its key is worth offering."""
+
     tree_id: TreeId
 
 
-@dataclass(frozen=True, slots=True)
-class KeyWorn:
-    """A key in use of one of this node's trees has sealed so much that it is to be replaced."""
+class KeyWorn(Struct, frozen=True):
+    """A key in use of one of this node's trees has sealed 2^25 datagrams, or 2^20 more since this was last reported."""
 
     tree_id: TreeId
     key_id: KeyId
 
 
-@dataclass(frozen=True, slots=True)
-class HostSeen:
-    """A frame with this source MAC came from a port: new there, or not reported for a minute. ``vlan`` 0: untagged."""
+class HostSeen(Struct, frozen=True):
+    """A frame of this source MAC came from a port that forwards, for the first time in 60 s. ``vlan`` 0: untagged.
+
+    Also the first since ``SetHost`` said that it is another node's. At most 4096 hosts per port are remembered (then
+    ``hosts_seen_full``); beacons are no sign of a host.
+    """
 
     port: int
     vlan: int
@@ -100,7 +117,7 @@ class CommandRefused:
     error: Exception | None = field(default=None, compare=False)
 
 
-Event = (
+FromDataPlane = (
     HostSeen
     | TapFrame
     | HandshakeDatagram
@@ -111,8 +128,8 @@ Event = (
     | SessionConfirmed
     | TreeUsed
     | KeyWorn
-    | CommandRefused
 )
+Event = FromDataPlane | CommandRefused
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Word = Literal["ra", "dhcp"]
 WORDS: tuple[Word, ...] = ("ra", "dhcp")
 
 
-@dataclass(frozen=True, slots=True)
-class KeepLocal:
+class KeepLocal(Struct, frozen=True, array_like=True):
     """``ra``: IPv6 router advertisements, solicitations and redirects; ``dhcp``: DHCP and DHCPv6 between clients and
     servers. Kept, they neither leave the LAN for the overlay nor come to it from there.
     """

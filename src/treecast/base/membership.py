@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from treecast.base.addresses import IPAddress
 
@@ -16,8 +17,7 @@ class FilterMode(Enum):
     EXCLUDE = "exclude"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFilter:
+class SourceFilter(Struct, frozen=True, array_like=True):
     """A filter mode and its source list. INCLUDE {} is "no reception"; EXCLUDE {} is "any source"."""
 
     mode: FilterMode

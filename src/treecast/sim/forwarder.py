@@ -1,6 +1,6 @@
 """The data plane's model: commands in, events out, frames along the tables; no bytes of a datagram, no keys.
 
-It keeps the meaning of ``treecast/_native.pyi``: who may open what, which offers are pending, where a frame goes.
+It keeps the meaning of ``base/commands.py``: who may open what, which offers are pending, where a frame goes.
 """
 
 from __future__ import annotations

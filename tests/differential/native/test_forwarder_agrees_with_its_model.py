@@ -18,9 +18,9 @@ import pytest
 from lab.planes import LIMIT_S, Planes, give_key
 from lab.waiting import wait_until
 from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET, packet_socket
-from treecast import _native
 from treecast.base import commands as c
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
+from treecast.base.events import TapFrame
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.sim.datagrams import SessionDatagram, TreeDatagram
 from treecast.sim.forwarder import ModelForwarder
@@ -69,39 +69,34 @@ class Twins:
                 self.modelled[peer].append(frame)
 
     def set_tables(self, rng: Random) -> None:
-        forwarder = self.planes[0].forwarder
         commands: list[c.Command] = []
         for tree in range(4):
             next_hops = tuple(NodeIndex(peer) for peer in PEERS if rng.random() < 0.4)
             rest = [NodeIndex(peer) for peer in (*PEERS, STRANGER) if peer not in next_hops]
             replicate = tuple(peer for peer in rest if rng.random() < 0.3)
             commands.append(c.SetTreeMembers(TreeId(tree), next_hops, replicate))
-            forwarder.set_tree_members(tree, next_hops, replicate)
         for vlan in set(VLANS):
             for mac in HOSTS[:4]:
                 peer = NodeIndex(rng.choice((*PEERS, STRANGER)))
                 commands.append(c.SetHost(vlan, MacAddress(mac), peer))
-                forwarder.set_host(vlan, mac, peer)
             for group in GROUPS[:4]:
                 for source in (None, *(own for own in SOURCES if own.version == group.version)):
-                    forwarder.remove_route(vlan, group.packed, source and source.packed)
-                    self.model.routes.pop((vlan, group, source), None)
+                    commands.append(c.RemoveRoute(vlan, group, source))
                     if rng.random() < 0.6:
                         tree = TreeId(rng.randrange(1, 4))
                         commands.append(c.SetRoute(vlan, group, source, tree))
-                        forwarder.set_route(vlan, group.packed, source and source.packed, tree)
             for prefix in PREFIXES:
-                forwarder.remove_prefix_route(vlan, prefix.network_address.packed, prefix.prefixlen)
-                self.model.prefix_routes.pop((vlan, prefix), None)
+                commands.append(c.RemovePrefixRoute(vlan, prefix))
                 if rng.random() < 0.4:
                     tree = TreeId(rng.randrange(1, 4))
                     commands.append(c.SetPrefixRoute(vlan, prefix, tree))
-                    forwarder.set_prefix_route(vlan, prefix.network_address.packed, prefix.prefixlen, tree)
         floods, forwards = rng.random() < 0.5, rng.random() < 0.85
         commands += [c.SetUnknownUnicastFlood(0, floods), c.SetPortForwarding(0, forwards)]
-        forwarder.set_unknown_unicast_flood(0, floods)
-        forwarder.set_port_forwarding(0, forwards)
-        self.model.carry_out(commands)
+        self.do(*commands)
+
+    def do(self, *commands: c.Command) -> None:
+        self.planes[0].do(*commands)
+        self.model.carry_out([*commands])
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +114,7 @@ def twins() -> Iterator[Twins]:
             model.sessions.install(peer, session)
             network.attach(endpoint, lambda _, datagram, peer=peer: both.hear(peer, datagram))
         for tree in range(4):
-            planes[0].forwarder.create_tree(tree, 1, 1)
-            model.carry_out([c.CreateTree(TreeId(tree), TreeEpoch(1), KeyId(1))])
+            both.do(c.CreateTree(TreeId(tree), TreeEpoch(1), KeyId(1)))
             for plane in planes.planes[1:]:
                 give_key(planes[0], plane, tree, 1, 1, deliver=True)
         assert BROADCAST_TREE == 0
@@ -137,17 +131,13 @@ def test_the_same_frames_arrive_are_shown_and_are_dropped(twins: Twins, seed: in
 def test_groups_of_every_scope_and_flag_reach_the_same_nodes(twins: Twins) -> None:
     """Twice: before anybody has joined those that can be joined, and after."""
     twins.set_tables(Random(99))
-    forwarder = twins.planes[0].forwarder
-    forwarder.set_port_forwarding(0, True)
-    twins.model.carry_out([c.SetPortForwarding(0, on=True)])
+    twins.do(c.SetPortForwarding(0, on=True))
     for tree in (BROADCAST_TREE, TreeId(1)):
-        forwarder.set_tree_members(tree, (2,), (3,))
-        twins.model.carry_out([c.SetTreeMembers(tree, (NodeIndex(2),), (NodeIndex(3),))])
+        twins.do(c.SetTreeMembers(tree, (NodeIndex(2),), (NodeIndex(3),)))
     frames = [to_group(group, number) for number, group in enumerate(EVERY_SCOPE)]
     the_same(twins, frames)
     for group in (group for group in EVERY_SCOPE if group.packed[1] & 0x0F >= 3):
-        forwarder.set_route(0, group.packed, None, 1)
-        twins.model.carry_out([c.SetRoute(0, group, None, TreeId(1))])
+        twins.do(c.SetRoute(0, group, None, TreeId(1)))
     arrived = the_same(twins, frames)
     joined = [frame for group, frame in zip(EVERY_SCOPE, frames, strict=True) if group.packed[1] & 0x0F >= 2]
     assert [frame for frame in joined if arrived[2][frame] != 1 or arrived[3][frame] != 1] == []
@@ -165,7 +155,7 @@ def the_same(twins: Twins, frames: list[bytes]) -> dict[int, Counter[bytes]]:
     """Sent by the root's host, they arrive, are shown and are dropped as the model says. What arrived, by peer."""
     root = twins.planes[0]
     arrived: dict[int, Counter[bytes]] = {}
-    before, seen = root.forwarder.drops(), len(root.seen(_native.TapFrame))
+    before, seen = root.forwarder.drops(), len(root.seen(TapFrame))
     dropped = twins.model.drops.copy()
     with ExitStack() as stack:
         ears = {peer: stack.enter_context(packet_socket(twins.planes[peer - 1].machine, vnet=False)) for peer in PEERS}
@@ -178,7 +168,7 @@ def the_same(twins: Twins, frames: list[bytes]) -> dict[int, Counter[bytes]]:
 
         def all_is_told() -> bool:
             done = drops_since(root.forwarder.drops(), before)
-            return done.total() >= wanted.total() and len(root.seen(_native.TapFrame)) - seen >= len(shown)
+            return done.total() >= wanted.total() and len(root.seen(TapFrame)) - seen >= len(shown)
 
         wait_until(all_is_told, LIMIT_S, f"{wanted.total()} drops and {len(shown)} frames shown")
         for peer, ear in ears.items():
@@ -187,7 +177,7 @@ def the_same(twins: Twins, frames: list[bytes]) -> dict[int, Counter[bytes]]:
             arrived[peer] = Counter(heard(ear, expected.total()))
             assert arrived[peer] == expected
     assert drops_since(root.forwarder.drops(), before) == wanted
-    events = [event.data for event in root.seen(_native.TapFrame)[seen:] if isinstance(event, _native.TapFrame)]
+    events = [event.data for event in root.seen(TapFrame)[seen:]]
     assert Counter(events) == Counter(shown)
     return arrived
 

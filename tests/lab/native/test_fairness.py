@@ -15,7 +15,9 @@ import pytest
 from lab.load import Received, Receiver, Sender
 from lab.planes import INTERFACE, LIMIT_S, Planes
 from lab.waiting import wait_until
-from treecast import _native
+from treecast.base.commands import SendControl
+from treecast.base.events import ControlDatagram
+from treecast.base.ids import NodeIndex
 
 pytestmark = pytest.mark.alone
 
@@ -50,13 +52,12 @@ def test_a_slow_peer_fills_its_own_buffer_and_holds_up_neither_others_nor_its_ow
         f"filter add dev {eth0} parent 1: protocol ip u32 match ip dst {slow.machine.underlay_ipv4} flowid 1:10",
     ):
         source.machine.run(["tc", *line.split()])
-    before = len(slow.seen(_native.ControlDatagram))
+    before = len(slow.seen(ControlDatagram))
     receivers = [Receiver(plane.machine, GROUP, 5000, interface=INTERFACE) for plane in four.planes[1:]]
     sender = Sender(source.machine, GROUP, 5000, interface=INTERFACE, rate_pps=RATE_PPS, count=COUNT)
     wait_until(lambda: source.forwarder.drops()["socket_full"] > 0, LIMIT_S, "its buffer is full")
-    assert source.forwarder.send_control(slow.node, b"past all data")
-    heard = wait_until(lambda: slow.seen(_native.ControlDatagram)[before:], SILENCE_S, "control passes data")
-    assert isinstance(heard[0], _native.ControlDatagram)
+    source.do(SendControl(NodeIndex(slow.node), b"past all data"))
+    heard = wait_until(lambda: slow.seen(ControlDatagram)[before:], SILENCE_S, "control passes data")
     assert heard[0].data == b"past all data"
     assert receivers[0].snapshot().received < COUNT
     assert max(session.silent_s for session in source.forwarder.sessions()) < SILENCE_S

@@ -11,7 +11,9 @@ import pytest
 from lab.load import Receiver, Sender
 from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, ipv4, ipv6
 from lab.waiting import wait_until
-from treecast import _native
+from treecast.base.commands import FloodFrame, Inject, SetTreeMembers
+from treecast.base.events import TapFrame
+from treecast.base.ids import NodeIndex, TreeId
 
 GROUP = "239.1.1.1"
 GROUP6 = "ff15::101"
@@ -109,7 +111,8 @@ def test_a_moved_member_loses_and_doubles_nothing(three: Planes) -> None:
     for number in range(20):
         wait_until(partial(has_received, receiver, 150 * (number + 1)), LIMIT_S, "the stream")
         on_tree = number % 2 == 0
-        root.forwarder.set_tree_members(7, [] if on_tree else [one.node], [one.node] if on_tree else [])
+        member = (NodeIndex(one.node),)
+        root.do(SetTreeMembers(TreeId(7), () if on_tree else member, member if on_tree else ()))
     sent = sender.wait(20).sent
     wait_until(lambda: receiver.snapshot().received >= sent, LIMIT_S, "all received")
     got = receiver.stop()
@@ -170,23 +173,22 @@ def test_flood_and_inject_reach_the_kernel(three: Planes) -> None:
     three.tree(three[0], 0, three.planes[1:])
     frame = b"\xff" * 6 + bytes.fromhex("02540000000188b5") + b"hello".ljust(46, b"\0")
     with three[1].listen_raw(0x88B5) as one, three[2].listen_raw(0x88B5) as other:
-        three[0].forwarder.flood(0, frame)
+        three[0].do(FloodFrame(0, frame))
         assert [one.recv(100), other.recv(100)] == [frame, frame]
-        assert three[1].forwarder.inject(0, frame)
-        assert one.recv(100) == frame
-        assert not three[1].forwarder.inject(1, frame)
+        three[1].do(Inject(1, frame[:-1] + b"1"), Inject(0, frame))
+        assert one.recv(100) == frame, "there is no port 1"
 
 
 def test_igmp_and_arp_are_punted(three: Planes) -> None:
-    before = len(three[1].seen(_native.TapFrame))
+    before = len(three[1].seen(TapFrame))
     receiver = Receiver(three[1].machine, "239.77.7.7", 5000, interface=INTERFACE)
-    frames = three[1].wait_for(_native.TapFrame, before + 1)[before:]
+    frames = three[1].wait_for(TapFrame, before + 1)[before:]
     receiver.stop()
-    assert any(isinstance(frame, _native.TapFrame) and socket.inet_aton("239.77.7.7") in frame.data for frame in frames)
-    before = len(three[1].seen(_native.TapFrame))
+    assert any(socket.inet_aton("239.77.7.7") in frame.data for frame in frames)
+    before = len(three[1].seen(TapFrame))
     three[1].machine.run(["ping", "-c1", "-W1", "10.9.0.77"], check=False)
-    frames = three[1].wait_for(_native.TapFrame, before + 1)[before:]
-    assert any(isinstance(frame, _native.TapFrame) and frame.data[12:14] == b"\x08\x06" for frame in frames)
+    frames = three[1].wait_for(TapFrame, before + 1)[before:]
+    assert any(frame.data[12:14] == b"\x08\x06" for frame in frames)
 
 
 def test_probes_measure_round_trips(three: Planes) -> None:

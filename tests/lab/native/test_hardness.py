@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ from lab.load import Receiver, Sender
 from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, ipv6, mac
 from lab.waiting import wait_until
 from treecast import _native
+from treecast.adapters.native import apply
+from treecast.base.addresses import Endpoint
+from treecast.base.commands import Inject, OfferKey, SendControl
+from treecast.base.events import CommandRefused, ControlDatagram, PeerMoved, RefusalReason, TapFrame
+from treecast.base.ids import KeyId, NodeIndex, TreeId
 
 pytestmark = pytest.mark.alone
 
@@ -58,7 +64,7 @@ def test_garbage_replays_and_reflections_change_nothing() -> None:
             stream(planes, 200)
         datagrams = [datagram for datagram in _udp_payloads(path.read_bytes()) if datagram]
         assert len(datagrams) >= 3
-        wait_until(lambda: not two.forwarder.drain(1000), LIMIT_S, "no events")
+        wait_until(lambda: not two.new_events(), LIMIT_S, "no events")
         rng = random.Random(5)
         before = two.forwarder.drops()
         sessions = [(s.session, s.endpoint) for s in two.forwarder.sessions()]
@@ -67,16 +73,15 @@ def test_garbage_replays_and_reflections_change_nothing() -> None:
                 datagram = bytearray(rng.choice(datagrams) if number % 3 else rng.randbytes(rng.randrange(1500)))
                 if number % 3 == 1 and datagram:
                     datagram[rng.randrange(len(datagram))] ^= rng.randint(1, 255)
-                attacker.sendto(datagram, two.endpoint)
-                attacker.sendto(datagram, one.endpoint)  # reflected to its sender
+                attacker.sendto(datagram, two.address)
+                attacker.sendto(datagram, one.address)  # reflected to its sender
         total = sum(before.values()) + 3000
         wait_until(lambda: sum(two.forwarder.drops().values()) >= total, LIMIT_S, "drops")
         dropped = two.forwarder.drops()
         grown = {name for name, count in dropped.items() if count > before[name]}
         assert {"tree_replay", "tree_tag", "unknown_type"} <= grown
         assert [(s.session, s.endpoint) for s in two.forwarder.sessions()] == sessions
-        events = two.forwarder.drain(1000)
-        assert {type(event) for event in events} <= {_native.TapFrame}  # the kernel's own IGMP
+        assert {type(event) for event in two.new_events()} <= {TapFrame}  # the kernel's own IGMP
         assert "tree_reflected" in {name for name, count in one.forwarder.drops().items() if count}
         stream(planes)
 
@@ -90,10 +95,9 @@ def test_a_peer_that_moves_is_followed_after_one_authentic_datagram() -> None:
         two.machine.run(["conntrack", "-D", "-p", "udp"], check=False) if _has("conntrack") else None
         with two.machine.enter():
             two.machine.run(["ping", "-c1", "-W1", ipv4(1)], check=False)
-        moved = one.wait_for(_native.PeerMoved)[-1]
-        assert isinstance(moved, _native.PeerMoved)
-        assert moved.endpoint == (two.machine.underlay_ipv4, 40000)
-        assert one.forwarder.sessions()[0].endpoint == moved.endpoint
+        moved = one.wait_for(PeerMoved)[-1]
+        assert moved.endpoint == Endpoint(IPv4Address(two.machine.underlay_ipv4), 40000)
+        assert one.forwarder.sessions()[0].endpoint == (two.machine.underlay_ipv4, 40000)
         two.machine.run(["ping", "-c2", "-i0.05", "-W2", ipv4(1)])
 
 
@@ -102,7 +106,7 @@ def test_handshake_floods_are_limited_and_named() -> None:
         init = _native.Handshake.initiate(planes[0].key, NETWORK_ID, 1).init_datagram()
         with planes[0].machine.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flooder:
             for _ in range(2000):
-                flooder.sendto(init, planes[1].endpoint)
+                flooder.sendto(init, planes[1].address)
         victim = planes[1].forwarder
         wait_until(lambda: victim.drops()["handshake_rate_source"] > 1000, LIMIT_S, "rate limit")
         assert victim.drops()["punt_handshakes_full"] == 0
@@ -123,19 +127,16 @@ def test_a_dead_peers_icmp_errors_stop_nothing() -> None:
 def test_a_peer_without_session_is_a_named_drop_and_a_false() -> None:
     with Planes(1) as planes:
         forwarder = planes[0].forwarder
-        assert not forwarder.send_control(9, b"message")
-        assert not forwarder.send_control_on(9, b"message")
-        assert forwarder.drops()["no_session"] == 2
-        with pytest.raises(KeyError):
-            forwarder.offer_key(5, 1, 9, b"")
-        with pytest.raises(ValueError, match="IP address"):
-            forwarder.send_datagram(0, ("not an address", 1), b"")
+        planes[0].do(SendControl(NodeIndex(9), b"message"))
+        assert forwarder.drops()["no_session"] == 1
+        offer = OfferKey(TreeId(5), KeyId(1), NodeIndex(9), b"")
+        assert apply(forwarder, [offer]) == [CommandRefused(offer, RefusalReason.UNKNOWN)]
 
 
 def test_a_taken_port_and_a_bad_interface_are_named_with_their_errno() -> None:
     with Planes(1) as planes:
         plane = planes[0]
-        taken = _open_error(plane, "tc1", plane.endpoint)
+        taken = _open_error(plane, "tc1", plane.address)
         assert (taken.errno, plane.machine.underlay_ipv4 in str(taken)) == (errno.EADDRINUSE, True)
         busy = _open_error(plane, INTERFACE, (plane.machine.underlay_ipv4, 0))
         assert (busy.errno, INTERFACE in str(busy)) == (errno.EBUSY, True)
@@ -152,7 +153,7 @@ def test_stop_removes_the_interface_and_may_be_repeated() -> None:
         plane.forwarder.stop()
         assert INTERFACE not in plane.machine.run(["ip", "link"]).stdout
         assert plane.forwarder.offloads == []
-        assert not plane.forwarder.inject(0, bytes(60))
+        plane.do(Inject(0, bytes(60)))
         with pytest.raises(OSError, match="descriptor"):
             plane.forwarder.start()
 
@@ -170,13 +171,18 @@ def test_a_deleted_interface_ends_in_a_drop_and_no_busy_loop() -> None:
             workers and sum(seconds - spent[thread] for thread, seconds in _cpu_s().items() if thread in workers) < 0.1
         )
         assert planes[0].forwarder.drops()["tap_other"] == 1
-        assert planes[0].forwarder.send_control(2, b"still here")
+        planes[0].do(SendControl(NodeIndex(2), b"still here"))
+        assert planes[1].wait_for(ControlDatagram)[-1].data == b"still here"
 
 
 def test_a_node_without_capabilities_goes_on() -> None:
     program = f"""
         import sys
+        from ipaddress import ip_address
         from treecast import _native
+        from treecast.adapters.native import apply
+        from treecast.base.addresses import Endpoint
+        from treecast.base.commands import SendDatagram
         forwarder = _native.Forwarder(node_index=1, network_id=bytes(16), interface="tcnat-caps", mac={mac(1)!r},
                                       mtu=1374, listen=[("127.0.0.1", 0), ("::1", 0)])
         _native.drop_capabilities()
@@ -184,13 +190,14 @@ def test_a_node_without_capabilities_goes_on() -> None:
         status = open("/proc/self/status").read()
         print([line.split()[1] for line in status.splitlines() if line.startswith(("CapEff", "CapPrm", "CapBnd"))])
         first, second = forwarder.listening
-        print(first[0], second[0], forwarder.send_datagram(0, first, b"x"))
+        print(first[0], second[0], apply(forwarder, [SendDatagram(0, Endpoint(ip_address(first[0]), first[1]), b"x")]),
+              forwarder.counters()["udp_tx_datagrams"])
         forwarder.stop()
     """
     with Lab() as lab:
         machine = lab.machine("n0")
         output = machine.run([sys.executable, "-c", textwrap.dedent(program)]).stdout.splitlines()
-    assert output == [str(["0" * 16] * 3), "127.0.0.1 ::1 True"]
+    assert output == [str(["0" * 16] * 3), "127.0.0.1 ::1 [] 1"]
 
 
 def _open_error(plane: Plane, interface: str, listen: _native.Address) -> OSError:

@@ -10,6 +10,8 @@ import pytest
 from lab.load import Receiver, Sender
 from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, ipv4, ipv6
 from lab.waiting import wait_until
+from treecast.base.commands import FloodFrame, SetTreeMembers
+from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeId
 
 GROUP = "239.1.1.1"
 COUNT = 2000
@@ -58,7 +60,7 @@ def test_tcp_s_super_frames_arrive_unchanged(three: Planes) -> None:
 
 def test_multicast_reaches_next_hops_and_those_with_copies(three: Planes) -> None:
     three.tree(three[0], 5, [three[1]], group=GROUP)
-    three[0].forwarder.set_tree_members(5, [2], [3])
+    three[0].do(SetTreeMembers(TreeId(5), (NodeIndex(2),), (NodeIndex(3),)))
     receivers = [Receiver(plane.machine, GROUP, 5000, interface=INTERFACE) for plane in three.planes[1:]]
     sent = Sender(three[0].machine, GROUP, 5000, interface=INTERFACE, size_bytes=1472, rate_pps=3000, count=COUNT).wait(
         20
@@ -71,10 +73,10 @@ def test_multicast_reaches_next_hops_and_those_with_copies(three: Planes) -> Non
 
 def test_what_python_floods_may_be_as_long(three: Planes) -> None:
     three.tree(three[0], 0, [three[1]])
-    three[0].forwarder.set_tree_members(0, [2], [3])
+    three[0].do(SetTreeMembers(BROADCAST_TREE, (NodeIndex(2),), (NodeIndex(3),)))
     frame = b"\xff" * 6 + bytes.fromhex("02540000000188b6") + bytes(range(250)) * 6
     with three[1].listen_raw(0x88B6) as one, three[2].listen_raw(0x88B6) as other:
-        three[0].forwarder.flood(0, frame)
+        three[0].do(FloodFrame(0, frame))
         assert [one.recv(2000), other.recv(2000)] == [frame, frame]
 
 

@@ -26,6 +26,10 @@ from lab.load import Receiver, Sender
 from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, mac
 from lab.waiting import wait_until
 from treecast import _native
+from treecast.base.commands import Inject, SetPortForwarding, SetPortGroup, SetPortSelective, SetRoute
+from treecast.base.events import HostSeen, TapFrame
+from treecast.base.ids import TreeId
+from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
 ETH_P_ALL = 0x0003
@@ -51,11 +55,12 @@ class Scene:
 
     def want(self, group: str, *sources: str) -> None:
         """The hosts behind the port want it: any source, or these."""
-        packed = [ip_address(source).packed for source in sources]
-        self.here.forwarder.set_port_group(PACKET_PORT, 0, ip_address(group).packed, not sources, packed)
+        mode = FilterMode.INCLUDE if sources else FilterMode.EXCLUDE
+        wanted = SourceFilter(mode, frozenset(map(ip_address, sources)))
+        self.here.do(SetPortGroup(PACKET_PORT, 0, ip_address(group), wanted))
 
     def forget(self, group: str) -> None:
-        self.here.forwarder.set_port_group(PACKET_PORT, 0, ip_address(group).packed, False, [])
+        self.here.do(SetPortGroup(PACKET_PORT, 0, ip_address(group), NO_SOURCE))
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +79,11 @@ def scene() -> Iterator[Scene]:
             descriptor = _native.open_packet_socket(interface)
         assert planes[0].forwarder.open_packet_port(descriptor) == PACKET_PORT
         os.close(descriptor)
-        planes[0].forwarder.set_port_forwarding(PACKET_PORT, True)
+        planes[0].do(SetPortForwarding(PACKET_PORT, on=True))
         for number, (root, member) in enumerate(((planes[0], planes[1]), (planes[1], planes[0]))):
             planes.tree(root, 0, [member])
             planes.tree(root, 10 + number, [member], group=GROUP)
-            root.forwarder.set_route(0, ip_address(GROUP6).packed, None, 10 + number)
+            root.do(SetRoute(0, ip_address(GROUP6), None, TreeId(10 + number)))
         yield Scene(planes, lan, interface)
 
 
@@ -203,7 +208,7 @@ def test_frames_of_groups_cross_between_the_ports_of_one_node(scene: Scene) -> N
     assert counted(forwarder.sent_flows()) - sent_before == Counter({("10.9.0.1", 0): 200})
     assert counted(forwarder.delivered_flows()) - given_before == Counter({("10.9.0.1", None): 200})
     scene.forget(GROUP)
-    forwarder.set_port_selective(0, True)
+    scene.here.do(SetPortSelective(0, on=True))
     raw = listen(machine, INTERFACE)
 
     def stream() -> None:
@@ -212,12 +217,11 @@ def test_frames_of_groups_cross_between_the_ports_of_one_node(scene: Scene) -> N
     before = forwarder.counters()["packet_rx_frames"]
     stream()
     wait_until(lambda: forwarder.counters()["packet_rx_frames"] >= before + 100, LIMIT_S, "taken")
-    forwarder.set_port_group(0, 0, ip_address(GROUP).packed, True, [])
+    scene.here.do(SetPortGroup(0, 0, ip_address(GROUP), ANY_SOURCE))
     stream()
     assert hear(raw, 100) == {hardware_address(inside, "eth0")}
     assert hears_no_more(raw)
-    forwarder.set_port_group(0, 0, ip_address(GROUP).packed, False, [])
-    forwarder.set_port_selective(0, False)
+    scene.here.do(SetPortGroup(0, 0, ip_address(GROUP), NO_SOURCE), SetPortSelective(0, on=False))
 
 
 def test_unicast_broadcast_and_the_machine_s_own_frames_stay_where_they_are(scene: Scene) -> None:
@@ -246,7 +250,7 @@ def test_events_that_were_not_read_before_their_port_was_closed_are_dropped_also
     with scene.here.machine.enter():
         descriptor = _native.open_packet_socket(scene.interface)
     port = forwarder.open_packet_port(descriptor)
-    forwarder.set_port_forwarding(port, True)
+    scene.here.do(SetPortForwarding(port, on=True))
     scene.here.collect()
     before = forwarder.counters()["frames_punted"], forwarder.drops()["port_closed"]
     receiver = Receiver(scene.lan.hosts[0], GROUP, PORT, interface="eth0")
@@ -255,8 +259,7 @@ def test_events_that_were_not_read_before_their_port_was_closed_are_dropped_also
     forwarder.close_port(port)
     assert forwarder.open_packet_port(descriptor) == port
     os.close(descriptor)
-    events = forwarder.drain(10_000)
-    ports = {event.port for event in events if isinstance(event, _native.TapFrame | _native.HostSeen)}
+    ports = {event.port for event in scene.here.new_events() if isinstance(event, TapFrame | HostSeen)}
     assert (port in ports, PACKET_PORT in ports) == (False, True)
     assert forwarder.drops()["port_closed"] > before[1]
     forwarder.close_port(port)
@@ -267,11 +270,18 @@ def test_a_port_goes_down_and_comes_up_with_its_interface(scene: Scene) -> None:
     before = forwarder.drops()["packet_down"]
     machine.run(["ip", "link", "set", scene.interface, "down"])
     wait_until(lambda: forwarder.drops()["packet_down"] > before, LIMIT_S, "down")
-    assert not forwarder.inject(PACKET_PORT, b"\x03TC\0\0\x01" + mac(1) + b"\x88\xb5" + bytes(46))
+    sent = forwarder.counters()["packet_tx_frames"]
+    beacon = b"\x03TC\0\0\x01" + mac(1) + b"\x88\xb5" + bytes(46)
+    scene.here.do(Inject(PACKET_PORT, beacon))
+    assert forwarder.counters()["packet_tx_frames"] == sent
     machine.run(["ip", "link", "set", scene.interface, "address", "02:00:00:00:77:77", "up"])
     raw = listen(inside, "eth0")
-    beacon = b"\x03TC\0\0\x01" + mac(1) + b"\x88\xb5" + bytes(46)
-    wait_until(lambda: forwarder.inject(PACKET_PORT, beacon), LIMIT_S, "up")
+
+    def is_sent() -> bool:
+        scene.here.do(Inject(PACKET_PORT, beacon))
+        return forwarder.counters()["packet_tx_frames"] > sent
+
+    wait_until(is_sent, LIMIT_S, "up")
     with raw:
         while not (frame := raw.recv(2000)).startswith(beacon[:6]):
             pass

@@ -11,6 +11,17 @@ import pytest
 from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, mac
 from lab.waiting import wait_until
 from treecast import _native
+from treecast.adapters.native import apply
+from treecast.base.commands import (
+    FloodFrame,
+    Inject,
+    SetKeepLocal,
+    SetPortForwarding,
+    SetStormLimits,
+    SetUnknownUnicastFlood,
+)
+from treecast.base.events import HandshakeDatagram, HostSeen, RefusalReason, TapFrame
+from treecast.base.keep_local import KeepLocal
 from treecast.wire.beacon import BEACON_GROUP
 
 BROADCAST = b"\xff" * 6
@@ -51,7 +62,7 @@ def udp(source_port: int) -> bytes:
 
 def shown(plane: Plane, sent: bytes) -> bool:
     """Did Python get this frame?"""
-    return any(isinstance(event, _native.TapFrame) and event.data == sent for event in plane.collect())
+    return any(event.data == sent for event in plane.seen(TapFrame))
 
 
 def received(plane: Plane) -> int:
@@ -62,8 +73,7 @@ def test_a_host_is_told_once_per_vlan(two: Planes) -> None:
     send(two[0], *[frame(b"hello")] * 3, *[frame(b"hello", tag=b"\x81\x00\x00\x07")] * 3)
 
     def told() -> list[tuple[int, int]]:
-        events = two[0].seen(_native.HostSeen)
-        return [(e.port, e.vlan) for e in events if isinstance(e, _native.HostSeen) and e.mac == HOST]
+        return [(event.port, event.vlan) for event in two[0].seen(HostSeen) if event.mac.packed == HOST]
 
     wait_until(lambda: sorted(told()) == [(0, 0), (0, 7)], LIMIT_S, "both")
 
@@ -92,7 +102,7 @@ def test_beacons_are_shown_and_stay_here(two: Planes) -> None:
     send(two[0], beacon, frame(b"after it"))
     wait_until(lambda: shown(two[0], beacon), LIMIT_S, "beacon")
     assert not any(b"beacon" in data for data in heard_until(raw, b"after it"))
-    assert not any(isinstance(event, _native.HostSeen) and event.mac == mac(9) for event in two[0].collect())
+    assert not any(event.mac.packed == mac(9) for event in two[0].seen(HostSeen))
 
 
 def test_a_server_s_dhcp_is_shown_and_forwarded(two: Planes) -> None:
@@ -114,10 +124,10 @@ def test_what_a_site_says_to_its_own_hosts_stays_there_while_it_is_kept(two: Pla
     router = b"\x33\x33\0\0\0\x01" + HOST + b"\x86\xdd" + ROUTER_ADVERTISEMENT.ljust(56, b"\0")
     before = keeper.drops()
     for kept in (True, False):
-        keeper.set_keep_local(0, ra=kept, dhcp=kept)
+        two[number].do(SetKeepLocal(0, KeepLocal(ra=kept, dhcp=kept)))
         raw = listen(two[1])
         send(two[0], reply)
-        two[0].forwarder.flood(0, router)
+        two[0].do(FloodFrame(0, router))
         wait_until(lambda: shown(two[0], reply), LIMIT_S, "Python sees it either way")
         send(two[0], frame(b"after it"))
         heard = heard_until(raw, b"after it")
@@ -132,16 +142,16 @@ def test_a_blocked_port_drops_both_ways_and_goes_on_punting_and_injecting(two: P
     blocked = two[number]
     two[0].machine.run(["ping", "-c1", "-W2", ipv4(2)])
     before = blocked.forwarder.drops()["port_blocked"]
-    blocked.forwarder.set_port_forwarding(0, False)
+    blocked.do(SetPortForwarding(0, on=False))
     two[0].machine.run(["ping", "-c1", "-W1", ipv4(2)], check=False)
     wait_until(lambda: blocked.forwarder.drops()["port_blocked"] > before, LIMIT_S, "port_blocked")
     beacon = frame(b"beacon of a blocked port", ethertype=b"\x88\xb5", destination=BEACON_GROUP.packed)
     send(blocked, beacon)
     wait_until(lambda: shown(blocked, beacon), LIMIT_S, "beacon")
     injected = received(blocked)
-    assert blocked.forwarder.inject(0, beacon)
+    blocked.do(Inject(0, beacon))
     assert received(blocked) > injected
-    blocked.forwarder.set_port_forwarding(0, True)
+    blocked.do(SetPortForwarding(0, on=True))
     two[0].machine.run(["ping", "-c1", "-W2", ipv4(2)])
 
 
@@ -151,25 +161,23 @@ def test_storms_are_cut_and_unknown_unicast_is_flooded_where_asked(two: Planes) 
     before = forwarder.drops()
     send(two[0], unknown)
     wait_until(lambda: forwarder.drops()["unknown_unicast"] == before["unknown_unicast"] + 1, LIMIT_S, "dropped")
-    forwarder.set_unknown_unicast_flood(0, True)
-    forwarder.set_storm_limits(0, broadcast_pps=1, multicast_pps=None, unknown_unicast_pps=1)
+    two[0].do(SetUnknownUnicastFlood(0, on=True), SetStormLimits(0, 1, None, 1))
     delivered = received(two[1])
     send(two[0], *[unknown] * 50, *[frame(b"storm")] * 50)
     wait_until(lambda: forwarder.drops()["storm_broadcast"] >= before["storm_broadcast"] + 40, LIMIT_S, "broadcast")
     assert forwarder.drops()["storm_unknown_unicast"] >= before["storm_unknown_unicast"] + 40
     wait_until(lambda: received(two[1]) >= delivered + 2, LIMIT_S, "one of each")
-    forwarder.set_storm_limits(0, broadcast_pps=None, multicast_pps=None, unknown_unicast_pps=None)
-    forwarder.set_unknown_unicast_flood(0, False)
+    two[0].do(SetStormLimits(0, None, None, None), SetUnknownUnicastFlood(0, on=False))
 
 
 def test_there_is_no_other_port(two: Planes) -> None:
-    with pytest.raises(ValueError, match="no such port"):
-        two[0].forwarder.set_port_forwarding(1, True)
+    (refused,) = apply(two[0].forwarder, [SetPortForwarding(1, on=True)])
+    assert (refused.reason, str(refused.error)) == (RefusalReason.INVALID, "no such port")
 
 
 def test_a_handshake_that_would_run_over_the_overlay_stays_outside(two: Planes) -> None:
     init = _native.Handshake.initiate(two[0].key, NETWORK_ID, 999).init_datagram()
-    before, heard = two[0].forwarder.drops()["recursive_encapsulation"], len(two[1].seen(_native.HandshakeDatagram))
+    before, heard = two[0].forwarder.drops()["recursive_encapsulation"], len(two[1].seen(HandshakeDatagram))
     with two[0].machine.enter():
         own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with own:
@@ -178,4 +186,4 @@ def test_a_handshake_that_would_run_over_the_overlay_stays_outside(two: Planes) 
             own.sendto(b"\xc0" + init[1:-1] + b"\0", (ipv4(2), 7700))  # not of this network: its own affair
     wait_until(lambda: two[0].forwarder.drops()["recursive_encapsulation"] > before, LIMIT_S, "it is recognised")
     assert two[0].forwarder.drops()["recursive_encapsulation"] == before + 1
-    assert len(two[1].seen(_native.HandshakeDatagram)) == heard
+    assert len(two[1].seen(HandshakeDatagram)) == heard

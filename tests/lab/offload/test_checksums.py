@@ -37,6 +37,9 @@ from tests.lab.offload.bursts import (
     unicast,
 )
 from tests.lab.offload.raw_frames import GSO_UDP_L4, packet_socket, read_udp, super_frame, udp_frame
+from treecast.base.addresses import MacAddress
+from treecast.base.commands import SetHost
+from treecast.base.ids import NodeIndex
 
 PROTOCOLS = {socket.AF_INET: "Udp", socket.AF_INET6: "Udp6"}
 STREAM_BYTES = 12_000_000
@@ -137,7 +140,7 @@ def test_wrong_checksums_of_a_host_stay_wrong_while_their_neighbours_are_joined(
 
 def test_tagged_super_frames_keep_their_tag(planes: Planes) -> None:
     payload = b"".join(burst(40, 1200))
-    planes[0].forwarder.set_host(5, mac(2), 2)
+    planes[0].do(SetHost(5, MacAddress(mac(2)), NodeIndex(2)))
     with (
         packet_socket(planes[1].machine, vnet=True) as reader,
         packet_socket(planes[0].machine, vnet=True) as sender,

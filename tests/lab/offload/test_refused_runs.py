@@ -25,7 +25,7 @@ def sockets_of(plane: Plane) -> Iterator[socket.socket]:
     """Second descriptors of the forwarder's UDP sockets."""
     for link in list(Path("/proc/self/fd").iterdir()):
         with suppress(OSError), socket.socket(fileno=os.dup(int(link.name))) as own:
-            if own.type == socket.SOCK_DGRAM and own.getsockname() == plane.endpoint:
+            if own.type == socket.SOCK_DGRAM and own.getsockname() == plane.address:
                 yield own
 
 

@@ -1,0 +1,224 @@
+//! Carries out the commands of the control plane, in order; those that are refused cost themselves only.
+
+use std::io;
+
+use treecast_core::aead::Aead;
+use treecast_core::datagram::TreeName;
+use treecast_core::frame::Mac;
+use treecast_core::handshake::SessionKeys;
+use treecast_core::port::Port;
+use treecast_core::session::{Endpoint, SessionParameters};
+use treecast_core::table::Refused;
+use treecast_core::tree::OutgoingList;
+
+use crate::commands::{read_all, Command};
+use crate::forwarder::Forwarder;
+use crate::msgpack::Malformed;
+use crate::sys::thread::monotonic_ns;
+
+/// A handshake that a command names by its place in the list; spent by that. `keys`: None when it is not finished, or spent.
+#[allow(missing_docs)]
+pub struct SpentHandshake {
+    pub keys: Option<SessionKeys>,
+    pub index: u32,
+    pub remote_index: u32,
+}
+
+/// A command that was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which of the commands.
+    pub position: usize,
+    /// Why, by kind.
+    pub reason: Refused,
+    /// Why, for a log.
+    pub text: String,
+}
+
+/// Why one command was refused.
+struct Cause(Refused, String);
+
+impl Cause {
+    fn invalid(text: &str) -> Self {
+        Self(Refused::Invalid, text.to_owned())
+    }
+}
+
+impl From<Refused> for Cause {
+    fn from(refused: Refused) -> Self {
+        let text = match refused {
+            Refused::Unknown => "no such tree or key",
+            Refused::TableFull => "the table is full",
+            Refused::Taken => "the session index is taken",
+            Refused::Invalid => "values that contradict each other",
+        };
+        Self(refused, text.to_owned())
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        Self(Refused::Invalid, error.to_string())
+    }
+}
+
+/// Hosts that are written at once, before anything that the table of hosts has a part in.
+#[derive(Default)]
+struct Hosts {
+    positions: Vec<usize>,
+    entries: Vec<(u16, Mac, u32)>,
+}
+
+impl Forwarder {
+    /// Carries out these commands. Malformed when they are no whole array: then none was carried out.
+    pub fn apply(&self, commands: &[u8], mut handshakes: Vec<SpentHandshake>) -> Result<Vec<Refusal>, Malformed> {
+        let (mut refusals, mut hosts) = (Vec::new(), Hosts::default());
+        for (position, command) in read_all(commands)?.enumerate() {
+            let done = match command {
+                Some(Command::SetHost { vlan, mac, peer }) => {
+                    hosts.positions.push(position);
+                    hosts.entries.push((vlan, mac, peer));
+                    Ok(())
+                }
+                Some(command) => {
+                    if matches!(command, Command::RemoveHost { .. } | Command::ForgetPeer { .. }) {
+                        self.write_hosts(&mut hosts, &mut refusals);
+                    }
+                    self.carry_out(command, &mut handshakes)
+                }
+                None => Err(Cause::invalid("no such command, or not with such values")),
+            };
+            if let Err(Cause(reason, text)) = done {
+                refusals.push(Refusal { position, reason, text });
+            }
+        }
+        self.write_hosts(&mut hosts, &mut refusals);
+        refusals.sort_by_key(|refusal| refusal.position);
+        Ok(refusals)
+    }
+
+    fn write_hosts(&self, hosts: &mut Hosts, refusals: &mut Vec<Refusal>) {
+        let Hosts { positions, entries } = std::mem::take(hosts);
+        if let [(vlan, mac, peer)] = entries[..] {
+            if let Err(refused) = self.tables.set_host(vlan, mac, peer) {
+                let Cause(reason, text) = refused.into();
+                refusals.push(Refusal { position: positions[0], reason, text });
+            }
+            return;
+        }
+        let refused = self.tables.set_hosts(entries.clone());
+        if refused.is_empty() {
+            return;
+        }
+        let refused = refused.into_iter().collect::<std::collections::HashSet<_>>();
+        for (position, (vlan, mac, _)) in positions.into_iter().zip(entries) {
+            if refused.contains(&(vlan, mac)) {
+                let Cause(reason, text) = Refused::TableFull.into();
+                refusals.push(Refusal { position, reason, text });
+            }
+        }
+    }
+
+    /// One command. What cannot be sent is counted, and no refusal.
+    fn carry_out(&self, command: Command<'_>, handshakes: &mut [SpentHandshake]) -> Result<(), Cause> {
+        let tables = &self.tables;
+        match command {
+            Command::SendDatagram { socket, endpoint, data } => {
+                self.send_datagram(Endpoint { socket, address: endpoint }, data);
+            }
+            Command::SendControl { peer, data } => {
+                self.send_control(peer, data);
+            }
+            Command::Inject { port, frame } => {
+                self.inject(port, frame);
+            }
+            Command::FloodFrame { port, frame } => self.flood(port, frame),
+            Command::SetPortForwarding { port, on } => self.port(port)?.set_forwarding(on),
+            Command::SetStormLimits { port, broadcast_pps, multicast_pps, unknown_unicast_pps } => {
+                self.port(port)?.set_storm_limits(broadcast_pps, multicast_pps, unknown_unicast_pps);
+            }
+            Command::SetKeepLocal { port, keep } => self.port(port)?.set_keep_local(keep.ra, keep.dhcp),
+            Command::SetUnknownUnicastFlood { port, on } => self.port(port)?.set_unknown_unicast_flood(on),
+            Command::SetPortSelective { port, on } => self.port(port)?.set_selective(on),
+            Command::SetPortGroup { port, vlan, group, filter } => tables.set_port_group(port, vlan, group, filter)?,
+            Command::InstallSession { handshake, session, peer, socket, endpoint, aead, confirmed } => {
+                let of_session = handshakes.get_mut(handshake).filter(|handshake| handshake.index == session);
+                let handshake = of_session.ok_or_else(|| Cause::invalid("no handshake of this session"))?;
+                let endpoint = Endpoint { socket, address: endpoint };
+                self.install_session(handshake, peer, endpoint, aead, confirmed)?;
+            }
+            Command::RemoveSession { session } => tables.remove_session(session),
+            Command::ForgetPeer { peer } => tables.forget_peer(peer),
+            Command::SetPeerUnderlayMtu { peer, mtu_bytes } => tables.set_peer_underlay_mtu(peer, mtu_bytes)?,
+            Command::SetHost { vlan, mac, peer } => tables.set_host(vlan, mac, peer)?,
+            Command::RemoveHost { vlan, mac } => tables.remove_host(vlan, mac),
+            Command::SetRoute { vlan, group, source, tree_id } => tables.set_route(vlan, group, source, tree_id)?,
+            Command::RemoveRoute { vlan, group, source } => tables.remove_route(vlan, group, source),
+            Command::SetPrefixRoute { vlan, prefix, tree_id } => {
+                tables.set_prefix_route(vlan, prefix.first, prefix.length, tree_id)?;
+            }
+            Command::RemovePrefixRoute { vlan, prefix } => {
+                tables.remove_prefix_route(vlan, prefix.first, prefix.length);
+            }
+            of_trees => self.carry_out_of_trees(of_trees)?,
+        }
+        Ok(())
+    }
+
+    fn carry_out_of_trees(&self, command: Command<'_>) -> Result<(), Cause> {
+        let tables = &self.tables;
+        match command {
+            Command::CreateTree { tree_id, epoch, key_id } => self.create_tree(tree_id, epoch, key_id)??,
+            Command::RemoveTree { tree_id } => tables.remove_tree(tree_id),
+            Command::SetTreeMembers { tree_id, next_hops, replicate } => {
+                tables.set_tree_members(tree_id, &next_hops, &replicate)?;
+            }
+            Command::MakeKey { tree_id, key_id } => self.make_key(tree_id, key_id)??,
+            Command::UseKey { tree_id, key_id } => tables.use_key(tree_id, key_id)?,
+            Command::OfferKey { tree_id, key_id, peer, context } => {
+                self.offer_key(tree_id, key_id, peer, context)?;
+            }
+            Command::AcceptKey { root, tree_id, epoch, key_id, acknowledgement, deliver, next_hops } => {
+                let outgoing = OutgoingList { deliver, next_hops: next_hops.into() };
+                if !tables.accept_key(TreeName { root, tree_id, epoch }, key_id, outgoing)? {
+                    return Err(Cause(Refused::Unknown, "no such offer".to_owned()));
+                }
+                if !acknowledgement.is_empty() {
+                    self.send_control(root, acknowledgement);
+                }
+            }
+            Command::RefuseKey { root, tree_id, epoch, key_id } => {
+                tables.refuse_key(TreeName { root, tree_id, epoch }, key_id);
+            }
+            Command::RemoveMemberTree { root, tree_id, epoch } => {
+                tables.remove_member_tree(TreeName { root, tree_id, epoch });
+            }
+            _ => return Err(Cause::invalid("no command of trees")),
+        }
+        Ok(())
+    }
+
+    fn install_session(
+        &self,
+        handshake: &mut SpentHandshake,
+        peer: u32,
+        endpoint: Endpoint,
+        aead: u8,
+        confirmed: bool,
+    ) -> Result<(), Cause> {
+        let aead = Aead::from_number(aead).ok_or_else(|| Cause::invalid("no such AEAD"))?;
+        if endpoint.socket as usize >= self.listening().len() {
+            return Err(Cause::invalid("no such socket"));
+        }
+        let spent = || Cause::invalid("the handshake is not finished, or spent");
+        let keys = handshake.keys.take().ok_or_else(spent)?;
+        let SpentHandshake { index, remote_index, .. } = *handshake;
+        let parameters = SessionParameters { index, remote_index, peer, endpoint, aead, confirmed };
+        Ok(self.tables.install_session(parameters, &keys, monotonic_ns())?)
+    }
+
+    fn port(&self, port: u32) -> Result<&Port, Cause> {
+        let here = self.has_port(port).then(|| self.tables.port(port)).flatten();
+        here.ok_or_else(|| Cause::invalid("no such port"))
+    }
+}

@@ -1,0 +1,45 @@
+//! The events for the control plane, as they go to Python: an array of arrays, each an event's name and its fields.
+//!
+//! The names and fields are those of `base/events.py`, in its order.
+
+use treecast_core::events::Event;
+
+use crate::msgpack::Writer;
+
+/// All of them in one buffer.
+pub fn emit_all(events: &[Event]) -> Vec<u8> {
+    let mut out = Writer::default();
+    out.array(events.len());
+    for event in events {
+        emit(event, &mut out);
+    }
+    out.0
+}
+
+fn emit(event: &Event, out: &mut Writer) {
+    match event {
+        Event::TapFrame { port, data, .. } => out.array(3).text("TapFrame").unsigned(*port).bytes(data),
+        Event::Handshake { socket, source, data } => {
+            out.array(4).text("HandshakeDatagram").unsigned(*socket).address(source).bytes(data)
+        }
+        Event::ForeignHandshake { source } => out.array(2).text("ForeignHandshake").address(source),
+        Event::Control { peer, session, data } => {
+            out.array(4).text("ControlDatagram").unsigned(*peer).unsigned(*session).bytes(data)
+        }
+        Event::KeyOffered { tree, key_id, context } => {
+            out.array(6).text("KeyOffered").unsigned(tree.root).unsigned(tree.tree_id).unsigned(tree.epoch);
+            out.unsigned(*key_id).bytes(context)
+        }
+        Event::PeerMoved { peer, session, endpoint } => {
+            out.array(4).text("PeerMoved").unsigned(*peer).unsigned(*session).address(&endpoint.address)
+        }
+        Event::SessionConfirmed { peer, session } => {
+            out.array(3).text("SessionConfirmed").unsigned(*peer).unsigned(*session)
+        }
+        Event::TreeUsed { tree_id } => out.array(2).text("TreeUsed").unsigned(*tree_id),
+        Event::KeyWorn { tree_id, key_id } => out.array(3).text("KeyWorn").unsigned(*tree_id).unsigned(*key_id),
+        Event::HostSeen { port, vlan, mac, .. } => {
+            out.array(4).text("HostSeen").unsigned(*port).unsigned((*vlan).into()).array(1).bytes(mac)
+        }
+    };
+}

@@ -1,0 +1,70 @@
+"""Records of the data plane: commands to the arrays that it reads, events from the arrays that it writes (MessagePack).
+
+An IP address is its 4 or 16 bytes, and 4 more for the interface of a link-local one. The other side is
+``crates/io/src/msgpack.rs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, get_args, get_type_hints
+
+from msgspec import msgpack
+
+from treecast.base.addresses import Endpoint, IPAddress, MacAddress
+from treecast.base.commands import Command
+from treecast.base.events import FromDataPlane
+
+_INTERFACE_BYTES = 4
+
+
+def emit_commands(commands: Sequence[Command], place: Callable[[object], int]) -> bytes:
+    """``place``: the number by which a command names an object that is no value; TypeError for what cannot be named."""
+
+    def emit(value: object) -> object:
+        match value:
+            case IPv4Address():
+                return value.packed
+            case IPv6Address():
+                interface = value.scope_id
+                return value.packed + (int(interface).to_bytes(_INTERFACE_BYTES) if interface else b"")
+            case IPv4Network() | IPv6Network():
+                return (value.network_address.packed, value.prefixlen)
+            case _:
+                return place(value)
+
+    return msgpack.encode(commands, enc_hook=emit)
+
+
+def parse_events(records: bytes) -> list[FromDataPlane]:
+    """The events, in their order."""
+    return [_PARSERS[kind](*fields) for kind, *fields in msgpack.decode(records)]
+
+
+def _address(packed: bytes) -> IPAddress:
+    if len(packed) <= 16:
+        return ip_address(packed)
+    return IPv6Address(f"{IPv6Address(packed[:16])}%{int.from_bytes(packed[16:])}")
+
+
+_FIELDS: dict[object, Callable[[Any], object]] = {
+    Endpoint: lambda record: Endpoint(_address(record[0]), record[1]),
+    MacAddress: lambda record: MacAddress(*record),
+}
+
+
+def _parser(kind: Callable[..., FromDataPlane]) -> Callable[..., FromDataPlane]:
+    hints = enumerate(get_type_hints(kind).values())
+    parsers = [(number, _FIELDS[hint]) for number, hint in hints if hint in _FIELDS]
+
+    def parse(*record: object) -> FromDataPlane:
+        fields = list(record)
+        for number, field in parsers:
+            fields[number] = field(fields[number])
+        return kind(*fields)
+
+    return parse if parsers else kind
+
+
+_PARSERS: dict[str, Callable[..., FromDataPlane]] = {kind.__name__: _parser(kind) for kind in get_args(FromDataPlane)}
