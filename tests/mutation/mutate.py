@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from enum import Enum
-from itertools import count
 from pathlib import Path
 
 from tests.mutation.guard import ROOT, Guard, guards
@@ -33,11 +32,11 @@ class Outcome(Enum):
 
 
 class Copy:
-    """A copy of the tree, in which guards are taken out. Each change gives a file a new time: no cache is stale."""
+    """A copy of the tree, in which guards are taken out. Each change gives a file a later time: no cache is stale."""
 
     def __init__(self, root: Path = COPY) -> None:
         self.root = root
-        self._stamps = count(int(time.time()))
+        self._stamp = 0
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
         ignored = shutil.ignore_patterns("__pycache__", "target", ".hypothesis")
@@ -65,8 +64,8 @@ class Copy:
     def _write(self, file: str, text: str) -> None:
         path = self.root / file
         path.write_text(text)
-        stamp = next(self._stamps)
-        os.utime(path, (stamp, stamp))
+        self._stamp = max(self._stamp, int(time.time())) + 1
+        os.utime(path, (self._stamp, self._stamp))
 
     def _pytest(self, guard: Guard) -> tuple[Outcome, str]:
         plugins = ["-p", "no:cacheprovider", "-p", "tests.mutation.no_shrinking"]
