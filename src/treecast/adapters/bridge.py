@@ -25,15 +25,24 @@ import msgspec
 from pyroute2 import IPRoute
 
 from treecast.adapters.bridge_record import BridgeRecord, load_record, locked, write_record
-from treecast.adapters.bridge_setup import BridgeSetUp, overlay_addresses, overlay_routes, part, put_back
+from treecast.adapters.bridge_setup import (
+    BridgeSetUp,
+    overlay_addresses,
+    overlay_routes,
+    part,
+    put_back,
+    stop_snooping,
+)
 from treecast.adapters.configurer import configurer_of, refusal
 from treecast.adapters.interface_configuration import (
     delete_addresses,
     delete_routes,
     read_configuration,
 )
+from treecast.adapters.lan_memory import give_back
 from treecast.adapters.link import (
     Link,
+    called_now,
     find_link,
     is_wireless,
     ports_of,
@@ -55,10 +64,13 @@ _IPV4 = 2
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """``changed`` False: it was so before. ``notes``: sentences on what is left to do."""
+    """``changed`` False: it was so before. ``notes``: sentences on what is left to do. ``bare``: the interface had no
+    addresses to give, for a bridge that had them was deleted.
+    """
 
     changed: bool
     notes: tuple[str, ...] = ()
+    bare: bool = False
 
 
 def bridge_add(
@@ -87,17 +99,21 @@ def bridge_add(
         if record is not None and bridge is not None and nic.master == own.master == bridge.index:
             if record.tap != tap:  # renamed since
                 write_record(directory, msgspec.structs.replace(record, tap=tap))
+            notes = [f"{name} snooped, and does no longer" for _ in stop_snooping(ipr, bridge)]
             if put_back(kernel, record, bridge, routes_too=True):
-                return Done(False, (f"{name} lacked addresses or routes of the overlay, and has them again",))
-            return Done(changed=False)
+                notes.append(f"{name} lacked addresses or routes of the overlay, and has them again")
+            return Done(False, tuple(notes))
         if bridge is not None and record is None:
             raise OperatorError(f"there is an interface {name} already: remove it with ip link del {name}")
         if bridge is None or nic.master != bridge.index:
             require_free(ipr, nic)
-        notes = () if force else _require_left_alone(kernel, nic, name)
+        found = () if force else _require_left_alone(kernel, nic, name)
+        bare = record is not None and bridge is None and not _has_addresses(kernel, nic)
         joining = BridgeSetUp(ipr, kernel, directory, limits, recorded, forced=force, keep_local=keep_local)
-        joining.join(nic, own, name)
-    return Done(changed=True, notes=notes)
+        given = joining.join(nic, own, name, lan_too=bare)
+    if not bare:
+        return Done(changed=True, notes=found)
+    return Done(changed=True, notes=(*found, _restored(given, name, interface)), bare=True)
 
 
 def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
@@ -143,7 +159,7 @@ def put_back_on_bridge(directory: Path, tap: str) -> list[str] | None:
         own = find_link(ipr, tap)
         if record is None or bridge is None or own is None or own.master != bridge.index:
             return None
-        return put_back(kernel, record, bridge, routes_too=False)
+        return [*stop_snooping(ipr, bridge), *put_back(kernel, record, bridge, routes_too=False)]
 
 
 def bridge_remove(directory: Path, interface: str) -> Done:
@@ -157,18 +173,43 @@ def bridge_remove(directory: Path, interface: str) -> Done:
             raise OperatorError(f"this node bridges {record.interface}, not {interface}: remove that")
         with _netlink(f"take {interface} out of its bridge") as (ipr, kernel):
             bridge = find_link(ipr, record.bridge)
-            if bridge is not None:
-                others = set(ports_of(ipr, bridge.index)) - {interface, record.tap}
+            nic = called_now(interface, record.bridge, record.mac)
+            tap = find_link(ipr, record.tap)
+            if bridge is None and tap is not None and not tap.master:
+                ipr.link("set", index=tap.index, mtu=record.tap_mtu)
+            if bridge is None:
+                notes = _given_to_interface(ipr, kernel, record)
+            else:
+                others = set(ports_of(ipr, bridge.index)) - {nic, record.tap}
                 if others:
                     raise OperatorError(
                         f"{record.bridge} has other ports too ({' '.join(sorted(others))}): take them out"
                     )
                 configurer = configurer_of(bridge.name, bridge.index, leased=False)
                 if configurer is not None:
-                    notes = (f"{configurer} was for {bridge.name}: stop it, and have {interface} configured again",)
-                part(ipr, kernel, record, bridge)
+                    notes = (f"{configurer} was for {bridge.name}: stop it, and have {nic} configured again",)
+                part(ipr, kernel, record, bridge, nic)
         write_record(directory, None)
     return Done(changed=True, notes=notes)
+
+
+def _has_addresses(kernel: RouteSocket, nic: Link) -> bool:
+    return any(not address.is_link_local for address in read_configuration(kernel, nic.index).addresses)
+
+
+def _given_to_interface(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord) -> tuple[str, ...]:
+    """Somebody has deleted the bridge: the interface has what it had once, unless it has addresses again."""
+    nic = find_link(ipr, record.interface)
+    if nic is None or _has_addresses(kernel, nic):
+        return ()
+    return (_restored(give_back(kernel, record, nic.index), nic.name, record.interface),)
+
+
+def _restored(given: list[str], name: str, interface: str) -> str:
+    gone = f"{bridge_name(interface)} had been deleted, with this machine's addresses on it"
+    if not given:
+        return f"{gone}: give them to {name} (ip address add, or its DHCP client)"
+    return f"{gone}: {name} has {' '.join(given)} again, as when {interface} was bridged; what changed since is lost"
 
 
 def bridge_name(interface: str) -> str:

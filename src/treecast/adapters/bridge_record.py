@@ -24,8 +24,8 @@ _Interface = Annotated[str, Meta(min_length=1, max_length=15)]
 
 
 class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is bridged. ``mac``: the bridge's; ``addresses``, ``routes``: what it has of the TAP's; ``forced``: although
-    a program configures the interface.
+    """What is bridged. ``mac``: the bridge's; ``addresses``, ``routes``: what it has of the TAP's; ``lan_addresses``,
+    ``lan_routes``: the static ones of the interface when it was bridged; ``forced``: although a program configures it.
     """
 
     interface: str
@@ -40,6 +40,8 @@ class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unknown_unicast_pps: _Pps | None = LAN_LIMITS.unknown_unicast_pps
     forced: bool = False
     keep_local: tuple[Word, ...] = WORDS
+    lan_addresses: list[str] = []
+    lan_routes: list[str] = []
 
     def limits(self) -> StormLimits:
         return StormLimits(self.broadcast_pps, self.multicast_pps, self.unknown_unicast_pps)

@@ -33,7 +33,8 @@ from treecast.adapters.interface_configuration import (
     with_prefix_route,
     without_prefix_route,
 )
-from treecast.adapters.link import Link, find_link
+from treecast.adapters.lan_memory import give_back, static_addresses, static_routes
+from treecast.adapters.link import Link, find_link, snoops
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KeepLocal
@@ -76,9 +77,12 @@ class BridgeSetUp:
         self._kernel = kernel
         self._directory = directory
 
-    def join(self, nic: Link, tap: Link, name: str) -> None:
+    def join(self, nic: Link, tap: Link, name: str, *, lan_too: bool = False) -> list[str]:
+        """``lan_too``: a bridge that had been deleted gets what the LAN's interface had once, which is returned."""
         before = load_record(self._directory)
         configuration = read_configuration(self._kernel, tap.index)
+        lan = read_configuration(self._kernel, nic.index)
+        given: list[str] = []
         record = BridgeRecord(
             interface=nic.name,
             bridge=name,
@@ -92,7 +96,11 @@ class BridgeSetUp:
             unknown_unicast_pps=self._limits.unknown_unicast_pps,
             forced=self._forced,
             keep_local=self._keep_local.words(),
+            lan_addresses=static_addresses(lan),
+            lan_routes=static_routes(lan),
         )
+        if before is not None and not record.lan_addresses:  # the bridge has them, or had them
+            record = msgspec.structs.replace(record, lan_addresses=before.lan_addresses, lan_routes=before.lan_routes)
         if before is not None and (tap.master or not configuration.addresses):  # what it had is with the bridge already
             record = msgspec.structs.replace(
                 record, tap_mtu=before.tap_mtu, addresses=before.addresses, routes=before.routes
@@ -105,8 +113,11 @@ class BridgeSetUp:
             self._recorded()
             bridge = self._bridge(undo, nic, name)
             self._join_nic(undo, nic, bridge)
+            if lan_too:
+                given = give_back(self._kernel, record, bridge)
             self._join_tap(undo, tap, record, bridge, configuration, min(nic.mtu_bytes, LAN_MTU))
             undo.pop_all()
+        return given
 
     def _with_left_behind(self, record: BridgeRecord, before: BridgeRecord, name: str) -> BridgeRecord:
         """What the bridge still has of the overlay is the overlay's, though the TAP was taken out and has its own."""
@@ -176,8 +187,9 @@ class BridgeSetUp:
         delete_addresses(self._kernel, tap.index, configuration.addresses)
 
 
-def part(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, bridge: Link) -> None:
-    nic, tap = find_link(ipr, record.interface), find_link(ipr, record.tap)
+def part(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, bridge: Link, interface: str) -> None:
+    """``interface``: as the one of the record is called now."""
+    nic, tap = find_link(ipr, interface), find_link(ipr, record.tap)
     configuration = read_configuration(kernel, bridge.index)
     overlay, routes = overlay_addresses(configuration, record), overlay_routes(configuration, record)
     own = [address for address in configuration.addresses if address not in overlay]
@@ -224,6 +236,14 @@ def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_
         route = route_of(text, bridge.index, connected=text.split()[0] in connected)
         add_routes(kernel, bridge.index, [narrowed(route, record.tap_mtu, _source(route, source))])
     return [*map(str, lost), *(text.split()[0] for text in missing)]
+
+
+def stop_snooping(ipr: IPRoute, bridge: Link) -> list[str]:
+    """A bridge that snoops sends the node's reports to one querier only; the node filters. Returns what was wrong."""
+    if not snoops(bridge.name):
+        return []
+    ipr.link("set", index=bridge.index, kind="bridge", br_mcast_snooping=0)
+    return ["mcast_snooping 0"]
 
 
 def _overlays(address: Address, bridge: str) -> Address:

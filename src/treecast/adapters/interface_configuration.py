@@ -34,12 +34,15 @@ _IFA_F_NOPREFIXROUTE = 0x200
 _KEPT_OF_ADDRESS = (_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_RT_PRIORITY, _IFA_PROTO)
 
 _ROUTE_HEADER = struct.Struct("=8BI")  # rtmsg: family, lengths of dst and src, tos, table, proto, scope, type, flags
-_RTA_DST, _RTA_OIF, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH = 1, 4, 6, 7, 8, 9
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH = 1, 4, 5, 6, 7, 8, 9
 _RTA_CACHEINFO, _RTA_TABLE, _RTA_EXPIRES, _RTA_NH_ID = 12, 15, 23, 30
 _RTAX_MTU = 2
 _HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
 _RTNH_F_ONLINK = 0x04  # the other flags are what the kernel found, not what it was told
-_LOCAL_TABLE, _PROTO_KERNEL, _PROTO_STATIC, _PROTO_RA = 255, 2, 4, 9
+_RTA_PREF = 20
+_SIMPLE = {_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE, _RTA_PREF}
+_LOCAL_TABLE, _PROTO_KERNEL, _PROTO_BOOT, _PROTO_STATIC, _PROTO_RA = 255, 2, 3, 4, 9
+_BY_HAND = (_PROTO_BOOT, _PROTO_STATIC)
 _RA_METRIC = 1024  # IP6_RT_PRIO_USER
 _RTN_UNICAST, _RTN_MULTICAST = 1, 5
 _SCOPE_GLOBAL, _SCOPE_LINK = 0, 253
@@ -75,6 +78,10 @@ class Address:
         valid_s = _CACHE_INFO.unpack_from(info)[1] if len(info) >= _CACHE_INFO.size else _FOREVER
         return None if valid_s == _FOREVER else int(valid_s)
 
+    @property
+    def is_link_local(self) -> bool:
+        return self.scope == _SCOPE_LINK
+
     def __str__(self) -> str:
         """``192.0.2.5/24``: what it is recorded as."""
         return f"{ip_address(self.packed)}/{self.prefix_length}"
@@ -104,6 +111,16 @@ class Route:
         table = _U32.unpack(values[_RTA_TABLE])[0] if _RTA_TABLE in values else self.header[4]
         metric = _U32.unpack(values[_RTA_PRIORITY])[0] if _RTA_PRIORITY in values else 0
         return f"{ip_address(values.get(_RTA_DST, any_address))}/{self.header[1]} {table} {metric}"
+
+    @property
+    def is_static(self) -> bool:
+        """Given by an operator or a script, over this interface alone."""
+        return self.header[5] in _BY_HAND and dict(self.attributes).keys() <= _SIMPLE
+
+    def in_words(self) -> str:
+        """``0.0.0.0/0 254 100 192.0.2.1``: as ``str``, and the next hop, ``-`` for none."""
+        values = dict(self.attributes)
+        return f"{self} {ip_address(values[_RTA_GATEWAY]) if _RTA_GATEWAY in values else '-'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +227,17 @@ def address_of(text: str) -> Address:
 
 
 def route_of(text: str, interface: int, *, connected: bool) -> Route:
-    """``10.77.0.0/16 254 0``: the inverse of ``str(route)``; ``connected``: as if made by the kernel."""
-    prefix, table, metric = text.split()
+    """``10.77.0.0/16 254 0``: the inverse of ``str(route)`` and ``in_words``; ``connected``: as if of the kernel's."""
+    prefix, table, metric, *hops = text.split()
     destination = ip_network(prefix)
     family = _IPV4 if destination.version == 4 else _IPV6
     kind = _RTN_MULTICAST if family == _IPV6 and int(table) == _LOCAL_TABLE else _RTN_UNICAST
     protocol = _PROTO_KERNEL if connected else _PROTO_STATIC
-    scope = _SCOPE_LINK if family == _IPV4 and connected else _SCOPE_GLOBAL
+    scope = _SCOPE_LINK if family == _IPV4 and (connected or "-" in hops) else _SCOPE_GLOBAL
     header = (family, destination.prefixlen, 0, 0, min(int(table), _LOCAL_TABLE), protocol, scope, kind, 0)
     items = [(_RTA_DST, destination.network_address.packed), (_RTA_OIF, _U32.pack(interface))]
     items += [(_RTA_TABLE, _U32.pack(int(table))), (_RTA_PRIORITY, _U32.pack(int(metric)))]
+    items += [(_RTA_GATEWAY, ip_address(hop).packed) for hop in hops if hop != "-"]
     return Route(header, tuple(items), interface)
 
 

@@ -20,7 +20,7 @@ _MOST_READS = 64
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """``changed``: something of the interface, or an address of another, which may be the bridge that it is in;
+    """``changed``: something of the interface or of the bridge that it is in, or an address of another;
     ``down``: it was down, and so has lost its routes.
     """
 
@@ -33,9 +33,14 @@ class InterfaceEvents:
 
     def __init__(self, index: int) -> None:
         self._index = index
+        self._master = 0
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
         self._socket.bind((0, _RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR))
+
+    def follow_master(self, index: int) -> None:
+        """Events of the bridge that it is in are its own, too; 0 for none."""
+        self._master = index
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -57,7 +62,7 @@ class InterfaceEvents:
             while at + _INDEX_AT + _INTERFACE.size - _HEADER.size <= len(data):
                 length, kind, *_ = _HEADER.unpack_from(data, at)
                 index, flags = _INTERFACE.unpack_from(data, at + _INDEX_AT)
-                changed |= kind == _DELADDR
+                changed |= kind == _DELADDR or (kind == _NEWLINK and index == self._master)
                 if index == self._index:
                     changed = True
                     deleted = kind == _DELLINK and data[at + _HEADER.size] != _AF_BRIDGE  # else: taken out of a bridge

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +115,25 @@ def master_of(name: str) -> str | None:
         return None
     master = SYSFS / name / "master"
     return master.readlink().name if master.is_symlink() else ""
+
+
+def snoops(bridge: str) -> bool:
+    """Whether a bridge looks into IGMP and MLD itself."""
+    try:
+        return (SYSFS / bridge / "bridge/multicast_snooping").read_text(encoding="ascii").strip() == "1"
+    except OSError:  # a kernel without it, or no bridge
+        return False
+
+
+def called_now(interface: str, bridge: str, mac: str) -> str:
+    """The name of a bridge's port that was called ``interface`` and has this MAC: it may have been renamed since."""
+    ports = SYSFS / bridge / "brif"
+    if not (SYSFS / interface).exists() and ports.is_dir():
+        for port in sorted(ports.iterdir()):
+            with suppress(OSError):
+                if (SYSFS / port.name / "address").read_text(encoding="ascii").strip() == mac:
+                    return port.name
+    return interface
 
 
 def is_wireless(name: str) -> bool:

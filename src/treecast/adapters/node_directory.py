@@ -31,11 +31,13 @@ _NETWORK = _Kind("network", CA_KEY_FILE, "treecast network create", "--network D
 
 
 def node_directory(given: Path | None) -> Path:
-    """The directory of the node that is meant: the given one; else the only one in ``$TREECAST_DIR``, or, where that is
-    not set, in ``/etc/treecast``. OperatorError when there is none, or more than one to choose from.
+    """The directory of the node that is meant: the given one; else the only one in ``$TREECAST_DIR``; where that is not
+    set, the working directory if it is a node's, or the only one in ``/etc/treecast``. OperatorError when there is
+    none, or more than one to choose from.
     """
     if given is None:
-        return _only(_NODE)
+        here = Path.cwd() if (Path() / CERTIFICATE_FILE).is_file() and not os.environ.get(DIRECTORY_VARIABLE) else None
+        return here or _only(_NODE)
     with explained(f"read {given}"):
         if not given.is_dir():
             raise OperatorError(f"there is no directory {given}: make a node with treecast node add")

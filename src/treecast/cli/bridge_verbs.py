@@ -79,7 +79,9 @@ def bridge_add(
         raise
     tell()
     name = bridge.bridge_name(interface)
-    if done.changed:
+    if done.bare:
+        typer.echo(f"{interface} is bridged again, by {name}")
+    elif done.changed:
         typer.echo(f"{interface} is bridged: its addresses and routes are on {name} now, where they work as before")
     else:
         typer.echo(f"{interface} is bridged already, by {name}")

@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from treecast.adapters import clock
 from treecast.adapters.bridge_record import BridgeRecord, load_record
 from treecast.adapters.interface import lan_ipv4
-from treecast.adapters.link import master_of
+from treecast.adapters.link import called_now, master_of, snoops
 from treecast.adapters.netdevice import is_own_address
 from treecast.api.bridge_records import Bridge
 from treecast.base.addresses import MacAddress
@@ -24,7 +24,7 @@ from treecast.base.keep_local import WORDS
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.daemon.lan_faults import GRACE, lan_down
+from treecast.daemon.lan_faults import GRACE, lan_down, renamed
 from treecast.daemon.lan_words import in_words, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
@@ -93,21 +93,26 @@ class Bridging:
         record = self._record
         if record is None:
             return
-        fault = self._fault(record)
+        interface = called_now(record.interface, record.bridge, record.mac)
+        fault = self._fault(record, interface)
         if fault is not None:
             again = f"run treecast bridge add {self._directory} {record.interface}, which mends it or says why not"
             yield Problem("bridge_broken", record.interface, f"{fault}: {again}", patience=GRACE)
-        yield from lan_down(record.interface, record.bridge)
+        if interface != record.interface:
+            yield renamed(record.interface, interface)
+        yield from lan_down(interface, record.bridge)
 
-    def _fault(self, record: BridgeRecord) -> str | None:
+    def _fault(self, record: BridgeRecord, interface: str) -> str | None:
         """One sentence's beginning."""
-        masters = {name: master_of(name) for name in (record.interface, self._node.plane.interface)}
+        masters = {name: master_of(name) for name in (interface, self._node.plane.interface)}
         gone = [name for name, master in masters.items() if master is None]
         if gone:
             return f"{gone[0]}, a port of {record.bridge}, is gone, so the LAN of {record.interface} is not carried"
         apart = [name for name, master in masters.items() if master != record.bridge]
         if apart:
             return f"{apart[0]} is not in {record.bridge}, so the LAN of {record.interface} is not carried"
+        if snoops(record.bridge):
+            return f"{record.bridge} snoops (mcast_snooping 1), so it keeps groups from queriers and hosts of the LAN"
         addresses = [ip_interface(text).ip for text in record.addresses]
         lost = [str(address) for address in addresses if not address.is_link_local and not is_own_address(address)]
         if lost:

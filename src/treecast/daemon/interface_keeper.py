@@ -21,6 +21,7 @@ from treecast.adapters.bridge import put_back_on_bridge
 from treecast.adapters.capabilities import CAP_NET_ADMIN, keep_only
 from treecast.adapters.interface import Interface, Settings
 from treecast.adapters.interface_events import InterfaceEvents
+from treecast.adapters.link import master_of
 from treecast.adapters.netdevice import index_of, name_of
 from treecast.base.errors import OperatorError
 from treecast.base.time import Duration, Instant
@@ -109,6 +110,7 @@ def keep(interface: str, settings: Settings, directory: Path, until: int, log: F
         name = name_of(index)
         if not name:
             return
+        events.follow_master(index_of(master_of(name) or ""))
         try:
             put_back = Interface(name).put_back(settings, routes=routes_lost)
             if put_back is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of
+from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of, index_of
 from treecast.base.problems import Problem
 from treecast.base.time import Duration
 
@@ -20,9 +20,18 @@ def lan_down(lan: str, bridge: str = "") -> Iterator[Problem]:
     lost = f"so the LAN of {lan} is not carried"
     for name in (bridge, lan) if bridge else (lan,):
         flags = flags_of(name)
+        if not index_of(name):
+            return  # and that is said already
         if not flags & IFF_UP:
             yield Problem("lan_down", name, f"{name} is down, {lost}: ip link set {name} up", patience=GRACE)
             return
     if not flags & IFF_RUNNING:
         advice = "see to its cable, and to what is at the other end of it"
         yield Problem("lan_down", lan, f"{lan} is unplugged (it has no carrier), {lost}: {advice}", patience=GRACE)
+
+
+def renamed(before: str, now: str) -> Problem:
+    """Of a bridged interface, which its bridge keeps under any name."""
+    text = f"{before} is called {now} now; its LAN is carried, but the node's next start and programs look for {before}"
+    command = f"ip link set {now} down && ip link set {now} name {before} && ip link set {before} up"
+    return Problem("interface_renamed", now, f"{text}: {command}", patience=GRACE)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
+from treecast.adapters import clock
 from treecast.adapters.resolver import addresses_of
 from treecast.base.addresses import Endpoint
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.options import HostPort
 
+NO_ANSWER = "the resolver has not answered yet"
 RESOLVE_INTERVAL: Duration = 30.0
+PATIENCE: Duration = 5.0
+"""A resolver whose name servers are silent gives up much later."""
 RETRY_INTERVAL: Duration = 5.0
 """While a name does not resolve: a machine that starts may have no resolver yet."""
 
@@ -23,6 +27,8 @@ class PeerNames:
         self._peers = peers
         self._reach = reach
         self._failures: dict[HostPort, str] = {}
+        self._asked_at: dict[HostPort, Instant] = {}
+        """Those that the resolver has not answered yet."""
         self._known: set[HostPort] = set()
         """Those that ``reach`` was called with: what it was told last stays, should the name fail later."""
 
@@ -32,8 +38,9 @@ class PeerNames:
             await asyncio.sleep(RETRY_INTERVAL if self._failures else RESOLVE_INTERVAL)
 
     def problems(self, now: Instant) -> Iterator[Problem]:
-        """Names that did not resolve when they were last asked for."""
-        for peer, error in self._failures.items():
+        """Names that did not resolve when they were last asked for, or that are asked for in vain just now."""
+        silent = {peer: NO_ANSWER for peer, then in self._asked_at.items() if now - then >= PATIENCE}
+        for peer, error in (silent | self._failures).items():
             yield Problem(
                 "peer_name_unresolved",
                 str(peer),
@@ -45,10 +52,13 @@ class PeerNames:
         if peer not in self._known:
             self._known.add(peer)
             self._reach(str(peer), ())
+        self._asked_at[peer] = clock.monotonic()
         try:
             found = await addresses_of(peer.host)
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA cannot have
             self._failures[peer] = (error.strerror if isinstance(error, OSError) else None) or str(error)
             return
+        finally:
+            del self._asked_at[peer]
         self._failures.pop(peer, None)
         self._reach(str(peer), tuple(Endpoint(address, peer.port) for address in found))

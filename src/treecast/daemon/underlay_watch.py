@@ -106,7 +106,10 @@ class UnderlayWatch:
         self._plane.set_underlay_mtu(limit)
         self._tell(limit)
         smallest = min(carried, key=lambda name: carried[name], default="")
-        if smallest:
+        if smallest and carried[smallest] < limit:
+            text = "underlay MTU changed: an interface carries less than the shortest limit of datagrams"
+            self._log.warning(text, bytes=limit, interface=smallest, carries=carried[smallest])
+        elif smallest:
             say = self._log.warning if limit < (self._told or USUAL_MTU) else self._log.info
             say("underlay MTU changed: no datagram is longer", bytes=limit, interface=smallest)
         return limit < before

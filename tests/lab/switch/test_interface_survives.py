@@ -172,8 +172,68 @@ def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: Tr
     wait_until(lambda: carried(one.machine) == before, LIMIT_S, "it is as before")
     one.machine.run(["ip", "addr", "flush", "dev", "tcbr-eth1", "label", "tcbr-eth1:tc"])
     wait_until(lambda: carried(one.machine) == before, LIMIT_S, "what it has lost is put back")
+    one.machine.run(["ip", "link", "set", "tcbr-eth1", "type", "bridge", "mcast_snooping", "1"])
+    wait_until(lambda: not snoops(one, "tcbr-eth1"), LIMIT_S, "a bridge of the node's does not snoop")
     verb(one, "remove", "eth1")
     assert carried(one.machine) == apart_before
+
+
+def snoops(node: TreecastNode, bridge: str) -> bool:
+    shown = node.machine.run(["ip", "-d", "-o", "link", "show", bridge]).stdout
+    return "mcast_snooping 1" in shown
+
+
+@pytest.mark.parametrize("words", [("add", "remove"), ("remove",)])
+def test_a_bridge_that_was_deleted_gives_the_machine_its_addresses_back(
+    one: TreecastNode, words: tuple[str, ...]
+) -> None:
+    """Link-local ones go with the interface's being down and up."""
+    machine = one.machine
+    machine.run(["ip", "route", "add", "203.0.113.0/24", "via", "10.99.1.1", "dev", "eth1", "metric", "77"])
+    before = carried(machine)
+    verb(one, "add", "eth1")
+    machine.run(["ip", "link", "del", "tcbr-eth1"])
+    said = [verb(one, word, "eth1") for word in words]
+    gone = "tcbr-eth1 had been deleted, with this machine's addresses on it: "
+    if words[0] == "add":
+        assert said[0].startswith(f"eth1 is bridged again, by tcbr-eth1\n{gone}tcbr-eth1 has ")
+    else:
+        assert said[0].startswith(f"eth1 is on its own again\n{gone}eth1 has ")
+    assert {"10.99.1.254/16", "203.0.113.0/24"} <= set(said[0].split())
+
+    def lan_of(lines: list[str]) -> list[str]:
+        kept = [line for line in lines if "treecast0" not in line and "fe80" not in line]
+        return [line.replace(" proto static", "") for line in kept]
+
+    assert lan_of(carried(machine)) == lan_of(before)
+    machine.run(["ip", "route", "del", "203.0.113.0/24"])
+
+
+def test_a_bridged_interface_that_was_renamed_is_followed(one: TreecastNode) -> None:
+    machine = one.machine
+    before = carried(machine)
+
+    def rename(old: str, new: str) -> None:
+        machine.run(["sh", "-ec", f"ip link set {old} down; ip link set {old} name {new}; ip link set {new} up"])
+
+    def problems() -> list[tuple[str, str]]:
+        return [(problem.kind, problem.subject) for problem in ask_status(one.directory).problems]
+
+    verb(one, "add", "eth1")
+    rename("eth1", "foo")
+    wait_until(lambda: problems() == [("interface_renamed", "foo")], LIMIT_S, "its LAN is carried, and it is said")
+    (problem,) = ask_status(one.directory).problems
+    machine.run(["sh", "-ec", problem.text.rsplit(": ", 1)[1]])
+    wait_until(lambda: not problems(), LIMIT_S, "it is as before")
+    rename("eth1", "foo")
+    assert "eth1 is on its own again" in verb(one, "remove", "eth1")
+    assert "10.99.1.254" in machine.run(["ip", "addr", "show", "foo"]).stdout
+    rename("foo", "eth1")
+    wait_until(lambda: _ipv4_of(carried(machine)) == _ipv4_of(before), LIMIT_S, "it is as it was")
+
+
+def _ipv4_of(lines: list[str]) -> list[str]:
+    return [line for line in lines if " inet " in line]
 
 
 def test_a_lan_whose_interface_or_bridge_is_down_or_unplugged_is_a_problem(one: TreecastNode) -> None:

@@ -356,6 +356,18 @@ def test_a_node_is_renewed_in_its_directory_with_its_keys_and_elsewhere_with_new
     assert (other.node_index, other.ipv4, other.ipv6) == (first.node_index, first.ipv4, first.ipv6)
 
 
+def test_a_node_is_found_in_its_own_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TREECAST_DIR", raising=False)
+    monkeypatch.setattr(node_directory, "STANDARD_DIRECTORY", Path("no such place"))
+    _ok("network", "create", "lab")
+    _ok("node", "add", "alice", "--network", "lab", "--dir", "nodes/alice")
+    monkeypatch.chdir("nodes")
+    assert "there is no node in no such place" in _sentence("status")
+    with serving(Path("alice").absolute()):
+        monkeypatch.chdir("alice")
+        assert json.loads(_ok("status", "--json"))["node"] == "alice"
+
+
 def test_the_directory_may_be_left_out_where_it_holds_one_node(monkeypatch: pytest.MonkeyPatch) -> None:
     _ok("network", "create", "lab")
     _ok("node", "add", "alice", "--network", "lab", "--dir", "nodes/alice")

@@ -7,10 +7,11 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from treecast.base.addresses import Endpoint
+from treecast.adapters import clock
+from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.time import Instant
 from treecast.daemon.options import HostPort
-from treecast.daemon.peer_names import PeerNames
+from treecast.daemon.peer_names import PATIENCE, PeerNames
 
 
 @pytest.mark.parametrize("name", ["nowhere.invalid", "a" * 64 + ".example", "\udcff"])
@@ -33,3 +34,32 @@ def test_a_name_that_does_not_resolve_is_a_problem_and_holds_up_no_other(name: s
     assert asyncio.run(until_both_are_settled()) == ("127.0.0.1:7700", (Endpoint(IPv4Address("127.0.0.1"), 7700),))
     (problem,) = names.problems(Instant(0.0))
     assert (problem.kind, problem.subject) == ("peer_name_unresolved", f"{name}:7700")
+
+
+def test_a_name_whose_resolver_is_silent_is_a_problem_after_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def resolver(_: str) -> tuple[IPAddress, ...]:
+        asked.set()
+        await answer.wait()
+        return (IPv4Address("192.0.2.1"),)
+
+    async def asks() -> None:
+        following = asyncio.ensure_future(names.follow())
+        await asked.wait()
+        now = clock.monotonic()
+        assert list(names.problems(Instant(now + PATIENCE - 1.0))) == []
+        (problem,) = names.problems(Instant(now + PATIENCE))
+        assert (problem.kind, problem.subject) == ("peer_name_unresolved", "bob.example:7700")
+        assert "does not resolve (the resolver has not answered yet): check its spelling" in problem.text
+        answer.set()
+        async with asyncio.timeout(30):
+            while len(reached) < 2:
+                await asyncio.sleep(0)
+        assert list(names.problems(Instant(now + PATIENCE))) == []
+        following.cancel()
+
+    monkeypatch.setattr("treecast.daemon.peer_names.addresses_of", resolver)
+    reached: list[str] = []
+    names = PeerNames((HostPort("bob.example", 7700),), lambda peer, _: reached.append(peer))
+    asyncio.run(asks())

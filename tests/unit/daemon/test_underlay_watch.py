@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 import structlog
+import structlog.testing
 
 from treecast.adapters.underlay import Way
 from treecast.base.addresses import IPAddress
@@ -106,7 +107,11 @@ def test_an_interface_that_carries_less_than_nodes_need_is_one_problem(monkeypat
     )
     plane = Plane()
     own = watch(plane, None)
-    own.look(Instant(10.0))
+    with structlog.testing.capture_logs() as lines:
+        own.look(Instant(10.0))
+    (line,) = lines
+    assert line["event"].endswith("an interface carries less than the shortest limit of datagrams")
+    assert (line["bytes"], line["interface"], line["carries"]) == (1280, "lo", 1000)
     plane.counted = {"socket_too_big": 9}
     own.look(Instant(20.0))
     assert [problem.kind for problem in own.problems(Instant(20.0))] == ["underlay_mtu_too_small"]
