@@ -16,6 +16,7 @@ pub mod forwarding_tables;
 pub mod fragment;
 pub mod frame;
 pub mod handshake;
+pub mod headers;
 pub mod iana;
 pub mod mac;
 pub mod noise;

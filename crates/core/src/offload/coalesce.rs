@@ -8,10 +8,10 @@
 use std::io::IoSlice;
 
 use super::checksum::{pseudo_header, sum};
-use super::headers::{Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH};
 use super::join::{Segment, PSH};
 use super::vnet::{GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VNET_LEN};
 use super::{put_u16, PartialChecksum, VnetHeader, MAX_COALESCED, MAX_IP_LEN};
+use crate::headers::{Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH};
 use crate::iana::PROTOCOL_TCP;
 
 /// Super-frames open at a time.

@@ -4,9 +4,9 @@
 //! checksum is wrong is delivered alone and as it came, for the receiving host to refuse.
 
 use super::checksum::{add, pseudo_header, same, sum, sum_header};
-use super::headers::{Headers, Version, IPV4_LEN, TCP_FLAGS, TCP_LEN, UDP_LENGTH};
 use super::PartialChecksum;
 use crate::datagram::{array_at, u16_at, u32_at};
+use crate::headers::{Headers, Version, IPV4_LEN, TCP_FLAGS, TCP_LEN, UDP_LENGTH};
 use crate::iana::{PROTOCOL_TCP, PROTOCOL_UDP};
 
 /// TCP's push flag: it ends a super-frame.

@@ -7,12 +7,11 @@
 //!
 //! Nothing here allocates per packet, reads or writes a file, or panics on any bytes: indexing is denied by lint.
 //! Super-frames are TCP segments (RFC 9293) or equal UDP datagrams over IPv4 or IPv6, behind at most one 802.1Q tag.
-//! Read [`vnet`] first, then [`headers`].
+//! Read [`vnet`] first, then [`crate::headers`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod checksum;
 pub mod coalesce;
-pub mod headers;
 mod join;
 pub mod segment;
 pub mod vnet;

@@ -5,10 +5,10 @@
 //! unchanged. Checksums are left partial with the segment's own length in the pseudo-header's sum.
 
 use super::checksum::{add, complete, fold, subtract, sum};
-use super::headers::{Headers, Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LEN, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH};
 use super::vnet::{GSO_BY_FRAGS, GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4};
 use super::{put_u16, PartialChecksum, VnetHeader, MAX_TCP_SEGMENTS, MAX_UDP_SEGMENTS};
 use crate::datagram::{u16_at, u32_at};
+use crate::headers::{Headers, Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LEN, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH};
 use crate::iana::PROTOCOL_TCP;
 use crate::reason::Reason;
 

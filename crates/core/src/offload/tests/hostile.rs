@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::super::checksum::complete;
-use super::super::headers::Headers;
 use super::super::{Merging, PartialChecksum, Segmenter, VnetHeader, MAX_IP_LEN, MAX_TCP_SEGMENTS};
 use super::coalesce::{deliver, Pushed};
 use super::{any_spec, payload, Sum};
+use crate::headers::Headers;
 
 /// Segments all of a frame; the promises hold whatever the header says.
 fn check_segments(vnet: &VnetHeader, frame: &[u8]) -> Result<(), TestCaseError> {

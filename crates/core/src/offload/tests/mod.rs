@@ -3,8 +3,8 @@
 
 mod checksum;
 mod coalesce;
-mod headers;
 mod hostile;
+mod offsets;
 mod order;
 mod segment;
 

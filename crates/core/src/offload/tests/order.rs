@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::super::headers::Headers;
 use super::super::{Merging, PartialChecksum, Segmenter};
 use super::coalesce::{deliver, Pushed};
 use super::{naive_sum, payload, Spec, Sum, Written, ACK, PSH};
+use crate::headers::Headers;
 
 /// One frame to push.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Offsets only, counted from the Ethernet header, each within the frame. What the frame is for is decided in
 //! [`crate::frame`]; this parser is on the path of each segment and reads no more than super-frames need.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use crate::datagram::{array_at, u16_at};
 use crate::iana::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_TCP, PROTOCOL_UDP};

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::headers::{Headers, Version};
 use super::{any_spec, payload, Spec, Sum};
+use crate::headers::{Headers, Version};
 use crate::iana::{PROTOCOL_TCP, PROTOCOL_UDP};
 
 #[test]
