@@ -13,6 +13,7 @@ use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::{Arrived, Fragment, Sender, FRAGMENT_HEADER_LEN};
+use crate::headers::Headers;
 use crate::reason::Reason;
 use crate::session::{Endpoint, Session};
 use crate::tree::{DownstreamTree, KeyOffer, OutgoingList};
@@ -197,7 +198,7 @@ impl ForwardingTables {
     }
 
     /// Takes a part of a frame, whose bytes and datagram's traffic class are given. When it was the last to come, the frame is written to `out`, of at
-    /// least [`crate::fragment::MAX_FRAME_LEN`] bytes: its length.
+    /// least [`crate::fragment::MAX_FRAME_LEN`] bytes: its length and headers.
     pub fn reassemble(
         &self,
         part: &OpenedPart,
@@ -205,7 +206,7 @@ impl ForwardingTables {
         ecn: u8,
         now_ns: u64,
         out: &mut [u8],
-    ) -> Result<Option<usize>, Reason> {
+    ) -> Result<Option<(usize, Headers)>, Reason> {
         let OpenedPart { sender, fragment, checksum, .. } = *part;
         self.reassembly.take(&Arrived { sender, fragment, checksum, ecn, bytes }, now_ns, out, &self.drops)
     }

@@ -3,13 +3,11 @@
 //! The ports are asked only while the node has more than the TAP. The TAP gets all, but for groups once it is *selective*; a packet
 //! port (a Wi-Fi station: no frames of other machines, no tags) gets groups that its hosts want and link-local groups.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use crate::datagram::{array_at, u16_at};
 use crate::forwarding_tables::ForwardingTables;
-use crate::frame::Mac;
-use crate::iana::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
-use crate::iana::{PROTOCOL_HOP_BY_HOP, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
+use crate::frame::{to_group, FrameKind};
+use crate::headers::Frame;
 
 /// What matters of a frame when it leaves by a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,48 +28,22 @@ pub enum Leaving {
 }
 
 impl Leaving {
-    /// Reads the head of a frame: total over all byte strings, and content with the headers of a super-frame.
-    pub fn of(head: &[u8]) -> Self {
-        Self::read(head).unwrap_or(Self::Other)
-    }
-
-    fn read(head: &[u8]) -> Option<Self> {
-        let destination: Mac = array_at(head, 0)?;
-        let (vlan, at) =
-            if u16_at(head, 12)? == ETHERTYPE_VLAN { (Some(u16_at(head, 14)? & 0x0FFF), 16) } else { (None, 12) };
-        let packet = head.get(at + 2..)?;
-        let (link_group, group, source): (bool, IpAddr, IpAddr) = match (u16_at(head, at)?, destination) {
-            (ETHERTYPE_IPV4, [0x01, 0x00, 0x5E, ..]) => {
-                let group: [u8; 4] = array_at(packet, 16)?;
-                if *packet.get(9)? == PROTOCOL_IGMP {
-                    return None;
-                }
-                (group.starts_with(&[224, 0, 0]), group.into(), array_at::<4>(packet, 12).map(Ipv4Addr::from)?.into())
-            }
-            (ETHERTYPE_IPV6, [0x33, 0x33, ..]) => {
-                let group: [u8; 16] = array_at(packet, 24)?;
-                if speaks_of_the_link(packet)? {
-                    return None;
-                }
-                (group[1] & 0x0F <= 2, group.into(), array_at::<16>(packet, 8).map(Ipv6Addr::from)?.into())
-            }
-            _ => return None,
+    /// Of a frame that was read; the headers of a super-frame are enough. By [`FrameFacts`]'s rules, as far as they matter here.
+    ///
+    /// [`FrameFacts`]: crate::frame::FrameFacts
+    pub fn of(frame: &Frame<'_>) -> Self {
+        let (Some(mac), Some(ip)) = (frame.destination().filter(|_| frame.is_to_group()), frame.ip()) else {
+            return Self::Other;
         };
-        match (link_group, vlan) {
-            (false, _) => Some(Self::Group { vlan: vlan.unwrap_or(0), group, source }),
-            (true, None) => Some(Self::LinkGroup),
-            (true, Some(_)) => None,
+        if ip.speaks_of_the_link() {
+            return Self::Other;
+        }
+        match to_group(mac, &ip) {
+            Ok(FrameKind::Group { group, source }) => Self::Group { vlan: frame.headers.vlan, group, source },
+            Ok(FrameKind::Broadcast) if !frame.headers.is_tagged() => Self::LinkGroup,
+            _ => Self::Other,
         }
     }
-}
-
-/// Neighbor Discovery, MLD and Multicast Router Discovery, behind hop-by-hop options or not.
-fn speaks_of_the_link(packet: &[u8]) -> Option<bool> {
-    let (protocol, at) = match *packet.get(6)? {
-        PROTOCOL_HOP_BY_HOP => (*packet.get(40)?, 48 + usize::from(*packet.get(41)?) * 8),
-        other => (other, 40),
-    };
-    Some(protocol == PROTOCOL_ICMPV6 && matches!(packet.get(at), Some(130..=137 | 143 | 151..=153)))
 }
 
 impl ForwardingTables {

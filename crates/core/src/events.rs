@@ -15,7 +15,7 @@ use crate::session::{lock, Endpoint};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Event {
-    TapFrame { port: u32, generation: u32, data: Vec<u8> },
+    TapFrame { port: u32, generation: u32, about: PuntKind, data: Vec<u8> },
     Handshake { socket: u32, source: SocketAddr, data: Vec<u8> },
     ForeignHandshake { source: SocketAddr },
     Control { peer: u32, session: u32, data: Vec<u8> },
@@ -102,7 +102,7 @@ impl Event {
     /// Its row.
     fn kind(&self) -> usize {
         match self {
-            Self::TapFrame { data, .. } => PuntKind::of(data) as usize,
+            Self::TapFrame { about, .. } => *about as usize,
             Self::Handshake { .. } => 8,
             Self::Control { .. } => 9,
             Self::KeyOffered { .. } => 10,

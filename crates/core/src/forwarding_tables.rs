@@ -12,11 +12,13 @@ use crate::downstream_trees::DownstreamTrees;
 use crate::events::{Event, Events};
 use crate::flows::{FlowKey, FlowTable};
 use crate::fragment::Reassembly;
-use crate::frame::{FrameFacts, FrameKind, Mac};
+use crate::frame::{FrameFacts, FrameKind};
+use crate::headers::{Frame, Mac};
 use crate::mac::{MacKey, NETWORK_ID_LEN};
 use crate::pending_offers::PendingOffers;
 use crate::port::{Port, Storm, MAX_PORTS};
 use crate::prefixes::PrefixRoutes;
+use crate::punt::PuntKind;
 use crate::reason::{Drops, Reason};
 use crate::routes::{Route, Routes};
 use crate::session::{Peer, Session};
@@ -128,9 +130,9 @@ impl ForwardingTables {
     }
 
     /// A frame that a host sent is Python's too.
-    pub fn punt(&self, port: u32, frame: &[u8], now_ns: u64) {
+    pub fn punt(&self, port: u32, frame: &Frame<'_>, now_ns: u64) {
         let generation = self.port(port).map_or(0, Port::generation);
-        self.tell(Event::TapFrame { port, generation, data: frame.to_vec() }, now_ns);
+        self.tell(Event::TapFrame { port, generation, about: PuntKind::of(frame), data: frame.bytes.to_vec() }, now_ns);
     }
 
     /// The port with this number.
@@ -139,7 +141,7 @@ impl ForwardingTables {
     }
 
     /// Decides about a host's frame, or about a super-frame that holds `frames` of them.
-    pub fn classify(&self, port: u32, frame: &[u8], frames: u32, now_ns: u64) -> Verdict {
+    pub fn classify(&self, port: u32, frame: &Frame<'_>, frames: u32, now_ns: u64) -> Verdict {
         let verdict = |punt, destination| Verdict { punt, destination, flow: None };
         let nowhere = |reason| verdict(false, Some(Err(reason)));
         let Some(here) = self.port(port) else { return nowhere(Reason::PortBlocked) };

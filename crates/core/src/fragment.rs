@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use foldhash::quality::RandomState;
 
 use crate::datagram::{PartialChecksum, TreeName};
+use crate::headers::Headers;
 use crate::reason::{Drops, Reason};
 use crate::session::lock;
 use crate::traffic_class::{decapsulate, of_parts};
@@ -149,14 +150,14 @@ struct Places {
 
 impl Reassembly {
     /// Takes a fragment. When it is a frame's last to arrive, the frame is written to `out`, of at least
-    /// [`MAX_FRAME_LEN`] bytes: its length. Frames that are given up are counted in `drops`; the error is of this fragment.
+    /// [`MAX_FRAME_LEN`] bytes: its length and headers. Frames that are given up are counted in `drops`; the error is of this fragment.
     pub fn take(
         &self,
         arrived: &Arrived<'_>,
         now_ns: u64,
         out: &mut [u8],
         drops: &Drops,
-    ) -> Result<Option<usize>, Reason> {
+    ) -> Result<Option<(usize, Headers)>, Reason> {
         let mut places = lock(&self.0);
         places.expire(now_ns, drops);
         let key = (arrived.sender, arrived.fragment.id);
@@ -177,8 +178,10 @@ impl Reassembly {
         let copied = out.get_mut(..length).map(|frame| frame.copy_from_slice(&waiting.bytes));
         places.release(number);
         copied.ok_or(Reason::TooBig)?;
-        decapsulate(out.get_mut(..length).unwrap_or_default(), ecn)?;
-        Ok(Some(length))
+        let frame = out.get_mut(..length).unwrap_or_default();
+        let headers = Headers::parse(frame);
+        decapsulate(frame, &headers, ecn)?;
+        Ok(Some((length, headers)))
     }
 
     /// Gives up frames that waited too long; to be called now and then.

@@ -19,7 +19,17 @@ pub const PROTOCOL_IGMP: u8 = 2;
 pub const PROTOCOL_TCP: u8 = 6;
 /// UDP.
 pub const PROTOCOL_UDP: u8 = 17;
+/// IPv6 routing header.
+pub const PROTOCOL_ROUTING: u8 = 43;
+/// IPv6 fragment header.
+pub const PROTOCOL_FRAGMENT: u8 = 44;
+/// Authentication header (RFC 4302).
+pub const PROTOCOL_AUTHENTICATION: u8 = 51;
 /// ICMPv6.
 pub const PROTOCOL_ICMPV6: u8 = 58;
+/// Nothing follows (RFC 8200 section 4.7).
+pub const PROTOCOL_NONE: u8 = 59;
+/// IPv6 destination options.
+pub const PROTOCOL_DESTINATION_OPTIONS: u8 = 60;
 /// PIM.
 pub const PROTOCOL_PIM: u8 = 103;

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use foldhash::quality::RandomState; // seeded at random: a host cannot choose addresses that collide
 
 use crate::flows::FlowTable;
-use crate::frame::Mac;
+use crate::headers::{Frame, Mac};
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::lock;
@@ -176,13 +176,13 @@ impl Port {
         self.keeps.store(bit(routers, SiteWord::Routers) | bit(dhcp, SiteWord::Dhcp), Ordering::Relaxed);
     }
 
-    /// May a frame pass, whose head is given, in whichever direction?
-    pub fn passes(&self, head: &[u8]) -> Result<(), Reason> {
+    /// May a frame pass, in whichever direction?
+    pub fn passes(&self, frame: &Frame<'_>) -> Result<(), Reason> {
         let keeps = self.keeps.load(Ordering::Relaxed);
         if keeps == 0 {
             return Ok(());
         }
-        match SiteWord::of(head) {
+        match SiteWord::of(frame) {
             Some(word) if keeps & word.bit() != 0 => Err(word.reason()),
             _ => Ok(()),
         }

@@ -2,8 +2,8 @@
 //! overlay it stays on its own, unless the port's settings carry it.
 
 use crate::datagram::u16_at;
-use crate::frame::upper_layer;
-use crate::iana::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN, PROTOCOL_ICMPV6, PROTOCOL_UDP};
+use crate::headers::{Frame, Version};
+use crate::iana::PROTOCOL_UDP;
 use crate::reason::Reason;
 
 /// A client's and a server's port: DHCP (RFC 2131 section 4.1), DHCPv6 (RFC 9915 section 7.2).
@@ -20,21 +20,16 @@ pub enum SiteWord {
 }
 
 impl SiteWord {
-    /// Reads the head of a frame; total over all byte strings.
-    pub fn of(head: &[u8]) -> Option<Self> {
-        let at = if u16_at(head, 12)? == ETHERTYPE_VLAN { 16 } else { 12 };
-        let packet = head.get(at + 2..)?;
-        match u16_at(head, at)? {
-            ETHERTYPE_IPV4 => {
-                let first_fragment = u16_at(packet, 6)? & 0x1FFF == 0;
-                let udp = packet.get(usize::from(packet.first()? & 0x0F) * 4..)?;
-                (*packet.get(9)? == PROTOCOL_UDP && first_fragment && is_between(udp, DHCP)?).then_some(Self::Dhcp)
-            }
-            ETHERTYPE_IPV6 => match upper_layer(*packet.get(6)?, packet.get(40..)?)? {
-                (PROTOCOL_ICMPV6, message) => matches!(message.first(), Some(133 | 134 | 137)).then_some(Self::Routers),
-                (PROTOCOL_UDP, udp) => is_between(udp, DHCPV6)?.then_some(Self::Dhcp),
-                _ => None,
-            },
+    /// Of a frame that was read; the headers of a super-frame are enough.
+    pub fn of(frame: &Frame<'_>) -> Option<Self> {
+        let ip = frame.ip()?;
+        let ports = match ip.packet.version {
+            Version::V4 => DHCP,
+            Version::V6 => DHCPV6,
+        };
+        match ip.icmpv6_type() {
+            Some(133 | 134 | 137) => Some(Self::Routers),
+            None if ip.packet.protocol == PROTOCOL_UDP && is_between(ip.upper, ports)? => Some(Self::Dhcp),
             _ => None,
         }
     }

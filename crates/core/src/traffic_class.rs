@@ -5,7 +5,7 @@
 //! 4.2), while its DSCP stays what the host has set. Whatever is not IP counts as not capable of ECN.
 
 use crate::datagram::{array_at, u16_at};
-use crate::iana::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
+use crate::headers::{Frame, Headers, Version};
 use crate::offload::checksum::{add, subtract};
 use crate::reason::Reason;
 
@@ -20,36 +20,18 @@ pub const ECT_0: u8 = 0b10;
 /// Congestion experienced.
 pub const CE: u8 = 0b11;
 
-const ETHERTYPE_AT: usize = 12;
-const VLAN_TAG_LEN: usize = 4;
 const IPV4_CHECKSUM_AT: usize = 10;
 
-/// Where a frame's IP header starts, and which version's it is.
-enum Ip {
-    V4(usize),
-    V6(usize),
-}
-
-impl Ip {
-    fn of(frame: &[u8]) -> Option<Self> {
-        let at = match u16_at(frame, ETHERTYPE_AT)? {
-            ETHERTYPE_VLAN => ETHERTYPE_AT + VLAN_TAG_LEN,
-            _ => ETHERTYPE_AT,
-        };
-        match (u16_at(frame, at)?, frame.get(at + 2)? >> 4) {
-            (ETHERTYPE_IPV4, 4) => Some(Self::V4(at + 2)),
-            (ETHERTYPE_IPV6, 6) => Some(Self::V6(at + 2)),
-            _ => None,
-        }
-    }
-}
-
 /// DSCP and ECN of a frame: the outer header's traffic class. 0 for what is not IP.
-pub fn of(frame: &[u8]) -> u8 {
-    match Ip::of(frame) {
-        Some(Ip::V4(at)) => frame.get(at + 1).copied().unwrap_or_default(),
-        Some(Ip::V6(at)) => array_at(frame, at).map_or(0, |[one, two]| one << 4 | two >> 4),
-        None => 0,
+pub fn of(frame: &Frame<'_>) -> u8 {
+    frame.headers.ip.as_ref().map_or(0, |packet| of_packet(frame.bytes, packet.version, packet.network))
+}
+
+fn of_packet(frame: &[u8], version: Version, network: usize) -> u8 {
+    let start = array_at(frame, network).unwrap_or_default();
+    match (version, start) {
+        (Version::V4, [_, tos]) => tos,
+        (Version::V6, [one, two]) => one << 4 | two >> 4,
     }
 }
 
@@ -75,23 +57,24 @@ pub const fn of_parts(one: u8, other: u8) -> u8 {
 
 /// Carries the ECN of the datagram over to the frame that was in it.
 #[inline(always)]
-pub fn decapsulate(frame: &mut [u8], outer: u8) -> Result<(), Reason> {
+pub fn decapsulate(frame: &mut [u8], headers: &Headers, outer: u8) -> Result<(), Reason> {
     // It leaves every frame as it is (figure 4), and nearly all datagrams have it.
     if outer & ECN == NOT_ECT {
         return Ok(());
     }
-    rewrite(frame, outer)
+    // By value: headers whose address is given away would have to lie in memory for all other frames, too.
+    rewrite(frame, headers.ip.map(|packet| (packet.version, packet.network)), outer)
 }
 
-fn rewrite(frame: &mut [u8], outer: u8) -> Result<(), Reason> {
-    let inner = of(frame);
+fn rewrite(frame: &mut [u8], packet: Option<(Version, usize)>, outer: u8) -> Result<(), Reason> {
+    let inner = packet.map_or(0, |(version, network)| of_packet(frame, version, network));
     let ecn = combine(inner, outer).ok_or(Reason::EcnNotCapable)?;
     if ecn == inner & ECN {
         return Ok(());
     }
-    match Ip::of(frame) {
-        Some(Ip::V4(at)) => set_ipv4(frame, at, inner & !ECN | ecn),
-        Some(Ip::V6(at)) => set_ipv6(frame, at, ecn),
+    match packet {
+        Some((Version::V4, network)) => set_ipv4(frame, network, inner & !ECN | ecn),
+        Some((Version::V6, network)) => set_ipv6(frame, network, ecn),
         None => None,
     };
     Ok(())
@@ -121,6 +104,15 @@ mod tests {
     use crate::offload::checksum::sum;
 
     const NAMES: [u8; 4] = [NOT_ECT, ECT_0, ECT_1, CE];
+
+    fn class_of(frame: &[u8]) -> u8 {
+        of(&Frame::read(frame))
+    }
+
+    fn decapsulated(frame: &mut [u8], outer: u8) -> Result<(), Reason> {
+        let headers = Headers::parse(frame);
+        decapsulate(frame, &headers, outer)
+    }
 
     fn ipv4(tos: u8, tagged: bool) -> Vec<u8> {
         let mut header = vec![0x45, tos, 0, 28, 0x12, 0x34, 0x40, 0, 64, 17, 0, 0, 10, 9, 0, 1, 10, 9, 0, 2];
@@ -158,7 +150,7 @@ mod tests {
                     for make in [ipv4, ipv6] {
                         let mut frame = make(DSCP | inner, tagged);
                         // The DSCP of the datagram is not the frame's.
-                        let result = decapsulate(&mut frame, 0x28 | outer);
+                        let result = decapsulated(&mut frame, 0x28 | outer);
                         match expected {
                             Some(ecn) => assert_eq!((result, frame), (Ok(()), make(DSCP | ecn, tagged))),
                             None => assert_eq!(result, Err(Reason::EcnNotCapable)),
@@ -175,7 +167,7 @@ mod tests {
             let mut frame = ipv4(tos, false);
             frame[24] ^= 1; // its checksum does not fit by as much as before
             let distance = sum(&frame[14..34]);
-            if decapsulate(&mut frame, CE).is_ok() {
+            if decapsulated(&mut frame, CE).is_ok() {
                 assert_eq!((sum(&frame[14..34]), frame[15]), (distance, tos | CE));
             }
         }
@@ -185,13 +177,13 @@ mod tests {
     fn the_outer_class_is_the_frames_and_0_for_what_is_not_ip() {
         for class in 0..=u8::MAX {
             for tagged in [false, true] {
-                assert_eq!((of(&ipv4(class, tagged)), of(&ipv6(class, tagged))), (class, class));
+                assert_eq!((class_of(&ipv4(class, tagged)), class_of(&ipv6(class, tagged))), (class, class));
             }
         }
         let arp = behind_ethernet(&[0x08, 0x06], &[0x45; 28], false);
-        assert_eq!((of(&arp), of(&arp[..13]), of(&[])), (0, 0, 0));
-        assert_eq!(decapsulate(&mut arp.clone(), ECT_0), Ok(()));
-        assert_eq!(decapsulate(&mut arp.clone(), CE), Err(Reason::EcnNotCapable));
+        assert_eq!((class_of(&arp), class_of(&arp[..13]), class_of(&[])), (0, 0, 0));
+        assert_eq!(decapsulated(&mut arp.clone(), ECT_0), Ok(()));
+        assert_eq!(decapsulated(&mut arp.clone(), CE), Err(Reason::EcnNotCapable));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use treecast_core::offload::Delivery;
 use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
 
-use crate::packet_port::{LocalDelivery, Write, OVERLAY};
+use crate::packet_port::{LocalDelivery, OVERLAY};
 use crate::ports::Ports;
 
 /// One batch.
@@ -29,11 +29,11 @@ impl<'s> Delivering<'s> {
 
     /// One frame or super-frame.
     pub fn deliver(&mut self, delivery: &Delivery<'_>) {
-        let Delivery { parts, frames, .. } = *delivery;
+        let Delivery { frame, parts, frames, .. } = *delivery;
         let LocalDelivery { to_tap, taken } = if self.ports.packets.is_empty() {
             LocalDelivery { to_tap: true, taken: false }
         } else {
-            self.ports.packets.deliver_locally(self.tables, OVERLAY, parts, frames)
+            self.ports.packets.deliver_locally(self.tables, OVERLAY, frame, parts, frames)
         };
         if self.to_tap(delivery, to_tap) || taken {
             self.count(delivery);
@@ -51,15 +51,20 @@ impl<'s> Delivering<'s> {
             self.tables.drops.add(Reason::PortBlocked, delivery.frames as u64);
         }
         let goes = wanted && self.forwards;
-        goes && self.ports.hand_over(self.tables, delivery.parts, delivery.frames as u64, delivery.length)
+        goes && self.ports.hand_over(
+            self.tables,
+            delivery.frame,
+            delivery.parts,
+            delivery.frames as u64,
+            delivery.length,
+        )
     }
 
     fn count(&mut self, delivery: &Delivery<'_>) {
-        let head = Write::of(delivery.parts).map_or(&[][..], |write| write.head);
-        if head.first().is_none_or(|first| first & 1 == 0) {
+        if !delivery.frame.is_to_group() {
             return;
         }
-        if let Leaving::Group { vlan, group, source } = Leaving::of(head) {
+        if let Leaving::Group { vlan, group, source } = Leaving::of(delivery.frame) {
             let (root, bytes) = (delivery.root, delivery.frame_bytes());
             let key = FlowKey { vlan, root, group, source };
             self.account.add(&self.tables.delivered, key, root.into(), delivery.frames, bytes, self.now_ns);

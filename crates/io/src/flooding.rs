@@ -6,6 +6,7 @@ use treecast_core::counters::Counter;
 use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, MAX_DATAGRAM_LEN, TREE_OVERHEAD};
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
+use treecast_core::headers::Frame;
 use treecast_core::reason::Reason;
 use treecast_core::session::Session;
 use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
@@ -24,7 +25,7 @@ pub(crate) struct Flooding<'s> {
 impl Flooding<'_> {
     /// Sends a frame that came from a port on the broadcast tree, unless it stays on the port's LAN.
     pub fn flood(&self, port: u32, frame: &[u8]) {
-        let passes = self.tables.port(port).map_or(Ok(()), |port| port.passes(frame));
+        let passes = self.tables.port(port).map_or(Ok(()), |port| port.passes(&Frame::read(frame)));
         let sent = passes.and_then(|()| match self.tables.broadcast(monotonic_ns())? {
             Destination::Tree(tree, members, _) => self.flood_on(&tree, &members, frame),
             Destination::Node(_) => Ok(()),

@@ -8,6 +8,7 @@ use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, SESSION_OVERHEAD
 use treecast_core::flows::{FlowAccount, FlowKey};
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
+use treecast_core::headers::Frame;
 use treecast_core::offload::{Segmenter, VnetHeader};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Session, SESSION_BODY_OFFSET};
@@ -27,10 +28,11 @@ pub fn encapsulate(
     read: &[u8],
     now_ns: u64,
 ) -> (usize, usize) {
-    let Some((vnet, frame)) = VnetHeader::parse(read) else {
+    let Some((vnet, bytes)) = VnetHeader::parse(read) else {
         tables.drops.count(Reason::VnetMalformed);
         return (0, 0);
     };
+    let frame = &Frame::read(bytes);
     let segmenter = match Segmenter::new(&vnet, frame) {
         Ok(segmenter) => segmenter,
         Err(reason) => {
@@ -79,20 +81,20 @@ pub fn encapsulate(
             sealing.for_tree(&tree, &members, &segmenter);
         }
     }
-    (count, frame.len())
+    (count, frame.bytes.len())
 }
 
 /// Bytes of all frames that a read is cut up into.
-fn frame_bytes(frame: &[u8], segmenter: &Segmenter<'_>) -> usize {
+fn frame_bytes(frame: &Frame<'_>, segmenter: &Segmenter<'_>) -> usize {
     match segmenter.count() {
-        1 => frame.len(),
+        1 => frame.bytes.len(),
         count => (0..count).filter_map(|index| segmenter.segment_len(index)).sum(),
     }
 }
 
 /// Whose place a flow takes in a table of senders: its host's.
-fn owner(frame: &[u8]) -> u64 {
-    frame.get(6..12).map_or(0, |mac| mac.iter().fold(0, |owner, byte| owner << 8 | u64::from(*byte)))
+fn owner(frame: &Frame<'_>) -> u64 {
+    frame.source().map_or(0, |mac| mac.iter().fold(0, |owner, byte| owner << 8 | u64::from(*byte)))
 }
 
 /// A group's frames went to hosts at another port of this node.

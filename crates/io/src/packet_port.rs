@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use treecast_core::counters::Counter;
 use treecast_core::egress::Leaving;
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::frame::Mac;
+use treecast_core::headers::{Frame, Mac};
 use treecast_core::offload::vnet::VNET_LEN;
 use treecast_core::offload::MAX_COALESCED;
 use treecast_core::port::TAP_PORT;
@@ -79,23 +79,24 @@ impl PacketPorts {
     }
 
     /// Gives a frame, or a super-frame of `frames`, to the packet ports that want it, but not to the one it came from.
-    /// `parts` are as for the TAP.
+    /// `parts` are as for the TAP; `frame` is read from them.
     pub fn deliver_locally(
         &self,
         tables: &ForwardingTables,
         from: u32,
+        frame: &Frame<'_>,
         parts: &[IoSlice<'_>],
         frames: usize,
     ) -> LocalDelivery {
         let Some(write) = Write::of(parts) else { return LocalDelivery { to_tap: true, taken: false } };
-        let leaving = Leaving::of(write.head);
+        let leaving = Leaving::of(frame);
         let mut taken = false;
         for port in self.open.load().iter().filter(|port| port.number != from) {
             if !tables.goes_out(port.number, &leaving) {
                 continue;
             }
             let Some(there) = tables.port(port.number).filter(|there| there.forwards()) else { continue };
-            match there.passes(write.head) {
+            match there.passes(frame) {
                 Ok(()) => {
                     port.send(tables, &write, frames);
                     taken = true;

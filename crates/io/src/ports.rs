@@ -7,13 +7,14 @@ use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME, MAX_DATAGRAM_LEN, SESSION_OVERHEAD};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
+use treecast_core::headers::Frame;
 use treecast_core::offload::vnet::{NEEDS_CSUM, VNET_LEN};
 use treecast_core::offload::{Segmenter, VnetHeader};
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
 
-use crate::packet_port::{LocalDelivery, PacketPorts, Write};
+use crate::packet_port::{LocalDelivery, PacketPorts};
 use crate::socket_group::SocketGroup;
 use crate::sys::tap::Tap;
 use crate::sys::udp::Socket;
@@ -128,9 +129,15 @@ impl Ports {
     }
 
     /// The same as [`Self::deliver`] for frames from elsewhere, which the TAP's LAN may keep out.
-    pub fn hand_over(&self, tables: &ForwardingTables, parts: &[IoSlice<'_>], frames: u64, length: usize) -> bool {
-        let head = Write::of(parts).map_or(&[][..], |write| write.head);
-        match tables.port(TAP_PORT).map_or(Ok(()), |port| port.passes(head)) {
+    pub fn hand_over(
+        &self,
+        tables: &ForwardingTables,
+        frame: &Frame<'_>,
+        parts: &[IoSlice<'_>],
+        frames: u64,
+        length: usize,
+    ) -> bool {
+        match tables.port(TAP_PORT).map_or(Ok(()), |port| port.passes(frame)) {
             Ok(()) => self.deliver(tables, parts, frames, length),
             Err(reason) => {
                 tables.drops.add(reason, frames);
@@ -166,35 +173,37 @@ impl Ports {
         tables: &ForwardingTables,
         from: u32,
         vnet: &VnetHeader,
-        frame: &[u8],
+        frame: &Frame<'_>,
         segmenter: &Segmenter<'_>,
     ) -> bool {
         let frames = segmenter.count();
         let vnet = VnetHeader { flags: vnet.flags & NEEDS_CSUM, ..*vnet }.emit();
-        let parts = [IoSlice::new(&vnet), IoSlice::new(frame)];
-        let LocalDelivery { to_tap, taken } = self.packets.deliver_locally(tables, from, &parts, frames);
+        let parts = [IoSlice::new(&vnet), IoSlice::new(frame.bytes)];
+        let LocalDelivery { to_tap, taken } = self.packets.deliver_locally(tables, from, frame, &parts, frames);
         let Some(tap) = tables.port(TAP_PORT).filter(|tap| to_tap && tap.forwards()) else { return taken };
         let delivered = if frames > 1 && tap.groups_go_singly() {
-            self.deliver_singly(tables, segmenter)
+            self.deliver_singly(tables, frame, segmenter)
         } else {
-            self.hand_over(tables, &parts, frames as u64, frame.len())
+            self.hand_over(tables, frame, &parts, frames as u64, frame.bytes.len())
         };
         delivered || taken
     }
 
-    /// Writes each frame of a super-frame to the TAP; true when one was taken.
-    fn deliver_singly(&self, tables: &ForwardingTables, segmenter: &Segmenter<'_>) -> bool {
-        let mut frame = [0; MAX_FRAME_LEN];
+    /// Writes each frame of a super-frame to the TAP; true when one was taken. All have the headers of the super-frame.
+    fn deliver_singly(&self, tables: &ForwardingTables, super_frame: &Frame<'_>, segmenter: &Segmenter<'_>) -> bool {
+        let mut buffer = [0; MAX_FRAME_LEN];
         let mut delivered = false;
         for index in 0..segmenter.count() {
-            let written = segmenter.write(index, &mut frame);
-            let Some((frame, checksum)) = written.and_then(|(length, checksum)| Some((frame.get(..length)?, checksum)))
+            let written = segmenter.write(index, &mut buffer);
+            let Some((bytes, checksum)) =
+                written.and_then(|(length, checksum)| Some((buffer.get(..length)?, checksum)))
             else {
                 tables.drops.count(Reason::TooBig);
                 continue;
             };
-            let vnet = VnetHeader::single(checksum).emit();
-            delivered |= self.hand_over(tables, &[IoSlice::new(&vnet), IoSlice::new(frame)], 1, frame.len());
+            let (vnet, frame) = (VnetHeader::single(checksum).emit(), Frame { bytes, ..*super_frame });
+            let parts = [IoSlice::new(&vnet), IoSlice::new(bytes)];
+            delivered |= self.hand_over(tables, &frame, &parts, 1, bytes.len());
         }
         delivered
     }

@@ -3,6 +3,7 @@
 use treecast_core::arrival::OpenedPart;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{MAX_FRAME_LEN, MAX_WAITING};
+use treecast_core::headers::Frame;
 use treecast_core::reason::Reason;
 
 /// The room that one batch can need: each frame that waited and then came, and all that a batch can bring whole.
@@ -22,10 +23,10 @@ impl<'a> Reassembly<'a> {
         bytes: &[u8],
         ecn: u8,
         now_ns: u64,
-    ) -> Result<Option<&'a [u8]>, Reason> {
-        let Some(length) = tables.reassemble(part, bytes, ecn, now_ns, self.0)? else { return Ok(None) };
-        let (frame, rest) = std::mem::take(&mut self.0).split_at_mut(length);
+    ) -> Result<Option<Frame<'a>>, Reason> {
+        let Some((length, headers)) = tables.reassemble(part, bytes, ecn, now_ns, self.0)? else { return Ok(None) };
+        let (bytes, rest) = std::mem::take(&mut self.0).split_at_mut(length);
         self.0 = rest;
-        Ok(Some(frame))
+        Ok(Some(Frame { bytes, headers }))
     }
 }

@@ -14,6 +14,7 @@ use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, TreeHeader, KIND_PROBE, KIND_PROBE_REPLY, TREE};
 use treecast_core::flows::FlowAccount;
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::headers::{Frame, Headers};
 use treecast_core::offload::{Coalescer, Delivery, Merging};
 use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
@@ -208,9 +209,10 @@ impl Worker {
                 }
                 match batch.open(datagram, passed, &mut recent) {
                     Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum, root }))) => {
-                        let frame = &mut datagram[start..start + length];
-                        match decapsulate(frame, message.traffic_class) {
-                            Ok(()) => coalescer.push(frame, checksum, root, &mut sink),
+                        let bytes = &mut datagram[start..start + length];
+                        let headers = Headers::parse(bytes);
+                        match decapsulate(bytes, &headers, message.traffic_class) {
+                            Ok(()) => coalescer.push(Frame { bytes, headers }, checksum, root, &mut sink),
                             Err(reason) => tables.drops.count(reason),
                         }
                     }

@@ -1,4 +1,4 @@
-"""What kind of Ethernet frame a host sent, in plain Python: the model of ``crates/core/src/frame.rs``.
+"""What kind of Ethernet frame a host sent: the model of ``headers.rs`` and ``frame.rs`` of crates/core.
 
 It follows RFC 4541 and ``docs/protocol.md``, byte by byte and without care for speed; a differential test holds the two
 against each other on random frames and tables.
@@ -164,9 +164,12 @@ def _ipv4(data: bytes) -> _Packet | None:
 
 
 def _ipv6(data: bytes) -> _Packet | None:
-    if len(data) < 40 or data[0] >> 4 != 6 or int.from_bytes(data[4:6], "big") > len(data) - 40:
+    if len(data) < 40 or data[0] >> 4 != 6:
         return None
-    protocol, rest = _upper_layer(data[6], data[40:])
+    end = 40 + int.from_bytes(data[4:6], "big")
+    if end > len(data):
+        return None
+    protocol, rest = _upper_layer(data[6], data[40:end])
     return _Packet(6, IPv6Address(data[8:24]), IPv6Address(data[24:40]), protocol, rest)
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from lab.planes import LIMIT_S, Planes, give_key
 from lab.waiting import wait_until
+from tests.differential.native.envelopes import CHAINS, behind, with_options
 from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET, packet_socket
 from treecast.base import commands as c
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
@@ -149,6 +150,51 @@ def to_group(group: IPAddress, number: int) -> bytes:
     packet = bytes([0x60, 0, 0, 0, 0, len(upper), 17, 9]) + ip_address("fd09::1").packed + group.packed + upper
     head = b"\x33\x33" + group.packed[-4:] + bytes([2, 0xBB, 0, 0, 0, 1]) + b"\x86\xdd"
     return head + packet + MARK + number.to_bytes(4, "big")
+
+
+def test_headers_around_a_message_are_walked_the_same(twins: Twins) -> None:
+    """MLD, ND, DHCPv6, PIM, TCP behind extension headers; IGMP and DHCP behind options; padded, tagged or not."""
+    twins.set_tables(Random(7))
+    udp = bytes.fromhex("0223022200140000") + bytes(12)
+    messages = [(58, bytes([kind, *bytes(11)])) for kind in (128, 130, 135, 136, 143, 151)]
+    messages += [(17, udp), (103, b"\x20" + bytes(11)), (6, bytes(20)), (59, b"")]
+    frames = [
+        in_frame(destination, 0x86DD, behind(chain, destination, protocol, upper), number)
+        for chain in CHAINS
+        for protocol, upper in messages
+        for number, destination in enumerate((LINK_LOCAL[3], GROUPS[3], SOURCES[2]))
+    ]
+    jumbogram = bytearray(behind(("hop-by-hop",), LINK_LOCAL[3], 58, b"\x8f" + bytes(11)))
+    jumbogram[4:6] = bytes(2)
+    frames += [in_frame(LINK_LOCAL[3], 0x86DD, bytes(jumbogram), 1)]
+    v4 = [(2, bytes([kind, *bytes(7)])) for kind in (0x11, 0x13, 0x16, 0x22, 0x30)]
+    v4 += [
+        (17, bytes.fromhex("0043004400080000")),
+        (17, bytes.fromhex("13881389000b0000010203")),
+        (103, b"\x20" + bytes(7)),
+    ]
+    frames += [
+        in_frame(destination, 0x0800, with_options(words, fragment, destination, protocol, upper), words)
+        for words in (0, 1, 10)
+        for fragment in (0, 0x4000, 0x2000, 0x2001, 0x0001)
+        for protocol, upper in v4
+        for destination in (LINK_LOCAL[0], GROUPS[0], SOURCES[0])
+    ]
+    for first in range(0, len(frames), FRAMES):
+        the_same(
+            twins, [frame + number.to_bytes(4, "big") for number, frame in enumerate(frames)][first : first + FRAMES]
+        )
+
+
+def in_frame(destination: IPAddress, ethertype: int, packet: bytes, number: int) -> bytes:
+    """To the group's MAC or a host's, every other one tagged, with padding behind the packet's end."""
+    octets = destination.packed
+    mac = HOSTS[0]
+    if destination.is_multicast:
+        v4 = bytes([1, 0, 0x5E, octets[1] & 0x7F, *octets[2:4]])
+        mac = v4 if destination.version == 4 else b"\x33\x33" + octets[-4:]
+    tag = b"\x81\x00\x20\x07" if number % 2 else b""
+    return mac + bytes([2, 0xBB, 0, 0, 0, 1]) + tag + ethertype.to_bytes(2, "big") + packet + MARK
 
 
 def the_same(twins: Twins, frames: list[bytes]) -> dict[int, Counter[bytes]]:

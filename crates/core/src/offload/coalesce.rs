@@ -11,7 +11,7 @@ use super::checksum::{pseudo_header, sum};
 use super::join::{Segment, PSH};
 use super::vnet::{GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM, VNET_LEN};
 use super::{put_u16, PartialChecksum, VnetHeader, MAX_COALESCED, MAX_IP_LEN};
-use crate::headers::{Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH};
+use crate::headers::{Frame, Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH};
 use crate::iana::PROTOCOL_TCP;
 
 /// Super-frames open at a time.
@@ -35,6 +35,8 @@ pub struct Merging {
 pub struct Delivery<'b> {
     /// The virtio-net header, with which `parts` begin.
     pub vnet: VnetHeader,
+    /// The frame, or the headers of the super-frame.
+    pub frame: &'b Frame<'b>,
     /// All bytes of the write, for `write_vectored`: virtio-net header, headers, payloads.
     pub parts: &'b [IoSlice<'b>],
     /// How many frames it delivers.
@@ -69,20 +71,20 @@ impl<'a> Coalescer<'a> {
 
     /// Takes the next frame of the batch, which entered at `root`; `sink` gets what it completes, none or several writes. Frames of one flow
     /// reach `sink` in the order of `push`.
+    #[inline(always)]
     pub fn push(
         &mut self,
-        frame: &'a [u8],
+        frame: Frame<'a>,
         partial: Option<PartialChecksum>,
         root: u32,
         sink: &mut impl FnMut(Delivery<'_>),
     ) {
-        let Some(segment) = Segment::read(frame, partial, root) else {
+        let Some(segment) = Segment::of(&frame, partial, root) else {
             self.finish(sink);
             return deliver_single(frame, partial, root, sink);
         };
         let wanted = if segment.headers.protocol == PROTOCOL_TCP { self.merging.tcp } else { self.merging.udp };
-        let wanted = wanted && (self.merging.groups || frame.first().is_some_and(|first| first & 1 == 0));
-        if wanted && !segment.payload.is_empty() {
+        if wanted && (self.merging.groups || !frame.is_to_group()) && !segment.payload.is_empty() {
             return self.join(&segment, sink);
         }
         if let Some(place) = self.flows.iter_mut().find(|place| holds(place, &segment)) {
@@ -103,7 +105,7 @@ impl<'a> Coalescer<'a> {
             Some(index) => self.flows.get_mut(index),
             None => self.flows.iter_mut().min_by_key(|place| age(place)),
         };
-        let Some(place) = place else { return deliver_single(segment.frame, segment.partial, segment.root, sink) };
+        let Some(place) = place else { return deliver_segment(segment, sink) };
         if !place.as_mut().is_some_and(|flow| flow.take(segment)) {
             close(place, sink);
             self.opened += 1;
@@ -198,7 +200,7 @@ impl<'a> Flow<'a> {
 
     fn deliver(&self, sink: &mut impl FnMut(Delivery<'_>)) {
         if self.frames == 1 {
-            return deliver_single(self.first.frame, self.first.partial, self.first.root, sink);
+            return deliver_segment(&self.first, sink);
         }
         // The headers are those of a frame that was read: nothing of this lies outside them.
         let delivered = self.deliver_joined(sink);
@@ -212,12 +214,15 @@ impl<'a> Flow<'a> {
         let vnet = self.vnet();
         *vnet_bytes = vnet.emit();
         self.write_head(head)?;
-        let length = head.len() + self.payload_len;
+        let front = &*front;
         let mut parts = [IoSlice::new(front); MAX_COALESCED + 1];
         for (part, payload) in parts.iter_mut().skip(1).zip(self.payloads.get(..self.frames)?) {
             *part = IoSlice::new(payload);
         }
-        sink(Delivery { vnet, parts: parts.get(..=self.frames)?, frames: self.frames, length, root: self.first.root });
+        let head = front.get(VNET_LEN..)?;
+        let Self { first, frames, payload_len, .. } = self;
+        let (frame, parts, length) = (first.read(head), parts.get(..=*frames)?, head.len() + payload_len);
+        sink(Delivery { vnet, frame: &frame, parts, frames: *frames, length, root: first.root });
         Some(())
     }
 
@@ -262,8 +267,14 @@ impl<'a> Flow<'a> {
     }
 }
 
-fn deliver_single(frame: &[u8], partial: Option<PartialChecksum>, root: u32, sink: &mut impl FnMut(Delivery<'_>)) {
+fn deliver_segment(segment: &Segment<'_>, sink: &mut impl FnMut(Delivery<'_>)) {
+    deliver_single(segment.read(segment.frame), segment.partial, segment.root, sink);
+}
+
+// By value: a frame whose address is given away would have to lie in memory where it is joined, too.
+fn deliver_single(frame: Frame<'_>, partial: Option<PartialChecksum>, root: u32, sink: &mut impl FnMut(Delivery<'_>)) {
     let vnet = VnetHeader::single(partial);
     let front = vnet.emit();
-    sink(Delivery { vnet, parts: &[IoSlice::new(&front), IoSlice::new(frame)], frames: 1, length: frame.len(), root });
+    let parts = &[IoSlice::new(&front), IoSlice::new(frame.bytes)];
+    sink(Delivery { vnet, frame: &frame, parts, frames: 1, length: frame.bytes.len(), root });
 }

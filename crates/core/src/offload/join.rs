@@ -6,7 +6,7 @@
 use super::checksum::{add, pseudo_header, same, sum, sum_header};
 use super::PartialChecksum;
 use crate::datagram::{array_at, u16_at, u32_at};
-use crate::headers::{Headers, Version, IPV4_LEN, TCP_FLAGS, TCP_LEN, UDP_LENGTH};
+use crate::headers::{Fragmentation, Frame, Headers, Packet, Version, IPV4_LEN, TCP_FLAGS, TCP_LEN, UDP_LENGTH};
 use crate::iana::{PROTOCOL_TCP, PROTOCOL_UDP};
 
 /// TCP's push flag: it ends a super-frame.
@@ -22,7 +22,9 @@ pub struct Segment<'a> {
     /// Its checksum, where that is partial.
     pub partial: Option<PartialChecksum>,
     /// Where things are in it.
-    pub headers: Headers,
+    pub headers: Packet,
+    vlan: u16,
+    ethertype: u16,
     /// The payload; empty where the frame must stay alone.
     pub payload: &'a [u8],
     /// The node at which it entered the overlay.
@@ -32,11 +34,12 @@ pub struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// Reads an opened frame. None where no flow is known: it is no TCP or UDP, or a fragment.
+    /// Of an opened frame. None where no flow is known: it is no TCP or UDP, or a fragment.
     #[inline(always)]
-    pub fn read(frame: &'a [u8], partial: Option<PartialChecksum>, root: u32) -> Option<Self> {
-        let headers = Headers::parse(frame)?;
-        if headers.fragment
+    pub fn of(frame: &Frame<'a>, partial: Option<PartialChecksum>, root: u32) -> Option<Self> {
+        let Frame { bytes: frame, headers: Headers { vlan, ethertype, ip, .. } } = *frame;
+        let headers = ip?;
+        if headers.fragmentation != Fragmentation::Whole
             || !matches!(headers.protocol, PROTOCOL_TCP | PROTOCOL_UDP)
             || headers.transport + 4 > headers.end
         {
@@ -44,9 +47,15 @@ impl<'a> Segment<'a> {
         }
         let ports = u32_at(frame, headers.transport)?;
         let addresses = headers.addresses(frame)?;
-        let mut segment = Self { frame, partial, headers, payload: &[], root, ports, addresses };
+        let mut segment = Self { frame, partial, headers, vlan, ethertype, payload: &[], root, ports, addresses };
         segment.payload = segment.joinable_payload().unwrap_or_default();
         Some(segment)
+    }
+
+    /// Its frame, of which these bytes are there.
+    pub fn read<'b>(&self, bytes: &'b [u8]) -> Frame<'b> {
+        let Self { vlan, ethertype, headers, .. } = *self;
+        Frame { bytes, headers: Headers { vlan, ethertype, network: headers.network, ip: Some(headers) } }
     }
 
     /// Whether both have the same root, protocol, addresses and ports.

@@ -8,7 +8,9 @@ use super::checksum::{add, complete, fold, subtract, sum};
 use super::vnet::{GSO_BY_FRAGS, GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4};
 use super::{put_u16, PartialChecksum, VnetHeader, MAX_TCP_SEGMENTS, MAX_UDP_SEGMENTS};
 use crate::datagram::{u16_at, u32_at};
-use crate::headers::{Headers, Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LEN, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH};
+use crate::headers::{
+    Frame, Packet, Version, IPV4_CHECKSUM, IPV4_LENGTH, IPV6_LEN, IPV6_LENGTH, TCP_FLAGS, UDP_LENGTH,
+};
 use crate::iana::PROTOCOL_TCP;
 use crate::reason::Reason;
 
@@ -48,7 +50,7 @@ enum Checksum {
 /// The fields that differ between segments, as they stand in the super-frame.
 #[derive(Clone, Copy, Debug)]
 struct Patch {
-    headers: Headers,
+    headers: Packet,
     /// Sum of the IPv4 header without length, identification and checksum.
     ipv4_sum: u16,
     ipv4_id: u16,
@@ -62,13 +64,14 @@ impl<'a> Segmenter<'a> {
     /// Checks a frame against its virtio-net header. Errors: [`Reason::FrameShort`]; [`Reason::VnetMalformed`] for a
     /// header that contradicts the frame; [`Reason::GsoUnsupported`] for a type that is neither TCP nor UDP_L4;
     /// [`Reason::GsoMalformed`] for a super-frame whose own headers do not fit its type, its length or the limits.
-    pub fn new(vnet: &VnetHeader, frame: &'a [u8]) -> Result<Self, Reason> {
-        if frame.len() < MIN_FRAME_LEN {
+    #[inline(always)]
+    pub fn new(vnet: &VnetHeader, frame: &Frame<'a>) -> Result<Self, Reason> {
+        if frame.bytes.len() < MIN_FRAME_LEN {
             return Err(Reason::FrameShort);
         }
-        let checksum = Checksum::of(vnet, frame.len())?;
+        let checksum = Checksum::of(vnet, frame.bytes.len())?;
         match vnet.gso_type & !GSO_ECN {
-            GSO_NONE => Ok(Self::single(frame, checksum)),
+            GSO_NONE => Ok(Self::single(frame.bytes, checksum)),
             GSO_TCPV4 | GSO_TCPV6 | GSO_UDP_L4 => Self::super_frame(vnet, frame, checksum),
             _ => Err(Reason::GsoUnsupported),
         }
@@ -120,11 +123,12 @@ impl<'a> Segmenter<'a> {
     }
 
     #[inline(always)]
-    fn super_frame(vnet: &VnetHeader, frame: &'a [u8], checksum: Checksum) -> Result<Self, Reason> {
+    fn super_frame(vnet: &VnetHeader, frame: &Frame<'a>, checksum: Checksum) -> Result<Self, Reason> {
+        let Frame { bytes: frame, headers } = frame;
         if matches!(vnet.gso_size, 0 | GSO_BY_FRAGS) || !vnet.needs_csum() || usize::from(vnet.hdr_len) > frame.len() {
             return Err(Reason::VnetMalformed);
         }
-        let headers = Headers::parse(frame).ok_or(Reason::GsoMalformed)?;
+        let headers = headers.ip.ok_or(Reason::GsoMalformed)?;
         let head_len = headers.payload(frame).ok_or(Reason::GsoMalformed)?;
         let tcp = headers.protocol == PROTOCOL_TCP;
         let fits = match vnet.gso_type & !GSO_ECN {
@@ -177,7 +181,7 @@ impl Checksum {
 impl Patch {
     /// None where a field lies outside the frame, and for a UDP length that is not the datagram's.
     #[inline(always)]
-    fn read(frame: &[u8], headers: Headers) -> Option<Self> {
+    fn read(frame: &[u8], headers: Packet) -> Option<Self> {
         let transport = frame.get(headers.transport..)?;
         let tcp = headers.protocol == PROTOCOL_TCP;
         if !tcp && usize::from(u16_at(transport, UDP_LENGTH)?) != transport.len() {

@@ -10,7 +10,7 @@ use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{Inner, TreeHeader, KIND_FRAME};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
-use treecast_core::frame::{FrameFacts, FrameKind};
+use treecast_core::frame::FrameKind;
 use treecast_core::prefixes::MAX_PREFIXES;
 use treecast_core::reason::Reason;
 use treecast_core::table::Refused;
@@ -22,7 +22,7 @@ const REMOTE: [u8; 6] = [2, 0x54, 0, 0, 0, 2];
 const SOURCE6: [u8; 16] = [0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]; // of `ipv6`
 
 fn kind(frame: &[u8]) -> Result<FrameKind, Reason> {
-    FrameFacts::of(frame).map(|facts| facts.kind)
+    facts(frame).map(|facts| facts.kind)
 }
 
 fn group6(second: u8) -> [u8; 16] {
@@ -94,7 +94,7 @@ fn what_no_rule_claims_is_flooded_from_a_group_s_mac() {
     }
     let group = ipv4(SOURCE, GROUP, 17, &[0; 8]);
     let twice = [&group[..12], &[0x81, 0, 0, 7, 0x81, 0, 0, 8], &group[12..]].concat();
-    assert_eq!(FrameFacts::of(&twice).map(|facts| (facts.vlan, facts.kind)), Ok((7, FrameKind::Flood)));
+    assert_eq!(facts(&twice).map(|facts| (facts.vlan, facts.kind)), Ok((7, FrameKind::Flood)));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_packet_port_takes_ip_groups_only() {
     let node = tables(1);
     node.renew_port(1, true);
     node.port(1).unwrap().set_forwarding(true);
-    let why = |frame: &[u8]| match node.classify(1, frame, 1, NOW_NS).destination {
+    let why = |frame: &[u8]| match classify(&node, 1, frame, 1, NOW_NS).destination {
         Some(Err(reason)) => reason,
         other => panic!("{other:?}"),
     };
@@ -140,7 +140,7 @@ fn groups_have_their_addresses_and_vlan() {
     let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
     assert_eq!(kind(&frame), Ok(FrameKind::Group { group: GROUP.into(), source: SOURCE.into() }));
     let tagged = [&frame[..12], &[0x81, 0x00, 0xB0, 0x07], &frame[12..]].concat();
-    let facts = FrameFacts::of(&tagged).unwrap();
+    let facts = facts(&tagged).unwrap();
     assert_eq!((facts.vlan, Ok(facts.kind)), (7, kind(&frame)));
     let Ok(FrameKind::Group { group, .. }) = kind(&ipv6(group6(0x35), 17, &[0; 8])) else { panic!("a group") };
     assert_eq!(group, IpAddr::from(group6(0x35)));
@@ -159,7 +159,7 @@ fn everything_else_has_a_named_reason() {
 }
 
 fn destination(tables: &ForwardingTables, frame: &[u8]) -> Result<u32, Reason> {
-    match tables.classify(0, frame, 1, NOW_NS).destination.expect("no punt")? {
+    match classify(tables, 0, frame, 1, NOW_NS).destination.expect("no punt")? {
         Destination::Tree(tree, ..) => Ok(tree.name.tree_id),
         Destination::Node(session) => Ok(session.peer),
     }
@@ -211,7 +211,7 @@ fn who_is_served_before_and_after_a_change_is_served_during_it() {
         });
         let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
         while !ended.load(Ordering::Acquire) {
-            match node.classify(0, &frame, 1, NOW_NS).destination {
+            match classify(&node, 0, &frame, 1, NOW_NS).destination {
                 Some(Ok(Destination::Tree(_, members, _))) => assert!(members.next_hops.contains(&2), "{members:?}"),
                 other => panic!("{other:?}"),
             }
@@ -226,7 +226,7 @@ fn who_gets_a_tree_datagram_holds_its_key() {
     add_tree(&node, 1, &[2, 3]);
     node.set_route(0, GROUP.into(), None, 1).unwrap();
     let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
-    let look_up = || match node.classify(0, &frame, 1, NOW_NS).destination {
+    let look_up = || match classify(&node, 0, &frame, 1, NOW_NS).destination {
         Some(Ok(Destination::Tree(tree, members, _))) => (tree, members),
         other => panic!("{other:?}"),
     };
@@ -277,7 +277,7 @@ fn the_first_frame_on_a_tree_is_told_once() {
     add_tree(&node, 5, &[2]);
     node.set_route(0, GROUP.into(), None, 5).unwrap();
     for _ in 0..3 {
-        node.classify(0, &ipv4(SOURCE, GROUP, 17, &[0; 8]), 1, NOW_NS);
+        classify(&node, 0, &ipv4(SOURCE, GROUP, 17, &[0; 8]), 1, NOW_NS);
     }
     let events = node.events.drain(10, || {});
     let used = events.iter().filter(|event| matches!(event, Event::TreeUsed { tree_id: 5 }));
@@ -291,7 +291,7 @@ fn a_key_that_has_sealed_enough_is_reported_and_the_next_one_counts_from_its_fir
     node.set_route(0, GROUP.into(), None, 5).unwrap();
     let tree = node.tree(5).unwrap();
     let send = || {
-        node.classify(0, &ipv4(SOURCE, GROUP, 17, &[0; 8]), 1, NOW_NS);
+        classify(&node, 0, &ipv4(SOURCE, GROUP, 17, &[0; 8]), 1, NOW_NS);
         let inner = Inner { kind: KIND_FRAME, checksum: None };
         tree.seal(&tree.members.load(), inner, 60, &mut [0; 200]).unwrap();
     };
@@ -355,7 +355,7 @@ proptest! {
             *to = *from;
         }
         let node = tables(1);
-        let verdict = node.classify(0, &bytes, 1, NOW_NS);
+        let verdict = classify(&node, 0, &bytes, 1, NOW_NS);
         prop_assert!(verdict.punt || matches!(verdict.destination, Some(Err(_))));
     }
 }

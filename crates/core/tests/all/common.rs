@@ -7,8 +7,12 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent};
 use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, MAX_DATAGRAM_LEN};
-use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::events::Event;
+use treecast_core::forwarding_tables::{ForwardingTables, Verdict};
+use treecast_core::frame::FrameFacts;
 use treecast_core::handshake::SessionKeys;
+use treecast_core::headers::Frame;
+use treecast_core::punt::PuntKind;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SessionParameters, SESSION_BODY_OFFSET};
 use treecast_core::tree::{Members, OutgoingList, RootTree, TREE_BODY_OFFSET};
@@ -115,6 +119,22 @@ pub fn give_key(root: &ForwardingTables, member: &ForwardingTables, name: TreeNa
 
 pub fn leaf() -> OutgoingList {
     OutgoingList { deliver: true, next_hops: Box::default() }
+}
+
+/// What the tables say about a host's frame.
+pub fn classify(tables: &ForwardingTables, port: u32, frame: &[u8], frames: u32, now_ns: u64) -> Verdict {
+    tables.classify(port, &Frame::read(frame), frames, now_ns)
+}
+
+/// The event of a frame that came from the TAP.
+pub fn tap_frame(frame: &[u8]) -> Event {
+    let about = PuntKind::of(&Frame::read(frame));
+    Event::TapFrame { port: 0, generation: 0, about, data: frame.to_vec() }
+}
+
+/// What a frame's bytes say.
+pub fn facts(frame: &[u8]) -> Result<FrameFacts, Reason> {
+    FrameFacts::of(&Frame::read(frame))
 }
 
 /// An Ethernet frame with a payload.

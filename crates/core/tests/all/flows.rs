@@ -136,11 +136,11 @@ fn a_run_of_one_flow_is_counted_at_its_end() {
 fn a_group_s_frame_has_a_flow_whether_anybody_wants_it_or_not() {
     let node = tables(1);
     let frame = ipv4([10, 0, 0, 1], [239, 1, 1, 1], 17, &[0; 20]);
-    let verdict = node.classify(0, &frame, 1, NOW_NS);
+    let verdict = classify(&node, 0, &frame, 1, NOW_NS);
     assert_eq!(verdict.destination.unwrap().err(), Some(Reason::NoSubscriber));
     let flow = verdict.flow.unwrap();
     assert_eq!((flow.root, flow.group, flow.source), (1, [239, 1, 1, 1].into(), [10, 0, 0, 1].into()));
-    assert_eq!(node.classify(0, &ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 20]), 1, NOW_NS).flow, None);
+    assert_eq!(classify(&node, 0, &ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 20]), 1, NOW_NS).flow, None);
     node.port(0).unwrap().set_forwarding(false);
-    assert_eq!(node.classify(0, &frame, 1, NOW_NS).flow, None);
+    assert_eq!(classify(&node, 0, &frame, 1, NOW_NS).flow, None);
 }

@@ -9,6 +9,7 @@ use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SEND
 use treecast_core::egress::Leaving;
 use treecast_core::fragment::{cut, Fragment, MAX_FRAME_LEN};
 use treecast_core::handshake::Handshake;
+use treecast_core::headers::Frame;
 use treecast_core::mac::MacKey;
 use treecast_core::reason::Reason;
 use treecast_core::tree::{KeyOffer, OutgoingList};
@@ -85,8 +86,8 @@ fn frames_from_the_tap() {
     node.port(1).unwrap().set_forwarding(true);
     fuzz(1, 300_000, &frames(), |frame| {
         for port in [0, 1] {
-            node.classify(port, frame, 1, NOW_NS);
-            node.goes_out(port, &Leaving::of(frame));
+            classify(&node, port, frame, 1, NOW_NS);
+            node.goes_out(port, &Leaving::of(&Frame::read(frame)));
         }
     });
 }
@@ -192,7 +193,7 @@ fn fragments_of_a_member() {
         };
         let Received::Opened(Opened::Part(part)) = received else { panic!("a part: {received:?}") };
         let bytes = &datagram[part.start..][..part.length];
-        if let Ok(Some(length)) = two.reassemble(&part, bytes, 0, now_ns, &mut room) {
+        if let Ok(Some((length, _))) = two.reassemble(&part, bytes, 0, now_ns, &mut room) {
             assert_eq!(length, usize::from(part.fragment.whole));
             joined += 1;
         }

@@ -9,6 +9,7 @@ mod fragments;
 mod fuzz;
 mod guards;
 mod handshakes;
+mod headers;
 mod ports;
 mod recursive_encapsulation;
 mod replay;

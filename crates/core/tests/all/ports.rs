@@ -5,7 +5,8 @@ use treecast_core::control::TreeSecrets;
 use treecast_core::egress::Leaving;
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables, Verdict};
-use treecast_core::frame::{FrameFacts, FrameKind};
+use treecast_core::frame::FrameKind;
+use treecast_core::headers::Frame;
 use treecast_core::reason::Reason;
 use treecast_core::source_filter::SourceFilter;
 
@@ -19,7 +20,7 @@ const HELLO: [u8; 4] = [0x20, 0, 0, 0];
 const JOIN_PRUNE: [u8; 4] = [0x23, 0, 0, 0];
 
 fn kind(frame: &[u8]) -> FrameKind {
-    FrameFacts::of(frame).unwrap().kind
+    facts(frame).unwrap().kind
 }
 
 /// The frame behind an 802.1Q tag for VLAN 7.
@@ -55,7 +56,7 @@ fn beacons_are_handed_over_and_never_forwarded() {
     let frame = ethernet(BEACON_GROUP, 0x88B5, &[0x96; 46]);
     for frame in [tagged(&frame), frame] {
         assert_eq!(kind(&frame), FrameKind::Beacon);
-        let verdict = node.classify(0, &frame, 1, NOW_NS);
+        let verdict = classify(&node, 0, &frame, 1, NOW_NS);
         assert!(verdict.punt && verdict.destination.is_none());
     }
     assert_eq!(hosts_seen(&node), [], "a node is no host");
@@ -67,8 +68,7 @@ fn beacons_have_a_queue_of_their_own() {
     let node = node();
     let arp = ethernet([0xFF; 6], 0x0806, &[0; 28]);
     let beacon = ethernet(BEACON_GROUP, 0x88B5, &[0; 46]);
-    let push =
-        |frame: &[u8]| node.events.push(Event::TapFrame { port: 0, generation: 0, data: frame.to_vec() }, NOW_NS);
+    let push = |frame: &[u8]| node.events.push(tap_frame(frame), NOW_NS);
     while push(&arp).is_ok() {}
     assert_eq!(push(&beacon), Ok(()));
     assert_eq!(push(&tagged(&beacon)), Ok(()));
@@ -93,7 +93,7 @@ fn dhcp_replies_and_pim_hellos_joins_and_prunes_are_forwarded_and_copied() {
     node.set_host(7, REMOTE, 2).unwrap();
     for (frame, expected) in rows {
         assert_eq!((kind(&frame), kind(&tagged(&frame))), (expected, expected));
-        let verdict = node.classify(0, &frame, 1, NOW_NS);
+        let verdict = classify(&node, 0, &frame, 1, NOW_NS);
         assert!(verdict.punt);
         match expected {
             FrameKind::PuntBroadcast => assert!(matches!(verdict.destination, Some(Ok(Destination::Tree(..))))),
@@ -116,7 +116,7 @@ fn a_clients_dhcp_and_mdns_responses_are_forwarded_and_copied_though_the_lan_kee
     assert_eq!(kind(&ipv4([10, 0, 0, 1], [224, 0, 0, 252], 17, &mdns(0x84, 233))), FrameKind::Broadcast);
     let node = node();
     node.port(0).unwrap().set_keep_local(true, true);
-    let verdict = node.classify(0, &ipv4([0; 4], [255; 4], 17, &from_68), 1, NOW_NS);
+    let verdict = classify(&node, 0, &ipv4([0; 4], [255; 4], 17, &from_68), 1, NOW_NS);
     assert!(verdict.punt);
     assert_eq!(reason(verdict), Some(Reason::KeptLocalDhcp));
 }
@@ -138,21 +138,21 @@ fn a_blocked_port_hands_over_and_forwards_nothing() {
     assert!(port.forwards());
     port.set_forwarding(false);
     let broadcast = ipv4([10, 0, 0, 1], [255; 4], 17, &[0; 8]);
-    let verdict = node.classify(0, &broadcast, 1, NOW_NS);
+    let verdict = classify(&node, 0, &broadcast, 1, NOW_NS);
     assert!(!verdict.punt);
     assert_eq!(reason(verdict), Some(Reason::PortBlocked));
-    let verdict = node.classify(0, &ipv4([10, 0, 0, 1], [255; 4], 17, &FROM_67), 1, NOW_NS);
+    let verdict = classify(&node, 0, &ipv4([10, 0, 0, 1], [255; 4], 17, &FROM_67), 1, NOW_NS);
     assert!(verdict.punt);
     assert_eq!(reason(verdict), Some(Reason::PortBlocked));
     for frame in [ethernet([0xFF; 6], 0x0806, &[0; 28]), ethernet(BEACON_GROUP, 0x88B5, &[0; 46])] {
-        let verdict = node.classify(0, &frame, 1, NOW_NS);
+        let verdict = classify(&node, 0, &frame, 1, NOW_NS);
         assert!(verdict.punt && verdict.destination.is_none());
     }
     assert_eq!(hosts_seen(&node), [], "its hosts are another node's");
     port.set_forwarding(true);
-    assert_eq!(reason(node.classify(0, &broadcast, 1, NOW_NS)), None);
+    assert_eq!(reason(classify(&node, 0, &broadcast, 1, NOW_NS)), None);
     assert_eq!(hosts_seen(&node), [(0, HOST)]);
-    assert_eq!(reason(node.classify(99, &broadcast, 1, NOW_NS)), Some(Reason::PortBlocked), "no such port");
+    assert_eq!(reason(classify(&node, 99, &broadcast, 1, NOW_NS)), Some(Reason::PortBlocked), "no such port");
 }
 
 #[test]
@@ -160,11 +160,11 @@ fn a_host_is_told_when_new_and_each_minute_while_it_sends() {
     let node = node();
     let frame = ipv4([10, 0, 0, 1], [255; 4], 17, &[0; 8]);
     for (second, told) in [(1, 1), (2, 0), (60, 0), (61, 1), (62, 0), (200, 1)] {
-        node.classify(0, &frame, 1, second * SECOND_NS);
+        classify(&node, 0, &frame, 1, second * SECOND_NS);
         assert_eq!(hosts_seen(&node).len(), told, "at {second} s");
     }
-    node.classify(0, &tagged(&frame), 1, 201 * SECOND_NS);
-    node.classify(0, &ethernet([0xFF; 6], 0x0806, &[0; 28]), 1, 201 * SECOND_NS);
+    classify(&node, 0, &tagged(&frame), 1, 201 * SECOND_NS);
+    classify(&node, 0, &ethernet([0xFF; 6], 0x0806, &[0; 28]), 1, 201 * SECOND_NS);
     assert_eq!(hosts_seen(&node), [(7, HOST)], "per VLAN, and not again for ARP");
 }
 
@@ -180,12 +180,12 @@ fn hosts_that_alternate_are_told_once_and_no_host_has_a_group_mac() {
     let node = node();
     for round in 0..10 {
         for host in 2..5 {
-            node.classify(0, &from_host(host), 1, NOW_NS + round);
+            classify(&node, 0, &from_host(host), 1, NOW_NS + round);
         }
     }
     let mut group = from_host(6);
     group[6] = 3;
-    node.classify(0, &group, 1, NOW_NS);
+    classify(&node, 0, &group, 1, NOW_NS);
     assert_eq!(hosts_seen(&node).len(), 3);
 }
 
@@ -194,7 +194,7 @@ fn one_that_sprays_addresses_is_bounded_counted_and_evicts_nobody() {
     let node = node();
     let mut told = 0;
     for number in 0..40_000_u32 {
-        node.classify(0, &from_host(number + 1), 1, NOW_NS + u64::from(number) * 1_000_000);
+        classify(&node, 0, &from_host(number + 1), 1, NOW_NS + u64::from(number) * 1_000_000);
         if number % 100 == 0 {
             told += hosts_seen(&node).len();
         }
@@ -202,9 +202,9 @@ fn one_that_sprays_addresses_is_bounded_counted_and_evicts_nobody() {
     told += hosts_seen(&node).len();
     assert_eq!(told, 4096, "as many as a port remembers");
     assert_eq!(node.drops.get(Reason::HostsSeenFull), 40_000 - 4096);
-    node.classify(0, &from_host(1), 1, NOW_NS + 41 * SECOND_NS);
+    classify(&node, 0, &from_host(1), 1, NOW_NS + 41 * SECOND_NS);
     assert_eq!(hosts_seen(&node), [], "the first is still known");
-    node.classify(0, &from_host(50_000), 1, NOW_NS + 120 * SECOND_NS);
+    classify(&node, 0, &from_host(50_000), 1, NOW_NS + 120 * SECOND_NS);
     assert_eq!(hosts_seen(&node).len(), 1, "old ones make room");
 }
 
@@ -212,12 +212,12 @@ fn one_that_sprays_addresses_is_bounded_counted_and_evicts_nobody() {
 fn a_host_that_could_not_be_told_is_told_later() {
     let node = node();
     for number in 0..1500 {
-        node.classify(0, &from_host(number + 1), 1, NOW_NS);
+        classify(&node, 0, &from_host(number + 1), 1, NOW_NS);
     }
     let told = hosts_seen(&node).len();
     assert_eq!(told as u64 + node.drops.get(Reason::PuntHostsRate), 1500);
     assert!(told < 1500);
-    node.classify(0, &from_host(1500), 1, NOW_NS + SECOND_NS);
+    classify(&node, 0, &from_host(1500), 1, NOW_NS + SECOND_NS);
     assert_eq!(hosts_seen(&node).len(), 1);
 }
 
@@ -227,16 +227,16 @@ fn storms_are_limited_per_kind() {
     let port = node.port(0).unwrap();
     port.set_storm_limits(Some(10), Some(20), None);
     let passed = |frame: &[u8], now_ns| {
-        let admitted = |_: &u32| reason(node.classify(0, frame, 1, now_ns)).is_none();
+        let admitted = |_: &u32| reason(classify(&node, 0, frame, 1, now_ns)).is_none();
         (0..100).filter(admitted).count()
     };
     let broadcast = ipv4([10, 0, 0, 1], [255; 4], 17, &[0; 8]);
     let mdns = ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 8]);
     assert_eq!(passed(&broadcast, NOW_NS), 10);
     assert_eq!(passed(&broadcast, NOW_NS), 0);
-    assert_eq!(reason(node.classify(0, &broadcast, 1, NOW_NS)), Some(Reason::StormBroadcast));
+    assert_eq!(reason(classify(&node, 0, &broadcast, 1, NOW_NS)), Some(Reason::StormBroadcast));
     assert_eq!(passed(&mdns, NOW_NS), 20);
-    assert_eq!(reason(node.classify(0, &mdns, 1, NOW_NS)), Some(Reason::StormMulticast));
+    assert_eq!(reason(classify(&node, 0, &mdns, 1, NOW_NS)), Some(Reason::StormMulticast));
     assert_eq!(passed(&broadcast, NOW_NS + SECOND_NS / 2), 5);
     assert_eq!(port.storm_refused(), [90 + 100 + 1 + 95, 80 + 1, 0]);
     port.set_storm_limits(None, None, None);
@@ -252,11 +252,11 @@ fn frames_that_go_nowhere_use_no_limit_up() {
     node.port(0).unwrap().set_storm_limits(None, Some(1), None);
     let group = ipv4([10, 0, 0, 1], [239, 1, 1, 1], 17, &[0; 8]);
     for _ in 0..10 {
-        assert_eq!(reason(node.classify(0, &group, 1, NOW_NS)), Some(Reason::NoSubscriber));
+        assert_eq!(reason(classify(&node, 0, &group, 1, NOW_NS)), Some(Reason::NoSubscriber));
     }
     node.set_route(0, [239, 1, 1, 1].into(), None, 0).unwrap();
-    assert_eq!(reason(node.classify(0, &group, 1, NOW_NS)), None);
-    assert_eq!(reason(node.classify(0, &group, 1, NOW_NS)), Some(Reason::StormMulticast));
+    assert_eq!(reason(classify(&node, 0, &group, 1, NOW_NS)), None);
+    assert_eq!(reason(classify(&node, 0, &group, 1, NOW_NS)), Some(Reason::StormMulticast));
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_super_frame_counts_as_its_frames_and_passes_a_small_limit_at_times() {
     let node = node();
     node.port(0).unwrap().set_storm_limits(None, Some(10), None);
     let mdns = ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 8]);
-    let passes = |second| reason(node.classify(0, &mdns, 40, NOW_NS + second * SECOND_NS)).is_none();
+    let passes = |second| reason(classify(&node, 0, &mdns, 40, NOW_NS + second * SECOND_NS)).is_none();
     let passed: Vec<u64> = (0..10).filter(|second| passes(*second)).collect();
     assert_eq!(passed, [0, 4, 8]);
 }
@@ -274,20 +274,20 @@ fn unknown_unicast_is_dropped_or_flooded_within_its_limit() {
     let node = node();
     let port = node.port(0).unwrap();
     let frame = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &[0; 8]);
-    assert_eq!(reason(node.classify(0, &frame, 1, NOW_NS)), Some(Reason::UnknownUnicast));
+    assert_eq!(reason(classify(&node, 0, &frame, 1, NOW_NS)), Some(Reason::UnknownUnicast));
     port.set_unknown_unicast_flood(true);
     port.set_storm_limits(None, None, Some(2));
     for _ in 0..2 {
-        let verdict = node.classify(0, &frame, 1, NOW_NS);
+        let verdict = classify(&node, 0, &frame, 1, NOW_NS);
         let Some(Ok(Destination::Tree(tree, _, None))) = verdict.destination else { panic!("flooded") };
         assert_eq!(tree.name.tree_id, 0);
     }
-    assert_eq!(reason(node.classify(0, &frame, 1, NOW_NS)), Some(Reason::StormUnknownUnicast));
+    assert_eq!(reason(classify(&node, 0, &frame, 1, NOW_NS)), Some(Reason::StormUnknownUnicast));
     node.set_host(0, REMOTE, 2).unwrap();
-    assert_eq!(reason(node.classify(0, &frame, 1, NOW_NS)), Some(Reason::NoSession), "a known MAC has no limit");
+    assert_eq!(reason(classify(&node, 0, &frame, 1, NOW_NS)), Some(Reason::NoSession), "a known MAC has no limit");
     port.set_unknown_unicast_flood(false);
     node.remove_host(0, REMOTE);
-    assert_eq!(reason(node.classify(0, &frame, 1, NOW_NS)), Some(Reason::UnknownUnicast));
+    assert_eq!(reason(classify(&node, 0, &frame, 1, NOW_NS)), Some(Reason::UnknownUnicast));
 }
 
 #[test]
@@ -295,14 +295,14 @@ fn a_host_that_another_node_has_now_is_told_at_once_when_it_comes_back() {
     let node = node();
     let frame = ethernet([0xFF; 6], 0x88B6, b"");
     for (at, told) in [(0, 1), (1, 0)] {
-        node.classify(0, &frame, 1, NOW_NS + at * SECOND_NS);
+        classify(&node, 0, &frame, 1, NOW_NS + at * SECOND_NS);
         assert_eq!(hosts_seen(&node).len(), told);
     }
     node.set_host(0, HOST, 2).unwrap();
-    node.classify(0, &frame, 1, NOW_NS + 2 * SECOND_NS);
+    classify(&node, 0, &frame, 1, NOW_NS + 2 * SECOND_NS);
     assert_eq!(hosts_seen(&node), [(0, HOST)]);
     node.set_host(7, HOST, 2).unwrap();
-    node.classify(0, &frame, 1, NOW_NS + 3 * SECOND_NS);
+    classify(&node, 0, &frame, 1, NOW_NS + 3 * SECOND_NS);
     assert_eq!(hosts_seen(&node), [], "another VLAN's");
 }
 
@@ -322,7 +322,7 @@ fn group_frame(source: [u8; 4]) -> Vec<u8> {
 #[test]
 fn a_packet_port_takes_multicast_and_leaves_unicast_and_broadcast_alone() {
     let node = with_packet_port();
-    let taken = |frame: &[u8]| node.classify(1, frame, 1, NOW_NS);
+    let taken = |frame: &[u8]| classify(&node, 1, frame, 1, NOW_NS);
     assert!(taken(&ethernet([0xFF; 6], 0x0806, &[0; 28])).destination.is_none(), "ARP is Python's");
     assert_eq!(reason(taken(&ethernet([0xFF; 6], 0x88B6, b""))), Some(Reason::PacketNotGroup));
     assert_eq!(reason(taken(&ethernet(REMOTE, 0x88B6, b""))), Some(Reason::PacketNotGroup));
@@ -338,14 +338,15 @@ fn a_packet_port_takes_multicast_and_leaves_unicast_and_broadcast_alone() {
 fn a_packet_port_gives_what_its_hosts_want_and_a_tap_all_until_it_is_selective() {
     let node = with_packet_port();
     let group = std::net::IpAddr::from([239, 1, 1, 1]);
-    let out = |frame: &[u8]| [0, 1].map(|port| node.goes_out(port, &Leaving::of(frame)));
+    let out = |frame: &[u8]| [0, 1].map(|port| node.goes_out(port, &Leaving::of(&Frame::read(frame))));
     let (one, two) = (group_frame([10, 0, 0, 1]), group_frame([10, 0, 0, 2]));
     assert_eq!(out(&one), [true, false]);
     node.set_port_group(1, 0, group, SourceFilter::new(false, vec![[10, 0, 0, 2].into()])).unwrap();
     assert_eq!((out(&one), out(&two)), ([true, false], [true, true]));
     node.set_port_group(1, 0, group, SourceFilter::new(true, vec![[10, 0, 0, 2].into()])).unwrap();
     assert_eq!((out(&one), out(&two)), ([true, true], [true, false]));
-    assert_eq!(out(&one[..40]), [true, true], "the headers of a super-frame are enough");
+    let head = Leaving::of(&Frame { bytes: &one[..40], ..Frame::read(&one) });
+    assert_eq!([0, 1].map(|port| node.goes_out(port, &head)), [true, true], "the headers of a super-frame are enough");
     node.port(0).unwrap().set_selective(true);
     assert_eq!(out(&one), [false, true]);
     node.set_port_group(1, 7, group, SourceFilter::new(true, vec![])).unwrap();
@@ -358,7 +359,7 @@ fn a_packet_port_gives_what_its_hosts_want_and_a_tap_all_until_it_is_selective()
 #[test]
 fn what_speaks_of_its_own_link_does_not_leave_by_a_packet_port() {
     let node = with_packet_port();
-    let leaves = |frame: &[u8]| node.goes_out(1, &Leaving::of(frame));
+    let leaves = |frame: &[u8]| node.goes_out(1, &Leaving::of(&Frame::read(frame)));
     let all_nodes = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     assert!(leaves(&ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 8])));
     assert!(leaves(&ipv6(all_nodes, 17, &[0; 8])) && leaves(&ipv6(all_nodes, 58, &[128, 0, 0, 0])));
@@ -379,7 +380,7 @@ fn a_port_that_is_renewed_has_no_wishes_and_is_no_packet_port_any_more() {
     node.set_port_group(0, 0, group, SourceFilter::new(true, vec![])).unwrap();
     node.set_port_group(1, 0, group, SourceFilter::new(true, vec![])).unwrap();
     node.renew_port(1, true);
-    let leaving = Leaving::of(&group_frame([10, 0, 0, 1]));
+    let leaving = Leaving::of(&Frame::read(&group_frame([10, 0, 0, 1])));
     node.port(0).unwrap().set_selective(true);
     assert_eq!([0, 1].map(|port| node.goes_out(port, &leaving)), [true, false]);
     node.renew_port(1, false);

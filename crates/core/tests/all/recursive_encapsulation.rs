@@ -4,7 +4,7 @@ use crate::common::*;
 use treecast_core::aead::Aead;
 use treecast_core::datagram::{FINAL, KIND_FRAME};
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::frame::{FrameFacts, FrameKind};
+use treecast_core::frame::FrameKind;
 use treecast_core::mac::{prefix, MacKey};
 use treecast_core::reason::Reason;
 
@@ -26,7 +26,7 @@ fn handshake(network_id: &[u8; 16]) -> Vec<u8> {
 }
 
 fn reason(node: &ForwardingTables, frame: &[u8]) -> Option<Reason> {
-    node.classify(0, frame, 1, NOW_NS).destination.expect("not Python's").err()
+    classify(node, 0, frame, 1, NOW_NS).destination.expect("not Python's").err()
 }
 
 fn tagged(frame: &[u8]) -> Vec<u8> {
@@ -37,7 +37,7 @@ fn tagged(frame: &[u8]) -> Vec<u8> {
 fn a_handshake_of_this_network_does_not_enter_the_overlay_and_another_network_s_does() {
     let node = tables(1);
     let own = udp(ELSEWHERE, &handshake(&NETWORK_ID));
-    assert!(matches!(FrameFacts::of(&own).unwrap().kind, FrameKind::Nested(_)));
+    assert!(matches!(facts(&own).unwrap().kind, FrameKind::Nested(_)));
     for frame in [tagged(&own), own] {
         assert_eq!(reason(&node, &frame), Some(Reason::RecursiveEncapsulation));
     }

@@ -4,6 +4,7 @@ use crate::common::*;
 use treecast_core::control::TreeSecrets;
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
+use treecast_core::headers::Frame;
 use treecast_core::reason::Reason;
 use treecast_core::site::SiteWord;
 
@@ -75,9 +76,9 @@ fn the_words_of_a_site_are_told_from_all_else_and_nothing_is_too_short_to_read()
     let cases = [(routers(), Some(SiteWord::Routers)), (dhcp(), Some(SiteWord::Dhcp)), (others(), None)];
     for (frames, word) in cases {
         for frame in frames.into_iter().flat_map(|frame| [tagged(&frame), frame]) {
-            assert_eq!(SiteWord::of(&frame), word, "{frame:02X?}");
+            assert_eq!(SiteWord::of(&Frame::read(&frame)), word, "{frame:02X?}");
             for length in 0..frame.len() {
-                let _ = SiteWord::of(&frame[..length]);
+                let _ = SiteWord::of(&Frame::read(&frame[..length]));
             }
         }
     }
@@ -96,11 +97,11 @@ fn a_port_that_keeps_nothing_passes_all_and_one_that_keeps_drops_by_name_what_it
             (others(), Ok(())),
         ];
         for (frames, passes) in cases {
-            assert!(frames.iter().all(|frame| port.passes(frame) == passes));
+            assert!(frames.iter().all(|frame| port.passes(&Frame::read(frame)) == passes));
         }
     }
     node.renew_port(0, false);
-    assert!(routers().iter().chain(&dhcp()).all(|frame| port.passes(frame).is_ok()));
+    assert!(routers().iter().chain(&dhcp()).all(|frame| port.passes(&Frame::read(frame)).is_ok()));
 }
 
 #[test]
@@ -108,13 +109,13 @@ fn what_is_kept_does_not_enter_the_overlay_and_python_sees_it_all_the_same() {
     let node = node();
     node.port(0).unwrap().set_keep_local(true, true);
     let answer = ipv4([10, 0, 0, 1], [255; 4], 17, &udp(67, 68));
-    let verdict = node.classify(0, &answer, 1, NOW_NS);
+    let verdict = classify(&node, 0, &answer, 1, NOW_NS);
     assert!(verdict.punt && matches!(verdict.destination, Some(Err(Reason::KeptLocalDhcp))));
-    let to_one = node.classify(0, &ipv6(ONE_HOST, 58, &[134, 0, 0, 0]), 1, NOW_NS);
+    let to_one = classify(&node, 0, &ipv6(ONE_HOST, 58, &[134, 0, 0, 0]), 1, NOW_NS);
     assert!(to_one.punt && matches!(to_one.destination, Some(Err(Reason::KeptLocalRa))));
-    let to_all = node.classify(0, &ipv6(ALL_NODES, 58, &[134, 0, 0, 0]), 1, NOW_NS);
+    let to_all = classify(&node, 0, &ipv6(ALL_NODES, 58, &[134, 0, 0, 0]), 1, NOW_NS);
     assert!(to_all.punt && to_all.destination.is_none(), "Python floods it, or is refused that");
-    let mdns = node.classify(0, &ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &udp(5353, 5353)), 1, NOW_NS);
+    let mdns = classify(&node, 0, &ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &udp(5353, 5353)), 1, NOW_NS);
     assert!(matches!(mdns.destination, Some(Ok(Destination::Tree(..)))));
 }
 
@@ -125,8 +126,8 @@ fn events_of_a_port_that_was_closed_are_dropped_and_those_of_its_successor_are_n
     node.port(1).unwrap().set_forwarding(true);
     let frame = ipv4([10, 0, 0, 1], [224, 0, 0, 22], 2, &[0x22, 0, 0, 0, 0, 0, 0, 0]);
     let come = |port| {
-        assert!(node.classify(port, &frame, 1, NOW_NS).punt);
-        node.punt(port, &frame, NOW_NS);
+        assert!(classify(&node, port, &frame, 1, NOW_NS).punt);
+        node.punt(port, &Frame::read(&frame), NOW_NS);
     };
     come(0);
     come(1);

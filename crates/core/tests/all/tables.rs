@@ -86,7 +86,7 @@ fn events_come_out_in_order_and_wake_once() {
     let events = Events::new(Box::new(move || {
         counter.fetch_add(1, Ordering::Relaxed);
     }));
-    let frame = |number: u8| Event::TapFrame { port: 0, generation: 0, data: vec![number] };
+    let frame = |number: u8| tap_frame(&[number]);
     let confirmed = Event::SessionConfirmed { peer: 1, session: 2 };
     for event in [frame(1), confirmed.clone(), frame(2)] {
         events.push(event, NOW_NS).unwrap();
@@ -104,7 +104,7 @@ fn events_come_out_in_order_and_wake_once() {
 #[test]
 fn a_flood_of_one_kind_leaves_room_for_the_others() {
     let events = Events::new(Box::new(|| {}));
-    let frame = || Event::TapFrame { port: 0, generation: 0, data: vec![] };
+    let frame = || tap_frame(&[]);
     let accepted = (0..100_000).filter(|_| events.push(frame(), NOW_NS).is_ok()).count();
     assert_eq!(accepted, 1024);
     assert_eq!(events.push(frame(), NOW_NS), Err(Reason::PuntNeighboursFull));
@@ -117,7 +117,7 @@ fn a_flood_of_one_kind_leaves_room_for_the_others() {
 /// One event of each kind that has a bound and a rate of its own, with the reasons to refuse it.
 fn one_of_each_kind() -> Vec<(Event, Reason, Reason)> {
     let router = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13];
-    let tap = |data| Event::TapFrame { port: 0, generation: 0, data };
+    let tap = |frame: Vec<u8>| tap_frame(&frame);
     let tree = TreeName { root: 2, tree_id: 1, epoch: 1 };
     vec![
         (tap(ethernet([0xFF; 6], 0x0806, &[0; 28])), Reason::PuntNeighboursFull, Reason::PuntNeighboursRate),

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::{Coalescer, Merging, PartialChecksum, Segmenter, VnetHeader, MAX_COALESCED};
 use super::{any_burst, any_spec, payload, Spec, Sum, Written, ACK, CWR, FIN, PSH};
+use crate::headers::Frame;
 
 const ROOT: u32 = 7;
 const BOTH: Merging = Merging { tcp: true, udp: true, groups: true };
@@ -15,7 +16,7 @@ pub fn deliver(merging: Merging, frames: &[Pushed]) -> Vec<Written> {
     let mut sink = |delivery: super::Delivery<'_>| written.push(Written::of(delivery));
     let mut coalescer = Coalescer::new(merging);
     for (frame, partial) in frames {
-        coalescer.push(frame, *partial, ROOT, &mut sink);
+        coalescer.push(Frame::read(frame), *partial, ROOT, &mut sink);
     }
     coalescer.finish(&mut sink);
     written
@@ -308,7 +309,7 @@ proptest! {
             spec.flags |= PSH;
         }
         let super_frame = spec.frame(&payload, Sum::Partial);
-        let segmenter = Segmenter::new(&spec.vnet(size), &super_frame).unwrap();
+        let segmenter = Segmenter::new(&spec.vnet(size), &Frame::read(&super_frame)).unwrap();
         let mut out = vec![0; 2000];
         let frames: Vec<_> = (0..segmenter.count()).map(|index| {
             let (length, partial) = segmenter.write(index, &mut out).unwrap();

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::{Merging, PartialChecksum, Segmenter};
 use super::coalesce::{deliver, Pushed};
 use super::{naive_sum, payload, Spec, Sum, Written, ACK, PSH};
-use crate::headers::Headers;
+use crate::headers::{Fragmentation, Frame, Headers};
 
 /// One frame to push.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ fn frames(steps: &[Step]) -> Vec<Pushed> {
 
 /// The frames in a write.
 fn cut(written: &Written) -> Vec<Pushed> {
-    let segmenter = Segmenter::new(&written.vnet, &written.bytes).unwrap();
+    let segmenter = Segmenter::new(&written.vnet, &Frame::read(&written.bytes)).unwrap();
     let mut out = vec![0; 2000];
     (0..segmenter.count())
         .map(|index| {
@@ -93,9 +93,9 @@ fn seen(frame: &[u8], partial: Option<PartialChecksum>) -> Vec<u8> {
 
 /// Protocol, addresses and ports; None for what is in order with everything.
 fn flow_of(frame: &[u8]) -> Option<Vec<u8>> {
-    let headers = Headers::parse(frame)?;
+    let headers = Headers::parse(frame).ip?;
     let ports = frame.get(headers.transport..headers.transport + 4).filter(|_| headers.transport + 4 <= headers.end)?;
-    let of_a_flow = !headers.fragment && matches!(headers.protocol, 6 | 17);
+    let of_a_flow = headers.fragmentation == Fragmentation::Whole && matches!(headers.protocol, 6 | 17);
     of_a_flow.then(|| [&[headers.protocol], headers.addresses(frame).unwrap(), ports].concat())
 }
 

@@ -6,12 +6,13 @@ use super::super::checksum::complete;
 use super::super::vnet::{DATA_VALID, GSO_BY_FRAGS, GSO_ECN, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, NEEDS_CSUM};
 use super::super::{PartialChecksum, Segmenter, VnetHeader};
 use super::{any_burst, any_spec, payload, Spec, Sum, ACK, CWR, FIN, PSH};
+use crate::headers::Frame;
 use crate::reason::Reason;
 
-type Frame = (Vec<u8>, Option<PartialChecksum>);
+type Cut = (Vec<u8>, Option<PartialChecksum>);
 
-fn cut(vnet: &VnetHeader, frame: &[u8]) -> Result<Vec<Frame>, Reason> {
-    let segmenter = Segmenter::new(vnet, frame)?;
+fn cut(vnet: &VnetHeader, frame: &[u8]) -> Result<Vec<Cut>, Reason> {
+    let segmenter = Segmenter::new(vnet, &Frame::read(frame))?;
     let mut out = vec![0xEE; 66_000];
     let frames = (0..segmenter.count())
         .map(|index| {
@@ -25,7 +26,7 @@ fn cut(vnet: &VnetHeader, frame: &[u8]) -> Result<Vec<Frame>, Reason> {
     Ok(frames)
 }
 
-fn flags_of(frames: &[Frame]) -> Vec<u8> {
+fn flags_of(frames: &[Cut]) -> Vec<u8> {
     frames.iter().map(|(frame, _)| frame[14 + 20 + 13]).collect()
 }
 
@@ -55,7 +56,7 @@ fn a_plain_frame_is_one_segment_as_it_is() {
         assert_eq!(cut(&vnet, &frame).unwrap(), [(frame.clone(), None)]);
     }
     let mut nothing = [];
-    let segmenter = Segmenter::new(&VnetHeader::default(), &frame).unwrap();
+    let segmenter = Segmenter::new(&VnetHeader::default(), &Frame::read(&frame)).unwrap();
     assert_eq!(segmenter.head(0, &mut nothing), Some((0, &frame[..], None)));
 }
 
@@ -102,7 +103,7 @@ fn the_sum_behind_a_routing_header_keeps_the_final_destination() {
 fn out_that_is_too_small_is_refused() {
     let spec = Spec::tcp();
     let frame = spec.frame(&payload(2000, 0), Sum::Partial);
-    let segmenter = Segmenter::new(&spec.vnet(1000), &frame).unwrap();
+    let segmenter = Segmenter::new(&spec.vnet(1000), &Frame::read(&frame)).unwrap();
     let length = segmenter.segment_len(1).unwrap();
     for short in [0, 1, spec.head_len() - 1, spec.head_len(), length - 1] {
         assert_eq!(segmenter.write(1, &mut vec![0; short]), None, "{short}");
@@ -204,7 +205,7 @@ proptest! {
     #[test]
     fn heads_and_payloads_are_the_segments(spec in any_spec(), (size, payload) in any_burst()) {
         let super_frame = spec.frame(&payload, Sum::Partial);
-        let segmenter = Segmenter::new(&spec.vnet(size), &super_frame).unwrap();
+        let segmenter = Segmenter::new(&spec.vnet(size), &Frame::read(&super_frame)).unwrap();
         let (mut whole, mut head) = (vec![0; 2000], vec![0; 2000]);
         for index in 0..segmenter.count() {
             let (length, partial) = segmenter.write(index, &mut whole).unwrap();
