@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import Machine, wait_until
+from lab import Lab, Machine, wait_until
 from lab.load import Receiver, Sender
-from lab.sites import LIMIT_S, Sites
+from lab.sites import LIMIT_S, Sites, make_sites
 from tests.lab.interop.routers import PROGRAMS, Beyond, beyond
 from tests.lab.overlay.asking import quiet_since, wait_members, wait_received
 from treecast.api.client import ask_status
@@ -46,12 +46,21 @@ def static(sites: Sites, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
         print((own / "log").read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module")
+def older() -> Iterator[Sites]:
+    """LANs of their own: a querier of IGMPv2 is remembered for 260 s, and hosts leave otherwise meanwhile."""
+    with Lab() as lab:
+        own = make_sites(lab, 2)
+        own.bridge_all()
+        yield own
+
+
 @pytest.fixture
-def proxy(sites: Sites, tmp_path: Path) -> Iterator[Beyond]:
+def proxy(older: Sites, tmp_path: Path) -> Iterator[Beyond]:
     """igmpproxy asks the LAN with queries of its own, and brings what is asked for."""
     conf, log = tmp_path / "conf", tmp_path / "log"
     conf.write_text("phyint eth1 upstream\nphyint eth0 downstream\nphyint lo disabled\n", encoding="ascii")
-    with beyond(sites, "proxy") as made:
+    with beyond(older, "proxy") as made:
         process = made.router.spawn([PROGRAMS / "igmpproxy", "-d", "-v", conf], stdout=log, stderr=log)
         yield made
         process.stop()
@@ -59,10 +68,10 @@ def proxy(sites: Sites, tmp_path: Path) -> Iterator[Beyond]:
 
 
 @pytest.fixture
-def pim(sites: Sites, tmp_path: Path) -> Iterator[Beyond]:
+def pim(older: Sites, tmp_path: Path) -> Iterator[Beyond]:
     """pimd, its own rendezvous point: it looks at its configuration's only after 20 s."""
     conf, log = tmp_path / "conf", tmp_path / "log"
-    with beyond(sites, "pim") as made:
+    with beyond(older, "pim") as made:
         rendezvous_point = made.router.ports[1].ipv4.ip
         conf.write_text(f"phyint eth0 enable\nphyint eth1 enable\nrp-address {rendezvous_point}\n", encoding="ascii")
         process = made.router.spawn([PROGRAMS / "pimd", "-f", "-N", "-c", conf], stdout=log, stderr=log)
@@ -104,10 +113,7 @@ def test_a_host_of_another_lan_hears_what_smcroute_forwards_onto_this_one(
 
 
 def test_a_linux_bridge_of_lower_address_is_the_querier_until_it_falls_silent(sites: Sites) -> None:
-    """RFC 9776 section 6.6.2: the lowest address wins; its own values say for how long (section 8.5).
-
-    It stands before the tests of routers that query by IGMPv2: that is remembered for longer than they last.
-    """
+    """RFC 9776 section 6.6.2: the lowest address wins; its own values say for how long (section 8.5)."""
     lan, group = sites.lans[0], "239.67.0.4"
     bridge = sites.lab.machine("snooper", lan.switch)
     options = "mcast_snooping 1 mcast_querier 1 mcast_query_use_ifaddr 1 mcast_igmp_version 3 mcast_mld_version 2"
@@ -149,9 +155,9 @@ def goes_on_while_wanted(sites: Sites, made: Beyond, seen_by: str, limit_s: floa
 
 
 def test_a_querier_sends_what_hosts_of_another_lan_want_and_hears_them_leave(
-    sites: Sites, proxy: Beyond, tmp_path: Path
+    older: Sites, proxy: Beyond, tmp_path: Path
 ) -> None:
-    sender = goes_on_while_wanted(sites, proxy, "query", LIMIT_S)
+    sender = goes_on_while_wanted(older, proxy, "query", LIMIT_S)
     log = tmp_path / "log"
     wait_until(lambda: "RECV Leave message" in log.read_text(encoding="utf-8"), LIMIT_S, "it hears of the leave")
     sender.stop()
@@ -159,8 +165,8 @@ def test_a_querier_sends_what_hosts_of_another_lan_want_and_hears_them_leave(
 
 @pytest.mark.soak
 @pytest.mark.timeout(180)
-def test_a_pim_router_sends_what_hosts_of_another_lan_want_until_they_leave(sites: Sites, pim: Beyond) -> None:
-    sender = goes_on_while_wanted(sites, pim, "pim", 80.0)
+def test_a_pim_router_sends_what_hosts_of_another_lan_want_until_they_leave(older: Sites, pim: Beyond) -> None:
+    sender = goes_on_while_wanted(older, pim, "pim", 80.0)
     onto_the_lan = pim.router.counters
     quiet_since(lambda: onto_the_lan("eth0").tx_packets, window_s=0.5, at_most=10, limit_s=80.0)  # of 200 a second
     sender.stop()
