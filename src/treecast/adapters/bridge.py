@@ -27,6 +27,7 @@ from pyroute2 import IPRoute
 from treecast.adapters.bridge_record import BridgeRecord, load_record, locked, write_record
 from treecast.adapters.bridge_setup import (
     BridgeSetUp,
+    give_overlay_back,
     overlay_addresses,
     overlay_routes,
     part,
@@ -151,15 +152,20 @@ def clear_leftovers(directory: Path) -> None:
             delete_addresses(kernel, bridge.index, overlay_addresses(configuration, record))
 
 
-def put_back_on_bridge(directory: Path, tap: str) -> list[str] | None:
-    """What the bridge has lost of the overlay's, given back; None where the TAP is in none. OperatorError."""
+def put_back_on_bridge(directory: Path, tap: str, *, routes: bool) -> list[str] | None:
+    """What the bridge has lost of the overlay's, given back; ``routes``: these too though no address is missing.
+
+    None where the TAP is in none, and while the bridge is down: no route can be on it then. OperatorError.
+    """
     with locked(directory), _netlink("give the bridge what it has lost") as (ipr, kernel):
         record = load_record(directory)
         bridge = find_link(ipr, record.bridge) if record is not None else None
         own = find_link(ipr, tap)
         if record is None or bridge is None or own is None or own.master != bridge.index:
             return None
-        return [*stop_snooping(ipr, bridge), *put_back(kernel, record, bridge, routes_too=False)]
+        if not bridge.up:
+            return None
+        return [*stop_snooping(ipr, bridge), *put_back(kernel, record, bridge, routes_too=routes)]
 
 
 def bridge_remove(directory: Path, interface: str) -> Done:
@@ -176,7 +182,7 @@ def bridge_remove(directory: Path, interface: str) -> Done:
             nic = called_now(interface, record.bridge, record.mac)
             tap = find_link(ipr, record.tap)
             if bridge is None and tap is not None and not tap.master:
-                ipr.link("set", index=tap.index, mtu=record.tap_mtu)
+                give_overlay_back(ipr, kernel, record, tap)
             if bridge is None:
                 notes = _given_to_interface(ipr, kernel, record)
             else:

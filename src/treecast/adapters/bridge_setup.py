@@ -116,6 +116,9 @@ class BridgeSetUp:
             if lan_too:
                 given = give_back(self._kernel, record, bridge)
             self._join_tap(undo, tap, record, bridge, configuration, min(nic.mtu_bytes, LAN_MTU))
+            again = find_link(self._ipr, name) if before is not None else None
+            if again is not None:  # what the TAP had lost with a bridge that somebody deleted
+                put_back(self._kernel, record, again, routes_too=True)
             undo.pop_all()
         return given
 
@@ -210,6 +213,16 @@ def part(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, bridge: Link, 
             add_routes(kernel, tap.index, [widened(route) for route in routes if not route.is_connected])
         ipr.link("del", index=bridge.index)
         undo.pop_all()
+
+
+def give_overlay_back(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord, tap: Link) -> None:
+    """The TAP has again what it had before it was in a bridge that somebody has deleted since."""
+    ipr.link("set", index=tap.index, mtu=record.tap_mtu)
+    addresses = [with_prefix_route(address_of(text)) for text in record.addresses]
+    add_addresses(kernel, tap.index, addresses)
+    connected = {str(ip_interface(str(address)).network) for address in addresses}
+    routes = [text for text in record.routes if text.split()[0] not in connected]
+    add_routes(kernel, tap.index, [route_of(text, tap.index, connected=False) for text in routes])
 
 
 def _overlay_mtu(nic: Link, tap: Link, before: BridgeRecord | None) -> int:

@@ -21,7 +21,7 @@ _MOST_READS = 64
 @dataclass(frozen=True, slots=True)
 class Heard:
     """``changed``: something of the interface or of the bridge that it is in, or an address of another;
-    ``down``: it was down, and so has lost its routes.
+    ``down``: it was down, or its bridge was, and so the routes are lost.
     """
 
     changed: bool = False
@@ -62,10 +62,10 @@ class InterfaceEvents:
             while at + _INDEX_AT + _INTERFACE.size - _HEADER.size <= len(data):
                 length, kind, *_ = _HEADER.unpack_from(data, at)
                 index, flags = _INTERFACE.unpack_from(data, at + _INDEX_AT)
-                changed |= kind == _DELADDR or (kind == _NEWLINK and index == self._master)
-                if index == self._index:
-                    changed = True
-                    deleted = kind == _DELLINK and data[at + _HEADER.size] != _AF_BRIDGE  # else: taken out of a bridge
-                    down |= deleted or (kind == _NEWLINK and not flags & _IFF_UP)
+                is_own = index == self._index
+                changed |= is_own or kind == _DELADDR or (kind == _NEWLINK and index == self._master)
+                deleted = kind == _DELLINK and data[at + _HEADER.size] != _AF_BRIDGE  # else: taken out of a bridge
+                is_down = kind == _NEWLINK and not flags & _IFF_UP
+                down |= (is_own and deleted) or (is_down and index in (self._index, self._master))
                 at += max(length + 3 & ~3, _HEADER.size)
         return Heard(changed, down)

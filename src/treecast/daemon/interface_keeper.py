@@ -114,7 +114,7 @@ def keep(interface: str, settings: Settings, directory: Path, until: int, log: F
         try:
             put_back = Interface(name).put_back(settings, routes=routes_lost)
             if put_back is None:
-                put_back = put_back_on_bridge(directory, name)
+                put_back = put_back_on_bridge(directory, name, routes=routes_lost)
         except OperatorError as error:
             log.warning("lost addresses or routes not put back", interface=name, reason=str(error))
             due = patience.attempted(now)

@@ -129,6 +129,12 @@ class Reach:
         match self.standing(now, target):
             case Standing.UP | Standing.CONNECTING | Standing.OFFLINE | Standing.REFUSED | Standing.UNRESOLVED:
                 return
+            case Standing.ITSELF if known:
+                kind = "node_unreachable"
+                text = (
+                    f"node {label} is known from others but cannot be linked: where it was last ({tried}) this node is "
+                    f"now{lost}: start it where it is to run"
+                )
             case Standing.ITSELF:
                 kind = "peer_is_this_node"
                 text = f"peer {label} is this node itself: name another node with --peer"

@@ -174,8 +174,21 @@ def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: Tr
     wait_until(lambda: carried(one.machine) == before, LIMIT_S, "what it has lost is put back")
     one.machine.run(["ip", "link", "set", "tcbr-eth1", "type", "bridge", "mcast_snooping", "1"])
     wait_until(lambda: not snoops(one, "tcbr-eth1"), LIMIT_S, "a bridge of the node's does not snoop")
+    overlay = overlays(one, before)
+    one.machine.run(["ip", "link", "set", "tcbr-eth1", "down"])
+    wait_until(lambda: overlays(one, carried(one.machine)) != overlay, LIMIT_S, "its routes are gone")
+    one.machine.run(["ip", "link", "set", "tcbr-eth1", "up"])
+    wait_until(lambda: overlays(one, carried(one.machine)) == overlay, LIMIT_S, "they come back with it")
     verb(one, "remove", "eth1")
-    assert carried(one.machine) == apart_before
+    assert overlays(one, carried(one.machine)) == overlays(one, apart_before)
+
+
+def overlays(node: TreecastNode, lines: list[str]) -> list[str]:
+    """Addresses and routes of the overlay and its groups; the LAN's route to groups is the machine's own."""
+    starts = (node.ipv4.rsplit(".", 2)[0], node.ipv6.rsplit(":", 4)[0], "224.0.0.0/4", "ff00::/8", "multicast ff00::/8")
+    return [
+        line for line in lines if "metric 500" not in line and any(word.startswith(starts) for word in line.split())
+    ]
 
 
 def snoops(node: TreecastNode, bridge: str) -> bool:
@@ -205,7 +218,9 @@ def test_a_bridge_that_was_deleted_gives_the_machine_its_addresses_back(
         kept = [line for line in lines if "treecast0" not in line and "fe80" not in line]
         return [line.replace(" proto static", "") for line in kept]
 
-    assert lan_of(carried(machine)) == lan_of(before)
+    now = carried(machine)
+    assert lan_of(now) == lan_of(before)
+    assert overlays(one, now) == overlays(one, before), "the overlay's are back when the verb has ended"
     machine.run(["ip", "route", "del", "203.0.113.0/24"])
 
 

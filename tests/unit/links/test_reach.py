@@ -52,6 +52,16 @@ def test_a_peer_that_is_this_node_itself_is_named_so() -> None:
     )
 
 
+def test_a_node_known_from_others_whose_address_this_node_has_now_is_no_wrong_peer() -> None:
+    one = Node(1)
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(1),), "n2")
+    one.links.advance(Instant(0.0))
+    (init,) = one.sent()
+    one.hear(0.0, init, 1)
+    assert kinds(one, 1.0) == [("node_unreachable", "n2")]
+    assert "this node is now" in problems(one, 1.0)[0].text
+
+
 def test_a_peer_of_another_network_is_known_by_its_handshakes() -> None:
     one = Node(1)
     begin(one, Node(2))
