@@ -13,7 +13,7 @@ from treecast.engine.changes import PortChange as PortForwardingChange
 from treecast.engine.faults import Faults
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.rooms import Rooms
-from treecast.links.links import LinkDown, LinkEvent, LinkUp
+from treecast.links.sessions import LinkDown, LinkEvent, LinkUp
 
 
 class Following:

@@ -1,7 +1,7 @@
 """Handshakes: those that this node began (attempts) and those that others began (pending).
 
 Decides when an INIT is repeated and given up, and whom to believe. A handshake that came to its end is returned as a
-value; what becomes of it is ``links``'. Read ``docs/protocol.md`` section 3 first.
+value; what becomes of it is ``sessions``'. Read ``docs/protocol.md`` section 3 first.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.attempts import Attempt, Attempts
+from treecast.links.authentication import ENDED, WITH_MYSELF, MemberAuthentication, MetTwin
 from treecast.links.crypto import Handshake, HandshakeFactory
 from treecast.links.noticed import Noticed
+from treecast.links.pending import Pending, PendingHandshakes
 from treecast.links.refusals import Refusals, Refused
-from treecast.links.states import SESSION, SessionEvent, SessionState
+from treecast.links.states import SessionEvent, SessionState
 from treecast.links.targets import Target
 from treecast.links.trace import Step, Trace
 from treecast.wire.handshake import (
@@ -35,15 +37,10 @@ from treecast.wire.handshake import (
     RefusalReason,
     emit_payload,
     handshake_type,
-    parse_payload,
     parse_refusal,
     receiver_index,
     refusal_reason,
 )
-
-WITH_MYSELF = "handshake_with_myself"
-ENDED = ("certificate_expired", "certificate_not_yet_valid", "certificate_revoked")
-"""Whoever is refused for one of these is, or was, a member."""
 
 MAX_PENDING = 256
 PENDING_LIFETIME: Duration = 5.0
@@ -60,20 +57,6 @@ class HandshakeTimer(Enum):
     PENDING = "A handshake that another node began is forgotten."
     REFUSAL = "Repetitions of a refused FINAL are not answered any more."
     REFUSABLE = "A refusal of this node's FINAL is not believed any more."
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A handshake that somebody else began: bounded, short-lived, changes nothing until FINAL is verified."""
-
-    handshake: Handshake
-    init: bytes
-    response: bytes
-    expires_at: Instant
-    state: SessionState = SessionState.NONE
-
-    def take(self, event: SessionEvent) -> None:
-        self.state = SESSION.after(self.state, event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +80,6 @@ class Finished:
     final: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class MetTwin:
-    """Another run of this node, on another machine, with which a handshake went as far as its certificate."""
-
-    at: Instant
-    endpoint: Endpoint
-    started_ms: int
-
-
 class Handshakes:
     """One node's handshakes. Datagrams to send are appended to ``commands``; the caller empties it."""
 
@@ -126,20 +100,17 @@ class Handshakes:
         self._me = me
         self._ended = ended
         self._wall_clock_ms = wall_clock_ms
-        self._my_index = my_index
-        self.twin: MetTwin | None = None
         self._factory = factory
         self._families = tuple(families)
-        self._verify_certificate = verify_certificate
         self._index_in_use = index_in_use
         self._rng = rng
         self._attempts = Attempts()
-        self._pending: dict[int, _Pending] = {}
-        self._pending_by_init: dict[bytes, int] = {}
+        self._pending = PendingHandshakes()
         self._refusals: dict[int, bytes] = {}
         """What the repetitions of a refused FINAL are answered with."""
         self._refusable: dict[int, _Refusable] = {}
         self.refused = Refusals(Certificate.decode(me.certificate), wall_clock_ms)
+        self._members = MemberAuthentication(my_index, me.epoch_ms, verify_certificate, self.refused)
         self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
         self.heard = Noticed()
         """Where INITs came from."""
@@ -149,6 +120,11 @@ class Handshakes:
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
         """What payloads say of this node's underlay from now on."""
         self._me = replace(self._me, underlay_mtu=mtu_bytes)
+
+    def met_twin(self) -> MetTwin | None:
+        """Another run of this node that handshakes have met since the last call."""
+        met, self._members.twin = self._members.twin, None
+        return met
 
     # attempts
 
@@ -167,7 +143,7 @@ class Handshakes:
 
     def pending(self) -> tuple[int, int]:
         """How many handshakes that others began are kept, by index and by INIT."""
-        return len(self._pending), len(self._pending_by_init)
+        return self._pending.sizes()
 
     def is_trying_node(self, node: NodeIndex) -> bool:
         return self._attempts.seeks(node)
@@ -186,7 +162,7 @@ class Handshakes:
                 case HandshakeTimer.ATTEMPT:
                     self._repeat(now, index)
                 case HandshakeTimer.PENDING:
-                    self._drop_pending(index, SessionEvent.OVERDUE)
+                    self._pending.remove(index, SessionEvent.OVERDUE)
                 case HandshakeTimer.REFUSAL:
                     del self._refusals[index]
                 case HandshakeTimer.REFUSABLE:
@@ -224,11 +200,10 @@ class Handshakes:
                 return None
 
     def _receive_init(self, now: Instant, datagram: HandshakeDatagram) -> None:
-        known = self._pending_by_init.get(datagram.data)
+        known = self._pending.with_init(datagram.data)
         if known is not None:
-            pending = self._pending[known]
-            pending.take(SessionEvent.INIT)
-            self._send(datagram.socket, datagram.source, pending.response)
+            known.take(SessionEvent.INIT)
+            self._send(datagram.socket, datagram.source, known.response)
             return
         reflected = self._attempts.with_init(datagram.data)
         if reflected is not None:
@@ -240,11 +215,10 @@ class Handshakes:
             raise MalformedError("handshake_table_full")
         handshake = self._factory.respond(self._new_index(), datagram.data)
         response = handshake.write_response(self._payload(now))
-        pending = _Pending(handshake, datagram.data, response, after(now, PENDING_LIFETIME))
+        pending = Pending(handshake, datagram.data, response)
         pending.take(SessionEvent.INIT)
-        self._pending[handshake.index] = pending
-        self._pending_by_init[datagram.data] = handshake.index
-        self._timers.set((HandshakeTimer.PENDING, handshake.index), pending.expires_at)
+        self._pending.add(pending)
+        self._timers.set((HandshakeTimer.PENDING, handshake.index), after(now, PENDING_LIFETIME))
         self._send(datagram.socket, datagram.source, response)
 
     def _receive_response(self, now: Instant, datagram: HandshakeDatagram) -> Finished:
@@ -253,7 +227,7 @@ class Handshakes:
             raise MalformedError("handshake_unknown")
         payload_bytes = attempt.handshake.read_response(datagram.data)
         try:
-            payload, certificate = self._authenticate(now, attempt.handshake, payload_bytes, datagram)
+            payload, certificate = self._members.authenticate(now, attempt.handshake, payload_bytes, datagram.source)
             self._check_expected(now, attempt.target, certificate, datagram.source)
         except MalformedError as error:  # the handshake has taken its response, and there is no other one
             attempt.target.next_try = after(now, REFUSAL_PAUSE)
@@ -297,14 +271,14 @@ class Handshakes:
             raise MalformedError("handshake_unknown")
         payload_bytes = pending.handshake.read_final(datagram.data)
         try:
-            payload, certificate = self._authenticate(now, pending.handshake, payload_bytes, datagram)
+            payload, certificate = self._members.authenticate(now, pending.handshake, payload_bytes, datagram.source)
         except MalformedError as error:
-            self._drop_pending(index, SessionEvent.REFUSED)
+            self._end_pending(index, SessionEvent.REFUSED)
             reason = refusal_reason(error.reason)
             if reason is not None:
                 self._refuse(now, pending.handshake, reason, datagram)
             raise
-        self._drop_pending(index, SessionEvent.REFUSED if payload.refused else SessionEvent.FINAL)
+        self._end_pending(index, SessionEvent.REFUSED if payload.refused else SessionEvent.FINAL)
         if payload.refused:
             self._note_refusal(now, payload.refused, certificate, payload.clock_ms, datagram.source)
             return None
@@ -331,32 +305,13 @@ class Handshakes:
         self.refused.note(Refused(now, False, reason, source, other, clock_ms))
         self.trace.add(Step.REFUSED_BY_PEER, other.name, (source,), reason)
 
-    def _authenticate(
-        self, now: Instant, handshake: Handshake, payload_bytes: bytes, datagram: HandshakeDatagram
-    ) -> tuple[HandshakePayload, Certificate]:
-        payload = parse_payload(payload_bytes)
-        try:
-            certificate = self._verify_certificate(payload.certificate)
-            _check_key(certificate, handshake)
-        except MalformedError as error:
-            other = _genuine(payload, handshake) if error.reason in ENDED else None
-            self.refused.note(Refused(now, True, error.reason, datagram.source, other, payload.clock_ms))
-            raise
-        if certificate.node_index == self._my_index:
-            if payload.epoch_ms != self._me.epoch_ms:  # who shook hands holds the key and is alive: another run
-                self.twin = MetTwin(now, datagram.source, payload.epoch_ms)
-            raise MalformedError(WITH_MYSELF)
-        return payload, certificate
-
     # parts
 
     def _payload(self, now: Instant, refused: int = 0) -> bytes:
         return emit_payload(replace(self._me, clock_ms=self._wall_clock_ms(now), refused=refused))
 
-    def _drop_pending(self, index: int, event: SessionEvent) -> None:
-        pending = self._pending.pop(index)
-        pending.take(event)
-        del self._pending_by_init[pending.init]
+    def _end_pending(self, index: int, event: SessionEvent) -> None:
+        self._pending.remove(index, event)
         self._timers.cancel((HandshakeTimer.PENDING, index))
 
     def _end(self, attempt: Attempt, event: SessionEvent) -> None:
@@ -381,14 +336,3 @@ class Handshakes:
             in_use = index in self._attempts or index in self._pending or self._index_in_use(index)
             if index and not in_use:
                 return index
-
-
-def _check_key(certificate: Certificate, handshake: Handshake) -> None:
-    if certificate.static_key != handshake.remote_static:
-        raise MalformedError("handshake_not_its_certificate")
-
-
-def _genuine(payload: HandshakePayload, handshake: Handshake) -> Certificate | None:
-    """A certificate whose time alone was refused, if the handshake proved its key."""
-    certificate = Certificate.decode(payload.certificate)
-    return certificate if certificate.static_key == handshake.remote_static else None

@@ -1,6 +1,6 @@
 """Peers and their sessions: at most three each, the newest confirmed one in use (``docs/protocol.md`` section 3).
 
-Decides which session is old, dead or suspect. Ending a link is ``links``'.
+Decides which session is old, dead or suspect. Ending a link is ``sessions``'.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The states of a handshake and the session that it makes, and of the link to a peer.
 
 A session belongs to one link: it begins as an attempt of this node's or as a pending one of another's. Decides
-nothing: ``handshakes`` and ``links`` say when each event happens.
+nothing: ``handshakes`` and ``sessions`` say when each event happens.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
-from treecast.links.links import LinkDown, LinkEvent, Links, LinkUp
+from treecast.links.links import Links
+from treecast.links.sessions import LinkDown, LinkEvent, LinkUp
 from treecast.sim.handshake import ModelFactory, ModelHandshake
 from treecast.wire.handshake import HandshakePayload
 

@@ -17,7 +17,6 @@ from treecast.base.events import PeerMoved
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.links.handshakes import MAX_PENDING, PENDING_LIFETIME, REFUSAL_PAUSE
-from treecast.links.links import LinkDown, LinkUp
 from treecast.links.peers import (
     DEAD_AFTER,
     MAX_SESSIONS,
@@ -26,6 +25,7 @@ from treecast.links.peers import (
     REKEY_AFTER_DATAGRAMS,
     SUSPECT_AFTER,
 )
+from treecast.links.sessions import LinkDown, LinkUp
 from treecast.sim.handshake import ModelFactory
 
 

@@ -7,7 +7,6 @@ from treecast.base.addresses import Endpoint
 from treecast.base.commands import SendDatagram
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.links.links import LinkUp
 from treecast.links.memory import (
     FORGOTTEN_AFTER_S,
     LINKED_STEP_S,
@@ -17,6 +16,7 @@ from treecast.links.memory import (
     worth_remembering,
 )
 from treecast.links.reach import KNOWN_UNREACHED_AFTER, Standing
+from treecast.links.sessions import LinkUp
 from treecast.links.targets import FIRST_RECALL_PAUSE, HIGHER_INDEX_DELAY, LAST_RECALL_PAUSE, RECALL_DELAY
 
 HOUR = int(UNIX_NOW) - int(UNIX_NOW) % LINKED_STEP_S

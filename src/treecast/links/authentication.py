@@ -1,0 +1,77 @@
+"""Authentication: whether the other side of a handshake is a member of the network, by its certificate and its key.
+
+Decides nothing else. A refusal is noted for people in ``refusals``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from treecast.base.addresses import Endpoint
+from treecast.base.errors import MalformedError
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.identity.certificate import Certificate
+from treecast.links.crypto import Handshake
+from treecast.links.refusals import Refusals, Refused
+from treecast.wire.handshake import HandshakePayload, parse_payload
+
+WITH_MYSELF = "handshake_with_myself"
+ENDED = ("certificate_expired", "certificate_not_yet_valid", "certificate_revoked")
+"""Whoever is refused for one of these is, or was, a member."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetTwin:
+    """Another run of this node, on another machine, with which a handshake went as far as its certificate."""
+
+    at: Instant
+    endpoint: Endpoint
+    started_ms: int
+
+
+class MemberAuthentication:
+    """One node's. ``twin``: the last other run of this node that was met; the caller empties it."""
+
+    def __init__(
+        self,
+        my_index: NodeIndex,
+        my_epoch_ms: int,
+        verify_certificate: Callable[[bytes], Certificate],
+        refused: Refusals,
+    ) -> None:
+        self._my_index = my_index
+        self._my_epoch_ms = my_epoch_ms
+        self._verify_certificate = verify_certificate
+        self._refused = refused
+        self.twin: MetTwin | None = None
+
+    def authenticate(
+        self, now: Instant, handshake: Handshake, payload_bytes: bytes, source: Endpoint
+    ) -> tuple[HandshakePayload, Certificate]:
+        """The payload of RESPONSE or FINAL and its certificate. MalformedError when it is no other member's."""
+        payload = parse_payload(payload_bytes)
+        try:
+            certificate = self._verify_certificate(payload.certificate)
+            _check_key(certificate, handshake)
+        except MalformedError as error:
+            other = _genuine(payload, handshake) if error.reason in ENDED else None
+            self._refused.note(Refused(now, True, error.reason, source, other, payload.clock_ms))
+            raise
+        if certificate.node_index == self._my_index:
+            if payload.epoch_ms != self._my_epoch_ms:  # who shook hands holds the key and is alive: another run
+                self.twin = MetTwin(now, source, payload.epoch_ms)
+            raise MalformedError(WITH_MYSELF)
+        return payload, certificate
+
+
+def _check_key(certificate: Certificate, handshake: Handshake) -> None:
+    if certificate.static_key != handshake.remote_static:
+        raise MalformedError("handshake_not_its_certificate")
+
+
+def _genuine(payload: HandshakePayload, handshake: Handshake) -> Certificate | None:
+    """A certificate whose time alone was refused, if the handshake proved its key."""
+    certificate = Certificate.decode(payload.certificate)
+    return certificate if certificate.static_key == handshake.remote_static else None

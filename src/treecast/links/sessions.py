@@ -1,0 +1,262 @@
+"""Sessions: those that handshakes have made, from their installation to their end, and the links that they keep up.
+
+Decides when a session is confirmed, replaced and removed, and when a peer is dead. Read ``docs/protocol.md`` section 3
+first, then ``states`` and ``peers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from treecast.base.commands import (
+    Command,
+    ForgetPeer,
+    InstallSession,
+    RemoveSession,
+    SendDatagram,
+    SetPeerUnderlayMtu,
+)
+from treecast.base.events import PeerMoved, SessionConfirmed, SessionReport
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after
+from treecast.base.timers import Timers
+from treecast.identity.certificate import Certificate
+from treecast.links.attempts import INIT_JITTER
+from treecast.links.handshakes import Finished, Handshakes
+from treecast.links.peers import (
+    DEAD_AFTER,
+    MAX_SESSIONS,
+    REJECT_AFTER,
+    REKEY_AFTER,
+    REKEY_JITTER,
+    Peer,
+    Peers,
+    Session,
+    is_silent,
+    wants_handshake,
+)
+from treecast.links.reach import Reach
+from treecast.links.roster import Roster
+from treecast.links.states import PeerEvent, SessionEvent
+from treecast.links.targets import Target, Targets
+
+FINAL_INTERVAL: Duration = 0.25
+CONFIRM_LIMIT: Duration = 5.0
+GOODBYE = "goodbye"
+REFUSED_PAUSE: Duration = 5.0
+"""Before a handshake with a peer whose session the data plane had no room for."""
+SILENT = "silent"
+GOODBYE_PAUSE: Duration = 5.0
+
+AEAD_AES_256_GCM = 1
+AEAD_CHACHA20_POLY1305 = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    peer: NodeIndex
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    peer: NodeIndex
+    reason: str
+
+
+LinkEvent = LinkUp | LinkDown
+
+
+class Sessions:
+    """One node's. Methods append to ``commands``, and return which links came up or ended by them."""
+
+    def __init__(
+        self,
+        *,
+        aead: int,
+        peers: Peers,
+        targets: Targets,
+        handshakes: Handshakes,
+        roster: Roster,
+        reach: Reach,
+        rng: Random,
+    ) -> None:
+        """``aead``: the cipher that this node prefers."""
+        self._aead = aead
+        self._peers = peers
+        self._targets = targets
+        self._handshakes = handshakes
+        self._roster = roster
+        self._reach = reach
+        self._rng = rng
+        self._finals: Timers[tuple[NodeIndex, int]] = Timers()
+        """When FINAL of each session, of a node and an index, is repeated until the session is confirmed."""
+        self.changes = 0
+        """Links that came up or ended since the start."""
+        self.commands: list[Command] = []
+        self._events: list[LinkEvent] = []
+        """Not returned yet: what a method has changed before it raised is returned by the next one."""
+
+    def install(self, now: Instant, finished: Finished) -> list[LinkEvent]:
+        """A handshake has made a session with a member."""
+        node = finished.certificate.node_index
+        peer = self._peers.get(node)
+        if peer is not None and peer.epoch_ms != finished.payload.epoch_ms:
+            self._down(now, peer, "restarted", pause=0.0)
+            peer = None
+        if peer is None:
+            peer = Peer(node, finished.certificate, finished.payload.epoch_ms)
+            self._peers.add(peer)
+        peer.learned(now, finished.certificate, finished.payload)
+        session = Session(
+            finished.state,
+            finished.handshake.index,
+            finished.final is not None,
+            now,
+            finished.socket,
+            finished.endpoint,
+            finished.final,
+            REKEY_AFTER * self._rng.uniform(*REKEY_JITTER),
+        )
+        if session.final is not None:
+            self._plan_final(now, node, session)
+        self._peers.add_session(peer, session)
+        peer.take(PeerEvent.INSTALLED)
+        while len(peer.sessions) > MAX_SESSIONS:
+            self._remove_session(peer, peer.sessions[0], SessionEvent.DROPPED)
+        preferred = {finished.payload.aead, self._aead}
+        aead = AEAD_AES_256_GCM if preferred == {AEAD_AES_256_GCM} else AEAD_CHACHA20_POLY1305
+        self.commands.append(
+            InstallSession(
+                finished.handshake, session.index, node, session.socket, session.endpoint, aead, session.confirmed
+            )
+        )
+        self.commands.append(SetPeerUnderlayMtu(node, peer.underlay_mtu))
+        self._targets.plan_all(node)
+        if session.confirmed:
+            self._up(peer)
+        return self._take_events()
+
+    def refused(self, now: Instant, command: InstallSession) -> list[LinkEvent]:
+        """The data plane has no room for a session. A peer that has no other one is tried again after a while."""
+        peer = self._peers.get(command.peer)
+        session = peer.session(command.session) if peer else None
+        if peer is not None and session is not None:
+            # Also what has its index there without being known here.
+            self._remove_session(peer, session, SessionEvent.DROPPED)
+            if not peer.sessions:
+                self._down(now, peer, "refused", pause=REFUSED_PAUSE)
+        return self._take_events()
+
+    def confirmed(self, event: SessionConfirmed) -> list[LinkEvent]:
+        """The first authentic datagram of a session: the other side has it too."""
+        peer = self._peers.get(event.peer)
+        session = peer.session(event.session) if peer else None
+        if peer is not None and session is not None:
+            session.take(SessionEvent.DATAGRAM)
+            session.final = None
+            self._finals.cancel((event.peer, event.session))
+            self._up(peer)
+        return self._take_events()
+
+    def moved(self, event: PeerMoved) -> None:
+        """An authentic, fresh datagram came from a new address."""
+        session = self._peers.session(event.peer, event.session)
+        if session is not None:
+            session.endpoint = event.endpoint
+
+    def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
+        """The peer said on a session that it goes down; late, on a session that has ended, it means nothing."""
+        return self.cut(now, node, GOODBYE) if self._peers.session(node, session) is not None else []
+
+    def cut(self, now: Instant, node: NodeIndex, reason: str) -> list[LinkEvent]:
+        """End the link: the peer may no longer be here."""
+        peer = self._peers.get(node)
+        if peer is not None:
+            self._down(now, peer, reason, pause=GOODBYE_PAUSE)
+        return self._take_events()
+
+    def review(self, now: Instant, reports: Sequence[SessionReport]) -> list[LinkEvent]:
+        """The data plane's measurements, about once a second: finds the dead, rekeys the old and the suspect."""
+        by_session = {report.session: report for report in reports}
+        for peer in self._peers:
+            if is_silent(peer, by_session):
+                self._down(now, peer, SILENT, pause=0.0)
+                continue
+            for session in list(peer.sessions):
+                if now - session.established_at >= REJECT_AFTER:
+                    self._remove_session(peer, session, SessionEvent.OVERDUE)
+            if not peer.sessions:
+                self._down(now, peer, "expired", pause=0.0)
+            elif wants_handshake(now, peer, by_session) and not self._handshakes.is_trying_node(peer.node):
+                self._handshakes.begin(now, _again(now, peer))
+        return self._take_events()
+
+    # time
+
+    def advance(self, now: Instant) -> list[LinkEvent]:
+        """Repeat the FINALs that are due, and remove sessions that are not confirmed in time."""
+        for node, index in self._finals.due(now):
+            peer = self._peers.get(node)
+            session = peer.session(index) if peer else None
+            if peer is not None and session is not None:
+                self._repeat_final(now, peer, session)
+        return self._take_events()
+
+    def _repeat_final(self, now: Instant, peer: Peer, session: Session) -> None:
+        if session.final is None:
+            return
+        if now - session.established_at >= CONFIRM_LIMIT:
+            self._remove_session(peer, session, SessionEvent.OVERDUE)
+            if not peer.sessions:
+                self._down(now, peer, "unconfirmed", pause=0.0)
+            return
+        self._plan_final(now, peer.node, session)
+        self.commands.append(SendDatagram(session.socket, session.endpoint, session.final))
+
+    def _plan_final(self, now: Instant, node: NodeIndex, session: Session) -> None:
+        self._finals.set((node, session.index), after(now, FINAL_INTERVAL * self._rng.uniform(*INIT_JITTER)))
+
+    def next_deadline(self) -> Instant | None:
+        return self._finals.next()
+
+    # parts
+
+    def _up(self, peer: Peer) -> None:
+        if peer.take(PeerEvent.CONFIRMED):
+            self._handshakes.refused.forget(peer.node)
+            self._roster.link_up(peer.node)
+            self._reach.link_up()
+            self.changes += 1
+            self._events.append(LinkUp(peer.node, peer.certificate))
+
+    def _down(self, now: Instant, peer: Peer, reason: str, pause: Duration) -> None:
+        self._peers.remove(peer.node)
+        for session in peer.sessions:
+            session.take(SessionEvent.DROPPED)
+            self._finals.cancel((peer.node, session.index))
+        self.commands.append(ForgetPeer(peer.node))
+        self._targets.pause(peer.node, after(now, pause))
+        if peer.take(PeerEvent.LOST):
+            self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason == SILENT else now)
+            self._targets.lost(now, peer.node, left=reason == GOODBYE)
+            self._reach.link_down(now, peer.certificate.name, left=reason == GOODBYE)
+            self.changes += 1
+            self._events.append(LinkDown(peer.node, reason))
+
+    def _remove_session(self, peer: Peer, session: Session, event: SessionEvent) -> None:
+        session.take(event)
+        self._peers.remove_session(peer, session)
+        self._finals.cancel((peer.node, session.index))
+        self.commands.append(RemoveSession(session.index))
+
+    def _take_events(self) -> list[LinkEvent]:
+        taken, self._events = self._events, []
+        return taken
+
+
+def _again(now: Instant, peer: Peer) -> Target:
+    """The peer as a target of one more handshake, where it is now."""
+    return Target(None, peer.node, (peer.sessions[-1].endpoint,), now, peer.certificate.name, now)
