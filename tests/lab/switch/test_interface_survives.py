@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from lab import Lab, Machine, wait_until
+from lab import Lab, wait_until
 from lab.node import PROGRAM, TreecastNode
 from lab.sites import Sites, make_sites, show_logs, verb
 from tests.lab.overlay.machines import ping, talk
+from tests.lab.switch.interface_state import carried, connection, exchange, ipv4_of, last_told, overlays, snoops
 from treecast.adapters.interface import source_addresses
 from treecast.api.client import ask_status
 from treecast.base.addresses import Endpoint
@@ -21,48 +19,6 @@ LIMIT_S = 15.0
 GIVE_PORT = (
     "give br7 a port for this (ip link add tc0 up type veth peer name tc1; ip link set tc1 up master br7) and name tc0"
 )
-
-
-@contextmanager
-def connection(
-    one: Machine, other: Machine, address: str, scope: str = ""
-) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """An established TCP connection from ``one`` to an address of ``other``."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with other.enter():
-        listener = socket.socket(family, socket.SOCK_STREAM)
-    with one.enter():
-        client = socket.socket(family, socket.SOCK_STREAM)
-    with listener, client:
-        listener.settimeout(LIMIT_S)
-        client.settimeout(LIMIT_S)
-        listener.bind((address, 0))
-        listener.listen(1)
-        client.connect(listener.getsockname()[:2])
-        server, _ = listener.accept()
-        server.settimeout(LIMIT_S)
-        with server:
-            yield client, server
-
-
-def exchange(ends: tuple[socket.socket, socket.socket]) -> None:
-    """A line each way, as a shell session would."""
-    client, server = ends
-    for sender, receiver in ((client, server), (server, client)):
-        sender.sendall(b"still here\n")
-        assert receiver.recv(100) == b"still here\n"
-
-
-def carried(machine: Machine) -> list[str]:
-    """All addresses and routes, without what has no order or changes with time."""
-    addresses = machine.run(["ip", "-o", "addr"]).stdout.splitlines()
-    routes = [*_routes(machine, "-4"), *_routes(machine, "-6")]
-    return sorted(" ".join(line.split()[1:4]) for line in addresses) + sorted(routes)
-
-
-def _routes(machine: Machine, family: str) -> list[str]:
-    lines = machine.run(["ip", family, "route", "show", "table", "all"]).stdout.splitlines()
-    return [line.strip() for line in lines if "table local" not in line or "proto kernel" not in line]
 
 
 @pytest.fixture(scope="module")
@@ -183,19 +139,6 @@ def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: Tr
     assert overlays(one, carried(one.machine)) == overlays(one, apart_before)
 
 
-def overlays(node: TreecastNode, lines: list[str]) -> list[str]:
-    """Addresses and routes of the overlay and its groups; the LAN's route to groups is the machine's own."""
-    starts = (node.ipv4.rsplit(".", 2)[0], node.ipv6.rsplit(":", 4)[0], "224.0.0.0/4", "ff00::/8", "multicast ff00::/8")
-    return [
-        line for line in lines if "metric 500" not in line and any(word.startswith(starts) for word in line.split())
-    ]
-
-
-def snoops(node: TreecastNode, bridge: str) -> bool:
-    shown = node.machine.run(["ip", "-d", "-o", "link", "show", bridge]).stdout
-    return "mcast_snooping 1" in shown
-
-
 @pytest.mark.parametrize("words", [("add", "remove"), ("remove",)])
 def test_a_bridge_that_was_deleted_gives_the_machine_its_addresses_back(
     one: TreecastNode, words: tuple[str, ...]
@@ -244,11 +187,7 @@ def test_a_bridged_interface_that_was_renamed_is_followed(one: TreecastNode) -> 
     assert "eth1 is on its own again" in verb(one, "remove", "eth1")
     assert "10.99.1.254" in machine.run(["ip", "addr", "show", "foo"]).stdout
     rename("foo", "eth1")
-    wait_until(lambda: _ipv4_of(carried(machine)) == _ipv4_of(before), LIMIT_S, "it is as it was")
-
-
-def _ipv4_of(lines: list[str]) -> list[str]:
-    return [line for line in lines if " inet " in line]
+    wait_until(lambda: ipv4_of(carried(machine)) == ipv4_of(before), LIMIT_S, "it is as it was")
 
 
 def test_a_lan_whose_interface_or_bridge_is_down_or_unplugged_is_a_problem(one: TreecastNode) -> None:
@@ -384,10 +323,3 @@ def test_where_datagrams_would_leave_from_is_known_without_sending_any(apart: Si
         ends = [Endpoint.parse(f"{other.underlay_ipv4}:7700"), Endpoint.parse(f"[{other.underlay_ipv6}]:7700")]
         assert {str(address) for address in source_addresses(ends)} == {machine.underlay_ipv4, machine.underlay_ipv6}
         assert source_addresses([Endpoint.parse("192.0.2.1:7700")]) == set()  # there is no route
-
-
-def last_told(node: TreecastNode) -> set[str]:
-    """The addresses that it said last, when they changed; none before that."""
-    lines = [line for line in node.log_tail().splitlines() if 'event="addresses changed"' in line]
-    told = re.findall(r'endpoints="([^"]*)"', lines[-1]) if lines else []
-    return {endpoint.rpartition(":")[0].strip("[]") for line in told for endpoint in line.split()}

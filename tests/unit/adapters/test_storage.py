@@ -10,29 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.adapters.stored import ALICE, BOB, NOW_S, tree
 from treecast.adapters import storage
-from treecast.adapters.node_directory import CERTIFICATE_FILE
 from treecast.base.errors import OperatorError
 from treecast.identity.node import NodeRequest
-
-NOW_S = 1_750_000_000.0
-_ALICE = NodeRequest("alice", None, None, 30)
-_BOB = NodeRequest("bob", None, None, 30)
-
-
-@pytest.fixture
-def network(tmp_path: Path) -> Path:
-    storage.create_network(tmp_path / "lab", "lab", "10.77.0.0/16", None)
-    return tmp_path / "lab"
-
-
-def _tree(directory: Path) -> dict[str, tuple[int, bytes]]:
-    """Every path under ``directory`` with its mode and content; the lock file is no content."""
-    return {
-        str(path.relative_to(directory)): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
-        for path in sorted(directory.rglob("*"))
-        if path.name != storage.NETWORK_LOCK_FILE
-    }
 
 
 def _modes(directory: Path) -> dict[str, int]:
@@ -49,7 +30,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.usefixtures("umask")
 def test_keys_and_directories_are_for_their_owner_whatever_the_umask(tmp_path: Path) -> None:
     storage.create_network(tmp_path / "lab", "lab", "10.77.0.0/16", None)
-    storage.add_node(tmp_path / "lab", tmp_path / "alice", _ALICE, NOW_S)
+    storage.add_node(tmp_path / "lab", tmp_path / "alice", ALICE, NOW_S)
     assert _modes(tmp_path / "lab") == {
         "lab": 0o700,
         "network.json": 0o644,
@@ -66,7 +47,7 @@ def test_keys_and_directories_are_for_their_owner_whatever_the_umask(tmp_path: P
 
 
 def test_a_node_is_loaded_as_it_was_made(network: Path, tmp_path: Path) -> None:
-    made = storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S)
+    made = storage.add_node(network, tmp_path / "alice", ALICE, NOW_S)
     loaded = storage.load_node(tmp_path / "alice", NOW_S)
     assert (loaded.network, loaded.certificate) == (made.network, made.certificate)
     assert loaded.static_private_key == made.static_private_key
@@ -79,134 +60,8 @@ def test_directories_are_made_with_their_parents_and_empty_ones_are_kept(tmp_pat
     storage.create_network(tmp_path / "given", "lab", "10.77.0.0/16", None)
     assert (tmp_path / "given").stat().st_ino == inode
     assert set(_modes(tmp_path / "given")) == {"given", "network.json", "ca.key", "nodes.json"}
-    storage.add_node(tmp_path / "given", tmp_path / "a" / "b" / "alice", _ALICE, NOW_S)
+    storage.add_node(tmp_path / "given", tmp_path / "a" / "b" / "alice", ALICE, NOW_S)
     storage.load_node(tmp_path / "a" / "b" / "alice", NOW_S)
-
-
-class _Sabotage:
-    """Lets the first ``allowed`` calls that change the disk pass; the next one does ``harm``."""
-
-    CALLS = ("fsync", "link", "mkdir", "open", "rename", "replace")
-
-    def __init__(self, patch: pytest.MonkeyPatch, allowed: int, harm: Callable[[], None]) -> None:
-        self.done = False
-        self._left = allowed
-        self._harm = harm
-        for name in self.CALLS:
-            call = getattr(os, name) if name != "fsync" else lambda _: None  # no power is cut here
-            patch.setattr(os, name, self._wrap(call))
-
-    def _wrap(self, call: Callable[..., object]) -> Callable[..., object]:
-        def wrapped(*args: object, **kwargs: object) -> object:
-            self._left -= 1
-            if self._left == -1:
-                self.done = True
-                self._harm()
-            return call(*args, **kwargs)
-
-        return wrapped
-
-
-def _no_space() -> None:
-    raise OSError(28, "No space left on device")
-
-
-def _die() -> None:
-    os._exit(9)
-
-
-def _sabotaged(place: Path, verb: str, exists: bool, step: int) -> tuple[bool, bool]:
-    """Runs a verb in ``place`` whose call number ``step`` fails: whether one failed, and whether the verb did."""
-    network, target = place / "lab", place / "deep" / "new"
-    storage.create_network(network, "lab", "10.77.0.0/16", None)
-    if exists:
-        target.mkdir(parents=True)
-    before = _tree(place)
-    with pytest.MonkeyPatch.context() as patch:
-        sabotage = _Sabotage(patch, step, _no_space)
-        try:
-            if verb == "create":
-                storage.create_network(target, "new", "10.78.0.0/16", None)
-            else:
-                storage.add_node(network, target, _ALICE, NOW_S)
-        except OperatorError as error:
-            assert "no space left on device" in str(error)
-            refused = True
-        else:
-            refused = False
-    if refused:
-        assert _tree(place) == before, f"step {step}"
-    elif verb == "create":
-        assert len(_tree(target)) == 3
-        storage.load_authority(target)
-    else:
-        assert len(_tree(target)) == 3
-        assert storage.load_node(target, NOW_S).certificate.node_index == 1
-        assert len(storage.load_authority(network).registry.nodes) == 1
-    return sabotage.done, refused
-
-
-@pytest.mark.parametrize("exists", [False, True])
-@pytest.mark.parametrize("verb", ["create", "add"])
-def test_a_verb_that_fails_at_any_step_leaves_everything_as_it_was(tmp_path: Path, verb: str, exists: bool) -> None:
-    refusals = 0
-    for step in range(1000):
-        (tmp_path / str(step)).mkdir()
-        failed, refused = _sabotaged(tmp_path / str(step), verb, exists, step)
-        refusals += refused
-        if not failed:
-            break
-    assert not failed
-    assert refusals >= 10
-
-
-@pytest.mark.parametrize("exists", [False, True])
-def test_a_process_killed_at_any_step_leaves_whole_files_and_no_index_twice(
-    tmp_path: Path, network: Path, exists: bool
-) -> None:
-    step = 0
-    indices: set[int] = set()
-    while True:
-        request, target = NodeRequest(f"node-{step}", None, None, 30), tmp_path / f"node-{step}"
-        if exists:
-            target.mkdir()
-        child = os.fork()
-        if child == 0:
-            with pytest.MonkeyPatch.context() as patch:
-                _Sabotage(patch, step, _die)
-                storage.add_node(network, target, request, NOW_S)
-                os._exit(0)
-        _, status = os.waitpid(child, 0)
-        if (target / CERTIFICATE_FILE).exists() and (target / storage.NETWORK_FILE).exists():
-            indices_before = len(indices)
-            indices.add(storage.load_node(target, NOW_S).certificate.node_index)
-            assert len(indices) == indices_before + 1
-        registry = storage.load_authority(network).registry
-        assert {node.index for node in registry.nodes} >= indices
-        if os.waitstatus_to_exitcode(status) == 0:
-            break
-        assert os.waitstatus_to_exitcode(status) == 9
-        step += 1
-    assert step > 10
-    storage.add_node(network, tmp_path / "last", _BOB, NOW_S)
-
-
-def test_concurrent_verbs_on_one_network_never_give_anything_out_twice(network: Path, tmp_path: Path) -> None:
-    children = []
-    for number in range(8):
-        child = os.fork()
-        if child == 0:
-            for turn in range(4):
-                name = f"node-{number}-{turn}"
-                storage.add_node(network, tmp_path / name, NodeRequest(name, None, None, 30), NOW_S)
-            os._exit(0)
-        children.append(child)
-    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 8
-    registry = storage.load_authority(network).registry
-    assert sorted(node.index for node in registry.nodes) == list(range(1, 33))
-    assert len({node.ipv4 for node in registry.nodes}) == 32
-    for node in registry.nodes:
-        assert storage.load_node(tmp_path / node.name, NOW_S).certificate.node_index == node.index
 
 
 def _sentence(call: Callable[[], object]) -> str:
@@ -221,23 +76,23 @@ def _sentence(call: Callable[[], object]) -> str:
 def test_a_directory_in_use_is_left_alone(network: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    before = _tree(tmp_path)
+    before = tree(tmp_path)
     assert "not empty" in _sentence(lambda: storage.create_network(network, "x", "10.0.0.0/8", None))
     assert "not a directory" in _sentence(lambda: storage.create_network(tmp_path / "file", "x", "10.0.0.0/8", None))
     assert "not a directory" in _sentence(
         lambda: storage.create_network(tmp_path / "dangling", "x", "10.0.0.0/8", None)
     )
-    assert _tree(tmp_path) == before
+    assert tree(tmp_path) == before
 
 
 def test_a_name_or_address_that_is_taken_changes_nothing(network: Path, tmp_path: Path) -> None:
-    storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S)
-    before = _tree(tmp_path)
+    storage.add_node(network, tmp_path / "alice", ALICE, NOW_S)
+    before = tree(tmp_path)
     again = NodeRequest("carol", IPv4Address("10.77.0.1"), None, 30)
-    assert "has a node alice already" in _sentence(lambda: storage.add_node(network, tmp_path / "x", _ALICE, NOW_S))
+    assert "has a node alice already" in _sentence(lambda: storage.add_node(network, tmp_path / "x", ALICE, NOW_S))
     assert "is taken by node alice" in _sentence(lambda: storage.add_node(network, tmp_path / "x", again, NOW_S))
-    assert "not empty" in _sentence(lambda: storage.add_node(network, tmp_path / "alice", _BOB, NOW_S))
-    assert _tree(tmp_path) == before
+    assert "not empty" in _sentence(lambda: storage.add_node(network, tmp_path / "alice", BOB, NOW_S))
+    assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -257,9 +112,9 @@ def test_a_missing_or_damaged_file_of_the_network_is_named(
     (network / file).unlink()
     if content is not None:
         (network / file).write_bytes(content)
-    before = _tree(tmp_path)
-    assert sentence in _sentence(lambda: storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S))
-    assert _tree(tmp_path) == before
+    before = tree(tmp_path)
+    assert sentence in _sentence(lambda: storage.add_node(network, tmp_path / "alice", ALICE, NOW_S))
+    assert tree(tmp_path) == before
 
 
 def test_another_networks_ca_key_admits_nobody(network: Path, tmp_path: Path) -> None:
@@ -286,7 +141,7 @@ def test_a_file_in_the_place_of_a_directory_is_no_network(tmp_path: Path) -> Non
 def test_a_missing_or_damaged_file_of_the_node_is_named(
     network: Path, tmp_path: Path, file: str, content: bytes | None, sentence: str
 ) -> None:
-    storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S)
+    storage.add_node(network, tmp_path / "alice", ALICE, NOW_S)
     (tmp_path / "alice" / file).unlink()
     if content is not None:
         (tmp_path / "alice" / file).write_bytes(content)
@@ -294,14 +149,14 @@ def test_a_missing_or_damaged_file_of_the_node_is_named(
 
 
 def test_a_copied_certificate_without_its_key_is_refused(network: Path, tmp_path: Path) -> None:
-    storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S)
-    storage.add_node(network, tmp_path / "bob", _BOB, NOW_S)
+    storage.add_node(network, tmp_path / "alice", ALICE, NOW_S)
+    storage.add_node(network, tmp_path / "bob", BOB, NOW_S)
     (tmp_path / "alice" / "node.cert").replace(tmp_path / "bob" / "node.cert")
     assert "does not belong to the certificate" in _sentence(lambda: storage.load_node(tmp_path / "bob", NOW_S))
 
 
 def test_a_certificate_of_another_time_or_network_is_refused(network: Path, tmp_path: Path) -> None:
-    storage.add_node(network, tmp_path / "alice", _ALICE, NOW_S)
+    storage.add_node(network, tmp_path / "alice", ALICE, NOW_S)
     late, early = NOW_S + 31 * 86_400, NOW_S - 3601
     assert "expired on 2025-07-15T15:06:40Z" in _sentence(lambda: storage.load_node(tmp_path / "alice", late))
     assert "set this machine's clock" in _sentence(lambda: storage.load_node(tmp_path / "alice", early))
@@ -354,7 +209,7 @@ def test_a_read_only_directory_is_explained(tmp_path: Path) -> None:
     assert said == (
         "cannot make the network in lab (permission denied): use another directory or the account that owns this one"
     )
-    assert _tree(tmp_path) == {}
+    assert tree(tmp_path) == {}
 
 
 @pytest.mark.parametrize("file", ["network.json", "ca.key", "nodes.json"])
@@ -362,14 +217,14 @@ def test_an_unreadable_file_is_explained(network: Path, file: str) -> None:
     network.chmod(0o777)
     for path in network.iterdir():
         path.chmod(0o000 if path.name == file else 0o666)
-    said = _as_somebody_else(network, lambda here: storage.add_node(here, here / "alice", _ALICE, NOW_S))
+    said = _as_somebody_else(network, lambda here: storage.add_node(here, here / "alice", ALICE, NOW_S))
     assert said.startswith(f"cannot read {file} (permission denied): ")
 
 
 def test_a_directory_that_may_not_be_looked_into_is_explained(network: Path, tmp_path: Path) -> None:
     network.chmod(0o000)
     tmp_path.chmod(0o755)
-    said = _as_somebody_else(tmp_path, lambda here: storage.add_node(here / "lab", here / "alice", _ALICE, NOW_S))
+    said = _as_somebody_else(tmp_path, lambda here: storage.add_node(here / "lab", here / "alice", ALICE, NOW_S))
     assert said.startswith("cannot read lab/network.json (permission denied): ")
     said = _as_somebody_else(tmp_path, lambda here: storage.load_node(here / "lab", NOW_S))
     assert said.startswith("cannot read lab (permission denied): ")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +12,6 @@ from typer.testing import CliRunner, Result
 from tests.unit.api.serving import serving
 from treecast.adapters import node_directory, storage
 from treecast.cli.main import app
-
-_TREECAST = Path(sys.executable).parent / "treecast"
 
 
 @pytest.fixture(autouse=True)
@@ -43,18 +39,6 @@ def _sentence(*arguments: str) -> str:
     assert result.stderr.startswith("treecast: ")
     assert result.stderr.count("\n") == 1
     return result.stderr.removeprefix("treecast: ").rstrip("\n")
-
-
-def _command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [_TREECAST, *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        timeout=30,
-        check=False,
-        env=os.environ | environment,
-    )
 
 
 def test_a_network_and_its_nodes_are_made_where_the_names_say() -> None:
@@ -246,53 +230,6 @@ def test_a_second_node_in_one_directory_is_refused() -> None:
     _ok("node", "add", "alice", "--network", "lab")
     with storage.acquire_node_lock(Path("alice")):
         assert "a node is running in alice already" in _sentence("up", "alice")
-
-
-def test_the_command_itself_prints_its_version() -> None:
-    done = _command("--version")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("treecast 0.")
-
-
-def test_the_command_itself_returns_one_sentence_and_its_code(tmp_path: Path) -> None:
-    assert _command("network", "create", "lab").returncode == 0
-    again = _command("network", "create", "lab")
-    assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr == "treecast: lab is there already and not empty: choose another --dir\n"
-    usage = _command("node", "add")
-    assert usage.returncode == 2
-    assert "NODE" in usage.stderr
-
-
-def test_a_directory_with_a_name_that_is_no_utf_8_is_used() -> None:
-    name = os.fsdecode(b"n\xff")
-    done = _command("network", "create", "lab", "--dir", name, LC_ALL="C.UTF-8")
-    assert done.returncode == 0, done.stderr
-    assert _command("status", name).returncode == 1
-    assert storage.load_network(Path(name)).name == "lab"
-
-
-def test_output_that_nobody_reads_is_no_traceback() -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    done = subprocess.run([_TREECAST, "--help"], stdout=writer, stderr=subprocess.PIPE, check=False, timeout=30)
-    os.close(writer)
-    assert b"Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("verb", [("--version",), ("status", "nowhere"), ("up", "nowhere")])
-def test_heavy_libraries_are_loaded_only_by_the_verbs_that_need_them(verb: tuple[str, ...]) -> None:
-    program = (
-        "import sys; from treecast.cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'rich', 'cryptography', 'asyncio', 'pyroute2', 'structlog', 'treecast._native'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *verb], capture_output=True, text=True, check=False, timeout=30
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_network_and_its_nodes_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
