@@ -152,6 +152,14 @@ class TreecastNode:
         kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(kib) * 1024
 
+    def describe(self) -> str:
+        """What its tables show now, if it runs, and the last of its log: for the report of a test that failed."""
+        verbs = (["status"], ["peers"], ["groups"], ["hosts"], ["bridge", "show"]) if self.running else ()
+        answers = [
+            self.machine.run([PROGRAM, *verb, self.directory], check=False, limit_s=VERB_LIMIT_S) for verb in verbs
+        ]
+        return "\n".join([*(done.stdout or done.stderr for done in answers), self.log_tail()])
+
     def log_tail(self) -> str:
         """The last of what it wrote to stderr."""
         return (

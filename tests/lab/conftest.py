@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -10,9 +10,11 @@ import pytest
 
 from lab import Lab
 from lab.node import Overlay
-from lab.sites import Sites, make_sites, show_logs
+from lab.sites import Sites, make_sites
 
 HERE = Path(__file__).parent
+OVERLAYS = pytest.StashKey[list[Overlay]]()
+"""Those that a test uses."""
 
 
 class OverlayFactory(Protocol):
@@ -30,6 +32,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("sites" if _uses_the_sites(item) else str(item.path)))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the nodes know at that moment, and what they logged."""
+    report = yield
+    if report.failed and call.when == "call":
+        overlays = item.stash.get(OVERLAYS, [])
+        report.sections += [(f"node {node.name}", node.describe()) for overlay in overlays for node in overlay.nodes]
+    return report
+
+
 def _uses_the_sites(item: pytest.Item) -> bool:
     return "sites" in getattr(item, "fixturenames", ())
 
@@ -42,8 +56,16 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def sites() -> Iterator[Sites]:
-    """Three LANs of three hosts, all bridged. For tests that only talk through them.
+def _three_sites() -> Iterator[Sites]:
+    with Lab() as lab:
+        own = make_sites(lab, 3, hosts=3)
+        own.bridge_all()
+        yield own
+
+
+@pytest.fixture
+def sites(request: pytest.FixtureRequest, _three_sites: Sites) -> Sites:
+    """Three LANs of three hosts, all bridged. For tests that only talk through them: all of them have the same.
 
     ::
 
@@ -53,17 +75,15 @@ def sites() -> Iterator[Sites]:
                    n0                    n1                    n2
          ==========+======= underlay ====+=====================+======
     """
-    with Lab() as lab:
-        own = make_sites(lab, 3, hosts=3)
-        own.bridge_all()
-        yield own
-        show_logs(own.overlay.nodes)
+    request.node.stash[OVERLAYS] = [_three_sites.overlay]
+    return _three_sites
 
 
 @pytest.fixture
-def overlay(lab: Lab) -> Iterator[OverlayFactory]:
-    """Makes overlays on new machines of ``lab``. What the nodes logged is shown when the test fails."""
+def overlay(request: pytest.FixtureRequest, lab: Lab) -> OverlayFactory:
+    """Makes overlays on new machines of ``lab``."""
     made: list[Overlay] = []
+    request.node.stash[OVERLAYS] = made
 
     def make(count: int, *, start: bool = True) -> Overlay:
         lan = lab.switch()
@@ -76,7 +96,4 @@ def overlay(lab: Lab) -> Iterator[OverlayFactory]:
             made[-1].start()
         return made[-1]
 
-    yield make
-    for own in made:
-        for node in own.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
+    return make
