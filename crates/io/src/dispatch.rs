@@ -12,10 +12,11 @@ use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Peer, Session};
 
-use crate::ports::{is_transient, send_reason, Ports};
+use crate::ports::Ports;
 use crate::sys::address::RawAddress;
 use crate::sys::batch::{Outgoing, Sender};
 use crate::sys::udp::Socket;
+use crate::underlay::{is_transient, send_reason};
 
 /// Datagrams in a run: more gain nothing, the kernel takes 128.
 pub const MAX_RUN_SEGMENTS: usize = 64;

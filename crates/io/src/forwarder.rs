@@ -19,12 +19,13 @@ use zeroize::Zeroizing;
 
 use crate::flooding::Flooding;
 use crate::packet_port::PacketPorts;
-use crate::ports::{Ports, UnderlayMtu};
+use crate::ports::Ports;
 use crate::pulse::Pulse;
 use crate::socket_group::SocketGroup;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
 use crate::sys::thread::{random, set_slice};
+use crate::underlay::UnderlayMtu;
 use crate::worker::{Share, Worker};
 
 /// More gain nothing, and each has buffers of its own.

@@ -13,6 +13,7 @@ pub mod event_records;
 mod flooding;
 pub mod forwarder;
 pub mod ingress;
+pub mod local_ports;
 pub mod msgpack;
 pub mod outbox;
 pub mod packet_port;
@@ -24,4 +25,5 @@ pub mod relay;
 pub mod socket_group;
 #[allow(unsafe_code)]
 pub mod sys;
+pub mod underlay;
 pub mod worker;
