@@ -8,13 +8,13 @@ use treecast_core::offload::Delivery;
 use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
 
+use crate::local_ports::LocalPorts;
 use crate::packet_port::{LocalDelivery, OVERLAY};
-use crate::ports::Ports;
 
 /// One batch.
 pub struct Delivering<'s> {
     tables: &'s ForwardingTables,
-    ports: &'s Ports,
+    local: &'s LocalPorts,
     account: &'s mut FlowAccount,
     forwards: bool,
     now_ns: u64,
@@ -22,18 +22,18 @@ pub struct Delivering<'s> {
 
 impl<'s> Delivering<'s> {
     /// The batch that came at `now_ns`.
-    pub fn new(tables: &'s ForwardingTables, ports: &'s Ports, account: &'s mut FlowAccount, now_ns: u64) -> Self {
+    pub fn new(tables: &'s ForwardingTables, local: &'s LocalPorts, account: &'s mut FlowAccount, now_ns: u64) -> Self {
         let forwards = tables.port(TAP_PORT).is_some_and(Port::forwards);
-        Self { tables, ports, account, forwards, now_ns }
+        Self { tables, local, account, forwards, now_ns }
     }
 
     /// One frame or super-frame.
     pub fn deliver(&mut self, delivery: &Delivery<'_>) {
         let Delivery { frame, parts, frames, .. } = *delivery;
-        let LocalDelivery { to_tap, taken } = if self.ports.packets.is_empty() {
+        let LocalDelivery { to_tap, taken } = if self.local.packets.is_empty() {
             LocalDelivery { to_tap: true, taken: false }
         } else {
-            self.ports.packets.deliver_locally(self.tables, OVERLAY, frame, parts, frames)
+            self.local.packets.deliver_locally(self.tables, OVERLAY, frame, parts, frames)
         };
         if self.to_tap(delivery, to_tap) || taken {
             self.count(delivery);
@@ -51,7 +51,7 @@ impl<'s> Delivering<'s> {
             self.tables.drops.add(Reason::PortBlocked, delivery.frames as u64);
         }
         let goes = wanted && self.forwards;
-        goes && self.ports.hand_over(
+        goes && self.local.hand_over(
             self.tables,
             delivery.frame,
             delivery.parts,

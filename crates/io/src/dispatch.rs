@@ -12,11 +12,10 @@ use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Peer, Session};
 
-use crate::ports::Ports;
 use crate::sys::address::RawAddress;
 use crate::sys::batch::{Outgoing, Sender};
 use crate::sys::udp::Socket;
-use crate::underlay::{is_transient, send_reason};
+use crate::underlay::{is_transient, send_reason, Underlay};
 
 /// Datagrams in a run: more gain nothing, the kernel takes 128.
 pub const MAX_RUN_SEGMENTS: usize = 64;
@@ -99,7 +98,7 @@ pub struct Message {
     pub buffer: usize,
     /// The run.
     pub run: Run,
-    /// Of [`Ports::data_socket`].
+    /// Of [`Underlay::data_socket`].
     socket: (u32, u32),
     address: RawAddress,
     account: Account,
@@ -119,11 +118,20 @@ impl Default for Dispatch {
 
 impl Dispatch {
     /// Adds a run of `buffer` for each node of `next_hops`.
-    pub fn add_tree(&mut self, tables: &ForwardingTables, ports: &Ports, buffer: usize, run: Run, next_hops: &[u32]) {
+    pub fn add_tree(
+        &mut self,
+        tables: &ForwardingTables,
+        underlay: &Underlay,
+        buffer: usize,
+        run: Run,
+        next_hops: &[u32],
+    ) {
         for index in next_hops {
             let reached = tables.peer(*index).and_then(|peer| peer.current().map(|session| (peer, session)));
             match reached {
-                Some((peer, session)) => self.add(tables, ports, buffer, run, session.endpoint(), Account::Peer(peer)),
+                Some((peer, session)) => {
+                    self.add(tables, underlay, buffer, run, session.endpoint(), Account::Peer(peer))
+                }
                 None => tables.drops.add(Reason::NoSession, run.count as u64),
             }
         }
@@ -133,17 +141,17 @@ impl Dispatch {
     pub fn add(
         &mut self,
         tables: &ForwardingTables,
-        ports: &Ports,
+        underlay: &Underlay,
         buffer: usize,
         run: Run,
         to: Endpoint,
         account: Account,
     ) {
-        let Some(socket) = ports.data_socket(account.peer(), &to) else {
+        let Some(socket) = underlay.data_socket(account.peer(), &to) else {
             return tables.drops.add(Reason::SocketUnreachable, run.count as u64);
         };
         let address = RawAddress::new(&to.address);
-        if run.count == 1 || socket_of(ports, socket).is_some_and(Socket::gso) {
+        if run.count == 1 || socket_of(underlay, socket).is_some_and(Socket::gso) {
             self.messages.push(Message { buffer, run, socket, address, account });
             return;
         }
@@ -153,13 +161,13 @@ impl Dispatch {
     }
 
     /// Sends everything, with `bytes_of` giving each buffer.
-    pub fn send<'a>(&mut self, tables: &ForwardingTables, ports: &Ports, bytes_of: impl Fn(usize) -> &'a [u8]) {
+    pub fn send<'a>(&mut self, tables: &ForwardingTables, underlay: &Underlay, bytes_of: impl Fn(usize) -> &'a [u8]) {
         let Self { messages, sender } = self;
         if messages.iter().any(|message| message.socket != messages[0].socket) {
             messages.sort_by_key(|message| message.socket); // stable: the order of each flow stays
         }
         for messages in messages.chunk_by(|one, two| one.socket == two.socket) {
-            if let Some(socket) = messages.first().and_then(|first| socket_of(ports, first.socket)) {
+            if let Some(socket) = messages.first().and_then(|first| socket_of(underlay, first.socket)) {
                 send_all(tables, socket, sender, messages, &bytes_of);
             }
         }
@@ -167,8 +175,8 @@ impl Dispatch {
     }
 }
 
-fn socket_of(ports: &Ports, (address, own): (u32, u32)) -> Option<&Socket> {
-    ports.sockets.get(address as usize)?.data().get(own as usize)
+fn socket_of(underlay: &Underlay, (address, own): (u32, u32)) -> Option<&Socket> {
+    underlay.sockets.get(address as usize)?.data().get(own as usize)
 }
 
 fn singles(run: Run) -> impl Iterator<Item = Run> {

@@ -11,15 +11,15 @@ use treecast_core::reason::Reason;
 use treecast_core::session::Session;
 use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 
-use crate::ports::Ports;
 use crate::sys::thread::monotonic_ns;
+use crate::underlay::Underlay;
 
 /// See the module.
 pub(crate) struct Flooding<'s> {
     /// The tables.
     pub tables: &'s ForwardingTables,
     /// What it is sent by.
-    pub ports: &'s Ports,
+    pub underlay: &'s Underlay,
 }
 
 impl Flooding<'_> {
@@ -38,12 +38,12 @@ impl Flooding<'_> {
     fn flood_on(&self, tree: &RootTree, members: &Members, frame: &[u8]) -> Result<(), Reason> {
         self.tables.counters.add(Counter::FramesBroadcast, 1);
         for session in self.sessions_to(&members.replicate) {
-            self.ports.send_frame(self.tables, &session, frame);
+            self.underlay.send_frame(self.tables, &session, frame);
         }
         if members.next_hops.is_empty() {
             return Ok(());
         }
-        let most = self.ports.underlay_mtu.limit(members.underlay_mtu).body_len(TREE_OVERHEAD);
+        let most = self.underlay.mtu.limit(members.underlay_mtu).body_len(TREE_OVERHEAD);
         if frame.len() <= most {
             return self.send_tree(tree, members, KIND_FRAME, frame);
         }
@@ -66,7 +66,7 @@ impl Flooding<'_> {
 
     fn send_to_all(&self, datagram: &[u8], next_hops: &[u32]) {
         for session in self.sessions_to(next_hops) {
-            if self.ports.send(self.tables, datagram, session.endpoint()) {
+            if self.underlay.send(self.tables, datagram, session.endpoint()) {
                 if let Some(peer) = self.tables.peer(session.peer) {
                     peer.tree_traffic.tx.add(1, datagram.len() as u64);
                 }

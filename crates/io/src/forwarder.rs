@@ -18,14 +18,14 @@ use treecast_core::table::Refused;
 use zeroize::Zeroizing;
 
 use crate::flooding::Flooding;
+use crate::local_ports::LocalPorts;
 use crate::packet_port::PacketPorts;
-use crate::ports::Ports;
 use crate::pulse::Pulse;
 use crate::socket_group::SocketGroup;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
 use crate::sys::thread::{random, set_slice};
-use crate::underlay::UnderlayMtu;
+use crate::underlay::{Underlay, UnderlayMtu};
 use crate::worker::{Share, Worker};
 
 /// More gain nothing, and each has buffers of its own.
@@ -81,10 +81,17 @@ pub struct Forwarder {
     running: Mutex<Running>,
 }
 
+/// What is open.
+#[derive(Clone, Debug)]
+struct Open {
+    underlay: Arc<Underlay>,
+    local: Arc<LocalPorts>,
+}
+
 #[derive(Debug)]
 struct Running {
     /// None when stopped.
-    ports: Option<Arc<Ports>>,
+    open: Option<Open>,
     workers: Vec<(JoinHandle<()>, Arc<Pulse>)>,
 }
 
@@ -105,6 +112,7 @@ impl Forwarder {
         let tap = Tap::open(interface, *mac, *mtu, workers, *take).map_err(at(interface))?;
         let bind = |address: &SocketAddr| SocketGroup::bind(address, workers).map_err(at(&address.to_string()));
         let sockets = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let local = LocalPorts { tap, packets: PacketPorts::default() };
         let wake = events.clone();
         let tables = Arc::new(ForwardingTables::new(*node_index, network_id, Box::new(move || wake.signal())));
         Ok(Self {
@@ -116,7 +124,10 @@ impl Forwarder {
             events,
             stop,
             running: Mutex::new(Running {
-                ports: Some(Arc::new(Ports { tap, sockets, packets: PacketPorts::default(), underlay_mtu })),
+                open: Some(Open {
+                    underlay: Arc::new(Underlay { sockets, mtu: underlay_mtu }),
+                    local: Arc::new(local),
+                }),
                 workers: Vec::new(),
             }),
         })
@@ -125,14 +136,17 @@ impl Forwarder {
     /// Starts the workers, once. They may interrupt the calling thread from now on.
     pub fn start(&self) -> io::Result<()> {
         let mut running = self.running();
-        let Some(ports) = running.ports.clone() else { return Err(io::Error::from_raw_os_error(libc::EBADF)) };
+        let Some(Open { underlay, local }) = running.open.clone() else {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        };
         if !running.workers.is_empty() {
             return Ok(());
         }
         let share = |number| Share { number, of: self.workers };
         let make = |number| {
             let pulse = Arc::new(Pulse::new()?);
-            let worker = Worker::new(self.tables.clone(), ports.clone(), &self.stop, pulse.clone(), share(number))?;
+            let (tables, underlay, local) = (self.tables.clone(), underlay.clone(), local.clone());
+            let worker = Worker::new(tables, underlay, local, &self.stop, pulse.clone(), share(number))?;
             Ok((worker, pulse))
         };
         let workers = (0..self.workers).map(make).collect::<io::Result<Vec<_>>>()?;
@@ -154,8 +168,8 @@ impl Forwarder {
             // A worker that panicked has ended too.
             let _ = worker.join();
         }
-        if let Some(ports) = running.ports.take() {
-            ports.packets.close_all(&self.tables);
+        if let Some(open) = running.open.take() {
+            open.local.packets.close_all(&self.tables);
         }
     }
 
@@ -181,7 +195,7 @@ impl Forwarder {
 
     /// Whether the TAP stays at the end.
     pub fn set_stay(&self, on: bool) -> io::Result<()> {
-        self.ports().map_or(Ok(()), |ports| ports.tap.set_stay(on))
+        self.open_now().map_or(Ok(()), |open| open.local.tap.set_stay(on))
     }
 
     /// The TAP's name.
@@ -191,12 +205,12 @@ impl Forwarder {
 
     /// The MTU of this node's underlay; None when stopped.
     pub fn underlay_mtu(&self) -> Option<usize> {
-        self.ports().map(|ports| ports.underlay_mtu.get())
+        self.open_now().map(|open| open.underlay.mtu.get())
     }
 
     /// From now on; false below 1280 and above 9000.
     pub fn set_underlay_mtu(&self, mtu: usize) -> bool {
-        self.ports().is_none_or(|ports| ports.underlay_mtu.set(mtu))
+        self.open_now().is_none_or(|open| open.underlay.mtu.set(mtu))
     }
 
     /// The sockets' addresses.
@@ -206,15 +220,16 @@ impl Forwarder {
 
     /// Dropped so far, by reason, in the order of [`Reason::ALL`].
     pub fn drops(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
-        if let Some(ports) = self.ports() {
-            ports.note_overruns(&self.tables);
+        if let Some(Open { underlay, local }) = self.open_now() {
+            local.note_overruns(&self.tables);
+            underlay.note_overruns(&self.tables);
         }
         Reason::ALL.iter().map(|reason| (*reason, self.tables.drops.get(*reason)))
     }
 
     /// What the kernel granted; nothing when stopped.
     pub fn offloads(&self) -> Vec<&'static str> {
-        self.ports().map(|ports| ports.offloads()).unwrap_or_default()
+        self.open_now().map(|open| open.local.offloads().chain(open.underlay.offloads()).collect()).unwrap_or_default()
     }
 
     /// Readable when events wait.
@@ -229,7 +244,7 @@ impl Forwarder {
 
     /// Sends a datagram as it is (handshakes).
     pub fn send_datagram(&self, to: Endpoint, datagram: &[u8]) -> bool {
-        self.ports().is_some_and(|ports| ports.send(&self.tables, datagram, to))
+        self.open_now().is_some_and(|open| open.underlay.send(&self.tables, datagram, to))
     }
 
     /// Sends a control message on the peer's newest confirmed session.
@@ -245,32 +260,32 @@ impl Forwarder {
 
     /// Writes a frame to a port.
     pub fn inject(&self, port: u32, frame: &[u8]) -> bool {
-        self.ports().is_some_and(|ports| match port {
-            TAP_PORT => ports.inject(&self.tables, frame),
-            _ => ports.packets.inject(&self.tables, port, frame),
+        self.open_now().is_some_and(|open| match port {
+            TAP_PORT => open.local.inject(&self.tables, frame),
+            _ => open.local.packets.inject(&self.tables, port, frame),
         })
     }
 
     /// Opens a port with a packet socket: its number.
     pub fn open_packet_port(&self, socket: OwnedFd) -> io::Result<u32> {
-        let ports = self.ports().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
-        PacketPorts::open(&self.tables, &ports, socket)
+        let Open { underlay, local } = self.open_now().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
+        PacketPorts::open(&self.tables, &underlay, &local, socket)
     }
 
     /// Is there a port with this number?
     pub fn has_port(&self, port: u32) -> bool {
-        port == TAP_PORT || self.ports().is_some_and(|ports| ports.packets.has(port))
+        port == TAP_PORT || self.open_now().is_some_and(|open| open.local.packets.has(port))
     }
 
     /// Closes a packet port; false when there is none with this number.
     pub fn close_port(&self, port: u32) -> bool {
-        self.ports().is_some_and(|ports| ports.packets.close(&self.tables, port))
+        self.open_now().is_some_and(|open| open.local.packets.close(&self.tables, port))
     }
 
     /// Sends a frame that came from a port on the broadcast tree, unless it stays on the port's LAN.
     pub fn flood(&self, port: u32, frame: &[u8]) {
-        if let Some(ports) = self.ports() {
-            Flooding { tables: &self.tables, ports: &ports }.flood(port, frame);
+        if let Some(open) = self.open_now() {
+            Flooding { tables: &self.tables, underlay: &open.underlay }.flood(port, frame);
         }
     }
 
@@ -298,8 +313,8 @@ impl Forwarder {
                 Ok(session)
             }
         });
-        match (session, self.ports()) {
-            (Ok(session), Some(ports)) => ports.send_on(&self.tables, &session, kind, body),
+        match (session, self.open_now()) {
+            (Ok(session), Some(open)) => open.underlay.send_on(&self.tables, &session, kind, body),
             (Err(reason), _) => {
                 self.tables.drops.count(reason);
                 false
@@ -308,8 +323,8 @@ impl Forwarder {
         }
     }
 
-    fn ports(&self) -> Option<Arc<Ports>> {
-        self.running().ports.clone()
+    fn open_now(&self) -> Option<Open> {
+        self.running().open.clone()
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, Running> {

@@ -15,73 +15,79 @@ use treecast_core::session::{Session, SESSION_BODY_OFFSET};
 use treecast_core::traffic_class;
 use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 
+use crate::local_ports::LocalPorts;
 use crate::outbox::{Outbox, Target, TxBuffer};
-use crate::ports::Ports;
+use crate::underlay::Underlay;
 
-/// One read from the TAP or a packet port: classified, counted, cut up, sealed. Returns frames and their bytes.
-pub fn encapsulate(
-    tables: &ForwardingTables,
-    ports: &Ports,
-    outbox: &mut Outbox,
-    senders: &mut FlowAccount,
-    port: u32,
-    read: &[u8],
-    now_ns: u64,
-) -> (usize, usize) {
-    let Some((vnet, bytes)) = VnetHeader::parse(read) else {
-        tables.drops.count(Reason::VnetMalformed);
-        return (0, 0);
-    };
-    let frame = &Frame::read(bytes);
-    let segmenter = match Segmenter::new(&vnet, frame) {
-        Ok(segmenter) => segmenter,
-        Err(reason) => {
-            tables.drops.count(reason);
+/// What the reads of one thread go through.
+#[allow(missing_docs)]
+pub struct Ingress<'s> {
+    pub tables: &'s ForwardingTables,
+    pub underlay: &'s Underlay,
+    pub local: &'s LocalPorts,
+    pub outbox: &'s mut Outbox,
+    pub senders: &'s mut FlowAccount,
+}
+
+impl Ingress<'_> {
+    /// One read from the TAP or a packet port: classified, counted, cut up, sealed. Returns frames and their bytes.
+    pub fn encapsulate(&mut self, port: u32, read: &[u8], now_ns: u64) -> (usize, usize) {
+        let Self { tables, underlay, local, outbox, senders } = self;
+        let Some((vnet, bytes)) = VnetHeader::parse(read) else {
+            tables.drops.count(Reason::VnetMalformed);
             return (0, 0);
-        }
-    };
-    let count = segmenter.count();
-    outbox.set_traffic_class(traffic_class::of(frame));
-    let verdict = tables.classify(port, frame, count as u32, now_ns);
-    let bytes = verdict.flow.map_or(0, |_| frame_bytes(frame, &segmenter));
-    if let (Some(flow), Some(here)) = (verdict.flow, tables.port(port)) {
-        senders.add(&here.sent, flow, owner(frame), count, bytes, now_ns);
-    }
-    // No protocol that Python copies sends super-frames: who does shall not fill its queue.
-    if verdict.punt && (count == 1 || verdict.destination.is_none()) {
-        tables.counters.add(Counter::FramesPunted, count as u64);
-        tables.punt(port, frame, now_ns);
-    }
-    let nobody_elsewhere = |reason| matches!(reason, Reason::NoSubscriber | Reason::NoBroadcastTree);
-    let crossing = !ports.packets.is_empty()
-        && match &verdict.destination {
-            Some(Ok(Destination::Tree(..))) => true,
-            Some(Err(reason)) => nobody_elsewhere(*reason),
-            _ => false,
         };
-    let crossed = crossing && ports.bridge_locally(tables, port, &vnet, frame, &segmenter);
-    if let Some(flow) = verdict.flow.filter(|_| crossed) {
-        note_crossed(tables, &flow, count, bytes, now_ns);
-    }
-    let mut sealing = Sealing { tables, ports, outbox };
-    match verdict.destination {
-        None => {}
-        Some(Err(reason)) if crossed && nobody_elsewhere(reason) => {}
-        Some(Err(reason)) => tables.drops.add(reason, count as u64),
-        Some(Ok(Destination::Node(session))) => {
-            tables.counters.add(Counter::FramesUnicast, count as u64);
-            sealing.for_session(&session, &segmenter);
-        }
-        Some(Ok(Destination::Tree(tree, members, route))) => {
-            let counter = if route.is_some() { Counter::FramesMulticast } else { Counter::FramesBroadcast };
-            tables.counters.add(counter, count as u64);
-            if let Some(route) = route {
-                route.tx.add(count as u64, bytes as u64);
+        let frame = &Frame::read(bytes);
+        let segmenter = match Segmenter::new(&vnet, frame) {
+            Ok(segmenter) => segmenter,
+            Err(reason) => {
+                tables.drops.count(reason);
+                return (0, 0);
             }
-            sealing.for_tree(&tree, &members, &segmenter);
+        };
+        let count = segmenter.count();
+        outbox.set_traffic_class(traffic_class::of(frame));
+        let verdict = tables.classify(port, frame, count as u32, now_ns);
+        let bytes = verdict.flow.map_or(0, |_| frame_bytes(frame, &segmenter));
+        if let (Some(flow), Some(here)) = (verdict.flow, tables.port(port)) {
+            senders.add(&here.sent, flow, owner(frame), count, bytes, now_ns);
         }
+        // No protocol that Python copies sends super-frames: who does shall not fill its queue.
+        if verdict.punt && (count == 1 || verdict.destination.is_none()) {
+            tables.counters.add(Counter::FramesPunted, count as u64);
+            tables.punt(port, frame, now_ns);
+        }
+        let nobody_elsewhere = |reason| matches!(reason, Reason::NoSubscriber | Reason::NoBroadcastTree);
+        let crossing = !local.packets.is_empty()
+            && match &verdict.destination {
+                Some(Ok(Destination::Tree(..))) => true,
+                Some(Err(reason)) => nobody_elsewhere(*reason),
+                _ => false,
+            };
+        let crossed = crossing && local.bridge_locally(tables, port, &vnet, frame, &segmenter);
+        if let Some(flow) = verdict.flow.filter(|_| crossed) {
+            note_crossed(tables, &flow, count, bytes, now_ns);
+        }
+        let mut sealing = Sealing { tables, underlay, outbox };
+        match verdict.destination {
+            None => {}
+            Some(Err(reason)) if crossed && nobody_elsewhere(reason) => {}
+            Some(Err(reason)) => tables.drops.add(reason, count as u64),
+            Some(Ok(Destination::Node(session))) => {
+                tables.counters.add(Counter::FramesUnicast, count as u64);
+                sealing.for_session(&session, &segmenter);
+            }
+            Some(Ok(Destination::Tree(tree, members, route))) => {
+                let counter = if route.is_some() { Counter::FramesMulticast } else { Counter::FramesBroadcast };
+                tables.counters.add(counter, count as u64);
+                if let Some(route) = route {
+                    route.tx.add(count as u64, bytes as u64);
+                }
+                sealing.for_tree(&tree, &members, &segmenter);
+            }
+        }
+        (count, frame.bytes.len())
     }
-    (count, frame.bytes.len())
 }
 
 /// Bytes of all frames that a read is cut up into.
@@ -146,7 +152,7 @@ impl Seals for Tree<'_> {
 
 struct Sealing<'s> {
     tables: &'s ForwardingTables,
-    ports: &'s Ports,
+    underlay: &'s Underlay,
     outbox: &'s mut Outbox,
 }
 
@@ -170,16 +176,16 @@ impl Sealing<'_> {
 
     /// Each frame straight into the tx buffer, then sealed there, in datagrams that the others' underlays carry, too.
     fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, underlay_mtu: usize) {
-        let most = self.ports.underlay_mtu.limit(underlay_mtu).body_len(S::OVERHEAD);
+        let most = self.underlay.mtu.limit(underlay_mtu).body_len(S::OVERHEAD);
         let longest = segmenter.segment_len(0).unwrap_or(0);
         if longest > most {
             return self.all_in_parts(target, segmenter, by, most);
         }
         let length = (longest + S::OVERHEAD) * segmenter.count();
-        let mut tx_buffer = self.outbox.tx_buffer(self.tables, self.ports, target, length);
+        let mut tx_buffer = self.outbox.tx_buffer(self.tables, self.underlay, target, length);
         for index in 0..segmenter.count() {
             if tx_buffer.is_full() {
-                tx_buffer = self.outbox.more(self.tables, self.ports, target);
+                tx_buffer = self.outbox.more(self.tables, self.underlay, target);
             }
             match seal_one(tx_buffer, segmenter, index, by, most) {
                 Ok(length) => tx_buffer.commit(length),
@@ -192,7 +198,7 @@ impl Sealing<'_> {
     fn all_in_parts<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, most: usize) {
         let (longest, part) = (segmenter.segment_len(0).unwrap_or(0), most - FRAGMENT_HEADER_LEN);
         let each = longest + longest.div_ceil(part) * (S::OVERHEAD + FRAGMENT_HEADER_LEN);
-        self.outbox.tx_buffer(self.tables, self.ports, target, each * segmenter.count());
+        self.outbox.tx_buffer(self.tables, self.underlay, target, each * segmenter.count());
         let mut frame = [0; MAX_FRAME_LEN];
         for index in 0..segmenter.count() {
             let sealed = match segmenter.write(index, &mut frame) {
@@ -216,7 +222,7 @@ impl Sealing<'_> {
 
     /// One datagram with this body.
     fn put<S: Seals>(&mut self, target: &Target, by: &S, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
-        let tx_buffer = self.outbox.more(self.tables, self.ports, target);
+        let tx_buffer = self.outbox.more(self.tables, self.underlay, target);
         let room = tx_buffer.room();
         let [front, back] = body;
         let body_len = front.len() + back.len();

@@ -1,9 +1,9 @@
 //! What the data plane does to the kernel: frames between a TAP and UDP sockets, by worker threads, in batches.
 //!
-//! All system calls are in [`sys`]. The worker ([`worker`]) reads a batch, asks `treecast-core` what each frame or datagram
-//! is, seals what is to be sent ([`ingress`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits
-//! for more. Python's thread uses [`forwarder`], by
-//! the records of [`commands`] and [`event_records`].
+//! All system calls are in [`sys`]. Frames go to hosts by the [`local_ports`] (TAP, packet ports), datagrams to nodes by the [`underlay`]
+//! (sockets, limits). The worker ([`worker`]) reads a batch, asks `treecast-core` what each frame or datagram is, seals what is to be
+//! sent ([`ingress`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits for more.
+//! Python's thread uses [`forwarder`], by the records of [`commands`] and [`event_records`].
 
 pub mod apply;
 pub mod commands;
@@ -18,7 +18,6 @@ pub mod msgpack;
 pub mod outbox;
 pub mod packet_port;
 mod packet_reader;
-pub mod ports;
 pub mod pulse;
 pub mod reassembly;
 pub mod relay;

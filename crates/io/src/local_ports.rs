@@ -11,10 +11,19 @@ use treecast_core::offload::{Segmenter, VnetHeader};
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 
-use crate::packet_port::LocalDelivery;
-use crate::ports::Ports;
+use crate::packet_port::{LocalDelivery, PacketPorts};
+use crate::sys::tap::Tap;
 
-impl Ports {
+/// See the module. Dropping it closes the TAP.
+#[derive(Debug)]
+pub struct LocalPorts {
+    /// The TAP.
+    pub tap: Tap,
+    /// Interfaces that cannot be bridged.
+    pub packets: PacketPorts,
+}
+
+impl LocalPorts {
     /// The same as [`Self::deliver`] for frames from elsewhere, which the TAP's LAN may keep out.
     pub fn hand_over(
         &self,
@@ -98,5 +107,19 @@ impl Ports {
     /// Writes one complete frame to the TAP.
     pub fn inject(&self, tables: &ForwardingTables, frame: &[u8]) -> bool {
         self.deliver(tables, &[IoSlice::new(&[0; VNET_LEN]), IoSlice::new(frame)], 1, frame.len())
+    }
+
+    /// Takes over what the kernel has counted.
+    pub fn note_overruns(&self, tables: &ForwardingTables) {
+        tables.drops.set(Reason::TapOverrun, self.tap.overruns());
+    }
+
+    /// What the kernel granted to the TAP, by name.
+    pub fn offloads(&self) -> impl Iterator<Item = &'static str> {
+        let tap = self.tap.offloads();
+        let queues = self.tap.queues().len() > 1;
+        [("tap-csum", tap.csum), ("tap-tso", tap.tso), ("tap-uso", tap.uso), ("tap-queues", queues)]
+            .into_iter()
+            .filter_map(|(name, granted)| granted.then_some(name))
     }
 }

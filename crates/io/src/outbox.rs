@@ -12,7 +12,7 @@ use treecast_core::session::Session;
 use treecast_core::tree::{Members, RootTree};
 
 use crate::dispatch::{Account, Dispatch, Run, MAX_RUN_LEN};
-use crate::ports::Ports;
+use crate::underlay::Underlay;
 
 const LANE_LEN: usize = 2 * 65_536 + MAX_DATAGRAM_LEN;
 const LANES: usize = 16;
@@ -119,7 +119,7 @@ impl Outbox {
     pub fn tx_buffer(
         &mut self,
         tables: &ForwardingTables,
-        ports: &Ports,
+        underlay: &Underlay,
         target: &Target,
         length: usize,
     ) -> &mut TxBuffer {
@@ -127,11 +127,11 @@ impl Outbox {
             self.tx_buffers.iter().position(|tx_buffer| tx_buffer.target.as_ref().is_some_and(|has| has.is(target)));
         if let Some(index) = found {
             if !self.tx_buffers[index].reserve(length) {
-                self.flush(tables, ports);
+                self.flush(tables, underlay);
                 found = None;
             }
         }
-        let index = found.unwrap_or_else(|| self.free_lane(tables, ports));
+        let index = found.unwrap_or_else(|| self.free_lane(tables, underlay));
         let tx_buffer = &mut self.tx_buffers[index];
         if tx_buffer.target.is_none() {
             tx_buffer.target = Some(target.clone());
@@ -141,8 +141,8 @@ impl Outbox {
     }
 
     /// The tx buffer again, after its room was used.
-    pub fn more<'s>(&'s mut self, tables: &ForwardingTables, ports: &Ports, target: &Target) -> &'s mut TxBuffer {
-        self.tx_buffer(tables, ports, target, MAX_DATAGRAM_LEN)
+    pub fn more<'s>(&'s mut self, tables: &ForwardingTables, underlay: &Underlay, target: &Target) -> &'s mut TxBuffer {
+        self.tx_buffer(tables, underlay, target, MAX_DATAGRAM_LEN)
     }
 
     /// Does the run that is being filled still take a datagram like its last?
@@ -151,27 +151,27 @@ impl Outbox {
     }
 
     /// Sends everything.
-    pub fn flush(&mut self, tables: &ForwardingTables, ports: &Ports) {
+    pub fn flush(&mut self, tables: &ForwardingTables, underlay: &Underlay) {
         for (index, tx_buffer) in self.tx_buffers.iter().enumerate() {
             for run in &tx_buffer.runs {
                 match &tx_buffer.target {
                     Some(Target::Session(session)) => {
                         let account = Account::Session(session.clone());
-                        self.dispatch.add(tables, ports, index, *run, session.endpoint(), account);
+                        self.dispatch.add(tables, underlay, index, *run, session.endpoint(), account);
                     }
                     Some(Target::Tree(_, members)) => {
-                        self.dispatch.add_tree(tables, ports, index, *run, &members.next_hops);
+                        self.dispatch.add_tree(tables, underlay, index, *run, &members.next_hops);
                     }
                     None => {}
                 }
             }
         }
         let tx_buffers = &self.tx_buffers;
-        self.dispatch.send(tables, ports, |index| &tx_buffers[index].buffer);
+        self.dispatch.send(tables, underlay, |index| &tx_buffers[index].buffer);
         self.tx_buffers.iter_mut().for_each(TxBuffer::clear);
     }
 
-    fn free_lane(&mut self, tables: &ForwardingTables, ports: &Ports) -> usize {
+    fn free_lane(&mut self, tables: &ForwardingTables, underlay: &Underlay) -> usize {
         if let Some(index) = self.tx_buffers.iter().position(|tx_buffer| tx_buffer.target.is_none()) {
             return index;
         }
@@ -179,7 +179,7 @@ impl Outbox {
             self.tx_buffers.push(TxBuffer::new());
             return self.tx_buffers.len() - 1;
         }
-        self.flush(tables, ports);
+        self.flush(tables, underlay);
         0
     }
 }

@@ -11,13 +11,14 @@ use treecast_core::offload::vnet::VNET_LEN;
 use treecast_core::port::{MAX_PORTS, TAP_PORT};
 use treecast_core::reason::Reason;
 
-use crate::ingress::encapsulate;
+use crate::ingress::Ingress;
+use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
 use crate::packet_port::{PacketPort, PacketPorts};
-use crate::ports::Ports;
 use crate::sys::packet::PacketSocket;
 use crate::sys::poll::Poll;
 use crate::sys::thread::{monotonic_ns, set_slice};
+use crate::underlay::Underlay;
 
 /// Frames taken before what they came to is sent.
 const BATCH: usize = 64;
@@ -28,8 +29,13 @@ const TOKEN_SOCKET: u64 = 1;
 
 impl PacketPorts {
     /// Opens a port with this socket, blocked: its number. ENOSPC when there is no room for one more.
-    pub fn open(tables: &Arc<ForwardingTables>, ports: &Arc<Ports>, socket: OwnedFd) -> io::Result<u32> {
-        let own = &ports.packets;
+    pub fn open(
+        tables: &Arc<ForwardingTables>,
+        underlay: &Arc<Underlay>,
+        local: &Arc<LocalPorts>,
+        socket: OwnedFd,
+    ) -> io::Result<u32> {
+        let own = &local.packets;
         let mut threads = own.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let used: Vec<u32> = threads.iter().map(|(port, _)| port.number).collect();
         let number = (TAP_PORT + 1..MAX_PORTS as u32).find(|number| !used.contains(number));
@@ -40,7 +46,8 @@ impl PacketPorts {
         poll.add(port.stop.as_fd(), TOKEN_STOP)?;
         poll.add(port.socket.as_fd(), TOKEN_SOCKET)?;
         tables.renew_port(number, true);
-        let reader = Reader { tables: tables.clone(), ports: ports.clone(), port: port.clone(), poll };
+        let (tables, underlay, local) = (tables.clone(), underlay.clone(), local.clone());
+        let reader = Reader { tables, underlay, local, port: port.clone(), poll };
         let thread = std::thread::Builder::new().name(format!("treecast-port{number}"));
         threads.push((port, thread.spawn(move || reader.run())?));
         own.publish(&threads);
@@ -71,7 +78,8 @@ impl PacketPorts {
 /// The thread of one port.
 struct Reader {
     tables: Arc<ForwardingTables>,
-    ports: Arc<Ports>,
+    underlay: Arc<Underlay>,
+    local: Arc<LocalPorts>,
     port: Arc<PacketPort>,
     poll: Poll,
 }
@@ -91,8 +99,9 @@ impl Reader {
     }
 
     fn serve(&self, outbox: &mut Outbox, senders: &mut FlowAccount, buffer: &mut [u8]) {
-        let Self { tables, ports, port, .. } = self;
+        let Self { tables, underlay, local, port, .. } = self;
         let now_ns = monotonic_ns();
+        let mut ingress = Ingress { tables, underlay, local, outbox, senders };
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
         while reads < BATCH {
             reads += 1;
@@ -103,7 +112,7 @@ impl Reader {
                         tables.drops.count(Reason::PacketOwn);
                         continue;
                     }
-                    let taken = encapsulate(tables, ports, outbox, senders, port.number, read, now_ns);
+                    let taken = ingress.encapsulate(port.number, read, now_ns);
                     frames += taken.0;
                     bytes += taken.1;
                 }
@@ -123,6 +132,6 @@ impl Reader {
         }
         tables.counters.add(Counter::PacketRxFrames, frames as u64);
         tables.counters.add(Counter::PacketRxBytes, bytes as u64);
-        outbox.flush(tables, ports);
+        outbox.flush(tables, underlay);
     }
 }

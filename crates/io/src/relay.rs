@@ -11,8 +11,8 @@ use treecast_core::tree::{DownstreamTree, OutgoingList};
 
 use crate::dispatch::Run;
 use crate::outbox::Outbox;
-use crate::ports::Ports;
 use crate::sys::batch::Receiver;
+use crate::underlay::Underlay;
 
 /// Datagrams of the current batch that were relayed (or refused) before the batch was opened.
 #[derive(Default)]
@@ -30,7 +30,13 @@ pub struct Passed {
 
 impl Relayed {
     /// Sends tree datagrams on, from the receive buffer, before anything in it is opened.
-    pub fn forward(&mut self, tables: &ForwardingTables, ports: &Ports, outbox: &mut Outbox, receiver: &Receiver) {
+    pub fn forward(
+        &mut self,
+        tables: &ForwardingTables,
+        underlay: &Underlay,
+        outbox: &mut Outbox,
+        receiver: &Receiver,
+    ) {
         for (index, (message, bytes)) in receiver.messages().enumerate() {
             let mut open: Option<(Run, Arc<OutgoingList>)> = None;
             let mut start = 0;
@@ -39,16 +45,16 @@ impl Relayed {
                     let outgoing = self.note(tables, index, number, fresh);
                     let next = Run::new(start, datagram.len(), message.traffic_class);
                     open = extend(open, outgoing, next, |run, outgoing| {
-                        outbox.dispatch.add_tree(tables, ports, index, run, &outgoing.next_hops);
+                        outbox.dispatch.add_tree(tables, underlay, index, run, &outgoing.next_hops);
                     });
                 }
                 start += datagram.len();
             }
             if let Some((run, outgoing)) = open {
-                outbox.dispatch.add_tree(tables, ports, index, run, &outgoing.next_hops);
+                outbox.dispatch.add_tree(tables, underlay, index, run, &outgoing.next_hops);
             }
         }
-        outbox.dispatch.send(tables, ports, |index| receiver.bytes(index));
+        outbox.dispatch.send(tables, underlay, |index| receiver.bytes(index));
     }
 
     fn note(

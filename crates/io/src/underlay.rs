@@ -10,8 +10,17 @@ use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
 
-use crate::ports::Ports;
 use crate::socket_group::SocketGroup;
+use crate::sys::udp::Socket;
+
+/// See the module. Dropping it closes the sockets.
+#[derive(Debug)]
+pub struct Underlay {
+    /// The sockets, in the order of `listen`.
+    pub sockets: Vec<SocketGroup>,
+    /// How long a datagram may leave.
+    pub mtu: UnderlayMtu,
+}
 
 /// The MTU of this node's underlay, which may change at any time: a reader takes it once per frame.
 #[derive(Debug)]
@@ -43,7 +52,7 @@ impl UnderlayMtu {
     }
 }
 
-impl Ports {
+impl Underlay {
     /// Sends one datagram, at once and past all data that wait; counts it or why not.
     pub fn send(&self, tables: &ForwardingTables, datagram: &[u8], to: Endpoint) -> bool {
         let Some(socket) = self.sockets.get(to.socket as usize).map(SocketGroup::control) else {
@@ -97,7 +106,7 @@ impl Ports {
 
     /// Seals a frame for one session and sends it, in parts where it does not fit one datagram.
     pub fn send_frame(&self, tables: &ForwardingTables, session: &Session, frame: &[u8]) {
-        let most = self.underlay_mtu.limit(session.underlay_mtu()).body_len(SESSION_OVERHEAD);
+        let most = self.mtu.limit(session.underlay_mtu()).body_len(SESSION_OVERHEAD);
         if frame.len() <= most {
             self.send_on(tables, session, KIND_FRAME, frame);
             return;
@@ -109,10 +118,27 @@ impl Ports {
         }
     }
 
+    /// Takes over what the kernel has counted.
+    pub fn note_overruns(&self, tables: &ForwardingTables) {
+        tables.drops.set(Reason::SocketOverrun, self.all_sockets().map(Socket::overruns).sum());
+    }
+
+    /// What the kernel granted to all sockets, by name.
+    pub fn offloads(&self) -> impl Iterator<Item = &'static str> {
+        let granted = |has: fn(&Socket) -> bool| self.all_sockets().all(has) && self.all_sockets().next().is_some();
+        [("udp-gso", granted(Socket::gso)), ("udp-gro", granted(Socket::gro))]
+            .into_iter()
+            .filter_map(|(name, granted)| granted.then_some(name))
+    }
+
     /// The data socket for what goes to a peer: its address's number and its own.
     pub fn data_socket(&self, peer: u32, to: &Endpoint) -> Option<(u32, u32)> {
         let own = self.sockets.get(to.socket as usize)?.data_to(peer);
         Some((to.socket, own))
+    }
+
+    fn all_sockets(&self) -> impl Iterator<Item = &Socket> {
+        self.sockets.iter().flat_map(SocketGroup::all)
     }
 }
 

@@ -22,15 +22,16 @@ use treecast_core::session::Endpoint;
 use treecast_core::traffic_class::decapsulate;
 
 use crate::delivering::Delivering;
-use crate::ingress::encapsulate;
+use crate::ingress::Ingress;
+use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
-use crate::ports::Ports;
 use crate::pulse::Pulse;
 use crate::reassembly::{room_len, Reassembly};
 use crate::relay::{Passed, Relayed};
 use crate::sys::batch::{Message, Receiver, MESSAGE_LEN};
 use crate::sys::poll::{EventFd, Poll};
 use crate::sys::thread::{monotonic_ns, set_slice};
+use crate::underlay::Underlay;
 
 /// Frames and segments taken from the TAP before the sockets have their turn.
 const TAP_BATCH: usize = 64;
@@ -58,7 +59,8 @@ pub struct Share {
 /// See the module.
 pub struct Worker {
     tables: Arc<ForwardingTables>,
-    ports: Arc<Ports>,
+    underlay: Arc<Underlay>,
+    local: Arc<LocalPorts>,
     share: Share,
     pulse: Arc<Pulse>,
     poll: Poll,
@@ -76,7 +78,8 @@ impl Worker {
     /// Everything that can fail, before the thread starts. `stop` ends [`Worker::run`].
     pub fn new(
         tables: Arc<ForwardingTables>,
-        ports: Arc<Ports>,
+        underlay: Arc<Underlay>,
+        local: Arc<LocalPorts>,
         stop: &EventFd,
         pulse: Arc<Pulse>,
         share: Share,
@@ -84,18 +87,19 @@ impl Worker {
         let poll = Poll::new()?;
         poll.add(stop.as_fd(), TOKEN_STOP)?;
         poll.add(pulse.asked.as_fd(), TOKEN_PULSE)?;
-        if let Some(queue) = ports.tap.queues().nth(share.number) {
+        if let Some(queue) = local.tap.queues().nth(share.number) {
             poll.add(queue, TOKEN_TAP)?;
         }
-        for (listening, token) in ports.sockets.iter().zip((TOKEN_SOCKETS..).step_by(1 << 32)) {
+        for (listening, token) in underlay.sockets.iter().zip((TOKEN_SOCKETS..).step_by(1 << 32)) {
             for (socket, token) in listening.all().zip(token..).skip(share.number).step_by(share.of) {
                 poll.add(socket.as_fd(), token)?;
             }
         }
-        let offloads = ports.tap.offloads();
+        let offloads = local.tap.offloads();
         Ok(Self {
             tables,
-            ports,
+            underlay,
+            local,
             share,
             pulse,
             poll,
@@ -140,21 +144,22 @@ impl Worker {
     fn probe_all(&self, now_ns: u64) {
         for session in self.tables.peers().iter().filter_map(|peer| peer.current()) {
             let value = session.probe(now_ns).to_be_bytes();
-            if self.ports.send_on(&self.tables, &session, KIND_PROBE, &value) {
+            if self.underlay.send_on(&self.tables, &session, KIND_PROBE, &value) {
                 self.tables.counters.add(Counter::ProbesSent, 1);
             }
         }
     }
 
     fn serve_tap(&mut self) {
-        let Self { tables, ports, outbox, tap_buffer, share, senders, .. } = self;
+        let Self { tables, underlay, local, outbox, tap_buffer, share, senders, .. } = self;
         let now_ns = monotonic_ns();
+        let mut ingress = Ingress { tables, underlay, local, outbox, senders };
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
-        while frames < TAP_BATCH || frames < TAP_BATCH_MOST && outbox.has_open_run() {
-            match ports.tap.read(share.number, tap_buffer) {
+        while frames < TAP_BATCH || frames < TAP_BATCH_MOST && ingress.outbox.has_open_run() {
+            match local.tap.read(share.number, tap_buffer) {
                 Ok(length) => {
                     let read = tap_buffer.get(..length).unwrap_or_default();
-                    let taken = encapsulate(tables, ports, outbox, senders, TAP_PORT, read, now_ns);
+                    let taken = ingress.encapsulate(TAP_PORT, read, now_ns);
                     reads += 1;
                     frames += taken.0.max(1);
                     bytes += taken.1;
@@ -164,7 +169,7 @@ impl Worker {
                 Err(_) => {
                     // The interface is gone (somebody deleted it): nothing will come any more. Counted once.
                     tables.drops.add(Reason::TapOther, (share.number == 0).into());
-                    if let Some(queue) = ports.tap.queues().nth(share.number) {
+                    if let Some(queue) = local.tap.queues().nth(share.number) {
                         let _ = self.poll.remove(queue);
                     }
                     break;
@@ -177,12 +182,12 @@ impl Worker {
         tables.counters.add(Counter::TapReads, reads);
         tables.counters.add(Counter::TapRxFrames, frames as u64);
         tables.counters.add(Counter::TapRxBytes, bytes as u64);
-        outbox.flush(tables, ports);
+        outbox.flush(tables, underlay);
     }
 
     fn serve_socket(&mut self, socket: u32, own: u64) {
-        let Self { tables, ports, outbox, receiver, relayed, joining_room, merging, delivered, .. } = self;
-        let from = ports.sockets.get(socket as usize).and_then(|listening| listening.all().nth(own as usize));
+        let Self { tables, underlay, local, outbox, receiver, relayed, joining_room, merging, delivered, .. } = self;
+        let from = underlay.sockets.get(socket as usize).and_then(|listening| listening.all().nth(own as usize));
         let Some(fd) = from.map(AsFd::as_fd) else { return };
         // An error is an ICMP message about an earlier datagram, or a signal: what arrived comes with the next call.
         if receiver.receive(fd).is_err() {
@@ -190,9 +195,9 @@ impl Worker {
         }
         let now_ns = monotonic_ns();
         if tables.relays() {
-            relayed.forward(tables, ports, outbox, receiver);
+            relayed.forward(tables, underlay, outbox, receiver);
         }
-        let mut delivering = Delivering::new(tables, ports, delivered, now_ns);
+        let mut delivering = Delivering::new(tables, local, delivered, now_ns);
         let mut sink = |delivery: Delivery<'_>| delivering.deliver(&delivery);
         let mut joining = Reassembly(joining_room);
         let groups = !tables.port(TAP_PORT).is_some_and(Port::groups_go_singly);
@@ -200,7 +205,7 @@ impl Worker {
         let mut recent = Recent::default();
         let mut relayed = relayed.0.drain(..).peekable();
         for (index, (message, bytes)) in receiver.messages_mut().enumerate() {
-            let Some(batch) = Batch::new(tables, ports, socket, message, now_ns) else { continue };
+            let Some(batch) = Batch::new(tables, underlay, socket, message, now_ns) else { continue };
             let mut tree_volume = (0, 0);
             for (number, datagram) in bytes.chunks_mut(message.segment.max(1)).enumerate() {
                 let passed = relayed.next_if(|passed| passed.message == index && passed.datagram == number);
@@ -246,7 +251,7 @@ fn next_turn_ns(now_ns: u64, interval_ns: u64, node_index: u32) -> u64 {
 /// One received message.
 struct Batch<'s> {
     tables: &'s ForwardingTables,
-    ports: &'s Ports,
+    underlay: &'s Underlay,
     from: Endpoint,
     now_ns: u64,
 }
@@ -254,7 +259,7 @@ struct Batch<'s> {
 impl<'s> Batch<'s> {
     fn new(
         tables: &'s ForwardingTables,
-        ports: &'s Ports,
+        underlay: &'s Underlay,
         socket: u32,
         message: &Message,
         now_ns: u64,
@@ -266,7 +271,7 @@ impl<'s> Batch<'s> {
         if message.length == 0 {
             tables.drops.count(Reason::UnknownType);
         }
-        Some(Self { tables, ports, from: Endpoint { socket, address }, now_ns })
+        Some(Self { tables, underlay, from: Endpoint { socket, address }, now_ns })
     }
 
     /// What a datagram holds for the TAP.
@@ -280,7 +285,7 @@ impl<'s> Batch<'s> {
             DatagramType::Session => match self.tables.receive_session(datagram, self.from, self.now_ns, recent)? {
                 Received::Opened(opened) => Ok(Some(opened)),
                 Received::Probe(session, value) => {
-                    self.ports.send_on(self.tables, &session, KIND_PROBE_REPLY, &value.to_be_bytes());
+                    self.underlay.send_on(self.tables, &session, KIND_PROBE_REPLY, &value.to_be_bytes());
                     Ok(None)
                 }
                 Received::Done => Ok(None),
