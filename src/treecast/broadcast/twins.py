@@ -18,8 +18,10 @@ from treecast.wire.advertisement import NodeContent
 
 ANSWER_INTERVAL: Duration = 1.0
 """Old advertisements of many lives, replayed by a member, make a node announce itself no more often."""
-TWICE_LIFETIME: Duration = 90.0
-"""Two that both run alternate at least as often as they repeat their NODE advertisements, every half minute."""
+TWICE_LIFETIME: Duration = 15.0
+"""Of two that both run one ends within seconds of the first proof; one that its supervisor starts again and again is
+heard of oftener than this.
+"""
 LAST_WORD_LIMIT: Duration = 3.0
 """For so long a run that is to end waits for somebody who takes its advertisement, which is repeated meanwhile."""
 MAX_SEEN = 16_384

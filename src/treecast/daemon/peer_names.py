@@ -14,8 +14,8 @@ from treecast.daemon.options import HostPort
 
 NO_ANSWER = "the resolver has not answered yet"
 RESOLVE_INTERVAL: Duration = 30.0
-PATIENCE: Duration = 5.0
-"""A resolver whose name servers are silent gives up much later."""
+PATIENCE: Duration = 4.0
+"""A resolver whose name servers are silent gives up much later. Problems are reviewed each second: it is said by 5."""
 RETRY_INTERVAL: Duration = 5.0
 """While a name does not resolve: a machine that starts may have no resolver yet."""
 

@@ -302,9 +302,9 @@ class Discovery:
         yield from self._host_table.views(now)
         yield from self._multicast_only.views(self._me, self._blocked)
 
-    def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
+    def problems(self, now: Instant, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
         """Hosts and addresses that are in two places. ``name``: of a node."""
-        return self._host_table.problems(name)
+        return self._host_table.problems(now, name)
 
     def tables(self, port_name: Callable[[int], str]) -> Iterator[TableUse]:
         """How full they are."""

@@ -15,14 +15,14 @@ MOST_SHOWN = 16
 
 
 def duplicate_hosts(
-    held: Sequence[HostKey], where: Callable[[HostKey], NodeIndex | None], name: Callable[[NodeIndex], str]
+    found: Sequence[HostKey], kept_at: Callable[[HostKey], NodeIndex | None], name: Callable[[NodeIndex], str]
 ) -> Iterator[Problem]:
-    """``held``: hosts that moved so often that they stay where they were."""
-    if len(held) > MOST_SHOWN:
-        yield Problem("host_duplicate", "many", _many(f"{len(held)} hosts are in two places at once"))
+    """``found``: hosts that move too often; ``kept_at``: where one stays meanwhile, if it does."""
+    if len(found) > MOST_SHOWN:
+        yield Problem("host_duplicate", "many", _many(f"{len(found)} hosts are in two places at once"))
         return
-    for key in held:
-        node = where(key)
+    for key in found:
+        node = kept_at(key)
         place = f" and is kept at {name(node)} for now" if node is not None else ""
         yield Problem(
             "host_duplicate",

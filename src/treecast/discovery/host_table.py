@@ -266,10 +266,11 @@ class HostTable:
 
     # for people
 
-    def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
+    def problems(self, now: Instant, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
         """Duplicates, and addresses that two claim. ``name``: of a node."""
-        held = [key for key in self._hosts.held() if not is_virtual_router(key[1])]
-        yield from duplicate_hosts(held, self.where, name)
+        found = [key for key in self._hosts.in_two_places(now) if not is_virtual_router(key[1])]
+        kept = {key: self.where(key) for key in found if self._hosts.is_duplicate(now, key)}
+        yield from duplicate_hosts(found, kept.get, name)
         yield from address_conflicts(self._conflicts.items())
 
     def views(self, now: Instant) -> Iterator[HostView | None]:

@@ -2,7 +2,8 @@
 
 A thing that moved ``max_moves`` times within ``move_window`` is in two places at once. It is a duplicate from then on
 for ``duplicate_hold``: who would take it, leaves it where it is, and notes what was refused. When the hold ends, what
-was refused last counts. The MACs of virtual routers (``Pace``) are made to move: they are only kept from storms.
+was refused last counts; it is restless until it has moved no more for a while. The MACs of virtual routers (``Pace``)
+are made to move: they are only kept from storms.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from treecast.discovery.limits import Pace
 MAX_MOVERS = 4096
 REPORT_INTERVAL: Duration = 180.0
 """One thing is reported as a duplicate no oftener."""
+RESTLESS_TIME: Duration = 60.0
+"""A host that is in two places is heard in both within this time: neighbours ask for it (RFC 1122 section 2.3.2.1)."""
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -43,18 +46,22 @@ class Mobility(Generic[K, R]):
         self._movers: OrderedDict[K, _Mover[R]] = OrderedDict()
         self._held: dict[Duration, OrderedDict[K, None]] = {}
         """By how long they are held, the first to be free first."""
+        self._restless: OrderedDict[K, Instant] = OrderedDict()
+        """Until when those are that were held: the next to be at rest first."""
 
     def moved(self, now: Instant, key: K) -> bool:
         """One move more; whether that is to be reported as a duplicate. What was refused before counts no more."""
         mover = self._movers.setdefault(key, _Mover())
         self._movers.move_to_end(key)
         if len(self._movers) > MAX_MOVERS:
-            self._forget(next(iter(self._movers)))
+            self._forget(now, next(iter(self._movers)))
         if mover.held_until is not None and mover.held_until <= now:
-            self._release(key, mover)
+            self._release(now, key, mover)
         mover.moves += 1
         mover.refused = None
         mover.recent.append(now)
+        if now < self._restless.get(key, Instant(0.0)):
+            self._set_restless(now, key)
         pace = self._pace(key)
         _forget_old(now, mover, pace)
         if len(mover.recent) < pace.max_moves or mover.held_until is not None:
@@ -70,9 +77,10 @@ class Mobility(Generic[K, R]):
         mover = self._movers.get(key)
         return mover is not None and mover.held_until is not None and now < mover.held_until
 
-    def held(self) -> list[K]:
-        """The duplicates, the first to be free first."""
-        return [key for held in self._held.values() for key in held]
+    def in_two_places(self, now: Instant) -> list[K]:
+        """The duplicates, the first to be free first, and those that moved again since they were, or may do so yet."""
+        held = [key for held in self._held.values() for key in held]
+        return held + [key for key, until in self._restless.items() if now < until and not self.is_duplicate(now, key)]
 
     def refuse(self, key: K, what: R) -> None:
         """What would have moved a duplicate: counts when the hold ends, unless it has moved since."""
@@ -119,7 +127,9 @@ class Mobility(Generic[K, R]):
                 key = next(iter(held))
                 mover = self._movers[key]
                 released.append((key, mover.refused))
-                self._release(key, mover)
+                self._release(now, key, mover)
+        while self._restless and next(iter(self._restless.values())) <= now:
+            self._restless.popitem(last=False)
         while self._movers and self._is_at_rest(now, next(iter(self._movers))):
             self._movers.popitem(last=False)
         return released
@@ -137,17 +147,24 @@ class Mobility(Generic[K, R]):
     def _is_at_rest(self, now: Instant, key: K) -> bool:
         mover = self._movers[key]
         reported = mover.reported_at is not None and now < after(mover.reported_at, REPORT_INTERVAL)
-        return not reported and mover.held_until is None and not self.recent_moves(now, key)
+        is_known = reported or mover.held_until is not None or key in self._restless
+        return not is_known and not self.recent_moves(now, key)
 
-    def _release(self, key: K, mover: _Mover[R]) -> None:
+    def _release(self, now: Instant, key: K, mover: _Mover[R]) -> None:
         if mover.held_until is not None:
             del self._held[self._pace(key).hold][key]
+            if now < after(mover.held_until, RESTLESS_TIME):
+                self._set_restless(mover.held_until, key)
         mover.held_until = mover.refused = None
         mover.recent.clear()
 
-    def _forget(self, key: K) -> None:
-        self._release(key, self._movers[key])
-        del self._movers[key]
+    def _set_restless(self, since: Instant, key: K) -> None:
+        self._restless[key] = after(since, RESTLESS_TIME)
+        self._restless.move_to_end(key)
+
+    def _forget(self, now: Instant, key: K) -> None:
+        self._release(now, key, self._movers.pop(key))
+        self._restless.pop(key, None)
 
 
 def _forget_old(now: Instant, mover: _Mover[R], pace: Pace) -> None:

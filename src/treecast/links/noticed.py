@@ -14,7 +14,8 @@ MAX_NOTICED = 256
 class Noticed:
     """The addresses at which one kind of thing was noticed; at most MAX_NOTICED, the oldest makes room."""
 
-    def __init__(self) -> None:
+    def __init__(self, lifetime: Duration = NOTICED_LIFETIME) -> None:
+        self._lifetime = lifetime
         self._at: dict[Endpoint, Instant] = {}
 
     def note(self, now: Instant, endpoint: Endpoint) -> None:
@@ -26,7 +27,7 @@ class Noticed:
     def last(self, now: Instant, endpoint: Endpoint) -> Instant | None:
         """When it was last noticed there; None when that is long ago."""
         then = self._at.get(endpoint)
-        return then if then is not None and now - then < NOTICED_LIFETIME else None
+        return then if then is not None and now - then < self._lifetime else None
 
     def recent(self, now: Instant) -> Iterator[Endpoint]:
         """Newest first."""

@@ -22,6 +22,8 @@ KNOWN_UNREACHED_AFTER: Duration = 12.0
 """A node that others know, too: one that just died is forgotten in the minute that follows, so no hurry."""
 AT_ONCE: Duration = 10.0
 """Links lost within this time went together: a dead peer is noticed within seven to nine seconds."""
+FOREIGN_LIFETIME: Duration = 10.0
+"""A node of another network that seeks this one sends INIT every two seconds: five in a row are lost, or it stopped."""
 SHOWN = 4
 ALL_LINKS_LOST = "all_links_lost"
 
@@ -51,7 +53,7 @@ class Reach:
         self._refusals = refusals
         self._is_up = is_up
         self._heard = heard
-        self.foreign = Noticed()
+        self.foreign = Noticed(FOREIGN_LIFETIME)
         """Where handshakes of other networks came from."""
         self.up = 0
         self._lost: list[tuple[Instant, str]] = []
@@ -89,6 +91,9 @@ class Reach:
             return Standing.HEARD_ONLY
         return Standing.UNREACHABLE
 
+    def _is_foreign(self, now: Instant, target: Target) -> bool:
+        return self.standing(now, target) is Standing.ANOTHER_NETWORK
+
     def why(self, now: Instant, target: Target) -> str:
         """For whom it is refused: the reason, in words."""
         refused = self._refusals.of(now, target.node, target.endpoints)
@@ -123,17 +128,19 @@ class Reach:
         )
 
     def _out_of_reach(self, now: Instant, target: Target) -> Iterator[Problem]:
-        label, tried = target.label, ", ".join(str(endpoint) for endpoint in target.endpoints) or "no address"
+        label, where = target.label, ", ".join(str(endpoint) for endpoint in target.endpoints) or "no address"
+        at, tried = ("", "") if where == label else (f" ({where})", f" (tried {where})")
         known = target.name is None
         lost = "; its hosts and groups are out of reach" if known else ""
         match self.standing(now, target):
             case Standing.UP | Standing.CONNECTING | Standing.OFFLINE | Standing.REFUSED | Standing.UNRESOLVED:
                 return
-            case Standing.ITSELF if known:
+            case (Standing.ITSELF | Standing.ANOTHER_NETWORK) as standing if known:
                 kind = "node_unreachable"
+                there = "this node is" if standing is Standing.ITSELF else "there is a node of another network"
                 text = (
-                    f"node {label} is known from others but cannot be linked: where it was last ({tried}) this node is "
-                    f"now{lost}: start it where it is to run"
+                    f"node {label} is known from others but cannot be linked: where it was last{at} {there} now{lost}: "
+                    f"start it where it is to run"
                 )
             case Standing.ITSELF:
                 kind = "peer_is_this_node"
@@ -141,25 +148,25 @@ class Reach:
             case Standing.ANOTHER_NETWORK:
                 kind = "peer_of_another_network"
                 text = (
-                    f"at {label} ({tried}) there is a node of another network{lost}: check the address, or that both "
-                    f"were added to the same network"
+                    f"at {label}{at} there is a node of another network: check the address, or that both were added to "
+                    f"the same network"
                 )
             case Standing.HEARD_ONLY:
                 kind = "peer_heard_only"
                 text = (
-                    f"peer {label} is heard but does not hear this node (tried {tried}){lost}: check that firewalls "
+                    f"peer {label} is heard but does not hear this node{tried}{lost}: check that firewalls "
                     f"and NATs let UDP from here through to it"
                 )
             case Standing.UNREACHABLE if known:
                 kind = "node_unreachable"
                 text = (
-                    f"node {label} is known from others but cannot be linked (tried {tried}){lost}: check that it "
+                    f"node {label} is known from others but cannot be linked{tried}{lost}: check that it "
                     f"runs, and that its UDP port can be reached from here, or this node's from there"
                 )
             case Standing.UNREACHABLE:
                 kind = "peer_unreachable"
                 text = (
-                    f"peer {label} does not answer (tried {tried}): nothing runs there, firewalls keep UDP away, or it "
+                    f"peer {label} does not answer{tried}: nothing runs there, firewalls keep UDP away, or it "
                     f"is of another network, which answers no stranger (its log says foreign_network then): check the "
                     f"address and port, and that both are nodes of one network"
                 )
@@ -169,7 +176,8 @@ class Reach:
         """Those that seek this node with the network file of another network, unless this one seeks them too: one
         each, one in all where they are many, for anybody can make them up.
         """
-        sought = {endpoint for target in self._targets.configured() for endpoint in target.endpoints}
+        targets = (*self._targets.learned(), *self._targets.configured())
+        sought = {endpoint for target in targets if self._is_foreign(now, target) for endpoint in target.endpoints}
         sources = [str(endpoint) for endpoint in self.foreign.recent(now) if endpoint not in sought]
         if len(sources) > SHOWN:
             places = f"{', '.join(sources[:SHOWN])} and {len(sources) - SHOWN} more"
@@ -181,6 +189,7 @@ class Reach:
 
 def _of_another_network(places: str) -> str:
     return (
-        f"handshakes of another network come from {places}: if a node there is meant to be of this network, add it to "
-        f"this one; if not, take this node's address out of its --peer"
+        f"handshakes of another network come from {places} and get no answer: if a node there is meant to be of this "
+        f"network, add it to this one; if not, nothing is wrong here: it has this node's address from its --peer, or "
+        f"from nodes that it knows or knew"
     )

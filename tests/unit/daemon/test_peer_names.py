@@ -10,6 +10,7 @@ import pytest
 from treecast.adapters import clock
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.time import Instant
+from treecast.daemon.node import REVIEW_INTERVAL
 from treecast.daemon.options import HostPort
 from treecast.daemon.peer_names import PATIENCE, PeerNames
 
@@ -36,7 +37,11 @@ def test_a_name_that_does_not_resolve_is_a_problem_and_holds_up_no_other(name: s
     assert (problem.kind, problem.subject) == ("peer_name_unresolved", f"{name}:7700")
 
 
-def test_a_name_whose_resolver_is_silent_is_a_problem_after_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_resolver_is_said_within_five_seconds_at_whatever_instant_problems_are_reviewed() -> None:
+    assert PATIENCE + REVIEW_INTERVAL <= 5.0
+
+
+def test_a_name_whose_resolver_is_silent_is_a_problem_after_four_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def resolver(_: str) -> tuple[IPAddress, ...]:

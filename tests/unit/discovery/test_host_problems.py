@@ -3,26 +3,55 @@
 from __future__ import annotations
 
 from tests.unit.discovery.speaking import H1, H2, OTHER, THIRD, Lan, claim, mac
-from tests.unit.discovery.test_moves import bounce
+from tests.unit.discovery.test_holds import bounce
 from treecast.base.addresses import MacAddress
 from treecast.base.problems import Problem
 from treecast.discovery.conflicts import CONFLICT_LIFETIME
 from treecast.discovery.host_problems import MOST_SHOWN
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
+from treecast.discovery.mobility import RESTLESS_TIME
 
 
 def said(lan: Lan) -> list[Problem]:
-    return list(lan.discovery.problems(lambda node: f"n{node}"))
+    return list(lan.discovery.problems(lan.now, lambda node: f"n{node}"))
 
 
-def test_a_host_in_two_places_is_a_problem_until_it_is_held_no_more() -> None:
+def test_a_host_in_two_places_is_a_problem_until_it_has_moved_no_more_for_a_minute() -> None:
     lan = Lan()
     bounce(lan, 10)
     (problem,) = said(lan)
     assert (problem.kind, problem.subject) == ("host_duplicate", str(H1))
     assert problem.text.startswith(f"host {H1} shows up in two places again and again and is kept at n2 for now: ")
     lan.wait(DEFAULTS.duplicate_hold)
+    (problem,) = said(lan)
+    assert problem.text.startswith(f"host {H1} shows up in two places again and again: "), "it is kept nowhere now"
+    lan.wait(RESTLESS_TIME)
     assert said(lan) == []
+
+
+def test_a_host_that_stays_in_two_places_is_one_problem_however_often_its_hold_ends() -> None:
+    lan, holds = Lan(), 0
+    bounce(lan, 10)
+    began, was_held = lan.now, True
+    while lan.now - began < 5 * DEFAULTS.duplicate_hold:
+        bounce(lan, 1, interval_s=10.0)
+        assert [problem.kind for problem in said(lan)] == ["host_duplicate"]
+        is_held = lan.view(H1).duplicate
+        holds, was_held = holds + (is_held and not was_held), is_held
+    assert holds >= 2
+
+
+def test_a_third_node_that_sees_a_host_move_to_and_fro_has_one_problem_too() -> None:
+    lan = Lan()
+    sequence = 0
+    for _ in range(3):
+        for _ in range(8):
+            sequence += 1
+            lan.learn(OTHER if sequence % 2 else THIRD, H1, claim(sequence=sequence))
+            lan.wait(15.0)
+            assert sequence < 6 or [problem.kind for problem in said(lan)] == ["host_duplicate"]
+        lan.wait(DEFAULTS.duplicate_hold - 60.0)  # both nodes that have it hold it, and are silent
+        assert [problem.kind for problem in said(lan)] == ["host_duplicate"]
 
 
 def test_an_address_of_two_hosts_is_a_problem_until_nobody_claims_it_twice() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.links.shaking import Node, begin, endpoint_of, report, shake
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.links.noticed import MAX_NOTICED, NOTICED_LIFETIME, Noticed
+from treecast.links.attempts import LAST_INIT_INTERVAL
+from treecast.links.noticed import MAX_NOTICED, Noticed
 from treecast.links.peers import DEAD_AFTER
-from treecast.links.reach import KNOWN_UNREACHED_AFTER, UNREACHED_AFTER
+from treecast.links.reach import FOREIGN_LIFETIME, KNOWN_UNREACHED_AFTER, UNREACHED_AFTER
 
 PEER = "192.0.2.2:7700"
 
@@ -67,7 +70,48 @@ def test_a_peer_of_another_network_is_known_by_its_handshakes() -> None:
     begin(one, Node(2))
     one.links.foreign(Instant(1.0), endpoint_of(2))
     assert kinds(one, 1.0) == [("peer_of_another_network", "peer")]
-    assert kinds(one, 1.0 + NOTICED_LIFETIME) == [("peer_unreachable", "peer")]
+    assert kinds(one, 1.0 + FOREIGN_LIFETIME) == [("peer_unreachable", "peer")]
+
+
+@pytest.mark.parametrize("mistake", ["silent", "foreign", "heard"])
+def test_a_peer_that_is_called_by_its_address_is_said_to_be_there_once(mistake: str) -> None:
+    one, two = Node(1), Node(2)
+    one.links.configure(Instant(0.0), PEER, (endpoint_of(2),))
+    one.links.advance(Instant(0.0))
+    one.sent()
+    if mistake == "foreign":
+        one.links.foreign(Instant(5.0), endpoint_of(2))
+    if mistake == "heard":
+        one.hear(5.0, begin(two, one, 5.0), 2)
+    (problem,) = problems(one, 6.0)
+    assert (problem.subject, problem.text.count(PEER)) == (PEER, 1), problem.text
+
+
+def test_a_known_node_whose_address_is_of_another_network_now_is_out_of_reach_and_no_wrong_peer() -> None:
+    one = Node(1)
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2),), "n2")
+    one.links.foreign(Instant(0.0), endpoint_of(2))
+    (problem,) = problems(one, 1.0)
+    assert (problem.kind, problem.subject) == ("node_unreachable", "n2")
+    assert f"where it was last ({PEER}) there is a node of another network now" in problem.text
+    assert "--peer" not in problem.text
+
+
+def test_handshakes_of_another_network_may_come_without_a_peer_option_and_that_is_not_denied() -> None:
+    one = Node(1)
+    one.links.foreign(Instant(0.0), endpoint_of(5))
+    (problem,) = problems(one, 1.0)
+    assert "if not, nothing is wrong here" in problem.text
+    assert "from its --peer, or from nodes that it knows or knew" in problem.text
+
+
+def test_a_node_of_another_network_that_seeks_this_one_no_more_is_soon_no_problem() -> None:
+    one = Node(1)
+    one.links.foreign(Instant(0.0), endpoint_of(5))
+    assert FOREIGN_LIFETIME <= 10.0
+    assert 4 * LAST_INIT_INTERVAL <= FOREIGN_LIFETIME, "INITs that are lost end nothing"
+    assert kinds(one, FOREIGN_LIFETIME - 0.1) != []
+    assert problems(one, FOREIGN_LIFETIME) == []
 
 
 def test_handshakes_of_another_network_are_a_problem_of_the_address_that_they_come_from() -> None:
@@ -81,11 +125,11 @@ def test_handshakes_of_another_network_are_a_problem_of_the_address_that_they_co
 def test_handshakes_of_another_network_from_many_addresses_are_one_problem() -> None:
     one = Node(1)
     for number in range(100):
-        one.links.foreign(Instant(number / 4), endpoint_of(100 + number))
-    (problem,) = problems(one, 25.0)
+        one.links.foreign(Instant(number / 20), endpoint_of(100 + number))
+    (problem,) = problems(one, 5.0)
     assert (problem.kind, problem.subject) == ("foreign_network", "many")
     assert "192.0.2.199:7700, 192.0.2.198:7700, 192.0.2.197:7700, 192.0.2.196:7700 and 96 more" in problem.text
-    assert problems(one, 25.0 + NOTICED_LIFETIME) == []
+    assert problems(one, 5.0 + FOREIGN_LIFETIME) == []
 
 
 def test_a_peer_that_is_heard_but_does_not_hear_is_told_from_one_that_is_silent() -> None:
