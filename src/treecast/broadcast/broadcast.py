@@ -1,15 +1,14 @@
 """Broadcast: what one node advertises, all nodes learn.
 
-Decides which advertisements are genuine and new, and who is told next. It never interprets a group or a host: what
-was learned goes back to the caller as values. Read ``docs/protocol.md`` section 7 first.
+Decides who is told next of what is new. It never interprets a group or a host: what was learned goes back to the caller
+as values. What is believed is ``acceptance``'s, what this node publishes ``own_advertisements``'s. Read
+``docs/protocol.md`` section 7 first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from random import Random
-
-from msgspec.structs import replace
 
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
@@ -22,32 +21,19 @@ from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.footprint import BroadcastFootprint
 from treecast.broadcast.learned import Learned
-from treecast.broadcast.link_state import LinkState, OwnLinks, links_in
+from treecast.broadcast.link_state import LinkState, links_in
+from treecast.broadcast.own_advertisements import OwnAdvertisements
 from treecast.broadcast.store import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
-from treecast.wire.advertisement import (
-    SIGNING_CONTEXT,
-    Body,
-    Content,
-    Kind,
-    NodeContent,
-    Signed,
-    emit,
-    parse_node,
-    parse_signed,
-)
+from treecast.wire.advertisement import Body, Content, Kind, NodeContent, emit, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
-NODE_INTERVAL: Duration = 28.0
-"""Twice in the lifetime of what it keeps alive; each is repeated until it is acknowledged."""
 ASK_INTERVAL: Duration = 0.5
 """Who holds a newer life of this node is asked for it at once, and no more often than that."""
 COMPARE_WITHIN: Duration = 1.0
 """After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
-LINKS_DELAY: Duration = 0.3
-"""Links come in bursts when a node starts: one LINKS advertisement for each burst."""
 
 
 class Broadcast:
@@ -71,52 +57,46 @@ class Broadcast:
         ``intern``: the record to hold instead of an equal one, where several nodes share a process.
         """
         self._me = me
-        self._signing_key = signing_key
-        self._epoch = epoch_ms
         self._intern = intern
         self._rng = rng
         self._drops = drops
-        self._sequence = 0
         self._ask_again = Instant(0.0)
         self.twins = Twins(instance, epoch_ms)
         self.other_twins = OtherTwins()
         self._store = Store()
         self._acceptance = Acceptance(self._store, verify_certificate, verify_signature)
         self._digests = Digests(self._store, rng)
+        self._own = OwnAdvertisements(
+            me=me,
+            signing_key=signing_key,
+            epoch_ms=epoch_ms,
+            twins=self.twins,
+            store=self._store,
+            rng=rng,
+            drops=drops,
+        )
         self._neighbours: dict[NodeIndex, Neighbour] = {}
         self._wake: Timers[NodeIndex] = Timers()
         """When each neighbour has a message to get."""
-        self._own_links = OwnLinks()
         self._link_state = LinkState(self._store)
-        self._own_node: NodeContent | None = None
-        self._node_due: Instant | None = None
-        self._links_due: Instant | None = None
 
     # what this node says
 
     def announce(self, now: Instant, node: NodeContent) -> None:
         """Publish this node's NODE advertisement, and repeat it from now on. Must come before any publish."""
-        self._own_node = node
-        self._node_due = after(now, NODE_INTERVAL * self._rng.uniform(0.8, 1.0))
-        if self._store.get(self._me) is None:
-            self._store.begin(self._me, Origin(self._epoch, self._signing_key.public, Instant(float("inf"))))
-        own = self.twins
-        content = replace(node, instance=own.instance, started_ms=own.started_ms, rival=own.rival)
-        self._publish(now, Kind.NODE, b"", emit(content))
-
-    def publish(self, now: Instant, kind: Kind, key: bytes, content: Content) -> None:
-        """Publish a key's new content to all nodes; nothing happens when it is not new."""
-        self._publish_changed(now, kind, key, emit(content))
+        self._offer(now, self._own.announce(now, node))
 
     def put(self, now: Instant, kind: Kind, key: bytes, content: Content | None) -> None:
-        """Publish it, or withdraw it where there is none."""
-        if content is None:
-            self.withdraw(now, kind, key)
-        else:
-            self.publish(now, kind, key, content)
+        """Publish a key's new content to all nodes, or withdraw the key where there is none."""
+        self._offer(now, self._own.put(now, kind, key, b"" if content is None else emit(content)))
 
-    def withdraw(self, now: Instant, kind: Kind, key: bytes) -> None:
-        self._publish_changed(now, kind, key, b"")
+    def publish(self, now: Instant, kind: Kind, key: bytes, content: Content) -> None:
+        self.put(now, kind, key, content)
+
+    def _offer(self, now: Instant, records: list[Record]) -> None:
+        for neighbour in self._neighbours.values() if records else ():
+            for record in records:
+                neighbour.offer(record, now)
 
     def footprint(self) -> BroadcastFootprint:
         """What is kept of other nodes."""
@@ -136,54 +116,20 @@ class Broadcast:
         yield TableUse("advertisements of this node", len(own.records) if own else 0, MAX_RECORDS_PER_ORIGIN, advice)
         yield TableUse("nodes known", len(self._store), MAX_ORIGINS, "split the network")
 
-    def _publish_changed(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> None:
-        origin = self._store.get(self._me)
-        current = origin.records.get((kind, key)) if origin else None
-        if (current.content if current else b"") != content:
-            self._publish(now, kind, key, content)
-
-    def _publish(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> None:
-        origin = self._store.get(self._me)
-        if origin is None:
-            raise RuntimeError("announce comes before publish")
-        if (kind, key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
-            self._drops.count("advertisement_table_full")
-            return
-        self._sequence += 1
-        body = emit(Body(self._me, self._epoch, self._sequence, kind, key, content))
-        wire = emit(Signed(body, self._signing_key.sign(SIGNING_CONTEXT, body)))
-        record = Record(self._me, self._epoch, self._sequence, kind, key, content, wire)
-        self._store.put(record, now)
-        for neighbour in self._neighbours.values():
-            neighbour.offer(record, now)
-
     # links
 
     def link_up(self, now: Instant, peer: NodeIndex) -> None:
         self._neighbours[peer] = neighbour = Neighbour(peer, now, self._wake, self._rng, self._drops)
         neighbour.begin(now, self._digests.first_due(now, peer))
-        if not self._own_links.add(peer):
-            self._drops.count("advertisement_table_full")
-        self._links_due = self._links_due or after(now, LINKS_DELAY)
+        self._own.link_up(now, peer)
 
     def link_down(self, now: Instant, peer: NodeIndex) -> None:
         if self._neighbours.pop(peer, None) is not None:
             self._wake.cancel(peer)
-            self._own_links.remove(peer)
-            self._links_due = self._links_due or after(now, LINKS_DELAY)
+            self._own.link_down(now, peer)
             if self._neighbours:  # what it had not passed on yet, another has
                 other = self._neighbours[self._rng.choice(list(self._neighbours))]
                 other.compare(after(now, self._rng.random() * COMPARE_WITHIN))
-
-    def _publish_links(self, now: Instant) -> None:
-        self._links_due = None
-        if self._own_node is None:
-            return
-        for key, content in self._own_links.take_changed():
-            if content is None:
-                self.withdraw(now, Kind.LINKS, key)
-            else:
-                self.publish(now, Kind.LINKS, key, content)
 
     # what the others say
 
@@ -214,7 +160,7 @@ class Broadcast:
                 for origin, epoch, sequence in items:
                     neighbour.acknowledged(now, NodeIndex(origin), epoch, sequence)
                     if origin == self._me:
-                        self._own_acknowledged(epoch, sequence)
+                        self._own.acknowledged(epoch, sequence)
             case Digest():
                 self._reconcile(now, neighbour, message)
         return []
@@ -226,7 +172,7 @@ class Broadcast:
         sender.acknowledged(now, index, body.epoch, body.sequence)
         if index == self._me:
             sender.acknowledge(now, *version)
-            self._heard_of_myself(now, signed, body)
+            self._offer(now, self._own.received(now, signed, body, self._acceptance))
             return []
         if not self._acceptance.is_news(body):
             sender.acknowledge(now, *version)
@@ -275,34 +221,6 @@ class Broadcast:
         if before is not None and self._me in links_in(before.content) - links_in(record.content):
             sender.ask(now, record.origin)
 
-    def _heard_of_myself(self, now: Instant, signed: Signed, body: Body) -> None:
-        """Another run of this node is alive, or an older one had a later clock: begin in an epoch newer than that."""
-        origin = self._store.get(self._me)
-        if origin is None:
-            return
-        other = parse_node(body.content) if body.kind is Kind.NODE else None
-        is_other_run = other is not None and self.twins.concerns(other)
-        if body.epoch <= self._epoch and not is_other_run:
-            return
-        self._acceptance.verify(self._signing_key.public, signed)
-        if body.epoch > self._epoch:
-            self._begin_after(now, body.epoch, origin)
-        if other is not None and is_other_run and self.twins.heard(now, other) and self._own_node is not None:
-            self.announce(now, self._own_node)
-
-    def _own_acknowledged(self, epoch: int, sequence: int) -> None:
-        origin = self._store.get(self._me)
-        node = origin.records.get((Kind.NODE, b"")) if origin else None
-        if node is not None and (node.epoch, node.sequence) == (epoch, sequence):
-            self.twins.rival_told()
-
-    def _begin_after(self, now: Instant, epoch: int, origin: Origin) -> None:
-        self._epoch = epoch + 1
-        records = [record for record in self._store.records_of(self._me) if not record.withdrawn]
-        self._store.begin(self._me, Origin(self._epoch, self._signing_key.public, origin.expires_at))
-        for record in records:
-            self._publish(now, record.kind, record.key, record.content)
-
     def _reconcile(self, now: Instant, neighbour: Neighbour, digest: Digest) -> None:
         compared = self._digests.compare(digest)
         if self._me in compared.newer and now >= self._ask_again:
@@ -316,12 +234,9 @@ class Broadcast:
     # time
 
     def advance(self, now: Instant) -> list[Learned]:
-        """Repeat this node's own NODE when due, and forget origins that fell silent."""
-        if self._node_due is not None and self._own_node is not None and now >= self._node_due:
-            self.announce(now, self._own_node)
+        """Publish what is due of this node's own, and forget origins that fell silent."""
+        self._offer(now, self._own.advance(now))
         self._store.forget_withdrawn(now)
-        if self._links_due is not None and now >= self._links_due:
-            self._publish_links(now)
         learned: list[Learned] = []
         for index in self._store.expired(now):
             learned += self._unlearn(index, self._store.expire(index, now))
@@ -349,4 +264,4 @@ class Broadcast:
 
     def next_deadline(self) -> Instant | None:
         """When ``advance`` and ``outgoing`` have something to do."""
-        return earliest(self._node_due, self._links_due, self._store.next_expiry(), self._wake.next())
+        return earliest(self._own.next_deadline(), self._store.next_expiry(), self._wake.next())

@@ -204,7 +204,7 @@ def test_a_newer_version_supersedes_the_one_that_waits() -> None:
     node.link(2)
     node.said()
     node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
-    node.broadcast.withdraw(node.now, Kind.GROUP, GROUP)
+    node.broadcast.put(node.now, Kind.GROUP, GROUP, None)
     (wire,) = [w for _, w in node.floods() if parse_signed(w)[1].kind is Kind.GROUP]
     assert parse_signed(wire)[1].content == b""
 

@@ -16,7 +16,7 @@ from tests.unit.broadcast.test_broadcast import (
 )
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.broadcast import acceptance, broadcast, store
+from treecast.broadcast import acceptance, own_advertisements, store
 from treecast.broadcast.store import NODE_LIFETIME
 from treecast.wire.advertisement import Kind, NodeContent, emit, group_key, parse_signed
 from treecast.wire.control import Flood
@@ -73,7 +73,7 @@ def test_a_key_that_is_none_of_its_kind_is_refused_and_counted() -> None:
 @pytest.fixture
 def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of one origin: NODE and one more."""
-    for module in (acceptance, broadcast, store):
+    for module in (acceptance, own_advertisements, store):
         monkeypatch.setattr(module, "MAX_RECORDS_PER_ORIGIN", 2)
 
 

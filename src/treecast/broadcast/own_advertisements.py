@@ -1,0 +1,150 @@
+"""This node's own advertisements: published, repeated and withdrawn, each signed.
+
+Decides their sequences and the epoch. Sends nothing: methods return the records that all neighbours are to get.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from msgspec.structs import replace
+
+from treecast.base.counters import Drops
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant, after, earliest
+from treecast.broadcast.acceptance import Acceptance
+from treecast.broadcast.link_state import OwnLinks
+from treecast.broadcast.store import MAX_RECORDS_PER_ORIGIN, Origin, Record, Store
+from treecast.broadcast.twins import Twins
+from treecast.identity.keys import SigningKey
+from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent, Signed, emit, parse_node
+
+NODE_INTERVAL: Duration = 28.0
+"""Twice in the lifetime of what it keeps alive; each is repeated until it is acknowledged."""
+LINKS_DELAY: Duration = 0.3
+"""Links come in bursts when a node starts: one LINKS advertisement for each burst."""
+
+
+class OwnAdvertisements:
+    """One node's. They are held in ``store`` like those of other origins."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeIndex,
+        signing_key: SigningKey,
+        epoch_ms: int,
+        twins: Twins,
+        store: Store,
+        rng: Random,
+        drops: Drops,
+    ) -> None:
+        self._me = me
+        self._signing_key = signing_key
+        self._epoch = epoch_ms
+        self._twins = twins
+        self._store = store
+        self._rng = rng
+        self._drops = drops
+        self._sequence = 0
+        self._links = OwnLinks()
+        self._links_due: Instant | None = None
+        self._node: NodeContent | None = None
+        self._node_due: Instant | None = None
+
+    def announce(self, now: Instant, node: NodeContent) -> list[Record]:
+        """Publish NODE, and repeat it from now on. Must come before any other."""
+        self._node = node
+        self._node_due = after(now, NODE_INTERVAL * self._rng.uniform(0.8, 1.0))
+        if self._store.get(self._me) is None:
+            self._store.begin(self._me, Origin(self._epoch, self._signing_key.public, Instant(float("inf"))))
+        own = self._twins
+        content = replace(node, instance=own.instance, started_ms=own.started_ms, rival=own.rival)
+        return self._publish(now, Kind.NODE, b"", emit(content))
+
+    def put(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> list[Record]:
+        """Publish a key's content, none to withdraw it; nothing happens when it is not new."""
+        origin = self._store.get(self._me)
+        current = origin.records.get((kind, key)) if origin else None
+        if (current.content if current else b"") == content:
+            return []
+        return self._publish(now, kind, key, content)
+
+    def link_up(self, now: Instant, peer: NodeIndex) -> None:
+        """List the link in LINKS, in a moment."""
+        if not self._links.add(peer):
+            self._drops.count("advertisement_table_full")
+        self._links_due = self._links_due or after(now, LINKS_DELAY)
+
+    def link_down(self, now: Instant, peer: NodeIndex) -> None:
+        """List it no more."""
+        self._links.remove(peer)
+        self._links_due = self._links_due or after(now, LINKS_DELAY)
+
+    def advance(self, now: Instant) -> list[Record]:
+        """What is due: NODE again, and links that came and went."""
+        published: list[Record] = []
+        if self._node_due is not None and self._node is not None and now >= self._node_due:
+            published += self.announce(now, self._node)
+        if self._links_due is not None and now >= self._links_due:
+            published += self._publish_links(now)
+        return published
+
+    def next_deadline(self) -> Instant | None:
+        return earliest(self._node_due, self._links_due)
+
+    def received(self, now: Instant, signed: Signed, body: Body, acceptance: Acceptance) -> list[Record]:
+        """Another run of this node is alive, or an older one had a later clock: begin in an epoch newer than that."""
+        origin = self._store.get(self._me)
+        if origin is None:
+            return []
+        other = parse_node(body.content) if body.kind is Kind.NODE else None
+        is_other_run = other is not None and self._twins.concerns(other)
+        if body.epoch <= self._epoch and not is_other_run:
+            return []
+        acceptance.verify(self._signing_key.public, signed)
+        published: list[Record] = []
+        if body.epoch > self._epoch:
+            published += self._begin_after(now, body.epoch, origin)
+        if other is not None and is_other_run and self._twins.heard(now, other) and self._node is not None:
+            published += self.announce(now, self._node)
+        return published
+
+    def acknowledged(self, epoch: int, sequence: int) -> None:
+        """A neighbour holds this version of one of them."""
+        origin = self._store.get(self._me)
+        node = origin.records.get((Kind.NODE, b"")) if origin else None
+        if node is not None and (node.epoch, node.sequence) == (epoch, sequence):
+            self._twins.rival_told()
+
+    def _publish(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> list[Record]:
+        origin = self._store.get(self._me)
+        if origin is None:
+            raise RuntimeError("announce comes before publish")
+        if (kind, key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
+            self._drops.count("advertisement_table_full")
+            return []
+        self._sequence += 1
+        body = emit(Body(self._me, self._epoch, self._sequence, kind, key, content))
+        wire = emit(Signed(body, self._signing_key.sign(SIGNING_CONTEXT, body)))
+        record = Record(self._me, self._epoch, self._sequence, kind, key, content, wire)
+        self._store.put(record, now)
+        return [record]
+
+    def _publish_links(self, now: Instant) -> list[Record]:
+        self._links_due = None
+        if self._node is None:
+            return []
+        published: list[Record] = []
+        for key, content in self._links.take_changed():
+            published += self.put(now, Kind.LINKS, key, b"" if content is None else emit(content))
+        return published
+
+    def _begin_after(self, now: Instant, epoch: int, origin: Origin) -> list[Record]:
+        self._epoch = epoch + 1
+        records = [record for record in self._store.records_of(self._me) if not record.withdrawn]
+        self._store.begin(self._me, Origin(self._epoch, self._signing_key.public, origin.expires_at))
+        published: list[Record] = []
+        for record in records:
+            published += self._publish(now, record.kind, record.key, record.content)
+        return published
