@@ -12,6 +12,7 @@
 mod arguments;
 mod datagram;
 mod histogram;
+mod process;
 mod receive;
 mod send;
 mod socket;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::arguments::{ReceiveOptions, LARGEST_BYTES};
 use crate::datagram;
+use crate::process;
 use crate::socket::{self, ReceiveBatch};
 use crate::stream::Stream;
 
@@ -22,24 +23,24 @@ struct Received {
 }
 
 pub fn run(options: &ReceiveOptions) -> Result<String> {
-    socket::watch_signals();
-    let mut received = Received { joined_ns: socket::monotonic_ns(), streams: Vec::new(), other: 0 };
+    process::watch_signals();
+    let mut received = Received { joined_ns: process::monotonic_ns(), streams: Vec::new(), other: 0 };
     let socket = open(options)?;
     println!("ready");
     std::io::stdout().flush()?;
 
-    let start_ns = socket::monotonic_ns();
+    let start_ns = process::monotonic_ns();
     let end_ns = options.duration.map_or(u64::MAX, |duration| start_ns + duration.as_nanos() as u64);
     let count = options.count.unwrap_or(u64::MAX);
     let mut batch = ReceiveBatch::new(BATCH, LARGEST_BYTES);
     let mut total = 0;
-    while total < count && !socket::stopped() && socket::monotonic_ns() < end_ns {
+    while total < count && !process::stopped() && process::monotonic_ns() < end_ns {
         match batch.receive(&socket) {
             Ok(taken) => total += received.add(&batch, taken),
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
             Err(error) => return Err(error),
         }
-        if socket::report_wanted() {
+        if process::report_wanted() {
             println!("{}", received.to_json(&socket, false));
             std::io::stdout().flush()?;
         }
@@ -64,7 +65,7 @@ fn open(options: &ReceiveOptions) -> Result<UdpSocket> {
 impl Received {
     /// Counts a batch: how many of its datagrams are of a stream.
     fn add(&mut self, batch: &ReceiveBatch, taken: usize) -> u64 {
-        let now_ns = socket::monotonic_ns();
+        let now_ns = process::monotonic_ns();
         let mut ours = 0;
         for (source, bytes) in (0..taken).filter_map(|index| batch.datagram(index)) {
             let known = datagram::parse(bytes).is_some_and(|header| {

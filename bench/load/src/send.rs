@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 
 use crate::arguments::SendOptions;
 use crate::datagram::{self, Header};
+use crate::process;
 use crate::socket::{self, SendBatch};
 
 /// Which datagrams are due: an even pace from the start, one or some at a time, late ones caught up to a limit.
@@ -55,13 +56,13 @@ struct Sent {
 }
 
 pub fn run(options: &SendOptions) -> Result<String> {
-    socket::watch_signals();
-    socket::precise_timers();
+    process::watch_signals();
+    process::precise_timers();
     let socket = open(options)?;
     println!("ready");
     std::io::stdout().flush()?;
 
-    let start_ns = socket::monotonic_ns();
+    let start_ns = process::monotonic_ns();
     let mut pace = options.rate.map(|rate| Pace::new(start_ns, rate, options.burst, options.together));
     let sent = send_all(&socket, options, start_ns, &mut pace)?;
     Ok(format!(
@@ -95,8 +96,8 @@ fn send_all(socket: &UdpSocket, options: &SendOptions, start_ns: u64, pace: &mut
     let count = options.count.unwrap_or(u64::MAX);
     let mut result = Sent { sent: 0, failed: 0, first_ns: 0, last_ns: 0 };
     let mut sequence = 0;
-    while sequence < count && !socket::stopped() {
-        let now_ns = socket::monotonic_ns();
+    while sequence < count && !process::stopped() {
+        let now_ns = process::monotonic_ns();
         if now_ns >= end_ns {
             break;
         }
@@ -104,7 +105,7 @@ fn send_all(socket: &UdpSocket, options: &SendOptions, start_ns: u64, pace: &mut
         let wanted = due.min(options.batch as u64).min(count - sequence) as usize;
         if wanted == 0 {
             let next_ns = pace.as_ref().map_or(now_ns, Pace::next_ns);
-            socket::sleep_until(next_ns.min(end_ns));
+            process::sleep_until(next_ns.min(end_ns));
             continue;
         }
         for index in 0..wanted {
@@ -127,7 +128,7 @@ fn send_all(socket: &UdpSocket, options: &SendOptions, start_ns: u64, pace: &mut
 /// Sends the first `wanted`; how many were tried. One that the kernel refuses is counted as failed and left behind.
 fn send_batch(socket: &UdpSocket, batch: &mut SendBatch, wanted: usize, result: &mut Sent) -> Result<usize> {
     let mut tried = 0;
-    while tried < wanted && !socket::stopped() {
+    while tried < wanted && !process::stopped() {
         match batch.send(socket, tried, wanted - tried) {
             Ok(taken) => {
                 tried += taken;

@@ -1,6 +1,6 @@
-//! The system calls: a UDP socket with multicast options, sendmmsg, recvmmsg, the monotonic clock, signals.
+//! System calls of sockets: multicast options of a UDP socket, sendmmsg, recvmmsg.
 //!
-//! All `unsafe` of this program is here. Invariant of both batches: the `mmsghdr`s point into `iovecs`, `names` and
+//! All `unsafe` of this program is here and in `process`. Invariant of both batches: the `mmsghdr`s point into `iovecs`, `names` and
 //! the buffer of the same struct, which are allocated once and never grow or move while the struct lives.
 
 use std::ffi::CString;
@@ -8,64 +8,12 @@ use std::io::{Error, Result};
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, c_void, iovec, mmsghdr, sockaddr_storage, socklen_t};
 
 const SK_MEMINFO_DROPS: usize = 8; // linux/sock_diag.h
 const SK_MEMINFO_VARS: usize = 9;
-
-static STOP: AtomicBool = AtomicBool::new(false);
-static REPORT: AtomicBool = AtomicBool::new(false);
-
-extern "C" fn note(signal: c_int) {
-    if signal == libc::SIGUSR1 { &REPORT } else { &STOP }.store(true, Ordering::Relaxed);
-}
-
-/// SIGTERM and SIGINT set `stopped`, SIGUSR1 `report_wanted`; each interrupts a blocked system call.
-pub fn watch_signals() {
-    // SAFETY: `note` only stores to atomics, which is async-signal-safe; a zeroed sigaction has no flags.
-    unsafe {
-        let mut action: libc::sigaction = zeroed();
-        action.sa_sigaction = note as extern "C" fn(c_int) as usize;
-        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1] {
-            libc::sigaction(signal, &action, std::ptr::null_mut());
-        }
-    }
-}
-
-pub fn stopped() -> bool {
-    STOP.load(Ordering::Relaxed)
-}
-
-/// Whether a report was asked for since this was last called.
-pub fn report_wanted() -> bool {
-    REPORT.swap(false, Ordering::Relaxed)
-}
-
-pub fn monotonic_ns() -> u64 {
-    // SAFETY: clock_gettime writes the timespec it is given.
-    let now = unsafe {
-        let mut now: libc::timespec = zeroed();
-        libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now);
-        now
-    };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
-
-/// Sleeps to a point of the monotonic clock, or until a signal.
-pub fn sleep_until(ns: u64) {
-    let at = libc::timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
-    // SAFETY: both pointers are valid or null, as clock_nanosleep allows.
-    unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &at, std::ptr::null_mut()) };
-}
-
-/// Timers fire when they are due, not up to 50 us later (prctl(2), PR_SET_TIMERSLACK).
-pub fn precise_timers() {
-    // SAFETY: this prctl takes a number.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
-}
 
 /// An unbound UDP socket of the address's family, with SO_REUSEADDR.
 pub fn open(address: &SocketAddr) -> Result<UdpSocket> {
