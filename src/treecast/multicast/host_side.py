@@ -13,6 +13,7 @@ from random import Random
 from treecast.base.addresses import IPAddress
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant, after, earliest
+from treecast.base.timers import Timers
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.protocol import PortSource, Protocol, is_link_scoped
 from treecast.wire.group_membership import (
@@ -37,14 +38,6 @@ class _StateChange:
     older_reports_left: int = 0
 
 
-@dataclass(slots=True)
-class _Answer:
-    """A pending answer about one group. ``sources`` None: all of its state (RFC 9776 section 5.2)."""
-
-    due: Instant
-    sources: frozenset[IPAddress] | None
-
-
 class HostSide:
     """One protocol on one port. ``advance`` returns whole frames to send there."""
 
@@ -57,7 +50,9 @@ class HostSide:
         self._changes: dict[IPAddress, _StateChange] = {}
         self._fresh: dict[IPAddress, Instant] = {}
         self._repeat_at: Instant | None = None
-        self._answers: dict[IPAddress, _Answer] = {}
+        self._answers: dict[IPAddress, frozenset[IPAddress] | None] = {}
+        """Queried sources of each group whose answer is pending; None: all of its state (RFC 9776 section 5.2)."""
+        self._answers_due: Timers[IPAddress] = Timers()
         self._general_answer_due: Instant | None = None
         self._older_queriers: dict[int, Instant] = {}
 
@@ -94,12 +89,13 @@ class HostSide:
         if query.group not in self._wanted:
             return
         sources = frozenset(query.sources) or None
-        pending = self._answers.get(query.group)
-        if pending is not None:
-            both = sources is not None and pending.sources is not None
-            sources = pending.sources | sources if both and pending.sources and sources else None
-            due = min(due, pending.due)
-        self._answers[query.group] = _Answer(due, sources)
+        pending_due = self._answers_due.deadline(query.group)
+        if pending_due is not None:
+            pending = self._answers[query.group]
+            sources = pending | sources if pending and sources else None
+            due = min(due, pending_due)
+        self._answers[query.group] = sources
+        self._answers_due.set(query.group, due)
 
     def advance(self, now: Instant) -> tuple[list[bytes], list[IPAddress]]:
         """The reports that are due, as frames; and the groups of those that make other hosts silent.
@@ -116,10 +112,11 @@ class HostSide:
         if self._general_answer_due is not None and self._general_answer_due <= now:
             self._general_answer_due = None
             self._answers.clear()
+            self._answers_due = Timers()
             for group in sorted(self._wanted, key=int):
                 self._answer(group, None, records, messages)
-        for group in [group for group, answer in self._answers.items() if answer.due <= now]:
-            self._answer(group, self._answers.pop(group).sources, records, messages)
+        for group in self._answers_due.due(now):
+            self._answer(group, self._answers.pop(group), records, messages)
         reports = [MembershipReport(tuple(part)) for part in self._split(records)]
         suppressing = [message.group for message in messages if isinstance(message, OlderReport)]
         return [frame for message in (*messages, *reports) for frame in self._frames(message)], suppressing
@@ -130,7 +127,7 @@ class HostSide:
             *self._older_queriers.values(),
             self._repeat_at,
             next(iter(self._fresh.values()), None),
-            *(answer.due for answer in self._answers.values()),
+            self._answers_due.next(),
         )
 
     def _frames(self, message: MembershipMessage) -> list[bytes]:

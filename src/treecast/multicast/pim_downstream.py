@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
 
 from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Duration, Instant, after
+from treecast.base.timers import Timers
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.protocol import is_link_scoped, is_usable_source
@@ -29,8 +29,6 @@ LONGEST_HOLD_TIME: Duration = 65_535
 
 MAX_ENDED_PER_TURN = 128
 """When thousands of Joins end together, the turn stays short: each is an advertisement to sign (0.2 ms)."""
-
-_STALE_ALARMS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +59,8 @@ class PimDownstream:
         self._quota = quota
         self._drops = drops
         self._groups: dict[IPAddress, _Group] = {}
-        self._alarms: list[tuple[Instant, int, IPAddress]] = []
-        self._alarm_of: dict[IPAddress, Instant] = {}
+        self._ends: Timers[IPAddress] = Timers()
+        """When the first Join of each group runs out."""
 
     def receive(self, now: Instant, message: PimJoinPrune, *, alone: bool) -> list[IPAddress]:
         """A router's message. ``alone``: no other router on the port could override its Prunes."""
@@ -80,28 +78,17 @@ class PimDownstream:
 
     def advance(self, now: Instant) -> list[IPAddress]:
         """Joins that have run out; of very many, some: ``next_deadline`` says that more are."""
-        changed: list[IPAddress] = []
-        for _ in range(MAX_ENDED_PER_TURN):
-            deadline = self.next_deadline()
-            if deadline is None or deadline > now:
-                break
-            _, _, group = heappop(self._alarms)
-            del self._alarm_of[group]
-            if self._settle(now, group):
-                changed.append(group)
-        return changed
+        return [group for group in self._ends.due(now, MAX_ENDED_PER_TURN) if self._settle(now, group)]
 
     def next_deadline(self) -> Instant | None:
-        while self._alarms and self._alarm_of.get(self._alarms[0][2]) != self._alarms[0][0]:
-            heappop(self._alarms)
-        return self._alarms[0][0] if self._alarms else None
+        return self._ends.next()
 
     def end(self, now: Instant, ip_version: int) -> None:
         """No PIM router of this IP version is left: what it asked for runs out now."""
         for group, state in self._groups.items():
             if group.version == ip_version and state.expires:
                 state.expires = dict.fromkeys(state.expires, now)
-                self._set_alarm(group, now)
+                self._ends.set(group, now)
 
     def filter(self, group: IPAddress) -> SourceFilter:
         state = self._groups.get(group)
@@ -155,7 +142,7 @@ class PimDownstream:
                 state.expires[wanted] = min(until, state.expires[wanted])
 
     def _settle(self, now: Instant, group: IPAddress) -> bool:
-        """Ends what has run out, and sets the alarm for the rest. True when the filter is another one."""
+        """End what has run out, and set the deadline of the rest. True when the filter is another one."""
         state = self._groups.get(group)
         if state is None:
             return False
@@ -166,22 +153,12 @@ class PimDownstream:
         if not state.expires:
             self._forget(group)
         else:
-            self._set_alarm(group, min(state.expires.values()))
+            self._ends.set(group, min(state.expires.values()))
         return state.filter != before
-
-    def _set_alarm(self, group: IPAddress, at: Instant) -> None:
-        standing = self._alarm_of.get(group)
-        if standing is not None and standing <= at:
-            return
-        self._alarm_of[group] = at
-        heappush(self._alarms, (at, int(group), group))
-        if len(self._alarms) > 2 * len(self._groups) + _STALE_ALARMS:
-            self._alarms = [(live, int(other), other) for other, live in self._alarm_of.items()]
-            heapify(self._alarms)
 
     def _forget(self, group: IPAddress) -> None:
         del self._groups[group]
-        self._alarm_of.pop(group, None)
+        self._ends.cancel(group)
         self._quota.release()
 
 

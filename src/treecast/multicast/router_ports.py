@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
-from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.time import Duration, Instant, after
+from treecast.base.timers import Timers
 
 MAX_ROUTERS = 32
 FOREVER_S: Duration = 65_535
@@ -35,6 +36,8 @@ class RouterPort:
     def __init__(self, drops: Drops) -> None:
         self._drops = drops
         self._routers: dict[tuple[IPAddress, str], Instant] = {}
+        self._silences: Timers[tuple[IPAddress, str]] = Timers()
+        """When each router has been silent for too long."""
 
     def hear(self, now: Instant, address: IPAddress, seen_by: str, hold_time: Duration) -> None:
         """A router showed itself; with a ``hold_time`` of 0 it says that it goes."""
@@ -43,14 +46,17 @@ class RouterPort:
         key = (address, seen_by)
         if hold_time <= 0:
             self._routers.pop(key, None)
+            self._silences.cancel(key)
         elif key not in self._routers and len(self._routers) >= MAX_ROUTERS:
             self._drops.count("multicast_routers_full")
         else:
             self._routers[key] = after(now, min(hold_time, FOREVER_S))
+            self._silences.set(key, self._routers[key])
 
     def advance(self, now: Instant) -> None:
         """Forget the silent ones."""
-        self._routers = {key: expires for key, expires in self._routers.items() if expires > now}
+        for key in self._silences.due(now):
+            del self._routers[key]
 
     def has_router(self, ip_version: int) -> bool:
         """Whether routers of this IP version are there."""
@@ -68,7 +74,7 @@ class RouterPort:
         return sum(address.version == ip_version and how == seen_by for address, how in self._routers)
 
     def next_deadline(self) -> Instant | None:
-        return earliest(*self._routers.values())
+        return self._silences.next()
 
     def views(self, port: int, vlan: int) -> list[RouterView]:
         found = sorted(self._routers.items(), key=lambda item: (item[0][0].version, int(item[0][0]), item[0][1]))

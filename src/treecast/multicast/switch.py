@@ -19,7 +19,8 @@ from treecast.base.errors import MalformedError
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter, merged
 from treecast.base.problems import Problem
 from treecast.base.tables import TableUse
-from treecast.base.time import Instant, earliest
+from treecast.base.time import Instant
+from treecast.base.timers import Timers
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.pim_downstream import PimJoinView
@@ -78,6 +79,8 @@ class SwitchMembership:
         self._quota = GroupQuota(config.max_groups_per_node)
         self._segments: dict[tuple[int, int], Segment] = {}
         self._by_vlan: dict[int, dict[int, Segment]] = {}
+        self._wake_ups: Timers[tuple[int, int]] = Timers()
+        """When each segment has something due, or earlier."""
 
     # Inputs.
 
@@ -106,6 +109,7 @@ class SwitchMembership:
         for segment in self._segments.values():
             if segment.port == port:
                 segment.clear_proxied()
+                self._wake(segment)
                 changes = tuple(self._changes(segment.vlan, segment.known_groups()))
                 proxied_anew = (segment.vlan,) if segment.has_routers and forwarding else ()
                 output += SwitchOutput(changes=changes, new_routers=proxied_anew)
@@ -156,19 +160,21 @@ class SwitchMembership:
 
     def set_proxied(self, now: Instant, vlan: int, group: IPAddress, wanted: SourceFilter) -> None:
         """What the other nodes together want of a group: the routers of the VLAN are to know."""
-        for segment in self._segments.values():
-            if segment.vlan == vlan and segment.port not in self._not_forwarding:
-                segment.set_proxied(now, group, wanted)
+        for segment in self._forwarding_segments(vlan):
+            segment.set_proxied(now, group, wanted)
+            self._wake(segment)
 
     def advance(self, now: Instant) -> SwitchOutput:
         """Run every timer that is due."""
         output = SwitchOutput()
-        for segment in list(self._segments.values()):
-            deadline = segment.next_deadline()
-            if deadline is None or deadline > now:
-                continue
+        due = self._wake_ups.due(now)
+        for key in due:
+            self._wake_ups.set(key, now)  # What raises here costs no segment its deadline.
+        for key in due:
+            segment = self._segments[key]
             output += self._take(now, segment, segment.membership.advance(now))
             frames, changed = segment.advance(now)
+            self._wake(segment)
             changes = tuple(self._changes(segment.vlan, changed))
             sent = tuple(PortFrame(segment.port, frame) for frame in frames)
             output += SwitchOutput(sent, changes, segments=_other_routers(segment))
@@ -178,13 +184,12 @@ class SwitchMembership:
 
     def next_deadline(self) -> Instant | None:
         """When to call ``advance`` next; at times earlier than something happens, never later."""
-        return earliest(*(segment.next_deadline() for segment in self._segments.values()))
+        return self._wake_ups.next()
 
     # What the rest of the node reads.
 
     def has_routers(self, vlan: int) -> bool:
-        heard = (segment for segment in self._segments.values() if segment.port not in self._not_forwarding)
-        return any(segment.has_routers for segment in heard if segment.vlan == vlan)
+        return any(segment.has_routers for segment in self._forwarding_segments(vlan))
 
     def routers(self) -> list[RouterView]:
         """All routers, by port and VLAN."""
@@ -292,6 +297,7 @@ class SwitchMembership:
     def _end(self, segment: Segment) -> SwitchOutput:
         """The segment's groups are given up; what other ports of the VLAN want stays."""
         del self._segments[segment.port, segment.vlan]
+        self._wake_ups.cancel((segment.port, segment.vlan))
         del self._by_vlan[segment.vlan][segment.port]
         groups = list(segment.filters())
         self._quota.release(segment.group_count)
@@ -307,6 +313,7 @@ class SwitchMembership:
         for query in output.heard:
             new_router |= segment.receive_query(now, query)
         segment.receive_own_queries(now, output.frames)
+        self._wake(segment)
         return SwitchOutput(
             tuple(PortFrame(segment.port, frame) for frame in output.frames),
             tuple(self._changes(segment.vlan, [change.group for change in output.changes])),
@@ -314,6 +321,13 @@ class SwitchMembership:
             tuple((segment.port, segment.vlan, group) for group in output.touched),
             _other_routers(segment),
         )
+
+    def _wake(self, segment: Segment) -> None:
+        deadline = segment.next_deadline()
+        if deadline is None:
+            self._wake_ups.cancel((segment.port, segment.vlan))
+        else:
+            self._wake_ups.set((segment.port, segment.vlan), deadline)
 
     def _changes(self, vlan: int, groups: Iterable[IPAddress]) -> Iterable[VlanChange]:
         return (self._change(vlan, group) for group in groups)
@@ -325,6 +339,7 @@ class SwitchMembership:
             self._drops.count(error.reason)
             return SwitchOutput()
         is_first, changed = segment.receive_router(now, shown)
+        self._wake(segment)
         changes = tuple(self._changes(segment.vlan, changed))
         new_routers = (segment.vlan,) if is_first else ()
         return SwitchOutput(changes=changes, new_routers=new_routers, segments=_other_routers(segment))
