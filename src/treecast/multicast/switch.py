@@ -20,7 +20,6 @@ from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFi
 from treecast.base.problems import Problem
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant
-from treecast.base.timers import Timers
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.pim_downstream import PimJoinView
@@ -29,6 +28,7 @@ from treecast.multicast.protocol import NO_ADDRESS, OwnKernel
 from treecast.multicast.querier_problems import second_querier
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.segment import Segment
+from treecast.multicast.segments import Segments
 from treecast.multicast.switch_output import PortFrame, SwitchOutput, VlanChange
 from treecast.multicast.view import Output
 from treecast.wire import mrd, pim
@@ -74,19 +74,15 @@ class SwitchMembership:
         self._mac = mac
         self._link_local = link_local
         self._addresses = {TAP: PortAddresses(ipv4, link_local, OwnKernel(mac, neighbour))}
-        self._not_forwarding: set[int] = set()
         self._rng = rng
         self._quota = GroupQuota(config.max_groups_per_node)
-        self._segments: dict[tuple[int, int], Segment] = {}
-        self._by_vlan: dict[int, dict[int, Segment]] = {}
-        self._wake_ups: Timers[tuple[int, int]] = Timers()
-        """When each segment has something due, or earlier."""
+        self._segments = Segments()
 
     # Inputs.
 
     def start(self, now: Instant) -> SwitchOutput:
         """The first general queries, untagged, on the TAP."""
-        return self._begin(now, TAP, UNTAGGED)
+        return self._begin(now, TAP, UNTAGGED)[1]
 
     def add_port(self, now: Instant, port: int, addresses: PortAddresses) -> SwitchOutput:
         """A further port, or new addresses of one: the first general queries from there."""
@@ -95,7 +91,7 @@ class SwitchMembership:
             return self.set_ipv4(now, addresses.ipv4, addresses.kernel, port)
         output = self._end_port(port)
         self._addresses[port] = addresses
-        return output + self._begin(now, port, UNTAGGED)
+        return output + self._begin(now, port, UNTAGGED)[1]
 
     def set_forwarding(self, now: Instant, port: int, *, forwarding: bool) -> SwitchOutput:
         """Whether this node serves the hosts of a port, or another. Returns what changes, and the VLANs to proxy.
@@ -103,29 +99,26 @@ class SwitchMembership:
         Hosts that are this node's from now on are queried: there may be some whose reports it did not receive.
         """
         output = self.restart_startup_queries(now, port) if forwarding else SwitchOutput()
-        if forwarding is (port not in self._not_forwarding):
+        if not self._segments.set_forwarding(port, forwarding=forwarding):
             return output
-        (self._not_forwarding.discard if forwarding else self._not_forwarding.add)(port)
-        for segment in self._segments.values():
-            if segment.port == port:
-                segment.clear_proxied()
-                self._wake(segment)
-                changes = tuple(self._changes(segment.vlan, segment.known_groups()))
-                proxied_anew = (segment.vlan,) if segment.has_routers and forwarding else ()
-                output += SwitchOutput(changes=changes, new_routers=proxied_anew)
+        for segment in self._segments.of_port(port):
+            segment.clear_proxied()
+            self._segments.wake(segment)
+            changes = tuple(self._changes(segment.vlan, segment.known_groups()))
+            proxied_anew = (segment.vlan,) if segment.has_routers and forwarding else ()
+            output += SwitchOutput(changes=changes, new_routers=proxied_anew)
         return output
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame) -> SwitchOutput:
         """A punted IGMP, MLD or PIM frame; what is none of them is counted."""
         vlan = frame.vlan_id or UNTAGGED
         output = SwitchOutput()
-        segment = self._segments.get((port, vlan))
+        segment = self._segments.get(port, vlan)
         if segment is None:
             if len(self._segments) >= self._config.max_vlans:
                 self._drops.count("membership_vlans_full")
                 return SwitchOutput()
-            output = self._begin(now, port, vlan)
-            segment = self._segments[port, vlan]
+            segment, output = self._begin(now, port, vlan)
         segment.heard(now)
         if pim.is_pim(frame) or mrd.is_mrd(frame):
             return output + self._receive_router(now, segment, frame)
@@ -134,16 +127,15 @@ class SwitchMembership:
     def restart_startup_queries(self, now: Instant, port: int) -> SwitchOutput:
         """The start-up queries once more, on all VLANs of a port: there may be hosts that never heard one."""
         output = SwitchOutput()
-        for segment in list(self._segments.values()):
-            if segment.port == port:
-                output += self._take(now, segment, segment.membership.start(now))
+        for segment in self._segments.of_port(port):
+            output += self._take(now, segment, segment.membership.start(now))
         return output
 
     def remove_port(self, now: Instant, port: int) -> SwitchOutput:
         """A port is gone, with all hosts behind it."""
         output = self._end_port(port)
         self._addresses.pop(port, None)
-        self._not_forwarding.discard(port)
+        self._segments.set_forwarding(port, forwarding=True)
         return output
 
     def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None, port: int = TAP) -> SwitchOutput:
@@ -152,29 +144,23 @@ class SwitchMembership:
         """
         self._addresses[port] = replace(self._addresses[port], ipv4=ipv4, kernel=kernel)
         output = SwitchOutput()
-        for segment in self._segments.values():
-            if segment.port == port:
-                said = segment.set_ipv4(now, ipv4, _in_vlan(kernel, segment.vlan))
-                output += self._take(now, segment, said)
+        for segment in self._segments.of_port(port):
+            output += self._take(now, segment, segment.set_ipv4(now, ipv4, _in_vlan(kernel, segment.vlan)))
         return output
 
     def set_proxied(self, now: Instant, vlan: int, group: IPAddress, wanted: SourceFilter) -> None:
         """What the other nodes together want of a group: the routers of the VLAN are to know."""
-        for segment in self._forwarding_segments(vlan):
+        for segment in self._segments.forwarding(vlan):
             segment.set_proxied(now, group, wanted)
-            self._wake(segment)
+            self._segments.wake(segment)
 
     def advance(self, now: Instant) -> SwitchOutput:
         """Run every timer that is due."""
         output = SwitchOutput()
-        due = self._wake_ups.due(now)
-        for key in due:
-            self._wake_ups.set(key, now)  # What raises here costs no segment its deadline.
-        for key in due:
-            segment = self._segments[key]
+        for segment in self._segments.due(now):
             output += self._take(now, segment, segment.membership.advance(now))
             frames, changed = segment.advance(now)
-            self._wake(segment)
+            self._segments.wake(segment)
             changes = tuple(self._changes(segment.vlan, changed))
             sent = tuple(PortFrame(segment.port, frame) for frame in frames)
             output += SwitchOutput(sent, changes, segments=_other_routers(segment))
@@ -184,32 +170,32 @@ class SwitchMembership:
 
     def next_deadline(self) -> Instant | None:
         """When to call ``advance`` next; at times earlier than something happens, never later."""
-        return self._wake_ups.next()
+        return self._segments.next_deadline()
 
     # What the rest of the node reads.
 
     def has_routers(self, vlan: int) -> bool:
-        return any(segment.has_routers for segment in self._forwarding_segments(vlan))
+        return any(segment.has_routers for segment in self._segments.forwarding(vlan))
 
     def routers(self) -> list[RouterView]:
         """All routers, by port and VLAN."""
-        return [view for key in sorted(self._segments) for view in self._segments[key].router_views()]
+        return [view for segment in self._segments for view in segment.router_views()]
 
     def segments(self) -> list[tuple[int, int, PortMembership]]:
         """Port, VLAN and state of each, in this order."""
-        return [(port, vlan, self._segments[port, vlan].membership) for port, vlan in sorted(self._segments)]
+        return [(segment.port, segment.vlan, segment.membership) for segment in self._segments]
 
     def pim_joins(self, port: int, vlan: int, group: IPAddress) -> list[PimJoinView]:
         """What PIM routers on a port asked for."""
-        segment = self._segments.get((port, vlan))
+        segment = self._segments.get(port, vlan)
         return [] if segment is None else segment.pim.views(group)
 
     def problems(self, shared: Callable[[int], bool], name: Callable[[int], str]) -> Iterator[Problem]:
         """Other queriers on the LANs. ``shared``: a port leads to a LAN; ``name``: of a port."""
-        for (port, vlan), segment in sorted(self._segments.items()):
-            if shared(port):
+        for segment in self._segments:
+            if shared(segment.port):
                 pim = {view.address for view in segment.router_views() if view.seen_by == "pim"}
-                lan = f"{name(port)} vlan {vlan}" if vlan else name(port)
+                lan = f"{name(segment.port)} vlan {segment.vlan}" if segment.vlan else name(segment.port)
                 for router in segment.membership.routers():
                     yield from second_querier(lan, router.protocol, router.querier(), pim)
 
@@ -231,8 +217,8 @@ class SwitchMembership:
     def filters(self) -> Mapping[tuple[int, IPAddress], SourceFilter]:
         """What the hosts of this node want, by VLAN and group, merged over ports."""
         found: dict[tuple[int, IPAddress], SourceFilter] = {}
-        for vlan in sorted(self._by_vlan):
-            ports = self._forwarding_segments(vlan)
+        for vlan in sorted(self._segments.vlans()):
+            ports = self._segments.forwarding(vlan)
             if len(ports) == 1:
                 found.update({(vlan, group): wanted for group, wanted in ports[0].filters().items()})
                 continue
@@ -244,19 +230,19 @@ class SwitchMembership:
         """VLAN and group of all that the hosts of this node want, in no order that means anything."""
         return [
             (vlan, group)
-            for vlan in self._by_vlan
-            for port in self._forwarding_segments(vlan)
+            for vlan in self._segments.vlans()
+            for port in self._segments.forwarding(vlan)
             for group in port.known_groups()
         ]
 
     def port_filter(self, port: int, vlan: int, group: IPAddress) -> SourceFilter:
         """What the hosts on one port want of a group, whoever serves them."""
-        segment = self._by_vlan.get(vlan, {}).get(port)
+        segment = self._segments.get(port, vlan)
         return NO_SOURCE if segment is None else segment.filter(group)
 
     def filter(self, vlan: int, group: IPAddress) -> SourceFilter:
         """What the hosts of this node want of one group. No more sources than an advertisement holds are listed."""
-        wanted = merged(port.filter(group) for port in self._forwarding_segments(vlan))
+        wanted = merged(port.filter(group) for port in self._segments.forwarding(vlan))
         if len(wanted.sources) > MAX_SOURCES:
             kept = frozenset(sorted(wanted.sources, key=int)[:MAX_SOURCES])
             return ANY_SOURCE if wanted.mode is FilterMode.INCLUDE else SourceFilter(FilterMode.EXCLUDE, kept)
@@ -265,14 +251,10 @@ class SwitchMembership:
     # Consequences.
 
     def _change(self, vlan: int, group: IPAddress) -> VlanChange:
-        ports = {port: segment.filter(group) for port, segment in self._by_vlan.get(vlan, {}).items()}
+        ports = {port: segment.filter(group) for port, segment in self._segments.of_vlan(vlan).items()}
         return VlanChange(vlan, group, self.filter(vlan, group), ports)
 
-    def _forwarding_segments(self, vlan: int) -> list[Segment]:
-        """The ports of a VLAN whose hosts are this node's."""
-        return [segment for port, segment in self._by_vlan.get(vlan, {}).items() if port not in self._not_forwarding]
-
-    def _begin(self, now: Instant, port: int, vlan: int) -> SwitchOutput:
+    def _begin(self, now: Instant, port: int, vlan: int) -> tuple[Segment, SwitchOutput]:
         addresses = self._addresses.get(port, self._addresses[TAP])
         membership = PortMembership(
             self._config,
@@ -285,25 +267,21 @@ class SwitchMembership:
             quota=self._quota,
         )
         segment = Segment(now, port, vlan, membership, self._config, self._rng, self._drops, self._quota)
-        self._segments[port, vlan] = self._by_vlan.setdefault(vlan, {})[port] = segment
-        return self._take(now, segment, membership.start(now))
+        self._segments.add(segment)
+        return segment, self._take(now, segment, membership.start(now))
 
     def _end_port(self, port: int) -> SwitchOutput:
         output = SwitchOutput()
-        for key in [key for key in self._segments if key[0] == port]:
-            output += self._end(self._segments[key])
+        for segment in self._segments.of_port(port):
+            output += self._end(segment)
         return output
 
     def _end(self, segment: Segment) -> SwitchOutput:
         """The segment's groups are given up; what other ports of the VLAN want stays."""
-        del self._segments[segment.port, segment.vlan]
-        self._wake_ups.cancel((segment.port, segment.vlan))
-        del self._by_vlan[segment.vlan][segment.port]
+        self._segments.remove(segment)
         groups = list(segment.filters())
         self._quota.release(segment.group_count)
         changes = [self._change(segment.vlan, group) for group in groups]
-        if not self._by_vlan[segment.vlan]:
-            del self._by_vlan[segment.vlan]
         touched = tuple((segment.port, segment.vlan, group) for group in groups)
         return SwitchOutput(changes=tuple(changes), touched=touched, segments=((segment.port, segment.vlan),))
 
@@ -313,7 +291,7 @@ class SwitchMembership:
         for query in output.heard:
             new_router |= segment.receive_query(now, query)
         segment.receive_own_queries(now, output.frames)
-        self._wake(segment)
+        self._segments.wake(segment)
         return SwitchOutput(
             tuple(PortFrame(segment.port, frame) for frame in output.frames),
             tuple(self._changes(segment.vlan, [change.group for change in output.changes])),
@@ -321,13 +299,6 @@ class SwitchMembership:
             tuple((segment.port, segment.vlan, group) for group in output.touched),
             _other_routers(segment),
         )
-
-    def _wake(self, segment: Segment) -> None:
-        deadline = segment.next_deadline()
-        if deadline is None:
-            self._wake_ups.cancel((segment.port, segment.vlan))
-        else:
-            self._wake_ups.set((segment.port, segment.vlan), deadline)
 
     def _changes(self, vlan: int, groups: Iterable[IPAddress]) -> Iterable[VlanChange]:
         return (self._change(vlan, group) for group in groups)
@@ -339,7 +310,7 @@ class SwitchMembership:
             self._drops.count(error.reason)
             return SwitchOutput()
         is_first, changed = segment.receive_router(now, shown)
-        self._wake(segment)
+        self._segments.wake(segment)
         changes = tuple(self._changes(segment.vlan, changed))
         new_routers = (segment.vlan,) if is_first else ()
         return SwitchOutput(changes=changes, new_routers=new_routers, segments=_other_routers(segment))
