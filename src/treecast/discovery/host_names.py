@@ -35,7 +35,7 @@ def read(packet: Ipv4Packet | Ipv6Packet) -> list[AnnouncedName] | None:
 
     The data plane copies what begins like DHCP or mDNS: a fragment, or what other headers precede, is not read.
     """
-    protocol: int | None
+    protocol: int
     if isinstance(packet, Ipv4Packet):
         if dhcp.is_client_message(packet):
             request = dhcp.parse_request(packet)
@@ -43,7 +43,7 @@ def read(packet: Ipv4Packet | Ipv6Packet) -> list[AnnouncedName] | None:
             return [AnnouncedName(name, MAX_DHCP_NAME_BYTES, client=request.client)] if name else []
         protocol, is_whole = packet.protocol, not packet.is_fragment
     else:
-        protocol, is_whole = ipv6.upper_protocol(packet), packet.next_header == mdns.PROTOCOL_UDP
+        protocol, is_whole = ipv6.upper_layer(packet).protocol, packet.next_header == mdns.PROTOCOL_UDP
     if protocol != mdns.PROTOCOL_UDP:
         return None
     if not is_whole or not mdns.is_response(packet.destination, protocol, packet.payload):

@@ -1,6 +1,7 @@
 """IPv6 packets (RFC 8200) with the one extension header the control plane reads: Hop-by-Hop Options.
 
-A packet with other extension headers keeps them in ``payload`` and their number in ``next_header``.
+A packet with other extension headers keeps them in ``payload`` and their number in ``next_header``. ``upper_layer`` is
+what is behind them, by the rule of ``headers.rs`` of crates/core: what the data plane finds there, so does this.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from treecast.base.errors import MalformedError
 HEADER_BYTES = 40
 NEXT_HEADER_HOP_BY_HOP = 0
 NEXT_HEADER_ICMPV6 = 58
+NO_NEXT_HEADER = 59
 ROUTER_ALERT_MLD = b"\x05\x02\x00\x00\x01\x00"
 """Hop-by-hop options: Router Alert with value 0, "MLD message" (RFC 2711 section 2.1), and PadN to 8 octets."""
 
@@ -75,17 +77,55 @@ def parse(data: bytes) -> Ipv6Packet:
     )
 
 
-def upper_protocol(packet: Ipv6Packet) -> int | None:
-    """What is behind the extension headers (RFC 8200 section 4); None where there is nothing to be found."""
+@dataclass(frozen=True, slots=True)
+class UpperLayer:
+    """What is behind the extension headers. ``protocol`` NO_NEXT_HEADER: there is nothing to be found.
+
+    ``is_fragment``: behind a fragment header; ``is_whole``: nothing of it is in another packet, as in an atomic
+    fragment (RFC 6946).
+    """
+
+    protocol: int
+    data: bytes
+    is_fragment: bool = False
+    is_whole: bool = True
+
+
+def upper_layer(packet: Ipv6Packet) -> UpperLayer:
+    """Past the extension headers, in whichever order they come (RFC 8200 section 4)."""
     number, rest = packet.next_header, packet.payload
-    for _ in range(MAX_EXTENSION_HEADERS):
+    is_fragment, is_whole = False, True
+    for _ in range(MAX_EXTENSION_HEADERS - (packet.hop_by_hop is not None)):
         if number not in _EXTENSION_HEADERS:
-            return number
-        if len(rest) < 8:
-            return None
-        length = {_FRAGMENT: 8, _AUTHENTICATION: rest[1] * 4 + 8}.get(number, rest[1] * 8 + 8)
+            break
+        length = _extension_bytes(number, rest)
+        if length is None:
+            return UpperLayer(NO_NEXT_HEADER, b"", is_fragment, is_whole)
+        if number == _FRAGMENT:
+            offset_and_more = int.from_bytes(rest[2:4], "big")
+            is_fragment, is_whole = True, is_whole and not offset_and_more & 0xFFF9
+            if offset_and_more & 0xFFF8:
+                return UpperLayer(NO_NEXT_HEADER, b"", is_fragment, is_whole)
         number, rest = rest[0], rest[length:]
-    return None
+    else:
+        return UpperLayer(NO_NEXT_HEADER, b"", is_fragment, is_whole)
+    return UpperLayer(number, rest, is_fragment, is_whole)
+
+
+def upper_layer_of(data: bytes) -> UpperLayer:
+    """Of a packet that may be none: then there is nothing to be found."""
+    try:
+        return upper_layer(parse(data))
+    except MalformedError:
+        return UpperLayer(NO_NEXT_HEADER, b"")
+
+
+def _extension_bytes(number: int, rest: bytes) -> int | None:
+    """The length of the extension header that ``rest`` begins with; None where it is cut off."""
+    if len(rest) < 8:
+        return None
+    length = {_FRAGMENT: 8, _AUTHENTICATION: rest[1] * 4 + 8}.get(number, rest[1] * 8 + 8)
+    return length if length <= len(rest) else None
 
 
 def emit(packet: Ipv6Packet) -> bytes:

@@ -44,7 +44,8 @@ _MILLISECONDS = 1000
 
 def is_mld(packet: Ipv6Packet) -> bool:
     """Whether this is an MLD message, before any check."""
-    return packet.next_header == NEXT_HEADER_ICMPV6 and bool(packet.payload) and packet.payload[0] in _TYPES
+    upper = ipv6.upper_layer(packet)
+    return upper.protocol == NEXT_HEADER_ICMPV6 and bool(upper.data) and upper.data[0] in _TYPES
 
 
 def parse(data: bytes, source: IPv6Address, destination: IPv6Address) -> MembershipMessage:
@@ -84,9 +85,12 @@ def emit(message: MembershipMessage, source: IPv6Address, destination: IPv6Addre
 def parse_frame(frame: EthernetFrame) -> ReceivedMessage:
     """The MLD message of a frame. MalformedError ``ipv6_*`` or ``mld_*``."""
     packet = ipv6.parse(frame.payload)
-    if packet.next_header != NEXT_HEADER_ICMPV6:
+    upper = ipv6.upper_layer(packet)
+    if upper.protocol != NEXT_HEADER_ICMPV6:
         raise MalformedError("mld_not_mld")
-    message = parse(packet.payload, packet.source, packet.destination)
+    if not upper.is_whole:
+        raise MalformedError("mld_fragment")
+    message = parse(upper.data, packet.source, packet.destination)
     from_host = not isinstance(message, MembershipQuery)
     if not packet.source.is_link_local and not (from_host and packet.source.is_unspecified):
         raise MalformedError("mld_source_not_link_local")

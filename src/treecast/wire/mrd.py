@@ -35,10 +35,9 @@ def is_mrd(frame: EthernetFrame) -> bool:
     if frame.ethertype == EtherType.IPV4 and len(payload) >= ipv4.HEADER_BYTES:
         at = (payload[0] & 0x0F) * 4
         return payload[9] == ipv4.PROTOCOL_IGMP and payload[at : at + 1] in (b"\x30", b"\x32")
-    if frame.ethertype == EtherType.IPV6 and len(payload) > ipv6.HEADER_BYTES + 8:
-        at = ipv6.HEADER_BYTES + 8 if payload[6] == ipv6.NEXT_HEADER_HOP_BY_HOP else ipv6.HEADER_BYTES
-        after = payload[ipv6.HEADER_BYTES] if payload[6] == ipv6.NEXT_HEADER_HOP_BY_HOP else payload[6]
-        return after == ipv6.NEXT_HEADER_ICMPV6 and payload[at] in (151, 153)
+    if frame.ethertype == EtherType.IPV6:
+        upper = ipv6.upper_layer_of(payload)
+        return upper.protocol == ipv6.NEXT_HEADER_ICMPV6 and upper.data[:1] in (b"\x97", b"\x99")
     return False
 
 
@@ -53,13 +52,14 @@ def parse(frame: EthernetFrame) -> RouterAdvertisement:
         return RouterAdvertisement(packet.source, _hold_time(packet.payload, 4, b""))
     if frame.ethertype == EtherType.IPV6:
         packet6 = ipv6.parse(frame.payload)
-        if packet6.next_header != ipv6.NEXT_HEADER_ICMPV6 or packet6.destination != ALL_SNOOPERS_IPV6:
+        upper = ipv6.upper_layer(packet6)
+        if upper.protocol != ipv6.NEXT_HEADER_ICMPV6 or packet6.destination != ALL_SNOOPERS_IPV6 or not upper.is_whole:
             raise MalformedError("mrd_not_mrd")
         if packet6.hop_limit != 1 or not packet6.source.is_link_local:
             raise MalformedError("mrd_bad_source")
         addresses = packet6.source, packet6.destination
-        pseudo_header = ipv6_pseudo_header(*addresses, len(packet6.payload), ipv6.NEXT_HEADER_ICMPV6)
-        return RouterAdvertisement(packet6.source, _hold_time(packet6.payload, 6, pseudo_header))
+        pseudo_header = ipv6_pseudo_header(*addresses, len(upper.data), ipv6.NEXT_HEADER_ICMPV6)
+        return RouterAdvertisement(packet6.source, _hold_time(upper.data, 6, pseudo_header))
     raise MalformedError("mrd_not_mrd")
 
 

@@ -100,14 +100,18 @@ def link_layer_address(message: NdpMessage) -> MacAddress | None:
 
 def is_ndp(packet: Ipv6Packet) -> bool:
     """Whether this is one of the four messages, before any check."""
-    return packet.next_header == NEXT_HEADER_ICMPV6 and packet.payload[:1] in (b"\x85", b"\x86", b"\x87", b"\x88")
+    upper = ipv6.upper_layer(packet)
+    return upper.protocol == NEXT_HEADER_ICMPV6 and upper.data[:1] in (b"\x85", b"\x86", b"\x87", b"\x88")
 
 
 def parse(packet: Ipv6Packet) -> NdpMessage:
-    """The message of an IPv6 packet. MalformedError ``ndp_*``, one reason for each rule of RFC 4861."""
-    data = packet.payload
-    if packet.next_header != NEXT_HEADER_ICMPV6 or not data:
+    """The message of an IPv6 packet. MalformedError ``ndp_*``, one reason for each rule of RFC 4861, and RFC 6980."""
+    upper = ipv6.upper_layer(packet)
+    data = upper.data
+    if upper.protocol != NEXT_HEADER_ICMPV6 or not data:
         raise MalformedError("ndp_not_icmpv6")
+    if upper.is_fragment:
+        raise MalformedError("ndp_fragment")
     fixed = _FIXED_BYTES.get(data[0])
     if fixed is None:
         raise MalformedError("ndp_unknown_type")

@@ -90,7 +90,7 @@ def is_pim(frame: EthernetFrame) -> bool:
     if frame.ethertype == EtherType.IPV4:
         return len(frame.payload) >= ipv4.HEADER_BYTES and frame.payload[9] == PROTOCOL_PIM
     if frame.ethertype == EtherType.IPV6:
-        return len(frame.payload) >= ipv6.HEADER_BYTES and frame.payload[6] == PROTOCOL_PIM
+        return ipv6.upper_layer_of(frame.payload).protocol == PROTOCOL_PIM
     return False
 
 
@@ -104,10 +104,11 @@ def parse(frame: EthernetFrame) -> PimHello | PimJoinPrune:
         usable = not (packet.is_fragment or source.is_unspecified or source.is_multicast)
     elif frame.ethertype == EtherType.IPV6:
         packet6 = ipv6.parse(frame.payload)
-        source, payload = packet6.source, packet6.payload
+        upper = ipv6.upper_layer(packet6)
+        source, payload = packet6.source, upper.data
         pseudo_header = ipv6_pseudo_header(packet6.source, packet6.destination, len(payload), PROTOCOL_PIM)
-        expected = packet6.next_header == PROTOCOL_PIM and packet6.destination == ALL_PIM_ROUTERS_IPV6
-        usable = packet6.source.is_link_local
+        expected = upper.protocol == PROTOCOL_PIM and packet6.destination == ALL_PIM_ROUTERS_IPV6
+        usable = packet6.source.is_link_local and upper.is_whole
     else:
         raise MalformedError("pim_not_pim")
     if not expected:

@@ -21,12 +21,15 @@ from tests.differential.native.envelopes import CHAINS, behind, with_options
 from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET, packet_socket
 from treecast.base import commands as c
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
+from treecast.base.errors import MalformedError
 from treecast.base.events import TapFrame
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.sim.datagrams import SessionDatagram, TreeDatagram
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.sessions import ModelSession
 from treecast.sim.underlay import Underlay
+from treecast.wire import ethernet, ipv6, mld, mrd, ndp, pim
+from treecast.wire.ethernet import EtherType
 
 PEERS = (2, 3)
 STRANGER = 9
@@ -180,10 +183,27 @@ def test_headers_around_a_message_are_walked_the_same(twins: Twins) -> None:
         for protocol, upper in v4
         for destination in (LINK_LOCAL[0], GROUPS[0], SOURCES[0])
     ]
+    frames = [frame + number.to_bytes(4, "big") for number, frame in enumerate(frames)]
+    seen = len(twins.planes[0].seen(TapFrame))
     for first in range(0, len(frames), FRAMES):
-        the_same(
-            twins, [frame + number.to_bytes(4, "big") for number, frame in enumerate(frames)][first : first + FRAMES]
-        )
+        the_same(twins, frames[first : first + FRAMES])
+    shown = {event.data for event in twins.planes[0].seen(TapFrame)[seen:]}
+    assert {frame for frame in shown if is_control(frame)} == {frame for frame in frames if is_control(frame)}
+    unread = {frame[frame.index(b"\x86\xdd") + 8] for frame in shown if b"\x86\xdd" in frame and not is_control(frame)}
+    assert unread <= {0, 17, 43, 44, 51, 60}, "nothing but copies of DHCP, and of solicitations of routers"
+
+
+def is_control(data: bytes) -> bool:
+    """Whether the control plane finds a message of MLD, ND, MRD or PIM in it."""
+    frame = ethernet.parse(data)
+    if frame.ethertype != EtherType.IPV6:
+        return False
+    try:
+        packet = ipv6.parse(frame.payload)
+    except MalformedError:
+        return False
+    is_pim = pim.is_pim(frame) and packet.destination == pim.ALL_PIM_ROUTERS_IPV6
+    return mld.is_mld(packet) or ndp.is_ndp(packet) or is_pim or (mrd.is_mrd(frame) and packet.destination.is_multicast)
 
 
 def in_frame(destination: IPAddress, ethertype: int, packet: bytes, number: int) -> bytes:

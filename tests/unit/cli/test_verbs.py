@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,15 @@ def test_what_the_operator_can_fix_is_one_sentence_and_changes_nothing(
     before = sorted((path, path.stat().st_mtime_ns) for path in Path().rglob("*"))
     assert sentence in _sentence(*arguments)
     assert sorted((path, path.stat().st_mtime_ns) for path in Path().rglob("*")) == before
+
+
+def test_no_verb_that_is_run_here_can_make_an_interface() -> None:
+    _ok("network", "create", "lab")
+    _ok("node", "add", "alice", "--network", "lab")
+    before = socket.if_nameindex()
+    sentence = _sentence("up", "alice", "--interface", "tcguard0", "--listen", "127.0.0.1:17799")
+    assert "tcguard0" in sentence
+    assert socket.if_nameindex() == before
 
 
 def test_a_full_prefix_is_one_sentence() -> None:

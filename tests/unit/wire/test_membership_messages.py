@@ -243,5 +243,22 @@ def test_each_broken_rule_about_the_ipv6_packet_has_its_own_reason(packet: Ipv6P
         mld.parse_frame(in_frame(packet))
 
 
+DESTINATION_OPTIONS, ATOMIC, FIRST = (
+    bytes.fromhex(text) for text in ("00010400000000", "00000000000009", "00000100000009")
+)
+
+
+@pytest.mark.parametrize(("number", "rest"), [(60, DESTINATION_OPTIONS), (43, bytes(7)), (44, ATOMIC)], ids=str)
+def test_a_message_behind_other_extension_headers_is_read(number: int, rest: bytes) -> None:
+    packet = replace(DONE, next_header=number, payload=bytes([58]) + rest + DONE.payload)
+    assert mld.parse_frame(in_frame(packet)).message == LeaveGroup(G6)
+
+
+def test_a_message_of_which_other_packets_have_the_rest_is_refused() -> None:
+    packet = replace(DONE, next_header=44, payload=bytes([58]) + FIRST + DONE.payload)
+    with pytest.raises(MalformedError, match=r"^mld_fragment$"):
+        mld.parse_frame(in_frame(packet))
+
+
 def test_a_host_that_has_no_address_yet_may_report() -> None:
     assert mld.parse_frame(in_frame(mld_packet(OlderReport(1, G6), NOWHERE))).source == NOWHERE
