@@ -113,6 +113,8 @@ class OtherTwins:
 
     def __init__(self) -> None:
         self._seen: dict[NodeIndex, _Seen] = {}
+        self._twice: set[NodeIndex] = set()
+        """Those that alternated: no others are walked over."""
 
     def heard(self, now: Instant, node: NodeIndex, content: NodeContent) -> None:
         """A verified NODE advertisement that is news."""
@@ -124,6 +126,7 @@ class OtherTwins:
         if content.instance != seen.instance:
             if content.instance == seen.instance_before:
                 seen.twice_at, seen.twice = now, (content.endpoint_values(), seen.endpoints)
+                self._twice.add(node)
             elif seen.instance_before:
                 seen.twice_at = None  # a third run: one of the two was started again, alone
             seen.instance_before, seen.endpoints_before = seen.instance, seen.endpoints
@@ -131,9 +134,13 @@ class OtherTwins:
 
     def forget(self, node: NodeIndex) -> None:
         self._seen.pop(node, None)
+        self._twice.discard(node)
 
     def twice(self, now: Instant) -> Iterator[tuple[NodeIndex, tuple[Endpoint, ...], tuple[Endpoint, ...]]]:
         """Each node that runs twice, and where."""
-        for node, seen in self._seen.items():
+        for node in sorted(self._twice):
+            seen = self._seen[node]
             if seen.twice_at is not None and now - seen.twice_at < TWICE_LIFETIME:
                 yield node, *seen.twice
+            else:
+                self._twice.discard(node)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
-from treecast.base.time import iso_date
+from treecast.base.time import Instant, iso_date
+from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 
 DAY_S = 86_400
@@ -14,31 +16,69 @@ SHORT_LIFE_PART = 4
 """Of the life of one that was issued for less than 60 days; the last part is reported, too."""
 
 
-def ending(own: Certificate, all_known: Iterable[Certificate], unix_now_s: float) -> Iterator[Problem]:
-    """One problem for each, which becomes more urgent: 30, 7 and 1 days before the end.
+class EndingCertificates:
+    """Those of one node, its own among them. A certificate that is not reported yet costs nothing until it is."""
 
-    A certificate that was issued for less than twice as many days is not reported so early, but in the last quarter
-    of its life.
-    """
-    for certificate in all_known:
-        left_s = certificate.not_after_s - unix_now_s
-        is_own = certificate.node_index == own.node_index
-        if left_s > WARN_DAYS[0] * DAY_S or (left_s < 0 and not is_own):
-            continue
-        lifetime_s = certificate.not_after_s - certificate.not_before_s
-        times = [days * DAY_S for days in WARN_DAYS if lifetime_s >= 2 * days * DAY_S]
-        if len(times) < len(WARN_DAYS):
-            times.append(lifetime_s // SHORT_LIFE_PART)
-        urgency = sum(left_s <= time_s for time_s in times) + (left_s < 0)
-        if not urgency:
-            continue
+    def __init__(self, own: Certificate) -> None:
+        self._own = own
+        self._waiting: Timers[NodeIndex] = Timers()
+        """When each is reported first: seconds since 1970, not of the monotonic clock."""
+        self._soon: set[NodeIndex] = set()
+        self._certificates: dict[NodeIndex, Certificate] = {}
+        self.put(own)
+
+    def put(self, certificate: Certificate) -> None:
+        """The certificate of a node that is known from now on."""
+        node = certificate.node_index
+        if self._certificates.get(node) != certificate:
+            self._certificates[node] = certificate
+            self._soon.discard(node)
+            self._wait(certificate)
+
+    def remove(self, node: NodeIndex) -> None:
+        """The node is known no more."""
+        self._certificates.pop(node, None)
+        self._soon.discard(node)
+        self._waiting.cancel(node)
+
+    def problems(self, unix_now_s: float) -> Iterator[Problem]:
+        """One for each, which becomes more urgent: 30, 7 and 1 days before the end.
+
+        A certificate that was issued for less than twice as many days is not reported so early, but in the last quarter
+        of its life.
+        """
+        self._soon.update(self._waiting.due(Instant(unix_now_s)))
+        for node in sorted(self._soon):
+            certificate = self._certificates[node]
+            if unix_now_s < _first_reported_s(certificate):  # the wall clock was set back
+                self._soon.discard(node)
+                self._wait(certificate)
+            elif unix_now_s <= certificate.not_after_s or node == self._own.node_index:
+                yield self._problem(certificate, certificate.not_after_s - unix_now_s)
+
+    def _wait(self, certificate: Certificate) -> None:
+        self._waiting.set(certificate.node_index, Instant(_first_reported_s(certificate)))
+
+    def _problem(self, certificate: Certificate, left_s: float) -> Problem:
+        is_own = certificate.node_index == self._own.node_index
         whose = "this node's certificate" if is_own else f"the certificate of {certificate.name}"
         until = iso_date(certificate.not_after_s)
         what = f"{whose} expired at {until}, no node takes it any more" if left_s < 0 else f"{whose} ends at {until}"
-        yield Problem(
+        return Problem(
             "certificate_ends",
             certificate.name,
             f"{what}: on the CA's machine run treecast node add {certificate.name} --replace, take its files to the "
             f"node's machine, and start it again",
-            urgency,
+            sum(left_s <= before_s for before_s in _reported_before_s(certificate)) + (left_s < 0),
         )
+
+
+def _first_reported_s(certificate: Certificate) -> int:
+    return certificate.not_after_s - max(_reported_before_s(certificate))
+
+
+def _reported_before_s(certificate: Certificate) -> list[int]:
+    """How long before its end the report becomes more urgent, each time."""
+    lifetime_s = certificate.not_after_s - certificate.not_before_s
+    times = [days * DAY_S for days in WARN_DAYS if lifetime_s >= 2 * days * DAY_S]
+    return times if len(times) == len(WARN_DAYS) else [*times, lifetime_s // SHORT_LIFE_PART]

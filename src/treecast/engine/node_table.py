@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from treecast.base.addresses import MacAddress
 from treecast.base.ids import NodeIndex
+from treecast.engine.certificates import EndingCertificates
 from treecast.identity.certificate import Certificate
 from treecast.identity.ids import node_mac
 
@@ -16,13 +17,16 @@ class NodeTable:
     def __init__(self, own: Certificate) -> None:
         self._own = own
         self._certificates: dict[NodeIndex, Certificate] = {own.node_index: own}
+        self.ending = EndingCertificates(own)
 
     def put(self, node: NodeIndex, certificate: Certificate) -> None:
         self._certificates[node] = certificate
+        self.ending.put(certificate)
 
     def remove(self, node: NodeIndex) -> None:
         if node != self._own.node_index:
             self._certificates.pop(node, None)
+            self.ending.remove(node)
 
     def other_with_mac(self, mac: MacAddress) -> NodeIndex | None:
         """The other node whose TAP this is: what that sends on a shared LAN, no host sent."""

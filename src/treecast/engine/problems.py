@@ -8,7 +8,6 @@ from treecast.base.addresses import Endpoint
 from treecast.base.problems import Problem
 from treecast.base.tables import TableUse, nearly_full
 from treecast.base.time import Instant
-from treecast.engine.certificates import ending
 from treecast.engine.identities import twice
 from treecast.engine.refusals import Refusals
 from treecast.engine.rooms import Rooms
@@ -27,7 +26,7 @@ class EngineProblems:
         yield from self._refusals.problems()
         own_name = self._rooms.certificate.name
         yield from twice(now, self._rooms.broadcast, own_name, endpoints, self._rooms.nodes.name)
-        yield from ending(self._rooms.certificate, self._rooms.nodes.certificates(), self._rooms.clock.unix_s(now))
+        yield from self._rooms.nodes.ending.problems(self._rooms.clock.unix_s(now))
         yield from self._rooms.designated_forwarder.problems(now, self._rooms.ports.name, self._rooms.nodes.name)
         yield from self._rooms.membership.problems(self._rooms.designated_forwarder.is_shared, self._rooms.ports.name)
         yield from self._rooms.discovery.problems(now, self._rooms.nodes.name)

@@ -69,7 +69,7 @@ class Links:
             ended=self._targets.plan,
             rng=rng,
         )
-        self._reach = Reach(self._targets, self._is_up, self._handshakes.heard, self._handshakes.refused)
+        self._reach = Reach(self._targets, self._handshakes.heard, self._handshakes.refused)
         self._roster = Roster(self._peers, self._targets, self._reach)
         self._sessions = Sessions(
             aead=me.aead,
@@ -248,10 +248,6 @@ class Links:
         told = (target.endpoints for target in self._targets.of(peer.node) if target.recall_pause is None)
         endpoints = [peer.current.endpoint, *(endpoint for endpoints in told for endpoint in endpoints)]
         return Remembered.linked_now(unix_s, peer.node, peer.certificate.name, endpoints)
-
-    def _is_up(self, node: NodeIndex) -> bool:
-        peer = self._peers.get(node)
-        return peer is not None and peer.up
 
     def _take_datagrams(self) -> None:
         self.commands += self._handshakes.commands

@@ -6,7 +6,7 @@ be made up by whoever can send datagrams; all that it changes is a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 
 from treecast.base.ids import NodeIndex
@@ -44,14 +44,11 @@ class Standing(StrEnum):
 
 
 class Reach:
-    """One node's. ``is_up`` says of a node whether its link is up; ``heard``: where INITs came from."""
+    """One node's. ``heard``: where INITs came from."""
 
-    def __init__(
-        self, targets: Targets, is_up: Callable[[NodeIndex], bool], heard: Noticed, refusals: Refusals
-    ) -> None:
+    def __init__(self, targets: Targets, heard: Noticed, refusals: Refusals) -> None:
         self._targets = targets
         self._refusals = refusals
-        self._is_up = is_up
         self._heard = heard
         self.foreign = Noticed(FOREIGN_LIFETIME)
         """Where handshakes of other networks came from."""
@@ -70,7 +67,7 @@ class Reach:
         self._lost.append((now, name))
 
     def standing(self, now: Instant, target: Target) -> Standing:
-        if target.node is not None and self._is_up(target.node):
+        if target.node is not None and self._targets.is_up(target.node):
             return Standing.UP
         if target.name is not None and not target.endpoints:
             return Standing.UNRESOLVED
@@ -110,7 +107,7 @@ class Reach:
             yield self._all_lost()
         else:
             seen: set[NodeIndex] = set()
-            for target in [*self._targets.learned(), *self._targets.configured()]:
+            for target in [*self._targets.apart(), *self._targets.configured()]:
                 if target.node not in seen:
                     yield from self._out_of_reach(now, target)
                 if target.node is not None:

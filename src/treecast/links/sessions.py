@@ -228,6 +228,7 @@ class Sessions:
         if peer.take(PeerEvent.CONFIRMED):
             self._handshakes.refused.forget(peer.node)
             self._roster.link_up(peer.node)
+            self._targets.link_up(peer.node)
             self._reach.link_up()
             self.changes += 1
             self._events.append(LinkUp(peer.node, peer.certificate))
@@ -241,7 +242,7 @@ class Sessions:
         self._targets.pause(peer.node, after(now, pause))
         if peer.take(PeerEvent.LOST):
             self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason == SILENT else now)
-            self._targets.lost(now, peer.node, left=reason == GOODBYE)
+            self._targets.link_down(now, peer.node, left=reason == GOODBYE)
             self._reach.link_down(now, peer.certificate.name, left=reason == GOODBYE)
             self.changes += 1
             self._events.append(LinkDown(peer.node, reason))

@@ -77,6 +77,9 @@ class Targets:
         self._configured: dict[str, Target] = {}
         self._learned: dict[NodeIndex, Target] = {}
         self._recalled: dict[NodeIndex, Target] = {}
+        self._up: set[NodeIndex] = set()
+        self._apart: set[NodeIndex] = set()
+        """The learned ones whose link is not up."""
         self._tries: Timers[Target] = Timers()
         """When a handshake with each target is to begin: of those that are sought, and not tried already."""
 
@@ -95,6 +98,8 @@ class Targets:
         delay = 0.0 if self._my_index < node else HIGHER_INDEX_DELAY
         usable = tuple(endpoint for endpoint in endpoints if _is_usable(endpoint))
         target = self._learned.setdefault(node, Target(None, node, usable, after(now, delay), label, now))
+        if node not in self._up:
+            self._apart.add(node)
         target.label, target.left = label, False
         target.moved(usable)
         self.plan_all(node)
@@ -116,6 +121,7 @@ class Targets:
 
     def forget(self, node: NodeIndex) -> Target | None:
         target = self._dropped(self._learned.pop(node, None))
+        self._apart.discard(node)
         self.plan_all(node)
         return target
 
@@ -165,6 +171,10 @@ class Targets:
         """By node index."""
         yield from (self._learned[node] for node in sorted(self._learned))
 
+    def apart(self) -> Iterator[Target]:
+        """The learned ones whose link is not up, by node index; no walk over those whose link is."""
+        yield from (self._learned[node] for node in sorted(self._apart))
+
     def recalled(self) -> Iterator[Target]:
         """By node index: those that are not learned by now, nor sought at the same address as a configured peer."""
         configured = {endpoint for target in self._configured.values() for endpoint in target.endpoints}
@@ -190,12 +200,23 @@ class Targets:
             target.next_try = until
             self.plan(target)
 
-    def lost(self, now: Instant, node: NodeIndex, *, left: bool) -> None:
-        """Its link has ended; ``left``: with its goodbye."""
+    def link_up(self, node: NodeIndex) -> None:
+        self._up.add(node)
+        self._apart.discard(node)
+
+    def link_down(self, now: Instant, node: NodeIndex, *, left: bool) -> None:
+        """``left``: with its goodbye."""
+        self._up.discard(node)
+        if node in self._learned:
+            self._apart.add(node)
         for target in self.of(node):
             target.sought_since, target.left = now, left and target.name is None
             if target.recall_pause is not None:
                 target.recall_pause = FIRST_RECALL_PAUSE
+
+    def is_up(self, node: NodeIndex) -> bool:
+        """Whether its link is up."""
+        return node in self._up
 
     def is_reached(self, target: Target) -> bool:
         return target.node is not None and self._is_linked(target.node)

@@ -87,6 +87,7 @@ class TimersAgainstAScan(RuleBasedStateMachine):
         reached = target.node
         if reached is not None:
             self.linked.add(reached)
+            self.targets.link_up(reached)
             self.targets.plan_all(reached)
 
     @rule(pause=st.sampled_from([0.0, 2.0]))
@@ -100,13 +101,18 @@ class TimersAgainstAScan(RuleBasedStateMachine):
         if node in self.linked:
             self.linked.discard(node)
             self.targets.pause(node, Instant(self.now + pause))
-            self.targets.lost(self.now, node, left=False)
+            self.targets.link_down(self.now, node, left=False)
 
     def give_up(self, target: Target | None) -> None:
         if target is not None and target in self.tried:
             self.tried.remove(target)
             target.is_tried = False
             self.targets.plan(target)
+
+    @invariant()
+    def those_apart_are_the_learned_ones_without_a_link(self) -> None:
+        apart = [target for target in self.targets.learned() if not self.targets.is_reached(target)]
+        assert list(self.targets.apart()) == apart
 
     @invariant()
     def the_next_is_that_of_the_scan(self) -> None:

@@ -75,7 +75,7 @@ class Idle:
         ]
         self.carry_out(commands)
         handshake.read_response(response)
-        payload = HandshakePayload(certificate_of(peer).encode(), 1, 1, 0, 0, 1500, "")
+        payload = HandshakePayload(certificate_of(peer).encode(), 1, 1, int(1000 * (UNIX_S + self.now)), 0, 1500, "")
         self.turn(HandshakeDatagram(0, place, handshake.write_final(emit_payload(payload))))
 
     def node_advertisement(self, peer: int) -> bytes:
@@ -109,3 +109,14 @@ def test_an_idle_turn_touches_as_much_at_1000_linked_nodes_as_at_100() -> None:
     few, many = Idle(100), Idle(1_000)
     assert [len(idle.engine.view.links()) for idle in (few, many)] == [100, 1_000]
     assert steps_of(many.idle_turn) <= 1.1 * steps_of(few.idle_turn)
+
+
+STEPS_OF_A_CLOCK = 100
+"""To compare one linked node's with this one's. A walk over what is known of nodes would take as many again."""
+
+
+def test_a_second_in_which_nothing_is_wrong_touches_nothing_of_a_linked_node_but_its_clock() -> None:
+    few, many = Idle(100), Idle(1_000)
+    assert [list(idle.engine.problems(idle.now)) for idle in (few, many)] == [[], []]
+    steps = [steps_of(lambda idle=idle: list(idle.engine.problems(idle.now))) for idle in (few, many)]
+    assert steps[1] - steps[0] <= STEPS_OF_A_CLOCK * 900
