@@ -2,7 +2,7 @@
 //!
 //! All system calls are in [`sys`]. Frames go to hosts by the [`local_ports`] (TAP, packet ports), datagrams to nodes by the [`underlay`]
 //! (sockets, limits). The worker ([`worker`]) reads a batch, asks `treecast-core` what each frame or datagram is, seals what is to be
-//! sent ([`ingress`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits for more.
+//! sent ([`ingress`], [`sealing`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits for more.
 //! Python's thread uses [`forwarder`], by the records of [`commands`] and [`event_records`].
 
 pub mod apply;
@@ -21,6 +21,7 @@ mod packet_reader;
 pub mod pulse;
 pub mod reassembly;
 pub mod relay;
+pub mod sealing;
 pub mod socket_group;
 #[allow(unsafe_code)]
 pub mod sys;

@@ -1,0 +1,156 @@
+//! Frames to sealed datagrams in the outbox: cut up, each frame written and sealed in place.
+//! Only a frame that does not fit one datagram is copied, and goes in parts.
+
+use std::sync::Arc;
+
+use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, SESSION_OVERHEAD, TREE_OVERHEAD};
+use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
+use treecast_core::offload::Segmenter;
+use treecast_core::reason::Reason;
+use treecast_core::session::{Session, SESSION_BODY_OFFSET};
+use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
+
+use crate::outbox::{Outbox, Target, TxBuffer};
+use crate::underlay::Underlay;
+
+/// A session or a tree: what seals.
+trait Seals {
+    /// Where the body starts.
+    const BODY_OFFSET: usize;
+    /// What a datagram has around its body.
+    const OVERHEAD: usize;
+    /// Seals the body that lies in `room`; the datagram's length.
+    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason>;
+    /// The id of the next frame that goes in parts.
+    fn next_fragment_id(&self) -> u32;
+}
+
+impl Seals for Session {
+    const BODY_OFFSET: usize = SESSION_BODY_OFFSET;
+    const OVERHEAD: usize = SESSION_OVERHEAD;
+
+    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
+        self.seal(inner, body_len, room)
+    }
+
+    fn next_fragment_id(&self) -> u32 {
+        self.next_fragment_id()
+    }
+}
+
+/// A tree, for the members that the frame was looked up for: they hold the key that they were looked up with.
+struct Tree<'t>(&'t RootTree, &'t Members);
+
+impl Seals for Tree<'_> {
+    const BODY_OFFSET: usize = TREE_BODY_OFFSET;
+    const OVERHEAD: usize = TREE_OVERHEAD;
+
+    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
+        self.0.seal(self.1, inner, body_len, room)
+    }
+
+    fn next_fragment_id(&self) -> u32 {
+        self.0.next_fragment_id()
+    }
+}
+
+/// See the module.
+pub struct Sealing<'s> {
+    pub tables: &'s ForwardingTables,
+    pub underlay: &'s Underlay,
+    pub outbox: &'s mut Outbox,
+}
+
+impl Sealing<'_> {
+    pub fn for_session(&mut self, session: &Arc<Session>, segmenter: &Segmenter<'_>) {
+        self.all(&Target::Session(session.clone()), segmenter, &**session, session.underlay_mtu());
+    }
+
+    pub fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
+        if !members.next_hops.is_empty() {
+            let target = Target::Tree(tree.clone(), members.clone());
+            self.all(&target, segmenter, &Tree(tree, members), members.underlay_mtu);
+        }
+        for peer in &members.replicate {
+            match self.tables.session_to(*peer) {
+                Ok(session) => self.for_session(&session, segmenter),
+                Err(reason) => self.tables.drops.add(reason, segmenter.count() as u64),
+            }
+        }
+    }
+
+    /// Each frame straight into the tx buffer, then sealed there, in datagrams that the others' underlays carry, too.
+    fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, underlay_mtu: usize) {
+        let most = self.underlay.mtu.limit(underlay_mtu).body_len(S::OVERHEAD);
+        let longest = segmenter.segment_len(0).unwrap_or(0);
+        if longest > most {
+            return self.all_in_parts(target, segmenter, by, most);
+        }
+        let length = (longest + S::OVERHEAD) * segmenter.count();
+        let mut tx_buffer = self.outbox.tx_buffer(self.tables, self.underlay, target, length);
+        for index in 0..segmenter.count() {
+            if tx_buffer.is_full() {
+                tx_buffer = self.outbox.more(self.tables, self.underlay, target);
+            }
+            match seal_one(tx_buffer, segmenter, index, by, most) {
+                Ok(length) => tx_buffer.commit(length),
+                Err(reason) => self.tables.drops.count(reason),
+            }
+        }
+    }
+
+    /// Frames of which the first does not fit one datagram, whose body is at most `most` long.
+    fn all_in_parts<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, most: usize) {
+        let (longest, part) = (segmenter.segment_len(0).unwrap_or(0), most - FRAGMENT_HEADER_LEN);
+        let each = longest + longest.div_ceil(part) * (S::OVERHEAD + FRAGMENT_HEADER_LEN);
+        self.outbox.tx_buffer(self.tables, self.underlay, target, each * segmenter.count());
+        let mut frame = [0; MAX_FRAME_LEN];
+        for index in 0..segmenter.count() {
+            let sealed = match segmenter.write(index, &mut frame) {
+                Some((length, checksum)) if length <= most => {
+                    self.put(target, by, Inner { kind: KIND_FRAME, checksum }, [&frame[..length], &[]])
+                }
+                Some((length, checksum)) => {
+                    let inner = Inner { kind: KIND_FRAGMENT, checksum };
+                    let parts = cut(&frame[..length], by.next_fragment_id(), part).ok_or(Reason::TooBig);
+                    parts.and_then(|mut parts| {
+                        parts.try_for_each(|(fragment, bytes)| self.put(target, by, inner, [&fragment.emit(), bytes]))
+                    })
+                }
+                None => Err(Reason::TooBig),
+            };
+            if let Err(reason) = sealed {
+                self.tables.drops.count(reason);
+            }
+        }
+    }
+
+    /// One datagram with this body.
+    fn put<S: Seals>(&mut self, target: &Target, by: &S, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
+        let tx_buffer = self.outbox.more(self.tables, self.underlay, target);
+        let room = tx_buffer.room();
+        let [front, back] = body;
+        let body_len = front.len() + back.len();
+        let place = room.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + body_len).ok_or(Reason::TooBig)?;
+        let (to_front, to_back) = place.split_at_mut(front.len());
+        to_front.copy_from_slice(front);
+        to_back.copy_from_slice(back);
+        let length = by.seal(inner, body_len, room)?;
+        tx_buffer.commit(length);
+        Ok(())
+    }
+}
+
+fn seal_one<S: Seals>(
+    tx_buffer: &mut TxBuffer,
+    segmenter: &Segmenter<'_>,
+    index: usize,
+    by: &S,
+    most: usize,
+) -> Result<usize, Reason> {
+    let room = tx_buffer.room();
+    let body = room.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + most).ok_or(Reason::TooBig)?;
+    let (length, checksum) = segmenter.write(index, body).ok_or(Reason::TooBig)?;
+    by.seal(Inner { kind: KIND_FRAME, checksum }, length, room)
+}
