@@ -15,7 +15,7 @@ use treecast_core::session::{Endpoint, Peer, Session};
 use crate::sys::address::RawAddress;
 use crate::sys::batch::{Outgoing, Sender};
 use crate::sys::udp::Socket;
-use crate::underlay::{is_transient, send_reason, Underlay};
+use crate::underlay::{is_transient, send_reason, SocketId, Underlay};
 
 /// Datagrams in a run: more gain nothing, the kernel takes 128.
 pub const MAX_RUN_SEGMENTS: usize = 64;
@@ -98,25 +98,33 @@ pub struct Message {
     pub buffer: usize,
     /// The run.
     pub run: Run,
-    /// Of [`Underlay::data_socket`].
-    socket: (u32, u32),
+    socket: SocketId,
     address: RawAddress,
     account: Account,
 }
 
+/// By which sockets of an address messages leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketKind {
+    /// Those of data, each peer's by its own.
+    Data,
+    /// The one that waits for no data.
+    Control,
+}
+
 /// Messages, and the headers to send them with.
 pub struct Dispatch {
+    kind: SocketKind,
     messages: Vec<Message>,
     sender: Sender,
 }
 
-impl Default for Dispatch {
-    fn default() -> Self {
-        Self { messages: Vec::with_capacity(MESSAGES_PER_CALL), sender: Sender::new(MESSAGES_PER_CALL) }
-    }
-}
-
 impl Dispatch {
+    /// Sends by sockets of this kind.
+    pub fn new(kind: SocketKind) -> Self {
+        Self { kind, messages: Vec::with_capacity(MESSAGES_PER_CALL), sender: Sender::new(MESSAGES_PER_CALL) }
+    }
+
     /// Adds a run of `buffer` for each node of `next_hops`.
     pub fn add_tree(
         &mut self,
@@ -147,11 +155,15 @@ impl Dispatch {
         to: Endpoint,
         account: Account,
     ) {
-        let Some(socket) = underlay.data_socket(account.peer(), &to) else {
+        let socket = match self.kind {
+            SocketKind::Data => underlay.data_socket(account.peer(), &to),
+            SocketKind::Control => underlay.control_socket(&to),
+        };
+        let Some(socket) = socket else {
             return tables.drops.add(Reason::SocketUnreachable, run.count as u64);
         };
         let address = RawAddress::new(&to.address);
-        if run.count == 1 || socket_of(underlay, socket).is_some_and(Socket::gso) {
+        if run.count == 1 || underlay.socket(socket).is_some_and(Socket::gso) {
             self.messages.push(Message { buffer, run, socket, address, account });
             return;
         }
@@ -162,21 +174,17 @@ impl Dispatch {
 
     /// Sends everything, with `bytes_of` giving each buffer.
     pub fn send<'a>(&mut self, tables: &ForwardingTables, underlay: &Underlay, bytes_of: impl Fn(usize) -> &'a [u8]) {
-        let Self { messages, sender } = self;
+        let Self { messages, sender, .. } = self;
         if messages.iter().any(|message| message.socket != messages[0].socket) {
             messages.sort_by_key(|message| message.socket); // stable: the order of each flow stays
         }
         for messages in messages.chunk_by(|one, two| one.socket == two.socket) {
-            if let Some(socket) = messages.first().and_then(|first| socket_of(underlay, first.socket)) {
+            if let Some(socket) = messages.first().and_then(|first| underlay.socket(first.socket)) {
                 send_all(tables, socket, sender, messages, &bytes_of);
             }
         }
         messages.clear();
     }
-}
-
-fn socket_of(underlay: &Underlay, (address, own): (u32, u32)) -> Option<&Socket> {
-    underlay.sockets.get(address as usize)?.data().get(own as usize)
 }
 
 fn singles(run: Run) -> impl Iterator<Item = Run> {

@@ -78,6 +78,7 @@ pub struct Forwarder {
     probe_interval_ns: u64,
     events: Arc<EventFd>,
     stop: EventFd,
+    flooding: Flooding,
     running: Mutex<Running>,
 }
 
@@ -123,6 +124,7 @@ impl Forwarder {
             probe_interval_ns: configuration.probe_interval_ns.max(1_000_000),
             events,
             stop,
+            flooding: Flooding::default(),
             running: Mutex::new(Running {
                 open: Some(Open {
                     underlay: Arc::new(Underlay { sockets, mtu: underlay_mtu }),
@@ -285,7 +287,7 @@ impl Forwarder {
     /// Sends a frame that came from a port on the broadcast tree, unless it stays on the port's LAN.
     pub fn flood(&self, port: u32, frame: &[u8]) {
         if let Some(open) = self.open_now() {
-            Flooding { tables: &self.tables, underlay: &open.underlay }.flood(port, frame);
+            self.flooding.flood(&self.tables, &open.underlay, port, frame);
         }
     }
 

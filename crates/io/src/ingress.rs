@@ -6,7 +6,6 @@ use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::headers::Frame;
 use treecast_core::offload::{Segmenter, VnetHeader};
 use treecast_core::reason::Reason;
-use treecast_core::traffic_class;
 
 use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
@@ -40,7 +39,6 @@ impl Ingress<'_> {
             }
         };
         let count = segmenter.count();
-        outbox.set_traffic_class(traffic_class::of(frame));
         let verdict = tables.classify(port, frame, count as u32, now_ns);
         let bytes = verdict.flow.map_or(0, |_| frame_bytes(frame, &segmenter));
         if let (Some(flow), Some(here)) = (verdict.flow, tables.port(port)) {
@@ -62,26 +60,30 @@ impl Ingress<'_> {
         if let Some(flow) = verdict.flow.filter(|_| crossed) {
             note_crossed(tables, &flow, count, bytes, now_ns);
         }
-        let mut sealing = Sealing { tables, underlay, outbox };
-        match verdict.destination {
+        match &verdict.destination {
             None => {}
-            Some(Err(reason)) if crossed && nobody_elsewhere(reason) => {}
-            Some(Err(reason)) => tables.drops.add(reason, count as u64),
-            Some(Ok(Destination::Node(session))) => {
-                tables.counters.add(Counter::FramesUnicast, count as u64);
-                sealing.for_session(&session, &segmenter);
-            }
-            Some(Ok(Destination::Tree(tree, members, route))) => {
-                let counter = if route.is_some() { Counter::FramesMulticast } else { Counter::FramesBroadcast };
-                tables.counters.add(counter, count as u64);
-                if let Some(route) = route {
-                    route.tx.add(count as u64, bytes as u64);
-                }
-                sealing.for_tree(&tree, &members, &segmenter);
+            Some(Err(reason)) if crossed && nobody_elsewhere(*reason) => {}
+            Some(Err(reason)) => tables.drops.add(*reason, count as u64),
+            Some(Ok(destination)) => {
+                count_sent(tables, destination, count, bytes);
+                Sealing { tables, underlay, outbox }.send(frame, &segmenter, destination);
             }
         }
         (count, frame.bytes.len())
     }
+}
+
+/// Frames leave for a node, a group's members or all.
+fn count_sent(tables: &ForwardingTables, destination: &Destination, frames: usize, bytes: usize) {
+    let counter = match destination {
+        Destination::Node(_) => Counter::FramesUnicast,
+        Destination::Tree(_, _, None) => Counter::FramesBroadcast,
+        Destination::Tree(_, _, Some(route)) => {
+            route.tx.add(frames as u64, bytes as u64);
+            Counter::FramesMulticast
+        }
+    };
+    tables.counters.add(counter, frames as u64);
 }
 
 /// Bytes of all frames that a read is cut up into.

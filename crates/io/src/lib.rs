@@ -22,6 +22,7 @@ pub mod pulse;
 pub mod reassembly;
 pub mod relay;
 pub mod sealing;
+pub mod seals;
 pub mod socket_group;
 #[allow(unsafe_code)]
 pub mod sys;

@@ -11,11 +11,11 @@ use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::session::Session;
 use treecast_core::tree::{Members, RootTree};
 
-use crate::dispatch::{Account, Dispatch, Run, MAX_RUN_LEN};
+use crate::dispatch::{Account, Dispatch, Run, SocketKind, MAX_RUN_LEN};
 use crate::underlay::Underlay;
 
-const LANE_LEN: usize = 2 * 65_536 + MAX_DATAGRAM_LEN;
-const LANES: usize = 16;
+const TX_BUFFER_LEN: usize = 2 * 65_536 + MAX_DATAGRAM_LEN;
+const TX_BUFFERS: usize = 16;
 
 /// To whom a tx buffer's datagrams go.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub struct TxBuffer {
 
 impl TxBuffer {
     fn new() -> Self {
-        let (buffer, runs) = (vec![0; LANE_LEN].into_boxed_slice(), Vec::with_capacity(64));
+        let (buffer, runs) = (vec![0; TX_BUFFER_LEN].into_boxed_slice(), Vec::with_capacity(64));
         Self { target: None, buffer, used: 0, runs, traffic_class: 0 }
     }
 
@@ -103,13 +103,18 @@ pub struct Outbox {
     pub dispatch: Dispatch,
 }
 
-impl Default for Outbox {
-    fn default() -> Self {
-        Self { tx_buffers: Vec::with_capacity(LANES), traffic_class: 0, dispatch: Dispatch::default() }
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Outbox({})", self.tx_buffers.len())
     }
 }
 
 impl Outbox {
+    /// Empty; what is written to it leaves by sockets of this kind.
+    pub fn new(kind: SocketKind) -> Self {
+        Self { tx_buffers: Vec::with_capacity(TX_BUFFERS), traffic_class: 0, dispatch: Dispatch::new(kind) }
+    }
+
     /// DSCP and ECN of all that is written to tx buffers from now on.
     pub fn set_traffic_class(&mut self, traffic_class: u8) {
         self.traffic_class = traffic_class;
@@ -131,7 +136,7 @@ impl Outbox {
                 found = None;
             }
         }
-        let index = found.unwrap_or_else(|| self.free_lane(tables, underlay));
+        let index = found.unwrap_or_else(|| self.free_tx_buffer(tables, underlay));
         let tx_buffer = &mut self.tx_buffers[index];
         if tx_buffer.target.is_none() {
             tx_buffer.target = Some(target.clone());
@@ -171,11 +176,11 @@ impl Outbox {
         self.tx_buffers.iter_mut().for_each(TxBuffer::clear);
     }
 
-    fn free_lane(&mut self, tables: &ForwardingTables, underlay: &Underlay) -> usize {
+    fn free_tx_buffer(&mut self, tables: &ForwardingTables, underlay: &Underlay) -> usize {
         if let Some(index) = self.tx_buffers.iter().position(|tx_buffer| tx_buffer.target.is_none()) {
             return index;
         }
-        if self.tx_buffers.len() < LANES {
+        if self.tx_buffers.len() < TX_BUFFERS {
             self.tx_buffers.push(TxBuffer::new());
             return self.tx_buffers.len() - 1;
         }

@@ -11,6 +11,7 @@ use treecast_core::offload::vnet::VNET_LEN;
 use treecast_core::port::{MAX_PORTS, TAP_PORT};
 use treecast_core::reason::Reason;
 
+use crate::dispatch::SocketKind;
 use crate::ingress::Ingress;
 use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
@@ -87,7 +88,7 @@ struct Reader {
 impl Reader {
     fn run(self) {
         let _ = set_slice(0);
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox::new(SocketKind::Data);
         let mut senders = FlowAccount::default();
         let mut buffer = vec![0; BUFFER_LEN].into_boxed_slice();
         while let Ok(ready) = self.poll.wait(None) {

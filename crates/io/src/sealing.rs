@@ -3,59 +3,22 @@
 
 use std::sync::Arc;
 
-use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME, SESSION_OVERHEAD, TREE_OVERHEAD};
-use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME};
+use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
+use treecast_core::headers::Frame;
 use treecast_core::offload::Segmenter;
 use treecast_core::reason::Reason;
-use treecast_core::session::{Session, SESSION_BODY_OFFSET};
-use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
+use treecast_core::session::Session;
+use treecast_core::traffic_class;
+use treecast_core::tree::{Members, RootTree};
 
 use crate::outbox::{Outbox, Target, TxBuffer};
+use crate::seals::{Seals, Tree};
 use crate::underlay::Underlay;
 
-/// A session or a tree: what seals.
-trait Seals {
-    /// Where the body starts.
-    const BODY_OFFSET: usize;
-    /// What a datagram has around its body.
-    const OVERHEAD: usize;
-    /// Seals the body that lies in `room`; the datagram's length.
-    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason>;
-    /// The id of the next frame that goes in parts.
-    fn next_fragment_id(&self) -> u32;
-}
-
-impl Seals for Session {
-    const BODY_OFFSET: usize = SESSION_BODY_OFFSET;
-    const OVERHEAD: usize = SESSION_OVERHEAD;
-
-    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
-        self.seal(inner, body_len, room)
-    }
-
-    fn next_fragment_id(&self) -> u32 {
-        self.next_fragment_id()
-    }
-}
-
-/// A tree, for the members that the frame was looked up for: they hold the key that they were looked up with.
-struct Tree<'t>(&'t RootTree, &'t Members);
-
-impl Seals for Tree<'_> {
-    const BODY_OFFSET: usize = TREE_BODY_OFFSET;
-    const OVERHEAD: usize = TREE_OVERHEAD;
-
-    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
-        self.0.seal(self.1, inner, body_len, room)
-    }
-
-    fn next_fragment_id(&self) -> u32 {
-        self.0.next_fragment_id()
-    }
-}
-
 /// See the module.
+#[allow(missing_docs)]
 pub struct Sealing<'s> {
     pub tables: &'s ForwardingTables,
     pub underlay: &'s Underlay,
@@ -63,11 +26,20 @@ pub struct Sealing<'s> {
 }
 
 impl Sealing<'_> {
-    pub fn for_session(&mut self, session: &Arc<Session>, segmenter: &Segmenter<'_>) {
+    /// A frame of a host, or the frames of its super-frame, for a node or for the members of a tree.
+    pub fn send(&mut self, frame: &Frame<'_>, segmenter: &Segmenter<'_>, destination: &Destination) {
+        self.outbox.set_traffic_class(traffic_class::of(frame));
+        match destination {
+            Destination::Node(session) => self.for_session(session, segmenter),
+            Destination::Tree(tree, members, _) => self.for_tree(tree, members, segmenter),
+        }
+    }
+
+    fn for_session(&mut self, session: &Arc<Session>, segmenter: &Segmenter<'_>) {
         self.all(&Target::Session(session.clone()), segmenter, &**session, session.underlay_mtu());
     }
 
-    pub fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
+    fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
         if !members.next_hops.is_empty() {
             let target = Target::Tree(tree.clone(), members.clone());
             self.all(&target, segmenter, &Tree(tree, members), members.underlay_mtu);
@@ -129,14 +101,7 @@ impl Sealing<'_> {
     /// One datagram with this body.
     fn put<S: Seals>(&mut self, target: &Target, by: &S, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
         let tx_buffer = self.outbox.more(self.tables, self.underlay, target);
-        let room = tx_buffer.room();
-        let [front, back] = body;
-        let body_len = front.len() + back.len();
-        let place = room.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + body_len).ok_or(Reason::TooBig)?;
-        let (to_front, to_back) = place.split_at_mut(front.len());
-        to_front.copy_from_slice(front);
-        to_back.copy_from_slice(back);
-        let length = by.seal(inner, body_len, room)?;
+        let length = by.seal_body(inner, body, tx_buffer.room())?;
         tx_buffer.commit(length);
         Ok(())
     }

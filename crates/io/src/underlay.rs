@@ -4,12 +4,12 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME, MAX_DATAGRAM_LEN, SESSION_OVERHEAD};
+use treecast_core::datagram::{DatagramLimit, Inner, MAX_DATAGRAM_LEN};
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN};
 use treecast_core::reason::Reason;
-use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
+use treecast_core::session::{Endpoint, Session};
 
+use crate::seals::Seals;
 use crate::socket_group::SocketGroup;
 use crate::sys::udp::Socket;
 
@@ -21,6 +21,9 @@ pub struct Underlay {
     /// How long a datagram may leave.
     pub mtu: UnderlayMtu,
 }
+
+/// Number of the address that is listened on, and of one of its data sockets; None: its control socket.
+pub type SocketId = (u32, Option<u32>);
 
 /// The MTU of this node's underlay, which may change at any time: a reader takes it once per frame.
 #[derive(Debug)]
@@ -79,17 +82,10 @@ impl Underlay {
         false
     }
 
-    /// Seals a body for one session and sends it.
+    /// Seals a body for one session and sends it, as [`Self::send`] does.
     pub fn send_on(&self, tables: &ForwardingTables, session: &Session, kind: u8, body: &[u8]) -> bool {
         let mut buffer = [0; MAX_DATAGRAM_LEN];
-        let sealed = match buffer.get_mut(SESSION_BODY_OFFSET..).and_then(|room| room.get_mut(..body.len())) {
-            Some(room) => {
-                room.copy_from_slice(body);
-                session.seal(Inner { kind, checksum: None }, body.len(), &mut buffer)
-            }
-            None => Err(Reason::TooBig),
-        };
-        match sealed {
+        match session.seal_body(Inner { kind, checksum: None }, [body, &[]], &mut buffer) {
             Ok(length) => {
                 let sent = self.send(tables, &buffer[..length], session.endpoint());
                 if sent {
@@ -101,20 +97,6 @@ impl Underlay {
                 tables.drops.count(reason);
                 false
             }
-        }
-    }
-
-    /// Seals a frame for one session and sends it, in parts where it does not fit one datagram.
-    pub fn send_frame(&self, tables: &ForwardingTables, session: &Session, frame: &[u8]) {
-        let most = self.mtu.limit(session.underlay_mtu()).body_len(SESSION_OVERHEAD);
-        if frame.len() <= most {
-            self.send_on(tables, session, KIND_FRAME, frame);
-            return;
-        }
-        let parts = cut(frame, session.next_fragment_id(), most - FRAGMENT_HEADER_LEN);
-        let Some(parts) = parts else { return tables.drops.count(Reason::TooBig) };
-        for (fragment, bytes) in parts {
-            self.send_on(tables, session, KIND_FRAGMENT, &[&fragment.emit()[..], bytes].concat());
         }
     }
 
@@ -131,10 +113,21 @@ impl Underlay {
             .filter_map(|(name, granted)| granted.then_some(name))
     }
 
-    /// The data socket for what goes to a peer: its address's number and its own.
-    pub fn data_socket(&self, peer: u32, to: &Endpoint) -> Option<(u32, u32)> {
+    /// The data socket for what goes to a peer at this address.
+    pub fn data_socket(&self, peer: u32, to: &Endpoint) -> Option<SocketId> {
         let own = self.sockets.get(to.socket as usize)?.data_to(peer);
-        Some((to.socket, own))
+        Some((to.socket, Some(own)))
+    }
+
+    /// The control socket for what goes to this address.
+    pub fn control_socket(&self, to: &Endpoint) -> Option<SocketId> {
+        self.sockets.get(to.socket as usize).map(|_| (to.socket, None))
+    }
+
+    /// The socket of this id.
+    pub fn socket(&self, (address, own): SocketId) -> Option<&Socket> {
+        let group = self.sockets.get(address as usize)?;
+        own.map_or(Some(group.control()), |own| group.data().get(own as usize))
     }
 
     fn all_sockets(&self) -> impl Iterator<Item = &Socket> {

@@ -22,6 +22,7 @@ use treecast_core::session::Endpoint;
 use treecast_core::traffic_class::decapsulate;
 
 use crate::delivering::Delivering;
+use crate::dispatch::SocketKind;
 use crate::ingress::Ingress;
 use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
@@ -103,7 +104,7 @@ impl Worker {
             share,
             pulse,
             poll,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(SocketKind::Data),
             receiver: Receiver::new(UDP_BATCH),
             relayed: Relayed::default(),
             tap_buffer: vec![0; TAP_BUFFER_LEN].into_boxed_slice(),

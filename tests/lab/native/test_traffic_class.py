@@ -10,6 +10,7 @@ import pytest
 
 from lab.planes import LIMIT_S, Plane, Planes, ipv4, ipv6
 from lab.waiting import wait_until
+from treecast.base.commands import FloodFrame
 
 EF = 0xB8  # DSCP 46
 ECT_0, ECT_1, CE = 2, 1, 3
@@ -102,6 +103,21 @@ def test_a_datagram_has_the_class_of_its_frame_and_the_frame_keeps_it(three: Pla
     arrives(three, EF | ECT_1, EF | ECT_1)  # the DSCP of the underlay is the underlay's
     mark(other, three, "")
     assert one.forwarder.drops()["ecn_not_capable"] == 0
+
+
+def test_a_datagram_of_what_python_floods_has_its_class(three: Planes) -> None:
+    one, other = three.planes[:2]
+    family = "ip6" if three.ipv6_underlay else "ip"
+    three.tree(one, 0, [other])
+    mark(other, three, "IP dscp ef IP ecn ect0 counter")
+    packet = bytes([0x45, EF | ECT_0, 0, 20, 0, 0, 0, 0, 1, 253, 0, 0]) + bytes(8)
+    frame = b"\xff" * 6 + bytes.fromhex("0254000000010800") + packet
+    with other.listen_raw(0x0800) as here:
+        one.do(FloodFrame(0, frame))
+        assert here.recv(2000) == frame
+    shown = other.machine.run(["nft", "list", "chain", family, "underlay", "arriving"]).stdout
+    assert int(shown.split("packets ")[1].split()[0]) == 1
+    mark(other, three, "")
 
 
 def test_marked_congestion_goes_over_to_capable_frames_and_drops_the_others(three: Planes) -> None:

@@ -1,0 +1,58 @@
+//! What seals: a session or a tree, each with its datagrams' form (docs/protocol.md sections 4 and 5).
+
+use treecast_core::datagram::{Inner, SESSION_OVERHEAD, TREE_OVERHEAD};
+use treecast_core::reason::Reason;
+use treecast_core::session::{Session, SESSION_BODY_OFFSET};
+use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
+
+/// A session or a tree: what seals.
+pub trait Seals {
+    /// Where the body starts.
+    const BODY_OFFSET: usize;
+    /// What a datagram has around its body.
+    const OVERHEAD: usize;
+    /// Seals the body that lies in `room`; the datagram's length.
+    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason>;
+    /// The id of the next frame that goes in parts.
+    fn next_fragment_id(&self) -> u32;
+
+    /// Writes a body, in two pieces, into `room` and seals it there; the datagram's length.
+    fn seal_body(&self, inner: Inner, [front, back]: [&[u8]; 2], room: &mut [u8]) -> Result<usize, Reason> {
+        let body_len = front.len() + back.len();
+        let body = room.get_mut(Self::BODY_OFFSET..).and_then(|rest| rest.get_mut(..body_len)).ok_or(Reason::TooBig)?;
+        let (to_front, to_back) = body.split_at_mut(front.len());
+        to_front.copy_from_slice(front);
+        to_back.copy_from_slice(back);
+        self.seal(inner, body_len, room)
+    }
+}
+
+impl Seals for Session {
+    const BODY_OFFSET: usize = SESSION_BODY_OFFSET;
+    const OVERHEAD: usize = SESSION_OVERHEAD;
+
+    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
+        self.seal(inner, body_len, room)
+    }
+
+    fn next_fragment_id(&self) -> u32 {
+        self.next_fragment_id()
+    }
+}
+
+/// A tree, for the members that the frame was looked up for: they hold the key that they were looked up with.
+#[derive(Debug)]
+pub struct Tree<'t>(pub &'t RootTree, pub &'t Members);
+
+impl Seals for Tree<'_> {
+    const BODY_OFFSET: usize = TREE_BODY_OFFSET;
+    const OVERHEAD: usize = TREE_OVERHEAD;
+
+    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
+        self.0.seal(self.1, inner, body_len, room)
+    }
+
+    fn next_fragment_id(&self) -> u32 {
+        self.0.next_fragment_id()
+    }
+}
