@@ -14,7 +14,9 @@ def log_handshakes(log: FilteringBoundLogger, trace: Trace) -> None:
     if not steps or present_level() != "debug":
         return
     for one in steps:
-        fields = {"peer": one.peer, "addresses": " ".join(map(str, one.endpoints)), "reason": one.reason}
+        payload = str(one.payload) if one.payload is not None else ""
+        addresses = " ".join(map(str, one.endpoints))
+        fields = {"peer": one.peer, "addresses": addresses, "reason": one.reason, "payload": payload}
         log.debug(str(one.step), **{name: value for name, value in fields.items() if value})
     if left_out:
         log.debug("more handshake steps", times=left_out)

@@ -190,7 +190,7 @@ class Links:
             self.trace.add(Step.REFUSED, "", (datagram.source,), error.reason)
         if finished is not None:
             step = Step.ANSWERED if finished.final is not None else Step.ACCEPTED
-            self.trace.add(step, finished.certificate.name, (datagram.source,))
+            self.trace.add(step, finished.certificate.name, (datagram.source,), payload=finished.payload)
             events = self._sessions.install(now, finished)
         self._take_datagrams()
         return events

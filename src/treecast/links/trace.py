@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from treecast.base.addresses import Endpoint
+from treecast.wire.handshake import HandshakePayload
 
 MAX_TRACED = 256
 """Steps between two readings; more are only counted."""
@@ -25,12 +26,15 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """One step. ``peer``: what this node calls the other one, empty while that is unknown; ``reason``: of a refusal."""
+    """One step. ``peer``: what this node calls the other one, empty while that is unknown; ``reason``: of a refusal;
+    ``payload``: the other node's, where the step authenticated one.
+    """
 
     step: Step
     peer: str
     endpoints: tuple[Endpoint, ...]
     reason: str = ""
+    payload: HandshakePayload | None = None
 
 
 class Trace:
@@ -40,9 +44,16 @@ class Trace:
         self._steps: list[Traced] = []
         self._left_out = 0
 
-    def add(self, step: Step, peer: str, endpoints: tuple[Endpoint, ...], reason: str = "") -> None:
+    def add(
+        self,
+        step: Step,
+        peer: str,
+        endpoints: tuple[Endpoint, ...],
+        reason: str = "",
+        payload: HandshakePayload | None = None,
+    ) -> None:
         if len(self._steps) < MAX_TRACED:
-            self._steps.append(Traced(step, peer, endpoints, reason))
+            self._steps.append(Traced(step, peer, endpoints, reason, payload))
         else:
             self._left_out += 1
 

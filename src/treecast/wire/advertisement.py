@@ -16,7 +16,8 @@ from treecast.base.addresses import Endpoint, IPAddress, MacAddress, packed_to_a
 from treecast.base.errors import MalformedError
 from treecast.base.flows import PrefixKey, is_routed_prefix
 from treecast.base.membership import FilterMode, SourceFilter
-from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U16, U32, U64
+from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U16, U32, U64, version
+from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets, sources
 
 SIGNING_CONTEXT = b"treecast advertisement 1"
 MAX_ENDPOINTS = 16
@@ -48,12 +49,23 @@ class Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     key: Annotated[bytes, Meta(max_length=64)]
     content: Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)]
 
+    def __str__(self) -> str:
+        """``NODE n7 epoch 3 seq 12 ...``."""
+        subject = version(self.origin, self.epoch, self.sequence)
+        return line(self.kind.name, subject, _shown_key(self.kind, self.key), _shown_content(self.kind, self.content))
+
 
 class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The body's bytes and the Ed25519 signature over SIGNING_CONTEXT || 0x00 || body."""
 
     body: Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)]
     signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
+
+    def __str__(self) -> str:
+        try:
+            return line("signed", str(_body_decoder.decode(self.body)))
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return f"signed, malformed body of {octets(self.body)}"
 
 
 PackedAddress = Annotated[bytes, Meta(min_length=4, max_length=16)]
@@ -72,6 +84,14 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         places = tuple((e.address.packed, e.port) for e in endpoints[:MAX_ENDPOINTS])
         return cls(certificate, places, underlay_mtu=underlay_mtu)
 
+    def __str__(self) -> str:
+        return f"NODE content {self.text()}"
+
+    def text(self) -> str:
+        """The line without its kind."""
+        at = f"at {listed(self.endpoints, 60, _shown_endpoint) or 'no address'}"
+        return f"{at}, MTU {self.underlay_mtu}, certificate of {octets(self.certificate)}"
+
     def endpoint_values(self) -> tuple[Endpoint, ...]:
         """MalformedError when an address has neither 4 nor 16 bytes."""
         return tuple(Endpoint(_address(packed), port) for packed, port in self.endpoints)
@@ -81,6 +101,13 @@ class LinksContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     """One chunk of an origin's links."""
 
     peers: Annotated[tuple[U32, ...], Meta(max_length=MAX_LINKS_PER_CHUNK)]
+
+    def __str__(self) -> str:
+        return f"LINKS content {self.text()}"
+
+    def text(self) -> str:
+        """The line without its kind."""
+        return f"to {listed(self.peers, 60, 'n{}'.format) or 'nobody'}"
 
 
 class GroupContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -92,6 +119,13 @@ class GroupContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
         packed = sorted(source.packed for source in wanted.sources)
         return cls(int(wanted.mode is FilterMode.EXCLUDE), tuple(packed))
 
+    def __str__(self) -> str:
+        return f"GROUP content {self.text()}"
+
+    def text(self) -> str:
+        """The line without its kind."""
+        return sources("EXCLUDE" if self.mode else "INCLUDE", map(address, self.sources))
+
     def source_filter(self) -> SourceFilter:
         mode = FilterMode.EXCLUDE if self.mode else FilterMode.INCLUDE
         return SourceFilter(mode, frozenset(_address(packed) for packed in self.sources))
@@ -102,6 +136,13 @@ class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True, forbid_un
 
     flags: Annotated[int, Meta(ge=0, le=255)] = 0
 
+    def __str__(self) -> str:
+        return f"GROUP_PREFIX content {self.text()}"
+
+    def text(self) -> str:
+        """The line without its kind."""
+        return f"flags {self.flags}"
+
 
 class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     addresses: Annotated[tuple[PackedAddress, ...], Meta(max_length=MAX_HOST_ADDRESSES)]
@@ -111,6 +152,14 @@ class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     @classmethod
     def of(cls, addresses: tuple[bytes, ...], sequence: int, *, is_router: bool) -> HostContent:
         return cls(addresses, sequence, HOST_IS_ROUTER if is_router else 0)
+
+    def __str__(self) -> str:
+        return f"HOST content {self.text()}"
+
+    def text(self) -> str:
+        """The line without its kind."""
+        at = listed(self.addresses, 60, address) or "no address"
+        return f"sequence {self.sequence} at {at}{', router' if self.is_router else ''}"
 
     @property
     def is_router(self) -> bool:
@@ -233,6 +282,41 @@ def parse_host_key(key: bytes) -> tuple[int, MacAddress]:
     if mac.is_group:
         raise MalformedError("advertisement_malformed")
     return int.from_bytes(key[:2], "big"), mac
+
+
+def _shown_endpoint(endpoint: tuple[bytes, int]) -> str:
+    packed, port = endpoint
+    return f"{address(packed)}:{port}" if len(packed) <= 4 else f"[{address(packed)}]:{port}"
+
+
+def _shown_key(kind: Kind, key: bytes) -> str:
+    try:
+        match kind:
+            case Kind.GROUP:
+                vlan, group = parse_group_key(key)
+                return line(str(group), in_vlan(vlan))
+            case Kind.GROUP_PREFIX:
+                vlan, prefix = parse_group_prefix_key(key)
+                return line(str(prefix), in_vlan(vlan))
+            case Kind.HOST:
+                vlan, mac = parse_host_key(key)
+                return line(str(mac), in_vlan(vlan))
+            case Kind.LINKS if is_key_of(kind, key):
+                return f"chunk {key[0]}"
+            case Kind.NODE if not key:
+                return ""
+    except (MalformedError, IndexError):
+        pass
+    return f"malformed key {hexadecimal(key)}"
+
+
+def _shown_content(kind: Kind, content: bytes) -> str:
+    if not content:
+        return "withdrawn"
+    try:
+        return parse_content(kind, content).text()
+    except MalformedError:
+        return f"malformed content of {octets(content)}"
 
 
 def _address(packed: bytes) -> IPAddress:

@@ -31,6 +31,12 @@ class ArpPacket:
     target_mac: MacAddress
     target_ip: IPv4Address
 
+    def __str__(self) -> str:
+        sender = f"{self.sender_ip} ({self.sender_mac})"
+        if self.operation is ArpOperation.REQUEST:
+            return f"ARP request for {self.target_ip} from {sender}"
+        return f"ARP reply {sender} to {self.target_ip} ({self.target_mac})"
+
     @property
     def is_probe(self) -> bool:
         return self.operation is ArpOperation.REQUEST and int(self.sender_ip) == 0

@@ -22,6 +22,7 @@ from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.wire import ethernet
 from treecast.wire.ethernet import EthernetFrame
+from treecast.wire.one_line import hexadecimal
 
 BEACON_ETHERTYPE = 0x88B5
 BEACON_GROUP = MacAddress.parse("03:54:43:00:00:01")
@@ -48,6 +49,11 @@ class Beacon(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     sequence: Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
     state: BeaconState
     port_plus_one: Annotated[int, Meta(ge=1, le=127)]
+
+    def __str__(self) -> str:
+        state = self.state.name.lower()
+        node = f"n{self.node_index} ({hexadecimal(self.node_id)})"
+        return f"beacon of {node} port {self.port} {state} sequence {self.sequence}"
 
     @property
     def port(self) -> int:

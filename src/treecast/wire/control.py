@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from treecast.base.errors import MalformedError
+from treecast.wire.one_line import hexadecimal, line, listed
 
 MAX_CONTROL_BYTES = 1196
 """Fits the smallest underlay (docs/protocol.md section 8)."""
@@ -34,11 +35,17 @@ class Flood(_Message, tag=1, frozen=True):
         tuple[Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)], ...], Meta(max_length=64)
     ]
 
+    def __str__(self) -> str:
+        return f"FLOOD of {len(self.advertisements)} advertisements, {sum(map(len, self.advertisements)):,} bytes"
+
 
 class Acknowledge(_Message, tag=2, frozen=True):
     """The advertisements taken, each as (origin, epoch, sequence)."""
 
     items: Annotated[tuple[tuple[U32, U64, U64], ...], Meta(max_length=64)]
+
+    def __str__(self) -> str:
+        return line("ACKNOWLEDGE", listed([version(*item) for item in self.items]) or "nothing")
 
 
 class Digest(_Message, tag=3, frozen=True):
@@ -51,6 +58,10 @@ class Digest(_Message, tag=3, frozen=True):
         Meta(max_length=MAX_ORIGINS_PER_DIGEST),
     ]
 
+    def __str__(self) -> str:
+        held = [f"n{origin} epoch {epoch} hash {hexadecimal(digest)}" for origin, epoch, digest in self.origins]
+        return line(f"DIGEST of n{self.first} to n{self.last}:", listed(held) or "nothing")
+
 
 class KeyAcknowledgement(_Message, tag=4, frozen=True):
     """The sender holds this sender key of the receiver's tree."""
@@ -59,15 +70,26 @@ class KeyAcknowledgement(_Message, tag=4, frozen=True):
     epoch: U32
     key_id: U32
 
+    def __str__(self) -> str:
+        return f"KEY ACKNOWLEDGEMENT of tree {self.tree_id} epoch {self.epoch} key {self.key_id}"
+
 
 class Goodbye(_Message, tag=5, frozen=True):
     """The sender goes down: forget the link."""
+
+    def __str__(self) -> str:
+        return "GOODBYE"
 
 
 ControlMessage = Flood | Acknowledge | Digest | KeyAcknowledgement | Goodbye
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)
+
+
+def version(origin: int, epoch: int, sequence: int) -> str:
+    """Which advertisement of an origin's: ``n7 epoch 3 seq 12``."""
+    return f"n{origin} epoch {epoch} seq {sequence}"
 
 
 def emit_control(message: ControlMessage) -> bytes:

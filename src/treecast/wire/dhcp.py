@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.wire.ipv4 import Ipv4Packet
+from treecast.wire.one_line import quoted
 
 PROTOCOL_UDP = 17
 SERVER_PORT = 67
@@ -35,6 +36,10 @@ class DhcpAcknowledgement:
     address: IPv4Address
     lease_s: int | None
 
+    def __str__(self) -> str:
+        lease = "" if self.lease_s is None else f" for {self.lease_s} s"
+        return f"DHCP acknowledgement: {self.client} has {self.address}{lease}"
+
 
 @dataclass(frozen=True, slots=True)
 class DhcpRequest:
@@ -42,6 +47,10 @@ class DhcpRequest:
 
     client: MacAddress
     host_name: bytes | None
+
+    def __str__(self) -> str:
+        name = "" if self.host_name is None else f" host name {quoted(self.host_name)}"
+        return f"DHCP request of {self.client}{name}"
 
 
 def is_server_message(packet: Ipv4Packet) -> bool:

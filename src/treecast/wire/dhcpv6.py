@@ -14,6 +14,7 @@ from ipaddress import IPv6Address
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.wire.ipv6 import Ipv6Packet
+from treecast.wire.one_line import hexadecimal, line, listed
 
 NEXT_HEADER_UDP = 17
 SERVER_PORT = 547
@@ -36,6 +37,9 @@ class LeasedAddress:
     address: IPv6Address
     valid_s: int
 
+    def __str__(self) -> str:
+        return f"leased {self.address} for {self.valid_s} s"
+
 
 @dataclass(frozen=True, slots=True)
 class Dhcpv6Reply:
@@ -43,6 +47,10 @@ class Dhcpv6Reply:
 
     client_duid: bytes
     addresses: tuple[LeasedAddress, ...]
+
+    def __str__(self) -> str:
+        leases = [f"{lease.address} for {lease.valid_s} s" for lease in self.addresses]
+        return line(f"DHCPv6 reply to DUID {hexadecimal(self.client_duid)}:", listed(leases) or "no address")
 
     @property
     def duid_link_layer(self) -> MacAddress | None:

@@ -11,6 +11,7 @@ from enum import IntEnum
 
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.errors import MalformedError
+from treecast.wire.one_line import octets
 
 HEADER_BYTES = 14
 VLAN_TAG_BYTES = 4
@@ -39,6 +40,10 @@ class VlanTag:
         if not 0 <= self.priority < 8:
             raise ValueError(f"a VLAN priority has 3 bits: {self.priority}")
 
+    def __str__(self) -> str:
+        eligible = ", drop eligible" if self.drop_eligible else ""
+        return f"VLAN {self.vlan_id} priority {self.priority}{eligible}"
+
 
 @dataclass(frozen=True, slots=True)
 class EthernetFrame:
@@ -49,6 +54,12 @@ class EthernetFrame:
     ethertype: int
     payload: bytes
     vlan: VlanTag | None = None
+
+    def __str__(self) -> str:
+        known = self.ethertype in EtherType.__members__.values()
+        kind = EtherType(self.ethertype).name if known else f"0x{self.ethertype:04x}"
+        tag = f" {self.vlan}" if self.vlan else ""
+        return f"Ethernet {kind} from {self.source} to {self.destination}{tag}, {octets(self.payload)}"
 
     @property
     def vlan_id(self) -> int | None:

@@ -13,6 +13,7 @@ from enum import IntEnum
 from treecast.base.addresses import IPAddress, MacAddress, packed_to_address
 from treecast.base.errors import MalformedError
 from treecast.base.time import Duration
+from treecast.wire.one_line import MAX_LINE, in_vlan, line, listed, shortened, sources
 
 
 class RecordType(IntEnum):
@@ -25,7 +26,20 @@ class RecordType(IntEnum):
     ALLOW_NEW_SOURCES = 5
     BLOCK_OLD_SOURCES = 6
 
+    @property
+    def short(self) -> str:
+        """``INCLUDE``, ``TO_EXCLUDE``, ``ALLOW``."""
+        return _SHORT_NAMES[self]
 
+
+_SHORT_NAMES = {
+    RecordType.MODE_IS_INCLUDE: "INCLUDE",
+    RecordType.MODE_IS_EXCLUDE: "EXCLUDE",
+    RecordType.CHANGE_TO_INCLUDE_MODE: "TO_INCLUDE",
+    RecordType.CHANGE_TO_EXCLUDE_MODE: "TO_EXCLUDE",
+    RecordType.ALLOW_NEW_SOURCES: "ALLOW",
+    RecordType.BLOCK_OLD_SOURCES: "BLOCK",
+}
 _KNOWN_TYPES = frozenset(int(record_type) for record_type in RecordType)
 
 
@@ -36,6 +50,13 @@ class GroupRecord:
     record_type: RecordType
     group: IPAddress
     sources: tuple[IPAddress, ...] = ()
+
+    def __str__(self) -> str:
+        return f"record {self.text()}"
+
+    def text(self) -> str:
+        """The line without its kind: ``239.1.2.3 INCLUDE{10.0.0.1}``."""
+        return f"{self.group} {sources(self.record_type.short, self.sources)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +76,14 @@ class MembershipQuery:
     query_interval: Duration = 0
     sources: tuple[IPAddress, ...] = ()
 
+    def __str__(self) -> str:
+        kind = "general query" if self.is_general else f"query {self.group}"
+        of = f" {sources('of ', self.sources)}" if self.sources else ""
+        suppress = ", suppress" if self.suppress else ""
+        return (
+            f"{_version(self.group, self.version)} {kind}{of}, response within {self.max_response_time:g} s{suppress}"
+        )
+
     @property
     def is_general(self) -> bool:
         return self.group.is_unspecified
@@ -66,6 +95,13 @@ class MembershipReport:
 
     records: tuple[GroupRecord, ...]
 
+    def __str__(self) -> str:
+        if not self.records:
+            return "membership report of nothing"
+        first = self.records[0].group
+        version = _version(first, 3 if first.version == 4 else 2)
+        return line(version, "report", listed(self.records, 120, GroupRecord.text))
+
 
 @dataclass(frozen=True, slots=True)
 class OlderReport:
@@ -74,12 +110,18 @@ class OlderReport:
     version: int
     group: IPAddress
 
+    def __str__(self) -> str:
+        return f"{_version(self.group, self.version)} report {self.group}"
+
 
 @dataclass(frozen=True, slots=True)
 class LeaveGroup:
     """An IGMPv2 Leave Group or an MLDv1 Done."""
 
     group: IPAddress
+
+    def __str__(self) -> str:
+        return f"IGMPv2 leave {self.group}" if self.group.version == 4 else f"MLDv1 done {self.group}"
 
 
 MembershipMessage = MembershipQuery | MembershipReport | OlderReport | LeaveGroup
@@ -98,6 +140,15 @@ class ReceivedMessage:
     destination: IPAddress
     vlan_id: int | None = None
     lacks_router_alert: bool = False
+
+    def __str__(self) -> str:
+        ends = line(f"from {self.source} ({self.source_mac}) to {self.destination}", in_vlan(self.vlan_id))
+        alert = " without router alert" if self.lacks_router_alert else ""
+        return f"{shortened(str(self.message), MAX_LINE - len(ends) - len(alert) - 1)} {ends}{alert}"
+
+
+def _version(group: IPAddress, version: int) -> str:
+    return f"{'IGMP' if group.version == 4 else 'MLD'}v{version}"
 
 
 def decode_float(code: int, mantissa_bits: int) -> int:

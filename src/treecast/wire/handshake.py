@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from treecast.base.errors import MalformedError
 from treecast.wire.control import U64
+from treecast.wire.one_line import octets
 
 
 class HandshakeType(IntEnum):
@@ -48,6 +49,12 @@ class HandshakePayload(msgspec.Struct, frozen=True, array_like=True, forbid_unkn
     underlay_mtu: Annotated[int, Meta(ge=1280, le=9000)]
     version: Annotated[str, Meta(max_length=MAX_VERSION_CHARACTERS, pattern=r"\A[0-9A-Za-z.+-]*\Z")]
 
+    def __str__(self) -> str:
+        refused = f", refuses ({_shown_reason(self.refused)})" if self.refused else ""
+        times = f"epoch {self.epoch_ms}, clock {self.clock_ms} ms"
+        program = f"version {self.version or 'unknown'}, certificate of {octets(self.certificate)}"
+        return f"handshake payload: {times}, AEAD {self.aead}, MTU {self.underlay_mtu}, {program}{refused}"
+
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A responder's word that it refuses the initiator: why (a RefusalReason, or one not known here), by its clock."""
@@ -55,9 +62,16 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     reason: Annotated[int, Meta(ge=1, le=255)]
     clock_ms: U64
 
+    def __str__(self) -> str:
+        return f"refusal: {_shown_reason(self.reason)}, clock {self.clock_ms} ms"
+
 
 _decoder = msgspec.msgpack.Decoder(HandshakePayload)
 _refusal_decoder = msgspec.msgpack.Decoder(Refusal)
+
+
+def _shown_reason(code: int) -> str:
+    return RefusalReason(code).name if code in RefusalReason.__members__.values() else f"reason {code}"
 
 
 def refusal_reason(drop: str) -> RefusalReason | None:

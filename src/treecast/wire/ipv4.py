@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 
 from treecast.base.errors import MalformedError
 from treecast.wire.checksum import internet_checksum, with_checksum
+from treecast.wire.one_line import octets
 
 HEADER_BYTES = 20
 MAX_OPTION_BYTES = 40
@@ -36,6 +37,11 @@ class Ipv4Packet:
     more_fragments: bool = False
     fragment_offset: int = 0
     options: bytes = b""
+
+    def __str__(self) -> str:
+        fragment = f" fragment at {8 * self.fragment_offset}" if self.is_fragment else ""
+        ends = f"from {self.source} to {self.destination}"
+        return f"IPv4 {ends} protocol {self.protocol} TTL {self.ttl}{fragment}, {octets(self.payload)}"
 
     @property
     def is_fragment(self) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from treecast.base.errors import MalformedError
+from treecast.wire.one_line import octets
 
 HEADER_BYTES = 40
 NEXT_HEADER_HOP_BY_HOP = 0
@@ -42,6 +43,12 @@ class Ipv6Packet:
     traffic_class: int = 0
     flow_label: int = 0
     hop_by_hop: bytes | None = None
+
+    def __str__(self) -> str:
+        ends = f"from {self.source} to {self.destination}"
+        hop_by_hop = "" if self.hop_by_hop is None else " hop-by-hop options"
+        fields = f"next header {self.next_header} hop limit {self.hop_limit}{hop_by_hop}"
+        return f"IPv6 {ends} {fields}, {octets(self.payload)}"
 
     @property
     def router_alert(self) -> int | None:

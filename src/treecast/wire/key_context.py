@@ -12,6 +12,7 @@ from treecast.base.addresses import IPAddress, packed_to_address
 from treecast.base.errors import MalformedError
 from treecast.base.flows import BROADCAST, Flow, is_routed_prefix
 from treecast.wire.control import U16
+from treecast.wire.one_line import address, in_vlan, line
 
 _Packed = Annotated[bytes, Meta(min_length=4, max_length=16)]
 
@@ -21,6 +22,11 @@ class _Context(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     group: _Packed
     source: _Packed | None
     prefix_length: Annotated[int, Meta(ge=0, le=128)] | None = None
+
+    def __str__(self) -> str:
+        source = "*" if self.source is None else address(self.source)
+        length = "" if self.prefix_length is None else f"/{self.prefix_length}"
+        return line(f"key context ({source}, {address(self.group)}{length})", in_vlan(self.vlan))
 
 
 _decoder: msgspec.msgpack.Decoder[_Context | None] = msgspec.msgpack.Decoder(_Context | None)

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from treecast.base.addresses import IPAddress
 from treecast.base.errors import MalformedError
+from treecast.wire.one_line import quoted
 
 PORT = 5353
 PROTOCOL_UDP = 17
@@ -35,6 +36,9 @@ class NamedAddress:
 
     name: bytes
     address: IPAddress
+
+    def __str__(self) -> str:
+        return f"mDNS address {self.address} of {quoted(self.name)}"
 
 
 def is_response(destination: IPAddress, protocol: int, datagram: bytes) -> bool:

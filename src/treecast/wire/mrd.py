@@ -28,6 +28,9 @@ class RouterAdvertisement:
     source: IPAddress
     hold_time: Duration
 
+    def __str__(self) -> str:
+        return f"MRD router advertisement of {self.source}, hold time {self.hold_time:g} s"
+
 
 def is_mrd(frame: EthernetFrame) -> bool:
     """Whether the frame claims to carry an advertisement or a termination, before any check but of lengths."""

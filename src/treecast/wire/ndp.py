@@ -15,6 +15,7 @@ from treecast.wire import ethernet, ipv6
 from treecast.wire.checksum import internet_checksum, ipv6_pseudo_header, with_checksum
 from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
 from treecast.wire.ipv6 import NEXT_HEADER_ICMPV6, Ipv6Packet
+from treecast.wire.one_line import hexadecimal, listed
 
 HOP_LIMIT = 255
 OPTION_SOURCE_LINK_LAYER = 1
@@ -39,6 +40,9 @@ class NdpOption:
     kind: int
     value: bytes
 
+    def __str__(self) -> str:
+        return f"NDP option {self.kind} {hexadecimal(self.value)}"
+
 
 NdpOptions = tuple[NdpOption, ...]
 
@@ -48,6 +52,9 @@ class RouterSolicitation:
     """RFC 4861 section 4.1."""
 
     options: NdpOptions = ()
+
+    def __str__(self) -> str:
+        return f"router solicitation{_shown(self.options)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,10 @@ class RouterAdvertisement:
     retransmission_ms: int
     options: NdpOptions = ()
 
+    def __str__(self) -> str:
+        times = f"lifetime {self.router_lifetime} s, reachable {self.reachable_time_ms} ms"
+        return f"router advertisement hop limit {self.hop_limit}, flags {self.flags:#x}, {times}{_shown(self.options)}"
+
 
 @dataclass(frozen=True, slots=True)
 class NeighborSolicitation:
@@ -68,6 +79,9 @@ class NeighborSolicitation:
 
     target: IPv6Address
     options: NdpOptions = ()
+
+    def __str__(self) -> str:
+        return f"neighbor solicitation for {self.target}{_shown(self.options)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +94,18 @@ class NeighborAdvertisement:
     override: bool
     options: NdpOptions = ()
 
+    def __str__(self) -> str:
+        flags = {"router": self.router, "solicited": self.solicited, "override": self.override}
+        shown = "".join(f", {name}" for name, is_set in flags.items() if is_set)
+        return f"neighbor advertisement of {self.target}{shown}{_shown(self.options)}"
+
 
 NdpMessage = RouterSolicitation | RouterAdvertisement | NeighborSolicitation | NeighborAdvertisement
+
+
+def _shown(options: NdpOptions) -> str:
+    shown = listed([f"{option.kind} {hexadecimal(option.value)}" for option in options], 40)
+    return f", options {shown}" if shown else ""
 
 
 def link_layer_option(kind: int, mac: MacAddress) -> NdpOption:

@@ -17,6 +17,7 @@ from treecast.wire.checksum import internet_checksum, ipv6_pseudo_header, with_c
 from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
 from treecast.wire.ipv4 import Ipv4Packet
 from treecast.wire.ipv6 import Ipv6Packet
+from treecast.wire.one_line import line, listed
 
 PROTOCOL_PIM = 103
 ALL_PIM_ROUTERS_IPV4 = IPv4Address("224.0.0.13")
@@ -48,6 +49,9 @@ class PimHello:
     source: IPAddress
     hold_time: Duration
 
+    def __str__(self) -> str:
+        return f"PIM hello of {self.source} for {self.hold_time:g} s"
+
 
 @dataclass(frozen=True, slots=True)
 class PimSource:
@@ -60,6 +64,15 @@ class PimSource:
     is_wildcard: bool = False
     is_rpt: bool = False
 
+    def __str__(self) -> str:
+        return f"PIM source {self.text()}"
+
+    def text(self) -> str:
+        """The line without its kind."""
+        if self.is_wildcard:
+            return f"(*) by RP {self.address}"
+        return f"{self.address} on the RP tree" if self.is_rpt else str(self.address)
+
 
 @dataclass(frozen=True, slots=True)
 class PimGroup:
@@ -69,6 +82,15 @@ class PimGroup:
     prefix_length: int
     joins: tuple[PimSource, ...] = ()
     prunes: tuple[PimSource, ...] = ()
+
+    def __str__(self) -> str:
+        return f"PIM group {self.text()}"
+
+    def text(self) -> str:
+        """The line without its kind."""
+        group = str(self.group) if self.is_one_group else f"{self.group}/{self.prefix_length}"
+        asked = (("join", self.joins), ("prune", self.prunes))
+        return line(group, *(f"{what} {listed(named, 30, PimSource.text)}" for what, named in asked if named))
 
     @property
     def is_one_group(self) -> bool:
@@ -83,6 +105,10 @@ class PimJoinPrune:
     upstream: IPAddress
     hold_time: Duration
     groups: tuple[PimGroup, ...]
+
+    def __str__(self) -> str:
+        ends = f"from {self.source} to {self.upstream} for {self.hold_time:g} s"
+        return line(f"PIM join/prune {ends}:", listed(self.groups, show=PimGroup.text) or "no group")
 
 
 def is_pim(frame: EthernetFrame) -> bool:

@@ -13,6 +13,7 @@ from treecast.base.addresses import Endpoint
 from treecast.daemon.handshake_log import log_handshakes
 from treecast.daemon.logs import present_level, set_level
 from treecast.links.trace import MAX_TRACED, Step, Trace
+from treecast.wire.handshake import HandshakePayload
 
 PLACES = tuple(Endpoint.parse(text) for text in ("192.0.2.1:7700", "[2001:db8::1]:7700"))
 
@@ -40,6 +41,14 @@ def test_a_step_is_a_line_with_the_peer_its_addresses_and_the_reason_where_there
         ("debug", "handshake refused", {"addresses": "192.0.2.1:7700", "reason": "handshake_reflected"}),
     ]
     assert logged(trace, "debug") == []
+
+
+def test_what_the_other_node_says_of_itself_is_in_the_line() -> None:
+    trace = Trace()
+    payload = HandshakePayload(bytes(200), 1, 5, 6, 0, 1500, "0.1")
+    trace.add(Step.ACCEPTED, "n2", PLACES[:1], payload=payload)
+    fields = {"peer": "n2", "addresses": "192.0.2.1:7700", "payload": str(payload)}
+    assert logged(trace, "debug") == [("debug", "handshake accepted", fields)]
 
 
 def test_without_debug_level_steps_are_taken_and_not_logged() -> None:

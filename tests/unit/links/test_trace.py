@@ -7,6 +7,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.time import Instant
 from treecast.links.attempts import ATTEMPT_LIFETIME
 from treecast.links.trace import MAX_TRACED, Step, Trace, Traced
+from treecast.wire.handshake import HandshakePayload
 
 ONE, TWO = (endpoint_of(1),), (endpoint_of(2),)
 
@@ -20,8 +21,14 @@ def taken(node: Node) -> list[Traced]:
 def test_a_handshake_is_two_steps_on_either_side() -> None:
     one, two = Node(1), Node(2)
     shake(one, two)
-    assert taken(one) == [Traced(Step.BEGUN, "peer", TWO), Traced(Step.ANSWERED, "n2", TWO)]
-    assert taken(two) == [Traced(Step.INIT_RECEIVED, "", ONE), Traced(Step.ACCEPTED, "n1", ONE)]
+    begun, answered = taken(one)
+    received, accepted = taken(two)
+    assert (begun, received) == (Traced(Step.BEGUN, "peer", TWO), Traced(Step.INIT_RECEIVED, "", ONE))
+    assert answered == Traced(Step.ANSWERED, "n2", TWO, payload=answered.payload)
+    assert accepted == Traced(Step.ACCEPTED, "n1", ONE, payload=accepted.payload)
+    for step, index in ((answered, 2), (accepted, 1)):
+        assert isinstance(step.payload, HandshakePayload)
+        assert step.payload.certificate == certificate_of(index).encode()
     assert taken(one) == []
 
 
