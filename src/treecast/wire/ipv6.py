@@ -97,6 +97,10 @@ class UpperLayer:
     is_fragment: bool = False
     is_whole: bool = True
 
+    def __str__(self) -> str:
+        fragment = f" {'whole' if self.is_whole else 'part'} in a fragment" if self.is_fragment else ""
+        return f"upper layer protocol {self.protocol}{fragment}, {octets(self.data)}"
+
 
 def upper_layer(packet: Ipv6Packet) -> UpperLayer:
     """Past the extension headers, in whichever order they come (RFC 8200 section 4)."""
