@@ -21,6 +21,10 @@ from treecast.sim.tables import ForwardingTables
 from treecast.sim.underlay import Underlay
 
 TREE_WINDOW = 4096
+KEY_DATAGRAMS = 2**25
+"""A sender key is worn when it has sealed so many, as in the real one (docs/protocol.md section 6)."""
+REPORT_AGAIN = 2**20
+"""After so many more it is reported again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class ModelForwarder(ForwardingTables):
     raise_event: Callable[[e.Event], None]
     refuses: Callable[[c.Command], e.RefusalReason | None] = lambda _: None
     """Why a command is not carried out though it could be."""
+    datagram_weight: int = 1
+    """Each datagram wears its key or session as so many do."""
     delivered: list[object] = field(default_factory=list)
     injected: list[bytes] = field(default_factory=list)
     drops: Counter[str] = field(default_factory=Counter)
@@ -85,6 +91,10 @@ class ModelForwarder(ForwardingTables):
         if not tree.used:
             tree.used = True
             self.raise_event(e.TreeUsed(tree_id))
+        wear = (tree.sealed - tree.sealed_before_key) * self.datagram_weight
+        if wear >= KEY_DATAGRAMS + tree.wear_reports * REPORT_AGAIN:
+            tree.wear_reports += 1
+            self.raise_event(e.KeyWorn(tree_id, tree.key_id))
         for peer in tree.replicate:
             self._seal(peer, ("frame", frame))
         if tree.next_hops:
@@ -175,10 +185,10 @@ class ModelForwarder(ForwardingTables):
                 self._seal(peer, Probe(reply=False))
 
     def reports(self) -> list[e.SessionReport]:
-        now = self.underlay.now
+        now, weight = self.underlay.now, self.datagram_weight
         return [
-            e.SessionReport(index, session.peer, now - session.since, now - session.heard_at, None, session.sealed)
-            for index, session in self.sessions.items()
+            e.SessionReport(index, one.peer, now - one.since, now - one.heard_at, None, one.sealed * weight)
+            for index, one in self.sessions.items()
         ]
 
     # commands

@@ -27,6 +27,10 @@ class RootTree:
     used: bool = False
     taken: int = 0
     sealed: int = 0
+    sealed_before_key: int = 0
+    """With keys before the one in use."""
+    wear_reports: int = 0
+    """Of the key in use."""
 
 
 @dataclass(slots=True)
@@ -154,7 +158,8 @@ def _(command: c.MakeKey, tables: ForwardingTables) -> None:
 
 @_write.register
 def _(command: c.UseKey, tables: ForwardingTables) -> None:
-    tables.trees[command.tree_id].key_id = command.key_id
+    tree = tables.trees[command.tree_id]
+    tree.key_id, tree.sealed_before_key, tree.wear_reports = command.key_id, tree.sealed, 0
 
 
 @_write.register

@@ -62,7 +62,11 @@ class SimNode:
         self.stopped = False
         self.endpoint = Endpoint(_FIRST_ENDPOINT + self.index + 65_536 * machine, _PORT)
         self.forwarder = ModelForwarder(
-            me=self.index, endpoint=self.endpoint, underlay=self._network, raise_event=self.raise_event
+            me=self.index,
+            endpoint=self.endpoint,
+            underlay=self._network,
+            raise_event=self.raise_event,
+            datagram_weight=world.datagram_weight,
         )
         self.engine = Engine(
             identity,
@@ -208,6 +212,7 @@ class World:
 
     ``cities``: each node stands at a generated place, and delays follow from that instead of ``delay``. A node
     takes what came since its last turn, ``turn_interval`` after that at the earliest. ``meter`` sums what engines cost.
+    ``datagram_weight``: each datagram wears its key as so many do, so that keys are worn within a test.
     """
 
     def __init__(
@@ -220,7 +225,9 @@ class World:
         cities: bool = False,
         turn_interval: Duration = 0.0,
         meter: Meter | None = None,
+        datagram_weight: int = 1,
     ) -> None:
+        self.datagram_weight = datagram_weight
         self.rng = Random(seed)
         self.meter = meter
         self.turn_interval = turn_interval
