@@ -1,1 +1,1 @@
-"""The vocabulary: values every room shares. No I/O, no protocol, no time of its own."""
+"""Values that all packages share. No I/O, no protocol, no time of its own."""

@@ -12,4 +12,4 @@ class MalformedError(ValueError):
 
 
 class OperatorError(Exception):
-    """Something the operator can fix. Its text is one sentence that says what to do."""
+    """Something the operator can fix. Its text is one sentence with what to do."""

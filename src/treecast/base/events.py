@@ -91,7 +91,7 @@ class KeyWorn(Struct, frozen=True):
 class HostSeen(Struct, frozen=True):
     """A frame of this source MAC came from a port that forwards, for the first time in 60 s. ``vlan`` 0: untagged.
 
-    Also the first since ``SetHost`` said that it is another node's. At most 4096 hosts per port are remembered (then
+    Also the first since ``SetHost`` made it another node's. At most 4096 hosts per port are remembered (then
     ``hosts_seen_full``); beacons are no sign of a host.
     """
 

@@ -1,4 +1,4 @@
-"""What a tree carries."""
+"""Flows: the frames that one tree carries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a LAN stays on it though other LANs are bridged to it: the words by which it configures its own hosts."""
+"""Frames that stay on a LAN though other LANs are bridged to it: those by which it configures its own hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who wants which group: the source filter of IGMPv3 and MLDv2 (RFC 3376 section 3.2, RFC 3810 section 3)."""
+"""The source filter of IGMPv3 and MLDv2 (RFC 3376 section 3.2, RFC 3810 section 3)."""
 
 from __future__ import annotations
 

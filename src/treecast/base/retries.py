@@ -1,4 +1,4 @@
-"""What the data plane refused, waiting to be tried again: a few at first, more and more while there is room."""
+"""Entries that the data plane refused, waiting to be tried again: a few at first, more while it takes them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Retries(Generic[K]):
         self._refused_at: Instant | None = None
 
     def add(self, now: Instant, key: K) -> None:
-        """It was refused."""
+        """The entry was refused."""
         self._waiting.pop(key, None)
         self._waiting[key] = None
         if self._refused_at is not None and now - self._refused_at > CALM:
@@ -48,7 +48,7 @@ class Retries(Generic[K]):
         self._pause = min(2 * self._pause, LAST_PAUSE)
 
     def discard(self, key: K) -> None:
-        """It is not wanted any more, or has been done."""
+        """The entry is not wanted any more, or has been made."""
         self._waiting.pop(key, None)
 
     def take(self, now: Instant) -> list[K]:

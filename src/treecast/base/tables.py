@@ -12,7 +12,7 @@ NEARLY_FULL = 0.9
 
 @dataclass(frozen=True, slots=True)
 class TableUse:
-    """``what``: the entries, as people call them; ``advice``: what to do before there is no room for more."""
+    """``what``: the entries, as people call them; ``advice``: what to do before the table is full."""
 
     what: str
     used: int

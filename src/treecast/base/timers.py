@@ -1,7 +1,7 @@
 """Deadlines of many keys in one heap: what waits costs nothing until it is due.
 
 A cancelled or moved deadline leaves its entry in the heap, which is skipped when it comes up (lazy deletion); the heap
-is made anew when most of it is such entries. A key names its timer: a member of an enum whose entries say what each
+is made anew when most of it is such entries. A key names its timer: a member of an enum whose entries explain what each
 is for, or a subject where there is one timer only.
 """
 

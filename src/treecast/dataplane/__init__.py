@@ -1,4 +1,4 @@
-"""Make the tables say so: the commands that turn wanted trees into tables and keys.
+"""Commands that turn wanted trees into tables and keys of the data plane.
 
 ``root_trees`` is this node as the root, ``downstream_trees`` this node on the trees of others.
 """

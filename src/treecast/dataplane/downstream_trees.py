@@ -25,15 +25,15 @@ from treecast.wire.key_context import parse_context
 
 MAX_MEMBER_TREES = 65_536
 MAX_TREES_PER_ROOT = 16_384
-"""One root cannot take the room of the others."""
+"""One root cannot fill the table for the others."""
 
 MAX_SILENCE: Duration = 2 * KEY_LIFETIME
-"""A root that uses a tree offers a new key in half that time. One that has given it up says nothing."""
+"""A root that uses a tree offers a new key in half that time. One that has given it up sends nothing."""
 
 LINGER: Duration = 10.0
-"""A tree's keys outlive the last wish for it: who leaves and joins again at once may look to the root as if nothing
-had happened, and then the root offers no key. By the end of this time it has heard of the leave. They outlive the first
-key of the flow's next tree as well: keys overtake data."""
+"""A tree's keys outlive the last local membership: a node that leaves and joins again at once may look to the root as
+if nothing had happened, and then the root offers no key. By the end of this time it has learned of the leave. They
+outlive the first key of the flow's next tree as well: keys overtake data."""
 
 
 _TreeKey = tuple[NodeIndex, TreeId]
@@ -82,7 +82,7 @@ class DownstreamTrees:
         yield TableUse("trees of other nodes", len(self._trees), MAX_MEMBER_TREES, "join fewer groups and sources")
 
     def want(self, now: Instant, group: GroupKey, wanted: SourceFilter) -> None:
-        """What the local hosts want of a group from now on."""
+        """The local hosts have another filter of a group from now on."""
         if wanted.wants_nothing:
             self._wanted.pop(group, None)
         else:
@@ -124,7 +124,7 @@ class DownstreamTrees:
             self.commands.append(RefuseKey(offer.root, offer.tree_id, offer.epoch, offer.key_id))
 
     def refused(self, command: AcceptKey, reason: RefusalReason) -> None:
-        """The data plane has not taken a key, and so the root was not told: it sends copies and offers the key again.
+        """The data plane has not taken a key. The root, without acknowledgement, sends copies and offers the key again.
 
         An offer that is not there (UNKNOWN) was judged before, for it was repeated meanwhile.
         """

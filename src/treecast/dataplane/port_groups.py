@@ -1,4 +1,4 @@
-"""Which port of this node gets which group: told to the data plane while there are more ports than the TAP.
+"""Groups of each port of this node, as the data plane has them while there are more ports than the TAP.
 
 Alone, the TAP gets every group that comes to this node, for who else should. Beside a packet port each gets what
 its own hosts want.
@@ -18,7 +18,7 @@ TAP = 0
 
 
 class PortGroups:
-    """What was told. Methods append to ``commands``; the caller empties it."""
+    """The filters that the data plane has. Methods append to ``commands``; the caller empties it."""
 
     def __init__(self, *, tap_gets_all: bool = False) -> None:
         """``tap_gets_all``: also beside packet ports, for a router there wants groups by prefixes."""
@@ -29,7 +29,7 @@ class PortGroups:
         self.commands: list[Command] = []
 
     def ports(self) -> list[int]:
-        """Those that have to be told of changes: none, or the TAP and all packet ports."""
+        """The ports whose changes the data plane gets: none, or the TAP and all packet ports."""
         return sorted(self._told)
 
     def open(self, port: int, of_the_tap: Mapping[GroupKey, SourceFilter]) -> None:
@@ -43,7 +43,7 @@ class PortGroups:
         self._told.setdefault(port, {})
 
     def close(self, port: int) -> None:
-        """A packet port is gone, and the data plane has forgotten what it was told of it."""
+        """A packet port is gone, and the data plane has forgotten its groups."""
         self._told.pop(port, None)
         if set(self._told) == {TAP}:
             self.commands.append(SetPortSelective(TAP, on=False))
@@ -52,12 +52,12 @@ class PortGroups:
             del self._told[TAP]
 
     def want_all(self, group: GroupKey, wanted: Mapping[int, SourceFilter]) -> None:
-        """What the hosts on each port want of a group from now on; those on others want nothing."""
+        """The hosts on each port have another filter of a group from now on; those on others want nothing."""
         for port in self.ports():
             self.want(port, group, wanted.get(port, NO_SOURCE))
 
     def want(self, port: int, group: GroupKey, wanted: SourceFilter) -> None:
-        """What the hosts on a port want of a group from now on."""
+        """The hosts on a port have another filter of a group from now on."""
         told = self._told[port]
         if self._refused.pop((port, group), None) is not None:
             self.retries.discard((port, group))
@@ -70,7 +70,7 @@ class PortGroups:
         self.commands.append(SetPortGroup(port, *group, wanted))
 
     def refused(self, now: Instant, command: SetPortGroup) -> None:
-        """The data plane has no room for it: the port goes without the group until there is."""
+        """The data plane's table is full: the port goes without the group until it is not."""
         group = (command.vlan, command.group)
         told = self._told.get(command.port, {})
         if told.get(group) == command.filter:

@@ -31,7 +31,7 @@ class RootTree:
     next_key: SenderKey | None = None
     next_key_limit: Instant | None = None
     lagging: set[NodeIndex] = field(default_factory=set)
-    """Who holds the key in use and not the next one, while there is one."""
+    """The members that hold the key in use and not the next one, while there is one."""
     members: set[NodeIndex] = field(default_factory=set)
     intervals: dict[NodeIndex, Duration] = field(default_factory=dict)
     """Members whose answer to the newest key's offer is awaited: the time from its next repetition to the one after."""
@@ -113,7 +113,7 @@ class RootTree:
         return command
 
     def members_command(self) -> SetTreeMembers:
-        """Who holds the key in use is a next hop; the others get copies."""
+        """Members that hold the key in use are next hops; the others get copies."""
         self.changed = False
         self._given = tuple(self._next_hops)
         return SetTreeMembers(self.tree_id, self._given, tuple(self._replicate))

@@ -116,7 +116,7 @@ class RootTrees:
         self._replace_key_if_due(now, tree)
 
     def refused(self, now: Instant, command: TreeCommand) -> None:
-        """The data plane has not done it: the tree is taken back whole, and made anew when there is room.
+        """The data plane has not done it: the tree is taken back whole, and made anew when the table has space.
 
         Until then its frames are dropped there, and counted (``no_subscriber``, ``no_broadcast_tree``).
         """
@@ -144,7 +144,7 @@ class RootTrees:
                 self._touched[tree.tree_id] = self._left[tree.tree_id] = None
 
     def _give_left(self) -> None:
-        """Whoever lost its link is on no tree any more when trees begin to follow each other."""
+        """Take members that lost their link from all trees, before trees begin to follow each other."""
         for tree_id in self._left:
             tree = self._by_id.get(tree_id)
             if tree is not None and tree.changed:
@@ -173,7 +173,7 @@ class RootTrees:
     def key_acknowledgement(
         self, now: Instant, peer: NodeIndex, tree_id: TreeId, epoch: TreeEpoch, key_id: KeyId
     ) -> None:
-        """A member says that it holds a key."""
+        """A member acknowledges that it holds a key."""
         tree = self._by_id.get(tree_id)
         if tree is None or tree.epoch != epoch or peer not in tree.members:
             return  # of a tree or a membership that has ended meanwhile
@@ -185,7 +185,7 @@ class RootTrees:
         self._touched[tree_id] = None
 
     def advance(self, now: Instant) -> None:
-        """Repeat offers, replace old keys, make what had no room, and give the data plane the members that changed."""
+        """Repeat offers, replace old keys, make refused trees, and give the data plane the members that changed."""
         for flow in self.retries.take(now):
             self.want(now, flow, self._without_room.pop(flow))
         due = self._timers.due(now)

@@ -1,6 +1,6 @@
 """A sender key: its life at the root, and how far each member is with it (``docs/protocol.md`` section 6).
 
-Decides nothing: keeps the states by their tables. ``root_trees`` says when each event happens.
+Decides nothing: keeps the states by their tables. ``root_trees`` finds when each event happens.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from treecast.base.state_table import Transition as Row
 
 
 class AtRoot(Enum):
-    """What the root does with a key."""
+    """Events at the root of a tree."""
 
     NONE = "not made"
     NEXT = "next"

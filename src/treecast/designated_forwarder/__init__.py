@@ -1,4 +1,4 @@
-"""Which node carries a LAN's frames? Beacons on the LAN, an election among those who hear each other, loops found.
+"""Designated forwarder election: beacons on a LAN, an election among the nodes that receive them, loops found.
 
-Only ports that share a LAN with others (switch mode) take part; a TAP of the node's own is never asked.
+Only ports that share a LAN with others (switch mode) take part; a TAP of the node's own does not.
 """

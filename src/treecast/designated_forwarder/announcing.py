@@ -1,4 +1,4 @@
-"""Telling neighbours at which MAC address a host is now: gratuitous ARP and unsolicited Neighbor Advertisements."""
+"""Announcements of the MAC address at which a host is now: gratuitous ARP, unsolicited Neighbor Advertisements."""
 
 from __future__ import annotations
 

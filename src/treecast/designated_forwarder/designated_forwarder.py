@@ -35,7 +35,7 @@ from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Whose beacons these are. ``epoch_ms``: this start, in milliseconds since 1970."""
+    """The node that sends these beacons. ``epoch_ms``: this start, in milliseconds since 1970."""
 
     network_id: NetworkId
     node_id: NodeId
@@ -58,7 +58,7 @@ class PortState:
 
 @dataclass(frozen=True, slots=True)
 class PortChange:
-    """A port begins or ends to forward. ``hosts`` were heard on it while ``forwarder_before`` carried the LAN."""
+    """A port begins or ends to forward. ``hosts`` were seen on it while ``forwarder_before`` carried the LAN."""
 
     port: int
     forwards: bool
@@ -116,7 +116,7 @@ class DesignatedForwarder:
         ]
 
     def close(self, port: int) -> None:
-        """The port is the node's own again: it forwards, whoever else does. The LAN hears of it at once."""
+        """The port is the node's own again: it forwards, whichever other one does. A beacon shows that at once."""
         known = self._ports.pop(port, None)
         if known is not None:
             self._changes.append(PortChange(port, forwards=True))
@@ -130,7 +130,7 @@ class DesignatedForwarder:
             ]
 
     def leave(self, port: int) -> None:
-        """The port is about to be gone. The LAN hears of it at once."""
+        """The port is about to be gone. A beacon shows that at once."""
         if self._ports.pop(port, None) is not None:
             self.commands.append(self._beacon(port, BeaconState.SILENT))
 
@@ -216,7 +216,7 @@ class DesignatedForwarder:
     def problems(
         self, now: Instant, interface: Callable[[int], str], node_name: Callable[[NodeIndex], str]
     ) -> Iterator[Problem]:
-        """What is wrong on the LANs and needs a person. ``interface``: a port's name."""
+        """Problems of the LANs that need a person. ``interface``: a port's name."""
         for number, port in sorted(self._ports.items()):
             yield from port.problems.present(now, interface(number), port.election, node_name)
 

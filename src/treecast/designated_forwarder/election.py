@@ -1,12 +1,12 @@
-"""The election on one LAN: of the nodes that hear each other's beacons, the one with the lowest index forwards.
+"""The election on one LAN: of the nodes that receive each other's beacons, the one with the lowest index forwards.
 
-Decides one port's state from the beacons heard there and the time; sends nothing. ``designated_forwarder`` does.
+Decides one port's state from the beacons received there and the time; sends nothing. ``designated_forwarder`` does.
 
 ``states`` is the table of what follows; docs/state-machines.md shows it.
 
 While a higher one forwards, a port stays SILENT after it was opened until hosts had time to answer its query: it takes
 nothing over that it does not know yet. A forwarder makes way before the lower one begins: the lower one waits until
-nobody says that it forwards. So two of them forward at once only where beacons were lost for ``HEARD_FOR``.
+no beacon shows a forwarder. So two of them forward at once only where beacons were lost for ``HEARD_FOR``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from treecast.wire.beacon import Beacon, BeaconState
 
 BEACON_INTERVAL: Duration = 0.5
 HEARD_FOR: Duration = 1.5
-"""Three beacons. Also how long a port listens before it may forward."""
+"""Three beacons. Also how long a port waits for beacons before it may forward."""
 
 QUERY_RESPONSE_INTERVAL: Duration = 10.0
 """RFC 9776 section 8.3, where nothing else is configured."""
@@ -31,7 +31,7 @@ LEARN_MARGIN: Duration = 2.0
 """To know the LAN's groups takes the Query Response Interval and this."""
 
 SETTLE: Duration = 0.2
-"""How long a node is capable before it forwards: of two that have listened at once, each hears the other."""
+"""How long a node is capable before it forwards: of two that became ready at once, each receives the other's beacon."""
 
 LOOP_HOLD: Duration = 3.0
 """How long a port stays silent after its own beacon came back: six beacons to see that it no longer does."""
@@ -44,7 +44,7 @@ Rank = tuple[NodeIndex, bytes, int]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What was last heard of another node's port, or of another port of this node."""
+    """The last beacon of another node's port, or of another port of this node."""
 
     state: BeaconState
     sequence: int
@@ -55,21 +55,21 @@ class Why(Enum):
     """Why a port is in its state."""
 
     LOWEST = "lowest"
-    """It forwards: nobody with a lower index can."""
+    """Forwarding: nobody with a lower index can."""
     LOWER_NODE = "lower_node"
-    """It is capable: a node with a lower index forwards, or is about to."""
+    """Capable: a node with a lower index forwards, or is about to."""
     HIGHER_NODE = "higher_node"
-    """It is capable: a node with a higher index forwards still, and makes way."""
+    """Capable: a node with a higher index forwards still, and makes way."""
     SETTLING = "settling"
-    """It is capable, and waits a moment for others that begin with it."""
+    """Capable: the port waits a moment for others that begin with it."""
     LOOPED = "looped"
-    """It is silent: its own beacons come back."""
+    """Silent: the port's own beacons come back."""
     NO_LINKS = "no_links"
-    """It is silent: the node has no links, so it has nothing to carry."""
+    """Silent: the node has no links, so it has nothing to carry."""
     LISTENING = "listening"
-    """It is silent: it has just been opened, and listens for others."""
+    """Silent: the port has just been opened, and waits for others' beacons."""
     LEARNING = "learning"
-    """It is silent: a node with a higher index forwards until this one knows the LAN's groups."""
+    """Silent: a node with a higher index forwards until this one knows the LAN's groups."""
 
 
 class Election:
@@ -146,7 +146,7 @@ class Election:
         return sorted(self._candidates.items(), key=lambda item: item[0])
 
     def forwarder(self) -> Rank | None:
-        """Who carries this LAN's frames, as far as this node knows."""
+        """The forwarder of this LAN, as far as this node knows."""
         ranks = [rank for rank, candidate in self._candidates.items() if candidate.state is BeaconState.FORWARDING]
         return min([*ranks, *([self.rank] if self.state is BeaconState.FORWARDING else [])], default=None)
 

@@ -1,4 +1,4 @@
-"""What is wrong on one LAN and needs a person: loops, take-overs, nodes that do not see each other's beacons.
+"""Problems of one LAN that need a person: loops, take-overs, nodes that do not see each other's beacons.
 
 Remembers what was seen of that, and for how long it counts. Decides nothing.
 """
@@ -20,7 +20,7 @@ UNSEEN_AFTER: Duration = 6 * BEACON_INTERVAL
 """A node that spoke on the LAN had time for six beacons."""
 
 UNSEEN_FOR: Duration = 260.0
-"""Two default Query Intervals: as often, a node that has a LAN asks there."""
+"""Two default Query Intervals: as often, a node that has a LAN queries there."""
 
 TAKEN_OVER_FOR: Duration = 3600.0
 """How long a node that fell silent is missed, if it does not come back."""
@@ -35,7 +35,7 @@ class LanProblems:
 
     def __init__(self) -> None:
         self._strangers: OrderedDict[bytes, Instant] = OrderedDict()
-        """Other networks, and when a beacon of each was last heard."""
+        """Other networks, and when a beacon of each last came."""
         self._unseen: OrderedDict[NodeIndex, tuple[Instant, Instant]] = OrderedDict()
         """Nodes that spoke here without a beacon: first and last time."""
         self._lost: tuple[NodeIndex, Instant] | None = None
@@ -49,14 +49,14 @@ class LanProblems:
             self._strangers.popitem(last=False)
 
     def spoke(self, now: Instant, node: NodeIndex) -> None:
-        """A query or report of another node, of which no beacon is heard."""
+        """A query or report of another node, of which no beacon comes."""
         first, last = self._unseen.pop(node, (now, now))
         self._unseen[node] = (first if now < after(last, UNSEEN_FOR) else now, now)
         if len(self._unseen) > MAX_KEPT:
             self._unseen.popitem(last=False)
 
     def beacon(self, node: NodeIndex) -> None:
-        """A node's beacon was heard."""
+        """A node's beacon came."""
         self._unseen.pop(node, None)
         if self._lost is not None and self._lost[0] == node:
             self._lost = None

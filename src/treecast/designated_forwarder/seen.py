@@ -1,7 +1,7 @@
-"""Whom a blocked port hears: kept for the moment it takes over, when these hosts are this node's to claim.
+"""Hosts seen on a blocked port: kept for the moment it takes over, when they are this node's to claim.
 
-Bounded; the longest silent goes first. It decides nothing: who is a host of the LAN and who was only heard through its
-forwarder is for the engine to tell, which knows what other nodes claim.
+Bounded; the longest silent goes first. Decides nothing: some of these hosts are on the LAN, others were only seen
+through its forwarder; the engine knows which, for it has what other nodes claim.
 """
 
 from __future__ import annotations

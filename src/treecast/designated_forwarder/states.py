@@ -16,7 +16,9 @@ class Finding(Enum):
     """How things stand for a port, the first that is true."""
 
     UNREADY = "not ready"
-    """It listens yet, its own beacons come back, the node has no links, or a higher one forwards while it learns."""
+    """The port waits for beacons yet, or its own ones come back; the node has no links; a higher one forwards while it
+    learns.
+    """
     LOWER_CAPABLE = "a lower one is capable"
     """Or forwards."""
     SETTLING = "ready for less than 0.2 s"

@@ -68,7 +68,7 @@ class CertificateError(MalformedError):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a certificate says. Keys are public keys; times are seconds since 1970, both ends valid.
+    """The claims of a certificate. Keys are public keys; times are seconds since 1970, both ends valid.
 
     ``ipv4`` and ``ipv6`` are the node's addresses with the lengths of the network's prefixes, or None.
     """

@@ -44,7 +44,7 @@ class SigningKey:
         self.public: bytes = self._key.public_key().public_bytes_raw()
 
     def sign(self, context: bytes, body: bytes) -> bytes:
-        """64 bytes over ``context || 0x00 || body``: a signature made for one purpose says nothing in another."""
+        """64 bytes over ``context || 0x00 || body``: a signature made for one purpose is worth nothing in another."""
         return self._key.sign(context + b"\x00" + body)
 
     def pem(self) -> bytes:

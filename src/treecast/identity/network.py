@@ -86,7 +86,7 @@ class Network:
 
 
 def new_network(name: str, ipv4: str, ipv6: str | None, ca_public_key: bytes) -> Network:
-    """What the operator asked for, checked; OperatorError says what is wrong. No IPv6 prefix: one of its own."""
+    """The network as the operator wants it, or OperatorError. No IPv6 prefix: one of its own."""
     return Network(
         name=require_name(name, "network"),
         ca_public_key=ca_public_key,

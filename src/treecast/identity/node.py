@@ -20,7 +20,7 @@ CLOCK_TOLERANCE_S = 3_600
 
 @dataclass(frozen=True, slots=True)
 class NodeIdentity:
-    """Who a node is, and the proof. The certificate's keys are those of ``keys``; whether it is valid is not said."""
+    """A node's certificate and keys. They belong together; whether the certificate is valid is not checked here."""
 
     network: Network
     certificate: Certificate
@@ -71,7 +71,7 @@ class Authority:
             raise OperatorError(f"the CA key is not that of network {self.network.name}: put the right one back")
 
     def admit(self, request: NodeRequest, keys: NodeKeys, now_unix_s: float) -> tuple[NodeIdentity, Registry]:
-        """The new node and the registry that lists it; OperatorError says why there can be none."""
+        """The new node and the registry that lists it; OperatorError where there can be none."""
         if not 1 <= request.validity_days <= MAX_VALIDITY_DAYS:
             raise OperatorError(
                 f"a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days: {request.validity_days} is outside"

@@ -55,7 +55,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a new node gets."""
+    """Index, name and addresses of a new node."""
 
     index: NodeIndex
     ipv4: IPv4Address
@@ -107,7 +107,7 @@ EMPTY_REGISTRY = Registry(())
 def assign(
     network: Network, registry: Registry, name: str, ipv4: IPv4Address | None, ipv6: IPv6Address | None
 ) -> Assignment:
-    """The next free index and the addresses asked for, or else the next free ones; OperatorError says what is taken."""
+    """The next free index and the wanted addresses, or else the next free ones; OperatorError where one is taken."""
     require_name(name, "node")
     if len(registry.nodes) >= MAX_NODES:
         raise OperatorError(f"network {network.name} is full: it has {MAX_NODES} nodes")
@@ -136,7 +136,7 @@ def assign(
 def keep(
     network: Network, registry: Registry, name: str, ipv4: IPv4Address | None, ipv6: IPv6Address | None
 ) -> Assignment:
-    """What a node has already, for a new certificate; OperatorError when there is no such node, or it would change."""
+    """Index and addresses of a node, for a new certificate; OperatorError for a node that is not there, or a change."""
     node = registry.node(name)
     if node is None:
         raise OperatorError(f"network {network.name} has no node {name}: leave out --replace to add it")

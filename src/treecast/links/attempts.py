@@ -37,7 +37,7 @@ class Attempt:
     next_step: Instant
     """When INIT is sent again, or the attempt given up."""
     node: NodeIndex | None
-    """Whom it seeks, as far as that is known when it begins."""
+    """The node that it seeks, as far as that is known when it begins."""
     interval: Duration = FIRST_INIT_INTERVAL
     state: SessionState = SessionState.NONE
 

@@ -19,7 +19,7 @@ from treecast.wire.handshake import HandshakePayload, parse_payload
 
 WITH_MYSELF = "handshake_with_myself"
 ENDED = ("certificate_expired", "certificate_not_yet_valid", "certificate_revoked")
-"""Whoever is refused for one of these is, or was, a member."""
+"""A node that is refused for one of these is, or was, a member."""
 
 
 @dataclass(frozen=True, slots=True)

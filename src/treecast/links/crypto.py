@@ -1,4 +1,4 @@
-"""What links need from the holder of the keys. Implemented by ``adapters.native``."""
+"""Handshakes as links need them from the holder of the keys. Implemented by ``adapters.native``."""
 
 from __future__ import annotations
 

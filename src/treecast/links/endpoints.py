@@ -1,4 +1,4 @@
-"""At which endpoints this node says that it can be reached. It decides which; the addresses are told to it."""
+"""The endpoints that this node advertises as its own. Decides which; the machine's addresses are given to it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def advertised_endpoints(
     sources: Set[IPAddress],
     overlay: Collection[IPNetwork],
 ) -> tuple[Endpoint, ...]:
-    """What the node listens on, spelled out where that is "any": by the machine's ``addresses``.
+    """The endpoints of the node's sockets, spelled out where that is "any": by the machine's ``addresses``.
 
     The ``overlay``'s own addresses, which in switch mode are a bridge's, are none: a link must not run through itself.
     Nor must it run over the LAN of a bridge, which another node may carry: the machine's addresses there, that is those
-    that are not ``apart``, are told only where it has no others, or where its datagrams to its peers leave from one of
-    them (``sources``).
+    that are not ``apart``, are advertised only where it has no others, or where its datagrams to its peers leave from one
+    of them (``sources``).
     """
     own = [address for address in addresses if not any(address in network for network in overlay)]
     elsewhere = set(apart)

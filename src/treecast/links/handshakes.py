@@ -45,7 +45,7 @@ from treecast.wire.handshake import (
 MAX_PENDING = 256
 PENDING_LIFETIME: Duration = 5.0
 REFUSABLE_FOR: Duration = 6.0
-"""After its FINAL an initiator hears of a refusal: as long as it repeats FINAL, and some."""
+"""After its FINAL an initiator takes a refusal: as long as it repeats FINAL, and some."""
 REFUSAL_PAUSE: Duration = 2.0
 """After an answer from somebody who is no member: whoever it is does not set the pace."""
 
@@ -107,7 +107,7 @@ class Handshakes:
         self._attempts = Attempts()
         self._pending = PendingHandshakes()
         self._refusals: dict[int, bytes] = {}
-        """What the repetitions of a refused FINAL are answered with."""
+        """The answer to repetitions of each refused FINAL."""
         self._refusable: dict[int, _Refusable] = {}
         self.refused = Refusals(Certificate.decode(me.certificate), wall_clock_ms)
         self._members = MemberAuthentication(my_index, me.epoch_ms, verify_certificate, self.refused)
@@ -118,7 +118,7 @@ class Handshakes:
         self.commands: list[SendDatagram] = []
 
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
-        """What payloads say of this node's underlay from now on."""
+        """Payloads state another MTU of this node's underlay from now on."""
         self._me = replace(self._me, underlay_mtu=mtu_bytes)
 
     def met_twin(self) -> MetTwin | None:
@@ -250,7 +250,7 @@ class Handshakes:
         return Finished(attempt.state, attempt.handshake, payload, certificate, datagram.socket, datagram.source, final)
 
     def _check_expected(self, now: Instant, target: Target, certificate: Certificate, source: Endpoint) -> None:
-        """Where a node was said to be there may be another one, by mistake or by malice.
+        """Another node may be where this one was advertised, by mistake or by malice.
 
         Where one only was, long ago, another member is as welcome, once: it knows where the others are.
         """

@@ -93,15 +93,15 @@ class Links:
         self._targets.configure(now, name, endpoints)
 
     def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...], name: str) -> None:
-        """A node that Broadcast told of."""
+        """A node that Broadcast has learned of."""
         self._targets.learn(now, node, endpoints, name)
 
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
-        """What handshakes say of this node's underlay from now on."""
+        """Handshakes state another MTU of this node's underlay from now on."""
         self._handshakes.set_underlay_mtu(mtu_bytes)
 
     def learn_underlay_mtu(self, node: NodeIndex, mtu_bytes: int) -> None:
-        """Broadcast told what a node's underlay carries; of one without a session its handshake will."""
+        """A node advertised another MTU of its underlay; one without a session states it in its handshake."""
         peer = self._peers.get(node)
         if peer is not None and peer.underlay_mtu != mtu_bytes:
             peer.underlay_mtu = mtu_bytes
@@ -119,7 +119,7 @@ class Links:
         self._targets.recall(now, self._memory)
 
     def remembered(self, now: Instant) -> tuple[Remembered, ...]:
-        """What is worth remembering for the next run."""
+        """The nodes that are worth remembering for the next run."""
         before, unix_s = self._memory, self._unix_s(now)
         self._memory = worth_remembering(unix_s, before, [self._linked_now(unix_s, peer) for peer in self.peers()])
         for node in {one.node for one in before} - {one.node for one in self._memory}:
@@ -133,7 +133,7 @@ class Links:
         return [target.name or "" for target in self._targets.configured() if not self._targets.is_reached(target)]
 
     def problems(self, now: Instant) -> Iterator[Problem]:
-        """What is wrong with links and needs a person. A link that was refused was not lost by a cable, too."""
+        """Problems of links that need a person. A link that was refused was not lost by a cable, too."""
         refused = list(self._handshakes.refused.problems(now))
         yield from (p for p in self._reach.problems(now) if not refused or p.kind != ALL_LINKS_LOST)
         yield from refused
@@ -167,7 +167,7 @@ class Links:
         return [peer for peer in self._peers if peer.up]
 
     def footprint(self) -> LinksFootprint:
-        """What is kept of other nodes."""
+        """Sizes of what is kept of other nodes."""
         attempts = (target.node for target in self._handshakes.targets() if target.name is None)
         return LinksFootprint(
             self._handshakes.pending(),
@@ -200,7 +200,7 @@ class Links:
         self._reach.foreign.note(now, source)
 
     def refused(self, now: Instant, command: InstallSession) -> list[LinkEvent]:
-        """The data plane has no room for a session. A peer that has no other one is tried again after a while."""
+        """The data plane's table of sessions is full. A peer that has no other one is tried again after a while."""
         return self._sessions.refused(now, command)
 
     def confirmed(self, event: SessionConfirmed) -> list[LinkEvent]:
@@ -212,7 +212,7 @@ class Links:
         self._sessions.moved(event)
 
     def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
-        """The peer said on a session that it goes down; late, on a session that has ended, it means nothing."""
+        """GOODBYE came on a session: the peer goes down. Late, on a session that has ended, it means nothing."""
         return self._sessions.goodbye(now, node, session)
 
     def cut(self, now: Instant, node: NodeIndex, reason: str) -> list[LinkEvent]:

@@ -1,4 +1,4 @@
-"""What was noticed at addresses, for a while: hints for people, which decide nothing."""
+"""Addresses at which something was noticed, for a while: hints for people, which decide nothing."""
 
 from __future__ import annotations
 

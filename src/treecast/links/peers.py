@@ -87,7 +87,7 @@ class Peer:
         return self._last
 
     def learned(self, now: Instant, certificate: Certificate, payload: HandshakePayload) -> None:
-        """What it says of itself in a handshake."""
+        """Take its certificate and payload from a handshake."""
         self.certificate, self.version, self.underlay_mtu = certificate, payload.version, payload.underlay_mtu
         self.unix_offset_s = payload.clock_ms / 1000 - now
 

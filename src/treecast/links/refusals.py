@@ -19,7 +19,7 @@ from treecast.links.calendar import day_of, in_words
 Key = TypeVar("Key")
 
 REFUSED_LIFETIME: Duration = 45.0
-"""Who is still sought tries again every ten seconds and less."""
+"""A node that is still sought is tried again every ten seconds and less."""
 MAX_MEMBERS = 64
 MAX_STRANGERS = 8
 

@@ -19,7 +19,7 @@ MAX_GONE = 256
 @dataclass(frozen=True, slots=True)
 class Known:
     """One node. ``node`` and ``certificate``: None while nobody knows who is there; ``why``: where ``standing`` alone
-    does not say; ``last_heard``: None for a node that is up (the data plane knows) or was never heard.
+    does not say; ``last_heard``: None for a node that is up (the data plane knows) or of which nothing ever came.
     """
 
     name: str

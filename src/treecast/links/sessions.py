@@ -46,7 +46,7 @@ FINAL_INTERVAL: Duration = 0.25
 CONFIRM_LIMIT: Duration = 5.0
 GOODBYE = "goodbye"
 REFUSED_PAUSE: Duration = 5.0
-"""Before a handshake with a peer whose session the data plane had no room for."""
+"""Before a handshake with a peer whose session the data plane's full table refused."""
 SILENT = "silent"
 GOODBYE_PAUSE: Duration = 5.0
 
@@ -140,7 +140,7 @@ class Sessions:
         return self._take_events()
 
     def refused(self, now: Instant, command: InstallSession) -> list[LinkEvent]:
-        """The data plane has no room for a session. A peer that has no other one is tried again after a while."""
+        """The data plane's table of sessions is full. A peer that has no other one is tried again after a while."""
         peer = self._peers.get(command.peer)
         session = peer.session(command.session) if peer else None
         if peer is not None and session is not None:
@@ -168,7 +168,7 @@ class Sessions:
             session.endpoint = event.endpoint
 
     def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
-        """The peer said on a session that it goes down; late, on a session that has ended, it means nothing."""
+        """GOODBYE came on a session: the peer goes down. Late, on a session that has ended, it means nothing."""
         return self.cut(now, node, GOODBYE) if self._peers.session(node, session) is not None else []
 
     def cut(self, now: Instant, node: NodeIndex, reason: str) -> list[LinkEvent]:

@@ -1,7 +1,7 @@
 """The states of a handshake and the session that it makes, and of the link to a peer.
 
 A session belongs to one link: it begins as an attempt of this node's or as a pending one of another's. Decides
-nothing: ``handshakes`` and ``sessions`` say when each event happens.
+nothing: ``handshakes`` and ``sessions`` find when each event happens.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class PeerEvent(Enum):
     INSTALLED = "session installed"
     CONFIRMED = "session confirmed"
     LOST = "lost"
-    """No session is left, the peer is silent or restarted, it said goodbye, or its certificate has ended."""
+    """No session is left, the peer is silent or restarted, it sent GOODBYE, or its certificate has ended."""
 
 
 LINK: StateTable[LinkState, PeerEvent] = StateTable(

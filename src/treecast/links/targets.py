@@ -1,6 +1,7 @@
-"""Whom this node wants to reach, and when it tries next.
+"""Targets: the nodes that this one wants to reach, and when it tries next.
 
-A target is a configured address (``--peer``), a node that Broadcast told of, or one remembered from an earlier run.
+A target is a configured address (``--peer``), a node that Broadcast has learned of, or one remembered from an
+earlier run.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class Target:
     """Somebody to reach. ``name`` is the configured text; None for a node learned from Broadcast.
 
     ``label``: what people call it. ``sought_since``: since when it has no link, while it has none; ``reflected_at``:
-    when this node's own INIT last came back from there. ``left``: a learned node said goodbye, and nothing new was
-    heard of it since. ``recall_pause``: from one try to the next of a node that is only remembered, None for others.
+    when this node's own INIT last came back from there. ``left``: a learned node sent GOODBYE, and nothing new was
+    learned of it since. ``recall_pause``: from one try to the next of a node that is only remembered, None for others.
     ``is_tried``: a handshake with it is under way.
     """
 
@@ -69,7 +70,7 @@ class Target:
 
 
 class Targets:
-    """All of one node's targets. ``is_linked`` says of a node whether it has a session."""
+    """All of one node's targets. ``is_linked``: whether a node has a session."""
 
     def __init__(self, my_index: NodeIndex, is_linked: Callable[[NodeIndex], bool]) -> None:
         self._my_index = my_index

@@ -1,8 +1,8 @@
-"""Who wants which group? The router side of IGMP (RFC 9776) and MLD (RFC 9777) on each port of a node.
+"""Membership: the router side of IGMP (RFC 9776) and MLD (RFC 9777) on each port of a node.
 
 Read in this order: ``transitions`` (the table of RFC 3376 section 6.4 as a table), ``group`` (one group's state and
 timers), ``tracking`` (explicit host tracking), ``querier`` (election and general queries), ``router`` (the whole).
-Then ``switch`` (all ports and VLANs), ``router_ports`` and ``host_side`` (what routers there are told).
+Then ``switch`` (all ports and VLANs), ``router_ports`` and ``host_side`` (what is reported to routers there).
 Nothing here sends, sleeps or reads a clock: inputs are frames and the time, outputs are frames and changes.
 """
 

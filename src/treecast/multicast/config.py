@@ -10,7 +10,7 @@ MAX_QUERY_INTERVAL: Duration = 31744
 """The largest QQIC (RFC 9776 section 4.1.7)."""
 
 MAX_RESPONSE_TIME: Duration = 3174.4
-"""The largest Max Resp Code of IGMPv3 (RFC 9776 section 4.1.1); MLDv2 could say more."""
+"""The largest Max Resp Code of IGMPv3 (RFC 9776 section 4.1.1); MLDv2 has larger ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,16 @@ class Intervals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembershipConfig:
-    """What the operator may set. ValueError, with a sentence, when a value is out of its range.
+    """Timers and limits that the operator may set. ValueError, with a sentence, when a value is out of its range.
 
     None stands for the RFC's default that follows from another value. ``igmp_version`` and ``mld_version``
     are those of the queries we send. ``fast_leave`` lets the leave of the last wanting host take effect at once where
     all hosts are tracked. ``enforce_ssm`` ignores any-source joins in the source-specific ranges, as RFC 4604
-    section 2.2 asks of routers; off, they are served, as snooping switches do. ``require_router_alert`` ignores
+    section 2.2 requires of routers; off, they are served, as snooping switches do. ``require_router_alert`` ignores
     IGMPv2 and IGMPv3 messages without the option, which RFC 9776 section 4 demands and many hosts and switches omit.
     ``unsolicited_report_interval`` is that of the reports to other routers. ``max_groups`` counts those of one port,
     VLAN and protocol; more than 15,000 do not fit what a node may advertise. A group with
-    more sources than an advertisement holds (64) is asked of the other nodes as one of any source.
+    more sources than an advertisement holds (64) is advertised to the other nodes as one of any source.
     """
 
     robustness: int = 2

@@ -24,7 +24,7 @@ NO_SOURCES: Sources = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What a record makes us ask: "Send Q(G,sources)" and, with ``group``, "Send Q(G)"."""
+    """The queries that a record calls for: "Send Q(G,sources)" and, with ``group``, "Send Q(G)"."""
 
     sources: Sources
     group: bool
@@ -66,7 +66,7 @@ class GroupState:
 
     @property
     def filter(self) -> SourceFilter:
-        """What is to be forwarded (RFC 9776 section 6.3)."""
+        """The sources that are to be forwarded (RFC 9776 section 6.3)."""
         if self.mode is FilterMode.INCLUDE:
             return SourceFilter(FilterMode.INCLUDE, frozenset(self.requested))
         return SourceFilter(FilterMode.EXCLUDE, frozenset(self.excluded))
@@ -81,7 +81,7 @@ class GroupState:
         return self._group_query_at is not None or self._source_query_at is not None
 
     def version(self, newest: int) -> int:
-        """The Group Compatibility Mode (RFC 9776 section 7.3.2): the oldest version heard of late."""
+        """The Group Compatibility Mode (RFC 9776 section 7.3.2): the oldest version received of late."""
         return min((newest, *self.older_hosts))
 
     def view(self, newest: int) -> GroupView:
@@ -110,7 +110,7 @@ class GroupState:
     def receive(
         self, received: RecordType, sources: Sequence[IPAddress], now: Instant, intervals: Intervals, max_sources: int
     ) -> tuple[Doubt, int]:
-        """Apply one row of the table. Returns what is in doubt, and how many new sources found no room."""
+        """Apply one row of the table. Returns what is in doubt, and how many new sources the table did not hold."""
         row = TABLE[self.mode, received]
         letters = row.letters(frozenset(self.requested), frozenset(self.excluded), frozenset(sources))
         requested, excluded = row.requested.evaluate(letters), row.excluded.evaluate(letters)

@@ -1,4 +1,4 @@
-"""The host side of IGMP and MLD on one port: what a proxy says to the routers there (RFC 4605, RFC 9776 section 5).
+"""The host side of IGMP and MLD on one port: what a proxy reports to the routers there (RFC 4605, RFC 9776 section 5).
 
 It reports groups that others want: state-change reports when the wish changes, repeated robustness-variable times,
 and answers to queries after a random delay. While an older querier is present it speaks that version.
@@ -57,11 +57,11 @@ class HostSide:
         self._older_queriers: dict[int, Instant] = {}
 
     def version(self) -> int:
-        """The Host Compatibility Mode (RFC 9776 section 7.2.1): the oldest querier heard of late."""
+        """The Host Compatibility Mode (RFC 9776 section 7.2.1): the oldest querier of late."""
         return min((self._protocol.newest_version, *self._older_queriers))
 
     def want(self, now: Instant, group: IPAddress, wanted: SourceFilter) -> None:
-        """What is wanted of a group from now on; NO_SOURCE: it is left. The first report is due at once."""
+        """Report another filter of a group from now on; NO_SOURCE: it is left. The first report is due at once."""
         if group.version != self._protocol.ip_version or is_link_scoped(group):
             return
         before = self._wanted.get(group, NO_SOURCE)
@@ -100,7 +100,7 @@ class HostSide:
     def advance(self, now: Instant) -> tuple[list[bytes], list[IPAddress]]:
         """The reports that are due, as frames; and the groups of those that make other hosts silent.
 
-        A host that hears an older report of a group sends none of its own (RFC 2236 section 3, RFC 2710 section 4).
+        A host that receives an older report of a group sends none of its own (RFC 2236 section 3, RFC 2710 section 4).
         """
         self._older_queriers = {version: end for version, end in self._older_queriers.items() if end > now}
         messages: list[MembershipMessage] = []
@@ -131,7 +131,7 @@ class HostSide:
         )
 
     def _frames(self, message: MembershipMessage) -> list[bytes]:
-        """To all on the port; and to the own kernel, which hears IPv4 from a neighbour only (see ``protocol``)."""
+        """To all on the port, and to the own kernel, which takes IPv4 from a neighbour only (see ``protocol``)."""
         source, kernel = self.source, self.source.kernel
         if kernel is None or kernel.neighbour.is_unspecified or source.address.version != 4:
             return [self._protocol.message_frame(message, source)]
@@ -179,7 +179,7 @@ class HostSide:
             del self._changes[group]
 
     def _change_records(self, group: IPAddress, change: _StateChange, wanted: SourceFilter) -> Iterator[GroupRecord]:
-        """RFC 9776 section 5.1: a filter mode change says everything; else what is allowed and what is blocked."""
+        """RFC 9776 section 5.1: a filter mode change reports all sources; else the allowed and the blocked ones."""
         change.source_reports_left = {s: left - 1 for s, left in change.source_reports_left.items() if left > 0}
         changed = _in_order(change.source_reports_left)
         if change.mode_reports_left:
@@ -225,7 +225,7 @@ class HostSide:
         return 4 + (1 + len(record.sources)) * len(record.group.packed)
 
     def _fitting(self, record: GroupRecord) -> list[GroupRecord]:
-        """RFC 9776 section 4.2.16: a list too long for a packet is split, but of EXCLUDE only what fits is said."""
+        """RFC 9776 section 4.2.16: a list too long for a packet is split, but of EXCLUDE only what fits is reported."""
         most = (self._room_bytes - 4) // len(record.group.packed) - 1
         lists = [record.sources[at : at + most] for at in range(0, len(record.sources), most)] or [()]
         if record.record_type in (RecordType.MODE_IS_EXCLUDE, RecordType.CHANGE_TO_EXCLUDE_MODE):

@@ -1,9 +1,9 @@
-"""What the PIM routers on a port want from routers elsewhere: their Joins and Prunes, read as memberships of the port.
+"""PIM downstream state: the Joins and Prunes of the routers on a port, read as memberships of the port.
 
 The states are those of RFC 7761 sections 4.5.1 and 4.5.2, as RFC 8220 section 2.4 keeps them for a port: a Join counts
 for its hold time; a Prune ends it at once where one router is on the port, else after the time in which others may
 override it. Prunes of a source on the RP tree, (S,G,rpt), take nothing away: a router sends them also for sources that
-it hears on this very LAN. All state goes with the last PIM router of the port.
+it receives on this very LAN. All state goes with the last PIM router of the port.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OVERRIDE_INTERVAL: Duration = 3.0
 """J/P_Override_Interval (RFC 7761 section 4.11): Propagation_delay_default and t_override_default."""
 
 LONGEST_HOLD_TIME: Duration = 65_535
-"""Of a Join that never times out: what a router that is gone has asked for must not stay."""
+"""Of a Join that never times out: the Joins of a router that is gone must not stay."""
 
 MAX_ENDED_PER_TURN = 128
 """When thousands of Joins end together, the turn stays short: each is an advertisement to sign (0.2 ms)."""
@@ -77,14 +77,14 @@ class PimDownstream:
         return list(changed)
 
     def advance(self, now: Instant) -> list[IPAddress]:
-        """Joins that have run out; of very many, some: ``next_deadline`` says that more are."""
+        """Joins that have run out; of very many, some: the rest is due at ``next_deadline``."""
         return [group for group in self._ends.due(now, MAX_ENDED_PER_TURN) if self._settle(now, group)]
 
     def next_deadline(self) -> Instant | None:
         return self._ends.next()
 
     def end(self, now: Instant, ip_version: int) -> None:
-        """No PIM router of this IP version is left: what it asked for runs out now."""
+        """No PIM router of this IP version is left: its Joins run out now."""
         for group, state in self._groups.items():
             if group.version == ip_version and state.expires:
                 state.expires = dict.fromkeys(state.expires, now)

@@ -71,7 +71,7 @@ class PortMembership:
         return earliest(*(router.next_deadline() for router in self.routers()))
 
     def filters(self) -> Mapping[IPAddress, SourceFilter]:
-        """What the port wants: IPv4 groups, then IPv6 groups, each in the order of their addresses."""
+        """All source filters of the port: IPv4 groups, then IPv6 groups, each in the order of their addresses."""
         merged: dict[IPAddress, SourceFilter] = {}
         for router in self.routers():
             merged.update(router.filters())
@@ -82,7 +82,7 @@ class PortMembership:
         return [group for router in self.routers() for group in router.known_groups()]
 
     def filter(self, group: IPAddress) -> SourceFilter:
-        """What the port wants of one group."""
+        """The port's source filter of one group."""
         return self._router_of(group).filter(group)
 
     def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None) -> Output:

@@ -7,12 +7,12 @@ accept_local=1 would lift it). It does answer general, group and source queries 
 section 2.1.1 gives to a querier without an address, with every rp_filter setting. So the source on a TAP is 0.0.0.0.
 On a TAP in a bridge (switch mode) other hosts and switches want a querier with an address, routers want reports from
 one of their subnet (pimd ignores others), and the kernel is one host of the LAN: there each query is sent twice, from
-the machine's address on the LAN and from 0.0.0.0; who hears both answers once.
-Programs of this machine that query (igmpproxy, pimd) make its kernel a router: it hears no report from its own address
+the machine's address on the LAN and from 0.0.0.0; a host that receives both answers once.
+Programs of this machine that query (igmpproxy, pimd) make its kernel a router: it takes no report from its own address
 either, and those programs ignore one from 0.0.0.0, for it is of no subnet of theirs (measured). So the kernel gets
 reports from a *neighbour*: another address of its subnet. In switch mode that copy goes to the kernel's MAC alone.
-Queries of the own kernel are answered, but elect nobody and doubt nothing: nothing says that the kernel, a host on the
-port as well, hears them itself.
+Queries of the own kernel are answered, but elect nobody and doubt nothing: the kernel is a host on the port
+as well, and perhaps does not receive them itself.
 For IPv6 no such rule exists: the kernel answers queries from its own link-local address, and ignores those from ``::``.
 ``tests/lab/multicast`` holds the kernel to this.
 """
@@ -56,7 +56,7 @@ def neighbour_of(address: IPv4Interface) -> IPv4Address:
 
 @dataclass(frozen=True, slots=True)
 class PortSource:
-    """What our own frames on a port carry. ``address``: see the module's text; link-local for MLD. ``kernel``: the
+    """The source of our own frames on a port. ``address``: see the module's text; link-local for MLD. ``kernel``: the
     machine's own is there.
     """
 
@@ -67,7 +67,7 @@ class PortSource:
 
     @property
     def is_kernels_own(self) -> bool:
-        """The kernel has this address and would not hear IGMP queries from it, so it gets them from 0.0.0.0 too."""
+        """The kernel has this address and would discard IGMP queries from it, so it gets them from 0.0.0.0 too."""
         return self.kernel is not None and self.address.version == 4 and not self.address.is_unspecified
 
     def is_own_kernel(self, mac: MacAddress) -> bool:

@@ -1,4 +1,4 @@
-"""Who asks on this port: querier election and general queries (RFC 9776 sections 6.6.2 and 8, RFC 9777 section 7.6).
+"""Querier election and general queries on one port (RFC 9776 sections 6.6.2 and 8, RFC 9777 section 7.6).
 
 A router begins as querier. A query from a lower address ends that; when the other one has been silent for the Other
 Querier Present Interval, the duty comes back. A query from 0.0.0.0 never wins (RFC 4541 section 2.1.1), and a port
@@ -28,7 +28,7 @@ class Querier:
         self.other_version: int | None = None
         self.other_expires: Instant | None = None
         self.older: tuple[IPAddress, int] | None = None
-        """Who queries by an older version than ours, and by which."""
+        """The router that queries by an older version than ours, and that version."""
         self._older_expires: Instant | None = None
         self._general_query_at: Instant | None = None
         self._startup_queries_left = 0

@@ -48,7 +48,8 @@ MAX_GROUPS_PER_TURN = 128
 
 class GroupMembershipRouter:
     """One port, one protocol, one VLAN. ``start`` once; then ``receive`` each punted message, and ``advance`` when
-    ``next_deadline`` is reached. What is not valid or finds no room is counted in ``drops`` and changes nothing.
+    ``next_deadline`` is reached. An invalid message, or one for which a table is full, is counted in ``drops`` and
+    changes nothing.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class GroupMembershipRouter:
         return self._receive_report(now, received)
 
     def advance(self, now: Instant) -> Output:
-        """Run the timers that are due; of very many, some: ``next_deadline`` says that more are."""
+        """Run the timers that are due; of very many, some: the rest is due at ``next_deadline``."""
         frames = self._queries.general(self.source, self._querier) if self._querier.advance(now) else []
         due: dict[IPAddress, GroupState] = {}
         for group in self._wake_ups.due(now, MAX_GROUPS_PER_TURN):
@@ -126,11 +127,11 @@ class GroupMembershipRouter:
         return earliest(self._querier.next_deadline(), self._wake_ups.next())
 
     def filters(self) -> Mapping[IPAddress, SourceFilter]:
-        """What the port wants, in the order of the groups' addresses."""
+        """All source filters of the port, in the order of the groups' addresses."""
         return {group: self._groups[group].filter for group in sorted(self._groups, key=int)}
 
     def filter(self, group: IPAddress) -> SourceFilter:
-        """What the port wants of one group."""
+        """The port's source filter of one group."""
         state = self._groups.get(group)
         return NO_SOURCE if state is None else state.filter
 
@@ -260,7 +261,7 @@ class GroupMembershipRouter:
         return replace(record, sources=usable)
 
     def _new_group(self, now: Instant, record: GroupRecord) -> GroupState | None:
-        """State for a group that is new here, if this record asks for something and there is room."""
+        """State for a group that is new here, if this record joins it and no limit is reached."""
         joins = record.record_type in _ANY_SOURCE_RECORDS
         if not joins and (record.record_type is RecordType.BLOCK_OLD_SOURCES or not record.sources):
             return None
@@ -319,7 +320,7 @@ class GroupMembershipRouter:
         self._tracked_hosts += len(state.hosts) - hosts_before
 
     def _settle(self, now: Instant, states: Iterable[GroupState]) -> Output:
-        """Transmit what is due, tell what changed, forget what is gone, and set the alarm for the rest."""
+        """Send queries that are due, return changes, forget groups that are gone, and set the others' deadlines."""
         frames: list[bytes] = []
         changes, touched = [], []
         for state in states:

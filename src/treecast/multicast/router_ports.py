@@ -1,7 +1,7 @@
 """Where multicast routers are: one port's, of one VLAN (RFC 4541 section 2.1.1).
 
 A router shows itself by queries with an address of its own, by PIM or by Multicast Router Discovery (RFC 4286), and is
-believed until it has been silent for the Other Querier Present Interval or for the time that it said. Queries from
+believed until it has been silent for the Other Querier Present Interval or for its hold time. Queries from
 0.0.0.0 come from other snooping switches and make no router port.
 """
 
@@ -40,7 +40,7 @@ class RouterPort:
         """When each router has been silent for too long."""
 
     def hear(self, now: Instant, address: IPAddress, seen_by: str, hold_time: Duration) -> None:
-        """A router showed itself; with a ``hold_time`` of 0 it says that it goes."""
+        """A router showed itself; with a ``hold_time`` of 0 it goes."""
         if address.is_unspecified:
             return
         key = (address, seen_by)

@@ -1,4 +1,4 @@
-"""One port in one VLAN: what its hosts and routers want, and what the node says to the routers as a host."""
+"""One port in one VLAN: what its hosts and routers want, and what the node reports to the routers as a host."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from treecast.wire.pim import PimHello, PimJoinPrune
 
 
 class Segment:
-    """A tagged VLAN of which nothing is heard for a Group Membership Interval, and that has no groups, is over."""
+    """A tagged VLAN without a message for a Group Membership Interval, and without groups, is over."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Segment:
         self._quiet_at = after(now, self._config.intervals.group_membership_interval)
 
     def filter(self, group: IPAddress) -> SourceFilter:
-        """What hosts and PIM routers together want of a group."""
+        """The source filter of hosts and PIM routers together."""
         return merged((self.membership.filter(group), self.pim.filter(group)))
 
     def filters(self) -> Mapping[IPAddress, SourceFilter]:
@@ -70,7 +70,7 @@ class Segment:
 
     @property
     def group_count(self) -> int:
-        """How much of the node's room is taken."""
+        """How many groups of the node's quota are taken."""
         return sum(1 for groups in (self.membership.known_groups(), self.pim.known_groups()) for _ in groups)
 
     @property
@@ -119,7 +119,7 @@ class Segment:
         changed: list[IPAddress] = []
         match shown:
             case PimJoinPrune():
-                if not self._routers.knows(shown.source, "pim"):  # its Hello came before this node heard the port
+                if not self._routers.knows(shown.source, "pim"):  # its Hello came before this node was on the port
                     self._routers.hear(now, shown.source, "pim", pim.DEFAULT_HOLD_TIME)
                 alone = self._routers.count(shown.source.version, "pim") < 2
                 changed = self.pim.receive(now, shown, alone=alone)
@@ -137,7 +137,7 @@ class Segment:
             side.want(now, group, wanted)
 
     def clear_proxied(self) -> None:
-        """The routers hear no more of what others want, until that is said again."""
+        """Nothing of other nodes is reported to the routers any more, until it is set again."""
         self._host_sides.clear()
         self._follow_routers()
 

@@ -10,7 +10,7 @@ from treecast.multicast.segment import Segment
 
 
 class Segments:
-    """One node's. A port forwards unless it was said that it does not: then its hosts are another node's."""
+    """One node's. A port forwards unless that was switched off: then its hosts are another node's."""
 
     def __init__(self) -> None:
         self._segments: dict[tuple[int, int], Segment] = {}

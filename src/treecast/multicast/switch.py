@@ -1,6 +1,6 @@
-"""Who wants which group, on all ports and VLANs of a node: one ``PortMembership`` each, and the routers among them.
+"""Membership on all ports and VLANs of a node: one ``PortMembership`` each, and the routers among them.
 
-A VLAN begins with its first frame on a port and ends when nothing is heard of it any more. Changes are told per VLAN,
+A VLAN begins with its first frame on a port and ends when none has come for a while. Changes are returned per VLAN,
 merged over its ports. On a port with a multicast router the node speaks as a host too: it reports there what the
 other nodes want (``set_proxied``), so that the router sends it (RFC 4541 section 2.1.1, RFC 4605). The hosts of a
 port that does not forward are another node's: they count for nothing here, and nothing is reported there.
@@ -125,7 +125,7 @@ class SwitchMembership:
         return output + self._take(now, segment, segment.membership.receive(now, frame))
 
     def restart_startup_queries(self, now: Instant, port: int) -> SwitchOutput:
-        """The start-up queries once more, on all VLANs of a port: there may be hosts that never heard one."""
+        """The start-up queries once more, on all VLANs of a port: there may be hosts that never received one."""
         output = SwitchOutput()
         for segment in self._segments.of_port(port):
             output += self._take(now, segment, segment.membership.start(now))
@@ -149,7 +149,7 @@ class SwitchMembership:
         return output
 
     def set_proxied(self, now: Instant, vlan: int, group: IPAddress, wanted: SourceFilter) -> None:
-        """What the other nodes together want of a group: the routers of the VLAN are to know."""
+        """Report to the routers of a VLAN what the other nodes together want of a group."""
         for segment in self._segments.forwarding(vlan):
             segment.set_proxied(now, group, wanted)
             self._segments.wake(segment)
@@ -172,7 +172,7 @@ class SwitchMembership:
         """When to call ``advance`` next; at times earlier than something happens, never later."""
         return self._segments.next_deadline()
 
-    # What the rest of the node reads.
+    # For the rest of the node.
 
     def has_routers(self, vlan: int) -> bool:
         return any(segment.has_routers for segment in self._segments.forwarding(vlan))
@@ -186,7 +186,7 @@ class SwitchMembership:
         return [(segment.port, segment.vlan, segment.membership) for segment in self._segments]
 
     def pim_joins(self, port: int, vlan: int, group: IPAddress) -> list[PimJoinView]:
-        """What PIM routers on a port asked for."""
+        """The Joins of the PIM routers on a port."""
         segment = self._segments.get(port, vlan)
         return [] if segment is None else segment.pim.views(group)
 
@@ -215,7 +215,7 @@ class SwitchMembership:
         )
 
     def filters(self) -> Mapping[tuple[int, IPAddress], SourceFilter]:
-        """What the hosts of this node want, by VLAN and group, merged over ports."""
+        """All source filters of this node's hosts, by VLAN and group, merged over ports."""
         found: dict[tuple[int, IPAddress], SourceFilter] = {}
         for vlan in sorted(self._segments.vlans()):
             ports = self._segments.forwarding(vlan)
@@ -236,12 +236,12 @@ class SwitchMembership:
         ]
 
     def port_filter(self, port: int, vlan: int, group: IPAddress) -> SourceFilter:
-        """What the hosts on one port want of a group, whoever serves them."""
+        """The source filter of the hosts on one port, whichever node serves them."""
         segment = self._segments.get(port, vlan)
         return NO_SOURCE if segment is None else segment.filter(group)
 
     def filter(self, vlan: int, group: IPAddress) -> SourceFilter:
-        """What the hosts of this node want of one group. No more sources than an advertisement holds are listed."""
+        """The source filter of this node's hosts. No more sources than an advertisement holds are listed."""
         wanted = merged(port.filter(group) for port in self._segments.forwarding(vlan))
         if len(wanted.sources) > MAX_SOURCES:
             kept = frozenset(sorted(wanted.sources, key=int)[:MAX_SOURCES])
@@ -286,7 +286,7 @@ class SwitchMembership:
         return SwitchOutput(changes=tuple(changes), touched=touched, segments=((segment.port, segment.vlan),))
 
     def _take(self, now: Instant, segment: Segment, output: Output) -> SwitchOutput:
-        """One port's output as the switch's; queries that were heard or sent concern the router side too."""
+        """One port's output as the switch's; queries that were received or sent concern the router side too."""
         new_router = False
         for query in output.heard:
             new_router |= segment.receive_query(now, query)
@@ -322,5 +322,5 @@ def _other_routers(segment: Segment) -> tuple[tuple[int, int], ...]:
 
 
 def _in_vlan(kernel: OwnKernel | None, vlan: int) -> OwnKernel | None:
-    """Which subnet it has in a VLAN nobody says."""
+    """The own kernel as a host in a VLAN: its subnet there is not known."""
     return kernel if kernel is None or not vlan else replace(kernel, neighbour=NO_ADDRESS)

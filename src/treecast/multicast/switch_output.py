@@ -1,4 +1,4 @@
-"""What a turn of the membership of all ports and VLANs came to."""
+"""The output of ``switch`` in a turn: frames and changes of membership on all ports and VLANs."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class PortFrame:
 
 @dataclass(frozen=True, slots=True)
 class VlanChange:
-    """What all hosts of a VLAN together want of a group from now on; NO_SOURCE: nobody does."""
+    """Another source filter of all hosts of a VLAN together; NO_SOURCE: nobody wants the group any more."""
 
     vlan: int
     group: IPAddress
     filter: SourceFilter
     ports: Mapping[int, SourceFilter] = field(default_factory=dict)
-    """What the hosts on each port want, whoever serves them; on others nothing."""
+    """The source filter of the hosts on each port, whichever node serves them; on others nothing is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchOutput:
-    """What a turn came to, in order. ``new_routers``: VLANs in which a router appeared: it has to be told by
-    ``set_proxied`` what the other nodes want.
+    """The frames and changes of a turn, in order. ``new_routers``: VLANs in which a router appeared: ``set_proxied`` is
+    to report to it what the other nodes want.
     """
 
     frames: tuple[PortFrame, ...] = ()

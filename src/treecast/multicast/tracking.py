@@ -1,4 +1,4 @@
-"""Explicit host tracking (RFC 9776 appendix A.2): what each host said it wants of one group.
+"""Explicit host tracking (RFC 9776 appendix A.2): what each host reported for one group.
 
 It never keeps a group alive nor ends one by itself: the timers of RFC 9776 do. It answers one question early: when a
 host stops wanting something, is there another tracked host that still does? An error on the side of "yes" costs only
@@ -86,7 +86,7 @@ class TrackedHosts:
         max_hosts: int,
         max_sources: int,
     ) -> bool:
-        """Update one host from its record; False when it is new and there is no room."""
+        """Update one host from its record; False when it is new and the table is full."""
         host = self._same_host(host)
         interest = self._hosts.get(host)
         if interest is None:

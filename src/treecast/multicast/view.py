@@ -1,4 +1,4 @@
-"""What the router side says: its output, and its present state for those who look."""
+"""The output of the router side, and snapshots of its state."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class MembershipChange:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Whole Ethernet frames to send on the port, the changes of membership, and the queries of other routers that
-    were heard, all in order.
+    """Whole Ethernet frames to send on the port, the changes of membership, and the queries of other routers,
+    all in order.
     """
 
     frames: tuple[bytes, ...] = ()
@@ -62,7 +62,7 @@ class HostView:
 @dataclass(frozen=True, slots=True)
 class GroupView:
     """One group. ``version`` is the Group Compatibility Mode; ``expires`` the group timer, None in INCLUDE mode;
-    ``leaving`` whether last-member queries are under way; ``since`` when the first host asked for it.
+    ``leaving`` whether last-member queries are under way; ``since`` when the first host joined.
     """
 
     group: IPAddress
@@ -77,8 +77,8 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class QuerierView:
-    """Who asks. ``address`` and ``version`` are the elected querier's; ``expires`` None while that is us. ``older``:
-    who was heard lately to query by an older version than our ``own_version``, elected or not.
+    """The querier of a port. ``address`` and ``version`` are the elected one's; ``expires`` None while that is us.
+    ``older``: the router that lately queried by an older version than our ``own_version``, elected or not.
     """
 
     is_querier: bool
@@ -93,7 +93,7 @@ class QuerierView:
 
 @dataclass(frozen=True, slots=True)
 class MembershipCounts:
-    """What passed so far. ``link_scoped_records`` concern groups that every node gets, so nobody tracks them."""
+    """Messages so far. ``link_scoped_records`` concern groups that every node gets, so nobody tracks them."""
 
     queries_sent: int = 0
     queries_received: int = 0

@@ -1,4 +1,4 @@
-"""Who is on the trees of one group: its linked subscribers, by source. Changes by what one of them wants.
+"""The members of one group's trees: its linked subscribers, by source. Changes by what one of them wants.
 
 A source has a tree of its own only where its members differ from those of any source: by who excludes it, who else
 gets any source, and by who includes it, who else gets none.
@@ -25,7 +25,7 @@ class GroupPlan:
         self._wanted: dict[NodeIndex, SourceFilter] = {}
         self._any_source: set[NodeIndex] = set()
         self._differing: dict[IPAddress, set[NodeIndex]] = {}
-        """Who excludes a source, or includes it: nobody does both."""
+        """The nodes that exclude a source, or include it: none does both."""
         self._given: dict[Source, AbstractSet[NodeIndex]] = {}
         """The trees as ``changes`` returned them."""
         self._changed: set[Source] = set()
@@ -37,7 +37,7 @@ class GroupPlan:
         return not self._wanted and not self._given
 
     def put(self, node: NodeIndex, wanted: SourceFilter | None) -> None:
-        """What a linked subscriber wants; None: it is no subscriber, or has no link."""
+        """The filter of a linked subscriber; None: the node is no subscriber, or has no link."""
         before = self._wanted.pop(node, NO_SOURCE)
         if wanted is not None:
             self._wanted[node] = wanted

@@ -18,7 +18,7 @@ _Family = tuple[int, int]
 
 
 class GroupPrefixes:
-    """What all other nodes advertise."""
+    """Group prefixes that the other nodes advertise."""
 
     def __init__(self) -> None:
         self._subscribers: dict[PrefixKey, set[NodeIndex]] = {}
@@ -26,7 +26,7 @@ class GroupPrefixes:
         self._by_length: dict[_Family, dict[int, dict[int, PrefixKey]]] = {}
 
     def put(self, node: NodeIndex, key: PrefixKey) -> bool:
-        """A node subscribes; False when there is no room."""
+        """A node subscribes; False when the table is full."""
         subscribers = self._subscribers.get(key)
         own = self._prefixes_of.get(node, set())
         if key in own:
@@ -42,7 +42,7 @@ class GroupPrefixes:
         return True
 
     def remove(self, node: NodeIndex, key: PrefixKey) -> None:
-        """It does no more, if it did."""
+        """The node subscribes no more, if it did."""
         own = self._prefixes_of.get(node, set())
         if key not in own:
             return

@@ -10,7 +10,7 @@ from treecast.topology.group_prefixes import GroupPrefixes, contains
 
 
 class MulticastTable:
-    """What all other nodes advertise. Bounded by Broadcast's bounds on what an origin may say."""
+    """Memberships that the other nodes advertise. Bounded by Broadcast's bounds on what an origin may advertise."""
 
     def __init__(self) -> None:
         self._subscribers: dict[GroupKey, dict[NodeIndex, SourceFilter]] = {}
@@ -39,7 +39,7 @@ class MulticastTable:
         return sorted({**self._subscribers.get(group, {}), **by_prefix}.items(), key=lambda item: item[0])
 
     def filter(self, node: NodeIndex, group: GroupKey) -> SourceFilter | None:
-        """What a node wants of a group, by itself or by a prefix."""
+        """A node's filter of a group, by itself or by a prefix."""
         if self.prefixes.gets(node, group):
             return ANY_SOURCE
         return self._subscribers.get(group, {}).get(node)
@@ -53,7 +53,7 @@ class MulticastTable:
         return [group for group in self._subscribers if contains(prefix, group)]
 
     def since(self, node: NodeIndex, group: GroupKey) -> Instant | None:
-        """When its subscription was first heard of."""
+        """When its subscription was first learned."""
         return self._since.get(group, {}).get(node)
 
     def groups_of(self, node: NodeIndex) -> list[GroupKey]:

@@ -1,7 +1,7 @@
 """Topology: the tree that each flow of this node takes.
 
 Decides who is on the tree of (source, group) when this node is its root: today a star to the linked nodes that
-subscribe. It installs nothing: ``dataplane`` makes the tables say so.
+subscribe. It installs nothing: ``dataplane`` writes the tables.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Topology:
         self._planned_prefixes: dict[PrefixKey, tuple[NodeIndex, ...]] = {}
         self._prefixes_changed = False
         self._to_report: set[GroupKey] = set()
-        """Groups of which the other nodes want something else than multicast routers were told."""
+        """Groups of which the other nodes want something else than was reported to multicast routers."""
 
     def link_up(self, peer: NodeIndex) -> None:
         self._linked.add(peer)
@@ -81,7 +81,7 @@ class Topology:
                 self._plan(group, subscriber)
 
     def subscribe_prefix(self, node: NodeIndex, key: PrefixKey, *, wanted: bool) -> bool:
-        """A node gets all groups of a prefix from now on, or no more. False when there is no room."""
+        """A node gets all groups of a prefix from now on, or no more. False when the table is full."""
         room = True
         if wanted:
             room = self.table.prefixes.put(node, key)
@@ -95,13 +95,13 @@ class Topology:
         return room
 
     def _plan(self, group: GroupKey, node: NodeIndex) -> None:
-        """What a node wants of a joined group, or whether it is linked, may have changed."""
+        """A node's filter of a joined group, or its link, may have changed."""
         plan = self._plans.setdefault(group, GroupPlan())
         plan.put(node, self.table.filter(node, group) if node in self._linked else None)
         self._changed.add(group)
 
     def wanted(self, group: GroupKey) -> SourceFilter:
-        """What all other nodes together want of a group."""
+        """The filter of all other nodes together."""
         return merged(wanted for _, wanted in self.table.subscribers(group))
 
     def report_vlan(self, vlan: int) -> None:

@@ -30,7 +30,7 @@ HOST_IS_ROUTER = 1
 
 
 class Kind(IntEnum):
-    """What an advertisement is about."""
+    """The subject of an advertisement."""
 
     NODE = 1
     GROUP = 2
@@ -40,7 +40,7 @@ class Kind(IntEnum):
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What the origin signed."""
+    """The part that the origin signs."""
 
     origin: U32
     epoch: U64

@@ -23,7 +23,7 @@ class ArpOperation(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ArpPacket:
-    """Who says what. A probe (RFC 5227) has sender_ip 0.0.0.0; a gratuitous one has sender_ip == target_ip."""
+    """ARP for Ethernet and IPv4. A probe (RFC 5227) has sender_ip 0.0.0.0; a gratuitous one sender_ip == target_ip."""
 
     operation: ArpOperation
     sender_mac: MacAddress
@@ -75,6 +75,6 @@ def emit(packet: ArpPacket) -> bytes:
 
 
 def reply_frame(request: ArpPacket, mac: MacAddress, vlan: VlanTag | None = None) -> bytes:
-    """A whole frame that tells the sender of ``request``: its target_ip is at ``mac``."""
+    """A whole frame that answers ``request``: its target_ip is at ``mac``."""
     reply = ArpPacket(ArpOperation.REPLY, mac, request.target_ip, request.sender_mac, request.sender_ip)
     return ethernet.emit(EthernetFrame(request.sender_mac, mac, EtherType.ARP, emit(reply), vlan))

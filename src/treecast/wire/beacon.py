@@ -6,7 +6,7 @@ EtherType 0x88B5 (IEEE 802 local experimental 1), with one MessagePack array, th
     [version 1, network id 16 bytes, node id 16 bytes, node index u32, sequence u64, state 0..2, port + 1: 1..127]
 
 ``sequence`` grows with every beacon of a node, over its restarts too: it begins at the start's milliseconds since 1970.
-The last byte is never zero, so that the padding can be told from it.
+The last byte is never zero, so that padding can be cut off.
 Beacons are not authenticated, as STP's messages are not: who is on the LAN can stop a node from forwarding there.
 """
 
@@ -32,7 +32,7 @@ BEACON_MALFORMED = "beacon_malformed"
 
 
 class BeaconState(IntEnum):
-    """What the sender does on this LAN. CAPABLE: it would forward if nobody better did."""
+    """The state of the sender's port on this LAN. CAPABLE: it would forward if nobody better did."""
 
     SILENT = 0
     CAPABLE = 1

@@ -1,6 +1,6 @@
 """Control messages between nodes: MessagePack bytes <-> typed records.
 
-Decides what a well-formed message is; who may say it is decided by the rooms that receive it.
+Decides what a well-formed message is; which node may send it is decided by the rooms that receive it.
 Format: ``docs/protocol.md`` section 7.
 """
 

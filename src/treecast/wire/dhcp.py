@@ -1,4 +1,4 @@
-"""What a DHCP server gives to a client (RFC 2131): the four fields of a DHCPACK that name the client and its
+"""DHCP messages of servers and clients (RFC 2131): the four fields of a DHCPACK that name the client and its
 address; and how a client calls itself.
 
 Everything else is skipped. The UDP checksum is not looked at: in a frame that never left its machine it may be partial.
@@ -30,7 +30,7 @@ _ACK = 5
 
 @dataclass(frozen=True, slots=True)
 class DhcpAcknowledgement:
-    """A DHCPACK: ``client`` (chaddr) may use ``address`` (yiaddr) for ``lease_s`` seconds (None: not said)."""
+    """A DHCPACK: ``client`` (chaddr) may use ``address`` (yiaddr) for ``lease_s`` seconds (None: not stated)."""
 
     client: MacAddress
     address: IPv4Address
@@ -43,7 +43,7 @@ class DhcpAcknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class DhcpRequest:
-    """A message of ``client`` (chaddr). ``host_name``: option 12 as it came (RFC 2132 section 3.14); None: not said."""
+    """A message of ``client`` (chaddr). ``host_name``: option 12 as it came (RFC 2132 section 3.14), or None."""
 
     client: MacAddress
     host_name: bytes | None

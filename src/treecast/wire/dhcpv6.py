@@ -1,4 +1,4 @@
-"""What a DHCPv6 server gives to a client (RFC 8415): the client's DUID and the addresses of a Reply.
+"""DHCPv6 messages of servers (RFC 8415): the client's DUID and the addresses of a Reply.
 
 Everything else is skipped, prefixes (IA_PD) included: they are routed, not held by a host. Relay messages are not
 opened: the relay's own Reply to the client follows. The UDP checksum is not looked at: in a frame that never left its
@@ -43,7 +43,7 @@ class LeasedAddress:
 
 @dataclass(frozen=True, slots=True)
 class Dhcpv6Reply:
-    """A Reply: to whom (``client_duid``, empty when not said), and its addresses in order."""
+    """A Reply: to whom (``client_duid``, empty when not stated), and its addresses in order."""
 
     client_duid: bytes
     addresses: tuple[LeasedAddress, ...]

@@ -1,4 +1,4 @@
-"""What IGMP and MLD messages say, whichever of the two carried them.
+"""Records of membership messages, whichever of IGMP and MLD carried them.
 
 MLDv2 is IGMPv3 for IPv6 (RFC 9777 section 1), so both parse into these records, and the router side in
 ``treecast.multicast`` reads nothing else. ``igmp`` and ``mld`` know the bytes.
@@ -91,7 +91,7 @@ class MembershipQuery:
 
 @dataclass(frozen=True, slots=True)
 class MembershipReport:
-    """An IGMPv3 or MLDv2 report. Records of types the RFCs do not know are left out, as they ask."""
+    """An IGMPv3 or MLDv2 report. Records of types the RFCs do not know are left out, as they require."""
 
     records: tuple[GroupRecord, ...]
 

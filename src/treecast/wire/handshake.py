@@ -37,7 +37,7 @@ MAX_VERSION_CHARACTERS = 24
 
 
 class HandshakePayload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What each side says of itself: certificate, AEAD preference, start and wall clock in milliseconds since 1970,
+    """The payload by which each side describes itself: certificate, AEAD preference, start and wall clock in milliseconds since 1970,
     in FINAL why it refuses the other (else 0), the MTU of its underlay, the version of its program.
     """
 
@@ -75,7 +75,7 @@ def _shown_reason(code: int) -> str:
 
 
 def refusal_reason(drop: str) -> RefusalReason | None:
-    """The reason that the other side is told for a drop of this name; None: it is told nothing."""
+    """The reason that is sent to the other side for a drop of this name; None: nothing is sent."""
     return next((reason for reason in RefusalReason if reason.name.lower() == drop), None)
 
 

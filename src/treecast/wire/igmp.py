@@ -1,6 +1,6 @@
 """IGMPv1, IGMPv2 and IGMPv3 (RFC 1112, RFC 2236, RFC 9776): messages and whole frames.
 
-``parse`` and ``emit`` are the IGMP message alone; ``parse_frame`` adds what the RFCs ask of the packet that
+``parse`` and ``emit`` are the IGMP message alone; ``parse_frame`` adds what the RFCs require of the packet that
 carries it: TTL 1, no fragment, a unicast or no source address. The Router Alert option that the RFCs demand from
 IGMPv2 on is noted, not required: common hosts and switches leave it out, and a Linux bridge takes their reports.
 """

@@ -49,7 +49,7 @@ class Ipv4Packet:
 
     @property
     def router_alert(self) -> bool:
-        """Whether "every router shall examine packet" is asked for (RFC 2113 section 2.1)."""
+        """Whether the packet has the option "router shall examine packet" (RFC 2113 section 2.1)."""
         return any(kind == ROUTER_ALERT_OPTION[0] and value == b"\0\0" for kind, value in _options(self.options))
 
 

@@ -86,7 +86,7 @@ def parse(data: bytes) -> Ipv6Packet:
 
 @dataclass(frozen=True, slots=True)
 class UpperLayer:
-    """What is behind the extension headers. ``protocol`` NO_NEXT_HEADER: there is nothing to be found.
+    """The part behind the extension headers. ``protocol`` NO_NEXT_HEADER: there is nothing to be found.
 
     ``is_fragment``: behind a fragment header; ``is_whole``: nothing of it is in another packet, as in an atomic
     fragment (RFC 6946).

@@ -1,7 +1,7 @@
 """MLDv1 and MLDv2 (RFC 2710, RFC 9777): messages and whole frames.
 
 ``parse`` and ``emit`` are the ICMPv6 message alone (its checksum covers the addresses); ``parse_frame`` adds what
-the RFCs ask of the packet that carries it: hop limit 1, the Router Alert option, a link-local source. Reports may
+the RFCs require of the packet that carries it: hop limit 1, the Router Alert option, a link-local source. Reports may
 come from the unspecified address: a host that has no link-local address yet sends them for the sake of snooping
 switches (RFC 3590 section 4), which is what a node is to its hosts.
 """

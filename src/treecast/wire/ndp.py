@@ -1,4 +1,4 @@
-"""IPv6 Neighbor Discovery (RFC 4861): NS, NA, RS and RA, checked as that RFC's "Validation of ..." sections say.
+"""IPv6 Neighbor Discovery (RFC 4861): NS, NA, RS and RA, checked by that RFC's "Validation of ..." sections.
 
 Redirects are not read: the overlay is one link and has no use for them.
 """

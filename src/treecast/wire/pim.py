@@ -1,6 +1,6 @@
 """PIM version 2 (RFC 7761 section 4.9) as far as it is snooped (RFC 8220): Hello, and Join/Prune.
 
-A Hello says that there is a multicast router, and for how long to believe it; a Join/Prune says which groups and
+A Hello shows a multicast router, and for how long to believe it; a Join/Prune lists which groups and
 sources one router wants from another. All other types pass unread.
 """
 
@@ -44,7 +44,7 @@ _SPARSE, _WILDCARD, _RPT = 0x04, 0x02, 0x01
 
 @dataclass(frozen=True, slots=True)
 class PimHello:
-    """``hold_time`` 0: the router says goodbye."""
+    """A router shows itself. ``hold_time`` 0: it goes."""
 
     source: IPAddress
     hold_time: Duration
@@ -55,7 +55,7 @@ class PimHello:
 
 @dataclass(frozen=True, slots=True)
 class PimSource:
-    """What one line of a Join or Prune names (RFC 7761 section 4.9.5.1).
+    """An encoded source of a Join or Prune (RFC 7761 section 4.9.5.1).
 
     ``is_wildcard``: any source, by the RP tree; ``address`` is the RP. ``is_rpt`` alone: this source on the RP tree.
     """
@@ -156,7 +156,7 @@ def parse(frame: EthernetFrame) -> PimHello | PimJoinPrune:
 
 
 def hello_frame(hello: PimHello, mac: MacAddress, vlan: VlanTag | None = None) -> bytes:
-    """A Hello that says its hold time."""
+    """A Hello with its hold time."""
     option = b"".join(value.to_bytes(2, "big") for value in (_OPTION_HOLD_TIME, 2, _seconds(hello.hold_time)))
     return _frame(hello.source, bytes((_HELLO, 0, 0, 0)) + option, mac, vlan)
 
