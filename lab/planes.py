@@ -31,7 +31,7 @@ from lab.topology import DEFAULT_MTU_BYTES
 from lab.waiting import wait_until
 from treecast import _native
 from treecast.adapters.native import NoiseHandshake, apply
-from treecast.adapters.native_records import parse_events
+from treecast.adapters.native_records import emit_endpoint, parse_endpoint, parse_events
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
@@ -74,7 +74,7 @@ class Plane:
                 mac=mac(node),
                 mtu=mtu_bytes,
                 underlay_mtu=underlay_mtu_bytes,
-                listen=[(listen, 7700)],
+                listen=[emit_endpoint(Endpoint(ip_address(listen), 7700))],
                 workers=workers,
                 probe_interval_s=probe_interval_s,
             )
@@ -128,13 +128,12 @@ class Plane:
 
     @property
     def endpoint(self) -> Endpoint:
-        address, port = self.address
-        return Endpoint(ip_address(address), port)
+        return parse_endpoint(self.forwarder.listening[0])
 
     @property
     def address(self) -> tuple[str, int]:
         """The endpoint, as sockets have it."""
-        return self.forwarder.listening[0]
+        return str(self.endpoint.address), self.endpoint.port
 
 
 class Planes:

@@ -61,8 +61,8 @@ class Handshake:
     def remote_static(self) -> bytes:
         """The other side's static public key; known after read_response or read_final."""
 
-Address = tuple[str, int]
-"""IP address as text, UDP port."""
+Address = tuple[bytes, int]
+"""An IP address as commands and events have it (``adapters/native_records.py``), and a UDP port."""
 
 @final
 class SessionStats:

@@ -11,7 +11,7 @@ use crate::forwarding_tables::ForwardingTables;
 use crate::frame::Mac;
 use crate::handshake::SessionKeys;
 use crate::reason::Reason;
-use crate::routes::Route;
+use crate::routes::{Route, SetRoute};
 use crate::session::{lock, Peer, Session, SessionParameters, Totals};
 use crate::source_filter::SourceFilter;
 use crate::table::Refused;
@@ -116,9 +116,17 @@ impl ForwardingTables {
     /// Frames to a group take this tree. A route that was there keeps its numbers.
     pub fn set_route(&self, vlan: u16, group: IpAddr, source: Option<IpAddr>, tree_id: u32) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
-        self.routes.set(vlan, group, source, tree_id)?;
+        self.routes.set(&SetRoute { vlan, group, source, tree_id })?;
         self.trees_changed();
         Ok(())
+    }
+
+    /// The same for many, at the cost of a few; the VLANs and groups that found no room come back.
+    pub fn set_routes(&self, routes: &[SetRoute]) -> Vec<(u16, IpAddr)> {
+        let _writing = lock(&self.writing);
+        let refused = self.routes.set_all(routes);
+        self.trees_changed();
+        refused
     }
 
     /// Who looked at routes, trees or members before this looks again.

@@ -1,5 +1,6 @@
 //! Routes of groups: which tree a frame to a group takes.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,6 +25,23 @@ pub struct Route {
     pub tree_id: u32,
     /// Frames taken by this route.
     pub tx: Arc<Volume>,
+}
+
+/// A route that is to be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct SetRoute {
+    pub vlan: u16,
+    pub group: IpAddr,
+    pub source: Option<IpAddr>,
+    pub tree_id: u32,
+}
+
+impl SetRoute {
+    /// What the routes of its group are found by.
+    pub fn key(&self) -> (u16, IpAddr) {
+        (self.vlan, self.group)
+    }
 }
 
 /// How long a prefix is that contains one group only.
@@ -52,6 +70,22 @@ impl GroupRoutes {
             Err(_) => self.any.clone(),
         }
     }
+
+    /// These with one more, or another; one that was there keeps its numbers.
+    fn with(&self, set: &SetRoute) -> Self {
+        let SetRoute { vlan, group, source, tree_id } = *set;
+        let mut routes = self.clone();
+        let numbers = |route: Option<&Arc<Route>>| route.map(|route| route.tx.clone()).unwrap_or_default();
+        let new = |tx| Arc::new(Route { vlan, group, prefix_len: full_length(&group), source, tree_id, tx });
+        match source {
+            None => routes.any = Some(new(numbers(self.any.as_ref()))),
+            Some(source) => match routes.sources.binary_search_by_key(&source, |(source, _)| *source) {
+                Ok(position) => routes.sources[position].1 = new(numbers(Some(&self.sources[position].1))),
+                Err(position) => routes.sources.insert(position, (source, new(numbers(None)))),
+            },
+        }
+        routes
+    }
 }
 
 /// The routes of all groups, by VLAN and group. Who changes it excludes others; a reader waits for nobody.
@@ -66,20 +100,20 @@ impl Default for Routes {
 
 impl Routes {
     /// Sets a route; one that was there keeps its numbers.
-    pub(crate) fn set(&self, vlan: u16, group: IpAddr, source: Option<IpAddr>, tree_id: u32) -> Result<(), Refused> {
-        let before = self.0.get(&(vlan, group)).unwrap_or_default();
-        let mut routes = GroupRoutes::clone(&before);
-        let numbers = |route: Option<&Arc<Route>>| route.map(|route| route.tx.clone()).unwrap_or_default();
-        let new = |tx| Arc::new(Route { vlan, group, prefix_len: full_length(&group), source, tree_id, tx });
-        match source {
-            None => routes.any = Some(new(numbers(before.any.as_ref()))),
-            Some(source) => match routes.sources.binary_search_by_key(&source, |(source, _)| *source) {
-                Ok(position) => routes.sources[position].1 = new(numbers(Some(&before.sources[position].1))),
-                Err(position) => routes.sources.insert(position, (source, new(numbers(None)))),
-            },
-        }
-        self.0.insert((vlan, group), Arc::new(routes))?;
+    pub(crate) fn set(&self, set: &SetRoute) -> Result<(), Refused> {
+        let routes = self.0.get(&set.key()).unwrap_or_default();
+        self.0.insert(set.key(), Arc::new(routes.with(set)))?;
         Ok(())
+    }
+
+    /// Sets many, at the cost of a few; the VLANs and groups that found no room.
+    pub(crate) fn set_all(&self, all: &[SetRoute]) -> Vec<(u16, IpAddr)> {
+        let mut groups: HashMap<(u16, IpAddr), Arc<GroupRoutes>> = HashMap::new();
+        for set in all {
+            let routes = groups.entry(set.key()).or_insert_with(|| self.0.get(&set.key()).unwrap_or_default());
+            *routes = Arc::new(routes.with(set));
+        }
+        self.0.insert_all(groups)
     }
 
     /// Removes a route; false when there are none of its group.

@@ -1,5 +1,7 @@
 //! Carries out the commands of the control plane, in order; those that are refused cost themselves only.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::io;
 
 use treecast_core::aead::Aead;
@@ -7,6 +9,7 @@ use treecast_core::datagram::TreeName;
 use treecast_core::frame::Mac;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::port::Port;
+use treecast_core::routes::SetRoute;
 use treecast_core::session::{Endpoint, SessionParameters};
 use treecast_core::table::Refused;
 use treecast_core::tree::OutgoingList;
@@ -42,6 +45,11 @@ impl Cause {
     fn invalid(text: &str) -> Self {
         Self(Refused::Invalid, text.to_owned())
     }
+
+    fn at(self, position: usize) -> Refusal {
+        let Self(reason, text) = self;
+        Refusal { position, reason, text }
+    }
 }
 
 impl From<Refused> for Cause {
@@ -62,61 +70,94 @@ impl From<io::Error> for Cause {
     }
 }
 
-/// Hosts that are written at once, before anything that the table of hosts has a part in.
+/// Commands of one kind that are carried out at once, each with its position.
+type Together<T> = Vec<(usize, T)>;
+
+/// Hosts and routes that wait to be written at once, at the cost of a few.
 #[derive(Default)]
-struct Hosts {
-    positions: Vec<usize>,
-    entries: Vec<(u16, Mac, u32)>,
+struct Waiting {
+    hosts: Together<(u16, Mac, u32)>,
+    routes: Together<SetRoute>,
+    /// Trees that were made meanwhile: who makes one, and gives it members, changes nothing that a route has led to.
+    new_trees: HashSet<u32>,
+}
+
+impl Waiting {
+    /// Notes a command that may wait; gives back what is to be carried out now.
+    fn take<'a>(&mut self, position: usize, command: Command<'a>) -> Option<Command<'a>> {
+        match command {
+            Command::SetHost { vlan, mac, peer } => self.hosts.push((position, (vlan, mac, peer))),
+            Command::SetRoute { vlan, group, source, tree_id } => {
+                self.routes.push((position, SetRoute { vlan, group, source, tree_id }));
+            }
+            now => return Some(now),
+        }
+        None
+    }
+
+    /// Must the hosts that wait be there before it?
+    fn follows_hosts(command: &Command<'_>) -> bool {
+        matches!(command, Command::RemoveHost { .. } | Command::ForgetPeer { .. })
+    }
+
+    /// Must the routes that wait be there before it? Trees change in the order in which they are wanted.
+    fn follows_routes(&mut self, command: &Command<'_>) -> bool {
+        match command {
+            Command::CreateTree { tree_id, .. } => !self.new_trees.insert(*tree_id),
+            Command::SetTreeMembers { tree_id, .. } => !self.new_trees.contains(tree_id),
+            _ => true,
+        }
+    }
 }
 
 impl Forwarder {
     /// Carries out these commands. Malformed when they are no whole array: then none was carried out.
     pub fn apply(&self, commands: &[u8], mut handshakes: Vec<SpentHandshake>) -> Result<Vec<Refusal>, Malformed> {
-        let (mut refusals, mut hosts) = (Vec::new(), Hosts::default());
+        let (mut refusals, mut waiting) = (Vec::new(), Waiting::default());
         for (position, command) in read_all(commands)?.enumerate() {
-            let done = match command {
-                Some(Command::SetHost { vlan, mac, peer }) => {
-                    hosts.positions.push(position);
-                    hosts.entries.push((vlan, mac, peer));
-                    Ok(())
-                }
-                Some(command) => {
-                    if matches!(command, Command::RemoveHost { .. } | Command::ForgetPeer { .. }) {
-                        self.write_hosts(&mut hosts, &mut refusals);
+            let done = match command.map(|command| waiting.take(position, command)) {
+                Some(Some(command)) => {
+                    if Waiting::follows_hosts(&command) {
+                        self.write_hosts(&mut waiting.hosts, &mut refusals);
+                    }
+                    if waiting.follows_routes(&command) {
+                        self.write_routes(&mut waiting.routes, &mut refusals);
                     }
                     self.carry_out(command, &mut handshakes)
                 }
+                Some(None) => Ok(()),
                 None => Err(Cause::invalid("no such command, or not with such values")),
             };
-            if let Err(Cause(reason, text)) = done {
-                refusals.push(Refusal { position, reason, text });
+            if let Err(cause) = done {
+                refusals.push(cause.at(position));
             }
         }
-        self.write_hosts(&mut hosts, &mut refusals);
+        self.write_hosts(&mut waiting.hosts, &mut refusals);
+        self.write_routes(&mut waiting.routes, &mut refusals);
         refusals.sort_by_key(|refusal| refusal.position);
         Ok(refusals)
     }
 
-    fn write_hosts(&self, hosts: &mut Hosts, refusals: &mut Vec<Refusal>) {
-        let Hosts { positions, entries } = std::mem::take(hosts);
-        if let [(vlan, mac, peer)] = entries[..] {
-            if let Err(refused) = self.tables.set_host(vlan, mac, peer) {
-                let Cause(reason, text) = refused.into();
-                refusals.push(Refusal { position: positions[0], reason, text });
+    fn write_hosts(&self, hosts: &mut Together<(u16, Mac, u32)>, refusals: &mut Vec<Refusal>) {
+        let hosts = std::mem::take(hosts);
+        let refused = match hosts[..] {
+            [] => return,
+            [(_, (vlan, mac, peer))] => {
+                self.tables.set_host(vlan, mac, peer).err().map(|_| (vlan, mac)).into_iter().collect()
             }
+            _ => self.tables.set_hosts(hosts.iter().map(|(_, host)| *host).collect()),
+        };
+        without_room(refused, hosts.iter().map(|(position, (vlan, mac, _))| (*position, (*vlan, *mac))), refusals);
+    }
+
+    fn write_routes(&self, routes: &mut Together<SetRoute>, refusals: &mut Vec<Refusal>) {
+        let routes = std::mem::take(routes);
+        if routes.is_empty() {
             return;
         }
-        let refused = self.tables.set_hosts(entries.clone());
-        if refused.is_empty() {
-            return;
-        }
-        let refused = refused.into_iter().collect::<std::collections::HashSet<_>>();
-        for (position, (vlan, mac, _)) in positions.into_iter().zip(entries) {
-            if refused.contains(&(vlan, mac)) {
-                let Cause(reason, text) = Refused::TableFull.into();
-                refusals.push(Refusal { position, reason, text });
-            }
-        }
+        let all: Vec<SetRoute> = routes.iter().map(|(_, route)| *route).collect();
+        let refused = self.tables.set_routes(&all);
+        without_room(refused, routes.iter().map(|(position, route)| (*position, route.key())), refusals);
     }
 
     /// One command. What cannot be sent is counted, and no refusal.
@@ -150,9 +191,7 @@ impl Forwarder {
             Command::RemoveSession { session } => tables.remove_session(session),
             Command::ForgetPeer { peer } => tables.forget_peer(peer),
             Command::SetPeerUnderlayMtu { peer, mtu_bytes } => tables.set_peer_underlay_mtu(peer, mtu_bytes)?,
-            Command::SetHost { vlan, mac, peer } => tables.set_host(vlan, mac, peer)?,
             Command::RemoveHost { vlan, mac } => tables.remove_host(vlan, mac),
-            Command::SetRoute { vlan, group, source, tree_id } => tables.set_route(vlan, group, source, tree_id)?,
             Command::RemoveRoute { vlan, group, source } => tables.remove_route(vlan, group, source),
             Command::SetPrefixRoute { vlan, prefix, tree_id } => {
                 tables.set_prefix_route(vlan, prefix.first, prefix.length, tree_id)?;
@@ -220,5 +259,14 @@ impl Forwarder {
     fn port(&self, port: u32) -> Result<&Port, Cause> {
         let here = self.has_port(port).then(|| self.tables.port(port)).flatten();
         here.ok_or_else(|| Cause::invalid("no such port"))
+    }
+}
+
+/// Those of the commands whose keys found no room.
+fn without_room<K: Hash + Eq>(refused: Vec<K>, all: impl Iterator<Item = (usize, K)>, refusals: &mut Vec<Refusal>) {
+    if !refused.is_empty() {
+        let refused: HashSet<K> = refused.into_iter().collect();
+        let of = all.filter(|(_, key)| refused.contains(key));
+        refusals.extend(of.map(|(position, _)| Cause::from(Refused::TableFull).at(position)));
     }
 }

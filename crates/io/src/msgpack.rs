@@ -206,14 +206,39 @@ impl Field<'_> for SocketAddr {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         reader.array_of(2)?;
         let octets = reader.bytes()?;
-        let port = u16::read(reader)?;
-        let number = |octets: &[u8]| octets.iter().fold(0, |value, octet| value << 8 | u32::from(*octet));
-        match (<[u8; 4]>::try_from(octets), octets.first_chunk::<16>(), octets.len()) {
-            (Ok(v4), ..) => Ok((Ipv4Addr::from(v4), port).into()),
-            (_, Some(v6), 16 | 20) => Ok(SocketAddrV6::new(Ipv6Addr::from(*v6), port, 0, number(&octets[16..])).into()),
-            _ => Err(Malformed),
-        }
+        unpack(octets, u16::read(reader)?).ok_or(Malformed)
     }
+}
+
+/// The address of these bytes, as they travel, and a port.
+pub fn unpack(octets: &[u8], port: u16) -> Option<SocketAddr> {
+    let number = |octets: &[u8]| octets.iter().fold(0, |value, octet| value << 8 | u32::from(*octet));
+    match (<[u8; 4]>::try_from(octets), octets.first_chunk::<16>(), octets.len()) {
+        (Ok(v4), ..) => Some((Ipv4Addr::from(v4), port).into()),
+        (_, Some(v6), 16 | 20) => Some(SocketAddrV6::new(Ipv6Addr::from(*v6), port, 0, number(&octets[16..])).into()),
+        _ => None,
+    }
+}
+
+/// The bytes of an address, as they travel: in the first so many.
+pub fn pack(address: &SocketAddr) -> ([u8; 20], usize) {
+    let mut octets = [0; 20];
+    let length = match address {
+        SocketAddr::V4(v4) => {
+            octets[..4].copy_from_slice(&v4.ip().octets());
+            4
+        }
+        SocketAddr::V6(v6) => {
+            octets[..16].copy_from_slice(&v6.ip().octets());
+            octets[16..].copy_from_slice(&v6.scope_id().to_be_bytes());
+            if v6.scope_id() == 0 {
+                16
+            } else {
+                20
+            }
+        }
+    };
+    (octets, length)
 }
 
 /// Writes values one behind the other.
@@ -267,12 +292,7 @@ impl Writer {
 
     /// Address and port.
     pub fn address(&mut self, address: &SocketAddr) -> &mut Self {
-        self.array(2);
-        match address {
-            SocketAddr::V4(v4) => self.bytes(&v4.ip().octets()),
-            SocketAddr::V6(v6) if v6.scope_id() == 0 => self.bytes(&v6.ip().octets()),
-            SocketAddr::V6(v6) => self.bytes(&[&v6.ip().octets()[..], &v6.scope_id().to_be_bytes()].concat()),
-        };
-        self.unsigned(address.port().into())
+        let (octets, length) = pack(address);
+        self.array(2).bytes(&octets[..length]).unsigned(address.port().into())
     }
 }

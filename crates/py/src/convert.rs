@@ -1,28 +1,30 @@
 //! Values between Python and Rust.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use treecast_core::table::Refused;
+use treecast_io::msgpack::{pack, unpack};
 
-/// IP address as text, UDP port.
-pub type Address = (String, u16);
+/// The bytes of an IP address, as `treecast_io::msgpack` has them, and a UDP port.
+pub type Address = (Cow<'static, [u8]>, u16);
+/// The same from Python.
+pub type GivenAddress = (PyBackedBytes, u16);
 
 /// From Python.
-pub fn socket_address((address, port): &Address) -> PyResult<SocketAddr> {
-    let text = if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
-    text.parse().map_err(|_| PyValueError::new_err(format!("{address} is not an IP address")))
+pub fn socket_address((octets, port): &GivenAddress) -> PyResult<SocketAddr> {
+    unpack(octets, *port).ok_or_else(|| PyValueError::new_err("an IP address is 4, 16 or 20 bytes"))
 }
 
 /// For Python.
 pub fn address(address: &SocketAddr) -> Address {
-    match address {
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => (format!("{}%{}", v6.ip(), v6.scope_id()), v6.port()),
-        _ => (address.ip().to_string(), address.port()),
-    }
+    let (octets, length) = pack(address);
+    (octets[..length].to_vec().into(), address.port())
 }
 
 /// Exactly `N` bytes.

@@ -13,7 +13,7 @@ use treecast_io::msgpack::Malformed;
 use treecast_io::sys::packet::duplicate;
 use treecast_io::sys::thread::monotonic_ns;
 
-use crate::convert::{address, exactly, os_error, reason, socket_address, Address};
+use crate::convert::{address, exactly, os_error, reason, socket_address, Address, GivenAddress};
 use crate::handshake::Handshake;
 use crate::stats::{FlowStats, PeerStats, RouteStats, SessionStats, TreeStats};
 
@@ -33,7 +33,7 @@ impl Forwarder {
         interface: String,
         mac: &[u8],
         mtu: u32,
-        listen: Vec<Address>,
+        listen: Vec<GivenAddress>,
         underlay_mtu: usize,
         workers: usize,
         probe_interval_s: f64,

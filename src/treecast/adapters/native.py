@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
 
 from treecast import _native
-from treecast.adapters.native_records import emit_commands, parse_events
+from treecast.adapters.native_records import emit_commands, emit_endpoint, parse_endpoint, parse_events
 from treecast.adapters.netdevice import index_of, name_of
 from treecast.base import commands as c
 from treecast.base import events as e
@@ -140,7 +140,7 @@ class DataPlane:
                 mac=mac.packed,
                 mtu=mtu,
                 underlay_mtu=underlay_mtu,
-                listen=[_address(endpoint) for endpoint in listen],
+                listen=[emit_endpoint(endpoint) for endpoint in listen],
                 workers=workers,
                 take=take,
             )
@@ -157,7 +157,7 @@ class DataPlane:
     @property
     def listening(self) -> list[Endpoint]:
         """The sockets' local addresses."""
-        return [_endpoint(address) for address in self.native.listening]
+        return [parse_endpoint(address) for address in self.native.listening]
 
     @property
     def interface(self) -> str:
@@ -322,14 +322,6 @@ def _counted(stats: _native.FlowStats) -> CountedFlow:
         pps=stats.pps,
         bps=stats.bps,
     )
-
-
-def _address(endpoint: Endpoint) -> tuple[str, int]:
-    return (str(endpoint.address), endpoint.port)
-
-
-def _endpoint(address: tuple[str, int]) -> Endpoint:
-    return Endpoint(ip_address(address[0]), address[1])
 
 
 def _advice(error: OSError) -> str:

@@ -24,11 +24,8 @@ def emit_commands(commands: Sequence[Command], place: Callable[[object], int]) -
 
     def emit(value: object) -> object:
         match value:
-            case IPv4Address():
-                return value.packed
-            case IPv6Address():
-                interface = value.scope_id
-                return value.packed + (int(interface).to_bytes(_INTERFACE_BYTES) if interface else b"")
+            case IPv4Address() | IPv6Address():
+                return _packed(value)
             case IPv4Network() | IPv6Network():
                 return (value.network_address.packed, value.prefixlen)
             case _:
@@ -42,6 +39,22 @@ def parse_events(records: bytes) -> list[FromDataPlane]:
     return [_PARSERS[kind](*fields) for kind, *fields in msgpack.decode(records)]
 
 
+def emit_endpoint(endpoint: Endpoint) -> tuple[bytes, int]:
+    """As the data plane has it outside of records."""
+    return _packed(endpoint.address), endpoint.port
+
+
+def parse_endpoint(record: tuple[bytes, int]) -> Endpoint:
+    """The inverse of ``emit_endpoint``."""
+    packed, port = record
+    return Endpoint(_address(packed), port)
+
+
+def _packed(address: IPAddress) -> bytes:
+    interface = address.scope_id if isinstance(address, IPv6Address) else None
+    return address.packed + (int(interface).to_bytes(_INTERFACE_BYTES) if interface else b"")
+
+
 def _address(packed: bytes) -> IPAddress:
     if len(packed) <= 16:
         return ip_address(packed)
@@ -49,7 +62,7 @@ def _address(packed: bytes) -> IPAddress:
 
 
 _FIELDS: dict[object, Callable[[Any], object]] = {
-    Endpoint: lambda record: Endpoint(_address(record[0]), record[1]),
+    Endpoint: parse_endpoint,
     MacAddress: lambda record: MacAddress(*record),
 }
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, ipv6
 from lab.waiting import wait_until
 from treecast import _native
 from treecast.adapters.native import apply
+from treecast.adapters.native_records import emit_endpoint, parse_endpoint
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import Inject, OfferKey, SendControl
 from treecast.base.events import CommandRefused, ControlDatagram, PeerMoved, RefusalReason, TapFrame
@@ -97,7 +98,7 @@ def test_a_peer_that_moves_is_followed_after_one_authentic_datagram() -> None:
             two.machine.run(["ping", "-c1", "-W1", ipv4(1)], check=False)
         moved = one.wait_for(PeerMoved)[-1]
         assert moved.endpoint == Endpoint(IPv4Address(two.machine.underlay_ipv4), 40000)
-        assert one.forwarder.sessions()[0].endpoint == (two.machine.underlay_ipv4, 40000)
+        assert parse_endpoint(one.forwarder.sessions()[0].endpoint) == moved.endpoint
         two.machine.run(["ping", "-c2", "-i0.05", "-W2", ipv4(1)])
 
 
@@ -136,13 +137,13 @@ def test_a_peer_without_session_is_a_named_drop_and_a_false() -> None:
 def test_a_taken_port_and_a_bad_interface_are_named_with_their_errno() -> None:
     with Planes(1) as planes:
         plane = planes[0]
-        taken = _open_error(plane, "tc1", plane.address)
+        taken = _open_error(plane, "tc1", *plane.address)
         assert (taken.errno, plane.machine.underlay_ipv4 in str(taken)) == (errno.EADDRINUSE, True)
-        busy = _open_error(plane, INTERFACE, (plane.machine.underlay_ipv4, 0))
+        busy = _open_error(plane, INTERFACE, plane.machine.underlay_ipv4)
         assert (busy.errno, INTERFACE in str(busy)) == (errno.EBUSY, True)
-        assert _open_error(plane, "a-name-that-is-too-long", ("127.0.0.1", 0)).errno == errno.EINVAL
+        assert _open_error(plane, "a-name-that-is-too-long", "127.0.0.1").errno == errno.EINVAL
         plane.machine.disable_ipv6()
-        assert _open_error(plane, "tc1", ("2001:db8::77", 0)).errno == errno.EADDRNOTAVAIL
+        assert _open_error(plane, "tc1", "2001:db8::77").errno == errno.EADDRNOTAVAIL
 
 
 def test_stop_removes_the_interface_and_may_be_repeated() -> None:
@@ -181,16 +182,16 @@ def test_a_node_without_capabilities_goes_on() -> None:
         from ipaddress import ip_address
         from treecast import _native
         from treecast.adapters.native import apply
-        from treecast.base.addresses import Endpoint
+        from treecast.adapters.native_records import parse_endpoint
         from treecast.base.commands import SendDatagram
         forwarder = _native.Forwarder(node_index=1, network_id=bytes(16), interface="tcnat-caps", mac={mac(1)!r},
-                                      mtu=1374, listen=[("127.0.0.1", 0), ("::1", 0)])
+                                      mtu=1374, listen=[(ip_address(text).packed, 0) for text in ("127.0.0.1", "::1")])
         _native.drop_capabilities()
         forwarder.start()
         status = open("/proc/self/status").read()
         print([line.split()[1] for line in status.splitlines() if line.startswith(("CapEff", "CapPrm", "CapBnd"))])
-        first, second = forwarder.listening
-        print(first[0], second[0], apply(forwarder, [SendDatagram(0, Endpoint(ip_address(first[0]), first[1]), b"x")]),
+        first, second = map(parse_endpoint, forwarder.listening)
+        print(first.address, second.address, apply(forwarder, [SendDatagram(0, first, b"x")]),
               forwarder.counters()["udp_tx_datagrams"])
         forwarder.stop()
     """
@@ -200,7 +201,8 @@ def test_a_node_without_capabilities_goes_on() -> None:
     assert output == [str(["0" * 16] * 3), "127.0.0.1 ::1 [] 1"]
 
 
-def _open_error(plane: Plane, interface: str, listen: _native.Address) -> OSError:
+def _open_error(plane: Plane, interface: str, address: str, port: int = 0) -> OSError:
+    listen = emit_endpoint(Endpoint(ip_address(address), port))
     with plane.machine.enter(), pytest.raises(OSError) as error:
         _native.Forwarder(
             node_index=1, network_id=NETWORK_ID, interface=interface, mac=mac(1), mtu=1374, listen=[listen]

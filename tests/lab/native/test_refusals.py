@@ -123,3 +123,17 @@ def test_hosts_of_one_turn_are_written_together_with_what_comes_between_in_its_o
     assert len(refused(plane, c.RemoveHost(7, first.mac), late, first)) == 1
     assert refused(plane, late, c.ForgetPeer(PEER), late, first) in ([], [(late, RefusalReason.TABLE_FULL)])
     assert refused(plane, late, first) == []
+
+
+def test_routes_of_one_turn_are_set_together_with_what_comes_between_in_its_order(plane: DataPlane) -> None:
+    """One more than fit is refused; a route that is removed between makes room, and its tree may be made there, too."""
+    tree, groups = CreateTree(TreeId(7), EPOCH, KEY), [IPv4Address(0xEF000000 + number) for number in range(MAX_TREES)]
+    known = [flow for flow, _ in plane.sent_by_flow()]
+    routes = [SetRoute(7, group, None, tree.tree_id) for group in groups]
+    late = SetRoute(7, IPv4Address("232.0.0.1"), None, tree.tree_id)
+    begin = [c.RemoveRoute(flow.vlan, flow.group, flow.source) for flow in known]
+    between = (tree, SetTreeMembers(tree.tree_id, (PEER,), ()), c.RemoveRoute(7, groups[0], None))
+    assert not refused(plane, *begin, *routes, *between, late)
+    assert refused(plane, routes[0]) == [(routes[0], RefusalReason.TABLE_FULL)]
+    assert {flow.group for flow, _ in plane.sent_by_flow()} == {late.group, *groups[1:]}
+    assert not refused(plane, *(c.RemoveRoute(7, group, None) for group in (late.group, *groups)))

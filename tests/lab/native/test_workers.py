@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 
 from lab.load import Receiver, Sender
@@ -61,7 +62,7 @@ def test_a_tap_that_has_one_queue_serves_several_workers() -> None:
     with Planes(1) as planes:
         plane = planes[0]
         plane.machine.run(["ip", "tuntap", "add", "name", "tc1", "mode", "tap", "vnet_hdr"])
-        listen = [(plane.machine.underlay_ipv4, 7701)]
+        listen = [(ip_address(plane.machine.underlay_ipv4).packed, 7701)]
         with plane.machine.enter():
             forwarder = _native.Forwarder(
                 node_index=9,
