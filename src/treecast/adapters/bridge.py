@@ -43,9 +43,7 @@ from treecast.adapters.interface_configuration import (
 from treecast.adapters.lan_memory import give_back
 from treecast.adapters.link import (
     Link,
-    called_now,
     find_link,
-    is_wireless,
     ports_of,
     refusals,
     require_free,
@@ -53,6 +51,7 @@ from treecast.adapters.link import (
     require_no_bridge,
 )
 from treecast.adapters.rtnetlink import RouteSocket
+from treecast.adapters.sysfs import called_now, is_wireless
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KeepLocal
 from treecast.base.storm_control import StormLimits

@@ -34,8 +34,9 @@ from treecast.adapters.interface_configuration import (
     without_prefix_route,
 )
 from treecast.adapters.lan_memory import give_back, static_addresses, static_routes
-from treecast.adapters.link import Link, find_link, snoops
+from treecast.adapters.link import Link, find_link
 from treecast.adapters.rtnetlink import RouteSocket
+from treecast.adapters.sysfs import snoops
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KeepLocal
 from treecast.base.storm_control import StormLimits

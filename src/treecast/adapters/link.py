@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -13,7 +12,6 @@ from pyroute2.netlink.exceptions import NetlinkError
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError
 
-SYSFS = Path("/sys/class/net")
 _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 _ARPHRD_ETHER = 1
 _ONE_OF_MANY = ("bond", "team")
@@ -107,47 +105,6 @@ def read_link(ipr: IPRoute, index: int) -> Link:
 def ports_of(ipr: IPRoute, bridge: int) -> list[str]:
     """The names of the interfaces that are in a bridge."""
     return sorted(m.get_attr("IFLA_IFNAME") for m in ipr.get_links() if m.get_attr("IFLA_MASTER") == bridge)
-
-
-def master_of(name: str) -> str | None:
-    """The bridge or bond that an interface is in, empty for none; None when there is no such interface."""
-    if not (SYSFS / name).exists():
-        return None
-    master = SYSFS / name / "master"
-    return master.readlink().name if master.is_symlink() else ""
-
-
-def snoops(bridge: str) -> bool:
-    """Whether a bridge looks into IGMP and MLD itself."""
-    try:
-        return (SYSFS / bridge / "bridge/multicast_snooping").read_text(encoding="ascii").strip() == "1"
-    except OSError:  # a kernel without it, or no bridge
-        return False
-
-
-def called_now(interface: str, bridge: str, mac: str) -> str:
-    """The name of a bridge's port that was called ``interface`` and has this MAC: it may have been renamed since."""
-    ports = SYSFS / bridge / "brif"
-    if not (SYSFS / interface).exists() and ports.is_dir():
-        for port in sorted(ports.iterdir()):
-            with suppress(OSError):
-                if (SYSFS / port.name / "address").read_text(encoding="ascii").strip() == mac:
-                    return port.name
-    return interface
-
-
-def is_wireless(name: str) -> bool:
-    """A Wi-Fi station sends frames of its own MAC only (IEEE 802.11 clause 9.3.2.1: three addresses)."""
-    return any((SYSFS / name / entry).exists() for entry in ("wireless", "phy80211"))
-
-
-def sends_own_frames_only(name: str) -> bool:
-    """Whether it cannot be bridged: a Wi-Fi station, or a Bluetooth personal area network."""
-    try:
-        kinds = (SYSFS / name / "uevent").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        kinds = []
-    return is_wireless(name) or "DEVTYPE=bluetooth" in kinds
 
 
 @contextmanager

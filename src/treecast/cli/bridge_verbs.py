@@ -50,7 +50,7 @@ def bridge_add(
     """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
     directory, interface = _node_and_interface(words, "add")
     from treecast.adapters import bridge
-    from treecast.adapters.link import sends_own_frames_only
+    from treecast.adapters.sysfs import sends_own_frames_only
     from treecast.api.client import ask_bridge, ask_status
     from treecast.base.storm_control import StormLimits
     from treecast.cli import values

@@ -15,8 +15,8 @@ from structlog.typing import FilteringBoundLogger
 from treecast.adapters import clock
 from treecast.adapters.bridge_record import BridgeRecord, load_record
 from treecast.adapters.interface import lan_ipv4
-from treecast.adapters.link import called_now, master_of, snoops
 from treecast.adapters.netdevice import is_own_address
+from treecast.adapters.sysfs import called_now, master_of, snoops
 from treecast.api.bridge_records import Bridge
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from treecast.adapters.interface import IPV6_MTU, Settings
-from treecast.adapters.link import master_of
 from treecast.adapters.netdevice import IFF_MULTICAST, IFF_NOARP, flags_of, mac_of, mtu_of
+from treecast.adapters.sysfs import master_of
 from treecast.base.problems import Problem
 
 LONGEST_MTU = 9000

@@ -21,8 +21,8 @@ from treecast.adapters.bridge import put_back_on_bridge
 from treecast.adapters.capabilities import CAP_NET_ADMIN, keep_only
 from treecast.adapters.interface import Interface, Settings
 from treecast.adapters.interface_events import InterfaceEvents
-from treecast.adapters.link import master_of
 from treecast.adapters.netdevice import index_of, name_of
+from treecast.adapters.sysfs import master_of
 from treecast.base.errors import OperatorError
 from treecast.base.time import Duration, Instant
 

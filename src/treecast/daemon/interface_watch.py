@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Iterator
 
 from treecast.adapters.interface import Settings
-from treecast.adapters.link import master_of
 from treecast.adapters.multicast_routes import interface_to, needs_interface, source_to
 from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, mtu_of, name_of
+from treecast.adapters.sysfs import master_of
 from treecast.base.problems import Problem
 from treecast.base.time import Duration
 from treecast.daemon.ending import Ending

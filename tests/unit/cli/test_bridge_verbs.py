@@ -18,8 +18,9 @@ from treecast.adapters.bridge_record import (
     write_packet_ports,
     write_record,
 )
-from treecast.adapters.link import is_wireless, sends_own_frames_only, taken
+from treecast.adapters.link import taken
 from treecast.adapters.packet_port import remove_packet_port
+from treecast.adapters.sysfs import is_wireless, sends_own_frames_only
 from treecast.api.bridge_records import Bridge, PacketPort, Storm
 from treecast.api.records import Answer, Verb
 from treecast.base.errors import OperatorError
@@ -186,7 +187,7 @@ def test_show_explains_the_state_and_the_limits_of_each_lan(node: Path) -> None:
 
 @pytest.mark.parametrize("entry", ["wireless", "phy80211"])
 def test_a_wireless_interface_is_seen_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
-    monkeypatch.setattr("treecast.adapters.link.SYSFS", tmp_path)
+    monkeypatch.setattr("treecast.adapters.sysfs.SYSFS", tmp_path)
     (tmp_path / "wlan0" / entry).mkdir(parents=True)
     (tmp_path / "eth0").mkdir()
     assert is_wireless("wlan0")
@@ -201,7 +202,7 @@ def test_what_to_do_with_an_interface_in_another_depends_on_what_that_is() -> No
 
 
 def test_wifi_and_bluetooth_interfaces_get_a_packet_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("treecast.adapters.link.SYSFS", tmp_path)
+    monkeypatch.setattr("treecast.adapters.sysfs.SYSFS", tmp_path)
     (tmp_path / "wlan0" / "phy80211").mkdir(parents=True)
     for name, kind in (("bnep0", "DEVTYPE=bluetooth\n"), ("eth0", "")):
         (tmp_path / name).mkdir()
