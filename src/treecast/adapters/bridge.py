@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -50,8 +50,9 @@ from treecast.adapters.link import (
     require_lan_interface,
     require_no_bridge,
 )
+from treecast.adapters.put_back import PutBack
 from treecast.adapters.rtnetlink import RouteSocket
-from treecast.adapters.sysfs import called_now, is_wireless
+from treecast.adapters.sysfs import is_wireless
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KeepLocal
 from treecast.base.storm_control import StormLimits
@@ -64,11 +65,13 @@ _IPV4 = 2
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """``changed`` False: it was so before. ``notes``: sentences on what is left to do. ``bare``: the interface had no
-    addresses to give, for a bridge that had them was deleted.
+    """``changed`` False: it was so before. ``interface``: as it is called now; ``bridge``: its. ``notes``: sentences
+    on what is left to do. ``bare``: the interface had no addresses to give, for a bridge that had them was deleted.
     """
 
     changed: bool
+    interface: str
+    bridge: str = ""
     notes: tuple[str, ...] = ()
     bare: bool = False
 
@@ -90,19 +93,22 @@ def bridge_add(
     """
     with locked(directory), _netlink(f"bridge {interface}") as (ipr, kernel):
         record = load_record(directory)
-        nic, own = _require_bridgeable(ipr, interface, tap, record), _require_tap(ipr, tap)
-        if record is not None and record.interface != interface:
-            advice = f"remove that first (treecast bridge remove {directory} {record.interface})"
-            raise OperatorError(f"this node bridges {record.interface} already: {advice}")
-        name = bridge_name(interface)
+        now = record.interface_now if record is not None and record.is_of(interface) else interface
+        nic, own = _require_bridgeable(ipr, now, tap, record), _require_tap(ipr, tap)
+        if record is not None and not record.is_of(interface):
+            bridged = record.interface_now
+            advice = f"remove that first (treecast bridge remove {directory} {bridged})"
+            raise OperatorError(f"this node bridges {bridged} already: {advice}")
+        name = record.bridge if record is not None else bridge_name(interface)
         bridge = find_link(ipr, name)
         if record is not None and bridge is not None and nic.master == own.master == bridge.index:
-            if record.tap != tap:  # renamed since
-                write_record(directory, msgspec.structs.replace(record, tap=tap))
+            if (record.tap, record.interface) != (tap, interface):  # renamed since
+                known = nic.name if interface == nic.name else record.interface
+                write_record(directory, msgspec.structs.replace(record, tap=tap, interface=known))
             notes = [f"{name} snooped, and does no longer" for _ in stop_snooping(ipr, bridge)]
             if put_back(kernel, record, bridge, routes_too=True):
                 notes.append(f"{name} lacked addresses or routes of the overlay, and has them again")
-            return Done(False, tuple(notes))
+            return Done(False, nic.name, name, tuple(notes))
         if bridge is not None and record is None:
             raise OperatorError(f"there is an interface {name} already: remove it with ip link del {name}")
         if bridge is None or nic.master != bridge.index:
@@ -112,8 +118,8 @@ def bridge_add(
         joining = BridgeSetUp(ipr, kernel, directory, limits, recorded, forced=force, keep_local=keep_local)
         given = joining.join(nic, own, name, lan_too=bare)
     if not bare:
-        return Done(changed=True, notes=found)
-    return Done(changed=True, notes=(*found, _restored(given, name, interface)), bare=True)
+        return Done(True, nic.name, name, found)
+    return Done(True, nic.name, name, (*found, _restored(given, name, name)), bare=True)
 
 
 def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
@@ -123,7 +129,7 @@ def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
         if record is None:
             return None
         with _netlink(f"bridge {record.interface}") as (ipr, kernel):
-            nic, own = _require_bridgeable(ipr, record.interface, tap, record), _require_tap(ipr, tap)
+            nic, own = _require_bridgeable(ipr, record.interface_now, tap, record), _require_tap(ipr, tap)
             bridge = find_link(ipr, record.bridge)
             if bridge is None or nic.master != bridge.index:
                 require_free(ipr, nic)
@@ -151,7 +157,7 @@ def clear_leftovers(directory: Path) -> None:
             delete_addresses(kernel, bridge.index, overlay_addresses(configuration, record))
 
 
-def put_back_on_bridge(directory: Path, tap: str, *, routes: bool) -> list[str] | None:
+def put_back_on_bridge(directory: Path, tap: str, *, routes: bool) -> PutBack | None:
     """What the bridge has lost of the overlay's, given back; ``routes``: these too though no address is missing.
 
     None where the TAP is in none, and while the bridge is down: no route can be on it then. OperatorError.
@@ -164,7 +170,8 @@ def put_back_on_bridge(directory: Path, tap: str, *, routes: bool) -> list[str] 
             return None
         if not bridge.up:
             return None
-        return [*stop_snooping(ipr, bridge), *put_back(kernel, record, bridge, routes_too=routes)]
+        settings = stop_snooping(ipr, bridge)
+        return replace(put_back(kernel, record, bridge, routes_too=routes), settings=settings)
 
 
 def bridge_remove(directory: Path, interface: str) -> Done:
@@ -173,12 +180,12 @@ def bridge_remove(directory: Path, interface: str) -> Done:
     with locked(directory):
         record = load_record(directory)
         if record is None:
-            return Done(changed=False)
-        if record.interface != interface:
-            raise OperatorError(f"this node bridges {record.interface}, not {interface}: remove that")
-        with _netlink(f"take {interface} out of its bridge") as (ipr, kernel):
+            return Done(False, interface)
+        nic = record.interface_now
+        if not record.is_of(interface):
+            raise OperatorError(f"this node bridges {nic}, not {interface}: remove that")
+        with _netlink(f"take {nic} out of its bridge") as (ipr, kernel):
             bridge = find_link(ipr, record.bridge)
-            nic = called_now(interface, record.bridge, record.mac)
             tap = find_link(ipr, record.tap)
             if bridge is None and tap is not None and not tap.master:
                 give_overlay_back(ipr, kernel, record, tap)
@@ -195,7 +202,7 @@ def bridge_remove(directory: Path, interface: str) -> Done:
                     notes = (f"{configurer} was for {bridge.name}: stop it, and have {nic} configured again",)
                 part(ipr, kernel, record, bridge, nic)
         write_record(directory, None)
-    return Done(changed=True, notes=notes)
+    return Done(True, nic, notes=notes)
 
 
 def _has_addresses(kernel: RouteSocket, nic: Link) -> bool:
@@ -207,14 +214,14 @@ def _given_to_interface(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord)
     nic = find_link(ipr, record.interface)
     if nic is None or _has_addresses(kernel, nic):
         return ()
-    return (_restored(give_back(kernel, record, nic.index), nic.name, record.interface),)
+    return (_restored(give_back(kernel, record, nic.index), nic.name, record.bridge),)
 
 
-def _restored(given: list[str], name: str, interface: str) -> str:
-    gone = f"{bridge_name(interface)} had been deleted, with this machine's addresses on it"
+def _restored(given: list[str], name: str, bridge: str) -> str:
+    gone = f"{bridge} had been deleted, with this machine's addresses on it"
     if not given:
         return f"{gone}: give them to {name} (ip address add, or its DHCP client)"
-    return f"{gone}: {name} has {' '.join(given)} again, as when {interface} was bridged; what changed since is lost"
+    return f"{gone}: {name} has {' '.join(given)} again, as when {bridge} was made; what changed since is lost"
 
 
 def bridge_name(interface: str) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file, replace_file
+from treecast.adapters.sysfs import called_now
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import WORDS, KeepLocal, Word
 from treecast.base.storm_control import LAN_LIMITS, StormLimits
@@ -48,6 +49,15 @@ class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def kept(self) -> KeepLocal:
         return KeepLocal.of(self.keep_local)
+
+    @property
+    def interface_now(self) -> str:
+        """The name that the interface has now: its bridge keeps it under any."""
+        return called_now(self.interface, self.bridge, self.mac)
+
+    def is_of(self, interface: str) -> bool:
+        """Whether the operator means what is bridged: by the name that it had, or by the one that it has now."""
+        return interface in (self.interface, self.interface_now)
 
 
 class PacketPortRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

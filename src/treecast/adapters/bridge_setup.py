@@ -35,6 +35,7 @@ from treecast.adapters.interface_configuration import (
 )
 from treecast.adapters.lan_memory import give_back, static_addresses, static_routes
 from treecast.adapters.link import Link, find_link
+from treecast.adapters.put_back import PutBack
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.adapters.sysfs import snoops
 from treecast.base.errors import OperatorError
@@ -232,9 +233,9 @@ def _overlay_mtu(nic: Link, tap: Link, before: BridgeRecord | None) -> int:
     return before.tap_mtu if before is not None and left_behind else tap.mtu_bytes
 
 
-def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_too: bool) -> list[str]:
+def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_too: bool) -> PutBack:
     """Gives the bridge what it has lost of the overlay's addresses, and of its routes: a DHCP client may flush them,
-    and takes all of them for its own. ``routes_too``: even if no address is missing. Returns what was.
+    and takes all of them for its own. ``routes_too``: even if no address is missing.
     """
     configuration = read_configuration(kernel, bridge.index)
     addresses, routes = set(map(str, configuration.addresses)), set(map(str, configuration.routes))
@@ -244,20 +245,20 @@ def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_
     connected = {str(ip_interface(str(address)).network) for address in known}
     source = _first_ipv4(known)
     if not lost and not routes_too:
-        return []
+        return PutBack(bridge.name)
     missing = [text for text in record.routes if text not in routes and not text.startswith(_LINK_LOCAL_PREFIX)]
     for text in missing:
         route = route_of(text, bridge.index, connected=text.split()[0] in connected)
         add_routes(kernel, bridge.index, [narrowed(route, record.tap_mtu, _source(route, source))])
-    return [*map(str, lost), *(text.split()[0] for text in missing)]
+    return PutBack(bridge.name, tuple(map(str, lost)), tuple(text.split()[0] for text in missing))
 
 
-def stop_snooping(ipr: IPRoute, bridge: Link) -> list[str]:
+def stop_snooping(ipr: IPRoute, bridge: Link) -> tuple[str, ...]:
     """A bridge that snoops sends the node's reports to one querier only; the node filters. Returns what was wrong."""
     if not snoops(bridge.name):
-        return []
+        return ()
     ipr.link("set", index=bridge.index, kind="bridge", br_mcast_snooping=0)
-    return ["mcast_snooping 0"]
+    return ("mcast_snooping 1",)
 
 
 def _overlays(address: Address, bridge: str) -> Address:

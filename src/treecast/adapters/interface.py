@@ -27,6 +27,7 @@ from pyroute2 import IPRoute
 from treecast.adapters.interface_configuration import delete_addresses, delete_routes, read_configuration
 from treecast.adapters.link import find_link, refusals
 from treecast.adapters.multicast_routes import IPNetwork, add_group_routes
+from treecast.adapters.put_back import PutBack
 from treecast.adapters.rtnetlink import RouteSocket
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 
@@ -131,8 +132,8 @@ class Interface:
             _add_addresses(ipr, index, settings.addresses)
             return add_group_routes(ipr, index, settings.usable_groups)
 
-    def put_back(self, settings: Settings, *, routes: bool) -> list[str] | None:
-        """The addresses that it has lost, and then its routes; ``routes``: these in any case. Returns what was missing.
+    def put_back(self, settings: Settings, *, routes: bool) -> PutBack | None:
+        """The addresses that it has lost, and then its routes; ``routes``: these in any case.
 
         None while it is down, or in a bridge, which has its addresses then.
         """
@@ -141,12 +142,18 @@ class Interface:
             if link is None or not link.up or link.master:
                 return None
             settings = settings.within(link.mtu_bytes)
-            carried = {str(address) for address in read_configuration(kernel, link.index).addresses}
+            before = read_configuration(kernel, link.index)
+            carried = {str(address) for address in before.addresses}
             missing = [address for address in settings.addresses if str(address) not in carried]
             _add_addresses(ipr, link.index, missing)
-            if missing or routes:
-                add_group_routes(ipr, link.index, settings.usable_groups)
-            return [str(lost) for lost in (*missing, *(settings.usable_groups if routes else ()))]
+            if not missing and not routes:
+                return PutBack(self.name)
+            refused = add_group_routes(ipr, link.index, settings.usable_groups)
+            reached = {str(route).split(maxsplit=1)[0] for route in before.routes}
+            lost = [
+                str(group) for group in settings.usable_groups if group not in refused and str(group) not in reached
+            ]
+            return PutBack(self.name, tuple(map(str, missing)), tuple(lost))
 
     def _sysctl(self, name: str, value: str) -> None:
         (_CONF / self.name / name).write_text(value)

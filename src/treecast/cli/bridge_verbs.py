@@ -78,13 +78,13 @@ def bridge_add(
             tell()
         raise
     tell()
-    name = bridge.bridge_name(interface)
     if done.bare:
-        typer.echo(f"{interface} is bridged again, by {name}")
+        typer.echo(f"{done.interface} is bridged again, by {done.bridge}")
     elif done.changed:
-        typer.echo(f"{interface} is bridged: its addresses and routes are on {name} now, where they work as before")
+        moved = f"its addresses and routes are on {done.bridge} now, where they work as before"
+        typer.echo(f"{done.interface} is bridged: {moved}")
     else:
-        typer.echo(f"{interface} is bridged already, by {name}")
+        typer.echo(f"{done.interface} is bridged already, by {done.bridge}")
     for note in done.notes:
         typer.echo(note)
 
@@ -98,10 +98,10 @@ def bridge_remove(words: _NodeAndInterface) -> None:
     from treecast.api.client import ask_bridge
 
     removed = remove_packet_port(directory, interface)
-    done = bridge.Done(changed=True) if removed else bridge.bridge_remove(directory, interface)
+    done = bridge.Done(True, interface) if removed else bridge.bridge_remove(directory, interface)
     with suppress(OperatorError):  # it does not run, and will read when it does
         ask_bridge(directory, changed=True)
-    typer.echo(f"{interface} is on its own again" if done.changed else f"{interface} is not bridged by this node")
+    typer.echo(f"{done.interface} is on its own again" if done.changed else f"{interface} is not bridged by this node")
     for note in done.notes:
         typer.echo(note)
 

@@ -16,7 +16,7 @@ from treecast.adapters import clock
 from treecast.adapters.bridge_record import BridgeRecord, load_record
 from treecast.adapters.interface import lan_ipv4
 from treecast.adapters.netdevice import is_own_address
-from treecast.adapters.sysfs import called_now, master_of, snoops
+from treecast.adapters.sysfs import master_of, snoops
 from treecast.api.bridge_records import Bridge
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError
@@ -25,7 +25,7 @@ from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.daemon.lan_faults import GRACE, lan_down, renamed
-from treecast.daemon.lan_words import in_words, storms_of
+from treecast.daemon.lan_words import state_of, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.identity.network import Network
@@ -59,7 +59,7 @@ class Bridging:
             self._log.warning("bridge not known", reason=str(error))
             return
         before, self._record = self._record, record
-        self._node.engine.name_port(TAP, record.interface if record is not None else self._node.plane.interface)
+        self._name_port()
         if record is not None and before is None:
             self._node.enter_switch_mode(record.bridge, self._lan(record))
             self._log.info("bridged", interface=record.interface, bridge=record.bridge)
@@ -68,6 +68,11 @@ class Bridging:
         elif before is not None:
             self._node.leave_switch_mode()
             self._log.info("no longer bridged", interface=before.interface)
+
+    def _name_port(self) -> None:
+        """By the LAN's interface, which may be renamed at any time."""
+        now = self._record.interface_now if self._record is not None else self._node.plane.interface
+        self._node.engine.name_port(TAP, now)
 
     def _lan(self, record: BridgeRecord) -> BridgedLan:
         """Its addresses may be still on the interface, or on the bridge already."""
@@ -93,13 +98,14 @@ class Bridging:
         record = self._record
         if record is None:
             return
-        interface = called_now(record.interface, record.bridge, record.mac)
+        self._name_port()
+        interface = record.interface_now
         fault = self._fault(record, interface)
         if fault is not None:
-            again = f"run treecast bridge add {self._directory} {record.interface}, which mends it or says why not"
-            yield Problem("bridge_broken", record.interface, f"{fault}: {again}", patience=GRACE)
+            again = f"run treecast bridge add {self._directory} {interface}, which mends it or says why not"
+            yield Problem("bridge_broken", interface, f"{fault}: {again}", patience=GRACE)
         if interface != record.interface:
-            yield renamed(record.interface, interface)
+            yield renamed(self._directory, record.interface, interface)
         yield from lan_down(interface, record.bridge)
 
     def _fault(self, record: BridgeRecord, interface: str) -> str | None:
@@ -107,10 +113,10 @@ class Bridging:
         masters = {name: master_of(name) for name in (interface, self._node.plane.interface)}
         gone = [name for name, master in masters.items() if master is None]
         if gone:
-            return f"{gone[0]}, a port of {record.bridge}, is gone, so the LAN of {record.interface} is not carried"
+            return f"{gone[0]}, a port of {record.bridge}, is gone, so the LAN of {interface} is not carried"
         apart = [name for name, master in masters.items() if master != record.bridge]
         if apart:
-            return f"{apart[0]} is not in {record.bridge}, so the LAN of {record.interface} is not carried"
+            return f"{apart[0]} is not in {record.bridge}, so the LAN of {interface} is not carried"
         if snoops(record.bridge):
             return f"{record.bridge} snoops (mcast_snooping 1), so it keeps groups from queriers and hosts of the LAN"
         addresses = [ip_interface(text).ip for text in record.addresses]
@@ -127,8 +133,9 @@ class Bridging:
         packet_ports = self._packet_ports.answer(states)
         if self._record is None:
             return Bridge(interface="", bridge="", packet_ports=packet_ports, kept_local=self._kept_local())
+        interface = self._record.interface_now
         here = Bridge(
-            interface=self._record.interface,
+            interface=interface,
             bridge=self._record.bridge,
             packet_ports=packet_ports,
             keep_local=list(self._record.kept().words()),
@@ -138,13 +145,14 @@ class Bridging:
         if state is None:
             return here
         counters, name = self._node.plane.counters(), view.name
+        shown, why = state_of(state, name, lan_down(interface, self._record.bridge))
         return msgspec.structs.replace(
             here,
-            why=in_words(state, name),
+            state=shown,
+            why=why,
             storms=storms_of(self._record.limits(), self._node.plane.storm_refused(TAP)),
             frames_from_lan=counters["tap_rx_frames"],
             frames_to_lan=counters["tap_tx_frames"],
-            state=state.state.name.lower(),
             forwarder=name(state.forwarder) if state.forwarder is not None else "",
             nodes=[name(node) for node in state.nodes],
             looped=state.looped,

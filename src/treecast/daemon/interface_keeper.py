@@ -22,6 +22,7 @@ from treecast.adapters.capabilities import CAP_NET_ADMIN, keep_only
 from treecast.adapters.interface import Interface, Settings
 from treecast.adapters.interface_events import InterfaceEvents
 from treecast.adapters.netdevice import index_of, name_of
+from treecast.adapters.put_back import PutBack
 from treecast.adapters.sysfs import master_of
 from treecast.base.errors import OperatorError
 from treecast.base.time import Duration, Instant
@@ -112,18 +113,18 @@ def keep(interface: str, settings: Settings, directory: Path, until: int, log: F
             return
         events.follow_master(index_of(master_of(name) or ""))
         try:
-            put_back = Interface(name).put_back(settings, routes=routes_lost)
+            put_back: PutBack | None = Interface(name).put_back(settings, routes=routes_lost)
             if put_back is None:
                 put_back = put_back_on_bridge(directory, name, routes=routes_lost)
         except OperatorError as error:
-            log.warning("lost addresses or routes not put back", interface=name, reason=str(error))
+            log.warning("what the interface has lost is not put back", interface=name, reason=str(error))
             due = patience.attempted(now)
             continue
         if put_back is not None:
             routes_lost = False
             if put_back:
                 patience.attempted(now)
-                log.warning("addresses or routes were lost and are put back", interface=name, lost=" ".join(put_back))
+                log.warning(put_back.in_words(), interface=put_back.interface)
 
 
 class Patience:

@@ -6,6 +6,7 @@ A few system calls for each interface, no netlink.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of, index_of
 from treecast.base.problems import Problem
@@ -30,8 +31,9 @@ def lan_down(lan: str, bridge: str = "") -> Iterator[Problem]:
         yield Problem("lan_down", lan, f"{lan} is unplugged (it has no carrier), {lost}: {advice}", patience=GRACE)
 
 
-def renamed(before: str, now: str) -> Problem:
-    """Of a bridged interface, which its bridge keeps under any name."""
+def renamed(directory: Path, before: str, now: str) -> Problem:
+    """Of a bridged interface, which its bridge keeps under any name. ``directory``: the node's."""
     text = f"{before} is called {now} now; its LAN is carried, but the node's next start and programs look for {before}"
+    adopt = f"treecast bridge add {directory} {now} has the node remember {now}, and this gives it its old name back"
     command = f"ip link set {now} down && ip link set {now} name {before} && ip link set {before} up"
-    return Problem("interface_renamed", now, f"{text}: {command}", patience=GRACE)
+    return Problem("interface_renamed", now, f"{text}; {adopt}: {command}", patience=GRACE)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from treecast.api.bridge_records import Storm
 from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
 from treecast.base.storm_control import StormLimits
 from treecast.designated_forwarder.designated_forwarder import PortState
 from treecast.designated_forwarder.election import Why
@@ -19,6 +20,13 @@ def storms_of(limits: StormLimits, refused: tuple[int, int, int]) -> list[Storm]
         ("unknown_unicast", limits.unknown_unicast_pps),
     )
     return [Storm(kind, limit, dropped) for (kind, limit), dropped in zip(kinds, refused, strict=True)]
+
+
+def state_of(state: PortState, name: Callable[[NodeIndex], str], down: Iterable[Problem]) -> tuple[str, str]:
+    """``state`` and ``why`` as ``bridge show`` has them. ``down``: what keeps the LAN from being carried at all."""
+    for problem in down:
+        return "down", problem.text
+    return state.state.name.lower(), in_words(state, name)
 
 
 def in_words(state: PortState, name: Callable[[NodeIndex], str]) -> str:

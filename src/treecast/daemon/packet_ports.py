@@ -21,7 +21,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.lan_faults import lan_down
-from treecast.daemon.lan_words import in_words, storms_of
+from treecast.daemon.lan_words import state_of, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.designated_forwarder.designated_forwarder import PortState
 from treecast.multicast import PortAddresses
@@ -120,15 +120,16 @@ class PacketPorts:
         state = states.get(own.port) if own else None
         if own is None or state is None:
             return PacketPort(interface, None)
+        shown, why = state_of(state, self._name, lan_down(interface))
         return PacketPort(
             interface,
             own.port,
-            state=state.state.name.lower(),
+            state=shown,
+            why=why,
             forwarder=self._name(state.forwarder) if state.forwarder is not None else "",
             nodes=[self._name(node) for node in state.nodes],
             looped=state.looped,
             keep_local=list(own.record.kept().words()),
-            why=in_words(state, self._name),
             storms=storms_of(own.record.limits(), self._node.plane.storm_refused(own.port)),
         )
 

@@ -59,11 +59,14 @@ def run(options: UpOptions) -> None:
         if not ipv6:
             log.warning("IPv6 is off on this machine: carrying on with IPv4 only")
         underlay_mtu = first_guess(options.underlay_mtu_bytes, options.peers)
-        found = find_tap(options.interface, options.directory)
+        settings = settings_of(identity, options.groups, ipv6=ipv6)
+        found = find_tap(options.interface, options.directory, settings)
+        if found is not None and found.name != options.interface:
+            log.warning(found.renamed(options.interface))
         plane = DataPlane(
             node_index=identity.certificate.node_index,
             network_id=identity.network.id,
-            interface=options.interface,
+            interface=found.name if found is not None else options.interface,
             mac=identity.certificate.mac,
             mtu=overlay_mtu(underlay_mtu),
             underlay_mtu=underlay_mtu,
@@ -73,7 +76,6 @@ def run(options: UpOptions) -> None:
         )
         try:
             clear_leftovers(options.directory)
-            settings = settings_of(identity, options.groups, ipv6=ipv6)
             refused = set_up(plane, settings, found, keep=options.keep_interface)
             bridge = ""
             try:

@@ -71,6 +71,10 @@ class Discovery:
         if OWN_PORT not in self._blocked:
             self._host_table.add_own(now, mac, addresses)
 
+    def set_certified_mac(self, mac: MacAddress) -> None:
+        """This node's own certificate gives its interface this MAC."""
+        self._host_table.certified_mac = mac
+
     def set_interface_mac(self, mac: MacAddress) -> None:
         """The MAC that the node's own interface has now, which is another than its certificate's if somebody set it."""
         self._host_table.set_interface_mac(mac)

@@ -58,6 +58,8 @@ class HostTable:
         self._conflicts = AddressConflicts()
         self._departed = DepartedHosts()
         self._interface_mac: MacAddress | None = None
+        self.certified_mac: MacAddress | None = None
+        """What this node's certificate gives its interface, which is a port and no host while a bridge has it."""
 
     def where(self, key: HostKey) -> NodeIndex | None:
         """The node that has the host."""
@@ -103,6 +105,8 @@ class HostTable:
         if self.certified.owner(key[1]) not in (None, self._me) or (host and host.own and host.port != port):
             self._drops.count("host_of_another_node")
             return False
+        if key == (0, self.certified_mac) and (host is None or not host.own):
+            return False  # the kernel speaks for the interface itself when it enters and leaves the bridge
         moves = host.port != port if host else claim is not None
         if moves and self._hosts.is_duplicate(now, key):
             self._drops.count("host_duplicate")

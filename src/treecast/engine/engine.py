@@ -100,6 +100,7 @@ class Engine:
         """Announce this node, where it can be reached, and its own host; send the first queries."""
         self.rooms.clock.now = now
         self._announce(now, endpoints)
+        self.rooms.discovery.set_certified_mac(self._certificate.mac)
         self.rooms.discovery.add_own(now, self._certificate.mac, self._own_addresses)
         self._membership_sync.start(now)
         return self._settle(now)

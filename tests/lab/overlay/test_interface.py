@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -97,6 +98,14 @@ def test_a_tap_of_the_operator_s_is_taken_again_and_again_and_nothing_else_is(ov
         shown = machine.run(["ip", "-4", "-o", "address", "show", INTERFACE]).stdout
         assert "192.0.2.1/32" in shown, "an address of the operator's stays"
         assert "10.77.9.9/16" not in shown, "an address of the network's that is not this node's goes"
+        if not queues:
+            machine.run(["ip", "link", "set", INTERFACE, "name", "foo"])
+            restart(n1, n0, "--keep-interface")
+            assert f"there is no {INTERFACE}, but foo, which has this node's MAC" in n1.log_tail()
+            assert (ask_status(n1.directory).interface, ask_status(n1.directory).problems) == ("foo", [])
+            assert INTERFACE not in machine.run(["ip", "-o", "link"]).stdout, "no second one is made beside it"
+            n1.stop()
+            machine.run(["ip", "link", "set", "foo", "down", "name", INTERFACE])
         machine.run(["ip", "link", "del", INTERFACE])
 
 
@@ -142,7 +151,11 @@ def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay:
     wait_problems(node, set())
     machine.run(["ip", "address", "flush", "dev", INTERFACE])
     wait_until(lambda: routes_and_addresses(node) == before, BACK_LIMIT_S, "what was flushed is back")
-    assert node.log_tail().count("addresses or routes were lost and are put back") == 2
+    said = re.findall(f'"{INTERFACE} had lost (.*): put back" interface={INTERFACE}', node.log_tail())
+    assert [("10.77.0.1/16" in what, "and the routes to 224.0.0.0/4" in what) for what in said] == [
+        (False, True),
+        (True, True),
+    ], said
 
     machine.run(["ip", "route", "replace", "224.0.0.0/4", "dev", machine.underlay_interface])
     wait_problems(node, {"group_route_elsewhere"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -130,6 +131,8 @@ def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: Tr
     wait_until(lambda: carried(one.machine) == before, LIMIT_S, "what it has lost is put back")
     one.machine.run(["ip", "link", "set", "tcbr-eth1", "type", "bridge", "mcast_snooping", "1"])
     wait_until(lambda: not snoops(one, "tcbr-eth1"), LIMIT_S, "a bridge of the node's does not snoop")
+    said_of_it = '"tcbr-eth1 had been set to mcast_snooping 1: set back" interface=tcbr-eth1'
+    wait_until(lambda: said_of_it in one.log_tail(), LIMIT_S, "it is said of the bridge, and of nothing else")
     overlay = overlays(one, before)
     one.machine.run(["ip", "link", "set", "tcbr-eth1", "down"])
     wait_until(lambda: ("lan_down", "tcbr-eth1") in said(), LIMIT_S, "its routes are gone for longer than a moment")
@@ -184,8 +187,17 @@ def test_a_bridged_interface_that_was_renamed_is_followed(one: TreecastNode) -> 
     machine.run(["sh", "-ec", problem.text.rsplit(": ", 1)[1]])
     wait_until(lambda: not problems(), LIMIT_S, "it is as before")
     rename("eth1", "foo")
-    assert "eth1 is on its own again" in verb(one, "remove", "eth1")
-    assert "10.99.1.254" in machine.run(["ip", "addr", "show", "foo"]).stdout
+    for name in ("eth1", "foo"):
+        assert json.loads(verb(one, "show", "--json"))["interface"] == "foo"
+        assert verb(one, "remove", name) == "foo is on its own again\n", "by either name"
+        assert "10.99.1.254" in machine.run(["ip", "addr", "show", "foo"]).stdout
+        rename("foo", "eth1")
+        verb(one, "add", "eth1")
+        rename("eth1", "foo")
+    wait_until(lambda: problems() == [("interface_renamed", "foo")], LIMIT_S, "it is said again")
+    assert verb(one, "add", "foo") == "foo is bridged already, by tcbr-eth1\n"
+    wait_until(lambda: not problems(), LIMIT_S, "the node remembers the new name")
+    verb(one, "remove", "foo")
     rename("foo", "eth1")
     wait_until(lambda: ipv4_of(carried(machine)) == ipv4_of(before), LIMIT_S, "it is as it was")
 
@@ -216,6 +228,8 @@ def test_a_lan_whose_interface_or_bridge_is_down_or_unplugged_is_a_problem(one: 
             ip("set", name, "down")
         wait_until(lambda texts=texts: said().keys() == texts.keys(), LIMIT_S, f"{changes} down is a problem")
         assert all(said()[subject].startswith(text) for subject, text in texts.items()), said()
+        shown = " ".join(verb(one, "show").split())
+        assert [shown.count(f"down: {text}") for text in texts.values()] == [1] * len(texts), shown
         for name in changes:
             ip("set", name, "up")
         wait_until(lambda: not said(), LIMIT_S, "it is over")

@@ -71,8 +71,9 @@ def follow_the_sentence(sites: Sites, tmp_path: Path) -> tuple[Process, str]:
     )
     client = dhcp_client(machine, "tcbr-eth1", tmp_path)
     assert address_of(client) == address
-    put_back = '"addresses or routes were lost and are put back" interface=treecast0'
-    wait_until(lambda: put_back in node.log_tail(), LIMIT_S, "what the client has flushed, all, is put back")
+    wait_until(
+        lambda: '"tcbr-eth1 had lost ' in node.log_tail(), LIMIT_S, "what the client has flushed, all, is put back"
+    )
     assert add(node) == (0, "eth1 is bridged already, by tcbr-eth1\n")
     return client, address
 

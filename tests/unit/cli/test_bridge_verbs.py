@@ -210,6 +210,21 @@ def test_wifi_and_bluetooth_interfaces_get_a_packet_port(tmp_path: Path, monkeyp
     assert [sends_own_frames_only(name) for name in ("wlan0", "bnep0", "eth0", "none")] == [True, True, False, False]
 
 
+def test_a_bridged_interface_is_known_by_its_old_and_by_its_new_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("treecast.adapters.sysfs.SYSFS", tmp_path)
+    record = BridgeRecord("eth1", "tcbr-eth1", "02:00:00:00:00:01", "treecast0", 1374, [], [])
+    for port, mac in (("lan0", "02:00:00:00:00:01"), ("treecast0", "02:54:00:00:00:01")):
+        (tmp_path / "tcbr-eth1" / "brif" / port).mkdir(parents=True)
+        (tmp_path / port).mkdir()
+        (tmp_path / port / "address").write_text(f"{mac}\n")
+    assert record.interface_now == "lan0"
+    assert [name for name in ("eth1", "lan0", "treecast0", "eth2") if record.is_of(name)] == ["eth1", "lan0"]
+    (tmp_path / "eth1").mkdir()
+    assert (record.interface_now, record.is_of("lan0")) == ("eth1", False), "there is one of that name again"
+
+
 def test_packet_ports_and_the_bridge_are_remembered_side_by_side(node: Path) -> None:
     bridge = BridgeRecord("eth0", "tcbr-eth0", "02:00:00:00:00:01", "treecast0", 1374, [], [])
     ports = [PacketPortRecord("wlan0"), PacketPortRecord("bnep0", 50)]

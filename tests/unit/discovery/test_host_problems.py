@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.unit.discovery.speaking import H1, H2, OTHER, THIRD, Lan, claim, mac
+from ipaddress import ip_address
+
+from tests.unit.discovery.speaking import H1, H2, OTHER, OWN, THIRD, Lan, claim, mac
 from tests.unit.discovery.test_holds import bounce
 from treecast.base.addresses import MacAddress
 from treecast.base.problems import Problem
@@ -78,6 +80,21 @@ def test_this_machine_is_no_second_host_while_somebody_has_set_its_interface_s_m
     assert said(lan) == []
     lan.announce(H2, "10.77.0.1")
     assert [problem.kind for problem in said(lan)] == ["address_conflict"], "another host is one"
+
+
+def test_the_node_s_interface_is_no_host_beside_its_bridge_whatever_its_kernel_sends_by_it() -> None:
+    lan = Lan()
+    lan.discovery.set_certified_mac(OWN)
+    lan.discovery.add_own(lan.now, H1, (ip_address("10.77.0.1"),))
+    lan.discovery.host_seen(lan.now, 0, 0, OWN)
+    lan.announce(OWN, "10.1.0.7")
+    lan.settle()
+    assert [host.mac for host in filter(None, lan.discovery.hosts(lan.now))] == [H1]
+    assert lan.published.keys() == {(0, H1)}
+    lan.discovery.add_own(lan.now, OWN, (ip_address("10.77.0.1"),))
+    lan.discovery.host_seen(lan.now, 0, 7, OWN)
+    shown = [(host.vlan, host.mac) for host in filter(None, lan.discovery.hosts(lan.now))]
+    assert shown == [(0, OWN), (7, OWN)], "in a VLAN it is one, and without a bridge"
 
 
 def test_very_many_duplicates_are_one_problem() -> None:
