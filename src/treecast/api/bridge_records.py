@@ -49,7 +49,7 @@ class Bridge(msgspec.Struct, frozen=True):
     """Its own beacons come back: there are two ways to this LAN."""
     packet_ports: list[PacketPort] = []
     keep_local: list[str] = []
-    """What stays on the LAN: ``ra``, ``dhcp``."""
+    """Frames that stay on the LAN: ``ra``, ``dhcp``."""
     kept_local: dict[str, int] = {}
     """Frames that stayed on their LANs so far, by the same words; of packet ports too."""
     why: str = ""

@@ -1,4 +1,4 @@
-"""The verbs' side of the control socket: asks a running node, in at most five seconds."""
+"""The verbs' side of the control socket: a request to a running node, and its answer in at most five seconds."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def ask_groups(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Group]:
 
 
 def ask_group_changes(directory: Path, since: int | None, timeout_s: float = TIMEOUT_S) -> GroupChanges:
-    """What has changed in the multicast table since a position, or all of it; OperatorError when it does not answer.
+    """Changes of the multicast table since a position, or all of it; OperatorError when it does not answer.
 
-    Where nothing changes the node takes two seconds to say so.
+    Where nothing changes the node answers after two seconds.
     """
     return _ask(directory, Verb.GROUP_CHANGES, _Reply[GroupChanges], timeout_s, since)
 
@@ -65,7 +65,7 @@ def ask_hosts(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Host]:
 
 
 def ask_bridge(directory: Path, *, changed: bool = False, timeout_s: float = TIMEOUT_S) -> Bridge:
-    """What the node bridges, looked at again if that has ``changed``; OperatorError when it does not answer."""
+    """The node's bridges, looked at again if that has ``changed``; OperatorError when it does not answer."""
     return _ask(directory, Verb.BRIDGE_CHANGED if changed else Verb.BRIDGE, _Reply[Bridge], timeout_s)
 
 

@@ -1,6 +1,6 @@
 """How a verb hands an open socket to the node: one datagram, the interface's name with the descriptor (unix(7)).
 
-It waits in the node's socket, which is its owner's alone, until a verb tells the node to look (``BRIDGE_CHANGED``).
+It waits in the node's socket, which is its owner's alone, until a verb makes the node look (``BRIDGE_CHANGED``).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class DescriptorInbox:
             raise OperatorError(f"cannot make {self._path} ({reason}): use a directory that can be written") from error
 
     def take(self) -> dict[str, int]:
-        """What has come, the latest of each interface: the caller's to close."""
+        """The descriptors that have come, the latest of each interface: the caller's to close."""
         found: dict[str, int] = {}
         while True:
             try:
@@ -55,7 +55,7 @@ class DescriptorInbox:
                 found[interface] = descriptors[0]
 
     def close(self) -> None:
-        """What was not taken is closed too."""
+        """Descriptors that were not taken are closed too."""
         for descriptor in self.take().values():
             os.close(descriptor)
         self._socket.close()

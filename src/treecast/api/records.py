@@ -13,7 +13,7 @@ from treecast.api.bridge_records import Bridge
 
 
 class Verb(StrEnum):
-    """What may be asked."""
+    """The requests."""
 
     STATUS = "status"
     PEERS = "peers"
@@ -32,7 +32,7 @@ class Verb(StrEnum):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What is wrong now and needs a person. ``text`` says what and what to do; ``since_s``: for how long it is so."""
+    """A problem that needs a person now. ``text``: what is wrong and what to do; ``since_s``: for how long it is so."""
 
     kind: str
     subject: str
@@ -63,7 +63,7 @@ class Status(msgspec.Struct, frozen=True):
     unreached: list[str]
     """Configured peers that were not reached yet."""
     queriers: list[Querier] = []
-    """Who asks the hosts for their groups, on each port, VLAN and protocol."""
+    """The querier of each port, VLAN and protocol."""
     problems: list[Problem] = []
     """Oldest first; empty when all is well."""
     valid_from: str = ""
@@ -72,9 +72,9 @@ class Status(msgspec.Struct, frozen=True):
     version: str = ""
     """Of the program."""
     on: list[str] = []
-    """What was asked of ``up`` and is so, in words."""
+    """The options of ``up`` that are in force, in words."""
     log_level: str = ""
-    """What the node logs: ``debug``, ``info``, ``warning`` or ``error``, and what is above it."""
+    """The level of the log: ``debug``, ``info``, ``warning`` or ``error``, and what is above it."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -99,7 +99,7 @@ class Peer(msgspec.Struct, frozen=True):
     version: str = ""
     """Of its program."""
     underlay_mtu: int | None = None
-    """What its underlay carries, in bytes; None for a node that is not up."""
+    """The MTU of its underlay, in bytes; None for a node that is not up."""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -122,8 +122,9 @@ class Router(msgspec.Struct, frozen=True):
 
 
 class Querier(msgspec.Struct, frozen=True):
-    """Who asks on one port (0: the TAP) in one VLAN (0: untagged). ``protocol`` is ``igmp`` or ``mld``, ``expires_s``
-    when this node takes over from a silent one (None: it is the querier), ``routers`` those that were seen there.
+    """The querier on one port (0: the TAP) in one VLAN (0: untagged). ``protocol`` is ``igmp`` or ``mld``,
+    ``expires_s`` when this node takes over from a silent one (None: it is the querier), ``routers`` those that
+    were seen there.
     """
 
     port: int
@@ -148,8 +149,8 @@ class LocalSource(msgspec.Struct, frozen=True):
 
 
 class LocalHost(msgspec.Struct, frozen=True):
-    """A host of this node: what it asked for in its last report, and the version of that. ``since_s``: for how long it
-    has asked for the group.
+    """A host of this node: its filter by its last report, and the version of that. ``since_s``: for how long it
+    has been a member.
     """
 
     mac: str
@@ -162,7 +163,7 @@ class LocalHost(msgspec.Struct, frozen=True):
 
 
 class LocalJoin(msgspec.Struct, frozen=True):
-    """A PIM Join that was heard: for a source, or any (``*``), to the router that is to send it."""
+    """A PIM Join that was received: for a source, or any (``*``), to the router that is to send it."""
 
     source: str
     upstream: str
@@ -171,8 +172,8 @@ class LocalJoin(msgspec.Struct, frozen=True):
 
 class LocalGroup(msgspec.Struct, frozen=True):
     """A group on one port of this node, as its hosts together want it. ``expires_s``: the group timer, None in
-    INCLUDE mode; ``version``: the compatibility mode; ``leaving``: last-member queries are under way. ``joins``: what
-    PIM routers there asked for; where no host did, the mode is theirs and ``version`` is 0.
+    INCLUDE mode; ``version``: the compatibility mode; ``leaving``: last-member queries are under way. ``joins``: those
+    of PIM routers there; where no host did, the mode is theirs and ``version`` is 0.
     """
 
     port: int
@@ -186,7 +187,7 @@ class LocalGroup(msgspec.Struct, frozen=True):
     port_name: str = ""
     """The port's interface."""
     since_s: float | None = None
-    """For how long a host has asked for it."""
+    """For how long the port has had a member."""
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -233,7 +234,7 @@ class Group(msgspec.Struct, frozen=True):
     here: list[LocalGroup] = []
     """The group on the ports of this node, whatever the source."""
     senders: list[Sender] = []
-    """Those that this node has or hears: its own hosts, wanted or not, and those of other nodes that hosts here get."""
+    """Senders that this node knows: its own hosts, wanted or not, and those of other nodes that hosts here get."""
 
 
 class TouchedGroup(msgspec.Struct, frozen=True):
@@ -244,7 +245,7 @@ class TouchedGroup(msgspec.Struct, frozen=True):
 
 
 class GroupChanges(msgspec.Struct, frozen=True):
-    """What has changed of ``groups`` and of ``queriers``. With ``snapshot`` they are all there are: the first answer,
+    """Changes of ``groups`` and of ``queriers``. With ``snapshot`` they are all there are: the first answer,
     or the position was another run's, or too far behind. ``queriers`` None: they are the same as before.
     """
 
@@ -258,7 +259,7 @@ class GroupChanges(msgspec.Struct, frozen=True):
 
 
 class Host(msgspec.Struct, frozen=True):
-    """A machine whose frames a node carries. ``age_s``: since it was last heard of."""
+    """A machine whose frames a node carries. ``age_s``: since it was last seen."""
 
     mac: str
     ip: list[str]
@@ -269,11 +270,11 @@ class Host(msgspec.Struct, frozen=True):
     vlan: int = 0
     """0: untagged."""
     router: bool = False
-    """It advertises itself as an IPv6 router."""
+    """The host advertises itself as an IPv6 router."""
     moves: int = 0
     """From node to node or port to port, in the last minutes."""
     duplicate: bool = False
-    """It is in two places at once, and kept where it was."""
+    """The host is in two places at once, and kept where it was."""
     conflicts: list[str] = []
     """MACs of other hosts that claim one of its addresses."""
     unreachable: str = ""

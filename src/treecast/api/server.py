@@ -1,7 +1,7 @@
-"""The node's side of the control socket. It asks the daemon for an answer and writes it; it decides nothing else.
+"""The node's side of the control socket. Takes a request, gets the answer from the daemon and writes it; no more.
 
-Order of checks: who is it (SO_PEERCRED), is there room, is the request short, is it one. A slow reader costs at most
-one answer's memory for a few seconds and never delays the node.
+Order of checks: which user is it (SO_PEERCRED), are there too many clients, is the request short, is it one. A slow
+reader costs at most one answer's memory for a few seconds and never delays the node.
 """
 
 from __future__ import annotations

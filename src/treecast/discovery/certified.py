@@ -1,4 +1,4 @@
-"""Whose address is it? What the certificates give to nodes, whoever claims it."""
+"""Addresses that certificates give to nodes, whichever host claims them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class CertifiedAddresses:
         self._owners: dict[MacAddress | IPAddress, NodeIndex] = {}
 
     def give(self, node: NodeIndex, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> bool:
-        """A node's certificate. False: it said the same before."""
+        """A node's certificate. False: it gave the same before."""
         if self._given.get(node) == (mac, addresses):
             return False
         self.take(node)

@@ -38,7 +38,7 @@ class AddressConflicts:
         return is_new
 
     def forget_claimant(self, claimant: MacAddress) -> None:
-        """Whatever it claimed is no conflict."""
+        """Nothing that it claimed is a conflict any more."""
         for address in [address for address, found in self._conflicts.items() if found.claimant == claimant]:
             del self._conflicts[address]
 

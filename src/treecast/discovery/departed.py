@@ -1,4 +1,4 @@
-"""Hosts that are at no node since a moment ago, with what they had: whoever hears them next goes on with that.
+"""Hosts that are at no node since a moment ago, with what they had: the node that learns them next goes on with that.
 
 A node that makes way for another on its LAN withdraws its hosts, before the other one claims them.
 """
@@ -19,7 +19,7 @@ MAX_DEPARTED = 4096
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """What a host had where it was last."""
+    """Addresses and flags that a host had where it was last."""
 
     addresses: tuple[IPAddress, ...]
     is_router: bool
@@ -32,14 +32,14 @@ class DepartedHosts:
         self._departed: OrderedDict[HostKey, tuple[Instant, Belongings]] = OrderedDict()
 
     def put(self, now: Instant, key: HostKey, addresses: Iterable[IPAddress], *, is_router: bool) -> None:
-        """It is at no node from now on."""
+        """The host is at no node from now on."""
         self._departed[key] = (now, Belongings(tuple(addresses), is_router))
         self._departed.move_to_end(key)
         if len(self._departed) > MAX_DEPARTED:
             self._departed.popitem(last=False)
 
     def take(self, now: Instant, key: HostKey) -> Belongings | None:
-        """It is at a node again."""
+        """The host is at a node again."""
         self.advance(now)
         found = self._departed.pop(key, None)
         return found[1] if found else None

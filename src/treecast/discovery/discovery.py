@@ -1,7 +1,7 @@
 """NodeDiscovery: learns hosts, publishes them, and answers for those of other nodes.
 
-Decides which ARP and ND frames cross the overlay: a question whose answer is known does not. Announcements and
-duplicate address detection (RFC 5227, RFC 4862 section 5.4) always do: their meaning is to be heard by all. Read
+Decides which ARP and ND frames cross the overlay: a solicitation whose answer is known does not. Announcements and
+duplicate address detection (RFC 5227, RFC 4862 section 5.4) always do: they are meant for all hosts. Read
 ``host_table`` for where a host lives, ``limits`` for the bounds.
 """
 
@@ -39,7 +39,7 @@ from treecast.wire.ipv6 import Ipv6Packet
 
 @dataclass(frozen=True, slots=True)
 class HostChange:
-    """What this node publishes of a host; None: it is no longer here."""
+    """The content that this node publishes of a host; None: the host is no longer here."""
 
     key: HostKey
     content: HostContent | None
@@ -55,7 +55,7 @@ class Discovery:
         self._host_table = HostTable(me, drops, config)
         self._recent_solicitations = RecentSolicitations()
         self._placed = PlacedHosts()
-        """What the data plane was told."""
+        """The hosts that the data plane has."""
         self.retries: Retries[HostKey] = Retries()
         self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
         self._blocked: set[int] = set()
@@ -64,7 +64,7 @@ class Discovery:
         self.commands: list[Command] = []
 
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
-        """The node's own interface. It replaces what was said before; with another MAC it leads to another LAN."""
+        """The node's own interface. It replaces the one before; with another MAC it leads to another LAN."""
         if self._own is not None and self._own[0] != mac:
             self._host_table.local.remove_port(OWN_PORT)
         self._own = (mac, addresses)
@@ -91,8 +91,8 @@ class Discovery:
                 self._host_table.add_own(now, *self._own)
 
     def take_over(self, now: Instant, port: int, hosts: Iterable[HostKey], forwarder_before: NodeIndex | None) -> None:
-        """Hosts that were heard on the port while another node carried its LAN are this node's: those that no node
-        claims, and those that the node before still does. Who is elsewhere by now stays there.
+        """Hosts that were seen on the port while another node carried its LAN are this node's: those that no node
+        claims, and those that the node before still does. A host that is elsewhere by now stays there.
         """
         for vlan, mac in hosts:
             claim = self._host_table.remote.get((vlan, mac))
@@ -107,7 +107,7 @@ class Discovery:
         self._multicast_only.close(port)
         self._blocked.discard(port)
 
-    # what hosts say
+    # frames of hosts
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame, wire: bytes) -> bool:
         """A frame from a port; ``wire`` is its bytes. False: it is none of ARP, ND, DHCP, DHCPv6 answers and mDNS."""
@@ -186,8 +186,8 @@ class Discovery:
         wire: bytes,
         answer: Callable[[MacAddress, bool], bytes],
     ) -> None:
-        """Who has ``target``? Answered, left to the host itself, or asked of all nodes: while the host is held as a
-        duplicate, it may be elsewhere.
+        """A solicitation for ``target`` is answered, left to the host itself, or flooded to all nodes: while the host
+        is held as a duplicate, it may be elsewhere.
         """
         vlan = asker[0]
         counters = self._host_table.counters
@@ -216,13 +216,13 @@ class Discovery:
         return self._host_table.holder(vlan, address)
 
     def host_seen(self, now: Instant, port: int, vlan: int, mac: MacAddress) -> None:
-        """A frame with this source came from a port (the data plane says so when it is new, and now and then)."""
+        """A frame with this source came from a port (the data plane reports it when it is new, and now and then)."""
         if self._multicast_only.has(port):
             self._multicast_only.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
         elif port not in self._blocked:
             self._host_table.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
 
-    # what other nodes say
+    # advertisements of other nodes
 
     def certify(self, now: Instant, node: NodeIndex, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
         """A node's certificate gives it these addresses: what others claim of them does not count."""
@@ -253,7 +253,7 @@ class Discovery:
         self.commands += [SetHost(*key, node) for key in self._placed.of(node)]
 
     def _place(self, key: HostKey) -> None:
-        """Tell the data plane where a host is, when that changed."""
+        """Set the host's node in the data plane, when that changed."""
         where = self._host_table.where(key)
         if where is None or where == self._me:
             if self._placed.remove(key):
@@ -263,7 +263,7 @@ class Discovery:
             self.commands.append(SetHost(*key, where))
 
     def refused(self, now: Instant, command: SetHost) -> None:
-        """The data plane has no room for a host: frames for it are of an unknown one until it is tried again."""
+        """The data plane's table of hosts is full: this one is an unknown destination until it is tried again."""
         key = (command.vlan, command.mac)
         if self._placed.get(key) == command.peer:
             self._placed.remove(key)
@@ -272,7 +272,7 @@ class Discovery:
     # results
 
     def changes(self) -> list[HostChange]:
-        """What this node must publish since the last call."""
+        """The hosts that this node must publish or withdraw since the last call."""
         local = self._host_table.local
         changed = sorted(set(local.changed))
         local.changed.clear()

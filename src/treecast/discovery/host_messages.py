@@ -1,4 +1,4 @@
-"""What DHCP servers give to hosts of this node, and how hosts call themselves: learned, and never answered here."""
+"""Leases of DHCP servers to hosts of this node, and hosts' own names: learned, and never answered here."""
 
 from __future__ import annotations
 

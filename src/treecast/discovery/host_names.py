@@ -52,7 +52,7 @@ def read(packet: Ipv4Packet | Ipv6Packet) -> list[AnnouncedName] | None:
 
 
 def remember(hosts: LocalHosts, drops: Drops, port: int, key: HostKey, names: list[AnnouncedName]) -> None:
-    """What a host on a port said; the first name of its own counts."""
+    """Learn a host's name from its message; the first name of its own counts."""
     host = hosts.get(key)
     if host is None or host.port != port:
         return

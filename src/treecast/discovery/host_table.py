@@ -1,9 +1,9 @@
-"""Where a host lives and whose an address is, when several say so: the rules, over the tables of this room.
+"""The host table: where a host lives and which host has an address, when several claim it. The rules stand here.
 
 Hosts follow EVPN's MAC mobility (RFC 7432 section 7.7): the later move has the higher sequence, of equals the lower
-node wins. Addresses follow RFC 9161 section 3.7: the last to say so has it. What moves too often is a duplicate and
-stays where it was until the last announcement counts (``mobility``); what a certificate gives to a node cannot be taken
-from it.
+node wins. Addresses follow RFC 9161 section 3.7: the last to claim it has it. A host that moves too often is a
+duplicate and stays where it was until the last announcement counts (``mobility``); an address that a certificate gives
+to a node cannot be taken from it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_SEQUENCE = 0xFFFF_FFFF
 
 @dataclass(slots=True)
 class Refused:
-    """What a duplicate was last heard to say on a port of this node, by address."""
+    """The last sightings of a duplicate on a port of this node, by address."""
 
     port: int
     heard_at: Instant
@@ -41,7 +41,7 @@ class Refused:
 
 
 class HostTable:
-    """The host table of one node: what its ports say, what the others say, and what follows from both."""
+    """The host table of one node: hosts seen on its ports, hosts that other nodes claim, and what follows from both."""
 
     def __init__(self, me: NodeIndex, drops: Drops, config: DiscoveryConfig) -> None:
         self._me = me
@@ -73,7 +73,7 @@ class HostTable:
         return self.remote.with_address(vlan, address, self.certified.owner(address))
 
     def is_held(self, now: Instant, address: AddressKey, host: HostKey) -> bool:
-        """Whether the host, or whose the address is, stays where it was though it was heard elsewhere."""
+        """Whether the host, or the address's holder, stays where it was though it was seen elsewhere."""
         return self._hosts.is_duplicate(now, host) or self._addresses.is_duplicate(now, address)
 
     # this node's ports
@@ -83,7 +83,7 @@ class HostTable:
         self.local.add_own(now, mac, addresses, _next_sequence(self.remote.get((0, mac))))
 
     def set_interface_mac(self, mac: MacAddress) -> None:
-        """Whatever the own interface's MAC is now: this machine is no second host, though somebody changed it."""
+        """The own interface has this MAC now: this machine is no second host, though somebody changed it."""
         if mac != self._interface_mac:
             self._interface_mac = mac
             self._conflicts.forget_claimant(mac)
@@ -123,8 +123,8 @@ class HostTable:
         return True
 
     def _bring_along(self, now: Instant, key: HostKey, had: RemoteHost | Belongings) -> None:
-        """A host that comes here has what it had there, until it says otherwise or that ages: a node that takes a LAN
-        over hears frames of its hosts long before their next ARP.
+        """A host that comes here has what it had there, until it announces something else or that ages: a node that
+        takes a LAN over sees frames of its hosts long before their next ARP.
         """
         if had.is_router:
             self.local.set_router(key, is_router=True)
@@ -134,14 +134,14 @@ class HostTable:
                 self.local.take_address(now, key, address)
 
     def take_address(self, now: Instant, key: HostKey, address: IPAddress, *, shared: bool) -> None:
-        """A host of this node says that it has this address."""
+        """A host of this node claims this address."""
         vlan, mac = key
         holder = self.local.holder(vlan, address) or self.holder(vlan, address)
         if holder == key or (holder is None and not shared):
             self.local.take_address(now, key, address)
             return
         if holder is None or shared:
-            return  # not its alone: who asks for it must hear all who have it
+            return  # not its alone: solicitations for it must reach all that have it
         host = self.local.get(holder)
         if (host and host.own) or self.certified.owner(address) not in (None, self._me):
             self._drops.count("address_of_a_node")
@@ -186,7 +186,7 @@ class HostTable:
     def _outbid(self, now: Instant, key: HostKey, claim: RemoteHost) -> None:
         """Another node takes this node's own interface for a host of its own: ours is true, so ours is later.
 
-        Two nodes that both say so have one MAC; they stop when it is clear that this does not end.
+        Two nodes that both claim it have one MAC; they stop when it is clear that this does not end.
         """
         if self._hosts.is_duplicate(now, key):
             self._drops.count("host_duplicate")
@@ -209,7 +209,7 @@ class HostTable:
     # holds
 
     def _refuse(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
-        """Note what a duplicate says; of several addresses, all that were heard on its last port."""
+        """Note a duplicate's sighting; of several addresses, all that were seen on its last port."""
         refused = self._hosts.refused(key)
         if refused is None or refused.port != port:
             refused = Refused(port, now, {})

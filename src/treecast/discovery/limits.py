@@ -13,7 +13,7 @@ HOST_LIFETIME: Duration = 300.0
 """The ageing time of a Linux bridge (IEEE 802.1D table 7-5)."""
 
 ADDRESS_LIFETIME: Duration = 1200.0
-"""An address is heard of more rarely than its host: the 20 minutes that BSD keeps an ARP entry."""
+"""An address is seen more rarely than its host: the 20 minutes that BSD keeps an ARP entry."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The hosts of this node: who was heard on its ports, and when.
+"""The hosts of this node: those seen on its ports, and when.
 
 Bounded per port and per host; a port's news have a rate of their own, so what one port sprays costs no other port
 anything; every entry ages out unless it is the node's own.

@@ -20,7 +20,7 @@ MAX_MOVERS = 4096
 REPORT_INTERVAL: Duration = 180.0
 """One thing is reported as a duplicate no oftener."""
 RESTLESS_TIME: Duration = 60.0
-"""A host that is in two places is heard in both within this time: neighbours ask for it (RFC 1122 section 2.3.2.1)."""
+"""A host that is in two places is seen in both within this time: neighbours solicit it (RFC 1122 section 2.3.2.1)."""
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -38,7 +38,7 @@ class _Mover(Generic[R]):
 class Mobility(Generic[K, R]):
     """The movers of the last minutes. Bounded: what moves least lately is forgotten for a new mover.
 
-    ``pace`` says how often a thing may move; R is what the caller notes of a refusal.
+    ``pace``: how often a thing may move; R is what the caller notes of a refusal.
     """
 
     def __init__(self, pace: Callable[[K], Pace]) -> None:
@@ -83,7 +83,7 @@ class Mobility(Generic[K, R]):
         return held + [key for key, until in self._restless.items() if now < until and not self.is_duplicate(now, key)]
 
     def refuse(self, key: K, what: R) -> None:
-        """What would have moved a duplicate: counts when the hold ends, unless it has moved since."""
+        """A move of a duplicate was refused: it counts when the hold ends, unless the duplicate has moved since."""
         mover = self._movers.get(key)
         if mover is not None and mover.held_until is not None:
             mover.refused = what

@@ -1,6 +1,6 @@
 """Hosts that are reached by groups only: those behind packet ports, whose unicast no node carries.
 
-They are learned from what they say to all, and shown at the node that serves the port; one that may take it over learns
+They are learned from their frames to all, and shown at the node that serves the port; one that may take it over learns
 them too. They are not published, and nobody is answered for them: a frame to one of their MACs could not be delivered,
 and their LAN's addresses may be those of another LAN too.
 """
@@ -50,7 +50,7 @@ class MulticastOnlyHosts:
         return port in self._ports
 
     def forget_hosts(self, port: int, is_elsewhere: Callable[[HostKey], bool]) -> None:
-        """This node begins to serve the port: hosts that others have were heard through whoever served it before."""
+        """This node begins to serve the port: hosts that others have were seen through the node before it."""
         for key, host in self._hosts.items():
             if host.port == port and is_elsewhere(key):
                 self._hosts.remove(key)
@@ -98,7 +98,7 @@ class MulticastOnlyHosts:
 
 
 def _read(frame: EthernetFrame) -> tuple[Sighting, bool, list[AnnouncedName]]:
-    """What a frame says of its sender, and whether it is one of IGMP, MLD and the like, and names. MalformedError.
+    """The sighting in a frame, whether the frame is one of IGMP, MLD and the like, and names. MalformedError.
 
     The source of IGMP and MLD is the host's own address (RFC 9776 section 4.2.14, RFC 9777 section 5.2.14).
     """

@@ -1,4 +1,4 @@
-"""Where the data plane was told that hosts are: by host, and by node."""
+"""Hosts as the data plane has them: by host, and by node."""
 
 from __future__ import annotations
 

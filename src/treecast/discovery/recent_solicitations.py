@@ -1,7 +1,7 @@
-"""RecentSolicitations about hosts of this node: the asked hears them itself, so they need not cross the overlay.
+"""Recent ARP and ND solicitations for hosts of this node: they reach the host itself and need not cross the overlay.
 
-Unless the answer stays out: who asks the same again so soon has got none, and the host may have gone elsewhere without
-a word. Then the question crosses.
+A solicitation that is repeated within 3.5 s got no answer: the host may have gone elsewhere without a frame. Then it
+is flooded.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from treecast.base.time import Duration, Instant, after
 from treecast.discovery.local_hosts import AddressKey
 
 REPEAT_WINDOW: Duration = 3.5
-"""RFC 4861 section 10: three solicitations a second apart; Linux asks by ARP as often."""
+"""RFC 4861 section 10: three solicitations a second apart; Linux sends ARP requests as often."""
 
 MAX_QUESTIONS = 1024
 
 
 class RecentSolicitations:
-    """Who asked for what in the last seconds. Bounded: the oldest is forgotten for a new one."""
+    """Solicitations of the last seconds, by sender and target. Bounded: the oldest is forgotten for a new one."""
 
     def __init__(self) -> None:
         self._asked: OrderedDict[tuple[MacAddress, AddressKey], Instant] = OrderedDict()
 
     def is_repeated(self, now: Instant, asker: MacAddress, target: AddressKey) -> bool:
-        """Whether this asker has just asked for this; from now on it has."""
+        """Whether this sender has just sent the same; from now on it has."""
         while self._asked and after(next(iter(self._asked.values())), REPEAT_WINDOW) <= now:
             self._asked.popitem(last=False)
         repeated = self._asked.pop((asker, target), None) is not None

@@ -11,7 +11,7 @@ from treecast.base.time import Instant
 from treecast.discovery.local_hosts import AddressKey, HostKey
 
 MAX_REMOTE_HOSTS = 262_144
-"""What the data plane's table holds."""
+"""As many as the data plane's table holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,15 @@ class RemoteHost:
 
 
 class RemoteHosts:
-    """Bounded here in hosts, and by Broadcast in what one origin may say."""
+    """Bounded here in hosts, and by Broadcast in what one origin may advertise."""
 
     def __init__(self) -> None:
         self._claims: dict[HostKey, dict[NodeIndex, RemoteHost]] = {}
         self._by_address: dict[AddressKey, dict[HostKey, None]] = {}
-        """Who has an address, the latest to say so last."""
+        """The hosts that claim an address, the latest one last."""
 
     def put(self, key: HostKey, node: NodeIndex, claim: RemoteHost | None) -> bool:
-        """A node's claim to a host; None withdraws it. False: there is no room for another host."""
+        """A node's claim to a host; None withdraws it. False: the table of hosts is full."""
         claims = self._claims.get(key, {})
         if claim is not None and not claims and len(self._claims) >= MAX_REMOTE_HOSTS:
             return False

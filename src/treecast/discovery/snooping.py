@@ -1,4 +1,4 @@
-"""What a frame says about who sent it: from ARP (RFC 826, RFC 5227) and ND (RFC 4861)."""
+"""Sightings of hosts in the ARP (RFC 826, RFC 5227) and ND frames (RFC 4861) that they send."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LIMITED_BROADCAST = IPv4Address(0xFFFF_FFFF)
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A host spoke. ``address``: one it says is its own. ``is_router``: None where it does not say.
+    """A host sent a frame. ``address``: one that it claims. ``is_router``: None where the frame does not show it.
 
     ``shared``: others may have the address too (Override flag clear: anycast and proxies, RFC 4861 sections 7.2.7 and
     7.2.8).
@@ -33,7 +33,7 @@ SOURCE_ONLY = Sighting()
 
 
 def of_arp(frame: EthernetFrame) -> tuple[ArpPacket, Sighting]:
-    """MalformedError ``arp_*``; a probe (RFC 5227 section 2.1.1) says no address."""
+    """MalformedError ``arp_*``; a probe (RFC 5227 section 2.1.1) claims no address."""
     packet = arp.parse(frame.payload)
     if packet.sender_mac != frame.source:
         raise MalformedError("arp_sender_mismatch")

@@ -33,7 +33,7 @@ class HostView:
 
 @dataclass(slots=True)
 class DiscoveryCounters:
-    """What NodeDiscovery has done so far."""
+    """Counters of NodeDiscovery."""
 
     questions_answered: int = 0
     """ARP requests and neighbor solicitations answered for a host elsewhere."""

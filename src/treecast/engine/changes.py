@@ -1,4 +1,4 @@
-"""What has changed in an engine, newest last: typed values in a bounded ring, for whoever follows it by a position.
+"""Changes of an engine, newest last: typed values in a bounded ring, followed by a position.
 
 A position counts the changes of one run and is no position of another: it begins at the run's start in milliseconds
 since 1970, times POSITIONS_PER_MS, and no run has so many changes that it reaches the next one's.
@@ -17,7 +17,7 @@ from treecast.base.flows import Flow, GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
 
 MAX_CHANGES = 4096
-"""Whoever is further behind begins anew: for long tables that is what a fresh reading costs, too."""
+"""A reader that is further behind begins anew: for long tables that is what a fresh reading costs, too."""
 POSITIONS_PER_MS = 1000
 """A JSON number holds them exactly: less than 2^53."""
 
@@ -124,7 +124,7 @@ OF_GROUPS: tuple[type[Change], ...] = (
     SegmentChange,
     SenderChange,
 )
-"""What the rows of groups and queriers depend on."""
+"""The changes that rows of groups and queriers depend on."""
 
 
 class Changes:

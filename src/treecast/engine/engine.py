@@ -41,7 +41,7 @@ from treecast.wire.advertisement import Kind, NodeContent, host_key
 from treecast.wire.control import Goodbye, emit_control
 
 UNKNOWN_DEADLINE: Duration = 1.0
-"""When the rooms cannot say when they are due."""
+"""When the rooms' deadline cannot be found."""
 
 
 class Engine:
@@ -136,7 +136,7 @@ class Engine:
         return self._settle(now)
 
     def set_underlay_mtu(self, now: Instant, mtu_bytes: int) -> list[Command]:
-        """This machine's interfaces carry another length: the other nodes are told at once."""
+        """This machine's interfaces carry another length: that is advertised at once."""
         self._underlay_mtu = mtu_bytes
         self.rooms.links.set_underlay_mtu(mtu_bytes)
         self._announce(now, self._endpoints)
@@ -205,7 +205,7 @@ class Engine:
         return self._settle(now)
 
     def close_packet_port(self, now: Instant, port: int) -> list[Command]:
-        """It is about to be closed."""
+        """A packet port is about to be closed."""
         self._reception.ports.discard(port)
         self.rooms.designated_forwarder.leave(port)
         self.rooms.discovery.close_multicast_only(port)
@@ -215,7 +215,7 @@ class Engine:
         return self._settle(now)
 
     def goodbye(self) -> list[Command]:
-        """The last commands: tell the peers, and the LANs, that this node goes down."""
+        """The last commands: GOODBYE to the peers, and to the LANs."""
         message = emit_control(Goodbye())
         return [
             *self.rooms.designated_forwarder.goodbye(),
@@ -245,7 +245,7 @@ class Engine:
         return must_end(now, self.rooms.broadcast, self._certificate.name)
 
     def problems(self, now: Instant) -> Iterator[Problem]:
-        """What is wrong now and needs a person; cheap enough for once a second."""
+        """Problems that need a person now; cheap enough for once a second."""
         return self._problems.present(now, self._endpoints)
 
     # down the house

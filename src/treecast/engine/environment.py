@@ -1,4 +1,4 @@
-"""What a node finds where it starts, and the wall clock beside its monotonic one."""
+"""The environment of a node at its start, and the wall clock beside its monotonic one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from treecast.base.time import Instant
 
 @dataclass(frozen=True, slots=True)
 class NodeEnvironment:
-    """What the node finds where it starts.
+    """The environment in which the node starts.
 
     ``families``: the IP version of each UDP socket; ``ipv6``: whether the machine has IPv6, and the TAP thus addresses
     of it; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at;

@@ -1,4 +1,4 @@
-"""What went wrong inside the engine: bugs, as values. The daemon logs them and decides when there were too many.
+"""Faults of the engine: bugs, as values. The daemon logs them and decides when there were too many.
 
 A fault costs what raised and nothing else. The engine goes on with what it has; nothing here hides that it happened.
 """

@@ -1,4 +1,4 @@
-"""What follows when a link comes up or ends, or a port's LAN is this node's to carry or another's."""
+"""Consequences of a link that comes up or ends, and of a port whose LAN is this node's to carry or another's."""
 
 from __future__ import annotations
 

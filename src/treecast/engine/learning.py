@@ -1,4 +1,4 @@
-"""What other nodes publish, on its way from Broadcast to the rooms that act on it."""
+"""Advertisements of other nodes, on their way from Broadcast to the rooms that act on them."""
 
 from __future__ import annotations
 

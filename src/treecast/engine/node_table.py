@@ -1,4 +1,4 @@
-"""The nodes this one has heard of, by index."""
+"""The nodes that this one has learned of, by index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from treecast.identity.ids import node_mac
 
 
 class NodeTable:
-    """Certificates of this node, of linked nodes, and of those that Broadcast told of."""
+    """Certificates of this node, of linked nodes, and of those that Broadcast has learned of."""
 
     def __init__(self, own: Certificate) -> None:
         self._own = own

@@ -1,4 +1,4 @@
-"""What is wrong with a node now and needs a person: what its rooms say, in the names that people know."""
+"""Problems of a node that need a person now: those of its rooms, in the names that people know."""
 
 from __future__ import annotations
 

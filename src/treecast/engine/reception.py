@@ -1,4 +1,4 @@
-"""One event, on its way to the room that it is for. Read ``base.events`` for what may happen."""
+"""Reception of one event: the room that it is for takes it. Read ``base.events`` for the kinds."""
 
 from __future__ import annotations
 

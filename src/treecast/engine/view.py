@@ -1,4 +1,4 @@
-"""What the world may look at of an engine: values made when they are asked for, at the cost of what is asked.
+"""The view of an engine: snapshots that are made when they are read, at the cost of what is read.
 
 It decides nothing and keeps nothing. Rows of long tables come one by one, with None where the caller may pause; what
 changes meanwhile shows in the rows that follow.
@@ -103,7 +103,7 @@ class SegmentView:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What an engine keeps of other nodes. ``trees``: those that it has keys of; ``certificates``: its own too."""
+    """Sizes of what an engine keeps of others. ``trees``: those that it has keys of; ``certificates``: its own too."""
 
     links: LinksFootprint
     broadcast: BroadcastFootprint
@@ -204,7 +204,7 @@ class View:
             yield PrefixView(key, tuple(sorted({*nodes, self.me} if local else nodes)), local)
 
     def local_groups(self, key: GroupKey) -> Iterator[LocalGroupView]:
-        """The group on each port where a host or a router asked for it."""
+        """The group on each port where a host or a router joined it."""
         vlan, group = key
         membership = self._rooms.membership
         for port, of_vlan, there in membership.segments():
@@ -239,7 +239,7 @@ class View:
         return self._rooms.changes.position
 
     def changes(self, since: int, types: Sequence[type[Change]]) -> Sequence[Change] | None:
-        """What of these types has changed since a position; None when that is not known any more: read all anew."""
+        """Changes of these types since a position; None when they are not known any more: read all anew."""
         return self._rooms.changes.since(since, types)
 
     def touched(self, changes: Iterable[Change]) -> Touched:
@@ -266,7 +266,7 @@ class View:
     # counters
 
     def footprint(self) -> Footprint:
-        """What is kept of other nodes."""
+        """Sizes of what is kept of other nodes."""
         rooms = self._rooms
         certificates = tuple(sorted(certificate.node_index for certificate in rooms.nodes.certificates()))
         return Footprint(
@@ -274,7 +274,7 @@ class View:
         )
 
     def counters(self) -> dict[str, int]:
-        """What NodeDiscovery has done so far."""
+        """Counters of NodeDiscovery."""
         return self._rooms.discovery.counters.snapshot()
 
     def drops(self) -> Mapping[str, int]:

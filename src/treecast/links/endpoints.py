@@ -19,8 +19,8 @@ def advertised_endpoints(
 
     The ``overlay``'s own addresses, which in switch mode are a bridge's, are none: a link must not run through itself.
     Nor must it run over the LAN of a bridge, which another node may carry: the machine's addresses there, that is those
-    that are not ``apart``, are advertised only where it has no others, or where its datagrams to its peers leave from one
-    of them (``sources``).
+    that are not ``apart``, are advertised only where it has no others, or where its datagrams to its peers leave from
+    one of them (``sources``).
     """
     own = [address for address in addresses if not any(address in network for network in overlay)]
     elsewhere = set(apart)

@@ -48,7 +48,7 @@ KEY_BYTES = 64
 
 
 def kind_and_bytes(datagram: object) -> tuple[str, int]:
-    """What a datagram is, in one word, and how long the real one is on an IPv4 underlay."""
+    """The kind of a datagram, in one word, and how long the real one is on an IPv4 underlay."""
     match datagram:
         case SessionDatagram(body=bytes() as control):
             return "control", SESSION_BYTES + len(control)

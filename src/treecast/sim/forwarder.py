@@ -50,7 +50,7 @@ class ModelForwarder(ForwardingTables):
     # frames
 
     def send_frame(self, frame: bytes) -> bool:
-        """A host's frame on port 0, whole: goes where the tables say, or is counted. True: Python is shown it."""
+        """A host's frame on port 0, whole: goes by the tables, or is counted. True: it is punted to Python, too."""
         kind = frame_kind(frame)
         if kind.dropped:
             self.drops[kind.dropped] += 1
@@ -179,7 +179,7 @@ class ModelForwarder(ForwardingTables):
         self.underlay.send(self.endpoint, session.endpoint, SessionDatagram(session.remote_index, session.sealed, body))
 
     def probe(self) -> None:
-        """What the real one does every two seconds: probe each peer."""
+        """Probe each peer, as the real one does every two seconds."""
         for peer in self.sessions.peers():
             if self.sessions.current(peer) is not None:
                 self._seal(peer, Probe(reply=False))
@@ -204,7 +204,7 @@ class ModelForwarder(ForwardingTables):
             except KeyError:
                 reason = e.RefusalReason.UNKNOWN
             if reason is not None:
-                if isinstance(command, c.AcceptKey):  # it is no pending offer any more before its tree finds no room
+                if isinstance(command, c.AcceptKey):  # it is no pending offer any more
                     self.pending_offers.discard((command.root, command.tree_id, command.epoch, command.key_id))
                 refused.append(e.CommandRefused(command, reason))
         return refused

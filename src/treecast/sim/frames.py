@@ -1,4 +1,4 @@
-"""What kind of Ethernet frame a host sent: the model of ``headers.rs`` and ``frame.rs`` of crates/core.
+"""Kinds of Ethernet frames: the model of ``headers.rs`` and ``frame.rs`` of crates/core.
 
 It follows RFC 4541 and ``docs/protocol.md``, byte by byte and without care for speed; a differential test holds the two
 against each other on random frames and tables.
@@ -20,7 +20,7 @@ ROUTERS = {4: IPv4Address("224.0.0.13"), 6: IPv6Address("ff02::d")}
 
 
 class Way(Enum):
-    """Where a frame goes before any table is asked."""
+    """Where a frame goes before any table is looked at."""
 
     NOWHERE = auto()
     """Python alone has it."""

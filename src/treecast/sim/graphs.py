@@ -67,7 +67,7 @@ def near_and_far(
 
 
 def without(graph: Graph, dead: Collection[int]) -> dict[int, dict[int, Link]]:
-    """What is left when these nodes die."""
+    """The graph that is left when these nodes die."""
     gone = set(dead)
     return {
         node: {other: link for other, link in links.items() if other not in gone}

@@ -1,4 +1,4 @@
-"""What engines cost: processor time per node and virtual second."""
+"""Costs of engines: processor time per node and virtual second."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Underlay:
         self.datagrams = 0
         self.datagrams_of: Counter[str] = Counter()
         self.bytes_of: Counter[str] = Counter()
-        """What was sent, by kind (``kind_and_bytes``)."""
+        """Datagrams and bytes that were sent, by kind (``kind_and_bytes``)."""
         self._rng = rng
         self._delay_between = delay_between
         self._receivers: dict[Endpoint, Receiver] = {}
@@ -94,7 +94,7 @@ class Underlay:
             receiver(source, datagram)
 
     def at(self, instant: Instant, action: Callable[[], None]) -> None:
-        """Do this then; actions of one instant run in the order they were asked for."""
+        """Do this then; actions of one instant run in the order in which they were planned."""
         self._order += 1
         heapq.heappush(self._queue, (instant, self._order, action))
 

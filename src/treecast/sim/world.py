@@ -36,7 +36,7 @@ _FIRST_ADDRESS = IPv4Address("10.77.0.0")
 
 
 class SimNode:
-    """One node: its engine and its forwarder. ``stop`` kills it; nothing is said to anybody."""
+    """One node: its engine and its forwarder. ``stop`` kills it without a GOODBYE."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class SimNode:
         return any(member.node == other.index for member in members)
 
     def carry_out(self, commands: list[Command]) -> None:
-        """What was refused comes back as an event."""
+        """Carry out commands; those that are refused come back as events."""
         for refused in self.forwarder.carry_out(commands):
             self.raise_event(refused)
 
@@ -111,7 +111,7 @@ class SimNode:
         self._plan()
 
     def report(self, group: str, mode: FilterMode = FilterMode.EXCLUDE, sources: tuple[str, ...] = ()) -> None:
-        """This node's own host says what it wants now (an IGMPv3 state change report, RFC 9776 section 5.1)."""
+        """This node's own host reports its filter (an IGMPv3 state change report, RFC 9776 section 5.1)."""
         old_mode, old_sources = self._wants.get(group, (FilterMode.INCLUDE, ()))
         self._wants[group] = (mode, sources)
         if mode is FilterMode.EXCLUDE:
@@ -123,7 +123,7 @@ class SimNode:
             self._report(RecordType.BLOCK_OLD_SOURCES, group, tuple(s for s in old_sources if s not in sources))
 
     def _report_all(self) -> None:
-        """What the host answers to a general query."""
+        """The host's answer to a general query."""
         states = {FilterMode.EXCLUDE: RecordType.MODE_IS_EXCLUDE, FilterMode.INCLUDE: RecordType.MODE_IS_INCLUDE}
         for group, (mode, sources) in self._wants.items():
             if mode is FilterMode.EXCLUDE or sources:

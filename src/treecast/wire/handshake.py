@@ -37,8 +37,8 @@ MAX_VERSION_CHARACTERS = 24
 
 
 class HandshakePayload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The payload by which each side describes itself: certificate, AEAD preference, start and wall clock in milliseconds since 1970,
-    in FINAL why it refuses the other (else 0), the MTU of its underlay, the version of its program.
+    """The payload by which each side describes itself: certificate, AEAD preference, start and wall clock in
+    milliseconds since 1970, in FINAL why it refuses the other (else 0), the MTU of its underlay, its program's version.
     """
 
     certificate: Annotated[bytes, Meta(max_length=512)]
