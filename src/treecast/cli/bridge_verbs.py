@@ -74,7 +74,7 @@ def bridge_add(
             directory, ask_status(directory).interface, interface, limits, tell, keep_local=kept, force=force
         )
     except OperatorError:
-        with suppress(OperatorError):  # the first one is to be told
+        with suppress(OperatorError):  # the first error counts
             tell()
         raise
     tell()
@@ -108,7 +108,7 @@ def bridge_remove(words: _NodeAndInterface) -> None:
 
 @bridge_verbs.command("show")
 def bridge_show(directory: NodeDirectory = None, json: JsonOption = False) -> None:
-    """What the running node bridges."""
+    """The bridges and packet ports of the running node."""
     directory = resolved(directory)
     from treecast.api.client import ask_bridge
 

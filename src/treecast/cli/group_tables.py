@@ -1,4 +1,4 @@
-"""The answer to ``groups`` for people: who wants a group, who sends, what this node's hosts want, and who asks them."""
+"""The answer to ``groups`` for people: receivers and senders of each group, this node's hosts, and the queriers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def print_groups(groups: Sequence[Group], queriers: Sequence[Querier]) -> None:
 
 
 def group_tables(groups: Sequence[Group], queriers: Sequence[Querier]) -> RenderableType:
-    """Tables below each other: who wants, who sends, what this node's hosts want, who asks them."""
+    """Tables below each other: receivers, senders, this node's hosts, queriers."""
     tables = [
         rows_table("no groups", _GROUP_COLUMNS, tuple(_group_rows(groups))),
         rows_table("", _SENDER_COLUMNS, tuple(_sender_rows(groups))),
@@ -166,7 +166,7 @@ def _local_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
 
 
 def _expires(here: LocalGroup) -> float | None:
-    """The group timer; in INCLUDE mode the last source's; where only routers ask, their last Join's."""
+    """The group timer; in INCLUDE mode the last source's; where only routers have joined, their last Join's."""
     timers = [source.expires_s for source in here.sources if source.expires_s is not None]
     timers += [] if here.version else [join.expires_s for join in here.joins]
     return here.expires_s if here.expires_s is not None else max(timers, default=None)

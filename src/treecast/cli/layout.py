@@ -53,7 +53,7 @@ def layout(columns: Sequence[Column], rows: Sequence[Cells], width: int) -> tupl
 
 
 def _fitting(columns: Sequence[Column], rows: Sequence[Cells], width: int) -> list[int] | None:
-    """The width of each column; None where not even their longest words have room."""
+    """The width of each column; None where not even their longest words fit."""
     if not columns:
         return None
     gaps = len(columns) - 1
@@ -82,7 +82,7 @@ def _rows_beside(columns: Sequence[Column], rows: Sequence[Cells], widths: Seque
 
 
 def _rows_below(columns: Sequence[Column], rows: Sequence[Cells], widths: Sequence[int], width: int) -> Iterator[str]:
-    """What several rows have in the first column stands above them once."""
+    """Put above rows, once, what they all have in the first column."""
     above = None
     for row in rows:
         if row[0] != above:

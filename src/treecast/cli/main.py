@@ -195,7 +195,7 @@ def groups(
     json: JsonOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Follow changes until Ctrl-C.")] = False,
 ) -> None:
-    """The multicast table: groups, the nodes and hosts that want them, and who asks for them."""
+    """The multicast table: groups, the nodes and hosts that want them, and their queriers."""
     directory = resolved(directory)
     if watch:
         from treecast.cli import watch as following

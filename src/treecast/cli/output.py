@@ -1,4 +1,4 @@
-"""What verbs print for scripts."""
+"""Output of verbs for scripts."""
 
 from __future__ import annotations
 

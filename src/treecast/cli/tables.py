@@ -116,7 +116,7 @@ def print_hosts(hosts: Sequence[Host]) -> None:
 
 
 def _host_note(host: Host) -> str:
-    """What an operator should know of it; the last two are for him to settle."""
+    """Notes about a host for the operator; the last two are for him to settle."""
     notes = [f"VLAN {host.vlan}"] if host.vlan else []
     notes += [f"port {host.port}"] if host.port else []
     notes += ["this node"] if host.own else []
@@ -163,7 +163,7 @@ def _status_rows(status: Status) -> tuple[tuple[str, str], ...]:
 
 
 def _unwanted(count: int) -> tuple[tuple[str, str], ...]:
-    """Frames that nobody asked for are no fault."""
+    """Frames that no host has joined are no fault."""
     return (
         (("unwanted", f"{count} frames to groups that no other node wants ({UNWANTED}): see groups"),) if count else ()
     )

@@ -1,4 +1,4 @@
-"""What was typed, as values. Each function raises OperatorError with a sentence about the text it was given."""
+"""Typed words as values. Each function raises OperatorError with a sentence about the text it was given."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def ipv6_address(text: str | None) -> IPv6Address | None:
 
 
 def listen_endpoints(texts: list[str]) -> tuple[Endpoint, ...]:
-    """Where to listen: each once, in the order given."""
+    """Endpoints of the sockets: each once, in the order given."""
     return tuple(dict.fromkeys(_listen_endpoint(text) for text in texts))
 
 

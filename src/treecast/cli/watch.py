@@ -72,7 +72,7 @@ def watch(directory: Path, *, json: bool) -> None:
 
 
 def facts(groups: Sequence[Group], queriers: Sequence[Querier]) -> dict[Fact, str]:
-    """Everything that can change by what hosts, nodes and routers say; no timers, no traffic."""
+    """Everything that changes with reports of hosts, nodes and routers; no timers, no traffic."""
     found: dict[Fact, str] = {}
     for group in groups:
         for member in group.members:
@@ -92,14 +92,14 @@ def facts(groups: Sequence[Group], queriers: Sequence[Querier]) -> dict[Fact, st
 
 
 def snapshot(present: Mapping[Fact, str], at: str) -> Iterator[Change]:
-    """What stands already, and the line behind it."""
+    """A line for each fact that stands already, and the line behind them."""
     for change in changes({}, present, at):
         yield msgspec.structs.replace(change, snapshot=True)
     yield Change(at, "", 0, "", "", "", SNAPSHOT_END)
 
 
 def changes(before: Mapping[Fact, str], after: Mapping[Fact, str], at: str) -> Iterator[Change]:
-    """What is different, by VLAN, group and subject."""
+    """Facts that are different, by VLAN, group and subject."""
     for fact in sorted({**before, **after}):
         if before.get(fact) == after.get(fact):
             continue
@@ -149,7 +149,7 @@ class Table:
         return [row for key in sorted(self._rows, key=_order) for row in self._rows[key]]
 
     def facts_of(self, keys: Collection[tuple[int, str]]) -> dict[Fact, str]:
-        """What can change in the rows of some groups, and of the queriers."""
+        """Facts of the rows of some groups, and of the queriers."""
         return facts([row for key in keys for row in self._rows.get(key, ())], self.queriers)
 
     def keys(self) -> set[tuple[int, str]]:
@@ -157,7 +157,7 @@ class Table:
 
 
 def following(table: Table, answer: GroupChanges, at: str) -> list[Change]:
-    """Take an answer into the table: what is different by it. A snapshot is told as one, also when it comes again."""
+    """Take an answer into the table: what is different by it. A snapshot is shown as one, also when it comes again."""
     keys = {(touched.vlan, touched.group) for touched in answer.touched}
     before = table.facts_of(keys)
     table.take(answer)
@@ -175,7 +175,7 @@ def _order(key: tuple[int, str]) -> tuple[bool, int, int, int]:
 def _answers(directory: Path, anew_after: Duration = inf) -> Iterator[GroupChanges]:
     """For ever: the whole table, then what has changed since the answer before; and the whole now and then.
 
-    A node with 10,000 groups takes a while to say them all: no more than a fifth of its time goes into that.
+    A node with 10,000 groups takes a while to list them all: no more than a fifth of its time goes into that.
     """
     position: int | None = None
     told_at = time.monotonic()

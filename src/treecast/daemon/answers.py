@@ -1,4 +1,4 @@
-"""What a running node tells its owner: the engine's state and the data plane's numbers, as records."""
+"""Answers of a running node to its owner: the engine's state and the data plane's numbers, as records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from treecast.identity.node import NodeIdentity
 
 
 class Answers:
-    """Answers by verb. Each is made when it is asked for."""
+    """Answers by verb. Each is made for its request."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""When a node ends, and why: somebody asks for it, or it cannot go on."""
+"""The end of a node, and its reason: somebody stops it, or it cannot go on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Ending:
         self._failure: str | None = None
 
     def ask(self) -> None:
-        """Somebody wants the node to stop: it says goodbye and exits with 0."""
+        """Somebody stops the node: it sends GOODBYE and exits with 0."""
         self._wanted.set()
 
     def fail(self, sentence: str) -> None:
-        """The node cannot go on: it says goodbye and exits with 1. The first ``sentence`` is its last line."""
+        """The node cannot go on: it sends GOODBYE and exits with 1. The first ``sentence`` is its last line."""
         if self._failure is None:
             self._failure = sentence
         self._wanted.set()

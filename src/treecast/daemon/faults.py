@@ -31,7 +31,7 @@ class FaultLog:
         self._last: tuple[Instant, str, str] | None = None
 
     def take(self, faults: Faults) -> None:
-        """What the engine has met since the last call; it has counted them."""
+        """Log the engine's faults since the last call; it has counted them."""
         for fault in faults.take():
             self._record(fault)
 

@@ -37,7 +37,7 @@ _Members = Sequence[MemberView]
 
 
 class GroupAnswers:
-    """Made anew for each question: ``now`` is the moment it was asked."""
+    """Made anew for each request: ``now`` is the moment it came."""
 
     def __init__(self, view: View, plane: Numbers, port_names: Mapping[int, str], now: Instant) -> None:
         self._view = view
@@ -141,7 +141,7 @@ class GroupAnswers:
         )
 
     def queriers(self) -> list[Querier]:
-        """Who asks on each port, VLAN and protocol, and the multicast routers there."""
+        """The querier on each port, VLAN and protocol, and the multicast routers there."""
         return [self._querier(segment) for segment in self._view.segments()]
 
     def _querier(self, segment: SegmentView) -> Querier:

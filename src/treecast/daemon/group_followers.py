@@ -1,7 +1,7 @@
 """The answer to ``group_changes``: the rows of groups that have changed since a position, as soon as there are some.
 
-Whoever follows waits here, not in a loop of its own. The senders of groups are counted by the data plane, which tells
-of none: they are read while somebody follows.
+A follower waits here, not in a loop of its own. The senders of groups are counted by the data plane, which raises no
+event for them: they are read while somebody follows.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from treecast.engine.engine import Engine
 from treecast.engine.view import Touched
 
 WAIT: Duration = 2.0
-"""A follower that waits in vain asks again."""
+"""A follower that waits in vain sends its request again."""
 GATHER: Duration = 0.1
-"""What changes within it is one answer: a LAN that comes back joins all its groups at once."""
+"""Changes within it are one answer: a LAN that comes back joins all its groups at once."""
 SENDER_INTERVAL: Duration = 0.5
 MAX_WAITING = 8
 """Further followers are answered at once; they pause by themselves."""
@@ -88,7 +88,7 @@ class GroupFollowers:
         return changes is None or bool(changes)
 
     async def _wait(self, since: int) -> None:
-        """Return when there is something to say, or after WAIT."""
+        """Return when something has changed, or after WAIT."""
         self._waiting += 1
         try:
             deadline = after(clock.monotonic(), WAIT)

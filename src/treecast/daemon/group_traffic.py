@@ -15,7 +15,7 @@ NO_VOLUME: Volume = (0, 0)
 
 
 class Numbers(Protocol):
-    """Those of ``adapters.native.DataPlane`` that are asked for."""
+    """Those of ``adapters.native.DataPlane`` that are read."""
 
     def sent_by_flow(self) -> Iterable[tuple[Flow, Volume]]: ...
 
@@ -25,7 +25,7 @@ class Numbers(Protocol):
 
 
 class GroupTraffic:
-    """``read`` it, then ask for groups."""
+    """Counters by group, as of the last ``read``."""
 
     def __init__(self) -> None:
         self._sent: dict[Flow, Volume] = {}
@@ -59,7 +59,7 @@ class GroupTraffic:
         return self._sent.get(flow, NO_VOLUME)
 
     def delivered(self, flow: Flow, others: Set[IPAddress]) -> Volume:
-        """What hosts here were given of the flow's source; of any source: of all but the ``others``."""
+        """Frames of the flow's source that hosts here got; of any source: of all but the ``others``."""
         volumes = self._delivered.get((flow.vlan, flow.group), {})
         if flow.source is not None:
             return volumes.get(flow.source, NO_VOLUME)

@@ -1,6 +1,6 @@
-"""What somebody has changed by hand on the node's interface, as problems with the command that puts it back.
+"""Changes by hand on the node's interface, as problems with the command that puts each back.
 
-What does no harm is none: allmulticast, promiscuity, a smaller MTU that IPv6 can live with.
+A change that does no harm is none: allmulticast, promiscuity, a smaller MTU that IPv6 can live with.
 """
 
 from __future__ import annotations

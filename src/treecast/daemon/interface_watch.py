@@ -1,4 +1,4 @@
-"""What is wrong with the node's interface now; and its end, with which the node ends.
+"""Problems of the node's interface now; and its end, with which the node ends.
 
 Looks once a second, without netlink: a few system calls.
 """
@@ -68,7 +68,7 @@ class InterfaceWatch:
 
 
 def _routes(name: str, settings: Settings) -> Iterator[Problem]:
-    """A group's source may be another address of the interface, too: then the route says so, for a netlink request."""
+    """A group's source may be another address of the interface, too: then the route shows it, for a netlink request."""
     own = {address.ip for address in settings.addresses}
     for prefix in settings.usable_groups:
         if needs_interface(prefix):

@@ -1,4 +1,4 @@
-"""What keeps a LAN from being carried although its port is as ``bridge.json`` has it: an interface down or unplugged.
+"""Faults that keep a LAN from being carried although its port is as ``bridge.json`` has it: interfaces down, unplugged.
 
 A few system calls for each interface, no netlink.
 """

@@ -60,5 +60,5 @@ def change_level(level: str) -> None:
 
 
 def present_level() -> str:
-    """What is logged now, and what is above it."""
+    """The level in force: it is logged, and all above it."""
     return _threshold.level

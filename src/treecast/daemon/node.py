@@ -90,7 +90,7 @@ class RunningNode:
         """Called when a turn's commands are carried out."""
 
     def start(self, loop: asyncio.AbstractEventLoop, endpoints: tuple[Endpoint, ...]) -> None:
-        """The data plane runs already; from here on its events are heard. ``endpoints``: where others may reach it."""
+        """The data plane runs already; from here on its events are taken. ``endpoints``: where others may reach it."""
         self._loop = loop
         self._endpoints = endpoints
         self._carry_out(self.engine.start(clock.monotonic(), self._endpoints))
@@ -101,7 +101,7 @@ class RunningNode:
             self._upkeep.supervision.start("resolving the names of peers", self._names.follow)
 
     async def stop(self) -> None:
-        """Say goodbye and let go of the data plane."""
+        """Send GOODBYE and let go of the data plane."""
         await self._upkeep.supervision.stop()
         self._loop.remove_reader(self.plane.event_fd())
         for timer in (self._timer, self._review_timer):
@@ -116,7 +116,7 @@ class RunningNode:
         self._carry_out(self.engine.enter_switch_mode(clock.monotonic(), TAP, lan))
 
     def restart_startup_queries(self) -> None:
-        """The TAP is in the bridge: the LAN hears it."""
+        """The TAP is in the bridge: its frames reach the LAN."""
         self._addresses_doubted.set()
         self._carry_out(self.engine.restart_startup_queries(clock.monotonic(), TAP))
 
@@ -146,7 +146,7 @@ class RunningNode:
         self._carry_out(self.engine.open_packet_port(clock.monotonic(), port, addresses, limits, keep_local))
 
     def close_packet_port(self, port: int) -> None:
-        """The LAN is told, then the port closed."""
+        """Send the last beacon to the LAN, then close the port."""
         self._carry_out(self.engine.close_packet_port(clock.monotonic(), port))
         self.plane.close_port(port)
 
@@ -155,7 +155,7 @@ class RunningNode:
         return {link.endpoint.address for link in self.engine.view.links()}
 
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
-        """The data plane sends no longer packets from now on; the other nodes are told."""
+        """The data plane sends no longer packets from now on; the new MTU is advertised."""
         self._carry_out(self.engine.set_underlay_mtu(clock.monotonic(), mtu_bytes))
 
     def address_problems(self, now: Instant) -> Iterator[Problem]:
@@ -165,7 +165,7 @@ class RunningNode:
             yield Problem("no_underlay_address", "this node", text)
 
     def _turn(self) -> None:
-        """What the data plane has refused or has to tell, or a deadline."""
+        """A turn for the data plane's events and refusals, or a deadline."""
         refused, self._refused = self._refused, []
         self._carry_out(self.engine.turn(clock.monotonic(), [*refused, *self.plane.events()]))
 

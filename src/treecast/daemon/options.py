@@ -1,4 +1,4 @@
-"""What the operator asks of ``treecast up``."""
+"""The options of ``treecast up``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class UpOptions:
     membership: MembershipConfig = field(default_factory=MembershipConfig)
 
     def in_words(self) -> list[str]:
-        """What is on, a line each, for ``status``."""
+        """The options that are in force, a line each, for ``status``."""
         usual = MembershipConfig()
         changed = [
             f.name for f in fields(self.membership) if getattr(self.membership, f.name) != getattr(usual, f.name)

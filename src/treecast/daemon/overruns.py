@@ -1,4 +1,4 @@
-"""What found no room lately, as problems: full queues lose frames, full tables refuse entries."""
+"""Overruns of late, as problems: full queues lose frames, full tables refuse entries."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Overruns:
         self._totals: Counter[str] = Counter()
 
     def problems(self, now: Instant) -> Iterator[Problem]:
-        """To be asked about once a second."""
+        """Called about once a second."""
         for reason, total in self._drops().items():
             if _is_want_of_room(reason):
                 self._follow(now, reason, total)

@@ -16,7 +16,7 @@ SHOWN_GROUPS = 8
 
 
 def settings_of(identity: NodeIdentity, groups: tuple[IPNetwork, ...], *, ipv6: bool) -> Settings:
-    """What the certificate and the operator give the interface; ``ipv6``: this machine has it."""
+    """Addresses and MTU of the interface by the certificate and the operator; ``ipv6``: this machine has it."""
     certificate, network = identity.certificate, identity.network
     return Settings(
         mac=certificate.mac,

@@ -53,7 +53,7 @@ class PacketPorts:
         self._open: dict[str, _Open] = {}
 
     def reread(self) -> None:
-        """Open and close what the file says. OperatorError when it is damaged."""
+        """Open and close the ports of the file. OperatorError when it is damaged."""
         self._records = load_packet_ports(self._directory)
         arrived = self._descriptors | self._inbox.take()
         self._descriptors = {}

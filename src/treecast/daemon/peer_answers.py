@@ -15,7 +15,7 @@ from treecast.links.reach import Standing
 
 
 class PeerTraffic(Protocol):
-    """What a peer was sent and has sent."""
+    """Counters of what a peer was sent and has sent."""
 
     @property
     def rx_bytes(self) -> int: ...
@@ -24,7 +24,7 @@ class PeerTraffic(Protocol):
 
 
 class Numbers(Protocol):
-    """Those of ``adapters.native.DataPlane`` that are asked for."""
+    """Those of ``adapters.native.DataPlane`` that are read."""
 
     def reports(self) -> list[SessionReport]: ...
     def peer_traffic(self) -> Mapping[NodeIndex, PeerTraffic]: ...

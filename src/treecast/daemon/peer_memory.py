@@ -1,4 +1,4 @@
-"""What the node remembers of others between its runs: read when it starts, written while it runs and when it ends."""
+"""Peers that the node remembers between its runs: read when it starts, written while it runs and when it ends."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class PeerNames:
         self._asked_at: dict[HostPort, Instant] = {}
         """Those that the resolver has not answered yet."""
         self._known: set[HostPort] = set()
-        """Those that ``reach`` was called with: what it was told last stays, should the name fail later."""
+        """Those that ``reach`` was called with: their last addresses stay, should the name fail later."""
 
     async def follow(self) -> None:
         while self._peers:
@@ -38,7 +38,7 @@ class PeerNames:
             await asyncio.sleep(RETRY_INTERVAL if self._failures else RESOLVE_INTERVAL)
 
     def problems(self, now: Instant) -> Iterator[Problem]:
-        """Names that did not resolve when they were last asked for, or that are asked for in vain just now."""
+        """Names whose last query failed, or whose query has no answer for a while."""
         silent = {peer: NO_ANSWER for peer, then in self._asked_at.items() if now - then >= PATIENCE}
         for peer, error in (silent | self._failures).items():
             yield Problem(

@@ -1,4 +1,4 @@
-"""What lies in the node's directory for its next start: a renewed certificate, or files that it could not start with.
+"""Files in the node's directory for its next start: a renewed certificate, or files that it could not start with.
 
 Looks at the files' dates every few seconds, and reads them only when those have changed.
 """
@@ -34,7 +34,7 @@ class Renewal:
         self._found: Problem | None = None
 
     def problems(self, now: Instant) -> Iterator[Problem]:
-        """What a start would find, other than what is in use."""
+        """Read the files as a start would: problems where they are not those in use."""
         if now >= self._next_look:
             self._next_look = Instant(now + LOOK_INTERVAL)
             self._look()

@@ -1,4 +1,4 @@
-"""What the service manager is told: that the node turns (its watchdog), and in a line how it is.
+"""Messages to the service manager: that the node turns (its watchdog), and a line with its state.
 
 The watchdog is fed from the event loop, and only when every thread that moves packets has answered from its own loop:
 whichever stands still, the node is ended by systemd and started again.

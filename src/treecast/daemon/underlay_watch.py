@@ -78,12 +78,12 @@ class UnderlayWatch:
     def look(self, now: Instant) -> None:
         """Look up ways that are new or old, and set what the smallest of them carries."""
         wanted = set(self._addresses()) or self._first
-        if wanted:  # without any, what was known last still says which interface is unplugged
+        if wanted:  # without any, what was known last still shows which interface is unplugged
             self._ways = {address: way for address, way in self._ways.items() if address in wanted}
             self._looked_up = {address: at for address, at in self._looked_up.items() if address in wanted}
         refused = self._plane.drops().get("socket_too_big", 0)
         if refused > self._refused.count:
-            self._doubted_at = now  # before anybody is told: a route's MTU may have changed since it was looked up
+            self._doubted_at = now  # before it is advertised: a route's MTU may have changed since it was looked up
         due = [
             a for a in wanted if a not in self._looked_up or self._looked_up[a] < max(self._doubted_at, now - WAY_TIME)
         ]
@@ -95,7 +95,7 @@ class UnderlayWatch:
         self._refused.note(now, refused, fell=fell)
 
     def _follow(self) -> bool:
-        """What the ways carry now; whether that is less than before."""
+        """Follow the MTU of the ways; whether it is less than before."""
         carried = _carried(self._ways)
         if not carried:
             unknown = smallest_mtu(without=self._plane.interface)
@@ -180,7 +180,7 @@ class _Refused:
 
 
 def _carried(ways: Mapping[IPAddress, Way]) -> dict[str, int]:
-    """The smallest MTU of the ways over each interface; those that are gone carry nothing and say nothing."""
+    """The smallest MTU of the ways over each interface; those that are gone carry nothing and do not count."""
     smallest: dict[str, int] = {}
     for way in set(ways.values()):
         mtu = way.mtu_bytes

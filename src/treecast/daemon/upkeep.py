@@ -1,4 +1,4 @@
-"""What keeps a node running and says how it is: its log, its faults, its problems, its background tasks, its end."""
+"""Upkeep of a running node: its log, its faults, its problems, its background tasks, its end."""
 
 from __future__ import annotations
 
