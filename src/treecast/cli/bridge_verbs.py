@@ -66,18 +66,18 @@ def bridge_add(
 
     limits = StormLimits(broadcast_pps or None, multicast_pps or None, unknown_unicast_pps or None)
 
-    def tell() -> None:
+    def apply_changes() -> None:
         ask_bridge(directory, changed=True)
 
     try:
         done = bridge.bridge_add(
-            directory, ask_status(directory).interface, interface, limits, tell, keep_local=kept, force=force
+            directory, ask_status(directory).interface, interface, limits, apply_changes, keep_local=kept, force=force
         )
     except OperatorError:
         with suppress(OperatorError):  # the first error counts
-            tell()
+            apply_changes()
         raise
-    tell()
+    apply_changes()
     if done.bare:
         typer.echo(f"{done.interface} is bridged again, by {done.bridge}")
     elif done.changed:

@@ -64,15 +64,15 @@ def _fitting(columns: Sequence[Column], rows: Sequence[Cells], width: int) -> li
         word = longest if justify == "right" else max((len(word) for cell in cells for word in cell.split()), default=0)
         natural.append(max(len(title), longest))
         least.append(max(of_title, word))
-    room = width - gaps - sum(least)
-    if room < 0:
+    spare = width - gaps - sum(least)
+    if spare < 0:
         return None
     widths = list(least)
     wishes = sorted(range(len(widths)), key=lambda column: natural[column] - least[column])
     for count, column in enumerate(wishes):
-        more = min(natural[column] - least[column], room // (len(wishes) - count))
+        more = min(natural[column] - least[column], spare // (len(wishes) - count))
         widths[column] += more
-        room -= more
+        spare -= more
     return widths
 
 

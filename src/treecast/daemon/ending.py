@@ -14,7 +14,7 @@ class Ending:
         self._wanted = asyncio.Event()
         self._failure: str | None = None
 
-    def ask(self) -> None:
+    def stop(self) -> None:
         """Somebody stops the node: it sends GOODBYE and exits with 0."""
         self._wanted.set()
 

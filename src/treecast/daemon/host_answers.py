@@ -21,7 +21,7 @@ def host_answers(view: View, lan_ipv4: IPv4Interface | None, now: Instant) -> It
 
 
 def _host(view: View, host: HostView, lan_ipv4: IPv4Interface | None, now: Instant) -> Host:
-    is_own = host.port == TAP and host.heard_at is None
+    is_own = host.port == TAP and host.sighted_at is None
     addresses = [str(address) for address in host.addresses]
     if is_own and lan_ipv4 is not None and lan_ipv4.ip not in host.addresses:
         addresses.append(str(lan_ipv4.ip))
@@ -30,7 +30,7 @@ def _host(view: View, host: HostView, lan_ipv4: IPv4Interface | None, now: Insta
         mac=str(host.mac),
         ip=addresses,
         node=node,
-        age_s=round(now - host.heard_at, 3) if host.heard_at is not None else 0.0,
+        age_s=round(now - host.sighted_at, 3) if host.sighted_at is not None else 0.0,
         port=host.port,
         vlan=host.vlan,
         router=host.is_router,

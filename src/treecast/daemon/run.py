@@ -135,7 +135,7 @@ async def _run(
     upkeep = Upkeep.of(engine, log)
     loop.set_exception_handler(upkeep.faults.note_of_loop)
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, upkeep.ending.ask)
+        loop.add_signal_handler(signum, upkeep.ending.stop)
     node = RunningNode(engine, plane, identity.network, options.peers, upkeep)
     packet_ports = PacketPorts(options.directory, node, descriptors, log)
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)

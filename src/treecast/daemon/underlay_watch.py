@@ -36,33 +36,33 @@ SOMEWHERE = (ip_address("198.51.100.1"), ip_address("2001:db8::1"))
 """Where nobody is (RFC 5737, RFC 3849): the way there is the default route."""
 
 
-def first_guess(told: int | None, peers: tuple[HostPort, ...]) -> int:
+def first_guess(configured: int | None, peers: tuple[HostPort, ...]) -> int:
     """An underlay MTU before any node is linked: of the ways to ``--peer`` where that is an address, or to anywhere."""
-    if told is not None:
-        return told
+    if configured is not None:
+        return configured
     ways = ways_to(_literals(peers) or SOMEWHERE)
     return _within(min([USUAL_MTU, *(way.mtu_bytes for way in ways.values())]))
 
 
 class UnderlayWatch:
-    """``told``: what the operator said, or None. ``addresses``: of the nodes that are linked. ``tell``: them,
+    """``configured``: the operator's MTU, or None. ``addresses``: of the nodes that are linked. ``advertise``: called
     when the MTU has changed.
     """
 
     def __init__(
         self,
         plane: DataPlane,
-        told: int | None,
+        configured: int | None,
         peers: tuple[HostPort, ...],
         addresses: Callable[[], Collection[IPAddress]],
-        tell: Callable[[int], None],
+        advertise: Callable[[int], None],
         log: FilteringBoundLogger,
     ) -> None:
         self._plane = plane
-        self._told = told
+        self._configured = configured
         self._first = _literals(peers)
         self._addresses = addresses
-        self._tell = tell
+        self._advertise = advertise
         self._log = log
         self._ways: dict[IPAddress, Way] = {}
         self._looked_up: dict[IPAddress, Instant] = {}
@@ -100,18 +100,18 @@ class UnderlayWatch:
         if not carried:
             unknown = smallest_mtu(without=self._plane.interface)
             carried = {"": unknown} if unknown is not None else {}
-        limit, before = _within(min([self._told or USUAL_MTU, *carried.values()])), self._plane.underlay_mtu
+        limit, before = _within(min([self._configured or USUAL_MTU, *carried.values()])), self._plane.underlay_mtu
         if limit == before:
             return False
         self._plane.set_underlay_mtu(limit)
-        self._tell(limit)
+        self._advertise(limit)
         smallest = min(carried, key=lambda name: carried[name], default="")
         if smallest and carried[smallest] < limit:
             text = "underlay MTU changed: an interface carries less than the shortest limit of datagrams"
             self._log.warning(text, bytes=limit, interface=smallest, carries=carried[smallest])
         elif smallest:
-            say = self._log.warning if limit < (self._told or USUAL_MTU) else self._log.info
-            say("underlay MTU changed: no datagram is longer", bytes=limit, interface=smallest)
+            write = self._log.warning if limit < (self._configured or USUAL_MTU) else self._log.info
+            write("underlay MTU changed: no datagram is longer", bytes=limit, interface=smallest)
         return limit < before
 
     def problems(self, now: Instant) -> Iterator[Problem]:
@@ -121,8 +121,8 @@ class UnderlayWatch:
             if mtu < SMALLEST_MTU:
                 text = f"{name} carries packets of {mtu} bytes, nodes need {SMALLEST_MTU}: ip link set {name} mtu 1500"
                 yield Problem("underlay_mtu_too_small", name, text)
-            elif self._told is not None and mtu < self._told:
-                text = f"{name} carries packets of {mtu} bytes, not of the {self._told} of --underlay-mtu"
+            elif self._configured is not None and mtu < self._configured:
+                text = f"{name} carries packets of {mtu} bytes, not of the {self._configured} of --underlay-mtu"
                 advice = f"say --underlay-mtu {mtu}, or leave it out"
                 yield Problem("underlay_mtu_too_big", name, f"{text}; {mtu} bytes are used: {advice}")
         for name in sorted({way.interface for way in self._ways.values()}):
@@ -139,8 +139,8 @@ class UnderlayWatch:
         if count:
             names = ", ".join(sorted({way.interface for way in self._ways.values()})) or "the underlay"
             advice = "start with --underlay-mtu"
-            if self._told is not None:
-                advice = f"start with a smaller --underlay-mtu than {self._told}"
+            if self._configured is not None:
+                advice = f"start with a smaller --underlay-mtu than {self._configured}"
             yield Problem(
                 "datagrams_too_big",
                 names,

@@ -23,33 +23,33 @@ class PortGroups:
     def __init__(self, *, tap_gets_all: bool = False) -> None:
         """``tap_gets_all``: also beside packet ports, for a router there wants groups by prefixes."""
         self._tap_gets_all = tap_gets_all
-        self._told: dict[int, dict[GroupKey, SourceFilter]] = {}
+        self._installed: dict[int, dict[GroupKey, SourceFilter]] = {}
         self._refused: dict[tuple[int, GroupKey], SourceFilter] = {}
         self.retries: Retries[tuple[int, GroupKey]] = Retries()
         self.commands: list[Command] = []
 
     def ports(self) -> list[int]:
         """The ports whose changes the data plane gets: none, or the TAP and all packet ports."""
-        return sorted(self._told)
+        return sorted(self._installed)
 
     def open(self, port: int, of_the_tap: Mapping[GroupKey, SourceFilter]) -> None:
         """A packet port is there. ``of_the_tap``: what the hosts on the TAP want."""
-        if not self._told:
-            self._told[TAP] = {}
+        if not self._installed:
+            self._installed[TAP] = {}
             for group, wanted in of_the_tap.items():
                 self.want(TAP, group, wanted)
             if not self._tap_gets_all:
                 self.commands.append(SetPortSelective(TAP, on=True))  # not before: a stream that runs goes on
-        self._told.setdefault(port, {})
+        self._installed.setdefault(port, {})
 
     def close(self, port: int) -> None:
         """A packet port is gone, and the data plane has forgotten its groups."""
-        self._told.pop(port, None)
-        if set(self._told) == {TAP}:
+        self._installed.pop(port, None)
+        if set(self._installed) == {TAP}:
             self.commands.append(SetPortSelective(TAP, on=False))
-            for group in list(self._told[TAP]):
+            for group in list(self._installed[TAP]):
                 self.want(TAP, group, NO_SOURCE)
-            del self._told[TAP]
+            del self._installed[TAP]
 
     def want_all(self, group: GroupKey, wanted: Mapping[int, SourceFilter]) -> None:
         """The hosts on each port have another filter of a group from now on; those on others want nothing."""
@@ -58,23 +58,23 @@ class PortGroups:
 
     def want(self, port: int, group: GroupKey, wanted: SourceFilter) -> None:
         """The hosts on a port have another filter of a group from now on."""
-        told = self._told[port]
+        installed = self._installed[port]
         if self._refused.pop((port, group), None) is not None:
             self.retries.discard((port, group))
-        if told.get(group, NO_SOURCE) == wanted:
+        if installed.get(group, NO_SOURCE) == wanted:
             return
         if wanted.wants_nothing:
-            del told[group]
+            del installed[group]
         else:
-            told[group] = wanted
+            installed[group] = wanted
         self.commands.append(SetPortGroup(port, *group, wanted))
 
     def refused(self, now: Instant, command: SetPortGroup) -> None:
         """The data plane's table is full: the port goes without the group until it is not."""
         group = (command.vlan, command.group)
-        told = self._told.get(command.port, {})
-        if told.get(group) == command.filter:
-            del told[group]
+        installed = self._installed.get(command.port, {})
+        if installed.get(group) == command.filter:
+            del installed[group]
             self._refused[command.port, group] = command.filter
             self.retries.add(now, (command.port, group))
 
@@ -82,5 +82,5 @@ class PortGroups:
         """Try again what was refused."""
         for port, group in self.retries.take(now):
             wanted = self._refused.pop((port, group))
-            if port in self._told:
+            if port in self._installed:
                 self.want(port, group, wanted)

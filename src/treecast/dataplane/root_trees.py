@@ -69,7 +69,7 @@ class RootTrees:
         self._left: dict[TreeId, None] = {}
         """Those of them that lost a member with its link."""
         self._timers: Timers[_Timer] = Timers()
-        self._without_room: dict[Flow | None, tuple[NodeIndex, ...]] = {}
+        self._refused: dict[Flow | None, tuple[NodeIndex, ...]] = {}
         self.retries: Retries[Flow | None] = Retries()
         self._last_tree = BROADCAST_TREE
         self._last_key = KeyId(0)
@@ -86,7 +86,7 @@ class RootTrees:
         """
         self._give_left()
         tree = self._trees.get(flow)
-        if flow in self._without_room:
+        if flow in self._refused:
             self._want_later(flow, members)
             return
         if members is None:
@@ -95,8 +95,8 @@ class RootTrees:
             return
         if tree is None and len(self._trees) >= MAX_TREES:
             self._drops.count("tree_table_full")
-            if len(self._without_room) < MAX_TREES:
-                self._without_room[flow] = tuple(members)
+            if len(self._refused) < MAX_TREES:
+                self._refused[flow] = tuple(members)
                 self.retries.add(now, flow)
             return
         is_new = tree is None
@@ -123,21 +123,21 @@ class RootTrees:
         tree = self._by_id.get(command.tree_id)
         if tree is None:
             return  # of a tree that was taken back already
-        self._without_room[tree.flow] = tuple(sorted(tree.members))
+        self._refused[tree.flow] = tuple(sorted(tree.members))
         self.retries.add(now, tree.flow)
         self._remove(tree)
 
     def _want_later(self, flow: Flow | None, members: Collection[NodeIndex] | None) -> None:
         if members is None:
-            del self._without_room[flow]
+            del self._refused[flow]
             self.retries.discard(flow)
         else:
-            self._without_room[flow] = tuple(members)
+            self._refused[flow] = tuple(members)
 
     def forget(self, peer: NodeIndex) -> None:
         """The link to a member is gone: should it come back, it will know nothing."""
-        for flow, members in self._without_room.items():
-            self._without_room[flow] = tuple(node for node in members if node != peer)
+        for flow, members in self._refused.items():
+            self._refused[flow] = tuple(node for node in members if node != peer)
         for tree in self._trees.values():
             if peer in tree.members:
                 self._leave(tree, peer)
@@ -187,7 +187,7 @@ class RootTrees:
     def advance(self, now: Instant) -> None:
         """Repeat offers, replace old keys, make refused trees, and give the data plane the members that changed."""
         for flow in self.retries.take(now):
-            self.want(now, flow, self._without_room.pop(flow))
+            self.want(now, flow, self._refused.pop(flow))
         due = self._timers.due(now)
         for tree_id, node in due:
             if node is None:

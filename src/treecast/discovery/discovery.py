@@ -140,7 +140,7 @@ class Discovery:
             self._drops.count(error.reason)
             return
         key = (frame.vlan_id or 0, frame.source)
-        self._host_table.heard(now, port, key, sighting)
+        self._host_table.sighted(now, port, key, sighting)
         if not frame.destination.is_group:
             return
         if packet.operation is not ArpOperation.REQUEST or packet.is_probe or packet.is_gratuitous:
@@ -158,7 +158,7 @@ class Discovery:
             self._drops.count(error.reason)
             return
         key = (frame.vlan_id or 0, frame.source)
-        self._host_table.heard(now, port, key, sighting)
+        self._host_table.sighted(now, port, key, sighting)
         if not frame.destination.is_group:
             return
         if not isinstance(message, ndp.NeighborSolicitation) or packet.source.is_unspecified:
@@ -218,9 +218,9 @@ class Discovery:
     def host_seen(self, now: Instant, port: int, vlan: int, mac: MacAddress) -> None:
         """A frame with this source came from a port (the data plane reports it when it is new, and now and then)."""
         if self._multicast_only.has(port):
-            self._multicast_only.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
+            self._multicast_only.sighted(now, port, (vlan, mac), snooping.SOURCE_ONLY)
         elif port not in self._blocked:
-            self._host_table.heard(now, port, (vlan, mac), snooping.SOURCE_ONLY)
+            self._host_table.sighted(now, port, (vlan, mac), snooping.SOURCE_ONLY)
 
     # advertisements of other nodes
 

@@ -48,7 +48,7 @@ def read(packet: Ipv4Packet | Ipv6Packet) -> list[AnnouncedName] | None:
         return None
     if not is_whole or not mdns.is_response(packet.destination, protocol, packet.payload):
         return []
-    return [AnnouncedName(said.name, mdns.MAX_NAME_BYTES, address=said.address) for said in mdns.parse(packet.payload)]
+    return [AnnouncedName(one.name, mdns.MAX_NAME_BYTES, address=one.address) for one in mdns.parse(packet.payload)]
 
 
 def remember(hosts: LocalHosts, drops: Drops, port: int, key: HostKey, names: list[AnnouncedName]) -> None:
@@ -56,11 +56,11 @@ def remember(hosts: LocalHosts, drops: Drops, port: int, key: HostKey, names: li
     host = hosts.get(key)
     if host is None or host.port != port:
         return
-    own = (said for said in names if said.client == key[1] or said.address in host.addresses)
-    said = next(own, None)
-    if said is None:
+    own = (name for name in names if name.client == key[1] or name.address in host.addresses)
+    announced = next(own, None)
+    if announced is None:
         return
-    if not 0 < len(said.name) <= said.limit or not _PLAIN.issuperset(said.name):
+    if not 0 < len(announced.name) <= announced.limit or not _PLAIN.issuperset(announced.name):
         drops.count("host_name_refused")
         return
-    host.name = said.name.decode("ascii")
+    host.name = announced.name.decode("ascii")

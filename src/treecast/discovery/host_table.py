@@ -36,7 +36,7 @@ class Refused:
     """The last sightings of a duplicate on a port of this node, by address."""
 
     port: int
-    heard_at: Instant
+    sighted_at: Instant
     sightings: dict[IPAddress | None, Sighting]
 
 
@@ -88,7 +88,7 @@ class HostTable:
             self._interface_mac = mac
             self._conflicts.forget_claimant(mac)
 
-    def heard(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
+    def sighted(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
         """A host spoke on a port."""
         if key[1].is_group or not any(key[1].packed):
             self._drops.count("host_mac_invalid")
@@ -112,7 +112,7 @@ class HostTable:
             self._drops.count("host_duplicate")
             self._refuse(now, port, key, sighting)
             return False
-        if not self.local.heard(now, port, key, _next_sequence(claim)):
+        if not self.local.sighted(now, port, key, _next_sequence(claim)):
             return False
         if moves:
             self._host_moved(now, key)
@@ -214,16 +214,16 @@ class HostTable:
         if refused is None or refused.port != port:
             refused = Refused(port, now, {})
             self._hosts.refuse(key, refused)
-        refused.heard_at = now
+        refused.sighted_at = now
         if len(refused.sightings) <= self._config.max_addresses_per_host or sighting.address in refused.sightings:
             refused.sightings[sighting.address] = sighting
 
     def _hear_refused(self, now: Instant, key: HostKey, refused: Refused | None) -> None:
         """The hold has ended: the last announcement counts."""
-        if refused is None or after(refused.heard_at, self._config.host_lifetime) <= now:
+        if refused is None or after(refused.sighted_at, self._config.host_lifetime) <= now:
             return
         for sighting in refused.sightings.values():
-            self.heard(now, refused.port, key, sighting)
+            self.sighted(now, refused.port, key, sighting)
 
     def forget_port(self, now: Instant, port: int) -> None:
         """Another node serves it: its hosts end here, and what was refused there counts no more."""
@@ -289,21 +289,21 @@ class HostTable:
             addresses: tuple[IPAddress, ...],
             node: NodeIndex,
             port: int | None,
-            heard_at: Instant | None,
+            sighted_at: Instant | None,
             is_router: bool,
             name: str = "",
         ) -> HostView:
             moves, duplicate = self._hosts.moves(key), self._hosts.is_duplicate(now, key)
             conflicts = tuple(sorted(set(others.get(key, ()))))
-            return HostView(*key, addresses, node, port, heard_at, is_router, moves, duplicate, conflicts, name)
+            return HostView(*key, addresses, node, port, sighted_at, is_router, moves, duplicate, conflicts, name)
 
         for key in sorted_in_slices(self.local.keys(), host_sort_key):
             host = self.local.get(key) if key else None
             if key is None or host is None:
                 yield None
                 continue
-            heard_at = None if host.own else host.last_heard
-            yield view(key, host.sorted_addresses(), self._me, host.port, heard_at, host.is_router, host.name)
+            sighted_at = None if host.own else host.last_heard
+            yield view(key, host.sorted_addresses(), self._me, host.port, sighted_at, host.is_router, host.name)
         for key in sorted_in_slices(self.remote.keys(), host_sort_key):
             claim = self.remote.get(key) if key else None
             if key is None or claim is None or self.local.get(key) is not None:

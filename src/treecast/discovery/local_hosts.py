@@ -102,7 +102,7 @@ class LocalHosts:
         self._own_holders.update({(0, address): (0, mac) for address in addresses})
         self.changed.append((0, mac))
 
-    def heard(self, now: Instant, port: int, key: HostKey, sequence: int) -> bool:
+    def sighted(self, now: Instant, port: int, key: HostKey, sequence: int) -> bool:
         """A frame of this host came from ``port``. ``sequence`` is a new entry's first. False: refused, and counted."""
         host = self._hosts.get(key)
         if host is None or host.port != port:
@@ -194,8 +194,8 @@ class LocalHosts:
         return after(self._hosts[key].last_heard, self._config.host_lifetime)
 
     def _address_ends(self, key: AddressKey) -> Instant:
-        heard = self._hosts[self._holders[key]].addresses[key[1]]
-        return after(heard, self._config.address_lifetime)
+        sighted_at = self._hosts[self._holders[key]].addresses[key[1]]
+        return after(sighted_at, self._config.address_lifetime)
 
     def _left(self, port: int) -> None:
         self._on_port[port] -= 1

@@ -64,15 +64,15 @@ class MulticastOnlyHosts:
             self._drops.count(error.reason)
             return True
         key = (frame.vlan_id or 0, frame.source)
-        self.heard(now, port, key, sighting)
+        self.sighted(now, port, key, sighting)
         host_names.remember(self._hosts, self._drops, port, key, names)
         return not is_membership
 
-    def heard(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
+    def sighted(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
         """A host spoke."""
         if key[1].is_group or not any(key[1].packed):
             self._drops.count("host_mac_invalid")
-        elif self._hosts.heard(now, port, key, 0):
+        elif self._hosts.sighted(now, port, key, 0):
             if sighting.is_router is not None:
                 self._hosts.set_router(key, sighting.is_router)
             if sighting.address is not None and not sighting.shared:

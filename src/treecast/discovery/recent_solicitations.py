@@ -15,21 +15,21 @@ from treecast.discovery.local_hosts import AddressKey
 REPEAT_WINDOW: Duration = 3.5
 """RFC 4861 section 10: three solicitations a second apart; Linux sends ARP requests as often."""
 
-MAX_QUESTIONS = 1024
+MAX_SOLICITATIONS = 1024
 
 
 class RecentSolicitations:
     """Solicitations of the last seconds, by sender and target. Bounded: the oldest is forgotten for a new one."""
 
     def __init__(self) -> None:
-        self._asked: OrderedDict[tuple[MacAddress, AddressKey], Instant] = OrderedDict()
+        self._sent: OrderedDict[tuple[MacAddress, AddressKey], Instant] = OrderedDict()
 
-    def is_repeated(self, now: Instant, asker: MacAddress, target: AddressKey) -> bool:
+    def is_repeated(self, now: Instant, sender: MacAddress, target: AddressKey) -> bool:
         """Whether this sender has just sent the same; from now on it has."""
-        while self._asked and after(next(iter(self._asked.values())), REPEAT_WINDOW) <= now:
-            self._asked.popitem(last=False)
-        repeated = self._asked.pop((asker, target), None) is not None
-        self._asked[(asker, target)] = now
-        if len(self._asked) > MAX_QUESTIONS:
-            self._asked.popitem(last=False)
+        while self._sent and after(next(iter(self._sent.values())), REPEAT_WINDOW) <= now:
+            self._sent.popitem(last=False)
+        repeated = self._sent.pop((sender, target), None) is not None
+        self._sent[(sender, target)] = now
+        if len(self._sent) > MAX_SOLICITATIONS:
+            self._sent.popitem(last=False)
         return repeated

@@ -46,7 +46,7 @@ def of_ndp(frame: EthernetFrame, packet: Ipv6Packet) -> tuple[NdpMessage, Sighti
     link_layer = ndp.link_layer_address(message)
     if link_layer not in (None, frame.source):
         raise MalformedError("ndp_sender_mismatch")
-    said: IPAddress = packet.source
+    claimed: IPAddress = packet.source
     is_router: bool | None = None
     shared = False
     match message:
@@ -55,8 +55,8 @@ def of_ndp(frame: EthernetFrame, packet: Ipv6Packet) -> tuple[NdpMessage, Sighti
         case ndp.RouterAdvertisement():
             is_router = True
         case ndp.NeighborAdvertisement():
-            said, is_router, shared = message.target, message.router, not message.override
-    return message, Sighting(said if link_layer and is_host_address(said) else None, is_router, shared)
+            claimed, is_router, shared = message.target, message.router, not message.override
+    return message, Sighting(claimed if link_layer and is_host_address(claimed) else None, is_router, shared)
 
 
 def is_host_address(address: IPAddress) -> bool:

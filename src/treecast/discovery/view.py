@@ -11,7 +11,7 @@ from treecast.base.time import Instant
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """One host. ``port``: None behind another node; ``heard_at``: None for a node's own interface here.
+    """One host. ``port``: None behind another node; ``sighted_at``: None for a node's own interface here.
 
     ``moves``: in the last minutes; ``duplicate``: in two places at once, kept where it was; ``conflicts``: MACs that
     claim an address of this host too.
@@ -22,7 +22,7 @@ class HostView:
     addresses: tuple[IPAddress, ...]
     node: NodeIndex
     port: int | None
-    heard_at: Instant | None
+    sighted_at: Instant | None
     is_router: bool
     moves: int
     duplicate: bool

@@ -112,7 +112,7 @@ class Handshakes:
         self.refused = Refusals(Certificate.decode(me.certificate), wall_clock_ms)
         self._members = MemberAuthentication(my_index, me.epoch_ms, verify_certificate, self.refused)
         self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
-        self.heard = Noticed()
+        self.inits = Noticed()
         """Where INITs came from."""
         self.trace = Trace()
         self.commands: list[SendDatagram] = []
@@ -209,7 +209,7 @@ class Handshakes:
         if reflected is not None:
             reflected.target.reflected_at = now
             raise MalformedError("handshake_reflected")
-        self.heard.note(now, datagram.source)
+        self.inits.note(now, datagram.source)
         self.trace.add(Step.INIT_RECEIVED, "", (datagram.source,))
         if len(self._pending) >= MAX_PENDING:
             raise MalformedError("handshake_table_full")

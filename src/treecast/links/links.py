@@ -69,7 +69,7 @@ class Links:
             ended=self._targets.plan,
             rng=rng,
         )
-        self._reach = Reach(self._targets, self._handshakes.heard, self._handshakes.refused)
+        self._reach = Reach(self._targets, self._handshakes.inits, self._handshakes.refused)
         self._roster = Roster(self._peers, self._targets, self._reach)
         self._sessions = Sessions(
             aead=me.aead,
@@ -245,8 +245,8 @@ class Links:
         return self._wall_clock_ms(now) // 1000
 
     def _linked_now(self, unix_s: int, peer: Peer) -> Remembered:
-        told = (target.endpoints for target in self._targets.of(peer.node) if target.recall_pause is None)
-        endpoints = [peer.current.endpoint, *(endpoint for endpoints in told for endpoint in endpoints)]
+        learned = (target.endpoints for target in self._targets.of(peer.node) if target.recall_pause is None)
+        endpoints = [peer.current.endpoint, *(endpoint for endpoints in learned for endpoint in endpoints)]
         return Remembered.linked_now(unix_s, peer.node, peer.certificate.name, endpoints)
 
     def _take_datagrams(self) -> None:

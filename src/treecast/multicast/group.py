@@ -114,7 +114,7 @@ class GroupState:
         row = TABLE[self.mode, received]
         letters = row.letters(frozenset(self.requested), frozenset(self.excluded), frozenset(sources))
         requested, excluded = row.requested.evaluate(letters), row.excluded.evaluate(letters)
-        refused = self._without_room(requested | excluded, sources, max_sources)
+        refused = self._beyond_limit(requested | excluded, sources, max_sources)
         requested, excluded = requested - refused, excluded - refused
         membership_end = after(now, intervals.group_membership_interval)
         timers = dict(self.requested)
@@ -145,7 +145,7 @@ class GroupState:
             return Doubt(doubt.sources - unwanted, group=False)
         return Doubt(doubt.sources - unwanted, doubt.group)
 
-    def ask(self, doubt: Doubt, now: Instant, intervals: Intervals) -> None:
+    def begin_queries(self, doubt: Doubt, now: Instant, intervals: Intervals) -> None:
         """Lower the timers in doubt to the last-member query time and begin the queries (section 6.6.3)."""
         count = intervals.last_member_query_count
         if doubt.group and self.mode is FilterMode.EXCLUDE:
@@ -181,14 +181,14 @@ class GroupState:
             self._group_queries_left -= 1
             self._group_query_at = next_at if self._group_queries_left else None
         if self._source_query_at is not None and self._source_query_at <= now:
-            asked = sorted(source for source in self._source_queries_left if source in self.requested)
-            renewed = tuple(source for source in asked if self.requested[source] > soon)
-            doubted = tuple(source for source in asked if self.requested[source] <= soon)
+            queried = sorted(source for source in self._source_queries_left if source in self.requested)
+            renewed = tuple(source for source in queried if self.requested[source] > soon)
+            doubted = tuple(source for source in queried if self.requested[source] <= soon)
             if doubted:
                 queries.append(SpecificQuery(suppress=False, sources=doubted))
             if renewed and not group_query_due:
                 queries.append(SpecificQuery(suppress=True, sources=renewed))
-            left = {source: self._source_queries_left[source] - 1 for source in asked}
+            left = {source: self._source_queries_left[source] - 1 for source in queried}
             self._source_queries_left = {source: count for source, count in left.items() if count}
             self._source_query_at = next_at if self._source_queries_left else None
         return queries
@@ -232,11 +232,11 @@ class GroupState:
         self.group_expires = None
         self._group_query_at = None
 
-    def _without_room(self, wanted: Sources, reported: Sequence[IPAddress], max_sources: int) -> Sources:
+    def _beyond_limit(self, wanted: Sources, reported: Sequence[IPAddress], max_sources: int) -> Sources:
         """The newest of the reported sources, as many as are too many."""
         new = [source for source in dict.fromkeys(reported) if source in wanted and not self._knows(source)]
-        room = max_sources - (len(wanted) - len(new))
-        return frozenset(new[max(room, 0) :])
+        free = max_sources - (len(wanted) - len(new))
+        return frozenset(new[max(free, 0) :])
 
     def _knows(self, source: IPAddress) -> bool:
         return source in self.requested or source in self.excluded

@@ -197,7 +197,7 @@ class HostSide:
     def _answer(
         self,
         group: IPAddress,
-        asked: frozenset[IPAddress] | None,
+        queried: frozenset[IPAddress] | None,
         records: list[GroupRecord],
         messages: list[MembershipMessage],
     ) -> None:
@@ -207,8 +207,8 @@ class HostSide:
             return
         if self.version() < self._protocol.newest_version:
             messages.append(OlderReport(self.version(), group))
-        elif asked is not None:
-            sources = tuple(source for source in _in_order(asked) if wanted.accepts(source))
+        elif queried is not None:
+            sources = tuple(source for source in _in_order(queried) if wanted.accepts(source))
             if sources:
                 records += self._fitting(GroupRecord(RecordType.MODE_IS_INCLUDE, group, sources))
         else:
@@ -217,7 +217,7 @@ class HostSide:
             records += self._fitting(GroupRecord(kind, group, _in_order(wanted.sources)))
 
     @property
-    def _room_bytes(self) -> int:
+    def _most_bytes(self) -> int:
         headers = _IPV4_HEADERS_BYTES if self._protocol.ip_version == 4 else _IPV6_HEADERS_BYTES
         return _SMALLEST_MTU - headers - _REPORT_BYTES
 
@@ -226,7 +226,7 @@ class HostSide:
 
     def _fitting(self, record: GroupRecord) -> list[GroupRecord]:
         """RFC 9776 section 4.2.16: a list too long for a packet is split, but of EXCLUDE only what fits is reported."""
-        most = (self._room_bytes - 4) // len(record.group.packed) - 1
+        most = (self._most_bytes - 4) // len(record.group.packed) - 1
         lists = [record.sources[at : at + most] for at in range(0, len(record.sources), most)] or [()]
         if record.record_type in (RecordType.MODE_IS_EXCLUDE, RecordType.CHANGE_TO_EXCLUDE_MODE):
             lists = lists[:1]
@@ -237,7 +237,7 @@ class HostSide:
         part: list[GroupRecord] = []
         used = 0
         for record in records:
-            if part and used + self._size(record) > self._room_bytes:
+            if part and used + self._size(record) > self._most_bytes:
                 yield part
                 part, used = [], 0
             part.append(record)

@@ -67,13 +67,13 @@ class PimDownstream:
         joined = after(now, min(message.hold_time, LONGEST_HOLD_TIME))
         pruned = now if alone else after(now, OVERRIDE_INTERVAL)
         changed: dict[IPAddress, None] = {}
-        for asked in message.groups:
-            if self._is_tracked(asked):
-                for named in asked.joins:
-                    self._join(asked.group, named, message.upstream, joined)
-                self._prune(asked, message.upstream, pruned)
-                if self._settle(now, asked.group):
-                    changed[asked.group] = None
+        for request in message.groups:
+            if self._is_tracked(request):
+                for named in request.joins:
+                    self._join(request.group, named, message.upstream, joined)
+                self._prune(request, message.upstream, pruned)
+                if self._settle(now, request.group):
+                    changed[request.group] = None
         return list(changed)
 
     def advance(self, now: Instant) -> list[IPAddress]:
@@ -108,11 +108,11 @@ class PimDownstream:
         found = [PimJoinView(group, source, upstream, expires) for (source, upstream), expires in entries]
         return sorted(found, key=lambda view: (int(view.source or 0), int(view.upstream)))
 
-    def _is_tracked(self, asked: PimGroup) -> bool:
-        if not asked.is_one_group:
+    def _is_tracked(self, request: PimGroup) -> bool:
+        if not request.is_one_group:
             self._drops.count("pim_group_prefix")
             return False
-        return not is_link_scoped(asked.group)
+        return not is_link_scoped(request.group)
 
     def _join(self, group: IPAddress, named: PimSource, upstream: IPAddress, until: Instant) -> None:
         if named.is_rpt and not named.is_wildcard:
@@ -132,11 +132,11 @@ class PimDownstream:
             return
         state.expires[wanted] = max(until, state.expires.get(wanted, until))
 
-    def _prune(self, asked: PimGroup, upstream: IPAddress, until: Instant) -> None:
-        state = self._groups.get(asked.group)
+    def _prune(self, request: PimGroup, upstream: IPAddress, until: Instant) -> None:
+        state = self._groups.get(request.group)
         if state is None:
             return
-        for named in asked.prunes:
+        for named in request.prunes:
             wanted = (None if named.is_wildcard else named.address, upstream)
             if wanted in state.expires and (named.is_wildcard or not named.is_rpt):
                 state.expires[wanted] = min(until, state.expires[wanted])

@@ -44,7 +44,7 @@ class Querier:
         self._startup_queries_left = self._config.effective_startup_query_count
         self._resume(now)
 
-    def hear(self, source: IPAddress, query: MembershipQuery, now: Instant) -> None:
+    def receive_query(self, source: IPAddress, query: MembershipQuery, now: Instant) -> None:
         """A query of another router. It decides the election and, from the elected one, the values in force."""
         self._note_version(source, query.version, now)
         if source.is_unspecified:

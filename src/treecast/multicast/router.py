@@ -196,24 +196,24 @@ class GroupMembershipRouter:
             return self._refuse("group_not_multicast")
         self._counts = replace(self._counts, queries_received=self._counts.queries_received + 1)
         if from_own_kernel:
-            return Output(heard=(received,))
+            return Output(other_queries=(received,))
         was_querier = self._querier.is_querier
-        self._querier.hear(received.source, query, now)
+        self._querier.receive_query(received.source, query, now)
         if was_querier and not self._querier.is_querier:
             for known in self._groups.values():
                 known.stop_queries()
         state = self._groups.get(query.group)
-        heard = Output(heard=(received,))
+        output = Output(other_queries=(received,))
         if state is None or query.suppress:
-            return heard
+            return output
         intervals = self._querier.intervals
-        asked_time = query.max_response_time * intervals.last_member_query_count
-        answer_time = max(asked_time, intervals.last_member_query_time)
+        queried_time = query.max_response_time * intervals.last_member_query_count
+        answer_time = max(queried_time, intervals.last_member_query_time)
         if query.sources:
             state.lower_source_timers(query.sources, after(now, answer_time))
         else:
             state.lower_group_timer(after(now, answer_time))
-        return heard + self._settle(now, (state,))
+        return output + self._settle(now, (state,))
 
     def _receive_report(self, now: Instant, received: ReceivedMessage) -> Output:
         touched: dict[IPAddress, GroupState] = {}
@@ -273,7 +273,7 @@ class GroupMembershipRouter:
 
     def _track(self, now: Instant, state: GroupState, host: HostId, version: int, record: GroupRecord) -> None:
         hosts_before = len(state.hosts)
-        room = self._config.max_tracked_hosts - self._tracked_hosts
+        free = self._config.max_tracked_hosts - self._tracked_hosts
         membership_end = after(now, self._querier.intervals.group_membership_interval)
         followed = state.hosts.follow(
             host,
@@ -282,7 +282,7 @@ class GroupMembershipRouter:
             record.sources,
             now=now,
             expires=membership_end,
-            max_hosts=min(self._config.max_hosts_per_group, hosts_before + room),
+            max_hosts=min(self._config.max_hosts_per_group, hosts_before + free),
             max_sources=self._config.max_sources_per_group,
         )
         if not followed:
@@ -299,9 +299,9 @@ class GroupMembershipRouter:
         if not doubt.is_nothing and self._tracks_all_hosts(now, state):
             doubt = state.drop_unwanted(doubt, limit)
         if self._querier.is_querier:
-            state.ask(self._askable(doubt), now, intervals)
+            state.begin_queries(self._queryable(doubt), now, intervals)
 
-    def _askable(self, doubt: Doubt) -> Doubt:
+    def _queryable(self, doubt: Doubt) -> Doubt:
         """IGMPv1 has no group-specific query: there, members leave by silence."""
         return doubt if self._version >= self.protocol.leaves_from else NO_DOUBT
 

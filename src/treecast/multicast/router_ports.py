@@ -39,7 +39,7 @@ class RouterPort:
         self._silences: Timers[tuple[IPAddress, str]] = Timers()
         """When each router has been silent for too long."""
 
-    def hear(self, now: Instant, address: IPAddress, seen_by: str, hold_time: Duration) -> None:
+    def note(self, now: Instant, address: IPAddress, seen_by: str, hold_time: Duration) -> None:
         """A router showed itself; with a ``hold_time`` of 0 it goes."""
         if address.is_unspecified:
             return

@@ -49,9 +49,9 @@ class Segment:
         self._routers = RouterPort(drops)
         self._host_sides: dict[int, HostSide] = {}
         self._shown: object = None
-        self.heard(now)
+        self.restart_silence_timer(now)
 
-    def heard(self, now: Instant) -> None:
+    def restart_silence_timer(self, now: Instant) -> None:
         """A frame came."""
         self._quiet_at = after(now, self._config.intervals.group_membership_interval)
 
@@ -93,7 +93,7 @@ class Segment:
             return False
         version = received.source.version
         hold_time = self._router(version).querier_intervals().other_querier_present_interval
-        self._routers.hear(now, received.source, "query", hold_time)
+        self._routers.note(now, received.source, "query", hold_time)
         is_first = self._follow_routers()
         if version in self._host_sides:
             self._host_sides[version].receive_query(now, received.message)
@@ -120,15 +120,15 @@ class Segment:
         match shown:
             case PimJoinPrune():
                 if not self._routers.knows(shown.source, "pim"):  # its Hello came before this node was on the port
-                    self._routers.hear(now, shown.source, "pim", pim.DEFAULT_HOLD_TIME)
+                    self._routers.note(now, shown.source, "pim", pim.DEFAULT_HOLD_TIME)
                 alone = self._routers.count(shown.source.version, "pim") < 2
                 changed = self.pim.receive(now, shown, alone=alone)
             case PimHello():
-                self._routers.hear(now, shown.source, "pim", shown.hold_time)
+                self._routers.note(now, shown.source, "pim", shown.hold_time)
                 self._end_joins_without_router(now)
                 changed = self.pim.advance(now)
             case RouterAdvertisement():
-                self._routers.hear(now, shown.source, "mrd", shown.hold_time)
+                self._routers.note(now, shown.source, "mrd", shown.hold_time)
         return self._follow_routers(), changed
 
     def set_proxied(self, now: Instant, group: IPAddress, wanted: SourceFilter) -> None:
@@ -157,7 +157,7 @@ class Segment:
         changed = self.pim.advance(now)
         if self._quiet_at <= now:
             self.is_over = bool(self.vlan) and not self._host_sides and not self.group_count
-            self.heard(now)
+            self.restart_silence_timer(now)
         frames: list[bytes] = []
         for version, side in self._host_sides.items():
             reports, suppressing = side.advance(now)

@@ -119,7 +119,7 @@ class SwitchMembership:
                 self._drops.count("membership_vlans_full")
                 return SwitchOutput()
             segment, output = self._begin(now, port, vlan)
-        segment.heard(now)
+        segment.restart_silence_timer(now)
         if pim.is_pim(frame) or mrd.is_mrd(frame):
             return output + self._receive_router(now, segment, frame)
         return output + self._take(now, segment, segment.membership.receive(now, frame))
@@ -288,7 +288,7 @@ class SwitchMembership:
     def _take(self, now: Instant, segment: Segment, output: Output) -> SwitchOutput:
         """One port's output as the switch's; queries that were received or sent concern the router side too."""
         new_router = False
-        for query in output.heard:
+        for query in output.other_queries:
             new_router |= segment.receive_query(now, query)
         segment.receive_own_queries(now, output.frames)
         self._segments.wake(segment)

@@ -26,7 +26,7 @@ class Output:
 
     frames: tuple[bytes, ...] = ()
     changes: tuple[MembershipChange, ...] = ()
-    heard: tuple[ReceivedMessage, ...] = ()
+    other_queries: tuple[ReceivedMessage, ...] = ()
     touched: tuple[IPAddress, ...] = ()
     """Groups of which a host wants something else than before, whatever that means for all of them."""
 
@@ -34,7 +34,7 @@ class Output:
         return Output(
             self.frames + other.frames,
             self.changes + other.changes,
-            self.heard + other.heard,
+            self.other_queries + other.other_queries,
             self.touched + other.touched,
         )
 

@@ -82,9 +82,9 @@ class Topology:
 
     def subscribe_prefix(self, node: NodeIndex, key: PrefixKey, *, wanted: bool) -> bool:
         """A node gets all groups of a prefix from now on, or no more. False when the table is full."""
-        room = True
+        fits = True
         if wanted:
-            room = self.table.prefixes.put(node, key)
+            fits = self.table.prefixes.put(node, key)
         else:
             self.table.prefixes.remove(node, key)
         groups = self.table.groups_in(key)
@@ -92,7 +92,7 @@ class Topology:
             self._plan(group, node)
         self._to_report.update(groups)
         self._prefixes_changed = True
-        return room
+        return fits
 
     def _plan(self, group: GroupKey, node: NodeIndex) -> None:
         """A node's filter of a joined group, or its link, may have changed."""

@@ -22,14 +22,14 @@ def line(*parts: str) -> str:
     return shortened(" ".join(part for part in parts if part), MAX_LINE)
 
 
-def listed(items: Sequence[T], room: int = 90, show: Callable[[T], str] = str) -> str:
-    """The first items, as many as fit in ``room`` characters and at least one, then "and 37 more"."""
+def listed(items: Sequence[T], limit: int = 90, show: Callable[[T], str] = str) -> str:
+    """The first items, as many as fit in ``limit`` characters and at least one, then "and 37 more"."""
     shown: list[str] = []
     used = 0
     for item in items:
         text = show(item)
         used += len(text) + 2
-        if shown and used > room:
+        if shown and used > limit:
             break
         shown.append(text)
     more = len(items) - len(shown)
@@ -59,9 +59,9 @@ def address(packed: bytes) -> str:
     return str(packed_to_address(packed)) if len(packed) in (4, 16) else hexadecimal(packed)
 
 
-def sources(mode: str, addresses: Iterable[object], room: int = 60) -> str:
+def sources(mode: str, addresses: Iterable[object], limit: int = 60) -> str:
     """A source filter: ``INCLUDE{10.0.0.1}``."""
-    return f"{mode}{{{listed(tuple(addresses), room)}}}"
+    return f"{mode}{{{listed(tuple(addresses), limit)}}}"
 
 
 def in_vlan(vlan: int | None) -> str:

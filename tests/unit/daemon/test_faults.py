@@ -121,7 +121,7 @@ def test_a_source_of_problems_that_raises_does_not_hide_those_of_the_others() ->
 def test_a_node_that_is_asked_to_stop_has_not_failed() -> None:
     async def run() -> None:
         ending = Ending()
-        ending.ask()
+        ending.stop()
         await ending.wait()
         ending.check()
 
@@ -133,7 +133,7 @@ def test_a_node_that_failed_says_why_first_it_did() -> None:
         ending = Ending()
         ending.fail("the interface is gone")
         ending.fail("and so are its routes")
-        ending.ask()
+        ending.stop()
         await ending.wait()
         ending.check()
 

@@ -9,7 +9,7 @@ from treecast.base.addresses import MacAddress
 from treecast.base.commands import FloodFrame, Inject
 from treecast.base.time import Instant
 from treecast.discovery.conflicts import MAX_CONFLICTS, AddressConflicts
-from treecast.discovery.recent_solicitations import MAX_QUESTIONS, REPEAT_WINDOW, RecentSolicitations
+from treecast.discovery.recent_solicitations import MAX_SOLICITATIONS, REPEAT_WINDOW, RecentSolicitations
 from treecast.wire import arp, ethernet, ndp
 
 THEIRS = MacAddress.parse("02:54:00:00:00:02")
@@ -61,10 +61,10 @@ def test_solicitations_are_remembered_for_their_window_and_so_many_of_them() -> 
     assert recent.is_repeated(Instant(now + REPEAT_WINDOW - 0.001), H1, target)
     later = Instant(now + 2 * REPEAT_WINDOW)
     assert not recent.is_repeated(later, H1, target)
-    for number in range(MAX_QUESTIONS):
+    for number in range(MAX_SOLICITATIONS):
         assert not recent.is_repeated(later, mac(number), target)
     assert not recent.is_repeated(later, H1, target), "the oldest is forgotten for a new one"
-    assert recent.is_repeated(later, mac(MAX_QUESTIONS - 1), target)
+    assert recent.is_repeated(later, mac(MAX_SOLICITATIONS - 1), target)
 
 
 def test_conflicts_are_bounded_and_the_oldest_is_forgotten_for_a_new_one() -> None:
