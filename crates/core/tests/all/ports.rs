@@ -2,13 +2,10 @@
 
 use crate::common::*;
 use treecast_core::control::TreeSecrets;
-use treecast_core::egress::Leaving;
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables, Verdict};
 use treecast_core::frame::FrameKind;
-use treecast_core::headers::Frame;
 use treecast_core::reason::Reason;
-use treecast_core::source_filter::SourceFilter;
 
 const BEACON_GROUP: [u8; 6] = [0x03, 0x54, 0x43, 0, 0, 1];
 const HOST: [u8; 6] = [2, 0, 0, 0, 0, 1]; // the source of all frames of `common`
@@ -24,12 +21,12 @@ fn kind(frame: &[u8]) -> FrameKind {
 }
 
 /// The frame behind an 802.1Q tag for VLAN 7.
-fn tagged(frame: &[u8]) -> Vec<u8> {
+pub fn tagged(frame: &[u8]) -> Vec<u8> {
     [&frame[..12], &[0x81, 0x00, 0xB0, 0x07], &frame[12..]].concat()
 }
 
 /// A node whose broadcast tree has a member.
-fn node() -> ForwardingTables {
+pub fn node() -> ForwardingTables {
     let node = tables(1);
     let secrets = TreeSecrets { tree_key: [0; 16], sender_key: Default::default() };
     node.create_tree(0, 1, 1, secrets).unwrap();
@@ -37,7 +34,7 @@ fn node() -> ForwardingTables {
     node
 }
 
-fn reason(verdict: Verdict) -> Option<Reason> {
+pub fn reason(verdict: Verdict) -> Option<Reason> {
     verdict.destination.expect("a destination, or a reason").err()
 }
 
@@ -222,75 +219,6 @@ fn a_host_that_could_not_be_told_is_told_later() {
 }
 
 #[test]
-fn storms_are_limited_per_kind() {
-    let node = node();
-    let port = node.port(0).unwrap();
-    port.set_storm_limits(Some(10), Some(20), None);
-    let passed = |frame: &[u8], now_ns| {
-        let admitted = |_: &u32| reason(classify(&node, 0, frame, 1, now_ns)).is_none();
-        (0..100).filter(admitted).count()
-    };
-    let broadcast = ipv4([10, 0, 0, 1], [255; 4], 17, &[0; 8]);
-    let mdns = ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 8]);
-    assert_eq!(passed(&broadcast, NOW_NS), 10);
-    assert_eq!(passed(&broadcast, NOW_NS), 0);
-    assert_eq!(reason(classify(&node, 0, &broadcast, 1, NOW_NS)), Some(Reason::StormBroadcast));
-    assert_eq!(passed(&mdns, NOW_NS), 20);
-    assert_eq!(reason(classify(&node, 0, &mdns, 1, NOW_NS)), Some(Reason::StormMulticast));
-    assert_eq!(passed(&broadcast, NOW_NS + SECOND_NS / 2), 5);
-    assert_eq!(port.storm_refused(), [90 + 100 + 1 + 95, 80 + 1, 0]);
-    port.set_storm_limits(None, None, None);
-    assert_eq!(passed(&broadcast, NOW_NS), 100);
-    assert_eq!(port.storm_refused(), [0; 3]);
-    port.set_storm_limits(Some(0), None, None);
-    assert_eq!(passed(&broadcast, NOW_NS), 0);
-}
-
-#[test]
-fn frames_that_go_nowhere_use_no_limit_up() {
-    let node = node();
-    node.port(0).unwrap().set_storm_limits(None, Some(1), None);
-    let group = ipv4([10, 0, 0, 1], [239, 1, 1, 1], 17, &[0; 8]);
-    for _ in 0..10 {
-        assert_eq!(reason(classify(&node, 0, &group, 1, NOW_NS)), Some(Reason::NoSubscriber));
-    }
-    node.set_route(0, [239, 1, 1, 1].into(), None, 0).unwrap();
-    assert_eq!(reason(classify(&node, 0, &group, 1, NOW_NS)), None);
-    assert_eq!(reason(classify(&node, 0, &group, 1, NOW_NS)), Some(Reason::StormMulticast));
-}
-
-#[test]
-fn a_super_frame_counts_as_its_frames_and_passes_a_small_limit_at_times() {
-    let node = node();
-    node.port(0).unwrap().set_storm_limits(None, Some(10), None);
-    let mdns = ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 8]);
-    let passes = |second| reason(classify(&node, 0, &mdns, 40, NOW_NS + second * SECOND_NS)).is_none();
-    let passed: Vec<u64> = (0..10).filter(|second| passes(*second)).collect();
-    assert_eq!(passed, [0, 4, 8]);
-}
-
-#[test]
-fn unknown_unicast_is_dropped_or_flooded_within_its_limit() {
-    let node = node();
-    let port = node.port(0).unwrap();
-    let frame = ipv4([10, 0, 0, 1], [10, 0, 0, 2], 17, &[0; 8]);
-    assert_eq!(reason(classify(&node, 0, &frame, 1, NOW_NS)), Some(Reason::UnknownUnicast));
-    port.set_unknown_unicast_flood(true);
-    port.set_storm_limits(None, None, Some(2));
-    for _ in 0..2 {
-        let verdict = classify(&node, 0, &frame, 1, NOW_NS);
-        let Some(Ok(Destination::Tree(tree, _, None))) = verdict.destination else { panic!("flooded") };
-        assert_eq!(tree.name.tree_id, 0);
-    }
-    assert_eq!(reason(classify(&node, 0, &frame, 1, NOW_NS)), Some(Reason::StormUnknownUnicast));
-    node.set_host(0, REMOTE, 2).unwrap();
-    assert_eq!(reason(classify(&node, 0, &frame, 1, NOW_NS)), Some(Reason::NoSession), "a known MAC has no limit");
-    port.set_unknown_unicast_flood(false);
-    node.remove_host(0, REMOTE);
-    assert_eq!(reason(classify(&node, 0, &frame, 1, NOW_NS)), Some(Reason::UnknownUnicast));
-}
-
-#[test]
 fn a_host_that_another_node_has_now_is_told_at_once_when_it_comes_back() {
     let node = node();
     let frame = ethernet([0xFF; 6], 0x88B6, b"");
@@ -304,86 +232,4 @@ fn a_host_that_another_node_has_now_is_told_at_once_when_it_comes_back() {
     node.set_host(7, HOST, 2).unwrap();
     classify(&node, 0, &frame, 1, NOW_NS + 3 * SECOND_NS);
     assert_eq!(hosts_seen(&node), [], "another VLAN's");
-}
-
-/// Port 1 as a packet port that forwards.
-fn with_packet_port() -> ForwardingTables {
-    let node = node();
-    node.renew_port(1, true);
-    assert!(!node.port(1).unwrap().forwards(), "it begins blocked");
-    node.port(1).unwrap().set_forwarding(true);
-    node
-}
-
-fn group_frame(source: [u8; 4]) -> Vec<u8> {
-    ipv4(source, [239, 1, 1, 1], 17, &[0; 8])
-}
-
-#[test]
-fn a_packet_port_takes_multicast_and_leaves_unicast_and_broadcast_alone() {
-    let node = with_packet_port();
-    let taken = |frame: &[u8]| classify(&node, 1, frame, 1, NOW_NS);
-    assert!(taken(&ethernet([0xFF; 6], 0x0806, &[0; 28])).destination.is_none(), "ARP is Python's");
-    assert_eq!(reason(taken(&ethernet([0xFF; 6], 0x88B6, b""))), Some(Reason::PacketNotGroup));
-    assert_eq!(reason(taken(&ethernet(REMOTE, 0x88B6, b""))), Some(Reason::PacketNotGroup));
-    assert_eq!(reason(taken(&group_frame([10, 0, 0, 1]))), Some(Reason::NoSubscriber));
-    let mdns = taken(&ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 8]));
-    assert!(matches!(mdns.destination, Some(Ok(Destination::Tree(..)))));
-    let dhcp = taken(&ipv4([10, 0, 0, 1], [255; 4], 17, &FROM_67));
-    assert!(dhcp.punt, "it tells who has which address");
-    assert_eq!(reason(dhcp), Some(Reason::PacketNotGroup));
-}
-
-#[test]
-fn a_packet_port_gives_what_its_hosts_want_and_a_tap_all_until_it_is_selective() {
-    let node = with_packet_port();
-    let group = std::net::IpAddr::from([239, 1, 1, 1]);
-    let out = |frame: &[u8]| [0, 1].map(|port| node.goes_out(port, &Leaving::of(&Frame::read(frame))));
-    let (one, two) = (group_frame([10, 0, 0, 1]), group_frame([10, 0, 0, 2]));
-    assert_eq!(out(&one), [true, false]);
-    node.set_port_group(1, 0, group, SourceFilter::new(false, vec![[10, 0, 0, 2].into()])).unwrap();
-    assert_eq!((out(&one), out(&two)), ([true, false], [true, true]));
-    node.set_port_group(1, 0, group, SourceFilter::new(true, vec![[10, 0, 0, 2].into()])).unwrap();
-    assert_eq!((out(&one), out(&two)), ([true, true], [true, false]));
-    let head = Leaving::of(&Frame { bytes: &one[..40], ..Frame::read(&one) });
-    assert_eq!([0, 1].map(|port| node.goes_out(port, &head)), [true, true], "the headers of a super-frame are enough");
-    node.port(0).unwrap().set_selective(true);
-    assert_eq!(out(&one), [false, true]);
-    node.set_port_group(1, 7, group, SourceFilter::new(true, vec![])).unwrap();
-    assert_eq!(out(&tagged(&one)), [false, false], "no tags on a packet port");
-    node.set_port_group(1, 0, group, SourceFilter::default()).unwrap();
-    assert_eq!(out(&one), [false, false]);
-    assert!(node.set_port_group(4, 0, group, SourceFilter::default()).is_err());
-}
-
-#[test]
-fn what_speaks_of_its_own_link_does_not_leave_by_a_packet_port() {
-    let node = with_packet_port();
-    let leaves = |frame: &[u8]| node.goes_out(1, &Leaving::of(&Frame::read(frame)));
-    let all_nodes = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-    assert!(leaves(&ipv4([10, 0, 0, 1], [224, 0, 0, 251], 17, &[0; 8])));
-    assert!(leaves(&ipv6(all_nodes, 17, &[0; 8])) && leaves(&ipv6(all_nodes, 58, &[128, 0, 0, 0])));
-    for of_the_link in [130, 133, 134, 135, 136, 137, 143, 151, 153] {
-        assert!(!leaves(&ipv6(all_nodes, 58, &[of_the_link, 0, 0, 0])));
-        assert!(!leaves(&ipv6(all_nodes, 0, &[58, 0, 5, 2, 0, 0, 1, 0, of_the_link, 0, 0, 0])));
-    }
-    assert!(!leaves(&ipv4([10, 0, 0, 1], [224, 0, 0, 22], 2, &[0x22; 8])));
-    for frame in [ethernet([0xFF; 6], 0x0806, &[0; 28]), ipv4([10, 0, 0, 1], [255; 4], 17, &[0; 8]), vec![1, 0, 0x5E]] {
-        assert!(!leaves(&frame));
-    }
-}
-
-#[test]
-fn a_port_that_is_renewed_has_no_wishes_and_is_no_packet_port_any_more() {
-    let node = with_packet_port();
-    let group = std::net::IpAddr::from([239, 1, 1, 1]);
-    node.set_port_group(0, 0, group, SourceFilter::new(true, vec![])).unwrap();
-    node.set_port_group(1, 0, group, SourceFilter::new(true, vec![])).unwrap();
-    node.renew_port(1, true);
-    let leaving = Leaving::of(&Frame::read(&group_frame([10, 0, 0, 1])));
-    node.port(0).unwrap().set_selective(true);
-    assert_eq!([0, 1].map(|port| node.goes_out(port, &leaving)), [true, false]);
-    node.renew_port(1, false);
-    let port = node.port(1).unwrap();
-    assert!(port.forwards() && !port.is_packet_port() && !port.is_selective());
 }
