@@ -10,13 +10,13 @@ use crate::counters::Counter;
 use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName, INNER_LEN};
 use crate::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
+use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
 use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::{Arrived, Fragment, Sender, FRAGMENT_HEADER_LEN};
 use crate::headers::Headers;
 use crate::reason::Reason;
 use crate::session::{Endpoint, Session};
-use crate::tree::{DownstreamTree, KeyOffer, OutgoingList};
 
 const ETHERNET_HEADER_LEN: usize = 14;
 

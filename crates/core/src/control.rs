@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use crate::aead::Aead;
 use crate::datagram::{TreeName, LARGEST_UNDERLAY_MTU};
+use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
 use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
 use crate::frame::Mac;
 use crate::handshake::SessionKeys;
 use crate::reason::Reason;
+use crate::root_tree::{without, RootTree, SenderKey};
 use crate::routes::{Route, SetRoute};
 use crate::session::{lock, Peer, Session, SessionParameters, Totals};
 use crate::source_filter::SourceFilter;
 use crate::table::Refused;
-use crate::tree::{without, DownstreamTree, KeyOffer, OutgoingList, RootTree, SenderKey};
 use crate::tree_tag::TreeKey;
 
 /// Fresh random bytes for a tree and its first key.

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use crate::datagram::TreeName;
+use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
+use crate::root_tree::without;
 use crate::table::{Refused, Table};
-use crate::tree::{without, DownstreamTree, KeyOffer, OutgoingList};
 
 const MAX_TREES: usize = 262_144;
 

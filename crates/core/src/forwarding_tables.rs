@@ -20,12 +20,12 @@ use crate::port::{Port, Storm, MAX_PORTS};
 use crate::prefixes::PrefixRoutes;
 use crate::punt::PuntKind;
 use crate::reason::{Drops, Reason};
+use crate::root_tree::{Members, RootTree, TreeReport};
 use crate::routes::{Route, Routes};
 use crate::session::{Peer, Session};
 use crate::session_table::SessionTable;
 use crate::source_filter::SourceFilters;
 use crate::table::Table;
-use crate::tree::{Members, RootTree, TreeReport};
 
 const MAX_HOSTS: usize = 262_144;
 const MAX_TREES: usize = 65_536;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use crate::datagram::TreeName;
+use crate::downstream_tree::KeyOffer;
 use crate::reason::Reason;
 use crate::session::lock;
-use crate::tree::KeyOffer;
 
 /// Offers of one root that may wait for accept_key or refuse_key.
 const MAX_PER_ROOT: usize = 4096;

@@ -6,13 +6,13 @@ use std::io;
 
 use treecast_core::aead::Aead;
 use treecast_core::datagram::TreeName;
+use treecast_core::downstream_tree::OutgoingList;
 use treecast_core::frame::Mac;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::port::Port;
 use treecast_core::routes::SetRoute;
 use treecast_core::session::{Endpoint, SessionParameters};
 use treecast_core::table::Refused;
-use treecast_core::tree::OutgoingList;
 
 use crate::commands::{read_all, Command};
 use crate::forwarder::Forwarder;

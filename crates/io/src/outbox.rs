@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use treecast_core::datagram::MAX_DATAGRAM_LEN;
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::root_tree::{Members, RootTree};
 use treecast_core::session::Session;
-use treecast_core::tree::{Members, RootTree};
 
 use crate::dispatch::{Account, Dispatch, Run, SocketKind, MAX_RUN_LEN};
 use crate::underlay::Underlay;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use treecast_core::arrival::Relay;
 use treecast_core::counters::Counter;
+use treecast_core::downstream_tree::{DownstreamTree, OutgoingList};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
-use treecast_core::tree::{DownstreamTree, OutgoingList};
 
 use crate::dispatch::Run;
 use crate::outbox::Outbox;

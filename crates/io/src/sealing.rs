@@ -9,9 +9,9 @@ use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::headers::Frame;
 use treecast_core::offload::Segmenter;
 use treecast_core::reason::Reason;
+use treecast_core::root_tree::{Members, RootTree};
 use treecast_core::session::Session;
 use treecast_core::traffic_class;
-use treecast_core::tree::{Members, RootTree};
 
 use crate::outbox::{Outbox, Target, TxBuffer};
 use crate::seals::{Seals, Tree};

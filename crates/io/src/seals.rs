@@ -2,8 +2,8 @@
 
 use treecast_core::datagram::{Inner, SESSION_OVERHEAD, TREE_OVERHEAD};
 use treecast_core::reason::Reason;
+use treecast_core::root_tree::{Members, RootTree, TREE_BODY_OFFSET};
 use treecast_core::session::{Session, SESSION_BODY_OFFSET};
-use treecast_core::tree::{Members, RootTree, TREE_BODY_OFFSET};
 
 /// A session or a tree: what seals.
 pub trait Seals {

@@ -2,10 +2,10 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use treecast_core::downstream_tree::DownstreamTree;
 use treecast_core::flows::FlowReport;
 use treecast_core::routes::Route;
 use treecast_core::session::{Session, Totals};
-use treecast_core::tree::DownstreamTree;
 
 use crate::convert::{address, ip_bytes, Address};
 

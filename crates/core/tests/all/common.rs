@@ -7,6 +7,7 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent};
 use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, MAX_DATAGRAM_LEN};
+use treecast_core::downstream_tree::OutgoingList;
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{ForwardingTables, Verdict};
 use treecast_core::frame::FrameFacts;
@@ -14,8 +15,8 @@ use treecast_core::handshake::SessionKeys;
 use treecast_core::headers::Frame;
 use treecast_core::punt::PuntKind;
 use treecast_core::reason::Reason;
+use treecast_core::root_tree::{Members, RootTree, TREE_BODY_OFFSET};
 use treecast_core::session::{Endpoint, Session, SessionParameters, SESSION_BODY_OFFSET};
-use treecast_core::tree::{Members, OutgoingList, RootTree, TREE_BODY_OFFSET};
 use zeroize::Zeroizing;
 
 pub const NETWORK_ID: [u8; 16] = *b"a network's id..";

@@ -11,8 +11,8 @@ use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::prefixes::MAX_PREFIXES;
 use treecast_core::reason::Reason;
+use treecast_core::root_tree::Members;
 use treecast_core::table::Refused;
-use treecast_core::tree::Members;
 
 const GROUP: [u8; 4] = [239, 1, 1, 1];
 const SOURCE: [u8; 4] = [10, 0, 0, 1];

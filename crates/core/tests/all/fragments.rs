@@ -8,9 +8,9 @@ use treecast_core::datagram::{PartialChecksum, TreeHeader, TreeName, KIND_FRAGME
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{self, Arrived, Fragment, Reassembly, Sender, MAX_FRAME_LEN};
 use treecast_core::reason::{Drops, Reason};
+use treecast_core::root_tree::RootTree;
 use treecast_core::session::Session;
 use treecast_core::traffic_class::{CE, ECT_0};
-use treecast_core::tree::RootTree;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Of a frame in one datagram, on the underlay with the smallest MTU.

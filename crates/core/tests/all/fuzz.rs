@@ -6,13 +6,13 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
 use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY, MAX_CONTROL_LEN};
+use treecast_core::downstream_tree::{KeyOffer, OutgoingList};
 use treecast_core::egress::Leaving;
 use treecast_core::fragment::{cut, Fragment, MAX_FRAME_LEN};
 use treecast_core::handshake::Handshake;
 use treecast_core::headers::Frame;
 use treecast_core::mac::MacKey;
 use treecast_core::reason::Reason;
-use treecast_core::tree::{KeyOffer, OutgoingList};
 
 /// xorshift64*, so that a seed is all there is to a failure.
 struct Random(u64);

@@ -10,12 +10,12 @@ use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::TreeName;
+use treecast_core::downstream_tree::OutgoingList;
 use treecast_core::events::{Event, Events};
 use treecast_core::rate::{PrefixBuckets, Rate, TokenBucket};
 use treecast_core::reason::Reason;
 use treecast_core::table::Refused;
 use treecast_core::table::{Table, TableFull};
-use treecast_core::tree::OutgoingList;
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -7,11 +7,12 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::{Received, Recent};
 use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::KIND_SENDER_KEY;
+use treecast_core::downstream_tree::{KeyOffer, OutgoingList};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
+use treecast_core::root_tree::MAX_CONTEXT_LEN;
 use treecast_core::session::Session;
 use treecast_core::table::Refused;
-use treecast_core::tree::{KeyOffer, OutgoingList, MAX_CONTEXT_LEN};
 
 const FRAME: &[u8] = &[7; 60];
 /// As many offers of one root wait at most.

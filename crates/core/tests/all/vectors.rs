@@ -10,8 +10,8 @@ use treecast_core::handshake::{Handshake, SessionKeys};
 use treecast_core::mac::MacKey;
 use treecast_core::noise::public_key;
 use treecast_core::reason::Reason;
+use treecast_core::root_tree::{RootTree, SenderKey};
 use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
-use treecast_core::tree::{RootTree, SenderKey};
 use treecast_core::tree_tag::TreeKey;
 use zeroize::Zeroizing;
 

@@ -1,0 +1,167 @@
+//! Trees of other roots: this node takes their keys, opens what it delivers and relays the rest (docs/protocol.md sections 5 and 6).
+
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use zeroize::Zeroizing;
+
+use crate::aead::{Aead, AeadKey};
+use crate::counters::Volume;
+use crate::datagram::{array_at, u32_at, u64_at, TreeHeader, TreeName, MIN_TREE_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
+use crate::reason::Reason;
+use crate::replay::TreeWindow;
+use crate::root_tree::{MAX_CONTEXT_LEN, OFFER_LEN};
+use crate::session::lock;
+use crate::tree_tag::TreeKey;
+
+/// A sender key that a root gave us and Python has not judged yet.
+#[derive(Debug)]
+pub struct KeyOffer {
+    /// Which tree, of the peer that sent it.
+    pub tree: TreeName,
+    /// Which key.
+    pub key_id: u32,
+    /// What the root says it is for; Python reads it.
+    pub context: Vec<u8>,
+    tree_key: TreeKey,
+    first_counter: u64,
+    open: AeadKey,
+}
+
+impl KeyOffer {
+    /// Reads the body of a session datagram of kind 2 from `root`.
+    pub fn parse(root: u32, body: &[u8]) -> Result<Self, Reason> {
+        let malformed = Reason::KeyMalformed;
+        let tree_id = u32_at(body, 0).ok_or(malformed)?;
+        let epoch = u32_at(body, 4).ok_or(malformed)?;
+        let key_id = u32_at(body, 8).ok_or(malformed)?;
+        let [aead, 0, 0, 0] = array_at(body, 12).ok_or(malformed)? else { return Err(malformed) };
+        let first_counter = u64_at(body, 16).ok_or(malformed)?;
+        let tree_key = TreeKey::new(array_at(body, 24).ok_or(malformed)?);
+        let secret = Zeroizing::new(array_at(body, 40).ok_or(malformed)?);
+        let context = body.get(OFFER_LEN..).filter(|context| context.len() <= MAX_CONTEXT_LEN).ok_or(malformed)?;
+        let aead = Aead::from_number(aead).ok_or(malformed)?;
+        let open = AeadKey::new(aead, &secret).map_err(|_| malformed)?;
+        let tree = TreeName { root, tree_id, epoch };
+        Ok(Self { tree, key_id, context: context.to_vec(), tree_key, first_counter, open })
+    }
+}
+
+#[derive(Debug)]
+struct MemberKey {
+    key_id: u32,
+    first_counter: u64,
+    open: AeadKey,
+}
+
+#[derive(Debug)]
+struct MemberKeys {
+    current: Arc<MemberKey>,
+    previous: Option<Arc<MemberKey>>,
+}
+
+/// What a member does with a tree's datagrams.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OutgoingList {
+    /// Hosts here subscribe.
+    pub deliver: bool,
+    /// Nodes that get each datagram as it came.
+    pub next_hops: Box<[u32]>,
+}
+
+impl OutgoingList {
+    /// Do datagrams go on from here?
+    pub fn relays(&self) -> bool {
+        !self.next_hops.is_empty()
+    }
+}
+
+/// Another root's tree that this node is on.
+#[derive(Debug)]
+pub struct DownstreamTree {
+    /// Root, id, epoch.
+    pub name: TreeName,
+    /// What arrived authentic and fresh: datagrams and their bytes.
+    pub rx: Volume,
+    /// Delivery and next hops.
+    pub outgoing: ArcSwap<OutgoingList>,
+    tree_key: TreeKey,
+    keys: ArcSwap<MemberKeys>,
+    window: Mutex<TreeWindow>,
+}
+
+impl DownstreamTree {
+    /// The tree exists from its first key on.
+    pub fn new(offer: KeyOffer, outgoing: OutgoingList) -> Self {
+        let KeyOffer { tree, key_id, tree_key, first_counter, open, .. } = offer;
+        let current = Arc::new(MemberKey { key_id, first_counter, open });
+        Self {
+            name: tree,
+            rx: Volume::default(),
+            outgoing: ArcSwap::from_pointee(outgoing),
+            tree_key,
+            keys: ArcSwap::from_pointee(MemberKeys { current, previous: None }),
+            window: Mutex::default(),
+        }
+    }
+
+    /// Is the offer of this life of the tree? A root that was restarted with the same epoch makes another tree key.
+    pub fn continues(&self, offer: &KeyOffer) -> bool {
+        self.tree_key.bytes() == offer.tree_key.bytes()
+    }
+
+    /// Takes a further key. The two with the highest ids are kept: an offer that comes late displaces no newer key.
+    pub fn accept(&self, offer: KeyOffer) {
+        let keys = self.keys.load();
+        let KeyOffer { key_id, first_counter, open, .. } = offer;
+        if keys.find(key_id).is_some() {
+            return;
+        }
+        let key = Arc::new(MemberKey { key_id, first_counter, open });
+        let (current, previous) = if key_id > keys.current.key_id {
+            (key, keys.current.clone())
+        } else {
+            (keys.current.clone(), keys.previous.clone().filter(|has| has.key_id > key_id).unwrap_or(key))
+        };
+        self.keys.store(Arc::new(MemberKeys { current, previous: Some(previous) }));
+    }
+
+    /// Is the tree tag right?
+    pub fn verify_tag(&self, datagram: &[u8]) -> Result<(), Reason> {
+        if self.tree_key.verify(datagram) {
+            Ok(())
+        } else {
+            Err(Reason::TreeTag)
+        }
+    }
+
+    /// Marks a counter in the replay window, and counts the frame in a datagram of this length.
+    pub fn mark(&self, counter: u64, datagram_len: usize) -> Result<(), Reason> {
+        if !lock(&self.window).mark(counter) {
+            return Err(Reason::TreeReplay);
+        }
+        self.rx.add(1, datagram_len.saturating_sub(MIN_TREE_LEN) as u64);
+        Ok(())
+    }
+
+    /// Opens a datagram in place, tree tag included; the plaintext starts behind the header.
+    pub fn open<'a>(&self, header: &TreeHeader, datagram: &'a mut [u8]) -> Result<&'a mut [u8], Reason> {
+        let keys = self.keys.load();
+        let key = keys.find(header.key_id).ok_or(Reason::TreeKeyUnknown)?;
+        let (sealed, _) = datagram.split_last_chunk_mut::<TREE_TAG_LEN>().ok_or(Reason::DatagramShort)?;
+        let plaintext = key.open.open(header.counter, TREE_HEADER_LEN, sealed).map_err(|_| Reason::TreeAuth)?;
+        if header.counter < key.first_counter {
+            return Err(Reason::TreeReplay);
+        }
+        Ok(plaintext)
+    }
+}
+
+impl MemberKeys {
+    fn find(&self, key_id: u32) -> Option<&MemberKey> {
+        if self.current.key_id == key_id {
+            return Some(&self.current);
+        }
+        self.previous.as_deref().filter(|key| key.key_id == key_id)
+    }
+}
