@@ -88,6 +88,7 @@ sanitize:
 	RUSTFLAGS=-Zsanitizer=address cargo +nightly test -p treecast-io --target-dir target/asan --target $$(rustc -vV | sed -n 's/^host: //p') --lib --test loopback
 
 bench: install $(STAMPS)/bench-apt
+	cargo bench --package treecast-core --locked --quiet --bench tables
 	$(PY) -m bench
 
 # Networks of real engines in virtual time. Numbers of nodes, and wall-clock seconds for each: make simulate SIZES=32,64 LIMIT=60

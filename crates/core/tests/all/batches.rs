@@ -2,13 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::routes::{Route, SetRoute};
 use treecast_core::table::Table;
-
-const HOSTS: u64 = 262_144;
 
 #[test]
 fn a_batch_is_seen_as_if_written_one_by_one() {
@@ -65,24 +62,4 @@ fn routes_of_groups_that_find_no_room_come_back_and_those_of_known_groups_are_se
     let known = all.iter().find(|set| !refused.contains(&set.key())).unwrap();
     assert_eq!(tables.set_routes(&[SetRoute { tree_id: 2, ..*known }, route(1, 2)]), [(0, Ipv4Addr::from(1).into())]);
     assert_eq!(tables.routes().iter().filter(|route| route.tree_id == 2).count(), 1);
-}
-
-/// Prints: `cargo test --release -p treecast-core --test all batches -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-fn writing_as_many_hosts_as_there_may_be_is_measured() {
-    let timed = |name: &str, write: &dyn Fn(&Table<u64, u32>)| {
-        let (table, begin) = (Table::new(HOSTS as usize), Instant::now());
-        write(&table);
-        println!("{HOSTS} hosts, {name}: {:.0} ms", begin.elapsed().as_secs_f64() * 1e3);
-        assert_eq!(table.len(), HOSTS as usize);
-    };
-    timed("one by one", &|table| (0..HOSTS).for_each(|host| assert!(table.insert(host, 1).is_ok())));
-    for size in [256, 4096, HOSTS] {
-        timed(&format!("{size} at once"), &|table| {
-            for start in (0..HOSTS).step_by(size as usize) {
-                assert!(table.insert_all((start..start + size).map(|host| (host, 1))).is_empty());
-            }
-        });
-    }
 }
