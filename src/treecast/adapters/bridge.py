@@ -9,7 +9,7 @@
                                              eth0  treecast0
 
 The bridge is the machine's from then on, as if made by hand: the node's end, whatever its kind, takes the TAP out of it
-and leaves the rest. ``DIR/bridge.json`` says what to bridge when the node starts again, and what ``remove`` gives back
+and leaves the rest. ``DIR/bridge.json`` has what to bridge when the node starts again, and what ``remove`` gives back
 to whom. Addresses and routes are given to the new interface before they are taken from the old one, and every step
 that was done is undone when a later one fails.
 """
@@ -88,7 +88,7 @@ def bridge_add(
 ) -> Done:
     """Bridges ``interface`` with the running node's TAP. OperatorError.
 
-    ``recorded`` is called when ``bridge.json`` says so and nothing is done yet: the node blocks its port before a
+    ``recorded`` is called when ``bridge.json`` is written and nothing is done yet: the node blocks its port before a
     second way to the LAN can close a loop. ``force``: although a program configures the interface.
     """
     with locked(directory), _netlink(f"bridge {interface}") as (ipr, kernel):
@@ -123,7 +123,7 @@ def bridge_add(
 
 
 def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
-    """At the node's start, its TAP just configured: bridges what ``bridge.json`` says. OperatorError; the TAP stays."""
+    """At the node's start, its TAP just configured: bridges as in ``bridge.json``. OperatorError; the TAP stays."""
     with locked(directory):
         record = load_record(directory)
         if record is None:
@@ -158,7 +158,7 @@ def clear_leftovers(directory: Path) -> None:
 
 
 def put_back_on_bridge(directory: Path, tap: str, *, routes: bool) -> PutBack | None:
-    """What the bridge has lost of the overlay's, given back; ``routes``: these too though no address is missing.
+    """Give back to the bridge what it has lost of the overlay's; ``routes``: these too though no address is missing.
 
     None where the TAP is in none, and while the bridge is down: no route can be on it then. OperatorError.
     """

@@ -25,8 +25,9 @@ _Interface = Annotated[str, Meta(min_length=1, max_length=15)]
 
 
 class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is bridged. ``mac``: the bridge's; ``addresses``, ``routes``: what it has of the TAP's; ``lan_addresses``,
-    ``lan_routes``: the static ones of the interface when it was bridged; ``forced``: although a program configures it.
+    """The bridge of a node. ``mac``: the bridge's; ``addresses``, ``routes``: what it has of the TAP's;
+    ``lan_addresses``, ``lan_routes``: the static ones of the interface when it was bridged; ``forced``: although a
+    program configures it.
     """
 
     interface: str
@@ -80,7 +81,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_record(directory: Path) -> BridgeRecord | None:
-    """What the node of ``directory`` bridges; None for nothing. OperatorError when the file is damaged."""
+    """The bridge of the node of ``directory``; None for none. OperatorError when the file is damaged."""
     return _load(directory).bridge
 
 
@@ -129,7 +130,7 @@ def _write(directory: Path, content: _File) -> None:
 
 
 def known_interfaces(directory: Path) -> list[str]:
-    """What the node bridges and its packet ports; none where ``bridge.json`` is not there or damaged."""
+    """The node's bridge and its packet ports; none where ``bridge.json`` is not there or damaged."""
     try:
         record, ports = load_record(directory), load_packet_ports(directory)
     except OperatorError:

@@ -125,7 +125,7 @@ class BridgeSetUp:
         return given
 
     def _with_left_behind(self, record: BridgeRecord, before: BridgeRecord, name: str) -> BridgeRecord:
-        """What the bridge still has of the overlay is the overlay's, though the TAP was taken out and has its own."""
+        """The record with what the bridge still has of the overlay besides, though the TAP was taken out."""
         bridge = find_link(self._ipr, name)
         if bridge is None:
             return record
@@ -264,7 +264,7 @@ def stop_snooping(ipr: IPRoute, bridge: Link) -> tuple[str, ...]:
 def _overlays(address: Address, bridge: str) -> Address:
     """As the bridge has it: labelled as an alias, by which programs find the interface (netdevice(7)).
 
-    A name that leaves no room for an alias is the label itself.
+    A name that is too long for an alias is the label itself.
     """
     return labelled(without_prefix_route(address), f"{bridge}{_ALIAS}"[:_LABEL_CHARACTERS])
 

@@ -60,7 +60,7 @@ def ipv6_is_on() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the node's interface is to have. ``ipv6`` None: this machine has none.
+    """The configuration that the node's interface is to have. ``ipv6`` None: this machine has none.
 
     ``prefixes``: the network's, of which it is to have no other address. ``groups``: what gets routes.
     """
@@ -72,7 +72,7 @@ class Settings:
     groups: tuple[IPNetwork, ...]
 
     def within(self, mtu_bytes: int) -> Settings:
-        """What an interface with this MTU can have of it."""
+        """The part that an interface with this MTU can have."""
         return self if mtu_bytes >= IPV6_MTU else replace(self, ipv6=None)
 
     @property
@@ -109,7 +109,7 @@ class Interface:
     def configure(self, settings: Settings, *, kept: bool = False, alias: str | None = None) -> list[IPNetwork]:
         """Queue, up, addresses, routes: the groups whose route another interface has.
 
-        Up first: before that, what the kernel says of a new address (MLD) is lost, and counted as a drop of the TAP.
+        Up first: before that, what the kernel sends for a new address (MLD) is lost, and counted as a drop of the TAP.
         ``kept``: another node's addresses may be on it, and go. ``alias``: as ``ip link`` shows it; None leaves it.
         """
         if settings.ipv6 is not None:
@@ -184,7 +184,7 @@ def machine_addresses(without: str) -> tuple[IPAddress, ...]:
 def addresses_of(interface: str) -> tuple[IPv4Address | None, IPv6Address | None]:
     """The first IPv4 address of an interface and the IPv6 link-local one that may be used; None for none.
 
-    Without netlink, so that it may be asked in an event loop (netdevice(7), proc_net(5)).
+    Without netlink, so that an event loop may call it (netdevice(7), proc_net(5)).
     """
     name = interface.encode()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:

@@ -1,4 +1,4 @@
-"""What an interface carries: its IP addresses and the routes over it; given to another one, taken from the old one.
+"""The configuration of an interface: its IP addresses and the routes over it; given to another, taken from the old one.
 
 Given before taken, so that no address is ever missing and connections go on. What the kernel makes by itself with an
 address (its local and broadcast routes) is left to the kernel.
@@ -38,7 +38,7 @@ _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RT
 _RTA_CACHEINFO, _RTA_TABLE, _RTA_EXPIRES, _RTA_NH_ID = 12, 15, 23, 30
 _RTAX_MTU = 2
 _HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
-_RTNH_F_ONLINK = 0x04  # the other flags are what the kernel found, not what it was told
+_RTNH_F_ONLINK = 0x04  # the other flags are what the kernel found, not what was configured
 _RTA_PREF = 20
 _SIMPLE = {_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE, _RTA_PREF}
 _LOCAL_TABLE, _PROTO_KERNEL, _PROTO_BOOT, _PROTO_STATIC, _PROTO_RA = 255, 2, 3, 4, 9
@@ -132,7 +132,7 @@ class InterfaceConfiguration:
 
 
 def read_configuration(kernel: RouteSocket, interface: int) -> InterfaceConfiguration:
-    """What the interface of this index carries now."""
+    """The configuration of the interface of this index now."""
     addresses = [
         _address(body) for body in kernel.dump(_GETADDR, bytes(_ADDRESS_HEADER.size)) if _owner(body) == interface
     ]
@@ -156,7 +156,7 @@ def delete_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Ad
 
 
 def add_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
-    """The same routes over this interface, beside those over the old one; ``given`` says which differ."""
+    """The same routes over this interface, beside those over the old one; ``given``: those that differ."""
     for route in routes:
         kernel.change(_NEWROUTE, CREATE | APPEND, _route_body(given(route), interface), fine=_HAS_IT)
 
@@ -250,7 +250,7 @@ def _address(body: bytes) -> Address:
     values = dict(attributes(body[_ADDRESS_HEADER.size :]))
     if _IFA_FLAGS in values:
         flags = _U32.unpack(values[_IFA_FLAGS])[0]
-    # It has been in use on this link: no duplicate address detection (RFC 4862 section 5.4), no moment without it.
+    # In use on this link already: no duplicate address detection (RFC 4862 section 5.4), no moment without it.
     flags &= ~(_IFA_F_SECONDARY | _IFA_F_PERMANENT | _IFA_F_TENTATIVE | _IFA_F_DADFAILED)
     flags |= _IFA_F_NODAD if family == _IPV6 else 0
     kept = tuple((kind, values[kind]) for kind in _KEPT_OF_ADDRESS if kind in values)

@@ -1,4 +1,4 @@
-"""What happens to one interface, as the kernel tells it (rtnetlink(7)): events of its link and its addresses."""
+"""Events of one interface from the kernel (rtnetlink(7)): of its link and its addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_READS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class InterfaceEvent:
     """``changed``: something of the interface or of the bridge that it is in, or an address of another;
     ``down``: it was down, or its bridge was, and so the routes are lost.
     """
@@ -45,8 +45,8 @@ class InterfaceEvents:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def read(self) -> Heard:
-        """What has happened since; all may have, where the kernel had more to say than there was room for."""
+    def read(self) -> InterfaceEvent:
+        """Events since the last call, as one; all may have happened, where the kernel's queue was full."""
         changed = down = False
         for _ in range(_MOST_READS):
             try:
@@ -68,4 +68,4 @@ class InterfaceEvents:
                 is_down = kind == _NEWLINK and not flags & _IFF_UP
                 down |= (is_own and deleted) or (is_down and index in (self._index, self._master))
                 at += max(length + 3 & ~3, _HEADER.size)
-        return Heard(changed, down)
+        return InterfaceEvent(changed, down)

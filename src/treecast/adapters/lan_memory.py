@@ -1,4 +1,4 @@
-"""What an interface carried when it was bridged, for the day when somebody has deleted the bridge that had it all.
+"""The configuration that an interface had when it was bridged, for the day when somebody has deleted the bridge.
 
 Only what is configured for good: what a lease, a router or a routing daemon gives, these give again.
 """

@@ -15,7 +15,7 @@ from treecast.base.errors import OperatorError
 _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 _ARPHRD_ETHER = 1
 _ONE_OF_MANY = ("bond", "team")
-"""What makes one interface of several: that one leads to the LAN."""
+"""Kinds of interfaces made of several: the one that is made leads to the LAN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def ports_of(ipr: IPRoute, bridge: int) -> list[str]:
 
 @contextmanager
 def refusals(what: str) -> Iterator[None]:
-    """What the kernel refuses inside becomes the sentence ``cannot WHAT (REASON)``."""
+    """A refusal of the kernel inside becomes the sentence ``cannot WHAT (REASON)``."""
     try:
         yield
     except (NetlinkError, OSError) as error:

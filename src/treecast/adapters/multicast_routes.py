@@ -95,7 +95,7 @@ def source_to(prefix: IPNetwork) -> IPAddress | None:
 
 
 def interface_to(prefix: IPNetwork) -> str:
-    """The interface by which the kernel routes a group of this prefix; empty for none. Asks netlink."""
+    """The interface by which the kernel routes a group of this prefix; empty for none. Uses netlink."""
     group = _group_of(prefix)
     way = ways_to([group]).get(group)
     return way.interface if way is not None else ""

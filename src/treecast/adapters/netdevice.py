@@ -1,4 +1,4 @@
-"""What may be asked of an interface without netlink, so that it may be asked in an event loop (netdevice(7))."""
+"""Properties of an interface that are read without netlink, so that an event loop may read them (netdevice(7))."""
 
 from __future__ import annotations
 

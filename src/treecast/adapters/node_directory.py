@@ -1,4 +1,4 @@
-"""Which directory is meant, of a node or a network. Apart from ``storage``: who asks a running node needs no keys."""
+"""The directory that is meant, of a node or a network. Apart from ``storage``: requests to a node need no keys."""
 
 from __future__ import annotations
 

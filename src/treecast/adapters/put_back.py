@@ -1,4 +1,4 @@
-"""What an interface had lost, or somebody had changed on it, and what is so again: for the log."""
+"""Configuration that an interface had lost, or somebody had changed, and that is put back: for the log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PutBack:
         return bool(self.addresses or self.routes or self.settings)
 
     def in_words(self) -> str:
-        """A sentence; of what was neither lost nor changed it says nothing."""
+        """A sentence about what was lost or changed."""
         parts = []
         if self.addresses:
             parts.append(f"had lost {_and(self.addresses)}")

@@ -27,7 +27,7 @@ async def addresses_of(host: str) -> tuple[IPAddress, ...]:
         else:
             answer.set_result(found)
 
-    def ask() -> None:
+    def resolve() -> None:
         found: tuple[IPAddress, ...] | Exception
         try:
             found = _getaddrinfo(host)
@@ -36,7 +36,7 @@ async def addresses_of(host: str) -> tuple[IPAddress, ...]:
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             loop.call_soon_threadsafe(give, found)
 
-    Thread(target=ask, name=f"resolve {host}", daemon=True).start()
+    Thread(target=resolve, name=f"resolve {host}", daemon=True).start()
     return await answer
 
 

@@ -79,7 +79,7 @@ class RouteSocket:
 
 
 def attributes(data: bytes) -> tuple[Attribute, ...]:
-    """What follows a message's fixed header, as (type, value)."""
+    """The attributes behind a message's fixed header, as (type, value)."""
     found: list[Attribute] = []
     at = 0
     while at + _ATTRIBUTE.size <= len(data):

@@ -1,4 +1,4 @@
-"""What may be asked of interfaces and bridges in /sys/class/net: a few files, no netlink."""
+"""Properties of interfaces and bridges in /sys/class/net: a few files, no netlink."""
 
 from __future__ import annotations
 

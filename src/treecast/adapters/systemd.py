@@ -1,4 +1,4 @@
-"""Telling systemd how the service is (sd_notify(3)): one datagram, not worth a library."""
+"""Notifications to systemd about the service (sd_notify(3)): one datagram, not worth a library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _FLAGS = socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
 
 
 def is_listening() -> bool:
-    """Whether systemd wants to be told."""
+    """Whether systemd wants notifications."""
     return bool(os.environ.get("NOTIFY_SOCKET"))
 
 
@@ -26,7 +26,7 @@ def watchdog_interval_s() -> float | None:
 
 
 def notify(state: str) -> None:
-    """Send ``state`` (``READY=1``, ``STOPPING=1``, ``WATCHDOG=1``) when systemd asked for it; nothing otherwise."""
+    """Send ``state`` (``READY=1``, ``STOPPING=1``, ``WATCHDOG=1``) when systemd wants it; nothing otherwise."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -37,4 +37,4 @@ def notify(state: str) -> None:
             notifier.connect(address)
             notifier.send(state.encode())
         except OSError:
-            return  # nobody listens, or reads: the service manager's matter, not the node's
+            return  # nobody receives: the service manager's matter, not the node's

@@ -1,6 +1,6 @@
 """A TAP that is there before the node starts: left by a node with ``--keep-interface``, or made by the operator.
 
-Nobody else may use it. What a node has left has an alias (``ip link`` shows it), which says how to get rid of it.
+Nobody else may use it. What a node has left has an alias (``ip link`` shows it): how to get rid of it.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Way:
 
     @property
     def mtu_bytes(self) -> int:
-        """What it carries now; 0 when the interface is gone."""
+        """The interface's MTU now; 0 when it is gone."""
         own = mtu_of(self.interface)
         return min(own, self.route_mtu_bytes) if self.route_mtu_bytes else own
 

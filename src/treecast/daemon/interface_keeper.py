@@ -31,7 +31,7 @@ SETTLE_TIME: Duration = 0.2
 """Others may be in the middle of a change: a bridge takes addresses over, a script replaces them."""
 MOST_PATIENCE: Duration = 64.0
 FORGIVEN_AFTER: Duration = 120.0
-"""Who takes away again and again what is given back gets it back ever later."""
+"""A program that takes away again and again what is given back gets it back ever later."""
 _HIGHEST_DESCRIPTOR = 2**16
 
 
@@ -39,7 +39,7 @@ class InterfaceKeeper:
     """Started by a thread that has CAP_NET_ADMIN, while the process has no other."""
 
     def __init__(self, interface: str, settings: Settings, directory: Path, log: FilteringBoundLogger) -> None:
-        """``directory``: the node's, whose ``bridge.json`` says what a bridge has of the interface's."""
+        """``directory``: the node's, whose ``bridge.json`` has what a bridge has of the interface's."""
         reader, self._writer = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
@@ -70,7 +70,7 @@ def _keep_in_child(reader: int, work: Callable[[], None], log: FilteringBoundLog
     gc.disable()  # to look at all that the daemon has made would make all of it this process's own memory
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # the pipe tells when to end
+            signal.signal(number, signal.SIG_IGN)  # the pipe ends it
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
@@ -92,7 +92,7 @@ def keep(interface: str, settings: Settings, directory: Path, until: int, log: F
     index = index_of(interface)
     events = InterfaceEvents(index)
     patience = Patience()
-    due: Instant | None = clock.monotonic()  # something may have happened before the first event is heard
+    due: Instant | None = clock.monotonic()  # something may have happened before the first event is read
     routes_lost = False
     while True:
         timeout = None if due is None else max(due - clock.monotonic(), 0.0)
@@ -101,9 +101,9 @@ def keep(interface: str, settings: Settings, directory: Path, until: int, log: F
             return
         now = clock.monotonic()
         if events.fileno() in ready:
-            heard = events.read()
-            routes_lost |= heard.down
-            if heard.changed and due is None:
+            event = events.read()
+            routes_lost |= event.down
+            if event.changed and due is None:
                 due = patience.next_attempt(now)
         if due is None or now < due:
             continue

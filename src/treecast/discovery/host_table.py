@@ -59,7 +59,7 @@ class HostTable:
         self._departed = DepartedHosts()
         self._interface_mac: MacAddress | None = None
         self.certified_mac: MacAddress | None = None
-        """What this node's certificate gives its interface, which is a port and no host while a bridge has it."""
+        """Addresses that this node's certificate gives its interface, a port and no host while a bridge has it."""
 
     def where(self, key: HostKey) -> NodeIndex | None:
         """The node that has the host."""
