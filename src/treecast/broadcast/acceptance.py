@@ -10,17 +10,20 @@ from dataclasses import dataclass
 
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
-from treecast.broadcast.store import MAX_RECORDS_PER_ORIGIN, Origin, Store
+from treecast.broadcast.store import MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN, Origin, Record, Store
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import VerifySignature
 from treecast.wire.advertisement import (
     SIGNING_CONTEXT,
     Body,
     Content,
+    GroupsContent,
+    Kind,
     NodeContent,
     Signed,
     is_key_of,
     parse_content,
+    parse_groups,
     parse_node,
 )
 
@@ -34,6 +37,17 @@ class NodeAccepted:
 
     content: NodeContent
     certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class OtherAccepted:
+    """An advertisement of another kind. ``content``: None when it withdraws its key; ``before``: what a chunk of groups
+    listed until now.
+    """
+
+    origin: Origin
+    content: Content | None
+    before: GroupsContent | None
 
 
 class Acceptance:
@@ -67,21 +81,35 @@ class Acceptance:
             raise MalformedError("advertisement_table_full")
         return NodeAccepted(content, certificate)
 
-    def other(self, signed: Signed, body: Body) -> tuple[Origin, Content | None]:
-        """One of another kind: of an origin that is held, in its present epoch. None when it withdraws its key."""
+    def other(self, signed: Signed, body: Body) -> OtherAccepted:
+        """One of another kind: of an origin that is held, in its present epoch."""
         origin = self._store.get(NodeIndex(body.origin))
         if origin is None or origin.epoch != body.epoch:
             raise MalformedError("advertisement_unknown_origin")
         if (body.kind, body.key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
             raise MalformedError("advertisement_table_full")
         content = parse_content(body.kind, body.content) if body.content else None
+        before = groups_in(origin.records.get((body.kind, body.key))) if body.kind is Kind.GROUPS else None
+        if isinstance(content, GroupsContent) and origin.groups + more_groups(content, before) > MAX_GROUPS_PER_ORIGIN:
+            raise MalformedError("advertisement_table_full")
         self.verify(origin.signing_key, signed)
-        return origin, content
+        return OtherAccepted(origin, content, before)
 
     def verify(self, public_key: bytes, signed: Signed) -> None:
         """Whether the holder of this key signed it."""
         if not self._verify_signature(public_key, SIGNING_CONTEXT, signed.body, signed.signature):
             raise MalformedError("advertisement_bad_signature")
+
+
+def groups_in(record: Record | None) -> GroupsContent | None:
+    """The groups that a GROUPS advertisement which was accepted lists; None when it is withdrawn."""
+    return parse_groups(record.content) if record is not None and not record.withdrawn else None
+
+
+def more_groups(content: Content | None, before: GroupsContent | None) -> int:
+    """How many more a chunk lists than it did."""
+    listed = len(content.groups) if isinstance(content, GroupsContent) else 0
+    return listed - (len(before.groups) if before is not None else 0)
 
 
 def _is_newer(origin: Origin, body: Body) -> bool:

@@ -12,22 +12,32 @@ from random import Random
 
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
+from treecast.base.flows import GroupKey
 from treecast.base.ids import NodeIndex
+from treecast.base.membership import SourceFilter
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
-from treecast.broadcast.acceptance import Acceptance, VerifyCertificate
+from treecast.broadcast.acceptance import Acceptance, VerifyCertificate, groups_in, more_groups
 from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.footprint import BroadcastFootprint
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.link_state import LinkState, links_in
 from treecast.broadcast.own_advertisements import OwnAdvertisements
-from treecast.broadcast.store import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN, NODE_LIFETIME, Origin, Record, Store
+from treecast.broadcast.store import (
+    MAX_GROUPS_PER_ORIGIN,
+    MAX_ORIGINS,
+    MAX_RECORDS_PER_ORIGIN,
+    NODE_LIFETIME,
+    Origin,
+    Record,
+    Store,
+)
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
-from treecast.wire.advertisement import Body, Content, Kind, NodeContent, emit, parse_signed
+from treecast.wire.advertisement import Body, Content, GroupsContent, Kind, NodeContent, emit, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 ASK_INTERVAL: Duration = 0.5
@@ -98,6 +108,10 @@ class Broadcast:
             for record in records:
                 neighbour.offer(record, now)
 
+    def put_group(self, group: GroupKey, wanted: SourceFilter) -> None:
+        """What this node's hosts want of a group: in the advertisement of all that change until ``advance``."""
+        self._own.groups.put(group, wanted)
+
     def footprint(self) -> BroadcastFootprint:
         """What is kept of other nodes."""
         origins = list(self._store.origins())
@@ -114,6 +128,7 @@ class Broadcast:
         own = self._store.get(self._me)
         advice = "let this node's hosts join fewer groups, or split its LAN between nodes"
         yield TableUse("advertisements of this node", len(own.records) if own else 0, MAX_RECORDS_PER_ORIGIN, advice)
+        yield TableUse("advertised groups of this node", len(self._own.groups), MAX_GROUPS_PER_ORIGIN, advice)
         yield TableUse("nodes known", len(self._store), MAX_ORIGINS, "split the network")
 
     # links
@@ -179,6 +194,7 @@ class Broadcast:
             return []
         learned: list[Learned] = []
         certificate: Certificate | None = None
+        before: GroupsContent | None = None
         content: Content | None
         if body.kind is Kind.NODE:
             accepted = self._acceptance.node(signed, body)
@@ -188,14 +204,16 @@ class Broadcast:
             learned += gone
             self._store.keep(index, after(now, NODE_LIFETIME))
         else:
-            origin, content = self._acceptance.other(signed, body)
+            other = self._acceptance.other(signed, body)
+            origin, content, before = other.origin, other.content, other.before
+            origin.groups += more_groups(content, before)
         record = self._intern(Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire))
         if body.kind is Kind.LINKS:
             self._links_changed(now, sender, record, origin.records.get(record.record_key))
         self._store.put(record, now)
         sender.acknowledge(now, *version)
         self._pass_on(now, record, sender.peer)
-        learned.append(Learned(index, body.kind, body.key, content, certificate))
+        learned.append(Learned(index, body.kind, body.key, content, certificate, before))
         return learned
 
     def _begun(self, now: Instant, body: Body, certificate: Certificate) -> tuple[Origin, list[Learned]]:
@@ -247,7 +265,10 @@ class Broadcast:
         self._link_state.forget(index)
         for neighbour in self._neighbours.values():
             neighbour.withdraw_offers_of(index)
-        gone = [Learned(record.origin, record.kind, record.key, None) for record in records]
+        gone = [
+            Learned(index, one.kind, one.key, None, None, groups_in(one) if one.kind is Kind.GROUPS else None)
+            for one in records
+        ]
         return sorted(gone, key=lambda item: (-item.kind, item.key))
 
     def outgoing(self, now: Instant) -> list[tuple[NodeIndex, ControlMessage]]:

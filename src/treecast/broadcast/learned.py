@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 from treecast.base.ids import NodeIndex
 from treecast.identity.certificate import Certificate
-from treecast.wire.advertisement import Content, Kind
+from treecast.wire.advertisement import Content, GroupsContent, Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """News of another node. ``content`` is None when the key was withdrawn or has expired."""
+    """News of another node. ``content`` is None when the key was withdrawn or has expired.
+
+    ``certificate``: with NODE; ``before``: with GROUPS, what the key's content was.
+    """
 
     origin: NodeIndex
     kind: Kind
     key: bytes
     content: Content | None
-    certificate: Certificate | None = None  # with NODE
+    certificate: Certificate | None = None
+    before: GroupsContent | None = None

@@ -14,6 +14,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.acceptance import Acceptance
 from treecast.broadcast.link_state import OwnLinks
+from treecast.broadcast.own_groups import OwnGroups
 from treecast.broadcast.store import MAX_RECORDS_PER_ORIGIN, Origin, Record, Store
 from treecast.broadcast.twins import Twins
 from treecast.identity.keys import SigningKey
@@ -47,6 +48,7 @@ class OwnAdvertisements:
         self._rng = rng
         self._drops = drops
         self._sequence = 0
+        self.groups = OwnGroups(drops)
         self._links = OwnLinks()
         self._links_due: Instant | None = None
         self._node: NodeContent | None = None
@@ -82,12 +84,15 @@ class OwnAdvertisements:
         self._links_due = self._links_due or after(now, LINKS_DELAY)
 
     def advance(self, now: Instant) -> list[Record]:
-        """What is due: NODE again, and links that came and went."""
+        """What is due: NODE again, links that came and went, and the groups that changed since the last call."""
         published: list[Record] = []
         if self._node_due is not None and self._node is not None and now >= self._node_due:
             published += self.announce(now, self._node)
         if self._links_due is not None and now >= self._links_due:
             published += self._publish_links(now)
+        if self._node is not None:
+            for key, content in self.groups.take_changed(now):
+                published += self.put(now, Kind.GROUPS, key, b"" if content is None else emit(content))
         return published
 
     def next_deadline(self) -> Instant | None:

@@ -18,6 +18,7 @@ from treecast.wire.advertisement import Kind
 
 MAX_ORIGINS = 16_384
 MAX_RECORDS_PER_ORIGIN = 16_384
+MAX_GROUPS_PER_ORIGIN = 16_384
 
 NODE_LIFETIME: Duration = 60.0
 """Three NODE advertisements may be lost before an origin is forgotten (docs/protocol.md section 7)."""
@@ -63,6 +64,8 @@ class Origin:
     withdrawn_until: dict[RecordKey, Instant] = field(default_factory=dict)
     link_keys: set[bytes] = field(default_factory=set)
     """The keys of its LINKS advertisements."""
+    groups: int = 0
+    """As many as its GROUPS chunks list together."""
     _digest: bytes | None = None
 
     def digest(self) -> bytes:

@@ -8,12 +8,12 @@ from treecast.broadcast.learned import Learned
 from treecast.engine.changes import HostChange, MemberChange, PrefixChange
 from treecast.engine.rooms import Rooms, certified_addresses
 from treecast.wire.advertisement import (
-    GroupContent,
     GroupPrefixContent,
+    GroupsContent,
     HostContent,
     Kind,
     NodeContent,
-    parse_group_key,
+    parse_chunk_key,
     parse_group_prefix_key,
     parse_host_key,
 )
@@ -37,11 +37,11 @@ class Learning:
         match learned.kind:
             case Kind.NODE:
                 self._node(now, learned)
-            case Kind.GROUP:
-                group = parse_group_key(learned.key)
-                wanted = content.source_filter() if isinstance(content, GroupContent) else None
-                self._rooms.topology.subscribe(now, origin, group, wanted)
-                self._rooms.changes.add(MemberChange(group, origin))
+            case Kind.GROUPS:
+                listed = content if isinstance(content, GroupsContent) else None
+                chunk = parse_chunk_key(learned.key)
+                for group in self._rooms.topology.list_groups(now, origin, chunk, learned.before, listed):
+                    self._rooms.changes.add(MemberChange(group, origin))
             case Kind.GROUP_PREFIX:
                 key = parse_group_prefix_key(learned.key)
                 wants = isinstance(content, GroupPrefixContent)

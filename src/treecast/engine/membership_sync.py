@@ -10,7 +10,7 @@ from treecast.base.time import Instant
 from treecast.engine.changes import LocalHostChange, MemberChange, SegmentChange
 from treecast.engine.rooms import Rooms
 from treecast.multicast import SwitchOutput
-from treecast.wire.advertisement import GroupContent, GroupPrefixContent, Kind, group_key, group_prefix_key
+from treecast.wire.advertisement import GroupPrefixContent, Kind, group_prefix_key
 
 
 class MembershipSync:
@@ -31,8 +31,7 @@ class MembershipSync:
         self.commands += [Inject(sent.port, sent.frame) for sent in output.frames]
         for change in output.changes:
             group = (change.vlan, change.group)
-            content = None if change.filter.wants_nothing else GroupContent.of(change.filter)
-            self._rooms.broadcast.put(now, Kind.GROUP, group_key(*group), content)
+            self._rooms.broadcast.put_group(group, change.filter)
             self._rooms.downstream_trees.want(now, group, change.filter)
             self._rooms.port_groups.want_all(group, change.ports)
             self._rooms.changes.add(MemberChange(group, self._rooms.me))

@@ -12,9 +12,11 @@ from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import SourceFilter, merged
 from treecast.base.time import Instant
+from treecast.topology.group_listings import GroupListings
 from treecast.topology.group_plan import GroupPlan
 from treecast.topology.group_prefixes import prefix_sort_key
 from treecast.topology.multicast_table import MulticastTable, group_sort_key
+from treecast.wire.advertisement import GroupsContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Topology:
 
     def __init__(self) -> None:
         self.table = MulticastTable()
+        self._listings = GroupListings()
         self._linked: set[NodeIndex] = set()
         self._changed: set[GroupKey] = set()
         self._broadcast_changed = True
@@ -65,6 +68,15 @@ class Topology:
         """Joined groups that the peer gets, by itself or by a prefix."""
         prefixes = self.table.prefixes.prefixes_of(peer)
         return {*self.table.groups_of(peer), *(group for key in prefixes for group in self.table.groups_in(key))}
+
+    def list_groups(
+        self, now: Instant, node: NodeIndex, chunk: int, before: GroupsContent | None, listed: GroupsContent | None
+    ) -> list[GroupKey]:
+        """A chunk of a node's groups lists these now, in place of those before; returns whose membership changed."""
+        changed = self._listings.replace(node, chunk, before, listed)
+        for group, wanted in changed:
+            self.subscribe(now, node, group, wanted)
+        return [group for group, _ in changed]
 
     def subscribe(self, now: Instant, node: NodeIndex, group: GroupKey, wanted: SourceFilter | None) -> None:
         """A node's membership changed; None when it ended."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from ipaddress import ip_network
+from itertools import pairwise
 from typing import Annotated
 
 import msgspec
@@ -14,10 +15,12 @@ from msgspec import Meta
 
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress, packed_to_address
 from treecast.base.errors import MalformedError
-from treecast.base.flows import PrefixKey, is_routed_prefix
+from treecast.base.flows import GroupKey, PrefixKey, is_routed_prefix
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U16, U32, U64, version
 from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets, sources
+
+IPV4_BYTES, IPV6_BYTES = 4, 16
 
 SIGNING_CONTEXT = b"treecast advertisement 1"
 MAX_ENDPOINTS = 16
@@ -25,6 +28,10 @@ MAX_LINKS_PER_CHUNK = 128
 MAX_LINK_CHUNKS = 128
 """Together as many links as there are origins (16,384)."""
 MAX_SOURCES = 56
+MAX_GROUPS_BYTES = 1072
+"""Of the content of GROUPS: with all around it the longest advertisement. A group with MAX_SOURCES takes 1,034."""
+GROUP_EXCLUDES, GROUP_MOVED = 1, 2
+"""Flags of a group in a chunk."""
 MAX_HOST_ADDRESSES = 32
 HOST_IS_ROUTER = 1
 
@@ -33,7 +40,7 @@ class Kind(IntEnum):
     """The subject of an advertisement."""
 
     NODE = 1
-    GROUP = 2
+    GROUPS = 2
     HOST = 3
     LINKS = 4
     GROUP_PREFIX = 5
@@ -110,14 +117,36 @@ class LinksContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
         return f"to {listed(self.peers, 60, 'n{}'.format) or 'nobody'}"
 
 
-class GroupContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    mode: Annotated[int, Meta(ge=0, le=1)]
+class ListedGroup(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One group in a chunk, with the sources that the origin wants of it or excludes."""
+
+    vlan: U16
+    group: PackedAddress
+    flags: Annotated[int, Meta(ge=0, le=GROUP_EXCLUDES | GROUP_MOVED)]
     sources: Annotated[tuple[PackedAddress, ...], Meta(max_length=MAX_SOURCES)]
 
     @classmethod
-    def of(cls, wanted: SourceFilter) -> GroupContent:
-        packed = sorted(source.packed for source in wanted.sources)
-        return cls(int(wanted.mode is FilterMode.EXCLUDE), tuple(packed))
+    def of(cls, key: GroupKey, wanted: SourceFilter) -> ListedGroup:
+        flags = GROUP_EXCLUDES if wanted.mode is FilterMode.EXCLUDE else 0
+        return cls(key[0], key[1].packed, flags, tuple(sorted(source.packed for source in wanted.sources)))
+
+    def as_moved(self) -> ListedGroup:
+        """As the chunk that it has left goes on listing it."""
+        return ListedGroup(self.vlan, self.group, self.flags | GROUP_MOVED, self.sources)
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether this counts only where no other chunk lists the group."""
+        return bool(self.flags & GROUP_MOVED)
+
+    @property
+    def key(self) -> GroupKey:
+        return self.vlan, _address(self.group)
+
+    @property
+    def order(self) -> tuple[int, int, bytes]:
+        """Its place in a chunk."""
+        return self.vlan, len(self.group), self.group
 
     def __str__(self) -> str:
         return f"GROUP content {self.text()}"
@@ -127,8 +156,14 @@ class GroupContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
         return sources("EXCLUDE" if self.mode else "INCLUDE", map(address, self.sources))
 
     def source_filter(self) -> SourceFilter:
-        mode = FilterMode.EXCLUDE if self.mode else FilterMode.INCLUDE
+        mode = FilterMode.EXCLUDE if self.flags & GROUP_EXCLUDES else FilterMode.INCLUDE
         return SourceFilter(mode, frozenset(_address(packed) for packed in self.sources))
+
+
+class GroupsContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One chunk of the groups that an origin wants, in ascending order."""
+
+    groups: Annotated[tuple[ListedGroup, ...], Meta(min_length=1)]
 
 
 class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -170,10 +205,10 @@ class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         return tuple(_address(packed) for packed in self.addresses)
 
 
-Content = NodeContent | LinksContent | GroupContent | GroupPrefixContent | HostContent
+Content = NodeContent | LinksContent | GroupsContent | GroupPrefixContent | HostContent
 
 _node_decoder = msgspec.msgpack.Decoder(NodeContent)
-_group_decoder = msgspec.msgpack.Decoder(GroupContent)
+_groups_decoder = msgspec.msgpack.Decoder(GroupsContent)
 _group_prefix_decoder = msgspec.msgpack.Decoder(GroupPrefixContent)
 _host_decoder = msgspec.msgpack.Decoder(HostContent)
 _links_decoder = msgspec.msgpack.Decoder(LinksContent)
@@ -182,7 +217,7 @@ _signed_decoder = msgspec.msgpack.Decoder(Signed)
 _body_decoder = msgspec.msgpack.Decoder(Body)
 
 
-def emit(record: Body | Signed | Content) -> bytes:
+def emit(record: Body | Signed | Content | ListedGroup) -> bytes:
     return _encoder.encode(record)
 
 
@@ -213,14 +248,36 @@ def parse_links(content: bytes) -> LinksContent:
         raise MalformedError("advertisement_malformed") from error
 
 
+def parse_groups(content: bytes) -> GroupsContent:
+    """The content of GROUPS; MalformedError("advertisement_malformed")."""
+    if len(content) > MAX_GROUPS_BYTES:
+        raise MalformedError("advertisement_malformed")
+    try:
+        chunk = _groups_decoder.decode(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedError("advertisement_malformed") from error
+    order = [listed.order for listed in chunk.groups]
+    are_ascending = all(one < other for one, other in pairwise(order))
+    if not are_ascending or not all(map(_is_listable, chunk.groups)):
+        raise MalformedError("advertisement_malformed")
+    return chunk
+
+
+def _is_listable(listed: ListedGroup) -> bool:
+    """Whether it is a multicast group with sources of its family."""
+    first, size = listed.group[0], len(listed.group)
+    is_group = first & 0xF0 == 0xE0 if size == IPV4_BYTES else first == 0xFF and size == IPV6_BYTES
+    return is_group and all(len(source) == size for source in listed.sources)
+
+
 def parse_content(kind: Kind, content: bytes) -> Content:
     """The content of one kind, which must not be empty; MalformedError("advertisement_malformed")."""
     try:
         match kind:
             case Kind.NODE:
                 return _node_decoder.decode(content)
-            case Kind.GROUP:
-                return _group_decoder.decode(content)
+            case Kind.GROUPS:
+                return parse_groups(content)
             case Kind.HOST:
                 return _host_decoder.decode(content)
             case Kind.LINKS:
@@ -238,20 +295,19 @@ def is_key_of(kind: Kind, key: bytes) -> bool:
             return not key
         case Kind.LINKS:
             return len(key) == 1 and key[0] < MAX_LINK_CHUNKS
+        case Kind.GROUPS:
+            return len(key) == 2
         case _:
             return True
 
 
-def group_key(vlan: int, group: IPAddress) -> bytes:
-    return vlan.to_bytes(2, "big") + group.packed
+def chunk_key(number: int) -> bytes:
+    """The key of a GROUPS chunk."""
+    return number.to_bytes(2, "big")
 
 
-def parse_group_key(key: bytes) -> tuple[int, IPAddress]:
-    """MalformedError("advertisement_malformed") unless it names a multicast group."""
-    group = _address(key[2:])
-    if not group.is_multicast:
-        raise MalformedError("advertisement_malformed")
-    return int.from_bytes(key[:2], "big"), group
+def parse_chunk_key(key: bytes) -> int:
+    return int.from_bytes(key, "big")
 
 
 def group_prefix_key(key: PrefixKey) -> bytes:

@@ -14,19 +14,18 @@ from treecast.base.errors import MalformedError
 from treecast.base.flows import Flow
 from treecast.wire.advertisement import (
     Body,
-    GroupContent,
     GroupPrefixContent,
+    GroupsContent,
     HostContent,
     Kind,
     LinksContent,
+    ListedGroup,
     NodeContent,
     Signed,
     emit,
-    group_key,
     group_prefix_key,
     host_key,
     parse_content,
-    parse_group_key,
     parse_group_prefix_key,
     parse_host_key,
     parse_signed,
@@ -51,9 +50,16 @@ MESSAGES = [
     KeyAcknowledgement(1, 2, 3),
     Goodbye(),
 ]
+GROUPS = GroupsContent(
+    (
+        ListedGroup(0, b"\xef\x01\x01\x01", 1, ()),
+        ListedGroup(7, b"\xe8\x01\x01\x01", 2, (b"\x01\x02\x03\x04",)),
+        ListedGroup(7, b"\xff\x3e" + bytes(14), 0, (bytes(16),)),
+    )
+)
 CONTENTS = [
     (Kind.NODE, NodeContent(b"certificate", ((b"\x01\x02\x03\x04", 7700),))),
-    (Kind.GROUP, GroupContent(1, (b"\x01\x02\x03\x04", bytes(16)))),
+    (Kind.GROUPS, GROUPS),
     (Kind.HOST, HostContent((b"\x01\x02\x03\x04",), 7)),
     (Kind.LINKS, LinksContent((1, 2, 3))),
     (Kind.GROUP_PREFIX, GroupPrefixContent()),
@@ -73,8 +79,8 @@ def content_values(data: bytes) -> None:
         match content:
             case NodeContent():
                 content.endpoint_values()
-            case GroupContent():
-                content.source_filter()
+            case GroupsContent():
+                assert all(one.key[1].is_multicast and one.source_filter() for one in content.groups)
             case HostContent():
                 content.address_values()
 
@@ -84,7 +90,6 @@ PARSERS: list[Callable[[bytes], object]] = [
     parse_signed,
     parse_payload,
     parse_context,
-    parse_group_key,
     parse_host_key,
     parse_group_prefix_key,
     handshake_type,
@@ -96,8 +101,7 @@ VALID = [
     *(emit(content) for _, content in CONTENTS),
     *(emit_context(flow) for flow in FLOWS),
     emit_payload(HandshakePayload(b"c" * 200, 1, 2, 3, 0, 1500, "1.0")),
-    emit(Signed(emit(Body(1, 2, 3, Kind.GROUP, b"key", b"content")), bytes(64))),
-    group_key(0, IPv4Address("239.1.1.1")),
+    emit(Signed(emit(Body(1, 2, 3, Kind.GROUPS, b"key", b"content")), bytes(64))),
     group_prefix_key((0, IPv4Network("239.0.0.0/8"))),
     group_prefix_key((7, IPv6Network("ff15::/16"))),
     host_key(0, MacAddress(bytes(6))),
@@ -154,7 +158,7 @@ def test_prefixes_that_hold_no_routed_groups_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("kind", "content"), CONTENTS)
 def test_contents_survive_the_wire(
-    kind: Kind, content: NodeContent | GroupContent | GroupPrefixContent | HostContent | LinksContent
+    kind: Kind, content: NodeContent | GroupsContent | GroupPrefixContent | HostContent | LinksContent
 ) -> None:
     assert parse_content(kind, emit(content)) == content
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_network
 from random import Random
 
 from hypothesis import HealthCheck, Phase, example, given, settings
@@ -13,10 +13,11 @@ from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
-from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast.flooding import Neighbour
+from treecast.broadcast.own_groups import MAX_LISTED_BYTES, OwnGroups
 from treecast.discovery.limits import MAX_ADDRESSES_PER_HOST
 from treecast.identity.certificate import MAX_CERTIFICATE_BYTES, Certificate, Claims, issue
 from treecast.identity.ids import MAX_NODE_INDEX
@@ -26,18 +27,18 @@ from treecast.wire.advertisement import (
     SIGNING_CONTEXT,
     Body,
     Content,
-    GroupContent,
     GroupPrefixContent,
+    GroupsContent,
     HostContent,
     Kind,
+    ListedGroup,
     NodeContent,
     Signed,
+    chunk_key,
     emit,
-    group_key,
     group_prefix_key,
     host_key,
     parse_content,
-    parse_group_key,
     parse_group_prefix_key,
     parse_host_key,
     parse_signed,
@@ -66,6 +67,7 @@ relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Cores are shared."""
 
 MOST_NODES = 5_000
+LAST_CHUNK = 0xFFFF
 LAST_U32, LAST_U64 = 0xFFFF_FFFF, 0x7FFF_FFFF_FFFF_FFFF
 MAX_PAYLOAD_BYTES = 512 - 12 - 32 - 48 - 16 - 16
 """Of RESPONSE: header, ephemeral key, sealed static key, tag, MAC (docs/protocol.md section 3)."""
@@ -171,30 +173,42 @@ def check_advertisement(kind: Kind, key: bytes, content: Content, origin: int, e
     assert (parsed.kind, parsed.key, parse_content(kind, parsed.content)) == (kind, key, content)
 
 
+def filters(version: int) -> st.SearchStrategy[SourceFilter]:
+    sources = st.ip_addresses(v=4) if version == 4 else st.ip_addresses(v=6)
+    return st.builds(SourceFilter, st.sampled_from(FilterMode), st.frozensets(sources, max_size=MAX_SOURCES))
+
+
 @relaxed
 @given(
-    mode=st.sampled_from(FilterMode),
-    sources=st.frozensets(addresses, max_size=MAX_SOURCES),
+    wanted=groups.flatmap(lambda group: st.tuples(st.just(group), filters(group.version))),
     vlan=st.integers(0, 4095),
-    group=groups,
     numbers=st.tuples(u32, u64, u64),
 )
 def test_groups_are_taken(
-    mode: FilterMode,
-    sources: frozenset[IPv4Address | IPv6Address],
-    vlan: int,
-    group: IPv4Address | IPv6Address,
-    numbers: tuple[int, int, int],
+    wanted: tuple[IPv4Address | IPv6Address, SourceFilter], vlan: int, numbers: tuple[int, int, int]
 ) -> None:
-    key = group_key(vlan, group)
-    check_advertisement(Kind.GROUP, key, GroupContent.of(SourceFilter(mode, sources)), *numbers)
-    assert parse_group_key(key) == (vlan, group)
+    group, source_filter = wanted
+    listed = ListedGroup.of((vlan, group), source_filter)
+    check_advertisement(Kind.GROUPS, chunk_key(LAST_CHUNK), GroupsContent((listed,)), *numbers)
+    assert (listed.key, listed.source_filter()) == ((vlan, group), source_filter)
 
 
 def test_the_longest_group_is_taken() -> None:
     sources = frozenset(IPv6Address(2**128 - 1 - number) for number in range(MAX_SOURCES))
-    content = GroupContent.of(SourceFilter(FilterMode.EXCLUDE, sources))
-    check_advertisement(Kind.GROUP, group_key(4095, IPv6Address("ff3e::1")), content, LAST_U32, LAST_U64, LAST_U64)
+    listed = ListedGroup.of((4095, IPv6Address("ff3e::1")), SourceFilter(FilterMode.EXCLUDE, sources))
+    assert len(emit(listed)) <= MAX_LISTED_BYTES
+    check_advertisement(Kind.GROUPS, chunk_key(7), GroupsContent((listed,)), LAST_U32, LAST_U64, LAST_U64)
+
+
+@given(first=st.sampled_from(["239.1.0.0", "ff3e::1:0"]), vlan=st.sampled_from([0, 1, 200, 4095]))
+@settings(relaxed)
+def test_a_chunk_that_is_full_is_taken(first: str, vlan: int) -> None:
+    groups = OwnGroups(Drops())
+    for number in range(300):
+        groups.put((vlan, ip_address(first) + number), ANY_SOURCE)
+    for key, content in groups.take_changed(Instant(0.0)):
+        assert content is not None
+        check_advertisement(Kind.GROUPS, key, content, LAST_U32, LAST_U64, LAST_U64)
 
 
 @relaxed

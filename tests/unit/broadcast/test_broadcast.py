@@ -20,20 +20,21 @@ from treecast.identity.network import Network
 from treecast.wire.advertisement import (
     SIGNING_CONTEXT,
     Body,
-    GroupContent,
+    GroupsContent,
     Kind,
+    ListedGroup,
     NodeContent,
     Signed,
+    chunk_key,
     emit,
-    group_key,
     parse_signed,
 )
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 CA = SigningKey(bytes(range(32)))
 NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"))
-GROUP = group_key(0, IPv4Address("239.1.1.1"))
-WANTED = GroupContent.of(ANY_SOURCE)
+GROUPS = chunk_key(0)
+WANTED = GroupsContent((ListedGroup.of((0, IPv4Address("239.1.1.1")), ANY_SOURCE),))
 
 
 def keys_of(index: int) -> NodeKeys:
@@ -122,7 +123,7 @@ def test_a_neighbour_that_the_origin_is_linked_to_is_left_to_the_origin() -> Non
     node.link(2, 3)
     node.hear(2, Flood((node_advertisement(2), advertisement(2, 2, Kind.LINKS, b"\x00", emit_links(1, 3)))))
     node.said()
-    node.hear(2, Flood((advertisement(2, 3, Kind.GROUP, GROUP, emit(WANTED)),)))
+    node.hear(2, Flood((advertisement(2, 3, Kind.GROUPS, GROUPS, emit(WANTED)),)))
     assert [peer for peer, _ in node.floods() if peer == 3] == []
 
 
@@ -144,8 +145,8 @@ def test_a_repeated_advertisement_is_acknowledged_and_nothing_else() -> None:
 def test_an_older_sequence_changes_nothing() -> None:
     node = Node(1)
     node.link(2)
-    node.hear(2, Flood((node_advertisement(9), advertisement(9, 5, Kind.GROUP, GROUP, emit(WANTED)))))
-    assert node.hear(2, Flood((advertisement(9, 4, Kind.GROUP, GROUP, b""),))) == []
+    node.hear(2, Flood((node_advertisement(9), advertisement(9, 5, Kind.GROUPS, GROUPS, emit(WANTED)))))
+    assert node.hear(2, Flood((advertisement(9, 4, Kind.GROUPS, GROUPS, b""),))) == []
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_an_older_sequence_changes_nothing() -> None:
     [
         (b"", "advertisement_malformed"),
         (b"\x92\xc4\x00\xc4\x40" + bytes(64), "advertisement_malformed"),
-        (advertisement(9, 1, Kind.GROUP, GROUP, emit(WANTED)), "advertisement_unknown_origin"),
+        (advertisement(9, 1, Kind.GROUPS, GROUPS, emit(WANTED)), "advertisement_unknown_origin"),
         (node_advertisement(9)[:-1] + b"\x00", "advertisement_bad_signature"),
         (
             advertisement(8, 1, Kind.NODE, b"", emit(NodeContent.of(certificate_of(9).encode(), ())), signer=9),
@@ -179,7 +180,7 @@ def test_another_node_cannot_speak_for_a_known_origin() -> None:
     node = Node(1)
     node.link(2)
     node.hear(2, Flood((node_advertisement(9),)))
-    assert node.hear(2, Flood((advertisement(9, 7, Kind.GROUP, GROUP, emit(WANTED), signer=2),))) == []
+    assert node.hear(2, Flood((advertisement(9, 7, Kind.GROUPS, GROUPS, emit(WANTED), signer=2),))) == []
     assert node.drops.snapshot() == {"advertisement_bad_signature": 1}
 
 
@@ -187,7 +188,7 @@ def test_a_flood_is_repeated_until_it_is_acknowledged() -> None:
     node = Node(1)
     node.link(2)
     node.said()
-    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
     ((_, wire),) = node.floods()
     node.now = Instant(0.1)
     assert node.floods() == []
@@ -203,53 +204,53 @@ def test_a_newer_version_supersedes_the_one_that_waits() -> None:
     node = Node(1)
     node.link(2)
     node.said()
-    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
-    node.broadcast.put(node.now, Kind.GROUP, GROUP, None)
-    (wire,) = [w for _, w in node.floods() if parse_signed(w)[1].kind is Kind.GROUP]
+    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
+    node.broadcast.put(node.now, Kind.GROUPS, GROUPS, None)
+    (wire,) = [w for _, w in node.floods() if parse_signed(w)[1].kind is Kind.GROUPS]
     assert parse_signed(wire)[1].content == b""
 
 
 def test_publishing_the_same_content_again_says_nothing() -> None:
     node = Node(1)
     node.link(2)
-    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
     node.floods()
-    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
     assert node.floods() == []
 
 
 def test_an_origin_that_falls_silent_is_forgotten_with_all_it_said() -> None:
     node = Node(1)
     node.link(2)
-    node.hear(2, Flood((node_advertisement(9), advertisement(9, 2, Kind.GROUP, GROUP, emit(WANTED)))))
+    node.hear(2, Flood((node_advertisement(9), advertisement(9, 2, Kind.GROUPS, GROUPS, emit(WANTED)))))
     node.now = Instant(NODE_LIFETIME - 0.1)
     assert node.broadcast.advance(node.now) == []
     node.now = Instant(NODE_LIFETIME)
     gone = node.broadcast.advance(node.now)
-    assert [(item.kind, item.content) for item in gone] == [(Kind.GROUP, None), (Kind.NODE, None)]
+    assert [(item.kind, item.content) for item in gone] == [(Kind.GROUPS, None), (Kind.NODE, None)]
 
 
 def test_a_newer_epoch_voids_all_of_the_older() -> None:
     node = Node(1)
     node.link(2)
-    node.hear(2, Flood((node_advertisement(9), advertisement(9, 2, Kind.GROUP, GROUP, emit(WANTED)))))
+    node.hear(2, Flood((node_advertisement(9), advertisement(9, 2, Kind.GROUPS, GROUPS, emit(WANTED)))))
     learned = node.hear(2, Flood((node_advertisement(9, epoch=2),)))
     assert [(item.kind, item.content is None) for item in learned] == [
-        (Kind.GROUP, True),
+        (Kind.GROUPS, True),
         (Kind.NODE, True),
         (Kind.NODE, False),
     ]
-    assert node.hear(2, Flood((advertisement(9, 99, Kind.GROUP, GROUP, emit(WANTED), epoch=1),))) == []
+    assert node.hear(2, Flood((advertisement(9, 99, Kind.GROUPS, GROUPS, emit(WANTED), epoch=1),))) == []
 
 
 def test_a_node_that_hears_of_itself_in_a_later_epoch_begins_again_after_it() -> None:
     node = Node(1, epoch_ms=1)
     node.link(2)
-    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
     node.floods()
     node.hear(2, Flood((node_advertisement(1, epoch=50),)))
     bodies = [parse_signed(wire)[1] for _, wire in node.floods()]
-    assert {(body.kind, body.epoch) for body in bodies} >= {(Kind.NODE, 51), (Kind.GROUP, 51)}
+    assert {(body.kind, body.epoch) for body in bodies} >= {(Kind.NODE, 51), (Kind.GROUPS, 51)}
 
 
 def test_a_digest_that_lacks_an_origin_is_answered_with_what_is_held_of_it() -> None:

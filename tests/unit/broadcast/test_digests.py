@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.unit.broadcast.test_broadcast import (
-    GROUP,
+    GROUPS,
     WANTED,
     Node,
     advertisement,
@@ -57,10 +57,10 @@ def test_a_node_that_is_new_to_one_that_knows_others_has_the_first_word() -> Non
 
 def test_each_end_of_a_new_link_gets_the_other_s_own_advertisements() -> None:
     node = Node(1)
-    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
     node.link(2)
     node.hear(2, Digest(1, 1, ()))
-    assert {parse_signed(wire)[1].kind for _, wire in node.floods()} == {Kind.NODE, Kind.GROUP}
+    assert {parse_signed(wire)[1].kind for _, wire in node.floods()} == {Kind.NODE, Kind.GROUPS}
 
 
 def test_a_digest_that_equals_the_own_puts_that_off() -> None:
@@ -96,13 +96,13 @@ def test_whom_an_origin_has_lost_it_gets_its_news_from_another() -> None:
         node.now = Instant(5.0)
         acknowledge_all(node)
     other.link(9)
-    other.hear(9, Flood((advertisement(9, 3, Kind.GROUP, GROUP, emit(WANTED)),)))  # 1 is left to 9, which loses it
+    other.hear(9, Flood((advertisement(9, 3, Kind.GROUPS, GROUPS, emit(WANTED)),)))  # 1 is left to 9, which loses it
     other.hear(9, Flood((advertisement(9, 4, Kind.LINKS, b"\x00", emit_links(2)),)))
     lost.hear(2, Flood(tuple(wire for peer, wire in other.floods() if peer == 1)))
     asked = [m for peer, m in lost.said() if peer == 2 and isinstance(m, Digest)]
     assert [(digest.first, digest.last) for digest in asked] == [(9, 9)]
     other.hear(1, asked[0])
-    assert {parse_signed(wire)[1].kind for peer, wire in other.floods() if peer == 1} >= {Kind.GROUP}
+    assert {parse_signed(wire)[1].kind for peer, wire in other.floods() if peer == 1} >= {Kind.GROUPS}
 
 
 def test_a_node_that_loses_a_link_compares_with_one_other_within_a_second() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from tests.unit.broadcast.test_broadcast import GROUP, WANTED, Node
+from tests.unit.broadcast.test_broadcast import GROUPS, WANTED, Node
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.broadcast.store import Record
@@ -16,7 +16,7 @@ from treecast.wire.control import Acknowledge, Digest, Flood
 ORIGIN = NodeIndex(3)
 
 
-def record(number: int, kind: Kind = Kind.GROUP, sequence: int = 0) -> Record:
+def record(number: int, kind: Kind = Kind.GROUPS, sequence: int = 0) -> Record:
     return Record(ORIGIN, 1, sequence or number + 1, kind, number.to_bytes(4, "big"), b"\x01", b"wire")
 
 
@@ -61,7 +61,7 @@ def test_after_a_record_was_given_up_digests_offer_its_origin_less_and_less_ofte
 
 def test_an_origin_whose_node_advertisement_is_taken_at_last_is_offered_at_once() -> None:
     waiting = Unacknowledged(Random(1))
-    for number, kind in enumerate((Kind.NODE, Kind.GROUP)):
+    for number, kind in enumerate((Kind.NODE, Kind.GROUPS)):
         waiting.put(Instant(0.0), record(number, kind))
     sends(waiting, 0.0, 20.0)
     assert waiting.is_given_up(Instant(20.0), ORIGIN)
@@ -90,7 +90,7 @@ def test_one_acknowledgement_ends_the_silence() -> None:
 def test_a_record_that_its_receiver_refuses_is_counted_and_not_offered_with_each_digest() -> None:
     node = Node(1)
     node.link(2)
-    node.broadcast.publish(node.now, Kind.GROUP, GROUP, WANTED)
+    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
     sent = 0
     while node.now < 240.0:
         node.now = Instant(node.now + 0.1)
@@ -100,7 +100,7 @@ def test_a_record_that_its_receiver_refuses_is_counted_and_not_offered_with_each
                 node.hear(2, Digest(1, 1, ()))  # it still has nothing of it
             for wire in message.advertisements if isinstance(message, Flood) else ():
                 body = parse_signed(wire)[1]
-                if body.kind is Kind.GROUP:
+                if body.kind is Kind.GROUPS:
                     sent += 1
                 else:
                     node.hear(peer, Acknowledge(((body.origin, body.epoch, body.sequence),)))

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from tests.unit.broadcast.test_broadcast import (
-    GROUP,
+    GROUPS,
     WANTED,
     Node,
     advertisement,
@@ -15,11 +15,12 @@ from tests.unit.broadcast.test_broadcast import (
     node_advertisement,
 )
 from treecast.base.ids import NodeIndex
+from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
 from treecast.broadcast import acceptance, own_advertisements, store
 from treecast.broadcast.store import NODE_LIFETIME
-from treecast.wire.advertisement import Kind, NodeContent, emit, group_key, parse_signed
-from treecast.wire.control import Flood
+from treecast.wire.advertisement import GroupsContent, Kind, ListedGroup, NodeContent, chunk_key, emit, parse_signed
+from treecast.wire.control import Acknowledge, Flood
 
 ORIGIN = 5
 
@@ -39,8 +40,8 @@ def test_an_older_epoch_is_not_learned_again() -> None:
     node = linked()
     assert known(node, node_advertisement(ORIGIN, 1, epoch=7)) == 1
     assert known(node, node_advertisement(ORIGIN, 99, epoch=6)) == 0
-    assert known(node, advertisement(ORIGIN, 100, Kind.GROUP, GROUP, emit(WANTED), epoch=6)) == 0
-    assert known(node, advertisement(ORIGIN, 2, Kind.GROUP, GROUP, emit(WANTED), epoch=7)) == 1, "it lives on"
+    assert known(node, advertisement(ORIGIN, 100, Kind.GROUPS, GROUPS, emit(WANTED), epoch=6)) == 0
+    assert known(node, advertisement(ORIGIN, 2, Kind.GROUPS, GROUPS, emit(WANTED), epoch=7)) == 1, "it lives on"
 
 
 def test_what_was_held_to_its_end_does_not_come_back_but_a_node_that_goes_on_does() -> None:
@@ -80,18 +81,18 @@ def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("room_for_two")
 def test_an_origin_s_records_are_bounded_and_those_that_are_held_may_change() -> None:
     node = linked()
-    other = group_key(0, IPv4Address("239.1.1.2"))
-    known(node, node_advertisement(ORIGIN, 1), advertisement(ORIGIN, 2, Kind.GROUP, GROUP, emit(WANTED)))
-    assert known(node, advertisement(ORIGIN, 3, Kind.GROUP, other, emit(WANTED))) == 0
+    other = chunk_key(1)
+    known(node, node_advertisement(ORIGIN, 1), advertisement(ORIGIN, 2, Kind.GROUPS, GROUPS, emit(WANTED)))
+    assert known(node, advertisement(ORIGIN, 3, Kind.GROUPS, other, emit(WANTED))) == 0
     assert node.drops.snapshot() == {"advertisement_table_full": 1}
-    assert known(node, advertisement(ORIGIN, 4, Kind.GROUP, GROUP, b"")) == 1
+    assert known(node, advertisement(ORIGIN, 4, Kind.GROUPS, GROUPS, b"")) == 1
 
 
 @pytest.mark.usefixtures("room_for_two")
 def test_this_node_s_own_records_are_bounded_as_the_others_bound_them() -> None:
     node = linked()
     for last in (1, 2):
-        node.broadcast.publish(node.now, Kind.GROUP, group_key(0, IPv4Address(f"239.1.1.{last}")), WANTED)
+        node.broadcast.publish(node.now, Kind.GROUPS, chunk_key(last), WANTED)
     assert node.drops.snapshot() == {"advertisement_table_full": 1}
     assert len(node.floods()) == 1
 
@@ -121,10 +122,42 @@ def test_withdrawals_that_all_have_heard_give_their_room_back() -> None:
     node = linked()
     known(node, node_advertisement(ORIGIN, 1))
     for sequence in range(2, 50):
-        known(node, advertisement(ORIGIN, sequence, Kind.GROUP, sequence.to_bytes(2, "big"), b""))
+        known(node, advertisement(ORIGIN, sequence, Kind.GROUPS, sequence.to_bytes(2, "big"), b""))
     for number in range(1, 10):
         node.now = Instant(number * NODE_LIFETIME / 2)
         known(node, node_advertisement(ORIGIN, 100 + number))
         node.broadcast.advance(node.now)
     assert node.now > store.WITHDRAWN_LIFETIME
     assert len(list(node.broadcast._store.records_of(NodeIndex(ORIGIN)))) == 1
+
+
+def test_the_groups_of_an_origin_are_bounded_over_all_its_chunks_the_same_one_in_each_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(acceptance, "MAX_GROUPS_PER_ORIGIN", 3)
+    node = linked()
+    listed = [ListedGroup.of((0, IPv4Address("239.1.1.1") + number), ANY_SOURCE) for number in range(3)]
+
+    def chunk(sequence: int, number: int, groups: int) -> bytes:
+        content = emit(GroupsContent(tuple(listed[:groups]))) if groups else b""
+        return advertisement(ORIGIN, sequence, Kind.GROUPS, chunk_key(number), content)
+
+    assert known(node, node_advertisement(ORIGIN, 1), chunk(2, 0, 2), chunk(3, 1, 1)) == 3
+    node.said()
+    assert known(node, chunk(4, 2, 1)) == 0
+    assert node.drops.snapshot() == {"advertisement_table_full": 1}
+    assert not any(isinstance(message, Acknowledge) for _, message in node.said()), "so that it comes again"
+    assert known(node, chunk(5, 1, 0), chunk(4, 2, 1)) == 2, "room that is given back is given"
+    assert known(node, chunk(6, 0, 3)) == 0
+    assert known(node, chunk(7, 0, 1), chunk(8, 3, 1)) == 2
+
+
+def test_what_a_chunk_listed_before_goes_with_what_it_lists_now() -> None:
+    node = linked()
+    known(node, node_advertisement(ORIGIN, 1))
+    (first,) = node.hear(2, Flood((advertisement(ORIGIN, 2, Kind.GROUPS, GROUPS, emit(WANTED)),)))
+    (gone,) = node.hear(2, Flood((advertisement(ORIGIN, 3, Kind.GROUPS, GROUPS, b""),)))
+    assert [(one.before, one.content) for one in (first, gone)] == [(None, WANTED), (WANTED, None)]
+    known(node, advertisement(ORIGIN, 4, Kind.GROUPS, GROUPS, emit(WANTED)))
+    learned = node.hear(2, Flood((node_advertisement(ORIGIN, 1, epoch=2),)))
+    assert (learned[0].kind, learned[0].before) == (Kind.GROUPS, WANTED), "of an epoch that is void"

@@ -1,0 +1,176 @@
+"""GROUPS advertisements: the groups that this node wants, in chunks.
+
+Decides which chunk lists which group. A group stays in its chunk, so that one that comes or goes changes one
+advertisement; groups that come together fill one chunk after the other. Format: ``docs/protocol.md`` section 7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from treecast.base.counters import Drops
+from treecast.base.flows import GroupKey
+from treecast.base.membership import SourceFilter
+from treecast.base.time import Instant, after
+from treecast.broadcast.store import MAX_GROUPS_PER_ORIGIN, WITHDRAWN_LIFETIME
+from treecast.wire.advertisement import MAX_GROUPS_BYTES, GroupsContent, ListedGroup, chunk_key, emit
+
+MAX_LISTED_BYTES = MAX_GROUPS_BYTES - 4
+"""Of all groups of a chunk: the array and the list take the rest."""
+ROOMY_BYTES = 256
+"""Groups that come alone go to chunks that list no more than this: the rest is for more sources of those in it, and one
+join costs an advertisement of 100 to 370 bytes. Groups that come together fill whole chunks."""
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """``is_taken``: by one group that has outgrown another chunk, until it is wanted no more."""
+
+    listed: dict[GroupKey, ListedGroup] = field(default_factory=dict)
+    size_bytes: int = 0
+    is_taken: bool = False
+    moved_until: dict[GroupKey, Instant] = field(default_factory=dict)
+    """Groups that have left for a chunk of their own, and until when they are still listed, in order of time."""
+
+    def put(self, key: GroupKey, entry: ListedGroup) -> None:
+        self.size_bytes += len(emit(entry)) - (len(emit(self.listed[key])) if key in self.listed else 0)
+        self.listed[key] = entry
+
+    def remove(self, key: GroupKey) -> None:
+        entry = self.listed.pop(key, None)
+        if entry is not None:
+            self.size_bytes -= len(emit(entry))
+        self.moved_until.pop(key, None)
+        if not self.listed:
+            self.is_taken = False
+
+    def fits(self, entry: ListedGroup, instead_of: ListedGroup | None = None) -> bool:
+        freed = len(emit(instead_of)) if instead_of is not None else 0
+        return self.size_bytes - freed + len(emit(entry)) <= MAX_LISTED_BYTES
+
+    @property
+    def is_roomy(self) -> bool:
+        return not self.is_taken and self.size_bytes <= ROOMY_BYTES
+
+    def forget_moved(self, now: Instant) -> list[GroupKey]:
+        """List those no more whose new chunk has long reached everybody; returns them."""
+        over = [key for key, until in self.moved_until.items() if until <= now]
+        for key in over:
+            self.remove(key)
+        return over
+
+    def content(self) -> GroupsContent | None:
+        listed = sorted(self.listed.values(), key=lambda entry: entry.order)
+        return GroupsContent(tuple(listed)) if listed else None
+
+
+class OwnGroups:
+    """One node's."""
+
+    def __init__(self, drops: Drops) -> None:
+        self._drops = drops
+        self._wanted: dict[GroupKey, SourceFilter] = {}
+        """What has changed since the last call of ``take_changed``."""
+        self._chunks: list[_Chunk] = []
+        self._chunk_of: dict[GroupKey, int] = {}
+        self._left: dict[GroupKey, int] = {}
+        """Of groups that have a chunk of their own, the one that still lists them as moved."""
+        self._roomy: set[int] = set()
+        self._changed: set[int] = set()
+
+    def __len__(self) -> int:
+        """Groups in all chunks together, as other nodes count them."""
+        return len(self._chunk_of) + len(self._left)
+
+    def put(self, group: GroupKey, wanted: SourceFilter) -> None:
+        """List what is wanted of the group, or list it no more when that is nothing."""
+        self._wanted[group] = wanted
+
+    def take_changed(self, now: Instant) -> list[tuple[bytes, GroupsContent | None]]:
+        """Key and content of each chunk that changed since the last call; None for one that lists nothing any more."""
+        if not self._wanted:
+            return []
+        coming: list[tuple[GroupKey, ListedGroup]] = []
+        for key, wanted in sorted(self._wanted.items(), key=lambda item: (item[0][0], item[0][1].packed)):
+            entry = ListedGroup.of(key, wanted)
+            if wanted.wants_nothing:
+                self._remove(key)
+            elif key in self._chunk_of:
+                self._change(now, key, entry)
+            else:
+                coming.append((key, entry))
+        self._wanted.clear()
+        self._place(coming)
+        changed = sorted(self._changed)
+        for number in changed:
+            for key in self._chunks[number].forget_moved(now):
+                del self._left[key]
+            self._note(number)
+        self._changed.clear()
+        return [(chunk_key(number), self._chunks[number].content()) for number in changed]
+
+    def _remove(self, key: GroupKey) -> None:
+        for number in (self._chunk_of.pop(key, None), self._left.pop(key, None)):
+            if number is not None:
+                self._chunks[number].remove(key)
+                self._note(number)
+
+    def _change(self, now: Instant, key: GroupKey, entry: ListedGroup) -> None:
+        number = self._chunk_of[key]
+        chunk = self._chunks[number]
+        current = chunk.listed[key]
+        if entry == current:
+            return
+        if chunk.fits(entry, instead_of=current):
+            chunk.put(key, entry)
+        else:
+            self._move(now, key, entry)
+        self._note(number)
+
+    def _move(self, now: Instant, key: GroupKey, entry: ListedGroup) -> None:
+        """To a chunk of its own, which it never outgrows. The present one goes on listing it as moved."""
+        number = self._chunk_of[key]
+        chunk = self._chunks[number]
+        if len(self) < MAX_GROUPS_PER_ORIGIN:
+            chunk.put(key, chunk.listed[key].as_moved())
+            chunk.moved_until[key] = after(now, WITHDRAWN_LIFETIME)
+            self._left[key] = number
+        else:
+            chunk.remove(key)
+        own = next((n for n in sorted(self._roomy) if not self._chunks[n].listed), None)
+        own = self._opened() if own is None else own
+        self._chunks[own].is_taken = True
+        self._list(own, key, entry)
+
+    def _place(self, coming: list[tuple[GroupKey, ListedGroup]]) -> None:
+        number: int | None = None
+        for key, entry in coming:
+            if len(self) >= MAX_GROUPS_PER_ORIGIN:
+                self._drops.count("advertisement_table_full")
+                continue
+            if number is None or not self._chunks[number].fits(entry):
+                number = self._with_room(entry)
+            self._list(number, key, entry)
+
+    def _with_room(self, entry: ListedGroup) -> int:
+        """A roomy chunk, one that is published anyway before others; a new one where there is none."""
+        fitting = (number for number in self._roomy if self._chunks[number].fits(entry))
+        number = min(fitting, key=lambda number: (number not in self._changed, number), default=None)
+        return self._opened() if number is None else number
+
+    def _opened(self) -> int:
+        self._chunks.append(_Chunk())
+        return len(self._chunks) - 1
+
+    def _list(self, number: int, key: GroupKey, entry: ListedGroup) -> None:
+        self._chunk_of[key] = number
+        self._chunks[number].put(key, entry)
+        self._note(number)
+
+    def _note(self, number: int) -> None:
+        """The chunk is to be published."""
+        self._changed.add(number)
+        if self._chunks[number].is_roomy:
+            self._roomy.add(number)
+        else:
+            self._roomy.discard(number)

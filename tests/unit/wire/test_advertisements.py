@@ -1,0 +1,75 @@
+"""Advertisements as bytes: the test vectors of docs/protocol.md section 7, and what is no chunk of groups."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from treecast.base.errors import MalformedError
+from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
+from treecast.identity.keys import SigningKey
+from treecast.wire.advertisement import (
+    MAX_GROUPS_BYTES,
+    SIGNING_CONTEXT,
+    Body,
+    GroupsContent,
+    Kind,
+    ListedGroup,
+    Signed,
+    chunk_key,
+    emit,
+    parse_content,
+    parse_signed,
+)
+
+VECTORS = json.loads((Path(__file__).parents[3] / "docs" / "vectors-advertisements.json").read_text())
+V4, V6 = b"\xef\x01\x01\x01", b"\xff\x3e" + bytes(13) + b"\x01"
+
+
+def test_a_chunk_of_groups_is_the_test_vector() -> None:
+    vector = VECTORS["groups"]
+    listed = []
+    for one in vector["listed"]:
+        sources = frozenset(map(ip_address, one["sources"]))
+        wanted = SourceFilter(FilterMode.EXCLUDE if one["exclude"] else FilterMode.INCLUDE, sources)
+        entry = ListedGroup.of((one["vlan"], ip_address(one["group"])), wanted)
+        listed.append(entry.as_moved() if one["moved"] else entry)
+    content = emit(GroupsContent(tuple(listed)))
+    assert content.hex() == vector["content"]
+    body = emit(
+        Body(vector["origin"], vector["epoch"], vector["sequence"], Kind.GROUPS, chunk_key(vector["chunk"]), content)
+    )
+    signing_key = SigningKey(bytes.fromhex(vector["signing_private_key"]))
+    wire = emit(Signed(body, signing_key.sign(SIGNING_CONTEXT, body)))
+    assert wire.hex() == vector["advertisement"]
+    assert parse_content(Kind.GROUPS, parse_signed(wire)[1].content) == GroupsContent(tuple(listed))
+
+
+@pytest.mark.parametrize(
+    ("what", "listed"),
+    [
+        ("one twice", [ListedGroup(0, V4, 1, ()), ListedGroup(0, V4, 0, (b"\x0a\0\0\1",))]),
+        ("in another order", [ListedGroup(0, V6, 1, ()), ListedGroup(0, V4, 1, ())]),
+        ("a host's address", [ListedGroup(0, b"\x0a\0\0\1", 1, ())]),
+        ("an IPv6 host's address", [ListedGroup(0, b"\xfe\x80" + bytes(14), 1, ())]),
+        ("neither IPv4 nor IPv6", [ListedGroup(0, b"\xef\x01\x01\x01\x01", 1, ())]),
+        ("a source of the other family", [ListedGroup(0, V4, 0, (bytes(16),))]),
+        ("an unknown flag", [ListedGroup(0, V4, 4, ())]),
+        ("too many sources", [ListedGroup(0, V4, 0, tuple(bytes((10, 0, 0, last)) for last in range(57)))]),
+        ("nothing", []),
+        ("too much", [ListedGroup(vlan, V4, 1, ()) for vlan in range(MAX_GROUPS_BYTES // 10)]),
+    ],
+)
+def test_what_is_no_chunk_of_groups_is_refused(what: str, listed: list[ListedGroup]) -> None:
+    with pytest.raises(MalformedError, match="advertisement_malformed"):
+        parse_content(Kind.GROUPS, emit(GroupsContent(tuple(listed))))
+
+
+def test_sources_of_a_group_are_listed_in_order_so_that_what_is_wanted_has_one_form() -> None:
+    sources = [ip_address("10.0.0.9"), ip_address("10.0.0.1")]
+    entry = ListedGroup.of((0, ip_address("239.1.1.1")), SourceFilter(FilterMode.INCLUDE, frozenset(sources)))
+    assert entry.sources == (b"\x0a\0\0\1", b"\x0a\0\0\x09")
+    assert ListedGroup.of((0, ip_address("239.1.1.1")), ANY_SOURCE).sources == ()
