@@ -1,43 +1,15 @@
-"""Whether this machine routes IPv4 multicast that comes in by an interface (ip_mroute), and when that may have changed.
+"""Whether this machine routes IPv4 multicast that comes in by an interface (ip_mroute).
 
-A router's interfaces have ``mc_forwarding`` on (ip-sysctl.rst). The kernel announces each change of that, and of links.
+A router's interfaces have ``mc_forwarding`` on (ip-sysctl.rst).
 """
 
 from __future__ import annotations
 
-import errno
-import socket
 from pathlib import Path
 
 from pyroute2 import IPRoute
 
 _CONF = Path("/proc/sys/net/ipv4/conf")
-_RTNLGRP_LINK, _RTNLGRP_IPV4_NETCONF = 1, 24  # linux/rtnetlink.h
-_RECEIVE_BYTES = 2**16
-
-
-class RoutingNews:
-    """A netlink socket, readable when something may have changed."""
-
-    def __init__(self) -> None:
-        self.socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
-        )
-        self.socket.bind((0, 1 << (_RTNLGRP_LINK - 1) | 1 << (_RTNLGRP_IPV4_NETCONF - 1)))
-
-    def discard(self) -> None:
-        """Forget what has come, lost or not; what it is about is looked up."""
-        while True:
-            try:
-                self.socket.recv(_RECEIVE_BYTES)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-
-    def close(self) -> None:
-        self.socket.close()
 
 
 def routes_multicast(interface: str) -> bool:

@@ -1,6 +1,6 @@
 """Problems of the node's interface now; and its end, with which the node ends.
 
-Looks once a second, without netlink: a few system calls.
+Problems are looked for once a second, without netlink: a few system calls.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from treecast.daemon.ending import Ending
 from treecast.daemon.interface_changes import AsMade
 from treecast.daemon.interface_keeper import InterfaceKeeper
 
-LOOK_INTERVAL: Duration = 0.5
 KEEPER_TIME: Duration = 3.0
 """Within that time the keeper has put back what the interface has lost."""
 
@@ -34,10 +33,15 @@ class InterfaceWatch:
         self._as_made = AsMade(interface, overlay_mtu_bytes, settings)
         self._keeper = keeper
 
-    async def end_with_interface(self, ending: Ending) -> None:
-        """Until somebody deletes the interface, or takes it to another network namespace."""
-        while name_of(self._index):
-            await asyncio.sleep(LOOK_INTERVAL)
+    async def end_with_interface(self, changed: asyncio.Event, ending: Ending) -> None:
+        """Until somebody deletes the interface, or takes it to another network namespace. ``changed``: set when an
+        interface may have come, gone or changed.
+        """
+        while True:
+            changed.clear()
+            if not name_of(self._index):
+                break
+            await changed.wait()
         ending.fail(f"the interface {self._interface} has been deleted: start the node again to have it back")
         await asyncio.Event().wait()  # the node ends, and this with it
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Interface
 
@@ -15,6 +14,7 @@ from treecast.adapters import clock
 from treecast.adapters.interface import lan_ipv4, machine_addresses, source_addresses
 from treecast.adapters.native import DataPlane
 from treecast.adapters.netdevice import mac_of
+from treecast.adapters.network_news import News
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.commands import Command
 from treecast.base.events import CommandRefused
@@ -34,7 +34,8 @@ from treecast.links.endpoints import advertised_endpoints
 from treecast.multicast import TAP, PortAddresses
 
 REVIEW_INTERVAL: Duration = 1.0
-ADDRESS_INTERVAL: Duration = 10.0
+ADDRESS_PAUSE: Duration = 1.0
+"""Addresses are looked up no oftener: a dump of the kernel's."""
 MINIMUM_WAIT: Duration = 0.001
 FAILED_WAIT: Duration = 0.1
 """After a turn in which a room raised: its deadline may be one that stays due."""
@@ -85,7 +86,7 @@ class RunningNode:
         self._refused: list[CommandRefused] = []
         self._timer: asyncio.TimerHandle | None = None
         self._review_timer: asyncio.TimerHandle | None = None
-        self._addresses_doubted = asyncio.Event()
+        self._addresses_doubted = upkeep.network.subscribe(News.LINKS | News.ADDRESSES | News.ROUTES)
         self.after_turn: Callable[[], None] = lambda: None
         """Called when a turn's commands are carried out."""
 
@@ -97,6 +98,7 @@ class RunningNode:
         loop.add_reader(self.plane.event_fd(), self._turn)
         self._review_timer = loop.call_later(REVIEW_INTERVAL, self._review)
         self._upkeep.supervision.start("following this machine's addresses", self._follow_addresses)
+        self._upkeep.supervision.start("following changes of this machine's network", self._upkeep.network.follow)
         if self._peers:
             self._upkeep.supervision.start("resolving the names of peers", self._names.follow)
 
@@ -236,9 +238,8 @@ class RunningNode:
                 self._log.info("addresses changed", endpoints=" ".join(map(str, endpoints)))
                 self._carry_out(self.engine.set_endpoints(clock.monotonic(), endpoints))
             self._follow_lan_address()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ADDRESS_INTERVAL):
-                    await self._addresses_doubted.wait()
+            await asyncio.sleep(ADDRESS_PAUSE)
+            await self._addresses_doubted.wait()
 
     def _follow_lan_address(self) -> None:
         ipv4 = lan_ipv4((self._bridge,), self._network.ipv4)
@@ -250,6 +251,7 @@ class RunningNode:
         if self.engine.view.link_changes == self._link_changes:
             return
         self._link_changes = self.engine.view.link_changes
+        self._addresses_doubted.set()  # from which of this machine's addresses datagrams to a peer leave
         linked = {link.node: link.name for link in self.engine.view.links()}
         for node in linked.keys() - self._linked.keys():
             self._log.info("link up", peer=linked[node])

@@ -19,14 +19,12 @@ from treecast.api.handover import DescriptorInbox
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Instant
 from treecast.daemon.lan_faults import lan_down
 from treecast.daemon.lan_words import state_of, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.designated_forwarder.designated_forwarder import PortState
 from treecast.multicast import PortAddresses
-
-ADDRESS_INTERVAL: Duration = 5.0
 
 
 @dataclass(slots=True)
@@ -41,12 +39,20 @@ class PacketPorts:
     """``reread`` after ``bridge.json`` has changed."""
 
     def __init__(
-        self, directory: Path, node: RunningNode, descriptors: dict[str, int], log: FilteringBoundLogger
+        self,
+        directory: Path,
+        node: RunningNode,
+        descriptors: dict[str, int],
+        changed: asyncio.Event,
+        log: FilteringBoundLogger,
     ) -> None:
-        """``descriptors``: sockets by interface, opened at the start; closed here."""
+        """``descriptors``: sockets by interface, opened at the start; closed here. ``changed``: set when interfaces or
+        addresses may have changed.
+        """
         self._directory = directory
         self._node = node
         self._descriptors = descriptors
+        self._changed = changed
         self._log = log
         self._inbox = DescriptorInbox(directory)
         self._records: list[PacketPortRecord] = []
@@ -73,7 +79,8 @@ class PacketPorts:
     async def follow_interfaces(self) -> None:
         """Queries go out from an interface's addresses, which may change; one that is gone takes its port along."""
         while True:
-            await asyncio.sleep(ADDRESS_INTERVAL)
+            await self._changed.wait()
+            self._changed.clear()
             for interface, own in list(self._open.items()):
                 if index_of(interface) != own.index:
                     self._log.warning("interface gone: add it again when it is back", interface=interface)

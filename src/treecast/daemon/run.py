@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 from importlib.metadata import version
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -16,6 +17,7 @@ from treecast.adapters.bridge import bridge_again, clear_leftovers
 from treecast.adapters.bridge_record import load_record
 from treecast.adapters.interface import ipv6_is_on
 from treecast.adapters.native import DataPlane, NoiseFactory, drop_capabilities, preferred_aead
+from treecast.adapters.network_news import News
 from treecast.adapters.packet_port import open_remembered
 from treecast.adapters.tap import find_tap
 from treecast.api.server import ControlServer
@@ -137,7 +139,9 @@ async def _run(
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, upkeep.ending.stop)
     node = RunningNode(engine, plane, identity.network, options.peers, upkeep)
-    packet_ports = PacketPorts(options.directory, node, descriptors, log)
+    packet_ports = PacketPorts(
+        options.directory, node, descriptors, upkeep.network.subscribe(News.LINKS | News.ADDRESSES), log
+    )
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
     for source in (
         packet_ports.problems,
@@ -163,20 +167,13 @@ async def _run(
         memory.start(upkeep.supervision)
         node.start(loop, endpoints)
         bridging.reread()
-        upkeep.supervision.start("following the interfaces of packet ports", packet_ports.follow_interfaces)
-        underlay = UnderlayWatch(
-            plane, options.underlay_mtu_bytes, options.peers, node.peer_addresses, node.set_underlay_mtu, log
-        )
+        underlay = _follow_network(options, plane, node, packet_ports, interface_watch, upkeep)
         for source in (
             lambda _: interface_watch.problems(bridged=bridging.is_on),
             underlay.problems,
             node.address_problems,
         ):
             upkeep.problems.add_source(source)
-        upkeep.supervision.start("watching the underlay", underlay.follow)
-        upkeep.supervision.start("watching the interface", lambda: interface_watch.end_with_interface(upkeep.ending))
-        if options.super_packets:
-            upkeep.supervision.start("following multicast routers of this machine", SuperPackets(plane, log).follow)
         upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
         if systemd.is_listening():
             reports = ServiceReports(plane, lambda: len(engine.view.links()), upkeep.problems, log)
@@ -194,6 +191,29 @@ async def _run(
         packet_ports.close()
         await server.close()
     upkeep.ending.check()
+
+
+def _follow_network(
+    options: UpOptions,
+    plane: DataPlane,
+    node: RunningNode,
+    packet_ports: PacketPorts,
+    interface_watch: InterfaceWatch,
+    upkeep: Upkeep,
+) -> UnderlayWatch:
+    """Start what follows this machine's links, addresses and routes, but for the node itself."""
+    subscribe, start = upkeep.network.subscribe, upkeep.supervision.start
+    told, log = options.underlay_mtu_bytes, upkeep.log
+    changed = subscribe(News.LINKS | News.ADDRESSES | News.ROUTES)
+    underlay = UnderlayWatch(plane, told, options.peers, node.peer_addresses, node.set_underlay_mtu, changed, log)
+    start("following the interfaces of packet ports", packet_ports.follow_interfaces)
+    start("watching the underlay", underlay.follow)
+    watching = partial(interface_watch.end_with_interface, subscribe(News.LINKS), upkeep.ending)
+    start("watching the interface", watching)
+    if options.super_packets:
+        super_packets = SuperPackets(plane, subscribe(News.LINKS | News.MULTICAST_ROUTING), log)
+        start("following multicast routers of this machine", super_packets.follow)
+    return underlay
 
 
 def _drops(engine: Engine, plane: DataPlane) -> dict[str, int]:

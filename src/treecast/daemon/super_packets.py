@@ -10,32 +10,25 @@ import asyncio
 
 from structlog.typing import FilteringBoundLogger
 
-from treecast.adapters.multicast_routing import RoutingNews, routes_multicast
+from treecast.adapters.multicast_routing import routes_multicast
 from treecast.adapters.native import DataPlane
 
 
 class SuperPackets:
-    """``follow`` lasts as long as the node."""
+    """``follow`` lasts as long as the node. ``changed``: set when a router may have begun or ended, or an interface
+    come, gone or changed.
+    """
 
-    def __init__(self, plane: DataPlane, log: FilteringBoundLogger) -> None:
+    def __init__(self, plane: DataPlane, changed: asyncio.Event, log: FilteringBoundLogger) -> None:
         self._plane = plane
+        self._changed = changed
         self._log = log
 
     async def follow(self) -> None:
-        """Whenever a router begins or ends, or an interface comes, goes or changes."""
-        news = RoutingNews()
-        loop = asyncio.get_running_loop()
-        arrived = asyncio.Event()
-        loop.add_reader(news.socket, arrived.set)
-        try:
-            while True:
-                arrived.clear()
-                news.discard()
-                self._take(routed=await asyncio.to_thread(routes_multicast, self._plane.interface))
-                await arrived.wait()
-        finally:
-            loop.remove_reader(news.socket)
-            news.close()
+        while True:
+            self._changed.clear()
+            self._take(routed=await asyncio.to_thread(routes_multicast, self._plane.interface))
+            await self._changed.wait()
 
     def _take(self, *, routed: bool) -> None:
         if routed == self._plane.joins_groups:

@@ -17,7 +17,7 @@ from treecast.daemon.faults import FaultLog
 FIRST_PAUSE: Duration = 1.0
 LAST_PAUSE: Duration = 60.0
 WELL_AFTER: Duration = 45.0
-"""A task that has run for so long is well: each does all its work once in at most 30 s."""
+"""A task that has run for so long is well: each does all its work at its beginning, or once in at most 30 s."""
 
 FAILURES_OF_A_PROBLEM = 2
 """One in passing, such as a netlink dump that was interrupted, needs no person."""

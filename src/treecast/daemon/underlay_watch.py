@@ -25,7 +25,7 @@ SMALLEST_MTU = 1280
 """No interface with a smaller one has IPv6 (RFC 8200 section 5); the least that nodes need."""
 
 LOOK_INTERVAL: Duration = 0.5
-WAY_TIME: Duration = 10.0
+"""What is looked at so often is this process's own: who is linked, what the data plane counts; and MTUs, by ioctl."""
 MOST_LOOKUPS = 32
 """Ways looked up at once: a request of the kernel each."""
 TOO_BIG_TIME: Duration = 60.0
@@ -46,7 +46,7 @@ def first_guess(configured: int | None, peers: tuple[HostPort, ...]) -> int:
 
 class UnderlayWatch:
     """``configured``: the operator's MTU, or None. ``addresses``: of the nodes that are linked. ``advertise``: called
-    when the MTU has changed.
+    when the MTU has changed. ``changed``: set when links, addresses or routes of this machine may have changed.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class UnderlayWatch:
         peers: tuple[HostPort, ...],
         addresses: Callable[[], Collection[IPAddress]],
         advertise: Callable[[int], None],
+        changed: asyncio.Event,
         log: FilteringBoundLogger,
     ) -> None:
         self._plane = plane
@@ -63,6 +64,7 @@ class UnderlayWatch:
         self._first = _literals(peers)
         self._addresses = addresses
         self._advertise = advertise
+        self._changed = changed
         self._log = log
         self._ways: dict[IPAddress, Way] = {}
         self._looked_up: dict[IPAddress, Instant] = {}
@@ -76,17 +78,16 @@ class UnderlayWatch:
             await asyncio.sleep(LOOK_INTERVAL)
 
     def look(self, now: Instant) -> None:
-        """Look up ways that are new or old, and set what the smallest of them carries."""
+        """Look up ways that are new or may have changed, and set what the smallest of them carries."""
         wanted = set(self._addresses()) or self._first
         if wanted:  # without any, what was known last still shows which interface is unplugged
             self._ways = {address: way for address, way in self._ways.items() if address in wanted}
             self._looked_up = {address: at for address, at in self._looked_up.items() if address in wanted}
         refused = self._plane.drops().get("socket_too_big", 0)
-        if refused > self._refused.count:
+        if refused > self._refused.count or self._changed.is_set():
+            self._changed.clear()
             self._doubted_at = now  # before it is advertised: a route's MTU may have changed since it was looked up
-        due = [
-            a for a in wanted if a not in self._looked_up or self._looked_up[a] < max(self._doubted_at, now - WAY_TIME)
-        ]
+        due = [a for a in wanted if a not in self._looked_up or self._looked_up[a] < self._doubted_at]
         due = sorted(due, key=lambda address: self._looked_up.get(address, Instant(0.0)))[:MOST_LOOKUPS]
         if due:
             self._ways |= ways_to(due)

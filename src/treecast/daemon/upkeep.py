@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.daemon.ending import Ending
 from treecast.daemon.faults import FaultLog
+from treecast.daemon.network_changes import NetworkChanges
 from treecast.daemon.problems import Problems
 from treecast.daemon.supervision import Supervision
 from treecast.engine.engine import Engine
@@ -22,6 +23,7 @@ class Upkeep:
     problems: Problems
     supervision: Supervision
     ending: Ending
+    network: NetworkChanges
 
     @classmethod
     def of(cls, engine: Engine, log: FilteringBoundLogger) -> Upkeep:
@@ -31,4 +33,4 @@ class Upkeep:
         supervision = Supervision(faults, log)
         for source in (engine.problems, faults.problems, supervision.problems):
             problems.add_source(source)
-        return cls(log, faults, problems, supervision, Ending())
+        return cls(log, faults, problems, supervision, Ending(), NetworkChanges())

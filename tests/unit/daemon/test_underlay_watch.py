@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -33,12 +34,13 @@ class Plane:
         self.underlay_mtu = mtu_bytes
 
 
-def watch(plane: Plane, told: int | None, told_others: list[int] | None = None) -> UnderlayWatch:
+def watch(
+    plane: Plane, told: int | None, told_others: list[int] | None = None, changed: asyncio.Event | None = None
+) -> UnderlayWatch:
     """With a peer on this very machine: its way is the loopback interface, of 65,536 bytes."""
     told_others = [] if told_others is None else told_others
-    return UnderlayWatch(
-        cast("Any", plane), told, (), lambda: {ip_address("127.0.0.1")}, told_others.append, structlog.get_logger()
-    )
+    changed, log, peers = changed or asyncio.Event(), structlog.get_logger(), {ip_address("127.0.0.1")}
+    return UnderlayWatch(cast("Any", plane), told, (), lambda: peers, told_others.append, changed, log)
 
 
 def test_datagrams_that_an_interface_refuses_are_a_problem_while_they_do() -> None:
@@ -99,6 +101,27 @@ def test_datagrams_that_were_refused_before_the_mtu_was_followed_are_no_problem(
     plane.counted = {"socket_too_big": 14}
     own.look(Instant(13.5))
     assert list(own.problems(Instant(13.5))) == [], "it is over once the MTU in use has fallen"
+
+
+def test_ways_are_looked_up_when_the_machine_s_network_has_changed_and_never_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[IPAddress] = []
+
+    def ways(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
+        asked.extend(addresses)
+        return dict.fromkeys(asked, Way("lo", 0))
+
+    monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
+    changed = asyncio.Event()
+    own = watch(Plane(), None, changed=changed)
+    for second in range(3600):
+        own.look(Instant(10.0 + second))
+    assert len(asked) == 1
+    changed.set()
+    for second in range(60):
+        own.look(Instant(4000.0 + second))
+    assert (len(asked), changed.is_set()) == (2, False)
 
 
 def test_an_interface_that_carries_less_than_nodes_need_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,24 @@
+"""This machine's addresses and routes change: the node follows when the kernel says so, not when it next looks."""
+
+from __future__ import annotations
+
+from lab import wait_until
+from tests.lab.conftest import OverlayFactory
+from tests.lab.switch.interface_state import last_told
+
+SOON_S = 5.0
+"""Half of what lay between two looks before, so that of several changes at least one would come too late."""
+
+
+def test_addresses_and_routes_are_followed_at_once(overlay: OverlayFactory) -> None:
+    n0, n1 = overlay(2).nodes
+    machine, extra, dev = n0.machine, "192.0.2.77", n0.machine.underlay_interface
+    for _ in range(2):
+        machine.run(["ip", "address", "add", f"{extra}/24", "dev", dev])
+        wait_until(lambda: extra in last_told(n0), SOON_S, "others are told of the new address")
+        machine.run(["ip", "address", "del", f"{extra}/24", "dev", dev])
+        wait_until(lambda: bool(last_told(n0)) and extra not in last_told(n0), SOON_S, "and that it is gone")
+    for mtu in (1400, 1350):
+        machine.run(["ip", "route", "replace", f"{n1.machine.underlay_ipv4}/32", "dev", dev, "mtu", str(mtu)])
+        line = f'event="underlay MTU changed: no datagram is longer" bytes={mtu}'
+        wait_until(lambda line=line: line in n0.log_tail(), SOON_S, "the MTU of the way is")  # type: ignore[misc]
