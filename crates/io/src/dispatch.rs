@@ -168,7 +168,13 @@ impl Dispatch {
             return;
         }
         for single in singles(run) {
-            self.messages.push(Message { buffer, run: single, socket, address, account: account.clone() });
+            self.messages.push(Message {
+                buffer,
+                run: single,
+                socket,
+                address: address.clone(),
+                account: account.clone(),
+            });
         }
     }
 

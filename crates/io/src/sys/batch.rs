@@ -1,5 +1,6 @@
 //! Many datagrams per system call: `recvmmsg` with UDP_GRO, `sendmmsg` with UDP_SEGMENT.
 //!
+//! By hand: rustix has no `recvmmsg`, and its `sendmmsg` knows neither UDP_SEGMENT nor traffic classes.
 //! Headers are allocated once. Pointers in them are written anew before each call and not used after it.
 
 use std::io;
@@ -75,8 +76,7 @@ impl Receiver {
         for (index, buffer) in self.buffers.chunks_exact_mut(MESSAGE_LEN).enumerate() {
             self.vectors[index] = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: MESSAGE_LEN };
             let header = &mut self.headers[index].msg_hdr;
-            header.msg_name = (&raw mut self.addresses[index].storage).cast();
-            header.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            (header.msg_name, header.msg_namelen) = self.addresses[index].room();
             header.msg_iov = &raw mut self.vectors[index];
             header.msg_iovlen = 1;
             header.msg_control = self.controls[index].0.as_mut_ptr().cast();
@@ -200,8 +200,8 @@ impl Sender {
             self.vectors[index] =
                 libc::iovec { iov_base: message.data.as_ptr().cast_mut().cast(), iov_len: message.data.len() };
             let header = &mut self.headers[index].msg_hdr;
-            header.msg_name = (&raw const message.address.storage).cast_mut().cast();
-            header.msg_namelen = message.address.length;
+            let (name, length) = message.address.name();
+            (header.msg_name, header.msg_namelen) = (name.cast_mut(), length);
             header.msg_iov = &raw mut self.vectors[index];
             header.msg_iovlen = 1;
             write_control(&mut self.controls[index], header, &message);
@@ -224,9 +224,9 @@ fn write_control(control: &mut Control, header: &mut libc::msghdr, message: &Out
         used = put(control, used, (libc::SOL_UDP, UDP_SEGMENT), message.segment);
     }
     if message.traffic_class > 0 {
-        let kind = match libc::c_int::from(message.address.storage.ss_family) {
-            libc::AF_INET => (libc::IPPROTO_IP, libc::IP_TOS),
-            _ => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+        let kind = match message.address.is_ipv4() {
+            true => (libc::IPPROTO_IP, libc::IP_TOS),
+            false => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
         };
         used = put(control, used, kind, libc::c_int::from(message.traffic_class));
     }

@@ -1,4 +1,5 @@
-//! The system calls, one module per concern. All `unsafe` of the project is here; each block says why it holds.
+//! The system calls, one module per concern, by rustix where that knows them. All `unsafe` of the project is here; each
+//! block says why it holds.
 
 #![deny(clippy::undocumented_unsafe_blocks)]
 
@@ -21,11 +22,6 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     } else {
         Ok(result)
     }
-}
-
-/// A system call's byte count as an `io::Result`.
-fn check_size(result: isize) -> io::Result<usize> {
-    usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
 /// Takes ownership of a descriptor that a system call has just returned.

@@ -7,7 +7,10 @@ use std::io::{self, IoSlice};
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{check, check_size, own, raw};
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{socket_with, AddressFamily, SocketFlags, SocketType};
+
+use super::{check, own, raw};
 
 const PACKET_STATISTICS: libc::c_int = 6;
 const PACKET_VNET_HDR: libc::c_int = 15;
@@ -39,10 +42,10 @@ pub struct PacketSocket(OwnedFd);
 impl PacketSocket {
     /// Opens one (CAP_NET_RAW). It takes nothing before all is set. EINVAL for what is no Ethernet interface.
     pub fn open(interface: &str) -> io::Result<OwnedFd> {
-        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // SAFETY: plain integers. Protocol 0: no frame comes until it is bound.
-        let fd = own(unsafe { libc::socket(libc::AF_PACKET, kind, 0) })?;
-        let index = index_of(interface)?;
+        // Protocol 0: no frame comes until it is bound.
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)?;
+        let index = name_to_index(&fd, interface)? as libc::c_int;
         set(&fd, libc::SOL_PACKET, PACKET_VNET_HDR, &1_i32)?;
         set(&fd, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, &1_i32)?;
         if set(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &BUFFER_BYTES).is_err() {
@@ -98,15 +101,12 @@ impl PacketSocket {
 
     /// Reads one frame or super-frame behind its virtio-net header.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`.
-        check_size(unsafe { libc::read(raw(self.as_fd()), buffer.as_mut_ptr().cast(), buffer.len()) })
+        Ok(rustix::io::read(self, buffer)?)
     }
 
     /// Sends one frame or super-frame; the parts begin with its virtio-net header.
     pub fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        let count = libc::c_int::try_from(parts.len()).unwrap_or(libc::c_int::MAX);
-        // SAFETY: IoSlice has the layout of iovec (std guarantees it) and each part lives until the call returns.
-        check_size(unsafe { libc::writev(raw(self.as_fd()), parts.as_ptr().cast(), count) })
+        Ok(rustix::io::writev(self, parts)?)
     }
 
     /// Frames that found no room since this was last asked.
@@ -132,15 +132,6 @@ impl AsFd for PacketSocket {
 pub fn duplicate(number: i32) -> io::Result<OwnedFd> {
     // SAFETY: plain integers; a number that is no descriptor is an error.
     own(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) })
-}
-
-fn index_of(interface: &str) -> io::Result<libc::c_int> {
-    let name = std::ffi::CString::new(interface).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
-    // SAFETY: a string with its final zero, which lives until the call returns.
-    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
-        0 => Err(io::Error::from_raw_os_error(libc::ENODEV)),
-        index => Ok(index as libc::c_int),
-    }
 }
 
 fn set<T>(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {

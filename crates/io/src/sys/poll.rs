@@ -3,7 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{check, own, raw};
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{eventfd, EventfdFlags, Timespec};
+use rustix::io::Errno;
 
 /// A counter that others can wait for.
 #[derive(Debug)]
@@ -12,22 +14,19 @@ pub struct EventFd(OwnedFd);
 impl EventFd {
     /// Not signalled.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: plain integers.
-        own(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }).map(Self)
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
     /// Makes it readable.
     pub fn signal(&self) {
-        let one = 1u64.to_ne_bytes();
-        // SAFETY: reads 8 bytes. It fails only when the counter is full, and then it is readable already.
-        unsafe { libc::write(raw(self.0.as_fd()), one.as_ptr().cast(), one.len()) };
+        // It fails only when the counter is full, and then it is readable already.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
     /// Makes it unreadable.
     pub fn clear(&self) {
-        let mut count = [0; 8];
-        // SAFETY: writes 8 bytes. It fails only when the counter is zero already.
-        unsafe { libc::read(raw(self.0.as_fd()), count.as_mut_ptr().cast(), count.len()) };
+        // It fails only when the counter is zero already.
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
     }
 }
 
@@ -46,52 +45,44 @@ const MAX_READY: usize = 32;
 
 /// What one wait found.
 pub struct Ready {
-    events: [libc::epoll_event; MAX_READY],
+    events: [Event; MAX_READY],
     count: usize,
 }
 
 impl Ready {
     /// The tokens of the readable descriptors.
     pub fn tokens(&self) -> impl Iterator<Item = u64> + '_ {
-        self.events.iter().take(self.count).map(|event| event.u64)
+        self.events.iter().take(self.count).map(|event| { event.data }.u64())
     }
 }
 
 impl Poll {
     /// Nothing to wait for yet.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: plain integers.
-        own(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }).map(Self)
+        Ok(Self(epoll::create(CreateFlags::CLOEXEC)?))
     }
 
     /// Waits for `fd` to be readable, from now on, level-triggered.
     pub fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token };
-        // SAFETY: both descriptors are open; the kernel copies the event.
-        check(unsafe { libc::epoll_ctl(raw(self.0.as_fd()), libc::EPOLL_CTL_ADD, raw(fd), &raw mut event) })?;
-        Ok(())
+        Ok(epoll::add(&self.0, fd, EventData::new_u64(token), EventFlags::IN)?)
     }
 
     /// Waits for `fd` no more.
     pub fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        let none = std::ptr::null_mut();
-        // SAFETY: both descriptors are open; the event is not read when deleting.
-        check(unsafe { libc::epoll_ctl(raw(self.0.as_fd()), libc::EPOLL_CTL_DEL, raw(fd), none) })?;
-        Ok(())
+        Ok(epoll::delete(&self.0, fd)?)
     }
 
     /// Waits until something is readable, or so much time has passed (in whole milliseconds, rounded up).
     pub fn wait(&self, timeout_ns: Option<u64>) -> io::Result<Ready> {
-        let timeout_ms =
-            timeout_ns.map_or(-1, |wait_ns| i32::try_from(wait_ns.div_ceil(1_000_000)).unwrap_or(i32::MAX));
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; MAX_READY];
-        // SAFETY: the kernel writes at most MAX_READY events into the array.
-        let result =
-            unsafe { libc::epoll_wait(raw(self.0.as_fd()), events.as_mut_ptr(), MAX_READY as i32, timeout_ms) };
-        match check(result) {
-            Ok(count) => Ok(Ready { events, count: count as usize }),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Ready { events, count: 0 }),
-            Err(error) => Err(error),
-        }
+        let timeout = timeout_ns.map(|wait_ns| {
+            let wait_ms = i32::try_from(wait_ns.div_ceil(1_000_000)).unwrap_or(i32::MAX);
+            Timespec { tv_sec: (wait_ms / 1000).into(), tv_nsec: (wait_ms % 1000 * 1_000_000).into() }
+        });
+        let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; MAX_READY];
+        let count = match epoll::wait(&self.0, &mut events[..], timeout.as_ref()) {
+            Err(Errno::INTR) => 0,
+            found => found?,
+        };
+        Ok(Ready { events, count })
     }
 }

@@ -8,7 +8,9 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use treecast_core::offload::vnet::VNET_LEN;
 
-use super::{check, check_size, own, raw};
+use rustix::net::{socket_with, AddressFamily, SocketFlags, SocketType};
+
+use super::{check, raw};
 
 const TUNSETIFF: libc::Ioctl = 0x4004_54CA;
 const TUNSETPERSIST: libc::Ioctl = 0x4004_54CB;
@@ -119,23 +121,20 @@ impl Tap {
     /// Reads one frame or super-frame of a queue behind its virtio-net header.
     pub fn read(&self, queue: usize, buffer: &mut [u8]) -> io::Result<usize> {
         let fd = self.queues.get(queue).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
-        // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`.
-        check_size(unsafe { libc::read(raw(fd.as_fd()), buffer.as_mut_ptr().cast(), buffer.len()) })
+        Ok(rustix::io::read(fd, buffer)?)
     }
 
     /// Writes one frame or super-frame; the parts begin with its virtio-net header.
     pub fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let fd =
             self.writer.as_ref().or(self.queues.first()).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
-        let count = libc::c_int::try_from(parts.len()).unwrap_or(libc::c_int::MAX);
-        // SAFETY: IoSlice has the layout of iovec (std guarantees it) and each part lives until the call returns.
-        check_size(unsafe { libc::writev(raw(fd.as_fd()), parts.as_ptr().cast(), count) })
+        Ok(rustix::io::writev(fd, parts)?)
     }
 
     fn configure(&self, mac: [u8; 6], mtu: libc::c_int) -> io::Result<()> {
         let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
-        // SAFETY: plain integers. Any socket will do for interface requests.
-        let socket = own(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;
+        // Any socket will do for interface requests.
+        let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
         let mut hardware = request(&self.name).ok_or_else(invalid)?;
         // SAFETY: all zeros is a sockaddr.
         let mut address: libc::sockaddr = unsafe { mem::zeroed() };

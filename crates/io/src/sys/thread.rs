@@ -2,15 +2,17 @@
 
 use std::io;
 
+use rustix::io::Errno;
+use rustix::rand::{getrandom, GetRandomFlags};
+use rustix::time::{clock_gettime, ClockId};
+
 /// CLOCK_MONOTONIC in nanoseconds.
 pub fn monotonic_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes one timespec; CLOCK_MONOTONIC always exists, so an error leaves zeros at worst.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// sched_setattr(2): its first version, which every kernel takes.
+/// sched_setattr(2), which rustix has not: its first version, which every kernel takes.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct Scheduling {
@@ -52,12 +54,10 @@ fn check_long(result: libc::c_long) -> io::Result<()> {
 pub fn random(out: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
     while filled < out.len() {
-        let rest = &mut out[filled..];
-        // SAFETY: the kernel writes at most `rest.len()` bytes into `rest`.
-        match super::check_size(unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) }) {
+        match getrandom(&mut out[filled..], GetRandomFlags::empty()) {
             Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

@@ -6,8 +6,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::address::RawAddress;
-use super::{check, own, raw};
+use rustix::net::{bind, socket_with, AddressFamily, SocketFlags, SocketType};
+
+use super::{check, raw};
 
 /// A priority that needs no privilege: before all data in a queueing discipline with bands (pfifo_fast, prio).
 const TC_PRIO_INTERACTIVE: libc::c_int = 6;
@@ -50,19 +51,15 @@ impl Socket {
     }
 
     fn open(address: &SocketAddr, buffers: Buffers, shared: bool) -> io::Result<Self> {
-        let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // SAFETY: plain integers.
-        let fd = own(unsafe { libc::socket(family, kind, 0) })?;
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let fd = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
         if address.is_ipv6() {
             set(&fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
         }
         if shared {
             set(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         }
-        let target = RawAddress::new(address);
-        // SAFETY: the address lives until the call returns, with the length that belongs to it.
-        check(unsafe { libc::bind(raw(fd.as_fd()), (&raw const target.storage).cast(), target.length) })?;
+        bind(&fd, address)?;
         never_fragment(&fd, address)?;
         for (force, plain, bytes) in [
             (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, buffers.receive),
