@@ -30,6 +30,8 @@ MAX_LINK_CHUNKS = 128
 MAX_SOURCES = 56
 MAX_GROUPS_BYTES = 1072
 """Of the content of GROUPS: with all around it the longest advertisement. A group with MAX_SOURCES takes 1,034."""
+MAX_GROUPS_PER_CHUNK = 106
+"""The shortest take 10 bytes."""
 GROUP_EXCLUDES, GROUP_MOVED = 1, 2
 """Flags of a group in a chunk."""
 MAX_HOST_ADDRESSES = 32
@@ -149,11 +151,13 @@ class ListedGroup(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         return self.vlan, len(self.group), self.group
 
     def __str__(self) -> str:
-        return f"GROUP content {self.text()}"
+        return f"group {self.text()}"
 
     def text(self) -> str:
         """The line without its kind."""
-        return sources("EXCLUDE" if self.mode else "INCLUDE", map(address, self.sources))
+        mode = "EXCLUDE" if self.flags & GROUP_EXCLUDES else "INCLUDE"
+        wanted = sources(mode, map(address, self.sources))
+        return line(address(self.group), in_vlan(self.vlan), wanted, "moved" if self.is_moved else "")
 
     def source_filter(self) -> SourceFilter:
         mode = FilterMode.EXCLUDE if self.flags & GROUP_EXCLUDES else FilterMode.INCLUDE
@@ -163,7 +167,14 @@ class ListedGroup(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 class GroupsContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One chunk of the groups that an origin wants, in ascending order."""
 
-    groups: Annotated[tuple[ListedGroup, ...], Meta(min_length=1)]
+    groups: Annotated[tuple[ListedGroup, ...], Meta(min_length=1, max_length=MAX_GROUPS_PER_CHUNK)]
+
+    def __str__(self) -> str:
+        return f"GROUPS content {self.text()}"
+
+    def text(self) -> str:
+        """The line without its kind."""
+        return listed(self.groups, 60, ListedGroup.text) or "no group"
 
 
 class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -256,18 +267,18 @@ def parse_groups(content: bytes) -> GroupsContent:
         chunk = _groups_decoder.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedError("advertisement_malformed") from error
-    order = [listed.order for listed in chunk.groups]
+    order = [one.order for one in chunk.groups]
     are_ascending = all(one < other for one, other in pairwise(order))
     if not are_ascending or not all(map(_is_listable, chunk.groups)):
         raise MalformedError("advertisement_malformed")
     return chunk
 
 
-def _is_listable(listed: ListedGroup) -> bool:
+def _is_listable(one: ListedGroup) -> bool:
     """Whether it is a multicast group with sources of its family."""
-    first, size = listed.group[0], len(listed.group)
+    first, size = one.group[0], len(one.group)
     is_group = first & 0xF0 == 0xE0 if size == IPV4_BYTES else first == 0xFF and size == IPV6_BYTES
-    return is_group and all(len(source) == size for source in listed.sources)
+    return is_group and all(len(source) == size for source in one.sources)
 
 
 def parse_content(kind: Kind, content: bytes) -> Content:
@@ -348,9 +359,6 @@ def _shown_endpoint(endpoint: tuple[bytes, int]) -> str:
 def _shown_key(kind: Kind, key: bytes) -> str:
     try:
         match kind:
-            case Kind.GROUP:
-                vlan, group = parse_group_key(key)
-                return line(str(group), in_vlan(vlan))
             case Kind.GROUP_PREFIX:
                 vlan, prefix = parse_group_prefix_key(key)
                 return line(str(prefix), in_vlan(vlan))
@@ -359,6 +367,8 @@ def _shown_key(kind: Kind, key: bytes) -> str:
                 return line(str(mac), in_vlan(vlan))
             case Kind.LINKS if is_key_of(kind, key):
                 return f"chunk {key[0]}"
+            case Kind.GROUPS if is_key_of(kind, key):
+                return f"chunk {parse_chunk_key(key)}"
             case Kind.NODE if not key:
                 return ""
     except (MalformedError, IndexError):

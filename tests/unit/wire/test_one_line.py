@@ -20,14 +20,15 @@ from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.membership import ANY_SOURCE
 from treecast.wire.advertisement import (
     Body,
-    GroupContent,
+    GroupsContent,
     HostContent,
     Kind,
     LinksContent,
+    ListedGroup,
     NodeContent,
     Signed,
+    chunk_key,
     emit,
-    group_key,
     host_key,
 )
 from treecast.wire.arp import ArpOperation, ArpPacket
@@ -187,10 +188,11 @@ def body(kind: Kind, key: bytes, content: bytes) -> Body:
             "NODE n7 epoch 3 seq 12 at 198.18.0.1:7700, MTU 1500, certificate of 200 bytes",
         ),
         (
-            body(Kind.GROUP, group_key(7, G4), emit(GroupContent.of(ANY_SOURCE))),
-            "GROUP n7 epoch 3 seq 12 239.1.2.3 vlan 7 EXCLUDE{}",
+            body(Kind.GROUPS, chunk_key(258), emit(GroupsContent((ListedGroup.of((7, G4), ANY_SOURCE),)))),
+            "GROUPS n7 epoch 3 seq 12 chunk 258 239.1.2.3 vlan 7 EXCLUDE{}",
         ),
-        (body(Kind.GROUP, group_key(0, G4), b""), "GROUP n7 epoch 3 seq 12 239.1.2.3 withdrawn"),
+        (ListedGroup.of((0, G4), ANY_SOURCE).as_moved(), "group 239.1.2.3 EXCLUDE{} moved"),
+        (body(Kind.GROUPS, chunk_key(0), b""), "GROUPS n7 epoch 3 seq 12 chunk 0 withdrawn"),
         (
             body(Kind.HOST, host_key(0, M1), emit(HostContent.of((S4.packed,), 4, is_router=True))),
             "HOST n7 epoch 3 seq 12 02:00:00:00:00:01 sequence 4 at 10.0.0.1, router",
@@ -198,8 +200,8 @@ def body(kind: Kind, key: bytes, content: bytes) -> Body:
         (body(Kind.LINKS, b"\1", emit(LinksContent((1, 2)))), "LINKS n7 epoch 3 seq 12 chunk 1 to n1, n2"),
         (body(Kind.HOST, b"?", b"?"), "HOST n7 epoch 3 seq 12 malformed key 3f malformed content of 1 byte"),
         (
-            Signed(emit(body(Kind.GROUP, group_key(0, G4), b"")), bytes(64)),
-            "signed GROUP n7 epoch 3 seq 12 239.1.2.3 withdrawn",
+            Signed(emit(body(Kind.GROUPS, chunk_key(0), b"")), bytes(64)),
+            "signed GROUPS n7 epoch 3 seq 12 chunk 0 withdrawn",
         ),
         (Flood((b"x" * 600, b"y" * 424)), "FLOOD of 2 advertisements, 1,024 bytes"),
         (Acknowledge(((7, 3, 12),)), "ACKNOWLEDGE n7 epoch 3 seq 12"),
