@@ -18,7 +18,7 @@ class Storm(msgspec.Struct, frozen=True):
 class PacketPort(msgspec.Struct, frozen=True):
     """An interface that cannot be bridged, of which the node takes and gives multicast. ``port`` None: it is not open.
 
-    The rest as in ``Bridge``.
+    ``remembered_as``: its name when it was added, while it is open. The rest as in ``Bridge``.
     """
 
     interface: str
@@ -30,6 +30,7 @@ class PacketPort(msgspec.Struct, frozen=True):
     keep_local: list[str] = []
     why: str = ""
     storms: list[Storm] = []
+    remembered_as: str = ""
 
 
 class Bridge(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -14,9 +15,23 @@ from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KeepLocal
 
 
+def remembered_name(directory: Path, interface: str) -> str:
+    """The name under which ``bridge.json`` has a packet port that is called ``interface`` now, as the running node
+    knows; otherwise ``interface``.
+    """
+    with suppress(OperatorError):  # the node does not run
+        for port in ask_bridge(directory).packet_ports:
+            if port.interface == interface and port.remembered_as:
+                return port.remembered_as
+    return interface
+
+
 def add(directory: Path, interface: str, multicast_pps: int | None, keep_local: KeepLocal) -> None:
     """Opens the port on the running node; OperatorError, and nothing remembered, when that does not do it."""
     tap = ask_status(directory).interface
+    before = remembered_name(directory, interface)
+    if before != interface:  # renamed since: the node remembers its new name
+        remove_packet_port(directory, before)
     record = PacketPortRecord(interface, multicast_pps, keep_local.words())
     added = add_packet_port(directory, tap, record, lambda descriptor: hand_over(directory, interface, descriptor))
     answer = ask_bridge(directory, changed=True)

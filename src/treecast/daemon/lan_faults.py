@@ -31,9 +31,12 @@ def lan_down(lan: str, bridge: str = "") -> Iterator[Problem]:
         yield Problem("lan_down", lan, f"{lan} is unplugged (it has no carrier), {lost}: {advice}", patience=GRACE)
 
 
-def renamed(directory: Path, before: str, now: str) -> Problem:
-    """Of a bridged interface, which its bridge keeps under any name. ``directory``: the node's."""
+def renamed(directory: Path, before: str, now: str, *options: str) -> Problem:
+    """Of an interface that leads to a LAN, which is carried under any name. ``directory``: the node's; ``options``:
+    with which the interface was added.
+    """
     text = f"{before} is called {now} now; its LAN is carried, but the node's next start and programs look for {before}"
-    adopt = f"treecast bridge add {directory} {now} has the node remember {now}, and this gives it its old name back"
+    add = " ".join(("treecast bridge add", str(directory), now, *options))
+    adopt = f"{add} has the node remember {now}, and this gives it its old name back"
     command = f"ip link set {now} down && ip link set {now} name {before} && ip link set {before} up"
     return Problem("interface_renamed", now, f"{text}; {adopt}: {command}", patience=GRACE)

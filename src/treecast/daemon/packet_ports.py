@@ -13,14 +13,14 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters.bridge_record import PacketPortRecord, load_packet_ports
 from treecast.adapters.interface import addresses_of
-from treecast.adapters.netdevice import index_of
+from treecast.adapters.netdevice import index_of, name_of
 from treecast.api.bridge_records import PacketPort
 from treecast.api.handover import DescriptorInbox
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.daemon.lan_faults import lan_down
+from treecast.daemon.lan_faults import lan_down, renamed
 from treecast.daemon.lan_words import state_of, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.designated_forwarder.designated_forwarder import PortState
@@ -29,10 +29,13 @@ from treecast.multicast import PortAddresses
 
 @dataclass(slots=True)
 class _Open:
+    """``name``: of its interface, now."""
+
     port: int
     record: PacketPortRecord
     addresses: PortAddresses
     index: int
+    name: str
 
 
 class PacketPorts:
@@ -77,16 +80,22 @@ class PacketPorts:
                 os.close(descriptor)
 
     async def follow_interfaces(self) -> None:
-        """Queries go out from an interface's addresses, which may change; one that is gone takes its port along."""
+        """Queries go out from an interface's addresses, which may change, as its name may; one that is gone takes its
+        port along.
+        """
         while True:
             await self._changed.wait()
             self._changed.clear()
             for interface, own in list(self._open.items()):
-                if index_of(interface) != own.index:
+                name = name_of(own.index)
+                if not name:
                     self._log.warning("interface gone: add it again when it is back", interface=interface)
                     self._close(interface)
                     continue
-                addresses = _addresses(interface)
+                if name != own.name:
+                    own.name = name
+                    self._node.engine.name_port(own.port, name)
+                addresses = _addresses(name)
                 if addresses != own.addresses:
                     own.addresses = addresses
                     self._node.address_packet_port(own.port, addresses, own.record.limits(), own.record.kept())
@@ -99,14 +108,17 @@ class PacketPorts:
 
     def names(self) -> dict[int, str]:
         """The interface of each open port."""
-        return {own.port: interface for interface, own in self._open.items()}
+        return {own.port: own.name for own in self._open.values()}
 
     def problems(self, _: Instant) -> Iterator[Problem]:
-        """Those that ``bridge.json`` has and that are not open, or whose interface is down or unplugged."""
+        """Those that ``bridge.json`` has and that are not open, or whose interface is down, unplugged or renamed."""
         for record in self._records:
             name = record.interface
-            if name in self._open:
-                yield from lan_down(name)
+            own = self._open.get(name)
+            if own is not None:
+                if own.name != name:
+                    yield renamed(self._directory, name, own.name, "--packet")
+                yield from lan_down(own.name)
                 continue
             here = index_of(name)
             fault = "is not open (its log says why)" if here else "is gone: the interface is not there"
@@ -127,10 +139,11 @@ class PacketPorts:
         state = states.get(own.port) if own else None
         if own is None or state is None:
             return PacketPort(interface, None)
-        shown, why = state_of(state, self._name, lan_down(interface))
+        shown, why = state_of(state, self._name, lan_down(own.name))
         return PacketPort(
-            interface,
+            own.name,
             own.port,
+            remembered_as=interface,
             state=shown,
             why=why,
             forwarder=self._name(state.forwarder) if state.forwarder is not None else "",
@@ -146,7 +159,7 @@ class PacketPorts:
     def _open_one(self, record: PacketPortRecord, descriptor: int) -> None:
         addresses, index = _addresses(record.interface), index_of(record.interface)
         port = self._node.open_packet_port(descriptor, addresses, record.limits(), record.kept())
-        self._open[record.interface] = _Open(port, record, addresses, index)
+        self._open[record.interface] = _Open(port, record, addresses, index, record.interface)
         self._node.engine.name_port(port, record.interface)
         self._log.info("packet port opened", interface=record.interface, port=port)
 

@@ -197,6 +197,43 @@ def test_an_interface_that_is_gone_takes_its_port_along(site: Site) -> None:
     wait_until(lambda: not ask_status(node.directory).problems, LIMIT_S, "it is none any more")
 
 
+def test_an_interface_that_was_renamed_keeps_its_port_and_is_known_by_both_names(site: Site) -> None:
+    node = site.overlay[1]
+
+    def ip(*words: str) -> None:
+        node.machine.run(["ip", "link", *words])
+
+    def rename(old: str, new: str) -> None:
+        ip("set", old, "down")
+        ip("set", old, "name", new)
+        ip("set", new, "up")
+
+    def problems() -> list[tuple[str, str]]:
+        return [(problem.kind, problem.subject) for problem in ask_status(node.directory).problems]
+
+    ip("add", "usb0", "up", "type", "veth", "peer", "name", "usb9")
+    ip("set", "usb9", "up")
+    verb(node, "add", "usb0", "--packet")
+    port = packet_port(node)
+    rename("usb0", "usb5")
+    wait_until(lambda: problems() == [("interface_renamed", "usb5")], LIMIT_S, "it is said")
+    now = packet_port(node)
+    assert port is not None and now is not None
+    assert (now.interface, now.port) == ("usb5", port.port), "its new name is shown, its port is the same"
+    assert "opened" not in node.log_tail().rsplit("interface_renamed", 1)[1]
+    assert verb(node, "remove", "usb5") == "usb5 is on its own again\n"
+    verb(node, "add", "usb5", "--packet")
+    rename("usb5", "usb0")
+    wait_until(lambda: problems() == [("interface_renamed", "usb0")], LIMIT_S, "it is said again")
+    verb(node, "add", "usb0", "--packet")
+    wait_until(lambda: not problems(), LIMIT_S, "the node remembers the new name")
+    rename("usb0", "usb5")
+    wait_until(lambda: problems() == [("interface_renamed", "usb5")], LIMIT_S, "and follows the next one")
+    verb(node, "remove", "usb0")
+    assert packet_port(node) is None
+    ip("del", "usb5")
+
+
 def test_it_is_shown_refused_removed_and_remembered(site: Site) -> None:
     node, outside = site.overlay[0], site.overlay[1]
     assert "packet port 1" in verb(node, "show")
