@@ -8,6 +8,7 @@ as values. What is believed is ``acceptance``'s, what this node publishes ``own_
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from random import Random
 
 from treecast.base.counters import Drops
@@ -44,6 +45,15 @@ ASK_INTERVAL: Duration = 0.5
 """Who holds a newer life of this node is asked for it at once, and no more often than that."""
 COMPARE_WITHIN: Duration = 1.0
 """After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
+
+
+@dataclass(slots=True)
+class _Taken:
+    """A record that was news, and the neighbours that sent it in the same turn."""
+
+    record: Record
+    sender: NodeIndex
+    also_from: set[NodeIndex] = field(default_factory=set)
 
 
 class Broadcast:
@@ -89,6 +99,8 @@ class Broadcast:
         self._wake: Timers[NodeIndex] = Timers()
         """When each neighbour has a message to get."""
         self._link_state = LinkState(self._store)
+        self._taken: dict[tuple[NodeIndex, Kind, bytes], _Taken] = {}
+        """What this turn brought that was news, by origin and key."""
 
     # what this node says
 
@@ -190,6 +202,9 @@ class Broadcast:
             self._offer(now, self._own.received(now, signed, body, self._acceptance))
             return []
         if not self._acceptance.is_news(body):
+            taken = self._taken.get((index, body.kind, body.key))
+            if taken is not None and taken.record.wire == wire:
+                taken.also_from.add(sender.peer)
             sender.acknowledge(now, *version)
             return []
         learned: list[Learned] = []
@@ -212,7 +227,7 @@ class Broadcast:
             self._links_changed(now, sender, record, origin.records.get(record.record_key))
         self._store.put(record, now)
         sender.acknowledge(now, *version)
-        self._pass_on(now, record, sender.peer)
+        self._taken[(index, *record.record_key)] = _Taken(record, sender.peer)
         learned.append(Learned(index, body.kind, body.key, content, certificate, before))
         return learned
 
@@ -227,11 +242,21 @@ class Broadcast:
             self._store.begin(index, origin)
         return origin, learned
 
-    def _pass_on(self, now: Instant, record: Record, sender: NodeIndex) -> None:
-        """To the neighbours that do not get it from the origin itself, nor from the one it came from."""
-        left = self._neighbours.keys() - self._link_state.of(record.origin) - {sender, record.origin}
-        for peer in sorted(left - self._link_state.of(sender)) if left else ():
-            self._neighbours[peer].offer(record, now)
+    def _pass_on(self, now: Instant) -> None:
+        """What this turn brought goes to the neighbours that do not get it from its origin, nor from its sender.
+
+        At the end of the turn: by then all chunks of an origin's LINKS are there that came together.
+        """
+        brought, self._taken = self._taken, {}
+        for taken in sorted(brought.values(), key=lambda taken: taken.record.origin):
+            record = taken.record
+            origin = self._store.get(record.origin)
+            if origin is None or origin.records.get(record.record_key) is not record:
+                continue  # the origin has begun anew since
+            left = self._neighbours.keys() - self._link_state.of(record.origin) - {taken.sender, record.origin}
+            left -= taken.also_from
+            for peer in sorted(left - self._link_state.of(taken.sender)) if left else ():
+                self._neighbours[peer].offer(record, now)
 
     def _links_changed(self, now: Instant, sender: Neighbour, record: Record, before: Record | None) -> None:
         """An origin that has lost this node may have had news since: who sent this is asked for what it holds of it."""
@@ -273,6 +298,7 @@ class Broadcast:
 
     def outgoing(self, now: Instant) -> list[tuple[NodeIndex, ControlMessage]]:
         """The messages that are due, per linked node. Call after each turn."""
+        self._pass_on(now)
         messages: list[tuple[NodeIndex, ControlMessage]] = []
         for peer in self._wake.due(now):
             neighbour = self._neighbours[peer]

@@ -23,8 +23,17 @@ def members(root: TreecastNode, group: str) -> set[str]:
 
 def wait_members(root: TreecastNode, group: str, names: Iterable[str], limit_s: float = LIMIT_S) -> None:
     """Until exactly these nodes subscribe, as ``root`` knows it."""
-    wanted = set(names)
-    wait_until(lambda: members(root, group) == wanted, limit_s, f"{root.name} knows {sorted(wanted)} in {group}")
+    wanted, seen = set(names), set[str]()
+
+    def is_so() -> bool:
+        nonlocal seen
+        seen = members(root, group)
+        return seen == wanted
+
+    try:
+        wait_until(is_so, limit_s, f"{root.name} knows {sorted(wanted)} in {group}")
+    except TimeoutError as error:
+        raise TimeoutError(f"{error}: it knows {sorted(seen)}") from None
 
 
 def peers_up(node: TreecastNode) -> set[str]:

@@ -133,6 +133,24 @@ def emit_links(*peers: int) -> bytes:
     return emit(LinksContent(peers))
 
 
+def test_links_that_come_in_chunks_are_not_passed_on_to_whom_a_later_chunk_lists() -> None:
+    node = Node(1)
+    node.link(2, 3, 4)
+    node.said()
+    node.hear(2, Flood((node_advertisement(2), advertisement(2, 2, Kind.LINKS, b"\x00", emit_links(1, 3)))))
+    node.hear(2, Flood((advertisement(2, 3, Kind.LINKS, b"\x01", emit_links(4)),)))
+    assert node.floods() == []
+
+
+def test_what_two_neighbours_send_in_one_turn_goes_back_to_neither() -> None:
+    node = Node(1)
+    node.link(2, 3, 4)
+    node.said()
+    node.hear(2, Flood((node_advertisement(9),)))
+    node.hear(3, Flood((node_advertisement(9),)))
+    assert [peer for peer, _ in node.floods()] == [4]
+
+
 def test_a_repeated_advertisement_is_acknowledged_and_nothing_else() -> None:
     node = Node(1)
     node.link(2, 3)

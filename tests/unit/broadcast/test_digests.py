@@ -96,7 +96,8 @@ def test_whom_an_origin_has_lost_it_gets_its_news_from_another() -> None:
         node.now = Instant(5.0)
         acknowledge_all(node)
     other.link(9)
-    other.hear(9, Flood((advertisement(9, 3, Kind.GROUPS, GROUPS, emit(WANTED)),)))  # 1 is left to 9, which loses it
+    other.hear(9, Flood((advertisement(9, 3, Kind.GROUPS, GROUPS, emit(WANTED)),)))
+    assert not other.floods()  # 1 is left to 9, which loses it
     other.hear(9, Flood((advertisement(9, 4, Kind.LINKS, b"\x00", emit_links(2)),)))
     lost.hear(2, Flood(tuple(wire for peer, wire in other.floods() if peer == 1)))
     asked = [m for peer, m in lost.said() if peer == 2 and isinstance(m, Digest)]
