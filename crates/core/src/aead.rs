@@ -39,7 +39,7 @@ impl Aead {
     }
 }
 
-/// The tag does not fit, or the buffer cannot hold what is asked of it.
+/// The tag does not fit, or the buffer is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadSeal;
 

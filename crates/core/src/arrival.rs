@@ -20,7 +20,7 @@ use crate::session::{Endpoint, Session};
 
 const ETHERNET_HEADER_LEN: usize = 14;
 
-/// What an authentic datagram holds.
+/// The content of an authentic datagram.
 #[derive(Debug)]
 pub enum Received {
     /// A frame for the TAP, or a part of one.
@@ -34,7 +34,7 @@ pub enum Received {
 /// A tree whose datagram may go on, and to whom.
 pub type Relay = (Arc<DownstreamTree>, Arc<OutgoingList>);
 
-/// What the datagram before belonged to: most belong to the same. Not kept beyond a batch, for tables change.
+/// The session or tree of the datagram before: most belong to the same. Not kept beyond a batch, for tables change.
 #[derive(Debug, Default)]
 pub struct Recent {
     session: Option<Arc<Session>>,
@@ -54,7 +54,7 @@ pub struct OpenedFrame {
     pub root: u32,
 }
 
-/// What was sealed: a frame, or a part of one.
+/// The sealed part: a frame, or a fragment of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
     /// A frame.
@@ -66,7 +66,7 @@ pub enum Opened {
 /// Where a part of a frame lies in its datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedPart {
-    /// Whose counter its id is of.
+    /// The counter that its id is of.
     pub sender: Sender,
     /// Its header.
     pub fragment: Fragment,
@@ -91,7 +91,7 @@ impl ForwardingTables {
     ) -> Result<(), Reason> {
         if let Err(reason) = self.mac.check(datagram) {
             if reason == Reason::HandshakeMac {
-                // Whether or not Python is told where it came from, the datagram is dropped, once.
+                // Whether or not its source is reported to Python, the datagram is dropped, once.
                 let _ = self.events.push(Event::ForeignHandshake { source }, now_ns);
             }
             return Err(reason);
@@ -220,16 +220,16 @@ impl ForwardingTables {
         if let Some(peer) = self.sessions.peer(session.peer) {
             peer.confirm(session);
         }
-        self.tell(Event::SessionConfirmed { peer: session.peer, session: session.index }, now_ns);
+        self.report(Event::SessionConfirmed { peer: session.peer, session: session.index }, now_ns);
     }
 
     fn moved(&self, session: &Session, before: Endpoint, endpoint: Endpoint, now_ns: u64) {
         self.sessions.moved(session.peer, before, endpoint);
-        self.tell(Event::PeerMoved { peer: session.peer, session: session.index, endpoint }, now_ns);
+        self.report(Event::PeerMoved { peer: session.peer, session: session.index, endpoint }, now_ns);
     }
 }
 
-/// What an opened tree datagram holds, whose plaintext is given.
+/// The content of an opened tree datagram, whose plaintext is given.
 fn opened_tree(name: TreeName, plaintext: &[u8]) -> Result<Opened, Reason> {
     let inner = Inner::parse(plaintext)?;
     let body = plaintext.get(INNER_LEN..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the control plane does to the tables. Called by Python's thread; each call is one consistent change.
+//! Changes of the tables by the control plane. Called by Python's thread; each call is one consistent change.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -46,7 +46,7 @@ impl ForwardingTables {
         self.sessions.remove(index);
     }
 
-    /// What the peer's underlay carries, as it says: no frame goes to it in longer datagrams. Nothing without a session.
+    /// Sets the MTU of the peer's underlay: no frame goes to it in longer datagrams. Nothing without a session.
     pub fn set_peer_underlay_mtu(&self, index: u32, mtu: usize) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
         if !self.sessions.set_underlay_mtu(index, mtu)? {
@@ -71,7 +71,7 @@ impl ForwardingTables {
         self.sessions.peers()
     }
 
-    /// What each peer was sent and has sent since the start, forgotten ones too, by index.
+    /// Traffic of each peer since the start, forgotten ones too, by index.
     pub fn traffic(&self) -> Vec<(u32, Totals)> {
         self.sessions.traffic()
     }
@@ -101,7 +101,7 @@ impl ForwardingTables {
         Ok(())
     }
 
-    /// The same for many, at the cost of a few; those that found no room come back.
+    /// The same for many, at the cost of a few; those for which the table is full come back.
     pub fn set_hosts(&self, hosts: Vec<(u16, Mac, u32)>) -> Vec<(u16, Mac)> {
         for (vlan, mac, _) in &hosts {
             self.ports.iter().for_each(|port| port.forget(*vlan, *mac));
@@ -122,7 +122,7 @@ impl ForwardingTables {
         Ok(())
     }
 
-    /// The same for many, at the cost of a few; the VLANs and groups that found no room come back.
+    /// The same for many, at the cost of a few; the VLANs and groups for which the table is full come back.
     pub fn set_routes(&self, routes: &[SetRoute]) -> Vec<(u16, IpAddr)> {
         let _writing = lock(&self.writing);
         let refused = self.routes.set_all(routes);
@@ -130,7 +130,7 @@ impl ForwardingTables {
         refused
     }
 
-    /// Who looked at routes, trees or members before this looks again.
+    /// Makes readers of routes, trees and members look again.
     fn trees_changed(&self) {
         self.tree_changes.fetch_add(1, Ordering::AcqRel);
     }
@@ -169,7 +169,7 @@ impl ForwardingTables {
 
 /// Ports.
 impl ForwardingTables {
-    /// What a port's hosts want of a group from now on; including no source ends it.
+    /// Sets the filter of a port's hosts for a group; including no source ends it.
     pub fn set_port_group(&self, port: u32, vlan: u16, group: IpAddr, filter: SourceFilter) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
         self.source_filters.set(port, vlan, group, filter)
@@ -223,7 +223,7 @@ impl ForwardingTables {
         Ok(())
     }
 
-    /// With the smallest MTU of the next hops' underlays; a node without a session gets nothing, and has no say.
+    /// With the smallest MTU of the next hops' underlays; a node without a session gets nothing, and does not count.
     fn set_members(&self, tree: &RootTree, next_hops: Box<[u32]>, replicate: Box<[u32]>) {
         let known = next_hops.iter().filter_map(|peer| self.sessions.peer(*peer)).map(|peer| peer.underlay_mtu());
         let underlay_mtu = known.min().unwrap_or(LARGEST_UNDERLAY_MTU);

@@ -1,4 +1,4 @@
-//! What went in and out: totals by name, and the pairs of packets and bytes that sessions, peers, routes and trees keep.
+//! Counters: totals by name, and the pairs of packets and bytes that sessions, peers, routes and trees keep.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,7 @@ macro_rules! counters {
                 match self { $(Counter::$variant => $name),+ }
             }
 
-            /// What it counts.
+            /// The thing that it counts.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Counter::$variant => $meaning),+ }
             }

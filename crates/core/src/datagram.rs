@@ -1,6 +1,6 @@
 //! Headers of the datagrams on the wire (`docs/protocol.md` sections 1, 4 and 5): bytes to records and back.
 //!
-//! Nothing here believes anything: a record only says what the bytes claim.
+//! Nothing here believes anything: a record has what the bytes claim.
 
 use std::ops::RangeInclusive;
 
@@ -29,9 +29,9 @@ pub const INNER_LEN: usize = 4;
 pub const AEAD_TAG_LEN: usize = 16;
 /// Length of the tree tag.
 pub const TREE_TAG_LEN: usize = 8;
-/// What a session datagram has around its body.
+/// Bytes of a session datagram around its body.
 pub const SESSION_OVERHEAD: usize = SESSION_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN;
-/// What a tree datagram has around its body.
+/// Bytes of a tree datagram around its body.
 pub const TREE_OVERHEAD: usize = TREE_HEADER_LEN + INNER_LEN + AEAD_TAG_LEN + TREE_TAG_LEN;
 /// Length of a UDP header.
 pub const UDP_HEADER_LEN: usize = 8;
@@ -90,7 +90,7 @@ pub fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
 pub struct DatagramLimit(usize);
 
 impl DatagramLimit {
-    /// What all underlays carry.
+    /// The MTU that all underlays carry.
     pub const SHORTEST: Self = Self(*UNDERLAY_MTUS.start() - UNDERLAY_HEADERS_LEN);
 
     /// On an underlay with this MTU; None below 1280 and above 9000.
@@ -109,7 +109,7 @@ impl DatagramLimit {
     }
 }
 
-/// What the first byte of a datagram says (RFC 7983 style).
+/// Kinds of datagrams by their first byte (RFC 7983 style).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatagramType {
     /// INIT, RESPONSE, FINAL or REFUSAL.
@@ -164,7 +164,7 @@ impl SessionHeader {
     }
 }
 
-/// What names a tree: the key of the table of downstream trees.
+/// The name of a tree: the key of the table of downstream trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TreeName {
     /// The root's node index.
@@ -221,7 +221,7 @@ pub struct PartialChecksum {
 /// The header inside the seal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inner {
-    /// What the body is.
+    /// The kind of the body.
     pub kind: u8,
     /// For a frame, or a part of one: the frame's checksum, where it is partial.
     pub checksum: Option<PartialChecksum>,

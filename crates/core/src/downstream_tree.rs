@@ -21,7 +21,7 @@ pub struct KeyOffer {
     pub tree: TreeName,
     /// Which key.
     pub key_id: u32,
-    /// What the root says it is for; Python reads it.
+    /// The root's word for its use; Python reads it.
     pub context: Vec<u8>,
     tree_key: TreeKey,
     first_counter: u64,
@@ -60,7 +60,7 @@ struct MemberKeys {
     previous: Option<Arc<MemberKey>>,
 }
 
-/// What a member does with a tree's datagrams.
+/// The outgoing list of a tree at a member: delivery to hosts here, and next hops.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OutgoingList {
     /// Hosts here subscribe.
@@ -81,7 +81,7 @@ impl OutgoingList {
 pub struct DownstreamTree {
     /// Root, id, epoch.
     pub name: TreeName,
-    /// What arrived authentic and fresh: datagrams and their bytes.
+    /// Authentic and fresh datagrams, and their bytes.
     pub rx: Volume,
     /// Delivery and next hops.
     pub outgoing: ArcSwap<OutgoingList>,

@@ -1,6 +1,6 @@
 //! The trees of other roots that this node is on.
 //!
-//! Who changes it excludes others; a reader waits for nobody.
+//! A writer excludes other writers; a reader waits for nobody.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! Which port of this node gets a frame: by what its head says, and by what the hosts on the port want.
+//! Egress: the ports of this node that get a frame, by its headers and by the filters of the hosts on each port.
 //!
-//! The ports are asked only while the node has more than the TAP. The TAP gets all, but for groups once it is *selective*; a packet
+//! The filters are looked up only while the node has more than the TAP. The TAP gets all, but for groups once it is *selective*; a packet
 //! port (a Wi-Fi station: no frames of other machines, no tags) gets groups that its hosts want and link-local groups.
 
 use std::net::IpAddr;
@@ -9,10 +9,10 @@ use crate::forwarding_tables::ForwardingTables;
 use crate::frame::{to_group, FrameKind};
 use crate::headers::Frame;
 
-/// What matters of a frame when it leaves by a port.
+/// The part of a frame's headers that matters when it leaves by a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaving {
-    /// To a group that hosts ask for.
+    /// To a group that hosts join.
     Group {
         /// The 802.1Q VLAN id.
         vlan: u16,

@@ -1,4 +1,4 @@
-//! What Python is to hear of: bounded and limited per kind, and read in turns, so that no kind starves another.
+//! Events for Python: bounded and limited per kind, and read in turns, so that no kind starves another.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -35,7 +35,7 @@ struct Kind {
     queue: Queue,
 }
 
-/// A queue, and how many of its events come out for one of another's. The sessions' kinds share one, for their order tells.
+/// A queue, and how many of its events come out for one of another's. The sessions' kinds share one: order matters.
 #[derive(Clone, Copy)]
 enum Queue {
     Sessions,
@@ -116,15 +116,15 @@ impl Event {
 
 type Waiting = [VecDeque<Event>; TURNS.len()];
 
-/// What has come since the reader last looked.
+/// Events since the reader last looked.
 struct Arrived {
     queues: Waiting,
     /// How many of each kind are in them.
     counts: [usize; KINDS.len()],
     buckets: [TokenBucket; KINDS.len()],
     prefixes: PrefixBuckets,
-    /// The reader was told.
-    told: bool,
+    /// The reader was woken.
+    woken: bool,
 }
 
 /// The queues and who wakes their reader.
@@ -152,12 +152,12 @@ impl Events {
             counts: Default::default(),
             buckets: Default::default(),
             prefixes,
-            told: false,
+            woken: false,
         };
         Self { arrived: Mutex::new(arrived), taken: Mutex::default(), wake }
     }
 
-    /// Queues an event, unless its kind is full or too frequent; the reason says which. It is the caller's to count.
+    /// Queues an event, unless its kind is full or too frequent; then the reason is returned, for the caller to count.
     pub fn push(&self, event: Event, now_ns: u64) -> Result<(), Reason> {
         let number = event.kind();
         let first = lock(&self.arrived).push(number, event, now_ns)?;
@@ -187,7 +187,7 @@ impl Events {
 }
 
 impl Arrived {
-    /// True when the reader is to be told.
+    /// True when the reader is to be woken.
     fn push(&mut self, number: usize, event: Event, now_ns: u64) -> Result<bool, Reason> {
         if let Event::Handshake { source, .. } = &event {
             if !self.prefixes.take(source.ip(), now_ns) {
@@ -205,7 +205,7 @@ impl Arrived {
         }
         *count += 1;
         self.queues[kind.queue as usize].push_back(event);
-        Ok(!std::mem::replace(&mut self.told, true))
+        Ok(!std::mem::replace(&mut self.woken, true))
     }
 
     /// Gives what is in a queue to the reader, who has taken all of that queue before.
@@ -226,7 +226,7 @@ impl Arrived {
     /// The reader has taken all that it was given.
     fn end(&mut self, clear: impl FnOnce()) {
         if self.queues.iter().all(VecDeque::is_empty) {
-            self.told = false;
+            self.woken = false;
             clear();
         }
     }

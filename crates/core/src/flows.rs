@@ -1,4 +1,4 @@
-//! Who sends to which group: packets and bytes of each flow, in tables of a fixed size.
+//! Flows: packets and bytes by sender and group, in tables of a fixed size.
 //!
 //! A port has one table for what its hosts send, the node one for what its hosts are given. Anybody on a LAN may send to any
 //! number of groups from any number of addresses. So a flow has a set of few places, found by a keyed hash; in a full set the
@@ -40,7 +40,7 @@ pub struct FlowKey {
     pub source: IpAddr,
 }
 
-/// What a flow came to at a moment.
+/// The counts of a flow at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mark {
     at_ns: u64,
@@ -57,7 +57,7 @@ struct Entry {
     last_ns: u64,
     /// Its first frame, or the first after a silence of [`SENDER_LIFETIME_NS`].
     began: Mark,
-    /// Two moments of late, the older first: what has come since says the rate.
+    /// Two moments of late, the older first: their difference is the rate.
     marks: [Mark; 2],
 }
 

@@ -1,4 +1,4 @@
-//! The tables, and what they say about a host's frame. `io` carries it out.
+//! The forwarding tables, and the decision about a host's frame by them. `io` carries it out.
 //!
 //! Everything here may be called by workers and by Python's thread at once; nothing on a packet's way waits for a lock that
 //! the control plane holds. The control plane's side is in [`crate::control`], datagrams are in [`crate::arrival`].
@@ -73,7 +73,7 @@ pub struct ForwardingTables {
     /// Grows with each change of routes, trees and their members, when that can be seen.
     pub(crate) tree_changes: AtomicU64,
     pub(crate) source_filters: SourceFilters,
-    /// What hosts here were given of groups: from other nodes, and from other ports of this one.
+    /// Flows that hosts here got: from other nodes, and from other ports of this one.
     pub delivered: FlowTable,
     pub(crate) trees: Table<u32, Arc<RootTree>>,
     pub(crate) downstream_trees: DownstreamTrees,
@@ -108,7 +108,7 @@ impl ForwardingTables {
     }
 
     /// Queues an event, or counts why not.
-    pub fn tell(&self, event: Event, now_ns: u64) {
+    pub fn report(&self, event: Event, now_ns: u64) {
         if let Err(reason) = self.events.push(event, now_ns) {
             self.drops.count(reason);
         }
@@ -132,7 +132,10 @@ impl ForwardingTables {
     /// A frame that a host sent is Python's too.
     pub fn punt(&self, port: u32, frame: &Frame<'_>, now_ns: u64) {
         let generation = self.port(port).map_or(0, Port::generation);
-        self.tell(Event::TapFrame { port, generation, about: PuntKind::of(frame), data: frame.bytes.to_vec() }, now_ns);
+        self.report(
+            Event::TapFrame { port, generation, about: PuntKind::of(frame), data: frame.bytes.to_vec() },
+            now_ns,
+        );
     }
 
     /// The port with this number.
@@ -199,8 +202,8 @@ impl ForwardingTables {
     fn saw(&self, here: &Port, port: u32, facts: &FrameFacts, now_ns: u64) {
         let (vlan, mac) = (facts.vlan, facts.source);
         let seen = Event::HostSeen { port, generation: here.generation(), vlan, mac };
-        let told = here.saw(vlan, mac, now_ns, || self.events.push(seen, now_ns));
-        if let Err(reason) = told {
+        let reported = here.saw(vlan, mac, now_ns, || self.events.push(seen, now_ns));
+        if let Err(reason) = reported {
             self.drops.count(reason);
         }
     }
@@ -274,8 +277,8 @@ impl ForwardingTables {
         let tree_id = tree.name.tree_id;
         match tree.report() {
             None => {}
-            Some(TreeReport::Used) => self.tell(Event::TreeUsed { tree_id }, now_ns),
-            Some(TreeReport::KeyWorn(key_id)) => self.tell(Event::KeyWorn { tree_id, key_id }, now_ns),
+            Some(TreeReport::Used) => self.report(Event::TreeUsed { tree_id }, now_ns),
+            Some(TreeReport::KeyWorn(key_id)) => self.report(Event::KeyWorn { tree_id, key_id }, now_ns),
         }
     }
 }

@@ -21,7 +21,7 @@ pub const FRAGMENT_HEADER_LEN: usize = 8;
 /// The longest frame: 9000, an Ethernet header, an 802.1Q tag.
 pub const MAX_FRAME_LEN: usize = 9000 + 14 + 4;
 const MIN_FRAME_LEN: usize = 14;
-/// What the longest frame needs on the underlay with the smallest MTU.
+/// Fragments of the longest frame on the underlay with the smallest MTU.
 const MAX_PARTS: u8 = 8;
 /// How long the parts that came wait for the others.
 const LIFETIME_NS: u64 = 1_000_000_000;
@@ -96,7 +96,7 @@ pub fn cut(frame: &[u8], id: u32, most: usize) -> Option<impl Iterator<Item = (F
     }))
 }
 
-/// Whose ids a fragment's id is one of.
+/// The session or tree that counts a fragment's ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sender {
     /// A session, by our index.
@@ -108,7 +108,7 @@ pub enum Sender {
 /// A fragment that came: where it belongs and what it holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrived<'a> {
-    /// Who counted its id.
+    /// The session or tree that counted its id.
     pub sender: Sender,
     /// Its header.
     pub fragment: Fragment,

@@ -1,4 +1,4 @@
-//! What kind of Ethernet frame a host sent: everything that the bytes alone can say (RFC 4541's view of a frame).
+//! Classification of a host's Ethernet frame by its bytes alone (RFC 4541's view of a frame).
 //!
 //! No tables here: see [`crate::forwarding_tables`]; where things are in a frame was read before, by [`crate::headers`]. A frame that no
 //! rule of ours claims is carried as a bridge would: to its MAC, or, from a group's MAC, to all.
@@ -30,7 +30,7 @@ const BROADCAST: Mac = [0xFF; 6];
 /// Of beacons, which no other use of their EtherType shares.
 const BEACON_GROUP: Mac = [0x03, 0x54, 0x43, 0x00, 0x00, 0x01];
 
-/// What is to be done with a frame, before any table is asked.
+/// The way of a frame, before any table is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// IGMP, MLD, Multicast Router Discovery (RFC 4286), group-addressed ARP and ND: Python's alone.
@@ -75,7 +75,7 @@ pub struct FrameFacts {
 
 impl FrameFacts {
     /// Of a frame that was read.
-    // Inlined with what it calls: records with addresses returned through memory cost more than finding out what they say.
+    // Inlined with what it calls: records with addresses returned through memory cost more than finding them again.
     #[inline(always)]
     pub fn of(frame: &Frame<'_>) -> Result<Self, Reason> {
         let (Some(destination), Some(source), false) = (frame.destination(), frame.source(), frame.is_short()) else {
@@ -161,7 +161,7 @@ impl FrameKind {
     }
 }
 
-/// What the upper layer is about.
+/// The protocol of the upper layer.
 impl Ip<'_> {
     /// The type of an ICMPv6 message.
     pub(crate) fn icmpv6_type(&self) -> Option<u8> {
@@ -213,7 +213,7 @@ impl Ip<'_> {
         is_response && self.upper_port(2) == Some(PORT_MDNS) && self.is_to(MDNS_V4, MDNS_V6)
     }
 
-    /// What RFC 8220 snoops: who is a router, and what it asks the others for.
+    /// PIM and Multicast Router Discovery, as RFC 8220 snoops them.
     fn is_snooped_pim(&self) -> bool {
         let is_snooped = matches!(self.upper.first(), Some(&(PIM_HELLO | PIM_JOIN_PRUNE)));
         is_snooped && self.packet.protocol == PROTOCOL_PIM && self.is_to(ALL_PIM_ROUTERS_V4, ALL_PIM_ROUTERS_V6)

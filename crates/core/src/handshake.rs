@@ -1,6 +1,6 @@
 //! The Noise handshake (`docs/protocol.md` section 3): datagrams in, datagrams out, session keys at the end.
 //!
-//! It holds no timers and knows no peers: certificates in the payloads are Python's to judge. A datagram that does not
+//! Holds no timers and knows no peers: certificates in the payloads are Python's to judge. A datagram that does not
 //! fit leaves the handshake as it was, for Noise's state is built again from what is kept here.
 
 use snow::HandshakeState;
@@ -15,7 +15,7 @@ use crate::reason::Reason;
 const RESPONSE_HEADER_LEN: usize = 12;
 const FINAL_HEADER_LEN: usize = 8;
 const REFUSAL_HEADER_LEN: usize = 8;
-/// What makes an INIT 512 bytes: its header, the ephemeral key and the MAC taken off.
+/// Padding of an INIT to 512 bytes, besides its header, the ephemeral key and the MAC.
 const INIT_PAYLOAD_LEN: usize = HANDSHAKE_LEN - INIT_HEADER_LEN - 32 - MAC_LEN;
 
 /// The longest payload of a RESPONSE: ephemeral key, sealed static key, the payload's tag and the MAC taken off.

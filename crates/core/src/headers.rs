@@ -111,7 +111,7 @@ pub struct Frame<'a> {
 pub struct Ip<'a> {
     /// Its offsets.
     pub packet: &'a Packet,
-    /// What is there of the upper layer; empty in later fragments.
+    /// The part of the upper layer that is there; empty in later fragments.
     pub upper: &'a [u8],
     frame: &'a [u8],
 }

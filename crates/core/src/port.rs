@@ -1,6 +1,6 @@
-//! What the node keeps per port: is it open, how much may it flood, which hosts were seen on it.
+//! Ports of the node: whether one is open, how much it may flood, which hosts were seen on it.
 //!
-//! A worker asks on the way of each frame, Python sets: switches and limits are atomics, and the table of hosts lies behind a
+//! A worker reads on the way of each frame, Python sets: switches and limits are atomics, and the table of hosts lies behind a
 //! mutex that is taken only when the source changes.
 
 use std::collections::HashMap;
@@ -21,9 +21,9 @@ pub const MAX_PORTS: usize = 4;
 /// The TAP's number among them.
 pub const TAP_PORT: u32 = 0;
 
-/// A host that still sends is told again after this.
+/// A host that still sends is reported again after this.
 const TOLD_FOR_NS: u64 = 60_000_000_000;
-/// A host that could not be told is not tried again at each frame.
+/// A host that could not be reported is not tried again at each frame.
 const RETRY_NS: u64 = 10_000_000;
 /// Hosts remembered on one port.
 const MAX_SEEN: usize = 4096;
@@ -31,7 +31,7 @@ const MAX_SEEN: usize = 4096;
 const SWEEP_NS: u64 = 1_000_000_000;
 const NO_LIMIT: u32 = u32::MAX;
 
-/// What floods.
+/// Kinds of frames that flood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storm {
     /// To the broadcast MAC.
@@ -92,16 +92,16 @@ pub struct Port {
     /// Groups go out by filter only.
     selective: AtomicBool,
     floods_unknown: AtomicBool,
-    /// What its LAN says to its own hosts alone, by [`SiteWord::bit`].
+    /// Frames by which its LAN configures its own hosts alone, by [`SiteWord::bit`].
     keeps: AtomicU8,
-    /// What is for groups goes out frame by frame.
+    /// Frames for groups go out one by one.
     groups_singly: AtomicBool,
     limits: [Limit; 3],
     /// The host of the frame before, and until when it needs no look at the table.
     last: AtomicU64,
     last_until_ns: AtomicU64,
     seen: Mutex<Seen>,
-    /// What its hosts send to groups.
+    /// Flows of its hosts to groups.
     pub sent: FlowTable,
 }
 
@@ -170,7 +170,7 @@ impl Port {
         self.floods_unknown.store(on, Ordering::Relaxed);
     }
 
-    /// What neither leaves the port's LAN for the overlay nor comes there from it.
+    /// Sets which frames neither leave the port's LAN for the overlay nor come there from it.
     pub fn set_keep_local(&self, routers: bool, dhcp: bool) {
         let bit = |on: bool, word: SiteWord| if on { word.bit() } else { 0 };
         self.keeps.store(bit(routers, SiteWord::Routers) | bit(dhcp, SiteWord::Dhcp), Ordering::Relaxed);
@@ -210,26 +210,26 @@ impl Port {
         self.limits.each_ref().map(|limit| limit.refused.load(Ordering::Relaxed))
     }
 
-    /// A frame came from this host. `tell` is called when it is to be told; it says whether it could be.
+    /// A frame came from this host. `report` is called when it is to be reported; it returns whether it could be.
     pub fn saw(
         &self,
         vlan: u16,
         mac: Mac,
         now_ns: u64,
-        tell: impl FnOnce() -> Result<(), Reason>,
+        report: impl FnOnce() -> Result<(), Reason>,
     ) -> Result<(), Reason> {
         let (key, group) = (host_key(vlan, mac), mac[0] & 1 != 0);
         let same = self.last.load(Ordering::Relaxed) == key;
         if same && now_ns < self.last_until_ns.load(Ordering::Relaxed) || group || mac == [0; 6] {
             return Ok(());
         }
-        let told = lock(&self.seen).note(key, now_ns, tell);
+        let reported_until = lock(&self.seen).note(key, now_ns, report);
         self.last.store(key, Ordering::Relaxed);
-        self.last_until_ns.store(told.unwrap_or(now_ns + RETRY_NS), Ordering::Relaxed);
-        told.map(|_| ())
+        self.last_until_ns.store(reported_until.unwrap_or(now_ns + RETRY_NS), Ordering::Relaxed);
+        reported_until.map(|_| ())
     }
 
-    /// The host lives elsewhere now: a frame of it that comes here again is told at once.
+    /// The host lives elsewhere now: a frame of it that comes here again is reported at once.
     pub fn forget(&self, vlan: u16, mac: Mac) {
         let key = host_key(vlan, mac);
         lock(&self.seen).until_ns.remove(&key);
@@ -241,7 +241,7 @@ fn host_key(vlan: u16, [a, b, c, d, e, f]: Mac) -> u64 {
     u64::from_be_bytes([(vlan >> 8) as u8, vlan as u8, a, b, c, d, e, f])
 }
 
-/// Hosts that were told, and until when that will do.
+/// Hosts that were reported, and until when that will do.
 #[derive(Debug, Default)]
 struct Seen {
     until_ns: HashMap<u64, u64, RandomState>,
@@ -250,7 +250,7 @@ struct Seen {
 
 impl Seen {
     /// Until when the host needs no telling.
-    fn note(&mut self, key: u64, now_ns: u64, tell: impl FnOnce() -> Result<(), Reason>) -> Result<u64, Reason> {
+    fn note(&mut self, key: u64, now_ns: u64, report: impl FnOnce() -> Result<(), Reason>) -> Result<u64, Reason> {
         if let Some(until_ns) = self.until_ns.get(&key).filter(|until_ns| now_ns < **until_ns) {
             return Ok(*until_ns);
         }
@@ -260,7 +260,7 @@ impl Seen {
                 return Err(Reason::HostsSeenFull);
             }
         }
-        tell()?;
+        report()?;
         self.until_ns.insert(key, now_ns + TOLD_FOR_NS);
         Ok(now_ns + TOLD_FOR_NS)
     }

@@ -1,6 +1,6 @@
 //! Routes of whole prefixes of groups: for frames to a group that has no route of its own.
 //!
-//! Only such frames ask here, so those of groups that somebody joined pay nothing. There are few, the longest first.
+//! Only such frames are looked up here, so those of joined groups pay nothing. There are few, the longest first.
 
 use std::cmp::Reverse;
 use std::net::IpAddr;

@@ -5,7 +5,7 @@ use crate::frame::{PORT_DHCPV6_SERVER, PORT_DHCP_SERVER, PORT_MDNS};
 use crate::headers::{Frame, Ip, Version};
 use crate::iana::{ETHERTYPE_BEACON, PROTOCOL_IGMP, PROTOCOL_PIM, PROTOCOL_UDP};
 
-/// What a frame that is handed over or copied is about.
+/// Kinds of frames that are handed over or copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PuntKind {
     /// ARP and ND; and what fits no other.

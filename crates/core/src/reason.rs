@@ -20,7 +20,7 @@ macro_rules! reasons {
                 match self { $(Reason::$variant => $name),+ }
             }
 
-            /// What it means, in one line.
+            /// Its meaning, in one line.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Reason::$variant => $meaning),+ }
             }
@@ -154,7 +154,7 @@ impl Drops {
         self.add(reason, 1);
     }
 
-    /// What somebody else counts: so many drops for `reason` up to now.
+    /// Drops that somebody else counts: so many for `reason` up to now.
     pub fn set(&self, reason: Reason, amount: u64) {
         if let Some(counter) = self.0.get(reason as usize) {
             counter.store(amount, Ordering::Relaxed);

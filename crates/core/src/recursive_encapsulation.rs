@@ -1,7 +1,7 @@
 //! Our own datagrams inside a host's frame: a link that runs over the LAN which this overlay carries would carry itself.
 //!
 //! [`crate::frame`] only looks at the first byte of a UDP payload, in passing. What that finds comes here to be looked at
-//! closely: so other frames pay nothing, and what is no datagram of this network (another overlay of a host, say) passes.
+//! closely: so other frames pay nothing, and what is no datagram of this network (another overlay of a host, for example) passes.
 
 use std::net::SocketAddr;
 

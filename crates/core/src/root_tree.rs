@@ -49,7 +49,7 @@ impl std::fmt::Debug for SenderKey {
     }
 }
 
-/// Who gets what this tree carries, and under which key, at one moment. Disjoint lists of node indices.
+/// The members of a tree at one moment, and the key in use. Disjoint lists of node indices.
 #[derive(Debug)]
 pub struct Members {
     /// They get the tree datagram.
@@ -78,7 +78,7 @@ pub(crate) fn without(list: &[u32], gone: u32) -> Box<[u32]> {
 pub struct RootTree {
     /// Root (this node), id, epoch.
     pub name: TreeName,
-    /// Who is a member now; a reader seals for this snapshot and sends to it, whatever changes meanwhile.
+    /// The members now; a reader seals for this snapshot and sends to it, whatever changes meanwhile.
     pub members: ArcSwap<Members>,
     tree_key: TreeKey,
     waiting: Mutex<Option<Arc<SenderKey>>>,
@@ -87,7 +87,7 @@ pub struct RootTree {
     report_at: AtomicU64,
 }
 
-/// What Python is to hear of a tree.
+/// Reports about a tree for Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TreeReport {
     /// Its first frame has come.
@@ -116,7 +116,7 @@ impl RootTree {
         }
     }
 
-    /// What is to be reported as a frame takes the tree: its first use, then each wear of a key, again while that is in use.
+    /// The report that is due as a frame takes the tree: its first use, then each wear of a key, again while that is in use.
     pub fn report(&self) -> Option<TreeReport> {
         let (at, sealed) = (self.report_at.load(Ordering::Relaxed), self.sealed.load(Ordering::Relaxed));
         if sealed < at {

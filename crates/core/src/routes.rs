@@ -38,7 +38,7 @@ pub struct SetRoute {
 }
 
 impl SetRoute {
-    /// What the routes of its group are found by.
+    /// The key of its group's routes.
     pub fn key(&self) -> (u16, IpAddr) {
         (self.vlan, self.group)
     }
@@ -106,7 +106,7 @@ impl Routes {
         Ok(())
     }
 
-    /// Sets many, at the cost of a few; the VLANs and groups that found no room.
+    /// Sets many, at the cost of a few; returns the VLANs and groups for which the table is full.
     pub(crate) fn set_all(&self, all: &[SetRoute]) -> Vec<(u16, IpAddr)> {
         let mut groups: HashMap<(u16, IpAddr), Arc<GroupRoutes>> = HashMap::new();
         for set in all {

@@ -39,7 +39,7 @@ pub struct Endpoint {
     pub address: SocketAddr,
 }
 
-/// What a new session is made of, apart from its keys.
+/// Parameters of a new session, apart from its keys.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionParameters {
     /// Our index: what the peer writes into its datagrams.
@@ -177,7 +177,7 @@ impl Session {
         Some(*self.endpoint.swap(Arc::new(endpoint)))
     }
 
-    /// The MTU of the peer's underlay, as it says.
+    /// The MTU of the peer's underlay, as it advertises.
     pub fn underlay_mtu(&self) -> usize {
         self.underlay_mtu.load(Ordering::Relaxed)
     }
@@ -267,12 +267,12 @@ impl Peer {
         gone
     }
 
-    /// The MTU of its underlay, as it says; the largest there is until it has said so.
+    /// The MTU of its underlay, as it advertises; the largest there is until then.
     pub fn underlay_mtu(&self) -> usize {
         self.underlay_mtu.load(Ordering::Relaxed)
     }
 
-    /// What its sessions, present and future, go by; the one before.
+    /// Sets the MTU of its sessions, present and future; returns the one before.
     pub fn set_underlay_mtu(&self, mtu: usize) -> usize {
         let sessions = lock(&self.sessions);
         sessions.iter().for_each(|session| session.underlay_mtu.store(mtu, Ordering::Relaxed));

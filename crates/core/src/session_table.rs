@@ -1,6 +1,6 @@
 //! The sessions of this node and the peers that they are with, found by index and by address.
 //!
-//! Who changes it excludes others; a reader waits for nobody.
+//! A writer excludes other writers; a reader waits for nobody.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ pub(crate) struct SessionTable {
     sessions: Table<u32, Arc<Session>>,
     peers: Table<u32, Arc<Peer>>,
     addresses: Table<SocketAddr, u32>,
-    /// What forgotten peers have sent and received; one entry per certificate of the CA at most.
+    /// Bytes and packets of forgotten peers; one entry per certificate of the CA at most.
     past_traffic: Mutex<BTreeMap<u32, Totals>>,
 }
 
@@ -137,7 +137,7 @@ impl SessionTable {
         peers
     }
 
-    /// What each peer was sent and has sent since the start, forgotten ones too, by index.
+    /// Traffic of each peer since the start, forgotten ones too, by index.
     pub(crate) fn traffic(&self) -> Vec<(u32, Totals)> {
         let mut all = lock(&self.past_traffic).clone();
         all.extend(self.peers.values().iter().map(|peer| (peer.index, peer.totals())));

@@ -1,5 +1,5 @@
-//! What a LAN says of itself to its own hosts: who routes there, which addresses it gives. Between LANs that are one by the
-//! overlay it stays on its own, unless the port's settings carry it.
+//! Frames by which a LAN configures its own hosts: router advertisements and DHCP. Between LANs that are one by the
+//! overlay they stay on their own, unless the port's settings carry them.
 
 use crate::datagram::u16_at;
 use crate::headers::{Frame, Version};
@@ -46,7 +46,7 @@ impl SiteWord {
     }
 }
 
-/// Whatever a client would take for an answer, and what it asks servers.
+/// Messages that a client would take for an answer, and its requests to servers.
 fn is_between(udp: &[u8], (client, server): (u16, u16)) -> Option<bool> {
     let (from, to) = (u16_at(udp, 0)?, u16_at(udp, 2)?);
     Some(to == client || (from, to) == (client, server))

@@ -9,7 +9,7 @@ use crate::table::{Refused, Table};
 /// Groups at most, of all VLANs.
 const MAX_GROUPS: usize = 65_536;
 
-/// What the hosts on a port want of a group: all sources but these, or only these.
+/// The source filter of a port's hosts for a group: all sources but these, or only these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceFilter {
     /// All but these, or only these?

@@ -73,7 +73,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
         Ok(before)
     }
 
-    /// Sets the values of many keys, copying each shard that one of them is in once; the keys that found no room.
+    /// Sets the values of many keys, copying each shard once; returns the keys for which it is full.
     pub fn insert_all(&self, entries: impl IntoIterator<Item = (K, V)>) -> Vec<K> {
         let mut by_shard: Vec<Vec<(K, V)>> = (0..SHARDS).map(|_| Vec::new()).collect();
         for (key, value) in entries {

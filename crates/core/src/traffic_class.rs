@@ -1,4 +1,4 @@
-//! DSCP and ECN (RFC 2474, RFC 3168) of frames and of the datagrams that carry them, as RFC 6040 says.
+//! DSCP and ECN (RFC 2474, RFC 3168) of frames and of the datagrams that carry them, by RFC 6040.
 //!
 //! A datagram leaves with the traffic class of its frame (section 4.1, normal mode; the DSCP as in RFC 2983's uniform model).
 //! Where it arrives, congestion that routers of the underlay have marked goes over to the frame ([`decapsulate`], section

@@ -13,7 +13,7 @@ from treecast.base.state_table import Transition as Row
 
 
 class AtRoot(Enum):
-    """Events at the root of a tree."""
+    """States of a key at its root."""
 
     NONE = "not made"
     NEXT = "next"
@@ -46,7 +46,7 @@ class AtMember(Enum):
     NONE = "not offered"
     OFFERED = "offered"
     HELD = "held"
-    """Acknowledged. Who holds the key in use is a next hop; the others get session-sealed copies."""
+    """Acknowledged. Members that hold the key in use are next hops; the others get session-sealed copies."""
 
 
 class MemberEvent(Enum):

@@ -1,7 +1,7 @@
 //! Joins opened frames into super-frames for the TAP, by the rules of the kernel's GRO (net/ipv4/tcp_offload.c,
 //! net/ipv4/udp_offload.c), and never changes the order of a flow.
 //!
-//! What a frame is, and whether it may be joined, is decided in [`super::join`]. Here: a few super-frames are open at
+//! [`super::join`] decides the kind of a frame, and whether it may be joined. Here: a few super-frames are open at
 //! a time, one per flow, so that flows whose frames alternate are joined too. A frame of no known flow (a fragment,
 //! ARP, ICMP) closes all of them first. Nothing is held back beyond [`Coalescer::finish`].
 
@@ -19,7 +19,7 @@ const OPEN_FLOWS: usize = 4;
 /// The longest headers of a joined frame: Ethernet and tag 18, IPv6 40, TCP 60.
 const MAX_HEAD_LEN: usize = 118;
 
-/// What may be joined: as the TAP's offloads stand.
+/// Kinds that may be joined: as the TAP's offloads stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Merging {
     /// TCP segments (TSO4 and TSO6).

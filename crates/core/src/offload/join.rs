@@ -1,6 +1,6 @@
 //! Which frames may be joined, and which follow one another: the rules of [`super::coalesce`], without its state.
 //!
-//! A joined frame gets a partial checksum, so what its own checksums said is lost: they are checked before. A frame whose
+//! A joined frame gets a partial checksum, so its own checksums are lost: they are checked before. A frame whose
 //! checksum is wrong is delivered alone and as it came, for the receiving host to refuse.
 
 use super::checksum::{add, pseudo_header, same, sum, sum_header};

@@ -32,11 +32,11 @@ pub struct Segmenter<'a> {
     size: usize,
     count: usize,
     checksum: Checksum,
-    /// What to patch; None for a frame that is no super-frame.
+    /// The fields to patch; None for a frame that is no super-frame.
     patch: Option<Patch>,
 }
 
-/// What becomes of the checksum of each segment.
+/// Checksums of segments.
 #[derive(Clone, Copy, Debug)]
 enum Checksum {
     /// Complete already.

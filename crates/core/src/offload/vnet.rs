@@ -1,7 +1,7 @@
 //! The virtio-net header in front of each frame of a TAP with `IFF_VNET_HDR` (virtio 1.2 section 5.1.6,
 //! include/uapi/linux/virtio_net.h): ten bytes in the machine's own byte order.
 //!
-//! It is read from the kernel, but a local program can write it too: what it claims is checked in [`super::segment`].
+//! Read from the kernel, but a local program can write it too: what it claims is checked in [`super::segment`].
 
 use super::PartialChecksum;
 
@@ -10,7 +10,7 @@ use super::PartialChecksum;
 pub struct VnetHeader {
     /// [`NEEDS_CSUM`], [`DATA_VALID`].
     pub flags: u8,
-    /// What kind of super-frame, or [`GSO_NONE`]; [`GSO_ECN`] may be added.
+    /// The kind of super-frame, or [`GSO_NONE`]; [`GSO_ECN`] may be added.
     pub gso_type: u8,
     /// How much of the frame is headers: a hint, which the kernel overstates.
     pub hdr_len: u16,
