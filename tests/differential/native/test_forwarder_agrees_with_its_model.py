@@ -9,8 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, ip_address
 from random import Random
 
 import pytest
@@ -18,89 +17,36 @@ import pytest
 from lab.planes import LIMIT_S, Planes, give_key
 from lab.waiting import wait_until
 from tests.differential.native.envelopes import CHAINS, behind, with_options
+from tests.differential.native.twins import GROUPS, HOSTS, PEERS, SOURCES, VLANS, Twins
 from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET, packet_socket
 from treecast.base import commands as c
-from treecast.base.addresses import Endpoint, IPAddress, MacAddress
+from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.errors import MalformedError
 from treecast.base.events import TapFrame
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
-from treecast.sim.datagrams import SessionDatagram, TreeDatagram
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.sessions import ModelSession
 from treecast.sim.underlay import Underlay
 from treecast.wire import ethernet, ipv6, mld, mrd, ndp, pim
 from treecast.wire.ethernet import EtherType
 
-PEERS = (2, 3)
-STRANGER = 9
-"""A node that no session exists with."""
 FRAMES = 150
 MARK = b"agreed? "
 TP_STATUS_VLAN_VALID = 0x10  # linux/if_packet.h
-GROUPS = tuple(ip_address(text) for text in ("239.1.1.1", "239.129.1.1", "232.5.5.5", "ff15::5:1", "ff3e::8000:1"))
 EVERY_SCOPE = tuple(
     ip_address(f"ff{flags:x}{scope:x}::5:{flags:x}{scope:x}") for flags in range(16) for scope in range(16)
 )
 """With every flag: RFC 4291 section 2.7."""
-PREFIXES = tuple(ip_network(text) for text in ("239.0.0.0/8", "239.128.0.0/9", "224.0.0.0/4", "ff00::/8", "ff3e::/16"))
-SOURCES = tuple(ip_address(text) for text in ("10.9.0.1", "192.0.2.7", "fd09::1", "2001:db8::7"))
 LINK_LOCAL = tuple(
     ip_address(text)
     for text in ("224.0.0.13", "224.0.0.251", "ff02::fb", "ff02::1", "ff02::d", "ff32::1", "ff01::1", "224.0.0.5")
 )
-HOSTS = tuple(bytes([2, 0xAA, 0, 0, 0, number]) for number in range(6))
-VLANS = (0, 0, 0, 7, 4094)
 FLOODED = tuple(
     bytes.fromhex(text)
     for text in ("011b19000000", "010ecf000000", "010ccd010001", "91e0f0000100", "09002b000005", "03bf0a090001")
 )
 """PTP, PROFINET, GOOSE, AVDECC, IS-IS, and a unicast address at a group's MAC."""
 NOT_IP = (0x0806, 0x88B5, 0x9000, 0x0042, 0x88F7, 0x8892, 0x0053, 0x88A8, 0x8100)
-
-
-@dataclass
-class Twins:
-    """The same commands for both."""
-
-    planes: Planes
-    model: ModelForwarder
-    network: Underlay
-    modelled: dict[int, list[bytes]] = field(default_factory=lambda: {peer: [] for peer in PEERS})
-
-    def hear(self, peer: int, datagram: object) -> None:
-        match datagram:
-            case SessionDatagram(body=("frame", bytes() as frame)) | TreeDatagram(frame=bytes() as frame):
-                self.modelled[peer].append(frame)
-
-    def set_tables(self, rng: Random) -> None:
-        commands: list[c.Command] = []
-        for tree in range(4):
-            next_hops = tuple(NodeIndex(peer) for peer in PEERS if rng.random() < 0.4)
-            rest = [NodeIndex(peer) for peer in (*PEERS, STRANGER) if peer not in next_hops]
-            replicate = tuple(peer for peer in rest if rng.random() < 0.3)
-            commands.append(c.SetTreeMembers(TreeId(tree), next_hops, replicate))
-        for vlan in set(VLANS):
-            for mac in HOSTS[:4]:
-                peer = NodeIndex(rng.choice((*PEERS, STRANGER)))
-                commands.append(c.SetHost(vlan, MacAddress(mac), peer))
-            for group in GROUPS[:4]:
-                for source in (None, *(own for own in SOURCES if own.version == group.version)):
-                    commands.append(c.RemoveRoute(vlan, group, source))
-                    if rng.random() < 0.6:
-                        tree = TreeId(rng.randrange(1, 4))
-                        commands.append(c.SetRoute(vlan, group, source, tree))
-            for prefix in PREFIXES:
-                commands.append(c.RemovePrefixRoute(vlan, prefix))
-                if rng.random() < 0.4:
-                    tree = TreeId(rng.randrange(1, 4))
-                    commands.append(c.SetPrefixRoute(vlan, prefix, tree))
-        floods, forwards = rng.random() < 0.5, rng.random() < 0.85
-        commands += [c.SetUnknownUnicastFlood(0, floods), c.SetPortForwarding(0, forwards)]
-        self.do(*commands)
-
-    def do(self, *commands: c.Command) -> None:
-        self.planes[0].do(*commands)
-        self.model.carry_out([*commands])
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,69 @@
+"""The data plane and its model with the same tables, at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from random import Random
+
+from lab.planes import Planes
+from treecast.base import commands as c
+from treecast.base.addresses import MacAddress
+from treecast.base.ids import NodeIndex, TreeId
+from treecast.sim.datagrams import SessionDatagram, TreeDatagram
+from treecast.sim.forwarder import ModelForwarder
+from treecast.sim.underlay import Underlay
+
+PEERS = (2, 3)
+STRANGER = 9
+"""A node that no session exists with."""
+GROUPS = tuple(ip_address(text) for text in ("239.1.1.1", "239.129.1.1", "232.5.5.5", "ff15::5:1", "ff3e::8000:1"))
+PREFIXES = tuple(ip_network(text) for text in ("239.0.0.0/8", "239.128.0.0/9", "224.0.0.0/4", "ff00::/8", "ff3e::/16"))
+SOURCES = tuple(ip_address(text) for text in ("10.9.0.1", "192.0.2.7", "fd09::1", "2001:db8::7"))
+HOSTS = tuple(bytes([2, 0xAA, 0, 0, 0, number]) for number in range(6))
+VLANS = (0, 0, 0, 7, 4094)
+
+
+@dataclass
+class Twins:
+    """The same commands for both."""
+
+    planes: Planes
+    model: ModelForwarder
+    network: Underlay
+    modelled: dict[int, list[bytes]] = field(default_factory=lambda: {peer: [] for peer in PEERS})
+
+    def hear(self, peer: int, datagram: object) -> None:
+        match datagram:
+            case SessionDatagram(body=("frame", bytes() as frame)) | TreeDatagram(frame=bytes() as frame):
+                self.modelled[peer].append(frame)
+
+    def set_tables(self, rng: Random) -> None:
+        commands: list[c.Command] = []
+        for tree in range(4):
+            next_hops = tuple(NodeIndex(peer) for peer in PEERS if rng.random() < 0.4)
+            rest = [NodeIndex(peer) for peer in (*PEERS, STRANGER) if peer not in next_hops]
+            replicate = tuple(peer for peer in rest if rng.random() < 0.3)
+            commands.append(c.SetTreeMembers(TreeId(tree), next_hops, replicate))
+        for vlan in set(VLANS):
+            for mac in HOSTS[:4]:
+                peer = NodeIndex(rng.choice((*PEERS, STRANGER)))
+                commands.append(c.SetHost(vlan, MacAddress(mac), peer))
+            for group in GROUPS[:4]:
+                for source in (None, *(own for own in SOURCES if own.version == group.version)):
+                    commands.append(c.RemoveRoute(vlan, group, source))
+                    if rng.random() < 0.6:
+                        tree = TreeId(rng.randrange(1, 4))
+                        commands.append(c.SetRoute(vlan, group, source, tree))
+            for prefix in PREFIXES:
+                commands.append(c.RemovePrefixRoute(vlan, prefix))
+                if rng.random() < 0.4:
+                    tree = TreeId(rng.randrange(1, 4))
+                    commands.append(c.SetPrefixRoute(vlan, prefix, tree))
+        floods, forwards = rng.random() < 0.5, rng.random() < 0.85
+        commands += [c.SetUnknownUnicastFlood(0, floods), c.SetPortForwarding(0, forwards)]
+        self.do(*commands)
+
+    def do(self, *commands: c.Command) -> None:
+        self.planes[0].do(*commands)
+        self.model.carry_out([*commands])
