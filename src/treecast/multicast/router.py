@@ -48,8 +48,7 @@ MAX_GROUPS_PER_TURN = 128
 
 class GroupMembershipRouter:
     """One port, one protocol, one VLAN. ``start`` once; then ``receive`` each punted message, and ``advance`` when
-    ``next_deadline`` is reached. An invalid message, or one for which a table is full, is counted in ``drops`` and
-    changes nothing.
+    ``next_deadline`` is reached. Invalid messages, and those beyond a limit, are counted in ``drops``: nothing else.
     """
 
     def __init__(
