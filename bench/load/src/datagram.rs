@@ -1,4 +1,4 @@
-//! What a datagram carries: magic, stream, sequence number, time of sending (big endian), then a recognizable text.
+//! The content of a datagram: magic, stream, sequence number, time of sending (big endian), then a recognizable text.
 
 pub const MAGIC: u32 = 0x5443_4c44; // "TCLD"
 pub const HEADER_BYTES: usize = 24;

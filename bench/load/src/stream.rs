@@ -1,4 +1,4 @@
-//! What has come of one stream: which sequence numbers, how late, with which pauses.
+//! Statistics of one received stream: which sequence numbers, how late, with which pauses.
 
 use std::net::SocketAddr;
 

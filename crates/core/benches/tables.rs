@@ -1,4 +1,4 @@
-//! What it costs to write many entries at once: hosts, and routes of groups (`cargo bench --package treecast-core`, `make bench`).
+//! Costs of writing many entries at once: hosts, and routes of groups (`cargo bench --package treecast-core`, `make bench`).
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};

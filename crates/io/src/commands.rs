@@ -88,7 +88,7 @@ commands! {
     RemoveMemberTree { root: u32, tree_id: u32, epoch: u32 }
 }
 
-/// What stays on a LAN; see `base/keep_local.py`.
+/// Frames that stay on a LAN; see `base/keep_local.py`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct KeepLocal {

@@ -1,4 +1,4 @@
-//! What was opened goes to the hosts of this node, by the TAP and the packet ports; what a group's hosts were given is counted.
+//! Delivery of opened frames to the hosts of this node, by the TAP and the packet ports; those of groups are counted.
 
 use treecast_core::counters::Counter;
 use treecast_core::egress::Leaving;

@@ -73,7 +73,7 @@ impl Run {
     }
 }
 
-/// Whose numbers grow when a message has left.
+/// The counters that grow when a message has left.
 #[derive(Clone, Debug)]
 pub enum Account {
     /// A session's.

@@ -33,7 +33,7 @@ const MAX_WORKERS: usize = 64;
 /// Of the thread that decides: longer than any system's usual ones, so that what moves packets need not await its turn's end.
 const CONTROL_SLICE_NS: u64 = 10_000_000;
 
-/// What a forwarder is made of.
+/// Parameters of a forwarder.
 #[derive(Clone, Debug)]
 pub struct Configuration {
     /// This node's index.
@@ -46,11 +46,11 @@ pub struct Configuration {
     pub mac: [u8; 6],
     /// MTU of the TAP.
     pub mtu: u32,
-    /// It is there already, and nobody uses it: it is taken.
+    /// Takes one that is there already, and that nobody uses.
     pub take: bool,
     /// MTU of this node's underlay, 1280 to 9000.
     pub underlay_mtu: usize,
-    /// What to bind.
+    /// The addresses to bind.
     pub listen: Vec<SocketAddr>,
     /// Worker threads; 0: as many as there are cores for this process.
     pub workers: usize,
@@ -58,7 +58,7 @@ pub struct Configuration {
     pub probe_interval_ns: u64,
 }
 
-/// What could not be opened.
+/// The thing that could not be opened.
 #[derive(Debug)]
 pub struct OpenError {
     /// The interface's name or the address.
@@ -82,7 +82,7 @@ pub struct Forwarder {
     running: Mutex<Running>,
 }
 
-/// What is open.
+/// The things that are open.
 #[derive(Clone, Debug)]
 struct Open {
     underlay: Arc<Underlay>,
@@ -229,7 +229,7 @@ impl Forwarder {
         Reason::ALL.iter().map(|reason| (*reason, self.tables.drops.get(*reason)))
     }
 
-    /// What the kernel granted; nothing when stopped.
+    /// Offloads that the kernel granted; nothing when stopped.
     pub fn offloads(&self) -> Vec<&'static str> {
         self.open_now().map(|open| open.local.offloads().chain(open.underlay.offloads()).collect()).unwrap_or_default()
     }

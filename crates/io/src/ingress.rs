@@ -12,7 +12,7 @@ use crate::outbox::Outbox;
 use crate::sealing::Sealing;
 use crate::underlay::Underlay;
 
-/// What the reads of one thread go through.
+/// The ingress of one thread: its reads go through it.
 #[allow(missing_docs)]
 pub struct Ingress<'s> {
     pub tables: &'s ForwardingTables,
@@ -94,7 +94,7 @@ fn frame_bytes(frame: &Frame<'_>, segmenter: &Segmenter<'_>) -> usize {
     }
 }
 
-/// Whose place a flow takes in a table of senders: its host's.
+/// The host whose place a flow takes in a table of senders.
 fn owner(frame: &Frame<'_>) -> u64 {
     frame.source().map_or(0, |mac| mac.iter().fold(0, |owner, byte| owner << 8 | u64::from(*byte)))
 }

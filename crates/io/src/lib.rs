@@ -1,4 +1,4 @@
-//! What the data plane does to the kernel: frames between a TAP and UDP sockets, by worker threads, in batches.
+//! The data plane's side of the kernel: frames between a TAP and UDP sockets, by worker threads, in batches.
 //!
 //! All system calls are in [`sys`]. Frames go to hosts by the [`local_ports`] (TAP, packet ports), datagrams to nodes by the [`underlay`]
 //! (sockets, limits). The worker ([`worker`]) reads a batch, asks `treecast-core` what each frame or datagram is, seals what is to be

@@ -114,7 +114,7 @@ impl LocalPorts {
         tables.drops.set(Reason::TapOverrun, self.tap.overruns());
     }
 
-    /// What the kernel granted to the TAP, by name.
+    /// Offloads that the kernel granted to the TAP, by name.
     pub fn offloads(&self) -> impl Iterator<Item = &'static str> {
         let tap = self.tap.offloads();
         let queues = self.tap.queues().len() > 1;

@@ -1,4 +1,4 @@
-//! What is to be sent at the end of a batch: sealed datagrams in runs, and who gets each run.
+//! The outbox of a batch: sealed datagrams in runs, and the receivers of each run.
 //!
 //! A *tx buffer* collects the datagrams of one destination set in one buffer, in order. Consecutive datagrams of equal length are a
 //! *run*, which the kernel takes as one message (a shorter datagram ends it). All messages of a batch leave by one

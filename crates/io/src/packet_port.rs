@@ -44,7 +44,7 @@ pub struct PacketPorts {
     pub(crate) threads: Mutex<Vec<(Arc<PacketPort>, JoinHandle<()>)>>,
 }
 
-/// What became of a frame among the ports of this node.
+/// The outcome of a frame among the ports of this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalDelivery {
     /// The TAP is to have it too.

@@ -11,7 +11,7 @@ pub const fn room_len(batch_len: usize) -> usize {
     MAX_WAITING * MAX_FRAME_LEN + batch_len + MAX_FRAME_LEN
 }
 
-/// What is left of the room in this batch.
+/// The space that is left in this batch.
 pub struct Reassembly<'a>(pub &'a mut [u8]);
 
 impl<'a> Reassembly<'a> {

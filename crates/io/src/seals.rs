@@ -1,4 +1,4 @@
-//! What seals: a session or a tree, each with its datagrams' form (docs/protocol.md sections 4 and 5).
+//! Seals: a session or a tree, each with its datagrams' form (docs/protocol.md sections 4 and 5).
 
 use treecast_core::datagram::{Inner, SESSION_OVERHEAD, TREE_OVERHEAD};
 use treecast_core::reason::Reason;
@@ -9,7 +9,7 @@ use treecast_core::session::{Session, SESSION_BODY_OFFSET};
 pub trait Seals {
     /// Where the body starts.
     const BODY_OFFSET: usize;
-    /// What a datagram has around its body.
+    /// Bytes of a datagram around its body.
     const OVERHEAD: usize;
     /// Seals the body that lies in `room`; the datagram's length.
     fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason>;

@@ -105,7 +105,7 @@ impl Underlay {
         tables.drops.set(Reason::SocketOverrun, self.all_sockets().map(Socket::overruns).sum());
     }
 
-    /// What the kernel granted to all sockets, by name.
+    /// Offloads that the kernel granted to all sockets, by name.
     pub fn offloads(&self) -> impl Iterator<Item = &'static str> {
         let granted = |has: fn(&Socket) -> bool| self.all_sockets().all(has) && self.all_sockets().next().is_some();
         [("udp-gso", granted(Socket::gso)), ("udp-gro", granted(Socket::gro))]

@@ -1,4 +1,4 @@
-//! A worker thread: waits, reads a batch, asks `treecast-core`, sends the batch, waits again.
+//! A worker thread: waits, reads a batch, decides by `treecast-core`, sends the batch, waits again.
 //!
 //! Each worker has a queue of the TAP and its share of the sockets to itself, so what one flow sends passes through one
 //! worker only, in its order. The first has the control sockets too, sends the probes, and gives up what waited too long.
@@ -275,7 +275,7 @@ impl<'s> Batch<'s> {
         Some(Self { tables, underlay, from: Endpoint { socket, address }, now_ns })
     }
 
-    /// What a datagram holds for the TAP.
+    /// The content of a datagram for the TAP.
     fn open(&self, datagram: &mut [u8], passed: Option<Passed>, recent: &mut Recent) -> Result<Option<Opened>, Reason> {
         if let Some(passed) = passed {
             let Some(tree) = passed.deliver else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! What kind of frame it is, and that no bytes can upset it.
+//! Classification of frames, which no bytes can upset.
 
 use std::net::IpAddr;
 

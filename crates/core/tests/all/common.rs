@@ -122,7 +122,7 @@ pub fn leaf() -> OutgoingList {
     OutgoingList { deliver: true, next_hops: Box::default() }
 }
 
-/// What the tables say about a host's frame.
+/// The decision about a host's frame by the tables.
 pub fn classify(tables: &ForwardingTables, port: u32, frame: &[u8], frames: u32, now_ns: u64) -> Verdict {
     tables.classify(port, &Frame::read(frame), frames, now_ns)
 }
@@ -133,7 +133,7 @@ pub fn tap_frame(frame: &[u8]) -> Event {
     Event::TapFrame { port: 0, generation: 0, about, data: frame.to_vec() }
 }
 
-/// What a frame's bytes say.
+/// The kind of a frame by its bytes.
 pub fn facts(frame: &[u8]) -> Result<FrameFacts, Reason> {
     FrameFacts::of(&Frame::read(frame))
 }

@@ -1,4 +1,4 @@
-//! What a table of flows counts, and whose flows stay in a full one.
+//! Tables of flows: what they count, and whose flows stay in a full one.
 
 use std::net::{IpAddr, Ipv4Addr};
 

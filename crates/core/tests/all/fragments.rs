@@ -236,7 +236,7 @@ fn seal_tree_parts(tree: &RootTree, whole: &[u8]) -> Vec<Vec<u8>> {
     cut(whole, tree.next_fragment_id()).into_iter().map(sealed).collect()
 }
 
-/// What a receiver makes of a datagram with a part.
+/// The outcome of a datagram with a part at a receiver.
 fn join_part(tables: &ForwardingTables, datagram: &[u8]) -> Result<Option<Vec<u8>>, Reason> {
     let mut buffer = datagram.to_vec();
     let mut recent = Recent::default();

@@ -1,4 +1,4 @@
-//! What a session, a port or a source filter must not do, where nothing else would show it.
+//! Guards of sessions, ports and source filters, where nothing else would show that one is gone.
 
 use std::net::IpAddr;
 

@@ -86,7 +86,7 @@ fn udp(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
     [&from.to_be_bytes()[..], &to.to_be_bytes(), &length.to_be_bytes(), &[0, 0], payload].concat()
 }
 
-/// What each user of the headers says of a frame.
+/// The decisions of each user of the headers about a frame.
 #[derive(Debug, PartialEq)]
 struct Said {
     kind: Result<FrameKind, Reason>,

@@ -1,4 +1,4 @@
-//! What a port lets through, what of it Python sees, and which hosts are told.
+//! Ports: the frames that pass, those that Python sees, and the hosts that are reported.
 
 use crate::common::*;
 use treecast_core::control::TreeSecrets;

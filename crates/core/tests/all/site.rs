@@ -1,4 +1,4 @@
-//! What a LAN says to its own hosts stays there where the port is told to keep it, and events of a port end with it.
+//! Frames for a LAN's own hosts stay there where the port is set to keep them, and events of a port end with it.
 
 use crate::common::*;
 use treecast_core::control::TreeSecrets;

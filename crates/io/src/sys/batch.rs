@@ -19,7 +19,7 @@ struct Control([u8; CONTROL_LEN]);
 
 const CONTROL_LEN: usize = 64;
 
-/// What UDP_GRO may join.
+/// Bytes that UDP_GRO may join.
 pub const MESSAGE_LEN: usize = 65_536;
 
 fn empty_header() -> libc::mmsghdr {
@@ -117,7 +117,7 @@ impl Receiver {
     }
 }
 
-/// What the control messages of a received header say.
+/// The control messages of a received header.
 #[derive(Default)]
 struct Noted {
     gro_size: usize,
@@ -258,7 +258,7 @@ mod tests {
 
     const UDP_GRO_OF: (libc::c_int, libc::c_int) = (libc::SOL_UDP, UDP_GRO);
 
-    /// What a receiver notes when the kernel has written these `used` bytes.
+    /// Notes of a receiver when the kernel has written these `used` bytes.
     fn noted(control: &mut Control, used: usize) -> (usize, u8) {
         let mut header = empty_header().msg_hdr;
         header.msg_control = control.0.as_mut_ptr().cast();

@@ -43,7 +43,7 @@ pub struct Poll(OwnedFd);
 /// Events taken from one wait; more come with the next.
 const MAX_READY: usize = 32;
 
-/// What one wait found.
+/// The outcome of one wait.
 pub struct Ready {
     events: [Event; MAX_READY],
     count: usize,

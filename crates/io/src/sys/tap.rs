@@ -27,7 +27,7 @@ const TUN_F_USO6: libc::c_uint = 0x40;
 /// Frames that the interface queues for us; 500 are lost while a worker waits for its turn.
 const TX_QUEUE_LEN: libc::c_int = 4000;
 
-/// What the kernel granted.
+/// Offloads that the kernel granted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TapOffloads {
     /// Partial checksums.
@@ -38,7 +38,7 @@ pub struct TapOffloads {
     pub uso: bool,
 }
 
-/// What is asked of the kernel, best first. USO4 and USO6 go only together and with CSUM.
+/// Offloads to request from the kernel, best first. USO4 and USO6 go only together and with CSUM.
 const OFFERS: [(libc::c_uint, TapOffloads); 4] = [
     (
         TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6,
@@ -99,7 +99,7 @@ impl Tap {
         &self.name
     }
 
-    /// What the kernel granted.
+    /// Offloads that the kernel granted.
     pub fn offloads(&self) -> TapOffloads {
         self.offloads
     }

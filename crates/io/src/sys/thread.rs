@@ -1,4 +1,4 @@
-//! What a thread asks of the system: its clock, its scheduling, randomness.
+//! System calls of a thread: its clock, its scheduling, randomness.
 
 use std::io;
 

@@ -26,7 +26,7 @@ pub struct Buffers {
     pub send: libc::c_int,
 }
 
-/// What SO_MEMINFO tells (linux/sock_diag.h), and which of it are the drops.
+/// Fields of SO_MEMINFO (linux/sock_diag.h), and which of them are the drops.
 const MEMORY_NUMBERS: usize = 9;
 const MEMORY_DROPS: usize = 8;
 

@@ -1,4 +1,4 @@
-//! What is joined and what is not, rule by rule; and round trips with segmentation.
+//! Tests of joining, rule by rule; and round trips with segmentation.
 
 use proptest::prelude::*;
 

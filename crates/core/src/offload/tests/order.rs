@@ -73,7 +73,7 @@ fn cut(written: &Written) -> Vec<Pushed> {
         .collect()
 }
 
-/// What a host sees: the checksum completed, and no identification where it means nothing (RFC 6864).
+/// A frame as a host sees it: the checksum completed, and no identification where it means nothing (RFC 6864).
 fn seen(frame: &[u8], partial: Option<PartialChecksum>) -> Vec<u8> {
     let mut frame = frame.to_vec();
     if let Some(PartialChecksum { start, offset }) = partial {
