@@ -126,7 +126,7 @@ class DataPlane:
         workers: int,
         take: bool = False,
     ) -> None:
-        """Opens the TAP and the sockets; OperatorError says what the operator can do when that fails.
+        """Opens the TAP and the sockets; OperatorError, with what the operator can do, when that fails.
 
         ``take``: the TAP is there already, and nobody uses it.
         """
@@ -161,7 +161,7 @@ class DataPlane:
 
     @property
     def interface(self) -> str:
-        """What the TAP is called now."""
+        """The TAP's name now."""
         return name_of(self._index) or self.native.interface
 
     def set_stay(self, *, on: bool) -> None:
@@ -170,7 +170,7 @@ class DataPlane:
 
     @property
     def underlay_mtu(self) -> int:
-        """The longest packet that may leave, in bytes: what this machine's interfaces carry, or the operator said."""
+        """The longest packet that may leave, in bytes: by this machine's interfaces, or as the operator has set."""
         return self._underlay_mtu
 
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
@@ -189,12 +189,12 @@ class DataPlane:
         return self.native.running_workers
 
     def ask_workers(self) -> None:
-        """Ask each thread whether it still turns."""
+        """Signal each thread, which answers if it still turns."""
         self.native.ask_workers()
 
     @property
     def unanswered(self) -> int:
-        """How many threads have not answered since they were asked last."""
+        """How many threads have not answered the last signal."""
         return self.native.unanswered
 
     @property
@@ -232,11 +232,11 @@ class DataPlane:
             yield Flow(route.vlan, group, source, length), (route.tx_packets, route.tx_bytes)
 
     def sent_flows(self) -> Iterator[CountedFlow]:
-        """What hosts of this node send to groups, wanted or not."""
+        """Flows of this node's hosts to groups, wanted or not."""
         return map(_counted, self.native.sent_flows())
 
     def delivered_flows(self) -> Iterator[CountedFlow]:
-        """What hosts of this node were given of groups."""
+        """Flows of groups that hosts of this node got."""
         return map(_counted, self.native.delivered_flows())
 
     def open_packet_port(self, descriptor: int) -> int:

@@ -1,4 +1,4 @@
-"""That something of this machine's network has changed, as the kernel announces it (rtnetlink(7)). What, is looked up.
+"""Announcements of the kernel that this machine's network has changed (rtnetlink(7)). The change itself is looked up.
 
 Only the kinds of messages are read. To parse them as AsyncIPRoute does costs 75 us each, and a machine with a full
 routing table changes thousands of routes a second. The kernel says when it had to drop messages (ENOBUFS): then all
@@ -24,7 +24,7 @@ _MOST_READS = 1024
 
 
 class News(Flag):
-    """What may have changed."""
+    """The part of the network that may have changed."""
 
     LINKS = auto()
     """Interfaces: there, up, MTU, name, MAC, bridge."""

@@ -1,4 +1,4 @@
-"""Digests: what is held of a range of origins, as one node tells another, and how two of them are compared.
+"""Digests: a summary of what a node holds of a range of origins, and how two of them are compared.
 
 Decides to whom the first whole digest of a new link goes at once. Format: ``docs/protocol.md`` section 7.
 """
@@ -22,7 +22,7 @@ LAST_INDEX = 0xFFFF_FFFF
 
 @dataclass(slots=True)
 class Comparison:
-    """What a neighbour's digest says, beside what is held here."""
+    """A neighbour's digest, compared with what is held here."""
 
     lacking: list[NodeIndex] = field(default_factory=list)
     """Origins of which it holds less than this node, or something else."""

@@ -1,4 +1,4 @@
-"""What each neighbour still lacks: floods to repeat until acknowledged, acknowledgements and digests to send.
+"""Flooding to each neighbour: records repeated until acknowledged, acknowledgements and digests to send.
 
 Decides when a message leaves; what is news is ``store``'s. The mechanism is OSPF's (RFC 2328 section 13).
 """
@@ -23,7 +23,7 @@ DIGEST_DELAYS: tuple[Duration, ...] = (1.0, 3.0)
 DIGEST_INTERVAL: Duration = 30.0
 ASK_AGAIN: Duration = 0.5
 MAX_ASKED = 16
-"""Twice the origins asked for one by one; where there are more, a digest of all asks for them."""
+"""Twice the origins requested one by one; where there are more, a digest of all requests them."""
 MAX_ACKNOWLEDGEMENTS_PER_MESSAGE = 48
 FLOOD_BYTES = MAX_CONTROL_BYTES - 16
 
@@ -44,7 +44,7 @@ class Neighbour:
     _equal_up_to: int = -1
     """Of the neighbour's digests that came in a row since its first: all up to this origin are held here, too."""
     _asked: Timers[tuple[NodeIndex, bool]] = field(default_factory=Timers)
-    """When the neighbour is told what is held of an origin, to get what it holds more of it."""
+    """When a digest of an origin is sent to the neighbour, to get what it holds more of it."""
     acknowledgements: list[tuple[int, int, int]] = field(default_factory=list)
     _unacknowledged: Unacknowledged = field(init=False)
 
@@ -58,7 +58,7 @@ class Neighbour:
         return len(self._unacknowledged) + len(self.acknowledgements)
 
     def begin(self, now: Instant, first_digest: Instant) -> None:
-        """The link has come up: ask the neighbour for its own, now, and for all then."""
+        """The link has come up: request the neighbour's own records now, and all then."""
         self.digest_due = first_digest
         self._digests_sent = 0 if first_digest <= now else len(DIGEST_DELAYS)
         self.ask(now, self.peer)
@@ -80,7 +80,7 @@ class Neighbour:
         return not self._unacknowledged.is_given_up(now, origin)
 
     def acknowledged(self, now: Instant, origin: NodeIndex, epoch: int, sequence: int) -> None:
-        """The neighbour holds this version, or said so itself by flooding it to us."""
+        """The neighbour holds this version: it has acknowledged or flooded it."""
         if self._unacknowledged.acknowledged(now, (origin, epoch, sequence)):
             self._set_wake()
 
@@ -104,7 +104,7 @@ class Neighbour:
         return sorted({origin for origin, _ in self._asked.due(now)})
 
     def compared(self, now: Instant, theirs: Digest, *, is_equal: bool) -> None:
-        """The neighbour has sent a digest. Where all of its say what this node's would, this node's can wait."""
+        """The neighbour has sent a digest. Where all of its equal this node's, this node's can wait."""
         if not is_equal or theirs.first > self._equal_up_to + 1:
             self._equal_up_to = -1
             return
@@ -130,7 +130,7 @@ class Neighbour:
         self.digest_due = after(now, delays[0] * self.rng.uniform(*JITTER))
 
     def messages(self, now: Instant) -> Iterator[Acknowledge | Flood]:
-        """What is due, in messages that fit a datagram."""
+        """Messages that are due, each in a datagram's size."""
         while self.acknowledgements:
             batch = self.acknowledgements[:MAX_ACKNOWLEDGEMENTS_PER_MESSAGE]
             del self.acknowledgements[:MAX_ACKNOWLEDGEMENTS_PER_MESSAGE]

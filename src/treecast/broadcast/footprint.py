@@ -1,4 +1,4 @@
-"""What is kept of other nodes in ``broadcast``: for tests, and for whoever looks for a leak."""
+"""Sizes of what ``broadcast`` keeps of other nodes: for tests, and to find a leak."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class OwnLinks:
         self._changed: set[int] = set()
 
     def add(self, peer: NodeIndex) -> bool:
-        """List a link in the first chunk with room; False where none has any."""
+        """List a link in the first chunk that is not full; False where all are."""
         if peer in self._chunk_of:
             return True
         number = next((n for n, chunk in enumerate(self._chunks) if len(chunk) < MAX_LINKS_PER_CHUNK), None)

@@ -84,7 +84,7 @@ class OwnAdvertisements:
         self._links_due = self._links_due or after(now, LINKS_DELAY)
 
     def advance(self, now: Instant) -> list[Record]:
-        """What is due: NODE again, links that came and went, and the groups that changed since the last call."""
+        """Publish what is due: NODE again, links that came and went, and groups that changed since the last call."""
         published: list[Record] = []
         if self._node_due is not None and self._node is not None and now >= self._node_due:
             published += self.announce(now, self._node)

@@ -70,7 +70,7 @@ class OwnGroups:
     def __init__(self, drops: Drops) -> None:
         self._drops = drops
         self._wanted: dict[GroupKey, SourceFilter] = {}
-        """What has changed since the last call of ``take_changed``."""
+        """Groups that have changed since the last call of ``take_changed``."""
         self._chunks: list[_Chunk] = []
         self._chunk_of: dict[GroupKey, int] = {}
         self._left: dict[GroupKey, int] = {}

@@ -1,4 +1,4 @@
-"""What is held: the advertisements of all origins, the newest of each key.
+"""The store of advertisements: those of all origins, the newest of each key.
 
 Decides what is news. Bounded in origins, and in records and bytes per origin; every record ends with its origin.
 """
@@ -27,7 +27,7 @@ WITHDRAWN_LIFETIME: Duration = 120.0
 """Longer than NODE_LIFETIME: who missed a withdrawal that long has forgotten the origin."""
 
 FORGOTTEN_LIFETIME: Duration = 600.0
-"""Who heard of a node late holds it longer than the others; from him they must not learn it again after its end."""
+"""A node that learned of another late holds it longer than others do: these must not learn it again after its end."""
 
 RecordKey = tuple[Kind, bytes]
 
@@ -55,7 +55,7 @@ class Record:
 
 @dataclass(slots=True)
 class Origin:
-    """All that one node says, in its present epoch."""
+    """All that one node advertises, in its present epoch."""
 
     epoch: int
     signing_key: bytes

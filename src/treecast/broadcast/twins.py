@@ -1,9 +1,9 @@
 """One identity on two machines: found by what both sign, and settled without a word of anybody else.
 
-Each run of a node has a random instance. Whoever hears a NODE advertisement of its own that another instance signed
-names that one in its own from then on. An advertisement of another instance that names this one was signed after this
-one started, by whoever holds the key: no replay and no member can make one. Of two such the later one ends, but first
-it names the other to a neighbour: nothing else would prove to the other that there were two.
+Each run of a node has a random instance. A run that receives a NODE advertisement of its own that another instance
+signed names that one in its own from then on. An advertisement of another instance that names this one was signed
+after this one started, by whoever holds the key: no replay and no member can make one. Of two such the later one ends,
+but first it names the other to a neighbour: nothing else would prove to the other that there were two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ANSWER_INTERVAL: Duration = 1.0
 """Old advertisements of many lives, replayed by a member, make a node announce itself no more often."""
 TWICE_LIFETIME: Duration = 15.0
 """Of two that both run one ends within seconds of the first proof; one that its supervisor starts again and again is
-heard of oftener than this.
+seen oftener than this.
 """
 LAST_WORD_LIMIT: Duration = 3.0
 """For so long a run that is to end waits for somebody who takes its advertisement, which is repeated meanwhile."""
@@ -49,7 +49,7 @@ class Twins:
         self._is_rival_told = False
 
     def twin(self, now: Instant) -> Twin | None:
-        """The other run, for a while after it was last heard."""
+        """The other run, for a while after its last advertisement."""
         twin = self._twin
         return twin if twin is not None and now - twin.seen_at < TWICE_LIFETIME else None
 

@@ -18,7 +18,7 @@ from treecast.wire.advertisement import Kind
 FIRST_REPEAT: Duration = 0.2
 LAST_REPEAT: Duration = 2.0
 JITTER = (0.8, 1.0)
-"""What repeats does so a little earlier each time, so that nodes that began together do not go on together."""
+"""Repetitions come a little earlier each time, so that nodes that began together do not go on together."""
 MAX_SENDS = 10
 """In 12 to 15 s: longer than a dead neighbour has a link."""
 FIRST_PAUSE: Duration = 60.0
@@ -26,7 +26,7 @@ LAST_PAUSE: Duration = 600.0
 """Digests offer an origin again of which a record was given up, after this time, doubling."""
 MAX_FLOODS_PER_TURN = 512
 SILENT_AFTER: Duration = 5.0
-"""Who acknowledges nothing for so long, while records wait, gets a few at a time."""
+"""A neighbour that acknowledges nothing for so long, while records wait, gets a few at a time."""
 SILENT_FLOODS = 4
 
 Key = tuple[NodeIndex, RecordKey]

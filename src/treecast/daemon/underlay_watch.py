@@ -25,7 +25,7 @@ SMALLEST_MTU = 1280
 """No interface with a smaller one has IPv6 (RFC 8200 section 5); the least that nodes need."""
 
 LOOK_INTERVAL: Duration = 0.5
-"""What is looked at so often is this process's own: who is linked, what the data plane counts; and MTUs, by ioctl."""
+"""So often only this process's own state is read: linked nodes, counters of the data plane; and MTUs, by ioctl."""
 MOST_LOOKUPS = 32
 """Ways looked up at once: a request of the kernel each."""
 TOO_BIG_TIME: Duration = 60.0

@@ -1,6 +1,6 @@
-"""What hosts want of groups, on its way to the other nodes, the trees and the ports; and back to multicast routers.
+"""Membership sync: filters of hosts on their way to other nodes, trees and ports; and back to multicast routers.
 
-It decides nothing: ``multicast`` says what each port and all of them want, ``topology`` what the other nodes do.
+Decides nothing: ``multicast`` has what each port and all of them want, ``topology`` what the other nodes do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class MembershipSync:
         self.take(now, self._rooms.membership.start(now))
 
     def take(self, now: Instant, output: SwitchOutput) -> None:
-        """What a turn of the membership came to."""
+        """Carry the output of a turn of the membership to other rooms."""
         self.commands += [Inject(sent.port, sent.frame) for sent in output.frames]
         for change in output.changes:
             group = (change.vlan, change.group)

@@ -39,7 +39,7 @@ class Standing(StrEnum):
     ANOTHER_NETWORK = "another network"
     UNREACHABLE = "unreachable"
     UNRESOLVED = "name unresolved"
-    """A configured peer whose name has no address so far; who asks for it says why."""
+    """A configured peer whose name has no address so far; ``daemon/peer_names.py`` knows why."""
     OFFLINE = "offline"
 
 
