@@ -13,17 +13,16 @@ from treecast.base.ids import NodeIndex
 from treecast.broadcast.store import MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN, Origin, Record, Store
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import VerifySignature
+from treecast.wire.advertised_groups import GroupsContent, parse_groups
 from treecast.wire.advertisement import (
     SIGNING_CONTEXT,
     Body,
     Content,
-    GroupsContent,
     Kind,
     NodeContent,
     Signed,
     is_key_of,
     parse_content,
-    parse_groups,
     parse_node,
 )
 

@@ -38,7 +38,8 @@ from treecast.broadcast.store import (
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
-from treecast.wire.advertisement import Body, Content, GroupsContent, Kind, NodeContent, emit, parse_signed
+from treecast.wire.advertised_groups import GroupsContent
+from treecast.wire.advertisement import Body, Content, Kind, NodeContent, emit, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 ASK_INTERVAL: Duration = 0.5

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from treecast.base.ids import NodeIndex
 from treecast.identity.certificate import Certificate
-from treecast.wire.advertisement import Content, GroupsContent, Kind
+from treecast.wire.advertised_groups import GroupsContent
+from treecast.wire.advertisement import Content, Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from treecast.base.flows import GroupKey
 from treecast.base.membership import SourceFilter
 from treecast.base.time import Instant, after
 from treecast.broadcast.store import MAX_GROUPS_PER_ORIGIN, WITHDRAWN_LIFETIME
-from treecast.wire.advertisement import MAX_GROUPS_BYTES, GroupsContent, ListedGroup, chunk_key, emit
+from treecast.wire.advertised_groups import MAX_GROUPS_BYTES, GroupsContent, ListedGroup, chunk_key
+from treecast.wire.advertisement import emit
 
 MAX_LISTED_BYTES = MAX_GROUPS_BYTES - 4
 """Of all groups of a chunk: the array and the list take the rest."""

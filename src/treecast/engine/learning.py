@@ -7,13 +7,12 @@ from treecast.base.time import Instant
 from treecast.broadcast.learned import Learned
 from treecast.engine.changes import HostChange, MemberChange, PrefixChange
 from treecast.engine.rooms import Rooms, certified_addresses
+from treecast.wire.advertised_groups import GroupsContent, parse_chunk_key
 from treecast.wire.advertisement import (
     GroupPrefixContent,
-    GroupsContent,
     HostContent,
     Kind,
     NodeContent,
-    parse_chunk_key,
     parse_group_prefix_key,
     parse_host_key,
 )

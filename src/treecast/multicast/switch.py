@@ -32,7 +32,7 @@ from treecast.multicast.segments import Segments
 from treecast.multicast.switch_output import PortFrame, SwitchOutput, VlanChange
 from treecast.multicast.view import Output
 from treecast.wire import mrd, pim
-from treecast.wire.advertisement import MAX_SOURCES
+from treecast.wire.advertised_groups import MAX_SOURCES
 from treecast.wire.ethernet import EthernetFrame, VlanTag
 
 UNTAGGED = 0

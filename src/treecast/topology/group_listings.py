@@ -12,7 +12,7 @@ from typing import NamedTuple
 from treecast.base.flows import GroupKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import SourceFilter
-from treecast.wire.advertisement import GroupsContent, ListedGroup
+from treecast.wire.advertised_groups import GroupsContent, ListedGroup
 
 
 class _Listing(NamedTuple):

@@ -16,7 +16,7 @@ from treecast.topology.group_listings import GroupListings
 from treecast.topology.group_plan import GroupPlan
 from treecast.topology.group_prefixes import prefix_sort_key
 from treecast.topology.multicast_table import MulticastTable, group_sort_key
-from treecast.wire.advertisement import GroupsContent
+from treecast.wire.advertised_groups import GroupsContent
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,33 +7,30 @@ from __future__ import annotations
 
 from enum import IntEnum
 from ipaddress import ip_network
-from itertools import pairwise
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from treecast.base.addresses import Endpoint, IPAddress, MacAddress, packed_to_address
+from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.errors import MalformedError
-from treecast.base.flows import GroupKey, PrefixKey, is_routed_prefix
-from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.flows import PrefixKey, is_routed_prefix
+from treecast.wire.advertised_groups import (
+    GroupsContent,
+    ListedGroup,
+    PackedAddress,
+    parse_chunk_key,
+    parse_groups,
+    unpacked,
+)
 from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U16, U32, U64, version
-from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets, sources
-
-IPV4_BYTES, IPV6_BYTES = 4, 16
+from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets
 
 SIGNING_CONTEXT = b"treecast advertisement 1"
 MAX_ENDPOINTS = 16
 MAX_LINKS_PER_CHUNK = 128
 MAX_LINK_CHUNKS = 128
 """Together as many links as there are origins (16,384)."""
-MAX_SOURCES = 56
-MAX_GROUPS_BYTES = 1072
-"""Of the content of GROUPS: with all around it the longest advertisement. A group with MAX_SOURCES takes 1,034."""
-MAX_GROUPS_PER_CHUNK = 106
-"""The shortest take 10 bytes."""
-GROUP_EXCLUDES, GROUP_MOVED = 1, 2
-"""Flags of a group in a chunk."""
 MAX_HOST_ADDRESSES = 32
 HOST_IS_ROUTER = 1
 
@@ -77,9 +74,6 @@ class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
             return f"signed, malformed body of {octets(self.body)}"
 
 
-PackedAddress = Annotated[bytes, Meta(min_length=4, max_length=16)]
-
-
 class NodeContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     certificate: Annotated[bytes, Meta(max_length=512)]
     endpoints: Annotated[tuple[tuple[PackedAddress, U16], ...], Meta(max_length=MAX_ENDPOINTS)]
@@ -103,7 +97,7 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
     def endpoint_values(self) -> tuple[Endpoint, ...]:
         """MalformedError when an address has neither 4 nor 16 bytes."""
-        return tuple(Endpoint(_address(packed), port) for packed, port in self.endpoints)
+        return tuple(Endpoint(unpacked(packed), port) for packed, port in self.endpoints)
 
 
 class LinksContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -117,64 +111,6 @@ class LinksContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     def text(self) -> str:
         """The line without its kind."""
         return f"to {listed(self.peers, 60, 'n{}'.format) or 'nobody'}"
-
-
-class ListedGroup(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One group in a chunk, with the sources that the origin wants of it or excludes."""
-
-    vlan: U16
-    group: PackedAddress
-    flags: Annotated[int, Meta(ge=0, le=GROUP_EXCLUDES | GROUP_MOVED)]
-    sources: Annotated[tuple[PackedAddress, ...], Meta(max_length=MAX_SOURCES)]
-
-    @classmethod
-    def of(cls, key: GroupKey, wanted: SourceFilter) -> ListedGroup:
-        flags = GROUP_EXCLUDES if wanted.mode is FilterMode.EXCLUDE else 0
-        return cls(key[0], key[1].packed, flags, tuple(sorted(source.packed for source in wanted.sources)))
-
-    def as_moved(self) -> ListedGroup:
-        """As the chunk that it has left goes on listing it."""
-        return ListedGroup(self.vlan, self.group, self.flags | GROUP_MOVED, self.sources)
-
-    @property
-    def is_moved(self) -> bool:
-        """Whether this counts only where no other chunk lists the group."""
-        return bool(self.flags & GROUP_MOVED)
-
-    @property
-    def key(self) -> GroupKey:
-        return self.vlan, _address(self.group)
-
-    @property
-    def order(self) -> tuple[int, int, bytes]:
-        """Its place in a chunk."""
-        return self.vlan, len(self.group), self.group
-
-    def __str__(self) -> str:
-        return f"group {self.text()}"
-
-    def text(self) -> str:
-        """The line without its kind."""
-        mode = "EXCLUDE" if self.flags & GROUP_EXCLUDES else "INCLUDE"
-        wanted = sources(mode, map(address, self.sources))
-        return line(address(self.group), in_vlan(self.vlan), wanted, "moved" if self.is_moved else "")
-
-    def source_filter(self) -> SourceFilter:
-        mode = FilterMode.EXCLUDE if self.flags & GROUP_EXCLUDES else FilterMode.INCLUDE
-        return SourceFilter(mode, frozenset(_address(packed) for packed in self.sources))
-
-
-class GroupsContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One chunk of the groups that an origin wants, in ascending order."""
-
-    groups: Annotated[tuple[ListedGroup, ...], Meta(min_length=1, max_length=MAX_GROUPS_PER_CHUNK)]
-
-    def __str__(self) -> str:
-        return f"GROUPS content {self.text()}"
-
-    def text(self) -> str:
-        """The line without its kind."""
-        return listed(self.groups, 60, ListedGroup.text) or "no group"
 
 
 class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -213,13 +149,12 @@ class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         return bool(self.flags & HOST_IS_ROUTER)
 
     def address_values(self) -> tuple[IPAddress, ...]:
-        return tuple(_address(packed) for packed in self.addresses)
+        return tuple(unpacked(packed) for packed in self.addresses)
 
 
 Content = NodeContent | LinksContent | GroupsContent | GroupPrefixContent | HostContent
 
 _node_decoder = msgspec.msgpack.Decoder(NodeContent)
-_groups_decoder = msgspec.msgpack.Decoder(GroupsContent)
 _group_prefix_decoder = msgspec.msgpack.Decoder(GroupPrefixContent)
 _host_decoder = msgspec.msgpack.Decoder(HostContent)
 _links_decoder = msgspec.msgpack.Decoder(LinksContent)
@@ -259,28 +194,6 @@ def parse_links(content: bytes) -> LinksContent:
         raise MalformedError("advertisement_malformed") from error
 
 
-def parse_groups(content: bytes) -> GroupsContent:
-    """The content of GROUPS; MalformedError("advertisement_malformed")."""
-    if len(content) > MAX_GROUPS_BYTES:
-        raise MalformedError("advertisement_malformed")
-    try:
-        chunk = _groups_decoder.decode(content)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedError("advertisement_malformed") from error
-    order = [one.order for one in chunk.groups]
-    are_ascending = all(one < other for one, other in pairwise(order))
-    if not are_ascending or not all(map(_is_listable, chunk.groups)):
-        raise MalformedError("advertisement_malformed")
-    return chunk
-
-
-def _is_listable(one: ListedGroup) -> bool:
-    """Whether it is a multicast group with sources of its family."""
-    first, size = one.group[0], len(one.group)
-    is_group = first & 0xF0 == 0xE0 if size == IPV4_BYTES else first == 0xFF and size == IPV6_BYTES
-    return is_group and all(len(source) == size for source in one.sources)
-
-
 def parse_content(kind: Kind, content: bytes) -> Content:
     """The content of one kind, which must not be empty; MalformedError("advertisement_malformed")."""
     try:
@@ -312,15 +225,6 @@ def is_key_of(kind: Kind, key: bytes) -> bool:
             return True
 
 
-def chunk_key(number: int) -> bytes:
-    """The key of a GROUPS chunk."""
-    return number.to_bytes(2, "big")
-
-
-def parse_chunk_key(key: bytes) -> int:
-    return int.from_bytes(key, "big")
-
-
 def group_prefix_key(key: PrefixKey) -> bytes:
     vlan, prefix = key
     return vlan.to_bytes(2, "big") + bytes((prefix.prefixlen,)) + prefix.network_address.packed
@@ -328,7 +232,7 @@ def group_prefix_key(key: PrefixKey) -> bytes:
 
 def parse_group_prefix_key(key: bytes) -> PrefixKey:
     """MalformedError("advertisement_malformed") unless it names a prefix of groups that routes may lead to."""
-    first = _address(key[3:])
+    first = unpacked(key[3:])
     try:
         prefix = ip_network((first, key[2]))
     except ValueError as error:
@@ -383,10 +287,3 @@ def _shown_content(kind: Kind, content: bytes) -> str:
         return parse_content(kind, content).text()
     except MalformedError:
         return f"malformed content of {octets(content)}"
-
-
-def _address(packed: bytes) -> IPAddress:
-    try:
-        return packed_to_address(packed)
-    except ValueError as error:
-        raise MalformedError("advertisement_malformed") from error

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.base.flows import Flow
+from treecast.wire.advertised_groups import GroupsContent, ListedGroup
 from treecast.wire.advertisement import (
     Body,
     GroupPrefixContent,
-    GroupsContent,
     HostContent,
     Kind,
     LinksContent,
-    ListedGroup,
     NodeContent,
     Signed,
     emit,

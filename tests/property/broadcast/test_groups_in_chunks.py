@@ -20,7 +20,8 @@ from treecast.broadcast import own_groups
 from treecast.broadcast.own_groups import OwnGroups
 from treecast.broadcast.store import MAX_GROUPS_PER_ORIGIN, WITHDRAWN_LIFETIME
 from treecast.topology.group_listings import GroupListings
-from treecast.wire.advertisement import GroupsContent, emit, parse_chunk_key, parse_groups
+from treecast.wire.advertised_groups import GroupsContent, parse_chunk_key, parse_groups
+from treecast.wire.advertisement import emit
 
 ORIGIN = NodeIndex(9)
 GROUPS: tuple[GroupKey, ...] = tuple((0, IPv6Address("ff3e::1") + number) for number in range(6))

@@ -22,19 +22,16 @@ from treecast.discovery.limits import MAX_ADDRESSES_PER_HOST
 from treecast.identity.certificate import MAX_CERTIFICATE_BYTES, Certificate, Claims, issue
 from treecast.identity.ids import MAX_NODE_INDEX
 from treecast.identity.keys import NodeKeys
+from treecast.wire.advertised_groups import MAX_SOURCES, GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import (
-    MAX_SOURCES,
     SIGNING_CONTEXT,
     Body,
     Content,
     GroupPrefixContent,
-    GroupsContent,
     HostContent,
     Kind,
-    ListedGroup,
     NodeContent,
     Signed,
-    chunk_key,
     emit,
     group_prefix_key,
     host_key,

@@ -17,18 +17,8 @@ from treecast.broadcast.store import NODE_LIFETIME
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
-from treecast.wire.advertisement import (
-    SIGNING_CONTEXT,
-    Body,
-    GroupsContent,
-    Kind,
-    ListedGroup,
-    NodeContent,
-    Signed,
-    chunk_key,
-    emit,
-    parse_signed,
-)
+from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
+from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent, Signed, emit, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 CA = SigningKey(bytes(range(32)))

@@ -14,7 +14,8 @@ from treecast.base.time import Instant
 from treecast.broadcast import own_groups
 from treecast.broadcast.own_groups import MAX_LISTED_BYTES, ROOMY_BYTES, OwnGroups
 from treecast.broadcast.store import WITHDRAWN_LIFETIME
-from treecast.wire.advertisement import MAX_SOURCES, Kind, emit, parse_signed
+from treecast.wire.advertised_groups import MAX_SOURCES
+from treecast.wire.advertisement import Kind, emit, parse_signed
 
 START = Instant(0.0)
 SOURCES = [IPv4Address("10.0.0.0") + number for number in range(MAX_SOURCES)]

@@ -19,7 +19,8 @@ from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
 from treecast.broadcast import acceptance, own_advertisements, store
 from treecast.broadcast.store import NODE_LIFETIME
-from treecast.wire.advertisement import GroupsContent, Kind, ListedGroup, NodeContent, chunk_key, emit, parse_signed
+from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
+from treecast.wire.advertisement import Kind, NodeContent, emit, parse_signed
 from treecast.wire.control import Acknowledge, Flood
 
 ORIGIN = 5

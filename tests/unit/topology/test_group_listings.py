@@ -10,7 +10,7 @@ from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.topology.group_listings import GroupListings
 from treecast.topology.topology import Topology
-from treecast.wire.advertisement import GroupsContent, ListedGroup
+from treecast.wire.advertised_groups import GroupsContent, ListedGroup
 
 NODE = NodeIndex(2)
 GROUP: GroupKey = (0, IPv4Address("239.1.1.1"))

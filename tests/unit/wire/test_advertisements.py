@@ -11,19 +11,8 @@ import pytest
 from treecast.base.errors import MalformedError
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.identity.keys import SigningKey
-from treecast.wire.advertisement import (
-    MAX_GROUPS_BYTES,
-    SIGNING_CONTEXT,
-    Body,
-    GroupsContent,
-    Kind,
-    ListedGroup,
-    Signed,
-    chunk_key,
-    emit,
-    parse_content,
-    parse_signed,
-)
+from treecast.wire.advertised_groups import MAX_GROUPS_BYTES, GroupsContent, ListedGroup, chunk_key
+from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, Signed, emit, parse_content, parse_signed
 
 VECTORS = json.loads((Path(__file__).parents[3] / "docs" / "vectors-advertisements.json").read_text())
 V4, V6 = b"\xef\x01\x01\x01", b"\xff\x3e" + bytes(13) + b"\x01"

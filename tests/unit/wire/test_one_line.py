@@ -18,19 +18,8 @@ import pytest
 from treecast import wire
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.membership import ANY_SOURCE
-from treecast.wire.advertisement import (
-    Body,
-    GroupsContent,
-    HostContent,
-    Kind,
-    LinksContent,
-    ListedGroup,
-    NodeContent,
-    Signed,
-    chunk_key,
-    emit,
-    host_key,
-)
+from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
+from treecast.wire.advertisement import Body, HostContent, Kind, LinksContent, NodeContent, Signed, emit, host_key
 from treecast.wire.arp import ArpOperation, ArpPacket
 from treecast.wire.control import Acknowledge, Digest, Flood
 from treecast.wire.ethernet import VlanTag
