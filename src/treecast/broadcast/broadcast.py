@@ -1,7 +1,7 @@
 """Broadcast: what one node advertises, all nodes learn.
 
-Decides who is told next of what is new. It never interprets a group or a host: what was learned goes back to the caller
-as values. What is believed is ``acceptance``'s, what this node publishes ``own_advertisements``'s. Read
+Decides to which neighbours news is flooded next. Never interprets a group or a host: what was learned goes back to the
+caller as values. What is believed is ``acceptance``'s, what this node publishes ``own_advertisements``'s. Read
 ``docs/protocol.md`` section 7 first.
 """
 
@@ -43,7 +43,7 @@ from treecast.wire.advertisement import Body, Content, Kind, NodeContent, emit, 
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 ASK_INTERVAL: Duration = 0.5
-"""Who holds a newer life of this node is asked for it at once, and no more often than that."""
+"""A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
 COMPARE_WITHIN: Duration = 1.0
 """After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
 
@@ -101,9 +101,9 @@ class Broadcast:
         """When each neighbour has a message to get."""
         self._link_state = LinkState(self._store)
         self._taken: dict[tuple[NodeIndex, Kind, bytes], _Taken] = {}
-        """What this turn brought that was news, by origin and key."""
+        """News of this turn, by origin and key."""
 
-    # what this node says
+    # advertisements of this node
 
     def announce(self, now: Instant, node: NodeContent) -> None:
         """Publish this node's NODE advertisement, and repeat it from now on. Must come before any publish."""
@@ -122,11 +122,11 @@ class Broadcast:
                 neighbour.offer(record, now)
 
     def put_group(self, group: GroupKey, wanted: SourceFilter) -> None:
-        """What this node's hosts want of a group: in the advertisement of all that change until ``advance``."""
+        """This node's hosts have another filter of a group: advertised with all that change until ``advance``."""
         self._own.groups.put(group, wanted)
 
     def footprint(self) -> BroadcastFootprint:
-        """What is kept of other nodes."""
+        """Sizes of what is kept of other nodes."""
         origins = list(self._store.origins())
         return BroadcastFootprint(
             tuple(index for index, _ in origins),
@@ -159,7 +159,7 @@ class Broadcast:
                 other = self._neighbours[self._rng.choice(list(self._neighbours))]
                 other.compare(after(now, self._rng.random() * COMPARE_WITHIN))
 
-    # what the others say
+    # advertisements of others
 
     def knows(self, origin: NodeIndex) -> bool:
         """Whether anything of this node is held."""
@@ -244,7 +244,7 @@ class Broadcast:
         return origin, learned
 
     def _pass_on(self, now: Instant) -> None:
-        """What this turn brought goes to the neighbours that do not get it from its origin, nor from its sender.
+        """Flood this turn's news to the neighbours that do not get it from its origin, nor from its sender.
 
         At the end of the turn: by then all chunks of an origin's LINKS are there that came together.
         """
@@ -260,7 +260,7 @@ class Broadcast:
                 self._neighbours[peer].offer(record, now)
 
     def _links_changed(self, now: Instant, sender: Neighbour, record: Record, before: Record | None) -> None:
-        """An origin that has lost this node may have had news since: who sent this is asked for what it holds of it."""
+        """An origin that has lost this node may have had news since: they are requested from the sender."""
         self._link_state.forget(record.origin)
         if before is not None and self._me in links_in(before.content) - links_in(record.content):
             sender.ask(now, record.origin)
@@ -269,7 +269,7 @@ class Broadcast:
         compared = self._digests.compare(digest)
         if self._me in compared.newer and now >= self._ask_again:
             self._ask_again = after(now, ASK_INTERVAL)
-            neighbour.ask(now, self._me)  # who holds a newer life of any other node will send it without being asked
+            neighbour.ask(now, self._me)  # a newer life of any other node is flooded without a request
         for index in compared.lacking:
             for record in self._store.records_of(index) if neighbour.wants(now, index) else ():
                 neighbour.offer(record, now)

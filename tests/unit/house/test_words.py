@@ -1,0 +1,45 @@
+"""How docstrings and doc comments begin, and how long a file may be."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+MOST_LINES = 350
+RIDDLE = re.compile(r"(Who|What|That|It|Whoever|Whatever|Whom|Whose)\b")
+"""A sentence that begins so has no noun for its subject."""
+
+
+def python_docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """Docstrings of modules, classes and functions, and those behind a variable: line and text."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+
+
+def rust_doc_comments(path: Path) -> Iterator[tuple[int, str]]:
+    """The first line of each doc comment."""
+    before = ""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        text = line.strip()
+        if text.startswith(("///", "//!")) and not before.startswith(text[:3]):
+            yield number, text[3:].strip()
+        before = text
+
+
+def test_no_docstring_begins_with_a_pronoun() -> None:
+    found = [(path, one) for path in (ROOT / "src").rglob("*.py") for one in python_docstrings(path)]
+    found += [(path, one) for path in ROOT.glob("crates/*/src/**/*.rs") for one in rust_doc_comments(path)]
+    assert len(found) > 3_000
+    assert [f"{path}:{line}: {text}" for path, (line, text) in found if RIDDLE.match(text.strip())] == []
+
+
+def test_no_file_is_longer_than_350_lines() -> None:
+    files = [path for top in ("src", "tests", "lab", "bench", "tools") for path in (ROOT / top).rglob("*.py")]
+    files += [*ROOT.glob("crates/*/*/**/*.rs"), *ROOT.glob("bench/*/src/**/*.rs")]
+    lengths = {path: path.read_text().count("\n") for path in files}
+    assert len(lengths) > 400
+    assert {str(path): lines for path, lines in lengths.items() if lines > MOST_LINES} == {}
