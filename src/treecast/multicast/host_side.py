@@ -28,6 +28,9 @@ from treecast.wire.group_membership import (
 
 _IPV4_HEADERS_BYTES, _IPV6_HEADERS_BYTES, _REPORT_BYTES, _SMALLEST_MTU = 24, 48, 8, 1280
 
+MAX_GROUP_QUERIES = 1024
+"""Queries about groups that hosts are answering; beyond them, older reports may silence a host."""
+
 
 @dataclass(slots=True)
 class _StateChange:
@@ -49,11 +52,16 @@ class HostSide:
         self._wanted: dict[IPAddress, SourceFilter] = {}
         self._changes: dict[IPAddress, _StateChange] = {}
         self._fresh: dict[IPAddress, Instant] = {}
+        """Groups with a change that was not reported yet, and when its first report is due."""
         self._repeat_at: Instant | None = None
         self._answers: dict[IPAddress, frozenset[IPAddress] | None] = {}
         """Queried sources of each group whose answer is pending; None: all of its state (RFC 9776 section 5.2)."""
         self._answers_due: Timers[IPAddress] = Timers()
         self._general_answer_due: Instant | None = None
+        self._general_query_ends = Instant(0.0)
+        """When the hosts have answered the last general query."""
+        self._group_query_ends: dict[IPAddress, Instant] = {}
+        """When the hosts have answered the last query about a group, while older reports would make them silent."""
         self._older_queriers: dict[int, Instant] = {}
 
     def version(self) -> int:
@@ -72,15 +80,25 @@ class HostSide:
         else:
             self._wanted[group] = wanted
         self._begin_change(group, before, wanted)
-        self._fresh[group] = now
+        self._fresh[group] = max(now, self._group_query_ends.get(group, now))
 
     def receive_query(self, now: Instant, query: MembershipQuery) -> None:
-        """A query on the port, of whichever router; answers follow within its response time."""
+        """A query on the port, of whichever router; answers follow within its response time.
+
+        Older reports follow at its end: a host that hears one before it has answered sends none itself (RFC 2236
+        section 3, RFC 2710 section 4), and nobody would know of it.
+        """
         if query.version < self._protocol.newest_version:
             intervals = self._config.intervals
             timeout = intervals.robustness * intervals.query_interval + max(query.max_response_time, 1)
             self._older_queriers[query.version] = after(now, timeout)
-        due = after(now, self._rng.uniform(0, query.max_response_time or 10))
+        response_time = query.max_response_time or 10
+        is_older = self.version() < self._protocol.newest_version
+        due = after(now, response_time if is_older else self._rng.uniform(0, response_time))
+        if query.is_general:
+            self._general_query_ends = after(now, response_time)
+        elif is_older and len(self._group_query_ends) < MAX_GROUP_QUERIES:
+            self._group_query_ends[query.group] = due
         if self._general_answer_due is not None and self._general_answer_due <= due:
             return
         if query.is_general:
@@ -107,6 +125,8 @@ class HostSide:
         records: list[GroupRecord] = []
         for group in self._due_changes(now):
             self._report_change(group, records, messages)
+        older = [message.group for message in messages if isinstance(message, OlderReport)]
+        suppressing = older if now < self._general_query_ends else []
         if self._changes and self._repeat_at is None:
             self._repeat_at = after(now, self._rng.uniform(0, self._config.unsolicited_report_interval))
         if self._general_answer_due is not None and self._general_answer_due <= now:
@@ -118,7 +138,6 @@ class HostSide:
         for group in self._answers_due.due(now):
             self._answer(group, self._answers.pop(group), records, messages)
         reports = [MembershipReport(tuple(part)) for part in self._split(records)]
-        suppressing = [message.group for message in messages if isinstance(message, OlderReport)]
         return [frame for message in (*messages, *reports) for frame in self._frames(message)], suppressing
 
     def next_deadline(self) -> Instant | None:
@@ -126,7 +145,7 @@ class HostSide:
             self._general_answer_due,
             *self._older_queriers.values(),
             self._repeat_at,
-            next(iter(self._fresh.values()), None),
+            *self._fresh.values(),
             self._answers_due.next(),
         )
 
@@ -141,13 +160,14 @@ class HostSide:
         return [self._protocol.message_frame(message, source), kernel.mac.packed + to_kernel[len(kernel.mac.packed) :]]
 
     def _due_changes(self, now: Instant) -> list[IPAddress]:
-        """The new changes at once; when they are repeated, all changes go together."""
+        """The new changes at once, unless hosts are about to answer; when they are repeated, all changes go together."""
         if self._repeat_at is not None and self._repeat_at <= now:
             self._repeat_at = None
-            groups = list(self._changes)
+            groups = [group for group in self._changes if group not in self._group_query_ends]
         else:
-            groups = list(self._fresh)
-        self._fresh.clear()
+            groups = [group for group, due in self._fresh.items() if due <= now]
+        for group in groups:
+            self._fresh.pop(group, None)
         return groups
 
     def _begin_change(self, group: IPAddress, before: SourceFilter, wanted: SourceFilter) -> None:

@@ -218,20 +218,65 @@ def test_an_older_querier_hears_its_own_version(family: int, older: int, leaves:
 
 
 @FAMILIES
-def test_hosts_that_our_older_reports_silence_stay_members_while_we_report(version: int) -> None:
+def test_older_answers_come_when_all_hosts_have_answered_for_they_would_silence_them(version: int) -> None:
     """RFC 2236 section 3: a host that hears a report of its group within its delay sends none."""
     switch, group = VirtualSwitch(), GROUPS[version]
     older = OlderReport(NEWEST[version] - 1, group)
-    for _ in range(6):
-        switch.query(NOBODY[version], version=NEWEST[version] - 1, router=50)
-        if not switch.reports():
-            switch.hear(older, version)
-            switch.set_proxied(group, ANY_SOURCE)
-        switch.run(125)
-        assert switch.switch.filter(0, group) == ANY_SOURCE
-    switch.set_proxied(group, NO_SOURCE)
-    switch.run(2 * 125 + 10)
-    assert switch.switch.filter(0, group) == NO_SOURCE, "the next answers would have been theirs"
+    switch.query(NOBODY[version], version=NEWEST[version] - 1, router=50)
+    switch.set_proxied(group, ANY_SOURCE)
+    switch.run(60)
+    switch.said.clear()
+    switch.query(NOBODY[version], version=NEWEST[version] - 1, router=50, response=10)
+    assert not switch.reports(switch.run(9.9))
+    assert switch.reports(switch.run(0.2)) == [older]
+    switch.query(group, version=NEWEST[version] - 1, router=50)
+    assert not switch.reports(switch.run(0.9))
+    assert switch.reports(switch.run(0.2)) == [older]
+
+
+@FAMILIES
+def test_a_host_that_leaves_is_known_to_have_left_though_we_report_its_group_by_an_older_version(version: int) -> None:
+    switch, group = VirtualSwitch(), GROUPS[version]
+    switch.query(NOBODY[version], version=NEWEST[version] - 1, router=250)
+    switch.hear(OlderReport(NEWEST[version] - 1, group), version)
+    switch.run(30)
+    switch.hear(LeaveGroup(group), version)
+    switch.said.clear()
+    switch.set_proxied(group, ANY_SOURCE)
+    assert not switch.reports(switch.run(0.9)), "the hosts that are left answer the query first"
+    assert OlderReport(NEWEST[version] - 1, group) in switch.reports(switch.run(0.2))
+    switch.run(1)
+    assert switch.switch.filter(0, group) == NO_SOURCE
+
+
+@FAMILIES
+def test_a_report_waits_for_the_answers_to_one_query_however_many_follow(version: int) -> None:
+    switch, group = VirtualSwitch(), GROUPS[version]
+    switch.query(NOBODY[version], version=NEWEST[version] - 1, router=50)
+    switch.run(30)
+    switch.query(group, version=NEWEST[version] - 1, router=50)
+    switch.said.clear()
+    switch.set_proxied(group, ANY_SOURCE)
+    for _ in range(3):
+        switch.run(0.4)
+        switch.query(group, version=NEWEST[version] - 1, router=50)
+    assert switch.reports() == [OlderReport(NEWEST[version] - 1, group)]
+
+
+@FAMILIES
+def test_hosts_that_a_change_of_ours_silences_stay_members_for_an_interval(version: int) -> None:
+    """The change is reported at once, while the hosts are answering a general query."""
+    switch, group = VirtualSwitch(), GROUPS[version]
+    switch.hear(OlderReport(NEWEST[version] - 1, group), version)
+    switch.run(200)
+    switch.query(NOBODY[version], version=NEWEST[version] - 1, router=50)
+    switch.said.clear()
+    switch.set_proxied(group, ANY_SOURCE)
+    assert switch.reports() == [OlderReport(NEWEST[version] - 1, group)]
+    switch.run(250)
+    assert switch.switch.filter(0, group) == ANY_SOURCE
+    switch.run(20)
+    assert switch.switch.filter(0, group) == NO_SOURCE
 
 
 @FAMILIES
