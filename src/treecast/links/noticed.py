@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint
 from treecast.base.time import Duration, Instant
 
 NOTICED_LIFETIME: Duration = 30.0
 MAX_NOTICED = 256
+BREAK: Duration = 4.5
+"""Who was only remembered from an earlier run is sought for ten seconds, with breaks of five and more (``targets``);
+who is configured or known, every two seconds (``attempts``)."""
+LASTING_AFTER: Duration = 11.0
+
+
+@dataclass(slots=True)
+class _Place:
+    """``since``: the end of the last break; ``lasting``: noticed for so long without one."""
+
+    since: Instant
+    last: Instant
+    lasting: bool = False
 
 
 class Noticed:
@@ -16,22 +30,29 @@ class Noticed:
 
     def __init__(self, lifetime: Duration = NOTICED_LIFETIME) -> None:
         self._lifetime = lifetime
-        self._at: dict[Endpoint, Instant] = {}
+        self._places: dict[Endpoint, _Place] = {}
 
     def note(self, now: Instant, endpoint: Endpoint) -> None:
-        self._at.pop(endpoint, None)
-        self._at[endpoint] = now
-        if len(self._at) > MAX_NOTICED:
-            del self._at[next(iter(self._at))]
+        place = self._places.pop(endpoint, None)
+        if place is None or now - place.last >= self._lifetime:
+            place = _Place(now, now)
+        elif now - place.last >= BREAK:
+            place.since = now
+        place.last = now
+        place.lasting = place.lasting or now - place.since >= LASTING_AFTER
+        self._places[endpoint] = place
+        if len(self._places) > MAX_NOTICED:
+            del self._places[next(iter(self._places))]
 
     def last(self, now: Instant, endpoint: Endpoint) -> Instant | None:
         """When it was last noticed there; None when that is long ago."""
-        then = self._at.get(endpoint)
-        return then if then is not None and now - then < self._lifetime else None
+        place = self._places.get(endpoint)
+        return place.last if place is not None and now - place.last < self._lifetime else None
 
-    def recent(self, now: Instant) -> Iterator[Endpoint]:
-        """Newest first."""
-        for endpoint in reversed(self._at):
+    def lasting(self, now: Instant) -> Iterator[Endpoint]:
+        """Where it was noticed again and again without a break, until it has not been for a while. Newest first."""
+        for endpoint, place in reversed(self._places.items()):
             if self.last(now, endpoint) is None:
                 return
-            yield endpoint
+            if place.lasting:
+                yield endpoint

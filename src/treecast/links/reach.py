@@ -175,7 +175,7 @@ class Reach:
         """
         targets = (*self._targets.learned(), *self._targets.configured())
         sought = {endpoint for target in targets if self._is_foreign(now, target) for endpoint in target.endpoints}
-        sources = [str(endpoint) for endpoint in self.foreign.recent(now) if endpoint not in sought]
+        sources = [str(endpoint) for endpoint in self.foreign.lasting(now) if endpoint not in sought]
         if len(sources) > SHOWN:
             places = f"{', '.join(sources[:SHOWN])} and {len(sources) - SHOWN} more"
             yield Problem("foreign_network", "many", _of_another_network(places))

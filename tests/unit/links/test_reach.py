@@ -9,16 +9,25 @@ from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.links.attempts import LAST_INIT_INTERVAL
+from treecast.links.attempts import ATTEMPT_LIFETIME, LAST_INIT_INTERVAL
 from treecast.links.noticed import MAX_NOTICED, Noticed
 from treecast.links.peers import DEAD_AFTER
 from treecast.links.reach import FOREIGN_LIFETIME, KNOWN_UNREACHED_AFTER, UNREACHED_AFTER
+from treecast.links.targets import FIRST_RECALL_PAUSE
 
 PEER = "192.0.2.2:7700"
+SOUGHT_S = 12.0
 
 
 def problems(node: Node, now: float) -> list[Problem]:
     return list(node.links.problems(Instant(now)))
+
+
+def seek(node: Node, *numbers: int) -> None:
+    """Nodes of another network send an INIT each every two seconds, the last at SOUGHT_S."""
+    for second in range(0, int(SOUGHT_S) + 1, 2):
+        for number in numbers:
+            node.links.foreign(Instant(float(second)), endpoint_of(number))
 
 
 def kinds(node: Node, now: float) -> list[tuple[str, str]]:
@@ -99,37 +108,53 @@ def test_a_known_node_whose_address_is_of_another_network_now_is_out_of_reach_an
 
 def test_handshakes_of_another_network_may_come_without_a_peer_option_and_that_is_not_denied() -> None:
     one = Node(1)
-    one.links.foreign(Instant(0.0), endpoint_of(5))
-    (problem,) = problems(one, 1.0)
+    seek(one, 5)
+    (problem,) = problems(one, SOUGHT_S)
     assert "if not, nothing is wrong here" in problem.text
     assert "from its --peer, or from nodes that it knows or knew" in problem.text
 
 
 def test_a_node_of_another_network_that_seeks_this_one_no_more_is_soon_no_problem() -> None:
     one = Node(1)
-    one.links.foreign(Instant(0.0), endpoint_of(5))
+    seek(one, 5)
     assert FOREIGN_LIFETIME <= 10.0
     assert 4 * LAST_INIT_INTERVAL <= FOREIGN_LIFETIME, "INITs that are lost end nothing"
-    assert kinds(one, FOREIGN_LIFETIME - 0.1) != []
-    assert problems(one, FOREIGN_LIFETIME) == []
+    assert kinds(one, SOUGHT_S + FOREIGN_LIFETIME - 0.1) != []
+    assert problems(one, SOUGHT_S + FOREIGN_LIFETIME) == []
+
+
+def test_a_node_of_another_network_that_only_remembers_this_address_is_no_problem_however_often_it_tries() -> None:
+    one, began = Node(1), 0.0
+    for pause in (FIRST_RECALL_PAUSE, *(FIRST_RECALL_PAUSE * 2**n for n in range(6))):
+        for tenth in range(int(10 * ATTEMPT_LIFETIME)):
+            if tenth % 15 == 0:
+                one.links.foreign(Instant(began + tenth / 10), endpoint_of(5))
+            assert problems(one, began + tenth / 10) == []
+        began += pause
+
+
+def test_a_problem_with_another_network_outlasts_handshakes_that_are_lost() -> None:
+    one = Node(1)
+    seek(one, 5)
+    for now in (SOUGHT_S + 6.0, SOUGHT_S + 12.0, SOUGHT_S + 20.0):
+        assert kinds(one, now) == [("foreign_network", str(endpoint_of(5)))]
+        one.links.foreign(Instant(now), endpoint_of(5))
 
 
 def test_handshakes_of_another_network_are_a_problem_of_the_address_that_they_come_from() -> None:
     one = Node(1)
-    for number in (5, 6):
-        one.links.foreign(Instant(0.0), endpoint_of(number))
-    assert sorted(kinds(one, 1.0)) == [("foreign_network", str(endpoint_of(number))) for number in (5, 6)]
-    assert all(problem.subject in problem.text for problem in problems(one, 1.0))
+    seek(one, 5, 6)
+    assert sorted(kinds(one, SOUGHT_S)) == [("foreign_network", str(endpoint_of(number))) for number in (5, 6)]
+    assert all(problem.subject in problem.text for problem in problems(one, SOUGHT_S))
 
 
 def test_handshakes_of_another_network_from_many_addresses_are_one_problem() -> None:
     one = Node(1)
-    for number in range(100):
-        one.links.foreign(Instant(number / 20), endpoint_of(100 + number))
-    (problem,) = problems(one, 5.0)
+    seek(one, *range(100, 200))
+    (problem,) = problems(one, SOUGHT_S)
     assert (problem.kind, problem.subject) == ("foreign_network", "many")
     assert "192.0.2.199:7700, 192.0.2.198:7700, 192.0.2.197:7700, 192.0.2.196:7700 and 96 more" in problem.text
-    assert problems(one, 5.0 + FOREIGN_LIFETIME) == []
+    assert problems(one, SOUGHT_S + FOREIGN_LIFETIME) == []
 
 
 def test_a_peer_that_is_heard_but_does_not_hear_is_told_from_one_that_is_silent() -> None:
@@ -178,7 +203,8 @@ def test_links_that_are_lost_at_once_are_one_problem_until_one_is_back() -> None
 
 def test_what_was_noticed_is_bounded() -> None:
     noticed, address = Noticed(), endpoint_of(1).address
-    for port in range(1, MAX_NOTICED + 11):
+    ports = range(1, MAX_NOTICED + 11)
+    for port in ports:
         noticed.note(Instant(0.0), Endpoint(address, port))
-    kept = list(noticed.recent(Instant(0.0)))
-    assert (len(kept), kept[0].port, kept[-1].port) == (MAX_NOTICED, MAX_NOTICED + 10, 11)
+    kept = [port for port in ports if noticed.last(Instant(0.0), Endpoint(address, port)) is not None]
+    assert (len(kept), kept[0], kept[-1]) == (MAX_NOTICED, 11, MAX_NOTICED + 10)
