@@ -160,7 +160,7 @@ class HostSide:
         return [self._protocol.message_frame(message, source), kernel.mac.packed + to_kernel[len(kernel.mac.packed) :]]
 
     def _due_changes(self, now: Instant) -> list[IPAddress]:
-        """The new changes at once, unless hosts are about to answer; when they are repeated, all changes go together."""
+        """The new changes at once, unless hosts are about to answer; when they are repeated, all go together."""
         if self._repeat_at is not None and self._repeat_at <= now:
             self._repeat_at = None
             groups = [group for group in self._changes if group not in self._group_query_ends]
