@@ -11,8 +11,9 @@ from treecast.base.time import Duration, Instant
 NOTICED_LIFETIME: Duration = 30.0
 MAX_NOTICED = 256
 BREAK: Duration = 4.5
-"""Who was only remembered from an earlier run is sought for ten seconds, with breaks of five and more (``targets``);
-who is configured or known, every two seconds (``attempts``)."""
+"""A node that is only remembered from an earlier run is sought for ten seconds, with breaks of five and more
+(``targets``); one that is configured or known, every two seconds (``attempts``).
+"""
 LASTING_AFTER: Duration = 11.0
 
 
