@@ -7,9 +7,14 @@ STAMPS := .make
 APT := python3-venv gcc libc6-dev iproute2 iputils-ping nftables tcpdump ffmpeg iperf3
 TEST_APT := iperf dnsmasq-base udhcpc
 ROUTERS := smcroute igmpproxy pimd
+FUZZ_APT := g++
 BENCH_APT := tinc n2n wireguard-go wireguard-tools
 LOAD := bench/load/Cargo.toml
+FUZZ := crates/fuzz/guided
+FUZZ_PARSERS := $(notdir $(wildcard crates/fuzz/corpus/*))
 RUST := $(wildcard crates/*/src/*.rs crates/*/src/*/*.rs crates/*/Cargo.toml) Cargo.toml Cargo.lock
+
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
 define install-missing
 missing=$$(for p in $(1); do dpkg -s $$p 2>/dev/null | grep -q '^Status: install ok installed' || echo $$p; done); \
@@ -17,7 +22,7 @@ if [ -n "$$missing" ]; then echo "installing: $$missing"; \
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-.PHONY: all install demo test soak check sanitize bench simulate lock clean
+.PHONY: all install demo test soak fuzz check sanitize bench simulate lock clean
 all: install
 
 $(STAMPS)/apt: Makefile | $(STAMPS)/rust
@@ -30,6 +35,12 @@ $(STAMPS)/test-apt: Makefile | $(STAMPS)/apt
 	@$(call install-missing,$(TEST_APT))
 	@mkdir -p $(STAMPS)/routers && cd $(STAMPS)/routers && get() { apt-get download -qq -o APT::Sandbox::User=root $(ROUTERS); } && \
 	{ get 2>/dev/null || { apt-get update -qq && get; }; } && for p in *.deb; do dpkg -x $$p .; done && rm *.deb
+	@touch $@
+
+# libFuzzer is C++.
+$(STAMPS)/fuzz-apt: Makefile | $(STAMPS)/rust
+	@mkdir -p $(STAMPS)
+	@$(call install-missing,$(FUZZ_APT))
 	@touch $@
 
 # What other overlays are, to be measured beside.
@@ -64,11 +75,23 @@ test: install $(STAMPS)/test-apt
 	$(PY) -m pytest -m 'alone and not soak' tests
 
 # Ten minutes of a stream, its losses and its memory; two minutes of joins and leaves on three LANs; a slow router; each
-# guard of tests/mutation taken out in turn; twenty times as many cases of the fuzzers.
+# guard of tests/mutation taken out in turn; twenty times as many cases of the fuzzers, and a minute of libFuzzer for each parser of Rust.
 soak: install $(STAMPS)/test-apt
+	$(MAKE) fuzz
 	$(PY) -m pytest tests -m soak
 	TREECAST_FUZZ_SCALE=20 cargo test --package treecast-core --release --locked --quiet --test all fuzz::
 	TREECAST_FUZZ_SCALE=20 $(PY) -m pytest --timeout 1200 tests/fuzz
+
+# Each parser of crates/fuzz under libFuzzer, from the kept corpus on, in the compiler's coverage counters (which stable has). What
+# is found lies in out/fuzz: an input that fails as PARSER-crash-*, those that reach further by parser. CONTRIBUTING.md: how they are kept.
+FUZZ_S := 60
+COVERAGE := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+fuzz: $(STAMPS)/fuzz-apt
+	RUSTFLAGS="$(COVERAGE)" cargo build --manifest-path $(FUZZ)/Cargo.toml --release --locked --quiet --target $(HOST)
+	@for parser in $(FUZZ_PARSERS); do mkdir -p out/fuzz/$$parser; echo "fuzz $$parser, $(FUZZ_S) s"; log=out/fuzz/$$parser.log; \
+	  TREECAST_FUZZ_PARSER=$$parser $(FUZZ)/target/$(HOST)/release/treecast-fuzz-guided -max_total_time=$(FUZZ_S) -max_len=1024 \
+	    -artifact_prefix=out/fuzz/$$parser- out/fuzz/$$parser crates/fuzz/corpus/$$parser >$$log 2>&1 || { tail -n 60 $$log; exit 1; }; \
+	  grep DONE $$log; done
 
 check: install
 	$(VENV)/bin/ruff check .
@@ -78,6 +101,7 @@ check: install
 	$(PY) tools/rust_circles.py
 	cargo fmt --all --check
 	cargo fmt --manifest-path $(LOAD) --check
+	cargo fmt --manifest-path $(FUZZ)/Cargo.toml --check
 	cargo clippy --workspace --all-targets --release --locked --quiet -- -D warnings
 	cargo clippy --manifest-path $(LOAD) --all-targets --release --locked --quiet -- -D warnings
 
@@ -85,7 +109,7 @@ check: install
 # Needs a nightly toolchain with Miri: rustup toolchain install nightly --component miri,rust-src
 sanitize:
 	cargo +nightly miri test -p treecast-io --target-dir target/miri --lib --test loopback -- batch addresses
-	RUSTFLAGS=-Zsanitizer=address cargo +nightly test -p treecast-io --target-dir target/asan --target $$(rustc -vV | sed -n 's/^host: //p') --lib --test loopback
+	RUSTFLAGS=-Zsanitizer=address cargo +nightly test -p treecast-io --target-dir target/asan --target $(HOST) --lib --test loopback
 
 bench: install $(STAMPS)/bench-apt
 	cargo bench --package treecast-core --locked --quiet --bench tables
@@ -102,4 +126,4 @@ lock:
 	uv pip compile --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(STAMPS) target bench/load/target out
+	rm -rf $(VENV) $(STAMPS) target bench/load/target $(FUZZ)/target out

@@ -1,0 +1,80 @@
+//! Bytes from hosts: frames, and reads of the TAP with their virtio-net header.
+
+use std::sync::LazyLock;
+
+use treecast_core::egress::Leaving;
+use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::headers::{Frame, Headers};
+
+use treecast_core::offload::{Coalescer, Delivery, Merging, PartialChecksum, Segmenter, VnetHeader};
+use treecast_core::traffic_class;
+
+const NOW_NS: u64 = 1_000_000_000;
+/// Sets of members that a TAP's offloads grant.
+const MERGINGS: [Merging; 2] =
+    [Merging { tcp: true, udp: true, groups: true }, Merging { tcp: true, udp: false, groups: false }];
+
+/// A TAP and a packet port that forward.
+static NODE: LazyLock<ForwardingTables> = LazyLock::new(|| {
+    let node = ForwardingTables::new(1, &[7; 16], Box::new(|| {}));
+    node.renew_port(1, true);
+    for port in [0, 1] {
+        if let Some(port) = node.port(port) {
+            port.set_forwarding(true);
+        }
+    }
+    node
+});
+
+/// A host's frame on both kinds of ports, and with each congestion mark of the underlay.
+pub fn frame(bytes: &[u8]) {
+    let frame = Frame::read(bytes);
+    for port in [0, 1] {
+        let verdict = NODE.classify(port, &frame, 1, NOW_NS);
+        assert!(verdict.punt || verdict.destination.is_some(), "a frame that is nobody's has a reason");
+        NODE.goes_out(port, &Leaving::of(&frame));
+        if verdict.punt {
+            NODE.punt(port, &frame, NOW_NS);
+        }
+    }
+    NODE.drain(16, || {});
+    let class = traffic_class::of(&frame);
+    for outer in 0..4 {
+        let mut inner = bytes.to_vec();
+        if traffic_class::decapsulate(&mut inner, &frame.headers, outer).is_ok() {
+            assert_eq!(traffic_class::of(&Frame::read(&inner)) & !3, class & !3, "the DSCP is the frame's own");
+        }
+    }
+}
+
+/// A read of the TAP is cut up; its frames, as the other side has them, are joined again and lose nothing.
+pub fn super_frame(bytes: &[u8]) {
+    let Some((vnet, bytes)) = VnetHeader::parse(bytes) else { return };
+    let Ok(segmenter) = Segmenter::new(&vnet, &Frame::read(bytes)) else { return };
+    let mut room = vec![0; bytes.len()];
+    let segments: Vec<(Vec<u8>, Option<PartialChecksum>)> = (0..segmenter.count())
+        .filter_map(|index| {
+            let (length, checksum) = segmenter.write(index, &mut room)?;
+            assert_eq!(Some(length), segmenter.segment_len(index));
+            Some((room[..length].to_vec(), checksum))
+        })
+        .collect();
+    assert_eq!(segments.len(), segmenter.count(), "each has room where the super-frame had");
+    let total: usize = segments.iter().map(|(bytes, _)| bytes.len()).sum();
+    for merging in MERGINGS {
+        let (mut frames, mut length) = (0, 0);
+        let mut sink = |delivery: Delivery<'_>| {
+            frames += delivery.frames;
+            length += delivery.frame_bytes();
+            let written: usize = delivery.parts.iter().map(|part| part.len()).sum();
+            assert_eq!(written, delivery.length + treecast_core::offload::vnet::VNET_LEN);
+        };
+        let mut coalescer = Coalescer::new(merging);
+        for (bytes, checksum) in &segments {
+            let headers = Headers::parse(bytes);
+            coalescer.push(Frame { bytes, headers }, *checksum, 1, &mut sink);
+        }
+        coalescer.finish(&mut sink);
+        assert_eq!((frames, length), (segments.len(), total));
+    }
+}
