@@ -23,7 +23,7 @@ FILE_COLUMNS = 140
 
 def main(
     sizes: Annotated[str, typer.Option(help="Numbers of nodes, with commas between.")] = "32,128,300,1000",
-    limit: Annotated[float, typer.Option(help="Wall-clock seconds for each size.")] = 150.0,
+    limit: Annotated[float, typer.Option(help="Wall-clock seconds for each size.")] = 300.0,
     memory: Annotated[float, typer.Option(help="GB that one size may take.")] = 8.0,
 ) -> None:
     """Prints what networks of real engines cost in virtual time, and writes out/simulate/."""
