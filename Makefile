@@ -117,7 +117,7 @@ bench: install $(STAMPS)/bench-apt
 
 # Networks of real engines in virtual time. Numbers of nodes, and wall-clock seconds for each: make simulate SIZES=32,64 LIMIT=60
 SIZES := 32,128,300,1000
-LIMIT := 150
+LIMIT := 300
 simulate: install
 	$(PY) -m bench.simulate --sizes $(SIZES) --limit $(LIMIT)
 
