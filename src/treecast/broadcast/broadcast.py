@@ -42,7 +42,7 @@ from treecast.wire.advertised_groups import GroupsContent
 from treecast.wire.advertisement import Body, Content, Kind, NodeContent, emit, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
-ASK_INTERVAL: Duration = 0.5
+REQUEST_INTERVAL: Duration = 0.5
 """A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
 COMPARE_WITHIN: Duration = 1.0
 """After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
@@ -81,7 +81,7 @@ class Broadcast:
         self._intern = intern
         self._rng = rng
         self._drops = drops
-        self._ask_again = Instant(0.0)
+        self._request_again = Instant(0.0)
         self.twins = Twins(instance, epoch_ms)
         self.other_twins = OtherTwins()
         self._store = Store()
@@ -215,7 +215,7 @@ class Broadcast:
         if body.kind is Kind.NODE:
             accepted = self._acceptance.node(signed, body)
             content, certificate = accepted.content, accepted.certificate
-            self.other_twins.heard(now, index, accepted.content)
+            self.other_twins.receive(now, index, accepted.content)
             origin, gone = self._begun(now, body, certificate)
             learned += gone
             self._store.keep(index, after(now, NODE_LIFETIME))
@@ -263,13 +263,13 @@ class Broadcast:
         """An origin that has lost this node may have had news since: they are requested from the sender."""
         self._link_state.forget(record.origin)
         if before is not None and self._me in links_in(before.content) - links_in(record.content):
-            sender.ask(now, record.origin)
+            sender.request(now, record.origin)
 
     def _reconcile(self, now: Instant, neighbour: Neighbour, digest: Digest) -> None:
         compared = self._digests.compare(digest)
-        if self._me in compared.newer and now >= self._ask_again:
-            self._ask_again = after(now, ASK_INTERVAL)
-            neighbour.ask(now, self._me)  # a newer life of any other node is flooded without a request
+        if self._me in compared.newer and now >= self._request_again:
+            self._request_again = after(now, REQUEST_INTERVAL)
+            neighbour.request(now, self._me)  # a newer life of any other node is flooded without a request
         for index in compared.lacking:
             for record in self._store.records_of(index) if neighbour.wants(now, index) else ():
                 neighbour.offer(record, now)
@@ -303,7 +303,7 @@ class Broadcast:
         messages: list[tuple[NodeIndex, ControlMessage]] = []
         for peer in self._wake.due(now):
             neighbour = self._neighbours[peer]
-            messages += [(peer, self._digests.of(origin)) for origin in neighbour.take_asked(now)]
+            messages += [(peer, self._digests.of(origin)) for origin in neighbour.take_requested(now)]
             if now >= neighbour.digest_due:
                 messages += [(peer, digest) for digest in self._digests.current()]
                 neighbour.digest_sent(now)

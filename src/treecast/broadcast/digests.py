@@ -63,11 +63,11 @@ class Digests:
         """A neighbour's digest with what is held of its range."""
         if self._version == self._store.version and theirs in self._built:
             return Comparison()
-        said = {origin: (epoch, digest_hash) for origin, epoch, digest_hash in theirs.origins}
+        listed = {origin: (epoch, digest_hash) for origin, epoch, digest_hash in theirs.origins}
         held = self._store.origins_in(theirs.first, theirs.last)
-        compared = Comparison(is_equal=len(said) == len(held))
+        compared = Comparison(is_equal=len(listed) == len(held))
         for index, origin in held:
-            entry = said.get(index)
+            entry = listed.get(index)
             if entry == (origin.epoch, origin.digest()):
                 continue
             compared.is_equal = False

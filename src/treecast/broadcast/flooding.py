@@ -21,8 +21,8 @@ from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Digest, Flood
 DIGEST_DELAYS: tuple[Duration, ...] = (1.0, 3.0)
 """After a first digest that was sent at once."""
 DIGEST_INTERVAL: Duration = 30.0
-ASK_AGAIN: Duration = 0.5
-MAX_ASKED = 16
+REQUEST_AGAIN: Duration = 0.5
+MAX_REQUESTED = 16
 """Twice the origins requested one by one; where there are more, a digest of all requests them."""
 MAX_ACKNOWLEDGEMENTS_PER_MESSAGE = 48
 FLOOD_BYTES = MAX_CONTROL_BYTES - 16
@@ -43,7 +43,7 @@ class Neighbour:
     _digests_sent: int = 0
     _equal_up_to: int = -1
     """Of the neighbour's digests that came in a row since its first: all up to this origin are held here, too."""
-    _asked: Timers[tuple[NodeIndex, bool]] = field(default_factory=Timers)
+    _requested: Timers[tuple[NodeIndex, bool]] = field(default_factory=Timers)
     """When a digest of an origin is sent to the neighbour, to get what it holds more of it."""
     acknowledgements: list[tuple[int, int, int]] = field(default_factory=list)
     _unacknowledged: Unacknowledged = field(init=False)
@@ -61,7 +61,7 @@ class Neighbour:
         """The link has come up: request the neighbour's own records now, and all then."""
         self.digest_due = first_digest
         self._digests_sent = 0 if first_digest <= now else len(DIGEST_DELAYS)
-        self.ask(now, self.peer)
+        self.request(now, self.peer)
 
     def compare(self, at: Instant) -> None:
         """Send a Digest of all then, or before."""
@@ -89,19 +89,19 @@ class Neighbour:
         self.acknowledgements.append((origin, epoch, sequence))
         self.wake.set(self.peer, now)
 
-    def ask(self, now: Instant, origin: NodeIndex) -> None:
+    def request(self, now: Instant, origin: NodeIndex) -> None:
         """Get what the neighbour holds of this origin that is not held here: now, and again in case that is lost."""
-        again = after(now, ASK_AGAIN * self.rng.uniform(*JITTER))
-        if (origin, False) not in self._asked and len(self._asked) >= MAX_ASKED:
+        again = after(now, REQUEST_AGAIN * self.rng.uniform(*JITTER))
+        if (origin, False) not in self._requested and len(self._requested) >= MAX_REQUESTED:
             self.compare(again)
             return
-        self._asked.set((origin, False), now)
-        self._asked.set((origin, True), again)
+        self._requested.set((origin, False), now)
+        self._requested.set((origin, True), again)
         self._set_wake()
 
-    def take_asked(self, now: Instant) -> list[NodeIndex]:
+    def take_requested(self, now: Instant) -> list[NodeIndex]:
         """The origins to send a digest of."""
-        return sorted({origin for origin, _ in self._asked.due(now)})
+        return sorted({origin for origin, _ in self._requested.due(now)})
 
     def compared(self, now: Instant, theirs: Digest, *, is_equal: bool) -> None:
         """The neighbour has sent a digest. Where all of its equal this node's, this node's can wait."""
@@ -117,7 +117,7 @@ class Neighbour:
 
     def _set_wake(self) -> None:
         if not self.acknowledgements:  # else it is set to when the first of them came
-            due = earliest(self._unacknowledged.next(), self._asked.next())
+            due = earliest(self._unacknowledged.next(), self._requested.next())
             self.wake.set(self.peer, self.digest_due if due is None else min(self.digest_due, due))
 
     def withdraw_offers_of(self, origin: NodeIndex) -> None:

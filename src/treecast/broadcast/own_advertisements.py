@@ -111,7 +111,7 @@ class OwnAdvertisements:
         published: list[Record] = []
         if body.epoch > self._epoch:
             published += self._begin_after(now, body.epoch, origin)
-        if other is not None and is_other_run and self._twins.heard(now, other) and self._node is not None:
+        if other is not None and is_other_run and self._twins.receive(now, other) and self._node is not None:
             published += self.announce(now, self._node)
         return published
 

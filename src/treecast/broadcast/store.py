@@ -91,7 +91,7 @@ class Origin:
             self.withdrawn_until[record.record_key] = after(now, WITHDRAWN_LIFETIME)
 
     def forget_withdrawn(self, now: Instant) -> None:
-        """Withdrawals that everybody has heard by now."""
+        """Withdrawals that every node has by now."""
         for record_key, until in list(self.withdrawn_until.items()):
             if until > now:
                 break  # in order of insertion, hence of time
@@ -125,7 +125,7 @@ class Store:
         self._expiries: Timers[NodeIndex] = Timers()
         """When each origin is forgotten, unless a NODE advertisement of it comes before."""
         self._withdrawals: Timers[NodeIndex] = Timers()
-        """When the oldest withdrawal of each origin has been heard by all."""
+        """When the oldest withdrawal of each origin has reached all."""
         self.version = 0
         """Another one when a digest of what is held is another."""
 
@@ -158,7 +158,7 @@ class Store:
             self._withdrawals.set(record.origin, after(now, WITHDRAWN_LIFETIME))
 
     def forget_withdrawn(self, now: Instant) -> None:
-        """Withdrawals that everybody has heard by now."""
+        """Withdrawals that every node has by now."""
         for index in self._withdrawals.due(now):
             origin = self._origins[index]
             origin.forget_withdrawn(now)

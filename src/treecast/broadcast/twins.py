@@ -78,7 +78,7 @@ class Twins:
         """Whether another instance made this, which is worth verifying."""
         return content.instance != self.instance
 
-    def heard(self, now: Instant, content: NodeContent) -> bool:
+    def receive(self, now: Instant, content: NodeContent) -> bool:
         """A verified NODE advertisement of another instance of this node; whether to announce this one again."""
         is_proved = content.rival == self.instance
         if is_proved:
@@ -116,7 +116,7 @@ class OtherTwins:
         self._twice: set[NodeIndex] = set()
         """Those that alternated: no others are walked over."""
 
-    def heard(self, now: Instant, node: NodeIndex, content: NodeContent) -> None:
+    def receive(self, now: Instant, node: NodeIndex, content: NodeContent) -> None:
         """A verified NODE advertisement that is news."""
         seen = self._seen.get(node)
         if seen is None:

@@ -15,7 +15,7 @@ from treecast.daemon.options import HostPort
 NO_ANSWER = "the resolver has not answered yet"
 RESOLVE_INTERVAL: Duration = 30.0
 PATIENCE: Duration = 4.0
-"""A resolver whose name servers are silent gives up much later. Problems are reviewed each second: it is said by 5."""
+"""A resolver whose name servers are silent gives up much later. The problem is reported within 5 s."""
 RETRY_INTERVAL: Duration = 5.0
 """While a name does not resolve: a machine that starts may have no resolver yet."""
 
@@ -27,7 +27,7 @@ class PeerNames:
         self._peers = peers
         self._reach = reach
         self._failures: dict[HostPort, str] = {}
-        self._asked_at: dict[HostPort, Instant] = {}
+        self._queried_at: dict[HostPort, Instant] = {}
         """Those that the resolver has not answered yet."""
         self._known: set[HostPort] = set()
         """Those that ``reach`` was called with: their last addresses stay, should the name fail later."""
@@ -39,7 +39,7 @@ class PeerNames:
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """Names whose last query failed, or whose query has no answer for a while."""
-        silent = {peer: NO_ANSWER for peer, then in self._asked_at.items() if now - then >= PATIENCE}
+        silent = {peer: NO_ANSWER for peer, then in self._queried_at.items() if now - then >= PATIENCE}
         for peer, error in (silent | self._failures).items():
             yield Problem(
                 "peer_name_unresolved",
@@ -52,13 +52,13 @@ class PeerNames:
         if peer not in self._known:
             self._known.add(peer)
             self._reach(str(peer), ())
-        self._asked_at[peer] = clock.monotonic()
+        self._queried_at[peer] = clock.monotonic()
         try:
             found = await addresses_of(peer.host)
         except (OSError, UnicodeError) as error:  # UnicodeError: a name that IDNA cannot have
             self._failures[peer] = (error.strerror if isinstance(error, OSError) else None) or str(error)
             return
         finally:
-            del self._asked_at[peer]
+            del self._queried_at[peer]
         self._failures.pop(peer, None)
         self._reach(str(peer), tuple(Endpoint(address, peer.port) for address in found))

@@ -89,8 +89,8 @@ class PimGroup:
     def text(self) -> str:
         """The line without its kind."""
         group = str(self.group) if self.is_one_group else f"{self.group}/{self.prefix_length}"
-        asked = (("join", self.joins), ("prune", self.prunes))
-        return line(group, *(f"{what} {listed(named, 30, PimSource.text)}" for what, named in asked if named))
+        lists = (("join", self.joins), ("prune", self.prunes))
+        return line(group, *(f"{what} {listed(named, 30, PimSource.text)}" for what, named in lists if named))
 
     @property
     def is_one_group(self) -> bool:

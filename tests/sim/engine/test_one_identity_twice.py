@@ -102,9 +102,9 @@ def test_a_restarted_node_is_no_twin_of_itself_whatever_its_clock_says(clock_err
 def test_only_an_advertisement_that_names_this_run_is_a_proof() -> None:
     own = Twins(b"ownown00", 1000)
     for number in range(50):
-        own.heard(Instant(float(number)), NodeContent(b"", (), number.to_bytes(8, "big"), 10, b"another0"))
+        own.receive(Instant(float(number)), NodeContent(b"", (), number.to_bytes(8, "big"), 10, b"another0"))
     assert own.twin(Instant(50.0)) is None
-    own.heard(Instant(50.0), NodeContent(b"", (), b"twintwin", 10, b"ownown00"))
+    own.receive(Instant(50.0), NodeContent(b"", (), b"twintwin", 10, b"ownown00"))
     twin = own.twin(Instant(50.0))
     assert twin is not None
     assert twin.is_older
@@ -113,21 +113,21 @@ def test_only_an_advertisement_that_names_this_run_is_a_proof() -> None:
 def test_the_run_that_is_to_end_waits_until_its_last_word_is_held_but_not_for_ever() -> None:
     own, older = Twins(b"ownown00", 1000), NodeContent(b"", (), b"twintwin", 10, b"ownown00")
     replayed = NodeContent(b"", (), b"longgone", 10, b"")
-    assert own.heard(Instant(0.0), replayed)
+    assert own.receive(Instant(0.0), replayed)
     own.rival_told()
-    assert own.heard(Instant(0.1), older), "a proof is answered at once, whatever was answered a moment ago"
+    assert own.receive(Instant(0.1), older), "a proof is answered at once, whatever was answered a moment ago"
     assert own.rival == b"twintwin"
     assert own.must_end(Instant(0.1)) is None
-    assert not own.heard(Instant(2.0), replayed), "it may not take the place of the last word"
+    assert not own.receive(Instant(2.0), replayed), "it may not take the place of the last word"
     assert own.must_end(Instant(0.1 + LAST_WORD_LIMIT)) is not None
-    assert own.heard(Instant(0.2), older) is False
+    assert own.receive(Instant(0.2), older) is False
     own.rival_told()
     assert own.must_end(Instant(0.2)) is not None
 
 
 def test_runs_that_started_in_the_same_millisecond_agree_which_ends() -> None:
     one, two = Twins(b"1" * 8, 1000), Twins(b"2" * 8, 1000)
-    one.heard(Instant(0.0), NodeContent(b"", (), two.instance, two.started_ms, one.instance))
-    two.heard(Instant(0.0), NodeContent(b"", (), one.instance, one.started_ms, two.instance))
+    one.receive(Instant(0.0), NodeContent(b"", (), two.instance, two.started_ms, one.instance))
+    two.receive(Instant(0.0), NodeContent(b"", (), one.instance, one.started_ms, two.instance))
     found = [twins.twin(Instant(0.0)) for twins in (one, two)]
     assert [twin.is_older for twin in found if twin is not None] == [False, True]
