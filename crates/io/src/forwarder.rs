@@ -334,7 +334,7 @@ impl Forwarder {
     }
 }
 
-/// As many as asked for, or one per core that this process may use.
+/// As many as configured, or one per core that this process may use.
 fn worker_count(asked: usize) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
     if asked == 0 { cores() } else { asked }.min(MAX_WORKERS)

@@ -1,7 +1,7 @@
 //! The data plane's side of the kernel: frames between a TAP and UDP sockets, by worker threads, in batches.
 //!
 //! All system calls are in [`sys`]. Frames go to hosts by the [`local_ports`] (TAP, packet ports), datagrams to nodes by the [`underlay`]
-//! (sockets, limits). The worker ([`worker`]) reads a batch, asks `treecast-core` what each frame or datagram is, seals what is to be
+//! (sockets, limits). The worker ([`worker`]) reads a batch, has `treecast-core` classify each frame or datagram, seals what is to be
 //! sent ([`ingress`], [`sealing`], [`outbox`]) and sends it at the end of the batch: it takes what is there and never waits for more.
 //! Python's thread uses [`forwarder`], by the records of [`commands`] and [`event_records`].
 

@@ -120,7 +120,7 @@ impl Reader {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => tables.drops.count(match error.raw_os_error() {
-                    Some(libc::ENETDOWN) => Reason::PacketDown, // told once; the socket hears again when it is up
+                    Some(libc::ENETDOWN) => Reason::PacketDown, // reported once; the socket receives again when it is up
                     _ => Reason::PacketOther,
                 }),
             }

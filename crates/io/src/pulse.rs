@@ -1,4 +1,4 @@
-//! Whether a worker still turns: it is asked now and then, and answers from its loop.
+//! The pulse of a worker: it is signalled now and then, and answers from its loop.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,31 +8,31 @@ use crate::sys::poll::EventFd;
 /// One worker's.
 #[derive(Debug)]
 pub struct Pulse {
-    /// Readable when the worker is asked.
+    /// Readable when the worker is signalled.
     pub asked: EventFd,
     asked_times: AtomicU64,
     answered_times: AtomicU64,
 }
 
 impl Pulse {
-    /// Not asked yet.
+    /// Not signalled yet.
     pub fn new() -> io::Result<Self> {
         Ok(Self { asked: EventFd::new()?, asked_times: AtomicU64::new(0), answered_times: AtomicU64::new(0) })
     }
 
-    /// Asks the worker.
+    /// Signals the worker.
     pub fn ask(&self) {
         self.asked_times.fetch_add(1, Ordering::SeqCst);
         self.asked.signal();
     }
 
-    /// The worker's answer to all that was asked so far.
+    /// The worker's answer to all signals so far.
     pub fn answer(&self) {
         self.asked.clear();
         self.answered_times.store(self.asked_times.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
-    /// Has the worker answered since it was last asked?
+    /// Has the worker answered the last signal?
     pub fn is_answered(&self) -> bool {
         self.answered_times.load(Ordering::SeqCst) == self.asked_times.load(Ordering::SeqCst)
     }

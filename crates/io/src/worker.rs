@@ -116,7 +116,7 @@ impl Worker {
         })
     }
 
-    /// Works until it is told to stop, and probes the peers where an interval is given.
+    /// Works until it is stopped, and probes the peers where an interval is given.
     pub fn run(mut self, probe_interval_ns: Option<u64>) {
         let _ = set_slice(0);
         let index = self.tables.node_index;

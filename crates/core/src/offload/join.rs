@@ -81,7 +81,7 @@ impl<'a> Segment<'a> {
     }
 
     /// Whether `next` may stand in a super-frame that begins with `self` and holds `frames` frames with `payload_len`
-    /// bytes of payload, as far as headers say. Both may be joined, and are of one flow.
+    /// bytes of payload, by their headers. Both may be joined, and are of one flow.
     pub fn is_followed_by(&self, next: &Segment<'_>, frames: usize, payload_len: usize) -> bool {
         self.headers.network == next.headers.network
             && self.head_len() == next.head_len()

@@ -1,7 +1,7 @@
 //! Packet sockets (packet(7)): the group-addressed frames of one interface, in and out, each behind a virtio-net header.
 //!
 //! The header (`PACKET_VNET_HDR`) is not for speed: what a local program sends has its checksum still to be done, and what
-//! GRO has joined is longer than a frame; without the header neither could be told.
+//! GRO has joined is longer than a frame; without the header neither could be known.
 
 use std::io::{self, IoSlice};
 use std::mem;
@@ -54,7 +54,7 @@ impl PacketSocket {
         let mut filter = FILTER;
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
         set(&fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
-        set(&fd, libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &1_i32)?; // who gets the socket cannot make it hear more
+        set(&fd, libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &1_i32)?; // a holder of the socket cannot make it receive more
         let all_groups = libc::packet_mreq {
             mr_ifindex: index,
             mr_type: libc::PACKET_MR_ALLMULTI as u16,
@@ -109,7 +109,7 @@ impl PacketSocket {
         Ok(rustix::io::writev(self, parts)?)
     }
 
-    /// Frames that found no room since this was last asked.
+    /// Frames that the full socket refused since this was last read.
     pub fn lost(&self) -> u64 {
         let mut packets_and_drops = [0_u32; 2];
         let mut length = mem::size_of_val(&packets_and_drops) as libc::socklen_t;

@@ -61,7 +61,7 @@ pub struct Tap {
     writer: Option<OwnedFd>,
     name: String,
     offloads: TapOffloads,
-    /// Where the kernel says how many frames its queues had no room for.
+    /// Where the kernel counts frames that its full queues refused.
     dropped: Option<File>,
     /// How many that were when it was opened: while nobody has an interface open, all are dropped.
     dropped_before: u64,
@@ -104,7 +104,7 @@ impl Tap {
         self.offloads
     }
 
-    /// Frames and super-frames so far that the queues had no room for; 0 where the system does not tell.
+    /// Frames and super-frames so far that the full queues refused; 0 where the system does not count them.
     pub fn overruns(&self) -> u64 {
         let mut text = [0; 32];
         let read = self.dropped.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
