@@ -1,21 +1,25 @@
 """Records that a neighbour has not acknowledged: repeated less and less often, a bounded number of times.
 
-Decides when a record is sent again and when it is given up. A neighbour may refuse a record for good (its table is
-full, its clock refuses a certificate), or never acknowledge anything: neither costs more than a few datagrams a second.
+Decides when a record is sent, when it is sent again, and when it is given up. Of many that come at once a window is on
+the way, which halves when some are not acknowledged in time and grows with each that is. A neighbour may refuse a
+record for good (its table is full, its clock refuses a certificate), or never acknowledge anything: neither costs more
+than a few datagrams a second.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 from treecast.base.ids import NodeIndex
-from treecast.base.time import Duration, Instant, after
+from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.broadcast.store import Record, RecordKey
 from treecast.wire.advertisement import Kind
 
 FIRST_REPEAT: Duration = 0.2
+"""Or twice as long as acknowledgements take here, where that is more."""
 LAST_REPEAT: Duration = 2.0
 JITTER = (0.8, 1.0)
 """Repetitions come a little earlier each time, so that nodes that began together do not go on together."""
@@ -24,7 +28,11 @@ MAX_SENDS = 10
 FIRST_PAUSE: Duration = 60.0
 LAST_PAUSE: Duration = 600.0
 """Digests offer an origin again of which a record was given up, after this time, doubling."""
-MAX_FLOODS_PER_TURN = 512
+MIN_WINDOW, MAX_WINDOW = 16, 192
+"""Records that are on the way at a time. A smaller first window costs more where many nodes start at once: what comes
+after a node's first links is passed on over them.
+"""
+MAX_REPEATS_PER_TURN = 64
 SILENT_AFTER: Duration = 5.0
 """A neighbour that acknowledges nothing for so long, while records wait, gets a few at a time."""
 SILENT_FLOODS = 4
@@ -37,8 +45,12 @@ Version = tuple[int, int, int]
 @dataclass(slots=True)
 class _Waiting:
     record: Record
-    interval: Duration = FIRST_REPEAT
+    interval: Duration = 0.0
     sends: int = 0
+    sent_at: Instant | None = None
+    """First."""
+    is_on_the_way: bool = False
+    """Sent once, and not overdue: it takes room in the window."""
 
 
 @dataclass(slots=True)
@@ -52,14 +64,34 @@ class _GivenUp:
 class Unacknowledged:
     """Of one neighbour."""
 
-    __slots__ = ("_answered_at", "_given_up", "_not_before", "_repeats", "_rng", "_versions", "_waiting")
+    __slots__ = (
+        "_answered_at",
+        "_given_up",
+        "_halved_at",
+        "_not_before",
+        "_on_the_way",
+        "_repeats",
+        "_rng",
+        "_round_trip",
+        "_unsent",
+        "_versions",
+        "_waiting",
+        "_window",
+    )
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._waiting: dict[Key, _Waiting] = {}
         self._versions: dict[Version, Key] = {}
         self._repeats: Timers[Key] = Timers()
-        """When each is sent, or given up."""
+        """When each is sent again, or given up."""
+        self._unsent: dict[Key, Instant] = {}
+        """Those that were not sent yet, in their order, and since when they wait."""
+        self._on_the_way = 0
+        self._window = MAX_WINDOW
+        self._halved_at = Instant(0.0)
+        self._round_trip: Duration = 0.0
+        """From the first time that a record is sent to its acknowledgement, smoothed (RFC 6298)."""
         self._given_up: dict[NodeIndex, _GivenUp] = {}
         self._answered_at = Instant(0.0)
         """When the neighbour last acknowledged something, or the first record began to wait."""
@@ -78,9 +110,9 @@ class Unacknowledged:
         if same_version is not None:
             self._forget(same_version)  # its origin lies: an acknowledgement could mean either
         if not self._waiting:
-            self._answered_at = now
+            self._answered_at, self._window = now, MAX_WINDOW
         self._waiting[key] = _Waiting(record)
-        self._repeats.set(key, now)
+        self._unsent[key] = now
         self._versions[version] = key
 
     def acknowledged(self, now: Instant, version: Version) -> bool:
@@ -88,6 +120,11 @@ class Unacknowledged:
         key = self._versions.get(version)
         if key is None:
             return False
+        waiting = self._waiting[key]
+        if waiting.sent_at is not None:
+            self._round_trip += (min(now - waiting.sent_at, LAST_REPEAT) - self._round_trip) / 8
+        if waiting.is_on_the_way:
+            self._window = min(self._window + 1, MAX_WINDOW)
         self._forget(key)
         self._answered_at, self._not_before = now, Instant(0.0)
         given_up = self._given_up.get(key[0])
@@ -108,7 +145,8 @@ class Unacknowledged:
 
     def next(self) -> Instant | None:
         """When ``take_due`` has something."""
-        due = self._repeats.next()
+        is_open = self._unsent and self._on_the_way < self._window
+        due = earliest(self._repeats.next(), next(iter(self._unsent.values())) if is_open else None)
         return None if due is None else max(due, self._not_before)
 
     def take_due(self, now: Instant) -> tuple[list[Record], int]:
@@ -116,7 +154,10 @@ class Unacknowledged:
         if now < self._not_before:
             return [], 0
         is_silent = bool(self._waiting) and now - self._answered_at >= SILENT_AFTER
-        due = self._repeats.due(now, SILENT_FLOODS if is_silent else MAX_FLOODS_PER_TURN)
+        due = self._repeats.due(now, SILENT_FLOODS if is_silent else MAX_REPEATS_PER_TURN)
+        self._overdue(now, due)
+        room = SILENT_FLOODS - len(due) if is_silent else self._window - self._on_the_way
+        due += islice(self._unsent, max(room, 0))
         jitter = self._rng.uniform(*JITTER) if due else 1.0
         if due and is_silent:
             self._not_before = after(now, LAST_REPEAT * jitter)
@@ -127,11 +168,27 @@ class Unacknowledged:
                 self._give_up(now, key)
                 continue
             records.append(waiting.record)
+            if self._unsent.pop(key, None) is not None:
+                waiting.sent_at, waiting.is_on_the_way = now, True
+                waiting.interval = self._first_interval()
+                self._on_the_way += 1
             self._repeats.set(key, after(now, waiting.interval * jitter))
             waiting.interval = min(2 * waiting.interval, LAST_REPEAT)
             waiting.sends += 1
         records.sort(key=lambda record: record.kind is not Kind.NODE)  # without that the others are refused
         return records, len(due) - len(records)
+
+    def _first_interval(self) -> Duration:
+        return min(max(FIRST_REPEAT, 2 * self._round_trip), LAST_REPEAT)
+
+    def _overdue(self, now: Instant, due: list[Key]) -> None:
+        """Not acknowledged in time: lost, or refused; either way others may go in their place, fewer at a time."""
+        overdue = [waiting for waiting in map(self._waiting.__getitem__, due) if waiting.is_on_the_way]
+        for waiting in overdue:
+            waiting.is_on_the_way = False
+        self._on_the_way -= len(overdue)
+        if overdue and now - self._halved_at >= self._first_interval():
+            self._window, self._halved_at = max(self._window // 2, MIN_WINDOW), now
 
     def _give_up(self, now: Instant, key: Key) -> None:
         self._forget(key)
@@ -148,6 +205,8 @@ class Unacknowledged:
         if waiting is not None:
             self._versions.pop(_version(waiting.record), None)
             self._repeats.cancel(key)
+            self._unsent.pop(key, None)
+            self._on_the_way -= waiting.is_on_the_way
 
 
 def _version(record: Record) -> Version:

@@ -14,7 +14,7 @@ from treecast.base.membership import FilterMode
 from treecast.base.time import Duration, Instant, after
 from treecast.engine.engine import Engine
 from treecast.engine.environment import NodeEnvironment
-from treecast.identity.certificate import Claims, issue
+from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network as NetworkIdentity
 from treecast.identity.node import NodeIdentity
@@ -251,6 +251,11 @@ class World:
         """A new node, which knows the address of ``reach``; its certificate ends ``lifetime`` from now."""
         index = NodeIndex(len(self.nodes) + 1)
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
+        certificate = self.certify(index, keys, lifetime)
+        return self._start(NodeIdentity(self._identity, certificate, keys), reach, router_groups=router_groups)
+
+    def certify(self, index: NodeIndex, keys: NodeKeys, lifetime: Duration = 86_400.0) -> Certificate:
+        """A certificate of this network, also of a node that only others tell of."""
         claims = Claims(
             network_id=self._identity.id,
             node_index=index,
@@ -262,8 +267,7 @@ class World:
             not_before_s=0,
             not_after_s=int(UNIX_START_S + self.network.now + lifetime),
         )
-        identity = NodeIdentity(self._identity, issue(self._ca, claims), keys)
-        return self._start(identity, reach, router_groups=router_groups)
+        return issue(self._ca, claims)
 
     def restart(self, node: SimNode, *, reach: SimNode | None = None, clock_error: Duration = 0.0) -> SimNode:
         """Kill a node and start it again, with nothing remembered, and with a clock that is wrong by that much."""

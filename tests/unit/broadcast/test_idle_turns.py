@@ -28,6 +28,7 @@ def idle_node(others: int) -> Node:
     node.link(FIRST)
     for peer in peers:
         node.hear(FIRST, Flood((node_advertisement(peer),)))
+    acknowledge_all(node)
     node.link(*peers)
     for second in range(6):
         node.now = Instant(float(second))

@@ -9,7 +9,7 @@ from tests.unit.broadcast.test_broadcast import GROUPS, WANTED, Node
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.broadcast.store import Record
-from treecast.broadcast.unacknowledged import FIRST_PAUSE, LAST_PAUSE, MAX_SENDS, Unacknowledged
+from treecast.broadcast.unacknowledged import FIRST_PAUSE, LAST_PAUSE, MAX_SENDS, MAX_WINDOW, Unacknowledged
 from treecast.wire.advertisement import Kind, parse_signed
 from treecast.wire.control import Acknowledge, Digest, Flood
 
@@ -106,3 +106,67 @@ def test_a_record_that_its_receiver_refuses_is_counted_and_not_offered_with_each
                     node.hear(peer, Acknowledge(((body.origin, body.epoch, body.sequence),)))
     assert sent <= 3 * MAX_SENDS
     assert node.drops.snapshot() == {"advertisement_unacknowledged": 2}  # after 15 s, and once more after a minute
+
+
+class Link:
+    """A link with this round trip; each record is acknowledged after it, but those that are lost."""
+
+    def __init__(self, round_trip: float, loss: float = 0.0) -> None:
+        self.waiting = Unacknowledged(Random(1))
+        self.now = Instant(0.0)
+        self.most_at_once = self.sent = 0
+        self._round_trip = round_trip
+        self._loss = loss
+        self._rng = Random(2)
+        self._coming: list[tuple[float, tuple[int, int, int]]] = []
+
+    def send_all(self, records: int) -> float:
+        """How long it takes until all are acknowledged."""
+        began = self.now
+        for number in range(records):
+            self.waiting.put(self.now, record(number))
+        while len(self.waiting):
+            for _, version in [one for one in self._coming if one[0] <= self.now]:
+                self.waiting.acknowledged(self.now, (NodeIndex(version[0]), *version[1:]))
+            self._coming = [one for one in self._coming if one[0] > self.now]
+            sent = self.waiting.take_due(self.now)[0]
+            self.sent += len(sent)
+            self.most_at_once = max(self.most_at_once, len(sent))
+            for one in sent:
+                if self._rng.random() >= self._loss:
+                    self._coming.append((self.now + self._round_trip, (one.origin, one.epoch, one.sequence)))
+            self.now = Instant(self.now + 0.01)
+        return self.now - began
+
+
+def test_many_records_go_in_portions_and_take_a_few_round_trips() -> None:
+    link = Link(0.05)
+    assert link.send_all(3_000) <= 3_000 / MAX_WINDOW * 0.05 + 0.5
+    assert link.most_at_once <= MAX_WINDOW
+    assert link.sent == 3_000
+
+
+def test_a_link_that_is_slow_is_no_link_that_loses() -> None:
+    link = Link(0.6)
+    link.send_all(100)
+    link.sent = 0
+    assert link.send_all(3_000) <= 3_000 / MAX_WINDOW * 0.6 + 4
+    assert link.sent <= 3_200, "next to nothing is repeated that is on its way"
+
+
+def test_a_link_that_loses_some_takes_all_in_seconds() -> None:
+    link = Link(0.05, loss=0.05)
+    assert link.send_all(3_000) <= 10.0
+    assert link.sent <= 3_000 * 1.15
+
+
+def test_records_that_are_refused_keep_others_back_for_seconds_at_most() -> None:
+    waiting = Unacknowledged(Random(1))
+    for number in range(500):
+        waiting.put(Instant(0.0), record(number))
+    waiting.put(Instant(0.0), record(1_000))
+    now = Instant(0.0)
+    while not any(one.key == (1_000).to_bytes(4, "big") for one in waiting.take_due(now)[0]):
+        now = Instant(now + 0.01)
+        waiting.acknowledged(now, (ORIGIN, 1, 1))  # of all but the last the first alone is taken
+        assert now < 5.0
