@@ -45,7 +45,7 @@ def pytest_runtest_makereport(
 
 
 def _uses_the_sites(item: pytest.Item) -> bool:
-    return "sites" in getattr(item, "fixturenames", ())
+    return "three_sites" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def _three_sites() -> Iterator[Sites]:
+def three_sites() -> Iterator[Sites]:
     with Lab() as lab:
         own = make_sites(lab, 3, hosts=3)
         own.bridge_all()
@@ -64,7 +64,7 @@ def _three_sites() -> Iterator[Sites]:
 
 
 @pytest.fixture
-def sites(request: pytest.FixtureRequest, _three_sites: Sites) -> Sites:
+def sites(request: pytest.FixtureRequest, three_sites: Sites) -> Sites:
     """Three LANs of three hosts, all bridged. For tests that only talk through them: all of them have the same.
 
     ::
@@ -75,8 +75,8 @@ def sites(request: pytest.FixtureRequest, _three_sites: Sites) -> Sites:
                    n0                    n1                    n2
          ==========+======= underlay ====+=====================+======
     """
-    request.node.stash[OVERLAYS] = [_three_sites.overlay]
-    return _three_sites
+    request.node.stash[OVERLAYS] = [three_sites.overlay]
+    return three_sites
 
 
 @pytest.fixture

@@ -24,13 +24,13 @@ WANTED = "239.68.0.1"
 
 
 @pytest.fixture(scope="module")
-def static(sites: Sites, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beyond]:
+def static(three_sites: Sites, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beyond]:
     """smcroute joins on the LAN what is to go out, and puts onto the LAN what comes in, asked for or not."""
     own = tmp_path_factory.mktemp("smcroute")
-    with beyond(sites, "static") as made:
+    with beyond(three_sites, "static") as made:
         lines = ["phyint eth0 enable", "phyint eth1 enable"]
         for version in (4, 6):
-            inside, outside = source(sites.lans[1].hosts[0], version), source(made.host, version)
+            inside, outside = source(three_sites.lans[1].hosts[0], version), source(made.host, version)
             lines += [
                 f"mgroup from eth0 group {OUTBOUND[version]}",
                 f"mroute from eth0 source {inside} group {OUTBOUND[version]} to eth1",
