@@ -62,7 +62,7 @@ def records() -> Iterator[type]:
                 yield found
 
 
-RECORDS = sorted(set(records()), key=lambda record: record.__qualname__)
+RECORDS = sorted(set(records()), key=lambda record: (record.__module__, record.__qualname__))
 
 
 def sample(hint: Any, items: int) -> Any:
