@@ -16,8 +16,10 @@ from treecast.links.noticed import NOTICED_LIFETIME, Noticed
 from treecast.links.refusals import Refusals
 from treecast.links.targets import Target, Targets
 
-UNREACHED_AFTER: Duration = 5.0
-"""A configured peer that has no link for so long is a problem: three handshakes of an honest path fit."""
+UNREACHED_AFTER: Duration = 3.75
+"""A configured peer that has no link for so long is a problem, said within 5 s of the start: with the second until the
+next review, and what the start takes. INIT was sent four times by then (``attempts``).
+"""
 KNOWN_UNREACHED_AFTER: Duration = 12.0
 """A node that others know, too: one that just died is forgotten in the minute that follows, so no hurry."""
 AT_ONCE: Duration = 10.0

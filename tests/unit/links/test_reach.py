@@ -9,6 +9,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
+from treecast.daemon.node import REVIEW_INTERVAL
 from treecast.links.attempts import ATTEMPT_LIFETIME, LAST_INIT_INTERVAL
 from treecast.links.noticed import MAX_NOTICED, Noticed
 from treecast.links.peers import DEAD_AFTER
@@ -34,7 +35,12 @@ def kinds(node: Node, now: float) -> list[tuple[str, str]]:
     return [(problem.kind, problem.subject) for problem in problems(node, now)]
 
 
-def test_a_configured_peer_that_does_not_answer_is_a_problem_after_five_seconds() -> None:
+def test_a_configured_peer_that_does_not_answer_is_said_within_five_seconds_whenever_problems_are_reviewed() -> None:
+    assert UNREACHED_AFTER + REVIEW_INTERVAL <= 4.75, "the start takes some time, too"
+    assert UNREACHED_AFTER > 3.5, "INIT was sent four times"
+
+
+def test_a_configured_peer_that_does_not_answer_is_a_problem_once_it_has_no_link_for_that_long() -> None:
     one = Node(1)
     begin(one, Node(2))
     assert problems(one, UNREACHED_AFTER - 0.1) == []
