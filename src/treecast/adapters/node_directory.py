@@ -57,22 +57,37 @@ def any_directory(given: Path | None) -> Path:
     """The directory of a network or of a node, found as ``node_directory`` finds one; a given one is not checked."""
     if given is not None:
         return given
-    try:
-        return _only(_NETWORK)
-    except OperatorError:
-        return _only(_NODE)
+    networks = _found(_NETWORK)
+    if len(networks) == 1:
+        return networks[0]
+    if networks and len(_found(_NODE)) != 1:
+        raise _several("networks", networks, "DIR")
+    return _only(_NODE)
+
+
+def _found(kind: _Kind) -> list[Path]:
+    """Those in the first place that has any."""
+    return next((found for found in (_those_in(place, kind) for place in _places(kind)) if found), [])
+
+
+def _places(kind: _Kind) -> list[Path]:
+    variable = os.environ.get(DIRECTORY_VARIABLE, "")
+    place = Path(variable) if variable else STANDARD_DIRECTORY
+    return [place] if variable or not kind.is_at_hand else [place, Path()]
+
+
+def _several(what: str, found: list[Path], argument: str) -> OperatorError:
+    names = ", ".join(map(str, found))
+    return OperatorError(f"there are several {what} ({names}): name one as {argument}")
 
 
 def _only(kind: _Kind) -> Path:
-    variable = os.environ.get(DIRECTORY_VARIABLE, "")
-    place = Path(variable) if variable else STANDARD_DIRECTORY
-    places = [place] if variable or not kind.is_at_hand else [place, Path()]
-    found = next((found for found in (_those_in(place, kind) for place in places) if found), [])
+    found, places = _found(kind), _places(kind)
     if len(found) == 1:
         return found[0]
     if found:
-        names = ", ".join(str(directory) for directory in found)
-        raise OperatorError(f"there are several {kind.what}s ({names}): name one as {kind.argument}")
+        raise _several(f"{kind.what}s", found, kind.argument)
+    variable, place = os.environ.get(DIRECTORY_VARIABLE, ""), places[0]
     raise OperatorError(
         f"there is no {kind.what} in {place}{f' (${DIRECTORY_VARIABLE})' if variable else ''}"
         f"{', nor in the working directory' if len(places) > 1 else ''}: name its directory as {kind.argument}, or "

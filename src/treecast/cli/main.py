@@ -241,6 +241,8 @@ def log_level(
     from treecast.api.client import ask_log_level
     from treecast.cli import values
 
+    if len(words) == 1:
+        values.require_level(words[0])
     level = values.log_level(words[-1])
     directory = resolved(Path(words[0]) if len(words) == 2 else None)
     status = ask_log_level(directory, level)

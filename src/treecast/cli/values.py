@@ -35,6 +35,14 @@ def log_level(text: str) -> LogLevel:
     raise OperatorError(f"{text!r} is no level: give {', '.join(levels)}")
 
 
+def require_level(word: str) -> None:
+    """OperatorError when the only word after ``log-level`` is a directory: no level is."""
+    levels = get_args(LogLevel)
+    if word not in levels and Path(word).is_dir():
+        advice = f"treecast log-level {word} {levels[0]} (or {', '.join(levels[1:])})"
+        raise OperatorError(f"{word} is a directory, and the level is not named: {advice}")
+
+
 def ipv4_address(text: str | None) -> IPv4Address | None:
     try:
         return IPv4Address(text) if text is not None else None

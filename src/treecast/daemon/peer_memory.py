@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from treecast.adapters import clock
 from treecast.adapters.peers_file import load_peers, write_peers
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId
+from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.supervision import Supervision
 from treecast.links.memory import Remembered
@@ -29,7 +30,9 @@ class RemembersLinks(Protocol):
 
 
 class PeerMemory:
-    """One node's. A file that cannot be read or written is one warning: the node works without."""
+    """One node's. A file that cannot be read is one warning, one that cannot be written a problem: the node works
+    without. ``problems`` is a source of ``daemon.problems``.
+    """
 
     def __init__(self, directory: Path, network: NetworkId, links: RemembersLinks, log: FilteringBoundLogger) -> None:
         self._directory = directory
@@ -38,7 +41,7 @@ class PeerMemory:
         self._log = log
         self._written: tuple[Remembered, ...] = ()
         self._next_write: Instant = clock.monotonic()
-        self._fails = False
+        self._fault = ""
 
     def start(self, supervision: Supervision) -> None:
         """Recall, and follow until the node stops."""
@@ -53,28 +56,37 @@ class PeerMemory:
             self._log.warning("nodes of earlier runs are not remembered", reason=str(error))
         self._links.recall(clock.monotonic(), self._written)
 
+    def problems(self, _: Instant) -> Iterator[Problem]:
+        """The directory cannot be written: its disk is full, or read-only."""
+        if self._fault:
+            lost = "other nodes are not remembered for the next start, and bridge add and bridge remove would fail"
+            text = f"{self._directory} cannot be written, so {lost}: {self._fault}"
+            yield Problem("directory_unwritable", str(self._directory), text)
+
     async def follow(self) -> None:
-        """Write what has changed, at most once a minute."""
+        """Write what has changed, at most once a minute; what could not be written is tried at each look."""
         while True:
             await asyncio.sleep(LOOK_INTERVAL)
             now = clock.monotonic()
             nodes = self._links.remembered(now)
-            if nodes != self._written and now >= self._next_write:
+            if nodes == self._written:
+                self._fault = ""
+            elif now >= self._next_write or self._fault:
                 self._next_write = Instant(now + WRITE_INTERVAL)
                 await asyncio.to_thread(self._write, nodes)
 
     def save(self) -> None:
-        """The node ends."""
-        nodes = self._links.remembered(clock.monotonic())
+        """The node ends, and nobody asks for its problems any more."""
+        nodes, before = self._links.remembered(clock.monotonic()), self._fault
         if nodes != self._written:
             self._write(nodes)
+        if self._fault and not before:
+            self._log.warning("nodes are not remembered for the next start", reason=self._fault)
 
     def _write(self, nodes: tuple[Remembered, ...]) -> None:
         try:
             write_peers(self._directory, self._network, nodes)
         except OperatorError as error:
-            if not self._fails:
-                self._log.warning("nodes are not remembered for the next start", reason=str(error))
-            self._fails = True
+            self._fault = str(error)
             return
-        self._written, self._fails = nodes, False
+        self._written, self._fault = nodes, ""

@@ -143,14 +143,15 @@ async def _run(
         options.directory, node, descriptors, upkeep.network.subscribe(News.LINKS | News.ADDRESSES), log
     )
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
+    memory = PeerMemory(options.directory, identity.network.id, engine, log)
     for source in (
+        memory.problems,
         packet_ports.problems,
         bridging.problems,
         Overruns(lambda: _drops(engine, plane)).problems,
         Renewal(options.directory, certificate).problems,
     ):
         upkeep.problems.add_source(source)
-    memory = PeerMemory(options.directory, identity.network.id, engine, log)
     answers = Answers(
         identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words(), started_at=now
     )

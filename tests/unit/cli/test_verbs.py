@@ -233,6 +233,9 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
 
 def test_a_level_that_is_none_is_one_sentence() -> None:
     assert "'loud' is no level: give debug, info, warning, error" in _sentence("log-level", "loud")
+    Path("alice").mkdir()
+    forgotten = "alice is a directory, and the level is not named: treecast log-level alice debug"
+    assert f"{forgotten} (or info, warning, error)" in _sentence("log-level", "alice")
 
 
 def test_a_second_node_in_one_directory_is_refused() -> None:
@@ -279,7 +282,8 @@ def test_the_nodes_of_a_network_are_listed_where_it_was_made_and_wherever_it_is_
     monkeypatch.chdir("..")
     assert "alice has no ca.key" in _sentence("node", "list", "alice")
     _ok("network", "create", "other")
-    assert "there are several networks (home, other)" in _sentence("node", "list")
+    assert "there are several networks (home, other): name one as --network DIR" in _sentence("node", "list")
+    assert "there are several networks (home, other): name one as DIR" in _sentence("network", "show")
 
 
 def test_the_help_of_peers_is_of_all_nodes_that_it_shows() -> None:

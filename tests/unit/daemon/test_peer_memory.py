@@ -55,6 +55,20 @@ def test_a_directory_that_cannot_be_written_is_one_warning(tmp_path: Path) -> No
     assert str(tmp_path / "gone" / PEERS_FILE) in line.kwargs["reason"]
 
 
+def test_a_directory_that_cannot_be_written_is_a_problem_until_it_can(tmp_path: Path) -> None:
+    directory = tmp_path / "gone"
+    memory, _ = memory_of(linked(), directory)
+    assert list(memory.problems(clock.monotonic())) == []
+    memory.save()
+    (problem,) = memory.problems(clock.monotonic())
+    assert (problem.kind, problem.subject) == ("directory_unwritable", str(directory))
+    assert f"cannot write {directory / PEERS_FILE}" in problem.text
+    assert "bridge add" in problem.text
+    directory.mkdir()
+    memory.save()
+    assert list(memory.problems(clock.monotonic())) == []
+
+
 def test_nothing_to_remember_makes_no_file(tmp_path: Path) -> None:
     memory, _ = memory_of(Node(1), tmp_path)
     memory.recall()
