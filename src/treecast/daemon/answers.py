@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from importlib.metadata import version
 
 from treecast.adapters import clock
@@ -31,9 +32,10 @@ class Answers:
         problems: Problems,
         *,
         ipv6: bool,
-        on: list[str],
+        on: Callable[[str], list[str]],
         started_at: Instant,
     ) -> None:
+        """``on``: the options in force, for the name that the interface has now."""
         self._identity = identity
         self._view = view
         self._plane = plane
@@ -66,7 +68,7 @@ class Answers:
         return GroupAnswers(self._view, self._plane, self._bridging.port_names(), clock.monotonic())
 
     def _status(self) -> Status:
-        certificate = self._identity.certificate
+        certificate, interface = self._identity.certificate, self._plane.interface
         now = clock.monotonic()
         drops = Counter(self._plane.drops())
         drops.update(self._view.drops())
@@ -74,7 +76,7 @@ class Answers:
             node=certificate.name,
             node_id=str(certificate.node_id),
             network=self._identity.network.name,
-            interface=self._plane.interface,
+            interface=interface,
             ipv4=str(certificate.ipv4.ip) if certificate.ipv4 else "",
             ipv6=str(certificate.ipv6.ip) if certificate.ipv6 and self._ipv6 else "",
             uptime_s=_age(now, self._started_at),
@@ -93,7 +95,7 @@ class Answers:
             valid_from=iso_date(certificate.not_before_s),
             valid_until=iso_date(certificate.not_after_s),
             version=version("treecast"),
-            on=self._on,
+            on=self._on(interface),
             log_level=logs.present_level(),
         )
 

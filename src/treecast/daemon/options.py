@@ -45,17 +45,17 @@ class UpOptions:
     underlay_mtu_bytes: int | None = None
     membership: MembershipConfig = field(default_factory=MembershipConfig)
 
-    def in_words(self) -> list[str]:
-        """The options that are in force, a line each, for ``status``."""
+    def in_words(self, interface: str) -> list[str]:
+        """The options that are in force, a line each, for ``status``. ``interface``: as it is called now."""
         usual = MembershipConfig()
         changed = [
             f.name for f in fields(self.membership) if getattr(self.membership, f.name) != getattr(usual, f.name)
         ]
         mtu = self.underlay_mtu_bytes
         lines = (
-            (True, f"groups by {self.interface}: {_prefixes(self.groups) or 'none (programs name the interface)'}"),
+            (True, f"groups by {interface}: {_prefixes(self.groups) or 'none (programs name the interface)'}"),
             (self.router_groups, f"groups for routers: {_prefixes(self.router_groups)}"),
-            (self.keep_interface, f"{self.interface} stays when the node ends"),
+            (self.keep_interface, f"{interface} stays when the node ends"),
             (mtu is not None, f"underlay MTU of at most {mtu} bytes"),
             (not self.super_packets, "datagrams for groups one by one"),
             (changed, f"membership: {', '.join(f'{_name(n)}={_value(self.membership, n)}' for n in changed)}"),

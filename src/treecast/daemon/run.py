@@ -153,7 +153,7 @@ async def _run(
     ):
         upkeep.problems.add_source(source)
     answers = Answers(
-        identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words(), started_at=now
+        identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words, started_at=now
     )
     server = ControlServer(
         options.directory, answers, upkeep.faults.note, GroupFollowers(node, bridging.port_names).answer

@@ -40,7 +40,9 @@ def test_each_change_that_does_harm_is_one_problem_with_the_command_that_mends_i
         wait_until(lambda: bool(problems(n1)), LIMIT_S, f"{words} is a problem")
         (problem,) = problems(n1)
         assert (problem.kind, text in problem.text) == (kind, True), problem
-        assert ask_status(n1.directory).interface == ("foo" if "name" in words else INTERFACE)
+        status = ask_status(n1.directory)
+        assert status.interface == ("foo" if "name" in words else INTERFACE)
+        assert status.on[0].startswith(f"groups by {status.interface}: ")
         command = problem.text.rsplit(": ", 1)[1]
         machine.run(["sh", "-ec", command])
         wait_until(lambda: not problems(n1), LIMIT_S, f"{command} puts back what {words} changed")

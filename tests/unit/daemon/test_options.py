@@ -11,10 +11,10 @@ from treecast.multicast import MembershipConfig
 
 def test_a_node_with_nothing_asked_of_it_has_its_group_routes() -> None:
     options = UpOptions(Path("alice"), (), (), "treecast0", ALL_GROUPS, "info")
-    assert options.in_words() == ["groups by treecast0: 224.0.0.0/4, ff00::/8"]
+    assert options.in_words("treecast0") == ["groups by treecast0: 224.0.0.0/4, ff00::/8"]
 
 
-def test_everything_that_was_asked_for_is_a_line() -> None:
+def test_everything_that_was_asked_for_is_a_line_with_the_name_that_the_interface_has_now() -> None:
     options = UpOptions(
         directory=Path("alice"),
         listen=(),
@@ -28,10 +28,10 @@ def test_everything_that_was_asked_for_is_a_line() -> None:
         underlay_mtu_bytes=1400,
         membership=MembershipConfig(query_interval=60, fast_leave=False),
     )
-    assert options.in_words() == [
-        "groups by tap7: none (programs name the interface)",
+    assert options.in_words("tcx") == [
+        "groups by tcx: none (programs name the interface)",
         "groups for routers: 239.1.0.0/16, ff15::/16",
-        "tap7 stays when the node ends",
+        "tcx stays when the node ends",
         "underlay MTU of at most 1400 bytes",
         "datagrams for groups one by one",
         "membership: query-interval=60, fast-leave=off",
