@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Interface
 
 from treecast.adapters import clock
@@ -26,6 +27,7 @@ from treecast.base.storm_control import StormLimits
 from treecast.base.time import Duration, Instant
 from treecast.daemon.handshake_log import log_handshakes
 from treecast.daemon.options import HostPort
+from treecast.daemon.peer_addresses import why_no_peer
 from treecast.daemon.peer_names import PeerNames
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
@@ -76,7 +78,7 @@ class RunningNode:
         self._bridge = ""
         self._lan: BridgedLan | None = None
         self._peers = peers
-        self._names = PeerNames(peers, self._reach)
+        self._names = PeerNames(peers, self._reach, partial(why_no_peer, network=network))
         self._upkeep = upkeep
         self._upkeep.problems.add_source(self._names.problems)
         self._log = upkeep.log

@@ -36,6 +36,7 @@ from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
 from treecast.daemon.own_interface import set_up, settings_of, tell_groups
 from treecast.daemon.packet_ports import PacketPorts
+from treecast.daemon.peer_addresses import require_underlay_peers
 from treecast.daemon.peer_memory import PeerMemory
 from treecast.daemon.renewal import Renewal
 from treecast.daemon.service import ServiceReports
@@ -56,6 +57,7 @@ def run(options: UpOptions) -> None:
     log = configure(options.log_level)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to reload, and a terminal may close
     identity = storage.load_node(options.directory, clock.unix_s())
+    require_underlay_peers(options.peers, identity.network)
     with storage.acquire_node_lock(options.directory):
         ipv6 = ipv6_is_on()
         if not ipv6:

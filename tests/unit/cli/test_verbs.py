@@ -106,6 +106,11 @@ def _now() -> float:
         (("up", "alice", "--listen", "localhost:7700"), "cannot listen on"),
         (("up", "alice", "--listen", "239.1.1.1:7700"), "give a unicast address"),
         (("up", "alice", "--peer", "node:"), "'node:' is not a peer: give HOST or HOST:PORT"),
+        (("up", "alice", "--peer", "224.0.0.1"), "--peer 224.0.0.1:7700 is a multicast address"),
+        (
+            ("up", "alice", "--peer", "10.77.0.9"),
+            "is an address of the overlay itself (10.77.0.0/16): give the underlay",
+        ),
         (
             ("node", "add", "carol", "--network", "lab", "--replace"),
             "network lab has no node carol: leave out --replace",

@@ -31,7 +31,7 @@ def test_a_name_that_does_not_resolve_is_a_problem_and_holds_up_no_other(name: s
 
     reached: asyncio.Queue[tuple[str, tuple[Endpoint, ...]]] = asyncio.Queue()
     peers = (HostPort(name, 7700), HostPort("127.0.0.1", 7700))
-    names = PeerNames(peers, lambda peer, endpoints: reached.put_nowait((peer, endpoints)))
+    names = PeerNames(peers, lambda peer, endpoints: reached.put_nowait((peer, endpoints)), lambda _: "")
     assert asyncio.run(until_both_are_settled()) == ("127.0.0.1:7700", (Endpoint(IPv4Address("127.0.0.1"), 7700),))
     (problem,) = names.problems(Instant(0.0))
     assert (problem.kind, problem.subject) == ("peer_name_unresolved", f"{name}:7700")
@@ -66,5 +66,5 @@ def test_a_name_whose_resolver_is_silent_is_a_problem_after_four_seconds(monkeyp
 
     monkeypatch.setattr("treecast.daemon.peer_names.addresses_of", resolver)
     reached: list[str] = []
-    names = PeerNames((HostPort("bob.example", 7700),), lambda peer, _: reached.append(peer))
+    names = PeerNames((HostPort("bob.example", 7700),), lambda peer, _: reached.append(peer), lambda _: "")
     asyncio.run(asks())
