@@ -37,8 +37,8 @@ class Bridge(msgspec.Struct, frozen=True):
     """Switch mode. ``interface`` and ``bridge`` are empty where the node bridges nothing.
 
     ``state``: ``forwarding``, ``capable`` (another node forwards), ``silent`` (it listens, has no links, or is in a
-    loop), ``down`` (its interface or bridge is down or unplugged); ``forwarder``: the node that carries the LAN, as far
-    as is known; ``nodes``: the others on it.
+    loop), ``down`` (its interface or bridge is gone, down, unplugged or taken apart); ``forwarder``: the node that
+    carries the LAN, as far as is known; ``nodes``: the others on it.
     """
 
     interface: str

@@ -6,7 +6,7 @@ The bridging itself is done by whoever runs ``treecast bridge``, with that accou
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface, ip_interface
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 import msgspec
@@ -15,8 +15,6 @@ from structlog.typing import FilteringBoundLogger
 from treecast.adapters import clock
 from treecast.adapters.bridge_record import BridgeRecord, load_record
 from treecast.adapters.interface import lan_ipv4
-from treecast.adapters.netdevice import is_own_address
-from treecast.adapters.sysfs import master_of, snoops
 from treecast.api.bridge_records import Bridge
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError
@@ -24,7 +22,7 @@ from treecast.base.keep_local import WORDS
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
-from treecast.daemon.lan_faults import GRACE, lan_down, renamed
+from treecast.daemon.lan_faults import GRACE, changed, lan_down, renamed, taken_apart
 from treecast.daemon.lan_words import state_of, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
@@ -100,31 +98,22 @@ class Bridging:
             return
         self._name_port()
         interface = record.interface_now
-        fault = self._fault(record, interface)
-        if fault is not None:
-            again = f"run treecast bridge add {self._directory} {interface}, which mends it or says why not"
-            yield Problem("bridge_broken", interface, f"{fault}: {again}", patience=GRACE)
+        apart = taken_apart(record, interface, self._node.plane.interface)
+        yield from self._broken(interface, apart or changed(record))
         if interface != record.interface:
             yield renamed(self._directory, record.interface, interface)
         yield from lan_down(interface, record.bridge)
 
-    def _fault(self, record: BridgeRecord, interface: str) -> str | None:
-        """One sentence's beginning."""
-        masters = {name: master_of(name) for name in (interface, self._node.plane.interface)}
-        gone = [name for name, master in masters.items() if master is None]
-        if gone:
-            return f"{gone[0]}, a port of {record.bridge}, is gone, so the LAN of {interface} is not carried"
-        apart = [name for name, master in masters.items() if master != record.bridge]
-        if apart:
-            return f"{apart[0]} is not in {record.bridge}, so the LAN of {interface} is not carried"
-        if snoops(record.bridge):
-            return f"{record.bridge} snoops (mcast_snooping 1), so it keeps groups from queriers and hosts of the LAN"
-        addresses = [ip_interface(text).ip for text in record.addresses]
-        lost = [str(address) for address in addresses if not address.is_link_local and not is_own_address(address)]
-        if lost:
-            own = " ".join(lost)
-            return f"{record.bridge} has lost this machine's {own} of the overlay (did a DHCP client flush it?)"
-        return None
+    def _broken(self, interface: str, fault: str) -> Iterator[Problem]:
+        """``fault``: a sentence's beginning, empty for none."""
+        if fault:
+            again = f"run treecast bridge add {self._directory} {interface}, which mends it or says why not"
+            yield Problem("bridge_broken", interface, f"{fault}: {again}", patience=GRACE)
+
+    def _not_carried(self, record: BridgeRecord, interface: str) -> Iterator[Problem]:
+        """Problems that keep the LAN from being carried at all."""
+        yield from self._broken(interface, taken_apart(record, interface, self._node.plane.interface))
+        yield from lan_down(interface, record.bridge)
 
     def answer(self) -> Bridge:
         """As ``bridge show`` has it."""
@@ -145,7 +134,7 @@ class Bridging:
         if state is None:
             return here
         counters, name = self._node.plane.counters(), view.name
-        shown, why = state_of(state, name, lan_down(interface, self._record.bridge))
+        shown, why = state_of(state, name, self._not_carried(self._record, interface))
         return msgspec.structs.replace(
             here,
             state=shown,

@@ -1,4 +1,4 @@
-"""Faults that keep a LAN from being carried although its port is as ``bridge.json`` has it: interfaces down, unplugged.
+"""Faults of a LAN's port: its interface down or unplugged, its bridge not as ``bridge.json`` has it.
 
 A few system calls for each interface, no netlink.
 """
@@ -6,9 +6,12 @@ A few system calls for each interface, no netlink.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_interface
 from pathlib import Path
 
-from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of, index_of
+from treecast.adapters.bridge_record import BridgeRecord
+from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of, index_of, is_own_address
+from treecast.adapters.sysfs import master_of, snoops
 from treecast.base.problems import Problem
 from treecast.base.time import Duration
 
@@ -29,6 +32,42 @@ def lan_down(lan: str, bridge: str = "") -> Iterator[Problem]:
     if not flags & IFF_RUNNING:
         advice = "see to its cable, and to what is at the other end of it"
         yield Problem("lan_down", lan, f"{lan} is unplugged (it has no carrier), {lost}: {advice}", patience=GRACE)
+
+
+def taken_apart(record: BridgeRecord, interface: str, tap: str) -> str:
+    """A sentence's beginning on a bridge whose LAN is not carried for it; empty for none. ``interface``: now."""
+    masters = {name: master_of(name) for name in (interface, tap)}
+    lost = f"so the LAN of {interface} is not carried"
+    for name, master in masters.items():
+        if master is None:
+            return f"{name}, a port of {record.bridge}, is gone, {lost}"
+    if not index_of(record.bridge):
+        own = _missing(record.lan_addresses)
+        return f"{record.bridge} is gone, and with it this machine's addresses on the LAN{own and f' ({own})'}, {lost}"
+    for name, master in masters.items():
+        if master != record.bridge:
+            return f"{name} is not in {record.bridge}, {lost}"
+    return ""
+
+
+def changed(record: BridgeRecord) -> str:
+    """A sentence's beginning on a bridge that carries its LAN, and is not as it was made; empty for none. One that is
+    down has no IPv6 addresses, and gets them back when it is up.
+    """
+    if not flags_of(record.bridge) & IFF_UP:
+        return ""
+    if snoops(record.bridge):
+        return f"{record.bridge} snoops (mcast_snooping 1), so it keeps groups from queriers and hosts of the LAN"
+    own = _missing(record.addresses)
+    if own:
+        return f"{record.bridge} has lost this machine's {own} of the overlay (did a DHCP client flush it?)"
+    return ""
+
+
+def _missing(addresses: list[str]) -> str:
+    """Those that no interface of this machine has."""
+    known = [ip_interface(text).ip for text in addresses]
+    return " ".join(str(address) for address in known if not address.is_link_local and not is_own_address(address))
 
 
 def renamed(directory: Path, before: str, now: str, *options: str) -> Problem:

@@ -124,6 +124,8 @@ def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: Tr
         "treecast0 is not in tcbr-eth1, so the LAN of eth1 is not carried: run treecast bridge add "
         f"{one.directory} eth1, which mends it or says why not"
     )
+    shown = " ".join(verb(one, "show").split())
+    assert "down: treecast0 is not in tcbr-eth1, so the LAN of eth1 is not carried" in shown
     verb(one, "add", "eth1")
     wait_until(lambda: not said(), LIMIT_S, "it is mended")
     wait_until(lambda: carried(one.machine) == before, LIMIT_S, "it is as before")
@@ -152,6 +154,9 @@ def test_a_bridge_that_was_deleted_gives_the_machine_its_addresses_back(
     before = carried(machine)
     verb(one, "add", "eth1")
     machine.run(["ip", "link", "del", "tcbr-eth1"])
+    lost = "tcbr-eth1 is gone, and with it this machine's addresses on the LAN (198.18.1.3 10.99.1.254"
+    wait_until(lambda: any(p.text.startswith(lost) for p in ask_status(one.directory).problems), LIMIT_S, "it is said")
+    assert f"down: {lost}" in " ".join(verb(one, "show").split())
     said = [verb(one, word, "eth1") for word in words]
     gone = "tcbr-eth1 had been deleted, with this machine's addresses on it: "
     if words[0] == "add":
@@ -228,6 +233,7 @@ def test_a_lan_whose_interface_or_bridge_is_down_or_unplugged_is_a_problem(one: 
             ip("set", name, "down")
         wait_until(lambda texts=texts: said().keys() == texts.keys(), LIMIT_S, f"{changes} down is a problem")
         assert all(said()[subject].startswith(text) for subject, text in texts.items()), said()
+        assert {p.kind for p in ask_status(one.directory).problems} == {"lan_down"}, "one cause is one problem"
         shown = " ".join(verb(one, "show").split())
         assert [shown.count(f"down: {text}") for text in texts.values()] == [1] * len(texts), shown
         for name in changes:
