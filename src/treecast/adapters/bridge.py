@@ -139,7 +139,7 @@ def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
             joining = BridgeSetUp(
                 ipr, kernel, directory, record.limits(), lambda: None, forced=record.forced, keep_local=kept
             )
-            joining.join(nic, own, record.bridge)
+            joining.join(nic, own, record.bridge, remembered_as=record.interface)
         return load_record(directory)
 
 
@@ -211,7 +211,7 @@ def _has_addresses(kernel: RouteSocket, nic: Link) -> bool:
 
 def _given_to_interface(ipr: IPRoute, kernel: RouteSocket, record: BridgeRecord) -> tuple[str, ...]:
     """Somebody has deleted the bridge: the interface has what it had once, unless it has addresses again."""
-    nic = find_link(ipr, record.interface)
+    nic = find_link(ipr, record.interface_now)
     if nic is None or _has_addresses(kernel, nic):
         return ()
     return (_restored(give_back(kernel, record, nic.index), nic.name, record.bridge),)

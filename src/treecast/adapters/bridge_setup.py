@@ -79,14 +79,16 @@ class BridgeSetUp:
         self._kernel = kernel
         self._directory = directory
 
-    def join(self, nic: Link, tap: Link, name: str, *, lan_too: bool = False) -> list[str]:
-        """``lan_too``: a bridge that had been deleted gets what the LAN's interface had once, which is returned."""
+    def join(self, nic: Link, tap: Link, name: str, *, lan_too: bool = False, remembered_as: str = "") -> list[str]:
+        """``lan_too``: a bridge that had been deleted gets what the LAN's interface had once, which is returned.
+        ``remembered_as``: the interface's name when it was added, where it has another now.
+        """
         before = load_record(self._directory)
         configuration = read_configuration(self._kernel, tap.index)
         lan = read_configuration(self._kernel, nic.index)
         given: list[str] = []
         record = BridgeRecord(
-            interface=nic.name,
+            interface=remembered_as or nic.name,
             bridge=name,
             mac=str(nic.mac),
             tap=tap.name,

@@ -25,14 +25,29 @@ def snoops(bridge: str) -> bool:
 
 
 def called_now(interface: str, bridge: str, mac: str) -> str:
-    """The name of a bridge's port that was called ``interface`` and has this MAC: it may have been renamed since."""
+    """The name of a bridge's port that was called ``interface`` and has this MAC: it may have been renamed since, and
+    its bridge be gone.
+    """
+    if (SYSFS / interface).exists():
+        return interface
     ports = SYSFS / bridge / "brif"
-    if not (SYSFS / interface).exists() and ports.is_dir():
-        for port in sorted(ports.iterdir()):
-            with suppress(OSError):
-                if (SYSFS / port.name / "address").read_text(encoding="ascii").strip() == mac:
-                    return port.name
-    return interface
+    for port in sorted(ports.iterdir()) if ports.is_dir() else ():
+        if _has_mac(port.name, mac):
+            return port.name
+    alone = [entry.name for entry in SYSFS.iterdir() if _has_mac(entry.name, mac) and _stands_alone(entry)]
+    return alone[0] if len(alone) == 1 else interface
+
+
+def _has_mac(name: str, mac: str) -> bool:
+    with suppress(OSError):
+        return (SYSFS / name / "address").read_text(encoding="ascii").strip() == mac
+    return False
+
+
+def _stands_alone(entry: Path) -> bool:
+    """Not a bridge, nor in one, nor made on top of another interface, whose MAC it may have."""
+    made_of = any(entry.glob("lower_*"))
+    return not made_of and not (entry / "bridge").exists() and not (entry / "master").exists()
 
 
 def is_wireless(name: str) -> bool:

@@ -72,9 +72,10 @@ def _missing(addresses: list[str]) -> str:
 
 def renamed(directory: Path, before: str, now: str, *options: str) -> Problem:
     """Of an interface that leads to a LAN, which is carried under any name. ``directory``: the node's; ``options``:
-    with which the interface was added.
+    with which the interface was added. Only a packet port's is not found by the next start.
     """
-    text = f"{before} is called {now} now; its LAN is carried, but the node's next start and programs look for {before}"
+    seekers = "the node's next start and programs" if "--packet" in options else "programs"
+    text = f"{before} is called {now} now; its LAN is carried, but {seekers} look for {before}"
     add = " ".join(("treecast bridge add", str(directory), now, *options))
     adopt = f"{add} has the node remember {now}, and this gives it its old name back"
     command = f"ip link set {now} down && ip link set {now} name {before} && ip link set {before} up"

@@ -175,7 +175,7 @@ def test_a_bridge_that_was_deleted_gives_the_machine_its_addresses_back(
     machine.run(["ip", "route", "del", "203.0.113.0/24"])
 
 
-def test_a_bridged_interface_that_was_renamed_is_followed(one: TreecastNode) -> None:
+def test_a_bridged_interface_that_was_renamed_is_followed(apart: Sites, one: TreecastNode) -> None:
     machine = one.machine
     before = carried(machine)
 
@@ -202,8 +202,13 @@ def test_a_bridged_interface_that_was_renamed_is_followed(one: TreecastNode) -> 
     wait_until(lambda: problems() == [("interface_renamed", "foo")], LIMIT_S, "it is said again")
     assert verb(one, "add", "foo") == "foo is bridged already, by tcbr-eth1\n"
     wait_until(lambda: not problems(), LIMIT_S, "the node remembers the new name")
-    verb(one, "remove", "foo")
+    one.stop()
     rename("foo", "eth1")
+    one.start(apart.overlay[1].endpoint)
+    one.wait_ready()
+    wait_until(lambda: problems() == [("interface_renamed", "eth1")], LIMIT_S, "it is found under its new name")
+    assert "foo is called eth1 now" in one.log_tail()
+    assert verb(one, "remove", "foo") == "eth1 is on its own again\n", "by the name before, too"
     wait_until(lambda: ipv4_of(carried(machine)) == ipv4_of(before), LIMIT_S, "it is as it was")
 
 

@@ -225,6 +225,23 @@ def test_a_bridged_interface_is_known_by_its_old_and_by_its_new_name(
     assert (record.interface_now, record.is_of("lan0")) == ("eth1", False), "there is one of that name again"
 
 
+def test_an_interface_whose_bridge_was_deleted_is_known_by_its_mac(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("treecast.adapters.sysfs.SYSFS", tmp_path)
+    record = BridgeRecord("eth1", "tcbr-eth1", "02:00:00:00:00:01", "treecast0", 1374, [], [])
+    for name in ("eth7", "lan0", "lan0.5", "br0", "port0"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "address").write_text("02:00:00:00:00:09\n" if name == "eth7" else "02:00:00:00:00:01\n")
+    (tmp_path / "lan0.5" / "lower_lan0").mkdir()
+    (tmp_path / "br0" / "bridge").mkdir()
+    (tmp_path / "port0" / "master").mkdir()
+    assert record.interface_now == "lan0", "no VLAN, bridge or port of one"
+    (tmp_path / "twin0").mkdir()
+    (tmp_path / "twin0" / "address").write_text("02:00:00:00:00:01\n")
+    assert record.interface_now == "eth1", "one of two is none"
+
+
 def test_packet_ports_and_the_bridge_are_remembered_side_by_side(node: Path) -> None:
     bridge = BridgeRecord("eth0", "tcbr-eth0", "02:00:00:00:00:01", "treecast0", 1374, [], [])
     ports = [PacketPortRecord("wlan0"), PacketPortRecord("bnep0", 50)]
