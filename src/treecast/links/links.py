@@ -78,6 +78,7 @@ class Links:
             handshakes=self._handshakes,
             roster=self._roster,
             reach=self._reach,
+            wall_clock_ms=wall_clock_ms,
             rng=rng,
         )
         self._memory: tuple[Remembered, ...] = ()

@@ -28,6 +28,9 @@ REKEY_AFTER_DATAGRAMS = 2**25
 SUSPECT_AFTER: Duration = 3.0
 """A probe of 2 s and its answer are missing. A peer that has restarted and knows nobody answers a new handshake."""
 
+CLOCK_SET: Duration = 5.0
+"""A wall clock that has moved by so much against the monotonic one was set: peers learn of it by a handshake."""
+
 DEAD_AFTER: Duration = 7.0
 """Three probes of 2 s without a sign of life, and some."""
 
@@ -67,6 +70,8 @@ class Peer:
     underlay_mtu: int = 1500
     unix_offset_s: float = 0.0
     """Its wall clock minus this node's monotonic one, at its last handshake."""
+    known_offset_s: float = 0.0
+    """This node's own wall clock minus its monotonic one, as the peer knows it from the last handshake."""
     sessions: list[Session] = field(default_factory=list)
     _last: Endpoint | None = None
 
@@ -86,10 +91,14 @@ class Peer:
             self._last = self.current.endpoint
         return self._last
 
-    def learned(self, now: Instant, certificate: Certificate, payload: HandshakePayload) -> None:
-        """Take its certificate and payload from a handshake."""
+    def learned(self, now: Instant, certificate: Certificate, payload: HandshakePayload, own_offset_s: float) -> None:
+        """Take its certificate and payload from a handshake, which had this node's own clock, too."""
         self.certificate, self.version, self.underlay_mtu = certificate, payload.version, payload.underlay_mtu
-        self.unix_offset_s = payload.clock_ms / 1000 - now
+        self.unix_offset_s, self.known_offset_s = payload.clock_ms / 1000 - now, own_offset_s
+
+    def needs_clock(self, own_offset_s: float) -> bool:
+        """Whether this node's clock was set since the peer learned it."""
+        return abs(own_offset_s - self.known_offset_s) >= CLOCK_SET and self.sessions[-1].confirmed
 
     @property
     def current(self) -> Session:

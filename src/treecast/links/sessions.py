@@ -6,7 +6,7 @@ first, then ``states`` and ``peers``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -49,6 +49,8 @@ REFUSED_PAUSE: Duration = 5.0
 """Before a handshake with a peer whose session the data plane's full table refused."""
 SILENT = "silent"
 GOODBYE_PAUSE: Duration = 5.0
+CLOCKS_PER_REVIEW = 64
+"""Handshakes that begin at most in a second because this node's clock was set."""
 
 AEAD_AES_256_GCM = 1
 AEAD_CHACHA20_POLY1305 = 2
@@ -81,15 +83,17 @@ class Sessions:
         handshakes: Handshakes,
         roster: Roster,
         reach: Reach,
+        wall_clock_ms: Callable[[Instant], int],
         rng: Random,
     ) -> None:
-        """``aead``: the cipher that this node prefers."""
+        """``aead``: the cipher that this node prefers. ``wall_clock_ms``: its wall clock at an instant."""
         self._aead = aead
         self._peers = peers
         self._targets = targets
         self._handshakes = handshakes
         self._roster = roster
         self._reach = reach
+        self._wall_clock_ms = wall_clock_ms
         self._rng = rng
         self._finals: Timers[tuple[NodeIndex, int]] = Timers()
         """When FINAL of each session, of a node and an index, is repeated until the session is confirmed."""
@@ -109,7 +113,7 @@ class Sessions:
         if peer is None:
             peer = Peer(node, finished.certificate, finished.payload.epoch_ms)
             self._peers.add(peer)
-        peer.learned(now, finished.certificate, finished.payload)
+        peer.learned(now, finished.certificate, finished.payload, self._own_offset_s(now))
         session = Session(
             finished.state,
             finished.handshake.index,
@@ -181,6 +185,7 @@ class Sessions:
     def review(self, now: Instant, reports: Sequence[SessionReport]) -> list[LinkEvent]:
         """The data plane's measurements, about once a second: finds the dead, rekeys the old and the suspect."""
         by_session = {report.session: report for report in reports}
+        own_offset_s, clocks = self._own_offset_s(now), CLOCKS_PER_REVIEW
         for peer in self._peers:
             if is_silent(peer, by_session):
                 self._down(now, peer, SILENT, pause=0.0)
@@ -190,8 +195,12 @@ class Sessions:
                     self._remove_session(peer, session, SessionEvent.OVERDUE)
             if not peer.sessions:
                 self._down(now, peer, "expired", pause=0.0)
-            elif wants_handshake(now, peer, by_session) and not self._handshakes.is_trying_node(peer.node):
-                self._handshakes.begin(now, _again(now, peer))
+            elif not self._handshakes.is_trying_node(peer.node):
+                needs_clock = clocks > 0 and peer.needs_clock(own_offset_s)
+                if needs_clock or wants_handshake(now, peer, by_session):
+                    clocks -= needs_clock
+                    peer.known_offset_s = own_offset_s  # once, though nothing comes of it
+                    self._handshakes.begin(now, _again(now, peer))
         return self._take_events()
 
     # time
@@ -252,6 +261,10 @@ class Sessions:
         self._peers.remove_session(peer, session)
         self._finals.cancel((peer.node, session.index))
         self.commands.append(RemoveSession(session.index))
+
+    def _own_offset_s(self, now: Instant) -> float:
+        """This node's wall clock minus its monotonic one."""
+        return self._wall_clock_ms(now) / 1000 - now
 
     def _take_events(self) -> list[LinkEvent]:
         taken, self._events = self._events, []

@@ -59,6 +59,8 @@ class SimNode:
         self._due: Instant | None = None
         self._wants: dict[str, tuple[FilterMode, tuple[str, ...]]] = {}
         self.turns = 0
+        self.clock_error: Duration = 0.0
+        """By so much its wall clock is ahead, from its next review on."""
         self.stopped = False
         self.endpoint = Endpoint(_FIRST_ENDPOINT + self.index + 65_536 * machine, _PORT)
         self.forwarder = ModelForwarder(
@@ -193,7 +195,7 @@ class SimNode:
         now = self._network.now
         reports = self.forwarder.reports()
         began = self._clock()
-        commands = self.engine.review(now, UNIX_START_S + now, reports)
+        commands = self.engine.review(now, UNIX_START_S + now + self.clock_error, reports)
         self._spent(began)
         self.carry_out(commands)
         self._plan()

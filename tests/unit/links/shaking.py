@@ -71,6 +71,7 @@ class Node:
     ) -> None:
         """``ahead_s``: how much its wall clock is ahead of that of the others."""
         self.index = index
+        self.ahead_s = ahead_s
         self.certificate = certificate or certificate_of(index)
         self.drops = Drops()
         self.links = Links(
@@ -79,7 +80,7 @@ class Node:
             factory=ModelFactory(static or self.certificate.static_key),
             families=(4,),
             verify_certificate=lambda wire: verify_certificate(wire, UNIX_NOW + ahead_s),
-            wall_clock_ms=lambda now: int((UNIX_NOW + ahead_s + now) * 1000),
+            wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
             rng=Random(index + epoch),
             drops=self.drops,
         )

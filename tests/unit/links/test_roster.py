@@ -83,4 +83,27 @@ def test_a_node_whose_clock_differs_from_most_is_told_that_its_own_is_wrong() ->
         shake(Node(index), one)
     (problem,) = one.links.problems(Instant(2.0))
     assert (problem.kind, problem.subject) == ("clock_differs", "this node")
-    assert "5 of 5 peers" in problem.text
+    assert "this machine's clock seems to be off" in problem.text
+    assert "all 5 linked nodes differ from it by about the same, 500 s" in problem.text
+
+
+def test_two_peers_that_agree_are_believed_and_two_that_do_not_are_named_each() -> None:
+    one = Node(1)
+    for index, ahead_s in ((2, 500.0), (3, 502.0)):
+        shake(Node(index, ahead_s=ahead_s), one)
+    assert [problem.subject for problem in one.links.problems(Instant(2.0))] == ["this node"]
+    other = Node(4)
+    for index, ahead_s in ((2, 500.0), (3, -400.0)):
+        shake(Node(index, ahead_s=ahead_s), other)
+    assert [problem.subject for problem in other.links.problems(Instant(2.0))] == ["n2", "n3"]
+
+
+def test_a_clock_that_was_set_is_told_by_one_handshake_with_each_peer_and_a_slow_drift_by_none() -> None:
+    one, two = Node(1), Node(2)
+    shake(two, one)
+    for now, ahead_s, begun in ((1.0, 4.9, 0), (2.0, 60.0, 1), (13.0, 60.0, 0)):
+        one.ahead_s = ahead_s
+        one.links.advance(Instant(now))
+        one.sent()
+        one.links.review(Instant(now), report(one))
+        assert len(one.sent()) == begun, now
