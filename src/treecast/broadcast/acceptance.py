@@ -69,6 +69,18 @@ class Acceptance:
             raise MalformedError("advertisement_malformed")
         return is_news
 
+    def supersedes(self, body: Body) -> bool:
+        """Whether a NODE advertisement is of a newer certificate than the one that is held: then no epoch counts."""
+        origin = self._store.get(NodeIndex(body.origin))
+        if body.kind is not Kind.NODE or origin is None or body.epoch >= origin.epoch:
+            return False
+        certificate = self._verify_certificate(parse_node(body.content).certificate)
+        return certificate.node_index == body.origin and certificate.signing_key != origin.signing_key
+
+    def of_this_node(self, content: NodeContent) -> None:
+        """A NODE advertisement that says it is this node's: its certificate is seen, and refused if it is replaced."""
+        self._verify_certificate(content.certificate)
+
     def node(self, signed: Signed, body: Body) -> NodeAccepted:
         """A NODE advertisement: it brings the certificate by which it is verified."""
         content = parse_node(body.content)

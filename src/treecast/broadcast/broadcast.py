@@ -38,8 +38,9 @@ from treecast.broadcast.store import (
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
+from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.wire.advertised_groups import GroupsContent
-from treecast.wire.advertisement import Body, Content, Kind, NodeContent, emit, parse_signed
+from treecast.wire.advertisement import Body, Content, Kind, NodeContent, Signed, emit, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 REQUEST_INTERVAL: Duration = 0.5
@@ -195,6 +196,22 @@ class Broadcast:
 
     def _take(self, now: Instant, sender: Neighbour, wire: bytes) -> list[Learned]:
         signed, body = parse_signed(wire)
+        try:
+            return self._take_signed(now, sender, wire, signed, body)
+        except MalformedError as error:
+            if error.reason == CERTIFICATE_REPLACED:
+                self._answer_replaced(now, sender, body)
+            raise
+
+    def _answer_replaced(self, now: Instant, sender: Neighbour, body: Body) -> None:
+        """The sender does not know yet that the origin was added again, or is what is replaced."""
+        sender.acknowledge(now, body.origin, body.epoch, body.sequence)
+        origin = self._store.get(NodeIndex(body.origin))
+        newer = origin.records.get((Kind.NODE, b"")) if origin is not None else None
+        if newer is not None:
+            sender.offer(newer, now)
+
+    def _take_signed(self, now: Instant, sender: Neighbour, wire: bytes, signed: Signed, body: Body) -> list[Learned]:
         index = NodeIndex(body.origin)
         version = (body.origin, body.epoch, body.sequence)
         sender.acknowledged(now, index, body.epoch, body.sequence)
@@ -202,7 +219,7 @@ class Broadcast:
             sender.acknowledge(now, *version)
             self._offer(now, self._own.received(now, signed, body, self._acceptance))
             return []
-        if not self._acceptance.is_news(body):
+        if not self._acceptance.is_news(body) and not self._acceptance.supersedes(body):
             taken = self._taken.get((index, body.kind, body.key))
             if taken is not None and taken.record.wire == wire:
                 taken.also_from.add(sender.peer)
@@ -212,10 +229,13 @@ class Broadcast:
         certificate: Certificate | None = None
         before: GroupsContent | None = None
         content: Content | None
+        is_replacing = False
         if body.kind is Kind.NODE:
             accepted = self._acceptance.node(signed, body)
             content, certificate = accepted.content, accepted.certificate
             self.other_twins.receive(now, index, accepted.content)
+            held = self._store.get(index)
+            is_replacing = held is not None and held.signing_key != certificate.signing_key
             origin, gone = self._begun(now, body, certificate)
             learned += gone
             self._store.keep(index, after(now, NODE_LIFETIME))
@@ -227,6 +247,9 @@ class Broadcast:
         if body.kind is Kind.LINKS:
             self._links_changed(now, sender, record, origin.records.get(record.record_key))
         self._store.put(record, now)
+        replaced = self._neighbours.get(index) if is_replacing else None
+        if replaced is not None:
+            replaced.offer(record, now)  # the link is with the node whose certificate this replaces: it is to end
         sender.acknowledge(now, *version)
         self._taken[(index, *record.record_key)] = _Taken(record, sender.peer)
         learned.append(Learned(index, body.kind, body.key, content, certificate, before))

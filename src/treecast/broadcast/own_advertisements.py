@@ -107,6 +107,8 @@ class OwnAdvertisements:
         is_other_run = other is not None and self._twins.concerns(other)
         if body.epoch <= self._epoch and not is_other_run:
             return []
+        if other is not None:
+            acceptance.of_this_node(other)
         acceptance.verify(self._signing_key.public, signed)
         published: list[Record] = []
         if body.epoch > self._epoch:

@@ -85,7 +85,10 @@ def node_add(
     typer.echo(f"valid until {iso_date(certificate.not_after_s)}")
     if replace:
         files = f"{place / CERTIFICATE_FILE} and {place / storage.NODE_KEY_FILE}"
-        typer.echo(f"Take {files} to its machine. Next: start its node again")
+        typer.echo(
+            f"Take {files} to its machine. Next: stop {certificate.name} wherever it still runs, then start it with "
+            "these files (what runs with older keys of it is refused by the nodes that have seen the new ones)"
+        )
     else:
         typer.echo(
             f"Take {place} to its machine. Next: treecast up {place} --peer HOST, where HOST is any machine that runs "

@@ -23,7 +23,7 @@ from treecast.engine.changes import DuplicateChange, HostChange, SenderChange, T
 from treecast.engine.environment import NodeEnvironment, WallClock
 from treecast.engine.faults import Faults
 from treecast.engine.following import Following
-from treecast.engine.identities import must_end
+from treecast.engine.identities import must_end, replaced
 from treecast.engine.learning import Learning
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.problems import EngineProblems
@@ -124,6 +124,7 @@ class Engine:
         if met is not None:
             self.rooms.broadcast.twins.met(met.at, met.endpoint, met.started_ms)
         self._following.certificates(now)
+        self._following.replaced(now)
 
     def add_static_peer(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> list[Command]:
         """A peer that the operator named, with its present addresses."""
@@ -241,7 +242,10 @@ class Engine:
         )
 
     def must_end(self, now: Instant) -> str | None:
-        """A sentence when the node is to end: its identity is another machine's, too."""
+        """A sentence when the node is to end: its identity is another machine's, too, or only that one's."""
+        replacing = self.rooms.newest.replacing_own()
+        if replacing is not None:
+            return replaced(self._certificate.name, replacing)
         return must_end(now, self.rooms.broadcast, self._certificate.name)
 
     def problems(self, now: Instant) -> Iterator[Problem]:

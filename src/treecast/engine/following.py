@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from treecast.base.ids import NodeIndex
-from treecast.base.time import Instant
+from treecast.base.time import Duration, Instant
 from treecast.base.timers import Timers
 from treecast.designated_forwarder.designated_forwarder import PortChange
 from treecast.engine.changes import LinkChange
@@ -13,7 +13,11 @@ from treecast.engine.changes import PortChange as PortForwardingChange
 from treecast.engine.faults import Faults
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.rooms import Rooms
+from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.links.sessions import LinkDown, LinkEvent, LinkUp
+
+REPLACED_LINGERS: Duration = 3.0
+"""A replaced node gets the newer certificate over its link, repeated meanwhile, and ends by itself."""
 
 
 class Following:
@@ -25,6 +29,8 @@ class Following:
         self._faults = faults
         self._certificate_ends: Timers[NodeIndex] = Timers()
         """When the certificate of each linked node ends: in seconds since 1970."""
+        self._replaced: dict[NodeIndex, Instant] = {}
+        """The linked nodes whose certificate is replaced, and since when this is known."""
 
     def links(self, now: Instant, events: Iterable[LinkEvent]) -> None:
         """In their order."""
@@ -60,6 +66,19 @@ class Following:
                 self.links(now, links.cut(now, node, "certificate expired"))
             else:
                 self._certificate_ends.set(node, Instant(peer.certificate.not_after_s))
+
+    def replaced(self, now: Instant) -> None:
+        """Links end whose peers were added again with other keys: in a while, so that they know too."""
+        rooms, before, self._replaced = self._rooms, self._replaced, {}
+        for peer in rooms.links.peers():
+            if rooms.newest.replacing(peer.certificate) is None:
+                continue
+            since = before.get(peer.node, now)
+            if now - since < REPLACED_LINGERS:
+                self._replaced[peer.node] = since
+            else:
+                rooms.drops.count(CERTIFICATE_REPLACED)
+                self.links(now, rooms.links.cut_replaced(now, peer.node))
 
     def port(self, now: Instant, change: PortChange) -> None:
         """A LAN's hosts and their groups are this node's from now on, or another's."""

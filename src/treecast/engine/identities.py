@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
-from treecast.base.time import Instant
+from treecast.base.time import Instant, iso_date
 from treecast.broadcast.broadcast import Broadcast
+from treecast.identity.certificate import Certificate
+from treecast.identity.node import CLOCK_TOLERANCE_S
 
 ADVICE = "run it on one of them, and give the other machine a node of its own (treecast node add)"
 
@@ -34,6 +36,15 @@ def must_end(now: Instant, broadcast: Broadcast, own_name: str) -> str | None:
     return (
         f"node {own_name} runs on another machine since before this one (at {_where(twin.endpoints)}), so this one "
         f"ends: {ADVICE}"
+    )
+
+
+def replaced(own_name: str, newer: Certificate) -> str:
+    """Why this node is to end: its index has a newer certificate, with other keys."""
+    day = iso_date(newer.not_before_s + CLOCK_TOLERANCE_S)[:10]
+    return (
+        f"node {own_name} was added again on {day} (treecast node add {own_name} --replace): this directory's "
+        f"certificate is replaced, so this node ends: run {own_name} from its new directory, and delete this one"
     )
 
 

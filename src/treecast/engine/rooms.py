@@ -23,6 +23,7 @@ from treecast.engine.environment import NodeEnvironment, WallClock
 from treecast.engine.node_table import NodeTable
 from treecast.engine.port_names import PortNames
 from treecast.identity.certificate import Certificate, Verifier
+from treecast.identity.newest import NewestCertificates
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.links import Links
@@ -41,6 +42,7 @@ class Rooms:
     drops: Drops
     clock: WallClock
     nodes: NodeTable
+    newest: NewestCertificates
     ports: PortNames
     links: Links
     designated_forwarder: DesignatedForwarder
@@ -73,10 +75,11 @@ def rooms_of(
 ) -> Rooms:
     """Those of a node that starts."""
     certificate, drops = identity.certificate, Drops()
+    newest = NewestCertificates(certificate)
     prefixes = tuple((UNTAGGED, prefix) for prefix in router_groups)
 
     def verify_certificate(wire: bytes) -> Certificate:
-        return verifier.verify(wire, clock.unix_s(clock.now))
+        return newest.require(verifier.verify(wire, clock.unix_s(clock.now)))
 
     links = Links(
         me=HandshakePayload(
@@ -124,6 +127,7 @@ def rooms_of(
         drops=drops,
         clock=clock,
         nodes=NodeTable(certificate),
+        newest=newest,
         ports=PortNames(),
         links=links,
         designated_forwarder=designated_forwarder,

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import MalformedError
-from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate
+from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
 from treecast.links.crypto import Handshake
 from treecast.links.refusals import Refusals, Refused
 from treecast.wire.handshake import HandshakePayload, parse_payload
 
 WITH_MYSELF = "handshake_with_myself"
-ENDED = ("certificate_expired", "certificate_not_yet_valid", "certificate_revoked")
+ENDED = ("certificate_expired", "certificate_not_yet_valid", "certificate_revoked", CERTIFICATE_REPLACED)
 """A node that is refused for one of these is, or was, a member."""
 
 
@@ -36,12 +36,12 @@ class MemberAuthentication:
 
     def __init__(
         self,
-        my_index: NodeIndex,
+        own: Certificate,
         my_epoch_ms: int,
         verify_certificate: Callable[[bytes], Certificate],
         refused: Refusals,
     ) -> None:
-        self._my_index = my_index
+        self._own = own
         self._my_epoch_ms = my_epoch_ms
         self._verify_certificate = verify_certificate
         self._refused = refused
@@ -59,8 +59,9 @@ class MemberAuthentication:
             other = _genuine(payload, handshake) if error.reason in ENDED else None
             self._refused.note(Refused(now, True, error.reason, source, other, payload.clock_ms))
             raise
-        if certificate.node_index == self._my_index:
-            if payload.epoch_ms != self._my_epoch_ms:  # who shook hands holds the key and is alive: another run
+        if certificate.node_index == self._own.node_index:
+            if has_same_keys(certificate, self._own) and payload.epoch_ms != self._my_epoch_ms:
+                # Who shook hands holds the key and is alive: another run.
                 self.twin = MetTwin(now, source, payload.epoch_ms)
             raise MalformedError(WITH_MYSELF)
         return payload, certificate

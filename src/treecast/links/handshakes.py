@@ -87,7 +87,6 @@ class Handshakes:
         self,
         *,
         me: HandshakePayload,
-        my_index: NodeIndex,
         factory: HandshakeFactory,
         families: Sequence[int],
         verify_certificate: Callable[[bytes], Certificate],
@@ -109,8 +108,9 @@ class Handshakes:
         self._refusals: dict[int, bytes] = {}
         """The answer to repetitions of each refused FINAL."""
         self._refusable: dict[int, _Refusable] = {}
-        self.refused = Refusals(Certificate.decode(me.certificate), wall_clock_ms)
-        self._members = MemberAuthentication(my_index, me.epoch_ms, verify_certificate, self.refused)
+        own = Certificate.decode(me.certificate)
+        self.refused = Refusals(own, wall_clock_ms)
+        self._members = MemberAuthentication(own, me.epoch_ms, verify_certificate, self.refused)
         self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
         self.inits = Noticed()
         """Where INITs came from."""

@@ -18,6 +18,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, earliest
 from treecast.identity.certificate import Certificate
+from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.links.authentication import MetTwin
 from treecast.links.clocks import differing
 from treecast.links.crypto import HandshakeFactory
@@ -26,6 +27,7 @@ from treecast.links.handshakes import Handshakes
 from treecast.links.memory import Remembered, worth_remembering
 from treecast.links.peers import Peer, Peers
 from treecast.links.reach import ALL_LINKS_LOST, Reach
+from treecast.links.refusals import Refused
 from treecast.links.roster import Known, Roster
 from treecast.links.sessions import LinkEvent, Sessions
 from treecast.links.targets import Targets
@@ -60,7 +62,6 @@ class Links:
         self._targets = Targets(my_index, self._peers.__contains__)
         self._handshakes = Handshakes(
             me=me,
-            my_index=my_index,
             factory=factory,
             families=families,
             verify_certificate=verify_certificate,
@@ -135,10 +136,19 @@ class Links:
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """Problems of links that need a person. A link that was refused was not lost by a cable, too."""
-        refused = list(self._handshakes.refused.problems(now))
+        refused = list(self._handshakes.refused.problems(now, self._where))
         yield from (p for p in self._reach.problems(now) if not refused or p.kind != ALL_LINKS_LOST)
         yield from refused
         yield from differing(now, self._wall_clock_ms(now), self._peers)
+
+    def cut_replaced(self, now: Instant, node: NodeIndex) -> list[LinkEvent]:
+        """End the link: another node was added in this one's place. Whoever had it is known to be there still."""
+        peer = self._peers.get(node)
+        if peer is None or not peer.sessions:
+            return []
+        at, clock_ms = peer.current.endpoint, self._wall_clock_ms(now)
+        self._handshakes.refused.note(Refused(now, True, CERTIFICATE_REPLACED, at, peer.certificate, clock_ms))
+        return self._sessions.cut(now, node, CERTIFICATE_REPLACED.replace("_", " "))
 
     def met_twin(self) -> MetTwin | None:
         """Another run of this node that handshakes have met since the last call."""
@@ -244,6 +254,13 @@ class Links:
 
     def _unix_s(self, now: Instant) -> int:
         return self._wall_clock_ms(now) // 1000
+
+    def _where(self, node: NodeIndex) -> tuple[Endpoint, ...]:
+        """Where the node is, or is said to be."""
+        peer = self.peer(node)
+        if peer is not None:
+            return (peer.current.endpoint,)
+        return tuple(endpoint for target in self._targets.of(node) for endpoint in target.endpoints)
 
     def _linked_now(self, unix_s: int, peer: Peer) -> Remembered:
         learned = (target.endpoints for target in self._targets.of(peer.node) if target.recall_pause is None)

@@ -14,6 +14,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
+from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.links.calendar import day_of, in_words
 
 Key = TypeVar("Key")
@@ -68,12 +69,15 @@ class Refusals:
         for by_me in (False, True):
             self._members.pop((by_me, node), None)
 
-    def problems(self, now: Instant) -> Iterator[Problem]:
+    def problems(self, now: Instant, where_is: Callable[[NodeIndex], tuple[Endpoint, ...]]) -> Iterator[Problem]:
+        """``where_is``: the endpoints of a node."""
         for refused in self._present(now):
             where = str(refused.endpoint)
             who = f"{refused.other.name} ({where})" if refused.other else f"a node at {where}"
             subject = refused.other.name if refused.other else where
-            if refused.by_me:
+            if refused.by_me and refused.reason == CERTIFICATE_REPLACED and refused.other is not None:
+                yield _replaced(refused.other.name, where, self._place(where, refused.other.node_index, where_is))
+            elif refused.by_me:
                 yield Problem("peer_refused", subject, f"{who} is refused: {self._of_other(now, refused)}")
             else:
                 yield Problem(
@@ -84,6 +88,13 @@ class Refusals:
         for refused in [*self._members.values(), *self._strangers.values()]:
             if now - refused.at < REFUSED_LIFETIME:
                 yield refused
+
+    def _place(self, old: str, node: NodeIndex, where_is: Callable[[NodeIndex], tuple[Endpoint, ...]]) -> str:
+        """Where the node is that has the newer of two certificates."""
+        if node == self._own.node_index:
+            return "here"
+        endpoints = [str(endpoint) for endpoint in where_is(node) if str(endpoint) != old]
+        return f"at {', '.join(endpoints[:4])}" if endpoints else "elsewhere"
 
     def _of_other(self, now: Instant, refused: Refused) -> str:
         match refused.reason, refused.other:
@@ -116,6 +127,11 @@ class Refusals:
                 return f"{valid}; {self._clocks(now, refused)}"
             case "certificate_revoked":
                 return "this node's certificate was revoked: ask whoever runs the CA"
+            case "certificate_replaced":
+                return (
+                    f"{own.name} was added again (treecast node add {own.name} --replace), and this node's certificate "
+                    f"is replaced: stop this node, or start it with the new directory"
+                )
             case _:
                 return (
                     f"this node's certificate is not of its network ({refused.reason}): check that both were added "
@@ -132,6 +148,16 @@ class Refusals:
 
 def _renew(name: str) -> str:
     return f"on the CA's machine run treecast node add {name} --replace, and take its files to its machine"
+
+
+def _replaced(name: str, where: str, new: str) -> Problem:
+    return Problem(
+        "identity_twice",
+        name,
+        f"node {name} was added again (treecast node add {name} --replace) and runs on two machines, at {where} with "
+        f"the certificate that is replaced and {new} with the new one: stop the node at {where}, or give that "
+        f"machine a node of its own (treecast node add)",
+    )
 
 
 def _put(table: dict[Key, Refused], key: Key, refused: Refused, limit: int) -> None:

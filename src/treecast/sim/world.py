@@ -256,7 +256,9 @@ class World:
         certificate = self.certify(index, keys, lifetime)
         return self._start(NodeIdentity(self._identity, certificate, keys), reach, router_groups=router_groups)
 
-    def certify(self, index: NodeIndex, keys: NodeKeys, lifetime: Duration = 86_400.0) -> Certificate:
+    def certify(
+        self, index: NodeIndex, keys: NodeKeys, lifetime: Duration = 86_400.0, not_before_s: int = 0
+    ) -> Certificate:
         """A certificate of this network, also of a node that only others tell of."""
         claims = Claims(
             network_id=self._identity.id,
@@ -266,7 +268,7 @@ class World:
             signing_key=keys.signing.public,
             ipv4=IPv4Interface((_FIRST_ADDRESS + index, 16)),
             ipv6=None,
-            not_before_s=0,
+            not_before_s=not_before_s,
             not_after_s=int(UNIX_START_S + self.network.now + lifetime),
         )
         return issue(self._ca, claims)
@@ -286,6 +288,15 @@ class World:
         copied = SimNode(self, node.identity, epoch_ms, machine=1)
         copied.add_static_peer(reach)
         return copied
+
+    def replace(self, node: SimNode, *, reach: SimNode, clock_error: Duration = 0.0) -> SimNode:
+        """The node added again, with new keys, on a second machine, started while the node runs."""
+        keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
+        certificate = self.certify(node.index, keys, not_before_s=int(UNIX_START_S + self.network.now))
+        epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
+        replacing = SimNode(self, NodeIdentity(self._identity, certificate, keys), epoch_ms, machine=1)
+        replacing.add_static_peer(reach)
+        return replacing
 
     def _start(
         self,

@@ -302,7 +302,9 @@ def test_a_node_is_renewed_in_its_directory_with_its_keys_and_elsewhere_with_new
     _ok("network", "create", "lab")
     _ok("node", "add", "alice", "--network", "lab", "--days", "2")
     first = storage.load_node(Path("alice"), _now()).certificate
-    assert "start its node again" in _ok("node", "add", "--replace", "alice", "--network", "lab", "--days", "9")
+    assert "stop alice wherever it still runs, then start it" in _ok(
+        "node", "add", "--replace", "alice", "--network", "lab", "--days", "9"
+    )
     renewed = storage.load_node(Path("alice"), _now()).certificate
     assert (renewed.node_id, renewed.node_index, renewed.ipv4) == (first.node_id, first.node_index, first.ipv4)
     assert renewed.not_after_s > first.not_after_s

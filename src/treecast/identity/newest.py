@@ -1,0 +1,53 @@
+"""The newest certificates: of two of one node with different keys the one that was issued later counts.
+
+``node add --replace`` in another directory makes new keys for a node that is there: the certificate before is replaced
+from then on, though its time has not ended. Both are the CA's, so neither needs a proof of who shows it.
+"""
+
+from __future__ import annotations
+
+from treecast.base.errors import MalformedError
+from treecast.base.ids import NodeIndex
+from treecast.identity.certificate import Certificate
+
+CERTIFICATE_REPLACED = "certificate_replaced"
+MAX_NEWEST = 65_536
+
+
+class NewestCertificates:
+    """Those that one node has seen, by node index, its own among them; kept until it ends."""
+
+    def __init__(self, own: Certificate) -> None:
+        self._own = own
+        self._newest: dict[NodeIndex, Certificate] = {own.node_index: own}
+
+    def require(self, certificate: Certificate) -> Certificate:
+        """A genuine certificate; MalformedError ``certificate_replaced`` if a newer one with other keys is known."""
+        known = self._newest.get(certificate.node_index)
+        if known is None:
+            if len(self._newest) < MAX_NEWEST:
+                self._newest[certificate.node_index] = certificate
+            return certificate
+        if _age(certificate) >= _age(known):
+            self._newest[certificate.node_index] = certificate
+        elif not has_same_keys(certificate, known):
+            raise MalformedError(CERTIFICATE_REPLACED)
+        return certificate
+
+    def replacing(self, certificate: Certificate) -> Certificate | None:
+        """The newer certificate of the same node, with other keys."""
+        newest = self._newest.get(certificate.node_index)
+        return newest if newest is not None and not has_same_keys(newest, certificate) else None
+
+    def replacing_own(self) -> Certificate | None:
+        """The certificate because of which this node's is believed by nobody."""
+        return self.replacing(self._own)
+
+
+def has_same_keys(one: Certificate, other: Certificate) -> bool:
+    return (one.static_key, one.signing_key) == (other.static_key, other.signing_key)
+
+
+def _age(certificate: Certificate) -> tuple[int, bytes, bytes]:
+    """Greater for the newer; of two of one second the keys decide."""
+    return certificate.not_before_s, certificate.static_key, certificate.signing_key

@@ -1,0 +1,89 @@
+"""``node add --replace`` with new keys while the old node still runs: said on all nodes, and the new one stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from treecast.base.problems import Problem
+from treecast.sim.world import SimNode, World
+
+
+def twice(node: SimNode) -> list[Problem]:
+    return [problem for problem in node.engine.problems(node.now) if problem.kind == "identity_twice"]
+
+
+def mesh(world: World) -> tuple[SimNode, SimNode, SimNode]:
+    first = world.add()
+    nodes = (first, world.add(reach=first), world.add(reach=first))
+    world.run_until(lambda: all(len(node.peers()) == 2 for node in nodes), 20)
+    world.run(40)
+    return nodes
+
+
+def has(node: SimNode, other: SimNode) -> bool:
+    """Whether the node believes this one of the two."""
+    certificate = node.engine.view.certificate(other.index)
+    return node.is_linked(other) and certificate == other.identity.certificate
+
+
+@pytest.mark.parametrize("clock_error", [0.0, -3600.0])
+@pytest.mark.parametrize("index", [1, 2])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_node_that_was_added_again_elsewhere_ends_and_all_nodes_believe_the_new_one(
+    seed: int, index: int, clock_error: float
+) -> None:
+    world = World(seed)
+    nodes = mesh(world)
+    old = nodes[index]
+    others = [node for node in nodes if node is not old]
+    new = world.replace(old, reach=others[0], clock_error=clock_error)
+    world.run_until(lambda: all(has(node, new) for node in others), 60)
+    world.run_until(lambda: all(twice(node) for node in others), 60)
+    for node in others:
+        (problem,) = twice(node)
+        assert str(old.endpoint) in problem.text
+        assert str(new.endpoint) in problem.text
+        assert node.engine.drops.snapshot().get("certificate_replaced", 0)
+    sentence = old.engine.must_end(world.network.now)
+    assert sentence is not None
+    assert "was added again on" in sentence
+    assert new.engine.must_end(world.network.now) is None
+    old.stop()
+    for _ in range(120):
+        world.run(1.0)
+        assert new.engine.must_end(world.network.now) is None
+        assert all(has(node, new) for node in others)
+    assert not any(twice(node) for node in (*others, new))
+
+
+def test_a_node_that_is_added_again_after_the_old_one_was_stopped_is_no_problem() -> None:
+    world = World(5)
+    hub, witness, old = mesh(world)
+    old.carry_out(old.engine.goodbye())
+    old.stop()
+    new = world.replace(old, reach=hub)
+    for _ in range(60):
+        world.run(1.0)
+        assert not any(twice(node) for node in (hub, witness, new))
+    assert has(hub, new)
+    assert has(witness, new)
+
+
+def test_the_old_directory_started_again_is_refused_and_says_so() -> None:
+    world = World(6)
+    hub, witness, old = mesh(world)
+    old.stop()
+    new = world.replace(old, reach=hub)
+    world.run_until(lambda: has(hub, new) and has(witness, new), 60)
+    again = world.restart(old, reach=hub)
+    world.run_until(lambda: bool(twice(hub)), 60)
+    world.run(1)
+    (problem,) = twice(hub)
+    assert str(again.endpoint) in problem.text
+    assert str(new.endpoint) in problem.text
+    refused = [problem for problem in again.engine.problems(again.now) if problem.kind == "refused_by_peer"]
+    assert refused
+    assert "was added again" in refused[0].text
+    world.run(60)
+    assert has(hub, new)
+    assert has(witness, new)

@@ -1,0 +1,62 @@
+"""Of two certificates of one node with different keys the later one counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from treecast.base.errors import MalformedError
+from treecast.base.ids import NodeIndex
+from treecast.identity.certificate import Certificate
+from treecast.identity.keys import NodeKeys
+from treecast.identity.newest import NewestCertificates
+from treecast.sim.world import World
+
+WORLD = World(1)
+MINE, OLD_KEYS, NEW_KEYS = (NodeKeys.from_seeds(bytes([number]) * 32, bytes([number]) * 32) for number in (1, 2, 3))
+
+
+def certificate(keys: NodeKeys, not_before_s: int, index: int = 2) -> Certificate:
+    return WORLD.certify(NodeIndex(index), keys, not_before_s=not_before_s)
+
+
+def test_an_older_certificate_with_other_keys_is_refused_once_the_newer_is_known() -> None:
+    newest = NewestCertificates(certificate(MINE, 0, index=1))
+    old, new = certificate(OLD_KEYS, 10), certificate(NEW_KEYS, 20)
+    newest.require(old)
+    assert newest.replacing(old) is None
+    newest.require(new)
+    assert newest.replacing(old) == new
+    assert newest.replacing(new) is None
+    with pytest.raises(MalformedError, match="certificate_replaced"):
+        newest.require(old)
+
+
+def test_a_certificate_before_its_renewal_is_good_while_the_keys_are_the_same() -> None:
+    newest = NewestCertificates(certificate(MINE, 0, index=1))
+    newest.require(certificate(OLD_KEYS, 20))
+    before = certificate(OLD_KEYS, 10)
+    assert newest.require(before) == before
+    assert newest.replacing(before) is None
+
+
+def test_of_two_of_one_second_all_nodes_choose_the_same() -> None:
+    one, two = certificate(OLD_KEYS, 10), certificate(NEW_KEYS, 10)
+    refused = []
+    for order in ((one, two), (two, one)):
+        newest = NewestCertificates(certificate(MINE, 0, index=1))
+        for shown in (*order, *order):
+            try:
+                newest.require(shown)
+            except MalformedError:
+                refused.append(shown)
+    assert refused
+    assert len(set(refused)) == 1
+
+
+def test_a_node_sees_that_its_own_certificate_is_replaced() -> None:
+    own, renewed, other = (certificate(keys, at, 1) for keys, at in ((MINE, 10), (MINE, 20), (NEW_KEYS, 30)))
+    newest = NewestCertificates(own)
+    newest.require(renewed)
+    assert newest.replacing_own() is None
+    newest.require(other)
+    assert newest.replacing_own() == other
