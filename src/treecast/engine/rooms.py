@@ -81,6 +81,9 @@ def rooms_of(
     def verify_certificate(wire: bytes) -> Certificate:
         return newest.require(verifier.verify(wire, clock.unix_s(clock.now)))
 
+    def is_listed(node: NodeIndex) -> bool:
+        return broadcast.is_listed(node)
+
     links = Links(
         me=HandshakePayload(
             certificate=certificate.encode(),
@@ -96,6 +99,7 @@ def rooms_of(
         families=environment.families,
         verify_certificate=verify_certificate,
         wall_clock_ms=clock.unix_ms,
+        is_listed=is_listed,
         rng=rng,
         drops=drops,
     )

@@ -49,12 +49,14 @@ class Links:
         families: Sequence[int],
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
+        is_listed: Callable[[NodeIndex], bool],
         rng: Random,
         drops: Drops,
     ) -> None:
         """``families``: the IP version of each of the data plane's sockets, in their order.
 
-        ``wall_clock_ms``: this node's wall clock at an instant, in milliseconds since 1970.
+        ``wall_clock_ms``: this node's wall clock at an instant, in milliseconds since 1970. ``is_listed``: whether
+        other nodes advertise a link with a node.
         """
         self._drops = drops
         self._wall_clock_ms = wall_clock_ms
@@ -70,7 +72,7 @@ class Links:
             ended=self._targets.plan,
             rng=rng,
         )
-        self._reach = Reach(self._targets, self._handshakes.inits, self._handshakes.refused)
+        self._reach = Reach(self._targets, self._handshakes.inits, self._handshakes.refused, is_listed)
         self._roster = Roster(self._peers, self._targets, self._reach)
         self._sessions = Sessions(
             aead=me.aead,

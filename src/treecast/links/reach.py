@@ -6,7 +6,7 @@ be made up by whoever can send datagrams; all that it changes is a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 from treecast.base.ids import NodeIndex
@@ -46,12 +46,15 @@ class Standing(StrEnum):
 
 
 class Reach:
-    """One node's. ``heard``: where INITs came from."""
+    """One node's. ``heard``: where INITs came from; ``is_listed``: whether others say that a node has a link."""
 
-    def __init__(self, targets: Targets, heard: Noticed, refusals: Refusals) -> None:
+    def __init__(
+        self, targets: Targets, heard: Noticed, refusals: Refusals, is_listed: Callable[[NodeIndex], bool]
+    ) -> None:
         self._targets = targets
         self._refusals = refusals
         self._heard = heard
+        self._is_listed = is_listed
         self.foreign = Noticed(FOREIGN_LIFETIME)
         """Where handshakes of other networks came from."""
         self.up = 0
@@ -88,7 +91,15 @@ class Reach:
         heard = self.last_heard(now, target)
         if heard is not None and heard > target.sought_since:
             return Standing.HEARD_ONLY
-        return Standing.UNREACHABLE
+        return Standing.OFFLINE if self._has_ended(target) else Standing.UNREACHABLE
+
+    def _has_ended(self, target: Target) -> bool:
+        """Whether a node that this one never met is one that nobody has a link with: it ended before that, and what
+        it advertised outlasts it by up to a minute.
+        """
+        if target.node is None or target.name is not None or target.was_linked:
+            return False
+        return not self._is_listed(target.node)
 
     def _is_foreign(self, now: Instant, target: Target) -> bool:
         return self.standing(now, target) is Standing.ANOTHER_NETWORK

@@ -32,8 +32,8 @@ class Target:
 
     ``label``: what people call it. ``sought_since``: since when it has no link, while it has none; ``reflected_at``:
     when this node's own INIT last came back from there. ``left``: a learned node sent GOODBYE, and nothing new was
-    learned of it since. ``recall_pause``: from one try to the next of a node that is only remembered, None for others.
-    ``is_tried``: a handshake with it is under way.
+    learned of it since. ``was_linked``: a learned node had a link with this one. ``recall_pause``: from one try to the
+    next of a node that is only remembered, None for others. ``is_tried``: a handshake with it is under way.
     """
 
     name: str | None
@@ -45,6 +45,7 @@ class Target:
     avoided: set[Endpoint] = field(default_factory=set)
     reflected_at: Instant | None = None
     left: bool = False
+    was_linked: bool = False
     recall_pause: Duration | None = None
     is_tried: bool = False
 
@@ -102,6 +103,7 @@ class Targets:
         if node not in self._up:
             self._apart.add(node)
         target.label, target.left = label, False
+        target.was_linked = target.was_linked or node in self._up
         target.moved(usable)
         self.plan_all(node)
 
@@ -204,6 +206,8 @@ class Targets:
     def link_up(self, node: NodeIndex) -> None:
         self._up.add(node)
         self._apart.discard(node)
+        if node in self._learned:
+            self._learned[node].was_linked = True
 
     def link_down(self, now: Instant, node: NodeIndex, *, left: bool) -> None:
         """``left``: with its goodbye."""

@@ -44,3 +44,33 @@ def test_a_clock_that_is_set_wrong_and_right_again_is_said_and_over_within_secon
     second.clock_error = 0.0
     world.run(3.0)
     assert [kinds(node) for node in (first, second, third)] == [[], [], []]
+
+
+def test_a_node_that_ended_before_another_one_starts_is_no_problem_there() -> None:
+    world = World(3)
+    first = world.add()
+    second, leaves = world.add(reach=first), world.add(reach=first)
+    world.run(10.0)
+    leaves.carry_out(leaves.engine.goodbye())
+    world.run(0.1)
+    leaves.stop()
+    world.run(0.5)
+    newcomer = world.add(reach=first)
+    for second_s in range(70):
+        world.run(1.0)
+        assert kinds(newcomer) == kinds(second) == [], second_s
+        if second_s == 20:
+            assert newcomer.knows(leaves), "by what it advertised"
+
+
+def test_a_node_that_runs_and_cannot_be_reached_by_the_newcomer_alone_is_a_problem_there() -> None:
+    world = World(4)
+    first = world.add()
+    second = world.add(reach=first)
+    world.run(10.0)
+    newcomer = world.add(reach=first)
+    world.network.cut(newcomer.endpoint, second.endpoint)
+    world.network.cut(second.endpoint, newcomer.endpoint)
+    world.run(20.0)
+    assert kinds(newcomer) == [("node_unreachable", "n2")]
+    assert kinds(first) == []

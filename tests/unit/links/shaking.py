@@ -72,6 +72,8 @@ class Node:
         """``ahead_s``: how much its wall clock is ahead of that of the others."""
         self.index = index
         self.ahead_s = ahead_s
+        self.listed = True
+        """Whether others advertise links with whatever node."""
         self.certificate = certificate or certificate_of(index)
         self.drops = Drops()
         self.links = Links(
@@ -81,6 +83,7 @@ class Node:
             families=(4,),
             verify_certificate=lambda wire: verify_certificate(wire, UNIX_NOW + ahead_s),
             wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
+            is_listed=lambda _: self.listed,
             rng=Random(index + epoch),
             drops=self.drops,
         )

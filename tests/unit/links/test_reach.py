@@ -182,6 +182,17 @@ def test_a_node_known_from_others_that_cannot_be_linked_is_one_problem_with_its_
     assert problems(one, KNOWN_UNREACHED_AFTER) == []
 
 
+def test_a_known_node_with_which_nobody_has_a_link_is_offline_unless_this_node_lost_it_itself() -> None:
+    one, two = Node(1), Node(2)
+    one.listed = False
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2),), "n2")
+    assert problems(one, KNOWN_UNREACHED_AFTER) == []
+    assert [known.standing for known in one.links.known(Instant(KNOWN_UNREACHED_AFTER))] == ["offline"]
+    shake(two, one, 20.0)
+    one.links.review(Instant(30.0), report(one, silent_s=DEAD_AFTER))
+    assert kinds(one, 30.0 + KNOWN_UNREACHED_AFTER) == [("node_unreachable", "n2")]
+
+
 def test_a_node_that_said_goodbye_is_no_problem_until_it_is_heard_of_again() -> None:
     one, two = Node(1), Node(2)
     one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2),), "n2")
