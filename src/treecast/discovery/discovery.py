@@ -67,6 +67,7 @@ class Discovery:
         """The node's own interface. It replaces the one before; with another MAC it leads to another LAN."""
         if self._own is not None and self._own[0] != mac:
             self._host_table.local.remove_port(OWN_PORT)
+            self._host_table.moves.forget_port(OWN_PORT)
         self._own = (mac, addresses)
         if OWN_PORT not in self._blocked:
             self._host_table.add_own(now, mac, addresses)
@@ -292,6 +293,10 @@ class Discovery:
         taken, self._host_table.new_duplicates = self._host_table.new_duplicates, []
         return taken
 
+    def take_arrivals(self) -> list[tuple[int, int]]:
+        """Ports and VLANs that hosts have come to, from elsewhere, since the last call."""
+        return self._host_table.moves.take_arrivals()
+
     def local_hosts(self) -> LocalHosts:
         return self._host_table.local
 
@@ -324,6 +329,7 @@ class Discovery:
 
     def advance(self, now: Instant) -> None:
         self._host_table.advance(now)
+        self.commands += self._host_table.announcements(now)
         self._multicast_only.advance(now)
         for key in self.retries.take(now):
             self._place(key)

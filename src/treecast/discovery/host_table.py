@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.commands import Inject
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
@@ -24,6 +25,7 @@ from treecast.discovery.host_problems import address_conflicts, duplicate_hosts
 from treecast.discovery.limits import DiscoveryConfig, is_virtual_router
 from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts, host_sort_key
 from treecast.discovery.mobility import Mobility
+from treecast.discovery.moves import Moves
 from treecast.discovery.remote_hosts import RemoteHost, RemoteHosts
 from treecast.discovery.snooping import Sighting, is_host_address
 from treecast.discovery.view import DiscoveryCounters, HostView
@@ -52,6 +54,7 @@ class HostTable:
         self.counters = DiscoveryCounters()
         self.new_duplicates: list[HostKey] = []
         """The caller empties it."""
+        self.moves = Moves(drops, config)
         self._config = config
         self._hosts: Mobility[HostKey, Refused] = Mobility(lambda key: config.pace(key[1]))
         self._addresses: Mobility[AddressKey, HostKey] = Mobility(lambda key: config.pace())
@@ -118,6 +121,8 @@ class HostTable:
             self._host_moved(now, key)
         departed = self._departed.take(now, key)
         had = claim or departed
+        if moves or departed is not None:
+            self.moves.came(port, key[0])
         if host is None and had is not None:
             self._bring_along(now, key, had)
         return True
@@ -176,6 +181,7 @@ class HostTable:
                 return
             self.local.remove(key)
             self._host_moved(now, key)
+            self.moves.gone(now, host.port, key)
         elif before is not None and before.node != node:
             self._host_moved(now, key)
         known = before.addresses if before and before.node == node else ()
@@ -231,6 +237,7 @@ class HostTable:
             if host.port == port and not host.own:
                 self._departed.put(now, key, host.addresses, is_router=host.is_router)
         self.local.remove_port(port)
+        self.moves.forget_port(port)
         self._hosts.drop_refused(lambda refused: refused.port == port)
 
     # bookkeeping
@@ -266,7 +273,12 @@ class HostTable:
         self._departed.advance(now)
 
     def next_deadline(self) -> Instant | None:
-        return earliest(self.local.next_deadline(), self._hosts.next_deadline(), self._addresses.next_deadline())
+        moves = self._hosts.next_deadline(), self._addresses.next_deadline(), self.moves.next_deadline()
+        return earliest(self.local.next_deadline(), *moves)
+
+    def announcements(self, now: Instant) -> list[Inject]:
+        """Frames in the name of hosts that have moved away, for the LANs that they left."""
+        return self.moves.announcements(now, lambda key: self.where(key) not in (None, self._me))
 
     # for people
 

@@ -288,6 +288,8 @@ class Engine:
 
     def _advance_multicast(self, now: Instant) -> None:
         self._membership_sync.proxy(now)
+        for port, vlan in self.rooms.discovery.take_arrivals():
+            self._membership_sync.take(now, self.rooms.membership.query_arrivals(now, port, vlan))
         self._membership_sync.take(now, self.rooms.membership.advance(now))
         self.rooms.port_groups.advance(now)
 

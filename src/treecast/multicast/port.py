@@ -46,6 +46,11 @@ class PortMembership:
             output += router.start(now)
         return output
 
+    def query_arrivals(self, now: Instant) -> None:
+        """One general query more of both, soon."""
+        for router in self.routers():
+            router.query_arrivals(now)
+
     def receive(self, now: Instant, frame: bytes | EthernetFrame) -> Output:
         """A punted IGMP or MLD frame; any other is counted."""
         try:

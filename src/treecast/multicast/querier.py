@@ -16,6 +16,10 @@ STARTUP_RESPONSE_INTERVAL: Duration = 1.0
 """The Max Resp Time of start-up queries: who starts or starts again knows nothing until its hosts have answered."""
 
 
+ARRIVALS_QUERY_INTERVAL: Duration = 5.0
+"""Between queries for hosts that have come: when a LAN is plugged over, its hosts come together."""
+
+
 class Querier:
     """The querier state of one port and protocol."""
 
@@ -31,6 +35,8 @@ class Querier:
         """The router that queries by an older version than ours, and that version."""
         self._older_expires: Instant | None = None
         self._general_query_at: Instant | None = None
+        self._arrivals_query_at: Instant | None = None
+        self._arrivals_queried_at: Instant | None = None
         self._startup_queries_left = 0
         self.general_response_time: Duration = config.query_response_interval
         """The Max Resp Time of the general query that ``advance`` has called for."""
@@ -57,16 +63,26 @@ class Querier:
         self._adopt(query)
         self.other_expires = after(now, self.intervals.other_querier_present_interval)
 
+    def query_arrivals(self, now: Instant) -> None:
+        """Hosts have come: one general query more, whoever is elected, at once or an interval after the last one."""
+        if self._arrivals_query_at is None:
+            last = self._arrivals_queried_at
+            self._arrivals_query_at = now if last is None else max(now, after(last, ARRIVALS_QUERY_INTERVAL))
+
     def advance(self, now: Instant) -> bool:
         """Run the timers; True when a general query is to be sent now."""
         if self.other_expires is not None and self.other_expires <= now:
             self._resume(now)
         if self._older_expires is not None and self._older_expires <= now:
             self.older = self._older_expires = None
+        has_arrivals = self._arrivals_query_at is not None and self._arrivals_query_at <= now
+        if has_arrivals:
+            self._arrivals_query_at, self._arrivals_queried_at = None, now
+            self.general_response_time = min(self._config.query_response_interval, STARTUP_RESPONSE_INTERVAL)
         if self._general_query_at is None or self._general_query_at > now:
-            return False
+            return has_arrivals
         self.general_response_time = self._config.query_response_interval
-        if self._startup_queries_left:
+        if self._startup_queries_left or has_arrivals:
             self.general_response_time = min(self.general_response_time, STARTUP_RESPONSE_INTERVAL)
         self._startup_queries_left = max(self._startup_queries_left - 1, 0)
         interval = self._config.query_interval
@@ -76,7 +92,7 @@ class Querier:
         return True
 
     def next_deadline(self) -> Instant | None:
-        return earliest(self.other_expires, self._general_query_at, self._older_expires)
+        return earliest(self.other_expires, self._general_query_at, self._older_expires, self._arrivals_query_at)
 
     def _note_version(self, source: IPAddress, version: int, now: Instant) -> None:
         """An older query makes hosts answer by its version for a while, whoever is elected (RFC 9776 section 7.2.1)."""

@@ -20,7 +20,11 @@ class Queries:
         self._version = version
 
     def general(self, source: PortSource, querier: Querier) -> list[bytes]:
-        """The frames of the general query that is due."""
+        """The frames of the general query that is due. A switch that is not the querier sends it from 0.0.0.0, which
+        wins no election (RFC 4541 section 2.1.1); the higher address of MLD wins none either.
+        """
+        if not querier.is_querier and self._protocol.ip_version == 4:
+            source = replace(source, address=NO_ADDRESS)
         return self._frames(source, self._query(querier, self._protocol.general, querier.general_response_time))
 
     def specific(self, source: PortSource, querier: Querier, group: IPAddress, specific: SpecificQuery) -> list[bytes]:

@@ -19,13 +19,7 @@ from treecast.multicast.compatibility import in_compatibility_mode, records_of
 from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.group import NO_DOUBT, Doubt, GroupState
 from treecast.multicast.group_quota import GroupQuota
-from treecast.multicast.protocol import (
-    PortSource,
-    Protocol,
-    is_link_scoped,
-    is_source_specific,
-    is_usable_source,
-)
+from treecast.multicast.protocol import PortSource, Protocol, is_link_scoped, is_source_specific, is_usable_source
 from treecast.multicast.querier import Querier
 from treecast.multicast.queries import Queries
 from treecast.multicast.tracking import HostId
@@ -82,6 +76,10 @@ class GroupMembershipRouter:
         self._querier.start(now)
         self._tracking_from = after(now, self._querier.intervals.query_response_interval)
         return self.advance(now)
+
+    def query_arrivals(self, now: Instant) -> None:
+        """One general query more, soon: there are hosts that did not receive the last one."""
+        self._querier.query_arrivals(now)
 
     def receive(self, now: Instant, frame: bytes | EthernetFrame | ReceivedMessage) -> Output:
         """An IGMP or MLD message that arrived on the port."""

@@ -115,10 +115,9 @@ class SwitchMembership:
         output = SwitchOutput()
         segment = self._segments.get(port, vlan)
         if segment is None:
-            if len(self._segments) >= self._config.max_vlans:
-                self._drops.count("membership_vlans_full")
-                return SwitchOutput()
-            segment, output = self._begin(now, port, vlan)
+            segment, output = self._begin_on_demand(now, port, vlan)
+        if segment is None:
+            return output
         segment.restart_silence_timer(now)
         if pim.is_pim(frame) or mrd.is_mrd(frame):
             return output + self._receive_router(now, segment, frame)
@@ -130,6 +129,17 @@ class SwitchMembership:
         for segment in self._segments.of_port(port):
             output += self._take(now, segment, segment.membership.start(now))
         return output
+
+    def query_arrivals(self, now: Instant, port: int, vlan: int) -> SwitchOutput:
+        """Hosts have come to a port that reported where they were before: as after a change of the topology (RFC 4541
+        section 2.1.1), one general query more.
+        """
+        segment = self._segments.get(port, vlan)
+        if segment is None:
+            return self._begin_on_demand(now, port, vlan)[1]
+        segment.membership.query_arrivals(now)
+        self._segments.wake(segment)
+        return SwitchOutput()
 
     def remove_port(self, now: Instant, port: int) -> SwitchOutput:
         """A port is gone, with all hosts behind it."""
@@ -253,6 +263,13 @@ class SwitchMembership:
     def _change(self, vlan: int, group: IPAddress) -> VlanChange:
         ports = {port: segment.filter(group) for port, segment in self._segments.of_vlan(vlan).items()}
         return VlanChange(vlan, group, self.filter(vlan, group), ports)
+
+    def _begin_on_demand(self, now: Instant, port: int, vlan: int) -> tuple[Segment | None, SwitchOutput]:
+        """A VLAN that hosts use, if there is room for it."""
+        if len(self._segments) >= self._config.max_vlans:
+            self._drops.count("membership_vlans_full")
+            return None, SwitchOutput()
+        return self._begin(now, port, vlan)
 
     def _begin(self, now: Instant, port: int, vlan: int) -> tuple[Segment, SwitchOutput]:
         addresses = self._addresses.get(port, self._addresses[TAP])

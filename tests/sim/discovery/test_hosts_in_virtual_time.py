@@ -11,9 +11,11 @@ from treecast.sim.world import SimNode, World
 from treecast.wire import arp, ethernet
 from treecast.wire.arp import ArpOperation, ArpPacket
 from treecast.wire.ethernet import EthernetFrame, EtherType
+from treecast.wire.rarp import RARP_ETHERTYPE
 
 HOST = MacAddress.parse("02:00:00:00:00:0a")
 ADDRESS = IPv4Address("10.77.9.1")
+ALL_SYSTEMS = ethernet.multicast_mac(IPv4Address("224.0.0.1"))
 
 
 def mesh(world: World, size: int) -> list[SimNode]:
@@ -63,6 +65,24 @@ def test_a_host_that_moves_is_followed_and_its_announcement_reaches_everybody() 
     assert places(nodes) == [3, 3, None, 3]
     assert [len(node.forwarder.delivered) for node in nodes] == [1, 1, 0, 1]
     assert nodes[1].engine.rooms.discovery.local_hosts().get((0, HOST)) is None
+
+
+def test_the_lan_that_a_host_leaves_gets_a_frame_in_its_name_and_the_one_that_it_comes_to_a_query() -> None:
+    world = World(6)
+    nodes = mesh(world, 3)
+    ask(nodes[1], HOST, ADDRESS, ADDRESS)
+    world.run(60.0)
+    for node in nodes:
+        node.forwarder.injected.clear()
+        node.forwarder.delivered.clear()
+    nodes[2].raise_event(HostSeen(0, 0, HOST))
+    world.run(2.0)
+    sent = [[ethernet.parse(frame) for frame in node.forwarder.injected] for node in nodes]
+    named = [[frame.source for frame in frames if frame.ethertype == RARP_ETHERTYPE] for frames in sent]
+    assert named == [[], [HOST], []]
+    assert [node.forwarder.delivered for node in nodes] == [[], [], []], "it is for that LAN alone"
+    queries = [[frame for frame in frames if frame.destination == ALL_SYSTEMS] for frames in sent]
+    assert [bool(frames) for frames in queries] == [False, False, True]
 
 
 def test_the_hosts_of_a_dead_node_end_with_it_and_one_that_moved_in_time_stays() -> None:

@@ -11,7 +11,7 @@ from treecast.base.addresses import MacAddress
 from treecast.base.counters import Drops
 from treecast.base.time import Instant
 from treecast.multicast import IGMP, MLD, GroupMembershipRouter, MembershipConfig, PortSource, Protocol
-from treecast.wire import igmp
+from treecast.wire import ethernet, igmp
 from treecast.wire.group_membership import MembershipQuery
 
 BOTH = pytest.mark.parametrize("protocol", [IGMP, MLD], ids=lambda protocol: protocol.name)
@@ -147,3 +147,28 @@ def test_a_lost_start_is_made_good_by_the_second_startup_query(protocol: Protoco
     port.start()
     began = port.now
     assert [sent.at - began for sent in port.run(200)] == [1, 2, 3, 128]
+
+
+@BOTH
+def test_hosts_that_come_are_queried_at_once_and_many_together_once_in_five_seconds(protocol: Protocol) -> None:
+    port = VirtualPort(protocol).started()
+    began = port.now
+    port.router.query_arrivals(port.now)
+    for _ in range(8):
+        port.run(0.5)
+        port.router.query_arrivals(port.now)
+    assert [sent.at - began for sent in port.run(20.0)] == [5.0]
+    assert [sent.at - began for sent in port.sent] == [0.0, 5.0]
+    assert all(sent.query.is_general and sent.query.max_response_time == 1.0 for sent in port.sent)
+
+
+@BOTH
+def test_hosts_that_come_are_queried_beside_another_querier_too_which_stays_so(protocol: Protocol) -> None:
+    port = VirtualPort(protocol).started()
+    port.hear(general(port), host=LOWER)
+    port.router.query_arrivals(port.now)
+    (frame,) = port.router.advance(port.now).frames
+    parsed = protocol.parse_frame(ethernet.parse(frame))
+    assert parsed.source.is_unspecified is (protocol is IGMP)
+    assert not port.router.querier().is_querier
+    assert port.run(200) == []

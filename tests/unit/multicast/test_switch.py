@@ -182,3 +182,14 @@ def test_a_further_port_speaks_from_its_own_addresses() -> None:
     assert sources_of(own) == {IPv4Address("192.0.2.8"), IPv6Address("fe80::8")}
     switch.report(G4, TO_EX, port=1)
     assert switch.switch.remove_port(switch.now, 1).changes[-1].filter == NO_SOURCE
+
+
+def test_a_vlan_that_hosts_have_come_to_is_queried_and_begins_with_them() -> None:
+    switch = VirtualSwitch()
+    switch.run(60)
+    for vlan in (0, 7):
+        switch.said.clear()
+        switch.note(switch.switch.query_arrivals(switch.now, 0, vlan))
+        switch.run(1)
+        queried = {(said.port, said.vlan) for said in switch.said if isinstance(said.message, MembershipQuery)}
+        assert queried == {(0, vlan)}
