@@ -58,6 +58,9 @@ class Learning:
         origin, content, certificate = learned.origin, learned.content, learned.certificate
         if isinstance(content, NodeContent) and certificate is not None:
             self._rooms.nodes.put(origin, certificate)
+            linked = self._rooms.links.peer(origin)
+            if linked is not None and self._rooms.newest.replacing(linked.certificate) is not None:
+                self._rooms.links.note_replaced(now, origin)
             self._rooms.discovery.certify(now, origin, certificate.mac, certified_addresses(certificate))
             self._rooms.links.learn(now, origin, content.endpoint_values(), certificate.name)
             self._rooms.links.learn_underlay_mtu(origin, content.underlay_mtu)

@@ -18,7 +18,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, earliest
 from treecast.identity.certificate import Certificate
-from treecast.identity.newest import CERTIFICATE_REPLACED
+from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
 from treecast.links.authentication import MetTwin
 from treecast.links.clocks import differing
 from treecast.links.crypto import HandshakeFactory
@@ -144,13 +144,16 @@ class Links:
         yield from differing(now, self._wall_clock_ms(now), self._peers)
 
     def cut_replaced(self, now: Instant, node: NodeIndex) -> list[LinkEvent]:
-        """End the link: another node was added in this one's place. Whoever had it is known to be there still."""
-        peer = self._peers.get(node)
-        if peer is None or not peer.sessions:
-            return []
-        at, clock_ms = peer.current.endpoint, self._wall_clock_ms(now)
-        self._handshakes.refused.note(Refused(now, True, CERTIFICATE_REPLACED, at, peer.certificate, clock_ms))
+        """End the link: the peer was added again, elsewhere."""
+        self.note_replaced(now, node)
         return self._sessions.cut(now, node, CERTIFICATE_REPLACED.replace("_", " "))
+
+    def note_replaced(self, now: Instant, node: NodeIndex) -> None:
+        """A linked node was added again: who has its replaced certificate is there, and people are to know where."""
+        peer = self.peer(node)
+        if peer is not None:
+            at, clock_ms = peer.current.endpoint, self._wall_clock_ms(now)
+            self._handshakes.refused.note(Refused(now, True, CERTIFICATE_REPLACED, at, peer.certificate, clock_ms))
 
     def met_twin(self) -> MetTwin | None:
         """Another run of this node that handshakes have met since the last call."""
@@ -202,6 +205,7 @@ class Links:
             self._drops.count(error.reason)
             self.trace.add(Step.REFUSED, "", (datagram.source,), error.reason)
         if finished is not None:
+            self._note_if_replaced(now, finished.certificate)
             step = Step.ANSWERED if finished.final is not None else Step.ACCEPTED
             self.trace.add(step, finished.certificate.name, (datagram.source,), payload=finished.payload)
             events = self._sessions.install(now, finished)
@@ -257,12 +261,17 @@ class Links:
     def _unix_s(self, now: Instant) -> int:
         return self._wall_clock_ms(now) // 1000
 
+    def _note_if_replaced(self, now: Instant, newer: Certificate) -> None:
+        peer = self.peer(newer.node_index)
+        if peer is not None and not has_same_keys(peer.certificate, newer):
+            self.note_replaced(now, peer.node)
+
     def _where(self, node: NodeIndex) -> tuple[Endpoint, ...]:
         """Where the node is, or is said to be."""
-        peer = self.peer(node)
-        if peer is not None:
-            return (peer.current.endpoint,)
-        return tuple(endpoint for target in self._targets.of(node) for endpoint in target.endpoints)
+        peer = self._peers.get(node)
+        linked = (peer.current.endpoint,) if peer is not None and peer.sessions else ()
+        said = (endpoint for target in self._targets.of(node) for endpoint in target.endpoints)
+        return tuple(dict.fromkeys((*linked, *said)))
 
     def _linked_now(self, unix_s: int, peer: Peer) -> Remembered:
         learned = (target.endpoints for target in self._targets.of(peer.node) if target.recall_pause is None)

@@ -66,8 +66,9 @@ class Refusals:
 
     def forget(self, node: NodeIndex) -> None:
         """Its link is up."""
-        for by_me in (False, True):
-            self._members.pop((by_me, node), None)
+        for key in ((False, node), (True, node)):
+            if key in self._members and self._members[key].reason != CERTIFICATE_REPLACED:  # that was another machine
+                del self._members[key]
 
     def problems(self, now: Instant, where_is: Callable[[NodeIndex], tuple[Endpoint, ...]]) -> Iterator[Problem]:
         """``where_is``: the endpoints of a node."""

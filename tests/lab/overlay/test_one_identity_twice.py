@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from lab import Lab, wait_until
-from lab.node import PORT, Overlay, TreecastNode
+from lab.node import PORT, Overlay, TreecastNode, run_treecast
 from treecast.api.client import ask_status
 
 LIMIT_S = 40.0
@@ -59,3 +59,32 @@ def test_a_copy_whose_peer_is_the_original_ends_and_both_are_told() -> None:
         assert problem.kind == "identity_twice"
         assert f"{other.underlay_ipv4}:{PORT}" in problem.text
         net.stop()
+
+
+def test_a_node_that_was_added_again_elsewhere_ends_and_the_others_are_told_of_both() -> None:
+    with Lab() as lab:
+        lan = lab.switch()
+        machines = [lab.machine(name, lan) for name in ("n0", "n1", "n2", "new")]
+        net = Overlay(machines[:3], lab.directory)
+        net.start()
+        n0, n1, old = net.nodes
+        directory = lab.directory / "new"
+        said = run_treecast("node", "add", "n2", "--network", net.network, "--dir", directory, "--replace")
+        assert "stop n2 wherever it still runs" in said
+        new = TreecastNode(machines[3], directory)
+        new.name = old.name
+        new.start(n0.endpoint)
+        new.wait_ready()
+        wait_until(lambda: not old.running, LIMIT_S, "the older ends")
+        assert old.process.stop(1.0) == 1
+        (sentence,) = [line for line in old.log_tail().splitlines() if line.startswith("treecast: ")]
+        assert "node n2 was added again on" in sentence
+        for node in (n0, n1):
+            (text,) = wait_until(lambda node=node: said_twice(node), LIMIT_S, f"{node.name} is told")  # type: ignore[misc]
+            for machine in machines[2:]:  # where it was linked, by IPv4 or IPv6
+                assert f"{machine.underlay_ipv4}:{PORT}" in text or f"[{machine.underlay_ipv6}]:{PORT}" in text
+        for node in (n0, n1):
+            node.wait_linked({"n0", "n1", "n2"} - {node.name}, LIMIT_S)
+        assert new.running
+        for node in (new, n0, n1):
+            node.stop()

@@ -43,7 +43,7 @@ def test_a_node_that_was_added_again_elsewhere_ends_and_all_nodes_believe_the_ne
         (problem,) = twice(node)
         assert str(old.endpoint) in problem.text
         assert str(new.endpoint) in problem.text
-        assert node.engine.drops.snapshot().get("certificate_replaced", 0)
+    world.run_until(lambda: all(node.engine.drops.snapshot().get("certificate_replaced") for node in others), 60)
     sentence = old.engine.must_end(world.network.now)
     assert sentence is not None
     assert "was added again on" in sentence
@@ -87,3 +87,19 @@ def test_the_old_directory_started_again_is_refused_and_says_so() -> None:
     world.run(60)
     assert has(hub, new)
     assert has(witness, new)
+
+
+def test_the_others_know_of_both_though_the_old_node_ends_at_once_and_takes_its_leave() -> None:
+    for seed in range(4):
+        world = World(seed)
+        hub, witness, old = mesh(world)
+        new = world.replace(old, reach=hub)
+        world.run_until(lambda w=world, one=old: one.engine.must_end(w.network.now), 60)  # type: ignore[misc]
+        old.carry_out(old.engine.goodbye())
+        old.stop()
+        world.run_until(lambda one=hub, two=witness: twice(one) and twice(two), 5)  # type: ignore[misc]
+        world.run_until(lambda w=witness, n=new: has(w, n), 20)  # type: ignore[misc]
+        for node in (hub, witness):
+            (problem,) = twice(node)
+            assert str(old.endpoint) in problem.text
+            assert str(new.endpoint) in problem.text
