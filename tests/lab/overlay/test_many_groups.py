@@ -30,8 +30,8 @@ STREAM, PORT = "239.20.5.5", 5007
 LEARNED_LIMIT_S = 40.0
 JOIN_LIMIT_MS = 200.0
 """Alone it is 50; here two cores also carry ten thousand joins to three nodes."""
-LEAST_BYTES, MOST_BYTES = 50, 1500
-"""On the wire for one group and one other node, its acknowledgement included."""
+LEAST_BYTES, MOST_BYTES = 10, 500
+"""On the wire for one group and one other node, of a chunk with many and its acknowledgement."""
 
 
 def report(node: TreecastNode, kind: RecordType) -> None:
