@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 
 from lab import Lab, wait_until
 from lab.node import PORT, Overlay, TreecastNode, run_treecast
@@ -33,7 +34,7 @@ def test_the_younger_of_two_machines_with_one_identity_ends_and_all_are_told_of_
         assert "node n1 runs on another machine" in sentence
         assert n1.endpoint in sentence
         for node in net.nodes:
-            (text,) = wait_until(lambda node=node: said_twice(node), LIMIT_S, f"{node.name} is told")  # type: ignore[misc]
+            (text,) = wait_until(partial(said_twice, node), LIMIT_S, f"{node.name} is told")
             assert n1.endpoint in text
             assert f"{machines[3].underlay_ipv4}:{PORT}" in text
         net.wait_linked(LIMIT_S)
@@ -80,7 +81,7 @@ def test_a_node_that_was_added_again_elsewhere_ends_and_the_others_are_told_of_b
         (sentence,) = [line for line in old.log_tail().splitlines() if line.startswith("treecast: ")]
         assert "node n2 was added again on" in sentence
         for node in (n0, n1):
-            (text,) = wait_until(lambda node=node: said_twice(node), LIMIT_S, f"{node.name} is told")  # type: ignore[misc]
+            (text,) = wait_until(partial(said_twice, node), LIMIT_S, f"{node.name} is told")
             for machine in machines[2:]:  # where it was linked, by IPv4 or IPv6
                 assert f"{machine.underlay_ipv4}:{PORT}" in text or f"[{machine.underlay_ipv6}]:{PORT}" in text
         for node in (n0, n1):

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from treecast.base.problems import Problem
+from tests.sim.engine.meshes import mesh, twice
 from treecast.sim.world import SimNode, World
-
-
-def twice(node: SimNode) -> list[Problem]:
-    return [problem for problem in node.engine.problems(node.now) if problem.kind == "identity_twice"]
-
-
-def mesh(world: World) -> tuple[SimNode, SimNode, SimNode]:
-    first = world.add()
-    nodes = (first, world.add(reach=first), world.add(reach=first))
-    world.run_until(lambda: all(len(node.peers()) == 2 for node in nodes), 20)
-    world.run(40)
-    return nodes
 
 
 def has(node: SimNode, other: SimNode) -> bool:
@@ -98,7 +88,7 @@ def test_the_others_know_of_both_though_the_old_node_ends_at_once_and_takes_its_
         old.carry_out(old.engine.goodbye())
         old.stop()
         world.run_until(lambda one=hub, two=witness: twice(one) and twice(two), 5)  # type: ignore[misc]
-        world.run_until(lambda w=witness, n=new: has(w, n), 20)  # type: ignore[misc]
+        world.run_until(partial(has, witness, new), 20)
         for node in (hub, witness):
             (problem,) = twice(node)
             assert str(old.endpoint) in problem.text

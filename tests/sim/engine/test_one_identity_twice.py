@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from treecast.base.problems import Problem
+from tests.sim.engine.meshes import mesh, twice
 from treecast.base.time import Instant
 from treecast.broadcast.twins import LAST_WORD_LIMIT, Twins
 from treecast.sim.world import SimNode, World
 from treecast.wire.advertisement import NodeContent
-
-
-def twice(node: SimNode) -> list[Problem]:
-    now = node.now
-    return [problem for problem in node.engine.problems(now) if problem.kind == "identity_twice"]
-
-
-def mesh(world: World) -> tuple[SimNode, SimNode, SimNode]:
-    first = world.add()
-    nodes = (first, world.add(reach=first), world.add(reach=first))
-    world.run_until(lambda: all(len(node.peers()) == 2 for node in nodes), 20)
-    world.run(40)
-    return nodes
 
 
 @pytest.mark.parametrize("clock_error", [0.0, -3600.0, 3600.0])
@@ -81,7 +70,7 @@ def test_the_run_that_stays_is_told_by_a_third_node_though_the_other_ends_at_onc
         world.run_until(lambda w=world, one=later: one.engine.must_end(w.network.now), 60)  # type: ignore[misc]
         later.carry_out(later.engine.goodbye())
         later.stop()
-        world.run_until(lambda one=earlier: twice(one), 60)  # type: ignore[misc]
+        world.run_until(partial(twice, earlier), 60)
         (said,) = twice(earlier)
         assert str(node.endpoint) in said.text
         assert str(copy.endpoint) in said.text

@@ -1,0 +1,18 @@
+"""Three nodes of the simulator, linked and settled, and what they say of an identity on two machines."""
+
+from __future__ import annotations
+
+from treecast.base.problems import Problem
+from treecast.sim.world import SimNode, World
+
+
+def twice(node: SimNode) -> list[Problem]:
+    return [problem for problem in node.engine.problems(node.now) if problem.kind == "identity_twice"]
+
+
+def mesh(world: World) -> tuple[SimNode, SimNode, SimNode]:
+    first = world.add()
+    nodes = (first, world.add(reach=first), world.add(reach=first))
+    world.run_until(lambda: all(len(node.peers()) == 2 for node in nodes), 20)
+    world.run(40)
+    return nodes
