@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
 from dataclasses import dataclass
 
+from treecast.adapters.netlink_messages import received
+
 _RTMGRP_LINK, _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x1, 0x10, 0x100
 _NEWLINK, _DELLINK, _DELADDR = 16, 17, 21
-_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
-_INDEX_AT = _HEADER.size + 4  # of ifinfomsg as of ifaddrmsg
+_INDEX_AT = 4  # of ifinfomsg as of ifaddrmsg
 _INTERFACE = struct.Struct("=iI")  # index, flags or attributes
 _IFF_UP = 0x1
 _AF_BRIDGE = 7
-_RECEIVE_BYTES = 2**16
 _MOST_READS = 64
 
 
@@ -48,24 +47,17 @@ class InterfaceEvents:
     def read(self) -> InterfaceEvent:
         """Events since the last call, as one; all may have happened, where the kernel's queue was full."""
         changed = down = False
-        for _ in range(_MOST_READS):
-            try:
-                data = self._socket.recv(_RECEIVE_BYTES)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
+        for message in received(self._socket, _MOST_READS):
+            if message is None:
                 changed = down = True
                 continue
-            at = 0
-            while at + _INDEX_AT + _INTERFACE.size - _HEADER.size <= len(data):
-                length, kind, *_ = _HEADER.unpack_from(data, at)
-                index, flags = _INTERFACE.unpack_from(data, at + _INDEX_AT)
-                is_own = index == self._index
-                changed |= is_own or kind == _DELADDR or (kind == _NEWLINK and index == self._master)
-                deleted = kind == _DELLINK and data[at + _HEADER.size] != _AF_BRIDGE  # else: taken out of a bridge
-                is_down = kind == _NEWLINK and not flags & _IFF_UP
-                down |= (is_own and deleted) or (is_down and index in (self._index, self._master))
-                at += max(length + 3 & ~3, _HEADER.size)
+            kind, body = message
+            if len(body) < _INDEX_AT + _INTERFACE.size:
+                continue
+            index, flags = _INTERFACE.unpack_from(body, _INDEX_AT)
+            is_own = index == self._index
+            changed |= is_own or kind == _DELADDR or (kind == _NEWLINK and index == self._master)
+            deleted = kind == _DELLINK and body[0] != _AF_BRIDGE  # else: taken out of a bridge
+            is_down = kind == _NEWLINK and not flags & _IFF_UP
+            down |= (is_own and deleted) or (is_down and index in (self._index, self._master))
         return InterfaceEvent(changed, down)

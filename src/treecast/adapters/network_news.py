@@ -7,18 +7,15 @@ may have changed. So nothing has to be looked up now and then for safety's sake.
 
 from __future__ import annotations
 
-import errno
 import socket
-import struct
-from collections.abc import Iterator
 from enum import Flag, auto
+
+from treecast.adapters.netlink_messages import received
 
 _GROUPS = (1, 5, 7, 8, 9, 11, 19, 24, 32)
 """RTNLGRP_* (linux/rtnetlink.h): LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE,
 IPV4_NETCONF, NEXTHOP."""
 _SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP = 270, 1
-_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
-_RECEIVE_BYTES = 2**16
 _MOST_READS = 1024
 """More than the socket's buffer has room for by default."""
 
@@ -58,18 +55,8 @@ class NetworkNews:
     def take(self) -> News:
         """All that has come since; if there is very much, some of it stays for the next call."""
         news = News(0)
-        for _ in range(_MOST_READS):
-            try:
-                data = self._socket.recv(_RECEIVE_BYTES)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                news = EVERYTHING
-                continue
-            for kind in _kinds(data):
-                news |= _KINDS.get(kind, News(0))
+        for message in received(self._socket, _MOST_READS):
+            news |= EVERYTHING if message is None else _KINDS.get(message[0], News(0))
         return news
 
     def close(self) -> None:
@@ -87,12 +74,3 @@ def _subscribed() -> socket.socket:
         made.close()
         raise
     return made
-
-
-def _kinds(data: bytes) -> Iterator[int]:
-    """The type of each message in a datagram."""
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, at)
-        yield kind
-        at += max(length + 3 & ~3, _HEADER.size)

@@ -10,11 +10,12 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Self
 
-_HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port id
+from treecast.adapters.netlink_messages import HEADER, aligned, messages
+
 _ATTRIBUTE = struct.Struct("=HH")  # rtattr: length, type
 _ERROR = struct.Struct("=i")
 _TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
@@ -62,10 +63,10 @@ class RouteSocket:
 
     def _exchange(self, kind: int, flags: int, body: bytes) -> list[bytes]:
         self._sequence += 1
-        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
+        self._socket.send(HEADER.pack(HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
         bodies: list[bytes] = []
         while True:
-            for answer, sequence, payload in _messages(self._socket.recv(_RECEIVE_BYTES)):
+            for answer, sequence, payload in messages(self._socket.recv(_RECEIVE_BYTES)):
                 if sequence != self._sequence:
                     continue
                 if answer == _NLMSG_DONE:
@@ -87,7 +88,7 @@ def attributes(data: bytes) -> tuple[Attribute, ...]:
         if length < _ATTRIBUTE.size:
             break
         found.append((kind & _TYPE_MASK, data[at + _ATTRIBUTE.size : at + length]))
-        at += _aligned(length)
+        at += aligned(length)
     return tuple(found)
 
 
@@ -96,17 +97,5 @@ def packed(items: Iterable[Attribute]) -> bytes:
     return b"".join(_padded(_ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value) for kind, value in items)
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, _, sequence, _ = _HEADER.unpack_from(data, at)
-        yield kind, sequence, data[at + _HEADER.size : at + length]
-        at += _aligned(length)
-
-
-def _aligned(length: int) -> int:
-    return length + 3 & ~3
-
-
 def _padded(data: bytes) -> bytes:
-    return data.ljust(_aligned(len(data)), b"\0")
+    return data.ljust(aligned(len(data)), b"\0")

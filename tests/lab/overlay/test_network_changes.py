@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lab import wait_until
+from lab.node import TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.switch.interface_state import last_told
 
@@ -21,4 +24,8 @@ def test_addresses_and_routes_are_followed_at_once(overlay: OverlayFactory) -> N
     for mtu in (1400, 1350):
         machine.run(["ip", "route", "replace", f"{n1.machine.underlay_ipv4}/32", "dev", dev, "mtu", str(mtu)])
         line = f'event="underlay MTU changed: no datagram is longer" bytes={mtu}'
-        wait_until(lambda line=line: line in n0.log_tail(), SOON_S, "the MTU of the way is")  # type: ignore[misc]
+        wait_until(partial(_logged, n0, line), SOON_S, "the MTU of the way is")
+
+
+def _logged(node: TreecastNode, line: str) -> bool:
+    return line in node.log_tail()
