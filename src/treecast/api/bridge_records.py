@@ -38,7 +38,7 @@ class Bridge(msgspec.Struct, frozen=True):
 
     ``state``: ``forwarding``, ``capable`` (another node forwards), ``silent`` (it listens, has no links, or is in a
     loop), ``down`` (its interface or bridge is gone, down, unplugged or taken apart); ``forwarder``: the node that
-    carries the LAN, as far as is known; ``nodes``: the others on it.
+    carries the LAN, as far as is known (unknown while ``down``); ``nodes``: the others on it.
     """
 
     interface: str

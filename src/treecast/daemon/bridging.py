@@ -134,7 +134,7 @@ class Bridging:
         if state is None:
             return here
         counters, name = self._node.plane.counters(), view.name
-        shown, why = state_of(state, name, self._not_carried(self._record, interface))
+        shown, why, forwarder = state_of(state, name, self._not_carried(self._record, interface))
         return msgspec.structs.replace(
             here,
             state=shown,
@@ -142,7 +142,7 @@ class Bridging:
             storms=storms_of(self._record.limits(), self._node.plane.storm_refused(TAP)),
             frames_from_lan=counters["tap_rx_frames"],
             frames_to_lan=counters["tap_tx_frames"],
-            forwarder=name(state.forwarder) if state.forwarder is not None else "",
+            forwarder=forwarder,
             nodes=[name(node) for node in state.nodes],
             looped=state.looped,
         )

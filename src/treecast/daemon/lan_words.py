@@ -22,11 +22,14 @@ def storms_of(limits: StormLimits, refused: tuple[int, int, int]) -> list[Storm]
     return [Storm(kind, limit, dropped) for (kind, limit), dropped in zip(kinds, refused, strict=True)]
 
 
-def state_of(state: PortState, name: Callable[[NodeIndex], str], down: Iterable[Problem]) -> tuple[str, str]:
-    """``state`` and ``why`` as ``bridge show`` has them. ``down``: what keeps the LAN from being carried at all."""
+def state_of(state: PortState, name: Callable[[NodeIndex], str], down: Iterable[Problem]) -> tuple[str, str, str]:
+    """``state``, ``why`` and ``forwarder`` as ``bridge show`` has them. ``down``: what keeps the LAN from being carried
+    at all.
+    """
     for problem in down:
-        return "down", problem.text
-    return state.state.name.lower(), in_words(state, name)
+        return "down", problem.text, ""
+    forwarder = name(state.forwarder) if state.forwarder is not None else ""
+    return state.state.name.lower(), in_words(state, name), forwarder
 
 
 def in_words(state: PortState, name: Callable[[NodeIndex], str]) -> str:

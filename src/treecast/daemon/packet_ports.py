@@ -139,14 +139,14 @@ class PacketPorts:
         state = states.get(own.port) if own else None
         if own is None or state is None:
             return PacketPort(interface, None)
-        shown, why = state_of(state, self._name, lan_down(own.name))
+        shown, why, forwarder = state_of(state, self._name, lan_down(own.name))
         return PacketPort(
             own.name,
             own.port,
             remembered_as=interface,
             state=shown,
             why=why,
-            forwarder=self._name(state.forwarder) if state.forwarder is not None else "",
+            forwarder=forwarder,
             nodes=[self._name(node) for node in state.nodes],
             looped=state.looped,
             keep_local=list(own.record.kept().words()),

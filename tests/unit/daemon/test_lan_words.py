@@ -12,6 +12,6 @@ from treecast.wire.beacon import BeaconState
 
 def test_a_forwarding_port_whose_interface_is_down_is_down_with_what_to_do() -> None:
     state = PortState(0, BeaconState.FORWARDING, NodeIndex(1), (), looped=False, why=Why.LOWEST)
-    assert state_of(state, str, []) == ("forwarding", "no other node is here")
+    assert state_of(state, str, []) == ("forwarding", "no other node is here", "1")
     down = Problem("lan_down", "eth1", "eth1 is down, so the LAN of eth1 is not carried: ip link set eth1 up")
-    assert state_of(state, str, [down]) == ("down", down.text)
+    assert state_of(state, str, [down]) == ("down", down.text, "")
