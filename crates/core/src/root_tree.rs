@@ -198,7 +198,7 @@ impl RootTree {
         body.extend_from_slice(&key_id.to_be_bytes());
         body.extend_from_slice(&[key.aead as u8, 0, 0, 0]);
         body.extend_from_slice(&first_counter.to_be_bytes());
-        body.extend_from_slice(self.tree_key.bytes());
+        body.extend_from_slice(self.tree_key.bytes().as_slice());
         body.extend_from_slice(&*key.secret);
         body.extend_from_slice(context);
         Some(body)

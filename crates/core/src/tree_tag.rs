@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 
 use crate::datagram::{AEAD_TAG_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
 
-/// A tree's key.
-pub struct TreeKey(Zeroizing<[u8; 16]>, SipHasher24);
+/// A tree's key, kept once: in its hasher.
+pub struct TreeKey(SipHasher24);
 
 impl std::fmt::Debug for TreeKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -17,12 +17,12 @@ impl std::fmt::Debug for TreeKey {
 impl TreeKey {
     /// From its bytes.
     pub fn new(key: [u8; 16]) -> Self {
-        Self(Zeroizing::new(key), SipHasher24::new_with_key(&key))
+        Self(SipHasher24::new_with_key(&key))
     }
 
     /// Its bytes, for an offer.
-    pub fn bytes(&self) -> &[u8; 16] {
-        &self.0
+    pub fn bytes(&self) -> Zeroizing<[u8; 16]> {
+        Zeroizing::new(self.0.key())
     }
 
     /// The tag of a datagram without its tree tag; None when that is too short to have a header and an AEAD tag.
@@ -32,7 +32,7 @@ impl TreeKey {
         let mut tagged = [0; TREE_HEADER_LEN + AEAD_TAG_LEN];
         *tagged.first_chunk_mut()? = *header;
         *tagged.last_chunk_mut()? = *aead_tag;
-        Some(self.1.hash(&tagged).to_le_bytes())
+        Some(self.0.hash(&tagged).to_le_bytes())
     }
 
     /// Is the tree tag at the end of `datagram` right?
