@@ -42,7 +42,8 @@ from treecast.wire.handshake import (
     refusal_reason,
 )
 
-MAX_PENDING = 256
+MAX_PENDING = 1024
+"""As many nodes may meet at one address at once."""
 PENDING_LIFETIME: Duration = 5.0
 REFUSABLE_FOR: Duration = 6.0
 """After its FINAL an initiator takes a refusal: as long as it repeats FINAL, and some."""

@@ -186,9 +186,12 @@ class Reach:
         """Those that seek this node with the network file of another network, unless this one seeks them too: one
         each, one in all where they are many, for anybody can make them up.
         """
+        lasting = list(self.foreign.lasting(now))
+        if not lasting:
+            return
         targets = (*self._targets.learned(), *self._targets.configured())
         sought = {endpoint for target in targets if self._is_foreign(now, target) for endpoint in target.endpoints}
-        sources = [str(endpoint) for endpoint in self.foreign.lasting(now) if endpoint not in sought]
+        sources = [str(endpoint) for endpoint in lasting if endpoint not in sought]
         if len(sources) > SHOWN:
             places = f"{', '.join(sources[:SHOWN])} and {len(sources) - SHOWN} more"
             yield Problem("foreign_network", "many", _of_another_network(places))
