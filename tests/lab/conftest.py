@@ -24,8 +24,10 @@ class OverlayFactory(Protocol):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share something run in one process: those of the three sites, last, and those of a file."""
-    items.sort(key=_uses_the_sites)
+    """Tests that share something run in one process: those of the three sites, and those of a file. The sites' take
+    longest, so they are the first of the lab's.
+    """
+    items.sort(key=lambda item: item.path.is_relative_to(HERE) and not _uses_the_sites(item))
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.lab)

@@ -8,7 +8,7 @@ from bench import cost, measure, relaying
 from bench.sides import Raw, Treecast, Vxlan
 from lab import Lab
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.soak
 
 
 def test_a_streams_cost_is_that_of_its_nodes(lab: Lab) -> None:

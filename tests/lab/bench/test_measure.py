@@ -10,7 +10,7 @@ from bench.measure import DATAGRAM_BYTES, multicast_latency, multicast_rate, tcp
 from bench.sides import Vxlan
 from lab import Lab, Machine
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.soak
 
 
 @pytest.fixture

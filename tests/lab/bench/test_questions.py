@@ -8,7 +8,7 @@ from bench.questions import crossings_per_request
 from bench.sides import Treecast, Vxlan
 from lab import Lab
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.soak
 
 
 def test_a_question_about_a_known_host_crosses_treecast_not_at_all(lab: Lab) -> None:

@@ -7,7 +7,7 @@ import pytest
 from bench.switching import measure_on
 from lab.sites import Sites
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.soak
 
 
 def test_a_join_costs_little_and_takes_effect_soon(sites: Sites) -> None:
