@@ -17,6 +17,8 @@ from treecast.wire.one_line import hexadecimal, line, listed
 MAX_CONTROL_BYTES = 1196
 """Fits the smallest underlay (docs/protocol.md section 8)."""
 MAX_ADVERTISEMENT_BYTES = 1176
+MAX_ADVERTISEMENTS_PER_FLOOD = 64
+MAX_ITEMS_PER_ACKNOWLEDGE = 64
 MAX_ORIGINS_PER_DIGEST = 40
 
 U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
@@ -32,7 +34,8 @@ class Flood(_Message, tag=1, frozen=True):
     """Advertisements, each as its origin signed it."""
 
     advertisements: Annotated[
-        tuple[Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)], ...], Meta(max_length=64)
+        tuple[Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)], ...],
+        Meta(max_length=MAX_ADVERTISEMENTS_PER_FLOOD),
     ]
 
     def __str__(self) -> str:
@@ -42,7 +45,7 @@ class Flood(_Message, tag=1, frozen=True):
 class Acknowledge(_Message, tag=2, frozen=True):
     """The advertisements taken, each as (origin, epoch, sequence)."""
 
-    items: Annotated[tuple[tuple[U32, U64, U64], ...], Meta(max_length=64)]
+    items: Annotated[tuple[tuple[U32, U64, U64], ...], Meta(max_length=MAX_ITEMS_PER_ACKNOWLEDGE)]
 
     def __str__(self) -> str:
         return line("ACKNOWLEDGE", listed([version(*item) for item in self.items]) or "nothing")
