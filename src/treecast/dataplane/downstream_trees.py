@@ -19,6 +19,7 @@ from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeEpoch, TreeId
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.timers import Timers
 from treecast.dataplane.root_trees import KEY_LIFETIME
 from treecast.wire.control import KeyAcknowledgement, emit_control
 from treecast.wire.key_context import parse_context
@@ -68,7 +69,8 @@ class DownstreamTrees:
         self._of_group: dict[GroupKey, dict[_TreeKey, DownstreamTree]] = {}
         self._of_root: dict[NodeIndex, dict[_TreeKey, DownstreamTree]] = {}
         self._wanted: dict[GroupKey, SourceFilter] = {}
-        self._unwanted_until: dict[_TreeKey, Instant] = {}
+        self._unwanted: Timers[_TreeKey] = Timers()
+        """When this node leaves each tree that nobody here wants any more."""
         self._followed: dict[tuple[NodeIndex, Flow | None], tuple[DownstreamTree, Instant]] = {}  # oldest first
         self._silent_from: dict[_TreeKey, Instant] = {}  # oldest first
         self.commands: list[Command] = []
@@ -89,13 +91,13 @@ class DownstreamTrees:
             self._wanted[group] = wanted
         for key, tree in self._of_group.get(group, {}).items():
             if tree.flow is None or self._wants(tree.flow):
-                self._unwanted_until.pop(key, None)
-            else:
-                self._unwanted_until.setdefault(key, after(now, LINGER))
+                self._unwanted.cancel(key)
+            elif key not in self._unwanted:
+                self._unwanted.set(key, after(now, LINGER))
 
     def advance(self, now: Instant) -> None:
         """Leave the trees that nobody here has wanted for a while, and those whose root is silent about them."""
-        for key in [key for key, until in self._unwanted_until.items() if until <= now]:
+        for key in self._unwanted.due(now):
             self._leave(self._trees[key])
         while self._followed:
             name, (_, until) = next(iter(self._followed.items()))
@@ -112,7 +114,7 @@ class DownstreamTrees:
         oldest = next(iter(self._silent_from.values()), None)
         silent = None if oldest is None else after(oldest, MAX_SILENCE)
         followed = next((until for _, until in self._followed.values()), None)
-        return earliest(silent, followed, *self._unwanted_until.values())
+        return earliest(silent, followed, self._unwanted.next())
 
     def offered(self, now: Instant, offer: KeyOffered) -> None:
         """A root offers the key of one of its trees."""
@@ -184,7 +186,7 @@ class DownstreamTrees:
         self._of_root.setdefault(tree.root, {})[tree.key] = tree
         if tree.group is not None:
             self._of_group.setdefault(tree.group, {})[tree.key] = tree
-        self._unwanted_until.pop(tree.key, None)
+        self._unwanted.cancel(tree.key)
         self._silent_from.pop(tree.key, None)
         self._silent_from[tree.key] = now
 
@@ -208,7 +210,7 @@ class DownstreamTrees:
 
     def _drop(self, tree: DownstreamTree) -> None:
         del self._trees[tree.key], self._tree_of[(tree.root, tree.flow)], self._silent_from[tree.key]
-        self._unwanted_until.pop(tree.key, None)
+        self._unwanted.cancel(tree.key)
         _discard(self._of_root, tree.root, tree.key)
         if tree.group is not None:
             _discard(self._of_group, tree.group, tree.key)
