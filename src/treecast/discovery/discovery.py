@@ -147,7 +147,9 @@ class Discovery:
         if packet.operation is not ArpOperation.REQUEST or packet.is_probe or packet.is_gratuitous:
             self.commands.append(FloodFrame(port, wire))
             return
-        self._question(now, port, key, packet.target_ip, wire, lambda mac, _: arp.reply_frame(packet, mac, frame.vlan))
+        self._solicitation(
+            now, port, key, packet.target_ip, wire, lambda mac, _: arp.reply_frame(packet, mac, frame.vlan)
+        )
 
     def receive_ndp(self, now: Instant, port: int, frame: EthernetFrame, packet: Ipv6Packet, wire: bytes) -> None:
         """An ND frame from a port; ``wire`` is its bytes."""
@@ -176,13 +178,13 @@ class Discovery:
                 vlan=frame.vlan,
             )
 
-        self._question(now, port, key, message.target, wire, answer)
+        self._solicitation(now, port, key, message.target, wire, answer)
 
-    def _question(
+    def _solicitation(
         self,
         now: Instant,
         port: int,
-        asker: HostKey,
+        solicitor: HostKey,
         target: IPAddress,
         wire: bytes,
         answer: Callable[[MacAddress, bool], bytes],
@@ -190,7 +192,7 @@ class Discovery:
         """A solicitation for ``target`` is answered, left to the host itself, or flooded to all nodes: while the host
         is held as a duplicate, it may be elsewhere.
         """
-        vlan = asker[0]
+        vlan = solicitor[0]
         counters = self._host_table.counters
         here = self._host_table.local.holder(vlan, target)
         host = self._host_table.local.get(here) if here else None
@@ -198,18 +200,18 @@ class Discovery:
         holder = here or elsewhere
         held = holder is not None and self._host_table.is_held(now, (vlan, target), holder)
         if host is not None:
-            repeated = self._recent_solicitations.is_repeated(now, asker[1], (vlan, target))
+            repeated = self._recent_solicitations.is_repeated(now, solicitor[1], (vlan, target))
             if host.port != port:
                 self.commands.append(Inject(host.port, wire))
             if not repeated and not held:
-                counters.questions_kept += 1
+                counters.solicitations_suppressed += 1
                 return
         elif elsewhere is not None and not held:
             claim = self._host_table.remote.get(elsewhere)
-            counters.questions_answered += 1
+            counters.solicitations_proxied += 1
             self.commands.append(Inject(port, answer(elsewhere[1], claim is not None and claim.is_router)))
             return
-        counters.questions_crossed += 1
+        counters.solicitations_flooded += 1
         self.commands.append(FloodFrame(port, wire))
 
     def holder(self, vlan: int, address: IPAddress) -> HostKey | None:

@@ -35,12 +35,12 @@ class HostView:
 class DiscoveryCounters:
     """Counters of NodeDiscovery."""
 
-    questions_answered: int = 0
-    """ARP requests and neighbor solicitations answered for a host elsewhere."""
-    questions_kept: int = 0
-    """Those that the host itself, on the same port, answers."""
-    questions_crossed: int = 0
-    """Those that went to all nodes: the answer was not known."""
+    solicitations_proxied: int = 0
+    """ARP requests and neighbor solicitations answered for a host elsewhere (RFC 9161)."""
+    solicitations_suppressed: int = 0
+    """Those for a host of this node: it answers itself, the overlay carries nothing."""
+    solicitations_flooded: int = 0
+    """Those that went to all nodes: the answer was not known, or in doubt."""
     host_moves: int = 0
     host_duplicates: int = 0
     address_moves: int = 0

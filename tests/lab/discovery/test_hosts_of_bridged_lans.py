@@ -92,8 +92,8 @@ def test_kernels_find_known_neighbours_of_the_other_lan_by_the_nodes_answer(site
     for address in (there.host_ipv4(1), f"{target6}%{ETH0}"):
         reach(asker, address)
     after = ask_status(node.directory).counters
-    assert after["questions_answered"] - before["questions_answered"] >= 2
-    assert after["questions_crossed"] == before["questions_crossed"]
+    assert after["solicitations_proxied"] - before["solicitations_proxied"] >= 2
+    assert after["solicitations_flooded"] == before["solicitations_flooded"]
 
 
 def test_a_host_that_moves_from_lan_to_lan_is_followed(sites: Sites) -> None:

@@ -126,8 +126,8 @@ def test_the_kernel_resolves_a_known_neighbour_without_a_frame_to_the_others(net
         net[0].machine.run(["ip", "neigh", "flush", "dev", INTERFACE])
         net[0].machine.run(["ping", "-c", "1", "-W", "2", address])
     after = ask_status(net[0].directory).counters
-    assert after["questions_answered"] - before["questions_answered"] >= 2
-    assert after["questions_crossed"] == before["questions_crossed"]
+    assert after["solicitations_proxied"] - before["solicitations_proxied"] >= 2
+    assert after["solicitations_flooded"] == before["solicitations_flooded"]
 
 
 def test_a_host_that_moves_is_followed_by_all_and_ping_pong_is_damped_and_shown(net: Overlay) -> None:

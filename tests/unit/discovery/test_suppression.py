@@ -51,7 +51,7 @@ def test_a_question_for_a_host_of_the_same_lan_stays_there(lan: Lan) -> None:
     lan.advertise(H2, "fd00::b")
     assert lan.arp(H1, "10.1.0.1", "10.1.0.2") == []
     assert lan.solicit(H1, "fd00::a", "fd00::b") == []
-    assert lan.discovery.counters.questions_kept == 2
+    assert lan.discovery.counters.solicitations_suppressed == 2
 
 
 def test_one_that_stays_without_answer_and_is_repeated_crosses(lan: Lan) -> None:
