@@ -36,7 +36,7 @@ SETTLE: Duration = 0.2
 LOOP_HOLD: Duration = 3.0
 """How long a port stays silent after its own beacon came back: six beacons to see that it no longer does."""
 
-MAX_RIVALS = 64
+MAX_CANDIDATES = 64
 
 Rank = tuple[NodeIndex, bytes, int]
 """Node index, node id, port: the lowest forwards. Node id and port decide where one index is there twice."""
@@ -103,7 +103,7 @@ class Election:
         if known is not None and beacon.sequence <= known.sequence and now < after(known.heard_at, HEARD_FOR):
             self._drops.count("beacon_repeated")
             return
-        if known is None and len(self._candidates) >= MAX_RIVALS:
+        if known is None and len(self._candidates) >= MAX_CANDIDATES:
             self._drops.count("beacon_table_full")
             highest = max(self._candidates)
             if rank > highest:

@@ -12,7 +12,7 @@ from treecast.base.ids import NetworkId, NodeId, NodeIndex
 from treecast.base.storm_control import LAN_LIMITS
 from treecast.base.time import Instant
 from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
-from treecast.designated_forwarder.election import MAX_RIVALS
+from treecast.designated_forwarder.election import MAX_CANDIDATES
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame
 
 MAC = MacAddress.parse("02:54:00:00:00:05")
@@ -45,7 +45,7 @@ def test_the_listener_survives_any_beacon() -> None:
         sent = [command for command in designated_forwarder.commands if isinstance(command, Inject)]
         beacons_sent += len(sent)
         designated_forwarder.commands.clear()
-        assert len(designated_forwarder.ports(Instant(now))[0].nodes) <= MAX_RIVALS + 1
+        assert len(designated_forwarder.ports(Instant(now))[0].nodes) <= MAX_CANDIDATES + 1
     assert received > 1000
     assert beacons_sent >= 2 * now - 1
     assert {"beacon_malformed", "beacon_own", "beacon_other_network", "beacon_repeated"} <= drops.snapshot().keys()

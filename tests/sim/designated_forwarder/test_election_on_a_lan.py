@@ -13,7 +13,7 @@ from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.storm_control import NO_LIMITS
 from treecast.base.time import Instant
-from treecast.designated_forwarder.election import MAX_RIVALS, Election
+from treecast.designated_forwarder.election import MAX_CANDIDATES, Election
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
 
 
@@ -202,12 +202,12 @@ def test_a_repeated_beacon_is_counted_and_does_not_keep_a_dead_node_alive() -> N
 def test_the_table_is_bounded_and_keeps_the_lowest() -> None:
     drops = Drops()
     election = Election(Instant(0.0), (NodeIndex(500), b"b" * 16, 0), drops)
-    indices = list(range(1000, 1000 + 10 * MAX_RIVALS))
+    indices = list(range(1000, 1000 + 10 * MAX_CANDIDATES))
     Random(3).shuffle(indices)
     for index in [*indices, 3]:
         election.receive(Instant(1.0), Beacon(1, b"N" * 16, b"a" * 16, index, 1, BeaconState.CAPABLE, 1))
-    assert [rank[0] for rank, _ in election.candidates()] == [3, *range(1000, 1000 + MAX_RIVALS - 1)]
-    assert drops.snapshot()["beacon_table_full"] == 9 * MAX_RIVALS + 1
+    assert [rank[0] for rank, _ in election.candidates()] == [3, *range(1000, 1000 + MAX_CANDIDATES - 1)]
+    assert drops.snapshot()["beacon_table_full"] == 9 * MAX_CANDIDATES + 1
     election.advance(Instant(1.6), able=True)
     assert election.state is BeaconState.CAPABLE
 
