@@ -19,7 +19,7 @@ from treecast.identity.certificate import MAX_TIME_S
 from treecast.identity.ids import MAX_NODE_INDEX
 from treecast.identity.network import Network, require_name
 
-LEDGER_MALFORMED = "registry_malformed"
+REGISTRY_MALFORMED = "registry_malformed"
 MAX_NODES = 65_536
 MAX_REGISTRY_BYTES = MAX_NODES * 512  # an entry has at most 300 bytes
 
@@ -72,14 +72,14 @@ class Registry:
     def decode(cls, data: bytes) -> Registry:
         """A registry file; MalformedError ``registry_malformed`` when it is not one or gives anything out twice."""
         if len(data) > MAX_REGISTRY_BYTES:
-            raise MalformedError(LEDGER_MALFORMED)
+            raise MalformedError(REGISTRY_MALFORMED)
         try:
             registry = cls(tuple(_from_entry(entry) for entry in _decode(data).nodes))
         except (msgspec.DecodeError, ValueError, OperatorError) as error:
-            raise MalformedError(LEDGER_MALFORMED) from error
+            raise MalformedError(REGISTRY_MALFORMED) from error
         for column in ("index", "name", "node_id", "ipv4", "ipv6"):
             if len({getattr(node, column) for node in registry.nodes}) != len(registry.nodes):
-                raise MalformedError(LEDGER_MALFORMED)
+                raise MalformedError(REGISTRY_MALFORMED)
         return registry
 
     def encode(self) -> bytes:
@@ -184,7 +184,7 @@ def _require_inside(prefix: IPv4Network | IPv6Network, address: IPv4Address | IP
 def _from_entry(entry: _Entry) -> Issued:
     node_id = NodeId(bytes.fromhex(entry.node_id))
     if len(node_id) != NODE_ID_BYTES or "%" in entry.ipv6:
-        raise MalformedError(LEDGER_MALFORMED)
+        raise MalformedError(REGISTRY_MALFORMED)
     return Issued(
         index=NodeIndex(entry.index),
         name=require_name(entry.name, "node"),

@@ -17,14 +17,14 @@ from treecast.identity.keys import parse_ca_key, parse_node_keys
 from treecast.identity.network import Network
 from treecast.identity.registry import Issued, Registry
 
-_LEDGER = Registry(
+_REGISTRY = Registry(
     (Issued(NodeIndex(1), "a", NodeId(bytes(16)), IPv4Address("10.77.0.1"), IPv6Address("fd00::1"), 1_800_000_000),)
 ).encode()
 
 _PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "certificate_malformed": (Certificate.decode, CERTIFICATE.encode()),
     "network_malformed": (Network.decode, NETWORK.encode()),
-    "registry_malformed": (Registry.decode, _LEDGER),
+    "registry_malformed": (Registry.decode, _REGISTRY),
     "key_malformed": (parse_node_keys, KEYS.pem()),
 }
 

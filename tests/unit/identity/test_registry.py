@@ -29,7 +29,7 @@ def _node(index: int, name: str, ipv4: str, ipv6: IPv6Address | None = None) -> 
 _TWO = Registry((_node(1, "alice", "10.77.0.1"), _node(2, "bob", "10.77.0.3")))
 
 
-def test_a_ledger_is_read_back_as_it_was_written() -> None:
+def test_a_registry_is_read_back_as_it_was_written() -> None:
     assert Registry.decode(_TWO.encode()) == _TWO
     assert Registry.decode(EMPTY_REGISTRY.encode()) == EMPTY_REGISTRY
 
@@ -181,6 +181,6 @@ for _entry in (_ALICE, _BOB):
         _file({name: value for name, value in _ALICE.items() if name != "not_after_s"}),
     ],
 )
-def test_what_is_no_ledger_or_gives_out_something_twice_is_malformed(data: bytes) -> None:
+def test_what_is_no_registry_or_gives_out_something_twice_is_malformed(data: bytes) -> None:
     with pytest.raises(MalformedError, match="registry_malformed"):
         Registry.decode(data)
