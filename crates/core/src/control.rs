@@ -282,7 +282,7 @@ impl ForwardingTables {
     }
 
     /// Leaves a tree, if this node is on it.
-    pub fn remove_member_tree(&self, name: TreeName) {
+    pub fn remove_downstream_tree(&self, name: TreeName) {
         let _writing = lock(&self.writing);
         self.downstream_trees.remove(name);
     }

@@ -169,7 +169,7 @@ impl ForwardingTables {
         if let Err(reason) = here.passes(frame) {
             return verdict(copied, Some(Err(reason)));
         }
-        if matches!(facts.kind, FrameKind::Nested(_)) && self.carries_own_link(frame) {
+        if matches!(facts.kind, FrameKind::Encapsulated(_)) && self.carries_own_link(frame) {
             return nowhere(Reason::RecursiveEncapsulation);
         }
         let flow = match facts.kind {
@@ -184,7 +184,7 @@ impl ForwardingTables {
     /// Where it goes, within the port's limits: what goes nowhere uses none of them up.
     fn destination(&self, port: &Port, facts: &FrameFacts, frames: u32, now_ns: u64) -> Result<Destination, Reason> {
         let (storm, destination) = match facts.kind {
-            FrameKind::Unicast(mac) | FrameKind::PuntUnicast(mac) | FrameKind::Nested(mac) => {
+            FrameKind::Unicast(mac) | FrameKind::PuntUnicast(mac) | FrameKind::Encapsulated(mac) => {
                 match self.unicast(facts.vlan, mac) {
                     Err(Reason::UnknownUnicast) if port.floods_unknown() => {
                         (Storm::UnknownUnicast, self.broadcast(now_ns)?)

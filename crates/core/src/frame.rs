@@ -44,7 +44,7 @@ pub enum FrameKind {
     /// To one MAC.
     Unicast(Mac),
     /// To one MAC, and what it carries begins like a datagram of ours.
-    Nested(Mac),
+    Encapsulated(Mac),
     /// To all nodes: broadcast, 224.0.0.0/24, IPv6 groups of link-local scope.
     Broadcast,
     /// To a group's MAC, and no group's: not IP, tagged twice, or to another address than the MAC's. To all nodes.
@@ -99,7 +99,9 @@ fn to_one(destination: Mac, ethertype: u16, ip: Option<Ip<'_>>) -> FrameKind {
         _ if ethertype == ETHERTYPE_ARP => FrameKind::PuntUnicast(destination),
         Some(ip) if ip.is_membership() => FrameKind::Punt,
         Some(ip) if ip.is_dhcp() || ip.is_neighbour_discovery() => FrameKind::PuntUnicast(destination),
-        Some(ip) if ip.packet.protocol == PROTOCOL_UDP && looks_like_ours(ip.upper) => FrameKind::Nested(destination),
+        Some(ip) if ip.packet.protocol == PROTOCOL_UDP && looks_like_ours(ip.upper) => {
+            FrameKind::Encapsulated(destination)
+        }
         _ => FrameKind::Unicast(destination),
     }
 }

@@ -80,7 +80,7 @@ reasons! {
     ControlTooBig = "control_too_big": "a control message above 1196 bytes",
     ProbeUnexpected = "probe_unexpected": "a probe reply that answers no outstanding probe",
     TreeReflected = "tree_reflected": "a tree datagram of this node's own came back",
-    TreeUnknown = "tree_unknown": "no accepted member tree with this root, id and epoch",
+    TreeUnknown = "tree_unknown": "no accepted downstream tree with this root, id and epoch",
     TreeTag = "tree_tag": "the tree tag is wrong",
     TreeKeyUnknown = "tree_key_unknown": "the key id is neither the tree's current nor its previous key",
     TreeAuth = "tree_auth": "the AEAD tag of a tree datagram is wrong",

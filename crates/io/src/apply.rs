@@ -229,8 +229,8 @@ impl Forwarder {
             Command::RefuseKey { root, tree_id, epoch, key_id } => {
                 tables.refuse_key(TreeName { root, tree_id, epoch }, key_id);
             }
-            Command::RemoveMemberTree { root, tree_id, epoch } => {
-                tables.remove_member_tree(TreeName { root, tree_id, epoch });
+            Command::RemoveDownstreamTree { root, tree_id, epoch } => {
+                tables.remove_downstream_tree(TreeName { root, tree_id, epoch });
             }
             _ => return Err(Cause::invalid("no command of trees")),
         }

@@ -85,7 +85,7 @@ commands! {
         next_hops: Vec<u32>,
     }
     RefuseKey { root: u32, tree_id: u32, epoch: u32, key_id: u32 }
-    RemoveMemberTree { root: u32, tree_id: u32, epoch: u32 }
+    RemoveDownstreamTree { root: u32, tree_id: u32, epoch: u32 }
 }
 
 /// Frames that stay on a LAN; see `base/keep_local.py`.

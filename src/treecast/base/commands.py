@@ -251,7 +251,7 @@ class RefuseKey(_Command, frozen=True):
     key_id: KeyId
 
 
-class RemoveMemberTree(_Command, frozen=True):
+class RemoveDownstreamTree(_Command, frozen=True):
     root: NodeIndex
     tree_id: TreeId
     epoch: TreeEpoch
@@ -286,5 +286,5 @@ Command = (
     | RemoveRoute
     | AcceptKey
     | RefuseKey
-    | RemoveMemberTree
+    | RemoveDownstreamTree
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TypeVar
 
-from treecast.base.commands import AcceptKey, Command, RefuseKey, RemoveMemberTree
+from treecast.base.commands import AcceptKey, Command, RefuseKey, RemoveDownstreamTree
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.events import KeyOffered, RefusalReason
@@ -24,7 +24,7 @@ from treecast.dataplane.root_trees import KEY_LIFETIME
 from treecast.wire.control import KeyAcknowledgement, emit_control
 from treecast.wire.key_context import parse_context
 
-MAX_MEMBER_TREES = 65_536
+MAX_DOWNSTREAM_TREES = 65_536
 MAX_TREES_PER_ROOT = 16_384
 """One root cannot fill the table for the others."""
 
@@ -81,7 +81,7 @@ class DownstreamTrees:
 
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
-        yield TableUse("trees of other nodes", len(self._trees), MAX_MEMBER_TREES, "join fewer groups and sources")
+        yield TableUse("trees of other nodes", len(self._trees), MAX_DOWNSTREAM_TREES, "join fewer groups and sources")
 
     def want(self, now: Instant, group: GroupKey, wanted: SourceFilter) -> None:
         """The local hosts have another filter of a group from now on."""
@@ -157,8 +157,9 @@ class DownstreamTrees:
         if before is not None and before.epoch == tree.epoch and before.tree_id > tree.tree_id:
             raise MalformedError("key_not_wanted")
         others = len(self._of_root.get(tree.root, {}))
-        if known is None and before is None and (len(self._trees) >= MAX_MEMBER_TREES or others >= MAX_TREES_PER_ROOT):
-            raise MalformedError("member_tree_table_full")
+        is_full = len(self._trees) >= MAX_DOWNSTREAM_TREES or others >= MAX_TREES_PER_ROOT
+        if known is None and before is None and is_full:
+            raise MalformedError("downstream_tree_table_full")
         if before is not None and before.epoch == tree.epoch and before != tree:
             self._follow(now, before)
         for old in (known, before):
@@ -169,14 +170,14 @@ class DownstreamTrees:
         """Keep the tree that another one follows for a while: what was sealed for it may come after the new key."""
         self._drop(old)
         self._end_followed(old.root, old.flow)
-        while self._followed and len(self._trees) + len(self._followed) >= MAX_MEMBER_TREES - 1:
+        while self._followed and len(self._trees) + len(self._followed) >= MAX_DOWNSTREAM_TREES - 1:
             self._end_followed(*next(iter(self._followed)))
         self._followed[old.root, old.flow] = (old, after(now, LINGER))
 
     def _end_followed(self, root: NodeIndex, flow: Flow | None) -> None:
         old, _ = self._followed.pop((root, flow), (None, None))
         if old is not None:
-            self.commands.append(RemoveMemberTree(old.root, old.tree_id, old.epoch))
+            self.commands.append(RemoveDownstreamTree(old.root, old.tree_id, old.epoch))
 
     def _put(self, now: Instant, tree: DownstreamTree) -> None:
         followed, _ = self._followed.get((tree.root, tree.flow), (None, None))
@@ -206,7 +207,7 @@ class DownstreamTrees:
 
     def _leave(self, tree: DownstreamTree) -> None:
         self._drop(tree)
-        self.commands.append(RemoveMemberTree(tree.root, tree.tree_id, tree.epoch))
+        self.commands.append(RemoveDownstreamTree(tree.root, tree.tree_id, tree.epoch))
 
     def _drop(self, tree: DownstreamTree) -> None:
         del self._trees[tree.key], self._tree_of[(tree.root, tree.flow)], self._silent_from[tree.key]

@@ -263,7 +263,7 @@ class Engine:
         step("multicast", self._advance_multicast, now)
         step("discovery", self._publish_hosts, now)
         step("broadcast", self._advance_broadcast, now)
-        step("member trees", self.rooms.downstream_trees.advance, now)
+        step("downstream trees", self.rooms.downstream_trees.advance, now)
         step("topology", self._want_trees, now)
         step("root trees", self.rooms.root_trees.advance, now)
         step("broadcast", self._send_broadcast, now)

@@ -50,7 +50,7 @@ class Following:
                     spare("broadcast", rooms.broadcast.link_down, now, peer)
                     spare("topology", rooms.topology.link_down, peer)
                     spare("root trees", rooms.root_trees.forget, peer)
-                    spare("member trees", rooms.downstream_trees.forget, peer)
+                    spare("downstream trees", rooms.downstream_trees.forget, peer)
                     if not rooms.broadcast.knows(peer):
                         rooms.nodes.remove(peer)
 

@@ -188,7 +188,7 @@ def _(command: c.RefuseKey, tables: ForwardingTables) -> None:
 
 
 @_write.register
-def _(command: c.RemoveMemberTree, tables: ForwardingTables) -> None:
+def _(command: c.RemoveDownstreamTree, tables: ForwardingTables) -> None:
     tables.member_keys.pop((command.root, command.tree_id, command.epoch), None)
     tables.tree_windows.pop((command.root, command.tree_id, command.epoch), None)
 

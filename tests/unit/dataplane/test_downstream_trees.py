@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from treecast.base.commands import AcceptKey, RefuseKey, RemoveMemberTree
+from treecast.base.commands import AcceptKey, RefuseKey, RemoveDownstreamTree
 from treecast.base.counters import Drops
 from treecast.base.events import KeyOffered
 from treecast.base.flows import BROADCAST, Flow
@@ -44,7 +44,7 @@ class Member:
         """The trees that it leaves by then."""
         self.trees.advance(Instant(now))
         commands, self.trees.commands = self.trees.commands, []
-        return [command.tree_id for command in commands if isinstance(command, RemoveMemberTree)]
+        return [command.tree_id for command in commands if isinstance(command, RemoveDownstreamTree)]
 
 
 def test_the_key_of_a_flow_that_nobody_here_wants_is_refused_and_counted() -> None:
@@ -75,15 +75,15 @@ def test_a_root_has_so_many_trees_and_another_root_s_have_room_all_the_same(monk
     member = Member(EVERYTHING)
     flows = [Flow(*GROUP, IPv4Address("192.0.2.0") + number) for number in range(3)]
     assert [member.offered(flow, 5 + number) for number, flow in enumerate(flows)] == [True, True, False]
-    assert member.drops.snapshot() == {"member_tree_table_full": 1}
+    assert member.drops.snapshot() == {"downstream_tree_table_full": 1}
     assert member.offered(flows[2], 5, root=2)
 
 
 def test_all_roots_together_have_so_many_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downstream_trees, "MAX_MEMBER_TREES", 2)
+    monkeypatch.setattr(downstream_trees, "MAX_DOWNSTREAM_TREES", 2)
     member = Member(EVERYTHING)
     assert [member.offered(ANY_SOURCE, 5, root=root) for root in (1, 2, 3)] == [True, True, False]
-    assert member.drops.snapshot() == {"member_tree_table_full": 1}
+    assert member.drops.snapshot() == {"downstream_tree_table_full": 1}
 
 
 def test_a_tree_that_nobody_wants_any_more_lingers_and_one_that_is_wanted_again_stays() -> None:

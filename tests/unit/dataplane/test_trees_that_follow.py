@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from treecast.base.commands import RemoveMemberTree
+from treecast.base.commands import RemoveDownstreamTree
 from treecast.base.counters import Drops
 from treecast.base.events import KeyOffered
 from treecast.base.flows import Flow
@@ -25,21 +25,21 @@ def joined() -> DownstreamTrees:
     return trees
 
 
-def offer(trees: DownstreamTrees, now: float, tree_id: int, epoch: int = 1) -> list[RemoveMemberTree]:
+def offer(trees: DownstreamTrees, now: float, tree_id: int, epoch: int = 1) -> list[RemoveDownstreamTree]:
     """What ends when the root offers this tree's key."""
     event = KeyOffered(ROOT, TreeId(tree_id), TreeEpoch(epoch), KeyId(tree_id), emit_context(FLOW))
     trees.offered(Instant(now), event)
     return ended(trees)
 
 
-def ended(trees: DownstreamTrees) -> list[RemoveMemberTree]:
-    found = [command for command in trees.commands if isinstance(command, RemoveMemberTree)]
+def ended(trees: DownstreamTrees) -> list[RemoveDownstreamTree]:
+    found = [command for command in trees.commands if isinstance(command, RemoveDownstreamTree)]
     trees.commands.clear()
     return found
 
 
-def remove(tree_id: int, epoch: int = 1) -> list[RemoveMemberTree]:
-    return [RemoveMemberTree(ROOT, TreeId(tree_id), TreeEpoch(epoch))]
+def remove(tree_id: int, epoch: int = 1) -> list[RemoveDownstreamTree]:
+    return [RemoveDownstreamTree(ROOT, TreeId(tree_id), TreeEpoch(epoch))]
 
 
 def test_the_tree_before_is_kept_for_what_is_on_its_way() -> None:

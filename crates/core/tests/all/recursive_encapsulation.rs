@@ -37,7 +37,7 @@ fn tagged(frame: &[u8]) -> Vec<u8> {
 fn a_handshake_of_this_network_does_not_enter_the_overlay_and_another_network_s_does() {
     let node = tables(1);
     let own = udp(ELSEWHERE, &handshake(&NETWORK_ID));
-    assert!(matches!(facts(&own).unwrap().kind, FrameKind::Nested(_)));
+    assert!(matches!(facts(&own).unwrap().kind, FrameKind::Encapsulated(_)));
     for frame in [tagged(&own), own] {
         assert_eq!(reason(&node, &frame), Some(Reason::RecursiveEncapsulation));
     }

@@ -190,7 +190,7 @@ fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
     let (header, _) = two.receive_tree(&datagram, &mut recent).unwrap();
     let Opened::Frame(frame) = two.open_tree(&tree, &header, &mut datagram.clone(), true).unwrap() else { panic!() };
     assert_eq!(frame.length, FRAME.len());
-    two.remove_member_tree(name);
+    two.remove_downstream_tree(name);
     assert!(!two.relays() && two.relay(&datagram).is_none());
 }
 

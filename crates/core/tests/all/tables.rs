@@ -307,7 +307,7 @@ fn a_new_epoch_stands_beside_the_one_before() {
     let frame = [0; 60];
     assert!(receive_tree(&two, &seal_tree(&old, &frame)).is_ok());
     assert!(receive_tree(&two, &seal_tree(&one.tree(5).unwrap(), &frame)).is_ok());
-    two.remove_member_tree(old_name);
+    two.remove_downstream_tree(old_name);
     assert_eq!(receive_tree(&two, &seal_tree(&old, &frame)), Err(Reason::TreeUnknown));
 }
 
