@@ -50,19 +50,19 @@ impl Ingress<'_> {
             tables.punt(port, frame, now_ns);
         }
         let nobody_elsewhere = |reason| matches!(reason, Reason::NoSubscriber | Reason::NoBroadcastTree);
-        let crossing = !local.packets.is_empty()
+        let bridging = !local.packets.is_empty()
             && match &verdict.destination {
                 Some(Ok(Destination::Tree(..))) => true,
                 Some(Err(reason)) => nobody_elsewhere(*reason),
                 _ => false,
             };
-        let crossed = crossing && local.bridge_locally(tables, port, &vnet, frame, &segmenter);
-        if let Some(flow) = verdict.flow.filter(|_| crossed) {
-            note_crossed(tables, &flow, count, bytes, now_ns);
+        let bridged = bridging && local.bridge_locally(tables, port, &vnet, frame, &segmenter);
+        if let Some(flow) = verdict.flow.filter(|_| bridged) {
+            count_bridged(tables, &flow, count, bytes, now_ns);
         }
         match &verdict.destination {
             None => {}
-            Some(Err(reason)) if crossed && nobody_elsewhere(*reason) => {}
+            Some(Err(reason)) if bridged && nobody_elsewhere(*reason) => {}
             Some(Err(reason)) => tables.drops.add(*reason, count as u64),
             Some(Ok(destination)) => {
                 count_sent(tables, destination, count, bytes);
@@ -100,7 +100,7 @@ fn owner(frame: &Frame<'_>) -> u64 {
 }
 
 /// A group's frames went to hosts at another port of this node.
-fn note_crossed(tables: &ForwardingTables, flow: &FlowKey, frames: usize, bytes: usize, now_ns: u64) {
+fn count_bridged(tables: &ForwardingTables, flow: &FlowKey, frames: usize, bytes: usize, now_ns: u64) {
     let replaced = tables.delivered.add(flow, flow.root.into(), frames as u64, bytes as u64, now_ns);
     tables.counters.add(Counter::FlowsReplaced, replaced.into());
 }

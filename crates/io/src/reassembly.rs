@@ -1,4 +1,4 @@
-//! Frames that came in parts: put together in a room of their own, where they stay until the batch is delivered.
+//! Frames that came in parts: put together in a buffer of their own, where they stay until the batch is delivered.
 
 use treecast_core::arrival::OpenedPart;
 use treecast_core::forwarding_tables::ForwardingTables;
@@ -6,12 +6,12 @@ use treecast_core::fragment::{MAX_FRAME_LEN, MAX_WAITING};
 use treecast_core::headers::Frame;
 use treecast_core::reason::Reason;
 
-/// The room that one batch can need: each frame that waited and then came, and all that a batch can bring whole.
-pub const fn room_len(batch_len: usize) -> usize {
+/// The buffer that one batch can need: each frame that waited and then came, and all that a batch can bring whole.
+pub const fn reassembly_len(batch_len: usize) -> usize {
     MAX_WAITING * MAX_FRAME_LEN + batch_len + MAX_FRAME_LEN
 }
 
-/// The space that is left in this batch.
+/// The part of the buffer that is left in this batch.
 pub struct Reassembly<'a>(pub &'a mut [u8]);
 
 impl<'a> Reassembly<'a> {

@@ -27,7 +27,7 @@ use crate::ingress::Ingress;
 use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
 use crate::pulse::Pulse;
-use crate::reassembly::{room_len, Reassembly};
+use crate::reassembly::{reassembly_len, Reassembly};
 use crate::relay::{Passed, Relayed};
 use crate::sys::batch::{Message, Receiver, MESSAGE_LEN};
 use crate::sys::poll::{EventFd, Poll};
@@ -69,7 +69,7 @@ pub struct Worker {
     receiver: Receiver,
     relayed: Relayed,
     tap_buffer: Box<[u8]>,
-    joining_room: Box<[u8]>,
+    reassembly_buffer: Box<[u8]>,
     merging: Merging,
     senders: FlowAccount,
     delivered: FlowAccount,
@@ -109,7 +109,7 @@ impl Worker {
             relayed: Relayed::default(),
             tap_buffer: vec![0; TAP_BUFFER_LEN].into_boxed_slice(),
             // Zeros that are not touched are no memory yet.
-            joining_room: vec![0; room_len(UDP_BATCH * MESSAGE_LEN)].into_boxed_slice(),
+            reassembly_buffer: vec![0; reassembly_len(UDP_BATCH * MESSAGE_LEN)].into_boxed_slice(),
             merging: Merging { tcp: offloads.csum && offloads.tso, udp: offloads.csum && offloads.uso, groups: true },
             senders: FlowAccount::default(),
             delivered: FlowAccount::default(),
@@ -187,7 +187,8 @@ impl Worker {
     }
 
     fn serve_socket(&mut self, socket: u32, own: u64) {
-        let Self { tables, underlay, local, outbox, receiver, relayed, joining_room, merging, delivered, .. } = self;
+        let Self { tables, underlay, local, outbox, receiver, relayed, reassembly_buffer, merging, delivered, .. } =
+            self;
         let from = underlay.sockets.get(socket as usize).and_then(|listening| listening.all().nth(own as usize));
         let Some(fd) = from.map(AsFd::as_fd) else { return };
         // An error is an ICMP message about an earlier datagram, or a signal: what arrived comes with the next call.
@@ -200,7 +201,7 @@ impl Worker {
         }
         let mut delivering = Delivering::new(tables, local, delivered, now_ns);
         let mut sink = |delivery: Delivery<'_>| delivering.deliver(&delivery);
-        let mut joining = Reassembly(joining_room);
+        let mut reassembly = Reassembly(reassembly_buffer);
         let groups = !tables.port(TAP_PORT).is_some_and(Port::groups_go_singly);
         let mut coalescer = Coalescer::new(Merging { groups, ..*merging });
         let mut recent = Recent::default();
@@ -224,7 +225,7 @@ impl Worker {
                     }
                     Ok(Some(Opened::Part(part))) => {
                         let bytes = &datagram[part.start..][..part.length];
-                        match joining.take(tables, &part, bytes, message.traffic_class, now_ns) {
+                        match reassembly.take(tables, &part, bytes, message.traffic_class, now_ns) {
                             Ok(Some(frame)) => coalescer.push(frame, part.checksum, part.root, &mut sink),
                             Ok(None) => {}
                             Err(reason) => tables.drops.count(reason),
