@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from tests.unit.counting import steps_of, times_the_work
-from treecast.base.commands import RemoveMemberTree
+from treecast.base.commands import RemoveDownstreamTree
 from treecast.base.counters import Drops
 from treecast.base.events import KeyOffered
 from treecast.base.flows import Flow, GroupKey
@@ -46,5 +46,5 @@ def test_an_idle_turn_touches_as_much_with_1000_trees_that_linger_as_with_100() 
 def test_trees_that_lingered_are_left_all_at_once() -> None:
     trees = left(100)
     trees.advance(Instant(LINGER))
-    assert trees.commands == [RemoveMemberTree(NodeIndex(2), TreeId(1 + n), TreeEpoch(1)) for n in range(100)]
+    assert trees.commands == [RemoveDownstreamTree(NodeIndex(2), TreeId(1 + n), TreeEpoch(1)) for n in range(100)]
     assert trees.trees() == ()
