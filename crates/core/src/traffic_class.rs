@@ -5,7 +5,7 @@
 //! 4.2), while its DSCP stays what the host has set. Whatever is not IP counts as not capable of ECN.
 
 use crate::datagram::{array_at, u16_at};
-use crate::headers::{Frame, Headers, Version};
+use crate::headers::{Frame, Headers, Version, IPV4_CHECKSUM};
 use crate::offload::checksum::{add, subtract};
 use crate::reason::Reason;
 
@@ -19,8 +19,6 @@ pub const ECT_1: u8 = 0b01;
 pub const ECT_0: u8 = 0b10;
 /// Congestion experienced.
 pub const CE: u8 = 0b11;
-
-const IPV4_CHECKSUM_AT: usize = 10;
 
 /// DSCP and ECN of a frame: the outer header's traffic class. 0 for what is not IP.
 pub fn of(frame: &Frame<'_>) -> u8 {
@@ -83,10 +81,10 @@ fn rewrite(frame: &mut [u8], packet: Option<(Version, usize)>, outer: u8) -> Res
 /// Sets the TOS byte, and what that changes in the header's checksum (RFC 1624).
 fn set_ipv4(frame: &mut [u8], at: usize, tos: u8) -> Option<()> {
     let [version, before] = array_at(frame, at)?;
-    let sum = !u16_at(frame, at + IPV4_CHECKSUM_AT)?;
+    let sum = !u16_at(frame, at + IPV4_CHECKSUM)?;
     let word = |tos| u16::from_be_bytes([version, tos]);
     let checksum = !add(subtract(sum, word(before)), word(tos));
-    frame.get_mut(at + IPV4_CHECKSUM_AT..)?.first_chunk_mut::<2>()?.copy_from_slice(&checksum.to_be_bytes());
+    frame.get_mut(at + IPV4_CHECKSUM..)?.first_chunk_mut::<2>()?.copy_from_slice(&checksum.to_be_bytes());
     *frame.get_mut(at + 1)? = tos;
     Some(())
 }
