@@ -42,8 +42,8 @@ pub const UDP_CHECKSUM: usize = 6;
 
 const ETHERNET_LEN: usize = 14;
 const VLAN_TAG_LEN: usize = 4;
-/// Extension headers walked before giving up; a real packet has one or two.
-pub const MAX_EXTENSION_HEADERS: usize = 8;
+/// Extension headers that a packet may have; a real one has one or two.
+pub const MAX_EXTENSION_HEADERS: usize = 7;
 
 /// IP version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -289,7 +289,7 @@ fn is_extension_header(protocol: u8) -> bool {
 /// Walks the extension headers, in whichever order they come.
 fn walk(frame: &[u8], packet: &mut Packet) {
     packet.options = true;
-    for _ in 0..MAX_EXTENSION_HEADERS {
+    for _ in 0..=MAX_EXTENSION_HEADERS {
         if !is_extension_header(packet.protocol) {
             return;
         }

@@ -1,6 +1,7 @@
 """The store of advertisements: those of all origins, the newest of each key.
 
-Decides what is news. Bounded in origins, and in records and bytes per origin; every record ends with its origin.
+Decides what is news. Bounded in origins, and in records and groups per origin; every record ends with its origin. In
+bytes an origin is bounded by that only: as many records as it may have, of 1,176 bytes each.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class MembershipConfig:
     IGMPv2 and IGMPv3 messages without the option, which RFC 9776 section 4 demands and many hosts and switches omit.
     ``unsolicited_report_interval`` is that of the reports to other routers. ``max_groups`` counts those of one port,
     VLAN and protocol; more than 15,000 do not fit what a node may advertise. A group with
-    more sources than an advertisement holds (64) is advertised to the other nodes as one of any source.
+    more sources than an advertisement holds (56) is advertised to the other nodes as one of any source.
     """
 
     robustness: int = 2

@@ -14,7 +14,7 @@ from treecast.base.addresses import IPAddress
 
 BROADCAST = b"\xff" * 6
 BEACON_GROUP = bytes.fromhex("035443000001")
-MAX_EXTENSION_HEADERS = 8
+MAX_EXTENSION_HEADERS = 7
 MDNS = {4: IPv4Address("224.0.0.251"), 6: IPv6Address("ff02::fb")}
 ROUTERS = {4: IPv4Address("224.0.0.13"), 6: IPv6Address("ff02::d")}
 
@@ -175,7 +175,7 @@ def _ipv6(data: bytes) -> _Packet | None:
 
 def _upper_layer(protocol: int, rest: bytes) -> tuple[int | None, bytes]:
     """Past the extension headers (RFC 8200 section 4)."""
-    for _ in range(MAX_EXTENSION_HEADERS):
+    for _ in range(MAX_EXTENSION_HEADERS + 1):
         match protocol:
             case 0 | 43 | 60 if len(rest) >= 2:
                 length = rest[1] * 8 + 8

@@ -23,7 +23,7 @@ from treecast.wire.advertised_groups import (
     parse_groups,
     unpacked,
 )
-from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U16, U32, U64, version
+from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U16, U32, U63, version
 from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets
 
 SIGNING_CONTEXT = b"treecast advertisement 1"
@@ -49,8 +49,8 @@ class Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     """The part that the origin signs."""
 
     origin: U32
-    epoch: U64
-    sequence: U64
+    epoch: U63
+    sequence: U63
     kind: Kind
     key: Annotated[bytes, Meta(max_length=64)]
     content: Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)]
@@ -78,7 +78,7 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     certificate: Annotated[bytes, Meta(max_length=512)]
     endpoints: Annotated[tuple[tuple[PackedAddress, U16], ...], Meta(max_length=MAX_ENDPOINTS)]
     instance: Annotated[bytes, Meta(max_length=8)] = b""
-    started_ms: U64 = 0
+    started_ms: U63 = 0
     rival: Annotated[bytes, Meta(max_length=8)] = b""
     underlay_mtu: Annotated[int, Meta(ge=1280, le=9000)] = 1500
 

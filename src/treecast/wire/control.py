@@ -23,7 +23,7 @@ MAX_ORIGINS_PER_DIGEST = 40
 
 U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
 U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
-U64 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
+U63 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -45,7 +45,7 @@ class Flood(_Message, tag=1, frozen=True):
 class Acknowledge(_Message, tag=2, frozen=True):
     """The advertisements taken, each as (origin, epoch, sequence)."""
 
-    items: Annotated[tuple[tuple[U32, U64, U64], ...], Meta(max_length=MAX_ITEMS_PER_ACKNOWLEDGE)]
+    items: Annotated[tuple[tuple[U32, U63, U63], ...], Meta(max_length=MAX_ITEMS_PER_ACKNOWLEDGE)]
 
     def __str__(self) -> str:
         return line("ACKNOWLEDGE", listed([version(*item) for item in self.items]) or "nothing")
@@ -57,7 +57,7 @@ class Digest(_Message, tag=3, frozen=True):
     first: U32
     last: U32
     origins: Annotated[
-        tuple[tuple[U32, U64, Annotated[bytes, Meta(min_length=8, max_length=8)]], ...],
+        tuple[tuple[U32, U63, Annotated[bytes, Meta(min_length=8, max_length=8)]], ...],
         Meta(max_length=MAX_ORIGINS_PER_DIGEST),
     ]
 

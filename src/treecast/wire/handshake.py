@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from treecast.base.errors import MalformedError
-from treecast.wire.control import U64
+from treecast.wire.control import U63
 from treecast.wire.one_line import octets
 
 
@@ -44,8 +44,8 @@ class HandshakePayload(msgspec.Struct, frozen=True, array_like=True, forbid_unkn
 
     certificate: Annotated[bytes, Meta(max_length=512)]
     aead: Annotated[int, Meta(ge=1, le=2)]
-    epoch_ms: U64
-    clock_ms: U64
+    epoch_ms: U63
+    clock_ms: U63
     refused: Annotated[int, Meta(ge=0, le=255)]
     underlay_mtu: Annotated[int, Meta(ge=1280, le=9000)]
     version: Annotated[str, Meta(max_length=MAX_VERSION_CHARACTERS, pattern=r"\A[0-9A-Za-z.+-]*\Z")]
@@ -61,7 +61,7 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     """A responder's word that it refuses the initiator: why (a RefusalReason, or one not known here), by its clock."""
 
     reason: Annotated[int, Meta(ge=1, le=255)]
-    clock_ms: U64
+    clock_ms: U63
 
     def __str__(self) -> str:
         return f"refusal: {_shown_reason(self.reason)}, clock {self.clock_ms} ms"

@@ -21,7 +21,7 @@ NO_NEXT_HEADER = 59
 ROUTER_ALERT_MLD = b"\x05\x02\x00\x00\x01\x00"
 """Hop-by-hop options: Router Alert with value 0, "MLD message" (RFC 2711 section 2.1), and PadN to 8 octets."""
 
-MAX_EXTENSION_HEADERS = 8
+MAX_EXTENSION_HEADERS = 7
 """As many as the data plane looks behind."""
 
 _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION_OPTIONS = 43, 44, 51, 60
@@ -106,7 +106,7 @@ def upper_layer(packet: Ipv6Packet) -> UpperLayer:
     """Past the extension headers, in whichever order they come (RFC 8200 section 4)."""
     number, rest = packet.next_header, packet.payload
     is_fragment, is_whole = False, True
-    for _ in range(MAX_EXTENSION_HEADERS - (packet.hop_by_hop is not None)):
+    for _ in range(MAX_EXTENSION_HEADERS + (packet.hop_by_hop is None)):
         if number not in _EXTENSION_HEADERS:
             break
         length = _extension_bytes(number, rest)

@@ -218,9 +218,9 @@ const SOURCE6: [u8; 16] = [0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
 #[test]
 fn a_chain_that_is_too_long_or_cut_off_has_no_upper_layer_for_anybody() {
     let report = [143, 0, 0, 0];
-    let most = [Destination; MAX_EXTENSION_HEADERS - 1];
+    let most = [Destination; MAX_EXTENSION_HEADERS];
     assert_eq!(said(&behind(&most, ALL_NODES, 58, &report)).about, PuntKind::Mld);
-    let too_many = said(&behind(&[Destination; MAX_EXTENSION_HEADERS], ALL_NODES, 58, &report));
+    let too_many = said(&behind(&[Destination; MAX_EXTENSION_HEADERS + 1], ALL_NODES, 58, &report));
     assert_eq!((too_many.kind, too_many.protocol), (Ok(FrameKind::Broadcast), Some(59)));
     let mut cut_off = behind(&[Destination], ALL_NODES, 58, &report);
     cut_off[55] = 9; // it would end behind the packet
@@ -261,7 +261,7 @@ fn a_packet_that_contradicts_itself_is_none_for_everybody() {
 proptest! {
     #[test]
     fn extension_headers_change_nothing_of_what_a_frame_is(
-        extensions in prop::collection::vec(any_extension(), 0..MAX_EXTENSION_HEADERS),
+        extensions in prop::collection::vec(any_extension(), 0..=MAX_EXTENSION_HEADERS),
         message in prop::sample::select(messages()),
         destination in prop::sample::select(vec![ALL_NODES, GROUP, ONE_HOST]),
         padding in 0usize..9,
