@@ -1,7 +1,8 @@
 """One node's control plane as one value: events and time in, commands out.
 
 Each turn runs down the house once: links, discovery, multicast, broadcast, topology, tables. What a room decides is a
-value that the next one takes; nothing calls back up. Read ``reception`` for what an event does first.
+value that the next one takes; no room calls another. Read ``reception`` for what an event does first, and docs/map.md
+for the little that goes back up.
 """
 
 from __future__ import annotations
