@@ -6,22 +6,20 @@ Without this the tables of both sides would differ until the node ends.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from treecast.base.commands import (
     AcceptKey,
+    Command,
     CreateTree,
     InstallSession,
     MakeKey,
     OfferKey,
     SetHost,
-    SetPortForwarding,
     SetPortGroup,
-    SetPortSelective,
     SetPrefixRoute,
     SetRoute,
-    SetStormLimits,
     SetTreeMembers,
-    SetUnknownUnicastFlood,
     UseKey,
 )
 from treecast.base.events import CommandRefused, RefusalReason
@@ -31,7 +29,7 @@ from treecast.engine.faults import Faults
 from treecast.engine.following import Following
 from treecast.engine.rooms import Rooms
 
-OF_PORTS = (SetPortForwarding, SetPortGroup, SetPortSelective, SetStormLimits, SetUnknownUnicastFlood)
+OF_PORTS = tuple(command for command in get_args(Command) if "port" in command.__struct_fields__)
 """Their port may have been closed meanwhile."""
 
 

@@ -11,14 +11,21 @@ from treecast.base.commands import (
     AcceptKey,
     Command,
     CreateTree,
+    FloodFrame,
+    Inject,
     InstallSession,
     SetHost,
+    SetKeepLocal,
     SetPortForwarding,
     SetPortGroup,
+    SetPortSelective,
     SetRoute,
+    SetStormLimits,
+    SetUnknownUnicastFlood,
 )
 from treecast.base.events import CommandRefused, RefusalReason
 from treecast.base.ids import KeyId, TreeEpoch, TreeId
+from treecast.base.keep_local import KEEP_ALL
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.retries import FIRST_BATCH, LAST_PAUSE, Retries
 from treecast.base.time import Instant
@@ -101,11 +108,21 @@ def test_a_tree_that_had_no_room_is_made_when_there_is_and_the_other_commands_go
 def test_a_command_that_cannot_be_is_a_bug_but_not_where_a_port_was_closed_meanwhile() -> None:
     world = World(6)
     node = world.add()
-    for command in (SetPortForwarding(3, on=True), CreateTree(TreeId(9), TreeEpoch(1), KeyId(1))):
+    of_ports: list[Command] = [
+        SetPortForwarding(3, on=True),
+        SetStormLimits(3, 1, 1, 1),
+        SetKeepLocal(3, KEEP_ALL),
+        SetUnknownUnicastFlood(3, on=True),
+        SetPortSelective(3, on=True),
+        SetPortGroup(3, 0, IPv4Address(GROUP), ANY_SOURCE),
+        Inject(3, bytes(60)),
+        FloodFrame(3, bytes(60)),
+    ]
+    for command in (*of_ports, CreateTree(TreeId(9), TreeEpoch(1), KeyId(1))):
         refused = CommandRefused(command, RefusalReason.INVALID, ValueError("no such thing"))
         node.engine.turn(world.network.now, [refused])
     drops = node.engine.drops.snapshot()
-    assert (drops["command_refused"], drops["internal_error"]) == (2, 1)
+    assert (drops["command_refused"], drops["internal_error"]) == (len(of_ports) + 1, 1)
     assert [fault.where for fault in node.engine.faults.take()] == ["CreateTree"]
 
 

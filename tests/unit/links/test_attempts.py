@@ -59,7 +59,7 @@ def test_what_a_handshake_asks_touches_as_much_among_1000_as_among_10() -> None:
             attempts.add(attempt(number))
             peer = Peer(NodeIndex(number), certificate_of(1), 1)
             peers.add(peer)
-            peers.add_session(peer, Session(number, True, True, START, 0, endpoint_of(9)))
+            peers.add_session(peer, Session(SessionState.CONFIRMED, number, True, START, 0, endpoint_of(9)))
         return steps_of(ask, attempts, peers)
 
     assert steps(1_000) == steps(10)
