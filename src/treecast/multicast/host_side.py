@@ -60,7 +60,7 @@ class HostSide:
         self._general_answer_due: Instant | None = None
         self._general_query_ends = Instant(0.0)
         """When the hosts have answered the last general query."""
-        self._group_query_ends: dict[IPAddress, Instant] = {}
+        self._group_query_ends: Timers[IPAddress] = Timers()
         """When the hosts have answered the last query about a group, while older reports would make them silent."""
         self._older_queriers: dict[int, Instant] = {}
 
@@ -80,7 +80,7 @@ class HostSide:
         else:
             self._wanted[group] = wanted
         self._begin_change(group, before, wanted)
-        self._fresh[group] = max(now, self._group_query_ends.get(group, now))
+        self._fresh[group] = max(now, self._group_query_ends.deadline(group) or now)
 
     def receive_query(self, now: Instant, query: MembershipQuery) -> None:
         """A query on the port, of whichever router; answers follow within its response time.
@@ -97,8 +97,8 @@ class HostSide:
         due = after(now, response_time if is_older else self._rng.uniform(0, response_time))
         if query.is_general:
             self._general_query_ends = after(now, response_time)
-        elif is_older and len(self._group_query_ends) < MAX_GROUP_QUERIES:
-            self._group_query_ends[query.group] = due
+        elif is_older:
+            self._note_group_query(now, query.group, due)
         if self._general_answer_due is not None and self._general_answer_due <= due:
             return
         if query.is_general:
@@ -114,6 +114,12 @@ class HostSide:
             due = min(due, pending_due)
         self._answers[query.group] = sources
         self._answers_due.set(query.group, due)
+
+    def _note_group_query(self, now: Instant, group: IPAddress, due: Instant) -> None:
+        """Hosts are about to answer a query about a group, until then."""
+        self._group_query_ends.due(now)
+        if group in self._group_query_ends or len(self._group_query_ends) < MAX_GROUP_QUERIES:
+            self._group_query_ends.set(group, due)
 
     def advance(self, now: Instant) -> tuple[list[bytes], list[IPAddress]]:
         """The reports that are due, as frames; and the groups of those that make other hosts silent.
@@ -161,6 +167,7 @@ class HostSide:
 
     def _due_changes(self, now: Instant) -> list[IPAddress]:
         """The new changes at once, unless hosts are about to answer; when they are repeated, all go together."""
+        self._group_query_ends.due(now)
         if self._repeat_at is not None and self._repeat_at <= now:
             self._repeat_at = None
             groups = [group for group in self._changes if group not in self._group_query_ends]
