@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from tests.sim.engine.meshes import mesh, twice
+from treecast.engine.following import REPLACED_LINGERS
 from treecast.sim.world import SimNode, World
 
 
@@ -93,3 +94,26 @@ def test_the_others_know_of_both_though_the_old_node_ends_at_once_and_takes_its_
             (problem,) = twice(node)
             assert str(old.endpoint) in problem.text
             assert str(new.endpoint) in problem.text
+
+
+def test_the_link_with_a_replaced_node_lingers_so_that_it_learns_of_that_though_it_reaches_nobody_else() -> None:
+    world = World(7)
+    hub, witness, old = mesh(world)
+
+    def bar(*pairs: tuple[SimNode, SimNode]) -> None:
+        world.network.heal()
+        for one, other in pairs:
+            world.network.cut(one.endpoint, other.endpoint)
+            world.network.cut(other.endpoint, one.endpoint)
+
+    new = world.replace(old, reach=hub)
+    apart = ((hub, old), (witness, new))
+    bar(*apart, (witness, old))
+    world.run_until(lambda: witness.engine.view.certificate(old.index) == new.identity.certificate, 20)
+    assert witness.is_linked(old)
+    world.run(REPLACED_LINGERS / 2)
+    assert old.engine.must_end(world.network.now) is None
+    bar(*apart)
+    lingered = REPLACED_LINGERS / 2 + world.run_until(lambda: not witness.is_linked(old), 10)
+    assert REPLACED_LINGERS <= lingered < REPLACED_LINGERS + 1.5
+    assert old.engine.must_end(world.network.now) is not None

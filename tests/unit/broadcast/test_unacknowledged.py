@@ -9,7 +9,14 @@ from tests.unit.broadcast.test_broadcast import GROUPS, WANTED, Node
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.broadcast.store import Record
-from treecast.broadcast.unacknowledged import FIRST_PAUSE, LAST_PAUSE, MAX_SENDS, MAX_WINDOW, Unacknowledged
+from treecast.broadcast.unacknowledged import (
+    FIRST_PAUSE,
+    LAST_PAUSE,
+    MAX_SENDS,
+    MAX_WINDOW,
+    MIN_WINDOW,
+    Unacknowledged,
+)
 from treecast.wire.advertisement import Kind, parse_signed
 from treecast.wire.control import Acknowledge, Digest, Flood
 
@@ -106,6 +113,17 @@ def test_a_record_that_its_receiver_refuses_is_counted_and_not_offered_with_each
                     node.hear(peer, Acknowledge(((body.origin, body.epoch, body.sequence),)))
     assert sent <= 3 * MAX_SENDS
     assert node.drops.snapshot() == {"advertisement_unacknowledged": 2}  # after 15 s, and once more after a minute
+
+
+def test_half_as_many_are_on_the_way_where_some_are_overdue_down_to_a_few() -> None:
+    waiting, seen, portions = Unacknowledged(Random(1)), set[int](), list[int]()
+    for number in range(1_000):
+        waiting.put(Instant(0.0), record(number))
+    for quarter in range(7):
+        while sent := waiting.take_due(Instant(quarter / 4))[0]:
+            seen.update(one.sequence for one in sent)
+        portions.append(len(seen) - sum(portions))
+    assert portions == [MAX_WINDOW, 96, 48, 24, MIN_WINDOW, MIN_WINDOW, MIN_WINDOW]
 
 
 class Link:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from tests.unit.discovery.speaking import H1, H2, OTHER, THIRD, Lan, claim, mac
+from tests.unit.discovery.speaking import H1, H2, OTHER, OWN, THIRD, Lan, claim, mac
 from treecast.base.addresses import MacAddress
 from treecast.base.commands import FloodFrame, Inject
 from treecast.base.time import Instant
@@ -30,6 +30,16 @@ def test_the_mac_that_a_certificate_gives_to_a_node_is_no_host_of_another_node()
     assert lan.learn(THIRD, THEIRS, claim("10.1.0.1")) == []
     assert lan.counted() == {"host_of_another_node": 1}
     assert [command.peer for command in lan.learn(OTHER, THEIRS, claim()) if hasattr(command, "peer")] == [OTHER]
+
+
+def test_the_node_s_own_mac_on_another_port_is_refused_and_moves_nothing() -> None:
+    lan = Lan()
+    lan.announce(OWN, "10.1.0.7", port=3)
+    lan.discovery.host_seen(lan.now, 3, 0, OWN)
+    lan.settle()
+    assert lan.counted() == {"host_of_another_node": 2}
+    assert (lan.view(OWN).port, lan.addresses(OWN)) == (0, [ip_address("10.77.0.1")])
+    assert lan.published.keys() == {(0, OWN)}
 
 
 def test_a_claim_that_came_before_the_certificate_ends_with_it() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.links.shaking import Node, begin, certificate_of, confirm, endpoint_of, report, shake
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
+from treecast.links import roster
 from treecast.links.peers import DEAD_AFTER
 from treecast.links.roster import MAX_GONE
+from treecast.links.sessions import CLOCKS_PER_REVIEW
 
 
 def states(node: Node, now: float) -> dict[str, str]:
@@ -59,6 +63,15 @@ def test_a_node_that_nobody_knows_any_more_is_offline_and_the_list_is_bounded() 
     assert len(known) == 100 <= MAX_GONE
 
 
+def test_of_the_nodes_that_went_so_many_are_remembered_and_those_are_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roster, "MAX_GONE", 3)
+    one = Node(1)
+    for index in (2, 3, 4, 2, 5, 6):
+        shake(Node(index, epoch=index), one, float(index))
+        one.links.goodbye(Instant(10.0), NodeIndex(index), one.links.peers()[0].current.index)
+    assert [known.node for known in one.links.known(Instant(500.0))] == [2, 5, 6]
+
+
 def test_a_refused_node_is_shown_with_the_reason() -> None:
     expired, honest = Node(9, certificate=certificate_of(9, not_after_s=999)), Node(2)
     expired.hear(0.0, begin(honest, expired), 2)
@@ -107,3 +120,17 @@ def test_a_clock_that_was_set_is_told_by_one_handshake_with_each_peer_and_a_slow
         one.sent()
         one.links.review(Instant(now), report(one))
         assert len(one.sent()) == begun, now
+
+
+def test_a_clock_that_was_set_is_told_to_so_many_peers_a_second_and_to_each_once() -> None:
+    one, peers = Node(1), CLOCKS_PER_REVIEW + 20
+    for index in range(2, 2 + peers):
+        shake(Node(index), one)
+    one.ahead_s = 60.0
+    begun: list[int] = []
+    for second in range(1, 4):
+        one.links.advance(Instant(float(second)))
+        one.sent()
+        one.links.review(Instant(float(second)), report(one))
+        begun.append(len(one.sent()))
+    assert begun == [CLOCKS_PER_REVIEW, 20, 0]

@@ -8,7 +8,7 @@ use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_
 use treecast_core::downstream_tree::OutgoingList;
 use treecast_core::events::Event;
 use treecast_core::reason::Reason;
-use treecast_core::session::{Endpoint, SESSION_BODY_OFFSET};
+use treecast_core::session::{Endpoint, SESSION_BODY_OFFSET, SESSION_LIMIT};
 
 const FRAME: &[u8] = b"\x02\x54\0\0\0\x02\x02\x54\0\0\0\x01\x08\0and then some payload";
 
@@ -64,6 +64,21 @@ proptest! {
         prop_assert!(receive_tree(&two, &datagram[..datagram.len() - cut]).is_err());
         prop_assert!(receive_tree(&two, &datagram).is_ok());
     }
+}
+
+#[test]
+fn a_session_that_has_sealed_all_that_its_key_may_seals_no_more() {
+    let (one, two) = (tables(1), tables(2));
+    let (session, _) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let seal_one = || session.seal(Inner { kind: KIND_FRAME, checksum: None }, FRAME.len(), &mut [0; 200]);
+    session.set_sealed(SESSION_LIMIT - 1);
+    assert!(seal_one().is_ok(), "the last one");
+    for _ in 0..2 {
+        assert_eq!(seal_one(), Err(Reason::SessionExhausted));
+    }
+    assert_eq!(session.sealed(), SESSION_LIMIT, "no counter is used up by what is refused");
+    session.set_sealed(1);
+    assert_eq!(seal_one(), Err(Reason::SessionExhausted), "no counter comes again");
 }
 
 #[test]

@@ -1,0 +1,68 @@
+"""What is kept of other nodes is bounded: ended origins, their instances, and what is requested of a neighbour."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from treecast.base.counters import Drops
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.base.timers import Timers
+from treecast.broadcast import store, twins
+from treecast.broadcast.flooding import MAX_REQUESTED, REQUEST_AGAIN, Neighbour
+from treecast.broadcast.store import FORGOTTEN_LIFETIME, Origin, Record, Store
+from treecast.broadcast.twins import OtherTwins
+from treecast.wire.advertisement import Kind, NodeContent
+
+START = Instant(100.0)
+
+
+def test_of_origins_that_ended_so_many_are_known_until_these_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MAX_ORIGINS", 2)
+    held = Store()
+
+    def end(number: int, now: Instant) -> None:
+        index = NodeIndex(number)
+        held.begin(index, Origin(1, b"", now))
+        held.put(Record(index, 1, 7, Kind.NODE, b"", b"content", b"wire"), now)
+        held.expire(index, now)
+
+    def ended() -> list[int]:
+        return [number for number in range(1, 5) if held.is_tombstone(NodeIndex(number), 1, 7)]
+
+    for number in (1, 2, 3):
+        end(number, START)
+    assert ended() == [1, 2]
+    end(2, Instant(START + 1.0))
+    assert ended() == [1, 2], "one that is there already takes no more room"
+    end(4, Instant(START + FORGOTTEN_LIFETIME))
+    assert ended() == [2, 4]
+
+
+def test_so_many_nodes_are_watched_for_a_second_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins, "MAX_SEEN", 2)
+    others = OtherTwins()
+
+    def alternate(*nodes: int) -> list[int]:
+        for node in nodes:
+            for instance in (b"a", b"b", b"a"):
+                others.receive(START, NodeIndex(node), NodeContent(b"", (), instance))
+        return [node for node, _, _ in others.twice(START)]
+
+    assert alternate(1, 2, 3) == [1, 2]
+    others.forget(NodeIndex(1))
+    assert alternate(3) == [2, 3]
+
+
+def test_so_many_origins_are_requested_one_by_one_and_more_with_a_digest_of_all() -> None:
+    neighbour = Neighbour(NodeIndex(2), Instant(START + 30.0), Timers(), Random(1), Drops())
+    one_by_one = MAX_REQUESTED // 2
+    for origin in range(one_by_one):
+        neighbour.request(START, NodeIndex(origin))
+    assert neighbour.digest_due == START + 30.0
+    for origin in range(100):
+        neighbour.request(START, NodeIndex(origin))
+    assert neighbour.digest_due <= START + REQUEST_AGAIN
+    assert neighbour.take_requested(START) == list(range(one_by_one))
