@@ -26,7 +26,7 @@ from treecast.links.footprint import LinksFootprint
 from treecast.links.handshakes import Handshakes
 from treecast.links.memory import Remembered, worth_remembering
 from treecast.links.peers import Peer, Peers
-from treecast.links.reach import ALL_LINKS_LOST, Reach
+from treecast.links.reachability import ALL_LINKS_LOST, Reachability
 from treecast.links.refusals import Refused
 from treecast.links.roster import Known, Roster
 from treecast.links.sessions import LinkEvent, Sessions
@@ -72,15 +72,15 @@ class Links:
             ended=self._targets.plan,
             rng=rng,
         )
-        self._reach = Reach(self._targets, self._handshakes.inits, self._handshakes.refused, is_listed)
-        self._roster = Roster(self._peers, self._targets, self._reach)
+        self._reachability = Reachability(self._targets, self._handshakes.inits, self._handshakes.refused, is_listed)
+        self._roster = Roster(self._peers, self._targets, self._reachability)
         self._sessions = Sessions(
             aead=me.aead,
             peers=self._peers,
             targets=self._targets,
             handshakes=self._handshakes,
             roster=self._roster,
-            reach=self._reach,
+            reachability=self._reachability,
             wall_clock_ms=wall_clock_ms,
             rng=rng,
         )
@@ -139,7 +139,7 @@ class Links:
     def problems(self, now: Instant) -> Iterator[Problem]:
         """Problems of links that need a person. A link that was refused was not lost by a cable, too."""
         refused = list(self._handshakes.refused.problems(now, self._where))
-        yield from (p for p in self._reach.problems(now) if not refused or p.kind != ALL_LINKS_LOST)
+        yield from (p for p in self._reachability.problems(now) if not refused or p.kind != ALL_LINKS_LOST)
         yield from refused
         yield from differing(now, self._wall_clock_ms(now), self._peers)
 
@@ -171,7 +171,7 @@ class Links:
     @property
     def any_up(self) -> bool:
         """Whether a link is up."""
-        return self._reach.up > 0
+        return self._reachability.up > 0
 
     def peer(self, node: NodeIndex) -> Peer | None:
         """The node's peer, if its link is up."""
@@ -214,7 +214,7 @@ class Links:
 
     def foreign(self, now: Instant, source: Endpoint) -> None:
         """A handshake of another network came from there."""
-        self._reach.foreign.note(now, source)
+        self._reachability.foreign.note(now, source)
 
     def refused(self, now: Instant, command: InstallSession) -> list[LinkEvent]:
         """The data plane's table of sessions is full. A peer that has no other one is tried again after a while."""

@@ -10,7 +10,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate
 from treecast.links.peers import Peer, Peers
-from treecast.links.reach import Reach, Standing
+from treecast.links.reachability import Reachability, Standing
 from treecast.links.targets import Target, Targets
 
 MAX_GONE = 256
@@ -47,10 +47,10 @@ class _Gone:
 class Roster:
     """One node's. Of nodes that went it remembers the last MAX_GONE."""
 
-    def __init__(self, peers: Peers, targets: Targets, reach: Reach) -> None:
+    def __init__(self, peers: Peers, targets: Targets, reachability: Reachability) -> None:
         self._peers = peers
         self._targets = targets
-        self._reach = reach
+        self._reachability = reachability
         self._gone: dict[NodeIndex, _Gone] = {}
 
     def link_up(self, node: NodeIndex) -> None:
@@ -92,7 +92,7 @@ class Roster:
     def _sought(self, now: Instant) -> Iterator[Known]:
         seen: set[NodeIndex] = set()
         for target in list(self._targets.shown()):
-            standing = self._reach.standing(now, target)
+            standing = self._reachability.standing(now, target)
             if standing is Standing.UP or target.node in seen:
                 continue
             if target.node is not None:
@@ -102,9 +102,9 @@ class Roster:
     def _sought_one(self, now: Instant, target: Target, standing: Standing) -> Known:
         gone = self._gone.get(target.node) if target.node is not None else None
         certificate, version = (gone.certificate, gone.version) if gone else (None, "")
-        heard = [self._reach.last_heard(now, target), gone.last_heard if gone else None]
+        heard = [self._reachability.last_heard(now, target), gone.last_heard if gone else None]
         last_heard = max((then for then in heard if then is not None), default=None)
-        name, why = (certificate.name if certificate else target.label), self._reach.why(now, target)
+        name, why = (certificate.name if certificate else target.label), self._reachability.why(now, target)
         return Known(name, target.node, certificate, standing, why, target.candidates, None, last_heard, version)
 
     def _offline(self) -> Iterator[Known]:

@@ -37,7 +37,7 @@ from treecast.links.peers import (
     is_silent,
     wants_handshake,
 )
-from treecast.links.reach import Reach
+from treecast.links.reachability import Reachability
 from treecast.links.roster import Roster
 from treecast.links.states import PeerEvent, SessionEvent
 from treecast.links.targets import Target, Targets
@@ -82,7 +82,7 @@ class Sessions:
         targets: Targets,
         handshakes: Handshakes,
         roster: Roster,
-        reach: Reach,
+        reachability: Reachability,
         wall_clock_ms: Callable[[Instant], int],
         rng: Random,
     ) -> None:
@@ -92,7 +92,7 @@ class Sessions:
         self._targets = targets
         self._handshakes = handshakes
         self._roster = roster
-        self._reach = reach
+        self._reachability = reachability
         self._wall_clock_ms = wall_clock_ms
         self._rng = rng
         self._finals: Timers[tuple[NodeIndex, int]] = Timers()
@@ -238,7 +238,7 @@ class Sessions:
             self._handshakes.refused.forget(peer.node)
             self._roster.link_up(peer.node)
             self._targets.link_up(peer.node)
-            self._reach.link_up()
+            self._reachability.link_up()
             self.changes += 1
             self._events.append(LinkUp(peer.node, peer.certificate))
 
@@ -252,7 +252,7 @@ class Sessions:
         if peer.take(PeerEvent.LOST):
             self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason == SILENT else now)
             self._targets.link_down(now, peer.node, left=reason == GOODBYE)
-            self._reach.link_down(now, peer.certificate.name, left=reason == GOODBYE)
+            self._reachability.link_down(now, peer.certificate.name, left=reason == GOODBYE)
             self.changes += 1
             self._events.append(LinkDown(peer.node, reason))
 

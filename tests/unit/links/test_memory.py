@@ -15,7 +15,7 @@ from treecast.links.memory import (
     Remembered,
     worth_remembering,
 )
-from treecast.links.reach import KNOWN_UNREACHED_AFTER, Standing
+from treecast.links.reachability import KNOWN_UNREACHED_AFTER, Standing
 from treecast.links.sessions import LinkUp
 from treecast.links.targets import FIRST_RECALL_PAUSE, HIGHER_INDEX_DELAY, LAST_RECALL_PAUSE, RECALL_DELAY
 

@@ -13,7 +13,7 @@ from treecast.daemon.node import REVIEW_INTERVAL
 from treecast.links.attempts import ATTEMPT_LIFETIME, LAST_INIT_INTERVAL
 from treecast.links.noticed import MAX_NOTICED, Noticed
 from treecast.links.peers import DEAD_AFTER
-from treecast.links.reach import FOREIGN_LIFETIME, KNOWN_UNREACHED_AFTER, UNREACHED_AFTER
+from treecast.links.reachability import FOREIGN_LIFETIME, KNOWN_UNREACHED_AFTER, UNREACHED_AFTER
 from treecast.links.targets import FIRST_RECALL_PAUSE
 
 PEER = "192.0.2.2:7700"

@@ -1,4 +1,4 @@
-"""Which nodes are out of reach, and what is known of why: states and sentences for people.
+"""Which nodes are unreached, and what is known of why: states and sentences for people.
 
 Decides nothing about links. A hint (an INIT that came from where a peer is sought, a handshake of another network) may
 be made up by whoever can send datagrams; all that it changes is a sentence.
@@ -45,8 +45,8 @@ class Standing(StrEnum):
     OFFLINE = "offline"
 
 
-class Reach:
-    """One node's. ``heard``: where INITs came from; ``is_listed``: whether others say that a node has a link."""
+class Reachability:
+    """How the nodes that this one seeks stand to it. ``heard``: where INITs came from; ``is_listed``: whether others say that a node has a link."""
 
     def __init__(
         self, targets: Targets, heard: Noticed, refusals: Refusals, is_listed: Callable[[NodeIndex], bool]
@@ -91,9 +91,9 @@ class Reach:
         heard = self.last_heard(now, target)
         if heard is not None and heard > target.sought_since:
             return Standing.HEARD_ONLY
-        return Standing.OFFLINE if self._has_ended(target) else Standing.UNREACHABLE
+        return Standing.OFFLINE if self._is_unlisted(target) else Standing.UNREACHABLE
 
-    def _has_ended(self, target: Target) -> bool:
+    def _is_unlisted(self, target: Target) -> bool:
         """Whether a node that this one never met is one that nobody has a link with: it ended before that, and what
         it advertised outlasts it by up to a minute.
         """
@@ -122,7 +122,7 @@ class Reach:
             seen: set[NodeIndex] = set()
             for target in [*self._targets.apart(), *self._targets.configured()]:
                 if target.node not in seen:
-                    yield from self._out_of_reach(now, target)
+                    yield from self._unreached(now, target)
                 if target.node is not None:
                     seen.add(target.node)
         yield from self._foreign(now)
@@ -137,7 +137,7 @@ class Reach:
             f"Wi-Fi, its addresses and routes, and its firewall",
         )
 
-    def _out_of_reach(self, now: Instant, target: Target) -> Iterator[Problem]:
+    def _unreached(self, now: Instant, target: Target) -> Iterator[Problem]:
         label, where = target.label, ", ".join(str(endpoint) for endpoint in target.endpoints) or "no address"
         at, tried = ("", "") if where == label else (f" ({where})", f" (tried {where})")
         known = target.name is None
