@@ -57,17 +57,17 @@ class Acceptance:
         self._verify_certificate = verify_certificate
         self._verify_signature = verify_signature
 
-    def is_news(self, body: Body) -> bool:
+    def is_newer(self, body: Body) -> bool:
         """Whether it is newer than what is held, or held to its end. A key that its kind cannot have is refused."""
         index = NodeIndex(body.origin)
         origin = self._store.get(index)
         if origin is None:
-            is_news = not self._store.is_tombstone(index, body.epoch, body.sequence)
+            is_newer = not self._store.is_tombstone(index, body.epoch, body.sequence)
         else:
-            is_news = _is_newer(origin, body)
-        if is_news and not is_key_of(body.kind, body.key):
+            is_newer = _is_newer(origin, body)
+        if is_newer and not is_key_of(body.kind, body.key):
             raise MalformedError("advertisement_malformed")
-        return is_news
+        return is_newer
 
     def supersedes(self, body: Body) -> bool:
         """Whether a NODE advertisement is of a newer certificate than the one that is held: then no epoch counts."""

@@ -230,7 +230,7 @@ class Broadcast:
             sender.acknowledge(now, *version)
             self._offer(now, self._own.received(now, signed, body, self._acceptance))
             return []
-        if not self._acceptance.is_news(body) and not self._acceptance.supersedes(body):
+        if not self._acceptance.is_newer(body) and not self._acceptance.supersedes(body):
             taken = self._taken.get((index, body.kind, body.key))
             if taken is not None and taken.record.wire == wire:
                 taken.also_from.add(sender.peer)

@@ -65,7 +65,7 @@ class GroupFollowers:
     async def answer(self, since: int | None) -> Sliced:
         """All rows without a position, or for one that is not known any more; else those that changed behind it."""
         await self._read_senders()
-        if since is not None and self._waiting < MAX_WAITING and not self._is_news(since):
+        if since is not None and self._waiting < MAX_WAITING and not self._has_newer(since):
             await self._wait(since)
         view = self._engine.view
         position, now = view.position, clock.monotonic()
@@ -83,7 +83,7 @@ class GroupFollowers:
         )
         return Sliced(head, rows.rows(touched) if touched.groups or touched.prefixes else _no_rows())
 
-    def _is_news(self, since: int) -> bool:
+    def _has_newer(self, since: int) -> bool:
         changes = self._engine.view.changes(since, OF_GROUPS)
         return changes is None or bool(changes)
 
@@ -92,13 +92,13 @@ class GroupFollowers:
         self._waiting += 1
         try:
             deadline = after(clock.monotonic(), WAIT)
-            while not self._is_news(since) and (left := deadline - clock.monotonic()) > 0:
+            while not self._has_newer(since) and (left := deadline - clock.monotonic()) > 0:
                 self._changed.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left, SENDER_INTERVAL)):
                         await self._changed.wait()
                 await self._read_senders()
-            if self._is_news(since):
+            if self._has_newer(since):
                 await asyncio.sleep(GATHER)
         finally:
             self._waiting -= 1
