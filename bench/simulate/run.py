@@ -109,7 +109,7 @@ class Run:
         before = _resident_bytes()
         first = self._world.add()
         for _ in range(self.figures.nodes - 1):
-            self._world.add(reach=first)
+            self._world.add(peer=first)
         self.figures.start_s = self._until(self._all_linked, START_LIMIT_S)
         self.figures.start_cpu_s = round(self._meter.total_s, 2)
         self.figures.start_busiest_node_second_ms = round(self._meter.busiest_s * 1000, 1)

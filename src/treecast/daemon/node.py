@@ -78,7 +78,7 @@ class RunningNode:
         self._bridge = ""
         self._lan: BridgedLan | None = None
         self._peers = peers
-        self._names = PeerNames(peers, self._reach, partial(why_no_peer, network=network))
+        self._names = PeerNames(peers, self._add_static_peer, partial(why_no_peer, network=network))
         self._upkeep = upkeep
         self._upkeep.problems.add_source(self._names.problems)
         self._log = upkeep.log
@@ -261,5 +261,5 @@ class RunningNode:
             self._log.info("link down", peer=self._linked[node])
         self._linked = linked
 
-    def _reach(self, peer: str, endpoints: tuple[Endpoint, ...]) -> None:
+    def _add_static_peer(self, peer: str, endpoints: tuple[Endpoint, ...]) -> None:
         self._carry_out(self.engine.add_static_peer(clock.monotonic(), peer, endpoints))

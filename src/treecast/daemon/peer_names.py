@@ -22,7 +22,7 @@ RETRY_INTERVAL: Duration = 5.0
 
 
 class PeerNames:
-    """``reach`` is called with a peer's text and its addresses, each time they were found; first without any.
+    """``add_static_peer`` is called with a peer's text and its addresses, each time they were found; first without any.
 
     ``why_no_peer``: why a node cannot be at an address; empty where one can.
     """
@@ -30,18 +30,18 @@ class PeerNames:
     def __init__(
         self,
         peers: tuple[HostPort, ...],
-        reach: Callable[[str, tuple[Endpoint, ...]], None],
+        add_static_peer: Callable[[str, tuple[Endpoint, ...]], None],
         why_no_peer: Callable[[IPAddress], str],
     ) -> None:
         self._peers = peers
-        self._reach = reach
+        self._add_static_peer = add_static_peer
         self._why_no_peer = why_no_peer
         self._failures: dict[HostPort, str] = {}
         """The fault of each name, and the advice."""
         self._queried_at: dict[HostPort, Instant] = {}
         """Those that the resolver has not answered yet."""
         self._known: set[HostPort] = set()
-        """Those that ``reach`` was called with: their last addresses stay, should the name fail later."""
+        """Those that ``add_static_peer`` was called with: their last addresses stay, should the name fail later."""
 
     async def follow(self) -> None:
         while self._peers:
@@ -57,7 +57,7 @@ class PeerNames:
     async def _resolve(self, peer: HostPort) -> None:
         if peer not in self._known:
             self._known.add(peer)
-            self._reach(str(peer), ())
+            self._add_static_peer(str(peer), ())
         self._queried_at[peer] = clock.monotonic()
         try:
             found = await addresses_of(peer.host)
@@ -73,7 +73,7 @@ class PeerNames:
             self._failures[peer] = f"{why}: have it resolve to the machine's underlay address, or name the peer by that"
             return
         self._failures.pop(peer, None)
-        self._reach(str(peer), usable)
+        self._add_static_peer(str(peer), usable)
 
 
 def _unresolved(reason: str) -> str:

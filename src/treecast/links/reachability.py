@@ -46,7 +46,10 @@ class Standing(StrEnum):
 
 
 class Reachability:
-    """How the nodes that this one seeks stand to it. ``heard``: where INITs came from; ``is_listed``: whether others say that a node has a link."""
+    """How the nodes that this one seeks stand to it.
+
+    ``heard``: where INITs came from; ``is_listed``: whether others say that a node has a link.
+    """
 
     def __init__(
         self, targets: Targets, heard: Noticed, refusals: Refusals, is_listed: Callable[[NodeIndex], bool]

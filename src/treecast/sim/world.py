@@ -246,15 +246,15 @@ class World:
     def add(
         self,
         *,
-        reach: SimNode | None = None,
+        peer: SimNode | None = None,
         lifetime: Duration = 86_400.0,
         router_groups: Sequence[IPNetwork] = (),
     ) -> SimNode:
-        """A new node, which knows the address of ``reach``; its certificate ends ``lifetime`` from now."""
+        """A new node, which knows the address of ``peer``; its certificate ends ``lifetime`` from now."""
         index = NodeIndex(len(self.nodes) + 1)
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
         certificate = self.certify(index, keys, lifetime)
-        return self._start(NodeIdentity(self._identity, certificate, keys), reach, router_groups=router_groups)
+        return self._start(NodeIdentity(self._identity, certificate, keys), peer, router_groups=router_groups)
 
     def certify(
         self, index: NodeIndex, keys: NodeKeys, lifetime: Duration = 86_400.0, not_before_s: int = 0
@@ -273,42 +273,42 @@ class World:
         )
         return issue(self._ca, claims)
 
-    def restart(self, node: SimNode, *, reach: SimNode | None = None, clock_error: Duration = 0.0) -> SimNode:
+    def restart(self, node: SimNode, *, peer: SimNode | None = None, clock_error: Duration = 0.0) -> SimNode:
         """Kill a node and start it again, with nothing remembered, and with a clock that is wrong by that much."""
         node.stop()
-        return self._start(node.identity, reach, clock_error, node.router_groups)
+        return self._start(node.identity, peer, clock_error, node.router_groups)
 
     def new_instance(self) -> bytes:
         self._instances += 1
         return self._instances.to_bytes(8, "big")
 
-    def copy(self, node: SimNode, *, reach: SimNode, clock_error: Duration = 0.0) -> SimNode:
+    def copy(self, node: SimNode, *, peer: SimNode, clock_error: Duration = 0.0) -> SimNode:
         """The node's directory on a second machine, started while the node runs."""
         epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
         copied = SimNode(self, node.identity, epoch_ms, machine=1)
-        copied.add_static_peer(reach)
+        copied.add_static_peer(peer)
         return copied
 
-    def replace(self, node: SimNode, *, reach: SimNode, clock_error: Duration = 0.0) -> SimNode:
+    def replace(self, node: SimNode, *, peer: SimNode, clock_error: Duration = 0.0) -> SimNode:
         """The node added again, with new keys, on a second machine, started while the node runs."""
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
         certificate = self.certify(node.index, keys, not_before_s=int(UNIX_START_S + self.network.now))
         epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
         replacing = SimNode(self, NodeIdentity(self._identity, certificate, keys), epoch_ms, machine=1)
-        replacing.add_static_peer(reach)
+        replacing.add_static_peer(peer)
         return replacing
 
     def _start(
         self,
         identity: NodeIdentity,
-        reach: SimNode | None,
+        peer: SimNode | None,
         clock_error: Duration = 0.0,
         router_groups: Sequence[IPNetwork] = (),
     ) -> SimNode:
         epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
         node = self.nodes[identity.certificate.node_index] = SimNode(self, identity, epoch_ms, router_groups)
-        if reach is not None:
-            node.add_static_peer(reach)
+        if peer is not None:
+            node.add_static_peer(peer)
         return node
 
     def run(self, duration: Duration) -> None:

@@ -69,7 +69,7 @@ class SharedLan:
 def three() -> tuple[World, SimNode, SimNode, SimNode]:
     world = World(5)
     first = world.add()
-    second, third = world.add(reach=first), world.add(reach=first)
+    second, third = world.add(peer=first), world.add(peer=first)
     world.run_until(lambda: all(len(node.peers()) == 2 for node in world.nodes.values()), 20.0)
     return world, first, second, third
 
@@ -182,7 +182,7 @@ def test_a_node_without_links_does_not_carry_the_lan() -> None:
     lan = SharedLan(world, node)
     lan.run(5.0)
     assert node.forwarder.blocked == {0}
-    other = world.add(reach=node)
+    other = world.add(peer=node)
     world.run_until(lambda: bool(node.peers()), 20.0)
     lan.run(1.0)
     assert node.forwarder.blocked == set()

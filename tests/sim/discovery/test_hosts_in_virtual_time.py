@@ -20,7 +20,7 @@ ALL_SYSTEMS = ethernet.multicast_mac(IPv4Address("224.0.0.1"))
 
 def mesh(world: World, size: int) -> list[SimNode]:
     first = world.add()
-    nodes = [first, *(world.add(reach=first) for _ in range(size - 1))]
+    nodes = [first, *(world.add(peer=first) for _ in range(size - 1))]
     world.run_until(lambda: all(len(node.peers()) == size - 1 for node in nodes), 20.0)
     world.run(1.0)
     return nodes

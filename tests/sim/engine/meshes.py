@@ -12,7 +12,7 @@ def twice(node: SimNode) -> list[Problem]:
 
 def mesh(world: World) -> tuple[SimNode, SimNode, SimNode]:
     first = world.add()
-    nodes = (first, world.add(reach=first), world.add(reach=first))
+    nodes = (first, world.add(peer=first), world.add(peer=first))
     world.run_until(lambda: all(len(node.peers()) == 2 for node in nodes), 20)
     world.run(40)
     return nodes

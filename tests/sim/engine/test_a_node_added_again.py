@@ -27,7 +27,7 @@ def test_a_node_that_was_added_again_elsewhere_ends_and_all_nodes_believe_the_ne
     nodes = mesh(world)
     old = nodes[index]
     others = [node for node in nodes if node is not old]
-    new = world.replace(old, reach=others[0], clock_error=clock_error)
+    new = world.replace(old, peer=others[0], clock_error=clock_error)
     world.run_until(lambda: all(has(node, new) for node in others), 60)
     world.run_until(lambda: all(twice(node) for node in others), 60)
     for node in others:
@@ -52,7 +52,7 @@ def test_a_node_that_is_added_again_after_the_old_one_was_stopped_is_no_problem(
     hub, witness, old = mesh(world)
     old.carry_out(old.engine.goodbye())
     old.stop()
-    new = world.replace(old, reach=hub)
+    new = world.replace(old, peer=hub)
     for _ in range(60):
         world.run(1.0)
         assert not any(twice(node) for node in (hub, witness, new))
@@ -64,9 +64,9 @@ def test_the_old_directory_started_again_is_refused_and_says_so() -> None:
     world = World(6)
     hub, witness, old = mesh(world)
     old.stop()
-    new = world.replace(old, reach=hub)
+    new = world.replace(old, peer=hub)
     world.run_until(lambda: has(hub, new) and has(witness, new), 60)
-    again = world.restart(old, reach=hub)
+    again = world.restart(old, peer=hub)
     world.run_until(lambda: bool(twice(hub)), 60)
     world.run(1)
     (problem,) = twice(hub)
@@ -84,7 +84,7 @@ def test_the_others_know_of_both_though_the_old_node_ends_at_once_and_takes_its_
     for seed in range(4):
         world = World(seed)
         hub, witness, old = mesh(world)
-        new = world.replace(old, reach=hub)
+        new = world.replace(old, peer=hub)
         world.run_until(lambda w=world, one=old: one.engine.must_end(w.network.now), 60)  # type: ignore[misc]
         old.carry_out(old.engine.goodbye())
         old.stop()

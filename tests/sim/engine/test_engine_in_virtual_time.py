@@ -12,7 +12,7 @@ GROUP = "239.1.1.1"
 
 def mesh(world: World, size: int) -> list[SimNode]:
     first = world.add()
-    nodes = [first, *(world.add(reach=first) for _ in range(size - 1))]
+    nodes = [first, *(world.add(peer=first) for _ in range(size - 1))]
     world.run_until(lambda: all(len(node.peers()) == size - 1 for node in nodes), 20.0)
     return nodes
 
@@ -144,7 +144,7 @@ def test_a_killed_node_is_gone_within_10_s_and_back_within_5_s_of_its_restart() 
     nodes[2].stop()
     world.run_until(lambda: all(3 not in node.peers() for node in nodes if node is not nodes[2]), 10.0)
     world.run(5.0)
-    again = world.restart(nodes[2], reach=nodes[0])
+    again = world.restart(nodes[2], peer=nodes[0])
     world.run_until(lambda: len(again.peers()) == 4, 5.0)
 
 
@@ -165,7 +165,7 @@ def test_a_subscriber_that_restarts_at_once_receives_again() -> None:
     world.run(1.0)
     nodes[0].send(GROUP, 0)
     world.run(1.0)
-    again = world.restart(nodes[1], reach=nodes[0])
+    again = world.restart(nodes[1], peer=nodes[0])
     world.run(0.5)
     again.report(GROUP)
     world.run_until(lambda: len(again.peers()) == 3, 5.0)

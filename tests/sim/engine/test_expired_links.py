@@ -9,7 +9,7 @@ from treecast.sim.world import World
 def test_a_link_is_cut_within_a_second_of_the_end_of_the_other_node_s_certificate() -> None:
     world = World(1)
     first = world.add()
-    second = world.add(reach=first)
+    second = world.add(peer=first)
     world.run_until(lambda: all(len(node.peers()) == 1 for node in (first, second)), 20.0)
     ends_s = second.identity.certificate.not_after_s
 

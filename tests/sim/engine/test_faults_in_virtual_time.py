@@ -23,7 +23,7 @@ def raises(*_: object, **__: object) -> NoReturn:
 
 def linked(world: World) -> tuple[SimNode, SimNode]:
     first = world.add()
-    second = world.add(reach=first)
+    second = world.add(peer=first)
     world.run_until(lambda: all(len(node.peers()) == 1 for node in (first, second)), 20.0)
     return first, second
 

@@ -18,8 +18,8 @@ def shown(world: World, node: SimNode, lan: str = "") -> dict[str, Host]:
 def test_hosts_of_a_node_without_a_link_are_marked_until_it_is_forgotten_or_back() -> None:
     world = World(seed=5)
     first = world.add()
-    second = world.add(reach=first)
-    third = world.add(reach=first)
+    second = world.add(peer=first)
+    third = world.add(peer=first)
     world.run_until(lambda: len(shown(world, first)) == 3, 20.0)
     world.run_until(lambda: not any(host.unreachable for host in shown(world, first).values()), 20.0)
     second.stop()
@@ -27,7 +27,7 @@ def test_hosts_of_a_node_without_a_link_are_marked_until_it_is_forgotten_or_back
     assert shown(world, first)["10.77.0.2"].unreachable == "no link to n2"
     assert shown(world, first)["10.77.0.3"].unreachable == ""
     assert shown(world, third)["10.77.0.3"].unreachable == ""
-    world.restart(second, reach=first)
+    world.restart(second, peer=first)
     world.run_until(lambda: shown(world, first)["10.77.0.2"].unreachable == "", 30.0)
 
 

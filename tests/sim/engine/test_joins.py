@@ -23,10 +23,10 @@ AT_ONCE = 128
 def test_a_join_costs_a_few_messages_for_each_node() -> None:
     world = World(3, turn_interval=0.02)
     first = world.add()
-    nodes = [first, *(world.add(reach=first) for _ in range(NODES - 1))]
+    nodes = [first, *(world.add(peer=first) for _ in range(NODES - 1))]
     world.run(41.0)  # between two rounds of NODE advertisements
     world.network.reset_counts()
-    joined = world.add(reach=first)
+    joined = world.add(peer=first)
     world.run_until(lambda: len(joined.peers()) == NODES and all(node.knows(joined) for node in nodes), 1.0, 0.05)
     assert all(joined.knows(node) for node in nodes)
     assert world.network.datagrams_of["control"] < 8 * NODES  # for each: its own, ours, an acknowledgement, three asked
@@ -69,13 +69,13 @@ def count_control(node: SimNode) -> list[int]:
 def test_a_join_into_the_records_of_500_nodes_comes_in_portions_and_takes_seconds() -> None:
     world = World(5, delay=0.025, turn_interval=0.02)
     first = world.add()
-    other = world.add(reach=first)
+    other = world.add(peer=first)
     world.run_until(lambda: bool(first.peers() and other.peers()), 20.0)
     for wire in records_of_many(world):
         first.raise_event(ControlDatagram(other.index, 1, emit_control(Flood((wire,)))))
     world.run(5.0)
     assert all(other.engine.view.certificate(NodeIndex(index)) for index in range(FIRST, FIRST + KNOWN))
-    joined = world.add(reach=first)
+    joined = world.add(peer=first)
     counts = count_control(joined)
 
     def has_all() -> bool:

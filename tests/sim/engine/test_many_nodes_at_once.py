@@ -15,7 +15,7 @@ TURN_INTERVAL_S = 0.02
 def started_at_once(count: int) -> tuple[World, list[SimNode]]:
     world = World(1, turn_interval=TURN_INTERVAL_S)
     first = world.add()
-    nodes = [first, *(world.add(reach=first) for _ in range(count - 1))]
+    nodes = [first, *(world.add(peer=first) for _ in range(count - 1))]
     world.run_until(lambda: all(len(node.peers()) == count - 1 for node in nodes), 5, 0.1)
     return world, nodes
 

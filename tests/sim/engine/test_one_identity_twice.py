@@ -18,7 +18,7 @@ from treecast.wire.advertisement import NodeContent
 def test_of_two_machines_with_one_identity_exactly_one_is_to_end(seed: int, clock_error: float) -> None:
     world = World(seed)
     hub, node, witness = mesh(world)
-    copy = world.copy(node, reach=hub, clock_error=clock_error)
+    copy = world.copy(node, peer=hub, clock_error=clock_error)
     later, earlier = (copy, node) if clock_error >= 0 else (node, copy)
 
     def ends(one: SimNode) -> bool:
@@ -44,7 +44,7 @@ def test_a_copy_that_is_started_again_and_again_is_one_problem_without_a_break()
     world = World(3)
     hub, node, witness = mesh(world)
     for number in range(6):
-        copy = world.copy(node, reach=hub)
+        copy = world.copy(node, peer=hub)
         world.run_until(lambda one=copy: one.engine.must_end(world.network.now) is not None, 30)  # type: ignore[misc]
         assert number == 0 or twice(witness)
         copy.carry_out(copy.engine.goodbye())
@@ -62,10 +62,10 @@ def test_the_run_that_stays_is_told_by_a_third_node_though_the_other_ends_at_onc
     for seed in range(8):
         world = World(seed, loss=loss, jitter=0.02)
         hub = world.add()
-        node = world.add(reach=hub)
+        node = world.add(peer=hub)
         world.run_until(lambda hub=hub, node=node: hub.peers() and node.peers(), 20)  # type: ignore[misc]
         world.run(40)
-        copy = world.copy(node, reach=hub, clock_error=clock_error)
+        copy = world.copy(node, peer=hub, clock_error=clock_error)
         later, earlier = (copy, node) if clock_error >= 0 else (node, copy)
         world.run_until(lambda w=world, one=later: one.engine.must_end(w.network.now), 60)  # type: ignore[misc]
         later.carry_out(later.engine.goodbye())
@@ -82,7 +82,7 @@ def test_a_restarted_node_is_no_twin_of_itself_whatever_its_clock_says(clock_err
     world = World(7)
     hub, node, _ = mesh(world)
     for _ in range(3):
-        node = world.restart(node, reach=hub, clock_error=clock_error)
+        node = world.restart(node, peer=hub, clock_error=clock_error)
         world.run(20)
         assert node.engine.must_end(world.network.now) is None
         assert twice(node) == twice(hub) == []

@@ -26,7 +26,7 @@ ADDRESSES = PortAddresses(IPv4Address("192.168.1.9"), None)
 def two() -> tuple[World, SimNode, SimNode]:
     world = World(5)
     first = world.add()
-    second = world.add(reach=first)
+    second = world.add(peer=first)
     world.run_until(lambda: all(len(node.peers()) == 1 for node in world.nodes.values()), 20.0)
     return world, first, second
 

@@ -19,7 +19,7 @@ def test_a_peer_that_does_not_answer_is_a_problem_within_five_seconds_of_the_sta
     world = World(1)
     silent = world.add()
     silent.stop()
-    node = world.add(reach=silent)
+    node = world.add(peer=silent)
     began = node.now
     world.run(phase)
     while not kinds(node):
@@ -31,7 +31,7 @@ def test_a_peer_that_does_not_answer_is_a_problem_within_five_seconds_of_the_sta
 def test_a_clock_that_is_set_wrong_and_right_again_is_said_and_over_within_seconds_on_all_sides() -> None:
     world = World(2)
     first = world.add()
-    second, third = world.add(reach=first), world.add(reach=first)
+    second, third = world.add(peer=first), world.add(peer=first)
     world.run(10.0)
     assert [kinds(node) for node in (first, second, third)] == [[], [], []]
     second.clock_error = 60.0
@@ -49,13 +49,13 @@ def test_a_clock_that_is_set_wrong_and_right_again_is_said_and_over_within_secon
 def test_a_node_that_ended_before_another_one_starts_is_no_problem_there() -> None:
     world = World(3)
     first = world.add()
-    second, leaves = world.add(reach=first), world.add(reach=first)
+    second, leaves = world.add(peer=first), world.add(peer=first)
     world.run(10.0)
     leaves.carry_out(leaves.engine.goodbye())
     world.run(0.1)
     leaves.stop()
     world.run(0.5)
-    newcomer = world.add(reach=first)
+    newcomer = world.add(peer=first)
     for second_s in range(70):
         world.run(1.0)
         assert kinds(newcomer) == kinds(second) == [], second_s
@@ -66,9 +66,9 @@ def test_a_node_that_ended_before_another_one_starts_is_no_problem_there() -> No
 def test_a_node_that_runs_and_cannot_be_reached_by_the_newcomer_alone_is_a_problem_there() -> None:
     world = World(4)
     first = world.add()
-    second = world.add(reach=first)
+    second = world.add(peer=first)
     world.run(10.0)
-    newcomer = world.add(reach=first)
+    newcomer = world.add(peer=first)
     world.network.cut(newcomer.endpoint, second.endpoint)
     world.network.cut(second.endpoint, newcomer.endpoint)
     world.run(20.0)

@@ -46,7 +46,7 @@ def room(_: Command) -> None:
 
 def linked(world: World) -> tuple[SimNode, SimNode]:
     first = world.add()
-    second = world.add(reach=first)
+    second = world.add(peer=first)
     world.run_until(lambda: all(len(node.peers()) == 1 for node in (first, second)), 20.0)
     world.run(2.0)
     return first, second
@@ -75,7 +75,7 @@ def test_a_host_that_had_no_room_is_placed_when_there_is_and_is_a_problem_until_
     world = World(2)
     first = world.add()
     first.forwarder.refuses = full(SetHost)
-    second = world.add(reach=first)
+    second = world.add(peer=first)
     world.run_until(lambda: bool(first.engine.view.hosts_elsewhere()), 20.0)
     world.run(1.0)
     assert first.forwarder.hosts == {}

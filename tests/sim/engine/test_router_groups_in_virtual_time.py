@@ -15,8 +15,8 @@ GROUP, OTHER, OUTSIDE = "239.1.1.1", "239.2.2.2", "238.1.1.1"
 def with_router(world: World, size: int) -> list[SimNode]:
     """The second node is the router's."""
     first = world.add()
-    nodes = [first, world.add(reach=first, router_groups=[IPv4Network("239.0.0.0/8")])]
-    nodes += [world.add(reach=first) for _ in range(size - 2)]
+    nodes = [first, world.add(peer=first, router_groups=[IPv4Network("239.0.0.0/8")])]
+    nodes += [world.add(peer=first) for _ in range(size - 2)]
     world.run_until(lambda: all(len(node.peers()) == size - 1 for node in nodes), 20.0)
     world.run(1.0)
     return nodes
@@ -62,7 +62,7 @@ def test_a_router_that_goes_is_off_the_trees_and_one_that_comes_back_is_on_them(
     root.send(GROUP, 0)
     root.send(OTHER, 1)
     world.run(1.0)
-    again = world.restart(router, reach=root)
+    again = world.restart(router, peer=root)
     world.run_until(lambda: len(again.peers()) == 2, 100.0)
     world.run(2.0)
     root.send(GROUP, 2)

@@ -10,7 +10,7 @@ GROUP = "239.1.1.1"
 
 def mesh(world: World, size: int) -> list[SimNode]:
     first = world.add()
-    nodes = [first, *(world.add(reach=first) for _ in range(size - 1))]
+    nodes = [first, *(world.add(peer=first) for _ in range(size - 1))]
     world.run_until(lambda: all(len(node.peers()) == size - 1 for node in nodes), 20.0)
     return nodes
 
@@ -29,7 +29,7 @@ def test_a_dead_node_is_forgotten_though_some_heard_of_it_late() -> None:
     nodes = mesh(world, 3)
     nodes[2].stop()
     world.run(30.0)
-    late = world.add(reach=nodes[0])
+    late = world.add(peer=nodes[0])
     world.run(10.0)
     assert known_hosts(late) == [1, 2, 3]
     world.run(90.0)
@@ -66,7 +66,7 @@ def test_the_hosts_of_a_peer_are_reached_again_when_its_link_comes_back() -> Non
 def test_a_node_that_died_before_its_advertisement_came_is_not_remembered() -> None:
     world = World(4)
     nodes = mesh(world, 2)
-    dead = world.add(reach=nodes[0])
+    dead = world.add(peer=nodes[0])
     world.run_until(lambda: 3 in nodes[0].peers(), 5.0, step=0.001)
     dead.stop()
     world.run(100.0)

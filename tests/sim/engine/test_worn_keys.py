@@ -38,7 +38,7 @@ def world_of_worn_keys(size: int) -> tuple[World, list[SimNode]]:
     """A full mesh in which a key is worn after DATAGRAMS_PER_KEY datagrams."""
     world = World(3, datagram_weight=KEY_DATAGRAMS // DATAGRAMS_PER_KEY)
     first = world.add()
-    nodes = [first, *(world.add(reach=first) for _ in range(size - 1))]
+    nodes = [first, *(world.add(peer=first) for _ in range(size - 1))]
     world.run_until(lambda: all(len(node.peers()) == size - 1 for node in nodes), 20.0)
     return world, nodes
 

@@ -62,11 +62,11 @@ class Kill:
 
 @dataclass(frozen=True)
 class Restart:
-    """``pause`` after its end; ``reach`` None: without --peer; ``clock_error``: its clock was set."""
+    """``pause`` after its end; ``peer`` None: without --peer; ``clock_error``: its clock was set."""
 
     node: int
     pause: Duration
-    reach: int | None
+    peer: int | None
     clock_error: Duration
 
 
@@ -127,7 +127,7 @@ class TroubledWorld:
         first: SimNode | None = None
         for number in range(1, size + 1):
             lifetime = SHORT_LIFETIME if number in short_lived and number > 1 else 86_400.0
-            node = self.world.add(reach=first, lifetime=lifetime)
+            node = self.world.add(peer=first, lifetime=lifetime)
             first = first or node
             self.wanted[node.index] = {}
 
@@ -161,13 +161,13 @@ class TroubledWorld:
                 self._want(number, group, NO_SOURCE)
             case Kill(number):
                 self._node(number).stop()
-            case Restart(number, pause, reach, clock_error):
+            case Restart(number, pause, peer_number, clock_error):
                 node = self._node(number)
                 node.stop()
                 self.world.run(pause)
                 self.wanted[node.index] = {}
-                peer = self._node(reach) if reach is not None else None
-                self.world.restart(node, reach=peer if peer is not node else None, clock_error=clock_error)
+                peer = self._node(peer_number) if peer_number is not None else None
+                self.world.restart(node, peer=peer if peer is not node else None, clock_error=clock_error)
             case Cut(source, destination, both_ways):
                 one, other = self._node(source).endpoint, self._node(destination).endpoint
                 network.cut(one, other)

@@ -54,7 +54,7 @@ def single_joins(world: World, node: SimNode, first: IPv4Address) -> tuple[float
 def pair() -> Iterator[tuple[World, SimNode, SimNode]]:
     world = World(11)
     node = world.add()
-    other = world.add(reach=node)
+    other = world.add(peer=node)
     world.run_until(lambda: bool(node.peers() and other.peers()), 20.0)
     world.run(30.0)
     yield world, node, other

@@ -40,7 +40,7 @@ class Lan:
 def test_a_router_hears_what_other_nodes_want_as_it_begins_changes_and_ends() -> None:
     world = World(21)
     nodes = [world.add()]
-    nodes += [world.add(reach=nodes[0]) for _ in range(2)]
+    nodes += [world.add(peer=nodes[0]) for _ in range(2)]
     world.run_until(lambda: all(len(node.peers()) == 2 for node in nodes), 20.0)
     world.run(10.0)  # from here on the hosts count as tracked: a leave takes effect at once
     lan = Lan(world, nodes[0])

@@ -11,7 +11,7 @@ from treecast.sim.world import World
 def test_nodes_in_cities_find_each_other_and_share_what_their_hosts_joined() -> None:
     world = World(3, cities=True, loss=0.02, turn_interval=0.01)
     first = world.add()
-    nodes = [first, *(world.add(reach=first) for _ in range(7))]
+    nodes = [first, *(world.add(peer=first) for _ in range(7))]
     world.run_until(lambda: all(len(node.peers()) == 7 for node in nodes), 30)
     nodes[3].report("239.1.1.1")
     world.run_until(lambda: all(node.subscribes(nodes[3], "239.1.1.1") for node in nodes if node is not nodes[3]), 5)
@@ -23,7 +23,7 @@ def test_nodes_in_cities_find_each_other_and_share_what_their_hosts_joined() -> 
 def test_datagrams_and_bytes_are_counted_by_kind() -> None:
     world = World(1)
     first = world.add()
-    world.add(reach=first)
+    world.add(peer=first)
     world.run(10)
     sent = world.network.datagrams_of
     assert {"handshake", "control", "probe"} <= set(sent)
@@ -38,7 +38,7 @@ def test_a_meter_sums_what_the_engines_take_of_its_clock() -> None:
     meter = Meter(lambda: float(next(ticks)))
     world = World(1, meter=meter)
     first = world.add()
-    world.add(reach=first)
+    world.add(peer=first)
     world.run(3)
     assert meter.total_s > 0
     assert 0 < meter.busiest_s < meter.total_s
@@ -53,5 +53,5 @@ def test_nodes_beyond_255_have_addresses_of_their_own() -> None:
     assert len({node.identity.certificate.ipv4 for node in nodes}) == 300
     nodes[299].add_static_peer(nodes[298])
     world.run_until(lambda: nodes[298].is_linked(nodes[299]), 5)
-    copied = world.copy(nodes[255], reach=nodes[0])
+    copied = world.copy(nodes[255], peer=nodes[0])
     assert copied.endpoint not in {node.endpoint for node in nodes}

@@ -47,7 +47,7 @@ def test_hosts_come_in_order_and_one_that_went_meanwhile_is_left_out() -> None:
 def test_peers_come_one_by_one_though_a_link_ends_meanwhile() -> None:
     world = World(seed=4)
     first = world.add()
-    others = [world.add(reach=first) for _ in range(3)]
+    others = [world.add(peer=first) for _ in range(3)]
     world.run_until(lambda: all(first.is_linked(other) for other in others), 20.0)
     rows = peer_answers(first.engine.view, Silence(), world.network.now)
     assert isinstance(rows, Iterator)

@@ -73,7 +73,7 @@ def test_the_oldest_are_forgotten_and_those_of_another_type_are_not() -> None:
 def test_a_join_and_a_leave_are_changes_at_its_node_and_at_the_others() -> None:
     world = World(seed=7)
     first = world.add()
-    second = world.add(reach=first)
+    second = world.add(peer=first)
     world.run_until(lambda: first.is_linked(second) and second.is_linked(first), 20.0)
     world.run(5.0)
     starts = [node.engine.view.position for node in (first, second)]
@@ -97,7 +97,7 @@ def test_a_join_and_a_leave_are_changes_at_its_node_and_at_the_others() -> None:
 def test_a_link_that_ends_touches_the_groups_of_its_node() -> None:
     world = World(seed=8)
     first = world.add()
-    second = world.add(reach=first)
+    second = world.add(peer=first)
     second.report(GROUP)
     world.run_until(lambda: first.subscribes(second, GROUP), 20.0)
     start = first.engine.view.position
@@ -122,7 +122,7 @@ def test_senders_that_begin_and_stop_are_changes() -> None:
 def test_a_host_in_two_places_is_a_change() -> None:
     world = World(seed=10)
     first = world.add()
-    second = world.add(reach=first)
+    second = world.add(peer=first)
     world.run_until(lambda: first.is_linked(second), 20.0)
     starts = [node.engine.view.position for node in (first, second)]
     host = MacAddress.parse("02:00:00:00:00:07")
@@ -136,7 +136,7 @@ def test_a_host_in_two_places_is_a_change() -> None:
 def test_what_nobody_changes_is_no_change() -> None:
     world = World(seed=11)
     first = world.add()
-    second = world.add(reach=first)
+    second = world.add(peer=first)
     second.report(GROUP)
     world.run(30.0)
     starts = [node.engine.view.position for node in (first, second)]

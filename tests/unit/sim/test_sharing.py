@@ -46,7 +46,7 @@ def test_a_network_verifies_each_advertisement_once() -> None:
     world = World(1)
     first = world.add()
     for _ in range(9):
-        world.add(reach=first)
+        world.add(peer=first)
     world.run_until(lambda: all(len(node.peers()) == 9 for node in world.nodes.values()), 30)
     in_mesh = world.shared.signatures.verified
     world.run(60)
