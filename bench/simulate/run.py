@@ -93,7 +93,7 @@ class Run:
                 phase()
                 self._report()
         except OutOfTimeError:
-            self.figures.ended = f"{now}: the wall clock's limit, at {self._world.network.now:.1f} virtual s"
+            self.figures.ended = f"{now}: the wall clock's limit, at {self._world.underlay.now:.1f} virtual s"
         except AssertionError as error:
             self.figures.ended = f"{now}: {error}"
         self._report()
@@ -119,7 +119,7 @@ class Run:
     def _idle(self) -> None:
         self._begin()
         self._pass(IDLE_S)
-        figures, sent = self.figures, self._world.network
+        figures, sent = self.figures, self._world.underlay
         node_seconds = figures.nodes * IDLE_S
         self._idle_control_rate = sent.datagrams_of["control"] / IDLE_S
         figures.idle_cpu_ms_per_node_s = round(self._meter.total_s * 1000 / node_seconds, 3)
@@ -159,10 +159,10 @@ class Run:
 
     def _begin(self) -> None:
         self._meter.reset()
-        self._world.network.reset_counts()
+        self._world.underlay.reset_counts()
 
     def _spent(self, virtual_s: float) -> tuple[float, float]:
-        control = self._world.network.datagrams_of["control"] - self._idle_control_rate * virtual_s
+        control = self._world.underlay.datagrams_of["control"] - self._idle_control_rate * virtual_s
         return round(max(control, 0.0)), round(self._meter.total_s, 3)
 
     def _pass(self, virtual_s: float) -> None:
@@ -170,12 +170,12 @@ class Run:
             self._step()
 
     def _until(self, condition: Callable[[], bool], limit_s: float) -> float:
-        began = self._world.network.now
+        began = self._world.underlay.now
         while not condition():
-            if self._world.network.now - began >= limit_s:
+            if self._world.underlay.now - began >= limit_s:
                 raise AssertionError(f"not within {limit_s:.0f} virtual s")
             self._step()
-        return round(self._world.network.now - began, 2)
+        return round(self._world.underlay.now - began, 2)
 
     def _step(self) -> None:
         if time.monotonic() > self._deadline:

@@ -50,9 +50,9 @@ class SimNode:
         self.identity = identity
         self.router_groups = tuple(router_groups)
         self._world = world
-        self._network = world.network
+        self._underlay = world.underlay
         self._turn_interval = world.turn_interval
-        self._next_turn = self._network.now
+        self._next_turn = self._underlay.now
         self._meter = world.meter
         self._clock = world.meter.clock if world.meter else lambda: 0.0
         self._waiting: list[Event] = []
@@ -66,7 +66,7 @@ class SimNode:
         self.forwarder = ModelForwarder(
             me=self.index,
             endpoint=self.endpoint,
-            underlay=self._network,
+            underlay=self._underlay,
             raise_event=self.raise_event,
             datagram_weight=world.datagram_weight,
         )
@@ -81,7 +81,7 @@ class SimNode:
             verifier=world.shared.verifier,
             intern=world.shared.intern,
         )
-        self.carry_out(self.engine.start(self._network.now, (self.endpoint,)))
+        self.carry_out(self.engine.start(self._underlay.now, (self.endpoint,)))
         self._plan()
         self._each(1.0, self._review)
         self._each(2.0, self.forwarder.probe)
@@ -90,7 +90,7 @@ class SimNode:
     @property
     def now(self) -> Instant:
         """By the one clock of the world."""
-        return self._network.now
+        return self._underlay.now
 
     def knows(self, other: SimNode) -> bool:
         return self.engine.view.certificate(other.index) is not None
@@ -109,7 +109,7 @@ class SimNode:
             self.raise_event(refused)
 
     def add_static_peer(self, other: SimNode) -> None:
-        self.carry_out(self.engine.add_static_peer(self._network.now, str(other.endpoint), (other.endpoint,)))
+        self.carry_out(self.engine.add_static_peer(self._underlay.now, str(other.endpoint), (other.endpoint,)))
         self._plan()
 
     def report(self, group: str, mode: FilterMode = FilterMode.EXCLUDE, sources: tuple[str, ...] = ()) -> None:
@@ -157,19 +157,19 @@ class SimNode:
 
     def stop(self) -> None:
         self.stopped = True
-        self._network.detach(self.endpoint)
+        self._underlay.detach(self.endpoint)
 
     def raise_event(self, event: Event) -> None:
         self._waiting.append(event)
         if len(self._waiting) == 1:
-            self._network.at(Instant(max(self._network.now, self._next_turn)), self._turn)
+            self._underlay.at(Instant(max(self._underlay.now, self._next_turn)), self._turn)
 
     def _turn(self) -> None:
         if self.stopped:
             return
         self.turns += 1
         events, self._waiting = self._waiting, []
-        now = self._network.now
+        now = self._underlay.now
         self._next_turn = after(now, self._turn_interval)
         began = self._clock()
         commands = self.engine.turn(now, events)
@@ -179,20 +179,20 @@ class SimNode:
 
     def _spent(self, began: float) -> None:
         if self._meter is not None:
-            self._meter.add(self.index, self._network.now, self._clock() - began)
+            self._meter.add(self.index, self._underlay.now, self._clock() - began)
 
     def _plan(self) -> None:
-        now = self._network.now
+        now = self._underlay.now
         began = self._clock()
         deadline = self.engine.next_deadline(now)
         self._spent(began)
         if deadline is None or (self._due is not None and now < self._due <= deadline):
             return
         self._due = Instant(max(deadline, after(now, 0.001), self._next_turn))
-        self._network.at(self._due, self._turn)
+        self._underlay.at(self._due, self._turn)
 
     def _review(self) -> None:
-        now = self._network.now
+        now = self._underlay.now
         reports = self.forwarder.reports()
         began = self._clock()
         commands = self.engine.review(now, UNIX_START_S + now + self.clock_error, reports)
@@ -204,9 +204,9 @@ class SimNode:
         def again() -> None:
             if not self.stopped:
                 action()
-                self._network.at(after(self._network.now, interval), again)
+                self._underlay.at(after(self._underlay.now, interval), again)
 
-        self._network.at(after(self._network.now, interval), again)
+        self._underlay.at(after(self._underlay.now, interval), again)
 
 
 class World:
@@ -235,7 +235,7 @@ class World:
         self.turn_interval = turn_interval
         self._instances = 0
         placed = PlacedEndpoints(Random(seed)) if cities else None
-        self.network = Underlay(self.rng, loss=loss, delay=delay, jitter=jitter, delay_between=placed)
+        self.underlay = Underlay(self.rng, loss=loss, delay=delay, jitter=jitter, delay_between=placed)
         self._ca = SigningKey(self.rng.randbytes(32))
         self.shared = Shared(self._ca.public)
         self._identity = NetworkIdentity(
@@ -269,7 +269,7 @@ class World:
             ipv4=IPv4Interface((_FIRST_ADDRESS + index, 16)),
             ipv6=None,
             not_before_s=not_before_s,
-            not_after_s=int(UNIX_START_S + self.network.now + lifetime),
+            not_after_s=int(UNIX_START_S + self.underlay.now + lifetime),
         )
         return issue(self._ca, claims)
 
@@ -284,7 +284,7 @@ class World:
 
     def copy(self, node: SimNode, *, peer: SimNode, clock_error: Duration = 0.0) -> SimNode:
         """The node's directory on a second machine, started while the node runs."""
-        epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
+        epoch_ms = int((UNIX_START_S + self.underlay.now + clock_error) * 1000)
         copied = SimNode(self, node.identity, epoch_ms, machine=1)
         copied.add_static_peer(peer)
         return copied
@@ -292,8 +292,8 @@ class World:
     def replace(self, node: SimNode, *, peer: SimNode, clock_error: Duration = 0.0) -> SimNode:
         """The node added again, with new keys, on a second machine, started while the node runs."""
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
-        certificate = self.certify(node.index, keys, not_before_s=int(UNIX_START_S + self.network.now))
-        epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
+        certificate = self.certify(node.index, keys, not_before_s=int(UNIX_START_S + self.underlay.now))
+        epoch_ms = int((UNIX_START_S + self.underlay.now + clock_error) * 1000)
         replacing = SimNode(self, NodeIdentity(self._identity, certificate, keys), epoch_ms, machine=1)
         replacing.add_static_peer(peer)
         return replacing
@@ -305,20 +305,20 @@ class World:
         clock_error: Duration = 0.0,
         router_groups: Sequence[IPNetwork] = (),
     ) -> SimNode:
-        epoch_ms = int((UNIX_START_S + self.network.now + clock_error) * 1000)
+        epoch_ms = int((UNIX_START_S + self.underlay.now + clock_error) * 1000)
         node = self.nodes[identity.certificate.node_index] = SimNode(self, identity, epoch_ms, router_groups)
         if peer is not None:
             node.add_static_peer(peer)
         return node
 
     def run(self, duration: Duration) -> None:
-        self.network.run_until(after(self.network.now, duration))
+        self.underlay.run_until(after(self.underlay.now, duration))
 
     def run_until(self, condition: Callable[[], bool], limit: Duration, step: Duration = 0.01) -> Duration:
         """Run until the condition holds; returns how long that took, AssertionError after ``limit``."""
-        began = self.network.now
+        began = self.underlay.now
         while not condition():
-            if self.network.now - began >= limit:
+            if self.underlay.now - began >= limit:
                 raise AssertionError(f"not within {limit} s")
             self.run(step)
-        return self.network.now - began
+        return self.underlay.now - began

@@ -43,7 +43,7 @@ class SharedLan:
         for node in nodes:
             mac = MacAddress(b"\x00\x00\x5e\x00\x54" + bytes([node.index]))
             node.forwarder.carry_out(
-                node.engine.enter_switch_mode(world.network.now, 0, BridgedLan(mac, LAN_IPV4, LAN_LIMITS))
+                node.engine.enter_switch_mode(world.underlay.now, 0, BridgedLan(mac, LAN_IPV4, LAN_LIMITS))
             )
             node.forwarder.raise_event(HostSeen(0, 0, mac))  # a turn, after which its timer runs
 
@@ -172,7 +172,9 @@ def test_a_node_asks_the_lan_from_the_machines_address_there_and_follows_its_cha
     assert asked_from(first, before) == {LAN_IPV4.ip, for_its_own_kernel}
     before = len(first.forwarder.injected)
     moved = IPv4Interface("192.0.2.99/24")
-    first.forwarder.carry_out(first.engine.enter_switch_mode(world.network.now, 0, BridgedLan(HOST, moved, LAN_LIMITS)))
+    first.forwarder.carry_out(
+        first.engine.enter_switch_mode(world.underlay.now, 0, BridgedLan(HOST, moved, LAN_LIMITS))
+    )
     assert asked_from(first, before) == {moved.ip, for_its_own_kernel}
 
 
@@ -196,10 +198,10 @@ def test_a_port_that_is_its_nodes_own_again_forwards_and_has_its_own_host() -> N
     lan.hosts_say(join())
     lan.run(1.0)
     assert second.forwarder.kept == {0: KEEP_ALL}
-    second.forwarder.carry_out(second.engine.leave_switch_mode(world.network.now, 0))
+    second.forwarder.carry_out(second.engine.leave_switch_mode(world.underlay.now, 0))
     lan.run(1.0)
     assert second.forwarder.blocked == set()
     assert second.forwarder.kept == {0: KEEP_NOTHING}
-    assert second.engine.rooms.designated_forwarder.ports(world.network.now) == []
+    assert second.engine.rooms.designated_forwarder.ports(world.underlay.now) == []
     own = second.identity.certificate.mac
     assert third.forwarder.hosts[(0, own.packed)] == second.index

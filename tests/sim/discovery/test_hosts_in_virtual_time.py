@@ -120,7 +120,7 @@ def test_a_host_behind_two_nodes_lans_comes_to_rest() -> None:
     assert places(nodes) == settled
     assert settled[2] in (1, 2)
     assert any(
-        view.duplicate for view in filter(None, nodes[2].engine.view.hosts(world.network.now)) if view.mac == HOST
+        view.duplicate for view in filter(None, nodes[2].engine.view.hosts(world.underlay.now)) if view.mac == HOST
     )
 
 
@@ -130,7 +130,7 @@ def test_a_host_that_moved_too_often_is_asked_of_all_and_found_where_it_spoke_la
     for turn in range(7):
         ask(nodes[1 + turn % 2], HOST, ADDRESS, ADDRESS)
         world.run(5.0)
-    spoke_last = world.network.now
+    spoke_last = world.underlay.now
     assert places(nodes) == [3, 3, None, 3], "held there; it spoke last at node 2"
     own = nodes[0].identity.certificate
     assert own.ipv4 is not None
@@ -139,7 +139,7 @@ def test_a_host_that_moved_too_often_is_asked_of_all_and_found_where_it_spoke_la
     world.run(0.5)
     assert len(nodes[1].forwarder.delivered) == 1, "the question reaches it"
     world.run_until(lambda: places(nodes) == [2, None, 2, 2], 180.0)
-    assert world.network.now - spoke_last < 180.0
+    assert world.underlay.now - spoke_last < 180.0
 
 
 def test_the_mac_of_a_virtual_router_is_found_at_each_failover() -> None:

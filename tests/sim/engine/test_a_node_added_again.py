@@ -35,14 +35,14 @@ def test_a_node_that_was_added_again_elsewhere_ends_and_all_nodes_believe_the_ne
         assert str(old.endpoint) in problem.text
         assert str(new.endpoint) in problem.text
     world.run_until(lambda: all(node.engine.drops.snapshot().get("certificate_replaced") for node in others), 60)
-    sentence = old.engine.must_end(world.network.now)
+    sentence = old.engine.must_end(world.underlay.now)
     assert sentence is not None
     assert "was added again on" in sentence
-    assert new.engine.must_end(world.network.now) is None
+    assert new.engine.must_end(world.underlay.now) is None
     old.stop()
     for _ in range(120):
         world.run(1.0)
-        assert new.engine.must_end(world.network.now) is None
+        assert new.engine.must_end(world.underlay.now) is None
         assert all(has(node, new) for node in others)
     assert not any(twice(node) for node in (*others, new))
 
@@ -85,7 +85,7 @@ def test_the_others_know_of_both_though_the_old_node_ends_at_once_and_takes_its_
         world = World(seed)
         hub, witness, old = mesh(world)
         new = world.replace(old, peer=hub)
-        world.run_until(lambda w=world, one=old: one.engine.must_end(w.network.now), 60)  # type: ignore[misc]
+        world.run_until(lambda w=world, one=old: one.engine.must_end(w.underlay.now), 60)  # type: ignore[misc]
         old.carry_out(old.engine.goodbye())
         old.stop()
         world.run_until(lambda one=hub, two=witness: twice(one) and twice(two), 5)  # type: ignore[misc]

@@ -106,8 +106,8 @@ def _come_through(troubled: TroubledWorld, actions: list[Action]) -> None:
 
 def _end_all_trouble(troubled: TroubledWorld) -> None:
     world = troubled.world
-    world.run(max(0.0, SHORT_LIFETIME - world.network.now))
-    world.network.heal()
+    world.run(max(0.0, SHORT_LIFETIME - world.underlay.now))
+    world.underlay.heal()
     troubled.end_refusals()
     if troubled.nodes[NodeIndex(1)].stopped:
         troubled.carry_out(Restart(1, 0.0, None, 0.0))

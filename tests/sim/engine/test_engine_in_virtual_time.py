@@ -202,9 +202,9 @@ def test_an_idle_mesh_says_little() -> None:
     world = World(12)
     mesh(world, 10)
     world.run(60.0)
-    before = world.network.datagrams
+    before = world.underlay.datagrams
     world.run(60.0)
-    per_link_and_second = (world.network.datagrams - before) / 60 / 90
+    per_link_and_second = (world.underlay.datagrams - before) / 60 / 90
     assert per_link_and_second < 1.5  # a probe and its reply each 2 s, and a digest now and then
 
 
@@ -212,6 +212,6 @@ def test_the_same_seed_gives_the_same_run() -> None:
     def run() -> tuple[int, list[int]]:
         world = World(13, loss=0.1)
         nodes = mesh(world, 6)
-        return world.network.datagrams, [len(node.forwarder.sessions) for node in nodes]
+        return world.underlay.datagrams, [len(node.forwarder.sessions) for node in nodes]
 
     assert run() == run()

@@ -14,7 +14,7 @@ def test_a_link_is_cut_within_a_second_of_the_end_of_the_other_node_s_certificat
     ends_s = second.identity.certificate.not_after_s
 
     def review(unix_now_s: Duration) -> None:
-        first.forwarder.carry_out(first.engine.review(world.network.now, unix_now_s, ()))
+        first.forwarder.carry_out(first.engine.review(world.underlay.now, unix_now_s, ()))
 
     review(ends_s - 1.0)
     assert len(first.peers()) == 1

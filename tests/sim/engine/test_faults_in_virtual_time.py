@@ -47,7 +47,7 @@ def test_an_event_that_raises_costs_that_event_and_not_the_others_of_its_batch(
         return True
 
     monkeypatch.setattr(node.engine.rooms.discovery, "receive", take)
-    node.engine.turn(world.network.now, frames)
+    node.engine.turn(world.underlay.now, frames)
     assert taken == [frame.data for frame in (*frames[:7], *frames[8:])]
     assert internal_errors(node) == 1
     (fault,) = node.engine.faults.take()
@@ -76,7 +76,7 @@ def test_the_one_event_that_confirms_a_link_is_heard_among_events_that_raise(mon
 def test_bytes_that_are_bad_are_no_bug() -> None:
     world = World(3)
     node = world.add()
-    node.engine.turn(world.network.now, [TapFrame(0, b"short")])
+    node.engine.turn(world.underlay.now, [TapFrame(0, b"short")])
     assert internal_errors(node) == 0
     assert "ethernet_truncated" in node.engine.drops.snapshot()
 
@@ -111,9 +111,9 @@ def test_turns_that_fail_in_a_row_are_counted_until_one_does_not(monkeypatch: py
     with monkeypatch.context() as broken:
         broken.setattr(node.engine.rooms.root_trees, "advance", raises)
         for number in range(1, 4):
-            node.engine.turn(world.network.now, ())
+            node.engine.turn(world.underlay.now, ())
             assert node.engine.faults.failed_turns == number
-    node.engine.turn(world.network.now, ())
+    node.engine.turn(world.underlay.now, ())
     assert node.engine.faults.failed_turns == 0
 
 
@@ -122,7 +122,7 @@ def test_events_that_raise_are_no_failed_turns(monkeypatch: pytest.MonkeyPatch) 
     node = world.add()
     monkeypatch.setattr(node.engine.rooms.links, "confirmed", raises)
     for _ in range(10):
-        node.engine.turn(world.network.now, [SessionConfirmed(node.index, 1)])
+        node.engine.turn(world.underlay.now, [SessionConfirmed(node.index, 1)])
     assert internal_errors(node) == 10
     assert node.engine.faults.failed_turns == 0
 
@@ -131,7 +131,7 @@ def test_a_deadline_that_raises_is_asked_again_after_a_second_and_counts(monkeyp
     world = World(8)
     node = world.add()
     monkeypatch.setattr(node.engine.rooms.links, "next_deadline", raises)
-    now = world.network.now
+    now = world.underlay.now
     assert node.engine.next_deadline(now) == now + 1.0
     node.engine.turn(now, ())
     assert node.engine.faults.failed_turns == 1

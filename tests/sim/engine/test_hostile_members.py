@@ -34,7 +34,7 @@ def claim(world: World, liar: SimNode, victim: SimNode) -> None:
     content = HostContent((interface.ip.packed,), HIGHEST)
     for owner in (victim, liar):
         key = host_key(0, owner.identity.certificate.mac)
-        liar.engine.rooms.broadcast.publish(world.network.now, Kind.HOST, key, content)
+        liar.engine.rooms.broadcast.publish(world.underlay.now, Kind.HOST, key, content)
 
 
 def test_nobody_takes_the_mac_or_the_address_of_another_node() -> None:
@@ -62,13 +62,13 @@ def test_a_claim_made_before_the_victim_comes_ends_when_it_comes() -> None:
 def test_endpoints_that_are_another_node_s_do_not_make_handshakes_without_end() -> None:
     world = World(3)
     nodes = mesh(world, 2)
-    before = world.network.datagrams
+    before = world.underlay.datagrams
     ghost = Endpoint(IPv4Address("192.0.2.77"), 7700)
-    nodes[0].engine.rooms.links.learn(world.network.now, NodeIndex(77), (ghost, nodes[1].endpoint), "n77")
+    nodes[0].engine.rooms.links.learn(world.underlay.now, NodeIndex(77), (ghost, nodes[1].endpoint), "n77")
     world.run(20.0)
     assert nodes[0].engine.drops.snapshot()["handshake_with_another_node"] == 1
     assert len(nodes[0].forwarder.sessions) <= 2
-    assert world.network.datagrams - before < 100
+    assert world.underlay.datagrams - before < 100
 
 
 def test_no_handshake_goes_to_an_endpoint_that_reaches_many() -> None:
@@ -77,9 +77,9 @@ def test_no_handshake_goes_to_an_endpoint_that_reaches_many() -> None:
     many = ("224.0.0.1", "255.255.255.255", "0.0.0.0")
     endpoints = tuple(Endpoint(IPv4Address(text), 7700) for text in many)
     node.engine.rooms.links.learn(
-        world.network.now, NodeIndex(5), (*endpoints, Endpoint(IPv4Address("192.0.2.5"), 0)), "n77"
+        world.underlay.now, NodeIndex(5), (*endpoints, Endpoint(IPv4Address("192.0.2.5"), 0)), "n77"
     )
-    commands = node.engine.turn(Instant(world.network.now + 5.0), [])
+    commands = node.engine.turn(Instant(world.underlay.now + 5.0), [])
     assert [command for command in commands if isinstance(command, SendDatagram)] == []
 
 

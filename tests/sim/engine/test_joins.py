@@ -25,12 +25,14 @@ def test_a_join_costs_a_few_messages_for_each_node() -> None:
     first = world.add()
     nodes = [first, *(world.add(peer=first) for _ in range(NODES - 1))]
     world.run(41.0)  # between two rounds of NODE advertisements
-    world.network.reset_counts()
+    world.underlay.reset_counts()
     joined = world.add(peer=first)
     world.run_until(lambda: len(joined.peers()) == NODES and all(node.knows(joined) for node in nodes), 1.0, 0.05)
     assert all(joined.knows(node) for node in nodes)
-    assert world.network.datagrams_of["control"] < 8 * NODES  # for each: its own, ours, an acknowledgement, three asked
-    assert world.network.bytes_of["control"] < 2_500 * NODES
+    assert (
+        world.underlay.datagrams_of["control"] < 8 * NODES
+    )  # for each: its own, ours, an acknowledgement, three asked
+    assert world.underlay.bytes_of["control"] < 2_500 * NODES
 
 
 def records_of_many(world: World) -> list[bytes]:

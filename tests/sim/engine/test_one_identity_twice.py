@@ -22,7 +22,7 @@ def test_of_two_machines_with_one_identity_exactly_one_is_to_end(seed: int, cloc
     later, earlier = (copy, node) if clock_error >= 0 else (node, copy)
 
     def ends(one: SimNode) -> bool:
-        return one.engine.must_end(world.network.now) is not None
+        return one.engine.must_end(world.underlay.now) is not None
 
     world.run_until(lambda: ends(later), 30)
     world.run(1.0)
@@ -45,7 +45,7 @@ def test_a_copy_that_is_started_again_and_again_is_one_problem_without_a_break()
     hub, node, witness = mesh(world)
     for number in range(6):
         copy = world.copy(node, peer=hub)
-        world.run_until(lambda one=copy: one.engine.must_end(world.network.now) is not None, 30)  # type: ignore[misc]
+        world.run_until(lambda one=copy: one.engine.must_end(world.underlay.now) is not None, 30)  # type: ignore[misc]
         assert number == 0 or twice(witness)
         copy.carry_out(copy.engine.goodbye())
         copy.stop()
@@ -67,7 +67,7 @@ def test_the_run_that_stays_is_told_by_a_third_node_though_the_other_ends_at_onc
         world.run(40)
         copy = world.copy(node, peer=hub, clock_error=clock_error)
         later, earlier = (copy, node) if clock_error >= 0 else (node, copy)
-        world.run_until(lambda w=world, one=later: one.engine.must_end(w.network.now), 60)  # type: ignore[misc]
+        world.run_until(lambda w=world, one=later: one.engine.must_end(w.underlay.now), 60)  # type: ignore[misc]
         later.carry_out(later.engine.goodbye())
         later.stop()
         world.run_until(partial(twice, earlier), 60)
@@ -84,7 +84,7 @@ def test_a_restarted_node_is_no_twin_of_itself_whatever_its_clock_says(clock_err
     for _ in range(3):
         node = world.restart(node, peer=hub, clock_error=clock_error)
         world.run(20)
-        assert node.engine.must_end(world.network.now) is None
+        assert node.engine.must_end(world.underlay.now) is None
         assert twice(node) == twice(hub) == []
 
 

@@ -32,7 +32,7 @@ def two() -> tuple[World, SimNode, SimNode]:
 
 
 def open_port(world: World, node: SimNode) -> None:
-    commands = node.engine.open_packet_port(world.network.now, PACKET, ADDRESSES, NO_LIMITS)
+    commands = node.engine.open_packet_port(world.underlay.now, PACKET, ADDRESSES, NO_LIMITS)
     node.forwarder.carry_out(commands)
     assert PACKET in node.forwarder.blocked, "until its election is won"
     world.run(3.0)
@@ -71,10 +71,10 @@ def test_a_port_that_is_closed_takes_its_groups_and_hosts_along_and_says_so_on_i
     open_port(world, first)
     say(first, JOIN, GROUP)
     world.run(1.0)
-    assert [view.port for view in filter(None, first.engine.view.hosts(world.network.now)) if view.mac == HOST] == [
+    assert [view.port for view in filter(None, first.engine.view.hosts(world.underlay.now)) if view.mac == HOST] == [
         PACKET
     ]
-    commands = first.engine.close_packet_port(world.network.now, PACKET)
+    commands = first.engine.close_packet_port(world.underlay.now, PACKET)
     first.forwarder.carry_out(commands)
     said = [ethernet.parse(c.frame) for c in commands if isinstance(c, Inject) and c.port == PACKET]
     beacons = [parse_beacon(frame.payload) for frame in said if frame.ethertype == BEACON_ETHERTYPE]
@@ -82,7 +82,7 @@ def test_a_port_that_is_closed_takes_its_groups_and_hosts_along_and_says_so_on_i
     world.run(1.0)
     assert subscribers(second, GROUP) == []
     assert first.forwarder.selective_ports == set()
-    assert HOST not in {view.mac for view in filter(None, first.engine.view.hosts(world.network.now))}
+    assert HOST not in {view.mac for view in filter(None, first.engine.view.hosts(world.underlay.now))}
     open_port(world, first)  # and again
     say(first, JOIN, GROUP)
     world.run(1.0)
@@ -92,7 +92,7 @@ def test_a_port_that_is_closed_takes_its_groups_and_hosts_along_and_says_so_on_i
 def test_what_comes_from_a_port_after_it_was_closed_leaves_no_host_and_no_membership() -> None:
     world, first, second = two()
     open_port(world, first)
-    first.forwarder.carry_out(first.engine.close_packet_port(world.network.now, PACKET))
+    first.forwarder.carry_out(first.engine.close_packet_port(world.underlay.now, PACKET))
     say(first, JOIN, GROUP)
     first.forwarder.raise_event(HostSeen(PACKET, 0, HOST))
     first.forwarder.raise_event(TapFrame(PACKET, bytes(12) + BEACON_ETHERTYPE.to_bytes(2, "big")))
@@ -100,7 +100,7 @@ def test_what_comes_from_a_port_after_it_was_closed_leaves_no_host_and_no_member
     assert first.engine.drops.snapshot()["port_closed"] == 3
     assert subscribers(second, GROUP) == []
     for node in (first, second):
-        assert HOST not in {view.mac for view in filter(None, node.engine.view.hosts(world.network.now))}
+        assert HOST not in {view.mac for view in filter(None, node.engine.view.hosts(world.underlay.now))}
     open_port(world, first)
     say(first, JOIN, GROUP)
     world.run(1.0)
@@ -109,8 +109,8 @@ def test_what_comes_from_a_port_after_it_was_closed_leaves_no_host_and_no_member
 
 def test_while_another_node_carries_the_lan_its_groups_are_not_this_node_s() -> None:
     world, first, second = two()
-    second.forwarder.carry_out(second.engine.open_packet_port(world.network.now, PACKET, ADDRESSES, NO_LIMITS))
-    first.forwarder.carry_out(first.engine.open_packet_port(world.network.now, PACKET, ADDRESSES, NO_LIMITS))
+    second.forwarder.carry_out(second.engine.open_packet_port(world.underlay.now, PACKET, ADDRESSES, NO_LIMITS))
+    first.forwarder.carry_out(first.engine.open_packet_port(world.underlay.now, PACKET, ADDRESSES, NO_LIMITS))
     taken = {node.index: 0 for node in (first, second)}
 
     def run(duration: float) -> None:
@@ -132,7 +132,7 @@ def test_while_another_node_carries_the_lan_its_groups_are_not_this_node_s() -> 
     run(1.0)
     assert subscribers(second, GROUP) == [first.index]
     assert subscribers(first, GROUP) == []
-    assert HOST not in {view.mac for view in filter(None, second.engine.view.hosts(world.network.now))}
+    assert HOST not in {view.mac for view in filter(None, second.engine.view.hosts(world.underlay.now))}
 
 
 def test_a_group_that_the_data_plane_had_no_room_for_is_sent_to_it_again() -> None:

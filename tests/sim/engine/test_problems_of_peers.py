@@ -69,8 +69,8 @@ def test_a_node_that_runs_and_cannot_be_reached_by_the_newcomer_alone_is_a_probl
     second = world.add(peer=first)
     world.run(10.0)
     newcomer = world.add(peer=first)
-    world.network.cut(newcomer.endpoint, second.endpoint)
-    world.network.cut(second.endpoint, newcomer.endpoint)
+    world.underlay.cut(newcomer.endpoint, second.endpoint)
+    world.underlay.cut(second.endpoint, newcomer.endpoint)
     world.run(20.0)
     assert kinds(newcomer) == [("node_unreachable", "n2")]
     assert kinds(first) == []

@@ -120,7 +120,7 @@ def test_a_command_that_cannot_be_is_a_bug_but_not_where_a_port_was_closed_meanw
     ]
     for command in (*of_ports, CreateTree(TreeId(9), TreeEpoch(1), KeyId(1))):
         refused = CommandRefused(command, RefusalReason.INVALID, ValueError("no such thing"))
-        node.engine.turn(world.network.now, [refused])
+        node.engine.turn(world.underlay.now, [refused])
     drops = node.engine.drops.snapshot()
     assert (drops["command_refused"], drops["internal_error"]) == (len(of_ports) + 1, 1)
     assert [fault.where for fault in node.engine.faults.take()] == ["CreateTree"]

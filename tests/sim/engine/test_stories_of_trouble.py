@@ -16,8 +16,8 @@ def mesh(world: World, size: int) -> list[SimNode]:
 
 
 def cut(world: World, one: SimNode, other: SimNode) -> None:
-    world.network.cut(one.endpoint, other.endpoint)
-    world.network.cut(other.endpoint, one.endpoint)
+    world.underlay.cut(one.endpoint, other.endpoint)
+    world.underlay.cut(other.endpoint, one.endpoint)
 
 
 def known_hosts(node: SimNode) -> list[NodeIndex]:
@@ -43,7 +43,7 @@ def test_a_node_that_was_cut_off_longer_than_it_is_remembered_is_known_again() -
         cut(world, other, nodes[2])
     world.run(120.0)
     assert known_hosts(nodes[0]) == [2]
-    world.network.heal()
+    world.underlay.heal()
     nodes[2].add_static_peer(nodes[0])
     world.run(10.0)
     assert [known_hosts(node) for node in nodes] == [[2, 3], [1, 3], [1, 2]]
@@ -57,7 +57,7 @@ def test_the_hosts_of_a_peer_are_reached_again_when_its_link_comes_back() -> Non
     cut(world, nodes[0], nodes[1])
     world.run(20.0)
     assert nodes[0].peers() == [3]
-    world.network.heal()
+    world.underlay.heal()
     world.run(10.0)
     assert nodes[0].peers() == [2, 3]
     assert [node.forwarder.hosts for node in nodes] == before

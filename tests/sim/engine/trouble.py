@@ -137,7 +137,7 @@ class TroubledWorld:
 
     def present(self) -> list[SimNode]:
         """The nodes that run and may be believed."""
-        unix_now = int(1_800_000_000.0 + self.world.network.now)
+        unix_now = int(1_800_000_000.0 + self.world.underlay.now)
         return [
             node
             for node in self.nodes.values()
@@ -153,7 +153,7 @@ class TroubledWorld:
         return self.nodes[NodeIndex(1 + (number - 1) % len(self.nodes))]
 
     def carry_out(self, action: Action) -> None:
-        network = self.world.network
+        underlay = self.world.underlay
         match action:
             case Join(number, group, mode, sources):
                 self._want(number, group, SourceFilter(mode, frozenset(self.address(s) for s in sources)))
@@ -170,13 +170,13 @@ class TroubledWorld:
                 self.world.restart(node, peer=peer if peer is not node else None, clock_error=clock_error)
             case Cut(source, destination, both_ways):
                 one, other = self._node(source).endpoint, self._node(destination).endpoint
-                network.cut(one, other)
+                underlay.cut(one, other)
                 if both_ways:
-                    network.cut(other, one)
+                    underlay.cut(other, one)
             case Weather(loss, jitter, duplication):
-                network.loss, network.jitter, network.duplication = loss, jitter, duplication
+                underlay.loss, underlay.jitter, underlay.duplication = loss, jitter, duplication
             case Heal():
-                network.heal()
+                underlay.heal()
             case Refuse(number, share):
                 self._refuse(self._node(number), share)
             case Stream(number, group, frames):
@@ -222,8 +222,8 @@ class TroubledWorld:
             if not node.stopped:
                 node.send(group, frame)
 
-        network = self.world.network
-        network.at(type(network.now)(network.now + delay), send)
+        underlay = self.world.underlay
+        underlay.at(type(underlay.now)(underlay.now + delay), send)
 
     def wants(self, node: SimNode, group: str, source: IPv4Address) -> bool:
         return self.wanted[node.index].get(group, NO_SOURCE).accepts(source)

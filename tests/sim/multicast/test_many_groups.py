@@ -35,7 +35,7 @@ def report(node: SimNode, groups: list[IPv4Address], kind: RecordType = RecordTy
 def turn(world: World, node: SimNode, frame: bytes) -> tuple[float, int]:
     """One turn of the node: the CPU seconds it took, and the control bytes it sent to the other node."""
     began = time.thread_time()
-    commands = node.engine.turn(world.network.now, [TapFrame(0, frame)])
+    commands = node.engine.turn(world.underlay.now, [TapFrame(0, frame)])
     took = time.thread_time() - began
     node.forwarder.carry_out(commands)
     return took, sum(len(command.data) for command in commands if isinstance(command, SendControl))

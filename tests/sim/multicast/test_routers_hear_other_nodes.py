@@ -25,7 +25,7 @@ class Lan:
 
     def router_says_hello(self) -> None:
         hello = TapFrame(0, ethernet.emit(hello_frame(4, 105)))
-        self._node.forwarder.carry_out(self._node.engine.turn(self._world.network.now, [hello]))
+        self._node.forwarder.carry_out(self._node.engine.turn(self._world.underlay.now, [hello]))
 
     def run(self, duration: float) -> list[GroupRecord]:
         """The records of the reports that are new since the last call, repetitions left out."""

@@ -25,12 +25,12 @@ def test_datagrams_and_bytes_are_counted_by_kind() -> None:
     first = world.add()
     world.add(peer=first)
     world.run(10)
-    sent = world.network.datagrams_of
+    sent = world.underlay.datagrams_of
     assert {"handshake", "control", "probe"} <= set(sent)
-    assert sum(sent.values()) == world.network.datagrams
-    assert world.network.bytes_of["probe"] == 72 * sent["probe"]
-    world.network.reset_counts()
-    assert not world.network.bytes_of
+    assert sum(sent.values()) == world.underlay.datagrams
+    assert world.underlay.bytes_of["probe"] == 72 * sent["probe"]
+    world.underlay.reset_counts()
+    assert not world.underlay.bytes_of
 
 
 def test_a_meter_sums_what_the_engines_take_of_its_clock() -> None:

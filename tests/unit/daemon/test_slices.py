@@ -30,7 +30,7 @@ class Silence:
 def test_hosts_come_in_order_and_one_that_went_meanwhile_is_left_out() -> None:
     world = World(seed=3)
     node = world.add()
-    now, discovery = world.network.now, node.engine.rooms.discovery
+    now, discovery = world.underlay.now, node.engine.rooms.discovery
     claimed = HostContent.of((), 0, is_router=False)
     for number in range(5000, 0, -1):
         discovery.learn(now, NodeIndex(7), (0, mac(number)), claimed)
@@ -49,7 +49,7 @@ def test_peers_come_one_by_one_though_a_link_ends_meanwhile() -> None:
     first = world.add()
     others = [world.add(peer=first) for _ in range(3)]
     world.run_until(lambda: all(first.is_linked(other) for other in others), 20.0)
-    rows = peer_answers(first.engine.view, Silence(), world.network.now)
+    rows = peer_answers(first.engine.view, Silence(), world.underlay.now)
     assert isinstance(rows, Iterator)
     names = [next(rows).name]
     others[2].stop()
