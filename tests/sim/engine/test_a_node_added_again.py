@@ -101,19 +101,19 @@ def test_the_link_with_a_replaced_node_lingers_so_that_it_learns_of_that_though_
     hub, witness, old = mesh(world)
 
     def bar(*pairs: tuple[SimNode, SimNode]) -> None:
-        world.network.heal()
+        world.underlay.heal()
         for one, other in pairs:
-            world.network.cut(one.endpoint, other.endpoint)
-            world.network.cut(other.endpoint, one.endpoint)
+            world.underlay.cut(one.endpoint, other.endpoint)
+            world.underlay.cut(other.endpoint, one.endpoint)
 
-    new = world.replace(old, reach=hub)
+    new = world.replace(old, peer=hub)
     apart = ((hub, old), (witness, new))
     bar(*apart, (witness, old))
     world.run_until(lambda: witness.engine.view.certificate(old.index) == new.identity.certificate, 20)
     assert witness.is_linked(old)
     world.run(REPLACED_LINGERS / 2)
-    assert old.engine.must_end(world.network.now) is None
+    assert old.engine.must_end(world.underlay.now) is None
     bar(*apart)
     lingered = REPLACED_LINGERS / 2 + world.run_until(lambda: not witness.is_linked(old), 10)
     assert REPLACED_LINGERS <= lingered < REPLACED_LINGERS + 1.5
-    assert old.engine.must_end(world.network.now) is not None
+    assert old.engine.must_end(world.underlay.now) is not None
