@@ -16,16 +16,16 @@ from treecast.adapters.interface import lan_ipv4, machine_addresses, source_addr
 from treecast.adapters.native import DataPlane
 from treecast.adapters.netdevice import mac_of
 from treecast.adapters.network_news import News
-from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.addresses import Endpoint
 from treecast.base.commands import Command
 from treecast.base.events import CommandRefused
-from treecast.base.ids import NodeIndex
 from treecast.base.keep_local import KeepLocal
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.storm_control import StormLimits
 from treecast.base.time import Duration, Instant
 from treecast.daemon.handshake_log import log_handshakes
+from treecast.daemon.linked import Linked
 from treecast.daemon.options import HostPort
 from treecast.daemon.peer_addresses import why_no_peer
 from treecast.daemon.peer_names import PeerNames
@@ -82,8 +82,7 @@ class RunningNode:
         self._upkeep = upkeep
         self._upkeep.problems.add_source(self._names.problems)
         self._log = upkeep.log
-        self._linked: dict[NodeIndex, str] = {}
-        self._link_changes = 0
+        self.linked = Linked(engine.view, upkeep.log)
         self._endpoints: tuple[Endpoint, ...] = ()
         self._refused: list[CommandRefused] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -154,10 +153,6 @@ class RunningNode:
         self._carry_out(self.engine.close_packet_port(clock.monotonic(), port))
         self.plane.close_port(port)
 
-    def peer_addresses(self) -> set[IPAddress]:
-        """Of the nodes that are linked: where their datagrams go."""
-        return {link.endpoint.address for link in self.engine.view.links()}
-
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
         """The data plane sends no longer packets from now on; the new MTU is advertised."""
         self._carry_out(self.engine.set_underlay_mtu(clock.monotonic(), mtu_bytes))
@@ -176,7 +171,8 @@ class RunningNode:
     def _carry_out(self, commands: Iterable[Command]) -> None:
         try:
             self._refused += self.plane.carry_out(commands)
-            self._log_links()
+            if self.linked.log_changes():
+                self._addresses_doubted.set()  # from which of this machine's addresses datagrams to a peer leave
             log_handshakes(self._log, self.engine.trace)
             self.after_turn()
         finally:
@@ -248,18 +244,6 @@ class RunningNode:
         if self._lan is not None and ipv4 != self._lan.ipv4:
             self._log.info("address on the LAN changed", address=str(ipv4 or "none"))
             self.enter_switch_mode(self._bridge, replace(self._lan, ipv4=ipv4))
-
-    def _log_links(self) -> None:
-        if self.engine.view.link_changes == self._link_changes:
-            return
-        self._link_changes = self.engine.view.link_changes
-        self._addresses_doubted.set()  # from which of this machine's addresses datagrams to a peer leave
-        linked = {link.node: link.name for link in self.engine.view.links()}
-        for node in linked.keys() - self._linked.keys():
-            self._log.info("link up", peer=linked[node])
-        for node in self._linked.keys() - linked.keys():
-            self._log.info("link down", peer=self._linked[node])
-        self._linked = linked
 
     def _add_static_peer(self, peer: str, endpoints: tuple[Endpoint, ...]) -> None:
         self._carry_out(self.engine.add_static_peer(clock.monotonic(), peer, endpoints))

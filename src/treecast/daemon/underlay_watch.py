@@ -6,8 +6,9 @@ The data plane's datagrams are no longer than the smallest MTU of these interfac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from ipaddress import ip_address
+from itertools import islice
 
 from structlog.typing import FilteringBoundLogger
 
@@ -45,8 +46,9 @@ def first_guess(configured: int | None, peers: tuple[HostPort, ...]) -> int:
 
 
 class UnderlayWatch:
-    """``configured``: the operator's MTU, or None. ``addresses``: of the nodes that are linked. ``advertise``: called
-    when the MTU has changed. ``changed``: set when links, addresses or routes of this machine may have changed.
+    """``configured``: the operator's MTU, or None. ``addresses``: of the nodes that are linked, the same object while
+    they are the same. ``advertise``: called when the MTU has changed. ``changed``: set when links, addresses or routes
+    of this machine may have changed.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class UnderlayWatch:
         plane: DataPlane,
         configured: int | None,
         peers: tuple[HostPort, ...],
-        addresses: Callable[[], Collection[IPAddress]],
+        addresses: Callable[[], frozenset[IPAddress]],
         advertise: Callable[[int], None],
         changed: asyncio.Event,
         log: FilteringBoundLogger,
@@ -66,10 +68,14 @@ class UnderlayWatch:
         self._advertise = advertise
         self._changed = changed
         self._log = log
+        self._linked: frozenset[IPAddress] | None = None
         self._ways: dict[IPAddress, Way] = {}
-        self._looked_up: dict[IPAddress, Instant] = {}
+        self._different_ways: frozenset[Way] = frozenset()
+        self._looked_up: dict[IPAddress, None] = {}
+        """Addresses whose way was looked up, the oldest look first."""
+        self._due: dict[IPAddress, None] = {}
+        """Addresses to look up: new ones first."""
         self._refused = _Refused(plane.drops().get("socket_too_big", 0))
-        self._doubted_at = Instant(0.0)
 
     async def follow(self) -> None:
         """For as long as the node runs."""
@@ -79,25 +85,39 @@ class UnderlayWatch:
 
     def look(self, now: Instant) -> None:
         """Look up ways that are new or may have changed, and set what the smallest of them carries."""
-        wanted = set(self._addresses()) or self._first
-        if wanted:  # without any, what was known last still shows which interface is unplugged
-            self._ways = {address: way for address, way in self._ways.items() if address in wanted}
-            self._looked_up = {address: at for address, at in self._looked_up.items() if address in wanted}
+        linked = self._addresses()
+        if linked is not self._linked:
+            self._linked = linked
+            self._take(linked or self._first)
         refused = self._plane.drops().get("socket_too_big", 0)
         if refused > self._refused.count or self._changed.is_set():
             self._changed.clear()
-            self._doubted_at = now  # before it is advertised: a route's MTU may have changed since it was looked up
-        due = [a for a in wanted if a not in self._looked_up or self._looked_up[a] < self._doubted_at]
-        due = sorted(due, key=lambda address: self._looked_up.get(address, Instant(0.0)))[:MOST_LOOKUPS]
-        if due:
-            self._ways |= ways_to(due)
-            self._looked_up |= dict.fromkeys(due, now)
+            self._due |= self._looked_up  # before it is advertised: a route's MTU may have changed since
+        if self._due:
+            self._look_up(list(islice(self._due, MOST_LOOKUPS)))
         fell = self._follow()
         self._refused.note(now, refused, fell=fell)
 
+    def _take(self, wanted: Collection[IPAddress]) -> None:
+        """Look up the ways to these from now on, and to no others."""
+        new = [address for address in wanted if address not in self._looked_up]
+        self._due = dict.fromkeys([*new, *(address for address in self._due if address in wanted)])
+        if wanted:  # without any, what was known last still shows which interface is unplugged
+            self._ways = {address: way for address, way in self._ways.items() if address in wanted}
+            self._different_ways = frozenset(self._ways.values())
+        self._looked_up = {address: None for address in self._looked_up if address in wanted}
+
+    def _look_up(self, due: list[IPAddress]) -> None:
+        self._ways |= ways_to(due)
+        self._different_ways = frozenset(self._ways.values())
+        for address in due:
+            del self._due[address]
+            self._looked_up.pop(address, None)
+            self._looked_up[address] = None
+
     def _follow(self) -> bool:
         """Follow the MTU of the ways; whether it is less than before."""
-        carried = _carried(self._ways)
+        carried = _carried(self._different_ways)
         if not carried:
             unknown = smallest_mtu(without=self._plane.interface)
             carried = {"": unknown} if unknown is not None else {}
@@ -117,7 +137,7 @@ class UnderlayWatch:
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """A source of ``daemon.problems``."""
-        carried = _carried(self._ways)
+        carried = _carried(self._different_ways)
         for name, mtu in carried.items():
             if mtu < SMALLEST_MTU:
                 text = f"{name} carries packets of {mtu} bytes, nodes need {SMALLEST_MTU}: ip link set {name} mtu 1500"
@@ -126,7 +146,7 @@ class UnderlayWatch:
                 text = f"{name} carries packets of {mtu} bytes, not of the {self._configured} of --underlay-mtu"
                 advice = f"say --underlay-mtu {mtu}, or leave it out"
                 yield Problem("underlay_mtu_too_big", name, f"{text}; {mtu} bytes are used: {advice}")
-        for name in sorted({way.interface for way in self._ways.values()}):
+        for name in sorted({way.interface for way in self._different_ways}):
             state = flags_of(name)
             if state & IFF_UP and state & IFF_RUNNING:
                 continue
@@ -138,7 +158,7 @@ class UnderlayWatch:
     def _too_big(self, now: Instant) -> Iterator[Problem]:
         count = self._refused.lately(now)
         if count:
-            names = ", ".join(sorted({way.interface for way in self._ways.values()})) or "the underlay"
+            names = ", ".join(sorted({way.interface for way in self._different_ways})) or "the underlay"
             advice = "start with --underlay-mtu"
             if self._configured is not None:
                 advice = f"start with a smaller --underlay-mtu than {self._configured}"
@@ -180,10 +200,10 @@ class _Refused:
         return self.count - self._before
 
 
-def _carried(ways: Mapping[IPAddress, Way]) -> dict[str, int]:
+def _carried(ways: Collection[Way]) -> dict[str, int]:
     """The smallest MTU of the ways over each interface; those that are gone carry nothing and do not count."""
     smallest: dict[str, int] = {}
-    for way in set(ways.values()):
+    for way in ways:
         mtu = way.mtu_bytes
         if mtu:
             smallest[way.interface] = min(mtu, smallest.get(way.interface, mtu))

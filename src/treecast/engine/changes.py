@@ -24,9 +24,10 @@ POSITIONS_PER_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class LinkChange:
-    """A link came up or ended. ``reason``: of its end."""
+    """A link came up or ended. ``name``: of its node; ``reason``: of its end."""
 
     node: NodeIndex
+    name: str
     up: bool
     reason: str = ""
 

@@ -38,14 +38,14 @@ class Following:
         for event in events:
             match event:
                 case LinkUp(peer, certificate):
-                    rooms.changes.add(LinkChange(peer, up=True))
+                    rooms.changes.add(LinkChange(peer, certificate.name, up=True))
                     self._certificate_ends.set(peer, Instant(certificate.not_after_s))
                     rooms.nodes.put(peer, certificate)
                     spare("broadcast", rooms.broadcast.link_up, now, peer)
                     spare("discovery", rooms.discovery.link_up, peer)
                     spare("topology", rooms.topology.link_up, peer)
                 case LinkDown(peer, reason):
-                    rooms.changes.add(LinkChange(peer, up=False, reason=reason))
+                    rooms.changes.add(LinkChange(peer, rooms.nodes.name(peer), up=False, reason=reason))
                     self._certificate_ends.cancel(peer)
                     spare("broadcast", rooms.broadcast.link_down, now, peer)
                     spare("topology", rooms.topology.link_down, peer)
@@ -70,8 +70,9 @@ class Following:
     def replaced(self, now: Instant) -> None:
         """Links end whose peers were added again with other keys: in a while, so that they know too."""
         rooms, before, self._replaced = self._rooms, self._replaced, {}
-        for peer in rooms.links.peers():
-            if rooms.newest.replacing(peer.certificate) is None:
+        for node in rooms.newest.with_other_keys():
+            peer = rooms.links.peer(node)
+            if peer is None or rooms.newest.replacing(peer.certificate) is None:
                 continue
             since = before.get(peer.node, now)
             if now - since < REPLACED_LINGERS:

@@ -146,9 +146,9 @@ class View:
         )
 
     @property
-    def link_changes(self) -> int:
-        """How many links have come up or ended so far."""
-        return self._rooms.links.changes
+    def session_changes(self) -> int:
+        """Changes of sessions so far: while it stays as it is, links are the same, and where they were."""
+        return self._rooms.links.session_changes
 
     def is_linked(self, node: NodeIndex) -> bool:
         return self._rooms.topology.is_linked(node)

@@ -20,6 +20,7 @@ class NewestCertificates:
     def __init__(self, own: Certificate) -> None:
         self._own = own
         self._newest: dict[NodeIndex, Certificate] = {own.node_index: own}
+        self._with_other_keys: dict[NodeIndex, None] = {}
 
     def require(self, certificate: Certificate) -> Certificate:
         """A genuine certificate; MalformedError ``certificate_replaced`` if a newer one with other keys is known."""
@@ -30,9 +31,15 @@ class NewestCertificates:
             return certificate
         if _age(certificate) >= _age(known):
             self._newest[certificate.node_index] = certificate
+            if not has_same_keys(certificate, known):
+                self._with_other_keys[certificate.node_index] = None
         elif not has_same_keys(certificate, known):
             raise MalformedError(CERTIFICATE_REPLACED)
         return certificate
+
+    def with_other_keys(self) -> tuple[NodeIndex, ...]:
+        """The nodes of which a certificate was replaced by one with other keys: of no others ``replacing`` has one."""
+        return tuple(self._with_other_keys)
 
     def replacing(self, certificate: Certificate) -> Certificate | None:
         """The newer certificate of the same node, with other keys."""

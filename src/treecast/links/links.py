@@ -164,9 +164,9 @@ class Links:
         return self._roster.known(now)
 
     @property
-    def changes(self) -> int:
-        """Links that came up or ended since the start."""
-        return self._sessions.changes
+    def session_changes(self) -> int:
+        """Sessions that were installed, confirmed, moved or removed since the start."""
+        return self._peers.session_changes
 
     @property
     def any_up(self) -> bool:

@@ -117,6 +117,8 @@ class Peers:
         self._peers: dict[NodeIndex, Peer] = {}
         self._indices: set[int] = set()
         """Of all sessions: this node makes its ends of them, so that each is there once."""
+        self.session_changes = 0
+        """Sessions that were added, confirmed, moved or removed so far: a peer's endpoint changes by nothing else."""
 
     def __contains__(self, node: NodeIndex) -> bool:
         return node in self._peers
@@ -133,15 +135,18 @@ class Peers:
 
     def remove(self, node: NodeIndex) -> None:
         peer = self._peers.pop(node)
+        self.session_changes += 1
         self._indices.difference_update(session.index for session in peer.sessions)
 
     def add_session(self, peer: Peer, session: Session) -> None:
         """A session with a peer that is here."""
         peer.sessions.append(session)
+        self.session_changes += 1
         self._indices.add(session.index)
 
     def remove_session(self, peer: Peer, session: Session) -> None:
         peer.sessions.remove(session)
+        self.session_changes += 1
         self._indices.discard(session.index)
 
     def session(self, node: NodeIndex, index: int) -> Session | None:

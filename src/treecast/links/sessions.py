@@ -97,8 +97,6 @@ class Sessions:
         self._rng = rng
         self._finals: Timers[tuple[NodeIndex, int]] = Timers()
         """When FINAL of each session, of a node and an index, is repeated until the session is confirmed."""
-        self.changes = 0
-        """Links that came up or ended since the start."""
         self.commands: list[Command] = []
         self._events: list[LinkEvent] = []
         """Not returned yet: what a method has changed before it raised is returned by the next one."""
@@ -160,6 +158,7 @@ class Sessions:
         session = peer.session(event.session) if peer else None
         if peer is not None and session is not None:
             session.take(SessionEvent.DATAGRAM)
+            self._peers.session_changes += 1
             session.final = None
             self._finals.cancel((event.peer, event.session))
             self._up(peer)
@@ -170,6 +169,7 @@ class Sessions:
         session = self._peers.session(event.peer, event.session)
         if session is not None:
             session.endpoint = event.endpoint
+            self._peers.session_changes += 1
 
     def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
         """GOODBYE came on a session: the peer goes down. Late, on a session that has ended, it means nothing."""
@@ -239,7 +239,6 @@ class Sessions:
             self._roster.link_up(peer.node)
             self._targets.link_up(peer.node)
             self._reachability.link_up()
-            self.changes += 1
             self._events.append(LinkUp(peer.node, peer.certificate))
 
     def _down(self, now: Instant, peer: Peer, reason: str, pause: Duration) -> None:
@@ -253,7 +252,6 @@ class Sessions:
             self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason == SILENT else now)
             self._targets.link_down(now, peer.node, left=reason == GOODBYE)
             self._reachability.link_down(now, peer.certificate.name, left=reason == GOODBYE)
-            self.changes += 1
             self._events.append(LinkDown(peer.node, reason))
 
     def _remove_session(self, peer: Peer, session: Session, event: SessionEvent) -> None:

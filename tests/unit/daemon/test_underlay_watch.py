@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, cast
 
@@ -12,11 +13,12 @@ import pytest
 import structlog
 import structlog.testing
 
+from tests.unit.counting import steps_of, times_the_work
 from treecast.adapters.underlay import Way
 from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant
 from treecast.daemon.options import HostPort
-from treecast.daemon.underlay_watch import TOO_BIG_TIME, UnderlayWatch, first_guess
+from treecast.daemon.underlay_watch import MOST_LOOKUPS, TOO_BIG_TIME, UnderlayWatch, first_guess
 
 
 @dataclass
@@ -35,12 +37,16 @@ class Plane:
 
 
 def watch(
-    plane: Plane, told: int | None, told_others: list[int] | None = None, changed: asyncio.Event | None = None
+    plane: Plane,
+    told: int | None,
+    told_others: list[int] | None = None,
+    changed: asyncio.Event | None = None,
+    addresses: Callable[[], frozenset[IPAddress]] | None = None,
 ) -> UnderlayWatch:
     """With a peer on this very machine: its way is the loopback interface, of 65,536 bytes."""
     told_others = [] if told_others is None else told_others
-    changed, log, peers = changed or asyncio.Event(), structlog.get_logger(), {ip_address("127.0.0.1")}
-    return UnderlayWatch(cast("Any", plane), told, (), lambda: peers, told_others.append, changed, log)
+    changed, log, here = changed or asyncio.Event(), structlog.get_logger(), frozenset({ip_address("127.0.0.1")})
+    return UnderlayWatch(cast("Any", plane), told, (), addresses or (lambda: here), told_others.append, changed, log)
 
 
 def test_datagrams_that_an_interface_refuses_are_a_problem_while_they_do() -> None:
@@ -155,3 +161,73 @@ def test_others_are_told_once_when_what_the_interfaces_carry_has_changed() -> No
     own.look(Instant(1.0))
     own.look(Instant(2.0))
     assert told_others == [1500]
+
+
+def test_a_look_costs_as_much_with_1000_linked_nodes_as_with_100(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "treecast.daemon.underlay_watch.ways_to", lambda addresses: dict.fromkeys(addresses, Way("lo", 0))
+    )
+    watches = []
+    for count in (100, 1_000):
+        linked = frozenset(ip_address("198.18.0.0") + number for number in range(count))
+        own = watch(Plane(), None, addresses=partial(frozenset, linked))
+        for number in range(40):
+            own.look(Instant(1.0 + number))
+        watches.append(own)
+    few, many = watches
+    now = Instant(100.0)
+    assert steps_of(many.look, now) <= 1.1 * steps_of(few.look, now)
+    assert times_the_work(lambda: many.look(now), of=lambda: few.look(now)) <= 1.5
+
+
+def test_ways_that_are_in_doubt_are_looked_up_some_at_a_time_the_oldest_first_and_new_ones_before_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[IPAddress]] = []
+
+    def ways(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
+        asked.append(list(addresses))
+        return dict.fromkeys(asked[-1], Way("lo", 0))
+
+    monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
+    first, changed = ip_address("198.18.0.0"), asyncio.Event()
+    linked = [frozenset(first + number for number in range(2 * MOST_LOOKUPS))]
+    own = watch(Plane(), None, changed=changed, addresses=lambda: linked[0])
+    own.look(Instant(1.0))
+    own.look(Instant(2.0))
+    own.look(Instant(3.0))
+    before = [address for some in asked for address in some]
+    assert [len(some) for some in asked] == [MOST_LOOKUPS, MOST_LOOKUPS]
+    assert set(before) == linked[0]
+    changed.set()
+    own.look(Instant(4.0))
+    newcomer, gone = ip_address("198.18.1.1"), before[-1]
+    linked[0] = linked[0] - {gone} | {newcomer}
+    own.look(Instant(5.0))
+    own.look(Instant(6.0))
+    own.look(Instant(7.0))
+    assert [address for some in asked[2:] for address in some] == [
+        *before[:MOST_LOOKUPS],
+        newcomer,
+        *before[MOST_LOOKUPS:-1],
+    ]
+
+
+def test_without_a_linked_node_nothing_is_looked_up_and_what_was_known_last_shows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[IPAddress] = []
+
+    def ways(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
+        asked.extend(addresses)
+        return dict.fromkeys(asked, Way("gone0", 0))
+
+    monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
+    linked, changed = [frozenset({ip_address("198.18.0.1")})], asyncio.Event()
+    own = watch(Plane(), None, changed=changed, addresses=lambda: linked[0])
+    own.look(Instant(1.0))
+    linked[0] = frozenset()
+    changed.set()
+    own.look(Instant(2.0))
+    assert len(asked) == 1
+    assert [problem.kind for problem in own.problems(Instant(2.0))] == ["underlay_down"]

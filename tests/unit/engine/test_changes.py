@@ -43,11 +43,11 @@ def test_changes_behind_a_position_come_in_order_and_only_of_the_types_asked_for
     start = changes.position
     for number in range(5):
         changes.add(member(number))
-        changes.add(LinkChange(NodeIndex(number), up=True))
+        changes.add(LinkChange(NodeIndex(number), "n", up=True))
     assert changes.since(start + 6, (MemberChange, LinkChange)) == [
-        *(member(3), LinkChange(NodeIndex(3), up=True), member(4), LinkChange(NodeIndex(4), up=True)),
+        *(member(3), LinkChange(NodeIndex(3), "n", up=True), member(4), LinkChange(NodeIndex(4), "n", up=True)),
     ]
-    assert changes.since(start, (LinkChange,)) == [LinkChange(NodeIndex(n), up=True) for n in range(5)]
+    assert changes.since(start, (LinkChange,)) == [LinkChange(NodeIndex(n), "n", up=True) for n in range(5)]
     assert changes.since(changes.position, OF_GROUPS) == []
 
 
@@ -104,7 +104,7 @@ def test_a_link_that_ends_touches_the_groups_of_its_node() -> None:
     second.stop()
     world.run_until(lambda: not first.is_linked(second), 30.0)
     changes = since(first, start)
-    assert LinkChange(second.index, up=False, reason="silent") in changes
+    assert LinkChange(second.index, second.identity.certificate.name, up=False, reason="silent") in changes
     assert first.engine.view.touched(changes).groups == (KEY,)
 
 

@@ -9,11 +9,12 @@ import pytest
 
 from tests.unit.counting import steps_of, times_the_work
 from treecast.base.addresses import Endpoint
-from treecast.base.commands import Command, SendControl, SendDatagram
+from treecast.base.commands import Command, InstallSession, SendControl, SendDatagram
 from treecast.base.events import ControlDatagram, Event, HandshakeDatagram
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.engine.engine import Engine, NodeEnvironment
+from treecast.engine.engine import Engine
+from treecast.engine.environment import NodeEnvironment
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
@@ -48,6 +49,8 @@ class Idle:
 
     def __init__(self, others: int) -> None:
         self.now = Instant(0.0)
+        self.sessions: dict[int, int] = {}
+        """The index of the session with each node."""
         self.engine = Engine(
             NodeIdentity(NETWORK, certificate_of(1), KEYS),
             NodeEnvironment((4,), ipv6=False, epoch_ms=1, aead=1, instance=bytes(8)),
@@ -78,7 +81,10 @@ class Idle:
         self.carry_out(commands)
         handshake.read_response(response)
         payload = HandshakePayload(certificate_of(peer).encode(), 1, 1, int(1000 * (UNIX_S + self.now)), 0, 1500, "")
-        self.turn(HandshakeDatagram(0, place, handshake.write_final(emit_payload(payload))))
+        final = HandshakeDatagram(0, place, handshake.write_final(emit_payload(payload)))
+        commands = self.engine.turn(self.now, [final])
+        (self.sessions[peer],) = [command.session for command in commands if isinstance(command, InstallSession)]
+        self.carry_out(commands)
 
     def node_advertisement(self, peer: int) -> bytes:
         content = emit(NodeContent.of(certificate_of(peer).encode(), (endpoint_of(peer),)))
@@ -135,3 +141,15 @@ def test_a_second_in_which_nothing_is_wrong_touches_nothing_of_a_linked_node_but
     assert [list(idle.engine.problems(idle.now)) for idle in (few, many)] == [[], []]
     steps = [steps_of(lambda idle=idle: list(idle.engine.problems(idle.now))) for idle in (few, many)]
     assert steps[1] - steps[0] <= STEPS_OF_A_CLOCK * 900
+
+
+STEPS_OF_A_REVIEW = 190
+"""To look at one linked node's sessions once a second takes 173. To look for its newer certificate took 66 more."""
+
+
+def test_a_second_s_review_looks_at_the_sessions_of_a_linked_node_and_at_nothing_else(
+    few_and_many: tuple[Idle, Idle],
+) -> None:
+    few, many = few_and_many
+    steps = [steps_of(idle.engine.review, idle.now, UNIX_S + idle.now, []) for idle in (few, many)]
+    assert steps[1] - steps[0] <= STEPS_OF_A_REVIEW * 900

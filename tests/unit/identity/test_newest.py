@@ -24,7 +24,9 @@ def test_an_older_certificate_with_other_keys_is_refused_once_the_newer_is_known
     old, new = certificate(OLD_KEYS, 10), certificate(NEW_KEYS, 20)
     newest.require(old)
     assert newest.replacing(old) is None
+    assert newest.with_other_keys() == ()
     newest.require(new)
+    assert newest.with_other_keys() == (old.node_index,)
     assert newest.replacing(old) == new
     assert newest.replacing(new) is None
     with pytest.raises(MalformedError, match="certificate_replaced"):
@@ -33,8 +35,10 @@ def test_an_older_certificate_with_other_keys_is_refused_once_the_newer_is_known
 
 def test_a_certificate_before_its_renewal_is_good_while_the_keys_are_the_same() -> None:
     newest = NewestCertificates(certificate(MINE, 0, index=1))
-    newest.require(certificate(OLD_KEYS, 20))
+    for renewed in (certificate(OLD_KEYS, 15), certificate(OLD_KEYS, 20)):
+        newest.require(renewed)
     before = certificate(OLD_KEYS, 10)
+    assert newest.with_other_keys() == ()
     assert newest.require(before) == before
     assert newest.replacing(before) is None
 

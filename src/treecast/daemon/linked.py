@@ -1,0 +1,43 @@
+"""The nodes that are linked, as the daemon follows them: where they are, and a line in the log for each change."""
+
+from __future__ import annotations
+
+from structlog.typing import FilteringBoundLogger
+
+from treecast.base.addresses import IPAddress
+from treecast.engine.changes import LinkChange
+from treecast.engine.view import View
+
+
+class Linked:
+    """Follows one engine's links; reads the changes, and all links only when sessions have changed."""
+
+    def __init__(self, view: View, log: FilteringBoundLogger) -> None:
+        self._view = view
+        self._log = log
+        self._position = view.position
+        self._session_changes = -1
+        self._addresses: frozenset[IPAddress] = frozenset()
+
+    def log_changes(self) -> bool:
+        """Whether links came up or ended since the last call; one line for each, in their order."""
+        if self._view.position == self._position:
+            return False
+        changes = self._view.changes(self._position, (LinkChange,))
+        self._position = self._view.position
+        if changes is None:
+            self._log.warning("more links came up or ended at once than are remembered: see peers")
+            return True
+        for change in changes:
+            if isinstance(change, LinkChange):
+                self._log.info("link up" if change.up else "link down", peer=change.name)
+        return bool(changes)
+
+    def addresses(self) -> frozenset[IPAddress]:
+        """Where datagrams to linked nodes go; the same object while they are the same."""
+        if self._view.session_changes != self._session_changes:
+            self._session_changes = self._view.session_changes
+            addresses = frozenset(link.endpoint.address for link in self._view.links())
+            if addresses != self._addresses:
+                self._addresses = addresses
+        return self._addresses

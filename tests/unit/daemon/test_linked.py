@@ -1,0 +1,67 @@
+"""What the daemon follows of links: at the cost of what has changed."""
+
+from __future__ import annotations
+
+import structlog
+import structlog.testing
+
+from tests.unit.counting import steps_of, times_the_work
+from tests.unit.engine.test_idle_turns import FIRST, Idle, endpoint_of
+from treecast.base.events import ControlDatagram, PeerMoved
+from treecast.base.ids import NodeIndex
+from treecast.daemon.linked import Linked
+from treecast.wire.control import Goodbye, emit_control
+
+
+def linked(idle: Idle) -> Linked:
+    return Linked(idle.engine.view, structlog.get_logger())
+
+
+def test_each_link_that_comes_up_or_ends_is_one_line() -> None:
+    idle = Idle(1)
+    own = linked(idle)
+    with structlog.testing.capture_logs() as lines:
+        assert not own.log_changes()
+        idle.link(FIRST + 1)
+        idle.link(FIRST + 2)
+        assert own.log_changes()
+        idle.turn(ControlDatagram(NodeIndex(FIRST + 1), idle.sessions[FIRST + 1], emit_control(Goodbye())))
+        assert own.log_changes()
+        assert not own.log_changes()
+    assert [(line["event"], line["peer"]) for line in lines] == [
+        ("link up", f"n{FIRST + 1}"),
+        ("link up", f"n{FIRST + 2}"),
+        ("link down", f"n{FIRST + 1}"),
+    ]
+
+
+def test_addresses_of_linked_nodes_are_read_again_when_one_has_moved_come_or_gone() -> None:
+    idle = Idle(2)
+    own = linked(idle)
+    first = own.addresses()
+    assert first == {endpoint_of(FIRST).address, endpoint_of(FIRST + 1).address}
+    assert own.addresses() is first
+    elsewhere = endpoint_of(7)
+    idle.turn(PeerMoved(NodeIndex(FIRST), idle.sessions[FIRST], elsewhere))
+    assert own.addresses() == {elsewhere.address, endpoint_of(FIRST + 1).address}
+    idle.link(FIRST + 2)
+    assert endpoint_of(FIRST + 2).address in own.addresses()
+    idle.turn(ControlDatagram(NodeIndex(FIRST), idle.sessions[FIRST], emit_control(Goodbye())))
+    assert elsewhere.address not in own.addresses()
+
+
+def test_a_link_among_200_costs_the_log_as_much_as_one_among_20_and_a_look_at_addresses_nothing() -> None:
+    steps = []
+    idles = Idle(20), Idle(200)
+    for idle in idles:
+        own = linked(idle)
+        own.addresses()
+        idle.link(FIRST + 500)
+        steps.append(steps_of(own.log_changes))
+    few, many = steps
+    assert many <= 1.1 * few
+    small, large = (linked(idle) for idle in idles)
+    for own in (small, large):
+        own.addresses()
+    assert steps_of(large.addresses) <= 1.1 * steps_of(small.addresses)
+    assert times_the_work(large.addresses, of=small.addresses) <= 1.5
