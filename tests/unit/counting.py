@@ -35,11 +35,11 @@ def steps_of(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> in
     return steps
 
 
-def times_the_work(call: Callable[[], object], of: Callable[[], object]) -> float:
+def times_the_work(call: Callable[[], object], of: Callable[[], object], samples: int = SAMPLES) -> float:
     """The processor time of ``call`` as a multiple of that of ``of``, each the least of many, which alternate."""
     both = (call, of)
     least = [sys.maxsize, sys.maxsize]
-    for _ in range(SAMPLES):
+    for _ in range(samples):
         for which, one in enumerate(both):
             began = time.thread_time_ns()
             one()

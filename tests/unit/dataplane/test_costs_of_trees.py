@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from tests.unit.counting import steps_of
-from treecast.base.commands import Command, OfferKey, SetTreeMembers
+from tests.unit.counting import steps_of, times_the_work
+from treecast.base.commands import Command, OfferKey, SetTreeMembers, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
@@ -14,8 +14,9 @@ from treecast.dataplane.root_trees import RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
 TREE, EPOCH = TreeId(1), TreeEpoch(1)
-KEY_STEPS_PER_MEMBER = 1_000
-"""Offer, acknowledgement, timers."""
+FIRST_KEY_STEPS = 650_000
+"""Of the 514,000 that it takes, each is 9 ns on a machine of today: 20 ms are enough on one of a third of its speed."""
+LEAVE_STEPS = 600_000
 
 
 class Root:
@@ -47,7 +48,7 @@ class Root:
     def one_leaves(self) -> None:
         self.now = Instant(self.now + 1.0)
         self.trees.want(self.now, FLOW, self.members[:-1])
-        self.turn()
+        self.offers = [command for command in self.turn() if isinstance(command, OfferKey)]
 
 
 def test_all_acknowledgements_of_a_turn_are_one_members_command() -> None:
@@ -81,7 +82,24 @@ def test_an_acknowledgement_of_the_next_key_costs_the_same_on_a_tree_of_a_hundre
     assert large < 1.2 * small
 
 
-def test_first_key_and_replacement_after_a_leave_cost_some_steps_for_each_member() -> None:
-    for size in (100, 1_000):
-        root = Root(size)
-        assert steps_of(root.all_acknowledge) + steps_of(root.one_leaves) < KEY_STEPS_PER_MEMBER * size
+def test_the_first_key_of_1000_members_takes_no_more_than_20_ms_have_steps_for() -> None:
+    """Offers, acknowledgements that come together, and the members command. It takes 4.5 ms where this was written."""
+    assert steps_of(first_key, 1_000) <= FIRST_KEY_STEPS
+    assert times_the_work(lambda: first_key(1_000), of=lambda: first_key(100), samples=20) <= 15.0
+
+
+def test_one_leave_of_1000_members_takes_no_more_than_20_ms_have_steps_for() -> None:
+    """The offers of the next key, all acknowledgements, and its use. It takes 4 ms where this was written."""
+    root = first_key(1_000)
+    steps = steps_of(root.one_leaves)
+    assert len(root.offers) == 999
+    last: list[Command] = []
+    steps += steps_of(lambda: last.extend(root.all_acknowledge()))
+    assert UseKey(TREE, KeyId(2)) in last
+    assert steps <= LEAVE_STEPS
+
+
+def first_key(size: int) -> Root:
+    root = Root(size)
+    root.all_acknowledge()
+    return root
