@@ -113,7 +113,7 @@ def bridge_add(
             raise OperatorError(f"there is an interface {name} already: remove it with ip link del {name}")
         if bridge is None or nic.master != bridge.index:
             require_free(ipr, nic)
-        found = () if force else _require_left_alone(kernel, nic, name)
+        found = _require_left_alone(kernel, nic, name, force=force)
         bare = record is not None and bridge is None and not _has_addresses(kernel, nic)
         joining = BridgeSetUp(ipr, kernel, directory, limits, recorded, forced=force, keep_local=keep_local)
         given = joining.join(nic, own, name, lan_too=bare)
@@ -134,7 +134,7 @@ def bridge_again(directory: Path, tap: str) -> BridgeRecord | None:
             if bridge is None or nic.master != bridge.index:
                 require_free(ipr, nic)
             if not nic.master and not record.forced:
-                _require_left_alone(kernel, nic, record.bridge)
+                _require_left_alone(kernel, nic, record.bridge, force=False)
             kept = record.kept()
             joining = BridgeSetUp(
                 ipr, kernel, directory, record.limits(), lambda: None, forced=record.forced, keep_local=kept
@@ -245,18 +245,22 @@ def _require_tap(ipr: IPRoute, tap: str) -> Link:
     return link
 
 
-def _require_left_alone(kernel: RouteSocket, nic: Link, bridge: str) -> tuple[str, ...]:
-    """OperatorError where a program configures the interface; otherwise sentences on addresses that will end."""
+def _require_left_alone(kernel: RouteSocket, nic: Link, bridge: str, *, force: bool) -> tuple[str, ...]:
+    """Sentences on addresses that will end, and, with ``force``, on the program that configures the interface;
+    without, OperatorError where one does.
+    """
     leased = [
         a for a in read_configuration(kernel, nic.index).addresses if a.family == _IPV4 and a.ends_in_s is not None
     ]
     configurer = configurer_of(nic.name, nic.index, leased=bool(leased))
-    if configurer is not None:
+    if configurer is not None and not force:
         raise refusal(configurer, nic.name, bridge)
-    return tuple(
+    forced = [] if configurer is None else [f"{configurer} configures {nic.name}: have it configure {bridge} instead"]
+    lasts = [
         f"{address} ends in {address.ends_in_s} s unless it is renewed: run its DHCP client on {bridge}"
         for address in leased
-    )
+    ]
+    return (*forced, *lasts)
 
 
 @contextmanager

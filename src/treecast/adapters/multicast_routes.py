@@ -85,10 +85,15 @@ def _is_over(ipr: IPRoute, index: int, prefix: IPNetwork) -> bool:
 
 def source_to(prefix: IPNetwork) -> IPAddress | None:
     """The address from which a program that names no interface would send to a group of this prefix; None: no route."""
-    family = socket.AF_INET if prefix.version == 4 else socket.AF_INET6
+    return source_of(_group_of(prefix))
+
+
+def source_of(destination: IPAddress) -> IPAddress | None:
+    """The address from which this machine would send to another, or to a group; None: no route."""
+    family = socket.AF_INET if destination.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((str(_group_of(prefix)), _ANY_PORT))
+            probe.connect((str(destination), _ANY_PORT))
         except OSError:
             return None
         return ip_address(probe.getsockname()[0].split("%")[0])
@@ -96,8 +101,12 @@ def source_to(prefix: IPNetwork) -> IPAddress | None:
 
 def interface_to(prefix: IPNetwork) -> str:
     """The interface by which the kernel routes a group of this prefix; empty for none. Uses netlink."""
-    group = _group_of(prefix)
-    way = ways_to([group]).get(group)
+    return interface_of(_group_of(prefix))
+
+
+def interface_of(destination: IPAddress) -> str:
+    """The interface by which the kernel routes to an address; empty for none. Uses netlink."""
+    way = ways_to([destination]).get(destination)
     return way.interface if way is not None else ""
 
 

@@ -24,6 +24,16 @@ def snoops(bridge: str) -> bool:
         return False
 
 
+def bridge_port(name: str, attribute: str) -> int | None:
+    """An attribute of an interface as a bridge's port (``bridge link`` has it under the same or a like name); None when
+    it is none, or the kernel has no such attribute.
+    """
+    try:
+        return int((SYSFS / name / "brport" / attribute).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
 def called_now(interface: str, bridge: str, mac: str) -> str:
     """The name of a bridge's port that was called ``interface`` and has this MAC: it may have been renamed since, and
     its bridge be gone.

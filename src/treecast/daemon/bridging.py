@@ -15,19 +15,23 @@ from structlog.typing import FilteringBoundLogger
 from treecast.adapters import clock
 from treecast.adapters.bridge_record import BridgeRecord, load_record
 from treecast.adapters.interface import lan_ipv4
+from treecast.adapters.netdevice import IFF_UP, flags_of
 from treecast.api.bridge_records import Bridge
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import WORDS
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
-from treecast.base.time import Instant
-from treecast.daemon.lan_faults import GRACE, changed, lan_down, renamed, taken_apart
+from treecast.base.time import Duration, Instant
+from treecast.daemon.lan_faults import GRACE, changed, lan_down, port_filters, port_silent, renamed, taken_apart
 from treecast.daemon.lan_words import state_of, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.identity.network import Network
 from treecast.multicast import TAP
+
+CLIENT_TIME: Duration = 5.0
+"""A DHCP client that begins takes the old address away first."""
 
 
 class Bridging:
@@ -47,6 +51,8 @@ class Bridging:
         self._packet_ports = packet_ports
         self._log = log
         self._record: BridgeRecord | None = None
+        self._last_address: IPv4Interface | None = None
+        """This machine's on the LAN, while it is bridged."""
 
     def reread(self) -> None:
         """Share the TAP with the LAN that the file names, or take it back; open and close packet ports."""
@@ -64,6 +70,7 @@ class Bridging:
         elif record is not None:
             self._node.restart_startup_queries()
         elif before is not None:
+            self._last_address = None
             self._node.leave_switch_mode()
             self._log.info("no longer bridged", interface=before.interface)
 
@@ -98,11 +105,25 @@ class Bridging:
             return
         self._name_port()
         interface = record.interface_now
-        apart = taken_apart(record, interface, self._node.plane.interface)
-        yield from self._broken(interface, apart or changed(record))
+        tap = self._node.plane.interface
+        fault = taken_apart(record, interface, tap) or changed(record)
+        yield from self._broken(interface, fault)
+        port = port_silent(interface, tap) or port_filters(interface, tap)
+        if port and not fault and flags_of(record.bridge) & IFF_UP:
+            yield Problem("bridge_broken", interface, port, patience=GRACE)
         if interface != record.interface:
             yield renamed(self._directory, record.interface, interface)
         yield from lan_down(interface, record.bridge)
+        if not fault:
+            yield from self._address_lost(record.bridge)
+
+    def _address_lost(self, bridge: str) -> Iterator[Problem]:
+        """An IPv4 address on the LAN that this machine had since it is bridged."""
+        self._last_address = self.lan_ipv4 or self._last_address
+        if self.lan_ipv4 is None and self._last_address is not None:
+            text = f"{bridge} has lost {self._last_address}, this machine's address on the LAN"
+            advice = f"run its DHCP client on {bridge}, or ip address add {self._last_address} dev {bridge}"
+            yield Problem("lan_address_lost", bridge, f"{text}: {advice}", patience=CLIENT_TIME)
 
     def _broken(self, interface: str, fault: str) -> Iterator[Problem]:
         """``fault``: a sentence's beginning, empty for none."""
@@ -114,6 +135,9 @@ class Bridging:
         """Problems that keep the LAN from being carried at all."""
         yield from self._broken(interface, taken_apart(record, interface, self._node.plane.interface))
         yield from lan_down(interface, record.bridge)
+        silent = port_silent(interface, self._node.plane.interface)
+        if silent:
+            yield Problem("bridge_broken", interface, silent)
 
     def answer(self) -> Bridge:
         """As ``bridge show`` has it."""

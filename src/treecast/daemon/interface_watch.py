@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from ipaddress import IPv4Interface, IPv6Interface
 
 from treecast.adapters.interface import Settings
-from treecast.adapters.multicast_routes import interface_to, needs_interface, source_to
+from treecast.adapters.multicast_routes import interface_of, interface_to, needs_interface, source_of, source_to
 from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, mtu_of, name_of
 from treecast.adapters.sysfs import master_of
+from treecast.base.addresses import IPAddress
 from treecast.base.problems import Problem
 from treecast.base.time import Duration
 from treecast.daemon.ending import Ending
@@ -57,7 +59,12 @@ class InterfaceWatch:
             advice = "what it loses is not put back until the node is started again"
             yield Problem("interface_unkept", name, f"the process that looks after {name} has ended: {advice}")
         yield from self._as_made.changes(name, bridged=bridged)
-        if not bridged and not master_of(name):
+        master = master_of(name)
+        if not bridged and master:
+            text = f"{name} is in {master}, where no treecast bridge add has put it: programs here reach nobody by it"
+            advice = f"ip link set {name} nomaster, or have treecast bridge add bridge the LAN"
+            yield Problem("interface_in_bridge", name, f"{text}: {advice}", patience=KEEPER_TIME)
+        elif not bridged:
             yield from self._lost(name, self._settings.within(mtu_of(name)))
 
     def _lost(self, name: str, settings: Settings) -> Iterator[Problem]:
@@ -68,7 +75,33 @@ class InterfaceWatch:
             text = f"{name} has lost its address {address}: {advice}"
             yield Problem("address_missing", str(address.ip), text, patience=KEEPER_TIME)
         if not missing:
+            yield from _overlay(name, settings)
             yield from _routes(name, settings)
+
+
+def _overlay(name: str, settings: Settings) -> Iterator[Problem]:
+    """The overlay's prefixes, which a LAN may have as well: then its interface may get what is for other nodes."""
+    own = {address.ip for address in settings.addresses}
+    for address in settings.addresses:
+        other = _another(address)
+        if other is None:
+            continue
+        source = source_of(other)
+        if source in own or interface_of(other) == name:
+            continue
+        where = "nowhere" if source is None else f"by the interface that has {source}, past the overlay"
+        advice = "take away the other address or route, or make a network with another prefix"
+        text = f"what this machine sends to {address.network}, the overlay's addresses, goes {where}: {advice}"
+        yield Problem("overlay_route_elsewhere", str(address.network), text, patience=KEEPER_TIME)
+
+
+def _another(address: IPv4Interface | IPv6Interface) -> IPAddress | None:
+    """The highest host address of an overlay's prefix but this one; None for a link-local prefix or one too small."""
+    network = address.network
+    if address.ip.is_link_local or network.num_addresses < 4:
+        return None
+    highest = network.broadcast_address - 1
+    return highest if highest != address.ip else highest - 1
 
 
 def _routes(name: str, settings: Settings) -> Iterator[Problem]:

@@ -11,9 +11,14 @@ from pathlib import Path
 
 from treecast.adapters.bridge_record import BridgeRecord
 from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of, index_of, is_own_address
-from treecast.adapters.sysfs import master_of, snoops
+from treecast.adapters.sysfs import bridge_port, master_of, snoops
 from treecast.base.problems import Problem
 from treecast.base.time import Duration
+
+_FORWARDING = 3  # BR_STATE_FORWARDING (linux/if_bridge.h)
+_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
+_FLOODS = (("multicast_flood", "mcast_flood"), ("unicast_flood", "flood"), ("broadcast_flood", "bcast_flood"))
+"""In sysfs, and as bridge(8) has them."""
 
 GRACE: Duration = 3.0
 """``bridge add`` is done by then, and a cable that was put into another socket carries again."""
@@ -47,6 +52,33 @@ def taken_apart(record: BridgeRecord, interface: str, tap: str) -> str:
     for name, master in masters.items():
         if master != record.bridge:
             return f"{name} is not in {record.bridge}, {lost}"
+    return ""
+
+
+def port_silent(interface: str, tap: str) -> str:
+    """A sentence on a port of the bridge that does not forward; empty for none. One without a carrier never does."""
+    for name in (interface, tap):
+        state = bridge_port(name, "state")
+        if state is not None and state != _FORWARDING and flags_of(name) & IFF_RUNNING:
+            called = _STATES[state] if state < len(_STATES) else str(state)
+            spanning_tree = ", or wait where STP is on" if called in ("listening", "learning") else ""
+            command = f"bridge link set dev {name} state {_FORWARDING}{spanning_tree}"
+            return f"port {name} of the bridge is {called}, so the LAN of {interface} is not carried: {command}"
+    if bridge_port(interface, "isolated") and bridge_port(tap, "isolated"):
+        both = f"{interface} and {tap} are isolated from each other, so the LAN of {interface} is not carried"
+        return f"{both}: bridge link set dev {tap} isolated off"
+    return ""
+
+
+def port_filters(interface: str, tap: str) -> str:
+    """A sentence on a port of the bridge that keeps back what it should flood; empty for none."""
+    for name in (interface, tap):
+        for attribute, word in _FLOODS:
+            if bridge_port(name, attribute) == 0:
+                return (
+                    f"port {name} of the bridge has {word} off, so the LAN of {interface} is not carried whole: "
+                    f"bridge link set dev {name} {word} on"
+                )
     return ""
 
 

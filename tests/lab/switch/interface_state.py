@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
-from lab import Machine
+from lab import Machine, wait_until
 from lab.node import TreecastNode
 
 LIMIT_S = 15.0
@@ -77,3 +78,20 @@ def last_told(node: TreecastNode) -> set[str]:
     lines = [line for line in node.log_tail().splitlines() if 'event="addresses changed"' in line]
     told = re.findall(r'endpoints="([^"]*)"', lines[-1]) if lines else []
     return {endpoint.rpartition(":")[0].strip("[]") for line in told for endpoint in line.split()}
+
+
+def spoil_ports_of(node: TreecastNode, ports: Iterable[str], said: Callable[[], str]) -> None:
+    """A bridge's ports cut off from each other, then without floods, each undone when it is ``said``."""
+    for spoil, mend, text in (
+        ("isolated on", "isolated off", "isolated from each other"),
+        ("mcast_flood off", "mcast_flood on", "has mcast_flood off"),
+    ):
+        for port in ports:
+            node.machine.run(["ip", "link", "set", port, "type", "bridge_slave", *spoil.split()])
+        wait_until(partial(_contains, said, text), LIMIT_S, f"{spoil} is said")
+        for port in ports:
+            node.machine.run(["ip", "link", "set", port, "type", "bridge_slave", *mend.split()])
+
+
+def _contains(said: Callable[[], str], text: str) -> bool:
+    return text in said()
