@@ -181,7 +181,7 @@ class Forwarder:
     @property
     def running_workers(self) -> int:
         """How many of them run: fewer when one has panicked, or the system has failed it. 0 before ``start``."""
-    def ask_workers(self) -> None:
+    def signal_workers(self) -> None:
         """Ask each whether it still turns. It wakes them."""
     @property
     def unanswered(self) -> int:

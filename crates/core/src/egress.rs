@@ -35,7 +35,7 @@ impl Leaving {
         let (Some(mac), Some(ip)) = (frame.destination().filter(|_| frame.is_to_group()), frame.ip()) else {
             return Self::Other;
         };
-        if ip.speaks_of_the_link() {
+        if ip.is_of_the_link() {
             return Self::Other;
         }
         match to_group(mac, &ip) {

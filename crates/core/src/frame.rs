@@ -122,7 +122,7 @@ fn to_many(destination: Mac, ethertype: u16, ip: Option<Ip<'_>>) -> Result<Frame
 
 #[inline(always)]
 fn ip_to_many(destination: Mac, ip: &Ip<'_>) -> Result<FrameKind, Reason> {
-    if ip.speaks_of_the_link() {
+    if ip.is_of_the_link() {
         return Ok(FrameKind::Punt);
     }
     let kind = if destination == BROADCAST { FrameKind::Broadcast } else { to_group(destination, ip)? };
@@ -182,7 +182,7 @@ impl Ip<'_> {
 
     /// Membership, Neighbor Discovery and Multicast Router Discovery: what never crosses on its own.
     #[inline(always)]
-    pub(crate) fn speaks_of_the_link(&self) -> bool {
+    pub(crate) fn is_of_the_link(&self) -> bool {
         self.is_membership() || self.is_neighbour_discovery() || self.is_router_discovery()
     }
 

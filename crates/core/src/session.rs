@@ -88,7 +88,7 @@ pub struct Session {
     endpoint: ArcSwap<Endpoint>,
     confirmed: AtomicBool,
     heard: AtomicBool,
-    heard_ns: AtomicU64,
+    received_ns: AtomicU64,
     underlay_mtu: AtomicUsize,
     round_trip: Mutex<RoundTrip>,
 }
@@ -111,7 +111,7 @@ impl Session {
             endpoint: ArcSwap::from_pointee(endpoint),
             confirmed: AtomicBool::new(confirmed),
             heard: AtomicBool::new(false),
-            heard_ns: AtomicU64::new(now_ns),
+            received_ns: AtomicU64::new(now_ns),
             underlay_mtu: AtomicUsize::new(LARGEST_UNDERLAY_MTU),
             round_trip: Mutex::default(),
         })
@@ -158,7 +158,7 @@ impl Session {
             }
             header.counter > highest
         };
-        self.heard_ns.store(now_ns, Ordering::Relaxed);
+        self.received_ns.store(now_ns, Ordering::Relaxed);
         self.traffic.rx.add(1, length);
         let first = !self.heard.load(Ordering::Relaxed) && !self.heard.swap(true, Ordering::Relaxed);
         Ok(OpenedSession { plaintext, newest, first })
@@ -198,8 +198,8 @@ impl Session {
     }
 
     /// When the last authentic datagram arrived, or the installation.
-    pub fn heard_ns(&self) -> u64 {
-        self.heard_ns.load(Ordering::Relaxed)
+    pub fn received_ns(&self) -> u64 {
+        self.received_ns.load(Ordering::Relaxed)
     }
 
     /// Notes a probe sent now; returns its value.

@@ -185,9 +185,9 @@ impl Forwarder {
         self.running().workers.iter().filter(|(worker, _)| !worker.is_finished()).count()
     }
 
-    /// Asks each worker whether it still turns.
-    pub fn ask_workers(&self) {
-        self.running().workers.iter().for_each(|(_, pulse)| pulse.ask());
+    /// Signals each worker: one that still turns answers.
+    pub fn signal_workers(&self) {
+        self.running().workers.iter().for_each(|(_, pulse)| pulse.signal());
     }
 
     /// How many workers have not answered since.

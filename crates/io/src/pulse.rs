@@ -9,32 +9,32 @@ use crate::sys::poll::EventFd;
 #[derive(Debug)]
 pub struct Pulse {
     /// Readable when the worker is signalled.
-    pub asked: EventFd,
-    asked_times: AtomicU64,
+    pub signalled: EventFd,
+    signalled_times: AtomicU64,
     answered_times: AtomicU64,
 }
 
 impl Pulse {
     /// Not signalled yet.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { asked: EventFd::new()?, asked_times: AtomicU64::new(0), answered_times: AtomicU64::new(0) })
+        Ok(Self { signalled: EventFd::new()?, signalled_times: AtomicU64::new(0), answered_times: AtomicU64::new(0) })
     }
 
     /// Signals the worker.
-    pub fn ask(&self) {
-        self.asked_times.fetch_add(1, Ordering::SeqCst);
-        self.asked.signal();
+    pub fn signal(&self) {
+        self.signalled_times.fetch_add(1, Ordering::SeqCst);
+        self.signalled.signal();
     }
 
     /// The worker's answer to all signals so far.
     pub fn answer(&self) {
-        self.asked.clear();
-        self.answered_times.store(self.asked_times.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.signalled.clear();
+        self.answered_times.store(self.signalled_times.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
     /// Has the worker answered the last signal?
     pub fn is_answered(&self) -> bool {
-        self.answered_times.load(Ordering::SeqCst) == self.asked_times.load(Ordering::SeqCst)
+        self.answered_times.load(Ordering::SeqCst) == self.signalled_times.load(Ordering::SeqCst)
     }
 }
 
@@ -45,15 +45,15 @@ mod tests {
     use std::os::fd::AsFd;
 
     #[test]
-    fn asked_and_not_answered_is_seen_until_it_is() {
+    fn signalled_and_not_answered_is_seen_until_it_is() {
         let pulse = Pulse::new().unwrap();
         let poll = Poll::new().unwrap();
-        poll.add(pulse.asked.as_fd(), 7).unwrap();
+        poll.add(pulse.signalled.as_fd(), 7).unwrap();
         let readable = || poll.wait(Some(0)).unwrap().tokens().count();
         assert!(pulse.is_answered());
         assert_eq!(readable(), 0);
-        pulse.ask();
-        pulse.ask();
+        pulse.signal();
+        pulse.signal();
         assert!(!pulse.is_answered());
         assert_eq!(readable(), 1);
         pulse.answer();

@@ -87,7 +87,7 @@ impl Worker {
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.add(stop.as_fd(), TOKEN_STOP)?;
-        poll.add(pulse.asked.as_fd(), TOKEN_PULSE)?;
+        poll.add(pulse.signalled.as_fd(), TOKEN_PULSE)?;
         if let Some(queue) = local.tap.queues().nth(share.number) {
             poll.add(queue, TOKEN_TAP)?;
         }

@@ -91,8 +91,8 @@ impl Forwarder {
         self.0.running_workers()
     }
 
-    fn ask_workers(&self) {
-        self.0.ask_workers();
+    fn signal_workers(&self) {
+        self.0.signal_workers();
     }
 
     #[getter]

@@ -75,7 +75,7 @@ impl SessionStats {
             peer: session.peer,
             endpoint: address(&session.endpoint().address),
             age_s: since(session.installed_ns),
-            silent_s: since(session.heard_ns()),
+            silent_s: since(session.received_ns()),
             rtt_ms: session.rtt_ms(),
             sealed: session.sealed(),
             tx_packets,

@@ -188,9 +188,9 @@ class DataPlane:
         """How many of them run."""
         return self.native.running_workers
 
-    def ask_workers(self) -> None:
+    def signal_workers(self) -> None:
         """Signal each thread, which answers if it still turns."""
-        self.native.ask_workers()
+        self.native.signal_workers()
 
     @property
     def unanswered(self) -> int:

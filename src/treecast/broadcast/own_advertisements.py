@@ -122,7 +122,7 @@ class OwnAdvertisements:
         origin = self._store.get(self._me)
         node = origin.records.get((Kind.NODE, b"")) if origin else None
         if node is not None and (node.epoch, node.sequence) == (epoch, sequence):
-            self._twins.rival_told()
+            self._twins.rival_acknowledged()
 
     def _publish(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> list[Record]:
         origin = self._store.get(self._me)

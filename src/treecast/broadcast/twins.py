@@ -46,7 +46,7 @@ class Twins:
         self._twin: Twin | None = None
         self._answered_at: Instant | None = None
         self._older_since: Instant | None = None
-        self._is_rival_told = False
+        self._is_rival_acknowledged = False
 
     def twin(self, now: Instant) -> Twin | None:
         """The other run, for a while after its last advertisement."""
@@ -62,16 +62,16 @@ class Twins:
         if twin.is_older and self._older_since is None:
             self._older_since = twin.seen_at
 
-    def rival_told(self) -> None:
+    def rival_acknowledged(self) -> None:
         """A neighbour holds this run's advertisement that names the present rival."""
-        self._is_rival_told = True
+        self._is_rival_acknowledged = True
 
     def must_end(self, now: Instant) -> Twin | None:
         """The older run because of which this one is to end now."""
         twin = self.twin(now)
         if twin is None or not twin.is_older or self._older_since is None:
             return None
-        is_known = self._is_rival_told or now - self._older_since >= LAST_WORD_LIMIT
+        is_known = self._is_rival_acknowledged or now - self._older_since >= LAST_WORD_LIMIT
         return twin if is_known else None
 
     def concerns(self, content: NodeContent) -> bool:
@@ -86,7 +86,7 @@ class Twins:
             self._found(Twin(now, content.endpoint_values(), is_older))
         if not (is_proved and content.instance != self.rival) and not self._may_answer(now):
             return False
-        self._is_rival_told = self._is_rival_told and content.instance == self.rival
+        self._is_rival_acknowledged = self._is_rival_acknowledged and content.instance == self.rival
         self.rival, self._answered_at = content.instance, now
         return True
 

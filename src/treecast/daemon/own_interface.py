@@ -41,7 +41,7 @@ def set_up(plane: DataPlane, settings: Settings, found: FoundTap | None, *, keep
     return refused
 
 
-def tell_groups(
+def report_groups(
     interfaces: Sequence[str], settings: Settings, refused: Sequence[IPNetwork], log: FilteringBoundLogger
 ) -> None:
     """One line: which groups programs now reach by the interface, and which others had joined elsewhere."""

@@ -48,7 +48,7 @@ def _peer(
     now: Instant,
 ) -> Peer:
     report = reports.get(known.session) if known.session is not None else None
-    silent_s = report.silent_s if report else now - known.last_heard if known.last_heard is not None else None
+    silent_s = report.silent_s if report else now - known.last_received if known.last_received is not None else None
     refused = known.standing is Standing.REFUSED
     return Peer(
         name=known.name,

@@ -34,7 +34,7 @@ from treecast.daemon.logs import configure
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
-from treecast.daemon.own_interface import set_up, settings_of, tell_groups
+from treecast.daemon.own_interface import report_groups, set_up, settings_of
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.peer_addresses import require_underlay_peers
 from treecast.daemon.peer_memory import PeerMemory
@@ -87,7 +87,7 @@ def run(options: UpOptions) -> None:
                 bridge = record.bridge if record else ""
             except OperatorError as error:
                 log.warning("not bridged", reason=str(error))
-            tell_groups([name for name in (bridge, plane.interface) if name], settings, refused, log)
+            report_groups([name for name in (bridge, plane.interface) if name], settings, refused, log)
             descriptors = _packet_sockets(options.directory, log)
             endpoints = reachable_endpoints(plane, identity.network, bridge, ())
             keeper = InterfaceKeeper(plane.interface, settings, options.directory, log)

@@ -30,7 +30,7 @@ class Workers(Protocol):
     def running_workers(self) -> int: ...
     @property
     def unanswered(self) -> int: ...
-    def ask_workers(self) -> None: ...
+    def signal_workers(self) -> None: ...
 
 
 class ServiceReports:
@@ -50,12 +50,12 @@ class ServiceReports:
         """Report for ever."""
         pause = STATUS_INTERVAL if self._interval is None else min(STATUS_INTERVAL, self._interval / FED_PER_INTERVAL)
         while True:
-            self._tell_status()
+            self._report_status()
             if self._interval is not None:
                 self._feed(clock.monotonic(), self._interval)
             await asyncio.sleep(pause)
 
-    def _tell_status(self) -> None:
+    def _report_status(self) -> None:
         """One line when it changes: ``systemctl status`` shows it."""
         peers, problems = self._peers(), self._problems.present()
         status = f"{peers} {'peer' if peers == 1 else 'peers'}, "
@@ -71,7 +71,7 @@ class ServiceReports:
         stands = self._plane.unanswered > 0 or self._plane.running_workers < self._plane.workers
         if not stands:
             systemd.notify("WATCHDOG=1")
-            self._plane.ask_workers()
+            self._plane.signal_workers()
             self._fed_next = after(now, interval / FED_PER_INTERVAL)
         elif not self._stands:
             self._log.error("a thread that moves packets stands still: systemd will end the node if it goes on")

@@ -156,11 +156,11 @@ class DesignatedForwarder:
         known.election.receive(now, beacon)
         known.problems.beacon(NodeIndex(beacon.node_index))
 
-    def heard_node(self, now: Instant, port: int, node: NodeIndex) -> None:
+    def receive_from_node(self, now: Instant, port: int, node: NodeIndex) -> None:
         """A query or report of another node, which it sends on its own LANs only, came from a port."""
         known = self._ports.get(port)
         if known is not None and node not in {rank[0] for rank, _ in known.election.candidates()}:
-            known.problems.spoke(now, node)
+            known.problems.received(now, node)
 
     def is_shared(self, port: int) -> bool:
         return port in self._ports

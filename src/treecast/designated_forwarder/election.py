@@ -48,7 +48,7 @@ class Candidate:
 
     state: BeaconState
     sequence: int
-    heard_at: Instant
+    received_at: Instant
 
 
 class Why(Enum):
@@ -100,7 +100,7 @@ class Election:
             self._silent_until = max(self._silent_until, after(now, LOOP_HOLD))
             return
         known = self._candidates.get(rank)
-        if known is not None and beacon.sequence <= known.sequence and now < after(known.heard_at, HEARD_FOR):
+        if known is not None and beacon.sequence <= known.sequence and now < after(known.received_at, HEARD_FOR):
             self._drops.count("beacon_repeated")
             return
         if known is None and len(self._candidates) >= MAX_CANDIDATES:
@@ -116,7 +116,7 @@ class Election:
     def advance(self, now: Instant, *, able: bool) -> None:
         """The state from now on. ``able``: this node has links, so that forwarding would carry something."""
         for rank, candidate in list(self._candidates.items()):
-            if after(candidate.heard_at, HEARD_FOR) <= now:
+            if after(candidate.received_at, HEARD_FOR) <= now:
                 del self._candidates[rank]
                 if candidate.state is BeaconState.FORWARDING:
                     self.lost = rank
@@ -139,7 +139,7 @@ class Election:
             listened,
             learned,
             settled,
-            *(after(candidate.heard_at, HEARD_FOR) for candidate in self._candidates.values()),
+            *(after(candidate.received_at, HEARD_FOR) for candidate in self._candidates.values()),
         )
 
     def candidates(self) -> list[tuple[Rank, Candidate]]:

@@ -17,7 +17,7 @@ STRANGER_FOR: Duration = 10.0
 """How long one beacon of another network counts: twenty of its intervals."""
 
 UNSEEN_AFTER: Duration = 6 * BEACON_INTERVAL
-"""A node that spoke on the LAN had time for six beacons."""
+"""A node that sent on the LAN had time for six beacons."""
 
 UNSEEN_FOR: Duration = 260.0
 """Two default Query Intervals: as often, a node that has a LAN queries there."""
@@ -37,7 +37,7 @@ class LanProblems:
         self._strangers: OrderedDict[bytes, Instant] = OrderedDict()
         """Other networks, and when a beacon of each last came."""
         self._unseen: OrderedDict[NodeIndex, tuple[Instant, Instant]] = OrderedDict()
-        """Nodes that spoke here without a beacon: first and last time."""
+        """Nodes that sent here without a beacon: first and last time."""
         self._lost: tuple[NodeIndex, Instant] | None = None
         """The forwarder that fell silent, and when this node took over."""
 
@@ -48,7 +48,7 @@ class LanProblems:
         if len(self._strangers) > MAX_KEPT:
             self._strangers.popitem(last=False)
 
-    def spoke(self, now: Instant, node: NodeIndex) -> None:
+    def received(self, now: Instant, node: NodeIndex) -> None:
         """A query or report of another node, of which no beacon comes."""
         first, last = self._unseen.pop(node, (now, now))
         self._unseen[node] = (first if now < after(last, UNSEEN_FOR) else now, now)
@@ -77,8 +77,8 @@ class LanProblems:
                 f"{interface}: this node's own beacons come back, so two ways lead to this LAN and frames would "
                 "circle: it carries nothing there until one of the ways (a cable, a bridge, an access point) is gone",
             )
-        for network_id, heard_at in self._strangers.items():
-            if now < after(heard_at, STRANGER_FOR):
+        for network_id, received_at in self._strangers.items():
+            if now < after(received_at, STRANGER_FOR):
                 other = network_id.hex()[:8]
                 yield Problem(
                     "lan_of_another_network",

@@ -36,6 +36,6 @@ class SeenHosts:
 
     def take(self, now: Instant) -> tuple[SeenHost, ...]:
         """Those not long silent, sorted; they are forgotten here."""
-        recent = sorted(host for host, heard_at in self._seen.items() if after(heard_at, SEEN_LIFETIME) > now)
+        recent = sorted(host for host, received_at in self._seen.items() if after(received_at, SEEN_LIFETIME) > now)
         self._seen.clear()
         return tuple(recent)

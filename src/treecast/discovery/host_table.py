@@ -170,7 +170,7 @@ class HostTable:
         if winner is None and host is None and before is not None:
             self._departed.put(now, key, before.addresses, is_router=before.is_router)
         if winner is None and host is None:
-            self._hear_refused(now, key, self._hosts.take_refused(key))
+            self._learn_refused(now, key, self._hosts.take_refused(key))
         if winner is None or winner is not claim:
             return
         if host is not None:
@@ -224,7 +224,7 @@ class HostTable:
         if len(refused.sightings) <= self._config.max_addresses_per_host or sighting.address in refused.sightings:
             refused.sightings[sighting.address] = sighting
 
-    def _hear_refused(self, now: Instant, key: HostKey, refused: Refused | None) -> None:
+    def _learn_refused(self, now: Instant, key: HostKey, refused: Refused | None) -> None:
         """The hold has ended: the last announcement counts."""
         if refused is None or after(refused.sighted_at, self._config.host_lifetime) <= now:
             return
@@ -265,7 +265,7 @@ class HostTable:
             host, winner = self.local.get(key), self.remote.get(key)
             if host is not None and host.own and winner is not None and winner.rank > (host.sequence, -self._me):
                 self._outbid(now, key, winner)
-            self._hear_refused(now, key, refused)
+            self._learn_refused(now, key, refused)
         for (_, address), claimant in self._addresses.advance(now):
             if claimant is not None and self.local.get(claimant) is not None:
                 self.take_address(now, claimant, address, shared=False)
@@ -314,7 +314,7 @@ class HostTable:
             if key is None or host is None:
                 yield None
                 continue
-            sighted_at = None if host.own else host.last_heard
+            sighted_at = None if host.own else host.last_received
             yield view(key, host.sorted_addresses(), self._me, host.port, sighted_at, host.is_router, host.name)
         for key in sorted_in_slices(self.remote.keys(), host_sort_key):
             claim = self.remote.get(key) if key else None

@@ -43,7 +43,7 @@ def host_sort_key(key: HostKey) -> tuple[int, bytes]:
 @dataclass(slots=True)
 class LocalHost:
     port: int
-    last_heard: Instant
+    last_received: Instant
     own: bool = False
     sequence: int = 0
     is_router: bool = False
@@ -118,7 +118,7 @@ class LocalHosts:
                 self.changed.append(key)
             else:
                 self._left(host.port)
-        host.port, host.last_heard = port, now
+        host.port, host.last_received = port, now
         if not host.own:
             self._ageing[key] = None
             self._ageing.move_to_end(key)
@@ -191,7 +191,7 @@ class LocalHosts:
         )
 
     def _host_ends(self, key: HostKey) -> Instant:
-        return after(self._hosts[key].last_heard, self._config.host_lifetime)
+        return after(self._hosts[key].last_received, self._config.host_lifetime)
 
     def _address_ends(self, key: AddressKey) -> Instant:
         sighted_at = self._hosts[self._holders[key]].addresses[key[1]]

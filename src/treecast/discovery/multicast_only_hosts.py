@@ -83,7 +83,16 @@ class MulticastOnlyHosts:
         """``hidden``: ports whose hosts another node serves."""
         return [
             HostView(
-                *key, host.sorted_addresses(), me, host.port, host.last_heard, host.is_router, 0, False, (), host.name
+                *key,
+                host.sorted_addresses(),
+                me,
+                host.port,
+                host.last_received,
+                host.is_router,
+                0,
+                False,
+                (),
+                host.name,
             )
             for key, host in self._hosts.items()
             if host.port not in hidden

@@ -93,7 +93,7 @@ class Reception:
         other = self._rooms.nodes.other_with_mac(frame.source) if is_shared else None
         if other is not None:
             self._rooms.drops.count("membership_of_a_node")  # its queries and reports are for hosts, and end with them
-            self._rooms.designated_forwarder.heard_node(now, event.port, other)
+            self._rooms.designated_forwarder.receive_from_node(now, event.port, other)
             return
         self._membership_sync.take(now, self._rooms.membership.receive(now, event.port, frame))
 

@@ -91,7 +91,7 @@ class Reachability:
             return Standing.ANOTHER_NETWORK
         if now - target.sought_since < (UNREACHED_AFTER if target.name is not None else KNOWN_UNREACHED_AFTER):
             return Standing.CONNECTING
-        heard = self.last_heard(now, target)
+        heard = self.last_received(now, target)
         if heard is not None and heard > target.sought_since:
             return Standing.HEARD_ONLY
         return Standing.OFFLINE if self._is_unlisted(target) else Standing.UNREACHABLE
@@ -112,7 +112,7 @@ class Reachability:
         refused = self._refusals.of(now, target.node, target.endpoints)
         return refused.reason.replace("_", " ") if refused else ""
 
-    def last_heard(self, now: Instant, target: Target) -> Instant | None:
+    def last_received(self, now: Instant, target: Target) -> Instant | None:
         """When a handshake last came from where the target is sought."""
         times = (self._heard.last(now, endpoint) for endpoint in target.endpoints)
         return max((then for then in times if then is not None), default=None)

@@ -19,7 +19,7 @@ MAX_GONE = 256
 @dataclass(frozen=True, slots=True)
 class Known:
     """One node. ``node`` and ``certificate``: None while nobody knows who is there; ``why``: where ``standing`` alone
-    does not say; ``last_heard``: None for a node that is up (the data plane knows) or of which nothing ever came.
+    does not say; ``last_received``: None for a node that is up (the data plane knows) or of which nothing ever came.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Known:
     why: str
     endpoints: tuple[Endpoint, ...]
     session: int | None
-    last_heard: Instant | None
+    last_received: Instant | None
     version: str
     underlay_mtu: int | None = None
 
@@ -41,7 +41,7 @@ class _Gone:
     certificate: Certificate
     endpoint: Endpoint | None
     version: str
-    last_heard: Instant
+    last_received: Instant
 
 
 class Roster:
@@ -56,9 +56,9 @@ class Roster:
     def link_up(self, node: NodeIndex) -> None:
         self._gone.pop(node, None)
 
-    def link_down(self, peer: Peer, last_heard: Instant) -> None:
+    def link_down(self, peer: Peer, last_received: Instant) -> None:
         self._gone.pop(peer.node, None)
-        self._gone[peer.node] = _Gone(peer.certificate, peer.endpoint, peer.version, last_heard)
+        self._gone[peer.node] = _Gone(peer.certificate, peer.endpoint, peer.version, last_received)
         if len(self._gone) > MAX_GONE:
             del self._gone[next(iter(self._gone))]
 
@@ -102,10 +102,10 @@ class Roster:
     def _sought_one(self, now: Instant, target: Target, standing: Standing) -> Known:
         gone = self._gone.get(target.node) if target.node is not None else None
         certificate, version = (gone.certificate, gone.version) if gone else (None, "")
-        heard = [self._reachability.last_heard(now, target), gone.last_heard if gone else None]
-        last_heard = max((then for then in heard if then is not None), default=None)
+        heard = [self._reachability.last_received(now, target), gone.last_received if gone else None]
+        last_received = max((then for then in heard if then is not None), default=None)
         name, why = (certificate.name if certificate else target.label), self._reachability.why(now, target)
-        return Known(name, target.node, certificate, standing, why, target.candidates, None, last_heard, version)
+        return Known(name, target.node, certificate, standing, why, target.candidates, None, last_received, version)
 
     def _offline(self) -> Iterator[Known]:
         sought = {target.node for target in self._targets.shown()}
@@ -114,7 +114,7 @@ class Roster:
                 place = (gone.endpoint,) if gone.endpoint else ()
                 name = gone.certificate.name
                 yield Known(
-                    name, node, gone.certificate, Standing.OFFLINE, "", place, None, gone.last_heard, gone.version
+                    name, node, gone.certificate, Standing.OFFLINE, "", place, None, gone.last_received, gone.version
                 )
 
     def _is_up(self, node: NodeIndex) -> bool:

@@ -130,7 +130,7 @@ class ModelForwarder(ForwardingTables):
         if not session.window.take(datagram.counter):
             self.drops["session_replay"] += 1
             return
-        session.heard_at = self.underlay.now
+        session.received_at = self.underlay.now
         if not session.confirmed:
             session.confirmed = True
             self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))
@@ -187,7 +187,7 @@ class ModelForwarder(ForwardingTables):
     def reports(self) -> list[e.SessionReport]:
         now, weight = self.underlay.now, self.datagram_weight
         return [
-            e.SessionReport(index, one.peer, now - one.since, now - one.heard_at, None, one.sealed * weight)
+            e.SessionReport(index, one.peer, now - one.since, now - one.received_at, None, one.sealed * weight)
             for index, one in self.sessions.items()
         ]
 

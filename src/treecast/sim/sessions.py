@@ -20,7 +20,7 @@ class ModelSession:
     endpoint: Endpoint
     confirmed: bool
     since: Instant
-    heard_at: Instant
+    received_at: Instant
     sealed: int = 0
     window: ReplayWindow = field(default_factory=lambda: ReplayWindow(SESSION_WINDOW))
 

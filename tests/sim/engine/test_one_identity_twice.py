@@ -103,14 +103,14 @@ def test_the_run_that_is_to_end_waits_until_its_last_word_is_held_but_not_for_ev
     own, older = Twins(b"ownown00", 1000), NodeContent(b"", (), b"twintwin", 10, b"ownown00")
     replayed = NodeContent(b"", (), b"longgone", 10, b"")
     assert own.receive(Instant(0.0), replayed)
-    own.rival_told()
+    own.rival_acknowledged()
     assert own.receive(Instant(0.1), older), "a proof is answered at once, whatever was answered a moment ago"
     assert own.rival == b"twintwin"
     assert own.must_end(Instant(0.1)) is None
     assert not own.receive(Instant(2.0), replayed), "it may not take the place of the last word"
     assert own.must_end(Instant(0.1 + LAST_WORD_LIMIT)) is not None
     assert own.receive(Instant(0.2), older) is False
-    own.rival_told()
+    own.rival_acknowledged()
     assert own.must_end(Instant(0.2)) is not None
 
 

@@ -33,7 +33,7 @@ class Threads:
     unanswered: int = 0
     asked: int = 0
 
-    def ask_workers(self) -> None:
+    def signal_workers(self) -> None:
         self.asked += 1
 
 

@@ -31,7 +31,7 @@ def test_a_peer_goes_from_connecting_to_up_to_offline_in_one_row() -> None:
     assert (known.name, known.standing, known.version, known.endpoints) == ("n2", "up", "1.0", (endpoint_of(2),))
     one.links.review(Instant(30.0), report(one, silent_s=DEAD_AFTER))
     (known,) = one.links.known(Instant(60.0))
-    assert (known.name, known.standing, known.last_heard) == ("n2", "unreachable", 30.0 - DEAD_AFTER)
+    assert (known.name, known.standing, known.last_received) == ("n2", "unreachable", 30.0 - DEAD_AFTER)
 
 
 def test_a_peer_whose_name_has_no_address_is_shown_and_tried_as_soon_as_it_has_one() -> None:
