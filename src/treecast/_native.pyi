@@ -182,7 +182,7 @@ class Forwarder:
     def running_workers(self) -> int:
         """How many of them run: fewer when one has panicked, or the system has failed it. 0 before ``start``."""
     def signal_workers(self) -> None:
-        """Ask each whether it still turns. It wakes them."""
+        """Signal each: one that still turns answers. It wakes them."""
     @property
     def unanswered(self) -> int:
         """How many have not answered since they were asked last."""

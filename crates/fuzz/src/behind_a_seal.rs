@@ -65,9 +65,9 @@ pub fn session_body(bytes: &[u8]) {
     match node.receive_session(datagram, endpoint(1), now_ns, &mut Recent::default()) {
         Ok(Received::Opened(Opened::Frame(frame))) => assert_eq!(&datagram[frame.start..][..frame.length], body),
         Ok(Received::Opened(Opened::Part(part))) => {
-            let mut room = vec![0; MAX_FRAME_LEN];
+            let mut frame = vec![0; MAX_FRAME_LEN];
             let part_bytes = &datagram[part.start..][..part.length];
-            if let Ok(Some((length, _))) = node.reassemble(&part, part_bytes, 0, now_ns, &mut room) {
+            if let Ok(Some((length, _))) = node.reassemble(&part, part_bytes, 0, now_ns, &mut frame) {
                 assert_eq!(length, usize::from(part.fragment.whole));
             }
         }

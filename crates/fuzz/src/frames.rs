@@ -51,15 +51,15 @@ pub fn frame(bytes: &[u8]) {
 pub fn super_frame(bytes: &[u8]) {
     let Some((vnet, bytes)) = VnetHeader::parse(bytes) else { return };
     let Ok(segmenter) = Segmenter::new(&vnet, &Frame::read(bytes)) else { return };
-    let mut room = vec![0; bytes.len()];
+    let mut buffer = vec![0; bytes.len()];
     let segments: Vec<(Vec<u8>, Option<PartialChecksum>)> = (0..segmenter.count())
         .filter_map(|index| {
-            let (length, checksum) = segmenter.write(index, &mut room)?;
+            let (length, checksum) = segmenter.write(index, &mut buffer)?;
             assert_eq!(Some(length), segmenter.segment_len(index));
-            Some((room[..length].to_vec(), checksum))
+            Some((buffer[..length].to_vec(), checksum))
         })
         .collect();
-    assert_eq!(segments.len(), segmenter.count(), "each has room where the super-frame had");
+    assert_eq!(segments.len(), segmenter.count(), "each fits where the super-frame did");
     let total: usize = segments.iter().map(|(bytes, _)| bytes.len()).sum();
     for merging in MERGINGS {
         let (mut frames, mut length) = (0, 0);

@@ -147,7 +147,7 @@ impl Forwarder {
             }
             _ => self.tables.set_hosts(hosts.iter().map(|(_, host)| *host).collect()),
         };
-        without_room(refused, hosts.iter().map(|(position, (vlan, mac, _))| (*position, (*vlan, *mac))), refusals);
+        table_full(refused, hosts.iter().map(|(position, (vlan, mac, _))| (*position, (*vlan, *mac))), refusals);
     }
 
     fn write_routes(&self, routes: &mut Together<SetRoute>, refusals: &mut Vec<Refusal>) {
@@ -157,7 +157,7 @@ impl Forwarder {
         }
         let all: Vec<SetRoute> = routes.iter().map(|(_, route)| *route).collect();
         let refused = self.tables.set_routes(&all);
-        without_room(refused, routes.iter().map(|(position, route)| (*position, route.key())), refusals);
+        table_full(refused, routes.iter().map(|(position, route)| (*position, route.key())), refusals);
     }
 
     /// One command. What cannot be sent is counted, and no refusal.
@@ -262,8 +262,8 @@ impl Forwarder {
     }
 }
 
-/// Those of the commands whose keys found no room.
-fn without_room<K: Hash + Eq>(refused: Vec<K>, all: impl Iterator<Item = (usize, K)>, refusals: &mut Vec<Refusal>) {
+/// Those of the commands whose keys a full table has refused.
+fn table_full<K: Hash + Eq>(refused: Vec<K>, all: impl Iterator<Item = (usize, K)>, refusals: &mut Vec<Refusal>) {
     if !refused.is_empty() {
         let refused: HashSet<K> = refused.into_iter().collect();
         let of = all.filter(|(_, key)| refused.contains(key));

@@ -55,12 +55,12 @@ impl TxBuffer {
         Self { target: None, buffer, used: 0, runs, traffic_class: 0 }
     }
 
-    /// Room for one datagram.
-    pub fn room(&mut self) -> &mut [u8] {
+    /// The free part, for one datagram.
+    pub fn free(&mut self) -> &mut [u8] {
         &mut self.buffer[self.used..self.used + MAX_DATAGRAM_LEN]
     }
 
-    /// The datagram written to the room is `length` long.
+    /// The datagram written to the free part is `length` long.
     pub fn commit(&mut self, length: usize) {
         let class = self.traffic_class;
         let extended = self.runs.last_mut().is_some_and(|run| run.traffic_class == class && run.extend(length));
@@ -70,7 +70,7 @@ impl TxBuffer {
         self.used += length;
     }
 
-    fn has_room(&self) -> bool {
+    fn has_capacity(&self) -> bool {
         self.used + MAX_DATAGRAM_LEN <= self.buffer.len()
     }
 
@@ -120,7 +120,7 @@ impl Outbox {
         self.traffic_class = traffic_class;
     }
 
-    /// The tx buffer of a target, with room for one datagram, and for `length` bytes in one run if a run can be so long.
+    /// The tx buffer of a target, with capacity for one datagram, and for `length` bytes in one run if a run can be so long.
     pub fn tx_buffer(
         &mut self,
         tables: &ForwardingTables,
@@ -145,7 +145,7 @@ impl Outbox {
         tx_buffer
     }
 
-    /// The tx buffer again, after its room was used.
+    /// The tx buffer again, after its free part was used.
     pub fn more<'s>(&'s mut self, tables: &ForwardingTables, underlay: &Underlay, target: &Target) -> &'s mut TxBuffer {
         self.tx_buffer(tables, underlay, target, MAX_DATAGRAM_LEN)
     }
@@ -190,8 +190,8 @@ impl Outbox {
 }
 
 impl TxBuffer {
-    /// Is the room used up?
+    /// Is the capacity used up?
     pub fn is_full(&self) -> bool {
-        !self.has_room()
+        !self.has_capacity()
     }
 }

@@ -101,7 +101,7 @@ impl Sealing<'_> {
     /// One datagram with this body.
     fn put<S: Seals>(&mut self, target: &Target, by: &S, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
         let tx_buffer = self.outbox.more(self.tables, self.underlay, target);
-        let length = by.seal_body(inner, body, tx_buffer.room())?;
+        let length = by.seal_body(inner, body, tx_buffer.free())?;
         tx_buffer.commit(length);
         Ok(())
     }
@@ -114,8 +114,8 @@ fn seal_one<S: Seals>(
     by: &S,
     most: usize,
 ) -> Result<usize, Reason> {
-    let room = tx_buffer.room();
-    let body = room.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + most).ok_or(Reason::TooBig)?;
+    let buffer = tx_buffer.free();
+    let body = buffer.get_mut(S::BODY_OFFSET..S::BODY_OFFSET + most).ok_or(Reason::TooBig)?;
     let (length, checksum) = segmenter.write(index, body).ok_or(Reason::TooBig)?;
-    by.seal(Inner { kind: KIND_FRAME, checksum }, length, room)
+    by.seal(Inner { kind: KIND_FRAME, checksum }, length, buffer)
 }

@@ -11,19 +11,20 @@ pub trait Seals {
     const BODY_OFFSET: usize;
     /// Bytes of a datagram around its body.
     const OVERHEAD: usize;
-    /// Seals the body that lies in `room`; the datagram's length.
-    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason>;
+    /// Seals the body that lies in `buffer`; the datagram's length.
+    fn seal(&self, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason>;
     /// The id of the next frame that goes in parts.
     fn next_fragment_id(&self) -> u32;
 
-    /// Writes a body, in two pieces, into `room` and seals it there; the datagram's length.
-    fn seal_body(&self, inner: Inner, [front, back]: [&[u8]; 2], room: &mut [u8]) -> Result<usize, Reason> {
+    /// Writes a body, in two pieces, into `buffer` and seals it there; the datagram's length.
+    fn seal_body(&self, inner: Inner, [front, back]: [&[u8]; 2], buffer: &mut [u8]) -> Result<usize, Reason> {
         let body_len = front.len() + back.len();
-        let body = room.get_mut(Self::BODY_OFFSET..).and_then(|rest| rest.get_mut(..body_len)).ok_or(Reason::TooBig)?;
+        let body =
+            buffer.get_mut(Self::BODY_OFFSET..).and_then(|rest| rest.get_mut(..body_len)).ok_or(Reason::TooBig)?;
         let (to_front, to_back) = body.split_at_mut(front.len());
         to_front.copy_from_slice(front);
         to_back.copy_from_slice(back);
-        self.seal(inner, body_len, room)
+        self.seal(inner, body_len, buffer)
     }
 }
 
@@ -31,8 +32,8 @@ impl Seals for Session {
     const BODY_OFFSET: usize = SESSION_BODY_OFFSET;
     const OVERHEAD: usize = SESSION_OVERHEAD;
 
-    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
-        self.seal(inner, body_len, room)
+    fn seal(&self, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason> {
+        self.seal(inner, body_len, buffer)
     }
 
     fn next_fragment_id(&self) -> u32 {
@@ -48,8 +49,8 @@ impl Seals for Tree<'_> {
     const BODY_OFFSET: usize = TREE_BODY_OFFSET;
     const OVERHEAD: usize = TREE_OVERHEAD;
 
-    fn seal(&self, inner: Inner, body_len: usize, room: &mut [u8]) -> Result<usize, Reason> {
-        self.0.seal(self.1, inner, body_len, room)
+    fn seal(&self, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason> {
+        self.0.seal(self.1, inner, body_len, buffer)
     }
 
     fn next_fragment_id(&self) -> u32 {

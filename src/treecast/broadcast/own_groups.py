@@ -150,10 +150,10 @@ class OwnGroups:
                 self._drops.count("advertisement_table_full")
                 continue
             if number is None or not self._chunks[number].fits(entry):
-                number = self._with_room(entry)
+                number = self._with_capacity(entry)
             self._list(number, key, entry)
 
-    def _with_room(self, entry: ListedGroup) -> int:
+    def _with_capacity(self, entry: ListedGroup) -> int:
         """A roomy chunk, one that is published anyway before others; a new one where there is none."""
         fitting = (number for number in self._roomy if self._chunks[number].fits(entry))
         number = min(fitting, key=lambda number: (number not in self._changed, number), default=None)

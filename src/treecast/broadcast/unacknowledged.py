@@ -50,7 +50,7 @@ class _Waiting:
     sent_at: Instant | None = None
     """First."""
     is_on_the_way: bool = False
-    """Sent once, and not overdue: it takes room in the window."""
+    """Sent once, and not overdue: it takes a place in the window."""
 
 
 @dataclass(slots=True)
@@ -156,8 +156,8 @@ class Unacknowledged:
         is_silent = bool(self._waiting) and now - self._answered_at >= SILENT_AFTER
         due = self._repeats.due(now, SILENT_FLOODS if is_silent else MAX_REPEATS_PER_TURN)
         self._overdue(now, due)
-        room = SILENT_FLOODS - len(due) if is_silent else self._window - self._on_the_way
-        due += islice(self._unsent, max(room, 0))
+        free = SILENT_FLOODS - len(due) if is_silent else self._window - self._on_the_way
+        due += islice(self._unsent, max(free, 0))
         jitter = self._rng.uniform(*JITTER) if due else 1.0
         if due and is_silent:
             self._not_before = after(now, LAST_REPEAT * jitter)

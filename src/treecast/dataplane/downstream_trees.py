@@ -146,12 +146,12 @@ class DownstreamTrees:
         if flow is not None and not self._wants(flow):
             raise MalformedError("key_not_wanted")
         tree = DownstreamTree(offer.root, offer.tree_id, offer.epoch, flow)
-        self._make_room(now, tree)
+        self._replace_older(now, tree)
         self._put(now, tree)
         taken = emit_control(KeyAcknowledgement(offer.tree_id, offer.epoch, offer.key_id))
         self.commands.append(AcceptKey(offer.root, offer.tree_id, offer.epoch, offer.key_id, taken))
 
-    def _make_room(self, now: Instant, tree: DownstreamTree) -> None:
+    def _replace_older(self, now: Instant, tree: DownstreamTree) -> None:
         """A root has one tree per flow: a newer one follows the older. MalformedError when there are too many."""
         known, before = self._trees.get(tree.key), self._tree_of.get((tree.root, tree.flow))
         if before is not None and before.epoch == tree.epoch and before.tree_id > tree.tree_id:

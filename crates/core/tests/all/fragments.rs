@@ -28,22 +28,22 @@ fn session(index: u32) -> Sender {
     Sender::Session(index)
 }
 
-/// A reassembly, its drops and its room.
+/// A reassembly, its drops and its buffer.
 struct Table {
     table: Reassembly,
     drops: Drops,
-    room: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 impl Table {
     fn new() -> Self {
-        Self { table: Reassembly::default(), drops: Drops::default(), room: vec![0; MAX_FRAME_LEN] }
+        Self { table: Reassembly::default(), drops: Drops::default(), buffer: vec![0; MAX_FRAME_LEN] }
     }
 
     fn take(&mut self, sender: Sender, part: &(Fragment, &[u8]), now_ns: u64) -> Result<Option<Vec<u8>>, Reason> {
         let arrived = Arrived { sender, fragment: part.0, checksum: None, ecn: 0, bytes: part.1 };
-        let taken = self.table.take(&arrived, now_ns, &mut self.room, &self.drops)?;
-        Ok(taken.map(|(length, _)| self.room[..length].to_vec()))
+        let taken = self.table.take(&arrived, now_ns, &mut self.buffer, &self.drops)?;
+        Ok(taken.map(|(length, _)| self.buffer[..length].to_vec()))
     }
 }
 
@@ -56,11 +56,11 @@ fn congestion_marked_on_either_part_goes_over_to_the_frame() {
         let mut table = Table::new();
         let mut take = |part: &(Fragment, &[u8]), ecn| {
             let arrived = Arrived { sender: session(1), fragment: part.0, checksum: None, ecn, bytes: part.1 };
-            table.table.take(&arrived, NOW_NS, &mut table.room, &table.drops)
+            table.table.take(&arrived, NOW_NS, &mut table.buffer, &table.drops)
         };
         assert_eq!(take(&one, first), Ok(None));
         assert_eq!(take(&two, second).map(|taken| taken.map(|(length, _)| length)), Ok(Some(1514)));
-        assert_eq!(table.room[15] >> 4, expected);
+        assert_eq!(table.buffer[15] >> 4, expected);
     }
 }
 
@@ -139,7 +139,7 @@ fn parts_that_contradict_each_other_are_both_dropped() {
     let arrived = |checksum| Arrived { sender: session(1), fragment: header, checksum, ecn: 0, bytes };
     table.take(session(1), &one, NOW_NS).unwrap();
     let other = Some(PartialChecksum { start: 34, offset: 6 });
-    let taken = table.table.take(&arrived(other), NOW_NS, &mut table.room, &table.drops);
+    let taken = table.table.take(&arrived(other), NOW_NS, &mut table.buffer, &table.drops);
     assert_eq!(taken, Err(Reason::FragmentMalformed));
 }
 
@@ -251,9 +251,9 @@ fn join_part(tables: &ForwardingTables, datagram: &[u8]) -> Result<Option<Vec<u8
     };
     let Opened::Part(part) = opened else { panic!("a part: {opened:?}") };
     let OpenedPart { start, length, .. } = part;
-    let mut room = vec![0; MAX_FRAME_LEN];
-    let joined = tables.reassemble(&part, &buffer[start..start + length], 0, NOW_NS, &mut room)?;
-    Ok(joined.map(|(length, _)| room[..length].to_vec()))
+    let mut frame = vec![0; MAX_FRAME_LEN];
+    let joined = tables.reassemble(&part, &buffer[start..start + length], 0, NOW_NS, &mut frame)?;
+    Ok(joined.map(|(length, _)| frame[..length].to_vec()))
 }
 
 #[test]

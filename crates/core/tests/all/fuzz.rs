@@ -180,7 +180,7 @@ fn fragments_of_a_member() {
         cut(&whole, id, 1168).unwrap().map(joined).collect::<Vec<_>>()
     };
     let corpus: Vec<Vec<u8>> = (0..200).flat_map(|id| bodies(id, 14 + (id as usize * 137) % 9000)).collect();
-    let mut room = vec![0; MAX_FRAME_LEN];
+    let mut buffer = vec![0; MAX_FRAME_LEN];
     let mut joined = 0;
     fuzz(6, 200_000, &corpus, |body| {
         now_ns += 1_000_000;
@@ -193,7 +193,7 @@ fn fragments_of_a_member() {
         };
         let Received::Opened(Opened::Part(part)) = received else { panic!("a part: {received:?}") };
         let bytes = &datagram[part.start..][..part.length];
-        if let Ok(Some((length, _))) = two.reassemble(&part, bytes, 0, now_ns, &mut room) {
+        if let Ok(Some((length, _))) = two.reassemble(&part, bytes, 0, now_ns, &mut buffer) {
             assert_eq!(length, usize::from(part.fragment.whole));
             joined += 1;
         }

@@ -43,7 +43,7 @@ impl RawAddress {
     }
 
     /// The same of one that the kernel is to fill.
-    pub(super) fn room(&mut self) -> (*mut libc::c_void, libc::socklen_t) {
+    pub(super) fn name_mut(&mut self) -> (*mut libc::c_void, libc::socklen_t) {
         (self.0.as_mut_ptr().cast(), self.0.addr_len())
     }
 }

@@ -76,7 +76,7 @@ impl Receiver {
         for (index, buffer) in self.buffers.chunks_exact_mut(MESSAGE_LEN).enumerate() {
             self.vectors[index] = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: MESSAGE_LEN };
             let header = &mut self.headers[index].msg_hdr;
-            (header.msg_name, header.msg_namelen) = self.addresses[index].room();
+            (header.msg_name, header.msg_namelen) = self.addresses[index].name_mut();
             header.msg_iov = &raw mut self.vectors[index];
             header.msg_iovlen = 1;
             header.msg_control = self.controls[index].0.as_mut_ptr().cast();
@@ -240,16 +240,16 @@ fn write_control(control: &mut Control, header: &mut libc::msghdr, message: &Out
 fn put<T: Copy>(control: &mut Control, used: usize, (level, kind): (libc::c_int, libc::c_int), value: T) -> usize {
     const HEADER_LEN: usize = mem::size_of::<libc::cmsghdr>();
     let length = HEADER_LEN + mem::size_of::<T>();
-    let room = &mut control.0[used..][..length.next_multiple_of(mem::align_of::<libc::cmsghdr>())];
+    let free = &mut control.0[used..][..length.next_multiple_of(mem::align_of::<libc::cmsghdr>())];
     // SAFETY: all zeros is a cmsghdr: plain integers.
     let mut head: libc::cmsghdr = unsafe { mem::zeroed() };
     (head.cmsg_level, head.cmsg_type, head.cmsg_len) = (level, kind, length as _);
-    // SAFETY: `room` is as long as header and value together (it was sliced so), and unaligned writes need no alignment.
+    // SAFETY: `free` is as long as header and value together (it was sliced so), and unaligned writes need no alignment.
     unsafe {
-        room.as_mut_ptr().cast::<libc::cmsghdr>().write_unaligned(head);
-        room.as_mut_ptr().add(HEADER_LEN).cast::<T>().write_unaligned(value);
+        free.as_mut_ptr().cast::<libc::cmsghdr>().write_unaligned(head);
+        free.as_mut_ptr().add(HEADER_LEN).cast::<T>().write_unaligned(value);
     }
-    used + room.len()
+    used + free.len()
 }
 
 #[cfg(test)]
