@@ -68,9 +68,9 @@ def _fitting(columns: Sequence[Column], rows: Sequence[Cells], width: int) -> li
     if spare < 0:
         return None
     widths = list(least)
-    wishes = sorted(range(len(widths)), key=lambda column: natural[column] - least[column])
-    for count, column in enumerate(wishes):
-        more = min(natural[column] - least[column], spare // (len(wishes) - count))
+    smallest_first = sorted(range(len(widths)), key=lambda column: natural[column] - least[column])
+    for count, column in enumerate(smallest_first):
+        more = min(natural[column] - least[column], spare // (len(smallest_first) - count))
         widths[column] += more
         spare -= more
     return widths
