@@ -32,7 +32,7 @@ class Comparison:
 
 
 class Digests:
-    """One node's."""
+    """Sends and compares a node's digests."""
 
     def __init__(self, store: Store, rng: Random) -> None:
         self._store = store

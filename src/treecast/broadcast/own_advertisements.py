@@ -27,7 +27,7 @@ LINKS_DELAY: Duration = 0.3
 
 
 class OwnAdvertisements:
-    """One node's. They are held in ``store`` like those of other origins."""
+    """Publishes a node's own advertisements. They are held in ``store`` like those of other origins."""
 
     def __init__(
         self,

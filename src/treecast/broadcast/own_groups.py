@@ -66,7 +66,7 @@ class _Chunk:
 
 
 class OwnGroups:
-    """One node's."""
+    """Publishes a node's groups, in chunks."""
 
     def __init__(self, drops: Drops) -> None:
         self._drops = drops

@@ -22,7 +22,7 @@ MAX_KINDS = 64
 
 
 class FaultLog:
-    """One node's. ``take`` what the engine met, ``note`` what others meet."""
+    """Reports the faults of a node. ``take`` what the engine met, ``note`` what others meet."""
 
     def __init__(self, drops: Drops, log: FilteringBoundLogger) -> None:
         self._drops = drops

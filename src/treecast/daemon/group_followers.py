@@ -46,7 +46,7 @@ class Turning(Protocol):
 
 
 class GroupFollowers:
-    """One node's."""
+    """Answers those that follow a node's groups."""
 
     def __init__(self, node: Turning, port_names: Callable[[], Mapping[int, str]]) -> None:
         self._engine = node.engine

@@ -30,8 +30,10 @@ class RemembersLinks(Protocol):
 
 
 class PeerMemory:
-    """One node's. A file that cannot be read is one warning, one that cannot be written a problem: the node works
-    without. ``problems`` is a source of ``daemon.problems``.
+    """Keeps a node's peers in a file.
+
+    A file that cannot be read is one warning, one that cannot be written a problem: the node works without.
+    ``problems`` is a source of ``daemon.problems``.
     """
 
     def __init__(self, directory: Path, network: NetworkId, links: RemembersLinks, log: FilteringBoundLogger) -> None:

@@ -31,7 +31,7 @@ NodeName = Callable[[NodeIndex], str]
 
 
 class LanProblems:
-    """One port's."""
+    """Reports what is wrong on the LAN of a port."""
 
     def __init__(self) -> None:
         self._strangers: OrderedDict[bytes, Instant] = OrderedDict()

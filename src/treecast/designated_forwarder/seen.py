@@ -20,7 +20,7 @@ SeenHost = tuple[int, MacAddress]
 
 
 class SeenHosts:
-    """One port's."""
+    """Notes the hosts seen on a port that is blocked."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[SeenHost, Instant] = OrderedDict()

@@ -16,7 +16,7 @@ from treecast.wire.ipv6 import Ipv6Packet
 
 
 class HostMessages:
-    """One node's. ``host_seen``: the frame's source is a host of the port."""
+    """Reads what hosts send of themselves. ``host_seen``: the frame's source is a host of the port."""
 
     def __init__(
         self, host_table: HostTable, drops: Drops, host_seen: Callable[[Instant, int, int, MacAddress], None]

@@ -23,7 +23,10 @@ GONE_DELAY: Duration = 1.0
 
 
 class Moves:
-    """One node's. Bounded: by the rate at which a port's hosts may go, and one entry per port and VLAN."""
+    """Keeps the moves that LANs must learn of.
+
+    Bounded: by the rate at which a port's hosts may go, and one entry per port and VLAN.
+    """
 
     def __init__(self, drops: Drops, config: DiscoveryConfig) -> None:
         self._drops = drops

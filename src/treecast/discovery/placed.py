@@ -7,7 +7,7 @@ from treecast.discovery.local_hosts import HostKey
 
 
 class PlacedHosts:
-    """One node's."""
+    """Keeps at which node the data plane has each host."""
 
     def __init__(self) -> None:
         self._node_of: dict[HostKey, NodeIndex] = {}

@@ -21,7 +21,7 @@ REPLACED_LINGERS: Duration = 3.0
 
 
 class Following:
-    """One node's. Each room learns of a change, though another one raises."""
+    """Carries changes of links and ports to a node's rooms. Each room learns of a change, though another one raises."""
 
     def __init__(self, rooms: Rooms, membership_sync: MembershipSync, faults: Faults) -> None:
         self._rooms = rooms

@@ -19,7 +19,7 @@ from treecast.wire.advertisement import (
 
 
 class Learning:
-    """One node's. It keeps nothing itself."""
+    """Carries advertisements to a node's rooms. It keeps nothing itself."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms

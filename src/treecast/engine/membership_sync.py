@@ -14,7 +14,7 @@ from treecast.wire.advertisement import GroupPrefixContent, Kind, group_prefix_k
 
 
 class MembershipSync:
-    """One node's. Methods append to ``commands``; the caller empties it."""
+    """Carries memberships between the rooms of a node. Methods append to ``commands``; the caller empties it."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms

@@ -14,7 +14,7 @@ from treecast.engine.rooms import Rooms
 
 
 class EngineProblems:
-    """One node's. It keeps nothing."""
+    """Collects the problems of a node's rooms. It keeps nothing."""
 
     def __init__(self, rooms: Rooms, refusals: Refusals) -> None:
         self._rooms = rooms

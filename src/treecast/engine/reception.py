@@ -31,7 +31,7 @@ from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyAcknow
 
 
 class Reception:
-    """One node's. ``ports``: those that are open; what comes late from another counts no more."""
+    """Hands each event to its room. ``ports``: those that are open; what comes late from another counts no more."""
 
     def __init__(
         self,

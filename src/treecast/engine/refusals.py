@@ -34,7 +34,7 @@ OF_PORTS = tuple(command for command in get_args(Command) if "port" in command._
 
 
 class Refusals:
-    """One node's. Counted as ``command_refused``."""
+    """Carries refused commands back to their rooms. Counted as ``command_refused``."""
 
     def __init__(self, rooms: Rooms, following: Following, faults: Faults) -> None:
         self._rooms = rooms

@@ -121,7 +121,7 @@ class Touched:
 
 
 class View:
-    """One engine's. What it returns is immutable, and stays what it was."""
+    """Shows the state of an engine. What it returns is immutable, and stays what it was."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms

@@ -32,7 +32,10 @@ class MetTwin:
 
 
 class MemberAuthentication:
-    """One node's. ``twin``: the last other run of this node that was met; the caller empties it."""
+    """Authenticates the nodes that shake hands with this one.
+
+    ``twin``: the last other run of this node that was met; the caller empties it.
+    """
 
     def __init__(
         self,

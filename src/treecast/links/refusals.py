@@ -41,7 +41,7 @@ class Refused:
 
 
 class Refusals:
-    """One node's. ``wall_clock_ms``: this node's wall clock at an instant."""
+    """Keeps the reasons of refusals by name and address. ``wall_clock_ms``: this node's wall clock at an instant."""
 
     def __init__(self, own: Certificate, wall_clock_ms: Callable[[Instant], int]) -> None:
         self._own = own

@@ -45,7 +45,7 @@ class _Gone:
 
 
 class Roster:
-    """One node's. Of nodes that went it remembers the last MAX_GONE."""
+    """Lists the nodes that are known or sought. Of nodes that went it remembers the last MAX_GONE."""
 
     def __init__(self, peers: Peers, targets: Targets, reachability: Reachability) -> None:
         self._peers = peers

@@ -72,7 +72,7 @@ LinkEvent = LinkUp | LinkDown
 
 
 class Sessions:
-    """One node's. Methods append to ``commands``, and return which links came up or ended by them."""
+    """Holds a node's sessions. Methods append to ``commands``, and return which links came up or ended by them."""
 
     def __init__(
         self,

@@ -10,7 +10,10 @@ from treecast.multicast.segment import Segment
 
 
 class Segments:
-    """One node's. A port forwards unless that was switched off: then its hosts are another node's."""
+    """Holds the segments of a node's ports.
+
+    A port forwards unless that was switched off: then its hosts are another node's.
+    """
 
     def __init__(self) -> None:
         self._segments: dict[tuple[int, int], Segment] = {}
