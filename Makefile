@@ -74,8 +74,8 @@ test: install $(STAMPS)/test-apt
 	$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m 'not soak and not alone' tests/unit tests/property tests/differential tests/fuzz tests/sim tests/lab
 	$(PY) -m pytest -m 'alone and not soak' tests
 
-# Ten minutes of a stream, its losses and its memory; two minutes of joins and leaves on three LANs; a slow router; each
-# guard of tests/mutation taken out in turn; the measurements of bench; twenty times as many cases of the fuzzers, and a minute of libFuzzer for each parser of Rust.
+# Ten minutes of a stream, its losses and its memory; two minutes of joins and leaves on three LANs; a slow router; how soon a
+# join, a leave, a death, a restart and a take-over take effect; each guard of tests/mutation taken out in turn; the measurements of bench; twenty times as many cases of the fuzzers, and a minute of libFuzzer for each parser of Rust.
 soak: install $(STAMPS)/test-apt
 	$(MAKE) fuzz
 	$(PY) -m pytest tests -m soak

@@ -1,4 +1,4 @@
-"""How quickly a join and a leave take effect on a running stream."""
+"""A join and a leave take effect on a running stream; ``make soak`` measures how quickly."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
-from tests.lab.overlay.asking import members, quiet_since, wait_members, wait_received
-
-pytestmark = pytest.mark.alone
+from lab.waiting import wait_until
+from tests.lab.overlay.asking import LIMIT_S, drops, members, quiet_since, wait_members, wait_received
 
 PORT = 5006
 RATE_PPS = 1000
@@ -22,6 +21,28 @@ QUIET = 20
 """Datagrams in a window that are no stream: probes, floods, their answers."""
 
 
+@pytest.mark.parametrize(("group", "killed"), [("239.20.0.4", False), ("ff15::20:4", True)])
+def test_a_stream_comes_whole_from_the_join_on_and_ends_at_its_root_with_the_leave(
+    mesh: Overlay, group: str, killed: bool
+) -> None:
+    root = mesh[0]
+    stream = Sender(root.machine, group, PORT, interface=INTERFACE, rate_pps=RATE_PPS)
+    for last in (False, True):
+        receiver = Receiver(mesh[1].machine, group, PORT, interface=INTERFACE)
+        wait_received(receiver, 100)
+        if killed and last:
+            receiver.kill()
+        else:
+            assert receiver.stop().lost == 0
+        wait_members(root, group, set())
+    quiet_since(lambda: root.machine.counters().tx_packets, window_s=0.5, at_most=QUIET, limit_s=10.0)
+    unwanted = drops(root).get("no_subscriber", 0)
+    wait_until(lambda: drops(root).get("no_subscriber", 0) > unwanted, LIMIT_S, "the sender sends still, to nobody")
+    assert members(root, group) == set()
+    stream.stop()
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("group", ["239.20.0.1", "ff15::20:1"])
 def test_a_join_reaches_a_running_stream_within_50_ms(mesh: Overlay, group: str) -> None:
     stream = Sender(mesh[0].machine, group, PORT, interface=INTERFACE, rate_pps=RATE_PPS)
@@ -40,6 +61,7 @@ def test_a_join_reaches_a_running_stream_within_50_ms(mesh: Overlay, group: str)
     assert median_ms <= JOIN_MEDIAN_LIMIT_MS
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("group", "killed"), [("239.20.0.2", False), ("ff15::20:2", False), ("239.20.0.3", True)])
 def test_a_leave_stops_the_stream_at_the_root_within_3_s(mesh: Overlay, group: str, killed: bool) -> None:
     root = mesh[0]

@@ -17,7 +17,7 @@ from treecast.base.addresses import MacAddress
 from treecast.wire import igmp
 from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.soak
 
 MANY = 10_000
 RECORDS_PER_REPORT = 150

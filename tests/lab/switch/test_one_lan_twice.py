@@ -121,8 +121,20 @@ def know_both(twice: Twice, node: str) -> bool:
     return {name for name, _ in found} == {node} and wanted <= {address for _, ips in found for address in ips}
 
 
-@pytest.mark.alone
-def test_the_other_takes_over_within_3_s_and_gives_back(twice: Twice) -> None:
+def test_the_other_takes_over_with_the_hosts_and_gives_back(twice: Twice) -> None:
+    taken_over_and_given_back(twice)
+
+
+@pytest.mark.soak
+def test_the_other_takes_over_within_3_s(twice: Twice) -> None:
+    took_s, longest_gap_s = taken_over_and_given_back(twice)
+    print(f"\ntaken over within {took_s:.2f} s; the longest gap of the stream: {longest_gap_s:.2f} s")
+    assert took_s < TAKEOVER_S
+    assert longest_gap_s < TAKEOVER_S
+
+
+def taken_over_and_given_back(twice: Twice) -> tuple[float, float]:
+    """Seconds from the death of the node that carries the LAN until the stream goes on, and its longest gap."""
     first = twice.overlay[0]
     here, far = twice.shared.hosts[0], twice.other.hosts[0]
     talk(here, twice.other.host_ipv4(1))
@@ -134,12 +146,12 @@ def test_the_other_takes_over_within_3_s_and_gives_back(twice: Twice) -> None:
     wait_until(lambda: receiver.snapshot().received > 1000, LIMIT_S, "the stream runs")
     died_at = time.monotonic()
     first.kill()
-    wait_until(lambda: twice.states() == ("forwarding", "forwarding"), TAKEOVER_S, "n1 has taken over")
+    wait_until(lambda: twice.states() == ("forwarding", "forwarding"), LIMIT_S, "n1 has taken over")
     before = receiver.snapshot().received
-    wait_until(lambda: receiver.snapshot().received > before, TAKEOVER_S - (time.monotonic() - died_at), "it goes on")
+    wait_until(lambda: receiver.snapshot().received > before, LIMIT_S, "it goes on")
+    took_s = time.monotonic() - died_at
     wait_until(lambda: know_both(twice, "n1"), LIMIT_S, "n1 has the hosts, with the addresses that they had")
     ping(here, twice.other.host_ipv4(1), 3)
-    assert time.monotonic() - died_at < TAKEOVER_S + 1
     wait_until(lambda: "lan_taken_over" in problems(twice.overlay[1]), LIMIT_S, "n1 says so")
     assert problems(twice.overlay[1])["lan_taken_over"].startswith(
         "eth1: n0, which carried this LAN, fell silent there"
@@ -154,11 +166,12 @@ def test_the_other_takes_over_within_3_s_and_gives_back(twice: Twice) -> None:
     assert "lan_taken_over" not in problems(twice.overlay[1])
     sender.stop()
     account = receiver.stop()
-    assert max(stream.longest_gap_ns for stream in account.streams) < TAKEOVER_S * 1e9
     talk(here, twice.other.host_ipv4(1))
+    return took_s, max(stream.longest_gap_ns for stream in account.streams) / 1e9
 
 
-def test_one_that_is_stopped_makes_way_at_once(twice: Twice) -> None:
+def test_one_that_is_stopped_makes_way_and_is_not_taken_for_dead(twice: Twice) -> None:
     first = twice.overlay[0]
     first.stop()
-    wait_until(lambda: twice.states() == ("forwarding", "forwarding"), 1.0, "n1 has taken over")
+    wait_until(lambda: twice.states() == ("forwarding", "forwarding"), LIMIT_S, "n1 has taken over")
+    assert "lan_taken_over" not in problems(twice.overlay[1])
