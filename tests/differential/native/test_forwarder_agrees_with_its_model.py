@@ -62,7 +62,7 @@ def twins() -> Iterator[Twins]:
             endpoint = Endpoint(IPv4Address(f"192.0.2.{peer}"), 7700)
             session = ModelSession(NodeIndex(peer), peer, endpoint, True, network.now, network.now)
             model.sessions.install(peer, session)
-            network.attach(endpoint, lambda _, datagram, peer=peer: both.hear(peer, datagram))
+            network.attach(endpoint, lambda _, datagram, peer=peer: both.hear(peer, datagram))  # type: ignore[misc]
         for tree in range(4):
             both.do(c.CreateTree(TreeId(tree), TreeEpoch(1), KeyId(1)))
             for plane in planes.planes[1:]:

@@ -30,8 +30,8 @@ quick = settings(max_examples=40, deadline=None, derandomize=True)
 VERSIONS = pytest.mark.parametrize("version", [4, 6])
 ROUTER = {4: "192.0.2.1", 6: "fe80::1"}
 UPSTREAM = {4: "192.0.2.2", 6: "fe80::2"}
-GROUP = {4: IPv4Address("239.0.0.0"), 6: IPv6Address("ff35::")}
-SOURCE = {4: IPv4Address("198.51.100.0"), 6: IPv6Address("2001:db8::")}
+GROUP: dict[int, IPv4Address | IPv6Address] = {4: IPv4Address("239.0.0.0"), 6: IPv6Address("ff35::")}
+SOURCE: dict[int, IPv4Address | IPv6Address] = {4: IPv4Address("198.51.100.0"), 6: IPv6Address("2001:db8::")}
 named = st.tuples(st.integers(1, 200), st.booleans(), st.booleans())
 asked = st.tuples(st.integers(1, 1000), st.lists(named, max_size=4), st.lists(named, max_size=4))
 

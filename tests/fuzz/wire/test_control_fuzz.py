@@ -15,6 +15,7 @@ from treecast.base.flows import Flow
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup
 from treecast.wire.advertisement import (
     Body,
+    Content,
     GroupPrefixContent,
     HostContent,
     Kind,
@@ -32,6 +33,7 @@ from treecast.wire.advertisement import (
 from treecast.wire.control import (
     MAX_CONTROL_BYTES,
     Acknowledge,
+    ControlMessage,
     Digest,
     Flood,
     Goodbye,
@@ -42,7 +44,7 @@ from treecast.wire.control import (
 from treecast.wire.handshake import HandshakePayload, emit_payload, handshake_type, parse_payload, receiver_index
 from treecast.wire.key_context import emit_context, parse_context
 
-MESSAGES = [
+MESSAGES: list[ControlMessage] = [
     Flood((b"abc", b"")),
     Acknowledge(((1, 2, 3), (4, 5, 6))),
     Digest(0, 9, ((1, 2, b"12345678"),)),
@@ -56,7 +58,7 @@ GROUPS = GroupsContent(
         ListedGroup(7, b"\xff\x3e" + bytes(14), 0, (bytes(16),)),
     )
 )
-CONTENTS = [
+CONTENTS: list[tuple[Kind, Content]] = [
     (Kind.NODE, NodeContent(b"certificate", ((b"\x01\x02\x03\x04", 7700),))),
     (Kind.GROUPS, GROUPS),
     (Kind.HOST, HostContent((b"\x01\x02\x03\x04",), 7)),

@@ -92,7 +92,7 @@ def _netlink() -> None:
     """Two dumps of addresses in the running node are interrupted."""
     left = [NetlinkDumpInterrupted(), NetlinkDumpInterrupted()]
 
-    class Interrupted(IPRoute):
+    class Interrupted(IPRoute):  # type: ignore[misc]
         def get_addr(self) -> object:
             if left and threading.current_thread() is not threading.main_thread():
                 raise left.pop()

@@ -99,7 +99,7 @@ def test_a_site_s_hosts_and_the_bridging_machine_get_its_own_routers_and_nobody_
         solicit(there.hosts[0])
         own = {link_local(near, "eth0")}
         for machine, interface in hosts:
-            wait_until(lambda m=machine, i=interface: default_routers(m, i) == own, LIMIT_S, "its router is known")
+            wait_until(lambda m=machine, i=interface: default_routers(m, i) == own, LIMIT_S, "its router is known")  # type: ignore[misc]
         asked = visitor.run(["udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "3", "-T", "1"], check=False)
         assert asked.returncode != 0 and "no lease" in asked.stderr
         for machine, interface in hosts:

@@ -84,7 +84,7 @@ def test_a_tree_too_many_is_refused_and_what_follows_it_carried_out(plane: DataP
 def test_records_that_are_no_commands_are_refused_and_carry_out_nothing(plane: DataPlane) -> None:
     rng, group = Random(3), IPv4Address("239.1.1.2")
     assert not refused(plane, CreateTree(TreeId(1), EPOCH, KEY), SetRoute(0, group, None, TreeId(1)))
-    records = emit_commands([c.RemoveRoute(0, group, None)], int) + b"\0"
+    records = emit_commands([c.RemoveRoute(0, group, None)], lambda _: 0) + b"\0"
     for broken in (records, records[:-2], b"", b"\xdd\xff\xff\xff\xff", *(rng.randbytes(40) for _ in range(200))):
         try:
             refusals = plane.native.apply(broken, [])

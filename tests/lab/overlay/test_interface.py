@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 
 from lab import wait_until
@@ -22,6 +23,10 @@ BACK_LIMIT_S = 2.0
 AGAIN = 500  # datagrams that arrive after a restart
 
 
+def runs_for_3_s(node: TreecastNode) -> bool:
+    return ask_status(node.directory).uptime_s > 3.0
+
+
 def restart(node: TreecastNode, peer: TreecastNode, *options: str) -> None:
     node.start(peer.endpoint, options=options)
     node.wait_ready()
@@ -35,9 +40,7 @@ def test_a_program_that_listened_before_the_daemon_was_restarted_listens_after_i
     n0.wait_ready()
     restart(n1, n0, "--keep-interface")
     for node in net.nodes:
-        wait_until(
-            lambda node=node: ask_status(node.directory).uptime_s > 3.0, LIMIT_S, "the kernel has reported its groups"
-        )
+        wait_until(partial(runs_for_3_s, node), LIMIT_S, "the kernel has reported its groups")
         assert ask_status(node.directory).drops == {}, "a node that has just started has dropped nothing"
     receivers = [
         Receiver(n1.machine, group, PORT + port, interface=INTERFACE) for port, group in enumerate((GROUP, GROUP6))
@@ -55,8 +58,10 @@ def test_a_program_that_listened_before_the_daemon_was_restarted_listens_after_i
         for receiver, count in zip(receivers, before, strict=True):
             wait_received(receiver, count + AGAIN)
     ping(n0.machine, n1.ipv4)
-    for program in (*senders, *receivers):
-        program.stop()
+    for sender in senders:
+        sender.stop()
+    for receiver in receivers:
+        receiver.stop()
     n1.stop()
     assert "kept for treecast" in n1.machine.run(["ip", "link", "show", INTERFACE]).stdout
     restart(n1, n0, "--route", "239.50.0.0/16")

@@ -60,7 +60,7 @@ def test_senders_are_shown_with_their_rates_at_both_ends_and_also_to_groups_that
         return sender is not None and is_near(sender.pps, RATE_PPS) and is_near(sender.rate_bps, rate_bps)
 
     for node, to, who in ((mesh[0], group, here), (mesh[0], unwanted, here), (mesh[1], group, there)):
-        wait_until(lambda node=node, to=to, who=who: measured(node, to, who), LIMIT_S, f"{to} at {node.name}")
+        wait_until(lambda node=node, to=to, who=who: measured(node, to, who), LIMIT_S, f"{to} at {node.name}")  # type: ignore[misc]
     for stream in streams:
         stream.wait(LIMIT_S)
     wait_received(receiver, COUNT)

@@ -44,7 +44,7 @@ def test_a_source_loses_nothing_while_its_receiver_s_node_goes_from_all_sources_
             ):
                 report = MembershipReport((GroupRecord(kind, GROUP),))
                 beside.send(message_frame(report, BESIDE_MAC, BESIDE))
-                wait_until(lambda expected=expected: sources_of(mesh) == expected, LIMIT_S, "n0 knows", poll_s=0.005)
+                wait_until(lambda expected=expected: sources_of(mesh) == expected, LIMIT_S, "n0 knows", poll_s=0.005)  # type: ignore[misc]
     sent, got = stream.stop(), receiver.stop()
     after = [drops(node) | kernel_drops(node.machine) for node in on_the_way]
     dropped = [grown(*both) for both in zip(before, after, strict=True)]

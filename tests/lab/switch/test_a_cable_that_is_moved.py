@@ -38,7 +38,7 @@ def test_a_machine_whose_cable_goes_to_another_lan_is_reached_from_the_old_one_a
     sites.bridge_all()
     roamers = here.host_ipv4(2)
     for asker in (stays, far):
-        wait_until(lambda asker=asker: pinged(asker, roamers), START_LIMIT_S, "it is reached where it is")
+        wait_until(lambda asker=asker: pinged(asker, roamers), START_LIMIT_S, "it is reached where it is")  # type: ignore[misc]
     wait_until(lambda: pinged(stays, there.host_ipv4(1)), START_LIMIT_S, "the LANs are one")
     replug(roamer, here, there)
     wait_until(lambda: pinged(roamer, there.host_ipv4(1)), START_LIMIT_S, "it speaks where it is now")

@@ -229,7 +229,7 @@ def test_a_lan_whose_interface_or_bridge_is_down_or_unplugged_is_a_problem(one: 
     ):
         for name in changes:
             ip("set", name, "down")
-        wait_until(lambda texts=texts: said().keys() == texts.keys(), LIMIT_S, f"{changes} down is a problem")
+        wait_until(lambda texts=texts: said().keys() == texts.keys(), LIMIT_S, f"{changes} down is a problem")  # type: ignore[misc]
         assert all(said()[subject].startswith(text) for subject, text in texts.items()), said()
         assert {p.kind for p in ask_status(one.directory).problems} == {"lan_down"}, "one cause is one problem"
         shown = " ".join(verb(one, "show").split())

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from ipaddress import IPv4Address, IPv4Interface
 
-from treecast.base.addresses import BROADCAST_MAC, MacAddress
+from treecast.base.addresses import BROADCAST_MAC, IPAddress, MacAddress
 from treecast.base.events import HostSeen, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING
@@ -158,7 +158,7 @@ def test_a_blocked_node_asks_the_hosts_and_answers_nothing() -> None:
     assert kinds["0800"] < 3 and kinds["86dd"] < 3  # general queries
 
 
-def asked_from(node: SimNode, since: int) -> set[IPv4Address]:
+def asked_from(node: SimNode, since: int) -> set[IPAddress]:
     """The sources of its IGMP queries."""
     frames = [ethernet.parse(wire) for wire in node.forwarder.injected[since:]]
     return {igmp.parse_frame(frame).source for frame in frames if frame.ethertype == 0x0800}

@@ -88,7 +88,7 @@ def test_the_others_know_of_both_though_the_old_node_ends_at_once_and_takes_its_
         world.run_until(lambda w=world, one=old: one.engine.must_end(w.underlay.now), 60)  # type: ignore[misc]
         old.carry_out(old.engine.goodbye())
         old.stop()
-        world.run_until(lambda one=hub, two=witness: twice(one) and twice(two), 5)  # type: ignore[misc]
+        world.run_until(lambda one=hub, two=witness: bool(twice(one) and twice(two)), 5)  # type: ignore[misc]
         world.run_until(partial(has, witness, new), 20)
         for node in (hub, witness):
             (problem,) = twice(node)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from treecast.adapters.multicast_routes import Joined, joined_elsewhere, needs_interface
+from treecast.base.addresses import IPNetwork
 
 GROUP4, GROUP6 = "239.123.45.67", "ff15::123:45"
 
@@ -26,7 +27,7 @@ def test_a_group_that_a_program_has_joined_on_another_interface_is_named_and_non
                 socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, GROUP6) + index
             )
             expected.append(Joined("lo", IPv6Address(GROUP6)))
-        prefixes = [IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8")]
+        prefixes: list[IPNetwork] = [IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8")]
         found = [joined for joined in joined_elsewhere([], prefixes) if joined.interface == "lo"]
         assert found == expected
         assert str(found[0]) == "239.123.45.67 on lo"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -111,7 +112,11 @@ def test_what_cannot_be_kept_local_is_refused_with_one_sentence(node: Path, text
 
 def test_what_is_kept_local_is_remembered_and_is_both_where_nothing_was_said(node: Path) -> None:
     fields = ("eth0", "tcbr-eth0", "02:00:00:00:00:01", "treecast0", 1374)
-    for kept, words in ((KeepLocal(ra=True, dhcp=False), ("ra",)), (KEEP_NOTHING, ())):
+    cases: list[tuple[KeepLocal, tuple[Literal["ra", "dhcp"], ...]]] = [
+        (KeepLocal(ra=True, dhcp=False), ("ra",)),
+        (KEEP_NOTHING, ()),
+    ]
+    for kept, words in cases:
         assert kept == keep_local(",".join(words) or "none")
         write_record(node, BridgeRecord(*fields, [], [], keep_local=words))
         write_packet_ports(node, [PacketPortRecord("wlan0", keep_local=words)])

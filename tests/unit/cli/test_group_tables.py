@@ -146,13 +146,13 @@ def test_senders_begin_and_end_whatever_their_rate() -> None:
     group = Group("239.1.1.1", "10.77.0.9", [], False, 0, 0, 0, 0, 0, [], SENDERS[:1])
     faster = msgspec.structs.replace(SENDERS[0], rate_bps=1e9, packets=10**9, silent_s=9.0)
     silent = msgspec.structs.replace(SENDERS[0], silent_s=10.0)
-    states = [facts([msgspec.structs.replace(group, senders=senders)], []) for senders in ([faster], [silent])]
+    sending, ended = (facts([msgspec.structs.replace(group, senders=senders)], []) for senders in ([faster], [silent]))
     began = list(changes({}, facts([group], []), "now"))
     assert [(change.event, change.who, change.wants) for change in began] == [
         ("sender_started", "sender 10.77.0.9", "at alice eth1")
     ]
-    assert list(changes(facts([group], []), states[0], "now")) == []
-    assert [line(change) for change in changes(*states, "now")] == ["now 239.1.1.1 sender 10.77.0.9 stopped"]
+    assert list(changes(facts([group], []), sending, "now")) == []
+    assert [line(change) for change in changes(sending, ended, "now")] == ["now 239.1.1.1 sender 10.77.0.9 stopped"]
 
 
 def test_routers_and_queriers_are_seen_at_a_port_with_a_name() -> None:

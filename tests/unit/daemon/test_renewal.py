@@ -11,6 +11,7 @@ from treecast.adapters import storage
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, iso_date
 from treecast.daemon.renewal import LOOK_INTERVAL, Renewal
+from treecast.identity.certificate import Certificate
 from treecast.identity.node import NodeRequest
 
 
@@ -79,7 +80,12 @@ def test_files_are_read_when_they_have_changed_and_looked_at_every_few_seconds(
 ) -> None:
     read: list[Path] = []
     load = storage.load_certificate
-    monkeypatch.setattr(storage, "load_certificate", lambda path: read.append(path) or load(path))
+
+    def noted(path: Path) -> Certificate:
+        read.append(path)
+        return load(path)
+
+    monkeypatch.setattr(storage, "load_certificate", noted)
     for second in range(600):
         list(running.renewal.problems(Instant(running.now + second)))
     assert read == []

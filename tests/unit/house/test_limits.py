@@ -77,7 +77,7 @@ def rust_constants(path: Path) -> dict[str, int]:
 def calculated(node: ast.expr, constants: dict[str, int]) -> int:
     """A number, a constant, or two of them added, multiplied or shifted."""
     if isinstance(node, ast.BinOp):
-        return OPERATORS[type(node.op)](calculated(node.left, constants), calculated(node.right, constants))
+        return int(OPERATORS[type(node.op)](calculated(node.left, constants), calculated(node.right, constants)))
     text = ast.unparse(node)
     return IMPORTED.get(text) or (int(text) if text.isdecimal() else constants[text])
 

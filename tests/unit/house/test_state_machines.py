@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ def test_the_document_shows_exactly_the_tables_of_the_code() -> None:
 @pytest.mark.parametrize("title", TABLES)
 def test_every_state_is_reached_and_every_event_happens_in_some_row(title: str) -> None:
     rows = list(TABLES[title])
-    states, events = type(rows[0].state), type(rows[0].event)
-    reached = {rows[0].state}
+    states: type[Enum] = type(rows[0].state)
+    events: type[Enum] = type(rows[0].event)
+    reached: set[object] = {rows[0].state}
     for _ in rows:
         reached |= {row.new_state for row in rows if row.state in reached}
     assert reached == set(states)

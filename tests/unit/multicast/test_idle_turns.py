@@ -96,7 +96,7 @@ def test_a_timer_that_raises_costs_other_vlans_nothing() -> None:
     assert deadline is not None
     switch.now = Instant(deadline + LONG_S)
     advance = first.advance
-    first.advance = _raise  # type: ignore[method-assign]
+    first.advance = _raise  # type: ignore[method-assign,assignment]
     for _ in range(2):
         try:
             switch.note(switch.switch.advance(switch.now))
