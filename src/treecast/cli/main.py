@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from treecast.adapters import standard_streams
 from treecast.base.errors import OperatorError
 from treecast.cli.arguments import NodeDirectory, resolved
 from treecast.cli.bridge_verbs import bridge_verbs
 from treecast.cli.network_verbs import network_verbs, node_verbs
-from treecast.cli.output import JsonOption, print_json
+from treecast.cli.output import JsonOption, all_is_written, print_error, print_json
 from treecast.cli.values import LogLevel
 
 
@@ -26,7 +27,7 @@ class _Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except OperatorError as error:
-            typer.echo(f"treecast: {error}", err=True)
+            print_error(str(error))
             raise typer.Exit(1) from None
 
 
@@ -46,7 +47,9 @@ app.add_typer(bridge_verbs, name="bridge")
 
 def main() -> None:
     """The entry point of the command ``treecast``."""
-    app(prog_name="treecast")
+    standard_streams.open_closed()
+    with all_is_written():
+        app(prog_name="treecast")
 
 
 def _print_version(wanted: bool) -> None:

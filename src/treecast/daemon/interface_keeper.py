@@ -26,6 +26,7 @@ from treecast.adapters.put_back import PutBack
 from treecast.adapters.sysfs import master_of
 from treecast.base.errors import OperatorError
 from treecast.base.time import Duration, Instant
+from treecast.daemon import logs
 
 SETTLE_TIME: Duration = 0.2
 """Others may be in the middle of a change: a bridge takes addresses over, a script replaces them."""
@@ -84,6 +85,7 @@ def _keep_in_child(reader: int, work: Callable[[], None], log: FilteringBoundLog
     except Exception:  # a process of its own ends here: nobody above it could log what failed
         log.exception("the keeper of the interface has failed")
     finally:
+        logs.flush()
         os._exit(status)
 
 

@@ -1,15 +1,40 @@
-"""Structured lines on stderr, one event each. The level can be changed while they are written."""
+"""Structured lines on stderr, one event each. The level can be changed while they are written.
+
+Nobody waits for a line to be written, and none that cannot be written is an error of whoever logs it.
+"""
 
 from __future__ import annotations
 
 import logging
-import sys
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from treecast.adapters.standard_streams import STDERR, lead_nowhere
+from treecast.base.counters import Drops
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant
+from treecast.daemon.line_writer import LineWriter
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+LAST_LINES_WAIT: Duration = 2.0
+
+_writer = LineWriter(STDERR, "stderr", "the log (stderr)")
+os.register_at_fork(after_in_child=_writer.begin_anew)
+
+
+class _Lines:
+    """A structlog logger: a method per level."""
+
+    def msg(self, line: str) -> None:
+        _writer.write(line)
+
+    debug = info = warning = error = critical = exception = log = msg
 
 
 class Threshold:
@@ -39,7 +64,7 @@ def configure(level: str) -> FilteringBoundLogger:
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
     logger: FilteringBoundLogger = structlog.get_logger()
@@ -62,3 +87,22 @@ def change_level(level: str) -> None:
 def present_level() -> str:
     """The level in force: it is logged, and all above it."""
     return _threshold.level
+
+
+def problems(drops: Drops, now: Instant) -> Iterator[Problem]:
+    """Lines are not written; those that are lost are counted in ``drops``."""
+    lost = _writer.take_lost()
+    if lost:
+        drops.count("log_line_lost", lost)
+    yield from _writer.problems(now)
+
+
+def flush() -> bool:
+    """Wait for the last lines, for a while. False: some are not written."""
+    return _writer.flush(LAST_LINES_WAIT)
+
+
+def finish() -> None:
+    """Before the process ends. Where the last lines cannot be written, a sentence or a traceback would wait as well."""
+    if not flush():
+        lead_nowhere(STDERR)

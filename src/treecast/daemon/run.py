@@ -19,18 +19,20 @@ from treecast.adapters.interface import ipv6_is_on
 from treecast.adapters.native import DataPlane, NoiseFactory, drop_capabilities, preferred_aead
 from treecast.adapters.network_news import News
 from treecast.adapters.packet_port import open_remembered
+from treecast.adapters.standard_streams import STDOUT
 from treecast.adapters.tap import find_tap
 from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SetPortForwarding
 from treecast.base.errors import OperatorError
+from treecast.daemon import logs
 from treecast.daemon.answers import Answers
 from treecast.daemon.bridging import Bridging
 from treecast.daemon.control_socket import keep_in_place
 from treecast.daemon.group_followers import GroupFollowers
 from treecast.daemon.interface_keeper import InterfaceKeeper
 from treecast.daemon.interface_watch import InterfaceWatch
-from treecast.daemon.logs import configure
+from treecast.daemon.line_writer import LineWriter
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
@@ -54,7 +56,14 @@ OVERLAY_OVERHEAD_BYTES = 126
 
 def run(options: UpOptions) -> None:
     """Run a node until SIGTERM or SIGINT. OperatorError when it cannot start or go on."""
-    log = configure(options.log_level)
+    log = logs.configure(options.log_level)
+    try:
+        _open_and_run(options, log)
+    finally:
+        logs.finish()
+
+
+def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to reload, and a terminal may close
     identity = storage.load_node(options.directory, clock.unix_s())
     require_underlay_peers(options.peers, identity.network)
@@ -154,6 +163,8 @@ async def _run(
         Renewal(options.directory, certificate).problems,
     ):
         upkeep.problems.add_source(source)
+    ready = LineWriter(STDOUT, "stdout", "the line ready (stdout)")
+    upkeep.problems.add_source(ready.problems)
     answers = Answers(
         identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words, started_at=now
     )
@@ -182,7 +193,7 @@ async def _run(
             reports = ServiceReports(plane, lambda: len(engine.view.links()), upkeep.problems, log)
             upkeep.supervision.start("reporting to systemd", reports.follow)
         shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
-        print("ready", *shown, flush=True)
+        ready.write(" ".join(("ready", *map(str, shown))))
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))
         systemd.notify("READY=1")
         await upkeep.ending.wait()

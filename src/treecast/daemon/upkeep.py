@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
+from treecast.daemon import logs
 from treecast.daemon.ending import Ending
 from treecast.daemon.faults import FaultLog
 from treecast.daemon.network_changes import NetworkChanges
@@ -31,6 +33,6 @@ class Upkeep:
         faults = FaultLog(engine.drops, log)
         problems = Problems(log, faults)
         supervision = Supervision(faults, log)
-        for source in (engine.problems, faults.problems, supervision.problems):
+        for source in (engine.problems, faults.problems, supervision.problems, partial(logs.problems, engine.drops)):
             problems.add_source(source)
         return cls(log, faults, problems, supervision, Ending(), NetworkChanges())

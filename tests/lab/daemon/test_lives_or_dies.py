@@ -8,10 +8,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -135,3 +138,34 @@ def test_the_log_level_changes_while_the_node_runs_and_systemd_hears_that_its_th
         n1.stop()
         assert "event=stopping" in n1.log.read_text()
         n1.environment = {}
+
+
+@pytest.fixture
+def unread(tmp_path: Path) -> Iterator[Path]:
+    """A pipe that is full, and that nobody reads."""
+    path = tmp_path / "unread"
+    os.mkfifo(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(descriptor, bytes(4096))
+    yield path
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("words", ["no space left on device", "nobody reads"])
+def test_a_node_whose_output_cannot_be_written_runs_and_ends_as_ever(two: Overlay, unread: Path, words: str) -> None:
+    n1 = two[1]
+    output = Path("/dev/full") if words.startswith("no space") else unread
+    up = n1.machine.spawn([PROGRAM, "up", n1.directory, "--peer", two[0].endpoint], stdout=output, stderr=output)
+
+    def trouble() -> dict[str, str]:
+        done = n1.machine.run([PROGRAM, "status", n1.directory, "--json"], check=False)
+        problems = json.loads(done.stdout)["problems"] if done.returncode == 0 else []
+        return {problem["subject"]: problem["text"] for problem in problems if problem["kind"] == "log_unwritable"}
+
+    wait_until(lambda: trouble().keys() == {"stdout", "stderr"}, LIMIT_S, "both problems", poll_s=POLL_S)
+    assert all(words in text for text in trouble().values())
+    n1.machine.run([PROGRAM, "log-level", n1.directory, "debug"])
+    assert "internal_error" not in n1.machine.run([PROGRAM, "status", n1.directory]).stdout
+    assert up.stop(LIMIT_S) == 0

@@ -63,6 +63,40 @@ def test_output_that_nobody_reads_is_no_traceback() -> None:
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words", ["--version", "--help", "network show lab", "network show lab --json", "node list lab"]
+)
+def test_output_to_a_full_disk_is_one_sentence(words: str) -> None:
+    assert _command("network", "create", "lab").returncode == 0
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [_TREECAST, *words.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=30
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "treecast: the output could not be written (no space left on device): send it somewhere else, or free some "
+        "space there\n"
+    )
+
+
+def test_a_sentence_that_cannot_be_written_leaves_the_exit_code() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([_TREECAST, "status", "nowhere"], stdout=full, stderr=full, check=False, timeout=30)
+    assert done.returncode == 1
+
+
+def test_closed_standard_streams_are_no_files_of_the_command() -> None:
+    program = (
+        "import os; from treecast.adapters import standard_streams; standard_streams.open_closed()\n"
+        "import sys; print('lost'); print('lost', file=sys.stderr)\n"
+        "assert [os.readlink(f'/proc/self/fd/{n}') for n in range(3)] == ['/dev/null'] * 3\n"
+        "assert not os.path.exists('/proc/self/fd/3')\n"
+    )
+    for words in (f'"{sys.executable}" -c "$PROGRAM" <&- >&- 2>&-', f'"{_TREECAST}" network create lab >&- 2>&-'):
+        subprocess.run(["sh", "-c", words], env=os.environ | {"PROGRAM": program}, check=True, timeout=30)
+    assert storage.load_network(Path("lab")).name == "lab"
+
+
 @pytest.mark.parametrize("verb", [("--version",), ("status", "nowhere"), ("up", "nowhere")])
 def test_heavy_libraries_are_loaded_only_by_the_verbs_that_need_them(verb: tuple[str, ...]) -> None:
     program = (

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Iterator
-from contextlib import redirect_stderr
 
 import pytest
 from structlog.testing import CapturingLogger
@@ -16,9 +14,9 @@ from treecast.base.counters import Drops
 from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, after
+from treecast.daemon import logs
 from treecast.daemon.ending import Ending
 from treecast.daemon.faults import MAX_KINDS, PRESENT_FOR, FaultLog
-from treecast.daemon.logs import configure
 from treecast.daemon.problems import Problems
 from treecast.engine.faults import Faults
 
@@ -49,10 +47,10 @@ def test_each_is_counted_and_the_first_of_its_kind_logged_with_its_traceback() -
     assert all(call.method_name == "error" for call in captured.calls)
 
 
-def test_the_line_of_a_real_log_has_the_traceback() -> None:
-    with redirect_stderr(io.StringIO()) as stderr:
-        FaultLog(Drops(), configure("info")).spare("review", _fail)
-    (line,) = stderr.getvalue().splitlines()
+def test_the_line_of_a_real_log_has_the_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    FaultLog(Drops(), logs.configure("info")).spare("review", _fail)
+    assert logs.flush()
+    (line,) = capfd.readouterr().err.splitlines()
     assert "level=error" in line
     assert "Traceback" in line
     assert "in _fail" in line

@@ -2,34 +2,71 @@
 
 from __future__ import annotations
 
-import io
-from contextlib import redirect_stderr
+import os
+import subprocess
+import sys
+
+import pytest
 
 from treecast.daemon import logs
 
 
-def test_lines_below_the_present_level_are_not_written() -> None:
-    with redirect_stderr(io.StringIO()) as stderr:
-        log = logs.configure("info")
-        log.debug("one")
-        log.info("two")
-        logs.set_level("debug")
-        log.debug("three")
-        logs.set_level("error")
-        log.warning("four")
-        log.error("five")
-    assert [line.rsplit("event=", 1)[1] for line in stderr.getvalue().splitlines()] == ["two", "three", "five"]
+def _written(streams: pytest.CaptureFixture[str]) -> list[str]:
+    assert logs.flush()
+    return streams.readouterr().err.splitlines()
+
+
+def test_lines_below_the_present_level_are_not_written(capfd: pytest.CaptureFixture[str]) -> None:
+    log = logs.configure("info")
+    log.debug("one")
+    log.info("two")
+    logs.set_level("debug")
+    log.debug("three")
+    logs.set_level("error")
+    log.warning("four")
+    log.error("five")
+    assert [line.rsplit("event=", 1)[1] for line in _written(capfd)] == ["two", "three", "five"]
     assert logs.present_level() == "error"
     logs.set_level("info")
 
 
-def test_a_change_of_the_level_is_a_line_whichever_way_it_goes() -> None:
-    with redirect_stderr(io.StringIO()) as stderr:
-        logs.configure("info")
-        for level in ("error", "debug", "warning", "warning"):
-            logs.change_level(level)
-            assert logs.present_level() == level
-    lines = [line.split("event=", 1)[1] for line in stderr.getvalue().splitlines()]
+def test_a_change_of_the_level_is_a_line_whichever_way_it_goes(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info")
+    for level in ("error", "debug", "warning", "warning"):
+        logs.change_level(level)
+        assert logs.present_level() == level
+    lines = [line.split("event=", 1)[1] for line in _written(capfd)]
     changes = [("info", "error"), ("error", "debug"), ("debug", "warning"), ("warning", "warning")]
     assert lines == [f'"log level changed" level_before={before} level_now={now}' for before, now in changes]
     logs.set_level("info")
+
+
+_ENDS = """
+from treecast.daemon import logs
+log = logs.configure("info")
+try:
+    for number in range(3000):
+        log.info(f"line {number}")
+    raise ValueError("a crash")
+finally:
+    logs.finish()
+"""
+
+
+def test_the_last_lines_are_written_before_a_crash_ends_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", _ENDS], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    lines = done.stderr.splitlines()
+    assert [line.rsplit(" ", 1)[1].rstrip('"') for line in lines[:3000]] == [str(number) for number in range(3000)]
+    assert (done.returncode, lines[-1]) == (1, "ValueError: a crash")
+
+
+@pytest.mark.parametrize("end", ["unread", "no reader"])
+def test_a_process_ends_though_nobody_reads_its_last_lines(end: str) -> None:
+    reader, writer = os.pipe()
+    if end == "no reader":
+        os.close(reader)
+    done = subprocess.run([sys.executable, "-c", _ENDS], stderr=writer, check=False, timeout=60)
+    os.close(writer)
+    if end == "unread":
+        os.close(reader)
+    assert done.returncode == 1
