@@ -17,6 +17,7 @@ from enum import Enum
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.timers import Timers
 from treecast.designated_forwarder.states import PORT, Finding
 from treecast.wire.beacon import Beacon, BeaconState
 
@@ -83,6 +84,11 @@ class Election:
         self.found = Finding.UNREADY
         self._drops = drops
         self._candidates: dict[Rank, Candidate] = {}
+        self._ends: Timers[Rank] = Timers()
+        """When each candidate is one no more, unless another beacon comes."""
+        self._forwarding: set[Rank] = set()
+        self._lower: set[Rank] = set()
+        """Candidates before this port that are able to forward."""
         self._silent_until = after(now, HEARD_FOR)
         self._learned_at = after(now, query_response_interval + LEARN_MARGIN)
         self._looped_at: Instant | None = None
@@ -108,18 +114,16 @@ class Election:
             highest = max(self._candidates)
             if rank > highest:
                 return
-            del self._candidates[highest]  # the lowest decide
-        self._candidates[rank] = Candidate(beacon.state, beacon.sequence, now)
+            self._remove(highest)  # the lowest decide
+        self._put(rank, Candidate(beacon.state, beacon.sequence, now))
         if rank == self.lost or beacon.state is BeaconState.FORWARDING:
             self.lost = None
 
     def advance(self, now: Instant, *, able: bool) -> None:
         """The state from now on. ``able``: this node has links, so that forwarding would carry something."""
-        for rank, candidate in list(self._candidates.items()):
-            if after(candidate.received_at, HEARD_FOR) <= now:
-                del self._candidates[rank]
-                if candidate.state is BeaconState.FORWARDING:
-                    self.lost = rank
+        for rank in self._ends.due(now):
+            if self._remove(rank).state is BeaconState.FORWARDING:
+                self.lost = rank
         self._able = able
         if not able or self._is_learning(now) or now < self._silent_until:
             self._capable_since = None
@@ -135,27 +139,22 @@ class Election:
         settled = after(self._capable_since, SETTLE) if self._capable_since is not None else None
         if settled is not None and settled <= now:
             settled = None
-        return earliest(
-            listened,
-            learned,
-            settled,
-            *(after(candidate.received_at, HEARD_FOR) for candidate in self._candidates.values()),
-        )
+        return earliest(listened, learned, settled, self._ends.next())
 
     def candidates(self) -> list[tuple[Rank, Candidate]]:
         return sorted(self._candidates.items(), key=lambda item: item[0])
 
     def forwarder(self) -> Rank | None:
         """The forwarder of this LAN, as far as this node knows."""
-        ranks = [rank for rank, candidate in self._candidates.items() if candidate.state is BeaconState.FORWARDING]
-        return min([*ranks, *([self.rank] if self.state is BeaconState.FORWARDING else [])], default=None)
+        own = [self.rank] if self.state is BeaconState.FORWARDING else []
+        return min([*self._forwarding, *own], default=None)
 
     def why(self, now: Instant) -> Why:
         """Why ``state`` is as it is."""
         if self.state is BeaconState.FORWARDING:
             return Why.LOWEST
         if self.state is BeaconState.CAPABLE:
-            if self._lower_able():
+            if self._lower:
                 return Why.LOWER_NODE
             return Why.HIGHER_NODE if self.forwarder() is not None else Why.SETTLING
         if self.is_looped(now):
@@ -172,19 +171,29 @@ class Election:
         other = self.forwarder()
         return now < self._learned_at and other is not None and other > self.rank
 
-    def _lower_able(self) -> bool:
-        return any(
-            rank < self.rank and candidate.state is not BeaconState.SILENT
-            for rank, candidate in self._candidates.items()
-        )
+    def _put(self, rank: Rank, candidate: Candidate) -> None:
+        self._candidates[rank] = candidate
+        self._ends.set(rank, after(candidate.received_at, HEARD_FOR))
+        self._forwarding.discard(rank)
+        self._lower.discard(rank)
+        if candidate.state is BeaconState.FORWARDING:
+            self._forwarding.add(rank)
+        if rank < self.rank and candidate.state is not BeaconState.SILENT:
+            self._lower.add(rank)
+
+    def _remove(self, rank: Rank) -> Candidate:
+        self._ends.cancel(rank)
+        self._forwarding.discard(rank)
+        self._lower.discard(rank)
+        return self._candidates.pop(rank)
 
     def _find(self, now: Instant) -> Finding:
         if self._capable_since is None:
             return Finding.UNREADY
-        if self._lower_able():
+        if self._lower:
             return Finding.LOWER_CAPABLE
         if now < after(self._capable_since, SETTLE):
             return Finding.SETTLING
-        if any(candidate.state is BeaconState.FORWARDING for candidate in self._candidates.values()):
+        if self._forwarding:
             return Finding.HIGHER_FORWARDS
         return Finding.CLEAR
