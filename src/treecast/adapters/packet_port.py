@@ -22,8 +22,7 @@ from treecast.adapters.bridge_record import (
 from treecast.adapters.link import refusals, require_free, require_lan_interface
 from treecast.adapters.native import open_packet_socket
 from treecast.base.errors import OperatorError
-
-MAX_PACKET_PORTS = 3
+from treecast.base.limits import MAX_PACKET_PORTS
 
 
 def add_packet_port(directory: Path, tap: str, record: PacketPortRecord, hand_over: Callable[[int], None]) -> bool:

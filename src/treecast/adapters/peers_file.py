@@ -13,7 +13,8 @@ from treecast.adapters.files import SECRET_MODE, explained, read_file, replace_f
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId, NodeIndex
-from treecast.links.memory import MAX_REMEMBERED, MAX_REMEMBERED_ENDPOINTS, Remembered
+from treecast.base.limits import MAX_REMEMBERED_ENDPOINTS, MAX_REMEMBERED_NODES
+from treecast.links.memory import Remembered
 
 PEERS_FILE = "peers.json"
 MAX_PEERS_FILE_BYTES = 131_072
@@ -34,7 +35,7 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: str
-    nodes: Annotated[list[_Node], Meta(max_length=MAX_REMEMBERED)]
+    nodes: Annotated[list[_Node], Meta(max_length=MAX_REMEMBERED_NODES)]
 
 
 def load_peers(directory: Path, network: NetworkId) -> tuple[Remembered, ...]:

@@ -35,9 +35,8 @@ from treecast.api.records import (
 )
 from treecast.api.socket_path import CONTROL_SOCKET, short_path
 from treecast.base.errors import OperatorError
+from treecast.base.limits import MAX_CLIENTS
 
-MAX_CLIENTS = 16
-"""Half of them may wait for changes."""
 SLICE_S = 0.002
 """Of the event loop's time, for one client and at a time."""
 

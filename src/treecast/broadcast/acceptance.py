@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
-from treecast.broadcast.store import MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN, Origin, Record, Store
+from treecast.base.limits import MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN
+from treecast.broadcast.store import Origin, Record, Store
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import VerifySignature
 from treecast.wire.advertised_groups import GroupsContent, parse_groups

@@ -16,6 +16,7 @@ from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.flows import GroupKey
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_GROUPS_PER_ORIGIN, MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN
 from treecast.base.membership import SourceFilter
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
@@ -28,9 +29,6 @@ from treecast.broadcast.learned import Learned
 from treecast.broadcast.link_state import LinkState, links_in
 from treecast.broadcast.own_advertisements import OwnAdvertisements
 from treecast.broadcast.store import (
-    MAX_GROUPS_PER_ORIGIN,
-    MAX_ORIGINS,
-    MAX_RECORDS_PER_ORIGIN,
     NODE_LIFETIME,
     Origin,
     Record,

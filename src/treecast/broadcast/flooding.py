@@ -11,6 +11,7 @@ from random import Random
 
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_REQUESTED_ORIGINS
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.broadcast.digests import LAST_INDEX
@@ -22,8 +23,6 @@ DIGEST_DELAYS: tuple[Duration, ...] = (1.0, 3.0)
 """After a first digest that was sent at once."""
 DIGEST_INTERVAL: Duration = 30.0
 REQUEST_AGAIN: Duration = 0.5
-MAX_REQUESTED = 16
-"""Twice the origins requested one by one; where there are more, a digest of all requests them."""
 MAX_ACKNOWLEDGEMENTS_PER_MESSAGE = 48
 FLOOD_BYTES = MAX_CONTROL_BYTES - 16
 
@@ -92,7 +91,7 @@ class Neighbour:
     def request(self, now: Instant, origin: NodeIndex) -> None:
         """Get what the neighbour holds of this origin that is not held here: now, and again in case that is lost."""
         again = after(now, REQUEST_AGAIN * self.rng.uniform(*JITTER))
-        if (origin, False) not in self._requested and len(self._requested) >= MAX_REQUESTED:
+        if (origin, False) not in self._requested and len(self._requested) >= MAX_REQUESTED_ORIGINS:
             self.compare(again)
             return
         self._requested.set((origin, False), now)

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_RECORDS_PER_ORIGIN
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.acceptance import Acceptance
 from treecast.broadcast.link_state import OwnLinks
 from treecast.broadcast.own_groups import OwnGroups
-from treecast.broadcast.store import MAX_RECORDS_PER_ORIGIN, Origin, Record, Store
+from treecast.broadcast.store import Origin, Record, Store
 from treecast.broadcast.twins import Twins
 from treecast.identity.keys import SigningKey
 from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent, Signed, emit, parse_node

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from treecast.base.counters import Drops
 from treecast.base.flows import GroupKey
+from treecast.base.limits import MAX_GROUPS_PER_ORIGIN
 from treecast.base.membership import SourceFilter
 from treecast.base.time import Instant, after
-from treecast.broadcast.store import MAX_GROUPS_PER_ORIGIN, WITHDRAWN_LIFETIME
+from treecast.broadcast.store import WITHDRAWN_LIFETIME
 from treecast.wire.advertised_groups import MAX_GROUPS_BYTES, GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import emit
 

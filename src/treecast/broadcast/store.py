@@ -13,13 +13,10 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_ORIGINS
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.wire.advertisement import Kind
-
-MAX_ORIGINS = 16_384
-MAX_RECORDS_PER_ORIGIN = 16_384
-MAX_GROUPS_PER_ORIGIN = 16_384
 
 NODE_LIFETIME: Duration = 60.0
 """Three NODE advertisements may be lost before an origin is forgotten (docs/protocol.md section 7)."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_KNOWN_RUNS
 from treecast.base.time import Duration, Instant
 from treecast.wire.advertisement import NodeContent
 
@@ -24,7 +25,6 @@ seen oftener than this.
 """
 LAST_WORD_LIMIT: Duration = 3.0
 """For so long a run that is to end waits for somebody who takes its advertisement, which is repeated meanwhile."""
-MAX_SEEN = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class OtherTwins:
         """A verified NODE advertisement that is news."""
         seen = self._seen.get(node)
         if seen is None:
-            if len(self._seen) < MAX_SEEN:
+            if len(self._seen) < MAX_KNOWN_RUNS:
                 self._seen[node] = _Seen(content.instance, content.endpoint_values())
             return
         if content.instance != seen.instance:

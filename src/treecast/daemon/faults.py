@@ -11,14 +11,13 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
 from treecast.base.counters import Drops
+from treecast.base.limits import MAX_FAULT_KINDS
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.engine.faults import Fault, Faults
 
 PRESENT_FOR: Duration = 600.0
 """The problem is shown for so long after the last fault."""
-
-MAX_KINDS = 64
 
 
 class FaultLog:
@@ -70,7 +69,7 @@ class FaultLog:
     def _record(self, fault: Fault) -> None:
         kind = (fault.where, type(fault.error).__name__)
         self._last = (clock.monotonic(), *kind)
-        if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
+        if kind not in self._kinds and len(self._kinds) >= MAX_FAULT_KINDS:
             return
         self._kinds[kind] += 1
         if self._kinds[kind] == 1:

@@ -16,6 +16,7 @@ from treecast.adapters import clock
 from treecast.api.records import Group, GroupChanges, Sliced, TouchedGroup
 from treecast.base.addresses import IPAddress
 from treecast.base.flows import SENDER_PAUSE, GroupKey
+from treecast.base.limits import MAX_WAITING_FOLLOWERS
 from treecast.base.time import Duration, Instant, after
 from treecast.daemon.group_answers import GroupAnswers
 from treecast.daemon.group_traffic import Numbers
@@ -28,8 +29,6 @@ WAIT: Duration = 2.0
 GATHER: Duration = 0.1
 """Changes within it are one answer: a LAN that comes back joins all its groups at once."""
 SENDER_INTERVAL: Duration = 0.5
-MAX_WAITING = 8
-"""Further followers are answered at once; they pause by themselves."""
 FLOWS_AT_ONCE = 256
 """Between two steps of the event loop; a flow takes about 4 us."""
 
@@ -65,7 +64,7 @@ class GroupFollowers:
     async def answer(self, since: int | None) -> Sliced:
         """All rows without a position, or for one that is not known any more; else those that changed behind it."""
         await self._read_senders()
-        if since is not None and self._waiting < MAX_WAITING and not self._has_newer(since):
+        if since is not None and self._waiting < MAX_WAITING_FOLLOWERS and not self._has_newer(since):
             await self._wait(since)
         view = self._engine.view
         position, now = view.position, clock.monotonic()

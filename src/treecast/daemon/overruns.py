@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from treecast.base.limits import MAX_OVERRUN_REASONS
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 
@@ -15,7 +16,6 @@ PRESENT_FOR: Duration = 60.0
 FEWEST = 10
 """Drops in one go of these that are no problem: a queue may fill for a moment."""
 
-MAX_REASONS = 64
 
 _TOO_FAST = "send less, or give the node more cores (up --workers)"
 _QUEUES = {
@@ -72,7 +72,7 @@ class Overruns:
         episode = self._episodes.get(reason)
         if episode is not None:
             episode.last, episode.rose_at = total, now
-        elif len(self._episodes) < MAX_REASONS:
+        elif len(self._episodes) < MAX_OVERRUN_REASONS:
             self._episodes[reason] = _Episode(before, total, now)
 
 

@@ -12,13 +12,12 @@ from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
+from treecast.base.limits import MAX_PROBLEMS
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, in_time
 from treecast.daemon.faults import FaultLog
 
 REMIND_INTERVAL: Duration = 3600.0
-MAX_PROBLEMS = 256
-"""More are not shown one by one: who has so many begins with the first."""
 
 ProblemSource = Callable[[Instant], Iterable[Problem]]
 

@@ -16,6 +16,7 @@ from treecast.base.errors import MalformedError
 from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, prefix_holds
 from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeEpoch, TreeId
+from treecast.base.limits import MAX_DOWNSTREAM_TREES, MAX_DOWNSTREAM_TREES_PER_ROOT
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
@@ -23,10 +24,6 @@ from treecast.base.timers import Timers
 from treecast.dataplane.root_trees import KEY_LIFETIME
 from treecast.wire.control import KeyAcknowledgement, emit_control
 from treecast.wire.key_context import parse_context
-
-MAX_DOWNSTREAM_TREES = 65_536
-MAX_TREES_PER_ROOT = 16_384
-"""One root cannot fill the table for the others."""
 
 MAX_SILENCE: Duration = 2 * KEY_LIFETIME
 """A root that uses a tree offers a new key in half that time. One that has given it up sends nothing."""
@@ -157,7 +154,7 @@ class DownstreamTrees:
         if before is not None and before.epoch == tree.epoch and before.tree_id > tree.tree_id:
             raise MalformedError("key_not_wanted")
         others = len(self._of_root.get(tree.root, {}))
-        is_full = len(self._trees) >= MAX_DOWNSTREAM_TREES or others >= MAX_TREES_PER_ROOT
+        is_full = len(self._trees) >= MAX_DOWNSTREAM_TREES or others >= MAX_DOWNSTREAM_TREES_PER_ROOT
         if known is None and before is None and is_full:
             raise MalformedError("downstream_tree_table_full")
         if before is not None and before.epoch == tree.epoch and before != tree:

@@ -25,6 +25,7 @@ from treecast.base.commands import (
 from treecast.base.counters import Drops
 from treecast.base.flows import BROADCAST, Flow
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.limits import MAX_ROOT_TREES
 from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
@@ -32,9 +33,6 @@ from treecast.base.timers import Timers
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.sender_key import RootEvent, SenderKey
 from treecast.wire.key_context import emit_context
-
-MAX_TREES = 65_536
-"""As many as the data plane holds. Other nodes decide how many there are: by what they subscribe to."""
 
 FIRST_OFFER_INTERVAL: Duration = 0.1
 LAST_OFFER_INTERVAL: Duration = 1.0
@@ -77,7 +75,7 @@ class RootTrees:
 
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
-        yield TableUse("trees of this node", len(self._trees), MAX_TREES, "send to fewer groups and sources")
+        yield TableUse("trees of this node", len(self._trees), MAX_ROOT_TREES, "send to fewer groups and sources")
 
     def want(self, now: Instant, flow: Flow | None, members: Collection[NodeIndex] | None) -> None:
         """Make the flow's tree have these members; None: have no tree for it.
@@ -93,9 +91,9 @@ class RootTrees:
             if tree is not None:
                 self._remove(tree)
             return
-        if tree is None and len(self._trees) >= MAX_TREES:
+        if tree is None and len(self._trees) >= MAX_ROOT_TREES:
             self._drops.count("tree_table_full")
-            if len(self._refused) < MAX_TREES:
+            if len(self._refused) < MAX_ROOT_TREES:
                 self._refused[flow] = tuple(members)
                 self.retries.add(now, flow)
             return

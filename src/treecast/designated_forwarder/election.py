@@ -16,6 +16,7 @@ from enum import Enum
 
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_CANDIDATES
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.designated_forwarder.states import PORT, Finding
@@ -37,7 +38,6 @@ SETTLE: Duration = 0.2
 LOOP_HOLD: Duration = 3.0
 """How long a port stays silent after its own beacon came back: six beacons to see that it no longer does."""
 
-MAX_CANDIDATES = 64
 
 Rank = tuple[NodeIndex, bytes, int]
 """Node index, node id, port: the lowest forwards. Node id and port decide where one index is there twice."""

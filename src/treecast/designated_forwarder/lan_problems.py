@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_LAN_STRANGERS
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
 from treecast.designated_forwarder.election import BEACON_INTERVAL, Election
@@ -25,7 +26,6 @@ UNSEEN_FOR: Duration = 260.0
 TAKEN_OVER_FOR: Duration = 3600.0
 """How long a node that fell silent is missed, if it does not come back."""
 
-MAX_KEPT = 16
 
 NodeName = Callable[[NodeIndex], str]
 
@@ -45,14 +45,14 @@ class LanProblems:
         """A beacon of another network."""
         self._strangers[network_id] = now
         self._strangers.move_to_end(network_id)
-        if len(self._strangers) > MAX_KEPT:
+        if len(self._strangers) > MAX_LAN_STRANGERS:
             self._strangers.popitem(last=False)
 
     def received(self, now: Instant, node: NodeIndex) -> None:
         """A query or report of another node, of which no beacon comes."""
         first, last = self._unseen.pop(node, (now, now))
         self._unseen[node] = (first if now < after(last, UNSEEN_FOR) else now, now)
-        if len(self._unseen) > MAX_KEPT:
+        if len(self._unseen) > MAX_LAN_STRANGERS:
             self._unseen.popitem(last=False)
 
     def beacon(self, node: NodeIndex) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from treecast.base.addresses import MacAddress
+from treecast.base.limits import MAX_SEEN_HOSTS
 from treecast.base.time import Duration, Instant, after
 
-MAX_SEEN = 1024
 SEEN_LIFETIME: Duration = 300.0
 """As long as a host of this node's own is remembered."""
 
@@ -31,7 +31,7 @@ class SeenHosts:
             return
         self._seen[vlan, mac] = now
         self._seen.move_to_end((vlan, mac))
-        if len(self._seen) > MAX_SEEN:
+        if len(self._seen) > MAX_SEEN_HOSTS:
             self._seen.popitem(last=False)
 
     def take(self, now: Instant) -> tuple[SeenHost, ...]:

@@ -6,11 +6,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from treecast.base.addresses import MacAddress
+from treecast.base.limits import MAX_ADDRESS_CONFLICTS
 from treecast.base.time import Duration, Instant, after
 from treecast.discovery.local_hosts import AddressKey
 
 CONFLICT_LIFETIME: Duration = 600.0
-MAX_CONFLICTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class AddressConflicts:
         is_new = address not in self._conflicts
         self._conflicts[address] = AddressConflict(holder, claimant, now)
         self._conflicts.move_to_end(address)
-        if len(self._conflicts) > MAX_CONFLICTS:
+        if len(self._conflicts) > MAX_ADDRESS_CONFLICTS:
             self._conflicts.popitem(last=False)
         return is_new
 

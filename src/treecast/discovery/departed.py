@@ -10,11 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress
+from treecast.base.limits import MAX_DEPARTED_HOSTS
 from treecast.base.time import Instant, after
 from treecast.discovery.limits import HOST_LIFETIME
 from treecast.discovery.local_hosts import HostKey
-
-MAX_DEPARTED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class DepartedHosts:
         """The host is at no node from now on."""
         self._departed[key] = (now, Belongings(tuple(addresses), is_router))
         self._departed.move_to_end(key)
-        if len(self._departed) > MAX_DEPARTED:
+        if len(self._departed) > MAX_DEPARTED_HOSTS:
             self._departed.popitem(last=False)
 
     def take(self, now: Instant, key: HostKey) -> Belongings | None:

@@ -15,6 +15,7 @@ from treecast.base.commands import Command, FloodFrame, Inject, RemoveHost, SetH
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_REMOTE_HOSTS
 from treecast.base.problems import Problem
 from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
@@ -27,7 +28,7 @@ from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
 from treecast.discovery.multicast_only_hosts import MulticastOnlyHosts
 from treecast.discovery.placed import PlacedHosts
 from treecast.discovery.recent_solicitations import RecentSolicitations
-from treecast.discovery.remote_hosts import MAX_REMOTE_HOSTS, RemoteHosts
+from treecast.discovery.remote_hosts import RemoteHosts
 from treecast.discovery.view import DiscoveryCounters, HostView
 from treecast.wire import arp, ipv6, ndp
 from treecast.wire.advertisement import HostContent

@@ -1,14 +1,13 @@
-"""How much a port may teach this node, and how long it is remembered. Every bound of NodeDiscovery stands here."""
+"""How much a port may teach this node, and how long it is remembered. How many entries: ``base/limits.py``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from treecast.base.addresses import MacAddress
+from treecast.base.limits import MAX_ADDRESSES_PER_HOST, MAX_HOSTS_PER_PORT
 from treecast.base.time import Duration, Instant
 
-MAX_HOSTS_PER_PORT = 1024
-MAX_ADDRESSES_PER_HOST = 16
 HOST_LIFETIME: Duration = 300.0
 """The ageing time of a Linux bridge (IEEE 802.1D table 7-5)."""
 

@@ -16,13 +16,11 @@ from treecast.base.time import Instant, after, earliest
 from treecast.discovery.limits import (
     DEFAULTS,
     HOST_LIFETIME,
-    MAX_ADDRESSES_PER_HOST,
-    MAX_HOSTS_PER_PORT,
     DiscoveryConfig,
     TokenBucket,
 )
 
-__all__ = ["HOST_LIFETIME", "MAX_ADDRESSES_PER_HOST", "MAX_HOSTS_PER_PORT", "HostKey", "LocalHost", "LocalHosts"]
+__all__ = ["HOST_LIFETIME", "HostKey", "LocalHost", "LocalHosts"]
 
 OWN_PORT = 0
 

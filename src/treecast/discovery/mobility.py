@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from treecast.base.limits import MAX_MOVERS
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.discovery.limits import Pace
 
-MAX_MOVERS = 4096
 REPORT_INTERVAL: Duration = 180.0
 """One thing is reported as a duplicate no oftener."""
 RESTLESS_TIME: Duration = 60.0

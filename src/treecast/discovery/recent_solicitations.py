@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from treecast.base.addresses import MacAddress
+from treecast.base.limits import MAX_SOLICITATIONS
 from treecast.base.time import Duration, Instant, after
 from treecast.discovery.local_hosts import AddressKey
 
 REPEAT_WINDOW: Duration = 3.5
 """RFC 4861 section 10: three solicitations a second apart; Linux sends ARP requests as often."""
-
-MAX_SOLICITATIONS = 1024
 
 
 class RecentSolicitations:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_REMOTE_HOSTS
 from treecast.base.time import Instant
 from treecast.discovery.local_hosts import AddressKey, HostKey
-
-MAX_REMOTE_HOSTS = 262_144
-"""As many as the data plane's table holds."""
 
 
 @dataclass(frozen=True, slots=True)

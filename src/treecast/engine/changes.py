@@ -15,9 +15,8 @@ from operator import itemgetter
 from treecast.base.addresses import MacAddress
 from treecast.base.flows import Flow, GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_CHANGES
 
-MAX_CHANGES = 4096
-"""A reader that is further behind begins anew: for long tables that is what a fresh reading costs, too."""
 POSITIONS_PER_MS = 1000
 """A JSON number holds them exactly: less than 2^53."""
 

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import ParamSpec
 
 from treecast.base.counters import Drops
-
-MAX_WAITING = 16
-"""More of one turn are counted, and not shown."""
+from treecast.base.limits import MAX_FAULTS_PER_TURN
 
 P = ParamSpec("P")
 
@@ -58,7 +56,7 @@ class Faults:
     def note(self, where: str, error: Exception) -> None:
         """Something raised, and was skipped."""
         self._drops.count("internal_error")
-        if len(self._waiting) < MAX_WAITING:
+        if len(self._waiting) < MAX_FAULTS_PER_TURN:
             self._waiting.append(Fault(where, error))
 
     def take(self) -> list[Fault]:

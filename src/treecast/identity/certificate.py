@@ -16,6 +16,7 @@ import msgspec
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.limits import MAX_VERIFIED_CERTIFICATES
 from treecast.identity.ids import MAX_NODE_INDEX, derive_network_id, derive_node_id, node_mac
 from treecast.identity.keys import SigningKey, VerifySignature, verify
 
@@ -26,7 +27,6 @@ CERTIFICATE_EXPIRED = "certificate_expired"
 CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
 
 MAX_CERTIFICATE_BYTES = 320
-MAX_REMEMBERED = 16_384
 MAX_TIME_S = 253_402_300_799  # the last second of the year 9999: what a calendar can show
 
 _VERSION = 1
@@ -149,7 +149,7 @@ class Verifier:
             certificate._verify_issuer(ca_public_key)
             return certificate
 
-        self._genuine = lru_cache(MAX_REMEMBERED)(genuine)  # what is refused is not remembered
+        self._genuine = lru_cache(MAX_VERIFIED_CERTIFICATES)(genuine)  # what is refused is not remembered
 
     def verify(self, data: bytes, now_unix_s: float) -> Certificate:
         """The certificate, when it is of this CA's network and valid now; CertificateError otherwise."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_NEWEST_CERTIFICATES
 from treecast.identity.certificate import Certificate
 
 CERTIFICATE_REPLACED = "certificate_replaced"
-MAX_NEWEST = 65_536
 
 
 class NewestCertificates:
@@ -26,7 +26,7 @@ class NewestCertificates:
         """A genuine certificate; MalformedError ``certificate_replaced`` if a newer one with other keys is known."""
         known = self._newest.get(certificate.node_index)
         if known is None:
-            if len(self._newest) < MAX_NEWEST:
+            if len(self._newest) < MAX_NEWEST_CERTIFICATES:
                 self._newest[certificate.node_index] = certificate
             return certificate
         if _age(certificate) >= _age(known):

@@ -15,13 +15,13 @@ import msgspec
 
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.ids import NODE_ID_BYTES, NodeId, NodeIndex
+from treecast.base.limits import MAX_REGISTERED_NODES
 from treecast.identity.certificate import MAX_TIME_S
 from treecast.identity.ids import MAX_NODE_INDEX
 from treecast.identity.network import Network, require_name
 
 REGISTRY_MALFORMED = "registry_malformed"
-MAX_NODES = 65_536
-MAX_REGISTRY_BYTES = MAX_NODES * 512  # an entry has at most 300 bytes
+MAX_REGISTRY_BYTES = MAX_REGISTERED_NODES * 512  # an entry has at most 300 bytes
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _RegistryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal[1]
-    nodes: Annotated[list[_Entry], msgspec.Meta(max_length=MAX_NODES)]
+    nodes: Annotated[list[_Entry], msgspec.Meta(max_length=MAX_REGISTERED_NODES)]
 
 
 _decode = msgspec.json.Decoder(_RegistryFile).decode
@@ -109,8 +109,8 @@ def assign(
 ) -> Assignment:
     """The next free index and the wanted addresses, or else the next free ones; OperatorError where one is taken."""
     require_name(name, "node")
-    if len(registry.nodes) >= MAX_NODES:
-        raise OperatorError(f"network {network.name} is full: it has {MAX_NODES} nodes")
+    if len(registry.nodes) >= MAX_REGISTERED_NODES:
+        raise OperatorError(f"network {network.name} is full: it has {MAX_REGISTERED_NODES} nodes")
     for node in registry.nodes:
         if node.name == name:
             raise OperatorError(

@@ -18,6 +18,7 @@ from treecast.base.commands import SendDatagram
 from treecast.base.errors import MalformedError
 from treecast.base.events import HandshakeDatagram
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_PENDING_HANDSHAKES
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
@@ -42,8 +43,6 @@ from treecast.wire.handshake import (
     refusal_reason,
 )
 
-MAX_PENDING = 1024
-"""As many nodes may meet at one address at once."""
 PENDING_LIFETIME: Duration = 5.0
 REFUSABLE_FOR: Duration = 6.0
 """After its FINAL an initiator takes a refusal: as long as it repeats FINAL, and some."""
@@ -212,7 +211,7 @@ class Handshakes:
             raise MalformedError("handshake_reflected")
         self.inits.note(now, datagram.source)
         self.trace.add(Step.INIT_RECEIVED, "", (datagram.source,))
-        if len(self._pending) >= MAX_PENDING:
+        if len(self._pending) >= MAX_PENDING_HANDSHAKES:
             raise MalformedError("handshake_table_full")
         handshake = self._factory.respond(self._new_index(), datagram.data)
         response = handshake.write_response(self._payload(now))
@@ -244,7 +243,7 @@ class Handshakes:
         if attempt.target.name is not None:
             attempt.target.node = certificate.node_index
         self._send(datagram.socket, datagram.source, final)
-        if len(self._refusable) < MAX_PENDING:
+        if len(self._refusable) < MAX_PENDING_HANDSHAKES:
             until = after(now, REFUSABLE_FOR)
             self._refusable[attempt.handshake.index] = _Refusable(attempt.handshake, certificate)
             self._timers.set((HandshakeTimer.REFUSABLE, attempt.handshake.index), until)
@@ -288,7 +287,7 @@ class Handshakes:
     def _refuse(self, now: Instant, handshake: Handshake, reason: int, datagram: HandshakeDatagram) -> None:
         """Shorter than what it answers, once for each time that came."""
         refusal = handshake.write_refusal(emit_payload(Refusal(reason, self._wall_clock_ms(now))))
-        if len(self._refusals) < MAX_PENDING:
+        if len(self._refusals) < MAX_PENDING_HANDSHAKES:
             self._refusals[handshake.index] = refusal
             self._timers.set((HandshakeTimer.REFUSAL, handshake.index), after(now, PENDING_LIFETIME))
         self._send(datagram.socket, datagram.source, refusal)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_REMEMBERED_ENDPOINTS, MAX_REMEMBERED_NODES
 
-MAX_REMEMBERED = 256
-MAX_REMEMBERED_ENDPOINTS = 4
 FORGOTTEN_AFTER_S = 7 * 86_400
 LINKED_STEP_S = 3600
 """When a node was last linked is remembered to the hour: what is remembered changes rarely, and so does its file."""
@@ -41,4 +40,4 @@ def worth_remembering(
     nodes = {one.node: one for one in (*before, *linked)}
     recent = [one for one in nodes.values() if unix_s - one.linked_unix_s < FORGOTTEN_AFTER_S]
     recent.sort(key=lambda one: (-one.linked_unix_s, one.node))
-    return tuple(sorted(recent[:MAX_REMEMBERED], key=lambda one: one.node))
+    return tuple(sorted(recent[:MAX_REMEMBERED_NODES], key=lambda one: one.node))

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint
+from treecast.base.limits import MAX_NOTICED_ENDPOINTS
 from treecast.base.time import Duration, Instant
 
 NOTICED_LIFETIME: Duration = 30.0
-MAX_NOTICED = 256
 BREAK: Duration = 4.5
 """A node that is only remembered from an earlier run is sought for ten seconds, with breaks of five and more
 (``targets``); one that is configured or known, every two seconds (``attempts``).
@@ -27,7 +27,7 @@ class _Place:
 
 
 class Noticed:
-    """The addresses at which one kind of thing was noticed; at most MAX_NOTICED, the oldest makes room."""
+    """The addresses at which one kind of thing was noticed; at most MAX_NOTICED_ENDPOINTS, the oldest makes room."""
 
     def __init__(self, lifetime: Duration = NOTICED_LIFETIME) -> None:
         self._lifetime = lifetime
@@ -42,7 +42,7 @@ class Noticed:
         place.last = now
         place.lasting = place.lasting or now - place.since >= LASTING_AFTER
         self._places[endpoint] = place
-        if len(self._places) > MAX_NOTICED:
+        if len(self._places) > MAX_NOTICED_ENDPOINTS:
             del self._places[next(iter(self._places))]
 
     def last(self, now: Instant, endpoint: Endpoint) -> Instant | None:

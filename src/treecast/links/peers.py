@@ -16,7 +16,6 @@ from treecast.identity.certificate import Certificate
 from treecast.links.states import LINK, SESSION, LinkState, PeerEvent, SessionEvent, SessionState
 from treecast.wire.handshake import HandshakePayload
 
-MAX_SESSIONS = 3
 REKEY_AFTER: Duration = 120.0
 REKEY_JITTER = (0.9, 1.0)
 """Links that came up together are not all made anew within one second."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_REFUSED_MEMBERS, MAX_REFUSED_STRANGERS
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
@@ -21,8 +22,6 @@ Key = TypeVar("Key")
 
 REFUSED_LIFETIME: Duration = 45.0
 """A node that is still sought is tried again every ten seconds and less."""
-MAX_MEMBERS = 64
-MAX_STRANGERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,9 @@ class Refusals:
     def note(self, refused: Refused) -> None:
         if refused.other is not None:
             key = (refused.by_me, refused.other.node_index)
-            _put(self._members, key, refused, MAX_MEMBERS)
+            _put(self._members, key, refused, MAX_REFUSED_MEMBERS)
         else:
-            _put(self._strangers, (refused.by_me, refused.endpoint), refused, MAX_STRANGERS)
+            _put(self._strangers, (refused.by_me, refused.endpoint), refused, MAX_REFUSED_STRANGERS)
 
     def of(self, now: Instant, node: NodeIndex | None, endpoints: tuple[Endpoint, ...]) -> Refused | None:
         """The present refusal of the node, or of whoever is at one of these addresses."""

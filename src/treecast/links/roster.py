@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_GONE_NODES
 from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate
 from treecast.links.peers import Peer, Peers
 from treecast.links.reachability import Reachability, Standing
 from treecast.links.targets import Target, Targets
-
-MAX_GONE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class _Gone:
 
 
 class Roster:
-    """Lists the nodes that are known or sought. Of nodes that went it remembers the last MAX_GONE."""
+    """Lists the nodes that are known or sought. Of nodes that went it remembers the last MAX_GONE_NODES."""
 
     def __init__(self, peers: Peers, targets: Targets, reachability: Reachability) -> None:
         self._peers = peers
@@ -59,7 +58,7 @@ class Roster:
     def link_down(self, peer: Peer, last_received: Instant) -> None:
         self._gone.pop(peer.node, None)
         self._gone[peer.node] = _Gone(peer.certificate, peer.endpoint, peer.version, last_received)
-        if len(self._gone) > MAX_GONE:
+        if len(self._gone) > MAX_GONE_NODES:
             del self._gone[next(iter(self._gone))]
 
     def known(self, now: Instant) -> Iterator[Known]:

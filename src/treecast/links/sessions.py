@@ -20,6 +20,7 @@ from treecast.base.commands import (
 )
 from treecast.base.events import PeerMoved, SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_SESSIONS_PER_PEER
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
@@ -27,7 +28,6 @@ from treecast.links.attempts import INIT_JITTER
 from treecast.links.handshakes import Finished, Handshakes
 from treecast.links.peers import (
     DEAD_AFTER,
-    MAX_SESSIONS,
     REJECT_AFTER,
     REKEY_AFTER,
     REKEY_JITTER,
@@ -126,7 +126,7 @@ class Sessions:
             self._plan_final(now, node, session)
         self._peers.add_session(peer, session)
         peer.take(PeerEvent.INSTALLED)
-        while len(peer.sessions) > MAX_SESSIONS:
+        while len(peer.sessions) > MAX_SESSIONS_PER_PEER:
             self._remove_session(peer, peer.sessions[0], SessionEvent.DROPPED)
         preferred = {finished.payload.aead, self._aead}
         aead = AEAD_AES_256_GCM if preferred == {AEAD_AES_256_GCM} else AEAD_CHACHA20_POLY1305

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from treecast.base.addresses import Endpoint
+from treecast.base.limits import MAX_TRACED_STEPS
 from treecast.wire.handshake import HandshakePayload
-
-MAX_TRACED = 256
-"""Steps between two readings; more are only counted."""
 
 
 class Step(StrEnum):
@@ -52,7 +50,7 @@ class Trace:
         reason: str = "",
         payload: HandshakePayload | None = None,
     ) -> None:
-        if len(self._steps) < MAX_TRACED:
+        if len(self._steps) < MAX_TRACED_STEPS:
             self._steps.append(Traced(step, peer, endpoints, reason, payload))
         else:
             self._left_out += 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from treecast.base.addresses import IPAddress
+from treecast.base.limits import MAX_GROUP_QUERIES
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant, after, earliest
 from treecast.base.timers import Timers
@@ -27,9 +28,6 @@ from treecast.wire.group_membership import (
 )
 
 _IPV4_HEADERS_BYTES, _IPV6_HEADERS_BYTES, _REPORT_BYTES, _SMALLEST_MTU = 24, 48, 8, 1280
-
-MAX_GROUP_QUERIES = 1024
-"""Queries about groups that hosts are answering; beyond them, older reports may silence a host."""
 
 
 @dataclass(slots=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
+from treecast.base.limits import MAX_ROUTERS_PER_SEGMENT
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 
-MAX_ROUTERS = 32
 FOREVER_S: Duration = 65_535
 """A Hello that never times out is believed this long: a router that is gone must not stay."""
 
@@ -47,7 +47,7 @@ class RouterPort:
         if hold_time <= 0:
             self._routers.pop(key, None)
             self._silences.cancel(key)
-        elif key not in self._routers and len(self._routers) >= MAX_ROUTERS:
+        elif key not in self._routers and len(self._routers) >= MAX_ROUTERS_PER_SEGMENT:
             self._drops.count("multicast_routers_full")
         else:
             self._routers[key] = after(now, min(hold_time, FOREVER_S))

@@ -8,10 +8,7 @@ from __future__ import annotations
 from treecast.base.addresses import IPAddress
 from treecast.base.flows import GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
-
-MAX_PREFIXES_PER_NODE = 64
-MAX_PREFIXES = 1024
-"""As many as the data plane holds."""
+from treecast.base.limits import MAX_GROUP_PREFIXES, MAX_GROUP_PREFIXES_PER_NODE
 
 _Family = tuple[int, int]
 """VLAN and IP version."""
@@ -31,7 +28,8 @@ class GroupPrefixes:
         own = self._prefixes_of.get(node, set())
         if key in own:
             return True
-        if len(own) >= MAX_PREFIXES_PER_NODE or (subscribers is None and len(self._subscribers) >= MAX_PREFIXES):
+        is_full = subscribers is None and len(self._subscribers) >= MAX_GROUP_PREFIXES
+        if is_full or len(own) >= MAX_GROUP_PREFIXES_PER_NODE:
             return False
         if subscribers is None:
             self._subscribers[key] = subscribers = set()

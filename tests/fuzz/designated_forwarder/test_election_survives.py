@@ -9,10 +9,10 @@ from treecast.base.addresses import MacAddress
 from treecast.base.commands import Inject
 from treecast.base.counters import Drops
 from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.limits import MAX_CANDIDATES
 from treecast.base.storm_control import LAN_LIMITS
 from treecast.base.time import Instant
 from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
-from treecast.designated_forwarder.election import MAX_CANDIDATES
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame
 
 MAC = MacAddress.parse("02:54:00:00:00:05")

@@ -10,7 +10,7 @@ from tests.unit.discovery.test_learning import acknowledgement, reply
 from treecast.base.commands import FloodFrame, Inject, RemoveHost, SetHost
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
-from treecast.discovery.limits import MAX_ADDRESSES_PER_HOST, MAX_HOSTS_PER_PORT
+from treecast.base.limits import MAX_ADDRESSES_PER_HOST, MAX_HOSTS_PER_PORT
 from treecast.wire import ethernet
 from treecast.wire.advertisement import HostContent
 

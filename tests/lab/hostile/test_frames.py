@@ -30,7 +30,7 @@ from tests.lab.hostile.siege import Siege, answers_quickly, counting
 from tests.lab.overlay.asking import wait_members, wait_received
 from treecast.api.client import ask_groups, ask_hosts, ask_status
 from treecast.base.addresses import MacAddress
-from treecast.discovery.local_hosts import MAX_HOSTS_PER_PORT
+from treecast.base.limits import MAX_HOSTS_PER_PORT
 from treecast.wire.group_membership import OlderReport
 from treecast.wire.igmp import message_frame
 

@@ -27,8 +27,7 @@ from treecast.base.commands import (
 )
 from treecast.base.events import RefusalReason
 from treecast.base.ids import KeyId, NetworkId, NodeIndex, TreeEpoch, TreeId
-from treecast.dataplane.root_trees import MAX_TREES
-from treecast.discovery.remote_hosts import MAX_REMOTE_HOSTS
+from treecast.base.limits import MAX_REMOTE_HOSTS, MAX_ROOT_TREES
 
 EPOCH, KEY, PEER = TreeEpoch(1), KeyId(1), NodeIndex(2)
 MAC = MacAddress.parse("02:00:00:00:00:07")
@@ -73,7 +72,7 @@ def test_what_is_not_there_or_cannot_be_costs_itself_only(plane: DataPlane) -> N
 
 
 def test_a_tree_too_many_is_refused_and_what_follows_it_carried_out(plane: DataPlane) -> None:
-    trees = [CreateTree(TreeId(number), EPOCH, KEY) for number in range(1, MAX_TREES + 2)]
+    trees = [CreateTree(TreeId(number), EPOCH, KEY) for number in range(1, MAX_ROOT_TREES + 2)]
     members = SetTreeMembers(trees[-1].tree_id, (PEER,), ())
     assert refused(plane, *trees, members, SetHost(0, MAC, PEER)) == [
         (trees[-1], RefusalReason.TABLE_FULL),
@@ -127,7 +126,8 @@ def test_hosts_of_one_turn_are_written_together_with_what_comes_between_in_its_o
 
 def test_routes_of_one_turn_are_set_together_with_what_comes_between_in_its_order(plane: DataPlane) -> None:
     """One more than fit is refused; a route that is removed between makes room, and its tree may be made there, too."""
-    tree, groups = CreateTree(TreeId(7), EPOCH, KEY), [IPv4Address(0xEF000000 + number) for number in range(MAX_TREES)]
+    tree = CreateTree(TreeId(7), EPOCH, KEY)
+    groups = [IPv4Address(0xEF000000 + number) for number in range(MAX_ROOT_TREES)]
     known = [flow for flow, _ in plane.sent_by_flow()]
     routes = [SetRoute(7, group, None, tree.tree_id) for group in groups]
     late = SetRoute(7, IPv4Address("232.0.0.1"), None, tree.tree_id)

@@ -14,11 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from treecast.base.counters import Drops
 from treecast.base.flows import GroupKey
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_GROUPS_PER_ORIGIN
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant, after
 from treecast.broadcast import own_groups
 from treecast.broadcast.own_groups import OwnGroups
-from treecast.broadcast.store import MAX_GROUPS_PER_ORIGIN, WITHDRAWN_LIFETIME
+from treecast.broadcast.store import WITHDRAWN_LIFETIME
 from treecast.topology.group_listings import GroupListings
 from treecast.wire.advertised_groups import GroupsContent, parse_chunk_key, parse_groups
 from treecast.wire.advertisement import emit

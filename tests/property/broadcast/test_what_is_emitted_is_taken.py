@@ -13,12 +13,12 @@ from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_ADDRESSES_PER_HOST
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.own_groups import MAX_LISTED_BYTES, OwnGroups
-from treecast.discovery.limits import MAX_ADDRESSES_PER_HOST
 from treecast.identity.certificate import MAX_CERTIFICATE_BYTES, Certificate, Claims, issue
 from treecast.identity.ids import MAX_NODE_INDEX
 from treecast.identity.keys import NodeKeys

@@ -11,9 +11,10 @@ from treecast.base.addresses import MacAddress
 from treecast.base.commands import Inject, SetPortForwarding
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_CANDIDATES
 from treecast.base.storm_control import NO_LIMITS
 from treecast.base.time import Instant
-from treecast.designated_forwarder.election import MAX_CANDIDATES, Election
+from treecast.designated_forwarder.election import Election
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from tests.sim.designated_forwarder.lan import Lan, LanNode
 from treecast.base.addresses import MacAddress
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_LAN_STRANGERS
 from treecast.base.problems import Problem
-from treecast.designated_forwarder.lan_problems import MAX_KEPT, TAKEN_OVER_FOR, UNSEEN_FOR
+from treecast.designated_forwarder.lan_problems import TAKEN_OVER_FOR, UNSEEN_FOR
 from treecast.wire import ethernet
 from treecast.wire.beacon import Beacon, BeaconState, beacon_frame
 
@@ -99,7 +100,7 @@ def test_a_beacon_of_another_network_is_said_for_ten_seconds_and_no_more_than_si
         frame = beacon_frame(beacon, MacAddress(bytes((2, 0x54, 0, 0, 0, 2))))
         node.designated_forwarder.receive(lan.now, 0, ethernet.parse(frame).payload)
     found = said(lan, node)
-    assert [problem.kind for problem in found] == ["lan_of_another_network"] * MAX_KEPT
+    assert [problem.kind for problem in found] == ["lan_of_another_network"] * MAX_LAN_STRANGERS
     assert found[-1].subject == "eth0 27272727"
     assert "another Treecast network (27272727) is on this LAN" in found[-1].text
     lan.run(10.0)

@@ -12,11 +12,12 @@ from treecast.adapters.peers_file import MAX_PEERS_FILE_BYTES, PEERS_FILE, load_
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId, NodeIndex
-from treecast.links.memory import MAX_REMEMBERED, MAX_REMEMBERED_ENDPOINTS, Remembered
+from treecast.base.limits import MAX_REMEMBERED_ENDPOINTS, MAX_REMEMBERED_NODES
+from treecast.links.memory import Remembered
 
 NETWORK, OTHER = NetworkId(b"network1"), NetworkId(b"network2")
 LONGEST = tuple(Endpoint(IPv6Address((1 << 128) - 1 - n), 65535) for n in range(MAX_REMEMBERED_ENDPOINTS))
-FULL = tuple(Remembered(NodeIndex(2**32 - 1 - n), "n" * 63, LONGEST, 2**40) for n in range(MAX_REMEMBERED))
+FULL = tuple(Remembered(NodeIndex(2**32 - 1 - n), "n" * 63, LONGEST, 2**40) for n in range(MAX_REMEMBERED_NODES))
 NODE = {"node": 2, "name": "n2", "endpoints": ["192.0.2.2:7700"], "linked_unix_s": 0}
 
 
@@ -56,7 +57,7 @@ def test_bytes_that_are_no_record_make_the_file_a_damaged_one(tmp_path: Path, da
 
 
 def test_too_many_nodes_make_the_file_a_damaged_one(tmp_path: Path) -> None:
-    damaged(tmp_path, json.dumps({"network": str(NETWORK), "nodes": [NODE] * (MAX_REMEMBERED + 1)}).encode())
+    damaged(tmp_path, json.dumps({"network": str(NETWORK), "nodes": [NODE] * (MAX_REMEMBERED_NODES + 1)}).encode())
 
 
 def test_a_file_that_is_too_large_or_of_another_network_is_said_to_be(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS, sample_answer, 
 from treecast.api import server as server_module
 from treecast.api.client import ask_groups, ask_hosts, ask_peers, ask_status
 from treecast.api.records import MAX_ANSWER_BYTES, Answer, Group, Host, Rows, Verb
-from treecast.api.server import MAX_CLIENTS, ControlServer
+from treecast.api.server import ControlServer
 from treecast.base.errors import OperatorError
+from treecast.base.limits import MAX_CLIENTS
 
 
 def _connect(directory: Path) -> socket.socket:

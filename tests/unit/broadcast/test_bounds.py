@@ -8,10 +8,11 @@ import pytest
 
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_REQUESTED_ORIGINS
 from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast import store, twins
-from treecast.broadcast.flooding import MAX_REQUESTED, REQUEST_AGAIN, Neighbour
+from treecast.broadcast.flooding import REQUEST_AGAIN, Neighbour
 from treecast.broadcast.store import FORGOTTEN_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins
 from treecast.wire.advertisement import Kind, NodeContent
@@ -42,7 +43,7 @@ def test_of_origins_that_ended_so_many_are_known_until_these_are_forgotten(monke
 
 
 def test_so_many_nodes_are_watched_for_a_second_instance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(twins, "MAX_SEEN", 2)
+    monkeypatch.setattr(twins, "MAX_KNOWN_RUNS", 2)
     others = OtherTwins()
 
     def alternate(*nodes: int) -> list[int]:
@@ -58,7 +59,7 @@ def test_so_many_nodes_are_watched_for_a_second_instance(monkeypatch: pytest.Mon
 
 def test_so_many_origins_are_requested_one_by_one_and_more_with_a_digest_of_all() -> None:
     neighbour = Neighbour(NodeIndex(2), Instant(START + 30.0), Timers(), Random(1), Drops())
-    one_by_one = MAX_REQUESTED // 2
+    one_by_one = MAX_REQUESTED_ORIGINS // 2
     for origin in range(one_by_one):
         neighbour.request(START, NodeIndex(origin))
     assert neighbour.digest_due == START + 30.0

@@ -75,7 +75,7 @@ def test_a_key_that_is_none_of_its_kind_is_refused_and_counted() -> None:
 @pytest.fixture
 def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of one origin: NODE and one more."""
-    for module in (acceptance, own_advertisements, store):
+    for module in (acceptance, own_advertisements):
         monkeypatch.setattr(module, "MAX_RECORDS_PER_ORIGIN", 2)
 
 

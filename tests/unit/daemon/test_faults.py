@@ -12,11 +12,12 @@ from structlog.typing import FilteringBoundLogger
 from treecast.adapters import clock
 from treecast.base.counters import Drops
 from treecast.base.errors import OperatorError
+from treecast.base.limits import MAX_FAULT_KINDS
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, after
 from treecast.daemon import logs
 from treecast.daemon.ending import Ending
-from treecast.daemon.faults import MAX_KINDS, PRESENT_FOR, FaultLog
+from treecast.daemon.faults import PRESENT_FOR, FaultLog
 from treecast.daemon.problems import Problems
 from treecast.engine.faults import Faults
 
@@ -69,10 +70,10 @@ def test_what_the_engine_met_is_logged_and_was_counted_by_it() -> None:
 
 def test_the_kinds_that_are_remembered_are_bounded() -> None:
     faults, drops, captured = _fault_log()
-    for number in range(2 * MAX_KINDS):
+    for number in range(2 * MAX_FAULT_KINDS):
         faults.note(str(number), ValueError())
-    assert len(captured.calls) == MAX_KINDS
-    assert drops.snapshot() == {"internal_error": 2 * MAX_KINDS}
+    assert len(captured.calls) == MAX_FAULT_KINDS
+    assert drops.snapshot() == {"internal_error": 2 * MAX_FAULT_KINDS}
 
 
 def test_a_bug_is_a_problem_until_it_has_not_been_met_for_a_while() -> None:

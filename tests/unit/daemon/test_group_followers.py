@@ -9,10 +9,10 @@ from ipaddress import IPv4Address
 from treecast.api.records import Group, GroupChanges, TouchedGroup
 from treecast.base.flows import CountedFlow, Flow
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_CHANGES, MAX_WAITING_FOLLOWERS
 from treecast.base.membership import FilterMode
-from treecast.daemon import group_followers
 from treecast.daemon.group_followers import GroupFollowers
-from treecast.engine.changes import MAX_CHANGES, SegmentChange
+from treecast.engine.changes import SegmentChange
 from treecast.engine.engine import Engine
 from treecast.sim.world import World
 
@@ -133,7 +133,8 @@ def test_no_more_wait_than_leave_room_for_other_questions() -> None:
     async def follow() -> None:
         _, _, followers = following()
         first, _ = await answer(followers, None)
-        waiting = [asyncio.create_task(answer(followers, first.position)) for _ in range(group_followers.MAX_WAITING)]
+        answers = [answer(followers, first.position) for _ in range(MAX_WAITING_FOLLOWERS)]
+        waiting = [asyncio.create_task(one) for one in answers]
         await asyncio.sleep(0)
         further, _ = await asyncio.wait_for(answer(followers, first.position), 1.0)
         assert further.position == first.position

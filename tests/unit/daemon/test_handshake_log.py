@@ -10,9 +10,10 @@ from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
 from treecast.base.addresses import Endpoint
+from treecast.base.limits import MAX_TRACED_STEPS
 from treecast.daemon.handshake_log import log_handshakes
 from treecast.daemon.logs import present_level, set_level
-from treecast.links.trace import MAX_TRACED, Step, Trace
+from treecast.links.trace import Step, Trace
 from treecast.wire.handshake import HandshakePayload
 
 PLACES = tuple(Endpoint.parse(text) for text in ("192.0.2.1:7700", "[2001:db8::1]:7700"))
@@ -60,6 +61,6 @@ def test_without_debug_level_steps_are_taken_and_not_logged() -> None:
 
 def test_steps_above_the_bound_are_one_line() -> None:
     trace = Trace()
-    for _ in range(MAX_TRACED + 3):
+    for _ in range(MAX_TRACED_STEPS + 3):
         trace.add(Step.INIT_RECEIVED, "", PLACES[:1])
     assert logged(trace, "debug")[-1] == ("debug", "more handshake steps", {"times": 3})

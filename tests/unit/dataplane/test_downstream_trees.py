@@ -71,7 +71,7 @@ def test_an_offer_of_a_tree_that_another_has_followed_comes_too_late() -> None:
 
 
 def test_a_root_has_so_many_trees_and_another_root_s_have_room_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downstream_trees, "MAX_TREES_PER_ROOT", 2)
+    monkeypatch.setattr(downstream_trees, "MAX_DOWNSTREAM_TREES_PER_ROOT", 2)
     member = Member(EVERYTHING)
     flows = [Flow(*GROUP, IPv4Address("192.0.2.0") + number) for number in range(3)]
     assert [member.offered(flow, 5 + number) for number, flow in enumerate(flows)] == [True, True, False]

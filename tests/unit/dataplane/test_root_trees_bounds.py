@@ -29,7 +29,7 @@ def made(trees: RootTrees) -> int:
 
 
 def test_trees_are_bounded_and_one_that_had_no_room_is_made_when_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(root_trees, "MAX_TREES", 2)
+    monkeypatch.setattr(root_trees, "MAX_ROOT_TREES", 2)
     drops = Drops()
     trees = RootTrees(EPOCH, drops)
     for number in range(3):

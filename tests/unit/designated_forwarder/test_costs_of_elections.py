@@ -5,8 +5,9 @@ from __future__ import annotations
 from tests.unit.counting import steps_of, times_the_work
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_CANDIDATES
 from treecast.base.time import Instant
-from treecast.designated_forwarder.election import MAX_CANDIDATES, Election
+from treecast.designated_forwarder.election import Election
 from treecast.wire.beacon import Beacon, BeaconState
 
 ME = NodeIndex(1_000)

@@ -10,9 +10,10 @@ from treecast.base.addresses import BROADCAST_MAC, IPAddress, MacAddress
 from treecast.base.commands import FloodFrame, Inject, RemoveHost, SetHost
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_ADDRESSES_PER_HOST, MAX_HOSTS_PER_PORT
 from treecast.base.time import Instant
 from treecast.discovery.discovery import Discovery
-from treecast.discovery.local_hosts import HOST_LIFETIME, MAX_ADDRESSES_PER_HOST, MAX_HOSTS_PER_PORT
+from treecast.discovery.local_hosts import HOST_LIFETIME
 from treecast.wire import arp, ethernet, ipv6, ndp
 from treecast.wire.advertisement import HostContent
 from treecast.wire.arp import ArpOperation, ArpPacket

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.discovery.speaking import H1, H2, ME, OTHER, OWN, THIRD, Lan, claim, mac
 from treecast.base.addresses import MacAddress
 from treecast.base.commands import FloodFrame, RemoveHost, SetHost
-from treecast.discovery.departed import MAX_DEPARTED
+from treecast.base.limits import MAX_DEPARTED_HOSTS
 from treecast.discovery.limits import DEFAULTS
 
 
@@ -68,7 +68,7 @@ def test_a_port_that_is_this_node_s_again_has_its_hosts_with_their_addresses(lan
 
 
 def test_of_very_many_that_are_gone_the_last_are_remembered(lan: Lan) -> None:
-    for number in range(MAX_DEPARTED + 1):
+    for number in range(MAX_DEPARTED_HOSTS + 1):
         lan.learn(OTHER, mac(number), claim("10.1.0.1"))
         lan.learn(OTHER, mac(number), None)
     for number, had in ((0, 0), (1, 1)):

@@ -7,9 +7,10 @@ from ipaddress import ip_address
 from tests.unit.discovery.speaking import H1, H2, OTHER, OWN, THIRD, Lan, claim, mac
 from treecast.base.addresses import MacAddress
 from treecast.base.commands import FloodFrame, Inject
+from treecast.base.limits import MAX_ADDRESS_CONFLICTS, MAX_SOLICITATIONS
 from treecast.base.time import Instant
-from treecast.discovery.conflicts import MAX_CONFLICTS, AddressConflicts
-from treecast.discovery.recent_solicitations import MAX_SOLICITATIONS, REPEAT_WINDOW, RecentSolicitations
+from treecast.discovery.conflicts import AddressConflicts
+from treecast.discovery.recent_solicitations import REPEAT_WINDOW, RecentSolicitations
 from treecast.wire import arp, ethernet, ndp
 
 THEIRS = MacAddress.parse("02:54:00:00:00:02")
@@ -79,6 +80,7 @@ def test_solicitations_are_remembered_for_their_window_and_so_many_of_them() -> 
 
 def test_conflicts_are_bounded_and_the_oldest_is_forgotten_for_a_new_one() -> None:
     conflicts = AddressConflicts()
-    for number in range(MAX_CONFLICTS + 1):
+    for number in range(MAX_ADDRESS_CONFLICTS + 1):
         assert conflicts.note(Instant(float(number)), (0, ip_address(number)), H1, H2)
-    assert [address for (_, address), _ in conflicts.items()] == [ip_address(n) for n in range(1, MAX_CONFLICTS + 1)]
+    left = [ip_address(number) for number in range(1, MAX_ADDRESS_CONFLICTS + 1)]
+    assert [address for (_, address), _ in conflicts.items()] == left

@@ -7,9 +7,9 @@ from ipaddress import IPv4Address
 from treecast.base.addresses import MacAddress
 from treecast.base.events import HostSeen
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_CHANGES
 from treecast.base.membership import FilterMode
 from treecast.engine.changes import (
-    MAX_CHANGES,
     OF_GROUPS,
     Change,
     Changes,

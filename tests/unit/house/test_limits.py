@@ -14,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from tests.unit.house.test_reasons import ROOT, SOURCE, section
+from treecast.base import limits as base_limits
 from treecast.multicast import MembershipConfig
 
 IS_LIMIT = re.compile(r"(^|_)(MAX|MOST)(_|$)|^SESSIONS_PER_PEER$")
@@ -96,6 +97,11 @@ def test_every_limit_of_the_control_plane_is_on_the_page_and_no_other() -> None:
     written = rows("Tables of the control plane", "Counts of the control plane")
     assert python_limits() - written == set(), "in the code, and not in docs/limits.md"
     assert written - python_limits() == set(), "in docs/limits.md, and not in the code"
+
+
+def test_the_limits_of_tables_of_the_control_plane_stand_in_one_file() -> None:
+    limits = {(name, getattr(base_limits, name)) for name in assigned(Path(base_limits.__file__)) if is_limit(name)}
+    assert limits == rows("Tables of the control plane")
 
 
 def test_every_limit_of_the_data_plane_is_on_the_page_and_no_other() -> None:

@@ -15,11 +15,11 @@ from tests.unit.links.shaking import (
 from treecast.base.commands import ForgetPeer, RemoveSession
 from treecast.base.events import PeerMoved
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_PENDING_HANDSHAKES, MAX_SESSIONS_PER_PEER
 from treecast.base.time import Instant
-from treecast.links.handshakes import MAX_PENDING, PENDING_LIFETIME, REFUSAL_PAUSE
+from treecast.links.handshakes import PENDING_LIFETIME, REFUSAL_PAUSE
 from treecast.links.peers import (
     DEAD_AFTER,
-    MAX_SESSIONS,
     REJECT_AFTER,
     REKEY_AFTER,
     REKEY_AFTER_DATAGRAMS,
@@ -65,9 +65,9 @@ def test_a_repeated_init_gets_the_same_response_and_no_second_entry() -> None:
 
 def test_pending_handshakes_are_bounded_and_expire() -> None:
     two = Node(2)
-    for number in range(MAX_PENDING + 10):
+    for number in range(MAX_PENDING_HANDSHAKES + 10):
         two.hear(0.0, ModelFactory(bytes(32)).initiate(number + 1).init_datagram(), 1)
-    assert len(two.sent()) == MAX_PENDING
+    assert len(two.sent()) == MAX_PENDING_HANDSHAKES
     assert two.drops.snapshot() == {"handshake_table_full": 10}
     two.links.advance(Instant(PENDING_LIFETIME))
     two.hear(PENDING_LIFETIME, ModelFactory(bytes(32)).initiate(9999).init_datagram(), 1)
@@ -211,7 +211,7 @@ def test_a_peer_has_at_most_three_sessions() -> None:
         shake(two, one, 10.0 * number)
         two.links.cut(Instant(10.0 * number), NodeIndex(1), "test")
     (peer,) = one.links.peers()
-    assert len(peer.sessions) == MAX_SESSIONS
+    assert len(peer.sessions) == MAX_SESSIONS_PER_PEER
 
 
 def test_a_restarted_peer_is_a_new_link() -> None:

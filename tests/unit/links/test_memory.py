@@ -6,12 +6,11 @@ from tests.unit.links.shaking import UNIX_NOW, Node, begin, endpoint_of, shake
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SendDatagram
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_REMEMBERED_ENDPOINTS, MAX_REMEMBERED_NODES
 from treecast.base.time import Instant
 from treecast.links.memory import (
     FORGOTTEN_AFTER_S,
     LINKED_STEP_S,
-    MAX_REMEMBERED,
-    MAX_REMEMBERED_ENDPOINTS,
     Remembered,
     worth_remembering,
 )
@@ -134,10 +133,10 @@ def test_a_node_without_a_link_for_seven_days_is_forgotten() -> None:
 
 def test_the_nodes_that_were_linked_last_are_kept_when_there_are_too_many() -> None:
     def many(first: int, hour: int) -> list[Remembered]:
-        return [Remembered(NodeIndex(first + n), "n", (), hour * LINKED_STEP_S) for n in range(MAX_REMEMBERED)]
+        return [Remembered(NodeIndex(first + n), "n", (), hour * LINKED_STEP_S) for n in range(MAX_REMEMBERED_NODES)]
 
     kept = worth_remembering(3 * LINKED_STEP_S, many(1, 1), many(1000, 2)[:56])
-    assert len(kept) == MAX_REMEMBERED
+    assert len(kept) == MAX_REMEMBERED_NODES
     assert [one.node for one in kept] == [*range(1, 201), *range(1000, 1056)]
 
 

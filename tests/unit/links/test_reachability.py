@@ -7,11 +7,12 @@ import pytest
 from tests.unit.links.shaking import Node, begin, endpoint_of, report, shake
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_NOTICED_ENDPOINTS
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.daemon.node import REVIEW_INTERVAL
 from treecast.links.attempts import ATTEMPT_LIFETIME, LAST_INIT_INTERVAL
-from treecast.links.noticed import MAX_NOTICED, Noticed
+from treecast.links.noticed import Noticed
 from treecast.links.peers import DEAD_AFTER
 from treecast.links.reachability import FOREIGN_LIFETIME, KNOWN_UNREACHED_AFTER, UNREACHED_AFTER
 from treecast.links.targets import FIRST_RECALL_PAUSE
@@ -220,8 +221,8 @@ def test_links_that_are_lost_at_once_are_one_problem_until_one_is_back() -> None
 
 def test_what_was_noticed_is_bounded() -> None:
     noticed, address = Noticed(), endpoint_of(1).address
-    ports = range(1, MAX_NOTICED + 11)
+    ports = range(1, MAX_NOTICED_ENDPOINTS + 11)
     for port in ports:
         noticed.note(Instant(0.0), Endpoint(address, port))
     kept = [port for port in ports if noticed.last(Instant(0.0), Endpoint(address, port)) is not None]
-    assert (len(kept), kept[0], kept[-1]) == (MAX_NOTICED, 11, MAX_NOTICED + 10)
+    assert (len(kept), kept[0], kept[-1]) == (MAX_NOTICED_ENDPOINTS, 11, MAX_NOTICED_ENDPOINTS + 10)

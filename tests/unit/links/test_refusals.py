@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.links.shaking import OTHER_CA, Node, begin, certificate_of
+from treecast.base.limits import MAX_REFUSED_STRANGERS
 from treecast.base.time import Instant
 from treecast.links import handshakes
-from treecast.links.refusals import MAX_STRANGERS, REFUSED_LIFETIME
+from treecast.links.refusals import REFUSED_LIFETIME
 from treecast.sim.handshake import ModelFactory, ModelHandshake
 from treecast.wire.handshake import Refusal, emit_payload
 
@@ -94,7 +95,7 @@ def test_strangers_cannot_push_members_out() -> None:
         try_it(Node(index, certificate=certificate_of(index, ca=OTHER_CA)), honest)
     subjects = [problem.subject for problem in honest.links.problems(Instant(1.0)) if problem.kind == "peer_refused"]
     assert subjects[0] == "n9"
-    assert len(subjects) == 1 + MAX_STRANGERS
+    assert len(subjects) == 1 + MAX_REFUSED_STRANGERS
 
 
 def test_a_stolen_certificate_that_has_expired_is_not_taken_for_its_node() -> None:
@@ -106,7 +107,7 @@ def test_a_stolen_certificate_that_has_expired_is_not_taken_for_its_node() -> No
 
 
 def test_refusals_that_are_repeated_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handshakes, "MAX_PENDING", 2)
+    monkeypatch.setattr(handshakes, "MAX_PENDING_HANDSHAKES", 2)
     honest = Node(2)
     finals: list[tuple[int, bytes]] = []
     for index in (7, 8, 9):

@@ -6,10 +6,10 @@ import pytest
 
 from tests.unit.links.shaking import Node, begin, certificate_of, confirm, endpoint_of, report, shake
 from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_GONE_NODES
 from treecast.base.time import Instant
 from treecast.links import roster
 from treecast.links.peers import DEAD_AFTER
-from treecast.links.roster import MAX_GONE
 from treecast.links.sessions import CLOCKS_PER_REVIEW
 
 
@@ -54,17 +54,17 @@ def test_a_peer_whose_name_has_no_address_is_shown_and_tried_as_soon_as_it_has_o
 
 def test_a_node_that_nobody_knows_any_more_is_offline_and_the_list_is_bounded() -> None:
     one = Node(1)
-    for index in range(2, 2 + MAX_GONE + 10):
+    for index in range(2, 2 + MAX_GONE_NODES + 10):
         other = Node(index % 100 + 2, certificate=certificate_of(index % 100 + 2), epoch=index)
         shake(other, one, float(index))
         one.links.goodbye(Instant(float(index)), NodeIndex(other.index), one.links.peers()[0].current.index)
     known = list(one.links.known(Instant(500.0)))
     assert {row.standing for row in known} == {"offline"}
-    assert len(known) == 100 <= MAX_GONE
+    assert len(known) == 100 <= MAX_GONE_NODES
 
 
 def test_of_the_nodes_that_went_so_many_are_remembered_and_those_are_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roster, "MAX_GONE", 3)
+    monkeypatch.setattr(roster, "MAX_GONE_NODES", 3)
     one = Node(1)
     for index in (2, 3, 4, 2, 5, 6):
         shake(Node(index, epoch=index), one, float(index))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tests.unit.links.shaking import OTHER_CA, Node, begin, certificate_of, endpoint_of, shake
 from treecast.base.addresses import Endpoint
+from treecast.base.limits import MAX_TRACED_STEPS
 from treecast.base.time import Instant
 from treecast.links.attempts import ATTEMPT_LIFETIME
-from treecast.links.trace import MAX_TRACED, Step, Trace, Traced
+from treecast.links.trace import Step, Trace, Traced
 from treecast.wire.handshake import HandshakePayload
 
 ONE, TWO = (endpoint_of(1),), (endpoint_of(2),)
@@ -66,8 +67,8 @@ def test_a_final_that_is_refused_says_why_on_both_sides() -> None:
 
 def test_steps_above_the_bound_are_counted() -> None:
     trace, place = Trace(), Endpoint.parse("192.0.2.1:7700")
-    for _ in range(MAX_TRACED + 3):
+    for _ in range(MAX_TRACED_STEPS + 3):
         trace.add(Step.INIT_RECEIVED, "", (place,))
     steps, left_out = trace.take()
-    assert (len(steps), left_out) == (MAX_TRACED, 3)
+    assert (len(steps), left_out) == (MAX_TRACED_STEPS, 3)
     assert trace.take() == ([], 0)
