@@ -6,7 +6,7 @@ be made up by whoever can send datagrams; all that it changes is a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 
 from treecast.base.ids import NodeIndex
@@ -14,7 +14,7 @@ from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.links.noticed import NOTICED_LIFETIME, Noticed
 from treecast.links.refusals import Refusals
-from treecast.links.targets import Target, Targets
+from treecast.links.targets import RECALLED_PER_SECOND, Target, Targets
 
 UNREACHED_AFTER: Duration = 3.75
 """A configured peer that has no link for so long is a problem, said within 5 s of the start: with the second until the
@@ -86,9 +86,9 @@ class Reachability:
         if target.recall_pause is not None:  # it may be gone for good, and what is there now be anybody's
             return Standing.CONNECTING if now - target.sought_since < KNOWN_UNREACHED_AFTER else Standing.OFFLINE
         if target.reflected_at is not None and now - target.reflected_at < NOTICED_LIFETIME:
-            return Standing.ITSELF
+            return Standing.OFFLINE if self._has_ended(target) else Standing.ITSELF
         if any(self.foreign.last(now, endpoint) is not None for endpoint in target.endpoints):
-            return Standing.ANOTHER_NETWORK
+            return Standing.OFFLINE if self._has_ended(target) else Standing.ANOTHER_NETWORK
         if now - target.sought_since < (UNREACHED_AFTER if target.name is not None else KNOWN_UNREACHED_AFTER):
             return Standing.CONNECTING
         heard = self.last_received(now, target)
@@ -128,16 +128,36 @@ class Reachability:
                     yield from self._unreached(now, target)
                 if target.node is not None:
                     seen.add(target.node)
+            yield from self._none_of_remembered(now)
         yield from self._foreign(now)
+
+    def _none_of_remembered(self, now: Instant) -> Iterator[Problem]:
+        """Nobody else is known, and none of the remembered nodes answers. One of many may be gone for good."""
+        if self.up or any(self._targets.configured()) or any(self._targets.learned()):
+            return
+        silent = [target for target in self._targets.recalled() if not target.left]
+        if not silent or any(self._refusals.of(now, target.node, target.endpoints) for target in silent):
+            return
+        all_tried = max(target.sought_since for target in silent) + len(silent) / RECALLED_PER_SECOND
+        if now - all_tried < KNOWN_UNREACHED_AFTER:
+            return
+        places = [f"{target.label} at {target.endpoints[0]}" for target in silent if target.endpoints]
+        which = f"none of the {len(silent)} remembered nodes" if len(silent) > 1 else "the one remembered node"
+        answers = "answers" if len(silent) > 1 else "does not answer"
+        yield Problem(
+            "no_remembered_node",
+            "this node",
+            f"{which} {answers} ({_first(places)}), so this node has no link: check this machine's network and "
+            f"firewall, or name a node with --peer",
+        )
 
     def _all_lost(self) -> Problem:
         names = [name for _, name in self._lost]
-        shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
         return Problem(
             ALL_LINKS_LOST,
             "this node",
-            f"all {len(names)} links were lost at once ({shown}): check this machine's network, that is its cable or "
-            f"Wi-Fi, its addresses and routes, and its firewall",
+            f"all {len(names)} links were lost at once ({_first(names)}): check this machine's network, that is its "
+            f"cable or Wi-Fi, its addresses and routes, and its firewall",
         )
 
     def _unreached(self, now: Instant, target: Target) -> Iterator[Problem]:
@@ -145,19 +165,20 @@ class Reachability:
         at, tried = ("", "") if where == label else (f" ({where})", f" (tried {where})")
         known = target.name is None
         lost = "; its hosts and groups are out of reach" if known else ""
+        known_how = "was linked and cannot be now" if target.was_linked else "is known from others but cannot be linked"
         match self.standing(now, target):
             case Standing.UP | Standing.CONNECTING | Standing.OFFLINE | Standing.REFUSED | Standing.UNRESOLVED:
                 return
             case (Standing.ITSELF | Standing.ANOTHER_NETWORK) as standing if known:
                 kind = "node_unreachable"
                 there = "this node is" if standing is Standing.ITSELF else "there is a node of another network"
-                text = (
-                    f"node {label} is known from others but cannot be linked: where it was last{at} {there} now{lost}: "
-                    f"start it where it is to run"
-                )
+                text = f"node {label} {known_how}: where it was last{at} {there} now{lost}: start it where it is to run"
             case Standing.ITSELF:
                 kind = "peer_is_this_node"
-                text = f"peer {label} is this node itself: name another node with --peer"
+                text = (
+                    f"peer {label} is this node itself, or something there sends its datagrams back: name another node "
+                    f"with --peer"
+                )
             case Standing.ANOTHER_NETWORK:
                 kind = "peer_of_another_network"
                 text = (
@@ -173,7 +194,7 @@ class Reachability:
             case Standing.UNREACHABLE if known:
                 kind = "node_unreachable"
                 text = (
-                    f"node {label} is known from others but cannot be linked{tried}{lost}: check that it "
+                    f"node {label} {known_how}{tried}{lost}: check that it "
                     f"runs, and that its UDP port can be reached from here, or this node's from there"
                 )
             case Standing.UNREACHABLE:
@@ -196,11 +217,15 @@ class Reachability:
         sought = {endpoint for target in targets if self._is_foreign(now, target) for endpoint in target.endpoints}
         sources = [str(endpoint) for endpoint in lasting if endpoint not in sought]
         if len(sources) > SHOWN:
-            places = f"{', '.join(sources[:SHOWN])} and {len(sources) - SHOWN} more"
-            yield Problem("foreign_network", "many", _of_another_network(places))
+            yield Problem("foreign_network", "many", _of_another_network(_first(sources)))
             return
         for source in sources:
             yield Problem("foreign_network", source, _of_another_network(source))
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first few of them, and how many more there are."""
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _of_another_network(places: str) -> str:

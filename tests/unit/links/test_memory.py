@@ -75,10 +75,51 @@ def test_of_two_nodes_that_remember_each_other_the_lower_index_begins() -> None:
 def test_a_remembered_node_that_is_gone_for_good_is_tried_less_and_less_and_is_no_problem() -> None:
     one = recalling(remembered(2))
     assert len(inits_in(one, 50)) == 3  # after 1, 16 and 46 s
+    shake(Node(3), one, 50.0)
     assert list(one.links.problems(Instant(50.0))) == []
     hour = {init for second in range(50, 3650) for init in advance(one, float(second))}
     assert len(hour) <= 3600 / LAST_RECALL_PAUSE + 6
     assert FIRST_RECALL_PAUSE < LAST_RECALL_PAUSE
+
+
+def said(node: Node, now: float) -> list[tuple[str, str]]:
+    return [(problem.kind, problem.text) for problem in node.links.problems(Instant(now))]
+
+
+def test_remembered_nodes_none_of_which_answers_are_one_problem_until_a_link_is_up() -> None:
+    one = recalling(*(remembered(index) for index in range(2, 8)))
+    assert said(one, KNOWN_UNREACHED_AFTER) == []
+    ((kind, text),) = said(one, KNOWN_UNREACHED_AFTER + 1.0)
+    assert kind == "no_remembered_node"
+    assert "none of the 6 remembered nodes answers (n2 at 192.0.2.2:7700, n3 at " in text
+    assert "and 2 more), so this node has no link: check this machine's network and firewall" in text
+    shake(Node(9), one, 20.0)
+    assert said(one, 21.0) == []
+
+
+def test_the_one_remembered_node_that_does_not_answer_is_a_problem_unless_it_took_its_leave() -> None:
+    one, two = recalling(remembered(2)), Node(2)
+    assert "the one remembered node does not answer (n2 at 192.0.2.2:7700)" in said(one, 13.0)[0][1]
+    shake(two, one, 20.0)
+    (peer,) = one.links.peers()
+    one.links.goodbye(Instant(21.0), NodeIndex(2), peer.current.index)
+    assert said(one, 60.0) == []
+
+
+def test_a_node_that_is_learned_or_configured_is_sought_for_itself_and_the_remembered_ones_are_no_problem() -> None:
+    one = recalling(remembered(2), remembered(3))
+    one.links.learn(Instant(13.0), NodeIndex(4), (endpoint_of(4),), "n4")
+    assert said(one, 14.0) == []
+    one.links.forget(NodeIndex(4))
+    assert [kind for kind, _ in said(one, 14.0)] == ["no_remembered_node"]
+    one.links.configure(Instant(14.0), "peer", (endpoint_of(9),))
+    assert [kind for kind, _ in said(one, 20.0)] == ["peer_unreachable"]
+
+
+def test_many_remembered_nodes_are_no_problem_before_each_was_tried() -> None:
+    one = recalling(*(remembered(index) for index in range(2, 162)))
+    assert said(one, KNOWN_UNREACHED_AFTER + 9.0) == []
+    assert [kind for kind, _ in said(one, KNOWN_UNREACHED_AFTER + 10.0)] == ["no_remembered_node"]
 
 
 def test_peers_shows_a_remembered_node_as_connecting_and_then_as_offline() -> None:

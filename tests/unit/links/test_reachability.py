@@ -67,7 +67,7 @@ def test_a_peer_that_is_this_node_itself_is_named_so() -> None:
     (problem,) = problems(one, 1.0)
     assert (problem.kind, problem.text) == (
         "peer_is_this_node",
-        "peer peer is this node itself: name another node with --peer",
+        "peer peer is this node itself, or something there sends its datagrams back: name another node with --peer",
     )
 
 
@@ -79,6 +79,29 @@ def test_a_node_known_from_others_whose_address_this_node_has_now_is_no_wrong_pe
     one.hear(0.0, init, 1)
     assert kinds(one, 1.0) == [("node_unreachable", "n2")]
     assert "this node is now" in problems(one, 1.0)[0].text
+
+
+def test_a_node_that_ended_before_this_one_started_at_its_address_is_offline_and_no_problem() -> None:
+    """This machine ran another node before; what that advertised outlasts it by up to a minute."""
+    one = Node(1)
+    one.listed = False
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(1),), "carol")
+    one.links.advance(Instant(0.0))
+    (init,) = one.sent()
+    one.hear(0.0, init, 1)
+    assert problems(one, 1.0) == []
+    one.links.foreign(Instant(1.0), endpoint_of(1))
+    assert problems(one, 1.0) == []
+    assert [known.standing for known in one.links.known(Instant(1.0))] == ["offline"]
+
+
+def test_a_node_whose_link_this_one_lost_itself_is_not_said_to_be_known_from_others() -> None:
+    one, two = Node(1), Node(2)
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2),), "n2")
+    shake(two, one)
+    one.links.review(Instant(30.0), report(one, silent_s=DEAD_AFTER))
+    (problem,) = problems(one, 30.0 + KNOWN_UNREACHED_AFTER)
+    assert problem.text.startswith("node n2 was linked and cannot be now (tried 192.0.2.2:7700);")
 
 
 def test_a_peer_of_another_network_is_known_by_its_handshakes() -> None:
