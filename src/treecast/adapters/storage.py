@@ -133,7 +133,7 @@ def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
     try:
         certificate.verify(network.ca_public_key, now_unix_s)
     except CertificateError as error:
-        raise OperatorError(_refusal(path, certificate, error.reason)) from error
+        raise OperatorError(_refusal(path, certificate, error.reason, now_unix_s)) from error
     path = directory / NODE_KEY_FILE
     keys = _load(path, MAX_KEY_FILE_BYTES, parse_node_keys, f"{path} is missing: put the node's key back")
     if not keys_match(certificate, keys):
@@ -156,15 +156,18 @@ def acquire_node_lock(directory: Path) -> HeldLock:
             raise OperatorError(f"a node is running in {directory} already: stop it first") from None
 
 
-def _refusal(path: Path, certificate: Certificate, reason: str) -> str:
+def _refusal(path: Path, certificate: Certificate, reason: str, now_unix_s: float) -> str:
+    today = iso_date(int(now_unix_s))
     if reason == CERTIFICATE_EXPIRED:
         expiry, name = iso_date(certificate.not_after_s), certificate.name
         return (
-            f"the certificate {path} expired on {expiry}: renew it where the CA key is, with treecast node add "
+            f"the certificate {path} expired on {expiry}, and this machine's clock says {today}: if that is wrong, set "
+            f"it; if not, renew the certificate where the CA key is, with treecast node add "
             f"{name} --replace, and copy the new {CERTIFICATE_FILE} and {NODE_KEY_FILE} here"
         )
     if reason == CERTIFICATE_NOT_YET_VALID:
-        return f"the certificate {path} is valid from {iso_date(certificate.not_before_s)}: set this machine's clock"
+        start = iso_date(certificate.not_before_s)
+        return f"the certificate {path} is valid from {start}, and it is {today} by this machine's clock: set it"
     return f"the certificate {path} was not signed by the network's CA ({reason}): put the right one back"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
@@ -41,11 +41,11 @@ class EndingCertificates:
         self._soon.discard(node)
         self._waiting.cancel(node)
 
-    def problems(self, unix_now_s: float) -> Iterator[Problem]:
+    def problems(self, unix_now_s: float, clock_doubt: Callable[[], str]) -> Iterator[Problem]:
         """One for each, which becomes more urgent: 30, 7 and 1 days before the end.
 
         A certificate that was issued for less than twice as many days is not reported so early, but in the last quarter
-        of its life.
+        of its life. ``clock_doubt``: another node whose clock differs, in words; empty where there is none.
         """
         self._soon.update(self._waiting.due(Instant(unix_now_s)))
         for node in sorted(self._soon):
@@ -54,21 +54,27 @@ class EndingCertificates:
                 self._soon.discard(node)
                 self._wait(certificate)
             elif unix_now_s <= certificate.not_after_s or node == self._own.node_index:
-                yield self._problem(certificate, certificate.not_after_s - unix_now_s)
+                yield self._problem(certificate, certificate.not_after_s - unix_now_s, clock_doubt())
 
     def _wait(self, certificate: Certificate) -> None:
         self._waiting.set(certificate.node_index, Instant(_first_reported_s(certificate)))
 
-    def _problem(self, certificate: Certificate, left_s: float) -> Problem:
+    def _problem(self, certificate: Certificate, left_s: float, clock_doubt: str) -> Problem:
         is_own = certificate.node_index == self._own.node_index
         whose = "this node's certificate" if is_own else f"the certificate of {certificate.name}"
         until = iso_date(certificate.not_after_s)
         what = f"{whose} expired at {until}, no node takes it any more" if left_s < 0 else f"{whose} ends at {until}"
+        renew = (
+            f"on the CA's machine run treecast node add {certificate.name} --replace, take its files to the node's "
+            f"machine, and start it again"
+        )
+        doubtful = (
+            f"{what}, by this node's clock; {clock_doubt}: set the one that is wrong; only if this one's is right, "
+        )
         return Problem(
             "certificate_ends",
             certificate.name,
-            f"{what}: on the CA's machine run treecast node add {certificate.name} --replace, take its files to the "
-            f"node's machine, and start it again",
+            f"{doubtful}{renew}" if clock_doubt else f"{what}: {renew}",
             sum(left_s <= before_s for before_s in _reported_before_s(certificate)) + (left_s < 0),
         )
 

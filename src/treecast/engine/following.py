@@ -63,7 +63,7 @@ class Following:
                 continue
             if unix_now_s > peer.certificate.not_after_s:
                 self._rooms.drops.count("certificate_expired")
-                self.links(now, links.cut(now, node, "certificate expired"))
+                self.links(now, links.cut_expired(now, node))
             else:
                 self._certificate_ends.set(node, Instant(peer.certificate.not_after_s))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from treecast.base.addresses import Endpoint
 from treecast.base.problems import Problem
@@ -26,7 +27,8 @@ class EngineProblems:
         yield from self._refusals.problems()
         own_name = self._rooms.certificate.name
         yield from twice(now, self._rooms.broadcast, own_name, endpoints, self._rooms.nodes.name)
-        yield from self._rooms.nodes.ending.problems(self._rooms.clock.unix_s(now))
+        doubt = partial(self._rooms.links.clock_doubt, now)
+        yield from self._rooms.nodes.ending.problems(self._rooms.clock.unix_s(now), doubt)
         yield from self._rooms.designated_forwarder.problems(now, self._rooms.ports.name, self._rooms.nodes.name)
         yield from self._rooms.membership.problems(self._rooms.designated_forwarder.is_shared, self._rooms.ports.name)
         yield from self._rooms.discovery.problems(now, self._rooms.nodes.name)

@@ -15,6 +15,16 @@ ALIKE: Duration = 10.0
 """Clocks that differ from this one by the same but for so much agree with each other."""
 
 
+def clock_doubt(now: Instant, wall_clock_ms: int, peers: Iterable[Peer]) -> str:
+    """A linked node whose clock differs, and what both say; empty where none does."""
+    own_offset_s = wall_clock_ms / 1000 - now
+    for peer in peers:
+        if peer.up and abs(peer.unix_offset_s - own_offset_s) > TOLERANCE:
+            theirs, own = in_words(peer.unix_offset_s + now), in_words(own_offset_s + now)
+            return f"the clock of {peer.certificate.name} says {theirs} and this node's {own}"
+    return ""
+
+
 def differing(now: Instant, wall_clock_ms: int, peers: Iterable[Peer]) -> Iterator[Problem]:
     """One problem for each; one in all where most of at least three, or both of two, agree with each other: this clock
     is wrong then.

@@ -60,16 +60,10 @@ class HandshakeTimer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusable:
-    """A handshake whose FINAL the other side may refuse yet."""
-
-    handshake: Handshake
-    certificate: Certificate
-
-
-@dataclass(frozen=True, slots=True)
 class Finished:
-    """A handshake whose other side is a member of the network. ``final``: what the initiator sent, else None."""
+    """A handshake whose other side is a member of the network. ``final``: what the initiator sent, else None;
+    ``own_offset_s``: this node's wall clock minus its monotonic one, as it was stated.
+    """
 
     state: SessionState
     handshake: Handshake
@@ -78,6 +72,7 @@ class Finished:
     socket: int
     endpoint: Endpoint
     final: bytes | None
+    own_offset_s: float
 
 
 class Handshakes:
@@ -107,7 +102,8 @@ class Handshakes:
         self._pending = PendingHandshakes()
         self._refusals: dict[int, bytes] = {}
         """The answer to repetitions of each refused FINAL."""
-        self._refusable: dict[int, _Refusable] = {}
+        self._refusable: dict[int, tuple[Handshake, Certificate] | None] = {}
+        """Handshakes whose FINAL the other side may refuse yet. None: it did; what comes again is old."""
         own = Certificate.decode(me.certificate)
         self.refused = Refusals(own, wall_clock_ms)
         self._members = MemberAuthentication(own, me.epoch_ms, verify_certificate, self.refused)
@@ -215,7 +211,7 @@ class Handshakes:
             raise MalformedError("handshake_table_full")
         handshake = self._factory.respond(self._new_index(), datagram.data)
         response = handshake.write_response(self._payload(now))
-        pending = Pending(handshake, datagram.data, response)
+        pending = Pending(handshake, datagram.data, response, self._own_offset_s(now))
         pending.take(SessionEvent.INIT)
         self._pending.add(pending)
         self._timers.set((HandshakeTimer.PENDING, handshake.index), after(now, PENDING_LIFETIME))
@@ -245,9 +241,10 @@ class Handshakes:
         self._send(datagram.socket, datagram.source, final)
         if len(self._refusable) < MAX_PENDING_HANDSHAKES:
             until = after(now, REFUSABLE_FOR)
-            self._refusable[attempt.handshake.index] = _Refusable(attempt.handshake, certificate)
+            self._refusable[attempt.handshake.index] = (attempt.handshake, certificate)
             self._timers.set((HandshakeTimer.REFUSABLE, attempt.handshake.index), until)
-        return Finished(attempt.state, attempt.handshake, payload, certificate, datagram.socket, datagram.source, final)
+        place, offset_s = (datagram.socket, datagram.source), self._own_offset_s(now)
+        return Finished(attempt.state, attempt.handshake, payload, certificate, *place, final, offset_s)
 
     def _check_expected(self, now: Instant, target: Target, certificate: Certificate, source: Endpoint) -> None:
         """Another node may be where this one was advertised, by mistake or by malice.
@@ -282,7 +279,8 @@ class Handshakes:
         if payload.refused:
             self._note_refusal(now, payload.refused, certificate, payload.clock_ms, datagram.source)
             return None
-        return Finished(pending.state, pending.handshake, payload, certificate, datagram.socket, datagram.source, None)
+        place, offset_s = (datagram.socket, datagram.source), pending.own_offset_s
+        return Finished(pending.state, pending.handshake, payload, certificate, *place, None, offset_s)
 
     def _refuse(self, now: Instant, handshake: Handshake, reason: int, datagram: HandshakeDatagram) -> None:
         """Shorter than what it answers, once for each time that came."""
@@ -293,11 +291,16 @@ class Handshakes:
         self._send(datagram.socket, datagram.source, refusal)
 
     def _receive_refusal(self, now: Instant, datagram: HandshakeDatagram) -> None:
-        refusable = self._refusable.get(receiver_index(datagram.data))
-        if refusable is None:
+        index = receiver_index(datagram.data)
+        if index not in self._refusable:
             raise MalformedError("handshake_unknown")
-        refusal = parse_refusal(refusable.handshake.read_refusal(datagram.data))
-        self._note_refusal(now, refusal.reason, refusable.certificate, refusal.clock_ms, datagram.source)
+        refusable = self._refusable[index]
+        if refusable is None:
+            return
+        handshake, certificate = refusable
+        refusal = parse_refusal(handshake.read_refusal(datagram.data))
+        self._refusable[index] = None
+        self._note_refusal(now, refusal.reason, certificate, refusal.clock_ms, datagram.source)
 
     def _note_refusal(self, now: Instant, code: int, other: Certificate, clock_ms: int, source: Endpoint) -> None:
         known = code in set(RefusalReason)
@@ -306,6 +309,9 @@ class Handshakes:
         self.trace.add(Step.REFUSED_BY_PEER, other.name, (source,), reason)
 
     # parts
+
+    def _own_offset_s(self, now: Instant) -> float:
+        return self._wall_clock_ms(now) / 1000 - now
 
     def _payload(self, now: Instant, refused: int = 0) -> bytes:
         return emit_payload(replace(self._me, clock_ms=self._wall_clock_ms(now), refused=refused))

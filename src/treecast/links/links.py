@@ -17,10 +17,10 @@ from treecast.base.events import HandshakeDatagram, PeerMoved, SessionConfirmed,
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, earliest
-from treecast.identity.certificate import Certificate
+from treecast.identity.certificate import CERTIFICATE_EXPIRED, Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
 from treecast.links.authentication import MetTwin
-from treecast.links.clocks import differing
+from treecast.links.clocks import clock_doubt, differing
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.footprint import LinksFootprint
 from treecast.links.handshakes import Handshakes
@@ -138,7 +138,7 @@ class Links:
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """Problems of links that need a person. A link that was refused was not lost by a cable, too."""
-        refused = list(self._handshakes.refused.problems(now, self._where))
+        refused = list(self._handshakes.refused.problems(now, self._where, self._targets.is_up))
         yield from (p for p in self._reachability.problems(now) if not refused or p.kind != ALL_LINKS_LOST)
         yield from refused
         yield from differing(now, self._wall_clock_ms(now), self._peers)
@@ -147,6 +147,19 @@ class Links:
         """End the link: the peer was added again, elsewhere."""
         self.note_replaced(now, node)
         return self._sessions.cut(now, node, CERTIFICATE_REPLACED.replace("_", " "))
+
+    def cut_expired(self, now: Instant, node: NodeIndex) -> list[LinkEvent]:
+        """End the link: the peer's certificate has ended, by this node's clock."""
+        peer = self.peer(node)
+        if peer is not None:
+            at, clock_ms = peer.current.endpoint, int((peer.unix_offset_s + now) * 1000)
+            self._handshakes.refused.note(Refused(now, True, CERTIFICATE_EXPIRED, at, peer.certificate, clock_ms))
+        return self._sessions.cut(now, node, CERTIFICATE_EXPIRED.replace("_", " "))
+
+    def clock_doubt(self, now: Instant) -> str:
+        """Another node whose clock differs from this one's; empty where there is none."""
+        in_handshakes = self._handshakes.refused.clock_doubt(now)
+        return in_handshakes or clock_doubt(now, self._wall_clock_ms(now), self._peers)
 
     def note_replaced(self, now: Instant, node: NodeIndex) -> None:
         """A linked node was added again: who has its replaced certificate is there, and people are to know where."""
@@ -204,6 +217,7 @@ class Links:
         except MalformedError as error:
             self._drops.count(error.reason)
             self.trace.add(Step.REFUSED, "", (datagram.source,), error.reason)
+        self._learn_of_refusal()
         if finished is not None:
             self._note_if_replaced(now, finished.certificate)
             step = Step.ANSWERED if finished.final is not None else Step.ACCEPTED
@@ -260,6 +274,15 @@ class Links:
 
     def _unix_s(self, now: Instant) -> int:
         return self._wall_clock_ms(now) // 1000
+
+    def _learn_of_refusal(self) -> None:
+        """A handshake that was refused has shown that the network works, and a linked node's clock, too."""
+        refused = self._handshakes.refused.take_last()
+        peer = self._peers.get(refused.other.node_index) if refused is not None and refused.other else None
+        if refused is not None and refused.other is not None:
+            self._reachability.answered()
+        if refused is not None and peer is not None and refused.is_of_a_time:
+            peer.unix_offset_s = refused.clock_ms / 1000 - refused.at
 
     def _note_if_replaced(self, now: Instant, newer: Certificate) -> None:
         peer = self.peer(newer.node_index)

@@ -18,6 +18,8 @@ class Pending:
     handshake: Handshake
     init: bytes
     response: bytes
+    own_offset_s: float
+    """This node's wall clock as the response states it, minus its monotonic one."""
     state: SessionState = SessionState.NONE
 
     def take(self, event: SessionEvent) -> None:

@@ -67,9 +67,14 @@ class Reachability:
         self.up += 1
         self._lost = []
 
-    def link_down(self, now: Instant, name: str, *, left: bool) -> None:
+    def answered(self) -> None:
+        """A member has, though without a link: no cable is to blame."""
+        self._lost = []
+
+    def link_down(self, now: Instant, name: str, *, lost: bool) -> None:
+        """``lost``: for want of datagrams."""
         self.up -= 1
-        if left:
+        if not lost:
             return
         self._lost = [(then, other) for then, other in self._lost if now - then < AT_ONCE and other != name]
         self._lost.append((now, name))
@@ -86,9 +91,9 @@ class Reachability:
         if target.recall_pause is not None:  # it may be gone for good, and what is there now be anybody's
             return Standing.CONNECTING if now - target.sought_since < KNOWN_UNREACHED_AFTER else Standing.OFFLINE
         if target.reflected_at is not None and now - target.reflected_at < NOTICED_LIFETIME:
-            return Standing.OFFLINE if self._has_ended(target) else Standing.ITSELF
+            return Standing.OFFLINE if self._is_unlisted(target) else Standing.ITSELF
         if any(self.foreign.last(now, endpoint) is not None for endpoint in target.endpoints):
-            return Standing.OFFLINE if self._has_ended(target) else Standing.ANOTHER_NETWORK
+            return Standing.OFFLINE if self._is_unlisted(target) else Standing.ANOTHER_NETWORK
         if now - target.sought_since < (UNREACHED_AFTER if target.name is not None else KNOWN_UNREACHED_AFTER):
             return Standing.CONNECTING
         heard = self.last_received(now, target)

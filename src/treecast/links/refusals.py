@@ -6,7 +6,7 @@ A member whose certificate has ended is known by its name, everybody else by an 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from treecast.base.addresses import Endpoint
@@ -17,18 +17,21 @@ from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.links.calendar import day_of, in_words
+from treecast.links.clocks import TOLERANCE
 
 Key = TypeVar("Key")
 
 REFUSED_LIFETIME: Duration = 45.0
 """A node that is still sought is tried again every ten seconds and less."""
+OF_A_TIME = ("certificate_expired", "certificate_not_yet_valid")
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The last refusal of one node.
 
-    ``other``: its certificate, where it is the CA's and its key was proved; ``clock_ms``: its wall clock then.
+    ``other``: its certificate, where it is the CA's and its key was proved; ``clock_ms``: its wall clock then;
+    ``own_clock_ms``: this node's, which ``Refusals.note`` fills in.
     """
 
     at: Instant
@@ -37,6 +40,16 @@ class Refused:
     endpoint: Endpoint
     other: Certificate | None
     clock_ms: int
+    own_clock_ms: int = 0
+
+    @property
+    def clocks_differ(self) -> bool:
+        return abs(self.clock_ms - self.own_clock_ms) > TOLERANCE * 1000
+
+    @property
+    def is_of_a_time(self) -> bool:
+        """Whether another clock would not have refused."""
+        return self.reason in OF_A_TIME
 
 
 class Refusals:
@@ -47,13 +60,20 @@ class Refusals:
         self._wall_clock_ms = wall_clock_ms
         self._members: dict[tuple[bool, NodeIndex], Refused] = {}
         self._strangers: dict[tuple[bool, Endpoint], Refused] = {}
+        self._last: Refused | None = None
 
     def note(self, refused: Refused) -> None:
+        self._last = refused = replace(refused, own_clock_ms=self._wall_clock_ms(refused.at))
         if refused.other is not None:
             key = (refused.by_me, refused.other.node_index)
             _put(self._members, key, refused, MAX_REFUSED_MEMBERS)
         else:
             _put(self._strangers, (refused.by_me, refused.endpoint), refused, MAX_REFUSED_STRANGERS)
+
+    def take_last(self) -> Refused | None:
+        """The last one that was noted since the call before."""
+        last, self._last = self._last, None
+        return last
 
     def of(self, now: Instant, node: NodeIndex | None, endpoints: tuple[Endpoint, ...]) -> Refused | None:
         """The present refusal of the node, or of whoever is at one of these addresses."""
@@ -69,25 +89,47 @@ class Refusals:
             if key in self._members and self._members[key].reason != CERTIFICATE_REPLACED:  # that was another machine
                 del self._members[key]
 
-    def problems(self, now: Instant, where_is: Callable[[NodeIndex], tuple[Endpoint, ...]]) -> Iterator[Problem]:
-        """``where_is``: the endpoints of a node."""
+    def clock_doubt(self, now: Instant) -> str:
+        """One node whose clock differs, and what both said; empty where none does."""
         for refused in self._present(now):
+            if refused.other is not None and refused.clocks_differ and not self._is_mended(now, refused):
+                return f"the clock of {refused.other.name} said {_both(refused)}"
+        return ""
+
+    def problems(
+        self,
+        now: Instant,
+        where_is: Callable[[NodeIndex], tuple[Endpoint, ...]],
+        is_up: Callable[[NodeIndex], bool],
+    ) -> Iterator[Problem]:
+        """``where_is``: the endpoints of a node; ``is_up``: whether its link is, which a clock alone does not end at
+        once: ``clocks`` has that problem.
+        """
+        for refused in self._present(now):
+            if refused.is_of_a_time and refused.clocks_differ and refused.other and is_up(refused.other.node_index):
+                continue
+            if self._is_mended(now, refused):
+                continue
             where = str(refused.endpoint)
             who = f"{refused.other.name} ({where})" if refused.other else f"a node at {where}"
             subject = refused.other.name if refused.other else where
             if refused.by_me and refused.reason == CERTIFICATE_REPLACED and refused.other is not None:
                 yield _replaced(refused.other.name, where, self._place(where, refused.other.node_index, where_is))
             elif refused.by_me:
-                yield Problem("peer_refused", subject, f"{who} is refused: {self._of_other(now, refused)}")
+                yield Problem("peer_refused", subject, f"{who} is refused: {self._of_other(refused)}")
             else:
-                yield Problem(
-                    "refused_by_peer", subject, f"{who} refuses this node: {self._of_this_node(now, refused)}"
-                )
+                yield Problem("refused_by_peer", subject, f"{who} refuses this node: {self._of_this_node(refused)}")
 
     def _present(self, now: Instant) -> Iterator[Refused]:
         for refused in [*self._members.values(), *self._strangers.values()]:
             if now - refused.at < REFUSED_LIFETIME:
                 yield refused
+
+    def _is_mended(self, now: Instant, refused: Refused) -> bool:
+        """Whether this node's clock was wrong, and is set by now."""
+        if not (refused.by_me and refused.is_of_a_time) or refused.other is None:
+            return False
+        return self._is_valid(now, refused.other)
 
     def _place(self, old: str, node: NodeIndex, where_is: Callable[[NodeIndex], tuple[Endpoint, ...]]) -> str:
         """Where the node is that has the newer of two certificates."""
@@ -96,13 +138,13 @@ class Refusals:
         endpoints = [str(endpoint) for endpoint in where_is(node) if str(endpoint) != old]
         return f"at {', '.join(endpoints[:4])}" if endpoints else "elsewhere"
 
-    def _of_other(self, now: Instant, refused: Refused) -> str:
+    def _of_other(self, refused: Refused) -> str:
         match refused.reason, refused.other:
             case "certificate_expired", Certificate() as other:
-                return f"its certificate expired on {day_of(other.not_after_s)}; {_renew(other.name)}"
+                return f"its certificate expired on {_expired(refused, other, 'this node')}"
             case "certificate_not_yet_valid", Certificate() as other:
                 valid = f"its certificate is not valid before {in_words(other.not_before_s)}"
-                return f"{valid}; {self._clocks(now, refused)}"
+                return f"{valid}; {_clocks(refused)}"
             case "certificate_revoked", _:
                 return "its certificate was revoked"
             case "handshake_not_its_certificate", _:
@@ -116,15 +158,14 @@ class Refusals:
                     f"network, or take this node's address out of its --peer"
                 )
 
-    def _of_this_node(self, now: Instant, refused: Refused) -> str:
+    def _of_this_node(self, refused: Refused) -> str:
         own = self._own
         match refused.reason:
             case "certificate_expired":
-                unless = f" (by its clock; {self._clocks(now, refused)})" if self._is_valid(now) else ""
-                return f"this node's certificate expired on {day_of(own.not_after_s)}{unless}; {_renew(own.name)}"
+                return f"this node's certificate expired on {_expired(refused, own, 'it')}"
             case "certificate_not_yet_valid":
                 valid = f"this node's certificate is not valid before {in_words(own.not_before_s)}"
-                return f"{valid}; {self._clocks(now, refused)}"
+                return f"{valid}; {_clocks(refused)}"
             case "certificate_revoked":
                 return "this node's certificate was revoked: ask whoever runs the CA"
             case "certificate_replaced":
@@ -138,12 +179,25 @@ class Refusals:
                     f"with the same CA, and that this node's directory was copied whole"
                 )
 
-    def _is_valid(self, now: Instant) -> bool:
-        return self._own.not_before_s <= self._wall_clock_ms(now) / 1000 <= self._own.not_after_s
+    def _is_valid(self, now: Instant, certificate: Certificate) -> bool:
+        return certificate.not_before_s <= self._wall_clock_ms(now) / 1000 <= certificate.not_after_s
 
-    def _clocks(self, now: Instant, refused: Refused) -> str:
-        theirs, own = in_words(refused.clock_ms / 1000), in_words(self._wall_clock_ms(refused.at) / 1000)
-        return f"its clock said {theirs} when this node's said {own}: set the one that is wrong"
+
+def _expired(refused: Refused, certificate: Certificate, by: str) -> str:
+    """``by``: whose clock said so."""
+    day, renew = day_of(certificate.not_after_s), _renew(certificate.name)
+    if not refused.clocks_differ:
+        return f"{day}; {renew}"
+    whose = "its" if by == "it" else f"{by}'s"
+    return f"{day}, by {whose} clock; {_clocks(refused)}; only if {whose} is right, {renew}"
+
+
+def _clocks(refused: Refused) -> str:
+    return f"its clock said {_both(refused)}: set the one that is wrong"
+
+
+def _both(refused: Refused) -> str:
+    return f"{in_words(refused.clock_ms / 1000)} when this node's said {in_words(refused.own_clock_ms / 1000)}"
 
 
 def _renew(name: str) -> str:

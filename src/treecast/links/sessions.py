@@ -48,6 +48,11 @@ GOODBYE = "goodbye"
 REFUSED_PAUSE: Duration = 5.0
 """Before a handshake with a peer whose session the data plane's full table refused."""
 SILENT = "silent"
+WORN = "expired"
+"""All its sessions were too old."""
+UNCONFIRMED = "unconfirmed"
+LOST = (SILENT, WORN, UNCONFIRMED)
+"""Why a link is down that a network may have cut; the others a node has decided."""
 GOODBYE_PAUSE: Duration = 5.0
 CLOCKS_PER_REVIEW = 64
 """Handshakes that begin at most in a second because this node's clock was set."""
@@ -111,7 +116,7 @@ class Sessions:
         if peer is None:
             peer = Peer(node, finished.certificate, finished.payload.epoch_ms)
             self._peers.add(peer)
-        peer.learned(now, finished.certificate, finished.payload, self._own_offset_s(now))
+        peer.learned(now, finished.certificate, finished.payload, finished.own_offset_s)
         session = Session(
             finished.state,
             finished.handshake.index,
@@ -194,7 +199,7 @@ class Sessions:
                 if now - session.established_at >= REJECT_AFTER:
                     self._remove_session(peer, session, SessionEvent.OVERDUE)
             if not peer.sessions:
-                self._down(now, peer, "expired", pause=0.0)
+                self._down(now, peer, WORN, pause=0.0)
             elif not self._handshakes.is_trying_node(peer.node):
                 needs_clock = clocks > 0 and peer.needs_clock(own_offset_s)
                 if needs_clock or wants_handshake(now, peer, by_session):
@@ -220,7 +225,7 @@ class Sessions:
         if now - session.established_at >= CONFIRM_LIMIT:
             self._remove_session(peer, session, SessionEvent.OVERDUE)
             if not peer.sessions:
-                self._down(now, peer, "unconfirmed", pause=0.0)
+                self._down(now, peer, UNCONFIRMED, pause=0.0)
             return
         self._plan_final(now, peer.node, session)
         self.commands.append(SendDatagram(session.socket, session.endpoint, session.final))
@@ -234,8 +239,8 @@ class Sessions:
     # parts
 
     def _up(self, peer: Peer) -> None:
+        self._handshakes.refused.forget(peer.node)
         if peer.take(PeerEvent.CONFIRMED):
-            self._handshakes.refused.forget(peer.node)
             self._roster.link_up(peer.node)
             self._targets.link_up(peer.node)
             self._reachability.link_up()
@@ -251,7 +256,7 @@ class Sessions:
         if peer.take(PeerEvent.LOST):
             self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason == SILENT else now)
             self._targets.link_down(now, peer.node, left=reason == GOODBYE)
-            self._reachability.link_down(now, peer.certificate.name, left=reason == GOODBYE)
+            self._reachability.link_down(now, peer.certificate.name, lost=reason in LOST)
             self._events.append(LinkDown(peer.node, reason))
 
     def _remove_session(self, peer: Peer, session: Session, event: SessionEvent) -> None:

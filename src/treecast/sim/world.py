@@ -248,12 +248,13 @@ class World:
         *,
         peer: SimNode | None = None,
         lifetime: Duration = 86_400.0,
+        not_before_s: int = 0,
         router_groups: Sequence[IPNetwork] = (),
     ) -> SimNode:
         """A new node, which knows the address of ``peer``; its certificate ends ``lifetime`` from now."""
         index = NodeIndex(len(self.nodes) + 1)
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
-        certificate = self.certify(index, keys, lifetime)
+        certificate = self.certify(index, keys, lifetime, not_before_s)
         return self._start(NodeIdentity(self._identity, certificate, keys), peer, router_groups=router_groups)
 
     def certify(

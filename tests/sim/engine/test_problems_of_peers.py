@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from treecast.daemon.node import REVIEW_INTERVAL
-from treecast.sim.world import SimNode, World
+from treecast.sim.world import UNIX_START_S, SimNode, World
 
 
 def kinds(node: SimNode) -> list[tuple[str, str]]:
@@ -74,3 +74,46 @@ def test_a_node_that_runs_and_cannot_be_reached_by_the_newcomer_alone_is_a_probl
     world.run(20.0)
     assert kinds(newcomer) == [("node_unreachable", "n2")]
     assert kinds(first) == []
+
+
+def texts(node: SimNode) -> dict[str, str]:
+    return {problem.kind: problem.text for problem in node.engine.problems(node.now)}
+
+
+def test_a_clock_far_in_the_future_is_the_suspect_wherever_a_certificate_is_said_to_have_expired() -> None:
+    world = World(5)
+    first = world.add()
+    wrong, third = world.add(peer=first), world.add(peer=first)
+    world.run(10.0)
+    wrong.clock_error = 40 * 86_400.0
+    for _ in range(60):
+        world.run(1.0)
+        assert "all_links_lost" not in texts(wrong), "no cable is to blame"
+    refused, ends = texts(wrong)["peer_refused"], texts(wrong)["certificate_ends"]
+    told = texts(first)["refused_by_peer"], texts(third)["refused_by_peer"]
+    for text in (refused, ends, *told):
+        assert "2027-02-24" in text, text
+        assert "2027-01-15" in text, text
+        assert "set the one that is wrong; only if" in text, text
+
+
+def test_a_clock_in_the_past_is_said_on_both_sides_for_as_long_as_it_is_and_over_as_soon_as_it_is_set() -> None:
+    world = World(6)
+    nodes = [world.add(not_before_s=int(UNIX_START_S))]
+    nodes += [world.add(peer=nodes[0], not_before_s=int(UNIX_START_S)) for _ in range(2)]
+    world.run(10.0)
+    nodes[1].clock_error = -400 * 86_400.0
+    world.run(3.0)
+    while nodes[1].peers():
+        assert [[kind for kind, _ in kinds(node)] for node in nodes] == [["clock_differs"]] * 3
+        world.run(1.0)
+        assert world.underlay.now < 240.0
+    world.run(15.0)
+    assert "2025-12-11 08:0" in texts(nodes[0])["refused_by_peer"]
+    nodes[1].clock_error = 0.0
+    while len(nodes[1].peers()) < 2:
+        world.run(1.0)
+        assert texts(nodes[1]).keys() <= {"peer_refused", "certificate_ends"}
+        assert world.underlay.now < 260.0
+    world.run(3.0)
+    assert [kinds(node) for node in nodes] == [[], [], []]

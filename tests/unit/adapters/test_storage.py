@@ -158,8 +158,10 @@ def test_a_copied_certificate_without_its_key_is_refused(network: Path, tmp_path
 def test_a_certificate_of_another_time_or_network_is_refused(network: Path, tmp_path: Path) -> None:
     storage.add_node(network, tmp_path / "alice", ALICE, NOW_S)
     late, early = NOW_S + 31 * 86_400, NOW_S - 3601
-    assert "expired on 2025-07-15T15:06:40Z" in _sentence(lambda: storage.load_node(tmp_path / "alice", late))
-    assert "set this machine's clock" in _sentence(lambda: storage.load_node(tmp_path / "alice", early))
+    expired = _sentence(lambda: storage.load_node(tmp_path / "alice", late))
+    assert "expired on 2025-07-15T15:06:40Z, and this machine's clock says 2025-07-16T15:06:40Z: if that is" in expired
+    not_yet = _sentence(lambda: storage.load_node(tmp_path / "alice", early))
+    assert "and it is 2025-06-15T14:06:39Z by this machine's clock: set it" in not_yet
     storage.create_network(tmp_path / "other", "lab", "10.77.0.0/16", None)
     (tmp_path / "other" / "network.json").replace(tmp_path / "alice" / "network.json")
     assert "certificate_wrong_network" in _sentence(lambda: storage.load_node(tmp_path / "alice", NOW_S))

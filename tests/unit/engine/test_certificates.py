@@ -20,7 +20,7 @@ def ending(own: Certificate, others: tuple[Certificate, ...], unix_now_s: float)
     known = EndingCertificates(own)
     for other in others:
         known.put(other)
-    return list(known.problems(unix_now_s))
+    return list(known.problems(unix_now_s, lambda: ""))
 
 
 def urgency(unix_now_s: float) -> list[tuple[str, int]]:
@@ -36,6 +36,12 @@ def test_the_own_certificate_is_said_to_have_expired_and_what_to_do() -> None:
     (problem,) = ending(OWN, (), 2 * YEAR + 1)
     assert problem.text.startswith("this node's certificate expired at 1972-01-01T00:00:00Z")
     assert "treecast node add n1 --replace" in problem.text
+
+
+def test_a_clock_that_differs_from_another_node_s_is_suspected_before_anything_is_renewed() -> None:
+    (problem,) = EndingCertificates(OWN).problems(3 * YEAR, lambda: "n2 says this, this node that")
+    assert "by this node's clock; n2 says this, this node that: set the one" in problem.text
+    assert "only if this one's is right, on the CA's machine run treecast node add n1 --replace" in problem.text
 
 
 def test_a_certificate_that_is_short_on_purpose_is_not_reported_all_its_life() -> None:
@@ -57,16 +63,16 @@ def test_a_certificate_of_a_day_or_less_is_reported_in_the_last_quarter_of_its_l
 def test_a_wall_clock_that_is_set_back_takes_the_report_back_until_its_time_comes_again() -> None:
     known = EndingCertificates(OWN)
     known.put(OTHER)
-    days = [[len(list(known.problems(YEAR - left * DAY_S))) for left in (20, 40, 20)] for _ in range(2)]
+    days = [[len(list(known.problems(YEAR - left * DAY_S, lambda: ""))) for left in (20, 40, 20)] for _ in range(2)]
     assert days == [[1, 0, 1], [1, 0, 1]]
 
 
 def test_a_certificate_that_was_replaced_or_is_known_no_more_is_not_reported() -> None:
     known = EndingCertificates(OWN)
     known.put(OTHER)
-    assert len(list(known.problems(YEAR - DAY_S))) == 1
+    assert len(list(known.problems(YEAR - DAY_S, lambda: ""))) == 1
     known.put(replace(OTHER, not_after_s=2 * YEAR))
-    assert list(known.problems(YEAR - DAY_S)) == []
+    assert list(known.problems(YEAR - DAY_S, lambda: "")) == []
     known.put(OTHER)
     known.remove(OTHER.node_index)
-    assert list(known.problems(YEAR - DAY_S)) == []
+    assert list(known.problems(YEAR - DAY_S, lambda: "")) == []

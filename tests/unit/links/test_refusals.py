@@ -49,6 +49,21 @@ def test_a_node_whose_clock_is_wrong_is_told_both_clocks() -> None:
     assert "by its clock; its clock said 1970-01-01 01:40:00 UTC when this node's said 1970-01-01 00:16:40 UTC" in told
 
 
+def test_what_both_clocks_said_is_what_they_said_at_the_refusal_and_one_that_is_set_right_refuses_no_more() -> None:
+    late, honest = Node(9, ahead_s=5000.0), Node(2)
+    try_it(honest, late)
+    both = "its clock said 1970-01-01 00:16:40 UTC when this node's said 1970-01-01 01:40:00 UTC"
+    assert (
+        f"by this node's clock; {both}: set the one that is wrong; only if this node's is right, "
+        in said(late)["peer_refused"]
+    )
+    late.ahead_s, honest.ahead_s = 0.0, 7.0
+    assert "peer_refused" not in said(late)
+    assert (
+        "said 1970-01-01 01:40:00 UTC when this node's said 1970-01-01 00:16:40 UTC" in said(honest)["refused_by_peer"]
+    )
+
+
 def test_nodes_of_two_networks_that_share_an_id_are_told_so() -> None:
     stranger, honest = Node(9, certificate=certificate_of(9, ca=OTHER_CA)), Node(2)
     try_it(stranger, honest)
