@@ -36,10 +36,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #[test]
     fn a_table_is_a_bounded_map(steps in steps()) {
-        let (table, mut model) = (Table::new(30), HashMap::new());
+        let (table, mut model) = (Table::new(8), HashMap::new());
         for step in steps {
             match step {
-                Step::Insert(key, _) if model.len() == 30 && !model.contains_key(&key) => {
+                Step::Insert(key, _) if model.len() == 8 && !model.contains_key(&key) => {
                     prop_assert_eq!(table.insert(key, 0), Err(TableFull));
                 }
                 Step::Insert(key, value) => prop_assert_eq!(table.insert(key, value), Ok(model.insert(key, value))),
