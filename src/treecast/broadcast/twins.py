@@ -20,8 +20,8 @@ from treecast.wire.advertisement import NodeContent
 ANSWER_INTERVAL: Duration = 1.0
 """Old advertisements of many lives, replayed by a member, make a node announce itself no more often."""
 TWICE_LIFETIME: Duration = 15.0
-"""Of two that both run one ends within seconds of the first proof; one that its supervisor starts again and again is
-seen oftener than this.
+"""Of two that both run one ends within seconds of the first proof; one that is started again and again is seen oftener
+than this. A third instance is no end: it may be the next of those.
 """
 LAST_WORD_LIMIT: Duration = 3.0
 """For so long a run that is to end waits for somebody who takes its advertisement, which is repeated meanwhile."""
@@ -127,8 +127,6 @@ class OtherTwins:
             if content.instance == seen.instance_before:
                 seen.twice_at, seen.twice = now, (content.endpoint_values(), seen.endpoints)
                 self._twice.add(node)
-            elif seen.instance_before:
-                seen.twice_at = None  # a third run: one of the two was started again, alone
             seen.instance_before, seen.endpoints_before = seen.instance, seen.endpoints
         seen.instance, seen.endpoints = content.instance, content.endpoint_values()
 

@@ -1,6 +1,7 @@
 """The command line: verbs and options. What a verb needs is imported by the verb, so that each starts quickly.
 
-What the operator can fix is one sentence on stderr and exit code 1; a command line that is none is exit code 2.
+What the operator can fix is one sentence on stderr and exit code 1, or 3 where another machine has the node's identity;
+a command line that is none is exit code 2.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class _Verbs(TyperGroup):
             return super().invoke(ctx)
         except OperatorError as error:
             print_error(str(error))
-            raise typer.Exit(1) from None
+            raise typer.Exit(error.exit_code) from None
 
 
 app = typer.Typer(

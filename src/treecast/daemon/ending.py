@@ -12,16 +12,16 @@ class Ending:
 
     def __init__(self) -> None:
         self._wanted = asyncio.Event()
-        self._failure: str | None = None
+        self._failure: OperatorError | None = None
 
     def stop(self) -> None:
         """Somebody stops the node: it sends GOODBYE and exits with 0."""
         self._wanted.set()
 
-    def fail(self, sentence: str) -> None:
-        """The node cannot go on: it sends GOODBYE and exits with 1. The first ``sentence`` is its last line."""
+    def fail(self, reason: OperatorError) -> None:
+        """The node cannot go on: it sends GOODBYE and exits non-zero. The first ``reason`` is its last line."""
         if self._failure is None:
-            self._failure = sentence
+            self._failure = reason
         self._wanted.set()
 
     async def wait(self) -> None:
@@ -31,4 +31,4 @@ class Ending:
     def check(self) -> None:
         """OperatorError when the node failed."""
         if self._failure is not None:
-            raise OperatorError(self._failure)
+            raise self._failure

@@ -70,8 +70,8 @@ def _keep_in_child(reader: int, work: Callable[[], None], log: FilteringBoundLog
     status = 1
     gc.disable()  # to look at all that the daemon has made would make all of it this process's own memory
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # the pipe ends it
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)  # the pipe ends it; what the daemon ignores is ignored here, too
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)

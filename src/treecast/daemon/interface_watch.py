@@ -14,6 +14,7 @@ from treecast.adapters.multicast_routes import interface_of, interface_to, needs
 from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, mtu_of, name_of
 from treecast.adapters.sysfs import master_of
 from treecast.base.addresses import IPAddress
+from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
 from treecast.base.time import Duration
 from treecast.daemon.ending import Ending
@@ -44,7 +45,8 @@ class InterfaceWatch:
             if not name_of(self._index):
                 break
             await changed.wait()
-        ending.fail(f"the interface {self._interface} has been deleted: start the node again to have it back")
+        text = f"the interface {self._interface} has been deleted: start the node again to have it back"
+        ending.fail(OperatorError(text))
         await asyncio.Event().wait()  # the node ends, and this with it
 
     def problems(self, *, bridged: bool) -> Iterator[Problem]:

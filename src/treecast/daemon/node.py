@@ -18,6 +18,7 @@ from treecast.adapters.netdevice import mac_of
 from treecast.adapters.network_news import News
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import Command
+from treecast.base.errors import OperatorError
 from treecast.base.events import CommandRefused
 from treecast.base.keep_local import KeepLocal
 from treecast.base.lan import BridgedLan
@@ -193,10 +194,9 @@ class RunningNode:
         """A turn that fails again and again leaves what is due undone for ever: then a fresh start is better."""
         self._upkeep.faults.take(self.engine.faults)
         if self.engine.faults.failed_turns >= MAX_FAILED_TURNS:
-            self._upkeep.ending.fail(
-                f"the node ends because of a bug, {MAX_FAILED_TURNS} of its turns failed in a row: start it again, and "
-                f"report the lines at level error above"
-            )
+            text = f"the node ends because of a bug, {MAX_FAILED_TURNS} of its turns failed in a row"
+            advice = "start it again, and report the lines at level error above"
+            self._upkeep.ending.fail(OperatorError(f"{text}: {advice}"))
 
     def _review(self) -> None:
         self._review_timer = self._loop.call_later(REVIEW_INTERVAL, self._review)  # first: whatever happens below
@@ -211,18 +211,16 @@ class RunningNode:
 
     def _check_identity(self, now: Instant) -> None:
         """Two machines with one identity make it unreachable in turns; the one that started later ends."""
-        sentence = self.engine.must_end(now)
-        if sentence is not None:
-            self._upkeep.ending.fail(sentence)
+        reason = self.engine.must_end(now)
+        if reason is not None:
+            self._upkeep.ending.fail(reason)
 
     def _check_workers(self) -> None:
         """Without one of them some flows stand still for ever."""
         running, workers = self.plane.running_workers, self.plane.workers
         if running < workers:
-            self._upkeep.ending.fail(
-                f"the node ends because {workers - running} of the {workers} threads that move packets ended: start it "
-                f"again, and report the lines above"
-            )
+            text = f"the node ends because {workers - running} of the {workers} threads that move packets ended"
+            self._upkeep.ending.fail(OperatorError(f"{text}: start it again, and report the lines above"))
 
     async def _follow_addresses(self) -> None:
         """This machine's own addresses: they may change, and do when an interface is bridged."""

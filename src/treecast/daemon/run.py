@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from ipaddress import IPv4Address, IPv6Address
@@ -21,10 +23,11 @@ from treecast.adapters.network_news import News
 from treecast.adapters.packet_port import open_remembered
 from treecast.adapters.standard_streams import STDOUT
 from treecast.adapters.tap import find_tap
+from treecast.adapters.twin_file import require_no_twin, write_twin
 from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SetPortForwarding
-from treecast.base.errors import OperatorError
+from treecast.base.errors import IdentityTakenError, OperatorError
 from treecast.daemon import logs
 from treecast.daemon.answers import Answers
 from treecast.daemon.bridging import Bridging
@@ -52,10 +55,16 @@ from treecast.multicast import TAP
 
 DEFAULT_PORT = 7700
 OVERLAY_OVERHEAD_BYTES = 126
+MEANINGLESS_SIGNALS = (
+    signal.SIGHUP,  # there is nothing to reload, and a terminal may close
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR),
+)
+"""Signals that would end the process without a word, by signal(7)."""
+END_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def run(options: UpOptions) -> None:
-    """Run a node until SIGTERM or SIGINT. OperatorError when it cannot start or go on."""
+    """Run a node until SIGTERM, SIGINT or SIGQUIT. OperatorError when it cannot start or go on."""
     log = logs.configure(options.log_level)
     try:
         _open_and_run(options, log)
@@ -64,10 +73,12 @@ def run(options: UpOptions) -> None:
 
 
 def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to reload, and a terminal may close
+    for signum in MEANINGLESS_SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
     identity = storage.load_node(options.directory, clock.unix_s())
+    require_no_twin(options.directory, identity.certificate.name, clock.unix_s())
     require_underlay_peers(options.peers, identity.network)
-    with storage.acquire_node_lock(options.directory):
+    with storage.acquire_node_lock(options.directory), _remembered_twin(options.directory):
         ipv6 = ipv6_is_on()
         if not ipv6:
             log.warning("IPv6 is off on this machine: carrying on with IPv4 only")
@@ -109,6 +120,18 @@ def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
             plane.stop()
 
 
+@contextmanager
+def _remembered_twin(directory: Path) -> Iterator[None]:
+    """A run that ends because of an older one elsewhere leaves a note of it for the next start."""
+    try:
+        yield
+    except IdentityTakenError as error:
+        if error.older_at:
+            with suppress(OperatorError):  # a directory that cannot be written: the exit code says it, too
+                write_twin(directory, error.older_at, clock.unix_s())
+        raise
+
+
 def overlay_mtu(underlay_mtu_bytes: int) -> int:
     """The MTU of the TAP: its frames fit one datagram, if that leaves it IPv6 (docs/protocol.md section 8)."""
     return max(underlay_mtu_bytes - OVERLAY_OVERHEAD_BYTES, SMALLEST_MTU)
@@ -147,7 +170,7 @@ async def _run(
     )
     upkeep = Upkeep.of(engine, log)
     loop.set_exception_handler(upkeep.faults.note_of_loop)
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in END_SIGNALS:
         loop.add_signal_handler(signum, upkeep.ending.stop)
     node = RunningNode(engine, plane, identity.network, options.peers, upkeep)
     packet_ports = PacketPorts(

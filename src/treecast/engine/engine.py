@@ -12,6 +12,7 @@ from random import Random
 
 from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
 from treecast.base.commands import Command, SendControl
+from treecast.base.errors import IdentityTakenError
 from treecast.base.events import Event, SessionReport
 from treecast.base.flows import GroupKey
 from treecast.base.keep_local import KEEP_ALL, KeepLocal
@@ -242,8 +243,8 @@ class Engine:
             self.rooms.downstream_trees.next_deadline(),
         )
 
-    def must_end(self, now: Instant) -> str | None:
-        """A sentence when the node is to end: its identity is another machine's, too, or only that one's."""
+    def must_end(self, now: Instant) -> IdentityTakenError | None:
+        """The reason when the node is to end: its identity is another machine's, too, or only that one's."""
         replacing = self.rooms.newest.replacing_own()
         if replacing is not None:
             return replaced(self._certificate.name, replacing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from treecast.base.addresses import Endpoint
+from treecast.base.errors import IdentityTakenError
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, iso_date
@@ -28,21 +29,20 @@ def twice(
         yield Problem("identity_twice", name(node), text)
 
 
-def must_end(now: Instant, broadcast: Broadcast, own_name: str) -> str | None:
+def must_end(now: Instant, broadcast: Broadcast, own_name: str) -> IdentityTakenError | None:
     """Why this node is to end: it is the younger of the two, and the other can know."""
     twin = broadcast.twins.must_end(now)
     if twin is None:
         return None
-    return (
-        f"node {own_name} runs on another machine since before this one (at {_where(twin.endpoints)}), so this one "
-        f"ends: {ADVICE}"
-    )
+    where = _where(twin.endpoints)
+    text = f"node {own_name} runs on another machine since before this one (at {where}), so this one ends: {ADVICE}"
+    return IdentityTakenError(text, where)
 
 
-def replaced(own_name: str, newer: Certificate) -> str:
+def replaced(own_name: str, newer: Certificate) -> IdentityTakenError:
     """Why this node is to end: its index has a newer certificate, with other keys."""
     day = iso_date(newer.not_before_s + CLOCK_TOLERANCE_S)[:10]
-    return (
+    return IdentityTakenError(
         f"node {own_name} was added again on {day} (treecast node add {own_name} --replace): this directory's "
         f"certificate is replaced, so this node ends: run {own_name} from its new directory, and delete this one"
     )

@@ -16,6 +16,7 @@ from tests.lab.overlay.asking import LIMIT_S, wait_peers, wait_received
 from tests.lab.overlay.machines import ping
 from treecast.api.client import ask_status
 from treecast.daemon.interface_watch import KEEPER_TIME
+from treecast.daemon.run import MEANINGLESS_SIGNALS
 
 GROUP, GROUP6 = "239.50.0.9", "ff15::50:9"
 PORT = 5019
@@ -165,7 +166,8 @@ def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay:
     machine.run(["ip", "route", "replace", "224.0.0.0/4", "dev", machine.underlay_interface])
     wait_problems(node, {"group_route_elsewhere"})
     machine.run(["ip", "route", "replace", "224.0.0.0/4", "dev", INTERFACE])
-    node.process.send_signal(signal.SIGHUP)
+    for number in MEANINGLESS_SIGNALS:
+        node.process.send_signal(number)
     wait_problems(node, set())
 
     machine.run(["ip", "route", "add", "10.77.255.0/24", "dev", machine.underlay_interface])
@@ -186,4 +188,5 @@ def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay:
     assert any("239.77.0.0/16" in line for line in narrow)
     assert not any("224.0.0.0/4" in line for line in narrow)
     assert "reach 239.77.0.0/16, ff15::/16 by treecast0 now" in node.log_tail()
-    node.stop()
+    node.process.send_signal(signal.SIGQUIT)
+    assert node.process.wait(LIMIT_S) == 0

@@ -6,7 +6,8 @@ import shutil
 from functools import partial
 
 from lab import Lab, wait_until
-from lab.node import PORT, Overlay, TreecastNode, run_treecast
+from lab.node import PORT, PROGRAM, Overlay, TreecastNode, run_treecast
+from treecast.adapters.twin_file import TWIN_FILE
 from treecast.api.client import ask_status
 
 LIMIT_S = 40.0
@@ -29,7 +30,7 @@ def test_the_younger_of_two_machines_with_one_identity_ends_and_all_are_told_of_
         copy.start(n0.endpoint)
         copy.wait_ready()
         wait_until(lambda: not copy.running, LIMIT_S, "the younger ends")
-        assert copy.process.stop(1.0) == 1
+        assert copy.process.stop(1.0) == 3
         (sentence,) = [line for line in copy.log_tail().splitlines() if line.startswith("treecast: ")]
         assert "node n1 runs on another machine" in sentence
         assert n1.endpoint in sentence
@@ -37,6 +38,10 @@ def test_the_younger_of_two_machines_with_one_identity_ends_and_all_are_told_of_
             (text,) = wait_until(partial(said_twice, node), LIMIT_S, f"{node.name} is told")
             assert n1.endpoint in text
             assert f"{machines[3].underlay_ipv4}:{PORT}" in text
+        again = machines[3].run([PROGRAM, "up", copy.directory, "--peer", n0.endpoint], check=False, limit_s=LIMIT_S)
+        assert again.returncode == 3, "whatever starts it again does not harm the older run"
+        assert n1.endpoint in again.stderr
+        assert f"delete {copy.directory / TWIN_FILE}" in again.stderr
         net.wait_linked(LIMIT_S)
         net.stop()
 
@@ -77,7 +82,7 @@ def test_a_node_that_was_added_again_elsewhere_ends_and_the_others_are_told_of_b
         new.start(n0.endpoint)
         new.wait_ready()
         wait_until(lambda: not old.running, LIMIT_S, "the older ends")
-        assert old.process.stop(1.0) == 1
+        assert old.process.stop(1.0) == 3
         (sentence,) = [line for line in old.log_tail().splitlines() if line.startswith("treecast: ")]
         assert "node n2 was added again on" in sentence
         for node in (n0, n1):

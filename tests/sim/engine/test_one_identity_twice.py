@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.sim.engine.meshes import mesh, twice
+from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
-from treecast.broadcast.twins import LAST_WORD_LIMIT, Twins
+from treecast.broadcast.twins import LAST_WORD_LIMIT, OtherTwins, Twins
 from treecast.sim.world import SimNode, World
 from treecast.wire.advertisement import NodeContent
 
@@ -50,6 +51,14 @@ def test_a_copy_that_is_started_again_and_again_is_one_problem_without_a_break()
         for _ in range(20):
             world.run(0.1)
             assert twice(witness)
+
+
+def test_a_third_instance_does_not_end_the_problem_of_two() -> None:
+    others, node, now = OtherTwins(), NodeIndex(2), Instant(0.0)
+    for number, instance in enumerate((b"original", b"copy-one", b"original", b"copy-two", b"copy-thr")):
+        now = Instant(float(number))
+        others.receive(now, node, NodeContent(b"", (), instance, 10, b""))
+        assert bool(list(others.twice(now))) == (number >= 2)
 
 
 @pytest.mark.parametrize("clock_error", [0.0, -3600.0, 3600.0])

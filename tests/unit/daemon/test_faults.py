@@ -130,8 +130,8 @@ def test_a_node_that_is_asked_to_stop_has_not_failed() -> None:
 def test_a_node_that_failed_says_why_first_it_did() -> None:
     async def run() -> None:
         ending = Ending()
-        ending.fail("the interface is gone")
-        ending.fail("and so are its routes")
+        ending.fail(OperatorError("the interface is gone"))
+        ending.fail(OperatorError("and so are its routes"))
         ending.stop()
         await ending.wait()
         ending.check()
