@@ -36,12 +36,14 @@ def bridge_add(
     multicast_pps: Annotated[int, _pps("multicast frames")] = 0,
     unknown_unicast_pps: Annotated[int, _pps("frames to hosts that nobody knows")] = 100,
     keep_local: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             metavar="WORDS",
-            help="What stays on the LAN: ra (IPv6 router advertisements), dhcp, both with a comma, or none.",
+            help="What stays on the LAN: ra (IPv6 router advertisements), dhcp, both with a comma, or none; may be "
+            "repeated.",
+            show_default="ra,dhcp",
         ),
-    ] = "ra,dhcp",
+    ] = None,
     packet: Annotated[
         bool, typer.Option("--packet", help="Carry its multicast only, without a bridge; so it is with Wi-Fi anyway.")
     ] = False,

@@ -12,7 +12,7 @@ from treecast.adapters.netdevice import index_of
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
 from treecast.base.flows import is_routed_prefix
-from treecast.base.keep_local import KEEP_NOTHING, KeepLocal
+from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.daemon.options import ALL_GROUPS, HostPort
 
 DEFAULT_PORT = 7700
@@ -117,8 +117,11 @@ def require_no_directory(word: str, verb: str) -> None:
     raise OperatorError(f"{word} is a directory, and the interface is not named: {advice}")
 
 
-def keep_local(text: str) -> KeepLocal:
-    """``ra,dhcp``, one of them, or ``none``."""
+def keep_local(texts: list[str] | None) -> KeepLocal:
+    """``ra,dhcp``, one of them, or ``none``; several count together. None: nothing was said."""
+    if texts is None:
+        return KEEP_ALL
+    text = ",".join(texts)
     words = [word.strip() for word in text.split(",")]
     if words == ["none"]:
         return KEEP_NOTHING

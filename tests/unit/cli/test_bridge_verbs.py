@@ -110,6 +110,14 @@ def test_what_cannot_be_kept_local_is_refused_with_one_sentence(node: Path, text
     assert "give ra, dhcp, both with a comma between, or none" in result.stderr
 
 
+def test_what_is_kept_local_may_be_said_in_several_options(node: Path) -> None:
+    assert keep_local(["ra", "dhcp"]) == KEEP_ALL
+    assert keep_local(["dhcp", "dhcp"]) == KeepLocal(ra=False, dhcp=True)
+    result = _run("add", node, "eth0", "--keep-local", "ra", "--keep-local", "none")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "'ra,none': give ra, dhcp, both with a comma between, or none" in result.stderr
+
+
 def test_what_is_kept_local_is_remembered_and_is_both_where_nothing_was_said(node: Path) -> None:
     fields = ("eth0", "tcbr-eth0", "02:00:00:00:00:01", "treecast0", 1374)
     cases: list[tuple[KeepLocal, tuple[Literal["ra", "dhcp"], ...]]] = [
@@ -117,15 +125,14 @@ def test_what_is_kept_local_is_remembered_and_is_both_where_nothing_was_said(nod
         (KEEP_NOTHING, ()),
     ]
     for kept, words in cases:
-        assert kept == keep_local(",".join(words) or "none")
+        assert kept == keep_local([",".join(words) or "none"])
         write_record(node, BridgeRecord(*fields, [], [], keep_local=words))
         write_packet_ports(node, [PacketPortRecord("wlan0", keep_local=words)])
         record = load_record(node)
         assert record is not None
         assert (record.kept(), load_packet_ports(node)[0].kept()) == (kept, kept)
-    assert (
-        BridgeRecord(*fields, [], []).kept() == PacketPortRecord("wlan0").kept() == KEEP_ALL == keep_local("dhcp, ra")
-    )
+    assert BridgeRecord(*fields, [], []).kept() == PacketPortRecord("wlan0").kept() == KEEP_ALL
+    assert keep_local(["dhcp, ra"]) == keep_local(None) == KEEP_ALL
 
 
 def test_show_says_what_stays_on_the_lan(node: Path) -> None:
