@@ -74,6 +74,13 @@ def _add(ipr: IPRoute, index: int, prefix: IPNetwork) -> bool:
     return True
 
 
+def group_route_command(name: str, prefix: IPNetwork) -> str:
+    """For people: the route as ``add_group_routes`` makes it."""
+    if prefix.version == 4:
+        return f"ip route add {prefix} dev {name}"
+    return f"ip -6 route add multicast {prefix} dev {name} table local metric {_ROUTE_METRIC}"
+
+
 def _is_over(ipr: IPRoute, index: int, prefix: IPNetwork) -> bool:
     family = _IPV4 if prefix.version == 4 else _IPV6
     return any(

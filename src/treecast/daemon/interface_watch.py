@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv6Interface
 
 from treecast.adapters.interface import Settings
-from treecast.adapters.multicast_routes import interface_of, interface_to, needs_interface, source_of, source_to
+from treecast.adapters.multicast_routes import (
+    group_route_command,
+    interface_of,
+    interface_to,
+    needs_interface,
+    source_of,
+    source_to,
+)
 from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, mtu_of, name_of
 from treecast.adapters.sysfs import master_of
 from treecast.base.addresses import IPAddress
@@ -115,7 +122,9 @@ def _routes(name: str, settings: Settings) -> Iterator[Problem]:
         source = source_to(prefix)
         if source in own or interface_to(prefix) == name:
             continue
-        where = "nowhere" if source is None else f"by the interface that has {source}"
-        advice = f"remove the other route and start the node again, let programs name {name}, or say --no-routes"
+        where, advice = "nowhere", f"{group_route_command(name, prefix)}, or start the node again"
+        if source is not None:
+            where = f"by the interface that has {source}"
+            advice = f"remove the other route and start the node again, let programs name {name}, or say --no-routes"
         text = f"programs that name no interface reach groups of {prefix} {where}, not by {name}: {advice}"
         yield Problem("group_route_elsewhere", str(prefix), text, patience=KEEPER_TIME)
