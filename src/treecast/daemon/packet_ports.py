@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters.bridge_record import PacketPortRecord, load_packet_ports
 from treecast.adapters.interface import addresses_of
-from treecast.adapters.netdevice import index_of, name_of
+from treecast.adapters.netdevice import index_of, mtu_of, name_of
 from treecast.api.bridge_records import PacketPort
 from treecast.api.handover import DescriptorInbox
 from treecast.base.errors import OperatorError
@@ -23,6 +23,7 @@ from treecast.base.time import Instant
 from treecast.daemon.lan_faults import lan_down, renamed
 from treecast.daemon.lan_words import state_of, storms_of
 from treecast.daemon.node import RunningNode
+from treecast.daemon.refused import Refused
 from treecast.designated_forwarder.designated_forwarder import PortState
 from treecast.multicast import PortAddresses
 
@@ -60,6 +61,7 @@ class PacketPorts:
         self._inbox = DescriptorInbox(directory)
         self._records: list[PacketPortRecord] = []
         self._open: dict[str, _Open] = {}
+        self._too_big = Refused(0)
 
     def reread(self) -> None:
         """Open and close the ports of the file. OperatorError when it is damaged."""
@@ -110,8 +112,12 @@ class PacketPorts:
         """The interface of each open port."""
         return {own.port: own.name for own in self._open.values()}
 
-    def problems(self, _: Instant) -> Iterator[Problem]:
-        """Those that ``bridge.json`` has and that are not open, or whose interface is down, unplugged or renamed."""
+    def problems(self, now: Instant) -> Iterator[Problem]:
+        """Those that ``bridge.json`` has and that are not open, or whose interface is down, unplugged or renamed; and
+        frames that are too long for one.
+        """
+        self._too_big.note(now, self._node.plane.drops().get("packet_too_big", 0), fell=False)
+        yield from too_big({own.name: mtu_of(own.name) for own in self._open.values()}, self._too_big.lately(now))
         for record in self._records:
             name = record.interface
             own = self._open.get(name)
@@ -167,6 +173,23 @@ class PacketPorts:
         port = self._open.pop(interface).port
         self._node.close_packet_port(port)
         self._log.info("packet port closed", interface=interface, port=port)
+
+
+def too_big(mtus: Mapping[str, int], count: int) -> Iterator[Problem]:
+    """Frames for packet ports that their interfaces refused. ``mtus``: of these; with several, those with the smallest
+    are named, for the count is of all.
+    """
+    if not count or not mtus:
+        return
+    smallest = min(mtus.values())
+    names = " ".join(sorted(name for name, mtu in mtus.items() if mtu == smallest))
+    yield Problem(
+        "frames_too_big",
+        names,
+        f"{names} refused {count} frames as longer than its MTU of {smallest} bytes, which hosts of its LAN lack: "
+        f"ip link set {names.split()[0]} mtu 1500 if that LAN carries as much, or give the senders an MTU of "
+        f"{smallest}",
+    )
 
 
 def _addresses(interface: str) -> PortAddresses:

@@ -20,6 +20,7 @@ from treecast.base.addresses import IPAddress
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.options import HostPort
+from treecast.daemon.refused import Refused
 
 USUAL_MTU = 1500
 SMALLEST_MTU = 1280
@@ -29,10 +30,6 @@ LOOK_INTERVAL: Duration = 0.5
 """So often only this process's own state is read: linked nodes, counters of the data plane; and MTUs, by ioctl."""
 MOST_LOOKUPS = 32
 """Ways looked up at once: a request of the kernel each."""
-TOO_BIG_TIME: Duration = 60.0
-"""Without a refusal: then they are over."""
-ON_THE_WAY_TIME: Duration = 1.0
-"""Datagrams that were made before the MTU fell are refused yet."""
 SOMEWHERE = (ip_address("198.51.100.1"), ip_address("2001:db8::1"))
 """Where nobody is (RFC 5737, RFC 3849): the way there is the default route."""
 
@@ -75,7 +72,7 @@ class UnderlayWatch:
         """Addresses whose way was looked up, the oldest look first."""
         self._due: dict[IPAddress, None] = {}
         """Addresses to look up: new ones first."""
-        self._refused = _Refused(plane.drops().get("socket_too_big", 0))
+        self._refused = Refused(plane.drops().get("socket_too_big", 0))
 
     async def follow(self) -> None:
         """For as long as the node runs."""
@@ -169,35 +166,6 @@ class UnderlayWatch:
                 f"{self._plane.underlay_mtu} bytes, so something else (IPsec, a tunnel) takes room: lower the MTU of "
                 f"{names}, which is followed at once, or {advice}",
             )
-
-
-class _Refused:
-    """Datagrams that interfaces refused as too big, since the longest datagram became shorter."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._fell_at: Instant | None = None
-        self._before = count
-        self._grew_at: Instant | None = None
-
-    def note(self, now: Instant, count: int, *, fell: bool) -> None:
-        """``count``: so far; ``fell``: no datagram from now on is as long as those were."""
-        if fell:
-            self._fell_at = now
-        if self._fell_at is not None and now - self._fell_at < ON_THE_WAY_TIME:
-            self._before, self._grew_at = count, None
-        elif count > self.count:
-            self._grew_at = now
-        self.count = count
-
-    def lately(self, now: Instant) -> int:
-        """How many, while that goes on; 0 when it is over."""
-        if self._grew_at is None:
-            return 0
-        if now - self._grew_at >= TOO_BIG_TIME:
-            self._before, self._grew_at = self.count, None
-            return 0
-        return self.count - self._before
 
 
 def _carried(ways: Collection[Way]) -> dict[str, int]:

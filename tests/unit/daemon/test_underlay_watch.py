@@ -18,7 +18,8 @@ from treecast.adapters.underlay import Way
 from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant
 from treecast.daemon.options import HostPort
-from treecast.daemon.underlay_watch import MOST_LOOKUPS, TOO_BIG_TIME, UnderlayWatch, first_guess
+from treecast.daemon.refused import TOO_BIG_TIME
+from treecast.daemon.underlay_watch import MOST_LOOKUPS, UnderlayWatch, first_guess
 
 
 @dataclass
