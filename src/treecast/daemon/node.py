@@ -119,6 +119,14 @@ class RunningNode:
         self._bridge, self._lan = bridge, lan
         self._carry_out(self.engine.enter_switch_mode(clock.monotonic(), TAP, lan))
 
+    def recall_vlans(self, vlans: tuple[int, ...]) -> None:
+        """VLANs that an earlier run remembered."""
+        self._carry_out(self.engine.recall_vlans(clock.monotonic(), vlans))
+
+    def vlans(self) -> tuple[int, ...]:
+        """The VLANs that are worth remembering for the next run."""
+        return self.engine.vlans()
+
     def restart_startup_queries(self) -> None:
         """The TAP is in the bridge: its frames reach the LAN."""
         self._addresses_doubted.set()

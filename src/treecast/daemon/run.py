@@ -48,6 +48,7 @@ from treecast.daemon.service import ServiceReports
 from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_guess
 from treecast.daemon.upkeep import Upkeep
+from treecast.daemon.vlan_memory import VlanMemory
 from treecast.engine.engine import Engine
 from treecast.engine.environment import NodeEnvironment
 from treecast.identity.node import NodeIdentity
@@ -178,6 +179,7 @@ async def _run(
     )
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
     memory = PeerMemory(options.directory, identity.network.id, engine, log)
+    vlan_memory = VlanMemory(options.directory, node, log)
     for source in (
         memory.problems,
         packet_ports.problems,
@@ -204,6 +206,7 @@ async def _run(
         memory.start(upkeep.supervision)
         node.start(loop, endpoints)
         bridging.reread()
+        vlan_memory.start(upkeep.supervision)
         underlay = _follow_network(options, plane, node, packet_ports, interface_watch, upkeep)
         for source in (
             lambda _: interface_watch.problems(bridged=bridging.is_on),
@@ -224,6 +227,7 @@ async def _run(
         log.info("stopping")
         await node.stop()
         memory.save()
+        vlan_memory.save()
     finally:
         packet_ports.close()
         await server.close()

@@ -167,6 +167,16 @@ class Engine:
         """The nodes that are worth remembering for the next run."""
         return self.rooms.links.remembered(now)
 
+    def recall_vlans(self, now: Instant, vlans: Iterable[int]) -> list[Command]:
+        """VLANs in which hosts were behind the TAP in an earlier run: their listeners are queried."""
+        for vlan in vlans:
+            self._membership_sync.take(now, self.rooms.membership.saw(now, TAP, vlan))
+        return self._settle(now)
+
+    def vlans(self) -> tuple[int, ...]:
+        """The VLANs behind the TAP, in order."""
+        return tuple(vlan for port, vlan, _ in self.rooms.membership.segments() if port == TAP and vlan)
+
     def enter_switch_mode(self, now: Instant, port: int, lan: BridgedLan) -> list[Command]:
         """The port leads to this LAN from now on (switch mode), or the machine's address there has changed."""
         own = lan.ipv4 or self._certificate.ipv4

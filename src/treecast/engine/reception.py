@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.base.events import (
     CommandRefused,
@@ -17,7 +18,7 @@ from treecast.base.events import (
     TapFrame,
     TreeUsed,
 )
-from treecast.base.ids import KeyId, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.time import Instant
 from treecast.engine.following import Following
 from treecast.engine.learning import Learning
@@ -58,6 +59,7 @@ class Reception:
             case HostSeen(port, vlan, mac):
                 self._rooms.designated_forwarder.saw(now, port, vlan, mac)
                 self._rooms.discovery.host_seen(now, port, vlan, mac)
+                self._vlan_seen(now, port, vlan, mac)
             case HandshakeDatagram():
                 self._following.links(now, self._rooms.links.receive(now, event))
             case ForeignHandshake(source):
@@ -85,17 +87,27 @@ class Reception:
                 return
             self._rooms.designated_forwarder.saw(now, event.port, frame.vlan_id or 0, frame.source)
             if self._rooms.discovery.receive(now, event.port, frame, event.data):
+                self._vlan_seen(now, event.port, frame.vlan_id or 0, frame.source)
                 return
         except MalformedError as error:
             self._rooms.drops.count(error.reason)
             return
-        is_shared = self._rooms.designated_forwarder.is_shared(event.port)
-        other = self._rooms.nodes.other_with_mac(frame.source) if is_shared else None
+        other = self._node_on_lan(event.port, frame.source)
         if other is not None:
             self._rooms.drops.count("membership_of_a_node")  # its queries and reports are for hosts, and end with them
             self._rooms.designated_forwarder.receive_from_node(now, event.port, other)
             return
         self._membership_sync.take(now, self._rooms.membership.receive(now, event.port, frame))
+
+    def _vlan_seen(self, now: Instant, port: int, vlan: int, mac: MacAddress) -> None:
+        """A host uses a VLAN: listeners there wait for queries. What another node sends there keeps no VLAN alive."""
+        if vlan and self._node_on_lan(port, mac) is None:
+            self._membership_sync.take(now, self._rooms.membership.saw(now, port, vlan))
+
+    def _node_on_lan(self, port: int, mac: MacAddress) -> NodeIndex | None:
+        """The other node whose MAC this is, on a LAN that nodes may share."""
+        is_shared = self._rooms.designated_forwarder.is_shared(port)
+        return self._rooms.nodes.other_with_mac(mac) if is_shared else None
 
     def _control(self, now: Instant, event: ControlDatagram) -> None:
         try:

@@ -9,10 +9,19 @@ Nothing here sends, sleeps or reads a clock: inputs are frames and the time, out
 from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.pim_downstream import PimJoinView
 from treecast.multicast.port import PortMembership
-from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, OwnKernel, PortSource, Protocol, neighbour_of
+from treecast.multicast.protocol import (
+    IGMP,
+    MLD,
+    NO_ADDRESS,
+    OwnKernel,
+    PortAddresses,
+    PortSource,
+    Protocol,
+    neighbour_of,
+)
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.router_ports import RouterView
-from treecast.multicast.switch import TAP, UNTAGGED, PortAddresses, SwitchMembership
+from treecast.multicast.switch import TAP, UNTAGGED, SwitchMembership
 from treecast.multicast.switch_output import PortFrame, SwitchOutput, VlanChange
 from treecast.multicast.view import GroupView, HostView, MembershipChange, MembershipCounts, Output, QuerierView
 

@@ -20,7 +20,7 @@ For IPv6 no such rule exists: the kernel answers queries from its own link-local
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
 
 from treecast.base.addresses import IPAddress, MacAddress
@@ -43,6 +43,22 @@ class OwnKernel:
 
     mac: MacAddress
     neighbour: IPv4Address = NO_ADDRESS
+
+
+@dataclass(frozen=True, slots=True)
+class PortAddresses:
+    """From where the node speaks on a port. ``ipv4`` may be 0.0.0.0. ``link_local`` None: from that of the node's MAC,
+    for a switch serves IPv6 hosts without IPv6 of its machine. ``kernel``: the machine's own is a host on this port.
+    """
+
+    ipv4: IPv4Address
+    link_local: IPv6Address | None
+    kernel: OwnKernel | None = None
+
+
+def in_vlan(kernel: OwnKernel | None, vlan: int) -> OwnKernel | None:
+    """The own kernel as a host in a VLAN: its subnet there is not known."""
+    return kernel if kernel is None or not vlan else replace(kernel, neighbour=NO_ADDRESS)
 
 
 def neighbour_of(address: IPv4Interface) -> IPv4Address:

@@ -9,7 +9,7 @@ from random import Random
 from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
 from treecast.base.membership import SourceFilter, merged
-from treecast.base.time import Instant, after, earliest
+from treecast.base.time import Duration, Instant, after, earliest
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.host_side import HostSide
@@ -24,9 +24,15 @@ from treecast.wire.group_membership import MembershipQuery, ReceivedMessage
 from treecast.wire.mrd import RouterAdvertisement
 from treecast.wire.pim import PimHello, PimJoinPrune
 
+SILENCE: Duration = 130.0
+"""The shortest: frames of hosts that are known already are shown once in 60 s (``base.events.HostSeen``)."""
+
 
 class Segment:
-    """A tagged VLAN without a message for a Group Membership Interval, and without groups, is over."""
+    """A tagged VLAN without a frame of a host for a Group Membership Interval, and without groups, is over.
+
+    ``has_spoken``: a message of a host or router came, not only other frames. ``quiet_at``: when it has been silent.
+    """
 
     def __init__(
         self,
@@ -44,6 +50,7 @@ class Segment:
         self.membership = membership
         self.pim = PimDownstream(config, quota, drops)
         self.is_over = False
+        self.has_spoken = False
         self._config = config
         self._rng = rng
         self._routers = RouterPort(drops)
@@ -53,7 +60,7 @@ class Segment:
 
     def restart_silence_timer(self, now: Instant) -> None:
         """A frame came."""
-        self._quiet_at = after(now, self._config.intervals.group_membership_interval)
+        self.quiet_at = after(now, max(self._config.intervals.group_membership_interval, SILENCE))
 
     def filter(self, group: IPAddress) -> SourceFilter:
         """The source filter of hosts and PIM routers together."""
@@ -155,7 +162,7 @@ class Segment:
         self._follow_routers()
         self._end_joins_without_router(now)
         changed = self.pim.advance(now)
-        if self._quiet_at <= now:
+        if self.quiet_at <= now:
             self.is_over = bool(self.vlan) and not self._host_sides and not self.group_count
             self.restart_silence_timer(now)
         frames: list[bytes] = []
@@ -173,7 +180,7 @@ class Segment:
 
     def next_deadline(self) -> Instant | None:
         sides = (side.next_deadline() for side in self._host_sides.values())
-        quiet_at = self._quiet_at if self.vlan else None
+        quiet_at = self.quiet_at if self.vlan else None
         pim_at = self.pim.next_deadline()
         return earliest(self.membership.next_deadline(), self._routers.next_deadline(), pim_at, quiet_at, *sides)
 

@@ -51,6 +51,11 @@ class Segments:
         """The ports of a VLAN whose hosts are this node's."""
         return [segment for port, segment in self.of_vlan(vlan).items() if self.forwards(port)]
 
+    def longest_unspoken(self) -> Segment | None:
+        """Of the VLANs whose hosts have never spoken of a group, the longest silent one."""
+        unspoken = (segment for segment in self._segments.values() if segment.vlan and not segment.has_spoken)
+        return min(unspoken, key=lambda segment: (segment.quiet_at, segment.port, segment.vlan), default=None)
+
     def vlans(self) -> list[int]:
         """All VLANs, unsorted."""
         return list(self._by_vlan)

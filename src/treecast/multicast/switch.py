@@ -1,15 +1,15 @@
 """Membership on all ports and VLANs of a node: one ``PortMembership`` each, and the routers among them.
 
-A VLAN begins with its first frame on a port and ends when none has come for a while. Changes are returned per VLAN,
-merged over its ports. On a port with a multicast router the node speaks as a host too: it reports there what the
-other nodes want (``set_proxied``), so that the router sends it (RFC 4541 section 2.1.1, RFC 4605). The hosts of a
-port that does not forward are another node's: they count for nothing here, and nothing is reported there.
+A VLAN begins on a port with the first frame of a host, and ends when none has come for a while. Changes are returned
+per VLAN, merged over its ports. On a port with a multicast router the node speaks as a host too: it reports there
+what the other nodes want (``set_proxied``), so that the router sends it (RFC 4541 section 2.1.1, RFC 4605). The hosts
+of a port that does not forward are another node's: they count for nothing here, and nothing is reported there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
@@ -24,7 +24,7 @@ from treecast.multicast.config import MembershipConfig
 from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.pim_downstream import PimJoinView
 from treecast.multicast.port import PortMembership
-from treecast.multicast.protocol import NO_ADDRESS, OwnKernel
+from treecast.multicast.protocol import NO_ADDRESS, OwnKernel, PortAddresses, in_vlan
 from treecast.multicast.querier_problems import second_querier
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.segment import Segment
@@ -37,18 +37,6 @@ from treecast.wire.ethernet import EthernetFrame, VlanTag
 
 UNTAGGED = 0
 TAP = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PortAddresses:
-    """From where the node speaks on a port. ``ipv4`` may be 0.0.0.0. ``link_local`` None: from that of the node's MAC,
-    for a switch serves IPv6 hosts without IPv6 of its machine. ``kernel``: the machine's own is a host on this port
-    (see ``protocol``).
-    """
-
-    ipv4: IPv4Address
-    link_local: IPv6Address | None
-    kernel: OwnKernel | None = None
 
 
 class SwitchMembership:
@@ -89,9 +77,12 @@ class SwitchMembership:
         before = self._addresses.get(port)
         if before is not None and before.link_local == addresses.link_local:
             return self.set_ipv4(now, addresses.ipv4, addresses.kernel, port)
+        vlans = {UNTAGGED, *(segment.vlan for segment in self._segments.of_port(port))}
         output = self._end_port(port)
         self._addresses[port] = addresses
-        return output + self._begin(now, port, UNTAGGED)[1]
+        for vlan in sorted(vlans):
+            output += self._begin(now, port, vlan)[1]
+        return output
 
     def set_forwarding(self, now: Instant, port: int, *, forwarding: bool) -> SwitchOutput:
         """Whether this node serves the hosts of a port, or another. Returns what changes, and the VLANs to proxy.
@@ -115,13 +106,24 @@ class SwitchMembership:
         output = SwitchOutput()
         segment = self._segments.get(port, vlan)
         if segment is None:
-            segment, output = self._begin_on_demand(now, port, vlan)
+            output = self._make_room()
+            segment, begun = self._begin_on_demand(now, port, vlan)
+            output += begun
         if segment is None:
             return output
+        segment.has_spoken = True
         segment.restart_silence_timer(now)
         if pim.is_pim(frame) or mrd.is_mrd(frame):
             return output + self._receive_router(now, segment, frame)
         return output + self._take(now, segment, segment.membership.receive(now, frame))
+
+    def saw(self, now: Instant, port: int, vlan: int) -> SwitchOutput:
+        """Any frame of a host begins its VLAN: a listener that has reported before only answers queries."""
+        segment = self._segments.get(port, vlan)
+        if segment is None:
+            return self._begin_on_demand(now, port, vlan)[1]
+        segment.restart_silence_timer(now)
+        return SwitchOutput()
 
     def restart_startup_queries(self, now: Instant, port: int) -> SwitchOutput:
         """The start-up queries once more, on all VLANs of a port: there may be hosts that never received one."""
@@ -155,7 +157,7 @@ class SwitchMembership:
         self._addresses[port] = replace(self._addresses[port], ipv4=ipv4, kernel=kernel)
         output = SwitchOutput()
         for segment in self._segments.of_port(port):
-            output += self._take(now, segment, segment.set_ipv4(now, ipv4, _in_vlan(kernel, segment.vlan)))
+            output += self._take(now, segment, segment.set_ipv4(now, ipv4, in_vlan(kernel, segment.vlan)))
         return output
 
     def set_proxied(self, now: Instant, vlan: int, group: IPAddress, wanted: SourceFilter) -> None:
@@ -264,6 +266,12 @@ class SwitchMembership:
         ports = {port: segment.filter(group) for port, segment in self._segments.of_vlan(vlan).items()}
         return VlanChange(vlan, group, self.filter(vlan, group), ports)
 
+    def _make_room(self) -> SwitchOutput:
+        """A VLAN whose hosts speak of groups goes before one whose hosts never did."""
+        is_full = len(self._segments) >= self._config.max_vlans
+        unspoken = self._segments.longest_unspoken() if is_full else None
+        return SwitchOutput() if unspoken is None else self._end(unspoken)
+
     def _begin_on_demand(self, now: Instant, port: int, vlan: int) -> tuple[Segment | None, SwitchOutput]:
         """A VLAN that hosts use, if there is room for it."""
         if len(self._segments) >= self._config.max_vlans:
@@ -279,7 +287,7 @@ class SwitchMembership:
             mac=self._mac,
             link_local=addresses.link_local or self._link_local,
             ipv4=addresses.ipv4,
-            kernel=_in_vlan(addresses.kernel, vlan),
+            kernel=in_vlan(addresses.kernel, vlan),
             vlan=VlanTag(vlan) if vlan else None,
             quota=self._quota,
         )
@@ -336,8 +344,3 @@ class SwitchMembership:
 def _other_routers(segment: Segment) -> tuple[tuple[int, int], ...]:
     """The segment, where its querier or its routers are others than at the last call."""
     return ((segment.port, segment.vlan),) if segment.take_other_routers() else ()
-
-
-def _in_vlan(kernel: OwnKernel | None, vlan: int) -> OwnKernel | None:
-    """The own kernel as a host in a VLAN: its subnet there is not known."""
-    return kernel if kernel is None or not vlan else replace(kernel, neighbour=NO_ADDRESS)

@@ -193,3 +193,46 @@ def test_a_vlan_that_hosts_have_come_to_is_queried_and_begins_with_them() -> Non
         switch.run(1)
         queried = {(said.port, said.vlan) for said in switch.said if isinstance(said.message, MembershipQuery)}
         assert queried == {(0, vlan)}
+
+
+def test_a_vlan_begins_with_any_frame_of_a_host_and_lives_while_there_are_any() -> None:
+    switch = VirtualSwitch()
+    switch.said.clear()
+    switch.note(switch.switch.saw(switch.now, 1, 7))
+    switch.run(200)
+    queries = [said for said in switch.said if isinstance(said.message, MembershipQuery) and said.vlan == 7]
+    assert {said.port for said in queries} == {1}
+    assert queries[0].at == 1000.0, "who listens there may only answer queries"
+    for _ in range(20):
+        switch.note(switch.switch.saw(switch.now, 1, 7))
+        switch.run(60)
+    assert [(port, vlan) for port, vlan, _ in switch.switch.segments()] == [(0, 0), (1, 7)]
+    switch.run(600)
+    assert [(port, vlan) for port, vlan, _ in switch.switch.segments()] == [(0, 0)]
+
+
+def test_a_vlan_whose_hosts_speak_of_groups_gets_the_room_of_the_longest_silent_one_that_never_did() -> None:
+    switch = VirtualSwitch(MembershipConfig(max_vlans=4))
+    for vlan in (7, 8):
+        switch.note(switch.switch.saw(switch.now, 0, vlan))
+        switch.run(1)
+    switch.report(G4, TO_EX, vlan=1)
+    switch.note(switch.switch.saw(switch.now, 0, 7))
+    switch.note(switch.switch.saw(switch.now, 0, 9))
+    assert switch.drops.snapshot() == {"membership_vlans_full": 1}, "one whose hosts are only seen waits"
+    switch.report(G4, TO_EX, vlan=2)
+    switch.report(G4, TO_EX, vlan=3)
+    switch.report(G4, TO_EX, vlan=4)
+    assert [vlan for _, vlan, _ in switch.switch.segments()] == [0, 1, 2, 3]
+    assert switch.drops.snapshot() == {"membership_vlans_full": 2}
+
+
+def test_vlans_of_a_port_with_other_addresses_are_queried_from_these() -> None:
+    switch = VirtualSwitch()
+    switch.note(switch.switch.add_port(switch.now, 1, PortAddresses(IPv4Address("192.0.2.8"), None)))
+    switch.report(G4, TO_EX, port=1, vlan=7)
+    switch.said.clear()
+    own = PortAddresses(IPv4Address("192.0.2.8"), IPv6Address("fe80::8"))
+    switch.note(switch.switch.add_port(switch.now, 1, own))
+    queries = {(said.port, said.vlan) for said in switch.said if isinstance(said.message, MembershipQuery)}
+    assert queries == {(1, 0), (1, 7)}
