@@ -10,8 +10,10 @@ from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, iso_date
 from treecast.broadcast.broadcast import Broadcast
+from treecast.engine.node_table import NodeTable
 from treecast.identity.certificate import Certificate
 from treecast.identity.node import CLOCK_TOLERANCE_S
+from treecast.links.refusals import one_index
 
 ADVICE = "run it on one of them, and give the other machine a node of its own (treecast node add)"
 
@@ -29,6 +31,19 @@ def twice(
         yield Problem("identity_twice", name(node), text)
 
 
+def one_name_twice(
+    nodes: NodeTable, me: NodeIndex, own: tuple[Endpoint, ...], where: Callable[[NodeIndex], tuple[Endpoint, ...]]
+) -> Iterator[Problem]:
+    """Names that several nodes have: the network's directory was used in two places."""
+    for name, indices in nodes.of_one_name():
+        places = ", ".join(f"n{index} at {_where(own if index == me else where(index))}" for index in indices[:4])
+        text = (
+            f"{len(indices)} nodes are called {name} (by index: {places}), as the network's directory was used in two "
+            f"places: add one of them again under another name (treecast node add)"
+        )
+        yield Problem("name_twice", name, text)
+
+
 def must_end(now: Instant, broadcast: Broadcast, own_name: str) -> IdentityTakenError | None:
     """Why this node is to end: it is the younger of the two, and the other can know."""
     twin = broadcast.twins.must_end(now)
@@ -41,6 +56,8 @@ def must_end(now: Instant, broadcast: Broadcast, own_name: str) -> IdentityTaken
 
 def replaced(own_name: str, newer: Certificate) -> IdentityTakenError:
     """Why this node is to end: its index has a newer certificate, with other keys."""
+    if newer.name != own_name:
+        return IdentityTakenError(f"this node ends: {one_index(own_name, newer.name, newer.node_index)}")
     day = iso_date(newer.not_before_s + CLOCK_TOLERANCE_S)[:10]
     return IdentityTakenError(
         f"node {own_name} was added again on {day} (treecast node add {own_name} --replace): this directory's "

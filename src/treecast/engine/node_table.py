@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from treecast.base.addresses import MacAddress
 from treecast.base.ids import NodeIndex
@@ -17,16 +18,42 @@ class NodeTable:
     def __init__(self, own: Certificate) -> None:
         self._own = own
         self._certificates: dict[NodeIndex, Certificate] = {own.node_index: own}
+        self._named = Counter([own.name])
+        """How many nodes have each name."""
+        self._shared: set[str] = set()
+        """Names that several have."""
         self.ending = EndingCertificates(own)
 
     def put(self, node: NodeIndex, certificate: Certificate) -> None:
+        before = self._certificates.get(node)
         self._certificates[node] = certificate
+        if before is None or before.name != certificate.name:
+            self._named[certificate.name] += 1
+            if self._named[certificate.name] > 1:
+                self._shared.add(certificate.name)
+            if before is not None:
+                self._unname(before.name)
         self.ending.put(certificate)
 
     def remove(self, node: NodeIndex) -> None:
         if node != self._own.node_index:
-            self._certificates.pop(node, None)
+            before = self._certificates.pop(node, None)
+            if before is not None:
+                self._unname(before.name)
             self.ending.remove(node)
+
+    def _unname(self, name: str) -> None:
+        """One node fewer has the name."""
+        self._named[name] -= 1
+        if self._named[name] < 2:
+            self._shared.discard(name)
+        if not self._named[name]:
+            del self._named[name]
+
+    def of_one_name(self) -> Iterator[tuple[str, list[NodeIndex]]]:
+        """Each name that several nodes have, and which; a walk over all nodes only where there is one."""
+        for name in sorted(self._shared):
+            yield name, sorted(node for node, certificate in self._certificates.items() if certificate.name == name)
 
     def other_with_mac(self, mac: MacAddress) -> NodeIndex | None:
         """The other node whose TAP this is: what that sends on a shared LAN, no host sent."""

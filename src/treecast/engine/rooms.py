@@ -100,6 +100,7 @@ def rooms_of(
         verify_certificate=verify_certificate,
         wall_clock_ms=clock.unix_ms,
         is_listed=is_listed,
+        newest_name=newest.name,
         rng=rng,
         drops=drops,
     )

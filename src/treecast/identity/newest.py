@@ -46,6 +46,11 @@ class NewestCertificates:
         newest = self._newest.get(certificate.node_index)
         return newest if newest is not None and not has_same_keys(newest, certificate) else None
 
+    def name(self, node: NodeIndex) -> str:
+        """The name in the newest certificate of the node; empty where none is known."""
+        newest = self._newest.get(node)
+        return newest.name if newest is not None else ""
+
     def replacing_own(self) -> Certificate | None:
         """The certificate because of which this node's is believed by nobody."""
         return self.replacing(self._own)

@@ -50,16 +50,18 @@ class Links:
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
         is_listed: Callable[[NodeIndex], bool],
+        newest_name: Callable[[NodeIndex], str],
         rng: Random,
         drops: Drops,
     ) -> None:
         """``families``: the IP version of each of the data plane's sockets, in their order.
 
         ``wall_clock_ms``: this node's wall clock at an instant, in milliseconds since 1970. ``is_listed``: whether
-        other nodes advertise a link with a node.
+        other nodes advertise a link with a node. ``newest_name``: a node's name by its newest certificate, or empty.
         """
         self._drops = drops
         self._wall_clock_ms = wall_clock_ms
+        self._newest_name = newest_name
         self._peers = Peers()
         self._targets = Targets(my_index, self._peers.__contains__)
         self._handshakes = Handshakes(
@@ -138,7 +140,9 @@ class Links:
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """Problems of links that need a person. A link that was refused was not lost by a cable, too."""
-        refused = list(self._handshakes.refused.problems(now, self._where, self._targets.is_up))
+        refused = list(
+            self._handshakes.refused.problems(now, self.where, self._targets.is_up, self._newest_name),
+        )
         yield from (p for p in self._reachability.problems(now) if not refused or p.kind != ALL_LINKS_LOST)
         yield from refused
         yield from differing(now, self._wall_clock_ms(now), self._peers)
@@ -289,7 +293,7 @@ class Links:
         if peer is not None and not has_same_keys(peer.certificate, newer):
             self.note_replaced(now, peer.node)
 
-    def _where(self, node: NodeIndex) -> tuple[Endpoint, ...]:
+    def where(self, node: NodeIndex) -> tuple[Endpoint, ...]:
         """Where the node is, or is said to be."""
         peer = self._peers.get(node)
         linked = (peer.current.endpoint,) if peer is not None and peer.sessions else ()

@@ -101,9 +101,10 @@ class Refusals:
         now: Instant,
         where_is: Callable[[NodeIndex], tuple[Endpoint, ...]],
         is_up: Callable[[NodeIndex], bool],
+        newest_name: Callable[[NodeIndex], str],
     ) -> Iterator[Problem]:
         """``where_is``: the endpoints of a node; ``is_up``: whether its link is, which a clock alone does not end at
-        once: ``clocks`` has that problem.
+        once: ``clocks`` has that problem; ``newest_name``: its name by its newest certificate.
         """
         for refused in self._present(now):
             if refused.is_of_a_time and refused.clocks_differ and refused.other and is_up(refused.other.node_index):
@@ -114,11 +115,15 @@ class Refusals:
             who = f"{refused.other.name} ({where})" if refused.other else f"a node at {where}"
             subject = refused.other.name if refused.other else where
             if refused.by_me and refused.reason == CERTIFICATE_REPLACED and refused.other is not None:
-                yield _replaced(refused.other.name, where, self._place(where, refused.other.node_index, where_is))
+                node = refused.other.node_index
+                newer = newest_name(node) or refused.other.name
+                yield _replaced(refused.other, newer, where, self._place(where, node, where_is))
             elif refused.by_me:
                 yield Problem("peer_refused", subject, f"{who} is refused: {self._of_other(refused)}")
             else:
-                yield Problem("refused_by_peer", subject, f"{who} refuses this node: {self._of_this_node(refused)}")
+                yield Problem(
+                    "refused_by_peer", subject, f"{who} refuses this node: {self._of_this_node(refused, newest_name)}"
+                )
 
     def _present(self, now: Instant) -> Iterator[Refused]:
         for refused in [*self._members.values(), *self._strangers.values()]:
@@ -158,7 +163,7 @@ class Refusals:
                     f"network, or take this node's address out of its --peer"
                 )
 
-    def _of_this_node(self, refused: Refused) -> str:
+    def _of_this_node(self, refused: Refused, newest_name: Callable[[NodeIndex], str]) -> str:
         own = self._own
         match refused.reason:
             case "certificate_expired":
@@ -169,6 +174,9 @@ class Refusals:
             case "certificate_revoked":
                 return "this node's certificate was revoked: ask whoever runs the CA"
             case "certificate_replaced":
+                newer = newest_name(own.node_index) or own.name
+                if newer != own.name:
+                    return one_index(own.name, newer, own.node_index)
                 return (
                     f"{own.name} was added again (treecast node add {own.name} --replace), and this node's certificate "
                     f"is replaced: stop this node, or start it with the new directory"
@@ -204,7 +212,20 @@ def _renew(name: str) -> str:
     return f"on the CA's machine run treecast node add {name} --replace, and take its files to its machine"
 
 
-def _replaced(name: str, where: str, new: str) -> Problem:
+def one_index(name: str, newer: str, node: NodeIndex) -> str:
+    """Two nodes of two names: no node was added again."""
+    return (
+        f"{name} and {newer} have the same index {node}: the network's directory was used in two places; add {name} "
+        f"again (treecast node add) from the one directory that is to stay, where {newer} is known, and start it "
+        f"with that"
+    )
+
+
+def _replaced(older: Certificate, newer: str, where: str, new: str) -> Problem:
+    name = older.name
+    if newer != name:
+        text = f"{one_index(name, newer, older.node_index)} ({name} runs at {where}, {newer} {new})"
+        return Problem("identity_twice", name, text)
     return Problem(
         "identity_twice",
         name,

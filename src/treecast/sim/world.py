@@ -249,22 +249,28 @@ class World:
         peer: SimNode | None = None,
         lifetime: Duration = 86_400.0,
         not_before_s: int = 0,
+        name: str = "",
         router_groups: Sequence[IPNetwork] = (),
     ) -> SimNode:
         """A new node, which knows the address of ``peer``; its certificate ends ``lifetime`` from now."""
         index = NodeIndex(len(self.nodes) + 1)
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
-        certificate = self.certify(index, keys, lifetime, not_before_s)
+        certificate = self.certify(index, keys, lifetime, not_before_s, name)
         return self._start(NodeIdentity(self._identity, certificate, keys), peer, router_groups=router_groups)
 
     def certify(
-        self, index: NodeIndex, keys: NodeKeys, lifetime: Duration = 86_400.0, not_before_s: int = 0
+        self,
+        index: NodeIndex,
+        keys: NodeKeys,
+        lifetime: Duration = 86_400.0,
+        not_before_s: int = 0,
+        name: str = "",
     ) -> Certificate:
         """A certificate of this network, also of a node that only others tell of."""
         claims = Claims(
             network_id=self._identity.id,
             node_index=index,
-            name=f"n{index}",
+            name=name or f"n{index}",
             static_key=keys.static.public,
             signing_key=keys.signing.public,
             ipv4=IPv4Interface((_FIRST_ADDRESS + index, 16)),
@@ -290,10 +296,10 @@ class World:
         copied.add_static_peer(peer)
         return copied
 
-    def replace(self, node: SimNode, *, peer: SimNode, clock_error: Duration = 0.0) -> SimNode:
+    def replace(self, node: SimNode, *, peer: SimNode, clock_error: Duration = 0.0, name: str = "") -> SimNode:
         """The node added again, with new keys, on a second machine, started while the node runs."""
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
-        certificate = self.certify(node.index, keys, not_before_s=int(UNIX_START_S + self.underlay.now))
+        certificate = self.certify(node.index, keys, not_before_s=int(UNIX_START_S + self.underlay.now), name=name)
         epoch_ms = int((UNIX_START_S + self.underlay.now + clock_error) * 1000)
         replacing = SimNode(self, NodeIdentity(self._identity, certificate, keys), epoch_ms, machine=1)
         replacing.add_static_peer(peer)

@@ -117,3 +117,33 @@ def test_the_link_with_a_replaced_node_lingers_so_that_it_learns_of_that_though_
     lingered = REPLACED_LINGERS / 2 + world.run_until(lambda: not witness.is_linked(old), 10)
     assert REPLACED_LINGERS <= lingered < REPLACED_LINGERS + 1.5
     assert old.engine.must_end(world.underlay.now) is not None
+
+
+def test_two_nodes_of_one_index_and_two_names_are_both_named_and_neither_was_added_again() -> None:
+    """The network's directory was copied, and a node was added in each copy."""
+    world = World(7)
+    hub, witness, erin = mesh(world)
+    fred = world.replace(erin, peer=hub, name="fred")
+    world.run_until(lambda: bool(twice(hub) and twice(witness)), 60)
+    world.run_until(lambda: erin.engine.must_end(world.underlay.now) is not None, 60)
+    sentence = erin.engine.must_end(world.underlay.now)
+    for text in (twice(hub)[0].text, twice(witness)[0].text, str(sentence)):
+        assert "n3 and fred have the same index 3: the network's directory was used in two places" in text
+        assert "--replace" not in text
+        assert "delete" not in text
+    assert str(erin.endpoint) in twice(hub)[0].text
+    assert str(fred.endpoint) in twice(hub)[0].text
+
+
+def test_two_nodes_of_one_name_and_two_indices_are_one_problem_on_all_nodes_until_one_is_gone() -> None:
+    world = World(8)
+    hub, witness, erin = mesh(world)
+    other = world.add(peer=hub, name="n3")
+    world.run(10.0)
+    for node in (hub, witness, erin, other):
+        (text,) = [problem.text for problem in node.engine.problems(node.now) if problem.kind == "name_twice"]
+        assert f"2 nodes are called n3 (by index: n3 at {erin.endpoint}, n4 at {other.endpoint})" in text
+    other.carry_out(other.engine.goodbye())
+    other.stop()
+    world.run(100.0)
+    assert "name_twice" not in {problem.kind for problem in hub.engine.problems(hub.now)}

@@ -84,6 +84,7 @@ class Node:
             verify_certificate=lambda wire: verify_certificate(wire, UNIX_NOW + ahead_s),
             wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
             is_listed=lambda _: self.listed,
+            newest_name=lambda _: "",
             rng=Random(index + epoch),
             drops=self.drops,
         )
