@@ -20,6 +20,7 @@ from treecast.base.ids import NetworkId, NodeIndex
 from treecast.links.crypto import Handshake
 
 MAX_EVENTS_PER_TURN = 512
+TUN_DEVICE = "/dev/net/tun"
 _TAP = 0
 
 
@@ -328,9 +329,15 @@ def _advice(error: OSError) -> str:
     what = error.strerror or str(error)
     match error.errno:
         case 1 | 13:
-            return f"{what}: a node opens a TAP device, so start it as root or with CAP_NET_ADMIN"
-        case 2:
-            return f"{what}: the kernel has no TUN/TAP device, so load the tun module"
+            return (
+                f"{what}: a node opens a TAP device, so start it as root or with CAP_NET_ADMIN, in a container with "
+                f"--device {TUN_DEVICE}"
+            )
+        case 2 | 6 | 19 | 25:
+            return (
+                f"{what}: {TUN_DEVICE}, by which a node makes its interface, is missing or is no TUN/TAP device: load "
+                f"its module (modprobe tun), or start the container with --device {TUN_DEVICE}"
+            )
         case 16:
             return f"{what}: another program uses this interface, so choose another name with --interface"
         case 98:

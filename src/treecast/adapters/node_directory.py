@@ -10,6 +10,8 @@ from treecast.adapters.files import explained
 from treecast.base.errors import OperatorError
 
 CERTIFICATE_FILE = "node.cert"
+NODE_KEY_FILE = "node.key"
+NODE_LOCK_FILE = "node.lock"
 CA_KEY_FILE = "ca.key"
 DIRECTORY_VARIABLE = "TREECAST_DIR"
 STANDARD_DIRECTORY = Path("/etc/treecast")
@@ -17,17 +19,20 @@ STANDARD_DIRECTORY = Path("/etc/treecast")
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """``is_at_hand``: it may be in the working directory, too."""
+    """``files``: a directory of this kind has one of them; ``is_at_hand``: it may be in the working directory, too."""
 
     what: str
-    file: str
+    files: tuple[str, ...]
     verb: str
     argument: str
     is_at_hand: bool
 
 
-_NODE = _Kind("node", CERTIFICATE_FILE, "treecast node add", "DIR", is_at_hand=False)
-_NETWORK = _Kind("network", CA_KEY_FILE, "treecast network create", "--network DIR", is_at_hand=True)
+_NODE_FILES = (CERTIFICATE_FILE, NODE_KEY_FILE, NODE_LOCK_FILE)
+"""A node that runs answers, whichever of its files somebody has taken away."""
+
+_NODE = _Kind("node", _NODE_FILES, "treecast node add", "DIR", is_at_hand=False)
+_NETWORK = _Kind("network", (CA_KEY_FILE,), "treecast network create", "--network DIR", is_at_hand=True)
 
 
 def node_directory(given: Path | None) -> Path:
@@ -36,12 +41,12 @@ def node_directory(given: Path | None) -> Path:
     none, or more than one to choose from.
     """
     if given is None:
-        here = Path.cwd() if (Path() / CERTIFICATE_FILE).is_file() and not os.environ.get(DIRECTORY_VARIABLE) else None
+        here = Path.cwd() if _is_one(Path(), _NODE) and not os.environ.get(DIRECTORY_VARIABLE) else None
         return here or _only(_NODE)
     with explained(f"read {given}"):
         if not given.is_dir():
             raise OperatorError(f"there is no directory {given}: make a node with treecast node add")
-        if not (given / CERTIFICATE_FILE).is_file():
+        if not _is_one(given, _NODE):
             raise OperatorError(f"{given} is not a node's directory: make one with treecast node add")
     return given
 
@@ -98,7 +103,11 @@ def _only(kind: _Kind) -> Path:
 def _those_in(place: Path, kind: _Kind) -> list[Path]:
     """The place itself, or all of the kind that are in it."""
     with explained(f"read {place}"):
-        if (place / kind.file).is_file():
+        if _is_one(place, kind):
             return [place]
         inside = sorted(place.iterdir()) if place.is_dir() else []
-        return [directory for directory in inside if (directory / kind.file).is_file()]
+        return [directory for directory in inside if _is_one(directory, kind)]
+
+
+def _is_one(directory: Path, kind: _Kind) -> bool:
+    return any((directory / name).is_file() for name in kind.files)

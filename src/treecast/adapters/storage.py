@@ -23,7 +23,13 @@ from treecast.adapters.files import (
     read_file,
     replace_file,
 )
-from treecast.adapters.node_directory import CA_KEY_FILE, CERTIFICATE_FILE, node_directory
+from treecast.adapters.node_directory import (
+    CA_KEY_FILE,
+    CERTIFICATE_FILE,
+    NODE_KEY_FILE,
+    NODE_LOCK_FILE,
+    node_directory,
+)
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.time import iso_date
 from treecast.identity.certificate import (
@@ -42,8 +48,6 @@ from treecast.identity.registry import EMPTY_REGISTRY, MAX_REGISTRY_BYTES, Regis
 NETWORK_FILE = "network.json"
 REGISTRY_FILE = "nodes.json"
 NETWORK_LOCK_FILE = "network.lock"
-NODE_KEY_FILE = "node.key"
-NODE_LOCK_FILE = "node.lock"
 
 T = TypeVar("T")
 
@@ -113,7 +117,11 @@ def _keys_of(directory: Path, network: Network, name: str) -> NodeKeys | None:
 def load_network(directory: Path) -> Network:
     """The network of a network's or a node's directory; OperatorError."""
     missing = f"there is no network in {directory}: make one with treecast network create"
-    return _load(directory / NETWORK_FILE, MAX_NETWORK_FILE_BYTES, Network.decode, missing)
+    path = directory / NETWORK_FILE
+    with explained(f"read {path}"):
+        if any((directory / name).is_file() for name in (CERTIFICATE_FILE, NODE_KEY_FILE, NODE_LOCK_FILE, CA_KEY_FILE)):
+            missing = f"{path} is missing: put it back, every node of the network has the same, and so has its CA"
+    return _load(path, MAX_NETWORK_FILE_BYTES, Network.decode, missing)
 
 
 def load_authority(directory: Path) -> Authority:
@@ -127,13 +135,19 @@ def load_authority(directory: Path) -> Authority:
 
 def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
     """A node's identity, its certificate verified and valid now; OperatorError."""
-    node_directory(directory)
-    network = load_network(directory)
-    path, certificate = directory / CERTIFICATE_FILE, load_certificate(directory)
+    node = load_unverified(directory)
     try:
-        certificate.verify(network.ca_public_key, now_unix_s)
+        node.certificate.verify(node.network.ca_public_key, now_unix_s)
     except CertificateError as error:
-        raise OperatorError(_refusal(path, certificate, error.reason, now_unix_s)) from error
+        refusal = _refusal(directory / CERTIFICATE_FILE, node.certificate, error.reason, now_unix_s)
+        raise OperatorError(refusal) from error
+    return node
+
+
+def load_unverified(directory: Path) -> NodeIdentity:
+    """A node's files, which are all there and readable, and its key that of its certificate; OperatorError."""
+    node_directory(directory)
+    network, certificate = load_network(directory), load_certificate(directory)
     path = directory / NODE_KEY_FILE
     keys = _load(path, MAX_KEY_FILE_BYTES, parse_node_keys, f"{path} is missing: put the node's key back")
     if not keys_match(certificate, keys):
@@ -144,7 +158,11 @@ def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
 def load_certificate(directory: Path) -> Certificate:
     """A node's certificate as it lies there, not verified; OperatorError."""
     path = directory / CERTIFICATE_FILE
-    return _load(path, MAX_CERTIFICATE_BYTES, Certificate.decode, f"{path} is missing: put it back")
+    missing = (
+        f"{path} is missing: put it back, or add the node again where the CA key is, with treecast node add NAME "
+        f"--replace, and copy the new {CERTIFICATE_FILE} and {NODE_KEY_FILE} here"
+    )
+    return _load(path, MAX_CERTIFICATE_BYTES, Certificate.decode, missing)
 
 
 def acquire_node_lock(directory: Path) -> HeldLock:

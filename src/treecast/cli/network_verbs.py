@@ -69,7 +69,7 @@ def node_add(
     import time
 
     from treecast.adapters import storage
-    from treecast.adapters.node_directory import CERTIFICATE_FILE, network_directory
+    from treecast.adapters.node_directory import CERTIFICATE_FILE, NODE_KEY_FILE, network_directory
     from treecast.base.time import iso_date
     from treecast.cli import values
     from treecast.identity.node import NodeRequest
@@ -84,7 +84,7 @@ def node_add(
     )
     typer.echo(f"valid until {iso_date(certificate.not_after_s)}")
     if replace:
-        files = f"{place / CERTIFICATE_FILE} and {place / storage.NODE_KEY_FILE}"
+        files = f"{place / CERTIFICATE_FILE} and {place / NODE_KEY_FILE}"
         typer.echo(
             f"Take {files} to its machine. Next: stop {certificate.name} wherever it still runs, then start it with "
             "these files (what runs with older keys of it is refused by the nodes that have seen the new ones)"

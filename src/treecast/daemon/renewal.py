@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from treecast.adapters import clock, storage
-from treecast.adapters.node_directory import CERTIFICATE_FILE
+from treecast.adapters.node_directory import CERTIFICATE_FILE, NODE_KEY_FILE
 from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, iso_date
@@ -27,7 +27,7 @@ class Renewal:
     def __init__(self, directory: Path, own: Certificate) -> None:
         self._directory = directory
         self._own = own
-        self._files = [directory / name for name in (CERTIFICATE_FILE, storage.NODE_KEY_FILE, storage.NETWORK_FILE)]
+        self._files = [directory / name for name in (CERTIFICATE_FILE, NODE_KEY_FILE, storage.NETWORK_FILE)]
         self._next_look = Instant(0.0)
         self._seen: list[_Stamp] = []
         self._judged: list[_Stamp] = []
@@ -51,7 +51,8 @@ class Renewal:
     def _judge(self) -> Problem | None:
         own, directory = self._own, self._directory
         try:
-            if storage.load_certificate(directory) == own:
+            found = storage.load_unverified(directory)
+            if (found.certificate, found.network.id) == (own, own.network_id):
                 return None
             other = storage.load_node(directory, clock.unix_s()).certificate
         except OperatorError as error:

@@ -140,6 +140,17 @@ def test_the_log_level_changes_while_the_node_runs_and_systemd_hears_that_its_th
         n1.environment = {}
 
 
+@pytest.mark.parametrize("mount", ["--bind /dev/null /dev/net/tun", "-t tmpfs none /dev/net"])
+def test_a_machine_without_a_tun_device_is_told_what_to_do(two: Overlay, mount: str) -> None:
+    n1 = two[1]
+    command = f"mount {mount} && exec {PROGRAM} up {n1.directory}"
+    done = n1.machine.run(["unshare", "-m", "sh", "-c", command], check=False)
+    assert done.returncode == 1
+    assert "/dev/net/tun, by which a node makes its interface, is missing or is no TUN/TAP device" in done.stderr
+    assert "modprobe tun" in done.stderr
+    assert "--device /dev/net/tun" in done.stderr
+
+
 @pytest.fixture
 def unread(tmp_path: Path) -> Iterator[Path]:
     """A pipe that is full, and that nobody reads."""

@@ -98,7 +98,7 @@ def test_a_name_or_address_that_is_taken_changes_nothing(network: Path, tmp_path
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
-        ("network.json", None, "there is no network in"),
+        ("network.json", None, "network.json is missing: put it back"),
         ("network.json", b"{", "network.json is damaged (network_malformed)"),
         ("ca.key", None, "has no ca.key"),
         ("ca.key", b"garbage", "ca.key is damaged (key_malformed)"),
@@ -131,8 +131,9 @@ def test_a_file_in_the_place_of_a_directory_is_no_network(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
-        ("network.json", None, "there is no network in"),
-        ("node.cert", None, "is not a node's directory"),
+        ("network.json", None, "network.json is missing: put it back"),
+        ("network.json", b"{", "network.json is damaged"),
+        ("node.cert", None, "node.cert is missing: put it back, or add the node again"),
         ("node.cert", b"\x92", "node.cert is damaged (certificate_malformed)"),
         ("node.key", None, "node.key is missing"),
         ("node.key", b"", "node.key is damaged (key_malformed)"),

@@ -53,17 +53,34 @@ def test_a_renewed_certificate_in_the_directory_waits_for_a_restart(running: Run
     assert running.problems() == [problem]
 
 
-def test_files_that_the_node_could_not_start_with_are_said_until_they_are_right_again(running: Running) -> None:
-    certificate = running.directory / "node.cert"
-    right = certificate.read_bytes()
-    certificate.write_bytes(right[:-3])
+@pytest.mark.parametrize("name", ["node.cert", "node.key", "network.json"])
+def test_files_that_the_node_could_not_start_with_are_said_until_they_are_right_again(
+    running: Running, name: str
+) -> None:
+    file = running.directory / name
+    right = file.read_bytes()
+    file.write_bytes(right[:-3])
     (problem,) = running.problems()
     assert (problem.kind, problem.subject) == ("directory_unusable", "alice")
-    assert str(certificate) in problem.text
-    certificate.unlink()
-    assert [problem.kind for problem in running.problems()] == ["directory_unusable"]
-    certificate.write_bytes(right)
+    assert f"{file} is damaged" in problem.text
+    file.unlink()
+    (problem,) = running.problems()
+    assert (problem.kind, problem.subject) == ("directory_unusable", "alice")
+    assert f"{file} is missing" in problem.text
+    file.write_bytes(right)
     assert running.problems() == []
+
+
+@pytest.mark.parametrize("name", ["node.key", "network.json"])
+def test_another_key_or_network_beside_the_certificate_in_use_is_said(
+    running: Running, tmp_path: Path, name: str
+) -> None:
+    storage.create_network(tmp_path / "other", "home", "10.77.0.0/16", None)
+    storage.add_node(tmp_path / "other", tmp_path / "bob", NodeRequest("bob", None, None, 30), time.time())
+    (running.directory / name).write_bytes((tmp_path / "bob" / name).read_bytes())
+    (problem,) = running.problems()
+    assert (problem.kind, problem.subject) == ("directory_unusable", "alice")
+    assert "put the right one back" in problem.text
 
 
 def test_the_files_of_another_node_are_told_from_a_renewal(running: Running, tmp_path: Path) -> None:
