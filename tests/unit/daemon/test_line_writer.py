@@ -16,6 +16,7 @@ import pytest
 
 from lab.waiting import wait_until
 from treecast.adapters import clock
+from treecast.adapters.standard_streams import lead_nowhere
 from treecast.base.time import Instant
 from treecast.daemon.line_writer import LOST_FOR, MAX_WAITING_BYTES, UNREAD_AFTER, LineWriter
 
@@ -31,6 +32,12 @@ def _problem(writer: LineWriter, later: float = 0.0) -> str:
     texts = [problem.text for problem in writer.problems(Instant(clock.monotonic() + later))]
     assert len(texts) <= 1
     return "".join(texts)
+
+
+def _write_the_rest_nowhere(writer: LineWriter, descriptor: int) -> None:
+    """Before the descriptor is closed: what is tried again later would go to the next file of that number."""
+    lead_nowhere(descriptor)
+    wait_until(lambda: writer.flush(0.1), LIMIT_S)
 
 
 @pytest.fixture
@@ -64,6 +71,7 @@ def test_a_full_disk_is_a_problem_with_what_to_do() -> None:
         writer.write("one")
         assert not writer.flush(LIMIT_S)
         text = _problem(writer)
+        _write_the_rest_nowhere(writer, full.fileno())
     assert "no space left on device" in text
     assert "free some space" in text
     assert "wait: 1, lost: 0" in text
@@ -76,6 +84,7 @@ def test_a_pipe_whose_reader_has_ended_is_a_problem_with_what_to_do(pipe: tuple[
     assert not writer.flush(LIMIT_S)
     assert "broken pipe" in _problem(writer)
     assert "start the node again" in _problem(writer)
+    _write_the_rest_nowhere(writer, pipe[1])
 
 
 def test_a_terminal_that_is_gone_is_a_problem_with_what_to_do() -> None:
@@ -84,8 +93,9 @@ def test_a_terminal_that_is_gone_is_a_problem_with_what_to_do() -> None:
     writer = _writer(terminal)
     writer.write("one")
     assert not writer.flush(LIMIT_S)
-    os.close(terminal)
     assert "its terminal or its disk is gone" in _problem(writer)
+    _write_the_rest_nowhere(writer, terminal)
+    os.close(terminal)
 
 
 def test_lines_that_nobody_reads_wait_and_are_written_when_somebody_does(pipe: tuple[int, int]) -> None:
