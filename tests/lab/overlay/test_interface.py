@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 from functools import partial
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from lab import wait_until
@@ -14,6 +15,7 @@ from lab.node import INTERFACE, PROGRAM, TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import LIMIT_S, wait_peers, wait_received
 from tests.lab.overlay.machines import ping
+from treecast.adapters.multicast_routes import group_route_command
 from treecast.api.client import ask_status
 from treecast.daemon.interface_watch import KEEPER_TIME
 from treecast.daemon.run import MEANINGLESS_SIGNALS
@@ -162,6 +164,15 @@ def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay:
         (False, True),
         (True, True),
     ], said
+
+    machine.run(["ip", "route", "del", "224.0.0.0/4", "dev", INTERFACE])
+    machine.run(f"ip -6 route del multicast ff00::/8 dev {INTERFACE} table local metric 1".split())
+    wait_problems(node, {"group_route_elsewhere"})
+    (lost,) = [problem.text for problem in ask_status(node.directory).problems if problem.subject == "224.0.0.0/4"]
+    assert f"nowhere, not by {INTERFACE}: ip route add 224.0.0.0/4 dev {INTERFACE}, or " in lost
+    for prefix in (IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8")):
+        machine.run(group_route_command(INTERFACE, prefix).split())
+    wait_problems(node, set())
 
     machine.run(["ip", "route", "replace", "224.0.0.0/4", "dev", machine.underlay_interface])
     wait_problems(node, {"group_route_elsewhere"})
