@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from treecast.adapters.files import explained
@@ -67,7 +67,7 @@ def any_directory(given: Path | None) -> Path:
         return networks[0]
     if networks and len(_found(_NODE)) != 1:
         raise _several("networks", networks, "DIR")
-    return _only(_NODE)
+    return _only(_NODE if _found(_NODE) else replace(_NETWORK, argument="DIR"))
 
 
 def _found(kind: _Kind) -> list[Path]:

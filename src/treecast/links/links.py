@@ -74,7 +74,9 @@ class Links:
             ended=self._targets.plan,
             rng=rng,
         )
-        self._reachability = Reachability(self._targets, self._handshakes.inits, self._handshakes.refused, is_listed)
+        self._reachability = Reachability(
+            self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, families
+        )
         self._roster = Roster(self._peers, self._targets, self._reachability)
         self._sessions = Sessions(
             aead=me.aead,

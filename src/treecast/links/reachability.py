@@ -48,12 +48,19 @@ class Standing(StrEnum):
 class Reachability:
     """How the nodes that this one seeks stand to it.
 
-    ``heard``: where INITs came from; ``is_listed``: whether others say that a node has a link.
+    ``heard``: where INITs came from; ``is_listed``: whether others say that a node has a link;
+    ``families``: the IP versions that this node sends by.
     """
 
     def __init__(
-        self, targets: Targets, heard: Noticed, refusals: Refusals, is_listed: Callable[[NodeIndex], bool]
+        self,
+        targets: Targets,
+        heard: Noticed,
+        refusals: Refusals,
+        is_listed: Callable[[NodeIndex], bool],
+        families: Sequence[int],
     ) -> None:
+        self._families = frozenset(families)
         self._targets = targets
         self._refusals = refusals
         self._heard = heard
@@ -196,6 +203,13 @@ class Reachability:
                     f"peer {label} is heard but does not hear this node{tried}{lost}: check that firewalls "
                     f"and NATs let UDP from here through to it"
                 )
+            case Standing.UNREACHABLE if self._lacks_family(target):
+                kind = "node_unreachable" if known else "peer_unreachable"
+                (lacks, has) = ("IPv6", "IPv4") if 4 in self._families else ("IPv4", "IPv6")
+                text = (
+                    f"{'node' if known else 'peer'} {label} has {lacks} addresses only{tried}, and this machine has no "
+                    f"{lacks}, or --listen names none{lost}: switch {lacks} on here, or name an {has} address"
+                )
             case Standing.UNREACHABLE if known:
                 kind = "node_unreachable"
                 text = (
@@ -210,6 +224,10 @@ class Reachability:
                     f"address and port, and that both are nodes of one network"
                 )
         yield Problem(kind, label, text)
+
+    def _lacks_family(self, target: Target) -> bool:
+        """Whether this node has no socket by which a datagram could go there."""
+        return self._families.isdisjoint(endpoint.address.version for endpoint in target.endpoints)
 
     def _foreign(self, now: Instant) -> Iterator[Problem]:
         """Those that seek this node with the network file of another network, unless this one seeks them too: one

@@ -275,6 +275,7 @@ def test_the_nodes_of_a_network_are_listed_where_it_was_made_and_wherever_it_is_
     monkeypatch.delenv("TREECAST_DIR", raising=False)
     monkeypatch.setattr(node_directory, "STANDARD_DIRECTORY", Path("no such place"))
     assert "nor in the working directory" in _sentence("node", "list")
+    assert "there is no network in" in _sentence("network", "show")
     _ok("network", "create", "home")
     _ok("node", "add", "alice", "--network", "home")
     listed = _ok("node", "list")

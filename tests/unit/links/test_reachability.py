@@ -249,3 +249,12 @@ def test_what_was_noticed_is_bounded() -> None:
         noticed.note(Instant(0.0), Endpoint(address, port))
     kept = [port for port in ports if noticed.last(Instant(0.0), Endpoint(address, port)) is not None]
     assert (len(kept), kept[0], kept[-1]) == (MAX_NOTICED_ENDPOINTS, 11, MAX_NOTICED_ENDPOINTS + 10)
+
+
+def test_a_peer_of_a_family_that_this_node_has_not_is_not_blamed_for_it() -> None:
+    one = Node(1)
+    one.links.configure(Instant(0.0), "carol", (Endpoint.parse("[2001:db8::3]:7700"),))
+    (problem,) = problems(one, UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("peer_unreachable", "carol")
+    assert "carol has IPv6 addresses only (tried [2001:db8::3]:7700), and this machine has no IPv6" in problem.text
+    assert "firewall" not in problem.text
