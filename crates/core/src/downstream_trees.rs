@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use crate::datagram::TreeName;
 use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
+use crate::limits::MAX_DOWNSTREAM_TREES;
 use crate::root_tree::without;
 use crate::table::{Refused, Table};
-
-const MAX_TREES: usize = 262_144;
 
 /// See the module.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub(crate) struct DownstreamTrees {
 
 impl Default for DownstreamTrees {
     fn default() -> Self {
-        Self { trees: Table::new(MAX_TREES), relaying: AtomicUsize::new(0) }
+        Self { trees: Table::new(MAX_DOWNSTREAM_TREES), relaying: AtomicUsize::new(0) }
     }
 }
 

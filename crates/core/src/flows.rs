@@ -14,12 +14,11 @@ use std::sync::Mutex;
 
 use foldhash::quality::RandomState; // seeded at random: a host cannot choose flows that collide
 
+use crate::limits::MAX_FLOWS;
 use crate::session::lock;
 
-const SETS: usize = 512;
 const PLACES: usize = 16;
-/// Flows that a table holds at most.
-pub const MAX_FLOWS: usize = SETS * PLACES;
+const SETS: usize = MAX_FLOWS / PLACES;
 /// A source that is silent for so long is no sender any more: the Keepalive_Period of RFC 7761 section 4.11.
 pub const SENDER_LIFETIME_NS: u64 = 210_000_000_000;
 /// A rate is measured over one to two such spans, and over no less than half of one.

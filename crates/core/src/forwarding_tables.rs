@@ -14,9 +14,10 @@ use crate::flows::{FlowKey, FlowTable};
 use crate::fragment::Reassembly;
 use crate::frame::{FrameFacts, FrameKind};
 use crate::headers::{Frame, Mac};
+use crate::limits::{MAX_HOSTS, MAX_PORTS, MAX_ROOT_TREES};
 use crate::mac::{MacKey, NETWORK_ID_LEN};
 use crate::pending_offers::PendingOffers;
-use crate::port::{Port, Storm, MAX_PORTS};
+use crate::port::{Port, Storm};
 use crate::prefixes::PrefixRoutes;
 use crate::punt::PuntKind;
 use crate::reason::{Drops, Reason};
@@ -27,8 +28,6 @@ use crate::session_table::SessionTable;
 use crate::source_filter::SourceFilters;
 use crate::table::Table;
 
-const MAX_HOSTS: usize = 262_144;
-const MAX_TREES: usize = 65_536;
 /// Looks at the tables for one frame, when the control plane changes them meanwhile.
 const MAX_LOOKS: usize = 16;
 
@@ -100,7 +99,7 @@ impl ForwardingTables {
             tree_changes: AtomicU64::new(0),
             source_filters: SourceFilters::default(),
             delivered: FlowTable::default(),
-            trees: Table::new(MAX_TREES),
+            trees: Table::new(MAX_ROOT_TREES),
             downstream_trees: DownstreamTrees::default(),
             pending_offers: PendingOffers::default(),
             writing: Mutex::default(),

@@ -12,6 +12,7 @@ use foldhash::quality::RandomState;
 
 use crate::datagram::{PartialChecksum, TreeName};
 use crate::headers::Headers;
+use crate::limits::{MAX_REASSEMBLIES, MAX_REASSEMBLIES_PER_SENDER};
 use crate::reason::{Drops, Reason};
 use crate::session::lock;
 use crate::traffic_class::{decapsulate, of_parts};
@@ -25,10 +26,6 @@ const MIN_FRAME_LEN: usize = 14;
 const MAX_PARTS: u8 = 8;
 /// How long the parts that came wait for the others.
 const LIFETIME_NS: u64 = 1_000_000_000;
-/// Frames of one session or tree that may wait.
-const MAX_PER_SENDER: usize = 64;
-/// Frames that may wait in all: with their places 1.6 MB of LANs with an MTU of 1500, 9.3 MB at most.
-pub const MAX_WAITING: usize = 1024;
 /// Old ones are looked for no oftener.
 const SWEEP_NS: u64 = 100_000_000;
 
@@ -228,9 +225,9 @@ impl Waiting {
 impl Places {
     fn keep(&mut self, arrived: &Arrived<'_>, now_ns: u64, drops: &Drops) {
         let of_sender = self.per_sender.get(&arrived.sender).copied().unwrap_or_default();
-        if of_sender >= MAX_PER_SENDER {
+        if of_sender >= MAX_REASSEMBLIES_PER_SENDER {
             self.give_up_oldest(Some(arrived.sender), drops);
-        } else if self.by_key.len() >= MAX_WAITING {
+        } else if self.by_key.len() >= MAX_REASSEMBLIES {
             self.give_up_oldest(None, drops);
         }
         let number = self.free.pop().unwrap_or_else(|| {

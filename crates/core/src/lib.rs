@@ -19,6 +19,7 @@ pub mod frame;
 pub mod handshake;
 pub mod headers;
 pub mod iana;
+pub mod limits;
 pub mod mac;
 pub mod noise;
 pub mod offload;

@@ -5,11 +5,9 @@ use std::sync::Mutex;
 
 use crate::datagram::TreeName;
 use crate::downstream_tree::KeyOffer;
+use crate::limits::MAX_OFFERS_PER_ROOT;
 use crate::reason::Reason;
 use crate::session::lock;
-
-/// Offers of one root that may wait for accept_key or refuse_key.
-const MAX_PER_ROOT: usize = 4096;
 
 /// Of one root, by tree and key.
 type Offers = BTreeMap<(TreeName, u32), KeyOffer>;
@@ -24,7 +22,7 @@ impl PendingOffers {
         let (tree, key_id) = (offer.tree, offer.key_id);
         let mut offers = lock(&self.0);
         let of_root = offers.entry(tree.root).or_default();
-        if of_root.len() >= MAX_PER_ROOT && !of_root.contains_key(&(tree, key_id)) {
+        if of_root.len() >= MAX_OFFERS_PER_ROOT && !of_root.contains_key(&(tree, key_id)) {
             return Err(Reason::KeyOffersFull);
         }
         of_root.insert((tree, key_id), offer);

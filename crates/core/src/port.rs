@@ -11,13 +11,12 @@ use foldhash::quality::RandomState; // seeded at random: a host cannot choose ad
 
 use crate::flows::FlowTable;
 use crate::headers::{Frame, Mac};
+use crate::limits::MAX_SEEN_HOSTS;
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::lock;
 use crate::site::SiteWord;
 
-/// Ports at most.
-pub const MAX_PORTS: usize = 4;
 /// The TAP's number among them.
 pub const TAP_PORT: u32 = 0;
 
@@ -25,8 +24,6 @@ pub const TAP_PORT: u32 = 0;
 const TOLD_FOR_NS: u64 = 60_000_000_000;
 /// A host that could not be reported is not tried again at each frame.
 const RETRY_NS: u64 = 10_000_000;
-/// Hosts remembered on one port.
-const MAX_SEEN: usize = 4096;
 /// A full table is searched for old entries no oftener.
 const SWEEP_NS: u64 = 1_000_000_000;
 const NO_LIMIT: u32 = u32::MAX;
@@ -254,9 +251,9 @@ impl Seen {
         if let Some(until_ns) = self.until_ns.get(&key).filter(|until_ns| now_ns < **until_ns) {
             return Ok(*until_ns);
         }
-        if self.until_ns.len() >= MAX_SEEN && !self.until_ns.contains_key(&key) {
+        if self.until_ns.len() >= MAX_SEEN_HOSTS && !self.until_ns.contains_key(&key) {
             self.sweep(now_ns);
-            if self.until_ns.len() >= MAX_SEEN {
+            if self.until_ns.len() >= MAX_SEEN_HOSTS {
                 return Err(Reason::HostsSeenFull);
             }
         }

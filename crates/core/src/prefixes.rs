@@ -9,11 +9,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::counters::Volume;
+use crate::limits::MAX_PREFIXES;
 use crate::routes::{full_length, Route};
 use crate::table::Refused;
-
-/// Prefixes at most, of all VLANs.
-pub const MAX_PREFIXES: usize = 1024;
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -5,10 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::counters::Volume;
+use crate::limits::MAX_GROUPS;
 use crate::table::{Refused, Table};
-
-/// Groups at most, of all VLANs.
-const MAX_GROUPS: usize = 65_536;
 
 /// One route: frames to a group (from a source) take a tree.
 #[derive(Debug)]

@@ -14,14 +14,13 @@ use crate::counters::{Traffic, Volume};
 use crate::datagram::LARGEST_UNDERLAY_MTU;
 use crate::datagram::{Inner, SessionHeader, AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, SESSION_HEADER_LEN};
 use crate::handshake::SessionKeys;
+use crate::limits::MAX_SESSIONS_PER_PEER;
 use crate::reason::Reason;
 use crate::replay::SessionWindow;
 use crate::rtt::RoundTrip;
 
 /// A session seals no more datagrams than this (section 3).
 pub const SESSION_LIMIT: u64 = 1 << 30;
-/// Sessions of a peer that live at once (section 3).
-pub const SESSIONS_PER_PEER: usize = 3;
 /// Where the body of a session datagram starts.
 pub const SESSION_BODY_OFFSET: usize = SESSION_HEADER_LEN + INNER_LEN;
 
@@ -264,7 +263,7 @@ impl Peer {
         let mut sessions = lock(&self.sessions);
         session.underlay_mtu.store(self.underlay_mtu(), Ordering::Relaxed);
         sessions.push(session);
-        let gone = (sessions.len() > SESSIONS_PER_PEER).then(|| sessions.remove(0));
+        let gone = (sessions.len() > MAX_SESSIONS_PER_PEER).then(|| sessions.remove(0));
         if let Some(gone) = &gone {
             self.keep_numbers(gone);
         }

@@ -8,12 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::datagram::DatagramLimit;
 use crate::handshake::SessionKeys;
+use crate::limits::{MAX_PEERS, MAX_SESSIONS};
 use crate::reason::Reason;
 use crate::session::{lock, Endpoint, Peer, Session, SessionParameters, Totals};
 use crate::table::{Refused, Table};
-
-const MAX_PEERS: usize = 65_536;
-const MAX_SESSIONS: usize = 4 * MAX_PEERS;
 
 /// See the module.
 #[derive(Debug)]

@@ -3,11 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::port::MAX_PORTS;
+use crate::limits::{MAX_GROUPS, MAX_PORTS};
 use crate::table::{Refused, Table};
-
-/// Groups at most, of all VLANs.
-const MAX_GROUPS: usize = 65_536;
 
 /// The source filter of a port's hosts for a group: all sources but these, or only these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use std::sync::{Arc, PoisonError};
 use treecast_core::counters::Counter;
 use treecast_core::flows::FlowAccount;
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::limits::MAX_PORTS;
 use treecast_core::offload::vnet::VNET_LEN;
-use treecast_core::port::{MAX_PORTS, TAP_PORT};
+use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 
 use crate::dispatch::SocketKind;

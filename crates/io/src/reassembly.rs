@@ -2,13 +2,14 @@
 
 use treecast_core::arrival::OpenedPart;
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::fragment::{MAX_FRAME_LEN, MAX_WAITING};
+use treecast_core::fragment::MAX_FRAME_LEN;
 use treecast_core::headers::Frame;
+use treecast_core::limits::MAX_REASSEMBLIES;
 use treecast_core::reason::Reason;
 
 /// The buffer that one batch can need: each frame that waited and then came, and all that a batch can bring whole.
 pub const fn reassembly_len(batch_len: usize) -> usize {
-    MAX_WAITING * MAX_FRAME_LEN + batch_len + MAX_FRAME_LEN
+    MAX_REASSEMBLIES * MAX_FRAME_LEN + batch_len + MAX_FRAME_LEN
 }
 
 /// The part of the buffer that is left in this batch.

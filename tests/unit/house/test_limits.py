@@ -17,7 +17,7 @@ from tests.unit.house.test_reasons import ROOT, SOURCE, section
 from treecast.base import limits as base_limits
 from treecast.multicast import MembershipConfig
 
-IS_LIMIT = re.compile(r"(^|_)(MAX|MOST)(_|$)|^SESSIONS_PER_PEER$")
+IS_LIMIT = re.compile(r"(^|_)(MAX|MOST)(_|$)")
 IS_SIZE = re.compile(r"_(BYTES|CHARACTERS|LEN|DAYS|TIME_S)$")
 LARGEST_VALUES = {"MAX_NODE_INDEX", "MAX_SEQUENCE", "GSO_MAX_SEGMENTS", "_MAX_NAME", "MAX_LINE", "_MOST"}
 """Of fields and lines, and what the kernel is told."""
@@ -108,6 +108,10 @@ def test_every_limit_of_the_data_plane_is_on_the_page_and_no_other() -> None:
     written = rows("Tables of the data plane", "Counts of the data plane")
     assert rust_limits() - written == set(), "in the code, and not in docs/limits.md"
     assert written - rust_limits() == set(), "in docs/limits.md, and not in the code"
+
+
+def test_the_limits_of_tables_of_the_data_plane_stand_in_one_file() -> None:
+    assert set(rust_constants(ROOT / "crates/core/src/limits.rs").items()) == rows("Tables of the data plane")
 
 
 def test_every_limit_that_the_operator_sets_is_on_the_page_with_its_default() -> None:

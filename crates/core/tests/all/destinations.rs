@@ -9,7 +9,7 @@ use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{Inner, TreeHeader, KIND_FRAME};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
-use treecast_core::prefixes::MAX_PREFIXES;
+use treecast_core::limits::MAX_PREFIXES;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::Members;
 use treecast_core::table::Refused;

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::common::*;
-use treecast_core::flows::{FlowAccount, FlowKey, FlowReport, FlowTable, MAX_FLOWS, SENDER_LIFETIME_NS};
+use treecast_core::flows::{FlowAccount, FlowKey, FlowReport, FlowTable, SENDER_LIFETIME_NS};
+use treecast_core::limits::MAX_FLOWS;
 use treecast_core::reason::Reason;
 
 const SECOND_NS: u64 = 1_000_000_000;

@@ -1,0 +1,30 @@
+//! Limits of the data plane's tables. `docs/limits.md` says what happens when one is full.
+
+/// Nodes with a session; as many whose traffic is remembered.
+pub const MAX_PEERS: usize = 65_536;
+/// Sessions; addresses of peers.
+pub const MAX_SESSIONS: usize = 4 * MAX_PEERS;
+/// Sessions of one peer that live at once (docs/protocol.md section 3).
+pub const MAX_SESSIONS_PER_PEER: usize = 3;
+/// Hosts of other nodes.
+pub const MAX_HOSTS: usize = 262_144;
+/// Trees of this node.
+pub const MAX_ROOT_TREES: usize = 65_536;
+/// Trees of other nodes.
+pub const MAX_DOWNSTREAM_TREES: usize = 262_144;
+/// Groups with a route, of all VLANs; groups with filters of ports.
+pub const MAX_GROUPS: usize = 65_536;
+/// Prefixes of groups with a route, of all VLANs.
+pub const MAX_PREFIXES: usize = 1024;
+/// Sender keys of one root that wait for `accept_key` or `refuse_key`.
+pub const MAX_OFFERS_PER_ROOT: usize = 4096;
+/// The TAP and packet ports.
+pub const MAX_PORTS: usize = 4;
+/// Hosts seen on one port.
+pub const MAX_SEEN_HOSTS: usize = 4096;
+/// Senders to groups that are counted.
+pub const MAX_FLOWS: usize = 8192;
+/// Frames of one session or tree of which parts are missing.
+pub const MAX_REASSEMBLIES_PER_SENDER: usize = 64;
+/// Frames in all of which parts are missing: with their places 1.6 MB of LANs with an MTU of 1500, 9.3 MB at most.
+pub const MAX_REASSEMBLIES: usize = 1024;
