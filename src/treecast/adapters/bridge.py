@@ -52,7 +52,7 @@ from treecast.adapters.link import (
 )
 from treecast.adapters.put_back import PutBack
 from treecast.adapters.rtnetlink import RouteSocket
-from treecast.adapters.sysfs import is_wireless
+from treecast.adapters.sysfs import ipv6_is_off, ipv6_switch, is_wireless
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KeepLocal
 from treecast.base.storm_control import StormLimits
@@ -117,6 +117,11 @@ def bridge_add(
         bare = record is not None and bridge is None and not _has_addresses(kernel, nic)
         joining = BridgeSetUp(ipr, kernel, directory, limits, recorded, forced=force, keep_local=keep_local)
         given = joining.join(nic, own, name, lan_too=bare)
+    if ipv6_is_off(name) and not ipv6_is_off("all"):
+        text = (
+            f"IPv6 is off on {name} as on {nic.name}, so this machine has no IPv6 address of the overlay while bridged"
+        )
+        found = (*found, f"{text}: {ipv6_switch(name)}")
     if not bare:
         return Done(True, nic.name, name, found)
     return Done(True, nic.name, name, (*found, _restored(given, name, name)), bare=True)

@@ -37,7 +37,7 @@ from treecast.adapters.lan_memory import give_back, static_addresses, static_rou
 from treecast.adapters.link import Link, find_link
 from treecast.adapters.put_back import PutBack
 from treecast.adapters.rtnetlink import RouteSocket
-from treecast.adapters.sysfs import snoops
+from treecast.adapters.sysfs import ipv6_is_off, snoops
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KeepLocal
 from treecast.base.storm_control import StormLimits
@@ -241,7 +241,8 @@ def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_
     """
     configuration = read_configuration(kernel, bridge.index)
     addresses, routes = set(map(str, configuration.addresses)), set(map(str, configuration.routes))
-    lost = [address_of(text) for text in record.addresses if text not in addresses]
+    no_ipv6 = ipv6_is_off(bridge.name)
+    lost = [address_of(text) for text in record.addresses if text not in addresses and not (no_ipv6 and ":" in text)]
     add_addresses(kernel, bridge.index, [_overlays(address, record.bridge) for address in lost])
     known = [address_of(text) for text in record.addresses]
     connected = {str(ip_interface(str(address)).network) for address in known}
@@ -249,6 +250,8 @@ def put_back(kernel: RouteSocket, record: BridgeRecord, bridge: Link, *, routes_
     if not lost and not routes_too:
         return PutBack(bridge.name)
     missing = [text for text in record.routes if text not in routes and not text.startswith(_LINK_LOCAL_PREFIX)]
+    if no_ipv6:
+        missing = [text for text in missing if ":" not in text]
     for text in missing:
         route = route_of(text, bridge.index, connected=text.split()[0] in connected)
         add_routes(kernel, bridge.index, [narrowed(route, record.tap_mtu, _source(route, source))])

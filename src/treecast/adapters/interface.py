@@ -29,6 +29,7 @@ from treecast.adapters.link import find_link, refusals
 from treecast.adapters.multicast_routes import IPNetwork, add_group_routes
 from treecast.adapters.put_back import PutBack
 from treecast.adapters.rtnetlink import RouteSocket
+from treecast.adapters.sysfs import ipv6_is_off
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 
 _IPV4, _IPV6 = 2, 10  # AF_INET, AF_INET6
@@ -75,6 +76,10 @@ class Settings:
         """The part that an interface with this MTU can have."""
         return self if mtu_bytes >= IPV6_MTU else replace(self, ipv6=None)
 
+    def allowed_on(self, name: str) -> Settings:
+        """The part that the interface of this name may have: without IPv6 where somebody has switched that off."""
+        return replace(self, ipv6=None) if ipv6_is_off(name) else self
+
     @property
     def addresses(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
         """With the link-local one."""
@@ -112,6 +117,7 @@ class Interface:
         Up first: before that, what the kernel sends for a new address (MLD) is lost, and counted as a drop of the TAP.
         ``kept``: another node's addresses may be on it, and go. ``alias``: as ``ip link`` shows it; None leaves it.
         """
+        wanted, settings = settings, settings.allowed_on(self.name)
         if settings.ipv6 is not None:
             self._sysctl("addr_gen_mode", "1")  # none: the link-local address is ours to give, without the wait of DAD
             self._sysctl("accept_ra", "0")  # a member of the overlay is no authority on this machine's routes
@@ -130,7 +136,8 @@ class Interface:
                 delete_routes(kernel, index, [route for route in carried.routes if settings.is_stale_route(str(route))])
             ipr.link("set", index=index, state="up", multicast=True)
             _add_addresses(ipr, index, settings.addresses)
-            return add_group_routes(ipr, index, settings.usable_groups)
+            impossible = [group for group in wanted.usable_groups if group not in settings.usable_groups]
+            return [*impossible, *add_group_routes(ipr, index, settings.usable_groups)]
 
     def put_back(self, settings: Settings, *, routes: bool) -> PutBack | None:
         """The addresses that it has lost, and then its routes; ``routes``: these in any case.
@@ -141,7 +148,7 @@ class Interface:
             link = find_link(ipr, self.name)
             if link is None or not link.up or link.master:
                 return None
-            settings = settings.within(link.mtu_bytes)
+            settings = settings.within(link.mtu_bytes).allowed_on(self.name)
             before = read_configuration(kernel, link.index)
             carried = {str(address) for address in before.addresses}
             missing = [address for address in settings.addresses if str(address) not in carried]

@@ -50,6 +50,8 @@ _RTM_F_CLONED = 0x200
 _USER_HZ = 100
 
 _HAS_IT = (errno.EEXIST,)
+_HAS_IT_OR_NO_IPV6 = (errno.EEXIST, errno.EACCES)
+"""EACCES: IPv6 is switched off on the interface, and only IPv6 is refused so; who may not gets EPERM."""
 _LACKS_IT = (errno.ESRCH, errno.ENOENT, errno.EADDRNOTAVAIL, errno.ENODEV)
 _U32 = struct.Struct("=I")
 _CACHE_INFO = struct.Struct("=II")  # ifa_cacheinfo begins with the preferred and the valid lifetime
@@ -144,9 +146,10 @@ def read_configuration(kernel: RouteSocket, interface: int) -> InterfaceConfigur
 
 
 def add_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
-    """Those that it has already are left alone."""
+    """Those that it has already are left alone; IPv6 ones are left out where IPv6 is off."""
     for address in addresses:
-        kernel.change(_NEWADDR, CREATE | EXCLUSIVE, _address_body(address, interface), fine=_HAS_IT)
+        body, fine = _address_body(address, interface), _fine(address.family)
+        kernel.change(_NEWADDR, CREATE | EXCLUSIVE, body, fine=fine)
 
 
 def delete_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
@@ -156,9 +159,15 @@ def delete_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Ad
 
 
 def add_routes(kernel: RouteSocket, interface: int, routes: Iterable[Route]) -> None:
-    """The same routes over this interface, beside those over the old one; ``given``: those that differ."""
+    """The same routes over this interface, beside those over the old one, but IPv6 ones where IPv6 is off; ``given``:
+    those that differ.
+    """
     for route in routes:
-        kernel.change(_NEWROUTE, CREATE | APPEND, _route_body(given(route), interface), fine=_HAS_IT)
+        kernel.change(_NEWROUTE, CREATE | APPEND, _route_body(given(route), interface), fine=_fine(route.family))
+
+
+def _fine(family: int) -> tuple[int, ...]:
+    return _HAS_IT_OR_NO_IPV6 if family == _IPV6 else _HAS_IT
 
 
 def given(route: Route) -> Route:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -115,5 +116,7 @@ def refusals(what: str) -> Iterator[None]:
     except (NetlinkError, OSError) as error:
         code = error.code if isinstance(error, NetlinkError) else error.errno
         reason = str(error.args[-1]).lower()
-        advice = "run this as root" if code in (1, 13) else "nothing has changed, see to it and try again"
+        advice = "run this as root" if code == errno.EPERM else "nothing has changed, see to it and try again"
+        if code == errno.EACCES:  # rtnetlink(7): not who asks, but what for
+            advice = "is IPv6 off there? sysctl -a -r disable_ipv6 lists where; nothing has changed"
         raise OperatorError(f"cannot {what} ({reason}): {advice}") from error

@@ -86,7 +86,9 @@ def _is_over(ipr: IPRoute, index: int, prefix: IPNetwork) -> bool:
     return any(
         message.get_attr("RTA_OIF") == index
         for message in ipr.get_routes(family=family)
-        if message.get_attr("RTA_DST") == str(prefix.network_address) and message["dst_len"] == prefix.prefixlen
+        if message.get_attr("RTA_DST") == str(prefix.network_address)
+        and message["dst_len"] == prefix.prefixlen
+        and (prefix.version == 4 or message.get_attr("RTA_PRIORITY") == _ROUTE_METRIC)  # not the kernel's own
     )
 
 

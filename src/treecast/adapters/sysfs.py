@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 SYSFS = Path("/sys/class/net")
+_IPV6_CONF = Path("/proc/sys/net/ipv6/conf")
 
 
 def master_of(name: str) -> str | None:
@@ -14,6 +15,19 @@ def master_of(name: str) -> str | None:
         return None
     master = SYSFS / name / "master"
     return master.readlink().name if master.is_symlink() else ""
+
+
+def ipv6_is_off(name: str) -> bool:
+    """Whether somebody has switched IPv6 off on this interface: the kernel then refuses its addresses and routes."""
+    try:
+        return (_IPV6_CONF / name / "disable_ipv6").read_text(encoding="ascii").strip() == "1"
+    except OSError:  # no IPv6 at all, or an MTU that is too small for it
+        return False
+
+
+def ipv6_switch(name: str) -> str:
+    """The command that switches it on again."""
+    return f"sysctl -w net.ipv6.conf.{name}.disable_ipv6=0"
 
 
 def snoops(bridge: str) -> bool:

@@ -23,7 +23,16 @@ from treecast.base.keep_local import WORDS
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
-from treecast.daemon.lan_faults import GRACE, changed, lan_down, port_filters, port_silent, renamed, taken_apart
+from treecast.daemon.lan_faults import (
+    GRACE,
+    changed,
+    ipv6_switched_off,
+    lan_down,
+    port_filters,
+    port_silent,
+    renamed,
+    taken_apart,
+)
 from treecast.daemon.lan_words import state_of, storms_of
 from treecast.daemon.node import RunningNode
 from treecast.daemon.packet_ports import PacketPorts
@@ -108,7 +117,7 @@ class Bridging:
         tap = self._node.plane.interface
         fault = taken_apart(record, interface, tap) or changed(record)
         yield from self._broken(interface, fault)
-        port = port_silent(interface, tap) or port_filters(interface, tap)
+        port = port_silent(interface, tap) or port_filters(interface, tap) or ipv6_switched_off(record, interface)
         if port and not fault and flags_of(record.bridge) & IFF_UP:
             yield Problem("bridge_broken", interface, port, patience=GRACE)
         if interface != record.interface:

@@ -23,7 +23,7 @@ from treecast.adapters.interface import Interface, Settings
 from treecast.adapters.interface_events import InterfaceEvents
 from treecast.adapters.netdevice import index_of, name_of
 from treecast.adapters.put_back import PutBack
-from treecast.adapters.sysfs import master_of
+from treecast.adapters.sysfs import ipv6_is_off, master_of
 from treecast.base.errors import OperatorError
 from treecast.base.time import Duration, Instant
 from treecast.daemon import logs
@@ -31,6 +31,8 @@ from treecast.daemon import logs
 SETTLE_TIME: Duration = 0.2
 """Others may be in the middle of a change: a bridge takes addresses over, a script replaces them."""
 MOST_PATIENCE: Duration = 64.0
+LOOK_INTERVAL: Duration = 2.0
+"""For IPv6 on an interface on which somebody has switched it off: one file is read."""
 FORGIVEN_AFTER: Duration = 120.0
 """A program that takes away again and again what is given back gets it back ever later."""
 _HIGHEST_DESCRIPTOR = 2**16
@@ -96,8 +98,11 @@ def keep(interface: str, settings: Settings, directory: Path, until: int, log: F
     patience = Patience()
     due: Instant | None = clock.monotonic()  # something may have happened before the first event is read
     routes_lost = False
+    without_ipv6 = ""  # the interface, or its bridge, while IPv6 is off on it: no event says when it is on again
     while True:
         timeout = None if due is None else max(due - clock.monotonic(), 0.0)
+        if without_ipv6:
+            timeout = LOOK_INTERVAL if timeout is None else min(timeout, LOOK_INTERVAL)
         ready, _, _ = select.select([until, events.fileno()], [], [], timeout)
         if until in ready:
             return
@@ -107,13 +112,17 @@ def keep(interface: str, settings: Settings, directory: Path, until: int, log: F
             routes_lost |= event.down
             if event.changed and due is None:
                 due = patience.next_attempt(now)
+        if without_ipv6 and due is None and not ipv6_is_off(without_ipv6):
+            due = now
         if due is None or now < due:
             continue
         due = None
         name = name_of(index)
         if not name:
             return
-        events.follow_master(index_of(master_of(name) or ""))
+        master = master_of(name) or ""
+        events.follow_master(index_of(master))
+        without_ipv6 = (master or name) if settings.ipv6 is not None and ipv6_is_off(master or name) else ""
         try:
             put_back: PutBack | None = Interface(name).put_back(settings, routes=routes_lost)
             if put_back is None:

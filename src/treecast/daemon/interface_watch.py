@@ -19,7 +19,7 @@ from treecast.adapters.multicast_routes import (
     source_to,
 )
 from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, mtu_of, name_of
-from treecast.adapters.sysfs import master_of
+from treecast.adapters.sysfs import ipv6_is_off, ipv6_switch, master_of
 from treecast.base.addresses import IPAddress
 from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
@@ -80,8 +80,11 @@ class InterfaceWatch:
         """Addresses and routes. Those of a bridge that it is in are looked after by ``daemon.bridging``."""
         missing = [a for a in settings.addresses if not a.ip.is_link_local and not is_own_address(a.ip)]
         for address in missing:
-            advice = f"ip address add {address} dev {name}, or start the node again"
-            text = f"{name} has lost its address {address}: {advice}"
+            text = (
+                f"{name} has lost its address {address}: ip address add {address} dev {name}, or start the node again"
+            )
+            if address.version == 6 and ipv6_is_off(name):
+                text = f"{name} has no address {address}, for IPv6 is off on it: {ipv6_switch(name)}"
             yield Problem("address_missing", str(address.ip), text, patience=KEEPER_TIME)
         if not missing:
             yield from _overlay(name, settings)

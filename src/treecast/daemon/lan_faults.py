@@ -11,7 +11,7 @@ from pathlib import Path
 
 from treecast.adapters.bridge_record import BridgeRecord
 from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of, index_of, is_own_address
-from treecast.adapters.sysfs import bridge_port, master_of, snoops
+from treecast.adapters.sysfs import bridge_port, ipv6_is_off, ipv6_switch, master_of, snoops
 from treecast.base.problems import Problem
 from treecast.base.time import Duration
 
@@ -90,10 +90,20 @@ def changed(record: BridgeRecord) -> str:
         return ""
     if snoops(record.bridge):
         return f"{record.bridge} snoops (mcast_snooping 1), so it keeps groups from queriers and hosts of the LAN"
-    own = _missing(record.addresses)
+    no_ipv6 = ipv6_is_off(record.bridge)
+    own = _missing([text for text in record.addresses if not (no_ipv6 and ":" in text)])
     if own:
         return f"{record.bridge} has lost this machine's {own} of the overlay (did a DHCP client flush it?)"
     return ""
+
+
+def ipv6_switched_off(record: BridgeRecord, interface: str) -> str:
+    """A sentence on IPv6 that is off on the bridge but not on its LAN's interface, as it was made; empty for none."""
+    own = [text for text in record.addresses if ":" in text and not ip_interface(text).is_link_local]
+    if not own or not ipv6_is_off(record.bridge) or ipv6_is_off(interface):
+        return ""
+    text = f"IPv6 is off on {record.bridge}, so this machine has no {' '.join(own)} of the overlay"
+    return f"{text}: {ipv6_switch(record.bridge)}"
 
 
 def _missing(addresses: list[str]) -> str:

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters.interface import Interface, Settings
-from treecast.adapters.multicast_routes import IPNetwork, joined_elsewhere
+from treecast.adapters.multicast_routes import (
+    IPNetwork,
+    interface_of,
+    interface_to,
+    joined_elsewhere,
+    needs_interface,
+)
 from treecast.adapters.native import DataPlane
 from treecast.adapters.tap import KEPT_ALIAS, FoundTap
 from treecast.identity.node import NodeIdentity
@@ -45,12 +51,14 @@ def report_groups(
     interfaces: Sequence[str], settings: Settings, refused: Sequence[IPNetwork], log: FilteringBoundLogger
 ) -> None:
     """One line: which groups programs now reach by the interface, and which others had joined elsewhere."""
-    groups = [prefix for prefix in settings.usable_groups if prefix not in refused]
+    possible = [prefix for prefix in settings.usable_groups if prefix not in refused]
+    groups = [prefix for prefix in possible if needs_interface(prefix) or interface_to(prefix) in interfaces]
     if not groups:
         log.info(f"programs must name the interface {interfaces[0]} to reach groups by it")
         return
     reached = f"programs that name no interface reach {_list(groups)} by {interfaces[0]} now"
-    elsewhere = joined_elsewhere(interfaces, groups)
+    joined = joined_elsewhere(interfaces, groups)
+    elsewhere = [one for one in joined if interface_of(one.group) in interfaces]  # others have a route of their own
     if elsewhere:
         advice = "they must name theirs when they join again, or narrow this with --route"
         log.warning(f"{reached}, not the groups that others joined elsewhere, {_list(elsewhere)}: {advice}")

@@ -19,7 +19,7 @@ from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
 from lab.sites import LIMIT_S, verb
 from tests.lab.overlay.asking import wait_members, wait_received
-from treecast.api.client import ask_bridge
+from treecast.api.client import ask_bridge, ask_status
 
 GROUP, PORT = "ff15::26", 5026
 OPTIONS = ("--membership", "query-response-interval=1s")
@@ -52,3 +52,54 @@ def test_hosts_on_a_bridged_lan_and_on_a_packet_port_hear_the_ipv6_group_they_jo
         wait_members(outside, GROUP, set(), LIMIT_S)
     assert "membership_wrong_ethertype" not in node.status().drops
     assert "inet6" not in node.machine.run(["ip", "addr"]).stdout
+
+
+def test_an_interface_whose_ipv6_is_off_is_bridged_and_a_node_s_own_is_taken_without_ipv6(lab: Lab) -> None:
+    """As NetworkManager does it, on one interface."""
+    machine = lab.machine("n0", lab.switch())
+    eth1 = Lan(lab, 1, hosts=1).connect(lab, machine)
+    overlay = Overlay([machine], lab.directory)
+    (node,) = overlay.nodes
+    own = f"{node.ipv6}/64"
+
+    def switch(name: str, *, off: bool) -> None:
+        machine.sysctl(f"net/ipv6/conf/{name}/disable_ipv6", int(off))
+
+    def addresses(name: str) -> str:
+        return machine.run(["ip", "-6", "addr", "show", "dev", name]).stdout
+
+    def problems() -> list[str]:
+        return [problem.text for problem in ask_status(node.directory).problems]
+
+    def restart() -> None:
+        if node.running:
+            node.stop()
+        node.start(options=(*OPTIONS, "--keep-interface"))
+        node.wait_ready()
+
+    restart()
+    switch(INTERFACE, off=True)
+    (text,) = wait_until(problems, LIMIT_S, "the switch is named")
+    assert text.endswith(f"for IPv6 is off on it: sysctl -w net.ipv6.conf.{INTERFACE}.disable_ipv6=0")
+    restart()
+    wait_until(problems, LIMIT_S, "and after a restart")
+    assert f"reach 224.0.0.0/4 by {INTERFACE} now" in node.log_tail()
+    switch(INTERFACE, off=False)
+    wait_until(lambda: own in addresses(INTERFACE) and not problems(), LIMIT_S, "the address is back")
+
+    switch(eth1, off=True)
+    said = verb(node, "add", eth1)
+    bridge = f"tcbr-{eth1}"
+    assert f"sysctl -w net.ipv6.conf.{bridge}.disable_ipv6=0" in said
+    restart()
+    assert ask_bridge(node.directory).bridge == bridge
+    assert addresses(bridge) == ""
+    assert problems() == []
+    assert "root" not in node.log_tail()
+    switch(eth1, off=False)
+    wait_until(
+        lambda: any(f"net.ipv6.conf.{bridge}" in text for text in problems()), LIMIT_S, "off on the bridge alone"
+    )
+    switch(bridge, off=False)
+    wait_until(lambda: own in addresses(bridge) and not problems(), LIMIT_S, "the bridge has it")
+    node.stop()
