@@ -1,4 +1,4 @@
-"""What carrying costs: processor time of the nodes' processes, while a stream of known rate is delivered whole."""
+"""The cost of carrying: processor time of the nodes' processes, while a stream of known rate is delivered whole."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Cost:
     source_s: float
     """Processor time of the source's node."""
     all_s: float
-    """That of all nodes, the source's included."""
+    """Processor time of all nodes, the source's included."""
     sent: int
     delivered: int
     """Datagrams, all subscribers together."""

@@ -50,7 +50,7 @@ class Subscribers:
         return [receiver.snapshot() for receiver in self.receivers]
 
     def settled(self) -> list[Received]:
-        """What they have once nothing more comes."""
+        """The receivers' accounts once nothing more comes."""
         seen = [-1] * len(self.receivers)
 
         def nothing_new() -> list[Received]:

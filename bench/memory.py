@@ -1,4 +1,4 @@
-"""What memory the data plane's tables take: the growth of a process while many entries of one kind are made.
+"""Memory of the data plane's tables: the growth of a process while many entries of one kind are made.
 
 ``python -m bench.memory`` prints it as JSON, from a process of its own: what others have freed is no growth.
 """

@@ -20,7 +20,7 @@ OWN = "treecast"
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What the numbers hold for."""
+    """The machine and time that the numbers hold for."""
 
     time: str
     kernel: str
@@ -45,7 +45,7 @@ class SideResult:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What has to be reached: a ratio to the side ``against``, or where that is empty a value in the work's unit."""
+    """A target: a ratio to the side ``against``, or where that is empty a value in the work's unit."""
 
     must: float
     aim: float
@@ -181,7 +181,7 @@ def _rows(own: Measure, before: Mapping[str, float]) -> Iterator[tuple[str, ...]
 
 
 def progress(results: Results) -> dict[str, float]:
-    """What is compared from run to run: ratios, or where nothing is beside it the value. By ``key``."""
+    """Values compared from run to run: ratios, or where nothing is beside it the value. By ``key``."""
     kept: dict[str, float] = {}
     for own in results.measures:
         if OWN in own.sides:

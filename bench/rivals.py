@@ -21,7 +21,7 @@ TINC_PORT, SUPERNODE_PORT, WIREGUARD_PORT = 7655, 7656, 7657
 
 
 class Program(Protocol):
-    """What differs between them. Machines are numbered from 1."""
+    """A rival's program: how it differs from the others. Machines are numbered from 1."""
 
     @property
     def name(self) -> str: ...

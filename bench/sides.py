@@ -1,4 +1,4 @@
-"""What is compared: overlays that give each machine of a lab an interface and an address of their own.
+"""The sides of the comparison: overlays that give each machine of a lab an interface and an address of their own.
 
 ::
 
@@ -39,7 +39,7 @@ class Side(Protocol):
         """These are going to subscribe: what an operator would have to set for them."""
 
     def describe(self) -> str:
-        """What it is, with its MTU, for the printed conditions."""
+        """The side in words, with its MTU, for the printed conditions."""
 
     def stop(self) -> None: ...
 

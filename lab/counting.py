@@ -1,4 +1,4 @@
-"""What an interface has carried so far, as the kernel counts it."""
+"""Packets and bytes of an interface so far, as the kernel counts them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Counters:
     tx_packets: int
 
     def __sub__(self, earlier: Counters) -> Counters:
-        """What has passed since ``earlier``."""
+        """Packets and bytes since ``earlier``."""
         return Counters(
             self.rx_bytes - earlier.rx_bytes,
             self.rx_packets - earlier.rx_packets,

@@ -1,4 +1,4 @@
-"""What a lab's things are called, and removing those whose lab was killed.
+"""Names of a lab's things, and removing those whose lab was killed.
 
 Namespaces and directories of a lab begin with ``tcPID.START-``: the owner's pid, and the clock tick it was started at
 (proc_pid_stat(5), field 22), so that a pid that was used again is not taken for the owner.

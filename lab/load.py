@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a sender has done. ``skipped``: due, but not sent, for the sender was held up longer than its burst."""
+    """A sender's account. ``skipped``: due, but not sent, for the sender was held up longer than its burst."""
 
     stream: int
     size_bytes: int
@@ -62,7 +62,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What has come of one stream of one source. ``lost``: missing between the lowest and highest number seen."""
+    """Datagrams received of one stream of one source. ``lost``: missing between the lowest and highest number seen."""
 
     source: str
     port: int
@@ -82,7 +82,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a receiver has got. ``other``: datagrams of no stream; ``socket_drops``: refused by its full buffer."""
+    """A receiver's account. ``other``: datagrams of no stream; ``socket_drops``: refused by its full buffer."""
 
     last: bool
     joined_ns: int
@@ -181,7 +181,7 @@ class Receiver:
         self._process = _start(machine, ["recv", _endpoint(address, port), *options])
 
     def snapshot(self) -> Received:
-        """What it has so far; it goes on."""
+        """The receiver's account so far; it goes on."""
         self._process.send_signal(SIGUSR1)
         return _decode(self._process.read_line(ANSWER_LIMIT_S), Received)
 

@@ -18,7 +18,7 @@ from lab.process import Argument, Process, Stream, in_namespace
 
 RUN_LIMIT_S = 30.0
 IFF_MULTICAST = 0x1000  # linux/if.h
-# What lets an interface carry more than one packet of MTU size at a time (ethtool's long names).
+# Features that let an interface carry more than one packet of MTU size at a time (ethtool's long names).
 OFFLOADS = ("tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-udp-segmentation", "tx-generic-segmentation", "rx-gro")
 
 
@@ -118,7 +118,7 @@ class Machine:
             yield
 
     def counters(self, interface: str | None = None) -> Counters:
-        """What an interface (the underlay's if not named) has carried. KeyError when it is not there."""
+        """Counters of an interface (the underlay's if not named). KeyError when it is not there."""
         with self.enter():
             text = Path("/proc/thread-self/net/dev").read_text(encoding="ascii")
         return parse_net_dev(text, interface or self.underlay_interface)

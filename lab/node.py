@@ -132,7 +132,7 @@ class TreecastNode:
         return self._ask("hosts", list[Host])
 
     def _ask(self, verb: str, kind: type[T]) -> T:
-        """What ``treecast VERB DIR --json`` prints; msgspec.ValidationError when it has not the promised form."""
+        """The answer of ``treecast VERB DIR --json``; msgspec.ValidationError when it has not the promised form."""
         answer = self.machine.run([PROGRAM, verb, self.directory, "--json"], limit_s=VERB_LIMIT_S).stdout
         return msgspec.json.decode(answer.encode(), type=kind)
 
@@ -153,7 +153,7 @@ class TreecastNode:
         return int(kib) * 1024
 
     def describe(self) -> str:
-        """What its tables show now, if it runs, and the last of its log: for the report of a test that failed."""
+        """Its tables now, if it runs, and the last of its log: for the report of a test that failed."""
         verbs = (["status"], ["peers"], ["groups"], ["hosts"], ["bridge", "show"]) if self.running else ()
         answers = [
             self.machine.run([PROGRAM, *verb, self.directory], check=False, limit_s=VERB_LIMIT_S) for verb in verbs

@@ -53,6 +53,6 @@ def verb(node: TreecastNode, name: str, *words: str) -> str:
 
 
 def show_logs(nodes: Sequence[TreecastNode]) -> None:
-    """What they logged, for a test that fails."""
+    """Prints the nodes' logs, for a test that fails."""
     for node in nodes:
         print(f"--- {node.name}\n{node.log_tail()}")

@@ -114,7 +114,7 @@ class Lab:
 
     @property
     def prefix(self) -> str:
-        """What the names of its namespaces begin with."""
+        """The beginning of its namespaces' names."""
         return self._prefix
 
     @property

@@ -1,1 +1,1 @@
-"""What whole networks of real engines cost, in virtual time: ``make simulate``."""
+"""The cost of whole networks of real engines, in virtual time: ``make simulate``."""

@@ -32,7 +32,7 @@ class OutOfTimeError(Exception):
 
 @dataclass(slots=True)
 class Figures:
-    """What one size costs. None: not measured, and ``ended`` says why.
+    """The cost of one size. None: not measured, and ``ended`` says why.
 
     ``start_s`` until all know and are linked to all, ``join_reached_s`` until all know the subscriber, ``death_gone_s``
     until no node is linked to the dead one, all in virtual seconds.

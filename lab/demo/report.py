@@ -30,7 +30,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What ``report.json`` holds."""
+    """The contents of ``report.json``."""
 
     passed: bool
     failures: list[str]
@@ -43,7 +43,7 @@ class Report(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the run left to judge by. ``control``: the same look at the stream before it was sealed."""
+    """Traces of the run to judge by. ``control``: the same look at the stream before it was sealed."""
 
     nodes: list[NodeReport]
     source_wire: WireFacts
@@ -55,7 +55,7 @@ class Evidence:
 
 
 def judge(evidence: Evidence) -> list[str]:
-    """What is not as it should be, a sentence each."""
+    """The run's failures, a sentence each."""
     failures = [*evidence.measuring_errors, *(f"{node} got datagrams out of order" for node in evidence.disorder)]
     for node in evidence.nodes:
         if node.subscribed:

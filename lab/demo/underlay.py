@@ -24,7 +24,7 @@ _MAGIC_MICROSECONDS = 0xA1B2C3D4
 
 @dataclass(frozen=True, slots=True)
 class WireFacts:
-    """What a capture holds, in UDP payloads: large ones may be several datagrams that the kernel put together."""
+    """UDP payloads in a capture: large ones may be several datagrams that the kernel put together."""
 
     packets: int
     payload_bytes: int

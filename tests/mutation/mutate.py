@@ -23,7 +23,7 @@ PYTEST_FAILED, CARGO_FAILED = 1, 101
 
 
 class Outcome(Enum):
-    """What became of a mutant."""
+    """The fate of a mutant."""
 
     KILLED = "killed"
     SURVIVED = "SURVIVED"

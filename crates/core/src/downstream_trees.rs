@@ -11,7 +11,7 @@ use crate::limits::MAX_DOWNSTREAM_TREES;
 use crate::root_tree::without;
 use crate::table::{Refused, Table};
 
-/// See the module.
+/// The trees of other roots that this node is on.
 #[derive(Debug)]
 pub(crate) struct DownstreamTrees {
     trees: Table<TreeName, Arc<DownstreamTree>>,

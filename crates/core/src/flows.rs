@@ -133,7 +133,7 @@ impl Entry {
     }
 }
 
-/// See the module.
+/// Packets and bytes by sender and group, in a fixed number of places.
 #[derive(Debug)]
 pub struct FlowTable {
     hasher: RandomState,

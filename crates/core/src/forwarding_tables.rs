@@ -51,7 +51,7 @@ pub struct Verdict {
     pub flow: Option<FlowKey>,
 }
 
-/// See the module.
+/// The forwarding tables of a node.
 #[derive(Debug)]
 pub struct ForwardingTables {
     /// This node's index.

@@ -131,7 +131,7 @@ struct Waiting {
     bytes: Vec<u8>,
 }
 
-/// See the module.
+/// The parts of frames that are not whole yet.
 #[derive(Debug, Default)]
 pub struct Reassembly(Mutex<Places>);
 

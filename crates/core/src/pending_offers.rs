@@ -12,7 +12,7 @@ use crate::session::lock;
 /// Of one root, by tree and key.
 type Offers = BTreeMap<(TreeName, u32), KeyOffer>;
 
-/// See the module. By root, so that none fills another's place.
+/// The offered sender keys that Python has not judged yet. By root, so that none fills another's place.
 #[derive(Debug, Default)]
 pub(crate) struct PendingOffers(Mutex<HashMap<u32, Offers>>);
 

@@ -13,7 +13,7 @@ use crate::limits::MAX_PREFIXES;
 use crate::routes::{full_length, Route};
 use crate::table::Refused;
 
-/// See the module.
+/// The routes of whole prefixes of groups, the longest first.
 #[derive(Debug, Default)]
 pub(crate) struct PrefixRoutes(ArcSwap<Vec<Arc<Route>>>);
 

@@ -125,7 +125,7 @@ impl Routes {
         if routes.any.is_none() && routes.sources.is_empty() {
             self.0.remove(&(vlan, group));
         } else {
-            // It replaces one, so the table cannot be full.
+            // The entry replaces one, so the table cannot be full.
             let _ = self.0.insert((vlan, group), Arc::new(routes));
         }
         true

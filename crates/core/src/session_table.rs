@@ -13,7 +13,7 @@ use crate::reason::Reason;
 use crate::session::{lock, Endpoint, Peer, Session, SessionParameters, Totals};
 use crate::table::{Refused, Table};
 
-/// See the module.
+/// The sessions of this node, by index and by address.
 #[derive(Debug)]
 pub(crate) struct SessionTable {
     sessions: Table<u32, Arc<Session>>,

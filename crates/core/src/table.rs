@@ -37,7 +37,7 @@ impl From<TableFull> for Refused {
 
 type Shard<K, V> = HashMap<K, V, RandomState>;
 
-/// See the module.
+/// A hash table that is read without locks.
 #[derive(Debug)]
 pub struct Table<K, V> {
     hasher: RandomState,

@@ -56,7 +56,7 @@ pub const fn of_parts(one: u8, other: u8) -> u8 {
 /// Carries the ECN of the datagram over to the frame that was in it.
 #[inline(always)]
 pub fn decapsulate(frame: &mut [u8], headers: &Headers, outer: u8) -> Result<(), Reason> {
-    // It leaves every frame as it is (figure 4), and nearly all datagrams have it.
+    // Not-ECT leaves every frame as it is (figure 4), and nearly all datagrams have it.
     if outer & ECN == NOT_ECT {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use crate::msgpack::{Field, Malformed, Reader};
 
 macro_rules! commands {
     ($($name:ident { $($field:ident: $kind:ty),+ $(,)? })+) => {
-        /// See the module.
+        /// A command of the control plane.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[allow(missing_docs)]
         pub enum Command<'a> {
@@ -146,7 +146,7 @@ pub fn read_all(bytes: &[u8]) -> Result<impl Iterator<Item = Option<Command<'_>>
         let command = Command::read(&mut one).ok();
         match command {
             Some(_) => whole = one,
-            // It was found to be whole above.
+            // The array was found to be whole above.
             None => whole.skip().unwrap_or_default(),
         }
         command

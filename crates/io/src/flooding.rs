@@ -14,7 +14,7 @@ use crate::sealing::Sealing;
 use crate::sys::thread::monotonic_ns;
 use crate::underlay::Underlay;
 
-/// See the module.
+/// The outbox of frames that Python sends on the broadcast tree.
 #[derive(Debug)]
 pub(crate) struct Flooding(Mutex<Outbox>);
 

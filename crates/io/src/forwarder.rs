@@ -67,7 +67,7 @@ pub struct OpenError {
     pub error: io::Error,
 }
 
-/// See the module.
+/// The forwarder as Python's thread sees it.
 #[derive(Debug)]
 pub struct Forwarder {
     /// The tables.

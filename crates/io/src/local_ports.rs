@@ -14,7 +14,7 @@ use treecast_core::reason::Reason;
 use crate::packet_port::{LocalDelivery, PacketPorts};
 use crate::sys::tap::Tap;
 
-/// See the module. Dropping it closes the TAP.
+/// The TAP and the packet ports. Dropping it closes the TAP.
 #[derive(Debug)]
 pub struct LocalPorts {
     /// The TAP.

@@ -38,7 +38,7 @@ impl Target {
     }
 }
 
-/// See the module.
+/// The datagrams of one destination set, in order, in one buffer.
 #[derive(Debug)]
 pub struct TxBuffer {
     target: Option<Target>,

@@ -17,7 +17,7 @@ use crate::outbox::{Outbox, Target, TxBuffer};
 use crate::seals::{Seals, Tree};
 use crate::underlay::Underlay;
 
-/// See the module.
+/// The way of a frame into sealed datagrams of the outbox.
 #[allow(missing_docs)]
 pub struct Sealing<'s> {
     pub tables: &'s ForwardingTables,

@@ -16,7 +16,7 @@ const DATA_SOCKETS: usize = 8;
 const DATA_BUFFERS: Buffers = Buffers { receive: 8 << 20, send: 2 << 20 };
 const CONTROL_BUFFERS: Buffers = Buffers { receive: 8 << 20, send: 1 << 20 };
 
-/// See the module.
+/// The sockets of one address.
 #[derive(Debug)]
 pub struct SocketGroup {
     local: SocketAddr,

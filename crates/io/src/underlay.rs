@@ -13,7 +13,7 @@ use crate::seals::Seals;
 use crate::socket_group::SocketGroup;
 use crate::sys::udp::Socket;
 
-/// See the module. Dropping it closes the sockets.
+/// The sockets of the underlay. Dropping it closes the sockets.
 #[derive(Debug)]
 pub struct Underlay {
     /// The sockets, in the order of `listen`.

@@ -57,7 +57,7 @@ pub struct Share {
     pub of: usize,
 }
 
-/// See the module.
+/// A worker thread's state.
 pub struct Worker {
     tables: Arc<ForwardingTables>,
     underlay: Arc<Underlay>,

@@ -64,7 +64,7 @@ class MemberAuthentication:
             raise
         if certificate.node_index == self._own.node_index:
             if has_same_keys(certificate, self._own) and payload.epoch_ms != self._my_epoch_ms:
-                # Who shook hands holds the key and is alive: another run.
+                # The peer holds the key and is alive: another run.
                 self.twin = MetTwin(now, source, payload.epoch_ms)
             raise MalformedError(WITH_MYSELF)
         return payload, certificate

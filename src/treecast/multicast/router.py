@@ -117,7 +117,7 @@ class GroupMembershipRouter:
         if state is not None:
             state.keep(after(now, self._querier.intervals.group_membership_interval))
 
-    # What the rest of the node reads.
+    # Read by the rest of the node.
 
     def next_deadline(self) -> Instant | None:
         """When to call ``advance`` next; at times earlier than something happens, never later."""

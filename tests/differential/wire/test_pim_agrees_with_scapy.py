@@ -37,7 +37,7 @@ asked = st.tuples(st.integers(1, 1000), st.lists(named, max_size=4), st.lists(na
 
 
 def read(version: int, message: object) -> PimHello | PimJoinPrune:
-    """What a frame with scapy's message says."""
+    """Reads a frame that carries scapy's message."""
     if version == 4:
         group: IPAddress = pim.ALL_PIM_ROUTERS_IPV4
         packet = bytes(IP(src=ROUTER[4], dst=str(group), ttl=1, proto=103) / message)

@@ -1,4 +1,4 @@
-"""Whatever comes as a beacon: it is counted or believed, and sends what it owes, twice a second."""
+"""The election counts or believes any bytes that come as a beacon, and sends what it owes, twice a second."""
 
 from __future__ import annotations
 

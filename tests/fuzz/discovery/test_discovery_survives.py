@@ -1,4 +1,4 @@
-"""Whatever comes from the ports and whatever others claim: no exception, bounded tables, consistent answers."""
+"""Discovery survives any frames and claims: no exception, bounded tables, consistent answers."""
 
 from __future__ import annotations
 

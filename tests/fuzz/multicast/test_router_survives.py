@@ -1,4 +1,4 @@
-"""Whatever arrives, in whatever order and time: no exception, bounded tables, and every refusal counted."""
+"""The router survives any frames at any time: no exception, bounded tables, and every refusal counted."""
 
 from __future__ import annotations
 

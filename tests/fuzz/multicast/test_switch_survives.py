@@ -1,4 +1,4 @@
-"""Whatever arrives at a switch: no exception, bounded tables, and every refusal counted."""
+"""A switch survives any frames: no exception, bounded tables, and every refusal counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever the bytes, a parser returns a record or raises MalformedError; what it returns can be emitted again."""
+"""A parser returns a record or raises MalformedError for any bytes; what it returns can be emitted again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What carrying costs, measured on nodes and data planes that run."""
+"""The cost of carrying, measured on nodes and data planes that run."""
 
 from __future__ import annotations
 

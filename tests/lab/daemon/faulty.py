@@ -29,7 +29,7 @@ from treecast.engine.reception import Reception
 
 
 class UnforeseenError(RuntimeError):
-    """What nobody expected."""
+    """An error that no code expects."""
 
 
 def _forgetful(*_: object) -> NoReturn:
@@ -38,12 +38,12 @@ def _forgetful(*_: object) -> NoReturn:
 
 
 def put(owner: object, name: str, value: object) -> None:
-    """What the program finds under this name from now on."""
+    """Puts a value in the place of the program's own."""
     setattr(owner, name, value)
 
 
 def _frames() -> None:
-    """Whatever a host says raises."""
+    """Every frame of a host raises."""
     take = Reception.take
 
     def deaf(reception: Reception, now: Instant, event: Event) -> None:

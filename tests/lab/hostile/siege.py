@@ -42,7 +42,7 @@ OF_EVERY_DAY = frozenset({"no_subscriber", "no_broadcast_tree", "unknown_unicast
 
 @dataclass(frozen=True, slots=True)
 class Siege:
-    """What the tests share. ``captured``: what came to n1 and left it from its start on."""
+    """The network that the tests share. ``captured``: what came to n1 and left it from its start on."""
 
     net: Overlay
     outsider: Machine
@@ -80,7 +80,7 @@ class Siege:
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
-        """What happens in the block changes no node's state and costs the stream nothing; no traceback is logged."""
+        """The block changes no node's state and costs the stream nothing; no traceback is logged."""
         before = [state(node) for node in self.net.nodes]
         logs = [node.log.stat().st_size for node in self.net.nodes]
         lost = [receiver.snapshot() for receiver in self.receivers]
@@ -99,7 +99,7 @@ class Siege:
 
 @contextmanager
 def counting(victim: TreecastNode, expected: Counter[str]) -> Iterator[None]:
-    """What happens in the block is dropped for these reasons, so often, and for no others."""
+    """The victim drops for these reasons in the block, so often, and for no others."""
     before = drops(victim)
     yield
     with suppress(TimeoutError):  # the comparison says more

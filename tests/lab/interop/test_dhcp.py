@@ -21,7 +21,7 @@ exit 0
 
 
 def holders(sites: Sites, address: str) -> set[tuple[str, str]]:
-    """Who has this address, at which node: as all nodes know it."""
+    """The holders of this address and their nodes, as all nodes know them."""
     views = [
         frozenset((host.mac, host.node) for host in ask_hosts(node.directory) if address in host.ip)
         for node in sites.overlay.nodes

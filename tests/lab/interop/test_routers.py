@@ -179,6 +179,6 @@ def second_queriers(sites: Sites) -> dict[str, str]:
 
 
 def queriers(sites: Sites) -> dict[str, str]:
-    """Who asks on the first LAN, by protocol, as its node knows it."""
+    """The queriers of the first LAN by protocol, as its node knows them."""
     untagged = [querier for querier in ask_status(sites.overlay[0].directory).queriers if not querier.vlan]
     return {querier.protocol: "this node" if querier.is_this_node else querier.address for querier in untagged}

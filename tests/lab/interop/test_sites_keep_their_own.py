@@ -1,4 +1,4 @@
-"""What configures the hosts of a LAN stays on it: each site keeps its own routers and DHCP servers (dnsmasq).
+"""Each site keeps its own routers and DHCP servers (dnsmasq): nothing that configures its hosts leaves the LAN.
 
 ::
 
@@ -47,7 +47,7 @@ def advertising(router: Machine, directory: Path, prefix: str) -> Iterator[None]
 
 
 def solicit(host: Machine) -> None:
-    """Whoever routes on its LAN says so to all at once (RFC 4861 section 6.2.6: the source is unspecified)."""
+    """Makes the routers of its LAN advertise to all at once (RFC 4861 section 6.2.6: the source is unspecified)."""
     mac = MacAddress.parse(host.run(["cat", "/sys/class/net/eth0/address"]).stdout.strip())
     frame = ndp.frame(
         ndp.RouterSolicitation(()),

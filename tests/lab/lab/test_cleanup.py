@@ -1,4 +1,4 @@
-"""Whatever happens to a lab's owner, nothing of the lab stays."""
+"""Nothing of a lab stays when its owner ends, however it ends."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class BridgedTap:
             os.write(self.tap, sent.frame)
 
     def _receive(self, data: bytes) -> None:
-        """What the data plane's classifier does: only IGMP and MLD come this way."""
+        """Takes IGMP and MLD only, as the data plane's classifier does."""
         frame = ethernet.parse(data)
         if frame.ethertype == EtherType.IPV4:
             igmp.parse_frame(frame)

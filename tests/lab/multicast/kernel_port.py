@@ -126,7 +126,7 @@ class KernelPort:
         self._carry_out(self.router.advance(_now()))
 
     def _receive(self, data: bytes) -> None:
-        """What the data plane's classifier will do: only IGMP and MLD reach the router."""
+        """Takes IGMP and MLD only, as the data plane's classifier does."""
         frame = ethernet.parse(data)
         with suppress(MalformedError):
             if frame.ethertype == EtherType.IPV4 and ipv4.parse(frame.payload).protocol == ipv4.PROTOCOL_IGMP:

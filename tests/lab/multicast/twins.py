@@ -52,7 +52,7 @@ class Twins:
         for port in PORTS:
             self._note(port, _now(), self.ours[port].start(_now()))
 
-    # What both hear.
+    # Frames to both.
 
     def report(
         self, port: int, host: int, received: RecordType, group: IPAddress, sources: Iterable[IPAddress]
@@ -77,7 +77,7 @@ class Twins:
         for port in PORTS:
             self._note(port, now, self.ours[port].receive(now, frame))
 
-    # What both say.
+    # Answers of both.
 
     def differences(self, flows: list[tuple[IPAddress, IPAddress]]) -> list[tuple[Question, bool]]:
         """Where the bridge and ours disagree now, with the bridge's answer."""

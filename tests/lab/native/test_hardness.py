@@ -1,4 +1,4 @@
-"""What is hostile, absent or in the way: bad datagrams, moved peers, taken addresses, offloads off, other ciphers."""
+"""Data planes under hardship: bad datagrams, moved peers, taken addresses, offloads off, other ciphers."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def _open_error(plane: Plane, interface: str, address: str, port: int = 0) -> OS
 
 
 def _cpu_s() -> dict[str, float]:
-    """What each thread of this process has had of the processors so far."""
+    """Processor time of each thread of this process so far."""
     return {
         task.name: int((task / "schedstat").read_text().split()[0]) / 1e9 for task in Path("/proc/self/task").iterdir()
     }

@@ -1,4 +1,4 @@
-"""What a port lets through and what it tells, on a real TAP."""
+"""A port's frames and events, on a real TAP."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ SO_RCVBUFFORCE = 33
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a receiver has read: datagrams, and how many of them each of the kernel's super-frames held."""
+    """The datagrams that a receiver has read, and how many of them each of the kernel's super-frames held."""
 
     datagrams: list[bytes]
     held: list[int]

@@ -1,4 +1,4 @@
-"""What a test asks running nodes, through their control sockets: quicker than a verb, which is a process of its own."""
+"""Queries to running nodes through their control sockets: quicker than a verb, which is a process of its own."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def wait_peers(node: TreecastNode, names: Set[str], limit_s: float) -> None:
 
 
 def drops(node: TreecastNode) -> dict[str, int]:
-    """What it has dropped so far, by reason."""
+    """The node's drops so far, by reason."""
     return ask_status(node.directory, ANSWER_LIMIT_S).drops
 
 

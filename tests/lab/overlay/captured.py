@@ -1,4 +1,4 @@
-"""What a capture of the underlay holds: Treecast's datagrams, as docs/protocol.md names their fields.
+"""Treecast's datagrams in a capture of the underlay, as docs/protocol.md names their fields.
 
 Captures are made with offload off, so that each datagram is a packet of its own.
 """

@@ -1,4 +1,4 @@
-"""What the kernels on a datagram's way have dropped: where to look when no node has counted a loss."""
+"""Drops of the kernels on a datagram's way: where to look when no node has counted a loss."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def up(machine: Machine, directory: Path, *options: str, before: tuple[str, ...]
 
 
 def refused(done: CompletedProcess[str], word: str) -> None:
-    """It ended with one sentence, which has this word, and said nothing else."""
+    """The verb ended with one sentence, which has this word, and printed nothing else."""
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("treecast: ")

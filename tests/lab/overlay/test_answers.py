@@ -1,4 +1,4 @@
-"""What the verbs of a running node print for scripts: the promised fields, others may be added,
+"""Output of a running node's verbs for scripts: the promised fields, others may be added,
 and values that follow what happens."""
 
 from __future__ import annotations

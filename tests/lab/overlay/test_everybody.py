@@ -1,4 +1,4 @@
-"""What any two machines can do over the overlay, and what is for everybody."""
+"""Unicast between any two machines over the overlay, and frames that are for all of them."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def is_over(node: TreecastNode, kind: str) -> None:
 
 
 def sentence_of(node: TreecastNode, *arguments: object) -> str:
-    """What a verb that fails says on the node's machine."""
+    """The sentence that a failing verb prints on the node's machine."""
     done = node.machine.run([PROGRAM, *(str(argument) for argument in arguments)], check=False)
     assert (done.returncode, done.stdout) == (1, ""), done
     assert done.stderr.startswith("treecast: ") and done.stderr.count("\n") == 1, done.stderr

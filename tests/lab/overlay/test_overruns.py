@@ -1,4 +1,4 @@
-"""What the kernel drops before the node sees it is counted too: of what a program sent, nothing is unaccounted for."""
+"""A node counts what the kernel drops ahead of it: of what a program sent, nothing is unaccounted for."""
 
 from __future__ import annotations
 

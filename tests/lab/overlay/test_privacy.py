@@ -1,4 +1,4 @@
-"""What the underlay shows: nothing to non-subscribers, the same bytes to all subscribers, no plaintext anywhere."""
+"""The underlay shows nothing to non-subscribers, the same bytes to all subscribers, no plaintext anywhere."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_senders_are_shown_with_their_rates_at_both_ends_and_also_to_groups_that
 
 @contextmanager
 def watching(node: TreecastNode) -> Iterator[Callable[[str, str], list[Change]]]:
-    """What ``groups --watch --json`` prints of a group, up to the next line of an event."""
+    """Yields a reader of ``groups --watch --json``: the lines of a group, up to the next one of an event."""
     process = node.machine.spawn([PROGRAM, "groups", node.directory, "--watch", "--json"], stdout=subprocess.PIPE)
 
     def up_to(event: str, group: str) -> list[Change]:

@@ -1,4 +1,4 @@
-"""What an underlay carries, told or seen: all of it is used, and nothing is sent that it does not carry."""
+"""Nodes use the whole MTU of an underlay, configured or seen, and send nothing that is larger."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def mac(machine: Machine) -> bytes:
 
 
 def everything(own: socket.socket) -> list[bytes]:
-    """What has come, until nothing comes for a while."""
+    """Reads frames until none comes for a while."""
     frames: list[bytes] = []
     while True:
         try:

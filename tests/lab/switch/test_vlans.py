@@ -35,7 +35,7 @@ PAYLOAD = b"in VLAN7"
 
 
 class Listener:
-    """It answers general queries in its VLAN, and counts datagrams of the group there."""
+    """A member that answers general queries in its VLAN, and counts datagrams of the group there."""
 
     def __init__(self, own: socket.socket, mac: MacAddress) -> None:
         self.received = 0

@@ -1,4 +1,4 @@
-"""Whatever a node of a network of up to 5,000 emits, its parser takes, and a node that hears it takes it too."""
+"""The parser takes all that a node of a network of up to 5,000 emits, and so does a node that receives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a value prints is what it is parsed from."""
+"""A value is parsed from what it prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever joins, leaves and losses come, in any order: nobody gets what it cannot open, nobody gets it twice.
+"""Joins, leaves and losses in any order: nobody gets what it cannot open, nobody gets it twice.
 
 The world here is slower and less honest than any: offers and answers are lost, or come late and in any order, and who
 has left keeps every key it was ever sent.
@@ -24,7 +24,7 @@ NODES = st.sampled_from([NodeIndex(index) for index in range(1, 7)])
 KEYS_OF_A_MEMBER = 2
 """As many as a member keeps: those with the highest ids."""
 LEAVERS_BOUND: Duration = 2 * ROTATION_LIMIT + KEY_REST
-"""What is sealed later than that after a leave the leaver cannot open."""
+"""A leaver cannot open what is sealed later than that after its leave."""
 
 
 class OneTree(RuleBasedStateMachine):

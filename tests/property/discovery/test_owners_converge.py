@@ -177,7 +177,7 @@ class DampedNetwork(Network):
 
     @rule(host=st.sampled_from(HOSTS), address=st.sampled_from(ADDRESSES))
     def a_host_behind_two_lans(self, host: MacAddress, address: IPv4Address) -> None:
-        """It is heard at two nodes in turn: after a few moves it stays, and the network is told nothing more."""
+        """Two nodes hear the host in turn: after a few moves it stays, and the network is told nothing more."""
         self.wait(400.0)
         for turn in range(12):
             self.nodes[turn % 2].speak(self.now, host, address, 0)

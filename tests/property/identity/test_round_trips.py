@@ -1,4 +1,4 @@
-"""What is written is read back; what was altered by one bit never verifies."""
+"""Written records are read back; one that was altered by one bit never verifies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is wanted in whatever order, a router that hears the host side comes to exactly that, also where one of
+"""A router that hears the host side comes to exactly the filters wanted, in whatever order, also where one of
 the robustness variable's two reports is lost; and it keeps it for as long as it asks.
 """
 

@@ -1,4 +1,4 @@
-"""Whatever joins, leaves, links and prefixes come, in any order: a source reaches the linked nodes that want it."""
+"""Joins, leaves, links and prefixes in any order: a source reaches the linked nodes that want it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong on a LAN is said while it lasts, by the node that a person has to look at."""
+"""The node that a person has to look at reports a problem of its LAN while it lasts."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ STEP = 0.005
 
 
 class SharedLan:
-    """What one node injects, the others hear; ``hosts_say`` reaches all."""
+    """A LAN that carries each node's injected frames to the others; ``hosts_say`` reaches all."""
 
     def __init__(self, world: World, *nodes: SimNode) -> None:
         self._world = world

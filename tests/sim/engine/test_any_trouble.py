@@ -1,4 +1,4 @@
-"""Whatever happens to a network, in any order: once it has ended, all is as if nothing had happened."""
+"""A network recovers from any trouble, in any order: once that has ended, all is as if nothing had happened."""
 
 from __future__ import annotations
 

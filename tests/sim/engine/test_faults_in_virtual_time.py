@@ -14,7 +14,7 @@ GROUP = "239.1.1.1"
 
 
 class UnforeseenError(RuntimeError):
-    """What nobody expected."""
+    """An error that no code expects."""
 
 
 def raises(*_: object, **__: object) -> NoReturn:

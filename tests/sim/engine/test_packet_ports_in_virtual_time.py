@@ -114,7 +114,7 @@ def test_while_another_node_carries_the_lan_its_groups_are_not_this_node_s() -> 
     taken = {node.index: 0 for node in (first, second)}
 
     def run(duration: float) -> None:
-        """What one says by its packet port, the other hears; one of them forwards at most."""
+        """Runs both, each receiving what the other injects at its packet port; one of them forwards at most."""
         for _ in range(round(duration / 0.01)):
             world.run(0.01)
             for node, other in ((first, second), (second, first)):

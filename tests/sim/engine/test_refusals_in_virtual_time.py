@@ -1,4 +1,4 @@
-"""What the data plane refuses comes back to the room that asked for it, which undoes it and tries again."""
+"""A command that the data plane refuses comes back to its room, which undoes it and tries again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may happen to a network: actions as values, and the world in which they are carried out."""
+"""Troubles of a network: actions as values, and the world in which they are carried out."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Lan:
                 return
 
     def merged(self, group: int) -> SourceFilter:
-        """What the hosts together want (RFC 9776 section 3.2): the oracle."""
+        """The merged filter of all hosts (RFC 9776 section 3.2): the oracle."""
         wishes = [host.wishes[group] for host in self.hosts if host.wishes.get(group, NOTHING) != NOTHING]
         included = frozenset().union(*(sources for mode, sources in wishes if mode is FilterMode.INCLUDE))
         excluding = [sources for mode, sources in wishes if mode is FilterMode.EXCLUDE]

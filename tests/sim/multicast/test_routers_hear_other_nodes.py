@@ -17,7 +17,7 @@ ALLOW = RecordType.ALLOW_NEW_SOURCES
 
 
 class Lan:
-    """What a node says into its TAP as a host."""
+    """The LAN of a node, with the reports that it sends there as a host."""
 
     def __init__(self, world: World, node: SimNode) -> None:
         self._world = world

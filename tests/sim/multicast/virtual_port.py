@@ -121,7 +121,7 @@ class VirtualPort:
         self.now = end
         return self.sent[first:]
 
-    # What is seen.
+    # The router's state.
 
     def filter(self, group: int = 1) -> SourceFilter:
         return self.router.filters().get(self.group(group), include())

@@ -143,7 +143,7 @@ class VirtualSwitch:
         return self.said[first:]
 
     def reports(self, said: Iterable[Said] | None = None) -> list[MembershipMessage]:
-        """What was said as a host."""
+        """Reports sent as a host."""
         return [s.message for s in (self.said if said is None else said) if not isinstance(s.message, MembershipQuery)]
 
     def note(self, output: SwitchOutput) -> None:

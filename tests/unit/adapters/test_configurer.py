@@ -1,4 +1,4 @@
-"""Who configures an interface: read from command lines and state files, as the programs write them."""
+"""The configurer of an interface: read from command lines and state files, as the programs write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was put back is said with the interface's name, and nothing that was not lost or changed is."""
+"""A setting that was put back is reported with the interface's name, one that was not lost or changed never."""
 
 from __future__ import annotations
 

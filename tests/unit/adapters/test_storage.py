@@ -184,7 +184,7 @@ def test_the_lock_ends_with_its_process(tmp_path: Path) -> None:
 
 
 def _as_somebody_else(directory: Path, call: Callable[[Path], object]) -> str:
-    """What ``call`` says to an unprivileged account whose working directory is ``directory``."""
+    """The outcome of ``call`` for an unprivileged account whose working directory is ``directory``."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

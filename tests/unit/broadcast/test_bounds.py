@@ -1,4 +1,4 @@
-"""What is kept of other nodes is bounded: ended origins, their instances, and what is requested of a neighbour."""
+"""State of other nodes is bounded: ended origins, their instances, and what is requested of a neighbour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a turn touches in which nothing is due: counted, at 100 and at 1,000 known nodes."""
+"""The work of a turn in which nothing is due: counted, at 100 and at 1,000 known nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was typed, as values."""
+"""Values of typed arguments."""
 
 from __future__ import annotations
 

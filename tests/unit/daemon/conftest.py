@@ -1,4 +1,4 @@
-"""What holds for the tests of the daemon."""
+"""Settings and fixtures of the daemon's tests."""
 
 from __future__ import annotations
 

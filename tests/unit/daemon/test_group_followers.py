@@ -1,4 +1,4 @@
-"""Whoever follows the groups of a node gets what has changed, when it has."""
+"""A follower of a node's groups gets each change when it happens."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def test_the_thread_that_writes_has_no_capabilities(pipe: tuple[int, int]) -> No
 
 @contextmanager
 def _largest_file(size: int) -> Iterator[None]:
-    """What a file may have in bytes: more is refused, as a full disk refuses it."""
+    """Limits files to this many bytes: more is refused, as a full disk refuses it."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     was = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))

@@ -1,4 +1,4 @@
-"""What the daemon follows of links: at the cost of what has changed."""
+"""The daemon follows links at the cost of what has changed."""
 
 from __future__ import annotations
 

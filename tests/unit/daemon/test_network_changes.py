@@ -1,4 +1,4 @@
-"""Who waits for changes of the machine's network is woken by those of the kinds that it waits for, and at the start."""
+"""A waiter for changes of the machine's network is woken by the kinds that it waits for, and at the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node says is on."""
+"""The options that a node reports as on."""
 
 from __future__ import annotations
 

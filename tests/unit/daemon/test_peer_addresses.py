@@ -46,7 +46,7 @@ def test_other_peers_are_taken(host: str) -> None:
 
 
 def resolved(monkeypatch: pytest.MonkeyPatch, *found: str) -> tuple[list[tuple[Endpoint, ...]], list[str]]:
-    """What is sought once bob's name has these addresses, and the problems."""
+    """The endpoints sought once bob's name has these addresses, and the problems."""
 
     async def resolver(_: str) -> tuple[IPAddress, ...]:
         answered.set()

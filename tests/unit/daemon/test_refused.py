@@ -1,4 +1,4 @@
-"""What interfaces refuse as too big is a problem while they do, and for 15 s."""
+"""Frames that interfaces refuse as too big are a problem while they do, and for 15 s."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What systemd is told: status lines, and WATCHDOG=1 only while the threads that move packets answer."""
+"""Notifications to systemd: status lines, and WATCHDOG=1 only while the threads that move packets answer."""
 
 from __future__ import annotations
 

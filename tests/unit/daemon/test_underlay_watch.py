@@ -1,4 +1,4 @@
-"""What the node says of its underlay, from what the data plane counts and the interfaces carry."""
+"""A node's problems of its underlay, from what the data plane counts and the interfaces carry."""
 
 from __future__ import annotations
 

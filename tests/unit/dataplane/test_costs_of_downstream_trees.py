@@ -1,4 +1,4 @@
-"""What a turn costs a node that is on many trees of others: counted, not timed."""
+"""The cost of a turn for a node that is on many trees of others: counted, not timed."""
 
 from __future__ import annotations
 

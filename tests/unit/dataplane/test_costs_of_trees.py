@@ -1,4 +1,4 @@
-"""What a tree costs does not grow with its members but where all of them are concerned: counted, not timed."""
+"""A tree's cost does not grow with its members but where all of them are concerned: counted, not timed."""
 
 from __future__ import annotations
 

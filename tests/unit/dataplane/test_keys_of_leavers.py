@@ -1,4 +1,4 @@
-"""Who leaves is soon unable to read on, whoever else leaves, and whether it had answered or not."""
+"""A leaver soon cannot read on, whoever else leaves, and whether it had answered or not."""
 
 from __future__ import annotations
 

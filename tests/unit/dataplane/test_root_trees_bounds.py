@@ -1,4 +1,4 @@
-"""What members and groups can make a root hold: bounded, and nothing by a word that is not true yet or no more."""
+"""State that members and groups make a root hold: bounded, and none by a message that is not true yet or no more."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_trees_are_bounded_and_one_that_had_no_room_is_made_when_there_is(monkey
 
 
 def acknowledged(epoch: TreeEpoch, key_id: int) -> SetTreeMembers | None:
-    """What a root does that has made one key, when a member acknowledges this one."""
+    """The command of a root with one key when a member acknowledges this one."""
     trees = RootTrees(EPOCH, Drops())
     trees.want(NOW, FLOW, [MEMBER])
     trees.used(NOW, TREE)

@@ -26,7 +26,7 @@ def joined() -> DownstreamTrees:
 
 
 def offer(trees: DownstreamTrees, now: float, tree_id: int, epoch: int = 1) -> list[RemoveDownstreamTree]:
-    """What ends when the root offers this tree's key."""
+    """Offers this tree's key; returns the trees that end."""
     event = KeyOffered(ROOT, TreeId(tree_id), TreeEpoch(epoch), KeyId(tree_id), emit_context(FLOW))
     trees.offered(Instant(now), event)
     return ended(trees)

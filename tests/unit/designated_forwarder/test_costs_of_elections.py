@@ -1,4 +1,4 @@
-"""What a turn costs a node on a LAN with many others: counted, not timed."""
+"""The cost of a turn for a node on a LAN with many others: counted, not timed."""
 
 from __future__ import annotations
 

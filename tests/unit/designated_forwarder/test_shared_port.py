@@ -1,4 +1,4 @@
-"""What the data plane is told of a port that shares a LAN, and of one that does no more."""
+"""Commands to the data plane for a port that shares a LAN, and for one that does no more."""
 
 from __future__ import annotations
 

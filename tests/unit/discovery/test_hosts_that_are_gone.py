@@ -1,4 +1,4 @@
-"""What the LAN that a host has left learns of it, and which ports hosts have come to."""
+"""Frames to the LAN that a host has left, and the ports that hosts have come to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from treecast.wire.rarp import RARP_ETHERTYPE
 
 
 def later(lan: Lan, seconds: float = GONE_DELAY) -> list[Inject]:
-    """What is sent to ports in this time."""
+    """Frames sent to ports in this time."""
     lan.now = type(lan.now)(lan.now + seconds)
     lan.discovery.advance(lan.now)
     return [command for command in lan.settle() if isinstance(command, Inject)]

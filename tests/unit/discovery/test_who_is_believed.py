@@ -1,4 +1,4 @@
-"""Whose word counts for a MAC or an address, and how many words are kept."""
+"""The nodes that are believed about a MAC or an address, and how many claims are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine touches in a turn in which nothing is due: counted, at 100 and at 1,000 linked nodes."""
+"""The work of an engine's turn in which nothing is due: counted, at 100 and at 1,000 linked nodes."""
 
 from __future__ import annotations
 

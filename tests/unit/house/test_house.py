@@ -1,4 +1,4 @@
-"""What the import contracts cannot say."""
+"""Rules that the import contracts cannot express."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from treecast.engine.engine import Engine
 SOURCE = Path(__file__).parents[3] / "src" / "treecast"
 INPUTS_AND_OUTPUTS = {name for name in vars(Engine) if not name.startswith("_")}
 ATTRIBUTES = {"view", "trace", "faults", "drops"}
-"""What an engine has to be read, beside its methods."""
+"""Attributes of an engine to be read, beside its methods."""
 DECIDING = ("topology", "broadcast", "dataplane", "discovery", "links.links", "multicast.switch", "engine.rooms")
 """Rooms whose types are the view's to show; what else they export are values."""
 OUTSIDE = ("daemon", "api", "cli", "adapters")

@@ -1,4 +1,4 @@
-"""What the CA gives out, and that it gives nothing out twice."""
+"""The CA gives out indices and addresses, and none twice."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_pending_handshakes_are_bounded_and_expire() -> None:
 
 
 def refused(liar: Node) -> dict[str, int]:
-    """What an honest node says of a liar that shakes hands with it, in both roles; no link may come of it."""
+    """An honest node's drops when a liar shakes hands with it, in both roles; no link may come of it."""
     honest = Node(2)
     honest.hear(0.0, begin(liar, honest), liar.index)
     liar.hear(0.0, honest.sent()[0], 2)

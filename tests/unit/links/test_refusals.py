@@ -114,7 +114,7 @@ def test_strangers_cannot_push_members_out() -> None:
 
 
 def test_a_stolen_certificate_that_has_expired_is_not_taken_for_its_node() -> None:
-    """Whoever shows it does not have its key: it is a stranger, and n9's place among the members stays free."""
+    """A thief does not have the certificate's key: it is a stranger, and n9's place among the members stays free."""
     thief, honest = Node(8, certificate=certificate_of(9, not_after_s=999), static=b"another key".ljust(32)), Node(2)
     try_it(thief, honest)
     (refused,) = [problem for problem in honest.links.problems(Instant(1.0)) if problem.kind == "peer_refused"]

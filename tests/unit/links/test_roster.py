@@ -1,4 +1,4 @@
-"""What ``peers`` shows: every node that is known or sought, in one row, with its state in words."""
+"""Rows of ``peers``: every node that is known or sought, in one row, with its state in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a turn touches of VLANs, groups and queries of which nothing is due: counted, at 100 and at 1,000 of them."""
+"""The work of a turn for VLANs, groups and queries of which nothing is due: counted, at 100 and at 1,000 of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG_S = 60.0
 
 
 def idle_turn(switch: VirtualSwitch) -> None:
-    """What the engine calls in each turn."""
+    """Makes the engine's calls of one turn."""
     switch.note(switch.switch.advance(switch.now))
     assert switch.switch.next_deadline() is not None
 

@@ -1,4 +1,4 @@
-"""What the engines of one process share."""
+"""Objects that the engines of one process share."""
 
 from __future__ import annotations
 

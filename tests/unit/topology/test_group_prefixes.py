@@ -30,7 +30,7 @@ def subscribe(topology: Topology, node: NodeIndex, prefix: IPNetwork, *, wanted:
 
 
 def trees(topology: Topology) -> dict[str, tuple[NodeIndex, ...] | None]:
-    """What changed: members by group or prefix, and source."""
+    """Changed trees: members by group or prefix, and source."""
     found = {}
     for tree in topology.changed_trees():
         if tree.flow is not None:

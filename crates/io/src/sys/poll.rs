@@ -19,13 +19,13 @@ impl EventFd {
 
     /// Makes it readable.
     pub fn signal(&self) {
-        // It fails only when the counter is full, and then it is readable already.
+        // A write fails only when the counter is full, and then it is readable already.
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
     /// Makes it unreadable.
     pub fn clear(&self) {
-        // It fails only when the counter is zero already.
+        // A read fails only when the counter is zero already.
         let _ = rustix::io::read(&self.0, &mut [0; 8]);
     }
 }
