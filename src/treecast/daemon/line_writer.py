@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 
 from treecast.adapters import clock
 from treecast.adapters.native import drop_capabilities
@@ -20,6 +21,7 @@ from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 
 MAX_WAITING_BYTES = 1_000_000
+MAX_WRITE_BYTES = 65_536
 RETRY_PAUSE: Duration = 1.0
 UNREAD_AFTER: Duration = 3.0
 LOST_FOR: Duration = 60.0
@@ -75,12 +77,14 @@ class LineWriter:
             self._changed.notify_all()
 
     def flush(self, limit: Duration) -> bool:
-        """Wait until all is written, for at most ``limit``, and no longer than until the next failure."""
-        deadline = clock.monotonic() + limit
+        """Wait until all is written, while some is within each ``limit``, and no longer than until the next failure."""
         with self._changed:
             failures = self._failures
             self._changed.notify_all()
+            waiting_bytes, deadline = self._waiting_bytes, clock.monotonic() + limit
             while self._waiting and self._failures == failures:
+                if self._waiting_bytes < waiting_bytes:
+                    waiting_bytes, deadline = self._waiting_bytes, clock.monotonic() + limit
                 left = deadline - clock.monotonic()
                 if left <= 0:
                     break
@@ -129,7 +133,7 @@ class LineWriter:
             with self._changed:
                 while not self._waiting:
                     self._changed.wait()
-                data = self._waiting[0]
+                data = self._next()
             try:
                 written = os.write(self._descriptor, data)
             except BlockingIOError:  # somebody has made it so: it counts as unread
@@ -143,13 +147,25 @@ class LineWriter:
             else:
                 self._written(written)
 
+    def _next(self) -> bytes:
+        """The lines that go in one write."""
+        lines, size = [self._waiting[0]], len(self._waiting[0])
+        for line in islice(self._waiting, 1, None):
+            size += len(line)
+            if size > MAX_WRITE_BYTES:
+                break
+            lines.append(line)
+        return b"".join(lines)
+
     def _written(self, size: int) -> None:
         with self._changed:
             self._error = None
-            rest = self._waiting.popleft()[size:]
-            if rest:
-                self._waiting.appendleft(rest)
             self._waiting_bytes -= size
+            while size:
+                line = self._waiting.popleft()
+                if len(line) > size:
+                    self._waiting.appendleft(line[size:])
+                size -= min(size, len(line))
             self._waits_since = clock.monotonic() if self._waiting else None
             self._changed.notify_all()
 
