@@ -132,6 +132,7 @@ class Broadcast:
         origins = list(self._store.origins())
         return BroadcastFootprint(
             tuple(index for index, _ in origins),
+            tuple(len(origin.records) for _, origin in origins),
             sum(len(origin.withdrawn_until) for _, origin in origins),
             tuple(sorted(self._neighbours)),
             tuple(self._link_state.held()),

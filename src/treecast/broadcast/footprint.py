@@ -9,12 +9,13 @@ from treecast.base.ids import NodeIndex
 
 @dataclass(frozen=True, slots=True)
 class BroadcastFootprint:
-    """``origins``: nodes whose advertisements are held, this one among them; ``withdrawn``: keys of theirs that are
-    remembered as withdrawn; ``link_states``: nodes whose links are held; ``unsent``: records that neighbours have not
-    acknowledged, and acknowledgements that are due.
+    """``origins``: nodes whose advertisements are held, this one among them; ``advertisements``: how many of each;
+    ``withdrawn``: keys of theirs that are remembered as withdrawn; ``link_states``: nodes whose links are held;
+    ``unsent``: records that neighbours have not acknowledged, and acknowledgements that are due.
     """
 
     origins: tuple[NodeIndex, ...]
+    advertisements: tuple[int, ...]
     withdrawn: int
     neighbours: tuple[NodeIndex, ...]
     link_states: tuple[NodeIndex, ...]

@@ -139,7 +139,8 @@ def test_queries_and_reports_of_the_other_node_are_no_hosts() -> None:
     lan = SharedLan(world, first, second)
     lan.run(40.0)
     assert second.engine.drops.snapshot()["membership_of_a_node"] > 0
-    assert second.engine.rooms.membership.routers() == first.engine.rooms.membership.routers() == []
+    for node in (first, second):
+        assert {segment.routers for segment in node.engine.view.segments()} == {()}
     assert subscribers(third) == []
 
 
@@ -202,6 +203,6 @@ def test_a_port_that_is_its_nodes_own_again_forwards_and_has_its_own_host() -> N
     lan.run(1.0)
     assert second.forwarder.blocked == set()
     assert second.forwarder.kept == {0: KEEP_NOTHING}
-    assert second.engine.rooms.designated_forwarder.ports(world.underlay.now) == []
+    assert second.engine.view.lans(world.underlay.now) == ()
     own = second.identity.certificate.mac
     assert third.forwarder.hosts[(0, own.packed)] == second.index

@@ -64,7 +64,8 @@ def test_a_host_that_moves_is_followed_and_its_announcement_reaches_everybody() 
     world.run(0.5)
     assert places(nodes) == [3, 3, None, 3]
     assert [len(node.forwarder.delivered) for node in nodes] == [1, 1, 0, 1]
-    assert nodes[1].engine.rooms.discovery.local_hosts().get((0, HOST)) is None
+    rows = [host for host in nodes[1].engine.view.hosts(world.underlay.now) if host and host.mac == HOST]
+    assert [(host.node, host.port) for host in rows] == [(3, None)]
 
 
 def test_the_lan_that_a_host_leaves_gets_a_frame_in_its_name_and_the_one_that_it_comes_to_a_query() -> None:

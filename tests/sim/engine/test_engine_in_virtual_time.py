@@ -182,7 +182,7 @@ def test_a_join_reaches_the_root_in_one_way_time_and_a_turn() -> None:
     nodes = mesh(world, 20)
     world.run(5.0)
     nodes[7].report(GROUP)
-    latency = world.run_until(lambda: bool(nodes[0].engine.rooms.topology.table.groups()), 1.0, step=0.001)
+    latency = world.run_until(lambda: any(nodes[0].engine.view.groups()), 1.0, step=0.001)
     assert latency <= 0.012
 
 

@@ -16,6 +16,9 @@ from treecast.wire.control import Flood, emit_control
 NODES = 24
 KNOWN = 500
 FIRST = 1_000
+CHUNKS = 4
+OF_EACH = 1 + CHUNKS
+"""A known node's advertisements: NODE and LINKS in chunks."""
 AT_ONCE = 128
 """Control datagrams that a node may have to take at a time while it joins: a socket's buffer has room for so many."""
 
@@ -48,10 +51,11 @@ def records_of_many(world: World) -> list[bytes]:
     for index in range(FIRST, FIRST + KNOWN):
         node = NodeContent.of(world.certify(NodeIndex(index), keys).encode(), ())
         advertise(index, 1, Kind.NODE, b"", emit(node))
-        for chunk in range(4):
-            first = FIRST + 125 * chunk
+        for chunk in range(CHUNKS):
+            size = KNOWN // CHUNKS
+            first = FIRST + size * chunk
             advertise(
-                index, 2 + chunk, Kind.LINKS, bytes((chunk,)), emit(LinksContent(tuple(range(first, first + 125))))
+                index, 2 + chunk, Kind.LINKS, bytes((chunk,)), emit(LinksContent(tuple(range(first, first + size))))
             )
     return wires
 
@@ -81,8 +85,9 @@ def test_a_join_into_the_records_of_500_nodes_comes_in_portions_and_takes_second
     counts = count_control(joined)
 
     def has_all() -> bool:
-        broadcast = joined.engine.rooms.broadcast
-        return all(len(broadcast.links_of(NodeIndex(index))) == KNOWN for index in range(FIRST, FIRST + KNOWN))
+        kept = joined.engine.view.footprint().broadcast
+        held = dict(zip(kept.origins, kept.advertisements, strict=True))
+        return all(held.get(NodeIndex(index)) == OF_EACH for index in range(FIRST, FIRST + KNOWN))
 
     took = world.run_until(has_all, 10.0, 0.05)
     assert took <= 1.2

@@ -12,7 +12,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_CHANGES, MAX_WAITING_FOLLOWERS
 from treecast.base.membership import FilterMode
 from treecast.daemon.group_followers import GroupFollowers
-from treecast.engine.changes import SegmentChange
+from treecast.engine.changes import OF_GROUPS
 from treecast.engine.engine import Engine
 from treecast.sim.world import World
 
@@ -103,12 +103,14 @@ def test_who_is_too_far_behind_is_told_all_anew() -> None:
     async def follow() -> None:
         world, turning, followers = following()
         first, _ = await answer(followers, None)
-        for _ in range(MAX_CHANGES + 1):
-            turning.engine.rooms.changes.add(SegmentChange(0, 0))
-        world.nodes[NodeIndex(1)].report(OTHER)
+        node = world.nodes[NodeIndex(1)]
+        node.report(OTHER)
+        for number in range(MAX_CHANGES + 1):
+            node.report(GROUP, FilterMode.EXCLUDE, (f"10.77.1.{1 + number % 2}",))
         world.run(0.1)
+        assert turning.engine.view.changes(first.position, OF_GROUPS) is None
         then, rows = await answer(followers, first.position)
-        assert (then.snapshot, [row.group for row in rows]) == (True, [OTHER])
+        assert (then.snapshot, [row.group for row in rows]) == (True, [GROUP, OTHER])
 
     asyncio.run(follow())
 

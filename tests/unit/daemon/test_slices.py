@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from treecast.base.addresses import MacAddress
-from treecast.base.events import SessionReport
+from treecast.base.events import ControlDatagram, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.daemon.host_answers import host_answers
 from treecast.daemon.peer_answers import PeerTraffic, peer_answers
-from treecast.sim.world import World
-from treecast.wire.advertisement import HostContent
+from treecast.identity.keys import NodeKeys
+from treecast.sim.world import SimNode, World
+from treecast.wire.advertisement import (
+    SIGNING_CONTEXT,
+    Body,
+    HostContent,
+    Kind,
+    NodeContent,
+    Signed,
+    emit,
+    host_key,
+)
+from treecast.wire.control import Flood, emit_control
+
+CLAIMANT = NodeIndex(7)
 
 
 def mac(number: int) -> MacAddress:
@@ -27,21 +40,45 @@ class Silence:
         return {}
 
 
+class Claimant:
+    """A member that claims hosts: its signed advertisements, as a neighbour floods them."""
+
+    def __init__(self, world: World, neighbour: SimNode) -> None:
+        self._keys = NodeKeys.from_seeds(bytes(32), bytes([1] * 32))
+        self._neighbour = neighbour
+        self._sequence = 0
+        node = NodeContent.of(world.certify(CLAIMANT, self._keys).encode(), ())
+        self.node = self._flood(Kind.NODE, b"", emit(node))
+
+    def claim(self, number: int) -> ControlDatagram:
+        return self._flood(Kind.HOST, host_key(0, mac(number)), emit(HostContent.of((), 0, is_router=False)))
+
+    def withdraw(self, number: int) -> ControlDatagram:
+        return self._flood(Kind.HOST, host_key(0, mac(number)), b"")
+
+    def _flood(self, kind: Kind, key: bytes, content: bytes) -> ControlDatagram:
+        self._sequence += 1
+        body = emit(Body(CLAIMANT, 1, self._sequence, kind, key, content))
+        wire = emit(Signed(body, self._keys.signing.sign(SIGNING_CONTEXT, body)))
+        return ControlDatagram(self._neighbour.index, 1, emit_control(Flood((wire,))))
+
+
 def test_hosts_come_in_order_and_one_that_went_meanwhile_is_left_out() -> None:
     world = World(seed=3)
     node = world.add()
-    now, discovery = world.underlay.now, node.engine.rooms.discovery
-    claimed = HostContent.of((), 0, is_router=False)
-    for number in range(5000, 0, -1):
-        discovery.learn(now, NodeIndex(7), (0, mac(number)), claimed)
+    neighbour = world.add(peer=node)
+    world.run_until(lambda: node.is_linked(neighbour), 20.0)
+    claimant = Claimant(world, neighbour)
+    now = world.underlay.now
+    node.engine.turn(now, [claimant.node, *(claimant.claim(number) for number in range(5000, 0, -1))])
     rows = host_answers(node.engine.view, None, now)
     own = next(row for row in rows if row is not None)
     first = next(row for row in rows if row is not None)
-    discovery.learn(now, NodeIndex(7), (0, mac(4000)), None)
-    discovery.learn(now, NodeIndex(7), (0, mac(5001)), claimed)
+    node.engine.turn(now, [claimant.withdraw(4000), claimant.claim(5001)])
     rest = [row.mac for row in rows if row is not None]
+    claimed = [str(mac(number)) for number in range(1, 5001) if number != 4000]
     assert own.own
-    assert [first.mac, *rest] == [str(mac(number)) for number in range(1, 5001) if number != 4000]
+    assert [row for row in [first.mac, *rest] if row != str(neighbour.identity.certificate.mac)] == claimed
 
 
 def test_peers_come_one_by_one_though_a_link_ends_meanwhile() -> None:

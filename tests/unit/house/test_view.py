@@ -8,13 +8,21 @@ from pathlib import Path
 
 from treecast.engine.engine import Engine
 
-SOURCE = Path(__file__).parents[3] / "src" / "treecast"
+ROOT = Path(__file__).parents[3]
+SOURCE = ROOT / "src" / "treecast"
 INPUTS_AND_OUTPUTS = {name for name in vars(Engine) if not name.startswith("_")}
 ATTRIBUTES = {"view", "trace", "faults", "drops"}
 """Attributes of an engine to be read, beside its methods."""
 DECIDING = ("topology", "broadcast", "dataplane", "discovery", "links.links", "multicast.switch", "engine.rooms")
 """Rooms whose types are the view's to show; what else they export are values."""
 OUTSIDE = ("daemon", "api", "cli", "adapters")
+LOOKING_ON = ("src/treecast/sim", "lab", "bench", "tests/sim", "tests/unit/daemon")
+"""Folders that run whole engines, beside the daemon."""
+INJECTING = {
+    "tests/sim/engine/test_faults_in_virtual_time.py": "rooms are made to raise",
+    "tests/sim/engine/test_hostile_members.py": "a member is made to lie",
+}
+"""Tests that put into a room what no input of a sound engine brings about, and why."""
 
 
 def outside() -> Iterator[tuple[str, ast.Module]]:
@@ -31,6 +39,10 @@ def engine_attributes(tree: ast.AST) -> Iterator[str]:
             name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
             if name.lstrip("_") == "engine":
                 yield found.attr
+
+
+def attributes(tree: ast.AST) -> set[str]:
+    return {found.attr for found in ast.walk(tree) if isinstance(found, ast.Attribute)}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -52,6 +64,20 @@ def test_the_daemon_uses_an_engines_inputs_and_its_view_and_none_of_its_rooms() 
     ] == []
 
 
+def reaching() -> set[str]:
+    """Files beside the daemon's that name an engine's rooms."""
+    return {
+        path.relative_to(ROOT).as_posix()
+        for folder in LOOKING_ON
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "rooms" in attributes(ast.parse(path.read_text()))
+    }
+
+
+def test_who_runs_whole_engines_reads_their_view_and_only_tests_that_inject_reach_into_rooms() -> None:
+    assert sorted(reaching()) == sorted(INJECTING)
+
+
 def test_nobody_outside_the_engine_imports_a_room_that_decides() -> None:
     rooms = tuple(f"treecast.{room}" for room in DECIDING)
     assert [
@@ -65,6 +91,7 @@ def test_nobody_outside_the_engine_imports_a_room_that_decides() -> None:
 def test_a_reach_into_a_room_would_be_found() -> None:
     found = ast.parse("self._engine.topology.table.groups()\nnode.engine.links.peers()\nengine.view.links()")
     assert sorted(engine_attributes(found)) == ["links", "topology", "view"]
+    assert "rooms" in attributes(ast.parse("kept = nodes[0].engine.rooms.topology.table"))
 
 
 def test_tests_in_virtual_time_read_no_private_attribute() -> None:
