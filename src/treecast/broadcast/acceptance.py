@@ -73,7 +73,7 @@ class Acceptance:
     def supersedes(self, body: Body) -> bool:
         """Whether a NODE advertisement is of a newer certificate than the one that is held: then no epoch counts."""
         origin = self._store.get(NodeIndex(body.origin))
-        if body.kind is not Kind.NODE or origin is None or body.epoch >= origin.epoch:
+        if body.kind != Kind.NODE or origin is None or body.epoch >= origin.epoch:
             return False
         certificate = self._verify_certificate(parse_node(body.content).certificate)
         return certificate.node_index == body.origin and certificate.signing_key != origin.signing_key
@@ -101,7 +101,7 @@ class Acceptance:
         if (body.kind, body.key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
             raise MalformedError("advertisement_table_full")
         content = parse_content(body.kind, body.content) if body.content else None
-        before = groups_in(origin.records.get((body.kind, body.key))) if body.kind is Kind.GROUPS else None
+        before = groups_in(origin.records.get((body.kind, body.key))) if body.kind == Kind.GROUPS else None
         if isinstance(content, GroupsContent) and origin.groups + more_groups(content, before) > MAX_GROUPS_PER_ORIGIN:
             raise MalformedError("advertisement_table_full")
         self.verify(origin.signing_key, signed)

@@ -39,7 +39,7 @@ from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
 from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.wire.advertised_groups import GroupsContent
-from treecast.wire.advertisement import Body, Content, Kind, NodeContent, Signed, emit, parse_signed
+from treecast.wire.advertisement import KINDS, Body, Content, Kind, NodeContent, Signed, emit, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 REQUEST_INTERVAL: Duration = 0.5
@@ -102,7 +102,7 @@ class Broadcast:
         self._wake: Timers[NodeIndex] = Timers()
         """When each neighbour has a message to get."""
         self._link_state = LinkState(self._store)
-        self._taken: dict[tuple[NodeIndex, Kind, bytes], _Taken] = {}
+        self._taken: dict[tuple[NodeIndex, int, bytes], _Taken] = {}
         """News of this turn, by origin and key."""
 
     # advertisements of this node
@@ -137,6 +137,7 @@ class Broadcast:
             tuple(sorted(self._neighbours)),
             tuple(self._link_state.held()),
             sum(neighbour.unsent for neighbour in self._neighbours.values()),
+            sum(kind not in KINDS for _, origin in origins for kind, _ in origin.records),
         )
 
     def tables(self) -> Iterator[TableUse]:
@@ -240,7 +241,7 @@ class Broadcast:
         before: GroupsContent | None = None
         content: Content | None
         is_replacing = False
-        if body.kind is Kind.NODE:
+        if body.kind == Kind.NODE:
             accepted = self._acceptance.node(signed, body)
             content, certificate = accepted.content, accepted.certificate
             self.other_twins.receive(now, index, accepted.content)
@@ -254,7 +255,7 @@ class Broadcast:
             origin, content, before = other.origin, other.content, other.before
             origin.groups += more_groups(content, before)
         record = self._intern(Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire))
-        if body.kind is Kind.LINKS:
+        if body.kind == Kind.LINKS:
             self._links_changed(now, sender, record, origin.records.get(record.record_key))
         self._store.put(record, now)
         replaced = self._neighbours.get(index) if is_replacing else None
@@ -325,7 +326,7 @@ class Broadcast:
         for neighbour in self._neighbours.values():
             neighbour.withdraw_offers_of(index)
         gone = [
-            Learned(index, one.kind, one.key, None, None, groups_in(one) if one.kind is Kind.GROUPS else None)
+            Learned(index, one.kind, one.key, None, None, groups_in(one) if one.kind == Kind.GROUPS else None)
             for one in records
         ]
         return sorted(gone, key=lambda item: (-item.kind, item.key))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from treecast.base.ids import NodeIndex
 from treecast.identity.certificate import Certificate
 from treecast.wire.advertised_groups import GroupsContent
-from treecast.wire.advertisement import Content, Kind
+from treecast.wire.advertisement import Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Learned:
     """
 
     origin: NodeIndex
-    kind: Kind
+    kind: int
     key: bytes
     content: Content | None
     certificate: Certificate | None = None

@@ -104,7 +104,7 @@ class OwnAdvertisements:
         origin = self._store.get(self._me)
         if origin is None:
             return []
-        other = parse_node(body.content) if body.kind is Kind.NODE else None
+        other = parse_node(body.content) if body.kind == Kind.NODE else None
         is_other_run = other is not None and self._twins.concerns(other)
         if body.epoch <= self._epoch and not is_other_run:
             return []
@@ -125,7 +125,7 @@ class OwnAdvertisements:
         if node is not None and (node.epoch, node.sequence) == (epoch, sequence):
             self._twins.rival_acknowledged()
 
-    def _publish(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> list[Record]:
+    def _publish(self, now: Instant, kind: int, key: bytes, content: bytes) -> list[Record]:
         origin = self._store.get(self._me)
         if origin is None:
             raise RuntimeError("announce comes before publish")

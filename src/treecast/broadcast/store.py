@@ -27,7 +27,7 @@ WITHDRAWN_LIFETIME: Duration = 120.0
 FORGOTTEN_LIFETIME: Duration = 600.0
 """A node that learned of another late holds it longer than others do: these must not learn it again after its end."""
 
-RecordKey = tuple[Kind, bytes]
+RecordKey = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -37,7 +37,7 @@ class Record:
     origin: NodeIndex
     epoch: int
     sequence: int
-    kind: Kind
+    kind: int
     key: bytes
     content: bytes
     wire: bytes
@@ -70,9 +70,7 @@ class Origin:
         """SHA-256 over the sequences of the live records but NODE, ascending; 8 bytes. Cached until one changes."""
         if self._digest is None:
             live = sorted(
-                record.sequence
-                for record in self.records.values()
-                if record.kind is not Kind.NODE and not record.withdrawn
+                record.sequence for record in self.records.values() if record.kind != Kind.NODE and not record.withdrawn
             )
             packed = b"".join(sequence.to_bytes(8, "big") for sequence in live)
             self._digest = hashlib.sha256(packed).digest()[:8]
@@ -80,9 +78,9 @@ class Origin:
 
     def put(self, record: Record, now: Instant) -> None:
         self.records[record.record_key] = record
-        if record.kind is Kind.LINKS:
+        if record.kind == Kind.LINKS:
             self.link_keys.add(record.key)
-        if record.kind is not Kind.NODE:
+        if record.kind != Kind.NODE:
             self._digest = None
         self.withdrawn_until.pop(record.record_key, None)
         if record.withdrawn:
@@ -95,7 +93,7 @@ class Origin:
                 break  # in order of insertion, hence of time
             del self.withdrawn_until[record_key]
             self.records.pop(record_key, None)
-            if record_key[0] is Kind.LINKS:
+            if record_key[0] == Kind.LINKS:
                 self.link_keys.discard(record_key[1])
 
     def link_records(self) -> Iterator[Record]:
@@ -150,7 +148,7 @@ class Store:
         """The newest record of its key, of an origin that has begun."""
         origin = self._origins[record.origin]
         origin.put(record, now)
-        if record.kind is not Kind.NODE:
+        if record.kind != Kind.NODE:
             self.version += 1
         if record.withdrawn and record.origin not in self._withdrawals:
             self._withdrawals.set(record.origin, after(now, WITHDRAWN_LIFETIME))

@@ -128,7 +128,7 @@ class Unacknowledged:
         self._forget(key)
         self._answered_at, self._not_before = now, Instant(0.0)
         given_up = self._given_up.get(key[0])
-        if given_up is not None and given_up.with_node and key[1][0] is Kind.NODE:
+        if given_up is not None and given_up.with_node and key[1][0] == Kind.NODE:
             del self._given_up[key[0]]
         return True
 
@@ -175,7 +175,7 @@ class Unacknowledged:
             self._repeats.set(key, after(now, waiting.interval * jitter))
             waiting.interval = min(2 * waiting.interval, LAST_REPEAT)
             waiting.sends += 1
-        records.sort(key=lambda record: record.kind is not Kind.NODE)  # without that the others are refused
+        records.sort(key=lambda record: record.kind != Kind.NODE)  # without that the others are refused
         return records, len(due) - len(records)
 
     def _first_interval(self) -> Duration:
@@ -198,7 +198,7 @@ class Unacknowledged:
         elif now >= given_up.until:
             given_up.pause = min(2 * given_up.pause, LAST_PAUSE)
             given_up.until = after(now, given_up.pause)
-        given_up.with_node = given_up.with_node or key[1][0] is Kind.NODE
+        given_up.with_node = given_up.with_node or key[1][0] == Kind.NODE
 
     def _forget(self, key: Key) -> None:
         waiting = self._waiting.pop(key, None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import MalformedError
+from treecast.base.protocol_version import in_common
 from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
@@ -18,7 +19,14 @@ from treecast.links.refusals import Refusals, Refused
 from treecast.wire.handshake import HandshakePayload, parse_payload
 
 WITH_MYSELF = "handshake_with_myself"
-ENDED = ("certificate_expired", "certificate_not_yet_valid", "certificate_revoked", CERTIFICATE_REPLACED)
+NO_COMMON_VERSION = "handshake_no_common_version"
+OF_MEMBERS = (
+    "certificate_expired",
+    "certificate_not_yet_valid",
+    "certificate_revoked",
+    CERTIFICATE_REPLACED,
+    NO_COMMON_VERSION,
+)
 """A node that is refused for one of these is, or was, a member."""
 
 
@@ -58,8 +66,9 @@ class MemberAuthentication:
         try:
             certificate = self._verify_certificate(payload.certificate)
             _check_key(certificate, handshake)
+            _check_version(payload)
         except MalformedError as error:
-            other = _genuine(payload, handshake) if error.reason in ENDED else None
+            other = _genuine(payload, handshake) if error.reason in OF_MEMBERS else None
             self._refused.note(Refused(now, True, error.reason, source, other, payload.clock_ms))
             raise
         if certificate.node_index == self._own.node_index:
@@ -73,6 +82,11 @@ class MemberAuthentication:
 def _check_key(certificate: Certificate, handshake: Handshake) -> None:
     if certificate.static_key != handshake.remote_static:
         raise MalformedError("handshake_not_its_certificate")
+
+
+def _check_version(payload: HandshakePayload) -> None:
+    if in_common(payload.lowest_protocol, payload.highest_protocol) is None:
+        raise MalformedError(NO_COMMON_VERSION)
 
 
 def _genuine(payload: HandshakePayload, handshake: Handshake) -> Certificate | None:

@@ -23,7 +23,7 @@ from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.attempts import Attempt, Attempts
-from treecast.links.authentication import ENDED, WITH_MYSELF, MemberAuthentication, MetTwin
+from treecast.links.authentication import OF_MEMBERS, WITH_MYSELF, MemberAuthentication, MetTwin
 from treecast.links.crypto import Handshake, HandshakeFactory
 from treecast.links.noticed import Noticed
 from treecast.links.pending import Pending, PendingHandshakes
@@ -229,7 +229,7 @@ class Handshakes:
             attempt.target.next_try = after(now, REFUSAL_PAUSE)
             self._end(attempt, SessionEvent.REFUSED)
             reason = refusal_reason(error.reason)
-            if error.reason == WITH_MYSELF or (reason is not None and error.reason in ENDED):
+            if error.reason == WITH_MYSELF or (reason is not None and error.reason in OF_MEMBERS):
                 # Strangers are not shown this node's certificate; another run of this node is to know of it.
                 final = attempt.handshake.write_final(self._payload(now, reason or 0))
                 self._send(datagram.socket, datagram.source, final)

@@ -24,6 +24,7 @@ Key = TypeVar("Key")
 REFUSED_LIFETIME: Duration = 45.0
 """A node that is still sought is tried again every ten seconds and less."""
 OF_A_TIME = ("certificate_expired", "certificate_not_yet_valid")
+_SAME_RELEASE = "install one release of Treecast on both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,8 @@ class Refusals:
                 return f"{valid}; {_clocks(refused)}"
             case "certificate_revoked", _:
                 return "its certificate was revoked"
+            case "handshake_no_common_version", _:
+                return f"it speaks no version of the protocol that this node speaks: {_SAME_RELEASE}"
             case "handshake_not_its_certificate", _:
                 return (
                     "it shows a certificate whose key it does not have: a node's directory must be copied whole, or "
@@ -173,6 +176,8 @@ class Refusals:
                 return f"{valid}; {_clocks(refused)}"
             case "certificate_revoked":
                 return "this node's certificate was revoked: ask whoever runs the CA"
+            case "handshake_no_common_version":
+                return f"this node speaks no version of the protocol that it speaks: {_SAME_RELEASE}"
             case "certificate_replaced":
                 newer = newest_name(own.node_index) or own.name
                 if newer != own.name:

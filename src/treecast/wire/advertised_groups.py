@@ -30,7 +30,7 @@ GROUP_EXCLUDES, GROUP_MOVED = 1, 2
 PackedAddress = Annotated[bytes, Meta(min_length=4, max_length=16)]
 
 
-class ListedGroup(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class ListedGroup(msgspec.Struct, frozen=True, array_like=True):
     """One group in a chunk, with the sources that the origin wants of it or excludes."""
 
     vlan: U16
@@ -75,7 +75,7 @@ class ListedGroup(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         return SourceFilter(mode, frozenset(unpacked(packed) for packed in self.sources))
 
 
-class GroupsContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class GroupsContent(msgspec.Struct, frozen=True, array_like=True):
     """One chunk of the groups that an origin wants, in ascending order."""
 
     groups: Annotated[tuple[ListedGroup, ...], Meta(min_length=1, max_length=MAX_GROUPS_PER_CHUNK)]

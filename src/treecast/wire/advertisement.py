@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from treecast.base import protocol_version
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.errors import MalformedError
 from treecast.base.flows import PrefixKey, is_routed_prefix
@@ -23,7 +24,7 @@ from treecast.wire.advertised_groups import (
     parse_groups,
     unpacked,
 )
-from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U16, U32, U63, version
+from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U8, U16, U32, U63, version
 from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets
 
 SIGNING_CONTEXT = b"treecast advertisement 1"
@@ -36,7 +37,7 @@ HOST_IS_ROUTER = 1
 
 
 class Kind(IntEnum):
-    """The subject of an advertisement."""
+    """The subject of an advertisement. Others are of later versions: kept and passed on, not interpreted."""
 
     NODE = 1
     GROUPS = 2
@@ -45,23 +46,31 @@ class Kind(IntEnum):
     GROUP_PREFIX = 5
 
 
-class Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Body(msgspec.Struct, frozen=True, array_like=True):
     """The part that the origin signs."""
 
     origin: U32
     epoch: U63
     sequence: U63
-    kind: Kind
+    kind: U8
     key: Annotated[bytes, Meta(max_length=64)]
     content: Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this version interprets it."""
+        return self.kind in KINDS
 
     def __str__(self) -> str:
         """``NODE n7 epoch 3 seq 12 ...``."""
         subject = version(self.origin, self.epoch, self.sequence)
-        return line(self.kind.name, subject, _shown_key(self.kind, self.key), _shown_content(self.kind, self.content))
+        if not self.is_known:
+            return line(f"kind {self.kind}", subject, f"key {hexadecimal(self.key)}", octets(self.content))
+        kind = Kind(self.kind)
+        return line(kind.name, subject, _shown_key(kind, self.key), _shown_content(kind, self.content))
 
 
-class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Signed(msgspec.Struct, frozen=True, array_like=True):
     """The body's bytes and the Ed25519 signature over SIGNING_CONTEXT || 0x00 || body."""
 
     body: Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)]
@@ -74,13 +83,16 @@ class Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
             return f"signed, malformed body of {octets(self.body)}"
 
 
-class NodeContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class NodeContent(msgspec.Struct, frozen=True, array_like=True):
     certificate: Annotated[bytes, Meta(max_length=512)]
     endpoints: Annotated[tuple[tuple[PackedAddress, U16], ...], Meta(max_length=MAX_ENDPOINTS)]
     instance: Annotated[bytes, Meta(max_length=8)] = b""
     started_ms: U63 = 0
     rival: Annotated[bytes, Meta(max_length=8)] = b""
     underlay_mtu: Annotated[int, Meta(ge=1280, le=9000)] = 1500
+    lowest_protocol: U8 = protocol_version.LOWEST
+    highest_protocol: U8 = protocol_version.HIGHEST
+    capabilities: U63 = 0
 
     @classmethod
     def of(cls, certificate: bytes, endpoints: tuple[Endpoint, ...], underlay_mtu: int = 1500) -> NodeContent:
@@ -100,7 +112,7 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         return tuple(Endpoint(unpacked(packed), port) for packed, port in self.endpoints)
 
 
-class LinksContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class LinksContent(msgspec.Struct, frozen=True, array_like=True):
     """One chunk of an origin's links."""
 
     peers: Annotated[tuple[U32, ...], Meta(max_length=MAX_LINKS_PER_CHUNK)]
@@ -113,7 +125,7 @@ class LinksContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
         return f"to {listed(self.peers, 60, 'n{}'.format) or 'nobody'}"
 
 
-class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True):
     """Of all sources of all groups of the prefix. ``flags``: none is defined."""
 
     flags: Annotated[int, Meta(ge=0, le=255)] = 0
@@ -126,7 +138,7 @@ class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True, forbid_un
         return f"flags {self.flags}"
 
 
-class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class HostContent(msgspec.Struct, frozen=True, array_like=True):
     addresses: Annotated[tuple[PackedAddress, ...], Meta(max_length=MAX_HOST_ADDRESSES)]
     sequence: U32
     flags: Annotated[int, Meta(ge=0, le=255)] = 0
@@ -152,6 +164,7 @@ class HostContent(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
         return tuple(unpacked(packed) for packed in self.addresses)
 
 
+KINDS = frozenset(Kind)
 Content = NodeContent | LinksContent | GroupsContent | GroupPrefixContent | HostContent
 
 _node_decoder = msgspec.msgpack.Decoder(NodeContent)
@@ -194,8 +207,10 @@ def parse_links(content: bytes) -> LinksContent:
         raise MalformedError("advertisement_malformed") from error
 
 
-def parse_content(kind: Kind, content: bytes) -> Content:
-    """The content of one kind, which must not be empty; MalformedError("advertisement_malformed")."""
+def parse_content(kind: int, content: bytes) -> Content | None:
+    """The content of one kind, which must not be empty; None of a kind that is not known here.
+    MalformedError("advertisement_malformed").
+    """
     try:
         match kind:
             case Kind.NODE:
@@ -208,11 +223,13 @@ def parse_content(kind: Kind, content: bytes) -> Content:
                 return _links_decoder.decode(content)
             case Kind.GROUP_PREFIX:
                 return _group_prefix_decoder.decode(content)
+            case _:
+                return None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedError("advertisement_malformed") from error
 
 
-def is_key_of(kind: Kind, key: bytes) -> bool:
+def is_key_of(kind: int, key: bytes) -> bool:
     """Whether advertisements of this kind may have this key, as far as Broadcast reads it."""
     match kind:
         case Kind.NODE:
@@ -284,6 +301,7 @@ def _shown_content(kind: Kind, content: bytes) -> str:
     if not content:
         return "withdrawn"
     try:
-        return parse_content(kind, content).text()
+        known = parse_content(kind, content)
     except MalformedError:
         return f"malformed content of {octets(content)}"
+    return known.text() if known is not None else octets(content)

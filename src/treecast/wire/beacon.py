@@ -39,7 +39,7 @@ class BeaconState(IntEnum):
     FORWARDING = 2
 
 
-class Beacon(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Beacon(msgspec.Struct, frozen=True, array_like=True):
     """One beacon. ``port_plus_one``: the sender's port, from 1."""
 
     version: Literal[1]

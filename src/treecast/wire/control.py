@@ -21,12 +21,13 @@ MAX_ADVERTISEMENTS_PER_FLOOD = 64
 MAX_ITEMS_PER_ACKNOWLEDGE = 64
 MAX_ORIGINS_PER_DIGEST = 40
 
+U8 = Annotated[int, Meta(ge=0, le=0xFF)]
 U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
 U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 U63 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
 
 
-class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class _Message(msgspec.Struct, frozen=True, array_like=True):
     pass
 
 
@@ -85,6 +86,7 @@ class Goodbye(_Message, tag=5, frozen=True):
 
 
 ControlMessage = Flood | Acknowledge | Digest | KeyAcknowledgement | Goodbye
+_TAGS = frozenset(range(1, 6))
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)
@@ -101,10 +103,21 @@ def emit_control(message: ControlMessage) -> bytes:
 
 
 def parse_control(data: bytes) -> ControlMessage:
-    """Bytes to a message; MalformedError("control_malformed") for anything else."""
+    """Bytes to a message; MalformedError: "control_unknown" for one of a later version, else "control_malformed"."""
     if len(data) > MAX_CONTROL_BYTES:
         raise MalformedError("control_malformed")
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        if _has_unknown_tag(data):
+            raise MalformedError("control_unknown") from error
         raise MalformedError("control_malformed") from error
+
+
+def _has_unknown_tag(data: bytes) -> bool:
+    """Whether it is a message as all are, with a tag of a later version."""
+    try:
+        fields = msgspec.msgpack.decode(data, type=list[msgspec.Raw])
+        return bool(fields) and msgspec.msgpack.decode(fields[0], type=U8) not in _TAGS
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False

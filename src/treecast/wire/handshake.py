@@ -9,8 +9,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from treecast.base import protocol_version
 from treecast.base.errors import MalformedError
-from treecast.wire.control import U63
+from treecast.wire.control import U8, U63
 from treecast.wire.one_line import octets
 
 
@@ -32,14 +33,16 @@ class RefusalReason(IntEnum):
     HANDSHAKE_NOT_ITS_CERTIFICATE = 6
     CERTIFICATE_REVOKED = 7
     CERTIFICATE_REPLACED = 8
+    HANDSHAKE_NO_COMMON_VERSION = 9
 
 
 MAX_VERSION_CHARACTERS = 24
 
 
-class HandshakePayload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class HandshakePayload(msgspec.Struct, frozen=True, array_like=True):
     """The payload by which each side describes itself: certificate, AEAD preference, start and wall clock in
-    milliseconds since 1970, in FINAL why it refuses the other (else 0), the MTU of its underlay, its program's version.
+    milliseconds since 1970, in FINAL why it refuses the other (else 0), the MTU of its underlay, its program's version,
+    the lowest and the highest version of the protocol that it understands, and its capabilities.
     """
 
     certificate: Annotated[bytes, Meta(max_length=512)]
@@ -49,15 +52,19 @@ class HandshakePayload(msgspec.Struct, frozen=True, array_like=True, forbid_unkn
     refused: Annotated[int, Meta(ge=0, le=255)]
     underlay_mtu: Annotated[int, Meta(ge=1280, le=9000)]
     version: Annotated[str, Meta(max_length=MAX_VERSION_CHARACTERS, pattern=r"\A[0-9A-Za-z.+-]*\Z")]
+    lowest_protocol: U8 = protocol_version.LOWEST
+    highest_protocol: U8 = protocol_version.HIGHEST
+    capabilities: U63 = 0
 
     def __str__(self) -> str:
         refused = f", refuses ({_shown_reason(self.refused)})" if self.refused else ""
         times = f"epoch {self.epoch_ms}, clock {self.clock_ms} ms"
-        program = f"version {self.version or 'unknown'}, certificate of {octets(self.certificate)}"
+        program = f"version {self.version or 'unknown'}, protocol {self.lowest_protocol} to {self.highest_protocol}"
+        program += f", certificate of {octets(self.certificate)}"
         return f"handshake payload: {times}, AEAD {self.aead}, MTU {self.underlay_mtu}, {program}{refused}"
 
 
-class Refusal(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
     """A responder's word that it refuses the initiator: why (a RefusalReason, or one not known here), by its clock."""
 
     reason: Annotated[int, Meta(ge=1, le=255)]
@@ -67,6 +74,7 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         return f"refusal: {_shown_reason(self.reason)}, clock {self.clock_ms} ms"
 
 
+_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(HandshakePayload)
 _refusal_decoder = msgspec.msgpack.Decoder(Refusal)
 
@@ -81,7 +89,7 @@ def refusal_reason(drop: str) -> RefusalReason | None:
 
 
 def emit_payload(payload: HandshakePayload | Refusal) -> bytes:
-    return msgspec.msgpack.encode(payload)
+    return _encoder.encode(payload)
 
 
 def parse_payload(data: bytes) -> HandshakePayload:

@@ -17,7 +17,7 @@ from treecast.wire.one_line import address, in_vlan, line
 _Packed = Annotated[bytes, Meta(min_length=4, max_length=16)]
 
 
-class _Context(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class _Context(msgspec.Struct, frozen=True, array_like=True):
     vlan: U16
     group: _Packed
     source: _Packed | None

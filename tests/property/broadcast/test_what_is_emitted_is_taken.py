@@ -137,7 +137,7 @@ def test_a_link_that_comes_or_goes_changes_one_advertisement_of_links() -> None:
         node.broadcast.advance(node.now)
         bodies = {parse_signed(wire)[1] for peer, wire in node.floods() if peer == 2}
         newest = max(body.sequence for body in bodies)
-        assert {body.key for body in bodies if body.kind is Kind.LINKS and body.sequence == newest} == {b"\x03"}
+        assert {body.key for body in bodies if body.kind == Kind.LINKS and body.sequence == newest} == {b"\x03"}
 
 
 def test_digests_of_5000_origins_are_taken_by_a_neighbour() -> None:

@@ -214,7 +214,7 @@ def test_a_newer_version_supersedes_the_one_that_waits() -> None:
     node.said()
     node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
     node.broadcast.put(node.now, Kind.GROUPS, GROUPS, None)
-    (wire,) = [w for _, w in node.floods() if parse_signed(w)[1].kind is Kind.GROUPS]
+    (wire,) = [w for _, w in node.floods() if parse_signed(w)[1].kind == Kind.GROUPS]
     assert parse_signed(wire)[1].content == b""
 
 

@@ -107,7 +107,7 @@ def test_a_record_that_its_receiver_refuses_is_counted_and_not_offered_with_each
                 node.hear(2, Digest(1, 1, ()))  # it still has nothing of it
             for wire in message.advertisements if isinstance(message, Flood) else ():
                 body = parse_signed(wire)[1]
-                if body.kind is Kind.GROUPS:
+                if body.kind == Kind.GROUPS:
                     sent += 1
                 else:
                     node.hear(peer, Acknowledge(((body.origin, body.epoch, body.sequence),)))

@@ -46,7 +46,7 @@ LONGEST = {
     VlanTag: VlanTag(4095, 7, True),
 }
 KINDS = {
-    Body: [kind.name for kind in Kind],
+    Body: ["kind", *(kind.name for kind in Kind)],
     LeaveGroup: ["leave", "done"],
     ReceivedMessage: ["report", "query", "leave", "done"],
 }
@@ -197,7 +197,8 @@ def body(kind: Kind, key: bytes, content: bytes) -> Body:
         (Digest(0, 9, ((7, 3, bytes(8)),)), "DIGEST of n0 to n9: n7 epoch 3 hash 0000000000000000"),
         (
             HandshakePayload(b"c" * 200, 1, 5, 6, 0, 1500, "0.1"),
-            "handshake payload: epoch 5, clock 6 ms, AEAD 1, MTU 1500, version 0.1, certificate of 200 bytes",
+            "handshake payload: epoch 5, clock 6 ms, AEAD 1, MTU 1500, version 0.1, protocol 2 to 2, "
+            "certificate of 200 bytes",
         ),
         (Refusal(4, 6), "refusal: CERTIFICATE_EXPIRED, clock 6 ms"),
         (Refusal(99, 6), "refusal: reason 99, clock 6 ms"),
