@@ -131,7 +131,7 @@ class Bridging:
         self._last_address = self.lan_ipv4 or self._last_address
         if self.lan_ipv4 is None and self._last_address is not None:
             text = f"{bridge} has lost {self._last_address}, this machine's address on the LAN"
-            advice = f"run its DHCP client on {bridge}, or ip address add {self._last_address} dev {bridge}"
+            advice = f"run its DHCP client on {bridge}, or, where it was static, add it to {bridge} again"
             yield Problem("lan_address_lost", bridge, f"{text}: {advice}", patience=CLIENT_TIME)
 
     def _broken(self, interface: str, fault: str) -> Iterator[Problem]:

@@ -108,12 +108,14 @@ def _overlay(name: str, settings: Settings) -> Iterator[Problem]:
 
 
 def _another(address: IPv4Interface | IPv6Interface) -> IPAddress | None:
-    """The highest host address of an overlay's prefix but this one; None for a link-local prefix or one too small."""
+    """The lowest host address of an overlay's prefix but this one, for nodes have them from there on; None for a
+    link-local prefix or one too small.
+    """
     network = address.network
     if address.ip.is_link_local or network.num_addresses < 4:
         return None
-    highest = network.broadcast_address - 1
-    return highest if highest != address.ip else highest - 1
+    lowest = network.network_address + 1
+    return lowest if lowest != address.ip else lowest + 1
 
 
 def _routes(name: str, settings: Settings) -> Iterator[Problem]:

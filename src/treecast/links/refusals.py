@@ -183,8 +183,9 @@ class Refusals:
                 if newer != own.name:
                     return one_index(own.name, newer, own.node_index)
                 return (
-                    f"{own.name} was added again (treecast node add {own.name} --replace), and this node's certificate "
-                    f"is replaced: stop this node, or start it with the new directory"
+                    f"a newer certificate has this node's index ({own.node_index}): {own.name} was added again "
+                    f"(treecast node add {own.name} --replace), so start it with its new directory; or the network's directory "
+                    f"was used in two places, so add {own.name} again from one of them"
                 )
             case _:
                 return (

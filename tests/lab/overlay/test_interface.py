@@ -181,9 +181,9 @@ def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay:
         node.process.send_signal(number)
     wait_problems(node, set())
 
-    machine.run(["ip", "route", "add", "10.77.255.0/24", "dev", machine.underlay_interface])
+    machine.run(["ip", "route", "add", "10.77.0.0/24", "dev", machine.underlay_interface])
     wait_problems(node, {"overlay_route_elsewhere"})
-    machine.run(["ip", "route", "del", "10.77.255.0/24"])
+    machine.run(["ip", "route", "del", "10.77.0.0/24"])
     machine.run(["ip", "link", "add", "br7", "type", "bridge"])
     machine.run(["ip", "link", "set", INTERFACE, "master", "br7"])
     wait_problems(node, {"interface_in_bridge"})
