@@ -184,8 +184,8 @@ class Refusals:
                     return one_index(own.name, newer, own.node_index)
                 return (
                     f"a newer certificate has this node's index ({own.node_index}): {own.name} was added again "
-                    f"(treecast node add {own.name} --replace), so start it with its new directory; or the network's directory "
-                    f"was used in two places, so add {own.name} again from one of them"
+                    f"(treecast node add {own.name} --replace), so start it with its new directory; or the "
+                    f"network's directory was used in two places, so add {own.name} again from one of them"
                 )
             case _:
                 return (
