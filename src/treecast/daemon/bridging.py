@@ -75,6 +75,7 @@ class Bridging:
         self._name_port()
         if record is not None and before is None:
             self._node.enter_switch_mode(record.bridge, self._lan(record))
+            self._last_address = self.lan_ipv4
             self._log.info("bridged", interface=record.interface, bridge=record.bridge)
         elif record is not None:
             self._node.restart_startup_queries()

@@ -18,7 +18,7 @@ from treecast.adapters.multicast_routes import (
     source_of,
     source_to,
 )
-from treecast.adapters.netdevice import IFF_UP, flags_of, index_of, is_own_address, mtu_of, name_of
+from treecast.adapters.netdevice import IFF_RUNNING, IFF_UP, flags_of, index_of, is_own_address, mtu_of, name_of
 from treecast.adapters.sysfs import ipv6_is_off, ipv6_switch, master_of
 from treecast.base.addresses import IPAddress
 from treecast.base.errors import OperatorError
@@ -75,6 +75,10 @@ class InterfaceWatch:
             yield Problem("interface_in_bridge", name, f"{text}: {advice}", patience=KEEPER_TIME)
         elif not bridged:
             yield from self._lost(name, self._settings.within(mtu_of(name)))
+        elif master and flags_of(master) & IFF_UP and flags_of(master) & IFF_RUNNING:
+            settings = self._settings.within(mtu_of(name))
+            if all(address.ip.is_link_local or is_own_address(address.ip) for address in settings.addresses):
+                yield from _overlay(master, settings)
 
     def _lost(self, name: str, settings: Settings) -> Iterator[Problem]:
         """Addresses and routes. Those of a bridge that it is in are looked after by ``daemon.bridging``."""

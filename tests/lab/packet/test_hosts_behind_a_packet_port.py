@@ -122,16 +122,15 @@ def test_the_nodes_own_machine_hears_the_lan_and_is_heard_by_it_once(site: Site)
 def test_frames_longer_than_the_interface_s_mtu_are_a_problem(site: Site) -> None:
     node, outside = site.overlay[0], site.overlay[1]
 
-    def problems() -> list[tuple[str, str, str]]:
-        found = ask_status(node.directory).problems
-        return [(problem.kind, problem.subject, problem.text.partition(" bytes")[0]) for problem in found]
+    def text() -> str:
+        found = {(problem.kind, problem.subject): problem.text for problem in ask_status(node.directory).problems}
+        return found.get(("frames_too_big", site.interface), "")
 
     receiver = Receiver(site.lan.hosts[0], GROUP, PORT, interface="eth0")
     wait_members(outside, GROUP, {"n0"}, LIMIT_S)
     node.machine.run(["ip", "link", "set", site.interface, "mtu", "1300"])
     Sender(outside.machine, GROUP, PORT, interface=INTERFACE, rate_pps=1000, count=60, size_bytes=1330).wait(LIMIT_S)
-    what = f"{site.interface} refused 60 frames as longer than its MTU of 1300"
-    wait_until(lambda: problems() == [("frames_too_big", site.interface, what)], LIMIT_S, "it is a problem")
+    wait_until(lambda: "as longer than its MTU of 1300 bytes" in text(), LIMIT_S, "it is a problem")
     node.machine.run(["ip", "link", "set", site.interface, "mtu", "1500"])
     receiver.stop()
 

@@ -128,6 +128,11 @@ def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: Tr
     wait_until(lambda: said_of_it in one.log_tail(), LIMIT_S, "it is said of the bridge, and of nothing else")
     spoil_ports_of(one, ("eth1", "treecast0"), lambda: said().get(("bridge_broken", "eth1"), ""))
     wait_until(lambda: not said(), LIMIT_S, "both are mended")
+    past = ["10.77.0.0/24", "dev", one.machine.underlay_interface]
+    one.machine.run(["ip", "route", "add", *past])
+    wait_until(lambda: [kind for kind, _ in said()] == ["overlay_route_elsewhere"], LIMIT_S, "past the overlay")
+    one.machine.run(["ip", "route", "del", *past])
+    wait_until(lambda: not said(), LIMIT_S, "and by it again")
     overlay = overlays(one, before)
     one.machine.run(["ip", "link", "set", "tcbr-eth1", "down"])
     wait_until(lambda: ("lan_down", "tcbr-eth1") in said(), LIMIT_S, "its routes are gone for longer than a moment")

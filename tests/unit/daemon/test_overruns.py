@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from treecast.base.limits import MAX_OVERRUN_REASONS
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
 from treecast.daemon.overruns import FEWEST, PRESENT_FOR, Overruns
@@ -46,3 +47,9 @@ def test_what_was_dropped_before_the_first_look_counts() -> None:
     node = Node()
     node.drops = {"socket_overrun": 1000}
     assert [problem.subject for problem in node.second()] == ["socket_overrun"]
+
+
+def test_so_many_reasons_are_followed_at_once_and_no_more() -> None:
+    node = Node()
+    found = node.second(**{f"table_{number}_full": FEWEST for number in range(MAX_OVERRUN_REASONS + 5)})
+    assert len(found) == MAX_OVERRUN_REASONS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+import pytest
+
 from treecast.base.commands import RemoveDownstreamTree
 from treecast.base.counters import Drops
 from treecast.base.events import KeyOffered
@@ -11,6 +13,7 @@ from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Instant
+from treecast.dataplane import downstream_trees
 from treecast.dataplane.downstream_trees import LINGER, DownstreamTrees
 from treecast.wire.key_context import emit_context
 
@@ -72,3 +75,18 @@ def test_a_root_that_is_gone_leaves_nothing_to_end() -> None:
     trees.forget(ROOT)
     trees.advance(Instant(2.0 + LINGER))
     assert ended(trees) == [] and trees.next_deadline() is None
+
+
+def test_trees_that_are_kept_make_room_where_the_table_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downstream_trees, "MAX_DOWNSTREAM_TREES", 4)
+    trees = DownstreamTrees(Drops())
+    flows = [Flow(0, IPv4Address(f"239.1.1.{number}"), None) for number in (1, 2, 3)]
+    for flow in flows:
+        trees.want(Instant(0.0), (flow.vlan, flow.group), EVERYTHING)
+    gone: list[RemoveDownstreamTree] = []
+    for now, tree_ids in ((1.0, (5, 6, 7)), (2.0, (8, 9, 10))):
+        for flow, tree_id in zip(flows, tree_ids, strict=True):
+            name = (ROOT, TreeId(tree_id), TreeEpoch(1), KeyId(tree_id))
+            trees.offered(Instant(now), KeyOffered(*name, emit_context(flow)))
+            gone += ended(trees)
+    assert gone == [*remove(5), *remove(6)]

@@ -6,6 +6,7 @@ import pytest
 
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
+from treecast.identity import newest as newest_certificates
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import NodeKeys
 from treecast.identity.newest import NewestCertificates
@@ -64,3 +65,13 @@ def test_a_node_sees_that_its_own_certificate_is_replaced() -> None:
     assert newest.replacing_own() is None
     newest.require(other)
     assert newest.replacing_own() == other
+
+
+def test_of_further_nodes_than_there_is_room_for_the_newest_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newest_certificates, "MAX_NEWEST_CERTIFICATES", 2)
+    newest = NewestCertificates(certificate(MINE, 0, index=1))
+    for index in (2, 3):
+        for keys, not_before_s in ((OLD_KEYS, 10), (NEW_KEYS, 20)):
+            newest.require(certificate(keys, not_before_s, index=index))
+    assert [newest.name(NodeIndex(index)) for index in (1, 2, 3)] == ["n1", "n2", ""]
+    assert newest.require(certificate(OLD_KEYS, 10, index=3))
