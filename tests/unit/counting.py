@@ -6,6 +6,7 @@ length. ``times_the_work`` sees those: it compares the processor time of two cal
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -26,12 +27,15 @@ def steps_of(call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> in
         steps += event == "opcode"
         return trace
 
-    before = sys.gettrace()
+    before, collects = sys.gettrace(), gc.isenabled()
+    gc.disable()  # what others left behind would be finalized, and counted, within the call
     sys.settrace(trace)
     try:
         call(*args, **kwargs)
     finally:
         sys.settrace(before)
+        if collects:
+            gc.enable()
     return steps
 
 
