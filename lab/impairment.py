@@ -1,4 +1,4 @@
-"""Faults of the underlay: loss, a cut cable."""
+"""Cables of the underlay: order, loss, a cut one."""
 
 from __future__ import annotations
 
@@ -43,3 +43,17 @@ def set_port_blocked(port: Port, *, blocked: bool) -> None:
     """Sets the switch port's state (bridge(8)): disabled ports neither take nor give frames; the carrier stays."""
     command = ["bridge", "link", "set", "dev", port.switch_port, "state", "disabled" if blocked else "forwarding"]
     subprocess.run(in_namespace(port.switch_namespace, command), check=True, capture_output=True, timeout=LIMIT_S)
+
+
+def set_in_order(machine: Machine) -> None:
+    """Both ends of the underlay's cable give all packets to one core (RPS), whichever core sent them.
+
+    A veth pair leaves a packet to the core that sends it, and under a queueing discipline that is any core, so that a
+    later packet can overtake an earlier one, as it can on the Internet.
+    """
+    port = machine.ports[0]
+    for namespace, interface in ((port.switch_namespace, port.switch_port), (machine.namespace, port.interface)):
+        every = f"for mask in /sys/class/net/{interface}/queues/rx-*/rps_cpus; do echo 1 > $mask; done"
+        subprocess.run(
+            in_namespace(namespace, ["sh", "-e", "-c", every]), check=True, capture_output=True, timeout=LIMIT_S
+        )

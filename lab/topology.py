@@ -32,7 +32,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from lab import leftovers
-from lab.impairment import set_loss, set_port_blocked
+from lab.impairment import set_in_order, set_loss, set_port_blocked
 from lab.machine import Machine, Port
 from lab.namespace import Namespace
 
@@ -148,6 +148,10 @@ class Lab:
     def loss(self, machine: Machine, percent: float) -> None:
         """Drops this share of the IP packets that arrive on a machine's underlay, at random; 0 ends it."""
         set_loss(machine, percent)
+
+    def keep_order(self, machine: Machine) -> None:
+        """Packets that a machine sends and gets on its underlay come in the order in which they were sent."""
+        set_in_order(machine)
 
     def block(self, machine: Machine) -> None:
         """Nothing comes to the machine's underlay and nothing leaves it, as if a cable beyond the switch were cut."""
