@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from treecast.adapters.netdevice import IFF_UP, flags_of, mtu_of, name_of
@@ -41,6 +41,18 @@ def ways_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
         return {address: way for address in addresses if (way := _way_to(kernel, address)) is not None}
 
 
+def has_way(address: IPAddress) -> bool:
+    """Whether a datagram to this address would leave this machine at all."""
+    return bool(ways_to([address]))
+
+
+def path_mtus_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, int]:
+    """In bytes, the least that the route or a router's ICMP message says; where neither says any, they are left out."""
+    with RouteSocket() as kernel:
+        found = {address: _route_mtu(_route_to(kernel, address, 0)) for address in addresses}
+    return {address: mtu for address, mtu in found.items() if mtu}
+
+
 def smallest_mtu(without: str) -> int | None:
     """Of all interfaces that are up, but one and loopback; None when there is none."""
     names = [name for _, name in socket.if_nameindex() if name != without]
@@ -49,21 +61,28 @@ def smallest_mtu(without: str) -> int | None:
 
 
 def _way_to(kernel: RouteSocket, address: IPAddress) -> Way | None:
+    route = _route_to(kernel, address, _RTM_F_FIB_MATCH)
+    index = 0
+    if _RTA_OIF in route:
+        index = _NUMBER.unpack(route[_RTA_OIF])[0]
+    elif len(route.get(_RTA_MULTIPATH, b"")) >= _HOP.size:
+        index = _HOP.unpack_from(route[_RTA_MULTIPATH])[3]
+    name = name_of(index) if index else ""
+    return Way(name, _route_mtu(route)) if name else None
+
+
+def _route_to(kernel: RouteSocket, address: IPAddress, flags: int) -> dict[int, bytes]:
+    """The attributes of the route that the kernel takes; none when there is no route."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    header = _ROUTE_HEADER.pack(family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, _RTM_F_FIB_MATCH)
+    header = _ROUTE_HEADER.pack(family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
     try:
         bodies = kernel.get(_GETROUTE, header + packed([(_RTA_DST, address.packed)]))
     except OSError:
-        return None
-    for body in bodies:
-        values = dict(attributes(body[_ROUTE_HEADER.size :]))
-        index = 0
-        if _RTA_OIF in values:
-            index = _NUMBER.unpack(values[_RTA_OIF])[0]
-        elif len(values.get(_RTA_MULTIPATH, b"")) >= _HOP.size:
-            index = _HOP.unpack_from(values[_RTA_MULTIPATH])[3]
-        metrics = dict(attributes(values.get(_RTA_METRICS, b"")))
-        name = name_of(index) if index else ""
-        if name:
-            return Way(name, _NUMBER.unpack(metrics[_RTAX_MTU])[0] if _RTAX_MTU in metrics else 0)
-    return None
+        return {}
+    return dict(attributes(bodies[0][_ROUTE_HEADER.size :])) if bodies else {}
+
+
+def _route_mtu(route: Mapping[int, bytes]) -> int:
+    """In bytes; 0 when the route has none of its own."""
+    metrics = dict(attributes(route.get(_RTA_METRICS, b"")))
+    return int(_NUMBER.unpack(metrics[_RTAX_MTU])[0]) if _RTAX_MTU in metrics else 0

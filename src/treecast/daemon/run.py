@@ -24,6 +24,7 @@ from treecast.adapters.packet_port import open_remembered
 from treecast.adapters.standard_streams import STDOUT
 from treecast.adapters.tap import find_tap
 from treecast.adapters.twin_file import require_no_twin, write_twin
+from treecast.adapters.underlay import has_way
 from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SetPortForwarding
@@ -162,6 +163,7 @@ async def _run(
             instance=SystemRandom().randbytes(8),
             underlay_mtu=plane.underlay_mtu,
             version=version("treecast"),
+            has_route=has_way,
         ),
         factory=NoiseFactory(identity.static_private_key, identity.network.id),
         membership=options.membership,

@@ -20,6 +20,7 @@ from treecast.base.addresses import IPAddress
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.daemon.options import HostPort
+from treecast.daemon.path_mtus import PathMtus
 from treecast.daemon.refused import Refused
 
 USUAL_MTU = 1500
@@ -72,6 +73,7 @@ class UnderlayWatch:
         """Addresses whose way was looked up, the oldest look first."""
         self._due: dict[IPAddress, None] = {}
         """Addresses to look up: new ones first."""
+        self._paths = PathMtus()
         self._refused = Refused(plane.drops().get("socket_too_big", 0))
 
     async def follow(self) -> None:
@@ -92,6 +94,7 @@ class UnderlayWatch:
             self._due |= self._looked_up  # before it is advertised: a route's MTU may have changed since
         if self._due:
             self._look_up(list(islice(self._due, MOST_LOOKUPS)))
+        self._paths.look(linked)
         fell = self._follow()
         self._refused.note(now, refused, fell=fell)
 
@@ -151,6 +154,7 @@ class UnderlayWatch:
             yield Problem("underlay_down", name, f"{name}, by which other nodes are reached, {what}: bring it up again")
         if all(mtu >= SMALLEST_MTU for mtu in carried.values()):  # else that is why
             yield from self._too_big(now)
+            yield from self._paths.problems(self._plane.underlay_mtu, SMALLEST_MTU)
 
     def _too_big(self, now: Instant) -> Iterator[Problem]:
         count = self._refused.lately(now)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant
+
+
+def _to_all(_address: IPAddress) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +19,8 @@ class NodeEnvironment:
 
     ``families``: the IP version of each UDP socket; ``ipv6``: whether the machine has IPv6, and the TAP thus addresses
     of it; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at;
-    ``instance``: 8 random bytes that no other run of this node has; ``version``: of the program.
+    ``instance``: 8 random bytes that no other run of this node has; ``version``: of the program; ``has_route``: whether
+    datagrams to an address would leave this machine now.
     """
 
     families: Sequence[int]
@@ -24,6 +30,7 @@ class NodeEnvironment:
     instance: bytes
     underlay_mtu: int = 1500
     version: str = ""
+    has_route: Callable[[IPAddress], bool] = _to_all
 
 
 class WallClock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 
+from treecast.base.addresses import IPAddress
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
@@ -49,7 +50,8 @@ class Reachability:
     """How the nodes that this one seeks stand to it.
 
     ``heard``: where INITs came from; ``is_listed``: whether others say that a node has a link;
-    ``families``: the IP versions that this node sends by.
+    ``families``: the IP versions that this node sends by; ``has_route``: whether datagrams to an address would leave
+    this machine.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class Reachability:
         refusals: Refusals,
         is_listed: Callable[[NodeIndex], bool],
         families: Sequence[int],
+        has_route: Callable[[IPAddress], bool],
     ) -> None:
         self._families = frozenset(families)
+        self._has_route = has_route
         self._targets = targets
         self._refusals = refusals
         self._heard = heard
@@ -215,6 +219,12 @@ class Reachability:
                 text = (
                     f"node {label} {known_how}{tried}{lost}: check that it "
                     f"runs, and that its UDP port can be reached from here, or this node's from there"
+                )
+            case Standing.UNREACHABLE if not any(self._has_route(own.address) for own in target.endpoints):
+                kind = "peer_unreachable"
+                text = (
+                    f"peer {label} cannot be tried: this machine has no route to it{at}: check its addresses and its "
+                    f"default route (ip route get), or name an address that it has a route to"
                 )
             case Standing.UNREACHABLE:
                 kind = "peer_unreachable"

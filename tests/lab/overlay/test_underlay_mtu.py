@@ -108,6 +108,37 @@ def test_what_one_nodes_path_carries_is_respected_by_all_and_its_changes_are_tol
     net.stop()
 
 
+def test_a_router_further_on_that_carries_less_is_named_with_its_number_and_the_option_that_helps(lab: Lab) -> None:
+    lans = [lab.switch(), lab.switch()]
+    near, far = (lab.machine(f"n{number}", lan) for number, lan in enumerate(lans))
+    router = lab.machine("router", *lans)
+    router.sysctl("net/ipv4/conf/all/forwarding", 1)
+    router.run(["ip", "link", "set", "eth1", "mtu", "1400"])
+    for machine, port in zip((near, far), router.ports, strict=True):
+        machine.run(["ip", "route", "add", "default", "via", str(port.ipv4.ip)])
+    net = Overlay([near, far], lab.directory)
+    net.start()
+    one, other = net.nodes
+    receiver = Receiver(far, GROUP, PORT, interface=INTERFACE)
+    wait_members(one, GROUP, {"n1"})
+    assert "path_mtu_too_small" not in {problem.kind for problem in ask_status(one.directory).problems}
+    stream = Sender(near, GROUP, PORT, interface=INTERFACE, size_bytes=1346, rate_pps=100, count=10)
+    assert stream.wait(20.0).sent == 10
+    place = f"a router on the way to {far.underlay_ipv4} carries packets of 1400 bytes, and this node sends some of"
+    wait_problem(one, "path_mtu_too_small", f"{place} 1500, which are lost there: start with --underlay-mtu 1400")
+    assert receiver.snapshot().received == 0
+
+    one.stop()
+    one.start(other.endpoint, options=["--underlay-mtu", "1400"])
+    one.wait_ready()
+    wait_members(one, GROUP, {"n1"})
+    stream = Sender(near, GROUP, PORT, interface=INTERFACE, size_bytes=1246, rate_pps=100, count=10)
+    assert stream.wait(20.0).sent == 10
+    wait_received(receiver, 10)
+    assert "path_mtu_too_small" not in {problem.kind for problem in ask_status(one.directory).problems}
+    net.stop()
+
+
 def wait_problem(node: TreecastNode, kind: str, sentence: str) -> None:
     """In ``status`` and on stderr."""
     found = f"{node.name} has the problem {kind}"

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from random import Random
 from typing import ParamSpec
 
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.commands import InstallSession, SendDatagram, SetPeerUnderlayMtu
 from treecast.base.counters import Drops
 from treecast.base.events import HandshakeDatagram, SessionConfirmed, SessionReport
@@ -74,6 +74,8 @@ class Node:
         self.ahead_s = ahead_s
         self.listed = True
         """Whether others advertise links with whatever node."""
+        self.unroutable: set[IPAddress] = set()
+        """Addresses that this machine has no route to."""
         self.certificate = certificate or certificate_of(index)
         self.drops = Drops()
         self.links = Links(
@@ -81,6 +83,7 @@ class Node:
             my_index=self.certificate.node_index,
             factory=ModelFactory(static or self.certificate.static_key),
             families=(4,),
+            has_route=lambda address: address not in self.unroutable,
             verify_certificate=lambda wire: verify_certificate(wire, UNIX_NOW + ahead_s),
             wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
             is_listed=lambda _: self.listed,

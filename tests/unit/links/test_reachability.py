@@ -258,3 +258,16 @@ def test_a_peer_of_a_family_that_this_node_has_not_is_not_blamed_for_it() -> Non
     assert (problem.kind, problem.subject) == ("peer_unreachable", "carol")
     assert "carol has IPv6 addresses only (tried [2001:db8::3]:7700), and this machine has no IPv6" in problem.text
     assert "firewall" not in problem.text
+
+
+def test_a_peer_that_this_machine_has_no_route_to_is_not_blamed_for_it_while_that_is_so() -> None:
+    one = Node(1)
+    begin(one, Node(2))
+    one.unroutable = {endpoint_of(2).address}
+    (problem,) = problems(one, UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("peer_unreachable", "peer")
+    assert f"peer peer cannot be tried: this machine has no route to it ({PEER})" in problem.text
+    assert "firewall" not in problem.text
+    one.unroutable = set()
+    (problem,) = problems(one, UNREACHED_AFTER + 1.0)
+    assert f"peer peer does not answer (tried {PEER})" in problem.text

@@ -1,0 +1,56 @@
+"""Path MTUs: the size of packets that routers further on carry, as their ICMP messages have told this machine's kernel.
+
+Datagrams are not cut for it: anybody may have sent such a message. What it says is shown.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator
+
+from treecast.adapters.underlay import path_mtus_to
+from treecast.base.addresses import IPAddress
+from treecast.base.problems import Problem
+
+MOST_ASKED = 8
+"""Addresses asked for at once: the kernel tells nobody that it has heard such a message."""
+SHOWN = 4
+
+
+class PathMtus:
+    """The path MTUs to the nodes that are linked, each looked at in its turn."""
+
+    def __init__(self) -> None:
+        self._linked: Collection[IPAddress] = ()
+        self._turns: deque[IPAddress] = deque()
+        self._known: dict[IPAddress, int] = {}
+
+    def look(self, linked: Collection[IPAddress]) -> None:
+        """Ask for the next few; ``linked`` is the same object while the addresses are the same."""
+        if linked is not self._linked:
+            self._linked = linked
+            self._turns = deque(linked)
+            self._known = {address: mtu for address, mtu in self._known.items() if address in linked}
+        due = [self._turns.popleft() for _ in range(min(MOST_ASKED, len(self._turns)))]
+        self._turns.extend(due)
+        for address in due:
+            self._known.pop(address, None)
+        self._known |= path_mtus_to(due)
+
+    def problems(self, longest: int, smallest: int) -> Iterator[Problem]:
+        """``longest``: of the datagrams' packets, in bytes; ``smallest``: that nodes can do with."""
+        narrow = {address: mtu for address, mtu in self._known.items() if mtu < longest}
+        if not narrow:
+            return
+        least = min(narrow.values())
+        places = [str(address) for address in sorted(narrow, key=lambda own: (narrow[own], own.packed))]
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        advice = f"start with --underlay-mtu {least}"
+        if least < smallest:
+            advice = f"nodes need {smallest}: have that router carry them"
+        yield Problem(
+            "path_mtu_too_small",
+            "the underlay",
+            f"by its ICMP messages a router on the way to {', '.join(places[:SHOWN])}{more} carries packets of "
+            f"{least} bytes, and this node sends some of {longest}, which are lost there: {advice}",
+        )

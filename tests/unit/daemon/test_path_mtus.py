@@ -1,0 +1,81 @@
+"""Path MTUs, as the kernel has been told them: one sentence, and never more questions than a few."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+import pytest
+
+from treecast.base.addresses import IPAddress
+from treecast.daemon.path_mtus import MOST_ASKED, PathMtus
+
+LINKED = frozenset(ip_address(f"192.0.2.{number}") for number in range(1, 31))
+LONGEST, SMALLEST = 1500, 1280
+
+
+class Kernel:
+    """Paths as it knows them, and how often it was asked for each."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.known: dict[IPAddress, int] = {}
+        self.asked: list[IPAddress] = []
+        monkeypatch.setattr("treecast.daemon.path_mtus.path_mtus_to", self._of)
+
+    def _of(self, addresses: Iterable[IPAddress]) -> dict[IPAddress, int]:
+        due = list(addresses)
+        self.asked += due
+        return {address: self.known[address] for address in due if address in self.known}
+
+
+def narrow(number: int) -> IPAddress:
+    return ip_address(f"192.0.2.{number}")
+
+
+def texts(paths: PathMtus) -> list[str]:
+    return [problem.text for problem in paths.problems(LONGEST, SMALLEST)]
+
+
+def test_a_path_narrower_than_datagrams_are_is_one_sentence_and_over_once_the_kernel_has_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kernel, paths = Kernel(monkeypatch), PathMtus()
+    kernel.known = {narrow(3): 1400}
+    for _ in range(4):
+        paths.look(LINKED)
+    assert texts(paths) == [
+        "by its ICMP messages a router on the way to 192.0.2.3 carries packets of 1400 bytes, and this node sends some "
+        "of 1500, which are lost there: start with --underlay-mtu 1400"
+    ]
+    assert list(paths.problems(1400, SMALLEST)) == []
+    kernel.known = {}
+    for _ in range(4):
+        paths.look(LINKED)
+    assert texts(paths) == []
+
+
+def test_the_narrowest_comes_first_and_below_the_least_that_nodes_need_no_option_helps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kernel, paths = Kernel(monkeypatch), PathMtus()
+    kernel.known = {narrow(number): 1300 - number for number in range(20, 26)}
+    for _ in range(4):
+        paths.look(LINKED)
+    (text,) = texts(paths)
+    assert "to 192.0.2.25, 192.0.2.24, 192.0.2.23, 192.0.2.22 and 2 more carries packets of 1275 bytes" in text
+    assert text.endswith("nodes need 1280: have that router carry them")
+
+
+def test_each_is_asked_for_in_its_turn_and_nothing_is_kept_of_nodes_that_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kernel, paths = Kernel(monkeypatch), PathMtus()
+    kernel.known = dict.fromkeys(LINKED, 1400)
+    paths.look(LINKED)
+    assert len(kernel.asked) == MOST_ASKED
+    for _ in range(len(LINKED)):
+        paths.look(LINKED)
+    counts = {kernel.asked.count(address) for address in LINKED}
+    assert max(counts) - min(counts) <= 1
+    paths.look(frozenset())
+    assert texts(paths) == []
