@@ -105,7 +105,7 @@ class Reachability:
             return Standing.OFFLINE if self._is_unlisted(target) else Standing.ITSELF
         if any(self.foreign.last(now, endpoint) is not None for endpoint in target.endpoints):
             return Standing.OFFLINE if self._is_unlisted(target) else Standing.ANOTHER_NETWORK
-        if now - target.sought_since < (UNREACHED_AFTER if target.name is not None else KNOWN_UNREACHED_AFTER):
+        if now - target.sought_since < _patience(target):
             return Standing.CONNECTING
         heard = self.last_received(now, target)
         if heard is not None and heard > target.sought_since:
@@ -134,18 +134,27 @@ class Reachability:
         return max((then for then in times if then is not None), default=None)
 
     def problems(self, now: Instant) -> Iterator[Problem]:
-        """One for each node that is out of reach; one in all when every link was lost at once."""
-        if self.up == 0 and len(self._lost) > 1:
+        """One for each node that is out of reach; one in all for those whose links were all lost at once."""
+        lost_at = self._lost[-1][0] if self.up == 0 and len(self._lost) > 1 else None
+        if lost_at is not None:
             yield self._all_lost()
-        else:
-            seen: set[NodeIndex] = set()
-            for target in [*self._targets.apart(), *self._targets.configured()]:
-                if target.node not in seen:
-                    yield from self._unreached(now, target)
-                if target.node is not None:
-                    seen.add(target.node)
+        seen: set[NodeIndex] = set()
+        for target in [*self._targets.apart(), *self._targets.configured()]:
+            if target.node not in seen and (lost_at is None or self._is_apart_from_loss(now, target, lost_at)):
+                yield from self._unreached(now, target)
+            if target.node is not None:
+                seen.add(target.node)
+        if lost_at is None:
             yield from self._none_of_remembered(now)
         yield from self._foreign(now)
+
+    def _is_apart_from_loss(self, now: Instant, target: Target, lost_at: Instant) -> bool:
+        """Whether a target's problem is not that of the links that were lost by then: it was one before, or something
+        comes from there.
+        """
+        if self.standing(now, target) in (Standing.HEARD_ONLY, Standing.UNREACHABLE):
+            return lost_at - target.sought_since >= _patience(target)
+        return True
 
     def _none_of_remembered(self, now: Instant) -> Iterator[Problem]:
         """Nobody else is known, and none of the remembered nodes answers. One of many may be gone for good."""
@@ -254,6 +263,11 @@ class Reachability:
             return
         for source in sources:
             yield Problem("foreign_network", source, _of_another_network(source))
+
+
+def _patience(target: Target) -> Duration:
+    """How long it may be without a link before that is a problem."""
+    return UNREACHED_AFTER if target.name is not None else KNOWN_UNREACHED_AFTER
 
 
 def _first(names: Sequence[str]) -> str:

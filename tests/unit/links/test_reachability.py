@@ -242,6 +242,35 @@ def test_links_that_are_lost_at_once_are_one_problem_until_one_is_back() -> None
     assert kinds(one, 60.0) == [("node_unreachable", f"n{number}") for number in range(3, 9)]
 
 
+def test_a_peer_that_was_a_problem_before_all_links_were_lost_at_once_stays_one_without_a_break() -> None:
+    one = Node(1)
+    begin(one, Node(9))
+    one.links.learn(Instant(0.0), NodeIndex(8), (endpoint_of(8),), "n8")
+    others = [Node(number) for number in range(2, 5)]
+    for other in others:
+        one.links.learn(Instant(0.0), NodeIndex(other.index), (endpoint_of(other.index),), f"n{other.index}")
+        shake(other, one)
+    before = [("node_unreachable", "n8"), ("peer_unreachable", "peer")]
+    at = KNOWN_UNREACHED_AFTER + DEAD_AFTER
+    assert kinds(one, at) == before
+    one.links.review(Instant(at), report(one, silent_s=DEAD_AFTER))
+    for later in (0.0, 1.0, UNREACHED_AFTER, KNOWN_UNREACHED_AFTER, 60.0):
+        assert kinds(one, at + later) == [("all_links_lost", "this node"), *before], f"{later} s later"
+    shake(Node(2, epoch=2), one, at + 60.0)
+    assert kinds(one, at + 60.0) == [*(("node_unreachable", f"n{number}") for number in (3, 4)), *before]
+
+
+def test_a_peer_whose_link_was_lost_just_before_all_others_and_is_a_problem_by_then_stays_one() -> None:
+    one, two, three = Node(1), Node(2), Node(3)
+    shake(one, two)
+    shake(three, one)
+    one.links.review(Instant(20.0), [each for each in report(one, silent_s=DEAD_AFTER) if each.peer == two.index])
+    at = 20.0 + UNREACHED_AFTER
+    assert kinds(one, at) == [("peer_unreachable", "peer")]
+    one.links.review(Instant(at), report(one, silent_s=DEAD_AFTER))
+    assert kinds(one, at) == [("all_links_lost", "this node"), ("peer_unreachable", "peer")]
+
+
 def test_what_was_noticed_is_bounded() -> None:
     noticed, address = Noticed(), endpoint_of(1).address
     ports = range(1, MAX_NOTICED_ENDPOINTS + 11)
