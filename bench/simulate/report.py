@@ -22,9 +22,11 @@ ROWS: Sequence[tuple[str, Callable[[Figures], float | None]]] = (
     ("memory per node, kB", lambda own: own.memory_kb_per_node),
     ("join: all nodes know after, virtual s", lambda own: own.join_reached_s),
     ("join: control datagrams in all", lambda own: own.join_messages),
+    ("join: control bytes in all, kB", lambda own: own.join_kbytes),
     ("join: CPU of all engines, s", lambda own: own.join_cpu_s),
     ("death: no link left after, virtual s", lambda own: own.death_gone_s),
     ("death: control datagrams in all", lambda own: own.death_messages),
+    ("death: control bytes in all, kB", lambda own: own.death_kbytes),
     ("death: CPU of all engines, s", lambda own: own.death_cpu_s),
     ("wall clock, s", lambda own: own.wall_s),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from bench.simulate.change_traffic import ChangeTraffic
 from treecast.sim.metering import Meter
 from treecast.sim.world import SimNode, World
 
@@ -19,6 +20,8 @@ SETTLE_S = 10.0
 IDLE_S = 30.0
 """Virtual: one interval of digests and of NODE advertisements."""
 CHANGE_LIMIT_S = 20.0
+ACKNOWLEDGED_S = 2.0
+"""What is lost nowhere is acknowledged long before."""
 STEP_S = 0.1
 TURN_INTERVAL_S = 0.02
 """A busy node takes several datagrams in one turn."""
@@ -36,7 +39,8 @@ class Figures:
 
     ``start_s`` until all know and are linked to all, ``join_reached_s`` until all know the subscriber, ``death_gone_s``
     until no node is linked to the dead one, all in virtual seconds.
-    CPU is the engines', without the model's; message counts are control datagrams above the idle rate.
+    CPU is the engines', without the model's, and all that they do meanwhile; messages are the control datagrams and key
+    offers that the change causes until it is acknowledged everywhere (``ChangeTraffic``).
     """
 
     nodes: int
@@ -50,10 +54,12 @@ class Figures:
     idle_probe_kbit_s: float | None = None
     memory_kb_per_node: float | None = None
     join_reached_s: float | None = None
-    join_messages: float | None = None
+    join_messages: int | None = None
+    join_kbytes: float | None = None
     join_cpu_s: float | None = None
     death_gone_s: float | None = None
-    death_messages: float | None = None
+    death_messages: int | None = None
+    death_kbytes: float | None = None
     death_cpu_s: float | None = None
     wall_s: float = 0.0
     by_kind: dict[str, int] = field(default_factory=dict)
@@ -82,7 +88,7 @@ class Run:
         self._tell = tell
         self._meter = Meter(time.thread_time)
         self._world = World(SEED, loss=LOSS, cities=True, turn_interval=TURN_INTERVAL_S, meter=self._meter)
-        self._idle_control_rate = 0.0
+        self._change = ChangeTraffic()
 
     def measure(self) -> Figures:
         phases = {"start": self._start, "idle": self._idle, "join": self._join, "death": self._death}
@@ -113,6 +119,7 @@ class Run:
         self.figures.start_s = self._until(self._all_linked, START_LIMIT_S)
         self.figures.start_cpu_s = round(self._meter.total_s, 2)
         self.figures.start_busiest_node_second_ms = round(self._meter.busiest_s * 1000, 1)
+        self._world.underlay.on_send = self._change.sent
         self._pass(SETTLE_S)
         self.figures.memory_kb_per_node = round((_resident_bytes() - before) / 1024 / self.figures.nodes, 1)
 
@@ -121,7 +128,6 @@ class Run:
         self._pass(IDLE_S)
         figures, sent = self.figures, self._world.underlay
         node_seconds = figures.nodes * IDLE_S
-        self._idle_control_rate = sent.datagrams_of["control"] / IDLE_S
         figures.idle_cpu_ms_per_node_s = round(self._meter.total_s * 1000 / node_seconds, 3)
         figures.idle_busiest_node_second_ms = round(self._meter.busiest_s * 1000, 1)
         figures.idle_control_kbit_s = round(sent.bytes_of["control"] * 8 / 1000 / node_seconds, 1)
@@ -133,9 +139,12 @@ class Run:
         last = self._nodes()[-1]
         last.report(GROUP)
         others = [node for node in self._nodes() if node is not last]
-        reached_s = self._until(lambda: all(node.subscribes(last, GROUP) for node in others), CHANGE_LIMIT_S)
-        self.figures.join_reached_s = reached_s
-        self.figures.join_messages, self.figures.join_cpu_s = self._spent(reached_s)
+        self.figures.join_reached_s = self._until(
+            lambda: all(node.subscribes(last, GROUP) for node in others), CHANGE_LIMIT_S
+        )
+        self.figures.join_cpu_s = round(self._meter.total_s, 3)
+        self._pass(ACKNOWLEDGED_S)
+        self.figures.join_messages, self.figures.join_kbytes = self._sent()
 
     def _death(self) -> None:
         self._pass(SETTLE_S)
@@ -144,7 +153,9 @@ class Run:
         dead.stop()
         limit = 5 * CHANGE_LIMIT_S
         self.figures.death_gone_s = self._until(lambda: not any(node.is_linked(dead) for node in others), limit)
-        self.figures.death_messages, self.figures.death_cpu_s = self._spent(self.figures.death_gone_s)
+        self.figures.death_cpu_s = round(self._meter.total_s, 3)
+        self._pass(ACKNOWLEDGED_S)
+        self.figures.death_messages, self.figures.death_kbytes = self._sent()
 
     # parts
 
@@ -160,10 +171,11 @@ class Run:
     def _begin(self) -> None:
         self._meter.reset()
         self._world.underlay.reset_counts()
+        self._change.reset()
 
-    def _spent(self, virtual_s: float) -> tuple[float, float]:
-        control = self._world.underlay.datagrams_of["control"] - self._idle_control_rate * virtual_s
-        return round(max(control, 0.0)), round(self._meter.total_s, 3)
+    def _sent(self) -> tuple[int, float]:
+        """Datagrams and kB of the change that this phase made."""
+        return self._change.datagrams, round(self._change.size_bytes / 1000, 1)
 
     def _pass(self, virtual_s: float) -> None:
         for _ in range(round(virtual_s / STEP_S)):

@@ -43,6 +43,8 @@ class Underlay:
         self.datagrams_of: Counter[str] = Counter()
         self.bytes_of: Counter[str] = Counter()
         """Datagrams and bytes that were sent, by kind (``kind_and_bytes``)."""
+        self.on_send: Callable[[object], None] | None = None
+        """Is given each datagram, for those that count more finely."""
         self._rng = rng
         self._delay_between = delay_between
         self._receivers: dict[Endpoint, Receiver] = {}
@@ -76,6 +78,8 @@ class Underlay:
         kind, size_bytes = kind_and_bytes(datagram)
         self.datagrams_of[kind] += 1
         self.bytes_of[kind] += size_bytes
+        if self.on_send is not None:
+            self.on_send(datagram)
         if self._rng.random() < self.loss or (self._cut and (source, destination) in self._cut):
             return
         self._send_once(source, destination, datagram)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.simulate import report, spreading
+from bench.simulate.change_traffic import ChangeTraffic
 from bench.simulate.run import Figures, Run
+from treecast.sim.world import World
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +20,44 @@ def four() -> Figures:
 def test_a_small_network_is_measured_in_all_phases(four: Figures) -> None:
     assert four.ended == ""
     assert all(value(four) is not None for _, value in report.ROWS)
-    assert four.join_messages is not None
-    assert four.join_messages >= 3
     assert four.by_kind["probe"] > 0
+
+
+def test_a_join_is_a_flood_to_each_and_its_acknowledgement_and_no_more_than_their_repetitions(four: Figures) -> None:
+    others = four.nodes - 1
+    assert four.join_messages is not None
+    assert 2 * others <= four.join_messages <= 4 * others
+    assert four.join_kbytes is not None
+    assert 0.1 * four.join_messages < four.join_kbytes < 0.2 * four.join_messages
+
+
+def test_digests_refreshes_and_probes_are_no_traffic_of_a_change() -> None:
+    world = World(1, cities=True)
+    first = world.add()
+    nodes = [first, *(world.add(peer=first) for _ in range(5))]
+    change = ChangeTraffic()
+    world.underlay.on_send = change.sent
+    world.run(15.0)
+    assert change.datagrams > 0
+    change.reset()
+    world.underlay.reset_counts()
+    world.run(60.0)
+    assert world.underlay.datagrams_of["control"] > 4 * 5 * len(nodes)
+    assert (change.datagrams, change.size_bytes) == (0, 0)
+
+
+def test_the_offers_of_keys_and_their_acknowledgements_belong_to_the_change() -> None:
+    world = World(1)
+    first = world.add()
+    other = world.add(peer=first)
+    world.run(10.0)
+    other.report("239.1.1.1")
+    world.run(1.0)
+    change = ChangeTraffic()
+    world.underlay.on_send = change.sent
+    first.send("239.1.1.1", "frame")
+    world.run(0.2)
+    assert change.datagrams == 2
 
 
 def test_a_network_without_time_left_says_in_which_phase_it_ended() -> None:
