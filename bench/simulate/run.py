@@ -21,7 +21,7 @@ IDLE_S = 30.0
 """Virtual: one interval of digests and of NODE advertisements."""
 CHANGE_LIMIT_S = 20.0
 ACKNOWLEDGED_S = 2.0
-"""What is lost nowhere is acknowledged long before."""
+"""Everything is acknowledged long before: nothing is lost here."""
 STEP_S = 0.1
 TURN_INTERVAL_S = 0.02
 """A busy node takes several datagrams in one turn."""

@@ -44,7 +44,7 @@ class Underlay:
         self.bytes_of: Counter[str] = Counter()
         """Datagrams and bytes that were sent, by kind (``kind_and_bytes``)."""
         self.on_send: Callable[[object], None] | None = None
-        """Is given each datagram, for those that count more finely."""
+        """Receives each datagram that is sent: for counting more finely than by kind."""
         self._rng = rng
         self._delay_between = delay_between
         self._receivers: dict[Endpoint, Receiver] = {}
