@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import cost, history, measure, memory, relaying, report, rivals, switching
+from bench import cost, history, measure, memory, other_overlays, relaying, report, switching
 from bench.report import OWN, Measure, Target
 from bench.search import LOSS_LIMIT
 from bench.sides import Raw, Side, Treecast, Vxlan
@@ -56,7 +56,9 @@ def _measure_in_one_lab(console: Console, plan: Plan, described: dict[str, str])
         lan = lab.switch(DEFAULT_MTU_BYTES)
         machines = [lab.machine(f"n{number}", lan) for number in range(1 + max(SUBSCRIBERS))]
         vxlan, treecast = Vxlan(machines, DEFAULT_MTU_BYTES), Treecast(machines, lab.directory)
-        others = [rivals.Rival(program, machines[:2], lab.directory) for program in rivals.installed()]
+        others = [
+            other_overlays.OtherOverlay(program, machines[:2], lab.directory) for program in other_overlays.installed()
+        ]
         sides: list[Side] = [Raw(), vxlan, *others, treecast]
         described.update({side.name: side.describe() for side in sides})
         works = Works(console, plan, machines, treecast, vxlan, others)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from lab.planes import NETWORK_ID, Plane, Planes, session_of
+from lab.planes import NETWORK_ID, DataPlane, DataPlanes, session_of
 from treecast import _native
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import CreateTree, SetHost, SetRoute
@@ -33,7 +33,7 @@ def table_bytes() -> dict[str, float]:
 
 
 def _measured() -> Iterator[tuple[str, float]]:
-    with Planes(1, workers=1) as planes:
+    with DataPlanes(1, workers=1) as planes:
         root = planes[0]
         for kind, count, make in (
             ("host", HOSTS, _host),
@@ -44,7 +44,7 @@ def _measured() -> Iterator[tuple[str, float]]:
             yield kind, _growth(root, count, make) / count
 
 
-def _growth(root: Plane, count: int, make: Callable[[Plane, int], None]) -> int:
+def _growth(root: DataPlane, count: int, make: Callable[[DataPlane, int], None]) -> int:
     for number in range(1, FIRST + 1):
         make(root, number)
     before = resident_bytes(os.getpid())
@@ -53,19 +53,19 @@ def _growth(root: Plane, count: int, make: Callable[[Plane, int], None]) -> int:
     return resident_bytes(os.getpid()) - before
 
 
-def _host(root: Plane, number: int) -> None:
+def _host(root: DataPlane, number: int) -> None:
     root.do(SetHost(0, MacAddress(b"\x02\xaa" + number.to_bytes(4, "big")), NodeIndex(2)))
 
 
-def _tree(root: Plane, number: int) -> None:
+def _tree(root: DataPlane, number: int) -> None:
     root.do(CreateTree(TreeId(number), TreeEpoch(1), KeyId(1)))
 
 
-def _group(root: Plane, number: int) -> None:
+def _group(root: DataPlane, number: int) -> None:
     root.do(SetRoute(0, IPv4Address(b"\xef\x01" + number.to_bytes(2, "big")), None, TreeId(1)))
 
 
-def _peer(root: Plane, number: int) -> None:
+def _peer(root: DataPlane, number: int) -> None:
     """Both sides' handshakes, without a network between them."""
     first = _native.Handshake.initiate(root.key, NETWORK_ID, 2 * number + FIRST_PEER)
     second = _native.Handshake.respond(root.key, NETWORK_ID, 2 * number + FIRST_PEER + 1, first.init_datagram())

@@ -15,7 +15,7 @@ import time
 
 from bench.cost import threads_time_s
 from bench.measure import DATAGRAM_BYTES, GROUP, PORT
-from lab.planes import INTERFACE, Plane, Planes
+from lab.planes import INTERFACE, DataPlane, DataPlanes
 from lab.waiting import wait_until
 
 CHILDREN = 4
@@ -27,7 +27,7 @@ SETTLED_LIMIT_S = 10.0
 
 def relayed_per_core_second(duration_s: float) -> float:
     """Datagrams that the relay has sent, over the processor time of its threads."""
-    with Planes(2 + CHILDREN) as planes:
+    with DataPlanes(2 + CHILDREN) as planes:
         root, relay, *children = planes.planes
         planes.relay_tree(root, TREE, relay, children, group=GROUP)
         before, spent = relay.forwarder.counters(), threads_time_s(os.getpid(), relay.threads)
@@ -37,7 +37,7 @@ def relayed_per_core_second(duration_s: float) -> float:
         return (after["udp_tx_datagrams"] - before["udp_tx_datagrams"]) / spent
 
 
-def _send(root: Plane, duration_s: float) -> None:
+def _send(root: DataPlane, duration_s: float) -> None:
     """As fast as the socket takes them. The data planes work in threads of this process, without its lock."""
     payload = bytes(DATAGRAM_BYTES * SEGMENTS)
     with root.machine.enter():
@@ -52,7 +52,7 @@ def _send(root: Plane, duration_s: float) -> None:
             own.sendto(payload, (GROUP, PORT))
 
 
-def _settled(relay: Plane) -> dict[str, int]:
+def _settled(relay: DataPlane) -> dict[str, int]:
     """Its counters once they stand still."""
     before = relay.forwarder.counters()
     wait_until(lambda: True, 1.0)

@@ -18,7 +18,7 @@ from lab.machine import Machine
 from lab.sites import Sites, make_sites
 from lab.topology import Lab
 from lab.waiting import paced, pause_until, wait_until
-from treecast.api.client import ask_groups
+from treecast.api.client import fetch_groups
 
 GROUP, PORT = "239.90.0.1", 5090
 RATE_PPS = 1000
@@ -111,7 +111,7 @@ def _watching(machine: Machine) -> Iterator[list[float]]:
 def _members(sites: Sites) -> list[str]:
     """The nodes that the first one sends the stream to."""
     return [
-        member.node for row in ask_groups(sites.overlay[0].directory) if row.group == GROUP for member in row.members
+        member.node for row in fetch_groups(sites.overlay[0].directory) if row.group == GROUP for member in row.members
     ]
 
 
@@ -138,7 +138,7 @@ def _bytes_per_join(sites: Sites, joins: int) -> float:
 def _known(sites: Sites, joins: int) -> int:
     """How many of the groups the last to know knows."""
     asked = {str(MANY_GROUPS + number) for number in range(joins)}
-    return min(len(asked & {row.group for row in ask_groups(node.directory)}) for node in sites.overlay.nodes)
+    return min(len(asked & {row.group for row in fetch_groups(node.directory)}) for node in sites.overlay.nodes)
 
 
 def _sent(sites: Sites) -> int:

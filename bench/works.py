@@ -23,7 +23,7 @@ WITHOUT_OFFLOAD = Target(1.1, 1.5, Vxlan.name)
 SMALL_STREAM = Target(0.02, 0.01)
 LATENCY = {"median": Target(150e3, 110e3), "p99": Target(280e3, 200e3)}
 TCP = Target(0.45, 0.55, Raw.name)
-TCP_OVER_RIVALS = (5.0, 7.0)  # times the best of them
+TCP_OVER_OTHERS = (5.0, 7.0)  # times the best of them
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ QUICK = Plan(runs=1, trial_s=1.0, first_trials=6, further_trials=0, tcp_s=2, lat
 
 
 class Works:
-    """``machines``: the source and as many subscribers as the largest work wants. ``rivals``: for TCP only."""
+    """``machines``: the source and as many subscribers as the largest work wants. ``others``: for TCP only."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Works:
         machines: Sequence[Machine],
         treecast: Treecast,
         vxlan: Vxlan,
-        rivals: Sequence[Side],
+        others: Sequence[Side],
     ) -> None:
         self._console = console
         self._plan = plan
@@ -64,8 +64,8 @@ class Works:
         self._treecast = treecast
         self._raw = Raw()
         self._both: tuple[Side, ...] = (vxlan, treecast)
-        self._rivals = rivals
-        self._all: tuple[Side, ...] = (self._raw, vxlan, *rivals, treecast)
+        self._others = others
+        self._all: tuple[Side, ...] = (self._raw, vxlan, *others, treecast)
 
     def measures(self) -> Iterator[Measure]:
         """One after the other, as they are measured."""
@@ -91,15 +91,15 @@ class Works:
             "TCP", self._all, lambda side, _: measure.tcp_bps(side, client, server, self._plan.tcp_s)
         )
         results = {side: report.side_result(values) for side, values in runs.items()}
-        for rival in self._rivals:
-            rival.stop()
-        names = {rival.name for rival in self._rivals}
+        for other in self._others:
+            other.stop()
+        names = {other.name for other in self._others}
         kernel = {side: own for side, own in results.items() if side not in names}
         yield report.measure("unicast, one TCP flow", "bit/s", kernel, target=TCP)
         others = {side: own for side, own in results.items() if side in names}
         if others:
             best = max(others, key=lambda side: others[side].median)
-            target = Target(*TCP_OVER_RIVALS, best)
+            target = Target(*TCP_OVER_OTHERS, best)
             name = "the same beside user-space overlays"
             yield report.measure(name, "bit/s", {**others, OWN: results[OWN]}, target=target)
 

@@ -47,7 +47,7 @@ GSO_MAX_SEGMENTS = 44
 Kind = TypeVar("Kind", bound=e.FromDataPlane)
 
 
-class Plane:
+class DataPlane:
     """One machine's forwarder and what it told Python so far."""
 
     def __init__(
@@ -136,7 +136,7 @@ class Plane:
         return str(self.endpoint.address), self.endpoint.port
 
 
-class Planes:
+class DataPlanes:
     """A lab with as many planes as asked for, each with a session to each; all gone at the end of the block."""
 
     def __init__(
@@ -160,14 +160,14 @@ class Planes:
         self._stack = ExitStack()
         self._next_session = 100
 
-    def __enter__(self) -> Planes:
+    def __enter__(self) -> DataPlanes:
         with ExitStack() as stack:
             self.lab = stack.enter_context(Lab())
             switch = self.lab.switch(self.underlay_mtu_bytes)
             machines = [self.lab.machine(f"n{number}", switch) for number in range(self.count)]
-            self.planes: list[Plane] = []
+            self.planes: list[DataPlane] = []
             for number, machine in enumerate(machines):
-                plane = Plane(
+                plane = DataPlane(
                     machine,
                     number + 1,
                     ipv6_underlay=self.ipv6_underlay,
@@ -189,16 +189,16 @@ class Planes:
     ) -> None:
         self._stack.close()
 
-    def __getitem__(self, number: int) -> Plane:
+    def __getitem__(self, number: int) -> DataPlane:
         return self.planes[number]
 
-    def join(self, one: Plane, other: Plane) -> None:
+    def join(self, one: DataPlane, other: DataPlane) -> None:
         """A handshake over the wire, sessions on both sides, neighbours and hosts of each other."""
         handshake(one, other, self._new_index(), self._new_index(), self.aead)
         one.neighbour(other.node)
         other.neighbour(one.node)
 
-    def tree(self, root: Plane, tree_id: int, members: Sequence[Plane], *, group: str | None = None) -> None:
+    def tree(self, root: DataPlane, tree_id: int, members: Sequence[DataPlane], *, group: str | None = None) -> None:
         """A tree on which all members are next hops of the root and deliver."""
         tree = TreeId(tree_id)
         root.do(c.CreateTree(tree, TreeEpoch(1), KeyId(1)))
@@ -210,10 +210,10 @@ class Planes:
 
     def relay_tree(
         self,
-        root: Plane,
+        root: DataPlane,
         tree_id: int,
-        relay: Plane,
-        leaves: Sequence[Plane],
+        relay: DataPlane,
+        leaves: Sequence[DataPlane],
         *,
         group: str,
         relay_delivers: bool = False,
@@ -236,7 +236,7 @@ def _own_threads() -> set[int]:
     return {int(task.name) for task in Path("/proc/self/task").iterdir()}
 
 
-def handshake(one: Plane, other: Plane, index: int, other_index: int, aead: int) -> None:
+def handshake(one: DataPlane, other: DataPlane, index: int, other_index: int, aead: int) -> None:
     """INIT, RESPONSE and FINAL travel as datagrams; both sides install the session."""
     first = _native.Handshake.initiate(one.key, NETWORK_ID, index)
 
@@ -265,7 +265,14 @@ def session_of(handshake: _native.Handshake, node: int, endpoint: Endpoint, aead
 
 
 def give_key(
-    root: Plane, member: Plane, tree_id: int, epoch: int, key_id: int, *, deliver: bool, next_hops: Sequence[int] = ()
+    root: DataPlane,
+    member: DataPlane,
+    tree_id: int,
+    epoch: int,
+    key_id: int,
+    *,
+    deliver: bool,
+    next_hops: Sequence[int] = (),
 ) -> None:
     """Offers a key over the wire; the member takes it."""
     before = len(member.seen(e.KeyOffered))

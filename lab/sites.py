@@ -9,7 +9,7 @@ from lab.lan import Lan
 from lab.node import PROGRAM, Overlay, TreecastNode
 from lab.topology import Lab
 from lab.waiting import wait_until
-from treecast.api.client import ask_bridge
+from treecast.api.client import fetch_bridge
 
 LIMIT_S = 20.0
 
@@ -33,7 +33,7 @@ class Sites:
         for site in range(len(self.lans)):
             self.bridge(site)
         nodes = self.overlay.nodes
-        wait_until(lambda: {ask_bridge(n.directory).state for n in nodes} == {"forwarding"}, LIMIT_S, "elections")
+        wait_until(lambda: {fetch_bridge(n.directory).state for n in nodes} == {"forwarding"}, LIMIT_S, "elections")
 
 
 def make_sites(lab: Lab, count: int = 2, hosts: int = 2) -> Sites:

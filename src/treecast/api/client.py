@@ -36,45 +36,45 @@ class _Reply(msgspec.Struct, Generic[T], frozen=True):
     error: str | None = None
 
 
-def ask_status(directory: Path, timeout_s: float = TIMEOUT_S) -> Status:
+def fetch_status(directory: Path, timeout_s: float = TIMEOUT_S) -> Status:
     """The node itself; OperatorError when it does not answer."""
-    return _ask(directory, Verb.STATUS, _Reply[Status], timeout_s)
+    return _request(directory, Verb.STATUS, _Reply[Status], timeout_s)
 
 
-def ask_peers(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Peer]:
+def fetch_peers(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Peer]:
     """The other nodes; OperatorError when it does not answer."""
-    return _ask(directory, Verb.PEERS, _Reply[list[Peer]], timeout_s)
+    return _request(directory, Verb.PEERS, _Reply[list[Peer]], timeout_s)
 
 
-def ask_groups(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Group]:
+def fetch_groups(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Group]:
     """The multicast table; OperatorError when it does not answer."""
-    return _ask(directory, Verb.GROUPS, _Reply[list[Group]], timeout_s)
+    return _request(directory, Verb.GROUPS, _Reply[list[Group]], timeout_s)
 
 
-def ask_group_changes(directory: Path, since: int | None, timeout_s: float = TIMEOUT_S) -> GroupChanges:
+def fetch_group_changes(directory: Path, since: int | None, timeout_s: float = TIMEOUT_S) -> GroupChanges:
     """Changes of the multicast table since a position, or all of it; OperatorError when it does not answer.
 
     Where nothing changes the node answers after two seconds.
     """
-    return _ask(directory, Verb.GROUP_CHANGES, _Reply[GroupChanges], timeout_s, since)
+    return _request(directory, Verb.GROUP_CHANGES, _Reply[GroupChanges], timeout_s, since)
 
 
-def ask_hosts(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Host]:
+def fetch_hosts(directory: Path, timeout_s: float = TIMEOUT_S) -> list[Host]:
     """The host table; OperatorError when it does not answer."""
-    return _ask(directory, Verb.HOSTS, _Reply[list[Host]], timeout_s)
+    return _request(directory, Verb.HOSTS, _Reply[list[Host]], timeout_s)
 
 
-def ask_bridge(directory: Path, *, changed: bool = False, timeout_s: float = TIMEOUT_S) -> Bridge:
+def fetch_bridge(directory: Path, *, changed: bool = False, timeout_s: float = TIMEOUT_S) -> Bridge:
     """The node's bridges, looked at again if that has ``changed``; OperatorError when it does not answer."""
-    return _ask(directory, Verb.BRIDGE_CHANGED if changed else Verb.BRIDGE, _Reply[Bridge], timeout_s)
+    return _request(directory, Verb.BRIDGE_CHANGED if changed else Verb.BRIDGE, _Reply[Bridge], timeout_s)
 
 
-def ask_log_level(directory: Path, level: str, timeout_s: float = TIMEOUT_S) -> Status:
+def set_log_level(directory: Path, level: str, timeout_s: float = TIMEOUT_S) -> Status:
     """The node itself, which logs from this level on; OperatorError when it does not answer."""
-    return _ask(directory, Verb(f"log_{level}"), _Reply[Status], timeout_s)
+    return _request(directory, Verb(f"log_{level}"), _Reply[Status], timeout_s)
 
 
-def _ask(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s: float, since: int | None = None) -> T:
+def _request(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s: float, since: int | None = None) -> T:
     other_version = f"the node in {directory} is of another version: restart it with treecast up {directory}"
     try:
         line = _exchange(directory, msgspec.json.encode(Request(verb, since)) + b"\n", timeout_s)

@@ -80,7 +80,7 @@ class Status(msgspec.Struct, frozen=True):
 class Peer(msgspec.Struct, frozen=True):
     """One other node that is known or sought. ``rtt_ms`` is None until it was measured.
 
-    ``state``: ``up``, ``connecting``, ``heard only``, ``refused: WHY``, ``unreachable``, ``offline``, ``this node
+    ``state``: ``up``, ``connecting``, ``one way``, ``refused: WHY``, ``unreachable``, ``offline``, ``this node
     itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is
     there. Bytes: since the start of this node.
     """

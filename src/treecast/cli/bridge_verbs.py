@@ -53,7 +53,7 @@ def bridge_add(
     directory, interface = _node_and_interface(words, "add")
     from treecast.adapters import bridge
     from treecast.adapters.sysfs import sends_own_frames_only
-    from treecast.api.client import ask_bridge, ask_status
+    from treecast.api.client import fetch_bridge, fetch_status
     from treecast.base.storm_control import StormLimits
     from treecast.cli import values
 
@@ -63,17 +63,17 @@ def bridge_add(
 
         add(directory, interface, multicast_pps or None, kept)
         return
-    if any(port.interface == interface for port in ask_bridge(directory).packet_ports):
+    if any(port.interface == interface for port in fetch_bridge(directory).packet_ports):
         raise OperatorError(f"{interface} is a packet port: remove that first")
 
     limits = StormLimits(broadcast_pps or None, multicast_pps or None, unknown_unicast_pps or None)
 
     def apply_changes() -> None:
-        ask_bridge(directory, changed=True)
+        fetch_bridge(directory, changed=True)
 
     try:
         done = bridge.bridge_add(
-            directory, ask_status(directory).interface, interface, limits, apply_changes, keep_local=kept, force=force
+            directory, fetch_status(directory).interface, interface, limits, apply_changes, keep_local=kept, force=force
         )
     except OperatorError:
         with suppress(OperatorError):  # the first error counts
@@ -97,7 +97,7 @@ def bridge_remove(words: _NodeAndInterface) -> None:
     directory, interface = _node_and_interface(words, "remove")
     from treecast.adapters import bridge
     from treecast.adapters.packet_port import remove_packet_port
-    from treecast.api.client import ask_bridge
+    from treecast.api.client import fetch_bridge
     from treecast.cli.packet_port import remembered_name
 
     removed = remove_packet_port(directory, interface) or remove_packet_port(
@@ -105,7 +105,7 @@ def bridge_remove(words: _NodeAndInterface) -> None:
     )
     done = bridge.Done(True, interface) if removed else bridge.bridge_remove(directory, interface)
     with suppress(OperatorError):  # it does not run, and will read when it does
-        ask_bridge(directory, changed=True)
+        fetch_bridge(directory, changed=True)
     typer.echo(f"{done.interface} is on its own again" if done.changed else f"{interface} is not bridged by this node")
     for note in done.notes:
         typer.echo(note)
@@ -115,9 +115,9 @@ def bridge_remove(words: _NodeAndInterface) -> None:
 def bridge_show(directory: NodeDirectory = None, json: JsonOption = False) -> None:
     """The bridges and packet ports of the running node."""
     directory = resolved(directory)
-    from treecast.api.client import ask_bridge
+    from treecast.api.client import fetch_bridge
 
-    answer = ask_bridge(directory)
+    answer = fetch_bridge(directory)
     if json:
         print_json(answer)
     else:

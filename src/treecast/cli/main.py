@@ -167,9 +167,9 @@ def up(
 def status(directory: NodeDirectory = None, json: JsonOption = False) -> None:
     """The running node: its problems, addresses, counters and drops."""
     directory = resolved(directory)
-    from treecast.api.client import ask_status
+    from treecast.api.client import fetch_status
 
-    answer = ask_status(directory)
+    answer = fetch_status(directory)
     if json:
         print_json(answer)
     else:
@@ -182,9 +182,9 @@ def status(directory: NodeDirectory = None, json: JsonOption = False) -> None:
 def peers(directory: NodeDirectory = None, json: JsonOption = False) -> None:
     """The other nodes that the running node knows or seeks, each with its state."""
     directory = resolved(directory)
-    from treecast.api.client import ask_peers
+    from treecast.api.client import fetch_peers
 
-    answer = ask_peers(directory)
+    answer = fetch_peers(directory)
     if json:
         print_json(answer)
     else:
@@ -206,24 +206,24 @@ def groups(
 
         following.watch(directory, json=json)
         return
-    from treecast.api.client import ask_groups, ask_status
+    from treecast.api.client import fetch_groups, fetch_status
 
-    answer = ask_groups(directory)
+    answer = fetch_groups(directory)
     if json:
         print_json(answer)
     else:
         from treecast.cli.group_tables import print_groups
 
-        print_groups(answer, ask_status(directory).queriers)
+        print_groups(answer, fetch_status(directory).queriers)
 
 
 @app.command()
 def hosts(directory: NodeDirectory = None, json: JsonOption = False) -> None:
     """The hosts of all nodes: which address lives where."""
     directory = resolved(directory)
-    from treecast.api.client import ask_hosts
+    from treecast.api.client import fetch_hosts
 
-    answer = ask_hosts(directory)
+    answer = fetch_hosts(directory)
     if json:
         print_json(answer)
     else:
@@ -242,12 +242,12 @@ def log_level(
     """Change what the running node logs to stderr, until it ends."""
     if len(words) > 2:
         raise typer.BadParameter(f"unexpected {words[2]!r}: give [DIR] LEVEL")
-    from treecast.api.client import ask_log_level
+    from treecast.api.client import set_log_level
     from treecast.cli import values
 
     if len(words) == 1:
         values.require_level(words[0])
     level = values.log_level(words[-1])
     directory = resolved(Path(words[0]) if len(words) == 2 else None)
-    status = ask_log_level(directory, level)
+    status = set_log_level(directory, level)
     typer.echo(f"node {status.node} in {directory} logs at level {status.log_level} from now on, until it ends")

@@ -9,7 +9,7 @@ import typer
 
 from treecast.adapters.bridge_record import PacketPortRecord
 from treecast.adapters.packet_port import add_packet_port, remove_packet_port
-from treecast.api.client import ask_bridge, ask_status
+from treecast.api.client import fetch_bridge, fetch_status
 from treecast.api.handover import hand_over
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KeepLocal
@@ -20,7 +20,7 @@ def remembered_name(directory: Path, interface: str) -> str:
     knows; otherwise ``interface``.
     """
     with suppress(OperatorError):  # the node does not run
-        for port in ask_bridge(directory).packet_ports:
+        for port in fetch_bridge(directory).packet_ports:
             if port.interface == interface and port.remembered_as:
                 return port.remembered_as
     return interface
@@ -28,16 +28,16 @@ def remembered_name(directory: Path, interface: str) -> str:
 
 def add(directory: Path, interface: str, multicast_pps: int | None, keep_local: KeepLocal) -> None:
     """Opens the port on the running node; OperatorError, and nothing remembered, when that does not do it."""
-    tap = ask_status(directory).interface
+    tap = fetch_status(directory).interface
     before = remembered_name(directory, interface)
     if before != interface:  # renamed since: the node remembers its new name
         remove_packet_port(directory, before)
     record = PacketPortRecord(interface, multicast_pps, keep_local.words())
     added = add_packet_port(directory, tap, record, lambda descriptor: hand_over(directory, interface, descriptor))
-    answer = ask_bridge(directory, changed=True)
+    answer = fetch_bridge(directory, changed=True)
     if not any(port.interface == interface and port.port is not None for port in answer.packet_ports):
         remove_packet_port(directory, interface)
-        ask_bridge(directory, changed=True)
+        fetch_bridge(directory, changed=True)
         raise OperatorError(f"the node did not open {interface}: its log says why")
     typer.echo(
         f"{interface} is a packet port: multicast of its LAN is carried, nothing of its own is changed"

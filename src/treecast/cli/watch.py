@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from treecast.api.client import ask_group_changes
+from treecast.api.client import fetch_group_changes
 from treecast.api.records import Group, GroupChanges, Querier
 from treecast.base.flows import SENDER_PAUSE
 from treecast.base.time import Duration
@@ -183,7 +183,7 @@ def _answers(directory: Path, anew_after: Duration = inf) -> Iterator[GroupChang
         if time.monotonic() - told_at > anew_after:
             position = None
         began = time.monotonic()
-        answer = ask_group_changes(directory, position)
+        answer = fetch_group_changes(directory, position)
         took = time.monotonic() - began
         position = answer.position
         yield answer

@@ -137,7 +137,7 @@ class LineWriter:
             try:
                 written = os.write(self._descriptor, data)
             except BlockingIOError:  # somebody has made it so: it counts as unread
-                _wait_for_room(self._descriptor)
+                _wait_until_writable(self._descriptor)
             except OSError as error:
                 with self._changed:
                     self._error = error
@@ -170,7 +170,7 @@ class LineWriter:
             self._changed.notify_all()
 
 
-def _wait_for_room(descriptor: int) -> None:
+def _wait_until_writable(descriptor: int) -> None:
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     poll.poll(RETRY_PAUSE * 1000)

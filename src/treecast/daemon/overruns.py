@@ -56,7 +56,7 @@ class Overruns:
     def problems(self, now: Instant) -> Iterator[Problem]:
         """Called about once a second."""
         for reason, total in self._drops().items():
-            if _is_want_of_room(reason):
+            if _is_of_a_full_table(reason):
                 self._follow(now, reason, total)
         for reason in [r for r, episode in self._episodes.items() if now - episode.rose_at >= PRESENT_FOR]:
             del self._episodes[reason]
@@ -76,7 +76,7 @@ class Overruns:
             self._episodes[reason] = _Episode(before, total, now)
 
 
-def _is_want_of_room(reason: str) -> bool:
+def _is_of_a_full_table(reason: str) -> bool:
     return reason.endswith(("_overrun", "_full"))
 
 

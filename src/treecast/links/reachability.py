@@ -36,7 +36,7 @@ class Standing(StrEnum):
 
     UP = "up"
     CONNECTING = "connecting"
-    HEARD_ONLY = "heard only"
+    ONE_WAY = "one way"
     REFUSED = "refused"
     ITSELF = "this node itself"
     ANOTHER_NETWORK = "another network"
@@ -109,7 +109,7 @@ class Reachability:
             return Standing.CONNECTING
         heard = self.last_received(now, target)
         if heard is not None and heard > target.sought_since:
-            return Standing.HEARD_ONLY
+            return Standing.ONE_WAY
         return Standing.OFFLINE if self._is_unlisted(target) else Standing.UNREACHABLE
 
     def _is_unlisted(self, target: Target) -> bool:
@@ -152,7 +152,7 @@ class Reachability:
         """Whether a target's problem is not that of the links that were lost by then: it was one before, or something
         comes from there.
         """
-        if self.standing(now, target) in (Standing.HEARD_ONLY, Standing.UNREACHABLE):
+        if self.standing(now, target) in (Standing.ONE_WAY, Standing.UNREACHABLE):
             return lost_at - target.sought_since >= _patience(target)
         return True
 
@@ -210,8 +210,8 @@ class Reachability:
                     f"at {label}{at} there is a node of another network: check the address, or that both were added to "
                     f"the same network"
                 )
-            case Standing.HEARD_ONLY:
-                kind = "peer_heard_only"
+            case Standing.ONE_WAY:
+                kind = "peer_one_way"
                 text = (
                     f"peer {label} is heard but does not hear this node{tried}{lost}: check that firewalls "
                     f"and NATs let UDP from here through to it"

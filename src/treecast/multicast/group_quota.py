@@ -1,4 +1,4 @@
-"""Room for groups that all ports of a node share."""
+"""The quota of groups that all ports of a node share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class GroupQuota:
         self.taken = 0
 
     def acquire(self) -> bool:
-        """Room for one more group; False when there is none."""
+        """Take one more group; False when as many as may be are taken."""
         if self.taken >= self._most:
             return False
         self.taken += 1

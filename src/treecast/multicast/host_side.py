@@ -1,6 +1,6 @@
 """The host side of IGMP and MLD on one port: what a proxy reports to the routers there (RFC 4605, RFC 9776 section 5).
 
-It reports groups that others want: state-change reports when the wish changes, repeated robustness-variable times,
+It reports groups that others want: state-change reports when that changes, repeated robustness-variable times,
 and answers to queries after a random delay. While an older querier is present it speaks that version.
 """
 

@@ -106,7 +106,7 @@ class SwitchMembership:
         output = SwitchOutput()
         segment = self._segments.get(port, vlan)
         if segment is None:
-            output = self._make_room()
+            output = self._end_longest_unspoken()
             segment, begun = self._begin_on_demand(now, port, vlan)
             output += begun
         if segment is None:
@@ -266,7 +266,7 @@ class SwitchMembership:
         ports = {port: segment.filter(group) for port, segment in self._segments.of_vlan(vlan).items()}
         return VlanChange(vlan, group, self.filter(vlan, group), ports)
 
-    def _make_room(self) -> SwitchOutput:
+    def _end_longest_unspoken(self) -> SwitchOutput:
         """A VLAN whose hosts speak of groups goes before one whose hosts never did."""
         is_full = len(self._segments) >= self._config.max_vlans
         unspoken = self._segments.longest_unspoken() if is_full else None

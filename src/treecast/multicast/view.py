@@ -12,7 +12,7 @@ from treecast.wire.group_membership import ReceivedMessage
 
 @dataclass(frozen=True, slots=True)
 class MembershipChange:
-    """The port's wish for a group is now ``filter``; NO_SOURCE: it is gone."""
+    """The port's filter of a group is now ``filter``; NO_SOURCE: it is gone."""
 
     group: IPAddress
     filter: SourceFilter

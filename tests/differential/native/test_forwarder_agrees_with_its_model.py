@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from lab.planes import LIMIT_S, Planes, give_key
+from lab.planes import LIMIT_S, DataPlanes, give_key
 from lab.waiting import wait_until
 from tests.differential.native.envelopes import CHAINS, behind, with_options
 from tests.differential.native.twins import GROUPS, HOSTS, PEERS, SOURCES, VLANS, Twins
@@ -51,7 +51,7 @@ NOT_IP = (0x0806, 0x88B5, 0x9000, 0x0042, 0x88F7, 0x8892, 0x0053, 0x88A8, 0x8100
 
 @pytest.fixture(scope="module")
 def twins() -> Iterator[Twins]:
-    with Planes(3) as planes:
+    with DataPlanes(3) as planes:
         for machine in (plane.machine for plane in planes.planes):
             machine.disable_ipv6()  # nothing but what is sent here
         network = Underlay(Random(1), delay=0.0)

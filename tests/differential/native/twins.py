@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from random import Random
 
-from lab.planes import Planes
+from lab.planes import DataPlanes
 from treecast.base import commands as c
 from treecast.base.addresses import MacAddress
 from treecast.base.ids import NodeIndex, TreeId
@@ -28,7 +28,7 @@ VLANS = (0, 0, 0, 7, 4094)
 class Twins:
     """The same commands for both."""
 
-    planes: Planes
+    planes: DataPlanes
     model: ModelForwarder
     network: Underlay
     modelled: dict[int, list[bytes]] = field(default_factory=lambda: {peer: [] for peer in PEERS})

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.api.serving import STATUS, serving
-from treecast.api.client import ask_peers, ask_status
+from treecast.api.client import fetch_peers, fetch_status
 from treecast.api.records import Peer
 from treecast.base.errors import OperatorError
 
@@ -43,7 +43,7 @@ def test_any_line_gets_an_answer_or_a_refusal_and_the_node_goes_on(lines: list[b
                 client.sendall(line + b"\n")
                 reply = json.loads(answers.readline())
             assert "answer" in reply or reply == {"error": "request_malformed"}
-        assert ask_status(Path(name)) == STATUS
+        assert fetch_status(Path(name)) == STATUS
 
 
 @settings(max_examples=200, deadline=None)
@@ -62,7 +62,7 @@ def test_any_answer_is_the_record_or_one_sentence(line: bytes) -> None:
         node = Thread(target=answer)
         node.start()
         try:
-            assert all(isinstance(peer, Peer) for peer in ask_peers(Path(name), timeout_s=5))
+            assert all(isinstance(peer, Peer) for peer in fetch_peers(Path(name), timeout_s=5))
         except OperatorError as error:
             assert "\n" not in str(error)
         finally:

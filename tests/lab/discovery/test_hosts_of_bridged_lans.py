@@ -10,7 +10,7 @@ from lab import Machine, wait_until
 from lab.lan import link_local
 from lab.sites import Sites
 from lab.waiting import paced
-from treecast.api.client import ask_hosts, ask_status
+from treecast.api.client import fetch_hosts, fetch_status
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.wire import arp, ethernet
@@ -33,7 +33,7 @@ def wait_lives_at(sites: Sites, address: str, name: str) -> None:
 
     def agreed() -> bool:
         views = [
-            {host.node for host in ask_hosts(node.directory) if address in host.ip} for node in sites.overlay.nodes
+            {host.node for host in fetch_hosts(node.directory) if address in host.ip} for node in sites.overlay.nodes
         ]
         return all(view == {name} for view in views)
 
@@ -88,10 +88,10 @@ def test_kernels_find_known_neighbours_of_the_other_lan_by_the_nodes_answer(site
     for address in (there.host_ipv4(1), f"{target6}%{ETH0}"):
         reach(asker, address)
     wait_lives_at(sites, target6, "n1")
-    before = ask_status(node.directory).counters
+    before = fetch_status(node.directory).counters
     for address in (there.host_ipv4(1), f"{target6}%{ETH0}"):
         reach(asker, address)
-    after = ask_status(node.directory).counters
+    after = fetch_status(node.directory).counters
     assert after["solicitations_proxied"] - before["solicitations_proxied"] >= 2
     assert after["solicitations_flooded"] == before["solicitations_flooded"]
 
@@ -101,6 +101,6 @@ def test_a_host_that_moves_from_lan_to_lan_is_followed(sites: Sites) -> None:
     for machine, node in ((here.hosts[0], "n0"), (there.hosts[0], "n1"), (here.hosts[0], "n0")):
         announce(machine, ROAMER, "10.99.9.9")
         wait_lives_at(sites, "10.99.9.9", node)
-    views = [host for node in sites.overlay.nodes for host in ask_hosts(node.directory) if host.mac == str(ROAMER)]
+    views = [host for node in sites.overlay.nodes for host in fetch_hosts(node.directory) if host.mac == str(ROAMER)]
     assert [host.moves for host in views[:2]] == [2, 2]
     assert views[2].moves <= 2  # there the withdrawal may come before the claim: an end and a beginning

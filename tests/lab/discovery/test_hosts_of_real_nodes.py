@@ -24,7 +24,7 @@ from bench.questions import FRAME_BYTES, arp_socket, question
 from lab import Lab, wait_until
 from lab.node import INTERFACE, Overlay, TreecastNode
 from lab.waiting import paced
-from treecast.api.client import ask_hosts, ask_status
+from treecast.api.client import fetch_hosts, fetch_status
 from treecast.api.records import Host
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.wire import ethernet, ipv4, ipv6, ndp
@@ -33,7 +33,7 @@ from treecast.wire.ipv4 import Ipv4Packet
 
 LIMIT_S = 10.0
 HOST = MacAddress.parse("02:00:00:00:0a:01")
-RIVALS = (MacAddress.parse("02:00:00:00:0a:02"), MacAddress.parse("02:00:00:00:0a:03"))
+CONFLICTING = (MacAddress.parse("02:00:00:00:0a:02"), MacAddress.parse("02:00:00:00:0a:03"))
 CLIENT = MacAddress.parse("02:00:00:00:0a:07")
 SERVER = MacAddress.parse("02:00:00:00:0a:08")
 
@@ -52,7 +52,7 @@ def net() -> Iterator[Overlay]:
 
 def found(node: TreecastNode, mac: MacAddress) -> Host | None:
     """A host as a node knows it."""
-    return next((host for host in ask_hosts(node.directory) if host.mac == str(mac)), None)
+    return next((host for host in fetch_hosts(node.directory) if host.mac == str(mac)), None)
 
 
 def wait_lives_at(net: Overlay, mac: MacAddress, name: str, *, duplicate: bool = False) -> None:
@@ -121,11 +121,11 @@ def test_a_solicitation_for_a_known_host_crosses_not_at_all_and_duplicate_detect
 
 
 def test_the_kernel_resolves_a_known_neighbour_without_a_frame_to_the_others(net: Overlay) -> None:
-    before = ask_status(net[0].directory).counters
+    before = fetch_status(net[0].directory).counters
     for address in (net[2].ipv4, net[2].ipv6):
         net[0].machine.run(["ip", "neigh", "flush", "dev", INTERFACE])
         net[0].machine.run(["ping", "-c", "1", "-W", "2", address])
-    after = ask_status(net[0].directory).counters
+    after = fetch_status(net[0].directory).counters
     assert after["solicitations_proxied"] - before["solicitations_proxied"] >= 2
     assert after["solicitations_flooded"] == before["solicitations_flooded"]
 
@@ -142,9 +142,9 @@ def test_a_host_that_moves_is_followed_by_all_and_ping_pong_is_damped_and_shown(
         announce(node, HOST, "10.77.9.1")
         wait_lives_at(net, HOST, node.name)
     announce(net[1], HOST, "10.77.9.1")
-    wait_until(lambda: ask_status(net[1].directory).drops.get("host_duplicate", 0) > 0, LIMIT_S, "it is refused")
+    wait_until(lambda: fetch_status(net[1].directory).drops.get("host_duplicate", 0) > 0, LIMIT_S, "it is refused")
     wait_lives_at(net, HOST, "n2", duplicate=True)
-    assert ask_status(net[1].directory).counters["host_duplicates"] == 1
+    assert fetch_status(net[1].directory).counters["host_duplicates"] == 1
     lines = wait_until(lambda: lines_about(net[1], HOST), LIMIT_S, "it is logged")
     assert ["problem=host_duplicate" in line for line in lines] == [True], "one fact, one line"
 
@@ -165,22 +165,22 @@ def test_a_bare_source_is_a_host_and_a_dhcp_server_s_word_gives_it_its_address(n
         own.send(ethernet.emit(bare))
         own.send(ethernet.emit(replace(bare, vlan=None)))
         wait_lives_at(net, CLIENT, "n1")
-        vlans = {host.vlan: host.ip for host in ask_hosts(net[1].directory) if host.mac == str(CLIENT)}
+        vlans = {host.vlan: host.ip for host in fetch_hosts(net[1].directory) if host.mac == str(CLIENT)}
         assert vlans == {0: [], 7: []}
         own.send(dhcp_acknowledgement(CLIENT, "10.77.9.7"))
 
     def has_its_address() -> bool:
-        rows = [host for host in ask_hosts(net[0].directory) if host.mac == str(CLIENT) and host.vlan == 0]
+        rows = [host for host in fetch_hosts(net[0].directory) if host.mac == str(CLIENT) and host.vlan == 0]
         return [host.ip for host in rows] == [["10.77.9.7"]]
 
     wait_until(has_its_address, LIMIT_S, "the client has its address")
 
 
 def test_two_hosts_with_one_address_are_shown_as_a_conflict(net: Overlay) -> None:
-    first, second = RIVALS
+    first, second = CONFLICTING
     for who in (first, second, first):
         announce(net[0], who, "10.77.9.3")
     wait_until(
         lambda: (view := found(net[0], first)) is not None and view.conflicts == [str(second)], LIMIT_S, "a conflict"
     )
-    assert ask_status(net[0].directory).counters["address_conflicts"] == 1
+    assert fetch_status(net[0].directory).counters["address_conflicts"] == 1

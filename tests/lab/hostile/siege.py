@@ -24,7 +24,7 @@ from lab.load import Receiver, Sender
 from lab.node import PORT, Overlay, TreecastNode
 from tests.lab.overlay.asking import drops, grown, wait_received
 from tests.lab.overlay.captured import Datagram
-from treecast.api.client import ask_groups, ask_hosts, ask_peers, ask_status
+from treecast.api.client import fetch_groups, fetch_hosts, fetch_peers, fetch_status
 
 T = TypeVar("T")
 
@@ -124,18 +124,18 @@ def has_read(node: TreecastNode, count: int) -> bool:
 
 
 def received(node: TreecastNode) -> int:
-    return ask_status(node.directory).counters["udp_rx_datagrams"]
+    return fetch_status(node.directory).counters["udp_rx_datagrams"]
 
 
 def state(node: TreecastNode) -> object:
     """Everything of a node that a stranger must not change."""
-    linked = [peer for peer in ask_peers(node.directory) if peer.state == "up"]
+    linked = [peer for peer in fetch_peers(node.directory) if peer.state == "up"]
     peers = [(peer.name, peer.node_id, peer.endpoint) for peer in linked]
     groups = [
         (row.group, row.source, [(m.node, m.filter_mode, m.sources) for m in row.members], row.local)
-        for row in ask_groups(node.directory)
+        for row in fetch_groups(node.directory)
     ]
-    hosts = [(host.mac, host.ip, host.node) for host in ask_hosts(node.directory)]
+    hosts = [(host.mac, host.ip, host.node) for host in fetch_hosts(node.directory)]
     return (peers, groups, hosts)
 
 
@@ -150,4 +150,4 @@ def ipv4_udp(source: str, source_port: int, target: str, port: int, payload: byt
 
 def answers_quickly(node: TreecastNode, limit_s: float) -> None:
     """The node's control plane is alive: it answers its owner within the limit."""
-    ask_status(node.directory, timeout_s=limit_s)
+    fetch_status(node.directory, timeout_s=limit_s)

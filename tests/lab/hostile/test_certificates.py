@@ -19,7 +19,7 @@ from treecast import _native
 from treecast.adapters.files import PUBLIC_MODE, replace_file
 from treecast.adapters.node_directory import CERTIFICATE_FILE
 from treecast.adapters.storage import load_authority
-from treecast.api.client import ask_status
+from treecast.api.client import fetch_status
 from treecast.identity.certificate import Certificate, issue
 
 REASONS = (
@@ -53,7 +53,7 @@ def test_lying_responders_become_no_peers_however_often_they_answer(siege: Siege
         for reason in ("certificate_wrong_network", "certificate_expired", "handshake_not_its_certificate"):
             with counting(victim, Counter({reason: 1, "handshake_unknown": 2})):
                 lies[reason].respond(own, times=3)
-    assert ask_status(victim.directory).unreached == [f"{siege.outsider.underlay_ipv4}:{OUTSIDER_PORT}"]
+    assert fetch_status(victim.directory).unreached == [f"{siege.outsider.underlay_ipv4}:{OUTSIDER_PORT}"]
 
 
 def test_a_handshake_of_another_network_gets_no_answer(siege: Siege, lies: dict[str, Liar]) -> None:
@@ -77,7 +77,7 @@ def test_a_node_of_another_network_runs_alone_and_its_operator_sees_whom_it_seek
         stranger.wait_ready()
         wait_until(lambda: grown(before, drops(n0)).get("handshake_mac", 0) >= 2, LIMIT_S, "it has tried")
         assert peers_up(stranger) == set()
-        assert ask_status(stranger.directory).unreached == [n0.endpoint]
+        assert fetch_status(stranger.directory).unreached == [n0.endpoint]
         stranger.stop()
 
 

@@ -28,7 +28,7 @@ from lab.node import INTERFACE, TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.hostile.siege import Siege, answers_quickly, counting
 from tests.lab.overlay.asking import wait_members, wait_received
-from treecast.api.client import ask_groups, ask_hosts, ask_status
+from treecast.api.client import fetch_groups, fetch_hosts, fetch_status
 from treecast.base.addresses import MacAddress
 from treecast.base.limits import MAX_HOSTS_PER_PORT
 from treecast.wire.group_membership import OlderReport
@@ -191,9 +191,9 @@ def test_a_spray_of_joins_and_hosts_stays_bounded_and_the_stream_goes_on(overlay
             host.send(frame)
     answers_quickly(node, 5.0)
     answers_quickly(source, 5.0)
-    status = ask_status(node.directory)
-    hosts = [host for host in ask_hosts(node.directory) if host.node == "n1"]
-    groups = ask_groups(node.directory)
+    status = fetch_status(node.directory)
+    hosts = [host for host in fetch_hosts(node.directory) if host.node == "n1"]
+    groups = fetch_groups(node.directory)
     refused = sum(count for reason, count in status.drops.items() if reason.startswith("punt_"))
     refused += status.drops.get("host_table_full", 0)
     print(f"\n{len(groups)} groups, {len(hosts)} hosts, {refused} refused; {node.resident_bytes / before:.2f} x memory")

@@ -11,7 +11,7 @@ from lab import Machine, wait_until
 from lab.dhcp import serving_dhcp
 from lab.sites import LIMIT_S, Sites, verb
 from tests.lab.overlay.machines import talk
-from treecast.api.client import ask_bridge, ask_hosts
+from treecast.api.client import fetch_bridge, fetch_hosts
 
 FIRST, LAST = "10.99.50.10", "10.99.50.20"
 CONFIGURE = """#!/bin/sh
@@ -23,7 +23,7 @@ exit 0
 def holders(sites: Sites, address: str) -> set[tuple[str, str]]:
     """The holders of this address and their nodes, as all nodes know them."""
     views = [
-        frozenset((host.mac, host.node) for host in ask_hosts(node.directory) if address in host.ip)
+        frozenset((host.mac, host.node) for host in fetch_hosts(node.directory) if address in host.ip)
         for node in sites.overlay.nodes
     ]
     return set(views[0]) if len(set(views)) == 1 else set()
@@ -39,7 +39,7 @@ def bridge_again(sites: Sites, numbers: tuple[int, ...], *words: str) -> None:
     for node, number in zip(nodes, numbers, strict=True):
         verb(node, "remove", sites.interfaces[number])
         verb(node, "add", sites.interfaces[number], *words)
-    wait_until(lambda: {ask_bridge(node.directory).state for node in nodes} == {"forwarding"}, LIMIT_S, "elections")
+    wait_until(lambda: {fetch_bridge(node.directory).state for node in nodes} == {"forwarding"}, LIMIT_S, "elections")
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def carrying(sites: Sites, *numbers: int) -> Iterator[None]:
     """These sites keep nothing local meanwhile."""
     bridge_again(sites, numbers, "--keep-local", "none")
     try:
-        assert [ask_bridge(sites.overlay[number].directory).keep_local for number in numbers] == [[]] * len(numbers)
+        assert [fetch_bridge(sites.overlay[number].directory).keep_local for number in numbers] == [[]] * len(numbers)
         yield
     finally:
         bridge_again(sites, numbers)
@@ -83,5 +83,5 @@ def test_a_client_gets_its_address_from_a_server_of_another_lan(sites: Sites, tm
         talk(client, here.host_ipv4(3))
         wait_until(lambda: holders(sites, address) == {(mac_of(client), "n2")}, LIMIT_S, "all nodes know the client")
         talk(here.hosts[0], address)
-        names = {host.mac: host.name for host in ask_hosts(sites.overlay[2].directory)}
+        names = {host.mac: host.name for host in fetch_hosts(sites.overlay[2].directory)}
         assert names[mac_of(client)] == "guest-7"

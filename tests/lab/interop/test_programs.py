@@ -13,7 +13,7 @@ from lab.sites import LIMIT_S, Sites
 from tests.lab.interop.mdns import PORT, SERVICE
 from tests.lab.overlay.asking import wait_members
 from tests.lab.overlay.machines import talk
-from treecast.api.client import ask_hosts
+from treecast.api.client import fetch_hosts
 
 MDNS = Path(__file__).parent / "mdns.py"
 STREAM = "239.66.0.1"
@@ -33,7 +33,7 @@ def test_mdns_finds_a_service_of_another_lan(sites: Sites, version: int) -> None
         assert responder.read_line(LIMIT_S) == "ready"
         found = there.hosts[1].run([sys.executable, MDNS, "find", str(version)]).stdout.split()
         assert found == [f"{name}.{SERVICE}", str(PORT), address]
-        assert f"{name}.local" in {host.name for host in ask_hosts(sites.overlay[0].directory) if address in host.ip}
+        assert f"{name}.local" in {host.name for host in fetch_hosts(sites.overlay[0].directory) if address in host.ip}
     finally:
         responder.stop()
 

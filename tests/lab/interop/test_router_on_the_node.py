@@ -18,7 +18,7 @@ from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay, TreecastNode
 from tests.lab.interop.routers import PROGRAMS
 from tests.lab.overlay.asking import LIMIT_S, wait_members, wait_received
-from treecast.api.client import ask_status
+from treecast.api.client import fetch_status
 
 GROUP, PORT = "239.67.1.1", 5013
 COUNT, RATE_PPS, BURST = 6000, 6000, 64
@@ -26,7 +26,7 @@ COUNT, RATE_PPS, BURST = 6000, 6000, 64
 
 def joins(node: TreecastNode) -> bool:
     """Does its machine get datagrams for groups as super-packets?"""
-    return "group-super-packets" in ask_status(node.directory).offloads
+    return "group-super-packets" in fetch_status(node.directory).offloads
 
 
 def test_bursts_pass_a_router_on_the_node_s_machine_and_super_packets_come_back_after_it(

@@ -12,7 +12,7 @@ from lab.load import Receiver, Sender
 from lab.sites import LIMIT_S, Sites, make_sites
 from tests.lab.interop.routers import PROGRAMS, Beyond, beyond
 from tests.lab.overlay.asking import quiet_since, wait_members, wait_received
-from treecast.api.client import ask_status
+from treecast.api.client import fetch_status
 
 PORT = 5011
 COUNT, RATE_PPS = 400, 400
@@ -148,7 +148,7 @@ def goes_on_while_wanted(sites: Sites, made: Beyond, seen_by: str, limit_s: floa
     sender = Sender(made.host, WANTED, PORT, interface="eth0", rate_pps=200, ttl=TTL)
     receiver = Receiver(sites.lans[1].hosts[0], WANTED, PORT, interface="eth0")
     wait_received(receiver, 100, limit_s)
-    routers = [router for querier in ask_status(sites.overlay[0].directory).queriers for router in querier.routers]
+    routers = [router for querier in fetch_status(sites.overlay[0].directory).queriers for router in querier.routers]
     assert seen_by in [router.seen_by for router in routers]
     assert receiver.stop().duplicated == 0
     return sender
@@ -174,11 +174,11 @@ def test_a_pim_router_sends_what_hosts_of_another_lan_want_until_they_leave(olde
 
 def second_queriers(sites: Sites) -> dict[str, str]:
     """Problems of the first LAN's node: sentences by subject."""
-    problems = ask_status(sites.overlay[0].directory).problems
+    problems = fetch_status(sites.overlay[0].directory).problems
     return {problem.subject: problem.text for problem in problems if problem.kind == "second_querier"}
 
 
 def queriers(sites: Sites) -> dict[str, str]:
     """The queriers of the first LAN by protocol, as its node knows them."""
-    untagged = [querier for querier in ask_status(sites.overlay[0].directory).queriers if not querier.vlan]
+    untagged = [querier for querier in fetch_status(sites.overlay[0].directory).queriers if not querier.vlan]
     return {querier.protocol: "this node" if querier.is_this_node else querier.address for querier in untagged}

@@ -21,7 +21,7 @@ from lab.dhcp import serving_dhcp
 from lab.lan import link_local
 from lab.node import PROGRAM
 from lab.sites import LIMIT_S, Sites, verb
-from treecast.api.client import ask_bridge
+from treecast.api.client import fetch_bridge
 from treecast.base.addresses import MacAddress
 from treecast.wire import ethernet, ndp
 
@@ -83,7 +83,7 @@ def test_a_site_s_hosts_and_the_bridging_machine_get_its_own_routers_and_nobody_
     hosts = [(visitor, "eth0"), (node.machine, "tcbr-eth1")]
     for machine, interface in hosts:
         machine.sysctl(f"net/ipv6/conf/{interface}/accept_ra", 2)
-    before = ask_bridge(sites.overlay[0].directory).kept_local
+    before = fetch_bridge(sites.overlay[0].directory).kept_local
     with (
         serving_dhcp(far, tmp_path, FIRST, LAST),
         advertising(far, tmp_path / "far", "fd00:1::"),
@@ -91,7 +91,7 @@ def test_a_site_s_hosts_and_the_bridging_machine_get_its_own_routers_and_nobody_
     ):
 
         def kept() -> dict[str, int]:
-            now = ask_bridge(sites.overlay[0].directory).kept_local
+            now = fetch_bridge(sites.overlay[0].directory).kept_local
             return {word: now[word] - before[word] for word in now}
 
         solicit(here.hosts[0])

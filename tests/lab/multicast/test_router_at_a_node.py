@@ -13,7 +13,7 @@ from lab.node import INTERFACE, TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.machines import listen
 from tests.sim.multicast.virtual_switch import hello_frame, mrd_frame
-from treecast.api.client import ask_status
+from treecast.api.client import fetch_status
 from treecast.base.errors import MalformedError
 from treecast.wire import ethernet, igmp, mld
 from treecast.wire.ethernet import EthernetFrame, EtherType
@@ -68,12 +68,12 @@ def test_a_pim_router_hears_what_the_other_nodes_want(overlay: OverlayFactory, v
         wait_until(is_told, 10, f"the router is told of {group}")
         told = [record.record_type for record in heard if str(record.group) == group]
         assert told[0] is RecordType.CHANGE_TO_EXCLUDE_MODE
-        seen = [r.seen_by for querier in ask_status(net[0].directory).queriers for r in querier.routers]
+        seen = [r.seen_by for querier in fetch_status(net[0].directory).queriers for r in querier.routers]
         assert seen == ["pim"]
         heard.clear()
     with at_the_interface(net[0]) as router:
         router.send(ethernet.emit(hello_frame(version, 0)))
-        wait_until(lambda: not any(q.routers for q in ask_status(net[0].directory).queriers), 10, "it said goodbye")
+        wait_until(lambda: not any(q.routers for q in fetch_status(net[0].directory).queriers), 10, "it said goodbye")
 
 
 @pytest.mark.parametrize(("version", "kinds"), [(4, (0x30, 0x32)), (6, (151, 153))], ids=["igmp", "mld"])
@@ -83,7 +83,7 @@ def test_a_router_is_found_by_multicast_router_discovery(
     node = overlay(1)[0]
 
     def seen() -> list[str]:
-        return [r.seen_by for querier in ask_status(node.directory).queriers for r in querier.routers]
+        return [r.seen_by for querier in fetch_status(node.directory).queriers for r in querier.routers]
 
     advertisement, termination = (bytes((kind, 20, 0, 0)) for kind in kinds)
     with at_the_interface(node) as router:

@@ -15,7 +15,7 @@ from lab.node import INTERFACE, TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.multicast.kernel_port import JOIN_SOURCE_GROUP, LEAVE_SOURCE_GROUP, Program
 from tests.lab.overlay.machines import speak
-from treecast.api.client import ask_groups, ask_status
+from treecast.api.client import fetch_groups, fetch_status
 from treecast.api.records import Group
 
 PORT = 5009
@@ -24,7 +24,7 @@ QUICK = ("--membership", "query-interval=2s", "--membership", "query-response-in
 
 
 def row_of(node: TreecastNode, group: str) -> Group | None:
-    return next((row for row in ask_groups(node.directory) if row.group == group), None)
+    return next((row for row in fetch_groups(node.directory) if row.group == group), None)
 
 
 def members(node: TreecastNode, group: str) -> list[str]:
@@ -51,7 +51,7 @@ def test_a_source_that_nobody_wants_is_dropped_at_its_root(overlay: OverlayFacto
         speak(unwanted.machine, PORT, group, [b"unwanted"] * DATAGRAMS)
         speak(wanted.machine, PORT, group, [b"wanted %d" % number for number in range(DATAGRAMS)])
         assert [receiver.recv(100) for _ in range(DATAGRAMS)] == [b"wanted %d" % number for number in range(DATAGRAMS)]
-        assert ask_status(unwanted.directory).drops["no_subscriber"] >= DATAGRAMS
+        assert fetch_status(unwanted.directory).drops["no_subscriber"] >= DATAGRAMS
         shown = row_of(host, group)
         assert shown is not None
         assert (shown.source, shown.local) == (str(source), True)
@@ -59,6 +59,6 @@ def test_a_source_that_nobody_wants_is_dropped_at_its_root(overlay: OverlayFacto
         assert (here.filter_mode, [own.source for own in here.sources]) == ("include", [str(source)])
         assert [(own.filter_mode, own.sources) for own in here.hosts] == [("include", [str(source)])]
         assert here.version == (3 if version == 4 else 2)
-        assert {querier.query_interval_s for querier in ask_status(host.directory).queriers} == {2.0}
+        assert {querier.query_interval_s for querier in fetch_status(host.directory).queriers} == {2.0}
         program.call(LEAVE_SOURCE_GROUP, ip_address(group), source)
         wait_until(lambda: not members(wanted, group), 10, "n0 knows that nobody wants it")

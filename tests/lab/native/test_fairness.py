@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.load import Received, Receiver, Sender
-from lab.planes import INTERFACE, LIMIT_S, Plane, Planes
+from lab.planes import INTERFACE, LIMIT_S, DataPlane, DataPlanes
 from lab.waiting import wait_until
 from treecast.base.commands import SendControl
 from treecast.base.events import ControlDatagram
@@ -28,8 +28,8 @@ PROBE_INTERVAL_S = 0.2
 
 
 @pytest.fixture
-def four() -> Iterator[Planes]:
-    with Planes(4, probe_interval_s=PROBE_INTERVAL_S) as planes:
+def four() -> Iterator[DataPlanes]:
+    with DataPlanes(4, probe_interval_s=PROBE_INTERVAL_S) as planes:
         for plane in planes.planes:  # below, a queueing discipline sends from any core
             planes.lab.keep_order(plane.machine)
         planes.tree(planes[0], 5, planes.planes[1:], group=GROUP)
@@ -40,12 +40,12 @@ def whole(received: list[Received]) -> bool:
     return all((one.received, one.reordered, one.duplicated) == (COUNT, 0, 0) for one in received)
 
 
-def all_are_heard(plane: Plane) -> bool:
+def all_are_heard(plane: DataPlane) -> bool:
     """Whether something came on each session in the time of a few probes."""
     return max(session.silent_s for session in plane.forwarder.sessions()) < 4 * PROBE_INTERVAL_S
 
 
-def test_a_slow_peer_fills_its_own_buffer_and_holds_up_neither_others_nor_its_own_control(four: Planes) -> None:
+def test_a_slow_peer_fills_its_own_buffer_and_holds_up_neither_others_nor_its_own_control(four: DataPlanes) -> None:
     """60 Mb of datagrams and 20 Mb/s: what its class does not take is dropped here, by name."""
     source, slow = four[0], four[1]
     eth0 = source.machine.underlay_interface
@@ -77,7 +77,7 @@ def test_a_slow_peer_fills_its_own_buffer_and_holds_up_neither_others_nor_its_ow
 
 
 @pytest.mark.parametrize("barred", ["blackhole", "unreachable", "nft"])
-def test_a_peer_that_cannot_be_reached_costs_the_others_nothing(four: Planes, barred: str) -> None:
+def test_a_peer_that_cannot_be_reached_costs_the_others_nothing(four: DataPlanes, barred: str) -> None:
     source, gone = four[0], four[1]
     if barred == "nft":
         source.machine.run(["nft", "add table ip own"])

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from lab.load import Receiver, Sender
-from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, ipv4, ipv6
+from lab.planes import INTERFACE, LIMIT_S, DataPlane, DataPlanes, ipv4, ipv6
 from lab.waiting import wait_until
 from treecast.base.commands import FloodFrame, Inject, SetTreeMembers
 from treecast.base.events import TapFrame
@@ -21,12 +21,12 @@ COUNT = 2000
 
 
 @pytest.fixture(scope="module")
-def three() -> Iterator[Planes]:
-    with Planes(3) as planes:
+def three() -> Iterator[DataPlanes]:
+    with DataPlanes(3) as planes:
         yield planes
 
 
-def ping(plane: Plane, address: str, *options: str) -> None:
+def ping(plane: DataPlane, address: str, *options: str) -> None:
     plane.machine.run(["ping", "-c3", "-i0.02", "-W2", *options, address])
 
 
@@ -34,11 +34,11 @@ def has_received(receiver: Receiver, count: int) -> bool:
     return receiver.snapshot().received >= count
 
 
-def has_round_trips(plane: Plane) -> bool:
+def has_round_trips(plane: DataPlane) -> bool:
     return all(session.rtt_ms for session in plane.forwarder.sessions())
 
 
-def send_to_group(plane: Plane, receivers: list[Receiver], group: str, rate_pps: int = 5000) -> list[int]:
+def send_to_group(plane: DataPlane, receivers: list[Receiver], group: str, rate_pps: int = 5000) -> list[int]:
     """Sends COUNT datagrams; how many each receiver has got."""
     sender = Sender(plane.machine, group, 5000, interface=INTERFACE, rate_pps=rate_pps, count=COUNT)
     sent = sender.wait(20)
@@ -49,13 +49,13 @@ def send_to_group(plane: Plane, receivers: list[Receiver], group: str, rate_pps:
     return [one.received for one in got]
 
 
-def test_hosts_ping_each_other_with_both_families(three: Planes) -> None:
+def test_hosts_ping_each_other_with_both_families(three: DataPlanes) -> None:
     ping(three[0], ipv4(2))
     ping(three[0], ipv6(3))
     ping(three[2], ipv4(2), "-s", "1346")  # a full overlay MTU
 
 
-def test_a_frame_above_9018_bytes_is_dropped_by_its_name(three: Planes) -> None:
+def test_a_frame_above_9018_bytes_is_dropped_by_its_name(three: DataPlanes) -> None:
     before = three[0].forwarder.drops()["too_big"]
     frame = bytes.fromhex("02540000000202540000000108004500") + bytes(9003)
     with three[0].machine.enter(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
@@ -66,7 +66,7 @@ def test_a_frame_above_9018_bytes_is_dropped_by_its_name(three: Planes) -> None:
     wait_until(lambda: three[0].forwarder.drops()["too_big"] == before + 1, LIMIT_S, "too_big")
 
 
-def test_tcp_carries_bytes_unchanged_over_ipv4_and_ipv6(three: Planes) -> None:
+def test_tcp_carries_bytes_unchanged_over_ipv4_and_ipv6(three: DataPlanes) -> None:
     payload = bytes(range(256)) * 8192
     for family, address in ((socket.AF_INET, ipv4(2)), (socket.AF_INET6, ipv6(2))):
         with three[1].machine.enter():
@@ -85,7 +85,7 @@ def test_tcp_carries_bytes_unchanged_over_ipv4_and_ipv6(three: Planes) -> None:
             assert bytes(got) == payload
 
 
-def test_multicast_reaches_each_next_hop_once(three: Planes) -> None:
+def test_multicast_reaches_each_next_hop_once(three: DataPlanes) -> None:
     three.tree(three[0], 5, three.planes[1:], group=GROUP)
     receivers = [Receiver(plane.machine, GROUP, 5000, interface=INTERFACE) for plane in three.planes[1:]]
     assert send_to_group(three[0], receivers, GROUP) == [COUNT, COUNT]
@@ -96,13 +96,13 @@ def test_multicast_reaches_each_next_hop_once(three: Planes) -> None:
     assert tree.rx_packets == route.tx_packets
 
 
-def test_ipv6_multicast_reaches_each_next_hop_once(three: Planes) -> None:
+def test_ipv6_multicast_reaches_each_next_hop_once(three: DataPlanes) -> None:
     three.tree(three[0], 6, three.planes[1:], group=GROUP6)
     receivers = [Receiver(plane.machine, GROUP6, 5000, interface=INTERFACE) for plane in three.planes[1:]]
     assert send_to_group(three[0], receivers, GROUP6) == [COUNT, COUNT]
 
 
-def test_a_moved_member_loses_and_doubles_nothing(three: Planes) -> None:
+def test_a_moved_member_loses_and_doubles_nothing(three: DataPlanes) -> None:
     """From session-sealed copies to the tree and back, while the stream runs."""
     root, one = three[0], three[1]
     three.tree(root, 7, [one], group="239.1.1.7")
@@ -119,7 +119,7 @@ def test_a_moved_member_loses_and_doubles_nothing(three: Planes) -> None:
     assert (got.received, got.lost, got.duplicated) == (sent, 0, 0)
 
 
-def test_a_relay_passes_on_without_opening(three: Planes) -> None:
+def test_a_relay_passes_on_without_opening(three: DataPlanes) -> None:
     """n0 -> n1 (relay, no delivery) -> n2."""
     root, relay, leaf = three.planes
     three.relay_tree(root, 8, relay, [leaf], group="239.1.1.8")
@@ -133,21 +133,21 @@ def test_a_relay_passes_on_without_opening(three: Planes) -> None:
     assert after["udp_sends"] - before["udp_sends"] < COUNT  # whole runs from the receive buffer
 
 
-def test_a_relay_that_delivers_does_both(three: Planes) -> None:
+def test_a_relay_that_delivers_does_both(three: DataPlanes) -> None:
     root, relay, leaf = three.planes
     three.relay_tree(root, 9, relay, [leaf], group="239.1.1.9", relay_delivers=True)
     receivers = [Receiver(plane.machine, "239.1.1.9", 5000, interface=INTERFACE) for plane in (relay, leaf)]
     assert send_to_group(root, receivers, "239.1.1.9") == [COUNT, COUNT]
 
 
-def test_a_group_without_subscribers_is_dropped_at_the_root(three: Planes) -> None:
+def test_a_group_without_subscribers_is_dropped_at_the_root(three: DataPlanes) -> None:
     before = three[0].forwarder.drops()["no_subscriber"]
     sender = Sender(three[0].machine, "239.9.9.9", 5000, interface=INTERFACE, rate_pps=1000, count=100)
     assert sender.wait(10).sent == 100
     wait_until(lambda: three[0].forwarder.drops()["no_subscriber"] == before + 100, LIMIT_S, "no_subscriber")
 
 
-def test_broadcast_and_link_local_groups_reach_all_nodes(three: Planes) -> None:
+def test_broadcast_and_link_local_groups_reach_all_nodes(three: DataPlanes) -> None:
     three.tree(three[0], 0, three.planes[1:])
     for address in ("224.0.0.251", "10.9.0.255"):
         receivers = []
@@ -169,7 +169,7 @@ def test_broadcast_and_link_local_groups_reach_all_nodes(three: Planes) -> None:
             opened.close()
 
 
-def test_flood_and_inject_reach_the_kernel(three: Planes) -> None:
+def test_flood_and_inject_reach_the_kernel(three: DataPlanes) -> None:
     three.tree(three[0], 0, three.planes[1:])
     frame = b"\xff" * 6 + bytes.fromhex("02540000000188b5") + b"hello".ljust(46, b"\0")
     with three[1].listen_raw(0x88B5) as one, three[2].listen_raw(0x88B5) as other:
@@ -179,7 +179,7 @@ def test_flood_and_inject_reach_the_kernel(three: Planes) -> None:
         assert one.recv(100) == frame, "there is no port 1"
 
 
-def test_igmp_and_arp_are_punted(three: Planes) -> None:
+def test_igmp_and_arp_are_punted(three: DataPlanes) -> None:
     plane, group = three[1], socket.inet_aton("239.77.7.7")
     receiver = Receiver(plane.machine, "239.77.7.7", 5000, interface=INTERFACE)
     wait_until(lambda: any(group in frame.data for frame in plane.seen(TapFrame)), LIMIT_S, "the kernel's report")
@@ -190,12 +190,12 @@ def test_igmp_and_arp_are_punted(three: Planes) -> None:
     wait_until(requests, LIMIT_S, "the kernel's ARP request")
 
 
-def requests_for(plane: Plane, target: bytes) -> list[TapFrame]:
+def requests_for(plane: DataPlane, target: bytes) -> list[TapFrame]:
     """ARP requests that were punted."""
     return [one for one in plane.seen(TapFrame) if one.data[12:14] == b"\x08\x06" and one.data[38:42] == target]
 
 
-def test_probes_measure_round_trips(three: Planes) -> None:
+def test_probes_measure_round_trips(three: DataPlanes) -> None:
     for plane in three.planes:
         wait_until(partial(has_round_trips, plane), LIMIT_S, "rtt")
         for session in plane.forwarder.sessions():

@@ -15,7 +15,7 @@ import pytest
 
 from lab import Lab
 from lab.load import Receiver, Sender
-from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, ipv6, mac
+from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, DataPlane, DataPlanes, ipv4, ipv6, mac
 from lab.waiting import wait_until
 from treecast import _native
 from treecast.adapters.native import apply
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.alone
 GROUP = "239.1.1.1"
 
 
-def stream(planes: Planes, count: int = 1000) -> None:
+def stream(planes: DataPlanes, count: int = 1000) -> None:
     """A stream from the first to all others arrives complete."""
     receivers = [Receiver(plane.machine, GROUP, 5000, interface=INTERFACE) for plane in planes.planes[1:]]
     sent = Sender(planes[0].machine, GROUP, 5000, interface=INTERFACE, rate_pps=4000, count=count).wait(20)
@@ -40,7 +40,7 @@ def stream(planes: Planes, count: int = 1000) -> None:
 
 
 def test_chacha20_and_an_ipv6_underlay_carry_everything() -> None:
-    with Planes(2, aead=_native.AEAD_CHACHA20_POLY1305, ipv6_underlay=True) as planes:
+    with DataPlanes(2, aead=_native.AEAD_CHACHA20_POLY1305, ipv6_underlay=True) as planes:
         planes.tree(planes[0], 5, planes.planes[1:], group=GROUP)
         planes[0].machine.run(["ping", "-c3", "-i0.02", "-s", "1346", ipv4(2)])
         planes[0].machine.run(["ping", "-c3", "-i0.02", ipv6(2)])
@@ -48,7 +48,7 @@ def test_chacha20_and_an_ipv6_underlay_carry_everything() -> None:
 
 
 def test_without_offload_on_the_underlay_nothing_is_lost() -> None:
-    with Planes(3) as planes:
+    with DataPlanes(3) as planes:
         for plane in planes.planes:
             plane.machine.offload(False)
         planes.tree(planes[0], 5, planes.planes[1:], group=GROUP)
@@ -57,7 +57,7 @@ def test_without_offload_on_the_underlay_nothing_is_lost() -> None:
 
 
 def test_garbage_replays_and_reflections_change_nothing() -> None:
-    with Planes(2) as planes:
+    with DataPlanes(2) as planes:
         planes.tree(planes[0], 5, planes.planes[1:], group=GROUP)
         one, two = planes.planes
         path = planes.lab.directory / "underlay.pcap"
@@ -89,7 +89,7 @@ def test_garbage_replays_and_reflections_change_nothing() -> None:
 
 def test_a_peer_that_moves_is_followed_after_one_authentic_datagram() -> None:
     """n1's port changes as behind a NAT that has rebooted: nftables rewrites it on the way out."""
-    with Planes(2) as planes:
+    with DataPlanes(2) as planes:
         one, two = planes.planes
         two.machine.run(["nft", "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }"])
         two.machine.run(["nft", "add rule ip nat out udp sport 7700 snat to :40000"])
@@ -103,7 +103,7 @@ def test_a_peer_that_moves_is_followed_after_one_authentic_datagram() -> None:
 
 
 def test_handshake_floods_are_limited_and_named() -> None:
-    with Planes(2) as planes:
+    with DataPlanes(2) as planes:
         init = _native.Handshake.initiate(planes[0].key, NETWORK_ID, 1).init_datagram()
         with planes[0].machine.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flooder:
             for _ in range(2000):
@@ -115,7 +115,7 @@ def test_handshake_floods_are_limited_and_named() -> None:
 
 
 def test_a_dead_peers_icmp_errors_stop_nothing() -> None:
-    with Planes(3) as planes:
+    with DataPlanes(3) as planes:
         planes.tree(planes[0], 5, planes.planes[1:], group=GROUP)
         planes[2].forwarder.stop()  # its port now answers with ICMP port unreachable
         receiver = Receiver(planes[1].machine, GROUP, 5000, interface=INTERFACE)
@@ -126,7 +126,7 @@ def test_a_dead_peers_icmp_errors_stop_nothing() -> None:
 
 
 def test_a_peer_without_session_is_a_named_drop_and_a_false() -> None:
-    with Planes(1) as planes:
+    with DataPlanes(1) as planes:
         forwarder = planes[0].forwarder
         planes[0].do(SendControl(NodeIndex(9), b"message"))
         assert forwarder.drops()["no_session"] == 1
@@ -135,7 +135,7 @@ def test_a_peer_without_session_is_a_named_drop_and_a_false() -> None:
 
 
 def test_a_taken_port_and_a_bad_interface_are_named_with_their_errno() -> None:
-    with Planes(1) as planes:
+    with DataPlanes(1) as planes:
         plane = planes[0]
         taken = _open_error(plane, "tc1", *plane.address)
         assert (taken.errno, plane.machine.underlay_ipv4 in str(taken)) == (errno.EADDRINUSE, True)
@@ -147,7 +147,7 @@ def test_a_taken_port_and_a_bad_interface_are_named_with_their_errno() -> None:
 
 
 def test_stop_removes_the_interface_and_may_be_repeated() -> None:
-    with Planes(1) as planes:
+    with DataPlanes(1) as planes:
         plane = planes[0]
         assert INTERFACE in plane.machine.run(["ip", "link"]).stdout
         plane.forwarder.stop()
@@ -162,7 +162,7 @@ def test_stop_removes_the_interface_and_may_be_repeated() -> None:
 def test_a_deleted_interface_ends_in_a_drop_and_no_busy_loop() -> None:
     """A worker that spins gets its share of a core: a tenth of a second soon, however many want one."""
     before = set(_cpu_s())
-    with Planes(2, probe_interval_s=0.5) as planes:
+    with DataPlanes(2, probe_interval_s=0.5) as planes:
         workers = set(_cpu_s()) - before
         planes[0].machine.run(["ip", "link", "delete", INTERFACE])
         wait_until(lambda: planes[0].forwarder.drops()["tap_other"] == 1, LIMIT_S, "tap_other")
@@ -201,7 +201,7 @@ def test_a_node_without_capabilities_goes_on() -> None:
     assert output == [str(["0" * 16] * 3), "127.0.0.1 ::1 [] 1"]
 
 
-def _open_error(plane: Plane, interface: str, address: str, port: int = 0) -> OSError:
+def _open_error(plane: DataPlane, interface: str, address: str, port: int = 0) -> OSError:
     listen = emit_endpoint(Endpoint(ip_address(address), port))
     with plane.machine.enter(), pytest.raises(OSError) as error:
         _native.Forwarder(

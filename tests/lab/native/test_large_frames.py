@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.load import Receiver, Sender
-from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, ipv4, ipv6
+from lab.planes import INTERFACE, LIMIT_S, DataPlane, DataPlanes, ipv4, ipv6
 from lab.waiting import wait_until
 from treecast.base.commands import FloodFrame, SetTreeMembers
 from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeId
@@ -19,26 +19,26 @@ FRAGMENT_REASONS = ("fragment_malformed", "fragment_duplicate", "fragment_table_
 
 
 @pytest.fixture(scope="module")
-def three() -> Iterator[Planes]:
-    with Planes(3) as planes:
+def three() -> Iterator[DataPlanes]:
+    with DataPlanes(3) as planes:
         for plane in planes.planes:
             plane.machine.run(["ip", "link", "set", INTERFACE, "mtu", "1500"])
         yield planes
 
 
-def fragment_drops(plane: Plane) -> dict[str, int]:
+def fragment_drops(plane: DataPlane) -> dict[str, int]:
     drops = plane.forwarder.drops()
     return {reason: drops[reason] for reason in FRAGMENT_REASONS if drops[reason]}
 
 
-def test_pings_of_all_sizes_around_the_limits(three: Planes) -> None:
+def test_pings_of_all_sizes_around_the_limits(three: DataPlanes) -> None:
     for size in (1346, 1347, 1370, 1371, 1372, 1380, 1400, 1471, 1472):
         three[0].machine.run(["ping", "-c2", "-i0.02", "-W2", "-Mdo", "-s", str(size), ipv4(2)])
     three[1].machine.run(["ping", "-c3", "-i0.02", "-W2", "-Mdo", "-s", "1452", ipv6(3)])
     assert [fragment_drops(plane) for plane in three.planes] == [{}, {}, {}]
 
 
-def test_tcp_s_super_frames_arrive_unchanged(three: Planes) -> None:
+def test_tcp_s_super_frames_arrive_unchanged(three: DataPlanes) -> None:
     payload = bytes(range(256)) * 32768
     for family, address in ((socket.AF_INET, ipv4(2)), (socket.AF_INET6, ipv6(2))):
         with three[1].machine.enter():
@@ -58,7 +58,7 @@ def test_tcp_s_super_frames_arrive_unchanged(three: Planes) -> None:
     assert fragment_drops(three[1]) == {}
 
 
-def test_multicast_reaches_next_hops_and_those_with_copies(three: Planes) -> None:
+def test_multicast_reaches_next_hops_and_those_with_copies(three: DataPlanes) -> None:
     three.tree(three[0], 5, [three[1]], group=GROUP)
     three[0].do(SetTreeMembers(TreeId(5), (NodeIndex(2),), (NodeIndex(3),)))
     receivers = [Receiver(plane.machine, GROUP, 5000, interface=INTERFACE) for plane in three.planes[1:]]
@@ -71,7 +71,7 @@ def test_multicast_reaches_next_hops_and_those_with_copies(three: Planes) -> Non
     assert [(one.received, one.duplicated + one.reordered + one.lost) for one in got] == [(COUNT, 0)] * 2
 
 
-def test_what_python_floods_may_be_as_long(three: Planes) -> None:
+def test_what_python_floods_may_be_as_long(three: DataPlanes) -> None:
     three.tree(three[0], 0, [three[1]])
     three[0].do(SetTreeMembers(BROADCAST_TREE, (NodeIndex(2),), (NodeIndex(3),)))
     frame = b"\xff" * 6 + bytes.fromhex("02540000000188b6") + bytes(range(250)) * 6
@@ -80,7 +80,7 @@ def test_what_python_floods_may_be_as_long(three: Planes) -> None:
         assert [one.recv(2000), other.recv(2000)] == [frame, frame]
 
 
-def test_a_lost_part_loses_its_frame_alone_and_is_counted(three: Planes) -> None:
+def test_a_lost_part_loses_its_frame_alone_and_is_counted(three: DataPlanes) -> None:
     three.tree(three[0], 8, [three[1]], group="239.1.1.8")
     receiver = Receiver(three[1].machine, "239.1.1.8", 5000, interface=INTERFACE)
     for plane in three.planes:

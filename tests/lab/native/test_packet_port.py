@@ -23,7 +23,7 @@ import pytest
 from lab import Machine
 from lab.lan import Lan
 from lab.load import Receiver, Sender
-from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, mac
+from lab.planes import INTERFACE, LIMIT_S, DataPlane, DataPlanes, mac
 from lab.waiting import wait_until
 from treecast import _native
 from treecast.base.commands import Inject, SetPortForwarding, SetPortGroup, SetPortSelective, SetRoute
@@ -41,16 +41,16 @@ SIZE = 1200
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    planes: Planes
+    planes: DataPlanes
     lan: Lan
     interface: str
 
     @property
-    def here(self) -> Plane:
+    def here(self) -> DataPlane:
         return self.planes[0]
 
     @property
-    def far(self) -> Plane:
+    def far(self) -> DataPlane:
         return self.planes[1]
 
     def want(self, group: str, *sources: str) -> None:
@@ -65,7 +65,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    with Planes(2) as planes:
+    with DataPlanes(2) as planes:
         lan = Lan(planes.lab, 1)
         machine = planes[0].machine
         interface = lan.connect(planes.lab, machine)

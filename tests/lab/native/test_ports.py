@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, Plane, Planes, ipv4, mac
+from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, DataPlane, DataPlanes, ipv4, mac
 from lab.waiting import wait_until
 from treecast import _native
 from treecast.adapters.native import apply
@@ -29,13 +29,13 @@ HOST = bytes.fromhex("020000000009")
 
 
 @pytest.fixture(scope="module")
-def two() -> Iterator[Planes]:
-    with Planes(2) as planes:
+def two() -> Iterator[DataPlanes]:
+    with DataPlanes(2) as planes:
         planes.tree(planes[0], 0, planes.planes[1:])
         yield planes
 
 
-def send(plane: Plane, *frames: bytes) -> None:
+def send(plane: DataPlane, *frames: bytes) -> None:
     """Frames of a host leave by the TAP."""
     with plane.machine.enter(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
         raw.bind((INTERFACE, 0))
@@ -60,16 +60,16 @@ def udp(source_port: int) -> bytes:
     return header + source_port.to_bytes(2, "big") + b"\x00\x44\x00\x0c\x00\x00" + b"dhcp"
 
 
-def shown(plane: Plane, sent: bytes) -> bool:
+def shown(plane: DataPlane, sent: bytes) -> bool:
     """Did Python get this frame?"""
     return any(event.data == sent for event in plane.seen(TapFrame))
 
 
-def received(plane: Plane) -> int:
+def received(plane: DataPlane) -> int:
     return plane.forwarder.counters()["tap_tx_frames"]
 
 
-def test_a_host_is_told_once_per_vlan(two: Planes) -> None:
+def test_a_host_is_told_once_per_vlan(two: DataPlanes) -> None:
     send(two[0], *[frame(b"hello")] * 3, *[frame(b"hello", tag=b"\x81\x00\x00\x07")] * 3)
 
     def told() -> list[tuple[int, int]]:
@@ -78,7 +78,7 @@ def test_a_host_is_told_once_per_vlan(two: Planes) -> None:
     wait_until(lambda: sorted(told()) == [(0, 0), (0, 7)], LIMIT_S, "both")
 
 
-def listen(plane: Plane) -> socket.socket:
+def listen(plane: DataPlane) -> socket.socket:
     """Everything that the overlay delivers here."""
     with plane.machine.enter():
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
@@ -96,7 +96,7 @@ def heard_until(raw: socket.socket, last: bytes) -> list[bytes]:
     return heard
 
 
-def test_beacons_are_shown_and_stay_here(two: Planes) -> None:
+def test_beacons_are_shown_and_stay_here(two: DataPlanes) -> None:
     beacon = frame(b"beacon", source=mac(9), ethertype=b"\x88\xb5", destination=BEACON_GROUP.packed)
     raw = listen(two[1])
     send(two[0], beacon, frame(b"after it"))
@@ -105,7 +105,7 @@ def test_beacons_are_shown_and_stay_here(two: Planes) -> None:
     assert not any(event.mac.packed == mac(9) for event in two[0].seen(HostSeen))
 
 
-def test_a_server_s_dhcp_is_shown_and_forwarded(two: Planes) -> None:
+def test_a_server_s_dhcp_is_shown_and_forwarded(two: DataPlanes) -> None:
     reply = frame(udp(67), ethertype=b"\x08\x00", tag=b"\x81\x00\x00\x07")
     raw = listen(two[1])
     send(two[0], reply)
@@ -118,7 +118,7 @@ ROUTER_ADVERTISEMENT = bytes.fromhex("600000000010 3aff") + IPv6Address("fe80::1
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["where-it-is-said", "where-it-would-be-heard"])
-def test_what_a_site_says_to_its_own_hosts_stays_there_while_it_is_kept(two: Planes, number: int) -> None:
+def test_what_a_site_says_to_its_own_hosts_stays_there_while_it_is_kept(two: DataPlanes, number: int) -> None:
     keeper = two[number].forwarder
     reply = frame(udp(67), ethertype=b"\x08\x00", tag=b"\x81\x00\x00\x07")
     router = b"\x33\x33\0\0\0\x01" + HOST + b"\x86\xdd" + ROUTER_ADVERTISEMENT.ljust(56, b"\0")
@@ -138,7 +138,7 @@ def test_what_a_site_says_to_its_own_hosts_stays_there_while_it_is_kept(two: Pla
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_blocked_port_drops_both_ways_and_goes_on_punting_and_injecting(two: Planes, number: int) -> None:
+def test_a_blocked_port_drops_both_ways_and_goes_on_punting_and_injecting(two: DataPlanes, number: int) -> None:
     blocked = two[number]
     two[0].machine.run(["ping", "-c1", "-W2", ipv4(2)])
     before = blocked.forwarder.drops()["port_blocked"]
@@ -155,7 +155,7 @@ def test_a_blocked_port_drops_both_ways_and_goes_on_punting_and_injecting(two: P
     two[0].machine.run(["ping", "-c1", "-W2", ipv4(2)])
 
 
-def test_storms_are_cut_and_unknown_unicast_is_flooded_where_asked(two: Planes) -> None:
+def test_storms_are_cut_and_unknown_unicast_is_flooded_where_asked(two: DataPlanes) -> None:
     forwarder = two[0].forwarder
     unknown = bytes.fromhex("02000000aaaa") + frame(b"who")[6:]
     before = forwarder.drops()
@@ -170,12 +170,12 @@ def test_storms_are_cut_and_unknown_unicast_is_flooded_where_asked(two: Planes) 
     two[0].do(SetStormLimits(0, None, None, None), SetUnknownUnicastFlood(0, on=False))
 
 
-def test_there_is_no_other_port(two: Planes) -> None:
+def test_there_is_no_other_port(two: DataPlanes) -> None:
     (refused,) = apply(two[0].forwarder, [SetPortForwarding(1, on=True)])
     assert (refused.reason, str(refused.error)) == (RefusalReason.INVALID, "no such port")
 
 
-def test_a_handshake_that_would_run_over_the_overlay_stays_outside(two: Planes) -> None:
+def test_a_handshake_that_would_run_over_the_overlay_stays_outside(two: DataPlanes) -> None:
     init = _native.Handshake.initiate(two[0].key, NETWORK_ID, 999).init_datagram()
     before, heard = two[0].forwarder.drops()["recursive_encapsulation"], len(two[1].seen(HandshakeDatagram))
     with two[0].machine.enter():

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from lab.planes import LIMIT_S, Plane, Planes, ipv4, ipv6
+from lab.planes import LIMIT_S, DataPlane, DataPlanes, ipv4, ipv6
 from lab.waiting import wait_until
 from treecast.base.commands import FloodFrame
 
@@ -20,12 +20,12 @@ SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["over IPv4", "over IPv6"])
-def three(request: pytest.FixtureRequest) -> Iterator[Planes]:
-    with Planes(3, ipv6_underlay=request.param) as planes:
+def three(request: pytest.FixtureRequest) -> Iterator[DataPlanes]:
+    with DataPlanes(3, ipv6_underlay=request.param) as planes:
         yield planes
 
 
-def mark(plane: Plane, planes: Planes, rule: str) -> None:
+def mark(plane: DataPlane, planes: DataPlanes, rule: str) -> None:
     """A rule for the datagrams that arrive; ``IP`` in it is ip or ip6. Empty: none."""
     plane.machine.run(["nft", "flush", "ruleset"])
     if rule:
@@ -36,7 +36,7 @@ def mark(plane: Plane, planes: Planes, rule: str) -> None:
         plane.machine.run(["nft", f"add rule {family} underlay arriving udp dport 7700 {rule.replace('IP', family)}"])
 
 
-def listener(plane: Plane, family: socket.AddressFamily, group: str = "") -> socket.socket:
+def listener(plane: DataPlane, family: socket.AddressFamily, group: str = "") -> socket.socket:
     with plane.machine.enter():
         opened = socket.socket(family, socket.SOCK_DGRAM)
     opened.settimeout(LIMIT_S)
@@ -52,7 +52,7 @@ def listener(plane: Plane, family: socket.AddressFamily, group: str = "") -> soc
     return opened
 
 
-def sender(plane: Plane, family: socket.AddressFamily, traffic_class: int) -> socket.socket:
+def sender(plane: DataPlane, family: socket.AddressFamily, traffic_class: int) -> socket.socket:
     with plane.machine.enter():
         opened = socket.socket(family, socket.SOCK_DGRAM)
     if family == socket.AF_INET:
@@ -73,11 +73,11 @@ def heard(opened: socket.socket) -> tuple[bytes, int]:
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
-def has_dropped(plane: Plane, count: int) -> bool:
+def has_dropped(plane: DataPlane, count: int) -> bool:
     return plane.forwarder.drops()["ecn_not_capable"] >= count
 
 
-def arrives(planes: Planes, sent: int, expected: int | None, size_bytes: int = 100) -> None:
+def arrives(planes: DataPlanes, sent: int, expected: int | None, size_bytes: int = 100) -> None:
     """From the first node to the second, over both families. None: it is dropped, and a marked one after it is not."""
     one, other = planes.planes[:2]
     drops = other.forwarder.drops()["ecn_not_capable"]
@@ -91,7 +91,7 @@ def arrives(planes: Planes, sent: int, expected: int | None, size_bytes: int = 1
                 assert heard(here) == (bytes(size_bytes), expected)
 
 
-def test_a_datagram_has_the_class_of_its_frame_and_the_frame_keeps_it(three: Planes) -> None:
+def test_a_datagram_has_the_class_of_its_frame_and_the_frame_keeps_it(three: DataPlanes) -> None:
     one, other = three.planes[:2]
     family = "ip6" if three.ipv6_underlay else "ip"
     mark(other, three, "IP dscp ef IP ecn ect0 counter")
@@ -105,7 +105,7 @@ def test_a_datagram_has_the_class_of_its_frame_and_the_frame_keeps_it(three: Pla
     assert one.forwarder.drops()["ecn_not_capable"] == 0
 
 
-def test_a_datagram_of_what_python_floods_has_its_class(three: Planes) -> None:
+def test_a_datagram_of_what_python_floods_has_its_class(three: DataPlanes) -> None:
     one, other = three.planes[:2]
     family = "ip6" if three.ipv6_underlay else "ip"
     three.tree(one, 0, [other])
@@ -120,7 +120,7 @@ def test_a_datagram_of_what_python_floods_has_its_class(three: Planes) -> None:
     mark(other, three, "")
 
 
-def test_marked_congestion_goes_over_to_capable_frames_and_drops_the_others(three: Planes) -> None:
+def test_marked_congestion_goes_over_to_capable_frames_and_drops_the_others(three: DataPlanes) -> None:
     mark(three[1], three, "IP ecn set ce")
     arrives(three, EF | ECT_0, EF | CE)
     arrives(three, ECT_1, CE)
@@ -132,7 +132,7 @@ def test_marked_congestion_goes_over_to_capable_frames_and_drops_the_others(thre
     mark(three[1], three, "")
 
 
-def test_congestion_before_a_relay_reaches_those_behind_it(three: Planes) -> None:
+def test_congestion_before_a_relay_reaches_those_behind_it(three: DataPlanes) -> None:
     root, relay, leaf = three.planes
     three.relay_tree(root, 8, relay, [leaf], group="239.1.1.8")
     mark(relay, three, "IP ecn != not-ect IP ecn set ce")
@@ -142,7 +142,7 @@ def test_congestion_before_a_relay_reaches_those_behind_it(three: Planes) -> Non
     mark(relay, three, "")
 
 
-def test_classes_that_alternate_in_one_burst_are_not_mixed_up(three: Planes) -> None:
+def test_classes_that_alternate_in_one_burst_are_not_mixed_up(three: DataPlanes) -> None:
     """Equal datagrams of one destination would leave as one run; what is joined on delivery has equal bits."""
     one, other = three.planes[:2]
     classes = (0, EF | ECT_0, EF | ECT_1)

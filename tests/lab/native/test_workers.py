@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from lab.load import Receiver, Sender
-from lab.planes import INTERFACE, LIMIT_S, Planes, ipv4, mac
+from lab.planes import INTERFACE, LIMIT_S, DataPlanes, ipv4, mac
 from lab.waiting import wait_until
 from treecast import _native
 
@@ -17,7 +17,7 @@ COUNT = 4000
 
 def test_flows_of_both_directions_keep_their_order_with_four_workers() -> None:
     """Six groups each way, more flows than queues, and pings between them."""
-    with Planes(2, workers=4) as planes:
+    with DataPlanes(2, workers=4) as planes:
         one, other = planes.planes
         for plane in planes.planes:
             assert (plane.forwarder.workers, "tap-queues" in plane.forwarder.offloads) == (4, True)
@@ -40,7 +40,7 @@ def test_flows_of_both_directions_keep_their_order_with_four_workers() -> None:
 
 def test_threads_that_decide_have_longer_slices_than_those_that_move_packets() -> None:
     """A thread that wakes may interrupt one with longer slices: no packet waits for Python's turn to end."""
-    with Planes(1, workers=2):
+    with DataPlanes(1, workers=2):
         usual = range(slice_ns(Path("/proc/thread-self")))
         wait_until(lambda: [own in usual for own in worker_slices_ns()] == [True, True], LIMIT_S, "two shorter slices")
 
@@ -59,7 +59,7 @@ def slice_ns(task: Path) -> int:
 
 def test_a_tap_that_has_one_queue_serves_several_workers() -> None:
     """Somebody made the interface before, with one queue: several are refused."""
-    with Planes(1) as planes:
+    with DataPlanes(1) as planes:
         plane = planes[0]
         plane.machine.run(["ip", "tuntap", "add", "name", "tc1", "mode", "tap", "vnet_hdr"])
         listen = [(ip_address(plane.machine.underlay_ipv4).packed, 7701)]

@@ -23,7 +23,7 @@ from pyroute2 import IPRoute
 from pyroute2.ethtool.ioctl import IoctlEthtool
 
 from lab.machine import Machine
-from lab.planes import INTERFACE, MTU, Planes, ipv4, ipv6, mac
+from lab.planes import INTERFACE, MTU, DataPlanes, ipv4, ipv6, mac
 from tests.lab.offload.bursts import (
     FAMILIES,
     GROUPS,
@@ -52,13 +52,13 @@ BRIDGED_MAC = "02:00:00:00:00:01"
 class Bridged:
     """The picture above."""
 
-    planes: Planes
+    planes: DataPlanes
     host: Machine
 
 
 @pytest.fixture(scope="module")
 def bridged() -> Iterator[Bridged]:
-    with Planes(2) as planes:
+    with DataPlanes(2) as planes:
         for number, group in enumerate(GROUPS.values()):
             planes.tree(planes[0], 7 + number, [planes[1]], group=group)
         host = planes.lab.machine("host")
@@ -75,9 +75,9 @@ def host(request: pytest.FixtureRequest, bridged: Bridged) -> Machine:
 
 
 @pytest.fixture
-def planes() -> Iterator[Planes]:
+def planes() -> Iterator[DataPlanes]:
     """n0 and n1 alone."""
-    with Planes(2) as own:
+    with DataPlanes(2) as own:
         yield own
 
 
@@ -119,7 +119,7 @@ def test_bursts_pass_a_card_without_offload(
     assert checksum_errors(bridged.host, PROTOCOLS[family]) == before
 
 
-def test_wrong_checksums_of_a_host_stay_wrong_while_their_neighbours_are_joined(planes: Planes) -> None:
+def test_wrong_checksums_of_a_host_stay_wrong_while_their_neighbours_are_joined(planes: DataPlanes) -> None:
     sent = burst(600, 1000)
     frames = [bytearray(udp_frame(datagram, number)) for number, datagram in enumerate(sent)]
     for frame in frames[5::10]:
@@ -138,7 +138,7 @@ def test_wrong_checksums_of_a_host_stay_wrong_while_their_neighbours_are_joined(
     assert checksum_errors(planes[1].machine, "Udp") == 60
 
 
-def test_tagged_super_frames_keep_their_tag(planes: Planes) -> None:
+def test_tagged_super_frames_keep_their_tag(planes: DataPlanes) -> None:
     payload = b"".join(burst(40, 1200))
     planes[0].do(SetHost(5, MacAddress(mac(2)), NodeIndex(2)))
     with (

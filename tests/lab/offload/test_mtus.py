@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.planes import INTERFACE, Planes
+from lab.planes import INTERFACE, DataPlanes
 from tests.lab.offload.bursts import (
     FAMILIES,
     GROUPS,
@@ -30,10 +30,10 @@ REFUSALS = ("fragment_", "socket_too_big", "too_big", "tap_other", "gso_", "vnet
 
 
 @pytest.fixture(scope="module", params=[(1280, 1280), (1280, 9000), (1500, 9000), (9000, 8874), (9000, 9000)])
-def planes(request: pytest.FixtureRequest) -> Iterator[Planes]:
+def planes(request: pytest.FixtureRequest) -> Iterator[DataPlanes]:
     """n0 and n1, over IPv6; both groups go from n0 to n1. At the end, no test's frames were refused by anybody."""
     underlay, mtu = request.param
-    with Planes(2, mtu_bytes=mtu, underlay_mtu_bytes=underlay, ipv6_underlay=True) as own:
+    with DataPlanes(2, mtu_bytes=mtu, underlay_mtu_bytes=underlay, ipv6_underlay=True) as own:
         for number, group in enumerate(GROUPS.values()):
             own.tree(own[0], 5 + number, [own[1]], group=group)
         yield own
@@ -43,7 +43,7 @@ def planes(request: pytest.FixtureRequest) -> Iterator[Planes]:
 
 
 @pytest.fixture(params=["both", "TAP", "underlay", "neither"])
-def offloaded(request: pytest.FixtureRequest, planes: Planes) -> None:
+def offloaded(request: pytest.FixtureRequest, planes: DataPlanes) -> None:
     """Whether the TAPs segment and coalesce, and the underlay carries runs."""
     for plane in planes.planes:
         plane.machine.offload(request.param in ("both", "TAP"), INTERFACE)
@@ -52,7 +52,7 @@ def offloaded(request: pytest.FixtureRequest, planes: Planes) -> None:
 
 @pytest.mark.usefixtures("offloaded")
 @pytest.mark.parametrize("family", FAMILIES)
-def test_streams_and_bursts_arrive_as_they_were_sent(planes: Planes, family: socket.AddressFamily) -> None:
+def test_streams_and_bursts_arrive_as_they_were_sent(planes: DataPlanes, family: socket.AddressFamily) -> None:
     one, other = (plane.machine for plane in planes.planes)
     protocols = ("Tcp", "Udp", "Udp6")
     errors = [checksum_errors(other, protocol) for protocol in protocols]

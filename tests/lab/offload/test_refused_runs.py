@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab.load import Receiver, Sender
-from lab.planes import INTERFACE, LIMIT_S, Plane, Planes, ipv4
+from lab.planes import INTERFACE, LIMIT_S, DataPlane, DataPlanes, ipv4
 from lab.waiting import wait_until
 
 SO_NO_CHECK = 11  # asm-generic/socket.h
@@ -21,7 +21,7 @@ PAYLOAD = bytes(range(256)) * 4096
 COUNT = 5000
 
 
-def sockets_of(plane: Plane) -> Iterator[socket.socket]:
+def sockets_of(plane: DataPlane) -> Iterator[socket.socket]:
     """Second descriptors of the forwarder's UDP sockets."""
     for link in list(Path("/proc/self/fd").iterdir()):
         with suppress(OSError), socket.socket(fileno=os.dup(int(link.name))) as own:
@@ -29,7 +29,7 @@ def sockets_of(plane: Plane) -> Iterator[socket.socket]:
                 yield own
 
 
-def refuse_runs(plane: Plane) -> int:
+def refuse_runs(plane: DataPlane) -> int:
     """How many sockets send none from now on."""
     count = 0
     for own in sockets_of(plane):
@@ -38,7 +38,7 @@ def refuse_runs(plane: Plane) -> int:
     return count
 
 
-def transferred(client: Plane, server: Plane) -> bytes:
+def transferred(client: DataPlane, server: DataPlane) -> bytes:
     """PAYLOAD over TCP."""
     with server.machine.enter():
         listener = socket.create_server((ipv4(server.node), 5001))
@@ -56,7 +56,7 @@ def transferred(client: Plane, server: Plane) -> bytes:
 
 
 def test_the_same_bytes_arrive_when_the_kernel_begins_to_refuse_runs() -> None:
-    with Planes(2) as planes:
+    with DataPlanes(2) as planes:
         one, other = planes.planes
         planes.tree(one, 5, [other], group="239.1.1.5")
         assert transferred(one, other) == PAYLOAD

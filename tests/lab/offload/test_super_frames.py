@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.planes import INTERFACE, MTU, Planes
+from lab.planes import INTERFACE, MTU, DataPlanes
 from tests.lab.offload.bursts import (
     FAMILIES,
     GROUPS,
@@ -30,9 +30,9 @@ REFUSALS = {"vnet_malformed", "gso_unsupported", "gso_malformed", "tap_other", "
 
 
 @pytest.fixture(scope="module")
-def planes() -> Iterator[Planes]:
+def planes() -> Iterator[DataPlanes]:
     """n0 and n1; both groups go from n0 to n1. At the end, no test's frames were refused by anybody."""
-    with Planes(2) as own:
+    with DataPlanes(2) as own:
         own.tree(own[0], TREE, [own[1]], group=GROUPS[socket.AF_INET])
         own.tree(own[0], TREE + 1, [own[1]], group=GROUPS[socket.AF_INET6])
         yield own
@@ -41,7 +41,7 @@ def planes() -> Iterator[Planes]:
 
 
 @pytest.fixture(params=["both", "sender", "receiver", "neither"])
-def offloaded(request: pytest.FixtureRequest, planes: Planes) -> None:
+def offloaded(request: pytest.FixtureRequest, planes: DataPlanes) -> None:
     """Which TAPs segment and coalesce."""
     ends = {"both": (True, True), "sender": (True, False), "receiver": (False, True), "neither": (False, False)}
     for plane, on in zip(planes.planes, ends[request.param], strict=True):
@@ -50,7 +50,7 @@ def offloaded(request: pytest.FixtureRequest, planes: Planes) -> None:
 
 @pytest.mark.usefixtures("offloaded")
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_tcp_stream_arrives_as_it_was_sent(planes: Planes, family: socket.AddressFamily) -> None:
+def test_a_tcp_stream_arrives_as_it_was_sent(planes: DataPlanes, family: socket.AddressFamily) -> None:
     sent, arrived = transfer_digests(planes[0].machine, planes[1].machine, family, 2, STREAM_BYTES)
     assert arrived == sent
 
@@ -60,7 +60,7 @@ def test_a_tcp_stream_arrives_as_it_was_sent(planes: Planes, family: socket.Addr
 @pytest.mark.parametrize("multicast", [False, True], ids=["unicast", "multicast"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_bursts_arrive_complete_and_in_order(
-    planes: Planes, family: socket.AddressFamily, multicast: bool, size: int
+    planes: DataPlanes, family: socket.AddressFamily, multicast: bool, size: int
 ) -> None:
     datagrams = burst(1000, size)
     group = GROUPS[family] if multicast else None
@@ -74,7 +74,7 @@ def test_bursts_arrive_complete_and_in_order(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_super_frame_is_delivered_as_a_super_frame(planes: Planes, family: socket.AddressFamily) -> None:
+def test_a_super_frame_is_delivered_as_a_super_frame(planes: DataPlanes, family: socket.AddressFamily) -> None:
     for plane in planes.planes:
         plane.machine.offload(True, INTERFACE)
     datagrams = burst(4000, 1200)
@@ -90,7 +90,7 @@ def test_a_super_frame_is_delivered_as_a_super_frame(planes: Planes, family: soc
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_last_datagrams_of_any_length_end_a_super_frame(planes: Planes, family: socket.AddressFamily) -> None:
+def test_last_datagrams_of_any_length_end_a_super_frame(planes: DataPlanes, family: socket.AddressFamily) -> None:
     datagrams = [datagram[: 1000 if number % 9 else 1 + number] for number, datagram in enumerate(burst(900, 1000))]
     with (
         udp_receiver(planes[1].machine, family) as receiver,
@@ -101,7 +101,7 @@ def test_last_datagrams_of_any_length_end_a_super_frame(planes: Planes, family: 
         assert read_datagrams(receiver, len(datagrams)).datagrams == datagrams
 
 
-def test_datagrams_that_ip_fragments_arrive_whole(planes: Planes) -> None:
+def test_datagrams_that_ip_fragments_arrive_whole(planes: DataPlanes) -> None:
     datagrams = burst(200, 5000)
     with (
         udp_receiver(planes[1].machine, socket.AF_INET) as receiver,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Set
 from lab import wait_until
 from lab.load import Receiver
 from lab.node import TreecastNode
-from treecast.api.client import ask_groups, ask_peers, ask_status
+from treecast.api.client import fetch_groups, fetch_peers, fetch_status
 
 LIMIT_S = 10.0
 ANSWER_LIMIT_S = 20.0
@@ -18,7 +18,7 @@ ANSWER_LIMIT_S = 20.0
 
 def members(root: TreecastNode, group: str) -> set[str]:
     """The names of the nodes that ``root`` knows to subscribe to the group, from whatever source."""
-    return {m.node for row in ask_groups(root.directory, ANSWER_LIMIT_S) if row.group == group for m in row.members}
+    return {m.node for row in fetch_groups(root.directory, ANSWER_LIMIT_S) if row.group == group for m in row.members}
 
 
 def wait_members(root: TreecastNode, group: str, names: Iterable[str], limit_s: float = LIMIT_S) -> None:
@@ -38,7 +38,7 @@ def wait_members(root: TreecastNode, group: str, names: Iterable[str], limit_s: 
 
 def peers_up(node: TreecastNode) -> set[str]:
     """The names of the nodes it has a working link to."""
-    return {peer.name for peer in ask_peers(node.directory, ANSWER_LIMIT_S) if peer.state == "up"}
+    return {peer.name for peer in fetch_peers(node.directory, ANSWER_LIMIT_S) if peer.state == "up"}
 
 
 def wait_peers(node: TreecastNode, names: Set[str], limit_s: float) -> None:
@@ -49,7 +49,7 @@ def wait_peers(node: TreecastNode, names: Set[str], limit_s: float) -> None:
 
 def drops(node: TreecastNode) -> dict[str, int]:
     """The node's drops so far, by reason."""
-    return ask_status(node.directory, ANSWER_LIMIT_S).drops
+    return fetch_status(node.directory, ANSWER_LIMIT_S).drops
 
 
 def grown(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import LIMIT_S, wait_peers, wait_received
 from tests.lab.overlay.machines import ping
 from treecast.adapters.multicast_routes import group_route_command
-from treecast.api.client import ask_status
+from treecast.api.client import fetch_status
 from treecast.daemon.interface_watch import KEEPER_TIME
 from treecast.daemon.run import MEANINGLESS_SIGNALS
 
@@ -27,7 +27,7 @@ AGAIN = 500  # datagrams that arrive after a restart
 
 
 def runs_for_3_s(node: TreecastNode) -> bool:
-    return ask_status(node.directory).uptime_s > 3.0
+    return fetch_status(node.directory).uptime_s > 3.0
 
 
 def restart(node: TreecastNode, peer: TreecastNode, *options: str) -> None:
@@ -44,7 +44,7 @@ def test_a_program_that_listened_before_the_daemon_was_restarted_listens_after_i
     restart(n1, n0, "--keep-interface")
     for node in net.nodes:
         wait_until(partial(runs_for_3_s, node), LIMIT_S, "the kernel has reported its groups")
-        assert ask_status(node.directory).drops == {}, "a node that has just started has dropped nothing"
+        assert fetch_status(node.directory).drops == {}, "a node that has just started has dropped nothing"
     receivers = [
         Receiver(n1.machine, group, PORT + port, interface=INTERFACE) for port, group in enumerate((GROUP, GROUP6))
     ]
@@ -98,9 +98,9 @@ def test_a_tap_of_the_operator_s_is_taken_again_and_again_and_nothing_else_is(ov
         ping(n0.machine, n1.ipv6)
         if not queues:
             wait_until(
-                lambda: ask_status(n1.directory).uptime_s > KEEPER_TIME + 2.0, LIMIT_S, "a problem would be said"
+                lambda: fetch_status(n1.directory).uptime_s > KEEPER_TIME + 2.0, LIMIT_S, "a problem would be said"
             )
-            assert ask_status(n1.directory).problems == [], "groups leave by it, though from its other address"
+            assert fetch_status(n1.directory).problems == [], "groups leave by it, though from its other address"
         n1.stop()
         assert index_of(n1) == index
         shown = machine.run(["ip", "-4", "-o", "address", "show", INTERFACE]).stdout
@@ -110,7 +110,7 @@ def test_a_tap_of_the_operator_s_is_taken_again_and_again_and_nothing_else_is(ov
             machine.run(["ip", "link", "set", INTERFACE, "name", "foo"])
             restart(n1, n0, "--keep-interface")
             assert f"there is no {INTERFACE}, but foo, which has this node's MAC" in n1.log_tail()
-            assert (ask_status(n1.directory).interface, ask_status(n1.directory).problems) == ("foo", [])
+            assert (fetch_status(n1.directory).interface, fetch_status(n1.directory).problems) == ("foo", [])
             assert INTERFACE not in machine.run(["ip", "-o", "link"]).stdout, "no second one is made beside it"
             n1.stop()
             machine.run(["ip", "link", "set", "foo", "down", "name", INTERFACE])
@@ -138,7 +138,7 @@ def routes_and_addresses(node: TreecastNode) -> list[str]:
 
 def wait_problems(node: TreecastNode, kinds: set[str]) -> None:
     what = f"{node.name} has the problems {sorted(kinds)}"
-    wait_until(lambda: {p.kind for p in ask_status(node.directory).problems} == kinds, LIMIT_S, what)
+    wait_until(lambda: {p.kind for p in fetch_status(node.directory).problems} == kinds, LIMIT_S, what)
 
 
 def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay: OverlayFactory) -> None:
@@ -168,7 +168,7 @@ def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay:
     machine.run(["ip", "route", "del", "224.0.0.0/4", "dev", INTERFACE])
     machine.run(f"ip -6 route del multicast ff00::/8 dev {INTERFACE} table local metric 1".split())
     wait_problems(node, {"group_route_elsewhere"})
-    (lost,) = [problem.text for problem in ask_status(node.directory).problems if problem.subject == "224.0.0.0/4"]
+    (lost,) = [problem.text for problem in fetch_status(node.directory).problems if problem.subject == "224.0.0.0/4"]
     assert f"nowhere, not by {INTERFACE}: ip route add 224.0.0.0/4 dev {INTERFACE}, or " in lost
     for prefix in (IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8")):
         machine.run(group_route_command(INTERFACE, prefix).split())

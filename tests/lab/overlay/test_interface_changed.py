@@ -8,7 +8,7 @@ from lab.node import INTERFACE, TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import LIMIT_S, wait_received
 from tests.lab.overlay.machines import talk
-from treecast.api.client import ask_hosts, ask_status
+from treecast.api.client import fetch_hosts, fetch_status
 from treecast.api.records import Problem
 
 GROUP, PORT = "239.50.0.10", 5020
@@ -25,7 +25,7 @@ HARMLESS = ("allmulticast on", "promisc on", "mtu 1300", "txqueuelen 100")
 
 
 def problems(node: TreecastNode) -> list[Problem]:
-    return ask_status(node.directory).problems
+    return fetch_status(node.directory).problems
 
 
 def test_each_change_that_does_harm_is_one_problem_with_the_command_that_mends_it(overlay: OverlayFactory) -> None:
@@ -40,7 +40,7 @@ def test_each_change_that_does_harm_is_one_problem_with_the_command_that_mends_i
         wait_until(lambda: bool(problems(n1)), LIMIT_S, f"{words} is a problem")
         (problem,) = problems(n1)
         assert (problem.kind, text in problem.text) == (kind, True), problem
-        status = ask_status(n1.directory)
+        status = fetch_status(n1.directory)
         assert status.interface == ("foo" if "name" in words else INTERFACE)
         assert status.on[0].startswith(f"groups by {status.interface}: ")
         command = problem.text.rsplit(": ", 1)[1]
@@ -55,5 +55,5 @@ def test_each_change_that_does_harm_is_one_problem_with_the_command_that_mends_i
     sender.stop()
     assert "not put back" not in n1.log_tail()
     assert "claimed by two" not in n1.log_tail() + n0.log_tail()
-    assert not any(host.conflicts for host in ask_hosts(n1.directory))
+    assert not any(host.conflicts for host in fetch_hosts(n1.directory))
     assert problems(n0) == []

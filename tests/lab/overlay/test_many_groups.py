@@ -13,7 +13,7 @@ from lab.node import INTERFACE, TreecastNode
 from lab.waiting import wait_until
 from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import ANSWER_LIMIT_S, wait_members, wait_received
-from treecast.api.client import ask_groups
+from treecast.api.client import fetch_groups
 from treecast.base.addresses import MacAddress
 from treecast.wire import igmp
 from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
@@ -46,7 +46,7 @@ def report(node: TreecastNode, kind: RecordType) -> None:
 
 
 def known(node: TreecastNode) -> int:
-    rows = ask_groups(node.directory, ANSWER_LIMIT_S)
+    rows = fetch_groups(node.directory, ANSWER_LIMIT_S)
     return sum(
         row.members != [] and FIRST <= IPv4Address(row.group) < FIRST + GROUPS for row in rows if ":" not in row.group
     )

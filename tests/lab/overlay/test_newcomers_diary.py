@@ -13,7 +13,7 @@ import pytest
 from lab import Lab, wait_until
 from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
 from treecast.adapters import storage
-from treecast.api.client import ask_peers, ask_status
+from treecast.api.client import fetch_peers, fetch_status
 from treecast.identity.node import NodeRequest
 
 LIMIT_S = 45.0  # a certificate that is about to end is waited for
@@ -23,7 +23,7 @@ CERTIFICATE_LEFT_S = 25.0
 
 def present(node: TreecastNode) -> dict[str, str]:
     """The problems that ``status`` shows: text by kind."""
-    return {problem.kind: problem.text for problem in ask_status(node.directory).problems}
+    return {problem.kind: problem.text for problem in fetch_status(node.directory).problems}
 
 
 def meets(node: TreecastNode, kind: str, *words: str) -> None:
@@ -98,7 +98,7 @@ def certificate_ends(net: Overlay, carol: TreecastNode, others: tuple[TreecastNo
         meets(node, "peer_refused", "carol", "expired", "node add carol --replace")
     meets(carol, "certificate_ends", "expired", "node add carol --replace")
     meets(carol, "refused_by_peer", "expired", "node add carol --replace")
-    wait_until(lambda: all(peer.state != "up" for peer in ask_peers(carol.directory)), LIMIT_S, "its links are down")
+    wait_until(lambda: all(peer.state != "up" for peer in fetch_peers(carol.directory)), LIMIT_S, "its links are down")
     carol.stop()
     assert "all_links_lost" not in carol.log.read_text(), "no cable is to blame"
     assert "node add carol --replace" in sentence_of(carol, "up", carol.directory)

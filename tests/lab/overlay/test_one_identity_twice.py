@@ -8,13 +8,13 @@ from functools import partial
 from lab import Lab, wait_until
 from lab.node import PORT, PROGRAM, Overlay, TreecastNode, run_treecast
 from treecast.adapters.twin_file import TWIN_FILE
-from treecast.api.client import ask_status
+from treecast.api.client import fetch_status
 
 LIMIT_S = 40.0
 
 
 def said_twice(node: TreecastNode) -> list[str]:
-    return [problem.text for problem in ask_status(node.directory).problems if problem.kind == "identity_twice"]
+    return [problem.text for problem in fetch_status(node.directory).problems if problem.kind == "identity_twice"]
 
 
 def test_the_younger_of_two_machines_with_one_identity_ends_and_all_are_told_of_both() -> None:
@@ -61,7 +61,7 @@ def test_a_copy_whose_peer_is_the_original_ends_and_both_are_told() -> None:
         wait_until(lambda: not copy.running, LIMIT_S, "the younger ends")
         (sentence,) = [line for line in copy.log_tail().splitlines() if line.startswith("treecast: ")]
         assert original.endpoint in sentence
-        (problem,) = wait_until(lambda: ask_status(original.directory).problems, LIMIT_S, "the original is told")
+        (problem,) = wait_until(lambda: fetch_status(original.directory).problems, LIMIT_S, "the original is told")
         assert problem.kind == "identity_twice"
         assert f"{other.underlay_ipv4}:{PORT}" in problem.text
         net.stop()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from lab import Lab, wait_until
 from lab.node import PORT, Overlay, TreecastNode, create_network
-from treecast.api.client import ask_peers, ask_status
+from treecast.api.client import fetch_peers, fetch_status
 
 LIMIT_S = 15.0
 
 
 def kinds(node: TreecastNode) -> dict[str, str]:
     """The present problems: kind by subject."""
-    return {problem.subject: problem.kind for problem in ask_status(node.directory).problems}
+    return {problem.subject: problem.kind for problem in fetch_status(node.directory).problems}
 
 
 def test_a_peer_that_is_wrong_is_a_line_and_a_problem_with_its_reason() -> None:
@@ -34,7 +34,7 @@ def test_a_peer_that_is_wrong_is_a_line_and_a_problem_with_its_reason() -> None:
         for one in (node, other):
             one.wait_ready()
         wait_until(lambda: kinds(node) == wanted, LIMIT_S, "all five are problems")
-        rows = {peer.name: (peer.state, peer.endpoint) for peer in ask_peers(node.directory)}
+        rows = {peer.name: (peer.state, peer.endpoint) for peer in fetch_peers(node.directory)}
         assert rows[f"nowhere.invalid:{PORT}"] == ("name unresolved", "")
         assert rows.keys() == wanted.keys(), "each of them is a row of peers"
         wait_until(lambda: kinds(other) == {node.endpoint: "peer_of_another_network"}, LIMIT_S, "it is told so too")

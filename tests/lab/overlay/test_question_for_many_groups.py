@@ -12,7 +12,7 @@ import pytest
 from lab.node import INTERFACE, PROGRAM, TreecastNode
 from lab.waiting import wait_until
 from tests.lab.conftest import OverlayFactory
-from treecast.api.client import ask_groups, ask_status
+from treecast.api.client import fetch_groups, fetch_status
 from treecast.base.addresses import MacAddress
 from treecast.wire import igmp
 from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
@@ -39,7 +39,7 @@ def longest_stall(node: TreecastNode) -> float:
     longest = 0.0
     while asking.running:
         asked = time.monotonic()
-        ask_status(node.directory)
+        fetch_status(node.directory)
         longest = max(longest, time.monotonic() - asked)
     assert asking.wait(LIMIT_S) == 0
     return longest
@@ -54,7 +54,7 @@ def test_a_question_for_all_groups_does_not_stall_the_node(overlay: OverlayFacto
             raw.send(report(groups[first : first + RECORDS_PER_REPORT]))
 
     def known() -> int:
-        return len({row.group for row in ask_groups(node.directory, LIMIT_S) if row.here})
+        return len({row.group for row in fetch_groups(node.directory, LIMIT_S) if row.here})
 
     wait_until(lambda: known() >= MANY, LIMIT_S, "all are known", poll_s=0.5)
     stalls = sorted(longest_stall(node) for _ in range(3))

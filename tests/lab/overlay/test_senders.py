@@ -15,7 +15,7 @@ from lab.load import Receiver, Sender
 from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
 from tests.lab.overlay.asking import drops, grown, wait_members, wait_received
 from treecast.api import records
-from treecast.api.client import ask_groups
+from treecast.api.client import fetch_groups
 from treecast.cli.watch import Change
 
 PORT = 5020
@@ -26,7 +26,7 @@ LIMIT_S = 20.0
 
 
 def rows(node: TreecastNode, group: str) -> list[records.Group]:
-    return [row for row in ask_groups(node.directory) if row.group == group]
+    return [row for row in fetch_groups(node.directory) if row.group == group]
 
 
 def senders(node: TreecastNode, group: str) -> dict[tuple[str, str, str], records.Sender]:

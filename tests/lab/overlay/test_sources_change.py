@@ -10,7 +10,7 @@ from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
 from tests.lab.overlay.asking import LIMIT_S, drops, grown, wait_received
 from tests.lab.overlay.kernel_drops import kernel_drops
-from treecast.api.client import ask_groups
+from treecast.api.client import fetch_groups
 from treecast.base.addresses import MacAddress
 from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
 from treecast.wire.igmp import message_frame
@@ -55,5 +55,5 @@ def test_a_source_loses_nothing_while_its_receiver_s_node_goes_from_all_sources_
 
 def sources_of(mesh: Overlay) -> set[str]:
     """From which sources n1 wants the group, as n0 knows it; ``*`` for any."""
-    rows = [row for row in ask_groups(mesh[0].directory) if row.group == str(GROUP)]
+    rows = [row for row in fetch_groups(mesh[0].directory) if row.group == str(GROUP)]
     return {row.source for row in rows if "n1" in [member.node for member in row.members]}

@@ -10,7 +10,7 @@ from lab import Lab, wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay, TreecastNode
 from tests.lab.overlay.asking import LIMIT_S, wait_members, wait_received
-from treecast.api.client import ask_status
+from treecast.api.client import fetch_status
 
 GROUP = "239.61.0.1"
 PORT = 5015
@@ -121,7 +121,7 @@ def test_a_router_further_on_that_carries_less_is_named_with_its_number_and_the_
     one, other = net.nodes
     receiver = Receiver(far, GROUP, PORT, interface=INTERFACE)
     wait_members(one, GROUP, {"n1"})
-    assert "path_mtu_too_small" not in {problem.kind for problem in ask_status(one.directory).problems}
+    assert "path_mtu_too_small" not in {problem.kind for problem in fetch_status(one.directory).problems}
     stream = Sender(near, GROUP, PORT, interface=INTERFACE, size_bytes=1346, rate_pps=100, count=10)
     assert stream.wait(20.0).sent == 10
     place = f"a router on the way to {far.underlay_ipv4} carries packets of 1400 bytes, and this node sends some of"
@@ -135,7 +135,7 @@ def test_a_router_further_on_that_carries_less_is_named_with_its_number_and_the_
     stream = Sender(near, GROUP, PORT, interface=INTERFACE, size_bytes=1246, rate_pps=100, count=10)
     assert stream.wait(20.0).sent == 10
     wait_received(receiver, 10)
-    assert "path_mtu_too_small" not in {problem.kind for problem in ask_status(one.directory).problems}
+    assert "path_mtu_too_small" not in {problem.kind for problem in fetch_status(one.directory).problems}
     net.stop()
 
 
@@ -143,7 +143,7 @@ def wait_problem(node: TreecastNode, kind: str, sentence: str) -> None:
     """In ``status`` and on stderr."""
     found = f"{node.name} has the problem {kind}"
     wait_until(
-        lambda: any(p.kind == kind and sentence in p.text for p in ask_status(node.directory).problems),
+        lambda: any(p.kind == kind and sentence in p.text for p in fetch_status(node.directory).problems),
         2 * LIMIT_S,
         found,
     )

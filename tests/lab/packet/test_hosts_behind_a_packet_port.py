@@ -24,7 +24,7 @@ from lab.load import Receiver, Sender
 from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
 from tests.lab.overlay.asking import wait_members, wait_received
 from treecast.api.bridge_records import PacketPort
-from treecast.api.client import ask_bridge, ask_hosts, ask_status
+from treecast.api.client import fetch_bridge, fetch_hosts, fetch_status
 from treecast.api.records import Host
 
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
@@ -65,7 +65,7 @@ def verb(node: TreecastNode, name: str, *words: str) -> str:
 
 
 def packet_port(node: TreecastNode) -> PacketPort | None:
-    return next(iter(ask_bridge(node.directory).packet_ports), None)
+    return next(iter(fetch_bridge(node.directory).packet_ports), None)
 
 
 def wait_state(node: TreecastNode, state: str) -> None:
@@ -123,7 +123,7 @@ def test_frames_longer_than_the_interface_s_mtu_are_a_problem(site: Site) -> Non
     node, outside = site.overlay[0], site.overlay[1]
 
     def text() -> str:
-        found = {(problem.kind, problem.subject): problem.text for problem in ask_status(node.directory).problems}
+        found = {(problem.kind, problem.subject): problem.text for problem in fetch_status(node.directory).problems}
         return found.get(("frames_too_big", site.interface), "")
 
     receiver = Receiver(site.lan.hosts[0], GROUP, PORT, interface="eth0")
@@ -140,18 +140,18 @@ def test_hosts_are_known_by_their_addresses_and_by_their_port_here_alone(site: S
     inside.run(["ping", "-c", "1", "-W", "1", site.lan.host_ipv4(77)], check=False)  # it asks who has it
 
     def found() -> list[Host]:
-        hosts = ask_hosts(site.overlay[0].directory)
+        hosts = fetch_hosts(site.overlay[0].directory)
         return [host for host in hosts if host.mac == mac and site.lan.host_ipv4(1) in host.ip]
 
     host = wait_until(found, LIMIT_S, "the host is known by its address")[0]
     assert (host.port, host.node, host.vlan) == (1, "n0", 0)
-    assert mac not in {other.mac for other in ask_hosts(site.overlay[1].directory)}
+    assert mac not in {other.mac for other in fetch_hosts(site.overlay[1].directory)}
     assert "port 1" in site.overlay[0].machine.run([PROGRAM, "hosts", site.overlay[0].directory]).stdout
 
 
 def test_queries_come_from_the_interface_s_addresses(site: Site) -> None:
     node = site.overlay[0]
-    asks = {(q.port, q.protocol): q.address for q in ask_status(node.directory).queriers}
+    asks = {(q.port, q.protocol): q.address for q in fetch_status(node.directory).queriers}
     assert asks[1, "igmp"] == str(node.machine.ports[1].ipv4.ip)  # its first
     assert asks[1, "mld"] == link_local(node.machine, site.interface)
 
@@ -160,10 +160,10 @@ def test_a_bridged_node_on_the_same_lan_and_the_packet_port_do_not_both_carry_it
     inside, second, far = site.lan.hosts[0], site.overlay[1], site.overlay[2]
     interface = site.lan.connect(site.lab, second.machine, last=253)
     verb(second, "add", interface)
-    wait_until(lambda: ask_bridge(second.directory).nodes == ["n0"], LIMIT_S, "they see each other")
+    wait_until(lambda: fetch_bridge(second.directory).nodes == ["n0"], LIMIT_S, "they see each other")
     wait_state(site.overlay[0], "forwarding")
-    wait_until(lambda: ask_bridge(second.directory).state == "capable", LIMIT_S, "it would, if n0 did not")
-    assert ask_bridge(second.directory).forwarder == "n0"
+    wait_until(lambda: fetch_bridge(second.directory).state == "capable", LIMIT_S, "it would, if n0 did not")
+    assert fetch_bridge(second.directory).forwarder == "n0"
     receiver = Receiver(inside, GROUP, PORT, interface="eth0")
     wait_members(far, GROUP, {"n0"}, LIMIT_S)
     Sender(far.machine, GROUP, PORT, interface=INTERFACE, rate_pps=1000, count=300).wait(LIMIT_S)
@@ -179,7 +179,7 @@ def test_two_ways_of_one_node_to_a_lan_are_not_both_used(site: Site) -> None:
     verb(node, "add", interface)
 
     def states() -> list[str]:
-        answer = ask_bridge(node.directory)
+        answer = fetch_bridge(node.directory)
         return [answer.state, *(port.state for port in answer.packet_ports)]
 
     wait_until(lambda: states() in (["forwarding", "capable"], ["capable", "forwarding"]), LIMIT_S, "one of them")
@@ -200,8 +200,8 @@ def test_an_interface_that_is_gone_takes_its_port_along(site: Site) -> None:
     assert packet_port(node) is not None
     node.machine.run(["ip", "link", "del", "usb0"])
     wait_until(lambda: "not open" in verb(node, "show"), LIMIT_S, "it is seen", poll_s=0.5)
-    wait_until(lambda: ask_status(node.directory).problems, LIMIT_S, "it is a problem")
-    (problem,) = ask_status(node.directory).problems
+    wait_until(lambda: fetch_status(node.directory).problems, LIMIT_S, "it is a problem")
+    (problem,) = fetch_status(node.directory).problems
     assert (problem.kind, problem.subject) == ("packet_port_closed", "usb0")
     assert problem.text == (
         "packet port usb0 is gone: the interface is not there, so nothing of its LAN is carried: bring the interface "
@@ -210,7 +210,7 @@ def test_an_interface_that_is_gone_takes_its_port_along(site: Site) -> None:
     assert problem.text in node.log_tail()
     verb(node, "remove", "usb0")
     assert packet_port(node) is None
-    wait_until(lambda: not ask_status(node.directory).problems, LIMIT_S, "it is none any more")
+    wait_until(lambda: not fetch_status(node.directory).problems, LIMIT_S, "it is none any more")
 
 
 def test_an_interface_that_was_renamed_keeps_its_port_and_is_known_by_both_names(site: Site) -> None:
@@ -225,7 +225,7 @@ def test_an_interface_that_was_renamed_keeps_its_port_and_is_known_by_both_names
         ip("set", new, "up")
 
     def problems() -> list[tuple[str, str]]:
-        return [(problem.kind, problem.subject) for problem in ask_status(node.directory).problems]
+        return [(problem.kind, problem.subject) for problem in fetch_status(node.directory).problems]
 
     ip("add", "usb0", "up", "type", "veth", "peer", "name", "usb9")
     ip("set", "usb9", "up")
@@ -266,7 +266,7 @@ def test_it_is_shown_refused_removed_and_remembered(site: Site) -> None:
     verb(node, "remove", site.interface)
     assert (packet_port(node), verb(node, "show")) == (None, "nothing is bridged\n")
     wait_members(outside, GROUP, set(), LIMIT_S)
-    assert mac_of(site.lan.hosts[0]) not in {host.mac for host in ask_hosts(node.directory)}
+    assert mac_of(site.lan.hosts[0]) not in {host.mac for host in fetch_hosts(node.directory)}
     receiver.stop()
     for wrong in ("lo", "none0", INTERFACE):
         done = node.machine.run([PROGRAM, "bridge", "add", node.directory, wrong, "--packet"], check=False)

@@ -18,7 +18,7 @@ from lab.sites import LIMIT_S, Sites
 from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET
 from tests.lab.overlay.asking import drops, grown, wait_members
 from tests.lab.overlay.machines import talk
-from treecast.api.client import ask_bridge
+from treecast.api.client import fetch_bridge
 from treecast.wire.beacon import BEACON_ETHERTYPE
 
 ETH_P_ALL, EXPERIMENTAL = 3, 0x88B6
@@ -216,8 +216,8 @@ def test_a_lan_that_reflects_is_cut_off_and_comes_back(sites: Sites) -> None:
         ended = Event()
         work = pool.submit(reflect, here.hosts[1], ended)
         try:
-            wait_until(lambda: ask_bridge(node.directory).looped, LIMIT_S, "its own beacon has come back")
-            assert ask_bridge(node.directory).state == "silent"
+            wait_until(lambda: fetch_bridge(node.directory).looped, LIMIT_S, "its own beacon has come back")
+            assert fetch_bridge(node.directory).state == "silent"
             lost = here.hosts[0].run(["ping", "-c", "2", "-i", "0.2", "-W", "1", there.host_ipv4(1)], check=False)
             assert " 0 received" in lost.stdout
             assert drops(node)["beacon_own"] > 0
@@ -226,7 +226,7 @@ def test_a_lan_that_reflects_is_cut_off_and_comes_back(sites: Sites) -> None:
         finally:
             ended.set()
         work.result(LIMIT_S)
-    wait_until(lambda: ask_bridge(node.directory).state == "forwarding", LIMIT_S, "the loop is gone")
+    wait_until(lambda: fetch_bridge(node.directory).state == "forwarding", LIMIT_S, "the loop is gone")
     talk(here.hosts[0], there.host_ipv4(1))
 
 

@@ -21,7 +21,7 @@ from tests.lab.switch.interface_state import (
     spoil_ports_of,
 )
 from treecast.adapters.interface import source_addresses
-from treecast.api.client import ask_status
+from treecast.api.client import fetch_status
 from treecast.base.addresses import Endpoint
 
 LIMIT_S = 15.0
@@ -107,7 +107,7 @@ def test_a_bridge_that_others_took_apart_is_a_problem_until_it_is_mended(one: Tr
     one.machine.run(["ip", "link", "set", "treecast0", "nomaster"])
 
     def said() -> dict[tuple[str, str], str]:
-        return {(problem.kind, problem.subject): problem.text for problem in ask_status(one.directory).problems}
+        return {(problem.kind, problem.subject): problem.text for problem in fetch_status(one.directory).problems}
 
     wait_until(lambda: ("bridge_broken", "eth1") in said(), LIMIT_S, "it is a problem")
     assert len(said()) == 1, "no other advice stands beside it"
@@ -153,7 +153,9 @@ def test_a_bridge_that_was_deleted_gives_the_machine_its_addresses_back(
     verb(one, "add", "eth1")
     machine.run(["ip", "link", "del", "tcbr-eth1"])
     lost = "tcbr-eth1 is gone, and with it this machine's addresses on the LAN (198.18.1.3 10.99.1.254"
-    wait_until(lambda: any(p.text.startswith(lost) for p in ask_status(one.directory).problems), LIMIT_S, "it is said")
+    wait_until(
+        lambda: any(p.text.startswith(lost) for p in fetch_status(one.directory).problems), LIMIT_S, "it is said"
+    )
     assert f"down: {lost}" in " ".join(verb(one, "show").split())
     said = [verb(one, word, "eth1") for word in words]
     gone = "tcbr-eth1 had been deleted, with this machine's addresses on it: "
@@ -181,12 +183,12 @@ def test_a_bridged_interface_that_was_renamed_is_followed(apart: Sites, one: Tre
         machine.run(["sh", "-ec", f"ip link set {old} down; ip link set {old} name {new}; ip link set {new} up"])
 
     def problems() -> list[tuple[str, str]]:
-        return [(problem.kind, problem.subject) for problem in ask_status(one.directory).problems]
+        return [(problem.kind, problem.subject) for problem in fetch_status(one.directory).problems]
 
     verb(one, "add", "eth1")
     rename("eth1", "foo")
     wait_until(lambda: problems() == [("interface_renamed", "foo")], LIMIT_S, "its LAN is carried, and it is said")
-    (problem,) = ask_status(one.directory).problems
+    (problem,) = fetch_status(one.directory).problems
     machine.run(["sh", "-ec", problem.text.rsplit(": ", 1)[1]])
     wait_until(lambda: not problems(), LIMIT_S, "it is as before")
     rename("eth1", "foo")
@@ -215,7 +217,7 @@ def test_a_lan_whose_interface_or_bridge_is_down_or_unplugged_is_a_problem(one: 
         one.machine.run(["ip", "link", *words])
 
     def said() -> dict[str, str]:
-        return {p.subject: p.text for p in ask_status(one.directory).problems if p.kind == "lan_down"}
+        return {p.subject: p.text for p in fetch_status(one.directory).problems if p.kind == "lan_down"}
 
     ip("add", "lan0", "up", "type", "veth", "peer", "name", "far0")
     ip("set", "far0", "up")
@@ -236,7 +238,7 @@ def test_a_lan_whose_interface_or_bridge_is_down_or_unplugged_is_a_problem(one: 
             ip("set", name, "down")
         wait_until(lambda texts=texts: said().keys() == texts.keys(), LIMIT_S, f"{changes} down is a problem")  # type: ignore[misc]
         assert all(said()[subject].startswith(text) for subject, text in texts.items()), said()
-        assert {p.kind for p in ask_status(one.directory).problems} == {"lan_down"}, "one cause is one problem"
+        assert {p.kind for p in fetch_status(one.directory).problems} == {"lan_down"}, "one cause is one problem"
         shown = " ".join(verb(one, "show").split())
         assert [shown.count(f"down: {text}") for text in texts.values()] == [1] * len(texts), shown
         for name in changes:

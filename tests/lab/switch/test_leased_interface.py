@@ -18,7 +18,7 @@ from lab.node import PROGRAM, TreecastNode
 from lab.process import Process
 from lab.sites import Sites, make_sites, show_logs, verb
 from tests.lab.overlay.machines import ping, talk
-from treecast.api.client import ask_status
+from treecast.api.client import fetch_status
 
 FIRST, LAST = "10.99.60.10", "10.99.60.20"
 LIMIT_S = 15.0
@@ -107,7 +107,7 @@ def test_an_interface_with_a_lease_is_bridged_when_its_client_has_moved(leased: 
     assert f"udhcpc (pid {client.pid}) configures eth1: have it configure tcbr-eth1 instead\n" in said
     node.machine.run(["ip", "address", "del", f"{address}/16", "dev", "tcbr-eth1"])
     wait_until(
-        lambda: "lan_address_lost" in {problem.kind for problem in ask_status(node.directory).problems},
+        lambda: "lan_address_lost" in {problem.kind for problem in fetch_status(node.directory).problems},
         LIMIT_S,
         "the address on the LAN is gone, as with the end of its lease",
     )

@@ -25,7 +25,7 @@ from lab.sites import LIMIT_S, show_logs, verb
 from tests.lab.overlay.asking import drops, members, wait_members
 from tests.lab.overlay.machines import heard, ping, talk
 from tests.lab.switch.hosts import listen, speak
-from treecast.api.client import ask_bridge, ask_hosts, ask_status
+from treecast.api.client import fetch_bridge, fetch_hosts, fetch_status
 
 GROUP, PORT = "239.7.7.8", 5008
 BROADCAST = "10.99.255.255"
@@ -40,7 +40,7 @@ class Twice:
     other: Lan
 
     def states(self) -> tuple[str, ...]:
-        return tuple(ask_bridge(node.directory).state for node in self.overlay.nodes if node.running)
+        return tuple(fetch_bridge(node.directory).state for node in self.overlay.nodes if node.running)
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +64,12 @@ def twice() -> Iterator[Twice]:
         show_logs(overlay.nodes)
         for node in overlay.nodes:
             if node.running:
-                print(drops(node), *ask_hosts(node.directory), node.machine.run(["ip", "neigh"]).stdout, sep="\n")
+                print(drops(node), *fetch_hosts(node.directory), node.machine.run(["ip", "neigh"]).stdout, sep="\n")
 
 
 def problems(node: TreecastNode) -> dict[str, str]:
     """Sentences by kind."""
-    return {problem.kind: problem.text for problem in ask_status(node.directory).problems}
+    return {problem.kind: problem.text for problem in fetch_status(node.directory).problems}
 
 
 def test_what_is_for_everybody_comes_once_and_does_not_circulate(twice: Twice) -> None:
@@ -81,7 +81,7 @@ def test_what_is_for_everybody_comes_once_and_does_not_circulate(twice: Twice) -
         speak(speaker, BROADCAST, PORT, payloads)
         assert heard(far_ear, len(payloads)) == payloads
         assert heard(near_ear, len(payloads)) == payloads
-        wait_until(lambda: ask_bridge(twice.overlay[1].directory).state == "capable", 1.0)
+        wait_until(lambda: fetch_bridge(twice.overlay[1].directory).state == "capable", 1.0)
         assert speaker.counters("eth0").rx_packets - before < 40  # beacons and queries, but no broadcast of its own
     finally:
         near_ear.close()
@@ -111,7 +111,7 @@ def test_the_machine_of_a_blocked_node_is_a_host_of_the_lan_and_reached_through_
 def lan_hosts(twice: Twice) -> dict[str, tuple[str, set[str]]]:
     """Of the shared LAN's hosts, as n2 has them: the node and the addresses by MAC."""
     macs = {host.run(["cat", "/sys/class/net/eth0/address"]).stdout.strip() for host in twice.shared.hosts[:2]}
-    return {host.mac: (host.node, set(host.ip)) for host in ask_hosts(twice.overlay[2].directory) if host.mac in macs}
+    return {host.mac: (host.node, set(host.ip)) for host in fetch_hosts(twice.overlay[2].directory) if host.mac in macs}
 
 
 def know_both(twice: Twice, node: str) -> bool:

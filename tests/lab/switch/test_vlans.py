@@ -18,7 +18,7 @@ from threading import Event, Thread
 from lab import Lab, Machine, wait_until
 from lab.sites import LIMIT_S, make_sites, show_logs
 from tests.lab.offload.raw_frames import AUXDATA, ETH_P_ALL, PACKET_AUXDATA, SOL_PACKET
-from treecast.api.client import ask_bridge
+from treecast.api.client import fetch_bridge
 from treecast.base.addresses import MacAddress
 from treecast.wire import arp, ethernet, igmp, ipv4
 from treecast.wire.arp import ArpOperation, ArpPacket
@@ -116,7 +116,7 @@ def test_a_listener_in_a_vlan_that_only_answers_queries_is_queried_at_its_first_
                 node.stop()
                 node.start(sites.overlay[0].endpoint)
                 node.wait_ready()
-                wait_until(lambda: ask_bridge(node.directory).state == "forwarding", LIMIT_S, "it carries its LAN")
+                wait_until(lambda: fetch_bridge(node.directory).state == "forwarding", LIMIT_S, "it carries its LAN")
                 before = listener.received
                 wait_until(lambda: listener.received > before + 3, LIMIT_S, "it is queried after the restart")
         show_logs(sites.overlay.nodes)

@@ -19,7 +19,7 @@ from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
 from lab.sites import LIMIT_S, verb
 from tests.lab.overlay.asking import wait_members, wait_received
-from treecast.api.client import ask_bridge, ask_status
+from treecast.api.client import fetch_bridge, fetch_status
 
 GROUP, PORT = "ff15::26", 5026
 OPTIONS = ("--membership", "query-response-interval=1s")
@@ -38,7 +38,7 @@ def test_hosts_on_a_bridged_lan_and_on_a_packet_port_hear_the_ipv6_group_they_jo
     verb(node, "add", packet, "--packet")
 
     def states() -> list[str]:
-        bridge = ask_bridge(node.directory)
+        bridge = fetch_bridge(node.directory)
         return [bridge.state, *(port.state for port in bridge.packet_ports)]
 
     wait_until(lambda: states() == ["forwarding", "forwarding"], LIMIT_S, "both LANs are carried")
@@ -69,7 +69,7 @@ def test_an_interface_whose_ipv6_is_off_is_bridged_and_a_node_s_own_is_taken_wit
         return machine.run(["ip", "-6", "addr", "show", "dev", name]).stdout
 
     def problems() -> list[str]:
-        return [problem.text for problem in ask_status(node.directory).problems]
+        return [problem.text for problem in fetch_status(node.directory).problems]
 
     def restart() -> None:
         if node.running:
@@ -92,7 +92,7 @@ def test_an_interface_whose_ipv6_is_off_is_bridged_and_a_node_s_own_is_taken_wit
     bridge = f"tcbr-{eth1}"
     assert f"sysctl -w net.ipv6.conf.{bridge}.disable_ipv6=0" in said
     restart()
-    assert ask_bridge(node.directory).bridge == bridge
+    assert fetch_bridge(node.directory).bridge == bridge
     assert addresses(bridge) == ""
     assert problems() == []
     assert "root" not in node.log_tail()

@@ -75,7 +75,7 @@ class Chunks(RuleBasedStateMachine):
         self.own = OwnGroups(self.drops)
         self.wanted: dict[GroupKey, SourceFilter] = {}
         self.since_all_came: list[dict[GroupKey, SourceFilter]] = [{}]
-        """The wishes after each publication since the receiver had all of them."""
+        """The filters after each publication since the receiver had all of them."""
         self.receiver = Receiver()
         self.on_the_way: list[tuple[int, int, GroupsContent | None]] = []
         self.sequence = 0
@@ -95,7 +95,7 @@ class Chunks(RuleBasedStateMachine):
 
     @rule(group=st.sampled_from(GROUPS))
     def want_all_sources(self, group: GroupKey) -> None:
-        """Makes the wish for a wanted group longer."""
+        """Makes the filter of a wanted group longer."""
         if group in self.wanted:
             self.put(group, SourceFilter(FilterMode.INCLUDE, frozenset(SOURCES)))
             self.publish()

@@ -27,7 +27,7 @@ ANOTHER = IPv4Address("10.0.0.99")
 """A source that no filter names."""
 NODES = tuple(NodeIndex(index) for index in range(2, 6))
 FILTERS = st.builds(SourceFilter, st.sampled_from(FilterMode), st.frozensets(st.sampled_from(SOURCES)))
-WISHES = st.dictionaries(st.sampled_from(NODES), FILTERS)
+MEMBERSHIPS = st.dictionaries(st.sampled_from(NODES), FILTERS)
 Served = Mapping[IPAddress, Counter[NodeIndex]]
 
 
@@ -90,13 +90,13 @@ class Root:
                     wanted = {before[source][node], after[source][node]}
                     assert copies[node] in wanted, f"{copies[node]} of {source} to {node} after {command}"
 
-    def wish(self, wishes: Mapping[NodeIndex, SourceFilter]) -> None:
+    def subscribe(self, memberships: Mapping[NodeIndex, SourceFilter]) -> None:
         for node in NODES:
-            wanted = wishes.get(node, NO_SOURCE)
+            wanted = memberships.get(node, NO_SOURCE)
             self.topology.subscribe(self.now, node, GROUP, None if wanted.wants_nothing else wanted)
         self.settle()
         for source, copies in self.tables.served().items():
-            assert copies == Counter(node for node, wanted in wishes.items() if wanted.accepts(source))
+            assert copies == Counter(node for node, wanted in memberships.items() if wanted.accepts(source))
 
     def keys_are_taken(self) -> None:
         """Frames have come on every tree, and the members have its key: the next change finds next hops, not copies."""
@@ -114,46 +114,46 @@ class Root:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(WISHES, st.booleans(), st.sampled_from([0.0, 0.5, 3.0])), max_size=6))
+@given(st.lists(st.tuples(MEMBERSHIPS, st.booleans(), st.sampled_from([0.0, 0.5, 3.0])), max_size=6))
 def test_every_command_keeps_what_is_wanted_before_and_after(
     turns: list[tuple[dict[NodeIndex, SourceFilter], bool, float]],
 ) -> None:
     root = Root()
-    for wishes, keys, seconds in turns:
-        root.wish(wishes)
+    for memberships, keys, seconds in turns:
+        root.subscribe(memberships)
         if keys:
             root.keys_are_taken()
         root.time_passes(seconds)
 
 
 @settings(max_examples=300, deadline=None)
-@given(WISHES, WISHES, st.sets(st.sampled_from(NODES)))
+@given(MEMBERSHIPS, MEMBERSHIPS, st.sets(st.sampled_from(NODES)))
 def test_links_that_go_and_come_meanwhile_change_nothing_for_the_others(
     first: dict[NodeIndex, SourceFilter], then: dict[NodeIndex, SourceFilter], lost: set[NodeIndex]
 ) -> None:
     root = Root()
-    root.wish(first)
+    root.subscribe(first)
     for node in sorted(lost):
         root.topology.link_down(node)
         root.trees.forget(node)
     root.settle()
-    root.wish({node: wanted for node, wanted in then.items() if node not in lost})
+    root.subscribe({node: wanted for node, wanted in then.items() if node not in lost})
     for node in sorted(lost):
         root.topology.link_up(node)
     root.settle()
-    root.wish(then)
+    root.subscribe(then)
 
 
 def tap_gets(commands: list[c.Command]) -> list[bool]:
     """Whether a frame of the first source to GROUP goes out by the TAP, after each command."""
-    selective, wish, got = False, NO_SOURCE, []
+    selective, accepting, got = False, NO_SOURCE, []
     for command in commands:
         match command:
             case c.SetPortSelective(port=port, on=on) if port == TAP:
                 selective = on
             case c.SetPortGroup(port=port, filter=filter_) if port == TAP:
-                wish = filter_
-        got.append(not selective or wish.accepts(SOURCES[0]))
+                accepting = filter_
+        got.append(not selective or accepting.accepts(SOURCES[0]))
     return got
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.sim.multicast.hosts import EVERYTHING, NOTHING, Host, Lan, Wish
+from tests.sim.multicast.hosts import EVERYTHING, NOTHING, Host, InterfaceState, Lan
 from tests.sim.multicast.virtual_port import VirtualPort
 from treecast.base.membership import NO_SOURCE, FilterMode
 from treecast.multicast import IGMP, MLD, MembershipConfig
@@ -46,10 +46,10 @@ class Membership(RuleBasedStateMachine):
         self.told = dict.fromkeys(map(self.port.group, GROUPS), NO_SOURCE)
 
     @rule(number=st.integers(0, 2), group=st.sampled_from((1, 1, 1, 2)), newest=NEWEST, older=OLDER)
-    def a_host_changes_its_mind(self, number: int, group: int, newest: Wish, older: Wish) -> None:
+    def a_host_changes_its_mind(self, number: int, group: int, newest: InterfaceState, older: InterfaceState) -> None:
         host = self.lan.hosts[number]
-        wish = newest if host.version == self.port.protocol.newest_version else older
-        self.lan.wish(host, group, wish)
+        wanted = newest if host.version == self.port.protocol.newest_version else older
+        self.lan.set_state(host, group, wanted)
 
     @rule(duration=st.sampled_from([0.01, 0.5, 1.0, 3.0, 25.0, 50.0]))
     def time_passes(self, duration: float) -> None:
@@ -75,12 +75,12 @@ class Membership(RuleBasedStateMachine):
     def the_changes_told_add_up_to_the_present_state(self) -> None:
         if not hasattr(self, "lan"):
             return
-        for _, group, wish in self.port.changes:
-            assert self.told[group] != wish, "a change that changes nothing"
-            self.told[group] = wish
+        for _, group, wanted in self.port.changes:
+            assert self.told[group] != wanted, "a change that changes nothing"
+            self.told[group] = wanted
         self.port.changes.clear()
         present = self.port.router.filters()
-        assert {group: wish for group, wish in self.told.items() if wish != NO_SOURCE} == dict(present)
+        assert {group: wanted for group, wanted in self.told.items() if wanted != NO_SOURCE} == dict(present)
 
     @invariant()
     def nothing_is_refused(self) -> None:

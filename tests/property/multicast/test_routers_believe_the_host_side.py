@@ -21,8 +21,8 @@ from treecast.multicast.protocol import PortSource
 
 HOST_MAC = MacAddress(b"\x02\0\0\0\0\x09")
 GROUPS = (1, 2)
-WISHES = st.tuples(st.sampled_from(GROUPS), st.sampled_from(FilterMode), st.sets(st.integers(1, 4)))
-STEPS = st.lists(st.tuples(WISHES, st.sampled_from([0.0, 0.2, 1.5, 30.0])), min_size=1, max_size=12)
+REPORTS = st.tuples(st.sampled_from(GROUPS), st.sampled_from(FilterMode), st.sets(st.integers(1, 4)))
+STEPS = st.lists(st.tuples(REPORTS, st.sampled_from([0.0, 0.2, 1.5, 30.0])), min_size=1, max_size=12)
 
 
 class Both:
@@ -74,6 +74,6 @@ def test_the_router_comes_to_what_is_wanted(
         both.side.want(both.port.now, both.port.group(group), wanted[group])
         both.run(pause)
     both.run(100)
-    for group, wish in wanted.items():
-        assert both.port.filter(group) == wish
+    for group, filter_ in wanted.items():
+        assert both.port.filter(group) == filter_
     assert both.port.drops.snapshot() == {}

@@ -14,9 +14,9 @@ from tests.sim.multicast.virtual_port import ALLOW, BLOCK, IS_EX, IS_IN, TO_EX, 
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 from treecast.wire.group_membership import MembershipQuery
 
-Wish = tuple[FilterMode, frozenset[int]]
-NOTHING: Wish = (FilterMode.INCLUDE, frozenset())
-EVERYTHING: Wish = (FilterMode.EXCLUDE, frozenset())
+InterfaceState = tuple[FilterMode, frozenset[int]]
+NOTHING: InterfaceState = (FilterMode.INCLUDE, frozenset())
+EVERYTHING: InterfaceState = (FilterMode.EXCLUDE, frozenset())
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Host:
 
     number: int
     version: int
-    wishes: dict[int, Wish] = field(default_factory=dict)
+    states: dict[int, InterfaceState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class Lan:
         self._answers: list[Answer] = []
         self._seen = len(port.sent)
 
-    def wish(self, host: Host, group: int, wish: Wish) -> None:
+    def set_state(self, host: Host, group: int, state: InterfaceState) -> None:
         """A host's interface state changes; the change is reported at once (RFC 9776 section 5.1)."""
-        before = host.wishes.get(group, NOTHING)
-        host.wishes[group] = wish
+        before = host.states.get(group, NOTHING)
+        host.states[group] = state
         newest = self.port.protocol.newest_version
         if host.version < newest:
-            self._older_change(host, group, before, wish)
+            self._older_change(host, group, before, state)
             return
-        (old_mode, old), (mode, sources) = before, wish
+        (old_mode, old), (mode, sources) = before, state
         number = host.number
         if mode is not old_mode:
             self.port.report(TO_EX if mode is FilterMode.EXCLUDE else TO_IN, sorted(sources), group=group, host=number)
@@ -71,7 +71,7 @@ class Lan:
         """Time passes; queries are answered within their Max Resp Time."""
         end = self.port.now + duration
         while True:
-            self._hear_queries()
+            self._receive_queries()
             times = [answer.at for answer in self._answers]
             deadline = self.port.router.next_deadline()
             until = min([*times, end] if deadline is None else [*times, deadline, end])
@@ -82,22 +82,22 @@ class Lan:
 
     def merged(self, group: int) -> SourceFilter:
         """The merged filter of all hosts (RFC 9776 section 3.2): the oracle."""
-        wishes = [host.wishes[group] for host in self.hosts if host.wishes.get(group, NOTHING) != NOTHING]
-        included = frozenset().union(*(sources for mode, sources in wishes if mode is FilterMode.INCLUDE))
-        excluding = [sources for mode, sources in wishes if mode is FilterMode.EXCLUDE]
+        states = [host.states[group] for host in self.hosts if host.states.get(group, NOTHING) != NOTHING]
+        included = frozenset().union(*(sources for mode, sources in states if mode is FilterMode.INCLUDE))
+        excluding = [sources for mode, sources in states if mode is FilterMode.EXCLUDE]
         if not excluding:
             return SourceFilter(FilterMode.INCLUDE, frozenset(self.port.sources(included))) if included else NO_SOURCE
         excluded = frozenset.intersection(*excluding) - included
         return SourceFilter(FilterMode.EXCLUDE, frozenset(self.port.sources(excluded))) if excluded else ANY_SOURCE
 
-    def _older_change(self, host: Host, group: int, before: Wish, wish: Wish) -> None:
-        if wish != NOTHING and before == NOTHING:
+    def _older_change(self, host: Host, group: int, before: InterfaceState, state: InterfaceState) -> None:
+        if state != NOTHING and before == NOTHING:
             self._older_report(host, group)
-        elif wish == NOTHING and before != NOTHING and host.version >= self.port.protocol.leaves_from:
+        elif state == NOTHING and before != NOTHING and host.version >= self.port.protocol.leaves_from:
             self.port.leave(group=group, host=host.number)
 
     def _older_report(self, host: Host, group: int) -> None:
-        """Everyone hears it: other older hosts need not answer any more."""
+        """All receive it: other older hosts need not answer any more."""
         self._answers = [
             answer
             for answer in self._answers
@@ -105,13 +105,13 @@ class Lan:
         ]
         self.port.older_report(host.version, group=group, host=host.number)
 
-    def _hear_queries(self) -> None:
+    def _receive_queries(self) -> None:
         fresh, self._seen = self.port.sent[self._seen :], len(self.port.sent)
         for sent in fresh:
             for host in self.hosts:
-                for group, wish in sorted(host.wishes.items()):
+                for group, state in sorted(host.states.items()):
                     asked = sent.query.is_general or sent.query.group == self.port.group(group)
-                    if asked and wish != NOTHING:
+                    if asked and state != NOTHING:
                         self._schedule(host, group, sent.query)
 
     def _schedule(self, host: Host, group: int, query: MembershipQuery) -> None:
@@ -127,7 +127,7 @@ class Lan:
             if answer not in self._answers:
                 continue
             self._answers.remove(answer)
-            mode, wanted = answer.host.wishes[answer.group]
+            mode, wanted = answer.host.states[answer.group]
             number, group = answer.host.number, answer.group
             if (mode, wanted) == NOTHING:
                 continue

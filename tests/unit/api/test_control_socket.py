@@ -17,7 +17,7 @@ import pytest
 
 from tests.unit.api.serving import GROUPS, HOSTS, PEERS, STATUS, sample_answer, sample_changes, serving
 from treecast.api import server as server_module
-from treecast.api.client import ask_groups, ask_hosts, ask_peers, ask_status
+from treecast.api.client import fetch_groups, fetch_hosts, fetch_peers, fetch_status
 from treecast.api.records import MAX_ANSWER_BYTES, Answer, Group, Host, Rows, Verb
 from treecast.api.server import ControlServer
 from treecast.base.errors import OperatorError
@@ -46,10 +46,10 @@ def _sentence(call: Callable[[], object]) -> str:
 
 def test_each_verb_gets_its_records(tmp_path: Path) -> None:
     with serving(tmp_path):
-        assert ask_status(tmp_path) == STATUS
-        assert ask_peers(tmp_path) == PEERS
-        assert ask_groups(tmp_path) == GROUPS
-        assert ask_hosts(tmp_path) == HOSTS
+        assert fetch_status(tmp_path) == STATUS
+        assert fetch_peers(tmp_path) == PEERS
+        assert fetch_groups(tmp_path) == GROUPS
+        assert fetch_hosts(tmp_path) == HOSTS
 
 
 def test_a_connection_carries_several_requests(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_another_account_is_refused_even_when_it_may_open_the_socket(tmp_path: P
             os.setgid(65_534)
             os.setuid(65_534)
             try:
-                ask_status(Path())
+                fetch_status(Path())
             except OperatorError as error:
                 os.write(writer, str(error).encode())
             finally:
@@ -98,24 +98,24 @@ def test_a_directory_with_a_long_name_has_a_control_socket_too(tmp_path: Path) -
     deep.mkdir(parents=True)
     with serving(deep):
         assert (deep / "control.sock").is_socket()
-        assert ask_status(deep) == STATUS
+        assert fetch_status(deep) == STATUS
     assert list(deep.iterdir()) == []
-    assert "no node is running" in _sentence(lambda: ask_status(deep))
+    assert "no node is running" in _sentence(lambda: fetch_status(deep))
 
 
 def test_without_a_node_the_sentence_says_how_to_start_it(tmp_path: Path) -> None:
     expected = f"no node is running in {tmp_path}: start it with treecast up {tmp_path}"
-    assert _sentence(lambda: ask_status(tmp_path)) == expected
+    assert _sentence(lambda: fetch_status(tmp_path)) == expected
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "control.sock"))
-    assert _sentence(lambda: ask_peers(tmp_path)) == expected
+    assert _sentence(lambda: fetch_peers(tmp_path)) == expected
 
 
 def test_the_socket_of_a_dead_node_is_replaced(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "control.sock"))
     with serving(tmp_path):
-        assert ask_status(tmp_path) == STATUS
+        assert fetch_status(tmp_path) == STATUS
 
 
 def test_a_socket_that_is_another_nodes_by_now_is_left(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_malformed_request_is_refused_and_the_next_client_served(tmp_path: Pat
             client.sendall(request_line)
             assert _line(client) == {"error": "request_malformed"}
             assert client.recv(1) == b""
-        assert ask_status(tmp_path) == STATUS
+        assert fetch_status(tmp_path) == STATUS
 
 
 def test_a_client_that_leaves_in_the_middle_harms_nobody(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(tmp_path: Path) -> None
             client = _connect(tmp_path)
             client.sendall(sent)
             client.close()
-        assert ask_status(tmp_path) == STATUS
+        assert fetch_status(tmp_path) == STATUS
 
 
 def test_a_slow_reader_delays_nobody_and_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_a_slow_reader_delays_nobody_and_is_dropped(tmp_path: Path, monkeypatch:
     many = [Host("02:54:00:00:00:01", [], "alice", 0.0)] * 100_000
     with serving(tmp_path, lambda verb: many if verb is Verb.HOSTS else STATUS), _connect(tmp_path) as slow:
         slow.sendall(b'{"verb": "hosts"}\n')
-        assert ask_status(tmp_path) == STATUS
+        assert fetch_status(tmp_path) == STATUS
         first = slow.recv(1, socket.MSG_PEEK)
         assert first == b"{"
         with _connect(tmp_path) as silent:
@@ -195,10 +195,10 @@ def test_an_answer_that_raises_costs_that_answer_and_is_reported(tmp_path: Path)
         return rows() if verb is Verb.GROUPS else sample_answer(verb)
 
     with serving(tmp_path, answer) as bugs:
-        for ask in (ask_hosts, ask_groups):
+        for ask in (fetch_hosts, fetch_groups):
             with pytest.raises(OperatorError, match="met a bug while it answered: see its log"):
                 ask(tmp_path)
-        assert ask_peers(tmp_path) == PEERS
+        assert fetch_peers(tmp_path) == PEERS
     assert bugs == ["answer to hosts: RuntimeError('at once')", "answer to groups: RuntimeError('half way')"]
 
 
@@ -217,12 +217,12 @@ def test_clients_are_answered_at_once_up_to_a_limit(tmp_path: Path) -> None:
 def test_an_answer_that_is_too_large_is_refused(tmp_path: Path) -> None:
     huge: Answer = [Host("02:54:00:00:00:01", ["x" * MAX_ANSWER_BYTES], "alice", 0.0)]
     with serving(tmp_path, lambda _: huge):
-        assert "answer_too_large" in _sentence(lambda: ask_hosts(tmp_path))
+        assert "answer_too_large" in _sentence(lambda: fetch_hosts(tmp_path))
 
 
 def test_ten_thousand_groups_fit_in_an_answer(tmp_path: Path) -> None:
     with serving(tmp_path, lambda _: GROUPS * 5000):
-        assert len(ask_groups(tmp_path)) == 10_000
+        assert len(fetch_groups(tmp_path)) == 10_000
 
 
 def test_rows_are_made_in_slices_while_others_are_served(tmp_path: Path) -> None:
@@ -240,9 +240,9 @@ def test_rows_are_made_in_slices_while_others_are_served(tmp_path: Path) -> None
         return rows() if verb is Verb.GROUPS else sample_answer(verb)
 
     with serving(tmp_path, answer), ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(ask_groups, tmp_path)
+        asked = pool.submit(fetch_groups, tmp_path)
         assert begun.wait(5)
-        assert ask_status(tmp_path) == STATUS
+        assert fetch_status(tmp_path) == STATUS
         answered.set()
         assert asked.result(5) == GROUPS
     assert in_time == [True]
@@ -258,13 +258,13 @@ def test_rows_that_are_too_many_are_cut_off_and_refused(tmp_path: Path) -> None:
             yield Host("02:54:00:00:00:01", ["x" * 2**20], "alice", 0.0)
 
     with serving(tmp_path, lambda _: rows()):
-        assert "answer_too_large" in _sentence(lambda: ask_hosts(tmp_path))
+        assert "answer_too_large" in _sentence(lambda: fetch_hosts(tmp_path))
     assert made <= MAX_ANSWER_BYTES // 2**20 + 1
 
 
 def test_no_rows_are_an_empty_list(tmp_path: Path) -> None:
     with serving(tmp_path, lambda _: iter([None])):
-        assert ask_groups(tmp_path) == []
+        assert fetch_groups(tmp_path) == []
 
 
 def _other_server(directory: Path, reply: bytes | None) -> socket.socket:
@@ -283,7 +283,7 @@ def _other_server(directory: Path, reply: bytes | None) -> socket.socket:
 
 def test_a_node_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     with _other_server(tmp_path, None):
-        sentence = _sentence(lambda: ask_status(tmp_path, timeout_s=0.1))
+        sentence = _sentence(lambda: fetch_status(tmp_path, timeout_s=0.1))
     assert sentence == f"the node in {tmp_path} did not answer within 0.1 s: try again"
 
 
@@ -301,7 +301,7 @@ def test_a_node_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
 )
 def test_an_answer_that_is_none_is_one_sentence(tmp_path: Path, reply: bytes, sentence: str) -> None:
     with _other_server(tmp_path, reply):
-        assert sentence in _sentence(lambda: ask_status(tmp_path))
+        assert sentence in _sentence(lambda: fetch_status(tmp_path))
     os.wait()
 
 
@@ -320,11 +320,11 @@ def test_a_refusal_that_comes_before_the_request_is_sent_is_understood(
             connection.close()
 
         monkeypatch.setattr(socket.socket, "connect", connect_and_be_refused)
-        assert "only the account that runs it" in _sentence(lambda: ask_status(tmp_path))
+        assert "only the account that runs it" in _sentence(lambda: fetch_status(tmp_path))
 
 
 def test_an_answer_with_more_fields_is_understood(tmp_path: Path) -> None:
     more = json.dumps({"answer": [{"mac": "m", "ip": [], "node": "n", "age_s": 1, "colour": "blue"}], "later": 1})
     with _other_server(tmp_path, more.encode() + b"\n"):
-        assert ask_hosts(tmp_path) == [Host("m", [], "n", 1)]
+        assert fetch_hosts(tmp_path) == [Host("m", [], "n", 1)]
     os.wait()

@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from tests.unit.api.serving import STATUS, sample_answer, sample_changes
 from treecast.adapters import clock
 from treecast.api import server as server_module
-from treecast.api.client import ask_status
+from treecast.api.client import fetch_status
 from treecast.api.server import ControlServer
 from treecast.base.counters import Drops
 from treecast.base.errors import OperatorError
@@ -128,7 +128,7 @@ def test_a_control_socket_that_somebody_removed_is_made_again(
 ) -> None:
     monkeypatch.setattr(server_module, "KEEP_INTERVAL_S", 0.01)
     server = ControlServer(tmp_path, sample_answer, lambda *_: None, sample_changes)
-    answered = _until(lambda: asyncio.to_thread(ask_status, tmp_path))
+    answered = _until(lambda: asyncio.to_thread(fetch_status, tmp_path))
 
     async def run() -> None:
         await server.start()

@@ -23,7 +23,7 @@ from treecast.daemon.underlay_watch import MOST_LOOKUPS, UnderlayWatch, first_gu
 
 
 @dataclass
-class Plane:
+class PlaneWithCounters:
     """The counters and the limit of a data plane."""
 
     interface: str = "treecast0"
@@ -38,7 +38,7 @@ class Plane:
 
 
 def watch(
-    plane: Plane,
+    plane: PlaneWithCounters,
     told: int | None,
     told_others: list[int] | None = None,
     changed: asyncio.Event | None = None,
@@ -51,7 +51,7 @@ def watch(
 
 
 def test_datagrams_that_an_interface_refuses_are_a_problem_while_they_do() -> None:
-    plane = Plane(counted={"socket_too_big": 3})
+    plane = PlaneWithCounters(counted={"socket_too_big": 3})
     own = watch(plane, None)
     own.look(Instant(10.0))
     assert list(own.problems(Instant(10.0))) == []
@@ -68,7 +68,7 @@ def test_datagrams_that_an_interface_refuses_are_a_problem_while_they_do() -> No
 
 
 def test_who_said_an_mtu_is_advised_to_say_a_smaller_one() -> None:
-    plane = Plane(underlay_mtu=9000)
+    plane = PlaneWithCounters(underlay_mtu=9000)
     own = watch(plane, 9000)
     own.look(Instant(10.0))
     plane.counted = {"socket_too_big": 1}
@@ -88,7 +88,7 @@ def test_datagrams_that_were_refused_before_the_mtu_was_followed_are_no_problem(
         return {address: Way("lo", route_mtu) for address in addresses}
 
     monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
-    plane = Plane()
+    plane = PlaneWithCounters()
     own = watch(plane, None)
     own.look(Instant(10.0))
     route_mtu = 1400
@@ -121,7 +121,7 @@ def test_ways_are_looked_up_when_the_machine_s_network_has_changed_and_never_els
 
     monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
     changed = asyncio.Event()
-    own = watch(Plane(), None, changed=changed)
+    own = watch(PlaneWithCounters(), None, changed=changed)
     for second in range(3600):
         own.look(Instant(10.0 + second))
     assert len(asked) == 1
@@ -135,7 +135,7 @@ def test_an_interface_that_carries_less_than_nodes_need_is_one_problem(monkeypat
     monkeypatch.setattr(
         "treecast.daemon.underlay_watch.ways_to", lambda addresses: dict.fromkeys(addresses, Way("lo", 1000))
     )
-    plane = Plane()
+    plane = PlaneWithCounters()
     own = watch(plane, None)
     with structlog.testing.capture_logs() as lines:
         own.look(Instant(10.0))
@@ -150,14 +150,14 @@ def test_an_interface_that_carries_less_than_nodes_need_is_one_problem(monkeypat
 def test_no_datagram_is_longer_than_usual_unless_the_operator_says_so() -> None:
     assert first_guess(None, (HostPort("127.0.0.1", 7700),)) == 1500, "the loopback interface carries more"
     for told, expected in ((None, 1500), (9000, 9000), (1300, 1300)):
-        plane = Plane(underlay_mtu=first_guess(told, ()))
+        plane = PlaneWithCounters(underlay_mtu=first_guess(told, ()))
         watch(plane, told).look(Instant(1.0))
         assert plane.underlay_mtu == expected
 
 
 def test_others_are_told_once_when_what_the_interfaces_carry_has_changed() -> None:
     told_others: list[int] = []
-    plane = Plane(underlay_mtu=1400)
+    plane = PlaneWithCounters(underlay_mtu=1400)
     own = watch(plane, None, told_others)
     own.look(Instant(1.0))
     own.look(Instant(2.0))
@@ -171,7 +171,7 @@ def test_a_look_costs_as_much_with_1000_linked_nodes_as_with_100(monkeypatch: py
     watches = []
     for count in (100, 1_000):
         linked = frozenset(ip_address("198.18.0.0") + number for number in range(count))
-        own = watch(Plane(), None, addresses=partial(frozenset, linked))
+        own = watch(PlaneWithCounters(), None, addresses=partial(frozenset, linked))
         for number in range(40):
             own.look(Instant(1.0 + number))
         watches.append(own)
@@ -193,7 +193,7 @@ def test_ways_that_are_in_doubt_are_looked_up_some_at_a_time_the_oldest_first_an
     monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
     first, changed = ip_address("198.18.0.0"), asyncio.Event()
     linked = [frozenset(first + number for number in range(2 * MOST_LOOKUPS))]
-    own = watch(Plane(), None, changed=changed, addresses=lambda: linked[0])
+    own = watch(PlaneWithCounters(), None, changed=changed, addresses=lambda: linked[0])
     own.look(Instant(1.0))
     own.look(Instant(2.0))
     own.look(Instant(3.0))
@@ -225,7 +225,7 @@ def test_without_a_linked_node_nothing_is_looked_up_and_what_was_known_last_show
 
     monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
     linked, changed = [frozenset({ip_address("198.18.0.1")})], asyncio.Event()
-    own = watch(Plane(), None, changed=changed, addresses=lambda: linked[0])
+    own = watch(PlaneWithCounters(), None, changed=changed, addresses=lambda: linked[0])
     own.look(Instant(1.0))
     linked[0] = frozenset()
     changed.set()

@@ -191,7 +191,7 @@ def test_a_peer_that_is_heard_but_does_not_hear_is_told_from_one_that_is_silent(
     one, two = Node(1), Node(2)
     begin(one, two)
     one.hear(4.0, begin(two, one), 2)
-    assert kinds(one, 6.0) == [("peer_heard_only", "peer")]
+    assert kinds(one, 6.0) == [("peer_one_way", "peer")]
 
 
 def test_a_node_known_from_others_that_cannot_be_linked_is_one_problem_with_its_name() -> None:

@@ -51,7 +51,7 @@ def test_a_join_is_told_once_and_repeated_reports_change_nothing(protocol: Proto
     port.report(TO_EX)
     port.report(TO_EX)
     port.report(IS_EX, host=2)
-    assert [(group, wish) for _, group, wish in port.changes] == [(port.group(), exclude())]
+    assert [(group, filter_) for _, group, filter_ in port.changes] == [(port.group(), exclude())]
     assert dict(port.router.filters()) == {port.group(): exclude()}
 
 
@@ -194,7 +194,7 @@ def test_records_of_one_report_give_one_change(protocol: Protocol) -> None:
     group = port.group()
     swap = (GroupRecord(BLOCK, group, port.sources((1,))), GroupRecord(ALLOW, group, port.sources((2,))))
     port.hear(MembershipReport(swap))
-    assert [wish for _, _, wish in port.changes] == [include(port.source(1)), include(port.source(2))]
+    assert [filter_ for _, _, filter_ in port.changes] == [include(port.source(1)), include(port.source(2))]
 
 
 @BOTH

@@ -21,7 +21,7 @@ TINC_PORT, SUPERNODE_PORT, WIREGUARD_PORT = 7655, 7656, 7657
 
 
 class Program(Protocol):
-    """A rival's program: how it differs from the others. Machines are numbered from 1."""
+    """A program of this kind: how it differs from the others. Machines are numbered from 1."""
 
     @property
     def name(self) -> str: ...
@@ -139,7 +139,7 @@ class WireguardGo:
 PROGRAMS: tuple[Program, ...] = (Tinc(), N2n(), WireguardGo())
 
 
-class Rival:
+class OtherOverlay:
     """One of them between machines, running: a ``bench.sides.Side`` for unicast."""
 
     def __init__(self, program: Program, machines: Sequence[Machine], directory: Path) -> None:
