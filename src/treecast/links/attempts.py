@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
+from treecast.base.addresses import Endpoint
+from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant, after
 from treecast.links.crypto import Handshake
 from treecast.links.states import SESSION, SessionEvent, SessionState
-from treecast.links.targets import Target
+from treecast.links.targets import ELSEWHERE_PAUSE, Target
 
 FIRST_INIT_INTERVAL: Duration = 0.5
 LAST_INIT_INTERVAL: Duration = 2.0
@@ -40,6 +42,8 @@ class Attempt:
     """The node that it seeks, as far as that is known when it begins."""
     interval: Duration = FIRST_INIT_INTERVAL
     state: SessionState = SessionState.NONE
+    came_back: set[Endpoint] = field(default_factory=set)
+    """Where this INIT came back from."""
 
     @classmethod
     def begin(cls, now: Instant, target: Target, handshake: Handshake, rng: Random) -> Attempt:
@@ -57,6 +61,27 @@ class Attempt:
         next_init = after(now, self.interval * rng.uniform(*INIT_JITTER))
         self.next_step = min(next_init, after(self.began_at, ATTEMPT_LIFETIME))
         self.interval = min(2 * self.interval, LAST_INIT_INTERVAL)
+
+    @property
+    def places(self) -> tuple[Endpoint, ...]:
+        """Where INIT is repeated: not where it came back from."""
+        return tuple(endpoint for endpoint in self.target.candidates if endpoint not in self.came_back)
+
+    def returned(self, now: Instant, source: Endpoint) -> None:
+        """INIT came back. MalformedError, but once for each place of a target from which one came back before."""
+        candidates = self.target.candidates
+        place = candidates[0] if len(candidates) == 1 else source  # a NAT on the way may have another address
+        expected = self.target.reflected_at is not None and place in self.places
+        self.target.reflected_at = now
+        if place in candidates:
+            self.came_back.add(place)
+        if not expected:
+            raise MalformedError("handshake_reflected")
+
+    def ended_overdue(self, now: Instant) -> None:
+        """Nobody has answered, and where all that was sent came back nobody else is."""
+        if self.came_back and not self.places:
+            self.target.elsewhere_until = after(now, ELSEWHERE_PAUSE)
 
     def is_over(self, now: Instant) -> bool:
         """Whether nobody has answered for so long that it is given up."""

@@ -29,7 +29,7 @@ from treecast.links.noticed import Noticed
 from treecast.links.pending import Pending, PendingHandshakes
 from treecast.links.refusals import Refusals, Refused
 from treecast.links.states import SessionEvent, SessionState
-from treecast.links.targets import Target
+from treecast.links.targets import ELSEWHERE_PAUSE, Target
 from treecast.links.trace import Step, Trace
 from treecast.wire.handshake import (
     HandshakePayload,
@@ -169,12 +169,13 @@ class Handshakes:
         if attempt is None:
             return
         if attempt.is_over(now):
+            attempt.ended_overdue(now)
             self._end(attempt, SessionEvent.OVERDUE)
             self.trace.add(Step.GIVEN_UP, attempt.target.label, attempt.target.candidates)
             return
         attempt.sent(now, self._rng)
         self._timers.set((HandshakeTimer.ATTEMPT, index), attempt.next_step)
-        self._send_to_all(attempt.target.candidates, attempt.init)
+        self._send_to_all(attempt.places, attempt.init)
 
     def next_deadline(self) -> Instant | None:
         return self._timers.next()
@@ -203,8 +204,8 @@ class Handshakes:
             return
         reflected = self._attempts.with_init(datagram.data)
         if reflected is not None:
-            reflected.target.reflected_at = now
-            raise MalformedError("handshake_reflected")
+            reflected.returned(now, datagram.source)
+            return
         self.inits.note(now, datagram.source)
         self.trace.add(Step.INIT_RECEIVED, "", (datagram.source,))
         if len(self._pending) >= MAX_PENDING_HANDSHAKES:
@@ -226,7 +227,10 @@ class Handshakes:
             payload, certificate = self._members.authenticate(now, attempt.handshake, payload_bytes, datagram.source)
             self._check_expected(now, attempt.target, certificate, datagram.source)
         except MalformedError as error:  # the handshake has taken its response, and there is no other one
-            attempt.target.next_try = after(now, REFUSAL_PAUSE)
+            if attempt.target.is_elsewhere:
+                attempt.target.elsewhere_until = after(now, ELSEWHERE_PAUSE)
+            else:
+                attempt.target.next_try = after(now, REFUSAL_PAUSE)
             self._end(attempt, SessionEvent.REFUSED)
             reason = refusal_reason(error.reason)
             if error.reason == WITH_MYSELF or (reason is not None and error.reason in OF_MEMBERS):
@@ -256,7 +260,8 @@ class Handshakes:
             target.avoided.add(source)
             if not welcome:
                 raise MalformedError("handshake_with_another_node")
-            target.next_try = after(now, REFUSAL_PAUSE)
+            if not target.is_elsewhere:
+                target.next_try = after(now, REFUSAL_PAUSE)
 
     def _receive_final(self, now: Instant, datagram: HandshakeDatagram) -> Finished | None:
         index = receiver_index(datagram.data)

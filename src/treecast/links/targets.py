@@ -24,6 +24,8 @@ RECALLED_PER_SECOND = 16
 FIRST_RECALL_PAUSE: Duration = 15.0
 LAST_RECALL_PAUSE: Duration = 600.0
 """A remembered node is tried less and less often: it may be gone for good, and its address somebody else's."""
+ELSEWHERE_PAUSE: Duration = 15.0
+"""Where all addresses are other nodes', or this node's own. With an attempt's lifetime less than NOTICED_LIFETIME."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,9 +33,10 @@ class Target:
     """Somebody to reach. ``name`` is the configured text; None for a node learned from Broadcast.
 
     ``label``: what people call it. ``sought_since``: since when it has no link, while it has none; ``reflected_at``:
-    when this node's own INIT last came back from there. ``left``: a learned node sent GOODBYE, and nothing new was
-    learned of it since. ``was_linked``: a learned node had a link with this one. ``recall_pause``: from one try to the
-    next of a node that is only remembered, None for others. ``is_tried``: a handshake with it is under way.
+    when this node's own INIT last came back from there; ``elsewhere_until``: not tried before that, for other nodes
+    are at all of its endpoints, or this node itself. ``left``: a learned node sent GOODBYE, and nothing new was learned
+    of it since. ``was_linked``: a learned node had a link with this one. ``recall_pause``: from one try to the next of
+    a node that is only remembered, None for others. ``is_tried``: a handshake with it is under way.
     """
 
     name: str | None
@@ -43,6 +46,7 @@ class Target:
     label: str
     sought_since: Instant
     avoided: set[Endpoint] = field(default_factory=set)
+    elsewhere_until: Instant | None = None
     reflected_at: Instant | None = None
     left: bool = False
     was_linked: bool = False
@@ -54,10 +58,21 @@ class Target:
         """Its endpoints but those where another node answered; all of them when none is left."""
         return tuple(endpoint for endpoint in self.endpoints if endpoint not in self.avoided) or self.endpoints
 
+    @property
+    def due(self) -> Instant:
+        """When it is tried."""
+        return self.next_try if self.elsewhere_until is None else max(self.next_try, self.elsewhere_until)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another node answered at each of its endpoints."""
+        return bool(self.endpoints) and self.avoided.issuperset(self.endpoints)
+
     def moved(self, endpoints: tuple[Endpoint, ...]) -> None:
         if endpoints != self.endpoints:
             self.endpoints = endpoints
             self.avoided.clear()
+            self.elsewhere_until = None
 
     def endpoints_apart_from(self, other: Target) -> bool:
         """Whether the two have no endpoint in common."""
@@ -143,7 +158,7 @@ class Targets:
     def plan(self, target: Target) -> None:
         """Set when the target is tried; not at all when it needs no try now. Call after each change of it."""
         if self._wants_try(target):
-            self._tries.set(target, target.next_try)
+            self._tries.set(target, target.due)
         else:
             self._tries.cancel(target)
 
