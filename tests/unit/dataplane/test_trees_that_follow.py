@@ -77,7 +77,7 @@ def test_a_root_that_is_gone_leaves_nothing_to_end() -> None:
     assert ended(trees) == [] and trees.next_deadline() is None
 
 
-def test_trees_that_are_kept_end_longest_unspoken_where_the_table_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trees_that_are_kept_make_room_where_the_table_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downstream_trees, "MAX_DOWNSTREAM_TREES", 4)
     trees = DownstreamTrees(Drops())
     flows = [Flow(0, IPv4Address(f"239.1.1.{number}"), None) for number in (1, 2, 3)]
