@@ -20,7 +20,7 @@ PICTURE = 33  # datagrams of one of 25 pictures a second
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one stream to some subscribers."""
+    """The cost of one stream to some subscribers."""
 
     source_s: float
     """Processor time of the source's node."""
@@ -101,7 +101,7 @@ def idle_share(side: Treecast, machines: Sequence[Machine], duration_s: float) -
 
 
 def processor_times_s(side: Treecast, machines: Sequence[Machine]) -> list[float]:
-    """Of each machine's node so far, all its threads together."""
+    """The processor time of each machine's node so far, all its threads together."""
     return [threads_time_s(side.node(machine).process.pid) for machine in machines]
 
 

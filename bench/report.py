@@ -95,7 +95,7 @@ def measure(
     higher_is_better: bool = True,
     target: Target | None = None,
 ) -> Measure:
-    """With the ratio of Treecast to each other side."""
+    """A measure with the ratio of Treecast to each other side."""
     own = sides.get(OWN)
     others = {side: result.median for side, result in sides.items() if side != OWN and result.median}
     ratios = {side: own.median / median for side, median in others.items()} if own else {}

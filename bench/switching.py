@@ -44,7 +44,7 @@ class Switching:
 
 
 def measure(joins: int) -> Switching:
-    """In a lab of its own."""
+    """Measures in a lab of its own."""
     with Lab() as lab:
         sites = make_sites(lab, 3)
         sites.bridge_all()

@@ -55,7 +55,7 @@ class TreecastNode:
     """One node: its directory, and its daemon while it runs. The addresses are known once it is ready."""
 
     def __init__(self, machine: Machine, directory: Path) -> None:
-        """For a node directory that exists already. ``TreecastNode.add`` makes one."""
+        """A node of a directory that exists already. ``TreecastNode.add`` makes one."""
         self.machine = machine
         self.directory = directory
         self.log = directory.with_name(f"{directory.name}.stderr")

@@ -17,7 +17,7 @@ from bench.simulate.run import Figures, measure
 
 DIRECTORY = Path("out/simulate")
 GRACE_S = 30.0
-"""For the start of its process, and for a step of a large network, after which a run looks at the clock."""
+"""The time for the start of its process, and for a step of a large network, after which a run looks at the clock."""
 FILE_COLUMNS = 140
 
 

@@ -14,7 +14,7 @@ from lab.sites import Sites, make_sites
 
 HERE = Path(__file__).parent
 OVERLAYS = pytest.StashKey[list[Overlay]]()
-"""Those that a test uses."""
+"""The overlays that a test uses."""
 
 
 class OverlayFactory(Protocol):

@@ -37,7 +37,7 @@ class Guard:
         return text.replace(self.old, self.new)
 
     def tests_that_are_gone(self, root: Path = ROOT) -> list[str]:
-        """Those of ``tests`` that no file has."""
+        """The tests of ``tests`` that no file has."""
         return [test for test in self.tests if not self._has(root, test)]
 
     def _has(self, root: Path, test: str) -> bool:

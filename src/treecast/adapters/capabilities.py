@@ -12,7 +12,7 @@ _MOST = 64
 
 
 def keep_only(capability: int) -> None:
-    """For the calling thread, and whatever it starts."""
+    """The calling thread, and whatever it starts, keeps this capability alone."""
     libc = ctypes.CDLL(None, use_errno=True)
     for other in set(range(_MOST)) - {capability}:
         libc.prctl(_PR_CAPBSET_DROP, other, 0, 0, 0)  # an unknown one changes nothing

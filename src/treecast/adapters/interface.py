@@ -82,7 +82,7 @@ class Settings:
 
     @property
     def addresses(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
-        """With the link-local one."""
+        """All addresses, the link-local one included."""
         own6 = (self.ipv6, IPv6Interface((self.mac.link_local, 64))) if self.ipv6 is not None else ()
         return (self.ipv4, *own6) if self.ipv4 is not None else own6
 
@@ -100,7 +100,7 @@ class Settings:
 
     @property
     def usable_groups(self) -> tuple[IPNetwork, ...]:
-        """Those of the families that it has an address of."""
+        """The groups of those families that it has an address of."""
         has = {address.version for address in self.addresses}
         return tuple(prefix for prefix in self.groups if prefix.version in has)
 
@@ -219,7 +219,7 @@ def lan_ipv4(interfaces: Sequence[str], apart: IPv4Network) -> IPv4Interface | N
 
 
 def _netmask_of(interface: str) -> str:
-    """Of its first IPv4 address."""
+    """The netmask of the interface's first IPv4 address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
             answer = fcntl.ioctl(any_socket, _SIOCGIFNETMASK, interface.encode().ljust(_IFREQ_BYTES, b"\0"))

@@ -127,7 +127,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceConfiguration:
-    """In the kernel's order: the first IPv4 address of a prefix is its primary one."""
+    """Addresses and routes in the kernel's order: the first IPv4 address of a prefix is its primary one."""
 
     addresses: tuple[Address, ...]
     routes: tuple[Route, ...]
@@ -146,7 +146,7 @@ def read_configuration(kernel: RouteSocket, interface: int) -> InterfaceConfigur
 
 
 def add_addresses(kernel: RouteSocket, interface: int, addresses: Iterable[Address]) -> None:
-    """Those that it has already are left alone; IPv6 ones are left out where IPv6 is off."""
+    """Adds addresses: those that it has already are left alone, IPv6 ones are left out where IPv6 is off."""
     for address in addresses:
         body, fine = _address_body(address, interface), _fine(address.family)
         kernel.change(_NEWADDR, CREATE | EXCLUSIVE, body, fine=fine)

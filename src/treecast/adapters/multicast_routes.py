@@ -75,7 +75,7 @@ def _add(ipr: IPRoute, index: int, prefix: IPNetwork) -> bool:
 
 
 def group_route_command(name: str, prefix: IPNetwork) -> str:
-    """For people: the route as ``add_group_routes`` makes it."""
+    """The command, for people, that makes the route as ``add_group_routes`` does."""
     if prefix.version == 4:
         return f"ip route add {prefix} dev {name}"
     return f"ip -6 route add multicast {prefix} dev {name} table local metric {_ROUTE_METRIC}"

@@ -42,7 +42,7 @@ def flags_of(interface: str) -> int:
 
 
 def mtu_of(interface: str) -> int:
-    """In bytes; 0 where there is none."""
+    """The MTU in bytes; 0 where there is none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
             answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, _IFREQ.pack(interface.encode(), 0))

@@ -71,7 +71,7 @@ def any_directory(given: Path | None) -> Path:
 
 
 def _found(kind: _Kind) -> list[Path]:
-    """Those in the first place that has any."""
+    """The directories in the first place that has any."""
     return next((found for found in (_those_in(place, kind) for place in _places(kind)) if found), [])
 
 

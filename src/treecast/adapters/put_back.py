@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """Of one interface. ``settings``: as somebody had changed them, like ``mcast_snooping 1``."""
+    """The things put back on one interface. ``settings``: as somebody had changed them, like ``mcast_snooping 1``."""
 
     interface: str
     addresses: tuple[str, ...] = ()

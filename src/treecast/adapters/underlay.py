@@ -47,14 +47,14 @@ def has_way(address: IPAddress) -> bool:
 
 
 def path_mtus_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, int]:
-    """In bytes, the least that the route or a router's ICMP message says; where neither says any, they are left out."""
+    """The least that the route or a router's ICMP message says, in bytes; none where neither says any."""
     with RouteSocket() as kernel:
         found = {address: _route_mtu(_route_to(kernel, address, 0)) for address in addresses}
     return {address: mtu for address, mtu in found.items() if mtu}
 
 
 def smallest_mtu(without: str) -> int | None:
-    """Of all interfaces that are up, but one and loopback; None when there is none."""
+    """The smallest MTU of all interfaces that are up, but one and loopback; None when there is none."""
     names = [name for _, name in socket.if_nameindex() if name != without]
     found = [mtu_of(name) for name in names if flags_of(name) & (IFF_UP | _IFF_LOOPBACK) == IFF_UP]
     return min((mtu for mtu in found if mtu), default=None)
@@ -83,6 +83,6 @@ def _route_to(kernel: RouteSocket, address: IPAddress, flags: int) -> dict[int, 
 
 
 def _route_mtu(route: Mapping[int, bytes]) -> int:
-    """In bytes; 0 when the route has none of its own."""
+    """The route's MTU in bytes; 0 when it has none of its own."""
     metrics = dict(attributes(route.get(_RTA_METRICS, b"")))
     return int(_NUMBER.unpack(metrics[_RTAX_MTU])[0]) if _RTAX_MTU in metrics else 0

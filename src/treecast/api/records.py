@@ -67,10 +67,10 @@ class Status(msgspec.Struct, frozen=True):
     problems: list[Problem] = []
     """Oldest first; empty when all is well."""
     valid_from: str = ""
-    """Of its certificate; ISO 8601, UTC, as ``valid_until``."""
+    """The start of its certificate's life; ISO 8601, UTC, as ``valid_until``."""
     valid_until: str = ""
     version: str = ""
-    """Of the program."""
+    """The program's version."""
     on: list[str] = []
     """The options of ``up`` that are in force, in words."""
     log_level: str = ""
@@ -97,7 +97,7 @@ class Peer(msgspec.Struct, frozen=True):
     last_heard_s: float | None = None
     """None: never."""
     version: str = ""
-    """Of its program."""
+    """The version of its program."""
     underlay_mtu: int | None = None
     """The MTU of its underlay, in bytes; None for a node that is not up."""
 
@@ -187,7 +187,7 @@ class LocalGroup(msgspec.Struct, frozen=True):
     port_name: str = ""
     """The port's interface."""
     since_s: float | None = None
-    """For how long the port has had a member."""
+    """The time that the port has had a member, in seconds."""
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -327,7 +327,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     verb: Verb
     since: int | None = None
-    """Of ``group_changes``: the position that the last answer gave."""
+    """The position that the last answer to ``group_changes`` gave."""
 
 
 REQUEST_MALFORMED = "request_malformed"

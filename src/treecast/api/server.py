@@ -38,7 +38,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.limits import MAX_CLIENTS
 
 SLICE_S = 0.002
-"""Of the event loop's time, for one client and at a time."""
+"""The event loop's time that one client gets at a time."""
 
 KEEP_INTERVAL_S = 5.0
 """How long clients may miss a socket that somebody removed."""

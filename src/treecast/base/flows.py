@@ -103,4 +103,4 @@ def prefix_holds(prefix: IPNetwork, other: IPNetwork) -> bool:
 
 
 BROADCAST: Flow | None = None
-"""In place of a flow: the broadcast tree, which carries broadcast and link-local groups to all nodes."""
+"""The broadcast tree, in place of a flow: it carries broadcast and link-local groups to all nodes."""

@@ -32,7 +32,7 @@ class KeepLocal(Struct, frozen=True, array_like=True):
 
 
 KEEP_ALL = KeepLocal(ra=True, dhcp=True)
-"""Of a bridged LAN: two sites' routers on one LAN give its hosts both prefixes and the wrong way out."""
+"""The default of a bridged LAN: two sites' routers on one LAN give its hosts both prefixes and the wrong way out."""
 
 KEEP_NOTHING = KeepLocal(ra=False, dhcp=False)
-"""Of a node's own interface."""
+"""The default of a node's own interface."""

@@ -52,7 +52,7 @@ class Retries(Generic[K]):
         self._waiting.pop(key, None)
 
     def take(self, now: Instant) -> list[K]:
-        """Those to try now; the caller adds again what is refused again."""
+        """The entries to try now; the caller adds again what is refused again."""
         if self._due is None or now < self._due:
             return []
         if not self._refused:

@@ -17,5 +17,5 @@ class StormLimits:
 NO_LIMITS = StormLimits(None, None, None)
 
 LAN_LIMITS = StormLimits(broadcast_pps=1000, multicast_pps=None, unknown_unicast_pps=100)
-"""Of a whole LAN. Broadcast: ARP that is not answered here, DHCP, mDNS, of which a host sends one or two a second.
+"""Limits of a whole LAN. Broadcast: ARP that is not answered here, DHCP, mDNS: a host sends one or two a second.
 Unknown unicast: the first frames to a host whose place is being learned. Multicast is what the LAN is bridged for."""

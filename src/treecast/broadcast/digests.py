@@ -14,7 +14,7 @@ from treecast.broadcast.store import Store
 from treecast.wire.control import MAX_ORIGINS_PER_DIGEST, Digest
 
 AT_ONCE_INTERVAL: Duration = 1.0
-"""Of the links that come up within it the first is compared at once: a node that joins takes all from one neighbour."""
+"""The first of the links that come up within it is compared at once: a node that joins takes all from one neighbour."""
 LATER: tuple[Duration, Duration] = (1.0, 4.0)
 """When the others are, by chance: what the first one gave has been learned by then."""
 LAST_INDEX = 0xFFFF_FFFF
@@ -50,13 +50,13 @@ class Digests:
         return now
 
     def current(self) -> list[Digest]:
-        """Of all that is held, in as many messages as needed: built once for all neighbours until something changes."""
+        """Digests of all that is held, as many as needed: built once for all neighbours until something changes."""
         if self._version != self._store.version:
             self._built, self._version = self._build(), self._store.version
         return self._built
 
     def of(self, index: NodeIndex) -> Digest:
-        """Of one origin: who holds more of it floods that."""
+        """The digest of one origin: a neighbour that holds more of it floods that."""
         return Digest(index, index, self._entries(index, index))
 
     def compare(self, theirs: Digest) -> Comparison:

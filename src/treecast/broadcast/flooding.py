@@ -41,7 +41,7 @@ class Neighbour:
     drops: Drops
     _digests_sent: int = 0
     _equal_up_to: int = -1
-    """Of the neighbour's digests that came in a row since its first: all up to this origin are held here, too."""
+    """All up to this origin is held here, too, by the neighbour's digests that came in a row since its first."""
     _requested: Timers[tuple[NodeIndex, bool]] = field(default_factory=Timers)
     """When a digest of an origin is sent to the neighbour, to get what it holds more of it."""
     acknowledgements: list[tuple[int, int, int]] = field(default_factory=list)

@@ -18,7 +18,7 @@ from treecast.wire.advertised_groups import MAX_GROUPS_BYTES, GroupsContent, Lis
 from treecast.wire.advertisement import emit
 
 MAX_LISTED_BYTES = MAX_GROUPS_BYTES - 4
-"""Of all groups of a chunk: the array and the list take the rest."""
+"""The bytes of all groups of a chunk: the array and the list take the rest."""
 ROOMY_BYTES = 256
 """Groups that come alone go to chunks that list no more than this: the rest is for more sources of those in it, and one
 join costs an advertisement of 100 to 370 bytes. Groups that come together fill whole chunks."""
@@ -76,7 +76,7 @@ class OwnGroups:
         self._chunks: list[_Chunk] = []
         self._chunk_of: dict[GroupKey, int] = {}
         self._left: dict[GroupKey, int] = {}
-        """Of groups that have a chunk of their own, the one that still lists them as moved."""
+        """The chunk that still lists a group as moved, of groups that have a chunk of their own."""
         self._roomy: set[int] = set()
         self._changed: set[int] = set()
 

@@ -117,7 +117,7 @@ class Store:
         self._origins: dict[NodeIndex, Origin] = {}
         self._order: list[NodeIndex] = []
         self._ended: dict[NodeIndex, _Ended] = {}
-        """In the order of their end."""
+        """Origins that ended, in the order of their end."""
         self._expiries: Timers[NodeIndex] = Timers()
         """When each origin is forgotten, unless a NODE advertisement of it comes before."""
         self._withdrawals: Timers[NodeIndex] = Timers()
@@ -201,7 +201,7 @@ class Store:
         return [(index, self._origins[index]) for index in self._order]
 
     def origins_in(self, first: int, last: int) -> list[tuple[NodeIndex, Origin]]:
-        """Those from ``first`` to ``last``, by node index."""
+        """The origins from ``first`` to ``last``, by node index."""
         start, end = bisect_left(self._order, first), bisect_right(self._order, last)
         return [(index, self._origins[index]) for index in self._order[start:end]]
 

@@ -20,11 +20,11 @@ from treecast.wire.advertisement import NodeContent
 ANSWER_INTERVAL: Duration = 1.0
 """Old advertisements of many lives, replayed by a member, make a node announce itself no more often."""
 TWICE_LIFETIME: Duration = 15.0
-"""Of two that both run one ends within seconds of the first proof; one that is started again and again is seen oftener
+"""One of two that both run ends within seconds of the first proof; one that is started again and again is seen oftener
 than this. A third instance is no end: it may be the next of those.
 """
 LAST_WORD_LIMIT: Duration = 3.0
-"""For so long a run that is to end waits for somebody who takes its advertisement, which is repeated meanwhile."""
+"""The time that a run that is to end waits for somebody who takes its advertisement, which is repeated meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Twins:
         return True
 
     def _may_answer(self, now: Instant) -> bool:
-        """Of what proves nothing: now and then, and not while the last word of this run is on its way."""
+        """Whether what proves nothing is answered: now and then, and not while this run's last word is on its way."""
         return self._older_since is None and (self._answered_at is None or now - self._answered_at >= ANSWER_INTERVAL)
 
 
@@ -114,7 +114,7 @@ class OtherTwins:
     def __init__(self) -> None:
         self._seen: dict[NodeIndex, _Seen] = {}
         self._twice: set[NodeIndex] = set()
-        """Those that alternated: no others are walked over."""
+        """The nodes that alternated: no others are walked over."""
 
     def receive(self, now: Instant, node: NodeIndex, content: NodeContent) -> None:
         """A verified NODE advertisement that is news."""

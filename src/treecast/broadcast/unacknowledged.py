@@ -24,7 +24,7 @@ LAST_REPEAT: Duration = 2.0
 JITTER = (0.8, 1.0)
 """Repetitions come a little earlier each time, so that nodes that began together do not go on together."""
 MAX_SENDS = 10
-"""In 12 to 15 s: longer than a dead neighbour has a link."""
+"""They take 12 to 15 s: longer than a dead neighbour has a link."""
 FIRST_PAUSE: Duration = 60.0
 LAST_PAUSE: Duration = 600.0
 """Digests offer an origin again of which a record was given up, after this time, doubling."""
@@ -62,7 +62,7 @@ class _GivenUp:
 
 
 class Unacknowledged:
-    """Of one neighbour."""
+    """The records that one neighbour has not acknowledged."""
 
     __slots__ = (
         "_answered_at",
@@ -86,7 +86,7 @@ class Unacknowledged:
         self._repeats: Timers[Key] = Timers()
         """When each is sent again, or given up."""
         self._unsent: dict[Key, Instant] = {}
-        """Those that were not sent yet, in their order, and since when they wait."""
+        """Records that were not sent yet, in their order, and since when they wait."""
         self._on_the_way = 0
         self._window = MAX_WINDOW
         self._halved_at = Instant(0.0)

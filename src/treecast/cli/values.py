@@ -85,7 +85,7 @@ def interface_name(text: str) -> str:
 
 
 def router_groups(texts: list[str]) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Of ``--router-groups``. OperatorError for what no route leads to."""
+    """The prefixes of ``--router-groups``. OperatorError for what no route leads to."""
     prefixes = tuple(dict.fromkeys(_group_prefix(text) for text in texts))
     if len(prefixes) > MAX_ROUTER_GROUPS:
         raise OperatorError(f"{len(prefixes)} --router-groups are too many: give at most {MAX_ROUTER_GROUPS}")

@@ -173,7 +173,7 @@ def _order(key: tuple[int, str]) -> tuple[bool, int, int, int]:
 
 
 def _answers(directory: Path, anew_after: Duration = inf) -> Iterator[GroupChanges]:
-    """For ever: the whole table, then what has changed since the answer before; and the whole now and then.
+    """Yields the whole table, then what has changed since the answer before; and the whole now and then.
 
     A node with 10,000 groups takes a while to list them all: no more than a fifth of its time goes into that.
     """

@@ -64,7 +64,7 @@ class GroupAnswers:
                 yield from self._rows_of(found, traffic)
 
     def rows(self, touched: Touched) -> Iterator[Group | None]:
-        """Those of some groups and prefixes."""
+        """The rows of some groups and prefixes."""
         traffic = GroupTraffic()
         yield from traffic.read(self._plane)
         prefixes = set(touched.prefixes)

@@ -15,7 +15,7 @@ NO_VOLUME: Volume = (0, 0)
 
 
 class Numbers(Protocol):
-    """Those of ``adapters.native.DataPlane`` that are read."""
+    """The numbers of ``adapters.native.DataPlane`` that are read."""
 
     def sent_by_flow(self) -> Iterable[tuple[Flow, Volume]]: ...
 

@@ -32,7 +32,7 @@ SETTLE_TIME: Duration = 0.2
 """Others may be in the middle of a change: a bridge takes addresses over, a script replaces them."""
 MOST_PATIENCE: Duration = 64.0
 LOOK_INTERVAL: Duration = 2.0
-"""For IPv6 on an interface on which somebody has switched it off: one file is read."""
+"""The interval of looks for IPv6 where somebody has switched it off: one file is read."""
 FORGIVEN_AFTER: Duration = 120.0
 """A program that takes away again and again what is given back gets it back ever later."""
 _HIGHEST_DESCRIPTOR = 2**16

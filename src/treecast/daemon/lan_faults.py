@@ -18,7 +18,7 @@ from treecast.base.time import Duration
 _FORWARDING = 3  # BR_STATE_FORWARDING (linux/if_bridge.h)
 _STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 _FLOODS = (("multicast_flood", "mcast_flood"), ("unicast_flood", "flood"), ("broadcast_flood", "bcast_flood"))
-"""In sysfs, and as bridge(8) has them."""
+"""The names in sysfs and those of bridge(8)."""
 
 GRACE: Duration = 3.0
 """``bridge add`` is done by then, and a cable that was put into another socket carries again."""
@@ -107,14 +107,14 @@ def ipv6_switched_off(record: BridgeRecord, interface: str) -> str:
 
 
 def _missing(addresses: list[str]) -> str:
-    """Those that no interface of this machine has."""
+    """The addresses that no interface of this machine has."""
     known = [ip_interface(text).ip for text in addresses]
     return " ".join(str(address) for address in known if not address.is_link_local and not is_own_address(address))
 
 
 def renamed(directory: Path, before: str, now: str, *options: str) -> Problem:
-    """Of an interface that leads to a LAN, which is carried under any name. ``directory``: the node's; ``options``:
-    with which the interface was added. Only a packet port's is not found by the next start.
+    """The problem of a renamed interface that leads to a LAN, which is carried under any name. ``directory``: the
+    node's; ``options``: with which the interface was added. Only a packet port's is not found by the next start.
     """
     seekers = "the node's next start and programs" if "--packet" in options else "programs"
     text = f"{before} is called {now} now; its LAN is carried, but {seekers} look for {before}"

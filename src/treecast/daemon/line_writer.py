@@ -47,7 +47,7 @@ class LineWriter:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """In a process that was forked: the thread and what waits are those of the process before."""
+        """Begin anew in a process that was forked: the thread and what waits are those of the process before."""
         self._changed = threading.Condition()
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0

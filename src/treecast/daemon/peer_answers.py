@@ -24,7 +24,7 @@ class PeerTraffic(Protocol):
 
 
 class Numbers(Protocol):
-    """Those of ``adapters.native.DataPlane`` that are read."""
+    """The numbers of ``adapters.native.DataPlane`` that are read."""
 
     def reports(self) -> list[SessionReport]: ...
     def peer_traffic(self) -> Mapping[NodeIndex, PeerTraffic]: ...

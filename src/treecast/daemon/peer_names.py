@@ -39,9 +39,9 @@ class PeerNames:
         self._failures: dict[HostPort, str] = {}
         """The fault of each name, and the advice."""
         self._queried_at: dict[HostPort, Instant] = {}
-        """Those that the resolver has not answered yet."""
+        """The names that the resolver has not answered yet."""
         self._known: set[HostPort] = set()
-        """Those that ``add_static_peer`` was called with: their last addresses stay, should the name fail later."""
+        """The names that ``add_static_peer`` was called with: their last addresses stay, should the name fail later."""
 
     async def follow(self) -> None:
         while self._peers:

@@ -11,7 +11,7 @@ ON_THE_WAY_TIME: Duration = 1.0
 
 
 class Refused:
-    """Of one drop reason. What was refused before the longest datagram became shorter counts no more."""
+    """The count of one drop reason. What was refused before the longest datagram became shorter counts no more."""
 
     def __init__(self, count: int) -> None:
         self.count = count

@@ -77,7 +77,7 @@ class UnderlayWatch:
         self._refused = Refused(plane.drops().get("socket_too_big", 0))
 
     async def follow(self) -> None:
-        """For as long as the node runs."""
+        """Look again and again, as long as the node runs."""
         while True:
             self.look(clock.monotonic())
             await asyncio.sleep(LOOK_INTERVAL)

@@ -29,7 +29,7 @@ class Upkeep:
 
     @classmethod
     def of(cls, engine: Engine, log: FilteringBoundLogger) -> Upkeep:
-        """For a node with this engine."""
+        """The upkeep of a node with this engine."""
         faults = FaultLog(engine.drops, log)
         problems = Problems(log, faults)
         supervision = Supervision(faults, log)

@@ -73,7 +73,7 @@ class DownstreamTrees:
         self.commands: list[Command] = []
 
     def trees(self) -> tuple[DownstreamTree, ...]:
-        """Those that this node has a key of."""
+        """The trees that this node has a key of."""
         return tuple(self._trees.values())
 
     def tables(self) -> Iterator[TableUse]:

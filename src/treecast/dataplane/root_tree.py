@@ -22,7 +22,7 @@ class RootTree:
     epoch: TreeEpoch
     flow: Flow | None
     key: SenderKey
-    """In use."""
+    """The key in use."""
     key_rested: Instant
     key_due: Instant
     used: bool = False

@@ -44,7 +44,7 @@ KEY_REST: Duration = 0.25
 members that leave in a row cost each other one offer per rest and change of keys, not one per leave."""
 
 TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey
-"""Those that the data plane may refuse."""
+"""Commands that the data plane may refuse."""
 
 
 _Timer = tuple[TreeId, NodeIndex | None]
@@ -65,7 +65,7 @@ class RootTrees:
         self._touched: dict[TreeId, None] = {}
         """Trees that something happened to since ``advance``."""
         self._left: dict[TreeId, None] = {}
-        """Those of them that lost a member with its link."""
+        """Trees of these that lost a member with its link."""
         self._timers: Timers[_Timer] = Timers()
         self._refused: dict[Flow | None, tuple[NodeIndex, ...]] = {}
         self.retries: Retries[Flow | None] = Retries()

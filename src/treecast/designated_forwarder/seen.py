@@ -35,7 +35,7 @@ class SeenHosts:
             self._seen.popitem(last=False)
 
     def take(self, now: Instant) -> tuple[SeenHost, ...]:
-        """Those not long silent, sorted; they are forgotten here."""
+        """The hosts that are not long silent, sorted; they are forgotten here."""
         recent = sorted(host for host, received_at in self._seen.items() if after(received_at, SEEN_LIFETIME) > now)
         self._seen.clear()
         return tuple(recent)

@@ -25,7 +25,7 @@ class Belongings:
 
 
 class DepartedHosts:
-    """Of the last HOST_LIFETIME. Bounded: the first to go is forgotten for a new one."""
+    """Hosts that departed within the last HOST_LIFETIME. Bounded: the first to go is forgotten for a new one."""
 
     def __init__(self) -> None:
         self._departed: OrderedDict[HostKey, tuple[Instant, Belongings]] = OrderedDict()

@@ -11,7 +11,7 @@ from treecast.discovery.conflicts import AddressConflict
 from treecast.discovery.local_hosts import AddressKey, HostKey
 
 MOST_SHOWN = 16
-"""Of each kind; more are one problem together, so that a LAN full of them fills no log."""
+"""The most problems of each kind; more are one problem together, so that a LAN full of them fills no log."""
 
 
 def duplicate_hosts(

@@ -325,7 +325,7 @@ class HostTable:
 
 
 def _next_sequence(claim: RemoteHost | None) -> int:
-    """Of a host that is here now and was there before (RFC 7432 section 7.7)."""
+    """The sequence of a host that is here now and was there before (RFC 7432 section 7.7)."""
     return min(claim.sequence + 1, MAX_SEQUENCE) if claim else 0
 
 

@@ -57,7 +57,7 @@ class DiscoveryConfig:
     duplicate_hold: Duration = 180.0
 
     def pace(self, mac: MacAddress | None = None) -> Pace:
-        """Of a host with this MAC; None: of an address."""
+        """The pace of a host with this MAC; None: of an address."""
         if mac is not None and is_virtual_router(mac):
             return VIRTUAL_ROUTER_PACE
         return Pace(self.max_moves, self.move_window, self.duplicate_hold)

@@ -76,7 +76,7 @@ class LocalHosts:
         return self._own_holders.get((vlan, address)) or self._holders.get((vlan, address))
 
     def keys(self) -> Collection[HostKey]:
-        """In no order that means anything."""
+        """All keys, in no order that means anything."""
         return self._hosts.keys()
 
     def items(self) -> list[tuple[HostKey, LocalHost]]:

@@ -86,7 +86,7 @@ class RemoteHosts:
         return None
 
     def keys(self) -> Collection[HostKey]:
-        """In no order that means anything."""
+        """All keys, in no order that means anything."""
         return self._claims.keys()
 
     def items(self) -> list[tuple[HostKey, RemoteHost]]:

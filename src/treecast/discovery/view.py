@@ -38,9 +38,9 @@ class DiscoveryCounters:
     solicitations_proxied: int = 0
     """ARP requests and neighbor solicitations answered for a host elsewhere (RFC 9161)."""
     solicitations_suppressed: int = 0
-    """Those for a host of this node: it answers itself, the overlay carries nothing."""
+    """Solicitations for a host of this node: it answers itself, the overlay carries nothing."""
     solicitations_flooded: int = 0
-    """Those that went to all nodes: the answer was not known, or in doubt."""
+    """Solicitations that went to all nodes: the answer was not known, or in doubt."""
     host_moves: int = 0
     host_duplicates: int = 0
     address_moves: int = 0

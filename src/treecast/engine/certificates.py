@@ -13,11 +13,11 @@ from treecast.identity.certificate import Certificate
 DAY_S = 86_400
 WARN_DAYS = (30, 7, 1)
 SHORT_LIFE_PART = 4
-"""Of the life of one that was issued for less than 60 days; the last part is reported, too."""
+"""The last of so many parts of a life that was shorter than 60 days from the start is reported, too."""
 
 
 class EndingCertificates:
-    """Those of one node, its own among them. A certificate that is not reported yet costs nothing until it is."""
+    """Certificates that a node knows, its own among them. One that is not reported yet costs nothing until it is."""
 
     def __init__(self, own: Certificate) -> None:
         self._own = own

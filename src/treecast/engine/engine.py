@@ -332,7 +332,7 @@ class Engine:
 
 
 def _own_addresses(certificate: Certificate, *, ipv6: bool) -> tuple[IPAddress, ...]:
-    """Those of the node's own host."""
+    """The addresses of the node's own host."""
     certified = certified_addresses(certificate)
     if ipv6:
         return (*certified, certificate.mac.link_local)

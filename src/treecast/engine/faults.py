@@ -60,7 +60,7 @@ class Faults:
             self._waiting.append(Fault(where, error))
 
     def take(self) -> list[Fault]:
-        """Those since the last call, or the first of them."""
+        """The faults since the last call, or the first of them."""
         taken = list(self._waiting)
         self._waiting.clear()
         return taken

@@ -33,7 +33,7 @@ class Following:
         """The linked nodes whose certificate is replaced, and since when this is known."""
 
     def links(self, now: Instant, events: Iterable[LinkEvent]) -> None:
-        """In their order."""
+        """Follow links that came or went, in their order."""
         rooms, spare = self._rooms, self._faults.spare
         for event in events:
             match event:

@@ -73,7 +73,7 @@ def rooms_of(
     verifier: Verifier,
     intern: Callable[[Record], Record],
 ) -> Rooms:
-    """Those of a node that starts."""
+    """The rooms of a node that starts."""
     certificate, drops = identity.certificate, Drops()
     newest = NewestCertificates(certificate)
     prefixes = tuple((UNTAGGED, prefix) for prefix in router_groups)

@@ -140,7 +140,7 @@ class View:
         return self._rooms.nodes.certificate(node)
 
     def links(self) -> tuple[LinkView, ...]:
-        """Those that are up, by node index."""
+        """The links that are up, by node index."""
         return tuple(
             LinkView(peer.node, peer.certificate.name, peer.current.endpoint) for peer in self._rooms.links.peers()
         )

@@ -15,7 +15,7 @@ CERTIFICATE_REPLACED = "certificate_replaced"
 
 
 class NewestCertificates:
-    """Those that one node has seen, by node index, its own among them; kept until it ends."""
+    """The newest certificates that one node has seen, by node index, its own among them; kept until it ends."""
 
     def __init__(self, own: Certificate) -> None:
         self._own = own

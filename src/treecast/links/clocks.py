@@ -56,7 +56,7 @@ def differing(now: Instant, wall_clock_ms: int, peers: Iterable[Peer]) -> Iterat
 
 
 def _alike(peers: list[Peer]) -> list[Peer]:
-    """Those whose clocks agree with the one in the middle."""
+    """The peers whose clocks agree with the one in the middle."""
     if not peers:
         return []
     middle_s = sorted(peer.unix_offset_s for peer in peers)[len(peers) // 2]

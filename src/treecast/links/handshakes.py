@@ -134,7 +134,7 @@ class Handshakes:
         self.trace.add(Step.BEGUN, target.label, target.candidates)
 
     def targets(self) -> list[Target]:
-        """Those of the attempts that are under way."""
+        """The targets of the attempts that are under way."""
         return [attempt.target for attempt in self._attempts]
 
     def pending(self) -> tuple[int, int]:

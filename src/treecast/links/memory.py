@@ -36,7 +36,7 @@ class Remembered:
 def worth_remembering(
     unix_s: int, before: Iterable[Remembered], linked: Iterable[Remembered]
 ) -> tuple[Remembered, ...]:
-    """Those of ``before`` and ``linked`` that were linked last, by node index; none that was not for seven days."""
+    """The nodes of ``before`` and ``linked`` that were linked last, by node index; none that was not for seven days."""
     nodes = {one.node: one for one in (*before, *linked)}
     recent = [one for one in nodes.values() if unix_s - one.linked_unix_s < FORGOTTEN_AFTER_S]
     recent.sort(key=lambda one: (-one.linked_unix_s, one.node))

@@ -115,7 +115,7 @@ class Peers:
     def __init__(self) -> None:
         self._peers: dict[NodeIndex, Peer] = {}
         self._indices: set[int] = set()
-        """Of all sessions: this node makes its ends of them, so that each is there once."""
+        """The indices of all sessions: this node makes its ends of them, so that each is there once."""
         self.session_changes = 0
         """Sessions that were added, confirmed, moved or removed so far: a peer's endpoint changes by nothing else."""
 

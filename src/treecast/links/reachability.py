@@ -124,7 +124,7 @@ class Reachability:
         return self.standing(now, target) is Standing.ANOTHER_NETWORK
 
     def why(self, now: Instant, target: Target) -> str:
-        """For whom it is refused: the reason, in words."""
+        """The reason for which the target is refused, in words."""
         refused = self._refusals.of(now, target.node, target.endpoints)
         return refused.reason.replace("_", " ") if refused else ""
 
@@ -249,7 +249,7 @@ class Reachability:
         return self._families.isdisjoint(endpoint.address.version for endpoint in target.endpoints)
 
     def _foreign(self, now: Instant) -> Iterator[Problem]:
-        """Those that seek this node with the network file of another network, unless this one seeks them too: one
+        """Nodes that seek this one with the network file of another network, unless it seeks them too: one
         each, one in all where they are many, for anybody can make them up.
         """
         lasting = list(self.foreign.lasting(now))

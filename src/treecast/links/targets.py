@@ -16,7 +16,7 @@ from treecast.base.timers import Timers
 from treecast.links.memory import Remembered
 
 HIGHER_INDEX_DELAY: Duration = 1.5
-"""Of two nodes that learn of each other the lower index begins; the other one only if that came to nothing."""
+"""The lower index begins of two nodes that learn of each other; the other one only if that came to nothing."""
 
 RECALL_DELAY: Duration = 1.0
 """Configured peers come first: who answers knows of the others."""

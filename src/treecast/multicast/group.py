@@ -160,7 +160,7 @@ class GroupState:
             self.group_expires = min(self.group_expires, end)
 
     def keep(self, end: Instant) -> None:
-        """In EXCLUDE mode, the mode of each group that older hosts want, the group ends no sooner than this."""
+        """The group ends no sooner than this in EXCLUDE mode, the mode of each group that older hosts want."""
         if self.group_expires is not None:
             self.group_expires = max(self.group_expires, end)
 

@@ -25,7 +25,7 @@ OVERRIDE_INTERVAL: Duration = 3.0
 """J/P_Override_Interval (RFC 7761 section 4.11): Propagation_delay_default and t_override_default."""
 
 LONGEST_HOLD_TIME: Duration = 65_535
-"""Of a Join that never times out: the Joins of a router that is gone must not stay."""
+"""The hold time of a Join that never times out: the Joins of a router that is gone must not stay."""
 
 MAX_ENDED_PER_TURN = 128
 """When thousands of Joins end together, the turn stays short: each is an advertisement to sign (0.2 ms)."""

@@ -52,7 +52,7 @@ class Segments:
         return [segment for port, segment in self.of_vlan(vlan).items() if self.forwards(port)]
 
     def longest_unspoken(self) -> Segment | None:
-        """Of the VLANs whose hosts have never spoken of a group, the longest silent one."""
+        """The longest silent one of the VLANs whose hosts have never reported a group."""
         unspoken = (segment for segment in self._segments.values() if segment.vlan and not segment.has_spoken)
         return min(unspoken, key=lambda segment: (segment.quiet_at, segment.port, segment.vlan), default=None)
 

@@ -194,7 +194,7 @@ class ModelForwarder(ForwardingTables):
     # commands
 
     def carry_out(self, commands: list[c.Command]) -> list[e.CommandRefused]:
-        """In order; those that were refused."""
+        """Carry out in order; returns those that were refused."""
         refused: list[e.CommandRefused] = []
         for command in commands:
             reason = self.refuses(command)

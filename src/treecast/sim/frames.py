@@ -83,7 +83,7 @@ class _Packet:
 
 
 def frame_kind(frame: bytes) -> FrameKind:
-    """Of any bytes."""
+    """The kind of any bytes."""
     start = 18 if frame[12:14] == b"\x81\x00" else 14
     if len(frame) < start:
         return FrameKind(dropped="frame_short")

@@ -28,9 +28,9 @@ class RootTree:
     taken: int = 0
     sealed: int = 0
     sealed_before_key: int = 0
-    """With keys before the one in use."""
+    """Frames that keys before the one in use have sealed."""
     wear_reports: int = 0
-    """Of the key in use."""
+    """Reports of the wear of the key in use."""
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ _rank = itemgetter(0, 1)
 
 
 class GroupListings:
-    """Of all other nodes. Of a chunk only the groups that it lists otherwise than before are touched."""
+    """The listings of all other nodes. A chunk touches only the groups that it lists otherwise than before."""
 
     def __init__(self) -> None:
         self._listed: dict[NodeIndex, dict[GroupKey, tuple[_Listing, ...]]] = {}

@@ -68,12 +68,12 @@ class GroupPrefixes:
         return any(contains(key, group) for key in self._prefixes_of.get(node, ()))
 
     def subscribers(self, group: GroupKey) -> set[NodeIndex]:
-        """Those of all prefixes that contain the group."""
+        """The subscribers of all prefixes that contain the group."""
         vlan, address = group
         return self._found(vlan, address, address.max_prefixlen)
 
     def subscribers_of(self, key: PrefixKey) -> set[NodeIndex]:
-        """Those of the prefix and of all that contain it."""
+        """The subscribers of the prefix and of all that contain it."""
         vlan, prefix = key
         return self._found(vlan, prefix.network_address, prefix.prefixlen)
 

@@ -150,8 +150,8 @@ class Topology:
         return more + trees + fewer
 
     def _changed_prefix_trees(self) -> tuple[list[WantedTree], list[WantedTree]]:
-        """With more members, before the trees of groups change; with fewer, after: whoever joins a group instead of its
-        prefix, or a prefix instead of its group, misses nothing.
+        """Trees with more members, which change before those of groups, and with fewer, which change after: a node that
+        joins a group instead of its prefix, or a prefix instead of its group, misses nothing.
         """
         more: list[WantedTree] = []
         fewer: list[WantedTree] = []

@@ -21,7 +21,7 @@ from treecast.wire.one_line import address, in_vlan, line, listed, sources
 IPV4_BYTES, IPV6_BYTES = 4, 16
 MAX_SOURCES = 56
 MAX_GROUPS_BYTES = 1072
-"""Of the content of GROUPS: with all around it the longest advertisement. A group with MAX_SOURCES takes 1,034."""
+"""The longest content of GROUPS: with all around it the longest advertisement. A group with MAX_SOURCES takes 1,034."""
 MAX_GROUPS_PER_CHUNK = 106
 """The shortest take 10 bytes."""
 GROUP_EXCLUDES, GROUP_MOVED = 1, 2

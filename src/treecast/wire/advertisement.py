@@ -126,7 +126,7 @@ class LinksContent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True):
-    """Of all sources of all groups of the prefix. ``flags``: none is defined."""
+    """Says that a node wants all sources of all groups of the prefix. ``flags``: none is defined."""
 
     flags: Annotated[int, Meta(ge=0, le=255)] = 0
 

@@ -124,7 +124,7 @@ def upper_layer(packet: Ipv6Packet) -> UpperLayer:
 
 
 def upper_layer_of(data: bytes) -> UpperLayer:
-    """Of a packet that may be none: then there is nothing to be found."""
+    """The upper layer of bytes that may be no packet: then there is nothing to be found."""
     try:
         return upper_layer(parse(data))
     except MalformedError:

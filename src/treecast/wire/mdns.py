@@ -20,7 +20,7 @@ GROUPS = (IPv4Address("224.0.0.251"), IPv6Address("ff02::fb"))
 MAX_RECORDS = 256
 MAX_POINTERS = 16
 MAX_NAME_BYTES = 253
-"""In text, without the final dot."""
+"""The longest name in text, without the final dot."""
 
 _UDP_HEADER_BYTES, _DNS_HEADER_BYTES = 8, 12
 _RESPONSE = 0x80

@@ -15,7 +15,7 @@ RARP_ETHERTYPE = 0x8035
 _REVERSE_REQUEST = 3
 _HEADER = struct.pack("!HHBBH", 1, EtherType.IPV4, 6, 4, _REVERSE_REQUEST)
 _MIN_PAYLOAD_BYTES = 46
-"""Of an Ethernet frame (IEEE 802.3)."""
+"""The least payload of an Ethernet frame (IEEE 802.3)."""
 
 
 def announcement_frame(mac: MacAddress, vlan: VlanTag | None = None) -> bytes:

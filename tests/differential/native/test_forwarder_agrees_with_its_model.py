@@ -36,7 +36,7 @@ TP_STATUS_VLAN_VALID = 0x10  # linux/if_packet.h
 EVERY_SCOPE = tuple(
     ip_address(f"ff{flags:x}{scope:x}::5:{flags:x}{scope:x}") for flags in range(16) for scope in range(16)
 )
-"""With every flag: RFC 4291 section 2.7."""
+"""Every scope with every flag: RFC 4291 section 2.7."""
 LINK_LOCAL = tuple(
     ip_address(text)
     for text in ("224.0.0.13", "224.0.0.251", "ff02::fb", "ff02::1", "ff02::d", "ff32::1", "ff01::1", "224.0.0.5")

@@ -22,7 +22,7 @@ ROAMER = MacAddress.parse("02:00:00:00:0b:01")
 
 
 def reach(machine: Machine, address: str) -> None:
-    """With nothing in its neighbour cache, until an echo comes back."""
+    """Ping with nothing in the neighbour cache, until an echo comes back."""
     machine.run(["ip", "neigh", "flush", "dev", ETH0])
     once = ["ping", "-c", "1", "-W", "1", address]
     wait_until(lambda: machine.run(once, check=False).returncode == 0, LIMIT_S, f"{machine.name} reaches {address}")

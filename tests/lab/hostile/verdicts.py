@@ -33,7 +33,7 @@ def of_form(datagram: bytes) -> str | None:
 
 
 def of_noise(datagram: bytes) -> str:
-    """Of random bytes: no session, no tree and no MAC is hit by chance."""
+    """The verdict of random bytes: no session, no tree and no MAC is hit by chance."""
     form = of_form(datagram)
     if form is not None:
         return form
@@ -41,7 +41,7 @@ def of_noise(datagram: bytes) -> str:
 
 
 def of_altered(datagram: bytes, genuine: bytes) -> str:
-    """Of a genuine datagram to the same node that was cut off or had bits flipped."""
+    """The verdict of a genuine datagram to the same node that was cut off or had bits flipped."""
     form = of_form(datagram)
     if form is not None:
         return form

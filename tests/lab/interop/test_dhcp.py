@@ -34,7 +34,7 @@ def mac_of(machine: Machine) -> str:
 
 
 def bridge_again(sites: Sites, numbers: tuple[int, ...], *words: str) -> None:
-    """With other settings."""
+    """Bridge some sites again, with other settings."""
     nodes = [sites.overlay[number] for number in numbers]
     for node, number in zip(nodes, numbers, strict=True):
         verb(node, "remove", sites.interfaces[number])

@@ -67,7 +67,7 @@ def default_routers(machine: Machine, interface: str) -> set[str]:
 
 
 def prefixes(machine: Machine, interface: str) -> set[str]:
-    """Of the addresses it made of what routers advertise."""
+    """The prefixes of the addresses that a machine made of what routers advertise."""
     words = machine.run(["ip", "-6", "-o", "addr", "show", "dev", interface, "scope", "global"]).stdout.split()
     return {word[:6] for before, word in itertools.pairwise(words) if before == "inet6" and "fd00:" in word}
 

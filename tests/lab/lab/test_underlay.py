@@ -17,7 +17,7 @@ def reaches(machine: Machine, address: str) -> bool:
 
 
 def count_received(source: Machine, target: Machine, count: int) -> int:
-    """Of ``count`` datagrams at 10,000 per second over IPv4."""
+    """Count those that arrive of ``count`` datagrams at 10,000 per second over IPv4."""
     receiver = Receiver(target, target.underlay_ipv4, PORT)
     assert (
         Sender(source, target.underlay_ipv4, PORT, rate_pps=10_000, count=count, size_bytes=100).wait(10).sent == count

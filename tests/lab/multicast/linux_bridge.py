@@ -121,7 +121,7 @@ class LinuxBridge:
         self.sockets[f"host{port}" if port else "sender"].send(frame)
 
     def forwarded(self, flows: Iterable[tuple[IPAddress, IPAddress]]) -> set[Question]:
-        """For each (source, group): one frame from the sender, and the ports it left by."""
+        """The ports that one frame from the sender left by, for each (source, group)."""
         for port in PORTS:
             self._drain(port)
         asked: dict[int, tuple[IPAddress, IPAddress]] = {}

@@ -94,7 +94,7 @@ def udp_receiver(
     group: str | None = None,
     super_frames: bool = False,
 ) -> Iterator[socket.socket]:
-    """With room for a whole test; ``super_frames`` asks for the kernel's as they are (UDP_GRO)."""
+    """A receiver whose buffer holds a whole test; ``super_frames`` asks for the kernel's as they are (UDP_GRO)."""
     with machine.enter():
         receiver = socket.socket(family, socket.SOCK_DGRAM)
         index = socket.if_nametoindex(interface)

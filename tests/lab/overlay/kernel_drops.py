@@ -10,7 +10,7 @@ _UDP_LOSSES = ("InErrors", "RcvbufErrors", "SndbufErrors")
 
 
 def kernel_drops(machine: Machine) -> dict[str, int]:
-    """Of each interface, of all UDP sockets, and of the queues that all machines here share (``softnet``)."""
+    """The drops of each interface, of all UDP sockets, and of the queues that all machines here share (``softnet``)."""
     with machine.enter():
         here = Path("/proc/thread-self/net")
         interfaces = (here / "dev").read_text(encoding="ascii").splitlines()[2:]

@@ -127,7 +127,7 @@ def index_of(node: TreecastNode) -> int:
 
 
 def routes_and_addresses(node: TreecastNode) -> list[str]:
-    """Of the interface, as ``ip`` shows them, but the routes of the kernel's own."""
+    """The interface's, as ``ip`` shows them, but the routes of the kernel's own."""
     shown = [
         node.machine.run(["ip", "-o", *words, "dev", INTERFACE], check=False).stdout
         for words in (["address", "show"], ["route", "show"], ["-6", "route", "show", "table", "local"])

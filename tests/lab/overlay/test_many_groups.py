@@ -22,7 +22,7 @@ pytestmark = pytest.mark.alone
 
 GROUPS = 10_000
 RECORDS = 100
-"""In a report."""
+"""Records in a report."""
 FIRST = IPv4Address("239.100.0.0")
 HOST = MacAddress(bytes.fromhex("02aa00000001"))
 STREAM, PORT = "239.20.5.5", 5007

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.soak
 MANY = 10_000
 RECORDS_PER_REPORT = 150
 LONGEST_STALL_S = 0.15
-"""Of three, the second: the machine has other work too. It is 35 ms; when the answer was made at once it was 430."""
+"""The second of three: the machine has other work too. It is 35 ms; when the answer was made at once it was 430."""
 
 HOST = MacAddress.parse("02:00:00:00:00:99")
 LIMIT_S = 30.0

@@ -140,7 +140,7 @@ def test_a_router_further_on_that_carries_less_is_named_with_its_number_and_the_
 
 
 def wait_problem(node: TreecastNode, kind: str, sentence: str) -> None:
-    """In ``status`` and on stderr."""
+    """Wait for the problem in ``status`` and on stderr."""
     found = f"{node.name} has the problem {kind}"
     wait_until(
         lambda: any(p.kind == kind and sentence in p.text for p in fetch_status(node.directory).problems),

@@ -109,7 +109,7 @@ def test_the_machine_of_a_blocked_node_is_a_host_of_the_lan_and_reached_through_
 
 
 def lan_hosts(twice: Twice) -> dict[str, tuple[str, set[str]]]:
-    """Of the shared LAN's hosts, as n2 has them: the node and the addresses by MAC."""
+    """The shared LAN's hosts, as n2 has them: the node and the addresses by MAC."""
     macs = {host.run(["cat", "/sys/class/net/eth0/address"]).stdout.strip() for host in twice.shared.hosts[:2]}
     return {host.mac: (host.node, set(host.ip)) for host in fetch_hosts(twice.overlay[2].directory) if host.mac in macs}
 

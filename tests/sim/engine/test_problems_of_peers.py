@@ -9,7 +9,7 @@ from treecast.sim.world import UNIX_START_S, SimNode, World
 
 
 def kinds(node: SimNode) -> list[tuple[str, str]]:
-    """Of nodes and links; certificates are short here."""
+    """The problems of nodes and links; certificates are short here."""
     found = node.engine.problems(node.now)
     return [(problem.kind, problem.subject) for problem in found if problem.kind != "certificate_ends"]
 

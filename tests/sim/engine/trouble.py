@@ -38,7 +38,7 @@ REFUSABLE = (
 )
 GROUPS = ("239.1.1.1", "239.1.1.2", "232.1.1.1")
 SHORT_LIFETIME: Duration = 90.0
-"""Of a certificate that ends while things happen."""
+"""The life of a certificate that ends while things happen."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Own:
         self.drops = Drops()
         self.groups = OwnGroups(self.drops)
         self.held: dict[bytes, dict[GroupKey, bool]] = {}
-        """Of each chunk: its groups, and whether they have moved."""
+        """The groups of each chunk, and whether they have moved."""
         for number in range(count):
             self.groups.put(group(number), ANY_SOURCE)
         self.publish()

@@ -15,7 +15,7 @@ _VERSION_3 = 0x20080522
 
 @pytest.fixture(autouse=True)
 def _without_net_admin() -> Iterator[None]:
-    """Of the calling thread and what it starts, but for programs: root has all capabilities again there."""
+    """The calling thread lacks CAP_NET_ADMIN, and what it starts, but for programs: root has all capabilities there."""
     header, data = (ctypes.c_uint32 * 2)(_VERSION_3, 0), (ctypes.c_uint32 * 6)()
     libc = ctypes.CDLL(None, use_errno=True)
 

@@ -44,7 +44,7 @@ def watch(
     changed: asyncio.Event | None = None,
     addresses: Callable[[], frozenset[IPAddress]] | None = None,
 ) -> UnderlayWatch:
-    """With a peer on this very machine: its way is the loopback interface, of 65,536 bytes."""
+    """A watch with a peer on this very machine: its way is the loopback interface, of 65,536 bytes."""
     told_others = [] if told_others is None else told_others
     changed, log, here = changed or asyncio.Event(), structlog.get_logger(), frozenset({ip_address("127.0.0.1")})
     return UnderlayWatch(cast("Any", plane), told, (), addresses or (lambda: here), told_others.append, changed, log)

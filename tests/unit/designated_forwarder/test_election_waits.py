@@ -10,7 +10,7 @@ from treecast.wire.beacon import Beacon, BeaconState
 
 
 def beacon(sequence: int, state: BeaconState) -> Beacon:
-    """Of a node with a higher index."""
+    """A beacon of a node with a higher index."""
     return Beacon(1, b"N" * 16, b"b" * 16, 9, sequence, state, 1)
 
 

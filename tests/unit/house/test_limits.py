@@ -20,7 +20,7 @@ from treecast.multicast import MembershipConfig
 IS_LIMIT = re.compile(r"(^|_)(MAX|MOST)(_|$)")
 IS_SIZE = re.compile(r"_(BYTES|CHARACTERS|LEN|DAYS|TIME_S)$")
 LARGEST_VALUES = {"MAX_NODE_INDEX", "MAX_SEQUENCE", "GSO_MAX_SEGMENTS", "_MAX_NAME", "MAX_LINE", "_MOST"}
-"""Of fields and lines, and what the kernel is told."""
+"""The largest values of fields and lines, and of what the kernel is given."""
 
 ROW = re.compile(r"^\| `(\w+)` \| ([\d,]+) \| ([^|]+) \|(?: ([^|]+) \|)?$", re.MULTILINE)
 QUEUE_ROW = re.compile(r"^\| `(\w+)` \| ([\d,]+) \|$", re.MULTILINE)
@@ -35,7 +35,7 @@ def number(text: str) -> int:
 
 
 def rows(*titles: str) -> Limits:
-    """Of these sections."""
+    """The rows of these sections."""
     found = [row for title in titles for row in ROW.findall(section("limits.md", title))]
     assert found
     return {(name, number(value)) for name, value, _, _ in found}
@@ -65,7 +65,7 @@ def python_limits() -> Limits:
 
 
 def rust_constants(path: Path) -> dict[str, int]:
-    """Those that are numbers, or made of numbers of the same file."""
+    """The constants that are numbers, or made of numbers of the same file."""
     found: dict[str, int] = {}
     for name, value in RUST_CONSTANT.findall(path.read_text(encoding="utf-8")):
         try:

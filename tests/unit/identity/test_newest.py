@@ -1,4 +1,4 @@
-"""Of two certificates of one node with different keys the later one counts."""
+"""The later of two certificates of one node with different keys counts."""
 
 from __future__ import annotations
 

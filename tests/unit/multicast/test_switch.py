@@ -166,7 +166,7 @@ def test_routers_of_a_silent_port_hear_nothing_from_this_node_and_are_told_anew_
 
 
 def sources_of(output: SwitchOutput) -> set[IPAddress]:
-    """Of the queries on port 1, which are all there are."""
+    """The sources of the queries on port 1, which are all there are."""
     assert {sent.port for sent in output.frames} <= {1}
     frames = [ethernet.parse(sent.frame) for sent in output.frames]
     return {(ipv4 if f.ethertype == EtherType.IPV4 else ipv6).parse(f.payload).source for f in frames}
