@@ -36,7 +36,7 @@ pub struct Fragment {
     pub id: u32,
     /// Which part, from 0 on.
     pub part: u8,
-    /// Of how many: at least two.
+    /// Number of all parts: at least two.
     pub parts: u8,
     /// Length of the whole frame.
     pub whole: u16,

@@ -27,7 +27,7 @@ const PIM_JOIN_PRUNE: u8 = 0x23;
 const ALL_PIM_ROUTERS_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 13);
 const ALL_PIM_ROUTERS_V6: Ipv6Addr = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, 0, 13);
 const BROADCAST: Mac = [0xFF; 6];
-/// Of beacons, which no other use of their EtherType shares.
+/// The group of beacons, which no other use of their EtherType shares.
 const BEACON_GROUP: Mac = [0x03, 0x54, 0x43, 0x00, 0x00, 0x01];
 
 /// The way of a frame, before any table is looked up.
@@ -74,7 +74,7 @@ pub struct FrameFacts {
 }
 
 impl FrameFacts {
-    /// Of a frame that was read.
+    /// The facts of a frame that was read.
     // Inlined with what it calls: records with addresses returned through memory cost more than finding them again.
     #[inline(always)]
     pub fn of(frame: &Frame<'_>) -> Result<Self, Reason> {

@@ -9,7 +9,7 @@ use crate::limits::MAX_OFFERS_PER_ROOT;
 use crate::reason::Reason;
 use crate::session::lock;
 
-/// Of one root, by tree and key.
+/// The offers of one root, by tree and key.
 type Offers = BTreeMap<(TreeName, u32), KeyOffer>;
 
 /// The offered sender keys that Python has not judged yet. By root, so that none fills another's place.

@@ -27,7 +27,7 @@ pub enum PuntKind {
 }
 
 impl PuntKind {
-    /// Of a frame that is to be punted.
+    /// The kind of a frame that is to be punted.
     pub fn of(frame: &Frame<'_>) -> Self {
         match frame.ip() {
             Some(ip) => Self::of_packet(&ip),

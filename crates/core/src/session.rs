@@ -308,7 +308,7 @@ impl Peer {
         self.choose(&sessions);
     }
 
-    /// Of all sessions and trees.
+    /// The totals of all sessions and trees.
     pub fn totals(&self) -> Totals {
         let sessions = lock(&self.sessions);
         let parts = sessions.iter().map(|session| &session.traffic).chain([&self.tree_traffic, &self.past]);

@@ -10,7 +10,7 @@ use crate::reason::Reason;
 const DHCP: (u16, u16) = (68, 67);
 const DHCPV6: (u16, u16) = (546, 547);
 
-/// Of one site.
+/// Traffic that a site keeps to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SiteWord {
     /// Router Solicitations and Advertisements, Redirects (RFC 4861 section 4).
@@ -20,7 +20,7 @@ pub enum SiteWord {
 }
 
 impl SiteWord {
-    /// Of a frame that was read; the headers of a super-frame are enough.
+    /// The word of a frame that was read; the headers of a super-frame are enough.
     pub fn of(frame: &Frame<'_>) -> Option<Self> {
         let ip = frame.ip()?;
         let ports = match ip.packet.version {

@@ -262,7 +262,7 @@ impl Forwarder {
     }
 }
 
-/// Those of the commands whose keys a full table has refused.
+/// Adds refusals of the commands whose keys a full table has refused.
 fn table_full<K: Hash + Eq>(refused: Vec<K>, all: impl Iterator<Item = (usize, K)>, refusals: &mut Vec<Refusal>) {
     if !refused.is_empty() {
         let refused: HashSet<K> = refused.into_iter().collect();

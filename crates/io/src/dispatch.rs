@@ -106,7 +106,7 @@ pub struct Message {
 /// By which sockets of an address messages leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketKind {
-    /// Those of data, each peer's by its own.
+    /// The sockets of data, each peer's by its own.
     Data,
     /// The one that waits for no data.
     Control,

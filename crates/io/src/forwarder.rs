@@ -30,7 +30,7 @@ use crate::worker::{Share, Worker};
 
 /// More gain nothing, and each has buffers of its own.
 const MAX_WORKERS: usize = 64;
-/// Of the thread that decides: longer than any system's usual ones, so that what moves packets need not await its turn's end.
+/// Slice of the thread that decides: longer than any system's usual ones, so that what moves packets need not await its turn's end.
 const CONTROL_SLICE_NS: u64 = 10_000_000;
 
 /// Parameters of a forwarder.

@@ -45,7 +45,7 @@ pub struct TxBuffer {
     buffer: Box<[u8]>,
     used: usize,
     runs: Vec<Run>,
-    /// Of what is written next.
+    /// The traffic class of what is written next.
     traffic_class: u8,
 }
 

@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[3]
 MOST_LINES = 350
 RIDDLE = re.compile(r"(Who|What|That|It|Whoever|Whatever|Whom|Whose)\b")
 """A sentence that begins so has no noun for its subject."""
+FRAGMENT = re.compile(r"(Of|Those)\b")
+"""Without what stands around it, a sentence that begins so says nothing."""
 EMPTY = "See the module."
 """A doc comment with these words describes nothing."""
 PYTHON = ("src", "tests", "lab", "bench", "tools")
@@ -33,12 +35,21 @@ def rust_doc_comments(path: Path) -> Iterator[tuple[int, str]]:
         before = text
 
 
-def test_no_docstring_begins_with_a_pronoun_or_with_see_the_module() -> None:
+def all_texts() -> list[tuple[Path, tuple[int, str]]]:
     found = [(path, one) for top in PYTHON for path in (ROOT / top).rglob("*.py") for one in python_docstrings(path)]
     found += [(path, one) for path in ROOT.glob("crates/*/src/**/*.rs") for one in rust_doc_comments(path)]
     assert len(found) > 4_000
-    riddles = [(path, line, text) for path, (line, text) in found if RIDDLE.match(text.strip()) or EMPTY in text]
+    return found
+
+
+def test_no_docstring_begins_with_a_pronoun_or_with_see_the_module() -> None:
+    riddles = [(path, line, text) for path, (line, text) in all_texts() if RIDDLE.match(text.strip()) or EMPTY in text]
     assert [f"{path}:{line}: {text}" for path, line, text in riddles] == []
+
+
+def test_no_docstring_begins_in_the_middle_of_a_sentence() -> None:
+    fragments = [(path, line, text) for path, (line, text) in all_texts() if FRAGMENT.match(text.strip())]
+    assert [f"{path}:{line}: {text}" for path, line, text in fragments] == []
 
 
 def test_no_file_is_longer_than_350_lines() -> None:

@@ -34,7 +34,7 @@ pub struct Segment<'a> {
 }
 
 impl<'a> Segment<'a> {
-    /// Of an opened frame. None where no flow is known: it is no TCP or UDP, or a fragment.
+    /// The segment of an opened frame. None where no flow is known: it is no TCP or UDP, or a fragment.
     #[inline(always)]
     pub fn of(frame: &Frame<'a>, partial: Option<PartialChecksum>, root: u32) -> Option<Self> {
         let Frame { bytes: frame, headers: Headers { vlan, ethertype, ip, .. } } = *frame;
