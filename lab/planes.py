@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
@@ -162,6 +163,7 @@ class DataPlanes:
 
     def __enter__(self) -> DataPlanes:
         with ExitStack() as stack:
+            self.began_at = time.monotonic()
             self.lab = stack.enter_context(Lab())
             switch = self.lab.switch(self.underlay_mtu_bytes)
             machines = [self.lab.machine(f"n{number}", switch) for number in range(self.count)]

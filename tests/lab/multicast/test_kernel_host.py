@@ -124,7 +124,7 @@ def test_the_router_follows_source_filters_of_programs(kernel_port: MakePort, ve
     ]
     for option, source, wanted in steps:
         program.call(option, group, source)
-        port.pump_until_filter_is(group, wanted, 2)
+        port.pump_until_filter_is(group, wanted, 10)
     port.pump_for(1.5)  # repeated state-change reports and queries under way change nothing
     assert port.filter(group) == NO_SOURCE
     assert port.drops.snapshot() == {}

@@ -36,7 +36,7 @@ def introduce(machines: Sequence[Machine]) -> None:
 
 def ping(machine: Machine, address: str, count: int = 2) -> None:
     """RuntimeError when any echo stays without its reply."""
-    done = machine.run(["ping", "-c", str(count), "-i", "0.2", "-W", "2", address])
+    done = machine.run(["ping", "-c", str(count), "-i", "0.2", "-W", "10", address])
     if f" {count} received" not in done.stdout:
         raise RuntimeError(f"{machine.name} to {address}: {done.stdout}")
 

@@ -22,7 +22,6 @@ from treecast.daemon.run import MEANINGLESS_SIGNALS
 
 GROUP, GROUP6 = "239.50.0.9", "ff15::50:9"
 PORT = 5019
-BACK_LIMIT_S = 2.0
 AGAIN = 500  # datagrams that arrive after a restart
 
 
@@ -155,10 +154,10 @@ def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay:
     wait_problems(node, {"interface_down"})
     assert routes_and_addresses(node) != before
     machine.run(["ip", "link", "set", INTERFACE, "up"])
-    wait_until(lambda: routes_and_addresses(node) == before, BACK_LIMIT_S, "addresses and routes are back")
+    wait_until(lambda: routes_and_addresses(node) == before, LIMIT_S, "addresses and routes are back")
     wait_problems(node, set())
     machine.run(["ip", "address", "flush", "dev", INTERFACE])
-    wait_until(lambda: routes_and_addresses(node) == before, BACK_LIMIT_S, "what was flushed is back")
+    wait_until(lambda: routes_and_addresses(node) == before, LIMIT_S, "what was flushed is back")
     said = re.findall(f'"{INTERFACE} had lost (.*): put back" interface={INTERFACE}', node.log_tail())
     assert [("10.77.0.1/16" in what, "and the routes to 224.0.0.0/4" in what) for what in said] == [
         (False, True),

@@ -6,6 +6,7 @@ verdict does not depend on when a receiver had time to read.
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 import struct
@@ -16,14 +17,18 @@ from ipaddress import ip_address
 from random import Random
 from threading import Event, Thread
 
-from lab import Machine
+from lab import Machine, wait_until
 from lab.lan import Lan
 
 PORT = 5010
 TICK_S = 0.05
+LIMIT_S = 30.0
+OF_LATE = slice(-20, -5)
+"""Rounds of datagrams that were sent a moment ago: what is not there by now is not on its way either."""
 DRAIN_S = 1.5  # what was sent last has come and is read by then
 DATAGRAM = struct.Struct("!4sHHId")  # mark, sending LAN, group, number, sent at
 MARK = b"crwd"
+UNDER_WAY_S = 5.0
 SO_BINDTODEVICE = 25  # asm-generic/socket.h
 ETH_P_ALL = 3
 BUFFER_BYTES = 2**22
@@ -55,7 +60,10 @@ class Listener:
 
 
 class Crowd:
-    """``run`` for a while, then read ``verdicts``; close at the end."""
+    """``run`` for a while, then read the verdicts; close at the end.
+
+    Of three LANs, nobody on LAN 0 is ever in groups 0, 3, ..., on LAN 1 in 1, 4, ...: what it gets of those is unasked.
+    """
 
     def __init__(self, lans: tuple[Lan, ...], groups: tuple[str, ...], seed: int) -> None:
         self.groups = groups
@@ -81,6 +89,9 @@ class Crowd:
             while time.monotonic() < end:
                 self._move()
                 self._ended.wait(self._rng.expovariate(moves_per_s))
+            wait_until(self._all_are_served, LIMIT_S, "each host gets its groups from each LAN")
+            self._leave_all()
+            wait_until(self._is_quiet, LIMIT_S, "no LAN carries another's datagrams when all have left")
         finally:
             self._ended.set()
             for thread in threads:
@@ -100,6 +111,20 @@ class Crowd:
         heard = sum(one.heard.total() for one in self.listeners)
         return f"{len(stays)} joins, {leaves} leaves, {len(self.sent)} datagrams sent, {heard} heard"
 
+    def gaps(self) -> list[tuple[str, str, Datagram]]:
+        """Datagrams that a host did not get between the first of a LAN that it got in a group and its leave."""
+        lost: list[tuple[str, str, Datagram]] = []
+        for listener in self.listeners:
+            for group, stays in listener.stays.items():
+                for lan in range(len(self._lans)):
+                    sent = [datagram for datagram in self.sent if datagram[:2] == (lan, group)]
+                    for stay in stays:
+                        within = [d for d in sent if stay.joined <= d[3] < stay.left - 0.1]
+                        first = next((d[3] for d in within if listener.heard[d]), math.inf)
+                        missed = [d for d in within if d[3] >= first and not listener.heard[d]]
+                        lost += [(listener.machine.name, self.groups[group], d) for d in missed]
+        return lost
+
     def missing(self, settle_s: float) -> list[tuple[str, str, Datagram]]:
         """Datagrams that a host did not get though it had been in their group for ``settle_s`` when they were sent."""
         lost: list[tuple[str, str, Datagram]] = []
@@ -116,23 +141,52 @@ class Crowd:
         return [(one.machine.name, d) for one in self.listeners for d, count in one.heard.items() if count > 1]
 
     def unasked(self, grace_s: float) -> list[tuple[str, Datagram]]:
-        """Datagrams that a host got, or its LAN carried from another one, without anybody there asking for them."""
+        """Datagrams that a host got outside of its stays, or its LAN carried from another one while nobody there was in
+        the group, nor had been within ``grace_s``.
+        """
         found: list[tuple[str, Datagram]] = []
         for listener in self.listeners:
-            found += [(listener.machine.name, d) for d in listener.heard if not _asked([listener], d, 0.1)]
+            found += [(listener.machine.name, d) for d in listener.heard if not _asked([listener], d, 0.0)]
         for number, seen in enumerate(self.sniffed):
             here = [listener for listener in self.listeners if listener.lan == number]
             found += [(f"LAN {number}", d) for d in seen if d[0] != number and not _asked(here, d, grace_s)]
         return found
 
     def _move(self) -> None:
-        listener, group = self._rng.choice(self.listeners), self._rng.randrange(len(self.groups))
+        listener = self._rng.choice(self.listeners)
+        group = self._rng.choice([n for n in range(len(self.groups)) if n % len(self._lans) != listener.lan])
         if listener.is_in(group):
-            _membership(listener, self.groups[group], join=False)
-            listener.stays[group][-1].left = time.monotonic()
+            self._leave(listener, group)
         else:
             listener.stays.setdefault(group, []).append(Stay(time.monotonic()))
             _membership(listener, self.groups[group], join=True)
+
+    def _leave(self, listener: Listener, group: int) -> None:
+        _membership(listener, self.groups[group], join=False)
+        listener.stays[group][-1].left = time.monotonic()
+
+    def _leave_all(self) -> None:
+        for listener in self.listeners:
+            for group in filter(listener.is_in, listener.stays):
+                self._leave(listener, group)
+
+    def _of_late(self) -> list[Datagram]:
+        each = len(self._lans) * len(self.groups)
+        return self.sent[OF_LATE.start * each : OF_LATE.stop * each]
+
+    def _all_are_served(self) -> bool:
+        """Whether each host gets the groups that it is in, from each LAN."""
+        came = [{d[:2] for d in self._of_late() if d in listener.heard} for listener in self.listeners]
+        return all(
+            (lan, group) in came[number]
+            for number, listener in enumerate(self.listeners)
+            for group in filter(listener.is_in, listener.stays)
+            for lan in range(len(self._lans))
+        )
+
+    def _is_quiet(self) -> bool:
+        """Whether each LAN has carried what was sent there of late, and nothing of the others."""
+        return all((d in seen) == (d[0] == lan) for lan, seen in enumerate(self.sniffed) for d in self._of_late())
 
     def _speak(self) -> None:
         number = 0
@@ -174,9 +228,10 @@ def _read(own: object, counter: Counter[Datagram]) -> None:
 
 
 def _asked(listeners: list[Listener], datagram: Datagram, grace_s: float) -> bool:
+    """What was sent before a stay may have been on its way when that began."""
     _, group, _, sent_at = datagram
     stays = (stay for listener in listeners for stay in listener.stays.get(group, ()))
-    return any(stay.joined - 0.1 <= sent_at <= stay.left + grace_s for stay in stays)
+    return any(stay.joined - UNDER_WAY_S <= sent_at <= stay.left + grace_s for stay in stays)
 
 
 def _membership(listener: Listener, group: str, *, join: bool) -> None:

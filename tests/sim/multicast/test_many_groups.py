@@ -22,7 +22,7 @@ RECORDS_PER_REPORT = 150
 SAMPLES = 40
 ADVERTISEMENT_LIMIT_BYTES = 400
 COST_LIMIT = 4
-"""Times the cost in an empty node: medians on a machine that does other things too."""
+"""Times the cost in an empty node: the least of many, on a machine that does other things too."""
 
 FIRST, LATER = IPv4Address("239.1.0.0"), IPv4Address("239.200.0.0")
 
@@ -42,12 +42,12 @@ def turn(world: World, node: SimNode, frame: bytes) -> tuple[float, int]:
 
 
 def single_joins(world: World, node: SimNode, first: IPv4Address) -> tuple[float, float]:
-    """The median CPU seconds and the median bytes of a join."""
+    """The least CPU seconds and the median bytes of a join."""
     samples = []
     for number in range(SAMPLES):
         samples.append(turn(world, node, report(node, [first + number])))
         world.run(0.01)
-    return statistics.median(took for took, _ in samples), statistics.median(size for _, size in samples)
+    return min(took for took, _ in samples), statistics.median(size for _, size in samples)
 
 
 @pytest.fixture
