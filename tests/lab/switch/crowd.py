@@ -228,7 +228,7 @@ def _read(own: object, counter: Counter[Datagram]) -> None:
 
 
 def _asked(listeners: list[Listener], datagram: Datagram, grace_s: float) -> bool:
-    """What was sent before a stay may have been on its way when that began."""
+    """A datagram that was sent before a stay may have been on its way when that began."""
     _, group, _, sent_at = datagram
     stays = (stay for listener in listeners for stay in listener.stays.get(group, ()))
     return any(stay.joined - UNDER_WAY_S <= sent_at <= stay.left + grace_s for stay in stays)
