@@ -22,6 +22,15 @@ def open_closed() -> None:
         sys.stderr = open(STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - until the process ends
 
 
+def are_one(descriptor: int, other: int) -> bool:
+    """Whether both lead to the same pipe, terminal, socket or file: 2>&1."""
+    try:
+        one, two = os.fstat(descriptor), os.fstat(other)
+    except OSError:
+        return False
+    return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
+
+
 def lead_nowhere(descriptor: int) -> None:
     """Writing to it neither fails nor waits from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from treecast.adapters.standard_streams import STDERR, lead_nowhere
+from treecast.adapters.standard_streams import STDERR, STDOUT, are_one, lead_nowhere
 from treecast.base.counters import Drops
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
@@ -95,6 +95,11 @@ def problems(drops: Drops, now: Instant) -> Iterator[Problem]:
     if lost:
         drops.count("log_line_lost", lost)
     yield from _writer.problems(now)
+
+
+def writer_of_ready() -> LineWriter:
+    """The writer of the line ``ready`` to stdout: the log's own, where both go to one place, for its trouble is one."""
+    return _writer if are_one(STDOUT, STDERR) else LineWriter(STDOUT, "stdout", "the line ready (stdout)")
 
 
 def flush() -> bool:

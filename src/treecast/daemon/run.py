@@ -21,7 +21,6 @@ from treecast.adapters.interface import ipv6_is_on
 from treecast.adapters.native import DataPlane, NoiseFactory, drop_capabilities, preferred_aead
 from treecast.adapters.network_news import News
 from treecast.adapters.packet_port import open_remembered
-from treecast.adapters.standard_streams import STDOUT
 from treecast.adapters.tap import find_tap
 from treecast.adapters.twin_file import require_no_twin, write_twin
 from treecast.adapters.underlay import has_way
@@ -36,7 +35,6 @@ from treecast.daemon.control_socket import keep_in_place
 from treecast.daemon.group_followers import GroupFollowers
 from treecast.daemon.interface_keeper import InterfaceKeeper
 from treecast.daemon.interface_watch import InterfaceWatch
-from treecast.daemon.line_writer import LineWriter
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
@@ -190,7 +188,7 @@ async def _run(
         Renewal(options.directory, certificate).problems,
     ):
         upkeep.problems.add_source(source)
-    ready = LineWriter(STDOUT, "stdout", "the line ready (stdout)")
+    ready = logs.writer_of_ready()
     upkeep.problems.add_source(ready.problems)
     answers = Answers(
         identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words, started_at=now

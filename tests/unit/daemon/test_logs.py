@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +71,31 @@ def test_a_process_ends_though_nobody_reads_its_last_lines(end: str) -> None:
     if end == "unread":
         os.close(reader)
     assert done.returncode == 1
+
+
+_TROUBLE = """
+import sys
+from pathlib import Path
+from treecast.adapters import clock
+from treecast.base.counters import Drops
+from treecast.daemon import logs
+from treecast.daemon.line_writer import UNREAD_AFTER
+ready, log = logs.writer_of_ready(), logs.configure("info")
+ready.write("x" * 200_000)
+log.info("x" * 200_000)
+later = clock.monotonic() + UNREAD_AFTER
+problems = [*ready.problems(later), *logs.problems(Drops(), later)]
+Path(sys.argv[1]).write_text(" ".join(sorted({problem.subject for problem in problems})))
+"""
+
+
+@pytest.mark.parametrize(("is_one", "said"), [(True, "stderr"), (False, "stderr stdout")])
+def test_one_pipe_for_both_streams_that_nobody_reads_is_one_problem(is_one: bool, said: str, tmp_path: Path) -> None:
+    """Two pipes are two."""
+    ends = [os.pipe(), os.pipe()]
+    (_, out), (_, err) = (ends[0], ends[0]) if is_one else ends
+    found = tmp_path / "found"
+    subprocess.run([sys.executable, "-c", _TROUBLE, found], stdout=out, stderr=err, check=True, timeout=60)
+    for end in (end for pair in ends for end in pair):
+        os.close(end)
+    assert found.read_text() == said
