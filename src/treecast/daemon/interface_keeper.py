@@ -27,6 +27,7 @@ from treecast.adapters.sysfs import ipv6_is_off, master_of
 from treecast.base.errors import OperatorError
 from treecast.base.time import Duration, Instant
 from treecast.daemon import logs
+from treecast.daemon.signals import END_SIGNALS
 
 SETTLE_TIME: Duration = 0.2
 """Others may be in the middle of a change: a bridge takes addresses over, a script replaces them."""
@@ -72,7 +73,7 @@ def _keep_in_child(reader: int, work: Callable[[], None], log: FilteringBoundLog
     status = 1
     gc.disable()  # to look at all that the daemon has made would make all of it this process's own memory
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+        for number in END_SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # the pipe ends it; what the daemon ignores is ignored here, too
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -44,6 +43,7 @@ from treecast.daemon.peer_addresses import require_underlay_peers
 from treecast.daemon.peer_memory import PeerMemory
 from treecast.daemon.renewal import Renewal
 from treecast.daemon.service import ServiceReports
+from treecast.daemon.signals import END_SIGNALS, ignore_meaningless_signals
 from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_guess
 from treecast.daemon.upkeep import Upkeep
@@ -55,16 +55,10 @@ from treecast.multicast import TAP
 
 DEFAULT_PORT = 7700
 OVERLAY_OVERHEAD_BYTES = 126
-MEANINGLESS_SIGNALS = (
-    signal.SIGHUP,  # there is nothing to reload, and a terminal may close
-    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR),
-)
-"""Signals that would end the process without a word, by signal(7)."""
-END_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def run(options: UpOptions) -> None:
-    """Run a node until SIGTERM, SIGINT or SIGQUIT. OperatorError when it cannot start or go on."""
+    """Run a node until one of END_SIGNALS. OperatorError when it cannot start or go on."""
     log = logs.configure(options.log_level)
     try:
         _open_and_run(options, log)
@@ -73,8 +67,7 @@ def run(options: UpOptions) -> None:
 
 
 def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
-    for signum in MEANINGLESS_SIGNALS:
-        signal.signal(signum, signal.SIG_IGN)
+    ignore_meaningless_signals()
     identity = storage.load_node(options.directory, clock.unix_s())
     require_no_twin(options.directory, identity.certificate.name, clock.unix_s())
     require_underlay_peers(options.peers, identity.network)

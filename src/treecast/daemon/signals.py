@@ -1,0 +1,30 @@
+"""Signals of a running node: which of them end it in order, and which mean nothing to it and are ignored.
+
+None that anybody may send ends it without a word. Faults of the process itself do: the kernel does not ask whether a
+signal is ignored when an instruction of the process has raised it.
+"""
+
+from __future__ import annotations
+
+import signal
+
+END_SIGNALS = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT),
+    signal.SIGXCPU,  # the time that ulimit -t leaves is up; SIGKILL is next
+)
+MEANINGLESS_SIGNALS = (
+    signal.SIGHUP,  # there is nothing to reload, and a terminal may close
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR),
+    *(signal.SIGSTKFLT, signal.SIGTRAP, signal.SIGSYS),
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+    *(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores them already: writes fail with an error
+)
+"""Signals that would end the process without a word, by signal(7)."""
+FAULT_SIGNALS = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
+"""Signals that stay as they are: the process is broken, and SIGABRT is what a watchdog ends one with that hangs."""
+
+
+def ignore_meaningless_signals() -> None:
+    """Call it in the main thread, before others begin."""
+    for number in MEANINGLESS_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
