@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
-from treecast.adapters.interface import Interface, Settings
+from treecast.adapters.interface import Interface, Settings, ipv6_is_on
 from treecast.adapters.multicast_routes import (
     IPNetwork,
     interface_of,
@@ -16,6 +16,8 @@ from treecast.adapters.multicast_routes import (
 )
 from treecast.adapters.native import DataPlane
 from treecast.adapters.tap import KEPT_ALIAS, FoundTap
+from treecast.base.problems import Problem
+from treecast.base.time import Instant
 from treecast.identity.node import NodeIdentity
 
 SHOWN_GROUPS = 8
@@ -64,6 +66,16 @@ def report_groups(
         log.warning(f"{reached}, not the groups that others joined elsewhere, {_list(elsewhere)}: {advice}")
     else:
         log.info(reached)
+
+
+def ipv6_came_on(_: Instant, *, at_start: bool) -> Iterator[Problem]:
+    """The problem of a node that was started while IPv6 was off on this machine; ``at_start``: whether it was on."""
+    if not at_start and ipv6_is_on():
+        yield Problem(
+            "ipv6_since_start",
+            "this machine",
+            "IPv6 came on after the start, and this node goes on with IPv4 only: start the node again",
+        )
 
 
 def _list(items: Sequence[object]) -> str:

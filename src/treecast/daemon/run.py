@@ -37,7 +37,7 @@ from treecast.daemon.interface_watch import InterfaceWatch
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
-from treecast.daemon.own_interface import report_groups, set_up, settings_of
+from treecast.daemon.own_interface import ipv6_came_on, report_groups, set_up, settings_of
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.peer_addresses import require_underlay_peers
 from treecast.daemon.peer_memory import PeerMemory
@@ -173,16 +173,17 @@ async def _run(
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
     memory = PeerMemory(options.directory, identity.network.id, engine, log)
     vlan_memory = VlanMemory(options.directory, node, log)
+    ready = logs.writer_of_ready()
     for source in (
         memory.problems,
         packet_ports.problems,
         bridging.problems,
         Overruns(lambda: _drops(engine, plane)).problems,
         Renewal(options.directory, certificate).problems,
+        partial(ipv6_came_on, at_start=ipv6),
+        ready.problems,
     ):
         upkeep.problems.add_source(source)
-    ready = logs.writer_of_ready()
-    upkeep.problems.add_source(ready.problems)
     answers = Answers(
         identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words, started_at=now
     )

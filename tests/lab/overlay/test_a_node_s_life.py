@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -182,5 +183,9 @@ def test_a_machine_without_ipv6_carries_on_with_ipv4_and_says_so(overlay: Overla
     stream = Sender(n0.machine, GROUP, PORT, interface=INTERFACE, rate_pps=1000, count=1000)
     assert stream.wait(10.0).sent == 1000
     wait_received(receiver, 1000)
+    for off, there in ((0, True), (1, False)):
+        n1.machine.sysctl("net/ipv6/conf/all/disable_ipv6", off)
+        wait_until(partial(lambda want: bool(n1.status().problems) is want, there), LIMIT_S, f"disable_ipv6 {off}")
+    assert "IPv6 came on after the start, and this node goes on with IPv4 only: start the node again" in n1.log_tail()
     n1.stop()
     assert not has_interface(n1.machine)
