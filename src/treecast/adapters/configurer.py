@@ -1,4 +1,4 @@
-"""The program that configures an interface: a DHCP client, NetworkManager, systemd-networkd. Found in /proc and /run.
+"""The program that configures an interface: a DHCP client, NetworkManager, systemd-networkd, ConnMan, wicked.
 
 Bridging takes an interface's addresses to another one. A program that renews them would go on with the old one, and the
 machine loses them when the lease ends. Addresses that the kernel made of router advertisements are no concern: the
@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from treecast.base.errors import OperatorError
@@ -18,11 +19,17 @@ PROC = Path("/proc")
 NETWORKD_LINKS = Path("/run/systemd/netif/links")
 NETWORK_MANAGER_DEVICES = Path("/run/NetworkManager/devices")
 
-_OF_ALL_INTERFACES = ("dhclient", "dhcpcd", "dhcp6c")
-_OF_ETH0 = ("udhcpc", "udhcpc6")
-"""busybox's: for eth0 where no interface is named."""
+CONNMAN_SETTINGS = Path("/etc/connman/main.conf")
+WICKED_INTERFACES = Path("/etc/sysconfig/network")
 
-_NETWORKD, _NETWORK_MANAGER = "systemd-networkd", "NetworkManager"
+_OF_ALL_INTERFACES = ("dhclient", "dhcpcd", "dhcp6c", "dibbler-client")
+_OF_ETH0 = ("udhcpc", "udhcpc6", "pump", "ifplugd")
+"""For eth0 where no interface is named: busybox's, Red Hat's, and what runs ifup when the cable is plugged in."""
+_OF_THOSE_NAMED = ("odhcp6c", "avahi-autoipd", "zcip", "netplugd")
+
+_NETWORKD, _NETWORK_MANAGER, _CONNMAN, _WICKED = "systemd-networkd", "NetworkManager", "connmand", "wickedd"
+_CONNMANS_BLACKLIST = "vmnet,vboxnet,virbr,ifb,ve-,vb-"
+"""NetworkInterfaceBlacklist, beginnings of names, where the settings have none."""
 _CLIENT_PORT = ":0044"
 """68, as /proc/net/udp has it: whichever DHCP client holds a lease waits there (RFC 2131 section 4.1)."""
 
@@ -51,6 +58,10 @@ def configurer_of(interface: str, index: int, *, leased: bool) -> Configurer | N
             return known
         if program == _NETWORK_MANAGER and _is_network_managers(index):
             return known
+        if program == _CONNMAN and is_connmans(words, interface):
+            return known
+        if program == _WICKED and (WICKED_INTERFACES / f"ifcfg-{interface}").exists():
+            return known
         if serves(words, interface, there):
             clients.append(known)
     if clients:
@@ -61,12 +72,36 @@ def configurer_of(interface: str, index: int, *, leased: bool) -> Configurer | N
 def serves(words: list[str], interface: str, there: Set[str]) -> bool:
     """Whether this is the command line of a DHCP client for the interface: it names it, or none of those that exist."""
     program = _program(words)
-    if program not in _OF_ALL_INTERFACES + _OF_ETH0:
+    if program not in _OF_ALL_INTERFACES + _OF_ETH0 + _OF_THOSE_NAMED:
         return False
-    named = {name for word in words for name in (word, word.removeprefix("-i"), word.rpartition("=")[2])} & there
+    patterns = [name for word in words for name in (word, word.removeprefix("-i"), word.rpartition("=")[2])]
+    named = {name for name in there if any(fnmatchcase(name, pattern.strip("[]:")) for pattern in patterns)}
     if named:
         return interface in named
-    return program in _OF_ALL_INTERFACES or interface == "eth0"
+    return program in _OF_ALL_INTERFACES or (program in _OF_ETH0 and interface == "eth0")
+
+
+def is_connmans(words: list[str], interface: str) -> bool:
+    """Whether ConnMan with this command line has the interface: all but those that it is told to leave alone."""
+    only, never = _option(words, "-i", "--device"), _option(words, "-I", "--nodevice")
+    if only and not any(fnmatchcase(interface, pattern) for pattern in only):
+        return False
+    left_alone = _fields(CONNMAN_SETTINGS).get("NetworkInterfaceBlacklist", _CONNMANS_BLACKLIST).split(",")
+    is_left_alone = any(interface.startswith(name.strip()) for name in left_alone if name.strip())
+    return not is_left_alone and not any(fnmatchcase(interface, pattern) for pattern in never)
+
+
+def _option(words: list[str], short: str, long: str) -> list[str]:
+    """The comma-separated values of an option: -i a,b, -ia,b, --device a,b or --device=a,b."""
+    values: list[str] = []
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word in (short, long):
+            values += following.split(",")
+        elif word.startswith(f"{long}="):
+            values += word.partition("=")[2].split(",")
+        elif word.startswith(short) and not word.startswith("--"):
+            values += word.removeprefix(short).split(",")
+    return values
 
 
 def refusal(configurer: Configurer, interface: str, bridge: str) -> OperatorError:
@@ -74,6 +109,16 @@ def refusal(configurer: Configurer, interface: str, bridge: str) -> OperatorErro
     if configurer.program in (_NETWORKD, _NETWORK_MANAGER):
         advice = (
             f"have it configure {bridge} instead and leave {interface} unmanaged, as docs/switch-mode.md shows, and "
+            "give --force"
+        )
+    elif configurer.program == _CONNMAN:
+        advice = (
+            f"have it leave {interface} alone (connmand --nodevice, or NetworkInterfaceBlacklist in its main.conf), "
+            f"give {interface} its addresses by other means and add it again (or give --force)"
+        )
+    elif configurer.program == _WICKED:
+        advice = (
+            f"have it configure {bridge} instead (ifcfg-{bridge} in place of ifcfg-{interface}, without BRIDGE=), and "
             "give --force"
         )
     else:

@@ -26,6 +26,16 @@ THERE = frozenset({"lo", "eth0", "eth1", "enp3s0"})
         ("dhcpcd: eth1 [ip4] [ip6]", {"eth1"}),
         ("dhcpcd: [manager] [ip4] [ip6]", {"lo", "eth0", "eth1", "enp3s0"}),
         ("/usr/sbin/dhcpcd -q eth0", {"eth0"}),
+        ("pump -i eth1", {"eth1"}),
+        ("/sbin/pump", {"eth0"}),
+        ("/usr/sbin/ifplugd -i eth1 -q -f -u0 -d10 -w -I", {"eth1"}),
+        ("ifplugd", {"eth0"}),
+        ("/sbin/netplugd -i eth*", {"eth0", "eth1"}),
+        ("odhcp6c -s /lib/netifd/dhcpv6.script -P0 enp3s0", {"enp3s0"}),
+        ("avahi-autoipd: [eth1] bound 169.254.7.9", {"eth1"}),
+        ("avahi-autoipd: [eth1] callout dispatcher", {"eth1"}),
+        ("busybox zcip eth1 /etc/zcip.script", {"eth1"}),
+        ("/usr/sbin/dibbler-client start", {"lo", "eth0", "eth1", "enp3s0"}),
         ("vi dhclient eth1", set()),
         ("busybox", set()),
         ("", set()),
@@ -59,6 +69,41 @@ def test_a_daemon_configures_what_its_state_says(
     said = str(refusal(Configurer(program, 7), "eth1", "tcbr-eth1"))
     assert said.startswith(f"{program} (pid 7) configures eth1 and would go on with that")
     assert said.endswith("docs/switch-mode.md shows, and give --force")
+
+
+@pytest.mark.parametrize(
+    ("line", "served"),
+    [
+        ("/usr/sbin/connmand -n", {"eth0", "eth1", "enp3s0"}),
+        ("connmand -i eth0,enp*", {"eth0", "enp3s0"}),
+        ("connmand --device=eth1", {"eth1"}),
+        ("connmand --nodevice eth1 -r", {"eth0", "enp3s0"}),
+        ("connmand -Ieth*", {"enp3s0"}),
+    ],
+)
+def test_connman_has_all_interfaces_but_those_that_it_leaves_alone(
+    line: str, served: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "main.conf"
+    monkeypatch.setattr(configurer, "CONNMAN_SETTINGS", settings)
+    monkeypatch.setattr(configurer, "_neighbours", lambda: iter([(7, line.split())]))
+    names = ("eth0", "eth1", "enp3s0", "vboxnet0")
+    assert {name for name in names if configurer.configurer_of(name, 2, leased=False)} == served
+    settings.write_text("[General]\n# NetworkInterfaceBlacklist = a\nNetworkInterfaceBlacklist = lan, eth1\n")
+    assert configurer.configurer_of("eth1", 2, leased=False) is None
+    said = str(refusal(Configurer("connmand", 7), "eth1", "tcbr-eth1"))
+    assert said.startswith("connmand (pid 7) configures eth1 and would go on with that")
+    assert "have it leave eth1 alone (connmand --nodevice, or NetworkInterfaceBlacklist in its main.conf)" in said
+
+
+def test_wicked_has_the_interfaces_that_it_has_a_file_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configurer, "WICKED_INTERFACES", tmp_path)
+    monkeypatch.setattr(configurer, "_neighbours", lambda: iter([(7, ["/usr/sbin/wickedd", "--systemd"])]))
+    (tmp_path / "ifcfg-eth1").write_text("BOOTPROTO='dhcp'\n")
+    found = [configurer.configurer_of(name, 2, leased=False) for name in ("eth0", "eth1")]
+    assert found == [None, Configurer("wickedd", 7)]
+    said = str(refusal(Configurer("wickedd", 7), "eth1", "tcbr-eth1"))
+    assert said.endswith("in place of ifcfg-eth1, without BRIDGE=), and give --force")
 
 
 @pytest.mark.parametrize("text", ["10.77.0.1/16", "fd00::1/64", "fe80::54:ff:fe00:1/64"])
