@@ -147,3 +147,26 @@ def test_two_nodes_of_one_name_and_two_indices_are_one_problem_on_all_nodes_unti
     other.stop()
     world.run(100.0)
     assert "name_twice" not in {problem.kind for problem in hub.engine.problems(hub.now)}
+
+
+@pytest.mark.parametrize("name", ["n2", "fred"])
+def test_two_nodes_of_one_index_that_meet_at_one_common_neighbour_only_are_named_there_and_the_older_has_both_causes(
+    name: str,
+) -> None:
+    """The newer one is in the right as far as it can know: no message to it has anything of the other."""
+    world = World(9)
+    hub = world.add()
+    older = world.add(peer=hub)
+    world.run(10.0)
+    newer = world.replace(older, peer=hub, name=name)
+    world.underlay.cut(newer.endpoint, older.endpoint)
+    world.underlay.cut(older.endpoint, newer.endpoint)
+    world.run(10.0)
+    (both,) = twice(hub)
+    assert str(older.endpoint) in both.text
+    assert str(newer.endpoint) in both.text
+    (refused,) = [problem for problem in older.engine.problems(older.now) if problem.kind == "refused_by_peer"]
+    assert "n2 was added again (treecast node add n2 --replace), so start it with its new directory" in refused.text
+    assert "or the network's directory was used in two places, so add n2 again from one of them" in refused.text
+    assert has(hub, newer)
+    assert newer.engine.must_end(newer.now) is None
