@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from treecast.adapters.files import SECRET_MODE, explained, read_file, replace_file
+from treecast.adapters.files import load_remembered, write_remembered
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId, NodeIndex
@@ -27,8 +27,11 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoints: Annotated[list[str], Meta(max_length=MAX_REMEMBERED_ENDPOINTS)]
     linked_unix_s: Annotated[int, Meta(ge=0, le=2**40)]
 
-    def value(self) -> Remembered:
+    def __post_init__(self) -> None:
         """ValueError when an endpoint is none."""
+        self.value()
+
+    def value(self) -> Remembered:
         endpoints = tuple(Endpoint.parse(endpoint) for endpoint in self.endpoints)
         return Remembered(NodeIndex(self.node), self.name, endpoints, self.linked_unix_s)
 
@@ -41,21 +44,12 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_peers(directory: Path, network: NetworkId) -> tuple[Remembered, ...]:
     """The nodes that an earlier run knew; none without a file. OperatorError when it is no such file."""
     path = directory / PEERS_FILE
-    with explained(f"read {path}"):
-        try:
-            data = read_file(path, MAX_PEERS_FILE_BYTES)
-        except FileNotFoundError:
-            return ()
-    if len(data) > MAX_PEERS_FILE_BYTES:
-        raise OperatorError(f"{path} is longer than {MAX_PEERS_FILE_BYTES} bytes: it is written anew")
-    try:
-        file = msgspec.json.decode(data, type=_File)
-        nodes = tuple(node.value() for node in file.nodes)
-    except ValueError as error:  # also msgspec.DecodeError, UnicodeDecodeError, AddressValueError
-        raise OperatorError(f"{path} is damaged: it is written anew") from error
-    if file.network != str(network):
+    remembered = load_remembered(path, MAX_PEERS_FILE_BYTES, _File)
+    if remembered is None:
+        return ()
+    if remembered.network != str(network):
         raise OperatorError(f"{path} is of another network: it is written anew")
-    return nodes
+    return tuple(node.value() for node in remembered.nodes)
 
 
 def write_peers(directory: Path, network: NetworkId, nodes: Iterable[Remembered]) -> None:
@@ -63,6 +57,4 @@ def write_peers(directory: Path, network: NetworkId, nodes: Iterable[Remembered]
     records = [
         _Node(one.node, one.name, [str(endpoint) for endpoint in one.endpoints], one.linked_unix_s) for one in nodes
     ]
-    path = directory / PEERS_FILE
-    with explained(f"write {path}"):
-        replace_file(path, msgspec.json.encode(_File(str(network), records)) + b"\n", SECRET_MODE)
+    write_remembered(directory / PEERS_FILE, _File(str(network), records))

@@ -9,8 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from treecast.adapters.files import SECRET_MODE, explained, read_file, replace_file
-from treecast.base.errors import OperatorError
+from treecast.adapters.files import load_remembered, write_remembered
 
 VLANS_FILE = "vlans.json"
 MAX_VLANS_FILE_BYTES = 32_768
@@ -23,22 +22,10 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load_vlans(directory: Path) -> tuple[int, ...]:
     """The VLANs of an earlier run; none without a file. OperatorError when it is no such file."""
-    path = directory / VLANS_FILE
-    with explained(f"read {path}"):
-        try:
-            data = read_file(path, MAX_VLANS_FILE_BYTES)
-        except FileNotFoundError:
-            return ()
-    if len(data) > MAX_VLANS_FILE_BYTES:
-        raise OperatorError(f"{path} is longer than {MAX_VLANS_FILE_BYTES} bytes: it is written anew")
-    try:
-        return tuple(msgspec.json.decode(data, type=_File).vlans)
-    except ValueError as error:  # also msgspec.DecodeError, UnicodeDecodeError
-        raise OperatorError(f"{path} is damaged: it is written anew") from error
+    remembered = load_remembered(directory / VLANS_FILE, MAX_VLANS_FILE_BYTES, _File)
+    return tuple(remembered.vlans) if remembered else ()
 
 
 def write_vlans(directory: Path, vlans: Iterable[int]) -> None:
     """OperatorError."""
-    path = directory / VLANS_FILE
-    with explained(f"write {path}"):
-        replace_file(path, msgspec.json.encode(_File(list(vlans))) + b"\n", SECRET_MODE)
+    write_remembered(directory / VLANS_FILE, _File(list(vlans)))

@@ -9,6 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from ipaddress import IPv4Address, ip_address
 from random import Random
 
@@ -49,6 +50,10 @@ FLOODED = tuple(
 NOT_IP = (0x0806, 0x88B5, 0x9000, 0x0042, 0x88F7, 0x8892, 0x0053, 0x88A8, 0x8100)
 
 
+def receive(twins: Twins, peer: int, _: Endpoint, datagram: object) -> None:
+    twins.hear(peer, datagram)
+
+
 @pytest.fixture(scope="module")
 def twins() -> Iterator[Twins]:
     with DataPlanes(3) as planes:
@@ -62,7 +67,7 @@ def twins() -> Iterator[Twins]:
             endpoint = Endpoint(IPv4Address(f"192.0.2.{peer}"), 7700)
             session = ModelSession(NodeIndex(peer), peer, endpoint, True, network.now, network.now)
             model.sessions.install(peer, session)
-            network.attach(endpoint, lambda _, datagram, peer=peer: both.hear(peer, datagram))  # type: ignore[misc]
+            network.attach(endpoint, partial(receive, both, peer))
         for tree in range(4):
             both.do(c.CreateTree(TreeId(tree), TreeEpoch(1), KeyId(1)))
             for plane in planes.planes[1:]:

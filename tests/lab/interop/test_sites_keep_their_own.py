@@ -13,6 +13,7 @@ import itertools
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import IPv6Address
 from pathlib import Path
 
@@ -98,8 +99,12 @@ def test_a_site_s_hosts_and_the_bridging_machine_get_its_own_routers_and_nobody_
         wait_until(lambda: kept()["ra"] >= 2, LIMIT_S, "the far router has been asked, and has answered")
         solicit(there.hosts[0])
         own = {link_local(near, "eth0")}
+
+        def has_its_own(machine: Machine, interface: str) -> bool:
+            return default_routers(machine, interface) == own
+
         for machine, interface in hosts:
-            wait_until(lambda m=machine, i=interface: default_routers(m, i) == own, LIMIT_S, "its router is known")  # type: ignore[misc]
+            wait_until(partial(has_its_own, machine, interface), LIMIT_S, "its router is known")
         asked = visitor.run(["udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "3", "-T", "1"], check=False)
         assert asked.returncode != 0 and "no lease" in asked.stderr
         for machine, interface in hosts:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import msgspec
 import pytest
@@ -56,7 +57,7 @@ def test_senders_are_shown_with_their_rates_at_both_ends_and_also_to_groups_that
         return sender is not None and is_near(sender.pps, RATE_PPS) and is_near(sender.rate_bps, rate_bps)
 
     for node, to, who in ((mesh[0], group, here), (mesh[0], unwanted, here), (mesh[1], group, there)):
-        wait_until(lambda node=node, to=to, who=who: measured(node, to, who), LIMIT_S, f"{to} at {node.name}")  # type: ignore[misc]
+        wait_until(partial(measured, node, to, who), LIMIT_S, f"{to} at {node.name}")
     wanted_count, unwanted_count = (stream.stop().sent for stream in streams)
     wait_received(receiver, wanted_count)
     for node, to, who, count in (

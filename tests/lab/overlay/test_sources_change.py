@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from ipaddress import IPv4Address, ip_address
 
 from lab import wait_until
@@ -44,13 +45,17 @@ def test_a_source_loses_nothing_while_its_receiver_s_node_goes_from_all_sources_
             ):
                 report = MembershipReport((GroupRecord(kind, GROUP),))
                 beside.send(message_frame(report, BESIDE_MAC, BESIDE))
-                wait_until(lambda expected=expected: sources_of(mesh) == expected, LIMIT_S, "n0 knows", poll_s=0.005)  # type: ignore[misc]
+                wait_until(partial(has_sources, mesh, expected), LIMIT_S, "n0 knows", poll_s=0.005)
     sent, got = stream.stop(), receiver.stop()
     after = [drops(node) | kernel_drops(node.machine) for node in on_the_way]
     dropped = [grown(*both) for both in zip(before, after, strict=True)]
     account = f"{CHANGES} changes beside {sent.sent} datagrams: {got.lost} lost, {got.duplicated} twice; {dropped}"
     print(f"\n{account}; {got.socket_drops} refused by the receiver's buffer")
     assert (got.lost, got.duplicated) == (0, 0), account
+
+
+def has_sources(mesh: Overlay, expected: set[str]) -> bool:
+    return sources_of(mesh) == expected
 
 
 def sources_of(mesh: Overlay) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from functools import partial
 
 import pytest
 
@@ -49,7 +50,7 @@ def moved(lab: Lab, limit_s: float) -> None:
     sites.bridge_all()
     roamers = here.host_ipv4(2)
     for asker in (stays, far):
-        wait_until(lambda asker=asker: pinged(asker, roamers), LIMIT_S, "it is reached where it is")  # type: ignore[misc]
+        wait_until(partial(pinged, asker, roamers), LIMIT_S, "it is reached where it is")
     wait_until(lambda: pinged(stays, there.host_ipv4(1)), LIMIT_S, "the LANs are one")
     replug(roamer, here, there)
     wait_until(lambda: pinged(roamer, there.host_ipv4(1)), LIMIT_S, "it speaks where it is now")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
+from functools import partial
 
 import pytest
 
@@ -219,6 +221,9 @@ def test_a_lan_whose_interface_or_bridge_is_down_or_unplugged_is_a_problem(one: 
     def said() -> dict[str, str]:
         return {p.subject: p.text for p in fetch_status(one.directory).problems if p.kind == "lan_down"}
 
+    def is_said_of(subjects: Collection[str]) -> bool:
+        return said().keys() == subjects
+
     ip("add", "lan0", "up", "type", "veth", "peer", "name", "far0")
     ip("set", "far0", "up")
     verb(one, "add", "lan0")
@@ -236,7 +241,7 @@ def test_a_lan_whose_interface_or_bridge_is_down_or_unplugged_is_a_problem(one: 
     ):
         for name in changes:
             ip("set", name, "down")
-        wait_until(lambda texts=texts: said().keys() == texts.keys(), LIMIT_S, f"{changes} down is a problem")  # type: ignore[misc]
+        wait_until(partial(is_said_of, texts.keys()), LIMIT_S, f"{changes} down is a problem")
         assert all(said()[subject].startswith(text) for subject, text in texts.items()), said()
         assert {p.kind for p in fetch_status(one.directory).problems} == {"lan_down"}, "one cause is one problem"
         shown = " ".join(verb(one, "show").split())

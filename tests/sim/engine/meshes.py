@@ -1,4 +1,4 @@
-"""Three nodes of the simulator, linked and settled, and what they say of an identity on two machines."""
+"""Two or three nodes of the simulator, linked, and what they say of an identity on two machines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,22 @@ from treecast.sim.world import SimNode, World
 
 def twice(node: SimNode) -> list[Problem]:
     return [problem for problem in node.engine.problems(node.now) if problem.kind == "identity_twice"]
+
+
+def is_twice(node: SimNode) -> bool:
+    return bool(twice(node))
+
+
+def must_end(node: SimNode) -> bool:
+    return node.engine.must_end(node.now) is not None
+
+
+def two() -> tuple[World, SimNode, SimNode]:
+    world = World(5)
+    first = world.add()
+    second = world.add(peer=first)
+    world.run_until(lambda: all(len(node.peers()) == 1 for node in world.nodes.values()), 20.0)
+    return world, first, second
 
 
 def mesh(world: World) -> tuple[SimNode, SimNode, SimNode]:

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.sim.engine.meshes import mesh, twice
+from tests.sim.engine.meshes import is_twice, mesh, must_end, twice
 from treecast.engine.following import REPLACED_LINGERS
 from treecast.sim.world import SimNode, World
 
@@ -80,15 +80,19 @@ def test_the_old_directory_started_again_is_refused_and_says_so() -> None:
     assert has(witness, new)
 
 
+def are_told(one: SimNode, other: SimNode) -> bool:
+    return is_twice(one) and is_twice(other)
+
+
 def test_the_others_know_of_both_though_the_old_node_ends_at_once_and_takes_its_leave() -> None:
     for seed in range(4):
         world = World(seed)
         hub, witness, old = mesh(world)
         new = world.replace(old, peer=hub)
-        world.run_until(lambda w=world, one=old: one.engine.must_end(w.underlay.now), 60)  # type: ignore[misc]
+        world.run_until(partial(must_end, old), 60)
         old.carry_out(old.engine.goodbye())
         old.stop()
-        world.run_until(lambda one=hub, two=witness: bool(twice(one) and twice(two)), 5)  # type: ignore[misc]
+        world.run_until(partial(are_told, hub, witness), 5)
         world.run_until(partial(has, witness, new), 20)
         for node in (hub, witness):
             (problem,) = twice(node)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from tests.sim.engine.meshes import mesh, twice
+from tests.sim.engine.meshes import is_twice, mesh, must_end, twice
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.broadcast.twins import LAST_WORD_LIMIT, OtherTwins, Twins
@@ -20,10 +22,7 @@ def test_of_two_machines_with_one_identity_exactly_one_is_to_end(seed: int, cloc
     copy = world.copy(node, peer=hub, clock_error=clock_error)
     later, earlier = (copy, node) if clock_error >= 0 else (node, copy)
 
-    def ends(one: SimNode) -> bool:
-        return one.engine.must_end(world.underlay.now) is not None
-
-    world.run_until(lambda: ends(later), 30)
+    world.run_until(partial(must_end, later), 30)
     world.run(1.0)
     later.stop()
     world.run_until(lambda: bool(twice(earlier)), 10)
@@ -36,7 +35,7 @@ def test_of_two_machines_with_one_identity_exactly_one_is_to_end(seed: int, cloc
     for _ in range(700):
         world.run(1.0)
         assert twice(hub) == twice(witness) == twice(earlier) == [], "it is over for good"
-    assert not ends(earlier)
+    assert not must_end(earlier)
 
 
 def test_a_copy_that_is_started_again_and_again_is_one_problem_without_a_break() -> None:
@@ -44,7 +43,7 @@ def test_a_copy_that_is_started_again_and_again_is_one_problem_without_a_break()
     hub, node, witness = mesh(world)
     for number in range(6):
         copy = world.copy(node, peer=hub)
-        world.run_until(lambda one=copy: one.engine.must_end(world.underlay.now) is not None, 30)  # type: ignore[misc]
+        world.run_until(partial(must_end, copy), 30)
         assert number == 0 or twice(witness)
         copy.carry_out(copy.engine.goodbye())
         copy.stop()
@@ -61,6 +60,10 @@ def test_a_third_instance_does_not_end_the_problem_of_two() -> None:
         assert bool(list(others.twice(now))) == (number >= 2)
 
 
+def are_linked(one: SimNode, other: SimNode) -> bool:
+    return bool(one.peers() and other.peers())
+
+
 @pytest.mark.parametrize("clock_error", [0.0, -3600.0, 3600.0])
 @pytest.mark.parametrize("loss", [0.05, 0.2])
 def test_the_run_that_stays_is_told_by_a_third_node_though_the_other_ends_at_once(
@@ -70,14 +73,14 @@ def test_the_run_that_stays_is_told_by_a_third_node_though_the_other_ends_at_onc
         world = World(seed, loss=loss, jitter=0.02)
         hub = world.add()
         node = world.add(peer=hub)
-        world.run_until(lambda hub=hub, node=node: hub.peers() and node.peers(), 20)  # type: ignore[misc]
+        world.run_until(partial(are_linked, hub, node), 20)
         world.run(40)
         copy = world.copy(node, peer=hub, clock_error=clock_error)
         later, earlier = (copy, node) if clock_error >= 0 else (node, copy)
-        world.run_until(lambda w=world, one=later: one.engine.must_end(w.underlay.now), 60)  # type: ignore[misc]
+        world.run_until(partial(must_end, later), 60)
         later.carry_out(later.engine.goodbye())
         later.stop()
-        world.run_until(lambda one=earlier: bool(twice(one)), 60)  # type: ignore[misc]
+        world.run_until(partial(is_twice, earlier), 60)
         (said,) = twice(earlier)
         assert str(node.endpoint) in said.text
         assert str(copy.endpoint) in said.text

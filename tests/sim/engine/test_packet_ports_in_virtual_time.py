@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+from tests.sim.engine.meshes import two
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.commands import Inject, SetPortGroup
 from treecast.base.events import HostSeen, RefusalReason, TapFrame
@@ -21,14 +22,6 @@ HOST = MacAddress.parse("00:00:5e:00:53:01")
 GROUP, OTHER = IPv4Address("239.1.1.1"), IPv4Address("239.1.1.2")
 JOIN, LEAVE = RecordType.CHANGE_TO_EXCLUDE_MODE, RecordType.CHANGE_TO_INCLUDE_MODE
 ADDRESSES = PortAddresses(IPv4Address("192.168.1.9"), None)
-
-
-def two() -> tuple[World, SimNode, SimNode]:
-    world = World(5)
-    first = world.add()
-    second = world.add(peer=first)
-    world.run_until(lambda: all(len(node.peers()) == 1 for node in world.nodes.values()), 20.0)
-    return world, first, second
 
 
 def open_port(world: World, node: SimNode) -> None:

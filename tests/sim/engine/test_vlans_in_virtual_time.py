@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+from tests.sim.engine.meshes import two
 from treecast.base.addresses import MacAddress
 from treecast.base.commands import Inject
 from treecast.base.events import HostSeen, TapFrame
@@ -19,14 +20,6 @@ HOST = MacAddress.parse("00:00:5e:00:53:01")
 LAN = BridgedLan(MacAddress.parse("00:00:5e:00:53:99"), None, NO_LIMITS)
 VLAN = 7
 BROADCAST, NOBODY = MacAddress(b"\xff" * 6), MacAddress(bytes(6))
-
-
-def two() -> tuple[World, SimNode, SimNode]:
-    world = World(5)
-    first = world.add()
-    second = world.add(peer=first)
-    world.run_until(lambda: all(len(node.peers()) == 1 for node in world.nodes.values()), 20.0)
-    return world, first, second
 
 
 def bridge(world: World, node: SimNode) -> None:
