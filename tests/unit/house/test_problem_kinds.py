@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.unit.house.test_reasons import ROOT, ROW, SOURCE
 
+FIRST = re.compile(r"^\| `(\w+)`", re.MULTILINE)
+"""The first cell of a row."""
 PAGE = ROOT / "docs" / "problems.md"
 
 
@@ -58,6 +61,14 @@ def test_no_problem_has_an_empty_subject() -> None:
                 assert call.args[1].value, f"{path}:{call.lineno}"
 
 
+def test_no_other_page_explains_a_kind_in_a_table_of_its_own() -> None:
+    reasons = PAGE.with_name("drops.md")  # some have the name of the problem that they are
+    pages = [page for page in PAGE.parent.glob("*.md") if page not in (PAGE, reasons)]
+    rows = {(page.name, name) for page in pages for name in FIRST.findall(page.read_text(encoding="utf-8"))}
+    of_problems = kinds()
+    assert {row for row in rows if row[1] in of_problems} == set()
+
+
 def test_the_page_can_be_found() -> None:
-    for page in ("README.md", "docs/map.md", "docs/operations.md"):
+    for page in ("README.md", "docs/map.md", "docs/operations.md", "docs/switch-mode.md"):
         assert "problems.md" in (ROOT / page).read_text(encoding="utf-8"), page
