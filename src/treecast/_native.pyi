@@ -15,6 +15,14 @@ def preferred_aead() -> int: ...
 def drop_capabilities() -> None:
     """Give up all of the calling thread's capabilities (call before Forwarder.start)."""
 
+def keep_secrets() -> None:
+    """No core file, memory and descriptors closed to other processes of the account, no new privileges: call before
+    keys are read and threads are started.
+    """
+
+def take_account(uid: int, gid: int) -> None:
+    """Make the calling thread the account's, and the threads and processes that it starts."""
+
 def open_packet_socket(interface: str) -> int:
     """A packet socket for ``Forwarder.open_packet_port``: a descriptor, the caller's to close or to hand over.
 

@@ -18,6 +18,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("COMMANDS", treecast_io::commands::COMMANDS.to_vec().into_iter().collect::<HashMap<_, _>>())?;
     module.add_function(wrap_pyfunction!(preferred_aead, module)?)?;
     module.add_function(wrap_pyfunction!(drop_capabilities, module)?)?;
+    module.add_function(wrap_pyfunction!(keep_secrets, module)?)?;
+    module.add_function(wrap_pyfunction!(take_account, module)?)?;
     module.add_function(wrap_pyfunction!(open_packet_socket, module)?)?;
     module.add_class::<handshake::StaticKey>()?;
     module.add_class::<handshake::Handshake>()?;
@@ -33,6 +35,16 @@ fn preferred_aead() -> u8 {
 #[pyfunction]
 fn drop_capabilities() -> PyResult<()> {
     Ok(treecast_io::sys::caps::drop_all()?)
+}
+
+#[pyfunction]
+fn keep_secrets() -> PyResult<()> {
+    Ok(treecast_io::sys::secrecy::keep_secrets()?)
+}
+
+#[pyfunction]
+fn take_account(uid: u32, gid: u32) -> PyResult<()> {
+    Ok(treecast_io::sys::secrecy::take_account(uid, gid)?)
 }
 
 #[pyfunction]

@@ -80,12 +80,18 @@ def write_remembered(path: Path, record: msgspec.Struct) -> None:
 
 
 def replace_file(path: Path, content: bytes, mode: int) -> None:
-    """``path`` has the new content and mode, or on OSError the old ones."""
+    """``path`` has the new content and mode, or on OSError the old ones. Root makes it the directory's owner's: a node
+    may run as an account of its own.
+    """
     descriptor, name = tempfile.mkstemp(prefix=_STAGE_PREFIX, dir=path.parent)
     staged = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
+            owner = path.parent.stat()
+            if owner.st_uid != os.geteuid():
+                with suppress(PermissionError):
+                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

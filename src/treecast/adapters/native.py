@@ -1,6 +1,6 @@
 """The data plane behind values: events out, commands in.
 
-The only module that imports ``treecast._native``. It decides nothing.
+With ``privileges`` the only module that imports ``treecast._native``. It decides nothing.
 """
 
 from __future__ import annotations
@@ -89,11 +89,6 @@ class NoiseFactory:
 def preferred_aead() -> int:
     """1: this processor has AES instructions; 2: it has not."""
     return _native.preferred_aead()
-
-
-def drop_capabilities() -> None:
-    """Give up all capabilities of this thread and of those it starts."""
-    _native.drop_capabilities()
 
 
 def open_packet_socket(interface: str) -> int:

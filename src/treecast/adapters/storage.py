@@ -8,6 +8,7 @@ A network: ``network.json``, ``ca.key``, ``nodes.json``; it stays with whoever a
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -48,6 +49,7 @@ from treecast.identity.registry import EMPTY_REGISTRY, MAX_REGISTRY_BYTES, Regis
 NETWORK_FILE = "network.json"
 REGISTRY_FILE = "nodes.json"
 NETWORK_LOCK_FILE = "network.lock"
+OTHERS_MODES = 0o077
 
 T = TypeVar("T")
 
@@ -110,7 +112,7 @@ def _keys_of(directory: Path, network: Network, name: str) -> NodeKeys | None:
     if (certificate.network_id, certificate.name) != (network.id, name):
         return None
     path = directory / NODE_KEY_FILE
-    keys = _load(path, MAX_KEY_FILE_BYTES, parse_node_keys, f"{path} is missing: choose another --dir, for new keys")
+    keys = _load_key(path, parse_node_keys, f"{path} is missing: choose another --dir, for new keys")
     return keys if keys_match(certificate, keys) else None
 
 
@@ -128,7 +130,7 @@ def load_authority(directory: Path) -> Authority:
     """The CA of a network's directory; OperatorError."""
     network = load_network(directory)
     missing = f"{directory} has no {CA_KEY_FILE}: use the directory that treecast network create made"
-    key = _load(directory / CA_KEY_FILE, MAX_KEY_FILE_BYTES, parse_ca_key, missing)
+    key = _load_key(directory / CA_KEY_FILE, parse_ca_key, missing)
     missing = f"{directory} has no {REGISTRY_FILE}, which lists the network's nodes: put a copy back"
     return Authority(network, key, _load(directory / REGISTRY_FILE, MAX_REGISTRY_BYTES, Registry.decode, missing))
 
@@ -149,10 +151,15 @@ def load_unverified(directory: Path) -> NodeIdentity:
     node_directory(directory)
     network, certificate = load_network(directory), load_certificate(directory)
     path = directory / NODE_KEY_FILE
-    keys = _load(path, MAX_KEY_FILE_BYTES, parse_node_keys, f"{path} is missing: put the node's key back")
+    keys = _load_key(path, parse_node_keys, f"{path} is missing: put the node's key back")
     if not keys_match(certificate, keys):
         raise OperatorError(f"{path} does not belong to the certificate: put the right one back")
     return NodeIdentity(network, certificate, keys)
+
+
+def node_files(directory: Path) -> list[Path]:
+    """The files that a running node reads, now and later."""
+    return [directory / name for name in (NETWORK_FILE, NODE_KEY_FILE, CERTIFICATE_FILE)]
 
 
 def load_certificate(directory: Path) -> Certificate:
@@ -200,6 +207,19 @@ def _require_vacant(directory: Path) -> None:
             raise OperatorError(f"{directory} is there already and not empty: choose another --dir")
         if os.path.lexists(directory) and not directory.is_dir():
             raise OperatorError(f"{directory} is there already and not a directory: choose another --dir")
+
+
+def _load_key(path: Path, parse: Callable[[bytes], T], missing: str) -> T:
+    """A file's record, when nobody but its owner may open it."""
+    keys = _load(path, MAX_KEY_FILE_BYTES, parse, missing)
+    with explained(f"read {path}"):
+        mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & OTHERS_MODES:
+        raise OperatorError(
+            f"{path} is open to other accounts (mode {mode:04o}): chmod 600 {path}, and take new keys if others may "
+            f"have read it"
+        )
+    return keys
 
 
 def _load(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str) -> T:

@@ -136,9 +136,14 @@ def up(
             metavar="NAME=VALUE", help="A timer or limit of IGMP and MLD, like query-interval=60s; may be repeated."
         ),
     ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The account to run as, once what root alone can open is open."),
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="What to log to stderr.")] = "info",
 ) -> None:
     """Run a node, in the foreground, until SIGTERM or SIGINT."""
+    from treecast.adapters.account import account_of
     from treecast.cli import values
     from treecast.cli.membership import membership_config
     from treecast.daemon.options import UpOptions
@@ -156,6 +161,7 @@ def up(
         log_level=log_level,
         workers=workers,
         underlay_mtu_bytes=underlay_mtu,
+        account=account_of(user) if user is not None else None,
         membership=membership_config(membership or []),
     )
     from treecast.daemon.run import run

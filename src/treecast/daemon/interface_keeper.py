@@ -17,11 +17,12 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
+from treecast.adapters.account import Account
 from treecast.adapters.bridge import put_back_on_bridge
-from treecast.adapters.capabilities import CAP_NET_ADMIN, keep_only
 from treecast.adapters.interface import Interface, Settings
 from treecast.adapters.interface_events import InterfaceEvents
 from treecast.adapters.netdevice import index_of, name_of
+from treecast.adapters.privileges import CAP_NET_ADMIN, keep_only
 from treecast.adapters.put_back import PutBack
 from treecast.adapters.sysfs import ipv6_is_off, master_of
 from treecast.base.errors import OperatorError
@@ -42,12 +43,21 @@ _HIGHEST_DESCRIPTOR = 2**16
 class InterfaceKeeper:
     """Started by a thread that has CAP_NET_ADMIN, while the process has no other."""
 
-    def __init__(self, interface: str, settings: Settings, directory: Path, log: FilteringBoundLogger) -> None:
-        """``directory``: the node's, whose ``bridge.json`` has what a bridge has of the interface's."""
+    def __init__(
+        self,
+        interface: str,
+        settings: Settings,
+        directory: Path,
+        account: Account | None,
+        log: FilteringBoundLogger,
+    ) -> None:
+        """``directory``: the node's, whose ``bridge.json`` has what a bridge has of the interface's; ``account``: whose
+        process it is to be, or None: the same as now.
+        """
         reader, self._writer = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
-            _keep_in_child(reader, lambda: keep(interface, settings, directory, reader, log), log)
+            _keep_in_child(reader, account, lambda: keep(interface, settings, directory, reader, log), log)
         os.close(reader)
 
     def is_running(self) -> bool:
@@ -68,7 +78,7 @@ class InterfaceKeeper:
             self._pid = 0
 
 
-def _keep_in_child(reader: int, work: Callable[[], None], log: FilteringBoundLogger) -> None:
+def _keep_in_child(reader: int, account: Account | None, work: Callable[[], None], log: FilteringBoundLogger) -> None:
     """Never returns: what the daemon has open or would do at its end is not this process's."""
     status = 1
     gc.disable()  # to look at all that the daemon has made would make all of it this process's own memory
@@ -82,7 +92,7 @@ def _keep_in_child(reader: int, work: Callable[[], None], log: FilteringBoundLog
         os.closerange(reader + 1, _HIGHEST_DESCRIPTOR)
         with suppress(OSError):
             Path("/proc/self/comm").write_text("treecast-keeper", encoding="ascii")
-        keep_only(CAP_NET_ADMIN)
+        keep_only(CAP_NET_ADMIN, account)
         work()
         status = 0
     except Exception:  # a process of its own ends here: nobody above it could log what failed

@@ -16,7 +16,8 @@ from contextlib import suppress
 from itertools import islice
 
 from treecast.adapters import clock
-from treecast.adapters.native import drop_capabilities
+from treecast.adapters.account import Account
+from treecast.adapters.privileges import drop_capabilities, take_account
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 
@@ -58,6 +59,8 @@ class LineWriter:
         self._lost_taken = 0
         self._lost_at: Instant | None = None
         self._thread: threading.Thread | None = None
+        self.account: Account | None = None
+        """The account that the thread is to be of; None: the same as now."""
 
     def write(self, line: str) -> None:
         """Put one line behind those that wait. Any thread."""
@@ -127,8 +130,10 @@ class LineWriter:
             self._thread = thread
 
     def _write_for_ever(self) -> None:
-        with suppress(OSError):
-            drop_capabilities()  # the process may have some yet; the descriptor is open
+        with suppress(OSError):  # the process may have privileges yet; the descriptor is open
+            if self.account is not None:
+                take_account(self.account)
+            drop_capabilities()
         while True:
             with self._changed:
                 while not self._waiting:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from treecast.adapters.account import Account
 from treecast.adapters.standard_streams import STDERR, STDOUT, are_one, lead_nowhere
 from treecast.base.counters import Drops
 from treecast.base.problems import Problem
@@ -52,9 +53,13 @@ class Threshold:
 _threshold = Threshold("info")
 
 
-def configure(level: str) -> FilteringBoundLogger:
-    """``level`` is a key of LEVELS. The lines are logfmt: ``timestamp=... level=info event=... key=value``."""
+def configure(level: str, account: Account | None = None) -> FilteringBoundLogger:
+    """``level`` is a key of LEVELS, ``account`` that of the thread that writes.
+
+    The lines are logfmt: ``timestamp=... level=info event=... key=value``.
+    """
     set_level(level)
+    _writer.account = account
     structlog.configure(
         processors=[
             _threshold,

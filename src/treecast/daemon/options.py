@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from treecast.adapters.account import Account
 from treecast.base.addresses import Endpoint
 from treecast.multicast import MembershipConfig
 
@@ -29,6 +30,7 @@ class UpOptions:
 
     ``groups``: what programs reach by the interface when they name none; ``router_groups``: what routers at this node
     get without joining. ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
+    ``account``: whose process the node is once it has opened what it needs; None: the same as at the start.
     ``super_packets`` False: datagrams for groups reach this machine one by one, whether it routes multicast or not.
     """
 
@@ -43,6 +45,7 @@ class UpOptions:
     super_packets: bool = True
     workers: int = 0
     underlay_mtu_bytes: int | None = None
+    account: Account | None = None
     membership: MembershipConfig = field(default_factory=MembershipConfig)
 
     def in_words(self, interface: str) -> list[str]:
@@ -57,6 +60,7 @@ class UpOptions:
             (self.router_groups, f"groups for routers: {_prefixes(self.router_groups)}"),
             (self.keep_interface, f"{interface} stays when the node ends"),
             (mtu is not None, f"underlay MTU of at most {mtu} bytes"),
+            (self.account is not None, f"account {self.account.name if self.account else ''}"),
             (not self.super_packets, "datagrams for groups one by one"),
             (changed, f"membership: {', '.join(f'{_name(n)}={_value(self.membership, n)}' for n in changed)}"),
         )

@@ -14,12 +14,14 @@ from random import SystemRandom
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock, storage, systemd
+from treecast.adapters.account import require_owner
 from treecast.adapters.bridge import bridge_again, clear_leftovers
 from treecast.adapters.bridge_record import load_record
 from treecast.adapters.interface import ipv6_is_on
-from treecast.adapters.native import DataPlane, NoiseFactory, drop_capabilities, preferred_aead
+from treecast.adapters.native import DataPlane, NoiseFactory, preferred_aead
 from treecast.adapters.network_news import News
 from treecast.adapters.packet_port import open_remembered
+from treecast.adapters.privileges import drop_capabilities, keep_secrets, take_account
 from treecast.adapters.tap import find_tap
 from treecast.adapters.twin_file import require_no_twin, write_twin
 from treecast.adapters.underlay import has_way
@@ -59,7 +61,7 @@ OVERLAY_OVERHEAD_BYTES = 126
 
 def run(options: UpOptions) -> None:
     """Run a node until one of END_SIGNALS. OperatorError when it cannot start or go on."""
-    log = logs.configure(options.log_level)
+    log = logs.configure(options.log_level, options.account)
     try:
         _open_and_run(options, log)
     finally:
@@ -68,7 +70,10 @@ def run(options: UpOptions) -> None:
 
 def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
     ignore_meaningless_signals()
+    keep_secrets()
     identity = storage.load_node(options.directory, clock.unix_s())
+    if options.account is not None:
+        require_owner(options.account, options.directory, storage.node_files(options.directory))
     require_no_twin(options.directory, identity.certificate.name, clock.unix_s())
     require_underlay_peers(options.peers, identity.network)
     with storage.acquire_node_lock(options.directory), _remembered_twin(options.directory):
@@ -103,7 +108,9 @@ def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
             report_groups([name for name in (bridge, plane.interface) if name], settings, refused, log)
             descriptors = _packet_sockets(options.directory, log)
             endpoints = reachable_endpoints(plane, identity.network, bridge, ())
-            keeper = InterfaceKeeper(plane.interface, settings, options.directory, log)
+            keeper = InterfaceKeeper(plane.interface, settings, options.directory, options.account, log)
+            if options.account is not None:
+                take_account(options.account)
             try:
                 watch = InterfaceWatch(plane.interface, settings, overlay_mtu(underlay_mtu), keeper)
                 asyncio.run(_run(options, identity, plane, endpoints, descriptors, watch, ipv6, log))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.unit.adapters.stored import ALICE, BOB, NOW_S, tree
 from treecast.adapters import storage
 from treecast.base.errors import OperatorError
 from treecast.identity.node import NodeRequest
+
+SOMEBODY = 65_534
 
 
 def _modes(directory: Path) -> dict[str, int]:
@@ -191,8 +194,8 @@ def _as_somebody_else(directory: Path, call: Callable[[Path], object]) -> str:
         os.chdir(directory)
         if os.geteuid() == 0:
             os.setgroups([])
-            os.setgid(65_534)
-            os.setuid(65_534)
+            os.setgid(SOMEBODY)
+            os.setuid(SOMEBODY)
         try:
             call(Path())
         except OperatorError as error:
@@ -219,7 +222,9 @@ def test_a_read_only_directory_is_explained(tmp_path: Path) -> None:
 def test_an_unreadable_file_is_explained(network: Path, file: str) -> None:
     network.chmod(0o777)
     for path in network.iterdir():
-        path.chmod(0o000 if path.name == file else 0o666)
+        path.chmod(0o000 if path.name == file else 0o600)
+        if os.geteuid() == 0:
+            os.chown(path, SOMEBODY, SOMEBODY)
     said = _as_somebody_else(network, lambda here: storage.add_node(here, here / "alice", ALICE, NOW_S))
     assert said.startswith(f"cannot read {file} (permission denied): ")
 
@@ -232,3 +237,31 @@ def test_a_directory_that_may_not_be_looked_into_is_explained(network: Path, tmp
     said = _as_somebody_else(tmp_path, lambda here: storage.load_node(here / "lab", NOW_S))
     assert said.startswith("cannot read lab (permission denied): ")
     network.chmod(0o700)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o620, 0o601])
+def test_a_key_that_others_may_open_is_refused_until_its_mode_is_right(
+    network: Path, tmp_path: Path, mode: int
+) -> None:
+    storage.add_node(network, tmp_path / "alice", ALICE, NOW_S)
+    for key, load in (
+        (tmp_path / "alice" / "node.key", lambda: storage.load_node(tmp_path / "alice", NOW_S)),
+        (network / "ca.key", lambda: storage.load_authority(network)),
+    ):
+        key.chmod(mode)
+        with pytest.raises(OperatorError) as refused:
+            load()
+        sentence = f"{key} is open to other accounts (mode {mode:04o}): chmod 600 {key}, and take new keys if others"
+        assert str(refused.value) == f"{sentence} may have read it"
+        for right in (0o400, 0o600, 0o700):
+            key.chmod(right)
+            load()
+
+
+def test_a_file_that_root_replaces_in_somebody_s_directory_is_theirs(network: Path, tmp_path: Path) -> None:
+    storage.add_node(network, tmp_path / "alice", ALICE, NOW_S)
+    owner = SOMEBODY if os.geteuid() == 0 else os.geteuid()
+    os.chown(tmp_path / "alice", owner, -1)
+    storage.add_node(network, tmp_path / "alice", replace(ALICE, replace=True), NOW_S)
+    certificate = (tmp_path / "alice" / "node.cert").stat()
+    assert (certificate.st_uid, stat.S_IMODE(certificate.st_mode)) == (owner, 0o644)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from treecast.adapters.capabilities import CAP_NET_ADMIN
+from treecast.adapters.privileges import CAP_NET_ADMIN
 
 _VERSION_3 = 0x20080522
 

@@ -68,6 +68,7 @@ def test_files_that_the_node_could_not_start_with_are_said_until_they_are_right_
     assert (problem.kind, problem.subject) == ("directory_unusable", "alice")
     assert f"{file} is missing" in problem.text
     file.write_bytes(right)
+    file.chmod(0o600)
     assert running.problems() == []
 
 

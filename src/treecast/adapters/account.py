@@ -1,0 +1,61 @@
+"""An account of this machine, for a node that root starts and that is to go on as somebody else."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from treecast.base.errors import OperatorError
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account's name and the ids of it and its group."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def account_of(name: str) -> Account:
+    """OperatorError for a name that this machine does not know, and when only root could become it."""
+    try:
+        entry = pwd.getpwnam(name)
+    except (KeyError, ValueError):
+        raise OperatorError(f"there is no account {name!r} on this machine: adduser --system {name}") from None
+    if os.geteuid() not in (0, entry.pw_uid):
+        raise OperatorError(f"--user {name} takes root at the start: run this as root")
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def require_owner(account: Account, directory: Path, paths: Iterable[Path]) -> None:
+    """OperatorError when one of these, all in ``directory``, or the program itself would be closed to the account."""
+    for path in (directory, *paths):
+        uid = path.stat().st_uid
+        if uid != account.uid:
+            raise OperatorError(
+                f"{path} belongs to {_name_of(uid)}, and the node is to run as {account.name}: "
+                f"chown -R {account.name}: {directory}"
+            )
+    programs = (__file__, os.__file__)  # modules of the node and of Python are loaded later, too
+    for parent in (parent for place in (directory, *programs) for parent in Path(place).resolve().parents):
+        if not _lets_in(parent, account):
+            raise OperatorError(f"{parent} is closed to {account.name}, who is to run the node: chmod o+x {parent}")
+
+
+def _lets_in(directory: Path, account: Account) -> bool:
+    found = directory.stat()
+    if found.st_uid == account.uid:
+        return bool(found.st_mode & stat.S_IXUSR)
+    return bool(found.st_mode & (stat.S_IXGRP if found.st_gid == account.gid else stat.S_IXOTH))
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"account {uid}"
