@@ -12,7 +12,6 @@ from treecast.base.ids import NodeIndex
 from treecast.broadcast.store import Store
 from treecast.wire.advertisement import MAX_LINK_CHUNKS, MAX_LINKS_PER_CHUNK, LinksContent, parse_links
 
-MAX_LINKS = MAX_LINK_CHUNKS * MAX_LINKS_PER_CHUNK
 CACHED_ORIGINS = 8
 """Advertisements of one origin come in rows. A set of 1,000 links takes 54 kB."""
 

@@ -13,10 +13,10 @@ from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
 from treecast.base.flows import is_routed_prefix
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
+from treecast.base.limits import MAX_GROUP_PREFIXES_PER_NODE
 from treecast.daemon.options import ALL_GROUPS, HostPort
 
 DEFAULT_PORT = 7700
-MAX_ROUTER_GROUPS = 64  # docs/protocol.md section 7
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -87,8 +87,9 @@ def interface_name(text: str) -> str:
 def router_groups(texts: list[str]) -> tuple[IPv4Network | IPv6Network, ...]:
     """The prefixes of ``--router-groups``. OperatorError for what no route leads to."""
     prefixes = tuple(dict.fromkeys(_group_prefix(text) for text in texts))
-    if len(prefixes) > MAX_ROUTER_GROUPS:
-        raise OperatorError(f"{len(prefixes)} --router-groups are too many: give at most {MAX_ROUTER_GROUPS}")
+    if len(prefixes) > MAX_GROUP_PREFIXES_PER_NODE:
+        most = MAX_GROUP_PREFIXES_PER_NODE
+        raise OperatorError(f"{len(prefixes)} --router-groups are too many: give at most {most}")
     for prefix in prefixes:
         if not is_routed_prefix(prefix):
             raise OperatorError(f"{prefix} holds link-local groups only, which all nodes get: leave it out")

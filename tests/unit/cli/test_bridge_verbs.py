@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.unit.api.serving import serving
-from treecast.adapters import storage
+from treecast.adapters import packet_port, storage
 from treecast.adapters.bridge import bridge_name
 from treecast.adapters.bridge_record import (
     BridgeRecord,
@@ -26,6 +26,7 @@ from treecast.api.bridge_records import Bridge, PacketPort, Storm
 from treecast.api.records import Answer, Verb
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
+from treecast.base.limits import MAX_PACKET_PORTS
 from treecast.cli.main import app
 from treecast.cli.values import keep_local
 from treecast.identity.node import NodeRequest
@@ -69,6 +70,17 @@ def test_a_forgotten_interface_is_asked_for_by_the_name_of_what_is_bridged(node:
     write_packet_ports(node, [PacketPortRecord("wlan0")])
     assert _run("remove", node).stderr == f"{sentence} remove {node} INTERFACE, one of eth0, wlan0\n"
     assert _run("add", node).stderr == f"{sentence} add {node} INTERFACE\n"
+
+
+def test_a_packet_port_too_many_is_refused_before_its_interface_is_opened(
+    node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packet_port, "_require_usable", lambda *_: None)
+    known = [PacketPortRecord(f"wlan{number}") for number in range(MAX_PACKET_PORTS)]
+    write_packet_ports(node, known)
+    with pytest.raises(OperatorError, match="this node has 3 packet ports already: remove one first"):
+        packet_port.add_packet_port(node, "treecast0", PacketPortRecord("wlan9"), lambda _: None)
+    assert load_packet_ports(node) == known
 
 
 def test_a_directory_beside_one_of_an_interface_s_name_does_not_hide_the_interface(

@@ -202,3 +202,17 @@ def test_a_verifier_that_knows_a_certificate_still_looks_at_the_time_and_at_each
     with pytest.raises(CertificateError) as foreign:
         Verifier(OTHER_CA_KEY.public).verify(wire, NOW_S)
     assert foreign.value.reason == CERTIFICATE_WRONG_NETWORK
+
+
+def test_of_the_certificates_that_were_verified_the_one_used_least_lately_is_verified_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("treecast.identity.certificate.MAX_VERIFIED_CERTIFICATES", 2)
+    verifier = Verifier(CA_KEY.public)
+    first, *others = (issue(CA_KEY, replace(CLAIMS, name=name)).encode() for name in ("alice", "bob", "carol"))
+    known = verifier.verify(first, NOW_S)
+    assert verifier.verify(first, NOW_S) is known
+    for other in others:
+        verifier.verify(other, NOW_S)
+    again = verifier.verify(first, NOW_S)
+    assert (again == known, again is known) == (True, False)

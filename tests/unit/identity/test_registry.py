@@ -113,6 +113,12 @@ def test_a_prefix_of_two_hosts_is_full_after_two_nodes() -> None:
         ca.admit(NodeRequest("carol", None, None, 1), KEYS, NOW_S)
 
 
+def test_a_network_is_full_when_its_registry_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("treecast.identity.registry.MAX_REGISTERED_NODES", 2)
+    with pytest.raises(OperatorError, match="network lab is full: it has 2 nodes"):
+        assign(NETWORK, _TWO, "carol", None, None)
+
+
 def test_the_last_index_is_the_last() -> None:
     with pytest.raises(OperatorError, match="last node index"):
         assign(NETWORK, Registry((_node(0xFFFFFFFF, "alice", "10.77.0.1"),)), "bob", None, None)

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.links.shaking import OTHER_CA, Node, begin, certificate_of
 from treecast.base.limits import MAX_REFUSED_STRANGERS
 from treecast.base.time import Instant
-from treecast.links import handshakes
+from treecast.links import handshakes, refusals
 from treecast.links.refusals import REFUSED_LIFETIME
 from treecast.sim.handshake import ModelFactory, ModelHandshake
 from treecast.wire.handshake import Refusal, emit_payload
@@ -111,6 +111,15 @@ def test_strangers_cannot_push_members_out() -> None:
     subjects = [problem.subject for problem in honest.links.problems(Instant(1.0)) if problem.kind == "peer_refused"]
     assert subjects[0] == "n9"
     assert len(subjects) == 1 + MAX_REFUSED_STRANGERS
+
+
+def test_members_that_are_refused_are_bounded_and_the_last_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "MAX_REFUSED_MEMBERS", 3)
+    honest = Node(2)
+    for index in (5, 6, 7, 5, 8):
+        try_it(Node(index, certificate=certificate_of(index, not_after_s=999)), honest)
+    subjects = [problem.subject for problem in honest.links.problems(Instant(1.0)) if problem.kind == "peer_refused"]
+    assert subjects == ["n7", "n5", "n8"]
 
 
 def test_a_stolen_certificate_that_has_expired_is_not_taken_for_its_node() -> None:
