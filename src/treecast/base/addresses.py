@@ -58,10 +58,6 @@ class Endpoint(Struct, frozen=True, array_like=True):
             return cls(IPv6Address(host[1:-1]), int(port))
         return cls(IPv4Address(host), int(port))
 
-    @property
-    def sort_key(self) -> tuple[int, int, int]:
-        return (self.address.version, int(self.address), self.port)
-
     def __str__(self) -> str:
         if self.address.version == 6:
             return f"[{self.address}]:{self.port}"

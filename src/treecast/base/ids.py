@@ -1,4 +1,4 @@
-"""Identifiers of networks and nodes.
+"""Identifiers of networks, nodes, trees and keys, and the number of the first port.
 
 Read ``docs/protocol.md`` for how they are derived and where they stand on the wire.
 """
@@ -20,6 +20,9 @@ KeyId = NewType("KeyId", int)
 """u32, names one sender key of one tree."""
 
 BROADCAST_TREE = TreeId(0)
+
+TAP = 0
+"""The port of a node's own interface; packet ports have numbers from 1 on."""
 
 NETWORK_ID_BYTES = 16
 NODE_ID_BYTES = 16

@@ -28,12 +28,7 @@ from treecast.broadcast.footprint import BroadcastFootprint
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.link_state import LinkState, links_in
 from treecast.broadcast.own_advertisements import OwnAdvertisements
-from treecast.broadcast.store import (
-    NODE_LIFETIME,
-    Origin,
-    Record,
-    Store,
-)
+from treecast.broadcast.store import NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify

@@ -1,6 +1,6 @@
 """Flooding to each neighbour: records repeated until acknowledged, acknowledgements and digests to send.
 
-Decides when a message leaves; what is news is ``store``'s. The mechanism is OSPF's (RFC 2328 section 13).
+Decides when a message leaves; what is news is ``acceptance``'s. The mechanism is OSPF's (RFC 2328 section 13).
 """
 
 from __future__ import annotations

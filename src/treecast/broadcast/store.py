@@ -1,7 +1,8 @@
 """The store of advertisements: those of all origins, the newest of each key.
 
-Decides what is news. Bounded in origins, and in records and groups per origin; every record ends with its origin. In
-bytes an origin is bounded by that only: as many records as it may have, of 1,176 bytes each.
+Decides when each ends; what is news is ``acceptance``'s. Bounded in origins, and in records and groups per origin;
+every record ends with its origin. In bytes an origin is bounded by that only: as many records as it may have, of 1,176
+bytes each.
 """
 
 from __future__ import annotations

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 
 from treecast.base.commands import Command, SetPortGroup, SetPortSelective
 from treecast.base.flows import GroupKey
+from treecast.base.ids import TAP
 from treecast.base.membership import NO_SOURCE, SourceFilter
 from treecast.base.retries import Retries
 from treecast.base.time import Instant
-
-TAP = 0
 
 
 class PortGroups:

@@ -46,7 +46,6 @@ members that leave in a row cost each other one offer per rest and change of key
 TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey
 """Commands that the data plane may refuse."""
 
-
 _Timer = tuple[TreeId, NodeIndex | None]
 """The next repetition of an offer to a member; None: what is next for the tree's key."""
 
@@ -211,10 +210,6 @@ class RootTrees:
     def next_deadline(self) -> Instant | None:
         """When ``advance`` has something to do."""
         return earliest(self._timers.next(), self.retries.next_deadline())
-
-    def flow_of(self, tree_id: TreeId) -> Flow | None:
-        tree = self._by_id.get(tree_id)
-        return tree.flow if tree else None
 
     def _create(self, now: Instant, flow: Flow | None) -> RootTree:
         if flow is BROADCAST:

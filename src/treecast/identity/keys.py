@@ -24,7 +24,6 @@ from treecast.base.errors import MalformedError
 
 KEY_MALFORMED = "key_malformed"
 
-SIGNATURE_BYTES = 64
 MAX_KEY_FILE_BYTES = 4096
 
 VerifySignature = Callable[[bytes, bytes, bytes, bytes], bool]

@@ -1,7 +1,8 @@
 """Handshakes: those that this node began (attempts) and those that others began (pending).
 
-Decides when an INIT is repeated and given up, and whom to believe. A handshake that came to its end is returned as a
-value; what becomes of it is ``sessions``'. Read ``docs/protocol.md`` section 3 first.
+Decides which datagrams are answered, and with what. When an INIT is repeated and given up is ``attempts``', whom to
+believe ``authentication``'s; a handshake that came to its end is returned as a value, and what becomes of it is
+``sessions``'. Read ``docs/protocol.md`` section 3 first.
 """
 
 from __future__ import annotations

@@ -184,6 +184,13 @@ class Links:
         """Every node that is known or sought, in whatever state."""
         return self._roster.known(now)
 
+    def where(self, node: NodeIndex) -> tuple[Endpoint, ...]:
+        """Where the node is, or is said to be."""
+        peer = self._peers.get(node)
+        linked = (peer.current.endpoint,) if peer is not None and peer.sessions else ()
+        said = (endpoint for target in self._targets.of(node) for endpoint in target.endpoints)
+        return tuple(dict.fromkeys((*linked, *said)))
+
     @property
     def session_changes(self) -> int:
         """Sessions that were installed, confirmed, moved or removed since the start."""
@@ -254,10 +261,6 @@ class Links:
         """GOODBYE came on a session: the peer goes down. Late, on a session that has ended, it means nothing."""
         return self._sessions.goodbye(now, node, session)
 
-    def cut(self, now: Instant, node: NodeIndex, reason: str) -> list[LinkEvent]:
-        """End the link: the peer may no longer be here."""
-        return self._sessions.cut(now, node, reason)
-
     def review(self, now: Instant, reports: Sequence[SessionReport]) -> list[LinkEvent]:
         """The data plane's measurements, about once a second: finds the dead, rekeys the old and the suspect."""
         events = self._sessions.review(now, reports)
@@ -296,13 +299,6 @@ class Links:
         peer = self.peer(newer.node_index)
         if peer is not None and not has_same_keys(peer.certificate, newer):
             self.note_replaced(now, peer.node)
-
-    def where(self, node: NodeIndex) -> tuple[Endpoint, ...]:
-        """Where the node is, or is said to be."""
-        peer = self._peers.get(node)
-        linked = (peer.current.endpoint,) if peer is not None and peer.sessions else ()
-        said = (endpoint for target in self._targets.of(node) for endpoint in target.endpoints)
-        return tuple(dict.fromkeys((*linked, *said)))
 
     def _linked_now(self, unix_s: int, peer: Peer) -> Remembered:
         learned = (target.endpoints for target in self._targets.of(peer.node) if target.recall_pause is None)

@@ -1,11 +1,12 @@
 """Membership: the router side of IGMP (RFC 9776) and MLD (RFC 9777) on each port of a node.
 
-Read in this order: ``transitions`` (the table of RFC 3376 section 6.4 as a table), ``group`` (one group's state and
+Read in this order: ``transitions`` (the table of RFC 9776 section 6.4), ``group`` (one group's state and
 timers), ``tracking`` (explicit host tracking), ``querier`` (election and general queries), ``router`` (the whole).
 Then ``switch`` (all ports and VLANs), ``router_ports`` and ``host_side`` (what is reported to routers there).
 Nothing here sends, sleeps or reads a clock: inputs are frames and the time, outputs are frames and changes.
 """
 
+from treecast.base.ids import TAP
 from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.pim_downstream import PimJoinView
 from treecast.multicast.port import PortMembership
@@ -21,7 +22,7 @@ from treecast.multicast.protocol import (
 )
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.router_ports import RouterView
-from treecast.multicast.switch import TAP, UNTAGGED, SwitchMembership
+from treecast.multicast.switch import UNTAGGED, SwitchMembership
 from treecast.multicast.switch_output import PortFrame, SwitchOutput, VlanChange
 from treecast.multicast.view import GroupView, HostView, MembershipChange, MembershipCounts, Output, QuerierView
 

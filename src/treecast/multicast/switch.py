@@ -16,6 +16,7 @@ from random import Random
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
+from treecast.base.ids import TAP
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter, merged
 from treecast.base.problems import Problem
 from treecast.base.tables import TableUse
@@ -36,7 +37,6 @@ from treecast.wire.advertised_groups import MAX_SOURCES
 from treecast.wire.ethernet import EthernetFrame, VlanTag
 
 UNTAGGED = 0
-TAP = 0
 
 
 class SwitchMembership:
@@ -95,7 +95,7 @@ class SwitchMembership:
         for segment in self._segments.of_port(port):
             segment.clear_proxied()
             self._segments.wake(segment)
-            changes = tuple(self._changes(segment.vlan, segment.known_groups()))
+            changes = self._changes(segment.vlan, segment.known_groups())
             proxied_anew = (segment.vlan,) if segment.has_routers and forwarding else ()
             output += SwitchOutput(changes=changes, new_routers=proxied_anew)
         return output
@@ -173,7 +173,7 @@ class SwitchMembership:
             output += self._take(now, segment, segment.membership.advance(now))
             frames, changed = segment.advance(now)
             self._segments.wake(segment)
-            changes = tuple(self._changes(segment.vlan, changed))
+            changes = self._changes(segment.vlan, changed)
             sent = tuple(PortFrame(segment.port, frame) for frame in frames)
             output += SwitchOutput(sent, changes, segments=_other_routers(segment))
             if segment.is_over:
@@ -206,10 +206,10 @@ class SwitchMembership:
         """Other queriers on the LANs. ``shared``: a port leads to a LAN; ``name``: of a port."""
         for segment in self._segments:
             if shared(segment.port):
-                pim = {view.address for view in segment.router_views() if view.seen_by == "pim"}
+                pim_routers = {view.address for view in segment.router_views() if view.seen_by == "pim"}
                 lan = f"{name(segment.port)} vlan {segment.vlan}" if segment.vlan else name(segment.port)
                 for router in segment.membership.routers():
-                    yield from second_querier(lan, router.protocol, router.querier(), pim)
+                    yield from second_querier(lan, router.protocol, router.querier(), pim_routers)
 
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
@@ -267,7 +267,7 @@ class SwitchMembership:
         return VlanChange(vlan, group, self.filter(vlan, group), ports)
 
     def _end_longest_unspoken(self) -> SwitchOutput:
-        """A VLAN whose hosts speak of groups goes before one whose hosts never did."""
+        """Where the table is full, the longest silent VLAN whose hosts have never reported a group gives way."""
         is_full = len(self._segments) >= self._config.max_vlans
         unspoken = self._segments.longest_unspoken() if is_full else None
         return SwitchOutput() if unspoken is None else self._end(unspoken)
@@ -319,14 +319,14 @@ class SwitchMembership:
         self._segments.wake(segment)
         return SwitchOutput(
             tuple(PortFrame(segment.port, frame) for frame in output.frames),
-            tuple(self._changes(segment.vlan, [change.group for change in output.changes])),
+            self._changes(segment.vlan, [change.group for change in output.changes]),
             (segment.vlan,) if new_router else (),
             tuple((segment.port, segment.vlan, group) for group in output.touched),
             _other_routers(segment),
         )
 
-    def _changes(self, vlan: int, groups: Iterable[IPAddress]) -> Iterable[VlanChange]:
-        return (self._change(vlan, group) for group in groups)
+    def _changes(self, vlan: int, groups: Iterable[IPAddress]) -> tuple[VlanChange, ...]:
+        return tuple(self._change(vlan, group) for group in groups)
 
     def _receive_router(self, now: Instant, segment: Segment, frame: EthernetFrame) -> SwitchOutput:
         try:
@@ -336,7 +336,7 @@ class SwitchMembership:
             return SwitchOutput()
         is_first, changed = segment.receive_router(now, shown)
         self._segments.wake(segment)
-        changes = tuple(self._changes(segment.vlan, changed))
+        changes = self._changes(segment.vlan, changed)
         new_routers = (segment.vlan,) if is_first else ()
         return SwitchOutput(changes=changes, new_routers=new_routers, segments=_other_routers(segment))
 

@@ -14,10 +14,10 @@ from treecast.base import commands as c
 from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
 from treecast.base.flows import GroupKey
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import TAP, KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
-from treecast.dataplane.port_groups import TAP, PortGroups
+from treecast.dataplane.port_groups import PortGroups
 from treecast.dataplane.root_trees import RootTrees
 from treecast.topology.topology import Topology
 

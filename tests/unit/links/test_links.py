@@ -209,7 +209,7 @@ def test_a_peer_has_at_most_three_sessions() -> None:
     one, two = Node(1), Node(2)
     for number in range(6):
         shake(two, one, 10.0 * number)
-        two.links.cut(Instant(10.0 * number), NodeIndex(1), "test")
+        two.links.cut_replaced(Instant(10.0 * number), NodeIndex(1))
     (peer,) = one.links.peers()
     assert len(peer.sessions) == MAX_SESSIONS_PER_PEER
 
