@@ -38,16 +38,16 @@ def crossings_per_request(side: Side, machines: Sequence[Machine], *, known: boo
     own = IPv4Address(side.ipv4(source))
     target = IPv4Address(side.ipv4(others[0])) if known else own + UNKNOWN_HOST_OFFSET
     with ExitStack() as stack:
-        heard = [stack.enter_context(arp_socket(other, side.interface(other))) for other in others]
-        asking = stack.enter_context(arp_socket(source, side.interface(source)))
-        mac = MacAddress(asking.getsockname()[4])
-        asking.send(question(mac, own, own))
-        for each in heard:
+        receivers = [stack.enter_context(arp_socket(other, side.interface(other))) for other in others]
+        sender = stack.enter_context(arp_socket(source, side.interface(source)))
+        mac = MacAddress(sender.getsockname()[4])
+        sender.send(question(mac, own, own))
+        for each in receivers:
             _until_announced(each, own, target)
         for _ in paced(range(REQUESTS), INTERVAL_S):
-            asking.send(question(mac, own, target))
-        asking.send(question(mac, own, own))
-        return sum(_until_announced(each, own, target) for each in heard) / REQUESTS
+            sender.send(question(mac, own, target))
+        sender.send(question(mac, own, own))
+        return sum(_until_announced(each, own, target) for each in receivers) / REQUESTS
 
 
 def question(mac: MacAddress, sender: IPv4Address, target: IPv4Address) -> bytes:

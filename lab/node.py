@@ -120,18 +120,18 @@ class TreecastNode:
         self.process.kill()
 
     def status(self) -> Status:
-        return self._ask("status", Status)
+        return self._fetch("status", Status)
 
     def peers(self) -> list[Peer]:
-        return self._ask("peers", list[Peer])
+        return self._fetch("peers", list[Peer])
 
     def groups(self) -> list[Group]:
-        return self._ask("groups", list[Group])
+        return self._fetch("groups", list[Group])
 
     def hosts(self) -> list[Host]:
-        return self._ask("hosts", list[Host])
+        return self._fetch("hosts", list[Host])
 
-    def _ask(self, verb: str, kind: type[T]) -> T:
+    def _fetch(self, verb: str, kind: type[T]) -> T:
         """The answer of ``treecast VERB DIR --json``; msgspec.ValidationError when it has not the promised form."""
         answer = self.machine.run([PROGRAM, verb, self.directory, "--json"], limit_s=VERB_LIMIT_S).stdout
         return msgspec.json.decode(answer.encode(), type=kind)

@@ -242,13 +242,13 @@ def handshake(one: DataPlane, other: DataPlane, index: int, other_index: int, ae
     """INIT, RESPONSE and FINAL travel as datagrams; both sides install the session."""
     first = _native.Handshake.initiate(one.key, NETWORK_ID, index)
 
-    def sent_and_heard() -> list[e.HandshakeDatagram]:
+    def sent_inits() -> list[e.HandshakeDatagram]:
         """Repeated, because the switch may not carry anything yet."""
         sent = first.init_datagram()
         one.do(c.SendDatagram(0, other.endpoint, sent))
         return [event for event in other.seen(e.HandshakeDatagram) if event.data == sent]
 
-    init = wait_until(sent_and_heard, START_LIMIT_S, "INIT", poll_s=0.1)[0]
+    init = wait_until(sent_inits, START_LIMIT_S, "INIT", poll_s=0.1)[0]
     second = _native.Handshake.respond(other.key, NETWORK_ID, other_index, init.data)
     before = len(one.seen(e.HandshakeDatagram))
     other.do(c.SendDatagram(init.socket, init.source, second.write_response(b"response")))

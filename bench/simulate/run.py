@@ -81,11 +81,11 @@ def measure(size: int, limit_s: float, memory_gb: float, results: Connection) ->
 class Run:
     """Measures one size; ``figures`` holds what is known so far, whenever it ends."""
 
-    def __init__(self, nodes: int, wall_limit_s: float, tell: Callable[[Figures], None]) -> None:
+    def __init__(self, nodes: int, wall_limit_s: float, send: Callable[[Figures], None]) -> None:
         self.figures = Figures(nodes)
         self._deadline = time.monotonic() + wall_limit_s
         self._began = time.monotonic()
-        self._tell = tell
+        self._send = send
         self._meter = Meter(time.thread_time)
         self._world = World(SEED, loss=LOSS, cities=True, turn_interval=TURN_INTERVAL_S, meter=self._meter)
         self._change = ChangeTraffic()
@@ -107,7 +107,7 @@ class Run:
 
     def _report(self) -> None:
         self.figures.wall_s = round(time.monotonic() - self._began, 1)
-        self._tell(self.figures)
+        self._send(self.figures)
 
     # phases
 

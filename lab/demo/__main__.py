@@ -20,11 +20,11 @@ def main() -> int:
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     DIRECTORY.mkdir(parents=True)
     report = Story(DIRECTORY, console).play()
-    tell(report, console)
+    show(report, console)
     return 0 if report.passed else 1
 
 
-def tell(report: Report, console: Console) -> None:
+def show(report: Report, console: Console) -> None:
     """The verdict in words."""
     for failure in report.failures:
         console.print(f"[red]FAILED[/red] {failure}")

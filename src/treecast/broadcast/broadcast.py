@@ -39,7 +39,7 @@ from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 REQUEST_INTERVAL: Duration = 0.5
 """A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
-ASKED_FOR_LINKS = 4
+CONSULTED_NEIGHBOURS = 4
 """Neighbours whose advertisements say whether a node has a link: a list of 1,000 takes 50 us to read."""
 COMPARE_WITHIN: Duration = 1.0
 """After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
@@ -173,7 +173,7 @@ class Broadcast:
         those that it lists, for each that it has lost says the same. Of one that lists others only nothing is known.
         """
         listed = self._link_state.of(origin)
-        shared = list(islice((peer for peer in self._neighbours if peer in listed), ASKED_FOR_LINKS))
+        shared = list(islice((peer for peer in self._neighbours if peer in listed), CONSULTED_NEIGHBOURS))
         return any(origin in self._link_state.of(peer) for peer in shared) if shared else bool(listed)
 
     def receive(self, now: Instant, peer: NodeIndex, message: Flood | Acknowledge | Digest) -> list[Learned]:

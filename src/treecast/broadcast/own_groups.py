@@ -19,7 +19,7 @@ from treecast.wire.advertisement import emit
 
 MAX_LISTED_BYTES = MAX_GROUPS_BYTES - 4
 """The bytes of all groups of a chunk: the array and the list take the rest."""
-ROOMY_BYTES = 256
+OPEN_BYTES = 256
 """Groups that come alone go to chunks that list no more than this: the rest is for more sources of those in it, and one
 join costs an advertisement of 100 to 370 bytes. Groups that come together fill whole chunks."""
 
@@ -51,8 +51,8 @@ class _Chunk:
         return self.size_bytes - freed + len(emit(entry)) <= MAX_LISTED_BYTES
 
     @property
-    def is_roomy(self) -> bool:
-        return not self.is_taken and self.size_bytes <= ROOMY_BYTES
+    def is_open(self) -> bool:
+        return not self.is_taken and self.size_bytes <= OPEN_BYTES
 
     def forget_moved(self, now: Instant) -> list[GroupKey]:
         """List those no more whose new chunk has long reached everybody; returns them."""
@@ -77,7 +77,7 @@ class OwnGroups:
         self._chunk_of: dict[GroupKey, int] = {}
         self._left: dict[GroupKey, int] = {}
         """The chunk that still lists a group as moved, of groups that have a chunk of their own."""
-        self._roomy: set[int] = set()
+        self._open: set[int] = set()
         self._changed: set[int] = set()
 
     def __len__(self) -> int:
@@ -139,7 +139,7 @@ class OwnGroups:
             self._left[key] = number
         else:
             chunk.remove(key)
-        own = next((n for n in sorted(self._roomy) if not self._chunks[n].listed), None)
+        own = next((n for n in sorted(self._open) if not self._chunks[n].listed), None)
         own = self._opened() if own is None else own
         self._chunks[own].is_taken = True
         self._list(own, key, entry)
@@ -155,8 +155,8 @@ class OwnGroups:
             self._list(number, key, entry)
 
     def _with_capacity(self, entry: ListedGroup) -> int:
-        """A roomy chunk, one that is published anyway before others; a new one where there is none."""
-        fitting = (number for number in self._roomy if self._chunks[number].fits(entry))
+        """An open chunk, one that is published anyway before others; a new one where there is none."""
+        fitting = (number for number in self._open if self._chunks[number].fits(entry))
         number = min(fitting, key=lambda number: (number not in self._changed, number), default=None)
         return self._opened() if number is None else number
 
@@ -172,7 +172,7 @@ class OwnGroups:
     def _note(self, number: int) -> None:
         """The chunk is to be published."""
         self._changed.add(number)
-        if self._chunks[number].is_roomy:
-            self._roomy.add(number)
+        if self._chunks[number].is_open:
+            self._open.add(number)
         else:
-            self._roomy.discard(number)
+            self._open.discard(number)

@@ -178,9 +178,9 @@ def _answers(directory: Path, anew_after: Duration = inf) -> Iterator[GroupChang
     A node with 10,000 groups takes a while to list them all: no more than a fifth of its time goes into that.
     """
     position: int | None = None
-    told_at = time.monotonic()
+    answered_at = time.monotonic()
     while True:
-        if time.monotonic() - told_at > anew_after:
+        if time.monotonic() - answered_at > anew_after:
             position = None
         began = time.monotonic()
         answer = fetch_group_changes(directory, position)
@@ -189,7 +189,7 @@ def _answers(directory: Path, anew_after: Duration = inf) -> Iterator[GroupChang
         yield answer
         if answer.snapshot:
             time.sleep(4 * took)
-            told_at = time.monotonic()
+            answered_at = time.monotonic()
         elif not answer.touched and answer.queriers is None:
             time.sleep(max(PAUSE - took, 0))
 

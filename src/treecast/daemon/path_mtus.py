@@ -12,7 +12,7 @@ from treecast.adapters.underlay import path_mtus_to
 from treecast.base.addresses import IPAddress
 from treecast.base.problems import Problem
 
-MOST_ASKED = 8
+MOST_QUERIED = 8
 """Addresses asked for at once: the kernel tells nobody that it has heard such a message."""
 SHOWN = 4
 
@@ -31,7 +31,7 @@ class PathMtus:
             self._linked = linked
             self._turns = deque(linked)
             self._known = {address: mtu for address, mtu in self._known.items() if address in linked}
-        due = [self._turns.popleft() for _ in range(min(MOST_ASKED, len(self._turns)))]
+        due = [self._turns.popleft() for _ in range(min(MOST_QUERIED, len(self._turns)))]
         self._turns.extend(due)
         for address in due:
             self._known.pop(address, None)

@@ -6,7 +6,7 @@ Decides one port's state from the beacons received there and the time; sends not
 
 While a higher one forwards, a port stays SILENT after it was opened until hosts had time to answer its query: it takes
 nothing over that it does not know yet. A forwarder makes way before the lower one begins: the lower one waits until
-no beacon shows a forwarder. So two of them forward at once only where beacons were lost for ``HEARD_FOR``.
+no beacon shows a forwarder. So two of them forward at once only where beacons were lost for ``BEACON_HOLD_TIME``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from treecast.designated_forwarder.states import PORT, Finding
 from treecast.wire.beacon import Beacon, BeaconState
 
 BEACON_INTERVAL: Duration = 0.5
-HEARD_FOR: Duration = 1.5
+BEACON_HOLD_TIME: Duration = 1.5
 """Three beacons. Also how long a port waits for beacons before it may forward."""
 
 QUERY_RESPONSE_INTERVAL: Duration = 10.0
@@ -89,7 +89,7 @@ class Election:
         self._forwarding: set[Rank] = set()
         self._lower: set[Rank] = set()
         """Candidates before this port that are able to forward."""
-        self._silent_until = after(now, HEARD_FOR)
+        self._silent_until = after(now, BEACON_HOLD_TIME)
         self._learned_at = after(now, query_response_interval + LEARN_MARGIN)
         self._looped_at: Instant | None = None
         self._capable_since: Instant | None = None
@@ -106,7 +106,7 @@ class Election:
             self._silent_until = max(self._silent_until, after(now, LOOP_HOLD))
             return
         known = self._candidates.get(rank)
-        if known is not None and beacon.sequence <= known.sequence and now < after(known.received_at, HEARD_FOR):
+        if known is not None and beacon.sequence <= known.sequence and now < after(known.received_at, BEACON_HOLD_TIME):
             self._drops.count("beacon_repeated")
             return
         if known is None and len(self._candidates) >= MAX_CANDIDATES:
@@ -173,7 +173,7 @@ class Election:
 
     def _put(self, rank: Rank, candidate: Candidate) -> None:
         self._candidates[rank] = candidate
-        self._ends.set(rank, after(candidate.received_at, HEARD_FOR))
+        self._ends.set(rank, after(candidate.received_at, BEACON_HOLD_TIME))
         self._forwarding.discard(rank)
         self._lower.discard(rank)
         if candidate.state is BeaconState.FORWARDING:

@@ -188,8 +188,8 @@ class Links:
         """Where the node is, or is said to be."""
         peer = self._peers.get(node)
         linked = (peer.current.endpoint,) if peer is not None and peer.sessions else ()
-        said = (endpoint for target in self._targets.of(node) for endpoint in target.endpoints)
-        return tuple(dict.fromkeys((*linked, *said)))
+        advertised = (endpoint for target in self._targets.of(node) for endpoint in target.endpoints)
+        return tuple(dict.fromkeys((*linked, *advertised)))
 
     @property
     def session_changes(self) -> int:

@@ -49,7 +49,7 @@ class Standing(StrEnum):
 class Reachability:
     """How the nodes that this one seeks stand to it.
 
-    ``heard``: where INITs came from; ``is_listed``: whether others say that a node has a link;
+    ``inits``: where INITs came from; ``is_listed``: whether others say that a node has a link;
     ``families``: the IP versions that this node sends by; ``has_route``: whether datagrams to an address would leave
     this machine.
     """
@@ -57,7 +57,7 @@ class Reachability:
     def __init__(
         self,
         targets: Targets,
-        heard: Noticed,
+        inits: Noticed,
         refusals: Refusals,
         is_listed: Callable[[NodeIndex], bool],
         families: Sequence[int],
@@ -67,7 +67,7 @@ class Reachability:
         self._has_route = has_route
         self._targets = targets
         self._refusals = refusals
-        self._heard = heard
+        self._inits = inits
         self._is_listed = is_listed
         self.foreign = Noticed(FOREIGN_LIFETIME)
         """Where handshakes of other networks came from."""
@@ -107,8 +107,8 @@ class Reachability:
             return Standing.OFFLINE if self._is_unlisted(target) else Standing.ANOTHER_NETWORK
         if now - target.sought_since < _patience(target):
             return Standing.CONNECTING
-        heard = self.last_received(now, target)
-        if heard is not None and heard > target.sought_since:
+        received = self.last_received(now, target)
+        if received is not None and received > target.sought_since:
             return Standing.ONE_WAY
         return Standing.OFFLINE if self._is_unlisted(target) else Standing.UNREACHABLE
 
@@ -130,7 +130,7 @@ class Reachability:
 
     def last_received(self, now: Instant, target: Target) -> Instant | None:
         """When a handshake last came from where the target is sought."""
-        times = (self._heard.last(now, endpoint) for endpoint in target.endpoints)
+        times = (self._inits.last(now, endpoint) for endpoint in target.endpoints)
         return max((then for then in times if then is not None), default=None)
 
     def problems(self, now: Instant) -> Iterator[Problem]:

@@ -101,8 +101,8 @@ class Roster:
     def _sought_one(self, now: Instant, target: Target, standing: Standing) -> Known:
         gone = self._gone.get(target.node) if target.node is not None else None
         certificate, version = (gone.certificate, gone.version) if gone else (None, "")
-        heard = [self._reachability.last_received(now, target), gone.last_received if gone else None]
-        last_received = max((then for then in heard if then is not None), default=None)
+        times = [self._reachability.last_received(now, target), gone.last_received if gone else None]
+        last_received = max((then for then in times if then is not None), default=None)
         name, why = (certificate.name if certificate else target.label), self._reachability.why(now, target)
         return Known(name, target.node, certificate, standing, why, target.candidates, None, last_received, version)
 

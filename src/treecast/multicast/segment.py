@@ -31,7 +31,7 @@ SILENCE: Duration = 130.0
 class Segment:
     """A tagged VLAN without a frame of a host for a Group Membership Interval, and without groups, is over.
 
-    ``has_spoken``: a message of a host or router came, not only other frames. ``quiet_at``: when it has been silent.
+    ``has_messages``: a message of a host or router came, not only other frames. ``quiet_at``: when it has been silent.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Segment:
         self.membership = membership
         self.pim = PimDownstream(config, quota, drops)
         self.is_over = False
-        self.has_spoken = False
+        self.has_messages = False
         self._config = config
         self._rng = rng
         self._routers = RouterPort(drops)

@@ -51,10 +51,10 @@ class Segments:
         """The ports of a VLAN whose hosts are this node's."""
         return [segment for port, segment in self.of_vlan(vlan).items() if self.forwards(port)]
 
-    def longest_unspoken(self) -> Segment | None:
+    def longest_without_messages(self) -> Segment | None:
         """The longest silent one of the VLANs whose hosts have never reported a group."""
-        unspoken = (segment for segment in self._segments.values() if segment.vlan and not segment.has_spoken)
-        return min(unspoken, key=lambda segment: (segment.quiet_at, segment.port, segment.vlan), default=None)
+        silent = (segment for segment in self._segments.values() if segment.vlan and not segment.has_messages)
+        return min(silent, key=lambda segment: (segment.quiet_at, segment.port, segment.vlan), default=None)
 
     def vlans(self) -> list[int]:
         """All VLANs, unsorted."""

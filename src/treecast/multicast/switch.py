@@ -106,12 +106,12 @@ class SwitchMembership:
         output = SwitchOutput()
         segment = self._segments.get(port, vlan)
         if segment is None:
-            output = self._end_longest_unspoken()
+            output = self._end_longest_without_messages()
             segment, begun = self._begin_on_demand(now, port, vlan)
             output += begun
         if segment is None:
             return output
-        segment.has_spoken = True
+        segment.has_messages = True
         segment.restart_silence_timer(now)
         if pim.is_pim(frame) or mrd.is_mrd(frame):
             return output + self._receive_router(now, segment, frame)
@@ -266,11 +266,11 @@ class SwitchMembership:
         ports = {port: segment.filter(group) for port, segment in self._segments.of_vlan(vlan).items()}
         return VlanChange(vlan, group, self.filter(vlan, group), ports)
 
-    def _end_longest_unspoken(self) -> SwitchOutput:
+    def _end_longest_without_messages(self) -> SwitchOutput:
         """Where the table is full, the longest silent VLAN whose hosts have never reported a group gives way."""
         is_full = len(self._segments) >= self._config.max_vlans
-        unspoken = self._segments.longest_unspoken() if is_full else None
-        return SwitchOutput() if unspoken is None else self._end(unspoken)
+        silent = self._segments.longest_without_messages() if is_full else None
+        return SwitchOutput() if silent is None else self._end(silent)
 
     def _begin_on_demand(self, now: Instant, port: int, vlan: int) -> tuple[Segment | None, SwitchOutput]:
         """A VLAN that hosts use, if there is room for it."""

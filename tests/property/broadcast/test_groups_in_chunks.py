@@ -39,7 +39,7 @@ changes = st.lists(st.tuples(st.sampled_from(GROUPS), filters | st.just(NO_SOURC
 def sizes(chunk_bytes: int, most_groups: int) -> Iterator[None]:
     with (
         patch.object(own_groups, "MAX_LISTED_BYTES", chunk_bytes),
-        patch.object(own_groups, "ROOMY_BYTES", chunk_bytes // 2),
+        patch.object(own_groups, "OPEN_BYTES", chunk_bytes // 2),
         patch.object(own_groups, "MAX_GROUPS_PER_ORIGIN", most_groups),
     ):
         yield

@@ -12,7 +12,7 @@ from treecast.base.flows import GroupKey
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.broadcast import own_groups
-from treecast.broadcast.own_groups import MAX_LISTED_BYTES, ROOMY_BYTES, OwnGroups
+from treecast.broadcast.own_groups import MAX_LISTED_BYTES, OPEN_BYTES, OwnGroups
 from treecast.broadcast.store import WITHDRAWN_LIFETIME
 from treecast.wire.advertised_groups import MAX_SOURCES
 from treecast.wire.advertisement import Kind, emit, parse_signed
@@ -71,7 +71,7 @@ def test_a_join_or_a_leave_changes_one_advertisement_with_few_other_groups() -> 
     own = Own(1_000)
     (joined,) = own.change(1_000, ANY_SOURCE)
     size = sum(len(emit(one)) for one in own.groups._chunks[int.from_bytes(joined, "big")].listed.values())
-    assert size <= ROOMY_BYTES + 10
+    assert size <= OPEN_BYTES + 10
     assert own.change(1_000, NO_SOURCE) == [joined]
     assert len(own.change(500, NO_SOURCE)) == 1
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from treecast.base.addresses import IPAddress
-from treecast.daemon.path_mtus import MOST_ASKED, PathMtus
+from treecast.daemon.path_mtus import MOST_QUERIED, PathMtus
 
 LINKED = frozenset(ip_address(f"192.0.2.{number}") for number in range(1, 31))
 LONGEST, SMALLEST = 1500, 1280
@@ -72,7 +72,7 @@ def test_each_is_asked_for_in_its_turn_and_nothing_is_kept_of_nodes_that_are_gon
     kernel, paths = Kernel(monkeypatch), PathMtus()
     kernel.known = dict.fromkeys(LINKED, 1400)
     paths.look(LINKED)
-    assert len(kernel.asked) == MOST_ASKED
+    assert len(kernel.asked) == MOST_QUERIED
     for _ in range(len(LINKED)):
         paths.look(LINKED)
     counts = {kernel.asked.count(address) for address in LINKED}

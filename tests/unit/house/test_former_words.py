@@ -79,6 +79,14 @@ FORMER = [
     "_make_room",
     "_wait_for_room",
     "_is_want_of_room",
+    "HEARD_FOR",
+    "MOST_ASKED",
+    "ASKED_FOR_LINKS",
+    "ROOMY_BYTES",
+    "is_roomy",
+    "has_spoken",
+    "longest_unspoken",
+    "told_at",
 ]
 """Identifiers that had no other meaning; those that have one ("cross", "seeking", "reach") cannot be looked for."""
 
