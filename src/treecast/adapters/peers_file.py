@@ -14,7 +14,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId, NodeIndex
 from treecast.base.limits import MAX_REMEMBERED_ENDPOINTS, MAX_REMEMBERED_NODES
-from treecast.links.memory import Remembered
+from treecast.links.memory import FORGOTTEN_AFTER_HOURS, Remembered
 
 PEERS_FILE = "peers.json"
 MAX_PEERS_FILE_BYTES = 131_072
@@ -26,6 +26,7 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,63}\Z")]
     endpoints: Annotated[list[str], Meta(max_length=MAX_REMEMBERED_ENDPOINTS)]
     linked_unix_s: Annotated[int, Meta(ge=0, le=2**40)]
+    missed_hours: Annotated[int, Meta(ge=0, lt=FORGOTTEN_AFTER_HOURS)] = 0
 
     def __post_init__(self) -> None:
         """ValueError when an endpoint is none."""
@@ -33,7 +34,7 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def value(self) -> Remembered:
         endpoints = tuple(Endpoint.parse(endpoint) for endpoint in self.endpoints)
-        return Remembered(NodeIndex(self.node), self.name, endpoints, self.linked_unix_s)
+        return Remembered(NodeIndex(self.node), self.name, endpoints, self.linked_unix_s, self.missed_hours)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +56,7 @@ def load_peers(directory: Path, network: NetworkId) -> tuple[Remembered, ...]:
 def write_peers(directory: Path, network: NetworkId, nodes: Iterable[Remembered]) -> None:
     """OperatorError."""
     records = [
-        _Node(one.node, one.name, [str(endpoint) for endpoint in one.endpoints], one.linked_unix_s) for one in nodes
+        _Node(one.node, one.name, [str(endpoint) for endpoint in one.endpoints], one.linked_unix_s, one.missed_hours)
+        for one in nodes
     ]
     write_remembered(directory / PEERS_FILE, _File(str(network), records))

@@ -24,7 +24,7 @@ from treecast.links.clocks import clock_doubt, differing
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.footprint import LinksFootprint
 from treecast.links.handshakes import Handshakes
-from treecast.links.memory import Remembered, worth_remembering
+from treecast.links.memory import Memory, Remembered
 from treecast.links.peers import Peer, Peers
 from treecast.links.reachability import ALL_LINKS_LOST, Reachability
 from treecast.links.refusals import Refused
@@ -90,7 +90,7 @@ class Links:
             wall_clock_ms=wall_clock_ms,
             rng=rng,
         )
-        self._memory: tuple[Remembered, ...] = ()
+        self._memory = Memory()
         self.trace = self._handshakes.trace
         self.commands = self._sessions.commands
 
@@ -125,18 +125,18 @@ class Links:
 
     def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None:
         """Nodes that an earlier run remembered: tried, less and less often, where they were."""
-        self._memory = worth_remembering(self._unix_s(now), nodes, ())
-        self._targets.recall(now, self._memory)
+        self._memory.recall(nodes)
+        self._targets.recall(now, self._memory.nodes)
 
     def remembered(self, now: Instant) -> tuple[Remembered, ...]:
         """The nodes that are worth remembering for the next run."""
-        before, unix_s = self._memory, self._unix_s(now)
-        self._memory = worth_remembering(unix_s, before, [self._linked_now(unix_s, peer) for peer in self.peers()])
-        for node in {one.node for one in before} - {one.node for one in self._memory}:
+        before, unix_s = self._memory.nodes, self._unix_s(now)
+        kept = self._memory.look(now, [self._linked_now(unix_s, peer) for peer in self.peers()])
+        for node in {one.node for one in before} - {one.node for one in kept}:
             target = self._targets.drop_recalled(node)
             if target is not None:
                 self._handshakes.give_up(target)
-        return self._memory
+        return kept
 
     def unreached(self) -> list[str]:
         """Configured peers without a link."""

@@ -6,38 +6,74 @@ Decides what is worth a file and what is forgotten. An address in it is a hint; 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_REMEMBERED_ENDPOINTS, MAX_REMEMBERED_NODES
+from treecast.base.time import Duration, Instant
 
-FORGOTTEN_AFTER_S = 7 * 86_400
-LINKED_STEP_S = 3600
-"""When a node was last linked is remembered to the hour: what is remembered changes rarely, and so does its file."""
+FORGOTTEN_AFTER_HOURS = 7 * 24
+"""A node without a link to this one for so long, counted only while this one had links to others."""
+HOUR_S = 3600
+"""When a node was last linked, and how long it is missed, is remembered to the hour: so its file changes rarely."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """One node. ``linked_unix_s``: the hour in which it was last linked, in seconds since 1970."""
+    """One node. ``linked_unix_s``: the hour in which it was last linked, in seconds since 1970, by a clock that may
+    have been wrong. ``missed_hours``: for how long this node had links since, none of them to that one.
+    """
 
     node: NodeIndex
     name: str
     endpoints: tuple[Endpoint, ...]
     linked_unix_s: int
+    missed_hours: int = 0
 
     @classmethod
     def linked_now(cls, unix_s: int, node: NodeIndex, name: str, endpoints: Iterable[Endpoint]) -> Remembered:
         """A node whose link is up. ``endpoints``: the best first."""
         kept = tuple(dict.fromkeys(endpoints))[:MAX_REMEMBERED_ENDPOINTS]
-        return cls(node, name, kept, unix_s - unix_s % LINKED_STEP_S)
+        return cls(node, name, kept, unix_s - unix_s % HOUR_S)
 
 
-def worth_remembering(
-    unix_s: int, before: Iterable[Remembered], linked: Iterable[Remembered]
-) -> tuple[Remembered, ...]:
-    """The nodes of ``before`` and ``linked`` that were linked last, by node index; none that was not for seven days."""
-    nodes = {one.node: one for one in (*before, *linked)}
-    recent = [one for one in nodes.values() if unix_s - one.linked_unix_s < FORGOTTEN_AFTER_S]
-    recent.sort(key=lambda one: (-one.linked_unix_s, one.node))
-    return tuple(sorted(recent[:MAX_REMEMBERED_NODES], key=lambda one: one.node))
+class Memory:
+    """The nodes that are remembered, by index. Time in which this node is off, or has no link at all, forgets nobody,
+    and neither does a wall clock.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: tuple[Remembered, ...] = ()
+        self._looked_at: Instant | None = None
+        self._part_of_hour: Duration = 0.0
+        """Time with links that is not counted yet."""
+
+    def recall(self, nodes: Iterable[Remembered]) -> None:
+        """The nodes that an earlier run remembered."""
+        self.nodes = tuple(nodes)
+
+    def look(self, now: Instant, linked: Iterable[Remembered]) -> tuple[Remembered, ...]:
+        """Take the nodes that are linked, and return those that are worth remembering: of too many those that were
+        missed for the shortest time.
+        """
+        present = {one.node: one for one in linked}
+        hours = self._hours(now, any_link=bool(present))
+        missed = [one for one in self.nodes if one.node not in present]
+        if hours:
+            missed = [replace(one, missed_hours=one.missed_hours + hours) for one in missed]
+        missed = [one for one in missed if one.missed_hours < FORGOTTEN_AFTER_HOURS]
+        missed.sort(key=lambda one: (one.missed_hours, -one.linked_unix_s, one.node))
+        kept = [*(present[node] for node in sorted(present)), *missed][:MAX_REMEMBERED_NODES]
+        self.nodes = tuple(sorted(kept, key=lambda one: one.node))
+        return self.nodes
+
+    def _hours(self, now: Instant, *, any_link: bool) -> int:
+        """Whole hours with links that have passed. A process that was halted had none meanwhile: one at most."""
+        before, self._looked_at = self._looked_at, now
+        if before is None or not any_link:
+            return 0
+        self._part_of_hour += min(now - before, HOUR_S)
+        hours = int(self._part_of_hour // HOUR_S)
+        self._part_of_hour -= hours * HOUR_S
+        return hours

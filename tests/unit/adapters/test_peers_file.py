@@ -17,7 +17,7 @@ from treecast.links.memory import Remembered
 
 NETWORK, OTHER = NetworkId(b"network1"), NetworkId(b"network2")
 LONGEST = tuple(Endpoint(IPv6Address((1 << 128) - 1 - n), 65535) for n in range(MAX_REMEMBERED_ENDPOINTS))
-FULL = tuple(Remembered(NodeIndex(2**32 - 1 - n), "n" * 63, LONGEST, 2**40) for n in range(MAX_REMEMBERED_NODES))
+FULL = tuple(Remembered(NodeIndex(2**32 - 1 - n), "n" * 63, LONGEST, 2**40, 167) for n in range(MAX_REMEMBERED_NODES))
 NODE = {"node": 2, "name": "n2", "endpoints": ["192.0.2.2:7700"], "linked_unix_s": 0}
 
 
@@ -44,6 +44,8 @@ def test_without_a_file_nothing_is_remembered(tmp_path: Path) -> None:
         {"endpoints": ["[fe80::1%eth0]:0"]},
         {"endpoints": ["192.0.2.2:7700"] * (MAX_REMEMBERED_ENDPOINTS + 1)},
         {"linked_unix_s": -1},
+        {"missed_hours": -1},
+        {"missed_hours": 168},
         {"more": 1},
     ],
 )

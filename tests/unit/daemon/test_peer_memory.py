@@ -8,10 +8,12 @@ from typing import Any, cast
 from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
-from tests.unit.links.shaking import NETWORK, Node, shake
+from tests.unit.links.shaking import NETWORK, Node, endpoint_of, shake
 from treecast.adapters import clock
-from treecast.adapters.peers_file import PEERS_FILE, load_peers
+from treecast.adapters.peers_file import PEERS_FILE, load_peers, write_peers
+from treecast.base.ids import NodeIndex
 from treecast.daemon.peer_memory import PeerMemory
+from treecast.links.memory import Remembered
 
 
 def linked() -> Node:
@@ -74,3 +76,15 @@ def test_nothing_to_remember_makes_no_file(tmp_path: Path) -> None:
     memory.recall()
     memory.save()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_is_as_it_was_after_a_start_eight_days_later_without_the_others(tmp_path: Path) -> None:
+    long_ago = Remembered(NodeIndex(2), "n2", (endpoint_of(2),), 0)
+    write_peers(tmp_path, NETWORK.id, [long_ago])
+    node = Node(1, ahead_s=8 * 86_400.0)
+    memory, lines = memory_of(node, tmp_path)
+    memory.recall()
+    assert [known.name for known in node.links.known(clock.monotonic())] == ["n2"]
+    memory.save()
+    assert load_peers(tmp_path, NETWORK.id) == (long_ago,)
+    assert lines == []

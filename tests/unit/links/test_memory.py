@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from tests.unit.links.shaking import UNIX_NOW, Node, begin, endpoint_of, shake
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SendDatagram
@@ -9,16 +13,16 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_REMEMBERED_ENDPOINTS, MAX_REMEMBERED_NODES
 from treecast.base.time import Instant
 from treecast.links.memory import (
-    FORGOTTEN_AFTER_S,
-    LINKED_STEP_S,
+    FORGOTTEN_AFTER_HOURS,
+    HOUR_S,
+    Memory,
     Remembered,
-    worth_remembering,
 )
 from treecast.links.reachability import KNOWN_UNREACHED_AFTER, Standing
 from treecast.links.sessions import LinkUp
 from treecast.links.targets import FIRST_RECALL_PAUSE, HIGHER_INDEX_DELAY, LAST_RECALL_PAUSE, RECALL_DELAY
 
-HOUR = int(UNIX_NOW) - int(UNIX_NOW) % LINKED_STEP_S
+HOUR = int(UNIX_NOW) - int(UNIX_NOW) % HOUR_S
 
 
 def remembered(index: int, *places: int) -> Remembered:
@@ -163,22 +167,57 @@ def test_a_node_does_not_try_itself() -> None:
     assert inits_in(recalling(remembered(1)), 20) == set()
 
 
-def test_a_node_without_a_link_for_seven_days_is_forgotten() -> None:
+def looked(node: Node, hours: int) -> tuple[Remembered, ...]:
+    """The nodes that it remembers after so many hours, looking every minute."""
+    return [node.links.remembered(Instant(60.0 * minute)) for minute in range(60 * hours + 1)][-1]
+
+
+@pytest.mark.parametrize("year", [-28, -1, 1])
+def test_a_node_that_was_off_for_long_or_has_a_wrong_clock_forgets_nobody(year: int) -> None:
+    two = replace(remembered(2), linked_unix_s=HOUR + year * 365 * 86_400)
+    one = recalling(two)
+    assert looked(one, 1) == (two,)
+    shake(one, Node(3))
+    assert [known.node for known in looked(one, 2)] == [2, 3]
+
+
+def test_a_node_without_any_link_forgets_nobody_however_long_it_runs() -> None:
     one = recalling(remembered(2))
-    last = FORGOTTEN_AFTER_S - (UNIX_NOW - HOUR)
-    assert one.links.remembered(Instant(last - 1)) == (remembered(2),)
-    assert one.links.remembered(Instant(last)) == ()
-    assert list(one.links.known(Instant(last))) == []
+    assert looked(one, FORGOTTEN_AFTER_HOURS + 1) == (remembered(2),)
+
+
+def test_a_node_that_is_missed_for_seven_days_with_links_to_others_is_forgotten() -> None:
+    one = recalling(remembered(2))
+    shake(one, Node(3))
+    assert looked(one, FORGOTTEN_AFTER_HOURS - 1)[0] == replace(remembered(2), missed_hours=FORGOTTEN_AFTER_HOURS - 1)
+    last = float(FORGOTTEN_AFTER_HOURS * HOUR_S)
+    assert [one.node for one in one.links.remembered(Instant(last))] == [3]
+    assert [known.node for known in one.links.known(Instant(last))] == [3]
     assert advance(one, last) == []
 
 
-def test_the_nodes_that_were_linked_last_are_kept_when_there_are_too_many() -> None:
-    def many(first: int, hour: int) -> list[Remembered]:
-        return [Remembered(NodeIndex(first + n), "n", (), hour * LINKED_STEP_S) for n in range(MAX_REMEMBERED_NODES)]
+def test_the_hours_of_earlier_runs_count_until_there_is_a_link() -> None:
+    one = recalling(*(replace(remembered(index), missed_hours=FORGOTTEN_AFTER_HOURS - 1) for index in (2, 3)))
+    shake(one, Node(3))
+    assert [(known.node, known.missed_hours) for known in looked(one, 1)] == [(3, 0)]
 
-    kept = worth_remembering(3 * LINKED_STEP_S, many(1, 1), many(1000, 2)[:56])
-    assert len(kept) == MAX_REMEMBERED_NODES
-    assert [one.node for one in kept] == [*range(1, 201), *range(1000, 1056)]
+
+def test_a_process_that_was_halted_for_long_has_missed_others_for_an_hour_at_most() -> None:
+    one = recalling(remembered(2))
+    shake(one, Node(3))
+    one.links.remembered(Instant(0.0))
+    assert one.links.remembered(Instant(30.0 * 86_400))[0].missed_hours == 1
+
+
+def test_the_nodes_that_were_missed_the_shortest_time_are_kept_when_there_are_too_many() -> None:
+    def many(first: int, hour: int, missed: int) -> list[Remembered]:
+        return [Remembered(NodeIndex(first + n), "n", (), hour, missed) for n in range(MAX_REMEMBERED_NODES)]
+
+    memory = Memory()
+    for before, kept in ((many(1, 2, 1), [*range(1, 201)]), (many(2000, 1, 0), [*range(2000, 2200)])):
+        memory.recall([*memory.nodes, *before])
+        nodes = memory.look(Instant(0.0), many(1000, 0, 0)[:56])
+        assert [one.node for one in nodes] == sorted([*kept, *range(1000, 1056)])
 
 
 def test_a_large_network_is_tried_a_few_nodes_at_a_time_beginning_after_oneself() -> None:
