@@ -20,6 +20,9 @@ def keep_secrets() -> None:
     keys are read and threads are started.
     """
 
+def refuse_system_calls() -> bool:
+    """The kernel refuses this thread and those that it starts the system calls that no node makes; False: it cannot."""
+
 def take_account(uid: int, gid: int) -> None:
     """Make the calling thread the account's, and the threads and processes that it starts."""
 

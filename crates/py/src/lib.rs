@@ -19,6 +19,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(preferred_aead, module)?)?;
     module.add_function(wrap_pyfunction!(drop_capabilities, module)?)?;
     module.add_function(wrap_pyfunction!(keep_secrets, module)?)?;
+    module.add_function(wrap_pyfunction!(refuse_system_calls, module)?)?;
     module.add_function(wrap_pyfunction!(take_account, module)?)?;
     module.add_function(wrap_pyfunction!(open_packet_socket, module)?)?;
     module.add_class::<handshake::StaticKey>()?;
@@ -40,6 +41,11 @@ fn drop_capabilities() -> PyResult<()> {
 #[pyfunction]
 fn keep_secrets() -> PyResult<()> {
     Ok(treecast_io::sys::secrecy::keep_secrets()?)
+}
+
+#[pyfunction]
+fn refuse_system_calls() -> PyResult<bool> {
+    Ok(treecast_io::sys::seccomp::refuse_what_no_node_does()?)
 }
 
 #[pyfunction]

@@ -16,8 +16,11 @@ _MOST = 64
 
 
 def keep_secrets() -> None:
-    """Leave no core file, let no other process of this account look into this one, gain no privileges by executing."""
+    """Leave no core file, let no other process of this account look into this one, gain no privileges by executing, and
+    have the kernel refuse what no node does, if it can.
+    """
     _native.keep_secrets()
+    _native.refuse_system_calls()
 
 
 def drop_capabilities() -> None:

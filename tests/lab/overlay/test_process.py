@@ -58,6 +58,7 @@ def is_kept_to_itself(node: TreecastNode, account: str) -> None:
     for name, pid in processes(node).items():
         assert threads(pid, "Uid") == {f"{uid} {uid} {uid} {uid}"}, name
         assert threads(pid, "NoNewPrivs") == {"1"}, name
+        assert threads(pid, "Seccomp") == {"2"}, name
         capabilities = NET_ADMIN if name == "keeper" else 0
         assert threads(pid, "CapEff") == threads(pid, "CapPrm") == {f"{capabilities:016x}"}, name
         assert threads(pid, "CapInh") == threads(pid, "CapAmb") == {f"{0:016x}"}, name

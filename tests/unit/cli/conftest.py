@@ -29,3 +29,9 @@ def _without_net_admin() -> Iterator[None]:
     set_effective(before & ~(1 << CAP_NET_ADMIN))
     yield
     set_effective(before)
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``up`` within this process, which executes programs later, does not close it for ever."""
+    monkeypatch.setattr("treecast.daemon.run.keep_secrets", lambda: None)

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod caps;
 pub mod packet;
 pub mod poll;
+pub mod seccomp;
 pub mod secrecy;
 pub mod tap;
 pub mod thread;
