@@ -26,7 +26,7 @@ from treecast.links.footprint import LinksFootprint
 from treecast.links.handshakes import Handshakes
 from treecast.links.memory import Memory, Remembered
 from treecast.links.peers import Peer, Peers
-from treecast.links.reachability import ALL_LINKS_LOST, Reachability
+from treecast.links.reachability import Reachability
 from treecast.links.refusals import Refused
 from treecast.links.roster import Known, Roster
 from treecast.links.sessions import LinkEvent, Sessions
@@ -143,12 +143,9 @@ class Links:
         return [target.name or "" for target in self._targets.configured() if not self._targets.is_reached(target)]
 
     def problems(self, now: Instant) -> Iterator[Problem]:
-        """Problems of links that need a person. A link that was refused was not lost by a cable, too."""
-        refused = list(
-            self._handshakes.refused.problems(now, self.where, self._targets.is_up, self._newest_name),
-        )
-        yield from (p for p in self._reachability.problems(now) if not refused or p.kind != ALL_LINKS_LOST)
-        yield from refused
+        """Problems of links that need a person."""
+        yield from self._reachability.problems(now)
+        yield from self._handshakes.refused.problems(now, self.where, self._targets.is_up, self._newest_name)
         yield from differing(now, self._wall_clock_ms(now), self._peers)
 
     def cut_replaced(self, now: Instant, node: NodeIndex) -> list[LinkEvent]:
@@ -290,7 +287,7 @@ class Links:
         """A handshake that was refused has shown that the network works, and a linked node's clock, too."""
         refused = self._handshakes.refused.take_last()
         peer = self._peers.get(refused.other.node_index) if refused is not None and refused.other else None
-        if refused is not None and refused.other is not None:
+        if refused is not None:
             self._reachability.answered()
         if refused is not None and peer is not None and refused.is_of_a_time:
             peer.unix_offset_s = refused.clock_ms / 1000 - refused.at

@@ -28,7 +28,6 @@ AT_ONCE: Duration = 10.0
 FOREIGN_LIFETIME: Duration = 10.0
 """A node of another network that seeks this one sends INIT every two seconds: five in a row are lost, or it stopped."""
 SHOWN = 4
-ALL_LINKS_LOST = "all_links_lost"
 
 
 class Standing(StrEnum):
@@ -79,13 +78,13 @@ class Reachability:
         self._lost = []
 
     def answered(self) -> None:
-        """A member has, though without a link: no cable is to blame."""
+        """Somebody has, though without a link: no cable is to blame."""
         self._lost = []
 
     def link_down(self, now: Instant, name: str, *, lost: bool) -> None:
-        """``lost``: for want of datagrams."""
+        """``lost``: for want of datagrams, and by a cable only while nobody is refused."""
         self.up -= 1
-        if not lost:
+        if not lost or self._refusals.are_present(now):
             return
         self._lost = [(then, other) for then, other in self._lost if now - then < AT_ONCE and other != name]
         self._lost.append((now, name))
@@ -179,7 +178,7 @@ class Reachability:
     def _all_lost(self) -> Problem:
         names = [name for _, name in self._lost]
         return Problem(
-            ALL_LINKS_LOST,
+            "all_links_lost",
             "this node",
             f"all {len(names)} links were lost at once ({_first(names)}): check this machine's network, that is its "
             f"cable or Wi-Fi, its addresses and routes, and its firewall",

@@ -84,6 +84,10 @@ class Refusals:
                 return refused
         return None
 
+    def are_present(self, now: Instant) -> bool:
+        """Whether somebody has refused, or was refused, of late."""
+        return next(self._present(now), None) is not None
+
     def forget(self, node: NodeIndex) -> None:
         """Its link is up."""
         for key in ((False, node), (True, node)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.links.shaking import Node, begin, endpoint_of, report, shake
+from tests.unit.links.shaking import OTHER_CA, Node, begin, certificate_of, endpoint_of, report, shake
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_NOTICED_ENDPOINTS
@@ -15,6 +15,7 @@ from treecast.links.attempts import ATTEMPT_LIFETIME, LAST_INIT_INTERVAL
 from treecast.links.noticed import Noticed
 from treecast.links.peers import DEAD_AFTER
 from treecast.links.reachability import FOREIGN_LIFETIME, KNOWN_UNREACHED_AFTER, UNREACHED_AFTER
+from treecast.links.refusals import REFUSED_LIFETIME
 from treecast.links.targets import FIRST_RECALL_PAUSE
 
 PEER = "192.0.2.2:7700"
@@ -269,6 +270,31 @@ def test_a_peer_whose_link_was_lost_just_before_all_others_and_is_a_problem_by_t
     assert kinds(one, at) == [("peer_unreachable", "peer")]
     one.links.review(Instant(at), report(one, silent_s=DEAD_AFTER))
     assert kinds(one, at) == [("all_links_lost", "this node"), ("peer_unreachable", "peer")]
+
+
+@pytest.mark.parametrize("refused_at", [9.0, 12.0])
+def test_where_somebody_is_refused_around_a_loss_of_all_links_each_peer_is_said_and_no_cable_is_to_blame(
+    refused_at: float,
+) -> None:
+    one, stranger = Node(1), Node(9, certificate=certificate_of(9, ca=OTHER_CA))
+    for other in (Node(2), Node(3)):
+        one.links.learn(Instant(0.0), NodeIndex(other.index), (endpoint_of(other.index),), f"n{other.index}")
+        shake(other, one)
+
+    def lose_all() -> None:
+        one.links.review(Instant(10.0), report(one, silent_s=DEAD_AFTER))
+        one.sent()
+
+    def refuse() -> None:
+        one.hear(refused_at, begin(stranger, one, refused_at), 9)
+        stranger.hear(refused_at, one.sent()[0], 1)
+        one.hear(refused_at, stranger.sent()[0], 9)
+
+    for step in (refuse, lose_all) if refused_at < 10.0 else (lose_all, refuse):
+        step()
+    unreached = [("node_unreachable", "n2"), ("node_unreachable", "n3")]
+    assert kinds(one, 10.0 + KNOWN_UNREACHED_AFTER) == [*unreached, ("peer_refused", str(endpoint_of(9)))]
+    assert kinds(one, 10.0 + REFUSED_LIFETIME + 10.0) == unreached
 
 
 def test_what_was_noticed_is_bounded() -> None:
