@@ -28,8 +28,8 @@ def present(node: TreecastNode) -> dict[str, str]:
 
 def meets(node: TreecastNode, kind: str, *words: str) -> None:
     """The problem is on top of status and a line on stderr, with these words in it."""
-    text = wait_until(lambda: present(node).get(kind, ""), LIMIT_S, f"{node.name} has the problem {kind}")
-    assert all(word in text for word in words), text
+    what = f"{node.name} has the problem {kind} with {', '.join(words)}"
+    wait_until(lambda: all(word in present(node).get(kind, "") for word in words), LIMIT_S, what)
     lines = [line for line in node.log.read_text().splitlines() if f"problem={kind}" in line]
     assert any("level=warning" in line and all(word in line for word in words) for line in lines), lines
 
