@@ -115,7 +115,7 @@ bench: install $(STAMPS)/bench-apt
 	cargo bench --package treecast-core --locked --quiet --bench tables
 	$(PY) -m bench
 
-# Networks of real engines in virtual time. Numbers of nodes, and wall-clock seconds for each: make simulate SIZES=32,64 LIMIT=60
+# Networks of real engines in virtual time. Numbers of nodes, and seconds of processor time for each: make simulate SIZES=32,64 LIMIT=60
 SIZES := 32,128,300,1000
 LIMIT := 300
 simulate: install

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.simulate import report, spreading
+from bench.simulate.__main__ import in_process
 from bench.simulate.change_traffic import ChangeTraffic
 from bench.simulate.run import Figures, Run
 from treecast.sim.world import World
@@ -14,7 +15,7 @@ from treecast.sim.world import World
 
 @pytest.fixture(scope="module")
 def four() -> Figures:
-    return Run(4, 60.0, lambda _: None).measure()
+    return Run(4, lambda _: None).measure()
 
 
 def test_a_small_network_is_measured_in_all_phases(four: Figures) -> None:
@@ -60,9 +61,10 @@ def test_the_offers_of_keys_and_their_acknowledgements_belong_to_the_change() ->
     assert change.datagrams == 2
 
 
-def test_a_network_without_time_left_says_in_which_phase_it_ended() -> None:
-    figures = Run(3, -1.0, lambda _: None).measure()
-    assert figures.ended.startswith("start: the wall clock's limit")
+def test_a_network_that_takes_longer_than_its_processor_time_says_in_which_phase_it_ended() -> None:
+    figures = in_process(64, 1.0, 8.0)
+    assert figures.ended.startswith("start: the limit of processor time, at ")
+    assert figures.start_s is None
 
 
 def test_what_was_not_measured_is_a_dash_and_makes_no_point_of_the_plot(four: Figures, tmp_path: Path) -> None:
