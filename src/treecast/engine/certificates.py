@@ -45,8 +45,10 @@ class EndingCertificates:
         """One for each, which becomes more urgent: 30, 7 and 1 days before the end.
 
         A certificate that was issued for less than twice as many days is not reported so early, but in the last quarter
-        of its life. ``clock_doubt``: another node whose clock differs, in words; empty where there is none.
+        of its life. ``clock_doubt``: another node whose clock differs, in words; empty where there is none. It compares
+        the clocks of all linked nodes, so it is called once, and only where a certificate ends.
         """
+        doubt: str | None = None
         self._soon.update(self._waiting.due(Instant(unix_now_s)))
         for node in sorted(self._soon):
             certificate = self._certificates[node]
@@ -54,7 +56,8 @@ class EndingCertificates:
                 self._soon.discard(node)
                 self._wait(certificate)
             elif unix_now_s <= certificate.not_after_s or node == self._own.node_index:
-                yield self._problem(certificate, certificate.not_after_s - unix_now_s, clock_doubt())
+                doubt = clock_doubt() if doubt is None else doubt
+                yield self._problem(certificate, certificate.not_after_s - unix_now_s, doubt)
 
     def _wait(self, certificate: Certificate) -> None:
         self._waiting.set(certificate.node_index, Instant(_first_reported_s(certificate)))
