@@ -30,15 +30,23 @@ def meets(node: TreecastNode, kind: str, *words: str) -> None:
     """The problem is on top of status and a line on stderr, with these words in it."""
     what = f"{node.name} has the problem {kind} with {', '.join(words)}"
     wait_until(lambda: all(word in present(node).get(kind, "") for word in words), LIMIT_S, what)
-    lines = [line for line in node.log.read_text().splitlines() if f"problem={kind}" in line]
-    assert any("level=warning" in line and all(word in line for word in words) for line in lines), lines
+    wait_line(node, kind, "level=warning", *words)
 
 
 def is_over(node: TreecastNode, kind: str) -> None:
     """The problem is gone from status, and a line says so."""
     wait_until(lambda: kind not in present(node), LIMIT_S, f"{node.name} has the problem {kind} no more")
-    lines = [line for line in node.log.read_text().splitlines() if f"problem={kind}" in line]
-    assert any("problem over" in line for line in lines), lines
+    wait_line(node, kind, "problem over")
+
+
+def wait_line(node: TreecastNode, kind: str, *words: str) -> None:
+    """The log has a line of the problem with these words: it is written a moment after ``status`` has it."""
+
+    def is_there() -> bool:
+        lines = node.log.read_text().splitlines()
+        return any(f"problem={kind}" in line and all(word in line for word in words) for line in lines)
+
+    wait_until(is_there, LIMIT_S, f"{node.name} has a line of {kind} with {', '.join(words)}")
 
 
 def sentence_of(node: TreecastNode, *arguments: object) -> str:
