@@ -5,8 +5,10 @@ Uses netlink and the interface's sysctls. Nothing needs undoing: all of it goes 
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import socket
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -47,7 +49,9 @@ TX_QUEUE_FRAMES = 4000
 
 _CONF = Path("/proc/sys/net/ipv6/conf")
 _IF_INET6 = Path("/proc/thread-self/net/if_inet6")
-_SIOCGIFADDR, _SIOCGIFNETMASK, _IFREQ_BYTES = 0x8915, 0x891B, 40
+_SIOCGIFCONF, _SIOCGIFNETMASK, _IFREQ_BYTES = 0x8912, 0x891B, 40
+_IFCONF = "iP"
+"""``struct ifconf``: the length of a buffer of ``struct ifreq``, and its address."""
 
 
 def ipv6_is_on() -> bool:
@@ -188,18 +192,12 @@ def machine_addresses(without: str) -> tuple[IPAddress, ...]:
     return tuple(sorted(usable, key=lambda address: (address.version, int(address))))
 
 
-def addresses_of(interface: str) -> tuple[IPv4Address | None, IPv6Address | None]:
-    """The first IPv4 address of an interface and the IPv6 link-local one that may be used; None for none.
+def addresses_of(interface: str) -> tuple[tuple[IPv4Interface, ...], IPv6Address | None]:
+    """The IPv4 addresses of an interface and the IPv6 link-local one that may be used; None for none.
 
     Without netlink, so that an event loop may call it (netdevice(7), proc_net(5)).
     """
-    name = interface.encode()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            answer = fcntl.ioctl(any_socket, _SIOCGIFADDR, name.ljust(_IFREQ_BYTES, b"\0"))
-            ipv4 = IPv4Address(answer[20:24])  # behind the name: a sockaddr_in
-        except OSError:
-            ipv4 = None
+    ipv4 = _ipv4_of(interface)
     with suppress(OSError):  # no IPv6 here
         for line in _IF_INET6.read_text(encoding="ascii").splitlines():
             digits, _, _, _, flags, owner = line.split()
@@ -209,22 +207,40 @@ def addresses_of(interface: str) -> tuple[IPv4Address | None, IPv6Address | None
     return ipv4, None
 
 
-def lan_ipv4(interfaces: Sequence[str], apart: IPv4Network) -> IPv4Interface | None:
-    """The first IPv4 address of these interfaces, as far as they are there, unless it is of the overlay's network."""
-    for name in interfaces:
-        address = addresses_of(name)[0]
-        if address is not None and address not in apart:
-            return IPv4Interface((int(address), _netmask_of(name)))
-    return None
+def lan_addresses(interfaces: Sequence[str], apart: IPv4Network) -> tuple[IPv4Interface, ...]:
+    """The IPv4 addresses of the first of these interfaces that has any, but those of the overlay's network."""
+    found = ([own for own in _ipv4_of(name) if own.ip not in apart] for name in interfaces)
+    return tuple(next(filter(None, found), ()))
 
 
-def _netmask_of(interface: str) -> str:
-    """The netmask of the interface's first IPv4 address."""
+def _ipv4_of(interface: str) -> tuple[IPv4Interface, ...]:
+    """All IPv4 addresses of an interface, in the kernel's order; none where it is not there."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            answer = fcntl.ioctl(any_socket, _SIOCGIFNETMASK, interface.encode().ljust(_IFREQ_BYTES, b"\0"))
-        except OSError:  # the address has gone meanwhile
-            return "255.255.255.255"
+        buffer = ctypes.create_string_buffer(_length_of_all(any_socket) + _IFREQ_BYTES)
+        answer = fcntl.ioctl(any_socket, _SIOCGIFCONF, struct.pack(_IFCONF, len(buffer), ctypes.addressof(buffer)))
+        (length, _) = struct.unpack(_IFCONF, answer)
+        records = (buffer.raw[at : at + _IFREQ_BYTES] for at in range(0, length, _IFREQ_BYTES))
+        own = [record for record in records if _name_in(record) == interface]
+        return tuple(IPv4Interface((int.from_bytes(record[20:24]), _netmask_of(any_socket, record))) for record in own)
+
+
+def _length_of_all(any_socket: socket.socket) -> int:
+    """Bytes of the records of all IPv4 addresses of this machine."""
+    answer = fcntl.ioctl(any_socket, _SIOCGIFCONF, struct.pack(_IFCONF, 0, 0))
+    return int(struct.unpack(_IFCONF, answer)[0])
+
+
+def _name_in(record: bytes) -> str:
+    """The interface of an address, whose label may have more behind a colon."""
+    return record[:16].split(b"\0")[0].split(b":")[0].decode(errors="replace")
+
+
+def _netmask_of(any_socket: socket.socket, record: bytes) -> str:
+    """The netmask of an address: a ``struct ifreq`` with its label and the address itself (netdevice(7))."""
+    try:
+        answer = fcntl.ioctl(any_socket, _SIOCGIFNETMASK, record)
+    except OSError:  # the address has gone meanwhile
+        return "255.255.255.255"
     return str(IPv4Address(answer[20:24]))
 
 

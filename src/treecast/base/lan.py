@@ -12,11 +12,16 @@ from treecast.base.storm_control import StormLimits
 
 @dataclass(frozen=True, slots=True)
 class BridgedLan:
-    """``mac``, ``ipv4``: the machine's own there. Without an address of the LAN's subnet (None) its routers may ignore
-    what the node reports.
+    """``mac``, ``addresses``: the machine's own there. Without an address of a router's subnet that one may ignore what
+    the node reports.
     """
 
     mac: MacAddress
-    ipv4: IPv4Interface | None
+    addresses: tuple[IPv4Interface, ...]
     limits: StormLimits
     keep_local: KeepLocal = KEEP_ALL
+
+    @property
+    def ipv4(self) -> IPv4Interface | None:
+        """The first of the addresses."""
+        return self.addresses[0] if self.addresses else None

@@ -54,7 +54,7 @@ class Answers:
             case Verb.GROUPS | Verb.GROUP_CHANGES:  # who follows is answered by ``group_followers``
                 return self._groups().groups()
             case Verb.HOSTS:
-                return host_answers(self._view, self._bridging.lan_ipv4, clock.monotonic())
+                return host_answers(self._view, self._bridging.lan_addresses, clock.monotonic())
             case Verb.BRIDGE:
                 return self._bridging.answer()
             case Verb.BRIDGE_CHANGED:

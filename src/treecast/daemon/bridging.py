@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
 from treecast.adapters.bridge_record import BridgeRecord, load_record
-from treecast.adapters.interface import lan_ipv4
+from treecast.adapters.interface import lan_addresses
 from treecast.adapters.netdevice import IFF_UP, flags_of
 from treecast.api.bridge_records import Bridge
 from treecast.base.addresses import MacAddress
@@ -75,7 +75,7 @@ class Bridging:
         self._name_port()
         if record is not None and before is None:
             self._node.enter_switch_mode(record.bridge, self._lan(record))
-            self._last_address = self.lan_ipv4
+            self._last_address = self._address
             self._log.info("bridged", interface=record.interface, bridge=record.bridge)
         elif record is not None:
             self._node.restart_startup_queries()
@@ -91,13 +91,18 @@ class Bridging:
 
     def _lan(self, record: BridgeRecord) -> BridgedLan:
         """Its addresses may be still on the interface, or on the bridge already."""
-        ipv4 = lan_ipv4((record.interface, record.bridge), self._network.ipv4)
-        return BridgedLan(MacAddress.parse(record.mac), ipv4, record.limits(), record.kept())
+        found = lan_addresses((record.interface, record.bridge), self._network.ipv4)
+        return BridgedLan(MacAddress.parse(record.mac), found, record.limits(), record.kept())
 
     @property
-    def lan_ipv4(self) -> IPv4Interface | None:
-        """This machine's own address on the LAN that it is bridged to."""
-        return self._node.lan_ipv4
+    def lan_addresses(self) -> tuple[IPv4Interface, ...]:
+        """This machine's own addresses on the LAN that it is bridged to."""
+        return self._node.lan_addresses
+
+    @property
+    def _address(self) -> IPv4Interface | None:
+        """The first of these."""
+        return next(iter(self.lan_addresses), None)
 
     def port_names(self) -> dict[int, str]:
         """The interface of each port."""
@@ -129,8 +134,8 @@ class Bridging:
 
     def _address_lost(self, bridge: str) -> Iterator[Problem]:
         """An IPv4 address on the LAN that this machine had since it is bridged."""
-        self._last_address = self.lan_ipv4 or self._last_address
-        if self.lan_ipv4 is None and self._last_address is not None:
+        self._last_address = self._address or self._last_address
+        if self._address is None and self._last_address is not None:
             text = f"{bridge} has lost {self._last_address}, this machine's address on the LAN"
             advice = f"run its DHCP client on {bridge}, or, where it was static, add it to {bridge} again"
             yield Problem("lan_address_lost", bridge, f"{text}: {advice}", patience=CLIENT_TIME)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Interface
 
 from treecast.api.records import Host
@@ -11,20 +11,20 @@ from treecast.engine.view import HostView, View
 from treecast.multicast import TAP
 
 
-def host_answers(view: View, lan_ipv4: IPv4Interface | None, now: Instant) -> Iterator[Host | None]:
+def host_answers(view: View, lan: Sequence[IPv4Interface], now: Instant) -> Iterator[Host | None]:
     """One row for each host; None: the caller may pause here too.
 
-    ``lan_ipv4``: this machine's own address on the LAN that it is bridged to.
+    ``lan``: this machine's own addresses on the LAN that it is bridged to.
     """
     for host in view.hosts(now):
-        yield None if host is None else _host(view, host, lan_ipv4, now)
+        yield None if host is None else _host(view, host, lan, now)
 
 
-def _host(view: View, host: HostView, lan_ipv4: IPv4Interface | None, now: Instant) -> Host:
+def _host(view: View, host: HostView, lan: Sequence[IPv4Interface], now: Instant) -> Host:
     is_own = host.port == TAP and host.sighted_at is None
     addresses = [str(address) for address in host.addresses]
-    if is_own and lan_ipv4 is not None and lan_ipv4.ip not in host.addresses:
-        addresses.append(str(lan_ipv4.ip))
+    if is_own:
+        addresses += [str(own.ip) for own in lan if own.ip not in host.addresses]
     node = view.name(host.node)
     return Host(
         mac=str(host.mac),

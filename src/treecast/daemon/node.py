@@ -12,7 +12,7 @@ from functools import partial
 from ipaddress import IPv4Interface
 
 from treecast.adapters import clock
-from treecast.adapters.interface import lan_ipv4, machine_addresses, source_addresses
+from treecast.adapters.interface import lan_addresses, machine_addresses, source_addresses
 from treecast.adapters.native import DataPlane
 from treecast.adapters.netdevice import mac_of
 from treecast.adapters.network_news import News
@@ -133,9 +133,9 @@ class RunningNode:
         self._carry_out(self.engine.restart_startup_queries(clock.monotonic(), TAP))
 
     @property
-    def lan_ipv4(self) -> IPv4Interface | None:
-        """This machine's own address on the LAN that the TAP shares."""
-        return self._lan.ipv4 if self._lan is not None else None
+    def lan_addresses(self) -> tuple[IPv4Interface, ...]:
+        """This machine's own addresses on the LAN that the TAP shares."""
+        return self._lan.addresses if self._lan is not None else ()
 
     def leave_switch_mode(self) -> None:
         """The TAP is in no bridge any more."""
@@ -246,10 +246,10 @@ class RunningNode:
             await self._addresses_doubted.wait()
 
     def _follow_lan_address(self) -> None:
-        ipv4 = lan_ipv4((self._bridge,), self._network.ipv4)
-        if self._lan is not None and ipv4 != self._lan.ipv4:
-            self._log.info("address on the LAN changed", address=str(ipv4 or "none"))
-            self.enter_switch_mode(self._bridge, replace(self._lan, ipv4=ipv4))
+        found = lan_addresses((self._bridge,), self._network.ipv4)
+        if self._lan is not None and found != self._lan.addresses:
+            self._log.info("address on the LAN changed", address=" ".join(map(str, found)) or "none")
+            self.enter_switch_mode(self._bridge, replace(self._lan, addresses=found))
 
     def _add_static_peer(self, peer: str, endpoints: tuple[Endpoint, ...]) -> None:
         self._carry_out(self.engine.add_static_peer(clock.monotonic(), peer, endpoints))

@@ -194,4 +194,4 @@ def too_big(mtus: Mapping[str, int], count: int) -> Iterator[Problem]:
 
 def _addresses(interface: str) -> PortAddresses:
     ipv4, link_local = addresses_of(interface)
-    return PortAddresses(ipv4 or IPv4Address(0), link_local)
+    return PortAddresses(ipv4[0].ip if ipv4 else IPv4Address(0), link_local, lan=ipv4)

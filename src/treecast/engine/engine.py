@@ -183,7 +183,8 @@ class Engine:
         kernel = OwnKernel(lan.mac, neighbour_of(own) if own else NO_ADDRESS)
         self.rooms.designated_forwarder.open(now, port, lan.mac, self._own_addresses, lan.limits, lan.keep_local)
         self.rooms.discovery.add_own(now, lan.mac, self._own_addresses)
-        self._membership_sync.take(now, self.rooms.membership.set_ipv4(now, own.ip if own else NO_ADDRESS, kernel))
+        ipv4 = own.ip if own else NO_ADDRESS
+        self._membership_sync.take(now, self.rooms.membership.set_ipv4(now, ipv4, kernel, port, lan.addresses))
         return self._settle(now)
 
     def restart_startup_queries(self, now: Instant, port: int) -> list[Command]:

@@ -61,6 +61,8 @@ class HostSide:
         self._group_query_ends: Timers[IPAddress] = Timers()
         """When the hosts have answered the last query about a group, while older reports would make them silent."""
         self._older_queriers: dict[int, Instant] = {}
+        self._querier: IPAddress | None = None
+        """The other machine whose query was the last."""
 
     def version(self) -> int:
         """The Host Compatibility Mode (RFC 9776 section 7.2.1): the oldest querier of late."""
@@ -79,6 +81,11 @@ class HostSide:
             self._wanted[group] = wanted
         self._begin_change(group, before, wanted)
         self._fresh[group] = max(now, self._group_query_ends.deadline(group) or now)
+
+    def note_querier(self, querier: IPAddress) -> None:
+        """Another machine's query came from there: it is to believe what is reported from now on."""
+        if not querier.is_unspecified:
+            self._querier = querier
 
     def receive_query(self, now: Instant, query: MembershipQuery) -> None:
         """A query on the port, of whichever router; answers follow within its response time.
@@ -156,6 +163,8 @@ class HostSide:
     def _frames(self, message: MembershipMessage) -> list[bytes]:
         """To all on the port, and to the own kernel, which takes IPv4 from a neighbour only (see ``protocol``)."""
         source, kernel = self.source, self.source.kernel
+        if self._querier is not None:
+            source = replace(source, address=source.toward(self._querier))
         if kernel is None or kernel.neighbour.is_unspecified or source.address.version != 4:
             return [self._protocol.message_frame(message, source)]
         to_kernel = self._protocol.message_frame(message, replace(source, address=kernel.neighbour))

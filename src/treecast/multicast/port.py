@@ -13,7 +13,7 @@ from treecast.base.membership import SourceFilter
 from treecast.base.time import Instant, earliest
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.group_quota import GroupQuota
-from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, OwnKernel, PortSource
+from treecast.multicast.protocol import IGMP, MLD, NO_ADDRESS, OwnKernel, PortSource, Subnets
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.view import GroupView, Output
 from treecast.wire import ethernet
@@ -34,9 +34,10 @@ class PortMembership:
         vlan: VlanTag | None = None,
         quota: GroupQuota | None = None,
         kernel: OwnKernel | None = None,
+        lan: Subnets = (),
     ) -> None:
         self._drops = drops
-        self.igmp = GroupMembershipRouter(IGMP, config, PortSource(mac, ipv4, vlan, kernel), drops, quota)
+        self.igmp = GroupMembershipRouter(IGMP, config, PortSource(mac, ipv4, vlan, kernel, lan), drops, quota)
         self.mld = GroupMembershipRouter(MLD, config, PortSource(mac, link_local, vlan, kernel), drops, quota)
 
     def start(self, now: Instant) -> Output:
@@ -90,10 +91,10 @@ class PortMembership:
         """The port's source filter of one group."""
         return self._router_of(group).filter(group)
 
-    def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None) -> Output:
-        """The IPv4 source of the port's own frames, and the kernel there, are these now."""
+    def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None, lan: Subnets) -> Output:
+        """The IPv4 source of the port's own frames, the kernel there, and what reports may come from, are these now."""
         self.mld.source = replace(self.mld.source, kernel=kernel)
-        return self.igmp.set_source(now, replace(self.igmp.source, address=ipv4, kernel=kernel))
+        return self.igmp.set_source(now, replace(self.igmp.source, address=ipv4, kernel=kernel, lan=lan))
 
     def groups(self) -> tuple[GroupView, ...]:
         return tuple(view for router in self.routers() for view in router.groups())

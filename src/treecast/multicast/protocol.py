@@ -36,6 +36,9 @@ _SSM_IPV4 = IPv4Network("232.0.0.0/8")
 _SSM_IPV6 = IPv6Network("ff30::/12")
 _LINK_LOCAL_SCOPE = 2
 
+Subnets = tuple[IPv4Interface, ...]
+"""Addresses with the prefixes of their subnets."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnKernel:
@@ -49,11 +52,13 @@ class OwnKernel:
 class PortAddresses:
     """From where the node speaks on a port. ``ipv4`` may be 0.0.0.0. ``link_local`` None: from that of the node's MAC,
     for a switch serves IPv6 hosts without IPv6 of its machine. ``kernel``: the machine's own is a host on this port.
+    ``lan``: all that it may report from there.
     """
 
     ipv4: IPv4Address
     link_local: IPv6Address | None
     kernel: OwnKernel | None = None
+    lan: Subnets = ()
 
 
 def in_vlan(kernel: OwnKernel | None, vlan: int) -> OwnKernel | None:
@@ -73,13 +78,18 @@ def neighbour_of(address: IPv4Interface) -> IPv4Address:
 @dataclass(frozen=True, slots=True)
 class PortSource:
     """The source of our own frames on a port. ``address``: see the module's text; link-local for MLD. ``kernel``: the
-    machine's own is there.
+    machine's own is there. ``lan``: all addresses that reports may come from.
     """
 
     mac: MacAddress
     address: IPAddress
     vlan: VlanTag | None = None
     kernel: OwnKernel | None = None
+    lan: Subnets = ()
+
+    def toward(self, querier: IPAddress) -> IPAddress:
+        """The address to report to a querier from: the first whose subnet it is in, for it may ignore any other."""
+        return next((own.ip for own in self.lan if querier in own.network), self.address)
 
     @property
     def is_kernels_own(self) -> bool:

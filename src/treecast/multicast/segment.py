@@ -15,7 +15,7 @@ from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.host_side import HostSide
 from treecast.multicast.pim_downstream import PimDownstream
 from treecast.multicast.port import PortMembership
-from treecast.multicast.protocol import OwnKernel
+from treecast.multicast.protocol import OwnKernel, Subnets
 from treecast.multicast.router import GroupMembershipRouter
 from treecast.multicast.router_ports import RouterPort, RouterView
 from treecast.multicast.view import Output
@@ -103,7 +103,10 @@ class Segment:
         self._routers.note(now, received.source, "query", hold_time)
         is_first = self._follow_routers()
         if version in self._host_sides:
-            self._host_sides[version].receive_query(now, received.message)
+            side = self._host_sides[version]
+            if not side.source.is_own_kernel(received.source_mac):
+                side.note_querier(received.source)
+            side.receive_query(now, received.message)
         return is_first
 
     def receive_own_queries(self, now: Instant, frames: Iterable[bytes]) -> None:
@@ -148,8 +151,8 @@ class Segment:
         self._host_sides.clear()
         self._follow_routers()
 
-    def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None) -> Output:
-        output = self.membership.set_ipv4(now, ipv4, kernel)
+    def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None, lan: Subnets) -> Output:
+        output = self.membership.set_ipv4(now, ipv4, kernel, lan)
         for router in self.membership.routers():
             side = self._host_sides.get(router.protocol.ip_version)
             if side is not None:

@@ -25,7 +25,7 @@ from treecast.multicast.config import MembershipConfig
 from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.pim_downstream import PimJoinView
 from treecast.multicast.port import PortMembership
-from treecast.multicast.protocol import NO_ADDRESS, OwnKernel, PortAddresses, in_vlan
+from treecast.multicast.protocol import NO_ADDRESS, OwnKernel, PortAddresses, Subnets, in_vlan
 from treecast.multicast.querier_problems import second_querier
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.segment import Segment
@@ -76,7 +76,7 @@ class SwitchMembership:
         """A further port, or new addresses of one: the first general queries from there."""
         before = self._addresses.get(port)
         if before is not None and before.link_local == addresses.link_local:
-            return self.set_ipv4(now, addresses.ipv4, addresses.kernel, port)
+            return self.set_ipv4(now, addresses.ipv4, addresses.kernel, port, addresses.lan)
         vlans = {UNTAGGED, *(segment.vlan for segment in self._segments.of_port(port))}
         output = self._end_port(port)
         self._addresses[port] = addresses
@@ -150,14 +150,16 @@ class SwitchMembership:
         self._segments.set_forwarding(port, forwarding=True)
         return output
 
-    def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None, port: int = TAP) -> SwitchOutput:
+    def set_ipv4(
+        self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None, port: int = TAP, lan: Subnets = ()
+    ) -> SwitchOutput:
         """The IPv4 source of queries and reports, 0.0.0.0 on a TAP that no bridge has, and the own kernel there (see
-        ``protocol``).
+        ``protocol``). ``lan``: addresses that reports come from when a querier is of their subnet.
         """
-        self._addresses[port] = replace(self._addresses[port], ipv4=ipv4, kernel=kernel)
+        self._addresses[port] = replace(self._addresses[port], ipv4=ipv4, kernel=kernel, lan=lan)
         output = SwitchOutput()
         for segment in self._segments.of_port(port):
-            output += self._take(now, segment, segment.set_ipv4(now, ipv4, in_vlan(kernel, segment.vlan)))
+            output += self._take(now, segment, segment.set_ipv4(now, ipv4, in_vlan(kernel, segment.vlan), lan))
         return output
 
     def set_proxied(self, now: Instant, vlan: int, group: IPAddress, wanted: SourceFilter) -> None:
@@ -288,6 +290,7 @@ class SwitchMembership:
             link_local=addresses.link_local or self._link_local,
             ipv4=addresses.ipv4,
             kernel=in_vlan(addresses.kernel, vlan),
+            lan=addresses.lan,
             vlan=VlanTag(vlan) if vlan else None,
             quota=self._quota,
         )

@@ -20,11 +20,13 @@ from lab.load import Receiver, Sender
 from lab.node import INTERFACE
 from lab.sites import LIMIT_S, Sites
 from tests.lab.conftest import OverlayFactory
-from tests.lab.interop.routers import PROGRAMS
+from tests.lab.interop.routers import PROGRAMS, beyond
 from tests.lab.overlay.asking import wait_received
 
 PORT = 5012
 GROUP = "239.69.0.1"
+GATEWAY = "10.99.1.77/16"
+"""In the LAN's second subnet, which has the bridging machine as its .254."""
 TTL = 8
 
 
@@ -51,10 +53,10 @@ def subnet(lab: Lab, machine: Machine, name: str) -> tuple[Machine, str]:
     return host, port.interface
 
 
-def serves(source: Machine, viewer: Machine, interface: str, log: Path) -> None:
+def serves(source: Machine, viewer: Machine, interface: str, log: Path, group: str = GROUP) -> None:
     """The viewer gets the stream, all of it once it runs, and the proxy hears it leave."""
-    receiver = Receiver(viewer, GROUP, PORT, interface=interface)
-    first = Sender(source, GROUP, PORT, interface="eth0", rate_pps=20, ttl=TTL)
+    receiver = Receiver(viewer, group, PORT, interface=interface)
+    first = Sender(source, group, PORT, interface="eth0", rate_pps=20, ttl=TTL)
     wait_received(receiver, 5, LIMIT_S)
     first.stop()
     receiver.stop()
@@ -75,3 +77,13 @@ def test_igmpproxy_on_a_bridging_machine_serves_a_viewer_on_another_lan(sites: S
     downstream = f"tcbr-{sites.interfaces[0]}"
     with igmpproxy(machine, tmp_path, upstream=upstream, downstream=downstream) as log:
         serves(source, sites.lans[1].hosts[0], "eth0", log)
+
+
+def test_igmpproxy_in_the_second_subnet_of_a_lan_serves_a_viewer_on_another_lan(sites: Sites, tmp_path: Path) -> None:
+    """The bridging machine has an address in both; the proxy refuses what comes from the first."""
+    with beyond(sites, "gateway") as lan:
+        lan.router.run(["ip", "address", "del", str(lan.router.ports[0].ipv4), "dev", "eth0"])
+        lan.router.run(["ip", "address", "add", GATEWAY, "dev", "eth0"])
+        with igmpproxy(lan.router, tmp_path, upstream="eth1", downstream="eth0") as log:
+            wait_until(lambda: "RECV Membership query" in log.read_text(encoding="utf-8"), LIMIT_S, "the proxy queries")
+            serves(lan.host, sites.lans[1].hosts[0], "eth0", log, "239.69.0.2")

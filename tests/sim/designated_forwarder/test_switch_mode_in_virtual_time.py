@@ -43,7 +43,7 @@ class SharedLan:
         for node in nodes:
             mac = MacAddress(b"\x00\x00\x5e\x00\x54" + bytes([node.index]))
             node.forwarder.carry_out(
-                node.engine.enter_switch_mode(world.underlay.now, 0, BridgedLan(mac, LAN_IPV4, LAN_LIMITS))
+                node.engine.enter_switch_mode(world.underlay.now, 0, BridgedLan(mac, (LAN_IPV4,), LAN_LIMITS))
             )
             node.forwarder.raise_event(HostSeen(0, 0, mac))  # a turn, after which its timer runs
 
@@ -174,7 +174,7 @@ def test_a_node_asks_the_lan_from_the_machines_address_there_and_follows_its_cha
     before = len(first.forwarder.injected)
     moved = IPv4Interface("192.0.2.99/24")
     first.forwarder.carry_out(
-        first.engine.enter_switch_mode(world.underlay.now, 0, BridgedLan(HOST, moved, LAN_LIMITS))
+        first.engine.enter_switch_mode(world.underlay.now, 0, BridgedLan(HOST, (moved,), LAN_LIMITS))
     )
     assert asked_from(first, before) == {moved.ip, for_its_own_kernel}
 

@@ -9,9 +9,9 @@ from treecast.daemon.host_answers import host_answers
 from treecast.sim.world import SimNode, World
 
 
-def shown(world: World, node: SimNode, lan: str = "") -> dict[str, Host]:
+def shown(world: World, node: SimNode, *lan: str) -> dict[str, Host]:
     """By the address in the overlay."""
-    hosts = host_answers(node.engine.view, IPv4Interface(lan) if lan else None, world.underlay.now)
+    hosts = host_answers(node.engine.view, [IPv4Interface(own) for own in lan], world.underlay.now)
     return {host.ip[0]: host for host in hosts if host is not None}
 
 
@@ -31,9 +31,9 @@ def test_hosts_of_a_node_without_a_link_are_marked_until_it_is_forgotten_or_back
     world.run_until(lambda: shown(world, first)["10.77.0.2"].unreachable == "", 30.0)
 
 
-def test_the_node_itself_is_shown_with_its_address_on_the_lan() -> None:
+def test_the_node_itself_is_shown_with_its_addresses_on_the_lan() -> None:
     world = World(seed=5)
     node = world.add()
-    own = shown(world, node, "192.168.1.5/24")["10.77.0.1"]
-    assert (own.ip, own.own) == (["10.77.0.1", "192.168.1.5"], True)
+    own = shown(world, node, "192.168.1.5/24", "10.99.1.254/16")["10.77.0.1"]
+    assert (own.ip, own.own) == (["10.77.0.1", "192.168.1.5", "10.99.1.254"], True)
     assert shown(world, node)["10.77.0.1"].ip == ["10.77.0.1"]

@@ -17,7 +17,7 @@ from treecast.wire.arp import ArpOperation, ArpPacket
 from treecast.wire.ethernet import EthernetFrame, EtherType, VlanTag
 
 HOST = MacAddress.parse("00:00:5e:00:53:01")
-LAN = BridgedLan(MacAddress.parse("00:00:5e:00:53:99"), None, NO_LIMITS)
+LAN = BridgedLan(MacAddress.parse("00:00:5e:00:53:99"), (), NO_LIMITS)
 VLAN = 7
 BROADCAST, NOBODY = MacAddress(b"\xff" * 6), MacAddress(bytes(6))
 

@@ -71,7 +71,7 @@ def test_hosts_come_in_order_and_one_that_went_meanwhile_is_left_out() -> None:
     claimant = Claimant(world, neighbour)
     now = world.underlay.now
     node.engine.turn(now, [claimant.node, *(claimant.claim(number) for number in range(5000, 0, -1))])
-    rows = host_answers(node.engine.view, None, now)
+    rows = host_answers(node.engine.view, (), now)
     own = next(row for row in rows if row is not None)
     first = next(row for row in rows if row is not None)
     node.engine.turn(now, [claimant.withdraw(4000), claimant.claim(5001)])

@@ -89,6 +89,29 @@ def test_the_own_kernel_on_a_lan_gets_a_report_of_its_own_beside_that_of_the_lan
     assert reports(switch.switch.advance(switch.now)) == [(ALL, LAN_IPV4), (KERNEL.packed, LAN_NEIGHBOUR)]
 
 
+@pytest.mark.parametrize(
+    ("queriers", "answered_from"),
+    [
+        (["10.99.1.77"], "10.99.1.254"),
+        (["10.99.1.77", "0.0.0.0"], "10.99.1.254"),
+        (["10.99.1.77", "192.0.2.9"], "192.0.2.7"),
+        (["172.16.0.1"], "192.0.2.7"),
+    ],
+)
+def test_of_several_subnets_on_a_lan_the_querier_gets_reports_from_its_own(
+    queriers: list[str], answered_from: str
+) -> None:
+    """igmpproxy refuses what comes from another subnet than its own. A switch may query from 0.0.0.0."""
+    switch = on_a_tap()
+    subnets = (IPv4Interface("192.0.2.7/24"), IPv4Interface("10.99.1.254/16"))
+    switch.note(switch.switch.set_ipv4(switch.now, LAN_IPV4, None, lan=subnets))
+    query = MembershipQuery(3, IPv4Address(0), 1, False, 2, 125)
+    for querier in queriers:
+        switch.receive(ethernet.parse(igmp.message_frame(query, KERNEL, IPv4Address(querier))))
+    switch.switch.set_proxied(switch.now, 0, GROUPS[4], ANY_SOURCE)
+    assert reports(switch.switch.advance(switch.now)) == [(ALL, IPv4Address(answered_from))]
+
+
 @FAMILIES
 def test_on_a_lan_a_query_with_the_node_s_own_mac_is_its_own_that_came_back(version: int) -> None:
     switch = on_a_tap()
