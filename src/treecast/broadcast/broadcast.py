@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from random import Random
 
 from treecast.base.counters import Drops
@@ -22,6 +21,7 @@ from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.broadcast.acceptance import Acceptance, VerifyCertificate, groups_in, more_groups
+from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.footprint import BroadcastFootprint
@@ -39,8 +39,6 @@ from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 REQUEST_INTERVAL: Duration = 0.5
 """A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
-CONSULTED_NEIGHBOURS = 4
-"""Neighbours whose advertisements say whether a node has a link: a list of 1,000 takes 50 us to read."""
 COMPARE_WITHIN: Duration = 1.0
 """After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
 
@@ -97,6 +95,7 @@ class Broadcast:
         self._wake: Timers[NodeIndex] = Timers()
         """When each neighbour has a message to get."""
         self._link_state = LinkState(self._store)
+        self._consulted = ConsultedNeighbours(self._link_state, self._neighbours)
         self._taken: dict[tuple[NodeIndex, int, bytes], _Taken] = {}
         """News of this turn, by origin and key."""
 
@@ -131,6 +130,7 @@ class Broadcast:
             sum(len(origin.withdrawn_until) for _, origin in origins),
             tuple(sorted(self._neighbours)),
             tuple(self._link_state.held()),
+            tuple(self._consulted.origins()),
             sum(neighbour.unsent for neighbour in self._neighbours.values()),
             sum(kind not in KINDS for _, origin in origins for kind, _ in origin.records),
         )
@@ -149,11 +149,13 @@ class Broadcast:
         self._neighbours[peer] = neighbour = Neighbour(peer, now, self._wake, self._rng, self._drops)
         neighbour.begin(now, self._digests.first_due(now, peer))
         self._own.link_up(now, peer)
+        self._consulted.link_up()
 
     def link_down(self, now: Instant, peer: NodeIndex) -> None:
         if self._neighbours.pop(peer, None) is not None:
             self._wake.cancel(peer)
             self._own.link_down(now, peer)
+            self._consulted.link_down(peer)
             if self._neighbours:  # what it had not passed on yet, another has
                 other = self._neighbours[self._rng.choice(list(self._neighbours))]
                 other.compare(after(now, self._rng.random() * COMPARE_WITHIN))
@@ -169,12 +171,8 @@ class Broadcast:
         return self._link_state.of(origin)
 
     def is_listed(self, origin: NodeIndex) -> bool:
-        """Whether the node has a link, by both ends' advertisements: as this node's neighbours say, the first few of
-        those that it lists, for each that it has lost says the same. Of one that lists others only nothing is known.
-        """
-        listed = self._link_state.of(origin)
-        shared = list(islice((peer for peer in self._neighbours if peer in listed), CONSULTED_NEIGHBOURS))
-        return any(origin in self._link_state.of(peer) for peer in shared) if shared else bool(listed)
+        """Whether the node has a link, by both ends' advertisements: as this node's neighbours say."""
+        return self.knows(origin) and self._consulted.confirm(origin)
 
     def receive(self, now: Instant, peer: NodeIndex, message: Flood | Acknowledge | Digest) -> list[Learned]:
         """One message of a linked node."""
@@ -291,6 +289,7 @@ class Broadcast:
     def _links_changed(self, now: Instant, sender: Neighbour, record: Record, before: Record | None) -> None:
         """An origin that has lost this node may have had news since: they are requested from the sender."""
         self._link_state.forget(record.origin)
+        self._consulted.forget(record.origin)
         if before is not None and self._me in links_in(before.content) - links_in(record.content):
             sender.request(now, record.origin)
 
@@ -318,6 +317,7 @@ class Broadcast:
 
     def _unlearn(self, index: NodeIndex, records: list[Record]) -> list[Learned]:
         self._link_state.forget(index)
+        self._consulted.forget(index)
         for neighbour in self._neighbours.values():
             neighbour.withdraw_offers_of(index)
         gone = [

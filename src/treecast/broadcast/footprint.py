@@ -11,8 +11,8 @@ from treecast.base.ids import NodeIndex
 class BroadcastFootprint:
     """``origins``: nodes whose advertisements are held, this one among them; ``advertisements``: how many of each;
     ``withdrawn``: keys of theirs that are remembered as withdrawn; ``link_states``: nodes whose links are held;
-    ``unsent``: records that neighbours have not acknowledged, and acknowledgements that are due; ``unknown_kinds``:
-    advertisements of kinds of a later version.
+    ``judged``: nodes whose consulted neighbours are; ``unsent``: records that neighbours have not acknowledged, and
+    acknowledgements that are due; ``unknown_kinds``: advertisements of kinds of a later version.
     """
 
     origins: tuple[NodeIndex, ...]
@@ -20,5 +20,6 @@ class BroadcastFootprint:
     withdrawn: int
     neighbours: tuple[NodeIndex, ...]
     link_states: tuple[NodeIndex, ...]
+    judged: tuple[NodeIndex, ...]
     unsent: int
     unknown_kinds: int

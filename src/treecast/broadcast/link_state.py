@@ -69,12 +69,16 @@ class LinkState:
         cached = self._cached.get(index)
         if cached is not None:
             return cached
-        origin = self._store.get(index)
-        links = frozenset[int]() if origin is None else _union(record.content for record in origin.link_records())
+        links = self.read(index)
         if len(self._cached) >= CACHED_ORIGINS:
             del self._cached[next(iter(self._cached))]
         self._cached[index] = links
         return links
+
+    def read(self, index: NodeIndex) -> frozenset[int]:
+        """The nodes that this origin lists; a caller that needs them again soon takes ``of``."""
+        origin = self._store.get(index)
+        return frozenset[int]() if origin is None else _union(record.content for record in origin.link_records())
 
     def held(self) -> list[NodeIndex]:
         """Origins whose links are held."""

@@ -207,7 +207,7 @@ def _keeps_nothing_of_what_is_gone(troubled: TroubledWorld, node: SimNode) -> No
     assert list(broadcast.origins) == sorted([*others, node.index])
     assert broadcast.withdrawn == 0
     assert list(broadcast.neighbours) == others
-    assert {*broadcast.link_states} <= {*others, node.index}
+    assert {*broadcast.link_states, *broadcast.judged} <= {*others, node.index}
     assert broadcast.unsent == 0
     assert forwarder.pending_offers == set()
     trees = footprint.trees
