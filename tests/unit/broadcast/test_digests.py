@@ -122,3 +122,15 @@ def test_a_neighbour_that_the_sender_is_linked_to_is_left_to_the_sender() -> Non
     node.said()
     node.hear(2, Flood((node_advertisement(9),)))
     assert [peer for peer, wire in node.floods() if parse_signed(wire)[1].origin == 9] == [4]
+
+
+def test_a_digest_of_before_the_last_news_is_no_equal_one_though_the_own_was_the_same_then() -> None:
+    node = Node(1)
+    node.link(2, 3)
+    node.hear(3, Flood((node_advertisement(8),)))
+    old = next(m for _, peer, m in digests_within(node, 40.0) if peer == 2 and m.last == LAST)
+    acknowledge_all(node)
+    node.hear(3, Flood((node_advertisement(9),)))
+    acknowledge_all(node)
+    node.hear(2, old)
+    assert {parse_signed(wire)[1].origin for peer, wire in node.floods() if peer == 2} == {9}
