@@ -11,7 +11,7 @@ from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.time import Instant
-from treecast.dataplane.root_trees import KEY_LIFETIME, ROTATION_LIMIT, RootTrees
+from treecast.dataplane.root_trees import FIRST_OFFER_INTERVAL, KEY_LIFETIME, ROTATION_LIMIT, RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
 MEMBER = NodeIndex(2)
@@ -59,3 +59,15 @@ def test_a_worn_key_is_replaced_once_however_often_it_is_reported() -> None:
     trees.advance(Instant(now + 10.0))
     assert [c.key_id for c in trees.commands if isinstance(c, UseKey)] == [2]
     assert [c.key_id for c in trees.commands if isinstance(c, MakeKey)] == [2]
+
+
+def test_a_member_whose_offer_is_due_when_the_next_key_begins_is_offered_that_once() -> None:
+    trees = RootTrees(TreeEpoch(1), Drops())
+    trees.want(Instant(0.0), FLOW, [MEMBER])
+    trees.used(Instant(0.0), TREE)
+    trees.advance(Instant(0.0))
+    trees.commands.clear()
+    due = Instant(FIRST_OFFER_INTERVAL)
+    trees.key_worn(TREE, KeyId(1))
+    trees.advance(due)
+    assert [c.key_id for c in trees.commands if isinstance(c, OfferKey)] == [2]
