@@ -53,6 +53,7 @@ from treecast.daemon.vlan_memory import VlanMemory
 from treecast.engine.engine import Engine
 from treecast.engine.environment import NodeEnvironment
 from treecast.identity.node import NodeIdentity
+from treecast.links.endpoints import loopback_of
 from treecast.multicast import TAP
 
 DEFAULT_PORT = 7700
@@ -162,6 +163,7 @@ async def _run(
             underlay_mtu=plane.underlay_mtu,
             version=version("treecast"),
             has_route=has_way,
+            loopback=loopback_of(plane.listening),
         ),
         factory=NoiseFactory(identity.static_private_key, identity.network.id),
         membership=options.membership,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant
@@ -20,7 +20,8 @@ class NodeEnvironment:
     ``families``: the IP version of each UDP socket; ``ipv6``: whether the machine has IPv6, and the TAP thus addresses
     of it; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at;
     ``instance``: 8 random bytes that no other run of this node has; ``version``: of the program; ``has_route``: whether
-    datagrams to an address would leave this machine now.
+    datagrams to an address would leave this machine now; ``loopback``: the addresses of those ``families`` whose socket
+    listens on loopback.
     """
 
     families: Sequence[int]
@@ -31,6 +32,7 @@ class NodeEnvironment:
     underlay_mtu: int = 1500
     version: str = ""
     has_route: Callable[[IPAddress], bool] = _to_all
+    loopback: Mapping[int, IPAddress] = field(default_factory=dict)
 
 
 class WallClock:

@@ -97,6 +97,7 @@ def rooms_of(
         my_index=certificate.node_index,
         factory=factory,
         families=environment.families,
+        loopback=environment.loopback,
         has_route=environment.has_route,
         verify_certificate=verify_certificate,
         wall_clock_ms=clock.unix_ms,

@@ -7,6 +7,14 @@ from collections.abc import Collection, Iterable, Set
 from treecast.base.addresses import Endpoint, IPAddress, IPNetwork
 
 
+def loopback_of(listening: Iterable[Endpoint]) -> dict[int, IPAddress]:
+    """The address that a node sends from by IP version, where that is a loopback one: its first socket of each."""
+    first: dict[int, IPAddress] = {}
+    for one in listening:
+        first.setdefault(one.address.version, one.address)
+    return {version: address for version, address in first.items() if address.is_loopback}
+
+
 def advertised_endpoints(
     listening: Iterable[Endpoint],
     addresses: Iterable[IPAddress],

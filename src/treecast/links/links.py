@@ -6,7 +6,7 @@ section 3 first, then ``handshakes``, ``sessions`` and ``targets``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 
 from treecast.base.addresses import Endpoint, IPAddress
@@ -47,6 +47,7 @@ class Links:
         my_index: NodeIndex,
         factory: HandshakeFactory,
         families: Sequence[int],
+        loopback: Mapping[int, IPAddress],
         has_route: Callable[[IPAddress], bool],
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
@@ -55,8 +56,9 @@ class Links:
         rng: Random,
         drops: Drops,
     ) -> None:
-        """``families``: the IP version of each of the data plane's sockets, in their order. ``has_route``: whether
-        datagrams to an address would leave this machine.
+        """``families``: the IP version of each of the data plane's sockets, in their order. ``loopback``: the address
+        of each version that is sent from a loopback address. ``has_route``: whether datagrams to an address would leave
+        this machine.
 
         ``wall_clock_ms``: this node's wall clock at an instant, in milliseconds since 1970. ``is_listed``: whether
         other nodes advertise a link with a node. ``newest_name``: a node's name by its newest certificate, or empty.
@@ -77,7 +79,7 @@ class Links:
             rng=rng,
         )
         self._reachability = Reachability(
-            self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, families, has_route
+            self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, families, loopback, has_route
         )
         self._roster = Roster(self._peers, self._targets, self._reachability)
         self._sessions = Sessions(

@@ -6,7 +6,7 @@ be made up by whoever can send datagrams; all that it changes is a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from treecast.base.addresses import IPAddress
@@ -49,8 +49,8 @@ class Reachability:
     """How the nodes that this one seeks stand to it.
 
     ``inits``: where INITs came from; ``is_listed``: whether others say that a node has a link;
-    ``families``: the IP versions that this node sends by; ``has_route``: whether datagrams to an address would leave
-    this machine.
+    ``families``: the IP versions that this node sends by; ``loopback``: the address of those among them whose socket
+    listens on loopback; ``has_route``: whether datagrams to an address would leave this machine.
     """
 
     def __init__(
@@ -60,9 +60,11 @@ class Reachability:
         refusals: Refusals,
         is_listed: Callable[[NodeIndex], bool],
         families: Sequence[int],
+        loopback: Mapping[int, IPAddress],
         has_route: Callable[[IPAddress], bool],
     ) -> None:
         self._families = frozenset(families)
+        self._loopback = loopback
         self._has_route = has_route
         self._targets = targets
         self._refusals = refusals
@@ -222,6 +224,13 @@ class Reachability:
                     f"{'node' if known else 'peer'} {label} has {lacks} addresses only{tried}, and this machine has no "
                     f"{lacks}, or --listen names none{lost}: switch {lacks} on here, or name an {has} address"
                 )
+            case Standing.UNREACHABLE if self._is_beyond_loopback(target):
+                kind = "node_unreachable" if known else "peer_unreachable"
+                listening = " and ".join(str(address) for address in self._loopback.values())
+                text = (
+                    f"{'node' if known else 'peer'} {label} cannot be tried{at}: this node listens on {listening} "
+                    f"only, from which nothing leaves this machine{lost}: start it with another --listen, or without"
+                )
             case Standing.UNREACHABLE if known:
                 kind = "node_unreachable"
                 text = (
@@ -246,6 +255,11 @@ class Reachability:
     def _lacks_family(self, target: Target) -> bool:
         """Whether this node has no socket by which a datagram could go there."""
         return self._families.isdisjoint(endpoint.address.version for endpoint in target.endpoints)
+
+    def _is_beyond_loopback(self, target: Target) -> bool:
+        """Whether each socket by which it could be reached listens on loopback, and it is not there."""
+        addresses = [own.address for own in target.endpoints if own.address.version in self._families]
+        return all(address.version in self._loopback and not address.is_loopback for address in addresses)
 
     def _foreign(self, now: Instant) -> Iterator[Problem]:
         """Nodes that seek this one with the network file of another network, unless it seeks them too: one

@@ -49,3 +49,17 @@ def test_a_peer_that_is_wrong_is_a_line_and_a_problem_with_its_reason() -> None:
         assert refused in log
         node.stop()
         other.stop()
+
+
+def test_a_node_that_listens_on_loopback_only_says_so_of_a_peer_elsewhere() -> None:
+    with Lab() as lab:
+        lan = lab.switch()
+        net = Overlay([lab.machine(name, lan) for name in ("n0", "n1")], lab.directory)
+        node, other = net.nodes
+        other.start()
+        node.start(other.endpoint, options=["--listen", f"127.0.0.1:{PORT}"])
+        for one in (node, other):
+            one.wait_ready()
+        wait_until(lambda: kinds(node) == {other.endpoint: "peer_unreachable"}, LIMIT_S, "the peer is a problem")
+        assert f"peer {other.endpoint} cannot be tried: this node listens on 127.0.0.1 only" in node.log.read_text()
+        net.stop()

@@ -74,6 +74,8 @@ class Node:
         self.ahead_s = ahead_s
         self.listed = True
         """Whether others advertise links with whatever node."""
+        self.loopback: dict[int, IPAddress] = {}
+        """The addresses that it listens on, where they are on loopback."""
         self.unroutable: set[IPAddress] = set()
         """Addresses that this machine has no route to."""
         self.certificate = certificate or certificate_of(index)
@@ -83,6 +85,7 @@ class Node:
             my_index=self.certificate.node_index,
             factory=ModelFactory(static or self.certificate.static_key),
             families=(4,),
+            loopback=self.loopback,
             has_route=lambda address: address not in self.unroutable,
             verify_certificate=lambda wire: verify_certificate(wire, UNIX_NOW + ahead_s),
             wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
