@@ -133,7 +133,9 @@ class Links:
     def remembered(self, now: Instant) -> tuple[Remembered, ...]:
         """The nodes that are worth remembering for the next run."""
         before, unix_s = self._memory.nodes, self._unix_s(now)
-        kept = self._memory.look(now, [self._linked_now(unix_s, peer) for peer in self.peers()])
+        linked = [self._linked_now(unix_s, peer.certificate, peer.current.endpoint) for peer in self.peers()]
+        ended = [self._linked_now(unix_s, gone.certificate, gone.endpoint) for gone in self._roster.take_gone()]
+        kept = self._memory.look(now, linked, ended)
         for node in {one.node for one in before} - {one.node for one in kept}:
             target = self._targets.drop_recalled(node)
             if target is not None:
@@ -299,10 +301,11 @@ class Links:
         if peer is not None and not has_same_keys(peer.certificate, newer):
             self.note_replaced(now, peer.node)
 
-    def _linked_now(self, unix_s: int, peer: Peer) -> Remembered:
-        learned = (target.endpoints for target in self._targets.of(peer.node) if target.recall_pause is None)
-        endpoints = [peer.current.endpoint, *(endpoint for endpoints in learned for endpoint in endpoints)]
-        return Remembered.linked_now(unix_s, peer.node, peer.certificate.name, endpoints)
+    def _linked_now(self, unix_s: int, certificate: Certificate, current: Endpoint | None) -> Remembered:
+        node = certificate.node_index
+        learned = (target.endpoints for target in self._targets.of(node) if target.recall_pause is None)
+        said = [endpoint for endpoints in learned for endpoint in endpoints]
+        return Remembered.linked_now(unix_s, node, certificate.name, [current, *said] if current else said)
 
     def _take_datagrams(self) -> None:
         self.commands += self._handshakes.commands

@@ -5,7 +5,7 @@ Decides what is worth a file and what is forgotten. An address in it is a hint; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from treecast.base.addresses import Endpoint
@@ -53,18 +53,20 @@ class Memory:
         """The nodes that an earlier run remembered."""
         self.nodes = tuple(nodes)
 
-    def look(self, now: Instant, linked: Iterable[Remembered]) -> tuple[Remembered, ...]:
-        """Take the nodes that are linked, and return those that are worth remembering: of too many those that were
-        missed for the shortest time.
+    def look(
+        self, now: Instant, linked: Sequence[Remembered], ended: Sequence[Remembered] = ()
+    ) -> tuple[Remembered, ...]:
+        """Take the nodes that are linked, and those whose link has come and ``ended`` since the last look; return those
+        that are worth remembering: of too many those that were missed for the shortest time.
         """
-        present = {one.node: one for one in linked}
-        hours = self._hours(now, any_link=bool(present))
+        present = {one.node: one for one in (*linked, *ended)}
+        hours = self._hours(now, any_link=bool(linked))
         missed = [one for one in self.nodes if one.node not in present]
         if hours:
             missed = [replace(one, missed_hours=one.missed_hours + hours) for one in missed]
         missed = [one for one in missed if one.missed_hours < FORGOTTEN_AFTER_HOURS]
         missed.sort(key=lambda one: (one.missed_hours, -one.linked_unix_s, one.node))
-        kept = [*(present[node] for node in sorted(present)), *missed][:MAX_REMEMBERED_NODES]
+        kept = [*present.values(), *missed][:MAX_REMEMBERED_NODES]
         self.nodes = tuple(sorted(kept, key=lambda one: one.node))
         return self.nodes
 

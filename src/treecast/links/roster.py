@@ -34,7 +34,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class _Gone:
+class Gone:
     """A node whose link has ended."""
 
     certificate: Certificate
@@ -50,16 +50,27 @@ class Roster:
         self._peers = peers
         self._targets = targets
         self._reachability = reachability
-        self._gone: dict[NodeIndex, _Gone] = {}
+        self._gone: dict[NodeIndex, Gone] = {}
+        self._untaken: set[NodeIndex] = set()
+        """Nodes of ``_gone`` that ``take_gone`` has not returned."""
 
     def link_up(self, node: NodeIndex) -> None:
         self._gone.pop(node, None)
+        self._untaken.discard(node)
 
     def link_down(self, peer: Peer, last_received: Instant) -> None:
         self._gone.pop(peer.node, None)
-        self._gone[peer.node] = _Gone(peer.certificate, peer.endpoint, peer.version, last_received)
+        self._untaken.add(peer.node)
+        self._gone[peer.node] = Gone(peer.certificate, peer.endpoint, peer.version, last_received)
         if len(self._gone) > MAX_GONE_NODES:
-            del self._gone[next(iter(self._gone))]
+            first = next(iter(self._gone))
+            del self._gone[first]
+            self._untaken.discard(first)
+
+    def take_gone(self) -> list[Gone]:
+        """The nodes whose link has ended since the last call, and has not come back."""
+        taken, self._untaken = self._untaken, set()
+        return [self._gone[node] for node in sorted(taken)]
 
     def known(self, now: Instant) -> Iterator[Known]:
         """Linked nodes by index, then those that are known or sought, then those that are gone.

@@ -54,6 +54,18 @@ def test_a_link_that_is_up_is_remembered_with_the_address_in_use_before_those_th
     assert MAX_REMEMBERED_ENDPOINTS == 4
 
 
+def test_a_link_that_came_and_ended_between_two_looks_is_remembered_once() -> None:
+    one, two = Node(1), Node(2)
+    one.links.remembered(Instant(0.0))
+    shake(one, two)
+    (peer,) = one.links.peers()
+    one.links.goodbye(Instant(2.0), NodeIndex(2), peer.current.index)
+    assert one.links.remembered(Instant(5.0)) == (remembered(2),)
+    shake(Node(3), one, 6.0)
+    after_an_hour = one.links.remembered(Instant(5.0 + HOUR_S))
+    assert [(known.node, known.missed_hours) for known in after_an_hour] == [(2, 1), (3, 0)]
+
+
 def test_what_is_remembered_does_not_change_from_minute_to_minute() -> None:
     one, two = Node(1), Node(2)
     shake(one, two)
