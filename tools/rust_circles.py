@@ -12,8 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-NO_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"', re.DOTALL)
+NO_CODE = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|\b[bc]?r(?P<hashes>#*)".*?"(?P=hashes)|"(?:\\.|[^"\\])*"|'(?:\\[^\n]|[^\\'\n])'""", re.DOTALL
+)
+"""Comments, raw and other strings, and characters; the quote of a lifetime has none after the next character."""
 TEST_MODULE = re.compile(r"#\[cfg\(test\)\]\s*mod \w+ \{.*?^\}", re.DOTALL | re.MULTILINE)
+RENAMED = re.compile(r"\buse\s[^;]*?\b(?:crate|super|self)\s+as\s|\bextern\s+crate\s+self\b")
+"""A module by another name: what is imported by that is not seen."""
 START = re.compile(r"(?<![\w:])(?:\$?crate|super|self)::")
 STEP = re.compile(r"\s*(\w+)\s*(::)?")
 Imports = dict[str, dict[str, int]]  # file -> each file that it imports, with the first line that does
@@ -63,6 +68,16 @@ def imports(source: Path) -> Imports:
     return found
 
 
+def renamed(source: Path) -> list[str]:
+    """Lines below a crate's ``src`` that give the crate or a module around them another name."""
+    return [
+        f"{path.relative_to(source).as_posix()}:{text.count(chr(10), 0, match.start()) + 1}"
+        for path in sorted(source.rglob("*.rs"))
+        for text in [code(path.read_text(encoding="utf-8"))]
+        for match in RENAMED.finditer(text)
+    ]
+
+
 def circle(found: Imports) -> list[str]:
     """The lines that close one circle, ``file:line imports file``; none when there is no circle."""
     try:
@@ -76,4 +91,7 @@ def circle(found: Imports) -> list[str]:
 if __name__ == "__main__":
     sources = sorted(ROOT.glob("crates/*/src"))
     closing = [(source / line).relative_to(ROOT) for source in sources for line in circle(imports(source))]
-    sys.exit("\n".join(f"a circle: {line}" for line in closing) or 0)
+    other_names = [(source / line).relative_to(ROOT) for source in sources for line in renamed(source)]
+    wrong = [f"a circle: {line}" for line in closing]
+    wrong += [f"imports are not seen by another name of a module: {line}" for line in other_names]
+    sys.exit("\n".join(wrong) or 0)
