@@ -17,7 +17,9 @@ PORT = 5015
 COUNT = 500
 
 
-@pytest.mark.parametrize(("underlay", "mtu"), [(1280, 1280), (1492, 1366), (9000, 8874)])
+@pytest.mark.parametrize(
+    ("underlay", "mtu"), [(1280, 1280), pytest.param(1492, 1366, marks=pytest.mark.soak), (9000, 8874)]
+)
 def test_a_full_packet_of_the_interface_goes_through(lab: Lab, underlay: int, mtu: int) -> None:
     lan = lab.switch(mtu_bytes=underlay)
     net = Overlay([lab.machine(f"n{number}", lan) for number in range(3)], lab.directory)
