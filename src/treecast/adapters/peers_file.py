@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from treecast.links.memory import FORGOTTEN_AFTER_HOURS, Remembered
 
 PEERS_FILE = "peers.json"
 MAX_PEERS_FILE_BYTES = 131_072
-"""256 nodes with names of 63 characters and four IPv6 endpoints each have 90 kB."""
+"""256 nodes with names of 63 characters and four IPv6 endpoints each have 120 kB."""
 
 
 class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,14 +28,16 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoints: Annotated[list[str], Meta(max_length=MAX_REMEMBERED_ENDPOINTS)]
     linked_unix_s: Annotated[int, Meta(ge=0, le=2**40)]
     missed_hours: Annotated[int, Meta(ge=0, lt=FORGOTTEN_AFTER_HOURS)] = 0
+    overlay: Annotated[list[str], Meta(max_length=2)] = []
 
     def __post_init__(self) -> None:
-        """ValueError when an endpoint is none."""
+        """ValueError when an endpoint or an address is none."""
         self.value()
 
     def value(self) -> Remembered:
         endpoints = tuple(Endpoint.parse(endpoint) for endpoint in self.endpoints)
-        return Remembered(NodeIndex(self.node), self.name, endpoints, self.linked_unix_s, self.missed_hours)
+        overlay = tuple(ip_address(own) for own in self.overlay)
+        return Remembered(NodeIndex(self.node), self.name, endpoints, self.linked_unix_s, self.missed_hours, overlay)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,7 +59,14 @@ def load_peers(directory: Path, network: NetworkId) -> tuple[Remembered, ...]:
 def write_peers(directory: Path, network: NetworkId, nodes: Iterable[Remembered]) -> None:
     """OperatorError."""
     records = [
-        _Node(one.node, one.name, [str(endpoint) for endpoint in one.endpoints], one.linked_unix_s, one.missed_hours)
+        _Node(
+            one.node,
+            one.name,
+            [str(endpoint) for endpoint in one.endpoints],
+            one.linked_unix_s,
+            one.missed_hours,
+            [str(own) for own in one.overlay],
+        )
         for one in nodes
     ]
     write_remembered(directory / PEERS_FILE, _File(str(network), records))

@@ -49,6 +49,8 @@ def _peer(
 ) -> Peer:
     report = reports.get(known.session) if known.session is not None else None
     silent_s = report.silent_s if report else now - known.last_received if known.last_received is not None else None
+    own = [interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface] if certificate else []
+    by_version = {address.version: str(address) for address in (*known.overlay, *own)}
     refused = known.standing is Standing.REFUSED
     return Peer(
         name=known.name,
@@ -58,8 +60,8 @@ def _peer(
         rtt_ms=round(report.rtt_ms, 3) if report and report.rtt_ms is not None else None,
         rx_bytes=traffic.rx_bytes if traffic else 0,
         tx_bytes=traffic.tx_bytes if traffic else 0,
-        ipv4=str(certificate.ipv4.ip) if certificate and certificate.ipv4 else "",
-        ipv6=str(certificate.ipv6.ip) if certificate and certificate.ipv6 else "",
+        ipv4=by_version.get(4, ""),
+        ipv6=by_version.get(6, ""),
         last_heard_s=round(silent_s, 3) if silent_s is not None else None,
         version=known.version,
         underlay_mtu=known.underlay_mtu,

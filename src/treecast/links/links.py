@@ -81,7 +81,8 @@ class Links:
         self._reachability = Reachability(
             self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, families, loopback, has_route
         )
-        self._roster = Roster(self._peers, self._targets, self._reachability)
+        self._memory = Memory()
+        self._roster = Roster(self._peers, self._targets, self._reachability, self._memory, wall_clock_ms)
         self._sessions = Sessions(
             aead=me.aead,
             peers=self._peers,
@@ -92,7 +93,6 @@ class Links:
             wall_clock_ms=wall_clock_ms,
             rng=rng,
         )
-        self._memory = Memory()
         self.trace = self._handshakes.trace
         self.commands = self._sessions.commands
 
@@ -302,10 +302,10 @@ class Links:
             self.note_replaced(now, peer.node)
 
     def _linked_now(self, unix_s: int, certificate: Certificate, current: Endpoint | None) -> Remembered:
-        node = certificate.node_index
-        learned = (target.endpoints for target in self._targets.of(node) if target.recall_pause is None)
+        targets = self._targets.of(certificate.node_index)
+        learned = (target.endpoints for target in targets if target.recall_pause is None)
         said = [endpoint for endpoints in learned for endpoint in endpoints]
-        return Remembered.linked_now(unix_s, node, certificate.name, [current, *said] if current else said)
+        return Remembered.linked_now(unix_s, certificate, [current, *said] if current else said)
 
     def _take_datagrams(self) -> None:
         self.commands += self._handshakes.commands

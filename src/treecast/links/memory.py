@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_REMEMBERED_ENDPOINTS, MAX_REMEMBERED_NODES
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Duration, Instant, after
+from treecast.identity.certificate import Certificate
 
 FORGOTTEN_AFTER_HOURS = 7 * 24
 """A node without a link to this one for so long, counted only while this one had links to others."""
@@ -22,7 +23,8 @@ HOUR_S = 3600
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """One node. ``linked_unix_s``: the hour in which it was last linked, in seconds since 1970, by a clock that may
-    have been wrong. ``missed_hours``: for how long this node had links since, none of them to that one.
+    have been wrong. ``missed_hours``: for how long this node had links since, none of them to that one. ``overlay``:
+    its addresses there.
     """
 
     node: NodeIndex
@@ -30,12 +32,18 @@ class Remembered:
     endpoints: tuple[Endpoint, ...]
     linked_unix_s: int
     missed_hours: int = 0
+    overlay: tuple[IPAddress, ...] = ()
 
     @classmethod
-    def linked_now(cls, unix_s: int, node: NodeIndex, name: str, endpoints: Iterable[Endpoint]) -> Remembered:
+    def linked_now(cls, unix_s: int, member: Certificate, endpoints: Iterable[Endpoint]) -> Remembered:
         """A node whose link is up. ``endpoints``: the best first."""
         kept = tuple(dict.fromkeys(endpoints))[:MAX_REMEMBERED_ENDPOINTS]
-        return cls(node, name, kept, unix_s - unix_s % HOUR_S)
+        overlay = tuple(interface.ip for interface in (member.ipv4, member.ipv6) if interface)
+        return cls(member.node_index, member.name, kept, unix_s - unix_s % HOUR_S, overlay=overlay)
+
+    def last_linked(self, now: Instant, unix_s: int) -> Instant | None:
+        """When it was last linked, to the hour; None where ``unix_s``, the time now, is before that."""
+        return after(now, self.linked_unix_s - unix_s) if self.linked_unix_s <= unix_s else None
 
 
 class Memory:
@@ -44,14 +52,22 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self.nodes: tuple[Remembered, ...] = ()
+        self._nodes: dict[NodeIndex, Remembered] = {}
         self._looked_at: Instant | None = None
         self._part_of_hour: Duration = 0.0
         """Time with links that is not counted yet."""
 
     def recall(self, nodes: Iterable[Remembered]) -> None:
         """The nodes that an earlier run remembered."""
-        self.nodes = tuple(nodes)
+        self._nodes = {one.node: one for one in nodes}
+
+    @property
+    def nodes(self) -> tuple[Remembered, ...]:
+        """All of them."""
+        return tuple(self._nodes.values())
+
+    def get(self, node: NodeIndex) -> Remembered | None:
+        return self._nodes.get(node)
 
     def look(
         self, now: Instant, linked: Sequence[Remembered], ended: Sequence[Remembered] = ()
@@ -67,7 +83,7 @@ class Memory:
         missed = [one for one in missed if one.missed_hours < FORGOTTEN_AFTER_HOURS]
         missed.sort(key=lambda one: (one.missed_hours, -one.linked_unix_s, one.node))
         kept = [*present.values(), *missed][:MAX_REMEMBERED_NODES]
-        self.nodes = tuple(sorted(kept, key=lambda one: one.node))
+        self._nodes = {one.node: one for one in sorted(kept, key=lambda one: one.node)}
         return self.nodes
 
     def _hours(self, now: Instant, *, any_link: bool) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_GONE_NODES
 from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate
+from treecast.links.memory import Memory
 from treecast.links.peers import Peer, Peers
 from treecast.links.reachability import Reachability, Standing
 from treecast.links.targets import Target, Targets
@@ -18,7 +19,8 @@ from treecast.links.targets import Target, Targets
 @dataclass(frozen=True, slots=True)
 class Known:
     """One node. ``node`` and ``certificate``: None while nobody knows who is there; ``why``: where ``standing`` alone
-    does not say; ``last_received``: None for a node that is up (the data plane knows) or of which nothing ever came.
+    does not say; ``last_received``: None for a node that is up (the data plane knows) or of which nothing ever came, to
+    the hour where only an earlier run was linked to it; ``overlay``: its addresses there, as remembered.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Known:
     last_received: Instant | None
     version: str
     underlay_mtu: int | None = None
+    overlay: tuple[IPAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,16 @@ class Gone:
 class Roster:
     """Lists the nodes that are known or sought. Of nodes that went it remembers the last MAX_GONE_NODES."""
 
-    def __init__(self, peers: Peers, targets: Targets, reachability: Reachability) -> None:
+    def __init__(
+        self,
+        peers: Peers,
+        targets: Targets,
+        reachability: Reachability,
+        memory: Memory,
+        wall_clock_ms: Callable[[Instant], int],
+    ) -> None:
+        self._memory = memory
+        self._wall_clock_ms = wall_clock_ms
         self._peers = peers
         self._targets = targets
         self._reachability = reachability
@@ -112,10 +124,24 @@ class Roster:
     def _sought_one(self, now: Instant, target: Target, standing: Standing) -> Known:
         gone = self._gone.get(target.node) if target.node is not None else None
         certificate, version = (gone.certificate, gone.version) if gone else (None, "")
+        remembered = self._memory.get(target.node) if target.node is not None else None
         times = [self._reachability.last_received(now, target), gone.last_received if gone else None]
         last_received = max((then for then in times if then is not None), default=None)
+        if last_received is None and remembered is not None:
+            last_received = remembered.last_linked(now, self._wall_clock_ms(now) // 1000)
         name, why = (certificate.name if certificate else target.label), self._reachability.why(now, target)
-        return Known(name, target.node, certificate, standing, why, target.candidates, None, last_received, version)
+        return Known(
+            name,
+            target.node,
+            certificate,
+            standing,
+            why,
+            target.candidates,
+            None,
+            last_received,
+            version,
+            overlay=remembered.overlay if remembered else (),
+        )
 
     def _offline(self) -> Iterator[Known]:
         sought = {target.node for target in self._targets.shown()}

@@ -17,7 +17,10 @@ from treecast.links.memory import Remembered
 
 NETWORK, OTHER = NetworkId(b"network1"), NetworkId(b"network2")
 LONGEST = tuple(Endpoint(IPv6Address((1 << 128) - 1 - n), 65535) for n in range(MAX_REMEMBERED_ENDPOINTS))
-FULL = tuple(Remembered(NodeIndex(2**32 - 1 - n), "n" * 63, LONGEST, 2**40, 167) for n in range(MAX_REMEMBERED_NODES))
+OVERLAY = tuple(endpoint.address for endpoint in LONGEST[:2])
+FULL = tuple(
+    Remembered(NodeIndex(2**32 - 1 - n), "n" * 63, LONGEST, 2**40, 167, OVERLAY) for n in range(MAX_REMEMBERED_NODES)
+)
 NODE = {"node": 2, "name": "n2", "endpoints": ["192.0.2.2:7700"], "linked_unix_s": 0}
 
 
@@ -46,6 +49,8 @@ def test_without_a_file_nothing_is_remembered(tmp_path: Path) -> None:
         {"linked_unix_s": -1},
         {"missed_hours": -1},
         {"missed_hours": 168},
+        {"overlay": ["10.77.0"]},
+        {"overlay": ["10.77.0.1"] * 3},
         {"more": 1},
     ],
 )

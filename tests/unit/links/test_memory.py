@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -26,7 +27,9 @@ HOUR = int(UNIX_NOW) - int(UNIX_NOW) % HOUR_S
 
 
 def remembered(index: int, *places: int) -> Remembered:
-    return Remembered(NodeIndex(index), f"n{index}", tuple(endpoint_of(place) for place in places or (index,)), HOUR)
+    overlay = (IPv4Address(f"10.77.0.{index}"),)
+    endpoints = tuple(endpoint_of(place) for place in places or (index,))
+    return Remembered(NodeIndex(index), f"n{index}", endpoints, HOUR, overlay=overlay)
 
 
 def recalling(*nodes: Remembered, index: int = 1) -> Node:
@@ -143,6 +146,16 @@ def test_peers_shows_a_remembered_node_as_connecting_and_then_as_offline() -> No
     for now, standing in ((1.0, Standing.CONNECTING), (KNOWN_UNREACHED_AFTER, Standing.OFFLINE)):
         (known,) = one.links.known(Instant(now))
         assert (known.name, known.node, known.standing, known.endpoints) == ("n2", 2, standing, (endpoint_of(2),))
+
+
+@pytest.mark.parametrize(("linked_s_ago", "heard_ago"), [(8 * 86_400, 8 * 86_400), (-HOUR_S, None)])
+def test_peers_shows_when_a_remembered_node_was_last_linked_unless_that_is_to_come(
+    linked_s_ago: int, heard_ago: int | None
+) -> None:
+    one = recalling(replace(remembered(2), linked_unix_s=int(UNIX_NOW) + 20 - linked_s_ago))
+    (known,) = one.links.known(Instant(20.0))
+    ago = 20.0 - known.last_received if known.last_received is not None else None
+    assert (ago, known.overlay) == (heard_ago, (IPv4Address("10.77.0.2"),))
 
 
 def test_a_node_that_broadcast_tells_of_is_sought_where_that_says() -> None:
