@@ -2,7 +2,7 @@
 
 A network: ``network.json``, ``ca.key``, ``nodes.json``; it stays with whoever admits nodes. A node: ``network.json``,
 ``node.key``, ``node.cert``; while it runs also ``node.lock`` and ``control.sock``, and from then on
-``peers.json`` and ``vlans.json``. Errors are sentences for people.
+``peers.json``, ``vlans.json`` and ``pim.json``. Errors are sentences for people.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
 from treecast.identity.network import Network
 from treecast.links.endpoints import advertised_endpoints
-from treecast.multicast import TAP, PortAddresses
+from treecast.multicast import TAP, PimSegment, PortAddresses
 
 REVIEW_INTERVAL: Duration = 1.0
 ADDRESS_PAUSE: Duration = 1.0
@@ -126,6 +126,14 @@ class RunningNode:
     def vlans(self) -> tuple[int, ...]:
         """The VLANs that are worth remembering for the next run."""
         return self.engine.vlans()
+
+    def recall_pim(self, remembered: tuple[PimSegment, ...]) -> None:
+        """PIM routers that an earlier run remembered."""
+        self._carry_out(self.engine.recall_pim(clock.monotonic(), remembered))
+
+    def pim_routers(self) -> tuple[PimSegment, ...]:
+        """The PIM routers that are worth remembering for the next run."""
+        return self.engine.view.pim_routers()
 
     def restart_startup_queries(self) -> None:
         """The TAP is in the bridge: its frames reach the LAN."""

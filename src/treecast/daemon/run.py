@@ -36,6 +36,7 @@ from treecast.daemon.control_socket import keep_in_place
 from treecast.daemon.group_followers import GroupFollowers
 from treecast.daemon.interface_keeper import InterfaceKeeper
 from treecast.daemon.interface_watch import InterfaceWatch
+from treecast.daemon.memory import pim_memory, vlan_memory
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
@@ -49,7 +50,6 @@ from treecast.daemon.signals import END_SIGNALS, ignore_meaningless_signals
 from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_guess
 from treecast.daemon.upkeep import Upkeep
-from treecast.daemon.vlan_memory import VlanMemory
 from treecast.engine.engine import Engine
 from treecast.engine.environment import NodeEnvironment
 from treecast.identity.node import NodeIdentity
@@ -181,7 +181,7 @@ async def _run(
     )
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
     memory = PeerMemory(options.directory, identity.network.id, engine, log)
-    vlan_memory = VlanMemory(options.directory, node, log)
+    of_hosts = (vlan_memory(options.directory, node, log), pim_memory(options.directory, node, log))
     ready = logs.writer_of_ready()
     for source in (
         memory.problems,
@@ -209,7 +209,8 @@ async def _run(
         memory.start(upkeep.supervision)
         node.start(loop, endpoints)
         bridging.reread()
-        vlan_memory.start(upkeep.supervision)
+        for kind in of_hosts:
+            kind.start(upkeep.supervision)
         underlay = _follow_network(options, plane, node, packet_ports, interface_watch, upkeep)
         for source in (
             lambda _: interface_watch.problems(bridged=bridging.is_on),
@@ -230,7 +231,8 @@ async def _run(
         log.info("stopping")
         await node.stop()
         memory.save()
-        vlan_memory.save()
+        for kind in of_hosts:
+            kind.save()
     finally:
         packet_ports.close()
         await server.close()

@@ -37,7 +37,7 @@ from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.memory import Remembered
-from treecast.multicast import NO_ADDRESS, TAP, MembershipConfig, OwnKernel, PortAddresses, neighbour_of
+from treecast.multicast import NO_ADDRESS, TAP, MembershipConfig, OwnKernel, PimSegment, PortAddresses, neighbour_of
 from treecast.topology.multicast_table import group_sort_key
 from treecast.wire.advertisement import Kind, NodeContent, host_key
 from treecast.wire.control import Goodbye, emit_control
@@ -177,6 +177,11 @@ class Engine:
         """The VLANs behind the TAP, in order."""
         return tuple(vlan for port, vlan, _ in self.rooms.membership.segments() if port == TAP and vlan)
 
+    def recall_pim(self, now: Instant, remembered: Iterable[PimSegment]) -> list[Command]:
+        """PIM routers of an earlier run, with their Joins."""
+        self._membership_sync.recall_pim(now, remembered)
+        return self._settle(now)
+
     def enter_switch_mode(self, now: Instant, port: int, lan: BridgedLan) -> list[Command]:
         """The port leads to this LAN from now on (switch mode), or the machine's address there has changed."""
         own = lan.ipv4 or self._certificate.ipv4
@@ -231,10 +236,8 @@ class Engine:
     def goodbye(self) -> list[Command]:
         """The last commands: GOODBYE to the peers, and to the LANs."""
         message = emit_control(Goodbye())
-        return [
-            *self.rooms.designated_forwarder.goodbye(),
-            *(SendControl(peer.node, message) for peer in self.rooms.links.peers()),
-        ]
+        to_peers = (SendControl(peer.node, message) for peer in self.rooms.links.peers())
+        return [*self.rooms.designated_forwarder.goodbye(), *to_peers]
 
     def next_deadline(self, now: Instant) -> Instant | None:
         """When ``turn`` must be called even if nothing happens."""

@@ -5,11 +5,13 @@ Decides nothing: ``multicast`` has what each port and all of them want, ``topolo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from treecast.base.commands import Command, Inject
 from treecast.base.time import Instant
 from treecast.engine.changes import LocalHostChange, MemberChange, SegmentChange
 from treecast.engine.rooms import Rooms
-from treecast.multicast import SwitchOutput
+from treecast.multicast import PimSegment, SwitchOutput
 from treecast.wire.advertisement import GroupPrefixContent, Kind, group_prefix_key
 
 
@@ -41,6 +43,13 @@ class MembershipSync:
             self._rooms.changes.add(LocalHostChange(port, (vlan, address)))
         for port, vlan in output.segments:
             self._rooms.changes.add(SegmentChange(port, vlan))
+
+    def recall_pim(self, now: Instant, remembered: Iterable[PimSegment]) -> None:
+        """PIM routers on ports that are there again, as an earlier run of the node knew them."""
+        for known in remembered:
+            port = self._rooms.ports.port(known.interface)
+            if port is not None:
+                self.take(now, self._rooms.membership.recall_pim(now, port, known))
 
     def proxy(self, now: Instant) -> None:
         """Multicast routers learn what the other nodes want of the groups for which that has changed (RFC 4605)."""

@@ -15,5 +15,9 @@ class PortNames:
     def remove(self, port: int) -> None:
         self._names.pop(port, None)
 
+    def port(self, interface: str) -> int | None:
+        """The port that people know by this interface."""
+        return next((port for port, name in self._names.items() if name == interface), None)
+
     def name(self, port: int) -> str:
         return self._names.get(port) or f"port {port}"

@@ -31,7 +31,7 @@ from treecast.engine.rooms import Rooms
 from treecast.identity.certificate import Certificate
 from treecast.links.footprint import LinksFootprint
 from treecast.links.roster import Known
-from treecast.multicast import GroupView, PimJoinView, QuerierView, RouterView
+from treecast.multicast import GroupView, PimJoinView, PimSegment, QuerierView, RouterView
 from treecast.topology.group_prefixes import contains, prefix_sort_key
 from treecast.topology.multicast_table import group_sort_key
 
@@ -224,6 +224,10 @@ class View:
                 version = protocol.protocol.ip_version
                 seen = tuple(one for one in there if one.address.version == version)
                 yield SegmentView(port, vlan, protocol.protocol.name, protocol.querier(), seen)
+
+    def pim_routers(self) -> tuple[PimSegment, ...]:
+        """PIM routers and their Joins, as far as they are worth remembering for the next run."""
+        return self._rooms.membership.worth_remembering(self._rooms.ports.name)
 
     # ports
 

@@ -2,13 +2,15 @@
 
 Read in this order: ``transitions`` (the table of RFC 9776 section 6.4), ``group`` (one group's state and
 timers), ``tracking`` (explicit host tracking), ``querier`` (election and general queries), ``router`` (the whole).
-Then ``switch`` (all ports and VLANs), ``router_ports`` and ``host_side`` (what is reported to routers there).
+Then ``switch`` (all ports and VLANs), ``router_ports`` and ``host_side`` (what is reported to routers there), and
+``pim_memory`` (what is remembered of them for the next start).
 Nothing here sends, sleeps or reads a clock: inputs are frames and the time, outputs are frames and changes.
 """
 
 from treecast.base.ids import TAP
 from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.pim_downstream import PimJoinView
+from treecast.multicast.pim_memory import PimSegment
 from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import (
     IGMP,
@@ -48,6 +50,7 @@ __all__ = [
     "Output",
     "OwnKernel",
     "PimJoinView",
+    "PimSegment",
     "PortMembership",
     "PortSource",
     "Protocol",

@@ -8,7 +8,7 @@ it receives on this very LAN. All state goes with the last PIM router of the por
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import IPAddress
@@ -76,6 +76,15 @@ class PimDownstream:
                     changed[request.group] = None
         return list(changed)
 
+    def recall(self, now: Instant, joins: Iterable[PimJoinView]) -> list[IPAddress]:
+        """Joins of an earlier run of the node: each counts until its hold time ends."""
+        joins = list(joins)
+        for join in joins:
+            if not is_link_scoped(join.group) and join.expires > now:
+                named = PimSource(join.source or join.upstream, is_wildcard=join.source is None)
+                self._join(join.group, named, join.upstream, min(join.expires, after(now, LONGEST_HOLD_TIME)))
+        return [group for group in dict.fromkeys(join.group for join in joins) if self._settle(now, group)]
+
     def advance(self, now: Instant) -> list[IPAddress]:
         """Joins that have run out; of very many, some: the rest is due at ``next_deadline``."""
         return [group for group in self._ends.due(now, MAX_ENDED_PER_TURN) if self._settle(now, group)]
@@ -107,6 +116,10 @@ class PimDownstream:
         entries = state.expires.items() if state is not None else ()
         found = [PimJoinView(group, source, upstream, expires) for (source, upstream), expires in entries]
         return sorted(found, key=lambda view: (int(view.source or 0), int(view.upstream)))
+
+    def all_views(self) -> Iterator[PimJoinView]:
+        """The Joins in force, in no order that means anything."""
+        return (view for group in self._groups for view in self.views(group))
 
     def _is_tracked(self, request: PimGroup) -> bool:
         if not request.is_one_group:

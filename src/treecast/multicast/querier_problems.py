@@ -7,10 +7,19 @@ from collections.abc import Iterable, Iterator
 from treecast.base.addresses import IPAddress
 from treecast.base.problems import Problem
 from treecast.multicast.protocol import Protocol
+from treecast.multicast.segment import Segment
 from treecast.multicast.view import QuerierView
 
 
-def second_querier(
+def second_queriers(segment: Segment, port_name: str) -> Iterator[Problem]:
+    """The problems of one port and VLAN."""
+    lan = f"{port_name} vlan {segment.vlan}" if segment.vlan else port_name
+    pim_routers = {address for address, _ in segment.pim_routers()}
+    for router in segment.membership.routers():
+        yield from _second_querier(lan, router.protocol, router.querier(), pim_routers)
+
+
+def _second_querier(
     lan: str, protocol: Protocol, view: QuerierView, pim_routers: Iterable[IPAddress]
 ) -> Iterator[Problem]:
     """``pim_routers``: a multicast router is expected to query, in a version like ours."""

@@ -13,7 +13,7 @@ from treecast.base.time import Duration, Instant, after, earliest
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.host_side import HostSide
-from treecast.multicast.pim_downstream import PimDownstream
+from treecast.multicast.pim_downstream import PimDownstream, PimJoinView
 from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import OwnKernel, Subnets
 from treecast.multicast.router import GroupMembershipRouter
@@ -87,12 +87,16 @@ class Segment:
     def router_views(self) -> list[RouterView]:
         return self._routers.views(self.port, self.vlan)
 
-    def take_other_routers(self) -> bool:
-        """Whether queriers and routers are others than at the last call."""
+    def pim_routers(self) -> list[tuple[IPAddress, Instant]]:
+        """The PIM routers, each with the end of its hold time."""
+        return [(view.address, view.expires) for view in self.router_views() if view.seen_by == "pim"]
+
+    def take_other_routers(self) -> tuple[tuple[int, int], ...]:
+        """Port and VLAN, where queriers or routers are others than at the last call."""
         queriers = tuple(router.elected() for router in self.membership.routers())
         present = (queriers, self._routers.known())
-        changed, self._shown = present != self._shown, present
-        return changed
+        before, self._shown = self._shown, present
+        return ((self.port, self.vlan),) if present != before else ()
 
     def receive_query(self, now: Instant, received: ReceivedMessage) -> bool:
         """Another router's query: its sender is a router, and wants an answer. True when it is the first one."""
@@ -140,6 +144,17 @@ class Segment:
             case RouterAdvertisement():
                 self._routers.note(now, shown.source, "mrd", shown.hold_time)
         return self._follow_routers(), changed
+
+    def recall_pim(
+        self, now: Instant, routers: Iterable[tuple[IPAddress, Instant]], joins: Iterable[PimJoinView]
+    ) -> tuple[bool, list[IPAddress]]:
+        """PIM routers of an earlier run, each until its hold time ends, and their Joins. As ``receive_router``."""
+        for address, expires in routers:
+            if expires > now and not self._routers.knows(address, "pim"):
+                self._routers.note(now, address, "pim", expires - now)
+        changed = self.pim.recall(now, joins)
+        self._end_joins_without_router(now)
+        return self._follow_routers(), list(dict.fromkeys((*changed, *self.pim.advance(now))))
 
     def set_proxied(self, now: Instant, group: IPAddress, wanted: SourceFilter) -> None:
         side = self._host_sides.get(group.version)

@@ -24,9 +24,10 @@ from treecast.base.time import Instant
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.group_quota import GroupQuota
 from treecast.multicast.pim_downstream import PimJoinView
+from treecast.multicast.pim_memory import PimSegment, worth_remembering
 from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import NO_ADDRESS, OwnKernel, PortAddresses, Subnets, in_vlan
-from treecast.multicast.querier_problems import second_querier
+from treecast.multicast.querier_problems import second_queriers
 from treecast.multicast.router_ports import RouterView
 from treecast.multicast.segment import Segment
 from treecast.multicast.segments import Segments
@@ -95,20 +96,13 @@ class SwitchMembership:
         for segment in self._segments.of_port(port):
             segment.clear_proxied()
             self._segments.wake(segment)
-            changes = self._changes(segment.vlan, segment.known_groups())
             proxied_anew = (segment.vlan,) if segment.has_routers and forwarding else ()
-            output += SwitchOutput(changes=changes, new_routers=proxied_anew)
+            output += SwitchOutput((), self._changes(segment.vlan, segment.known_groups()), proxied_anew)
         return output
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame) -> SwitchOutput:
         """A punted IGMP, MLD or PIM frame; what is none of them is counted."""
-        vlan = frame.vlan_id or UNTAGGED
-        output = SwitchOutput()
-        segment = self._segments.get(port, vlan)
-        if segment is None:
-            output = self._end_longest_without_messages()
-            segment, begun = self._begin_on_demand(now, port, vlan)
-            output += begun
+        segment, output = self._begun(now, port, frame.vlan_id or UNTAGGED)
         if segment is None:
             return output
         segment.has_messages = True
@@ -143,6 +137,14 @@ class SwitchMembership:
         self._segments.wake(segment)
         return SwitchOutput()
 
+    def recall_pim(self, now: Instant, port: int, known: PimSegment) -> SwitchOutput:
+        """PIM routers of an earlier run of the node."""
+        segment, output = self._begun(now, port, known.vlan)
+        if segment is None:
+            return output
+        segment.has_messages = True
+        return output + self._shown(segment, *segment.recall_pim(now, known.routers, known.joins))
+
     def remove_port(self, now: Instant, port: int) -> SwitchOutput:
         """A port is gone, with all hosts behind it."""
         output = self._end_port(port)
@@ -175,9 +177,8 @@ class SwitchMembership:
             output += self._take(now, segment, segment.membership.advance(now))
             frames, changed = segment.advance(now)
             self._segments.wake(segment)
-            changes = self._changes(segment.vlan, changed)
             sent = tuple(PortFrame(segment.port, frame) for frame in frames)
-            output += SwitchOutput(sent, changes, segments=_other_routers(segment))
+            output += SwitchOutput(sent, self._changes(segment.vlan, changed), segments=segment.take_other_routers())
             if segment.is_over:
                 output += self._end(segment)
         return output
@@ -204,14 +205,15 @@ class SwitchMembership:
         segment = self._segments.get(port, vlan)
         return [] if segment is None else segment.pim.views(group)
 
+    def worth_remembering(self, name: Callable[[int], str]) -> tuple[PimSegment, ...]:
+        """The PIM routers for the next start. ``name``: of a port."""
+        return tuple(worth_remembering(self._segments, name))
+
     def problems(self, shared: Callable[[int], bool], name: Callable[[int], str]) -> Iterator[Problem]:
         """Other queriers on the LANs. ``shared``: a port leads to a LAN; ``name``: of a port."""
         for segment in self._segments:
             if shared(segment.port):
-                pim_routers = {view.address for view in segment.router_views() if view.seen_by == "pim"}
-                lan = f"{name(segment.port)} vlan {segment.vlan}" if segment.vlan else name(segment.port)
-                for router in segment.membership.routers():
-                    yield from second_querier(lan, router.protocol, router.querier(), pim_routers)
+                yield from second_queriers(segment, name(segment.port))
 
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
@@ -268,11 +270,16 @@ class SwitchMembership:
         ports = {port: segment.filter(group) for port, segment in self._segments.of_vlan(vlan).items()}
         return VlanChange(vlan, group, self.filter(vlan, group), ports)
 
-    def _end_longest_without_messages(self) -> SwitchOutput:
-        """Where the table is full, the longest silent VLAN whose hosts have never reported a group gives way."""
+    def _begun(self, now: Instant, port: int, vlan: int) -> tuple[Segment | None, SwitchOutput]:
+        """The segment. Where the table is full, the longest silent VLAN without reports of a group gives way."""
+        segment = self._segments.get(port, vlan)
+        if segment is not None:
+            return segment, SwitchOutput()
         is_full = len(self._segments) >= self._config.max_vlans
         silent = self._segments.longest_without_messages() if is_full else None
-        return SwitchOutput() if silent is None else self._end(silent)
+        output = SwitchOutput() if silent is None else self._end(silent)
+        segment, begun = self._begin_on_demand(now, port, vlan)
+        return segment, output + begun
 
     def _begin_on_demand(self, now: Instant, port: int, vlan: int) -> tuple[Segment | None, SwitchOutput]:
         """A VLAN that hosts use, if there is room for it."""
@@ -315,17 +322,15 @@ class SwitchMembership:
 
     def _take(self, now: Instant, segment: Segment, output: Output) -> SwitchOutput:
         """One port's output as the switch's; queries that were received or sent concern the router side too."""
-        new_router = False
-        for query in output.other_queries:
-            new_router |= segment.receive_query(now, query)
+        are_first = [segment.receive_query(now, query) for query in output.other_queries]
         segment.receive_own_queries(now, output.frames)
         self._segments.wake(segment)
         return SwitchOutput(
             tuple(PortFrame(segment.port, frame) for frame in output.frames),
             self._changes(segment.vlan, [change.group for change in output.changes]),
-            (segment.vlan,) if new_router else (),
+            (segment.vlan,) if any(are_first) else (),
             tuple((segment.port, segment.vlan, group) for group in output.touched),
-            _other_routers(segment),
+            segment.take_other_routers(),
         )
 
     def _changes(self, vlan: int, groups: Iterable[IPAddress]) -> tuple[VlanChange, ...]:
@@ -337,13 +342,9 @@ class SwitchMembership:
         except MalformedError as error:
             self._drops.count(error.reason)
             return SwitchOutput()
-        is_first, changed = segment.receive_router(now, shown)
+        return self._shown(segment, *segment.receive_router(now, shown))
+
+    def _shown(self, segment: Segment, is_first: bool, changed: Iterable[IPAddress]) -> SwitchOutput:
         self._segments.wake(segment)
-        changes = self._changes(segment.vlan, changed)
-        new_routers = (segment.vlan,) if is_first else ()
-        return SwitchOutput(changes=changes, new_routers=new_routers, segments=_other_routers(segment))
-
-
-def _other_routers(segment: Segment) -> tuple[tuple[int, int], ...]:
-    """The segment, where its querier or its routers are others than at the last call."""
-    return ((segment.port, segment.vlan),) if segment.take_other_routers() else ()
+        new, others = (segment.vlan,) if is_first else (), segment.take_other_routers()
+        return SwitchOutput((), self._changes(segment.vlan, changed), new, segments=others)

@@ -16,12 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 
 from lab import Lab, Machine
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
+from lab.process import Process
 from lab.sites import LIMIT_S, Sites
 from tests.lab.conftest import OverlayFactory
 from tests.lab.interop.routers import PROGRAMS, beyond
@@ -31,13 +33,14 @@ from tests.lab.overlay.asking import wait_received
 PORT = 5013
 TTL = 8
 JOIN_LIMIT_S = 10.0
+OPTIONS = ("--router-groups", "239.70.0.0/16", "--keep-interface")
 CONVERGENCE_LIMIT_S = 40.0
 """pimd looks at its configuration's rendezvous point only after 20 s."""
 
 
 @contextmanager
-def pimd(machine: Machine, directory: Path, rendezvous_point: str, *interfaces: str) -> Iterator[Path]:
-    """The router while it runs, and its log."""
+def pimd(machine: Machine, directory: Path, rendezvous_point: str, *interfaces: str) -> Iterator[Process]:
+    """The router while it runs."""
     conf, log = directory / f"{machine.name}.conf", directory / f"{machine.name}.log"
     lines = [*(f"phyint {interface}" for interface in interfaces), f"rp-address {rendezvous_point}", ""]
     conf.write_text("\n".join(lines), encoding="ascii")
@@ -45,8 +48,9 @@ def pimd(machine: Machine, directory: Path, rendezvous_point: str, *interfaces: 
     machine.sysctl("net/ipv4/conf/all/rp_filter", 0)
     process = machine.spawn([PROGRAMS / "pimd", "-f", "-N", "-c", conf], stdout=log, stderr=log)
     try:
-        yield log
+        yield process
     finally:
+        process.send_signal(SIGCONT)
         process.stop()
         print(log.read_text(encoding="utf-8")[-4000:])
 
@@ -61,17 +65,34 @@ def hears(receiver: Machine, source: Machine, group: str, limit_s: float, *, sen
     joined.stop()
 
 
+def hears_through_a_restart(routed: Routed, group: str) -> None:
+    """The node of a router starts again while that router is stopped, so that no Join of it can come."""
+    node = routed.net[1]
+    sender = Sender(routed.hosts[0], group, PORT, interface="eth0", rate_pps=50, ttl=TTL)
+    joined = Receiver(routed.hosts[1], group, PORT, interface="eth0")
+    wait_received(joined, 50, JOIN_LIMIT_S)
+    routed.routers[1].send_signal(SIGSTOP)
+    node.stop()
+    before = joined.snapshot().received
+    node.start(routed.net[0].endpoint, options=OPTIONS)
+    node.wait_ready()
+    wait_received(joined, before + 50, LIMIT_S)
+    sender.stop()
+    joined.stop()
+
+
 @dataclass(frozen=True, slots=True)
 class Routed:
     net: Overlay
     hosts: tuple[Machine, Machine]
+    routers: tuple[Process, Process]
 
 
 @pytest.fixture
 def routed(lab: Lab, overlay: OverlayFactory, tmp_path: Path) -> Iterator[Routed]:
     net = overlay(3, start=False)
     subnets = [subnet(lab, net[site].machine, f"host{site}") for site in (0, 1)]
-    net.start(options=("--router-groups", "239.70.0.0/16"))
+    net.start(options=OPTIONS)
     hosts = (subnets[0][0], subnets[1][0])
     for site in (0, 1):
         beyond_other = hosts[1 - site].ports[0].ipv4.network
@@ -80,16 +101,16 @@ def routed(lab: Lab, overlay: OverlayFactory, tmp_path: Path) -> Iterator[Routed
     with (
         pimd(
             net[0].machine, tmp_path, rendezvous_point, f"{subnets[0][1]} enable", f"{INTERFACE} enable dr-priority 9"
-        ),
-        pimd(net[1].machine, tmp_path, rendezvous_point, f"{subnets[1][1]} enable", f"{INTERFACE} enable"),
+        ) as first,
+        pimd(net[1].machine, tmp_path, rendezvous_point, f"{subnets[1][1]} enable", f"{INTERFACE} enable") as second,
     ):
-        yield Routed(net, hosts)
+        yield Routed(net, hosts, (first, second))
 
 
 @pytest.mark.timeout(150)
-def test_receivers_behind_pim_routers_on_nodes_hear_sources_elsewhere(routed: Routed) -> None:
+def test_receivers_behind_pim_routers_on_nodes_hear_sources_elsewhere_also_after_a_restart(routed: Routed) -> None:
     """First sources behind the other router; then one on the overlay itself, whose designated router, the rendezvous
-    point, joins nothing: its node gets the group by the prefix.
+    point, joins nothing: its node gets the group by the prefix. At last the node of a router that says nothing more.
     """
     net, hosts = routed.net, routed.hosts
     hears(hosts[1], hosts[0], "239.67.1.1", CONVERGENCE_LIMIT_S)
@@ -100,6 +121,7 @@ def test_receivers_behind_pim_routers_on_nodes_hear_sources_elsewhere(routed: Ro
     hears(hosts[0], net[2].machine, "239.70.1.1", JOIN_LIMIT_S, sends_on=INTERFACE)
     shown = [group for group in net[2].groups() if group.group == "239.70.0.0/16"]
     assert [member.node for member in shown[0].members] == ["n0", "n1", "n2"]
+    hears_through_a_restart(routed, "239.67.1.3")
 
 
 @contextmanager
