@@ -88,6 +88,9 @@ def _request(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s
     except msgspec.DecodeError as error:
         raise OperatorError(other_version) from error
     except OSError as error:
+        if not _is_listening(directory):
+            ended = f"the node in {directory} has ended: start it again with treecast up {directory}"
+            raise OperatorError(ended) from error
         reason = (error.strerror or str(error)).lower()
         raise OperatorError(f"the node in {directory} did not answer ({reason}): try again") from error
     if reply.error == NOT_THE_OWNER:
@@ -125,6 +128,20 @@ def _exchange(directory: Path, request: bytes, timeout_s: float) -> bytes:
                 raise ConnectionResetError("it closed the connection")
             line += received
     return bytes(line)
+
+
+def _is_listening(directory: Path) -> bool:
+    """Whether a node takes requests. One that ends closes its socket before it closes connections."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(1.0)
+        try:
+            with short_path(directory, CONTROL_SOCKET) as path:
+                connection.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError:
+            return True
+    return True
 
 
 def _not_the_owner(directory: Path) -> str:

@@ -24,6 +24,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 _HOST_NAME = re.compile(r"(?=.{1,253}\.?\Z)\w[\w-]{0,62}(\.\w[\w-]{0,62})*\.?", re.ASCII)
 # The kernel's dev_valid_name(); a % would make it a template.
 _INTERFACE_NAME = re.compile(r"(?!\.\.?\Z)[^\s/:%\x00-\x1f\x7f]+")
+_EVERY_INTERFACE = ("all", "default")  # what net.ipv4.conf and net.ipv6.conf call their settings for all interfaces
 _MAX_INTERFACE_NAME_BYTES = 15  # IFNAMSIZ, with its final zero, is 16
 
 
@@ -77,9 +78,11 @@ def group_prefixes(texts: list[str], *, none: bool) -> tuple[IPv4Network | IPv6N
 
 
 def interface_name(text: str) -> str:
-    if len(text.encode(errors="replace")) > _MAX_INTERFACE_NAME_BYTES or not _INTERFACE_NAME.fullmatch(text):
+    is_name = _INTERFACE_NAME.fullmatch(text) and len(text.encode(errors="replace")) <= _MAX_INTERFACE_NAME_BYTES
+    if not is_name or text in _EVERY_INTERFACE:
         raise OperatorError(
-            f"{text!r} cannot be the name of an interface: use up to {_MAX_INTERFACE_NAME_BYTES} letters and digits"
+            f"{text!r} cannot be the name of an interface: use up to {_MAX_INTERFACE_NAME_BYTES} letters and digits, "
+            "and neither all nor default"
         )
     return text
 

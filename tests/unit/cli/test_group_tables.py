@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lab.waiting import wait_until
 from tests.unit.api.serving import GROUPS, serving
 from treecast.adapters import storage
 from treecast.api.records import (
@@ -234,6 +236,29 @@ def test_watch_ends_with_one_sentence_when_there_is_no_node(tmp_path: Path) -> N
         assert process.wait(20) == 1
         assert process.stderr is not None
         assert "no node is running" in process.stderr.read()
+
+
+def test_watch_ends_with_one_sentence_when_its_node_ends(tmp_path: Path) -> None:
+    storage.create_network(tmp_path / "lab", "lab", "10.77.0.0/16", None)
+    _make_node(tmp_path / "lab", tmp_path / "alice")
+    asked: list[int | None] = []
+
+    async def follow(since: int | None) -> Sliced:
+        """All there is, and then nothing for ever."""
+        asked.append(since)
+        if since is not None:
+            await asyncio.Event().wait()
+        return Sliced(GroupChanges(7, True, [], []), iter(GROUPS[1:]))
+
+    with serving(tmp_path / "alice", follow=follow):
+        process = _watching(tmp_path / "alice")
+        wait_until(lambda: len(asked) == 2, 20)
+    with process:
+        assert process.wait(20) == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == (
+            f"treecast: the node in {tmp_path}/alice has ended: start it again with treecast up {tmp_path}/alice\n"
+        )
 
 
 def _make_node(network: Path, directory: Path) -> None:

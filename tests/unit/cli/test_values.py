@@ -65,12 +65,14 @@ def test_what_is_no_peer_is_refused(text: str) -> None:
         values.peers([text])
 
 
-@pytest.mark.parametrize("name", ["treecast0", "a", "x" * 15, "tap-1.2", "ä"])
+@pytest.mark.parametrize("name", ["treecast0", "a", "all0", "x" * 15, "tap-1.2", "ä"])
 def test_interface_names_are_what_the_kernel_takes(name: str) -> None:
     assert values.interface_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "x" * 16, "ä" * 8, "a b", "a/b", "a:b", "tap%d", "a\n", "a\0"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "x" * 16, "ä" * 8, "a b", "a/b", "a:b", "tap%d", "a\n", "a\0", "all", "default"]
+)
 def test_other_interface_names_are_refused(name: str) -> None:
     with pytest.raises(OperatorError, match="cannot be the name of an interface"):
         values.interface_name(name)
