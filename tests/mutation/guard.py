@@ -15,7 +15,8 @@ LISTS = Path(__file__).parent / "guards"
 class Guard:
     """``old`` stands in ``file`` once, and is taken out by writing ``new``; one of ``tests`` must then fail.
 
-    ``tests``: pytest node ids; where ``file`` is Rust, tests of its crate's ``tests/all`` (``replay::name``).
+    ``tests``: pytest node ids; where ``file`` is Rust, tests of its crate's ``tests/all`` (``replay::name``), or, where
+    the crate has none, of its modules (``waiting::tests::name``).
     """
 
     name: str
@@ -40,11 +41,21 @@ class Guard:
         """The tests of ``tests`` that no file has."""
         return [test for test in self.tests if not self._has(root, test)]
 
+    def rust_target(self, root: Path = ROOT) -> tuple[str, ...]:
+        """The target of cargo's that has the tests."""
+        return ("--test", "all") if (self._crate(root) / "tests" / "all").is_dir() else ("--lib",)
+
+    def _crate(self, root: Path) -> Path:
+        return root / Path(*Path(self.file).parts[:2])
+
     def _has(self, root: Path, test: str) -> bool:
         first, _, name = test.partition("::")
-        crate = root / Path(*Path(self.file).parts[:2])
-        file = crate / "tests" / "all" / f"{first}.rs" if self.is_rust else root / first
-        return file.exists() and re.search(rf"\b{re.escape(name.split('::')[0])}\b", file.read_text()) is not None
+        file, name = root / first, name.split("::")[0]
+        if self.is_rust and self.rust_target(root) == ("--lib",):
+            file, name = self._crate(root) / "src" / f"{first}.rs", test.rsplit("::", maxsplit=1)[-1]
+        elif self.is_rust:
+            file = self._crate(root) / "tests" / "all" / f"{first}.rs"
+        return file.exists() and re.search(rf"\b{re.escape(name)}\b", file.read_text()) is not None
 
 
 def guards() -> list[Guard]:

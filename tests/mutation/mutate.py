@@ -77,7 +77,7 @@ class Copy:
 
     def _cargo(self, guard: Guard) -> tuple[Outcome, str]:
         package = "treecast-" + Path(guard.file).parts[1]
-        cargo = ["cargo", "test", "--locked", "--quiet", "--package", package, "--test", "all"]
+        cargo = ["cargo", "test", "--locked", "--quiet", "--package", package, *guard.rust_target(self.root)]
         environment = {"CARGO_TARGET_DIR": str(ROOT / "target" / "mutation"), "PROPTEST_MAX_SHRINK_ITERS": "0"}
         code, said = self._run([*cargo, "--no-run"], environment)
         if code != 0:

@@ -7,7 +7,6 @@ use std::io;
 use treecast_core::aead::Aead;
 use treecast_core::datagram::TreeName;
 use treecast_core::downstream_tree::OutgoingList;
-use treecast_core::frame::Mac;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::port::Port;
 use treecast_core::routes::SetRoute;
@@ -18,6 +17,7 @@ use crate::commands::{read_all, Command};
 use crate::forwarder::Forwarder;
 use crate::msgpack::Malformed;
 use crate::sys::thread::monotonic_ns;
+use crate::waiting::{Host, Waiting};
 
 /// A handshake that a command names by its place in the list; spent by that. `keys`: None when it is not finished, or spent.
 #[allow(missing_docs)]
@@ -70,60 +70,16 @@ impl From<io::Error> for Cause {
     }
 }
 
-/// Commands of one kind that are carried out at once, each with its position.
-type Together<T> = Vec<(usize, T)>;
-
-/// Hosts and routes that wait to be written at once, at the cost of a few.
-#[derive(Default)]
-struct Waiting {
-    hosts: Together<(u16, Mac, u32)>,
-    routes: Together<SetRoute>,
-    /// Trees that were made meanwhile: who makes one, and gives it members, changes nothing that a route has led to.
-    new_trees: HashSet<u32>,
-}
-
-impl Waiting {
-    /// Notes a command that may wait; gives back what is to be carried out now.
-    fn take<'a>(&mut self, position: usize, command: Command<'a>) -> Option<Command<'a>> {
-        match command {
-            Command::SetHost { vlan, mac, peer } => self.hosts.push((position, (vlan, mac, peer))),
-            Command::SetRoute { vlan, group, source, tree_id } => {
-                self.routes.push((position, SetRoute { vlan, group, source, tree_id }));
-            }
-            now => return Some(now),
-        }
-        None
-    }
-
-    /// Must the hosts that wait be there before it?
-    fn follows_hosts(command: &Command<'_>) -> bool {
-        matches!(command, Command::RemoveHost { .. } | Command::ForgetPeer { .. })
-    }
-
-    /// Must the routes that wait be there before it? Trees change in the order in which they are wanted.
-    fn follows_routes(&mut self, command: &Command<'_>) -> bool {
-        match command {
-            Command::CreateTree { tree_id, .. } => !self.new_trees.insert(*tree_id),
-            Command::SetTreeMembers { tree_id, .. } => !self.new_trees.contains(tree_id),
-            _ => true,
-        }
-    }
-}
-
 impl Forwarder {
     /// Carries out these commands. Malformed when they are no whole array: then none was carried out.
     pub fn apply(&self, commands: &[u8], mut handshakes: Vec<SpentHandshake>) -> Result<Vec<Refusal>, Malformed> {
         let (mut refusals, mut waiting) = (Vec::new(), Waiting::default());
         for (position, command) in read_all(commands)?.enumerate() {
             let done = match command.map(|command| waiting.take(position, command)) {
-                Some(Some(command)) => {
-                    if Waiting::follows_hosts(&command) {
-                        self.write_hosts(&mut waiting.hosts, &mut refusals);
-                    }
-                    if waiting.follows_routes(&command) {
-                        self.write_routes(&mut waiting.routes, &mut refusals);
-                    }
-                    self.carry_out(command, &mut handshakes)
+                Some(Some(due)) => {
+                    self.write_hosts(&due.hosts, &mut refusals);
+                    self.write_routes(&due.routes, &mut refusals);
+                    self.carry_out(due.command, &mut handshakes)
                 }
                 Some(None) => Ok(()),
                 None => Err(Cause::invalid("no such command, or not with such values")),
@@ -132,14 +88,14 @@ impl Forwarder {
                 refusals.push(cause.at(position));
             }
         }
-        self.write_hosts(&mut waiting.hosts, &mut refusals);
-        self.write_routes(&mut waiting.routes, &mut refusals);
+        let (hosts, routes) = waiting.rest();
+        self.write_hosts(&hosts, &mut refusals);
+        self.write_routes(&routes, &mut refusals);
         refusals.sort_by_key(|refusal| refusal.position);
         Ok(refusals)
     }
 
-    fn write_hosts(&self, hosts: &mut Together<(u16, Mac, u32)>, refusals: &mut Vec<Refusal>) {
-        let hosts = std::mem::take(hosts);
+    fn write_hosts(&self, hosts: &[(usize, Host)], refusals: &mut Vec<Refusal>) {
         let refused = match hosts[..] {
             [] => return,
             [(_, (vlan, mac, peer))] => {
@@ -150,8 +106,7 @@ impl Forwarder {
         table_full(refused, hosts.iter().map(|(position, (vlan, mac, _))| (*position, (*vlan, *mac))), refusals);
     }
 
-    fn write_routes(&self, routes: &mut Together<SetRoute>, refusals: &mut Vec<Refusal>) {
-        let routes = std::mem::take(routes);
+    fn write_routes(&self, routes: &[(usize, SetRoute)], refusals: &mut Vec<Refusal>) {
         if routes.is_empty() {
             return;
         }

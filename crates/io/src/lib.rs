@@ -27,4 +27,5 @@ pub mod socket_group;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod underlay;
+pub mod waiting;
 pub mod worker;
