@@ -18,7 +18,7 @@ from lab import Lab, Machine, wait_until
 from lab.lan import enable_multicast
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE
-from lab.sites import LIMIT_S, Sites
+from lab.sites import LIMIT_S, Sites, make_sites
 from tests.lab.conftest import OverlayFactory
 from tests.lab.interop.routers import PROGRAMS, beyond
 from tests.lab.overlay.asking import wait_received
@@ -79,8 +79,12 @@ def test_igmpproxy_on_a_bridging_machine_serves_a_viewer_on_another_lan(sites: S
         serves(source, sites.lans[1].hosts[0], "eth0", log)
 
 
-def test_igmpproxy_in_the_second_subnet_of_a_lan_serves_a_viewer_on_another_lan(sites: Sites, tmp_path: Path) -> None:
-    """The bridging machine has an address in both; the proxy refuses what comes from the first."""
+def test_igmpproxy_in_the_second_subnet_of_a_lan_serves_a_viewer_on_another_lan(lab: Lab, tmp_path: Path) -> None:
+    """The bridging machine has an address in both; the proxy refuses what comes from the first. The LANs are its own:
+    it stays their querier for minutes after its end.
+    """
+    sites = make_sites(lab)
+    sites.bridge_all()
     with beyond(sites, "gateway") as lan:
         lan.router.run(["ip", "address", "del", str(lan.router.ports[0].ipv4), "dev", "eth0"])
         lan.router.run(["ip", "address", "add", GATEWAY, "dev", "eth0"])
