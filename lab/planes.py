@@ -31,8 +31,9 @@ from lab.machine import Machine
 from lab.topology import DEFAULT_MTU_BYTES
 from lab.waiting import wait_until
 from treecast import _native
-from treecast.adapters.native import NoiseHandshake, apply
+from treecast.adapters.native import apply
 from treecast.adapters.native_records import emit_endpoint, parse_endpoint, parse_events
+from treecast.adapters.noise import NoiseHandshake
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress

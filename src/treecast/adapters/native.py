@@ -1,6 +1,6 @@
 """The data plane behind values: events out, commands in.
 
-With ``privileges`` the only module that imports ``treecast._native``. It decides nothing.
+``noise`` and ``privileges`` have the rest of ``treecast._native``; no other module imports it. None decides anything.
 """
 
 from __future__ import annotations
@@ -9,86 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
 
 from treecast import _native
+from treecast.adapters.native_advice import on_packet_port, on_packet_socket, on_start
 from treecast.adapters.native_records import emit_commands, emit_endpoint, parse_endpoint, parse_events
 from treecast.adapters.netdevice import index_of, name_of
+from treecast.adapters.noise import NoiseHandshake
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
-from treecast.base.errors import MalformedError, OperatorError
+from treecast.base.errors import OperatorError
 from treecast.base.flows import CountedFlow, Flow
 from treecast.base.ids import NetworkId, NodeIndex
-from treecast.links.crypto import Handshake
 
 MAX_EVENTS_PER_TURN = 512
-TUN_DEVICE = "/dev/net/tun"
 _TAP = 0
-
-
-class NoiseHandshake:
-    """A handshake of the data plane whose refusals are MalformedError."""
-
-    def __init__(self, native: _native.Handshake) -> None:
-        self.native = native
-
-    @property
-    def index(self) -> int:
-        return self.native.index
-
-    @property
-    def remote_static(self) -> bytes:
-        return self.native.remote_static
-
-    def init_datagram(self) -> bytes:
-        return self.native.init_datagram()
-
-    def write_response(self, payload: bytes) -> bytes:
-        return self.native.write_response(payload)
-
-    def read_response(self, datagram: bytes) -> bytes:
-        try:
-            return self.native.read_response(datagram)
-        except _native.HandshakeError as error:
-            raise MalformedError(str(error)) from error
-
-    def write_final(self, payload: bytes) -> bytes:
-        return self.native.write_final(payload)
-
-    def read_final(self, datagram: bytes) -> bytes:
-        try:
-            return self.native.read_final(datagram)
-        except _native.HandshakeError as error:
-            raise MalformedError(str(error)) from error
-
-    def write_refusal(self, payload: bytes) -> bytes:
-        return self.native.write_refusal(payload)
-
-    def read_refusal(self, datagram: bytes) -> bytes:
-        try:
-            return self.native.read_refusal(datagram)
-        except _native.HandshakeError as error:
-            raise MalformedError(str(error)) from error
-
-
-class NoiseFactory:
-    """Begins handshakes with a node's static key."""
-
-    def __init__(self, static_private: bytes, network_id: NetworkId) -> None:
-        self._key = _native.StaticKey(static_private)
-        self._network_id = bytes(network_id)
-
-    def initiate(self, index: int) -> Handshake:
-        return NoiseHandshake(_native.Handshake.initiate(self._key, self._network_id, index))
-
-    def respond(self, index: int, init: bytes) -> Handshake:
-        try:
-            return NoiseHandshake(_native.Handshake.respond(self._key, self._network_id, index, init))
-        except _native.HandshakeError as error:
-            raise MalformedError(str(error)) from error
-
-
-def preferred_aead() -> int:
-    """1: this processor has AES instructions; 2: it has not."""
-    return _native.preferred_aead()
 
 
 def open_packet_socket(interface: str) -> int:
@@ -96,14 +29,7 @@ def open_packet_socket(interface: str) -> int:
     try:
         return _native.open_packet_socket(interface)
     except OSError as error:
-        match error.errno:
-            case 1 | 13:
-                advice = "run this as root or with CAP_NET_RAW"
-            case 19:
-                advice = "ip link lists the interfaces there are"
-            case _:
-                advice = "name an Ethernet interface that leads to a LAN"
-        raise OperatorError(f"cannot open {error.strerror or interface}: {advice}") from error
+        raise OperatorError(on_packet_socket(error, interface)) from error
 
 
 class DataPlane:
@@ -141,7 +67,7 @@ class DataPlane:
                 take=take,
             )
         except OSError as error:
-            raise OperatorError(_advice(error)) from error
+            raise OperatorError(on_start(error)) from error
         self._index = index_of(self.native.interface)
 
     def start(self) -> None:
@@ -240,8 +166,7 @@ class DataPlane:
         try:
             return self.native.open_packet_port(descriptor)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise OperatorError(f"no packet port ({reason}): a node has 3 at most") from error
+            raise OperatorError(on_packet_port(error)) from error
 
     def close_port(self, port: int) -> None:
         """Closes a packet port."""
@@ -318,26 +243,3 @@ def _counted(stats: _native.FlowStats) -> CountedFlow:
         pps=stats.pps,
         bps=stats.bps,
     )
-
-
-def _advice(error: OSError) -> str:
-    what = error.strerror or str(error)
-    match error.errno:
-        case 1 | 13:
-            return (
-                f"{what}: a node opens a TAP device, so start it as root or with CAP_NET_ADMIN, in a container with "
-                f"--device {TUN_DEVICE}"
-            )
-        case 2 | 6 | 19 | 25:
-            return (
-                f"{what}: {TUN_DEVICE}, by which a node makes its interface, is missing or is no TUN/TAP device: load "
-                f"its module (modprobe tun), or start the container with --device {TUN_DEVICE}"
-            )
-        case 16:
-            return f"{what}: another program uses this interface, so choose another name with --interface"
-        case 98:
-            return f"{what}: another program uses this port, so choose another one with --listen"
-        case 99:
-            return f"{what}: this machine has no such address, so choose another one with --listen"
-        case _:
-            return what

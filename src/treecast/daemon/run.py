@@ -18,8 +18,9 @@ from treecast.adapters.account import require_owner
 from treecast.adapters.bridge import bridge_again, clear_leftovers
 from treecast.adapters.bridge_record import load_record
 from treecast.adapters.interface import ipv6_is_on
-from treecast.adapters.native import DataPlane, NoiseFactory, preferred_aead
+from treecast.adapters.native import DataPlane
 from treecast.adapters.network_news import News
+from treecast.adapters.noise import NoiseFactory, preferred_aead
 from treecast.adapters.packet_port import open_remembered
 from treecast.adapters.privileges import drop_capabilities, keep_secrets, take_account
 from treecast.adapters.tap import find_tap

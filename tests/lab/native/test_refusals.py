@@ -10,8 +10,9 @@ import pytest
 
 from lab import Lab
 from lab.planes import NETWORK_ID
-from treecast.adapters.native import DataPlane, NoiseFactory
+from treecast.adapters.native import DataPlane
 from treecast.adapters.native_records import emit_commands
+from treecast.adapters.noise import NoiseFactory
 from treecast.base import commands as c
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import (

@@ -1,0 +1,75 @@
+"""Noise handshakes, as ``links`` wants them, by the extension: keys stay there."""
+
+from __future__ import annotations
+
+from treecast import _native
+from treecast.base.errors import MalformedError
+from treecast.base.ids import NetworkId
+from treecast.links.crypto import Handshake
+
+
+class NoiseHandshake:
+    """A handshake of the data plane whose refusals are MalformedError."""
+
+    def __init__(self, native: _native.Handshake) -> None:
+        self.native = native
+
+    @property
+    def index(self) -> int:
+        return self.native.index
+
+    @property
+    def remote_static(self) -> bytes:
+        return self.native.remote_static
+
+    def init_datagram(self) -> bytes:
+        return self.native.init_datagram()
+
+    def write_response(self, payload: bytes) -> bytes:
+        return self.native.write_response(payload)
+
+    def read_response(self, datagram: bytes) -> bytes:
+        try:
+            return self.native.read_response(datagram)
+        except _native.HandshakeError as error:
+            raise MalformedError(str(error)) from error
+
+    def write_final(self, payload: bytes) -> bytes:
+        return self.native.write_final(payload)
+
+    def read_final(self, datagram: bytes) -> bytes:
+        try:
+            return self.native.read_final(datagram)
+        except _native.HandshakeError as error:
+            raise MalformedError(str(error)) from error
+
+    def write_refusal(self, payload: bytes) -> bytes:
+        return self.native.write_refusal(payload)
+
+    def read_refusal(self, datagram: bytes) -> bytes:
+        try:
+            return self.native.read_refusal(datagram)
+        except _native.HandshakeError as error:
+            raise MalformedError(str(error)) from error
+
+
+class NoiseFactory:
+    """Begins handshakes with a node's static key."""
+
+    def __init__(self, static_private: bytes, network_id: NetworkId) -> None:
+        self._key = _native.StaticKey(static_private)
+        self._network_id = bytes(network_id)
+
+    def initiate(self, index: int) -> Handshake:
+        return NoiseHandshake(_native.Handshake.initiate(self._key, self._network_id, index))
+
+    def respond(self, index: int, init: bytes) -> Handshake:
+        try:
+            return NoiseHandshake(_native.Handshake.respond(self._key, self._network_id, index, init))
+        except _native.HandshakeError as error:
+            raise MalformedError(str(error)) from error
+
+
+def preferred_aead() -> int:
+    """1: this processor has AES instructions; 2: it has not."""
+    return _native.preferred_aead()
