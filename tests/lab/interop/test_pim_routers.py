@@ -13,14 +13,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 
 import pytest
 
-from lab import Lab, Machine
+from lab import Lab, Machine, wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
 from lab.process import Process
@@ -36,6 +36,7 @@ JOIN_LIMIT_S = 10.0
 OPTIONS = ("--router-groups", "239.70.0.0/16", "--keep-interface")
 CONVERGENCE_LIMIT_S = 40.0
 """pimd looks at its configuration's rendezvous point only after 20 s."""
+ATTEMPT_S = 4.0
 
 
 @contextmanager
@@ -53,6 +54,22 @@ def pimd(machine: Machine, directory: Path, rendezvous_point: str, *interfaces: 
         process.send_signal(SIGCONT)
         process.stop()
         print(log.read_text(encoding="utf-8")[-4000:])
+
+
+def converge(receiver: Machine, source: Machine, group: str) -> None:
+    """Until the receiver gets a stream. It joins again and again: a report from before pimd knew a rendezvous point
+    counts only when it is repeated, to pimd's next query, half a minute after the first.
+    """
+    sender = Sender(source, group, PORT, interface="eth0", rate_pps=50, ttl=TTL)
+
+    def is_heard() -> bool:
+        joined = Receiver(receiver, group, PORT, interface="eth0")
+        with suppress(TimeoutError):
+            wait_received(joined, 1, ATTEMPT_S)
+        return joined.stop().received > 0
+
+    wait_until(is_heard, CONVERGENCE_LIMIT_S, f"{group} reaches who joins it")
+    sender.stop()
 
 
 def hears(receiver: Machine, source: Machine, group: str, limit_s: float, *, sends_on: str = "eth0") -> None:
@@ -113,7 +130,7 @@ def test_receivers_behind_pim_routers_on_nodes_hear_sources_elsewhere_also_after
     point, joins nothing: its node gets the group by the prefix. At last the node of a router that says nothing more.
     """
     net, hosts = routed.net, routed.hosts
-    hears(hosts[1], hosts[0], "239.67.1.1", CONVERGENCE_LIMIT_S)
+    converge(hosts[1], hosts[0], "239.67.1.1")
     hears(hosts[1], hosts[0], "239.67.1.2", JOIN_LIMIT_S)
     (joined,) = [group for group in net[1].groups() if group.group == "239.67.1.2" and group.source == "*"]
     assert [member.node for member in joined.members] == ["n1"]
@@ -151,5 +168,5 @@ def test_a_receiver_behind_a_pim_router_on_a_bridged_lan_hears_a_source_elsewher
                 pimd(gateway, tmp_path, rendezvous_point, f"{upstream} enable", f"{bridge} enable"),
                 pimd(far, tmp_path, rendezvous_point, "eth0 enable", "eth1 enable"),
             ):
-                hears(behind.host, source, "239.67.2.1", CONVERGENCE_LIMIT_S)
+                converge(behind.host, source, "239.67.2.1")
                 hears(behind.host, source, "239.67.2.2", JOIN_LIMIT_S)

@@ -115,8 +115,8 @@ class LinuxBridge:
         return has_address and states == ["forwarding"] * (1 + len(PORTS))
 
     def _filters(self) -> bool:
-        """Groups that nobody joined leave by no port. Until its first queries are out, and for a query response interval
-        after them, the bridge floods: its query of MLD waits for the link-local address, and may be the second one.
+        """Groups that nobody joined leave by no port. Until its first queries are out, and for a query response
+        interval after them, the bridge floods: its query of MLD waits for the link-local address, and may be the second.
         """
         return not self.forwarded(NOBODYS)
 
