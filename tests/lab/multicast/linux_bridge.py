@@ -115,8 +115,10 @@ class LinuxBridge:
         return has_address and states == ["forwarding"] * (1 + len(PORTS))
 
     def _filters(self) -> bool:
-        """Groups that nobody joined leave by no port. Until its first queries are out, and for a query response
-        interval after them, the bridge floods: its query of MLD waits for the link-local address, and may be the second.
+        """Groups that nobody joined leave by no port.
+
+        The bridge floods until its first queries are out, and for a query response interval after them. Its query of MLD
+        waits for the link-local address, and may be the second one.
         """
         return not self.forwarded(NOBODYS)
 
