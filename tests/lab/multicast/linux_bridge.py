@@ -117,8 +117,8 @@ class LinuxBridge:
     def _filters(self) -> bool:
         """Groups that nobody joined leave by no port.
 
-        The bridge floods until its first queries are out, and for a query response interval after them. Its query of MLD
-        waits for the link-local address, and may be the second one.
+        The bridge floods until its first queries are out, and for a query response interval after them.
+        Its query of MLD waits for the link-local address, and may be the second one.
         """
         return not self.forwarded(NOBODYS)
 
