@@ -13,6 +13,17 @@ MAX_RESPONSE_TIME: Duration = 3174.4
 """The largest Max Resp Code of IGMPv3 (RFC 9776 section 4.1.1); MLDv2 has larger ones."""
 
 
+ADOPTED_ROBUSTNESS = (2, 7)
+"""Bounds of another querier's: RFC 9776 section 8.1 has no 0 and advises against 1, and its field ends at 7."""
+
+ADOPTED_QUERY_INTERVAL: tuple[Duration, Duration] = (10, 600)
+"""Bounds of another querier's: shorter ones end memberships in seconds, longer ones keep those of hosts that have gone
+for hours. Who queries less often is taken for silent by the Other Querier Present Interval, before memberships end."""
+
+ADOPTED_RESPONSE_INTERVAL: tuple[Duration, Duration] = (1, 25.5)
+"""Bounds of another querier's: the longest that IGMPv2 can say (RFC 2236 section 2.2); MLDv2 can say 8,387 s."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intervals:
     """The values in force: the configured ones, or those that the elected querier announces."""
@@ -53,6 +64,7 @@ class MembershipConfig:
     all hosts are tracked. ``enforce_ssm`` ignores any-source joins in the source-specific ranges, as RFC 4604
     section 2.2 requires of routers; off, they are served, as snooping switches do. ``require_router_alert`` ignores
     IGMPv2 and IGMPv3 messages without the option, which RFC 9776 section 4 demands and many hosts and switches omit.
+    Without ``trust_queriers`` no query of another router ends this node's own queries, sets a value or lowers a timer.
     ``unsolicited_report_interval`` is that of the reports to other routers. ``max_groups`` counts those of one port,
     VLAN and protocol; more than 15,000 do not fit what a node may advertise. A group with
     more sources than an advertisement holds (56) is advertised to the other nodes as one of any source.
@@ -70,6 +82,7 @@ class MembershipConfig:
     fast_leave: bool = True
     enforce_ssm: bool = False
     require_router_alert: bool = False
+    trust_queriers: bool = True
     unsolicited_report_interval: Duration = 1
     max_groups: int = 12288
     max_groups_per_node: int = 12288
@@ -119,6 +132,12 @@ class MembershipConfig:
             last_member_query_interval=self.last_member_query_interval,
             last_member_query_count=count,
         )
+
+
+def adopted(value: float, bounds: tuple[float, float]) -> float:
+    """Bound another querier's value."""
+    low, high = bounds
+    return min(max(value, low), high)
 
 
 def _in_range(name: str, value: float, low: float, high: float) -> None:

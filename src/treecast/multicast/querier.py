@@ -2,14 +2,22 @@
 
 A router begins as querier. A query from a lower address ends that; when the other one has been silent for the Other
 Querier Present Interval, the duty comes back. A query from 0.0.0.0 never wins (RFC 4541 section 2.1.1), and a port
-whose own queries have that source yields to any address.
+whose own queries have that source yields to any address. Whoever queries may be any host of the LAN: its values count
+within bounds (``config.py``), and not at all where the operator trusts no querier but this node.
 """
 
 from __future__ import annotations
 
 from treecast.base.addresses import IPAddress
 from treecast.base.time import Duration, Instant, after, earliest
-from treecast.multicast.config import Intervals, MembershipConfig
+from treecast.multicast.config import (
+    ADOPTED_QUERY_INTERVAL,
+    ADOPTED_RESPONSE_INTERVAL,
+    ADOPTED_ROBUSTNESS,
+    Intervals,
+    MembershipConfig,
+    adopted,
+)
 from treecast.wire.group_membership import MembershipQuery
 
 STARTUP_RESPONSE_INTERVAL: Duration = 1.0
@@ -53,7 +61,7 @@ class Querier:
     def receive_query(self, source: IPAddress, query: MembershipQuery, now: Instant) -> None:
         """A query of another router. It decides the election and, from the elected one, the values in force."""
         self._note_version(source, query.version, now)
-        if source.is_unspecified:
+        if source.is_unspecified or not self._config.trust_queriers:
             return
         best = self.address if self.other is None else self.other
         if not best.is_unspecified and int(source) > int(best):
@@ -107,12 +115,18 @@ class Querier:
 
     def _adopt(self, query: MembershipQuery) -> None:
         """RFC 9776 sections 4.1.6 and 4.1.7: the elected querier's values; zero means its default is ours."""
-        own = self._config.intervals
-        general = query.is_general and query.max_response_time > 0
+        own, response_interval = self._config.intervals, self.intervals.query_response_interval
+        robustness, query_interval, count = own.robustness, own.query_interval, own.last_member_query_count
+        if query.robustness:
+            robustness = count = int(adopted(query.robustness, ADOPTED_ROBUSTNESS))
+        if query.query_interval:
+            query_interval = adopted(query.query_interval, ADOPTED_QUERY_INTERVAL)
+        if query.is_general and query.max_response_time > 0:
+            response_interval = adopted(query.max_response_time, ADOPTED_RESPONSE_INTERVAL)
         self.intervals = Intervals(
-            robustness=query.robustness or own.robustness,
-            query_interval=query.query_interval or own.query_interval,
-            query_response_interval=query.max_response_time if general else self.intervals.query_response_interval,
+            robustness=robustness,
+            query_interval=query_interval,
+            query_response_interval=response_interval,
             last_member_query_interval=own.last_member_query_interval,
-            last_member_query_count=query.robustness or own.last_member_query_count,
+            last_member_query_count=count,
         )

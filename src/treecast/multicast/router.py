@@ -201,7 +201,7 @@ class GroupMembershipRouter:
                 known.stop_queries()
         state = self._groups.get(query.group)
         output = Output(other_queries=(received,))
-        if state is None or query.suppress:
+        if state is None or query.suppress or not self._config.trust_queriers:
             return output
         intervals = self._querier.intervals
         queried_time = query.max_response_time * intervals.last_member_query_count
