@@ -64,6 +64,21 @@ class Endpoint(Struct, frozen=True, array_like=True):
         return f"{self.address}:{self.port}"
 
 
+def is_unicast(address: IPAddress) -> bool:
+    """Whether it can be the source of a frame to a group: neither multicast nor unspecified nor 255.255.255.255."""
+    return is_packed_unicast(address.packed)
+
+
+def is_packed_unicast(packed: bytes) -> bool:
+    """The same of 4 or 16 bytes."""
+    if len(packed) == 4:
+        return packed[0] & 0xF0 != 0xE0 and packed not in (_NO_IPV4, _ALL_IPV4)
+    return packed[0] != 0xFF and packed != _NO_IPV6
+
+
+_NO_IPV4, _ALL_IPV4, _NO_IPV6 = bytes(4), b"\xff" * 4, bytes(16)
+
+
 def packed_to_address(packed: bytes) -> IPAddress:
     """4 or 16 bytes in network order to an address; ValueError otherwise."""
     if len(packed) not in (4, 16):

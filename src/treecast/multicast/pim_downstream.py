@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from treecast.base.addresses import IPAddress
+from treecast.base.addresses import IPAddress, is_unicast
 from treecast.base.counters import Drops
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.multicast.config import MembershipConfig
 from treecast.multicast.group_quota import GroupQuota
-from treecast.multicast.protocol import is_link_scoped, is_usable_source
+from treecast.multicast.protocol import is_link_scoped
 from treecast.wire.pim import PimGroup, PimJoinPrune, PimSource
 
 OVERRIDE_INTERVAL: Duration = 3.0
@@ -130,7 +130,7 @@ class PimDownstream:
     def _join(self, group: IPAddress, named: PimSource, upstream: IPAddress, until: Instant) -> None:
         if named.is_rpt and not named.is_wildcard:
             return
-        if not named.is_wildcard and not is_usable_source(named.address):
+        if not named.is_wildcard and not is_unicast(named.address):
             self._drops.count("pim_source_not_unicast")
             return
         wanted = (None if named.is_wildcard else named.address, upstream)

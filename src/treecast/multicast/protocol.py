@@ -138,11 +138,6 @@ def is_source_specific(group: IPAddress) -> bool:
     return group in (_SSM_IPV4 if group.version == 4 else _SSM_IPV6)
 
 
-def is_usable_source(source: IPAddress) -> bool:
-    """Whether a host may name it in a source list: a unicast address."""
-    return not (source.is_multicast or source.is_unspecified or (int(source) == 0xFFFFFFFF and source.version == 4))
-
-
 def _igmp_frame(message: MembershipMessage, source: PortSource) -> bytes:
     if not isinstance(source.address, IPv4Address):
         raise TypeError(f"IGMP has IPv4 sources, not {source.address}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from treecast.base.addresses import IPAddress
+from treecast.base.addresses import IPAddress, is_unicast
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.membership import NO_SOURCE, SourceFilter
@@ -19,7 +19,7 @@ from treecast.multicast.compatibility import in_compatibility_mode, records_of
 from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.group import NO_DOUBT, Doubt, GroupState
 from treecast.multicast.group_quota import GroupQuota
-from treecast.multicast.protocol import PortSource, Protocol, is_link_scoped, is_source_specific, is_usable_source
+from treecast.multicast.protocol import PortSource, Protocol, is_link_scoped, is_source_specific
 from treecast.multicast.querier import Querier
 from treecast.multicast.queries import Queries
 from treecast.multicast.tracking import HostId
@@ -251,7 +251,7 @@ class GroupMembershipRouter:
         return state
 
     def _usable_sources(self, record: GroupRecord) -> GroupRecord:
-        usable = tuple(source for source in record.sources if is_usable_source(source))
+        usable = tuple(source for source in record.sources if is_unicast(source))
         if len(usable) == len(record.sources):
             return record
         self._drops.count(self.protocol.reason("source_not_unicast"), len(record.sources) - len(usable))

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from treecast.base.addresses import IPAddress, packed_to_address
+from treecast.base.addresses import IPAddress, is_packed_unicast, packed_to_address
 from treecast.base.errors import MalformedError
 from treecast.base.flows import GroupKey
 from treecast.base.membership import FilterMode, SourceFilter
@@ -107,10 +107,10 @@ def parse_groups(content: bytes) -> GroupsContent:
 
 
 def _is_listable(one: ListedGroup) -> bool:
-    """Whether it is a multicast group with sources of its family."""
+    """Whether it is a multicast group with unicast sources of its family."""
     first, size = one.group[0], len(one.group)
     is_group = first & 0xF0 == 0xE0 if size == IPV4_BYTES else first == 0xFF and size == IPV6_BYTES
-    return is_group and all(len(source) == size for source in one.sources)
+    return is_group and all(len(source) == size and is_packed_unicast(source) for source in one.sources)
 
 
 def chunk_key(number: int) -> bytes:

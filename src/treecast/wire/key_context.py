@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from treecast.base.addresses import IPAddress, packed_to_address
+from treecast.base.addresses import IPAddress, is_unicast, packed_to_address
 from treecast.base.errors import MalformedError
 from treecast.base.flows import BROADCAST, Flow, is_routed_prefix
 from treecast.wire.control import U16
@@ -42,7 +42,9 @@ def emit_context(flow: Flow | None) -> bytes:
 
 
 def parse_context(data: bytes) -> Flow | None:
-    """MalformedError("key_context_malformed") for anything but a multicast group, or nil."""
+    """MalformedError("key_context_malformed") for anything but a multicast group with at most one source that it can
+    have, or nil.
+    """
     try:
         context = _decoder.decode(data)
         if context is None:
@@ -51,7 +53,7 @@ def parse_context(data: bytes) -> Flow | None:
         source = packed_to_address(context.source) if context.source is not None else None
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise MalformedError("key_context_malformed") from error
-    if not group.is_multicast or (source is not None and source.version != group.version):
+    if not group.is_multicast or (source is not None and not (source.version == group.version and is_unicast(source))):
         raise MalformedError("key_context_malformed")
     if context.prefix_length is not None and (source is not None or not _is_prefix(group, context.prefix_length)):
         raise MalformedError("key_context_malformed")

@@ -55,7 +55,7 @@ GROUPS = GroupsContent(
     (
         ListedGroup(0, b"\xef\x01\x01\x01", 1, ()),
         ListedGroup(7, b"\xe8\x01\x01\x01", 2, (b"\x01\x02\x03\x04",)),
-        ListedGroup(7, b"\xff\x3e" + bytes(14), 0, (bytes(16),)),
+        ListedGroup(7, b"\xff\x3e" + bytes(14), 0, (b"\xfd" + bytes(15),)),
     )
 )
 CONTENTS: list[tuple[Kind, Content]] = [

@@ -23,7 +23,7 @@ def test_a_message_is_refused_that_is_longer_than_fits_the_smallest_underlay() -
 
 def test_a_chunk_of_groups_is_refused_that_is_longer_than_fits_the_longest_advertisement() -> None:
     def chunk(vlan: int) -> bytes:
-        many = ListedGroup(vlan, b"\xff\x3e" + bytes(14), 0, tuple(bytes(15) + bytes((n,)) for n in range(56)))
+        many = ListedGroup(vlan, b"\xff\x3e" + bytes(14), 0, tuple(bytes(15) + bytes((n,)) for n in range(1, 57)))
         few = [ListedGroup(vlan, b"\xef\x01\x01" + bytes((last,)), 1, ()) for last in range(3)]
         return emit(GroupsContent((*few, many, *more)))
 
