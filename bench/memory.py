@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from lab.planes import NETWORK_ID, DataPlane, DataPlanes, session_of
+from lab.planes import NETWORK, DataPlane, DataPlanes, session_of
 from treecast import _native
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import CreateTree, SetHost, SetRoute
@@ -67,8 +67,8 @@ def _group(root: DataPlane, number: int) -> None:
 
 def _peer(root: DataPlane, number: int) -> None:
     """Both sides' handshakes, without a network between them."""
-    first = _native.Handshake.initiate(root.key, NETWORK_ID, 2 * number + FIRST_PEER)
-    second = _native.Handshake.respond(root.key, NETWORK_ID, 2 * number + FIRST_PEER + 1, first.init_datagram())
+    first = _native.Handshake.initiate(root.key, NETWORK, 2 * number + FIRST_PEER)
+    second = _native.Handshake.respond(root.key, NETWORK, 2 * number + FIRST_PEER + 1, first.init_datagram())
     first.read_response(second.write_response(b""))
     first.write_final(b"")
     endpoint = Endpoint(IPv4Address(f"198.18.{number >> 8}.{number & 0xFF}"), 7700)

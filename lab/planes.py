@@ -39,7 +39,7 @@ from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 
-NETWORK_ID = bytes(range(16))
+NETWORK = _native.Network(bytes(range(16)), bytes(range(32)))
 INTERFACE = "tc0"
 MTU = 1374
 LIMIT_S = 15.0
@@ -71,7 +71,7 @@ class DataPlane:
         with machine.enter():
             self.forwarder = _native.Forwarder(
                 node_index=node,
-                network_id=NETWORK_ID,
+                network=NETWORK,
                 interface=INTERFACE,
                 mac=mac(node),
                 mtu=mtu_bytes,
@@ -241,7 +241,7 @@ def _own_threads() -> set[int]:
 
 def handshake(one: DataPlane, other: DataPlane, index: int, other_index: int, aead: int) -> None:
     """INIT, RESPONSE and FINAL travel as datagrams; both sides install the session."""
-    first = _native.Handshake.initiate(one.key, NETWORK_ID, index)
+    first = _native.Handshake.initiate(one.key, NETWORK, index)
 
     def sent_inits() -> list[e.HandshakeDatagram]:
         """Repeated, because the switch may not carry anything yet."""
@@ -250,7 +250,7 @@ def handshake(one: DataPlane, other: DataPlane, index: int, other_index: int, ae
         return [event for event in other.seen(e.HandshakeDatagram) if event.data == sent]
 
     init = wait_until(sent_inits, START_LIMIT_S, "INIT", poll_s=0.1)[0]
-    second = _native.Handshake.respond(other.key, NETWORK_ID, other_index, init.data)
+    second = _native.Handshake.respond(other.key, NETWORK, other_index, init.data)
     before = len(one.seen(e.HandshakeDatagram))
     other.do(c.SendDatagram(init.socket, init.source, second.write_response(b"response")))
     response = one.wait_for(e.HandshakeDatagram, before + 1)[-1]

@@ -44,13 +44,19 @@ class StaticKey:
     def public(self) -> bytes: ...
 
 @final
+class Network:
+    """A network, as its handshakes are known by: its id (16 bytes) and its key (32 secret bytes, which stay inside)."""
+
+    def __new__(cls, id: bytes, key: bytes) -> Network: ...
+
+@final
 class Handshake:
     """One Noise handshake of either side (docs/protocol.md section 3)."""
 
     @staticmethod
-    def initiate(key: StaticKey, network_id: bytes, index: int) -> Handshake: ...
+    def initiate(key: StaticKey, network: Network, index: int) -> Handshake: ...
     @staticmethod
-    def respond(key: StaticKey, network_id: bytes, index: int, init: bytes) -> Handshake:
+    def respond(key: StaticKey, network: Network, index: int, init: bytes) -> Handshake:
         """Reads an INIT datagram. HandshakeError when it is not one."""
     def init_datagram(self) -> bytes:
         """Initiator: the INIT datagram (the same bytes each time)."""
@@ -156,7 +162,7 @@ class Forwarder:
         cls,
         *,
         node_index: int,
-        network_id: bytes,
+        network: Network,
         interface: str,
         mac: bytes,
         mtu: int,

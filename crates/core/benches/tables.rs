@@ -4,8 +4,10 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::network::Network;
 use treecast_core::routes::SetRoute;
 use treecast_core::table::Table;
+use zeroize::Zeroizing;
 
 const HOSTS: u64 = 262_144;
 const GROUPS: u32 = 65_536;
@@ -51,7 +53,8 @@ fn hosts(how: &str, write: impl Fn(&Table<u64, u32>)) {
 
 fn routes(how: &str, write: impl Fn(&ForwardingTables)) {
     report(&format!("{GROUPS} routes, {how}"), || {
-        let (tables, begin) = (ForwardingTables::new(1, &[0; 16], Box::new(|| {})), Instant::now());
+        let network = Network::new([0; 16], Zeroizing::new([0; 32]));
+        let (tables, begin) = (ForwardingTables::new(1, &network, Box::new(|| {})), Instant::now());
         write(&tables);
         let spent = begin.elapsed();
         assert_eq!(tables.routes().len(), GROUPS as usize);

@@ -15,7 +15,8 @@ use crate::fragment::Reassembly;
 use crate::frame::{FrameFacts, FrameKind};
 use crate::headers::{Frame, Mac};
 use crate::limits::{MAX_HOSTS, MAX_PORTS, MAX_ROOT_TREES};
-use crate::mac::{MacKey, NETWORK_ID_LEN};
+use crate::mac::MacKey;
+use crate::network::Network;
 use crate::pending_offers::PendingOffers;
 use crate::port::{Port, Storm};
 use crate::prefixes::PrefixRoutes;
@@ -83,7 +84,7 @@ pub struct ForwardingTables {
 
 impl ForwardingTables {
     /// Empty tables. `wake` is called when events begin to wait.
-    pub fn new(node_index: u32, network_id: &[u8; NETWORK_ID_LEN], wake: Box<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(node_index: u32, network: &Network, wake: Box<dyn Fn() + Send + Sync>) -> Self {
         Self {
             node_index,
             drops: Drops::default(),
@@ -91,7 +92,7 @@ impl ForwardingTables {
             events: Events::new(wake),
             ports: Default::default(),
             reassembly: Reassembly::default(),
-            mac: MacKey::new(network_id),
+            mac: network.mac.clone(),
             sessions: SessionTable::default(),
             hosts: Table::new(MAX_HOSTS),
             routes: Routes::default(),

@@ -8,15 +8,16 @@ use zeroize::Zeroizing;
 
 use crate::aead::{Aead, AeadKey};
 use crate::datagram::{u32_at, AEAD_TAG_LEN, FINAL, INIT, REFUSAL, RESPONSE};
-use crate::mac::{prefix, MacKey, HANDSHAKE_LEN, MAC_LEN, NETWORK_ID_LEN};
+use crate::mac::{prefix, MacKey, HANDSHAKE_LEN, MAC_LEN};
+use crate::network::Network;
 use crate::noise::{append_message, build, read_init, session_key, Failure, INIT_HEADER_LEN};
 use crate::reason::Reason;
 
 const RESPONSE_HEADER_LEN: usize = 12;
 const FINAL_HEADER_LEN: usize = 8;
 const REFUSAL_HEADER_LEN: usize = 8;
-/// Padding of an INIT to 512 bytes, besides its header, the ephemeral key and the MAC.
-const INIT_PAYLOAD_LEN: usize = HANDSHAKE_LEN - INIT_HEADER_LEN - 32 - MAC_LEN;
+/// Padding of an INIT to 512 bytes, besides its header, the ephemeral key, the payload's tag and the MAC.
+const INIT_PAYLOAD_LEN: usize = HANDSHAKE_LEN - INIT_HEADER_LEN - 32 - AEAD_TAG_LEN - MAC_LEN;
 
 /// The longest payload of a RESPONSE: ephemeral key, sealed static key, the payload's tag and the MAC taken off.
 pub const MAX_RESPONSE_PAYLOAD_LEN: usize = HANDSHAKE_LEN - RESPONSE_HEADER_LEN - 32 - 48 - AEAD_TAG_LEN - MAC_LEN;
@@ -49,8 +50,7 @@ pub struct Handshake {
     initiator: bool,
     private: Zeroizing<[u8; 32]>,
     ephemeral: Zeroizing<[u8; 32]>,
-    network_id: [u8; NETWORK_ID_LEN],
-    mac: MacKey,
+    network: Network,
     index: u32,
     remote_index: u32,
     noise: HandshakeState,
@@ -61,69 +61,38 @@ pub struct Handshake {
 
 impl Handshake {
     /// The initiator's side. `ephemeral` is 32 fresh random bytes.
-    pub fn initiate(
-        private: &[u8; 32],
-        network_id: &[u8; NETWORK_ID_LEN],
-        index: u32,
-        ephemeral: [u8; 32],
-    ) -> Result<Self, Failure> {
+    pub fn initiate(private: &[u8; 32], network: &Network, index: u32, ephemeral: [u8; 32]) -> Result<Self, Failure> {
         let ephemeral = Zeroizing::new(ephemeral);
-        let mac = MacKey::new(network_id);
-        let mut noise = build(true, private, &ephemeral, network_id)?;
+        let mut noise = build(true, private, &ephemeral, network)?;
         let mut init = Vec::with_capacity(HANDSHAKE_LEN);
         init.extend_from_slice(&prefix(INIT));
         init.extend_from_slice(&index.to_be_bytes());
         append_message(&mut noise, &[0; INIT_PAYLOAD_LEN], &mut init)?;
-        append_mac(&mac, &mut init);
+        append_mac(&network.mac, &mut init);
         let private = Zeroizing::new(*private);
-        let (network_id, response_payload) = (*network_id, Vec::new());
+        let (network, response_payload) = (network.clone(), Vec::new());
         let (initiator, remote_index, step) = (true, 0, Step::Init);
-        Ok(Self {
-            initiator,
-            private,
-            ephemeral,
-            network_id,
-            mac,
-            index,
-            remote_index,
-            noise,
-            step,
-            init,
-            response_payload,
-        })
+        Ok(Self { initiator, private, ephemeral, network, index, remote_index, noise, step, init, response_payload })
     }
 
     /// The responder's side, from an INIT datagram. `ephemeral` is 32 fresh random bytes.
     pub fn respond(
         private: &[u8; 32],
-        network_id: &[u8; NETWORK_ID_LEN],
+        network: &Network,
         index: u32,
         init: &[u8],
         ephemeral: [u8; 32],
     ) -> Result<Self, Failure> {
         let ephemeral = Zeroizing::new(ephemeral);
-        let mac = MacKey::new(network_id);
         expect(init, INIT)?;
-        mac.check(init).map_err(Failure::Datagram)?;
+        network.mac.check(init).map_err(Failure::Datagram)?;
         let remote_index = u32_at(init, 4).ok_or(Failure::Datagram(Reason::DatagramShort))?;
-        let mut noise = build(false, private, &ephemeral, network_id)?;
+        let mut noise = build(false, private, &ephemeral, network)?;
         read_init(&mut noise, init)?;
         let private = Zeroizing::new(*private);
-        let (network_id, response_payload, init) = (*network_id, Vec::new(), init.to_vec());
+        let (network, response_payload, init) = (network.clone(), Vec::new(), init.to_vec());
         let (initiator, step) = (false, Step::Init);
-        Ok(Self {
-            initiator,
-            private,
-            ephemeral,
-            network_id,
-            mac,
-            index,
-            remote_index,
-            noise,
-            step,
-            init,
-            response_payload,
-        })
+        Ok(Self { initiator, private, ephemeral, network, index, remote_index, noise, step, init, response_payload })
     }
 
     /// This side's session index.
@@ -161,7 +130,7 @@ impl Handshake {
         out.extend_from_slice(&self.index.to_be_bytes());
         out.extend_from_slice(&self.remote_index.to_be_bytes());
         append_message(&mut self.noise, payload, &mut out)?;
-        append_mac(&self.mac, &mut out);
+        append_mac(&self.network.mac, &mut out);
         self.response_payload = payload.to_vec();
         self.step = Step::Response;
         Ok(out)
@@ -186,7 +155,7 @@ impl Handshake {
         out.extend_from_slice(&prefix(FINAL));
         out.extend_from_slice(&self.remote_index.to_be_bytes());
         append_message(&mut self.noise, payload, &mut out)?;
-        append_mac(&self.mac, &mut out);
+        append_mac(&self.network.mac, &mut out);
         self.step = Step::Final;
         Ok(out)
     }
@@ -227,7 +196,7 @@ impl Handshake {
         out.extend_from_slice(payload);
         out.extend_from_slice(&[0; AEAD_TAG_LEN]);
         key.seal(0, REFUSAL_HEADER_LEN, &mut out).map_err(|_| Failure::Key)?;
-        append_mac(&self.mac, &mut out);
+        append_mac(&self.network.mac, &mut out);
         self.step = Step::Spent;
         Ok(out)
     }
@@ -272,7 +241,7 @@ impl Handshake {
     /// The Noise message of a datagram of the expected kind, addressed to this handshake.
     fn message<'a>(&self, datagram: &'a [u8], kind: u8, header: usize, receiver: usize) -> Result<&'a [u8], Failure> {
         expect(datagram, kind)?;
-        let bytes = self.mac.check(datagram).map_err(Failure::Datagram)?;
+        let bytes = self.network.mac.check(datagram).map_err(Failure::Datagram)?;
         if u32_at(bytes, receiver) != Some(self.index) {
             return Err(Failure::Datagram(Reason::HandshakeIndex));
         }
@@ -295,7 +264,7 @@ impl Handshake {
 
     /// Noise's state as it was before the message that failed. (snow restores hashes, but not a replaced cipher key.)
     fn rebuilt(&self) -> Result<HandshakeState, Failure> {
-        let mut noise = build(self.initiator, &self.private, &self.ephemeral, &self.network_id)?;
+        let mut noise = build(self.initiator, &self.private, &self.ephemeral, &self.network)?;
         if self.initiator {
             append_message(&mut noise, &[0; INIT_PAYLOAD_LEN], &mut Vec::new())?;
         } else {

@@ -21,6 +21,7 @@ pub mod headers;
 pub mod iana;
 pub mod limits;
 pub mod mac;
+pub mod network;
 pub mod noise;
 pub mod offload;
 mod pending_offers;

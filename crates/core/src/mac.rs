@@ -5,25 +5,25 @@ use aws_lc_rs::{digest, hmac};
 use crate::datagram::{array_at, FINAL, INIT, REFUSAL, RESPONSE};
 use crate::reason::Reason;
 
-/// Length of a network id.
-pub const NETWORK_ID_LEN: usize = 16;
+/// Length of a network key.
+pub const NETWORK_KEY_LEN: usize = 32;
 /// Length of the MAC.
 pub const MAC_LEN: usize = 16;
 /// Length of an INIT datagram, and the longest RESPONSE and FINAL.
 pub const HANDSHAKE_LEN: usize = 512;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The key of a network's handshake MAC.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MacKey(hmac::Key);
 
 impl MacKey {
-    /// From the network id.
-    pub fn new(network_id: &[u8; NETWORK_ID_LEN]) -> Self {
+    /// From the network key.
+    pub fn new(network_key: &[u8; NETWORK_KEY_LEN]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        context.update(b"treecast handshake mac 1");
-        context.update(network_id);
+        context.update(b"treecast handshake mac 2");
+        context.update(network_key);
         Self(hmac::Key::new(hmac::HMAC_SHA256, context.finish().as_ref()))
     }
 

@@ -5,10 +5,11 @@ use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
 
 use crate::datagram::AEAD_TAG_LEN;
-use crate::mac::{HANDSHAKE_LEN, MAC_LEN, NETWORK_ID_LEN};
+use crate::mac::{HANDSHAKE_LEN, MAC_LEN};
+use crate::network::Network;
 use crate::reason::Reason;
 
-const NOISE: &str = "Noise_XX_25519_ChaChaPoly_BLAKE2s";
+const NOISE: &str = "Noise_XXpsk0_25519_ChaChaPoly_BLAKE2s";
 /// Where the Noise message of an INIT starts.
 pub(crate) const INIT_HEADER_LEN: usize = 8;
 
@@ -55,15 +56,16 @@ pub(crate) fn build(
     initiator: bool,
     private: &[u8; 32],
     ephemeral: &[u8; 32],
-    network_id: &[u8; NETWORK_ID_LEN],
+    network: &Network,
 ) -> Result<HandshakeState, Failure> {
-    let mut prologue = b"treecast 1".to_vec();
-    prologue.extend_from_slice(network_id);
+    let mut prologue = b"treecast 2".to_vec();
+    prologue.extend_from_slice(&network.id);
     let params = NOISE.parse().map_err(|_| Failure::Key)?;
     // The ephemeral key comes from the caller, fresh for each handshake, so that a failed read can be undone.
     let builder = Builder::new(params)
         .local_private_key(private)
         .and_then(|builder| builder.prologue(&prologue))
+        .and_then(|builder| builder.psk(0, &network.key))
         .map_err(|_| Failure::Key)?
         .fixed_ephemeral_key_for_testing_only(ephemeral);
     if initiator { builder.build_initiator() } else { builder.build_responder() }.map_err(|_| Failure::Key)

@@ -9,6 +9,8 @@ use treecast_core::headers::{Frame, Headers};
 use treecast_core::offload::{Coalescer, Delivery, Merging, PartialChecksum, Segmenter, VnetHeader};
 use treecast_core::traffic_class;
 
+use crate::handshakes::NETWORK;
+
 const NOW_NS: u64 = 1_000_000_000;
 /// Sets of members that a TAP's offloads grant.
 const MERGINGS: [Merging; 2] =
@@ -16,7 +18,7 @@ const MERGINGS: [Merging; 2] =
 
 /// A TAP and a packet port that forward.
 static NODE: LazyLock<ForwardingTables> = LazyLock::new(|| {
-    let node = ForwardingTables::new(1, &[7; 16], Box::new(|| {}));
+    let node = ForwardingTables::new(1, &NETWORK, Box::new(|| {}));
     node.renew_port(1, true);
     for port in [0, 1] {
         if let Some(port) = node.port(port) {

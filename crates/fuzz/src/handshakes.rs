@@ -1,14 +1,18 @@
-//! Handshakes of somebody who knows the network's id: the MAC is right, whatever the rest is.
+//! Handshakes of somebody who knows the network's key: the MAC is right, whatever the rest is.
 
 use std::sync::LazyLock;
 
 use treecast_core::handshake::Handshake;
 use treecast_core::mac::MacKey;
+use treecast_core::network::Network;
+use zeroize::Zeroizing;
 
-const NETWORK_ID: [u8; 16] = [7; 16];
+const KEY: [u8; 32] = [7; 32];
 const MAC_LEN: usize = 16;
 
-static MAC: LazyLock<MacKey> = LazyLock::new(|| MacKey::new(&NETWORK_ID));
+static MAC: LazyLock<MacKey> = LazyLock::new(|| MacKey::new(&KEY));
+/// The network of them.
+pub static NETWORK: LazyLock<Network> = LazyLock::new(|| Network::new([9; 16], Zeroizing::new(KEY)));
 
 /// A datagram at each step of both sides: of what is no answer, nothing is believed.
 pub fn handshake(bytes: &[u8]) {
@@ -17,11 +21,11 @@ pub fn handshake(bytes: &[u8]) {
         let value = MAC.mac(&datagram[..end]);
         datagram[end..].copy_from_slice(&value);
     }
-    let _ = Handshake::respond(&[3; 32], &NETWORK_ID, 2, &datagram, [4; 32]);
-    let Ok(mut one) = Handshake::initiate(&[1; 32], &NETWORK_ID, 1, [2; 32]) else { return };
+    let _ = Handshake::respond(&[3; 32], &NETWORK, 2, &datagram, [4; 32]);
+    let Ok(mut one) = Handshake::initiate(&[1; 32], &NETWORK, 1, [2; 32]) else { return };
     if let Ok(init) = one.init_datagram().map(<[u8]>::to_vec) {
         // Nobody has seen what this one answers.
-        if let Ok(mut two) = Handshake::respond(&[3; 32], &NETWORK_ID, 2, &init, [6; 32]) {
+        if let Ok(mut two) = Handshake::respond(&[3; 32], &NETWORK, 2, &init, [6; 32]) {
             if two.write_response(b"payload").is_ok() {
                 assert!(two.read_final(&datagram).is_err());
             }

@@ -11,6 +11,7 @@ use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{KIND_CONTROL, KIND_SENDER_KEY, MAX_CONTROL_LEN};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::network::Network;
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
@@ -38,8 +39,8 @@ const CONTROL_SLICE_NS: u64 = 10_000_000;
 pub struct Configuration {
     /// This node's index.
     pub node_index: u32,
-    /// The network's id.
-    pub network_id: [u8; 16],
+    /// Its network.
+    pub network: Network,
     /// Name of the TAP.
     pub interface: String,
     /// MAC of the TAP.
@@ -99,8 +100,7 @@ struct Running {
 impl Forwarder {
     /// Opens the TAP and binds the sockets.
     pub fn open(configuration: &Configuration) -> Result<Self, OpenError> {
-        let Configuration { node_index, network_id, interface, mac, mtu, take, underlay_mtu, listen, .. } =
-            configuration;
+        let Configuration { node_index, network, interface, mac, mtu, take, underlay_mtu, listen, .. } = configuration;
         let workers = worker_count(configuration.workers);
         let at = |what: &str| {
             let what = what.to_owned();
@@ -115,7 +115,7 @@ impl Forwarder {
         let sockets = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let local = LocalPorts { tap, packets: PacketPorts::default() };
         let wake = events.clone();
-        let tables = Arc::new(ForwardingTables::new(*node_index, network_id, Box::new(move || wake.signal())));
+        let tables = Arc::new(ForwardingTables::new(*node_index, network, Box::new(move || wake.signal())));
         Ok(Self {
             tables,
             interface: interface.clone(),

@@ -14,7 +14,7 @@ use treecast_io::sys::packet::duplicate;
 use treecast_io::sys::thread::monotonic_ns;
 
 use crate::convert::{address, exactly, os_error, reason, socket_address, Address, GivenAddress};
-use crate::handshake::Handshake;
+use crate::handshake::{Handshake, Network};
 use crate::stats::{FlowStats, PeerStats, RouteStats, SessionStats, TreeStats};
 
 #[pyclass(module = "treecast._native", frozen)]
@@ -24,12 +24,12 @@ pub struct Forwarder(io::Forwarder);
 #[pymethods]
 impl Forwarder {
     #[new]
-    #[pyo3(signature = (*, node_index, network_id, interface, mac, mtu, listen, underlay_mtu = 1500, workers = 0, probe_interval_s = 2.0, take = false))]
+    #[pyo3(signature = (*, node_index, network, interface, mac, mtu, listen, underlay_mtu = 1500, workers = 0, probe_interval_s = 2.0, take = false))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         node_index: u32,
-        network_id: &[u8],
+        network: &Network,
         interface: String,
         mac: &[u8],
         mtu: u32,
@@ -44,7 +44,7 @@ impl Forwarder {
         }
         let configuration = io::Configuration {
             node_index,
-            network_id: exactly(network_id, "a network id")?,
+            network: network.0.clone(),
             interface,
             mac: exactly(mac, "a MAC address")?,
             mtu,

@@ -1,10 +1,11 @@
-//! `StaticKey` and `Handshake`.
+//! `StaticKey`, `Network` and `Handshake`.
 
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use treecast_core::handshake as core;
+use treecast_core::network;
 use treecast_core::noise::{public_key, Failure};
 use treecast_io::apply::SpentHandshake;
 use treecast_io::sys::thread::random;
@@ -41,6 +42,18 @@ impl StaticKey {
     }
 }
 
+#[pyclass(module = "treecast._native", frozen)]
+pub struct Network(pub network::Network);
+
+#[pymethods]
+impl Network {
+    #[new]
+    fn new(id: &[u8], key: &[u8]) -> PyResult<Self> {
+        let key = Zeroizing::new(exactly(key, "a network key")?);
+        Ok(Self(network::Network::new(exactly(id, "a network id")?, key)))
+    }
+}
+
 #[pyclass(module = "treecast._native")]
 pub struct Handshake(core::Handshake);
 
@@ -61,15 +74,13 @@ fn ephemeral() -> PyResult<[u8; 32]> {
 #[pymethods]
 impl Handshake {
     #[staticmethod]
-    fn initiate(key: &StaticKey, network_id: &[u8], index: u32) -> PyResult<Self> {
-        let network_id = exactly(network_id, "a network id")?;
-        core::Handshake::initiate(&key.0, &network_id, index, ephemeral()?).map(Self).map_err(error)
+    fn initiate(key: &StaticKey, network: &Network, index: u32) -> PyResult<Self> {
+        core::Handshake::initiate(&key.0, &network.0, index, ephemeral()?).map(Self).map_err(error)
     }
 
     #[staticmethod]
-    fn respond(key: &StaticKey, network_id: &[u8], index: u32, init: &[u8]) -> PyResult<Self> {
-        let network_id = exactly(network_id, "a network id")?;
-        core::Handshake::respond(&key.0, &network_id, index, init, ephemeral()?).map(Self).map_err(error)
+    fn respond(key: &StaticKey, network: &Network, index: u32, init: &[u8]) -> PyResult<Self> {
+        core::Handshake::respond(&key.0, &network.0, index, init, ephemeral()?).map(Self).map_err(error)
     }
 
     fn init_datagram<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {

@@ -23,6 +23,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(take_account, module)?)?;
     module.add_function(wrap_pyfunction!(open_packet_socket, module)?)?;
     module.add_class::<handshake::StaticKey>()?;
+    module.add_class::<handshake::Network>()?;
     module.add_class::<handshake::Handshake>()?;
     module.add_class::<forwarder::Forwarder>()?;
     stats::add_to(module)

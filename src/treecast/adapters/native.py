@@ -12,13 +12,14 @@ from treecast import _native
 from treecast.adapters.native_advice import on_packet_port, on_packet_socket, on_start
 from treecast.adapters.native_records import emit_commands, emit_endpoint, parse_endpoint, parse_events
 from treecast.adapters.netdevice import index_of, name_of
-from treecast.adapters.noise import NoiseHandshake
+from treecast.adapters.noise import NoiseHandshake, native_network
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.errors import OperatorError
 from treecast.base.flows import CountedFlow, Flow
-from treecast.base.ids import NetworkId, NodeIndex
+from treecast.base.ids import NodeIndex
+from treecast.identity.network import Network
 
 MAX_EVENTS_PER_TURN = 512
 _TAP = 0
@@ -39,7 +40,7 @@ class DataPlane:
         self,
         *,
         node_index: NodeIndex,
-        network_id: NetworkId,
+        network: Network,
         interface: str,
         mac: MacAddress,
         mtu: int,
@@ -57,7 +58,7 @@ class DataPlane:
         try:
             self.native = _native.Forwarder(
                 node_index=node_index,
-                network_id=bytes(network_id),
+                network=native_network(network),
                 interface=interface,
                 mac=mac.packed,
                 mtu=mtu,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from treecast import _native
 from treecast.base.errors import MalformedError
-from treecast.base.ids import NetworkId
+from treecast.identity.network import Network
 from treecast.links.crypto import Handshake
 
 
@@ -53,19 +53,24 @@ class NoiseHandshake:
             raise MalformedError(str(error)) from error
 
 
+def native_network(network: Network) -> _native.Network:
+    """A network as the extension knows it, with its key."""
+    return _native.Network(bytes(network.id), network.key)
+
+
 class NoiseFactory:
     """Begins handshakes with a node's static key."""
 
-    def __init__(self, static_private: bytes, network_id: NetworkId) -> None:
+    def __init__(self, static_private: bytes, network: Network) -> None:
         self._key = _native.StaticKey(static_private)
-        self._network_id = bytes(network_id)
+        self._network = native_network(network)
 
     def initiate(self, index: int) -> Handshake:
-        return NoiseHandshake(_native.Handshake.initiate(self._key, self._network_id, index))
+        return NoiseHandshake(_native.Handshake.initiate(self._key, self._network, index))
 
     def respond(self, index: int, init: bytes) -> Handshake:
         try:
-            return NoiseHandshake(_native.Handshake.respond(self._key, self._network_id, index, init))
+            return NoiseHandshake(_native.Handshake.respond(self._key, self._network, index, init))
         except _native.HandshakeError as error:
             raise MalformedError(str(error)) from error
 

@@ -42,7 +42,7 @@ from treecast.identity.certificate import (
 )
 from treecast.identity.ids import KEY_BYTES
 from treecast.identity.keys import MAX_KEY_FILE_BYTES, NodeKeys, SigningKey, parse_ca_key, parse_node_keys
-from treecast.identity.network import MAX_NETWORK_FILE_BYTES, Network, new_network
+from treecast.identity.network import MAX_NETWORK_FILE_BYTES, NETWORK_KEY_MISSING, Network, new_network
 from treecast.identity.node import Authority, NodeIdentity, NodeRequest, keys_match
 from treecast.identity.registry import EMPTY_REGISTRY, MAX_REGISTRY_BYTES, Registry
 
@@ -57,11 +57,11 @@ T = TypeVar("T")
 def create_network(directory: Path, name: str, ipv4: str, ipv6: str | None) -> Network:
     """Makes a network's directory with a new CA key; OperatorError, and then nothing is there."""
     ca_key = SigningKey(os.urandom(KEY_BYTES))
-    network = new_network(name, ipv4, ipv6, ca_key.public)
+    network = new_network(name, ipv4, ipv6, ca_key.public, os.urandom(KEY_BYTES))
     files = (
         NewFile(CA_KEY_FILE, ca_key.pem(), SECRET_MODE),
         NewFile(REGISTRY_FILE, EMPTY_REGISTRY.encode(), SECRET_MODE),
-        NewFile(NETWORK_FILE, network.encode(), PUBLIC_MODE),
+        NewFile(NETWORK_FILE, network.encode(), SECRET_MODE),
     )
     _require_vacant(directory)
     with explained(f"make the network in {directory}"), StagedDirectory(directory, files) as staged:
@@ -89,7 +89,7 @@ def add_node(network_directory: Path, directory: Path, request: NodeRequest, now
         files = (
             NewFile(NODE_KEY_FILE, keys.pem(), SECRET_MODE),
             NewFile(CERTIFICATE_FILE, identity.certificate.encode(), PUBLIC_MODE),
-            NewFile(NETWORK_FILE, identity.network.encode(), PUBLIC_MODE),
+            NewFile(NETWORK_FILE, identity.network.encode(), SECRET_MODE),
         )
         _require_vacant(directory)
         with explained(f"make the node in {directory}"), StagedDirectory(directory, files) as staged:
@@ -123,7 +123,20 @@ def load_network(directory: Path) -> Network:
     with explained(f"read {path}"):
         if any((directory / name).is_file() for name in (CERTIFICATE_FILE, NODE_KEY_FILE, NODE_LOCK_FILE, CA_KEY_FILE)):
             missing = f"{path} is missing: put it back, every node of the network has the same, and so has its CA"
-    return _load(path, MAX_NETWORK_FILE_BYTES, Network.decode, missing)
+
+    def decode(data: bytes) -> Network:
+        try:
+            return Network.decode(data)
+        except MalformedError as error:
+            if error.reason != NETWORK_KEY_MISSING:
+                raise
+            raise OperatorError(
+                f"{path} has no network key: it is of a version of before, so make the network anew, with treecast "
+                "network create and node add"
+            ) from error
+
+    leaked = "make the network anew if others may have read it, for a new network key"
+    return _load_secret(path, MAX_NETWORK_FILE_BYTES, decode, missing, leaked)
 
 
 def load_authority(directory: Path) -> Authority:
@@ -210,16 +223,18 @@ def _require_vacant(directory: Path) -> None:
 
 
 def _load_key(path: Path, parse: Callable[[bytes], T], missing: str) -> T:
-    """A file's record, when nobody but its owner may open it."""
-    keys = _load(path, MAX_KEY_FILE_BYTES, parse, missing)
+    """Private keys, when nobody but their owner may open the file."""
+    return _load_secret(path, MAX_KEY_FILE_BYTES, parse, missing, "take new keys if others may have read it")
+
+
+def _load_secret(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str, leaked: str) -> T:
+    """A file's record, when nobody but its owner may open it; ``leaked``: what to do where others may have."""
+    record = _load(path, limit_bytes, parse, missing)
     with explained(f"read {path}"):
         mode = stat.S_IMODE(path.stat().st_mode)
     if mode & OTHERS_MODES:
-        raise OperatorError(
-            f"{path} is open to other accounts (mode {mode:04o}): chmod 600 {path}, and take new keys if others may "
-            f"have read it"
-        )
-    return keys
+        raise OperatorError(f"{path} is open to other accounts (mode {mode:04o}): chmod 600 {path}, and {leaked}")
+    return record
 
 
 def _load(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str) -> T:

@@ -89,7 +89,7 @@ def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
             log.warning(found.renamed(options.interface))
         plane = DataPlane(
             node_index=identity.certificate.node_index,
-            network_id=identity.network.id,
+            network=identity.network,
             interface=found.name if found is not None else options.interface,
             mac=identity.certificate.mac,
             mtu=overlay_mtu(underlay_mtu),
@@ -166,7 +166,7 @@ async def _run(
             has_route=has_way,
             loopback=loopback_of(plane.listening),
         ),
-        factory=NoiseFactory(identity.static_private_key, identity.network.id),
+        factory=NoiseFactory(identity.static_private_key, identity.network),
         membership=options.membership,
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,

@@ -1,12 +1,13 @@
 """The network file: what every member knows of its network, and the rules for names and prefixes.
 
-JSON: ``{"format": 1, "name": ..., "id": hex, "ipv4": prefix, "ipv6": prefix, "ca_public_key": hex}``.
+JSON: ``{"format": 1, "name": ..., "id": hex, "ipv4": prefix, "ipv6": prefix, "ca_public_key": hex, "key": hex}``.
+The key is secret: who has it is answered by the network's nodes (docs/protocol.md section 3).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Literal
 
@@ -17,6 +18,7 @@ from treecast.base.ids import NetworkId
 from treecast.identity.ids import KEY_BYTES, derive_network_id
 
 NETWORK_MALFORMED = "network_malformed"
+NETWORK_KEY_MISSING = "network_key_missing"
 MAX_NETWORK_FILE_BYTES = 4096
 DEFAULT_IPV4_PREFIX = "10.77.0.0/16"
 
@@ -42,6 +44,7 @@ class _NetworkFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ipv4: str
     ipv6: str
     ca_public_key: str
+    key: str = ""
 
 
 _decode = msgspec.json.Decoder(_NetworkFile).decode
@@ -49,12 +52,13 @@ _decode = msgspec.json.Decoder(_NetworkFile).decode
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One overlay. ``ca_public_key`` is Ed25519, 32 bytes."""
+    """One overlay. ``ca_public_key`` is Ed25519, 32 bytes; ``key``: 32 secret random bytes that all members hold."""
 
     name: str
     ca_public_key: bytes
     ipv4: IPv4Network
     ipv6: IPv6Network
+    key: bytes = field(repr=False)
 
     @property
     def id(self) -> NetworkId:
@@ -62,7 +66,9 @@ class Network:
 
     @classmethod
     def decode(cls, data: bytes) -> Network:
-        """A network file; MalformedError ``network_malformed`` when it is not one or contradicts itself."""
+        """A network file. MalformedError: ``network_key_missing`` for one made before networks had a key,
+        ``network_malformed`` when it is none or contradicts itself.
+        """
         if len(data) > MAX_NETWORK_FILE_BYTES:
             raise MalformedError(NETWORK_MALFORMED)
         try:
@@ -72,26 +78,33 @@ class Network:
                 ca_public_key=bytes.fromhex(file.ca_public_key),
                 ipv4=parse_ipv4_prefix(file.ipv4),
                 ipv6=parse_ipv6_prefix(file.ipv6),
+                key=bytes.fromhex(file.key),
             )
         except (msgspec.DecodeError, ValueError, OperatorError) as error:
             raise MalformedError(NETWORK_MALFORMED) from error
         if len(network.ca_public_key) != KEY_BYTES or file.id != str(network.id):
             raise MalformedError(NETWORK_MALFORMED)
+        if not file.key:
+            raise MalformedError(NETWORK_KEY_MISSING)
+        if len(network.key) != KEY_BYTES:
+            raise MalformedError(NETWORK_MALFORMED)
         return network
 
     def encode(self) -> bytes:
         """The inverse of ``decode``."""
-        file = _NetworkFile(1, self.name, str(self.id), str(self.ipv4), str(self.ipv6), self.ca_public_key.hex())
+        prefixes = str(self.ipv4), str(self.ipv6)
+        file = _NetworkFile(1, self.name, str(self.id), *prefixes, self.ca_public_key.hex(), self.key.hex())
         return msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n"
 
 
-def new_network(name: str, ipv4: str, ipv6: str | None, ca_public_key: bytes) -> Network:
-    """The network as the operator wants it, or OperatorError. No IPv6 prefix: one of its own."""
+def new_network(name: str, ipv4: str, ipv6: str | None, ca_public_key: bytes, key: bytes) -> Network:
+    """The network as the operator wants it, or OperatorError. No IPv6 prefix: one of its own. ``key``: random bytes."""
     return Network(
         name=require_name(name, "network"),
         ca_public_key=ca_public_key,
         ipv4=parse_ipv4_prefix(ipv4),
         ipv6=parse_ipv6_prefix(ipv6) if ipv6 is not None else unique_local_prefix(derive_network_id(ca_public_key)),
+        key=key,
     )
 
 

@@ -25,7 +25,7 @@ class Handshake(Protocol):
 
 
 class HandshakeFactory(Protocol):
-    """Begins handshakes with this node's static key and network id."""
+    """Begins handshakes with this node's static key, in its network."""
 
     def initiate(self, index: int) -> Handshake: ...
     def respond(self, index: int, init: bytes) -> Handshake: ...

@@ -239,7 +239,7 @@ class World:
         self._ca = SigningKey(self.rng.randbytes(32))
         self.shared = Shared(self._ca.public)
         self._identity = NetworkIdentity(
-            "sim", self._ca.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00:77::/64")
+            "sim", self._ca.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00:77::/64"), bytes(32)
         )
         self.nodes: dict[NodeIndex, SimNode] = {}
 

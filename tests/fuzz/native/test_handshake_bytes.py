@@ -10,7 +10,7 @@ from tests.fuzz.wire.mutations import SCALE
 from treecast import _native
 
 ROUNDS = 50_000
-NETWORK_ID = bytes(16)
+NETWORK = _native.Network(bytes(16), bytes(32))
 
 
 def mutated(rng: random.Random, datagram: bytes) -> bytes:
@@ -26,13 +26,13 @@ def mutated(rng: random.Random, datagram: bytes) -> bytes:
 def test_mutated_datagrams_are_refused_and_the_handshake_still_ends_well(seed: int) -> None:
     rng = random.Random(seed)
     one, two = _native.StaticKey(rng.randbytes(32)), _native.StaticKey(rng.randbytes(32))
-    first = _native.Handshake.initiate(one, NETWORK_ID, 1)
+    first = _native.Handshake.initiate(one, NETWORK, 1)
     init = first.init_datagram()
-    second = _native.Handshake.respond(two, NETWORK_ID, 2, init)
+    second = _native.Handshake.respond(two, NETWORK, 2, init)
     response = second.write_response(b"response")
     for _ in range(ROUNDS * SCALE):
         with pytest.raises(_native.HandshakeError):
-            _native.Handshake.respond(two, NETWORK_ID, 2, mutated(rng, init))
+            _native.Handshake.respond(two, NETWORK, 2, mutated(rng, init))
         with pytest.raises(_native.HandshakeError):
             first.read_response(mutated(rng, response))
         with pytest.raises(_native.HandshakeError):

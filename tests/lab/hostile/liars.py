@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 from random import Random
 
 from treecast import _native
 from treecast.adapters.node_directory import CERTIFICATE_FILE
+from treecast.adapters.noise import native_network
 from treecast.adapters.storage import load_authority
 from treecast.base.ids import NetworkId, NodeIndex
 from treecast.identity.certificate import Claims, issue
 from treecast.identity.ids import derive_network_id
 from treecast.identity.keys import NodeKeys, SigningKey
+from treecast.identity.network import Network
 from treecast.wire.handshake import HandshakePayload, HandshakeType, emit_payload
 
 DAY_S = 86_400
@@ -26,13 +28,13 @@ _rng = Random(5)
 class Liar:
     """Keys of its own, and what it says of itself in a handshake."""
 
-    network_id: bytes
+    network: Network
     static_private: bytes
     payload: bytes
 
     def initiate(self, own: socket.socket, victim: tuple[str, int]) -> None:
         """A whole handshake in the initiator's role, up to FINAL."""
-        handshake = _native.Handshake.initiate(self._key, self.network_id, _rng.getrandbits(32))
+        handshake = _native.Handshake.initiate(self._key, native_network(self.network), _rng.getrandbits(32))
         own.sendto(handshake.init_datagram(), victim)
         handshake.read_response(own.recv(READ_BYTES))
         own.sendto(handshake.write_final(self.payload), victim)
@@ -42,7 +44,7 @@ class Liar:
         init, victim = own.recvfrom(READ_BYTES)
         while init[0] != HandshakeType.INIT:
             init, victim = own.recvfrom(READ_BYTES)
-        handshake = _native.Handshake.respond(self._key, self.network_id, _rng.getrandbits(32), init)
+        handshake = _native.Handshake.respond(self._key, native_network(self.network), _rng.getrandbits(32), init)
         response = handshake.write_response(self.payload)
         for _ in range(times):
             own.sendto(response, victim)
@@ -55,11 +57,11 @@ class Liar:
 def liars(network: Path, other_network: Path, member: Path, now_unix_s: int) -> dict[str, Liar]:
     """One liar for each reason to be refused. ``member``: a node's directory, whose certificate was copied."""
     authority = load_authority(network)
-    network_id = bytes(authority.network.id)
+    own = authority.network
     keys = NodeKeys.from_seeds(_rng.randbytes(32), _rng.randbytes(32))
 
     def saying(certificate: bytes) -> Liar:
-        return Liar(network_id, keys.static.private, emit_payload(HandshakePayload(certificate, 1, 1, 1, 0, 1500, "1")))
+        return Liar(own, keys.static.private, emit_payload(HandshakePayload(certificate, 1, 1, 1, 0, 1500, "1")))
 
     def signed(ca: SigningKey, of: NetworkId, not_before_s: int, not_after_s: int) -> Liar:
         claims = Claims(
@@ -85,6 +87,6 @@ def liars(network: Path, other_network: Path, member: Path, now_unix_s: int) -> 
         "certificate_not_yet_valid": signed(authority.key, here, now_unix_s + DAY_S, now_unix_s + 2 * DAY_S),
         "certificate_malformed": saying(_rng.randbytes(200)),
         "handshake_not_its_certificate": saying((member / CERTIFICATE_FILE).read_bytes()),
-        "handshake_payload_malformed": Liar(network_id, keys.static.private, _rng.randbytes(200)),
-        "handshake_mac": Liar(bytes(derive_network_id(other.public)), keys.static.private, b""),
+        "handshake_payload_malformed": Liar(own, keys.static.private, _rng.randbytes(200)),
+        "handshake_mac": Liar(replace(own, key=_rng.randbytes(32)), keys.static.private, b""),
     }

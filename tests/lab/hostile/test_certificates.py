@@ -18,6 +18,7 @@ from tests.lab.overlay.asking import drops, grown, peers_up
 from treecast import _native
 from treecast.adapters.files import PUBLIC_MODE, replace_file
 from treecast.adapters.node_directory import CERTIFICATE_FILE
+from treecast.adapters.noise import native_network
 from treecast.adapters.storage import load_authority
 from treecast.api.client import fetch_status
 from treecast.identity.certificate import Certificate, issue
@@ -59,7 +60,7 @@ def test_lying_responders_become_no_peers_however_often_they_answer(siege: Siege
 def test_a_handshake_of_another_network_gets_no_answer(siege: Siege, lies: dict[str, Liar]) -> None:
     victim, liar = siege.net[1], lies["handshake_mac"]
     key = _native.StaticKey(liar.static_private)
-    init = _native.Handshake.initiate(key, liar.network_id, 7).init_datagram()
+    init = _native.Handshake.initiate(key, native_network(liar.network), 7).init_datagram()
     with siege.undisturbed(), siege.open_socket() as own:
         with counting(victim, Counter(handshake_mac=1)):
             own.sendto(init, (victim.machine.underlay_ipv4, PORT))

@@ -11,6 +11,7 @@ from tests.lab.hostile.siege import OUTSIDER_PORT, Siege, answers, counting
 from tests.lab.hostile.verdicts import of_altered, of_noise
 from tests.lab.overlay.captured import FINAL, INIT, RESPONSE, SESSION, TREE, Datagram, stream_trees
 from treecast import _native
+from treecast.adapters.noise import native_network
 from treecast.adapters.storage import load_network
 
 LONGEST = 1472  # that an underlay of 1500 bytes carries in one packet
@@ -125,9 +126,9 @@ def test_an_init_echoed_to_its_sender_is_refused(siege: Siege) -> None:
             own.sendto(init, address)
 
 
-def test_a_flood_of_handshakes_without_the_network_id_costs_a_hash_each(siege: Siege) -> None:
+def test_a_flood_of_handshakes_without_the_network_key_costs_a_hash_each(siege: Siege) -> None:
     rng = random.Random(3)
-    flood = [bytes((INIT, 1, 0, 0)) + rng.randbytes(508) for _ in range(5000)]
+    flood = [bytes((INIT, 2, 0, 0)) + rng.randbytes(508) for _ in range(5000)]
     victim = siege.net[1]
     with siege.undisturbed(), siege.open_socket() as own, counting(victim, Counter(handshake_mac=len(flood))):
         siege.throw(own, victim, flood)
@@ -135,10 +136,10 @@ def test_a_flood_of_handshakes_without_the_network_id_costs_a_hash_each(siege: S
 
 
 def test_a_flood_of_good_inits_is_limited_by_source_and_in_all(siege: Siege) -> None:
-    """Somebody who knows the network id, as a former member does, first from one address and then from many."""
-    network_id = bytes(load_network(siege.net.network).id)
+    """Somebody who knows the network key, as a former member does, first from one address and then from many."""
+    network = native_network(load_network(siege.net.network))
     key = _native.StaticKey(random.Random(4).randbytes(32))
-    inits = [_native.Handshake.initiate(key, network_id, 1 + n).init_datagram() for n in range(3000)]
+    inits = [_native.Handshake.initiate(key, network, 1 + n).init_datagram() for n in range(3000)]
     victim = siege.net[1]
     limits = ("handshake_rate_source", "handshake_rate_global", "handshake_table_full", "punt_handshakes_full")
     with siege.undisturbed():

@@ -29,7 +29,7 @@ def of_form(datagram: bytes) -> str | None:
         return "datagram_short"
     if kind in (SESSION, TREE):
         return "flags_unknown" if datagram[1:4] != bytes(3) else None
-    return "handshake_version" if datagram[1:4] != b"\x01\0\0" else None
+    return "handshake_version" if datagram[1:4] != b"\x02\0\0" else None
 
 
 def of_noise(datagram: bytes) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from lab import Lab
 from lab.load import Receiver, Sender
-from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, DataPlane, DataPlanes, ipv4, ipv6, mac
+from lab.planes import INTERFACE, LIMIT_S, NETWORK, DataPlane, DataPlanes, ipv4, ipv6, mac
 from lab.waiting import wait_until
 from treecast import _native
 from treecast.adapters.native import apply
@@ -106,7 +106,7 @@ def test_a_peer_that_moves_is_followed_after_one_authentic_datagram() -> None:
 
 def test_handshake_floods_are_limited_and_named() -> None:
     with DataPlanes(2) as planes:
-        init = _native.Handshake.initiate(planes[0].key, NETWORK_ID, 1).init_datagram()
+        init = _native.Handshake.initiate(planes[0].key, NETWORK, 1).init_datagram()
         with planes[0].machine.enter(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flooder:
             for _ in range(2000):
                 flooder.sendto(init, planes[1].address)
@@ -184,7 +184,8 @@ def test_a_node_without_capabilities_goes_on() -> None:
         from treecast.adapters.native import apply
         from treecast.adapters.native_records import parse_endpoint
         from treecast.base.commands import SendDatagram
-        forwarder = _native.Forwarder(node_index=1, network_id=bytes(16), interface="tcnat-caps", mac={mac(1)!r},
+        forwarder = _native.Forwarder(node_index=1, network=_native.Network(bytes(16), bytes(32)),
+                                      interface="tcnat-caps", mac={mac(1)!r},
                                       mtu=1374, listen=[(ip_address(text).packed, 0) for text in ("127.0.0.1", "::1")])
         _native.drop_capabilities()
         forwarder.start()
@@ -204,9 +205,7 @@ def test_a_node_without_capabilities_goes_on() -> None:
 def _open_error(plane: DataPlane, interface: str, address: str, port: int = 0) -> OSError:
     listen = emit_endpoint(Endpoint(ip_address(address), port))
     with plane.machine.enter(), pytest.raises(OSError) as error:
-        _native.Forwarder(
-            node_index=1, network_id=NETWORK_ID, interface=interface, mac=mac(1), mtu=1374, listen=[listen]
-        )
+        _native.Forwarder(node_index=1, network=NETWORK, interface=interface, mac=mac(1), mtu=1374, listen=[listen])
     return error.value
 
 

@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from lab.planes import INTERFACE, LIMIT_S, NETWORK_ID, DataPlane, DataPlanes, ipv4, mac
+from lab.planes import INTERFACE, LIMIT_S, NETWORK, DataPlane, DataPlanes, ipv4, mac
 from lab.waiting import wait_until
 from treecast import _native
 from treecast.adapters.native import apply
@@ -176,7 +176,7 @@ def test_there_is_no_other_port(two: DataPlanes) -> None:
 
 
 def test_a_handshake_that_would_run_over_the_overlay_stays_outside(two: DataPlanes) -> None:
-    init = _native.Handshake.initiate(two[0].key, NETWORK_ID, 999).init_datagram()
+    init = _native.Handshake.initiate(two[0].key, NETWORK, 999).init_datagram()
     before, heard = two[0].forwarder.drops()["recursive_encapsulation"], len(two[1].seen(HandshakeDatagram))
     with two[0].machine.enter():
         own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

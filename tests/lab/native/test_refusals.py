@@ -9,7 +9,6 @@ from random import Random
 import pytest
 
 from lab import Lab
-from lab.planes import NETWORK_ID
 from treecast.adapters.native import DataPlane
 from treecast.adapters.native_records import emit_commands
 from treecast.adapters.noise import NoiseFactory
@@ -27,10 +26,12 @@ from treecast.base.commands import (
     UseKey,
 )
 from treecast.base.events import RefusalReason
-from treecast.base.ids import KeyId, NetworkId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.limits import MAX_REMOTE_HOSTS, MAX_ROOT_TREES
+from treecast.identity.network import new_network
 
 EPOCH, KEY, PEER = TreeEpoch(1), KeyId(1), NodeIndex(2)
+NETWORK = new_network("lab", "10.77.0.0/16", None, bytes(32), bytes(32))
 MAC = MacAddress.parse("02:00:00:00:00:07")
 
 
@@ -41,7 +42,7 @@ def plane() -> Iterator[DataPlane]:
         with machine.enter():
             own = DataPlane(
                 node_index=NodeIndex(1),
-                network_id=NetworkId(NETWORK_ID),
+                network=NETWORK,
                 interface="tc0",
                 mac=MacAddress.parse("02:00:00:00:00:01"),
                 mtu=1374,
@@ -97,7 +98,7 @@ def test_records_that_are_no_commands_are_refused_and_carry_out_nothing(plane: D
 
 def test_a_command_of_impossible_values_costs_itself_only(plane: DataPlane) -> None:
     endpoint = Endpoint(IPv4Address("192.0.2.1"), 7700)
-    unfinished = NoiseFactory(bytes(range(32)), NetworkId(NETWORK_ID)).initiate(7)
+    unfinished = NoiseFactory(bytes(range(32)), NETWORK).initiate(7)
     impossible: list[Command] = [
         SetHost(65536, MAC, PEER),
         SetHost(0, MAC, NodeIndex(-1)),

@@ -66,7 +66,7 @@ def test_a_tap_that_has_one_queue_serves_several_workers() -> None:
         with plane.machine.enter():
             forwarder = _native.Forwarder(
                 node_index=9,
-                network_id=bytes(16),
+                network=_native.Network(bytes(16), bytes(32)),
                 interface="tc1",
                 mac=mac(9),
                 mtu=1374,

@@ -89,11 +89,16 @@ def test_a_signature_verifies_and_with_one_bit_flipped_does_not(context: bytes, 
     assert not verify(KEYS.signing.public, context, body, bytes(signature))
 
 
-@given(_NAMES, st.integers(8, 30), st.integers(0, 2**24 - 1), st.integers(0, 2**56 - 1))
-def test_a_network_file_is_read_back_as_it_was_written(name: str, length: int, host: int, site: int) -> None:
+_KEYS = st.binary(min_size=32, max_size=32)
+
+
+@given(_NAMES, st.integers(8, 30), st.integers(0, 2**24 - 1), st.integers(0, 2**56 - 1), _KEYS)
+def test_a_network_file_is_read_back_as_it_was_written(
+    name: str, length: int, host: int, site: int, key: bytes
+) -> None:
     ipv4 = IPv4Network((10 << 24 | host, length), strict=False)
     ipv6 = IPv6Network((0xFD << 120 | site << 64, 64))
-    network = Network(name, CA_KEY.public, ipv4, ipv6)
+    network = Network(name, CA_KEY.public, ipv4, ipv6, key)
     assert Network.decode(network.encode()) == network
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -36,14 +37,14 @@ def test_keys_and_directories_are_for_their_owner_whatever_the_umask(tmp_path: P
     storage.add_node(tmp_path / "lab", tmp_path / "alice", ALICE, NOW_S)
     assert _modes(tmp_path / "lab") == {
         "lab": 0o700,
-        "network.json": 0o644,
+        "network.json": 0o600,
         "ca.key": 0o600,
         "nodes.json": 0o600,
         "network.lock": 0o600,
     }
     assert _modes(tmp_path / "alice") == {
         "alice": 0o700,
-        "network.json": 0o644,
+        "network.json": 0o600,
         "node.key": 0o600,
         "node.cert": 0o644,
     }
@@ -152,6 +153,16 @@ def test_a_missing_or_damaged_file_of_the_node_is_named(
     assert sentence in _sentence(lambda: storage.load_node(tmp_path / "alice", NOW_S))
 
 
+def test_a_network_of_before_keys_is_to_be_made_anew(network: Path, tmp_path: Path) -> None:
+    storage.add_node(network, tmp_path / "alice", ALICE, NOW_S)
+    path = tmp_path / "alice" / "network.json"
+    fields = json.loads(path.read_text())
+    assert len(bytes.fromhex(fields.pop("key"))) == 32
+    path.write_text(json.dumps(fields))
+    sentence = _sentence(lambda: storage.load_node(tmp_path / "alice", NOW_S))
+    assert "has no network key: it is of a version of before, so make the network anew" in sentence
+
+
 def test_a_copied_certificate_without_its_key_is_refused(network: Path, tmp_path: Path) -> None:
     storage.add_node(network, tmp_path / "alice", ALICE, NOW_S)
     storage.add_node(network, tmp_path / "bob", BOB, NOW_S)
@@ -247,12 +258,15 @@ def test_a_key_that_others_may_open_is_refused_until_its_mode_is_right(
     for key, load in (
         (tmp_path / "alice" / "node.key", lambda: storage.load_node(tmp_path / "alice", NOW_S)),
         (network / "ca.key", lambda: storage.load_authority(network)),
+        (tmp_path / "alice" / "network.json", lambda: storage.load_node(tmp_path / "alice", NOW_S)),
+        (network / "network.json", lambda: storage.load_authority(network)),
     ):
         key.chmod(mode)
         with pytest.raises(OperatorError) as refused:
             load()
-        sentence = f"{key} is open to other accounts (mode {mode:04o}): chmod 600 {key}, and take new keys if others"
-        assert str(refused.value) == f"{sentence} may have read it"
+        sentence = f"{key} is open to other accounts (mode {mode:04o}): chmod 600 {key}, and "
+        sentence += "make the network anew" if key.name == "network.json" else "take new keys"
+        assert str(refused.value).startswith(f"{sentence} if others may have read it")
         for right in (0o400, 0o600, 0o700):
             key.chmod(right)
             load()

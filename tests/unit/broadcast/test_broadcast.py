@@ -22,7 +22,7 @@ from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 CA = SigningKey(bytes(range(32)))
-NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"))
+NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"), bytes(32))
 GROUPS = chunk_key(0)
 WANTED = GroupsContent((ListedGroup.of((0, IPv4Address("239.1.1.1")), ANY_SOURCE),))
 

@@ -258,6 +258,8 @@ def test_a_network_and_its_nodes_are_listed(monkeypatch: pytest.MonkeyPatch) -> 
         assert "10.77.0.0/16" in shown
         assert "fd00:1:2:3::/64" in shown
     assert json.loads(_ok("network", "show", "lab", "--json"))["name"] == "lab"
+    key = json.loads(Path("lab/network.json").read_text())["key"]
+    assert not any(key in _ok("network", "show", "lab", *words) for words in ((), ("--json",)))
     monkeypatch.setenv("TREECAST_DIR", "lab")
     nodes = json.loads(_ok("node", "list", "--json"))
     assert [(node["name"], node["index"], node["ipv4"], node["expired"]) for node in nodes] == [

@@ -15,7 +15,7 @@ from treecast.daemon.peer_addresses import require_underlay_peers, why_no_peer
 from treecast.daemon.peer_names import PeerNames
 from treecast.identity.network import Network
 
-NETWORK = Network("test", bytes(32), IPv4Network("10.77.0.0/16"), IPv6Network("fd00:1:2:3::/64"))
+NETWORK = Network("test", bytes(32), IPv4Network("10.77.0.0/16"), IPv6Network("fd00:1:2:3::/64"), bytes(32))
 BOB = HostPort("bob.example", 7700)
 
 

@@ -28,7 +28,7 @@ from treecast.wire.handshake import HandshakePayload, emit_payload
 
 UNIX_S = 1_000.0
 CA = SigningKey(bytes(range(32)))
-NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"))
+NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"), bytes(32))
 KEYS = NodeKeys.from_seeds(bytes(32), bytes([1] * 32))
 """The keys of all nodes: the model's handshakes have no secrecy."""
 FIRST = 1_000

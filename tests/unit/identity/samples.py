@@ -17,7 +17,11 @@ OTHER_CA_KEY = SigningKey(b"\x02" * 32)
 KEYS = NodeKeys.from_seeds(b"\x03" * 32, b"\x04" * 32)
 OTHER_KEYS = NodeKeys.from_seeds(b"\x05" * 32, b"\x06" * 32)
 NETWORK = Network(
-    "lab", CA_KEY.public, IPv4Network("10.77.0.0/16"), unique_local_prefix(derive_network_id(CA_KEY.public))
+    "lab",
+    CA_KEY.public,
+    IPv4Network("10.77.0.0/16"),
+    unique_local_prefix(derive_network_id(CA_KEY.public)),
+    b"\x07" * 32,
 )
 NOT_BEFORE_S = 1_700_000_000
 NOT_AFTER_S = 1_800_000_000

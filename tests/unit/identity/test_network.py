@@ -10,6 +10,7 @@ import pytest
 from tests.unit.identity.samples import CA_KEY, NETWORK, OTHER_CA_KEY
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.identity.network import (
+    NETWORK_KEY_MISSING,
     Network,
     new_network,
     parse_ipv4_prefix,
@@ -17,17 +18,25 @@ from treecast.identity.network import (
     require_name,
 )
 
+KEY = b"\x07" * 32
+
 
 def test_a_network_file_is_read_back_as_it_was_written() -> None:
     assert Network.decode(NETWORK.encode()) == NETWORK
 
 
 def test_the_default_ipv6_prefix_is_unique_local_and_made_of_the_network_id() -> None:
-    network = new_network("lab", "10.77.0.0/16", None, CA_KEY.public)
+    network = new_network("lab", "10.77.0.0/16", None, CA_KEY.public, KEY)
     assert network.ipv6.prefixlen == 64
     assert network.ipv6.subnet_of(IPv6Network("fd00::/8"))
     assert network.ipv6.network_address.packed[1:8] == network.id[:7]
-    assert new_network("lab", "10.77.0.0/16", None, OTHER_CA_KEY.public).ipv6 != network.ipv6
+    assert new_network("lab", "10.77.0.0/16", None, OTHER_CA_KEY.public, KEY).ipv6 != network.ipv6
+
+
+def test_a_network_file_without_a_key_is_named_and_no_key_shows_itself() -> None:
+    with pytest.raises(MalformedError, match=NETWORK_KEY_MISSING):
+        Network.decode(_with(key=""))
+    assert (NETWORK.key.hex() in repr(NETWORK), repr(NETWORK.key) in repr(NETWORK)) == (False, False)
 
 
 def _with(**changes: object) -> bytes:
@@ -56,6 +65,9 @@ def _with(**changes: object) -> bytes:
         _with(ca_public_key=OTHER_CA_KEY.public.hex()),
         _with(ca_public_key="00"),
         _with(ca_public_key="zz" * 32),
+        _with(key="00" * 31),
+        _with(key="zz" * 32),
+        _with(key=None),
         _with(ipv4="10.77.0.1/16"),
         _with(ipv6="ff00::/64"),
     ],

@@ -24,7 +24,7 @@ from treecast.wire.handshake import HandshakePayload
 CA, OTHER_CA = SigningKey(bytes([1] * 32)), SigningKey(bytes([2] * 32))
 P = ParamSpec("P")
 
-NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"))
+NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"), bytes(32))
 UNIX_NOW = 1000.0
 
 
@@ -34,7 +34,7 @@ def endpoint_of(index: int) -> Endpoint:
 
 def certificate_of(index: int, *, ca: SigningKey = CA, not_after_s: int = 2000) -> Certificate:
     keys = NodeKeys.from_seeds(bytes([index] * 32), bytes([index + 100] * 32))
-    network = Network("test", ca.public, NETWORK.ipv4, NETWORK.ipv6)
+    network = Network("test", ca.public, NETWORK.ipv4, NETWORK.ipv6, NETWORK.key)
     address = IPv4Interface(f"10.77.0.{index}/16")
     claims = Claims(
         network.id,

@@ -14,7 +14,7 @@ from treecast.links.peers import Peer
 from treecast.links.states import LinkState
 
 CA = SigningKey(bytes(range(32)))
-NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"))
+NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"), bytes(32))
 KEYS = NodeKeys.from_seeds(bytes(32), bytes([1] * 32))
 NOW, WALL_CLOCK_MS = Instant(10.0), 1_000_000
 

@@ -9,7 +9,7 @@ import pytest
 
 from treecast import _native
 
-NETWORK_ID = bytes(16)
+NETWORK = _native.Network(bytes(16), bytes(32))
 VECTORS = json.loads((Path(__file__).parents[3] / "docs" / "vectors.json").read_text(encoding="utf-8"))
 
 
@@ -19,8 +19,8 @@ def keys() -> tuple[_native.StaticKey, _native.StaticKey]:
 
 def pair() -> tuple[_native.Handshake, _native.Handshake]:
     one, two = keys()
-    first = _native.Handshake.initiate(one, NETWORK_ID, 11)
-    return first, _native.Handshake.respond(two, NETWORK_ID, 22, first.init_datagram())
+    first = _native.Handshake.initiate(one, NETWORK, 11)
+    return first, _native.Handshake.respond(two, NETWORK, 22, first.init_datagram())
 
 
 def test_both_sides_learn_the_others_key_payload_and_index() -> None:
@@ -56,8 +56,9 @@ def test_a_static_key_has_the_public_key_of_the_vectors() -> None:
 
 def test_the_responder_reads_the_init_of_the_vectors() -> None:
     vector = VECTORS["handshake"]
+    network = _native.Network(bytes.fromhex(vector["network_id"]), bytes.fromhex(vector["network_key"]))
     init = bytes.fromhex(vector["init"])
-    second = _native.Handshake.respond(keys()[1], bytes.fromhex(vector["network_id"]), 5, init)
+    second = _native.Handshake.respond(keys()[1], network, 5, init)
     assert second.remote_index == vector["initiator"]["index"]
 
 
@@ -81,18 +82,18 @@ def test_a_bad_response_leaves_the_handshake_able_to_go_on() -> None:
     assert first.read_response(response) == b"two"
 
 
-def test_an_init_of_another_network_is_named_by_its_mac() -> None:
+def test_an_init_with_another_network_key_is_named_by_its_mac() -> None:
     one, two = keys()
-    init = _native.Handshake.initiate(one, bytes(15) + b"x", 1).init_datagram()
+    init = _native.Handshake.initiate(one, _native.Network(bytes(16), bytes(31) + b"x"), 1).init_datagram()
     with pytest.raises(_native.HandshakeError, match="handshake_mac"):
-        _native.Handshake.respond(two, NETWORK_ID, 2, init)
+        _native.Handshake.respond(two, NETWORK, 2, init)
 
 
 def test_a_response_to_another_handshake_is_named_by_its_index() -> None:
     one, two = keys()
-    first = _native.Handshake.initiate(one, NETWORK_ID, 1)
-    other = _native.Handshake.initiate(one, NETWORK_ID, 2)
-    second = _native.Handshake.respond(two, NETWORK_ID, 3, other.init_datagram())
+    first = _native.Handshake.initiate(one, NETWORK, 1)
+    other = _native.Handshake.initiate(one, NETWORK, 2)
+    second = _native.Handshake.respond(two, NETWORK, 3, other.init_datagram())
     with pytest.raises(_native.HandshakeError, match="handshake_index"):
         first.read_response(second.write_response(b""))
 
@@ -119,7 +120,9 @@ def test_keys_and_ids_of_the_wrong_length_are_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         _native.StaticKey(bytes(31))
     with pytest.raises(ValueError, match="16 bytes"):
-        _native.Handshake.initiate(keys()[0], bytes(15), 1)
+        _native.Network(bytes(15), bytes(32))
+    with pytest.raises(ValueError, match="32 bytes"):
+        _native.Network(bytes(16), bytes(31))
 
 
 def test_the_preferred_aead_is_one_of_the_two() -> None:

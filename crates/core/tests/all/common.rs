@@ -13,6 +13,7 @@ use treecast_core::forwarding_tables::{ForwardingTables, Verdict};
 use treecast_core::frame::FrameFacts;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::headers::Frame;
+use treecast_core::network::Network;
 use treecast_core::punt::PuntKind;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Members, RootTree, TREE_BODY_OFFSET};
@@ -20,16 +21,21 @@ use treecast_core::session::{Endpoint, Session, SessionParameters, SESSION_BODY_
 use zeroize::Zeroizing;
 
 pub const NETWORK_ID: [u8; 16] = *b"a network's id..";
+pub const NETWORK_KEY: [u8; 32] = *b"a key that all its members know.";
 pub const NOW_NS: u64 = 1_000_000_000;
 pub const EPOCH: u32 = 7;
 pub const KEY_ID: u32 = 3;
+
+pub fn network() -> Network {
+    Network::new(NETWORK_ID, Zeroizing::new(NETWORK_KEY))
+}
 
 pub fn endpoint(last: u8) -> Endpoint {
     Endpoint { socket: 0, address: SocketAddr::from(([192, 0, 2, last], 7700)) }
 }
 
 pub fn tables(node: u32) -> ForwardingTables {
-    ForwardingTables::new(node, &NETWORK_ID, Box::new(|| {}))
+    ForwardingTables::new(node, &network(), Box::new(|| {}))
 }
 
 /// Installs a session between node 1 and node 2 with known keys; `index` is node 1's, `index + 1` node 2's.

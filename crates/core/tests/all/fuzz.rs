@@ -128,17 +128,17 @@ fn tree_datagrams() {
 
 #[test]
 fn handshake_datagrams() {
-    let network = NETWORK_ID;
+    let network = network();
     let one = Handshake::initiate(&[1; 32], &network, 1, [2; 32]).unwrap();
     let init = one.init_datagram().unwrap().to_vec();
     let mut two = Handshake::respond(&[3; 32], &network, 2, &init, [4; 32]).unwrap();
     let response = two.write_response(b"payload").unwrap();
-    let mac = MacKey::new(&network);
+    let mac = MacKey::new(&NETWORK_KEY);
     let node = tables(1);
     let corpus = [init, response];
     fuzz(4, 5_000, &corpus, |datagram| {
         assert!(node.receive_handshake(datagram, 0, endpoint(9).address, NOW_NS).is_err());
-        // As somebody who knows the network's id: the MAC is right, the rest is not.
+        // As somebody who knows the network's key: the MAC is right, the rest is not.
         let mut with_mac = datagram.to_vec();
         if let Some(end) = with_mac.len().checked_sub(16) {
             let value = mac.mac(&with_mac[..end]);

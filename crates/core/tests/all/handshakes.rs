@@ -2,16 +2,26 @@
 
 use proptest::prelude::*;
 use treecast_core::handshake::{Handshake, MAX_FINAL_PAYLOAD_LEN, MAX_RESPONSE_PAYLOAD_LEN};
+use treecast_core::network::Network;
 use treecast_core::noise::{public_key, Failure};
 use treecast_core::reason::Reason;
+use zeroize::Zeroizing;
 
-const NETWORK: [u8; 16] = [7; 16];
+const KEY: [u8; 32] = [7; 32];
 const ONE: [u8; 32] = [1; 32];
 const TWO: [u8; 32] = [2; 32];
 
+fn network_with(key: [u8; 32]) -> Network {
+    Network::new([9; 16], Zeroizing::new(key))
+}
+
+fn network() -> Network {
+    network_with(KEY)
+}
+
 fn pair() -> (Handshake, Handshake) {
-    let one = Handshake::initiate(&ONE, &NETWORK, 11, [3; 32]).unwrap();
-    let two = Handshake::respond(&TWO, &NETWORK, 22, one.init_datagram().unwrap(), [4; 32]).unwrap();
+    let one = Handshake::initiate(&ONE, &network(), 11, [3; 32]).unwrap();
+    let two = Handshake::respond(&TWO, &network(), 22, one.init_datagram().unwrap(), [4; 32]).unwrap();
     (one, two)
 }
 
@@ -57,10 +67,21 @@ fn an_init_has_512_bytes_and_no_answer_is_longer() {
 }
 
 #[test]
-fn another_network_is_refused_by_the_mac() {
+fn another_network_key_is_refused_by_the_mac_though_the_id_is_the_same() {
     let (one, _) = pair();
-    let refused = Handshake::respond(&TWO, &[8; 16], 22, one.init_datagram().unwrap(), [4; 32]);
+    let refused = Handshake::respond(&TWO, &network_with([8; 32]), 22, one.init_datagram().unwrap(), [4; 32]);
     assert_eq!(refused.err(), Some(Failure::Datagram(Reason::HandshakeMac)));
+}
+
+#[test]
+fn an_init_sealed_without_the_network_key_is_refused_even_where_its_mac_is_right() {
+    let stranger = Handshake::initiate(&ONE, &network_with([8; 32]), 11, [3; 32]).unwrap();
+    let mut init = stranger.init_datagram().unwrap().to_vec();
+    let end = init.len() - 16;
+    let mac = treecast_core::mac::MacKey::new(&KEY).mac(&init[..end]);
+    init[end..].copy_from_slice(&mac);
+    let refused = Handshake::respond(&TWO, &network(), 22, &init, [4; 32]);
+    assert_eq!(refused.err(), Some(Failure::Datagram(Reason::HandshakeCrypto)));
 }
 
 #[test]
@@ -77,8 +98,8 @@ fn steps_out_of_order_are_refused() {
 fn altered_indices_give_keys_that_do_not_fit() {
     let (mut one, mut two) = pair();
     let mut response = two.write_response(b"").unwrap();
-    response[4] ^= 1; // the responder's index; who knows the network id can make the MAC
-    let mac = treecast_core::mac::MacKey::new(&NETWORK);
+    response[4] ^= 1; // the responder's index; who knows the network key can make the MAC
+    let mac = treecast_core::mac::MacKey::new(&KEY);
     let end = response.len() - 16;
     let value = mac.mac(&response[..end]);
     response[end..].copy_from_slice(&value);
@@ -102,7 +123,7 @@ proptest! {
             bad[at] ^= flip;
             if remac {
                 let end = bad.len() - 16;
-                let value = treecast_core::mac::MacKey::new(&NETWORK).mac(&bad[..end]);
+                let value = treecast_core::mac::MacKey::new(&KEY).mac(&bad[..end]);
                 bad[end..].copy_from_slice(&value);
             }
             bad

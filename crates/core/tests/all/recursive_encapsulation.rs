@@ -19,9 +19,9 @@ fn udp(destination: [u8; 4], payload: &[u8]) -> Vec<u8> {
     ipv4(HERE, destination, 17, &[&header[..], payload].concat())
 }
 
-fn handshake(network_id: &[u8; 16]) -> Vec<u8> {
+fn handshake(network_key: &[u8; 32]) -> Vec<u8> {
     let unsigned = [&prefix(FINAL)[..], &[0; 80]].concat();
-    let mac = MacKey::new(network_id).mac(&unsigned);
+    let mac = MacKey::new(network_key).mac(&unsigned);
     [unsigned, mac.to_vec()].concat()
 }
 
@@ -36,14 +36,14 @@ fn tagged(frame: &[u8]) -> Vec<u8> {
 #[test]
 fn a_handshake_of_this_network_does_not_enter_the_overlay_and_another_network_s_does() {
     let node = tables(1);
-    let own = udp(ELSEWHERE, &handshake(&NETWORK_ID));
+    let own = udp(ELSEWHERE, &handshake(&NETWORK_KEY));
     assert!(matches!(facts(&own).unwrap().kind, FrameKind::Encapsulated(_)));
     for frame in [tagged(&own), own] {
         assert_eq!(reason(&node, &frame), Some(Reason::RecursiveEncapsulation));
     }
-    let bytes = [&[30, 20, 30, 20, 0, 108, 0, 0][..], &handshake(&NETWORK_ID)].concat();
+    let bytes = [&[30, 20, 30, 20, 0, 108, 0, 0][..], &handshake(&NETWORK_KEY)].concat();
     assert_eq!(reason(&node, &ipv6([0xFD; 16], 17, &bytes)), Some(Reason::RecursiveEncapsulation));
-    let other = udp(ELSEWHERE, &handshake(b"another network."));
+    let other = udp(ELSEWHERE, &handshake(b"the key of some other network..."));
     assert_eq!(reason(&node, &other), Some(Reason::UnknownUnicast));
 }
 

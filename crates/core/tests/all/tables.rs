@@ -202,7 +202,7 @@ fn handshakes_are_limited_by_source_and_in_all() {
 fn handshake_datagrams_need_length_version_and_mac() {
     let node = tables(1);
     let source = endpoint(9).address;
-    let initiate = treecast_core::handshake::Handshake::initiate(&[1; 32], &NETWORK_ID, 5, [2; 32]).unwrap();
+    let initiate = treecast_core::handshake::Handshake::initiate(&[1; 32], &network(), 5, [2; 32]).unwrap();
     let init = initiate.init_datagram().unwrap().to_vec();
     let receive = |datagram: &[u8]| node.receive_handshake(datagram, 0, source, NOW_NS);
     assert_eq!(receive(&init), Ok(()));

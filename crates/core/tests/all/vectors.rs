@@ -8,6 +8,7 @@ use treecast_core::datagram::{Inner, PartialChecksum, TreeName, KIND_CONTROL, KI
 use treecast_core::fragment::{cut, Fragment};
 use treecast_core::handshake::{Handshake, SessionKeys};
 use treecast_core::mac::MacKey;
+use treecast_core::network::Network;
 use treecast_core::noise::public_key;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{RootTree, SenderKey};
@@ -27,7 +28,8 @@ fn counting<const N: usize>(first: u8) -> [u8; N] {
 }
 
 fn handshake() -> Value {
-    let network: [u8; 16] = counting(0x10);
+    let (id, key) = (counting(0x10), counting(0xE0));
+    let network = Network::new(id, Zeroizing::new(key));
     let (initiator, responder) = (counting(0x20), counting(0x40));
     let (ephemeral1, ephemeral2) = (counting(0x60), counting(0x80));
     let (payload2, payload3) = (b"payload of message 2", b"payload of message 3");
@@ -42,7 +44,7 @@ fn handshake() -> Value {
     let refusal = two.write_refusal(b"payload of a refusal").unwrap();
     assert_eq!(one.read_refusal(&refusal).unwrap(), b"payload of a refusal");
     json!({
-        "network_id": hex(&network),
+        "network_id": hex(&id), "network_key": hex(&key),
         "refusal": { "payload": hex(b"payload of a refusal"), "datagram": hex(&refusal) },
         "initiator": {
             "static_private": hex(&initiator), "static_public": hex(&public_key(&initiator).unwrap()),
@@ -58,8 +60,8 @@ fn handshake() -> Value {
 }
 
 fn handshake_mac() -> Value {
-    let network: [u8; 16] = counting(0);
-    json!({ "network_id": hex(&network), "bytes": hex(b"any bytes"), "mac": hex(&MacKey::new(&network).mac(b"any bytes")) })
+    let key: [u8; 32] = counting(0);
+    json!({ "network_key": hex(&key), "bytes": hex(b"any bytes"), "mac": hex(&MacKey::new(&key).mac(b"any bytes")) })
 }
 
 fn session_key() -> Value {
