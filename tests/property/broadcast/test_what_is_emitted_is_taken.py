@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.broadcast.test_broadcast import CA, NETWORK, Node
-from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.addresses import Endpoint, MacAddress, is_unicast
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
@@ -171,7 +171,7 @@ def check_advertisement(kind: Kind, key: bytes, content: Content, origin: int, e
 
 
 def filters(version: int) -> st.SearchStrategy[SourceFilter]:
-    sources = st.ip_addresses(v=4) if version == 4 else st.ip_addresses(v=6)
+    sources = (st.ip_addresses(v=4) if version == 4 else st.ip_addresses(v=6)).filter(is_unicast)
     return st.builds(SourceFilter, st.sampled_from(FilterMode), st.frozensets(sources, max_size=MAX_SOURCES))
 
 
@@ -191,7 +191,7 @@ def test_groups_are_taken(
 
 
 def test_the_longest_group_is_taken() -> None:
-    sources = frozenset(IPv6Address(2**128 - 1 - number) for number in range(MAX_SOURCES))
+    sources = frozenset(IPv6Address(2**127 - 1 - number) for number in range(MAX_SOURCES))
     listed = ListedGroup.of((4095, IPv6Address("ff3e::1")), SourceFilter(FilterMode.EXCLUDE, sources))
     assert len(emit(listed)) <= MAX_LISTED_BYTES
     check_advertisement(Kind.GROUPS, chunk_key(7), GroupsContent((listed,)), LAST_U32, LAST_U64, LAST_U64)
