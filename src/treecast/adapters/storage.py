@@ -32,11 +32,12 @@ from treecast.adapters.node_directory import (
     node_directory,
 )
 from treecast.base.errors import MalformedError, OperatorError
+from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.base.time import iso_date
 from treecast.identity.certificate import (
     CERTIFICATE_EXPIRED,
+    CERTIFICATE_EXTENSION_UNKNOWN,
     CERTIFICATE_NOT_YET_VALID,
-    MAX_CERTIFICATE_BYTES,
     Certificate,
     CertificateError,
 )
@@ -206,6 +207,8 @@ def _refusal(path: Path, certificate: Certificate, reason: str, now_unix_s: floa
     if reason == CERTIFICATE_NOT_YET_VALID:
         start = iso_date(certificate.not_before_s)
         return f"the certificate {path} is valid from {start}, and it is {today} by this machine's clock: set it"
+    if reason == CERTIFICATE_EXTENSION_UNKNOWN:
+        return f"the certificate {path} has an extension that this version of Treecast does not know: install a newer"
     return f"the certificate {path} was not signed by the network's CA ({reason}): put the right one back"
 
 

@@ -305,6 +305,7 @@ class AdmittedNode(msgspec.Struct, frozen=True):
     ipv6: str
     valid_until: str
     expired: bool
+    roles: list[str]
 
 
 Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge

@@ -20,6 +20,8 @@ MAX_REQUESTED_ORIGINS = 16
 
 # Identities
 
+MAX_CERTIFICATE_BYTES = 768
+"""Length of a certificate."""
 MAX_NEWEST_CERTIFICATES = 65_536
 """Certificates, each the newest that was seen of a node."""
 MAX_VERIFIED_CERTIFICATES = 16_384

@@ -18,6 +18,15 @@ NetworkOption = Annotated[
     typer.Option("--network", metavar="DIR", help="The network's directory.", show_default=_WHERE),
 ]
 
+RoleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ROLE,...",
+        help="What it may do: bridge (carry other hosts than its own machine), relay, controller, or none.",
+        show_default="relay, or those that it has",
+    ),
+]
+
 
 @network_verbs.command("create")
 def network_create(
@@ -58,6 +67,7 @@ def node_add(
         str | None, typer.Option(metavar="ADDRESS", help="Its IPv6 address.", show_default="the prefix and its index")
     ] = None,
     days: Annotated[int, typer.Option(metavar="VALIDITY", help="Days until its certificate expires.")] = 365,
+    role: RoleOption = None,
     replace: Annotated[
         bool,
         typer.Option(
@@ -73,8 +83,9 @@ def node_add(
     from treecast.base.time import iso_date
     from treecast.cli import values
     from treecast.identity.node import NodeRequest
+    from treecast.identity.rights import role_names
 
-    request = NodeRequest(name, values.ipv4_address(ipv4), values.ipv6_address(ipv6), days, replace)
+    request = NodeRequest(name, values.ipv4_address(ipv4), values.ipv6_address(ipv6), days, replace, values.roles(role))
     network = network_directory(network)
     place = directory if directory is not None else Path(name)
     certificate = storage.add_node(network, place, request, time.time()).certificate
@@ -82,7 +93,8 @@ def node_add(
         f"node {certificate.name}: index {certificate.node_index}, id {certificate.node_id}, "
         f"{certificate.ipv4}, {certificate.ipv6}"
     )
-    typer.echo(f"valid until {iso_date(certificate.not_after_s)}")
+    roles = ", ".join(role_names(certificate.rights.roles)) or "none"
+    typer.echo(f"valid until {iso_date(certificate.not_after_s)}, roles: {roles}")
     if replace:
         files = f"{place / CERTIFICATE_FILE} and {place / NODE_KEY_FILE}"
         typer.echo(
@@ -136,6 +148,7 @@ def node_list(
     from treecast.adapters.node_directory import network_directory
     from treecast.api.records import AdmittedNode
     from treecast.base.time import iso_date
+    from treecast.identity.rights import role_names
 
     authority = storage.load_authority(network_directory(directory or network))
     now = time.time()
@@ -148,6 +161,7 @@ def node_list(
             ipv6=str(node.ipv6),
             valid_until=iso_date(node.not_after_s),
             expired=node.not_after_s < now,
+            roles=role_names(node.rights.roles),
         )
         for node in authority.registry.nodes
     ]

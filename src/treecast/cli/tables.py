@@ -44,10 +44,14 @@ def print_admitted_nodes(nodes: Sequence[AdmittedNode]) -> None:
         ("INDEX", "right"),
         ("IPV4", "left"),
         ("IPV6", "left"),
+        ("ROLES", "left"),
         ("VALID UNTIL", "left"),
     )
     rows = tuple(
-        (node.name, str(node.index), node.ipv4, node.ipv6, node.valid_until + (" (expired)" if node.expired else ""))
+        (
+            *(node.name, str(node.index), node.ipv4, node.ipv6, ",".join(node.roles) or "none"),
+            node.valid_until + (" (expired)" if node.expired else ""),
+        )
         for node in nodes
     )
     print_rows("no nodes", columns, rows)

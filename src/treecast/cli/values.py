@@ -15,6 +15,7 @@ from treecast.base.flows import is_routed_prefix
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.base.limits import MAX_GROUP_PREFIXES_PER_NODE
 from treecast.daemon.options import ALL_GROUPS, HostPort
+from treecast.identity.rights import Role, parse_roles
 
 DEFAULT_PORT = 7700
 
@@ -42,6 +43,11 @@ def require_level(word: str) -> None:
     if word not in levels and Path(word).is_dir():
         advice = f"treecast log-level {word} {levels[0]} (or {', '.join(levels[1:])})"
         raise OperatorError(f"{word} is a directory, and the level is not named: {advice}")
+
+
+def roles(words: list[str] | None) -> Role | None:
+    """``--role bridge,relay`` or several of these; None where there is none."""
+    return parse_roles(name for word in words for name in word.split(",")) if words else None
 
 
 def ipv4_address(text: str | None) -> IPv4Address | None:

@@ -12,7 +12,11 @@ KEY_BYTES = 32
 
 MAX_NODE_INDEX = 0xFFFFFFFF
 
+ISSUER_ID_BYTES = 8
+"""Length of the id by which a certificate names the CA key that signed it."""
+
 _NETWORK_ID_CONTEXT = b"treecast network id 1"
+_ISSUER_ID_CONTEXT = b"treecast issuer id 1"
 _NODE_ID_CONTEXT = b"treecast node id 1"
 _NODE_MAC_PREFIX = b"\x02\x54"  # locally administered (IEEE 802 U/L bit), individual
 
@@ -20,6 +24,11 @@ _NODE_MAC_PREFIX = b"\x02\x54"  # locally administered (IEEE 802 U/L bit), indiv
 def derive_network_id(ca_public_key: bytes) -> NetworkId:
     """The id of the network whose CA has this Ed25519 public key (32 bytes)."""
     return NetworkId(sha256(_NETWORK_ID_CONTEXT + ca_public_key).digest()[:NETWORK_ID_BYTES])
+
+
+def derive_issuer_id(ca_public_key: bytes) -> bytes:
+    """The id by which certificates name this Ed25519 public key (32 bytes) of a CA."""
+    return sha256(_ISSUER_ID_CONTEXT + ca_public_key).digest()[:ISSUER_ID_BYTES]
 
 
 def derive_node_id(static_key: bytes, signing_key: bytes) -> NodeId:

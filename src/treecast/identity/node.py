@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeId
-from treecast.identity.certificate import MAX_TIME_S, Certificate, Claims, issue
+from treecast.identity.certificate import MAX_TIME_S, Certificate, CertificateError, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
-from treecast.identity.registry import Issued, Registry, assign, keep
+from treecast.identity.registry import Assignment, Issued, Registry, assign, keep
+from treecast.identity.rights import DEFAULT_RIGHTS, Rights, Role
 
 DAY_S = 86_400
 MAX_VALIDITY_DAYS = 36_500
+MAX_ISSUED_BYTES = 320
+"""Certificates that the CA issues are no longer: with what else a handshake carries they fit its 512 bytes."""
 CLOCK_TOLERANCE_S = 3_600
 """A certificate is valid from this long before its issue: other machines' clocks may be behind the CA's."""
 
@@ -43,7 +46,8 @@ class NodeIdentity:
 @dataclass(frozen=True, slots=True)
 class NodeRequest:
     """The node that the operator wants. Addresses are the next free ones where they are None. ``replace``: a node that
-    is there already gets a new certificate, and keeps its index and addresses.
+    is there already gets a new certificate, and keeps its index and addresses. ``roles``: None for those that it has,
+    and of a new node the default.
     """
 
     name: str
@@ -51,6 +55,7 @@ class NodeRequest:
     ipv6: IPv6Address | None
     validity_days: int
     replace: bool = False
+    roles: Role | None = None
 
 
 def keys_match(certificate: Certificate, keys: NodeKeys) -> bool:
@@ -72,26 +77,62 @@ class Authority:
 
     def admit(self, request: NodeRequest, keys: NodeKeys, now_unix_s: float) -> tuple[NodeIdentity, Registry]:
         """The new node and the registry that lists it; OperatorError where there can be none."""
-        if not 1 <= request.validity_days <= MAX_VALIDITY_DAYS:
-            raise OperatorError(
-                f"a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days: {request.validity_days} is outside"
-            )
-        network = self.network
         give = keep if request.replace else assign
-        assigned = give(network, self.registry, request.name, request.ipv4, request.ipv6)
+        assigned = give(self.network, self.registry, request.name, request.ipv4, request.ipv6)
+        known = self.registry.node(request.name)
+        rights = known.rights if known is not None else DEFAULT_RIGHTS
+        if request.roles is not None:
+            rights = replace(rights, roles=request.roles)
+        certificate, registry = self._issue(
+            assigned, keys.static.public, keys.signing.public, rights, request.name, request.validity_days, now_unix_s
+        )
+        return NodeIdentity(self.network, certificate, keys), registry
+
+    def _issue(
+        self,
+        assigned: Assignment,
+        static_key: bytes,
+        signing_key: bytes,
+        rights: Rights,
+        name: str,
+        validity_days: int,
+        now_unix_s: float,
+    ) -> tuple[Certificate, Registry]:
+        """A certificate with the next serial."""
+        if not 1 <= validity_days <= MAX_VALIDITY_DAYS:
+            raise OperatorError(f"a certificate is valid for 1 to {MAX_VALIDITY_DAYS} days: {validity_days} is outside")
+        network, serial = self.network, self.registry.last_serial + 1
         claims = Claims(
             network_id=network.id,
             node_index=assigned.index,
-            name=request.name,
-            static_key=keys.static.public,
-            signing_key=keys.signing.public,
+            name=name,
+            static_key=static_key,
+            signing_key=signing_key,
             ipv4=IPv4Interface((assigned.ipv4, network.ipv4.prefixlen)),
             ipv6=IPv6Interface((assigned.ipv6, network.ipv6.prefixlen)),
             not_before_s=max(0, int(now_unix_s) - CLOCK_TOLERANCE_S),
-            not_after_s=min(MAX_TIME_S, int(now_unix_s) + request.validity_days * DAY_S),
+            not_after_s=min(MAX_TIME_S, int(now_unix_s) + validity_days * DAY_S),
+            serial=serial,
+            rights=rights,
         )
-        identity = NodeIdentity(network, issue(self.key, claims), keys)
+        for other in self.registry.nodes:
+            if other.index != assigned.index and (other.static_key == static_key or other.signing_key == signing_key):
+                raise OperatorError(f"node {other.name} has a key of these already: make new ones for {name}")
+        certificate = self._sign(claims)
+        addresses = assigned.ipv4, assigned.ipv6
         issued = Issued(
-            assigned.index, request.name, identity.node_id, assigned.ipv4, assigned.ipv6, claims.not_after_s
+            assigned.index, name, static_key, signing_key, *addresses, serial, claims.not_after_s, claims.rights
         )
-        return identity, self.registry.with_node(issued)
+        return certificate, self.registry.with_node(issued)
+
+    def _sign(self, claims: Claims) -> Certificate:
+        try:
+            certificate = issue(self.key, claims)
+        except CertificateError:  # names, addresses and dates are good ones here
+            certificate = None
+        if certificate is None or len(certificate.encode()) > MAX_ISSUED_BYTES:
+            raise OperatorError(
+                f"the certificate of {claims.name} would be longer than the {MAX_ISSUED_BYTES} bytes that fit a "
+                f"handshake: give it fewer prefixes of groups"
+            )
+        return certificate

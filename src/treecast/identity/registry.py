@@ -1,7 +1,11 @@
-"""The registry: which node has which index, name and addresses. It is kept with the CA key and decides the next ones.
+"""The registry: which node has which index, name, keys, addresses and rights. It decides the next ones.
 
-JSON: ``{"format": 1, "nodes": [{"index": ..., "name": ..., "node_id": hex, "ipv4": ..., "ipv6": ...,
-"not_after_s": ...}, ...]}``; the last is the end of the certificate's validity, in seconds since 1970.
+Kept with the CA key.
+
+JSON: ``{"format": 1, "last_serial": ..., "nodes": [{"index": ..., "name": ..., "static_key": hex, "signing_key": hex,
+"ipv4": ..., "ipv6": ..., "serial": ..., "not_after_s": ..., "roles": [...], "send_to": null or [prefix, ...],
+"receive_from": the same, "hosts": ..., "groups": ..., "area": ...}, ...]}``: what the node's newest certificate says;
+both keys are the public ones, ``not_after_s`` is in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -14,27 +18,42 @@ from typing import Annotated, Literal
 import msgspec
 
 from treecast.base.errors import MalformedError, OperatorError
-from treecast.base.ids import NODE_ID_BYTES, NodeId, NodeIndex
+from treecast.base.ids import NodeId, NodeIndex
 from treecast.base.limits import MAX_REGISTERED_NODES
 from treecast.identity.certificate import MAX_TIME_S
-from treecast.identity.ids import MAX_NODE_INDEX
+from treecast.identity.ids import KEY_BYTES, MAX_NODE_INDEX, derive_node_id
 from treecast.identity.network import Network, require_name
+from treecast.identity.rights import MAX_PREFIXES_PER_LIST, Rights, parse_groups, parse_roles, role_names
 
 REGISTRY_MALFORMED = "registry_malformed"
-MAX_REGISTRY_BYTES = MAX_REGISTERED_NODES * 512  # an entry has at most 300 bytes
+MAX_REGISTRY_BYTES = MAX_REGISTERED_NODES * 2560  # an entry has at most 2,300 bytes, and without prefixes 550
+_LAST_SERIAL = 2**63 - 1
+
+_U32 = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
+_Serial = Annotated[int, msgspec.Meta(ge=0, le=_LAST_SERIAL)]
+_Prefixes = Annotated[list[str], msgspec.Meta(max_length=MAX_PREFIXES_PER_LIST)] | None
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     index: Annotated[int, msgspec.Meta(ge=1, le=MAX_NODE_INDEX)]
     name: str
-    node_id: str
+    static_key: str
+    signing_key: str
     ipv4: str
     ipv6: str
+    serial: _Serial
     not_after_s: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_S)]
+    roles: list[str]
+    send_to: _Prefixes
+    receive_from: _Prefixes
+    hosts: _U32
+    groups: _U32
+    area: _U32
 
 
 class _RegistryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal[1]
+    last_serial: _Serial
     nodes: Annotated[list[_Entry], msgspec.Meta(max_length=MAX_REGISTERED_NODES)]
 
 
@@ -43,14 +62,21 @@ _decode = msgspec.json.Decoder(_RegistryFile).decode
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """One node that has a certificate, valid until ``not_after_s`` (seconds since 1970)."""
+    """One node that has a certificate, valid until ``not_after_s`` (seconds since 1970). Both keys are public ones."""
 
     index: NodeIndex
     name: str
-    node_id: NodeId
+    static_key: bytes
+    signing_key: bytes
     ipv4: IPv4Address
     ipv6: IPv6Address
+    serial: int
     not_after_s: int
+    rights: Rights
+
+    @property
+    def node_id(self) -> NodeId:
+        return derive_node_id(self.static_key, self.signing_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +90,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All nodes that were issued, in the order of issue."""
+    """All nodes that were issued, in the order of issue. ``last_serial``: that of the newest certificate of all."""
 
     nodes: tuple[Issued, ...]
+    last_serial: int
 
     @classmethod
     def decode(cls, data: bytes) -> Registry:
@@ -74,34 +101,34 @@ class Registry:
         if len(data) > MAX_REGISTRY_BYTES:
             raise MalformedError(REGISTRY_MALFORMED)
         try:
-            registry = cls(tuple(_from_entry(entry) for entry in _decode(data).nodes))
+            file = _decode(data)
+            registry = cls(tuple(_from_entry(entry) for entry in file.nodes), file.last_serial)
         except (msgspec.DecodeError, ValueError, OperatorError) as error:
             raise MalformedError(REGISTRY_MALFORMED) from error
-        for column in ("index", "name", "node_id", "ipv4", "ipv6"):
+        for column in ("index", "name", "static_key", "signing_key", "ipv4", "ipv6", "serial"):
             if len({getattr(node, column) for node in registry.nodes}) != len(registry.nodes):
                 raise MalformedError(REGISTRY_MALFORMED)
+        if any(node.serial > registry.last_serial for node in registry.nodes):
+            raise MalformedError(REGISTRY_MALFORMED)
         return registry
 
     def encode(self) -> bytes:
         """The inverse of ``decode``: one line per node, for people who compare two versions."""
-        entries = (
-            _Entry(node.index, node.name, str(node.node_id), str(node.ipv4), str(node.ipv6), node.not_after_s)
-            for node in self.nodes
-        )
-        lines = b",\n".join(msgspec.json.encode(entry) for entry in entries)
-        return b'{"format": 1, "nodes": [\n' + lines + b"\n]}\n"
+        lines = b",\n".join(msgspec.json.encode(_entry_of(node)) for node in self.nodes)
+        return b'{"format": 1, "last_serial": %d, "nodes": [\n%b\n]}\n' % (self.last_serial, lines)
 
     def with_node(self, node: Issued) -> Registry:
         """This registry with a further node, or with a new entry of a node it has (by index)."""
+        last_serial = max(self.last_serial, node.serial)
         if any(known.index == node.index for known in self.nodes):
-            return Registry(tuple(node if known.index == node.index else known for known in self.nodes))
-        return Registry((*self.nodes, node))
+            return Registry(tuple(node if known.index == node.index else known for known in self.nodes), last_serial)
+        return Registry((*self.nodes, node), last_serial)
 
     def node(self, name: str) -> Issued | None:
         return next((node for node in self.nodes if node.name == name), None)
 
 
-EMPTY_REGISTRY = Registry(())
+EMPTY_REGISTRY = Registry((), 0)
 
 
 def assign(
@@ -181,15 +208,46 @@ def _require_inside(prefix: IPv4Network | IPv6Network, address: IPv4Address | IP
         raise OperatorError(f"{address} is not in the network's prefix {prefix}: choose an address in it")
 
 
+def _entry_of(node: Issued) -> _Entry:
+    rights = node.rights
+    return _Entry(
+        index=node.index,
+        name=node.name,
+        static_key=node.static_key.hex(),
+        signing_key=node.signing_key.hex(),
+        ipv4=str(node.ipv4),
+        ipv6=str(node.ipv6),
+        serial=node.serial,
+        not_after_s=node.not_after_s,
+        roles=role_names(rights.roles),
+        send_to=None if rights.send_to is None else [str(prefix) for prefix in rights.send_to],
+        receive_from=None if rights.receive_from is None else [str(prefix) for prefix in rights.receive_from],
+        hosts=rights.hosts,
+        groups=rights.groups,
+        area=rights.area,
+    )
+
+
 def _from_entry(entry: _Entry) -> Issued:
-    node_id = NodeId(bytes.fromhex(entry.node_id))
-    if len(node_id) != NODE_ID_BYTES or "%" in entry.ipv6:
+    """ValueError or OperatorError for what is none."""
+    keys = bytes.fromhex(entry.static_key), bytes.fromhex(entry.signing_key)
+    if any(len(key) != KEY_BYTES for key in keys) or "%" in entry.ipv6:
         raise MalformedError(REGISTRY_MALFORMED)
     return Issued(
         index=NodeIndex(entry.index),
         name=require_name(entry.name, "node"),
-        node_id=node_id,
+        static_key=keys[0],
+        signing_key=keys[1],
         ipv4=IPv4Address(entry.ipv4),
         ipv6=IPv6Address(entry.ipv6),
+        serial=entry.serial,
         not_after_s=entry.not_after_s,
+        rights=Rights(
+            roles=parse_roles(entry.roles),
+            send_to=None if entry.send_to is None else tuple(map(parse_groups, entry.send_to)),
+            receive_from=None if entry.receive_from is None else tuple(map(parse_groups, entry.receive_from)),
+            hosts=entry.hosts,
+            groups=entry.groups,
+            area=entry.area,
+        ),
     )

@@ -12,7 +12,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.errors import MalformedError
 from treecast.base.protocol_version import in_common
 from treecast.base.time import Instant
-from treecast.identity.certificate import Certificate
+from treecast.identity.certificate import CERTIFICATE_EXTENSION_UNKNOWN, Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
 from treecast.links.crypto import Handshake
 from treecast.links.refusals import Refusals, Refused
@@ -25,6 +25,7 @@ OF_MEMBERS = (
     "certificate_not_yet_valid",
     "certificate_revoked",
     CERTIFICATE_REPLACED,
+    CERTIFICATE_EXTENSION_UNKNOWN,
     NO_COMMON_VERSION,
 )
 """A node that is refused for one of these is, or was, a member."""

@@ -157,6 +157,8 @@ class Refusals:
                 return f"{valid}; {_clocks(refused)}"
             case "certificate_revoked", _:
                 return "its certificate was revoked"
+            case "certificate_extension_unknown", _:
+                return f"its certificate has an extension that this node does not know: {_SAME_RELEASE}"
             case "handshake_no_common_version", _:
                 return f"it speaks no version of the protocol that this node speaks: {_SAME_RELEASE}"
             case "handshake_not_its_certificate", _:
@@ -180,6 +182,8 @@ class Refusals:
                 return f"{valid}; {_clocks(refused)}"
             case "certificate_revoked":
                 return "this node's certificate was revoked: ask whoever runs the CA"
+            case "certificate_extension_unknown":
+                return f"this node's certificate has an extension that it does not know: {_SAME_RELEASE}"
             case "handshake_no_common_version":
                 return f"this node speaks no version of the protocol that it speaks: {_SAME_RELEASE}"
             case "certificate_replaced":

@@ -16,6 +16,7 @@ from treecast.base import protocol_version
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.errors import MalformedError
 from treecast.base.flows import PrefixKey, is_routed_prefix
+from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.wire.advertised_groups import (
     GroupsContent,
     ListedGroup,
@@ -34,6 +35,10 @@ MAX_LINK_CHUNKS = 128
 """Together as many links as there are origins (16,384)."""
 MAX_HOST_ADDRESSES = 32
 HOST_IS_ROUTER = 1
+_ENDPOINT_BYTES = 22
+"""An endpoint with an IPv6 address."""
+_NODE_ROOM_BYTES = MAX_ADVERTISEMENT_BYTES - 154
+"""NODE without its certificate's bytes and without endpoints has at most 154: signature 70, body 30, content 54."""
 
 
 class Kind(IntEnum):
@@ -84,7 +89,7 @@ class Signed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class NodeContent(msgspec.Struct, frozen=True, array_like=True):
-    certificate: Annotated[bytes, Meta(max_length=512)]
+    certificate: Annotated[bytes, Meta(max_length=MAX_CERTIFICATE_BYTES)]
     endpoints: Annotated[tuple[tuple[PackedAddress, U16], ...], Meta(max_length=MAX_ENDPOINTS)]
     instance: Annotated[bytes, Meta(max_length=8)] = b""
     started_ms: U63 = 0
@@ -96,7 +101,9 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, certificate: bytes, endpoints: tuple[Endpoint, ...], underlay_mtu: int = 1500) -> NodeContent:
-        places = tuple((e.address.packed, e.port) for e in endpoints[:MAX_ENDPOINTS])
+        """As many of the endpoints, from the first on, as an advertisement has room for beside the certificate."""
+        fitting = min(MAX_ENDPOINTS, (_NODE_ROOM_BYTES - len(certificate)) // _ENDPOINT_BYTES)
+        places = tuple((e.address.packed, e.port) for e in endpoints[:fitting])
         return cls(certificate, places, underlay_mtu=underlay_mtu)
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from treecast.base import protocol_version
 from treecast.base.errors import MalformedError
+from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.wire.control import U8, U63
 from treecast.wire.one_line import octets
 
@@ -34,6 +35,7 @@ class RefusalReason(IntEnum):
     CERTIFICATE_REVOKED = 7
     CERTIFICATE_REPLACED = 8
     HANDSHAKE_NO_COMMON_VERSION = 9
+    CERTIFICATE_EXTENSION_UNKNOWN = 10
 
 
 MAX_VERSION_CHARACTERS = 24
@@ -45,7 +47,7 @@ class HandshakePayload(msgspec.Struct, frozen=True, array_like=True):
     the lowest and the highest version of the protocol that it understands, and its capabilities.
     """
 
-    certificate: Annotated[bytes, Meta(max_length=512)]
+    certificate: Annotated[bytes, Meta(max_length=MAX_CERTIFICATE_BYTES)]
     aead: Annotated[int, Meta(ge=1, le=2)]
     epoch_ms: U63
     clock_ms: U63

@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.identity.samples import CA_KEY, CERTIFICATE, KEYS, NETWORK
+from tests.unit.identity.samples import CA_KEY, CLAIMS, KEYS, NETWORK
 from treecast.base.errors import MalformedError
-from treecast.base.ids import NodeId, NodeIndex
-from treecast.identity.certificate import Certificate
+from treecast.base.ids import NodeIndex
+from treecast.identity.certificate import Certificate, Extension, issue
 from treecast.identity.keys import parse_ca_key, parse_node_keys
 from treecast.identity.network import Network
 from treecast.identity.registry import Issued, Registry
+from treecast.identity.rights import Rights, Role
 
 _REGISTRY = Registry(
-    (Issued(NodeIndex(1), "a", NodeId(bytes(16)), IPv4Address("10.77.0.1"), IPv6Address("fd00::1"), 1_800_000_000),)
+    (
+        Issued(
+            NodeIndex(1),
+            "a",
+            bytes(32),
+            bytes(32),
+            IPv4Address("10.77.0.1"),
+            IPv6Address("fd00::1"),
+            1,
+            1_800_000_000,
+            Rights(Role.BRIDGE, (IPv4Network("239.0.0.0/8"),)),
+        ),
+    ),
+    1,
 ).encode()
+_FULL = issue(
+    CA_KEY,
+    replace(
+        CLAIMS,
+        rights=Rights(Role.BRIDGE, (IPv4Network("239.0.0.0/8"),), (IPv6Network("ff3e::/32"),)),
+        extensions=(Extension(1, True, b"value"),),
+    ),
+)
 
 _PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
-    "certificate_malformed": (Certificate.decode, CERTIFICATE.encode()),
+    "certificate_malformed": (Certificate.decode, _FULL.encode()),
     "network_malformed": (Network.decode, NETWORK.encode()),
     "registry_malformed": (Registry.decode, _REGISTRY),
     "key_malformed": (parse_node_keys, KEYS.pem()),

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_network
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from random import Random
 
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.broadcast.test_broadcast import CA, NETWORK, Node
+from tests.unit.identity.samples import LONGEST
 from treecast.base.addresses import Endpoint, MacAddress, is_unicast
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
-from treecast.base.limits import MAX_ADDRESSES_PER_HOST
+from treecast.base.limits import MAX_ADDRESSES_PER_HOST, MAX_CERTIFICATE_BYTES
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.own_groups import MAX_LISTED_BYTES, OwnGroups
-from treecast.identity.certificate import MAX_CERTIFICATE_BYTES, Certificate, Claims, issue
-from treecast.identity.ids import MAX_NODE_INDEX
+from treecast.identity.certificate import Certificate, Claims, Extension, issue
 from treecast.identity.keys import NodeKeys
 from treecast.wire.advertised_groups import MAX_SOURCES, GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import (
@@ -234,9 +235,13 @@ def test_hosts_are_taken(
 def test_nodes_are_taken(
     places: list[Endpoint], start: int, lives: tuple[bytes, bytes], mtu: int, numbers: tuple[int, int, int]
 ) -> None:
-    short = NodeContent.of(_longest_certificate(), tuple(places), mtu)
-    content = NodeContent(short.certificate, short.endpoints, lives[0], start, lives[1], mtu)
-    check_advertisement(Kind.NODE, b"", content, *numbers)
+    for extra_bytes in (0, 441):
+        certificate = _longest_certificate(extra_bytes)
+        short = NodeContent.of(certificate, tuple(places), mtu)
+        assert len(short.endpoints) == min(len(places), 11 if extra_bytes else 16)
+        content = NodeContent(short.certificate, short.endpoints, lives[0], start, lives[1], mtu, 255, 255, 2**63 - 1)
+        check_advertisement(Kind.NODE, b"", content, *numbers)
+    assert len(certificate) == MAX_CERTIFICATE_BYTES
 
 
 @relaxed
@@ -279,19 +284,15 @@ def test_handshake_payloads_fit_their_datagrams_and_are_taken(
     assert parse_refusal(emit_payload(refusal)) == refusal
 
 
-def _longest_certificate() -> bytes:
-    claims = Claims(
-        NETWORK.id,
-        NodeIndex(MAX_NODE_INDEX),
-        "n" * 63,
-        _KEYS.static.public,
-        _KEYS.signing.public,
-        IPv4Interface("255.255.255.255/32"),
-        IPv6Interface("ffff::ffff/128"),
-        10**10,
-        10**11,
+def _longest_certificate(extra_bytes: int = 0) -> bytes:
+    """The longest that the CA issues; or one with an extension of so many bytes."""
+    claims = replace(
+        LONGEST,
+        network_id=NETWORK.id,
+        static_key=_KEYS.static.public,
+        signing_key=_KEYS.signing.public,
+        extensions=(Extension(0, False, bytes(extra_bytes)),) if extra_bytes else (),
     )
     wire = issue(CA, claims).encode()
-    assert len(wire) <= MAX_CERTIFICATE_BYTES
-    assert Certificate.decode(wire).name == "n" * 63
+    assert Certificate.decode(wire).name == LONGEST.name
     return wire

@@ -10,23 +10,33 @@ from hypothesis import strategies as st
 from tests.unit.identity.samples import CA_KEY, CERTIFICATE, KEYS, NETWORK, NOW_S, authority
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId, NodeIndex
+from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.identity.certificate import (
-    MAX_CERTIFICATE_BYTES,
     MAX_TIME_S,
     Certificate,
     CertificateError,
     Claims,
+    Extension,
     issue,
 )
 from treecast.identity.keys import NodeKeys, parse_node_keys, sign, verify
 from treecast.identity.network import Network
 from treecast.identity.node import NodeRequest
 from treecast.identity.registry import EMPTY_REGISTRY, Registry
+from treecast.identity.rights import Rights, Role
 
 _KEYS = st.binary(min_size=32, max_size=32)
 _NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
+_PREFIXES = st.builds(
+    lambda length, host: IPv4Network((0xE << 28 | host, length), False), st.integers(4, 32), st.integers(0, 2**28 - 1)
+) | st.builds(
+    lambda length, host: IPv6Network((0xFF << 120 | host, length), False),
+    st.integers(8, 128),
+    st.integers(0, 2**120 - 1),
+)
+_GROUPS = st.none() | st.lists(_PREFIXES, max_size=8).map(tuple)
 _CLAIMS = st.builds(
-    lambda claims, times: Claims(*claims, *sorted(times)),
+    lambda claims, times, *rest: Claims(*claims, *sorted(times), *rest),
     st.tuples(
         st.builds(NetworkId, st.binary(min_size=16, max_size=16)),
         st.builds(NodeIndex, st.integers(1, 0xFFFFFFFF)),
@@ -37,6 +47,17 @@ _CLAIMS = st.builds(
         st.none() | st.builds(IPv6Interface, st.tuples(st.integers(0, 2**128 - 1), st.integers(0, 128))),
     ),
     st.tuples(st.integers(0, MAX_TIME_S), st.integers(0, MAX_TIME_S)),
+    st.integers(0, 2**63 - 1),
+    st.builds(
+        Rights,
+        st.builds(Role, st.integers(0, 2**63 - 1)),
+        _GROUPS,
+        _GROUPS,
+        *(st.integers(0, 2**32 - 1) for _ in range(3)),
+    ),
+    st.lists(st.builds(Extension, st.integers(0, 2**32 - 1), st.booleans(), st.binary(max_size=8)), max_size=4).map(
+        tuple
+    ),
 )
 
 

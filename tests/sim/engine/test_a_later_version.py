@@ -13,6 +13,7 @@ from treecast.base import protocol_version
 from treecast.base.commands import SendControl
 from treecast.broadcast.footprint import BroadcastFootprint
 from treecast.engine.engine import Engine
+from treecast.identity import certificate
 from treecast.sim.world import SimNode, World
 from treecast.wire import advertisement, control, handshake
 from treecast.wire.advertised_groups import GroupsContent
@@ -48,12 +49,14 @@ class LaterEncoder:
             self._speaks = False
 
     def encode(self, record: Any) -> bytes:
-        if not self._speaks:
+        if not self._speaks or isinstance(record, certificate.SignedBody):
             return self._encoder.encode(record)
         if isinstance(record, NodeContent | HandshakePayload):
             versions = {"lowest_protocol": self.lowest, "highest_protocol": LATER}
             record = msgspec.structs.replace(record, **versions, capabilities=2**62)
         fields = msgspec.msgpack.decode(self._encoder.encode(record))
+        if isinstance(record, certificate.CertificateBody):
+            fields[-1] = [[7, False, b"an extension", *MORE]]
         if isinstance(record, GroupsContent):
             fields[0] = [[*group, *MORE] for group in fields[0]]
         return self._encoder.encode([*fields, *MORE])
@@ -83,6 +86,7 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> LaterEncoder:
     made = LaterEncoder()
     for module in (control, advertisement, handshake):
         monkeypatch.setattr(module, "_encoder", made)
+    monkeypatch.setattr(certificate, "_encode", made.encode)
     return made
 
 
@@ -123,6 +127,8 @@ def test_a_node_of_a_later_version_is_a_member_as_any_other(encoder: LaterEncode
     world.run(130.0)  # with new sessions
     assert linked(first, later, third)
     assert [malformed(node) for node in (first, later, third)] == [[], [], []]
+    known = first.engine.view.certificate(later.index)
+    assert known is not None and known.extensions[0].value == b"an extension"
 
 
 def test_an_advertisement_of_an_unknown_kind_is_held_and_passed_on(encoder: LaterEncoder) -> None:

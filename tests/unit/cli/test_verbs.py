@@ -267,8 +267,8 @@ def test_a_network_and_its_nodes_are_listed(monkeypatch: pytest.MonkeyPatch) -> 
         ("bob", 2, "10.77.0.2", False),
     ]
     listed = _ok("node", "list").splitlines()
-    assert listed[0].split() == ["NAME", "INDEX", "IPV4", "IPV6", "VALID", "UNTIL"]
-    assert listed[3].split() == ["bob", "2", "10.77.0.2", "fd00:1:2:3::2", nodes[1]["valid_until"]]
+    assert listed[0].split() == ["NAME", "INDEX", "IPV4", "IPV6", "ROLES", "VALID", "UNTIL"]
+    assert listed[3].split() == ["bob", "2", "10.77.0.2", "fd00:1:2:3::2", "relay", nodes[1]["valid_until"]]
 
 
 def test_the_nodes_of_a_network_are_listed_where_it_was_made_and_wherever_it_is_named(

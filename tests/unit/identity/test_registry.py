@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import msgspec
 import pytest
 
 from tests.unit.identity.samples import KEYS, NETWORK, NOW_S, OTHER_CA_KEY, OTHER_KEYS, authority
 from treecast.base.errors import MalformedError, OperatorError
-from treecast.base.ids import NodeId, NodeIndex
+from treecast.base.ids import NodeIndex
+from treecast.identity.keys import NodeKeys
 from treecast.identity.node import Authority, NodeRequest
 from treecast.identity.registry import EMPTY_REGISTRY, Issued, Registry, assign
+from treecast.identity.rights import NO_ROLES, Rights, Role
+
+_RIGHTS = Rights(Role.BRIDGE, (IPv4Network("239.0.0.0/8"), IPv6Network("ff3e::/32")), (), 1, 2, 3)
 
 
 def _node(index: int, name: str, ipv4: str, ipv6: IPv6Address | None = None) -> Issued:
     return Issued(
         NodeIndex(index),
         name,
-        NodeId(index.to_bytes(16, "big")),
+        index.to_bytes(32, "big"),
+        index.to_bytes(32, "little"),
         IPv4Address(ipv4),
         ipv6 or NETWORK.ipv6.network_address + index,
+        index,
         1_800_000_000,
+        _RIGHTS if index == 2 else Rights(),
     )
 
 
-_TWO = Registry((_node(1, "alice", "10.77.0.1"), _node(2, "bob", "10.77.0.3")))
+_TWO = Registry((_node(1, "alice", "10.77.0.1"), _node(2, "bob", "10.77.0.3")), 5)
 
 
 def test_a_registry_is_read_back_as_it_was_written() -> None:
@@ -47,7 +54,7 @@ def test_the_next_node_gets_the_next_index_and_the_lowest_free_address() -> None
 
 
 def test_an_index_whose_ipv6_address_somebody_asked_for_is_passed_over() -> None:
-    registry = Registry((_node(1, "alice", "10.77.0.1", NETWORK.ipv6.network_address + 2),))
+    registry = Registry((_node(1, "alice", "10.77.0.1", NETWORK.ipv6.network_address + 2),), 1)
     assigned = assign(NETWORK, registry, "bob", None, None)
     assert (assigned.index, assigned.ipv6) == (3, NETWORK.ipv6.network_address + 3)
 
@@ -110,7 +117,7 @@ def test_a_prefix_of_two_hosts_is_full_after_two_nodes() -> None:
         _, registry = ca.admit(NodeRequest(name, None, None, 1), KEYS if name == "alice" else OTHER_KEYS, NOW_S)
         ca = replace(ca, registry=registry)
     with pytest.raises(OperatorError, match=r"the prefix 10\.77\.0\.0/30 of network lab is full"):
-        ca.admit(NodeRequest("carol", None, None, 1), KEYS, NOW_S)
+        ca.admit(NodeRequest("carol", None, None, 1), NodeKeys.from_seeds(bytes(32), bytes(32)), NOW_S)
 
 
 def test_a_network_is_full_when_its_registry_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +128,7 @@ def test_a_network_is_full_when_its_registry_is(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_last_index_is_the_last() -> None:
     with pytest.raises(OperatorError, match="last node index"):
-        assign(NETWORK, Registry((_node(0xFFFFFFFF, "alice", "10.77.0.1"),)), "bob", None, None)
+        assign(NETWORK, Registry((_node(0xFFFFFFFF, "alice", "10.77.0.1"),), 0xFFFFFFFF), "bob", None, None)
 
 
 def test_the_ca_admits_a_node_with_a_certificate_about_its_keys() -> None:
@@ -136,10 +143,13 @@ def test_the_ca_admits_a_node_with_a_certificate_about_its_keys() -> None:
         Issued(
             NodeIndex(1),
             "alice",
-            identity.node_id,
+            KEYS.static.public,
+            KEYS.signing.public,
             IPv4Address("10.77.0.1"),
             NETWORK.ipv6.network_address + 1,
+            1,
             certificate.not_after_s,
+            Rights(Role.RELAY),
         ),
     )
 
@@ -155,15 +165,58 @@ def test_a_ca_with_another_networks_key_is_none() -> None:
         Authority(NETWORK, OTHER_CA_KEY, EMPTY_REGISTRY)
 
 
+def test_each_certificate_has_a_serial_of_its_own_and_a_node_keeps_its_rights_unless_it_is_given_others() -> None:
+    ca = authority()
+    seeds = iter(range(10, 20))
+    serials, roles = [], []
+    for name, is_there, wanted in (
+        ("alice", False, Role.BRIDGE),
+        ("bob", False, None),
+        ("alice", True, None),
+        ("alice", True, NO_ROLES),
+    ):
+        keys = NodeKeys.from_seeds(bytes([next(seeds)] * 32), bytes([next(seeds)] * 32))
+        identity, registry = ca.admit(NodeRequest(name, None, None, 1, is_there, wanted), keys, NOW_S)
+        ca = replace(ca, registry=Registry.decode(registry.encode()))
+        serials.append(identity.certificate.serial)
+        roles.append(identity.certificate.rights.roles)
+    assert serials == [1, 2, 3, 4]
+    assert roles == [Role.BRIDGE, Role.RELAY, Role.BRIDGE, NO_ROLES]
+
+
+def test_no_key_is_certified_for_two_nodes() -> None:
+    _, registry = authority().admit(NodeRequest("alice", None, None, 1), KEYS, NOW_S)
+    ca = replace(authority(), registry=registry)
+    for keys in (NodeKeys(KEYS.static, OTHER_KEYS.signing), NodeKeys(OTHER_KEYS.static, KEYS.signing)):
+        with pytest.raises(OperatorError, match="node alice has a key of these already"):
+            ca.admit(NodeRequest("bob", None, None, 1), keys, NOW_S)
+
+
+def test_no_certificate_is_issued_that_a_handshake_has_no_room_for() -> None:
+    for count in (16, 8):
+        rights = Rights(send_to=(IPv6Network("ff3e::/32"),) * count, receive_from=(IPv6Network("ff3e::/32"),) * count)
+        known = replace(_node(2, "bob", "10.77.0.3"), rights=rights)
+        ca = replace(authority(), registry=Registry((known,), 2))
+        with pytest.raises(OperatorError, match="the certificate of bob would be longer than the 320 bytes"):
+            ca.admit(NodeRequest("bob", None, None, 1, replace=True), KEYS, NOW_S)
+
+
 def _file(*nodes: dict[str, object], version: object = 1) -> bytes:
-    return msgspec.json.encode({"format": version, "nodes": list(nodes)})
+    return msgspec.json.encode({"format": version, "last_serial": 2, "nodes": list(nodes)})
 
 
-_COLUMNS = ("index", "name", "node_id", "ipv4", "ipv6")
-_ALICE: dict[str, object] = dict(zip(_COLUMNS, (1, "alice", "00" * 16, "10.77.0.1", "fd00::1"), strict=True))
-_BOB: dict[str, object] = dict(zip(_COLUMNS, (2, "bob", "01" * 16, "10.77.0.2", "fd00::2"), strict=True))
+_COLUMNS = ("index", "name", "static_key", "signing_key", "ipv4", "ipv6", "serial")
+_ALICE: dict[str, object] = dict(
+    zip(_COLUMNS, (1, "alice", "00" * 32, "01" * 32, "10.77.0.1", "fd00::1", 1), strict=True)
+)
+_BOB: dict[str, object] = dict(zip(_COLUMNS, (2, "bob", "02" * 32, "03" * 32, "10.77.0.2", "fd00::2", 2), strict=True))
 for _entry in (_ALICE, _BOB):
     _entry["not_after_s"] = 1_800_000_000
+    _entry |= {"roles": [], "send_to": None, "receive_from": [], "hosts": 1, "groups": 1, "area": 0}
+
+
+def test_the_samples_of_damage_are_of_a_good_file() -> None:
+    assert len(Registry.decode(_file(_ALICE, _BOB)).nodes) == 2
 
 
 @pytest.mark.parametrize(
@@ -176,8 +229,16 @@ for _entry in (_ALICE, _BOB):
         _file(_ALICE | {"index": 0}),
         _file(_ALICE | {"index": 2**32}),
         _file(_ALICE | {"name": "A"}),
-        _file(_ALICE | {"node_id": "00"}),
-        _file(_ALICE | {"node_id": "xy" * 16}),
+        _file(_ALICE | {"static_key": "00"}),
+        _file(_ALICE | {"signing_key": "xy" * 32}),
+        _file(_ALICE | {"serial": 3}),
+        _file(_ALICE | {"serial": -1}),
+        _file(_ALICE | {"roles": ["king"]}),
+        _file(_ALICE | {"send_to": ["10.0.0.0/8"]}),
+        _file(_ALICE | {"send_to": ["ff02::1%lo/128"]}),
+        _file(_ALICE | {"receive_from": ["239.0.0.1/8"]}),
+        _file(_ALICE | {"receive_from": ["239.0.0.0/8"] * 17}),
+        _file(_ALICE | {"hosts": 2**32}),
         _file(_ALICE | {"ipv4": "10.77.0"}),
         _file(_ALICE | {"ipv6": "10.77.0.1"}),
         _file(_ALICE | {"ipv6": "fd00::1%lo"}),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_network
 from pathlib import Path
 
 import msgspec
 
+from treecast.base.addresses import IPNetwork
 from treecast.base.ids import NodeIndex
-from treecast.identity.certificate import Certificate, Claims, issue
+from treecast.identity.certificate import Certificate, Claims, Extension, issue
 from treecast.identity.ids import derive_network_id, derive_node_id, node_mac
 from treecast.identity.keys import NodeKeys, SigningKey, verify
 from treecast.identity.network import unique_local_prefix
+from treecast.identity.rights import Rights, Role
 
 _FILE = Path(__file__).parents[3] / "docs" / "vectors-identity.json"
 
@@ -25,11 +27,20 @@ class _Node(msgspec.Struct, forbid_unknown_fields=True):
     node_id: str
     node_index: int
     node_mac: str
+    issuer_id: str
+    serial: int
     name: str
     ipv4: str | None
     ipv6: str | None
     not_before_s: int
     not_after_s: int
+    roles: int
+    send_to: list[str] | None
+    receive_from: list[str] | None
+    hosts: int
+    groups: int
+    area: int
+    extensions: list[tuple[int, bool, str]]
     certificate: str
 
 
@@ -56,6 +67,10 @@ _CA_KEY = SigningKey(bytes.fromhex(_VECTORS.ca_private_key))
 
 def _keys(node: _Node) -> NodeKeys:
     return NodeKeys.from_seeds(bytes.fromhex(node.static_private_key), bytes.fromhex(node.signing_private_key))
+
+
+def _prefixes(texts: list[str] | None) -> tuple[IPNetwork, ...] | None:
+    return None if texts is None else tuple(ip_network(text) for text in texts)
 
 
 def test_the_network_id_is_derived_from_the_ca_key() -> None:
@@ -94,10 +109,23 @@ def test_certificates_are_these_bytes() -> None:
             ipv6=IPv6Interface(node.ipv6) if node.ipv6 else None,
             not_before_s=node.not_before_s,
             not_after_s=node.not_after_s,
+            serial=node.serial,
+            rights=Rights(
+                Role(node.roles),
+                _prefixes(node.send_to),
+                _prefixes(node.receive_from),
+                node.hosts,
+                node.groups,
+                node.area,
+            ),
+            extensions=tuple(
+                Extension(number, critical, bytes.fromhex(value)) for number, critical, value in node.extensions
+            ),
         )
         assert issue(_CA_KEY, claims).encode().hex() == node.certificate
         certificate = Certificate.decode(bytes.fromhex(node.certificate))
         certificate.verify(_CA_KEY.public, node.not_after_s)
+        assert certificate.issuer.hex() == node.issuer_id
         assert str(certificate.node_id) == node.node_id
 
 
