@@ -28,6 +28,7 @@ from treecast.adapters import storage
 from treecast.api.client import fetch_groups, fetch_hosts, fetch_peers, fetch_status
 from treecast.api.records import Group, Host, Peer, Status
 from treecast.identity.node import NodeRequest
+from treecast.identity.rights import Role
 
 PROGRAM = Path(sys.executable).parent / "treecast"
 PORT = 7700
@@ -72,9 +73,11 @@ class TreecastNode:
 
     @classmethod
     def add(cls, machine: Machine, network: Path, directory: Path) -> TreecastNode:
-        """A member of the network named as the machine is, in ``directory/NAME``, as ``node add`` makes it."""
+        """A member of the network named as the machine is, in ``directory/NAME``, by ``node add --role bridge,relay``."""
         own = directory / machine.name
-        storage.add_node(network, own, NodeRequest(machine.name, None, None, VALID_DAYS), time.time())
+        storage.add_node(
+            network, own, NodeRequest(machine.name, None, None, VALID_DAYS, roles=Role.BRIDGE | Role.RELAY), time.time()
+        )
         return cls(machine, own)
 
     @property

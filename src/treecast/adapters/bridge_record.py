@@ -90,6 +90,15 @@ def load_packet_ports(directory: Path) -> list[PacketPortRecord]:
     return _load(directory).packet_ports
 
 
+def carries_lans(directory: Path) -> bool:
+    """Whether the node has a bridge or packet ports. A damaged file, which others report, has none."""
+    try:
+        record = _load(directory)
+    except OperatorError:
+        return False
+    return record.bridge is not None or bool(record.packet_ports)
+
+
 def write_record(directory: Path, record: BridgeRecord | None) -> None:
     """The rest of the file stays as it is. OperatorError."""
     _write(directory, msgspec.structs.replace(_load(directory), bridge=record))

@@ -46,6 +46,7 @@ from treecast.identity.keys import MAX_KEY_FILE_BYTES, NodeKeys, SigningKey, par
 from treecast.identity.network import MAX_NETWORK_FILE_BYTES, NETWORK_KEY_MISSING, Network, new_network
 from treecast.identity.node import Authority, NodeIdentity, NodeRequest, keys_match
 from treecast.identity.registry import EMPTY_REGISTRY, MAX_REGISTRY_BYTES, Registry
+from treecast.identity.rights import Role, advice_to_bridge
 
 NETWORK_FILE = "network.json"
 REGISTRY_FILE = "nodes.json"
@@ -102,6 +103,43 @@ def add_node(network_directory: Path, directory: Path, request: NodeRequest, now
                 _write_registry(network_directory, authority.registry)
                 raise
     return identity
+
+
+def renew_node(
+    network_directory: Path, directory: Path, name: str, validity_days: int, roles: Role | None, now_unix_s: float
+) -> Certificate:
+    """Writes a new certificate for a node's keys into ``directory``, which need not have these; OperatorError."""
+    load_authority(network_directory)
+    with explained(f"lock the network in {network_directory}"), exclusive(network_directory / NETWORK_LOCK_FILE):
+        certificate, registry = load_authority(network_directory).renew(name, validity_days, roles, now_unix_s)
+        path = directory / CERTIFICATE_FILE
+        with explained(f"write {path}"):
+            _require_none_of_another(path, certificate)
+            _write_registry(network_directory, registry)
+            directory.mkdir(parents=True, exist_ok=True)
+            replace_file(path, certificate.encode(), PUBLIC_MODE)
+    return certificate
+
+
+def _require_none_of_another(path: Path, certificate: Certificate) -> None:
+    """OperatorError where a certificate of another node lies in this one's way."""
+    try:
+        found = Certificate.decode(read_file(path, MAX_CERTIFICATE_BYTES))
+    except (FileNotFoundError, MalformedError):
+        return
+    if (found.network_id, found.node_index) != (certificate.network_id, certificate.node_index):
+        raise OperatorError(f"{path} is the certificate of another node ({found.name}): choose another --dir")
+
+
+def require_bridge_role(directory: Path) -> None:
+    """OperatorError when the node of this directory may not carry LANs."""
+    certificate = load_certificate(directory)
+    if Role.BRIDGE not in certificate.rights.roles:
+        raise OperatorError(
+            f"node {certificate.name} has not the role bridge, without which it may not carry a LAN: where the CA key "
+            f"is, run {advice_to_bridge(certificate.name, certificate.rights.roles)}, and put the new "
+            f"{CERTIFICATE_FILE} into {directory}"
+        )
 
 
 def _keys_of(directory: Path, network: Network, name: str) -> NodeKeys | None:

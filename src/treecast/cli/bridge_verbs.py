@@ -52,11 +52,13 @@ def bridge_add(
     """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
     directory, interface = _node_and_interface(words, "add")
     from treecast.adapters import bridge
+    from treecast.adapters.storage import require_bridge_role
     from treecast.adapters.sysfs import sends_own_frames_only
     from treecast.api.client import fetch_bridge, fetch_status
     from treecast.base.storm_control import StormLimits
     from treecast.cli import values
 
+    require_bridge_role(directory)
     kept = values.keep_local(keep_local)
     if packet or sends_own_frames_only(interface):
         from treecast.cli.packet_port import add

@@ -108,6 +108,35 @@ def node_add(
         )
 
 
+@node_verbs.command("renew")
+def node_renew(
+    name: Annotated[str, typer.Argument(metavar="NODE", help="Lower-case letters, digits and hyphens.")],
+    *,
+    network: NetworkOption = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", metavar="OUT", help="Where to put its new node.cert.", show_default="./NODE"),
+    ] = None,
+    days: Annotated[int, typer.Option(metavar="VALIDITY", help="Days until its certificate expires.")] = 365,
+    role: RoleOption = None,
+) -> None:
+    """Give a node another certificate for the keys, name and addresses that it has: only node.cert is new."""
+    import time
+
+    from treecast.adapters import storage
+    from treecast.adapters.node_directory import CERTIFICATE_FILE, network_directory
+    from treecast.base.time import iso_date
+    from treecast.cli import values
+    from treecast.identity.rights import role_names
+
+    place = directory if directory is not None else Path(name)
+    roles = values.roles(role)
+    certificate = storage.renew_node(network_directory(network), place, name, days, roles, time.time())
+    names = ", ".join(role_names(certificate.rights.roles)) or "none"
+    typer.echo(f"node {name}: valid until {iso_date(certificate.not_after_s)}, roles: {names}")
+    typer.echo(f"Put {place / CERTIFICATE_FILE} in place of the one that {name} has in its directory, on its machine")
+
+
 @network_verbs.command("show")
 def network_show(
     directory: Annotated[

@@ -16,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from treecast.adapters import clock, storage, systemd
 from treecast.adapters.account import require_owner
 from treecast.adapters.bridge import bridge_again, clear_leftovers
-from treecast.adapters.bridge_record import load_record
+from treecast.adapters.bridge_record import carries_lans, load_record
 from treecast.adapters.interface import ipv6_is_on
 from treecast.adapters.native import DataPlane
 from treecast.adapters.network_news import News
@@ -76,6 +76,8 @@ def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
     identity = storage.load_node(options.directory, clock.unix_s())
     if options.account is not None:
         require_owner(options.account, options.directory, storage.node_files(options.directory))
+    if carries_lans(options.directory):
+        storage.require_bridge_role(options.directory)
     require_no_twin(options.directory, identity.certificate.name, clock.unix_s())
     require_underlay_peers(options.peers, identity.network)
     with storage.acquire_node_lock(options.directory), _remembered_twin(options.directory):

@@ -88,6 +88,21 @@ class Authority:
         )
         return NodeIdentity(self.network, certificate, keys), registry
 
+    def renew(
+        self, name: str, validity_days: int, roles: Role | None, now_unix_s: float
+    ) -> tuple[Certificate, Registry]:
+        """Another certificate of a node for the keys, name and addresses that it has, and for its roles where no
+        others are given; and the registry that has it. OperatorError where there can be none.
+        """
+        node = self.registry.node(name)
+        if node is None:
+            raise OperatorError(
+                f"network {self.network.name} has no node {name}: treecast node list shows those it has"
+            )
+        rights = node.rights if roles is None else replace(node.rights, roles=roles)
+        assigned = Assignment(node.index, node.ipv4, node.ipv6)
+        return self._issue(assigned, node.static_key, node.signing_key, rights, name, validity_days, now_unix_s)
+
     def _issue(
         self,
         assigned: Assignment,

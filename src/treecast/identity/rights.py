@@ -57,6 +57,11 @@ def role_names(roles: Role) -> list[str]:
     return [name for name, role in _BY_NAME.items() if role in roles]
 
 
+def advice_to_bridge(name: str, roles: Role) -> str:
+    """The command by which a node gets the role bridge beside those that it has."""
+    return f"treecast node renew {name} --role {','.join(role_names(roles | Role.BRIDGE))}"
+
+
 def parse_roles(names: Iterable[str]) -> Role:
     """Names of roles, ``none`` for no role; OperatorError for a name of none."""
     roles = NO_ROLES

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.unit.api.serving import serving
-from treecast.adapters import packet_port, storage
+from treecast.adapters import clock, packet_port, storage
 from treecast.adapters.bridge import bridge_name
 from treecast.adapters.bridge_record import (
     BridgeRecord,
@@ -30,17 +30,20 @@ from treecast.base.limits import MAX_PACKET_PORTS
 from treecast.cli.main import app
 from treecast.cli.values import keep_local
 from treecast.identity.node import NodeRequest
+from treecast.identity.rights import NO_ROLES, Role
 
 WRONG_MAC = (
     b'{"packet_ports":[],"bridge":{"interface":"eth0","bridge":"tcbr-eth0","mac":"zz","tap":"t","tap_mtu":1374,'
     b'"addresses":[],"routes":[]}}'
 )
 
+ALICE = NodeRequest("alice", None, None, 30, roles=Role.BRIDGE | Role.RELAY)
+
 
 @pytest.fixture
 def node(tmp_path: Path) -> Path:
     storage.create_network(tmp_path / "lab", "lab", "10.77.0.0/16", None)
-    storage.add_node(tmp_path / "lab", tmp_path / "alice", NodeRequest("alice", None, None, 30), 1_800_000_000.0)
+    storage.add_node(tmp_path / "lab", tmp_path / "alice", ALICE, 1_800_000_000.0)
     return tmp_path / "alice"
 
 
@@ -53,6 +56,39 @@ def test_adding_needs_a_running_node(node: Path) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"treecast: no node is running in {node}: start it with treecast up {node}\n"
     assert load_record(node) is None
+
+
+@pytest.mark.parametrize("option", [[], ["--packet"]])
+def test_a_node_without_the_role_is_told_how_to_get_it(
+    node: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _renew("--role", "relay")
+    result = _run("add", node, "eth0", *option)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "treecast: node alice has not the role bridge, without which it may not carry a LAN: where the CA key is, run "
+        f"treecast node renew alice --role bridge,relay, and put the new node.cert into {node}\n"
+    )
+    _renew("--role", "bridge,relay")
+    assert "no node is running" in _run("add", node, "eth0", *option).stderr
+
+
+def _renew(*options: str) -> None:
+    """In the node's own directory, by the words that the refusal has."""
+    done = CliRunner().invoke(app, ["node", "renew", "alice", *options, "--network", "lab"])
+    assert done.exit_code == 0, done.stderr
+
+
+def test_a_node_whose_lans_are_remembered_does_not_start_without_the_role(
+    node: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage.renew_node(tmp_path / "lab", node, "alice", 30, NO_ROLES, clock.unix_s())
+    write_packet_ports(node, [PacketPortRecord("wlan0")])
+    result = CliRunner().invoke(app, ["up", str(node)])
+    assert result.exit_code == 1
+    assert "treecast node renew alice --role bridge, and put" in result.stderr
 
 
 def test_removing_what_is_not_bridged_is_no_error(node: Path) -> None:
