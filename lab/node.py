@@ -73,7 +73,7 @@ class TreecastNode:
 
     @classmethod
     def add(cls, machine: Machine, network: Path, directory: Path) -> TreecastNode:
-        """A member of the network named as the machine is, in ``directory/NAME``, by ``node add --role bridge,relay``."""
+        """A member named as the machine is, in ``directory/NAME``, as of ``node add --role bridge,relay``."""
         own = directory / machine.name
         storage.add_node(
             network, own, NodeRequest(machine.name, None, None, VALID_DAYS, roles=Role.BRIDGE | Role.RELAY), time.time()
