@@ -7,7 +7,7 @@ use snow::HandshakeState;
 use zeroize::Zeroizing;
 
 use crate::aead::{Aead, AeadKey};
-use crate::datagram::{u32_at, AEAD_TAG_LEN, FINAL, INIT, REFUSAL, RESPONSE};
+use crate::datagram::{u16_at, u32_at, AEAD_TAG_LEN, FINAL, INIT, REFUSAL, RESPONSE};
 use crate::mac::{prefix, MacKey, HANDSHAKE_LEN, MAC_LEN};
 use crate::network::Network;
 use crate::noise::{append_message, build, read_init, session_key, Failure, INIT_HEADER_LEN};
@@ -16,15 +16,22 @@ use crate::reason::Reason;
 const RESPONSE_HEADER_LEN: usize = 12;
 const FINAL_HEADER_LEN: usize = 8;
 const REFUSAL_HEADER_LEN: usize = 8;
-/// Padding of an INIT to 512 bytes, besides its header, the ephemeral key, the payload's tag and the MAC.
+/// Padding of an INIT to its length, besides its header, the ephemeral key, the payload's tag and the MAC.
 const INIT_PAYLOAD_LEN: usize = HANDSHAKE_LEN - INIT_HEADER_LEN - 32 - AEAD_TAG_LEN - MAC_LEN;
 
-/// The longest payload of a RESPONSE: ephemeral key, sealed static key, the payload's tag and the MAC taken off.
-pub const MAX_RESPONSE_PAYLOAD_LEN: usize = HANDSHAKE_LEN - RESPONSE_HEADER_LEN - 32 - 48 - AEAD_TAG_LEN - MAC_LEN;
+/// Noise's payload in a RESPONSE: ephemeral key, sealed static key, the payload's tag and the MAC taken off.
+const RESPONSE_ROOM: usize = HANDSHAKE_LEN - RESPONSE_HEADER_LEN - 32 - 48 - AEAD_TAG_LEN - MAC_LEN;
+/// Noise's payload in a FINAL.
+const FINAL_ROOM: usize = HANDSHAKE_LEN - FINAL_HEADER_LEN - 48 - AEAD_TAG_LEN - MAC_LEN;
+/// Length of a payload, before it.
+const PREFIX_LEN: usize = 2;
+
+/// The longest payload of a RESPONSE.
+pub const MAX_RESPONSE_PAYLOAD_LEN: usize = RESPONSE_ROOM - PREFIX_LEN;
 /// The longest payload of a REFUSAL: with it, no REFUSAL is longer than the shortest FINAL.
 pub const MAX_REFUSAL_PAYLOAD_LEN: usize = 48;
 /// The longest payload of a FINAL.
-pub const MAX_FINAL_PAYLOAD_LEN: usize = HANDSHAKE_LEN - FINAL_HEADER_LEN - 48 - AEAD_TAG_LEN - MAC_LEN;
+pub const MAX_FINAL_PAYLOAD_LEN: usize = FINAL_ROOM - PREFIX_LEN;
 
 /// The two keys of a session as one side sees them.
 pub struct SessionKeys {
@@ -124,14 +131,14 @@ impl Handshake {
     /// Responder: the RESPONSE datagram.
     pub fn write_response(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
         self.require(false, Step::Init)?;
-        fits(payload, MAX_RESPONSE_PAYLOAD_LEN)?;
+        let payload = padded(payload, RESPONSE_ROOM)?;
         let mut out = Vec::with_capacity(HANDSHAKE_LEN);
         out.extend_from_slice(&prefix(RESPONSE));
         out.extend_from_slice(&self.index.to_be_bytes());
         out.extend_from_slice(&self.remote_index.to_be_bytes());
-        append_message(&mut self.noise, payload, &mut out)?;
+        append_message(&mut self.noise, &payload, &mut out)?;
         append_mac(&self.network.mac, &mut out);
-        self.response_payload = payload.to_vec();
+        self.response_payload = payload;
         self.step = Step::Response;
         Ok(out)
     }
@@ -144,17 +151,17 @@ impl Handshake {
         let payload = self.read(message)?;
         self.remote_index = remote_index;
         self.step = Step::Response;
-        Ok(payload)
+        unpadded(&payload)
     }
 
     /// Initiator: the FINAL datagram.
     pub fn write_final(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
         self.require(true, Step::Response)?;
-        fits(payload, MAX_FINAL_PAYLOAD_LEN)?;
+        let payload = padded(payload, FINAL_ROOM)?;
         let mut out = Vec::with_capacity(HANDSHAKE_LEN);
         out.extend_from_slice(&prefix(FINAL));
         out.extend_from_slice(&self.remote_index.to_be_bytes());
-        append_message(&mut self.noise, payload, &mut out)?;
+        append_message(&mut self.noise, &payload, &mut out)?;
         append_mac(&self.network.mac, &mut out);
         self.step = Step::Final;
         Ok(out)
@@ -166,7 +173,7 @@ impl Handshake {
         let message = self.message(datagram, FINAL, FINAL_HEADER_LEN, 4)?;
         let payload = self.read(message)?;
         self.step = Step::Final;
-        Ok(payload)
+        unpadded(&payload)
     }
 
     /// The session's keys; the handshake is spent.
@@ -188,7 +195,9 @@ impl Handshake {
     /// Responder: the REFUSAL datagram, instead of a session; the handshake is spent.
     pub fn write_refusal(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
         self.require(false, Step::Final)?;
-        fits(payload, MAX_REFUSAL_PAYLOAD_LEN)?;
+        if payload.len() > MAX_REFUSAL_PAYLOAD_LEN {
+            return Err(Failure::PayloadTooLong);
+        }
         let key = self.refusal_key()?;
         let mut out = Vec::with_capacity(HANDSHAKE_LEN);
         out.extend_from_slice(&prefix(REFUSAL));
@@ -284,12 +293,24 @@ fn expect(datagram: &[u8], kind: u8) -> Result<(), Failure> {
     }
 }
 
-/// Checked before Noise's state advances.
-fn fits(payload: &[u8], limit: usize) -> Result<(), Failure> {
-    if payload.len() > limit {
+/// A payload behind its length and before zeros, so that all datagrams of a kind are equally long.
+fn padded(payload: &[u8], room: usize) -> Result<Vec<u8>, Failure> {
+    if payload.len() > room.saturating_sub(PREFIX_LEN) {
         return Err(Failure::PayloadTooLong);
     }
-    Ok(())
+    let length = u16::try_from(payload.len()).map_err(|_| Failure::PayloadTooLong)?;
+    let mut padded = Vec::with_capacity(room);
+    padded.extend_from_slice(&length.to_be_bytes());
+    padded.extend_from_slice(payload);
+    padded.resize(room, 0);
+    Ok(padded)
+}
+
+/// The payload without its length and what follows it.
+fn unpadded(payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    let length = u16_at(payload, 0).map(usize::from);
+    let payload = length.and_then(|length| payload.get(PREFIX_LEN..PREFIX_LEN + length));
+    payload.map(<[u8]>::to_vec).ok_or(Failure::Datagram(Reason::HandshakeMalformed))
 }
 
 fn append_mac(mac: &MacKey, out: &mut Vec<u8>) {

@@ -18,7 +18,7 @@ pub(crate) const INIT_HEADER_LEN: usize = 8;
 pub enum Failure {
     /// The datagram is bad; the reason names it.
     Datagram(Reason),
-    /// The payload does not fit 512 bytes.
+    /// The payload does not fit the datagram.
     PayloadTooLong,
     /// The call does not belong to this side, or comes too early or too late.
     OutOfOrder,

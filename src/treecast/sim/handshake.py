@@ -6,7 +6,7 @@ import struct
 
 from treecast.base.errors import MalformedError
 
-INIT_BYTES = 512
+DATAGRAM_BYTES = 1200
 
 
 class ModelHandshake:
@@ -27,29 +27,29 @@ class ModelHandshake:
         return self._remote_static
 
     def init_datagram(self) -> bytes:
-        return struct.pack("!BBHI", 0xC0, 1, 0, self._index).ljust(INIT_BYTES, b"\0")
+        return struct.pack("!BBHI", 0xC0, 2, 0, self._index).ljust(DATAGRAM_BYTES, b"\0")
 
     def write_response(self, payload: bytes) -> bytes:
-        return struct.pack("!BBHII", 0xC1, 1, 0, self._index, self.remote_index) + self._public + payload
+        return _padded(struct.pack("!BBHII", 0xC1, 2, 0, self._index, self.remote_index) + self._public, payload)
 
     def read_response(self, datagram: bytes) -> bytes:
-        if len(datagram) < 44 or datagram[0] != 0xC1:
+        if len(datagram) != DATAGRAM_BYTES or datagram[0] != 0xC1:
             raise MalformedError("handshake_malformed")
         self.remote_index = struct.unpack_from("!I", datagram, 4)[0]
         self._remote_static = datagram[12:44]
-        return datagram[44:]
+        return _unpadded(datagram[44:])
 
     def write_final(self, payload: bytes) -> bytes:
-        return struct.pack("!BBHI", 0xC2, 1, 0, self.remote_index) + self._public + payload
+        return _padded(struct.pack("!BBHI", 0xC2, 2, 0, self.remote_index) + self._public, payload)
 
     def read_final(self, datagram: bytes) -> bytes:
-        if len(datagram) < 40 or datagram[0] != 0xC2:
+        if len(datagram) != DATAGRAM_BYTES or datagram[0] != 0xC2:
             raise MalformedError("handshake_malformed")
         self._remote_static = datagram[8:40]
-        return datagram[40:]
+        return _unpadded(datagram[40:])
 
     def write_refusal(self, payload: bytes) -> bytes:
-        return struct.pack("!BBHI", 0xC3, 1, 0, self.remote_index) + payload
+        return struct.pack("!BBHI", 0xC3, 2, 0, self.remote_index) + payload
 
     def read_refusal(self, datagram: bytes) -> bytes:
         if len(datagram) < 8 or datagram[0] != 0xC3:
@@ -67,6 +67,17 @@ class ModelFactory:
         return ModelHandshake(self._public, index)
 
     def respond(self, index: int, init: bytes) -> ModelHandshake:
-        if len(init) != INIT_BYTES or init[0] != 0xC0:
+        if len(init) != DATAGRAM_BYTES or init[0] != 0xC0:
             raise MalformedError("handshake_malformed")
         return ModelHandshake(self._public, index, struct.unpack_from("!I", init, 4)[0])
+
+
+def _padded(head: bytes, payload: bytes) -> bytes:
+    datagram = head + len(payload).to_bytes(2, "big") + payload
+    if len(datagram) > DATAGRAM_BYTES:
+        raise ValueError("the payload does not fit a handshake datagram")
+    return datagram.ljust(DATAGRAM_BYTES, b"\0")
+
+
+def _unpadded(body: bytes) -> bytes:
+    return body[2 : 2 + int.from_bytes(body[:2], "big")]

@@ -6,12 +6,12 @@ from tests.lab.overlay.captured import FINAL, INIT, RESPONSE, SESSION, TREE
 
 REFUSAL = 0xC3
 
-HANDSHAKE_MAX = 512
+HANDSHAKE_LENGTH = 1200
 SEALED_MAX = 8952
 SHORTEST = {
-    INIT: 512,
-    RESPONSE: 12 + 32 + 48 + 16 + 16,
-    FINAL: 8 + 48 + 16 + 16,
+    INIT: HANDSHAKE_LENGTH,
+    RESPONSE: HANDSHAKE_LENGTH,
+    FINAL: HANDSHAKE_LENGTH,
     REFUSAL: 8 + 16 + 16,
     SESSION: 36,
     TREE: 56,
@@ -23,7 +23,7 @@ def of_form(datagram: bytes) -> str | None:
     kind = datagram[0] if datagram else -1
     if kind not in SHORTEST:
         return "unknown_type"
-    if len(datagram) > (SEALED_MAX if kind in (SESSION, TREE) else HANDSHAKE_MAX):
+    if len(datagram) > (SEALED_MAX if kind in (SESSION, TREE) else HANDSHAKE_LENGTH):
         return "datagram_long"
     if len(datagram) < SHORTEST[kind]:
         return "datagram_short"

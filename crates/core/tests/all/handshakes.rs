@@ -52,18 +52,20 @@ fn both_sides_prove_themselves_and_get_the_same_keys() {
 }
 
 #[test]
-fn an_init_has_512_bytes_and_no_answer_is_longer() {
-    let (mut one, mut two) = pair();
-    assert_eq!(one.init_datagram().unwrap().len(), 512);
-    assert_eq!(two.write_response(&[0; MAX_RESPONSE_PAYLOAD_LEN + 1]), Err(Failure::PayloadTooLong));
-    let response = two.write_response(&[0; MAX_RESPONSE_PAYLOAD_LEN]).unwrap();
-    assert_eq!(response.len(), 512);
-    one.read_response(&response).unwrap();
-    assert_eq!(one.write_final(&[0; MAX_FINAL_PAYLOAD_LEN + 1]), Err(Failure::PayloadTooLong));
-    let last = one.write_final(&[0; MAX_FINAL_PAYLOAD_LEN]).unwrap();
-    assert_eq!(last.len(), 512);
-    two.read_final(&last).unwrap();
-    assert_joined(&mut one, &mut two);
+fn all_three_have_1200_bytes_whatever_their_payloads_are() {
+    for payload in [0, 1, 300, MAX_RESPONSE_PAYLOAD_LEN].map(|length| vec![7; length]) {
+        let (mut one, mut two) = pair();
+        assert_eq!(one.init_datagram().unwrap().len(), 1200);
+        assert_eq!(two.write_response(&[0; MAX_RESPONSE_PAYLOAD_LEN + 1]), Err(Failure::PayloadTooLong));
+        let response = two.write_response(&payload).unwrap();
+        assert_eq!(response.len(), 1200);
+        assert_eq!(one.read_response(&response).unwrap(), payload);
+        assert_eq!(one.write_final(&[0; MAX_FINAL_PAYLOAD_LEN + 1]), Err(Failure::PayloadTooLong));
+        let last = one.write_final(&payload).unwrap();
+        assert_eq!(last.len(), 1200);
+        assert_eq!(two.read_final(&last).unwrap(), payload);
+        assert_joined(&mut one, &mut two);
+    }
 }
 
 #[test]
@@ -82,6 +84,31 @@ fn an_init_sealed_without_the_network_key_is_refused_even_where_its_mac_is_right
     init[end..].copy_from_slice(&mac);
     let refused = Handshake::respond(&TWO, &network(), 22, &init, [4; 32]);
     assert_eq!(refused.err(), Some(Failure::Datagram(Reason::HandshakeCrypto)));
+}
+
+/// A responder that is a member, and puts anything into Noise's payload.
+fn response_with(init: &[u8], payload: &[u8]) -> Vec<u8> {
+    let prologue = [&b"treecast 2"[..], &[9; 16]].concat();
+    let builder = snow::Builder::new("Noise_XXpsk0_25519_ChaChaPoly_BLAKE2s".parse().unwrap());
+    let builder = builder.local_private_key(&TWO).unwrap().prologue(&prologue).unwrap().psk(0, &KEY).unwrap();
+    let mut noise = builder.build_responder().unwrap();
+    noise.read_message(&init[8..1184], &mut [0; 1200]).unwrap();
+    let mut message = [0; 1200];
+    let length = noise.write_message(payload, &mut message).unwrap();
+    let unsigned = [&[0xC1, 2, 0, 0, 0, 0, 0, 22, 0, 0, 0, 11], &message[..length]].concat();
+    let mac = treecast_core::mac::MacKey::new(&KEY).mac(&unsigned);
+    [&unsigned[..], &mac].concat()
+}
+
+#[test]
+fn a_payload_that_says_to_be_longer_than_it_is_is_malformed() {
+    for (length, verdict) in [(1074u16, Ok(1074)), (1075, Err(Failure::Datagram(Reason::HandshakeMalformed)))] {
+        let (mut one, _) = pair();
+        let mut payload = vec![0; 1076];
+        payload[..2].copy_from_slice(&length.to_be_bytes());
+        let response = response_with(one.init_datagram().unwrap(), &payload);
+        assert_eq!(one.read_response(&response).map(|payload| payload.len()), verdict);
+    }
 }
 
 #[test]
@@ -113,8 +140,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn bad_datagrams_do_not_spoil_a_handshake(at in 0usize..512, flip in 1u8..=255, remac: bool, garbage in
-        prop::collection::vec(any::<u8>(), 0..600))
+    fn bad_datagrams_do_not_spoil_a_handshake(at in 0usize..1200, flip in 1u8..=255, remac: bool, garbage in
+        prop::collection::vec(any::<u8>(), 0..1300))
     {
         let (mut one, mut two) = pair();
         let spoil = |datagram: &[u8]| {

@@ -206,7 +206,7 @@ fn handshake_datagrams_need_length_version_and_mac() {
     let init = initiate.init_datagram().unwrap().to_vec();
     let receive = |datagram: &[u8]| node.receive_handshake(datagram, 0, source, NOW_NS);
     assert_eq!(receive(&init), Ok(()));
-    assert_eq!(receive(&init[..511]), Err(Reason::DatagramShort));
+    assert_eq!(receive(&init[..1199]), Err(Reason::DatagramShort));
     assert_eq!(receive(&[&init[..], &[0]].concat()), Err(Reason::DatagramLong));
     let with = |at: usize| {
         let mut bad = init.clone();
