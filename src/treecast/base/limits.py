@@ -70,6 +70,8 @@ MAX_GROUP_QUERIES = 1024
 
 MAX_CANDIDATES = 64
 """Other nodes on one LAN."""
+MAX_BEACON_SEQUENCES = 256
+"""Ports of nodes whose last beacon on a LAN is remembered, so that no older one counts."""
 MAX_SEEN_HOSTS = 1024
 """Hosts seen on a LAN that another node carries."""
 MAX_LAN_STRANGERS = 16

@@ -121,6 +121,11 @@ class Broadcast:
         """This node's hosts have another filter of a group: advertised with all that change until ``advance``."""
         self._own.groups.put(group, wanted)
 
+    def signer(self, node: NodeIndex) -> tuple[bytes, int] | None:
+        """A node's public signing key and epoch, while its advertisements live."""
+        origin = self._store.get(node)
+        return None if origin is None else (origin.signing_key, origin.epoch)
+
     def footprint(self) -> BroadcastFootprint:
         """Sizes of what is kept of other nodes."""
         origins = list(self._store.origins())

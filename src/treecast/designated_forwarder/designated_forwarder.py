@@ -21,16 +21,28 @@ from treecast.base.commands import (
 )
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
-from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.ids import NetworkId, NodeIndex
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.base.problems import Problem
 from treecast.base.storm_control import NO_LIMITS, StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.designated_forwarder.announcing import announcement_frames
+from treecast.designated_forwarder.authenticity import Authenticity, FindSigner
 from treecast.designated_forwarder.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank, Why
 from treecast.designated_forwarder.lan_problems import LanProblems
 from treecast.designated_forwarder.seen import SeenHost, SeenHosts
-from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
+from treecast.identity.keys import SigningKey, VerifySignature, verify
+from treecast.wire.beacon import (
+    BEACON_CONTEXT,
+    BEACON_GROUP,
+    Beacon,
+    BeaconState,
+    SignedBeacon,
+    beacon_frame,
+    network_hash,
+    parse_beacon,
+)
+from treecast.wire.ethernet import EthernetFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +50,13 @@ class Sender:
     """The node that sends these beacons. ``epoch_ms``: this start, in milliseconds since 1970."""
 
     network_id: NetworkId
-    node_id: NodeId
     node_index: NodeIndex
     mac: MacAddress
     epoch_ms: int
+    signing_key: SigningKey
+
+    def sign(self, body: bytes) -> bytes:
+        return self.signing_key.sign(BEACON_CONTEXT, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,7 @@ class _Port:
     mac: MacAddress
     addresses: tuple[IPAddress, ...]
     election: Election
+    authenticity: Authenticity
     announced: BeaconState
     beacon_due: Instant
     forwarder_before: NodeIndex | None = None
@@ -82,9 +98,18 @@ class DesignatedForwarder:
     """One node's shared ports. Methods append to ``commands``; the caller empties it."""
 
     def __init__(
-        self, sender: Sender, drops: Drops, query_response_interval: Duration = QUERY_RESPONSE_INTERVAL
+        self,
+        sender: Sender,
+        drops: Drops,
+        query_response_interval: Duration = QUERY_RESPONSE_INTERVAL,
+        *,
+        find_signer: FindSigner,
+        verify_signature: VerifySignature = verify,
     ) -> None:
         self._sender = sender
+        self._network = network_hash(sender.network_id)
+        self._find_signer = find_signer
+        self._verify_signature = verify_signature
         self._query_response_interval = query_response_interval
         self._drops = drops
         self._sequence = sender.epoch_ms
@@ -105,9 +130,10 @@ class DesignatedForwarder:
         if port in self._ports:
             return
         self._changes.append(PortChange(port, forwards=False))
-        rank: Rank = (self._sender.node_index, bytes(self._sender.node_id), port)
+        rank: Rank = (self._sender.node_index, port)
         election = Election(now, rank, self._drops, self._query_response_interval)
-        self._ports[port] = _Port(mac, addresses, election, BeaconState.SILENT, now)
+        authenticity = Authenticity(now, self._find_signer, self._verify_signature, self._drops)
+        self._ports[port] = _Port(mac, addresses, election, authenticity, BeaconState.SILENT, now)
         self.commands += [
             SetPortForwarding(port, on=False),
             SetUnknownUnicastFlood(port, on=True),
@@ -138,23 +164,31 @@ class DesignatedForwarder:
         """The last beacons: the next node takes over without waiting."""
         return [self._beacon(port, BeaconState.SILENT) for port in sorted(self._ports)]
 
-    def receive(self, now: Instant, port: int, payload: bytes) -> None:
-        """The payload of a beacon frame that came from a port."""
+    def receive(self, now: Instant, port: int, frame: EthernetFrame) -> None:
+        """A beacon frame that came from a port."""
         known = self._ports.get(port)
         if known is None:
             self._drops.count("beacon_unexpected")
             return
+        if frame.destination != BEACON_GROUP:
+            self._drops.count("beacon_other_destination")
+            return
         try:
-            beacon = parse_beacon(payload)
+            signed = parse_beacon(frame.payload)
         except MalformedError as error:
             self._drops.count(error.reason)
             return
-        if beacon.network_id != self._sender.network_id:
+        if signed.beacon.network != self._network:
             self._drops.count("beacon_other_network")
-            known.problems.stranger(now, beacon.network_id)
+            known.problems.stranger(now, signed.beacon.network)
             return
-        known.election.receive(now, beacon)
-        known.problems.beacon(NodeIndex(beacon.node_index))
+        self._take(now, known, signed)
+
+    def _take(self, now: Instant, known: _Port, signed: SignedBeacon) -> None:
+        beacon = known.authenticity.judge(now, signed, (self._sender.node_index, self._sequence))
+        if beacon is not None:
+            known.election.receive(now, beacon)
+            known.problems.beacon(NodeIndex(beacon.node_index))
 
     def receive_from_node(self, now: Instant, port: int, node: NodeIndex) -> None:
         """A query or report of another node, which it sends on its own LANs only, came from a port."""
@@ -177,11 +211,15 @@ class DesignatedForwarder:
 
     def advance(self, now: Instant, *, able: bool) -> list[PortChange]:
         """Decide, block or unblock, and send what is due. ``able``: the node has links. What changed since the last."""
+        for port in self._ports.values():
+            for signed in port.authenticity.take_known(now):
+                self._take(now, port, signed)
+        flooded = any(port.authenticity.is_flooded(now) for port in self._ports.values())
         for number, port in sorted(self._ports.items()):
             before = port.election.forwarder()
             if before is not None and before[0] != self._sender.node_index:
                 port.forwarder_before = before[0]
-            port.election.advance(now, able=able)
+            port.election.advance(now, able=able, flooded=flooded)
             state = port.election.state
             forwards, forwarded = state is BeaconState.FORWARDING, port.announced is BeaconState.FORWARDING
             if forwards is not forwarded:
@@ -230,16 +268,17 @@ class DesignatedForwarder:
 
     def _beacon(self, port: int, state: BeaconState) -> Inject:
         self._sequence += 1
+        signer = self._find_signer(self._sender.node_index)
         beacon = Beacon(
-            version=1,
-            network_id=bytes(self._sender.network_id),
-            node_id=bytes(self._sender.node_id),
+            version=2,
+            network=self._network,
             node_index=self._sender.node_index,
+            epoch=self._sender.epoch_ms if signer is None else signer[1],
             sequence=self._sequence,
             state=state,
             port_plus_one=port + 1,
         )
-        return Inject(port, beacon_frame(beacon, self._sender.mac))
+        return Inject(port, beacon_frame(beacon, self._sender.mac, self._sender.sign))
 
 
 def _storm_limits(port: int, limits: StormLimits) -> SetStormLimits:

@@ -39,8 +39,8 @@ LOOP_HOLD: Duration = 3.0
 """How long a port stays silent after its own beacon came back: six beacons to see that it no longer does."""
 
 
-Rank = tuple[NodeIndex, bytes, int]
-"""Node index, node id, port: the lowest forwards. Node id and port decide where one index is there twice."""
+Rank = tuple[NodeIndex, int]
+"""Node index and port: the lowest forwards. The port decides where two of a node are on one LAN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ class Election:
         """The last forwarder that fell silent without a word."""
 
     def receive(self, now: Instant, beacon: Beacon) -> None:
-        """A beacon of this network that arrived on this port, from whomever."""
-        rank = (NodeIndex(beacon.node_index), beacon.node_id, beacon.port)
+        """A beacon that counts (``authenticity``), from another node, another port of this node, or this port."""
+        rank = (NodeIndex(beacon.node_index), beacon.port)
         if rank == self.rank:
             self._drops.count("beacon_own")
             self._looped_at = now
@@ -119,8 +119,16 @@ class Election:
         if rank == self.lost or beacon.state is BeaconState.FORWARDING:
             self.lost = None
 
-    def advance(self, now: Instant, *, able: bool) -> None:
-        """The state from now on. ``able``: this node has links, so that forwarding would carry something."""
+    def advance(self, now: Instant, *, able: bool, flooded: bool = False) -> None:
+        """The state from now on. ``able``: this node has links, so that forwarding would carry something. ``flooded``:
+        beacons were lost among forged ones, so nobody's silence counts, and a port that does not forward begins not to.
+        """
+        if flooded:
+            overdue = self._ends.due(now)
+            for rank in overdue:
+                self._ends.set(rank, after(now, BEACON_HOLD_TIME))
+            if self.state is not BeaconState.FORWARDING:
+                self._silent_until = max(self._silent_until, after(now, BEACON_HOLD_TIME))
         for rank in self._ends.due(now):
             if self._remove(rank).state is BeaconState.FORWARDING:
                 self.lost = rank

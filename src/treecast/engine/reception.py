@@ -83,7 +83,7 @@ class Reception:
         try:
             frame = ethernet.parse(event.data)
             if frame.ethertype == BEACON_ETHERTYPE:
-                self._rooms.designated_forwarder.receive(now, event.port, frame.payload)
+                self._rooms.designated_forwarder.receive(now, event.port, frame)
                 return
             self._rooms.designated_forwarder.saw(now, event.port, frame.vlan_id or 0, frame.source)
             if self._rooms.discovery.receive(now, event.port, frame, event.data):

@@ -84,6 +84,9 @@ def rooms_of(
     def is_listed(node: NodeIndex) -> bool:
         return broadcast.is_listed(node)
 
+    def find_signer(node: NodeIndex) -> tuple[bytes, int] | None:
+        return broadcast.signer(node)
+
     links = Links(
         me=HandshakePayload(
             certificate=certificate.encode(),
@@ -107,9 +110,19 @@ def rooms_of(
         drops=drops,
     )
     sender = Sender(
-        identity.network.id, certificate.node_id, certificate.node_index, certificate.mac, environment.epoch_ms
+        identity.network.id,
+        certificate.node_index,
+        certificate.mac,
+        environment.epoch_ms,
+        identity.signing_key,
     )
-    designated_forwarder = DesignatedForwarder(sender, drops, membership.query_response_interval)
+    designated_forwarder = DesignatedForwarder(
+        sender,
+        drops,
+        membership.query_response_interval,
+        find_signer=find_signer,
+        verify_signature=verifier.signature,
+    )
     switch_membership = SwitchMembership(
         membership,
         drops,

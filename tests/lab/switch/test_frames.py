@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 from threading import Event
 
+from msgspec.structs import replace
 from scapy.layers.inet import IP
 from scapy.packet import Raw
 
@@ -20,8 +21,9 @@ from tests.lab.offload.raw_frames import AUXDATA, PACKET_AUXDATA, SOL_PACKET
 from tests.lab.overlay.asking import drops, grown, wait_members
 from tests.lab.overlay.machines import talk
 from treecast.api.client import fetch_bridge
+from treecast.base.addresses import MacAddress
 from treecast.base.storm_control import LAN_LIMITS
-from treecast.wire.beacon import BEACON_ETHERTYPE
+from treecast.wire.beacon import BEACON_ETHERTYPE, BeaconState, beacon_frame, parse_beacon
 
 ETH_P_ALL, EXPERIMENTAL = 3, 0x88B6
 BROADCAST_PPS = LAN_LIMITS.broadcast_pps or 0
@@ -232,6 +234,22 @@ def test_a_lan_that_reflects_is_cut_off_and_comes_back(sites: Sites) -> None:
             ended.set()
         work.result(LIMIT_S)
     wait_until(lambda: fetch_bridge(node.directory).state == "forwarding", LIMIT_S, "the loop is gone")
+    talk(here.hosts[0], there.host_ipv4(1))
+
+
+def test_beacons_that_a_host_makes_up_stop_no_node_and_are_counted(sites: Sites) -> None:
+    here, there = sites.lans[:2]
+    node = sites.overlay[0]
+    before = drops(node)
+    with raw(here.hosts[1], BEACON_ETHERTYPE) as mouth:
+        mouth.settimeout(LIMIT_S)
+        genuine = mouth.recv(2048)
+        heard = parse_beacon(genuine[14:])
+        for forged in (replace(heard.beacon, state=BeaconState.SILENT), replace(heard.beacon, node_index=99)):
+            mouth.send(beacon_frame(forged, MacAddress(genuine[6:12]), lambda _: heard.signature))
+    counted = {"beacon_bad_signature": 1, "beacon_unknown_node": 1}
+    wait_until(lambda: counted.items() <= grown(before, drops(node)).items(), LIMIT_S, "forged beacons")
+    assert fetch_bridge(node.directory).state == "forwarding"
     talk(here.hosts[0], there.host_ipv4(1))
 
 

@@ -9,14 +9,21 @@ from random import Random
 from treecast.base.addresses import MacAddress
 from treecast.base.commands import Command, Inject, SetPortForwarding
 from treecast.base.counters import Drops
-from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.ids import NetworkId, NodeIndex
 from treecast.base.storm_control import NO_LIMITS
 from treecast.base.time import Duration, Instant, after
 from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
+from treecast.identity.keys import SigningKey, verify
 from treecast.wire import ethernet
 
 STEP: Duration = 0.001
 START = Instant(1000.0)
+NETWORK = NetworkId(b"N" * 16)
+
+
+def signing_key(index: int) -> SigningKey:
+    """The key of a node."""
+    return SigningKey(index.to_bytes(32, "big"))
 
 
 @dataclass(slots=True)
@@ -43,6 +50,10 @@ class Lan:
     now: Instant = START
     nodes: dict[int, LanNode] = field(default_factory=dict)
     history: list[tuple[Instant, frozenset[int]]] = field(default_factory=list)
+    signers: dict[NodeIndex, tuple[bytes, int]] = field(default_factory=dict)
+    """Public signing key and epoch of each node, as its advertisements have them."""
+    checks: int = 0
+    """Signatures that were verified."""
     cut: set[frozenset[int]] = field(default_factory=set)
     _flying: list[tuple[LanNode, bytes]] = field(default_factory=list)
     _rng: Random = field(default_factory=lambda: Random(7))
@@ -51,10 +62,11 @@ class Lan:
         """Starts a node (again)."""
         drops = Drops()
         mac = MacAddress(b"\x02\x54" + index.to_bytes(4, "big"))
-        sender = Sender(
-            NetworkId(b"N" * 16), NodeId(index.to_bytes(16, "big")), NodeIndex(index), mac, int(self.now * 1000)
-        )
-        node = self.nodes[index] = LanNode(index, DesignatedForwarder(sender, drops), drops)
+        key = signing_key(index)
+        sender = Sender(NETWORK, NodeIndex(index), mac, int(self.now * 1000), key)
+        self.signers[NodeIndex(index)] = (key.public, sender.epoch_ms)
+        forwarder = DesignatedForwarder(sender, drops, find_signer=self.signers.get, verify_signature=self._verify)
+        node = self.nodes[index] = LanNode(index, forwarder, drops)
         node.designated_forwarder.open(self.now, 0, mac, (), NO_LIMITS)
         self._turn(node)
         return node
@@ -67,7 +79,7 @@ class Lan:
             flying, self._flying = self._flying, []
             for receiver, wire in flying:
                 if receiver.alive and self._rng.random() >= self.loss:
-                    receiver.designated_forwarder.receive(self.now, 0, ethernet.parse(wire).payload)
+                    receiver.designated_forwarder.receive(self.now, 0, ethernet.parse(wire))
                     self._turn(receiver)
             for node in self._alive():
                 if node.due is not None and node.due <= self.now:
@@ -101,6 +113,10 @@ class Lan:
                 case Inject(frame=frame):
                     node.sent += 1
                     self._flying += [(other, frame) for other in self._alive() if self._hears(node, other)]
+
+    def _verify(self, public_key: bytes, context: bytes, body: bytes, signature: bytes) -> bool:
+        self.checks += 1
+        return verify(public_key, context, body, signature)
 
     def _hears(self, sender: LanNode, other: LanNode) -> bool:
         if other is sender:

@@ -15,7 +15,11 @@ from treecast.base.limits import MAX_CANDIDATES
 from treecast.base.storm_control import NO_LIMITS
 from treecast.base.time import Instant
 from treecast.designated_forwarder.election import Election
-from treecast.wire.beacon import Beacon, BeaconState, beacon_frame, parse_beacon
+from treecast.wire import ethernet
+from treecast.wire.beacon import BEACON_ETHERTYPE, BEACON_GROUP, Beacon, BeaconState, beacon_frame, parse_beacon
+from treecast.wire.ethernet import EthernetFrame
+
+MAC = MacAddress.parse("02:54:00:00:00:09")
 
 
 def test_a_lone_node_is_blocked_until_it_has_listened() -> None:
@@ -52,11 +56,11 @@ def test_a_lower_node_that_comes_later_takes_over_without_two_at_once() -> None:
 
 
 def test_how_long_a_lower_node_learns_follows_the_time_that_hosts_have_to_answer() -> None:
-    election = Election(Instant(0.0), (NodeIndex(1), b"a" * 16, 0), Drops(), query_response_interval=3.0)
+    election = Election(Instant(0.0), (NodeIndex(1), 0), Drops(), query_response_interval=3.0)
     states: dict[float, BeaconState] = {}
     for tenth in range(60):
         now = Instant(tenth / 10)
-        election.receive(now, Beacon(1, b"N" * 16, b"b" * 16, 2, tenth, BeaconState.FORWARDING, 1))
+        election.receive(now, Beacon(2, bytes(8), 2, 1, tenth, BeaconState.FORWARDING, 1))
         election.advance(now, able=True)
         states[tenth / 10] = election.state
     assert states[4.9] is BeaconState.SILENT
@@ -161,7 +165,7 @@ def test_two_ports_of_one_node_on_one_lan_do_not_forward_both() -> None:
         for sender, wire in waiting:
             for port in (0, 5):
                 if port != sender:
-                    node.designated_forwarder.receive(lan.now, port, wire[14:])
+                    node.designated_forwarder.receive(lan.now, port, ethernet.parse(wire))
         waiting.clear()
         node.designated_forwarder.advance(lan.now, able=True)
         for command in node.designated_forwarder.commands:
@@ -179,10 +183,10 @@ def test_garbage_and_beacons_of_other_networks_are_counted_and_change_nothing() 
     node = lan.add(2)
     lan.run(4.0)
     for payload in (b"", b"\xff" * 60, bytes(46), b"\x97" + b"\x01" * 30):
-        node.designated_forwarder.receive(lan.now, 0, payload)
-    foreign = Beacon(1, b"M" * 16, b"x" * 16, 1, 1, BeaconState.FORWARDING, 1)
-    node.designated_forwarder.receive(lan.now, 0, _payload(foreign))
-    node.designated_forwarder.receive(lan.now, 9, _payload(foreign))
+        node.designated_forwarder.receive(lan.now, 0, EthernetFrame(BEACON_GROUP, MAC, BEACON_ETHERTYPE, payload))
+    foreign = Beacon(2, b"M" * 8, 1, 1, 1, BeaconState.FORWARDING, 1)
+    node.designated_forwarder.receive(lan.now, 0, _frame(foreign))
+    node.designated_forwarder.receive(lan.now, 9, _frame(foreign))
     lan.run(4.0)
     assert node.forwarding
     assert node.drops.snapshot() == {"beacon_malformed": 4, "beacon_other_network": 1, "beacon_unexpected": 1}
@@ -190,8 +194,8 @@ def test_garbage_and_beacons_of_other_networks_are_counted_and_change_nothing() 
 
 def test_a_repeated_beacon_is_counted_and_does_not_keep_a_dead_node_alive() -> None:
     drops = Drops()
-    election = Election(Instant(0.0), (NodeIndex(2), b"b" * 16, 0), drops)
-    dead = Beacon(1, b"N" * 16, b"a" * 16, 1, 77, BeaconState.FORWARDING, 1)
+    election = Election(Instant(0.0), (NodeIndex(2), 0), drops)
+    dead = Beacon(2, bytes(8), 1, 1, 77, BeaconState.FORWARDING, 1)
     for tenth in range(14):
         election.receive(Instant(tenth / 10), dead)
     for instant in (Instant(1.6), Instant(1.8)):
@@ -202,11 +206,11 @@ def test_a_repeated_beacon_is_counted_and_does_not_keep_a_dead_node_alive() -> N
 
 def test_the_table_is_bounded_and_keeps_the_lowest() -> None:
     drops = Drops()
-    election = Election(Instant(0.0), (NodeIndex(500), b"b" * 16, 0), drops)
+    election = Election(Instant(0.0), (NodeIndex(500), 0), drops)
     indices = list(range(1000, 1000 + 10 * MAX_CANDIDATES))
     Random(3).shuffle(indices)
     for index in [*indices, 3]:
-        election.receive(Instant(1.0), Beacon(1, b"N" * 16, b"a" * 16, index, 1, BeaconState.CAPABLE, 1))
+        election.receive(Instant(1.0), Beacon(2, bytes(8), index, 1, 1, BeaconState.CAPABLE, 1))
     assert [rank[0] for rank, _ in election.candidates()] == [3, *range(1000, 1000 + MAX_CANDIDATES - 1)]
     assert drops.snapshot()["beacon_table_full"] == 9 * MAX_CANDIDATES + 1
     election.advance(Instant(1.6), able=True)
@@ -231,7 +235,7 @@ def test_a_node_sends_two_beacons_a_second() -> None:
     assert 40 <= node.sent <= 43
 
 
-def _payload(beacon: Beacon) -> bytes:
-    wire = beacon_frame(beacon, MacAddress.parse("02:54:00:00:00:09"))
-    assert parse_beacon(wire[14:]) == beacon
-    return wire[14:]
+def _frame(beacon: Beacon) -> EthernetFrame:
+    frame = ethernet.parse(beacon_frame(beacon, MAC, lambda _: bytes(64)))
+    assert parse_beacon(frame.payload).beacon == beacon
+    return frame

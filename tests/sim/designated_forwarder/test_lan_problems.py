@@ -96,9 +96,9 @@ def test_a_beacon_of_another_network_is_said_for_ten_seconds_and_no_more_than_si
     node = lan.add(1)
     lan.run(3.0)
     for number in range(40):
-        beacon = Beacon(1, bytes([number]) * 16, bytes(16), 7, number + 1, BeaconState.FORWARDING, 1)
-        frame = beacon_frame(beacon, MacAddress(bytes((2, 0x54, 0, 0, 0, 2))))
-        node.designated_forwarder.receive(lan.now, 0, ethernet.parse(frame).payload)
+        beacon = Beacon(2, bytes([number]) * 8, 7, 1, number + 1, BeaconState.FORWARDING, 1)
+        frame = beacon_frame(beacon, MacAddress(bytes((2, 0x54, 0, 0, 0, 2))), lambda _: bytes(64))
+        node.designated_forwarder.receive(lan.now, 0, ethernet.parse(frame))
     found = said(lan, node)
     assert [problem.kind for problem in found] == ["lan_of_another_network"] * MAX_LAN_STRANGERS
     assert found[-1].subject == "eth0 27272727"

@@ -70,7 +70,7 @@ def test_a_port_that_is_closed_takes_its_groups_and_hosts_along_and_says_so_on_i
     commands = first.engine.close_packet_port(world.underlay.now, PACKET)
     first.forwarder.carry_out(commands)
     said = [ethernet.parse(c.frame) for c in commands if isinstance(c, Inject) and c.port == PACKET]
-    beacons = [parse_beacon(frame.payload) for frame in said if frame.ethertype == BEACON_ETHERTYPE]
+    beacons = [parse_beacon(frame.payload).beacon for frame in said if frame.ethertype == BEACON_ETHERTYPE]
     assert [beacon.state for beacon in beacons] == [BeaconState.SILENT]
     world.run(1.0)
     assert subscribers(second, GROUP) == []

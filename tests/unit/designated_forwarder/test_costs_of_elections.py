@@ -15,10 +15,10 @@ ME = NodeIndex(1_000)
 
 def election(candidates: int) -> Election:
     """This node is the last of them all, the first forwards."""
-    own = Election(Instant(0.0), (ME, bytes(16), 0), Drops())
+    own = Election(Instant(0.0), (ME, 0), Drops())
     for number in range(candidates):
         state = BeaconState.CAPABLE if number else BeaconState.FORWARDING
-        own.receive(Instant(15.0), Beacon(1, bytes(16), bytes([number]) * 16, 2 + number, number + 1, state, 1))
+        own.receive(Instant(15.0), Beacon(2, bytes(8), 2 + number, 1, number + 1, state, 1))
     own.advance(Instant(15.0), able=True)
     assert len(own.candidates()) == candidates
     return own
@@ -26,7 +26,7 @@ def election(candidates: int) -> Election:
 
 def turn(own: Election) -> None:
     now = Instant(15.1)
-    assert own.forwarder() == (2, bytes(16), 0)
+    assert own.forwarder() == (2, 0)
     own.advance(now, able=True)
     deadline = own.next_deadline(now)
     assert deadline is not None

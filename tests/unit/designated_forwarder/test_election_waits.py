@@ -11,11 +11,11 @@ from treecast.wire.beacon import Beacon, BeaconState
 
 def beacon(sequence: int, state: BeaconState) -> Beacon:
     """A beacon of a node with a higher index."""
-    return Beacon(1, b"N" * 16, b"b" * 16, 9, sequence, state, 1)
+    return Beacon(2, bytes(8), 9, 1, sequence, state, 1)
 
 
 def test_the_lower_one_waits_for_as_long_as_the_higher_one_says_that_it_forwards() -> None:
-    election = Election(Instant(0.0), (NodeIndex(5), b"a" * 16, 0), Drops(), query_response_interval=1.0)
+    election = Election(Instant(0.0), (NodeIndex(5), 0), Drops(), query_response_interval=1.0)
     for tenth in range(100):
         now = Instant(tenth / 10)
         election.receive(now, beacon(tenth, BeaconState.FORWARDING))

@@ -11,7 +11,7 @@ from treecast.designated_forwarder.lan_problems import UNSEEN_AFTER, LanProblems
 
 
 def test_of_nodes_without_beacons_the_last_ones_are_remembered() -> None:
-    election = Election(Instant(0.0), (NodeIndex(1), b"a" * 16, 0), Drops())
+    election = Election(Instant(0.0), (NodeIndex(1), 0), Drops())
     problems = LanProblems()
     for number in range(MAX_LAN_STRANGERS + 5):
         problems.received(Instant(number / 1000), NodeIndex(number + 2))

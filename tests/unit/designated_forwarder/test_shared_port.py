@@ -12,22 +12,24 @@ from treecast.base.commands import (
     SetUnknownUnicastFlood,
 )
 from treecast.base.counters import Drops
-from treecast.base.ids import NetworkId, NodeId, NodeIndex
+from treecast.base.ids import NetworkId, NodeIndex
 from treecast.base.keep_local import KEEP_NOTHING, KeepLocal
 from treecast.base.storm_control import StormLimits
 from treecast.base.time import Instant
 from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
+from treecast.identity.keys import SigningKey
 from treecast.wire import ethernet
 from treecast.wire.beacon import BeaconState, parse_beacon
 
 MAC = MacAddress.parse("02:54:00:00:00:05")
 NOW = Instant(10.0)
+SENDER = Sender(NetworkId(b"N" * 16), NodeIndex(5), MAC, 1000, SigningKey(bytes(32)))
 LIMITS = StormLimits(1, 2, 3)
 KEEPS = KeepLocal(ra=True, dhcp=False)
 
 
 def shared() -> DesignatedForwarder:
-    forwarder = DesignatedForwarder(Sender(NetworkId(b"N" * 16), NodeId(b"m" * 16), NodeIndex(5), MAC, 1000), Drops())
+    forwarder = DesignatedForwarder(SENDER, Drops(), find_signer=lambda _: None)
     forwarder.open(NOW, 1, MAC, (), LIMITS, KEEPS)
     return forwarder
 
@@ -52,7 +54,7 @@ def test_a_port_that_is_the_node_s_own_again_forwards_without_limits_and_keeps_n
     forwarder.close(1)
     beacon, *others = taken(forwarder)
     assert isinstance(beacon, Inject)
-    assert parse_beacon(ethernet.parse(beacon.frame).payload).state is BeaconState.SILENT
+    assert parse_beacon(ethernet.parse(beacon.frame).payload).beacon.state is BeaconState.SILENT
     assert others == [
         SetPortForwarding(1, on=True),
         SetUnknownUnicastFlood(1, on=False),
@@ -66,5 +68,5 @@ def test_every_shared_port_s_last_beacon_says_that_it_is_silent() -> None:
     forwarder.open(NOW, 3, MAC, (), LIMITS)
     beacons = [command for command in forwarder.goodbye() if isinstance(command, Inject)]
     assert [beacon.port for beacon in beacons] == [1, 3]
-    states = [parse_beacon(ethernet.parse(beacon.frame).payload).state for beacon in beacons]
+    states = [parse_beacon(ethernet.parse(beacon.frame).payload).beacon.state for beacon in beacons]
     assert states == [BeaconState.SILENT] * 2

@@ -11,7 +11,7 @@ from treecast.designated_forwarder.election import Election, Rank
 from treecast.designated_forwarder.states import PORT
 from treecast.wire.beacon import Beacon, BeaconState
 
-OWN: Rank = (NodeIndex(5), bytes([5] * 16), 0)
+OWN: Rank = (NodeIndex(5), 0)
 STEPS_S = (0.05, 0.25, 0.5, 2.0)
 
 
@@ -25,7 +25,7 @@ def test_elections_come_to_exactly_the_rows_of_the_table() -> None:
             if rng.random() < 0.5:
                 node = rng.choice((4, 6, 6, 6)) if rng.random() < 0.95 else 5
                 state = rng.choice(tuple(BeaconState))
-                election.receive(now, Beacon(1, bytes(16), bytes([node] * 16), node, sequence, state, 1))
+                election.receive(now, Beacon(2, bytes(8), node, 1, sequence, state, 1))
             before = election.state
             election.advance(now, able=rng.random() < 0.95)
             rows.add((before, election.found, election.state))
