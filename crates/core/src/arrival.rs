@@ -6,9 +6,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::anchor::Anchor;
 use crate::counters::Counter;
 use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName, INNER_LEN};
-use crate::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
+use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
 use crate::events::Event;
@@ -39,6 +40,8 @@ pub type Relay = (Arc<DownstreamTree>, Arc<OutgoingList>);
 pub struct Recent {
     session: Option<Arc<Session>>,
     tree: Option<Arc<DownstreamTree>>,
+    /// An address that datagrams of this root may come from.
+    path: Option<(u32, SocketAddr)>,
 }
 
 /// Where an opened frame lies in its datagram.
@@ -133,6 +136,10 @@ impl ForwardingTables {
                 self.events.push(event, now_ns).map(|()| Received::Done)
             }
             KIND_SENDER_KEY => self.add_offer(KeyOffer::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
+            KIND_ANCHOR => {
+                self.downstream_trees.raise_anchor(session.peer, &Anchor::parse(body)?);
+                Ok(Received::Done)
+            }
             KIND_PROBE => exact_u64(body).map(|value| Received::Probe(session.clone(), value)),
             KIND_PROBE_REPLY => {
                 if !session.probe_reply(exact_u64(body)?, now_ns) {
@@ -149,6 +156,7 @@ impl ForwardingTables {
     pub fn receive_tree<'r>(
         &self,
         datagram: &[u8],
+        source: SocketAddr,
         recent: &'r mut Recent,
     ) -> Result<(TreeHeader, &'r Arc<DownstreamTree>), Reason> {
         let header = TreeHeader::parse(datagram)?;
@@ -159,8 +167,21 @@ impl ForwardingTables {
             recent.tree = self.downstream_trees.get(&header.tree);
         }
         let tree = recent.tree.as_ref().ok_or(Reason::TreeUnknown)?;
+        self.check_path(header.tree.root, source, &mut recent.path)?;
         tree.verify_tag(datagram)?;
         Ok((header, tree))
+    }
+
+    /// Reverse path forwarding: a tree's datagrams come from its root, by an address that a session with it has.
+    fn check_path(&self, root: u32, source: SocketAddr, known: &mut Option<(u32, SocketAddr)>) -> Result<(), Reason> {
+        if *known == Some((root, source)) {
+            return Ok(());
+        }
+        if !self.sessions.peer(root).is_some_and(|peer| peer.is_at(&source)) {
+            return Err(Reason::TreeRpf);
+        }
+        *known = Some((root, source));
+        Ok(())
     }
 
     /// Is this node a relay of any tree?
@@ -170,29 +191,38 @@ impl ForwardingTables {
 
     /// A tree datagram of a tree with next hops, up to its replay window: then it may go on as it is. None when it is no
     /// such datagram.
-    pub fn relay(&self, datagram: &[u8]) -> Option<Result<Relay, Reason>> {
+    pub fn relay(
+        &self,
+        datagram: &[u8],
+        source: SocketAddr,
+        now_ns: u64,
+        recent: &mut Recent,
+    ) -> Option<Result<Relay, Reason>> {
         let header = TreeHeader::parse(datagram).ok()?;
         let tree = self.downstream_trees.get(&header.tree)?;
         let outgoing = tree.outgoing.load_full();
         if !outgoing.relays() || header.tree.root == self.node_index {
             return None;
         }
-        let fresh = tree.verify_tag(datagram).and_then(|()| tree.mark(header.counter, datagram.len()));
+        let expected = self.check_path(header.tree.root, source, &mut recent.path);
+        let authentic = expected.and_then(|()| tree.verify_tag(datagram));
+        let fresh = authentic.and_then(|()| tree.pass(&header, datagram, now_ns));
         Some(fresh.map(|()| (tree, outgoing)))
     }
 
-    /// Opens a datagram whose tree tag is right, and marks it unless it was relayed, which has marked it.
+    /// Opens a datagram whose tree tag is right, and counts it unless it was relayed, which has counted it.
     pub fn open_tree(
         &self,
         tree: &DownstreamTree,
         header: &TreeHeader,
         datagram: &mut [u8],
         relayed: bool,
+        now_ns: u64,
     ) -> Result<Opened, Reason> {
         let length = datagram.len();
-        let plaintext = tree.open(header, datagram)?;
+        let plaintext = tree.open(header, datagram, now_ns)?;
         if !relayed {
-            tree.mark(header.counter, length)?;
+            tree.count(length);
         }
         opened_tree(tree.name, plaintext)
     }

@@ -62,6 +62,8 @@ pub const KIND_PROBE: u8 = 3;
 pub const KIND_PROBE_REPLY: u8 = 4;
 /// One of the parts of an Ethernet frame that does not fit one datagram.
 pub const KIND_FRAGMENT: u8 = 5;
+/// How far the counter of a sender key is (section 5).
+pub const KIND_ANCHOR: u8 = 6;
 
 const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
 
@@ -182,7 +184,7 @@ pub struct TreeHeader {
     pub tree: TreeName,
     /// Which sender key.
     pub key_id: u32,
-    /// Counts the tree's datagrams, from 1, across keys.
+    /// Counts the tree's datagrams under this key, from 1.
     pub counter: u64,
 }
 

@@ -1,17 +1,15 @@
 //! Trees of other roots: this node takes their keys, opens what it delivers and relays the rest (docs/protocol.md sections 5 and 6).
 
-use std::sync::{Arc, Mutex};
-
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
 use crate::aead::{Aead, AeadKey};
+use crate::anchor::Anchor;
 use crate::counters::Volume;
 use crate::datagram::{array_at, u32_at, u64_at, TreeHeader, TreeName, MIN_TREE_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
+use crate::member_key::{MemberKey, MemberKeys};
 use crate::reason::Reason;
-use crate::replay::TreeWindow;
 use crate::root_tree::{MAX_CONTEXT_LEN, OFFER_LEN};
-use crate::session::lock;
 use crate::tree_tag::TreeKey;
 
 /// A sender key that a root gave us and Python has not judged yet.
@@ -47,19 +45,6 @@ impl KeyOffer {
     }
 }
 
-#[derive(Debug)]
-struct MemberKey {
-    key_id: u32,
-    first_counter: u64,
-    open: AeadKey,
-}
-
-#[derive(Debug)]
-struct MemberKeys {
-    current: Arc<MemberKey>,
-    previous: Option<Arc<MemberKey>>,
-}
-
 /// The outgoing list of a tree at a member: delivery to hosts here, and next hops.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OutgoingList {
@@ -87,21 +72,19 @@ pub struct DownstreamTree {
     pub outgoing: ArcSwap<OutgoingList>,
     tree_key: TreeKey,
     keys: ArcSwap<MemberKeys>,
-    window: Mutex<TreeWindow>,
 }
 
 impl DownstreamTree {
     /// The tree exists from its first key on.
     pub fn new(offer: KeyOffer, outgoing: OutgoingList) -> Self {
         let KeyOffer { tree, key_id, tree_key, first_counter, open, .. } = offer;
-        let current = Arc::new(MemberKey { key_id, first_counter, open });
+        let keys = MemberKeys::new(MemberKey::new(key_id, first_counter, open));
         Self {
             name: tree,
             rx: Volume::default(),
             outgoing: ArcSwap::from_pointee(outgoing),
             tree_key,
-            keys: ArcSwap::from_pointee(MemberKeys { current, previous: None }),
-            window: Mutex::default(),
+            keys: ArcSwap::from_pointee(keys),
         }
     }
 
@@ -110,20 +93,22 @@ impl DownstreamTree {
         self.tree_key.bytes() == offer.tree_key.bytes()
     }
 
-    /// Takes a further key. The two with the highest ids are kept: an offer that comes late displaces no newer key.
+    /// Takes a further key, or a later first counter of one that it has.
     pub fn accept(&self, offer: KeyOffer) {
         let keys = self.keys.load();
         let KeyOffer { key_id, first_counter, open, .. } = offer;
-        if keys.find(key_id).is_some() {
-            return;
+        if let Some(key) = keys.get(key_id) {
+            key.raise_anchor(first_counter.saturating_sub(1));
+        } else if let Some(keys) = keys.with(MemberKey::new(key_id, first_counter, open)) {
+            self.keys.store(keys.into());
         }
-        let key = Arc::new(MemberKey { key_id, first_counter, open });
-        let (current, previous) = if key_id > keys.current.key_id {
-            (key, keys.current.clone())
-        } else {
-            (keys.current.clone(), keys.previous.clone().filter(|has| has.key_id > key_id).unwrap_or(key))
-        };
-        self.keys.store(Arc::new(MemberKeys { current, previous: Some(previous) }));
+    }
+
+    /// Takes the root's word about a key's counter.
+    pub fn raise_anchor(&self, anchor: &Anchor) {
+        if let Some(key) = self.keys.load().get(anchor.key_id) {
+            key.raise_anchor(anchor.counter);
+        }
     }
 
     /// Is the tree tag right?
@@ -135,33 +120,29 @@ impl DownstreamTree {
         }
     }
 
-    /// Marks a counter in the replay window, and counts the frame in a datagram of this length.
-    pub fn mark(&self, counter: u64, datagram_len: usize) -> Result<(), Reason> {
-        if !lock(&self.window).mark(counter) {
-            return Err(Reason::TreeReplay);
-        }
-        self.rx.add(1, datagram_len.saturating_sub(MIN_TREE_LEN) as u64);
+    /// Marks a datagram that goes on as it came.
+    pub fn pass(&self, header: &TreeHeader, datagram: &[u8], now_ns: u64) -> Result<(), Reason> {
+        let keys = self.keys.load();
+        let key = keys.find(header.key_id, now_ns)?;
+        key.admit(header.counter)?;
+        key.mark_relayed(header.counter, now_ns)?;
+        self.count(datagram.len());
         Ok(())
     }
 
-    /// Opens a datagram in place, tree tag included; the plaintext starts behind the header.
-    pub fn open<'a>(&self, header: &TreeHeader, datagram: &'a mut [u8]) -> Result<&'a mut [u8], Reason> {
+    /// Opens a datagram in place, tree tag included, and marks it; the plaintext starts behind the header.
+    pub fn open<'a>(&self, header: &TreeHeader, datagram: &'a mut [u8], now_ns: u64) -> Result<&'a mut [u8], Reason> {
         let keys = self.keys.load();
-        let key = keys.find(header.key_id).ok_or(Reason::TreeKeyUnknown)?;
+        let key = keys.find(header.key_id, now_ns)?;
+        key.admit(header.counter)?;
         let (sealed, _) = datagram.split_last_chunk_mut::<TREE_TAG_LEN>().ok_or(Reason::DatagramShort)?;
         let plaintext = key.open.open(header.counter, TREE_HEADER_LEN, sealed).map_err(|_| Reason::TreeAuth)?;
-        if header.counter < key.first_counter {
-            return Err(Reason::TreeReplay);
-        }
+        key.mark_opened(header.counter, now_ns)?;
         Ok(plaintext)
     }
-}
 
-impl MemberKeys {
-    fn find(&self, key_id: u32) -> Option<&MemberKey> {
-        if self.current.key_id == key_id {
-            return Some(&self.current);
-        }
-        self.previous.as_deref().filter(|key| key.key_id == key_id)
+    /// Counts the frame in a datagram of this length.
+    pub fn count(&self, datagram_len: usize) {
+        self.rx.add(1, datagram_len.saturating_sub(MIN_TREE_LEN) as u64);
     }
 }

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
+use crate::anchor::Anchor;
 use crate::datagram::TreeName;
 use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
 use crate::limits::MAX_DOWNSTREAM_TREES;
@@ -42,6 +43,14 @@ impl DownstreamTrees {
         }
         self.note_relaying(relayed, relays);
         Ok(())
+    }
+
+    /// Takes the word of a root about a key's counter; nothing where its tree is not here.
+    pub(crate) fn raise_anchor(&self, root: u32, anchor: &Anchor) {
+        let name = TreeName { root, tree_id: anchor.tree_id, epoch: anchor.epoch };
+        if let Some(tree) = self.trees.get(&name) {
+            tree.raise_anchor(anchor);
+        }
     }
 
     /// Removes a tree, if it is there.

@@ -211,8 +211,8 @@ impl ForwardingTables {
     /// The broadcast tree.
     pub fn broadcast(&self, now_ns: u64) -> Result<Destination, Reason> {
         let tree = self.trees.get(&0).ok_or(Reason::NoBroadcastTree)?;
-        self.note_use(&tree, now_ns);
         let members = tree.members.load_full();
+        self.note_use(&tree, &members, now_ns);
         if members.is_empty() {
             return Err(Reason::NoBroadcastTree);
         }
@@ -265,17 +265,17 @@ impl ForwardingTables {
         let route = route.or_else(|| self.prefixes.find(vlan, group));
         let route = route.ok_or(Reason::NoSubscriber)?;
         let tree = self.trees.get(&route.tree_id).ok_or(Reason::NoSubscriber)?;
-        self.note_use(&tree, now_ns);
         let members = tree.members.load_full();
+        self.note_use(&tree, &members, now_ns);
         if members.is_empty() {
             return Err(Reason::NoSubscriber);
         }
         Ok(Destination::Tree(tree, members, Some(route)))
     }
 
-    fn note_use(&self, tree: &RootTree, now_ns: u64) {
+    fn note_use(&self, tree: &RootTree, members: &Members, now_ns: u64) {
         let tree_id = tree.name.tree_id;
-        match tree.report() {
+        match tree.report(members) {
             None => {}
             Some(TreeReport::Used) => self.report(Event::TreeUsed { tree_id }, now_ns),
             Some(TreeReport::KeyWorn(key_id)) => self.report(Event::KeyWorn { tree_id, key_id }, now_ns),

@@ -4,6 +4,7 @@
 //! `docs/protocol.md` is the wire format. Read [`forwarding_tables`] first: it holds the tables and joins the parts.
 
 pub mod aead;
+pub mod anchor;
 pub mod arrival;
 pub mod control;
 pub mod counters;
@@ -21,6 +22,7 @@ pub mod headers;
 pub mod iana;
 pub mod limits;
 pub mod mac;
+mod member_key;
 pub mod network;
 pub mod noise;
 pub mod offload;

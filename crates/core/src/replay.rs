@@ -7,10 +7,10 @@ pub struct ReplayWindow<const WORDS: usize> {
     seen: [u64; WORDS],
 }
 
-/// Sessions: 2,048 counters.
-pub type SessionWindow = ReplayWindow<33>;
-/// Trees: 4,096 counters.
-pub type TreeWindow = ReplayWindow<65>;
+/// Sessions: 8,192 counters.
+pub type SessionWindow = ReplayWindow<129>;
+/// Keys of trees: 32,768 counters.
+pub type TreeWindow = ReplayWindow<513>;
 
 impl<const WORDS: usize> Default for ReplayWindow<WORDS> {
     fn default() -> Self {

@@ -1,12 +1,13 @@
 //! Trees rooted here: they seal for their members and offer them their keys (docs/protocol.md sections 5 and 6).
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
 use crate::aead::{Aead, AeadKey};
+use crate::anchor::{Anchor, ANCHOR_INTERVAL};
 use crate::datagram::LARGEST_UNDERLAY_MTU;
 use crate::datagram::{Inner, TreeHeader, TreeName};
 use crate::datagram::{AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
@@ -21,6 +22,8 @@ pub const MAX_CONTEXT_LEN: usize = 64;
 /// A sender key is to be replaced when it has sealed so many datagrams. Of 8,952 bytes each, they stay below the 2^34.5
 /// blocks that RFC 8446 section 5.5 allows AES-GCM.
 pub const KEY_DATAGRAMS: u64 = 1 << 25;
+/// It seals no more than so many (section 6).
+pub const KEY_LIMIT: u64 = 1 << 30;
 /// After so many more it is reported again.
 const REPORT_AGAIN: u64 = 1 << 20;
 /// The body of an offer without its context.
@@ -33,13 +36,21 @@ pub struct SenderKey {
     aead: Aead,
     secret: Zeroizing<[u8; 32]>,
     seal: AeadKey,
+    sealed: AtomicU64,
+    anchored: AtomicU64,
 }
 
 impl SenderKey {
     /// From 32 random bytes.
     pub fn new(key_id: u32, aead: Aead, secret: Zeroizing<[u8; 32]>) -> Option<Self> {
         let seal = AeadKey::new(aead, &secret).ok()?;
-        Some(Self { key_id, aead, secret, seal })
+        let (sealed, anchored) = (AtomicU64::new(0), AtomicU64::new(0));
+        Some(Self { key_id, aead, secret, seal, sealed, anchored })
+    }
+
+    /// As if it had sealed so many datagrams. Never fewer than it has: their counters would come again.
+    pub fn set_sealed(&self, datagrams: u64) {
+        self.sealed.fetch_max(datagrams, Ordering::Relaxed);
     }
 }
 
@@ -59,12 +70,25 @@ pub struct Members {
     /// The smallest MTU of the next hops' underlays.
     pub underlay_mtu: usize,
     key: Arc<SenderKey>,
+    /// Those of the next hops that were none before: they get an anchor first.
+    new_hops: Box<[u32]>,
+    has_new_hops: AtomicBool,
 }
 
 impl Members {
+    fn new(next_hops: Box<[u32]>, replicate: Box<[u32]>, underlay_mtu: usize, key: Arc<SenderKey>) -> Self {
+        let (new_hops, has_new_hops) = (Box::default(), AtomicBool::new(false));
+        Self { next_hops, replicate, underlay_mtu, key, new_hops, has_new_hops }
+    }
+
     /// Nobody?
     pub fn is_empty(&self) -> bool {
         self.next_hops.is_empty() && self.replicate.is_empty()
+    }
+
+    /// Do new next hops wait for their anchor?
+    fn is_expecting(&self) -> bool {
+        self.has_new_hops.load(Ordering::Relaxed)
     }
 }
 
@@ -82,7 +106,6 @@ pub struct RootTree {
     pub members: ArcSwap<Members>,
     tree_key: TreeKey,
     waiting: Mutex<Option<Arc<SenderKey>>>,
-    sealed: AtomicU64,
     cut: AtomicU32,
     report_at: AtomicU64,
 }
@@ -99,43 +122,59 @@ pub enum TreeReport {
 impl RootTree {
     /// A tree without members.
     pub fn new(name: TreeName, tree_key: TreeKey, key: SenderKey) -> Self {
-        let nobody = Members {
-            next_hops: Box::default(),
-            replicate: Box::default(),
-            underlay_mtu: LARGEST_UNDERLAY_MTU,
-            key: Arc::new(key),
-        };
+        let nobody = Members::new(Box::default(), Box::default(), LARGEST_UNDERLAY_MTU, Arc::new(key));
         Self {
             name,
             members: ArcSwap::from_pointee(nobody),
             tree_key,
             waiting: Mutex::default(),
-            sealed: AtomicU64::new(0),
             cut: AtomicU32::new(0),
             report_at: AtomicU64::new(0),
         }
     }
 
-    /// The report that is due as a frame takes the tree: its first use, then each wear of a key, again while that is in use.
-    pub fn report(&self) -> Option<TreeReport> {
-        let (at, sealed) = (self.report_at.load(Ordering::Relaxed), self.sealed.load(Ordering::Relaxed));
+    /// The report that is due as a frame takes the tree to these members: its first use, then each wear of their key.
+    pub fn report(&self, members: &Members) -> Option<TreeReport> {
+        let key = &members.key;
+        let (at, sealed) = (self.report_at.load(Ordering::Relaxed), key.sealed.load(Ordering::Relaxed));
         if sealed < at {
             return None;
         }
         let next = if at == 0 { sealed + KEY_DATAGRAMS } else { sealed + REPORT_AGAIN };
         self.report_at.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed).ok()?;
-        Some(if at == 0 { TreeReport::Used } else { TreeReport::KeyWorn(self.members.load().key.key_id) })
+        Some(if at == 0 { TreeReport::Used } else { TreeReport::KeyWorn(key.key_id) })
     }
 
-    /// The key in use is worn when the tree has sealed so many datagrams in all.
+    /// The key in use is worn when it has sealed so many datagrams.
     pub fn set_worn_at(&self, sealed: u64) {
         self.report_at.store(sealed, Ordering::Relaxed);
     }
 
     /// Other members, or others of them who hold the key. One writer at a time.
     pub(crate) fn set_members(&self, next_hops: Box<[u32]>, replicate: Box<[u32]>, underlay_mtu: usize) {
-        let key = self.members.load().key.clone();
-        self.members.store(Arc::new(Members { next_hops, replicate, underlay_mtu, key }));
+        let before = self.members.load();
+        // Those whose anchor did not go yet are new still.
+        let had = |hop: &u32| before.next_hops.contains(hop) && !(before.is_expecting() && before.new_hops.contains(hop));
+        let new_hops: Box<[u32]> = next_hops.iter().copied().filter(|hop| !had(hop)).collect();
+        let has_new_hops = AtomicBool::new(!new_hops.is_empty());
+        let members = Members::new(next_hops, replicate, underlay_mtu, before.key.clone());
+        self.members.store(Arc::new(Members { new_hops, has_new_hops, ..members }));
+    }
+
+    /// The anchor that is due before these members get more, and who gets it: now and then all next hops, else new ones.
+    pub fn anchor<'m>(&self, members: &'m Members) -> Option<(Anchor, &'m [u32])> {
+        let key = &members.key;
+        let (counter, last) = (key.sealed.load(Ordering::Relaxed), key.anchored.load(Ordering::Relaxed));
+        let due = counter >= last + ANCHOR_INTERVAL
+            && key.anchored.compare_exchange(last, counter, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let new = members.is_expecting() && members.has_new_hops.swap(false, Ordering::Relaxed);
+        let hops = match (due, new) {
+            (true, _) => &members.next_hops,
+            (_, true) => &members.new_hops,
+            _ => return None,
+        };
+        let TreeName { tree_id, epoch, .. } = self.name;
+        Some((Anchor { tree_id, epoch, key_id: key.key_id, counter }, hops))
     }
 
     /// Seals the body that lies at [`TREE_BODY_OFFSET`] of `buffer` for these members; returns the datagram's length.
@@ -147,7 +186,10 @@ impl RootTree {
         }
         let datagram = buffer.get_mut(..length).ok_or(Reason::TooBig)?;
         let key = &members.key;
-        let counter = self.sealed.fetch_add(1, Ordering::Relaxed) + 1;
+        if key.sealed.load(Ordering::Relaxed) >= KEY_LIMIT {
+            return Err(Reason::TreeExhausted);
+        }
+        let counter = key.sealed.fetch_add(1, Ordering::Relaxed) + 1;
         let (sealed, tag) = datagram.split_last_chunk_mut().ok_or(Reason::TooBig)?;
         let (header, rest) = sealed.split_first_chunk_mut().ok_or(Reason::TooBig)?;
         *header = TreeHeader { tree: self.name, key_id: key.key_id, counter }.emit();
@@ -155,6 +197,11 @@ impl RootTree {
         key.seal.seal(counter, TREE_HEADER_LEN, sealed).map_err(|_| Reason::TooBig)?;
         *tag = self.tree_key.tag(sealed).ok_or(Reason::TooBig)?;
         Ok(length)
+    }
+
+    /// As if the key in use had sealed so many datagrams.
+    pub fn set_sealed(&self, datagrams: u64) {
+        self.members.load().key.set_sealed(datagrams);
     }
 
     /// The id of the next frame that goes in parts.
@@ -174,10 +221,10 @@ impl RootTree {
         match waiting.take_if(|key| key.key_id == key_id) {
             Some(key) => {
                 if self.report_at.load(Ordering::Relaxed) != 0 {
-                    self.set_worn_at(self.sealed.load(Ordering::Relaxed) + KEY_DATAGRAMS);
+                    self.set_worn_at(KEY_DATAGRAMS);
                 }
                 let (next_hops, replicate) = (members.next_hops.clone(), members.replicate.clone());
-                self.members.store(Arc::new(Members { next_hops, replicate, underlay_mtu: members.underlay_mtu, key }));
+                self.members.store(Arc::new(Members::new(next_hops, replicate, members.underlay_mtu, key)));
                 true
             }
             None => members.key.key_id == key_id,
@@ -191,7 +238,7 @@ impl RootTree {
         if context.len() > MAX_CONTEXT_LEN {
             return None;
         }
-        let first_counter = self.sealed.load(Ordering::Relaxed) + 1;
+        let first_counter = key.sealed.load(Ordering::Relaxed) + 1;
         let mut body = Zeroizing::new(Vec::with_capacity(OFFER_LEN + MAX_CONTEXT_LEN));
         body.extend_from_slice(&self.name.tree_id.to_be_bytes());
         body.extend_from_slice(&self.name.epoch.to_be_bytes());

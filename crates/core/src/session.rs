@@ -258,6 +258,11 @@ impl Peer {
         lock(&self.sessions).last().cloned()
     }
 
+    /// Does a session of it have this address?
+    pub fn is_at(&self, address: &SocketAddr) -> bool {
+        lock(&self.sessions).iter().any(|session| session.endpoint().address == *address)
+    }
+
     /// Adds a session; returns the one that had to go.
     pub fn add(&self, session: Arc<Session>) -> Option<Arc<Session>> {
         let mut sessions = lock(&self.sessions);

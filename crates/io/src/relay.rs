@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use treecast_core::arrival::Relay;
+use treecast_core::arrival::{Recent, Relay};
 use treecast_core::counters::Counter;
 use treecast_core::downstream_tree::{DownstreamTree, OutgoingList};
 use treecast_core::forwarding_tables::ForwardingTables;
@@ -36,12 +36,15 @@ impl Relayed {
         underlay: &Underlay,
         outbox: &mut Outbox,
         receiver: &Receiver,
+        now_ns: u64,
     ) {
+        let mut recent = Recent::default();
         for (index, (message, bytes)) in receiver.messages().enumerate() {
             let mut open: Option<(Run, Arc<OutgoingList>)> = None;
             let mut start = 0;
+            let Some(source) = message.source else { continue };
             for (number, datagram) in bytes.chunks(message.segment.max(1)).enumerate() {
-                if let Some(fresh) = tables.relay(datagram) {
+                if let Some(fresh) = tables.relay(datagram, source, now_ns, &mut recent) {
                     let outgoing = self.note(tables, index, number, fresh);
                     let next = Run::new(start, datagram.len(), message.traffic_class);
                     open = extend(open, outgoing, next, |run, outgoing| {

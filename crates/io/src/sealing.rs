@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME};
+use treecast_core::datagram::{Inner, KIND_ANCHOR, KIND_FRAGMENT, KIND_FRAME};
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::headers::Frame;
@@ -41,6 +41,7 @@ impl Sealing<'_> {
 
     fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
         if !members.next_hops.is_empty() {
+            self.send_anchor(tree, members);
             let target = Target::Tree(tree.clone(), members.clone());
             self.all(&target, segmenter, &Tree(tree, members), members.underlay_mtu);
         }
@@ -48,6 +49,16 @@ impl Sealing<'_> {
             match self.tables.session_to(*peer) {
                 Ok(session) => self.for_session(&session, segmenter),
                 Err(reason) => self.tables.drops.add(reason, segmenter.count() as u64),
+            }
+        }
+    }
+
+    /// Members that a forged datagram may not lead astray learn how far the key's counter is, before it goes on.
+    fn send_anchor(&self, tree: &RootTree, members: &Members) {
+        let Some((anchor, next_hops)) = tree.anchor(members) else { return };
+        for peer in next_hops {
+            if let Ok(session) = self.tables.session_to(*peer) {
+                self.underlay.send_on(self.tables, &session, KIND_ANCHOR, &anchor.emit());
             }
         }
     }

@@ -197,7 +197,7 @@ impl Worker {
         }
         let now_ns = monotonic_ns();
         if tables.relays() {
-            relayed.forward(tables, underlay, outbox, receiver);
+            relayed.forward(tables, underlay, outbox, receiver, now_ns);
         }
         let mut delivering = Delivering::new(tables, local, delivered, now_ns);
         let mut sink = |delivery: Delivery<'_>| delivering.deliver(&delivery);
@@ -281,7 +281,7 @@ impl<'s> Batch<'s> {
         if let Some(passed) = passed {
             let Some(tree) = passed.deliver else { return Ok(None) };
             let header = TreeHeader::parse(datagram)?;
-            return self.tables.open_tree(&tree, &header, datagram, true).map(Some);
+            return self.tables.open_tree(&tree, &header, datagram, true, self.now_ns).map(Some);
         }
         match DatagramType::of(datagram)? {
             DatagramType::Session => match self.tables.receive_session(datagram, self.from, self.now_ns, recent)? {
@@ -293,11 +293,11 @@ impl<'s> Batch<'s> {
                 Received::Done => Ok(None),
             },
             DatagramType::Tree => {
-                let (header, tree) = self.tables.receive_tree(datagram, recent)?;
+                let (header, tree) = self.tables.receive_tree(datagram, self.from.address, recent)?;
                 if !tree.outgoing.load().deliver {
                     return Err(Reason::TreeNotDelivered);
                 }
-                self.tables.open_tree(tree, &header, datagram, false).map(Some)
+                self.tables.open_tree(tree, &header, datagram, false, self.now_ns).map(Some)
             }
             DatagramType::Handshake => {
                 let Endpoint { socket, address } = self.from;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use treecast_core::aead::Aead;
-use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent};
+use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent, Relay};
 use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, MAX_DATAGRAM_LEN};
 use treecast_core::downstream_tree::OutgoingList;
@@ -89,15 +89,25 @@ pub fn receive(tables: &ForwardingTables, datagram: &[u8], from: Endpoint) -> Re
     }
 }
 
-/// The frame of a tree datagram as a leaf gets it.
+/// The frame of a tree datagram as a leaf gets it from node 1.
 pub fn receive_tree(tables: &ForwardingTables, datagram: &[u8]) -> Result<Vec<u8>, Reason> {
+    receive_tree_at(tables, datagram, NOW_NS)
+}
+
+/// The same at a time.
+pub fn receive_tree_at(tables: &ForwardingTables, datagram: &[u8], now_ns: u64) -> Result<Vec<u8>, Reason> {
     let mut buffer = datagram.to_vec();
     let mut recent = Recent::default();
-    let (header, tree) = tables.receive_tree(&buffer, &mut recent)?;
-    match tables.open_tree(tree, &header, &mut buffer, false)? {
+    let (header, tree) = tables.receive_tree(&buffer, endpoint(1).address, &mut recent)?;
+    match tables.open_tree(tree, &header, &mut buffer, false, now_ns)? {
         Opened::Frame(OpenedFrame { start, length, .. }) => Ok(buffer[start..start + length].to_vec()),
         Opened::Part(part) => panic!("a whole frame: {part:?}"),
     }
+}
+
+/// What becomes of a tree datagram from node 1 at a relay.
+pub fn relay(tables: &ForwardingTables, datagram: &[u8]) -> Option<Result<Relay, Reason>> {
+    tables.relay(datagram, endpoint(1).address, NOW_NS, &mut Recent::default())
 }
 
 /// A tree rooted at `root` with `member` as its only next hop, whose key `member` has taken over their session.

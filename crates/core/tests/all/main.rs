@@ -1,5 +1,6 @@
 //! The core's tests, in one binary.
 
+mod anchors;
 mod batches;
 mod classify;
 mod codecs;

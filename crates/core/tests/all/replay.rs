@@ -39,19 +39,19 @@ proptest! {
     }
 
     #[test]
-    fn the_session_window_agrees_with_the_model(steps in prop::collection::vec(-2200i64..2200, 0..400)) {
+    fn the_session_window_agrees_with_the_model(steps in prop::collection::vec(-8800i64..8800, 0..400)) {
         let (mut window, mut model, mut at) = (SessionWindow::default(), Model::default(), 0i64);
         for step in steps {
             at = (at + step).max(0);
-            prop_assert_eq!(window.mark(at as u64), model.mark(at as u64, 2048));
+            prop_assert_eq!(window.mark(at as u64), model.mark(at as u64, 8192));
         }
     }
 }
 
 #[test]
 fn windows_have_the_widths_of_the_protocol() {
-    assert_eq!(SessionWindow::WIDTH, 2048);
-    assert_eq!(TreeWindow::WIDTH, 4096);
+    assert_eq!(SessionWindow::WIDTH, 8192);
+    assert_eq!(TreeWindow::WIDTH, 32_768);
 }
 
 #[test]
@@ -59,6 +59,6 @@ fn the_highest_counter_there_is_does_not_overflow() {
     let mut window = SessionWindow::default();
     assert!(window.mark(u64::MAX));
     assert!(!window.mark(u64::MAX));
-    assert!(window.mark(u64::MAX - 2047));
-    assert!(!window.mark(u64::MAX - 2048));
+    assert!(window.mark(u64::MAX - 8191));
+    assert!(!window.mark(u64::MAX - 8192));
 }

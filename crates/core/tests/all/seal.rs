@@ -197,16 +197,16 @@ fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
     let datagram = seal_tree(&root, FRAME);
     let mut forged = datagram.clone();
     *forged.last_mut().unwrap() ^= 1;
-    assert_eq!(two.relay(&forged).unwrap().unwrap_err(), Reason::TreeTag);
-    let (tree, outgoing) = two.relay(&datagram).unwrap().unwrap();
+    assert_eq!(relay(&two, &forged).unwrap().unwrap_err(), Reason::TreeTag);
+    let (tree, outgoing) = relay(&two, &datagram).unwrap().unwrap();
     assert_eq!(*outgoing.next_hops, [3]);
-    assert_eq!(two.relay(&datagram).unwrap().unwrap_err(), Reason::TreeReplay);
+    assert_eq!(relay(&two, &datagram).unwrap().unwrap_err(), Reason::TreeReplay);
     let mut recent = Recent::default();
-    let (header, _) = two.receive_tree(&datagram, &mut recent).unwrap();
-    let Opened::Frame(frame) = two.open_tree(&tree, &header, &mut datagram.clone(), true).unwrap() else { panic!() };
+    let (header, _) = two.receive_tree(&datagram, endpoint(1).address, &mut recent).unwrap();
+    let Opened::Frame(frame) = two.open_tree(&tree, &header, &mut datagram.clone(), true, NOW_NS).unwrap() else { panic!() };
     assert_eq!(frame.length, FRAME.len());
     two.remove_downstream_tree(name);
-    assert!(!two.relays() && two.relay(&datagram).is_none());
+    assert!(!two.relays() && relay(&two, &datagram).is_none());
 }
 
 #[test]

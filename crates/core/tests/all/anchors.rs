@@ -1,0 +1,235 @@
+//! What keeps a stream whole beside forged datagrams: where they come from, anchors, the end of a key.
+
+use crate::common::*;
+use proptest::prelude::*;
+use treecast_core::aead::Aead;
+use treecast_core::anchor::{Anchor, ANCHOR_INTERVAL};
+use treecast_core::arrival::Recent;
+use treecast_core::control::TreeSecrets;
+use treecast_core::datagram::{TreeName, KIND_ANCHOR};
+use treecast_core::downstream_tree::OutgoingList;
+use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::reason::Reason;
+use treecast_core::root_tree::{RootTree, SenderKey};
+use treecast_core::tree_tag::TreeKey;
+use zeroize::Zeroizing;
+
+const FRAME: &[u8] = &[7; 60];
+/// Half a window, as in docs/protocol.md.
+const AHEAD: u64 = 16_384;
+
+/// Node 2 is a member of a tree of node 1; node 3 has its keys too: `forge` seals with them.
+struct Members {
+    root: ForwardingTables,
+    member: ForwardingTables,
+}
+
+impl Members {
+    fn new(outgoing: OutgoingList) -> Self {
+        let (root, member) = (tables(1), tables(2));
+        join(&root, &member, 10, Aead::Aes256Gcm);
+        tree(&root, &member, 5, outgoing);
+        Self { root, member }
+    }
+
+    /// A datagram of the root.
+    fn genuine(&self) -> Vec<u8> {
+        seal_tree(&self.root.tree(5).unwrap(), FRAME)
+    }
+
+    /// As the member takes it.
+    fn take(&self, datagram: &[u8]) -> Result<Vec<u8>, Reason> {
+        receive_tree(&self.member, datagram)
+    }
+
+    /// The root's anchor, on its session.
+    fn anchor(&self, counter: u64) {
+        let session = self.root.session_to(2).unwrap();
+        let anchor = Anchor { tree_id: 5, epoch: EPOCH, key_id: KEY_ID, counter };
+        assert_eq!(receive(&self.member, &seal(&session, KIND_ANCHOR, &anchor.emit()), endpoint(1)), Ok(None));
+    }
+}
+
+/// A datagram of who holds the tree's keys, with any counter.
+fn forge(counter: u64) -> Vec<u8> {
+    let name = TreeName { root: 1, tree_id: 5, epoch: EPOCH };
+    let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32])).unwrap();
+    key.set_sealed(counter - 1);
+    seal_tree(&RootTree::new(name, TreeKey::new([9; 16]), key), FRAME)
+}
+
+#[test]
+fn a_tree_datagram_is_taken_from_an_address_of_its_root_only() {
+    for outgoing in [leaf(), OutgoingList { deliver: true, next_hops: [3].into() }] {
+        let members = Members::new(outgoing);
+        let datagram = members.genuine();
+        for wrong in [endpoint(3).address, std::net::SocketAddr::from(([192, 0, 2, 1], 7701))] {
+            let mut recent = Recent::default();
+            assert_eq!(members.member.receive_tree(&datagram, wrong, &mut recent).err(), Some(Reason::TreeRpf));
+            let relayed = members.member.relay(&datagram, wrong, NOW_NS, &mut recent);
+            assert!(relayed.is_none_or(|fresh| fresh.err() == Some(Reason::TreeRpf)));
+        }
+        assert_eq!(members.take(&datagram), Ok(FRAME.to_vec()));
+    }
+}
+
+#[test]
+fn a_root_that_moved_is_heard_from_its_new_address_once_its_session_has_moved() {
+    let members = Members::new(leaf());
+    let (datagram, moved) = (members.genuine(), endpoint(77));
+    let from = |address| members.member.receive_tree(&datagram, address, &mut Recent::default()).map(|_| ()).err();
+    assert_eq!(from(moved.address), Some(Reason::TreeRpf));
+    let session = members.root.session_to(2).unwrap();
+    receive(&members.member, &seal(&session, 0, FRAME), moved).unwrap();
+    assert_eq!(from(moved.address), None);
+}
+
+#[test]
+fn a_forged_counter_far_ahead_is_refused_and_the_stream_goes_on() {
+    let members = Members::new(leaf());
+    for counter in [1 << 30, 1 << 20, AHEAD + 1] {
+        assert_eq!(members.take(&forge(counter)), Err(Reason::TreeAhead));
+    }
+    assert_eq!(members.take(&forge(AHEAD)), Ok(FRAME.to_vec()), "who holds the keys may forge this much");
+    for _ in 1..AHEAD {
+        assert_eq!(members.take(&members.genuine()), Ok(FRAME.to_vec()));
+    }
+}
+
+#[test]
+fn a_stream_goes_on_behind_its_anchors_and_waits_for_one_that_is_lost() {
+    let members = Members::new(leaf());
+    let root = members.root.tree(5).unwrap();
+    let mut anchors = 0;
+    for _ in 0..3 * AHEAD {
+        if let Some((anchor, next_hops)) = root.anchor(&root.members.load()) {
+            assert_eq!((anchor.counter % ANCHOR_INTERVAL, next_hops), (0, &[2][..]));
+            members.anchor(anchor.counter);
+            anchors += 1;
+        }
+        assert_eq!(members.take(&members.genuine()), Ok(FRAME.to_vec()));
+    }
+    // The first is of counter 0, for a new next hop.
+    assert_eq!(anchors, 3 * AHEAD / ANCHOR_INTERVAL);
+    let sealed = 3 * AHEAD;
+    for _ in 0..AHEAD - ANCHOR_INTERVAL {
+        assert_eq!(members.take(&members.genuine()), Ok(FRAME.to_vec()));
+    }
+    assert_eq!(members.take(&members.genuine()), Err(Reason::TreeAhead), "all anchors were lost");
+    members.anchor(sealed + AHEAD - ANCHOR_INTERVAL);
+    members.anchor(1);
+    assert_eq!(members.take(&members.genuine()), Ok(FRAME.to_vec()), "a late one changes nothing");
+}
+
+#[test]
+fn a_new_next_hop_and_no_other_gets_an_anchor_at_once() {
+    let members = Members::new(leaf());
+    let (tables, root) = (&members.root, members.root.tree(5).unwrap());
+    let anchor = || root.anchor(&root.members.load()).map(|(anchor, hops)| (anchor.counter, hops.to_vec()));
+    assert_eq!(anchor(), Some((0, vec![2])));
+    members.genuine();
+    assert_eq!(anchor(), None);
+    tables.set_tree_members(5, &[2, 3], &[]).unwrap();
+    tables.set_tree_members(5, &[2, 3, 4], &[]).unwrap();
+    assert_eq!(anchor(), Some((1, vec![3, 4])), "also who came before the anchor went");
+    assert_eq!(anchor(), None);
+    tables.set_tree_members(5, &[2, 3], &[]).unwrap();
+    assert_eq!(anchor(), None);
+}
+
+#[test]
+fn an_anchor_is_taken_from_the_root_only() {
+    let members = Members::new(leaf());
+    let other = tables(3);
+    let (session, _) = join(&other, &members.member, 30, Aead::Aes256Gcm);
+    let anchor = Anchor { tree_id: 5, epoch: EPOCH, key_id: KEY_ID, counter: 1 << 29 };
+    receive(&members.member, &seal(&session, KIND_ANCHOR, &anchor.emit()), endpoint(3)).unwrap();
+    assert_eq!(members.take(&forge(1 << 29)), Err(Reason::TreeAhead));
+    let short = seal(&session, KIND_ANCHOR, &anchor.emit()[..19]);
+    assert_eq!(receive(&members.member, &short, endpoint(3)), Err(Reason::InnerMalformed));
+}
+
+/// A further key that the member holds and the root uses.
+fn rotate(members: &Members, key_id: u32) {
+    let name = members.root.tree(5).unwrap().name;
+    members.root.make_key(5, key_id, Zeroizing::new([key_id as u8; 32])).unwrap();
+    give_key(&members.root, &members.member, name, key_id);
+    assert_eq!(members.member.accept_key(name, key_id, leaf()), Ok(true));
+    members.root.use_key(5, key_id).unwrap();
+}
+
+#[test]
+fn a_key_ends_three_seconds_after_the_first_datagram_under_the_next_one() {
+    let members = Members::new(leaf());
+    let old: Vec<_> = (0..3).map(|_| members.genuine()).collect();
+    rotate(&members, KEY_ID + 1);
+    let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
+    assert!(take(&old[0], 60_000_000_000).is_ok(), "it lives while the next one is not used");
+    assert!(take(&members.genuine(), 60_000_000_000).is_ok());
+    assert!(take(&old[1], 62_999_999_999).is_ok());
+    assert_eq!(take(&old[2], 63_000_000_000), Err(Reason::TreeKeyUnknown));
+}
+
+#[test]
+fn a_key_older_than_one_that_was_used_is_taken_no_more() {
+    let members = Members::new(leaf());
+    let name = members.root.tree(5).unwrap().name;
+    let session = members.root.session_to(2).unwrap();
+    members.root.make_key(5, KEY_ID + 1, Zeroizing::new([1; 32])).unwrap();
+    let old = members.root.offer(5, KEY_ID + 1, b"\xc0").unwrap();
+    rotate(&members, KEY_ID + 2);
+    rotate(&members, KEY_ID + 3);
+    assert!(members.take(&members.genuine()).is_ok());
+    receive(&members.member, &seal(&session, treecast_core::datagram::KIND_SENDER_KEY, &old), endpoint(1)).unwrap();
+    members.member.accept_key(name, KEY_ID + 1, leaf()).unwrap();
+    assert!(members.take(&members.genuine()).is_ok());
+    assert!(members.take(&members.genuine()).is_ok());
+}
+
+#[test]
+fn the_counter_of_each_key_begins_at_one_and_has_a_window_of_its_own() {
+    let members = Members::new(leaf());
+    assert!(members.take(&forge(AHEAD)).is_ok());
+    rotate(&members, KEY_ID + 1);
+    let first = members.genuine();
+    assert_eq!(first[20..28], 1u64.to_be_bytes());
+    assert!(members.take(&first).is_ok());
+    assert_eq!(members.take(&first), Err(Reason::TreeReplay));
+}
+
+#[test]
+fn a_key_seals_no_more_than_its_limit() {
+    let root = tables(1);
+    let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Zeroizing::new([8; 32]) };
+    root.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
+    let tree = root.tree(5).unwrap();
+    tree.set_sealed((1 << 30) - 1);
+    let inner = treecast_core::datagram::Inner { kind: 0, checksum: None };
+    let seal = || tree.seal(&tree.members.load(), inner, 60, &mut [0; 200]).map(|_| ());
+    assert_eq!((seal(), seal()), (Ok(()), Err(Reason::TreeExhausted)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever counters who holds the keys makes up, at any time: only genuine datagrams with just these are lost.
+    #[test]
+    fn forged_counters_cost_the_genuine_datagrams_of_the_same_counters_and_no_others(
+        forged in prop::collection::vec((0u64..3000, prop_oneof![1u64..40_000, Just(1 << 30)]), 0..40)
+    ) {
+        let members = Members::new(leaf());
+        let root = members.root.tree(5).unwrap();
+        let mut used = std::collections::HashSet::new();
+        for counter in 1..3000 {
+            for (_, made_up) in forged.iter().filter(|(at, _)| *at == counter) {
+                if members.take(&forge(*made_up)).is_ok() {
+                    used.insert(*made_up);
+                }
+            }
+            if let Some((anchor, _)) = root.anchor(&root.members.load()) {
+                members.anchor(anchor.counter);
+            }
+            prop_assert_eq!(members.take(&members.genuine()).is_ok(), !used.contains(&counter));
+        }
+    }
+}
