@@ -225,7 +225,7 @@ class DataPlanes:
         tree = TreeId(tree_id)
         root.do(c.CreateTree(tree, TreeEpoch(1), KeyId(1)))
         for leaf in leaves:
-            give_key(root, leaf, tree_id, 1, 1, deliver=True)
+            give_key(root, leaf, tree_id, 1, 1, deliver=True, parents=[relay.node])
         next_hops = [leaf.node for leaf in leaves]
         give_key(root, relay, tree_id, 1, 1, deliver=relay_delivers, next_hops=next_hops)
         root.do(c.SetTreeMembers(tree, (NodeIndex(relay.node),), ()), c.SetRoute(0, ip_address(group), None, tree))
@@ -276,14 +276,15 @@ def give_key(
     *,
     deliver: bool,
     next_hops: Sequence[int] = (),
+    parents: Sequence[int] = (),
 ) -> None:
     """Offers a key over the wire; the member takes it."""
     before = len(member.seen(e.KeyOffered))
     tree, key = TreeId(tree_id), KeyId(key_id)
     root.do(c.OfferKey(tree, key, NodeIndex(member.node), b"\xc0"))
     member.wait_for(e.KeyOffered, before + 1)
-    hops = tuple(map(NodeIndex, next_hops))
-    member.do(c.AcceptKey(NodeIndex(root.node), tree, TreeEpoch(epoch), key, b"", deliver, hops))
+    hops, upstream = tuple(map(NodeIndex, next_hops)), tuple(map(NodeIndex, parents))
+    member.do(c.AcceptKey(NodeIndex(root.node), tree, TreeEpoch(epoch), key, b"", deliver, hops, upstream))
 
 
 def mac(node: int) -> bytes:

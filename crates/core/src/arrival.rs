@@ -9,7 +9,9 @@ use std::sync::Arc;
 use crate::anchor::Anchor;
 use crate::counters::Counter;
 use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName, INNER_LEN};
-use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
+use crate::datagram::{
+    KIND_ANCHOR, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY,
+};
 use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
 use crate::events::Event;
@@ -28,6 +30,8 @@ pub enum Received {
     Opened(Opened),
     /// A probe to be answered on its session.
     Probe(Arc<Session>, u64),
+    /// An anchor to be sent on to next hops.
+    Anchor(Anchor, Arc<OutgoingList>),
     /// Nothing more to do.
     Done,
 }
@@ -40,8 +44,8 @@ pub type Relay = (Arc<DownstreamTree>, Arc<OutgoingList>);
 pub struct Recent {
     session: Option<Arc<Session>>,
     tree: Option<Arc<DownstreamTree>>,
-    /// An address that datagrams of this root may come from.
-    path: Option<(u32, SocketAddr)>,
+    /// An address that datagrams of this tree may come from.
+    path: Option<(TreeName, SocketAddr)>,
 }
 
 /// Where an opened frame lies in its datagram.
@@ -137,8 +141,10 @@ impl ForwardingTables {
             }
             KIND_SENDER_KEY => self.add_offer(KeyOffer::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
             KIND_ANCHOR => {
-                self.downstream_trees.raise_anchor(session.peer, &Anchor::parse(body)?);
-                Ok(Received::Done)
+                let anchor = Anchor::parse(body)?;
+                let tree = self.downstream_trees.raise_anchor(session.peer, &anchor);
+                let outgoing = tree.map(|tree| tree.outgoing.load_full()).filter(|outgoing| outgoing.relays());
+                Ok(outgoing.map_or(Received::Done, |outgoing| Received::Anchor(anchor, outgoing)))
             }
             KIND_PROBE => exact_u64(body).map(|value| Received::Probe(session.clone(), value)),
             KIND_PROBE_REPLY => {
@@ -167,20 +173,26 @@ impl ForwardingTables {
             recent.tree = self.downstream_trees.get(&header.tree);
         }
         let tree = recent.tree.as_ref().ok_or(Reason::TreeUnknown)?;
-        self.check_path(header.tree.root, source, &mut recent.path)?;
+        self.check_path(tree, source, &mut recent.path)?;
         tree.verify_tag(datagram)?;
         Ok((header, tree))
     }
 
-    /// Reverse path forwarding: a tree's datagrams come from its root, by an address that a session with it has.
-    fn check_path(&self, root: u32, source: SocketAddr, known: &mut Option<(u32, SocketAddr)>) -> Result<(), Reason> {
-        if *known == Some((root, source)) {
+    /// Reverse path forwarding: a tree's datagrams come from a parent, by an address that a session with it has.
+    fn check_path(
+        &self,
+        tree: &DownstreamTree,
+        source: SocketAddr,
+        known: &mut Option<(TreeName, SocketAddr)>,
+    ) -> Result<(), Reason> {
+        if *known == Some((tree.name, source)) {
             return Ok(());
         }
-        if !self.sessions.peer(root).is_some_and(|peer| peer.is_at(&source)) {
+        let is_at = |node: &u32| self.sessions.peer(*node).is_some_and(|peer| peer.is_at(&source));
+        if !tree.parents.load().iter().any(is_at) {
             return Err(Reason::TreeRpf);
         }
-        *known = Some((root, source));
+        *known = Some((tree.name, source));
         Ok(())
     }
 
@@ -204,7 +216,7 @@ impl ForwardingTables {
         if !outgoing.relays() || header.tree.root == self.node_index {
             return None;
         }
-        let expected = self.check_path(header.tree.root, source, &mut recent.path);
+        let expected = self.check_path(&tree, source, &mut recent.path);
         let authentic = expected.and_then(|()| tree.verify_tag(datagram));
         let fresh = authentic.and_then(|()| tree.pass(&header, datagram, now_ns));
         Some(fresh.map(|()| (tree, outgoing)))

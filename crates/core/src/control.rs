@@ -265,15 +265,22 @@ impl ForwardingTables {
         self.events.push(Event::KeyOffered { tree, key_id, context }, now_ns)
     }
 
-    /// Takes a pending offer; false when there is none.
-    pub fn accept_key(&self, name: TreeName, key_id: u32, outgoing: OutgoingList) -> Result<bool, Refused> {
+    /// Takes a pending offer; false when there is none. `parents`: the nodes whose datagrams are taken; none given: the root.
+    pub fn accept_key(
+        &self,
+        name: TreeName,
+        key_id: u32,
+        outgoing: OutgoingList,
+        parents: &[u32],
+    ) -> Result<bool, Refused> {
         let _writing = lock(&self.writing);
         let Some(offer) = self.pending_offers.take(name, key_id) else { return Ok(false) };
         let invalid = |peer: &u32| *peer == self.node_index || *peer == name.root;
         if outgoing.next_hops.iter().any(invalid) {
             return Err(Refused::Invalid);
         }
-        self.downstream_trees.accept(offer, outgoing).map(|()| true)
+        let parents = if parents.is_empty() { [name.root].into() } else { parents.into() };
+        self.downstream_trees.accept(offer, outgoing, parents).map(|()| true)
     }
 
     /// Drops a pending offer, if it is there.

@@ -70,19 +70,22 @@ pub struct DownstreamTree {
     pub rx: Volume,
     /// Delivery and next hops.
     pub outgoing: ArcSwap<OutgoingList>,
+    /// The nodes whose datagrams of this tree are taken.
+    pub parents: ArcSwap<Box<[u32]>>,
     tree_key: TreeKey,
     keys: ArcSwap<MemberKeys>,
 }
 
 impl DownstreamTree {
     /// The tree exists from its first key on.
-    pub fn new(offer: KeyOffer, outgoing: OutgoingList) -> Self {
+    pub fn new(offer: KeyOffer, outgoing: OutgoingList, parents: Box<[u32]>) -> Self {
         let KeyOffer { tree, key_id, tree_key, first_counter, open, .. } = offer;
         let keys = MemberKeys::new(MemberKey::new(key_id, first_counter, open));
         Self {
             name: tree,
             rx: Volume::default(),
             outgoing: ArcSwap::from_pointee(outgoing),
+            parents: ArcSwap::from_pointee(parents),
             tree_key,
             keys: ArcSwap::from_pointee(keys),
         }
@@ -104,7 +107,7 @@ impl DownstreamTree {
         }
     }
 
-    /// Takes the root's word about a key's counter.
+    /// Takes news of a key's counter.
     pub fn raise_anchor(&self, anchor: &Anchor) {
         if let Some(key) = self.keys.load().get(anchor.key_id) {
             key.raise_anchor(anchor.counter);

@@ -28,7 +28,7 @@ impl Default for DownstreamTrees {
 
 impl DownstreamTrees {
     /// Takes a key: the first of its tree, or a further one.
-    pub(crate) fn accept(&self, offer: KeyOffer, outgoing: OutgoingList) -> Result<(), Refused> {
+    pub(crate) fn accept(&self, offer: KeyOffer, outgoing: OutgoingList, parents: Box<[u32]>) -> Result<(), Refused> {
         let before = self.trees.get(&offer.tree);
         let relayed = before.as_ref().is_some_and(|tree| tree.outgoing.load().relays());
         let relays = outgoing.relays();
@@ -36,21 +36,21 @@ impl DownstreamTrees {
             Some(tree) => {
                 tree.accept(offer);
                 tree.outgoing.store(Arc::new(outgoing));
+                tree.parents.store(Arc::new(parents));
             }
             None => {
-                self.trees.insert(offer.tree, Arc::new(DownstreamTree::new(offer, outgoing)))?;
+                self.trees.insert(offer.tree, Arc::new(DownstreamTree::new(offer, outgoing, parents)))?;
             }
         }
         self.note_relaying(relayed, relays);
         Ok(())
     }
 
-    /// Takes the word of a root about a key's counter; nothing where its tree is not here.
-    pub(crate) fn raise_anchor(&self, root: u32, anchor: &Anchor) {
-        let name = TreeName { root, tree_id: anchor.tree_id, epoch: anchor.epoch };
-        if let Some(tree) = self.trees.get(&name) {
-            tree.raise_anchor(anchor);
-        }
+    /// Takes an anchor that a node sent, if it is a parent on that tree: the tree.
+    pub(crate) fn raise_anchor(&self, from: u32, anchor: &Anchor) -> Option<Arc<DownstreamTree>> {
+        let tree = self.trees.get(&anchor.tree).filter(|tree| tree.parents.load().contains(&from))?;
+        tree.raise_anchor(anchor);
+        Some(tree)
     }
 
     /// Removes a tree, if it is there.

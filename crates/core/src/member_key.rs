@@ -10,7 +10,7 @@ use crate::session::lock;
 
 /// A member takes counters that are at most so far beyond the key's anchor: half the window, so that no datagram, forged or
 /// not, moves the window beyond those that are on the way.
-pub const MAX_AHEAD: u64 = TreeWindow::WIDTH / 2;
+pub const AHEAD_OF_ANCHOR: u64 = TreeWindow::WIDTH / 2;
 /// The key before goes on for so long after the first datagram under the next one.
 pub const PREVIOUS_KEY_NS: u64 = 3_000_000_000;
 
@@ -23,9 +23,9 @@ pub(crate) struct MemberKey {
     anchor: AtomicU64,
     /// 0: no datagram came under it yet.
     first_used_ns: AtomicU64,
-    /// Of datagrams that were opened. There is none before the first.
+    /// The counters of datagrams that were opened. There is none before the first.
     opened: Mutex<Option<Box<TreeWindow>>>,
-    /// Of datagrams that were relayed: who holds the tree key alone can mark these only.
+    /// The counters of datagrams that were relayed: who holds the tree key alone can mark these only.
     relayed: Mutex<Option<Box<TreeWindow>>>,
 }
 
@@ -52,7 +52,7 @@ impl MemberKey {
         if counter < self.first_counter {
             return Err(Reason::TreeReplay);
         }
-        if counter.saturating_sub(self.anchor.load(Ordering::Relaxed)) > MAX_AHEAD {
+        if counter.saturating_sub(self.anchor.load(Ordering::Relaxed)) > AHEAD_OF_ANCHOR {
             return Err(Reason::TreeAhead);
         }
         Ok(())
@@ -120,6 +120,10 @@ impl MemberKeys {
 
     /// The key of this id, whether or not it lives.
     pub(crate) fn get(&self, key_id: u32) -> Option<&MemberKey> {
-        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|key| key.key_id == key_id).map(|key| &**key)
+        [Some(&self.current), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|key| key.key_id == key_id)
+            .map(|key| &**key)
     }
 }

@@ -22,7 +22,7 @@ pub const MAX_CONTEXT_LEN: usize = 64;
 /// A sender key is to be replaced when it has sealed so many datagrams. Of 8,952 bytes each, they stay below the 2^34.5
 /// blocks that RFC 8446 section 5.5 allows AES-GCM.
 pub const KEY_DATAGRAMS: u64 = 1 << 25;
-/// It seals no more than so many (section 6).
+/// A sender key seals no more than so many (section 6).
 pub const KEY_LIMIT: u64 = 1 << 30;
 /// After so many more it is reported again.
 const REPORT_AGAIN: u64 = 1 << 20;
@@ -70,7 +70,7 @@ pub struct Members {
     /// The smallest MTU of the next hops' underlays.
     pub underlay_mtu: usize,
     key: Arc<SenderKey>,
-    /// Those of the next hops that were none before: they get an anchor first.
+    /// Next hops that were none before: they get an anchor first.
     new_hops: Box<[u32]>,
     has_new_hops: AtomicBool,
 }
@@ -154,7 +154,8 @@ impl RootTree {
     pub(crate) fn set_members(&self, next_hops: Box<[u32]>, replicate: Box<[u32]>, underlay_mtu: usize) {
         let before = self.members.load();
         // Those whose anchor did not go yet are new still.
-        let had = |hop: &u32| before.next_hops.contains(hop) && !(before.is_expecting() && before.new_hops.contains(hop));
+        let had =
+            |hop: &u32| before.next_hops.contains(hop) && !(before.is_expecting() && before.new_hops.contains(hop));
         let new_hops: Box<[u32]> = next_hops.iter().copied().filter(|hop| !had(hop)).collect();
         let has_new_hops = AtomicBool::new(!new_hops.is_empty());
         let members = Members::new(next_hops, replicate, underlay_mtu, before.key.clone());
@@ -173,8 +174,7 @@ impl RootTree {
             (_, true) => &members.new_hops,
             _ => return None,
         };
-        let TreeName { tree_id, epoch, .. } = self.name;
-        Some((Anchor { tree_id, epoch, key_id: key.key_id, counter }, hops))
+        Some((Anchor { tree: self.name, key_id: key.key_id, counter }, hops))
     }
 
     /// Seals the body that lies at [`TREE_BODY_OFFSET`] of `buffer` for these members; returns the datagram's length.

@@ -172,9 +172,9 @@ impl Forwarder {
             Command::OfferKey { tree_id, key_id, peer, context } => {
                 self.offer_key(tree_id, key_id, peer, context)?;
             }
-            Command::AcceptKey { root, tree_id, epoch, key_id, acknowledgement, deliver, next_hops } => {
+            Command::AcceptKey { root, tree_id, epoch, key_id, acknowledgement, deliver, next_hops, parents } => {
                 let outgoing = OutgoingList { deliver, next_hops: next_hops.into() };
-                if !tables.accept_key(TreeName { root, tree_id, epoch }, key_id, outgoing)? {
+                if !tables.accept_key(TreeName { root, tree_id, epoch }, key_id, outgoing, &parents)? {
                     return Err(Cause(Refused::Unknown, "no such offer".to_owned()));
                 }
                 if !acknowledgement.is_empty() {

@@ -83,6 +83,7 @@ commands! {
         acknowledgement: &'a [u8],
         deliver: bool,
         next_hops: Vec<u32>,
+        parents: Vec<u32>,
     }
     RefuseKey { root: u32, tree_id: u32, epoch: u32, key_id: u32 }
     RemoveDownstreamTree { root: u32, tree_id: u32, epoch: u32 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use treecast_core::datagram::{Inner, KIND_ANCHOR, KIND_FRAGMENT, KIND_FRAME};
+use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME};
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::headers::Frame;
@@ -53,13 +53,10 @@ impl Sealing<'_> {
         }
     }
 
-    /// Members that a forged datagram may not lead astray learn how far the key's counter is, before it goes on.
+    /// Members learn how far the key's counter is, where they must, before it goes on.
     fn send_anchor(&self, tree: &RootTree, members: &Members) {
-        let Some((anchor, next_hops)) = tree.anchor(members) else { return };
-        for peer in next_hops {
-            if let Ok(session) = self.tables.session_to(*peer) {
-                self.underlay.send_on(self.tables, &session, KIND_ANCHOR, &anchor.emit());
-            }
+        if let Some((anchor, next_hops)) = tree.anchor(members) {
+            self.underlay.send_anchor(self.tables, &anchor, next_hops);
         }
     }
 

@@ -3,8 +3,9 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use treecast_core::anchor::Anchor;
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{DatagramLimit, Inner, MAX_DATAGRAM_LEN};
+use treecast_core::datagram::{DatagramLimit, Inner, KIND_ANCHOR, MAX_DATAGRAM_LEN};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
@@ -97,6 +98,13 @@ impl Underlay {
                 tables.drops.count(reason);
                 false
             }
+        }
+    }
+
+    /// Sends an anchor to nodes; those without a session get nothing of its tree either.
+    pub fn send_anchor(&self, tables: &ForwardingTables, anchor: &Anchor, next_hops: &[u32]) {
+        for session in next_hops.iter().filter_map(|peer| tables.session_to(*peer).ok()) {
+            self.send_on(tables, &session, KIND_ANCHOR, &anchor.emit());
         }
     }
 

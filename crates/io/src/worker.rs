@@ -290,6 +290,10 @@ impl<'s> Batch<'s> {
                     self.underlay.send_on(self.tables, &session, KIND_PROBE_REPLY, &value.to_be_bytes());
                     Ok(None)
                 }
+                Received::Anchor(anchor, outgoing) => {
+                    self.underlay.send_anchor(self.tables, &anchor, &outgoing.next_hops);
+                    Ok(None)
+                }
                 Received::Done => Ok(None),
             },
             DatagramType::Tree => {

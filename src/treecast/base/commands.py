@@ -238,6 +238,7 @@ class AcceptKey(_Command, frozen=True):
 
     ``acknowledgement``: the control message that the root gets once the key is held, and only then; empty: none.
     ``deliver``, ``next_hops``: whether hosts here get the frames, and the nodes that get each datagram as it came.
+    ``parents``: the nodes whose datagrams of the tree are taken; none given: the root alone.
     """
 
     root: NodeIndex
@@ -247,6 +248,7 @@ class AcceptKey(_Command, frozen=True):
     acknowledgement: bytes
     deliver: bool = True
     next_hops: tuple[NodeIndex, ...] = ()
+    parents: tuple[NodeIndex, ...] = ()
 
 
 class RefuseKey(_Command, frozen=True):

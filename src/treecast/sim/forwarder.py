@@ -20,7 +20,7 @@ from treecast.sim.sessions import ModelSession, Sessions
 from treecast.sim.tables import ForwardingTables
 from treecast.sim.underlay import Underlay
 
-TREE_WINDOW = 4096
+TREE_WINDOW = 32_768
 KEY_DATAGRAMS = 2**25
 """A sender key is worn when it has sealed so many, as in the real one (docs/protocol.md section 6)."""
 REPORT_AGAIN = 2**20
@@ -91,7 +91,7 @@ class ModelForwarder(ForwardingTables):
         if not tree.used:
             tree.used = True
             self.raise_event(e.TreeUsed(tree_id))
-        wear = (tree.sealed - tree.sealed_before_key) * self.datagram_weight
+        wear = tree.sealed * self.datagram_weight
         if wear >= KEY_DATAGRAMS + tree.wear_reports * REPORT_AGAIN:
             tree.wear_reports += 1
             self.raise_event(e.KeyWorn(tree_id, tree.key_id))
@@ -120,7 +120,7 @@ class ModelForwarder(ForwardingTables):
             case SessionDatagram():
                 self._receive_session(source, datagram)
             case TreeDatagram():
-                self._receive_tree(datagram)
+                self._receive_tree(source, datagram)
 
     def _receive_session(self, source: Endpoint, datagram: SessionDatagram) -> None:
         session = self.sessions.get(datagram.receiver_index)
@@ -148,16 +148,20 @@ class ModelForwarder(ForwardingTables):
             case ("frame", frame):
                 self._deliver(frame)
 
-    def _receive_tree(self, datagram: TreeDatagram) -> None:
+    def _receive_tree(self, source: Endpoint, datagram: TreeDatagram) -> None:
         name = (datagram.root, datagram.tree_id, datagram.epoch)
         keys, children = self.member_keys.get(name), self.children.get(name, ())
         if keys is None and not children:
             self.drops["tree_unknown"] += 1
             return
+        if not any(self.sessions.is_at(parent, source) for parent in self.parents.get(name, (datagram.root,))):
+            self.drops["tree_rpf"] += 1
+            return
         if keys is not None and datagram.key_id not in keys and not children:
             self.drops["tree_key_unknown"] += 1
             return
-        if not self.tree_windows.setdefault(name, ReplayWindow(TREE_WINDOW)).take(datagram.counter):
+        windows = self.tree_windows.setdefault(name, {})
+        if not windows.setdefault(datagram.key_id, ReplayWindow(TREE_WINDOW)).take(datagram.counter):
             self.drops["tree_replay"] += 1
             return
         self._send_to_children(children, datagram)
@@ -243,6 +247,10 @@ class ModelForwarder(ForwardingTables):
 
     def _accept_key(self, command: c.AcceptKey) -> None:
         self.pending_offers.remove((command.root, command.tree_id, command.epoch, command.key_id))
-        keys = self.member_keys.setdefault((command.root, command.tree_id, command.epoch), [])
+        name = (command.root, command.tree_id, command.epoch)
+        keys = self.member_keys.setdefault(name, [])
         keys[:] = sorted({*keys, command.key_id})[-2:]
+        windows = self.tree_windows.get(name, {})
+        self.tree_windows[name] = {key: window for key, window in windows.items() if key in keys}
+        self.parents[name] = command.parents or (command.root,)
         self._seal(command.root, command.acknowledgement)

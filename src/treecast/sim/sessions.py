@@ -10,7 +10,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.sim.datagrams import ReplayWindow
 
-SESSION_WINDOW = 2048
+SESSION_WINDOW = 8192
 
 
 @dataclass(slots=True)
@@ -49,6 +49,10 @@ class Sessions:
 
     def peers(self) -> list[NodeIndex]:
         return sorted(self._by_peer)
+
+    def is_at(self, peer: NodeIndex, endpoint: Endpoint) -> bool:
+        """Whether a session with the peer has this endpoint."""
+        return any(session.endpoint == endpoint for session in self._by_peer.get(peer, {}).values())
 
     def install(self, index: int, session: ModelSession) -> None:
         self.remove(index)

@@ -27,8 +27,7 @@ class RootTree:
     used: bool = False
     taken: int = 0
     sealed: int = 0
-    sealed_before_key: int = 0
-    """Frames that keys before the one in use have sealed."""
+    """Datagrams under the key in use."""
     wear_reports: int = 0
     """Reports of the wear of the key in use."""
 
@@ -45,7 +44,9 @@ class ForwardingTables:
     hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
     pending_offers: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
     member_keys: dict[TreeName, list[KeyId]] = field(default_factory=dict)
-    tree_windows: dict[TreeName, ReplayWindow] = field(default_factory=dict)
+    parents: dict[TreeName, tuple[NodeIndex, ...]] = field(default_factory=dict)
+    """The nodes whose datagrams of other roots' trees are taken; the root's where there is no entry."""
+    tree_windows: dict[TreeName, dict[KeyId, ReplayWindow]] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
     storm_limits: dict[int, c.SetStormLimits] = field(default_factory=dict)
     kept: dict[int, KeepLocal] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class ForwardingTables:
 
     def forget_peer(self, peer: NodeIndex) -> None:
         """Remove what names this peer."""
-        for table in (self.member_keys, self.tree_windows, self.children):
+        for table in (self.member_keys, self.tree_windows, self.children, self.parents):
             for name in [name for name in table if name[0] == peer]:
                 del table[name]
         self.pending_offers = {key for key in self.pending_offers if key[0] != peer}
@@ -159,7 +160,8 @@ def _(command: c.MakeKey, tables: ForwardingTables) -> None:
 @_write.register
 def _(command: c.UseKey, tables: ForwardingTables) -> None:
     tree = tables.trees[command.tree_id]
-    tree.key_id, tree.sealed_before_key, tree.wear_reports = command.key_id, tree.sealed, 0
+    if tree.key_id != command.key_id:
+        tree.key_id, tree.sealed, tree.wear_reports = command.key_id, 0, 0
 
 
 @_write.register
@@ -191,6 +193,7 @@ def _(command: c.RefuseKey, tables: ForwardingTables) -> None:
 def _(command: c.RemoveDownstreamTree, tables: ForwardingTables) -> None:
     tables.member_keys.pop((command.root, command.tree_id, command.epoch), None)
     tables.tree_windows.pop((command.root, command.tree_id, command.epoch), None)
+    tables.parents.pop((command.root, command.tree_id, command.epoch), None)
 
 
 def _without(nodes: tuple[NodeIndex, ...], peer: NodeIndex) -> tuple[NodeIndex, ...]:

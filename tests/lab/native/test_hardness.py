@@ -82,7 +82,7 @@ def test_garbage_replays_and_reflections_change_nothing() -> None:
         wait_until(lambda: sum(two.forwarder.drops().values()) >= total, LIMIT_S, "drops")
         dropped = two.forwarder.drops()
         grown = {name for name, count in dropped.items() if count > before[name]}
-        assert {"tree_replay", "tree_tag", "unknown_type"} <= grown
+        assert {"tree_rpf", "unknown_type"} <= grown
         assert [(s.session, s.endpoint) for s in two.forwarder.sessions()] == sessions
         assert {type(event) for event in two.new_events()} <= {TapFrame}  # the kernel's own IGMP
         assert "tree_reflected" in {name for name, count in one.forwarder.drops().items() if count}

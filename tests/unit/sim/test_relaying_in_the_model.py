@@ -33,6 +33,7 @@ def test_a_relay_without_the_key_forwards_each_datagram_once_and_reads_none() ->
     relay, member = forwarder(underlay, RELAY, ROOT, MEMBER), forwarder(underlay, MEMBER, RELAY)
     relay.children[TREE] = (MEMBER,)
     member.member_keys[TREE] = [KeyId(1)]
+    member.parents[TREE] = (RELAY,)
     for counter in (1, 2, 2):
         underlay.send(endpoint(ROOT), endpoint(RELAY), TreeDatagram(*TREE, KeyId(1), counter, f"frame {counter}"))
     underlay.run_until(Instant(1.0))

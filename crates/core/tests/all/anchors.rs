@@ -4,7 +4,7 @@ use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::anchor::{Anchor, ANCHOR_INTERVAL};
-use treecast_core::arrival::Recent;
+use treecast_core::arrival::{Received, Recent};
 use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{TreeName, KIND_ANCHOR};
 use treecast_core::downstream_tree::OutgoingList;
@@ -14,6 +14,7 @@ use treecast_core::root_tree::{RootTree, SenderKey};
 use treecast_core::tree_tag::TreeKey;
 use zeroize::Zeroizing;
 
+const NAME: TreeName = TreeName { root: 1, tree_id: 5, epoch: EPOCH };
 const FRAME: &[u8] = &[7; 60];
 /// Half a window, as in docs/protocol.md.
 const AHEAD: u64 = 16_384;
@@ -45,17 +46,16 @@ impl Members {
     /// The root's anchor, on its session.
     fn anchor(&self, counter: u64) {
         let session = self.root.session_to(2).unwrap();
-        let anchor = Anchor { tree_id: 5, epoch: EPOCH, key_id: KEY_ID, counter };
+        let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter };
         assert_eq!(receive(&self.member, &seal(&session, KIND_ANCHOR, &anchor.emit()), endpoint(1)), Ok(None));
     }
 }
 
 /// A datagram of who holds the tree's keys, with any counter.
 fn forge(counter: u64) -> Vec<u8> {
-    let name = TreeName { root: 1, tree_id: 5, epoch: EPOCH };
     let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32])).unwrap();
     key.set_sealed(counter - 1);
-    seal_tree(&RootTree::new(name, TreeKey::new([9; 16]), key), FRAME)
+    seal_tree(&RootTree::new(NAME, TreeKey::new([9; 16]), key), FRAME)
 }
 
 #[test]
@@ -138,15 +138,24 @@ fn a_new_next_hop_and_no_other_gets_an_anchor_at_once() {
 }
 
 #[test]
-fn an_anchor_is_taken_from_the_root_only() {
+fn an_anchor_is_taken_from_a_parent_only_and_sent_on_by_a_relay() {
     let members = Members::new(leaf());
     let other = tables(3);
     let (session, _) = join(&other, &members.member, 30, Aead::Aes256Gcm);
-    let anchor = Anchor { tree_id: 5, epoch: EPOCH, key_id: KEY_ID, counter: 1 << 29 };
+    let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter: 1 << 29 };
     receive(&members.member, &seal(&session, KIND_ANCHOR, &anchor.emit()), endpoint(3)).unwrap();
     assert_eq!(members.take(&forge(1 << 29)), Err(Reason::TreeAhead));
-    let short = seal(&session, KIND_ANCHOR, &anchor.emit()[..19]);
+    let short = seal(&session, KIND_ANCHOR, &anchor.emit()[..23]);
     assert_eq!(receive(&members.member, &short, endpoint(3)), Err(Reason::InnerMalformed));
+    give_key(&members.root, &members.member, NAME, KEY_ID);
+    let outgoing = OutgoingList { deliver: true, next_hops: [4].into() };
+    members.member.accept_key(NAME, KEY_ID, outgoing, &[1, 3]).unwrap();
+    let mut again = seal(&session, KIND_ANCHOR, &anchor.emit());
+    match members.member.receive_session(&mut again, endpoint(3), NOW_NS, &mut Recent::default()) {
+        Ok(Received::Anchor(sent, outgoing)) => assert_eq!((sent, &*outgoing.next_hops), (anchor, &[4][..])),
+        other => panic!("an anchor for the next hops: {other:?}"),
+    }
+    assert!(members.take(&forge(1 << 29)).is_ok());
 }
 
 /// A further key that the member holds and the root uses.
@@ -154,7 +163,7 @@ fn rotate(members: &Members, key_id: u32) {
     let name = members.root.tree(5).unwrap().name;
     members.root.make_key(5, key_id, Zeroizing::new([key_id as u8; 32])).unwrap();
     give_key(&members.root, &members.member, name, key_id);
-    assert_eq!(members.member.accept_key(name, key_id, leaf()), Ok(true));
+    assert_eq!(members.member.accept_key(name, key_id, leaf(), &[]), Ok(true));
     members.root.use_key(5, key_id).unwrap();
 }
 
@@ -181,7 +190,7 @@ fn a_key_older_than_one_that_was_used_is_taken_no_more() {
     rotate(&members, KEY_ID + 3);
     assert!(members.take(&members.genuine()).is_ok());
     receive(&members.member, &seal(&session, treecast_core::datagram::KIND_SENDER_KEY, &old), endpoint(1)).unwrap();
-    members.member.accept_key(name, KEY_ID + 1, leaf()).unwrap();
+    members.member.accept_key(name, KEY_ID + 1, leaf(), &[]).unwrap();
     assert!(members.take(&members.genuine()).is_ok());
     assert!(members.take(&members.genuine()).is_ok());
 }

@@ -122,7 +122,7 @@ pub fn tree(
     root.set_tree_members(tree_id, &[member.node_index], &[]).unwrap();
     let name = TreeName { root: root.node_index, tree_id, epoch: EPOCH };
     give_key(root, member, name, KEY_ID);
-    assert_eq!(member.accept_key(name, KEY_ID, outgoing), Ok(true));
+    assert_eq!(member.accept_key(name, KEY_ID, outgoing, &[]), Ok(true));
     (root.tree(tree_id).unwrap(), name)
 }
 

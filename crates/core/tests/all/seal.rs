@@ -203,7 +203,9 @@ fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
     assert_eq!(relay(&two, &datagram).unwrap().unwrap_err(), Reason::TreeReplay);
     let mut recent = Recent::default();
     let (header, _) = two.receive_tree(&datagram, endpoint(1).address, &mut recent).unwrap();
-    let Opened::Frame(frame) = two.open_tree(&tree, &header, &mut datagram.clone(), true, NOW_NS).unwrap() else { panic!() };
+    let Opened::Frame(frame) = two.open_tree(&tree, &header, &mut datagram.clone(), true, NOW_NS).unwrap() else {
+        panic!()
+    };
     assert_eq!(frame.length, FRAME.len());
     two.remove_downstream_tree(name);
     assert!(!two.relays() && relay(&two, &datagram).is_none());
@@ -221,14 +223,14 @@ fn a_new_key_is_taken_and_the_previous_still_opens() {
     one.use_key(5, 4).unwrap();
     let under_second = seal_tree(&root, FRAME);
     assert_eq!(receive_tree(&two, &under_second), Err(Reason::TreeKeyUnknown));
-    assert_eq!(two.accept_key(name, 4, leaf()), Ok(true));
+    assert_eq!(two.accept_key(name, 4, leaf(), &[]), Ok(true));
     for datagram in [under_first, still_first, under_second] {
         assert_eq!(receive_tree(&two, &datagram), Ok(FRAME.to_vec()));
     }
     one.make_key(5, 5, zeroize::Zeroizing::new([2; 32])).unwrap();
     let under_second = seal_tree(&root, FRAME);
     give_key(&one, &two, name, 5);
-    assert_eq!(two.accept_key(name, 5, leaf()), Ok(true));
+    assert_eq!(two.accept_key(name, 5, leaf(), &[]), Ok(true));
     assert_eq!(receive_tree(&two, &under_second), Ok(FRAME.to_vec()));
 }
 
@@ -244,12 +246,12 @@ fn an_offer_that_comes_late_displaces_no_newer_key() {
     for key_id in [5, 6] {
         one.make_key(5, key_id, zeroize::Zeroizing::new([key_id as u8; 32])).unwrap();
         give_key(&one, &two, name, key_id);
-        assert_eq!(two.accept_key(name, key_id, leaf()), Ok(true));
+        assert_eq!(two.accept_key(name, key_id, leaf(), &[]), Ok(true));
         one.use_key(5, key_id).unwrap();
         datagrams.push(seal_tree(&root, FRAME));
     }
     receive(&two, &seal(&session, KIND_SENDER_KEY, &late), endpoint(1)).unwrap();
-    assert_eq!(two.accept_key(name, 4, leaf()), Ok(true));
+    assert_eq!(two.accept_key(name, 4, leaf(), &[]), Ok(true));
     for datagram in datagrams {
         assert_eq!(receive_tree(&two, &datagram), Ok(FRAME.to_vec()));
     }
@@ -265,7 +267,7 @@ fn datagrams_before_the_offer_are_replays_to_a_new_subscriber() {
     let before = seal_tree(&root, FRAME);
     let name = root.name;
     give_key(&one, &two, name, KEY_ID);
-    two.accept_key(name, KEY_ID, leaf()).unwrap();
+    two.accept_key(name, KEY_ID, leaf(), &[]).unwrap();
     let after = seal_tree(&root, FRAME);
     assert_eq!(receive_tree(&two, &before), Err(Reason::TreeReplay));
     assert_eq!(receive_tree(&two, &after), Ok(FRAME.to_vec()));

@@ -234,7 +234,7 @@ fn forgetting_a_peer_leaves_nothing_of_it() {
     assert!(!two.relays());
     give_key(&{ plane_with_session_to_two(&two) }, &two, TreeName { root: 7, ..name }, KEY_ID);
     two.forget_peer(7);
-    assert_eq!(two.accept_key(TreeName { root: 7, ..name }, KEY_ID, leaf()), Ok(false));
+    assert_eq!(two.accept_key(TreeName { root: 7, ..name }, KEY_ID, leaf(), &[]), Ok(false));
     two.forget_peer(1);
     assert!(two.downstream_trees().is_empty());
 }
@@ -284,14 +284,14 @@ fn refused_keys_are_gone_and_contradictions_are_refused() {
     let (_, name) = tree(&one, &two, 5, leaf());
     give_key(&one, &two, name, KEY_ID);
     two.refuse_key(name, KEY_ID);
-    assert_eq!(two.accept_key(name, KEY_ID, leaf()), Ok(false));
+    assert_eq!(two.accept_key(name, KEY_ID, leaf(), &[]), Ok(false));
     assert_eq!(one.set_tree_members(5, &[2], &[2]), Err(Refused::Invalid));
     assert_eq!(one.set_tree_members(5, &[1], &[]), Err(Refused::Invalid));
     assert_eq!(one.set_tree_members(6, &[2], &[]), Err(Refused::Unknown));
     assert_eq!(one.use_key(5, 99), Err(Refused::Unknown));
     give_key(&one, &two, name, KEY_ID);
     let back_to_root = OutgoingList { deliver: true, next_hops: [1].into() };
-    assert_eq!(two.accept_key(name, KEY_ID, back_to_root), Err(Refused::Invalid));
+    assert_eq!(two.accept_key(name, KEY_ID, back_to_root, &[]), Err(Refused::Invalid));
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn a_new_epoch_stands_beside_the_one_before() {
     one.create_tree(5, EPOCH + 1, 1, secrets).unwrap();
     let new_name = TreeName { epoch: EPOCH + 1, ..old_name };
     give_key(&one, &two, new_name, 1);
-    assert_eq!(two.accept_key(new_name, 1, leaf()), Ok(true));
+    assert_eq!(two.accept_key(new_name, 1, leaf(), &[]), Ok(true));
     let frame = [0; 60];
     assert!(receive_tree(&two, &seal_tree(&old, &frame)).is_ok());
     assert!(receive_tree(&two, &seal_tree(&one.tree(5).unwrap(), &frame)).is_ok());

@@ -58,7 +58,7 @@ fn a_tree_of_a_root_that_was_restarted_is_another_tree_though_its_name_is_the_sa
     let secrets = TreeSecrets { tree_key: [1; 16], sender_key: zeroize::Zeroizing::new([2; 32]) };
     again.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
     give_key(&again, &two, name, KEY_ID);
-    assert_eq!(two.accept_key(name, KEY_ID, leaf()), Ok(true));
+    assert_eq!(two.accept_key(name, KEY_ID, leaf(), &[]), Ok(true));
     let anew = seal_tree(&again.tree(5).unwrap(), FRAME);
     assert_eq!(receive_tree(&two, &anew), Ok(FRAME.to_vec()), "its counter begins again, and so does the window");
     assert_eq!(receive_tree(&two, &second), Err(Reason::TreeTag));
@@ -72,7 +72,7 @@ fn a_datagram_is_sent_on_neither_to_its_root_nor_to_oneself() {
     for next_hop in [1, 2] {
         give_key(&one, &two, name, KEY_ID);
         let outgoing = OutgoingList { deliver: true, next_hops: [3, next_hop].into() };
-        assert_eq!(two.accept_key(name, KEY_ID, outgoing), Err(Refused::Invalid));
+        assert_eq!(two.accept_key(name, KEY_ID, outgoing, &[]), Err(Refused::Invalid));
     }
     assert!(!two.relays());
 }
