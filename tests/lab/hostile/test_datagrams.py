@@ -81,7 +81,7 @@ def test_truncated_and_bit_flipped_copies_of_real_datagrams_are_counted_and_chan
 
 
 def test_replayed_datagrams_are_counted_from_whatever_address_they_come(siege: Siege) -> None:
-    """Those of trees from an address of no session are not even looked into."""
+    """Tree datagrams from an address of no session are not even looked into."""
     sessions, trees = to_n1(siege, SESSION), stream_trees(to_n1(siege, TREE))[-300:]
     victim = siege.net[1]
     expected = Counter({"session_replay": 2 * len(sessions), "tree_replay": len(trees), "tree_rpf": len(trees)})
