@@ -218,8 +218,8 @@ def load_certificate(directory: Path) -> Certificate:
     """A node's certificate as it lies there, not verified; OperatorError."""
     path = directory / CERTIFICATE_FILE
     missing = (
-        f"{path} is missing: put it back, or add the node again where the CA key is, with treecast node add NAME "
-        f"--replace, and copy the new {CERTIFICATE_FILE} and {NODE_KEY_FILE} here"
+        f"{path} is missing: put it back, or renew it where the CA key is, with treecast node renew NAME, and "
+        f"copy the new {CERTIFICATE_FILE} here"
     )
     return _load(path, MAX_CERTIFICATE_BYTES, Certificate.decode, missing)
 
@@ -239,8 +239,8 @@ def _refusal(path: Path, certificate: Certificate, reason: str, now_unix_s: floa
         expiry, name = iso_date(certificate.not_after_s), certificate.name
         return (
             f"the certificate {path} expired on {expiry}, and this machine's clock says {today}: if that is wrong, set "
-            f"it; if not, renew the certificate where the CA key is, with treecast node add "
-            f"{name} --replace, and copy the new {CERTIFICATE_FILE} and {NODE_KEY_FILE} here"
+            f"it; if not, renew the certificate where the CA key is, with treecast node renew "
+            f"{name}, and copy the new {CERTIFICATE_FILE} here"
         )
     if reason == CERTIFICATE_NOT_YET_VALID:
         start = iso_date(certificate.not_before_s)

@@ -68,7 +68,8 @@ class Answers:
         return GroupAnswers(self._view, self._plane, self._bridging.port_names(), clock.monotonic())
 
     def _status(self) -> Status:
-        certificate, interface = self._identity.certificate, self._plane.interface
+        own = self._identity.certificate
+        certificate, interface = self._view.certificate(own.node_index) or own, self._plane.interface
         now = clock.monotonic()
         drops = Counter(self._plane.drops())
         drops.update(self._view.drops())

@@ -24,7 +24,7 @@ from treecast.base.keep_local import KeepLocal
 from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.storm_control import StormLimits
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Duration, Instant, iso_date
 from treecast.daemon.handshake_log import log_handshakes
 from treecast.daemon.linked import Linked
 from treecast.daemon.options import HostPort
@@ -32,6 +32,7 @@ from treecast.daemon.peer_addresses import why_no_peer
 from treecast.daemon.peer_names import PeerNames
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
+from treecast.identity.certificate import Certificate
 from treecast.identity.network import Network
 from treecast.links.endpoints import advertised_endpoints
 from treecast.multicast import TAP, PimSegment, PortAddresses
@@ -118,6 +119,11 @@ class RunningNode:
         """The TAP is, or is about to be, in a bridge of this name, or the machine's address there has changed."""
         self._bridge, self._lan = bridge, lan
         self._carry_out(self.engine.enter_switch_mode(clock.monotonic(), TAP, lan))
+
+    def renew(self, certificate: Certificate) -> None:
+        """Another certificate of this node, for the keys, name and addresses that it runs with."""
+        self._log.info("certificate renewed", until=iso_date(certificate.not_after_s))
+        self._carry_out(self.engine.renew(clock.monotonic(), certificate))
 
     def recall_vlans(self, vlans: tuple[int, ...]) -> None:
         """VLANs that an earlier run remembered."""

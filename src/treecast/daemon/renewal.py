@@ -1,32 +1,39 @@
-"""Files in the node's directory for its next start: a renewed certificate, or files that it could not start with.
+"""Files in the node's directory that have changed: a renewed certificate, which the node takes while it runs, or files
+that it could not start with.
 
 Looks at the files' dates every few seconds, and reads them only when those have changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from treecast.adapters import clock, storage
+from treecast.adapters.bridge_record import carries_lans
 from treecast.adapters.node_directory import CERTIFICATE_FILE, NODE_KEY_FILE
 from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, iso_date
 from treecast.identity.certificate import Certificate
+from treecast.identity.newest import has_same_keys, is_renewal
+from treecast.identity.rights import Role, advice_to_bridge
 
-LOOK_INTERVAL: Duration = 5.0
+LOOK_INTERVAL: Duration = 2.0
 
 _Stamp = tuple[int, int, int] | None
 """Inode, size and date of a file; None: it cannot be looked at."""
 
 
 class Renewal:
-    """``problems`` is a source of ``daemon.problems``. ``own``: the certificate in use."""
+    """``problems`` is a source of ``daemon.problems``. ``own``: the certificate in use; ``take``: has the node use
+    another one, for the same keys.
+    """
 
-    def __init__(self, directory: Path, own: Certificate) -> None:
+    def __init__(self, directory: Path, own: Certificate, take: Callable[[Certificate], None]) -> None:
         self._directory = directory
         self._own = own
+        self._take = take
         self._files = [directory / name for name in (CERTIFICATE_FILE, NODE_KEY_FILE, storage.NETWORK_FILE)]
         self._next_look = Instant(0.0)
         self._seen: list[_Stamp] = []
@@ -40,6 +47,11 @@ class Renewal:
             self._look()
         if self._found is not None:
             yield self._found
+
+    def look_now(self) -> None:
+        """Read the files at once: whoever has written them says so."""
+        self._seen = self._judged = [_stamp(path) for path in self._files]
+        self._found = self._judge()
 
     def _look(self) -> None:
         """Files that have changed are read when they are the same at the next look: somebody may be copying them."""
@@ -64,10 +76,30 @@ class Renewal:
                 f"put the right ones back, or start the node again to become {other.name}"
             )
             return Problem("directory_unusable", own.name, text)
+        return self._use(other)
+
+    def _use(self, other: Certificate) -> Problem | None:
+        """Take the other certificate of this node; a problem where that is not possible while the node runs."""
+        own, directory = self._own, self._directory
+        if not has_same_keys(other, own):
+            why = "it is for other keys: start the node again to use it"
+        elif (other.name, other.ipv4, other.ipv6) != (own.name, own.ipv4, own.ipv6):
+            why = "it has another name or other addresses: start the node again to use it"
+        elif not is_renewal(other, own):
+            why = "it is older than the one in use: put the newer one back"
+        elif Role.BRIDGE in own.rights.roles and Role.BRIDGE not in other.rights.roles and carries_lans(directory):
+            why = (
+                "it has not the role bridge, and the node carries LANs: run treecast bridge remove, or "
+                f"{advice_to_bridge(own.name, other.rights.roles)} where the CA key is"
+            )
+        else:
+            self._own = other
+            self._take(other)
+            return None
         until, used_until = iso_date(other.not_after_s), iso_date(own.not_after_s)
         text = (
-            f"a renewed certificate of {own.name}, valid until {until}, is in {directory}, and the one in use ends at "
-            f"{used_until}: start the node again to use the new one"
+            f"a certificate of {own.name}, valid until {until}, is in {directory}, and the one in use ends at "
+            f"{used_until}: {why}"
         )
         return Problem("certificate_waits", own.name, text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -53,6 +54,7 @@ from treecast.daemon.underlay_watch import SMALLEST_MTU, UnderlayWatch, first_gu
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
 from treecast.engine.environment import NodeEnvironment
+from treecast.identity.certificate import Certificate
 from treecast.identity.node import NodeIdentity
 from treecast.links.endpoints import loopback_of
 from treecast.multicast import TAP
@@ -191,7 +193,6 @@ async def _run(
         packet_ports.problems,
         bridging.problems,
         Overruns(lambda: _drops(engine, plane)).problems,
-        Renewal(options.directory, certificate).problems,
         partial(ipv6_came_on, at_start=ipv6),
         ready.problems,
     ):
@@ -211,6 +212,7 @@ async def _run(
         plane.start()
         memory.start(upkeep.supervision)
         node.start(loop, endpoints)
+        _follow_files(options.directory, certificate, node, upkeep)
         bridging.reread()
         for kind in of_hosts:
             kind.start(upkeep.supervision)
@@ -240,6 +242,13 @@ async def _run(
         packet_ports.close()
         await server.close()
     upkeep.ending.check()
+
+
+def _follow_files(directory: Path, own: Certificate, node: RunningNode, upkeep: Upkeep) -> None:
+    """Take a renewed certificate that comes into the directory, at SIGHUP at once."""
+    renewal = Renewal(directory, own, node.renew)
+    upkeep.problems.add_source(renewal.problems)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, renewal.look_now)
 
 
 def _follow_network(

@@ -13,7 +13,7 @@ END_SIGNALS = (
     signal.SIGXCPU,  # the time that ulimit -t leaves is up; SIGKILL is next
 )
 MEANINGLESS_SIGNALS = (
-    signal.SIGHUP,  # there is nothing to reload, and a terminal may close
+    signal.SIGHUP,  # a terminal may close; once the node runs, it looks at its files then (``renewal``)
     *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR),
     *(signal.SIGSTKFLT, signal.SIGTRAP, signal.SIGSYS),
     *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),

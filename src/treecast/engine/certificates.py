@@ -12,8 +12,8 @@ from treecast.identity.certificate import Certificate
 
 DAY_S = 86_400
 WARN_DAYS = (30, 7, 1)
-SHORT_LIFE_PART = 4
-"""The last of so many parts of a life that was shorter than 60 days from the start is reported, too."""
+LIFE_PARTS = 4
+"""The report comes in the last of so many parts of the certificate's life."""
 
 
 class EndingCertificates:
@@ -44,9 +44,9 @@ class EndingCertificates:
     def problems(self, unix_now_s: float, clock_doubt: Callable[[], str]) -> Iterator[Problem]:
         """One for each, which becomes more urgent: 30, 7 and 1 days before the end.
 
-        A certificate that was issued for less than twice as many days is not reported so early, but in the last quarter
-        of its life. ``clock_doubt``: another node whose clock differs, in words; empty where there is none. It compares
-        the clocks of all linked nodes, so it is called once, and only where a certificate ends.
+        None is reported before the last quarter of its life: one that was issued for a short time is reported then.
+        ``clock_doubt``: another node whose clock differs, in words; empty where there is none. It compares the clocks
+        of all linked nodes, so it is called once, and only where a certificate ends.
         """
         doubt: str | None = None
         self._soon.update(self._waiting.due(Instant(unix_now_s)))
@@ -68,8 +68,8 @@ class EndingCertificates:
         until = iso_date(certificate.not_after_s)
         what = f"{whose} expired at {until}, no node takes it any more" if left_s < 0 else f"{whose} ends at {until}"
         renew = (
-            f"on the CA's machine run treecast node add {certificate.name} --replace, take its files to the node's "
-            f"machine, and start it again"
+            f"on the CA's machine run treecast node renew {certificate.name}, and put the new node.cert into the "
+            f"node's directory"
         )
         doubtful = (
             f"{what}, by this node's clock; {clock_doubt}: set the one that is wrong; only if this one's is right, "
@@ -88,6 +88,6 @@ def _first_reported_s(certificate: Certificate) -> int:
 
 def _reported_before_s(certificate: Certificate) -> list[int]:
     """How long before its end the report becomes more urgent, each time."""
-    lifetime_s = certificate.not_after_s - certificate.not_before_s
-    times = [days * DAY_S for days in WARN_DAYS if lifetime_s >= 2 * days * DAY_S]
-    return times if len(times) == len(WARN_DAYS) else [*times, lifetime_s // SHORT_LIFE_PART]
+    last_part_s = (certificate.not_after_s - certificate.not_before_s) // LIFE_PARTS
+    times = [days * DAY_S for days in WARN_DAYS if days * DAY_S < last_part_s]
+    return times if len(times) == len(WARN_DAYS) else [last_part_s, *times]

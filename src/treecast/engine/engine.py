@@ -31,7 +31,7 @@ from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.problems import EngineProblems
 from treecast.engine.reception import Reception
 from treecast.engine.refusals import Refusals
-from treecast.engine.rooms import certified_addresses, own_neighbour, rooms_of
+from treecast.engine.rooms import own_addresses, own_neighbour, rooms_of
 from treecast.engine.view import View
 from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.node import NodeIdentity
@@ -84,7 +84,7 @@ class Engine:
         """The steps of handshakes, for the log."""
         self._certificate = identity.certificate
         self._certificate_bytes = identity.certificate.encode()
-        self._own_addresses = _own_addresses(identity.certificate, ipv6=environment.ipv6)
+        self._own_addresses = own_addresses(identity.certificate, ipv6=environment.ipv6)
         self._endpoints: tuple[Endpoint, ...] = ()
         self._underlay_mtu = environment.underlay_mtu
         self._outgoing: list[Command] = []
@@ -142,6 +142,15 @@ class Engine:
         """This machine's interfaces carry another length: that is advertised at once."""
         self._underlay_mtu = mtu_bytes
         self.rooms.links.set_underlay_mtu(mtu_bytes)
+        self._announce(now, self._endpoints)
+        return self._settle(now)
+
+    def renew(self, now: Instant, certificate: Certificate) -> list[Command]:
+        """Show another certificate of this node from now on: one for the same keys, index, name and addresses."""
+        self._certificate, self._certificate_bytes = certificate, certificate.encode()
+        self.rooms.newest.require(certificate)
+        self.rooms.nodes.put(self.rooms.me, certificate)
+        self.rooms.links.renew(certificate)
         self._announce(now, self._endpoints)
         return self._settle(now)
 
@@ -333,14 +342,6 @@ class Engine:
     def _announce(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
         self._endpoints = endpoints
         self.rooms.broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints, self._underlay_mtu))
-
-
-def _own_addresses(certificate: Certificate, *, ipv6: bool) -> tuple[IPAddress, ...]:
-    """The addresses of the node's own host."""
-    certified = certified_addresses(certificate)
-    if ipv6:
-        return (*certified, certificate.mac.link_local)
-    return tuple(address for address in certified if address.version == 4)
 
 
 def _taken(commands: list[Command]) -> list[Command]:

@@ -58,6 +58,7 @@ class Learning:
         origin, content, certificate = learned.origin, learned.content, learned.certificate
         if isinstance(content, NodeContent) and certificate is not None:
             self._rooms.nodes.put(origin, certificate)
+            self._rooms.links.learn_certificate(origin, certificate)
             linked = self._rooms.links.peer(origin)
             if linked is not None and self._rooms.newest.replacing(linked.certificate) is not None:
                 self._rooms.links.note_replaced(now, origin)

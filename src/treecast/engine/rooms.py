@@ -171,3 +171,11 @@ def own_neighbour(certificate: Certificate) -> IPv4Address:
 def certified_addresses(certificate: Certificate) -> tuple[IPAddress, ...]:
     """The overlay's addresses that a certificate gives."""
     return tuple(interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface)
+
+
+def own_addresses(certificate: Certificate, *, ipv6: bool) -> tuple[IPAddress, ...]:
+    """The addresses of the node's own host."""
+    certified = certified_addresses(certificate)
+    if ipv6:
+        return (*certified, certificate.mac.link_local)
+    return tuple(address for address in certified if address.version == 4)

@@ -60,6 +60,12 @@ def has_same_keys(one: Certificate, other: Certificate) -> bool:
     return (one.static_key, one.signing_key) == (other.static_key, other.signing_key)
 
 
+def is_renewal(certificate: Certificate, before: Certificate) -> bool:
+    """Whether the certificate was issued later, for the same keys."""
+    newer = (certificate.not_before_s, certificate.serial) > (before.not_before_s, before.serial)
+    return newer and has_same_keys(certificate, before)
+
+
 def _age(certificate: Certificate) -> tuple[int, bytes, bytes]:
     """Greater for the newer; of two of one second the keys decide."""
     return certificate.not_before_s, certificate.static_key, certificate.signing_key

@@ -114,9 +114,9 @@ class Handshakes:
         self.trace = Trace()
         self.commands: list[SendDatagram] = []
 
-    def set_underlay_mtu(self, mtu_bytes: int) -> None:
-        """Payloads state another MTU of this node's underlay from now on."""
-        self._me = replace(self._me, underlay_mtu=mtu_bytes)
+    def restate(self, **changed: object) -> None:
+        """Payloads state other values of this node from now on."""
+        self._me = replace(self._me, **changed)
 
     def met_twin(self) -> MetTwin | None:
         """Another run of this node that handshakes have met since the last call."""

@@ -18,7 +18,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, earliest
 from treecast.identity.certificate import CERTIFICATE_EXPIRED, Certificate
-from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
+from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys, is_renewal
 from treecast.links.authentication import MetTwin
 from treecast.links.clocks import clock_doubt, differing
 from treecast.links.crypto import HandshakeFactory
@@ -110,7 +110,18 @@ class Links:
 
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
         """Handshakes state another MTU of this node's underlay from now on."""
-        self._handshakes.set_underlay_mtu(mtu_bytes)
+        self._handshakes.restate(underlay_mtu=mtu_bytes)
+
+    def renew(self, own: Certificate) -> None:
+        """Handshakes show another certificate of this node from now on; links stay as they are."""
+        self._handshakes.restate(certificate=own.encode())
+        self._handshakes.refused.renew(own)
+
+    def learn_certificate(self, node: NodeIndex, certificate: Certificate) -> None:
+        """A node advertised this certificate: its link lasts as long, where it is newer than the session's."""
+        peer = self._peers.get(node)
+        if peer is not None and is_renewal(certificate, peer.certificate):
+            peer.certificate = certificate
 
     def learn_underlay_mtu(self, node: NodeIndex, mtu_bytes: int) -> None:
         """A node advertised another MTU of its underlay; one without a session states it in its handshake."""

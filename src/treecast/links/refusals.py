@@ -63,6 +63,13 @@ class Refusals:
         self._strangers: dict[tuple[bool, Endpoint], Refused] = {}
         self._last: Refused | None = None
 
+    def renew(self, own: Certificate) -> None:
+        """This node has another certificate: refusals of the one before for its time are over."""
+        self._own = own
+        for key, refused in list(self._members.items()):
+            if not refused.by_me and refused.is_of_a_time:
+                del self._members[key]
+
     def note(self, refused: Refused) -> None:
         self._last = refused = replace(refused, own_clock_ms=self._wall_clock_ms(refused.at))
         if refused.other is not None:
@@ -223,7 +230,7 @@ def _both(refused: Refused) -> str:
 
 
 def _renew(name: str) -> str:
-    return f"on the CA's machine run treecast node add {name} --replace, and take its files to its machine"
+    return f"on the CA's machine run treecast node renew {name}, and put the new node.cert into its directory"
 
 
 def one_index(name: str, newer: str, node: NodeIndex) -> str:

@@ -103,16 +103,14 @@ def starting(alice: TreecastNode, bob: TreecastNode, carol: TreecastNode) -> Non
 def certificate_ends(net: Overlay, carol: TreecastNode, others: tuple[TreecastNode, ...]) -> None:
     """A certificate runs out while the node runs: all say so, and how to renew it."""
     for node in others:
-        meets(node, "peer_refused", "carol", "expired", "node add carol --replace")
-    meets(carol, "certificate_ends", "expired", "node add carol --replace")
-    meets(carol, "refused_by_peer", "expired", "node add carol --replace")
+        meets(node, "peer_refused", "carol", "expired", "node renew carol")
+    meets(carol, "certificate_ends", "expired", "node renew carol")
+    meets(carol, "refused_by_peer", "expired", "node renew carol")
     wait_until(lambda: all(peer.state != "up" for peer in fetch_peers(carol.directory)), LIMIT_S, "its links are down")
     carol.stop()
     assert "all_links_lost" not in carol.log.read_text(), "no cable is to blame"
-    assert "node add carol --replace" in sentence_of(carol, "up", carol.directory)
-    carol.machine.run(
-        [PROGRAM, "node", "add", "--replace", "carol", "--network", net.network, "--dir", carol.directory]
-    )
+    assert "node renew carol" in sentence_of(carol, "up", carol.directory)
+    carol.machine.run([PROGRAM, "node", "renew", "carol", "--network", net.network, "--dir", carol.directory])
     carol.start(others[0].endpoint)
     carol.wait_ready()
     carol.wait_linked({node.name for node in others})

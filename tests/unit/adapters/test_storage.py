@@ -137,7 +137,7 @@ def test_a_file_in_the_place_of_a_directory_is_no_network(tmp_path: Path) -> Non
     [
         ("network.json", None, "network.json is missing: put it back"),
         ("network.json", b"{", "network.json is damaged"),
-        ("node.cert", None, "node.cert is missing: put it back, or add the node again"),
+        ("node.cert", None, "node.cert is missing: put it back, or renew it where the CA key is"),
         ("node.cert", b"\x92", "node.cert is damaged (certificate_malformed)"),
         ("node.key", None, "node.key is missing"),
         ("node.key", b"", "node.key is damaged (key_malformed)"),

@@ -1,4 +1,4 @@
-"""A certificate that waits for a restart is said, and so are files that the node could not start with."""
+"""A renewed certificate is taken; files that the node cannot take, or could not start with, are said."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from treecast.adapters import storage
+from treecast.adapters.bridge_record import PacketPortRecord, write_packet_ports
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, iso_date
 from treecast.daemon.renewal import LOOK_INTERVAL, Renewal
 from treecast.identity.certificate import Certificate
 from treecast.identity.node import NodeRequest
+from treecast.identity.rights import Role
 
 
 class Running:
@@ -22,8 +24,17 @@ class Running:
         self.network, self.directory = place / "home", place / "alice"
         storage.create_network(self.network, "home", "10.77.0.0/16", None)
         self.add(NodeRequest("alice", None, None, 30))
-        self.renewal = Renewal(self.directory, storage.load_node(self.directory, time.time()).certificate)
+        self.taken: list[Certificate] = []
+        self.renewal = Renewal(self.directory, self.certificate, self.taken.append)
         self.now = 0.0
+
+    @property
+    def certificate(self) -> Certificate:
+        """The one in the directory."""
+        return storage.load_node(self.directory, time.time()).certificate
+
+    def renew(self, days: int = 365, roles: Role | None = None, later_s: float = 1.0) -> None:
+        storage.renew_node(self.network, self.directory, "alice", days, roles, time.time() + later_s)
 
     def add(self, request: NodeRequest) -> None:
         storage.add_node(self.network, self.directory, request, time.time())
@@ -43,14 +54,61 @@ def running(tmp_path: Path) -> Running:
     return node
 
 
-def test_a_renewed_certificate_in_the_directory_waits_for_a_restart(running: Running) -> None:
-    running.add(NodeRequest("alice", None, None, 365, replace=True))
-    until = storage.load_node(running.directory, time.time()).certificate.not_after_s
+def test_a_renewed_certificate_in_the_directory_is_taken_once(running: Running) -> None:
+    running.renew()
+    assert running.problems() == []
+    assert running.problems() == []
+    assert running.taken == [running.certificate]
+    running.renew(roles=Role.BRIDGE, later_s=2.0)
+    assert running.problems() == []
+    assert running.taken[1:] == [running.certificate]
+
+
+def test_a_renewed_certificate_is_taken_at_once_where_somebody_says_that_it_is_there(running: Running) -> None:
+    running.renew()
+    running.renewal.look_now()
+    assert running.taken == [running.certificate]
+
+
+def test_what_cannot_be_taken_while_the_node_runs_waits_and_is_said(running: Running, tmp_path: Path) -> None:
+    before = running.certificate
+    storage.add_node(running.network, tmp_path / "new", NodeRequest("alice", None, None, 365, True), time.time() + 1)
+    right = {name: (running.directory / name).read_bytes() for name in ("node.cert", "node.key")}
+    for name in right:
+        (running.directory / name).write_bytes((tmp_path / "new" / name).read_bytes())
     (problem,) = running.problems()
     assert (problem.kind, problem.subject) == ("certificate_waits", "alice")
-    assert f"valid until {iso_date(until)}, is in {running.directory}" in problem.text
-    assert "start the node again" in problem.text
+    assert f"valid until {iso_date(running.certificate.not_after_s)}, is in {running.directory}" in problem.text
+    assert "it is for other keys: start the node again" in problem.text
     assert running.problems() == [problem]
+    for name, content in right.items():
+        (running.directory / name).write_bytes(content)
+    assert running.problems() == []
+    assert (running.taken, running.certificate) == ([], before)
+
+
+def test_an_older_certificate_than_the_one_in_use_is_not_taken(running: Running) -> None:
+    older = (running.directory / "node.cert").read_bytes()
+    running.renew()
+    assert running.problems() == []
+    (running.directory / "node.cert").write_bytes(older)
+    (problem,) = running.problems()
+    assert problem.kind == "certificate_waits"
+    assert "it is older than the one in use: put the newer one back" in problem.text
+    assert len(running.taken) == 1
+
+
+def test_a_node_that_carries_lans_keeps_the_role_that_it_needs_for_that(running: Running) -> None:
+    running.renew(roles=Role.BRIDGE)
+    write_packet_ports(running.directory, [PacketPortRecord("wlan0")])
+    assert running.problems() == []
+    running.renew(roles=Role.RELAY, later_s=2.0)
+    (problem,) = running.problems()
+    assert problem.kind == "certificate_waits"
+    assert "run treecast bridge remove, or treecast node renew alice --role bridge,relay where the CA" in problem.text
+    write_packet_ports(running.directory, [])
+    running.renewal.look_now()
+    assert len(running.taken) == 2
 
 
 @pytest.mark.parametrize("name", ["node.cert", "node.key", "network.json"])
@@ -107,7 +165,7 @@ def test_files_are_read_when_they_have_changed_and_looked_at_every_few_seconds(
     for second in range(600):
         list(running.renewal.problems(Instant(running.now + second)))
     assert read == []
-    running.add(NodeRequest("alice", None, None, 365, replace=True))
+    running.renew()
     for second in range(600, 1200):
         list(running.renewal.problems(Instant(running.now + second)))
     assert len(read) == 2, "by itself, and once more with all that a start reads"

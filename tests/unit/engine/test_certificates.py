@@ -35,19 +35,26 @@ def test_the_end_of_another_node_s_certificate_is_said_thirty_seven_and_one_days
 def test_the_own_certificate_is_said_to_have_expired_and_what_to_do() -> None:
     (problem,) = ending(OWN, (), 2 * YEAR + 1)
     assert problem.text.startswith("this node's certificate expired at 1972-01-01T00:00:00Z")
-    assert "treecast node add n1 --replace" in problem.text
+    assert "treecast node renew n1" in problem.text
 
 
 def test_a_clock_that_differs_from_another_node_s_is_suspected_before_anything_is_renewed() -> None:
     (problem,) = EndingCertificates(OWN).problems(3 * YEAR, lambda: "n2 says this, this node that")
     assert "by this node's clock; n2 says this, this node that: set the one" in problem.text
-    assert "only if this one's is right, on the CA's machine run treecast node add n1 --replace" in problem.text
+    assert "only if this one's is right, on the CA's machine run treecast node renew n1" in problem.text
 
 
 def test_a_certificate_that_is_short_on_purpose_is_not_reported_all_its_life() -> None:
     short = replace(OTHER, not_after_s=10 * DAY_S)
     assert ending(OWN, (short,), 0) == []
     assert [[p.urgency for p in ending(OWN, (short,), day * DAY_S)] for day in (7.4, 7.6, 9.5)] == [[], [1], [2]]
+
+
+def test_the_report_comes_thirty_days_before_the_end_or_at_a_quarter_of_the_life_whichever_is_shorter() -> None:
+    for life_days, first_days in ((365, 30.0), (120, 30.0), (60, 15.0), (30, 7.5), (20, 5.0), (4, 1.0), (2, 0.5)):
+        known = replace(OTHER, not_after_s=life_days * DAY_S)
+        first_s = (life_days - first_days) * DAY_S
+        assert [len(ending(OWN, (known,), at)) for at in (first_s - 60, first_s + 60)] == [0, 1], life_days
 
 
 @pytest.mark.parametrize("life_s", [3600, DAY_S, 2 * DAY_S - 1])

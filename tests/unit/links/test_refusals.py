@@ -36,7 +36,7 @@ def test_an_expired_certificate_is_named_on_both_sides_with_its_date_and_what_to
     assert refused.startswith("n9 (192.0.2.9:7700) is refused: its certificate expired on 1970-01-01; ")
     assert told.startswith("n2 (192.0.2.2:7700) refuses this node: this node's certificate expired on 1970-01-01; ")
     for text in (refused, told):
-        assert "treecast node add n9 --replace" in text
+        assert "treecast node renew n9" in text
     assert said(honest, REFUSED_LIFETIME).keys() <= {"peer_unreachable"}
 
 
