@@ -96,6 +96,11 @@ class PortMembership:
         self.mld.source = replace(self.mld.source, kernel=kernel)
         return self.igmp.set_source(now, replace(self.igmp.source, address=ipv4, kernel=kernel, lan=lan))
 
+    def set_link_local(self, now: Instant, link_local: IPv6Address) -> Output:
+        """The IPv6 source of own frames is another one. Both protocols query, IGMP without a new election."""
+        self.igmp.query_arrivals(now)
+        return self.mld.set_source(now, replace(self.mld.source, address=link_local)) + self.igmp.advance(now)
+
     def groups(self) -> tuple[GroupView, ...]:
         return tuple(view for router in self.routers() for view in router.groups())
 

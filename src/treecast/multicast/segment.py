@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
 from treecast.base.addresses import IPAddress
@@ -168,10 +168,13 @@ class Segment:
 
     def set_ipv4(self, now: Instant, ipv4: IPv4Address, kernel: OwnKernel | None, lan: Subnets) -> Output:
         output = self.membership.set_ipv4(now, ipv4, kernel, lan)
-        for router in self.membership.routers():
-            side = self._host_sides.get(router.protocol.ip_version)
-            if side is not None:
-                side.source = router.source
+        self._report_from_own_source()
+        return output
+
+    def set_link_local(self, now: Instant, link_local: IPv6Address) -> Output:
+        """MLD is queried and reported from there. The interface may have been down meanwhile: IGMP is queried too."""
+        output = self.membership.set_link_local(now, link_local)
+        self._report_from_own_source()
         return output
 
     def advance(self, now: Instant) -> tuple[list[bytes], list[IPAddress]]:
@@ -190,6 +193,12 @@ class Segment:
             for group in suppressing:
                 self._router(version).keep(now, group)
         return frames, changed
+
+    def _report_from_own_source(self) -> None:
+        for router in self.membership.routers():
+            side = self._host_sides.get(router.protocol.ip_version)
+            if side is not None:
+                side.source = router.source
 
     def _end_joins_without_router(self, now: Instant) -> None:
         for version in (4, 6) if self.pim.has_joins else ():

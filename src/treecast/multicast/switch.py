@@ -74,15 +74,18 @@ class SwitchMembership:
         return self._begin(now, TAP, UNTAGGED)[1]
 
     def add_port(self, now: Instant, port: int, addresses: PortAddresses) -> SwitchOutput:
-        """A further port, or new addresses of one: the first general queries from there."""
+        """A further port, or new addresses of one: what hosts and routers want stays, and queries go out from there."""
         before = self._addresses.get(port)
-        if before is not None and before.link_local == addresses.link_local:
-            return self.set_ipv4(now, addresses.ipv4, addresses.kernel, port, addresses.lan)
-        vlans = {UNTAGGED, *(segment.vlan for segment in self._segments.of_port(port))}
-        output = self._end_port(port)
         self._addresses[port] = addresses
-        for vlan in sorted(vlans):
-            output += self._begin(now, port, vlan)[1]
+        if before is None:
+            return self._begin(now, port, UNTAGGED)[1]
+        if before.link_local == addresses.link_local:
+            return self.set_ipv4(now, addresses.ipv4, addresses.kernel, port, addresses.lan)
+        output = SwitchOutput()
+        for segment in self._segments.of_port(port):
+            output += self._take(now, segment, segment.set_link_local(now, addresses.link_local or self._link_local))
+        if replace(before, link_local=addresses.link_local) != addresses:
+            output += self.set_ipv4(now, addresses.ipv4, addresses.kernel, port, addresses.lan)
         return output
 
     def set_forwarding(self, now: Instant, port: int, *, forwarding: bool) -> SwitchOutput:
@@ -147,7 +150,9 @@ class SwitchMembership:
 
     def remove_port(self, now: Instant, port: int) -> SwitchOutput:
         """A port is gone, with all hosts behind it."""
-        output = self._end_port(port)
+        output = SwitchOutput()
+        for segment in self._segments.of_port(port):
+            output += self._end(segment)
         self._addresses.pop(port, None)
         self._segments.set_forwarding(port, forwarding=True)
         return output
@@ -304,12 +309,6 @@ class SwitchMembership:
         segment = Segment(now, port, vlan, membership, self._config, self._rng, self._drops, self._quota)
         self._segments.add(segment)
         return segment, self._take(now, segment, membership.start(now))
-
-    def _end_port(self, port: int) -> SwitchOutput:
-        output = SwitchOutput()
-        for segment in self._segments.of_port(port):
-            output += self._end(segment)
-        return output
 
     def _end(self, segment: Segment) -> SwitchOutput:
         """The segment's groups are given up; what other ports of the VLAN want stays."""

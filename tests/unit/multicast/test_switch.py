@@ -11,6 +11,7 @@ from treecast.multicast import MembershipConfig, PortAddresses, SwitchOutput
 from treecast.wire import ethernet, ipv4, ipv6
 from treecast.wire.ethernet import EtherType
 from treecast.wire.group_membership import MembershipQuery, RecordType
+from treecast.wire.pim import PimSource
 
 G4, G6 = IPv4Address("239.1.1.1"), IPv6Address("ff15::1")
 S1, S2, S3 = (IPv4Address("192.0.2.0") + n for n in (1, 2, 3))
@@ -166,7 +167,7 @@ def test_routers_of_a_silent_port_hear_nothing_from_this_node_and_are_told_anew_
 
 
 def sources_of(output: SwitchOutput) -> set[IPAddress]:
-    """The sources of the queries on port 1, which are all there are."""
+    """The sources of the frames on port 1, which are all there are."""
     assert {sent.port for sent in output.frames} <= {1}
     frames = [ethernet.parse(sent.frame) for sent in output.frames]
     return {(ipv4 if f.ethertype == EtherType.IPV4 else ipv6).parse(f.payload).source for f in frames}
@@ -236,3 +237,37 @@ def test_vlans_of_a_port_with_other_addresses_are_queried_from_these() -> None:
     switch.note(switch.switch.add_port(switch.now, 1, own))
     queries = {(said.port, said.vlan) for said in switch.said if isinstance(said.message, MembershipQuery)}
     assert queries == {(1, 0), (1, 7)}
+
+
+def test_a_port_whose_link_local_address_goes_and_comes_keeps_what_its_hosts_and_routers_want() -> None:
+    switch = VirtualSwitch()
+    own = PortAddresses(IPv4Address("192.0.2.8"), IPv6Address("fe80::8"))
+    switch.note(switch.switch.add_port(switch.now, 1, own))
+    joined, joined6 = IPv4Address("239.2.2.2"), IPv6Address("ff35::2")
+    for vlan in (0, 7):
+        switch.report(G4, TO_EX, port=1, vlan=vlan)
+        switch.report(G6, TO_EX, port=1, vlan=vlan)
+        for group in (joined, joined6):
+            switch.hello(group.version, hold_time=0xFFFF, port=1, vlan=vlan)
+            rp = S1 if group.version == 4 else IPv6Address("2001:db8::99")
+            any_source = PimSource(rp, is_wildcard=True, is_rpt=True)
+            switch.join_prune(group, joins=[any_source], port=1, vlan=vlan)
+    switch.query(IPv4Address(0), port=1, router=1)
+    switch.run(60)
+    before = dict(switch.switch.filters())
+    assert len(before) == 8
+    for link_local in (None, IPv6Address("fe80::8")):
+        switch.changes.clear()
+        output = switch.switch.add_port(switch.now, 1, PortAddresses(own.ipv4, link_local))
+        switch.note(output)
+        assert (dict(switch.switch.filters()), switch.changes) == (before, [])
+        not_elected = IPv4Address(0)
+        assert sources_of(output) == {own.ipv4, not_elected, link_local or LINK_LOCAL}
+        assert {(sent.port, ethernet.parse(sent.frame).vlan_id or 0) for sent in output.frames} == {(1, 0), (1, 7)}
+        switch.run(6)
+    (querier,) = (segment.igmp.querier() for port, vlan, segment in switch.switch.segments() if (port, vlan) == (1, 0))
+    assert not querier.is_querier, "IPv4 has the querier that it had"
+    switch.run(70)
+    assert dict(switch.switch.filters()) == before
+    switch.switch.set_proxied(switch.now, 0, IPv6Address("ff15::9"), ANY_SOURCE)
+    assert sources_of(switch.switch.advance(switch.now)) == {IPv6Address("fe80::8")}, "reports to its routers"
