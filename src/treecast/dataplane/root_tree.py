@@ -30,6 +30,8 @@ class RootTree:
     """Somebody who has left may have the newest key, or it has sealed enough."""
     next_key: SenderKey | None = None
     next_key_limit: Instant | None = None
+    next_rotation: Instant | None = None
+    """When the key after the next one may be made at the earliest."""
     lagging: set[NodeIndex] = field(default_factory=set)
     """The members that hold the key in use and not the next one, while there is one."""
     members: set[NodeIndex] = field(default_factory=set)

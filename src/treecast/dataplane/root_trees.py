@@ -42,6 +42,9 @@ ROTATION_LIMIT: Duration = 2.0
 KEY_REST: Duration = 0.25
 """How long a key is used at least. Members keep two keys: what was sealed with the one before has arrived by then. And
 members that leave in a row cost each other one offer per rest and change of keys, not one per leave."""
+ROTATION_INTERVAL: Duration = 1.0
+"""From the begin of one rotation of a tree's keys to that of the next: members that join and leave all the time cost
+the others no more. It is shorter than ROTATION_LIMIT and KEY_REST: nobody who leaves can read on for longer by it."""
 
 TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey
 """Commands that the data plane may refuse."""
@@ -238,6 +241,7 @@ class RootTrees:
         """
         if tree.next_key is None and tree.renewal is not None and now >= tree.renewal:
             tree.begin_next_key(self._new_key_id(), after(now, ROTATION_LIMIT))
+            tree.next_rotation = after(now, ROTATION_INTERVAL)
             self.commands.append(MakeKey(tree.tree_id, tree.newest_key.key_id))
             self._offer_all(now, tree)
             self._use_next_key_if_ready(now, tree)
@@ -247,7 +251,8 @@ class RootTrees:
         limit = tree.next_key_limit
         if tree.next_key is None or limit is None or (tree.lagging and now < limit):
             return
-        before = tree.use_next_key(after(now, KEY_REST), after(now, KEY_LIFETIME))
+        rested = max(after(now, KEY_REST), tree.next_rotation or now)
+        before = tree.use_next_key(rested, after(now, KEY_LIFETIME))
         self.commands += [before] if before is not None else []
         self.commands.append(UseKey(tree.tree_id, tree.key.key_id))
         self._touched[tree.tree_id] = None

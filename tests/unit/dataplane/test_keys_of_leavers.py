@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from itertools import pairwise
 
 from treecast.base.commands import MakeKey, OfferKey, SetTreeMembers, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.time import Duration, Instant
-from treecast.dataplane.root_trees import KEY_REST, ROTATION_LIMIT, RootTrees
+from treecast.dataplane.root_trees import KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT, RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
 TREE, EPOCH = TreeId(1), TreeEpoch(1)
@@ -122,3 +123,28 @@ def test_leaves_in_a_row_cost_a_change_of_keys_per_rest() -> None:
     root.until(10.0)
     assert len(root.used) <= 2 + 1.0 / KEY_REST
     assert root.offers <= 1000 * len(root.used)
+
+
+def test_a_member_that_joins_and_leaves_all_the_time_causes_one_rotation_a_second() -> None:
+    root = Root(5)
+    flapping, staying = root.members[-1], root.members[:-1]
+    for step in range(72):
+        root.until(1.0 + step / 12)
+        root.members = staying if step % 2 == 0 else [*staying, flapping]
+        root.trees.want(root.now, FLOW, root.members)
+        root.carry_out()
+        assert set(staying) <= set(root.next_hops), "those that stay get each frame by the tree"
+    begun = [at for at, _ in root.made]
+    assert 5 <= len(begun) <= 7, "6 s"
+    assert all(later - at >= ROTATION_INTERVAL for at, later in pairwise(begun))
+
+
+def test_a_leave_at_rest_rotates_at_once_and_one_after_it_within_a_second() -> None:
+    root = Root(5)
+    root.until(10.0)
+    root.leave()
+    assert root.made[-1][0] == root.used[-1][0] == 10.0
+    root.until(10.5)
+    root.leave()
+    root.until(20.0)
+    assert root.made[-1][0] == 10.0 + ROTATION_INTERVAL
