@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeId
+from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.identity.certificate import MAX_TIME_S, Certificate, CertificateError, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
@@ -15,8 +16,6 @@ from treecast.identity.rights import DEFAULT_RIGHTS, Rights, Role
 
 DAY_S = 86_400
 MAX_VALIDITY_DAYS = 36_500
-MAX_ISSUED_BYTES = 320
-"""Certificates that the CA issues are no longer: with what else a handshake carries they fit its 512 bytes."""
 CLOCK_TOLERANCE_S = 3_600
 """A certificate is valid from this long before its issue: other machines' clocks may be behind the CA's."""
 
@@ -142,12 +141,9 @@ class Authority:
 
     def _sign(self, claims: Claims) -> Certificate:
         try:
-            certificate = issue(self.key, claims)
-        except CertificateError:  # names, addresses and dates are good ones here
-            certificate = None
-        if certificate is None or len(certificate.encode()) > MAX_ISSUED_BYTES:
+            return issue(self.key, claims)
+        except CertificateError as error:  # names, addresses and dates are good ones here
             raise OperatorError(
-                f"the certificate of {claims.name} would be longer than the {MAX_ISSUED_BYTES} bytes that fit a "
-                f"handshake: give it fewer prefixes of groups"
-            )
-        return certificate
+                f"the certificate of {claims.name} would be longer than {MAX_CERTIFICATE_BYTES} bytes: give it fewer "
+                f"prefixes of groups"
+            ) from error

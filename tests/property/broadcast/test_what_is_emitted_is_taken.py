@@ -277,7 +277,7 @@ def test_handshake_payloads_fit_their_datagrams_and_are_taken(
     epoch: int, clock: int, mtu: int, refused: int, aead: int
 ) -> None:
     version = "9" * MAX_VERSION_CHARACTERS
-    payload = HandshakePayload(_longest_certificate(), aead, epoch, clock, refused, mtu, version)
+    payload = HandshakePayload(_longest_certificate(441), aead, epoch, clock, refused, mtu, version)
     assert parse_payload(emit_payload(payload)) == payload
     assert len(emit_payload(payload)) <= MAX_PAYLOAD_BYTES
     refusal = Refusal(max(refused, 1), clock)
@@ -285,7 +285,7 @@ def test_handshake_payloads_fit_their_datagrams_and_are_taken(
 
 
 def _longest_certificate(extra_bytes: int = 0) -> bytes:
-    """The longest that the CA issues; or one with an extension of so many bytes."""
+    """The longest without prefixes; or one with an extension of so many bytes."""
     claims = replace(
         LONGEST,
         network_id=NETWORK.id,
