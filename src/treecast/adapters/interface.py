@@ -54,18 +54,19 @@ _IFCONF = "iP"
 """``struct ifconf``: the length of a buffer of ``struct ifreq``, and its address."""
 
 
-def ipv6_is_on() -> bool:
-    """Whether this network namespace has IPv6 and gives it to new interfaces."""
+def opens_ipv6_sockets() -> bool:
+    """Whether this system has IPv6 at all: which interfaces have it may change at any time."""
     try:
-        switches = [(_CONF / name / "disable_ipv6").read_text().strip() for name in ("all", "default")]
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::", 0))
     except OSError:
         return False
-    return "1" not in switches
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The configuration that the node's interface is to have. ``ipv6`` None: this machine has none.
+    """The configuration that the node's interface is to have. ``ipv6`` None: it is to have none.
 
     ``prefixes``: the network's, of which it is to have no other address. ``groups``: what gets routes.
     """

@@ -17,6 +17,10 @@ def master_of(name: str) -> str | None:
     return master.readlink().name if master.is_symlink() else ""
 
 
+NEW_INTERFACES = "default"
+"""Among the switches of interfaces: how those stand that are made from now on."""
+
+
 def ipv6_is_off(name: str) -> bool:
     """Whether somebody has switched IPv6 off on this interface: the kernel then refuses its addresses and routes."""
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
-from treecast.adapters.interface import Interface, Settings, ipv6_is_on
+from treecast.adapters.interface import Interface, Settings, opens_ipv6_sockets
 from treecast.adapters.multicast_routes import (
     IPNetwork,
     interface_of,
@@ -15,6 +15,8 @@ from treecast.adapters.multicast_routes import (
     needs_interface,
 )
 from treecast.adapters.native import DataPlane
+from treecast.adapters.netdevice import index_of, name_of
+from treecast.adapters.sysfs import NEW_INTERFACES, ipv6_is_off, ipv6_switch
 from treecast.adapters.tap import KEPT_ALIAS, FoundTap
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
@@ -24,7 +26,7 @@ SHOWN_GROUPS = 8
 
 
 def settings_of(identity: NodeIdentity, groups: tuple[IPNetwork, ...], *, ipv6: bool) -> Settings:
-    """Addresses and MTU of the interface by the certificate and the operator; ``ipv6``: this machine has it."""
+    """Addresses and MTU of the interface by the certificate and the operator; ``ipv6``: it gets addresses of it."""
     certificate, network = identity.certificate, identity.network
     return Settings(
         mac=certificate.mac,
@@ -68,14 +70,40 @@ def report_groups(
         log.info(reached)
 
 
-def ipv6_came_on(_: Instant, *, at_start: bool) -> Iterator[Problem]:
-    """The problem of a node that was started while IPv6 was off on this machine; ``at_start``: whether it was on."""
-    if not at_start and ipv6_is_on():
-        yield Problem(
-            "ipv6_since_start",
-            "this machine",
-            "IPv6 came on after the start, and this node goes on with IPv4 only: start the node again",
-        )
+class OwnIPv6:
+    """IPv6 of the interface as it was just opened. Its own switch decides, and that of new interfaces is the operator's
+    wish for it; the underlay has its own, by its sockets.
+    """
+
+    def __init__(self, interface: str, *, system: bool) -> None:
+        """``system``: this system has IPv6 at all."""
+        self._index = index_of(interface)
+        self._system = system
+        self.is_on = system and not _is_switched_off(interface)
+
+    def report(self, log: FilteringBoundLogger) -> None:
+        """Log once that the interface goes without."""
+        if not self._system:
+            log.warning("this system has no IPv6: carrying on with IPv4 only")
+        elif not self.is_on:
+            log.warning(
+                f"IPv6 is off on {name_of(self._index)} as on new interfaces "
+                f"(net.ipv6.conf.{NEW_INTERFACES}.disable_ipv6): programs here reach the overlay by IPv4 only"
+            )
+
+    def problems(self, _: Instant) -> Iterator[Problem]:
+        """IPv6 that is on by now, of a node that was started without."""
+        name = name_of(self._index)
+        if self.is_on or not name or not opens_ipv6_sockets() or (self._system and _is_switched_off(name)):
+            return
+        first = f"{ipv6_switch(NEW_INTERFACES)}, and " if ipv6_is_off(NEW_INTERFACES) else ""
+        text = f"IPv6 came on after the start, and {name} goes on with IPv4 only"
+        yield Problem("ipv6_since_start", "this machine", f"{text}: {first}start the node again")
+
+
+def _is_switched_off(interface: str) -> bool:
+    """Where new interfaces have IPv6, one that has not was changed by hand, and gets its addresses once it has."""
+    return ipv6_is_off(interface) and ipv6_is_off(NEW_INTERFACES)
 
 
 def _list(items: Sequence[object]) -> str:

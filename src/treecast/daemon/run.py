@@ -18,7 +18,7 @@ from treecast.adapters import clock, storage, systemd
 from treecast.adapters.account import require_owner
 from treecast.adapters.bridge import bridge_again, clear_leftovers
 from treecast.adapters.bridge_record import carries_lans, load_record
-from treecast.adapters.interface import ipv6_is_on
+from treecast.adapters.interface import opens_ipv6_sockets
 from treecast.adapters.native import DataPlane
 from treecast.adapters.network_news import News
 from treecast.adapters.noise import NoiseFactory, preferred_aead
@@ -42,7 +42,7 @@ from treecast.daemon.memory import pim_memory, vlan_memory
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
-from treecast.daemon.own_interface import ipv6_came_on, report_groups, set_up, settings_of
+from treecast.daemon.own_interface import OwnIPv6, report_groups, set_up, settings_of
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.peer_addresses import require_underlay_peers
 from treecast.daemon.peer_memory import PeerMemory
@@ -83,11 +83,9 @@ def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
     require_no_twin(options.directory, identity.certificate.name, clock.unix_s())
     require_underlay_peers(options.peers, identity.network)
     with storage.acquire_node_lock(options.directory), _remembered_twin(options.directory):
-        ipv6 = ipv6_is_on()
-        if not ipv6:
-            log.warning("IPv6 is off on this machine: carrying on with IPv4 only")
+        has_ipv6 = opens_ipv6_sockets()
         underlay_mtu = first_guess(options.underlay_mtu_bytes, options.peers)
-        settings = settings_of(identity, options.groups, ipv6=ipv6)
+        settings = settings_of(identity, options.groups, ipv6=has_ipv6)
         found = find_tap(options.interface, options.directory, settings)
         if found is not None and found.name != options.interface:
             log.warning(found.renamed(options.interface))
@@ -98,11 +96,14 @@ def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
             mac=identity.certificate.mac,
             mtu=overlay_mtu(underlay_mtu),
             underlay_mtu=underlay_mtu,
-            listen=options.listen or _default_listen(ipv6),
+            listen=options.listen or _default_listen(ipv6=has_ipv6),
             workers=options.workers,
             take=found is not None,
         )
         try:
+            ipv6 = OwnIPv6(plane.interface, system=has_ipv6)
+            ipv6.report(log)
+            settings = settings_of(identity, options.groups, ipv6=ipv6.is_on)
             clear_leftovers(options.directory)
             refused = set_up(plane, settings, found, keep=options.keep_interface)
             bridge = ""
@@ -150,7 +151,7 @@ async def _run(
     endpoints: tuple[Endpoint, ...],
     descriptors: dict[str, int],
     interface_watch: InterfaceWatch,
-    ipv6: bool,
+    ipv6: OwnIPv6,
     log: FilteringBoundLogger,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -161,7 +162,7 @@ async def _run(
         identity,
         NodeEnvironment(
             families=tuple(endpoint.address.version for endpoint in plane.listening),
-            ipv6=ipv6,
+            ipv6=ipv6.is_on,
             epoch_ms=int(unix_now * 1000),
             aead=preferred_aead(),
             instance=SystemRandom().randbytes(8),
@@ -193,12 +194,12 @@ async def _run(
         packet_ports.problems,
         bridging.problems,
         Overruns(lambda: _drops(engine, plane)).problems,
-        partial(ipv6_came_on, at_start=ipv6),
+        ipv6.problems,
         ready.problems,
     ):
         upkeep.problems.add_source(source)
     answers = Answers(
-        identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6, on=options.in_words, started_at=now
+        identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6.is_on, on=options.in_words, started_at=now
     )
     server = ControlServer(
         options.directory, answers, upkeep.faults.note, GroupFollowers(node, bridging.port_names).answer
@@ -227,8 +228,7 @@ async def _run(
         if systemd.is_listening():
             reports = ServiceReports(plane, lambda: len(engine.view.links()), upkeep.problems, log)
             upkeep.supervision.start("reporting to systemd", reports.follow)
-        shown = (certificate.name, certificate.ipv4.ip if certificate.ipv4 else "-", _shown_ipv6(identity, ipv6))
-        ready.write(" ".join(("ready", *map(str, shown))))
+        ready.write(_ready_line(certificate, ipv6=ipv6.is_on))
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))
         systemd.notify("READY=1")
         await upkeep.ending.wait()
@@ -291,11 +291,11 @@ def _packet_sockets(directory: Path, log: FilteringBoundLogger) -> dict[str, int
     return descriptors
 
 
-def _shown_ipv6(identity: NodeIdentity, ipv6: bool) -> str:
-    address = identity.certificate.ipv6
-    return str(address.ip) if ipv6 and address else "-"
+def _ready_line(own: Certificate, *, ipv6: bool) -> str:
+    addresses = own.ipv4, own.ipv6 if ipv6 else None
+    return " ".join(("ready", own.name, *(str(address.ip) if address else "-" for address in addresses)))
 
 
-def _default_listen(ipv6: bool) -> tuple[Endpoint, ...]:
+def _default_listen(*, ipv6: bool) -> tuple[Endpoint, ...]:
     everywhere = (Endpoint(IPv4Address(0), DEFAULT_PORT),)
     return (*everywhere, Endpoint(IPv6Address(0), DEFAULT_PORT)) if ipv6 else everywhere

@@ -17,11 +17,10 @@ def _to_all(_address: IPAddress) -> bool:
 class NodeEnvironment:
     """The environment in which the node starts.
 
-    ``families``: the IP version of each UDP socket; ``ipv6``: whether the machine has IPv6, and the TAP thus addresses
-    of it; ``epoch_ms``: the start, in milliseconds since 1970; ``aead``: the cipher this processor is good at;
-    ``instance``: 8 random bytes that no other run of this node has; ``version``: of the program; ``has_route``: whether
-    datagrams to an address would leave this machine now; ``loopback``: the addresses of those ``families`` whose socket
-    listens on loopback.
+    ``families``: the IP version of each UDP socket; ``ipv6``: whether the TAP has addresses of it; ``epoch_ms``: the
+    start, in milliseconds since 1970; ``aead``: the cipher this processor is good at; ``instance``: 8 random bytes that
+    no other run of this node has; ``version``: of the program; ``has_route``: whether datagrams to an address would
+    leave this machine now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback.
     """
 
     families: Sequence[int]

@@ -163,19 +163,27 @@ def refused(done: CompletedProcess[str], word: str) -> None:
     assert word in done.stderr, done.stderr
 
 
-def test_a_machine_without_ipv6_carries_on_with_ipv4_and_says_so(overlay: OverlayFactory) -> None:
-    net = overlay(2, start=False)
-    n0, n1 = net.nodes
+def test_a_machine_without_ipv6_carries_on_with_ipv4_and_one_with_it_has_an_underlay_of_ipv6(
+    overlay: OverlayFactory,
+) -> None:
+    """n1 has none at all; n2 has it on eth0, but not on new interfaces, and thus not on the node's own."""
+    net = overlay(3, start=False)
+    n0, n1, n2 = net.nodes
     n1.machine.disable_ipv6()
+    n2.machine.sysctl("net/ipv6/conf/default/disable_ipv6", 1)
     n0.start()
     n1.start(n0.endpoint)
+    n2.start(f"[{n0.machine.underlay_ipv6}]:7700")
     for node in net.nodes:
         node.wait_ready()
     net.wait_linked()
-    assert n1.ipv6 == ""
-    assert n1.status().ipv6 == ""
-    said = [line for line in n1.log.read_text().splitlines() if "IPv6 is off" in line]
-    assert len(said) == 1
+    for node in (n1, n2):
+        assert node.ipv6 == ""
+        assert node.status().ipv6 == ""
+        (line,) = [line for line in node.log.read_text().splitlines() if "IPv6" in line]
+        assert f"IPv6 is off on {INTERFACE} as on new interfaces (net.ipv6.conf.default.disable_ipv6)" in line
+        assert node.status().problems == []
+        assert node.status().listening == n0.status().listening
     assert "IPv6 is off" not in n0.log.read_text()
     ping(n0.machine, n1.ipv4)
     receiver = Receiver(n1.machine, GROUP, PORT, interface=INTERFACE)
@@ -183,9 +191,11 @@ def test_a_machine_without_ipv6_carries_on_with_ipv4_and_says_so(overlay: Overla
     stream = Sender(n0.machine, GROUP, PORT, interface=INTERFACE, rate_pps=1000, count=1000)
     assert stream.wait(10.0).sent == 1000
     wait_received(receiver, 1000)
-    for off, there in ((0, True), (1, False)):
-        n1.machine.sysctl("net/ipv6/conf/all/disable_ipv6", off)
+    for switch, off, there in (("all", 0, True), ("all", 1, False), (INTERFACE, 0, True)):
+        n1.machine.sysctl(f"net/ipv6/conf/{switch}/disable_ipv6", off)
         wait_until(partial(lambda want: bool(n1.status().problems) is want, there), LIMIT_S, f"disable_ipv6 {off}")
-    assert "IPv6 came on after the start, and this node goes on with IPv4 only: start the node again" in n1.log_tail()
+    said = f"IPv6 came on after the start, and {INTERFACE} goes on with IPv4 only: "
+    assert f"{said}start the node again" in n1.log_tail()
+    assert f"{said}sysctl -w net.ipv6.conf.default.disable_ipv6=0, and start the node again" in n1.log_tail()
     n1.stop()
     assert not has_interface(n1.machine)
