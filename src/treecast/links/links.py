@@ -25,6 +25,7 @@ from treecast.links.crypto import HandshakeFactory
 from treecast.links.footprint import LinksFootprint
 from treecast.links.handshakes import Handshakes
 from treecast.links.memory import Memory, Remembered
+from treecast.links.obstacles import Obstacles
 from treecast.links.peers import Peer, Peers
 from treecast.links.reachability import Reachability
 from treecast.links.refusals import Refused
@@ -78,8 +79,9 @@ class Links:
             ended=self._targets.plan,
             rng=rng,
         )
+        obstacles = Obstacles(families, loopback, has_route)
         self._reachability = Reachability(
-            self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, families, loopback, has_route
+            self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, obstacles
         )
         self._memory = Memory()
         self._roster = Roster(self._peers, self._targets, self._reachability, self._memory, wall_clock_ms)

@@ -6,14 +6,14 @@ be made up by whoever can send datagrams; all that it changes is a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 
-from treecast.base.addresses import IPAddress
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.links.noticed import NOTICED_LIFETIME, Noticed
+from treecast.links.obstacles import Obstacle, Obstacles
 from treecast.links.refusals import Refusals
 from treecast.links.targets import RECALLED_PER_SECOND, Target, Targets
 
@@ -27,6 +27,8 @@ AT_ONCE: Duration = 10.0
 """Links lost within this time went together: a dead peer is noticed within seven to nine seconds."""
 FOREIGN_LIFETIME: Duration = 10.0
 """A node of another network that seeks this one sends INIT every two seconds: five in a row are lost, or it stopped."""
+LOOKUPS_PER_REVIEW = 32
+"""Nodes known from others, or remembered, whose routes are looked up in one review."""
 SHOWN = 4
 
 
@@ -48,9 +50,7 @@ class Standing(StrEnum):
 class Reachability:
     """How the nodes that this one seeks stand to it.
 
-    ``inits``: where INITs came from; ``is_listed``: whether others say that a node has a link;
-    ``families``: the IP versions that this node sends by; ``loopback``: the address of those among them whose socket
-    listens on loopback; ``has_route``: whether datagrams to an address would leave this machine.
+    ``inits``: where INITs came from; ``is_listed``: whether others say that a node has a link.
     """
 
     def __init__(
@@ -59,13 +59,9 @@ class Reachability:
         inits: Noticed,
         refusals: Refusals,
         is_listed: Callable[[NodeIndex], bool],
-        families: Sequence[int],
-        loopback: Mapping[int, IPAddress],
-        has_route: Callable[[IPAddress], bool],
+        obstacles: Obstacles,
     ) -> None:
-        self._families = frozenset(families)
-        self._loopback = loopback
-        self._has_route = has_route
+        self._obstacles = obstacles
         self._targets = targets
         self._refusals = refusals
         self._inits = inits
@@ -73,6 +69,8 @@ class Reachability:
         self.foreign = Noticed(FOREIGN_LIFETIME)
         """Where handshakes of other networks came from."""
         self.up = 0
+        self._lookups = 0
+        """Left in this review."""
         self._lost: list[tuple[Instant, str]] = []
 
     def link_up(self) -> None:
@@ -136,6 +134,7 @@ class Reachability:
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """One for each node that is out of reach; one in all for those whose links were all lost at once."""
+        self._lookups = LOOKUPS_PER_REVIEW
         lost_at = self._lost[-1][0] if self.up == 0 and len(self._lost) > 1 else None
         if lost_at is not None:
             yield self._all_lost()
@@ -168,14 +167,21 @@ class Reachability:
         if now - all_tried < KNOWN_UNREACHED_AFTER:
             return
         places = [f"{target.label} at {target.endpoints[0]}" for target in silent if target.endpoints]
-        which = f"none of the {len(silent)} remembered nodes" if len(silent) > 1 else "the one remembered node"
-        answers = "answers" if len(silent) > 1 else "does not answer"
-        yield Problem(
-            "no_remembered_node",
-            "this node",
-            f"{which} {answers} ({_first(places)}), so this node has no link: check this machine's network and "
-            f"firewall, or name a node with --peer",
-        )
+        many = len(silent) > 1
+        which = f"none of the {len(silent)} remembered nodes" if many else "the one remembered node"
+        tried, so = ("answers" if many else "does not answer"), "so this node has no link"
+        text = f"{which} {tried} ({_first(places)}), {so}: check this machine's network and firewall, or name a node "
+        text += "with --peer"
+        obstacle = self._obstacle_to_each([target for target in silent if target.endpoints])
+        if obstacle is not None:
+            tried = "can be tried" if many else "cannot be tried"
+            text = f"{which} {tried} ({_first(places)}): {obstacle.cause}, {so}: {obstacle.advice}"
+        yield Problem("no_remembered_node", "this node", text)
+
+    def _obstacle_to_each(self, targets: Sequence[Target]) -> Obstacle | None:
+        """The first one's, where each has one; as many are looked at as a review may."""
+        found = [self._obstacles.of(target.endpoints) for target in targets[:LOOKUPS_PER_REVIEW]]
+        return found[0] if found and all(found) else None
 
     def _all_lost(self) -> Problem:
         names = [name for _, name in self._lost]
@@ -192,10 +198,12 @@ class Reachability:
         known = target.name is None
         lost = "; its hosts and groups are out of reach" if known else ""
         known_how = "was linked and cannot be now" if target.was_linked else "is known from others but cannot be linked"
-        match self.standing(now, target):
+        standing = self.standing(now, target)
+        obstacle = self._obstacle(target) if standing in (Standing.ONE_WAY, Standing.UNREACHABLE) else None
+        match standing:
             case Standing.UP | Standing.CONNECTING | Standing.OFFLINE | Standing.REFUSED | Standing.UNRESOLVED:
                 return
-            case (Standing.ITSELF | Standing.ANOTHER_NETWORK) as standing if known:
+            case Standing.ITSELF | Standing.ANOTHER_NETWORK if known:
                 kind = "node_unreachable"
                 there = "this node is" if standing is Standing.ITSELF else "there is a node of another network"
                 text = f"node {label} {known_how}: where it was last{at} {there} now{lost}: start it where it is to run"
@@ -211,37 +219,24 @@ class Reachability:
                     f"at {label}{at} there is a node of another network: check the address, or that both were added to "
                     f"the same network"
                 )
+            case Standing.ONE_WAY if obstacle is not None:
+                kind = "peer_one_way"
+                text = f"peer {label} is heard but cannot be answered{at}: {obstacle.cause}{lost}: {obstacle.advice}"
+            case Standing.UNREACHABLE if obstacle is not None:
+                kind = "node_unreachable" if known else "peer_unreachable"
+                which = "node" if known else "peer"
+                text = f"{which} {label} cannot be tried{at}: {obstacle.cause}{lost}: {obstacle.advice}"
             case Standing.ONE_WAY:
                 kind = "peer_one_way"
                 text = (
                     f"peer {label} is heard but does not hear this node{tried}{lost}: check that firewalls "
                     f"and NATs let UDP from here through to it"
                 )
-            case Standing.UNREACHABLE if self._lacks_family(target):
-                kind = "node_unreachable" if known else "peer_unreachable"
-                (lacks, has) = ("IPv6", "IPv4") if 4 in self._families else ("IPv4", "IPv6")
-                text = (
-                    f"{'node' if known else 'peer'} {label} has {lacks} addresses only{tried}, and this machine has no "
-                    f"{lacks}, or --listen names none{lost}: switch {lacks} on here, or name an {has} address"
-                )
-            case Standing.UNREACHABLE if self._is_beyond_loopback(target):
-                kind = "node_unreachable" if known else "peer_unreachable"
-                listening = " and ".join(str(address) for address in self._loopback.values())
-                text = (
-                    f"{'node' if known else 'peer'} {label} cannot be tried{at}: this node listens on {listening} "
-                    f"only, from which nothing leaves this machine{lost}: start it with another --listen, or without"
-                )
             case Standing.UNREACHABLE if known:
                 kind = "node_unreachable"
                 text = (
                     f"node {label} {known_how}{tried}{lost}: check that it "
                     f"runs, and that its UDP port can be reached from here, or this node's from there"
-                )
-            case Standing.UNREACHABLE if not any(self._has_route(own.address) for own in target.endpoints):
-                kind = "peer_unreachable"
-                text = (
-                    f"peer {label} cannot be tried: this machine has no route to it{at}: check its addresses and its "
-                    f"default route (ip route get), or name an address that it has a route to"
                 )
             case Standing.UNREACHABLE:
                 kind = "peer_unreachable"
@@ -252,14 +247,12 @@ class Reachability:
                 )
         yield Problem(kind, label, text)
 
-    def _lacks_family(self, target: Target) -> bool:
-        """Whether this node has no socket by which a datagram could go there."""
-        return self._families.isdisjoint(endpoint.address.version for endpoint in target.endpoints)
-
-    def _is_beyond_loopback(self, target: Target) -> bool:
-        """Whether each socket by which it could be reached listens on loopback, and it is not there."""
-        addresses = [own.address for own in target.endpoints if own.address.version in self._families]
-        return all(address.version in self._loopback and not address.is_loopback for address in addresses)
+    def _obstacle(self, target: Target) -> Obstacle | None:
+        """At this end. Routes are looked up for all configured peers, and so many others."""
+        look = target.name is not None or self._lookups > 0
+        if target.name is None and look:
+            self._lookups -= 1
+        return self._obstacles.of(target.endpoints, look=look)
 
     def _foreign(self, now: Instant) -> Iterator[Problem]:
         """Nodes that seek this one with the network file of another network, unless it seeks them too: one

@@ -39,7 +39,7 @@ def test_a_peer_that_is_wrong_is_a_line_and_a_problem_with_its_reason() -> None:
         assert rows.keys() == wanted.keys(), "each of them is a row of peers"
         wait_until(lambda: kinds(other) == {node.endpoint: "peer_of_another_network"}, LIMIT_S, "it is told so too")
         log = node.log.read_text()
-        assert f"peer {beyond} cannot be tried: this machine has no route to it" in log
+        assert f"peer {beyond} cannot be tried: this machine has no route there" in log
         assert f"peer {nobody} does not answer" in log
         for subject, kind in wanted.items():
             assert f"problem={kind} subject={subject}" in log

@@ -116,6 +116,38 @@ def test_remembered_nodes_none_of_which_answers_are_one_problem_until_a_link_is_
     assert said(one, 21.0) == []
 
 
+@pytest.mark.parametrize("obstacle", ["loopback", "family", "route"])
+def test_remembered_nodes_none_of_which_can_be_tried_are_not_blamed_nor_is_the_network(obstacle: str) -> None:
+    nodes = [remembered(2), remembered(3)]
+    if obstacle == "family":
+        places = [(Endpoint.parse(f"[2001:db8::{one.node}]:7700"),) for one in nodes]
+        nodes = [replace(one, endpoints=place) for one, place in zip(nodes, places, strict=True)]
+    one = recalling(*nodes)
+    if obstacle == "loopback":
+        one.loopback[4] = IPv4Address("127.0.0.1")
+    one.unroutable = {endpoint_of(number).address for number in (2, 3)} if obstacle == "route" else set()
+    ((kind, text),) = said(one, KNOWN_UNREACHED_AFTER + 1.0)
+    causes = {
+        "loopback": "): this node listens on 127.0.0.1 only, from which nothing leaves this machine, so this node has "
+        "no link: start it with another --listen, or without",
+        "family": "): only IPv6 leads there, and this node listens on IPv4 only, by its --listen or because this "
+        "system has no IPv6, so this node has no link: start it with a --listen of IPv6, too",
+        "route": "): this machine has no route there, so this node has no link: check its addresses and its routes (ip "
+        "route get 192.0.2.2), or name an address with --peer that it has a route to",
+    }
+    assert kind == "no_remembered_node"
+    assert text.startswith("none of the 2 remembered nodes can be tried (n2 at ")
+    assert causes[obstacle] in text
+    assert "firewall" not in text
+
+
+def test_remembered_nodes_of_which_one_can_be_tried_do_not_answer() -> None:
+    one = recalling(remembered(2), remembered(3))
+    one.unroutable = {endpoint_of(2).address}
+    ((_, text),) = said(one, KNOWN_UNREACHED_AFTER + 1.0)
+    assert "none of the 2 remembered nodes answers" in text
+
+
 def test_the_one_remembered_node_that_does_not_answer_is_a_problem_unless_it_took_its_leave() -> None:
     one, two = recalling(remembered(2)), Node(2)
     assert "the one remembered node does not answer (n2 at 192.0.2.2:7700)" in said(one, 13.0)[0][1]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
-
 import pytest
 
 from tests.unit.links.shaking import OTHER_CA, Node, begin, certificate_of, endpoint_of, report, shake
@@ -306,42 +304,3 @@ def test_what_was_noticed_is_bounded() -> None:
         noticed.note(Instant(0.0), Endpoint(address, port))
     kept = [port for port in ports if noticed.last(Instant(0.0), Endpoint(address, port)) is not None]
     assert (len(kept), kept[0], kept[-1]) == (MAX_NOTICED_ENDPOINTS, 11, MAX_NOTICED_ENDPOINTS + 10)
-
-
-def test_a_peer_of_a_family_that_this_node_has_not_is_not_blamed_for_it() -> None:
-    one = Node(1)
-    one.links.configure(Instant(0.0), "carol", (Endpoint.parse("[2001:db8::3]:7700"),))
-    (problem,) = problems(one, UNREACHED_AFTER)
-    assert (problem.kind, problem.subject) == ("peer_unreachable", "carol")
-    assert "carol has IPv6 addresses only (tried [2001:db8::3]:7700), and this machine has no IPv6" in problem.text
-    assert "firewall" not in problem.text
-
-
-def test_a_peer_that_this_machine_has_no_route_to_is_not_blamed_for_it_while_that_is_so() -> None:
-    one = Node(1)
-    begin(one, Node(2))
-    one.unroutable = {endpoint_of(2).address}
-    (problem,) = problems(one, UNREACHED_AFTER)
-    assert (problem.kind, problem.subject) == ("peer_unreachable", "peer")
-    assert f"peer peer cannot be tried: this machine has no route to it ({PEER})" in problem.text
-    assert "firewall" not in problem.text
-    one.unroutable = set()
-    (problem,) = problems(one, UNREACHED_AFTER + 1.0)
-    assert f"peer peer does not answer (tried {PEER})" in problem.text
-
-
-def test_a_node_that_listens_on_loopback_only_blames_no_peer_elsewhere() -> None:
-    one = Node(1)
-    one.loopback[4] = IPv4Address("127.0.0.1")
-    begin(one, Node(2))
-    one.links.configure(Instant(0.0), "near", (Endpoint.parse("127.0.0.1:7701"),))
-    near, far = sorted(problems(one, UNREACHED_AFTER), key=lambda problem: problem.subject)
-    assert "peer near does not answer" in near.text
-    assert (far.kind, far.subject) == ("peer_unreachable", "peer")
-    assert f"peer peer cannot be tried ({PEER}): this node listens on 127.0.0.1 only, from which noth" in far.text
-    assert "start it with another --listen" in far.text
-    assert "firewall" not in far.text
-    one.links.learn(Instant(UNREACHED_AFTER), NodeIndex(3), (endpoint_of(3),), "n3")
-    known = {problem.kind: problem for problem in problems(one, UNREACHED_AFTER + KNOWN_UNREACHED_AFTER)}
-    assert "node n3 cannot be tried" in known["node_unreachable"].text
-    assert "hosts and groups are out of reach: start it with another" in known["node_unreachable"].text

@@ -1,0 +1,87 @@
+"""Nodes that cannot be tried: the reason is in this node's options or this machine's routes, and nobody is blamed."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from tests.unit.links.shaking import Node, begin, endpoint_of, report, shake
+from treecast.base.addresses import Endpoint
+from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
+from treecast.base.time import Instant
+from treecast.links.peers import DEAD_AFTER
+from treecast.links.reachability import KNOWN_UNREACHED_AFTER, LOOKUPS_PER_REVIEW, UNREACHED_AFTER
+
+PEER = "192.0.2.2:7700"
+
+
+def problems(node: Node, now: float) -> list[Problem]:
+    return list(node.links.problems(Instant(now)))
+
+
+def test_a_peer_of_a_family_that_this_node_has_not_is_not_blamed_for_it() -> None:
+    one = Node(1)
+    one.links.configure(Instant(0.0), "carol", (Endpoint.parse("[2001:db8::3]:7700"),))
+    (problem,) = problems(one, UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("peer_unreachable", "carol")
+    said = "peer carol cannot be tried ([2001:db8::3]:7700): only IPv6 leads there, and this node listens on IPv4 only"
+    assert said in problem.text
+    assert "firewall" not in problem.text
+
+
+def test_a_peer_that_this_machine_has_no_route_to_is_not_blamed_for_it_while_that_is_so() -> None:
+    one = Node(1)
+    begin(one, Node(2))
+    one.unroutable = {endpoint_of(2).address}
+    (problem,) = problems(one, UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("peer_unreachable", "peer")
+    assert f"peer peer cannot be tried ({PEER}): this machine has no route there: check its addresses" in problem.text
+    assert "firewall" not in problem.text
+    one.unroutable = set()
+    (problem,) = problems(one, UNREACHED_AFTER + 1.0)
+    assert f"peer peer does not answer (tried {PEER})" in problem.text
+
+
+def test_a_node_that_listens_on_loopback_only_blames_no_peer_elsewhere() -> None:
+    one = Node(1)
+    one.loopback[4] = IPv4Address("127.0.0.1")
+    begin(one, Node(2))
+    one.links.configure(Instant(0.0), "near", (Endpoint.parse("127.0.0.1:7701"),))
+    near, far = sorted(problems(one, UNREACHED_AFTER), key=lambda problem: problem.subject)
+    assert "peer near does not answer" in near.text
+    assert (far.kind, far.subject) == ("peer_unreachable", "peer")
+    assert f"peer peer cannot be tried ({PEER}): this node listens on 127.0.0.1 only, from which noth" in far.text
+    assert "start it with another --listen" in far.text
+    assert "firewall" not in far.text
+    one.links.learn(Instant(UNREACHED_AFTER), NodeIndex(3), (endpoint_of(3),), "n3")
+    known = {problem.kind: problem for problem in problems(one, UNREACHED_AFTER + KNOWN_UNREACHED_AFTER)}
+    assert "node n3 cannot be tried" in known["node_unreachable"].text
+    assert "hosts and groups are out of reach: start it with another" in known["node_unreachable"].text
+
+
+def test_a_linked_node_that_this_machine_loses_its_route_to_is_not_blamed_whether_it_is_heard_or_not() -> None:
+    one, two = Node(1), Node(2)
+    shake(two, one)
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2),), "n2")
+    one.unroutable = {endpoint_of(2).address}
+    for node in (one, two):
+        node.links.review(Instant(10.0), report(node, silent_s=DEAD_AFTER))
+    (problem,) = problems(one, 10.0 + KNOWN_UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("node_unreachable", "n2")
+    assert f"node n2 cannot be tried ({PEER}): this machine has no route there; its hosts and" in problem.text
+    one.hear(11.0 + KNOWN_UNREACHED_AFTER, begin(two, one, 11.0 + KNOWN_UNREACHED_AFTER), 2)
+    (problem,) = problems(one, 12.0 + KNOWN_UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("peer_one_way", "n2")
+    assert f"peer n2 is heard but cannot be answered ({PEER}): this machine has no route there; its" in problem.text
+    assert "(ip route get 192.0.2.2)" in problem.text
+    assert "firewall" not in problem.text
+
+
+def test_routes_to_many_unreached_nodes_are_looked_up_for_some_in_one_review() -> None:
+    one = Node(1)
+    numbers = range(2, 3 + LOOKUPS_PER_REVIEW)
+    for number in numbers:
+        one.links.learn(Instant(0.0), NodeIndex(number), (endpoint_of(number),), f"n{number}")
+    one.unroutable = {endpoint_of(number).address for number in numbers}
+    texts = [problem.text for problem in problems(one, KNOWN_UNREACHED_AFTER)]
+    assert ["no route there" in text for text in texts] == [True] * LOOKUPS_PER_REVIEW + [False]
