@@ -72,7 +72,7 @@ class _Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    interface: Annotated[str, Meta(min_length=1, max_length=64)]
+    port: Annotated[str, Meta(min_length=1, max_length=64)]
     vlan: Annotated[int, Meta(ge=0, le=4095)]
     routers: Annotated[list[_Router], Meta(max_length=MAX_REMEMBERED_PIM_ENTRIES)]
     joins: Annotated[list[_Join], Meta(max_length=MAX_REMEMBERED_PIM_ENTRIES)]
@@ -83,7 +83,7 @@ class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         routers = [(str(address), int(expires - now)) for address, expires in segment.routers]
         joins = [(join, int(join.expires - now)) for join in segment.joins]
         return cls(
-            segment.interface,
+            segment.port,
             segment.vlan,
             [_Router(address, left) for address, left in routers if left > 0],
             [
@@ -97,7 +97,7 @@ class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Without what has ended meanwhile."""
         routers = tuple(router.value(now, elapsed_s) for router in self.routers if router.left_s > elapsed_s)
         joins = tuple(join.value(now, elapsed_s) for join in self.joins if join.left_s > elapsed_s)
-        return PimSegment(self.interface, self.vlan, routers, joins)
+        return PimSegment(self.port, self.vlan, routers, joins)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

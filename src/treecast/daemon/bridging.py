@@ -73,6 +73,7 @@ class Bridging:
             return
         before, self._record = self._record, record
         self._name_port()
+        self._node.identify_port(TAP, "own" if record is None else f"lan {record.mac}")
         if record is not None and before is None:
             self._node.enter_switch_mode(record.bridge, self._lan(record))
             self._last_address = self._address

@@ -125,13 +125,17 @@ class RunningNode:
         self._log.info("certificate renewed", until=iso_date(certificate.not_after_s))
         self._carry_out(self.engine.renew(clock.monotonic(), certificate))
 
+    def identify_port(self, port: int, identity: str) -> None:
+        """Other runs know the port by this, too."""
+        self._carry_out(self.engine.identify_port(clock.monotonic(), port, identity))
+
     def recall_vlans(self, vlans: tuple[int, ...]) -> None:
         """VLANs that an earlier run remembered."""
         self._carry_out(self.engine.recall_vlans(clock.monotonic(), vlans))
 
     def vlans(self) -> tuple[int, ...]:
         """The VLANs that are worth remembering for the next run."""
-        return self.engine.vlans()
+        return self.engine.view.vlans()
 
     def recall_pim(self, remembered: tuple[PimSegment, ...]) -> None:
         """PIM routers that an earlier run remembered."""
@@ -139,7 +143,7 @@ class RunningNode:
 
     def pim_routers(self) -> tuple[PimSegment, ...]:
         """The PIM routers that are worth remembering for the next run."""
-        return self.engine.view.pim_routers()
+        return self.engine.view.pim_routers(clock.monotonic())
 
     def restart_startup_queries(self) -> None:
         """The TAP is in the bridge: its frames reach the LAN."""

@@ -167,6 +167,7 @@ class PacketPorts:
         port = self._node.open_packet_port(descriptor, addresses, record.limits(), record.kept())
         self._open[record.interface] = _Open(port, record, addresses, index, record.interface)
         self._node.engine.name_port(port, record.interface)
+        self._node.identify_port(port, f"packet {record.interface}")
         self._log.info("packet port opened", interface=record.interface, port=port)
 
     def _close(self, interface: str) -> None:

@@ -158,6 +158,11 @@ class Engine:
         """People know the port by this interface from now on."""
         self.rooms.ports.put(port, interface)
 
+    def identify_port(self, now: Instant, port: int, identity: str) -> list[Command]:
+        """The port that other runs know by this identity: its PIM routers of an earlier run count again."""
+        self._membership_sync.identify_port(now, port, identity)
+        return self._settle(now)
+
     def set_interface_mac(self, mac: MacAddress) -> None:
         """The MAC that the node's own interface has now, which is another than its certificate's if somebody set it."""
         self.rooms.discovery.set_interface_mac(mac)
@@ -181,10 +186,6 @@ class Engine:
         for vlan in vlans:
             self._membership_sync.take(now, self.rooms.membership.saw(now, TAP, vlan))
         return self._settle(now)
-
-    def vlans(self) -> tuple[int, ...]:
-        """The VLANs behind the TAP, in order."""
-        return tuple(vlan for port, vlan, _ in self.rooms.membership.segments() if port == TAP and vlan)
 
     def recall_pim(self, now: Instant, remembered: Iterable[PimSegment]) -> list[Command]:
         """PIM routers of an earlier run, with their Joins."""
@@ -238,8 +239,7 @@ class Engine:
         self.rooms.designated_forwarder.leave(port)
         self.rooms.discovery.close_multicast_only(port)
         self.rooms.port_groups.close(port)
-        self._membership_sync.take(now, self.rooms.membership.remove_port(now, port))
-        self.rooms.ports.remove(port)
+        self._membership_sync.remove_port(now, port)
         return self._settle(now)
 
     def goodbye(self) -> list[Command]:

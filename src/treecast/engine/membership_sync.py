@@ -45,11 +45,27 @@ class MembershipSync:
             self._rooms.changes.add(SegmentChange(port, vlan))
 
     def recall_pim(self, now: Instant, remembered: Iterable[PimSegment]) -> None:
-        """PIM routers on ports that are there again, as an earlier run of the node knew them."""
+        """PIM routers as an earlier run of the node knew them; those of ports that are not there wait for these."""
+        absent = []
         for known in remembered:
-            port = self._rooms.ports.port(known.interface)
-            if port is not None:
+            port = self._rooms.ports.identified(known.port)
+            if port is None:
+                absent.append(known)
+            else:
                 self.take(now, self._rooms.membership.recall_pim(now, port, known))
+        self._rooms.absent_pim.put(now, absent)
+
+    def identify_port(self, now: Instant, port: int, identity: str) -> None:
+        """The port is there, perhaps again: what its PIM routers joined counts."""
+        self._rooms.ports.identify(port, identity)
+        self.recall_pim(now, self._rooms.absent_pim.take(identity))
+
+    def remove_port(self, now: Instant, port: int) -> None:
+        """The port is gone. Its PIM routers count again if it comes back before their hold times end."""
+        known = self._rooms.membership.worth_remembering(self._rooms.ports.identity)
+        self._rooms.absent_pim.put(now, (one for one in known if one.port == self._rooms.ports.identity(port)))
+        self.take(now, self._rooms.membership.remove_port(now, port))
+        self._rooms.ports.remove(port)
 
     def proxy(self, now: Instant) -> None:
         """Multicast routers learn what the other nodes want of the groups for which that has changed (RFC 4605)."""

@@ -27,7 +27,7 @@ from treecast.identity.newest import NewestCertificates
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.links import Links
-from treecast.multicast import NO_ADDRESS, UNTAGGED, MembershipConfig, SwitchMembership, neighbour_of
+from treecast.multicast import NO_ADDRESS, UNTAGGED, AbsentPim, MembershipConfig, SwitchMembership, neighbour_of
 from treecast.topology.topology import Topology
 from treecast.wire.handshake import MAX_VERSION_CHARACTERS, HandshakePayload
 
@@ -44,6 +44,7 @@ class Rooms:
     nodes: NodeTable
     newest: NewestCertificates
     ports: PortNames
+    absent_pim: AbsentPim
     links: Links
     designated_forwarder: DesignatedForwarder
     discovery: Discovery
@@ -149,6 +150,7 @@ def rooms_of(
         nodes=NodeTable(certificate),
         newest=newest,
         ports=PortNames(),
+        absent_pim=AbsentPim(),
         links=links,
         designated_forwarder=designated_forwarder,
         discovery=Discovery(certificate.node_index, drops),

@@ -31,7 +31,7 @@ from treecast.engine.rooms import Rooms
 from treecast.identity.certificate import Certificate
 from treecast.links.footprint import LinksFootprint
 from treecast.links.roster import Known
-from treecast.multicast import GroupView, PimJoinView, PimSegment, QuerierView, RouterView
+from treecast.multicast import TAP, GroupView, PimJoinView, PimSegment, QuerierView, RouterView, within_limit
 from treecast.topology.group_prefixes import contains, prefix_sort_key
 from treecast.topology.multicast_table import group_sort_key
 
@@ -225,9 +225,14 @@ class View:
                 seen = tuple(one for one in there if one.address.version == version)
                 yield SegmentView(port, vlan, protocol.protocol.name, protocol.querier(), seen)
 
-    def pim_routers(self) -> tuple[PimSegment, ...]:
+    def pim_routers(self, now: Instant) -> tuple[PimSegment, ...]:
         """PIM routers and their Joins, as far as they are worth remembering for the next run."""
-        return self._rooms.membership.worth_remembering(self._rooms.ports.name)
+        there = self._rooms.membership.worth_remembering(self._rooms.ports.identity)
+        return within_limit((*there, *self._rooms.absent_pim.alive(now)))
+
+    def vlans(self) -> tuple[int, ...]:
+        """The VLANs behind the TAP, in order."""
+        return tuple(vlan for port, vlan, _ in self._rooms.membership.segments() if port == TAP and vlan)
 
     # ports
 

@@ -10,7 +10,7 @@ Nothing here sends, sleeps or reads a clock: inputs are frames and the time, out
 from treecast.base.ids import TAP
 from treecast.multicast.config import Intervals, MembershipConfig
 from treecast.multicast.pim_downstream import PimJoinView
-from treecast.multicast.pim_memory import PimSegment
+from treecast.multicast.pim_memory import AbsentPim, PimSegment, within_limit
 from treecast.multicast.port import PortMembership
 from treecast.multicast.protocol import (
     IGMP,
@@ -29,6 +29,7 @@ from treecast.multicast.switch_output import PortFrame, SwitchOutput, VlanChange
 from treecast.multicast.view import GroupView, HostView, MembershipChange, MembershipCounts, Output, QuerierView
 
 __all__ = [
+    "AbsentPim",
     "TAP",
     "UNTAGGED",
     "PortAddresses",
@@ -56,4 +57,5 @@ __all__ = [
     "Protocol",
     "QuerierView",
     "neighbour_of",
+    "within_limit",
 ]

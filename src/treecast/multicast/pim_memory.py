@@ -8,7 +8,7 @@ remembered beyond its hold time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from treecast.base.addresses import IPAddress
@@ -22,17 +22,60 @@ from treecast.multicast.segment import Segment
 class PimSegment:
     """The PIM routers of a port and VLAN, each with the end of its hold time, and their Joins.
 
-    ``interface``: the port by its name, for its number is another one after a start.
+    ``port``: by what the next run knows it again, for its number, and its interface's name, may be others then.
     """
 
-    interface: str
+    port: str
     vlan: int
     routers: tuple[tuple[IPAddress, Instant], ...]
     joins: tuple[PimJoinView, ...]
 
+    @property
+    def size(self) -> int:
+        return len(self.routers) + len(self.joins)
 
-def worth_remembering(segments: Iterable[Segment], name: Callable[[int], str]) -> Iterator[PimSegment]:
-    """The segments that have Joins. ``name``: of a port. Of very many Joins some are left out."""
+    def alive(self, now: Instant) -> PimSegment:
+        """Without what has ended."""
+        routers = tuple(router for router in self.routers if router[1] > now)
+        return replace(self, routers=routers, joins=tuple(join for join in self.joins if join.expires > now))
+
+
+class AbsentPim:
+    """PIM routers of ports that are not there, until their hold times end: such a port may come back."""
+
+    def __init__(self) -> None:
+        self._segments: dict[tuple[str, int], PimSegment] = {}
+
+    def put(self, now: Instant, segments: Iterable[PimSegment]) -> None:
+        """These ports are not there. What finds no room is left out."""
+        known = {(one.port, one.vlan): one for one in (*self.alive(now), *segments)}
+        self._segments = {(one.port, one.vlan): one for one in within_limit(known.values())}
+
+    def take(self, port: str) -> list[PimSegment]:
+        """The port is there: what was known of it."""
+        taken = [segment for segment in self._segments.values() if segment.port == port]
+        for segment in taken:
+            del self._segments[segment.port, segment.vlan]
+        return taken
+
+    def alive(self, now: Instant) -> list[PimSegment]:
+        """Joins that have not ended, of routers that have not."""
+        alive = (segment.alive(now) for segment in self._segments.values())
+        return [segment for segment in alive if segment.routers and segment.joins]
+
+
+def within_limit(segments: Iterable[PimSegment]) -> tuple[PimSegment, ...]:
+    """As many, of the first ones, as are remembered."""
+    room, kept = MAX_REMEMBERED_PIM_ENTRIES, []
+    for segment in segments:
+        if segment.size <= room:
+            room -= segment.size
+            kept.append(segment)
+    return tuple(kept)
+
+
+def worth_remembering(segments: Iterable[Segment], identity: Callable[[int], str]) -> Iterator[PimSegment]:
+    """The segments that have Joins. ``identity``: of a port. Of very many Joins some are left out."""
     room = MAX_REMEMBERED_PIM_ENTRIES
     for segment in segments:
         if segment.pim.has_joins:
@@ -40,4 +83,4 @@ def worth_remembering(segments: Iterable[Segment], name: Callable[[int], str]) -
             joins = tuple(islice(segment.pim.all_views(), room - len(routers)))
             room -= len(routers) + len(joins)
             if joins:
-                yield PimSegment(name(segment.port), segment.vlan, routers, joins)
+                yield PimSegment(identity(segment.port), segment.vlan, routers, joins)

@@ -210,9 +210,9 @@ class SwitchMembership:
         segment = self._segments.get(port, vlan)
         return [] if segment is None else segment.pim.views(group)
 
-    def worth_remembering(self, name: Callable[[int], str]) -> tuple[PimSegment, ...]:
-        """The PIM routers for the next start. ``name``: of a port."""
-        return tuple(worth_remembering(self._segments, name))
+    def worth_remembering(self, identity: Callable[[int], str]) -> tuple[PimSegment, ...]:
+        """The PIM routers for the next start. ``identity``: by which that knows a port again."""
+        return tuple(worth_remembering(self._segments, identity))
 
     def problems(self, shared: Callable[[int], bool], name: Callable[[int], str]) -> Iterator[Problem]:
         """Other queriers on the LANs. ``shared``: a port leads to a LAN; ``name``: of a port."""

@@ -43,7 +43,7 @@ def test_a_vlan_is_queried_at_the_first_frame_of_a_host_in_it_whatever_that_is()
             (VLAN, "01:00:5e:00:00:01"),
             (VLAN, "33:33:00:00:00:01"),
         }
-        assert first.engine.vlans() == (VLAN,)
+        assert first.engine.view.vlans() == (VLAN,)
 
 
 def test_what_another_node_sends_into_a_vlan_of_a_shared_lan_begins_none() -> None:
@@ -51,7 +51,7 @@ def test_what_another_node_sends_into_a_vlan_of_a_shared_lan_begins_none() -> No
     bridge(world, first)
     other = second.identity.certificate.mac
     first.engine.turn(first.now, [HostSeen(TAP, VLAN, other), TapFrame(TAP, request(other))])
-    assert first.engine.vlans() == ()
+    assert first.engine.view.vlans() == ()
 
 
 def test_vlans_of_an_earlier_run_are_queried_and_end_when_nobody_is_there() -> None:
@@ -64,4 +64,4 @@ def test_vlans_of_an_earlier_run_are_queried_and_end_when_nobody_is_there() -> N
     world.run(200.0)
     first.raise_event(HostSeen(TAP, VLAN, HOST))
     world.run(200.0)
-    assert first.engine.vlans() == (VLAN,)
+    assert first.engine.view.vlans() == (VLAN,)

@@ -96,7 +96,7 @@ GROUP = IPv4Address("239.1.1.1")
 def pim_segment(left_s: float = 200) -> PimSegment:
     ends = after(clock.monotonic(), left_s)
     joins = (PimJoinView(GROUP, None, UPSTREAM, ends), PimJoinView(GROUP, IPv4Address("192.0.2.1"), UPSTREAM, ends))
-    return PimSegment("treecast0", 7, ((ROUTER, ends),), joins)
+    return PimSegment("own", 7, ((ROUTER, ends),), joins)
 
 
 def recalled(directory: Path) -> tuple[tuple[PimSegment, ...], list[Any]]:
@@ -120,7 +120,7 @@ def test_joins_of_one_run_are_recalled_by_the_next_for_what_is_left_of_them(tmp_
     now = clock.monotonic()
     (known,), lines = recalled(tmp_path)
     assert lines == []
-    assert (known.interface, known.vlan) == ("treecast0", 7)
+    assert (known.port, known.vlan) == ("own", 7)
     assert [(join.group, join.source, join.upstream) for join in known.joins] == [
         (join.group, join.source, join.upstream) for join in before.joins
     ]
@@ -145,14 +145,14 @@ def test_joins_that_ended_while_the_node_was_down_are_not_recalled(tmp_path: Pat
 
 
 JOIN = {"group": "239.1.1.1", "source": None, "upstream": "10.0.0.1", "left_s": 200}
-SEGMENT = {"interface": "treecast0", "vlan": 0, "routers": [{"address": "10.0.0.2", "left_s": 100}], "joins": [JOIN]}
+SEGMENT = {"port": "own", "vlan": 0, "routers": [{"address": "10.0.0.2", "left_s": 100}], "joins": [JOIN]}
 
 
 @pytest.mark.parametrize(
     "segment",
     [
         SEGMENT | {"vlan": 4096},
-        SEGMENT | {"interface": ""},
+        SEGMENT | {"port": ""},
         SEGMENT | {"more": 1},
         SEGMENT | {"routers": [{"address": "224.0.0.1", "left_s": 1}]},
         SEGMENT | {"routers": [{"address": "fe80::1%eth0", "left_s": 1}]},
@@ -187,10 +187,10 @@ def test_a_damaged_file_of_joins_is_one_warning_and_is_written_anew(tmp_path: Pa
 def test_as_many_joins_as_are_remembered_have_room_in_the_file(tmp_path: Path) -> None:
     ends = after(clock.monotonic(), 65_535)
     longest = IPv6Address("2001:db8:ffff:ffff:ffff:ffff:ffff:0")
-    interface = "i" * 15
+    port = "packet " + "i" * 15
     segments = [
         PimSegment(
-            interface,
+            port,
             vlan,
             ((longest, ends),),
             (PimJoinView(IPv6Address("ff35:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), longest, longest, ends),),
@@ -204,6 +204,6 @@ def test_as_many_joins_as_are_remembered_have_room_in_the_file(tmp_path: Path) -
         PimJoinView(IPv6Address(f"ff35:ffff:ffff:ffff:ffff:ffff:ffff:{number:x}"), longest, longest, ends)
         for number in range(4096, 4096 + MAX_REMEMBERED_PIM_ENTRIES - 1)
     )
-    write_pim(tmp_path, [PimSegment(interface, 0, ((longest, ends),), joins)])
+    write_pim(tmp_path, [PimSegment(port, 0, ((longest, ends),), joins)])
     assert (tmp_path / PIM_FILE).stat().st_size < MAX_PIM_FILE_BYTES
     assert len(recalled(tmp_path)[0][0].joins) == len(joins)

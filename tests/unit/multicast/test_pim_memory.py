@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 
@@ -11,8 +12,8 @@ from tests.sim.multicast.virtual_switch import VirtualSwitch
 from treecast.base.addresses import IPAddress
 from treecast.base.limits import MAX_REMEMBERED_PIM_ENTRIES
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
-from treecast.base.time import Duration, after
-from treecast.multicast import MembershipConfig, PimJoinView, PimSegment
+from treecast.base.time import Duration, Instant, after
+from treecast.multicast import AbsentPim, MembershipConfig, PimJoinView, PimSegment
 from treecast.wire.pim import PimSource
 
 FAMILIES = pytest.mark.parametrize("version", [4, 6], ids=["ipv4", "ipv6"])
@@ -99,7 +100,7 @@ def test_recalled_joins_end_with_the_router_that_says_nothing_after_the_start(ve
 def test_joins_without_a_living_router_are_not_recalled(version: int) -> None:
     before = joined(version)
     (known,) = remembered(before)
-    switch = again((PimSegment(known.interface, known.vlan, (), known.joins),), before.now)
+    switch = again((PimSegment(known.port, known.vlan, (), known.joins),), before.now)
     assert switch.switch.filter(0, GROUPS[version]) == NO_SOURCE
     switch = again((known,), before.now + JOIN_S + 1)
     assert (switch.changes, switch.new_routers) == ([], []), "all has ended meanwhile"
@@ -109,7 +110,7 @@ def test_joins_are_recalled_per_port_and_vlan_and_a_vlan_begins_with_them() -> N
     before, group = VirtualSwitch(), GROUPS[4]
     before.join_prune(group, joins=[any_source(4)], vlan=VLAN, port=PORT)
     (known,) = remembered(before)
-    assert (known.interface, known.vlan) == (f"eth{PORT}", VLAN)
+    assert (known.port, known.vlan) == (f"eth{PORT}", VLAN)
     switch = again((known,), before.now, port=PORT)
     assert switch.changes == [(VLAN, group, ANY_SOURCE)]
     assert switch.switch.port_filter(PORT, VLAN, group) == ANY_SOURCE
@@ -139,3 +140,15 @@ def test_as_many_entries_are_remembered_as_a_file_has_room_for() -> None:
         switch.join_prune(group, joins=[any_source(4)], vlan=number % 2)
     known = remembered(switch)
     assert sum(len(one.routers) + len(one.joins) for one in known) == MAX_REMEMBERED_PIM_ENTRIES
+
+
+def test_of_absent_ports_no_more_is_remembered_than_of_those_that_are_there() -> None:
+    absent, now = AbsentPim(), Instant(1000.0)
+    (known,) = remembered(joined(4))
+    absent.put(now, [replace(known, vlan=vlan) for vlan in range(5)])
+    absent.put(now, [replace(known, vlan=vlan) for vlan in range(4095)])
+    assert sum(one.size for one in absent.alive(now)) == MAX_REMEMBERED_PIM_ENTRIES
+    later = after(now, HELLO_S)
+    assert absent.alive(later) == [], "their routers are gone"
+    absent.put(later, [])
+    assert absent.take(known.port) == []
