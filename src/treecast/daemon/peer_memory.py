@@ -66,12 +66,14 @@ class PeerMemory:
             yield Problem("directory_unwritable", str(self._directory), text)
 
     async def follow(self) -> None:
-        """Write what has changed, at most once a minute; what could not be written is tried at each look."""
+        """Write what has changed but for the second of a last link, at most once a minute; what could not be written is
+        tried at each look.
+        """
         while True:
             await asyncio.sleep(LOOK_INTERVAL)
             now = clock.monotonic()
             nodes = self._links.remembered(now)
-            if nodes == self._written:
+            if _to_the_hour(nodes) == _to_the_hour(self._written):
                 self._fault = ""
             elif now >= self._next_write or self._fault:
                 self._next_write = Instant(now + WRITE_INTERVAL)
@@ -92,3 +94,7 @@ class PeerMemory:
             self._fault = str(error)
             return
         self._written, self._fault = nodes, ""
+
+
+def _to_the_hour(nodes: Sequence[Remembered]) -> list[Remembered]:
+    return [one.to_the_hour() for one in nodes]

@@ -147,7 +147,10 @@ class Links:
         """The nodes that are worth remembering for the next run."""
         before, unix_s = self._memory.nodes, self._unix_s(now)
         linked = [self._linked_now(unix_s, peer.certificate, peer.current.endpoint) for peer in self.peers()]
-        ended = [self._linked_now(unix_s, gone.certificate, gone.endpoint) for gone in self._roster.take_gone()]
+        ended = [
+            self._linked_now(self._unix_s(gone.last_received), gone.certificate, gone.endpoint)
+            for gone in self._roster.take_gone()
+        ]
         kept = self._memory.look(now, linked, ended)
         for node in {one.node for one in before} - {one.node for one in kept}:
             target = self._targets.drop_recalled(node)

@@ -17,13 +17,13 @@ from treecast.identity.certificate import Certificate
 FORGOTTEN_AFTER_HOURS = 7 * 24
 """A node without a link to this one for so long, counted only while this one had links to others."""
 HOUR_S = 3600
-"""When a node was last linked, and how long it is missed, is remembered to the hour: so its file changes rarely."""
+"""How long a node is missed is remembered to the hour, and its file need not change for less: so it changes rarely."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """One node. ``linked_unix_s``: the hour in which it was last linked, in seconds since 1970, by a clock that may
-    have been wrong. ``missed_hours``: for how long this node had links since, none of them to that one. ``overlay``:
+    """One node. ``linked_unix_s``: when it was last linked, in seconds since 1970, by a clock that may have been wrong.
+    ``missed_hours``: for how long this node had links since, none of them to that one. ``overlay``:
     its addresses there.
     """
 
@@ -39,10 +39,14 @@ class Remembered:
         """A node whose link is up. ``endpoints``: the best first."""
         kept = tuple(dict.fromkeys(endpoints))[:MAX_REMEMBERED_ENDPOINTS]
         overlay = tuple(interface.ip for interface in (member.ipv4, member.ipv6) if interface)
-        return cls(member.node_index, member.name, kept, unix_s - unix_s % HOUR_S, overlay=overlay)
+        return cls(member.node_index, member.name, kept, unix_s, overlay=overlay)
+
+    def to_the_hour(self) -> Remembered:
+        """The same node, with the hour in which it was last linked."""
+        return replace(self, linked_unix_s=self.linked_unix_s - self.linked_unix_s % HOUR_S)
 
     def last_linked(self, now: Instant, unix_s: int) -> Instant | None:
-        """When it was last linked, to the hour; None where ``unix_s``, the time now, is before that."""
+        """When it was last linked; None where ``unix_s``, the time now, is before that."""
         return after(now, self.linked_unix_s - unix_s) if self.linked_unix_s <= unix_s else None
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
-from tests.unit.links.shaking import NETWORK, Node, endpoint_of, shake
+from tests.unit.links.shaking import NETWORK, UNIX_NOW, Node, endpoint_of, shake
 from treecast.adapters import clock
 from treecast.adapters.peers_file import PEERS_FILE, load_peers, write_peers
 from treecast.base.ids import NodeIndex
 from treecast.daemon.peer_memory import PeerMemory
-from treecast.links.memory import Remembered
+from treecast.links.memory import HOUR_S, Remembered
 
 
 def linked() -> Node:
@@ -35,6 +36,26 @@ def test_a_node_that_was_linked_is_in_the_file_of_the_next_run(tmp_path: Path) -
     memory_of(again, tmp_path)[0].recall()
     assert [known.name for known in again.links.known(clock.monotonic())] == ["n2"]
     assert lines == []
+
+
+def test_the_file_of_a_node_that_ended_in_order_says_when_others_were_linked_to_the_second(tmp_path: Path) -> None:
+    """``two``'s link ended a while before."""
+    node, two = linked(), Node(2)
+    memory, _ = memory_of(node, tmp_path)
+    (peer,) = node.links.peers()
+    unix_s = int(UNIX_NOW + clock.monotonic())
+    node.links.remembered(clock.monotonic())
+    node.links.goodbye(clock.monotonic(), NodeIndex(two.index), peer.current.index)
+    memory.save()
+    (one,) = load_peers(tmp_path, NETWORK.id)
+    assert unix_s <= one.linked_unix_s <= UNIX_NOW + clock.monotonic()
+
+
+def test_a_later_second_alone_is_no_reason_to_write_the_file_while_the_node_runs() -> None:
+    one = Remembered(NodeIndex(2), "n2", (endpoint_of(2),), HOUR_S)
+    assert replace(one, linked_unix_s=2 * HOUR_S - 1).to_the_hour() == one
+    assert replace(one, linked_unix_s=2 * HOUR_S).to_the_hour() != one
+    assert replace(one, linked_unix_s=HOUR_S + 1, missed_hours=1).to_the_hour() != one
 
 
 def test_a_damaged_file_is_one_warning_and_is_written_anew(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def test_a_link_that_is_up_is_remembered_with_the_address_in_use_before_those_th
     shake(one, two)
     advertised = tuple(endpoint_of(place) for place in (20, 2, 21, 22, 23))
     one.links.learn(Instant(1.0), NodeIndex(2), advertised, "n2")
-    assert one.links.remembered(Instant(2.0)) == (remembered(2, 2, 20, 21, 22),)
+    (known,) = one.links.remembered(Instant(2.0))
+    assert known.to_the_hour() == remembered(2, 2, 20, 21, 22)
     assert MAX_REMEMBERED_ENDPOINTS == 4
 
 
@@ -63,16 +64,18 @@ def test_a_link_that_came_and_ended_between_two_looks_is_remembered_once() -> No
     shake(one, two)
     (peer,) = one.links.peers()
     one.links.goodbye(Instant(2.0), NodeIndex(2), peer.current.index)
-    assert one.links.remembered(Instant(5.0)) == (remembered(2),)
+    assert one.links.remembered(Instant(5.0)) == (replace(remembered(2), linked_unix_s=int(UNIX_NOW) + 2),)
     shake(Node(3), one, 6.0)
     after_an_hour = one.links.remembered(Instant(5.0 + HOUR_S))
     assert [(known.node, known.missed_hours) for known in after_an_hour] == [(2, 1), (3, 0)]
 
 
-def test_what_is_remembered_does_not_change_from_minute_to_minute() -> None:
+def test_what_is_remembered_to_the_hour_does_not_change_from_minute_to_minute() -> None:
     one, two = Node(1), Node(2)
     shake(one, two)
-    assert one.links.remembered(Instant(1.0)) == one.links.remembered(Instant(600.0))
+    (first,), (later,) = (one.links.remembered(Instant(now)) for now in (1.0, 600.0))
+    assert first != later
+    assert first.to_the_hour() == later.to_the_hour()
 
 
 def test_a_remembered_node_is_tried_after_the_configured_peers_and_linked() -> None:
