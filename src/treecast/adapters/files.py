@@ -15,16 +15,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
-
-import msgspec
+from typing import Self
 
 from treecast.base.errors import OperatorError
 
 SECRET_MODE = 0o600
 PUBLIC_MODE = 0o644
-
-Record = TypeVar("Record", bound=msgspec.Struct)
 
 _STAGE_PREFIX = ".treecast-"
 
@@ -56,27 +52,6 @@ def read_file(path: Path, limit_bytes: int) -> bytes:
     """The file's content, or its first ``limit_bytes + 1`` bytes; OSError."""
     with path.open("rb") as file:
         return file.read(limit_bytes + 1)
-
-
-def load_remembered(path: Path, limit_bytes: int, kind: type[Record]) -> Record | None:
-    """The record that an earlier run has written; None without a file. OperatorError when the file holds no such."""
-    with explained(f"read {path}"):
-        try:
-            data = read_file(path, limit_bytes)
-        except FileNotFoundError:
-            return None
-    if len(data) > limit_bytes:
-        raise OperatorError(f"{path} is longer than {limit_bytes} bytes: it is written anew")
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except ValueError as error:  # also msgspec.DecodeError, UnicodeDecodeError
-        raise OperatorError(f"{path} is damaged: it is written anew") from error
-
-
-def write_remembered(path: Path, record: msgspec.Struct) -> None:
-    """OperatorError."""
-    with explained(f"write {path}"):
-        replace_file(path, msgspec.json.encode(record) + b"\n", SECRET_MODE)
 
 
 def replace_file(path: Path, content: bytes, mode: int) -> None:

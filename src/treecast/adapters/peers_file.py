@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +11,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from treecast.adapters.files import load_remembered, write_remembered
+from treecast.adapters.remembered_file import Entries, ForeignError, load_remembered, raw, write_remembered
 from treecast.base.addresses import Endpoint
-from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId, NodeIndex
 from treecast.base.limits import MAX_REMEMBERED_ENDPOINTS, MAX_REMEMBERED_NODES
 from treecast.links.memory import FORGOTTEN_AFTER_HOURS, Remembered
@@ -40,20 +40,24 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Remembered(NodeIndex(self.node), self.name, endpoints, self.linked_unix_s, self.missed_hours, overlay)
 
 
+_NODE = msgspec.json.Decoder(_Node)
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: str
-    nodes: Annotated[list[_Node], Meta(max_length=MAX_REMEMBERED_NODES)]
+    nodes: Annotated[list[msgspec.Raw], Meta(max_length=MAX_REMEMBERED_NODES)]
 
 
 def load_peers(directory: Path, network: NetworkId) -> tuple[Remembered, ...]:
-    """The nodes that an earlier run knew; none without a file. OperatorError when it is no such file."""
-    path = directory / PEERS_FILE
-    remembered = load_remembered(path, MAX_PEERS_FILE_BYTES, _File)
-    if remembered is None:
-        return ()
-    if remembered.network != str(network):
-        raise OperatorError(f"{path} is of another network: it is written anew")
-    return tuple(node.value() for node in remembered.nodes)
+    """The nodes that an earlier run knew; none without a file. OperatorError, DamagedError among them."""
+
+    def values(file: _File, entries: Entries) -> tuple[Remembered, ...]:
+        if file.network != str(network):
+            raise ForeignError("is of another network")
+        return tuple(node.value() for node in entries.sound(file.nodes, _NODE))
+
+    write = partial(write_peers, directory, network)
+    return load_remembered(directory / PEERS_FILE, MAX_PEERS_FILE_BYTES, _File, values, write)
 
 
 def write_peers(directory: Path, network: NetworkId, nodes: Iterable[Remembered]) -> None:
@@ -69,4 +73,4 @@ def write_peers(directory: Path, network: NetworkId, nodes: Iterable[Remembered]
         )
         for one in nodes
     ]
-    write_remembered(directory / PEERS_FILE, _File(str(network), records))
+    write_remembered(directory / PEERS_FILE, _File(str(network), [raw(record) for record in records]))

@@ -6,6 +6,7 @@ Times are what was left when the file was written: a wall clock that is set back
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from treecast.adapters import clock
-from treecast.adapters.files import load_remembered, write_remembered
+from treecast.adapters.remembered_file import Entries, load_remembered, raw, write_remembered
 from treecast.base.addresses import IPAddress
 from treecast.base.limits import MAX_REMEMBERED_PIM_ENTRIES
 from treecast.base.time import Instant, after
@@ -71,11 +72,14 @@ class _Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return PimJoinView(_address(self.group), source, upstream, after(now, self.left_s - elapsed_s))
 
 
+_ROUTER, _JOIN = msgspec.json.Decoder(_Router), msgspec.json.Decoder(_Join)
+
+
 class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[str, Meta(min_length=1, max_length=64)]
     vlan: Annotated[int, Meta(ge=0, le=4095)]
-    routers: Annotated[list[_Router], Meta(max_length=MAX_REMEMBERED_PIM_ENTRIES)]
-    joins: Annotated[list[_Join], Meta(max_length=MAX_REMEMBERED_PIM_ENTRIES)]
+    routers: Annotated[list[msgspec.Raw], Meta(max_length=MAX_REMEMBERED_PIM_ENTRIES)]
+    joins: Annotated[list[msgspec.Raw], Meta(max_length=MAX_REMEMBERED_PIM_ENTRIES)]
 
     @classmethod
     def of(cls, segment: PimSegment, now: Instant) -> _Segment:
@@ -85,41 +89,49 @@ class _Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return cls(
             segment.port,
             segment.vlan,
-            [_Router(address, left) for address, left in routers if left > 0],
+            [raw(_Router(address, left)) for address, left in routers if left > 0],
             [
-                _Join(str(join.group), str(join.source) if join.source else None, str(join.upstream), left)
+                raw(_Join(str(join.group), str(join.source) if join.source else None, str(join.upstream), left))
                 for join, left in joins
                 if left > 0
             ],
         )
 
-    def value(self, now: Instant, elapsed_s: float) -> PimSegment:
+    def value(self, now: Instant, elapsed_s: float, entries: Entries) -> PimSegment:
         """Without what has ended meanwhile."""
-        routers = tuple(router.value(now, elapsed_s) for router in self.routers if router.left_s > elapsed_s)
-        joins = tuple(join.value(now, elapsed_s) for join in self.joins if join.left_s > elapsed_s)
-        return PimSegment(self.port, self.vlan, routers, joins)
+        routers, joins = entries.sound(self.routers, _ROUTER), entries.sound(self.joins, _JOIN)
+        return PimSegment(
+            self.port,
+            self.vlan,
+            tuple(router.value(now, elapsed_s) for router in routers if router.left_s > elapsed_s),
+            tuple(join.value(now, elapsed_s) for join in joins if join.left_s > elapsed_s),
+        )
+
+
+_SEGMENT = msgspec.json.Decoder(_Segment)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     written_unix_s: Annotated[int, Meta(ge=0, le=2**40)]
-    segments: Annotated[list[_Segment], Meta(max_length=MAX_REMEMBERED_PIM_ENTRIES)]
+    segments: Annotated[list[msgspec.Raw], Meta(max_length=MAX_REMEMBERED_PIM_ENTRIES)]
 
 
 def load_pim(directory: Path) -> tuple[PimSegment, ...]:
     """The routers whose hold time has not ended since, and their Joins; none without a file.
 
-    OperatorError when it is no such file.
+    OperatorError, DamagedError among them.
     """
-    remembered = load_remembered(directory / PIM_FILE, MAX_PIM_FILE_BYTES, _File)
-    if remembered is None:
-        return ()
-    now, elapsed_s = clock.monotonic(), max(clock.unix_s() - remembered.written_unix_s, 0)
-    segments = [segment.value(now, elapsed_s) for segment in remembered.segments]
-    return tuple(segment for segment in segments if segment.joins)
+
+    def values(file: _File, entries: Entries) -> tuple[PimSegment, ...]:
+        now, elapsed_s = clock.monotonic(), max(clock.unix_s() - file.written_unix_s, 0)
+        segments = [segment.value(now, elapsed_s, entries) for segment in entries.sound(file.segments, _SEGMENT)]
+        return tuple(segment for segment in segments if segment.joins)
+
+    return load_remembered(directory / PIM_FILE, MAX_PIM_FILE_BYTES, _File, values, partial(write_pim, directory))
 
 
 def write_pim(directory: Path, segments: Iterable[PimSegment]) -> None:
     """OperatorError."""
     now = clock.monotonic()
-    records = [_Segment.of(segment, now) for segment in segments]
+    records = [raw(_Segment.of(segment, now)) for segment in segments]
     write_remembered(directory / PIM_FILE, _File(int(clock.unix_s()), records))

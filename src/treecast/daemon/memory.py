@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
 from treecast.adapters.pim_file import load_pim, write_pim
+from treecast.adapters.remembered_file import DamagedError
 from treecast.adapters.vlans_file import load_vlans, write_vlans
 from treecast.base.errors import OperatorError
 from treecast.base.time import Duration, Instant, after
@@ -78,6 +79,9 @@ class Memory(Generic[T]):
         """The node learns what an earlier run knew."""
         try:
             self._written = self._load()
+        except DamagedError as error:
+            self._written = error.kept
+            self._log.warning(f"not all {self._what} of earlier runs are remembered", reason=str(error))
         except OperatorError as error:
             self._log.warning(f"{self._what} of earlier runs are not remembered", reason=str(error))
         if self._written:

@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
 from treecast.adapters.peers_file import load_peers, write_peers
+from treecast.adapters.remembered_file import DamagedError
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId
 from treecast.base.problems import Problem
@@ -54,6 +55,9 @@ class PeerMemory:
         """Links learn of the nodes of an earlier run."""
         try:
             self._written = load_peers(self._directory, self._network)
+        except DamagedError as error:
+            self._written = error.kept
+            self._log.warning("not all nodes of earlier runs are remembered", reason=str(error))
         except OperatorError as error:
             self._log.warning("nodes of earlier runs are not remembered", reason=str(error))
         self._links.recall(clock.monotonic(), self._written)

@@ -7,8 +7,10 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from treecast.adapters.peers_file import MAX_PEERS_FILE_BYTES, PEERS_FILE, load_peers, write_peers
+from treecast.adapters.remembered_file import DamagedError, load_remembered
 from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId, NodeIndex
@@ -21,6 +23,7 @@ OVERLAY = tuple(endpoint.address for endpoint in LONGEST[:2])
 FULL = tuple(
     Remembered(NodeIndex(2**32 - 1 - n), "n" * 63, LONGEST, 2**40, 167, OVERLAY) for n in range(MAX_REMEMBERED_NODES)
 )
+DEEP = b'{"network": "x", "nodes": [' + b"[" * 60_000 + b"]" * 60_000 + b"]}"
 NODE = {"node": 2, "name": "n2", "endpoints": ["192.0.2.2:7700"], "linked_unix_s": 0}
 
 
@@ -54,11 +57,29 @@ def test_without_a_file_nothing_is_remembered(tmp_path: Path) -> None:
         {"more": 1},
     ],
 )
-def test_a_node_that_is_not_as_written_makes_the_file_a_damaged_one(tmp_path: Path, changed: dict[str, object]) -> None:
-    damaged(tmp_path, json.dumps({"network": str(NETWORK), "nodes": [NODE | changed]}).encode())
+def test_a_node_that_is_not_as_written_is_left_out_alone(tmp_path: Path, changed: dict[str, object]) -> None:
+    nodes = [NODE | changed, NODE | {"node": 3}]
+    (tmp_path / PEERS_FILE).write_bytes(json.dumps({"network": str(NETWORK), "nodes": nodes}).encode())
+    with pytest.raises(DamagedError) as caught:
+        load_peers(tmp_path, NETWORK)
+    path = tmp_path / PEERS_FILE
+    assert str(caught.value) == f"{path} has, among 2, 1 damaged entry, which is left out: it is written anew"
+    assert [one.node for one in caught.value.kept] == [3]
+    assert load_peers(tmp_path, NETWORK) == caught.value.kept
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[]", b"[" * 100_000, b'{"network": "\xff", "nodes": []}'])
+def test_a_file_that_cannot_be_written_anew_is_not_said_to_be(tmp_path: Path) -> None:
+    def fail(_: object) -> None:
+        raise OperatorError("cannot write (read-only file system): use a directory that can be written")
+
+    (tmp_path / PEERS_FILE).write_bytes(b"{")
+    with pytest.raises(DamagedError, match=r"is damaged: cannot write .read-only file system."):
+        load_remembered(tmp_path / PEERS_FILE, 100, Struct, lambda *_: (), fail)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\xff\xfe", b"[]", b"[" * 100_000, b'{"network": "\xff", "nodes": []}', DEEP]
+)
 def test_bytes_that_are_no_record_make_the_file_a_damaged_one(tmp_path: Path, data: bytes) -> None:
     damaged(tmp_path, data)
 
@@ -78,5 +99,6 @@ def test_a_file_that_is_too_large_or_of_another_network_is_said_to_be(tmp_path: 
 
 def damaged(directory: Path, data: bytes) -> None:
     (directory / PEERS_FILE).write_bytes(data)
-    with pytest.raises(OperatorError, match="is damaged: it is written anew"):
+    with pytest.raises(DamagedError, match="is damaged: it is written anew"):
         load_peers(directory, NETWORK)
+    assert load_peers(directory, NETWORK) == ()

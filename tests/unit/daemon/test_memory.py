@@ -69,9 +69,22 @@ def test_a_damaged_file_is_one_warning_and_is_written_anew(tmp_path: Path, data:
     memory.recall()
     assert [line.method_name for line in lines] == ["warning"]
     assert str(lines[0].kwargs["reason"]).endswith("it is written anew")
+    assert load_vlans(tmp_path) == (), "as it says, also when nothing is learned"
     node.own = (7,)
     memory.save()
     assert load_vlans(tmp_path) == (7,)
+
+
+def test_a_damaged_vlan_is_left_out_alone_and_counted(tmp_path: Path) -> None:
+    (tmp_path / VLANS_FILE).write_bytes(b'{"vlans":[7,4096,"8",9,[[]]]}')
+    node = Node()
+    memory, lines = memory_of(tmp_path, node)
+    memory.recall()
+    assert node.own == (7, 9)
+    (line,) = lines
+    path = tmp_path / VLANS_FILE
+    assert line.kwargs["reason"] == f"{path} has, among 5, 3 damaged entries, which are left out: it is written anew"
+    assert load_vlans(tmp_path) == (7, 9), "it was, at once"
 
 
 def test_all_vlans_have_room_in_the_file(tmp_path: Path) -> None:
@@ -178,10 +191,27 @@ def test_a_damaged_file_of_joins_is_one_warning_and_is_written_anew(tmp_path: Pa
     memory.recall()
     (line,) = lines
     assert (line.method_name, node.pim) == ("warning", ())
-    assert str(line.kwargs["reason"]).endswith("is damaged: it is written anew")
+    assert str(line.kwargs["reason"]).endswith("it is written anew")
+    assert recalled(tmp_path) == ((), []), "as it says, also when nothing is learned"
     node.pim = (pim_segment(),)
     memory.save()
     assert len(recalled(tmp_path)[0]) == 1
+
+
+def test_a_damaged_join_is_left_out_alone_and_counted(tmp_path: Path) -> None:
+    wrong = JOIN | {"left_s": -3}
+    segments = [
+        SEGMENT | {"joins": [wrong, JOIN]},
+        SEGMENT | {"vlan": 7, "routers": [{"address": "x", "left_s": 1}, {"address": "10.0.0.2", "left_s": 100}]},
+        SEGMENT | {"vlan": 4096},
+    ]
+    (tmp_path / PIM_FILE).write_text(json.dumps({"written_unix_s": int(clock.unix_s()), "segments": segments}))
+    known, (line,) = recalled(tmp_path)
+    assert [(one.vlan, len(one.routers), len(one.joins)) for one in known] == [(0, 1, 1), (7, 1, 1)]
+    expected = f"{tmp_path / PIM_FILE} has, among 9, 3 damaged entries, which are left out: it is written anew"
+    assert line.kwargs["reason"] == expected
+    again, lines = recalled(tmp_path)
+    assert ([one.vlan for one in again], lines) == ([0, 7], []), "it was, at once"
 
 
 def test_as_many_joins_as_are_remembered_have_room_in_the_file(tmp_path: Path) -> None:
