@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -35,6 +36,8 @@ _ADVICE = {
     errno.ENOENT: "use a directory that exists",
     errno.ENOTDIR: "use a directory",
     errno.EISDIR: "put a file there",
+    errno.ENODEV: "remove it, or put a file there",
+    errno.ENXIO: "remove it, or put a file there",
     errno.ENAMETOOLONG: "use a shorter name",
 }
 
@@ -49,9 +52,15 @@ class NewFile:
 
 
 def read_file(path: Path, limit_bytes: int) -> bytes:
-    """The file's content, or its first ``limit_bytes + 1`` bytes; OSError."""
-    with path.open("rb") as file:
-        return file.read(limit_bytes + 1)
+    """The content of a regular file, or its first ``limit_bytes + 1`` bytes; OSError. Nothing else is waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENODEV, "it is no regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(limit_bytes + 1)
+    finally:
+        os.close(descriptor)
 
 
 def replace_file(path: Path, content: bytes, mode: int) -> None:
