@@ -7,6 +7,7 @@ bridge receives those too (RFC 4862 section 5.5.3).
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
@@ -74,11 +75,17 @@ def serves(words: list[str], interface: str, there: Set[str]) -> bool:
     program = _program(words)
     if program not in _OF_ALL_INTERFACES + _OF_ETH0 + _OF_THOSE_NAMED:
         return False
-    patterns = [name for word in words for name in (word, word.removeprefix("-i"), word.rpartition("=")[2])]
+    patterns = [name for word in words for name in (word, _after_flags(word), word.rpartition("=")[2])]
     named = {name for name in there if any(fnmatchcase(name, pattern.strip("[]:")) for pattern in patterns)}
     if named:
         return interface in named
     return program in _OF_ALL_INTERFACES or (program in _OF_ETH0 and interface == "eth0")
+
+
+def _after_flags(word: str) -> str:
+    """The name in -ieth1, which flags without a value may precede: -bieth1."""
+    bundled = re.fullmatch(r"-[A-Za-z0-9]*?i(.+)", word)
+    return bundled[1] if bundled else word
 
 
 def is_connmans(words: list[str], interface: str) -> bool:
