@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from treecast.adapters.netdevice import IFF_UP, flags_of, mtu_of, name_of
 from treecast.adapters.rtnetlink import RouteSocket, attributes, packed
 from treecast.base.addresses import IPAddress
+from treecast.base.routes import RouteType
 
 _GETROUTE = 26
 _ROUTE_HEADER = struct.Struct("=8BI")  # rtmsg: family, lengths of dst and src, tos, table, proto, scope, type, flags
@@ -17,6 +18,7 @@ _RTM_F_FIB_MATCH = 0x2000
 """The route as it stands: not what a router's ICMP message, which anybody may have sent, has made of it."""
 _RTA_DST, _RTA_OIF, _RTA_METRICS, _RTA_MULTIPATH, _RTAX_MTU = 1, 4, 8, 9, 2
 _HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
+_TYPE, _RTN_BROADCAST = 7, 3
 _NUMBER = struct.Struct("=I")
 _IFF_LOOPBACK = 0x8
 
@@ -41,15 +43,19 @@ def ways_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
         return {address: way for address in addresses if (way := _way_to(kernel, address)) is not None}
 
 
-def has_way(address: IPAddress) -> bool:
-    """Whether a datagram to this address would leave this machine at all."""
-    return bool(ways_to([address]))
+def route_type(address: IPAddress) -> RouteType:
+    """Where a datagram to this address would go."""
+    with RouteSocket() as kernel:
+        header, route = _route_to(kernel, address, _RTM_F_FIB_MATCH)
+        if _way_of(route) is None:
+            return RouteType.NONE
+        return RouteType.BROADCAST if header[_TYPE] == _RTN_BROADCAST else RouteType.UNICAST
 
 
 def path_mtus_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, int]:
     """The least that the route or a router's ICMP message says, in bytes; none where neither says any."""
     with RouteSocket() as kernel:
-        found = {address: _route_mtu(_route_to(kernel, address, 0)) for address in addresses}
+        found = {address: _route_mtu(_route_to(kernel, address, 0)[1]) for address in addresses}
     return {address: mtu for address, mtu in found.items() if mtu}
 
 
@@ -61,7 +67,10 @@ def smallest_mtu(without: str) -> int | None:
 
 
 def _way_to(kernel: RouteSocket, address: IPAddress) -> Way | None:
-    route = _route_to(kernel, address, _RTM_F_FIB_MATCH)
+    return _way_of(_route_to(kernel, address, _RTM_F_FIB_MATCH)[1])
+
+
+def _way_of(route: Mapping[int, bytes]) -> Way | None:
     index = 0
     if _RTA_OIF in route:
         index = _NUMBER.unpack(route[_RTA_OIF])[0]
@@ -71,15 +80,17 @@ def _way_to(kernel: RouteSocket, address: IPAddress) -> Way | None:
     return Way(name, _route_mtu(route)) if name else None
 
 
-def _route_to(kernel: RouteSocket, address: IPAddress, flags: int) -> dict[int, bytes]:
-    """The attributes of the route that the kernel takes; none when there is no route."""
+def _route_to(kernel: RouteSocket, address: IPAddress, flags: int) -> tuple[bytes, dict[int, bytes]]:
+    """The route that the kernel takes, its header and its attributes; none of these when there is no route."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     header = _ROUTE_HEADER.pack(family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
     try:
         bodies = kernel.get(_GETROUTE, header + packed([(_RTA_DST, address.packed)]))
     except OSError:
-        return {}
-    return dict(attributes(bodies[0][_ROUTE_HEADER.size :])) if bodies else {}
+        return b"", {}
+    if not bodies:
+        return b"", {}
+    return bodies[0][: _ROUTE_HEADER.size], dict(attributes(bodies[0][_ROUTE_HEADER.size :]))
 
 
 def _route_mtu(route: Mapping[int, bytes]) -> int:

@@ -26,7 +26,7 @@ from treecast.adapters.packet_port import open_remembered
 from treecast.adapters.privileges import drop_capabilities, keep_secrets, take_account
 from treecast.adapters.tap import find_tap
 from treecast.adapters.twin_file import require_no_twin, write_twin
-from treecast.adapters.underlay import has_way
+from treecast.adapters.underlay import route_type
 from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SetPortForwarding
@@ -168,7 +168,7 @@ async def _run(
             instance=SystemRandom().randbytes(8),
             underlay_mtu=plane.underlay_mtu,
             version=version("treecast"),
-            has_route=has_way,
+            route_type=route_type,
             loopback=loopback_of(plane.listening),
         ),
         factory=NoiseFactory(identity.static_private_key, identity.network),

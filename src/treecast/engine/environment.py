@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import IPAddress
+from treecast.base.routes import RouteType
 from treecast.base.time import Instant
 
 
-def _to_all(_address: IPAddress) -> bool:
-    return True
+def _to_all(_address: IPAddress) -> RouteType:
+    return RouteType.UNICAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,8 @@ class NodeEnvironment:
 
     ``families``: the IP version of each UDP socket; ``ipv6``: whether the TAP has addresses of it; ``epoch_ms``: the
     start, in milliseconds since 1970; ``aead``: the cipher this processor is good at; ``instance``: 8 random bytes that
-    no other run of this node has; ``version``: of the program; ``has_route``: whether datagrams to an address would
-    leave this machine now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback.
+    no other run of this node has; ``version``: of the program; ``route_type``: where datagrams to an address would go
+    now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback.
     """
 
     families: Sequence[int]
@@ -30,7 +31,7 @@ class NodeEnvironment:
     instance: bytes
     underlay_mtu: int = 1500
     version: str = ""
-    has_route: Callable[[IPAddress], bool] = _to_all
+    route_type: Callable[[IPAddress], RouteType] = _to_all
     loopback: Mapping[int, IPAddress] = field(default_factory=dict)
 
 

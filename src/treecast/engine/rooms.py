@@ -102,7 +102,7 @@ def rooms_of(
         factory=factory,
         families=environment.families,
         loopback=environment.loopback,
-        has_route=environment.has_route,
+        route_type=environment.route_type,
         verify_certificate=verify_certificate,
         wall_clock_ms=clock.unix_ms,
         is_listed=is_listed,

@@ -16,6 +16,7 @@ from treecast.base.errors import MalformedError
 from treecast.base.events import HandshakeDatagram, PeerMoved, SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
+from treecast.base.routes import RouteType
 from treecast.base.time import Instant, earliest
 from treecast.identity.certificate import CERTIFICATE_EXPIRED, Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys, is_renewal
@@ -49,7 +50,7 @@ class Links:
         factory: HandshakeFactory,
         families: Sequence[int],
         loopback: Mapping[int, IPAddress],
-        has_route: Callable[[IPAddress], bool],
+        route_type: Callable[[IPAddress], RouteType],
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
         is_listed: Callable[[NodeIndex], bool],
@@ -58,8 +59,7 @@ class Links:
         drops: Drops,
     ) -> None:
         """``families``: the IP version of each of the data plane's sockets, in their order. ``loopback``: the address
-        of each version that is sent from a loopback address. ``has_route``: whether datagrams to an address would leave
-        this machine.
+        of each version that is sent from a loopback address. ``route_type``: where datagrams to an address would go.
 
         ``wall_clock_ms``: this node's wall clock at an instant, in milliseconds since 1970. ``is_listed``: whether
         other nodes advertise a link with a node. ``newest_name``: a node's name by its newest certificate, or empty.
@@ -79,7 +79,7 @@ class Links:
             ended=self._targets.plan,
             rng=rng,
         )
-        obstacles = Obstacles(families, loopback, has_route)
+        obstacles = Obstacles(families, loopback, route_type)
         self._reachability = Reachability(
             self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, obstacles
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.routes import RouteType
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +17,23 @@ class Obstacle:
     advice: str
 
 
+BROADCAST = Obstacle(
+    "that is a subnet's broadcast address, which is no machine's",
+    "name the address of a machine that runs a node with --peer",
+)
+
+
 class Obstacles:
     """``families``: the IP versions that this node sends by; ``loopback``: the address of those among them whose socket
-    listens on loopback; ``has_route``: whether datagrams to an address would leave this machine.
+    listens on loopback; ``route_type``: where datagrams to an address would go.
     """
 
     def __init__(
-        self, families: Sequence[int], loopback: Mapping[int, IPAddress], has_route: Callable[[IPAddress], bool]
+        self, families: Sequence[int], loopback: Mapping[int, IPAddress], route_type: Callable[[IPAddress], RouteType]
     ) -> None:
         self._families = frozenset(families)
         self._loopback = loopback
-        self._has_route = has_route
+        self._route_type = route_type
 
     def of(self, endpoints: Sequence[Endpoint], *, look: bool = True) -> Obstacle | None:
         """None where a datagram to one of the endpoints would leave. ``look``: at this machine's routes, too."""
@@ -37,9 +44,10 @@ class Obstacles:
         reached = [address for address in usable if not self._is_beyond_loopback(address)]
         if usable and not reached:
             return self._of_loopback()
-        if look and reached and not any(map(self._has_route, reached)):
-            return _of_route(reached[0])
-        return None
+        routes = {self._route_type(address) for address in reached} if look else set()
+        if not routes or RouteType.UNICAST in routes:
+            return None
+        return _of_route(reached[0]) if RouteType.NONE in routes else BROADCAST
 
     def _is_beyond_loopback(self, address: IPAddress) -> bool:
         return address.version in self._loopback and not address.is_loopback

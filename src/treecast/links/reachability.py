@@ -90,7 +90,7 @@ class Reachability:
         self._lost.append((now, name))
 
     def standing(self, now: Instant, target: Target) -> Standing:
-        if target.node is not None and self._targets.is_up(target.node):
+        if (target.node is not None and self._targets.is_up(target.node)) or self._is_linked_elsewhere(target):
             return Standing.UP
         if target.name is not None and not target.endpoints:
             return Standing.UNRESOLVED
@@ -110,6 +110,16 @@ class Reachability:
         if received is not None and received > target.sought_since:
             return Standing.ONE_WAY
         return Standing.OFFLINE if self._is_unlisted(target) else Standing.UNREACHABLE
+
+    def _is_linked_elsewhere(self, target: Target) -> bool:
+        """Whether a configured peer cannot be tried from here, and a linked node advertises the addresses as its own:
+        another one would be seen once there is a way.
+        """
+        if target.name is None or target.node is not None or not target.endpoints:
+            return False
+        if not self._targets.are_at_one_linked(target.endpoints):
+            return False
+        return self._obstacles.of(target.endpoints) is not None
 
     def _is_unlisted(self, target: Target) -> bool:
         """Whether a node that this one never met is one that nobody has a link with: it ended before that, and what

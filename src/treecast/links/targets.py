@@ -238,6 +238,11 @@ class Targets:
         """Whether its link is up."""
         return node in self._up
 
+    def are_at_one_linked(self, endpoints: Sequence[Endpoint]) -> bool:
+        """Whether a node whose link is up is at all of these, as it advertises."""
+        wanted = set(endpoints)
+        return any(wanted.issubset(self._learned[node].endpoints) for node in self._up if node in self._learned)
+
     def is_reached(self, target: Target) -> bool:
         return target.node is not None and self._is_linked(target.node)
 

@@ -21,25 +21,28 @@ def test_a_peer_that_is_wrong_is_a_line_and_a_problem_with_its_reason() -> None:
         net = Overlay([n0], lab.directory)
         other = TreecastNode.add(stranger, create_network(lab.directory / "other", "other"), lab.directory)
         node, nobody = net[0], f"{n0.underlay_ipv4}:{PORT + 1}"
-        beyond = "203.0.113.7:7700"
-        node.start(nobody, node.endpoint, other.endpoint, "nowhere.invalid", beyond, options=["--log-level", "debug"])
+        beyond, subnet = "203.0.113.7:7700", f"{n0.ports[0].ipv4.network.broadcast_address}:{PORT}"
+        peers = (nobody, node.endpoint, other.endpoint, "nowhere.invalid", beyond, subnet)
+        node.start(*peers, options=["--log-level", "debug"])
         other.start(node.endpoint)
         wanted = {
             nobody: "peer_unreachable",
             beyond: "peer_unreachable",
+            subnet: "peer_unreachable",
             node.endpoint: "peer_is_this_node",
             other.endpoint: "peer_of_another_network",
             f"nowhere.invalid:{PORT}": "peer_name_unresolved",
         }
         for one in (node, other):
             one.wait_ready()
-        wait_until(lambda: kinds(node) == wanted, LIMIT_S, "all five are problems")
+        wait_until(lambda: kinds(node) == wanted, LIMIT_S, "all six are problems")
         rows = {peer.name: (peer.state, peer.endpoint) for peer in fetch_peers(node.directory)}
         assert rows[f"nowhere.invalid:{PORT}"] == ("name unresolved", "")
         assert rows.keys() == wanted.keys(), "each of them is a row of peers"
         wait_until(lambda: kinds(other) == {node.endpoint: "peer_of_another_network"}, LIMIT_S, "it is told so too")
         log = node.log.read_text()
         assert f"peer {beyond} cannot be tried: this machine has no route there" in log
+        assert f"peer {subnet} cannot be tried: that is a subnet's broadcast address" in log
         assert f"peer {nobody} does not answer" in log
         for subject, kind in wanted.items():
             assert f"problem={kind} subject={subject}" in log

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from treecast.adapters.netdevice import mtu_of
-from treecast.adapters.underlay import has_way, path_mtus_to, ways_to
+from treecast.adapters.underlay import path_mtus_to, route_type, ways_to
+from treecast.base.routes import RouteType
 
 
 def test_a_way_names_its_interface_and_what_that_carries_and_there_is_none_without_a_route() -> None:
@@ -15,7 +16,11 @@ def test_a_way_names_its_interface_and_what_that_carries_and_there_is_none_witho
     assert ways[here].mtu_bytes == mtu_of("lo") > 0
 
 
-def test_loopback_has_a_way_and_no_path_mtu() -> None:
+def test_a_route_leads_to_one_machine_or_to_a_subnet() -> None:
+    addresses = {"127.0.0.5": RouteType.UNICAST, "127.255.255.255": RouteType.BROADCAST}
+    assert {text: route_type(ip_address(text)) for text in addresses} == addresses
+
+
+def test_loopback_has_no_path_mtu() -> None:
     here = ip_address("127.0.0.5")
-    assert has_way(here)
     assert path_mtus_to([here, ip_address("::1")]) == {}

@@ -12,6 +12,7 @@ from treecast.base.commands import InstallSession, SendDatagram, SetPeerUnderlay
 from treecast.base.counters import Drops
 from treecast.base.events import HandshakeDatagram, SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
+from treecast.base.routes import RouteType
 from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
@@ -78,6 +79,8 @@ class Node:
         """The addresses that it listens on, where they are on loopback."""
         self.unroutable: set[IPAddress] = set()
         """Addresses that this machine has no route to."""
+        self.broadcast: set[IPAddress] = set()
+        """Addresses of whole subnets of this machine."""
         self.certificate = certificate or certificate_of(index)
         self.drops = Drops()
         self.links = Links(
@@ -86,7 +89,7 @@ class Node:
             factory=ModelFactory(static or self.certificate.static_key),
             families=(4,),
             loopback=self.loopback,
-            has_route=lambda address: address not in self.unroutable,
+            route_type=self.route_type,
             verify_certificate=lambda wire: verify_certificate(wire, UNIX_NOW + ahead_s),
             wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
             is_listed=lambda _: self.listed,
@@ -99,6 +102,11 @@ class Node:
         self.installed: list[InstallSession] = []
         self.limits: list[tuple[int, int]] = []
         """Node and underlay MTU, as the data plane is told."""
+
+    def route_type(self, address: IPAddress) -> RouteType:
+        if address in self.broadcast:
+            return RouteType.BROADCAST
+        return RouteType.NONE if address in self.unroutable else RouteType.UNICAST
 
     def sent(self) -> list[bytes]:
         commands = list(self.links.commands)

@@ -85,3 +85,28 @@ def test_routes_to_many_unreached_nodes_are_looked_up_for_some_in_one_review() -
     one.unroutable = {endpoint_of(number).address for number in numbers}
     texts = [problem.text for problem in problems(one, KNOWN_UNREACHED_AFTER)]
     assert ["no route there" in text for text in texts] == [True] * LOOKUPS_PER_REVIEW + [False]
+
+
+def test_a_peer_that_is_a_broadcast_address_is_told_from_one_that_does_not_answer() -> None:
+    one = Node(1)
+    begin(one, Node(2))
+    one.broadcast = {endpoint_of(2).address}
+    (problem,) = problems(one, UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("peer_unreachable", "peer")
+    assert f"peer peer cannot be tried ({PEER}): that is a subnet's broadcast address, which is no" in problem.text
+
+
+def test_a_peer_at_an_address_without_a_route_is_no_problem_while_the_node_there_is_linked_by_another() -> None:
+    one, two, other = Node(1), Node(2), endpoint_of(12)
+    shake(two, one)
+    one.links.configure(Instant(0.0), str(other), (other,))
+    one.unroutable = {other.address}
+    assert [problem.subject for problem in problems(one, UNREACHED_AFTER)] == [str(other)]
+    one.links.learn(Instant(0.0), NodeIndex(2), (endpoint_of(2), other), "n2")
+    assert problems(one, UNREACHED_AFTER) == []
+    assert [known.name for known in one.links.known(Instant(UNREACHED_AFTER))] == ["n2"]
+    one.unroutable = set()
+    assert [problem.subject for problem in problems(one, UNREACHED_AFTER)] == [str(other)]
+    one.unroutable = {other.address}
+    one.links.review(Instant(10.0), report(one, silent_s=DEAD_AFTER))
+    assert str(other) in [problem.subject for problem in problems(one, 10.0 + KNOWN_UNREACHED_AFTER)]

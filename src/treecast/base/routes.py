@@ -1,0 +1,16 @@
+"""Routes of this machine, as far as rooms that do no I/O want to know of them."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class RouteType(Enum):
+    """Where a datagram to an address would go now (rtm_type, rtnetlink(7))."""
+
+    UNICAST = auto()
+    """To one machine, which may be this one."""
+    BROADCAST = auto()
+    """To all machines of a subnet; the system does not let it pass."""
+    NONE = auto()
+    """Nowhere: there is no route, or one that forbids it."""
