@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from structlog.typing import FilteringBoundLogger
 
 from treecast.base.addresses import IPAddress
@@ -41,3 +43,11 @@ class Linked:
             if addresses != self._addresses:
                 self._addresses = addresses
         return self._addresses
+
+    def names(self) -> Mapping[IPAddress, str]:
+        """The linked nodes at each address: of several behind one NAT all names. Reads all links."""
+        found: dict[IPAddress, str] = {}
+        for link in self._view.links():
+            address = link.endpoint.address
+            found[address] = f"{found[address]}, {link.name}" if address in found else link.name
+        return found

@@ -6,7 +6,7 @@ Datagrams are not cut for it: anybody may have sent such a message. What it says
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from treecast.adapters.underlay import path_mtus_to
 from treecast.base.addresses import IPAddress
@@ -37,13 +37,16 @@ class PathMtus:
             self._known.pop(address, None)
         self._known |= path_mtus_to(due)
 
-    def problems(self, longest: int, smallest: int) -> Iterator[Problem]:
-        """``longest``: of the datagrams' packets, in bytes; ``smallest``: that nodes can do with."""
+    def problems(self, longest: int, smallest: int, names: Callable[[], Mapping[IPAddress, str]]) -> Iterator[Problem]:
+        """``longest``: of the datagrams' packets, in bytes; ``smallest``: that nodes can do with. ``names``: the linked
+        nodes at each address.
+        """
         narrow = {address: mtu for address, mtu in self._known.items() if mtu < longest}
         if not narrow:
             return
-        least = min(narrow.values())
-        places = [str(address) for address in sorted(narrow, key=lambda own: (narrow[own], own.packed))]
+        least, known = min(narrow.values()), names()
+        addresses = sorted(narrow, key=lambda own: (narrow[own], own.packed))
+        places = [f"{known[own]} at {own}" if own in known else str(own) for own in addresses]
         more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
         advice = f"start with --underlay-mtu {least}"
         if least < smallest:

@@ -263,9 +263,7 @@ def _follow_network(
     subscribe, start = upkeep.network.subscribe, upkeep.supervision.start
     configured, log = options.underlay_mtu_bytes, upkeep.log
     changed = subscribe(News.LINKS | News.ADDRESSES | News.ROUTES)
-    underlay = UnderlayWatch(
-        plane, configured, options.peers, node.linked.addresses, node.set_underlay_mtu, changed, log
-    )
+    underlay = UnderlayWatch(plane, configured, options.peers, node.linked, node.set_underlay_mtu, changed, log)
     start("following the interfaces of packet ports", packet_ports.follow_interfaces)
     start("watching the underlay", underlay.follow)
     watching = partial(interface_watch.end_with_interface, subscribe(News.LINKS), upkeep.ending)

@@ -6,9 +6,10 @@ The data plane's datagrams are no longer than the smallest MTU of these interfac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from ipaddress import ip_address
 from itertools import islice
+from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -43,10 +44,16 @@ def first_guess(configured: int | None, peers: tuple[HostPort, ...]) -> int:
     return _within(min([USUAL_MTU, *(way.mtu_bytes for way in ways.values())]))
 
 
+class LinkedNodes(Protocol):
+    """The nodes that are linked: ``addresses`` is the same object while they are the same."""
+
+    def addresses(self) -> frozenset[IPAddress]: ...
+    def names(self) -> Mapping[IPAddress, str]: ...
+
+
 class UnderlayWatch:
-    """``configured``: the operator's MTU, or None. ``addresses``: of the nodes that are linked, the same object while
-    they are the same. ``advertise``: called when the MTU has changed. ``changed``: set when links, addresses or routes
-    of this machine may have changed.
+    """``configured``: the operator's MTU, or None. ``advertise``: called when the MTU has changed. ``changed``: set when
+    links, addresses or routes of this machine may have changed.
     """
 
     def __init__(
@@ -54,7 +61,7 @@ class UnderlayWatch:
         plane: DataPlane,
         configured: int | None,
         peers: tuple[HostPort, ...],
-        addresses: Callable[[], frozenset[IPAddress]],
+        linked_nodes: LinkedNodes,
         advertise: Callable[[int], None],
         changed: asyncio.Event,
         log: FilteringBoundLogger,
@@ -62,7 +69,7 @@ class UnderlayWatch:
         self._plane = plane
         self._configured = configured
         self._first = _literals(peers)
-        self._addresses = addresses
+        self._linked_nodes = linked_nodes
         self._advertise = advertise
         self._changed = changed
         self._log = log
@@ -84,7 +91,7 @@ class UnderlayWatch:
 
     def look(self, now: Instant) -> None:
         """Look up ways that are new or may have changed, and set what the smallest of them carries."""
-        linked = self._addresses()
+        linked = self._linked_nodes.addresses()
         if linked is not self._linked:
             self._linked = linked
             self._take(linked or self._first)
@@ -154,7 +161,7 @@ class UnderlayWatch:
             yield Problem("underlay_down", name, f"{name}, by which other nodes are reached, {what}: bring it up again")
         if all(mtu >= SMALLEST_MTU for mtu in carried.values()):  # else that is why
             yield from self._too_big(now)
-            yield from self._paths.problems(self._plane.underlay_mtu, SMALLEST_MTU)
+            yield from self._paths.problems(self._plane.underlay_mtu, SMALLEST_MTU, self._linked_nodes.names)
 
     def _too_big(self, now: Instant) -> Iterator[Problem]:
         count = self._refused.lately(now)

@@ -126,7 +126,7 @@ def test_a_router_further_on_that_carries_less_is_named_with_its_number_and_the_
     assert "path_mtu_too_small" not in {problem.kind for problem in fetch_status(one.directory).problems}
     stream = Sender(near, GROUP, PORT, interface=INTERFACE, size_bytes=1346, rate_pps=100, count=10)
     assert stream.wait(20.0).sent == 10
-    place = f"a router on the way to {far.underlay_ipv4} carries packets of 1400 bytes, and this node sends some of"
+    place = f"on the way to n1 at {far.underlay_ipv4} carries packets of 1400 bytes, and this node sends some of"
     wait_problem(one, "path_mtu_too_small", f"{place} 1500, which are lost there: start with --underlay-mtu 1400")
     assert receiver.snapshot().received == 0
 

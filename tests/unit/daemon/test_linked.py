@@ -50,6 +50,14 @@ def test_addresses_of_linked_nodes_are_read_again_when_one_has_moved_come_or_gon
     assert elsewhere.address not in own.addresses()
 
 
+def test_linked_nodes_have_names_by_address_of_several_behind_one_nat_all() -> None:
+    idle = Idle(2)
+    own = linked(idle)
+    assert own.names() == {endpoint_of(number).address: f"n{number}" for number in (FIRST, FIRST + 1)}
+    idle.turn(PeerMoved(NodeIndex(FIRST), idle.sessions[FIRST], endpoint_of(FIRST + 1)))
+    assert own.names() == {endpoint_of(FIRST + 1).address: f"n{FIRST}, n{FIRST + 1}"}
+
+
 def test_a_link_among_200_costs_the_log_as_much_as_one_among_20_and_a_look_at_addresses_nothing() -> None:
     steps = []
     idles = Idle(20), Idle(200)

@@ -12,6 +12,7 @@ from treecast.daemon.path_mtus import MOST_QUERIED, PathMtus
 
 LINKED = frozenset(ip_address(f"192.0.2.{number}") for number in range(1, 31))
 LONGEST, SMALLEST = 1500, 1280
+NAMES: dict[IPAddress, str] = {ip_address("192.0.2.3"): "n3", ip_address("192.0.2.24"): "n24, n25"}
 
 
 class Kernel:
@@ -33,7 +34,7 @@ def narrow(number: int) -> IPAddress:
 
 
 def texts(paths: PathMtus) -> list[str]:
-    return [problem.text for problem in paths.problems(LONGEST, SMALLEST)]
+    return [problem.text for problem in paths.problems(LONGEST, SMALLEST, NAMES.copy)]
 
 
 def test_a_path_narrower_than_datagrams_are_is_one_sentence_and_over_once_the_kernel_has_forgotten(
@@ -44,10 +45,10 @@ def test_a_path_narrower_than_datagrams_are_is_one_sentence_and_over_once_the_ke
     for _ in range(4):
         paths.look(LINKED)
     assert texts(paths) == [
-        "by its ICMP messages a router on the way to 192.0.2.3 carries packets of 1400 bytes, and this node sends some "
-        "of 1500, which are lost there: start with --underlay-mtu 1400"
+        "by its ICMP messages a router on the way to n3 at 192.0.2.3 carries packets of 1400 bytes, and this node "
+        "sends some of 1500, which are lost there: start with --underlay-mtu 1400"
     ]
-    assert list(paths.problems(1400, SMALLEST)) == []
+    assert list(paths.problems(1400, SMALLEST, NAMES.copy)) == []
     kernel.known = {}
     for _ in range(4):
         paths.look(LINKED)
@@ -62,7 +63,7 @@ def test_the_narrowest_comes_first_and_below_the_least_that_nodes_need_no_option
     for _ in range(4):
         paths.look(LINKED)
     (text,) = texts(paths)
-    assert "to 192.0.2.25, 192.0.2.24, 192.0.2.23, 192.0.2.22 and 2 more carries packets of 1275 bytes" in text
+    assert "to 192.0.2.25, n24, n25 at 192.0.2.24, 192.0.2.23, 192.0.2.22 and 2 more carries packets of 1275" in text
     assert text.endswith("nodes need 1280: have that router carry them")
 
 

@@ -37,6 +37,16 @@ class PlaneWithCounters:
         self.underlay_mtu = mtu_bytes
 
 
+class LinkedAt:
+    """Linked nodes without names."""
+
+    def __init__(self, addresses: Callable[[], frozenset[IPAddress]]) -> None:
+        self.addresses = addresses
+
+    def names(self) -> dict[IPAddress, str]:
+        return {}
+
+
 def watch(
     plane: PlaneWithCounters,
     told: int | None,
@@ -47,7 +57,8 @@ def watch(
     """A watch with a peer on this very machine: its way is the loopback interface, of 65,536 bytes."""
     told_others = [] if told_others is None else told_others
     changed, log, here = changed or asyncio.Event(), structlog.get_logger(), frozenset({ip_address("127.0.0.1")})
-    return UnderlayWatch(cast("Any", plane), told, (), addresses or (lambda: here), told_others.append, changed, log)
+    linked = LinkedAt(addresses or (lambda: here))
+    return UnderlayWatch(cast("Any", plane), told, (), linked, told_others.append, changed, log)
 
 
 def test_datagrams_that_an_interface_refuses_are_a_problem_while_they_do() -> None:
