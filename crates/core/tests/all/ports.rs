@@ -233,3 +233,20 @@ fn a_host_that_another_node_has_now_is_told_at_once_when_it_comes_back() {
     classify(&node, 0, &frame, 1, NOW_NS + 3 * SECOND_NS);
     assert_eq!(hosts_seen(&node), [], "another VLAN's");
 }
+
+#[test]
+fn hosts_that_another_node_has_now_are_told_at_once_when_they_come_back() {
+    let node = node();
+    for (at, told) in [(0, 2), (1, 0)] {
+        for number in 1..=2 {
+            classify(&node, 0, &from_host(number), 1, NOW_NS + at * SECOND_NS);
+        }
+        assert_eq!(hosts_seen(&node).len(), told);
+    }
+    let hosts = [1, 2].map(|number| (0, from_host(number)[6..12].try_into().unwrap(), 2));
+    assert_eq!(node.set_hosts(hosts.to_vec()), []);
+    for number in 1..=2 {
+        classify(&node, 0, &from_host(number), 1, NOW_NS + 2 * SECOND_NS);
+    }
+    assert_eq!(hosts_seen(&node), hosts.map(|(vlan, mac, _)| (vlan, mac)));
+}
