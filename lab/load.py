@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,6 +26,9 @@ PROGRAM = SOURCE / "target" / "release" / "treecast-load"
 FILLER = b"treecast-load plaintext "  # what follows the 24-byte header of each datagram, repeated
 START_LIMIT_S = 10.0
 ANSWER_LIMIT_S = 10.0
+
+_scopes: list[list[Process]] = []
+"""Programs started within each ``ending_streams`` that goes on, the innermost last."""
 
 T = TypeVar("T")
 
@@ -180,6 +184,10 @@ class Receiver:
         options += _options(("--buffer", buffer_bytes), *(("--source", source) for source in sources))
         self._process = _start(machine, ["recv", _endpoint(address, port), *options])
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def snapshot(self) -> Received:
         """The receiver's account so far; it goes on."""
         self._process.send_signal(SIGUSR1)
@@ -197,6 +205,19 @@ class Receiver:
     def kill(self) -> None:
         """SIGKILL: the kernel leaves the group."""
         self._process.kill()
+
+
+@contextmanager
+def ending_streams() -> Iterator[None]:
+    """Senders and receivers that are started within it end with it, if they have not ended before."""
+    started: list[Process] = []
+    _scopes.append(started)
+    try:
+        yield
+    finally:
+        _scopes.remove(started)
+        for process in started:
+            process.kill()
 
 
 @functools.cache
@@ -236,6 +257,8 @@ def _quantile(histogram: Sequence[tuple[int, int]], share: float) -> int:
 
 def _start(machine: Machine, arguments: list[str]) -> Process:
     process = machine.spawn([build(), *arguments], stdout=subprocess.PIPE)
+    if _scopes:
+        _scopes[-1].append(process)
     line = process.read_line(START_LIMIT_S)
     if line != "ready":
         raise RuntimeError(f"treecast-load {' '.join(arguments)} said {line!r}")

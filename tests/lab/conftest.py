@@ -9,6 +9,7 @@ from typing import Protocol
 import pytest
 
 from lab import Lab
+from lab.load import ending_streams
 from lab.node import Overlay
 from lab.sites import Sites, make_sites
 
@@ -48,6 +49,13 @@ def pytest_runtest_makereport(
 
 def _uses_the_sites(item: pytest.Item) -> bool:
     return "three_sites" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(autouse=True)
+def streams_end_with_their_test() -> Iterator[None]:
+    """Later tests on the same LANs have them for themselves, whatever became of this one."""
+    with ending_streams():
+        yield
 
 
 @pytest.fixture

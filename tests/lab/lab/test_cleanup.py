@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import Lab, Machine, wait_until
+from lab.load import Receiver, Sender, ending_streams
 from lab.namespace import names
 
 ROOT = Path(__file__).parents[3]
@@ -166,3 +167,20 @@ def test_a_new_lab_leaves_those_of_living_owners_alone(lab: Lab) -> None:
 
 def assert_reachable(machine: Machine) -> None:
     assert machine.run(["ping", "-c", "1", "-W", "2", machine.underlay_ipv4]).returncode == 0
+
+
+def leave_streams_and_fail(machine: Machine, left: list[int]) -> None:
+    left.append(Receiver(machine, "127.0.0.1", 5000).pid)
+    left.append(Sender(machine, "127.0.0.1", 5000, rate_pps=10).pid)
+    raise RuntimeError("a test failed")
+
+
+def test_streams_that_a_test_left_end_with_it_and_its_lab_goes_on(lab: Lab, request: pytest.FixtureRequest) -> None:
+    assert "streams_end_with_their_test" in request.fixturenames, "each test of the lab ends its own"
+    machine = lab.machine("n0", lab.switch())
+    left: list[int] = []
+    sleeper = machine.spawn(["sleep", "600"])
+    with pytest.raises(RuntimeError, match="a test failed"), ending_streams():
+        leave_streams_and_fail(machine, left)
+    assert [is_alive(pid) for pid in left] == [False, False]
+    assert sleeper.running
