@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+
+import pytest
 
 from lab import wait_until
 from lab.load import Receiver, Sender
@@ -83,37 +87,53 @@ def test_a_tap_of_the_operator_s_is_taken_again_and_again_and_nothing_else_is(ov
         machine.run(["ip", *command])
         refused_up(n1, n1.directory, "no TAP: choose another name with --interface")
         machine.run(["ip", "link", "del", INTERFACE])
-    copy = shutil.copytree(n1.directory, net.directory / "copy")
-    for queues in ([], ["multi_queue"]):
-        machine.run(["ip", "tuntap", "add", "dev", INTERFACE, "mode", "tap", "user", "nobody", *queues])
-        machine.run(["ip", "address", "add", "192.0.2.1/32", "dev", INTERFACE])
-        machine.run(["ip", "address", "add", "10.77.9.9/16", "dev", INTERFACE])
-        index = index_of(n1)
-        restart(n1, n0)
-        refused_up(n1, copy, "another program uses the interface treecast0")
-        n1.kill()
-        restart(n1, n0)
-        ping(n0.machine, n1.ipv4)
+    add_tap(n1)
+    with taken_again_and_again(n1, n0):
         ping(n0.machine, n1.ipv6)
-        if not queues:
-            wait_until(
-                lambda: fetch_status(n1.directory).uptime_s > KEEPER_TIME + 2.0, LIMIT_S, "a problem would be said"
-            )
-            assert fetch_status(n1.directory).problems == [], "groups leave by it, though from its other address"
-        n1.stop()
-        assert index_of(n1) == index
-        shown = machine.run(["ip", "-4", "-o", "address", "show", INTERFACE]).stdout
-        assert "192.0.2.1/32" in shown, "an address of the operator's stays"
-        assert "10.77.9.9/16" not in shown, "an address of the network's that is not this node's goes"
-        if not queues:
-            machine.run(["ip", "link", "set", INTERFACE, "name", "foo"])
-            restart(n1, n0, "--keep-interface")
-            assert f"there is no {INTERFACE}, but foo, which has this node's MAC" in n1.log_tail()
-            assert (fetch_status(n1.directory).interface, fetch_status(n1.directory).problems) == ("foo", [])
-            assert INTERFACE not in machine.run(["ip", "-o", "link"]).stdout, "no second one is made beside it"
-            n1.stop()
-            machine.run(["ip", "link", "set", "foo", "down", "name", INTERFACE])
-        machine.run(["ip", "link", "del", INTERFACE])
+        wait_until(lambda: fetch_status(n1.directory).uptime_s > KEEPER_TIME + 2.0, LIMIT_S, "a problem would be said")
+        assert fetch_status(n1.directory).problems == [], "groups leave by it, though from its other address"
+    machine.run(["ip", "link", "set", INTERFACE, "name", "foo"])
+    restart(n1, n0, "--keep-interface")
+    assert f"there is no {INTERFACE}, but foo, which has this node's MAC" in n1.log_tail()
+    assert (fetch_status(n1.directory).interface, fetch_status(n1.directory).problems) == ("foo", [])
+    assert INTERFACE not in machine.run(["ip", "-o", "link"]).stdout, "no second one is made beside it"
+    n1.stop()
+
+
+@pytest.mark.soak
+def test_a_tap_of_the_operator_s_with_many_queues_is_taken_again_and_again(overlay: OverlayFactory) -> None:
+    net = overlay(2, start=False)
+    n0, n1 = net.nodes
+    n0.start()
+    n0.wait_ready()
+    add_tap(n1, "multi_queue")
+    with taken_again_and_again(n1, n0):
+        ping(n0.machine, n1.ipv6)
+
+
+def add_tap(node: TreecastNode, *queues: str) -> None:
+    """The operator's interface, with an address of the operator's, and one of the network's that is not the node's."""
+    node.machine.run(["ip", "tuntap", "add", "dev", INTERFACE, "mode", "tap", "user", "nobody", *queues])
+    node.machine.run(["ip", "address", "add", "192.0.2.1/32", "dev", INTERFACE])
+    node.machine.run(["ip", "address", "add", "10.77.9.9/16", "dev", INTERFACE])
+
+
+@contextmanager
+def taken_again_and_again(node: TreecastNode, peer: TreecastNode) -> Iterator[None]:
+    """The node starts on the operator's interface, is killed and starts again, runs, and leaves it as it was."""
+    index = index_of(node)
+    copy = shutil.copytree(node.directory, node.directory.with_name("copy"))
+    restart(node, peer)
+    refused_up(node, copy, "another program uses the interface treecast0")
+    node.kill()
+    restart(node, peer)
+    ping(peer.machine, node.ipv4)
+    yield
+    node.stop()
+    assert index_of(node) == index
+    shown = node.machine.run(["ip", "-4", "-o", "address", "show", INTERFACE]).stdout
+    assert "192.0.2.1/32" in shown, "an address of the operator's stays"
+    assert "10.77.9.9/16" not in shown, "an address of the network's that is not this node's goes"
 
 
 def refused_up(node: TreecastNode, directory: Path, sentence: str) -> None:

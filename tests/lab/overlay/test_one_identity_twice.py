@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from functools import partial
 
+import pytest
+
 from lab import Lab, wait_until
 from lab.node import PORT, PROGRAM, Overlay, TreecastNode, run_treecast
 from treecast.adapters.twin_file import TWIN_FILE
@@ -46,6 +48,7 @@ def test_the_younger_of_two_machines_with_one_identity_ends_and_all_are_told_of_
         net.stop()
 
 
+@pytest.mark.soak
 def test_a_copy_whose_peer_is_the_original_ends_and_both_are_told() -> None:
     with Lab() as lab:
         lan = lab.switch()

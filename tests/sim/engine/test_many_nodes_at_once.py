@@ -16,7 +16,7 @@ def started_at_once(count: int) -> tuple[World, list[SimNode]]:
     world = World(1, turn_interval=TURN_INTERVAL_S)
     first = world.add()
     nodes = [first, *(world.add(peer=first) for _ in range(count - 1))]
-    world.run_until(lambda: all(len(node.peers()) == count - 1 for node in nodes), 5, 0.1)
+    world.run_until(lambda: all(len(node.peers()) == count - 1 for node in nodes), 5, TURN_INTERVAL_S)
     return world, nodes
 
 
@@ -26,7 +26,9 @@ def test_300_nodes_that_start_at_once_all_know_each_other_and_what_one_joins() -
     assert all(node.knows(other) for node in nodes for other in nodes)
     nodes[7].report("239.1.1.1")
     world.run_until(
-        lambda: all(node.subscribes(nodes[7], "239.1.1.1") for node in nodes if node is not nodes[7]), 5, 0.1
+        lambda: all(node.subscribes(nodes[7], "239.1.1.1") for node in nodes if node is not nodes[7]),
+        5,
+        TURN_INTERVAL_S,
     )
 
 
