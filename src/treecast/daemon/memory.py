@@ -1,29 +1,34 @@
-"""Knowledge of hosts and routers that the node keeps between its runs, each kind in a file of its own.
+"""Knowledge that the node keeps between its runs, each kind in a file of its own: other nodes, VLANs, PIM routers.
 
 VLANs: their listeners may say nothing before they are queried. PIM routers: they do not send their Joins again for a
-minute. Peers are kept by ``daemon.peer_memory``.
+minute.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
+from treecast.adapters.peers_file import load_peers, write_peers
 from treecast.adapters.pim_file import load_pim, write_pim
 from treecast.adapters.remembered_file import DamagedError
 from treecast.adapters.vlans_file import load_vlans, write_vlans
 from treecast.base.errors import OperatorError
+from treecast.base.ids import NetworkId
+from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
 from treecast.daemon.supervision import Supervision
+from treecast.links.memory import Remembered
 from treecast.multicast import PimSegment
 
 LOOK_INTERVAL: Duration = 5.0
+NODES_WRITE_INTERVAL: Duration = 60.0
 VLANS_WRITE_INTERVAL: Duration = 60.0
 PIM_WRITE_INTERVAL: Duration = 10.0
 """Shorter: Joins of a minute ago may have ended."""
@@ -31,7 +36,14 @@ PIM_WRITE_INTERVAL: Duration = 10.0
 T = TypeVar("T")
 
 
-class Remembers(Protocol):
+class RemembersLinks(Protocol):
+    """An engine, or its links."""
+
+    def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None: ...
+    def remembered(self, now: Instant) -> tuple[Remembered, ...]: ...
+
+
+class RemembersHosts(Protocol):
     """A running node."""
 
     def recall_vlans(self, vlans: tuple[int, ...]) -> None: ...
@@ -40,12 +52,8 @@ class Remembers(Protocol):
     def pim_routers(self) -> tuple[PimSegment, ...]: ...
 
 
-class Memory(Generic[T]):
-    """One file, and one kind of values of one node.
-
-    A file that cannot be read or written is one warning: the node works without. (That its directory cannot be written
-    is a problem of ``daemon.peer_memory``.)
-    """
+class Kind(Generic[T]):
+    """One kind of values, and its file. ``fault``: why the file could not be written, while it cannot; or empty."""
 
     def __init__(
         self,
@@ -56,84 +64,146 @@ class Memory(Generic[T]):
         recall: Callable[[tuple[T, ...]], None],
         present: Callable[[], tuple[T, ...]],
         write_interval: Duration,
-        log: FilteringBoundLogger,
+        essence: Callable[[T], object] = lambda value: value,
     ) -> None:
-        """``what``: in words. ``load`` and ``write`` raise OperatorError; ``present``: what is worth remembering."""
-        self._what = what
+        """``what``: in words. ``load`` and ``write`` raise OperatorError; ``present``: what is worth remembering;
+        ``essence``: what of a value is worth writing while the node runs.
+        """
+        self.what = what
+        self.fault = ""
         self._load = load
         self._write_file = write
         self._recall = recall
         self._present = present
         self._write_interval = write_interval
-        self._log = log
+        self._essence = essence
         self._written: tuple[T, ...] = ()
         self._next_write: Instant = clock.monotonic()
-        self._is_faulty = False
 
-    def start(self, supervision: Supervision) -> None:
-        """Recall, and follow until the node stops."""
-        self.recall()
-        supervision.start(f"remembering {self._what}", self.follow)
-
-    def recall(self) -> None:
-        """The node learns what an earlier run knew."""
+    def recall(self, log: FilteringBoundLogger) -> None:
+        """The node learns what an earlier run knew. A file that cannot be read is one warning."""
         try:
             self._written = self._load()
         except DamagedError as error:
             self._written = error.kept
-            self._log.warning(f"not all {self._what} of earlier runs are remembered", reason=str(error))
+            log.warning(f"not all {self.what} of earlier runs are remembered", reason=str(error))
         except OperatorError as error:
-            self._log.warning(f"{self._what} of earlier runs are not remembered", reason=str(error))
+            log.warning(f"{self.what} of earlier runs are not remembered", reason=str(error))
         if self._written:
             self._recall(self._written)
 
-    async def follow(self) -> None:
-        """Write what has changed, at most once in a write interval."""
-        while True:
-            await asyncio.sleep(LOOK_INTERVAL)
-            now, present = clock.monotonic(), self._present()
-            if present != self._written and now >= self._next_write:
-                self._next_write = after(now, self._write_interval)
-                await asyncio.to_thread(self._write, present)
-
-    def save(self) -> None:
-        """The node ends."""
+    def unwritten(self) -> tuple[T, ...] | None:
+        """The present values when the file has others; None when it has them."""
         present = self._present()
-        if present != self._written:
-            self._write(present)
+        return present if present != self._written else None
 
-    def _write(self, present: tuple[T, ...]) -> None:
+    def due(self, now: Instant) -> tuple[T, ...] | None:
+        """The values of another essence than the file's, at most once in a write interval; what could not be written is
+        tried at each look.
+        """
+        present = self._present()
+        if list(map(self._essence, present)) == list(map(self._essence, self._written)):
+            self.fault = ""
+            return None
+        if now < self._next_write and not self.fault:
+            return None
+        self._next_write = after(now, self._write_interval)
+        return present
+
+    def write(self, present: tuple[T, ...]) -> None:
+        """Write the file; ``fault`` says whether that was possible."""
         try:
             self._write_file(present)
         except OperatorError as error:
-            if not self._is_faulty:
-                self._log.warning(f"{self._what} are not remembered for the next start", reason=str(error))
-            self._is_faulty = True
+            self.fault = str(error)
             return
-        self._written, self._is_faulty = present, False
+        self._written, self.fault = present, ""
 
 
-def vlan_memory(directory: Path, node: Remembers, log: FilteringBoundLogger) -> Memory[int]:
+class Memory:
+    """The kinds of one node, in its directory. A directory that cannot be written is one problem: the node works
+    without. ``problems`` is a source of ``daemon.problems``.
+    """
+
+    def __init__(self, directory: Path, kinds: Sequence[Kind[Any]], log: FilteringBoundLogger) -> None:
+        """Each kind is recalled by itself, when the node is ready for it; the memory follows all of them."""
+        self._directory = directory
+        self._kinds = kinds
+        self._log = log
+
+    def start(self, supervision: Supervision, unrecalled: Sequence[Kind[Any]]) -> None:
+        """Recall these kinds, and follow all until the node stops."""
+        for kind in unrecalled:
+            kind.recall(self._log)
+        supervision.start("remembering", self.follow)
+
+    def problems(self, _: Instant) -> Iterator[Problem]:
+        """The directory cannot be written: its disk is full, or read-only."""
+        fault = self._fault()
+        if fault:
+            lost = (
+                "what this node learns of other nodes and of its LANs is not remembered for the next start, "
+                "and bridge add and bridge remove would fail"
+            )
+            text = f"{self._directory} cannot be written, so {lost}: {fault}"
+            yield Problem("directory_unwritable", str(self._directory), text)
+
+    async def follow(self) -> None:
+        """Look at what has changed, and write what is due."""
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            for kind in self._kinds:
+                due = kind.due(clock.monotonic())
+                if due is not None:
+                    await asyncio.to_thread(kind.write, due)
+
+    def save(self) -> None:
+        """The node ends, and nobody asks for its problems any more."""
+        before = self._fault()
+        for kind in self._kinds:
+            unwritten = kind.unwritten()
+            if unwritten is not None:
+                kind.write(unwritten)
+        if self._fault() and not before:
+            lost = ", ".join(kind.what for kind in self._kinds if kind.fault)
+            self._log.warning(f"{lost} are not remembered for the next start", reason=self._fault())
+
+    def _fault(self) -> str:
+        return next((kind.fault for kind in self._kinds if kind.fault), "")
+
+
+def remembered_nodes(directory: Path, network: NetworkId, links: RemembersLinks) -> Kind[Remembered]:
+    """Links try the nodes of an earlier run."""
+    return Kind(
+        "nodes",
+        load=partial(load_peers, directory, network),
+        write=partial(write_peers, directory, network),
+        recall=lambda nodes: links.recall(clock.monotonic(), nodes),
+        present=lambda: links.remembered(clock.monotonic()),
+        write_interval=NODES_WRITE_INTERVAL,
+        essence=Remembered.to_the_hour,
+    )
+
+
+def remembered_vlans(directory: Path, node: RemembersHosts) -> Kind[int]:
     """The VLANs of an earlier run are queried."""
-    return Memory(
+    return Kind(
         "VLANs",
         load=partial(load_vlans, directory),
         write=partial(write_vlans, directory),
         recall=node.recall_vlans,
         present=node.vlans,
         write_interval=VLANS_WRITE_INTERVAL,
-        log=log,
     )
 
 
-def pim_memory(directory: Path, node: Remembers, log: FilteringBoundLogger) -> Memory[PimSegment]:
+def remembered_pim(directory: Path, node: RemembersHosts) -> Kind[PimSegment]:
     """The Joins of PIM routers count after a start, until their hold time ends."""
-    return Memory(
+    return Kind(
         "Joins of PIM routers",
         load=partial(load_pim, directory),
         write=partial(write_pim, directory),
         recall=node.recall_pim,
         present=node.pim_routers,
         write_interval=PIM_WRITE_INTERVAL,
-        log=log,
     )

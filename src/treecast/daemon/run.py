@@ -38,14 +38,13 @@ from treecast.daemon.control_socket import keep_in_place
 from treecast.daemon.group_followers import GroupFollowers
 from treecast.daemon.interface_keeper import InterfaceKeeper
 from treecast.daemon.interface_watch import InterfaceWatch
-from treecast.daemon.memory import pim_memory, vlan_memory
+from treecast.daemon.memory import Memory, remembered_nodes, remembered_pim, remembered_vlans
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
 from treecast.daemon.own_interface import OwnIPv6, report_groups, set_up, settings_of
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.peer_addresses import require_underlay_peers
-from treecast.daemon.peer_memory import PeerMemory
 from treecast.daemon.renewal import Renewal
 from treecast.daemon.service import ServiceReports
 from treecast.daemon.signals import END_SIGNALS, ignore_meaningless_signals
@@ -186,8 +185,9 @@ async def _run(
         options.directory, node, descriptors, upkeep.network.subscribe(News.LINKS | News.ADDRESSES), log
     )
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
-    memory = PeerMemory(options.directory, identity.network.id, engine, log)
-    of_hosts = (vlan_memory(options.directory, node, log), pim_memory(options.directory, node, log))
+    of_links = remembered_nodes(options.directory, identity.network.id, engine)
+    of_hosts = (remembered_vlans(options.directory, node), remembered_pim(options.directory, node))
+    memory = Memory(options.directory, (of_links, *of_hosts), log)
     ready = logs.writer_of_ready()
     for source in (
         memory.problems,
@@ -211,12 +211,11 @@ async def _run(
             plane.carry_out([SetPortForwarding(TAP, on=False)])  # until the node has listened on the LAN
         plane.join_groups(options.super_packets)
         plane.start()
-        memory.start(upkeep.supervision)
+        of_links.recall(log)
         node.start(loop, endpoints)
         _follow_files(options.directory, certificate, node, upkeep)
         bridging.reread()
-        for kind in of_hosts:
-            kind.start(upkeep.supervision)
+        memory.start(upkeep.supervision, of_hosts)
         underlay = _follow_network(options, plane, node, packet_ports, interface_watch, upkeep)
         for source in (
             lambda _: interface_watch.problems(bridged=bridging.is_on),
@@ -236,8 +235,6 @@ async def _run(
         log.info("stopping")
         await node.stop()
         memory.save()
-        for kind in of_hosts:
-            kind.save()
     finally:
         packet_ports.close()
         await server.close()

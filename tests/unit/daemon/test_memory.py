@@ -12,12 +12,13 @@ import pytest
 from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
+from tests.unit.daemon.one_kind import OneKind
 from treecast.adapters import clock
 from treecast.adapters.pim_file import MAX_PIM_FILE_BYTES, PIM_FILE, write_pim
 from treecast.adapters.vlans_file import MAX_VLANS_FILE_BYTES, VLANS_FILE, load_vlans, write_vlans
 from treecast.base.limits import MAX_REMEMBERED_PIM_ENTRIES
 from treecast.base.time import after
-from treecast.daemon.memory import Memory, pim_memory, vlan_memory
+from treecast.daemon.memory import VLANS_WRITE_INTERVAL, Kind, Memory, remembered_pim, remembered_vlans
 from treecast.multicast import PimJoinView, PimSegment
 
 
@@ -39,14 +40,14 @@ class Node:
         return self.pim
 
 
-def memory_of(directory: Path, node: Node) -> tuple[Memory[int], list[Any]]:
-    log = CapturingLogger()
-    return vlan_memory(directory, node, cast(FilteringBoundLogger, log)), log.calls
+def memory_of(directory: Path, node: Node) -> tuple[OneKind, list[Any]]:
+    one = OneKind(directory, remembered_vlans(directory, node))
+    return one, one.lines
 
 
-def pim_memory_of(directory: Path, node: Node) -> tuple[Memory[PimSegment], list[Any]]:
-    log = CapturingLogger()
-    return pim_memory(directory, node, cast(FilteringBoundLogger, log)), log.calls
+def pim_memory_of(directory: Path, node: Node) -> tuple[OneKind, list[Any]]:
+    one = OneKind(directory, remembered_pim(directory, node))
+    return one, one.lines
 
 
 def test_the_vlans_of_one_run_are_those_that_the_next_begins_with(tmp_path: Path) -> None:
@@ -100,6 +101,57 @@ def test_a_directory_that_cannot_be_written_is_one_warning(tmp_path: Path) -> No
     (line,) = lines
     assert line.method_name == "warning"
     assert str(tmp_path / "gone" / VLANS_FILE) in line.kwargs["reason"]
+
+
+def test_a_directory_that_cannot_be_written_is_one_problem_for_all_kinds_until_it_can(tmp_path: Path) -> None:
+    directory = tmp_path / "gone"
+    node = Node((7,), (pim_segment(),))
+    log = CapturingLogger()
+    kinds: list[Kind[Any]] = [remembered_vlans(directory, node), remembered_pim(directory, node)]
+    memory = Memory(directory, kinds, cast(FilteringBoundLogger, log))
+    assert list(memory.problems(clock.monotonic())) == []
+    memory.save()
+    (problem,) = memory.problems(clock.monotonic())
+    assert (problem.kind, problem.subject) == ("directory_unwritable", str(directory))
+    assert f"cannot write {directory / VLANS_FILE}" in problem.text
+    (line,) = log.calls
+    assert line.args == ("VLANs, Joins of PIM routers are not remembered for the next start",)
+    directory.mkdir()
+    (directory / PIM_FILE).mkdir()
+    memory.save()
+    (problem,) = memory.problems(clock.monotonic())
+    assert f"cannot write {directory / PIM_FILE}" in problem.text, "one file is enough"
+    (directory / PIM_FILE).rmdir()
+    memory.save()
+    assert list(memory.problems(clock.monotonic())) == []
+
+
+def test_what_was_written_waits_for_its_interval_and_what_could_not_be_is_due_at_each_look(tmp_path: Path) -> None:
+    directory, node = tmp_path / "gone", Node((7,))
+    kind = remembered_vlans(directory, node)
+    now = clock.monotonic()
+    for look in range(3):
+        due = kind.due(after(now, 5.0 * look))
+        assert due == (7,)
+        kind.write(due)
+    directory.mkdir()
+    due = kind.due(after(now, 15.0))
+    assert due == (7,)
+    kind.write(due)
+    assert kind.due(after(now, 200.0)) is None, "nothing has changed"
+    node.own = (7, 9)
+    assert kind.due(after(now, 20.0)) is None
+    assert kind.due(after(now, 15.0 + VLANS_WRITE_INTERVAL)) == (7, 9)
+
+
+def test_a_kind_that_has_changed_back_to_what_its_file_has_is_no_problem(tmp_path: Path) -> None:
+    directory, node = tmp_path / "gone", Node((7,))
+    kind = remembered_vlans(directory, node)
+    kind.write((7,))
+    assert kind.fault
+    node.own = ()
+    assert kind.due(clock.monotonic()) is None
+    assert kind.fault == ""
 
 
 ROUTER, UPSTREAM = IPv4Address("10.0.0.200"), IPv4Address("10.0.0.250")

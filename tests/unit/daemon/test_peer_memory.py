@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from structlog.testing import CapturingLogger
-from structlog.typing import FilteringBoundLogger
-
+from tests.unit.daemon.one_kind import OneKind
 from tests.unit.links.shaking import NETWORK, UNIX_NOW, Node, endpoint_of, shake
 from treecast.adapters import clock
 from treecast.adapters.peers_file import PEERS_FILE, load_peers, write_peers
 from treecast.base.ids import NodeIndex
-from treecast.daemon.peer_memory import PeerMemory
+from treecast.daemon.memory import remembered_nodes
 from treecast.links.memory import HOUR_S, Remembered
 
 
@@ -23,9 +21,9 @@ def linked() -> Node:
     return one
 
 
-def memory_of(node: Node, directory: Path) -> tuple[PeerMemory, list[Any]]:
-    log = CapturingLogger()
-    return PeerMemory(directory, NETWORK.id, node.links, cast(FilteringBoundLogger, log)), log.calls
+def memory_of(node: Node, directory: Path) -> tuple[OneKind, list[Any]]:
+    one = OneKind(directory, remembered_nodes(directory, NETWORK.id, node.links))
+    return one, one.lines
 
 
 def test_a_node_that_was_linked_is_in_the_file_of_the_next_run(tmp_path: Path) -> None:
@@ -81,15 +79,15 @@ def test_a_directory_that_cannot_be_written_is_one_warning(tmp_path: Path) -> No
 def test_a_directory_that_cannot_be_written_is_a_problem_until_it_can(tmp_path: Path) -> None:
     directory = tmp_path / "gone"
     memory, _ = memory_of(linked(), directory)
-    assert list(memory.problems(clock.monotonic())) == []
+    assert list(memory.memory.problems(clock.monotonic())) == []
     memory.save()
-    (problem,) = memory.problems(clock.monotonic())
+    (problem,) = memory.memory.problems(clock.monotonic())
     assert (problem.kind, problem.subject) == ("directory_unwritable", str(directory))
     assert f"cannot write {directory / PEERS_FILE}" in problem.text
     assert "bridge add" in problem.text
     directory.mkdir()
     memory.save()
-    assert list(memory.problems(clock.monotonic())) == []
+    assert list(memory.memory.problems(clock.monotonic())) == []
 
 
 def test_nothing_to_remember_makes_no_file(tmp_path: Path) -> None:
