@@ -52,8 +52,8 @@ class LinkedNodes(Protocol):
 
 
 class UnderlayWatch:
-    """``configured``: the operator's MTU, or None. ``advertise``: called when the MTU has changed. ``changed``: set when
-    links, addresses or routes of this machine may have changed.
+    """``configured``: the operator's MTU, or None. ``advertise``: called when the MTU has changed. ``changed``: set
+    when links, addresses or routes of this machine may have changed.
     """
 
     def __init__(
