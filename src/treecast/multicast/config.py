@@ -16,7 +16,7 @@ MAX_RESPONSE_TIME: Duration = 3174.4
 ADOPTED_ROBUSTNESS = (2, 7)
 """Bounds of another querier's: RFC 9776 section 8.1 has no 0 and advises against 1, and its field ends at 7."""
 
-ADOPTED_QUERY_INTERVAL: tuple[Duration, Duration] = (10, 600)
+ADOPTED_QUERY_INTERVAL: tuple[Duration, Duration] = (5, 600)
 """Bounds of another querier's: shorter ones end memberships in seconds, longer ones keep those of hosts that have gone
 for hours. Who queries less often is taken for silent by the Other Querier Present Interval, before memberships end."""
 
@@ -134,10 +134,10 @@ class MembershipConfig:
         )
 
 
-def adopted(value: float, bounds: tuple[float, float]) -> float:
-    """Bound another querier's value."""
+def adopted(value: float, bounds: tuple[float, float], own: float) -> float:
+    """Bound another querier's value. As low as ``own``, the configured one, is not too low."""
     low, high = bounds
-    return min(max(value, low), high)
+    return min(max(value, min(low, own)), high)
 
 
 def _in_range(name: str, value: float, low: float, high: float) -> None:

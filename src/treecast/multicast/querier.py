@@ -118,11 +118,12 @@ class Querier:
         own, response_interval = self._config.intervals, self.intervals.query_response_interval
         robustness, query_interval, count = own.robustness, own.query_interval, own.last_member_query_count
         if query.robustness:
-            robustness = count = int(adopted(query.robustness, ADOPTED_ROBUSTNESS))
+            robustness = count = int(adopted(query.robustness, ADOPTED_ROBUSTNESS, own.robustness))
         if query.query_interval:
-            query_interval = adopted(query.query_interval, ADOPTED_QUERY_INTERVAL)
+            query_interval = adopted(query.query_interval, ADOPTED_QUERY_INTERVAL, own.query_interval)
         if query.is_general and query.max_response_time > 0:
-            response_interval = adopted(query.max_response_time, ADOPTED_RESPONSE_INTERVAL)
+            configured = own.query_response_interval
+            response_interval = adopted(query.max_response_time, ADOPTED_RESPONSE_INTERVAL, configured)
         self.intervals = Intervals(
             robustness=robustness,
             query_interval=query_interval,
