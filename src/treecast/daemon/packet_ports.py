@@ -133,7 +133,7 @@ class PacketPorts:
                 name,
                 f"packet port {name} {fault}, so nothing of its LAN is carried: "
                 + ("" if here else "bring the interface back, then ")
-                + f"run treecast bridge add {self._directory} {name}, or bridge remove",
+                + f"run treecast bridge add {self._directory} {name} --packet, or bridge remove",
             )
 
     def answer(self, states: dict[int, PortState]) -> list[PacketPort]:

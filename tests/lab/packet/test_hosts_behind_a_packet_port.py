@@ -205,7 +205,7 @@ def test_an_interface_that_is_gone_takes_its_port_along(site: Site) -> None:
     assert (problem.kind, problem.subject) == ("packet_port_closed", "usb0")
     assert problem.text == (
         "packet port usb0 is gone: the interface is not there, so nothing of its LAN is carried: bring the interface "
-        f"back, then run treecast bridge add {node.directory} usb0, or bridge remove"
+        f"back, then run treecast bridge add {node.directory} usb0 --packet, or bridge remove"
     )
     assert problem.text in node.log_tail()
     verb(node, "remove", "usb0")
