@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntFlag
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 
 from treecast.base.addresses import IPNetwork
 from treecast.base.errors import OperatorError
@@ -16,8 +16,6 @@ from treecast.base.errors import OperatorError
 MAX_PREFIXES_PER_LIST = 16
 DEFAULT_HOSTS = 4096  # four ports, full (MAX_HOSTS_PER_PORT)
 DEFAULT_GROUPS = 16_384  # MAX_GROUPS_PER_ORIGIN
-
-_MULTICAST = (IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8"))
 
 
 class Role(IntFlag):
@@ -74,7 +72,7 @@ def parse_roles(names: Iterable[str]) -> Role:
 
 def require_groups(prefix: IPNetwork) -> IPNetwork:
     """``prefix`` if it is one of groups; ValueError otherwise."""
-    if not any(prefix.version == all_.version and prefix.subnet_of(all_) for all_ in _MULTICAST):  # type: ignore[arg-type]
+    if not prefix.is_multicast:
         raise ValueError(f"{prefix} is no prefix of groups")
     return prefix
 
