@@ -1,14 +1,13 @@
 """Broadcast: what one node advertises, all nodes learn.
 
-Decides to which neighbours news is flooded next. Never interprets a group or a host: what was learned goes back to the
-caller as values. What is believed is ``acceptance``'s, what this node publishes ``own_advertisements``'s. Read
-``docs/protocol.md`` section 7 first.
+Carries advertisements between its parts at this node. Never interprets a group or a host: what was learned goes back to
+the caller as values. What is believed is ``acceptance``'s, what this node publishes ``own_advertisements``'s, to which
+neighbours what comes is flooded next ``news``'s. Read ``docs/protocol.md`` section 7 first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from random import Random
 
 from treecast.base.counters import Drops
@@ -24,9 +23,10 @@ from treecast.broadcast.acceptance import Acceptance, VerifyCertificate, groups_
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
-from treecast.broadcast.footprint import BroadcastFootprint
+from treecast.broadcast.footprint import BroadcastFootprint, footprint_of
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.link_state import LinkState, links_in
+from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
 from treecast.broadcast.store import NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
@@ -34,22 +34,13 @@ from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
 from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.wire.advertised_groups import GroupsContent
-from treecast.wire.advertisement import KINDS, Body, Content, Kind, NodeContent, Signed, emit, parse_signed
+from treecast.wire.advertisement import Body, Content, Kind, NodeContent, Signed, emit, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 REQUEST_INTERVAL: Duration = 0.5
 """A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
 COMPARE_WITHIN: Duration = 1.0
 """After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
-
-
-@dataclass(slots=True)
-class _Taken:
-    """A record that was news, and the neighbours that sent it in the same turn."""
-
-    record: Record
-    sender: NodeIndex
-    also_from: set[NodeIndex] = field(default_factory=set)
 
 
 class Broadcast:
@@ -96,8 +87,7 @@ class Broadcast:
         """When each neighbour has a message to get."""
         self._link_state = LinkState(self._store)
         self._consulted = ConsultedNeighbours(self._link_state, self._neighbours)
-        self._taken: dict[tuple[NodeIndex, int, bytes], _Taken] = {}
-        """News of this turn, by origin and key."""
+        self._news = News(self._store, self._link_state)
 
     # advertisements of this node
 
@@ -108,9 +98,6 @@ class Broadcast:
     def put(self, now: Instant, kind: Kind, key: bytes, content: Content | None) -> None:
         """Publish a key's new content to all nodes, or withdraw the key where there is none."""
         self._offer(now, self._own.put(now, kind, key, b"" if content is None else emit(content)))
-
-    def publish(self, now: Instant, kind: Kind, key: bytes, content: Content) -> None:
-        self.put(now, kind, key, content)
 
     def _offer(self, now: Instant, records: list[Record]) -> None:
         for neighbour in self._neighbours.values() if records else ():
@@ -128,17 +115,8 @@ class Broadcast:
 
     def footprint(self) -> BroadcastFootprint:
         """Sizes of what is kept of other nodes."""
-        origins = list(self._store.origins())
-        return BroadcastFootprint(
-            tuple(index for index, _ in origins),
-            tuple(len(origin.records) for _, origin in origins),
-            sum(len(origin.withdrawn_until) for _, origin in origins),
-            tuple(sorted(self._neighbours)),
-            tuple(self._link_state.held()),
-            tuple(self._consulted.origins()),
-            sum(neighbour.unsent for neighbour in self._neighbours.values()),
-            sum(kind not in KINDS for _, origin in origins for kind, _ in origin.records),
-        )
+        unsent = sum(neighbour.unsent for neighbour in self._neighbours.values())
+        return footprint_of(self._store, self._link_state, self._consulted, sorted(self._neighbours), unsent)
 
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
@@ -170,10 +148,6 @@ class Broadcast:
     def knows(self, origin: NodeIndex) -> bool:
         """Whether anything of this node is held."""
         return self._store.get(origin) is not None
-
-    def links_of(self, origin: NodeIndex) -> frozenset[int]:
-        """The nodes that this one advertises links with."""
-        return self._link_state.of(origin)
 
     def is_listed(self, origin: NodeIndex) -> bool:
         """Whether the node has a link, by both ends' advertisements: as this node's neighbours say."""
@@ -229,9 +203,7 @@ class Broadcast:
             self._offer(now, self._own.received(now, signed, body, self._acceptance))
             return []
         if not self._acceptance.is_newer(body) and not self._acceptance.supersedes(body):
-            taken = self._taken.get((index, body.kind, body.key))
-            if taken is not None and taken.record.wire == wire:
-                taken.also_from.add(sender.peer)
+            self._news.sent_again(index, (body.kind, body.key), wire, sender.peer)
             sender.acknowledge(now, *version)
             return []
         learned: list[Learned] = []
@@ -260,7 +232,7 @@ class Broadcast:
         if replaced is not None:
             replaced.offer(record, now)  # the link is with the node whose certificate this replaces: it is to end
         sender.acknowledge(now, *version)
-        self._taken[(index, *record.record_key)] = _Taken(record, sender.peer)
+        self._news.add(record, sender.peer)
         learned.append(Learned(index, body.kind, body.key, content, certificate, before))
         return learned
 
@@ -274,22 +246,6 @@ class Broadcast:
             origin = Origin(body.epoch, certificate.signing_key, now)
             self._store.begin(index, origin)
         return origin, learned
-
-    def _pass_on(self, now: Instant) -> None:
-        """Flood this turn's news to the neighbours that do not get it from its origin, nor from its sender.
-
-        At the end of the turn: by then all chunks of an origin's LINKS are there that came together.
-        """
-        brought, self._taken = self._taken, {}
-        for taken in sorted(brought.values(), key=lambda taken: taken.record.origin):
-            record = taken.record
-            origin = self._store.get(record.origin)
-            if origin is None or origin.records.get(record.record_key) is not record:
-                continue  # the origin has begun anew since
-            left = self._neighbours.keys() - self._link_state.of(record.origin) - {taken.sender, record.origin}
-            left -= taken.also_from
-            for peer in sorted(left - self._link_state.of(taken.sender)) if left else ():
-                self._neighbours[peer].offer(record, now)
 
     def _links_changed(self, now: Instant, sender: Neighbour, record: Record, before: Record | None) -> None:
         """An origin that has lost this node may have had news since: they are requested from the sender."""
@@ -333,7 +289,9 @@ class Broadcast:
 
     def outgoing(self, now: Instant) -> list[tuple[NodeIndex, ControlMessage]]:
         """The messages that are due, per linked node. Call after each turn."""
-        self._pass_on(now)
+        for record, peers in self._news.take(self._neighbours.keys()):
+            for peer in peers:
+                self._neighbours[peer].offer(record, now)
         messages: list[tuple[NodeIndex, ControlMessage]] = []
         for peer in self._wake.due(now):
             neighbour = self._neighbours[peer]

@@ -25,7 +25,7 @@ class MembershipSync:
     def start(self, now: Instant) -> None:
         """Advertise the prefixes of groups that this node gets, and send the first queries."""
         for key in self._rooms.prefixes:
-            self._rooms.broadcast.publish(now, Kind.GROUP_PREFIX, group_prefix_key(key), GroupPrefixContent())
+            self._rooms.broadcast.put(now, Kind.GROUP_PREFIX, group_prefix_key(key), GroupPrefixContent())
         self.take(now, self._rooms.membership.start(now))
 
     def take(self, now: Instant, output: SwitchOutput) -> None:

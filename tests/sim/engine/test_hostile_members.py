@@ -34,7 +34,7 @@ def claim(world: World, liar: SimNode, victim: SimNode) -> None:
     content = HostContent((interface.ip.packed,), HIGHEST)
     for owner in (victim, liar):
         key = host_key(0, owner.identity.certificate.mac)
-        liar.engine.rooms.broadcast.publish(world.underlay.now, Kind.HOST, key, content)
+        liar.engine.rooms.broadcast.put(world.underlay.now, Kind.HOST, key, content)
 
 
 def test_nobody_takes_the_mac_or_the_address_of_another_node() -> None:

@@ -196,7 +196,7 @@ def test_a_flood_is_repeated_until_it_is_acknowledged() -> None:
     node = Node(1)
     node.link(2)
     node.said()
-    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
+    node.broadcast.put(node.now, Kind.GROUPS, GROUPS, WANTED)
     ((_, wire),) = node.floods()
     node.now = Instant(0.1)
     assert node.floods() == []
@@ -212,7 +212,7 @@ def test_a_newer_version_supersedes_the_one_that_waits() -> None:
     node = Node(1)
     node.link(2)
     node.said()
-    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
+    node.broadcast.put(node.now, Kind.GROUPS, GROUPS, WANTED)
     node.broadcast.put(node.now, Kind.GROUPS, GROUPS, None)
     (wire,) = [w for _, w in node.floods() if parse_signed(w)[1].kind == Kind.GROUPS]
     assert parse_signed(wire)[1].content == b""
@@ -221,9 +221,9 @@ def test_a_newer_version_supersedes_the_one_that_waits() -> None:
 def test_publishing_the_same_content_again_says_nothing() -> None:
     node = Node(1)
     node.link(2)
-    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
+    node.broadcast.put(node.now, Kind.GROUPS, GROUPS, WANTED)
     node.floods()
-    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
+    node.broadcast.put(node.now, Kind.GROUPS, GROUPS, WANTED)
     assert node.floods() == []
 
 
@@ -254,7 +254,7 @@ def test_a_newer_epoch_voids_all_of_the_older() -> None:
 def test_a_node_that_hears_of_itself_in_a_later_epoch_begins_again_after_it() -> None:
     node = Node(1, epoch_ms=1)
     node.link(2)
-    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
+    node.broadcast.put(node.now, Kind.GROUPS, GROUPS, WANTED)
     node.floods()
     node.hear(2, Flood((node_advertisement(1, epoch=50),)))
     bodies = [parse_signed(wire)[1] for _, wire in node.floods()]

@@ -57,7 +57,7 @@ def test_a_node_that_is_new_to_one_that_knows_others_has_the_first_word() -> Non
 
 def test_each_end_of_a_new_link_gets_the_other_s_own_advertisements() -> None:
     node = Node(1)
-    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
+    node.broadcast.put(node.now, Kind.GROUPS, GROUPS, WANTED)
     node.link(2)
     node.hear(2, Digest(1, 1, ()))
     assert {parse_signed(wire)[1].kind for _, wire in node.floods()} == {Kind.NODE, Kind.GROUPS}

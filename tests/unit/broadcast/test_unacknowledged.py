@@ -97,7 +97,7 @@ def test_one_acknowledgement_ends_the_silence() -> None:
 def test_a_record_that_its_receiver_refuses_is_counted_and_not_offered_with_each_digest() -> None:
     node = Node(1)
     node.link(2)
-    node.broadcast.publish(node.now, Kind.GROUPS, GROUPS, WANTED)
+    node.broadcast.put(node.now, Kind.GROUPS, GROUPS, WANTED)
     sent = 0
     while node.now < 240.0:
         node.now = Instant(node.now + 0.1)

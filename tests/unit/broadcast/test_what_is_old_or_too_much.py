@@ -93,7 +93,7 @@ def test_an_origin_s_records_are_bounded_and_those_that_are_held_may_change() ->
 def test_this_node_s_own_records_are_bounded_as_the_others_bound_them() -> None:
     node = linked()
     for last in (1, 2):
-        node.broadcast.publish(node.now, Kind.GROUPS, chunk_key(last), WANTED)
+        node.broadcast.put(node.now, Kind.GROUPS, chunk_key(last), WANTED)
     assert node.drops.snapshot() == {"advertisement_table_full": 1}
     assert len(node.floods()) == 1
 

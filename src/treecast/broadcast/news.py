@@ -1,0 +1,56 @@
+"""News: advertisements of other nodes that this turn brought, on their way to the neighbours that may lack them.
+
+Decides which neighbours get each. How a neighbour gets it, and how often, is ``flooding``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, field
+
+from treecast.base.ids import NodeIndex
+from treecast.broadcast.link_state import LinkState
+from treecast.broadcast.store import Record, RecordKey, Store
+
+
+@dataclass(slots=True)
+class _Brought:
+    """A record that was news, and the neighbours that sent it in the same turn."""
+
+    record: Record
+    sender: NodeIndex
+    also_from: set[NodeIndex] = field(default_factory=set)
+
+
+class News:
+    """The news of one turn, by origin and key."""
+
+    def __init__(self, store: Store, link_state: LinkState) -> None:
+        self._store = store
+        self._link_state = link_state
+        self._brought: dict[tuple[NodeIndex, RecordKey], _Brought] = {}
+
+    def add(self, record: Record, sender: NodeIndex) -> None:
+        """A neighbour sent a record that was not held."""
+        self._brought[(record.origin, record.record_key)] = _Brought(record, sender)
+
+    def sent_again(self, origin: NodeIndex, key: RecordKey, wire: bytes, sender: NodeIndex) -> None:
+        """A neighbour sent what was not newer: one that sent the same news as another needs it no more."""
+        brought = self._brought.get((origin, key))
+        if brought is not None and brought.record.wire == wire:
+            brought.also_from.add(sender)
+
+    def take(self, neighbours: Set[NodeIndex]) -> Iterator[tuple[Record, list[NodeIndex]]]:
+        """Each record with the neighbours that do not get it from its origin, nor from its sender.
+
+        At the end of the turn: by then all chunks of an origin's LINKS are there that came together.
+        """
+        news, self._brought = self._brought, {}
+        for brought in sorted(news.values(), key=lambda brought: brought.record.origin):
+            record = brought.record
+            origin = self._store.get(record.origin)
+            if origin is None or origin.records.get(record.record_key) is not record:
+                continue  # the origin has begun anew since
+            left = neighbours - self._link_state.of(record.origin) - {brought.sender, record.origin}
+            left -= brought.also_from
+            yield record, sorted(left - self._link_state.of(brought.sender)) if left else []
