@@ -25,21 +25,22 @@ from treecast.engine.changes import DuplicateChange, HostChange, SenderChange, T
 from treecast.engine.environment import NodeEnvironment, WallClock
 from treecast.engine.faults import Faults
 from treecast.engine.following import Following
-from treecast.engine.identities import must_end, replaced
+from treecast.engine.lan_ports import LanPorts
 from treecast.engine.learning import Learning
 from treecast.engine.membership_sync import MembershipSync
+from treecast.engine.own_node import OwnNode
 from treecast.engine.problems import EngineProblems
 from treecast.engine.reception import Reception
 from treecast.engine.refusals import Refusals
-from treecast.engine.rooms import own_addresses, own_neighbour, rooms_of
+from treecast.engine.rooms import rooms_of
 from treecast.engine.view import View
 from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.node import NodeIdentity
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.memory import Remembered
-from treecast.multicast import NO_ADDRESS, TAP, MembershipConfig, OwnKernel, PimSegment, PortAddresses, neighbour_of
+from treecast.multicast import TAP, MembershipConfig, PimSegment, PortAddresses
 from treecast.topology.multicast_table import group_sort_key
-from treecast.wire.advertisement import Kind, NodeContent, host_key
+from treecast.wire.advertisement import Kind, host_key
 from treecast.wire.control import Goodbye, emit_control
 
 UNKNOWN_DEADLINE: Duration = 1.0
@@ -82,18 +83,17 @@ class Engine:
         self.view = View(rooms)
         self.trace = rooms.links.trace
         """The steps of handshakes, for the log."""
-        self._certificate = identity.certificate
-        self._certificate_bytes = identity.certificate.encode()
-        self._own_addresses = own_addresses(identity.certificate, ipv6=environment.ipv6)
-        self._endpoints: tuple[Endpoint, ...] = ()
-        self._underlay_mtu = environment.underlay_mtu
+        self._own = OwnNode(rooms, ipv6=environment.ipv6, underlay_mtu=environment.underlay_mtu)
         self._outgoing: list[Command] = []
         self._senders: Set[tuple[GroupKey, IPAddress]] = frozenset()
         self._membership_sync = MembershipSync(rooms)
+        self._ports = LanPorts(rooms, self._membership_sync, self._own)
         self._following = Following(rooms, self._membership_sync, self.faults)
         self._learning = Learning(rooms)
         self._refusals = Refusals(rooms, self._following, self.faults)
-        self._reception = Reception(rooms, self._following, self._learning, self._membership_sync, self._refusals)
+        self._reception = Reception(
+            rooms, self._ports.open, self._following, self._learning, self._membership_sync, self._refusals
+        )
         self._problems = EngineProblems(rooms, self._refusals)
 
     # inputs
@@ -101,9 +101,7 @@ class Engine:
     def start(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> list[Command]:
         """Announce this node, where it can be reached, and its own host; send the first queries."""
         self.rooms.clock.now = now
-        self._announce(now, endpoints)
-        self.rooms.discovery.set_certified_mac(self._certificate.mac)
-        self.rooms.discovery.add_own(now, self._certificate.mac, self._own_addresses)
+        self._own.start(now, endpoints)
         self._membership_sync.start(now)
         return self._settle(now)
 
@@ -122,9 +120,7 @@ class Engine:
 
     def _review_links(self, now: Instant, reports: Sequence[SessionReport]) -> None:
         self._following.links(now, self.rooms.links.review(now, reports))
-        met = self.rooms.links.met_twin()
-        if met is not None:
-            self.rooms.broadcast.twins.met(met.at, met.endpoint, met.started_ms)
+        self._own.look_for_twin()
         self._following.certificates(now)
         self._following.replaced(now)
 
@@ -135,23 +131,17 @@ class Engine:
 
     def set_endpoints(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> list[Command]:
         """This machine's addresses changed."""
-        self._announce(now, endpoints)
+        self._own.set_endpoints(now, endpoints)
         return self._settle(now)
 
     def set_underlay_mtu(self, now: Instant, mtu_bytes: int) -> list[Command]:
         """This machine's interfaces carry another length: that is advertised at once."""
-        self._underlay_mtu = mtu_bytes
-        self.rooms.links.set_underlay_mtu(mtu_bytes)
-        self._announce(now, self._endpoints)
+        self._own.set_underlay_mtu(now, mtu_bytes)
         return self._settle(now)
 
     def renew(self, now: Instant, certificate: Certificate) -> list[Command]:
         """Show another certificate of this node from now on: one for the same keys, index, name and addresses."""
-        self._certificate, self._certificate_bytes = certificate, certificate.encode()
-        self.rooms.newest.require(certificate)
-        self.rooms.nodes.put(self.rooms.me, certificate)
-        self.rooms.links.renew(certificate)
-        self._announce(now, self._endpoints)
+        self._own.renew(now, certificate)
         return self._settle(now)
 
     def name_port(self, port: int, interface: str) -> None:
@@ -194,12 +184,7 @@ class Engine:
 
     def enter_switch_mode(self, now: Instant, port: int, lan: BridgedLan) -> list[Command]:
         """The port leads to this LAN from now on (switch mode), or the machine's address there has changed."""
-        own = lan.ipv4 or self._certificate.ipv4
-        kernel = OwnKernel(lan.mac, neighbour_of(own) if own else NO_ADDRESS)
-        self.rooms.designated_forwarder.open(now, port, lan.mac, self._own_addresses, lan.limits, lan.keep_local)
-        self.rooms.discovery.add_own(now, lan.mac, self._own_addresses)
-        ipv4 = own.ip if own else NO_ADDRESS
-        self._membership_sync.take(now, self.rooms.membership.set_ipv4(now, ipv4, kernel, port, lan.addresses))
+        self._ports.enter_switch_mode(now, port, lan)
         return self._settle(now)
 
     def restart_startup_queries(self, now: Instant, port: int) -> list[Command]:
@@ -209,37 +194,19 @@ class Engine:
 
     def leave_switch_mode(self, now: Instant, port: int) -> list[Command]:
         """The port is the node's own again."""
-        self.rooms.designated_forwarder.close(port)
-        self.rooms.discovery.add_own(now, self._certificate.mac, self._own_addresses)
-        kernel = OwnKernel(self._certificate.mac, own_neighbour(self._certificate))
-        self._membership_sync.take(now, self.rooms.membership.set_ipv4(now, NO_ADDRESS, kernel))
+        self._ports.leave_switch_mode(now, port)
         return self._settle(now)
 
     def open_packet_port(
-        self,
-        now: Instant,
-        port: int,
-        addresses: PortAddresses,
-        limits: StormLimits,
-        keep_local: KeepLocal = KEEP_ALL,
+        self, now: Instant, port: int, addresses: PortAddresses, limits: StormLimits, keep_local: KeepLocal = KEEP_ALL
     ) -> list[Command]:
         """A packet port leads to a LAN, of which multicast alone is carried; or it has other addresses than before."""
-        self._reception.ports.add(port)
-        self.rooms.designated_forwarder.open(now, port, self._certificate.mac, (), limits, keep_local)
-        self.rooms.discovery.open_multicast_only(port)
-        membership = self.rooms.membership
-        here = {group: membership.port_filter(TAP, *group) for group in membership.filters()}
-        self.rooms.port_groups.open(port, here)
-        self._membership_sync.take(now, membership.add_port(now, port, addresses))
+        self._ports.open_packet_port(now, port, addresses, limits, keep_local)
         return self._settle(now)
 
     def close_packet_port(self, now: Instant, port: int) -> list[Command]:
         """A packet port is about to be closed."""
-        self._reception.ports.discard(port)
-        self.rooms.designated_forwarder.leave(port)
-        self.rooms.discovery.close_multicast_only(port)
-        self.rooms.port_groups.close(port)
-        self._membership_sync.remove_port(now, port)
+        self._ports.close_packet_port(now, port)
         return self._settle(now)
 
     def goodbye(self) -> list[Command]:
@@ -268,14 +235,11 @@ class Engine:
 
     def must_end(self, now: Instant) -> IdentityTakenError | None:
         """The reason when the node is to end: its identity is another machine's, too, or only that one's."""
-        replacing = self.rooms.newest.replacing_own()
-        if replacing is not None:
-            return replaced(self._certificate.name, replacing)
-        return must_end(now, self.rooms.broadcast, self._certificate.name)
+        return self._own.must_end(now)
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """Problems that need a person now; cheap enough for once a second."""
-        return self._problems.present(now, self._endpoints)
+        return self._problems.present(now, self._own.endpoints)
 
     # down the house
 
@@ -338,10 +302,6 @@ class Engine:
     def _send_broadcast(self, now: Instant) -> None:
         for peer, message in self.rooms.broadcast.outgoing(now):
             self._outgoing.append(SendControl(peer, emit_control(message)))
-
-    def _announce(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
-        self._endpoints = endpoints
-        self.rooms.broadcast.announce(now, NodeContent.of(self._certificate_bytes, endpoints, self._underlay_mtu))
 
 
 def _taken(commands: list[Command]) -> list[Command]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.base.events import (
@@ -25,24 +27,24 @@ from treecast.engine.learning import Learning
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.refusals import Refusals
 from treecast.engine.rooms import Rooms
-from treecast.multicast import TAP
 from treecast.wire import ethernet
 from treecast.wire.beacon import BEACON_ETHERTYPE
 from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyAcknowledgement, parse_control
 
 
 class Reception:
-    """Hands each event to its room. ``ports``: those that are open; what comes late from another counts no more."""
+    """Hands each event to its room. ``open_ports``: as they are now; what comes late from another counts no more."""
 
     def __init__(
         self,
         rooms: Rooms,
+        open_ports: Set[int],
         following: Following,
         learning: Learning,
         membership_sync: MembershipSync,
         refusals: Refusals,
     ) -> None:
-        self.ports = {TAP}
+        self._open_ports = open_ports
         self._rooms = rooms
         self._following = following
         self._learning = learning
@@ -52,7 +54,7 @@ class Reception:
     def take(self, now: Instant, event: Event) -> None:
         """Something happened."""
         match event:
-            case TapFrame(port) | HostSeen(port) if port not in self.ports:
+            case TapFrame(port) | HostSeen(port) if port not in self._open_ports:
                 self._rooms.drops.count("port_closed")
             case TapFrame():
                 self._tap_frame(now, event)

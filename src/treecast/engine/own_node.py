@@ -1,0 +1,65 @@
+"""This node as the others know it: its certificate, where it is reached, what its underlay carries."""
+
+from __future__ import annotations
+
+from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.errors import IdentityTakenError
+from treecast.base.time import Instant
+from treecast.engine.identities import must_end, replaced
+from treecast.engine.rooms import Rooms, own_addresses
+from treecast.identity.certificate import Certificate
+from treecast.wire.advertisement import NodeContent
+
+
+class OwnNode:
+    """Advertises each change of these. ``addresses``: those of the node's own host."""
+
+    def __init__(self, rooms: Rooms, *, ipv6: bool, underlay_mtu: int) -> None:
+        self.certificate = rooms.certificate
+        self.addresses: tuple[IPAddress, ...] = own_addresses(rooms.certificate, ipv6=ipv6)
+        self.endpoints: tuple[Endpoint, ...] = ()
+        self._rooms = rooms
+        self._underlay_mtu = underlay_mtu
+        self._certificate_bytes = rooms.certificate.encode()
+
+    def start(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
+        """Advertise this node, and its own host."""
+        self.set_endpoints(now, endpoints)
+        self._rooms.discovery.set_certified_mac(self.certificate.mac)
+        self._rooms.discovery.add_own(now, self.certificate.mac, self.addresses)
+
+    def set_endpoints(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
+        """Where this node is reached from now on."""
+        self.endpoints = endpoints
+        self._advertise(now)
+
+    def set_underlay_mtu(self, now: Instant, mtu_bytes: int) -> None:
+        """The length that this machine's interfaces carry from now on."""
+        self._underlay_mtu = mtu_bytes
+        self._rooms.links.set_underlay_mtu(mtu_bytes)
+        self._advertise(now)
+
+    def renew(self, now: Instant, certificate: Certificate) -> None:
+        """Show another certificate of this node: one for the same keys, index, name and addresses."""
+        self.certificate, self._certificate_bytes = certificate, certificate.encode()
+        self._rooms.newest.require(certificate)
+        self._rooms.nodes.put(self._rooms.me, certificate)
+        self._rooms.links.renew(certificate)
+        self._advertise(now)
+
+    def look_for_twin(self) -> None:
+        """Handshakes meet another instance of this node sooner than advertisements do."""
+        met = self._rooms.links.met_twin()
+        if met is not None:
+            self._rooms.broadcast.twins.met(met.at, met.endpoint, met.started_ms)
+
+    def must_end(self, now: Instant) -> IdentityTakenError | None:
+        """The reason when the node is to end: its identity is another machine's, too, or only that one's."""
+        replacing = self._rooms.newest.replacing_own()
+        if replacing is not None:
+            return replaced(self.certificate.name, replacing)
+        return must_end(now, self._rooms.broadcast, self.certificate.name)
+
+    def _advertise(self, now: Instant) -> None:
+        content = NodeContent.of(self._certificate_bytes, self.endpoints, self._underlay_mtu)
+        self._rooms.broadcast.announce(now, content)
