@@ -32,6 +32,18 @@ def open_packet_socket(interface: str) -> int:
     Needs CAP_NET_RAW. OSError: EPERM; ENODEV; EINVAL for an interface that is no Ethernet.
     """
 
+def open_unbound_packet_socket() -> int:
+    """A packet socket that ``bind_packet_socket`` puts on an interface: a descriptor, the caller's to close.
+
+    Needs CAP_NET_RAW. OSError: EPERM.
+    """
+
+def bind_packet_socket(descriptor: int, interface: str, index: int) -> None:
+    """Put a packet socket on an interface, by its number, for the first time or after another was taken away.
+
+    Needs no rights. ``interface``: for the error's words. OSError: ENODEV.
+    """
+
 class HandshakeError(Exception):
     """The datagram does not continue this handshake; ``args[0]`` is the drop reason, a code constant."""
 
@@ -232,7 +244,7 @@ class Forwarder:
 
     # ports; ValueError for one that is not there
     def open_packet_port(self, descriptor: int) -> int:
-        """Open a port with a socket that ``open_packet_socket`` made: its number, from 1. The descriptor is duplicated.
+        """Open a port with a packet socket on an interface: its number, from 1. The descriptor is duplicated.
 
         The port is blocked at first. It takes untagged multicast only (else ``packet_not_group``), never the machine's
         own frames, and gives, with the interface's MAC as source, link-local groups and those of SetPortGroup.

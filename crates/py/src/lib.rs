@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::os::fd::IntoRawFd;
 
 use pyo3::prelude::*;
+use treecast_io::sys::packet::{duplicate, PacketSocket};
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -22,6 +23,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(refuse_system_calls, module)?)?;
     module.add_function(wrap_pyfunction!(take_account, module)?)?;
     module.add_function(wrap_pyfunction!(open_packet_socket, module)?)?;
+    module.add_function(wrap_pyfunction!(open_unbound_packet_socket, module)?)?;
+    module.add_function(wrap_pyfunction!(bind_packet_socket, module)?)?;
     module.add_class::<handshake::StaticKey>()?;
     module.add_class::<handshake::Network>()?;
     module.add_class::<handshake::Handshake>()?;
@@ -56,6 +59,18 @@ fn take_account(uid: u32, gid: u32) -> PyResult<()> {
 
 #[pyfunction]
 fn open_packet_socket(interface: &str) -> PyResult<i32> {
-    let opened = treecast_io::sys::packet::PacketSocket::open(interface);
+    let opened = PacketSocket::open(interface);
     opened.map(IntoRawFd::into_raw_fd).map_err(|error| convert::os_error(interface, &error))
+}
+
+#[pyfunction]
+fn open_unbound_packet_socket() -> PyResult<i32> {
+    let opened = PacketSocket::open_unbound();
+    opened.map(IntoRawFd::into_raw_fd).map_err(|error| convert::os_error("a packet socket", &error))
+}
+
+#[pyfunction]
+fn bind_packet_socket(descriptor: i32, interface: &str, index: i32) -> PyResult<()> {
+    let bound = duplicate(descriptor).and_then(|fd| PacketSocket::bind(&fd, index));
+    bound.map_err(|error| convert::os_error(interface, &error))
 }

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file, replace_file
-from treecast.adapters.sysfs import called_now
+from treecast.adapters.netdevice import index_of
+from treecast.adapters.sysfs import alone_with_mac, called_now
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import WORDS, KeepLocal, Word
 from treecast.base.storm_control import LAN_LIMITS, StormLimits
@@ -62,17 +63,34 @@ class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PacketPortRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An interface that cannot be bridged, of which the node takes and gives multicast."""
+    """An interface that cannot be bridged, of which the node takes and gives multicast.
+
+    ``mac``: when it was added; empty where that is not its alone (a VLAN's, a bridge's).
+    """
 
     interface: _Interface
     multicast_pps: _Pps | None = None
     keep_local: tuple[Word, ...] = WORDS
+    mac: Annotated[str, Meta(pattern="^(([0-9a-f]{2}:){5}[0-9a-f]{2})?$")] = ""
 
     def limits(self) -> StormLimits:
         return StormLimits(None, self.multicast_pps, None)
 
     def kept(self) -> KeepLocal:
         return KeepLocal.of(self.keep_local)
+
+    @property
+    def identity(self) -> str:
+        """By this it is known again under another name, too."""
+        return f"packet {self.mac or self.interface}"
+
+    def interfaces_now(self) -> list[str]:
+        """The interface: by its name, or the one that has its MAC while there is none of that name; of several, with
+        which it may be meant, all.
+        """
+        if index_of(self.interface):
+            return [self.interface]
+        return alone_with_mac(self.mac) if self.mac else []
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -33,6 +33,22 @@ def open_packet_socket(interface: str) -> int:
         raise OperatorError(on_packet_socket(error, interface)) from error
 
 
+def open_unbound_packet_socket() -> int:
+    """A descriptor for ``bind_packet_socket``, the caller's to close; OperatorError."""
+    try:
+        return _native.open_unbound_packet_socket()
+    except OSError as error:
+        raise OperatorError(on_packet_socket(error, "a packet socket")) from error
+
+
+def bind_packet_socket(descriptor: int, interface: str, index: int) -> None:
+    """Put the socket on this interface, which needs no rights; OperatorError."""
+    try:
+        _native.bind_packet_socket(descriptor, interface, index)
+    except OSError as error:
+        raise OperatorError(on_packet_socket(error, interface)) from error
+
+
 class DataPlane:
     """One node's forwarder."""
 

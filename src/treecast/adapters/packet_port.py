@@ -1,7 +1,7 @@
 """Packet ports: interfaces that cannot be bridged, like Wi-Fi stations. What is opened, and what is remembered.
 
 A packet socket needs rights that the node has given up (CAP_NET_RAW). Whoever runs the verb opens it and hands it to
-the node; ``up`` opens those of ``bridge.json`` before it gives its rights up.
+the node; ``up`` opens those of ``bridge.json`` before it gives its rights up. To put it on an interface needs none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from treecast.adapters.bridge_record import (
     write_packet_ports,
 )
 from treecast.adapters.link import refusals, require_free, require_lan_interface
-from treecast.adapters.native import open_packet_socket
+from treecast.adapters.native import open_packet_socket, open_unbound_packet_socket
+from treecast.adapters.netdevice import index_of
 from treecast.base.errors import OperatorError
 from treecast.base.limits import MAX_PACKET_PORTS
 
@@ -33,7 +34,7 @@ def add_packet_port(directory: Path, tap: str, record: PacketPortRecord, hand_ov
     with locked(directory):
         before = load_packet_ports(directory)
         _require_usable(directory, tap, record.interface)
-        others = [known for known in before if known.interface != record.interface]
+        others = [known for known in before if not _is_replaced(known, record)]
         if len(others) == MAX_PACKET_PORTS:
             raise OperatorError(f"this node has {MAX_PACKET_PORTS} packet ports already: remove one first")
         descriptor = open_packet_socket(record.interface)
@@ -49,6 +50,12 @@ def add_packet_port(directory: Path, tap: str, record: PacketPortRecord, hand_ov
     return others == before
 
 
+def _is_replaced(known: PacketPortRecord, record: PacketPortRecord) -> bool:
+    """Whether both are the same interface, which may have been renamed in between."""
+    gone = not index_of(known.interface)
+    return known.interface == record.interface or (gone and bool(record.mac) and known.mac == record.mac)
+
+
 def remove_packet_port(directory: Path, interface: str) -> bool:
     """Remembers it no more; False when there is none on this interface. OperatorError."""
     with locked(directory):
@@ -60,12 +67,14 @@ def remove_packet_port(directory: Path, interface: str) -> bool:
 
 
 def open_remembered(directory: Path) -> tuple[dict[str, int], list[str]]:
-    """Sockets of the remembered ports by interface, the caller's to close, and a sentence for each that failed."""
+    """Sockets for the remembered ports by interface, the caller's to close, and a sentence for each that failed. They
+    are on no interface yet: one may not be there, or be called otherwise.
+    """
     descriptors: dict[str, int] = {}
     notes: list[str] = []
     for record in load_packet_ports(directory):
         try:
-            descriptors[record.interface] = open_packet_socket(record.interface)
+            descriptors[record.interface] = open_unbound_packet_socket()
         except OperatorError as error:
             notes.append(str(error))
     return descriptors, notes

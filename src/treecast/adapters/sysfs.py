@@ -62,8 +62,22 @@ def called_now(interface: str, bridge: str, mac: str) -> str:
     for port in sorted(ports.iterdir()) if ports.is_dir() else ():
         if _has_mac(port.name, mac):
             return port.name
-    alone = [entry.name for entry in SYSFS.iterdir() if _has_mac(entry.name, mac) and _stands_alone(entry)]
+    alone = alone_with_mac(mac)
     return alone[0] if len(alone) == 1 else interface
+
+
+def alone_with_mac(mac: str) -> list[str]:
+    """The interfaces of this MAC that stand alone."""
+    return sorted(entry.name for entry in SYSFS.iterdir() if _has_mac(entry.name, mac) and _stands_alone(entry))
+
+
+def distinct_mac(name: str) -> str:
+    """The MAC of an interface that stands alone, by which it may be known again; empty for any other."""
+    if not _stands_alone(SYSFS / name):
+        return ""
+    with suppress(OSError):
+        return (SYSFS / name / "address").read_text(encoding="ascii").strip()
+    return ""
 
 
 def _has_mac(name: str, mac: str) -> bool:

@@ -9,6 +9,7 @@ import typer
 
 from treecast.adapters.bridge_record import PacketPortRecord
 from treecast.adapters.packet_port import add_packet_port, remove_packet_port
+from treecast.adapters.sysfs import distinct_mac
 from treecast.api.client import fetch_bridge, fetch_status
 from treecast.api.handover import hand_over
 from treecast.base.errors import OperatorError
@@ -32,7 +33,7 @@ def add(directory: Path, interface: str, multicast_pps: int | None, keep_local: 
     before = remembered_name(directory, interface)
     if before != interface:  # renamed since: the node remembers its new name
         remove_packet_port(directory, before)
-    record = PacketPortRecord(interface, multicast_pps, keep_local.words())
+    record = PacketPortRecord(interface, multicast_pps, keep_local.words(), distinct_mac(interface))
     added = add_packet_port(directory, tap, record, lambda descriptor: hand_over(directory, interface, descriptor))
     answer = fetch_bridge(directory, changed=True)
     if not any(port.interface == interface and port.port is not None for port in answer.packet_ports):

@@ -112,11 +112,11 @@ def _missing(addresses: list[str]) -> str:
     return " ".join(str(address) for address in known if not address.is_link_local and not is_own_address(address))
 
 
-def renamed(directory: Path, before: str, now: str, *options: str) -> Problem:
+def renamed(directory: Path, before: str, now: str, *options: str, found: bool = True) -> Problem:
     """The problem of a renamed interface that leads to a LAN, which is carried under any name. ``directory``: the
-    node's; ``options``: with which the interface was added. Only a packet port's is not found by the next start.
+    node's; ``options``: with which the interface was added; ``found``: the node's next start finds it.
     """
-    seekers = "the node's next start and programs" if "--packet" in options else "programs"
+    seekers = "programs" if found else "the node's next start and programs"
     text = f"{before} is called {now} now; its LAN is carried, but {seekers} look for {before}"
     add = " ".join(("treecast bridge add", str(directory), now, *options))
     adopt = f"{add} has the node remember {now}, and this gives it its old name back"

@@ -1,4 +1,7 @@
-"""The running node's packet ports: as ``bridge.json`` has them, with sockets that others have opened."""
+"""The running node's packet ports: as ``bridge.json`` has them, with sockets that others have opened.
+
+The node keeps the socket of each: an interface that was taken away, and is there again, needs no new one.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters.bridge_record import PacketPortRecord, load_packet_ports
 from treecast.adapters.interface import addresses_of
+from treecast.adapters.native import bind_packet_socket
 from treecast.adapters.netdevice import index_of, mtu_of, name_of
 from treecast.api.bridge_records import PacketPort
 from treecast.api.handover import DescriptorInbox
@@ -55,35 +59,33 @@ class PacketPorts:
         """
         self._directory = directory
         self._node = node
-        self._descriptors = descriptors
+        self._sockets = descriptors
         self._changed = changed
         self._log = log
         self._inbox = DescriptorInbox(directory)
         self._records: list[PacketPortRecord] = []
         self._open: dict[str, _Open] = {}
+        self._refusals: dict[str, str] = {}
         self._too_big = Refused(0)
 
     def reread(self) -> None:
         """Open and close the ports of the file. OperatorError when it is damaged."""
         self._records = load_packet_ports(self._directory)
-        arrived = self._descriptors | self._inbox.take()
-        self._descriptors = {}
+        arrived = self._inbox.take()
         wanted = {record.interface: record for record in self._records}
         for interface in list(self._open):
             if wanted.get(interface) != self._open[interface].record or interface in arrived:
                 self._close(interface)
         for interface, descriptor in arrived.items():
-            try:
-                if interface in wanted:
-                    self._open_one(wanted[interface], descriptor)
-            except OperatorError as error:
-                self._log.warning("packet port not opened", interface=interface, reason=str(error))
-            finally:
-                os.close(descriptor)
+            self._forget_socket(interface)
+            self._sockets[interface] = descriptor
+        for interface in self._sockets.keys() - wanted.keys():
+            self._forget_socket(interface)
+        self._open_those_there()
 
     async def follow_interfaces(self) -> None:
         """Queries go out from an interface's addresses, which may change, as its name may; one that is gone takes its
-        port along.
+        port along, until it is there again.
         """
         while True:
             await self._changed.wait()
@@ -91,7 +93,6 @@ class PacketPorts:
             for interface, own in list(self._open.items()):
                 name = name_of(own.index)
                 if not name:
-                    self._log.warning("interface gone: add it again when it is back", interface=interface)
                     self._close(interface)
                     continue
                 if name != own.name:
@@ -101,11 +102,12 @@ class PacketPorts:
                 if addresses != own.addresses:
                     own.addresses = addresses
                     self._node.address_packet_port(own.port, addresses, own.record.limits(), own.record.kept())
+            self._open_those_there()
 
     def close(self) -> None:
         """Take no more sockets. The ports end with the data plane."""
-        for descriptor in self._descriptors.values():
-            os.close(descriptor)
+        for interface in list(self._sockets):
+            self._forget_socket(interface)
         self._inbox.close()
 
     def names(self) -> dict[int, str]:
@@ -123,18 +125,10 @@ class PacketPorts:
             own = self._open.get(name)
             if own is not None:
                 if own.name != name:
-                    yield renamed(self._directory, name, own.name, "--packet")
+                    yield renamed(self._directory, name, own.name, "--packet", found=bool(record.mac))
                 yield from lan_down(own.name)
                 continue
-            here = index_of(name)
-            fault = "is not open (its log says why)" if here else "is gone: the interface is not there"
-            yield Problem(
-                "packet_port_closed",
-                name,
-                f"packet port {name} {fault}, so nothing of its LAN is carried: "
-                + ("" if here else "bring the interface back, then ")
-                + f"run treecast bridge add {self._directory} {name} --packet, or bridge remove",
-            )
+            yield Problem("packet_port_closed", name, self._why_closed(record))
 
     def answer(self, states: dict[int, PortState]) -> list[PacketPort]:
         """As ``bridge show`` has them. ``states``: of the elections, by port."""
@@ -162,13 +156,56 @@ class PacketPorts:
     def _name(self, node: NodeIndex) -> str:
         return self._node.engine.view.name(node)
 
-    def _open_one(self, record: PacketPortRecord, descriptor: int) -> None:
-        addresses, index = _addresses(record.interface), index_of(record.interface)
+    def _why_closed(self, record: PacketPortRecord) -> str:
+        """A sentence on a port that is not open, and what opens it."""
+        name, candidates, verb = record.interface, self._candidates(record), f"treecast bridge add {self._directory}"
+        remove = f"treecast bridge remove {self._directory} {name}"
+        lost = "so nothing of its LAN is carried"
+        if len(candidates) > 1:
+            text = f"packet port {name} is gone, and {' and '.join(candidates)} have its MAC {record.mac}, {lost}"
+            return f"{text}: run {verb} {candidates[0]} --packet, with the one that leads to its LAN, and {remove}"
+        if candidates or name not in self._sockets:
+            text, refusal = f"packet port {name} is not open", self._refusals.get(name)
+            return f"{text}{(refusal and f' ({refusal})') or ''}, {lost}: run {verb} {name} --packet, or {remove}"
+        text = f"packet port {name} is gone: the interface is not there, {lost}"
+        return f"{text}: bring the interface back, and it is open again, or run {remove}"
+
+    def _candidates(self, record: PacketPortRecord) -> list[str]:
+        """The interface of a port that is not open; of several, which may be it, all. None is another port's."""
+        taken = {other.interface for other in self._records if other is not record} | set(self.names().values())
+        return [name for name in record.interfaces_now() if name not in taken]
+
+    def _open_those_there(self) -> None:
+        """Open the ports that are not, and whose interface is there, perhaps again, perhaps by another name."""
+        for record in self._records:
+            if record.interface in self._open or record.interface not in self._sockets:
+                continue
+            candidates = self._candidates(record)
+            if len(candidates) != 1:
+                continue
+            try:
+                self._open_one(record, candidates[0])
+                self._refusals.pop(record.interface, None)
+            except OperatorError as error:
+                if self._refusals.get(record.interface) != str(error):
+                    self._log.warning("packet port not opened", interface=record.interface, reason=str(error))
+                self._refusals[record.interface] = str(error)
+
+    def _open_one(self, record: PacketPortRecord, name: str) -> None:
+        descriptor, index = self._sockets[record.interface], index_of(name)
+        if not index:
+            return  # gone in this moment
+        bind_packet_socket(descriptor, name, index)
+        addresses = _addresses(name)
         port = self._node.open_packet_port(descriptor, addresses, record.limits(), record.kept())
-        self._open[record.interface] = _Open(port, record, addresses, index, record.interface)
-        self._node.engine.name_port(port, record.interface)
-        self._node.identify_port(port, f"packet {record.interface}")
-        self._log.info("packet port opened", interface=record.interface, port=port)
+        self._open[record.interface] = _Open(port, record, addresses, index, name)
+        self._node.engine.name_port(port, name)
+        self._node.identify_port(port, record.identity)
+        self._log.info("packet port opened", interface=name, port=port)
+
+    def _forget_socket(self, interface: str) -> None:
+        if interface in self._sockets:
+            os.close(self._sockets.pop(interface))
 
     def _close(self, interface: str) -> None:
         port = self._open.pop(interface).port

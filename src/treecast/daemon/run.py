@@ -276,7 +276,7 @@ def _drops(engine: Engine, plane: DataPlane) -> dict[str, int]:
 
 
 def _packet_sockets(directory: Path, log: FilteringBoundLogger) -> dict[str, int]:
-    """Sockets of the packet ports that ``bridge.json`` has, by interface."""
+    """Sockets for the packet ports that ``bridge.json`` has, by interface."""
     try:
         descriptors, notes = open_remembered(directory)
     except OperatorError as error:

@@ -13,8 +13,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 import pytest
 
@@ -23,9 +25,13 @@ from lab.lan import Lan, link_local
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, PROGRAM, Overlay, TreecastNode
 from tests.lab.overlay.asking import wait_members, wait_received
+from tests.sim.multicast.virtual_switch import hello_frame
 from treecast.api.bridge_records import PacketPort
 from treecast.api.client import fetch_bridge, fetch_hosts, fetch_status
 from treecast.api.records import Host
+from treecast.base.addresses import MacAddress
+from treecast.wire import ethernet, pim
+from treecast.wire.pim import PimGroup, PimJoinPrune, PimSource
 
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
 LIMIT_S = 20.0
@@ -193,10 +199,30 @@ def test_two_ways_of_one_node_to_a_lan_are_not_both_used(site: Site) -> None:
     wait_state(node, "forwarding")
 
 
-def test_an_interface_that_is_gone_takes_its_port_along(site: Site) -> None:
+def join_by_pim(machine: Machine, interface: str) -> None:
+    """A PIM router at the other end of this interface joins GROUP for 210 s."""
+    router, upstream = IPv4Address("10.0.0.200"), IPv4Address("10.0.0.250")
+    asked = PimGroup(IPv4Address(GROUP), 32, joins=(PimSource(upstream, is_wildcard=True, is_rpt=True),))
+    mac = MacAddress.parse("02:00:00:00:00:c8")
+    join = pim.join_prune_frame(PimJoinPrune(router, upstream, 210, (asked,)), mac)
+    with machine.enter(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((interface, 0))
+        for frame in (ethernet.emit(hello_frame(4, hold_time=105)), join):
+            raw.send(frame)
+
+
+def test_an_interface_that_is_gone_takes_its_port_along_until_it_is_there_again(site: Site) -> None:
     node = site.overlay[1]
-    node.machine.run(["ip", "link", "add", "usb0", "type", "veth", "peer", "name", "usb1"])
+
+    def plug_in(mac: str) -> None:
+        node.machine.run(["ip", "link", "add", "usb0", "up", "type", "veth", "peer", "name", "usb1"])
+        node.machine.run(["ip", "link", "set", "usb0", "address", mac])
+        node.machine.run(["ip", "link", "set", "usb1", "up"])
+
+    plug_in("02:00:00:00:00:51")
     verb(node, "add", "usb0", "--packet")
+    join_by_pim(node.machine, "usb1")
+    wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
     assert packet_port(node) is not None
     node.machine.run(["ip", "link", "del", "usb0"])
     wait_until(lambda: "not open" in verb(node, "show"), LIMIT_S, "it is seen", poll_s=0.5)
@@ -205,9 +231,21 @@ def test_an_interface_that_is_gone_takes_its_port_along(site: Site) -> None:
     assert (problem.kind, problem.subject) == ("packet_port_closed", "usb0")
     assert problem.text == (
         "packet port usb0 is gone: the interface is not there, so nothing of its LAN is carried: bring the interface "
-        f"back, then run treecast bridge add {node.directory} usb0 --packet, or bridge remove"
+        f"back, and it is open again, or run treecast bridge remove {node.directory} usb0"
     )
     assert problem.text in node.log_tail()
+    wait_members(site.overlay[0], GROUP, set(), LIMIT_S)
+    plug_in("02:00:00:00:00:52")
+    wait_until(lambda: not fetch_status(node.directory).problems, LIMIT_S, "it is open again")
+    wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
+    node.stop()
+    node.machine.run(["ip", "link", "del", "usb0"])
+    node.start(site.overlay[0].endpoint, options=OPTIONS)
+    node.wait_ready()
+    plug_in("02:00:00:00:00:53")
+    wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
+    node.machine.run(["ip", "link", "del", "usb0"])
+    wait_until(lambda: fetch_status(node.directory).problems, LIMIT_S, "it is a problem")
     verb(node, "remove", "usb0")
     assert packet_port(node) is None
     wait_until(lambda: not fetch_status(node.directory).problems, LIMIT_S, "it is none any more")
@@ -230,6 +268,8 @@ def test_an_interface_that_was_renamed_keeps_its_port_and_is_known_by_both_names
     ip("add", "usb0", "up", "type", "veth", "peer", "name", "usb9")
     ip("set", "usb9", "up")
     verb(node, "add", "usb0", "--packet")
+    join_by_pim(node.machine, "usb9")
+    wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
     port = packet_port(node)
     rename("usb0", "usb5")
     wait_until(lambda: problems() == [("interface_renamed", "usb5")], LIMIT_S, "it is said")
@@ -239,12 +279,18 @@ def test_an_interface_that_was_renamed_keeps_its_port_and_is_known_by_both_names
     assert "opened" not in node.log_tail().rsplit("interface_renamed", 1)[1]
     assert verb(node, "remove", "usb5") == "usb5 is on its own again\n"
     verb(node, "add", "usb5", "--packet")
+    wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
     rename("usb5", "usb0")
     wait_until(lambda: problems() == [("interface_renamed", "usb0")], LIMIT_S, "it is said again")
     verb(node, "add", "usb0", "--packet")
     wait_until(lambda: not problems(), LIMIT_S, "the node remembers the new name")
+    wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
+    node.stop()
     rename("usb0", "usb5")
-    wait_until(lambda: problems() == [("interface_renamed", "usb5")], LIMIT_S, "and follows the next one")
+    node.start(site.overlay[0].endpoint, options=OPTIONS)
+    node.wait_ready()
+    wait_until(lambda: problems() == [("interface_renamed", "usb5")], LIMIT_S, "its next start finds it by its MAC")
+    wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
     verb(node, "remove", "usb0")
     assert packet_port(node) is None
     ip("del", "usb5")

@@ -21,7 +21,7 @@ from treecast.adapters.bridge_record import (
 )
 from treecast.adapters.link import taken
 from treecast.adapters.packet_port import remove_packet_port
-from treecast.adapters.sysfs import is_wireless, sends_own_frames_only
+from treecast.adapters.sysfs import distinct_mac, is_wireless, sends_own_frames_only
 from treecast.api.bridge_records import Bridge, PacketPort, Storm
 from treecast.api.records import Answer, Verb
 from treecast.base.errors import OperatorError
@@ -300,6 +300,25 @@ def test_an_interface_whose_bridge_was_deleted_is_known_by_its_mac(
     (tmp_path / "twin0").mkdir()
     (tmp_path / "twin0" / "address").write_text("02:00:00:00:00:01\n")
     assert record.interface_now == "eth1", "one of two is none"
+
+
+def test_a_packet_port_is_known_by_its_name_and_else_by_a_mac_that_is_its_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("treecast.adapters.sysfs.SYSFS", tmp_path)
+    mac = "02:00:00:00:00:01"
+    for name in ("usb7", "usb7.5", "twin7"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "address").write_text(f"{mac}\n")
+    (tmp_path / "usb7.5" / "lower_usb7").mkdir()
+    assert [distinct_mac(name) for name in ("usb7", "usb7.5", "usb8")] == [mac, "", ""]
+    port = PacketPortRecord("usb8", mac=mac)
+    assert port.interfaces_now() == ["twin7", "usb7"]
+    (tmp_path / "twin7" / "address").unlink()
+    assert port.interfaces_now() == ["usb7"]
+    assert PacketPortRecord("lo", mac=mac).interfaces_now() == ["lo"], "a name is worth more"
+    assert PacketPortRecord("usb7.8").interfaces_now() == [], "a VLAN has the MAC of what it is on"
+    assert port.identity == PacketPortRecord("usb9", mac=mac).identity != PacketPortRecord("usb8").identity
 
 
 def test_packet_ports_and_the_bridge_are_remembered_side_by_side(node: Path) -> None:

@@ -40,12 +40,19 @@ const FILTER: [libc::sock_filter; 6] = [
 pub struct PacketSocket(OwnedFd);
 
 impl PacketSocket {
-    /// Opens one (CAP_NET_RAW). It takes nothing before all is set. EINVAL for what is no Ethernet interface.
+    /// Opens one on an interface (CAP_NET_RAW). It takes nothing before all is set. EINVAL for what is no Ethernet interface.
     pub fn open(interface: &str) -> io::Result<OwnedFd> {
+        let fd = Self::open_unbound()?;
+        let index = name_to_index(&fd, interface)?;
+        Self::bind(&fd, index as libc::c_int)?;
+        Self::adopt(fd).map(|socket| socket.0)
+    }
+
+    /// Opens one on no interface yet (CAP_NET_RAW), of which nothing comes before `bind`.
+    pub fn open_unbound() -> io::Result<OwnedFd> {
         // Protocol 0: no frame comes until it is bound.
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)?;
-        let index = name_to_index(&fd, interface)? as libc::c_int;
         set(&fd, libc::SOL_PACKET, PACKET_VNET_HDR, &1_i32)?;
         set(&fd, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, &1_i32)?;
         if set(&fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &BUFFER_BYTES).is_err() {
@@ -55,13 +62,18 @@ impl PacketSocket {
         let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
         set(&fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
         set(&fd, libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &1_i32)?; // a holder of the socket cannot make it receive more
+        Ok(fd)
+    }
+
+    /// Puts one on an interface, by its number, which needs no rights: the first, or another after that was taken away.
+    pub fn bind(fd: &impl AsFd, index: libc::c_int) -> io::Result<()> {
         let all_groups = libc::packet_mreq {
             mr_ifindex: index,
             mr_type: libc::PACKET_MR_ALLMULTI as u16,
             mr_alen: 0,
             mr_address: [0; 8],
         };
-        set(&fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &all_groups)?;
+        set(fd, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &all_groups)?;
         // SAFETY: all zeros is a sockaddr_ll.
         let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
@@ -70,7 +82,7 @@ impl PacketSocket {
         let length = mem::size_of_val(&address) as libc::socklen_t;
         // SAFETY: the address lives until the call returns, with its true length.
         check(unsafe { libc::bind(raw(fd.as_fd()), (&raw const address).cast(), length) })?;
-        Self::adopt(fd).map(|socket| socket.0)
+        Ok(())
     }
 
     /// Takes one that `open` made, perhaps in another process. EINVAL for anything else.
@@ -134,7 +146,7 @@ pub fn duplicate(number: i32) -> io::Result<OwnedFd> {
     own(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) })
 }
 
-fn set<T>(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
+fn set<T>(fd: &impl AsFd, level: libc::c_int, option: libc::c_int, value: &T) -> io::Result<()> {
     let length = mem::size_of::<T>() as libc::socklen_t;
     // SAFETY: the option's value lives until the call returns, and so does what a filter program points to.
     check(unsafe { libc::setsockopt(raw(fd.as_fd()), level, option, (&raw const *value).cast(), length) })?;
