@@ -12,6 +12,7 @@ from treecast.base.errors import OperatorError
 CERTIFICATE_FILE = "node.cert"
 NODE_KEY_FILE = "node.key"
 NODE_LOCK_FILE = "node.lock"
+REQUEST_FILE = "node.request"
 CA_KEY_FILE = "ca.key"
 DIRECTORY_VARIABLE = "TREECAST_DIR"
 STANDARD_DIRECTORY = Path("/etc/treecast")

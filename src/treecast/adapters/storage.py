@@ -2,7 +2,8 @@
 
 A network: ``network.json``, ``ca.key``, ``nodes.json``; it stays with whoever admits nodes. A node: ``network.json``,
 ``node.key``, ``node.cert``; while it runs also ``node.lock`` and ``control.sock``, and from then on
-``peers.json``, ``vlans.json`` and ``pim.json``. Errors are sentences for people.
+``peers.json``, ``vlans.json`` and ``pim.json``. Errors are sentences for people. ``adapters.admission``: the same with
+keys that are made at the node.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from treecast.adapters.node_directory import (
     CERTIFICATE_FILE,
     NODE_KEY_FILE,
     NODE_LOCK_FILE,
+    REQUEST_FILE,
     node_directory,
 )
 from treecast.base.errors import MalformedError, OperatorError
@@ -65,7 +67,7 @@ def create_network(directory: Path, name: str, ipv4: str, ipv6: str | None) -> N
         NewFile(REGISTRY_FILE, EMPTY_REGISTRY.encode(), SECRET_MODE),
         NewFile(NETWORK_FILE, network.encode(), SECRET_MODE),
     )
-    _require_vacant(directory)
+    require_vacant(directory)
     with explained(f"make the network in {directory}"), StagedDirectory(directory, files) as staged:
         staged.publish()
     return network
@@ -84,7 +86,7 @@ def add_node(network_directory: Path, directory: Path, request: NodeRequest, now
         keys = kept or NodeKeys.from_seeds(os.urandom(KEY_BYTES), os.urandom(KEY_BYTES))
         identity, registry = authority.admit(request, keys, now_unix_s)
         if kept is not None:
-            _write_registry(network_directory, registry)
+            write_registry(network_directory, registry)
             with explained(f"write {directory / CERTIFICATE_FILE}"):
                 replace_file(directory / CERTIFICATE_FILE, identity.certificate.encode(), PUBLIC_MODE)
             return identity
@@ -93,14 +95,14 @@ def add_node(network_directory: Path, directory: Path, request: NodeRequest, now
             NewFile(CERTIFICATE_FILE, identity.certificate.encode(), PUBLIC_MODE),
             NewFile(NETWORK_FILE, identity.network.encode(), SECRET_MODE),
         )
-        _require_vacant(directory)
+        require_vacant(directory)
         with explained(f"make the node in {directory}"), StagedDirectory(directory, files) as staged:
             # The registry goes first: when the machine dies here, an index is lost. Given out twice would be worse.
-            _write_registry(network_directory, registry)
+            write_registry(network_directory, registry)
             try:
                 staged.publish()
             except BaseException:
-                _write_registry(network_directory, authority.registry)
+                write_registry(network_directory, authority.registry)
                 raise
     return identity
 
@@ -115,7 +117,7 @@ def renew_node(
         path = directory / CERTIFICATE_FILE
         with explained(f"write {path}"):
             _require_none_of_another(path, certificate)
-            _write_registry(network_directory, registry)
+            write_registry(network_directory, registry)
             directory.mkdir(parents=True, exist_ok=True)
             replace_file(path, certificate.encode(), PUBLIC_MODE)
     return certificate
@@ -151,7 +153,7 @@ def _keys_of(directory: Path, network: Network, name: str) -> NodeKeys | None:
     if (certificate.network_id, certificate.name) != (network.id, name):
         return None
     path = directory / NODE_KEY_FILE
-    keys = _load_key(path, parse_node_keys, f"{path} is missing: choose another --dir, for new keys")
+    keys = load_key(path, parse_node_keys, f"{path} is missing: choose another --dir, for new keys")
     return keys if keys_match(certificate, keys) else None
 
 
@@ -182,9 +184,9 @@ def load_authority(directory: Path) -> Authority:
     """The CA of a network's directory; OperatorError."""
     network = load_network(directory)
     missing = f"{directory} has no {CA_KEY_FILE}: use the directory that treecast network create made"
-    key = _load_key(directory / CA_KEY_FILE, parse_ca_key, missing)
+    key = load_key(directory / CA_KEY_FILE, parse_ca_key, missing)
     missing = f"{directory} has no {REGISTRY_FILE}, which lists the network's nodes: put a copy back"
-    return Authority(network, key, _load(directory / REGISTRY_FILE, MAX_REGISTRY_BYTES, Registry.decode, missing))
+    return Authority(network, key, load_file(directory / REGISTRY_FILE, MAX_REGISTRY_BYTES, Registry.decode, missing))
 
 
 def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
@@ -193,7 +195,7 @@ def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
     try:
         node.certificate.verify(node.network.ca_public_key, now_unix_s)
     except CertificateError as error:
-        refusal = _refusal(directory / CERTIFICATE_FILE, node.certificate, error.reason, now_unix_s)
+        refusal = refusal_of(directory / CERTIFICATE_FILE, node.certificate, error.reason, now_unix_s)
         raise OperatorError(refusal) from error
     return node
 
@@ -201,9 +203,14 @@ def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
 def load_unverified(directory: Path) -> NodeIdentity:
     """A node's files, which are all there and readable, and its key that of its certificate; OperatorError."""
     node_directory(directory)
+    if (directory / REQUEST_FILE).is_file() and not (directory / CERTIFICATE_FILE).is_file():
+        raise OperatorError(
+            f"the node in {directory} has no certificate yet: have {directory / REQUEST_FILE} signed where the CA key "
+            "is, with treecast node sign, and take what comes of it with treecast node accept"
+        )
     network, certificate = load_network(directory), load_certificate(directory)
     path = directory / NODE_KEY_FILE
-    keys = _load_key(path, parse_node_keys, f"{path} is missing: put the node's key back")
+    keys = load_key(path, parse_node_keys, f"{path} is missing: put the node's key back")
     if not keys_match(certificate, keys):
         raise OperatorError(f"{path} does not belong to the certificate: put the right one back")
     return NodeIdentity(network, certificate, keys)
@@ -221,7 +228,7 @@ def load_certificate(directory: Path) -> Certificate:
         f"{path} is missing: put it back, or renew it where the CA key is, with treecast node renew NAME, and "
         f"copy the new {CERTIFICATE_FILE} here"
     )
-    return _load(path, MAX_CERTIFICATE_BYTES, Certificate.decode, missing)
+    return load_file(path, MAX_CERTIFICATE_BYTES, Certificate.decode, missing)
 
 
 def acquire_node_lock(directory: Path) -> HeldLock:
@@ -233,7 +240,7 @@ def acquire_node_lock(directory: Path) -> HeldLock:
             raise OperatorError(f"a node is running in {directory} already: stop it first") from None
 
 
-def _refusal(path: Path, certificate: Certificate, reason: str, now_unix_s: float) -> str:
+def refusal_of(path: Path, certificate: Certificate, reason: str, now_unix_s: float) -> str:
     today = iso_date(int(now_unix_s))
     if reason == CERTIFICATE_EXPIRED:
         expiry, name = iso_date(certificate.not_after_s), certificate.name
@@ -250,12 +257,12 @@ def _refusal(path: Path, certificate: Certificate, reason: str, now_unix_s: floa
     return f"the certificate {path} was not signed by the network's CA ({reason}): put the right one back"
 
 
-def _write_registry(directory: Path, registry: Registry) -> None:
+def write_registry(directory: Path, registry: Registry) -> None:
     with explained(f"write {directory / REGISTRY_FILE}"):
         replace_file(directory / REGISTRY_FILE, registry.encode(), SECRET_MODE)
 
 
-def _require_vacant(directory: Path) -> None:
+def require_vacant(directory: Path) -> None:
     with explained(f"use {directory}"):
         if directory.is_dir() and any(directory.iterdir()):
             raise OperatorError(f"{directory} is there already and not empty: choose another --dir")
@@ -263,14 +270,14 @@ def _require_vacant(directory: Path) -> None:
             raise OperatorError(f"{directory} is there already and not a directory: choose another --dir")
 
 
-def _load_key(path: Path, parse: Callable[[bytes], T], missing: str) -> T:
+def load_key(path: Path, parse: Callable[[bytes], T], missing: str) -> T:
     """Private keys, when nobody but their owner may open the file."""
     return _load_secret(path, MAX_KEY_FILE_BYTES, parse, missing, "take new keys if others may have read it")
 
 
 def _load_secret(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str, leaked: str) -> T:
     """A file's record, when nobody but its owner may open it; ``leaked``: what to do where others may have."""
-    record = _load(path, limit_bytes, parse, missing)
+    record = load_file(path, limit_bytes, parse, missing)
     with explained(f"read {path}"):
         mode = stat.S_IMODE(path.stat().st_mode)
     if mode & OTHERS_MODES:
@@ -278,7 +285,7 @@ def _load_secret(path: Path, limit_bytes: int, parse: Callable[[bytes], T], miss
     return record
 
 
-def _load(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str) -> T:
+def load_file(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str) -> T:
     """A file's record; ``missing`` is the sentence for a file that is not there."""
     with explained(f"read {path}"):
         try:

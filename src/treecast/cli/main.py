@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from treecast.adapters import standard_streams
 from treecast.base.errors import OperatorError
+from treecast.cli import admission_verbs  # noqa: F401 (adds verbs to node)
 from treecast.cli.arguments import NodeDirectory, resolved
 from treecast.cli.bridge_verbs import bridge_verbs
 from treecast.cli.network_verbs import network_verbs, node_verbs

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeId
 from treecast.base.limits import MAX_CERTIFICATE_BYTES
+from treecast.base.time import iso_date
 from treecast.identity.certificate import MAX_TIME_S, Certificate, CertificateError, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
@@ -76,16 +77,33 @@ class Authority:
 
     def admit(self, request: NodeRequest, keys: NodeKeys, now_unix_s: float) -> tuple[NodeIdentity, Registry]:
         """The new node and the registry that lists it; OperatorError where there can be none."""
+        certificate, registry = self.certify(request, keys.static.public, keys.signing.public, now_unix_s)
+        return NodeIdentity(self.network, certificate, keys), registry
+
+    def certify(
+        self, request: NodeRequest, static_key: bytes, signing_key: bytes, now_unix_s: float
+    ) -> tuple[Certificate, Registry]:
+        """A certificate for these public keys, and the registry that has it; OperatorError where there can be none."""
+        known = self.registry.node(request.name)
+        if (
+            known is not None
+            and not request.replace
+            and (known.static_key, known.signing_key)
+            == (
+                static_key,
+                signing_key,
+            )
+        ):
+            raise OperatorError(
+                f"the request of {request.name} was signed already, until {iso_date(known.not_after_s)}: give the node "
+                "the file that came of it, or sign again with --replace"
+            )
         give = keep if request.replace else assign
         assigned = give(self.network, self.registry, request.name, request.ipv4, request.ipv6)
-        known = self.registry.node(request.name)
         rights = known.rights if known is not None else DEFAULT_RIGHTS
         if request.roles is not None:
             rights = replace(rights, roles=request.roles)
-        certificate, registry = self._issue(
-            assigned, keys.static.public, keys.signing.public, rights, request.name, request.validity_days, now_unix_s
-        )
-        return NodeIdentity(self.network, certificate, keys), registry
+        return self._issue(assigned, static_key, signing_key, rights, request.name, request.validity_days, now_unix_s)
 
     def renew(
         self, name: str, validity_days: int, roles: Role | None, now_unix_s: float
