@@ -31,6 +31,7 @@ from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import SetPortForwarding
 from treecast.base.errors import IdentityTakenError, OperatorError
+from treecast.base.time import Instant
 from treecast.daemon import logs
 from treecast.daemon.answers import Answers
 from treecast.daemon.bridging import Bridging
@@ -156,26 +157,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     certificate = identity.certificate
     now = clock.monotonic()
-    unix_now = clock.unix_s()
-    engine = Engine(
-        identity,
-        NodeEnvironment(
-            families=tuple(endpoint.address.version for endpoint in plane.listening),
-            ipv6=ipv6.is_on,
-            epoch_ms=int(unix_now * 1000),
-            aead=preferred_aead(),
-            instance=SystemRandom().randbytes(8),
-            underlay_mtu=plane.underlay_mtu,
-            version=version("treecast"),
-            route_type=route_type,
-            loopback=loopback_of(plane.listening),
-        ),
-        factory=NoiseFactory(identity.static_private_key, identity.network),
-        membership=options.membership,
-        rng=SystemRandom(),
-        unix_minus_monotonic_s=unix_now - now,
-        router_groups=options.router_groups,
-    )
+    engine = _engine_of(options, identity, plane, now, ipv6=ipv6.is_on)
     upkeep = Upkeep.of(engine, log)
     loop.set_exception_handler(upkeep.faults.note_of_loop)
     for signum in END_SIGNALS:
@@ -224,9 +206,7 @@ async def _run(
         ):
             upkeep.problems.add_source(source)
         upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
-        if systemd.is_listening():
-            reports = ServiceReports(plane, lambda: len(engine.view.links()), upkeep.problems, log)
-            upkeep.supervision.start("reporting to systemd", reports.follow)
+        _follow_service(engine, plane, upkeep)
         ready.write(_ready_line(certificate, ipv6=ipv6.is_on))
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))
         systemd.notify("READY=1")
@@ -239,6 +219,38 @@ async def _run(
         packet_ports.close()
         await server.close()
     upkeep.ending.check()
+
+
+def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now: Instant, *, ipv6: bool) -> Engine:
+    """The engine of a node that starts now, in the environment that it finds."""
+    unix_now = clock.unix_s()
+    environment = NodeEnvironment(
+        families=tuple(endpoint.address.version for endpoint in plane.listening),
+        ipv6=ipv6,
+        epoch_ms=int(unix_now * 1000),
+        aead=preferred_aead(),
+        instance=SystemRandom().randbytes(8),
+        underlay_mtu=plane.underlay_mtu,
+        version=version("treecast"),
+        route_type=route_type,
+        loopback=loopback_of(plane.listening),
+    )
+    return Engine(
+        identity,
+        environment,
+        factory=NoiseFactory(identity.static_private_key, identity.network),
+        membership=options.membership,
+        rng=SystemRandom(),
+        unix_minus_monotonic_s=unix_now - now,
+        router_groups=options.router_groups,
+    )
+
+
+def _follow_service(engine: Engine, plane: DataPlane, upkeep: Upkeep) -> None:
+    """Start the reports to systemd, where it started this process and listens."""
+    if systemd.is_listening():
+        reports = ServiceReports(plane, lambda: len(engine.view.links()), upkeep.problems, upkeep.log)
+        upkeep.supervision.start("reporting to systemd", reports.follow)
 
 
 def _follow_files(directory: Path, own: Certificate, node: RunningNode, upkeep: Upkeep) -> None:

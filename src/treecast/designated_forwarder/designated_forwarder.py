@@ -72,7 +72,7 @@ class PortState:
 
 
 @dataclass(frozen=True, slots=True)
-class PortChange:
+class ForwardingChange:
     """A port begins or ends to forward. ``hosts`` were seen on it while ``forwarder_before`` carried the LAN."""
 
     port: int
@@ -114,7 +114,7 @@ class DesignatedForwarder:
         self._drops = drops
         self._sequence = sender.epoch_ms
         self._ports: dict[int, _Port] = {}
-        self._changes: list[PortChange] = []
+        self._changes: list[ForwardingChange] = []
         self.commands: list[Command] = []
 
     def open(
@@ -129,7 +129,7 @@ class DesignatedForwarder:
         """From now on this port shares a LAN, on which this machine is a host. Nothing happens when it is open."""
         if port in self._ports:
             return
-        self._changes.append(PortChange(port, forwards=False))
+        self._changes.append(ForwardingChange(port, forwards=False))
         rank: Rank = (self._sender.node_index, port)
         election = Election(now, rank, self._drops, self._query_response_interval)
         authenticity = Authenticity(now, self._find_signer, self._verify_signature, self._drops)
@@ -145,7 +145,7 @@ class DesignatedForwarder:
         """The port is the node's own again: it forwards, whichever other one does. A beacon shows that at once."""
         known = self._ports.pop(port, None)
         if known is not None:
-            self._changes.append(PortChange(port, forwards=True))
+            self._changes.append(ForwardingChange(port, forwards=True))
             self.commands += [
                 self._beacon(port, BeaconState.SILENT),
                 SetPortForwarding(port, on=True),
@@ -209,7 +209,7 @@ class DesignatedForwarder:
         if self.is_blocked(port):
             self._ports[port].seen.saw(now, vlan, mac)
 
-    def advance(self, now: Instant, *, able: bool) -> list[PortChange]:
+    def advance(self, now: Instant, *, able: bool) -> list[ForwardingChange]:
         """Decide, block or unblock, and send what is due. ``able``: the node has links. What changed since the last."""
         for port in self._ports.values():
             for signed in port.authenticity.take_known(now):
@@ -228,7 +228,9 @@ class DesignatedForwarder:
                     self.commands += [FloodFrame(number, f) for f in announcement_frames(port.mac, port.addresses)]
                 self._note_take_over(now, port, forwards=forwards)
                 hosts = port.seen.take(now)
-                self._changes.append(PortChange(number, forwards, port.forwarder_before, hosts if forwards else ()))
+                self._changes.append(
+                    ForwardingChange(number, forwards, port.forwarder_before, hosts if forwards else ())
+                )
             if state is not port.announced or port.beacon_due <= now:
                 self.commands.append(self._beacon(number, state))
                 port.announced, port.beacon_due = state, after(now, BEACON_INTERVAL)

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.base.timers import Timers
-from treecast.designated_forwarder.designated_forwarder import PortChange
-from treecast.engine.changes import LinkChange
-from treecast.engine.changes import PortChange as PortForwardingChange
+from treecast.designated_forwarder.designated_forwarder import ForwardingChange
+from treecast.engine.changes import LinkChange, PortChange
 from treecast.engine.faults import Faults
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.rooms import Rooms
@@ -81,10 +80,10 @@ class Following:
                 rooms.drops.count(CERTIFICATE_REPLACED)
                 self.links(now, rooms.links.cut_replaced(now, peer.node))
 
-    def port(self, now: Instant, change: PortChange) -> None:
+    def port(self, now: Instant, change: ForwardingChange) -> None:
         """A LAN's hosts and their groups are this node's from now on, or another's."""
         rooms = self._rooms
-        rooms.changes.add(PortForwardingChange(change.port, change.forwards))
+        rooms.changes.add(PortChange(change.port, change.forwards))
         rooms.discovery.set_port_forwarding(now, change.port, change.forwards)
         self._membership_sync.take(now, rooms.membership.set_forwarding(now, change.port, forwarding=change.forwards))
         rooms.discovery.take_over(now, change.port, change.hosts, change.forwarder_before)
