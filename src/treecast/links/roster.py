@@ -16,7 +16,7 @@ from treecast.links.reachability import Reachability, Standing
 from treecast.links.targets import Target, Targets
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """One node. ``node`` and ``certificate``: None while nobody knows who is there; ``why``: where ``standing`` alone
     does not say; ``last_received``: None for a node that is up (the data plane knows) or of which nothing ever came, to
@@ -96,19 +96,17 @@ class Roster:
     def _linked(self) -> Iterator[Known]:
         for peer in self._peers:
             if peer.up:
-                current, name = peer.current, peer.certificate.name
-                place, up = (current.endpoint,), Standing.UP
                 yield Known(
-                    name,
-                    peer.node,
-                    peer.certificate,
-                    up,
-                    "",
-                    place,
-                    current.index,
-                    None,
-                    peer.version,
-                    peer.underlay_mtu,
+                    name=peer.certificate.name,
+                    node=peer.node,
+                    certificate=peer.certificate,
+                    standing=Standing.UP,
+                    why="",
+                    endpoints=(peer.current.endpoint,),
+                    session=peer.current.index,
+                    last_received=None,
+                    version=peer.version,
+                    underlay_mtu=peer.underlay_mtu,
                 )
 
     def _sought(self, now: Instant) -> Iterator[Known]:
@@ -129,17 +127,16 @@ class Roster:
         last_received = max((then for then in times if then is not None), default=None)
         if last_received is None and remembered is not None:
             last_received = remembered.last_linked(now, self._wall_clock_ms(now) // 1000)
-        name, why = (certificate.name if certificate else target.label), self._reachability.why(now, target)
         return Known(
-            name,
-            target.node,
-            certificate,
-            standing,
-            why,
-            target.candidates,
-            None,
-            last_received,
-            version,
+            name=certificate.name if certificate else target.label,
+            node=target.node,
+            certificate=certificate,
+            standing=standing,
+            why=self._reachability.why(now, target),
+            endpoints=target.candidates,
+            session=None,
+            last_received=last_received,
+            version=version,
             overlay=remembered.overlay if remembered else (),
         )
 
@@ -147,10 +144,16 @@ class Roster:
         sought = {target.node for target in self._targets.shown()}
         for node, gone in list(self._gone.items()):
             if node not in sought and not self._is_up(node):
-                place = (gone.endpoint,) if gone.endpoint else ()
-                name = gone.certificate.name
                 yield Known(
-                    name, node, gone.certificate, Standing.OFFLINE, "", place, None, gone.last_received, gone.version
+                    name=gone.certificate.name,
+                    node=node,
+                    certificate=gone.certificate,
+                    standing=Standing.OFFLINE,
+                    why="",
+                    endpoints=(gone.endpoint,) if gone.endpoint else (),
+                    session=None,
+                    last_received=gone.last_received,
+                    version=gone.version,
                 )
 
     def _is_up(self, node: NodeIndex) -> bool:
