@@ -72,6 +72,8 @@ class Handshake:
         """Reads an INIT datagram. HandshakeError when it is not one."""
     def init_datagram(self) -> bytes:
         """Initiator: the INIT datagram (the same bytes each time)."""
+    def with_cookie(self, datagram: bytes) -> bytes:
+        """Initiator: the INIT datagram with the cookie that a COOKIE datagram brought; it can come again."""
     def write_response(self, payload: bytes) -> bytes:
         """Responder: the RESPONSE datagram; ValueError when the payload does not fit."""
     def read_response(self, datagram: bytes) -> bytes:

@@ -7,8 +7,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::anchor::Anchor;
+use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
-use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName, INNER_LEN};
+use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName, INIT, INNER_LEN};
 use crate::datagram::{
     KIND_ANCHOR, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY,
 };
@@ -88,14 +89,15 @@ pub struct OpenedPart {
 }
 
 impl ForwardingTables {
-    /// A handshake datagram: length, version, MAC, rate; then Python's.
+    /// A handshake datagram: length, version, MAC; of an INIT a cookie, under load, else that its answer is expected; rate; then
+    /// Python's. The COOKIE datagram that answers it instead.
     pub fn receive_handshake(
         &self,
         datagram: &[u8],
         socket: u32,
         source: SocketAddr,
         now_ns: u64,
-    ) -> Result<(), Reason> {
+    ) -> Result<Option<[u8; COOKIE_DATAGRAM_LEN]>, Reason> {
         if let Err(reason) = self.mac.check(datagram) {
             if reason == Reason::HandshakeMac {
                 // Whether or not its source is reported to Python, the datagram is dropped, once.
@@ -103,7 +105,14 @@ impl ForwardingTables {
             }
             return Err(reason);
         }
-        self.events.push(Event::Handshake { socket, source, data: datagram.to_vec() }, now_ns)
+        if datagram.first() == Some(&INIT) {
+            if let Some(answer) = self.cookies.judge(&self.mac, datagram, source, now_ns)? {
+                return Ok(Some(answer));
+            }
+        } else {
+            self.expected_answers.check(datagram, now_ns)?;
+        }
+        self.events.push(Event::Handshake { socket, source, data: datagram.to_vec() }, now_ns).map(|()| None)
     }
 
     /// A session datagram, opened in place. Only an authentic, fresh one changes anything.

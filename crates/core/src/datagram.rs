@@ -14,6 +14,8 @@ pub const RESPONSE: u8 = 0xC1;
 pub const FINAL: u8 = 0xC2;
 /// The responder's word that it refuses the initiator, instead of a session.
 pub const REFUSAL: u8 = 0xC3;
+/// Under load, the answer to an INIT whose address is not known to be its sender's.
+pub const COOKIE: u8 = 0xC6;
 /// A session datagram.
 pub const SESSION: u8 = 0xC4;
 /// A tree datagram.
@@ -114,7 +116,7 @@ impl DatagramLimit {
 /// Kinds of datagrams by their first byte (RFC 7983 style).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatagramType {
-    /// INIT, RESPONSE, FINAL or REFUSAL.
+    /// INIT, RESPONSE, FINAL, REFUSAL or COOKIE.
     Handshake,
     /// A session datagram.
     Session,
@@ -126,7 +128,7 @@ impl DatagramType {
     /// By the first byte.
     pub fn of(datagram: &[u8]) -> Result<Self, Reason> {
         match datagram.first() {
-            Some(&(INIT | RESPONSE | FINAL | REFUSAL)) => Ok(Self::Handshake),
+            Some(&(INIT | RESPONSE | FINAL | REFUSAL | COOKIE)) => Ok(Self::Handshake),
             Some(&SESSION) => Ok(Self::Session),
             Some(&TREE) => Ok(Self::Tree),
             _ => Err(Reason::UnknownType),

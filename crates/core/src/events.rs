@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
-use crate::datagram::TreeName;
+use crate::datagram::{TreeName, INIT};
 use crate::frame::Mac;
 use crate::punt::PuntKind;
-use crate::rate::{PrefixBuckets, Rate, TokenBucket};
+use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::{lock, Endpoint};
 
@@ -49,10 +49,11 @@ enum Queue {
     Hosts,
     DhcpClients,
     Mdns,
+    Answers,
 }
 
 /// How many come out of each queue before the next has its turn.
-const TURNS: [usize; 11] = [8, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1];
+const TURNS: [usize; 12] = [8, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 4];
 
 const fn rate(per_second: u32, burst: u32) -> Rate {
     Rate { per_second, burst }
@@ -62,7 +63,7 @@ const fn kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: 
     Kind { bound, full, rate: Some((rate(per_second, bound as u32), above)), queue }
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     kind(Queue::Neighbours, 1024, Reason::PuntNeighboursFull, 5_000, Reason::PuntNeighboursRate),
     kind(Queue::Igmp, 1024, Reason::PuntIgmpFull, 5_000, Reason::PuntIgmpRate),
     kind(Queue::Mld, 1024, Reason::PuntMldFull, 5_000, Reason::PuntMldRate),
@@ -82,11 +83,8 @@ const KINDS: [Kind; 14] = [
         queue: Queue::Hosts,
     },
     kind(Queue::Handshakes, 8, Reason::HandshakeMac, 4, Reason::HandshakeMac),
+    kind(Queue::Answers, 512, Reason::PuntAnswersFull, 1_000, Reason::HandshakeRateAnswers),
 ];
-
-/// Handshake datagrams of one IPv4 address or IPv6 /64. One node needs two a handshake, and repeats them.
-const HANDSHAKES_PER_PREFIX: Rate = rate(50, 200);
-const PREFIX_BUCKETS: usize = 1024;
 
 impl Event {
     /// The port that it came from, and which of the ports with this number: they follow each other.
@@ -103,6 +101,7 @@ impl Event {
     fn kind(&self) -> usize {
         match self {
             Self::TapFrame { about, .. } => *about as usize,
+            Self::Handshake { data, .. } if data.first() != Some(&INIT) => 14,
             Self::Handshake { .. } => 8,
             Self::Control { .. } => 9,
             Self::KeyOffered { .. } => 10,
@@ -122,7 +121,6 @@ struct Arrived {
     /// How many of each kind are in them.
     counts: [usize; KINDS.len()],
     buckets: [TokenBucket; KINDS.len()],
-    prefixes: PrefixBuckets,
     /// The reader was woken.
     woken: bool,
 }
@@ -146,12 +144,10 @@ impl std::fmt::Debug for Events {
 impl Events {
     /// `wake` is called when the queues were empty and are not any more.
     pub fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
-        let prefixes = PrefixBuckets::new(HANDSHAKES_PER_PREFIX, PREFIX_BUCKETS);
         let arrived = Arrived {
             queues: Waiting::default(),
             counts: Default::default(),
             buckets: Default::default(),
-            prefixes,
             woken: false,
         };
         Self { arrived: Mutex::new(arrived), taken: Mutex::default(), wake }
@@ -189,11 +185,6 @@ impl Events {
 impl Arrived {
     /// True when the reader is to be woken.
     fn push(&mut self, number: usize, event: Event, now_ns: u64) -> Result<bool, Reason> {
-        if let Event::Handshake { source, .. } = &event {
-            if !self.prefixes.take(source.ip(), now_ns) {
-                return Err(Reason::HandshakeRateSource);
-            }
-        }
         let (kind, count, bucket) = (&KINDS[number], &mut self.counts[number], &mut self.buckets[number]);
         if *count >= kind.bound {
             return Err(kind.full);

@@ -7,9 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::answered_addresses::AnsweredAddresses;
+use crate::cookie::Cookies;
 use crate::counters::Counters;
 use crate::downstream_trees::DownstreamTrees;
 use crate::events::{Event, Events};
+use crate::expected_answers::ExpectedAnswers;
 use crate::flows::{FlowKey, FlowTable};
 use crate::fragment::Reassembly;
 use crate::frame::{FrameFacts, FrameKind};
@@ -66,6 +69,11 @@ pub struct ForwardingTables {
     pub(crate) ports: [Port; MAX_PORTS],
     pub(crate) reassembly: Reassembly,
     pub(crate) mac: MacKey,
+    pub(crate) cookies: Cookies,
+    /// To the handshakes that this node takes part in.
+    pub expected_answers: ExpectedAnswers,
+    /// By cookies, where those wait.
+    pub answered_addresses: AnsweredAddresses,
     pub(crate) sessions: SessionTable,
     pub(crate) hosts: Table<(u16, Mac), u32>,
     pub(crate) routes: Routes,
@@ -93,6 +101,9 @@ impl ForwardingTables {
             ports: Default::default(),
             reassembly: Reassembly::default(),
             mac: network.mac.clone(),
+            cookies: Cookies::default(),
+            expected_answers: ExpectedAnswers::default(),
+            answered_addresses: AnsweredAddresses::default(),
             sessions: SessionTable::default(),
             hosts: Table::new(MAX_HOSTS),
             routes: Routes::default(),

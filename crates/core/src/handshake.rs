@@ -7,8 +7,9 @@ use snow::HandshakeState;
 use zeroize::Zeroizing;
 
 use crate::aead::{Aead, AeadKey};
-use crate::datagram::{u16_at, u32_at, AEAD_TAG_LEN, FINAL, INIT, REFUSAL, RESPONSE};
-use crate::mac::{prefix, MacKey, HANDSHAKE_LEN, MAC_LEN};
+use crate::cookie;
+use crate::datagram::{u16_at, u32_at, AEAD_TAG_LEN, COOKIE, FINAL, INIT, REFUSAL, RESPONSE};
+use crate::mac::{prefix, MacKey, COOKIE_MAC_LEN, HANDSHAKE_LEN, MAC_LEN};
 use crate::network::Network;
 use crate::noise::{append_message, build, read_init, session_key, Failure, INIT_HEADER_LEN};
 use crate::reason::Reason;
@@ -16,8 +17,8 @@ use crate::reason::Reason;
 const RESPONSE_HEADER_LEN: usize = 12;
 const FINAL_HEADER_LEN: usize = 8;
 const REFUSAL_HEADER_LEN: usize = 8;
-/// Padding of an INIT to its length, besides its header, the ephemeral key, the payload's tag and the MAC.
-const INIT_PAYLOAD_LEN: usize = HANDSHAKE_LEN - INIT_HEADER_LEN - 32 - AEAD_TAG_LEN - MAC_LEN;
+/// Padding of an INIT to its length, besides its header, the ephemeral key, the payload's tag and the MACs.
+const INIT_PAYLOAD_LEN: usize = HANDSHAKE_LEN - INIT_HEADER_LEN - 32 - AEAD_TAG_LEN - MAC_LEN - COOKIE_MAC_LEN;
 
 /// Noise's payload in a RESPONSE: ephemeral key, sealed static key, the payload's tag and the MAC taken off.
 const RESPONSE_ROOM: usize = HANDSHAKE_LEN - RESPONSE_HEADER_LEN - 32 - 48 - AEAD_TAG_LEN - MAC_LEN;
@@ -76,6 +77,7 @@ impl Handshake {
         init.extend_from_slice(&index.to_be_bytes());
         append_message(&mut noise, &[0; INIT_PAYLOAD_LEN], &mut init)?;
         append_mac(&network.mac, &mut init);
+        init.extend_from_slice(&[0; COOKIE_MAC_LEN]);
         let private = Zeroizing::new(*private);
         let (network, response_payload) = (network.clone(), Vec::new());
         let (initiator, remote_index, step) = (true, 0, Step::Init);
@@ -126,6 +128,17 @@ impl Handshake {
         } else {
             Err(Failure::OutOfOrder)
         }
+    }
+
+    /// Initiator: the INIT datagram with the cookie of a COOKIE datagram that answers it.
+    pub fn with_cookie(&self, datagram: &[u8]) -> Result<Vec<u8>, Failure> {
+        self.require(true, Step::Init)?;
+        self.message(datagram, COOKIE, INIT_HEADER_LEN, 4)?;
+        let mut init = self.init.clone();
+        if !cookie::put_into(&mut init, datagram) {
+            return Err(Failure::Datagram(Reason::HandshakeIndex));
+        }
+        Ok(init)
     }
 
     /// Responder: the RESPONSE datagram.

@@ -5,14 +5,17 @@
 
 pub mod aead;
 pub mod anchor;
+pub mod answered_addresses;
 pub mod arrival;
 pub mod control;
+pub mod cookie;
 pub mod counters;
 pub mod datagram;
 pub mod downstream_tree;
 mod downstream_trees;
 pub mod egress;
 pub mod events;
+pub mod expected_answers;
 pub mod flows;
 pub mod forwarding_tables;
 pub mod fragment;

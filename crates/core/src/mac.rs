@@ -2,13 +2,15 @@
 
 use aws_lc_rs::{digest, hmac};
 
-use crate::datagram::{array_at, FINAL, INIT, REFUSAL, RESPONSE};
+use crate::datagram::{array_at, COOKIE, FINAL, INIT, REFUSAL, RESPONSE};
 use crate::reason::Reason;
 
 /// Length of a network key.
 pub const NETWORK_KEY_LEN: usize = 32;
 /// Length of the MAC.
 pub const MAC_LEN: usize = 16;
+/// Length of the MAC under a cookie, behind the other one of an INIT; zeros where it has none.
+pub const COOKIE_MAC_LEN: usize = 16;
 /// Length of INIT, RESPONSE and FINAL: with IPv6 and UDP headers 1,248, which fits the smallest underlay (RFC 8200 section 5).
 pub const HANDSHAKE_LEN: usize = 1200;
 
@@ -46,6 +48,7 @@ impl MacKey {
         let minimum = match kind {
             INIT | RESPONSE | FINAL => HANDSHAKE_LEN,
             REFUSAL => 8 + 16 + MAC_LEN,
+            COOKIE => 8 + MAC_LEN + 16 + MAC_LEN,
             _ => return Err(Reason::UnknownType),
         };
         if datagram.len() < minimum {
@@ -54,6 +57,10 @@ impl MacKey {
         if version != VERSION || zero1 != 0 || zero2 != 0 {
             return Err(Reason::HandshakeVersion);
         }
+        let datagram = match kind {
+            INIT => datagram.split_last_chunk::<COOKIE_MAC_LEN>().ok_or(Reason::DatagramShort)?.0,
+            _ => datagram,
+        };
         let (bytes, mac) = datagram.split_last_chunk::<MAC_LEN>().ok_or(Reason::DatagramShort)?;
         aws_lc_rs::constant_time::verify_slices_are_equal(&self.mac(bytes), mac).map_err(|_| Reason::HandshakeMac)?;
         Ok(bytes)

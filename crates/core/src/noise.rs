@@ -5,7 +5,7 @@ use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
 
 use crate::datagram::AEAD_TAG_LEN;
-use crate::mac::{HANDSHAKE_LEN, MAC_LEN};
+use crate::mac::{COOKIE_MAC_LEN, HANDSHAKE_LEN, MAC_LEN};
 use crate::network::Network;
 use crate::reason::Reason;
 
@@ -73,7 +73,7 @@ pub(crate) fn build(
 
 /// Reads the Noise message of an INIT datagram.
 pub(crate) fn read_init(noise: &mut HandshakeState, init: &[u8]) -> Result<(), Failure> {
-    let end = init.len().saturating_sub(MAC_LEN);
+    let end = init.len().saturating_sub(MAC_LEN + COOKIE_MAC_LEN);
     let message = init.get(INIT_HEADER_LEN..end).ok_or(Failure::Datagram(Reason::DatagramShort))?;
     let mut payload = [0; HANDSHAKE_LEN];
     noise.read_message(message, &mut payload).map_err(|_| Failure::Datagram(Reason::HandshakeCrypto))?;

@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
+use treecast_core::datagram::INIT;
 use treecast_core::handshake::Handshake;
-use treecast_core::mac::MacKey;
+use treecast_core::mac::{MacKey, COOKIE_MAC_LEN, MAC_LEN};
 use treecast_core::network::Network;
 use zeroize::Zeroizing;
 
 const KEY: [u8; 32] = [7; 32];
-const MAC_LEN: usize = 16;
 
 static MAC: LazyLock<MacKey> = LazyLock::new(|| MacKey::new(&KEY));
 /// The network of them.
@@ -17,9 +17,10 @@ pub static NETWORK: LazyLock<Network> = LazyLock::new(|| Network::new([9; 16], Z
 /// A datagram at each step of both sides: of what is no answer, nothing is believed.
 pub fn handshake(bytes: &[u8]) {
     let mut datagram = bytes.to_vec();
-    if let Some(end) = datagram.len().checked_sub(MAC_LEN) {
+    let behind = if datagram.first() == Some(&INIT) { MAC_LEN + COOKIE_MAC_LEN } else { MAC_LEN };
+    if let Some(end) = datagram.len().checked_sub(behind) {
         let value = MAC.mac(&datagram[..end]);
-        datagram[end..].copy_from_slice(&value);
+        datagram[end..end + MAC_LEN].copy_from_slice(&value);
     }
     let _ = Handshake::respond(&[3; 32], &NETWORK, 2, &datagram, [4; 32]);
     let Ok(mut one) = Handshake::initiate(&[1; 32], &NETWORK, 1, [2; 32]) else { return };
@@ -31,5 +32,6 @@ pub fn handshake(bytes: &[u8]) {
             }
         }
     }
+    let _ = one.with_cookie(&datagram);
     let _ = one.read_response(&datagram);
 }

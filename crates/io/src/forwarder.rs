@@ -25,6 +25,7 @@ use crate::pulse::Pulse;
 use crate::socket_group::SocketGroup;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
+use crate::sys::thread::monotonic_ns;
 use crate::sys::thread::{random, set_slice};
 use crate::underlay::{Underlay, UnderlayMtu};
 use crate::worker::{Share, Worker};
@@ -246,6 +247,7 @@ impl Forwarder {
 
     /// Sends a datagram as it is (handshakes).
     pub fn send_datagram(&self, to: Endpoint, datagram: &[u8]) -> bool {
+        self.tables.expected_answers.note(datagram, monotonic_ns());
         self.open_now().is_some_and(|open| open.underlay.send(&self.tables, datagram, to))
     }
 

@@ -1,7 +1,8 @@
 //! The sockets of one address that the node listens on: several, all bound to it.
 //!
 //! Each has buffers of its own, so a peer whose datagrams are stuck in one (its underlay is slow) holds up those that share
-//! its socket, not all; and what must not wait (handshakes, control messages, probes) has a socket to itself.
+//! its socket, not all; and what must not wait (handshakes, control messages, probes) has a socket to itself. So have cookies:
+//! where somebody forges addresses that nobody on the LAN has, what is sent there waits for seconds, and fills a buffer.
 //! To peers they are one: all send from the same address and port. The kernel gives what a peer sends always to the same
 //! one of them (SO_REUSEPORT hashes addresses and ports), so its order is kept when workers share the sockets out.
 
@@ -15,12 +16,14 @@ const DATA_SOCKETS: usize = 8;
 /// Room for what a worker has no time for yet (the kernel doubles it), and for what the underlay does not take yet.
 const DATA_BUFFERS: Buffers = Buffers { receive: 8 << 20, send: 2 << 20 };
 const CONTROL_BUFFERS: Buffers = Buffers { receive: 8 << 20, send: 1 << 20 };
+const COOKIE_BUFFERS: Buffers = Buffers { receive: 8 << 20, send: 8 << 20 };
 
 /// The sockets of one address.
 #[derive(Debug)]
 pub struct SocketGroup {
     local: SocketAddr,
     control: Socket,
+    cookies: Socket,
     data: Vec<Socket>,
 }
 
@@ -31,9 +34,10 @@ impl SocketGroup {
         control.share()?;
         control.before_data();
         let local = control.local();
+        let cookies = Socket::bind_shared(&local, COOKIE_BUFFERS)?;
         let count = DATA_SOCKETS.next_multiple_of(workers.max(1));
         let data = (0..count).map(|_| Socket::bind_shared(&local, DATA_BUFFERS)).collect::<io::Result<_>>()?;
-        Ok(Self { local, control, data })
+        Ok(Self { local, control, cookies, data })
     }
 
     /// The address.
@@ -44,6 +48,11 @@ impl SocketGroup {
     /// For what never waits behind data.
     pub fn control(&self) -> &Socket {
         &self.control
+    }
+
+    /// For cookies.
+    pub fn cookies(&self) -> &Socket {
+        &self.cookies
     }
 
     /// For data.
@@ -58,6 +67,6 @@ impl SocketGroup {
 
     /// All, the control socket first.
     pub fn all(&self) -> impl Iterator<Item = &Socket> {
-        std::iter::once(&self.control).chain(&self.data)
+        [&self.control, &self.cookies].into_iter().chain(&self.data)
     }
 }

@@ -63,24 +63,22 @@ impl Underlay {
             tables.drops.count(Reason::SocketUnreachable);
             return false;
         };
-        for _ in 0..2 {
-            match socket.send_to(datagram, &to.address) {
-                Ok(()) => {
-                    tables.counters.add(Counter::UdpSends, 1);
-                    tables.counters.add(Counter::UdpTxDatagrams, 1);
-                    tables.counters.add(Counter::UdpTxBytes, datagram.len() as u64);
-                    return true;
-                }
-                // An ICMP error of an earlier datagram, or a signal: the second attempt is this datagram's own.
-                Err(error) if is_transient(&error) => {}
-                Err(error) => {
-                    tables.drops.count(send_reason(&error));
-                    return false;
-                }
-            }
+        let sent = send_by(socket, tables, datagram, to);
+        if let Err(reason) = sent {
+            tables.drops.count(reason);
         }
-        tables.drops.count(Reason::SocketUnreachable);
-        false
+        sent.is_ok()
+    }
+
+    /// Sends a cookie, now or not at all. While many wait, for addresses that nobody has, each address gets few; those of linked
+    /// nodes, which are there, as many as they are to get.
+    pub fn send_cookie(&self, tables: &ForwardingTables, cookie: &[u8], to: Endpoint, now_ns: u64) {
+        let Some(socket) = self.sockets.get(to.socket as usize).map(SocketGroup::cookies) else { return };
+        let crowded = socket.is_crowded() && tables.peer_at(&to.address).is_none();
+        let refused = crowded && !tables.answered_addresses.take(to.address.ip(), now_ns);
+        if refused || send_by(socket, tables, cookie, to).is_err() {
+            tables.drops.count(Reason::CookieUnsent);
+        }
     }
 
     /// Seals a body for one session and sends it, as [`Self::send`] does.
@@ -141,6 +139,23 @@ impl Underlay {
     fn all_sockets(&self) -> impl Iterator<Item = &Socket> {
         self.sockets.iter().flat_map(SocketGroup::all)
     }
+}
+
+fn send_by(socket: &Socket, tables: &ForwardingTables, datagram: &[u8], to: Endpoint) -> Result<(), Reason> {
+    for _ in 0..2 {
+        match socket.send_to(datagram, &to.address) {
+            Ok(()) => {
+                tables.counters.add(Counter::UdpSends, 1);
+                tables.counters.add(Counter::UdpTxDatagrams, 1);
+                tables.counters.add(Counter::UdpTxBytes, datagram.len() as u64);
+                return Ok(());
+            }
+            // An ICMP error of an earlier datagram, or a signal: the second attempt is this datagram's own.
+            Err(error) if is_transient(&error) => {}
+            Err(error) => return Err(send_reason(&error)),
+        }
+    }
+    Err(Reason::SocketUnreachable)
 }
 
 /// Worth a second attempt at once.

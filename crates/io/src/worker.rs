@@ -305,7 +305,11 @@ impl<'s> Batch<'s> {
             }
             DatagramType::Handshake => {
                 let Endpoint { socket, address } = self.from;
-                self.tables.receive_handshake(datagram, socket, address, self.now_ns).map(|()| None)
+                let Some(cookie) = self.tables.receive_handshake(datagram, socket, address, self.now_ns)? else {
+                    return Ok(None);
+                };
+                self.underlay.send_cookie(self.tables, &cookie, self.from, self.now_ns);
+                Err(Reason::HandshakeUnderLoad)
             }
         }
     }

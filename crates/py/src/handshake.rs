@@ -87,6 +87,10 @@ impl Handshake {
         Ok(PyBytes::new(py, self.0.init_datagram().map_err(error)?))
     }
 
+    fn with_cookie<'py>(&self, py: Python<'py>, datagram: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.0.with_cookie(datagram).map_err(error)?))
+    }
+
     fn write_response<'py>(&mut self, py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.0.write_response(payload).map_err(error)?))
     }

@@ -25,6 +25,12 @@ class NoiseHandshake:
     def init_datagram(self) -> bytes:
         return self.native.init_datagram()
 
+    def with_cookie(self, datagram: bytes) -> bytes:
+        try:
+            return self.native.with_cookie(datagram)
+        except _native.HandshakeError as error:
+            raise MalformedError(str(error)) from error
+
     def write_response(self, payload: bytes) -> bytes:
         return self.native.write_response(payload)
 

@@ -17,6 +17,7 @@ from treecast.base.time import Duration, Instant, after
 from treecast.links.crypto import Handshake
 from treecast.links.states import SESSION, SessionEvent, SessionState
 from treecast.links.targets import ELSEWHERE_PAUSE, Target
+from treecast.wire.handshake import without_cookie
 
 FIRST_INIT_INTERVAL: Duration = 0.5
 LAST_INIT_INTERVAL: Duration = 2.0
@@ -42,6 +43,8 @@ class Attempt:
     """The node that it seeks, as far as that is known when it begins."""
     interval: Duration = FIRST_INIT_INTERVAL
     state: SessionState = SessionState.NONE
+    unproved: set[Endpoint] = field(default_factory=set)
+    """Places whose cookie is answered: once for each INIT that was sent there, and nothing elsewhere."""
     came_back: set[Endpoint] = field(default_factory=set)
     """Where this INIT came back from."""
 
@@ -58,6 +61,7 @@ class Attempt:
 
     def sent(self, now: Instant, rng: Random) -> None:
         """INIT was sent once more."""
+        self.unproved.update(self.places)
         next_init = after(now, self.interval * rng.uniform(*INIT_JITTER))
         self.next_step = min(next_init, after(self.began_at, ATTEMPT_LIFETIME))
         self.interval = min(2 * self.interval, LAST_INIT_INTERVAL)
@@ -66,6 +70,14 @@ class Attempt:
     def places(self) -> tuple[Endpoint, ...]:
         """Where INIT is repeated: not where it came back from."""
         return tuple(endpoint for endpoint in self.target.candidates if endpoint not in self.came_back)
+
+    def with_cookie(self, datagram: bytes, source: Endpoint) -> bytes:
+        """The INIT that answers a COOKIE datagram. MalformedError, but once for each place that INIT was sent to."""
+        init = self.handshake.with_cookie(datagram)
+        if source not in self.unproved:
+            raise MalformedError("handshake_unknown")
+        self.unproved.remove(source)
+        return init
 
     def returned(self, now: Instant, source: Endpoint) -> None:
         """INIT came back. MalformedError, but once for each place of a target from which one came back before."""
@@ -100,7 +112,7 @@ class Attempts:
     def add(self, attempt: Attempt) -> None:
         """An attempt has begun."""
         self._by_index[attempt.handshake.index] = attempt
-        self._by_init[attempt.init] = attempt
+        self._by_init[without_cookie(attempt.init)] = attempt
         self._by_target[attempt.target] = attempt
         if attempt.node is not None:
             self._nodes[attempt.node] += 1
@@ -108,7 +120,7 @@ class Attempts:
     def remove(self, attempt: Attempt) -> None:
         """An attempt is over."""
         del self._by_index[attempt.handshake.index]
-        del self._by_init[attempt.init]
+        del self._by_init[without_cookie(attempt.init)]
         del self._by_target[attempt.target]
         if attempt.node is not None:
             self._nodes[attempt.node] -= 1
@@ -119,9 +131,16 @@ class Attempts:
         """The attempt whose handshake has this index."""
         return self._by_index.get(index)
 
+    def answered(self, index: int) -> Attempt:
+        """The attempt that a datagram answers. MalformedError where there is none."""
+        attempt = self._by_index.get(index)
+        if attempt is None:
+            raise MalformedError("handshake_unknown")
+        return attempt
+
     def with_init(self, init: bytes) -> Attempt | None:
         """The attempt that sent this INIT."""
-        return self._by_init.get(init)
+        return self._by_init.get(without_cookie(init))
 
     def of(self, target: Target) -> Attempt | None:
         """The attempt to reach this target."""

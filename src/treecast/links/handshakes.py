@@ -188,14 +188,16 @@ class Handshakes:
         match handshake_type(datagram.data):
             case HandshakeType.INIT:
                 self._receive_init(now, datagram)
-                return None
             case HandshakeType.RESPONSE:
                 return self._receive_response(now, datagram)
             case HandshakeType.FINAL:
                 return self._receive_final(now, datagram)
             case HandshakeType.REFUSAL:
                 self._receive_refusal(now, datagram)
-                return None
+            case HandshakeType.COOKIE:
+                attempt = self._attempts.answered(receiver_index(datagram.data))
+                self._send(datagram.socket, datagram.source, attempt.with_cookie(datagram.data, datagram.source))
+        return None
 
     def _receive_init(self, now: Instant, datagram: HandshakeDatagram) -> None:
         known = self._pending.with_init(datagram.data)
@@ -210,7 +212,7 @@ class Handshakes:
         self.inits.note(now, datagram.source)
         self.trace.add(Step.INIT_RECEIVED, "", (datagram.source,))
         if len(self._pending) >= MAX_PENDING_HANDSHAKES:
-            raise MalformedError("handshake_table_full")
+            self._end_pending(self._pending.oldest(), SessionEvent.OVERDUE)
         handshake = self._factory.respond(self._new_index(), datagram.data)
         response = handshake.write_response(self._payload(now))
         pending = Pending(handshake, datagram.data, response, self._own_offset_s(now))
@@ -220,9 +222,7 @@ class Handshakes:
         self._send(datagram.socket, datagram.source, response)
 
     def _receive_response(self, now: Instant, datagram: HandshakeDatagram) -> Finished:
-        attempt = self._attempts.get(receiver_index(datagram.data))
-        if attempt is None:
-            raise MalformedError("handshake_unknown")
+        attempt = self._attempts.answered(receiver_index(datagram.data))
         payload_bytes = attempt.handshake.read_response(datagram.data)
         try:
             payload, certificate = self._members.authenticate(now, attempt.handshake, payload_bytes, datagram.source)

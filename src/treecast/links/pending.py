@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from treecast.links.crypto import Handshake
 from treecast.links.states import SESSION, SessionEvent, SessionState
+from treecast.wire.handshake import without_cookie
 
 
 @dataclass(slots=True)
@@ -36,13 +37,13 @@ class PendingHandshakes:
     def add(self, pending: Pending) -> None:
         """An INIT was answered."""
         self._by_index[pending.handshake.index] = pending
-        self._by_init[pending.init] = pending
+        self._by_init[without_cookie(pending.init)] = pending
 
     def remove(self, index: int, event: SessionEvent) -> None:
         """The handshake has become a session, or has ended."""
         pending = self._by_index.pop(index)
         pending.take(event)
-        del self._by_init[pending.init]
+        del self._by_init[without_cookie(pending.init)]
 
     def get(self, index: int) -> Pending | None:
         """The pending handshake of this index."""
@@ -50,7 +51,11 @@ class PendingHandshakes:
 
     def with_init(self, init: bytes) -> Pending | None:
         """The pending handshake that began with this INIT."""
-        return self._by_init.get(init)
+        return self._by_init.get(without_cookie(init))
+
+    def oldest(self) -> int:
+        """The index of the one that has waited longest."""
+        return next(iter(self._by_index))
 
     def sizes(self) -> tuple[int, int]:
         """How many are kept, by index and by INIT: equal, unless one leaks."""

@@ -29,6 +29,11 @@ class ModelHandshake:
     def init_datagram(self) -> bytes:
         return struct.pack("!BBHI", 0xC0, 2, 0, self._index).ljust(DATAGRAM_BYTES, b"\0")
 
+    def with_cookie(self, datagram: bytes) -> bytes:
+        if len(datagram) != 24 or datagram[0] != 0xC6:
+            raise MalformedError("handshake_malformed")
+        return self.init_datagram()[:-16] + datagram[8:]
+
     def write_response(self, payload: bytes) -> bytes:
         return _padded(struct.pack("!BBHII", 0xC1, 2, 0, self._index, self.remote_index) + self._public, payload)
 

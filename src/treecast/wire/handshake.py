@@ -15,12 +15,15 @@ from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.wire.control import U8, U63
 from treecast.wire.one_line import octets
 
+_COOKIE_MAC_BYTES = 16
+
 
 class HandshakeType(IntEnum):
     INIT = 0xC0
     RESPONSE = 0xC1
     FINAL = 0xC2
     REFUSAL = 0xC3
+    COOKIE = 0xC6
 
 
 class RefusalReason(IntEnum):
@@ -119,10 +122,15 @@ def handshake_type(data: bytes) -> HandshakeType:
 
 
 def receiver_index(data: bytes) -> int:
-    """The receiver's session index in a RESPONSE, FINAL or REFUSAL datagram."""
+    """The receiver's session index in a RESPONSE, FINAL, REFUSAL or COOKIE datagram."""
     offset = 8 if data[:1] == b"\xc1" else 4
     try:
         (index,) = struct.unpack_from("!I", data, offset)
     except struct.error as error:
         raise MalformedError("handshake_malformed") from error
     return int(index)
+
+
+def without_cookie(init: bytes) -> bytes:
+    """The part of an INIT that is the same with and without a cookie."""
+    return init[:-_COOKIE_MAC_BYTES]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.lab.overlay.captured import FINAL, INIT, RESPONSE, SESSION, TREE
 
 REFUSAL = 0xC3
+COOKIE = 0xC6
 
 HANDSHAKE_LENGTH = 1200
 SEALED_MAX = 8952
@@ -13,6 +14,7 @@ SHORTEST = {
     RESPONSE: HANDSHAKE_LENGTH,
     FINAL: HANDSHAKE_LENGTH,
     REFUSAL: 8 + 16 + 16,
+    COOKIE: 56,
     SESSION: 36,
     TREE: 56,
 }

@@ -111,7 +111,7 @@ def test_handshake_floods_are_limited_and_named() -> None:
             for _ in range(2000):
                 flooder.sendto(init, planes[1].address)
         victim = planes[1].forwarder
-        wait_until(lambda: victim.drops()["handshake_rate_source"] > 1000, LIMIT_S, "rate limit")
+        wait_until(lambda: victim.drops()["handshake_under_load"] > 1000, LIMIT_S, "rate limit")
         assert victim.drops()["punt_handshakes_full"] == 0
         planes[0].machine.run(["ping", "-c2", "-i0.05", ipv4(2)])
 

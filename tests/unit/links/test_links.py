@@ -67,11 +67,36 @@ def test_pending_handshakes_are_bounded_and_expire() -> None:
     two = Node(2)
     for number in range(MAX_PENDING_HANDSHAKES + 10):
         two.hear(0.0, ModelFactory(bytes(32)).initiate(number + 1).init_datagram(), 1)
-    assert len(two.sent()) == MAX_PENDING_HANDSHAKES
-    assert two.drops.snapshot() == {"handshake_table_full": 10}
+    assert len(two.sent()) == MAX_PENDING_HANDSHAKES + 10
+    assert two.links.footprint().pending == (MAX_PENDING_HANDSHAKES, MAX_PENDING_HANDSHAKES)
     two.links.advance(Instant(PENDING_LIFETIME))
     two.hear(PENDING_LIFETIME, ModelFactory(bytes(32)).initiate(9999).init_datagram(), 1)
     assert len(two.sent()) == 1
+
+
+def cookie_of(init: bytes) -> bytes:
+    """A COOKIE of the model, for the INIT with this index."""
+    return b"\xc6\x02\x00\x00" + init[4:8] + b"C" * 16
+
+
+def test_a_cookie_is_answered_once_for_each_init_and_only_where_that_was_sent() -> None:
+    one, two = Node(1), Node(2)
+    init = begin(one, two)
+    one.hear(0.1, cookie_of(init), 7)
+    assert (one.sent(), one.drops.snapshot()) == ([], {"handshake_unknown": 1})
+    one.hear(0.1, cookie_of(init), 2)
+    one.hear(0.1, cookie_of(init), 2)
+    (answer,) = one.sent()
+    assert (answer[:-16], answer[-16:]) == (init[:-16], b"C" * 16)
+    assert one.drops.snapshot() == {"handshake_unknown": 2}
+    two.hear(0.1, init, 1)
+    two.hear(0.2, answer, 1)
+    first, second = two.sent()
+    assert first == second
+    one.links.advance(Instant(0.5))
+    one.sent()
+    one.hear(0.6, cookie_of(init), 2)
+    assert len(one.sent()) == 1
 
 
 def refused(liar: Node) -> dict[str, int]:

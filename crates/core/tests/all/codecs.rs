@@ -66,7 +66,7 @@ fn reserved_bytes_are_refused() {
 
 #[test]
 fn first_bytes_of_other_protocols_are_unknown() {
-    for first in (0..=255u8).filter(|first| ![INIT, RESPONSE, FINAL, REFUSAL, SESSION, TREE].contains(first)) {
+    for first in (0..=255u8).filter(|first| ![INIT, RESPONSE, FINAL, REFUSAL, COOKIE, SESSION, TREE].contains(first)) {
         assert_eq!(DatagramType::of(&[first, 0, 0]), Err(Reason::UnknownType));
     }
     assert_eq!(DatagramType::of(&[]), Err(Reason::UnknownType));

@@ -79,9 +79,9 @@ fn another_network_key_is_refused_by_the_mac_though_the_id_is_the_same() {
 fn an_init_sealed_without_the_network_key_is_refused_even_where_its_mac_is_right() {
     let stranger = Handshake::initiate(&ONE, &network_with([8; 32]), 11, [3; 32]).unwrap();
     let mut init = stranger.init_datagram().unwrap().to_vec();
-    let end = init.len() - 16;
+    let end = init.len() - 32;
     let mac = treecast_core::mac::MacKey::new(&KEY).mac(&init[..end]);
-    init[end..].copy_from_slice(&mac);
+    init[end..end + 16].copy_from_slice(&mac);
     let refused = Handshake::respond(&TWO, &network(), 22, &init, [4; 32]);
     assert_eq!(refused.err(), Some(Failure::Datagram(Reason::HandshakeCrypto)));
 }
@@ -92,7 +92,7 @@ fn response_with(init: &[u8], payload: &[u8]) -> Vec<u8> {
     let builder = snow::Builder::new("Noise_XXpsk0_25519_ChaChaPoly_BLAKE2s".parse().unwrap());
     let builder = builder.local_private_key(&TWO).unwrap().prologue(&prologue).unwrap().psk(0, &KEY).unwrap();
     let mut noise = builder.build_responder().unwrap();
-    noise.read_message(&init[8..1184], &mut [0; 1200]).unwrap();
+    noise.read_message(&init[8..1168], &mut [0; 1200]).unwrap();
     let mut message = [0; 1200];
     let length = noise.write_message(payload, &mut message).unwrap();
     let unsigned = [&[0xC1, 2, 0, 0, 0, 0, 0, 22, 0, 0, 0, 11], &message[..length]].concat();

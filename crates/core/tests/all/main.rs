@@ -5,6 +5,7 @@ mod batches;
 mod classify;
 mod codecs;
 mod common;
+mod cookies;
 mod destinations;
 mod flows;
 mod fragments;

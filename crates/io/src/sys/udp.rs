@@ -26,8 +26,11 @@ pub struct Buffers {
     pub send: libc::c_int,
 }
 
-/// Fields of SO_MEMINFO (linux/sock_diag.h), and which of them are the drops.
+/// Fields of SO_MEMINFO (linux/sock_diag.h).
 const MEMORY_NUMBERS: usize = 9;
+/// Bytes that are not with the network yet, and how many may be.
+const MEMORY_SENT: usize = 2;
+const MEMORY_SEND_BUFFER: usize = 3;
 const MEMORY_DROPS: usize = 8;
 
 /// One bound socket.
@@ -115,6 +118,17 @@ impl Socket {
 
     /// Messages so far that the full receive buffer refused: a datagram each, or a run of them (UDP_GRO).
     pub fn overruns(&self) -> u64 {
+        self.memory()[MEMORY_DROPS].into()
+    }
+
+    /// Is more than half of the send buffer in use?
+    pub fn is_crowded(&self) -> bool {
+        let memory = self.memory();
+        memory[MEMORY_SENT] > memory[MEMORY_SEND_BUFFER] / 2
+    }
+
+    /// SO_MEMINFO; zeros where the system has none.
+    fn memory(&self) -> [u32; MEMORY_NUMBERS] {
         let mut numbers = [0_u32; MEMORY_NUMBERS];
         let mut length = mem::size_of_val(&numbers) as libc::socklen_t;
         let fd = raw(self.socket.as_fd());
@@ -122,11 +136,10 @@ impl Socket {
         let done = unsafe {
             libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, numbers.as_mut_ptr().cast(), &raw mut length)
         };
-        if check(done).is_ok() {
-            u64::from(numbers[MEMORY_DROPS])
-        } else {
-            0
+        if check(done).is_err() {
+            return [0; MEMORY_NUMBERS];
         }
+        numbers
     }
 
     /// Sends one datagram, now or not at all.
