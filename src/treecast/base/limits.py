@@ -50,6 +50,8 @@ MAX_HOSTS_PER_PORT = 1024
 """Hosts of one port."""
 MAX_ADDRESSES_PER_HOST = 16
 """Addresses of one host."""
+MAX_REFUSED_CLAIMS = 16
+"""Hosts that one node claims without the role, for people."""
 MAX_SOLICITATIONS = 1024
 """ARP and ND requests of the last seconds, by sender and target."""
 MAX_ADDRESS_CONFLICTS = 256

@@ -34,7 +34,7 @@ from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
 from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.wire.advertised_groups import GroupsContent
-from treecast.wire.advertisement import Body, Content, Kind, NodeContent, Signed, emit, parse_signed
+from treecast.wire.advertisement import Body, Content, Kind, NodeContent, Signed, emit, parse_content, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 REQUEST_INTERVAL: Duration = 0.5
@@ -112,6 +112,11 @@ class Broadcast:
         """A node's public signing key and epoch, while its advertisements live."""
         origin = self._store.get(node)
         return None if origin is None else (origin.signing_key, origin.epoch)
+
+    def contents(self, origin: NodeIndex, kind: Kind) -> list[tuple[bytes, Content | None]]:
+        """The live advertisements of one kind that a node has, by key."""
+        held = [record for record in self._store.records_of(origin) if record.kind == kind and not record.withdrawn]
+        return [(record.key, parse_content(kind, record.content)) for record in held]
 
     def footprint(self) -> BroadcastFootprint:
         """Sizes of what is kept of other nodes."""

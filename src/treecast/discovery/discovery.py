@@ -21,8 +21,10 @@ from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant, earliest
 from treecast.discovery import snooping
+from treecast.discovery.certified import Given
+from treecast.discovery.claims import Claims
 from treecast.discovery.host_messages import HostMessages
-from treecast.discovery.host_table import HostTable, claim_of
+from treecast.discovery.host_table import HostTable
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
 from treecast.discovery.multicast_only_hosts import MulticastOnlyHosts
@@ -54,6 +56,7 @@ class Discovery:
         self._drops = drops
         self._config = config
         self._host_table = HostTable(me, drops, config)
+        self._claims = Claims(self._host_table.certified, drops)
         self._recent_solicitations = RecentSolicitations()
         self._placed = PlacedHosts()
         """The hosts that the data plane has."""
@@ -73,9 +76,11 @@ class Discovery:
         if OWN_PORT not in self._blocked:
             self._host_table.add_own(now, mac, addresses)
 
-    def set_certified_mac(self, mac: MacAddress) -> None:
-        """This node's own certificate gives its interface this MAC."""
-        self._host_table.certified_mac = mac
+    def certify_own(self, given: Given) -> None:
+        """This node's own certificate gives it these: with another role, it may publish other hosts than before."""
+        self._host_table.certified_mac = given.mac
+        self._claims.own = given
+        self._host_table.local.changed.extend(self._host_table.local.keys())
 
     def set_interface_mac(self, mac: MacAddress) -> None:
         """The MAC that the node's own interface has now, which is another than its certificate's if somebody set it."""
@@ -228,27 +233,28 @@ class Discovery:
 
     # advertisements of other nodes
 
-    def certify(self, now: Instant, node: NodeIndex, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
-        """A node's certificate gives it these addresses: what others claim of them does not count."""
-        if not self._host_table.certified.give(node, mac, addresses):
-            return
-        for other in self._host_table.remote.claimants((0, mac)):
+    def certify(self, now: Instant, node: NodeIndex, given: Given) -> bool:
+        """A node's certificate gives it these: what others claim of them does not count. True: other than before, so
+        that its own claims are to be learned anew.
+        """
+        if not self._host_table.certified.give(node, given):
+            return False
+        self._claims.forget_node(node)
+        for other in self._host_table.remote.claimants((0, given.mac)):
             if other != node:
-                self.learn(now, other, (0, mac), None)
+                self.learn(now, other, (0, given.mac), None)
+        return True
 
     def uncertify(self, node: NodeIndex) -> None:
         """The node is gone."""
         self._host_table.certified.take(node)
+        self._claims.forget_node(node)
 
     def learn(self, now: Instant, node: NodeIndex, key: HostKey, content: HostContent | None) -> None:
         """A node's claim to a host; None when it ended."""
-        claim = None
-        if content is not None:
-            if self._host_table.certified.owner(key[1]) not in (None, node):
-                self._drops.count("host_of_another_node")
-                return
-            addresses = content.address_values()
-            claim = claim_of(node, addresses, content.sequence, now, is_router=content.is_router)
+        if content is None:
+            self._claims.ended(node, key)
+        claim = None if content is None else self._claims.of(now, node, key, content)
         self._host_table.claimed(now, node, key, claim)
         self._place(key)
 
@@ -284,11 +290,7 @@ class Discovery:
         for key in changed:
             self._place(key)
             host = local.get(key)
-            content = None
-            if host is not None:
-                packed = tuple(address.packed for address in host.sorted_addresses())
-                content = HostContent.of(packed, host.sequence, is_router=host.is_router)
-            changes.append(HostChange(key, content))
+            changes.append(HostChange(key, None if host is None else self._claims.publishable(key, host)))
         return changes
 
     def take_duplicates(self) -> list[HostKey]:
@@ -315,8 +317,9 @@ class Discovery:
         yield from self._multicast_only.views(self._me, self._blocked)
 
     def problems(self, now: Instant, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
-        """Hosts and addresses that are in two places. ``name``: of a node."""
-        return self._host_table.problems(now, name)
+        """Hosts and addresses that are in two places, and nodes that claim what they may not. ``name``: of a node."""
+        yield from self._host_table.problems(now, name)
+        yield from self._claims.problems(name)
 
     def tables(self, port_name: Callable[[int], str]) -> Iterator[TableUse]:
         """How full they are."""

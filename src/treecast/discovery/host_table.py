@@ -1,9 +1,9 @@
 """The host table: where a host lives and which host has an address, when several claim it. The rules stand here.
 
 Hosts follow EVPN's MAC mobility (RFC 7432 section 7.7): the later move has the higher sequence, of equals the lower
-node wins. Addresses follow RFC 9161 section 3.7: the last to claim it has it. A host that moves too often is a
-duplicate and stays where it was until the last announcement counts (``mobility``); an address that a certificate gives
-to a node cannot be taken from it.
+node wins, and none is believed that jumps ahead (``remote_hosts``). Addresses follow RFC 9161 section 3.7: the last to
+claim it has it. A host that moves too often is a duplicate and stays where it was until the last announcement counts
+(``mobility``); an address that a certificate gives to a node cannot be taken from it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,8 @@ from treecast.discovery.local_hosts import AddressKey, HostKey, LocalHosts, host
 from treecast.discovery.mobility import Mobility
 from treecast.discovery.moves import Moves
 from treecast.discovery.remote_hosts import RemoteHost, RemoteHosts
-from treecast.discovery.snooping import Sighting, is_host_address
+from treecast.discovery.snooping import Sighting
 from treecast.discovery.view import DiscoveryCounters, HostView
-
-MAX_SEQUENCE = 0xFFFF_FFFF
 
 
 @dataclass(slots=True)
@@ -83,7 +81,7 @@ class HostTable:
 
     def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
         """The node's own interface; that it was elsewhere before (behind who carried its LAN) is a move like any."""
-        self.local.add_own(now, mac, addresses, _next_sequence(self.remote.get((0, mac))))
+        self.local.add_own(now, mac, addresses, self.remote.next_sequence((0, mac)))
 
     def set_interface_mac(self, mac: MacAddress) -> None:
         """The own interface has this MAC now: this machine is no second host, though somebody changed it."""
@@ -115,7 +113,7 @@ class HostTable:
             self._drops.count("host_duplicate")
             self._refuse(now, port, key, sighting)
             return False
-        if not self.local.sighted(now, port, key, _next_sequence(claim)):
+        if not self.local.sighted(now, port, key, self.remote.next_sequence(key)):
             return False
         if moves:
             self._host_moved(now, key)
@@ -162,34 +160,39 @@ class HostTable:
 
     def claimed(self, now: Instant, node: NodeIndex, key: HostKey, claim: RemoteHost | None) -> None:
         """A node's claim to a host; None when it ended."""
-        before, host = self.remote.get(key), self.local.get(key)
+        before, host = self._elsewhere(key), self.local.get(key)
         if not self.remote.put(key, node, claim):
             self._drops.count("remote_hosts_full")
             return
-        winner = self.remote.get(key)
+        winner = self._elsewhere(key)
+        if claim is not None and self.remote.is_ahead(key, node, (host.sequence, -self._me) if host else None):
+            self._drops.count("host_sequence_ahead")
         if winner is None and host is None and before is not None:
             self._departed.put(now, key, before.addresses, is_router=before.is_router)
         if winner is None and host is None:
             self._learn_refused(now, key, self._hosts.take_refused(key))
-        if winner is None or winner is not claim:
+        if winner is None or winner is before:
             return
         if host is not None:
-            if (host.sequence, -self._me) >= winner.rank:
-                return
             if host.own:
-                self._outbid(now, key, winner)
+                self._outbid(now, key)
                 return
             self.local.remove(key)
             self._host_moved(now, key)
             self.moves.gone(now, host.port, key)
-        elif before is not None and before.node != node:
+        elif before is not None and before.node != winner.node:
             self._host_moved(now, key)
-        known = before.addresses if before and before.node == node else ()
+        known = before.addresses if before and before.node == winner.node else ()
         for address in winner.addresses:
-            if address not in known and self.certified.owner(address) in (None, node):
+            if address not in known and self.certified.owner(address) in (None, winner.node):
                 self._yield(now, key, address)
 
-    def _outbid(self, now: Instant, key: HostKey, claim: RemoteHost) -> None:
+    def _elsewhere(self, key: HostKey) -> RemoteHost | None:
+        """The claim of another node that counts, more than this node's own where it has one."""
+        host = self.local.get(key)
+        return self.remote.get(key) if host is None else self.remote.outranking(key, (host.sequence, -self._me))
+
+    def _outbid(self, now: Instant, key: HostKey) -> None:
         """Another node takes this node's own interface for a host of its own: ours is true, so ours is later.
 
         Two nodes that both claim it have one MAC; they stop when it is clear that this does not end.
@@ -197,7 +200,7 @@ class HostTable:
         if self._hosts.is_duplicate(now, key):
             self._drops.count("host_duplicate")
             return
-        self.local.outbid(key, _next_sequence(claim))
+        self.local.outbid(key, self.remote.next_sequence(key))
         self._host_moved(now, key)
 
     def _yield(self, now: Instant, key: HostKey, address: IPAddress) -> None:
@@ -262,9 +265,9 @@ class HostTable:
     def advance(self, now: Instant) -> None:
         self.local.advance(now)
         for key, refused in self._hosts.advance(now):
-            host, winner = self.local.get(key), self.remote.get(key)
-            if host is not None and host.own and winner is not None and winner.rank > (host.sequence, -self._me):
-                self._outbid(now, key, winner)
+            host = self.local.get(key)
+            if host is not None and host.own and self._elsewhere(key) is not None:
+                self._outbid(now, key)
             self._learn_refused(now, key, refused)
         for (_, address), claimant in self._addresses.advance(now):
             if claimant is not None and self.local.get(claimant) is not None:
@@ -322,15 +325,3 @@ class HostTable:
                 yield None
                 continue
             yield view(key, claim.addresses, claim.node, None, claim.learned_at, claim.is_router)
-
-
-def _next_sequence(claim: RemoteHost | None) -> int:
-    """The sequence of a host that is here now and was there before (RFC 7432 section 7.7)."""
-    return min(claim.sequence + 1, MAX_SEQUENCE) if claim else 0
-
-
-def claim_of(
-    node: NodeIndex, addresses: tuple[IPAddress, ...], sequence: int, now: Instant, *, is_router: bool
-) -> RemoteHost:
-    """A node's claim with what cannot be a host's address left out."""
-    return RemoteHost(node, tuple(a for a in addresses if is_host_address(a)), sequence, now, is_router)

@@ -1,8 +1,14 @@
-"""The hosts of the other nodes, as they publish them; a host that several claim is where its sequence is highest."""
+"""The hosts of the other nodes, as they publish them, and which of several claims to one host counts.
+
+The highest sequence counts that was reached in steps: a claim that is ahead of all below it by more than
+``SEQUENCE_STEP`` does not. So nobody takes a host for good with the highest sequence that there is, and which claim
+counts follows from those that live, in whatever order they came.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from bisect import insort
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress
@@ -10,6 +16,10 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_REMOTE_HOSTS
 from treecast.base.time import Instant
 from treecast.discovery.local_hosts import AddressKey, HostKey
+
+MAX_SEQUENCE = 0xFFFF_FFFF
+SEQUENCE_STEP = 16
+"""A host that moves is claimed with the sequence that counts + 1; some moves may be lost before the next is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,35 @@ class RemoteHosts:
     def get(self, key: HostKey) -> RemoteHost | None:
         """The claim that counts."""
         claims = self._claims.get(key)
-        return max(claims.values(), key=lambda claim: claim.rank) if claims else None
+        if not claims:
+            return None
+        if len(claims) == 1:
+            return next(iter(claims.values()))
+        ranked = sorted(claims.values(), key=lambda claim: claim.rank)
+        return ranked[_reached([claim.sequence for claim in ranked])]
+
+    def outranking(self, key: HostKey, own: tuple[int, int]) -> RemoteHost | None:
+        """The claim that counts more than this node's own, of that rank; None: this node's does."""
+        ranked = sorted((claim.rank, claim.node) for claim in self._claims.get(key, {}).values())
+        insort(ranked, (own, _THIS_NODE))
+        node = ranked[_reached([sequence for (sequence, _), _ in ranked])][1]
+        return None if node == _THIS_NODE else self._claims[key][node]
+
+    def is_ahead(self, key: HostKey, node: NodeIndex, own: tuple[int, int] | None) -> bool:
+        """Whether a node's claim does not count, though its sequence is the highest."""
+        claim = self._claims.get(key, {}).get(node)
+        if claim is None or (own is not None and claim.rank < own):
+            return False
+        counting = self.get(key) if own is None else self.outranking(key, own)
+        return counting is not claim and (counting is None or counting.rank < claim.rank)
+
+    def next_sequence(self, key: HostKey) -> int:
+        """The sequence of a host that is here now and was there before (RFC 7432 section 7.7).
+
+        At the top it begins again at 0, which counts: what is at the top is too far ahead of it.
+        """
+        claim = self.get(key)
+        return 0 if claim is None or claim.sequence == MAX_SEQUENCE else claim.sequence + 1
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -92,3 +130,15 @@ class RemoteHosts:
     def items(self) -> list[tuple[HostKey, RemoteHost]]:
         winners = [(key, claim) for key in self._claims if (claim := self.get(key))]
         return sorted(winners, key=lambda item: item[0])
+
+
+_THIS_NODE = NodeIndex(0)
+"""No node has this index."""
+
+
+def _reached(sequences: Sequence[int]) -> int:
+    """The place of the highest that was reached in steps, of sequences in ascending order."""
+    place = 0
+    while place + 1 < len(sequences) and sequences[place + 1] - sequences[place] <= SEQUENCE_STEP:
+        place += 1
+    return place

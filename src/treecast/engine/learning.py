@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from treecast.base.errors import MalformedError
+from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.broadcast.learned import Learned
 from treecast.engine.changes import HostChange, MemberChange, PrefixChange
-from treecast.engine.rooms import Rooms, certified_addresses
+from treecast.engine.rooms import Rooms, given_by
 from treecast.wire.advertised_groups import GroupsContent, parse_chunk_key
 from treecast.wire.advertisement import (
     GroupPrefixContent,
@@ -62,7 +63,8 @@ class Learning:
             linked = self._rooms.links.peer(origin)
             if linked is not None and self._rooms.newest.replacing(linked.certificate) is not None:
                 self._rooms.links.note_replaced(now, origin)
-            self._rooms.discovery.certify(now, origin, certificate.mac, certified_addresses(certificate))
+            if self._rooms.discovery.certify(now, origin, given_by(certificate)):
+                self._learn_hosts(now, origin)
             self._rooms.links.learn(now, origin, content.endpoint_values(), certificate.name)
             self._rooms.links.learn_underlay_mtu(origin, content.underlay_mtu)
             return
@@ -70,3 +72,9 @@ class Learning:
         self._rooms.discovery.uncertify(origin)
         if not self._rooms.topology.is_linked(origin):
             self._rooms.nodes.remove(origin)
+
+    def _learn_hosts(self, now: Instant, origin: NodeIndex) -> None:
+        """Its certificate is another one: what it claims already is judged by that."""
+        for key, content in self._rooms.broadcast.contents(origin, Kind.HOST):
+            if isinstance(content, HostContent):
+                self._rooms.discovery.learn(now, origin, parse_host_key(key), content)

@@ -6,7 +6,7 @@ from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.errors import IdentityTakenError
 from treecast.base.time import Instant
 from treecast.engine.identities import must_end, replaced
-from treecast.engine.rooms import Rooms, own_addresses
+from treecast.engine.rooms import Rooms, given_by, own_addresses
 from treecast.identity.certificate import Certificate
 from treecast.wire.advertisement import NodeContent
 
@@ -25,7 +25,6 @@ class OwnNode:
     def start(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
         """Advertise this node, and its own host."""
         self.set_endpoints(now, endpoints)
-        self._rooms.discovery.set_certified_mac(self.certificate.mac)
         self._rooms.discovery.add_own(now, self.certificate.mac, self.addresses)
 
     def set_endpoints(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
@@ -45,6 +44,7 @@ class OwnNode:
         self._rooms.newest.require(certificate)
         self._rooms.nodes.put(self._rooms.me, certificate)
         self._rooms.links.renew(certificate)
+        self._rooms.discovery.certify_own(given_by(certificate))
         self._advertise(now)
 
     def look_for_twin(self) -> None:

@@ -17,6 +17,7 @@ from treecast.dataplane.downstream_trees import DownstreamTrees
 from treecast.dataplane.port_groups import PortGroups
 from treecast.dataplane.root_trees import RootTrees
 from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
+from treecast.discovery.certified import Given
 from treecast.discovery.discovery import Discovery
 from treecast.engine.changes import Changes
 from treecast.engine.environment import NodeEnvironment, WallClock
@@ -25,6 +26,7 @@ from treecast.engine.port_names import PortNames
 from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.newest import NewestCertificates
 from treecast.identity.node import NodeIdentity
+from treecast.identity.rights import Role
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.links import Links
 from treecast.multicast import NO_ADDRESS, UNTAGGED, AbsentPim, MembershipConfig, SwitchMembership, neighbour_of
@@ -143,6 +145,8 @@ def rooms_of(
         verify_signature=verifier.signature,
         intern=intern,
     )
+    discovery = Discovery(certificate.node_index, drops)
+    discovery.certify_own(given_by(certificate))
     return Rooms(
         certificate=certificate,
         drops=drops,
@@ -153,7 +157,7 @@ def rooms_of(
         absent_pim=AbsentPim(),
         links=links,
         designated_forwarder=designated_forwarder,
-        discovery=Discovery(certificate.node_index, drops),
+        discovery=discovery,
         membership=switch_membership,
         broadcast=broadcast,
         topology=Topology(),
@@ -173,6 +177,11 @@ def own_neighbour(certificate: Certificate) -> IPv4Address:
 def certified_addresses(certificate: Certificate) -> tuple[IPAddress, ...]:
     """The overlay's addresses that a certificate gives."""
     return tuple(interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface)
+
+
+def given_by(certificate: Certificate) -> Given:
+    """The part of a certificate that says which hosts its node may claim."""
+    return Given(certificate.mac, certified_addresses(certificate), Role.BRIDGE in certificate.rights.roles)
 
 
 def own_addresses(certificate: Certificate, *, ipv6: bool) -> tuple[IPAddress, ...]:

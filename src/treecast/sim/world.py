@@ -18,6 +18,7 @@ from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network as NetworkIdentity
 from treecast.identity.node import NodeIdentity
+from treecast.identity.rights import Rights, Role
 from treecast.multicast import MembershipConfig
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.handshake import ModelFactory
@@ -33,6 +34,8 @@ _PORT = 7700
 _FIRST_ENDPOINT = IPv4Address("198.18.0.0")
 """Two times 65,536 addresses of the range for measurements (RFC 2544), the second for second machines."""
 _FIRST_ADDRESS = IPv4Address("10.77.0.0")
+MAY_BRIDGE = Rights(roles=Role.BRIDGE | Role.RELAY)
+"""Any node may have hosts."""
 
 
 class SimNode:
@@ -251,11 +254,12 @@ class World:
         not_before_s: int = 0,
         name: str = "",
         router_groups: Sequence[IPNetwork] = (),
+        rights: Rights = MAY_BRIDGE,
     ) -> SimNode:
         """A new node, which knows the address of ``peer``; its certificate ends ``lifetime`` from now."""
         index = NodeIndex(len(self.nodes) + 1)
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
-        certificate = self.certify(index, keys, lifetime, not_before_s, name)
+        certificate = self.certify(index, keys, lifetime, not_before_s, name, rights)
         return self._start(NodeIdentity(self._identity, certificate, keys), peer, router_groups=router_groups)
 
     def certify(
@@ -265,6 +269,7 @@ class World:
         lifetime: Duration = 86_400.0,
         not_before_s: int = 0,
         name: str = "",
+        rights: Rights = MAY_BRIDGE,
     ) -> Certificate:
         """A certificate of this network, also of a node that only others tell of."""
         claims = Claims(
@@ -277,6 +282,7 @@ class World:
             ipv6=None,
             not_before_s=not_before_s,
             not_after_s=int(UNIX_START_S + self.underlay.now + lifetime),
+            rights=rights,
         )
         return issue(self._ca, claims)
 

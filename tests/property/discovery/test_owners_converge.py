@@ -15,9 +15,11 @@ from treecast.base.commands import Command, RemoveHost, SetHost
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
+from treecast.discovery.certified import Given
 from treecast.discovery.discovery import Discovery
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import HostKey
+from treecast.identity.ids import node_mac
 from treecast.wire import arp, ethernet
 from treecast.wire.advertisement import HostContent
 from treecast.wire.arp import ArpOperation, ArpPacket
@@ -85,6 +87,9 @@ class Network(RuleBasedStateMachine):
     def begin(self) -> None:
         self.now = Instant(100.0)
         self.nodes = [Node(index, self.config) for index in (1, 2, 3, 4)]
+        for node in self.nodes:
+            for other in self.nodes:
+                node.discovery.certify(self.now, other.index, Given(node_mac(other.index), (), bridges=True))
         self.last: dict[MacAddress, tuple[Node, IPv4Address]] = {}
 
     @rule(at=st.integers(0, 3), host=st.sampled_from(HOSTS), address=st.sampled_from(ADDRESSES), port=st.integers(0, 1))

@@ -151,3 +151,25 @@ def test_the_mac_of_a_virtual_router_is_found_at_each_failover() -> None:
         ask(nodes[1 + turn % 2], virtual, ADDRESS, ADDRESS)
         world.run(1.5)
         assert nodes[0].forwarder.hosts.get((0, virtual.packed)) == 2 + turn % 2
+
+
+def test_a_machine_that_moves_to_and_fro_for_hours_is_followed_also_by_who_comes_late_and_after_a_restart_at_0() -> (
+    None
+):
+    world = World(7)
+    nodes = mesh(world, 3)
+    for turn in range(40):
+        nodes[1 + turn % 2].raise_event(HostSeen(0, 0, HOST))
+        world.run(100.0)
+    nodes.append(world.add(peer=nodes[0]))
+    world.run(5.0)
+    assert places(nodes) == [3, 3, None, 3], "40 moves on, a newcomer believes it"
+    nodes[1] = world.restart(nodes[1], peer=nodes[0])
+    nodes[2] = world.restart(nodes[2], peer=nodes[0])
+    world.run(5.0)
+    nodes[1].raise_event(HostSeen(0, 0, HOST))
+    world.run(1.0)
+    assert places(nodes) == [2, None, 2, 2], "its node lost the state and begins at 0"
+    nodes[2].raise_event(HostSeen(0, 0, HOST))
+    world.run(1.0)
+    assert places(nodes) == [3, 3, None, 3]

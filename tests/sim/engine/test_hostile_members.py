@@ -5,18 +5,22 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from random import Random
 
-from treecast.base.addresses import Endpoint
+from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import SendDatagram
 from treecast.base.counters import Drops
+from treecast.base.events import HostSeen
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.store import Record
-from treecast.sim.world import SimNode, World
-from treecast.wire.advertisement import HostContent, Kind, host_key
+from treecast.identity.rights import DEFAULT_RIGHTS
+from treecast.sim.world import MAY_BRIDGE, SimNode, World
+from treecast.wire.advertisement import HostContent, Kind, NodeContent, host_key
 
 HIGHEST = 0xFFFF_FFFF
+HOST = MacAddress.parse("02:00:00:00:00:0a")
+HOST_ADDRESS = IPv4Address("10.77.9.1")
 
 
 def mesh(world: World, size: int) -> list[SimNode]:
@@ -57,6 +61,110 @@ def test_a_claim_made_before_the_victim_comes_ends_when_it_comes() -> None:
     victim.add_static_peer(nodes[0])
     world.run(5.0)
     assert nodes[1].forwarder.hosts[(0, victim.identity.certificate.mac.packed)] == 3
+
+
+def claim_host(world: World, liar: SimNode, sequence: int) -> None:
+    content = HostContent((HOST_ADDRESS.packed,), sequence)
+    liar.engine.rooms.broadcast.put(world.underlay.now, Kind.HOST, host_key(0, HOST), content)
+
+
+def places(nodes: list[SimNode]) -> list[NodeIndex | None]:
+    """Where each node's data plane would send a frame to the host; None: it is here, or nowhere."""
+    return [node.forwarder.hosts.get((0, HOST.packed)) for node in nodes]
+
+
+def counted(nodes: list[SimNode], reason: str) -> list[int]:
+    return [node.engine.drops.snapshot().get(reason, 0) for node in nodes]
+
+
+def claiming_without_role(node: SimNode) -> list[str]:
+    return [one.subject for one in node.engine.problems(node.now) if one.kind == "claims_without_role"]
+
+
+def test_the_highest_sequence_takes_no_host_that_another_node_has() -> None:
+    world = World(5)
+    nodes = mesh(world, 4)
+    nodes[1].raise_event(HostSeen(0, 0, HOST))
+    world.run(0.5)
+    claim_host(world, nodes[3], HIGHEST)
+    world.run(0.5)
+    late = world.add(peer=nodes[3])
+    world.run(5.0)
+    everybody = [*nodes, late]
+    assert places(everybody) == [2, None, 2, 2, 2]
+    assert counted(everybody, "host_sequence_ahead")[:3] == [1, 1, 1]
+    nodes[2].raise_event(HostSeen(0, 0, HOST))
+    world.run(0.5)
+    assert places(everybody) == [3, 3, None, 3, 3], "and it moves as before"
+
+
+def test_a_host_claimed_at_the_top_before_it_is_seen_anywhere_is_its_node_s_when_it_speaks() -> None:
+    world = World(6)
+    nodes = mesh(world, 3)
+    claim_host(world, nodes[2], HIGHEST)
+    world.run(0.5)
+    assert places(nodes)[:2] == [3, 3]
+    nodes[0].raise_event(HostSeen(0, 0, HOST))
+    world.run(0.5)
+    assert places(nodes)[:2] == [None, 1]
+
+
+def test_a_node_without_the_role_bridge_has_no_host_but_its_own_machine_and_is_named() -> None:
+    world = World(7)
+    first, second = mesh(world, 2)
+    liar = world.add(peer=first, rights=DEFAULT_RIGHTS)
+    world.run_until(lambda: first.is_linked(liar) and second.is_linked(liar), 20.0)
+    first.raise_event(HostSeen(0, 0, HOST))
+    world.run(1.0)
+    claim_host(world, liar, 1)
+    own = liar.identity.certificate
+    assert own.ipv4 is not None
+    everything = HostContent((own.ipv4.ip.packed, HOST_ADDRESS.packed), 0)
+    liar.engine.rooms.broadcast.put(liar.now, Kind.HOST, host_key(0, own.mac), everything)
+    world.run(1.0)
+    assert places([first, second]) == [None, 1]
+    assert second.forwarder.hosts[(0, own.mac.packed)] == liar.index
+    assert second.engine.view.host_with(0, own.ipv4.ip) == own.mac
+    assert second.engine.view.host_with(0, HOST_ADDRESS) is None
+    assert counted([first, second], "claim_without_role") == [2, 2]
+    assert [claiming_without_role(node) for node in (first, second)] == [["n3"], ["n3"]]
+    liar.engine.rooms.broadcast.put(liar.now, Kind.HOST, host_key(0, HOST), None)
+    world.run(1.0)
+    assert claiming_without_role(second) == []
+
+
+def test_hosts_come_with_a_certificate_that_has_the_role_and_go_with_one_that_has_it_not() -> None:
+    world = World(8)
+    first, second = mesh(world, 2)
+    node = world.add(peer=first, rights=DEFAULT_RIGHTS)
+    world.run_until(lambda: second.is_linked(node), 20.0)
+    node.raise_event(HostSeen(0, 0, HOST))
+    world.run(1.0)
+    assert places([first, second]) == [None, None]
+    assert claiming_without_role(first) == [], "it does not even claim it"
+    for serial, rights in enumerate((MAY_BRIDGE, DEFAULT_RIGHTS, MAY_BRIDGE)):
+        renewed = world.certify(node.index, node.identity.keys, not_before_s=1 + serial, rights=rights)
+        node.carry_out(node.engine.renew(node.now, renewed))
+        world.run(1.0)
+        assert places([first, second]) == ([3, 3] if rights is MAY_BRIDGE else [None, None])
+
+
+def test_what_a_node_claims_is_judged_anew_when_its_certificate_comes() -> None:
+    """Its claim may overtake the renewed certificate, or live longer than the role."""
+    world = World(9)
+    first, second = mesh(world, 2)
+    liar = world.add(peer=first, rights=DEFAULT_RIGHTS)
+    world.run_until(lambda: second.is_linked(liar), 20.0)
+    claim_host(world, liar, 0)
+    world.run(1.0)
+    assert places([first, second]) == [None, None]
+    for serial, rights in enumerate((MAY_BRIDGE, DEFAULT_RIGHTS)):
+        renewed = world.certify(liar.index, liar.identity.keys, not_before_s=1 + serial, rights=rights)
+        content = NodeContent.of(renewed.encode(), (liar.endpoint,))
+        liar.engine.rooms.broadcast.announce(liar.now, content)
+        world.run(1.0)
+        assert places([first, second]) == ([3, 3] if rights is MAY_BRIDGE else [None, None])
+        assert claiming_without_role(first) == ([] if rights is MAY_BRIDGE else ["n3"])
 
 
 def test_endpoints_that_are_another_node_s_do_not_make_handshakes_without_end() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from treecast.base.addresses import BROADCAST_MAC, IPAddress, MacAddress
 from treecast.base.commands import Command
 from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
+from treecast.discovery.certified import Given
 from treecast.discovery.discovery import Discovery
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.view import HostView
+from treecast.identity.ids import node_mac
 from treecast.wire import arp, ethernet, ndp
 from treecast.wire.advertisement import HostContent
 from treecast.wire.arp import ArpOperation, ArpPacket
@@ -44,6 +46,7 @@ class Lan:
         self.discovery.add_own(self.now, OWN, (IPv4Address("10.77.0.1"),))
         self.published: dict[tuple[int, MacAddress], HostContent] = {}
         self.advertisements = 0
+        self.certified: dict[NodeIndex, Given] = {}
         self.settle()
 
     def wait(self, seconds: float) -> None:
@@ -107,8 +110,17 @@ class Lan:
         option = (ndp.link_layer_option(ndp.OPTION_TARGET_LINK_LAYER, who),)
         return self.nd(who, address, ndp.NeighborAdvertisement(IPv6Address(address), router, False, override, option))
 
+    def certify(self, node: NodeIndex, mac: MacAddress, *addresses: str, bridges: bool = True) -> None:
+        """Another node's certificate."""
+        given = Given(mac, tuple(ip_address(address) for address in addresses), bridges)
+        self.certified[node] = given
+        self.discovery.certify(self.now, node, given)
+        self.settle()
+
     def learn(self, node: NodeIndex, who: MacAddress, content: HostContent | None, *, vlan: int = 0) -> list[Command]:
-        """Another node's advertisement."""
+        """Another node's advertisement; a node of which nothing is said may bridge."""
+        if node not in self.certified:
+            self.certify(node, node_mac(node))
         self.discovery.learn(self.now, node, (vlan, who), content)
         return self.settle()
 

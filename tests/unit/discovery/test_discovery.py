@@ -12,8 +12,10 @@ from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_ADDRESSES_PER_HOST, MAX_HOSTS_PER_PORT
 from treecast.base.time import Instant
+from treecast.discovery.certified import Given
 from treecast.discovery.discovery import Discovery
 from treecast.discovery.local_hosts import HOST_LIFETIME
+from treecast.identity.ids import node_mac
 from treecast.wire import arp, ethernet, ipv6, ndp
 from treecast.wire.advertisement import HostContent
 from treecast.wire.arp import ArpOperation, ArpPacket
@@ -34,6 +36,8 @@ def drops() -> Drops:
 @pytest.fixture
 def discovery(drops: Drops) -> Discovery:
     made = Discovery(NodeIndex(1), drops)
+    for other in (NodeIndex(2), NodeIndex(3)):
+        made.certify(NOW, other, Given(node_mac(other), (), bridges=True))
     made.add_own(NOW, OWN, (IPv4Address("10.77.0.1"),))
     made.changes()
     made.commands.clear()

@@ -8,6 +8,7 @@ from tests.unit.discovery.speaking import H1, H2, OTHER, OWN, THIRD, Lan, claim,
 from tests.unit.discovery.test_holds import bounce
 from treecast.base.addresses import MacAddress
 from treecast.base.problems import Problem
+from treecast.discovery.certified import Given
 from treecast.discovery.conflicts import CONFLICT_LIFETIME
 from treecast.discovery.host_problems import MOST_SHOWN
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
@@ -84,7 +85,7 @@ def test_this_machine_is_no_second_host_while_somebody_has_set_its_interface_s_m
 
 def test_the_node_s_interface_is_no_host_beside_its_bridge_whatever_its_kernel_sends_by_it() -> None:
     lan = Lan()
-    lan.discovery.set_certified_mac(OWN)
+    lan.discovery.certify_own(Given(OWN, (), bridges=True))
     lan.discovery.add_own(lan.now, H1, (ip_address("10.77.0.1"),))
     lan.discovery.host_seen(lan.now, 0, 0, OWN)
     lan.announce(OWN, "10.1.0.7")

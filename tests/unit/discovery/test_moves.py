@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 import pytest
 
 from tests.unit.discovery.speaking import H1, H2, ME, OTHER, OWN, THIRD, Lan, claim, mac
@@ -35,7 +33,7 @@ def test_the_announcement_after_a_move_crosses_so_that_caches_follow(lan: Lan) -
 
 def test_a_host_that_comes_here_without_a_word_has_the_addresses_that_it_had_there(lan: Lan) -> None:
     began = lan.now
-    lan.discovery.certify(lan.now, OTHER, mac(9), (ip_address("10.77.0.2"),))
+    lan.certify(OTHER, mac(9), "10.77.0.2")
     lan.learn(OTHER, H1, claim("10.1.0.1", "fd00::a", "10.77.0.2", "10.1.0.7", sequence=4, is_router=True))
     lan.learn(OTHER, H2, claim("10.1.0.7"))
     lan.discovery.host_seen(lan.now, 0, 0, H1)
@@ -90,10 +88,13 @@ def test_of_two_equal_sequences_the_lower_node_keeps_the_host(lan: Lan) -> None:
     assert lan.view(H1).node == ME
 
 
-def test_a_sequence_at_its_end_does_not_leave_its_field(lan: Lan) -> None:
+def test_a_sequence_at_its_end_begins_again_and_that_counts(lan: Lan) -> None:
     lan.learn(OTHER, H1, claim(sequence=0xFFFF_FFFF))
     lan.announce(H1, "10.1.0.1")
-    assert lan.published[(0, H1)].sequence == 0xFFFF_FFFF
+    assert lan.published[(0, H1)].sequence == 0
+    assert lan.view(H1).node == ME
+    lan.learn(THIRD, H1, claim(sequence=1))
+    assert lan.view(H1).node == THIRD, "the claim at the top, which lives still, keeps nobody"
 
 
 def test_when_the_later_claim_ends_the_data_plane_follows_the_one_that_is_left(lan: Lan) -> None:
@@ -195,7 +196,7 @@ def test_who_stays_frozen_is_forgotten_in_the_end(lan: Lan) -> None:
 
 def test_the_mac_a_certificate_gives_to_another_node_is_not_learned_here(lan: Lan) -> None:
     theirs = MacAddress.parse("02:54:00:00:00:02")
-    lan.discovery.certify(lan.now, OTHER, theirs, ())
+    lan.certify(OTHER, theirs)
     lan.announce(theirs, "10.1.0.1")
     assert [host.mac for host in filter(None, lan.discovery.hosts(lan.now))] == [OWN]
     assert lan.counted() == {"host_of_another_node": 1}
@@ -250,7 +251,7 @@ def test_the_nodes_own_address_is_not_taken_by_a_host_and_the_try_is_reported(la
 def test_the_address_a_certificate_gives_to_another_node_is_not_learned_here(lan: Lan) -> None:
     theirs = MacAddress.parse("02:54:00:00:00:02")
     content = claim("10.77.0.2")
-    lan.discovery.certify(lan.now, OTHER, theirs, content.address_values())
+    lan.certify(OTHER, theirs, *map(str, content.address_values()))
     lan.learn(OTHER, theirs, content)
     lan.announce(H1, "10.77.0.2")
     assert lan.addresses(H1) == []

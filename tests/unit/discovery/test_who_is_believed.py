@@ -27,7 +27,7 @@ def test_a_host_that_names_another_s_mac_in_nd_is_refused_and_teaches_nothing() 
 
 def test_the_mac_that_a_certificate_gives_to_a_node_is_no_host_of_another_node() -> None:
     lan = Lan()
-    lan.discovery.certify(lan.now, OTHER, THEIRS, ())
+    lan.certify(OTHER, THEIRS)
     assert lan.learn(THIRD, THEIRS, claim("10.1.0.1")) == []
     assert lan.counted() == {"host_of_another_node": 1}
     assert [command.peer for command in lan.learn(OTHER, THEIRS, claim()) if hasattr(command, "peer")] == [OTHER]
@@ -46,15 +46,14 @@ def test_the_node_s_own_mac_on_another_port_is_refused_and_moves_nothing() -> No
 def test_a_claim_that_came_before_the_certificate_ends_with_it() -> None:
     lan = Lan()
     lan.learn(THIRD, THEIRS, claim("10.1.0.1"))
-    lan.discovery.certify(lan.now, OTHER, THEIRS, ())
-    lan.settle()
+    lan.certify(OTHER, THEIRS)
     assert lan.discovery.remote_hosts().get((0, THEIRS)) is None
 
 
 def test_a_node_s_own_address_is_answered_for_with_that_node_s_host_alone() -> None:
     lan = Lan()
     lan.learn(THIRD, mac(9), claim("10.77.0.2"))
-    lan.discovery.certify(lan.now, OTHER, THEIRS, (ip_address("10.77.0.2"),))
+    lan.certify(OTHER, THEIRS, "10.77.0.2")
     asked = lan.arp(H1, "10.1.0.1", "10.77.0.2")
     assert [type(command) for command in asked] == [FloodFrame]
     lan.learn(OTHER, THEIRS, claim("10.77.0.2"))
