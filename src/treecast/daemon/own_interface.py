@@ -37,6 +37,11 @@ def settings_of(identity: NodeIdentity, groups: tuple[IPNetwork, ...], *, ipv6: 
     )
 
 
+def stays(found: FoundTap | None, *, keep: bool) -> bool:
+    """Whether the interface outlives the node, so that the next start takes it."""
+    return keep or (found is not None and not found.kept)
+
+
 def set_up(plane: DataPlane, settings: Settings, found: FoundTap | None, *, keep: bool) -> list[IPNetwork]:
     """Addresses and routes of the TAP just opened: the groups whose route another interface has.
 
@@ -75,28 +80,33 @@ class OwnIPv6:
     wish for it; the underlay has its own, by its sockets.
     """
 
-    def __init__(self, interface: str, *, system: bool) -> None:
-        """``system``: this system has IPv6 at all."""
+    def __init__(self, interface: str, *, system: bool, stays: bool) -> None:
+        """``system``: this system has IPv6 at all. ``stays``: the next start takes the interface, with its switch."""
         self._index = index_of(interface)
         self._system = system
+        self._stays = stays
         self.is_on = system and not _is_switched_off(interface)
 
     def report(self, log: FilteringBoundLogger) -> None:
-        """Log once that the interface goes without."""
+        """Log once that the interface goes without, and by which switch."""
+        name = name_of(self._index)
+        reach = "programs here reach the overlay by IPv4 only"
         if not self._system:
             log.warning("this system has no IPv6: carrying on with IPv4 only")
         elif not self.is_on:
-            log.warning(
-                f"IPv6 is off on {name_of(self._index)} as on new interfaces "
-                f"(net.ipv6.conf.{NEW_INTERFACES}.disable_ipv6): programs here reach the overlay by IPv4 only"
-            )
+            new = f"net.ipv6.conf.{NEW_INTERFACES}.disable_ipv6"
+            log.warning(f"IPv6 is off on {name} as on new interfaces ({new}): {reach}")
+        elif ipv6_is_off(name):  # it was taken: one made now would have it
+            since = "by hand, or since new interfaces had none"
+            log.warning(f"IPv6 is off on {name} alone, {since}: {reach} until it is on: {ipv6_switch(name)}")
 
     def problems(self, _: Instant) -> Iterator[Problem]:
         """IPv6 that is on by now, of a node that was started without."""
         name = name_of(self._index)
         if self.is_on or not name or not opens_ipv6_sockets() or (self._system and _is_switched_off(name)):
             return
-        first = f"{ipv6_switch(NEW_INTERFACES)}, and " if ipv6_is_off(NEW_INTERFACES) else ""
+        switch = name if self._stays else NEW_INTERFACES
+        first = f"{ipv6_switch(switch)}, and " if ipv6_is_off(switch) else ""
         text = f"IPv6 came on after the start, and {name} goes on with IPv4 only"
         yield Problem("ipv6_since_start", "this machine", f"{text}: {first}start the node again")
 

@@ -43,7 +43,7 @@ from treecast.daemon.memory import Memory, remembered_nodes, remembered_pim, rem
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
-from treecast.daemon.own_interface import OwnIPv6, report_groups, set_up, settings_of
+from treecast.daemon.own_interface import OwnIPv6, report_groups, set_up, settings_of, stays
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.peer_addresses import require_underlay_peers
 from treecast.daemon.renewal import Renewal
@@ -101,7 +101,7 @@ def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
             take=found is not None,
         )
         try:
-            ipv6 = OwnIPv6(plane.interface, system=has_ipv6)
+            ipv6 = OwnIPv6(plane.interface, system=has_ipv6, stays=stays(found, keep=options.keep_interface))
             ipv6.report(log)
             settings = settings_of(identity, options.groups, ipv6=ipv6.is_on)
             clear_leftovers(options.directory)
