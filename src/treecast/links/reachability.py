@@ -22,7 +22,9 @@ UNREACHED_AFTER: Duration = 3.75
 next review, and what the start takes. INIT was sent four times by then (``attempts``).
 """
 KNOWN_UNREACHED_AFTER: Duration = 12.0
-"""A node that others know, too: one that just died is forgotten in the minute that follows, so no hurry."""
+"""A node that others know, too: one that just died is forgotten in the minute that follows, so no hurry. There is no
+such doubt of one that was linked and cannot be tried from here: it has UNREACHED_AFTER.
+"""
 AT_ONCE: Duration = 10.0
 """Links lost within this time went together: a dead peer is noticed within seven to nine seconds."""
 FOREIGN_LIFETIME: Duration = 10.0
@@ -71,6 +73,8 @@ class Reachability:
         self.up = 0
         self._lookups = 0
         """Left in this review."""
+        self._without_way: dict[Target, Obstacle] = {}
+        """The obstacles to known nodes that were linked, as the last review has found them."""
         self._lost: list[tuple[Instant, str]] = []
 
     def link_up(self) -> None:
@@ -104,7 +108,7 @@ class Reachability:
             return Standing.OFFLINE if self._is_unlisted(target) else Standing.ITSELF
         if any(self.foreign.last(now, endpoint) is not None for endpoint in target.endpoints):
             return Standing.OFFLINE if self._is_unlisted(target) else Standing.ANOTHER_NETWORK
-        if now - target.sought_since < _patience(target):
+        if now - target.sought_since < self._patience(target):
             return Standing.CONNECTING
         received = self.last_received(now, target)
         if received is not None and received > target.sought_since:
@@ -145,6 +149,8 @@ class Reachability:
     def problems(self, now: Instant) -> Iterator[Problem]:
         """One for each node that is out of reach; one in all for those whose links were all lost at once."""
         self._lookups = LOOKUPS_PER_REVIEW
+        self._without_way = {}
+        self._without_way = dict(self._find_without_way(now))
         lost_at = self._lost[-1][0] if self.up == 0 and len(self._lost) > 1 else None
         if lost_at is not None:
             yield self._all_lost()
@@ -158,12 +164,24 @@ class Reachability:
             yield from self._none_of_remembered(now)
         yield from self._foreign(now)
 
+    def _find_without_way(self, now: Instant) -> Iterator[tuple[Target, Obstacle]]:
+        for target in self._targets.apart():
+            if target.was_linked and not target.left and now - target.sought_since >= UNREACHED_AFTER:
+                obstacle = self._obstacle(target)
+                if obstacle is not None:
+                    yield target, obstacle
+
+    def _patience(self, target: Target) -> Duration:
+        """How long it may be without a link before that is a problem."""
+        is_sure = target.name is not None or target in self._without_way
+        return UNREACHED_AFTER if is_sure else KNOWN_UNREACHED_AFTER
+
     def _is_apart_from_loss(self, now: Instant, target: Target, lost_at: Instant) -> bool:
         """Whether a target's problem is not that of the links that were lost by then: it was one before, or something
         comes from there.
         """
         if self.standing(now, target) in (Standing.ONE_WAY, Standing.UNREACHABLE):
-            return lost_at - target.sought_since >= _patience(target)
+            return lost_at - target.sought_since >= self._patience(target)
         return True
 
     def _none_of_remembered(self, now: Instant) -> Iterator[Problem]:
@@ -259,6 +277,8 @@ class Reachability:
 
     def _obstacle(self, target: Target) -> Obstacle | None:
         """At this end. Routes are looked up for all configured peers, and so many others."""
+        if target in self._without_way:
+            return self._without_way[target]
         look = target.name is not None or self._lookups > 0
         if target.name is None and look:
             self._lookups -= 1
@@ -279,11 +299,6 @@ class Reachability:
             return
         for source in sources:
             yield Problem("foreign_network", source, _of_another_network(source))
-
-
-def _patience(target: Target) -> Duration:
-    """How long it may be without a link before that is a problem."""
-    return UNREACHED_AFTER if target.name is not None else KNOWN_UNREACHED_AFTER
 
 
 def _first(names: Sequence[str]) -> str:

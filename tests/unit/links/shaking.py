@@ -79,6 +79,8 @@ class Node:
         """The addresses that it listens on, where they are on loopback."""
         self.unroutable: set[IPAddress] = set()
         """Addresses that this machine has no route to."""
+        self.looked_up: list[IPAddress] = []
+        """Each look at this machine's routes."""
         self.broadcast: set[IPAddress] = set()
         """Addresses of whole subnets of this machine."""
         self.certificate = certificate or certificate_of(index)
@@ -104,6 +106,7 @@ class Node:
         """Node and underlay MTU, as the data plane is told."""
 
     def route_type(self, address: IPAddress) -> RouteType:
+        self.looked_up.append(address)
         if address in self.broadcast:
             return RouteType.BROADCAST
         return RouteType.NONE if address in self.unroutable else RouteType.UNICAST

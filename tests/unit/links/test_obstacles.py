@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 
 from tests.unit.links.shaking import Node, begin, endpoint_of, report, shake
@@ -13,6 +14,7 @@ from treecast.links.peers import DEAD_AFTER
 from treecast.links.reachability import KNOWN_UNREACHED_AFTER, LOOKUPS_PER_REVIEW, UNREACHED_AFTER
 
 PEER = "192.0.2.2:7700"
+LOST_AT = 20.0
 
 
 def problems(node: Node, now: float) -> list[Problem]:
@@ -75,6 +77,67 @@ def test_a_linked_node_that_this_machine_loses_its_route_to_is_not_blamed_whethe
     assert f"peer n2 is heard but cannot be answered ({PEER}): this machine has no route there; its" in problem.text
     assert "(ip route get 192.0.2.2)" in problem.text
     assert "firewall" not in problem.text
+
+
+def linked_then_lost(one: Node, others: Sequence[Node]) -> None:
+    """At ``LOST_AT`` the links are lost, and one more is up; the nodes are known from others."""
+    for other in (*others, Node(9)):
+        shake(one, other) if other.index == 2 else shake(other, one)
+    for other in (*others, Node(9)):
+        one.links.learn(Instant(0.0), NodeIndex(other.index), (endpoint_of(other.index),), f"n{other.index}")
+    lost = {other.index for other in others}
+    reports = [each for each in report(one, silent_s=DEAD_AFTER) if each.peer in lost]
+    one.links.review(Instant(LOST_AT), reports)
+
+
+def test_a_linked_node_that_this_machine_has_no_route_to_any_more_is_said_within_five_seconds_of_the_loss() -> None:
+    """A configured peer that others know, too; n3 may have died, and has the time that others get."""
+    one = Node(1)
+    linked_then_lost(one, (Node(2), Node(3)))
+    assert problems(one, LOST_AT + UNREACHED_AFTER) == []
+    one.unroutable = {endpoint_of(2).address}
+    assert problems(one, LOST_AT + UNREACHED_AFTER - 0.1) == []
+    (problem,) = problems(one, LOST_AT + UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("node_unreachable", "n2")
+    assert "node n2 cannot be tried" in problem.text
+    assert "this machine has no route there" in problem.text
+    known = {each.name: each.standing for each in one.links.known(Instant(LOST_AT + UNREACHED_AFTER))}
+    assert (known["n2"], known["n3"]) == ("unreachable", "connecting")
+    one.unroutable = set()
+    assert problems(one, LOST_AT + UNREACHED_AFTER + 1.0) == []
+    subjects = [problem.subject for problem in problems(one, LOST_AT + KNOWN_UNREACHED_AFTER)]
+    assert subjects == ["n2", "n3"]
+
+
+def test_a_linked_node_without_a_route_that_is_heard_is_said_as_early() -> None:
+    one, two = Node(1), Node(2)
+    linked_then_lost(one, (two,))
+    one.unroutable = {endpoint_of(2).address}
+    one.hear(LOST_AT + 1.0, begin(Node(2, epoch=2), one, LOST_AT + 1.0), 2)
+    (problem,) = problems(one, LOST_AT + UNREACHED_AFTER)
+    assert (problem.kind, problem.subject) == ("peer_one_way", "n2")
+    assert "is heard but cannot be answered" in problem.text
+
+
+def test_a_node_without_a_route_that_is_said_stays_a_problem_when_all_links_are_lost_after_that() -> None:
+    one = Node(1)
+    linked_then_lost(one, (Node(2),))
+    shake(Node(8), one)
+    one.unroutable = {endpoint_of(2).address}
+    at = LOST_AT + UNREACHED_AFTER + 1.0
+    one.links.review(Instant(at), report(one, silent_s=DEAD_AFTER))
+    for later in (0.0, 1.0, KNOWN_UNREACHED_AFTER, 60.0):
+        assert [problem.subject for problem in problems(one, at + later)] == ["this node", "n2"], f"{later} s later"
+
+
+def test_routes_to_nodes_that_were_linked_are_looked_up_for_some_in_one_review() -> None:
+    one = Node(1)
+    others = [Node(number) for number in range(10, 13 + LOOKUPS_PER_REVIEW)]
+    linked_then_lost(one, others)
+    one.unroutable = {endpoint_of(other.index).address for other in others}
+    one.looked_up.clear()
+    assert len(problems(one, LOST_AT + UNREACHED_AFTER)) == LOOKUPS_PER_REVIEW
+    assert len(one.looked_up) == LOOKUPS_PER_REVIEW
 
 
 def test_routes_to_many_unreached_nodes_are_looked_up_for_some_in_one_review() -> None:
