@@ -13,6 +13,7 @@ from treecast.base.commands import SetTreeMembers
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.time import Duration, Instant
+from treecast.dataplane.mute_members import Silence
 from treecast.dataplane.sender_key import RootEvent, SenderKey
 
 
@@ -37,12 +38,15 @@ class RootTree:
     members: set[NodeIndex] = field(default_factory=set)
     intervals: dict[NodeIndex, Duration] = field(default_factory=dict)
     """Members whose answer to the newest key's offer is awaited: the time from its next repetition to the one after."""
+    silence: Silence = field(default_factory=Silence)
+    mute: set[NodeIndex] = field(default_factory=set)
+    """Members that get nothing until they acknowledge a key."""
     changed: bool = False
     """Members or holders differ from what the data plane was given."""
     _next_hops: list[NodeIndex] = field(default_factory=list)
     """Members that hold the key in use, sorted."""
     _replicate: list[NodeIndex] = field(default_factory=list)
-    """The other members, sorted."""
+    """The other members that are not mute, sorted."""
     _given: tuple[NodeIndex, ...] = ()
     """The next hops that the data plane has."""
 
@@ -68,7 +72,10 @@ class RootTree:
     def leave(self, node: NodeIndex) -> None:
         """A member is one no more."""
         self.members.discard(node)
-        _remove(self._next_hops if node in self.key.holders else self._replicate, node)
+        if node in self.mute:
+            self.mute.discard(node)
+        else:
+            _remove(self._next_hops if node in self.key.holders else self._replicate, node)
         self.intervals.pop(node, None)
         self.lagging.discard(node)
         self.replace_key |= self.newest_key.leave(node)
@@ -78,6 +85,11 @@ class RootTree:
 
     def acknowledge(self, node: NodeIndex, key_id: KeyId) -> None:
         """A member holds the key in use or the next one."""
+        self.silence.end(node)
+        if node in self.mute:
+            self.mute.discard(node)
+            insort(self._replicate, node)
+            self.changed = True
         if key_id == self.key.key_id and node not in self.key.holders:
             _remove(self._replicate, node)
             insort(self._next_hops, node)
@@ -90,6 +102,12 @@ class RootTree:
             self.lagging.discard(node)
         elif node not in self.newest_key.holders:
             self.lagging.add(node)
+
+    def becomes_mute(self, node: NodeIndex) -> None:
+        """A member that has neither acknowledged a key nor gets the tree datagram is mute."""
+        self.mute.add(node)
+        _remove(self._replicate, node)
+        self.changed = True
 
     def begin_next_key(self, key_id: KeyId, limit: Instant) -> None:
         self.replace_key = False
@@ -115,13 +133,13 @@ class RootTree:
         return command
 
     def members_command(self) -> SetTreeMembers:
-        """Members that hold the key in use are next hops; the others get copies."""
+        """Members that hold the key in use are next hops; the others get copies, the mute ones nothing."""
         self.changed = False
         self._given = tuple(self._next_hops)
         return SetTreeMembers(self.tree_id, self._given, tuple(self._replicate))
 
     def _sort(self, holders: set[NodeIndex]) -> None:
-        self._next_hops, self._replicate = sorted(holders), sorted(self.members - holders)
+        self._next_hops, self._replicate = sorted(holders), sorted(self.members - holders - self.mute)
 
 
 def _remove(nodes: list[NodeIndex], node: NodeIndex) -> None:

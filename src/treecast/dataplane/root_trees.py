@@ -7,7 +7,7 @@ session-sealed copy, when a key is offered, repeated, replaced. Read ``docs/prot
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from treecast.base.commands import (
     Command,
@@ -26,10 +26,12 @@ from treecast.base.counters import Drops
 from treecast.base.flows import BROADCAST, Flow
 from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.limits import MAX_ROOT_TREES
+from treecast.base.problems import Problem
 from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
+from treecast.dataplane.mute_members import MUTE_OFFER_INTERVAL, MuteMembers
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.sender_key import RootEvent, SenderKey
 from treecast.wire.key_context import emit_context
@@ -69,6 +71,7 @@ class RootTrees:
         self._left: dict[TreeId, None] = {}
         """Trees of these that lost a member with its link."""
         self._timers: Timers[_Timer] = Timers()
+        self._mute = MuteMembers()
         self._refused: dict[Flow | None, tuple[NodeIndex, ...]] = {}
         self.retries: Retries[Flow | None] = Retries()
         self._last_tree = BROADCAST_TREE
@@ -78,6 +81,10 @@ class RootTrees:
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
         yield TableUse("trees of this node", len(self._trees), MAX_ROOT_TREES, "send to fewer groups and sources")
+
+    def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
+        """Members that acknowledge no key. ``name``: of a node."""
+        return self._mute.problems(name)
 
     def want(self, now: Instant, flow: Flow | None, members: Collection[NodeIndex] | None) -> None:
         """Make the flow's tree have these members; None: have no tree for it.
@@ -104,6 +111,7 @@ class RootTrees:
             tree = self._create(now, flow)
         staying = set(members)
         for node in sorted(tree.members - staying):
+            tree.silence.pause(now, node)
             self._leave(tree, node)
         for node in sorted(staying - tree.members):
             tree.join(node)
@@ -139,6 +147,7 @@ class RootTrees:
         for flow, members in self._refused.items():
             self._refused[flow] = tuple(node for node in members if node != peer)
         for tree in self._trees.values():
+            tree.silence.end(peer)
             if peer in tree.members:
                 self._leave(tree, peer)
                 self._touched[tree.tree_id] = self._left[tree.tree_id] = None
@@ -153,6 +162,7 @@ class RootTrees:
 
     def _leave(self, tree: RootTree, node: NodeIndex) -> None:
         tree.leave(node)
+        self._mute.discard(node, tree.tree_id)
         self._timers.cancel((tree.tree_id, node))
 
     def used(self, now: Instant, tree_id: TreeId) -> None:
@@ -179,9 +189,13 @@ class RootTrees:
             return  # of a tree or a membership that has ended meanwhile
         if key_id not in (tree.key.key_id, tree.newest_key.key_id):
             return  # of a key that is old by now
+        was_mute = peer in tree.mute
         tree.acknowledge(peer, key_id)
+        self._mute.discard(peer, tree_id)
         if peer not in tree.intervals:
             self._timers.cancel((tree_id, peer))
+        elif was_mute:
+            self._timers.set((tree_id, peer), now)
         self._touched[tree_id] = None
 
     def advance(self, now: Instant) -> None:
@@ -192,17 +206,22 @@ class RootTrees:
         for tree_id, node in due:
             if node is None:
                 self._touched[tree_id] = None
-        for tree_id in self._touched:
+        touched, self._touched = self._touched, {}
+        for tree_id in touched:
             tree = self._by_id.get(tree_id)
             if tree is not None:
                 self._tend(now, tree)
-        self._touched.clear()
         self._left.clear()
         for tree_id, node in due:
             tree = self._by_id.get(tree_id)
             if tree is None or node not in tree.members or (tree_id, node) in self._timers:
                 continue  # gone, or offered the next key meanwhile
             self._offer(now, tree, node, emit_context(tree.flow))
+        for tree_id in self._touched:
+            tree = self._by_id[tree_id]
+            if tree.changed:
+                self.commands.append(tree.members_command())
+        self._touched.clear()
 
     def _tend(self, now: Instant, tree: RootTree) -> None:
         self._use_next_key_if_ready(now, tree)
@@ -230,6 +249,7 @@ class RootTrees:
         self._timers.cancel((tree.tree_id, None))
         for node in tree.members:
             self._timers.cancel((tree.tree_id, node))
+            self._mute.discard(node, tree.tree_id)
         if tree.flow is not None:
             self.commands.append(_remove_route(tree.flow))
         self.commands.append(RemoveTree(tree.tree_id))
@@ -276,7 +296,21 @@ class RootTrees:
         self.commands.append(OfferKey(tree.tree_id, key.key_id, node, context))
         interval = tree.intervals.get(node, FIRST_OFFER_INTERVAL)
         tree.intervals[node] = min(2 * interval, LAST_OFFER_INTERVAL)
-        self._timers.set((tree.tree_id, node), after(now, interval))
+        again = after(now, interval)
+        if node not in key.holders and again > (limit := tree.silence.limit(now, node)):
+            again = limit if now < limit else self._offer_to_silent(now, tree, node, again)
+        self._timers.set((tree.tree_id, node), again)
+
+    def _offer_to_silent(self, now: Instant, tree: RootTree, node: NodeIndex, again: Instant) -> Instant:
+        """When a member is offered a key again that has acknowledged none for so long that it is mute."""
+        if node in tree.key.holders:
+            return again
+        if node not in tree.mute:
+            tree.becomes_mute(node)
+            self._drops.count("key_unacknowledged")
+            self._mute.add(node, tree.tree_id, tree.flow)
+            self._touched[tree.tree_id] = None
+        return after(now, MUTE_OFFER_INTERVAL)
 
     def _new_key_id(self) -> KeyId:
         self._last_key = KeyId(self._last_key + 1)

@@ -17,6 +17,7 @@ from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
 from treecast.base.time import Duration, Instant
+from treecast.dataplane.mute_members import MUTE_AFTER
 from treecast.dataplane.root_trees import KEY_REST, ROTATION_LIMIT, RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
@@ -38,6 +39,8 @@ class OneTree(RuleBasedStateMachine):
         self.holds: dict[NodeIndex, set[KeyId]] = {}
         self.was_sent: dict[NodeIndex, set[KeyId]] = {}
         self.left_at: dict[NodeIndex, Instant] = {}
+        self.unheard_since: dict[NodeIndex, Instant] = {}
+        """When each node joined first, or when its last answer of a key in use or next has come since."""
         self.offers: list[OfferKey] = []
         self.answers: list[tuple[NodeIndex, KeyId]] = []
         self.next_hops: tuple[NodeIndex, ...] = ()
@@ -81,6 +84,7 @@ class OneTree(RuleBasedStateMachine):
     def join(self, node: NodeIndex) -> None:
         self.members.add(node)
         self.left_at.pop(node, None)
+        self.unheard_since.setdefault(node, self.now)
         self.trees.want(self.now, FLOW, sorted(self.members))
         self.carry_out()
 
@@ -119,6 +123,8 @@ class OneTree(RuleBasedStateMachine):
     def answer_arrives(self, data: st.DataObject, lost: bool) -> None:
         peer, key_id = self.answers.pop(data.draw(st.integers(0, len(self.answers) - 1)))
         if not lost:
+            if peer in self.members and key_id in (self.key_in_use, max(self.made)):
+                self.unheard_since[peer] = self.now
             self.trees.key_acknowledgement(self.now, peer, TreeId(1), TreeEpoch(7), key_id)
             self.carry_out()
 
@@ -136,8 +142,12 @@ class OneTree(RuleBasedStateMachine):
         self.no_key_is_pending_for_long()
 
     @invariant()
-    def each_member_is_served_in_exactly_one_way(self) -> None:
-        assert sorted([*self.next_hops, *self.replicate]) == sorted(self.members)
+    def each_member_is_served_in_exactly_one_way_but_none_that_is_mute(self) -> None:
+        served = [*self.next_hops, *self.replicate]
+        assert len(served) == len(set(served))
+        assert set(served) <= self.members
+        for node in self.members.difference(served):
+            assert self.now - self.unheard_since[node] >= MUTE_AFTER
 
     @invariant()
     def who_left_long_ago_opens_nothing(self) -> None:
