@@ -148,7 +148,9 @@ impl ForwardingTables {
                 let event = Event::Control { peer: session.peer, session: session.index, data: body.to_vec() };
                 self.events.push(event, now_ns).map(|()| Received::Done)
             }
-            KIND_SENDER_KEY => self.add_offer(KeyOffer::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
+            KIND_SENDER_KEY => {
+                self.add_offer(KeyOffer::parse(session.peer, body, now_ns)?, now_ns).map(|()| Received::Done)
+            }
             KIND_ANCHOR => {
                 let anchor = Anchor::parse(body)?;
                 let tree = self.downstream_trees.raise_anchor(session.peer, &anchor);

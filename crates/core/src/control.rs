@@ -250,9 +250,15 @@ impl ForwardingTables {
     }
 
     /// The body of an offer (section 6).
-    pub fn offer(&self, tree_id: u32, key_id: u32, context: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, Refused> {
+    pub fn offer(
+        &self,
+        tree_id: u32,
+        key_id: u32,
+        context: &[u8],
+        now_ns: u64,
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, Refused> {
         let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
-        tree.offer(key_id, context).ok_or(Refused::Unknown)
+        tree.offer(key_id, context, now_ns).ok_or(Refused::Unknown)
     }
 }
 

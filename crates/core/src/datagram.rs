@@ -154,7 +154,7 @@ impl SessionHeader {
     /// Reads the header of a datagram of at least [`MIN_SESSION_LEN`] bytes.
     pub fn parse(datagram: &[u8]) -> Result<Self, Reason> {
         check_length(datagram, MIN_SESSION_LEN)?;
-        check_flags(datagram, SESSION)?;
+        check_flags(datagram, [SESSION, 0, 0, 0])?;
         let receiver = u32_at(datagram, 4).ok_or(Reason::DatagramShort)?;
         let counter = u64_at(datagram, 8).ok_or(Reason::DatagramShort)?;
         Ok(Self { receiver, counter })
@@ -186,6 +186,8 @@ pub struct TreeHeader {
     pub tree: TreeName,
     /// Which sender key.
     pub key_id: u32,
+    /// Which step of it.
+    pub step: u16,
     /// Counts the tree's datagrams under this key, from 1.
     pub counter: u64,
 }
@@ -194,10 +196,11 @@ impl TreeHeader {
     /// Reads the header of a datagram of at least [`MIN_TREE_LEN`] bytes.
     pub fn parse(datagram: &[u8]) -> Result<Self, Reason> {
         check_length(datagram, MIN_TREE_LEN)?;
-        check_flags(datagram, TREE)?;
+        check_flags(datagram, [TREE, 0])?;
         let word = |offset| u32_at(datagram, offset).ok_or(Reason::DatagramShort);
         let tree = TreeName { root: word(4)?, tree_id: word(8)?, epoch: word(12)? };
-        Ok(Self { tree, key_id: word(16)?, counter: u64_at(datagram, 20).ok_or(Reason::DatagramShort)? })
+        let step = u16_at(datagram, 2).ok_or(Reason::DatagramShort)?;
+        Ok(Self { tree, key_id: word(16)?, step, counter: u64_at(datagram, 20).ok_or(Reason::DatagramShort)? })
     }
 
     /// The header's bytes.
@@ -205,6 +208,7 @@ impl TreeHeader {
         let mut out = [0; TREE_HEADER_LEN];
         let words = [self.tree.root, self.tree.tree_id, self.tree.epoch, self.key_id];
         out[0] = TREE;
+        out[2..4].copy_from_slice(&self.step.to_be_bytes());
         for (chunk, word) in out[4..20].chunks_exact_mut(4).zip(words) {
             chunk.copy_from_slice(&word.to_be_bytes());
         }
@@ -268,9 +272,9 @@ fn check_length(datagram: &[u8], minimum: usize) -> Result<(), Reason> {
     Ok(())
 }
 
-fn check_flags(datagram: &[u8], kind: u8) -> Result<(), Reason> {
+fn check_flags<const N: usize>(datagram: &[u8], expected: [u8; N]) -> Result<(), Reason> {
     match array_at(datagram, 0) {
-        Some([first, 0, 0, 0]) if first == kind => Ok(()),
+        Some(found) if found == expected => Ok(()),
         Some(_) => Err(Reason::FlagsUnknown),
         None => Err(Reason::DatagramShort),
     }

@@ -3,10 +3,13 @@
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
-use crate::aead::{Aead, AeadKey};
+use crate::aead::Aead;
 use crate::anchor::Anchor;
 use crate::counters::Volume;
-use crate::datagram::{array_at, u32_at, u64_at, TreeHeader, TreeName, MIN_TREE_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
+use crate::datagram::{
+    array_at, u16_at, u32_at, u64_at, TreeHeader, TreeName, MIN_TREE_LEN, TREE_HEADER_LEN, TREE_TAG_LEN,
+};
+use crate::key_steps::StepSecret;
 use crate::member_key::{MemberKey, MemberKeys};
 use crate::reason::Reason;
 use crate::root_tree::{MAX_CONTEXT_LEN, OFFER_LEN};
@@ -23,25 +26,27 @@ pub struct KeyOffer {
     pub context: Vec<u8>,
     tree_key: TreeKey,
     first_counter: u64,
-    open: AeadKey,
+    step: StepSecret,
+    came_ns: u64,
 }
 
 impl KeyOffer {
-    /// Reads the body of a session datagram of kind 2 from `root`.
-    pub fn parse(root: u32, body: &[u8]) -> Result<Self, Reason> {
+    /// Reads the body of a session datagram of kind 2 from `root`, which came at `came_ns`.
+    pub fn parse(root: u32, body: &[u8], came_ns: u64) -> Result<Self, Reason> {
         let malformed = Reason::KeyMalformed;
         let tree_id = u32_at(body, 0).ok_or(malformed)?;
         let epoch = u32_at(body, 4).ok_or(malformed)?;
         let key_id = u32_at(body, 8).ok_or(malformed)?;
-        let [aead, 0, 0, 0] = array_at(body, 12).ok_or(malformed)? else { return Err(malformed) };
+        let [aead, 0] = array_at(body, 12).ok_or(malformed)? else { return Err(malformed) };
+        let number = u16_at(body, 14).ok_or(malformed)?;
         let first_counter = u64_at(body, 16).ok_or(malformed)?;
         let tree_key = TreeKey::new(array_at(body, 24).ok_or(malformed)?);
         let secret = Zeroizing::new(array_at(body, 40).ok_or(malformed)?);
         let context = body.get(OFFER_LEN..).filter(|context| context.len() <= MAX_CONTEXT_LEN).ok_or(malformed)?;
         let aead = Aead::from_number(aead).ok_or(malformed)?;
-        let open = AeadKey::new(aead, &secret).map_err(|_| malformed)?;
+        let step = StepSecret { number, aead, secret };
         let tree = TreeName { root, tree_id, epoch };
-        Ok(Self { tree, key_id, context: context.to_vec(), tree_key, first_counter, open })
+        Ok(Self { tree, key_id, context: context.to_vec(), tree_key, first_counter, step, came_ns })
     }
 }
 
@@ -79,8 +84,8 @@ pub struct DownstreamTree {
 impl DownstreamTree {
     /// The tree exists from its first key on.
     pub fn new(offer: KeyOffer, outgoing: OutgoingList, parents: Box<[u32]>) -> Self {
-        let KeyOffer { tree, key_id, tree_key, first_counter, open, .. } = offer;
-        let keys = MemberKeys::new(MemberKey::new(key_id, first_counter, open));
+        let KeyOffer { tree, key_id, tree_key, first_counter, step, came_ns, .. } = offer;
+        let keys = MemberKeys::new(MemberKey::new(key_id, first_counter, step, came_ns));
         Self {
             name: tree,
             rx: Volume::default(),
@@ -96,13 +101,14 @@ impl DownstreamTree {
         self.tree_key.bytes() == offer.tree_key.bytes()
     }
 
-    /// Takes a further key, or a later first counter of one that it has.
+    /// Takes a further key, or a later first counter and step of one that it has.
     pub fn accept(&self, offer: KeyOffer) {
         let keys = self.keys.load();
-        let KeyOffer { key_id, first_counter, open, .. } = offer;
+        let KeyOffer { key_id, first_counter, step, came_ns, .. } = offer;
         if let Some(key) = keys.get(key_id) {
             key.raise_anchor(first_counter.saturating_sub(1));
-        } else if let Some(keys) = keys.with(MemberKey::new(key_id, first_counter, open)) {
+            key.steps.raise(step, came_ns);
+        } else if let Some(keys) = keys.with(MemberKey::new(key_id, first_counter, step, came_ns)) {
             self.keys.store(keys.into());
         }
     }
@@ -139,7 +145,7 @@ impl DownstreamTree {
         let key = keys.find(header.key_id, now_ns)?;
         key.admit(header.counter)?;
         let (sealed, _) = datagram.split_last_chunk_mut::<TREE_TAG_LEN>().ok_or(Reason::DatagramShort)?;
-        let plaintext = key.open.open(header.counter, TREE_HEADER_LEN, sealed).map_err(|_| Reason::TreeAuth)?;
+        let plaintext = key.steps.open(header.step, now_ns, |key| key.open(header.counter, TREE_HEADER_LEN, sealed))?;
         key.mark_opened(header.counter, now_ns)?;
         Ok(plaintext)
     }

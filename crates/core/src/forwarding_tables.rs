@@ -286,6 +286,7 @@ impl ForwardingTables {
 
     fn note_use(&self, tree: &RootTree, members: &Members, now_ns: u64) {
         let tree_id = tree.name.tree_id;
+        tree.advance(members, now_ns);
         match tree.report(members) {
             None => {}
             Some(TreeReport::Used) => self.report(Event::TreeUsed { tree_id }, now_ns),

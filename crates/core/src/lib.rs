@@ -23,6 +23,7 @@ pub mod frame;
 pub mod handshake;
 pub mod headers;
 pub mod iana;
+pub mod key_steps;
 pub mod limits;
 pub mod mac;
 mod member_key;

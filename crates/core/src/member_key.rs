@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::aead::AeadKey;
+use crate::key_steps::{MemberSteps, StepSecret};
 use crate::reason::Reason;
 use crate::replay::TreeWindow;
 use crate::session::lock;
@@ -18,7 +18,7 @@ pub const PREVIOUS_KEY_NS: u64 = 3_000_000_000;
 #[derive(Debug)]
 pub(crate) struct MemberKey {
     pub(crate) key_id: u32,
-    pub(crate) open: AeadKey,
+    pub(crate) steps: MemberSteps,
     first_counter: u64,
     anchor: AtomicU64,
     /// 0: no datagram came under it yet.
@@ -30,10 +30,10 @@ pub(crate) struct MemberKey {
 }
 
 impl MemberKey {
-    pub(crate) fn new(key_id: u32, first_counter: u64, open: AeadKey) -> Self {
+    pub(crate) fn new(key_id: u32, first_counter: u64, step: StepSecret, now_ns: u64) -> Self {
         Self {
             key_id,
-            open,
+            steps: MemberSteps::new(step, now_ns),
             first_counter,
             anchor: AtomicU64::new(first_counter.saturating_sub(1)),
             first_used_ns: AtomicU64::new(0),

@@ -87,6 +87,7 @@ reasons! {
     TreeRpf = "tree_rpf": "a tree datagram that did not come from an address of a parent on its tree",
     TreeTag = "tree_tag": "the tree tag is wrong",
     TreeKeyUnknown = "tree_key_unknown": "the key id is neither the tree's current nor its previous key",
+    TreeStep = "tree_step": "a tree datagram of a step of its sender key that is over, or cannot have begun",
     TreeAhead = "tree_ahead": "a tree counter far beyond what the root is known to have used",
     TreeAuth = "tree_auth": "the AEAD tag of a tree datagram is wrong",
     TreeExhausted = "tree_exhausted": "a sender key has sealed 2^30 datagrams and the next one is not in use yet",

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
-use crate::aead::{Aead, AeadKey};
+use crate::aead::Aead;
 use crate::anchor::{Anchor, ANCHOR_INTERVAL};
 use crate::datagram::LARGEST_UNDERLAY_MTU;
 use crate::datagram::{Inner, TreeHeader, TreeName};
 use crate::datagram::{AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
+use crate::key_steps::{RootSteps, StepSecret};
 use crate::reason::Reason;
 use crate::session::lock;
 use crate::tree_tag::TreeKey;
@@ -27,25 +28,23 @@ pub const KEY_LIMIT: u64 = 1 << 30;
 /// After so many more it is reported again.
 const REPORT_AGAIN: u64 = 1 << 20;
 /// The body of an offer without its context.
-pub(crate) const OFFER_LEN: usize = 4 + 4 + 4 + 1 + 3 + 8 + 16 + 32;
+pub(crate) const OFFER_LEN: usize = 4 + 4 + 4 + 1 + 1 + 2 + 8 + 16 + 32;
 
 /// A sender key at its root.
 pub struct SenderKey {
     /// Its id, unique in the tree.
     pub key_id: u32,
-    aead: Aead,
-    secret: Zeroizing<[u8; 32]>,
-    seal: AeadKey,
+    steps: RootSteps,
     sealed: AtomicU64,
     anchored: AtomicU64,
 }
 
 impl SenderKey {
-    /// From 32 random bytes.
+    /// From 32 random bytes, its first step.
     pub fn new(key_id: u32, aead: Aead, secret: Zeroizing<[u8; 32]>) -> Option<Self> {
-        let seal = AeadKey::new(aead, &secret).ok()?;
+        let steps = RootSteps::new(aead, secret).ok()?;
         let (sealed, anchored) = (AtomicU64::new(0), AtomicU64::new(0));
-        Some(Self { key_id, aead, secret, seal, sealed, anchored })
+        Some(Self { key_id, steps, sealed, anchored })
     }
 
     /// As if it had sealed so many datagrams. Never fewer than it has: their counters would come again.
@@ -133,6 +132,11 @@ impl RootTree {
         }
     }
 
+    /// The key of these members takes the step that is due.
+    pub fn advance(&self, members: &Members, now_ns: u64) {
+        members.key.steps.advance(now_ns);
+    }
+
     /// The report that is due as a frame takes the tree to these members: its first use, then each wear of their key.
     pub fn report(&self, members: &Members) -> Option<TreeReport> {
         let key = &members.key;
@@ -192,9 +196,10 @@ impl RootTree {
         let counter = key.sealed.fetch_add(1, Ordering::Relaxed) + 1;
         let (sealed, tag) = datagram.split_last_chunk_mut().ok_or(Reason::TooBig)?;
         let (header, rest) = sealed.split_first_chunk_mut().ok_or(Reason::TooBig)?;
-        *header = TreeHeader { tree: self.name, key_id: key.key_id, counter }.emit();
+        let step = key.steps.current.load();
+        *header = TreeHeader { tree: self.name, key_id: key.key_id, step: step.secret.number, counter }.emit();
         *rest.first_chunk_mut().ok_or(Reason::TooBig)? = inner.emit();
-        key.seal.seal(counter, TREE_HEADER_LEN, sealed).map_err(|_| Reason::TooBig)?;
+        step.key.seal(counter, TREE_HEADER_LEN, sealed).map_err(|_| Reason::TooBig)?;
         *tag = self.tree_key.tag(sealed).ok_or(Reason::TooBig)?;
         Ok(length)
     }
@@ -231,22 +236,26 @@ impl RootTree {
         }
     }
 
-    /// The body of an offer of the current or the waiting key; None when the id is neither's or the context too long.
-    pub fn offer(&self, key_id: u32, context: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    /// The body of an offer of the current or the waiting key, at the step that is due; None when the id is neither's or the context too long.
+    pub fn offer(&self, key_id: u32, context: &[u8], now_ns: u64) -> Option<Zeroizing<Vec<u8>>> {
         let key = lock(&self.waiting).clone().filter(|key| key.key_id == key_id);
         let key = key.or_else(|| Some(self.members.load().key.clone()).filter(|key| key.key_id == key_id))?;
         if context.len() > MAX_CONTEXT_LEN {
             return None;
         }
+        key.steps.advance(now_ns);
+        let step = key.steps.current.load();
+        let StepSecret { number, aead, secret } = &step.secret;
         let first_counter = key.sealed.load(Ordering::Relaxed) + 1;
         let mut body = Zeroizing::new(Vec::with_capacity(OFFER_LEN + MAX_CONTEXT_LEN));
         body.extend_from_slice(&self.name.tree_id.to_be_bytes());
         body.extend_from_slice(&self.name.epoch.to_be_bytes());
         body.extend_from_slice(&key_id.to_be_bytes());
-        body.extend_from_slice(&[key.aead as u8, 0, 0, 0]);
+        body.extend_from_slice(&[*aead as u8, 0]);
+        body.extend_from_slice(&number.to_be_bytes());
         body.extend_from_slice(&first_counter.to_be_bytes());
         body.extend_from_slice(self.tree_key.bytes().as_slice());
-        body.extend_from_slice(&*key.secret);
+        body.extend_from_slice(secret.as_slice());
         body.extend_from_slice(context);
         Some(body)
     }

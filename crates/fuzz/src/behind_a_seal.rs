@@ -81,6 +81,6 @@ pub fn session_body(bytes: &[u8]) {
 
 /// The body of an offer of a key, alone and as a member sends it, and the header behind each seal.
 pub fn sender_key(bytes: &[u8]) {
-    let (_, _) = (Inner::parse(bytes), KeyOffer::parse(1, bytes));
+    let (_, _) = (Inner::parse(bytes), KeyOffer::parse(1, bytes, 0));
     session_body(&[&[KIND_SENDER_KEY], bytes].concat());
 }

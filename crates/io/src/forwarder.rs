@@ -25,8 +25,7 @@ use crate::pulse::Pulse;
 use crate::socket_group::SocketGroup;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
-use crate::sys::thread::monotonic_ns;
-use crate::sys::thread::{random, set_slice};
+use crate::sys::thread::{monotonic_ns, random, set_slice};
 use crate::underlay::{Underlay, UnderlayMtu};
 use crate::worker::{Share, Worker};
 
@@ -258,7 +257,7 @@ impl Forwarder {
 
     /// Sends a sender key.
     pub fn offer_key(&self, tree_id: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
-        let body = self.tables.offer(tree_id, key_id, context)?;
+        let body = self.tables.offer(tree_id, key_id, context, monotonic_ns())?;
         Ok(self.send_on(self.tables.session_to(peer), KIND_SENDER_KEY, &body))
     }
 

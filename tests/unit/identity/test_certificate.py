@@ -37,6 +37,7 @@ from treecast.identity.certificate import (
     Verifier,
     issue,
 )
+from treecast.identity.keys import SigningKey
 from treecast.identity.rights import Rights, Role
 
 _FIELDS: dict[str, object] = {
@@ -65,10 +66,10 @@ _FIELDS: dict[str, object] = {
 _BODY = list(_FIELDS.values())
 
 
-def _sealed(body: object) -> bytes:
-    """``body`` as a certificate that the CA did sign."""
+def _sealed(body: object, by: SigningKey = CA_KEY) -> bytes:
+    """``body`` as a certificate that the CA, or another one, did sign."""
     packed = msgspec.msgpack.encode(body)
-    return msgspec.msgpack.encode([packed, CA_KEY.sign(b"treecast certificate 2", packed)])
+    return msgspec.msgpack.encode([packed, by.sign(b"treecast certificate 2", packed)])
 
 
 def _with(field: str, value: object) -> bytes:
@@ -169,6 +170,8 @@ def test_another_networks_certificate_is_refused_whatever_the_time() -> None:
 
 def test_a_certificate_that_another_ca_signed_for_this_network_is_refused() -> None:
     assert _reason(issue(OTHER_CA_KEY, CLAIMS), CA_KEY.public, NOW_S) == CERTIFICATE_BAD_SIGNATURE
+    in_its_name = Certificate.decode(_sealed(_BODY, OTHER_CA_KEY))
+    assert _reason(in_its_name, CA_KEY.public, NOW_S) == CERTIFICATE_BAD_SIGNATURE
 
 
 @pytest.mark.parametrize(
@@ -252,6 +255,7 @@ def test_a_forged_certificate_is_called_forged_and_not_expired() -> None:
         msgspec.msgpack.encode([*msgspec.msgpack.decode(_sealed(_BODY)), 0]),
         msgspec.msgpack.encode([msgspec.msgpack.encode(_BODY), bytes(63)]),
         msgspec.msgpack.encode([_BODY, bytes(64)]),
+        b"\xdc\x00\x02" + _sealed(_BODY)[1:],
         b"\x91" * 300,
     ],
 )

@@ -15,11 +15,12 @@ proptest! {
     #[test]
     fn a_tree_header_parses_back(
         words: [u32; 4],
+        step: u16,
         counter: u64,
         rest in prop::collection::vec(any::<u8>(), 28..200),
     ) {
         let [root, tree_id, epoch, key_id] = words;
-        let header = TreeHeader { tree: TreeName { root, tree_id, epoch }, key_id, counter };
+        let header = TreeHeader { tree: TreeName { root, tree_id, epoch }, key_id, step, counter };
         let datagram = [&header.emit()[..], &rest].concat();
         prop_assert_eq!(TreeHeader::parse(&datagram), Ok(header));
     }

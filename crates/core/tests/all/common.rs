@@ -80,8 +80,18 @@ pub fn seal_for(tree: &RootTree, members: &Members, kind: u8, body: &[u8]) -> Ve
 
 /// The frame of a session datagram as the receiver gets it.
 pub fn receive(tables: &ForwardingTables, datagram: &[u8], from: Endpoint) -> Result<Option<Vec<u8>>, Reason> {
+    receive_at(tables, datagram, from, NOW_NS)
+}
+
+/// The same at a time.
+pub fn receive_at(
+    tables: &ForwardingTables,
+    datagram: &[u8],
+    from: Endpoint,
+    now_ns: u64,
+) -> Result<Option<Vec<u8>>, Reason> {
     let mut buffer = datagram.to_vec();
-    match tables.receive_session(&mut buffer, from, NOW_NS, &mut Recent::default())? {
+    match tables.receive_session(&mut buffer, from, now_ns, &mut Recent::default())? {
         Received::Opened(Opened::Frame(OpenedFrame { start, length, .. })) => {
             Ok(Some(buffer[start..start + length].to_vec()))
         }
@@ -129,7 +139,7 @@ pub fn tree(
 /// The offer of a key travels from root to member.
 pub fn give_key(root: &ForwardingTables, member: &ForwardingTables, name: TreeName, key_id: u32) {
     let session = root.session_to(member.node_index).unwrap();
-    let offer = root.offer(name.tree_id, key_id, b"\xc0").unwrap();
+    let offer = root.offer(name.tree_id, key_id, b"\xc0", NOW_NS).unwrap();
     let datagram = seal(&session, KIND_SENDER_KEY, &offer);
     assert_eq!(receive(member, &datagram, endpoint(root.node_index as u8)), Ok(None));
 }

@@ -13,6 +13,7 @@ mod fuzz;
 mod guards;
 mod handshakes;
 mod headers;
+mod key_steps;
 mod packet_ports;
 mod ports;
 mod recursive_encapsulation;

@@ -241,7 +241,7 @@ fn an_offer_that_comes_late_displaces_no_newer_key() {
     let (root, name) = tree(&one, &two, 5, leaf());
     let session = one.session_to(2).unwrap();
     one.make_key(5, 4, zeroize::Zeroizing::new([1; 32])).unwrap();
-    let late = one.offer(5, 4, b"\xc0").unwrap();
+    let late = one.offer(5, 4, b"\xc0", NOW_NS).unwrap();
     let mut datagrams = Vec::new();
     for key_id in [5, 6] {
         one.make_key(5, key_id, zeroize::Zeroizing::new([key_id as u8; 32])).unwrap();

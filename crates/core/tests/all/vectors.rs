@@ -7,6 +7,7 @@ use treecast_core::counters::Counter;
 use treecast_core::datagram::{Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME};
 use treecast_core::fragment::{cut, Fragment};
 use treecast_core::handshake::{Handshake, SessionKeys};
+use treecast_core::key_steps::STEP_NS;
 use treecast_core::mac::MacKey;
 use treecast_core::network::Network;
 use treecast_core::noise::public_key;
@@ -108,10 +109,14 @@ fn tree_datagram() -> Value {
     let tree = RootTree::new(name, TreeKey::new(tree_key), key);
     let body = ipv4([10, 77, 0, 1], [239, 1, 1, 1], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
     let datagram = seal_tree(&tree, &body);
+    let offer = tree.offer(7, b"\xc0", NOW_NS).unwrap();
+    tree.advance(&tree.members.load(), NOW_NS + 2 * STEP_NS);
+    let later = seal_tree(&tree, &body);
     json!({
         "root": 0x0A0B_0C0D_u32, "tree_id": 5, "epoch": 6, "key_id": 7, "counter": 1, "aead": Aead::Aes256Gcm as u8,
         "tree_key": hex(&tree_key), "sender_key": hex(&sender_key), "body": hex(&body), "datagram": hex(&datagram),
-        "offer_context": "c0", "offer": hex(&tree.offer(7, b"\xc0").unwrap()),
+        "offer_context": "c0", "offer": hex(&offer),
+        "at_step_2": { "counter": 2, "datagram": hex(&later), "offer": hex(&tree.offer(7, b"\xc0", NOW_NS + 2 * STEP_NS).unwrap()) },
     })
 }
 
