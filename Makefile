@@ -61,6 +61,7 @@ $(STAMPS)/venv: requirements.lock | $(STAMPS)/apt
 
 $(STAMPS)/build: $(RUST) pyproject.toml $(STAMPS)/venv
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --release --locked --quiet
+	@$(PY) -m compileall -q src
 	@touch $@
 
 install: $(STAMPS)/build

@@ -183,7 +183,7 @@ def test_a_handshake_that_would_run_over_the_overlay_stays_outside(two: DataPlan
         with own:
             own.bind((ipv4(1), 7701))
             own.sendto(init, (ipv4(2), 7700))  # by way of the TAP
-            own.sendto(b"\xc0" + init[1:-1] + b"\0", (ipv4(2), 7700))  # not of this network: its own affair
+            own.sendto(init[:-32] + bytes(32), (ipv4(2), 7700))  # not of this network: its own affair
     wait_until(lambda: two[0].forwarder.drops()["recursive_encapsulation"] > before, LIMIT_S, "it is recognised")
     assert two[0].forwarder.drops()["recursive_encapsulation"] == before + 1
     assert len(two[1].seen(HandshakeDatagram)) == heard
