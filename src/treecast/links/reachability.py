@@ -269,9 +269,9 @@ class Reachability:
             case Standing.UNREACHABLE:
                 kind = "peer_unreachable"
                 text = (
-                    f"peer {label} does not answer{tried}: nothing runs there, firewalls keep UDP away, or it "
-                    f"is of another network, which answers no stranger (its log says foreign_network then): check the "
-                    f"address and port, and that both are nodes of one network"
+                    f"peer {label} does not answer{tried}: nothing runs there, firewalls keep UDP away, it is "
+                    f"of another network, which answers no stranger (its log says foreign_network then), or its "
+                    f"network.json has another key: check the address and port, and that both are nodes of one network"
                 )
         yield Problem(kind, label, text)
 

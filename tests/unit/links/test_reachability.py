@@ -50,6 +50,7 @@ def test_a_configured_peer_that_does_not_answer_is_a_problem_once_it_has_no_link
     assert (problem.kind, problem.subject) == ("peer_unreachable", "peer")
     assert PEER in problem.text
     assert "another network, which answers no stranger (its log says foreign_network then)" in problem.text
+    assert "or its network.json has another key: check" in problem.text
 
 
 def test_a_peer_whose_handshake_never_ends_does_not_answer_either() -> None:
