@@ -61,9 +61,11 @@ def advice_to_bridge(name: str, roles: Role) -> str:
 
 
 def parse_roles(names: Iterable[str]) -> Role:
-    """Names of roles, ``none`` for no role; OperatorError for a name of none."""
-    roles = NO_ROLES
-    for name in names:
+    """Names of roles, ``none`` alone for no role; OperatorError for a name of none."""
+    roles, given = NO_ROLES, list(names)
+    if "none" in given and set(given) != {"none"}:
+        raise OperatorError(f"--role {','.join(given)}: none and a role contradict each other: give one of them")
+    for name in given:
         if name != "none" and name not in _BY_NAME:
             raise OperatorError(f"{name!r} is no role: give any of {', '.join(_BY_NAME)}, with commas between, or none")
         roles |= _BY_NAME.get(name, NO_ROLES)

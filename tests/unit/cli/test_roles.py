@@ -20,6 +20,9 @@ def test_roles_are_named_with_commas_or_one_by_one_and_none_is_none() -> None:
     assert values.roles(["none"]) == NO_ROLES
     with pytest.raises(OperatorError, match="'king' is no role: give any of bridge, relay, controller, with commas"):
         values.roles(["bridge,king"])
+    for words in (["bridge,none"], ["none", "bridge"]):
+        with pytest.raises(OperatorError, match="none and a role contradict each other: give one of them"):
+            values.roles(words)
 
 
 def test_a_node_is_a_relay_unless_it_is_told_otherwise_and_keeps_its_roles_when_it_is_added_again(
