@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, ip_address
 
+from treecast.adapters.netdevice import index_of, name_of
 from treecast.base.addresses import IPAddress
 from treecast.base.errors import OperatorError
 from treecast.daemon.options import HostPort
@@ -36,10 +37,23 @@ def require_underlay_peers(peers: Iterable[HostPort], network: Network) -> None:
     """OperatorError for the first that is named by an address where no node can be reached."""
     for peer in peers:
         try:
-            why = why_no_peer(ip_address(peer.host), network)
+            address = ip_address(peer.host)
         except ValueError:  # a name
             continue
+        why = why_no_peer(address, network)
         if why:
             raise OperatorError(
                 f"--peer {peer} is {why}: give the underlay address of a machine that runs a node, or its host name"
             )
+        if isinstance(address, IPv6Address) and address.is_link_local:
+            _require_zone(peer, address)
+
+
+def _require_zone(peer: HostPort, address: IPv6Address) -> None:
+    """OperatorError where the address does not say on which interface it is (RFC 4007 section 11)."""
+    plain, zone = IPv6Address(int(address)), address.scope_id
+    advice = f"give the interface that leads to it, in the form [{plain}%eth0]"
+    if zone is None:
+        raise OperatorError(f"--peer {peer} is a link-local address without a zone: {advice}")
+    if not (index_of(zone) or (zone.isascii() and zone.isdigit() and len(zone) < 10 and name_of(int(zone)))):
+        raise OperatorError(f"--peer {peer} has the zone {zone}, which is no interface of this machine: {advice}")

@@ -40,9 +40,24 @@ def test_a_peer_at_an_address_where_no_node_can_be_is_refused_with_what_to_give(
         require_underlay_peers((HostPort("192.0.2.1", 7700), HostPort(host, 7700)), NETWORK)
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "127.0.0.1", "10.78.0.1", "2001:db8::1", "fe80::1%eth0", "bob.example"])
+@pytest.mark.parametrize(
+    "host", ["192.0.2.1", "127.0.0.1", "10.78.0.1", "2001:db8::1", "fe80::1%lo", "fe80::1%1", "bob.example"]
+)
 def test_other_peers_are_taken(host: str) -> None:
     require_underlay_peers((HostPort(host, 7700),), NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("host", "word"),
+    [
+        ("fe80::1", "is a link-local address without a zone"),
+        ("fe80::1%nowhere", "has the zone nowhere, which is no interface of this machine"),
+        ("fe80::1%999999999", "has the zone 999999999, which is no interface of this machine"),
+    ],
+)
+def test_a_link_local_peer_on_no_interface_of_this_machine_is_refused_with_the_form(host: str, word: str) -> None:
+    with pytest.raises(OperatorError, match=rf"{word}: give the interface .* in the form \[fe80::1%eth0\]"):
+        require_underlay_peers((HostPort(host, 7700),), NETWORK)
 
 
 def resolved(monkeypatch: pytest.MonkeyPatch, *found: str) -> tuple[list[tuple[Endpoint, ...]], list[str]]:
