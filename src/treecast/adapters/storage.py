@@ -280,6 +280,8 @@ def _load_secret(path: Path, limit_bytes: int, parse: Callable[[bytes], T], miss
     record = load_file(path, limit_bytes, parse, missing)
     with explained(f"read {path}"):
         mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & stat.S_IRUSR:  # root has read it, the node it becomes could not
+        raise OperatorError(f"{path} may not be read by its owner (mode {mode:04o}): chmod 600 {path}")
     if mode & OTHERS_MODES:
         raise OperatorError(f"{path} is open to other accounts (mode {mode:04o}): chmod 600 {path}, and {leaked}")
     return record

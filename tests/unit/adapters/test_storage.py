@@ -240,6 +240,20 @@ def test_an_unreadable_file_is_explained(network: Path, file: str) -> None:
     assert said.startswith(f"cannot read {file} (permission denied): ")
 
 
+@pytest.mark.parametrize("file", ["network.json", "node.key"])
+def test_a_secret_that_its_owner_may_not_read_is_refused_even_if_root_could(
+    network: Path, tmp_path: Path, file: str
+) -> None:
+    alice = tmp_path / "alice"
+    storage.add_node(network, alice, ALICE, NOW_S)
+    (alice / file).chmod(0o000)
+    path = alice / file
+    with pytest.raises(OperatorError) as caught:
+        storage.load_node(alice, NOW_S)
+    by_root = f"{path} may not be read by its owner (mode 0000): chmod 600 {path}"
+    assert str(caught.value).startswith(by_root if os.geteuid() == 0 else f"cannot read {path} (permission denied): ")
+
+
 def test_a_directory_that_may_not_be_looked_into_is_explained(network: Path, tmp_path: Path) -> None:
     network.chmod(0o000)
     tmp_path.chmod(0o755)
