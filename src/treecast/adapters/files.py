@@ -35,7 +35,7 @@ _ADVICE = {
     errno.EEXIST: "choose another directory",
     errno.ENOENT: "use a directory that exists",
     errno.ENOTDIR: "use a directory",
-    errno.EISDIR: "put a file there",
+    errno.EISDIR: "remove it",
     errno.ENODEV: "remove it, or put a file there",
     errno.ENXIO: "remove it, or put a file there",
     errno.ENAMETOOLONG: "use a shorter name",

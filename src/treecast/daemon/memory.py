@@ -7,6 +7,7 @@ minute.
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,9 @@ class Kind(Generic[T]):
         """
         self.what = what
         self.fault = ""
+        self.in_the_way = False
+        """A directory has the file's name: no fault of the directory that the file is in."""
+        self._is_no_file = False
         self._load = load
         self._write_file = write
         self._recall = recall
@@ -88,6 +92,7 @@ class Kind(Generic[T]):
             self._written = error.kept
             log.warning(f"not all {self.what} of earlier runs are remembered", reason=str(error))
         except OperatorError as error:
+            self._is_no_file = getattr(error.__cause__, "errno", 0) in (errno.ENODEV, errno.ENXIO)
             log.warning(f"{self.what} of earlier runs are not remembered", reason=str(error))
         if self._written:
             self._recall(self._written)
@@ -95,14 +100,14 @@ class Kind(Generic[T]):
     def unwritten(self) -> tuple[T, ...] | None:
         """The present values when the file has others; None when it has them."""
         present = self._present()
-        return present if present != self._written else None
+        return present if self._is_no_file or present != self._written else None
 
     def due(self, now: Instant) -> tuple[T, ...] | None:
         """The values of another essence than the file's, at most once in a write interval; what could not be written is
         tried at each look.
         """
         present = self._present()
-        if list(map(self._essence, present)) == list(map(self._essence, self._written)):
+        if not self._is_no_file and list(map(self._essence, present)) == list(map(self._essence, self._written)):
             self.fault = ""
             return None
         if now < self._next_write and not self.fault:
@@ -115,9 +120,9 @@ class Kind(Generic[T]):
         try:
             self._write_file(present)
         except OperatorError as error:
-            self.fault = str(error)
+            self.fault, self.in_the_way = str(error), isinstance(error.__cause__, IsADirectoryError)
             return
-        self._written, self.fault = present, ""
+        self._written, self.fault, self._is_no_file = present, "", False
 
 
 class Memory:
@@ -138,9 +143,14 @@ class Memory:
         supervision.start("remembering", self.follow)
 
     def problems(self, _: Instant) -> Iterator[Problem]:
-        """The directory cannot be written: its disk is full, or read-only."""
-        fault = self._fault()
-        if fault:
+        """The directory cannot be written: its disk is full, or read-only; or a file in it."""
+        faulty = [kind for kind in self._kinds if kind.fault]
+        if faulty and all(kind.in_the_way for kind in faulty):
+            what = ", ".join(kind.what for kind in faulty)
+            text = f"{what} are not remembered for the next start: {faulty[0].fault}"
+            yield Problem("directory_unwritable", str(self._directory), text)
+        elif faulty:
+            fault = next(kind.fault for kind in faulty if not kind.in_the_way)
             lost = (
                 "what this node learns of other nodes and of its LANs is not remembered for the next start, "
                 "and bridge add and bridge remove would fail"

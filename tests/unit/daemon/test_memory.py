@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -120,10 +121,29 @@ def test_a_directory_that_cannot_be_written_is_one_problem_for_all_kinds_until_i
     (directory / PIM_FILE).mkdir()
     memory.save()
     (problem,) = memory.problems(clock.monotonic())
-    assert f"cannot write {directory / PIM_FILE}" in problem.text, "one file is enough"
+    assert problem.text == (
+        "Joins of PIM routers are not remembered for the next start: "
+        f"cannot write {directory / PIM_FILE} (is a directory): remove it"
+    )
     (directory / PIM_FILE).rmdir()
     memory.save()
     assert list(memory.problems(clock.monotonic())) == []
+
+
+def test_what_is_no_file_is_replaced_or_a_problem_also_when_nothing_was_learned(tmp_path: Path) -> None:
+    path = tmp_path / VLANS_FILE
+    os.mkfifo(path)
+    memory, _ = memory_of(tmp_path, Node())
+    memory.recall()
+    memory.save()
+    assert path.is_file()
+    path.unlink()
+    path.mkdir()
+    memory, _ = memory_of(tmp_path, Node())
+    memory.recall()
+    memory.save()
+    (problem,) = memory.memory.problems(clock.monotonic())
+    assert problem.text.endswith(f"cannot write {path} (is a directory): remove it")
 
 
 def test_what_was_written_waits_for_its_interval_and_what_could_not_be_is_due_at_each_look(tmp_path: Path) -> None:
