@@ -59,7 +59,7 @@ reasons! {
     UnknownType = "unknown_type": "a first byte that no protocol on this port uses",
     DatagramShort = "datagram_short": "shorter than its fixed part",
     DatagramLong = "datagram_long": "longer than its kind may be",
-    FlagsUnknown = "flags_unknown": "flags or reserved bytes that version 1 does not use",
+    FlagsUnknown = "flags_unknown": "flags or reserved bytes that the protocol does not use",
     HandshakeVersion = "handshake_version": "a handshake version other than 2",
     HandshakeMac = "handshake_mac": "the handshake MAC is wrong: another network, or noise",
     HandshakeUnderLoad = "handshake_under_load": "an INIT without a good cookie while more than 100 a second come, or 50 from its address prefix; answered by a cookie",

@@ -135,9 +135,11 @@ def test_a_host_that_moves_is_followed_by_all_and_ping_pong_is_damped_and_shown(
     wait_lives_at(net, HOST, "n1")
     announce(net[2], HOST, "10.77.9.1")
     wait_lives_at(net, HOST, "n2")
-    moved = found(net[0], HOST)
+    here, moved = found(net[2], HOST), found(net[0], HOST)
+    assert here is not None
     assert moved is not None
-    assert (moved.ip, moved.moves, moved.port, moved.duplicate) == (["10.77.9.1"], 1, None, False)
+    assert here.moves == 1  # a third node may learn of the end of the one claim before the other
+    assert (moved.ip, moved.port, moved.duplicate) == (["10.77.9.1"], None, False)
     for node in (net[1], net[2], net[1], net[2]):
         announce(node, HOST, "10.77.9.1")
         wait_lives_at(net, HOST, node.name)

@@ -195,7 +195,7 @@ def test_a_machine_without_ipv6_carries_on_with_ipv4_and_one_with_it_has_an_unde
         n1.machine.sysctl(f"net/ipv6/conf/{switch}/disable_ipv6", off)
         wait_until(partial(lambda want: bool(n1.status().problems) is want, there), LIMIT_S, f"disable_ipv6 {off}")
     said = f"IPv6 came on after the start, and {INTERFACE} goes on with IPv4 only: "
-    assert f"{said}start the node again" in n1.log_tail()
-    assert f"{said}sysctl -w net.ipv6.conf.default.disable_ipv6=0, and start the node again" in n1.log_tail()
+    for advice in ("start the node again", "sysctl -w net.ipv6.conf.default.disable_ipv6=0, and start the node again"):
+        wait_until(partial(lambda text: text in n1.log_tail(), f"{said}{advice}"), LIMIT_S, advice)
     n1.stop()
     assert not has_interface(n1.machine)
