@@ -24,9 +24,10 @@ WITHOUT_ROLE = "claim_without_role"
 
 
 class Claims:
-    """Refuses claims; those of nodes without the role are remembered, for people."""
+    """Refuses claims; those of nodes without the role, this one too, are remembered, for people."""
 
-    def __init__(self, certified: CertifiedAddresses, drops: Drops) -> None:
+    def __init__(self, me: NodeIndex, certified: CertifiedAddresses, drops: Drops) -> None:
+        self._me = me
         self._certified = certified
         self._drops = drops
         self._refused: dict[NodeIndex, dict[HostKey, None]] = {}
@@ -56,12 +57,15 @@ class Claims:
         """The node claims the host no more."""
         self._forget(node, key)
 
-    def publishable(self, key: HostKey, host: LocalHost) -> HostContent | None:
-        """The content that this node may publish of a host of its own; None: nothing."""
+    def publishable(self, key: HostKey, host: LocalHost | None) -> HostContent | None:
+        """The content that this node may publish of a host of its own, None where it is gone; None: nothing."""
+        self._forget(self._me, key)
+        if host is None:
+            return None
         addresses = host.sorted_addresses()
         if self.own is not None and not self.own.bridges:
             if key != (0, self.own.mac):
-                self._drops.count(WITHOUT_ROLE)
+                self._refuse(self._me, key)
                 return None
             addresses = tuple(address for address in addresses if self.own.is_of_its_machine(address))
         return HostContent.of(tuple(a.packed for a in addresses), host.sequence, is_router=host.is_router)
@@ -75,13 +79,21 @@ class Claims:
         for node in sorted(self._refused):
             (_, mac), *others = sorted(self._refused[node])
             more = f" and at least {len(others)} others," if others else ""
-            yield Problem(
-                "claims_without_role",
-                name(node),
-                f"{name(node)} claims the host {mac}{more} but its certificate does not let it carry hosts, and they "
-                f"are not reached there: if it is to carry a LAN, run treecast node renew {name(node)} --role "
-                "bridge,relay where the CA key is, else find out what runs there",
-            )
+            renew = f"run treecast node renew {name(node)} --role bridge,relay where the CA key is"
+            if node == self._me:
+                yield Problem(
+                    "hosts_without_role",
+                    "this machine",
+                    f"other nodes do not reach the host {mac}{more} behind this node's interface, for its certificate "
+                    f"does not let it carry hosts: {renew}, and give this node the certificate",
+                )
+            else:
+                yield Problem(
+                    "claims_without_role",
+                    name(node),
+                    f"{name(node)} claims the host {mac}{more} but its certificate does not let it carry hosts, and "
+                    f"they are not reached there: if it is to carry a LAN, {renew}, else find out what runs there",
+                )
 
     def _of_its_machine(self, given: Given, addresses: tuple[IPAddress, ...]) -> tuple[IPAddress, ...]:
         own = tuple(address for address in addresses if given.is_of_its_machine(address))

@@ -56,7 +56,7 @@ class Discovery:
         self._drops = drops
         self._config = config
         self._host_table = HostTable(me, drops, config)
-        self._claims = Claims(self._host_table.certified, drops)
+        self._claims = Claims(me, self._host_table.certified, drops)
         self._recent_solicitations = RecentSolicitations()
         self._placed = PlacedHosts()
         """The hosts that the data plane has."""
@@ -289,8 +289,7 @@ class Discovery:
         changes: list[HostChange] = []
         for key in changed:
             self._place(key)
-            host = local.get(key)
-            changes.append(HostChange(key, None if host is None else self._claims.publishable(key, host)))
+            changes.append(HostChange(key, self._claims.publishable(key, local.get(key))))
         return changes
 
     def take_duplicates(self) -> list[HostKey]:

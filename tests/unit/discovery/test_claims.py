@@ -146,8 +146,13 @@ def test_a_node_without_the_role_publishes_its_own_machine_alone_and_its_hosts_w
     lan.announce(OWN, "10.1.0.7")
     assert lan.published == {(0, OWN): claim("10.77.0.1")}
     assert lan.counted() == {"claim_without_role": 1}
+    (problem,) = lan.discovery.problems(lan.now, lambda node: f"node{node}")
+    assert (problem.kind, problem.subject) == ("hosts_without_role", "this machine")
+    assert f"the host {H1} behind this node's interface" in problem.text
+    assert f"treecast node renew node{ME} --role bridge,relay" in problem.text
     lan.discovery.certify_own(Given(OWN, own, bridges=True))
     lan.settle()
+    assert list(lan.discovery.problems(lan.now, str)) == []
     assert lan.published == {(0, OWN): claim("10.1.0.7", "10.77.0.1"), KEY: claim("10.1.0.1")}
     lan.discovery.certify_own(Given(OWN, own, bridges=False))
     lan.settle()
