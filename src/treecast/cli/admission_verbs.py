@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from treecast.cli.network_verbs import NetworkOption, RoleOption, node_verbs
+from treecast.cli.network_verbs import DaysOption, Ipv4Option, Ipv6Option, NetworkOption, RoleOption, node_verbs
 
 
 @node_verbs.command("request")
@@ -35,13 +35,9 @@ def node_sign(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Where to put the answer.", show_default="./NODE.admission"),
     ] = None,
-    ipv4: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Its IPv4 address.", show_default="the next free one")
-    ] = None,
-    ipv6: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Its IPv6 address.", show_default="the prefix and its index")
-    ] = None,
-    days: Annotated[int, typer.Option(metavar="VALIDITY", help="Days until its certificate expires.")] = 365,
+    ipv4: Ipv4Option = None,
+    ipv6: Ipv6Option = None,
+    days: DaysOption = 365,
     role: RoleOption = None,
     replace: Annotated[
         bool,

@@ -18,6 +18,13 @@ NetworkOption = Annotated[
     typer.Option("--network", metavar="DIR", help="The network's directory.", show_default=_WHERE),
 ]
 
+Ipv4Option = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Its IPv4 address.", show_default="the next free one")
+]
+Ipv6Option = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Its IPv6 address.", show_default="the prefix and its index")
+]
+DaysOption = Annotated[int, typer.Option(metavar="VALIDITY", help="Days until its certificate expires.")]
 RoleOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,13 +67,9 @@ def node_add(
     directory: Annotated[
         Path | None, typer.Option("--dir", metavar="OUT", help="Where to put it.", show_default="./NODE")
     ] = None,
-    ipv4: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Its IPv4 address.", show_default="the next free one")
-    ] = None,
-    ipv6: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Its IPv6 address.", show_default="the prefix and its index")
-    ] = None,
-    days: Annotated[int, typer.Option(metavar="VALIDITY", help="Days until its certificate expires.")] = 365,
+    ipv4: Ipv4Option = None,
+    ipv6: Ipv6Option = None,
+    days: DaysOption = 365,
     role: RoleOption = None,
     replace: Annotated[
         bool,
