@@ -9,16 +9,15 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent};
+use treecast_core::arrival::{Opened, OpenedFrame, Recent};
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{DatagramType, TreeHeader, KIND_PROBE, KIND_PROBE_REPLY, TREE};
+use treecast_core::datagram::{KIND_PROBE, TREE};
 use treecast_core::flows::FlowAccount;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::headers::{Frame, Headers};
 use treecast_core::offload::{Coalescer, Delivery, Merging};
 use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
-use treecast_core::session::Endpoint;
 use treecast_core::traffic_class::decapsulate;
 
 use crate::delivering::Delivering;
@@ -26,10 +25,12 @@ use crate::dispatch::SocketKind;
 use crate::ingress::Ingress;
 use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
+use crate::probe_turn::next_turn_ns;
 use crate::pulse::Pulse;
 use crate::reassembly::{reassembly_len, Reassembly};
-use crate::relay::{Passed, Relayed};
-use crate::sys::batch::{Message, Receiver, MESSAGE_LEN};
+use crate::received_message::ReceivedMessage;
+use crate::relay::Relayed;
+use crate::sys::batch::{Receiver, MESSAGE_LEN};
 use crate::sys::poll::{EventFd, Poll};
 use crate::sys::thread::{monotonic_ns, set_slice};
 use crate::underlay::Underlay;
@@ -207,14 +208,14 @@ impl Worker {
         let mut recent = Recent::default();
         let mut relayed = relayed.0.drain(..).peekable();
         for (index, (message, bytes)) in receiver.messages_mut().enumerate() {
-            let Some(batch) = Batch::new(tables, underlay, socket, message, now_ns) else { continue };
+            let Some(received) = ReceivedMessage::new(tables, underlay, socket, message, now_ns) else { continue };
             let mut tree_volume = (0, 0);
             for (number, datagram) in bytes.chunks_mut(message.segment.max(1)).enumerate() {
                 let passed = relayed.next_if(|passed| passed.message == index && passed.datagram == number);
                 if datagram.first() == Some(&TREE) {
                     tree_volume = (tree_volume.0 + 1, tree_volume.1 + datagram.len() as u64);
                 }
-                match batch.open(datagram, passed, &mut recent) {
+                match received.open(datagram, passed, &mut recent) {
                     Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum, root }))) => {
                         let bytes = &mut datagram[start..start + length];
                         let headers = Headers::parse(bytes);
@@ -235,115 +236,9 @@ impl Worker {
                     Err(reason) => tables.drops.count(reason),
                 }
             }
-            batch.count(message, tree_volume);
+            received.count(message, tree_volume);
         }
         coalescer.finish(&mut sink);
         delivering.finish();
-    }
-}
-
-/// The first turn after `now_ns` of a node that has one in each interval: neighbouring indices are far apart.
-fn next_turn_ns(now_ns: u64, interval_ns: u64, node_index: u32) -> u64 {
-    const GOLDEN: u32 = 0x9E37_79B9; // 2^32 over the golden ratio
-    let phase_ns = (u128::from(interval_ns) * u128::from(node_index.wrapping_mul(GOLDEN))) >> u32::BITS;
-    let since_ns = (now_ns + interval_ns - phase_ns as u64) % interval_ns;
-    now_ns + interval_ns - since_ns
-}
-
-/// One received message.
-struct Batch<'s> {
-    tables: &'s ForwardingTables,
-    underlay: &'s Underlay,
-    from: Endpoint,
-    now_ns: u64,
-}
-
-impl<'s> Batch<'s> {
-    fn new(
-        tables: &'s ForwardingTables,
-        underlay: &'s Underlay,
-        socket: u32,
-        message: &Message,
-        now_ns: u64,
-    ) -> Option<Self> {
-        let Some(address) = message.source.filter(|_| !message.truncated) else {
-            tables.drops.count(Reason::Truncated);
-            return None;
-        };
-        if message.length == 0 {
-            tables.drops.count(Reason::UnknownType);
-        }
-        Some(Self { tables, underlay, from: Endpoint { socket, address }, now_ns })
-    }
-
-    /// The content of a datagram for the TAP.
-    fn open(&self, datagram: &mut [u8], passed: Option<Passed>, recent: &mut Recent) -> Result<Option<Opened>, Reason> {
-        if let Some(passed) = passed {
-            let Some(tree) = passed.deliver else { return Ok(None) };
-            let header = TreeHeader::parse(datagram)?;
-            return self.tables.open_tree(&tree, &header, datagram, true, self.now_ns).map(Some);
-        }
-        match DatagramType::of(datagram)? {
-            DatagramType::Session => match self.tables.receive_session(datagram, self.from, self.now_ns, recent)? {
-                Received::Opened(opened) => Ok(Some(opened)),
-                Received::Probe(session, value) => {
-                    self.underlay.send_on(self.tables, &session, KIND_PROBE_REPLY, &value.to_be_bytes());
-                    Ok(None)
-                }
-                Received::Anchor(anchor, outgoing) => {
-                    self.underlay.send_anchor(self.tables, &anchor, &outgoing.next_hops);
-                    Ok(None)
-                }
-                Received::Done => Ok(None),
-            },
-            DatagramType::Tree => {
-                let (header, tree) = self.tables.receive_tree(datagram, self.from.address, recent)?;
-                if !tree.outgoing.load().deliver {
-                    return Err(Reason::TreeNotDelivered);
-                }
-                self.tables.open_tree(tree, &header, datagram, false, self.now_ns).map(Some)
-            }
-            DatagramType::Handshake => {
-                let Endpoint { socket, address } = self.from;
-                let Some(cookie) = self.tables.receive_handshake(datagram, socket, address, self.now_ns)? else {
-                    return Ok(None);
-                };
-                self.underlay.send_cookie(self.tables, &cookie, self.from, self.now_ns);
-                Err(Reason::HandshakeUnderLoad)
-            }
-        }
-    }
-
-    fn count(&self, message: &Message, (tree_datagrams, tree_bytes): (u64, u64)) {
-        let datagrams = message.length.div_ceil(message.segment.max(1)) as u64;
-        self.tables.counters.add(Counter::UdpReceives, 1);
-        self.tables.counters.add(Counter::UdpRxDatagrams, datagrams);
-        self.tables.counters.add(Counter::UdpRxBytes, message.length as u64);
-        if tree_datagrams > 0 {
-            if let Some(peer) = self.tables.peer_at(&self.from.address) {
-                peer.tree_traffic.rx.add(tree_datagrams, tree_bytes);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn turns_come_once_in_an_interval_and_are_spread_over_it() {
-        let interval_ns = 2_000_000_000;
-        let mut turns: Vec<u64> = (1..=32)
-            .map(|index| {
-                let first = next_turn_ns(10 * interval_ns, interval_ns, index);
-                assert!((1..=interval_ns).contains(&(first - 10 * interval_ns)));
-                assert_eq!(next_turn_ns(first - 1, interval_ns, index), first);
-                assert_eq!(next_turn_ns(first, interval_ns, index), first + interval_ns);
-                first
-            })
-            .collect();
-        turns.sort_unstable();
-        assert!(turns.windows(2).all(|two| two[1] - two[0] > interval_ns / 100));
     }
 }
