@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -11,13 +10,13 @@ use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{KIND_CONTROL, KIND_SENDER_KEY, MAX_CONTROL_LEN};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::network::Network;
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
 use treecast_core::table::Refused;
 use zeroize::Zeroizing;
 
+use crate::configuration::{Configuration, OpenError};
 use crate::flooding::Flooding;
 use crate::local_ports::LocalPorts;
 use crate::packet_port::PacketPorts;
@@ -29,44 +28,8 @@ use crate::sys::thread::{monotonic_ns, random, set_slice};
 use crate::underlay::{Underlay, UnderlayMtu};
 use crate::worker::{Share, Worker};
 
-/// More gain nothing, and each has buffers of its own.
-const MAX_WORKERS: usize = 64;
 /// Slice of the thread that decides: longer than any system's usual ones, so that what moves packets need not await its turn's end.
 const CONTROL_SLICE_NS: u64 = 10_000_000;
-
-/// Parameters of a forwarder.
-#[derive(Clone, Debug)]
-pub struct Configuration {
-    /// This node's index.
-    pub node_index: u32,
-    /// Its network.
-    pub network: Network,
-    /// Name of the TAP.
-    pub interface: String,
-    /// MAC of the TAP.
-    pub mac: [u8; 6],
-    /// MTU of the TAP.
-    pub mtu: u32,
-    /// Takes one that is there already, and that nobody uses.
-    pub take: bool,
-    /// MTU of this node's underlay, 1280 to 9000.
-    pub underlay_mtu: usize,
-    /// The addresses to bind.
-    pub listen: Vec<SocketAddr>,
-    /// Worker threads; 0: as many as there are cores for this process.
-    pub workers: usize,
-    /// Time between two probes of a peer.
-    pub probe_interval_ns: u64,
-}
-
-/// The thing that could not be opened.
-#[derive(Debug)]
-pub struct OpenError {
-    /// The interface's name or the address.
-    pub what: String,
-    /// Why.
-    pub error: io::Error,
-}
 
 /// The forwarder as Python's thread sees it.
 #[derive(Debug)]
@@ -101,7 +64,7 @@ impl Forwarder {
     /// Opens the TAP and binds the sockets.
     pub fn open(configuration: &Configuration) -> Result<Self, OpenError> {
         let Configuration { node_index, network, interface, mac, mtu, take, underlay_mtu, listen, .. } = configuration;
-        let workers = worker_count(configuration.workers);
+        let workers = configuration.worker_count();
         let at = |what: &str| {
             let what = what.to_owned();
             move |error| OpenError { what, error }
@@ -333,12 +296,6 @@ impl Forwarder {
     fn running(&self) -> std::sync::MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// As many as configured, or one per core that this process may use.
-fn worker_count(asked: usize) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
-    if asked == 0 { cores() } else { asked }.min(MAX_WORKERS)
 }
 
 impl Drop for Forwarder {

@@ -7,6 +7,7 @@
 
 pub mod apply;
 pub mod commands;
+pub mod configuration;
 pub mod delivering;
 pub mod dispatch;
 pub mod event_records;

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use treecast_core::counters::Counter;
 use treecast_core::port::Port;
+use treecast_io::configuration::{Configuration, OpenError};
 use treecast_io::event_records::emit_all;
 use treecast_io::forwarder as io;
 use treecast_io::msgpack::Malformed;
@@ -42,7 +43,7 @@ impl Forwarder {
         if !(0.001..=86_400.0).contains(&probe_interval_s) {
             return Err(PyValueError::new_err("probe_interval_s must be between 0.001 and 86400"));
         }
-        let configuration = io::Configuration {
+        let configuration = Configuration {
             node_index,
             network: network.0.clone(),
             interface,
@@ -56,7 +57,7 @@ impl Forwarder {
         };
         py.detach(|| io::Forwarder::open(&configuration))
             .map(Self)
-            .map_err(|io::OpenError { what, error }| os_error(&what, &error))
+            .map_err(|OpenError { what, error }| os_error(&what, &error))
     }
 
     fn start(&self) -> PyResult<()> {
