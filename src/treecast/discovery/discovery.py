@@ -1,8 +1,7 @@
 """NodeDiscovery: learns hosts, publishes them, and answers for those of other nodes.
 
-Decides which ARP and ND frames cross the overlay: a solicitation whose answer is known does not. Announcements and
-duplicate address detection (RFC 5227, RFC 4862 section 5.4) always do: they are meant for all hosts. Read
-``host_table`` for where a host lives, ``limits`` for the bounds.
+Read ``solicitations`` for which ARP and ND frames are answered and which cross the overlay, ``host_table`` for where a
+host lives, ``limits`` for the bounds.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress, MacAddress
-from treecast.base.commands import Command, FloodFrame, Inject, RemoveHost, SetHost
+from treecast.base.commands import Command, RemoveHost, SetHost
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
@@ -29,15 +28,13 @@ from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
 from treecast.discovery.multicast_only_hosts import MulticastOnlyHosts
 from treecast.discovery.placed import PlacedHosts
-from treecast.discovery.recent_solicitations import RecentSolicitations
 from treecast.discovery.remote_hosts import RemoteHosts
+from treecast.discovery.solicitations import Solicitations
 from treecast.discovery.view import DiscoveryCounters, HostView
-from treecast.wire import arp, ipv6, ndp
+from treecast.wire import ipv6, ndp
 from treecast.wire.advertisement import HostContent
-from treecast.wire.arp import ArpOperation
 from treecast.wire.ethernet import EthernetFrame, EtherType
 from treecast.wire.ipv4 import PROTOCOL_IGMP
-from treecast.wire.ipv6 import Ipv6Packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ class Discovery:
         self._config = config
         self._host_table = HostTable(me, drops, config)
         self._claims = Claims(me, self._host_table.certified, drops)
-        self._recent_solicitations = RecentSolicitations()
+        self._solicitations = Solicitations(self._host_table)
         self._placed = PlacedHosts()
         """The hosts that the data plane has."""
         self.retries: Retries[HostKey] = Retries()
@@ -122,12 +119,14 @@ class Discovery:
             return self._multicast_only.receive(now, port, frame)
         try:
             if frame.ethertype == EtherType.ARP:
-                self.receive_arp(now, port, frame, wire)
+                if port not in self._blocked:
+                    self.commands += self._solicitations.receive_arp(now, port, frame, wire)
                 return True
             if frame.ethertype == EtherType.IPV6:
                 packet = ipv6.parse(frame.payload)
                 if ndp.is_ndp(packet):
-                    self.receive_ndp(now, port, frame, packet, wire)
+                    if port not in self._blocked:
+                        self.commands += self._solicitations.receive_ndp(now, port, frame, packet, wire)
                     return True
                 return self._host_messages.receive_ipv6(now, port, frame, packet)
             if frame.ethertype == EtherType.IPV4 and frame.payload[9:10] != _IGMP:
@@ -136,89 +135,6 @@ class Discovery:
             self._drops.count(error.reason)
             return True
         return False
-
-    def receive_arp(self, now: Instant, port: int, frame: EthernetFrame, wire: bytes) -> None:
-        """An ARP frame from a port; ``wire`` is its bytes."""
-        if port in self._blocked:
-            return
-        try:
-            packet, sighting = snooping.of_arp(frame)
-        except MalformedError as error:
-            self._drops.count(error.reason)
-            return
-        key = (frame.vlan_id or 0, frame.source)
-        self._host_table.sighted(now, port, key, sighting)
-        if not frame.destination.is_group:
-            return
-        if packet.operation is not ArpOperation.REQUEST or packet.is_probe or packet.is_gratuitous:
-            self.commands.append(FloodFrame(port, wire))
-            return
-        self._solicitation(
-            now, port, key, packet.target_ip, wire, lambda mac, _: arp.reply_frame(packet, mac, frame.vlan)
-        )
-
-    def receive_ndp(self, now: Instant, port: int, frame: EthernetFrame, packet: Ipv6Packet, wire: bytes) -> None:
-        """An ND frame from a port; ``wire`` is its bytes."""
-        if port in self._blocked:
-            return
-        try:
-            message, sighting = snooping.of_ndp(frame, packet)
-        except MalformedError as error:
-            self._drops.count(error.reason)
-            return
-        key = (frame.vlan_id or 0, frame.source)
-        self._host_table.sighted(now, port, key, sighting)
-        if not frame.destination.is_group:
-            return
-        if not isinstance(message, ndp.NeighborSolicitation) or packet.source.is_unspecified:
-            self.commands.append(FloodFrame(port, wire))
-            return
-
-        def answer(mac: MacAddress, is_router: bool) -> bytes:
-            return ndp.advertisement_frame(
-                message,
-                solicitor=packet.source,
-                solicitor_mac=frame.source,
-                mac=mac,
-                router=is_router,
-                vlan=frame.vlan,
-            )
-
-        self._solicitation(now, port, key, message.target, wire, answer)
-
-    def _solicitation(
-        self,
-        now: Instant,
-        port: int,
-        solicitor: HostKey,
-        target: IPAddress,
-        wire: bytes,
-        answer: Callable[[MacAddress, bool], bytes],
-    ) -> None:
-        """A solicitation for ``target`` is answered, left to the host itself, or flooded to all nodes: while the host
-        is held as a duplicate, it may be elsewhere.
-        """
-        vlan = solicitor[0]
-        counters = self._host_table.counters
-        here = self._host_table.local.holder(vlan, target)
-        host = self._host_table.local.get(here) if here else None
-        elsewhere = self.holder(vlan, target)
-        holder = here or elsewhere
-        held = holder is not None and self._host_table.is_held(now, (vlan, target), holder)
-        if host is not None:
-            repeated = self._recent_solicitations.is_repeated(now, solicitor[1], (vlan, target))
-            if host.port != port:
-                self.commands.append(Inject(host.port, wire))
-            if not repeated and not held:
-                counters.solicitations_suppressed += 1
-                return
-        elif elsewhere is not None and not held:
-            claim = self._host_table.remote.get(elsewhere)
-            counters.solicitations_proxied += 1
-            self.commands.append(Inject(port, answer(elsewhere[1], claim is not None and claim.is_router)))
-            return
-        counters.solicitations_flooded += 1
-        self.commands.append(FloodFrame(port, wire))
 
     def holder(self, vlan: int, address: IPAddress) -> HostKey | None:
         """The host elsewhere that has this address."""

@@ -48,7 +48,7 @@ def say(discovery: Discovery, sender: str, target: str, *, mac: MacAddress = OWN
     packet = ArpPacket(ArpOperation.REQUEST, mac, IPv4Address(sender), ZERO, IPv4Address(target))
     frame = EthernetFrame(BROADCAST_MAC, mac, EtherType.ARP, arp.emit(packet))
     wire = ethernet.emit(frame)
-    discovery.receive_arp(NOW, 0, frame, wire)
+    discovery.receive(NOW, 0, frame, wire)
     return wire
 
 
@@ -66,7 +66,7 @@ def solicit(discovery: Discovery, source: str, target: str) -> bytes:
         destination=destination,
     )
     frame = ethernet.parse(wire)
-    discovery.receive_ndp(NOW, 0, frame, ipv6.parse(frame.payload), wire)
+    discovery.receive(NOW, 0, frame, wire)
     return wire
 
 
@@ -192,6 +192,6 @@ def test_a_spray_of_hosts_and_addresses_is_bounded_and_counted(discovery: Discov
 def test_an_arp_sender_that_is_not_the_frames_is_refused(discovery: Discovery, drops: Drops) -> None:
     packet = ArpPacket(ArpOperation.REQUEST, HOST, IPv4Address("10.77.0.10"), ZERO, IPv4Address("10.77.0.99"))
     frame = EthernetFrame(BROADCAST_MAC, OWN, EtherType.ARP, arp.emit(packet))
-    discovery.receive_arp(NOW, 0, frame, ethernet.emit(frame))
+    discovery.receive(NOW, 0, frame, ethernet.emit(frame))
     assert drops.snapshot() == {"arp_sender_mismatch": 1}
     assert discovery.commands == []
