@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file, replace_file
 from treecast.adapters.netdevice import index_of
-from treecast.adapters.sysfs import alone_with_mac, called_now
+from treecast.adapters.sysfs import alone_with_mac, called_now, has_mac
 from treecast.base.errors import OperatorError
 from treecast.base.keep_local import WORDS, KeepLocal, Word
 from treecast.base.storm_control import LAN_LIMITS, StormLimits
@@ -54,12 +54,14 @@ class BridgeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def interface_now(self) -> str:
-        """The name that the interface has now: its bridge keeps it under any."""
+        """The name that the interface has now: its bridge keeps it under any, and its MAC goes before its name."""
         return called_now(self.interface, self.bridge, self.mac)
 
     def is_of(self, interface: str) -> bool:
-        """Whether the operator means what is bridged: by the name that it had, or by the one that it has now."""
-        return interface in (self.interface, self.interface_now)
+        """Whether the operator means what is bridged: by the name that it has now, or by the one that it had, which no
+        other has.
+        """
+        return interface == self.interface_now or (interface == self.interface and not index_of(interface))
 
 
 class PacketPortRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,12 +87,19 @@ class PacketPortRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"packet {self.mac or self.interface}"
 
     def interfaces_now(self) -> list[str]:
-        """The interface: by its name, or the one that has its MAC while there is none of that name; of several, with
-        which it may be meant, all.
+        """The interface: the one that has its MAC, or, while none has, the one of its name; of several, with which it
+        may be meant, all.
         """
-        if index_of(self.interface):
-            return [self.interface]
-        return alone_with_mac(self.mac) if self.mac else []
+        if not self.mac or has_mac(self.interface, self.mac):
+            return [self.interface] if index_of(self.interface) else []
+        return alone_with_mac(self.mac) or ([self.interface] if index_of(self.interface) else [])
+
+    def claim(self, name: str) -> int:
+        """How sure it is that an interface is this one: 3 by its name and all that is known of it, 2 by its MAC only, 1
+        by its name only, 0 not.
+        """
+        named, known = name == self.interface, bool(self.mac) and has_mac(name, self.mac)
+        return (3 if known or not self.mac else 1) if named else (2 if known else 0)
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from pyroute2 import IPRoute
 
 from treecast.adapters.bridge_record import (
@@ -21,7 +22,6 @@ from treecast.adapters.bridge_record import (
 )
 from treecast.adapters.link import refusals, require_free, require_lan_interface
 from treecast.adapters.native import open_packet_socket, open_unbound_packet_socket
-from treecast.adapters.netdevice import index_of
 from treecast.base.errors import OperatorError
 from treecast.base.limits import MAX_PACKET_PORTS
 
@@ -34,7 +34,7 @@ def add_packet_port(directory: Path, tap: str, record: PacketPortRecord, hand_ov
     with locked(directory):
         before = load_packet_ports(directory)
         _require_usable(directory, tap, record.interface)
-        others = [known for known in before if not _is_replaced(known, record)]
+        others = _apart([known for known in before if not _is_replaced(known, record)], record.interface)
         if len(others) == MAX_PACKET_PORTS:
             raise OperatorError(f"this node has {MAX_PACKET_PORTS} packet ports already: remove one first")
         descriptor = open_packet_socket(record.interface)
@@ -52,8 +52,22 @@ def add_packet_port(directory: Path, tap: str, record: PacketPortRecord, hand_ov
 
 def _is_replaced(known: PacketPortRecord, record: PacketPortRecord) -> bool:
     """Whether both are the same interface, which may have been renamed in between."""
-    gone = not index_of(known.interface)
-    return known.interface == record.interface or (gone and bool(record.mac) and known.mac == record.mac)
+    now = known.interfaces_now()
+    return record.interface in now if now else known.interface == record.interface
+
+
+def _apart(others: list[PacketPortRecord], name: str) -> list[PacketPortRecord]:
+    """The other ports, none of them called ``name``, which becomes another's: one that has swapped names with it goes
+    by its own name now, and so on.
+    """
+    for known in others:
+        if known.interface == name:
+            left = [other for other in others if other is not known]
+            now = known.interfaces_now()
+            if not now or now[0] == name:
+                return left
+            return [msgspec.structs.replace(known, interface=now[0]), *_apart(left, now[0])]
+    return others
 
 
 def remove_packet_port(directory: Path, interface: str) -> bool:
@@ -85,6 +99,6 @@ def _require_usable(directory: Path, tap: str, interface: str) -> None:
         record = load_record(directory)
         made = (record.bridge, record.interface) if record is not None else ("", "")
         link = require_lan_interface(ipr, interface, tap, *made)
-        if record is not None and interface == record.interface:
+        if record is not None and record.is_of(interface):
             raise OperatorError(f"this node bridges {interface} already: remove that first")
         require_free(ipr, link)

@@ -53,14 +53,14 @@ def bridge_port(name: str, attribute: str) -> int | None:
 
 
 def called_now(interface: str, bridge: str, mac: str) -> str:
-    """The name of a bridge's port that was called ``interface`` and has this MAC: it may have been renamed since, and
-    its bridge be gone.
+    """The name of a bridge's port that was called ``interface`` and has this MAC: it may have been renamed since, its
+    old name be another's, and its bridge be gone.
     """
-    if (SYSFS / interface).exists():
-        return interface
     ports = SYSFS / bridge / "brif"
+    if has_mac(interface, mac) or (ports / interface).exists():
+        return interface
     for port in sorted(ports.iterdir()) if ports.is_dir() else ():
-        if _has_mac(port.name, mac):
+        if has_mac(port.name, mac):
             return port.name
     alone = alone_with_mac(mac)
     return alone[0] if len(alone) == 1 else interface
@@ -68,7 +68,7 @@ def called_now(interface: str, bridge: str, mac: str) -> str:
 
 def alone_with_mac(mac: str) -> list[str]:
     """The interfaces of this MAC that stand alone."""
-    return sorted(entry.name for entry in SYSFS.iterdir() if _has_mac(entry.name, mac) and _stands_alone(entry))
+    return sorted(entry.name for entry in SYSFS.iterdir() if has_mac(entry.name, mac) and _stands_alone(entry))
 
 
 def distinct_mac(name: str) -> str:
@@ -80,7 +80,8 @@ def distinct_mac(name: str) -> str:
     return ""
 
 
-def _has_mac(name: str, mac: str) -> bool:
+def has_mac(name: str, mac: str) -> bool:
+    """False where there is no such interface."""
     with suppress(OSError):
         return (SYSFS / name / "address").read_text(encoding="ascii").strip() == mac
     return False

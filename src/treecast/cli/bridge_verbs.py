@@ -102,8 +102,8 @@ def bridge_remove(words: _NodeAndInterface) -> None:
     from treecast.api.client import fetch_bridge
     from treecast.cli.packet_port import remembered_name
 
-    removed = remove_packet_port(directory, interface) or remove_packet_port(
-        directory, remembered_name(directory, interface)
+    removed = remove_packet_port(directory, remembered_name(directory, interface)) or remove_packet_port(
+        directory, interface
     )
     done = bridge.Done(True, interface) if removed else bridge.bridge_remove(directory, interface)
     with suppress(OperatorError):  # it does not run, and will read when it does

@@ -92,7 +92,7 @@ class Bridging:
 
     def _lan(self, record: BridgeRecord) -> BridgedLan:
         """Its addresses may be still on the interface, or on the bridge already."""
-        found = lan_addresses((record.interface, record.bridge), self._network.ipv4)
+        found = lan_addresses((record.interface_now, record.bridge), self._network.ipv4)
         return BridgedLan(MacAddress.parse(record.mac), found, record.limits(), record.kept())
 
     @property

@@ -114,11 +114,17 @@ def _missing(addresses: list[str]) -> str:
 
 def renamed(directory: Path, before: str, now: str, *options: str, found: bool = True) -> Problem:
     """The problem of a renamed interface that leads to a LAN, which is carried under any name. ``directory``: the
-    node's; ``options``: with which the interface was added; ``found``: the node's next start finds it.
+    node's; ``options``: with which the interface was added; ``found``: the node's next start finds it. Its old name may
+    be another interface's by now.
     """
     seekers = "programs" if found else "the node's next start and programs"
     text = f"{before} is called {now} now; its LAN is carried, but {seekers} look for {before}"
     add = " ".join(("treecast bridge add", str(directory), now, *options))
+    if index_of(before):
+        text = f"{before} is, by its MAC, called {now} now, and another interface {before}; the LAN of {now} is carried"
+        other = f"to carry that of {before} instead, treecast bridge remove {directory} {now}, and add {before}"
+        text = f"{text}, as before: {add} has the node remember {now}; {other}"
+        return Problem("interface_renamed", now, text, patience=GRACE)
     adopt = f"{add} has the node remember {now}, and this gives it its old name back"
     command = f"ip link set {now} down && ip link set {now} name {before} && ip link set {before} up"
     return Problem("interface_renamed", now, f"{text}; {adopt}: {command}", patience=GRACE)

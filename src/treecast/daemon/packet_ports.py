@@ -70,7 +70,12 @@ class PacketPorts:
 
     def reread(self) -> None:
         """Open and close the ports of the file. OperatorError when it is damaged."""
+        known = {record.mac: record.interface for record in self._records if record.mac}
         self._records = load_packet_ports(self._directory)
+        for record in self._records:  # one may have another name since
+            before = known.get(record.mac, record.interface)
+            if record.interface not in self._sockets and before in self._sockets:
+                self._sockets[record.interface] = self._sockets.pop(before)
         arrived = self._inbox.take()
         wanted = {record.interface: record for record in self._records}
         for interface in list(self._open):
@@ -92,7 +97,7 @@ class PacketPorts:
             self._changed.clear()
             for interface, own in list(self._open.items()):
                 name = name_of(own.index)
-                if not name:
+                if not name or self._is_elsewhere(own.record, name):
                     self._close(interface)
                     continue
                 if name != own.name:
@@ -167,13 +172,23 @@ class PacketPorts:
         if candidates or name not in self._sockets:
             text, refusal = f"packet port {name} is not open", self._refusals.get(name)
             return f"{text}{(refusal and f' ({refusal})') or ''}, {lost}: run {verb} {name} --packet, or {remove}"
-        text = f"packet port {name} is gone: the interface is not there, {lost}"
+        missing = f"no interface has its MAC {record.mac}" if index_of(name) else "the interface is not there"
+        text = f"packet port {name} is gone: {missing}, {lost}"
         return f"{text}: bring the interface back, and it is open again, or run {remove}"
 
     def _candidates(self, record: PacketPortRecord) -> list[str]:
         """The interface of a port that is not open; of several, which may be it, all. None is another port's."""
-        taken = {other.interface for other in self._records if other is not record} | set(self.names().values())
-        return [name for name in record.interfaces_now() if name not in taken]
+        others = [other for other in self._records if other is not record]
+        taken = set(self.names().values())
+        return [
+            name
+            for name in record.interfaces_now()
+            if name not in taken and all(other.claim(name) <= record.claim(name) for other in others)
+        ]
+
+    def _is_elsewhere(self, record: PacketPortRecord, name: str) -> bool:
+        """Whether an open port took an interface for its name, and the one of its MAC is there now."""
+        return record.claim(name) == 1 and any(record.claim(other) > 1 for other in self._candidates(record))
 
     def _open_those_there(self) -> None:
         """Open the ports that are not, and whose interface is there, perhaps again, perhaps by another name."""

@@ -287,13 +287,23 @@ def test_an_interface_that_was_renamed_keeps_its_port_and_is_known_by_both_names
     wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
     node.stop()
     rename("usb0", "usb5")
+    ip("add", "usb0", "up", "type", "veth", "peer", "name", "usb8")
+    ip("set", "usb8", "up")
     node.start(site.overlay[0].endpoint, options=OPTIONS)
     node.wait_ready()
-    wait_until(lambda: problems() == [("interface_renamed", "usb5")], LIMIT_S, "its next start finds it by its MAC")
+    wait_until(lambda: problems() == [("interface_renamed", "usb5")], LIMIT_S, "found by its MAC, not by its old name")
     wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
-    verb(node, "remove", "usb0")
+    assert "and another interface usb0; the LAN of usb5 is carried" in node.log_tail()
+    verb(node, "add", "usb0", "--packet")
+    ports = {port.interface: port.port is not None for port in fetch_bridge(node.directory).packet_ports}
+    assert ports == {"usb0": True, "usb5": True}, "the other can be carried, too, and takes nothing away"
+    wait_until(lambda: not problems(), LIMIT_S, "both are remembered under their names now")
+    wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
+    for name in ("usb5", "usb0"):
+        verb(node, "remove", name)
     assert packet_port(node) is None
     ip("del", "usb5")
+    ip("del", "usb0")
 
 
 def test_it_is_shown_refused_removed_and_remembered(site: Site) -> None:

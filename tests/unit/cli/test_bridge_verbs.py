@@ -282,7 +282,7 @@ def test_a_bridged_interface_is_known_by_its_old_and_by_its_new_name(
     assert record.interface_now == "lan0"
     assert [name for name in ("eth1", "lan0", "treecast0", "eth2") if record.is_of(name)] == ["eth1", "lan0"]
     (tmp_path / "eth1").mkdir()
-    assert (record.interface_now, record.is_of("lan0")) == ("eth1", False), "there is one of that name again"
+    assert (record.interface_now, record.is_of("eth1")) == ("lan0", True), "another of that name changes nothing"
 
 
 def test_an_interface_whose_bridge_was_deleted_is_known_by_its_mac(
@@ -302,7 +302,7 @@ def test_an_interface_whose_bridge_was_deleted_is_known_by_its_mac(
     assert record.interface_now == "eth1", "one of two is none"
 
 
-def test_a_packet_port_is_known_by_its_name_and_else_by_a_mac_that_is_its_alone(
+def test_a_packet_port_is_known_by_a_mac_that_is_its_alone_and_else_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("treecast.adapters.sysfs.SYSFS", tmp_path)
@@ -316,7 +316,8 @@ def test_a_packet_port_is_known_by_its_name_and_else_by_a_mac_that_is_its_alone(
     assert port.interfaces_now() == ["twin7", "usb7"]
     (tmp_path / "twin7" / "address").unlink()
     assert port.interfaces_now() == ["usb7"]
-    assert PacketPortRecord("lo", mac=mac).interfaces_now() == ["lo"], "a name is worth more"
+    assert PacketPortRecord("lo", mac=mac).interfaces_now() == ["usb7"], "its MAC is worth more"
+    assert PacketPortRecord("lo", mac="02:00:00:00:00:02").interfaces_now() == ["lo"], "unless none has it"
     assert PacketPortRecord("usb7.8").interfaces_now() == [], "a VLAN has the MAC of what it is on"
     assert port.identity == PacketPortRecord("usb9", mac=mac).identity != PacketPortRecord("usb8").identity
 
