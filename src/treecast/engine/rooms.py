@@ -64,6 +64,27 @@ class Rooms:
         return self.certificate.node_index
 
 
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """Inputs that several rooms of a node that starts share."""
+
+    identity: NodeIdentity
+    environment: NodeEnvironment
+    clock: WallClock
+    rng: Random
+    drops: Drops
+    verifier: Verifier
+    newest: NewestCertificates
+
+    @property
+    def certificate(self) -> Certificate:
+        return self.identity.certificate
+
+    def verify_certificate(self, wire: bytes) -> Certificate:
+        """A certificate that is valid now, and not replaced by a newer one. MalformedError."""
+        return self.newest.require(self.verifier.verify(wire, self.clock.unix_s(self.clock.now)))
+
+
 def rooms_of(
     identity: NodeIdentity,
     environment: NodeEnvironment,
@@ -78,73 +99,9 @@ def rooms_of(
 ) -> Rooms:
     """The rooms of a node that starts."""
     certificate, drops = identity.certificate, Drops()
-    newest = NewestCertificates(certificate)
+    node = _Node(identity, environment, clock, rng, drops, verifier, NewestCertificates(certificate))
     prefixes = tuple((UNTAGGED, prefix) for prefix in router_groups)
-
-    def verify_certificate(wire: bytes) -> Certificate:
-        return newest.require(verifier.verify(wire, clock.unix_s(clock.now)))
-
-    def is_listed(node: NodeIndex) -> bool:
-        return broadcast.is_listed(node)
-
-    def find_signer(node: NodeIndex) -> tuple[bytes, int] | None:
-        return broadcast.signer(node)
-
-    links = Links(
-        me=HandshakePayload(
-            certificate=certificate.encode(),
-            aead=environment.aead,
-            epoch_ms=environment.epoch_ms,
-            clock_ms=0,
-            refused=0,
-            underlay_mtu=environment.underlay_mtu,
-            version=environment.version[:MAX_VERSION_CHARACTERS],
-        ),
-        my_index=certificate.node_index,
-        factory=factory,
-        families=environment.families,
-        loopback=environment.loopback,
-        route_type=environment.route_type,
-        verify_certificate=verify_certificate,
-        wall_clock_ms=clock.unix_ms,
-        is_listed=is_listed,
-        newest_name=newest.name,
-        rng=rng,
-        drops=drops,
-    )
-    sender = Sender(
-        identity.network.id,
-        certificate.node_index,
-        certificate.mac,
-        environment.epoch_ms,
-        identity.signing_key,
-    )
-    designated_forwarder = DesignatedForwarder(
-        sender,
-        drops,
-        membership.query_response_interval,
-        find_signer=find_signer,
-        verify_signature=verifier.signature,
-    )
-    switch_membership = SwitchMembership(
-        membership,
-        drops,
-        mac=certificate.mac,
-        link_local=certificate.mac.link_local,
-        rng=rng,
-        neighbour=own_neighbour(certificate),
-    )
-    broadcast = Broadcast(
-        me=certificate.node_index,
-        signing_key=identity.signing_key,
-        epoch_ms=environment.epoch_ms,
-        verify_certificate=verify_certificate,
-        rng=rng,
-        drops=drops,
-        instance=environment.instance,
-        verify_signature=verifier.signature,
-        intern=intern,
-    )
+    broadcast = _broadcast(node, intern)
     discovery = Discovery(certificate.node_index, drops)
     discovery.certify_own(given_by(certificate))
     return Rooms(
@@ -152,13 +109,13 @@ def rooms_of(
         drops=drops,
         clock=clock,
         nodes=NodeTable(certificate),
-        newest=newest,
+        newest=node.newest,
         ports=PortNames(),
         absent_pim=AbsentPim(),
-        links=links,
-        designated_forwarder=designated_forwarder,
+        links=_links(node, factory, broadcast),
+        designated_forwarder=_designated_forwarder(node, membership, broadcast),
         discovery=discovery,
-        membership=switch_membership,
+        membership=_membership(node, membership),
         broadcast=broadcast,
         topology=Topology(),
         root_trees=RootTrees(TreeEpoch(environment.epoch_ms // 1000 & 0xFFFF_FFFF), drops),
@@ -166,6 +123,76 @@ def rooms_of(
         port_groups=PortGroups(tap_gets_all=bool(prefixes)),
         prefixes=prefixes,
         changes=Changes(environment.epoch_ms),
+    )
+
+
+def _broadcast(node: _Node, intern: Callable[[Record], Record]) -> Broadcast:
+    return Broadcast(
+        me=node.certificate.node_index,
+        signing_key=node.identity.signing_key,
+        epoch_ms=node.environment.epoch_ms,
+        verify_certificate=node.verify_certificate,
+        rng=node.rng,
+        drops=node.drops,
+        instance=node.environment.instance,
+        verify_signature=node.verifier.signature,
+        intern=intern,
+    )
+
+
+def _links(node: _Node, factory: HandshakeFactory, broadcast: Broadcast) -> Links:
+    environment = node.environment
+    me = HandshakePayload(
+        certificate=node.certificate.encode(),
+        aead=environment.aead,
+        epoch_ms=environment.epoch_ms,
+        clock_ms=0,
+        refused=0,
+        underlay_mtu=environment.underlay_mtu,
+        version=environment.version[:MAX_VERSION_CHARACTERS],
+    )
+    return Links(
+        me=me,
+        my_index=node.certificate.node_index,
+        factory=factory,
+        families=environment.families,
+        loopback=environment.loopback,
+        route_type=environment.route_type,
+        verify_certificate=node.verify_certificate,
+        wall_clock_ms=node.clock.unix_ms,
+        is_listed=broadcast.is_listed,
+        newest_name=node.newest.name,
+        rng=node.rng,
+        drops=node.drops,
+    )
+
+
+def _designated_forwarder(node: _Node, membership: MembershipConfig, broadcast: Broadcast) -> DesignatedForwarder:
+    certificate = node.certificate
+    return DesignatedForwarder(
+        Sender(
+            node.identity.network.id,
+            certificate.node_index,
+            certificate.mac,
+            node.environment.epoch_ms,
+            node.identity.signing_key,
+        ),
+        node.drops,
+        membership.query_response_interval,
+        find_signer=broadcast.signer,
+        verify_signature=node.verifier.signature,
+    )
+
+
+def _membership(node: _Node, config: MembershipConfig) -> SwitchMembership:
+    certificate = node.certificate
+    return SwitchMembership(
+        config,
+        node.drops,
+        mac=certificate.mac,
+        link_local=certificate.mac.link_local,
+        rng=node.rng,
+        neighbour=own_neighbour(certificate),
     )
 
 
