@@ -19,7 +19,21 @@ from treecast.cli.arguments import NodeDirectory, resolved
 from treecast.cli.bridge_verbs import bridge_verbs
 from treecast.cli.network_verbs import network_verbs, node_verbs
 from treecast.cli.output import JsonOption, all_is_written, print_error, print_json
-from treecast.cli.values import LogLevel
+from treecast.cli.up_options import (
+    InterfaceOption,
+    KeepInterfaceOption,
+    ListenOption,
+    LogLevelOption,
+    MembershipOption,
+    NoRoutesOption,
+    NoSuperPacketsOption,
+    PeerOption,
+    RouteOption,
+    RouterGroupsOption,
+    UnderlayMtuOption,
+    UserOption,
+    WorkersOption,
+)
 
 
 class _Verbs(TyperGroup):
@@ -75,73 +89,19 @@ def treecast(
 def up(
     directory: NodeDirectory = None,
     *,
-    listen: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ADDRESS:PORT", help="Where to listen; may be repeated.", show_default="port 7700 of all addresses"
-        ),
-    ] = None,
-    peer: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST[:PORT]", help="A running node to start from, port 7700 if not said; may be repeated."
-        ),
-    ] = None,
-    interface: Annotated[str, typer.Option(metavar="NAME", help="The virtual interface to make.")] = "treecast0",
-    workers: Annotated[
-        int, typer.Option(metavar="N", min=0, max=64, help="Threads that move packets; 0: one per core.")
-    ] = 0,
-    underlay_mtu: Annotated[
-        int | None,
-        typer.Option(
-            metavar="BYTES",
-            min=1280,
-            max=9000,
-            help="The largest packet that the paths to all other nodes carry.",
-            show_default="what the interfaces to them carry, at most 1500",
-        ),
-    ] = None,
-    keep_interface: Annotated[
-        bool,
-        typer.Option(
-            "--keep-interface",
-            help="Leave the interface at the end, for the next start: programs stay in their groups.",
-        ),
-    ] = False,
-    route: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PREFIX",
-            help="Groups that programs reach by the interface when they name none; may be repeated.",
-            show_default="224.0.0.0/4 and ff00::/8",
-        ),
-    ] = None,
-    no_routes: Annotated[bool, typer.Option("--no-routes", help="Leave the multicast routes alone.")] = False,
-    router_groups: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PREFIX",
-            help="Groups that this node gets without a join, for multicast routers there; may be repeated.",
-        ),
-    ] = None,
-    no_super_packets: Annotated[
-        bool,
-        typer.Option(
-            "--no-super-packets",
-            help="Give this machine datagrams for groups one by one, for multicast routers in its containers.",
-        ),
-    ] = False,
-    membership: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE", help="A timer or limit of IGMP and MLD, like query-interval=60s; may be repeated."
-        ),
-    ] = None,
-    user: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The account to run as, once what root alone can open is open."),
-    ] = None,
-    log_level: Annotated[LogLevel, typer.Option(help="What to log to stderr.")] = "info",
+    listen: ListenOption = None,
+    peer: PeerOption = None,
+    interface: InterfaceOption = "treecast0",
+    workers: WorkersOption = 0,
+    underlay_mtu: UnderlayMtuOption = None,
+    keep_interface: KeepInterfaceOption = False,
+    route: RouteOption = None,
+    no_routes: NoRoutesOption = False,
+    router_groups: RouterGroupsOption = None,
+    no_super_packets: NoSuperPacketsOption = False,
+    membership: MembershipOption = None,
+    user: UserOption = None,
+    log_level: LogLevelOption = "info",
 ) -> None:
     """Run a node, in the foreground, until SIGTERM or SIGINT."""
     from treecast.adapters.account import account_of
