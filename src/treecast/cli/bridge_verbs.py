@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from treecast.base.errors import OperatorError
 from treecast.cli.arguments import NodeDirectory, resolved
 from treecast.cli.output import JsonOption, print_json
+
+if TYPE_CHECKING:
+    from treecast.adapters.bridge import Done
 
 bridge_verbs = typer.Typer(help="Carry a whole LAN: switch mode.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -28,6 +31,21 @@ _NodeAndInterface = Annotated[
 ]
 
 
+_KeepLocalOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WORDS",
+        help="What stays on the LAN: ra (IPv6 router advertisements), dhcp, both with a comma, or none; may be "
+        "repeated.",
+        show_default="ra,dhcp",
+    ),
+]
+_PacketOption = Annotated[
+    bool, typer.Option("--packet", help="Carry its multicast only, without a bridge; so it is with Wi-Fi anyway.")
+]
+_ForceOption = Annotated[bool, typer.Option("--force", help="Although another program configures the interface.")]
+
+
 @bridge_verbs.command("add")
 def bridge_add(
     words: _NodeAndInterface,
@@ -35,19 +53,9 @@ def bridge_add(
     broadcast_pps: Annotated[int, _pps("broadcasts")] = 1000,
     multicast_pps: Annotated[int, _pps("multicast frames")] = 0,
     unknown_unicast_pps: Annotated[int, _pps("frames to hosts that nobody knows")] = 100,
-    keep_local: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="WORDS",
-            help="What stays on the LAN: ra (IPv6 router advertisements), dhcp, both with a comma, or none; may be "
-            "repeated.",
-            show_default="ra,dhcp",
-        ),
-    ] = None,
-    packet: Annotated[
-        bool, typer.Option("--packet", help="Carry its multicast only, without a bridge; so it is with Wi-Fi anyway.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Although another program configures the interface.")] = False,
+    keep_local: _KeepLocalOption = None,
+    packet: _PacketOption = False,
+    force: _ForceOption = False,
 ) -> None:
     """Bridge the running node with a network interface: all systems on its LAN become hosts of this node."""
     directory, interface = _node_and_interface(words, "add")
@@ -74,14 +82,17 @@ def bridge_add(
         fetch_bridge(directory, changed=True)
 
     try:
-        done = bridge.bridge_add(
-            directory, fetch_status(directory).interface, interface, limits, apply_changes, keep_local=kept, force=force
-        )
+        own = fetch_status(directory).interface
+        done = bridge.bridge_add(directory, own, interface, limits, apply_changes, keep_local=kept, force=force)
     except OperatorError:
         with suppress(OperatorError):  # the first error counts
             apply_changes()
         raise
     apply_changes()
+    _print_bridged(done)
+
+
+def _print_bridged(done: Done) -> None:
     if done.bare:
         typer.echo(f"{done.interface} is bridged again, by {done.bridge}")
     elif done.changed:
