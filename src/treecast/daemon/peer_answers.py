@@ -11,7 +11,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.engine.view import Known, View
 from treecast.identity.certificate import Certificate
-from treecast.links.reachability import Standing
+from treecast.links.standing import Standing
 
 
 class PeerTraffic(Protocol):

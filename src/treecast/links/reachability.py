@@ -1,4 +1,4 @@
-"""Which nodes are unreached, and what is known of why: states and sentences for people.
+"""Which nodes are unreached, and what is known of why. The sentences for people are ``unreached``'s.
 
 Decides nothing about links. A hint (an INIT that came from where a peer is sought, a handshake of another network) may
 be made up by whoever can send datagrams; all that it changes is a sentence.
@@ -7,7 +7,6 @@ be made up by whoever can send datagrams; all that it changes is a sentence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from enum import StrEnum
 
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
@@ -15,7 +14,9 @@ from treecast.base.time import Duration, Instant
 from treecast.links.noticed import NOTICED_LIFETIME, Noticed
 from treecast.links.obstacles import Obstacle, Obstacles
 from treecast.links.refusals import Refusals
+from treecast.links.standing import Standing
 from treecast.links.targets import RECALLED_PER_SECOND, Target, Targets
+from treecast.links.unreached import unreached
 
 UNREACHED_AFTER: Duration = 3.75
 """A configured peer that has no link for so long is a problem, said within 5 s of the start: with the second until the
@@ -32,21 +33,6 @@ FOREIGN_LIFETIME: Duration = 10.0
 LOOKUPS_PER_REVIEW = 32
 """Nodes known from others, or remembered, whose routes are looked up in one review."""
 SHOWN = 4
-
-
-class Standing(StrEnum):
-    """How a node stands to this one."""
-
-    UP = "up"
-    CONNECTING = "connecting"
-    ONE_WAY = "one way"
-    REFUSED = "refused"
-    ITSELF = "this node itself"
-    ANOTHER_NETWORK = "another network"
-    UNREACHABLE = "unreachable"
-    UNRESOLVED = "name unresolved"
-    """A configured peer whose name has no address so far; ``daemon/peer_names.py`` knows why."""
-    OFFLINE = "offline"
 
 
 class Reachability:
@@ -157,7 +143,9 @@ class Reachability:
         seen: set[NodeIndex] = set()
         for target in [*self._targets.apart(), *self._targets.configured()]:
             if target.node not in seen and (lost_at is None or self._is_apart_from_loss(now, target, lost_at)):
-                yield from self._unreached(now, target)
+                problem = self._unreached(now, target)
+                if problem is not None:
+                    yield problem
             if target.node is not None:
                 seen.add(target.node)
         if lost_at is None:
@@ -220,60 +208,10 @@ class Reachability:
             f"cable or Wi-Fi, its addresses and routes, and its firewall",
         )
 
-    def _unreached(self, now: Instant, target: Target) -> Iterator[Problem]:
-        label, where = target.label, ", ".join(str(endpoint) for endpoint in target.endpoints) or "no address"
-        at, tried = ("", "") if where == label else (f" ({where})", f" (tried {where})")
-        known = target.name is None
-        lost = "; its hosts and groups are out of reach" if known else ""
-        known_how = "was linked and cannot be now" if target.was_linked else "is known from others but cannot be linked"
+    def _unreached(self, now: Instant, target: Target) -> Problem | None:
         standing = self.standing(now, target)
         obstacle = self._obstacle(target) if standing in (Standing.ONE_WAY, Standing.UNREACHABLE) else None
-        match standing:
-            case Standing.UP | Standing.CONNECTING | Standing.OFFLINE | Standing.REFUSED | Standing.UNRESOLVED:
-                return
-            case Standing.ITSELF | Standing.ANOTHER_NETWORK if known:
-                kind = "node_unreachable"
-                there = "this node is" if standing is Standing.ITSELF else "there is a node of another network"
-                text = f"node {label} {known_how}: where it was last{at} {there} now{lost}: start it where it is to run"
-            case Standing.ITSELF:
-                kind = "peer_is_this_node"
-                text = (
-                    f"peer {label} is this node itself, or something there sends its datagrams back: name another node "
-                    f"with --peer"
-                )
-            case Standing.ANOTHER_NETWORK:
-                kind = "peer_of_another_network"
-                text = (
-                    f"at {label}{at} there is a node of another network: check the address, or that both were added to "
-                    f"the same network"
-                )
-            case Standing.ONE_WAY if obstacle is not None:
-                kind = "peer_one_way"
-                text = f"peer {label} is heard but cannot be answered{at}: {obstacle.cause}{lost}: {obstacle.advice}"
-            case Standing.UNREACHABLE if obstacle is not None:
-                kind = "node_unreachable" if known else "peer_unreachable"
-                which = "node" if known else "peer"
-                text = f"{which} {label} cannot be tried{at}: {obstacle.cause}{lost}: {obstacle.advice}"
-            case Standing.ONE_WAY:
-                kind = "peer_one_way"
-                text = (
-                    f"peer {label} is heard but does not hear this node{tried}{lost}: check that firewalls "
-                    f"and NATs let UDP from here through to it"
-                )
-            case Standing.UNREACHABLE if known:
-                kind = "node_unreachable"
-                text = (
-                    f"node {label} {known_how}{tried}{lost}: check that it "
-                    f"runs, and that its UDP port can be reached from here, or this node's from there"
-                )
-            case Standing.UNREACHABLE:
-                kind = "peer_unreachable"
-                text = (
-                    f"peer {label} does not answer{tried}: nothing runs there, firewalls keep UDP away, it is "
-                    f"of another network, which answers no stranger (its log says foreign_network then), or its "
-                    f"network.json has another key: check the address and port, and that both are nodes of one network"
-                )
-        yield Problem(kind, label, text)
+        return unreached(target, standing, obstacle)
 
     def _obstacle(self, target: Target) -> Obstacle | None:
         """At this end. Routes are looked up for all configured peers, and so many others."""

@@ -12,7 +12,8 @@ from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate
 from treecast.links.memory import Memory
 from treecast.links.peers import Peer, Peers
-from treecast.links.reachability import Reachability, Standing
+from treecast.links.reachability import Reachability
+from treecast.links.standing import Standing
 from treecast.links.targets import Target, Targets
 
 

@@ -19,8 +19,9 @@ from treecast.links.memory import (
     Memory,
     Remembered,
 )
-from treecast.links.reachability import KNOWN_UNREACHED_AFTER, Standing
+from treecast.links.reachability import KNOWN_UNREACHED_AFTER
 from treecast.links.sessions import LinkUp
+from treecast.links.standing import Standing
 from treecast.links.targets import FIRST_RECALL_PAUSE, HIGHER_INDEX_DELAY, LAST_RECALL_PAUSE, RECALL_DELAY
 
 HOUR = int(UNIX_NOW) - int(UNIX_NOW) % HOUR_S

@@ -1,0 +1,91 @@
+"""The problem that a node out of reach is: a configured peer, or one known from others. Sentences for people only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.problems import Problem
+from treecast.links.obstacles import Obstacle
+from treecast.links.standing import Standing
+from treecast.links.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the target is sought, in brackets, unless its label says so: ``at``, ``tried``."""
+
+    at: str
+    tried: str
+
+
+def unreached(target: Target, standing: Standing, obstacle: Obstacle | None) -> Problem | None:
+    """The problem of a target that stands so. ``obstacle``: to trying it from here."""
+    where = ", ".join(str(endpoint) for endpoint in target.endpoints) or "no address"
+    place = _Place("", "") if where == target.label else _Place(f" ({where})", f" (tried {where})")
+    return (_node if target.name is None else _peer)(target, standing, obstacle, place)
+
+
+def _node(target: Target, standing: Standing, obstacle: Obstacle | None, place: _Place) -> Problem | None:
+    """One that is known from others, or was linked."""
+    label, lost = target.label, "; its hosts and groups are out of reach"
+    how = "was linked and cannot be now" if target.was_linked else "is known from others but cannot be linked"
+    match standing:
+        case Standing.ITSELF | Standing.ANOTHER_NETWORK:
+            there = "this node is" if standing is Standing.ITSELF else "there is a node of another network"
+            text = f"node {label} {how}: where it was last{place.at} {there} now{lost}: start it where it is to run"
+        case Standing.ONE_WAY:
+            return _one_way(label, obstacle, place, lost)
+        case Standing.UNREACHABLE if obstacle is not None:
+            text = f"node {label} cannot be tried{place.at}: {obstacle.cause}{lost}: {obstacle.advice}"
+        case Standing.UNREACHABLE:
+            text = (
+                f"node {label} {how}{place.tried}{lost}: check that it "
+                f"runs, and that its UDP port can be reached from here, or this node's from there"
+            )
+        case _:
+            return None
+    return Problem("node_unreachable", label, text)
+
+
+def _peer(target: Target, standing: Standing, obstacle: Obstacle | None, place: _Place) -> Problem | None:
+    """One that is configured."""
+    label = target.label
+    match standing:
+        case Standing.ITSELF:
+            kind = "peer_is_this_node"
+            text = (
+                f"peer {label} is this node itself, or something there sends its datagrams back: name another node "
+                f"with --peer"
+            )
+        case Standing.ANOTHER_NETWORK:
+            kind = "peer_of_another_network"
+            text = (
+                f"at {label}{place.at} there is a node of another network: check the address, or that both were added "
+                f"to the same network"
+            )
+        case Standing.ONE_WAY:
+            return _one_way(label, obstacle, place)
+        case Standing.UNREACHABLE if obstacle is not None:
+            kind = "peer_unreachable"
+            text = f"peer {label} cannot be tried{place.at}: {obstacle.cause}: {obstacle.advice}"
+        case Standing.UNREACHABLE:
+            kind = "peer_unreachable"
+            text = (
+                f"peer {label} does not answer{place.tried}: nothing runs there, firewalls keep UDP away, it is "
+                f"of another network, which answers no stranger (its log says foreign_network then), or its "
+                f"network.json has another key: check the address and port, and that both are nodes of one network"
+            )
+        case _:
+            return None
+    return Problem(kind, label, text)
+
+
+def _one_way(label: str, obstacle: Obstacle | None, place: _Place, lost: str = "") -> Problem:
+    if obstacle is not None:
+        text = f"peer {label} is heard but cannot be answered{place.at}: {obstacle.cause}{lost}: {obstacle.advice}"
+    else:
+        text = (
+            f"peer {label} is heard but does not hear this node{place.tried}{lost}: check that firewalls "
+            f"and NATs let UDP from here through to it"
+        )
+    return Problem("peer_one_way", label, text)
