@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from treecast.base.addresses import MacAddress
 from treecast.base.limits import MAX_ADDRESSES_PER_HOST, MAX_HOSTS_PER_PORT
-from treecast.base.time import Duration, Instant
+from treecast.base.time import Duration
 
 HOST_LIFETIME: Duration = 300.0
 """The ageing time of a Linux bridge (IEEE 802.1D table 7-5)."""
@@ -64,22 +64,3 @@ class DiscoveryConfig:
 
 
 DEFAULTS = DiscoveryConfig()
-
-
-@dataclass(slots=True)
-class TokenBucket:
-    """``rate_per_s`` tokens a second, at most ``burst`` of them."""
-
-    rate_per_s: float
-    burst: float
-    tokens: float
-    filled_at: Instant
-
-    def take(self, now: Instant) -> bool:
-        """Whether there is a token; then it is gone."""
-        self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate_per_s)
-        self.filled_at = now
-        if self.tokens < 1.0:
-            return False
-        self.tokens -= 1.0
-        return True

@@ -13,12 +13,8 @@ from dataclasses import dataclass, field
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.counters import Drops
 from treecast.base.time import Instant, after, earliest
-from treecast.discovery.limits import (
-    DEFAULTS,
-    HOST_LIFETIME,
-    DiscoveryConfig,
-    TokenBucket,
-)
+from treecast.base.token_bucket import TokenBucket
+from treecast.discovery.limits import DEFAULTS, HOST_LIFETIME, DiscoveryConfig
 
 __all__ = ["HOST_LIFETIME", "HostKey", "LocalHost", "LocalHosts"]
 

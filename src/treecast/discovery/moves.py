@@ -13,7 +13,8 @@ from collections.abc import Callable
 from treecast.base.commands import Inject
 from treecast.base.counters import Drops
 from treecast.base.time import Duration, Instant, after
-from treecast.discovery.limits import DiscoveryConfig, TokenBucket
+from treecast.base.token_bucket import TokenBucket
+from treecast.discovery.limits import DiscoveryConfig
 from treecast.discovery.local_hosts import HostKey
 from treecast.wire import rarp
 from treecast.wire.ethernet import VlanTag
