@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from treecast.base.time import Instant
+from treecast.base.time import Instant, after
 
 
 @dataclass(slots=True)
@@ -16,11 +16,24 @@ class TokenBucket:
     tokens: float
     filled_at: Instant
 
-    def take(self, now: Instant) -> bool:
-        """Whether there is a token; then it is gone."""
+    @classmethod
+    def full(cls, rate_per_s: float, burst: float, now: Instant) -> TokenBucket:
+        """One of which nothing is taken yet."""
+        return cls(rate_per_s, burst, burst, now)
+
+    def has(self, now: Instant) -> bool:
+        """Whether there is a token."""
         self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate_per_s)
         self.filled_at = now
-        if self.tokens < 1.0:
+        return self.tokens >= 1.0
+
+    def take(self, now: Instant, count: float = 1.0) -> bool:
+        """Whether there is a token; then it is gone, or so many, which may leave less than none."""
+        if not self.has(now):
             return False
-        self.tokens -= 1.0
+        self.tokens -= count
         return True
+
+    def next(self, now: Instant) -> Instant:
+        """When there is a token."""
+        return now if self.has(now) else after(now, (1.0 - self.tokens) / self.rate_per_s)

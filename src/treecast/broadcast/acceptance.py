@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN
+from treecast.base.time import Instant
+from treecast.broadcast.pace import LIFE_COST
 from treecast.broadcast.store import Origin, Record, Store
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import VerifySignature
@@ -82,22 +84,27 @@ class Acceptance:
         """A NODE advertisement that says it is this node's: its certificate is seen, and refused if it is replaced."""
         self._verify_certificate(content.certificate)
 
-    def node(self, signed: Signed, body: Body) -> NodeAccepted:
+    def node(self, now: Instant, signed: Signed, body: Body) -> NodeAccepted:
         """A NODE advertisement: it brings the certificate by which it is verified."""
+        held = self._store.get(NodeIndex(body.origin))
+        _require_pace(now, held)
         content = parse_node(body.content)
         certificate = self._verify_certificate(content.certificate)
         if certificate.node_index != body.origin:
             raise MalformedError("advertisement_wrong_origin")
         self.verify(certificate.signing_key, signed)
-        if self._store.get(certificate.node_index) is None and self._store.is_full:
+        if held is None and self._store.is_full:
             raise MalformedError("advertisement_table_full")
+        if held is not None:
+            held.pace.take(now, 1.0 if held.epoch == body.epoch else LIFE_COST)
         return NodeAccepted(content, certificate)
 
-    def other(self, signed: Signed, body: Body) -> OtherAccepted:
+    def other(self, now: Instant, signed: Signed, body: Body) -> OtherAccepted:
         """One of another kind: of an origin that is held, in its present epoch."""
         origin = self._store.get(NodeIndex(body.origin))
         if origin is None or origin.epoch != body.epoch:
             raise MalformedError("advertisement_unknown_origin")
+        _require_pace(now, origin)
         if (body.kind, body.key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
             raise MalformedError("advertisement_table_full")
         content = parse_content(body.kind, body.content) if body.content else None
@@ -105,12 +112,19 @@ class Acceptance:
         if isinstance(content, GroupsContent) and origin.groups + more_groups(content, before) > MAX_GROUPS_PER_ORIGIN:
             raise MalformedError("advertisement_table_full")
         self.verify(origin.signing_key, signed)
+        origin.pace.take(now)
         return OtherAccepted(origin, content, before)
 
     def verify(self, public_key: bytes, signed: Signed) -> None:
         """Whether the holder of this key signed it."""
         if not self._verify_signature(public_key, SIGNING_CONTEXT, signed.body, signed.signature):
             raise MalformedError("advertisement_bad_signature")
+
+
+def _require_pace(now: Instant, origin: Origin | None) -> None:
+    """Checked before the signature, and charged after it: who makes up advertisements of another takes none of its."""
+    if origin is not None and not origin.pace.has(now):
+        raise MalformedError("advertisement_rate")
 
 
 def groups_in(record: Record | None) -> GroupsContent | None:

@@ -25,9 +25,10 @@ from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.footprint import BroadcastFootprint, footprint_of
 from treecast.broadcast.learned import Learned
-from treecast.broadcast.link_state import LinkState, links_in
+from treecast.broadcast.link_state import LinkState, ListedBy, links_in
 from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
+from treecast.broadcast.pace import full_pace
 from treecast.broadcast.store import NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
@@ -87,7 +88,8 @@ class Broadcast:
         """When each neighbour has a message to get."""
         self._link_state = LinkState(self._store)
         self._consulted = ConsultedNeighbours(self._link_state, self._neighbours)
-        self._news = News(self._store, self._link_state)
+        self._listed_by = ListedBy()
+        self._news = News(self._store, self._link_state, self._listed_by, rng)
 
     # advertisements of this node
 
@@ -138,12 +140,14 @@ class Broadcast:
         neighbour.begin(now, self._digests.first_due(now, peer))
         self._own.link_up(now, peer)
         self._consulted.link_up()
+        self._listed_by.link_up(peer, self._link_state.read(peer))
 
     def link_down(self, now: Instant, peer: NodeIndex) -> None:
         if self._neighbours.pop(peer, None) is not None:
             self._wake.cancel(peer)
             self._own.link_down(now, peer)
             self._consulted.link_down(peer)
+            self._listed_by.link_down(peer)
             if self._neighbours:  # what it had not passed on yet, another has
                 other = self._neighbours[self._rng.choice(list(self._neighbours))]
                 other.compare(after(now, self._rng.random() * COMPARE_WITHIN))
@@ -215,18 +219,19 @@ class Broadcast:
         certificate: Certificate | None = None
         before: GroupsContent | None = None
         content: Content | None
-        is_replacing = False
+        is_replacing = begins = False
         if body.kind == Kind.NODE:
-            accepted = self._acceptance.node(signed, body)
+            accepted = self._acceptance.node(now, signed, body)
             content, certificate = accepted.content, accepted.certificate
             self.other_twins.receive(now, index, accepted.content)
             held = self._store.get(index)
             is_replacing = held is not None and held.signing_key != certificate.signing_key
             origin, gone = self._begun(now, body, certificate)
+            begins = not origin.records
             learned += gone
             self._store.keep(index, after(now, NODE_LIFETIME))
         else:
-            other = self._acceptance.other(signed, body)
+            other = self._acceptance.other(now, signed, body)
             origin, content, before = other.origin, other.content, other.before
             origin.groups += more_groups(content, before)
         record = self._intern(Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire))
@@ -237,7 +242,7 @@ class Broadcast:
         if replaced is not None:
             replaced.offer(record, now)  # the link is with the node whose certificate this replaces: it is to end
         sender.acknowledge(now, *version)
-        self._news.add(record, sender.peer)
+        self._news.add(record, sender.peer, begins=begins)
         learned.append(Learned(index, body.kind, body.key, content, certificate, before))
         return learned
 
@@ -246,9 +251,10 @@ class Broadcast:
         index, learned = certificate.node_index, list[Learned]()
         origin = self._store.get(index)
         if origin is None or origin.epoch != body.epoch:
+            pace = full_pace(now) if origin is None else origin.pace
             if origin is not None:
                 learned = self._unlearn(index, self._store.forget(index))
-            origin = Origin(body.epoch, certificate.signing_key, now)
+            origin = Origin(body.epoch, certificate.signing_key, now, pace)
             self._store.begin(index, origin)
         return origin, learned
 
@@ -256,7 +262,10 @@ class Broadcast:
         """An origin that has lost this node may have had news since: they are requested from the sender."""
         self._link_state.forget(record.origin)
         self._consulted.forget(record.origin)
-        if before is not None and self._me in links_in(before.content) - links_in(record.content):
+        listed_before = links_in(before.content) if before is not None else frozenset[int]()
+        listed = links_in(record.content)
+        self._listed_by.changed(record.origin, listed_before, listed)
+        if self._me in listed_before - listed:
             sender.request(now, record.origin)
 
     def _reconcile(self, now: Instant, neighbour: Neighbour, digest: Digest) -> None:
@@ -284,6 +293,7 @@ class Broadcast:
     def _unlearn(self, index: NodeIndex, records: list[Record]) -> list[Learned]:
         self._link_state.forget(index)
         self._consulted.forget(index)
+        self._listed_by.cleared(index)
         for neighbour in self._neighbours.values():
             neighbour.withdraw_offers_of(index)
         gone = [

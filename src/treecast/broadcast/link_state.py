@@ -89,6 +89,56 @@ class LinkState:
         self._cached.pop(index, None)
 
 
+class ListedBy:
+    """Which neighbours list an origin, as their advertisements say. A bit for each: sets of all would take O(N^2).
+
+    Bounded by what neighbours may list (``MAX_LINK_CHUNKS``).
+    """
+
+    def __init__(self) -> None:
+        self._bits: dict[NodeIndex, int] = {}
+        self._of: dict[int, int] = {}
+
+    def link_up(self, neighbour: NodeIndex, listed: Iterable[int]) -> None:
+        """A node is a neighbour from now on, and lists these."""
+        taken = set(self._bits.values())
+        self._bits[neighbour] = next(1 << place for place in range(len(taken) + 1) if 1 << place not in taken)
+        self.changed(neighbour, frozenset(), listed)
+
+    def link_down(self, neighbour: NodeIndex) -> None:
+        """A node is no neighbour any more."""
+        self.cleared(neighbour)
+        self._bits.pop(neighbour, None)
+
+    def changed(self, node: NodeIndex, before: Iterable[int], after: Iterable[int]) -> None:
+        """A chunk of a node's links lists others."""
+        bit = self._bits.get(node)
+        if bit is not None:
+            for index in before:
+                self._clear(index, bit)
+            for index in after:
+                self._of[index] = self._of.get(index, 0) | bit
+
+    def cleared(self, node: NodeIndex) -> None:
+        """The node's advertisements have ended."""
+        bit = self._bits.get(node)
+        if bit is not None:
+            for index in list(self._of):
+                self._clear(index, bit)
+
+    def select(self, origin: NodeIndex, neighbours: Iterable[NodeIndex]) -> set[NodeIndex]:
+        """The neighbours among these that list an origin."""
+        listing = self._of.get(origin, 0)
+        return {neighbour for neighbour in neighbours if self._bits.get(neighbour, 0) & listing}
+
+    def _clear(self, index: int, bit: int) -> None:
+        left = self._of.get(index, 0) & ~bit
+        if left:
+            self._of[index] = left
+        else:
+            self._of.pop(index, None)
+
+
 def links_in(content: bytes) -> frozenset[int]:
     """The nodes that one chunk lists; none when it is withdrawn."""
     return frozenset(parse_links(content).peers) if content else frozenset()

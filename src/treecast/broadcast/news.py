@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
+from random import Random
 
 from treecast.base.ids import NodeIndex
-from treecast.broadcast.link_state import LinkState
+from treecast.broadcast.link_state import LinkState, ListedBy
 from treecast.broadcast.store import Record, RecordKey, Store
 
 
@@ -19,20 +20,24 @@ class _Brought:
 
     record: Record
     sender: NodeIndex
+    begins: bool
+    """Whether it is the first of its origin, or of a new life of it."""
     also_from: set[NodeIndex] = field(default_factory=set)
 
 
 class News:
     """The news of one turn, by origin and key."""
 
-    def __init__(self, store: Store, link_state: LinkState) -> None:
+    def __init__(self, store: Store, link_state: LinkState, listed_by: ListedBy, rng: Random) -> None:
         self._store = store
         self._link_state = link_state
+        self._listed_by = listed_by
+        self._rng = rng
         self._brought: dict[tuple[NodeIndex, RecordKey], _Brought] = {}
 
-    def add(self, record: Record, sender: NodeIndex) -> None:
-        """A neighbour sent a record that was not held."""
-        self._brought[(record.origin, record.record_key)] = _Brought(record, sender)
+    def add(self, record: Record, sender: NodeIndex, *, begins: bool) -> None:
+        """A neighbour sent a record that was not held. ``begins``: nothing was, of this life of its origin."""
+        self._brought[(record.origin, record.record_key)] = _Brought(record, sender, begins)
 
     def sent_again(self, origin: NodeIndex, key: RecordKey, wire: bytes, sender: NodeIndex) -> None:
         """A neighbour sent what was not newer: one that sent the same news as another needs it no more."""
@@ -53,4 +58,16 @@ class News:
                 continue  # the origin has begun anew since
             left = neighbours - self._link_state.of(record.origin) - {brought.sender, record.origin}
             left -= brought.also_from
+            if left and not brought.begins:
+                left = self._without_those_that_list(record.origin, left)
             yield record, sorted(left - self._link_state.of(brought.sender)) if left else []
+
+    def _without_those_that_list(self, origin: NodeIndex, neighbours: Set[NodeIndex]) -> Set[NodeIndex]:
+        """A neighbour that lists an origin has a link with it, whatever that one says: all but one are left to it.
+
+        One is not: the origin may have lost those neighbours just now, and they do not know yet.
+        """
+        listing = sorted(self._listed_by.select(origin, neighbours))
+        if not listing:
+            return neighbours
+        return neighbours - set(listing) | {self._rng.choice(listing)}

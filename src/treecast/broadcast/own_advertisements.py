@@ -16,6 +16,7 @@ from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.acceptance import Acceptance
 from treecast.broadcast.link_state import OwnLinks
 from treecast.broadcast.own_groups import OwnGroups
+from treecast.broadcast.pace import full_pace
 from treecast.broadcast.store import Origin, Record, Store
 from treecast.broadcast.twins import Twins
 from treecast.identity.keys import SigningKey
@@ -54,13 +55,16 @@ class OwnAdvertisements:
         self._links_due: Instant | None = None
         self._node: NodeContent | None = None
         self._node_due: Instant | None = None
+        self._pace = full_pace(Instant(0.0))
+        self._groups_due: Instant | None = None
+        """When groups that wait are published, while this node has published so much that others took no more."""
 
     def announce(self, now: Instant, node: NodeContent) -> list[Record]:
         """Publish NODE, and repeat it from now on. Must come before any other."""
         self._node = node
         self._node_due = after(now, NODE_INTERVAL * self._rng.uniform(0.8, 1.0))
         if self._store.get(self._me) is None:
-            self._store.begin(self._me, Origin(self._epoch, self._signing_key.public, Instant(float("inf"))))
+            self._store.begin(self._me, self._origin())
         own = self._twins
         content = replace(node, instance=own.instance, started_ms=own.started_ms, rival=own.rival)
         return self._publish(now, Kind.NODE, b"", emit(content))
@@ -91,13 +95,16 @@ class OwnAdvertisements:
             published += self.announce(now, self._node)
         if self._links_due is not None and now >= self._links_due:
             published += self._publish_links(now)
-        if self._node is not None:
+        self._groups_due = None
+        if self._node is not None and not self._pace.has(now):
+            self._groups_due = self._pace.next(now) if self.groups.has_changed else None
+        elif self._node is not None:
             for key, content in self.groups.take_changed(now):
                 published += self.put(now, Kind.GROUPS, key, b"" if content is None else emit(content))
         return published
 
     def next_deadline(self) -> Instant | None:
-        return earliest(self._node_due, self._links_due)
+        return earliest(self._node_due, self._links_due, self._groups_due)
 
     def received(self, now: Instant, signed: Signed, body: Body, acceptance: Acceptance) -> list[Record]:
         """Another run of this node is alive, or an older one had a later clock: begin in an epoch newer than that."""
@@ -113,7 +120,7 @@ class OwnAdvertisements:
         acceptance.verify(self._signing_key.public, signed)
         published: list[Record] = []
         if body.epoch > self._epoch:
-            published += self._begin_after(now, body.epoch, origin)
+            published += self._begin_after(now, body.epoch)
         if other is not None and is_other_run and self._twins.receive(now, other) and self._node is not None:
             published += self.announce(now, self._node)
         return published
@@ -133,6 +140,7 @@ class OwnAdvertisements:
             self._drops.count("advertisement_table_full")
             return []
         self._sequence += 1
+        self._pace.take(now)
         body = emit(Body(self._me, self._epoch, self._sequence, kind, key, content))
         wire = emit(Signed(body, self._signing_key.sign(SIGNING_CONTEXT, body)))
         record = Record(self._me, self._epoch, self._sequence, kind, key, content, wire)
@@ -148,11 +156,14 @@ class OwnAdvertisements:
             published += self.put(now, Kind.LINKS, key, b"" if content is None else emit(content))
         return published
 
-    def _begin_after(self, now: Instant, epoch: int, origin: Origin) -> list[Record]:
+    def _begin_after(self, now: Instant, epoch: int) -> list[Record]:
         self._epoch = epoch + 1
         records = [record for record in self._store.records_of(self._me) if not record.withdrawn]
-        self._store.begin(self._me, Origin(self._epoch, self._signing_key.public, origin.expires_at))
+        self._store.begin(self._me, self._origin())
         published: list[Record] = []
         for record in records:
             published += self._publish(now, record.kind, record.key, record.content)
         return published
+
+    def _origin(self) -> Origin:
+        return Origin(self._epoch, self._signing_key.public, Instant(float("inf")), self._pace)

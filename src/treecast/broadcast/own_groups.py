@@ -84,6 +84,11 @@ class OwnGroups:
         """Groups in all chunks together, as other nodes count them."""
         return len(self._chunk_of) + len(self._left)
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether ``take_changed`` has something."""
+        return bool(self._wanted)
+
     def put(self, group: GroupKey, wanted: SourceFilter) -> None:
         """List what is wanted of the group, or list it no more when that is nothing."""
         self._wanted[group] = wanted

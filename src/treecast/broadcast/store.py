@@ -17,6 +17,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_ORIGINS
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
+from treecast.base.token_bucket import TokenBucket
 from treecast.wire.advertisement import Kind
 
 NODE_LIFETIME: Duration = 60.0
@@ -59,6 +60,8 @@ class Origin:
     epoch: int
     signing_key: bytes
     expires_at: Instant
+    pace: TokenBucket
+    """How much more it may publish now; a new life goes on with it."""
     records: dict[RecordKey, Record] = field(default_factory=dict)
     withdrawn_until: dict[RecordKey, Instant] = field(default_factory=dict)
     link_keys: set[bytes] = field(default_factory=set)

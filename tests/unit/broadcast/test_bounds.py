@@ -13,6 +13,7 @@ from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast import store, twins
 from treecast.broadcast.flooding import REQUEST_AGAIN, Neighbour
+from treecast.broadcast.pace import full_pace
 from treecast.broadcast.store import FORGOTTEN_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins
 from treecast.wire.advertisement import Kind, NodeContent
@@ -26,7 +27,7 @@ def test_of_origins_that_ended_so_many_are_known_until_these_are_forgotten(monke
 
     def end(number: int, now: Instant) -> None:
         index = NodeIndex(number)
-        held.begin(index, Origin(1, b"", now))
+        held.begin(index, Origin(1, b"", now, full_pace(now)))
         held.put(Record(index, 1, 7, Kind.NODE, b"", b"content", b"wire"), now)
         held.expire(index, now)
 

@@ -21,6 +21,7 @@ LOOKING_ON = ("src/treecast/sim", "lab", "bench", "tests/sim", "tests/unit/daemo
 INJECTING = {
     "tests/sim/engine/test_a_later_version.py": "a node advertises a kind that no program of this version does",
     "tests/sim/engine/test_faults_in_virtual_time.py": "rooms are made to raise",
+    "tests/sim/engine/test_floods_of_members.py": "a member is made to lie",
     "tests/sim/engine/test_hostile_members.py": "a member is made to lie",
 }
 """Tests that put into a room what no input of a sound engine brings about, and why."""

@@ -1,0 +1,98 @@
+"""A member that lies about its links, or advertises without end: what its advertisements cost the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from itertools import count
+
+import pytest
+
+from tests.sim.engine.test_hostile_members import mesh
+from treecast.base.addresses import MacAddress
+from treecast.broadcast import pace
+from treecast.engine.changes import HostChange
+from treecast.sim.datagrams import SessionDatagram
+from treecast.sim.world import SimNode, World
+from treecast.wire.advertisement import HostContent, Kind, LinksContent, host_key, parse_signed
+from treecast.wire.control import Flood, parse_control
+
+NODES = 16
+
+
+class Copies:
+    """Counts the copies of each advertisement that are sent."""
+
+    def __init__(self, world: World) -> None:
+        self.of: Counter[tuple[int, int, bytes]] = Counter()
+        world.underlay.on_send = self._count
+
+    def _count(self, datagram: object) -> None:
+        if not isinstance(datagram, SessionDatagram) or not isinstance(datagram.body, bytes):
+            return
+        message = parse_control(datagram.body)
+        for wire in message.advertisements if isinstance(message, Flood) else ():
+            _, body = parse_signed(wire)
+            self.of[(body.origin, body.kind, body.key)] += 1
+
+
+def list_links(liar: SimNode, listed: tuple[int, ...]) -> None:
+    content = LinksContent(listed) if listed else None
+    liar.engine.rooms.broadcast.put(liar.now, Kind.LINKS, b"\x00", content)
+
+
+def host_of(number: int) -> bytes:
+    return host_key(0, MacAddress(bytes((2, 0, 0, 0, number >> 8, number & 0xFF))))
+
+
+def claim(liar: SimNode, number: int, sequence: int = 0) -> bytes:
+    liar.engine.rooms.broadcast.put(liar.now, Kind.HOST, host_of(number), HostContent((), sequence))
+    return host_of(number)
+
+
+@pytest.mark.parametrize("listed", [(), tuple(range(2, 2 + NODES // 2))], ids=["none", "half"])
+def test_a_member_that_hides_links_costs_two_and_a_half_copies_for_each_node(listed: tuple[int, ...]) -> None:
+    world = World(1)
+    nodes = mesh(world, NODES)
+    list_links(nodes[0], listed)
+    world.run(2.0)
+    copies = Copies(world)
+    keys = [claim(nodes[0], number) for number in range(10)]
+    world.run(1.0)
+    for node in nodes[1:]:
+        assert Counter(node.engine.view.hosts_elsewhere().values())[nodes[0].index] == 1 + len(keys)
+    for key in keys:
+        assert copies.of[(1, Kind.HOST, key)] <= 2.5 * NODES
+
+
+def test_in_an_honest_mesh_each_advertisement_crosses_each_link_of_its_origin_once() -> None:
+    world = World(2)
+    nodes = mesh(world, NODES)
+    world.run(1.0)
+    copies = Copies(world)
+    key = claim(nodes[0], 0)
+    world.run(1.0)
+    assert copies.of[(1, Kind.HOST, key)] == NODES - 1
+
+
+def test_a_member_that_advertises_without_end_is_taken_at_the_pace_of_one_and_the_others_keep_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace, "ADVERTISEMENTS_BURST", 100.0)
+    world = World(3)
+    nodes = mesh(world, 4)
+    liar, honest, other = nodes[0], nodes[1], nodes[2]
+    sequence = count(1)
+    taken: list[int] = []
+    for second in range(4):
+        since = other.engine.view.position
+        for _ in range(200):
+            claim(liar, second, next(sequence))
+            world.run(0.005)
+        taken.append(len(other.engine.view.changes(since, [HostChange]) or ()))
+        group = f"239.1.1.{second}"
+        honest.report(group)
+        world.run_until(partial(other.subscribes, honest, group), 0.1)
+    assert sum(taken) <= pace.ADVERTISEMENTS_BURST + pace.ADVERTISEMENTS_PER_S * 4.5
+    assert taken[-1] <= 1.1 * pace.ADVERTISEMENTS_PER_S
+    assert other.engine.view.drops()["advertisement_rate"] > 0
