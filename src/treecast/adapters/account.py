@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from treecast.adapters.files import account_name
 from treecast.base.errors import OperatorError
 
 
@@ -38,7 +39,7 @@ def require_owner(account: Account, directory: Path, paths: Iterable[Path]) -> N
         uid = path.stat().st_uid
         if uid != account.uid:
             raise OperatorError(
-                f"{path} belongs to {_name_of(uid)}, and the node is to run as {account.name}: "
+                f"{path} belongs to {account_name(uid)}, and the node is to run as {account.name}: "
                 f"chown -R {account.name}: {directory}"
             )
     programs = (__file__, os.__file__)  # modules of the node and of Python are loaded later, too
@@ -52,10 +53,3 @@ def _lets_in(directory: Path, account: Account) -> bool:
     if found.st_uid == account.uid:
         return bool(found.st_mode & stat.S_IXUSR)
     return bool(found.st_mode & (stat.S_IXGRP if found.st_gid == account.gid else stat.S_IXOTH))
-
-
-def _name_of(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"account {uid}"

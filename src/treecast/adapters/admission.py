@@ -57,8 +57,7 @@ def make_request(directory: Path, name: str) -> Path:
 
 def load_request(path: Path) -> CertificateRequest:
     """A request, which its node signed; OperatorError."""
-    with explained(f"read {path}"):
-        data = read_file(path, MAX_REQUEST_BYTES)
+    data = _read_given(path, MAX_REQUEST_BYTES, f"the {REQUEST_FILE} that treecast node request made")
     try:
         return CertificateRequest.decode(data)
     except MalformedError as error:
@@ -69,6 +68,17 @@ def load_request(path: Path) -> CertificateRequest:
         raise OperatorError(
             f"{path} is no request of a node: give the {REQUEST_FILE} that treecast node request made"
         ) from error
+
+
+def _read_given(path: Path, limit_bytes: int, wanted: str) -> bytes:
+    """A file that somebody has named; OperatorError. ``wanted``: which one is meant, in words."""
+    with explained(f"read {path}"):
+        if path.is_dir():
+            raise OperatorError(f"{path} is a directory: give {wanted}")
+        try:
+            return read_file(path, limit_bytes)
+        except (FileNotFoundError, NotADirectoryError):
+            raise OperatorError(f"there is no file {path}: give {wanted}") from None
 
 
 def sign_request(
@@ -85,6 +95,8 @@ def sign_request(
     ):
         authority = storage.load_authority(network_directory)
         certificate, registry = authority.certify(request, asked.static_key, asked.signing_key, now_unix_s)
+        if out.is_dir():
+            raise OperatorError(f"{out} is a directory: give a file as --out, like {out / request.name}.admission")
         if os.path.lexists(out):
             raise OperatorError(f"{out} is there already: remove it, or choose another --out")
         storage.write_registry(network_directory, registry)
@@ -121,8 +133,7 @@ def accept_admission(directory: Path, path: Path, now_unix_s: float) -> NodeIden
 
 def _load_admission(path: Path, now_unix_s: float) -> Admission:
     """An admission whose certificate is that of its network's CA, and valid now; OperatorError."""
-    with explained(f"read {path}"):
-        data = read_file(path, MAX_ADMISSION_BYTES)
+    data = _read_given(path, MAX_ADMISSION_BYTES, "the file that treecast node sign wrote")
     with suppress(MalformedError):
         name = CertificateRequest.decode(data).name
         raise OperatorError(

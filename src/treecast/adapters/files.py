@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import pwd
 import shutil
 import stat
 import tempfile
@@ -61,6 +62,58 @@ def read_file(path: Path, limit_bytes: int) -> bytes:
             return file.read(limit_bytes + 1)
     finally:
         os.close(descriptor)
+
+
+Stamp = tuple[int, ...]
+"""State of a file: where, of which kind and mode, whose, how long, and since when; or why it cannot be looked at."""
+
+
+def stamp(path: Path) -> Stamp:
+    """Another one whenever somebody has changed the file, its mode or its owner, or put another in its place."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        return (error.errno or 0,)
+    own = (found.st_dev, found.st_ino, found.st_mode, found.st_uid, found.st_gid)
+    return (*own, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def require_open(path: Path, mode: int) -> None:
+    """OSError; OperatorError with the command that mends it where a file is closed to its owner: whoever reads it as
+    root, the node that root becomes could not. ``mode``: what it should have.
+    """
+    found = path.stat()
+    if stat.S_ISREG(found.st_mode) and not found.st_mode & stat.S_IRUSR:
+        is_now = f"{stat.S_IMODE(found.st_mode):04o}"
+        raise OperatorError(f"{path} may not be read by its owner (mode {is_now}): chmod {mode:o} {path}")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[None]:
+    """A PermissionError inside becomes the sentence ``why_closed``."""
+    try:
+        yield
+    except PermissionError as error:
+        raise OperatorError(why_closed(path)) from error
+
+
+def why_closed(path: Path) -> str:
+    """A sentence on what keeps this process from reading the file, and the command that mends it."""
+    me = account_name(os.geteuid())
+    for inside in (*reversed(path.parents), path):
+        try:
+            owner = inside.stat().st_uid
+        except OSError:
+            return f"{inside.parent} is closed to {me}, who is to read {path}: chmod u+rwx {inside.parent}"
+    return f"{path} belongs to {account_name(owner)}, and {me} may not read it: chown {me} {path}"
+
+
+def account_name(uid: int) -> str:
+    """The account's name, or its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"account {uid}"
 
 
 def replace_file(path: Path, content: bytes, mode: int) -> None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from treecast.adapters.files import explained
+from treecast.adapters.files import explained, opened
 from treecast.base.errors import OperatorError
 
 CERTIFICATE_FILE = "node.cert"
@@ -41,14 +41,23 @@ def node_directory(given: Path | None) -> Path:
     set, the working directory if it is a node's, or the only one in ``/etc/treecast``. OperatorError when there is
     none, or more than one to choose from.
     """
+    return _directory_of(_NODE, given)
+
+
+def directory_of_request(given: Path | None) -> Path:
+    """The same for a node that has asked for its certificate."""
+    return _directory_of(replace(_NODE, verb="treecast node request", argument="--dir"), given)
+
+
+def _directory_of(kind: _Kind, given: Path | None) -> Path:
     if given is None:
-        here = Path.cwd() if _is_one(Path(), _NODE) and not os.environ.get(DIRECTORY_VARIABLE) else None
-        return here or _only(_NODE)
-    with explained(f"read {given}"):
+        here = Path.cwd() if _is_one(Path(), kind) and not os.environ.get(DIRECTORY_VARIABLE) else None
+        return here or _only(kind)
+    with explained(f"read {given}"), opened(given / CERTIFICATE_FILE):
         if not given.is_dir():
-            raise OperatorError(f"there is no directory {given}: make a node with treecast node add")
-        if not _is_one(given, _NODE):
-            raise OperatorError(f"{given} is not a node's directory: make one with treecast node add")
+            raise OperatorError(f"there is no directory {given}: make a node with {kind.verb}")
+        if not _is_one(given, kind):
+            raise OperatorError(f"{given} is not a node's directory: make one with {kind.verb}")
     return given
 
 

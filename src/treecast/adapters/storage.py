@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,8 +23,10 @@ from treecast.adapters.files import (
     StagedDirectory,
     exclusive,
     explained,
+    opened,
     read_file,
     replace_file,
+    require_open,
 )
 from treecast.adapters.node_directory import (
     CA_KEY_FILE,
@@ -46,6 +49,7 @@ from treecast.identity.certificate import (
 from treecast.identity.ids import KEY_BYTES
 from treecast.identity.keys import MAX_KEY_FILE_BYTES, NodeKeys, SigningKey, parse_ca_key, parse_node_keys
 from treecast.identity.network import MAX_NETWORK_FILE_BYTES, NETWORK_KEY_MISSING, Network, new_network
+from treecast.identity.newest import has_same_keys
 from treecast.identity.node import Authority, NodeIdentity, NodeRequest, keys_match
 from treecast.identity.registry import EMPTY_REGISTRY, MAX_REGISTRY_BYTES, Registry
 from treecast.identity.rights import Role, advice_to_bridge
@@ -116,21 +120,32 @@ def renew_node(
         certificate, registry = load_authority(network_directory).renew(name, validity_days, roles, now_unix_s)
         path = directory / CERTIFICATE_FILE
         with explained(f"write {path}"):
-            _require_none_of_another(path, certificate)
+            _require_none_of_another(directory, certificate)
             write_registry(network_directory, registry)
             directory.mkdir(parents=True, exist_ok=True)
             replace_file(path, certificate.encode(), PUBLIC_MODE)
     return certificate
 
 
-def _require_none_of_another(path: Path, certificate: Certificate) -> None:
-    """OperatorError where a certificate of another node lies in this one's way."""
-    try:
+def _require_none_of_another(directory: Path, certificate: Certificate) -> None:
+    """OperatorError where the directory is another node's, or has other keys than the certificate is for."""
+    path, name = directory / CERTIFICATE_FILE, certificate.name
+    with suppress(FileNotFoundError, MalformedError):
         found = Certificate.decode(read_file(path, MAX_CERTIFICATE_BYTES))
-    except (FileNotFoundError, MalformedError):
-        return
-    if (found.network_id, found.node_index) != (certificate.network_id, certificate.node_index):
-        raise OperatorError(f"{path} is the certificate of another node ({found.name}): choose another --dir")
+        if (found.network_id, found.node_index) != (certificate.network_id, certificate.node_index):
+            raise OperatorError(f"{path} is the certificate of another node ({found.name}): choose another --dir")
+        if not has_same_keys(found, certificate):
+            raise OperatorError(
+                f"{path} is for other keys than {name} has been admitted with since: choose another --dir, and put "
+                f"what comes of it where {name} has those keys"
+            )
+    with suppress(FileNotFoundError, MalformedError):
+        path = directory / NODE_KEY_FILE
+        if not keys_match(certificate, parse_node_keys(read_file(path, MAX_KEY_FILE_BYTES))):
+            raise OperatorError(
+                f"{path} has other keys than {name} was admitted with: choose another --dir, or have these signed with "
+                "treecast node sign --replace"
+            )
 
 
 def require_bridge_role(directory: Path) -> None:
@@ -161,7 +176,7 @@ def load_network(directory: Path) -> Network:
     """The network of a network's or a node's directory; OperatorError."""
     missing = f"there is no network in {directory}: make one with treecast network create"
     path = directory / NETWORK_FILE
-    with explained(f"read {path}"):
+    with suppress(PermissionError):  # to be said of the file itself
         if any((directory / name).is_file() for name in (CERTIFICATE_FILE, NODE_KEY_FILE, NODE_LOCK_FILE, CA_KEY_FILE)):
             missing = f"{path} is missing: put it back, every node of the network has the same, and so has its CA"
 
@@ -186,7 +201,8 @@ def load_authority(directory: Path) -> Authority:
     missing = f"{directory} has no {CA_KEY_FILE}: use the directory that treecast network create made"
     key = load_key(directory / CA_KEY_FILE, parse_ca_key, missing)
     missing = f"{directory} has no {REGISTRY_FILE}, which lists the network's nodes: put a copy back"
-    return Authority(network, key, load_file(directory / REGISTRY_FILE, MAX_REGISTRY_BYTES, Registry.decode, missing))
+    path = directory / REGISTRY_FILE
+    return Authority(network, key, load_file(path, MAX_REGISTRY_BYTES, Registry.decode, missing, SECRET_MODE))
 
 
 def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
@@ -277,20 +293,19 @@ def load_key(path: Path, parse: Callable[[bytes], T], missing: str) -> T:
 
 def _load_secret(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str, leaked: str) -> T:
     """A file's record, when nobody but its owner may open it; ``leaked``: what to do where others may have."""
-    record = load_file(path, limit_bytes, parse, missing)
+    record = load_file(path, limit_bytes, parse, missing, SECRET_MODE)
     with explained(f"read {path}"):
         mode = stat.S_IMODE(path.stat().st_mode)
-    if not mode & stat.S_IRUSR:  # root has read it, the node it becomes could not
-        raise OperatorError(f"{path} may not be read by its owner (mode {mode:04o}): chmod 600 {path}")
     if mode & OTHERS_MODES:
         raise OperatorError(f"{path} is open to other accounts (mode {mode:04o}): chmod 600 {path}, and {leaked}")
     return record
 
 
-def load_file(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str) -> T:
-    """A file's record; ``missing`` is the sentence for a file that is not there."""
-    with explained(f"read {path}"):
+def load_file(path: Path, limit_bytes: int, parse: Callable[[bytes], T], missing: str, mode: int = PUBLIC_MODE) -> T:
+    """A file's record; ``missing`` is the sentence for a file that is not there, ``mode`` what it should have."""
+    with explained(f"read {path}"), opened(path):
         try:
+            require_open(path, mode)
             data = read_file(path, limit_bytes)
         except (FileNotFoundError, NotADirectoryError):
             raise OperatorError(missing) from None

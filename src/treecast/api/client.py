@@ -23,7 +23,7 @@ from treecast.api.records import (
     Status,
     Verb,
 )
-from treecast.api.socket_path import CONTROL_SOCKET, short_path
+from treecast.api.socket_path import CONTROL_SOCKET, in_the_way, is_other_than_socket, short_path
 from treecast.base.errors import OperatorError
 
 TIMEOUT_S = 5.0
@@ -80,6 +80,8 @@ def _request(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s
         line = _exchange(directory, msgspec.json.encode(Request(verb, since)) + b"\n", timeout_s)
         reply = msgspec.json.decode(line, type=reply_type)
     except (FileNotFoundError, ConnectionRefusedError):
+        if is_other_than_socket(directory / CONTROL_SOCKET):
+            raise OperatorError(in_the_way(directory, CONTROL_SOCKET)) from None
         raise OperatorError(f"no node is running in {directory}: start it with treecast up {directory}") from None
     except PermissionError:
         raise OperatorError(_not_the_owner(directory)) from None

@@ -10,7 +10,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from treecast.api.socket_path import short_path
+from treecast.api.socket_path import advice_on_making, identity_of, in_the_way, is_other_than_socket, short_path
 from treecast.base.errors import OperatorError
 
 PORTS_SOCKET = "ports.sock"
@@ -22,24 +22,48 @@ class DescriptorInbox:
     """The node's side. OperatorError when the directory does not allow a socket."""
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._path = directory / PORTS_SOCKET
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._waiting: dict[str, int] = {}
+        """Descriptors that came to a socket that somebody has removed since."""
+        self._socket, self._bound = self._bind()
+
+    def is_in_place(self) -> bool:
+        """Whether verbs find the socket."""
+        try:
+            return identity_of(self._path) == self._bound
+        except OSError:
+            return False
+
+    def make_again(self) -> None:
+        """Another socket, for one that somebody has removed. OperatorError."""
+        own, bound = self._bind()
+        self._waiting = self.take()
+        self._socket.close()
+        self._socket, self._bound = own, bound
+
+    def _bind(self) -> tuple[socket.socket, tuple[int, ...]]:
+        own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         temporary = f".{PORTS_SOCKET}.{os.getpid()}"
-        staged = directory / temporary
+        staged = self._directory / temporary
         try:
             staged.unlink(missing_ok=True)
-            with short_path(directory, temporary) as path:
-                self._socket.bind(path)
+            with short_path(self._directory, temporary) as path:
+                own.bind(path)
             staged.chmod(0o600)
+            bound = identity_of(staged)
             staged.replace(self._path)
         except OSError as error:
-            self._socket.close()
+            own.close()
+            with suppress(OSError):
+                staged.unlink()
             reason = (error.strerror or str(error)).lower()
-            raise OperatorError(f"cannot make {self._path} ({reason}): use a directory that can be written") from error
+            raise OperatorError(f"cannot make {self._path} ({reason}): {advice_on_making(error)}") from error
+        return own, bound
 
     def take(self) -> dict[str, int]:
         """The descriptors that have come, the latest of each interface: the caller's to close."""
-        found: dict[str, int] = {}
+        found, self._waiting = self._waiting, {}
         while True:
             try:
                 name, descriptors, _, _ = socket.recv_fds(
@@ -59,8 +83,9 @@ class DescriptorInbox:
         for descriptor in self.take().values():
             os.close(descriptor)
         self._socket.close()
-        with suppress(OSError):
-            self._path.unlink()
+        if self.is_in_place():  # else it is another node's
+            with suppress(OSError):
+                self._path.unlink()
 
 
 def hand_over(directory: Path, interface: str, descriptor: int) -> None:
@@ -71,6 +96,8 @@ def hand_over(directory: Path, interface: str, descriptor: int) -> None:
                 sender.connect(path)
             socket.send_fds(sender, [interface.encode()], [descriptor])
         except (FileNotFoundError, ConnectionRefusedError):
+            if is_other_than_socket(directory / PORTS_SOCKET):
+                raise OperatorError(in_the_way(directory, PORTS_SOCKET)) from None
             raise OperatorError(f"no node is running in {directory}: start it with treecast up {directory}") from None
         except OSError as error:
             reason = (error.strerror or str(error)).lower()

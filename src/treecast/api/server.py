@@ -33,7 +33,7 @@ from treecast.api.records import (
     Sliced,
     Verb,
 )
-from treecast.api.socket_path import CONTROL_SOCKET, short_path
+from treecast.api.socket_path import CONTROL_SOCKET, advice_on_making, identity_of, short_path
 from treecast.base.errors import OperatorError
 from treecast.base.limits import MAX_CLIENTS
 
@@ -71,18 +71,21 @@ class ControlServer:
         self._follow = follow
         self._allowed_uids = frozenset((0, os.geteuid()))
         self._server: asyncio.Server | None = None
-        self._inode = 0
+        self._bound: tuple[int, ...] = ()
         self._clients: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Clients can connect when it returns; OperatorError when the directory does not allow a socket."""
+        """Clients can connect when it returns; OperatorError when the directory does not allow a socket: one that was
+        made before, and has gone elsewhere with the directory, is served on.
+        """
         try:
             listener = self._bind()
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise OperatorError(
-                f"cannot make {self._directory / CONTROL_SOCKET} ({reason}): use a directory that can be written"
+                f"cannot make {self._directory / CONTROL_SOCKET} ({reason}): {advice_on_making(error)}"
             ) from error
+        await self._end()
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_REQUEST_BYTES)
 
     async def removed(self) -> None:
@@ -92,12 +95,20 @@ class ControlServer:
 
     def _is_in_place(self) -> bool:
         try:
-            return (self._directory / CONTROL_SOCKET).lstat().st_ino == self._inode
+            return identity_of(self._directory / CONTROL_SOCKET) == self._bound
         except OSError:
             return False
 
     async def close(self) -> None:
         """Drops the clients and removes the socket."""
+        if self._server is None:
+            return
+        await self._end()
+        if self._is_in_place():  # else it is another node's
+            with suppress(OSError):  # the directory may be gone
+                (self._directory / CONTROL_SOCKET).unlink()
+
+    async def _end(self) -> None:
         if self._server is None:
             return
         self._server.close()
@@ -107,9 +118,6 @@ class ControlServer:
         await asyncio.gather(*clients, return_exceptions=True)
         await self._server.wait_closed()
         self._server = None
-        if self._is_in_place():  # else it is another node's
-            with suppress(OSError):  # the directory may be gone
-                (self._directory / CONTROL_SOCKET).unlink()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -132,7 +140,7 @@ class ControlServer:
                 listener.bind(path)
             staged.chmod(0o600)
             listener.listen(MAX_CLIENTS)
-            self._inode = staged.lstat().st_ino
+            self._bound = identity_of(staged)
             staged.replace(target)
         except BaseException:
             listener.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,31 @@ from pathlib import Path
 CONTROL_SOCKET = "control.sock"
 
 _MAX_SUN_PATH_BYTES = 107
+
+
+def identity_of(path: Path) -> tuple[int, ...]:
+    """Differs for another file, and for one of another kind that has got the inode of this one; OSError."""
+    found = path.lstat()
+    return found.st_dev, found.st_ino, stat.S_IFMT(found.st_mode)
+
+
+def is_other_than_socket(path: Path) -> bool:
+    """Whether something else than a socket has the name."""
+    try:
+        return not stat.S_ISSOCK(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def in_the_way(directory: Path, name: str) -> str:
+    """A sentence for a verb that finds something else than the node's socket."""
+    path = directory / name
+    return f"{path} is no socket: remove it, and a node that runs in {directory} makes its own there within 5 s"
+
+
+def advice_on_making(error: OSError) -> str:
+    """How to let a socket be made that could not be."""
+    return "remove it" if isinstance(error, IsADirectoryError) else "use a directory that can be written"
 
 
 @contextmanager

@@ -85,9 +85,9 @@ def node_accept(
     import time
 
     from treecast.adapters.admission import accept_admission
-    from treecast.cli.arguments import resolved
+    from treecast.adapters.node_directory import directory_of_request
 
-    place = resolved(directory)
+    place = directory_of_request(directory)
     node = accept_admission(place, file, time.time())
     certificate, network = node.certificate, node.network
     typer.echo(

@@ -157,9 +157,30 @@ def _peer(text: str) -> HostPort:
     try:
         return _host_port(text)
     except ValueError:
+        if _is_ipv6_address(text):
+            raise OperatorError(
+                f"{text!r} is not a peer: an IPv6 address is in brackets, {_in_brackets(text)}"
+            ) from None
         raise OperatorError(
             f"{text!r} is not a peer: give HOST or HOST:PORT like node.example.net or [2001:db8::1]:{DEFAULT_PORT}"
         ) from None
+
+
+def _in_brackets(address: str) -> str:
+    """The address as a peer; where its last group may be a port, in both meanings."""
+    host, _, port = address.rpartition(":")
+    if not (port.isdigit() and _is_ipv6_address(host)):
+        return f"[{address}]"
+    with_port = f"[{host}]:{port}"
+    return with_port if "%" in host else f"[{address}], or {with_port} where that is its port"
+
+
+def _is_ipv6_address(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_port(text: str) -> HostPort:

@@ -24,6 +24,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.time import Instant
+from treecast.daemon.control_socket import keep_inbox_in_place
 from treecast.daemon.lan_faults import lan_down, renamed
 from treecast.daemon.lan_words import state_of, storms_of
 from treecast.daemon.node import RunningNode
@@ -108,6 +109,10 @@ class PacketPorts:
                     own.addresses = addresses
                     self._node.address_packet_port(own.port, addresses, own.record.limits(), own.record.kept())
             self._open_those_there()
+
+    async def keep_inbox(self) -> None:
+        """Interfaces can be handed over whoever cleans up the directory. OperatorError when that is impossible."""
+        await keep_inbox_in_place(self._inbox, self._log)
 
     def close(self) -> None:
         """Take no more sockets. The ports end with the data plane."""

@@ -45,8 +45,14 @@ def require_underlay_peers(peers: Iterable[HostPort], network: Network) -> None:
             raise OperatorError(
                 f"--peer {peer} is {why}: give the underlay address of a machine that runs a node, or its host name"
             )
-        if isinstance(address, IPv6Address) and address.is_link_local:
-            _require_zone(peer, address)
+        if isinstance(address, IPv6Address):
+            if address.is_link_local:
+                _require_zone(peer, address)
+            elif address.scope_id is not None:
+                raise OperatorError(
+                    f"--peer {peer} has a zone, and is no link-local address, which alone have one: give "
+                    f"[{IPv6Address(int(address))}]:{peer.port}"
+                )
 
 
 def _require_zone(peer: HostPort, address: IPv6Address) -> None:

@@ -1,7 +1,7 @@
 """Files in the node's directory that have changed: a renewed certificate, which the node takes while it runs, or files
 that it could not start with.
 
-Looks at the files' dates every few seconds, and reads them only when those have changed.
+Looks at the files' dates, modes and owners every few seconds, and reads them only when those have changed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from treecast.adapters import clock, storage
 from treecast.adapters.bridge_record import carries_lans
+from treecast.adapters.files import Stamp, stamp
 from treecast.adapters.node_directory import CERTIFICATE_FILE, NODE_KEY_FILE
 from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
@@ -20,9 +21,6 @@ from treecast.identity.newest import has_same_keys, is_renewal
 from treecast.identity.rights import Role, advice_to_bridge
 
 LOOK_INTERVAL: Duration = 2.0
-
-_Stamp = tuple[int, int, int] | None
-"""Inode, size and date of a file; None: it cannot be looked at."""
 
 
 class Renewal:
@@ -36,8 +34,8 @@ class Renewal:
         self._take = take
         self._files = [directory / name for name in (CERTIFICATE_FILE, NODE_KEY_FILE, storage.NETWORK_FILE)]
         self._next_look = Instant(0.0)
-        self._seen: list[_Stamp] = []
-        self._judged: list[_Stamp] = []
+        self._seen: list[Stamp] = []
+        self._judged: list[Stamp] = []
         self._found: Problem | None = None
 
     def problems(self, now: Instant) -> Iterator[Problem]:
@@ -50,13 +48,16 @@ class Renewal:
 
     def look_now(self) -> None:
         """Read the files at once: whoever has written them says so."""
-        self._seen = self._judged = [_stamp(path) for path in self._files]
+        self._seen = self._judged = [stamp(path) for path in self._files]
         self._found = self._judge()
 
     def _look(self) -> None:
-        """Files that have changed are read when they are the same at the next look: somebody may be copying them."""
-        before, self._seen = self._seen, [_stamp(path) for path in self._files]
-        if self._seen == before and self._seen != self._judged:
+        """Files that have changed are read when they are the same at the next look: somebody may be copying them.
+
+        While there is a problem they are read at each look: what mends it may be the clock, or no change of theirs.
+        """
+        before, self._seen = self._seen, [stamp(path) for path in self._files]
+        if self._seen == before and (self._seen != self._judged or self._found is not None):
             self._judged = self._seen
             self._found = self._judge()
 
@@ -102,11 +103,3 @@ class Renewal:
             f"{used_until}: {why}"
         )
         return Problem("certificate_waits", own.name, text)
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return (found.st_ino, found.st_size, found.st_mtime_ns)

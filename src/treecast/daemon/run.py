@@ -206,6 +206,7 @@ async def _run(
         ):
             upkeep.problems.add_source(source)
         upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
+        upkeep.supervision.start("keeping the socket for interfaces", packet_ports.keep_inbox)
         _follow_service(engine, plane, upkeep)
         ready.write(_ready_line(certificate, ipv6=ipv6.is_on))
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))

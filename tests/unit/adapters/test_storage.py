@@ -14,6 +14,7 @@ import pytest
 
 from tests.unit.adapters.stored import ALICE, BOB, NOW_S, tree
 from treecast.adapters import storage
+from treecast.adapters.files import account_name, why_closed
 from treecast.base.errors import OperatorError
 from treecast.identity.node import NodeRequest
 
@@ -237,7 +238,21 @@ def test_an_unreadable_file_is_explained(network: Path, file: str) -> None:
         if os.geteuid() == 0:
             os.chown(path, SOMEBODY, SOMEBODY)
     said = _as_somebody_else(network, lambda here: storage.add_node(here, here / "alice", ALICE, NOW_S))
-    assert said.startswith(f"cannot read {file} (permission denied): ")
+    assert said == f"{file} may not be read by its owner (mode 0000): chmod 600 {file}"
+
+
+def test_a_file_of_another_account_and_a_closed_directory_are_said_with_the_command_that_opens_them(
+    network: Path,
+) -> None:
+    network.chmod(0o777)
+    (network / "shut").mkdir(mode=0)
+    me = account_name(SOMEBODY if os.geteuid() == 0 else os.geteuid())
+    said = _as_somebody_else(network, lambda here: storage.load_network(here / "shut"))
+    assert said == f"shut is closed to {me}, who is to read shut/network.json: chmod u+rwx shut"
+    said = _as_somebody_else(network, lambda here: storage.load_unverified(here / "shut"))
+    assert said == f"shut is closed to {me}, who is to read shut/node.cert: chmod u+rwx shut"
+    path, me = network / "network.json", account_name(os.geteuid())
+    assert why_closed(path) == f"{path} belongs to {me}, and {me} may not read it: chown {me} {path}"
 
 
 @pytest.mark.parametrize("file", ["network.json", "node.key"])
@@ -250,17 +265,16 @@ def test_a_secret_that_its_owner_may_not_read_is_refused_even_if_root_could(
     path = alice / file
     with pytest.raises(OperatorError) as caught:
         storage.load_node(alice, NOW_S)
-    by_root = f"{path} may not be read by its owner (mode 0000): chmod 600 {path}"
-    assert str(caught.value).startswith(by_root if os.geteuid() == 0 else f"cannot read {path} (permission denied): ")
+    assert str(caught.value) == f"{path} may not be read by its owner (mode 0000): chmod 600 {path}"
 
 
 def test_a_directory_that_may_not_be_looked_into_is_explained(network: Path, tmp_path: Path) -> None:
     network.chmod(0o000)
     tmp_path.chmod(0o755)
     said = _as_somebody_else(tmp_path, lambda here: storage.add_node(here / "lab", here / "alice", ALICE, NOW_S))
-    assert said.startswith("cannot read lab/network.json (permission denied): ")
+    assert said.endswith(", who is to read lab/network.json: chmod u+rwx lab")
     said = _as_somebody_else(tmp_path, lambda here: storage.load_node(here / "lab", NOW_S))
-    assert said.startswith("cannot read lab (permission denied): ")
+    assert said.endswith(", who is to read lab/node.cert: chmod u+rwx lab")
     network.chmod(0o700)
 
 

@@ -330,3 +330,14 @@ def test_an_answer_with_more_fields_is_understood(tmp_path: Path) -> None:
     with _other_server(tmp_path, more.encode() + b"\n"):
         assert fetch_hosts(tmp_path) == [Host("m", [], "n", 1)]
     os.wait()
+
+
+def test_a_directory_in_place_of_the_socket_is_one_sentence_that_says_to_remove_it(tmp_path: Path) -> None:
+    (tmp_path / "control.sock").mkdir()
+    assert _sentence(lambda: fetch_status(tmp_path)) == (
+        f"{tmp_path}/control.sock is no socket: remove it, and a node that runs in {tmp_path} makes its own there "
+        "within 5 s"
+    )
+    server = ControlServer(tmp_path, sample_answer, lambda *_: None, sample_changes)
+    with pytest.raises(OperatorError, match=r"control.sock \(is a directory\): remove it"):
+        asyncio.run(server.start())

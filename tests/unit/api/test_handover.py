@@ -61,3 +61,25 @@ def test_without_a_node_and_when_it_takes_no_more_there_is_one_sentence(tmp_path
     inbox.close()
     with pytest.raises(OperatorError, match="use a directory that can be written"):
         DescriptorInbox(tmp_path / "none")
+
+
+def test_a_socket_that_somebody_removed_is_made_again_and_nothing_that_came_is_lost(tmp_path: Path) -> None:
+    inbox = DescriptorInbox(tmp_path)
+    assert inbox.is_in_place()
+    give(tmp_path, "wlan0", "before")
+    (tmp_path / "ports.sock").unlink()
+    (tmp_path / "ports.sock").mkdir()
+    assert not inbox.is_in_place(), "whatever has its name, and perhaps its inode"
+    with pytest.raises(OperatorError, match=r"ports.sock \(is a directory\): remove it"):
+        inbox.make_again()
+    with pytest.raises(OperatorError, match=r"ports.sock is no socket: remove it, and a node that runs in"):
+        hand_over(tmp_path, "wlan0", 0)
+    assert not list(tmp_path.glob(".ports*"))
+    (tmp_path / "ports.sock").rmdir()
+    inbox.make_again()
+    give(tmp_path, "bnep0", "after")
+    assert {name: content(descriptor) for name, descriptor in inbox.take().items()} == {
+        "wlan0": "before",
+        "bnep0": "after",
+    }
+    inbox.close()

@@ -95,7 +95,18 @@ def test_a_request_that_was_altered_is_refused() -> None:
 def test_what_is_no_request_is_refused_in_a_sentence() -> None:
     Path("notes").write_text("hello")
     assert "notes is no request of a node" in _sentence("node", "sign", "notes", "--network", "lab")
-    assert "cannot read nowhere" in _sentence("node", "sign", "nowhere", "--network", "lab")
+    _request_of_alice()
+    wanted = "give the node.request that treecast node request made"
+    assert f"there is no file nowhere: {wanted}" in _sentence("node", "sign", "nowhere", "--network", "lab")
+    assert f"there is no file notes/x: {wanted}" in _sentence("node", "sign", "notes/x", "--network", "lab")
+    assert f"alice is a directory: {wanted}" in _sentence("node", "sign", "alice", "--network", "lab")
+
+
+def test_a_directory_as_the_place_of_the_answer_is_left_alone() -> None:
+    path = _request_of_alice()
+    said = _sentence("node", "sign", str(path), "--network", "lab", "--out", "alice")
+    assert "alice is a directory: give a file as --out, like alice/alice.admission" in said
+    assert "alice" not in _ok("node", "list", "lab")
 
 
 def test_a_request_that_was_signed_already_is_signed_again_on_demand_only() -> None:
@@ -153,6 +164,21 @@ def test_a_file_that_is_no_answer_is_refused_in_words() -> None:
     assert "is the request of alice itself" in _sentence("node", "accept", str(path), "--dir", "alice")
     Path("notes").write_text("hello")
     assert "notes is damaged, or no answer to a request" in _sentence("node", "accept", "notes", "--dir", "alice")
+    wanted = "give the file that treecast node sign wrote"
+    assert f"there is no file nowhere: {wanted}" in _sentence("node", "accept", "nowhere", "--dir", "alice")
+    assert f"lab is a directory: {wanted}" in _sentence("node", "accept", "lab", "--dir", "alice")
+
+
+def test_an_answer_without_the_directory_of_its_request_is_told_how_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    admission = _admission_of_alice()
+    Path("empty").mkdir()
+    said = _sentence("node", "accept", str(admission), "--dir", "empty")
+    assert "empty is not a node's directory: make one with treecast node request" in said
+    said = _sentence("node", "accept", str(admission), "--dir", "nowhere")
+    assert "there is no directory nowhere: make a node with treecast node request" in said
+    monkeypatch.setenv("TREECAST_DIR", os.fspath(Path.cwd() / "empty"))
+    said = _sentence("node", "accept", str(admission))
+    assert said.endswith("name its directory as --dir, or make one with treecast node request\n")
 
 
 def test_an_answer_that_was_altered_is_refused() -> None:
@@ -181,3 +207,17 @@ def test_up_says_that_the_answer_to_the_request_is_missing(monkeypatch: pytest.M
     monkeypatch.setenv("TREECAST_DIR", os.fspath(Path.cwd() / "alice"))
     _ok("node", "sign", "alice/node.request", "--network", "lab")
     assert "is admitted to network lab" in _ok("node", "accept", "alice.admission")
+
+
+def test_a_certificate_is_renewed_only_where_the_keys_are_that_it_is_for() -> None:
+    _ok("node", "accept", str(_admission_of_alice()), "--dir", "alice")
+    _ok("node", "request", "alice", "--dir", "new")
+    _ok("node", "sign", "new/node.request", "--network", "lab", "--replace", "--out", "second")
+    older = Path("alice/node.cert").read_bytes()
+    assert "alice/node.cert is for other keys than alice has" in _sentence("node", "renew", "alice", "--network", "lab")
+    assert Path("alice/node.cert").read_bytes() == older
+    _ok("node", "renew", "alice", "--network", "lab", "--dir", "new")
+    Path("alice/node.cert").unlink()
+    assert "alice/node.key has other keys than alice was" in _sentence("node", "renew", "alice", "--network", "lab")
+    assert not Path("alice/node.cert").exists()
+    _ok("node", "renew", "alice", "--network", "lab", "--dir", "elsewhere")

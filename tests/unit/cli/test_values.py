@@ -61,8 +61,23 @@ def test_peers_are_hosts_and_ports(text: str, host: str, port: int) -> None:
     ],
 )
 def test_what_is_no_peer_is_refused(text: str) -> None:
-    with pytest.raises(OperatorError, match="is not a peer: give HOST or HOST:PORT"):
+    with pytest.raises(OperatorError, match=r"is not a peer: (give HOST or HOST:PORT|an IPv6 address is in brackets)"):
         values.peers([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("fe80::1%eth0", "[fe80::1%eth0]"),
+        ("fe80::1%eth0:7700", "[fe80::1%eth0]:7700"),
+        ("2001:db8::a", "[2001:db8::a]"),
+        ("2001:db8::1:7700", "[2001:db8::1:7700], or [2001:db8::1]:7700 where that is its port"),
+    ],
+)
+def test_an_ipv6_address_without_brackets_is_given_back_in_brackets(text: str, advice: str) -> None:
+    with pytest.raises(OperatorError) as caught:
+        values.peers([text])
+    assert str(caught.value) == f"{text!r} is not a peer: an IPv6 address is in brackets, {advice}"
 
 
 @pytest.mark.parametrize("name", ["treecast0", "a", "all0", "x" * 15, "tap-1.2", "ä"])

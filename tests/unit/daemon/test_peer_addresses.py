@@ -47,6 +47,11 @@ def test_other_peers_are_taken(host: str) -> None:
     require_underlay_peers((HostPort(host, 7700),), NETWORK)
 
 
+def test_a_zone_at_an_address_that_has_none_is_refused_and_no_misspelt_name() -> None:
+    with pytest.raises(OperatorError, match=r"has a zone, and is no link-local .*: give \[2001:db8::1\]:7701"):
+        require_underlay_peers((HostPort("2001:db8::1%eth0", 7701),), NETWORK)
+
+
 @pytest.mark.parametrize(
     ("host", "word"),
     [

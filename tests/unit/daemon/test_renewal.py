@@ -9,6 +9,7 @@ import pytest
 
 from treecast.adapters import storage
 from treecast.adapters.bridge_record import PacketPortRecord, write_packet_ports
+from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
 from treecast.base.time import Instant, iso_date
 from treecast.daemon.renewal import LOOK_INTERVAL, Renewal
@@ -107,7 +108,7 @@ def test_a_node_that_carries_lans_keeps_the_role_that_it_needs_for_that(running:
     assert problem.kind == "certificate_waits"
     assert "run treecast bridge remove, or treecast node renew alice --role bridge,relay where the CA" in problem.text
     write_packet_ports(running.directory, [])
-    running.renewal.look_now()
+    assert running.problems() == [], "what was in the way is gone, and no file of these has changed"
     assert len(running.taken) == 2
 
 
@@ -126,6 +127,32 @@ def test_files_that_the_node_could_not_start_with_are_said_until_they_are_right_
     assert (problem.kind, problem.subject) == ("directory_unusable", "alice")
     assert f"{file} is missing" in problem.text
     file.write_bytes(right)
+    file.chmod(0o600)
+    assert running.problems() == []
+
+
+@pytest.mark.parametrize("name", ["node.cert", "node.key", "network.json"])
+def test_a_file_that_is_closed_to_its_owner_is_said_as_a_start_says_it_until_it_is_open_again(
+    running: Running, name: str
+) -> None:
+    file = running.directory / name
+    right = file.stat().st_mode & 0o7777
+    file.chmod(0)
+    (problem,) = running.problems()
+    assert problem.kind == "directory_unusable"
+    assert problem.text.endswith(f"{file} may not be read by its owner (mode 0000): chmod {right:o} {file}")
+    with pytest.raises(OperatorError) as caught:
+        storage.load_node(running.directory, time.time())
+    assert problem.text.endswith(str(caught.value))
+    file.chmod(right)
+    assert running.problems() == []
+
+
+def test_files_that_may_be_read_by_others_are_said_until_they_may_not(running: Running) -> None:
+    file = running.directory / "node.key"
+    file.chmod(0o644)
+    (problem,) = running.problems()
+    assert f"{file} is open to other accounts (mode 0644): chmod 600 {file}" in problem.text
     file.chmod(0o600)
     assert running.problems() == []
 
