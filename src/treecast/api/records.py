@@ -286,13 +286,16 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class NetworkView(msgspec.Struct, frozen=True):
-    """A network as its directory has it. ``ca_public_key``: Ed25519, hexadecimal."""
+    """A network as its directory has it. ``ca_public_key``: Ed25519, hexadecimal; ``key_fingerprint``: of the secret
+    network key, which it does not tell.
+    """
 
     name: str
     id: str
     ipv4: str
     ipv6: str
     ca_public_key: str
+    key_fingerprint: str = ""
 
 
 class AdmittedNode(msgspec.Struct, frozen=True):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from treecast.base.time import Duration
 
+REMIND_INTERVAL: Duration = 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -22,3 +24,5 @@ class Problem:
     text: str
     urgency: int = 0
     patience: Duration = 0.0
+    remind_interval: Duration = REMIND_INTERVAL
+    """How long it is not logged again while it lasts and becomes no more urgent."""

@@ -148,13 +148,14 @@ def network_show(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """The network: its name, id, prefixes and CA key."""
+    """The network: its name, id, prefixes and CA key, and its secret key's fingerprint."""
     from treecast.adapters import storage
     from treecast.adapters.node_directory import any_directory
     from treecast.api.records import NetworkView
 
     network = storage.load_network(any_directory(directory))
-    view = NetworkView(network.name, str(network.id), str(network.ipv4), str(network.ipv6), network.ca_public_key.hex())
+    prefixes, keys = (str(network.ipv4), str(network.ipv6)), (network.ca_public_key.hex(), network.key_fingerprint)
+    view = NetworkView(network.name, str(network.id), *prefixes, *keys)
     if json:
         print_json(view)
     else:

@@ -34,6 +34,7 @@ def print_network(network: NetworkView) -> None:
             ("IPv4", network.ipv4),
             ("IPv6", network.ipv6),
             ("CA key", network.ca_public_key),
+            ("network key", f"fingerprint {network.key_fingerprint}"),
         )
     )
 

@@ -14,10 +14,8 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.base.limits import MAX_PROBLEMS
 from treecast.base.problems import Problem
-from treecast.base.time import Duration, Instant, in_time
+from treecast.base.time import Instant, in_time
 from treecast.daemon.faults import FaultLog
-
-REMIND_INTERVAL: Duration = 3600.0
 
 ProblemSource = Callable[[Instant], Iterable[Problem]]
 
@@ -46,7 +44,7 @@ class Problems:
         self._sources.append(source)
 
     def review(self, now: Instant) -> None:
-        """Compare with the review before; log what began, what goes on since an hour, and what ended."""
+        """Compare with the review before; log what began, what goes on for long, and what ended."""
         found: dict[tuple[str, str], Problem] = {}
         for source in self._sources:
             self._faults.spare("problems", partial(_gather, found, source, now))
@@ -63,7 +61,7 @@ class Problems:
                 continue
             more_urgent = problem.urgency > present.problem.urgency
             present.problem = problem
-            if more_urgent or now - present.logged_at >= REMIND_INTERVAL:
+            if more_urgent or now - present.logged_at >= problem.remind_interval:
                 present.logged_at = now
                 self._log.warning(problem.text, problem=problem.kind, subject=problem.subject)
 

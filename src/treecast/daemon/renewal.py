@@ -17,20 +17,23 @@ from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, iso_date
 from treecast.identity.certificate import Certificate
+from treecast.identity.network import Network
 from treecast.identity.newest import has_same_keys, is_renewal
+from treecast.identity.node import NodeIdentity
 from treecast.identity.rights import Role, advice_to_bridge
 
 LOOK_INTERVAL: Duration = 2.0
 
 
 class Renewal:
-    """``problems`` is a source of ``daemon.problems``. ``own``: the certificate in use; ``take``: has the node use
+    """``problems`` is a source of ``daemon.problems``. ``node``: as it started; ``take``: has the node use
     another one, for the same keys.
     """
 
-    def __init__(self, directory: Path, own: Certificate, take: Callable[[Certificate], None]) -> None:
+    def __init__(self, directory: Path, node: NodeIdentity, take: Callable[[Certificate], None]) -> None:
         self._directory = directory
-        self._own = own
+        self._own = node.certificate
+        self._network = node.network
         self._take = take
         self._files = [directory / name for name in (CERTIFICATE_FILE, NODE_KEY_FILE, storage.NETWORK_FILE)]
         self._next_look = Instant(0.0)
@@ -66,7 +69,7 @@ class Renewal:
         try:
             found = storage.load_unverified(directory)
             if (found.certificate, found.network.id) == (own, own.network_id):
-                return None
+                return self._compare(found.network)
             other = storage.load_node(directory, clock.unix_s()).certificate
         except OperatorError as error:
             text = f"node {own.name} could not be started again with what is in {directory} now: {error}"
@@ -77,7 +80,21 @@ class Renewal:
                 f"put the right ones back, or start the node again to become {other.name}"
             )
             return Problem("directory_unusable", own.name, text)
-        return self._use(other)
+        return self._use(other) or self._compare(found.network)
+
+    def _compare(self, found: Network) -> Problem | None:
+        """The network file of the same network, with another key or other prefixes than the node runs with."""
+        own, name = self._network, self._own.name
+        if found.key != own.key:
+            what = f"has another network key (fingerprint {found.key_fingerprint}) than {name} runs with"
+            what += f" ({own.key_fingerprint}), and by that nodes do not answer each other"
+        elif found != own:
+            what = f"has another name or other prefixes than {name} runs with"
+        else:
+            return None
+        path = self._directory / storage.NETWORK_FILE
+        text = f"{path} {what}: put the right one back, or, if all nodes are to have this one, start {name} again"
+        return Problem("directory_unusable", name, text)
 
     def _use(self, other: Certificate) -> Problem | None:
         """Take the other certificate of this node; a problem where that is not possible while the node runs."""

@@ -195,7 +195,7 @@ async def _run(
         plane.start()
         of_links.recall(log)
         node.start(loop, endpoints)
-        _follow_files(options.directory, certificate, node, upkeep)
+        _follow_files(options.directory, identity, node, upkeep)
         bridging.reread()
         memory.start(upkeep.supervision, of_hosts)
         underlay = _follow_network(options, plane, node, packet_ports, interface_watch, upkeep)
@@ -254,7 +254,7 @@ def _follow_service(engine: Engine, plane: DataPlane, upkeep: Upkeep) -> None:
         upkeep.supervision.start("reporting to systemd", reports.follow)
 
 
-def _follow_files(directory: Path, own: Certificate, node: RunningNode, upkeep: Upkeep) -> None:
+def _follow_files(directory: Path, own: NodeIdentity, node: RunningNode, upkeep: Upkeep) -> None:
     """Take a renewed certificate that comes into the directory, at SIGHUP at once."""
     renewal = Renewal(directory, own, node.renew)
     upkeep.problems.add_source(renewal.problems)

@@ -42,9 +42,8 @@ class EndingCertificates:
         self._waiting.cancel(node)
 
     def problems(self, unix_now_s: float, clock_doubt: Callable[[], str]) -> Iterator[Problem]:
-        """One for each, which becomes more urgent: 30, 7 and 1 days before the end.
+        """One for each in the last quarter of its life, which becomes more urgent 30, 7 and 1 days before the end.
 
-        None is reported before the last quarter of its life: one that was issued for a short time is reported then.
         ``clock_doubt``: another node whose clock differs, in words; empty where there is none. It compares the clocks
         of all linked nodes, so it is called once, and only where a certificate ends.
         """
@@ -79,6 +78,7 @@ class EndingCertificates:
             certificate.name,
             f"{doubtful}{renew}" if clock_doubt else f"{what}: {renew}",
             sum(left_s <= before_s for before_s in _reported_before_s(certificate)) + (left_s < 0),
+            remind_interval=DAY_S,
         )
 
 
@@ -89,5 +89,4 @@ def _first_reported_s(certificate: Certificate) -> int:
 def _reported_before_s(certificate: Certificate) -> list[int]:
     """How long before its end the report becomes more urgent, each time."""
     last_part_s = (certificate.not_after_s - certificate.not_before_s) // LIFE_PARTS
-    times = [days * DAY_S for days in WARN_DAYS if days * DAY_S < last_part_s]
-    return times if len(times) == len(WARN_DAYS) else [last_part_s, *times]
+    return [last_part_s, *(days * DAY_S for days in WARN_DAYS if days * DAY_S < last_part_s)]

@@ -16,6 +16,7 @@ ISSUER_ID_BYTES = 8
 """Length of the id by which a certificate names the CA key that signed it."""
 
 _NETWORK_ID_CONTEXT = b"treecast network id 1"
+_KEY_FINGERPRINT_CONTEXT = b"treecast network key fingerprint 1"
 _ISSUER_ID_CONTEXT = b"treecast issuer id 1"
 _NODE_ID_CONTEXT = b"treecast node id 1"
 _NODE_MAC_PREFIX = b"\x02\x54"  # locally administered (IEEE 802 U/L bit), individual
@@ -24,6 +25,11 @@ _NODE_MAC_PREFIX = b"\x02\x54"  # locally administered (IEEE 802 U/L bit), indiv
 def derive_network_id(ca_public_key: bytes) -> NetworkId:
     """The id of the network whose CA has this Ed25519 public key (32 bytes)."""
     return NetworkId(sha256(_NETWORK_ID_CONTEXT + ca_public_key).digest()[:NETWORK_ID_BYTES])
+
+
+def network_key_fingerprint(network_key: bytes) -> str:
+    """A name for the secret key (32 random bytes), by which people compare it on two machines: hexadecimal."""
+    return sha256(_KEY_FINGERPRINT_CONTEXT + network_key).digest()[:8].hex()
 
 
 def derive_issuer_id(ca_public_key: bytes) -> bytes:

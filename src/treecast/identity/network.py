@@ -15,7 +15,7 @@ import msgspec
 
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.ids import NetworkId
-from treecast.identity.ids import KEY_BYTES, derive_network_id
+from treecast.identity.ids import KEY_BYTES, derive_network_id, network_key_fingerprint
 
 NETWORK_MALFORMED = "network_malformed"
 NETWORK_KEY_MISSING = "network_key_missing"
@@ -63,6 +63,10 @@ class Network:
     @property
     def id(self) -> NetworkId:
         return derive_network_id(self.ca_public_key)
+
+    @property
+    def key_fingerprint(self) -> str:
+        return network_key_fingerprint(self.key)
 
     @classmethod
     def decode(cls, data: bytes) -> Network:

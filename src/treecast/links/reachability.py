@@ -246,7 +246,8 @@ def _first(names: Sequence[str]) -> str:
 
 def _of_another_network(places: str) -> str:
     return (
-        f"handshakes of another network come from {places} and get no answer: if a node there is meant to be of this "
-        f"network, add it to this one; if not, nothing is wrong here: it has this node's address from its --peer, or "
+        f"handshakes of another network, or with another network key, come from {places} and get no answer: if a node "
+        f"there is meant to be of this network, see that treecast network show has one id and one fingerprint on both "
+        f"machines; if not, nothing is wrong here: it has this node's address from its --peer, or "
         f"from nodes that it knows or knew"
     )

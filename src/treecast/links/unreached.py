@@ -30,9 +30,16 @@ def _node(target: Target, standing: Standing, obstacle: Obstacle | None, place: 
     label, lost = target.label, "; its hosts and groups are out of reach"
     how = "was linked and cannot be now" if target.was_linked else "is known from others but cannot be linked"
     match standing:
-        case Standing.ITSELF | Standing.ANOTHER_NETWORK:
-            there = "this node is" if standing is Standing.ITSELF else "there is a node of another network"
-            text = f"node {label} {how}: where it was last{place.at} {there} now{lost}: start it where it is to run"
+        case Standing.ITSELF:
+            text = (
+                f"node {label} {how}: where it was last{place.at} this node is now{lost}: start it where it is to run"
+            )
+        case Standing.ANOTHER_NETWORK:
+            text = (
+                f"node {label} {how}: where it was last{place.at} there is a node of another network now, or one with "
+                f"another network key{lost}: start it where it is to run, with a network.json that has this one's "
+                f"fingerprint in treecast network show"
+            )
         case Standing.ONE_WAY:
             return _one_way(label, obstacle, place, lost)
         case Standing.UNREACHABLE if obstacle is not None:
@@ -60,8 +67,8 @@ def _peer(target: Target, standing: Standing, obstacle: Obstacle | None, place: 
         case Standing.ANOTHER_NETWORK:
             kind = "peer_of_another_network"
             text = (
-                f"at {label}{place.at} there is a node of another network: check the address, or that both were added "
-                f"to the same network"
+                f"at {label}{place.at} there is a node of another network, or one with another network key: check the "
+                f"address, and that treecast network show has one id and one fingerprint on both machines"
             )
         case Standing.ONE_WAY:
             return _one_way(label, obstacle, place)

@@ -9,10 +9,10 @@ from structlog.typing import FilteringBoundLogger
 
 from treecast.base.counters import Drops
 from treecast.base.limits import MAX_PROBLEMS
-from treecast.base.problems import Problem
+from treecast.base.problems import REMIND_INTERVAL, Problem
 from treecast.base.time import Instant
 from treecast.daemon.faults import FaultLog
-from treecast.daemon.problems import REMIND_INTERVAL, Problems
+from treecast.daemon.problems import Problems
 
 LOST = Problem("peer_unreachable", "bob:7700", "bob:7700 does not answer: check its address")
 

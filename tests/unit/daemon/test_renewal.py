@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +28,7 @@ class Running:
         storage.create_network(self.network, "home", "10.77.0.0/16", None)
         self.add(NodeRequest("alice", None, None, 30))
         self.taken: list[Certificate] = []
-        self.renewal = Renewal(self.directory, self.certificate, self.taken.append)
+        self.renewal = Renewal(self.directory, storage.load_node(self.directory, time.time()), self.taken.append)
         self.now = 0.0
 
     @property
@@ -145,6 +147,31 @@ def test_a_file_that_is_closed_to_its_owner_is_said_as_a_start_says_it_until_it_
         storage.load_node(running.directory, time.time())
     assert problem.text.endswith(str(caught.value))
     file.chmod(right)
+    assert running.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"key": bytes(32)}, "has another network key (fingerprint 53d4b384e00e7835) than alice runs with"),
+        ({"name": "work"}, "has another name or other prefixes than alice runs with"),
+    ],
+    ids=["key", "name"],
+)
+def test_a_network_file_with_another_key_is_a_problem_until_it_is_right_and_a_renewal_is_taken_beside_it(
+    running: Running, change: dict[str, Any], said: str
+) -> None:
+    file = running.directory / "network.json"
+    right = file.read_bytes()
+    file.write_bytes(replace(storage.load_network(running.directory), **change).encode())
+    (problem,) = running.problems()
+    assert (problem.kind, problem.subject) == ("directory_unusable", "alice")
+    assert f"{file} {said}" in problem.text
+    assert problem.text.endswith(": put the right one back, or, if all nodes are to have this one, start alice again")
+    running.renew()
+    assert running.problems() == [problem]
+    assert running.taken == [running.certificate]
+    file.write_bytes(right)
     assert running.problems() == []
 
 

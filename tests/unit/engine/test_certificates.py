@@ -27,8 +27,9 @@ def urgency(unix_now_s: float) -> list[tuple[str, int]]:
     return [(problem.subject, problem.urgency) for problem in ending(OWN, (OTHER,), unix_now_s)]
 
 
-def test_the_end_of_another_node_s_certificate_is_said_thirty_seven_and_one_days_before() -> None:
-    days_left = {31: [], 30: [("n2", 1)], 8: [("n2", 1)], 7: [("n2", 2)], 1: [("n2", 3)], -1: []}
+def test_the_end_of_a_certificate_is_said_from_the_last_quarter_on_and_thirty_seven_and_one_days_before() -> None:
+    n2 = [[("n2", urgency)] for urgency in range(1, 5)]
+    days_left = {92: [], 91: n2[0], 31: n2[0], 30: n2[1], 8: n2[1], 7: n2[2], 1: n2[3], -1: []}
     assert {days: urgency(YEAR - days * DAY_S) for days in days_left} == days_left
 
 
@@ -50,8 +51,8 @@ def test_a_certificate_that_is_short_on_purpose_is_not_reported_all_its_life() -
     assert [[p.urgency for p in ending(OWN, (short,), day * DAY_S)] for day in (7.4, 7.6, 9.5)] == [[], [1], [2]]
 
 
-def test_the_report_comes_thirty_days_before_the_end_or_at_a_quarter_of_the_life_whichever_is_shorter() -> None:
-    for life_days, first_days in ((365, 30.0), (120, 30.0), (60, 15.0), (30, 7.5), (20, 5.0), (4, 1.0), (2, 0.5)):
+def test_the_report_comes_at_a_quarter_of_the_life() -> None:
+    for life_days, first_days in ((365, 91.25), (120, 30.0), (60, 15.0), (30, 7.5), (20, 5.0), (4, 1.0), (2, 0.5)):
         known = replace(OTHER, not_after_s=life_days * DAY_S)
         first_s = (life_days - first_days) * DAY_S
         assert [len(ending(OWN, (known,), at)) for at in (first_s - 60, first_s + 60)] == [0, 1], life_days
@@ -70,7 +71,7 @@ def test_a_certificate_of_a_day_or_less_is_reported_in_the_last_quarter_of_its_l
 def test_a_wall_clock_that_is_set_back_takes_the_report_back_until_its_time_comes_again() -> None:
     known = EndingCertificates(OWN)
     known.put(OTHER)
-    days = [[len(list(known.problems(YEAR - left * DAY_S, lambda: ""))) for left in (20, 40, 20)] for _ in range(2)]
+    days = [[len(list(known.problems(YEAR - left * DAY_S, lambda: ""))) for left in (20, 95, 20)] for _ in range(2)]
     assert days == [[1, 0, 1], [1, 0, 1]]
 
 

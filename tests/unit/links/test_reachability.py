@@ -110,7 +110,9 @@ def test_a_peer_of_another_network_is_known_by_its_handshakes() -> None:
     one = Node(1)
     begin(one, Node(2))
     one.links.foreign(Instant(1.0), endpoint_of(2))
-    assert kinds(one, 1.0) == [("peer_of_another_network", "peer")]
+    (problem,) = problems(one, 1.0)
+    assert (problem.kind, problem.subject) == ("peer_of_another_network", "peer")
+    assert "another network, or one with another network key: check the address, and that" in problem.text
     assert kinds(one, 1.0 + FOREIGN_LIFETIME) == [("peer_unreachable", "peer")]
 
 
@@ -134,7 +136,10 @@ def test_a_known_node_whose_address_is_of_another_network_now_is_out_of_reach_an
     one.links.foreign(Instant(0.0), endpoint_of(2))
     (problem,) = problems(one, 1.0)
     assert (problem.kind, problem.subject) == ("node_unreachable", "n2")
-    assert f"where it was last ({PEER}) there is a node of another network now" in problem.text
+    assert (
+        f"where it was last ({PEER}) there is a node of another network now, or one with another network key"
+        in problem.text
+    )
     assert "--peer" not in problem.text
 
 
