@@ -91,6 +91,8 @@ MAX_REMEMBERED_ENDPOINTS = 4
 """Addresses of each of these."""
 MAX_REMEMBERED_PIM_ENTRIES = 4096
 """PIM routers and their Joins remembered for the next start."""
+MAX_INIT_BUDGETS = 4096
+"""Addresses that handshakes were sent to lately, each with a budget."""
 MAX_NOTICED_ENDPOINTS = 256
 """Addresses at which one kind of thing was noticed."""
 MAX_GONE_NODES = 256

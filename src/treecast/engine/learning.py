@@ -65,7 +65,7 @@ class Learning:
                 self._rooms.links.note_replaced(now, origin)
             if self._rooms.discovery.certify(now, origin, given_by(certificate)):
                 self._learn_hosts(now, origin)
-            self._rooms.links.learn(now, origin, content.endpoint_values(), certificate.name)
+            self._rooms.links.learn(now, origin, content.endpoint_values(), certificate.name, content.instance)
             self._rooms.links.learn_underlay_mtu(origin, content.underlay_mtu)
             return
         self._rooms.links.forget(origin)

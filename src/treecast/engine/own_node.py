@@ -29,6 +29,8 @@ class OwnNode:
 
     def set_endpoints(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
         """Where this node is reached from now on."""
+        if endpoints != self.endpoints:
+            self._rooms.links.moved_itself(now)
         self.endpoints = endpoints
         self._advertise(now)
 

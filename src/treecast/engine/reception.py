@@ -73,7 +73,7 @@ class Reception:
             case PeerMoved():
                 self._rooms.links.moved(event)
             case SessionConfirmed():
-                self._following.links(now, self._rooms.links.confirmed(event))
+                self._following.links(now, self._rooms.links.confirmed(now, event))
             case TreeUsed(tree_id):
                 self._rooms.root_trees.used(now, tree_id)
             case KeyWorn(tree_id, key_id):

@@ -53,6 +53,7 @@ class Attempt:
         """An attempt whose first INIT is sent now."""
         attempt = cls(target, handshake, handshake.init_datagram(), now, now, target.node)
         attempt.take(SessionEvent.BEGIN)
+        target.is_tried = True
         attempt.sent(now, rng)
         return attempt
 
@@ -94,6 +95,8 @@ class Attempt:
         """Nobody has answered, and where all that was sent came back nobody else is."""
         if self.came_back and not self.places:
             self.target.elsewhere_until = after(now, ELSEWHERE_PAUSE)
+        else:
+            self.target.gave_up(now)
 
     def is_over(self, now: Instant) -> bool:
         """Whether nobody has answered for so long that it is given up."""

@@ -25,6 +25,7 @@ from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.attempts import Attempt, Attempts
 from treecast.links.authentication import OF_MEMBERS, WITH_MYSELF, MemberAuthentication, MetTwin
+from treecast.links.budgets import Budgets
 from treecast.links.crypto import Handshake, HandshakeFactory
 from treecast.links.noticed import Noticed
 from treecast.links.pending import Pending, PendingHandshakes
@@ -90,6 +91,7 @@ class Handshakes:
         index_in_use: Callable[[int], bool],
         ended: Callable[[Target], None],
         rng: Random,
+        budgets: Budgets,
     ) -> None:
         """``ended``: called with the target of each attempt that is over."""
         self._me = me
@@ -108,6 +110,7 @@ class Handshakes:
         own = Certificate.decode(me.certificate)
         self.refused = Refusals(own, wall_clock_ms)
         self._members = MemberAuthentication(own, me.epoch_ms, verify_certificate, self.refused)
+        self._budgets = budgets
         self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
         self.inits = Noticed()
         """Where INITs came from."""
@@ -130,8 +133,7 @@ class Handshakes:
         attempt = Attempt.begin(now, target, handshake, self._rng)
         self._attempts.add(attempt)
         self._timers.set((HandshakeTimer.ATTEMPT, handshake.index), attempt.next_step)
-        target.is_tried = True
-        self._send_to_all(target.candidates, attempt.init)
+        self._send_to_all(now, attempt, target.candidates)
         self.trace.add(Step.BEGUN, target.label, target.candidates)
 
     def targets(self) -> list[Target]:
@@ -166,8 +168,7 @@ class Handshakes:
                     del self._refusable[index]
 
     def _repeat(self, now: Instant, index: int) -> None:
-        attempt = self._attempts.get(index)
-        if attempt is None:
+        if (attempt := self._attempts.get(index)) is None:
             return
         if attempt.is_over(now):
             attempt.ended_overdue(now)
@@ -176,7 +177,7 @@ class Handshakes:
             return
         attempt.sent(now, self._rng)
         self._timers.set((HandshakeTimer.ATTEMPT, index), attempt.next_step)
-        self._send_to_all(attempt.places, attempt.init)
+        self._send_to_all(now, attempt, attempt.places)
 
     def next_deadline(self) -> Instant | None:
         return self._timers.next()
@@ -334,10 +335,9 @@ class Handshakes:
         attempt.target.is_tried = False
         self._ended(attempt.target)
 
-    def _send_to_all(self, endpoints: tuple[Endpoint, ...], data: bytes) -> None:
-        for endpoint in endpoints:
-            if endpoint.address.version in self._families:
-                self._send(self._families.index(endpoint.address.version), endpoint, data)
+    def _send_to_all(self, now: Instant, attempt: Attempt, endpoints: tuple[Endpoint, ...]) -> None:
+        for endpoint in self._budgets.permitted(now, attempt.target, endpoints):
+            self._send(self._families.index(endpoint.address.version), endpoint, attempt.init)
 
     def _send(self, socket: int, endpoint: Endpoint, data: bytes) -> None:
         self.commands.append(SendDatagram(socket, endpoint, data))

@@ -21,6 +21,7 @@ from treecast.base.time import Instant, earliest
 from treecast.identity.certificate import CERTIFICATE_EXPIRED, Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys, is_renewal
 from treecast.links.authentication import MetTwin
+from treecast.links.budgets import Budgets
 from treecast.links.clocks import clock_doubt, differing
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.footprint import LinksFootprint
@@ -78,6 +79,7 @@ class Links:
             index_in_use=self._peers.index_in_use,
             ended=self._targets.plan,
             rng=rng,
+            budgets=Budgets(families, drops),
         )
         obstacles = Obstacles(families, loopback, route_type)
         self._reachability = Reachability(
@@ -106,9 +108,15 @@ class Links:
         """
         self._targets.configure(now, name, endpoints)
 
-    def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...], name: str) -> None:
-        """A node that Broadcast has learned of."""
-        self._targets.learn(now, node, endpoints, name)
+    def learn(
+        self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...], name: str, run: bytes = b""
+    ) -> None:
+        """A node that Broadcast has learned of. ``run``: which run of it."""
+        self._targets.learn(now, node, endpoints, name, run)
+
+    def moved_itself(self, now: Instant) -> None:
+        """This machine has other addresses: pauses of what it seeks are over."""
+        self._targets.network_is_back(now)
 
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
         """Handshakes state another MTU of this node's underlay from now on."""
@@ -266,9 +274,9 @@ class Links:
         """The data plane's table of sessions is full. A peer that has no other one is tried again after a while."""
         return self._sessions.refused(now, command)
 
-    def confirmed(self, event: SessionConfirmed) -> list[LinkEvent]:
+    def confirmed(self, now: Instant, event: SessionConfirmed) -> list[LinkEvent]:
         """The first authentic datagram of a session: the other side has it too."""
-        return self._sessions.confirmed(event)
+        return self._sessions.confirmed(now, event)
 
     def moved(self, event: PeerMoved) -> None:
         """An authentic, fresh datagram came from a new address."""

@@ -12,7 +12,7 @@ from treecast.base.time import Duration, Instant
 NOTICED_LIFETIME: Duration = 30.0
 BREAK: Duration = 4.5
 """A node that is only remembered from an earlier run is sought for ten seconds, with breaks of five and more
-(``targets``); one that is configured or known, every two seconds (``attempts``).
+(``targets``); one that is configured, every two seconds with shorter breaks (``attempts``).
 """
 LASTING_AFTER: Duration = 11.0
 

@@ -143,7 +143,7 @@ class Sessions:
         self.commands.append(SetPeerUnderlayMtu(node, peer.underlay_mtu))
         self._targets.plan_all(node)
         if session.confirmed:
-            self._up(peer)
+            self._up(now, peer)
         return self._take_events()
 
     def refused(self, now: Instant, command: InstallSession) -> list[LinkEvent]:
@@ -157,7 +157,7 @@ class Sessions:
                 self._down(now, peer, "refused", pause=REFUSED_PAUSE)
         return self._take_events()
 
-    def confirmed(self, event: SessionConfirmed) -> list[LinkEvent]:
+    def confirmed(self, now: Instant, event: SessionConfirmed) -> list[LinkEvent]:
         """The first authentic datagram of a session: the other side has it too."""
         peer = self._peers.get(event.peer)
         session = peer.session(event.session) if peer else None
@@ -166,7 +166,7 @@ class Sessions:
             self._peers.session_changes += 1
             session.final = None
             self._finals.cancel((event.peer, event.session))
-            self._up(peer)
+            self._up(now, peer)
         return self._take_events()
 
     def moved(self, event: PeerMoved) -> None:
@@ -238,11 +238,11 @@ class Sessions:
 
     # parts
 
-    def _up(self, peer: Peer) -> None:
+    def _up(self, now: Instant, peer: Peer) -> None:
         self._handshakes.refused.forget(peer.node)
         if peer.take(PeerEvent.CONFIRMED):
             self._roster.link_up(peer.node)
-            self._targets.link_up(peer.node)
+            self._targets.link_up(now, peer.node)
             self._reachability.link_up()
             self._events.append(LinkUp(peer.node, peer.certificate))
 
@@ -276,4 +276,4 @@ class Sessions:
 
 def _again(now: Instant, peer: Peer) -> Target:
     """The peer as a target of one more handshake, where it is now."""
-    return Target(None, peer.node, (peer.sessions[-1].endpoint,), now, peer.certificate.name, now)
+    return Target(None, peer.node, (peer.sessions[-1].endpoint,), now, peer.certificate.name, now, is_peer=True)

@@ -18,6 +18,13 @@ from treecast.links.memory import Remembered
 HIGHER_INDEX_DELAY: Duration = 1.5
 """The lower index begins of two nodes that learn of each other; the other one only if that came to nothing."""
 
+LAST_PAUSE: Duration = 120.0
+"""A node that others know and that does not answer is tried less and less often, until there is news of it."""
+LAST_CONFIGURED_PAUSE: Duration = 2.0
+"""A configured peer is tried more often, for nobody else may tell when it is there; without a BREAK (``noticed``)."""
+PAUSE_SHARE = 0.25
+"""A pause is so much of the time for which the target was sought."""
+
 RECALL_DELAY: Duration = 1.0
 """Configured peers come first: who answers knows of the others."""
 RECALLED_PER_SECOND = 16
@@ -36,7 +43,9 @@ class Target:
     when this node's own INIT last came back from there; ``elsewhere_until``: not tried before that, for other nodes
     are at all of its endpoints, or this node itself. ``left``: a learned node sent GOODBYE, and nothing new was learned
     of it since. ``was_linked``: a learned node had a link with this one. ``recall_pause``: from one try to the next of
-    a node that is only remembered, None for others. ``is_tried``: a handshake with it is under way.
+    a node that is only remembered, None for others. ``is_tried``: a handshake with it is under way. ``news_at``: when
+    there was news of it: it has moved, started again, or lost its link. ``run``: which run of the node it was then.
+    ``is_peer``: a node with a session, of which another handshake is made where it is.
     """
 
     name: str | None
@@ -52,6 +61,12 @@ class Target:
     was_linked: bool = False
     recall_pause: Duration | None = None
     is_tried: bool = False
+    news_at: Instant = field(init=False)
+    run: bytes = b""
+    is_peer: bool = False
+
+    def __post_init__(self) -> None:
+        self.news_at = self.sought_since
 
     @property
     def candidates(self) -> tuple[Endpoint, ...]:
@@ -68,11 +83,25 @@ class Target:
         """Whether another node answered at each of its endpoints."""
         return bool(self.endpoints) and self.avoided.issuperset(self.endpoints)
 
-    def moved(self, endpoints: tuple[Endpoint, ...]) -> None:
+    def moved(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
         if endpoints != self.endpoints:
             self.endpoints = endpoints
             self.avoided.clear()
             self.elsewhere_until = None
+            self.news(now)
+
+    def news(self, now: Instant, delay: Duration = 0.0) -> None:
+        """Begin pauses anew: it may answer now though it did not before."""
+        self.news_at = now
+        if self.recall_pause is None:
+            self.next_try = min(self.next_try, after(now, delay))
+
+    def gave_up(self, now: Instant) -> None:
+        """An attempt came to nothing: the next one begins after a pause."""
+        if self.recall_pause is None and self.elsewhere_until is None:
+            longest = LAST_PAUSE if self.name is None else LAST_CONFIGURED_PAUSE
+            pause = min((now - self.news_at) * PAUSE_SHARE, longest)
+            self.next_try = max(self.next_try, after(now, pause))
 
     def endpoints_apart_from(self, other: Target) -> bool:
         """Whether the two have no endpoint in common."""
@@ -105,11 +134,14 @@ class Targets:
         target = self._configured.setdefault(name, Target(name, None, endpoints, now, name, now))
         if not target.endpoints:
             target.sought_since = now
-        target.moved(endpoints)
+        target.moved(now, endpoints)
         for each in (target, *self._recalled.values()):  # one remembered at an address that is configured is that one
             self.plan(each)
 
-    def learn(self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...], label: str) -> None:
+    def learn(
+        self, now: Instant, node: NodeIndex, endpoints: tuple[Endpoint, ...], label: str, run: bytes = b""
+    ) -> None:
+        """``run``: another one than before when the node has started again."""
         if node == self._my_index:
             return
         delay = 0.0 if self._my_index < node else HIGHER_INDEX_DELAY
@@ -117,9 +149,11 @@ class Targets:
         target = self._learned.setdefault(node, Target(None, node, usable, after(now, delay), label, now))
         if node not in self._up:
             self._apart.add(node)
-        target.label, target.left = label, False
+        if target.left or target.run != run:
+            target.news(now, delay)
+        target.label, target.left, target.run = label, False, run
         target.was_linked = target.was_linked or node in self._up
-        target.moved(usable)
+        target.moved(now, usable)
         self.plan_all(node)
 
     def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None:
@@ -218,7 +252,9 @@ class Targets:
             target.next_try = until
             self.plan(target)
 
-    def link_up(self, node: NodeIndex) -> None:
+    def link_up(self, now: Instant, node: NodeIndex) -> None:
+        if not self._up:
+            self.network_is_back(now)
         self._up.add(node)
         self._apart.discard(node)
         if node in self._learned:
@@ -231,8 +267,16 @@ class Targets:
             self._apart.add(node)
         for target in self.of(node):
             target.sought_since, target.left = now, left and target.name is None
+            target.news_at = now
             if target.recall_pause is not None:
                 target.recall_pause = FIRST_RECALL_PAUSE
+
+    def network_is_back(self, now: Instant) -> None:
+        """This machine has other addresses, or its first link after none: whoever did not answer may do so now."""
+        for target in [*self._learned.values(), *self._configured.values()]:
+            if not self.is_reached(target):
+                target.news(now)
+                self.plan(target)
 
     def is_up(self, node: NodeIndex) -> bool:
         """Whether its link is up."""

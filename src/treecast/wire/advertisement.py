@@ -29,7 +29,7 @@ from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U8, U16, U32, U63, ve
 from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets
 
 SIGNING_CONTEXT = b"treecast advertisement 1"
-MAX_ENDPOINTS = 16
+MAX_ENDPOINTS = 8
 MAX_LINKS_PER_CHUNK = 128
 MAX_LINK_CHUNKS = 128
 """Together as many links as there are origins (16,384)."""

@@ -25,6 +25,7 @@ from treecast.identity.certificate import Certificate, Claims, Extension, issue
 from treecast.identity.keys import NodeKeys
 from treecast.wire.advertised_groups import MAX_SOURCES, GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import (
+    MAX_ENDPOINTS,
     SIGNING_CONTEXT,
     Body,
     Content,
@@ -240,7 +241,7 @@ def test_nodes_are_taken(
     for extra_bytes in (0, 441):
         certificate = _longest_certificate(extra_bytes)
         short = NodeContent.of(certificate, tuple(places), mtu)
-        assert len(short.endpoints) == min(len(places), 11 if extra_bytes else 16)
+        assert len(short.endpoints) == min(len(places), MAX_ENDPOINTS)
         content = NodeContent(short.certificate, short.endpoints, lives[0], start, lives[1], mtu, 255, 255, 2**63 - 1)
         check_advertisement(Kind.NODE, b"", content, *numbers)
     assert len(certificate) == MAX_CERTIFICATE_BYTES

@@ -87,13 +87,14 @@ class TimersAgainstAScan(RuleBasedStateMachine):
         reached = target.node
         if reached is not None:
             self.linked.add(reached)
-            self.targets.link_up(reached)
+            self.targets.link_up(self.now, reached)
             self.targets.plan_all(reached)
 
     @rule(pause=st.sampled_from([0.0, 2.0]))
     def fail(self, pause: float) -> None:
         if self.tried:
-            self.tried[0].next_try = Instant(self.now + pause)
+            self.tried[0].gave_up(self.now)
+            self.tried[0].next_try = max(self.tried[0].next_try, Instant(self.now + pause))
             self.give_up(self.tried[0])
 
     @rule(node=nodes, pause=st.sampled_from([0.0, 5.0]))

@@ -155,14 +155,14 @@ def shake(node: Node, other: Node, now: float = 0.0) -> None:
     (final,) = node.sent()
     other.hear(now, final, node.index)
     other.sent()
-    confirm(node, other)
+    confirm(node, other, now)
 
 
-def confirm(node: Node, other: Node) -> None:
+def confirm(node: Node, other: Node, now: float = 0.0) -> None:
     """The other side's first datagram on the newest session arrives."""
     handshake = node.installed[-1].handshake
     assert isinstance(handshake, ModelHandshake)
-    node.links.confirmed(SessionConfirmed(NodeIndex(other.index), handshake.index))
+    node.links.confirmed(Instant(now), SessionConfirmed(NodeIndex(other.index), handshake.index))
 
 
 def report(node: Node, *, silent_s: float = 0.0, sealed: int = 0) -> list[SessionReport]:

@@ -7,6 +7,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.limits import MAX_TRACED_STEPS
 from treecast.base.time import Instant
 from treecast.links.attempts import ATTEMPT_LIFETIME
+from treecast.links.targets import PAUSE_SHARE
 from treecast.links.trace import Step, Trace, Traced
 from treecast.wire.handshake import HandshakePayload
 
@@ -36,7 +37,7 @@ def test_a_handshake_is_two_steps_on_either_side() -> None:
 def test_a_handshake_without_an_answer_is_given_up_and_begun_again_its_repetitions_are_no_steps() -> None:
     one = Node(1)
     begin(one, Node(2))
-    for quarter in range(int(4 * ATTEMPT_LIFETIME) + 1):
+    for quarter in range(int(4 * ATTEMPT_LIFETIME * (1 + PAUSE_SHARE)) + 1):
         one.links.advance(Instant(quarter / 4))
     assert [(step.step, step.endpoints) for step in taken(one)] == [
         (Step.BEGUN, TWO),

@@ -1,0 +1,52 @@
+"""Budgets: how many INITs go to one address, whoever is said to be there.
+
+Members advertise where they are, and may name an address that is none of theirs: all nodes would seek them there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator
+
+from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.counters import Drops
+from treecast.base.limits import MAX_INIT_BUDGETS
+from treecast.base.time import Instant
+from treecast.base.token_bucket import TokenBucket
+from treecast.links.targets import Target
+
+INITS_PER_S = 4.0
+INITS_BURST = 32.0
+"""As many nodes behind one address are sought at once."""
+
+
+class Budgets:
+    """By address, of those that were sent to lately. Where there are too many the one used least lately makes room."""
+
+    def __init__(self, families: Collection[int], drops: Drops) -> None:
+        """``families``: IP versions in which this node sends."""
+        self._families = frozenset(families)
+        self._drops = drops
+        self._of: OrderedDict[IPAddress, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def permitted(self, now: Instant, target: Target, endpoints: Iterable[Endpoint]) -> Iterator[Endpoint]:
+        """The endpoints of a target to which an INIT may go now. A node with a session is where it answers."""
+        for endpoint in endpoints:
+            if endpoint.address.version not in self._families:
+                continue
+            if target.is_peer or self._permit(now, endpoint.address):
+                yield endpoint
+
+    def _permit(self, now: Instant, address: IPAddress) -> bool:
+        """Whether one more INIT may go there now; it is counted where not, and goes with the next repetition."""
+        budget = self._of.pop(address, None) or TokenBucket.full(INITS_PER_S, INITS_BURST, now)
+        self._of[address] = budget
+        if len(self._of) > MAX_INIT_BUDGETS:
+            self._of.popitem(last=False)
+        permitted = budget.take(now)
+        if not permitted:
+            self._drops.count("init_budget")
+        return permitted
