@@ -13,6 +13,12 @@ MAX_RECORDS_PER_ORIGIN = 16_384
 """Advertisements of one node."""
 MAX_GROUPS_PER_ORIGIN = 16_384
 """Groups that one node's chunks list."""
+MAX_SOURCES_PER_ORIGIN = 16_384
+"""Sources of these groups, all together: each may make a tree at each root."""
+MAX_BYTES_PER_ORIGIN = 4_194_304
+"""Bytes of the advertisements of one node. 4,096 hosts with ten addresses each and 16,384 groups take half of that."""
+MAX_NAMED_OVER_QUOTA = 64
+"""Nodes that advertise more than they may, for people."""
 MAX_KNOWN_RUNS = 16_384
 """Nodes of which it is known which run they are."""
 MAX_REQUESTED_ORIGINS = 16

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
-from treecast.base.limits import MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN
 from treecast.base.time import Instant
 from treecast.broadcast.pace import LIFE_COST
+from treecast.broadcast.quotas import NOTHING, Usage, require_within, usage_of
 from treecast.broadcast.store import Origin, Record, Store
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import VerifySignature
@@ -44,12 +44,13 @@ class NodeAccepted:
 @dataclass(frozen=True, slots=True)
 class OtherAccepted:
     """An advertisement of another kind. ``content``: None when it withdraws its key; ``before``: what a chunk of groups
-    listed until now.
+    listed until now; ``usage``: what the origin has with it.
     """
 
     origin: Origin
     content: Content | None
     before: GroupsContent | None
+    usage: Usage
 
 
 class Acceptance:
@@ -99,21 +100,22 @@ class Acceptance:
             held.pace.take(now, 1.0 if held.epoch == body.epoch else LIFE_COST)
         return NodeAccepted(content, certificate)
 
-    def other(self, now: Instant, signed: Signed, body: Body) -> OtherAccepted:
-        """One of another kind: of an origin that is held, in its present epoch."""
+    def other(self, now: Instant, signed: Signed, body: Body, size_bytes: int) -> OtherAccepted:
+        """One of another kind: of an origin that is held, in its present epoch. OverQuotaError, which nobody but the
+        origin can cause, for more than it may have.
+        """
         origin = self._store.get(NodeIndex(body.origin))
         if origin is None or origin.epoch != body.epoch:
             raise MalformedError("advertisement_unknown_origin")
         _require_pace(now, origin)
-        if (body.kind, body.key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
-            raise MalformedError("advertisement_table_full")
         content = parse_content(body.kind, body.content) if body.content else None
-        before = groups_in(origin.records.get((body.kind, body.key))) if body.kind == Kind.GROUPS else None
-        if isinstance(content, GroupsContent) and origin.groups + more_groups(content, before) > MAX_GROUPS_PER_ORIGIN:
-            raise MalformedError("advertisement_table_full")
         self.verify(origin.signing_key, signed)
         origin.pace.take(now)
-        return OtherAccepted(origin, content, before)
+        held = origin.records.get((body.kind, body.key))
+        before = parse_content(body.kind, held.content) if held is not None and not held.withdrawn else None
+        used = usage_of(before, len(held.wire)) if held is not None else NOTHING
+        usage = require_within(origin.quota, origin.usage, used, usage_of(content, size_bytes))
+        return OtherAccepted(origin, content, before if isinstance(before, GroupsContent) else None, usage)
 
     def verify(self, public_key: bytes, signed: Signed) -> None:
         """Whether the holder of this key signed it."""
@@ -130,12 +132,6 @@ def _require_pace(now: Instant, origin: Origin | None) -> None:
 def groups_in(record: Record | None) -> GroupsContent | None:
     """The groups that a GROUPS advertisement which was accepted lists; None when it is withdrawn."""
     return parse_groups(record.content) if record is not None and not record.withdrawn else None
-
-
-def more_groups(content: Content | None, before: GroupsContent | None) -> int:
-    """How many more a chunk lists than it did."""
-    listed = len(content.groups) if isinstance(content, GroupsContent) else 0
-    return listed - (len(before.groups) if before is not None else 0)
 
 
 def _is_newer(origin: Origin, body: Body) -> bool:

@@ -14,12 +14,12 @@ from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.flows import GroupKey
 from treecast.base.ids import NodeIndex
-from treecast.base.limits import MAX_GROUPS_PER_ORIGIN, MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN
+from treecast.base.limits import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN
 from treecast.base.membership import SourceFilter
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
-from treecast.broadcast.acceptance import Acceptance, VerifyCertificate, groups_in, more_groups
+from treecast.broadcast.acceptance import Acceptance, VerifyCertificate, groups_in
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
@@ -29,6 +29,7 @@ from treecast.broadcast.link_state import LinkState, ListedBy, links_in
 from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
 from treecast.broadcast.pace import full_pace
+from treecast.broadcast.quotas import DEFAULT_QUOTA, OverQuota, OverQuotaError, Usage, quota_of
 from treecast.broadcast.store import NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
@@ -40,6 +41,8 @@ from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
 
 REQUEST_INTERVAL: Duration = 0.5
 """A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
+FEW = 64
+"""Nine tenths of a quota of so few groups are no news: what is beyond is one."""
 COMPARE_WITHIN: Duration = 1.0
 """After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
 
@@ -57,6 +60,7 @@ class Broadcast:
         rng: Random,
         drops: Drops,
         instance: bytes = b"",
+        quota: Usage = DEFAULT_QUOTA,
         verify_signature: VerifySignature = verify,
         intern: Callable[[Record], Record] = lambda record: record,
     ) -> None:
@@ -69,6 +73,7 @@ class Broadcast:
         self._rng = rng
         self._drops = drops
         self._request_again = Instant(0.0)
+        self.over_quota = OverQuota(me)
         self.twins = Twins(instance, epoch_ms)
         self.other_twins = OtherTwins()
         self._store = Store()
@@ -82,7 +87,9 @@ class Broadcast:
             store=self._store,
             rng=rng,
             drops=drops,
+            over_quota=self.over_quota,
         )
+        self._own.set_quota(quota)
         self._neighbours: dict[NodeIndex, Neighbour] = {}
         self._wake: Timers[NodeIndex] = Timers()
         """When each neighbour has a message to get."""
@@ -120,6 +127,12 @@ class Broadcast:
         held = [record for record in self._store.records_of(origin) if record.kind == kind and not record.withdrawn]
         return [(record.key, parse_content(kind, record.content)) for record in held]
 
+    def set_quota(self, now: Instant, quota: Usage) -> None:
+        """This node may have so much from now on."""
+        self._own.set_quota(quota)
+        self.over_quota.forget(self._me)
+        self._offer(now, self._own.publish_waiting(now))
+
     def footprint(self) -> BroadcastFootprint:
         """Sizes of what is kept of other nodes."""
         unsent = sum(neighbour.unsent for neighbour in self._neighbours.values())
@@ -130,7 +143,9 @@ class Broadcast:
         own = self._store.get(self._me)
         advice = "let this node's hosts join fewer groups, or split its LAN between nodes"
         yield TableUse("advertisements of this node", len(own.records) if own else 0, MAX_RECORDS_PER_ORIGIN, advice)
-        yield TableUse("advertised groups of this node", len(self._own.groups), MAX_GROUPS_PER_ORIGIN, advice)
+        if self._own.groups.quota.groups > FEW:
+            most = self._own.groups.quota.groups
+            yield TableUse("advertised groups of this node", len(self._own.groups), most, advice)
         yield TableUse("nodes known", len(self._store), MAX_ORIGINS, "split the network")
 
     # links
@@ -191,8 +206,11 @@ class Broadcast:
         try:
             return self._take_signed(now, sender, wire, signed, body)
         except MalformedError as error:
+            origin = self._store.get(NodeIndex(body.origin))
             if error.reason == CERTIFICATE_REPLACED:
                 self._answer_replaced(now, sender, body)
+            if isinstance(error, OverQuotaError) and origin is not None:
+                self.over_quota.note(now, NodeIndex(body.origin), error.field, origin.quota)
             raise
 
     def _answer_replaced(self, now: Instant, sender: Neighbour, body: Body) -> None:
@@ -228,12 +246,17 @@ class Broadcast:
             is_replacing = held is not None and held.signing_key != certificate.signing_key
             origin, gone = self._begun(now, body, certificate)
             begins = not origin.records
+            quota = quota_of(certificate.rights)
+            if quota != origin.quota:
+                origin.quota = quota
+                self.over_quota.forget(index)
             learned += gone
             self._store.keep(index, after(now, NODE_LIFETIME))
         else:
-            other = self._acceptance.other(now, signed, body)
+            other = self._acceptance.other(now, signed, body, len(wire))
             origin, content, before = other.origin, other.content, other.before
-            origin.groups += more_groups(content, before)
+            origin.usage = other.usage
+            self.over_quota.now_has(index, origin.usage, origin.quota)
         record = self._intern(Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire))
         if body.kind == Kind.LINKS:
             self._links_changed(now, sender, record, origin.records.get(record.record_key))
@@ -288,6 +311,7 @@ class Broadcast:
         for index in self._store.expired(now):
             learned += self._unlearn(index, self._store.expire(index, now))
             self.other_twins.forget(index)
+            self.over_quota.forget(index)
         return learned
 
     def _unlearn(self, index: NodeIndex, records: list[Record]) -> list[Learned]:

@@ -17,6 +17,7 @@ from treecast.broadcast.acceptance import Acceptance
 from treecast.broadcast.link_state import OwnLinks
 from treecast.broadcast.own_groups import OwnGroups
 from treecast.broadcast.pace import full_pace
+from treecast.broadcast.quotas import NOTHING, OverQuota, Usage, usage_of
 from treecast.broadcast.store import Origin, Record, Store
 from treecast.broadcast.twins import Twins
 from treecast.identity.keys import SigningKey
@@ -41,6 +42,7 @@ class OwnAdvertisements:
         store: Store,
         rng: Random,
         drops: Drops,
+        over_quota: OverQuota,
     ) -> None:
         self._me = me
         self._signing_key = signing_key
@@ -50,6 +52,10 @@ class OwnAdvertisements:
         self._rng = rng
         self._drops = drops
         self._sequence = 0
+        self._over_quota = over_quota
+        self._hosts: set[bytes] = set()
+        """Keys of HOST that are published, and of those that wait for a quota with room for them, with the content."""
+        self._waiting_hosts: dict[bytes, bytes] = {}
         self.groups = OwnGroups(drops)
         self._links = OwnLinks()
         self._links_due: Instant | None = None
@@ -69,8 +75,37 @@ class OwnAdvertisements:
         content = replace(node, instance=own.instance, started_ms=own.started_ms, rival=own.rival)
         return self._publish(now, Kind.NODE, b"", emit(content))
 
+    def set_quota(self, quota: Usage) -> None:
+        """Others take so much of this node."""
+        self.groups.quota = quota
+
     def put(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> list[Record]:
-        """Publish a key's content, none to withdraw it; nothing happens when it is not new."""
+        """Publish a key's content, none to withdraw it; nothing happens when it is not new. Hosts above the quota
+        wait.
+        """
+        if kind != Kind.HOST:
+            return self._put(now, kind, key, content)
+        if not content:
+            self._hosts.discard(key)
+            self._waiting_hosts.pop(key, None)
+            return self._put(now, kind, key, content) + self.publish_waiting(now)
+        if key not in self._hosts and len(self._hosts) >= self.groups.quota.hosts:
+            self._waiting_hosts[key] = content
+            return self._refuse(now, "hosts")
+        self._hosts.add(key)
+        return self._put(now, kind, key, content)
+
+    def publish_waiting(self, now: Instant) -> list[Record]:
+        """Publish hosts for which there is room now."""
+        published: list[Record] = []
+        while self._waiting_hosts and len(self._hosts) < self.groups.quota.hosts:
+            key = next(iter(self._waiting_hosts))
+            published += self.put(now, Kind.HOST, key, self._waiting_hosts.pop(key))
+        if not self._waiting_hosts and not self.groups.refused:
+            self._over_quota.forget(self._me)
+        return published
+
+    def _put(self, now: Instant, kind: Kind, key: bytes, content: bytes) -> list[Record]:
         origin = self._store.get(self._me)
         current = origin.records.get((kind, key)) if origin else None
         if (current.content if current else b"") == content:
@@ -101,6 +136,8 @@ class OwnAdvertisements:
         elif self._node is not None:
             for key, content in self.groups.take_changed(now):
                 published += self.put(now, Kind.GROUPS, key, b"" if content is None else emit(content))
+            if self.groups.refused:
+                self._over_quota.note(now, self._me, self.groups.refused, self.groups.quota)
         return published
 
     def next_deadline(self) -> Instant | None:
@@ -137,15 +174,27 @@ class OwnAdvertisements:
         if origin is None:
             raise RuntimeError("announce comes before publish")
         if (kind, key) not in origin.records and len(origin.records) >= MAX_RECORDS_PER_ORIGIN:
-            self._drops.count("advertisement_table_full")
-            return []
+            return self._refuse(now, "records")
+        body = emit(Body(self._me, self._epoch, self._sequence + 1, kind, key, content))
+        wire = emit(Signed(body, self._signing_key.sign(SIGNING_CONTEXT, body)))
+        if kind != Kind.NODE:
+            held = origin.records.get((kind, key))
+            used = NOTHING if held is None else usage_of(None, len(held.wire))
+            usage = origin.usage.minus(used).plus(usage_of(None, len(wire)))
+            if usage.size_bytes > self.groups.quota.size_bytes and usage.size_bytes > origin.usage.size_bytes:
+                return self._refuse(now, "size_bytes")
+            origin.usage = usage
         self._sequence += 1
         self._pace.take(now)
-        body = emit(Body(self._me, self._epoch, self._sequence, kind, key, content))
-        wire = emit(Signed(body, self._signing_key.sign(SIGNING_CONTEXT, body)))
         record = Record(self._me, self._epoch, self._sequence, kind, key, content, wire)
         self._store.put(record, now)
         return [record]
+
+    def _refuse(self, now: Instant, field: str) -> list[Record]:
+        """Publish nothing of what others would not take."""
+        self._drops.count("advertisement_over_quota")
+        self._over_quota.note(now, self._me, field, self.groups.quota)
+        return []
 
     def _publish_links(self, now: Instant) -> list[Record]:
         self._links_due = None

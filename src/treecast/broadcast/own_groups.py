@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from treecast.base.counters import Drops
 from treecast.base.flows import GroupKey
-from treecast.base.limits import MAX_GROUPS_PER_ORIGIN
-from treecast.base.membership import SourceFilter
+from treecast.base.membership import ANY_SOURCE, SourceFilter
 from treecast.base.time import Instant, after
+from treecast.broadcast.quotas import DEFAULT_QUOTA, Usage
 from treecast.broadcast.store import WITHDRAWN_LIFETIME
 from treecast.wire.advertised_groups import MAX_GROUPS_BYTES, GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import emit
@@ -25,9 +25,17 @@ join costs an advertisement of 100 to 370 bytes. Groups that come together fill 
 
 
 @dataclass(slots=True)
+class _Sources:
+    """How many all chunks list together."""
+
+    count: int = 0
+
+
+@dataclass(slots=True)
 class _Chunk:
     """``is_taken``: by one group that has outgrown another chunk, until it is wanted no more."""
 
+    sources: _Sources
     listed: dict[GroupKey, ListedGroup] = field(default_factory=dict)
     size_bytes: int = 0
     is_taken: bool = False
@@ -35,13 +43,16 @@ class _Chunk:
     """Groups that have left for a chunk of their own, and until when they are still listed, in order of time."""
 
     def put(self, key: GroupKey, entry: ListedGroup) -> None:
-        self.size_bytes += len(emit(entry)) - (len(emit(self.listed[key])) if key in self.listed else 0)
+        before = self.listed.get(key)
+        self.size_bytes += len(emit(entry)) - (len(emit(before)) if before is not None else 0)
+        self.sources.count += len(entry.sources) - (len(before.sources) if before is not None else 0)
         self.listed[key] = entry
 
     def remove(self, key: GroupKey) -> None:
         entry = self.listed.pop(key, None)
         if entry is not None:
             self.size_bytes -= len(emit(entry))
+            self.sources.count -= len(entry.sources)
         self.moved_until.pop(key, None)
         if not self.listed:
             self.is_taken = False
@@ -79,6 +90,14 @@ class OwnGroups:
         """The chunk that still lists a group as moved, of groups that have a chunk of their own."""
         self._open: set[int] = set()
         self._changed: set[int] = set()
+        self._waiting: dict[GroupKey, SourceFilter] = {}
+        """Groups above the quota: listed when there is room. Bounded by what hosts may join (docs/multicast.md)."""
+        self._sources = _Sources()
+        self._coming_sources = 0
+        """Sources of groups that are about to be listed."""
+        self.quota: Usage = DEFAULT_QUOTA
+        self.refused = ""
+        """The field of the quota that the groups of the last ``take_changed`` had no room in."""
 
     def __len__(self) -> int:
         """Groups in all chunks together, as other nodes count them."""
@@ -95,18 +114,27 @@ class OwnGroups:
 
     def take_changed(self, now: Instant) -> list[tuple[bytes, GroupsContent | None]]:
         """Key and content of each chunk that changed since the last call; None for one that lists nothing any more."""
-        if not self._wanted:
+        if not self._wanted and not (self._waiting and len(self) < self.quota.groups):
             return []
+        self._wanted = {**self._waiting, **self._wanted}
+        self._waiting.clear()
+        self.refused = ""
         coming: list[tuple[GroupKey, ListedGroup]] = []
         for key, wanted in sorted(self._wanted.items(), key=lambda item: (item[0][0], item[0][1].packed)):
-            entry = ListedGroup.of(key, wanted)
+            entry = self._entry(key, wanted)
             if wanted.wants_nothing:
                 self._remove(key)
             elif key in self._chunk_of:
                 self._change(now, key, entry)
-            else:
+            elif len(self) + len(coming) < self.quota.groups:
                 coming.append((key, entry))
+                self._coming_sources += len(entry.sources)
+            else:
+                self._waiting[key] = wanted
+                self._drops.count("advertisement_over_quota")
+                self.refused = "groups"
         self._wanted.clear()
+        self._coming_sources = 0
         self._place(coming)
         changed = sorted(self._changed)
         for number in changed:
@@ -115,6 +143,18 @@ class OwnGroups:
             self._note(number)
         self._changed.clear()
         return [(chunk_key(number), self._chunks[number].content()) for number in changed]
+
+    def _entry(self, key: GroupKey, wanted: SourceFilter) -> ListedGroup:
+        """As the group is listed: of any source where there is no room for its sources."""
+        entry = ListedGroup.of(key, wanted)
+        number = self._chunk_of.get(key)
+        listed = 0 if number is None else len(self._chunks[number].listed[key].sources)
+        others = self._sources.count + self._coming_sources - listed
+        if not entry.sources or others + len(entry.sources) <= self.quota.sources:
+            return entry
+        self._drops.count("advertisement_over_quota")
+        self.refused = "sources"
+        return ListedGroup.of(key, ANY_SOURCE)
 
     def _remove(self, key: GroupKey) -> None:
         for number in (self._chunk_of.pop(key, None), self._left.pop(key, None)):
@@ -138,8 +178,10 @@ class OwnGroups:
         """To a chunk of its own, which it never outgrows. The present one goes on listing it as moved."""
         number = self._chunk_of[key]
         chunk = self._chunks[number]
-        if len(self) < MAX_GROUPS_PER_ORIGIN:
-            chunk.put(key, chunk.listed[key].as_moved())
+        left = chunk.listed[key]
+        with_both = self._sources.count + len(entry.sources)
+        if len(self) < self.quota.groups and with_both <= self.quota.sources:
+            chunk.put(key, left.as_moved())
             chunk.moved_until[key] = after(now, WITHDRAWN_LIFETIME)
             self._left[key] = number
         else:
@@ -152,9 +194,6 @@ class OwnGroups:
     def _place(self, coming: list[tuple[GroupKey, ListedGroup]]) -> None:
         number: int | None = None
         for key, entry in coming:
-            if len(self) >= MAX_GROUPS_PER_ORIGIN:
-                self._drops.count("advertisement_table_full")
-                continue
             if number is None or not self._chunks[number].fits(entry):
                 number = self._with_capacity(entry)
             self._list(number, key, entry)
@@ -166,7 +205,7 @@ class OwnGroups:
         return self._opened() if number is None else number
 
     def _opened(self) -> int:
-        self._chunks.append(_Chunk())
+        self._chunks.append(_Chunk(self._sources))
         return len(self._chunks) - 1
 
     def _list(self, number: int, key: GroupKey, entry: ListedGroup) -> None:

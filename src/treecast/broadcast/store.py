@@ -1,8 +1,7 @@
 """The store of advertisements: those of all origins, the newest of each key.
 
-Decides when each ends; what is news is ``acceptance``'s. Bounded in origins, and in records and groups per origin;
-every record ends with its origin. In bytes an origin is bounded by that only: as many records as it may have, of 1,176
-bytes each.
+Decides when each ends; what is news is ``acceptance``'s. Bounded in origins, and per origin by its quota; every record
+ends with its origin.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from treecast.base.limits import MAX_ORIGINS
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.base.token_bucket import TokenBucket
+from treecast.broadcast.quotas import DEFAULT_QUOTA, NOTHING, Usage, usage_of
 from treecast.wire.advertisement import Kind
 
 NODE_LIFETIME: Duration = 60.0
@@ -66,8 +66,9 @@ class Origin:
     withdrawn_until: dict[RecordKey, Instant] = field(default_factory=dict)
     link_keys: set[bytes] = field(default_factory=set)
     """The keys of its LINKS advertisements."""
-    groups: int = 0
-    """As many as its GROUPS chunks list together."""
+    quota: Usage = DEFAULT_QUOTA
+    usage: Usage = NOTHING
+    """Sums over its advertisements but NODE."""
     _digest: bytes | None = None
 
     def digest(self) -> bytes:
@@ -96,7 +97,9 @@ class Origin:
             if until > now:
                 break  # in order of insertion, hence of time
             del self.withdrawn_until[record_key]
-            self.records.pop(record_key, None)
+            gone = self.records.pop(record_key, None)
+            if gone is not None:
+                self.usage = self.usage.minus(usage_of(None, len(gone.wire)))
             if record_key[0] == Kind.LINKS:
                 self.link_keys.discard(record_key[1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.errors import IdentityTakenError
 from treecast.base.time import Instant
+from treecast.broadcast.quotas import quota_of
 from treecast.engine.identities import must_end, replaced
 from treecast.engine.rooms import Rooms, given_by, own_addresses
 from treecast.identity.certificate import Certificate
@@ -48,6 +49,7 @@ class OwnNode:
         self._rooms.links.renew(certificate)
         self._rooms.discovery.certify_own(given_by(certificate))
         self._advertise(now)
+        self._rooms.broadcast.set_quota(now, quota_of(certificate.rights))
 
     def look_for_twin(self) -> None:
         """Handshakes meet another instance of this node sooner than advertisements do."""

@@ -12,6 +12,7 @@ from treecast.base.counters import Drops
 from treecast.base.flows import PrefixKey
 from treecast.base.ids import NodeIndex, TreeEpoch
 from treecast.broadcast.broadcast import Broadcast
+from treecast.broadcast.quotas import quota_of
 from treecast.broadcast.store import Record
 from treecast.dataplane.downstream_trees import DownstreamTrees
 from treecast.dataplane.port_groups import PortGroups
@@ -135,6 +136,7 @@ def _broadcast(node: _Node, intern: Callable[[Record], Record]) -> Broadcast:
         rng=node.rng,
         drops=node.drops,
         instance=node.environment.instance,
+        quota=quota_of(node.certificate.rights),
         verify_signature=node.verifier.signature,
         intern=intern,
     )

@@ -19,6 +19,7 @@ from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant, after
 from treecast.broadcast import own_groups
 from treecast.broadcast.own_groups import OwnGroups
+from treecast.broadcast.quotas import DEFAULT_QUOTA
 from treecast.broadcast.store import WITHDRAWN_LIFETIME
 from treecast.topology.group_listings import GroupListings
 from treecast.wire.advertised_groups import GroupsContent, parse_chunk_key, parse_groups
@@ -36,11 +37,10 @@ changes = st.lists(st.tuples(st.sampled_from(GROUPS), filters | st.just(NO_SOURC
 
 
 @contextmanager
-def sizes(chunk_bytes: int, most_groups: int) -> Iterator[None]:
+def sizes(chunk_bytes: int) -> Iterator[None]:
     with (
         patch.object(own_groups, "MAX_LISTED_BYTES", chunk_bytes),
         patch.object(own_groups, "OPEN_BYTES", chunk_bytes // 2),
-        patch.object(own_groups, "MAX_GROUPS_PER_ORIGIN", most_groups),
     ):
         yield
 
@@ -73,6 +73,7 @@ class Chunks(RuleBasedStateMachine):
         self.now = Instant(0.0)
         self.drops = Drops()
         self.own = OwnGroups(self.drops)
+        self.own.quota = DEFAULT_QUOTA._replace(groups=self.most_groups)
         self.wanted: dict[GroupKey, SourceFilter] = {}
         self.since_all_came: list[dict[GroupKey, SourceFilter]] = [{}]
         """The filters after each publication since the receiver had all of them."""
@@ -107,7 +108,7 @@ class Chunks(RuleBasedStateMachine):
             del self.wanted[group]
 
     def publish(self) -> None:
-        with sizes(CHUNK_BYTES, self.most_groups):
+        with sizes(CHUNK_BYTES):
             changed = self.own.take_changed(self.now)
         for key, content in changed:
             self.sequence += 1

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from ipaddress import IPv4Address
 from itertools import count
 
 import pytest
 
 from tests.sim.engine.test_hostile_members import mesh
 from treecast.base.addresses import MacAddress
+from treecast.base.membership import FilterMode, SourceFilter
 from treecast.broadcast import pace
+from treecast.broadcast.quotas import Usage
 from treecast.engine.changes import HostChange
 from treecast.sim.datagrams import SessionDatagram
 from treecast.sim.world import SimNode, World
+from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import HostContent, Kind, LinksContent, host_key, parse_signed
 from treecast.wire.control import Flood, parse_control
 
@@ -96,3 +100,35 @@ def test_a_member_that_advertises_without_end_is_taken_at_the_pace_of_one_and_th
     assert sum(taken) <= pace.ADVERTISEMENTS_BURST + pace.ADVERTISEMENTS_PER_S * 4.5
     assert taken[-1] <= 1.1 * pace.ADVERTISEMENTS_PER_S
     assert other.engine.view.drops()["advertisement_rate"] > 0
+
+
+def many_sources(number: int) -> GroupsContent:
+    """One chunk: four groups with 40 sources each."""
+    groups = [
+        ListedGroup.of(
+            (0, IPv4Address("239.9.0.0") + 4 * number + one),
+            SourceFilter(FilterMode.INCLUDE, frozenset(IPv4Address("10.0.0.0") + 1 + source for source in range(40))),
+        )
+        for one in range(4)
+    ]
+    return GroupsContent(tuple(groups))
+
+
+def test_a_member_with_a_megabyte_of_groups_is_refused_what_is_over_and_named_and_others_join_at_once() -> None:
+    world = World(4)
+    nodes = mesh(world, 4)
+    liar, honest, other = nodes[0], nodes[1], nodes[2]
+    liar.engine.rooms.broadcast.set_quota(liar.now, Usage(*(2**31,) * 5))
+    for number in range(900):
+        liar.engine.rooms.broadcast.put(liar.now, Kind.GROUPS, chunk_key(number), many_sources(number))
+    world.run(10.0)
+    drops = other.engine.view.drops()
+    assert drops["advertisement_over_quota"] > 0 and "tree_table_full" not in drops
+    assert [one.subject for one in other.engine.problems(other.now) if one.kind == "over_quota"] == ["n1"]
+    for number in range(50):
+        group = f"239.1.1.{number}"
+        honest.report(group)
+        world.run_until(partial(other.subscribes, honest, group), 0.1)
+        other.send(group, f"frame {number}")
+    world.run(0.1)
+    assert len(honest.forwarder.delivered) == 50

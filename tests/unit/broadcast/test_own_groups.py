@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-import pytest
-
 from tests.unit.broadcast.test_broadcast import Node
 from treecast.base.counters import Drops
 from treecast.base.flows import GroupKey
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
-from treecast.broadcast import own_groups
 from treecast.broadcast.own_groups import MAX_LISTED_BYTES, OPEN_BYTES, OwnGroups
+from treecast.broadcast.quotas import DEFAULT_QUOTA
 from treecast.broadcast.store import WITHDRAWN_LIFETIME
 from treecast.wire.advertised_groups import MAX_SOURCES
 from treecast.wire.advertisement import Kind, emit, parse_signed
@@ -133,16 +131,32 @@ def test_a_chunk_of_one_group_s_own_takes_no_other_until_that_is_left() -> None:
     assert len(own.held[b"\0\1"]) > 1
 
 
-def test_groups_above_the_limit_are_counted_and_a_move_at_the_limit_leaves_nothing_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(own_groups, "MAX_GROUPS_PER_ORIGIN", 100)
-    own = Own(101)
-    assert own.drops.snapshot() == {"advertisement_table_full": 1}
+def test_groups_above_the_quota_are_counted_and_wait_and_a_move_at_the_quota_leaves_nothing_behind() -> None:
+    own = Own()
+    own.groups.quota = DEFAULT_QUOTA._replace(groups=100)
+    for number in range(101):
+        own.groups.put(group(number), ANY_SOURCE)
+    own.publish()
+    assert own.drops.snapshot() == {"advertisement_over_quota": 1}
     assert len(own.groups) == 100
     own.change(5, of_sources(20))
     assert own.chunks_of(5) == {b"\0\1": False}
     assert len(own.groups) == 100
+    own.change(6, NO_SOURCE)
+    own.publish()
+    assert own.chunks_of(100) != {}, "there is room now"
+
+
+def test_a_group_whose_sources_are_above_the_quota_is_listed_as_one_of_any_source() -> None:
+    own = Own()
+    own.groups.quota = DEFAULT_QUOTA._replace(sources=100)
+    for number in range(3):
+        own.groups.put(group(number), of_sources(40))
+    changed = dict(own.groups.take_changed(START))
+    listed = [one for content in changed.values() if content is not None for one in content.groups]
+    assert [len(one.sources) for one in sorted(listed, key=lambda one: one.order)] == [40, 40, 0]
+    assert listed[-1].source_filter() == ANY_SOURCE
+    assert own.groups.refused == "sources"
 
 
 def test_any_group_fits_a_chunk_of_its_own() -> None:

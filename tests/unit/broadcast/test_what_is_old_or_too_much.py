@@ -17,7 +17,7 @@ from tests.unit.broadcast.test_broadcast import (
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
-from treecast.broadcast import acceptance, own_advertisements, store
+from treecast.broadcast import own_advertisements, quotas, store
 from treecast.broadcast.store import NODE_LIFETIME
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import Kind, NodeContent, emit, parse_signed
@@ -75,8 +75,8 @@ def test_a_key_that_is_none_of_its_kind_is_refused_and_counted() -> None:
 @pytest.fixture
 def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of one origin: NODE and one more."""
-    for module in (acceptance, own_advertisements):
-        monkeypatch.setattr(module, "MAX_RECORDS_PER_ORIGIN", 2)
+    monkeypatch.setattr(own_advertisements, "MAX_RECORDS_PER_ORIGIN", 2)
+    monkeypatch.setattr(quotas, "MAX_RECORDS_PER_ORIGIN", 1)
 
 
 @pytest.mark.usefixtures("room_for_two")
@@ -85,7 +85,7 @@ def test_an_origin_s_records_are_bounded_and_those_that_are_held_may_change() ->
     other = chunk_key(1)
     known(node, node_advertisement(ORIGIN, 1), advertisement(ORIGIN, 2, Kind.GROUPS, GROUPS, emit(WANTED)))
     assert known(node, advertisement(ORIGIN, 3, Kind.GROUPS, other, emit(WANTED))) == 0
-    assert node.drops.snapshot() == {"advertisement_table_full": 1}
+    assert node.drops.snapshot() == {"advertisement_over_quota": 1}
     assert known(node, advertisement(ORIGIN, 4, Kind.GROUPS, GROUPS, b"")) == 1
 
 
@@ -94,7 +94,7 @@ def test_this_node_s_own_records_are_bounded_as_the_others_bound_them() -> None:
     node = linked()
     for last in (1, 2):
         node.broadcast.put(node.now, Kind.GROUPS, chunk_key(last), WANTED)
-    assert node.drops.snapshot() == {"advertisement_table_full": 1}
+    assert node.drops.snapshot() == {"advertisement_over_quota": 1}
     assert len(node.floods()) == 1
 
 
@@ -135,7 +135,7 @@ def test_withdrawals_that_all_have_heard_give_their_room_back() -> None:
 def test_the_groups_of_an_origin_are_bounded_over_all_its_chunks_the_same_one_in_each_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(acceptance, "MAX_GROUPS_PER_ORIGIN", 3)
+    monkeypatch.setattr(quotas, "MAX_GROUPS_PER_ORIGIN", 3)
     node = linked()
     listed = [ListedGroup.of((0, IPv4Address("239.1.1.1") + number), ANY_SOURCE) for number in range(3)]
 
@@ -146,7 +146,7 @@ def test_the_groups_of_an_origin_are_bounded_over_all_its_chunks_the_same_one_in
     assert known(node, node_advertisement(ORIGIN, 1), chunk(2, 0, 2), chunk(3, 1, 1)) == 3
     node.said()
     assert known(node, chunk(4, 2, 1)) == 0
-    assert node.drops.snapshot() == {"advertisement_table_full": 1}
+    assert node.drops.snapshot() == {"advertisement_over_quota": 1}
     assert not any(isinstance(message, Acknowledge) for _, message in node.said()), "so that it comes again"
     assert known(node, chunk(5, 1, 0), chunk(4, 2, 1)) == 2, "room that is given back is given"
     assert known(node, chunk(6, 0, 3)) == 0

@@ -70,13 +70,13 @@ def test_hosts_come_in_order_and_one_that_went_meanwhile_is_left_out() -> None:
     world.run_until(lambda: node.is_linked(neighbour), 20.0)
     claimant = Claimant(world, neighbour)
     now = world.underlay.now
-    node.engine.turn(now, [claimant.node, *(claimant.claim(number) for number in range(5000, 0, -1))])
+    node.engine.turn(now, [claimant.node, *(claimant.claim(number) for number in range(4000, 0, -1))])
     rows = host_answers(node.engine.view, (), now)
     own = next(row for row in rows if row is not None)
     first = next(row for row in rows if row is not None)
-    node.engine.turn(now, [claimant.withdraw(4000), claimant.claim(5001)])
+    node.engine.turn(now, [claimant.withdraw(3000), claimant.claim(4001)])
     rest = [row.mac for row in rows if row is not None]
-    claimed = [str(mac(number)) for number in range(1, 5001) if number != 4000]
+    claimed = [str(mac(number)) for number in range(1, 4001) if number != 3000]
     assert own.own
     assert [row for row in [first.mac, *rest] if row != str(neighbour.identity.certificate.mac)] == claimed
 
