@@ -214,15 +214,33 @@ def lan_addresses(interfaces: Sequence[str], apart: IPv4Network) -> tuple[IPv4In
     return tuple(next(filter(None, found), ()))
 
 
+def own_addresses() -> list[tuple[str, IPv4Interface | IPv6Interface]]:
+    """All addresses of this machine, each behind its interface, in the kernel's order; without netlink."""
+    found: list[tuple[str, IPv4Interface | IPv6Interface]] = [*_all_ipv4()]
+    with suppress(OSError):  # no IPv6 here
+        for line in _IF_INET6.read_text(encoding="ascii").splitlines():
+            digits, _, length, _, _, owner = line.split()
+            found.append((owner, IPv6Interface((bytes.fromhex(digits), int(length, 16)))))
+    return found
+
+
 def _ipv4_of(interface: str) -> tuple[IPv4Interface, ...]:
     """All IPv4 addresses of an interface, in the kernel's order; none where it is not there."""
+    return tuple(own for _, own in _all_ipv4(interface))
+
+
+def _all_ipv4(only: str = "") -> list[tuple[str, IPv4Interface]]:
+    """``only``: of this interface, if one is named: netmasks cost a call each."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         buffer = ctypes.create_string_buffer(_length_of_all(any_socket) + _IFREQ_BYTES)
         answer = fcntl.ioctl(any_socket, _SIOCGIFCONF, struct.pack(_IFCONF, len(buffer), ctypes.addressof(buffer)))
         (length, _) = struct.unpack(_IFCONF, answer)
         records = (buffer.raw[at : at + _IFREQ_BYTES] for at in range(0, length, _IFREQ_BYTES))
-        own = [record for record in records if _name_in(record) == interface]
-        return tuple(IPv4Interface((int.from_bytes(record[20:24]), _netmask_of(any_socket, record))) for record in own)
+        return [
+            (_name_in(record), IPv4Interface((int.from_bytes(record[20:24]), _netmask_of(any_socket, record))))
+            for record in records
+            if not only or _name_in(record) == only
+        ]
 
 
 def _length_of_all(any_socket: socket.socket) -> int:

@@ -19,6 +19,7 @@ _RTM_F_FIB_MATCH = 0x2000
 _RTA_DST, _RTA_OIF, _RTA_METRICS, _RTA_MULTIPATH, _RTAX_MTU = 1, 4, 8, 9, 2
 _HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight - 1, interface
 _TYPE, _RTN_BROADCAST = 7, 3
+_FORBIDDING = (6, 7, 8)  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
 _NUMBER = struct.Struct("=I")
 _IFF_LOOPBACK = 0x8
 
@@ -47,7 +48,7 @@ def route_type(address: IPAddress) -> RouteType:
     """Where a datagram to this address would go."""
     with RouteSocket() as kernel:
         header, route = _route_to(kernel, address, _RTM_F_FIB_MATCH)
-        if _way_of(route) is None:
+        if _way_of(header, route) is None:
             return RouteType.NONE
         return RouteType.BROADCAST if header[_TYPE] == _RTN_BROADCAST else RouteType.UNICAST
 
@@ -67,10 +68,13 @@ def smallest_mtu(without: str) -> int | None:
 
 
 def _way_to(kernel: RouteSocket, address: IPAddress) -> Way | None:
-    return _way_of(_route_to(kernel, address, _RTM_F_FIB_MATCH)[1])
+    return _way_of(*_route_to(kernel, address, _RTM_F_FIB_MATCH))
 
 
-def _way_of(route: Mapping[int, bytes]) -> Way | None:
+def _way_of(header: bytes, route: Mapping[int, bytes]) -> Way | None:
+    """None where there is no route, or one that forbids it: of IPv6 such a route has an interface, too."""
+    if not header or header[_TYPE] in _FORBIDDING:
+        return None
     index = 0
     if _RTA_OIF in route:
         index = _NUMBER.unpack(route[_RTA_OIF])[0]

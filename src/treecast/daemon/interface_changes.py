@@ -5,16 +5,36 @@ A change that does no harm is none: allmulticast, promiscuity, a smaller MTU tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from treecast.adapters.interface import IPV6_MTU, Settings
+from treecast.adapters.interface import IPV6_MTU, Settings, own_addresses
+from treecast.adapters.multicast_routes import IPNetwork
 from treecast.adapters.netdevice import IFF_MULTICAST, IFF_NOARP, flags_of, mac_of, mtu_of
 from treecast.adapters.sysfs import master_of
+from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.problems import Problem
 
 LONGEST_MTU = 9000
 """Longer frames are dropped (docs/protocol.md section 8)."""
+
+
+Owner = Callable[[MacAddress | IPAddress], str]
+"""The name of the other node that its certificate gives an address; empty for none."""
+
+
+def addresses_of_others(prefixes: Collection[IPNetwork], owner: Owner) -> Iterator[Problem]:
+    """Addresses of this machine, on any interface, that are another node's. ``prefixes``: the overlay's."""
+    for name, address in own_addresses():
+        if not any(address.version == prefix.version and address.ip in prefix for prefix in prefixes):
+            continue
+        other = owner(address.ip)
+        if other:
+            text = (
+                f"{name} has the address {address.ip}, which is node {other}'s, so this machine does not reach {other}"
+            )
+            command = f"ip address del {address} dev {name}"
+            yield Problem("address_of_another_node", str(address.ip), f"{text} by it: {command}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +45,7 @@ class AsMade:
     mtu_bytes: int
     settings: Settings
 
-    def changes(self, name: str, *, bridged: bool) -> Iterator[Problem]:
+    def changes(self, name: str, owner: Owner, *, bridged: bool) -> Iterator[Problem]:
         """``name``: as it is called now; it is up. In a bridge its MAC and its MTU are the bridge's business.
         ``bridged``: it is to be in one, so that its MTU is the LAN's even while it is not.
         """
@@ -36,15 +56,17 @@ class AsMade:
         bridge = master_of(name)
         yield from _flags(bridge or name)
         if not bridge:
-            yield from self._mac(name)
+            yield from self._mac(name, owner)
             if not bridged:
                 yield from self._mtu(name)
 
-    def _mac(self, name: str) -> Iterator[Problem]:
+    def _mac(self, name: str, owner: Owner) -> Iterator[Problem]:
         mac = mac_of(name)
         if mac is not None and mac != self.settings.mac:
             own = self.settings.mac
-            text = f"{name} has the MAC {mac}, its certificate says {own}, so no other node reaches this machine"
+            other = owner(mac)
+            whose = f", which is node {other}'s" if other else ""
+            text = f"{name} has the MAC {mac}{whose}, its certificate says {own}, so no other node reaches this machine"
             yield Problem("interface_mac", name, f"{text}: ip link set {name} address {own}")
 
     def _mtu(self, name: str) -> Iterator[Problem]:

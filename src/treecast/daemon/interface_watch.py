@@ -25,7 +25,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
 from treecast.base.time import Duration
 from treecast.daemon.ending import Ending
-from treecast.daemon.interface_changes import AsMade
+from treecast.daemon.interface_changes import AsMade, Owner, addresses_of_others
 from treecast.daemon.interface_keeper import InterfaceKeeper
 
 KEEPER_TIME: Duration = 3.0
@@ -56,18 +56,19 @@ class InterfaceWatch:
         ending.fail(OperatorError(text))
         await asyncio.Event().wait()  # the node ends, and this with it
 
-    def problems(self, *, bridged: bool) -> Iterator[Problem]:
+    def problems(self, *, bridged: bool, owner: Owner) -> Iterator[Problem]:
         """``bridged``: the node is in switch mode."""
         name = name_of(self._index)
         if not name:
             return
+        yield from addresses_of_others(self._settings.prefixes, owner)
         if not flags_of(name) & IFF_UP:
             yield Problem("interface_down", name, f"{name} is down, programs reach nobody by it: ip link set {name} up")
             return
         if not self._keeper.is_running():
             advice = "what it loses is not put back until the node is started again"
             yield Problem("interface_unkept", name, f"the process that looks after {name} has ended: {advice}")
-        yield from self._as_made.changes(name, bridged=bridged)
+        yield from self._as_made.changes(name, owner, bridged=bridged)
         master = master_of(name)
         if not bridged and master:
             text = f"{name} is in {master}, where no treecast bridge add has put it: programs here reach nobody by it"

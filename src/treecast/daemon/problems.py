@@ -22,11 +22,12 @@ ProblemSource = Callable[[Instant], Iterable[Problem]]
 
 @dataclass(slots=True)
 class PresentProblem:
-    """A problem, since when it is present, and when it was last logged."""
+    """A problem, since when it is present, and when it was last logged, with which text."""
 
     problem: Problem
     since: Instant
     logged_at: Instant
+    logged: str
 
 
 class Problems:
@@ -56,21 +57,21 @@ class Problems:
             if present is None and now - self._found_at[key] < problem.patience:
                 continue
             if present is None:
-                self._present[key] = PresentProblem(problem, now, now)
+                self._present[key] = PresentProblem(problem, now, now, problem.text)
                 self._log.warning(problem.text, problem=problem.kind, subject=problem.subject)
                 continue
             more_urgent = problem.urgency > present.problem.urgency
             present.problem = problem
             if more_urgent or now - present.logged_at >= problem.remind_interval:
-                present.logged_at = now
+                present.logged_at, present.logged = now, problem.text
                 self._log.warning(problem.text, problem=problem.kind, subject=problem.subject)
 
     def _over(self, now: Instant, ended: PresentProblem) -> None:
-        """One line that stands alone: whoever reads it may not have the one of the beginning."""
+        """One line that stands alone: whoever reads it may not have the one of the beginning, which it quotes."""
         problem = ended.problem
         lasted = in_time(now - ended.since)
         self._log.warning(
-            f"problem over after {lasted}; it was: {problem.text}", problem=problem.kind, subject=problem.subject
+            f"problem over after {lasted}; it was: {ended.logged}", problem=problem.kind, subject=problem.subject
         )
 
     def present(self) -> list[PresentProblem]:

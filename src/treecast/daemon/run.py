@@ -18,7 +18,7 @@ from treecast.adapters import clock, storage, systemd
 from treecast.adapters.account import require_owner
 from treecast.adapters.bridge import bridge_again, clear_leftovers
 from treecast.adapters.bridge_record import carries_lans, load_record
-from treecast.adapters.interface import opens_ipv6_sockets
+from treecast.adapters.interface import opens_ipv6_sockets, own_addresses
 from treecast.adapters.native import DataPlane
 from treecast.adapters.network_news import News
 from treecast.adapters.noise import NoiseFactory, preferred_aead
@@ -200,7 +200,7 @@ async def _run(
         memory.start(upkeep.supervision, of_hosts)
         underlay = _follow_network(options, plane, node, packet_ports, interface_watch, upkeep)
         for source in (
-            lambda _: interface_watch.problems(bridged=bridging.is_on),
+            lambda _: interface_watch.problems(bridged=bridging.is_on, owner=engine.view.certified_to),
             underlay.problems,
             node.address_problems,
         ):
@@ -208,7 +208,7 @@ async def _run(
         upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
         upkeep.supervision.start("keeping the socket for interfaces", packet_ports.keep_inbox)
         _follow_service(engine, plane, upkeep)
-        ready.write(_ready_line(certificate, ipv6=ipv6.is_on))
+        ready.write(_ready_line(certificate))
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))
         systemd.notify("READY=1")
         await upkeep.ending.wait()
@@ -299,9 +299,11 @@ def _packet_sockets(directory: Path, log: FilteringBoundLogger) -> dict[str, int
     return descriptors
 
 
-def _ready_line(own: Certificate, *, ipv6: bool) -> str:
-    addresses = own.ipv4, own.ipv6 if ipv6 else None
-    return " ".join(("ready", own.name, *(str(address.ip) if address else "-" for address in addresses)))
+def _ready_line(own: Certificate) -> str:
+    """With the addresses that are there: somebody may have switched IPv6 off on an interface that stayed."""
+    there = {address.ip for _, address in own_addresses()}
+    words = (str(address.ip) if address and address.ip in there else "-" for address in (own.ipv4, own.ipv6))
+    return " ".join(("ready", own.name, *words))
 
 
 def _default_listen(*, ipv6: bool) -> tuple[Endpoint, ...]:

@@ -23,6 +23,7 @@ from treecast.base.time import Duration, Instant
 from treecast.daemon.options import HostPort
 from treecast.daemon.path_mtus import PathMtus
 from treecast.daemon.refused import Refused
+from treecast.daemon.routes_lost import RoutesLost
 
 USUAL_MTU = 1500
 SMALLEST_MTU = 1280
@@ -81,6 +82,7 @@ class UnderlayWatch:
         self._due: dict[IPAddress, None] = {}
         """Addresses to look up: new ones first."""
         self._paths = PathMtus()
+        self._routes_lost = RoutesLost(linked_nodes.names)
         self._refused = Refused(plane.drops().get("socket_too_big", 0))
 
     async def follow(self) -> None:
@@ -101,6 +103,7 @@ class UnderlayWatch:
             self._due |= self._looked_up  # before it is advertised: a route's MTU may have changed since
         if self._due:
             self._look_up(list(islice(self._due, MOST_LOOKUPS)))
+        self._routes_lost.keep(now, linked)
         self._paths.look(linked)
         fell = self._follow()
         self._refused.note(now, refused, fell=fell)
@@ -115,7 +118,9 @@ class UnderlayWatch:
         self._looked_up = {address: None for address in self._looked_up if address in wanted}
 
     def _look_up(self, due: list[IPAddress]) -> None:
-        self._ways |= ways_to(due)
+        found = ways_to(due)
+        self._routes_lost.look(due, found)
+        self._ways |= found
         self._different_ways = frozenset(self._ways.values())
         for address in due:
             del self._due[address]
@@ -153,15 +158,23 @@ class UnderlayWatch:
                 text = f"{name} carries packets of {mtu} bytes, not of the {self._configured} of --underlay-mtu"
                 advice = f"say --underlay-mtu {mtu}, or leave it out"
                 yield Problem("underlay_mtu_too_big", name, f"{text}; {mtu} bytes are used: {advice}")
+        down: set[str] = set()
         for name in sorted({way.interface for way in self._different_ways}):
             state = flags_of(name)
             if state & IFF_UP and state & IFF_RUNNING:
                 continue
+            down.add(name)
             what = "is gone" if not index_of(name) else "is unplugged" if state & IFF_UP else "is down"
             yield Problem("underlay_down", name, f"{name}, by which other nodes are reached, {what}: bring it up again")
+        yield from self._routes_lost.problems(lambda address: self._last_interface(address) in down)
         if all(mtu >= SMALLEST_MTU for mtu in carried.values()):  # else that is why
             yield from self._too_big(now)
             yield from self._paths.problems(self._plane.underlay_mtu, SMALLEST_MTU, self._linked_nodes.names)
+
+    def _last_interface(self, address: IPAddress) -> str:
+        """By which it was reached when there was a route; empty for none known."""
+        way = self._ways.get(address)
+        return way.interface if way is not None else ""
 
     def _too_big(self, now: Instant) -> Iterator[Problem]:
         count = self._refused.lately(now)

@@ -166,6 +166,10 @@ class Discovery:
         self._host_table.certified.take(node)
         self._claims.forget_node(node)
 
+    def certified_to(self, what: MacAddress | IPAddress) -> NodeIndex | None:
+        """The node whose certificate gives it this address."""
+        return self._host_table.certified.owner(what)
+
     def learn(self, now: Instant, node: NodeIndex, key: HostKey, content: HostContent | None) -> None:
         """A node's claim to a host; None when it ended."""
         if content is None:

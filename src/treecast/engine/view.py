@@ -139,6 +139,11 @@ class View:
     def certificate(self, node: NodeIndex) -> Certificate | None:
         return self._rooms.nodes.certificate(node)
 
+    def certified_to(self, what: MacAddress | IPAddress) -> str:
+        """The name of the other node whose certificate gives it this address; empty where none is known to have it."""
+        owner = self._rooms.discovery.certified_to(what)
+        return "" if owner in (None, self.me) else self.name(owner)
+
     def links(self) -> tuple[LinkView, ...]:
         """The links that are up, by node index."""
         return tuple(

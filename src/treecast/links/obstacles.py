@@ -69,8 +69,8 @@ class Obstacles:
 
 
 def _of_route(address: IPAddress) -> Obstacle:
-    what = "addresses and its routes" if address.version == 4 else "IPv6 addresses, whether IPv6 is on, and its routes"
+    what = "addresses and routes" if address.version == 4 else "IPv6 addresses, whether IPv6 is on, and its routes"
     return Obstacle(
         "this machine has no route there",
-        f"check its {what} (ip route get {address}), or name an address with --peer that it has a route to",
+        f"check this machine's {what} (ip route get {address}), or name an address with --peer that it has a route to",
     )

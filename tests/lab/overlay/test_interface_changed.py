@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from lab import wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, TreecastNode
 from tests.lab.conftest import OverlayFactory
 from tests.lab.overlay.asking import LIMIT_S, wait_received
 from tests.lab.overlay.machines import talk
+from treecast.adapters.underlay import route_type, ways_to
 from treecast.api.client import fetch_hosts, fetch_status
 from treecast.api.records import Problem
+from treecast.base.routes import RouteType
 
 GROUP, PORT = "239.50.0.10", 5020
 FOREIGN_MAC = "02:99:00:00:00:01"
@@ -26,6 +30,10 @@ HARMLESS = ("allmulticast on", "promisc on", "mtu 1300", "txqueuelen 100")
 
 def problems(node: TreecastNode) -> list[Problem]:
     return fetch_status(node.directory).problems
+
+
+def mac_of(node: TreecastNode) -> str:
+    return node.machine.run(["cat", f"/sys/class/net/{INTERFACE}/address"]).stdout.strip()
 
 
 def test_each_change_that_does_harm_is_one_problem_with_the_command_that_mends_it(overlay: OverlayFactory) -> None:
@@ -46,6 +54,17 @@ def test_each_change_that_does_harm_is_one_problem_with_the_command_that_mends_i
         command = problem.text.rsplit(": ", 1)[1]
         machine.run(["sh", "-ec", command])
         wait_until(lambda: not problems(n1), LIMIT_S, f"{command} puts back what {words} changed")
+    for words, kind in (
+        (f"address add {n0.ipv4}/16 dev {INTERFACE}", "address_of_another_node"),
+        (f"address add {n0.ipv6}/64 dev {INTERFACE}", "address_of_another_node"),
+        (f"link set {INTERFACE} address {mac_of(n0)}", "interface_mac"),
+    ):
+        machine.run(["ip", *words.split()])
+        wait_until(lambda: bool(problems(n1)), LIMIT_S, f"{words} is a problem")
+        (problem,) = problems(n1)
+        assert (problem.kind, f"which is node {n0.name}'s" in problem.text) == (kind, True), problem
+        machine.run(["sh", "-ec", problem.text.rsplit(": ", 1)[1]])
+        wait_until(lambda: not problems(n1), LIMIT_S, "it is over with the command in the text")
     assert machine.run(["cat", f"/sys/class/net/{INTERFACE}/mtu"]).stdout.strip() == mtu
     talk(n0.machine, n1.ipv4)
     talk(machine, n0.ipv6)
@@ -57,3 +76,24 @@ def test_each_change_that_does_harm_is_one_problem_with_the_command_that_mends_i
     assert "claimed by two" not in n1.log_tail() + n0.log_tail()
     assert not any(host.conflicts for host in fetch_hosts(n1.directory))
     assert problems(n0) == []
+
+
+def test_a_route_that_forbids_what_is_sent_to_a_linked_node_is_said_before_its_link_ends(
+    overlay: OverlayFactory,
+) -> None:
+    n0, n1 = overlay(2).nodes
+    machine, there = n1.machine, n0.machine.underlay_ipv4
+    for last, kind in enumerate(("prohibit", "unreachable", "blackhole"), start=1):
+        for address in (f"192.0.2.{last}", f"2001:db8:9::{last}"):
+            machine.run(["ip", "route", "add", kind, address])
+            with machine.enter():
+                assert route_type(ip_address(address)) is RouteType.NONE, (kind, address)
+                assert ways_to([ip_address(address)]) == {}
+    wait_until(lambda: n1.peers_up() == {n0.name}, LIMIT_S, "they are linked")
+    machine.run(["ip", "route", "add", "prohibit", there])
+    wait_until(lambda: bool(problems(n1)), 6.0, "it is said")
+    (problem,) = problems(n1)
+    assert (problem.kind, problem.subject, n1.peers_up()) == ("route_lost", n0.name, {n0.name})
+    assert f"no route any more to {n0.name} ({there}), so what it sends there is lost" in problem.text
+    machine.run(["ip", "route", "del", "prohibit", there])
+    wait_until(lambda: not problems(n1), LIMIT_S, "it is over")

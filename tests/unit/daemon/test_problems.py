@@ -84,3 +84,16 @@ def test_a_problem_that_becomes_more_urgent_is_logged_again_at_once() -> None:
     found[:] = [LOST]
     problems.review(Instant(3.0))
     assert _lines(captured) == [LOST.text, "it is urgent now"]
+
+
+def test_the_end_of_a_problem_quotes_the_text_that_was_logged() -> None:
+    found = [LOST]
+    problems, captured = _problems(found)
+    problems.review(Instant(0.0))
+    changed = replace(LOST, text="bob:7700 does not answer: start it")
+    found[:] = [changed]
+    problems.review(Instant(1.0))
+    assert [present.problem for present in problems.present()] == [changed]
+    found.clear()
+    problems.review(Instant(2.0))
+    assert _lines(captured) == [LOST.text, f"problem over after 2 s; it was: {LOST.text}"]

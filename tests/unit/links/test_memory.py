@@ -136,8 +136,8 @@ def test_remembered_nodes_none_of_which_can_be_tried_are_not_blamed_nor_is_the_n
         "no link: start it with another --listen, or without",
         "family": "): only IPv6 leads there, and this node listens on IPv4 only, by its --listen or because this "
         "system has no IPv6, so this node has no link: start it with a --listen of IPv6, too",
-        "route": "): this machine has no route there, so this node has no link: check its addresses and its routes (ip "
-        "route get 192.0.2.2), or name an address with --peer that it has a route to",
+        "route": "): this machine has no route there, so this node has no link: check this machine's addresses and "
+        "routes (ip route get 192.0.2.2), or name an address with --peer that it has a route to",
     }
     assert kind == "no_remembered_node"
     assert text.startswith("none of the 2 remembered nodes can be tried (n2 at ")

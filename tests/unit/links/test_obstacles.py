@@ -37,7 +37,10 @@ def test_a_peer_that_this_machine_has_no_route_to_is_not_blamed_for_it_while_tha
     one.unroutable = {endpoint_of(2).address}
     (problem,) = problems(one, UNREACHED_AFTER)
     assert (problem.kind, problem.subject) == ("peer_unreachable", "peer")
-    assert f"peer peer cannot be tried ({PEER}): this machine has no route there: check its addresses" in problem.text
+    assert (
+        f"peer peer cannot be tried ({PEER}): this machine has no route there: check this machine's addr"
+        in problem.text
+    )
     assert "firewall" not in problem.text
     one.unroutable = set()
     (problem,) = problems(one, UNREACHED_AFTER + 1.0)
