@@ -6,7 +6,7 @@ from treecast.base.problems import Problem
 from treecast.sim.world import SimNode, World
 
 LIFE_S = 400.0
-LONG_S = 1e8
+LONG_S = 1e9
 
 
 def renew(world: World, node: SimNode, lifetime: float) -> None:
