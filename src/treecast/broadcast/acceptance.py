@@ -62,7 +62,10 @@ class Acceptance:
         self._verify_signature = verify_signature
 
     def is_newer(self, body: Body) -> bool:
-        """Whether it is newer than what is held, or held to its end. A key that its kind cannot have is refused."""
+        """Whether it is newer than what is held, or held to its end, or of a newer certificate: then no epoch counts.
+
+        A key that its kind cannot have is refused.
+        """
         index = NodeIndex(body.origin)
         origin = self._store.get(index)
         if origin is None:
@@ -71,12 +74,11 @@ class Acceptance:
             is_newer = _is_newer(origin, body)
         if is_newer and not is_key_of(body.kind, body.key):
             raise MalformedError("advertisement_malformed")
-        return is_newer
+        return is_newer or (origin is not None and body.epoch < origin.epoch and self._supersedes(origin, body))
 
-    def supersedes(self, body: Body) -> bool:
-        """Whether a NODE advertisement is of a newer certificate than the one that is held: then no epoch counts."""
-        origin = self._store.get(NodeIndex(body.origin))
-        if body.kind != Kind.NODE or origin is None or body.epoch >= origin.epoch:
+    def _supersedes(self, origin: Origin, body: Body) -> bool:
+        """Whether a NODE advertisement is of a newer certificate than the one that is held."""
+        if body.kind != Kind.NODE:
             return False
         certificate = self._verify_certificate(parse_node(body.content).certificate)
         return certificate.node_index == body.origin and certificate.signing_key != origin.signing_key

@@ -110,8 +110,7 @@ class Broadcast:
 
     def _offer(self, now: Instant, records: list[Record]) -> None:
         for neighbour in self._neighbours.values() if records else ():
-            for record in records:
-                neighbour.offer(record, now)
+            neighbour.offer(now, *records)
 
     def put_group(self, group: GroupKey, wanted: SourceFilter) -> None:
         """This node's hosts have another filter of a group: advertised with all that change until ``advance``."""
@@ -193,8 +192,8 @@ class Broadcast:
                         self._drops.count(error.reason)
                 return learned
             case Acknowledge(items):
+                neighbour.acknowledged(now, *items)
                 for origin, epoch, sequence in items:
-                    neighbour.acknowledged(now, NodeIndex(origin), epoch, sequence)
                     if origin == self._me:
                         self._own.acknowledged(epoch, sequence)
             case Digest():
@@ -215,23 +214,23 @@ class Broadcast:
 
     def _answer_replaced(self, now: Instant, sender: Neighbour, body: Body) -> None:
         """The sender does not know yet that the origin was added again, or is what is replaced."""
-        sender.acknowledge(now, body.origin, body.epoch, body.sequence)
+        sender.acknowledge(now, (body.origin, body.epoch, body.sequence))
         origin = self._store.get(NodeIndex(body.origin))
         newer = origin.records.get((Kind.NODE, b"")) if origin is not None else None
         if newer is not None:
-            sender.offer(newer, now)
+            sender.offer(now, newer)
 
     def _take_signed(self, now: Instant, sender: Neighbour, wire: bytes, signed: Signed, body: Body) -> list[Learned]:
         index = NodeIndex(body.origin)
         version = (body.origin, body.epoch, body.sequence)
-        sender.acknowledged(now, index, body.epoch, body.sequence)
+        sender.acknowledged(now, version)
         if index == self._me:
-            sender.acknowledge(now, *version)
+            sender.acknowledge(now, version)
             self._offer(now, self._own.received(now, signed, body, self._acceptance))
             return []
-        if not self._acceptance.is_newer(body) and not self._acceptance.supersedes(body):
+        if not self._acceptance.is_newer(body):
             self._news.sent_again(index, (body.kind, body.key), wire, sender.peer)
-            sender.acknowledge(now, *version)
+            sender.acknowledge(now, version)
             return []
         learned: list[Learned] = []
         certificate: Certificate | None = None
@@ -263,8 +262,8 @@ class Broadcast:
         self._store.put(record, now)
         replaced = self._neighbours.get(index) if is_replacing else None
         if replaced is not None:
-            replaced.offer(record, now)  # the link is with the node whose certificate this replaces: it is to end
-        sender.acknowledge(now, *version)
+            replaced.offer(now, record)  # the link is with the node whose certificate this replaces: it is to end
+        sender.acknowledge(now, version)
         self._news.add(record, sender.peer, begins=begins)
         learned.append(Learned(index, body.kind, body.key, content, certificate, before))
         return learned
@@ -297,8 +296,8 @@ class Broadcast:
             self._request_again = after(now, REQUEST_INTERVAL)
             neighbour.request(now, self._me)  # a newer life of any other node is flooded without a request
         for index in compared.lacking:
-            for record in self._store.records_of(index) if neighbour.wants(now, index) else ():
-                neighbour.offer(record, now)
+            if neighbour.wants(now, index):
+                neighbour.offer(now, *self._store.records_of(index))
         neighbour.compared(now, digest, is_equal=compared.is_equal)
 
     # time
@@ -328,9 +327,8 @@ class Broadcast:
 
     def outgoing(self, now: Instant) -> list[tuple[NodeIndex, ControlMessage]]:
         """The messages that are due, per linked node. Call after each turn."""
-        for record, peers in self._news.take(self._neighbours.keys()):
-            for peer in peers:
-                self._neighbours[peer].offer(record, now)
+        for peer, records in self._news.take(self._neighbours.keys()).items():
+            self._neighbours[peer].offer(now, *records)
         messages: list[tuple[NodeIndex, ControlMessage]] = []
         for peer in self._wake.due(now):
             neighbour = self._neighbours[peer]

@@ -16,7 +16,7 @@ from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.broadcast.digests import LAST_INDEX
 from treecast.broadcast.store import Record
-from treecast.broadcast.unacknowledged import JITTER, Unacknowledged
+from treecast.broadcast.unacknowledged import JITTER, Unacknowledged, Version
 from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Digest, Flood
 
 DIGEST_DELAYS: tuple[Duration, ...] = (1.0, 3.0)
@@ -44,7 +44,7 @@ class Neighbour:
     """All up to this origin is held here, too, by the neighbour's digests that came in a row since its first."""
     _requested: Timers[tuple[NodeIndex, bool]] = field(default_factory=Timers)
     """When a digest of an origin is sent to the neighbour, to get what it holds more of it."""
-    acknowledgements: list[tuple[int, int, int]] = field(default_factory=list)
+    acknowledgements: list[Version] = field(default_factory=list)
     _unacknowledged: Unacknowledged = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,9 +67,10 @@ class Neighbour:
         self.digest_due = min(self.digest_due, at)
         self._set_wake()
 
-    def offer(self, record: Record, now: Instant) -> None:
-        """Flood this record until it is acknowledged; supersedes an older one of its key."""
-        self._unacknowledged.put(now, record)
+    def offer(self, now: Instant, *records: Record) -> None:
+        """Flood these records, each until it is acknowledged; supersedes an older one of its key."""
+        for record in records:
+            self._unacknowledged.put(now, record)
         wake = self.wake.deadline(self.peer)
         if wake is None or wake > now:
             self._set_wake()
@@ -78,15 +79,17 @@ class Neighbour:
         """Whether to offer what its digest lacks of this origin: not while it does not take all of it."""
         return not self._unacknowledged.is_given_up(now, origin)
 
-    def acknowledged(self, now: Instant, origin: NodeIndex, epoch: int, sequence: int) -> None:
-        """The neighbour holds this version: it has acknowledged or flooded it."""
-        if self._unacknowledged.acknowledged(now, (origin, epoch, sequence)):
+    def acknowledged(self, now: Instant, *versions: Version) -> None:
+        """The neighbour holds these versions: it has acknowledged or flooded them."""
+        waited = [version for version in versions if self._unacknowledged.acknowledged(now, version)]
+        if waited:
             self._set_wake()
 
-    def acknowledge(self, now: Instant, origin: int, epoch: int, sequence: int) -> None:
+    def acknowledge(self, now: Instant, version: Version) -> None:
         """Acknowledge this version with the next message."""
-        self.acknowledgements.append((origin, epoch, sequence))
-        self.wake.set(self.peer, now)
+        if not self.acknowledgements:  # else it wakes already
+            self.wake.set(self.peer, now)
+        self.acknowledgements.append(version)
 
     def request(self, now: Instant, origin: NodeIndex) -> None:
         """Get what the neighbour holds of this origin that is not held here: now, and again in case that is lost."""
@@ -100,7 +103,8 @@ class Neighbour:
 
     def take_requested(self, now: Instant) -> list[NodeIndex]:
         """The origins to send a digest of."""
-        return sorted({origin for origin, _ in self._requested.due(now)})
+        due = self._requested.due(now)
+        return sorted({origin for origin, _ in due}) if due else []
 
     def compared(self, now: Instant, theirs: Digest, *, is_equal: bool) -> None:
         """The neighbour has sent a digest. Where all of its equal this node's, this node's can wait."""

@@ -5,7 +5,7 @@ Decides which neighbours get each. How a neighbour gets it, and how often, is ``
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from dataclasses import dataclass, field
 from random import Random
 
@@ -45,12 +45,13 @@ class News:
         if brought is not None and brought.record.wire == wire:
             brought.also_from.add(sender)
 
-    def take(self, neighbours: Set[NodeIndex]) -> Iterator[tuple[Record, list[NodeIndex]]]:
-        """Each record with the neighbours that do not get it from its origin, nor from its sender.
+    def take(self, neighbours: Set[NodeIndex]) -> dict[NodeIndex, list[Record]]:
+        """The records for each of the neighbours, but those that it gets from their origin, or from their sender.
 
         At the end of the turn: by then all chunks of an origin's LINKS are there that came together.
         """
         news, self._brought = self._brought, {}
+        for_neighbour: dict[NodeIndex, list[Record]] = {}
         for brought in sorted(news.values(), key=lambda brought: brought.record.origin):
             record = brought.record
             origin = self._store.get(record.origin)
@@ -60,7 +61,9 @@ class News:
             left -= brought.also_from
             if left and not brought.begins:
                 left = self._without_those_that_list(record.origin, left)
-            yield record, sorted(left - self._link_state.of(brought.sender)) if left else []
+            for peer in sorted(left - self._link_state.of(brought.sender)) if left else ():
+                for_neighbour.setdefault(peer, []).append(record)
+        return for_neighbour
 
     def _without_those_that_list(self, origin: NodeIndex, neighbours: Set[NodeIndex]) -> Set[NodeIndex]:
         """A neighbour that lists an origin has a link with it, whatever that one says: all but one are left to it.

@@ -42,9 +42,20 @@ Version = tuple[int, int, int]
 """Origin, epoch, sequence."""
 
 
+@dataclass(slots=True, eq=False)
+class _Batch:
+    """Records that were sent together and are due together: one deadline for all that are still ``waiting`` in it."""
+
+    at: Instant
+    records: list[_Waiting]
+    waiting: int
+
+
 @dataclass(slots=True)
 class _Waiting:
     record: Record
+    batch: _Batch | None = None
+    """The one that it is repeated with; None until it is sent."""
     interval: Duration = 0.0
     sends: int = 0
     sent_at: Instant | None = None
@@ -83,8 +94,8 @@ class Unacknowledged:
         self._rng = rng
         self._waiting: dict[Key, _Waiting] = {}
         self._versions: dict[Version, Key] = {}
-        self._repeats: Timers[Key] = Timers()
-        """When each is sent again, or given up."""
+        self._repeats: Timers[_Batch] = Timers()
+        """When those that were sent together are sent again, or given up."""
         self._unsent: dict[Key, Instant] = {}
         """Records that were not sent yet, in their order, and since when they wait."""
         self._on_the_way = 0
@@ -102,13 +113,13 @@ class Unacknowledged:
 
     def put(self, now: Instant, record: Record) -> None:
         """Send this record until it is acknowledged; supersedes an older one of its key."""
-        key, version = (record.origin, record.record_key), _version(record)
-        if self._versions.get(version) == key:
-            return  # it waits already
-        self._forget(key)
+        key, version = _key(record), _version(record)
         same_version = self._versions.get(version)
+        if same_version == key:
+            return  # it waits already
         if same_version is not None:
             self._forget(same_version)  # its origin lies: an acknowledgement could mean either
+        self._forget(key)
         if not self._waiting:
             self._answered_at, self._window = now, MAX_WINDOW
         self._waiting[key] = _Waiting(record)
@@ -154,43 +165,67 @@ class Unacknowledged:
         if now < self._not_before:
             return [], 0
         is_silent = bool(self._waiting) and now - self._answered_at >= SILENT_AFTER
-        due = self._repeats.due(now, SILENT_FLOODS if is_silent else MAX_REPEATS_PER_TURN)
+        due = self._take_repeats(now, SILENT_FLOODS if is_silent else MAX_REPEATS_PER_TURN)
         self._overdue(now, due)
         free = SILENT_FLOODS - len(due) if is_silent else self._window - self._on_the_way
-        due += islice(self._unsent, max(free, 0))
+        due += map(self._waiting.__getitem__, islice(self._unsent, max(free, 0)))
         jitter = self._rng.uniform(*JITTER) if due else 1.0
         if due and is_silent:
             self._not_before = after(now, LAST_REPEAT * jitter)
         records: list[Record] = []
-        for key in due:
-            waiting = self._waiting[key]
+        first_interval = self._first_interval()
+        sent: dict[Duration, list[_Waiting]] = {}
+        for waiting in due:
             if waiting.sends >= MAX_SENDS:
-                self._give_up(now, key)
+                self._give_up(now, waiting.record)
                 continue
             records.append(waiting.record)
-            if self._unsent.pop(key, None) is not None:
-                waiting.sent_at, waiting.is_on_the_way = now, True
-                waiting.interval = self._first_interval()
+            if waiting.sent_at is None:
+                del self._unsent[_key(waiting.record)]
+                waiting.sent_at, waiting.is_on_the_way, waiting.interval = now, True, first_interval
                 self._on_the_way += 1
-            self._repeats.set(key, after(now, waiting.interval * jitter))
+            sent.setdefault(waiting.interval, []).append(waiting)
             waiting.interval = min(2 * waiting.interval, LAST_REPEAT)
             waiting.sends += 1
+        for interval, together in sent.items():
+            self._repeat(after(now, interval * jitter), together)
         records.sort(key=lambda record: record.kind != Kind.NODE)  # without that the others are refused
         return records, len(due) - len(records)
 
     def _first_interval(self) -> Duration:
         return min(max(FIRST_REPEAT, 2 * self._round_trip), LAST_REPEAT)
 
-    def _overdue(self, now: Instant, due: list[Key]) -> None:
+    def _repeat(self, at: Instant, together: list[_Waiting]) -> None:
+        batch = _Batch(at, together, len(together))
+        for waiting in together:
+            waiting.batch = batch
+        self._repeats.set(batch, at)
+
+    def _take_repeats(self, now: Instant, limit: int) -> list[_Waiting]:
+        """Take the records whose repetition is due, at most ``limit``; the others of a batch stay due."""
+        taken: list[_Waiting] = []
+        while len(taken) < limit:
+            batch = next(iter(self._repeats.due(now, 1)), None)
+            if batch is None:
+                break
+            together = [waiting for waiting in batch.records if waiting.batch is batch]
+            free = limit - len(taken)
+            taken += together[:free]
+            if together[free:]:
+                self._repeat(batch.at, together[free:])
+        return taken
+
+    def _overdue(self, now: Instant, due: list[_Waiting]) -> None:
         """Not acknowledged in time: lost, or refused; either way others may go in their place, fewer at a time."""
-        overdue = [waiting for waiting in map(self._waiting.__getitem__, due) if waiting.is_on_the_way]
+        overdue = [waiting for waiting in due if waiting.is_on_the_way]
         for waiting in overdue:
             waiting.is_on_the_way = False
         self._on_the_way -= len(overdue)
         if overdue and now - self._halved_at >= self._first_interval():
             self._window, self._halved_at = max(self._window // 2, MIN_WINDOW), now
 
-    def _give_up(self, now: Instant, key: Key) -> None:
+    def _give_up(self, now: Instant, record: Record) -> None:
+        key = _key(record)
         self._forget(key)
         given_up = self._given_up.get(key[0])
         if given_up is None:
@@ -204,9 +239,19 @@ class Unacknowledged:
         waiting = self._waiting.pop(key, None)
         if waiting is not None:
             self._versions.pop(_version(waiting.record), None)
-            self._repeats.cancel(key)
-            self._unsent.pop(key, None)
             self._on_the_way -= waiting.is_on_the_way
+            if waiting.batch is None:
+                self._unsent.pop(key, None)
+            else:
+                waiting.batch.waiting -= 1
+                if not waiting.batch.waiting:
+                    self._repeats.cancel(waiting.batch)
+                    waiting.batch.records.clear()
+                waiting.batch = None
+
+
+def _key(record: Record) -> Key:
+    return (record.origin, record.record_key)
 
 
 def _version(record: Record) -> Version:

@@ -196,7 +196,7 @@ def test_one_sequence_for_many_keys_is_not_repeated_for_ever() -> None:
     neighbour = Neighbour(NodeIndex(2), Instant(1e9), wake, Random(1), Drops())
     for number in range(100):
         key = number.to_bytes(4, "big")
-        neighbour.offer(Record(NodeIndex(3), 1, 7, Kind.GROUPS, key, b"\x01", b"wire"), Instant(0.0))
+        neighbour.offer(Instant(0.0), Record(NodeIndex(3), 1, 7, Kind.GROUPS, key, b"\x01", b"wire"))
     assert len(list(neighbour.messages(Instant(0.0)))) == 1
-    neighbour.acknowledged(Instant(0.0), NodeIndex(3), 1, 7)
+    neighbour.acknowledged(Instant(0.0), (NodeIndex(3), 1, 7))
     assert wake.next() == 1e9
