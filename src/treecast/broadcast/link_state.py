@@ -6,7 +6,7 @@ one advertisement. Format: ``docs/protocol.md`` section 7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from treecast.base.ids import NodeIndex
 from treecast.broadcast.store import Store
@@ -97,26 +97,30 @@ class ListedBy:
 
     def __init__(self) -> None:
         self._bits: dict[NodeIndex, int] = {}
+        self._free: list[int] = []
+        """Bits of neighbours that are none any more."""
         self._of: dict[int, int] = {}
 
-    def link_up(self, neighbour: NodeIndex, listed: Iterable[int]) -> None:
+    def link_up(self, neighbour: NodeIndex, listed: Set[int]) -> None:
         """A node is a neighbour from now on, and lists these."""
-        taken = set(self._bits.values())
-        self._bits[neighbour] = next(1 << place for place in range(len(taken) + 1) if 1 << place not in taken)
+        self.link_down(neighbour)
+        self._bits[neighbour] = self._free.pop() if self._free else 1 << len(self._bits)
         self.changed(neighbour, frozenset(), listed)
 
     def link_down(self, neighbour: NodeIndex) -> None:
         """A node is no neighbour any more."""
         self.cleared(neighbour)
-        self._bits.pop(neighbour, None)
+        bit = self._bits.pop(neighbour, None)
+        if bit is not None:
+            self._free.append(bit)
 
-    def changed(self, node: NodeIndex, before: Iterable[int], after: Iterable[int]) -> None:
+    def changed(self, node: NodeIndex, before: Set[int], after: Set[int]) -> None:
         """A chunk of a node's links lists others."""
         bit = self._bits.get(node)
         if bit is not None:
-            for index in before:
+            for index in before - after:
                 self._clear(index, bit)
-            for index in after:
+            for index in after - before:
                 self._of[index] = self._of.get(index, 0) | bit
 
     def cleared(self, node: NodeIndex) -> None:
