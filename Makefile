@@ -73,7 +73,7 @@ test: install $(STAMPS)/test-apt
 	cargo test --workspace --release --locked --quiet
 	cargo test --manifest-path $(LOAD) --release --locked --quiet
 	$(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m 'not soak and not alone' tests/unit tests/property tests/differential tests/fuzz tests/sim tests/lab
-	$(PY) -m pytest -m 'alone and not soak' tests
+	$(PY) -m pytest -m 'alone and not soak' tests/lab
 
 # Ten minutes of a stream, its losses and its memory; two minutes of joins and leaves on three LANs; a slow router; how soon a
 # join, a leave, a death, a restart and a take-over take effect; each guard of tests/mutation taken out in turn; the measurements of bench; twenty times as many cases of the fuzzers, and a minute of libFuzzer for each parser of Rust.

@@ -25,8 +25,6 @@ from treecast.base.commands import Inject, OfferKey, SendControl
 from treecast.base.events import CommandRefused, ControlDatagram, PeerMoved, RefusalReason, TapFrame
 from treecast.base.ids import KeyId, NodeIndex, TreeId
 
-pytestmark = pytest.mark.alone
-
 GROUP = "239.1.1.1"
 LOOKS = 20
 """One after the other, at threads that sleep: no accident of one that does not."""
@@ -104,6 +102,7 @@ def test_a_peer_that_moves_is_followed_after_one_authentic_datagram() -> None:
         two.machine.run(["ping", "-c2", "-i0.05", "-W2", ipv4(1)])
 
 
+@pytest.mark.alone
 def test_handshake_floods_are_limited_and_named() -> None:
     with DataPlanes(2) as planes:
         init = _native.Handshake.initiate(planes[0].key, NETWORK, 1).init_datagram()
@@ -161,6 +160,7 @@ def test_stop_removes_the_interface_and_may_be_repeated() -> None:
             plane.forwarder.start()
 
 
+@pytest.mark.alone
 def test_a_deleted_interface_ends_in_a_drop_and_no_busy_loop() -> None:
     """A worker that spins runs, or waits for a core, whenever it is looked at; one that has nothing to do sleeps."""
     before = _threads()

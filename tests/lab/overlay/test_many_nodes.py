@@ -19,7 +19,7 @@ pytestmark = pytest.mark.alone
 SUBSCRIBERS = 33
 GROUP = "239.70.0.1"
 PORT = 5016
-COUNT = 1500
+COUNT = 600
 READY_LIMIT_S = 90.0
 """34 interpreters start at once on two cores."""
 LINK_LIMIT_S = 30.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[3] / "src" / "treecast"
+TESTS = Path(__file__).parents[2]
+SOURCE = TESTS.parent / "src" / "treecast"
 
 
 def test_the_extension_is_imported_in_one_place_each_for_packets_handshakes_and_this_process_s_privileges() -> None:
@@ -38,3 +39,11 @@ def test_no_module_that_decides_reads_the_worlds_randomness() -> None:
         if re.search(r"^import random|^import secrets|\brandom\.random\(|SystemRandom", path.read_text(), re.MULTILINE)
     ]
     assert guilty == []
+
+
+def test_tests_that_run_alone_are_where_make_test_looks_for_them() -> None:
+    mark = re.compile(r"^(pytestmark =|@).*\bmark\.alone\b", re.MULTILINE)
+    marked = [path for path in TESTS.rglob("test_*.py") if mark.search(path.read_text())]
+    assert marked
+    assert [path for path in marked if not path.is_relative_to(TESTS / "lab")] == []
+    assert "-m 'alone and not soak' tests/lab\n" in (TESTS.parent / "Makefile").read_text()
