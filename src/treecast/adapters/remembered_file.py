@@ -85,6 +85,10 @@ class Entries:
                 self._damaged += 1
         return found
 
+    def leave_out(self, count: int) -> None:
+        """So many of the sound ones are of no use."""
+        self._damaged += count
+
     def fault(self) -> str:
         """In words; empty for none."""
         if not self._damaged:

@@ -2,8 +2,8 @@
 
 A network: ``network.json``, ``ca.key``, ``nodes.json``; it stays with whoever admits nodes. A node: ``network.json``,
 ``node.key``, ``node.cert``; while it runs also ``node.lock`` and ``control.sock``, and from then on
-``peers.json``, ``vlans.json`` and ``pim.json``. Errors are sentences for people. ``adapters.admission``: the same with
-keys that are made at the node.
+``peers.json``, ``vlans.json``, ``pim.json`` and ``revocations.json``. Errors are sentences for people.
+``adapters.admission``: the same with keys that are made at the node.
 """
 
 from __future__ import annotations
@@ -60,6 +60,10 @@ NETWORK_LOCK_FILE = "network.lock"
 OTHERS_MODES = 0o077
 
 T = TypeVar("T")
+
+
+class NodeRunsError(OperatorError):
+    """A node runs in the directory."""
 
 
 def create_network(directory: Path, name: str, ipv4: str, ipv6: str | None) -> Network:
@@ -253,7 +257,7 @@ def acquire_node_lock(directory: Path) -> HeldLock:
         try:
             return HeldLock(directory / NODE_LOCK_FILE)
         except BlockingIOError:
-            raise OperatorError(f"a node is running in {directory} already: stop it first") from None
+            raise NodeRunsError(f"a node is running in {directory} already: stop it first") from None
 
 
 def refusal_of(path: Path, certificate: Certificate, reason: str, now_unix_s: float) -> str:

@@ -74,6 +74,11 @@ def set_log_level(directory: Path, level: str, timeout_s: float = TIMEOUT_S) -> 
     return _request(directory, Verb(f"log_{level}"), _Reply[Status], timeout_s)
 
 
+def take_revocations(directory: Path, timeout_s: float = TIMEOUT_S) -> Status:
+    """The node itself, once it has read its revocations again; OperatorError when it does not answer."""
+    return _request(directory, Verb.REVOCATIONS_CHANGED, _Reply[Status], timeout_s)
+
+
 def _request(directory: Path, verb: Verb, reply_type: type[_Reply[T]], timeout_s: float, since: int | None = None) -> T:
     other_version = f"the node in {directory} is of another version: restart it with treecast up {directory}"
     try:

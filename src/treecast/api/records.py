@@ -22,6 +22,7 @@ class Verb(StrEnum):
     """The rows that changed since ``since``, as soon as there are some, or nothing after 2 s; all of them without."""
     HOSTS = "hosts"
     BRIDGE = "bridge"
+    REVOCATIONS_CHANGED = "revocations_changed"  # like the next, for ``revocations.json``; the answer is STATUS's
     BRIDGE_CHANGED = "bridge_changed"
     """The node is to read ``bridge.json`` again; the answer is BRIDGE's."""
     LOG_DEBUG = "log_debug"
@@ -73,6 +74,8 @@ class Status(msgspec.Struct, frozen=True):
     """The program's version."""
     on: list[str] = []
     """The options of ``up`` that are in force, in words."""
+    revoked: list[str] = []
+    """Nodes whose certificates the CA has revoked, and that have no newer ones."""
     log_level: str = ""
     """The level of the log: ``debug``, ``info``, ``warning`` or ``error``, and what is above it."""
 
@@ -80,8 +83,8 @@ class Status(msgspec.Struct, frozen=True):
 class Peer(msgspec.Struct, frozen=True):
     """One other node that is known or sought. ``rtt_ms`` is None until it was measured.
 
-    ``state``: ``up``, ``connecting``, ``one way``, ``refused: WHY``, ``unreachable``, ``offline``, ``this node
-    itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is
+    ``state``: ``up``, ``connecting``, ``one way``, ``refused: WHY``, ``unreachable``, ``offline``, ``revoked``, ``this
+    node itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is
     there. Bytes: since the start of this node.
     """
 
@@ -287,7 +290,7 @@ class Host(msgspec.Struct, frozen=True):
 
 class NetworkView(msgspec.Struct, frozen=True):
     """A network as its directory has it. ``ca_public_key``: Ed25519, hexadecimal; ``key_fingerprint``: of the secret
-    network key, which it does not tell.
+    network key, which it does not tell; ``revoked``: nodes, as far as the directory knows.
     """
 
     name: str
@@ -296,6 +299,7 @@ class NetworkView(msgspec.Struct, frozen=True):
     ipv6: str
     ca_public_key: str
     key_fingerprint: str = ""
+    revoked: list[str] = []
 
 
 class AdmittedNode(msgspec.Struct, frozen=True):
@@ -309,6 +313,7 @@ class AdmittedNode(msgspec.Struct, frozen=True):
     valid_until: str
     expired: bool
     roles: list[str]
+    revoked: bool = False
 
 
 Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge

@@ -11,6 +11,8 @@ MAX_ORIGINS = 16_384
 """Nodes of which advertisements are held; as many tombstones."""
 MAX_RECORDS_PER_ORIGIN = 16_384
 """Advertisements of one node."""
+MAX_CA_RECORDS = 65_536
+"""Records of the CA: of revocations one for each node that it has admitted (MAX_REGISTERED_NODES)."""
 MAX_GROUPS_PER_ORIGIN = 16_384
 """Groups that one node's chunks list."""
 MAX_SOURCES_PER_ORIGIN = 16_384

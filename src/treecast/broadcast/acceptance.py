@@ -18,6 +18,7 @@ from treecast.identity.certificate import Certificate
 from treecast.identity.keys import VerifySignature
 from treecast.wire.advertised_groups import GroupsContent, parse_groups
 from treecast.wire.advertisement import (
+    OF_THE_CA,
     SIGNING_CONTEXT,
     Body,
     Content,
@@ -74,6 +75,8 @@ class Acceptance:
             is_newer = _is_newer(origin, body)
         if is_newer and not is_key_of(body.kind, body.key):
             raise MalformedError("advertisement_malformed")
+        if body.kind in OF_THE_CA:
+            raise MalformedError("advertisement_wrong_origin")
         return is_newer or (origin is not None and body.epoch < origin.epoch and self._supersedes(origin, body))
 
     def _supersedes(self, origin: Origin, body: Body) -> bool:
@@ -133,7 +136,8 @@ def _require_pace(now: Instant, origin: Origin | None) -> None:
 
 def groups_in(record: Record | None) -> GroupsContent | None:
     """The groups that a GROUPS advertisement which was accepted lists; None when it is withdrawn."""
-    return parse_groups(record.content) if record is not None and not record.withdrawn else None
+    is_of_groups = record is not None and record.kind == Kind.GROUPS and not record.withdrawn
+    return parse_groups(record.content) if record is not None and is_of_groups else None
 
 
 def _is_newer(origin: Origin, body: Body) -> bool:

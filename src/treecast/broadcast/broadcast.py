@@ -20,6 +20,7 @@ from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.broadcast.acceptance import Acceptance, VerifyCertificate, groups_in
+from treecast.broadcast.ca_records import CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
@@ -35,9 +36,11 @@ from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
 from treecast.identity.newest import CERTIFICATE_REPLACED
+from treecast.identity.revocation import CERTIFICATE_REVOKED
 from treecast.wire.advertised_groups import GroupsContent
 from treecast.wire.advertisement import Body, Content, Kind, NodeContent, Signed, emit, parse_content, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
+from treecast.wire.revocation import CA_ORIGIN
 
 REQUEST_INTERVAL: Duration = 0.5
 """A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
@@ -57,6 +60,7 @@ class Broadcast:
         signing_key: SigningKey,
         epoch_ms: int,
         verify_certificate: VerifyCertificate,
+        ca_public_key: bytes,
         rng: Random,
         drops: Drops,
         instance: bytes = b"",
@@ -97,6 +101,7 @@ class Broadcast:
         self._consulted = ConsultedNeighbours(self._link_state, self._neighbours)
         self._listed_by = ListedBy()
         self._news = News(self._store, self._link_state, self._listed_by, rng)
+        self.ca_records = CaRecords(ca_public_key, self._store, self._news, verify_signature)
 
     # advertisements of this node
 
@@ -162,6 +167,7 @@ class Broadcast:
             self._own.link_down(now, peer)
             self._consulted.link_down(peer)
             self._listed_by.link_down(peer)
+            self.ca_records.link_down(peer)
             if self._neighbours:  # what it had not passed on yet, another has
                 other = self._neighbours[self._rng.choice(list(self._neighbours))]
                 other.compare(after(now, self._rng.random() * COMPARE_WITHIN))
@@ -206,24 +212,18 @@ class Broadcast:
             return self._take_signed(now, sender, wire, signed, body)
         except MalformedError as error:
             origin = self._store.get(NodeIndex(body.origin))
-            if error.reason == CERTIFICATE_REPLACED:
-                self._answer_replaced(now, sender, body)
+            if error.reason in (CERTIFICATE_REPLACED, CERTIFICATE_REVOKED):
+                self.ca_records.answer_void(now, sender, body)
             if isinstance(error, OverQuotaError) and origin is not None:
                 self.over_quota.note(now, NodeIndex(body.origin), error.field, origin.quota)
             raise
-
-    def _answer_replaced(self, now: Instant, sender: Neighbour, body: Body) -> None:
-        """The sender does not know yet that the origin was added again, or is what is replaced."""
-        sender.acknowledge(now, (body.origin, body.epoch, body.sequence))
-        origin = self._store.get(NodeIndex(body.origin))
-        newer = origin.records.get((Kind.NODE, b"")) if origin is not None else None
-        if newer is not None:
-            sender.offer(now, newer)
 
     def _take_signed(self, now: Instant, sender: Neighbour, wire: bytes, signed: Signed, body: Body) -> list[Learned]:
         index = NodeIndex(body.origin)
         version = (body.origin, body.epoch, body.sequence)
         sender.acknowledged(now, version)
+        if index == CA_ORIGIN:
+            return self.ca_records.receive(now, sender, wire, signed, body)
         if index == self._me:
             sender.acknowledge(now, version)
             self._offer(now, self._own.received(now, signed, body, self._acceptance))
@@ -308,10 +308,17 @@ class Broadcast:
         self._store.forget_withdrawn(now)
         learned: list[Learned] = []
         for index in self._store.expired(now):
-            learned += self._unlearn(index, self._store.expire(index, now))
-            self.other_twins.forget(index)
-            self.over_quota.forget(index)
+            learned += self._ended(index, self._store.expire(index, now))
         return learned
+
+    def revoke(self, index: NodeIndex) -> list[Learned]:
+        """The node's certificate is revoked: nothing of it is held any more."""
+        return self._ended(index, self._store.forget(index))
+
+    def _ended(self, index: NodeIndex, records: list[Record]) -> list[Learned]:
+        self.other_twins.forget(index)
+        self.over_quota.forget(index)
+        return self._unlearn(index, records)
 
     def _unlearn(self, index: NodeIndex, records: list[Record]) -> list[Learned]:
         self._link_state.forget(index)
@@ -319,10 +326,7 @@ class Broadcast:
         self._listed_by.cleared(index)
         for neighbour in self._neighbours.values():
             neighbour.withdraw_offers_of(index)
-        gone = [
-            Learned(index, one.kind, one.key, None, None, groups_in(one) if one.kind == Kind.GROUPS else None)
-            for one in records
-        ]
+        gone = [Learned(index, one.kind, one.key, None, None, groups_in(one)) for one in records]
         return sorted(gone, key=lambda item: (-item.kind, item.key))
 
     def outgoing(self, now: Instant) -> list[tuple[NodeIndex, ControlMessage]]:

@@ -12,6 +12,7 @@ from random import Random
 from treecast.base.ids import NodeIndex
 from treecast.broadcast.link_state import LinkState, ListedBy
 from treecast.broadcast.store import Record, RecordKey, Store
+from treecast.wire.revocation import CA_ORIGIN
 
 
 @dataclass(slots=True)
@@ -36,7 +37,9 @@ class News:
         self._brought: dict[tuple[NodeIndex, RecordKey], _Brought] = {}
 
     def add(self, record: Record, sender: NodeIndex, *, begins: bool) -> None:
-        """A neighbour sent a record that was not held. ``begins``: nothing was, of this life of its origin."""
+        """A neighbour sent a record that was not held. ``begins``: nothing was, of this life of its origin, or its
+        origin is the CA.
+        """
         self._brought[(record.origin, record.record_key)] = _Brought(record, sender, begins)
 
     def sent_again(self, origin: NodeIndex, key: RecordKey, wire: bytes, sender: NodeIndex) -> None:
@@ -61,7 +64,9 @@ class News:
             left -= brought.also_from
             if left and not brought.begins:
                 left = self._without_those_that_list(record.origin, left)
-            for peer in sorted(left - self._link_state.of(brought.sender)) if left else ():
+            if left and record.origin != CA_ORIGIN:  # else a node that is revoked could keep it, with links it has not
+                left = left - self._link_state.of(brought.sender)
+            for peer in sorted(left):
                 for_neighbour.setdefault(peer, []).append(record)
         return for_neighbour
 

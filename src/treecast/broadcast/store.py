@@ -19,6 +19,7 @@ from treecast.base.timers import Timers
 from treecast.base.token_bucket import TokenBucket
 from treecast.broadcast.quotas import DEFAULT_QUOTA, NOTHING, Usage, usage_of
 from treecast.wire.advertisement import Kind
+from treecast.wire.revocation import CA_ORIGIN
 
 NODE_LIFETIME: Duration = 60.0
 """Three NODE advertisements may be lost before an origin is forgotten (docs/protocol.md section 7)."""
@@ -170,11 +171,12 @@ class Store:
                 self._withdrawals.set(index, following)
 
     def __len__(self) -> int:
-        return len(self._origins)
+        """How many nodes: the CA, whose records are held too, is none."""
+        return len(self._origins) - (CA_ORIGIN in self._origins)
 
     @property
     def is_full(self) -> bool:
-        return len(self._origins) >= MAX_ORIGINS
+        return len(self) >= MAX_ORIGINS
 
     def forget(self, index: NodeIndex) -> list[Record]:
         """Drop an origin; returns what it had live, so that it can be unlearned."""

@@ -17,6 +17,7 @@ from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.broadcast.store import Record, RecordKey
 from treecast.wire.advertisement import Kind
+from treecast.wire.revocation import CA_ORIGIN
 
 FIRST_REPEAT: Duration = 0.2
 """Or twice as long as acknowledgements take here, where that is more."""
@@ -124,6 +125,8 @@ class Unacknowledged:
             self._answered_at, self._window = now, MAX_WINDOW
         self._waiting[key] = _Waiting(record)
         self._unsent[key] = now
+        if record.origin == CA_ORIGIN:
+            self._unsent = {key: now, **self._unsent}
         self._versions[version] = key
 
     def acknowledged(self, now: Instant, version: Version) -> bool:
@@ -189,7 +192,8 @@ class Unacknowledged:
             waiting.sends += 1
         for interval, together in sent.items():
             self._repeat(after(now, interval * jitter), together)
-        records.sort(key=lambda record: record.kind != Kind.NODE)  # without that the others are refused
+        # Without NODE the others are refused; what the CA says may be about them.
+        records.sort(key=lambda record: (record.origin != CA_ORIGIN, record.kind != Kind.NODE))
         return records, len(due) - len(records)
 
     def _first_interval(self) -> Duration:

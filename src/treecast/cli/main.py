@@ -19,6 +19,7 @@ from treecast.cli.arguments import NodeDirectory, resolved
 from treecast.cli.bridge_verbs import bridge_verbs
 from treecast.cli.network_verbs import network_verbs, node_verbs
 from treecast.cli.output import JsonOption, all_is_written, print_error, print_json
+from treecast.cli.revocation_verbs import revocation_verbs
 from treecast.cli.up_options import (
     InterfaceOption,
     KeepInterfaceOption,
@@ -59,6 +60,7 @@ app = typer.Typer(
 app.add_typer(network_verbs, name="network")
 app.add_typer(node_verbs, name="node")
 app.add_typer(bridge_verbs, name="bridge")
+app.add_typer(revocation_verbs, name="revocation")
 
 
 def main() -> None:

@@ -151,11 +151,13 @@ def network_show(
     """The network: its name, id, prefixes and CA key, and its secret key's fingerprint."""
     from treecast.adapters import storage
     from treecast.adapters.node_directory import any_directory
+    from treecast.adapters.revocation import revoked_names
     from treecast.api.records import NetworkView
 
-    network = storage.load_network(any_directory(directory))
+    place = any_directory(directory)
+    network = storage.load_network(place)
     prefixes, keys = (str(network.ipv4), str(network.ipv6)), (network.ca_public_key.hex(), network.key_fingerprint)
-    view = NetworkView(network.name, str(network.id), *prefixes, *keys)
+    view = NetworkView(network.name, str(network.id), *prefixes, *keys, revoked=revoked_names(place))
     if json:
         print_json(view)
     else:
@@ -195,6 +197,7 @@ def node_list(
             valid_until=iso_date(node.not_after_s),
             expired=node.not_after_s < now,
             roles=role_names(node.rights.roles),
+            revoked=node.revoked,
         )
         for node in authority.registry.nodes
     ]

@@ -35,6 +35,7 @@ def print_network(network: NetworkView) -> None:
             ("IPv6", network.ipv6),
             ("CA key", network.ca_public_key),
             ("network key", f"fingerprint {network.key_fingerprint}"),
+            *((("revoked", ", ".join(network.revoked)),) if network.revoked else ()),
         )
     )
 
@@ -51,7 +52,7 @@ def print_admitted_nodes(nodes: Sequence[AdmittedNode]) -> None:
     rows = tuple(
         (
             *(node.name, str(node.index), node.ipv4, node.ipv6, ",".join(node.roles) or "none"),
-            node.valid_until + (" (expired)" if node.expired else ""),
+            node.valid_until + (" (revoked)" if node.revoked else " (expired)" if node.expired else ""),
         )
         for node in nodes
     )
@@ -160,6 +161,7 @@ def _status_rows(status: Status) -> tuple[tuple[str, str], ...]:
         ("log level", status.log_level or "-"),
         ("offloads", ", ".join(status.offloads) or "none"),
         ("peers", str(status.peers)),
+        *((("revoked", ", ".join(status.revoked)),) if status.revoked else ()),
         *((("unreached", "\n".join(status.unreached)),) if status.unreached else ()),
         ("counters", _counts(status.counters)),
         ("drops", _counts({name: count for name, count in status.drops.items() if name != UNWANTED})),

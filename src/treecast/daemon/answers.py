@@ -30,12 +30,16 @@ class Answers:
         plane: DataPlane,
         bridging: Bridging,
         problems: Problems,
+        take_revocations: Callable[[], None],
         *,
         ipv6: bool,
         on: Callable[[str], list[str]],
         started_at: Instant,
     ) -> None:
-        """``on``: the options in force, for the name that the interface has now."""
+        """``take_revocations``: reads them from the directory. ``on``: the options in force, for the name that the
+        interface has now.
+        """
+        self._take_revocations = take_revocations
         self._identity = identity
         self._view = view
         self._plane = plane
@@ -60,6 +64,9 @@ class Answers:
             case Verb.BRIDGE_CHANGED:
                 self._bridging.reread()
                 return self._bridging.answer()
+            case Verb.REVOCATIONS_CHANGED:
+                self._take_revocations()
+                return self._status()
             case Verb.LOG_DEBUG | Verb.LOG_INFO | Verb.LOG_WARNING | Verb.LOG_ERROR:
                 logs.change_level(verb.value.removeprefix("log_"))
                 return self._status()
@@ -97,6 +104,7 @@ class Answers:
             valid_until=iso_date(certificate.not_after_s),
             version=version("treecast"),
             on=self._on(interface),
+            revoked=[name for _, name in self._view.revoked()],
             log_level=logs.present_level(),
         )
 

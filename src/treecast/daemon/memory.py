@@ -1,4 +1,5 @@
-"""Knowledge that the node keeps between its runs, each kind in a file of its own: other nodes, VLANs, PIM routers.
+"""Knowledge that the node keeps between its runs, each kind in a file of its own: other nodes, VLANs, PIM routers,
+revocations.
 
 VLANs: their listeners may say nothing before they are queried. PIM routers: they do not send their Joins again for a
 minute.
@@ -19,12 +20,14 @@ from treecast.adapters import clock
 from treecast.adapters.peers_file import load_peers, write_peers
 from treecast.adapters.pim_file import load_pim, write_pim
 from treecast.adapters.remembered_file import DamagedError
+from treecast.adapters.revocations_file import load_ca_records, write_ca_records
 from treecast.adapters.vlans_file import load_vlans, write_vlans
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NetworkId
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant, after
 from treecast.daemon.supervision import Supervision
+from treecast.identity.network import Network
 from treecast.links.memory import Remembered
 from treecast.multicast import PimSegment
 
@@ -51,6 +54,13 @@ class RemembersHosts(Protocol):
     def vlans(self) -> tuple[int, ...]: ...
     def recall_pim(self, remembered: tuple[PimSegment, ...]) -> None: ...
     def pim_routers(self) -> tuple[PimSegment, ...]: ...
+
+
+class KnowsRevocations(Protocol):
+    """A running node."""
+
+    def take_ca_records(self, wires: tuple[bytes, ...]) -> None: ...
+    def ca_records(self) -> tuple[bytes, ...]: ...
 
 
 class Kind(Generic[T]):
@@ -192,6 +202,18 @@ def remembered_nodes(directory: Path, network: NetworkId, links: RemembersLinks)
         present=lambda: links.remembered(clock.monotonic()),
         write_interval=NODES_WRITE_INTERVAL,
         essence=Remembered.to_the_hour,
+    )
+
+
+def remembered_ca_records(directory: Path, network: Network, node: KnowsRevocations) -> Kind[bytes]:
+    """The records of the CA are known before anybody is."""
+    return Kind(
+        "revocations",
+        load=partial(load_ca_records, directory, network),
+        write=partial(write_ca_records, directory),
+        recall=node.take_ca_records,
+        present=node.ca_records,
+        write_interval=0.0,
     )
 
 

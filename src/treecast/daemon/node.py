@@ -125,6 +125,15 @@ class RunningNode:
         self._log.info("certificate renewed", until=iso_date(certificate.not_after_s))
         self._carry_out(self.engine.renew(clock.monotonic(), certificate))
 
+    def take_ca_records(self, wires: tuple[bytes, ...]) -> None:
+        """Records of the CA that the node's directory has."""
+        for wire in wires:
+            self._carry_out(self.engine.take_ca_record(clock.monotonic(), wire))
+
+    def ca_records(self) -> tuple[bytes, ...]:
+        """The records of the CA that are worth remembering for the next run."""
+        return self.engine.view.ca_records()
+
     def identify_port(self, port: int, identity: str) -> None:
         """Other runs know the port by this, too."""
         self._carry_out(self.engine.identify_port(clock.monotonic(), port, identity))

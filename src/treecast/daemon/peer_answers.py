@@ -37,7 +37,8 @@ def peer_answers(view: View, plane: Numbers, now: Instant) -> Iterator[Peer]:
     for known in view.known(now):
         certificate = known.certificate or (view.certificate(known.node) if known.node else None)
         volume = traffic.get(known.node) if known.node else None
-        yield _peer(known, certificate, reports, volume, now)
+        is_revoked = known.node is not None and view.is_revoked(known.node)
+        yield _peer(known, certificate, reports, volume, now, is_revoked=is_revoked)
 
 
 def _peer(
@@ -46,17 +47,20 @@ def _peer(
     reports: Mapping[int, SessionReport],
     traffic: PeerTraffic | None,
     now: Instant,
+    *,
+    is_revoked: bool,
 ) -> Peer:
     report = reports.get(known.session) if known.session is not None else None
     silent_s = report.silent_s if report else now - known.last_received if known.last_received is not None else None
     own = [interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface] if certificate else []
     by_version = {address.version: str(address) for address in (*known.overlay, *own)}
     refused = known.standing is Standing.REFUSED
+    state = f"{known.standing}: {known.why}" if refused else str(known.standing)
     return Peer(
         name=known.name,
         node_id=str(certificate.node_id) if certificate else "",
         endpoint=str(known.endpoints[0]) if known.endpoints else "",
-        state=f"{known.standing}: {known.why}" if refused else str(known.standing),
+        state="revoked" if is_revoked and known.standing is not Standing.UP else state,
         rtt_ms=round(report.rtt_ms, 3) if report and report.rtt_ms is not None else None,
         rx_bytes=traffic.rx_bytes if traffic else 0,
         tx_bytes=traffic.tx_bytes if traffic else 0,

@@ -39,7 +39,7 @@ from treecast.daemon.control_socket import keep_in_place
 from treecast.daemon.group_followers import GroupFollowers
 from treecast.daemon.interface_keeper import InterfaceKeeper
 from treecast.daemon.interface_watch import InterfaceWatch
-from treecast.daemon.memory import Memory, remembered_nodes, remembered_pim, remembered_vlans
+from treecast.daemon.memory import Memory, remembered_ca_records, remembered_nodes, remembered_pim, remembered_vlans
 from treecast.daemon.node import RunningNode, reachable_endpoints
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
@@ -169,7 +169,8 @@ async def _run(
     bridging = Bridging(options.directory, identity.network, node, packet_ports, log)
     of_links = remembered_nodes(options.directory, identity.network.id, engine)
     of_hosts = (remembered_vlans(options.directory, node), remembered_pim(options.directory, node))
-    memory = Memory(options.directory, (of_links, *of_hosts), log)
+    of_ca = remembered_ca_records(options.directory, identity.network, node)
+    memory = Memory(options.directory, (of_ca, of_links, *of_hosts), log)
     ready = logs.writer_of_ready()
     for source in (
         memory.problems,
@@ -181,7 +182,15 @@ async def _run(
     ):
         upkeep.problems.add_source(source)
     answers = Answers(
-        identity, engine.view, plane, bridging, upkeep.problems, ipv6=ipv6.is_on, on=options.in_words, started_at=now
+        identity,
+        engine.view,
+        plane,
+        bridging,
+        upkeep.problems,
+        partial(of_ca.recall, log),
+        ipv6=ipv6.is_on,
+        on=options.in_words,
+        started_at=now,
     )
     server = ControlServer(
         options.directory, answers, upkeep.faults.note, GroupFollowers(node, bridging.port_names).answer
@@ -195,6 +204,7 @@ async def _run(
         plane.start()
         of_links.recall(log)
         node.start(loop, endpoints)
+        of_ca.recall(log)  # before the loop takes what others send
         _follow_files(options.directory, identity, node, upkeep)
         bridging.reread()
         memory.start(upkeep.supervision, of_hosts)

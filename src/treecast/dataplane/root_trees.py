@@ -152,6 +152,21 @@ class RootTrees:
                 self._leave(tree, peer)
                 self._touched[tree.tree_id] = self._left[tree.tree_id] = None
 
+    def revoke(self, now: Instant, peer: NodeIndex) -> None:
+        """The link to a member is about to end for good: no key that it may have seals anything from this moment on."""
+        trees = [tree for tree in self._trees.values() if peer in tree.members]
+        self.forget(peer)
+        for tree in trees:
+            if tree.used and tree.replace_key:
+                self._replace_key_at_once(now, tree)
+
+    def _replace_key_at_once(self, now: Instant, tree: RootTree) -> None:
+        """Members that have not taken the next key in the same moment get copies until they have."""
+        if tree.next_key is not None:
+            tree.next_key_limit = now
+            self._use_next_key_if_ready(now, tree)
+        self._begin_next_key(now, tree, now)
+
     def _give_left(self) -> None:
         """Take members that lost their link from all trees, before trees begin to follow each other."""
         for tree_id in self._left:
@@ -260,12 +275,15 @@ class RootTrees:
         Never while a key is pending: members that have taken that one need not keep the one in use beside a third.
         """
         if tree.next_key is None and tree.renewal is not None and now >= tree.renewal:
-            tree.begin_next_key(self._new_key_id(), after(now, ROTATION_LIMIT))
-            tree.next_rotation = after(now, ROTATION_INTERVAL)
-            self.commands.append(MakeKey(tree.tree_id, tree.newest_key.key_id))
-            self._offer_all(now, tree)
-            self._use_next_key_if_ready(now, tree)
+            self._begin_next_key(now, tree, after(now, ROTATION_LIMIT))
         self._set_renewal(tree)
+
+    def _begin_next_key(self, now: Instant, tree: RootTree, limit: Instant) -> None:
+        tree.begin_next_key(self._new_key_id(), limit)
+        tree.next_rotation = after(now, ROTATION_INTERVAL)
+        self.commands.append(MakeKey(tree.tree_id, tree.newest_key.key_id))
+        self._offer_all(now, tree)
+        self._use_next_key_if_ready(now, tree)
 
     def _use_next_key_if_ready(self, now: Instant, tree: RootTree) -> None:
         limit = tree.next_key_limit

@@ -32,6 +32,7 @@ from treecast.engine.own_node import OwnNode
 from treecast.engine.problems import EngineProblems
 from treecast.engine.reception import Reception
 from treecast.engine.refusals import Refusals
+from treecast.engine.revoking import Revoking
 from treecast.engine.rooms import rooms_of
 from treecast.engine.view import View
 from treecast.identity.certificate import Certificate, Verifier
@@ -90,11 +91,12 @@ class Engine:
         self._ports = LanPorts(rooms, self._membership_sync, self._own)
         self._following = Following(rooms, self._membership_sync, self.faults)
         self._learning = Learning(rooms)
+        self._revoking = Revoking(rooms, self._own, self._following, self._learning)
         self._refusals = Refusals(rooms, self._following, self.faults)
         self._reception = Reception(
             rooms, self._ports.open, self._following, self._learning, self._membership_sync, self._refusals
         )
-        self._problems = EngineProblems(rooms, self._refusals)
+        self._problems = EngineProblems(rooms, self._refusals, self._revoking)
 
     # inputs
 
@@ -142,7 +144,19 @@ class Engine:
     def renew(self, now: Instant, certificate: Certificate) -> list[Command]:
         """Show another certificate of this node from now on: one for the same keys, index, name and addresses."""
         self._own.renew(now, certificate)
+        self._revoking.renewed(now)
         return self._settle(now)
+
+    def take_ca_record(self, now: Instant, wire: bytes) -> list[Command]:
+        """A record of the CA that the operator gives; MalformedError, and then nothing has changed."""
+        self.recall_ca_records(now, (wire,))
+        return self._settle(now)
+
+    def recall_ca_records(self, now: Instant, wires: Iterable[bytes]) -> None:
+        """Records of the CA that an earlier run held; MalformedError."""
+        for wire in wires:
+            for learned in self.rooms.broadcast.ca_records.put(now, wire):
+                self._learning.take(now, learned)
 
     def name_port(self, port: int, interface: str) -> None:
         """People know the port by this interface from now on."""
@@ -223,6 +237,7 @@ class Engine:
 
     def _next_deadline(self, now: Instant) -> Instant | None:
         return earliest(
+            self._revoking.next_deadline(),
             self.rooms.links.next_deadline(),
             self.rooms.designated_forwarder.next_deadline(now),
             self.rooms.discovery.next_deadline(),
@@ -246,6 +261,7 @@ class Engine:
     def _settle(self, now: Instant) -> list[Command]:
         """Each room does what is due. One that raises costs its own work of this turn, not that of the others."""
         step = self.faults.step
+        step("revocations", self._revoking.advance, now)
         step("links", self._advance_links, now)
         step("designated_forwarder", self._advance_designated_forwarder, now)
         step("discovery", self.rooms.discovery.advance, now)

@@ -78,7 +78,8 @@ class Following:
                 self._replaced[peer.node] = since
             else:
                 rooms.drops.count(CERTIFICATE_REPLACED)
-                self.links(now, rooms.links.cut_replaced(now, peer.node))
+                rooms.links.note_replaced(now, peer.node)
+                self.links(now, rooms.links.cut(now, peer.node, CERTIFICATE_REPLACED))
 
     def port(self, now: Instant, change: ForwardingChange) -> None:
         """A LAN's hosts and their groups are this node's from now on, or another's."""

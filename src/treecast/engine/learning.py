@@ -17,6 +17,7 @@ from treecast.wire.advertisement import (
     parse_group_prefix_key,
     parse_host_key,
 )
+from treecast.wire.revocation import RevocationContent, parse_revocation_key
 
 
 class Learning:
@@ -52,6 +53,8 @@ class Learning:
                 host = parse_host_key(learned.key)
                 self._rooms.discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)
                 self._rooms.changes.add(HostChange(*host, origin))
+            case Kind.REVOCATION if isinstance(content, RevocationContent):
+                self._rooms.revocations.put(parse_revocation_key(learned.key), content.serial, content.name)
             case Kind.LINKS:
                 pass  # Broadcast's own; the overlay graph will want it too
 

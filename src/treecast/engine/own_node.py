@@ -46,7 +46,7 @@ class OwnNode:
         self.certificate, self._certificate_bytes = certificate, certificate.encode()
         self._rooms.newest.require(certificate)
         self._rooms.nodes.put(self._rooms.me, certificate)
-        self._rooms.links.renew(certificate)
+        self._rooms.links.renew(now, certificate)
         self._rooms.discovery.certify_own(given_by(certificate))
         self._advertise(now)
         self._rooms.broadcast.set_quota(now, quota_of(certificate.rights))

@@ -11,19 +11,23 @@ from treecast.base.tables import TableUse, nearly_full
 from treecast.base.time import Instant
 from treecast.engine.identities import one_name_twice, twice
 from treecast.engine.refusals import Refusals
+from treecast.engine.revoking import Revoking
 from treecast.engine.rooms import Rooms
 
 
 class EngineProblems:
     """Collects the problems of a node's rooms. It keeps nothing."""
 
-    def __init__(self, rooms: Rooms, refusals: Refusals) -> None:
+    def __init__(self, rooms: Rooms, refusals: Refusals, revoking: Revoking) -> None:
         self._rooms = rooms
         self._refusals = refusals
+        self._revoking = revoking
 
     def present(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> Iterator[Problem]:
         """Cheap enough for once a second. ``endpoints``: where this node is reached."""
-        yield from self._rooms.links.problems(now)
+        yield from self._revoking.problems()
+        if not self._revoking.is_own_revoked:  # else that is why there are no links
+            yield from self._rooms.links.problems(now)
         yield from self._refusals.problems()
         own_name = self._rooms.certificate.name
         yield from twice(now, self._rooms.broadcast, own_name, endpoints, self._rooms.nodes.name)

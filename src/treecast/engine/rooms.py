@@ -27,6 +27,7 @@ from treecast.engine.port_names import PortNames
 from treecast.identity.certificate import Certificate, Verifier
 from treecast.identity.newest import NewestCertificates
 from treecast.identity.node import NodeIdentity
+from treecast.identity.revocation import Revocations
 from treecast.identity.rights import Role
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.links import Links
@@ -46,6 +47,7 @@ class Rooms:
     clock: WallClock
     nodes: NodeTable
     newest: NewestCertificates
+    revocations: Revocations
     ports: PortNames
     absent_pim: AbsentPim
     links: Links
@@ -76,14 +78,16 @@ class _Node:
     drops: Drops
     verifier: Verifier
     newest: NewestCertificates
+    revocations: Revocations
 
     @property
     def certificate(self) -> Certificate:
         return self.identity.certificate
 
     def verify_certificate(self, wire: bytes) -> Certificate:
-        """A certificate that is valid now, and not replaced by a newer one. MalformedError."""
-        return self.newest.require(self.verifier.verify(wire, self.clock.unix_s(self.clock.now)))
+        """A certificate that is valid now, not revoked, and not replaced by a newer one. MalformedError."""
+        genuine = self.verifier.verify(wire, self.clock.unix_s(self.clock.now))
+        return self.newest.require(self.revocations.require_none(genuine))
 
 
 def rooms_of(
@@ -100,7 +104,7 @@ def rooms_of(
 ) -> Rooms:
     """The rooms of a node that starts."""
     certificate, drops = identity.certificate, Drops()
-    node = _Node(identity, environment, clock, rng, drops, verifier, NewestCertificates(certificate))
+    node = _Node(identity, environment, clock, rng, drops, verifier, NewestCertificates(certificate), Revocations())
     prefixes = tuple((UNTAGGED, prefix) for prefix in router_groups)
     broadcast = _broadcast(node, intern)
     discovery = Discovery(certificate.node_index, drops)
@@ -111,6 +115,7 @@ def rooms_of(
         clock=clock,
         nodes=NodeTable(certificate),
         newest=node.newest,
+        revocations=node.revocations,
         ports=PortNames(),
         absent_pim=AbsentPim(),
         links=_links(node, factory, broadcast),
@@ -133,6 +138,7 @@ def _broadcast(node: _Node, intern: Callable[[Record], Record]) -> Broadcast:
         signing_key=node.identity.signing_key,
         epoch_ms=node.environment.epoch_ms,
         verify_certificate=node.verify_certificate,
+        ca_public_key=node.identity.network.ca_public_key,
         rng=node.rng,
         drops=node.drops,
         instance=node.environment.instance,

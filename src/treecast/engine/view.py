@@ -144,6 +144,22 @@ class View:
         owner = self._rooms.discovery.certified_to(what)
         return "" if owner in (None, self.me) else self.name(owner)
 
+    def is_revoked(self, node: NodeIndex) -> bool:
+        """Whether certificates of the node are revoked, and no later one of it is known."""
+        certificate, revocations = self._rooms.nodes.certificate(node), self._rooms.revocations
+        if certificate is None:
+            return revocations.serial(node) is not None
+        return revocations.is_revoked(certificate)
+
+    def revoked(self) -> list[tuple[NodeIndex, str]]:
+        """The nodes that are revoked, by index, with their names."""
+        revocations = self._rooms.revocations
+        return [(node, revocations.name(node)) for node in sorted(revocations.nodes()) if self.is_revoked(node)]
+
+    def ca_records(self) -> tuple[bytes, ...]:
+        """The records of the CA that are held, as they were signed: worth remembering for the next run."""
+        return self._rooms.broadcast.ca_records.all()
+
     def links(self) -> tuple[LinkView, ...]:
         """The links that are up, by node index."""
         return tuple(

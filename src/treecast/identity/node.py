@@ -98,6 +98,10 @@ class Authority:
                 f"the request of {request.name} was signed already, until {iso_date(known.not_after_s)}: give the node "
                 "the file that came of it, or sign again with --replace"
             )
+        if known is not None and known.revoked and {static_key, signing_key} & {known.static_key, known.signing_key}:
+            raise OperatorError(
+                f"node {request.name} was revoked, and these are the keys of then: make new ones, in another directory"
+            )
         give = keep if request.replace else assign
         assigned = give(self.network, self.registry, request.name, request.ipv4, request.ipv6)
         rights = known.rights if known is not None else DEFAULT_RIGHTS
@@ -113,12 +117,26 @@ class Authority:
         """
         node = self.registry.node(name)
         if node is None:
+            raise OperatorError(self._no_node(name))
+        if node.revoked:
             raise OperatorError(
-                f"network {self.network.name} has no node {name}: treecast node list shows those it has"
+                f"node {name} was revoked, its keys get no certificate any more: give it new ones, with treecast node "
+                f"add {name} --replace"
             )
         rights = node.rights if roles is None else replace(node.rights, roles=roles)
         assigned = Assignment(node.index, node.ipv4, node.ipv6)
         return self._issue(assigned, node.static_key, node.signing_key, rights, name, validity_days, now_unix_s)
+
+    def revoke(self, name: str) -> tuple[Issued, Registry]:
+        """A node whose keys get no certificate any more, and the registry that says so; OperatorError."""
+        node = self.registry.node(name)
+        if node is None:
+            raise OperatorError(self._no_node(name))
+        revoked = replace(node, revoked=True)
+        return revoked, self.registry.with_node(revoked)
+
+    def _no_node(self, name: str) -> str:
+        return f"network {self.network.name} has no node {name}: treecast node list shows those it has"
 
     def _issue(
         self,

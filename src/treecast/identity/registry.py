@@ -4,8 +4,8 @@ Kept with the CA key.
 
 JSON: ``{"format": 1, "last_serial": ..., "nodes": [{"index": ..., "name": ..., "static_key": hex, "signing_key": hex,
 "ipv4": ..., "ipv6": ..., "serial": ..., "not_after_s": ..., "roles": [...], "send_to": null or [prefix, ...],
-"receive_from": the same, "hosts": ..., "groups": ..., "area": ...}, ...]}``: what the node's newest certificate says;
-both keys are the public ones, ``not_after_s`` is in seconds since 1970.
+"receive_from": the same, "hosts": ..., "groups": ..., "area": ..., "revoked": ...}, ...]}``: what the node's newest
+certificate says; both keys are the public ones, ``not_after_s`` is in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hosts: _U32
     groups: _U32
     area: _U32
+    revoked: bool = False
 
 
 class _RegistryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,7 +63,9 @@ _decode = msgspec.json.Decoder(_RegistryFile).decode
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """One node that has a certificate, valid until ``not_after_s`` (seconds since 1970). Both keys are public ones."""
+    """One node that has a certificate, valid until ``not_after_s`` (seconds since 1970). Both keys are public ones, and
+    get no certificate any more where they are ``revoked``.
+    """
 
     index: NodeIndex
     name: str
@@ -73,6 +76,7 @@ class Issued:
     serial: int
     not_after_s: int
     rights: Rights
+    revoked: bool = False
 
     @property
     def node_id(self) -> NodeId:
@@ -225,6 +229,7 @@ def _entry_of(node: Issued) -> _Entry:
         hosts=rights.hosts,
         groups=rights.groups,
         area=rights.area,
+        revoked=node.revoked,
     )
 
 
@@ -250,4 +255,5 @@ def _from_entry(entry: _Entry) -> Issued:
             groups=entry.groups,
             area=entry.area,
         ),
+        revoked=entry.revoked,
     )

@@ -20,6 +20,7 @@ from treecast.base.routes import RouteType
 from treecast.base.time import Instant, earliest
 from treecast.identity.certificate import CERTIFICATE_EXPIRED, Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys, is_renewal
+from treecast.identity.revocation import CERTIFICATE_REVOKED
 from treecast.links.authentication import MetTwin
 from treecast.links.budgets import Budgets
 from treecast.links.clocks import clock_doubt, differing
@@ -122,10 +123,11 @@ class Links:
         """Handshakes state another MTU of this node's underlay from now on."""
         self._handshakes.restate(underlay_mtu=mtu_bytes)
 
-    def renew(self, own: Certificate) -> None:
+    def renew(self, now: Instant, own: Certificate) -> None:
         """Handshakes show another certificate of this node from now on; links stay as they are."""
         self._handshakes.restate(certificate=own.encode())
-        self._handshakes.refused.renew(own)
+        if self._handshakes.refused.renew(own):
+            self._targets.network_is_back(now)
 
     def learn_certificate(self, node: NodeIndex, certificate: Certificate) -> None:
         """A node advertised this certificate: its link lasts as long, where it is newer than the session's."""
@@ -176,10 +178,16 @@ class Links:
         yield from self._handshakes.refused.problems(now, self.where, self._targets.is_up, self._newest_name)
         yield from differing(now, self._wall_clock_ms(now), self._peers)
 
-    def cut_replaced(self, now: Instant, node: NodeIndex) -> list[LinkEvent]:
-        """End the link: the peer was added again, elsewhere."""
-        self.note_replaced(now, node)
-        return self._sessions.cut(now, node, CERTIFICATE_REPLACED.replace("_", " "))
+    def cut(self, now: Instant, node: NodeIndex, reason: str) -> list[LinkEvent]:
+        """End the link. ``reason``: that of a drop."""
+        return self._sessions.cut(now, node, reason.replace("_", " "))
+
+    def withhold(self, now: Instant, *, silent: bool) -> None:
+        """Begin no handshakes from now on, as nobody would take this node's certificate; or begin them again."""
+        if silent:
+            for target in self._handshakes.targets():
+                self._handshakes.give_up(target)
+        self._targets.withhold(now, silent=silent)
 
     def cut_expired(self, now: Instant, node: NodeIndex) -> list[LinkEvent]:
         """End the link: the peer's certificate has ended, by this node's clock."""
@@ -187,7 +195,7 @@ class Links:
         if peer is not None:
             at, clock_ms = peer.current.endpoint, int((peer.unix_offset_s + now) * 1000)
             self._handshakes.refused.note(Refused(now, True, CERTIFICATE_EXPIRED, at, peer.certificate, clock_ms))
-        return self._sessions.cut(now, node, CERTIFICATE_EXPIRED.replace("_", " "))
+        return self.cut(now, node, CERTIFICATE_EXPIRED)
 
     def clock_doubt(self, now: Instant) -> str:
         """Another node whose clock differs from this one's; empty where there is none."""
@@ -196,10 +204,10 @@ class Links:
 
     def note_replaced(self, now: Instant, node: NodeIndex) -> None:
         """A linked node was added again: who has its replaced certificate is there, and people are to know where."""
-        peer = self.peer(node)
+        peer, clock_ms = self.peer(node), self._wall_clock_ms(now)
         if peer is not None:
-            at, clock_ms = peer.current.endpoint, self._wall_clock_ms(now)
-            self._handshakes.refused.note(Refused(now, True, CERTIFICATE_REPLACED, at, peer.certificate, clock_ms))
+            where = peer.current.endpoint
+            self._handshakes.refused.note(Refused(now, True, CERTIFICATE_REPLACED, where, peer.certificate, clock_ms))
 
     def met_twin(self) -> MetTwin | None:
         """Another run of this node that handshakes have met since the last call."""
@@ -257,12 +265,12 @@ class Links:
         except MalformedError as error:
             self._drops.count(error.reason)
             self.trace.add(Step.REFUSED, "", (datagram.source,), error.reason)
-        self._learn_of_refusal()
+        events += self._learn_of_refusal(now)
         if finished is not None:
             self._note_if_replaced(now, finished.certificate)
             step = Step.ANSWERED if finished.final is not None else Step.ACCEPTED
             self.trace.add(step, finished.certificate.name, (datagram.source,), payload=finished.payload)
-            events = self._sessions.install(now, finished)
+            events += self._sessions.install(now, finished)
         self._take_datagrams()
         return events
 
@@ -311,14 +319,18 @@ class Links:
     def _unix_s(self, now: Instant) -> int:
         return self._wall_clock_ms(now) // 1000
 
-    def _learn_of_refusal(self) -> None:
+    def _learn_of_refusal(self, now: Instant) -> list[LinkEvent]:
         """A handshake that was refused has shown that the network works, and a linked node's clock, too."""
         refused = self._handshakes.refused.take_last()
-        peer = self._peers.get(refused.other.node_index) if refused is not None and refused.other else None
-        if refused is not None:
-            self._reachability.answered()
-        if refused is not None and peer is not None and refused.is_of_a_time:
+        if refused is None:
+            return []
+        self._reachability.answered()
+        node = refused.other.node_index if refused.other else None
+        peer = self._peers.get(node) if node else None
+        if peer is not None and refused.is_of_a_time:
             peer.unix_offset_s = refused.clock_ms / 1000 - refused.at
+        is_revoking = not refused.by_me and refused.reason == CERTIFICATE_REVOKED
+        return self._sessions.refused_for_good(now, node) if node and is_revoking else []
 
     def _note_if_replaced(self, now: Instant, newer: Certificate) -> None:
         peer = self.peer(newer.node_index)

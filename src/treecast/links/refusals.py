@@ -16,6 +16,7 @@ from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED
+from treecast.identity.revocation import CERTIFICATE_REVOKED
 from treecast.links.calendar import day_of, in_words
 from treecast.links.clocks import TOLERANCE
 
@@ -63,12 +64,17 @@ class Refusals:
         self._strangers: dict[tuple[bool, Endpoint], Refused] = {}
         self._last: Refused | None = None
 
-    def renew(self, own: Certificate) -> None:
-        """This node has another certificate: refusals of the one before for its time are over."""
+    def renew(self, own: Certificate) -> bool:
+        """This node has another certificate: refusals of the one before for its time, or its revocation, are over.
+        Whether there was one for that.
+        """
         self._own = own
+        was_revoked = False
         for key, refused in list(self._members.items()):
-            if not refused.by_me and refused.is_of_a_time:
+            if not refused.by_me and (refused.is_of_a_time or refused.reason == CERTIFICATE_REVOKED):
+                was_revoked |= refused.reason == CERTIFICATE_REVOKED
                 del self._members[key]
+        return was_revoked
 
     def note(self, refused: Refused) -> None:
         self._last = refused = replace(refused, own_clock_ms=self._wall_clock_ms(refused.at))
@@ -188,7 +194,10 @@ class Refusals:
                 valid = f"this node's certificate is not valid before {in_words(own.not_before_s)}"
                 return f"{valid}; {_clocks(refused)}"
             case "certificate_revoked":
-                return "this node's certificate was revoked: ask whoever runs the CA"
+                return (
+                    f"the CA has revoked this node's certificate: where the CA key is, give it new keys with treecast "
+                    f"node add {own.name} --replace"
+                )
             case "certificate_extension_unknown":
                 return f"this node's certificate has an extension that it does not know: {_SAME_RELEASE}"
             case "handshake_no_common_version":

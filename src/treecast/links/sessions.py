@@ -54,6 +54,8 @@ UNCONFIRMED = "unconfirmed"
 LOST = (SILENT, WORN, UNCONFIRMED)
 """Why a link is down that a network may have cut; the others a node has decided."""
 GOODBYE_PAUSE: Duration = 5.0
+REVOKED_PAUSE: Duration = 30.0
+"""Shorter than a refusal is shown: people see why there is no link."""
 CLOCKS_PER_REVIEW = 64
 """Handshakes that begin at most in a second because this node's clock was set."""
 
@@ -179,6 +181,17 @@ class Sessions:
     def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
         """GOODBYE came on a session: the peer goes down. Late, on a session that has ended, it means nothing."""
         return self.cut(now, node, GOODBYE) if self._peers.session(node, session) is not None else []
+
+    def refused_for_good(self, now: Instant, node: NodeIndex) -> list[LinkEvent]:
+        """The node says that this one is revoked: a session that it has not confirmed is none, and the next try is in a
+        while. Where its link is up that changes nothing.
+        """
+        peer = self._peers.get(node)
+        if peer is None:
+            self._targets.pause(node, after(now, REVOKED_PAUSE))
+        elif not peer.up:
+            self._down(now, peer, UNCONFIRMED, pause=REVOKED_PAUSE)
+        return self._take_events()
 
     def cut(self, now: Instant, node: NodeIndex, reason: str) -> list[LinkEvent]:
         """End the link: the peer may no longer be here."""

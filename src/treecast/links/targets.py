@@ -128,6 +128,7 @@ class Targets:
         """The learned ones whose link is not up."""
         self._tries: Timers[Target] = Timers()
         """When a handshake with each target is to begin: of those that are sought, and not tried already."""
+        self._is_silent = False
 
     def configure(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> None:
         """``endpoints``: none while its name has no address; it is sought from the first on."""
@@ -189,6 +190,14 @@ class Targets:
     def next_deadline(self) -> Instant | None:
         return self._tries.next()
 
+    def withhold(self, now: Instant, *, silent: bool) -> None:
+        """No target is tried while this node is silent; afterwards all are at once."""
+        if silent != self._is_silent:
+            self._is_silent = silent
+            for target in (*self._configured.values(), *self._learned.values(), *self._recalled.values()):
+                target.news(now)
+                self.plan(target)
+
     def plan(self, target: Target) -> None:
         """Set when the target is tried; not at all when it needs no try now. Call after each change of it."""
         if self._wants_try(target):
@@ -202,7 +211,7 @@ class Targets:
             self.plan(target)
 
     def _wants_try(self, target: Target) -> bool:
-        if not target.endpoints or target.is_tried or self.is_reached(target):
+        if self._is_silent or not target.endpoints or target.is_tried or self.is_reached(target):
             return False
         learned = self._learned.get(target.node) if target.node is not None else None
         if learned is not None:

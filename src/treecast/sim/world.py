@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from random import Random
 
+from treecast.adapters.ca_records import sign_revocation
 from treecast.base.addresses import Endpoint, IPAddress, IPNetwork
 from treecast.base.commands import Command
 from treecast.base.events import Event, TapFrame
@@ -113,6 +114,10 @@ class SimNode:
 
     def add_static_peer(self, other: SimNode) -> None:
         self.carry_out(self.engine.add_static_peer(self._underlay.now, str(other.endpoint), (other.endpoint,)))
+        self._plan()
+
+    def take_ca_record(self, wire: bytes) -> None:
+        self.carry_out(self.engine.take_ca_record(self._underlay.now, wire))
         self._plan()
 
     def report(self, group: str, mode: FilterMode = FilterMode.EXCLUDE, sources: tuple[str, ...] = ()) -> None:
@@ -236,7 +241,7 @@ class World:
         self.rng = Random(seed)
         self.meter = meter
         self.turn_interval = turn_interval
-        self._instances = 0
+        self._instances = self._serials = 0
         placed = PlacedEndpoints(Random(seed)) if cities else None
         self.underlay = Underlay(self.rng, loss=loss, delay=delay, jitter=jitter, delay_between=placed)
         self._ca = SigningKey(self.rng.randbytes(32))
@@ -272,6 +277,7 @@ class World:
         rights: Rights = MAY_BRIDGE,
     ) -> Certificate:
         """A certificate of this network, also of a node that only others tell of."""
+        self._serials += 1
         claims = Claims(
             network_id=self._identity.id,
             node_index=index,
@@ -283,8 +289,13 @@ class World:
             not_before_s=not_before_s,
             not_after_s=int(UNIX_START_S + self.underlay.now + lifetime),
             rights=rights,
+            serial=self._serials,
         )
         return issue(self._ca, claims)
+
+    def revocation(self, node: NodeIndex, serial: int, name: str = "") -> bytes:
+        """The CA's record that the node's certificates up to this serial are void."""
+        return sign_revocation(self._ca, node, serial, name or f"n{node}")
 
     def restart(self, node: SimNode, *, peer: SimNode | None = None, clock_error: Duration = 0.0) -> SimNode:
         """Kill a node and start it again, with nothing remembered, and with a clock that is wrong by that much."""

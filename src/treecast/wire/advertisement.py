@@ -27,6 +27,7 @@ from treecast.wire.advertised_groups import (
 )
 from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U8, U16, U32, U63, version
 from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets
+from treecast.wire.revocation import RevocationContent, is_revocation_key, parse_revocation_key
 
 SIGNING_CONTEXT = b"treecast advertisement 1"
 MAX_ENDPOINTS = 8
@@ -49,6 +50,7 @@ class Kind(IntEnum):
     HOST = 3
     LINKS = 4
     GROUP_PREFIX = 5
+    REVOCATION = 6
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
@@ -172,12 +174,15 @@ class HostContent(msgspec.Struct, frozen=True, array_like=True):
 
 
 KINDS = frozenset(Kind)
-Content = NodeContent | LinksContent | GroupsContent | GroupPrefixContent | HostContent
+OF_THE_CA = frozenset((Kind.REVOCATION,))
+"""Kinds that no node publishes, and the only known ones that the CA does."""
+Content = NodeContent | LinksContent | GroupsContent | GroupPrefixContent | HostContent | RevocationContent
 
 _node_decoder = msgspec.msgpack.Decoder(NodeContent)
 _group_prefix_decoder = msgspec.msgpack.Decoder(GroupPrefixContent)
 _host_decoder = msgspec.msgpack.Decoder(HostContent)
 _links_decoder = msgspec.msgpack.Decoder(LinksContent)
+_revocation_decoder = msgspec.msgpack.Decoder(RevocationContent)
 _encoder = msgspec.msgpack.Encoder()
 _signed_decoder = msgspec.msgpack.Decoder(Signed)
 _body_decoder = msgspec.msgpack.Decoder(Body)
@@ -230,6 +235,8 @@ def parse_content(kind: int, content: bytes) -> Content | None:
                 return _links_decoder.decode(content)
             case Kind.GROUP_PREFIX:
                 return _group_prefix_decoder.decode(content)
+            case Kind.REVOCATION:
+                return _revocation_decoder.decode(content)
             case _:
                 return None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -245,6 +252,8 @@ def is_key_of(kind: int, key: bytes) -> bool:
             return len(key) == 1 and key[0] < MAX_LINK_CHUNKS
         case Kind.GROUPS:
             return len(key) == 2
+        case Kind.REVOCATION:
+            return is_revocation_key(key)
         case _:
             return True
 
@@ -297,6 +306,8 @@ def _shown_key(kind: Kind, key: bytes) -> str:
                 return f"chunk {key[0]}"
             case Kind.GROUPS if is_key_of(kind, key):
                 return f"chunk {parse_chunk_key(key)}"
+            case Kind.REVOCATION if is_key_of(kind, key):
+                return f"of n{parse_revocation_key(key)}"
             case Kind.NODE if not key:
                 return ""
     except (MalformedError, IndexError):

@@ -65,6 +65,7 @@ class Node:
             signing_key=keys_of(index).signing,
             epoch_ms=epoch_ms,
             verify_certificate=verify_certificate,
+            ca_public_key=CA.public,
             rng=Random(index),
             drops=self.drops,
         )

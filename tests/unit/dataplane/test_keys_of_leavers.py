@@ -148,3 +148,54 @@ def test_a_leave_at_rest_rotates_at_once_and_one_after_it_within_a_second() -> N
     root.leave()
     root.until(20.0)
     assert root.made[-1][0] == 10.0 + ROTATION_INTERVAL
+
+
+def revoked(root: Root, node: NodeIndex) -> None:
+    root.trees.revoke(root.now, node)
+    root.members.remove(node)
+    commands, names = root.trees.commands, []
+    for command in commands:
+        names.append(type(command).__name__)
+    assert "UseKey" in names, "in the same turn, whoever has not answered"
+    root.carry_out()
+
+
+def test_no_key_that_a_revoked_member_may_have_seals_anything_more() -> None:
+    root = Root(4)
+    root.until(1.0)
+    root.silent.update(root.members[:2])
+    revoked(root, root.members[2])
+    assert [at for at, _ in root.used] == [1.0]
+    assert root.used[-1][1] == root.made[-1][1]
+
+
+def test_of_several_that_are_revoked_in_a_row_none_waits_for_the_pause_between_rotations() -> None:
+    root = Root(6)
+    root.until(1.0)
+    for step in range(3):
+        root.until(1.0 + step * 0.01)
+        revoked(root, root.members[-1])
+    assert [at for at, _ in root.used] == [1.0, 1.01, 1.02]
+    root.until(10.0)
+    assert set(root.next_hops) == set(root.members)
+
+
+def test_a_key_that_was_pending_when_its_member_was_revoked_is_passed_over() -> None:
+    root = Root(6)
+    root.until(1.0)
+    root.silent.add(root.members[0])
+    root.leave()
+    assert len(root.made) == 1 and root.used == []
+    pending = root.made[-1][1]
+    root.until(1.5)
+    revoked(root, root.members[-1])
+    assert root.used[-1][1] == root.made[-1][1] > pending
+    assert root.used[-1][0] == 1.5
+
+
+def test_a_revoked_node_that_is_no_member_changes_no_key() -> None:
+    root = Root(3)
+    root.until(1.0)
+    root.trees.revoke(root.now, NodeIndex(99))
+    root.carry_out()
+    assert root.made == []

@@ -129,7 +129,7 @@ class Node:
 
     def _record_events(self) -> None:
         """Keep what the methods of ``links`` return of links that came up or ended."""
-        for name in ("receive", "refused", "confirmed", "goodbye", "cut_replaced", "cut_expired", "review", "advance"):
+        for name in ("receive", "refused", "confirmed", "goodbye", "cut", "cut_expired", "review", "advance"):
             setattr(self.links, name, self._recording(getattr(self.links, name)))
 
     def _recording(self, method: Callable[P, list[LinkEvent]]) -> Callable[P, list[LinkEvent]]:

@@ -17,6 +17,7 @@ from treecast.base.events import PeerMoved
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES, MAX_SESSIONS_PER_PEER
 from treecast.base.time import Instant
+from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.links.handshakes import PENDING_LIFETIME, REFUSAL_PAUSE
 from treecast.links.peers import (
     DEAD_AFTER,
@@ -234,7 +235,7 @@ def test_a_peer_has_at_most_three_sessions() -> None:
     one, two = Node(1), Node(2)
     for number in range(6):
         shake(two, one, 10.0 * number)
-        two.links.cut_replaced(Instant(10.0 * number), NodeIndex(1))
+        two.links.cut(Instant(10.0 * number), NodeIndex(1), CERTIFICATE_REPLACED)
     (peer,) = one.links.peers()
     assert len(peer.sessions) == MAX_SESSIONS_PER_PEER
 

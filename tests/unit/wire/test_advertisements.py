@@ -8,13 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from treecast.adapters.ca_records import read_revocation, sign_revocation
 from treecast.base.errors import MalformedError
+from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.identity.keys import SigningKey
 from treecast.wire.advertised_groups import MAX_GROUPS_BYTES, GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, Signed, emit, parse_content, parse_signed
+from treecast.wire.ca_record import parse_ca_record
+from treecast.wire.revocation import RevocationContent
 
 VECTORS = json.loads((Path(__file__).parents[3] / "docs" / "vectors-advertisements.json").read_text())
+REVOKED = emit(RevocationContent(3, "gw2"))
 V4, V6 = b"\xef\x01\x01\x01", b"\xff\x3e" + bytes(13) + b"\x01"
 
 
@@ -68,3 +73,35 @@ def test_sources_of_a_group_are_listed_in_order_so_that_what_is_wanted_has_one_f
     entry = ListedGroup.of((0, ip_address("239.1.1.1")), SourceFilter(FilterMode.INCLUDE, frozenset(sources)))
     assert entry.sources == (b"\x0a\0\0\1", b"\x0a\0\0\x09")
     assert ListedGroup.of((0, ip_address("239.1.1.1")), ANY_SOURCE).sources == ()
+
+
+def test_a_revocation_is_the_test_vector() -> None:
+    vector = VECTORS["revocation"]
+    ca_key = SigningKey(bytes.fromhex(vector["ca_private_key"]))
+    wire = sign_revocation(ca_key, NodeIndex(vector["node"]), vector["serial"], vector["name"])
+    assert wire.hex() == vector["advertisement"]
+    body = parse_signed(wire)[1]
+    assert (body.origin, body.epoch, body.sequence, body.kind) == (0, 0, vector["serial"], Kind.REVOCATION)
+    assert body.key.hex() == vector["key"]
+    assert read_revocation(wire, ca_key.public) == (7, RevocationContent(3, "gw2"))
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "reason"),
+    [
+        ("of a node", Body(7, 0, 3, Kind.REVOCATION, b"\0\0\0\7", REVOKED), "advertisement_wrong_origin"),
+        ("a kind of nodes", Body(0, 0, 3, Kind.HOST, b"\0" * 8, b"\x90"), "advertisement_wrong_origin"),
+        ("of another epoch", Body(0, 1, 3, Kind.REVOCATION, b"\0\0\0\7", REVOKED), "advertisement_malformed"),
+        ("withdrawn", Body(0, 0, 3, Kind.REVOCATION, b"\0\0\0\7", b""), "advertisement_malformed"),
+        ("of no node", Body(0, 0, 3, Kind.REVOCATION, bytes(4), REVOKED), "advertisement_malformed"),
+        ("a short key", Body(0, 0, 3, Kind.REVOCATION, b"\7", REVOKED), "advertisement_malformed"),
+        ("another sequence", Body(0, 0, 4, Kind.REVOCATION, b"\0\0\0\7", REVOKED), "advertisement_malformed"),
+    ],
+)
+def test_what_the_ca_would_not_say_is_refused(what: str, body: Body, reason: str) -> None:
+    with pytest.raises(MalformedError, match=reason):
+        parse_ca_record(body)
+
+
+def test_a_record_of_the_ca_of_a_later_version_is_not_interpreted() -> None:
+    assert parse_ca_record(Body(0, 0, 3, 77, b"policy", b"whatever")) is None

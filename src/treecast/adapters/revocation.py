@@ -1,0 +1,53 @@
+"""A node's certificates are taken back: where the CA key is, and in the directory of a node that is to know."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from treecast.adapters import storage
+from treecast.adapters.ca_records import sign_revocation
+from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file, replace_file
+from treecast.adapters.revocations_file import add_revocation, revoked_in
+from treecast.base.errors import OperatorError
+from treecast.base.ids import NodeIndex
+from treecast.identity.network import Network
+from treecast.identity.registry import Issued
+from treecast.wire.control import MAX_ADVERTISEMENT_BYTES
+from treecast.wire.revocation import RevocationContent
+
+
+def revoke_node(network_directory: Path, out: Path, name: str) -> Issued:
+    """Revokes all certificates that a node has and writes that to ``out``; OperatorError. Once more does no harm."""
+    storage.load_authority(network_directory)
+    with (
+        explained(f"lock the network in {network_directory}"),
+        exclusive(network_directory / storage.NETWORK_LOCK_FILE),
+    ):
+        authority = storage.load_authority(network_directory)
+        node, registry = authority.revoke(name)
+        wire = sign_revocation(authority.key, node.index, node.serial, name)
+        with explained(f"write {out}"):
+            if os.path.lexists(out) and read_file(out, MAX_ADVERTISEMENT_BYTES) != wire:
+                raise OperatorError(f"{out} is there already, and another one: remove it, or choose another --out")
+            storage.write_registry(network_directory, registry)  # first: never again a certificate for these keys
+            replace_file(out, wire, PUBLIC_MODE)
+    return node
+
+
+def apply_revocation(directory: Path, path: Path) -> tuple[NodeIndex, RevocationContent, Network, bool]:
+    """Puts a revocation into a node's directory: who is revoked, and whether a node runs there. OperatorError."""
+    network = storage.load_network(directory)
+    try:
+        with storage.acquire_node_lock(directory):
+            return *add_revocation(directory, network, path), network, False
+    except storage.NodeRunsError:
+        return *add_revocation(directory, network, path), network, True
+
+
+def revoked_names(directory: Path) -> list[str]:
+    """The nodes that a network's directory, or a node's, knows to be revoked; OperatorError."""
+    if (directory / storage.REGISTRY_FILE).is_file():
+        return [node.name for node in storage.load_authority(directory).registry.nodes if node.revoked]
+    found = revoked_in(directory, storage.load_network(directory))
+    return list(dict.fromkeys(content.name for _, content in found))

@@ -1,0 +1,96 @@
+"""``revocations.json`` in a node's directory: the records of the CA that it knows, which no start forgets.
+
+And the file that ``node revoke`` writes: one such record, as nodes send it to each other. It is public.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from treecast.adapters.ca_records import is_ca_record, read_revocation
+from treecast.adapters.files import explained, read_file
+from treecast.adapters.remembered_file import Entries, load_remembered, raw, write_remembered
+from treecast.base.errors import MalformedError, OperatorError
+from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_CA_RECORDS
+from treecast.identity.network import Network
+from treecast.wire.control import MAX_ADVERTISEMENT_BYTES
+from treecast.wire.revocation import RevocationContent
+
+REVOCATIONS_FILE = "revocations.json"
+_MAX_ENTRY_BYTES = MAX_ADVERTISEMENT_BYTES * 4 // 3 + 8
+MAX_REVOCATIONS_FILE_BYTES = MAX_CA_RECORDS * _MAX_ENTRY_BYTES + 64
+
+_RECORD = msgspec.json.Decoder(Annotated[bytes, Meta(max_length=MAX_ADVERTISEMENT_BYTES)])
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    records: Annotated[list[msgspec.Raw], Meta(max_length=MAX_CA_RECORDS)]
+
+
+def load_ca_records(directory: Path, network: Network) -> tuple[bytes, ...]:
+    """The records that the network's CA signed; none without a file. OperatorError, DamagedError among them."""
+
+    def values(file: _File, entries: Entries) -> tuple[bytes, ...]:
+        found = entries.sound(file.records, _RECORD)
+        genuine = tuple(record for record in found if is_ca_record(record, network.ca_public_key))
+        entries.leave_out(len(found) - len(genuine))
+        return genuine
+
+    write = partial(write_ca_records, directory)
+    return load_remembered(directory / REVOCATIONS_FILE, MAX_REVOCATIONS_FILE_BYTES, _File, values, write)
+
+
+def write_ca_records(directory: Path, records: Iterable[bytes]) -> None:
+    """OperatorError."""
+    write_remembered(directory / REVOCATIONS_FILE, _File([raw(record) for record in records]))
+
+
+def add_revocation(directory: Path, network: Network, path: Path) -> tuple[NodeIndex, RevocationContent]:
+    """Puts what ``node revoke`` wrote to ``path`` into a node's directory; OperatorError."""
+    wire, (node, content) = _load(path, network)
+    known = load_ca_records(directory, network)
+    if wire not in known:
+        write_ca_records(directory, (*known, wire))
+    return node, content
+
+
+def require_kept(directory: Path, network: Network, path: Path) -> None:
+    """OperatorError where a node that wrote its file in the same moment has not kept what was put there."""
+    _, (node, content) = _load(path, network)
+    kept = revoked_in(directory, network)
+    if not any(other == node and one.serial >= content.serial for other, one in kept):
+        raise OperatorError(f"the node in {directory} wrote its files in the same moment: apply {path} once more")
+
+
+def revoked_in(directory: Path, network: Network) -> list[tuple[NodeIndex, RevocationContent]]:
+    """The revocations that a node's directory has, by node index; OperatorError."""
+    found: list[tuple[NodeIndex, RevocationContent]] = []
+    for record in load_ca_records(directory, network):
+        with suppress(MalformedError):  # a record of a kind of later versions
+            found.append(read_revocation(record, network.ca_public_key))
+    return sorted(found, key=lambda one: (one[0], one[1].serial))
+
+
+def _load(path: Path, network: Network) -> tuple[bytes, tuple[NodeIndex, RevocationContent]]:
+    with explained(f"read {path}"):
+        try:
+            wire = read_file(path, MAX_ADVERTISEMENT_BYTES)
+        except FileNotFoundError:
+            raise OperatorError(f"there is no {path}: give the file that treecast node revoke wrote") from None
+    try:
+        return wire, read_revocation(wire, network.ca_public_key)
+    except MalformedError as error:
+        if error.reason == "advertisement_bad_signature":
+            raise OperatorError(
+                f"{path} is not signed by the CA of network {network.name}: give the file that treecast node revoke "
+                "wrote where that CA's key is"
+            ) from error
+        raise OperatorError(f"{path} is no revocation: give the file that treecast node revoke wrote") from error

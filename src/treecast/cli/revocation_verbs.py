@@ -1,0 +1,58 @@
+"""The verbs that take a node's certificate back: at the CA, and at any node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from treecast.cli.arguments import NodeDirectory, resolved
+from treecast.cli.network_verbs import NetworkOption, node_verbs
+
+revocation_verbs = typer.Typer(help="Cut revoked nodes off.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@node_verbs.command("revoke")
+def node_revoke(
+    name: Annotated[str, typer.Argument(metavar="NODE", help="Lower-case letters, digits and hyphens.")],
+    *,
+    network: NetworkOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where to put the revocation.", show_default="./NODE.revocation"),
+    ] = None,
+) -> None:
+    """Take back all certificates that a node has, for good: one file, to apply at any running node."""
+    from treecast.adapters.node_directory import network_directory
+    from treecast.adapters.revocation import revoke_node
+
+    place = out if out is not None else Path(f"{name}.revocation")
+    node = revoke_node(network_directory(network), place, name)
+    typer.echo(f"node {name} (index {node.index}): its certificates up to serial {node.serial} are revoked")
+    typer.echo(
+        f"Next: treecast revocation apply {place} DIR, where DIR is the directory of any node that runs: it tells all "
+        f"others. {name} comes back with new keys only (treecast node add {name} --replace)"
+    )
+
+
+@revocation_verbs.command("apply")
+def revocation_apply(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file that treecast node revoke wrote.")],
+    directory: NodeDirectory = None,
+) -> None:
+    """Give a revocation to a node: if it runs, it tells all others at once; if not, it knows when it starts."""
+    from treecast.adapters.revocation import apply_revocation
+    from treecast.api.client import take_revocations
+
+    place = resolved(directory)
+    node, content, network, is_running = apply_revocation(place, file)
+    if not is_running:
+        typer.echo(f"node {content.name} (index {node}) is revoked for the node in {place}, from its next start on")
+        return
+    status = take_revocations(place)
+    from treecast.adapters.revocations_file import require_kept
+
+    require_kept(place, network, file)
+    peers = "1 linked node" if status.peers == 1 else f"{status.peers} linked nodes"
+    typer.echo(f"node {content.name} (index {node}) is revoked: {status.node} cuts it off and tells its {peers}")

@@ -1,0 +1,89 @@
+"""A node that is revoked while it receives one stream and sends another: cut off within two seconds, and for good.
+
+::
+
+      n0: sends A      n1: wants A and B, is given the revocation      n2: wants A, sends B, is revoked
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE, Overlay, TreecastNode, run_treecast
+from lab.waiting import wait_until
+from tests.lab.overlay.asking import LIMIT_S, drops, wait_received
+from treecast.adapters.revocations_file import REVOCATIONS_FILE
+from treecast.api.client import fetch_peers, fetch_status
+
+A, B, RATE_PPS = ("239.20.8.1", 5008), ("239.20.8.2", 5009), 500
+GONE_WITHIN_S = 2.0
+
+
+@pytest.fixture
+def net() -> Iterator[Overlay]:
+    with Lab() as lab:
+        lan = lab.switch()
+        overlay = Overlay([lab.machine(f"n{number}", lan) for number in range(3)], lab.directory)
+        overlay.start()
+        yield overlay
+        for node in overlay.nodes:
+            print(f"--- {node.name}\n{node.log_tail()}")
+        overlay.stop()
+
+
+def revoked(node: TreecastNode) -> list[str]:
+    return fetch_status(node.directory).revoked
+
+
+def is_still(receiver: Receiver, going_on: Receiver) -> bool:
+    """Whether nothing comes while another stream goes on for a second."""
+    before = receiver.snapshot().received
+    wait_received(going_on, going_on.snapshot().received + RATE_PPS)
+    return receiver.snapshot().received == before
+
+
+def test_a_revoked_node_gets_and_sends_nothing_any_more_and_no_restart_brings_it_back(
+    net: Overlay, tmp_path: Path
+) -> None:
+    n0, n1, n2 = net.nodes
+    streams = [Sender(node.machine, *to, interface=INTERFACE, rate_pps=RATE_PPS) for node, to in ((n0, A), (n2, B))]
+    stays, of_revoked, at_revoked = (
+        Receiver(node.machine, *of, interface=INTERFACE) for node, of in ((n1, A), (n1, B), (n2, A))
+    )
+    for receiver in (stays, of_revoked, at_revoked):
+        wait_received(receiver, 100)
+    file = tmp_path / "n2.revocation"
+    run_treecast("node", "revoke", "n2", "--network", net.network, "--out", file)
+    assert "tells its" in run_treecast("revocation", "apply", file, n1.directory)
+    what = "neither gets anything of the other"
+    wait_until(lambda: is_still(of_revoked, stays) and is_still(at_revoked, stays), GONE_WITHIN_S + 2.0, what)
+    assert stays.stop().lost == 0
+    wait_until(lambda: not fetch_status(n2.directory).peers, LIMIT_S, "it has no links")
+    assert [revoked(node) for node in net.nodes] == [["n2"]] * 3
+    wait_until(lambda: problems(n2) == ["node_revoked"], LIMIT_S, "it says so")
+    assert {peer.name: peer.state for peer in fetch_peers(n0.directory)} == {"n1": "up", "n2": "revoked"}
+    for stream in streams:
+        stream.stop()
+
+    n1.kill()
+    n2.stop()
+    (n2.directory / REVOCATIONS_FILE).unlink()
+    n1.start()
+    n1.wait_ready()
+    refusals = drops(n1).get("certificate_revoked", 0)
+    n2.start(n1.endpoint, n0.endpoint)
+    n2.wait_ready()
+    wait_until(lambda: drops(n1).get("certificate_revoked", 0) > refusals, LIMIT_S, "it has tried")
+    n1.wait_linked({"n0"})
+    wait_until(lambda: "refused_by_peer" in problems(n2), LIMIT_S, "it learns why")
+    assert fetch_status(n2.directory).peers == 0
+    assert [n0.peers_up(), n1.peers_up()] == [{"n1"}, {"n0"}]
+
+
+def problems(node: TreecastNode) -> list[str]:
+    return [problem.kind for problem in fetch_status(node.directory).problems]
