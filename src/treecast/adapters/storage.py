@@ -52,7 +52,7 @@ from treecast.identity.network import MAX_NETWORK_FILE_BYTES, NETWORK_KEY_MISSIN
 from treecast.identity.newest import has_same_keys
 from treecast.identity.node import Authority, NodeIdentity, NodeRequest, keys_match
 from treecast.identity.registry import EMPTY_REGISTRY, MAX_REGISTRY_BYTES, Registry
-from treecast.identity.rights import Role, advice_to_bridge
+from treecast.identity.rights import NO_LIMITS, GivenLimits, Role, advice_to_bridge
 
 NETWORK_FILE = "network.json"
 REGISTRY_FILE = "nodes.json"
@@ -116,12 +116,18 @@ def add_node(network_directory: Path, directory: Path, request: NodeRequest, now
 
 
 def renew_node(
-    network_directory: Path, directory: Path, name: str, validity_days: int, roles: Role | None, now_unix_s: float
+    network_directory: Path,
+    directory: Path,
+    name: str,
+    validity_days: int,
+    roles: Role | None,
+    now_unix_s: float,
+    limits: GivenLimits = NO_LIMITS,
 ) -> Certificate:
     """Writes a new certificate for a node's keys into ``directory``, which need not have these; OperatorError."""
     load_authority(network_directory)
     with explained(f"lock the network in {network_directory}"), exclusive(network_directory / NETWORK_LOCK_FILE):
-        certificate, registry = load_authority(network_directory).renew(name, validity_days, roles, now_unix_s)
+        certificate, registry = load_authority(network_directory).renew(name, validity_days, roles, now_unix_s, limits)
         path = directory / CERTIFICATE_FILE
         with explained(f"write {path}"):
             _require_none_of_another(directory, certificate)

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from treecast.cli.network_verbs import DaysOption, Ipv4Option, Ipv6Option, NetworkOption, RoleOption, node_verbs
+from treecast.cli.network_verbs import (
+    DaysOption,
+    GroupsOption,
+    HostsOption,
+    Ipv4Option,
+    Ipv6Option,
+    NetworkOption,
+    ReceiveOption,
+    RoleOption,
+    SendOption,
+    node_verbs,
+)
 
 
 @node_verbs.command("request")
@@ -39,6 +50,10 @@ def node_sign(
     ipv6: Ipv6Option = None,
     days: DaysOption = 365,
     role: RoleOption = None,
+    hosts: HostsOption = None,
+    groups: GroupsOption = None,
+    send: SendOption = None,
+    receive: ReceiveOption = None,
     replace: Annotated[
         bool,
         typer.Option("--replace", help="For a node that is there: it keeps index and addresses, and has these keys."),
@@ -55,7 +70,9 @@ def node_sign(
     from treecast.identity.rights import role_names
 
     name = load_request(file).name
-    request = NodeRequest(name, values.ipv4_address(ipv4), values.ipv6_address(ipv6), days, replace, values.roles(role))
+    addresses = values.ipv4_address(ipv4), values.ipv6_address(ipv6)
+    limits = values.limits(hosts, groups, send, receive)
+    request = NodeRequest(name, *addresses, days, replace, values.roles(role), limits)
     place = out if out is not None else Path(f"{name}.admission")
     certificate = sign_request(network_directory(network), file, place, request, time.time())
     typer.echo(

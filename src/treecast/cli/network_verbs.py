@@ -34,6 +34,33 @@ RoleOption = Annotated[
     ),
 ]
 
+HostsOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER", help="At most so many hosts of it count.", show_default="4096, or the number that it has"
+    ),
+]
+GroupsOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="At most so many groups, and as many sources of groups, that it joins count.",
+        show_default="16384, or the number that it has",
+    ),
+]
+SendOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PREFIX,...", help="Groups that it may send to, all or none.", show_default="all, or those that it has"
+    ),
+]
+ReceiveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PREFIX,...", help="Groups that it may join, all or none.", show_default="all, or those that it has"
+    ),
+]
+
 
 @network_verbs.command("create")
 def network_create(
@@ -71,6 +98,10 @@ def node_add(
     ipv6: Ipv6Option = None,
     days: DaysOption = 365,
     role: RoleOption = None,
+    hosts: HostsOption = None,
+    groups: GroupsOption = None,
+    send: SendOption = None,
+    receive: ReceiveOption = None,
     replace: Annotated[
         bool,
         typer.Option(
@@ -88,7 +119,9 @@ def node_add(
     from treecast.identity.node import NodeRequest
     from treecast.identity.rights import role_names
 
-    request = NodeRequest(name, values.ipv4_address(ipv4), values.ipv6_address(ipv6), days, replace, values.roles(role))
+    addresses = values.ipv4_address(ipv4), values.ipv6_address(ipv6)
+    limits = values.limits(hosts, groups, send, receive)
+    request = NodeRequest(name, *addresses, days, replace, values.roles(role), limits)
     network = network_directory(network)
     place = directory if directory is not None else Path(name)
     certificate = storage.add_node(network, place, request, time.time()).certificate
@@ -122,6 +155,10 @@ def node_renew(
     ] = None,
     days: Annotated[int, typer.Option(metavar="VALIDITY", help="Days until its certificate expires.")] = 365,
     role: RoleOption = None,
+    hosts: HostsOption = None,
+    groups: GroupsOption = None,
+    send: SendOption = None,
+    receive: ReceiveOption = None,
 ) -> None:
     """Give a node another certificate for the keys, name and addresses that it has: only node.cert is new."""
     import time
@@ -134,7 +171,9 @@ def node_renew(
 
     place = directory if directory is not None else Path(name)
     roles = values.roles(role)
-    certificate = storage.renew_node(network_directory(network), place, name, days, roles, time.time())
+    limits = values.limits(hosts, groups, send, receive)
+    where = network_directory(network)
+    certificate = storage.renew_node(where, place, name, days, roles, time.time(), limits)
     names = ", ".join(role_names(certificate.rights.roles)) or "none"
     typer.echo(f"node {name}: valid until {iso_date(certificate.not_after_s)}, roles: {names}")
     typer.echo(f"Put {place / CERTIFICATE_FILE} in place of the one that {name} has in its directory, on its machine")

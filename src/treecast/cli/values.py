@@ -13,9 +13,9 @@ from treecast.base.addresses import Endpoint
 from treecast.base.errors import OperatorError
 from treecast.base.flows import is_routed_prefix
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
-from treecast.base.limits import MAX_GROUP_PREFIXES_PER_NODE
+from treecast.base.limits import MAX_GROUP_PREFIXES_PER_NODE, MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN
 from treecast.daemon.options import ALL_GROUPS, HostPort
-from treecast.identity.rights import Role, parse_roles
+from treecast.identity.rights import MAX_PREFIXES_PER_LIST, GivenLimits, Role, parse_roles
 
 DEFAULT_PORT = 7700
 
@@ -48,6 +48,39 @@ def require_level(word: str) -> None:
 def roles(words: list[str] | None) -> Role | None:
     """``--role bridge,relay`` or several of these; None where there is none."""
     return parse_roles(name for word in words for name in word.split(",")) if words else None
+
+
+def limits(hosts: int | None, groups: int | None, send: list[str] | None, receive: list[str] | None) -> GivenLimits:
+    """``--hosts``, ``--groups``, ``--send`` and ``--receive`` of a certificate."""
+    return GivenLimits(
+        hosts=_count("--hosts", hosts, MAX_RECORDS_PER_ORIGIN),
+        groups=_count("--groups", groups, MAX_GROUPS_PER_ORIGIN),
+        send_to=_groups_of("--send", send),
+        receive_from=_groups_of("--receive", receive),
+    )
+
+
+def _count(option: str, number: int | None, most: int) -> int | None:
+    if number is not None and not 1 <= number <= most:
+        raise OperatorError(f"{option} {number}: give a number from 1 to {most}")
+    return number
+
+
+def _groups_of(option: str, texts: list[str] | None) -> tuple[IPv4Network | IPv6Network, ...] | None:
+    """Prefixes, ``all`` or ``none``; None where nothing was said."""
+    if not texts:
+        return None
+    words = [word for text in texts for word in text.split(",")]
+    if words == ["all"]:
+        return ALL_GROUPS
+    if words == ["none"]:
+        return ()
+    if "all" in words or "none" in words:
+        raise OperatorError(f"{option} {','.join(words)}: give all, or none, or prefixes of groups")
+    prefixes = tuple(dict.fromkeys(_group_prefix(word) for word in words))
+    if len(prefixes) > MAX_PREFIXES_PER_LIST:
+        raise OperatorError(f"{len(prefixes)} prefixes of {option} are too many: give at most {MAX_PREFIXES_PER_LIST}")
+    return prefixes
 
 
 def ipv4_address(text: str | None) -> IPv4Address | None:

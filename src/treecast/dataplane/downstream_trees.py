@@ -5,7 +5,7 @@ Decides by what the local hosts want now. Read ``docs/protocol.md`` section 6 fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TypeVar
@@ -57,8 +57,14 @@ class DownstreamTree:
 class DownstreamTrees:
     """Methods append to ``commands``; the caller empties it."""
 
-    def __init__(self, drops: Drops, prefixes: Sequence[PrefixKey] = ()) -> None:
-        """``prefixes``: of groups that this node gets whatever its hosts want."""
+    def __init__(
+        self,
+        drops: Drops,
+        prefixes: Sequence[PrefixKey] = (),
+        may_send: Callable[[NodeIndex, Flow], bool] = lambda _root, _flow: True,
+    ) -> None:
+        """``prefixes``: of groups that this node gets whatever its hosts want. ``may_send``: whether a root may."""
+        self._may_send = may_send
         self._prefixes = prefixes
         self._drops = drops
         self._trees: dict[_TreeKey, DownstreamTree] = {}
@@ -131,6 +137,13 @@ class DownstreamTrees:
         if tree is not None and tree.epoch == command.epoch and reason is not RefusalReason.UNKNOWN:
             self._leave(tree)
 
+    def judge(self, root: NodeIndex) -> None:
+        """The root has another certificate: this node leaves the trees that it may not send on any more."""
+        for tree in list(self._of_root.get(root, {}).values()):
+            if tree.flow is not None and not self._may_send(root, tree.flow):
+                self._drops.count("sender_not_permitted")
+                self._leave(tree)
+
     def forget(self, root: NodeIndex) -> None:
         """The root is gone; the data plane forgets its trees by itself."""
         for tree in list(self._of_root.get(root, {}).values()):
@@ -140,6 +153,8 @@ class DownstreamTrees:
     def _take(self, now: Instant, offer: KeyOffered, flow: Flow | None) -> None:
         if (flow is BROADCAST) != (offer.tree_id == BROADCAST_TREE):
             raise MalformedError("key_context_malformed")
+        if flow is not None and not self._may_send(offer.root, flow):
+            raise MalformedError("sender_not_permitted")
         if flow is not None and not self._wants(flow):
             raise MalformedError("key_not_wanted")
         tree = DownstreamTree(offer.root, offer.tree_id, offer.epoch, flow)

@@ -43,9 +43,14 @@ class Learning:
                 chunk = parse_chunk_key(learned.key)
                 for group in self._rooms.topology.list_groups(now, origin, chunk, learned.before, listed):
                     self._rooms.changes.add(MemberChange(group, origin))
+                    if listed is not None and not self._rooms.topology.permits.may_receive(origin, group[1]):
+                        self._rooms.drops.count("group_not_permitted")
             case Kind.GROUP_PREFIX:
                 key = parse_group_prefix_key(learned.key)
                 wants = isinstance(content, GroupPrefixContent)
+                first, length = key[1].network_address, key[1].prefixlen
+                if wants and not self._rooms.topology.permits.may_receive(origin, first, length):
+                    self._rooms.drops.count("group_not_permitted")
                 if not self._rooms.topology.subscribe_prefix(origin, key, wanted=wants):
                     self._rooms.drops.count("group_prefixes_full")
                 self._rooms.changes.add(PrefixChange(key, origin))
@@ -61,7 +66,11 @@ class Learning:
     def _node(self, now: Instant, learned: Learned) -> None:
         origin, content, certificate = learned.origin, learned.content, learned.certificate
         if isinstance(content, NodeContent) and certificate is not None:
+            before = self._rooms.nodes.certificate(origin)
             self._rooms.nodes.put(origin, certificate)
+            self._rooms.topology.permit(origin, certificate.rights.receive_from)
+            if before is not None and before.rights.send_to != certificate.rights.send_to:
+                self._rooms.downstream_trees.judge(origin)
             self._rooms.links.learn_certificate(origin, certificate)
             linked = self._rooms.links.peer(origin)
             if linked is not None and self._rooms.newest.replacing(linked.certificate) is not None:
@@ -73,6 +82,7 @@ class Learning:
             return
         self._rooms.links.forget(origin)
         self._rooms.discovery.uncertify(origin)
+        self._rooms.topology.permit(origin, None)
         if not self._rooms.topology.is_linked(origin):
             self._rooms.nodes.remove(origin)
 

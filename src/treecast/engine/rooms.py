@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from random import Random
 
 from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.counters import Drops
-from treecast.base.flows import PrefixKey
+from treecast.base.flows import Flow, PrefixKey
 from treecast.base.ids import NodeIndex, TreeEpoch
 from treecast.broadcast.broadcast import Broadcast
 from treecast.broadcast.quotas import quota_of
@@ -32,6 +33,7 @@ from treecast.identity.rights import Role
 from treecast.links.crypto import HandshakeFactory
 from treecast.links.links import Links
 from treecast.multicast import NO_ADDRESS, UNTAGGED, AbsentPim, MembershipConfig, SwitchMembership, neighbour_of
+from treecast.topology.permits import holds
 from treecast.topology.topology import Topology
 from treecast.wire.handshake import MAX_VERSION_CHARACTERS, HandshakePayload
 
@@ -107,13 +109,14 @@ def rooms_of(
     node = _Node(identity, environment, clock, rng, drops, verifier, NewestCertificates(certificate), Revocations())
     prefixes = tuple((UNTAGGED, prefix) for prefix in router_groups)
     broadcast = _broadcast(node, intern)
+    nodes = NodeTable(certificate)
     discovery = Discovery(certificate.node_index, drops)
     discovery.certify_own(given_by(certificate))
     return Rooms(
         certificate=certificate,
         drops=drops,
         clock=clock,
-        nodes=NodeTable(certificate),
+        nodes=nodes,
         newest=node.newest,
         revocations=node.revocations,
         ports=PortNames(),
@@ -123,13 +126,19 @@ def rooms_of(
         discovery=discovery,
         membership=_membership(node, membership),
         broadcast=broadcast,
-        topology=Topology(),
+        topology=Topology(certificate.rights.send_to),
         root_trees=RootTrees(TreeEpoch(environment.epoch_ms // 1000 & 0xFFFF_FFFF), drops),
-        downstream_trees=DownstreamTrees(drops, prefixes),
+        downstream_trees=DownstreamTrees(drops, prefixes, partial(_may_send, nodes)),
         port_groups=PortGroups(tap_gets_all=bool(prefixes)),
         prefixes=prefixes,
         changes=Changes(environment.epoch_ms),
     )
+
+
+def _may_send(nodes: NodeTable, root: NodeIndex, flow: Flow) -> bool:
+    """Whether a root may send there, as its certificate says."""
+    certificate = nodes.certificate(root)
+    return certificate is None or holds(certificate.rights.send_to, flow.group, flow.prefix_length)
 
 
 def _broadcast(node: _Node, intern: Callable[[Record], Record]) -> Broadcast:

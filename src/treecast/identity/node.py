@@ -13,7 +13,7 @@ from treecast.identity.certificate import MAX_TIME_S, Certificate, CertificateEr
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.identity.registry import Assignment, Issued, Registry, assign, keep
-from treecast.identity.rights import DEFAULT_RIGHTS, Rights, Role
+from treecast.identity.rights import DEFAULT_RIGHTS, NO_LIMITS, GivenLimits, Rights, Role
 
 DAY_S = 86_400
 MAX_VALIDITY_DAYS = 36_500
@@ -47,7 +47,7 @@ class NodeIdentity:
 class NodeRequest:
     """The node that the operator wants. Addresses are the next free ones where they are None. ``replace``: a node that
     is there already gets a new certificate, and keeps its index and addresses. ``roles``: None for those that it has,
-    and of a new node the default.
+    and of a new node the default; so ``limits``.
     """
 
     name: str
@@ -56,6 +56,7 @@ class NodeRequest:
     validity_days: int
     replace: bool = False
     roles: Role | None = None
+    limits: GivenLimits = NO_LIMITS
 
 
 def keys_match(certificate: Certificate, keys: NodeKeys) -> bool:
@@ -107,13 +108,19 @@ class Authority:
         rights = known.rights if known is not None else DEFAULT_RIGHTS
         if request.roles is not None:
             rights = replace(rights, roles=request.roles)
+        rights = request.limits.applied(rights)
         return self._issue(assigned, static_key, signing_key, rights, request.name, request.validity_days, now_unix_s)
 
     def renew(
-        self, name: str, validity_days: int, roles: Role | None, now_unix_s: float
+        self,
+        name: str,
+        validity_days: int,
+        roles: Role | None,
+        now_unix_s: float,
+        limits: GivenLimits = NO_LIMITS,
     ) -> tuple[Certificate, Registry]:
-        """Another certificate of a node for the keys, name and addresses that it has, and for its roles where no
-        others are given; and the registry that has it. OperatorError where there can be none.
+        """Another certificate of a node for the keys, name and addresses that it has, and for its roles and limits
+        where no others are given; and the registry that has it. OperatorError where there can be none.
         """
         node = self.registry.node(name)
         if node is None:
@@ -123,7 +130,7 @@ class Authority:
                 f"node {name} was revoked, its keys get no certificate any more: give it new ones, with treecast node "
                 f"add {name} --replace"
             )
-        rights = node.rights if roles is None else replace(node.rights, roles=roles)
+        rights = limits.applied(node.rights if roles is None else replace(node.rights, roles=roles))
         assigned = Assignment(node.index, node.ipv4, node.ipv6)
         return self._issue(assigned, node.static_key, node.signing_key, rights, name, validity_days, now_unix_s)
 

@@ -6,7 +6,7 @@ Roles, prefixes of groups, quotas and area; what they mean is in docs/protocol.m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntFlag
 from ipaddress import ip_network
 
@@ -14,6 +14,7 @@ from treecast.base.addresses import IPNetwork
 from treecast.base.errors import OperatorError
 
 MAX_PREFIXES_PER_LIST = 16
+_ALL_GROUPS = frozenset({ip_network("224.0.0.0/4"), ip_network("ff00::/8")})
 DEFAULT_HOSTS = 4096  # four ports, full (MAX_HOSTS_PER_PORT)
 DEFAULT_GROUPS = 16_384  # MAX_GROUPS_PER_ORIGIN
 
@@ -48,6 +49,33 @@ class Rights:
 
 
 DEFAULT_RIGHTS = Rights()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenLimits:
+    """Limits that the operator names for a node; None for those that it has. Prefixes of all groups are no limit."""
+
+    hosts: int | None = None
+    groups: int | None = None
+    send_to: tuple[IPNetwork, ...] | None = None
+    receive_from: tuple[IPNetwork, ...] | None = None
+
+    def applied(self, rights: Rights) -> Rights:
+        """Rights with these in place of theirs."""
+        return replace(
+            rights,
+            hosts=rights.hosts if self.hosts is None else self.hosts,
+            groups=rights.groups if self.groups is None else self.groups,
+            send_to=rights.send_to if self.send_to is None else _limiting(self.send_to),
+            receive_from=rights.receive_from if self.receive_from is None else _limiting(self.receive_from),
+        )
+
+
+NO_LIMITS = GivenLimits()
+
+
+def _limiting(prefixes: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...] | None:
+    return None if _ALL_GROUPS.issubset(prefixes) else prefixes
 
 
 def role_names(roles: Role) -> list[str]:

@@ -16,6 +16,7 @@ from treecast.topology.group_listings import GroupListings
 from treecast.topology.group_plan import GroupPlan
 from treecast.topology.group_prefixes import prefix_sort_key
 from treecast.topology.multicast_table import MulticastTable, group_sort_key
+from treecast.topology.permits import Permits, Prefixes
 from treecast.wire.advertised_groups import GroupsContent
 
 
@@ -30,7 +31,9 @@ class WantedTree:
 class Topology:
     """One node's view of the overlay, as the root of its own trees."""
 
-    def __init__(self) -> None:
+    def __init__(self, send_to: Prefixes = None) -> None:
+        """``send_to``: prefixes of groups that this node may send to, None for all."""
+        self.permits = Permits(send_to)
         self.table = MulticastTable()
         self._listings = GroupListings()
         self._linked: set[NodeIndex] = set()
@@ -57,6 +60,18 @@ class Topology:
 
     def is_linked(self, node: NodeIndex) -> bool:
         return node in self._linked
+
+    def permit(self, node: NodeIndex, receive_from: Prefixes) -> None:
+        """A node may receive these groups, as its certificate says."""
+        if self.permits.put(node, receive_from) and node in self._linked:
+            self._link_changed(node)
+
+    def permit_own(self, send_to: Prefixes) -> None:
+        """This node may send to these groups from now on."""
+        if send_to != self.permits.send_to:
+            self.permits.send_to = send_to
+            for node in sorted(self._linked):
+                self._link_changed(node)
 
     def _link_changed(self, peer: NodeIndex) -> None:
         for group in self.groups_of(peer):
@@ -109,7 +124,8 @@ class Topology:
     def _plan(self, group: GroupKey, node: NodeIndex) -> None:
         """A node's filter of a joined group, or its link, may have changed."""
         plan = self._plans.setdefault(group, GroupPlan())
-        plan.put(node, self.table.filter(node, group) if node in self._linked else None)
+        counts = node in self._linked and self.permits.allow(node, group[1])
+        plan.put(node, self.table.filter(node, group) if counts else None)
         self._changed.add(group)
 
     def wanted(self, group: GroupKey) -> SourceFilter:
@@ -161,7 +177,9 @@ class Topology:
         before = self._planned_prefixes
         planned = self._planned_prefixes = {}
         for key in self.table.prefixes.prefixes():
-            nodes = self.table.prefixes.subscribers_of(key) & self._linked
+            first, length = key[1].network_address, key[1].prefixlen
+            subscribers = self.table.prefixes.subscribers_of(key) & self._linked
+            nodes = {node for node in subscribers if self.permits.allow(node, first, length)}
             if nodes:
                 planned[key] = tuple(sorted(nodes))
         for key in sorted({*before, *planned}, key=prefix_sort_key):

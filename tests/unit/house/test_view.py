@@ -23,6 +23,7 @@ INJECTING = {
     "tests/sim/engine/test_faults_in_virtual_time.py": "rooms are made to raise",
     "tests/sim/engine/test_floods_of_members.py": "a member is made to lie",
     "tests/sim/engine/test_hostile_members.py": "a member is made to lie",
+    "tests/sim/engine/test_permitted_groups.py": "a root does not keep to its certificate",
 }
 """Tests that put into a room what no input of a sound engine brings about, and why."""
 
