@@ -114,8 +114,12 @@ def test_an_address_at_which_forty_nodes_are_said_to_be_gets_few_inits_and_other
 def test_a_linked_node_gets_its_handshakes_whatever_else_goes_to_its_address() -> None:
     one, two = Node(1), Node(2)
     shake(one, two)
+    at = Instant(REKEY_AFTER)
     for index in range(3, 60):
-        one.links.learn(Instant(0.0), NodeIndex(index), (Endpoint(endpoint_of(2).address, 1000 + index),), "x")
-    inits(one, 0.0, REKEY_AFTER)
-    one.links.review(Instant(REKEY_AFTER), report(one))
-    assert endpoint_of(2) in [where for _, where in inits(one, REKEY_AFTER, REKEY_AFTER + 0.25)]
+        one.links.learn(
+            Instant(REKEY_AFTER - 2.0), NodeIndex(index), (Endpoint(endpoint_of(2).address, 1000 + index),), "x"
+        )
+    one.links.advance(at)
+    assert len(one.sent()) == INITS_BURST
+    one.links.review(at, report(one))
+    assert [data[0] for data in one.sent()] == [0xC0]
