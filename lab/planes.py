@@ -101,13 +101,16 @@ class DataPlane:
             yield raw
 
     def neighbour(self, node: int) -> None:
-        """A permanent ARP and ND entry, and the host in the table."""
+        """A permanent ARP and ND entry, and the host in the table; it is a bridge: its frames may be of any host."""
         with self.machine.enter(), IPRoute() as netlink:
             index = netlink.link_lookup(ifname=INTERFACE)[0]
             text = ":".join(f"{octet:02x}" for octet in mac(node))
             for address in (ipv4(node), ipv6(node)):
                 netlink.neigh("replace", dst=address, lladdr=text, ifindex=index, state=0x80)
-        self.do(c.SetHost(0, MacAddress(mac(node)), NodeIndex(node)))
+        self.do(
+            c.SetHost(0, MacAddress(mac(node)), NodeIndex(node)),
+            c.CertifyNode(NodeIndex(node), bridge=True, carried=False, addresses=()),
+        )
 
     def do(self, *commands: c.Command) -> None:
         """Carries out commands, none of which is refused."""

@@ -1,9 +1,14 @@
-//! Costs of writing many entries at once: hosts, and routes of groups (`cargo bench --package treecast-core`, `make bench`).
+//! Costs of writing many entries at once, hosts and routes of groups, and of holding a frame's source against certificates
+//! (`cargo bench --package treecast-core`, `make bench`).
 
+use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use treecast_core::arrival::Recent;
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::frame_source::CertifiedNode;
+use treecast_core::headers::Frame;
 use treecast_core::network::Network;
 use treecast_core::routes::SetRoute;
 use treecast_core::table::Table;
@@ -11,6 +16,8 @@ use zeroize::Zeroizing;
 
 const HOSTS: u64 = 262_144;
 const GROUPS: u32 = 65_536;
+const NODES: u32 = 1000;
+const FRAMES: usize = 10_000_000;
 const RUNS: usize = 3;
 
 fn main() {
@@ -40,6 +47,10 @@ fn main() {
             all.chunks(size).for_each(|chunk| assert!(tables.set_routes(chunk).is_empty()));
         });
     }
+    sources("one after the other from one host", &[ipv4(1)]);
+    sources("from two hosts in turn", &[ipv4(1), ipv4(2)]);
+    sources("IPv6, from one host", &[ipv6(1)]);
+    sources("IPv6, from two hosts in turn", &[ipv6(1), ipv6(2)]);
 }
 
 fn hosts(how: &str, write: impl Fn(&Table<u64, u32>)) {
@@ -60,6 +71,35 @@ fn routes(how: &str, write: impl Fn(&ForwardingTables)) {
         assert_eq!(tables.routes().len(), GROUPS as usize);
         spent
     });
+}
+
+/// Frames of a bridge's hosts, of which none has an address of one of the other nodes.
+fn sources(how: &str, frames: &[Vec<u8>]) {
+    let tables = ForwardingTables::new(1, &Network::new([0; 16], Zeroizing::new([0; 32])), Box::new(|| {}));
+    for node in 1..=NODES {
+        let addresses = [Ipv4Addr::from(0x0A4D_0000 + node).into()].into();
+        assert!(tables.certify_node(node, CertifiedNode { bridge: true, carried: false, addresses }).is_ok());
+    }
+    let frames: Vec<Frame<'_>> = frames.iter().map(|bytes| Frame::read(bytes)).collect();
+    report(&format!("{FRAMES} frames, their sources checked, {how}"), || {
+        let (mut recent, begin) = (Recent::default(), Instant::now());
+        for frame in frames.iter().cycle().take(FRAMES) {
+            assert!(black_box(&tables).check_source(black_box(frame), 2, &mut recent).is_ok());
+        }
+        begin.elapsed()
+    });
+}
+
+/// A datagram of a host, with nothing in it that is not looked at.
+fn ipv4(host: u8) -> Vec<u8> {
+    let header = [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, host, 239, 1, 1, 1];
+    [&[1, 0, 0x5E, 1, 1, 1, 2, 0xAA, 0, 0, 0, host, 0x08, 0x00], &header[..], &[0; 8]].concat()
+}
+
+fn ipv6(host: u8) -> Vec<u8> {
+    let (source, group) = ([0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, host], [0xFF; 16]);
+    let header = [&[0x60, 0, 0, 0, 0, 8, 17, 64][..], &source, &group].concat();
+    [&[0x33, 0x33, 1, 1, 1, 1, 2, 0xAA, 0, 0, 0, host, 0x86, 0xDD], &header[..], &[0; 8]].concat()
 }
 
 /// Prints the median of a few runs.

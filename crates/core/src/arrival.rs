@@ -18,7 +18,8 @@ use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
 use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::{Arrived, Fragment, Sender, FRAGMENT_HEADER_LEN};
-use crate::headers::Headers;
+use crate::frame_source::FrameSource;
+use crate::headers::{Frame, Headers};
 use crate::reason::Reason;
 use crate::session::{Endpoint, Session};
 
@@ -47,6 +48,8 @@ pub struct Recent {
     tree: Option<Arc<DownstreamTree>>,
     /// An address that datagrams of this tree may come from.
     path: Option<(TreeName, SocketAddr)>,
+    /// A source that frames of this node may have.
+    pub(crate) source: Option<FrameSource>,
 }
 
 /// Where an opened frame lies in its datagram.
@@ -262,6 +265,12 @@ impl ForwardingTables {
     ) -> Result<Option<(usize, Headers)>, Reason> {
         let OpenedPart { sender, fragment, checksum, .. } = *part;
         self.reassembly.take(&Arrived { sender, fragment, checksum, ecn, bytes }, now_ns, out, &self.drops)
+    }
+
+    /// Refuses a frame that cannot be of this node. `recent`: of the same batch.
+    #[inline(always)]
+    pub fn check_source(&self, frame: &Frame<'_>, node: u32, recent: &mut Recent) -> Result<(), Reason> {
+        self.certified.check_frame(frame, node, &mut recent.source)
     }
 
     /// Gives up frames whose other part did not come; to be called now and then.

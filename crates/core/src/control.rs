@@ -10,6 +10,7 @@ use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
 use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
 use crate::frame::Mac;
+use crate::frame_source::CertifiedNode;
 use crate::handshake::SessionKeys;
 use crate::reason::Reason;
 use crate::root_tree::{without, RootTree, SenderKey};
@@ -94,6 +95,18 @@ impl ForwardingTables {
 
 /// Hosts and routes.
 impl ForwardingTables {
+    /// Sets the frames that a node may send, by its certificate; again when that has changed.
+    pub fn certify_node(&self, node: u32, certified: CertifiedNode) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        self.certified.put(node, certified)
+    }
+
+    /// The node is gone: its addresses are nobody's.
+    pub fn uncertify_node(&self, node: u32) {
+        let _writing = lock(&self.writing);
+        self.certified.remove(node);
+    }
+
     /// A host's frames go to this peer.
     pub fn set_host(&self, vlan: u16, mac: Mac, peer: u32) -> Result<(), Refused> {
         self.hosts.insert((vlan, mac), peer)?;

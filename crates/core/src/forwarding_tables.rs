@@ -16,6 +16,7 @@ use crate::expected_answers::ExpectedAnswers;
 use crate::flows::{FlowKey, FlowTable};
 use crate::fragment::Reassembly;
 use crate::frame::{FrameFacts, FrameKind};
+use crate::frame_source::CertifiedNodes;
 use crate::headers::{Frame, Mac};
 use crate::limits::{MAX_HOSTS, MAX_PORTS, MAX_ROOT_TREES};
 use crate::mac::MacKey;
@@ -76,6 +77,7 @@ pub struct ForwardingTables {
     pub answered_addresses: AnsweredAddresses,
     pub(crate) sessions: SessionTable,
     pub(crate) hosts: Table<(u16, Mac), u32>,
+    pub(crate) certified: CertifiedNodes,
     pub(crate) routes: Routes,
     pub(crate) prefixes: PrefixRoutes,
     /// Grows with each change of routes, trees and their members, when that can be seen.
@@ -106,6 +108,7 @@ impl ForwardingTables {
             answered_addresses: AnsweredAddresses::default(),
             sessions: SessionTable::default(),
             hosts: Table::new(MAX_HOSTS),
+            certified: CertifiedNodes::default(),
             routes: Routes::default(),
             prefixes: PrefixRoutes::default(),
             tree_changes: AtomicU64::new(0),

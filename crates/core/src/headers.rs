@@ -260,7 +260,7 @@ fn ipv4(frame: &[u8], network: usize) -> Option<Packet> {
 }
 
 #[inline(always)]
-fn ipv6(frame: &[u8], network: usize) -> Option<Packet> {
+pub(crate) fn ipv6(frame: &[u8], network: usize) -> Option<Packet> {
     let [version, _, _, _, l0, l1, protocol, _] = array_at(frame, network)?;
     let transport = network + IPV6_LEN;
     let end = transport + usize::from(u16::from_be_bytes([l0, l1]));

@@ -6,6 +6,8 @@ pub const ETHERTYPE_IPV4: u16 = 0x0800;
 pub const ETHERTYPE_ARP: u16 = 0x0806;
 /// EtherType of an 802.1Q tag.
 pub const ETHERTYPE_VLAN: u16 = 0x8100;
+/// EtherType of an 802.1ad tag.
+pub const ETHERTYPE_SERVICE_VLAN: u16 = 0x88A8;
 /// EtherType of IPv6.
 pub const ETHERTYPE_IPV6: u16 = 0x86DD;
 /// Beacons of nodes on one LAN: IEEE 802 local experimental EtherType 1.

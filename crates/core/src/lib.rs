@@ -20,6 +20,7 @@ pub mod flows;
 pub mod forwarding_tables;
 pub mod fragment;
 pub mod frame;
+pub mod frame_source;
 pub mod handshake;
 pub mod headers;
 pub mod iana;

@@ -8,6 +8,10 @@ pub const MAX_SESSIONS: usize = 4 * MAX_PEERS;
 pub const MAX_SESSIONS_PER_PEER: usize = 3;
 /// Hosts of other nodes.
 pub const MAX_HOSTS: usize = 262_144;
+/// Nodes whose certificate says what they may send.
+pub const MAX_CERTIFIED_NODES: usize = 65_536;
+/// Addresses that certificates give to them.
+pub const MAX_CERTIFIED_ADDRESSES: usize = 4 * MAX_CERTIFIED_NODES;
 /// Trees of this node.
 pub const MAX_ROOT_TREES: usize = 65_536;
 /// Trees of other nodes.

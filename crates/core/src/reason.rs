@@ -79,6 +79,7 @@ reasons! {
     FragmentDuplicate = "fragment_duplicate": "a part of a frame that is there already",
     FragmentTableFull = "fragment_table_full": "a frame of which parts are missing, given up for a newer one",
     FragmentTimeout = "fragment_timeout": "a frame of which not all parts came within a second",
+    SourceOfAnotherNode = "source_of_another_node": "a frame whose source MAC, or sender address, is not of the node that sent it",
     EcnNotCapable = "ecn_not_capable": "congestion marked on the datagram of a frame that is not ECN-capable (RFC 6040)",
     ControlTooBig = "control_too_big": "a control message above 1196 bytes",
     ProbeUnexpected = "probe_unexpected": "a probe reply that answers no outstanding probe",

@@ -2,8 +2,10 @@
 
 use std::sync::LazyLock;
 
+use treecast_core::arrival::Recent;
 use treecast_core::egress::Leaving;
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::{Frame, Headers};
 
 use treecast_core::offload::{Coalescer, Delivery, Merging, PartialChecksum, Segmenter, VnetHeader};
@@ -25,6 +27,10 @@ static NODE: LazyLock<ForwardingTables> = LazyLock::new(|| {
             port.set_forwarding(true);
         }
     }
+    for number in 2..=3 {
+        let addresses = [std::net::IpAddr::from([10, 77, 0, number as u8])].into();
+        let _ = node.certify_node(number, CertifiedNode { bridge: number == 2, carried: false, addresses });
+    }
     node
 });
 
@@ -40,6 +46,11 @@ pub fn frame(bytes: &[u8]) {
         }
     }
     NODE.drain(16, || {});
+    let mut recent = Recent::default();
+    for number in [2, 3, 2] {
+        let right = NODE.check_source(&frame, number, &mut recent);
+        assert_eq!(right, NODE.check_source(&frame, number, &mut Recent::default()), "as without the one before");
+    }
     let class = traffic_class::of(&frame);
     for outer in 0..4 {
         let mut inner = bytes.to_vec();

@@ -7,6 +7,7 @@ use std::io;
 use treecast_core::aead::Aead;
 use treecast_core::datagram::TreeName;
 use treecast_core::downstream_tree::OutgoingList;
+use treecast_core::frame_source::CertifiedNode;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::port::Port;
 use treecast_core::routes::SetRoute;
@@ -146,6 +147,10 @@ impl Forwarder {
             Command::RemoveSession { session } => tables.remove_session(session),
             Command::ForgetPeer { peer } => tables.forget_peer(peer),
             Command::SetPeerUnderlayMtu { peer, mtu_bytes } => tables.set_peer_underlay_mtu(peer, mtu_bytes)?,
+            Command::CertifyNode { node, bridge, carried, addresses } => {
+                tables.certify_node(node, CertifiedNode { bridge, carried, addresses: addresses.into() })?;
+            }
+            Command::UncertifyNode { node } => tables.uncertify_node(node),
             Command::RemoveHost { vlan, mac } => tables.remove_host(vlan, mac),
             Command::RemoveRoute { vlan, group, source } => tables.remove_route(vlan, group, source),
             Command::SetPrefixRoute { vlan, prefix, tree_id } => {

@@ -63,6 +63,8 @@ commands! {
     RemoveSession { session: u32 }
     ForgetPeer { peer: u32 }
     SetPeerUnderlayMtu { peer: u32, mtu_bytes: usize }
+    CertifyNode { node: u32, bridge: bool, carried: bool, addresses: Vec<IpAddr> }
+    UncertifyNode { node: u32 }
     SetHost { vlan: u16, mac: Mac, peer: u32 }
     RemoveHost { vlan: u16, mac: Mac }
     CreateTree { tree_id: u32, epoch: u32, key_id: u32 }

@@ -1,6 +1,6 @@
 //! Frames that came in parts: put together in a buffer of their own, where they stay until the batch is delivered.
 
-use treecast_core::arrival::OpenedPart;
+use treecast_core::arrival::{OpenedPart, Recent};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::MAX_FRAME_LEN;
 use treecast_core::headers::Frame;
@@ -16,7 +16,7 @@ pub const fn reassembly_len(batch_len: usize) -> usize {
 pub struct Reassembly<'a>(pub &'a mut [u8]);
 
 impl<'a> Reassembly<'a> {
-    /// Takes a part; the frame, when that completes one.
+    /// Takes a part; the frame, when that completes one that its node may send.
     pub fn take(
         &mut self,
         tables: &ForwardingTables,
@@ -24,10 +24,12 @@ impl<'a> Reassembly<'a> {
         bytes: &[u8],
         ecn: u8,
         now_ns: u64,
+        recent: &mut Recent,
     ) -> Result<Option<Frame<'a>>, Reason> {
         let Some((length, headers)) = tables.reassemble(part, bytes, ecn, now_ns, self.0)? else { return Ok(None) };
         let (bytes, rest) = std::mem::take(&mut self.0).split_at_mut(length);
         self.0 = rest;
-        Ok(Some(Frame { bytes, headers }))
+        let frame = Frame { bytes, headers };
+        tables.check_source(&frame, part.root, recent).map(|()| Some(frame))
     }
 }

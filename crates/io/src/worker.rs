@@ -219,14 +219,16 @@ impl Worker {
                     Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum, root }))) => {
                         let bytes = &mut datagram[start..start + length];
                         let headers = Headers::parse(bytes);
-                        match decapsulate(bytes, &headers, message.traffic_class) {
-                            Ok(()) => coalescer.push(Frame { bytes, headers }, checksum, root, &mut sink),
+                        let capable = decapsulate(bytes, &headers, message.traffic_class);
+                        let frame = Frame { bytes, headers };
+                        match capable.and_then(|()| tables.check_source(&frame, root, &mut recent)) {
+                            Ok(()) => coalescer.push(frame, checksum, root, &mut sink),
                             Err(reason) => tables.drops.count(reason),
                         }
                     }
                     Ok(Some(Opened::Part(part))) => {
                         let bytes = &datagram[part.start..][..part.length];
-                        match reassembly.take(tables, &part, bytes, message.traffic_class, now_ns) {
+                        match reassembly.take(tables, &part, bytes, message.traffic_class, now_ns, &mut recent) {
                             Ok(Some(frame)) => coalescer.push(frame, part.checksum, part.root, &mut sink),
                             Ok(None) => {}
                             Err(reason) => tables.drops.count(reason),

@@ -143,6 +143,25 @@ class SetPeerUnderlayMtu(_Command, frozen=True):
     mtu_bytes: int
 
 
+class CertifyNode(_Command, frozen=True):
+    """The frames that a node may send, from its certificate; the rest is dropped (``source_of_another_node``).
+
+    ``bridge``: of other machines too. ``carried``: a bridge that claims no host with its ``addresses`` now, so that
+    another one on its machine's LAN may send these. A node without this command sends from its own MAC only.
+    """
+
+    node: NodeIndex
+    bridge: bool
+    carried: bool
+    addresses: tuple[IPAddress, ...]
+
+
+class UncertifyNode(_Command, frozen=True):
+    """The node is gone: its addresses are nobody's."""
+
+    node: NodeIndex
+
+
 class SetHost(_Command, frozen=True):
     vlan: int
     mac: MacAddress
@@ -279,6 +298,8 @@ Command = (
     | RemoveSession
     | ForgetPeer
     | SetPeerUnderlayMtu
+    | CertifyNode
+    | UncertifyNode
     | SetHost
     | RemoveHost
     | CreateTree

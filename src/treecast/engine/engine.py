@@ -274,6 +274,7 @@ class Engine:
         step("broadcast", self._send_broadcast, now)
         self.faults.turn_ended()
         return [
+            *_taken(self.rooms.nodes.sources.commands),
             *_taken(self.rooms.links.commands),
             *_taken(self.rooms.designated_forwarder.commands),
             *_taken(self.rooms.discovery.commands),
@@ -303,6 +304,7 @@ class Engine:
             self.rooms.changes.add(DuplicateChange(vlan, mac))
         for change in self.rooms.discovery.changes():
             self.rooms.changes.add(HostChange(*change.key, self.rooms.me))
+            self.rooms.nodes.sources.claim(self.rooms.me, change.key, change.content)
             self.rooms.broadcast.put(now, Kind.HOST, host_key(*change.key), change.content)
 
     def _advance_broadcast(self, now: Instant) -> None:

@@ -56,7 +56,9 @@ class Learning:
                 self._rooms.changes.add(PrefixChange(key, origin))
             case Kind.HOST:
                 host = parse_host_key(learned.key)
-                self._rooms.discovery.learn(now, origin, host, content if isinstance(content, HostContent) else None)
+                claimed = content if isinstance(content, HostContent) else None
+                self._rooms.discovery.learn(now, origin, host, claimed)
+                self._rooms.nodes.sources.claim(origin, host, claimed)
                 self._rooms.changes.add(HostChange(*host, origin))
             case Kind.REVOCATION if isinstance(content, RevocationContent):
                 self._rooms.revocations.put(parse_revocation_key(learned.key), content.serial, content.name)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from treecast.base.addresses import MacAddress
+from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.ids import NodeIndex
+from treecast.dataplane.frame_sources import FrameSources
 from treecast.engine.certificates import EndingCertificates
 from treecast.identity.certificate import Certificate
 from treecast.identity.ids import node_mac
+from treecast.identity.rights import Role
 
 
 class NodeTable:
@@ -23,6 +25,9 @@ class NodeTable:
         self._shared: set[str] = set()
         """Names that several have."""
         self.ending = EndingCertificates(own)
+        self.sources = FrameSources()
+        """Frames that each may send, for the data plane."""
+        self._certify(own)
 
     def put(self, node: NodeIndex, certificate: Certificate) -> None:
         before = self._certificates.get(node)
@@ -34,6 +39,12 @@ class NodeTable:
             if before is not None:
                 self._unname(before.name)
         self.ending.put(certificate)
+        self._certify(certificate)
+
+    def _certify(self, certificate: Certificate) -> None:
+        given = (interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface)
+        addresses: tuple[IPAddress, ...] = (*given, certificate.mac.link_local)
+        self.sources.certify(certificate.node_index, addresses, bridge=Role.BRIDGE in certificate.rights.roles)
 
     def remove(self, node: NodeIndex) -> None:
         if node != self._own.node_index:
@@ -41,6 +52,7 @@ class NodeTable:
             if before is not None:
                 self._unname(before.name)
             self.ending.remove(node)
+            self.sources.uncertify(node)
 
     def _unname(self, name: str) -> None:
         """One node fewer has the name."""

@@ -14,6 +14,7 @@ from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeId
 from treecast.sim.datagrams import Key, Probe, ReplayWindow, SessionDatagram, TreeDatagram
+from treecast.sim.frame_sources import may_send
 from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
 from treecast.sim.sessions import ModelSession, Sessions
@@ -146,7 +147,7 @@ class ModelForwarder(ForwardingTables):
             case bytes() as control:
                 self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
             case ("frame", frame):
-                self._deliver(frame)
+                self._deliver(session.peer, frame)
 
     def _receive_tree(self, source: Endpoint, datagram: TreeDatagram) -> None:
         name = (datagram.root, datagram.tree_id, datagram.epoch)
@@ -166,10 +167,12 @@ class ModelForwarder(ForwardingTables):
             return
         self._send_to_children(children, datagram)
         if keys is not None and datagram.key_id in keys:
-            self._deliver(datagram.frame)
+            self._deliver(datagram.root, datagram.frame)
 
-    def _deliver(self, frame: object) -> None:
-        if 0 in self.blocked:
+    def _deliver(self, node: NodeIndex, frame: object) -> None:
+        if isinstance(frame, bytes) and not may_send(node, frame, self.certified):
+            self.drops["source_of_another_node"] += 1
+        elif 0 in self.blocked:
             self.drops["port_blocked"] += 1
         else:
             self.delivered.append(frame)

@@ -42,6 +42,7 @@ class ForwardingTables:
     routes: dict[tuple[int, IPAddress, IPAddress | None], TreeId] = field(default_factory=dict)
     prefix_routes: dict[tuple[int, IPNetwork], TreeId] = field(default_factory=dict)
     hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
+    certified: dict[NodeIndex, c.CertifyNode] = field(default_factory=dict)
     pending_offers: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
     member_keys: dict[TreeName, list[KeyId]] = field(default_factory=dict)
     parents: dict[TreeName, tuple[NodeIndex, ...]] = field(default_factory=dict)
@@ -123,6 +124,16 @@ def _(command: c.SetPortGroup, tables: ForwardingTables) -> None:
 @_write.register
 def _(command: c.SetPeerUnderlayMtu, tables: ForwardingTables) -> None:
     """Paths of the model carry everything in one datagram."""
+
+
+@_write.register
+def _(command: c.CertifyNode, tables: ForwardingTables) -> None:
+    tables.certified[command.node] = command
+
+
+@_write.register
+def _(command: c.UncertifyNode, tables: ForwardingTables) -> None:
+    tables.certified.pop(command.node, None)
 
 
 @_write.register

@@ -12,6 +12,7 @@ from treecast.base.addresses import MacAddress
 from treecast.base.ids import NodeIndex, TreeId
 from treecast.sim.datagrams import SessionDatagram, TreeDatagram
 from treecast.sim.forwarder import ModelForwarder
+from treecast.sim.frame_sources import may_send
 from treecast.sim.underlay import Underlay
 
 PEERS = (2, 3)
@@ -22,6 +23,9 @@ PREFIXES = tuple(ip_network(text) for text in ("239.0.0.0/8", "239.128.0.0/9", "
 SOURCES = tuple(ip_address(text) for text in ("10.9.0.1", "192.0.2.7", "fd09::1", "2001:db8::7"))
 HOSTS = tuple(bytes([2, 0xAA, 0, 0, 0, number]) for number in range(6))
 VLANS = (0, 0, 0, 7, 4094)
+ROOT = NodeIndex(1)
+OF_ROOT = {ROOT: c.CertifyNode(ROOT, bridge=True, carried=False, addresses=())}
+"""The state that the peers have of it, as ``lab.planes`` has it."""
 
 
 @dataclass
@@ -36,7 +40,8 @@ class Twins:
     def hear(self, peer: int, datagram: object) -> None:
         match datagram:
             case SessionDatagram(body=("frame", bytes() as frame)) | TreeDatagram(frame=bytes() as frame):
-                self.modelled[peer].append(frame)
+                if may_send(ROOT, frame, OF_ROOT):
+                    self.modelled[peer].append(frame)
 
     def set_tables(self, rng: Random) -> None:
         commands: list[c.Command] = []

@@ -9,6 +9,7 @@ mod cookies;
 mod destinations;
 mod flows;
 mod fragments;
+mod frame_sources;
 mod fuzz;
 mod guards;
 mod handshakes;

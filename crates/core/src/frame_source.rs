@@ -1,0 +1,188 @@
+//! Frames and who may send them: the source MAC and sender address, held against the certificates of the nodes.
+//!
+//! A frame from a node has that node's own MAC (`02:54`, then its index) or, where the node has the role `bridge`, any MAC
+//! that is no node's. Its IPv4, IPv6, ARP or Neighbor Discovery sender is no address that a certificate gives to another node;
+//! but a bridge may carry the frames of a node's machine whose LAN it carries (`carried`). All tags are passed, as kernels
+//! pass them. The rules and why: `docs/dataplane.md`.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::datagram::{array_at, u16_at};
+use crate::headers::{ipv6, Fragmentation, Frame, Mac};
+use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN};
+use crate::iana::{PROTOCOL_ICMPV6, PROTOCOL_NONE};
+use crate::limits::{MAX_CERTIFIED_ADDRESSES, MAX_CERTIFIED_NODES};
+use crate::reason::Reason;
+use crate::table::{Refused, Table};
+
+/// The MAC of a node's own interface begins so (docs/protocol.md section 2).
+const NODE_MAC_PREFIX: [u8; 2] = [0x02, 0x54];
+const VLAN_TAG_LEN: usize = 4;
+const NEIGHBOR_ADVERTISEMENT: u8 = 136;
+
+/// The frames that a node may send, by its certificate and its own hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertifiedNode {
+    /// The role: frames of other machines than its own.
+    pub bridge: bool,
+    /// A bridge that claims no host with its addresses now: its machine is on a LAN that another node carries.
+    pub carried: bool,
+    /// The addresses of its own machine.
+    pub addresses: Box<[IpAddr]>,
+}
+
+/// The nodes whose certificates are known.
+#[derive(Debug)]
+pub(crate) struct CertifiedNodes {
+    nodes: Table<u32, Arc<CertifiedNode>>,
+    owners: Table<IpAddr, u32>,
+}
+
+impl Default for CertifiedNodes {
+    fn default() -> Self {
+        Self { nodes: Table::new(MAX_CERTIFIED_NODES), owners: Table::new(MAX_CERTIFIED_ADDRESSES) }
+    }
+}
+
+/// The address that a frame is from, by its own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    None,
+    V4([u8; 4]),
+    V6([u8; 16]),
+}
+
+/// A node, and the source of a frame of its: what was found right once is so for the rest of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameSource {
+    node: u32,
+    mac: Mac,
+    sender: Sender,
+}
+
+impl Sender {
+    #[inline(always)]
+    fn of(bytes: &[u8], ethertype: u16, network: usize) -> Self {
+        let sender = match ethertype {
+            ETHERTYPE_IPV4 => array_at(bytes, network + 12).map(Self::V4),
+            ETHERTYPE_IPV6 => array_at(bytes, network + 8).map(Self::V6),
+            ETHERTYPE_ARP => array_at(bytes, network + 14).map(Self::V4),
+            _ => None,
+        };
+        sender.unwrap_or(Self::None)
+    }
+
+    fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::None => None,
+            Self::V4(octets) => Some(octets.into()),
+            Self::V6(octets) => Some(octets.into()),
+        }
+    }
+}
+
+impl CertifiedNodes {
+    /// A node's certificate, or another state of its. What it has is protected without a gap.
+    pub(crate) fn put(&self, node: u32, certified: CertifiedNode) -> Result<(), Refused> {
+        for address in &certified.addresses {
+            self.owners.insert(*address, node)?;
+        }
+        let before = self.nodes.insert(node, Arc::new(certified.clone()))?;
+        self.disown(node, before.as_deref(), &certified.addresses);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&self, node: u32) {
+        self.disown(node, self.nodes.remove(&node).as_deref(), &[]);
+    }
+
+    fn disown(&self, node: u32, before: Option<&CertifiedNode>, kept: &[IpAddr]) {
+        for address in before.iter().flat_map(|before| &before.addresses).filter(|address| !kept.contains(address)) {
+            if self.owners.get(address) == Some(node) {
+                self.owners.remove(address);
+            }
+        }
+    }
+
+    fn check(&self, source: &FrameSource) -> Result<(), Reason> {
+        let node = source.node;
+        match owner_of(source.mac) {
+            Some(owner) if owner == node => {}
+            None if self.nodes.get(&node).is_some_and(|certified| certified.bridge) => {}
+            _ => return Err(Reason::SourceOfAnotherNode),
+        }
+        source.sender.address().map_or(Ok(()), |address| self.check_address(source, address))
+    }
+
+    fn check_address(&self, source: &FrameSource, address: IpAddr) -> Result<(), Reason> {
+        let owner = self.owners.get(&address).filter(|owner| *owner != source.node);
+        let of_a_host = owner_of(source.mac).is_none();
+        match owner.map(|owner| self.nodes.get(&owner)) {
+            None => Ok(()),
+            Some(Some(owner)) if owner.carried && of_a_host => Ok(()),
+            Some(_) => Err(Reason::SourceOfAnotherNode),
+        }
+    }
+}
+
+impl CertifiedNodes {
+    /// Refuses a frame that cannot be of this node. `last`: the source that was found right last in the same batch.
+    #[inline(always)]
+    pub(crate) fn check_frame(
+        &self,
+        frame: &Frame<'_>,
+        node: u32,
+        last: &mut Option<FrameSource>,
+    ) -> Result<(), Reason> {
+        let Some(mac) = frame.source() else { return Err(Reason::FrameShort) };
+        let (ethertype, network) = behind_tags(frame);
+        let source = FrameSource { node, mac, sender: Sender::of(frame.bytes, ethertype, network) };
+        if *last != Some(source) {
+            self.check(&source)?;
+            *last = Some(source);
+        }
+        if ethertype == ETHERTYPE_IPV6 {
+            self.check_neighbour(frame, network, &source)?;
+        }
+        Ok(())
+    }
+
+    /// A Neighbor Advertisement speaks for its target (RFC 4861 section 4.4), whichever address it comes from. Where one could
+    /// hide behind extension headers that nobody can pass, the packet is refused.
+    #[inline(always)]
+    fn check_neighbour(&self, frame: &Frame<'_>, network: usize, source: &FrameSource) -> Result<(), Reason> {
+        let read = network == frame.headers.network;
+        let packet = if read { frame.headers.ip } else { ipv6(frame.bytes, network) };
+        let Some(packet) = packet else { return Ok(()) };
+        match packet.protocol {
+            PROTOCOL_ICMPV6 if frame.bytes.get(packet.transport) == Some(&NEIGHBOR_ADVERTISEMENT) => {
+                let target = array_at::<16>(frame.bytes, packet.transport + 8);
+                target.map_or(Ok(()), |target| self.check_address(source, target.into()))
+            }
+            PROTOCOL_NONE if packet.options && packet.fragmentation != Fragmentation::Later => {
+                Err(Reason::SourceOfAnotherNode)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The node whose own MAC this is.
+fn owner_of(mac: Mac) -> Option<u32> {
+    let [a, b, index @ ..] = mac;
+    ([a, b] == NODE_MAC_PREFIX).then(|| u32::from_be_bytes(index))
+}
+
+/// The EtherType behind all tags, and the offset of what follows it. Kernels pass a tag of VLAN 0 as if it were not there,
+/// however many there are.
+#[inline(always)]
+fn behind_tags(frame: &Frame<'_>) -> (u16, usize) {
+    let (mut ethertype, mut network) = (frame.headers.ethertype, frame.headers.network);
+    while matches!(ethertype, ETHERTYPE_VLAN | ETHERTYPE_SERVICE_VLAN) {
+        network += VLAN_TAG_LEN;
+        ethertype = u16_at(frame.bytes, network - 2).unwrap_or_default();
+    }
+    (ethertype, network)
+}

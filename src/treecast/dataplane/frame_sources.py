@@ -1,0 +1,57 @@
+"""The sources that frames of each node may have, as the data plane has them (docs/dataplane.md).
+
+A certificate gives a node its addresses. While the node claims a host with one of them, nobody else sends as from
+them. While one with the role bridge does not, its machine is on a LAN that another node carries, and is heard through
+that one.
+"""
+
+from __future__ import annotations
+
+from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.commands import CertifyNode, Command, UncertifyNode
+from treecast.base.ids import NodeIndex
+from treecast.wire.advertisement import HostContent
+
+
+class FrameSources:
+    """Certificates and claims of nodes. Bounded by the nodes that are known, and by the hosts that each may claim.
+
+    Methods append to ``commands``; the caller empties it.
+    """
+
+    def __init__(self) -> None:
+        self._given: dict[NodeIndex, tuple[bool, tuple[IPAddress, ...]]] = {}
+        self._claims: dict[NodeIndex, set[tuple[int, MacAddress]]] = {}
+        """Hosts of each node that have an address of its certificate."""
+        self.commands: list[Command] = []
+
+    def certify(self, node: NodeIndex, addresses: tuple[IPAddress, ...], *, bridge: bool) -> None:
+        """A node's certificate."""
+        if self._given.get(node) != (bridge, addresses):
+            self._given[node] = (bridge, addresses)
+            self._write(node)
+
+    def uncertify(self, node: NodeIndex) -> None:
+        """The node is gone."""
+        self._claims.pop(node, None)
+        if self._given.pop(node, None) is not None:
+            self.commands.append(UncertifyNode(node))
+
+    def claim(self, node: NodeIndex, host: tuple[int, MacAddress], content: HostContent | None) -> None:
+        """A node claims a host; None: it ended."""
+        given = self._given.get(node)
+        if given is None:
+            return
+        claims = self._claims.setdefault(node, set())
+        before = bool(claims)
+        own = content is not None and any(address in given[1] for address in content.address_values())
+        (claims.add if own else claims.discard)(host)
+        if bool(claims) != before:
+            self._write(node)
+        if not claims:
+            del self._claims[node]
+
+    def _write(self, node: NodeIndex) -> None:
+        bridge, addresses = self._given[node]
+        carried = bridge and not self._claims.get(node)
+        self.commands.append(CertifyNode(node, bridge, carried, addresses))

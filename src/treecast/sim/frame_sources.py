@@ -1,0 +1,81 @@
+"""The model of ``frame_source.rs`` of crates/core: which frames a node may send, by certificates and claims.
+
+Written along docs/dataplane.md, byte by byte and without care for speed; a differential test holds the two against
+each other on random frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+from treecast.base.addresses import IPAddress
+from treecast.base.commands import CertifyNode
+from treecast.base.ids import NodeIndex
+from treecast.sim.frames import MAX_EXTENSION_HEADERS
+
+TAGS = (b"\x81\x00", b"\x88\xa8")
+
+
+def may_send(node: NodeIndex, frame: bytes, certified: Mapping[NodeIndex, CertifyNode]) -> bool:
+    """Whether the node may send this frame."""
+    mac, own = frame[6:12], certified.get(node)
+    of_a_node = mac[:2] == b"\x02\x54"
+    if of_a_node and int.from_bytes(mac[2:], "big") != node:
+        return False
+    if not of_a_node and not (own and own.bridge):
+        return False
+    spoken_for = _spoken_for(frame)
+    if spoken_for is None:
+        return False
+    return all(_may_speak_for(node, address, certified, of_a_host=not of_a_node) for address in spoken_for)
+
+
+def _may_speak_for(
+    node: NodeIndex, address: IPAddress, certified: Mapping[NodeIndex, CertifyNode], *, of_a_host: bool
+) -> bool:
+    owners = [owner for owner, given in certified.items() if address in given.addresses]
+    return not owners or node in owners or (of_a_host and all(certified[owner].carried for owner in owners))
+
+
+def _spoken_for(frame: bytes) -> list[IPAddress] | None:
+    """The addresses that the frame is from, or advertises; None where that is hidden."""
+    start = 12
+    while frame[start : start + 2] in TAGS:
+        start += 4
+    ethertype, data = frame[start : start + 2], frame[start + 2 :]
+    match ethertype:
+        case b"\x08\x00":
+            return [ip_address(data[12:16])] if len(data) >= 16 else []
+        case b"\x08\x06":
+            return [ip_address(data[14:18])] if len(data) >= 18 else []
+        case b"\x86\xdd" if len(data) >= 24:
+            target = _advertised(data)
+            return None if target is None else [ip_address(data[8:24]), *target]
+    return []
+
+
+def _advertised(data: bytes) -> list[IPAddress] | None:
+    """The target of a Neighbor Advertisement; None where one could be behind headers that cannot be passed."""
+    end = 40 + int.from_bytes(data[4:6], "big")
+    if len(data) < 40 or data[0] >> 4 != 6 or end > len(data):
+        return []
+    protocol, at = data[6], 40
+    for _ in range(MAX_EXTENSION_HEADERS + 1):
+        if protocol not in {0, 43, 44, 51, 60}:
+            break
+        if at + 4 > len(data):
+            return None
+        length = {44: 8, 51: data[at + 1] * 4 + 8}.get(protocol, data[at + 1] * 8 + 8)
+        if at + length > end:
+            return None
+        is_later = protocol == 44 and int.from_bytes(data[at + 2 : at + 4], "big") & 0xFFF8
+        protocol, at = data[at], at + length
+        if is_later:
+            return []
+    else:
+        return None
+    if protocol == 59 and at > 40:
+        return None
+    is_advertisement = protocol == 58 and data[at : at + 1] == b"\x88"
+    return [ip_address(data[at + 8 : at + 24])] if is_advertisement and len(data) >= at + 24 else []
