@@ -14,8 +14,6 @@ from treecast.base.commands import (
     CreateTree,
     MakeKey,
     OfferKey,
-    RemovePrefixRoute,
-    RemoveRoute,
     RemoveTree,
     SetPrefixRoute,
     SetRoute,
@@ -33,6 +31,7 @@ from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.dataplane.mute_members import MUTE_OFFER_INTERVAL, MuteMembers
 from treecast.dataplane.root_tree import RootTree
+from treecast.dataplane.routes import remove_route, set_route
 from treecast.dataplane.sender_key import RootEvent, SenderKey
 from treecast.wire.key_context import emit_context
 
@@ -120,7 +119,7 @@ class RootTrees:
         if tree.changed:
             self.commands.append(tree.members_command())
         if is_new and flow is not None:  # not before its members are there: the flow may come by another tree till then
-            self.commands.append(_set_route(flow, tree.tree_id))
+            self.commands.append(set_route(flow, tree.tree_id))
         self._replace_key_if_due(now, tree)
 
     def refused(self, now: Instant, command: TreeCommand) -> None:
@@ -266,7 +265,7 @@ class RootTrees:
             self._timers.cancel((tree.tree_id, node))
             self._mute.discard(node, tree.tree_id)
         if tree.flow is not None:
-            self.commands.append(_remove_route(tree.flow))
+            self.commands.append(remove_route(tree.flow))
         self.commands.append(RemoveTree(tree.tree_id))
 
     def _replace_key_if_due(self, now: Instant, tree: RootTree) -> None:
@@ -333,15 +332,3 @@ class RootTrees:
     def _new_key_id(self) -> KeyId:
         self._last_key = KeyId(self._last_key + 1)
         return self._last_key
-
-
-def _set_route(flow: Flow, tree_id: TreeId) -> Command:
-    if flow.prefix is not None:
-        return SetPrefixRoute(flow.vlan, flow.prefix, tree_id)
-    return SetRoute(flow.vlan, flow.group, flow.source, tree_id)
-
-
-def _remove_route(flow: Flow) -> Command:
-    if flow.prefix is not None:
-        return RemovePrefixRoute(flow.vlan, flow.prefix)
-    return RemoveRoute(flow.vlan, flow.group, flow.source)

@@ -1,0 +1,21 @@
+"""Routes: the commands by which a flow's frames take a tree, for a group or for a prefix of groups."""
+
+from __future__ import annotations
+
+from treecast.base.commands import Command, RemovePrefixRoute, RemoveRoute, SetPrefixRoute, SetRoute
+from treecast.base.flows import Flow
+from treecast.base.ids import TreeId
+
+
+def set_route(flow: Flow, tree_id: TreeId) -> Command:
+    """Have a flow's frames take a tree."""
+    if flow.prefix is not None:
+        return SetPrefixRoute(flow.vlan, flow.prefix, tree_id)
+    return SetRoute(flow.vlan, flow.group, flow.source, tree_id)
+
+
+def remove_route(flow: Flow) -> Command:
+    """Have a flow's frames take no tree of their own."""
+    if flow.prefix is not None:
+        return RemovePrefixRoute(flow.vlan, flow.prefix)
+    return RemoveRoute(flow.vlan, flow.group, flow.source)
