@@ -33,6 +33,7 @@ from treecast.dataplane.mute_members import MUTE_OFFER_INTERVAL, MuteMembers
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.routes import remove_route, set_route
 from treecast.dataplane.sender_key import RootEvent, SenderKey
+from treecast.dataplane.unused_trees import UnusedTrees
 from treecast.wire.key_context import emit_context
 
 FIRST_OFFER_INTERVAL: Duration = 0.1
@@ -71,6 +72,7 @@ class RootTrees:
         """Trees of these that lost a member with its link."""
         self._timers: Timers[_Timer] = Timers()
         self._mute = MuteMembers()
+        self._unused = UnusedTrees()
         self._refused: dict[Flow | None, tuple[NodeIndex, ...]] = {}
         self.retries: Retries[Flow | None] = Retries()
         self._last_tree = BROADCAST_TREE
@@ -99,7 +101,7 @@ class RootTrees:
             if tree is not None:
                 self._remove(tree)
             return
-        if tree is None and len(self._trees) >= MAX_ROOT_TREES:
+        if tree is None and len(self._trees) >= MAX_ROOT_TREES and not self._makes_room(now, members):
             self._drops.count("tree_table_full")
             if len(self._refused) < MAX_ROOT_TREES:
                 self._refused[flow] = tuple(members)
@@ -120,7 +122,17 @@ class RootTrees:
             self.commands.append(tree.members_command())
         if is_new and flow is not None:  # not before its members are there: the flow may come by another tree till then
             self.commands.append(set_route(flow, tree.tree_id))
+        if flow is not None and not tree.used:
+            self._unused.put(flow, tree.members)
         self._replace_key_if_due(now, tree)
+
+    def _makes_room(self, now: Instant, members: Collection[NodeIndex]) -> bool:
+        """Whether a tree that nobody has used gives its place to one with these members; it is tried again later."""
+        flow = self._unused.that_makes_room(members) if len(self._refused) < MAX_ROOT_TREES else None
+        if flow is not None:
+            self._drops.count("tree_table_full")
+            self._take_back(now, self._trees[flow])
+        return flow is not None
 
     def refused(self, now: Instant, command: TreeCommand) -> None:
         """The data plane has not done it: the tree is taken back whole, and made anew when the table has space.
@@ -128,8 +140,10 @@ class RootTrees:
         Until then its frames are dropped there, and counted (``no_subscriber``, ``no_broadcast_tree``).
         """
         tree = self._by_id.get(command.tree_id)
-        if tree is None:
-            return  # of a tree that was taken back already
+        if tree is not None:  # else it was taken back already
+            self._take_back(now, tree)
+
+    def _take_back(self, now: Instant, tree: RootTree) -> None:
         self._refused[tree.flow] = tuple(sorted(tree.members))
         self.retries.add(now, tree.flow)
         self._remove(tree)
@@ -184,6 +198,7 @@ class RootTrees:
         tree = self._by_id.get(tree_id)
         if tree is not None and not tree.used:
             tree.used = True
+            self._unused.remove(tree.flow)
             self._offer_all(now, tree)
             self._set_renewal(tree)
 
@@ -265,6 +280,7 @@ class RootTrees:
             self._timers.cancel((tree.tree_id, node))
             self._mute.discard(node, tree.tree_id)
         if tree.flow is not None:
+            self._unused.remove(tree.flow)
             self.commands.append(remove_route(tree.flow))
         self.commands.append(RemoveTree(tree.tree_id))
 
