@@ -11,7 +11,7 @@ import pytest
 
 from tests.sim.engine.test_hostile_members import mesh
 from treecast.base.addresses import MacAddress
-from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 from treecast.broadcast import pace
 from treecast.broadcast.quotas import Usage
 from treecast.engine.changes import HostChange
@@ -132,3 +132,24 @@ def test_a_member_with_a_megabyte_of_groups_is_refused_what_is_over_and_named_an
         other.send(group, f"frame {number}")
     world.run(0.1)
     assert len(honest.forwarder.delivered) == 50
+
+
+def test_a_member_that_joins_and_leaves_six_times_a_second_takes_no_frame_from_another() -> None:
+    world = World(5, jitter=0.005)
+    root, member, flapping, _ = mesh(world, 4)
+    group, sent = "239.1.1.1", 0
+    member.report(group)
+    world.run(1.0)
+    rotations = Counter[int]()
+    for step in range(600):  # of a hundredth of a second
+        if step % 8 == 0:
+            wanted = ANY_SOURCE if step % 16 == 0 else NO_SOURCE
+            flapping.engine.rooms.broadcast.put_group((0, IPv4Address(group)), wanted)
+            flapping.carry_out(flapping.engine.turn(flapping.now, []))
+        root.send(group, f"frame {sent}")
+        sent += 1
+        world.run(0.01)
+        rotations[next(tree.key_id for tree_id, tree in root.forwarder.trees.items() if tree_id)] += 1
+    world.run(1.0)
+    assert member.forwarder.delivered == [f"frame {number}" for number in range(sent)]
+    assert 4 <= len(rotations) <= 7
