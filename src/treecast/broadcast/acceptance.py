@@ -30,6 +30,7 @@ from treecast.wire.advertisement import (
     parse_node,
 )
 
+BELOW_FLOOR = "advertisement_below_floor"
 VerifyCertificate = Callable[[bytes], Certificate]
 """Bytes to a certificate of this network that is valid now; MalformedError with the reason otherwise."""
 
@@ -112,6 +113,8 @@ class Acceptance:
         origin = self._store.get(NodeIndex(body.origin))
         if origin is None or origin.epoch != body.epoch:
             raise MalformedError("advertisement_unknown_origin")
+        if body.sequence <= origin.floor and (body.kind, body.key) not in origin.records:
+            raise MalformedError(BELOW_FLOOR)
         _require_pace(now, origin)
         content = parse_content(body.kind, body.content) if body.content else None
         self.verify(origin.signing_key, signed)

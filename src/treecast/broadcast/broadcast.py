@@ -20,7 +20,7 @@ from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.broadcast.acceptance import Acceptance, VerifyCertificate, groups_in
-from treecast.broadcast.ca_records import CaRecords
+from treecast.broadcast.ca_records import VOID, CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
@@ -35,8 +35,6 @@ from treecast.broadcast.store import NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
-from treecast.identity.newest import CERTIFICATE_REPLACED
-from treecast.identity.revocation import CERTIFICATE_REVOKED
 from treecast.wire.advertised_groups import GroupsContent
 from treecast.wire.advertisement import Body, Content, Kind, NodeContent, Signed, emit, parse_content, parse_signed
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
@@ -212,7 +210,7 @@ class Broadcast:
             return self._take_signed(now, sender, wire, signed, body)
         except MalformedError as error:
             origin = self._store.get(NodeIndex(body.origin))
-            if error.reason in (CERTIFICATE_REPLACED, CERTIFICATE_REVOKED):
+            if error.reason in VOID:
                 self.ca_records.answer_void(now, sender, body)
             if isinstance(error, OverQuotaError) and origin is not None:
                 self.over_quota.note(now, NodeIndex(body.origin), error.field, origin.quota)
@@ -245,6 +243,7 @@ class Broadcast:
             is_replacing = held is not None and held.signing_key != certificate.signing_key
             origin, gone = self._begun(now, body, certificate)
             begins = not origin.records
+            origin.floor = max(origin.floor, accepted.content.floor)
             quota = quota_of(certificate.rights)
             if quota != origin.quota:
                 origin.quota = quota

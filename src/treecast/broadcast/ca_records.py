@@ -10,16 +10,21 @@ from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_CA_RECORDS
 from treecast.base.time import Duration, Instant
+from treecast.broadcast.acceptance import BELOW_FLOOR
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.news import News
 from treecast.broadcast.pace import full_pace
 from treecast.broadcast.store import Origin, Record, Store
 from treecast.identity.keys import VerifySignature
+from treecast.identity.newest import CERTIFICATE_REPLACED
+from treecast.identity.revocation import CERTIFICATE_REVOKED
 from treecast.wire.advertisement import Body, Content, Kind, Signed, parse_signed
 from treecast.wire.ca_record import parse_ca_record
 from treecast.wire.revocation import CA_EPOCH, CA_ORIGIN, CA_SIGNING_CONTEXT, revocation_key
 
+VOID = (CERTIFICATE_REPLACED, CERTIFICATE_REVOKED, BELOW_FLOOR)
+"""Refusals of what was genuine once: the sender lacks what ended it."""
 MAX_FORGED_RECORDS = 8
 """Records with a wrong signature that one neighbour may send before none of its are looked at for a while."""
 FORGER_PAUSE: Duration = 10.0
@@ -73,7 +78,7 @@ class CaRecords:
         return origin.records.get((Kind.REVOCATION, revocation_key(node))) if origin is not None else None
 
     def answer_void(self, now: Instant, sender: Neighbour, body: Body) -> None:
-        """The sender does not know yet that the origin was added again or revoked, or is that origin."""
+        """The sender does not know yet that the origin was added again or revoked, or has withdrawn this; or is it."""
         index = NodeIndex(body.origin)
         sender.acknowledge(now, (body.origin, body.epoch, body.sequence))
         origin = self._store.get(index)

@@ -14,6 +14,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_RECORDS_PER_ORIGIN
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.acceptance import Acceptance
+from treecast.broadcast.floor import Floor
 from treecast.broadcast.link_state import OwnLinks
 from treecast.broadcast.own_groups import OwnGroups
 from treecast.broadcast.pace import full_pace
@@ -57,6 +58,7 @@ class OwnAdvertisements:
         """Keys of HOST that are published, and of those that wait for a quota with room for them, with the content."""
         self._waiting_hosts: dict[bytes, bytes] = {}
         self.groups = OwnGroups(drops)
+        self._floor = Floor()
         self._links = OwnLinks()
         self._links_due: Instant | None = None
         self._node: NodeContent | None = None
@@ -69,11 +71,26 @@ class OwnAdvertisements:
         """Publish NODE, and repeat it from now on. Must come before any other."""
         self._node = node
         self._node_due = after(now, NODE_INTERVAL * self._rng.uniform(0.8, 1.0))
-        if self._store.get(self._me) is None:
-            self._store.begin(self._me, self._origin())
+        origin = self._store.get(self._me)
+        if origin is None:
+            origin = self._origin()
+            self._store.begin(self._me, origin)
+        published = self._raise_floor(now, origin)
         own = self._twins
-        content = replace(node, instance=own.instance, started_ms=own.started_ms, rival=own.rival)
-        return self._publish(now, Kind.NODE, b"", emit(content))
+        content = replace(node, instance=own.instance, started_ms=own.started_ms, rival=own.rival, floor=origin.floor)
+        return published + self._publish(now, Kind.NODE, b"", emit(content))
+
+    def _raise_floor(self, now: Instant, origin: Origin) -> list[Record]:
+        stale, floor = self._floor.stale(now, origin)
+        published: list[Record] = []
+        for record in stale:
+            again = self._publish(now, record.kind, record.key, record.content)
+            if not again:
+                floor = max(origin.floor, record.sequence - 1)
+                break
+            published += again
+        origin.floor = floor
+        return published
 
     def set_quota(self, quota: Usage) -> None:
         """Others take so much of this node."""
@@ -150,6 +167,8 @@ class OwnAdvertisements:
             return []
         other = parse_node(body.content) if body.kind == Kind.NODE else None
         is_other_run = other is not None and self._twins.concerns(other)
+        if body.epoch == self._epoch and other is None:
+            return self._withdraw_again(now, origin, signed, body, acceptance)
         if body.epoch <= self._epoch and not is_other_run:
             return []
         if other is not None:
@@ -161,6 +180,16 @@ class OwnAdvertisements:
         if other is not None and is_other_run and self._twins.receive(now, other) and self._node is not None:
             published += self.announce(now, self._node)
         return published
+
+    def _withdraw_again(
+        self, now: Instant, origin: Origin, signed: Signed, body: Body, acceptance: Acceptance
+    ) -> list[Record]:
+        """Somebody has what this node has withdrawn so long ago that it is forgotten (RFC 2328 section 13.4)."""
+        is_held = (body.kind, body.key) in origin.records
+        if is_held or not body.content or not origin.floor < body.sequence <= self._sequence:
+            return []
+        acceptance.verify(self._signing_key.public, signed)
+        return self._publish(now, body.kind, body.key, b"")
 
     def acknowledged(self, epoch: int, sequence: int) -> None:
         """A neighbour holds this version of one of them."""

@@ -65,6 +65,8 @@ class Origin:
     """How much more it may publish now; a new life goes on with it."""
     records: dict[RecordKey, Record] = field(default_factory=dict)
     withdrawn_until: dict[RecordKey, Instant] = field(default_factory=dict)
+    floor: int = 0
+    """Nothing but NODE that has this sequence or a lower one, and is not held, is alive."""
     link_keys: set[bytes] = field(default_factory=set)
     """The keys of its LINKS advertisements."""
     quota: Usage = DEFAULT_QUOTA

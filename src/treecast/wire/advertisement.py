@@ -38,8 +38,8 @@ MAX_HOST_ADDRESSES = 32
 HOST_IS_ROUTER = 1
 _ENDPOINT_BYTES = 22
 """An endpoint with an IPv6 address."""
-_NODE_ROOM_BYTES = MAX_ADVERTISEMENT_BYTES - 154
-"""NODE without its certificate's bytes and without endpoints has at most 154: signature 70, body 30, content 54."""
+_NODE_ROOM_BYTES = MAX_ADVERTISEMENT_BYTES - 163
+"""NODE without its certificate's bytes and without endpoints has at most 163: signature 70, body 30, content 63."""
 
 
 class Kind(IntEnum):
@@ -100,6 +100,8 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
     lowest_protocol: U8 = protocol_version.LOWEST
     highest_protocol: U8 = protocol_version.HIGHEST
     capabilities: U63 = 0
+    floor: U63 = 0
+    """No other advertisement of this origin with this sequence or a lower one is alive."""
 
     @classmethod
     def of(cls, certificate: bytes, endpoints: tuple[Endpoint, ...], underlay_mtu: int = 1500) -> NodeContent:
