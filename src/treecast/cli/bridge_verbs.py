@@ -109,14 +109,11 @@ def bridge_remove(words: _NodeAndInterface) -> None:
     """Undo bridge add, whether the node runs or not: addresses and routes go back to the interface."""
     directory, interface = _node_and_interface(words, "remove")
     from treecast.adapters import bridge
-    from treecast.adapters.packet_port import remove_packet_port
     from treecast.api.client import fetch_bridge
-    from treecast.cli.packet_port import remembered_name
+    from treecast.cli import packet_port
 
-    removed = remove_packet_port(directory, remembered_name(directory, interface)) or remove_packet_port(
-        directory, interface
-    )
-    done = bridge.Done(True, interface) if removed else bridge.bridge_remove(directory, interface)
+    port = packet_port.remove(directory, interface)
+    done = bridge.bridge_remove(directory, interface) if port is None else bridge.Done(True, port)
     with suppress(OperatorError):  # it does not run, and will read when it does
         fetch_bridge(directory, changed=True)
     typer.echo(f"{done.interface} is on its own again" if done.changed else f"{interface} is not bridged by this node")
