@@ -77,13 +77,13 @@ class Bridging:
         if record is not None and before is None:
             self._node.enter_switch_mode(record.bridge, self._lan(record))
             self._last_address = self._address
-            self._log.info("bridged", interface=record.interface, bridge=record.bridge)
+            self._log.info("bridged", interface=record.interface_now, bridge=record.bridge)
         elif record is not None:
             self._node.restart_startup_queries()
         elif before is not None:
             self._last_address = None
             self._node.leave_switch_mode()
-            self._log.info("no longer bridged", interface=before.interface)
+            self._log.info("no longer bridged", interface=before.interface_now)
 
     def _name_port(self) -> None:
         """By the LAN's interface, which may be renamed at any time."""

@@ -228,9 +228,9 @@ class PacketPorts:
             os.close(self._sockets.pop(interface))
 
     def _close(self, interface: str) -> None:
-        port = self._open.pop(interface).port
-        self._node.close_packet_port(port)
-        self._log.info("packet port closed", interface=interface, port=port)
+        own = self._open.pop(interface)
+        self._node.close_packet_port(own.port)
+        self._log.info("packet port closed", interface=own.name, port=own.port)
 
 
 def too_big(mtus: Mapping[str, int], count: int) -> Iterator[Problem]:
