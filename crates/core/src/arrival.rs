@@ -9,10 +9,10 @@ use std::sync::Arc;
 use crate::anchor::Anchor;
 use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
-use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName, INIT, INNER_LEN};
-use crate::datagram::{
-    KIND_ANCHOR, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY,
-};
+use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName};
+use crate::datagram::{COOKIE, INIT, INNER_LEN};
+use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE};
+use crate::datagram::{KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
 use crate::events::Event;
@@ -160,6 +160,7 @@ impl ForwardingTables {
                 let outgoing = tree.map(|tree| tree.outgoing.load_full()).filter(|outgoing| outgoing.relays());
                 Ok(outgoing.map_or(Received::Done, |outgoing| Received::Anchor(anchor, outgoing)))
             }
+            KIND_HANDSHAKE => self.receive_rekey(session, body, now_ns).map(|()| Received::Done),
             KIND_PROBE => exact_u64(body).map(|value| Received::Probe(session.clone(), value)),
             KIND_PROBE_REPLY => {
                 if !session.probe_reply(exact_u64(body)?, now_ns) {
@@ -170,6 +171,19 @@ impl ForwardingTables {
             }
             _ => Err(Reason::KindUnknown),
         }
+    }
+
+    /// A handshake datagram of the session's peer: as many as a handshake needs, and some.
+    fn receive_rekey(&self, session: &Session, datagram: &[u8], now_ns: u64) -> Result<(), Reason> {
+        if datagram.first() == Some(&COOKIE) {
+            return Err(Reason::HandshakeMalformed);
+        }
+        self.mac.check(datagram)?;
+        if !session.takes_handshake(now_ns) {
+            return Err(Reason::HandshakeRateSession);
+        }
+        let event = Event::SessionHandshake { peer: session.peer, session: session.index, data: datagram.to_vec() };
+        self.events.push(event, now_ns)
     }
 
     /// A tree datagram up to its tree tag.

@@ -66,6 +66,8 @@ pub const KIND_PROBE_REPLY: u8 = 4;
 pub const KIND_FRAGMENT: u8 = 5;
 /// How far the counter of a sender key is (section 5).
 pub const KIND_ANCHOR: u8 = 6;
+/// Inner kind: a handshake datagram, of the next session with the same peer.
+pub const KIND_HANDSHAKE: u8 = 7;
 
 const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
 

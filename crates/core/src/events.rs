@@ -19,6 +19,7 @@ pub enum Event {
     Handshake { socket: u32, source: SocketAddr, data: Vec<u8> },
     ForeignHandshake { source: SocketAddr },
     Control { peer: u32, session: u32, data: Vec<u8> },
+    SessionHandshake { peer: u32, session: u32, data: Vec<u8> },
     KeyOffered { tree: TreeName, key_id: u32, context: Vec<u8> },
     PeerMoved { peer: u32, session: u32, endpoint: Endpoint },
     SessionConfirmed { peer: u32, session: u32 },
@@ -63,7 +64,7 @@ const fn kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: 
     Kind { bound, full, rate: Some((rate(per_second, bound as u32), above)), queue }
 }
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     kind(Queue::Neighbours, 1024, Reason::PuntNeighboursFull, 5_000, Reason::PuntNeighboursRate),
     kind(Queue::Igmp, 1024, Reason::PuntIgmpFull, 5_000, Reason::PuntIgmpRate),
     kind(Queue::Mld, 1024, Reason::PuntMldFull, 5_000, Reason::PuntMldRate),
@@ -83,6 +84,7 @@ const KINDS: [Kind; 15] = [
         queue: Queue::Hosts,
     },
     kind(Queue::Handshakes, 8, Reason::HandshakeMac, 4, Reason::HandshakeMac),
+    kind(Queue::Sessions, 1024, Reason::PuntRekeysFull, 2_000, Reason::PuntRekeysRate),
     kind(Queue::Answers, 512, Reason::PuntAnswersFull, 1_000, Reason::HandshakeRateAnswers),
 ];
 
@@ -101,7 +103,7 @@ impl Event {
     fn kind(&self) -> usize {
         match self {
             Self::TapFrame { about, .. } => *about as usize,
-            Self::Handshake { data, .. } if data.first() != Some(&INIT) => 14,
+            Self::Handshake { data, .. } if data.first() != Some(&INIT) => 15,
             Self::Handshake { .. } => 8,
             Self::Control { .. } => 9,
             Self::KeyOffered { .. } => 10,
@@ -109,6 +111,7 @@ impl Event {
             Self::TreeUsed { .. } | Self::KeyWorn { .. } => 11,
             Self::HostSeen { .. } => 12,
             Self::ForeignHandshake { .. } => 13,
+            Self::SessionHandshake { .. } => 14,
         }
     }
 }

@@ -11,8 +11,10 @@ pub const NETWORK_KEY_LEN: usize = 32;
 pub const MAC_LEN: usize = 16;
 /// Length of the MAC under a cookie, behind the other one of an INIT; zeros where it has none.
 pub const COOKIE_MAC_LEN: usize = 16;
-/// Length of INIT, RESPONSE and FINAL: with IPv6 and UDP headers 1,248, which fits the smallest underlay (RFC 8200 section 5).
-pub const HANDSHAKE_LEN: usize = 1200;
+/// Length of INIT, RESPONSE and FINAL: sealed in a session (36 bytes), which a neighbour forwards (48) by a TURN channel (4), they fit
+/// the smallest underlay (1,280: RFC 8200 section 5) behind IPv6 and UDP headers (48).
+pub const HANDSHAKE_LEN: usize = 1136;
+const _: () = assert!(HANDSHAKE_LEN + 36 + 48 + 4 + 48 <= 1280);
 
 const VERSION: u8 = 2;
 

@@ -15,12 +15,15 @@ use crate::datagram::LARGEST_UNDERLAY_MTU;
 use crate::datagram::{Inner, SessionHeader, AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, SESSION_HEADER_LEN};
 use crate::handshake::SessionKeys;
 use crate::limits::MAX_SESSIONS_PER_PEER;
+use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::replay::SessionWindow;
 use crate::rtt::RoundTrip;
 
 /// A session seals no more datagrams than this (section 3).
 pub const SESSION_LIMIT: u64 = 1 << 30;
+/// Handshake datagrams of the peer in a session: a rekey has three, each a few times where some are lost.
+const HANDSHAKES: Rate = Rate { per_second: 8, burst: 16 };
 /// Where the body of a session datagram starts.
 pub const SESSION_BODY_OFFSET: usize = SESSION_HEADER_LEN + INNER_LEN;
 
@@ -90,6 +93,7 @@ pub struct Session {
     received_ns: AtomicU64,
     underlay_mtu: AtomicUsize,
     round_trip: Mutex<RoundTrip>,
+    handshakes: Mutex<TokenBucket>,
 }
 
 impl Session {
@@ -113,6 +117,7 @@ impl Session {
             received_ns: AtomicU64::new(now_ns),
             underlay_mtu: AtomicUsize::new(LARGEST_UNDERLAY_MTU),
             round_trip: Mutex::default(),
+            handshakes: Mutex::default(),
         })
     }
 
@@ -132,6 +137,11 @@ impl Session {
         *rest.first_chunk_mut().ok_or(Reason::TooBig)? = inner.emit();
         self.seal.seal(counter, SESSION_HEADER_LEN, datagram).map_err(|_| Reason::TooBig)?;
         Ok(length)
+    }
+
+    /// Whether one more handshake datagram of the peer counts now.
+    pub fn takes_handshake(&self, now_ns: u64) -> bool {
+        lock(&self.handshakes).take(HANDSHAKES, now_ns)
     }
 
     /// The id of the next frame that goes in parts.

@@ -126,6 +126,9 @@ impl Forwarder {
             Command::SendControl { peer, data } => {
                 self.send_control(peer, data);
             }
+            Command::SendHandshake { peer, data } => {
+                self.send_handshake(peer, data);
+            }
             Command::Inject { port, frame } => {
                 self.inject(port, frame);
             }

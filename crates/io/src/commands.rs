@@ -38,6 +38,7 @@ macro_rules! commands {
 commands! {
     SendDatagram { socket: u32, endpoint: SocketAddr, data: &'a [u8] }
     SendControl { peer: u32, data: &'a [u8] }
+    SendHandshake { peer: u32, data: &'a [u8] }
     Inject { port: u32, frame: &'a [u8] }
     FloodFrame { port: u32, frame: &'a [u8] }
     SetPortForwarding { port: u32, on: bool }

@@ -26,6 +26,9 @@ fn emit(event: &Event, out: &mut Writer) {
         Event::Control { peer, session, data } => {
             out.array(4).text("ControlDatagram").unsigned(*peer).unsigned(*session).bytes(data)
         }
+        Event::SessionHandshake { peer, session, data } => {
+            out.array(4).text("SessionHandshake").unsigned(*peer).unsigned(*session).bytes(data)
+        }
         Event::KeyOffered { tree, key_id, context } => {
             out.array(6).text("KeyOffered").unsigned(tree.root).unsigned(tree.tree_id).unsigned(tree.epoch);
             out.unsigned(*key_id).bytes(context)

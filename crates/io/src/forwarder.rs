@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use treecast_core::control::TreeSecrets;
-use treecast_core::datagram::{KIND_CONTROL, KIND_SENDER_KEY, MAX_CONTROL_LEN};
+use treecast_core::datagram::{KIND_CONTROL, KIND_HANDSHAKE, KIND_SENDER_KEY, MAX_CONTROL_LEN};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::port::TAP_PORT;
@@ -215,7 +215,13 @@ impl Forwarder {
 
     /// Sends a control message on the peer's newest confirmed session.
     pub fn send_control(&self, peer: u32, message: &[u8]) -> bool {
-        self.send_on(self.tables.session_to(peer), KIND_CONTROL, message)
+        let fits = if message.len() > MAX_CONTROL_LEN { Err(Reason::ControlTooBig) } else { Ok(()) };
+        self.send_on(fits.and_then(|()| self.tables.session_to(peer)), KIND_CONTROL, message)
+    }
+
+    /// Sends a handshake datagram in the peer's newest confirmed session.
+    pub fn send_handshake(&self, peer: u32, datagram: &[u8]) -> bool {
+        self.send_on(self.tables.session_to(peer), KIND_HANDSHAKE, datagram)
     }
 
     /// Sends a sender key.
@@ -271,14 +277,6 @@ impl Forwarder {
     }
 
     fn send_on(&self, session: Result<Arc<Session>, Reason>, kind: u8, body: &[u8]) -> bool {
-        let session = session.and_then(|session| {
-            let too_big = kind == KIND_CONTROL && body.len() > MAX_CONTROL_LEN;
-            if too_big {
-                Err(Reason::ControlTooBig)
-            } else {
-                Ok(session)
-            }
-        });
         match (session, self.open_now()) {
             (Ok(session), Some(open)) => open.underlay.send_on(&self.tables, &session, kind, body),
             (Err(reason), _) => {

@@ -32,6 +32,13 @@ class SendControl(_Command, frozen=True):
     data: bytes
 
 
+class SendHandshake(_Command, frozen=True):
+    """A handshake datagram of the next session, sealed as SendControl's message is."""
+
+    peer: NodeIndex
+    data: bytes
+
+
 class Inject(_Command, frozen=True):
     """An Ethernet frame to a port, as if it had come from the network, whether the port forwards or not.
 
@@ -286,6 +293,7 @@ class RemoveDownstreamTree(_Command, frozen=True):
 Command = (
     SendDatagram
     | SendControl
+    | SendHandshake
     | Inject
     | FloodFrame
     | SetPortForwarding

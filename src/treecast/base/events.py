@@ -50,6 +50,14 @@ class ControlDatagram(Struct, frozen=True):
     data: bytes
 
 
+class SessionHandshake(Struct, frozen=True):
+    """A handshake datagram with a good MAC that came in a session with ``peer``, within that session's rate limit."""
+
+    peer: NodeIndex
+    session: int
+    data: bytes
+
+
 class KeyOffered(Struct, frozen=True):
     """A peer sent a sender key of its own; it is pending until AcceptKey or RefuseKey."""
 
@@ -123,6 +131,7 @@ FromDataPlane = (
     | HandshakeDatagram
     | ForeignHandshake
     | ControlDatagram
+    | SessionHandshake
     | KeyOffered
     | PeerMoved
     | SessionConfirmed

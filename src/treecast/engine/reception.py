@@ -17,6 +17,7 @@ from treecast.base.events import (
     KeyWorn,
     PeerMoved,
     SessionConfirmed,
+    SessionHandshake,
     TapFrame,
     TreeUsed,
 )
@@ -62,7 +63,7 @@ class Reception:
                 self._rooms.designated_forwarder.saw(now, port, vlan, mac)
                 self._rooms.discovery.host_seen(now, port, vlan, mac)
                 self._vlan_seen(now, port, vlan, mac)
-            case HandshakeDatagram():
+            case HandshakeDatagram() | SessionHandshake():
                 self._following.links(now, self._rooms.links.receive(now, event))
             case ForeignHandshake(source):
                 self._rooms.links.foreign(now, source)

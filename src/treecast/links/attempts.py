@@ -17,6 +17,7 @@ from treecast.base.time import Duration, Instant, after
 from treecast.links.crypto import Handshake
 from treecast.links.states import SESSION, SessionEvent, SessionState
 from treecast.links.targets import ELSEWHERE_PAUSE, Target
+from treecast.links.ways import InSession, Way
 from treecast.wire.handshake import without_cookie
 
 FIRST_INIT_INTERVAL: Duration = 0.5
@@ -31,7 +32,7 @@ ATTEMPT_LIFETIME: Duration = 10.0
 
 @dataclass(slots=True)
 class Attempt:
-    """A handshake that this node began, sent to all addresses of its target."""
+    """A handshake that this node began, sent to all addresses of its target, or in the session with it."""
 
     target: Target
     handshake: Handshake
@@ -41,6 +42,7 @@ class Attempt:
     """When INIT is sent again, or the attempt given up."""
     node: NodeIndex | None
     """The node that it seeks, as far as that is known when it begins."""
+    in_session: InSession | None = None
     interval: Duration = FIRST_INIT_INTERVAL
     state: SessionState = SessionState.NONE
     unproved: set[Endpoint] = field(default_factory=set)
@@ -49,9 +51,11 @@ class Attempt:
     """Where this INIT came back from."""
 
     @classmethod
-    def begin(cls, now: Instant, target: Target, handshake: Handshake, rng: Random) -> Attempt:
+    def begin(
+        cls, now: Instant, target: Target, handshake: Handshake, rng: Random, in_session: InSession | None = None
+    ) -> Attempt:
         """An attempt whose first INIT is sent now."""
-        attempt = cls(target, handshake, handshake.init_datagram(), now, now, target.node)
+        attempt = cls(target, handshake, handshake.init_datagram(), now, now, target.node, in_session)
         attempt.take(SessionEvent.BEGIN)
         target.is_tried = True
         attempt.sent(now, rng)
@@ -134,10 +138,10 @@ class Attempts:
         """The attempt whose handshake has this index."""
         return self._by_index.get(index)
 
-    def answered(self, index: int) -> Attempt:
-        """The attempt that a datagram answers. MalformedError where there is none."""
+    def answered(self, index: int, way: Way) -> Attempt:
+        """The attempt that a datagram answers, on the way that its INIT went. MalformedError where there is none."""
         attempt = self._by_index.get(index)
-        if attempt is None:
+        if attempt is None or (attempt.in_session and attempt.in_session.peer) != way.peer:
             raise MalformedError("handshake_unknown")
         return attempt
 

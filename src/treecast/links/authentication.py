@@ -16,6 +16,7 @@ from treecast.identity.certificate import CERTIFICATE_EXTENSION_UNKNOWN, Certifi
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
 from treecast.links.crypto import Handshake
 from treecast.links.refusals import Refusals, Refused
+from treecast.links.ways import Way
 from treecast.wire.handshake import HandshakePayload, parse_payload
 
 WITH_MYSELF = "handshake_with_myself"
@@ -60,9 +61,11 @@ class MemberAuthentication:
         self.twin: MetTwin | None = None
 
     def authenticate(
-        self, now: Instant, handshake: Handshake, payload_bytes: bytes, source: Endpoint
+        self, now: Instant, handshake: Handshake, payload_bytes: bytes, way: Way
     ) -> tuple[HandshakePayload, Certificate]:
-        """The payload of RESPONSE or FINAL and its certificate. MalformedError when it is no other member's."""
+        """The payload of RESPONSE or FINAL and its certificate. MalformedError when it is no other member's, or
+        not that of the session's peer.
+        """
         payload = parse_payload(payload_bytes)
         try:
             certificate = self._verify_certificate(payload.certificate)
@@ -70,13 +73,15 @@ class MemberAuthentication:
             _check_version(payload)
         except MalformedError as error:
             other = _genuine(payload, handshake) if error.reason in OF_MEMBERS else None
-            self._refused.note(Refused(now, True, error.reason, source, other, payload.clock_ms))
+            self._refused.note(Refused(now, True, error.reason, way.endpoint, other, payload.clock_ms))
             raise
         if certificate.node_index == self._own.node_index:
             if has_same_keys(certificate, self._own) and payload.epoch_ms != self._my_epoch_ms:
                 # The peer holds the key and is alive: another run.
-                self.twin = MetTwin(now, source, payload.epoch_ms)
+                self.twin = MetTwin(now, way.endpoint, payload.epoch_ms)
             raise MalformedError(WITH_MYSELF)
+        if way.peer not in (None, certificate.node_index):
+            raise MalformedError("handshake_with_another_node")
         return payload, certificate
 
 

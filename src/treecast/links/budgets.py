@@ -6,7 +6,7 @@ Members advertise where they are, and may name an address that is none of theirs
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.counters import Drops
@@ -14,6 +14,7 @@ from treecast.base.limits import MAX_INIT_BUDGETS
 from treecast.base.time import Instant
 from treecast.base.token_bucket import TokenBucket
 from treecast.links.targets import Target
+from treecast.links.ways import Outside
 
 INITS_PER_S = 4.0
 INITS_BURST = 32.0
@@ -23,22 +24,22 @@ INITS_BURST = 32.0
 class Budgets:
     """By address, of those that were sent to lately. Where there are too many the one used least lately makes room."""
 
-    def __init__(self, families: Collection[int], drops: Drops) -> None:
-        """``families``: IP versions in which this node sends."""
-        self._families = frozenset(families)
+    def __init__(self, families: Sequence[int], drops: Drops) -> None:
+        """``families``: the IP version of each of the data plane's sockets, in their order."""
+        self._families = tuple(families)
         self._drops = drops
         self._of: OrderedDict[IPAddress, TokenBucket] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._of)
 
-    def permitted(self, now: Instant, target: Target, endpoints: Iterable[Endpoint]) -> Iterator[Endpoint]:
-        """The endpoints of a target to which an INIT may go now. A node with a session is where it answers."""
+    def permitted(self, now: Instant, target: Target, endpoints: Iterable[Endpoint]) -> Iterator[Outside]:
+        """The ways to endpoints of a target on which an INIT may go now. A node with a session is where it answers."""
         for endpoint in endpoints:
             if endpoint.address.version not in self._families:
                 continue
             if target.is_peer or self._permit(now, endpoint.address):
-                yield endpoint
+                yield Outside(self._families.index(endpoint.address.version), endpoint)
 
     def _permit(self, now: Instant, address: IPAddress) -> bool:
         """Whether one more INIT may go there now; it is counted where not, and goes with the next repetition."""

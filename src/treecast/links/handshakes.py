@@ -7,7 +7,7 @@ believe ``authentication``'s; a handshake that came to its end is returned as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
@@ -15,9 +15,8 @@ from random import Random
 from msgspec.structs import replace
 
 from treecast.base.addresses import Endpoint
-from treecast.base.commands import SendDatagram
+from treecast.base.commands import SendDatagram, SendHandshake
 from treecast.base.errors import MalformedError
-from treecast.base.events import HandshakeDatagram
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES
 from treecast.base.time import Duration, Instant, after
@@ -33,6 +32,7 @@ from treecast.links.refusals import Refusals, Refused
 from treecast.links.states import SessionEvent, SessionState
 from treecast.links.targets import ELSEWHERE_PAUSE, Target
 from treecast.links.trace import Step, Trace
+from treecast.links.ways import InSession, Outside, Way
 from treecast.wire.handshake import (
     HandshakePayload,
     HandshakeType,
@@ -63,7 +63,7 @@ class HandshakeTimer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A handshake whose other side is a member of the network. ``final``: what the initiator sent, else None;
+    """A handshake whose other side is a member of the network. ``final``: what sends the initiator's FINAL, else None;
     ``own_offset_s``: this node's wall clock minus its monotonic one, as it was stated.
     """
 
@@ -71,9 +71,8 @@ class Finished:
     handshake: Handshake
     payload: HandshakePayload
     certificate: Certificate
-    socket: int
-    endpoint: Endpoint
-    final: bytes | None
+    way: Way
+    final: SendDatagram | SendHandshake | None
     own_offset_s: float
 
 
@@ -85,7 +84,6 @@ class Handshakes:
         *,
         me: HandshakePayload,
         factory: HandshakeFactory,
-        families: Sequence[int],
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
         index_in_use: Callable[[int], bool],
@@ -98,7 +96,6 @@ class Handshakes:
         self._ended = ended
         self._wall_clock_ms = wall_clock_ms
         self._factory = factory
-        self._families = tuple(families)
         self._index_in_use = index_in_use
         self._rng = rng
         self._attempts = Attempts()
@@ -115,7 +112,7 @@ class Handshakes:
         self.inits = Noticed()
         """Where INITs came from."""
         self.trace = Trace()
-        self.commands: list[SendDatagram] = []
+        self.commands: list[SendDatagram | SendHandshake] = []
 
     def restate(self, **changed: object) -> None:
         """Payloads state other values of this node from now on."""
@@ -128,12 +125,13 @@ class Handshakes:
 
     # attempts
 
-    def begin(self, now: Instant, target: Target) -> None:
+    def begin(self, now: Instant, target: Target, in_session: InSession | None = None) -> None:
+        """Seek the target: at its addresses, or in the session that there is with it."""
         handshake = self._factory.initiate(self._new_index())
-        attempt = Attempt.begin(now, target, handshake, self._rng)
+        attempt = Attempt.begin(now, target, handshake, self._rng, in_session)
         self._attempts.add(attempt)
         self._timers.set((HandshakeTimer.ATTEMPT, handshake.index), attempt.next_step)
-        self._send_to_all(now, attempt, target.candidates)
+        self._send_init(now, attempt)
         self.trace.add(Step.BEGUN, target.label, target.candidates)
 
     def targets(self) -> list[Target]:
@@ -177,57 +175,57 @@ class Handshakes:
             return
         attempt.sent(now, self._rng)
         self._timers.set((HandshakeTimer.ATTEMPT, index), attempt.next_step)
-        self._send_to_all(now, attempt, attempt.places)
+        self._send_init(now, attempt)
 
     def next_deadline(self) -> Instant | None:
         return self._timers.next()
 
     # what arrives
 
-    def receive(self, now: Instant, datagram: HandshakeDatagram) -> Finished | None:
-        """A handshake datagram with a good MAC. MalformedError when it is refused."""
-        match handshake_type(datagram.data):
+    def receive(self, now: Instant, data: bytes, way: Way) -> Finished | None:
+        """A handshake datagram with a good MAC, and the way it came. MalformedError when it is refused."""
+        match handshake_type(data):
             case HandshakeType.INIT:
-                self._receive_init(now, datagram)
+                self._receive_init(now, data, way)
             case HandshakeType.RESPONSE:
-                return self._receive_response(now, datagram)
+                return self._receive_response(now, data, way)
             case HandshakeType.FINAL:
-                return self._receive_final(now, datagram)
+                return self._receive_final(now, data, way)
             case HandshakeType.REFUSAL:
-                self._receive_refusal(now, datagram)
+                self._receive_refusal(now, data, way)
             case HandshakeType.COOKIE:
-                attempt = self._attempts.answered(receiver_index(datagram.data))
-                self._send(datagram.socket, datagram.source, attempt.with_cookie(datagram.data, datagram.source))
+                attempt = self._attempts.answered(receiver_index(data), way)
+                self.commands.append(way.send(attempt.with_cookie(data, way.endpoint)))
         return None
 
-    def _receive_init(self, now: Instant, datagram: HandshakeDatagram) -> None:
-        known = self._pending.with_init(datagram.data)
+    def _receive_init(self, now: Instant, data: bytes, way: Way) -> None:
+        known = self._pending.with_init(data)
         if known is not None:
             known.take(SessionEvent.INIT)
-            self._send(datagram.socket, datagram.source, known.response)
+            self.commands.append(way.send(known.response))
             return
-        reflected = self._attempts.with_init(datagram.data)
+        reflected = self._attempts.with_init(data)
         if reflected is not None:
-            reflected.returned(now, datagram.source)
+            reflected.returned(now, way.endpoint)
             return
-        self.inits.note(now, datagram.source)
-        self.trace.add(Step.INIT_RECEIVED, "", (datagram.source,))
-        if len(self._pending) >= MAX_PENDING_HANDSHAKES:
-            self._end_pending(self._pending.oldest(), SessionEvent.OVERDUE)
-        handshake = self._factory.respond(self._new_index(), datagram.data)
+        if way.peer is None:
+            self.inits.note(now, way.endpoint)
+        self.trace.add(Step.INIT_RECEIVED, "", (way.endpoint,))
+        for replaced in self._pending.replaced_by(way):
+            self._end_pending(replaced, SessionEvent.OVERDUE)
+        handshake = self._factory.respond(self._new_index(), data)
         response = handshake.write_response(self._payload(now))
-        pending = Pending(handshake, datagram.data, response, self._own_offset_s(now))
-        pending.take(SessionEvent.INIT)
+        pending = Pending(handshake, data, response, way, self._own_offset_s(now))
         self._pending.add(pending)
         self._timers.set((HandshakeTimer.PENDING, handshake.index), after(now, PENDING_LIFETIME))
-        self._send(datagram.socket, datagram.source, response)
+        self.commands.append(way.send(response))
 
-    def _receive_response(self, now: Instant, datagram: HandshakeDatagram) -> Finished:
-        attempt = self._attempts.answered(receiver_index(datagram.data))
-        payload_bytes = attempt.handshake.read_response(datagram.data)
+    def _receive_response(self, now: Instant, data: bytes, way: Way) -> Finished:
+        attempt = self._attempts.answered(receiver_index(data), way)
+        payload_bytes = attempt.handshake.read_response(data)
         try:
-            payload, certificate = self._members.authenticate(now, attempt.handshake, payload_bytes, datagram.source)
-            self._check_expected(now, attempt.target, certificate, datagram.source)
+            payload, certificate = self._members.authenticate(now, attempt.handshake, payload_bytes, way)
+            self._check_expected(now, attempt.target, certificate, way.endpoint)
         except MalformedError as error:  # the handshake has taken its response, and there is no other one
             if attempt.target.is_elsewhere:
                 attempt.target.elsewhere_until = after(now, ELSEWHERE_PAUSE)
@@ -237,20 +235,19 @@ class Handshakes:
             reason = refusal_reason(error.reason)
             if error.reason == WITH_MYSELF or (reason is not None and error.reason in OF_MEMBERS):
                 # Strangers are not shown this node's certificate; another run of this node is to know of it.
-                final = attempt.handshake.write_final(self._payload(now, reason or 0))
-                self._send(datagram.socket, datagram.source, final)
+                self.commands.append(way.send(attempt.handshake.write_final(self._payload(now, reason or 0))))
             raise
         final = attempt.handshake.write_final(self._payload(now))
         self._end(attempt, SessionEvent.RESPONSE)
         if attempt.target.name is not None:
             attempt.target.node = certificate.node_index
-        self._send(datagram.socket, datagram.source, final)
+        self.commands.append(way.send(final))
         if len(self._refusable) < MAX_PENDING_HANDSHAKES:
             until = after(now, REFUSABLE_FOR)
             self._refusable[attempt.handshake.index] = (attempt.handshake, certificate)
             self._timers.set((HandshakeTimer.REFUSABLE, attempt.handshake.index), until)
-        place, offset_s = (datagram.socket, datagram.source), self._own_offset_s(now)
-        return Finished(attempt.state, attempt.handshake, payload, certificate, *place, final, offset_s)
+        own_offset_s = self._own_offset_s(now)
+        return Finished(attempt.state, attempt.handshake, payload, certificate, way, way.send(final), own_offset_s)
 
     def _check_expected(self, now: Instant, target: Target, certificate: Certificate, source: Endpoint) -> None:
         """Another node may be where this one was advertised, by mistake or by malice.
@@ -265,49 +262,50 @@ class Handshakes:
             if not target.is_elsewhere:
                 target.next_try = after(now, REFUSAL_PAUSE)
 
-    def _receive_final(self, now: Instant, datagram: HandshakeDatagram) -> Finished | None:
-        index = receiver_index(datagram.data)
+    def _receive_final(self, now: Instant, data: bytes, way: Way) -> Finished | None:
+        index = receiver_index(data)
         if index in self._refusals:
-            self._send(datagram.socket, datagram.source, self._refusals[index])
+            self.commands.append(way.send(self._refusals[index]))
             return None
+        if self._index_in_use(index):
+            return None  # a repetition: the session is there
         pending = self._pending.get(index)
-        if pending is None:
+        if pending is None or pending.way.peer != way.peer:
             raise MalformedError("handshake_unknown")
-        payload_bytes = pending.handshake.read_final(datagram.data)
+        payload_bytes = pending.handshake.read_final(data)
         try:
-            payload, certificate = self._members.authenticate(now, pending.handshake, payload_bytes, datagram.source)
+            payload, certificate = self._members.authenticate(now, pending.handshake, payload_bytes, way)
         except MalformedError as error:
             self._end_pending(index, SessionEvent.REFUSED)
             reason = refusal_reason(error.reason)
             if reason is not None:
-                self._refuse(now, pending.handshake, reason, datagram)
+                self._refuse(now, pending.handshake, reason, way)
             raise
         self._end_pending(index, SessionEvent.REFUSED if payload.refused else SessionEvent.FINAL)
         if payload.refused:
-            self._note_refusal(now, payload.refused, certificate, payload.clock_ms, datagram.source)
+            self._note_refusal(now, payload.refused, certificate, payload.clock_ms, way.endpoint)
             return None
-        place, offset_s = (datagram.socket, datagram.source), pending.own_offset_s
-        return Finished(pending.state, pending.handshake, payload, certificate, *place, None, offset_s)
+        return Finished(pending.state, pending.handshake, payload, certificate, way, None, pending.own_offset_s)
 
-    def _refuse(self, now: Instant, handshake: Handshake, reason: int, datagram: HandshakeDatagram) -> None:
+    def _refuse(self, now: Instant, handshake: Handshake, reason: int, way: Way) -> None:
         """Shorter than what it answers, once for each time that came."""
         refusal = handshake.write_refusal(emit_payload(Refusal(reason, self._wall_clock_ms(now))))
         if len(self._refusals) < MAX_PENDING_HANDSHAKES:
             self._refusals[handshake.index] = refusal
             self._timers.set((HandshakeTimer.REFUSAL, handshake.index), after(now, PENDING_LIFETIME))
-        self._send(datagram.socket, datagram.source, refusal)
+        self.commands.append(way.send(refusal))
 
-    def _receive_refusal(self, now: Instant, datagram: HandshakeDatagram) -> None:
-        index = receiver_index(datagram.data)
+    def _receive_refusal(self, now: Instant, data: bytes, way: Way) -> None:
+        index = receiver_index(data)
         if index not in self._refusable:
             raise MalformedError("handshake_unknown")
         refusable = self._refusable[index]
         if refusable is None:
             return
         handshake, certificate = refusable
-        refusal = parse_refusal(handshake.read_refusal(datagram.data))
+        refusal = parse_refusal(handshake.read_refusal(data))
         self._refusable[index] = None
-        self._note_refusal(now, refusal.reason, certificate, refusal.clock_ms, datagram.source)
+        self._note_refusal(now, refusal.reason, certificate, refusal.clock_ms, way.endpoint)
 
     def _note_refusal(self, now: Instant, code: int, other: Certificate, clock_ms: int, source: Endpoint) -> None:
         known = code in set(RefusalReason)
@@ -335,12 +333,10 @@ class Handshakes:
         attempt.target.is_tried = False
         self._ended(attempt.target)
 
-    def _send_to_all(self, now: Instant, attempt: Attempt, endpoints: tuple[Endpoint, ...]) -> None:
-        for endpoint in self._budgets.permitted(now, attempt.target, endpoints):
-            self._send(self._families.index(endpoint.address.version), endpoint, attempt.init)
-
-    def _send(self, socket: int, endpoint: Endpoint, data: bytes) -> None:
-        self.commands.append(SendDatagram(socket, endpoint, data))
+    def _send_init(self, now: Instant, attempt: Attempt) -> None:
+        outside = self._budgets.permitted(now, attempt.target, attempt.places)
+        ways = outside if attempt.in_session is None else [attempt.in_session]
+        self.commands += [way.send(attempt.init) for way in ways]
 
     def _new_index(self) -> int:
         while True:

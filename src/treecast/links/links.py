@@ -13,7 +13,7 @@ from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.commands import InstallSession, SetPeerUnderlayMtu
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
-from treecast.base.events import HandshakeDatagram, PeerMoved, SessionConfirmed, SessionReport
+from treecast.base.events import HandshakeDatagram, PeerMoved, SessionConfirmed, SessionHandshake, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.routes import RouteType
@@ -74,7 +74,6 @@ class Links:
         self._handshakes = Handshakes(
             me=me,
             factory=factory,
-            families=families,
             verify_certificate=verify_certificate,
             wall_clock_ms=wall_clock_ms,
             index_in_use=self._peers.index_in_use,
@@ -256,20 +255,23 @@ class Links:
 
     # what arrives
 
-    def receive(self, now: Instant, datagram: HandshakeDatagram) -> list[LinkEvent]:
-        """A handshake datagram with a good MAC."""
+    def receive(self, now: Instant, event: HandshakeDatagram | SessionHandshake) -> list[LinkEvent]:
+        """A handshake datagram with a good MAC, by itself or in a session."""
         events: list[LinkEvent] = []
-        finished = None
+        finished, way = None, self._peers.way_of(event)
+        if way is None:
+            self._drops.count("handshake_unknown")
+            return []
         try:
-            finished = self._handshakes.receive(now, datagram)
+            finished = self._handshakes.receive(now, event.data, way)
         except MalformedError as error:
             self._drops.count(error.reason)
-            self.trace.add(Step.REFUSED, "", (datagram.source,), error.reason)
+            self.trace.add(Step.REFUSED, "", (way.endpoint,), error.reason)
         events += self._learn_of_refusal(now)
         if finished is not None:
             self._note_if_replaced(now, finished.certificate)
             step = Step.ANSWERED if finished.final is not None else Step.ACCEPTED
-            self.trace.add(step, finished.certificate.name, (datagram.source,), payload=finished.payload)
+            self.trace.add(step, finished.certificate.name, (way.endpoint,), payload=finished.payload)
             events += self._sessions.install(now, finished)
         self._take_datagrams()
         return events

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
-from treecast.base.events import SessionReport
+from treecast.base.commands import SendDatagram, SendHandshake
+from treecast.base.events import HandshakeDatagram, SessionHandshake, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
 from treecast.links.states import LINK, SESSION, LinkState, PeerEvent, SessionEvent, SessionState
+from treecast.links.ways import InSession, Outside, Way
 from treecast.wire.handshake import HandshakePayload
 
 REKEY_AFTER: Duration = 120.0
@@ -42,7 +44,8 @@ class Session:
     established_at: Instant
     socket: int
     endpoint: Endpoint
-    final: bytes | None = None
+    final: SendDatagram | SendHandshake | None = None
+    """The command that sends FINAL again, until the session is confirmed."""
     rekey_after: Duration = REKEY_AFTER
 
     @property
@@ -152,6 +155,13 @@ class Peers:
         peer = self._peers.get(node)
         return peer.session(index) if peer else None
 
+    def way_of(self, event: HandshakeDatagram | SessionHandshake) -> Way | None:
+        """The way that a handshake datagram came; None where its session has ended."""
+        if isinstance(event, HandshakeDatagram):
+            return Outside(event.socket, event.source)
+        session = self.session(event.peer, event.session)
+        return session and InSession(event.peer, session.socket, session.endpoint)
+
     def index_in_use(self, index: int) -> bool:
         return index in self._indices
 
@@ -168,3 +178,9 @@ def wants_handshake(now: Instant, peer: Peer, reports: Mapping[int, SessionRepor
     report = reports.get(newest.index)
     suspect = report is not None and report.silent_s >= SUSPECT_AFTER
     return newest.confirmed and (suspect or newest.wants_rekey(now, report.sealed if report else 0))
+
+
+def is_suspect(peer: Peer, reports: Mapping[int, SessionReport]) -> bool:
+    """Whether the peer may have forgotten its newest session."""
+    report = reports.get(peer.sessions[-1].index)
+    return report is not None and report.silent_s >= SUSPECT_AFTER

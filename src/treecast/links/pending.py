@@ -1,14 +1,17 @@
 """Pending handshakes: those that other nodes began and that wait for their FINAL, found by index or by INIT.
 
-Decides nothing. ``handshakes`` bounds how many there are and how long each stays.
+Decides which of them make room for others. ``handshakes`` bounds how long each stays.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_PENDING_HANDSHAKES
 from treecast.links.crypto import Handshake
 from treecast.links.states import SESSION, SessionEvent, SessionState
+from treecast.links.ways import Way
 from treecast.wire.handshake import without_cookie
 
 
@@ -19,6 +22,8 @@ class Pending:
     handshake: Handshake
     init: bytes
     response: bytes
+    way: Way
+    """Where its INIT came from first."""
     own_offset_s: float
     """This node's wall clock as the response states it, minus its monotonic one."""
     state: SessionState = SessionState.NONE
@@ -33,17 +38,30 @@ class PendingHandshakes:
     def __init__(self) -> None:
         self._by_index: dict[int, Pending] = {}
         self._by_init: dict[bytes, Pending] = {}
+        self._outside: dict[int, None] = {}
+        """Handshakes outside of sessions, the oldest first."""
+        self._by_peer: dict[NodeIndex, int] = {}
+        """The handshake in each peer's session: one at a time."""
 
     def add(self, pending: Pending) -> None:
         """An INIT was answered."""
+        pending.take(SessionEvent.INIT)
         self._by_index[pending.handshake.index] = pending
         self._by_init[without_cookie(pending.init)] = pending
+        if pending.way.peer is None:
+            self._outside[pending.handshake.index] = None
+        else:
+            self._by_peer[pending.way.peer] = pending.handshake.index
 
     def remove(self, index: int, event: SessionEvent) -> None:
         """The handshake has become a session, or has ended."""
         pending = self._by_index.pop(index)
         pending.take(event)
         del self._by_init[without_cookie(pending.init)]
+        if pending.way.peer is None:
+            del self._outside[index]
+        else:
+            del self._by_peer[pending.way.peer]
 
     def get(self, index: int) -> Pending | None:
         """The pending handshake of this index."""
@@ -53,9 +71,13 @@ class PendingHandshakes:
         """The pending handshake that began with this INIT."""
         return self._by_init.get(without_cookie(init))
 
-    def oldest(self) -> int:
-        """The index of the one that has waited longest."""
-        return next(iter(self._by_index))
+    def replaced_by(self, way: Way) -> list[int]:
+        """The indices of those that end when another INIT comes: the one of the same peer's session; outside of
+        sessions, where there are as many as may be, the one that has waited longest.
+        """
+        if way.peer is not None:
+            return [self._by_peer[way.peer]] if way.peer in self._by_peer else []
+        return [next(iter(self._outside))] if len(self._outside) >= MAX_PENDING_HANDSHAKES else []
 
     def sizes(self) -> tuple[int, int]:
         """How many are kept, by index and by INIT: equal, unless one leaks."""

@@ -15,7 +15,6 @@ from treecast.base.commands import (
     ForgetPeer,
     InstallSession,
     RemoveSession,
-    SendDatagram,
     SetPeerUnderlayMtu,
 )
 from treecast.base.events import PeerMoved, SessionConfirmed, SessionReport
@@ -35,12 +34,14 @@ from treecast.links.peers import (
     Peers,
     Session,
     is_silent,
+    is_suspect,
     wants_handshake,
 )
 from treecast.links.reachability import Reachability
 from treecast.links.roster import Roster
 from treecast.links.states import PeerEvent, SessionEvent
 from treecast.links.targets import Target, Targets
+from treecast.links.ways import InSession
 
 FINAL_INTERVAL: Duration = 0.25
 CONFIRM_LIMIT: Duration = 5.0
@@ -124,8 +125,8 @@ class Sessions:
             finished.handshake.index,
             finished.final is not None,
             now,
-            finished.socket,
-            finished.endpoint,
+            finished.way.socket,
+            finished.way.endpoint,
             finished.final,
             REKEY_AFTER * self._rng.uniform(*REKEY_JITTER),
         )
@@ -218,7 +219,8 @@ class Sessions:
                 if needs_clock or wants_handshake(now, peer, by_session):
                     clocks -= needs_clock
                     peer.known_offset_s = own_offset_s  # once, though nothing comes of it
-                    self._handshakes.begin(now, _again(now, peer))
+                    way = None if is_suspect(peer, by_session) else _in_session(peer)
+                    self._handshakes.begin(now, _again(now, peer), way)
         return self._take_events()
 
     # time
@@ -241,7 +243,7 @@ class Sessions:
                 self._down(now, peer, UNCONFIRMED, pause=0.0)
             return
         self._plan_final(now, peer.node, session)
-        self.commands.append(SendDatagram(session.socket, session.endpoint, session.final))
+        self.commands.append(session.final)
 
     def _plan_final(self, now: Instant, node: NodeIndex, session: Session) -> None:
         self._finals.set((node, session.index), after(now, FINAL_INTERVAL * self._rng.uniform(*INIT_JITTER)))
@@ -285,6 +287,11 @@ class Sessions:
     def _take_events(self) -> list[LinkEvent]:
         taken, self._events = self._events, []
         return taken
+
+
+def _in_session(peer: Peer) -> InSession:
+    """The way of a handshake that nobody outside can hinder."""
+    return InSession(peer.node, peer.current.socket, peer.current.endpoint)
 
 
 def _again(now: Instant, peer: Peer) -> Target:

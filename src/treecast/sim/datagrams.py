@@ -20,6 +20,11 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Rekey:
+    handshake: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     tree_id: TreeId
     epoch: TreeEpoch
@@ -54,6 +59,8 @@ def kind_and_bytes(datagram: object) -> tuple[str, int]:
             return "control", SESSION_BYTES + len(control)
         case SessionDatagram(body=Probe()):
             return "probe", SESSION_BYTES + PROBE_BYTES
+        case SessionDatagram(body=Rekey(handshake)):
+            return "handshake", SESSION_BYTES + len(handshake)
         case SessionDatagram(body=Key(context=context)):
             return "key", SESSION_BYTES + KEY_BYTES + len(context)
         case SessionDatagram(body=(_, bytes() as frame)):

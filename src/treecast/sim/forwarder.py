@@ -13,7 +13,7 @@ from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeId
-from treecast.sim.datagrams import Key, Probe, ReplayWindow, SessionDatagram, TreeDatagram
+from treecast.sim.datagrams import Key, Probe, Rekey, ReplayWindow, SessionDatagram, TreeDatagram
 from treecast.sim.frame_sources import may_send
 from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
@@ -146,6 +146,8 @@ class ModelForwarder(ForwardingTables):
                 self.raise_event(e.KeyOffered(session.peer, tree_id, epoch, key_id, context))
             case bytes() as control:
                 self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
+            case Rekey(handshake):
+                self.raise_event(e.SessionHandshake(session.peer, datagram.receiver_index, handshake))
             case ("frame", frame):
                 self._deliver(session.peer, frame)
 
@@ -220,6 +222,8 @@ class ModelForwarder(ForwardingTables):
         match command:
             case c.SendControl(peer, data):
                 self._seal(peer, data)
+            case c.SendHandshake(peer, data):
+                self._seal(peer, Rekey(data))
             case c.SendDatagram(endpoint=endpoint, data=data):
                 self.underlay.send(self.endpoint, endpoint, data)
             case c.Inject(frame=frame):

@@ -6,7 +6,7 @@ import struct
 
 from treecast.base.errors import MalformedError
 
-DATAGRAM_BYTES = 1200
+DATAGRAM_BYTES = 1136
 
 
 class ModelHandshake:

@@ -26,7 +26,7 @@ def garbage(rng: random.Random) -> Iterator[bytes]:
         for length in (1, 16, 100):
             yield bytes((first,)) + rng.randbytes(length - 1)
     for first in EACH_KIND:
-        for length in (4, 8, 20, 35, 36, 55, 56, 87, 88, 123, 124, 511, 1000, 1199, 1200, 1201, 1452, 1453):
+        for length in (4, 8, 20, 35, 36, 55, 56, 87, 88, 123, 124, 511, 1000, 1135, 1136, 1137, 1452, 1453):
             for start in (b"\0\0\0", b"\1\0\0", b"\0\0\1"):
                 yield bytes((first,)) + start + rng.randbytes(length - 4)
     yield rng.randbytes(9000)  # fragments of IP, put together again

@@ -21,8 +21,8 @@ from treecast import _native
 from treecast.adapters.native import apply
 from treecast.adapters.native_records import emit_endpoint, parse_endpoint
 from treecast.base.addresses import Endpoint
-from treecast.base.commands import Inject, OfferKey, SendControl
-from treecast.base.events import CommandRefused, ControlDatagram, PeerMoved, RefusalReason, TapFrame
+from treecast.base.commands import Inject, OfferKey, SendControl, SendHandshake
+from treecast.base.events import CommandRefused, ControlDatagram, PeerMoved, RefusalReason, SessionHandshake, TapFrame
 from treecast.base.ids import KeyId, NodeIndex, TreeId
 
 GROUP = "239.1.1.1"
@@ -174,6 +174,15 @@ def test_a_deleted_interface_ends_in_a_drop_and_no_busy_loop() -> None:
         assert planes[0].forwarder.drops()["tap_other"] == 1
         planes[0].do(SendControl(NodeIndex(2), b"still here"))
         assert planes[1].wait_for(ControlDatagram)[-1].data == b"still here"
+
+
+def test_a_handshake_in_a_session_comes_whole_and_one_of_strangers_does_not() -> None:
+    with DataPlanes(2) as planes:
+        init = _native.Handshake.initiate(_native.StaticKey(bytes([7] * 32)), NETWORK, 5).init_datagram()
+        planes[0].do(SendHandshake(NodeIndex(2), init))
+        assert planes[1].wait_for(SessionHandshake)[-1].data == init
+        planes[0].do(SendHandshake(NodeIndex(2), init[:-40] + bytes(40)))
+        wait_until(lambda: planes[1].forwarder.drops()["handshake_mac"] == 1, LIMIT_S, "handshake_mac")
 
 
 def test_a_node_without_capabilities_goes_on() -> None:

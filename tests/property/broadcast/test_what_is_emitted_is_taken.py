@@ -69,7 +69,7 @@ relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MOST_NODES = 5_000
 LAST_CHUNK = 0xFFFF
 LAST_U32, LAST_U64 = 0xFFFF_FFFF, 0x7FFF_FFFF_FFFF_FFFF
-MAX_PAYLOAD_BYTES = 1200 - 12 - 32 - 48 - 16 - 16 - 2
+MAX_PAYLOAD_BYTES = 1136 - 12 - 32 - 48 - 16 - 16 - 2
 """The payload that RESPONSE leaves: header, ephemeral key, sealed static key, tag, MAC (docs/protocol.md section 3)."""
 
 u32 = st.integers(0, LAST_U32)

@@ -8,9 +8,9 @@ from random import Random
 from typing import ParamSpec
 
 from treecast.base.addresses import Endpoint, IPAddress
-from treecast.base.commands import InstallSession, SendDatagram, SetPeerUnderlayMtu
+from treecast.base.commands import InstallSession, SendDatagram, SendHandshake, SetPeerUnderlayMtu
 from treecast.base.counters import Drops
-from treecast.base.events import HandshakeDatagram, SessionConfirmed, SessionReport
+from treecast.base.events import HandshakeDatagram, SessionConfirmed, SessionHandshake, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.routes import RouteType
 from treecast.base.time import Instant
@@ -55,6 +55,10 @@ def verify_certificate(wire: bytes, unix_now_s: float) -> Certificate:
     certificate = Certificate.decode(wire)
     certificate.verify(CA.public, unix_now_s)
     return certificate
+
+
+class InSession(bytes):
+    """A handshake datagram that goes in a session."""
 
 
 class Node:
@@ -116,12 +120,23 @@ class Node:
         self.links.commands.clear()
         self.installed += [command for command in commands if isinstance(command, InstallSession)]
         self.limits += [(c.peer, c.mtu_bytes) for c in commands if isinstance(c, SetPeerUnderlayMtu)]
-        usual = SendDatagram | InstallSession | SetPeerUnderlayMtu
+        usual = SendDatagram | SendHandshake | InstallSession | SetPeerUnderlayMtu
         self.others = [command for command in commands if not isinstance(command, usual)]
-        return [command.data for command in commands if isinstance(command, SendDatagram)]
+        datagrams = [command for command in commands if isinstance(command, SendDatagram | SendHandshake)]
+        return [one.data if isinstance(one, SendDatagram) else InSession(one.data) for one in datagrams]
 
     def hear(self, now: float, data: bytes, source: int) -> None:
-        self.links.receive(Instant(now), HandshakeDatagram(0, endpoint_of(source), data))
+        """A datagram that the node ``source`` sent arrives."""
+        if not isinstance(data, InSession):
+            self.links.receive(Instant(now), HandshakeDatagram(0, endpoint_of(source), data))
+            return
+        peer = self.links.peer(NodeIndex(source))
+        assert peer is not None
+        self.hear_in(now, data, source, peer.current.index)
+
+    def hear_in(self, now: float, data: bytes, source: int, session: int) -> None:
+        """A handshake datagram of the node ``source`` arrives in a session with it."""
+        self.links.receive(Instant(now), SessionHandshake(NodeIndex(source), session, bytes(data)))
 
     def events(self) -> list[LinkUp | LinkDown]:
         events, self._events = self._events, []

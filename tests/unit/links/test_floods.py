@@ -16,6 +16,15 @@ FLOODED_FROM = 90
 """Before that nobody makes a handshake anew."""
 
 
+def test_a_newcomer_s_handshake_takes_the_place_of_the_one_that_has_waited_longest() -> None:
+    one, newcomer = Node(1), Node(2)
+    for forged in range(1, MAX_PENDING_HANDSHAKES + 1):
+        one.hear(0.0, ModelFactory(bytes(32)).initiate(forged).init_datagram(), 9)
+    one.sent()
+    shake(newcomer, one)
+    assert [peer.node for peer in one.links.peers()] == [2]
+
+
 def test_a_flood_from_the_peer_s_own_address_for_longer_than_a_session_lives_ends_no_link() -> None:
     one, two = Node(1), Node(2)
     shake(one, two)

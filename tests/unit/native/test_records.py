@@ -69,6 +69,7 @@ EVENTS: tuple[e.FromDataPlane, ...] = (
     e.HandshakeDatagram(1, Endpoint(IPv4Address("192.0.2.1"), 7700), b"init"),
     e.ForeignHandshake(Endpoint(SCOPE, 7700)),
     e.ControlDatagram(NodeIndex(2), 5, b"message"),
+    e.SessionHandshake(NodeIndex(2), 5, b"message"),
     e.KeyOffered(NodeIndex(2), TreeId(1), TreeEpoch(3), KeyId(4), b"context"),
     e.PeerMoved(NodeIndex(2), 5, Endpoint(IPv6Address("2001:db8::1"), 7700)),
     e.SessionConfirmed(NodeIndex(2), 5),

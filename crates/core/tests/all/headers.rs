@@ -189,7 +189,9 @@ fn the_own_link_is_found_behind_extension_headers_and_options() {
     let reason = |frame: &[u8]| classify(&node, 0, frame, 1, NOW_NS).destination.expect("not Python's").err();
     assert_eq!(reason(&with_options(3, 0, peer, 17, &datagram)), Some(Reason::RecursiveEncapsulation));
     assert_eq!(reason(&with_options(0, 0, [192, 0, 2, 9], 17, &datagram)), Some(Reason::UnknownUnicast));
-    let unsigned = [&treecast_core::mac::prefix(treecast_core::datagram::FINAL)[..], &[0; 1180]].concat();
+    let unsigned =
+        [&treecast_core::mac::prefix(treecast_core::datagram::FINAL)[..], &[0; treecast_core::mac::HANDSHAKE_LEN - 20]]
+            .concat();
     let mac = treecast_core::mac::MacKey::new(&NETWORK_KEY).mac(&unsigned);
     let handshake = udp(7700, 7700, &[&unsigned[..], &mac].concat());
     for extensions in [&[][..], &[Destination], &[HopByHop, Routing, Long(2)]] {

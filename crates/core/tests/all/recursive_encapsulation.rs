@@ -5,7 +5,7 @@ use treecast_core::aead::Aead;
 use treecast_core::datagram::{FINAL, KIND_FRAME};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame::FrameKind;
-use treecast_core::mac::{prefix, MacKey};
+use treecast_core::mac::{prefix, MacKey, HANDSHAKE_LEN};
 use treecast_core::reason::Reason;
 
 const HERE: [u8; 4] = [10, 99, 1, 254];
@@ -20,7 +20,7 @@ fn udp(destination: [u8; 4], payload: &[u8]) -> Vec<u8> {
 }
 
 fn handshake(network_key: &[u8; 32]) -> Vec<u8> {
-    let unsigned = [&prefix(FINAL)[..], &[0; 1180]].concat();
+    let unsigned = [&prefix(FINAL)[..], &[0; HANDSHAKE_LEN - 20]].concat();
     let mac = MacKey::new(network_key).mac(&unsigned);
     [unsigned, mac.to_vec()].concat()
 }
@@ -41,7 +41,7 @@ fn a_handshake_of_this_network_does_not_enter_the_overlay_and_another_network_s_
     for frame in [tagged(&own), own] {
         assert_eq!(reason(&node, &frame), Some(Reason::RecursiveEncapsulation));
     }
-    let bytes = [&[30, 20, 30, 20, 4, 184, 0, 0][..], &handshake(&NETWORK_KEY)].concat();
+    let bytes = [&[30, 20, 30, 20, 4, 120, 0, 0][..], &handshake(&NETWORK_KEY)].concat();
     assert_eq!(reason(&node, &ipv6([0xFD; 16], 17, &bytes)), Some(Reason::RecursiveEncapsulation));
     let other = udp(ELSEWHERE, &handshake(b"the key of some other network..."));
     assert_eq!(reason(&node, &other), Some(Reason::UnknownUnicast));

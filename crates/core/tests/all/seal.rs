@@ -4,11 +4,13 @@ use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Received, Recent};
-use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
+use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_HANDSHAKE};
+use treecast_core::datagram::{KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use treecast_core::downstream_tree::OutgoingList;
 use treecast_core::events::Event;
+use treecast_core::handshake::Handshake;
 use treecast_core::reason::Reason;
-use treecast_core::session::{Endpoint, SESSION_BODY_OFFSET, SESSION_LIMIT};
+use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET, SESSION_LIMIT};
 
 const FRAME: &[u8] = b"\x02\x54\0\0\0\x02\x02\x54\0\0\0\x01\x08\0and then some payload";
 
@@ -174,6 +176,23 @@ fn control_messages_reach_python_and_bad_plaintexts_have_reasons() {
     assert_eq!(get(seal(&session, KIND_PROBE, b"seven..")), Err(Reason::InnerMalformed));
     let events = two.events.drain(10, || {});
     assert_eq!(events.last(), Some(&Event::Control { peer: 1, session: 11, data: b"message".to_vec() }));
+}
+
+#[test]
+fn handshakes_in_a_session_need_a_mac_and_are_limited_in_each_session_alone() {
+    let two = tables(2);
+    let [session, other] = [(1, 10), (3, 20)].map(|(node, index)| join(&tables(node), &two, index, Aead::Aes256Gcm).0);
+    let init = Handshake::initiate(&[1; 32], &network(), 5, [2; 32]).unwrap().init_datagram().unwrap().to_vec();
+    let get = |session: &Session, body: &[u8]| receive(&two, &seal(session, KIND_HANDSHAKE, body), endpoint(1));
+    assert_eq!(get(&session, &init), Ok(None));
+    let event = Event::SessionHandshake { peer: 1, session: 11, data: init.clone() };
+    assert_eq!(two.events.drain(10, || {}).last(), Some(&event));
+    assert_eq!(get(&session, &[&init[..100], &[0], &init[101..]].concat()), Err(Reason::HandshakeMac));
+    assert_eq!(get(&session, &[0xC6; 56]), Err(Reason::HandshakeMalformed), "a session needs no cookies");
+    assert_eq!(get(&session, b""), Err(Reason::DatagramShort));
+    let taken = (1..100).take_while(|_| get(&session, &init) == Ok(None)).count();
+    assert_eq!((taken, get(&session, &init)), (15, Err(Reason::HandshakeRateSession)));
+    assert_eq!(get(&other, &init), Ok(None));
 }
 
 #[test]
