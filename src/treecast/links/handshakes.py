@@ -32,7 +32,7 @@ from treecast.links.refusals import Refusals, Refused
 from treecast.links.states import SessionEvent, SessionState
 from treecast.links.targets import ELSEWHERE_PAUSE, Target
 from treecast.links.trace import Step, Trace
-from treecast.links.ways import InSession, Outside, Way
+from treecast.links.ways import InSession, Way
 from treecast.wire.handshake import (
     HandshakePayload,
     HandshakeType,

@@ -160,7 +160,7 @@ class Peers:
         if isinstance(event, HandshakeDatagram):
             return Outside(event.socket, event.source)
         session = self.session(event.peer, event.session)
-        return session and InSession(event.peer, session.socket, session.endpoint)
+        return InSession(event.peer, session.socket, session.endpoint) if session is not None else None
 
     def index_in_use(self, index: int) -> bool:
         return index in self._indices

@@ -91,6 +91,9 @@ def test_a_peer_that_moves_is_followed_after_one_authentic_datagram() -> None:
     """n1's port changes as behind a NAT that has rebooted: nftables rewrites it on the way out."""
     with DataPlanes(2) as planes:
         one, two = planes.planes
+        # A flow that begins with a datagram to this node would not be rewritten.
+        two.machine.run(["nft", "add table ip raw; add chain ip raw in { type filter hook prerouting priority -300; }"])
+        two.machine.run(["nft", "add rule ip raw in udp dport 7700 notrack"])
         two.machine.run(["nft", "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }"])
         two.machine.run(["nft", "add rule ip nat out udp sport 7700 snat to :40000"])
         two.machine.run(["conntrack", "-D", "-p", "udp"], check=False) if _has("conntrack") else None
