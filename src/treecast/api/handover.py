@@ -10,7 +10,14 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from treecast.api.socket_path import advice_on_making, identity_of, in_the_way, is_other_than_socket, short_path
+from treecast.api.socket_path import (
+    advice_on_making,
+    identity_of,
+    in_the_way,
+    is_in_place,
+    is_other_than_socket,
+    short_path,
+)
 from treecast.base.errors import OperatorError
 
 PORTS_SOCKET = "ports.sock"
@@ -30,10 +37,7 @@ class DescriptorInbox:
 
     def is_in_place(self) -> bool:
         """Whether verbs find the socket."""
-        try:
-            return identity_of(self._path) == self._bound
-        except OSError:
-            return False
+        return is_in_place(self._path, self._bound)
 
     def make_again(self) -> None:
         """Another socket, for one that somebody has removed. OperatorError."""

@@ -33,15 +33,12 @@ from treecast.api.records import (
     Sliced,
     Verb,
 )
-from treecast.api.socket_path import CONTROL_SOCKET, advice_on_making, identity_of, short_path
+from treecast.api.socket_path import CONTROL_SOCKET, advice_on_making, identity_of, is_in_place, short_path
 from treecast.base.errors import OperatorError
 from treecast.base.limits import MAX_CLIENTS
 
 SLICE_S = 0.002
 """The event loop's time that one client gets at a time."""
-
-KEEP_INTERVAL_S = 5.0
-"""How long clients may miss a socket that somebody removed."""
 
 CLIENT_PATIENCE_S = 5.0
 """How long a client may take to write its request or to read its answer."""
@@ -88,23 +85,16 @@ class ControlServer:
         await self._end()
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_REQUEST_BYTES)
 
-    async def removed(self) -> None:
-        """Returns when the socket is no longer in the directory, where clients look for it."""
-        while self._is_in_place():
-            await asyncio.sleep(KEEP_INTERVAL_S)
-
-    def _is_in_place(self) -> bool:
-        try:
-            return identity_of(self._directory / CONTROL_SOCKET) == self._bound
-        except OSError:
-            return False
+    def is_in_place(self) -> bool:
+        """Whether clients find the socket in the directory."""
+        return is_in_place(self._directory / CONTROL_SOCKET, self._bound)
 
     async def close(self) -> None:
         """Drops the clients and removes the socket."""
         if self._server is None:
             return
         await self._end()
-        if self._is_in_place():  # else it is another node's
+        if self.is_in_place():  # else it is another node's
             with suppress(OSError):  # the directory may be gone
                 (self._directory / CONTROL_SOCKET).unlink()
 

@@ -19,6 +19,18 @@ def identity_of(path: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, stat.S_IFMT(found.st_mode)
 
 
+def is_in_place(path: Path, bound: tuple[int, ...]) -> bool:
+    """Whether the socket that was bound is where verbs look for it. One in a directory that is closed to this account
+    is: nobody has removed it, and nobody could make another.
+    """
+    try:
+        return identity_of(path) == bound
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
 def is_other_than_socket(path: Path) -> bool:
     """Whether something else than a socket has the name."""
     try:

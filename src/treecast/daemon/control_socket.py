@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
 from treecast.api.handover import DescriptorInbox
-from treecast.api.server import KEEP_INTERVAL_S, ControlServer
+from treecast.api.server import ControlServer
+
+KEEP_INTERVAL_S = 5.0
+"""How long clients may miss a socket that somebody removed."""
 
 
-async def keep_in_place(server: ControlServer, log: FilteringBoundLogger) -> None:
-    """Make the socket again whenever somebody has removed it. OperatorError when that fails."""
+async def keep_in_place(server: ControlServer, well: Callable[[], None], log: FilteringBoundLogger) -> None:
+    """Make the socket again whenever somebody has removed it. OperatorError when that fails; ``well``: called whenever
+    it is there.
+    """
     while True:
-        await server.removed()
-        await server.start()
-        log.warning("control socket made again: somebody had removed it")
+        if not server.is_in_place():
+            await server.start()
+            log.warning("control socket made again: somebody had removed it")
+        well()
+        await asyncio.sleep(KEEP_INTERVAL_S)
 
 
-async def keep_inbox_in_place(inbox: DescriptorInbox, log: FilteringBoundLogger) -> None:
+async def keep_inbox_in_place(inbox: DescriptorInbox, well: Callable[[], None], log: FilteringBoundLogger) -> None:
     """The same for the socket by which interfaces are handed over. OperatorError when that fails."""
     while True:
         if not inbox.is_in_place():
             inbox.make_again()
             log.warning("socket for interfaces made again: somebody had removed it")
+        well()
         await asyncio.sleep(KEEP_INTERVAL_S)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -110,9 +110,9 @@ class PacketPorts:
                     self._node.address_packet_port(own.port, addresses, own.record.limits(), own.record.kept())
             self._open_those_there()
 
-    async def keep_inbox(self) -> None:
+    async def keep_inbox(self, well: Callable[[], None]) -> None:
         """Interfaces can be handed over whoever cleans up the directory. OperatorError when that is impossible."""
-        await keep_inbox_in_place(self._inbox, self._log)
+        await keep_inbox_in_place(self._inbox, well, self._log)
 
     def close(self) -> None:
         """Take no more sockets. The ports end with the data plane."""

@@ -99,7 +99,7 @@ async def run_opened(opened: Opened) -> None:
     try:
         drop_capabilities()
         _start(opened, parts)
-        upkeep.supervision.start("keeping the control socket", lambda: keep_in_place(server, log))
+        upkeep.supervision.start_keeper("keeping the control socket", lambda well: keep_in_place(server, well, log))
         ready.write(_ready_line(opened.identity.certificate))
         log.info("ready", listening=" ".join(map(str, plane.listening)), offloads=" ".join(plane.offloads))
         systemd.notify("READY=1")
@@ -167,7 +167,7 @@ def _start(opened: Opened, parts: _Parts) -> None:
     parts.bridging.reread()
     parts.memory.start(upkeep.supervision, parts.of_hosts)
     _follow_network(opened, parts.node, parts.bridging, parts.packet_ports, upkeep)
-    upkeep.supervision.start("keeping the socket for interfaces", parts.packet_ports.keep_inbox)
+    upkeep.supervision.start_keeper("keeping the socket for interfaces", parts.packet_ports.keep_inbox)
     _follow_service(parts.engine, plane, upkeep)
 
 

@@ -48,6 +48,13 @@ class Supervision:
         """Run it until ``stop``; whenever it ends, begin it again."""
         self._tasks.append(asyncio.get_running_loop().create_task(self._keep(name, run), name=name))
 
+    def start_keeper(self, name: str, run: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+        """The same for a task that calls what it gets when all is well: what failed before is over then."""
+        self.start(name, lambda: run(lambda: self._well(name)))
+
+    def _well(self, name: str) -> None:
+        self._failing.pop(name, None)
+
     async def stop(self) -> None:
         """Cancel all tasks and wait for them."""
         for task in self._tasks:

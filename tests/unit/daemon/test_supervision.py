@@ -12,12 +12,13 @@ from structlog.typing import FilteringBoundLogger
 
 from tests.unit.api.serving import STATUS, sample_answer, sample_changes
 from treecast.adapters import clock
-from treecast.api import server as server_module
+from treecast.api import socket_path
 from treecast.api.client import fetch_status
 from treecast.api.server import ControlServer
 from treecast.base.counters import Drops
 from treecast.base.errors import OperatorError
 from treecast.base.time import Instant, after
+from treecast.daemon import control_socket
 from treecast.daemon import supervision as module
 from treecast.daemon.control_socket import keep_in_place
 from treecast.daemon.faults import FaultLog
@@ -126,13 +127,13 @@ def test_stopping_waits_for_the_tasks_and_begins_none_again(kept: Kept) -> None:
 def test_a_control_socket_that_somebody_removed_is_made_again(
     kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "KEEP_INTERVAL_S", 0.01)
+    monkeypatch.setattr(control_socket, "KEEP_INTERVAL_S", 0.01)
     server = ControlServer(tmp_path, sample_answer, lambda *_: None, sample_changes)
     answered = _until(lambda: asyncio.to_thread(fetch_status, tmp_path))
 
     async def run() -> None:
         await server.start()
-        kept.supervision.start("keeping the socket", lambda: keep_in_place(server, kept.log))
+        kept.supervision.start_keeper("keeping the socket", lambda well: keep_in_place(server, well, kept.log))
         (tmp_path / "control.sock").unlink()
         async with asyncio.timeout(LIMIT_S):
             assert await answered() == STATUS
@@ -142,6 +143,42 @@ def test_a_control_socket_that_somebody_removed_is_made_again(
     asyncio.run(run())
     assert kept.events() == ["control socket made again: somebody had removed it"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_socket_in_a_closed_directory_is_in_place_and_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_: Path) -> tuple[int, ...]:
+        raise PermissionError(13, "Permission denied")
+
+    assert not socket_path.is_in_place(tmp_path / "none", (1, 2, 3))
+    monkeypatch.setattr(socket_path, "identity_of", closed)
+    assert socket_path.is_in_place(tmp_path / "control.sock", (1, 2, 3))
+
+
+def test_a_socket_that_could_not_be_made_is_no_problem_any_more_once_it_is(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_socket, "KEEP_INTERVAL_S", 0.01)
+    home = tmp_path / "home"
+    home.mkdir()
+    server = ControlServer(home, sample_answer, lambda *_: None, sample_changes)
+
+    async def run() -> None:
+        await server.start()
+        home.rename(tmp_path / "away")
+        kept.supervision.start_keeper("keeping the socket", lambda well: keep_in_place(server, well, kept.log))
+        async with asyncio.timeout(LIMIT_S):
+            while not kept.problems(clock.monotonic()):
+                await asyncio.sleep(0.001)
+            home.mkdir()
+            while kept.problems(clock.monotonic()):
+                await asyncio.sleep(0.001)
+        await kept.supervision.stop()
+        await server.close()
+
+    asyncio.run(run())
+    assert kept.events()[-1] == "control socket made again: somebody had removed it"
 
 
 def _until(ask: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:
