@@ -126,6 +126,8 @@ def renew_node(
 ) -> Certificate:
     """Writes a new certificate for a node's keys into ``directory``, which need not have these; OperatorError."""
     load_authority(network_directory)
+    if (directory / CA_KEY_FILE).exists():
+        raise OperatorError(f"{directory} is a network's directory, with {CA_KEY_FILE}: choose another --dir")
     with explained(f"lock the network in {network_directory}"), exclusive(network_directory / NETWORK_LOCK_FILE):
         certificate, registry = load_authority(network_directory).renew(name, validity_days, roles, now_unix_s, limits)
         path = directory / CERTIFICATE_FILE

@@ -48,9 +48,11 @@ def test_what_cannot_be_renewed_is_refused_and_changes_nothing(network: Path, tm
     for name, place, days, sentence in (
         ("carol", "carol", 90, "network lab has no node carol"),
         ("alice", "bob", 90, "is the certificate of another node .bob.: choose another --dir"),
+        ("alice", "lab", 90, "lab is a network's directory, with ca.key: choose another --dir"),
         ("alice", "alice", 0, "valid for 1 to 36500 days"),
     ):
         with pytest.raises(OperatorError, match=sentence):
             storage.renew_node(network, tmp_path / place, name, days, None, NOW_S)
     assert storage.load_authority(network).registry == before
     assert storage.load_node(tmp_path / "bob", NOW_S).certificate.name == "bob"
+    assert not (network / "node.cert").exists()
