@@ -33,11 +33,11 @@ class Answers:
         take_revocations: Callable[[], None],
         *,
         ipv6: bool,
-        on: Callable[[str], list[str]],
+        on: Callable[[str, str], list[str]],
         started_at: Instant,
     ) -> None:
-        """``take_revocations``: reads them from the directory. ``on``: the options in force, for the name that the
-        interface has now.
+        """``take_revocations``: reads them from the directory. ``on``: the options in force, for the names that the
+        interface and its bridge, if any, have now.
         """
         self._take_revocations = take_revocations
         self._identity = identity
@@ -103,7 +103,7 @@ class Answers:
             valid_from=iso_date(certificate.not_before_s),
             valid_until=iso_date(certificate.not_after_s),
             version=version("treecast"),
-            on=self._on(interface),
+            on=self._on(interface, self._bridging.bridge),
             revoked=[name for _, name in self._view.revoked()],
             log_level=logs.present_level(),
         )

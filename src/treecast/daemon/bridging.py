@@ -110,6 +110,11 @@ class Bridging:
         return {TAP: self._node.plane.interface, **self._packet_ports.names()}
 
     @property
+    def bridge(self) -> str:
+        """The bridge that the TAP is to be in; empty for none."""
+        return self._record.bridge if self._record is not None else ""
+
+    @property
     def is_on(self) -> bool:
         """Whether the TAP is to be in a bridge."""
         return self._record is not None

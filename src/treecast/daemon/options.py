@@ -48,15 +48,17 @@ class UpOptions:
     account: Account | None = None
     membership: MembershipConfig = field(default_factory=MembershipConfig)
 
-    def in_words(self, interface: str) -> list[str]:
-        """The options that are in force, a line each, for ``status``. ``interface``: as it is called now."""
+    def in_words(self, interface: str, bridge: str = "") -> list[str]:
+        """The options that are in force, a line each, for ``status``. ``interface``: as it is called now; ``bridge``:
+        the one that it is in, which has its routes.
+        """
         usual = MembershipConfig()
         changed = [
             f.name for f in fields(self.membership) if getattr(self.membership, f.name) != getattr(usual, f.name)
         ]
-        mtu = self.underlay_mtu_bytes
+        mtu, groups = self.underlay_mtu_bytes, _prefixes(self.groups) or "none (programs name the interface)"
         lines = (
-            (True, f"groups by {interface}: {_prefixes(self.groups) or 'none (programs name the interface)'}"),
+            (True, f"groups by {bridge or interface}: {groups}"),
             (self.router_groups, f"groups for routers: {_prefixes(self.router_groups)}"),
             (self.keep_interface, f"{interface} stays when the node ends"),
             (mtu is not None, f"underlay MTU of at most {mtu} bytes"),

@@ -14,6 +14,14 @@ def test_a_node_with_nothing_asked_of_it_has_its_group_routes() -> None:
     assert options.in_words("treecast0") == ["groups by treecast0: 224.0.0.0/4, ff00::/8"]
 
 
+def test_a_bridge_has_the_group_routes_of_the_interface_that_is_in_it() -> None:
+    options = UpOptions(Path("alice"), (), (), "treecast0", ALL_GROUPS, "info", keep_interface=True)
+    assert options.in_words("treecast0", "tcbr-eth1") == [
+        "groups by tcbr-eth1: 224.0.0.0/4, ff00::/8",
+        "treecast0 stays when the node ends",
+    ]
+
+
 def test_everything_that_was_asked_for_is_a_line_with_the_name_that_the_interface_has_now() -> None:
     options = UpOptions(
         directory=Path("alice"),
