@@ -26,15 +26,21 @@ _IFF_LOOPBACK = 0x8
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """An interface's name, and the MTU of the route over it; 0: it has none of its own."""
+    """An interface's name and number, and the MTU of the route over it; 0: it has none of its own."""
 
     interface: str
     route_mtu_bytes: int
+    index: int = 0
+
+    @property
+    def interface_now(self) -> str:
+        """The name that the interface has now; the one that it had when it is gone."""
+        return (name_of(self.index) if self.index else "") or self.interface
 
     @property
     def mtu_bytes(self) -> int:
         """The interface's MTU now; 0 when it is gone."""
-        own = mtu_of(self.interface)
+        own = mtu_of(self.interface_now)
         return min(own, self.route_mtu_bytes) if self.route_mtu_bytes else own
 
 
@@ -81,7 +87,7 @@ def _way_of(header: bytes, route: Mapping[int, bytes]) -> Way | None:
     elif len(route.get(_RTA_MULTIPATH, b"")) >= _HOP.size:
         index = _HOP.unpack_from(route[_RTA_MULTIPATH])[3]
     name = name_of(index) if index else ""
-    return Way(name, _route_mtu(route)) if name else None
+    return Way(name, _route_mtu(route), index) if name else None
 
 
 def _route_to(kernel: RouteSocket, address: IPAddress, flags: int) -> tuple[bytes, dict[int, bytes]]:

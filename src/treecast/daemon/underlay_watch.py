@@ -20,6 +20,7 @@ from treecast.adapters.underlay import Way, smallest_mtu, ways_to
 from treecast.base.addresses import IPAddress
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
+from treecast.daemon.lan_faults import GRACE
 from treecast.daemon.options import HostPort
 from treecast.daemon.path_mtus import PathMtus
 from treecast.daemon.refused import Refused
@@ -159,13 +160,14 @@ class UnderlayWatch:
                 advice = f"say --underlay-mtu {mtu}, or leave it out"
                 yield Problem("underlay_mtu_too_big", name, f"{text}; {mtu} bytes are used: {advice}")
         down: set[str] = set()
-        for name in sorted({way.interface for way in self._different_ways}):
+        for name in sorted({way.interface_now for way in self._different_ways}):
             state = flags_of(name)
             if state & IFF_UP and state & IFF_RUNNING:
                 continue
             down.add(name)
             what = "is gone" if not index_of(name) else "is unplugged" if state & IFF_UP else "is down"
-            yield Problem("underlay_down", name, f"{name}, by which other nodes are reached, {what}: bring it up again")
+            text = f"{name}, by which other nodes are reached, {what}: bring it up again"
+            yield Problem("underlay_down", name, text, patience=GRACE)
         yield from self._routes_lost.problems(lambda address: self._last_interface(address) in down)
         if all(mtu >= SMALLEST_MTU for mtu in carried.values()):  # else that is why
             yield from self._too_big(now)
@@ -174,12 +176,12 @@ class UnderlayWatch:
     def _last_interface(self, address: IPAddress) -> str:
         """By which it was reached when there was a route; empty for none known."""
         way = self._ways.get(address)
-        return way.interface if way is not None else ""
+        return way.interface_now if way is not None else ""
 
     def _too_big(self, now: Instant) -> Iterator[Problem]:
         count = self._refused.lately(now)
         if count:
-            names = ", ".join(sorted({way.interface for way in self._different_ways})) or "the underlay"
+            names = ", ".join(sorted({way.interface_now for way in self._different_ways})) or "the underlay"
             advice = "start with --underlay-mtu"
             if self._configured is not None:
                 advice = f"start with a smaller --underlay-mtu than {self._configured}"
@@ -198,7 +200,8 @@ def _carried(ways: Collection[Way]) -> dict[str, int]:
     for way in ways:
         mtu = way.mtu_bytes
         if mtu:
-            smallest[way.interface] = min(mtu, smallest.get(way.interface, mtu))
+            name = way.interface_now
+            smallest[name] = min(mtu, smallest.get(name, mtu))
     return dict(sorted(smallest.items()))
 
 

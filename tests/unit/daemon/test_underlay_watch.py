@@ -14,9 +14,11 @@ import structlog
 import structlog.testing
 
 from tests.unit.counting import steps_of, times_the_work
+from treecast.adapters.netdevice import index_of
 from treecast.adapters.underlay import Way
 from treecast.base.addresses import IPAddress
 from treecast.base.time import Instant
+from treecast.daemon.lan_faults import GRACE
 from treecast.daemon.options import HostPort
 from treecast.daemon.refused import TOO_BIG_TIME
 from treecast.daemon.underlay_watch import MOST_LOOKUPS, UnderlayWatch, first_guess
@@ -242,4 +244,15 @@ def test_without_a_linked_node_nothing_is_looked_up_and_what_was_known_last_show
     changed.set()
     own.look(Instant(2.0))
     assert len(asked) == 1
-    assert [problem.kind for problem in own.problems(Instant(2.0))] == ["underlay_down"]
+    (problem,) = own.problems(Instant(2.0))
+    assert (problem.kind, problem.patience) == ("underlay_down", GRACE), "not for a flap"
+
+
+def test_an_interface_that_lives_on_under_another_name_is_not_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ways(addresses: Iterable[IPAddress]) -> dict[IPAddress, Way]:
+        return dict.fromkeys(addresses, Way("before0", 0, index_of("lo")))
+
+    monkeypatch.setattr("treecast.daemon.underlay_watch.ways_to", ways)
+    own = watch(PlaneWithCounters(), None)
+    own.look(Instant(1.0))
+    assert list(own.problems(Instant(1.0))) == []
