@@ -146,8 +146,7 @@ class Handshakes:
         return self._attempts.seeks(node)
 
     def give_up(self, target: Target) -> None:
-        attempt = self._attempts.of(target)
-        if attempt is not None:
+        if (attempt := self._attempts.of(target)) is not None:
             self._end(attempt, SessionEvent.DROPPED)
 
     # time
@@ -187,6 +186,8 @@ class Handshakes:
         match handshake_type(data):
             case HandshakeType.INIT:
                 self._receive_init(now, data, way)
+            case HandshakeType.RESPONSE | HandshakeType.COOKIE if self._is_answered(receiver_index(data)):
+                return None
             case HandshakeType.RESPONSE:
                 return self._receive_response(now, data, way)
             case HandshakeType.FINAL:
@@ -220,6 +221,10 @@ class Handshakes:
         self._timers.set((HandshakeTimer.PENDING, handshake.index), after(now, PENDING_LIFETIME))
         self.commands.append(way.send(response))
 
+    def _is_answered(self, index: int) -> bool:
+        """Whether another answer has ended this node's handshake: its INIT went to several addresses of a node."""
+        return index in self._refusable or self._index_in_use(index)
+
     def _receive_response(self, now: Instant, data: bytes, way: Way) -> Finished:
         attempt = self._attempts.answered(receiver_index(data), way)
         payload_bytes = attempt.handshake.read_response(data)
@@ -243,9 +248,8 @@ class Handshakes:
             attempt.target.node = certificate.node_index
         self.commands.append(way.send(final))
         if len(self._refusable) < MAX_PENDING_HANDSHAKES:
-            until = after(now, REFUSABLE_FOR)
             self._refusable[attempt.handshake.index] = (attempt.handshake, certificate)
-            self._timers.set((HandshakeTimer.REFUSABLE, attempt.handshake.index), until)
+            self._timers.set((HandshakeTimer.REFUSABLE, attempt.handshake.index), after(now, REFUSABLE_FOR))
         own_offset_s = self._own_offset_s(now)
         return Finished(attempt.state, attempt.handshake, payload, certificate, way, way.send(final), own_offset_s)
 

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lab.node import PORT
-from tests.lab.hostile.siege import OUTSIDER_PORT, Siege, answers, counting
+from tests.lab.hostile.siege import OUTSIDER_PORT, Siege, answers, counting, judged
 from tests.lab.hostile.verdicts import of_altered, of_noise
+from tests.lab.overlay.asking import drops
 from tests.lab.overlay.captured import FINAL, INIT, RESPONSE, SESSION, TREE, Datagram, stream_trees
 from treecast import _native
 from treecast.adapters.noise import native_network
@@ -99,8 +100,9 @@ def test_replayed_handshakes_make_no_peer_and_move_none(siege: Siege) -> None:
     assert inits
     victim = siege.net[1]
     with siege.undisturbed():
-        with counting(victim, Counter({"handshake_unknown": len(late)})):
-            siege.forge(victim, [(d.source, d.source_port, d.payload) for d in late])
+        before = drops(victim)
+        siege.forge(victim, [(d.source, d.source_port, d.payload) for d in late])
+        assert judged(victim, before).keys() <= {"handshake_unknown"}, "too late, or a repetition, which is no drop"
         with siege.open_socket() as own:
             for init in inits:
                 siege.throw(own, victim, [init.payload])

@@ -18,7 +18,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES, MAX_SESSIONS_PER_PEER
 from treecast.base.time import Instant
 from treecast.identity.newest import CERTIFICATE_REPLACED
-from treecast.links.handshakes import PENDING_LIFETIME, REFUSAL_PAUSE
+from treecast.links.handshakes import PENDING_LIFETIME, REFUSABLE_FOR, REFUSAL_PAUSE
 from treecast.links.peers import (
     DEAD_AFTER,
     REJECT_AFTER,
@@ -152,6 +152,26 @@ def test_a_reflected_init_is_refused() -> None:
     one.hear(0.0, begin(one, two), 2)
     assert one.sent() == []
     assert one.drops.snapshot() == {"handshake_reflected": 1}
+
+
+def test_what_comes_again_from_another_address_of_a_node_that_has_answered_is_no_drop() -> None:
+    one, two = Node(1), Node(2)
+    init = begin(one, two)
+    two.hear(0.0, init, 1)
+    two.hear(0.0, init, 3)
+    first, second = two.sent()
+    one.hear(0.1, first, 2)
+    assert [data[0] for data in one.sent()] == [0xC2]
+    one.hear(0.1, second, 4)
+    one.hear(0.1, cookie_of(init), 4)
+    assert (one.sent(), one.drops.snapshot()) == ([], {})
+    one.links.cut(Instant(0.2), NodeIndex(2), "a test")
+    one.hear(0.3, second, 4)
+    one.links.advance(Instant(0.1 + REFUSABLE_FOR))
+    assert one.drops.snapshot() == {}
+    one.sent()
+    one.hear(0.2 + REFUSABLE_FOR, second, 4)
+    assert one.drops.snapshot() == {"handshake_unknown": 1}
 
 
 def test_a_response_or_final_to_nothing_is_counted() -> None:
