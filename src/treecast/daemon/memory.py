@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
+from treecast.adapters.node_directory import CERTIFICATE_FILE
 from treecast.adapters.peers_file import load_peers, write_peers
 from treecast.adapters.pim_file import load_pim, write_pim
 from treecast.adapters.remembered_file import DamagedError
@@ -155,6 +156,8 @@ class Memory:
     def problems(self, _: Instant) -> Iterator[Problem]:
         """The directory cannot be written: its disk is full, or read-only; or a file in it."""
         faulty = [kind for kind in self._kinds if kind.fault]
+        if faulty and _is_closed(self._directory):
+            return
         if faulty and all(kind.in_the_way for kind in faulty):
             what = ", ".join(kind.what for kind in faulty)
             text = f"{what} are not remembered for the next start: {faulty[0].fault}"
@@ -190,6 +193,17 @@ class Memory:
 
     def _fault(self) -> str:
         return next((kind.fault for kind in self._kinds if kind.fault), "")
+
+
+def _is_closed(directory: Path) -> bool:
+    """Whether this account may not look into the directory, which is a problem of the certificate there first."""
+    try:
+        (directory / CERTIFICATE_FILE).lstat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def remembered_nodes(directory: Path, network: NetworkId, links: RemembersLinks) -> Kind[Remembered]:

@@ -104,6 +104,20 @@ def test_a_directory_that_cannot_be_written_is_one_warning(tmp_path: Path) -> No
     assert str(tmp_path / "gone" / VLANS_FILE) in line.kwargs["reason"]
 
 
+def test_a_directory_that_is_closed_is_no_second_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    kinds: list[Kind[Any]] = [remembered_vlans(tmp_path / "gone", Node((7,)))]
+    memory = Memory(tmp_path / "gone", kinds, cast(FilteringBoundLogger, CapturingLogger()))
+    memory.save()
+    assert [problem.kind for problem in memory.problems(clock.monotonic())] == ["directory_unwritable"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "lstat", closed)
+        found = list(memory.problems(clock.monotonic()))
+    assert found == []
+
+
 def test_a_directory_that_cannot_be_written_is_one_problem_for_all_kinds_until_it_can(tmp_path: Path) -> None:
     directory = tmp_path / "gone"
     node = Node((7,), (pim_segment(),))
