@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from lab.node import PORT
 from tests.lab.hostile.siege import OUTSIDER_PORT, Siege, answers, counting, judged
-from tests.lab.hostile.verdicts import of_altered, of_noise
+from tests.lab.hostile.verdicts import HANDSHAKE_LENGTH, of_altered, of_noise
 from tests.lab.overlay.asking import drops
 from tests.lab.overlay.captured import FINAL, INIT, RESPONSE, SESSION, TREE, Datagram, stream_trees
 from treecast import _native
@@ -133,7 +133,7 @@ def test_an_init_echoed_to_its_sender_is_refused(siege: Siege) -> None:
 
 def test_a_flood_of_handshakes_without_the_network_key_costs_a_hash_each(siege: Siege) -> None:
     rng = random.Random(3)
-    flood = [bytes((INIT, 2, 0, 0)) + rng.randbytes(1196) for _ in range(5000)]
+    flood = [bytes((INIT, 2, 0, 0)) + rng.randbytes(HANDSHAKE_LENGTH - 4) for _ in range(5000)]
     victim = siege.net[1]
     with siege.undisturbed(), siege.open_socket() as own, counting(victim, Counter(handshake_mac=len(flood))):
         siege.throw(own, victim, flood)

@@ -11,8 +11,8 @@ from lab.waiting import wait_until
 from treecast import _native
 
 FLOWS = 6
-RATE_PPS = 2500
-COUNT = 4000
+RATE_PPS = 1250
+COUNT = 2500
 
 
 def test_flows_of_both_directions_keep_their_order_with_four_workers() -> None:
