@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sim.engine.repeating import full_mesh, record_all
 from treecast.adapters.ca_records import sign_revocation
 from treecast.base.commands import SendControl
 from treecast.base.ids import NodeIndex
-from treecast.broadcast.store import Record
 from treecast.identity.keys import SigningKey
 from treecast.sim.world import SimNode, World
 from treecast.wire.advertisement import Body, Kind, Signed, emit
@@ -19,29 +19,8 @@ SIZE = 30
 GONE_WITHIN_S = 2.0
 
 
-def mesh(world: World, size: int) -> list[SimNode]:
-    first = world.add()
-    nodes = [first, *(world.add(peer=first) for _ in range(size - 1))]
-    world.run_until(lambda: all(len(node.peers()) == size - 1 for node in nodes), 20.0)
-    world.run(1.0)
-    return nodes
-
-
 def revocation_of(world: World, node: SimNode) -> bytes:
     return world.revocation(node.index, node.identity.certificate.serial)
-
-
-def record_all(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Record]:
-    """All advertisements that anybody has taken since, for whoever wants to repeat them."""
-    recorded: list[Record] = []
-    intern = world.shared.intern
-
-    def keep(record: Record) -> Record:
-        recorded.append(record)
-        return intern(record)
-
-    monkeypatch.setattr(world.shared, "intern", keep)
-    return recorded
 
 
 def flood(world: World, sender: SimNode, receivers: list[SimNode], *wires: bytes) -> None:
@@ -70,7 +49,7 @@ def counted(nodes: list[SimNode], reason: str) -> int:
 
 def test_within_two_seconds_nothing_goes_to_or_from_a_revoked_node_on_thirty() -> None:
     world = World(1)
-    nodes = mesh(world, SIZE)
+    nodes = full_mesh(world, SIZE)
     revoked, others = nodes[7], [*nodes[:7], *nodes[8:]]
     for node in nodes[1:20]:
         node.report(GROUP)
@@ -107,7 +86,7 @@ def test_within_two_seconds_nothing_goes_to_or_from_a_revoked_node_on_thirty() -
 def test_nothing_that_was_said_before_brings_a_revoked_node_back(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(2)
     taken = record_all(world, monkeypatch)
-    nodes = mesh(world, 6)
+    nodes = full_mesh(world, 6)
     revoked, hostile, others = nodes[5], nodes[4], nodes[:4]
     revoked.report(GROUP)
     world.run_until(lambda: nodes[0].subscribes(revoked, GROUP), 5.0)
@@ -143,7 +122,7 @@ def recall(source: SimNode, node: SimNode) -> None:
 
 def test_the_next_certificate_of_the_same_keys_is_taken_at_once_where_the_ca_gives_one() -> None:
     world = World(3)
-    nodes = mesh(world, 4)
+    nodes = full_mesh(world, 4)
     revoked, others = nodes[3], nodes[:3]
     nodes[0].take_ca_record(revocation_of(world, revoked))
     world.run(GONE_WITHIN_S)
@@ -159,7 +138,7 @@ def test_the_next_certificate_of_the_same_keys_is_taken_at_once_where_the_ca_giv
 
 def test_a_revoked_node_passes_its_own_revocation_on_before_it_falls_silent() -> None:
     world = World(4)
-    nodes = mesh(world, 5)
+    nodes = full_mesh(world, 5)
     nodes[4].take_ca_record(revocation_of(world, nodes[4]))
     world.run(GONE_WITHIN_S)
     assert not linked(nodes[:4], nodes[4])
@@ -168,7 +147,7 @@ def test_a_revoked_node_passes_its_own_revocation_on_before_it_falls_silent() ->
 
 def test_a_revoked_node_seeks_nobody_once_it_knows_and_seldom_while_it_does_not() -> None:
     world = World(5)
-    nodes = mesh(world, 3)
+    nodes = full_mesh(world, 3)
     revoked, others = nodes[2], nodes[:2]
     nodes[0].take_ca_record(revocation_of(world, revoked))
     world.run(GONE_WITHIN_S)
@@ -184,7 +163,7 @@ def test_a_revoked_node_seeks_nobody_once_it_knows_and_seldom_while_it_does_not(
 
 def test_members_can_revoke_nobody_and_what_they_make_up_is_counted_and_bounded() -> None:
     world = World(6)
-    nodes = mesh(world, 4)
+    nodes = full_mesh(world, 4)
     hostile, victim, others = nodes[3], nodes[1], nodes[:3]
     stranger = SigningKey(bytes(range(32)))
     forged = [sign_revocation(stranger, victim.index, 1000 + number, "n2") for number in range(100)]
@@ -208,7 +187,7 @@ def test_members_can_revoke_nobody_and_what_they_make_up_is_counted_and_bounded(
 
 def test_a_genuine_revocation_arrives_though_a_forger_sends_too() -> None:
     world = World(7)
-    nodes = mesh(world, 4)
+    nodes = full_mesh(world, 4)
     stranger = SigningKey(bytes(range(32)))
     forged = [sign_revocation(stranger, nodes[1].index, 1000 + number, "n2") for number in range(40)]
     flood(world, nodes[3], nodes[:3], *forged)
@@ -219,7 +198,7 @@ def test_a_genuine_revocation_arrives_though_a_forger_sends_too() -> None:
 
 def test_a_newcomer_that_the_revoked_node_meets_first_lets_go_of_it_when_it_meets_another() -> None:
     world = World(8)
-    nodes = mesh(world, 3)
+    nodes = full_mesh(world, 3)
     revoked = nodes[2]
     nodes[0].take_ca_record(revocation_of(world, revoked))
     world.run(GONE_WITHIN_S)

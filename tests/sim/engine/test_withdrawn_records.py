@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sim.engine.repeating import full_mesh, record_all
 from treecast.base.commands import SendControl
-from treecast.broadcast.store import WITHDRAWN_LIFETIME, Record
-from treecast.sim.world import SimNode, World
+from treecast.broadcast.store import WITHDRAWN_LIFETIME
+from treecast.sim.world import World
 from treecast.wire.advertisement import Kind
 from treecast.wire.control import Flood, emit_control
 
@@ -14,27 +15,12 @@ GROUP, KEPT = "239.1.1.1", "239.1.1.2"
 LATER_S = 165.0
 
 
-def mesh(world: World, size: int) -> list[SimNode]:
-    first = world.add()
-    nodes = [first, *(world.add(peer=first) for _ in range(size - 1))]
-    world.run_until(lambda: all(len(node.peers()) == size - 1 for node in nodes), 20.0)
-    world.run(1.0)
-    return nodes
-
-
 def test_a_withdrawn_record_that_is_repeated_165_seconds_later_does_not_live_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World(1)
-    recorded: list[Record] = []
-    intern = world.shared.intern
-
-    def keep(record: Record) -> Record:
-        recorded.append(record)
-        return intern(record)
-
-    monkeypatch.setattr(world.shared, "intern", keep)
-    nodes = mesh(world, 4)
+    recorded = record_all(world, monkeypatch)
+    nodes = full_mesh(world, 4)
     root, victim, hostile = nodes[0], nodes[1], nodes[3]
     victim.report(GROUP)
     world.run_until(lambda: root.subscribes(victim, GROUP), 5.0)
@@ -60,7 +46,7 @@ def test_a_withdrawn_record_that_is_repeated_165_seconds_later_does_not_live_aga
 
 def test_what_lives_is_published_anew_before_the_floor_rises_and_no_stream_is_disturbed() -> None:
     world = World(2)
-    nodes = mesh(world, 3)
+    nodes = full_mesh(world, 3)
     root, subscriber = nodes[0], nodes[1]
     subscriber.report(KEPT)
     subscriber.report(GROUP)

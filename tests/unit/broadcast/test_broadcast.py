@@ -86,7 +86,7 @@ class Node:
 
 
 def advertisement(
-    origin: int, sequence: int, kind: Kind, key: bytes, content: bytes, *, epoch: int = 1, signer: int | None = None
+    origin: int, sequence: int, kind: int, key: bytes, content: bytes, *, epoch: int = 1, signer: int | None = None
 ) -> bytes:
     body = emit(Body(origin, epoch, sequence, kind, key, content))
     return emit(Signed(body, keys_of(signer or origin).signing.sign(SIGNING_CONTEXT, body)))

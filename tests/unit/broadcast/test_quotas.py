@@ -117,7 +117,7 @@ def test_groups_and_their_sources_have_a_quota_each() -> None:
 def test_bytes_have_a_quota_whatever_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quotas, "MAX_BYTES_PER_ORIGIN", 2000)
     judge = Judge()
-    unknown = [advertisement(ORIGIN, 2 + n, 77, bytes((n,)), bytes(1000)) for n in range(3)]  # type: ignore[arg-type]
+    unknown = [advertisement(ORIGIN, 2 + n, 77, bytes((n,)), bytes(1000)) for n in range(3)]
     assert [judge.takes(wire) for wire in unknown] == [True, False, False]
     assert judge.takes(host(1, 9)), "what fits"
 
