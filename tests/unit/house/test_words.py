@@ -16,6 +16,7 @@ FRAGMENT = re.compile(r"(Of|Those)\b")
 EMPTY = "See the module."
 """A doc comment with these words describes nothing."""
 PYTHON = ("src", "tests", "lab", "bench", "tools")
+MERGE_MARK = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 
 
 def python_docstrings(path: Path) -> Iterator[tuple[int, str]]:
@@ -58,3 +59,12 @@ def test_no_file_is_longer_than_350_lines() -> None:
     lengths = {path: path.read_text().count("\n") for path in files}
     assert len(lengths) > 400
     assert {str(path): lines for path, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_file_has_the_marks_of_a_merge() -> None:
+    tops = ("docs", ".ci", "crates/*/*", "bench", "lab", "src", "tests", "tools")
+    files = [path for top in tops for path in ROOT.glob(f"{top}/**/*") if path.is_file() and "corpus" not in path.parts]
+    files += [path for path in ROOT.iterdir() if path.is_file()]
+    texts = [path for path in files if path.suffix in (".md", ".py", ".pyi", ".rs", ".toml", ".json", ".jsonl", ".lock")]
+    assert len(texts) > 800
+    assert [str(path) for path in texts if MERGE_MARK.search(path.read_text(encoding="utf-8"))] == []
