@@ -1,6 +1,7 @@
 """A node that makes its keys itself: the request in its directory, the CA's signature, and what comes of it.
 
-The request holds public keys only. The admission holds the certificate and the network file, whose key is secret.
+The request holds public keys only. The admission holds the certificate, the network file, whose key is secret, and the
+revocations that the CA knows.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from treecast.adapters.files import (
     exclusive,
     explained,
     read_file,
+    read_given,
     replace_file,
+    require_place,
 )
 from treecast.adapters.node_directory import CERTIFICATE_FILE, NODE_KEY_FILE, REQUEST_FILE
+from treecast.adapters.revocations_file import add_ca_records, ca_records_for_new
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.identity.certificate import Certificate, CertificateError
@@ -57,7 +61,7 @@ def make_request(directory: Path, name: str) -> Path:
 
 def load_request(path: Path) -> CertificateRequest:
     """A request, which its node signed; OperatorError."""
-    data = _read_given(path, MAX_REQUEST_BYTES, f"the {REQUEST_FILE} that treecast node request made")
+    data = read_given(path, MAX_REQUEST_BYTES, f"the {REQUEST_FILE} that treecast node request made")
     try:
         return CertificateRequest.decode(data)
     except MalformedError as error:
@@ -68,17 +72,6 @@ def load_request(path: Path) -> CertificateRequest:
         raise OperatorError(
             f"{path} is no request of a node: give the {REQUEST_FILE} that treecast node request made"
         ) from error
-
-
-def _read_given(path: Path, limit_bytes: int, wanted: str) -> bytes:
-    """A file that somebody has named; OperatorError. ``wanted``: which one is meant, in words."""
-    with explained(f"read {path}"):
-        if path.is_dir():
-            raise OperatorError(f"{path} is a directory: give {wanted}")
-        try:
-            return read_file(path, limit_bytes)
-        except (FileNotFoundError, NotADirectoryError):
-            raise OperatorError(f"there is no file {path}: give {wanted}") from None
 
 
 def sign_request(
@@ -95,14 +88,14 @@ def sign_request(
     ):
         authority = storage.load_authority(network_directory)
         certificate, registry = authority.certify(request, asked.static_key, asked.signing_key, now_unix_s)
-        if out.is_dir():
-            raise OperatorError(f"{out} is a directory: give a file as --out, like {out / request.name}.admission")
+        require_place(out, f"{request.name}.admission")
         if os.path.lexists(out):
             raise OperatorError(f"{out} is there already: remove it, or choose another --out")
         storage.write_registry(network_directory, registry)
         try:
             with explained(f"write {out}"):
-                replace_file(out, Admission(certificate, authority.network).encode(), SECRET_MODE)
+                records = ca_records_for_new(network_directory, authority)
+                replace_file(out, Admission(certificate, authority.network, records).encode(), SECRET_MODE)
         except BaseException:
             storage.write_registry(network_directory, authority.registry)
             raise
@@ -126,6 +119,7 @@ def accept_admission(directory: Path, path: Path, now_unix_s: float) -> NodeIden
     _require_newer(directory, certificate)
     with explained(f"write the node in {directory}"):
         replace_file(directory / storage.NETWORK_FILE, network.encode(), SECRET_MODE)
+        add_ca_records(directory, network, admission.ca_records)
         replace_file(directory / CERTIFICATE_FILE, certificate.encode(), PUBLIC_MODE)  # last: with it all is there
         (directory / REQUEST_FILE).unlink(missing_ok=True)
     return NodeIdentity(network, certificate, keys)
@@ -133,7 +127,7 @@ def accept_admission(directory: Path, path: Path, now_unix_s: float) -> NodeIden
 
 def _load_admission(path: Path, now_unix_s: float) -> Admission:
     """An admission whose certificate is that of its network's CA, and valid now; OperatorError."""
-    data = _read_given(path, MAX_ADMISSION_BYTES, "the file that treecast node sign wrote")
+    data = read_given(path, MAX_ADMISSION_BYTES, "the file that treecast node sign wrote")
     with suppress(MalformedError):
         name = CertificateRequest.decode(data).name
         raise OperatorError(

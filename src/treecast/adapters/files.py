@@ -64,6 +64,28 @@ def read_file(path: Path, limit_bytes: int) -> bytes:
         os.close(descriptor)
 
 
+def read_given(path: Path, limit_bytes: int, wanted: str) -> bytes:
+    """A file that somebody has named; OperatorError. ``wanted``: which one is meant, in words."""
+    with explained(f"read {path}"):
+        if path.is_dir():
+            raise OperatorError(f"{path} is a directory: give {wanted}")
+        try:
+            return read_file(path, limit_bytes)
+        except (FileNotFoundError, NotADirectoryError):
+            raise OperatorError(f"there is no file {path}: give {wanted}") from None
+
+
+def require_place(out: Path, example: str) -> None:
+    """OperatorError where no file can be written to ``out``, which somebody has named: a directory is there, or none
+    around it. ``example``: what such a file is called.
+    """
+    with explained(f"write {out}"):
+        if out.is_dir():
+            raise OperatorError(f"{out} is a directory: give a file as --out, like {out / example}")
+        if not out.parent.is_dir():
+            raise OperatorError(f"there is no directory {out.parent}: make it, or choose another --out")
+
+
 Stamp = tuple[int, ...]
 """State of a file: where, of which kind and mode, whose, how long, and since when; or why it cannot be looked at."""
 

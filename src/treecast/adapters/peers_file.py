@@ -29,6 +29,7 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     linked_unix_s: Annotated[int, Meta(ge=0, le=2**40)]
     missed_hours: Annotated[int, Meta(ge=0, lt=FORGOTTEN_AFTER_HOURS)] = 0
     overlay: Annotated[list[str], Meta(max_length=2)] = []
+    serial: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
     def __post_init__(self) -> None:
         """ValueError when an endpoint or an address is none."""
@@ -37,7 +38,8 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def value(self) -> Remembered:
         endpoints = tuple(Endpoint.parse(endpoint) for endpoint in self.endpoints)
         overlay = tuple(ip_address(own) for own in self.overlay)
-        return Remembered(NodeIndex(self.node), self.name, endpoints, self.linked_unix_s, self.missed_hours, overlay)
+        node, when = NodeIndex(self.node), (self.linked_unix_s, self.missed_hours)
+        return Remembered(node, self.name, endpoints, *when, overlay, self.serial)
 
 
 _NODE = msgspec.json.Decoder(_Node)
@@ -70,6 +72,7 @@ def write_peers(directory: Path, network: NetworkId, nodes: Iterable[Remembered]
             one.linked_unix_s,
             one.missed_hours,
             [str(own) for own in one.overlay],
+            one.serial,
         )
         for one in nodes
     ]

@@ -105,4 +105,9 @@ def raw(entry: object) -> msgspec.Raw:
 def write_remembered(path: Path, record: msgspec.Struct) -> None:
     """OperatorError."""
     with explained(f"write {path}"):
-        replace_file(path, msgspec.json.encode(record) + b"\n", SECRET_MODE)
+        replace_file(path, encode_remembered(record), SECRET_MODE)
+
+
+def encode_remembered(record: msgspec.Struct) -> bytes:
+    """The content of such a file."""
+    return msgspec.json.encode(record) + b"\n"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from treecast.adapters import storage
 from treecast.adapters.ca_records import sign_revocation
-from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file, replace_file
-from treecast.adapters.revocations_file import add_revocation, revoked_in
+from treecast.adapters.files import PUBLIC_MODE, exclusive, explained, read_file, replace_file, require_place
+from treecast.adapters.revocations_file import add_ca_records, add_revocation, revoked_in
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeIndex
 from treecast.identity.network import Network
@@ -27,10 +27,12 @@ def revoke_node(network_directory: Path, out: Path, name: str) -> Issued:
         authority = storage.load_authority(network_directory)
         node, registry = authority.revoke(name)
         wire = sign_revocation(authority.key, node.index, node.serial, name)
+        require_place(out, f"{name}.revocation")
         with explained(f"write {out}"):
             if os.path.lexists(out) and read_file(out, MAX_ADVERTISEMENT_BYTES) != wire:
                 raise OperatorError(f"{out} is there already, and another one: remove it, or choose another --out")
             storage.write_registry(network_directory, registry)  # first: never again a certificate for these keys
+            add_ca_records(network_directory, authority.network, [wire])
             replace_file(out, wire, PUBLIC_MODE)
     return node
 

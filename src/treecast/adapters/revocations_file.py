@@ -1,4 +1,5 @@
-"""``revocations.json`` in a node's directory: the records of the CA that it knows, which no start forgets.
+"""``revocations.json`` in a node's directory: the records of the CA that it knows, which no start forgets. In that of a
+network: those that the CA made, which new nodes are given.
 
 And the file that ``node revoke`` writes: one such record, as nodes send it to each other. It is public.
 """
@@ -14,13 +15,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from treecast.adapters.ca_records import is_ca_record, read_revocation
-from treecast.adapters.files import explained, read_file
-from treecast.adapters.remembered_file import Entries, load_remembered, raw, write_remembered
+from treecast.adapters.ca_records import is_ca_record, read_revocation, sign_revocation
+from treecast.adapters.files import SECRET_MODE, NewFile, explained, read_given, replace_file
+from treecast.adapters.remembered_file import Entries, encode_remembered, load_remembered, raw
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_CA_RECORDS
 from treecast.identity.network import Network
+from treecast.identity.node import Authority
 from treecast.wire.control import MAX_ADVERTISEMENT_BYTES
 from treecast.wire.revocation import RevocationContent
 
@@ -50,7 +52,12 @@ def load_ca_records(directory: Path, network: Network) -> tuple[bytes, ...]:
 
 def write_ca_records(directory: Path, records: Iterable[bytes]) -> None:
     """OperatorError."""
-    write_remembered(directory / REVOCATIONS_FILE, _File([raw(record) for record in records]))
+    with explained(f"write {directory / REVOCATIONS_FILE}"):
+        replace_file(directory / REVOCATIONS_FILE, _encode(records), SECRET_MODE)
+
+
+def _encode(records: Iterable[bytes]) -> bytes:
+    return encode_remembered(_File([raw(record) for record in records]))
 
 
 def add_revocation(directory: Path, network: Network, path: Path) -> tuple[NodeIndex, RevocationContent]:
@@ -60,6 +67,31 @@ def add_revocation(directory: Path, network: Network, path: Path) -> tuple[NodeI
     if wire not in known:
         write_ca_records(directory, (*known, wire))
     return node, content
+
+
+def add_ca_records(directory: Path, network: Network, records: Iterable[bytes]) -> None:
+    """Puts records into a node's or a network's directory, but those that the CA did not sign; OperatorError."""
+    known = load_ca_records(directory, network)
+    genuine = (record for record in records if is_ca_record(record, network.ca_public_key))
+    everything = tuple(dict.fromkeys((*known, *genuine)))[-MAX_CA_RECORDS:]
+    if everything != known:
+        write_ca_records(directory, everything)
+
+
+def ca_records_for_new(network_directory: Path, authority: Authority) -> tuple[bytes, ...]:
+    """The records that a new node is to know from its first start on: those that lie in the network's directory, and
+    those of nodes that the registry has as revoked. OperatorError.
+    """
+    kept = load_ca_records(network_directory, authority.network)
+    revoked = (node for node in authority.registry.nodes if node.revoked)
+    listed = (sign_revocation(authority.key, node.index, node.serial, node.name) for node in revoked)
+    return tuple(dict.fromkeys((*kept, *listed)))[-MAX_CA_RECORDS:]
+
+
+def revocations_for_new(network_directory: Path, authority: Authority) -> list[NewFile]:
+    """The file with these records for a new directory; none where nobody was revoked. OperatorError."""
+    records = ca_records_for_new(network_directory, authority)
+    return [NewFile(REVOCATIONS_FILE, _encode(records), SECRET_MODE)] if records else []
 
 
 def require_kept(directory: Path, network: Network, path: Path) -> None:
@@ -80,11 +112,7 @@ def revoked_in(directory: Path, network: Network) -> list[tuple[NodeIndex, Revoc
 
 
 def _load(path: Path, network: Network) -> tuple[bytes, tuple[NodeIndex, RevocationContent]]:
-    with explained(f"read {path}"):
-        try:
-            wire = read_file(path, MAX_ADVERTISEMENT_BYTES)
-        except FileNotFoundError:
-            raise OperatorError(f"there is no {path}: give the file that treecast node revoke wrote") from None
+    wire = read_given(path, MAX_ADVERTISEMENT_BYTES, "the file that treecast node revoke wrote")
     try:
         return wire, read_revocation(wire, network.ca_public_key)
     except MalformedError as error:

@@ -1,8 +1,9 @@
 """The directories of a network and of a node.
 
-A network: ``network.json``, ``ca.key``, ``nodes.json``; it stays with whoever admits nodes. A node: ``network.json``,
-``node.key``, ``node.cert``; while it runs also ``node.lock`` and ``control.sock``, and from then on
-``peers.json``, ``vlans.json``, ``pim.json`` and ``revocations.json``. Errors are sentences for people.
+A network: ``network.json``, ``ca.key``, ``nodes.json``, and ``revocations.json`` where a node was revoked; it stays
+with whoever admits nodes. A node: ``network.json``, ``node.key``, ``node.cert``, a copy of the network's
+``revocations.json``; while it runs also ``node.lock`` and ``control.sock``, and from then on ``peers.json``,
+``vlans.json`` and ``pim.json``. Errors are sentences for people.
 ``adapters.admission``: the same with keys that are made at the node.
 """
 
@@ -36,6 +37,7 @@ from treecast.adapters.node_directory import (
     REQUEST_FILE,
     node_directory,
 )
+from treecast.adapters.revocations_file import revocations_for_new
 from treecast.base.errors import MalformedError, OperatorError
 from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.base.time import iso_date
@@ -99,6 +101,7 @@ def add_node(network_directory: Path, directory: Path, request: NodeRequest, now
                 replace_file(directory / CERTIFICATE_FILE, identity.certificate.encode(), PUBLIC_MODE)
             return identity
         files = (
+            *revocations_for_new(network_directory, authority),
             NewFile(NODE_KEY_FILE, keys.pem(), SECRET_MODE),
             NewFile(CERTIFICATE_FILE, identity.certificate.encode(), PUBLIC_MODE),
             NewFile(NETWORK_FILE, identity.network.encode(), SECRET_MODE),

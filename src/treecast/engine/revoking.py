@@ -84,6 +84,7 @@ class Revoking:
             rooms.root_trees.revoke(now, node)
         if peer is None or rooms.revocations.is_revoked(peer.certificate):  # also a session that is no link yet
             self._following.links(now, rooms.links.cut(now, node, CERTIFICATE_REVOKED))
+        rooms.links.revoked(node)
         if known is not None and rooms.revocations.is_revoked(known):
             for learned in rooms.broadcast.revoke(node):
                 self._learning.take(now, learned)

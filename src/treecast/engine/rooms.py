@@ -178,6 +178,7 @@ def _links(node: _Node, factory: HandshakeFactory, broadcast: Broadcast) -> Link
         verify_certificate=node.verify_certificate,
         wall_clock_ms=node.clock.unix_ms,
         is_listed=broadcast.is_listed,
+        is_revoked=node.revocations.is_serial_revoked,
         newest_name=node.newest.name,
         rng=node.rng,
         drops=node.drops,

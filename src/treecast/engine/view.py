@@ -148,7 +148,7 @@ class View:
         """Whether certificates of the node are revoked, and no later one of it is known."""
         certificate, revocations = self._rooms.nodes.certificate(node), self._rooms.revocations
         if certificate is None:
-            return revocations.serial(node) is not None
+            return revocations.is_serial_revoked(node, self._rooms.links.remembered_serial(node))
         return revocations.is_revoked(certificate)
 
     def revoked(self) -> list[tuple[NodeIndex, str]]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 
 from treecast.base.errors import MalformedError, OperatorError
-from treecast.base.limits import MAX_CERTIFICATE_BYTES
+from treecast.base.limits import MAX_CA_RECORDS, MAX_CERTIFICATE_BYTES
 from treecast.identity.certificate import Certificate, SignedBody
 from treecast.identity.ids import KEY_BYTES
 from treecast.identity.keys import NodeKeys, verify
@@ -23,12 +23,15 @@ REQUEST_BAD_SIGNATURE = "request_bad_signature"
 ADMISSION_MALFORMED = "admission_malformed"
 
 MAX_REQUEST_BYTES = 512
-MAX_ADMISSION_BYTES = MAX_CERTIFICATE_BYTES + MAX_NETWORK_FILE_BYTES + 64
+_MAX_CA_RECORD_BYTES = 1_176
+"""As any advertisement (docs/protocol.md section 7); a revocation has 200 at most."""
+MAX_ADMISSION_BYTES = MAX_CERTIFICATE_BYTES + MAX_NETWORK_FILE_BYTES + MAX_CA_RECORDS * 256 + 64
 
 _CONTEXT = b"treecast request 1"
 _REQUEST = "treecast request 1"
 _ADMISSION = "treecast admission 1"
 
+_CaRecord = Annotated[bytes, msgspec.Meta(max_length=_MAX_CA_RECORD_BYTES)]
 _Key = Annotated[bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
 
 
@@ -43,6 +46,7 @@ class _AdmissionFile(msgspec.Struct, array_like=True, frozen=True, forbid_unknow
     what: str
     certificate: bytes
     network: bytes
+    ca_records: Annotated[list[_CaRecord], msgspec.Meta(max_length=MAX_CA_RECORDS)] = []
 
 
 _encode = msgspec.msgpack.encode
@@ -83,17 +87,21 @@ def request_certificate(name: str, keys: NodeKeys) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """All that a node with keys of its own needs of its CA. Whether the certificate is valid is not checked here."""
+    """All that a node with keys of its own needs of its CA. Whether the certificate is valid, and whose ``ca_records``
+    (of the CA: revocations) are, is not checked here.
+    """
 
     certificate: Certificate
     network: Network
+    ca_records: tuple[bytes, ...] = ()
 
     @classmethod
     def decode(cls, data: bytes) -> Admission:
         """The file that ``encode`` made; MalformedError ``admission_malformed``."""
         try:
             file = _decode_admission(data[: MAX_ADMISSION_BYTES + 1])
-            admission = cls(Certificate.decode(file.certificate), Network.decode(file.network))
+            certificate, network = Certificate.decode(file.certificate), Network.decode(file.network)
+            admission = cls(certificate, network, tuple(file.ca_records))
         except (msgspec.DecodeError, RecursionError, MalformedError) as error:
             raise MalformedError(ADMISSION_MALFORMED) from error
         if file.what != _ADMISSION:
@@ -102,4 +110,5 @@ class Admission:
 
     def encode(self) -> bytes:
         """A file that holds the network's key, so it is secret like the node's own files."""
-        return _encode(_AdmissionFile(_ADMISSION, self.certificate.encode(), self.network.encode()))
+        certificate, network = self.certificate.encode(), self.network.encode()
+        return _encode(_AdmissionFile(_ADMISSION, certificate, network, list(self.ca_records)))

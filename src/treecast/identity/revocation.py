@@ -35,8 +35,12 @@ class Revocations:
         return learned
 
     def is_revoked(self, certificate: Certificate) -> bool:
-        revoked = self._revoked.get(certificate.node_index)
-        return revoked is not None and certificate.serial <= revoked[0]
+        return self.is_serial_revoked(certificate.node_index, certificate.serial)
+
+    def is_serial_revoked(self, node: NodeIndex, serial: int) -> bool:
+        """Whether the node's certificate with this serial is void."""
+        revoked = self._revoked.get(node)
+        return revoked is not None and serial <= revoked[0]
 
     def require_none(self, certificate: Certificate) -> Certificate:
         """The certificate; MalformedError ``certificate_revoked`` if the CA has taken it back."""

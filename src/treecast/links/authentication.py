@@ -14,6 +14,7 @@ from treecast.base.protocol_version import in_common
 from treecast.base.time import Instant
 from treecast.identity.certificate import CERTIFICATE_EXTENSION_UNKNOWN, Certificate
 from treecast.identity.newest import CERTIFICATE_REPLACED, has_same_keys
+from treecast.identity.revocation import CERTIFICATE_REVOKED
 from treecast.links.crypto import Handshake
 from treecast.links.refusals import Refusals, Refused
 from treecast.links.ways import Way
@@ -24,7 +25,7 @@ NO_COMMON_VERSION = "handshake_no_common_version"
 OF_MEMBERS = (
     "certificate_expired",
     "certificate_not_yet_valid",
-    "certificate_revoked",
+    CERTIFICATE_REVOKED,
     CERTIFICATE_REPLACED,
     CERTIFICATE_EXTENSION_UNKNOWN,
     NO_COMMON_VERSION,

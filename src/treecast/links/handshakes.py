@@ -28,7 +28,7 @@ from treecast.links.budgets import Budgets
 from treecast.links.crypto import Handshake, HandshakeFactory
 from treecast.links.noticed import Noticed
 from treecast.links.pending import Pending, PendingHandshakes
-from treecast.links.refusals import Refusals, Refused
+from treecast.links.refusals import REFUSAL_PAUSE, Refusals, Refused, pause_after
 from treecast.links.states import SessionEvent, SessionState
 from treecast.links.targets import ELSEWHERE_PAUSE, Target
 from treecast.links.trace import Step, Trace
@@ -48,8 +48,6 @@ from treecast.wire.handshake import (
 PENDING_LIFETIME: Duration = 5.0
 REFUSABLE_FOR: Duration = 6.0
 """After its FINAL an initiator takes a refusal: as long as it repeats FINAL, and some."""
-REFUSAL_PAUSE: Duration = 2.0
-"""After an answer from somebody who is no member: whoever it is does not set the pace."""
 
 
 class HandshakeTimer(Enum):
@@ -235,7 +233,7 @@ class Handshakes:
             if attempt.target.is_elsewhere:
                 attempt.target.elsewhere_until = after(now, ELSEWHERE_PAUSE)
             else:
-                attempt.target.next_try = after(now, REFUSAL_PAUSE)
+                attempt.target.next_try = after(now, pause_after(error.reason))
             self._end(attempt, SessionEvent.REFUSED)
             reason = refusal_reason(error.reason)
             if error.reason == WITH_MYSELF or (reason is not None and error.reason in OF_MEMBERS):

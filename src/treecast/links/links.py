@@ -32,6 +32,7 @@ from treecast.links.obstacles import Obstacles
 from treecast.links.peers import Peer, Peers
 from treecast.links.reachability import Reachability
 from treecast.links.refusals import Refused
+from treecast.links.remembering import Remembering
 from treecast.links.roster import Known, Roster
 from treecast.links.sessions import LinkEvent, Sessions
 from treecast.links.targets import Targets
@@ -56,6 +57,7 @@ class Links:
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
         is_listed: Callable[[NodeIndex], bool],
+        is_revoked: Callable[[NodeIndex, int], bool],
         newest_name: Callable[[NodeIndex], str],
         rng: Random,
         drops: Drops,
@@ -64,13 +66,14 @@ class Links:
         of each version that is sent from a loopback address. ``route_type``: where datagrams to an address would go.
 
         ``wall_clock_ms``: this node's wall clock at an instant, in milliseconds since 1970. ``is_listed``: whether
-        other nodes advertise a link with a node. ``newest_name``: a node's name by its newest certificate, or empty.
+        other nodes advertise a link with a node. ``is_revoked``: whether a node's certificate of a serial is.
+        ``newest_name``: a node's name by its newest certificate, or empty.
         """
         self._drops = drops
         self._wall_clock_ms = wall_clock_ms
         self._newest_name = newest_name
         self._peers = Peers()
-        self._targets = Targets(my_index, self._peers.__contains__)
+        self._targets = Targets(my_index, self._peers.__contains__, is_revoked)
         self._handshakes = Handshakes(
             me=me,
             factory=factory,
@@ -85,8 +88,11 @@ class Links:
         self._reachability = Reachability(
             self._targets, self._handshakes.inits, self._handshakes.refused, is_listed, obstacles
         )
-        self._memory = Memory()
-        self._roster = Roster(self._peers, self._targets, self._reachability, self._memory, wall_clock_ms)
+        memory = Memory()
+        self._roster = Roster(self._peers, self._targets, self._reachability, memory, wall_clock_ms)
+        self._remembering = Remembering(
+            memory, self._peers, self._targets, self._roster, wall_clock_ms, self._handshakes.give_up
+        )
         self._sessions = Sessions(
             aead=me.aead,
             peers=self._peers,
@@ -149,26 +155,20 @@ class Links:
 
     def recall(self, now: Instant, nodes: Sequence[Remembered]) -> None:
         """Nodes that an earlier run remembered: tried, less and less often, where they were."""
-        self._memory.recall(nodes)
-        self._targets.recall(now, self._memory.nodes)
+        self._remembering.recall(now, nodes)
 
     def remembered(self, now: Instant) -> tuple[Remembered, ...]:
         """The nodes that are worth remembering for the next run."""
-        before, unix_s = self._memory.nodes, self._unix_s(now)
-        linked = [self._linked_now(unix_s, peer.certificate, peer.current.endpoint) for peer in self.peers()]
-        ended = [
-            self._linked_now(self._unix_s(gone.last_received), gone.certificate, gone.endpoint)
-            for gone in self._roster.take_gone()
-        ]
-        kept = self._memory.look(now, linked, ended)
-        for node in {one.node for one in before} - {one.node for one in kept}:
-            target = self._targets.drop_recalled(node)
-            if target is not None:
-                self._handshakes.give_up(target)
-        return kept
+        return self._remembering.present(now)
+
+    def remembered_serial(self, node: NodeIndex) -> int:
+        """The serial of the certificate that the node is remembered with, or 0."""
+        return self._remembering.serial(node)
 
     def unreached(self) -> list[str]:
-        """Configured peers without a link."""
+        """Configured peers without a link; none while this node seeks nobody."""
+        if self._targets.is_silent:
+            return []
         return [target.name or "" for target in self._targets.configured() if not self._targets.is_reached(target)]
 
     def problems(self, now: Instant) -> Iterator[Problem]:
@@ -180,6 +180,13 @@ class Links:
     def cut(self, now: Instant, node: NodeIndex, reason: str) -> list[LinkEvent]:
         """End the link. ``reason``: that of a drop."""
         return self._sessions.cut(now, node, reason.replace("_", " "))
+
+    def revoked(self, node: NodeIndex) -> None:
+        """Certificates of the node are revoked: it is not sought with those."""
+        for target in self._targets.of(node):
+            if self._targets.is_revoked(target):
+                self._handshakes.give_up(target)
+            self._targets.plan(target)
 
     def withhold(self, now: Instant, *, silent: bool) -> None:
         """Begin no handshakes from now on, as nobody would take this node's certificate; or begin them again."""
@@ -318,9 +325,6 @@ class Links:
 
     # parts
 
-    def _unix_s(self, now: Instant) -> int:
-        return self._wall_clock_ms(now) // 1000
-
     def _learn_of_refusal(self, now: Instant) -> list[LinkEvent]:
         """A handshake that was refused has shown that the network works, and a linked node's clock, too."""
         refused = self._handshakes.refused.take_last()
@@ -338,12 +342,6 @@ class Links:
         peer = self.peer(newer.node_index)
         if peer is not None and not has_same_keys(peer.certificate, newer):
             self.note_replaced(now, peer.node)
-
-    def _linked_now(self, unix_s: int, certificate: Certificate, current: Endpoint | None) -> Remembered:
-        targets = self._targets.of(certificate.node_index)
-        learned = (target.endpoints for target in targets if target.recall_pause is None)
-        said = [endpoint for endpoints in learned for endpoint in endpoints]
-        return Remembered.linked_now(unix_s, certificate, [current, *said] if current else said)
 
     def _take_datagrams(self) -> None:
         self.commands += self._handshakes.commands

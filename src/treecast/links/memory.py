@@ -24,7 +24,7 @@ HOUR_S = 3600
 class Remembered:
     """One node. ``linked_unix_s``: when it was last linked, in seconds since 1970, by a clock that may have been wrong.
     ``missed_hours``: for how long this node had links since, none of them to that one. ``overlay``:
-    its addresses there.
+    its addresses there. ``serial``: that of its certificate, 0 where a run of before did not keep it.
     """
 
     node: NodeIndex
@@ -33,13 +33,14 @@ class Remembered:
     linked_unix_s: int
     missed_hours: int = 0
     overlay: tuple[IPAddress, ...] = ()
+    serial: int = 0
 
     @classmethod
     def linked_now(cls, unix_s: int, member: Certificate, endpoints: Iterable[Endpoint]) -> Remembered:
         """A node whose link is up. ``endpoints``: the best first."""
         kept = tuple(dict.fromkeys(endpoints))[:MAX_REMEMBERED_ENDPOINTS]
         overlay = tuple(interface.ip for interface in (member.ipv4, member.ipv6) if interface)
-        return cls(member.node_index, member.name, kept, unix_s, overlay=overlay)
+        return cls(member.node_index, member.name, kept, unix_s, overlay=overlay, serial=member.serial)
 
     def to_the_hour(self) -> Remembered:
         """The same node, with the hour in which it was last linked."""

@@ -33,6 +33,7 @@ FOREIGN_LIFETIME: Duration = 10.0
 LOOKUPS_PER_REVIEW = 32
 """Nodes known from others, or remembered, whose routes are looked up in one review."""
 SHOWN = 4
+OWN_REVOKED = "this node's certificate was revoked"
 
 
 class Reachability:
@@ -82,6 +83,8 @@ class Reachability:
     def standing(self, now: Instant, target: Target) -> Standing:
         if (target.node is not None and self._targets.is_up(target.node)) or self._is_linked_elsewhere(target):
             return Standing.UP
+        if self._targets.is_silent:
+            return Standing.REFUSED
         if target.name is not None and not target.endpoints:
             return Standing.UNRESOLVED
         if self._refusals.of(now, target.node, target.endpoints) is not None:
@@ -123,7 +126,9 @@ class Reachability:
         return self.standing(now, target) is Standing.ANOTHER_NETWORK
 
     def why(self, now: Instant, target: Target) -> str:
-        """The reason for which the target is refused, in words."""
+        """The reason for which the target is refused, or refuses this node, in words."""
+        if self._targets.is_silent:
+            return OWN_REVOKED
         refused = self._refusals.of(now, target.node, target.endpoints)
         return refused.reason.replace("_", " ") if refused else ""
 
@@ -176,7 +181,8 @@ class Reachability:
         """Nobody else is known, and none of the remembered nodes answers. One of many may be gone for good."""
         if self.up or any(self._targets.configured()) or any(self._targets.learned()):
             return
-        silent = [target for target in self._targets.recalled() if not target.left]
+        recalled = self._targets.recalled()
+        silent = [target for target in recalled if not (target.left or self._targets.is_revoked(target))]
         if not silent or any(self._refusals.of(now, target.node, target.endpoints) for target in silent):
             return
         all_tried = max(target.sought_since for target in silent) + len(silent) / RECALLED_PER_SECOND

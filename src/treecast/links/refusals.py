@@ -25,6 +25,12 @@ Key = TypeVar("Key")
 REFUSED_LIFETIME: Duration = 45.0
 """A node that is still sought is tried again every ten seconds and less."""
 OF_A_TIME = ("certificate_expired", "certificate_not_yet_valid")
+REFUSAL_PAUSE: Duration = 2.0
+"""After an answer from somebody who is no member: whoever it is does not set the pace."""
+REVOKED_PAUSE: Duration = 30.0
+"""After one from a node that is revoked, or that says so of this one: that does not pass. Shorter than a refusal is
+shown, so that people see why there is no link.
+"""
 _SAME_RELEASE = "install one release of Treecast on both"
 
 
@@ -47,6 +53,11 @@ class Refused:
     @property
     def clocks_differ(self) -> bool:
         return abs(self.clock_ms - self.own_clock_ms) > TOLERANCE * 1000
+
+    @property
+    def is_by_record(self) -> bool:
+        """Whether this node has the CA's record of it: all is as the CA wants it, and nobody has anything to do."""
+        return self.by_me and self.reason == CERTIFICATE_REVOKED
 
     @property
     def is_of_a_time(self) -> bool:
@@ -127,7 +138,7 @@ class Refusals:
         for refused in self._present(now):
             if refused.is_of_a_time and refused.clocks_differ and refused.other and is_up(refused.other.node_index):
                 continue
-            if self._is_mended(now, refused):
+            if self._is_mended(now, refused) or refused.is_by_record:
                 continue
             where = str(refused.endpoint)
             who = f"{refused.other.name} ({where})" if refused.other else f"a node at {where}"
@@ -168,8 +179,6 @@ class Refusals:
             case "certificate_not_yet_valid", Certificate() as other:
                 valid = f"its certificate is not valid before {in_words(other.not_before_s)}"
                 return f"{valid}; {_clocks(refused)}"
-            case "certificate_revoked", _:
-                return "its certificate was revoked"
             case "certificate_extension_unknown", _:
                 return f"its certificate has an extension that this node does not know: {_SAME_RELEASE}"
             case "handshake_no_common_version", _:
@@ -219,6 +228,11 @@ class Refusals:
 
     def _is_valid(self, now: Instant, certificate: Certificate) -> bool:
         return certificate.not_before_s <= self._wall_clock_ms(now) / 1000 <= certificate.not_after_s
+
+
+def pause_after(reason: str) -> Duration:
+    """How long whoever was refused for that is not tried again."""
+    return REVOKED_PAUSE if reason == CERTIFICATE_REVOKED else REFUSAL_PAUSE
 
 
 def _expired(refused: Refused, certificate: Certificate, by: str) -> str:

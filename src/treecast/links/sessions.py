@@ -38,6 +38,7 @@ from treecast.links.peers import (
     wants_handshake,
 )
 from treecast.links.reachability import Reachability
+from treecast.links.refusals import REVOKED_PAUSE
 from treecast.links.roster import Roster
 from treecast.links.states import PeerEvent, SessionEvent
 from treecast.links.targets import Target, Targets
@@ -55,8 +56,6 @@ UNCONFIRMED = "unconfirmed"
 LOST = (SILENT, WORN, UNCONFIRMED)
 """Why a link is down that a network may have cut; the others a node has decided."""
 GOODBYE_PAUSE: Duration = 5.0
-REVOKED_PAUSE: Duration = 30.0
-"""Shorter than a refusal is shown: people see why there is no link."""
 CLOCKS_PER_REVIEW = 64
 """Handshakes that begin at most in a second because this node's clock was set."""
 

@@ -45,7 +45,8 @@ class Target:
     of it since. ``was_linked``: a learned node had a link with this one. ``recall_pause``: from one try to the next of
     a node that is only remembered, None for others. ``is_tried``: a handshake with it is under way. ``news_at``: when
     there was news of it: it has moved, started again, or lost its link. ``run``: which run of the node it was then.
-    ``is_peer``: a node with a session, of which another handshake is made where it is.
+    ``is_peer``: a node with a session, of which another handshake is made where it is. ``serial``: that of the
+    certificate that a node is remembered with, 0 for others.
     """
 
     name: str | None
@@ -64,6 +65,7 @@ class Target:
     news_at: Instant = field(init=False)
     run: bytes = b""
     is_peer: bool = False
+    serial: int = 0
 
     def __post_init__(self) -> None:
         self.news_at = self.sought_since
@@ -115,11 +117,19 @@ class Target:
 
 
 class Targets:
-    """All of one node's targets. ``is_linked``: whether a node has a session."""
+    """All of one node's targets. ``is_linked``: whether a node has a session; ``is_serial_revoked``: whether the
+    CA has revoked a node's certificate with this serial.
+    """
 
-    def __init__(self, my_index: NodeIndex, is_linked: Callable[[NodeIndex], bool]) -> None:
+    def __init__(
+        self,
+        my_index: NodeIndex,
+        is_linked: Callable[[NodeIndex], bool],
+        is_serial_revoked: Callable[[NodeIndex, int], bool],
+    ) -> None:
         self._my_index = my_index
         self._is_linked = is_linked
+        self._is_serial_revoked = is_serial_revoked
         self._configured: dict[str, Target] = {}
         self._learned: dict[NodeIndex, Target] = {}
         self._recalled: dict[NodeIndex, Target] = {}
@@ -128,7 +138,8 @@ class Targets:
         """The learned ones whose link is not up."""
         self._tries: Timers[Target] = Timers()
         """When a handshake with each target is to begin: of those that are sought, and not tried already."""
-        self._is_silent = False
+        self.is_silent = False
+        """Whether no target is tried: nobody would take this node's certificate."""
 
     def configure(self, now: Instant, name: str, endpoints: tuple[Endpoint, ...]) -> None:
         """``endpoints``: none while its name has no address; it is sought from the first on."""
@@ -165,6 +176,7 @@ class Targets:
             delay = RECALL_DELAY + number // RECALLED_PER_SECOND
             delay += 0.0 if self._my_index < one.node else HIGHER_INDEX_DELAY
             target = Target(None, one.node, usable, after(now, delay), one.name, now, recall_pause=FIRST_RECALL_PAUSE)
+            target.serial = one.serial
             self._recalled[one.node] = target
             self.plan(target)
 
@@ -192,8 +204,8 @@ class Targets:
 
     def withhold(self, now: Instant, *, silent: bool) -> None:
         """No target is tried while this node is silent; afterwards all are at once."""
-        if silent != self._is_silent:
-            self._is_silent = silent
+        if silent != self.is_silent:
+            self.is_silent = silent
             for target in (*self._configured.values(), *self._learned.values(), *self._recalled.values()):
                 target.news(now)
                 self.plan(target)
@@ -211,7 +223,7 @@ class Targets:
             self.plan(target)
 
     def _wants_try(self, target: Target) -> bool:
-        if self._is_silent or not target.endpoints or target.is_tried or self.is_reached(target):
+        if self.is_silent or not target.endpoints or target.is_tried or self.is_reached(target):
             return False
         learned = self._learned.get(target.node) if target.node is not None else None
         if learned is not None:
@@ -222,7 +234,11 @@ class Targets:
 
     def _is_recalled(self, target: Target) -> bool:
         is_held = target.node is not None and self._recalled.get(target.node) is target
-        return is_held and all(target.endpoints_apart_from(other) for other in self._configured.values())
+        return (
+            is_held
+            and not self.is_revoked(target)
+            and all(target.endpoints_apart_from(other) for other in self._configured.values())
+        )
 
     def configured(self) -> Iterator[Target]:
         """By name."""
@@ -295,6 +311,14 @@ class Targets:
         """Whether a node whose link is up is at all of these, as it advertises."""
         wanted = set(endpoints)
         return any(wanted.issubset(self._learned[node].endpoints) for node in self._up if node in self._learned)
+
+    def is_revoked(self, target: Target) -> bool:
+        """Whether the target is a node that is only remembered, with a certificate that is revoked. What others
+        advertise of a node has a certificate that is not.
+        """
+        if target.recall_pause is None or target.node is None:
+            return False
+        return self._is_serial_revoked(target.node, target.serial)
 
     def is_reached(self, target: Target) -> bool:
         return target.node is not None and self._is_linked(target.node)

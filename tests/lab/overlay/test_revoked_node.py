@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab
+from lab import Lab, Machine
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay, TreecastNode, run_treecast
 from lab.waiting import wait_until
-from tests.lab.overlay.asking import LIMIT_S, drops, wait_received
+from tests.lab.overlay.asking import LIMIT_S, drops, quiet_since, wait_received
 from treecast.adapters.revocations_file import REVOCATIONS_FILE
 from treecast.api.client import fetch_peers, fetch_status
 
@@ -25,15 +25,21 @@ GONE_WITHIN_S = 2.0
 
 
 @pytest.fixture
-def net() -> Iterator[Overlay]:
+def machines() -> Iterator[list[Machine]]:
+    """Three for nodes that are there, and one for a node that comes later."""
     with Lab() as lab:
         lan = lab.switch()
-        overlay = Overlay([lab.machine(f"n{number}", lan) for number in range(3)], lab.directory)
-        overlay.start()
-        yield overlay
-        for node in overlay.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
-        overlay.stop()
+        yield [lab.machine(f"n{number}", lan) for number in range(4)]
+
+
+@pytest.fixture
+def net(machines: list[Machine], tmp_path: Path) -> Iterator[Overlay]:
+    overlay = Overlay(machines[:3], tmp_path)
+    overlay.start()
+    yield overlay
+    for node in overlay.nodes:
+        print(f"--- {node.name}\n{node.log_tail()}")
+    overlay.stop()
 
 
 def revoked(node: TreecastNode) -> list[str]:
@@ -83,6 +89,39 @@ def test_a_revoked_node_gets_and_sends_nothing_any_more_and_no_restart_brings_it
     wait_until(lambda: "refused_by_peer" in problems(n2), LIMIT_S, "it learns why")
     assert fetch_status(n2.directory).peers == 0
     assert [n0.peers_up(), n1.peers_up()] == [{"n1"}, {"n0"}]
+
+
+def test_nobody_seeks_a_revoked_node_that_goes_on_running_and_a_new_one_knows_it_from_its_first_start(
+    machines: list[Machine], net: Overlay, tmp_path: Path
+) -> None:
+    n0, n1, n2 = net.nodes
+    n2.kill()  # it does not learn of it
+    file = tmp_path / "n2.revocation"
+    run_treecast("node", "revoke", "n2", "--network", net.network, "--out", file)
+    run_treecast("revocation", "apply", file, n1.directory)
+    n1.stop()
+    n2.start(n0.endpoint)
+    n2.wait_ready()
+    wait_until(lambda: "refused_by_peer" in problems(n2), LIMIT_S, "it has tried")
+    n1.start()
+    n1.wait_ready()
+    n1.wait_linked({"n0"})
+    assert {peer.name: peer.state for peer in fetch_peers(n1.directory)} == {"n0": "up", "n2": "revoked"}
+    quiet_since(lambda: drops(n1).get("certificate_revoked", 0), window_s=6.0, at_most=0, limit_s=20.0)
+    assert problems(n1) == []
+
+    new = TreecastNode.add(machines[3], net.network, tmp_path)
+    new.start(n2.endpoint)
+    new.wait_ready()
+    wait_until(lambda: drops(new).get("certificate_revoked", 0) > 0, LIMIT_S, "it has met the revoked node")
+    assert new.peers_up() == n2.peers_up() == set()
+    assert revoked(new) == ["n2"]
+    assert "peer_refused" not in problems(new)
+
+    run_treecast("revocation", "apply", file, n2.directory)
+    assert {peer.state for peer in fetch_peers(n2.directory)} == {"refused: this node's certificate was revoked"}
+    assert fetch_status(n2.directory).unreached == []
+    new.stop()
 
 
 def problems(node: TreecastNode) -> list[str]:

@@ -208,3 +208,40 @@ def test_a_newcomer_that_the_revoked_node_meets_first_lets_go_of_it_when_it_meet
     newcomer.add_static_peer(nodes[1])
     world.run_until(lambda: newcomer.is_linked(nodes[1]), 10.0)
     world.run_until(lambda: not newcomer.is_linked(ignorant) and not ignorant.peers(), 5.0)
+
+
+def test_a_node_that_starts_again_beside_a_revoked_one_leaves_it_alone_and_has_no_problem() -> None:
+    world = World(9)
+    nodes = full_mesh(world, 3)
+    revoked = nodes[2]
+    nodes[0].take_ca_record(revocation_of(world, revoked))
+    world.run(GONE_WITHIN_S)
+    remembered = nodes[1].engine.remembered(nodes[1].now)
+    assert {one.node for one in remembered} == {1, 3}
+    ignorant = world.restart(revoked)
+    again = world.restart(nodes[1])
+    again.engine.recall(again.now, remembered)
+    recall(nodes[0], again)
+    world.run_until(lambda: again.is_linked(nodes[0]), 10.0)
+    world.run(300.0)
+    assert not ignorant.peers()
+    assert counted([again, ignorant], "certificate_revoked") == 0, "nobody has tried"
+    assert problems(again) == []
+
+
+def test_a_node_that_was_added_after_a_revocation_refuses_the_revoked_one_from_its_first_start_on() -> None:
+    world = World(10)
+    nodes = full_mesh(world, 2)
+    revoked = nodes[1]
+    nodes[0].take_ca_record(revocation_of(world, revoked))
+    world.run(GONE_WITHIN_S)
+    ignorant = world.restart(revoked)
+    newcomer = world.add()
+    recall(nodes[0], newcomer)
+    newcomer.add_static_peer(ignorant)
+    for _ in range(60):
+        world.run(1.0)
+        assert not newcomer.peers()
+        assert not ignorant.peers()
+    assert 1 <= counted([newcomer], "certificate_revoked") <= 3
+    assert problems(newcomer) == []

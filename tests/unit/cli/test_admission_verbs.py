@@ -114,9 +114,9 @@ def test_a_name_that_is_taken_is_refused_and_an_answer_that_lies_there_is_kept()
 
 def test_what_cannot_be_written_admits_nobody() -> None:
     path = _request_of_alice()
-    assert "cannot write nowhere/file" in sentence(
-        "node", "sign", str(path), "--network", "lab", "--out", "nowhere/file"
-    )
+    sign = ("node", "sign", str(path), "--network", "lab", "--out")
+    assert "cannot write /proc/file" in sentence(*sign, "/proc/file")
+    assert "there is no directory nowhere: make it" in sentence(*sign, "nowhere/file")
     assert ok("node", "sign", str(path), "--network", "lab")
 
 
@@ -166,10 +166,10 @@ def test_an_answer_without_the_directory_of_its_request_is_told_how_to_ask(monke
 
 def test_an_answer_that_was_altered_is_refused() -> None:
     admission = _admission_of_alice()
-    what, certificate, network = msgspec.msgpack.decode(admission.read_bytes())
+    what, certificate, *others = msgspec.msgpack.decode(admission.read_bytes())
     altered = bytearray(certificate)
     altered[-1] ^= 1
-    admission.write_bytes(msgspec.msgpack.encode((what, bytes(altered), network)))
+    admission.write_bytes(msgspec.msgpack.encode((what, bytes(altered), *others)))
     assert "was not signed by the network's CA" in sentence("node", "accept", str(admission), "--dir", "alice")
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.unit.cli.running_verbs import ok, sentence
 from treecast.adapters import storage
+from treecast.adapters.ca_records import sign_revocation
 from treecast.adapters.revocations_file import REVOCATIONS_FILE, load_ca_records
+from treecast.base.ids import NodeIndex
+from treecast.identity.keys import SigningKey
+from treecast.identity.request import Admission
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +69,7 @@ def test_keys_that_were_revoked_get_no_certificate_any_more_and_new_ones_do() ->
 
 
 def test_a_file_that_is_none_or_of_another_network_is_refused_in_one_sentence() -> None:
-    assert "there is no gone" in sentence("revocation", "apply", "gone", "alice")
+    assert "there is no file gone" in sentence("revocation", "apply", "gone", "alice")
     Path("text").write_text("no revocation")
     assert "text is no revocation" in sentence("revocation", "apply", "text", "alice")
     assert "lab/nodes.json is no revocation" in sentence("revocation", "apply", "lab/nodes.json", "alice")
@@ -73,6 +78,52 @@ def test_a_file_that_is_none_or_of_another_network_is_refused_in_one_sentence() 
     ok("node", "revoke", "bob", "--network", "other")
     assert "is not signed by the CA of network lab" in sentence("revocation", "apply", "bob.revocation", "alice")
     assert not Path("alice", REVOCATIONS_FILE).exists()
+
+
+def test_a_directory_or_a_place_that_is_none_is_named_and_nothing_is_done() -> None:
+    revoke = ("node", "revoke", "bob", "--network", "lab", "--out")
+    assert "there is no directory gone: make it, or choose another --out" in sentence(*revoke, "gone/bob")
+    assert "alice is a directory: give a file as --out, like alice/bob.revocation" in sentence(*revoke, "alice")
+    assert "there is no directory bob/node.cert: make it" in sentence(*revoke, "bob/node.cert/file")
+    wanted = "is a directory: give the file that treecast node revoke wrote"
+    assert f"bob {wanted}" in sentence("revocation", "apply", "bob", "alice")
+    assert [node["revoked"] for node in json.loads(ok("node", "list", "lab", "--json"))] == [False, False]
+    assert not Path("lab", REVOCATIONS_FILE).exists()
+
+
+def test_nodes_that_are_added_later_know_what_is_revoked_from_their_first_start_on() -> None:
+    assert not Path("alice", REVOCATIONS_FILE).exists()
+    ok("node", "revoke", "bob", "--network", "lab")
+    ok("node", "add", "bob", "--network", "lab", "--replace", "--dir", "new")
+    ok("node", "add", "carol", "--network", "lab")
+    ok("node", "request", "dave")
+    ok("node", "sign", "dave/node.request", "--network", "lab")
+    ok("node", "accept", "dave.admission", "--dir", "dave")
+    for directory in ("new", "carol", "dave"):
+        assert load_ca_records(Path(directory), storage.load_network(Path(directory))) == (
+            Path("bob.revocation").read_bytes(),
+        )
+        assert Path(directory, REVOCATIONS_FILE).stat().st_mode & 0o777 == 0o600
+        assert json.loads(ok("network", "show", directory, "--json"))["revoked"] == ["bob"]
+
+
+def test_the_registry_says_who_is_revoked_where_the_network_has_lost_its_revocations() -> None:
+    ok("node", "revoke", "bob", "--network", "lab")
+    Path("lab", REVOCATIONS_FILE).unlink()
+    ok("node", "add", "carol", "--network", "lab")
+    assert _kept("carol") == 1
+
+
+def test_an_admission_brings_no_record_that_the_ca_did_not_sign() -> None:
+    ok("node", "request", "dave")
+    ok("node", "revoke", "bob", "--network", "lab")
+    ok("node", "sign", "dave/node.request", "--network", "lab")
+    admission = Admission.decode(Path("dave.admission").read_bytes())
+    assert admission.ca_records == (Path("bob.revocation").read_bytes(),)
+    forged = sign_revocation(SigningKey(bytes(32)), NodeIndex(1), 9, "alice")
+    Path("dave.admission").write_bytes(replace(admission, ca_records=(forged, *admission.ca_records)).encode())
+    ok("node", "accept", "dave.admission", "--dir", "dave")
+    assert load_ca_records(Path("dave"), storage.load_network(Path("dave"))) == admission.ca_records
 
 
 def test_damaged_entries_and_those_that_the_ca_did_not_sign_are_left_out() -> None:

@@ -17,6 +17,7 @@ from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
+from treecast.identity.revocation import Revocations
 from treecast.links.links import Links
 from treecast.links.sessions import LinkDown, LinkEvent, LinkUp
 from treecast.sim.handshake import ModelFactory, ModelHandshake
@@ -89,6 +90,7 @@ class Node:
         """Addresses of whole subnets of this machine."""
         self.certificate = certificate or certificate_of(index)
         self.drops = Drops()
+        self.revocations = Revocations()
         self.links = Links(
             me=HandshakePayload(self.certificate.encode(), 1, epoch, 0, 0, underlay_mtu, "1.0"),
             my_index=self.certificate.node_index,
@@ -96,9 +98,10 @@ class Node:
             families=(4,),
             loopback=self.loopback,
             route_type=self.route_type,
-            verify_certificate=lambda wire: verify_certificate(wire, UNIX_NOW + ahead_s),
+            verify_certificate=lambda wire: self.revocations.require_none(verify_certificate(wire, UNIX_NOW + ahead_s)),
             wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
             is_listed=lambda _: self.listed,
+            is_revoked=self.revocations.is_serial_revoked,
             newest_name=lambda _: "",
             rng=Random(index + epoch),
             drops=self.drops,
