@@ -131,6 +131,15 @@ class DataPlane:
     def wait_for(self, kind: type[Kind], count: int = 1) -> list[Kind]:
         return wait_until(lambda: found if len(found := self.seen(kind)) >= count else [], LIMIT_S, kind.__name__)
 
+    def wait_probed(self, node: int) -> float:
+        """The round-trip time of a node that has answered a probe on its newest session, in milliseconds."""
+
+        def measured() -> list[float]:
+            newest = [report.rtt_ms for report in self.forwarder.sessions() if report.peer == node][-1]
+            return [newest] if newest is not None else []
+
+        return wait_until(measured, LIMIT_S, "a probe's answer")[0]
+
     @property
     def endpoint(self) -> Endpoint:
         return parse_endpoint(self.forwarder.listening[0])
@@ -263,7 +272,7 @@ def handshake(one: DataPlane, other: DataPlane, index: int, other_index: int, ae
     other.do(session_of(second, one.node, one.endpoint, aead))
 
 
-def session_of(handshake: _native.Handshake, node: int, endpoint: Endpoint, aead: int) -> c.InstallSession:
+def session_of(handshake: _native.Handshake, node: int, endpoint: Endpoint | None, aead: int) -> c.InstallSession:
     """A finished handshake's, confirmed."""
     return c.InstallSession(
         NoiseHandshake(handshake), handshake.index, NodeIndex(node), 0, endpoint, aead, confirmed=True

@@ -11,11 +11,12 @@ use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
 use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName};
 use crate::datagram::{COOKIE, INIT, INNER_LEN};
-use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE};
+use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE};
 use crate::datagram::{KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
 use crate::events::Event;
+use crate::forward::NO_PATH;
 use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::{Arrived, Fragment, Sender, FRAGMENT_HEADER_LEN};
 use crate::frame_source::FrameSource;
@@ -34,6 +35,8 @@ pub enum Received {
     Probe(Arc<Session>, u64),
     /// An anchor to be sent on to next hops.
     Anchor(Anchor, Arc<OutgoingList>),
+    /// A Forward whose body is to be sealed for the next hop, as it lies there.
+    Forward(Arc<Session>),
     /// Nothing more to do.
     Done,
 }
@@ -118,7 +121,8 @@ impl ForwardingTables {
         self.events.push(Event::Handshake { socket, source, data: datagram.to_vec() }, now_ns).map(|()| None)
     }
 
-    /// A session datagram, opened in place. Only an authentic, fresh one changes anything.
+    /// A session datagram, opened in place. Only an authentic, fresh one changes anything. `from`: [`NO_PATH`] where a neighbour
+    /// has brought it, which says nothing about paths.
     pub fn receive_session(
         &self,
         datagram: &mut [u8],
@@ -135,7 +139,7 @@ impl ForwardingTables {
         if opened.first {
             self.confirm(session, now_ns);
         }
-        if let Some(before) = opened.newest.then(|| session.move_to(from)).flatten() {
+        if let Some(before) = (opened.newest && from != NO_PATH).then(|| session.move_to(from)).flatten() {
             self.moved(session, before, from, now_ns);
         }
         let inner = Inner::parse(opened.plaintext)?;
@@ -161,6 +165,11 @@ impl ForwardingTables {
                 Ok(outgoing.map_or(Received::Done, |outgoing| Received::Anchor(anchor, outgoing)))
             }
             KIND_HANDSHAKE => self.receive_rekey(session, body, now_ns).map(|()| Received::Done),
+            KIND_FORWARD => {
+                let (neighbour, plaintext) = (session.clone(), opened.plaintext);
+                let body = plaintext.get_mut(INNER_LEN..).unwrap_or_default();
+                self.receive_forward(&neighbour, from, body, now_ns, recent)
+            }
             KIND_PROBE => exact_u64(body).map(|value| Received::Probe(session.clone(), value)),
             KIND_PROBE_REPLY => {
                 if !session.probe_reply(exact_u64(body)?, now_ns) {

@@ -53,12 +53,7 @@ impl ForwardingTables {
         if !self.sessions.set_underlay_mtu(index, mtu)? {
             return Ok(());
         }
-        for tree in self.trees.values() {
-            let members = tree.members.load();
-            if members.next_hops.contains(&index) {
-                self.set_members(&tree, members.next_hops.clone(), members.replicate.clone());
-            }
-        }
+        self.set_members_anew(index);
         Ok(())
     }
 
@@ -85,8 +80,8 @@ impl ForwardingTables {
         self.pending_offers.forget(index);
         for tree in self.trees.values() {
             let members = tree.members.load();
-            if members.next_hops.contains(&index) || members.replicate.contains(&index) {
-                self.set_members(&tree, without(&members.next_hops, index), without(&members.replicate, index));
+            if members.is_held_by(index) || members.replicate.contains(&index) {
+                self.set_members(&tree, &without(&members.holders(), index), without(&members.replicate, index));
             }
         }
         self.downstream_trees.forget(index);
@@ -231,16 +226,30 @@ impl ForwardingTables {
         if all.windows(2).any(|pair| pair[0] == pair[1]) || all.contains(&self.node_index) {
             return Err(Refused::Invalid);
         }
-        self.set_members(&tree, next_hops.into(), replicate.into());
+        self.set_members(&tree, next_hops, replicate.into());
         self.trees_changed();
         Ok(())
     }
 
-    /// With the smallest MTU of the next hops' underlays; a node without a session gets nothing, and does not count.
-    fn set_members(&self, tree: &RootTree, next_hops: Box<[u32]>, replicate: Box<[u32]>) {
+    /// With the smallest MTU of the next hops' underlays; a node without a session gets nothing, and does not count. Who has a
+    /// route instead of a path gets copies.
+    fn set_members(&self, tree: &RootTree, holders: &[u32], replicate: Box<[u32]>) {
+        let (routed, next_hops): (Vec<u32>, Vec<u32>) =
+            holders.iter().partition(|peer| self.node_routes.get(**peer).is_some());
         let known = next_hops.iter().filter_map(|peer| self.sessions.peer(*peer)).map(|peer| peer.underlay_mtu());
         let underlay_mtu = known.min().unwrap_or(LARGEST_UNDERLAY_MTU);
-        tree.set_members(next_hops, replicate, underlay_mtu);
+        tree.set_members(next_hops.into(), routed.into(), replicate, underlay_mtu);
+    }
+
+    /// The path of a node is another one, or it has none any more.
+    pub(crate) fn set_members_anew(&self, node: u32) {
+        for tree in self.trees.values() {
+            let members = tree.members.load();
+            if members.is_held_by(node) {
+                self.set_members(&tree, &members.holders(), members.replicate.clone());
+                self.trees_changed();
+            }
+        }
     }
 
     /// Makes a key that waits for [`ForwardingTables::use_key`].

@@ -48,6 +48,7 @@ counters! {
     FramesPunted = "frames_punted": "frames of hosts given to Python",
     FlowsReplaced = "flows_replaced": "senders whose counts were given up for another's in a full table",
     FramesRelayed = "frames_relayed": "tree datagrams sent on to next hops, once each",
+    DatagramsForwarded = "datagrams_forwarded": "datagrams between other nodes sent on to the next hop",
     ProbesSent = "probes_sent": "probes sent",
     ProbeReplies = "probe_replies": "probe replies received and believed",
     GsoOff = "gso_off": "times that a socket lost UDP_SEGMENT because the system refused it",

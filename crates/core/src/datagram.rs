@@ -68,6 +68,8 @@ pub const KIND_FRAGMENT: u8 = 5;
 pub const KIND_ANCHOR: u8 = 6;
 /// Inner kind: a handshake datagram, of the next session with the same peer.
 pub const KIND_HANDSHAKE: u8 = 7;
+/// A datagram between two other nodes, or of one other that reaches this node by its neighbour.
+pub const KIND_FORWARD: u8 = 8;
 
 const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
 

@@ -18,6 +18,7 @@ pub enum Event {
     TapFrame { port: u32, generation: u32, about: PuntKind, data: Vec<u8> },
     Handshake { socket: u32, source: SocketAddr, data: Vec<u8> },
     ForeignHandshake { source: SocketAddr },
+    ForwardedHandshake { neighbour: u32, source: u32, data: Vec<u8> },
     Control { peer: u32, session: u32, data: Vec<u8> },
     SessionHandshake { peer: u32, session: u32, data: Vec<u8> },
     KeyOffered { tree: TreeName, key_id: u32, context: Vec<u8> },
@@ -103,8 +104,8 @@ impl Event {
     fn kind(&self) -> usize {
         match self {
             Self::TapFrame { about, .. } => *about as usize,
-            Self::Handshake { data, .. } if data.first() != Some(&INIT) => 15,
-            Self::Handshake { .. } => 8,
+            Self::Handshake { data, .. } | Self::ForwardedHandshake { data, .. } if data.first() != Some(&INIT) => 15,
+            Self::Handshake { .. } | Self::ForwardedHandshake { .. } => 8,
             Self::Control { .. } => 9,
             Self::KeyOffered { .. } => 10,
             Self::PeerMoved { .. } | Self::SessionConfirmed { .. } => 11,

@@ -14,6 +14,7 @@ use crate::downstream_trees::DownstreamTrees;
 use crate::events::{Event, Events};
 use crate::expected_answers::ExpectedAnswers;
 use crate::flows::{FlowKey, FlowTable};
+use crate::forward_budgets::ForwardBudgets;
 use crate::fragment::Reassembly;
 use crate::frame::{FrameFacts, FrameKind};
 use crate::frame_source::CertifiedNodes;
@@ -21,6 +22,7 @@ use crate::headers::{Frame, Mac};
 use crate::limits::{MAX_HOSTS, MAX_PORTS, MAX_ROOT_TREES};
 use crate::mac::MacKey;
 use crate::network::Network;
+use crate::node_routes::NodeRoutes;
 use crate::pending_offers::PendingOffers;
 use crate::port::{Port, Storm};
 use crate::prefixes::PrefixRoutes;
@@ -76,6 +78,8 @@ pub struct ForwardingTables {
     /// By cookies, where those wait.
     pub answered_addresses: AnsweredAddresses,
     pub(crate) sessions: SessionTable,
+    pub(crate) node_routes: NodeRoutes,
+    pub(crate) forward_budgets: ForwardBudgets,
     pub(crate) hosts: Table<(u16, Mac), u32>,
     pub(crate) certified: CertifiedNodes,
     pub(crate) routes: Routes,
@@ -107,6 +111,8 @@ impl ForwardingTables {
             expected_answers: ExpectedAnswers::default(),
             answered_addresses: AnsweredAddresses::default(),
             sessions: SessionTable::default(),
+            node_routes: NodeRoutes::default(),
+            forward_budgets: ForwardBudgets::default(),
             hosts: Table::new(MAX_HOSTS),
             certified: CertifiedNodes::default(),
             routes: Routes::default(),

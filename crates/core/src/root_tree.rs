@@ -66,6 +66,8 @@ pub struct Members {
     pub next_hops: Box<[u32]>,
     /// They get a session-sealed copy.
     pub replicate: Box<[u32]>,
+    /// They hold the key, and get a copy nevertheless, for they have no path.
+    pub routed: Box<[u32]>,
     /// The smallest MTU of the next hops' underlays.
     pub underlay_mtu: usize,
     key: Arc<SenderKey>,
@@ -76,13 +78,28 @@ pub struct Members {
 
 impl Members {
     fn new(next_hops: Box<[u32]>, replicate: Box<[u32]>, underlay_mtu: usize, key: Arc<SenderKey>) -> Self {
-        let (new_hops, has_new_hops) = (Box::default(), AtomicBool::new(false));
-        Self { next_hops, replicate, underlay_mtu, key, new_hops, has_new_hops }
+        let (routed, new_hops, has_new_hops) = (Box::default(), Box::default(), AtomicBool::new(false));
+        Self { next_hops, replicate, routed, underlay_mtu, key, new_hops, has_new_hops }
+    }
+
+    /// All that hold the key.
+    pub fn holders(&self) -> Box<[u32]> {
+        self.next_hops.iter().chain(&*self.routed).copied().collect()
+    }
+
+    /// Does this node hold the key?
+    pub(crate) fn is_held_by(&self, node: u32) -> bool {
+        self.next_hops.contains(&node) || self.routed.contains(&node)
+    }
+
+    /// All that get a copy.
+    pub fn copied(&self) -> impl Iterator<Item = &u32> {
+        self.replicate.iter().chain(&*self.routed)
     }
 
     /// Nobody?
     pub fn is_empty(&self) -> bool {
-        self.next_hops.is_empty() && self.replicate.is_empty()
+        self.next_hops.is_empty() && self.copied().next().is_none()
     }
 
     /// Do new next hops wait for their anchor?
@@ -155,7 +172,13 @@ impl RootTree {
     }
 
     /// Other members, or others of them who hold the key. One writer at a time.
-    pub(crate) fn set_members(&self, next_hops: Box<[u32]>, replicate: Box<[u32]>, underlay_mtu: usize) {
+    pub(crate) fn set_members(
+        &self,
+        next_hops: Box<[u32]>,
+        routed: Box<[u32]>,
+        replicate: Box<[u32]>,
+        underlay_mtu: usize,
+    ) {
         let before = self.members.load();
         // Those whose anchor did not go yet are new still.
         let had =
@@ -163,7 +186,7 @@ impl RootTree {
         let new_hops: Box<[u32]> = next_hops.iter().copied().filter(|hop| !had(hop)).collect();
         let has_new_hops = AtomicBool::new(!new_hops.is_empty());
         let members = Members::new(next_hops, replicate, underlay_mtu, before.key.clone());
-        self.members.store(Arc::new(Members { new_hops, has_new_hops, ..members }));
+        self.members.store(Arc::new(Members { routed, new_hops, has_new_hops, ..members }));
     }
 
     /// The anchor that is due before these members get more, and who gets it: now and then all next hops, else new ones.
@@ -229,7 +252,8 @@ impl RootTree {
                     self.set_worn_at(KEY_DATAGRAMS);
                 }
                 let (next_hops, replicate) = (members.next_hops.clone(), members.replicate.clone());
-                self.members.store(Arc::new(Members::new(next_hops, replicate, members.underlay_mtu, key)));
+                let following = Members::new(next_hops, replicate, members.underlay_mtu, key);
+                self.members.store(Arc::new(Members { routed: members.routed.clone(), ..following }));
                 true
             }
             None => members.key.key_id == key_id,

@@ -7,6 +7,7 @@ use std::io;
 use treecast_core::aead::Aead;
 use treecast_core::datagram::TreeName;
 use treecast_core::downstream_tree::OutgoingList;
+use treecast_core::forward::NO_PATH;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::port::Port;
@@ -129,6 +130,9 @@ impl Forwarder {
             Command::SendHandshake { peer, data } => {
                 self.send_handshake(peer, data);
             }
+            Command::SendForwarded { neighbour, destination, data } => {
+                self.send_forwarded(neighbour, destination, data);
+            }
             Command::Inject { port, frame } => {
                 self.inject(port, frame);
             }
@@ -144,11 +148,13 @@ impl Forwarder {
             Command::InstallSession { handshake, session, peer, socket, endpoint, aead, confirmed } => {
                 let of_session = handshakes.get_mut(handshake).filter(|handshake| handshake.index == session);
                 let handshake = of_session.ok_or_else(|| Cause::invalid("no handshake of this session"))?;
-                let endpoint = Endpoint { socket, address: endpoint };
+                let endpoint = endpoint.map_or(NO_PATH, |address| Endpoint { socket, address });
                 self.install_session(handshake, peer, endpoint, aead, confirmed)?;
             }
             Command::RemoveSession { session } => tables.remove_session(session),
             Command::ForgetPeer { peer } => tables.forget_peer(peer),
+            Command::SetNodeRoute { node, next_hop } => tables.set_node_route(node, next_hop)?,
+            Command::RemoveNodeRoute { node } => tables.remove_node_route(node),
             Command::SetPeerUnderlayMtu { peer, mtu_bytes } => tables.set_peer_underlay_mtu(peer, mtu_bytes)?,
             Command::CertifyNode { node, bridge, carried, addresses } => {
                 tables.certify_node(node, CertifiedNode { bridge, carried, addresses: addresses.into() })?;

@@ -39,6 +39,7 @@ commands! {
     SendDatagram { socket: u32, endpoint: SocketAddr, data: &'a [u8] }
     SendControl { peer: u32, data: &'a [u8] }
     SendHandshake { peer: u32, data: &'a [u8] }
+    SendForwarded { neighbour: u32, destination: u32, data: &'a [u8] }
     Inject { port: u32, frame: &'a [u8] }
     FloodFrame { port: u32, frame: &'a [u8] }
     SetPortForwarding { port: u32, on: bool }
@@ -57,12 +58,14 @@ commands! {
         session: u32,
         peer: u32,
         socket: u32,
-        endpoint: SocketAddr,
+        endpoint: Option<SocketAddr>,
         aead: u8,
         confirmed: bool,
     }
     RemoveSession { session: u32 }
     ForgetPeer { peer: u32 }
+    SetNodeRoute { node: u32, next_hop: u32 }
+    RemoveNodeRoute { node: u32 }
     SetPeerUnderlayMtu { peer: u32, mtu_bytes: usize }
     CertifyNode { node: u32, bridge: bool, carried: bool, addresses: Vec<IpAddr> }
     UncertifyNode { node: u32 }

@@ -23,6 +23,9 @@ fn emit(event: &Event, out: &mut Writer) {
             out.array(4).text("HandshakeDatagram").unsigned(*socket).address(source).bytes(data)
         }
         Event::ForeignHandshake { source } => out.array(2).text("ForeignHandshake").address(source),
+        Event::ForwardedHandshake { neighbour, source, data } => {
+            out.array(4).text("ForwardedHandshake").unsigned(*neighbour).unsigned(*source).bytes(data)
+        }
         Event::Control { peer, session, data } => {
             out.array(4).text("ControlDatagram").unsigned(*peer).unsigned(*session).bytes(data)
         }

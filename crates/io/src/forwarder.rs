@@ -224,6 +224,19 @@ impl Forwarder {
         self.send_on(self.tables.session_to(peer), KIND_HANDSHAKE, datagram)
     }
 
+    /// Sends a handshake datagram to a node by a neighbour.
+    pub fn send_forwarded(&self, neighbour: u32, destination: u32, datagram: &[u8]) -> bool {
+        self.tables.expected_answers.note(datagram, monotonic_ns());
+        match (self.tables.neighbour(neighbour), self.open_now()) {
+            (Ok(session), Some(open)) => open.underlay.send_by(&self.tables, &session, destination, datagram),
+            (Err(reason), _) => {
+                self.tables.drops.count(reason);
+                false
+            }
+            _ => false,
+        }
+    }
+
     /// Sends a sender key.
     pub fn offer_key(&self, tree_id: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
         let body = self.tables.offer(tree_id, key_id, context, monotonic_ns())?;

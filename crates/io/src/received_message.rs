@@ -1,15 +1,21 @@
 //! One message received from a socket: a datagram, or several of one sender that the kernel has joined.
 //!
-//! Opens each by its type, and sends at once what answers it (probe replies, anchors, cookies).
+//! Opens each by its type, and sends at once what answers it (probe replies, anchors, cookies); what is to be sent on goes to the
+//! outbox.
+
+use std::sync::Arc;
 
 use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{DatagramType, TreeHeader, KIND_PROBE_REPLY};
+use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
+use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, KIND_PROBE_REPLY, SESSION_OVERHEAD};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
-use treecast_core::session::Endpoint;
+use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
 
+use crate::outbox::{Outbox, Target};
 use crate::relay::Passed;
+use crate::seals::Seals;
 use crate::sys::batch::Message;
 use crate::underlay::Underlay;
 
@@ -18,6 +24,7 @@ pub struct ReceivedMessage<'s> {
     tables: &'s ForwardingTables,
     underlay: &'s Underlay,
     from: Endpoint,
+    traffic_class: u8,
     now_ns: u64,
 }
 
@@ -37,7 +44,8 @@ impl<'s> ReceivedMessage<'s> {
         if message.length == 0 {
             tables.drops.count(Reason::UnknownType);
         }
-        Some(Self { tables, underlay, from: Endpoint { socket, address }, now_ns })
+        let (from, traffic_class) = (Endpoint { socket, address }, message.traffic_class);
+        Some(Self { tables, underlay, from, traffic_class, now_ns })
     }
 
     /// The content of a datagram for the TAP.
@@ -46,6 +54,7 @@ impl<'s> ReceivedMessage<'s> {
         datagram: &mut [u8],
         passed: Option<Passed>,
         recent: &mut Recent,
+        outbox: &mut Outbox,
     ) -> Result<Option<Opened>, Reason> {
         if let Some(passed) = passed {
             let Some(tree) = passed.deliver else { return Ok(None) };
@@ -63,6 +72,7 @@ impl<'s> ReceivedMessage<'s> {
                     self.underlay.send_anchor(self.tables, &anchor, &outgoing.next_hops);
                     Ok(None)
                 }
+                Received::Forward(next_hop) => self.send_on(datagram, next_hop, outbox).map(|()| None),
                 Received::Done => Ok(None),
             },
             DatagramType::Tree => {
@@ -81,6 +91,22 @@ impl<'s> ReceivedMessage<'s> {
                 Err(Reason::HandshakeUnderLoad)
             }
         }
+    }
+
+    /// The body of an opened datagram goes to the next hop, as it lies there.
+    fn send_on(&self, opened: &[u8], next_hop: Arc<Session>, outbox: &mut Outbox) -> Result<(), Reason> {
+        let body = &opened[SESSION_BODY_OFFSET..opened.len() - AEAD_TAG_LEN];
+        if body.len() > self.underlay.mtu.limit(next_hop.underlay_mtu()).body_len(SESSION_OVERHEAD) {
+            return Err(Reason::TooBig);
+        }
+        let target = Target::Session(next_hop.clone());
+        outbox.set_traffic_class(self.traffic_class);
+        let tx_buffer = outbox.more(self.tables, self.underlay, &target);
+        let forward = Inner { kind: KIND_FORWARD, checksum: None };
+        let length = next_hop.seal_body(forward, [body, &[]], tx_buffer.free())?;
+        tx_buffer.commit(length);
+        self.tables.counters.add(Counter::DatagramsForwarded, 1);
+        Ok(())
     }
 
     /// Counts it, when all of it has been opened.

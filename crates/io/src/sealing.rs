@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use treecast_core::datagram::{Inner, KIND_FRAGMENT, KIND_FRAME};
+use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME};
+use treecast_core::forward::ForwardHeader;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::headers::Frame;
@@ -14,7 +15,8 @@ use treecast_core::session::Session;
 use treecast_core::traffic_class;
 
 use crate::outbox::{Outbox, Target, TxBuffer};
-use crate::seals::{Seals, Tree};
+use crate::seals::{Routed, Seals, Tree};
+use crate::sys::thread::monotonic_ns;
 use crate::underlay::Underlay;
 
 /// The way of a frame into sealed datagrams of the outbox.
@@ -36,16 +38,37 @@ impl Sealing<'_> {
     }
 
     fn for_session(&mut self, session: &Arc<Session>, segmenter: &Segmenter<'_>) {
-        self.all(&Target::Session(session.clone()), segmenter, &**session, session.underlay_mtu());
+        match self.tables.route_to(session.peer) {
+            None => {
+                let most = self.underlay.mtu.limit(session.underlay_mtu());
+                self.all(&Target::Session(session.clone()), segmenter, &**session, most);
+            }
+            Some(next_hop) => {
+                if let Err(reason) = next_hop.and_then(|next_hop| self.by_route(session, next_hop, segmenter)) {
+                    self.tables.drops.add(reason, segmenter.count() as u64);
+                }
+            }
+        }
+    }
+
+    /// In datagrams that any underlay carries, for those behind the next hop are not known.
+    fn by_route(&mut self, session: &Session, next_hop: Arc<Session>, segmenter: &Segmenter<'_>) -> Result<(), Reason> {
+        let header = ForwardHeader::first(session.peer, self.tables.node_index);
+        let each = segmenter.segment_len(0).unwrap_or(0) + Routed::OVERHEAD;
+        self.tables.may_take_route(next_hop.peer, each * segmenter.count(), monotonic_ns())?;
+        let by = Routed { session, next_hop: &next_hop, header };
+        self.all(&Target::Session(next_hop.clone()), segmenter, &by, DatagramLimit::SHORTEST);
+        Ok(())
     }
 
     fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
         if !members.next_hops.is_empty() {
             self.send_anchor(tree, members);
             let target = Target::Tree(tree.clone(), members.clone());
-            self.all(&target, segmenter, &Tree(tree, members), members.underlay_mtu);
+            let most = self.underlay.mtu.limit(members.underlay_mtu);
+            self.all(&target, segmenter, &Tree(tree, members), most);
         }
-        for peer in &members.replicate {
+        for peer in members.copied() {
             match self.tables.session_to(*peer) {
                 Ok(session) => self.for_session(&session, segmenter),
                 Err(reason) => self.tables.drops.add(reason, segmenter.count() as u64),
@@ -61,8 +84,8 @@ impl Sealing<'_> {
     }
 
     /// Each frame straight into the tx buffer, then sealed there, in datagrams that the others' underlays carry, too.
-    fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, underlay_mtu: usize) {
-        let most = self.underlay.mtu.limit(underlay_mtu).body_len(S::OVERHEAD);
+    fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, most: DatagramLimit) {
+        let most = most.body_len(S::OVERHEAD);
         let longest = segmenter.segment_len(0).unwrap_or(0);
         if longest > most {
             return self.all_in_parts(target, segmenter, by, most);

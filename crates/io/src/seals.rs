@@ -1,6 +1,8 @@
-//! Seals: a session or a tree, each with its datagrams' form (docs/protocol.md sections 4 and 5).
+//! Seals: a session, a session whose datagrams take a route, or a tree, each with its datagrams' form (docs/protocol.md sections
+//! 4 and 5).
 
-use treecast_core::datagram::{Inner, SESSION_OVERHEAD, TREE_OVERHEAD};
+use treecast_core::datagram::{Inner, KIND_FORWARD, SESSION_OVERHEAD, TREE_OVERHEAD};
+use treecast_core::forward::{ForwardHeader, FORWARD_HEADER_LEN, FORWARD_OVERHEAD, INNER_DATAGRAM_OFFSET};
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Members, RootTree, TREE_BODY_OFFSET};
 use treecast_core::session::{Session, SESSION_BODY_OFFSET};
@@ -38,6 +40,33 @@ impl Seals for Session {
 
     fn next_fragment_id(&self) -> u32 {
         self.next_fragment_id()
+    }
+}
+
+/// A session with a node that has a route: sealed for that node, and in place once more for the next hop.
+#[allow(missing_docs)]
+#[derive(Debug)]
+pub struct Routed<'t> {
+    pub session: &'t Session,
+    pub next_hop: &'t Session,
+    pub header: ForwardHeader,
+}
+
+impl Seals for Routed<'_> {
+    const BODY_OFFSET: usize = INNER_DATAGRAM_OFFSET + SESSION_BODY_OFFSET;
+    const OVERHEAD: usize = FORWARD_OVERHEAD + SESSION_OVERHEAD;
+
+    fn seal(&self, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason> {
+        let (front, datagram) = buffer.split_at_mut_checked(INNER_DATAGRAM_OFFSET).ok_or(Reason::TooBig)?;
+        let length = self.session.seal(inner, body_len, datagram)?;
+        front[SESSION_BODY_OFFSET..].copy_from_slice(&self.header.emit());
+        self.session.traffic.tx.add(1, length as u64);
+        let forward = Inner { kind: KIND_FORWARD, checksum: None };
+        self.next_hop.seal(forward, FORWARD_HEADER_LEN + length, buffer)
+    }
+
+    fn next_fragment_id(&self) -> u32 {
+        self.session.next_fragment_id()
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use treecast_core::anchor::Anchor;
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{DatagramLimit, Inner, KIND_ANCHOR, MAX_DATAGRAM_LEN};
+use treecast_core::datagram::{DatagramLimit, Inner, KIND_ANCHOR, KIND_FORWARD, MAX_DATAGRAM_LEN};
+use treecast_core::forward::ForwardHeader;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
 
-use crate::seals::Seals;
+use crate::seals::{Routed, Seals};
 use crate::socket_group::SocketGroup;
 use crate::sys::udp::Socket;
 
@@ -81,14 +82,44 @@ impl Underlay {
         }
     }
 
-    /// Seals a body for one session and sends it, as [`Self::send`] does.
+    /// Seals a body for one session and sends it, on the node's path or by its route, as [`Self::send`] does.
     pub fn send_on(&self, tables: &ForwardingTables, session: &Session, kind: u8, body: &[u8]) -> bool {
+        let inner = Inner { kind, checksum: None };
+        match tables.route_to(session.peer) {
+            None => self.seal_and_send(tables, session, session, inner, [body, &[]]),
+            Some(Ok(next_hop)) => {
+                let header = ForwardHeader::first(session.peer, tables.node_index);
+                let by = Routed { session, next_hop: &next_hop, header };
+                self.seal_and_send(tables, &next_hop, &by, inner, [body, &[]])
+            }
+            Some(Err(reason)) => {
+                tables.drops.count(reason);
+                false
+            }
+        }
+    }
+
+    /// Sends a handshake datagram for a node to a neighbour, which is to send it on.
+    pub fn send_by(&self, tables: &ForwardingTables, neighbour: &Session, destination: u32, datagram: &[u8]) -> bool {
+        let header = ForwardHeader::first(destination, tables.node_index).emit();
+        let inner = Inner { kind: KIND_FORWARD, checksum: None };
+        self.seal_and_send(tables, neighbour, neighbour, inner, [&header, datagram])
+    }
+
+    fn seal_and_send(
+        &self,
+        tables: &ForwardingTables,
+        to: &Session,
+        by: &impl Seals,
+        inner: Inner,
+        body: [&[u8]; 2],
+    ) -> bool {
         let mut buffer = [0; MAX_DATAGRAM_LEN];
-        match session.seal_body(Inner { kind, checksum: None }, [body, &[]], &mut buffer) {
+        match by.seal_body(inner, body, &mut buffer) {
             Ok(length) => {
-                let sent = self.send(tables, &buffer[..length], session.endpoint());
+                let sent = self.send(tables, &buffer[..length], to.endpoint());
                 if sent {
-                    session.traffic.tx.add(1, length as u64);
+                    to.traffic.tx.add(1, length as u64);
                 }
                 sent
             }

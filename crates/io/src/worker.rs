@@ -215,7 +215,7 @@ impl Worker {
                 if datagram.first() == Some(&TREE) {
                     tree_volume = (tree_volume.0 + 1, tree_volume.1 + datagram.len() as u64);
                 }
-                match received.open(datagram, passed, &mut recent) {
+                match received.open(datagram, passed, &mut recent, outbox) {
                     Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum, root }))) => {
                         let bytes = &mut datagram[start..start + length];
                         let headers = Headers::parse(bytes);
@@ -242,5 +242,6 @@ impl Worker {
         }
         coalescer.finish(&mut sink);
         delivering.finish();
+        outbox.flush(tables, underlay);
     }
 }

@@ -39,6 +39,14 @@ class SendHandshake(_Command, frozen=True):
     data: bytes
 
 
+class SendForwarded(_Command, frozen=True):
+    """A handshake datagram that a neighbour is to send on; without a session and path of that: ``forward_no_route``."""
+
+    neighbour: NodeIndex
+    destination: NodeIndex
+    data: bytes
+
+
 class Inject(_Command, frozen=True):
     """An Ethernet frame to a port, as if it had come from the network, whether the port forwards or not.
 
@@ -118,14 +126,14 @@ class SetPortGroup(_Command, frozen=True):
 class InstallSession(_Command, frozen=True):
     """``handshake`` is the data plane's own object: it holds the keys, and is spent by this. ``session``: its index.
 
-    ``confirmed``: it is sent on at once.
+    ``confirmed``: it is sent on at once. ``endpoint``: None where the node has no path, but a route (SetNodeRoute).
     """
 
     handshake: object
     session: int
     peer: NodeIndex
     socket: int
-    endpoint: Endpoint
+    endpoint: Endpoint | None
     aead: int
     confirmed: bool
 
@@ -135,9 +143,22 @@ class RemoveSession(_Command, frozen=True):
 
 
 class ForgetPeer(_Command, frozen=True):
-    """Removes its sessions, next hops, hosts, and the trees rooted at it; its counters go on."""
+    """Removes its sessions, next hops, hosts, and the trees rooted at it; its counters and its route go on."""
 
     peer: NodeIndex
+
+
+class SetNodeRoute(_Command, frozen=True):
+    """All for a node goes by this neighbour from now on."""
+
+    node: NodeIndex
+    next_hop: NodeIndex
+
+
+class RemoveNodeRoute(_Command, frozen=True):
+    """All for a node goes to itself from now on, where its session has a path."""
+
+    node: NodeIndex
 
 
 class SetPeerUnderlayMtu(_Command, frozen=True):
@@ -294,6 +315,7 @@ Command = (
     SendDatagram
     | SendControl
     | SendHandshake
+    | SendForwarded
     | Inject
     | FloodFrame
     | SetPortForwarding
@@ -305,6 +327,8 @@ Command = (
     | InstallSession
     | RemoveSession
     | ForgetPeer
+    | SetNodeRoute
+    | RemoveNodeRoute
     | SetPeerUnderlayMtu
     | CertifyNode
     | UncertifyNode

@@ -42,6 +42,14 @@ class ForeignHandshake(Struct, frozen=True):
     source: Endpoint
 
 
+class ForwardedHandshake(Struct, frozen=True):
+    """A handshake datagram with a good MAC that a neighbour has brought, and that is from ``source``, as it says."""
+
+    neighbour: NodeIndex
+    source: NodeIndex
+    data: bytes
+
+
 class ControlDatagram(Struct, frozen=True):
     """An authentic, fresh control message of a session with ``peer``."""
 
@@ -56,6 +64,10 @@ class SessionHandshake(Struct, frozen=True):
     peer: NodeIndex
     session: int
     data: bytes
+
+
+AnyHandshake = HandshakeDatagram | SessionHandshake | ForwardedHandshake
+"""A handshake datagram, whatever way it came."""
 
 
 class KeyOffered(Struct, frozen=True):
@@ -130,6 +142,7 @@ FromDataPlane = (
     | TapFrame
     | HandshakeDatagram
     | ForeignHandshake
+    | ForwardedHandshake
     | ControlDatagram
     | SessionHandshake
     | KeyOffered

@@ -25,6 +25,15 @@ class Rekey:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    destination: NodeIndex
+    source: NodeIndex
+    hop_limit: int
+    inner: SessionDatagram | bytes
+    """Bytes: a handshake datagram."""
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     tree_id: TreeId
     epoch: TreeEpoch
@@ -48,6 +57,7 @@ SESSION_BYTES = UDP_BYTES + 16 + 4 + 16
 """And a session datagram's header, plaintext header and tag (docs/protocol.md section 4)."""
 TREE_BYTES = UDP_BYTES + 28 + 4 + 16 + 8
 PROBE_BYTES = 8
+FORWARD_BYTES = 12
 KEY_BYTES = 64
 """A sender key and a tree key; their context is beside them."""
 
@@ -61,6 +71,9 @@ def kind_and_bytes(datagram: object) -> tuple[str, int]:
             return "probe", SESSION_BYTES + PROBE_BYTES
         case SessionDatagram(body=Rekey(handshake)):
             return "handshake", SESSION_BYTES + len(handshake)
+        case SessionDatagram(body=Forward(inner=inner)):
+            kind, size_bytes = kind_and_bytes(inner)
+            return kind, SESSION_BYTES + FORWARD_BYTES + size_bytes - UDP_BYTES
         case SessionDatagram(body=Key(context=context)):
             return "key", SESSION_BYTES + KEY_BYTES + len(context)
         case SessionDatagram(body=(_, bytes() as frame)):

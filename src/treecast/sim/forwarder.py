@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeId
-from treecast.sim.datagrams import Key, Probe, Rekey, ReplayWindow, SessionDatagram, TreeDatagram
+from treecast.sim.datagrams import Forward, Key, Probe, Rekey, ReplayWindow, SessionDatagram, TreeDatagram
 from treecast.sim.frame_sources import may_send
 from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
@@ -22,6 +22,8 @@ from treecast.sim.tables import ForwardingTables
 from treecast.sim.underlay import Underlay
 
 TREE_WINDOW = 32_768
+HOP_LIMIT = 8
+"""Links that a Forward takes at most, as in the real one (docs/protocol.md section 4)."""
 KEY_DATAGRAMS = 2**25
 """A sender key is worn when it has sealed so many, as in the real one (docs/protocol.md section 6)."""
 REPORT_AGAIN = 2**20
@@ -96,12 +98,14 @@ class ModelForwarder(ForwardingTables):
         if wear >= KEY_DATAGRAMS + tree.wear_reports * REPORT_AGAIN:
             tree.wear_reports += 1
             self.raise_event(e.KeyWorn(tree_id, tree.key_id))
-        for peer in tree.replicate:
+        routed = tuple(peer for peer in tree.next_hops if peer in self.node_routes)
+        next_hops = tuple(peer for peer in tree.next_hops if peer not in self.node_routes)
+        for peer in (*tree.replicate, *routed):
             self._seal(peer, ("frame", frame))
-        if tree.next_hops:
+        if next_hops:
             tree.sealed += 1
         datagram = TreeDatagram(self.me, tree_id, tree.epoch, tree.key_id, tree.sealed, frame)
-        self._send_to_children(tree.next_hops, datagram)
+        self._send_to_children(next_hops, datagram)
 
     def _send_to_children(self, children: tuple[NodeIndex, ...], datagram: TreeDatagram) -> None:
         """The same datagram to each: nothing is sealed again."""
@@ -110,7 +114,7 @@ class ModelForwarder(ForwardingTables):
             if session is None:
                 self.drops["no_session"] += 1
             else:
-                self.underlay.send(self.endpoint, session.endpoint, datagram)
+                self._send(session.endpoint, datagram)
 
     # datagrams
 
@@ -123,7 +127,8 @@ class ModelForwarder(ForwardingTables):
             case TreeDatagram():
                 self._receive_tree(source, datagram)
 
-    def _receive_session(self, source: Endpoint, datagram: SessionDatagram) -> None:
+    def _receive_session(self, source: Endpoint | None, datagram: SessionDatagram) -> None:
+        """``source``: None for one that a neighbour has brought."""
         session = self.sessions.get(datagram.receiver_index)
         if session is None:
             self.drops["session_unknown"] += 1
@@ -135,7 +140,7 @@ class ModelForwarder(ForwardingTables):
         if not session.confirmed:
             session.confirmed = True
             self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))
-        if session.endpoint != source and datagram.counter == session.window.highest:
+        if source is not None and session.endpoint != source and datagram.counter == session.window.highest:
             session.endpoint = source
             self.raise_event(e.PeerMoved(session.peer, datagram.receiver_index, source))
         match datagram.body:
@@ -146,10 +151,46 @@ class ModelForwarder(ForwardingTables):
                 self.raise_event(e.KeyOffered(session.peer, tree_id, epoch, key_id, context))
             case bytes() as control:
                 self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
+            case Forward() as forward:
+                self._receive_forward(session.peer, forward, is_nested=source is None)
             case Rekey(handshake):
                 self.raise_event(e.SessionHandshake(session.peer, datagram.receiver_index, handshake))
             case ("frame", frame):
                 self._deliver(session.peer, frame)
+
+    def _receive_forward(self, neighbour: NodeIndex, forward: Forward, *, is_nested: bool) -> None:
+        reason = self._why_not_forwarded(neighbour, forward, is_nested=is_nested)
+        if reason is not None:
+            self.drops[reason] += 1
+        elif forward.destination != self.me:
+            onwards = replace(forward, hop_limit=min(forward.hop_limit, HOP_LIMIT) - 1)
+            self._seal_for(self._next_hop(forward.destination), onwards)
+        elif isinstance(forward.inner, SessionDatagram):
+            self._receive_session(None, forward.inner)
+        else:
+            self.raise_event(e.ForwardedHandshake(neighbour, forward.source, forward.inner))
+
+    def _why_not_forwarded(self, neighbour: NodeIndex, forward: Forward, *, is_nested: bool) -> str | None:
+        if is_nested or forward.hop_limit == 0 or forward.destination == forward.source:
+            return "forward_malformed"
+        if forward.hop_limit >= HOP_LIMIT and forward.source != neighbour:
+            return "forward_source"
+        if forward.source == self.me:
+            return "forward_own"
+        if forward.destination == self.me:
+            return None
+        if forward.hop_limit == 1:
+            return "forward_hop_limit"
+        next_hop = self._next_hop(forward.destination)
+        return "forward_no_route" if next_hop == neighbour or self._neighbour(next_hop) is None else None
+
+    def _next_hop(self, node: NodeIndex) -> NodeIndex:
+        return self.node_routes.get(node, node)
+
+    def _neighbour(self, node: NodeIndex) -> ModelSession | None:
+        """The session with a node that has a path."""
+        session = self.sessions.current(node)
+        return session if session is not None and session.endpoint and node not in self.node_routes else None
 
     def _receive_tree(self, source: Endpoint, datagram: TreeDatagram) -> None:
         name = (datagram.root, datagram.tree_id, datagram.epoch)
@@ -185,7 +226,25 @@ class ModelForwarder(ForwardingTables):
             self.drops["no_session"] += 1
             return
         session.sealed += 1
-        self.underlay.send(self.endpoint, session.endpoint, SessionDatagram(session.remote_index, session.sealed, body))
+        datagram = SessionDatagram(session.remote_index, session.sealed, body)
+        if peer in self.node_routes:
+            self._seal_for(self.node_routes[peer], Forward(peer, self.me, HOP_LIMIT, datagram))
+        else:
+            self._send(session.endpoint, datagram)
+
+    def _seal_for(self, neighbour: NodeIndex, forward: Forward) -> None:
+        session = self._neighbour(neighbour)
+        if session is None:
+            self.drops["forward_no_route"] += 1
+            return
+        session.sealed += 1
+        self._send(session.endpoint, SessionDatagram(session.remote_index, session.sealed, forward))
+
+    def _send(self, endpoint: Endpoint | None, datagram: object) -> None:
+        if endpoint is None:
+            self.drops["socket_unreachable"] += 1
+        else:
+            self.underlay.send(self.endpoint, endpoint, datagram)
 
     def probe(self) -> None:
         """Probe each peer, as the real one does every two seconds."""
@@ -224,6 +283,8 @@ class ModelForwarder(ForwardingTables):
                 self._seal(peer, data)
             case c.SendHandshake(peer, data):
                 self._seal(peer, Rekey(data))
+            case c.SendForwarded(neighbour, destination, data):
+                self._seal_for(neighbour, Forward(destination, self.me, HOP_LIMIT, data))
             case c.SendDatagram(endpoint=endpoint, data=data):
                 self.underlay.send(self.endpoint, endpoint, data)
             case c.Inject(frame=frame):

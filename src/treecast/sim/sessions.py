@@ -17,7 +17,8 @@ SESSION_WINDOW = 8192
 class ModelSession:
     peer: NodeIndex
     remote_index: int
-    endpoint: Endpoint
+    endpoint: Endpoint | None
+    """None where the node has no path."""
     confirmed: bool
     since: Instant
     received_at: Instant

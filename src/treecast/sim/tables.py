@@ -42,6 +42,8 @@ class ForwardingTables:
     routes: dict[tuple[int, IPAddress, IPAddress | None], TreeId] = field(default_factory=dict)
     prefix_routes: dict[tuple[int, IPNetwork], TreeId] = field(default_factory=dict)
     hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
+    node_routes: dict[NodeIndex, NodeIndex] = field(default_factory=dict)
+    """The next hop to each node that has a route."""
     certified: dict[NodeIndex, c.CertifyNode] = field(default_factory=dict)
     pending_offers: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
     member_keys: dict[TreeName, list[KeyId]] = field(default_factory=dict)
@@ -91,6 +93,16 @@ def _write(command: object, tables: ForwardingTables) -> None:
 @_write.register
 def _(command: c.SetPortForwarding, tables: ForwardingTables) -> None:
     (tables.blocked.discard if command.on else tables.blocked.add)(command.port)
+
+
+@_write.register
+def _(command: c.SetNodeRoute, tables: ForwardingTables) -> None:
+    tables.node_routes[command.node] = command.next_hop
+
+
+@_write.register
+def _(command: c.RemoveNodeRoute, tables: ForwardingTables) -> None:
+    tables.node_routes.pop(command.node, None)
 
 
 @_write.register

@@ -98,6 +98,16 @@ def test_groups_of_every_scope_and_flag_reach_the_same_nodes(twins: Twins) -> No
     assert [frame for frame in joined if arrived[2][frame] != 1 or arrived[3][frame] != 1] == []
 
 
+def test_frames_for_a_node_with_a_route_arrive_as_others_do(twins: Twins) -> None:
+    rng = Random(5)
+    twins.set_tables(rng)
+    twins.do(c.SetPortForwarding(0, on=True), c.SetNodeRoute(NodeIndex(3), NodeIndex(2)))
+    routed = twins.planes[1].forwarder.counters()["datagrams_forwarded"]
+    the_same(twins, [random_frame(rng, number) for number in range(100)])
+    assert twins.planes[1].forwarder.counters()["datagrams_forwarded"] > routed
+    twins.do(c.RemoveNodeRoute(NodeIndex(3)))
+
+
 def to_group(group: IPAddress, number: int) -> bytes:
     """A UDP datagram in its frame."""
     upper = (5000).to_bytes(2, "big") + (5004).to_bytes(2, "big") + (20).to_bytes(2, "big") + bytes(14)

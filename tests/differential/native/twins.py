@@ -10,7 +10,7 @@ from lab.planes import DataPlanes
 from treecast.base import commands as c
 from treecast.base.addresses import MacAddress
 from treecast.base.ids import NodeIndex, TreeId
-from treecast.sim.datagrams import SessionDatagram, TreeDatagram
+from treecast.sim.datagrams import Forward, SessionDatagram, TreeDatagram
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.frame_sources import may_send
 from treecast.sim.underlay import Underlay
@@ -39,6 +39,8 @@ class Twins:
 
     def hear(self, peer: int, datagram: object) -> None:
         match datagram:
+            case SessionDatagram(body=Forward(destination=destination, inner=inner)):
+                self.hear(destination, inner)
             case SessionDatagram(body=("frame", bytes() as frame)) | TreeDatagram(frame=bytes() as frame):
                 if may_send(ROOT, frame, OF_ROOT):
                     self.modelled[peer].append(frame)

@@ -41,6 +41,7 @@ def test_the_data_plane_reads_every_command_with_the_fields_that_it_has_here() -
             c.SendDatagram(0, Endpoint(IPv6Address("fe80::1%3"), 7700), b"x"),
             ["SendDatagram", 0, [SCOPED, 7700], b"x"],
         ),
+        (c.SendForwarded(NodeIndex(2), NodeIndex(3), b"x"), ["SendForwarded", 2, 3, b"x"]),
         (c.SetHost(7, MAC, NodeIndex(2)), ["SetHost", 7, [MAC.packed], 2]),
         (c.SetKeepLocal(0, KEEP_ALL), ["SetKeepLocal", 0, [True, True]]),
         (
@@ -70,6 +71,7 @@ EVENTS: tuple[e.FromDataPlane, ...] = (
     e.ForeignHandshake(Endpoint(SCOPE, 7700)),
     e.ControlDatagram(NodeIndex(2), 5, b"message"),
     e.SessionHandshake(NodeIndex(2), 5, b"message"),
+    e.ForwardedHandshake(NodeIndex(2), NodeIndex(3), b"init"),
     e.KeyOffered(NodeIndex(2), TreeId(1), TreeEpoch(3), KeyId(4), b"context"),
     e.PeerMoved(NodeIndex(2), 5, Endpoint(IPv6Address("2001:db8::1"), 7700)),
     e.SessionConfirmed(NodeIndex(2), 5),

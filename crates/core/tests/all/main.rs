@@ -8,6 +8,7 @@ mod common;
 mod cookies;
 mod destinations;
 mod flows;
+mod forward;
 mod fragments;
 mod frame_sources;
 mod fuzz;

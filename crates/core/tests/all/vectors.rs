@@ -4,7 +4,10 @@ use crate::common::*;
 use serde_json::{json, Value};
 use treecast_core::aead::{Aead, AeadKey};
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME};
+use treecast_core::datagram::{
+    Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME,
+};
+use treecast_core::forward::{ForwardHeader, HOP_LIMIT};
 use treecast_core::fragment::{cut, Fragment};
 use treecast_core::handshake::{Handshake, SessionKeys};
 use treecast_core::key_steps::STEP_NS;
@@ -102,6 +105,22 @@ fn fragments() -> Value {
     json!({ "id": 0x0102_0304, "frame": hex(&frame), "parts": [sealed(one, 0), sealed(two, 1)] })
 }
 
+/// The first session datagram of node 7 for node 9, as it leaves for a neighbour, and as that one sends it on.
+fn forward() -> Value {
+    let frame = ipv4([10, 77, 0, 1], [10, 77, 0, 2], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
+    let inner = session(Aead::Aes256Gcm, KIND_FRAME, None, &frame, 0);
+    let bytes = unhex(inner["datagram"].as_str().unwrap());
+    let hop = |hop_limit| {
+        let header = ForwardHeader { destination: 9, source: 7, hop_limit };
+        session(Aead::Aes256Gcm, KIND_FORWARD, None, &[&header.emit()[..], &bytes].concat(), 1)
+    };
+    json!({ "destination": 9, "source": 7, "inner": inner, "hops": [hop(HOP_LIMIT), hop(HOP_LIMIT - 1)] })
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
 fn tree_datagram() -> Value {
     let (tree_key, sender_key): ([u8; 16], [u8; 32]) = (counting(0x50), counting(0x70));
     let name = TreeName { root: 0x0A0B_0C0D, tree_id: 5, epoch: 6 };
@@ -141,6 +160,7 @@ fn all() -> Value {
             session(Aead::ChaCha20Poly1305, KIND_CONTROL, None, b"\x91\x05", 0),
         ],
         "fragments": fragments(),
+        "forward": forward(),
         "tree_datagram": tree_datagram(),
         "tree_tag": tree_tag(),
     })

@@ -1,0 +1,51 @@
+//! Next hops: by which session datagrams for a node leave, to itself or to the neighbour of its route.
+
+use std::sync::Arc;
+
+use crate::forward::NO_PATH;
+use crate::forwarding_tables::ForwardingTables;
+use crate::reason::Reason;
+use crate::session::{lock, Session};
+use crate::table::Refused;
+
+/// Routes to nodes.
+impl ForwardingTables {
+    /// All for a node goes by this neighbour from now on.
+    pub fn set_node_route(&self, node: u32, next_hop: u32) -> Result<(), Refused> {
+        let _writing = lock(&self.writing);
+        if [node, next_hop].contains(&self.node_index) || node == next_hop {
+            return Err(Refused::Invalid);
+        }
+        self.node_routes.set(node, next_hop)?;
+        self.set_members_anew(node);
+        Ok(())
+    }
+
+    /// All for a node goes to itself from now on.
+    pub fn remove_node_route(&self, node: u32) {
+        let _writing = lock(&self.writing);
+        self.node_routes.remove(node);
+        self.set_members_anew(node);
+    }
+
+    /// The session with the next hop to a node that has a route; None: the node is reached directly, or not at all.
+    pub fn route_to(&self, node: u32) -> Option<Result<Arc<Session>, Reason>> {
+        self.node_routes.get(node).map(|next_hop| self.neighbour(next_hop))
+    }
+
+    /// The session with a neighbour: a node that has a path.
+    pub fn neighbour(&self, node: u32) -> Result<Arc<Session>, Reason> {
+        let session = self.sessions.current(node).ok().filter(|session| session.endpoint() != NO_PATH);
+        session.filter(|_| self.node_routes.get(node).is_none()).ok_or(Reason::ForwardNoRoute)
+    }
+
+    /// The session with the next hop to a node, which may be that node.
+    pub(crate) fn next_hop(&self, node: u32) -> Option<Arc<Session>> {
+        self.route_to(node).unwrap_or_else(|| self.neighbour(node)).ok()
+    }
+
+    /// Whether so many bytes of this node's own frames may go by a neighbour now.
+    pub fn may_take_route(&self, neighbour: u32, bytes: usize, now_ns: u64) -> Result<(), Reason> {
+        self.forward_budgets.take_own(neighbour, bytes, now_ns).then_some(()).ok_or(Reason::ForwardBudget)
+    }
+}
