@@ -69,4 +69,5 @@ def _peer(
         last_heard_s=round(silent_s, 3) if silent_s is not None else None,
         version=known.version,
         underlay_mtu=known.underlay_mtu,
+        hybrid=known.hybrid,
     )

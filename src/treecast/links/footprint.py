@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from treecast.base.ids import NodeIndex
+from treecast.links.handshakes import Handshakes
+from treecast.links.peers import Peers
+from treecast.links.targets import Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +21,15 @@ class LinksFootprint:
     sought: tuple[NodeIndex, ...]
     peers: tuple[NodeIndex, ...]
     sessions: int
+
+
+def footprint_of(handshakes: Handshakes, targets: Targets, peers: Peers) -> LinksFootprint:
+    """Sizes of what these keep now."""
+    attempts = (target.node for target in handshakes.targets() if target.name is None)
+    return LinksFootprint(
+        handshakes.pending(),
+        tuple(node for node in attempts if node is not None),
+        tuple(target.node for target in targets.learned() if target.node is not None),
+        tuple(peer.node for peer in peers),
+        sum(len(peer.sessions) for peer in peers),
+    )

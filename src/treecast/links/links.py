@@ -25,7 +25,8 @@ from treecast.links.authentication import MetTwin
 from treecast.links.budgets import Budgets
 from treecast.links.clocks import clock_doubt, differing
 from treecast.links.crypto import HandshakeFactory
-from treecast.links.footprint import LinksFootprint
+from treecast.links.exchanges import Exchanges
+from treecast.links.footprint import LinksFootprint, footprint_of
 from treecast.links.handshakes import Handshakes
 from treecast.links.memory import Memory, Remembered
 from treecast.links.obstacles import Obstacles
@@ -79,7 +80,7 @@ class Links:
             factory=factory,
             verify_certificate=verify_certificate,
             wall_clock_ms=wall_clock_ms,
-            index_in_use=self._peers.index_in_use,
+            peers=self._peers,
             ended=self._targets.plan,
             rng=rng,
             budgets=Budgets(families, drops),
@@ -93,11 +94,13 @@ class Links:
         self._remembering = Remembering(
             memory, self._peers, self._targets, self._roster, wall_clock_ms, self._handshakes.give_up
         )
+        self.exchanges = Exchanges(my_index, factory, self._peers, rng, drops)
         self._sessions = Sessions(
             aead=me.aead,
             peers=self._peers,
             targets=self._targets,
             handshakes=self._handshakes,
+            exchanges=self.exchanges,
             roster=self._roster,
             reachability=self._reachability,
             wall_clock_ms=wall_clock_ms,
@@ -251,14 +254,7 @@ class Links:
 
     def footprint(self) -> LinksFootprint:
         """Sizes of what is kept of other nodes."""
-        attempts = (target.node for target in self._handshakes.targets() if target.name is None)
-        return LinksFootprint(
-            self._handshakes.pending(),
-            tuple(node for node in attempts if node is not None),
-            tuple(target.node for target in self._targets.learned() if target.node is not None),
-            tuple(peer.node for peer in self._peers),
-            sum(len(peer.sessions) for peer in self._peers),
-        )
+        return footprint_of(self._handshakes, self._targets, self._peers)
 
     # what arrives
 

@@ -14,6 +14,8 @@ from treecast.base.events import HandshakeDatagram, SessionHandshake, SessionRep
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
+from treecast.links.crypto import LinkSecret
+from treecast.links.exchange import Exchange
 from treecast.links.states import LINK, SESSION, LinkState, PeerEvent, SessionEvent, SessionState
 from treecast.links.ways import InSession, Outside, Way
 from treecast.wire.handshake import HandshakePayload
@@ -47,6 +49,8 @@ class Session:
     final: SendDatagram | SendHandshake | None = None
     """The command that sends FINAL again, until the session is confirmed."""
     rekey_after: Duration = REKEY_AFTER
+    hybrid: bool = False
+    """Its keys are made of the link secret, too."""
 
     @property
     def confirmed(self) -> bool:
@@ -75,6 +79,7 @@ class Peer:
     known_offset_s: float = 0.0
     """This node's own wall clock minus its monotonic one, as the peer knows it from the last handshake."""
     sessions: list[Session] = field(default_factory=list)
+    exchange: Exchange = field(default_factory=Exchange)
     _last: Endpoint | None = None
 
     @property
@@ -101,6 +106,11 @@ class Peer:
     def needs_clock(self, own_offset_s: float) -> bool:
         """Whether this node's clock was set since the peer learned it."""
         return abs(own_offset_s - self.known_offset_s) >= CLOCK_SET and self.sessions[-1].confirmed
+
+    def wants_hybrid(self) -> bool:
+        """Whether both sides have a link secret that is not in the keys of their newest session."""
+        newest = self.sessions[-1]
+        return self.exchange.secret is not None and newest.confirmed and not newest.hybrid
 
     @property
     def current(self) -> Session:
@@ -161,6 +171,11 @@ class Peers:
             return Outside(event.socket, event.source)
         session = self.session(event.peer, event.session)
         return InSession(event.peer, session.socket, session.endpoint) if session is not None else None
+
+    def secret_of(self, way: Way) -> LinkSecret | None:
+        """The link secret for a handshake on this way: there is none outside of sessions."""
+        peer = self._peers.get(way.peer) if way.peer is not None else None
+        return peer.exchange.secret if peer is not None else None
 
     def index_in_use(self, index: int) -> bool:
         return index in self._indices

@@ -34,6 +34,7 @@ class Known:
     last_received: Instant | None
     version: str
     underlay_mtu: int | None = None
+    hybrid: bool = False
     overlay: tuple[IPAddress, ...] = ()
 
 
@@ -108,6 +109,7 @@ class Roster:
                     last_received=None,
                     version=peer.version,
                     underlay_mtu=peer.underlay_mtu,
+                    hybrid=peer.current.hybrid,
                 )
 
     def _sought(self, now: Instant) -> Iterator[Known]:

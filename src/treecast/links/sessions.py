@@ -24,7 +24,9 @@ from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.attempts import INIT_JITTER
-from treecast.links.handshakes import Finished, Handshakes
+from treecast.links.exchanges import Exchanges
+from treecast.links.finished import Finished
+from treecast.links.handshakes import Handshakes
 from treecast.links.peers import (
     DEAD_AFTER,
     REJECT_AFTER,
@@ -56,8 +58,8 @@ UNCONFIRMED = "unconfirmed"
 LOST = (SILENT, WORN, UNCONFIRMED)
 """Why a link is down that a network may have cut; the others a node has decided."""
 GOODBYE_PAUSE: Duration = 5.0
-CLOCKS_PER_REVIEW = 64
-"""Handshakes that begin at most in a second because this node's clock was set."""
+AT_ONCE_PER_REVIEW = 64
+"""Handshakes that begin at most in a second because this node's clock was set, or for first hybrid sessions."""
 
 AEAD_AES_256_GCM = 1
 AEAD_CHACHA20_POLY1305 = 2
@@ -88,6 +90,7 @@ class Sessions:
         peers: Peers,
         targets: Targets,
         handshakes: Handshakes,
+        exchanges: Exchanges,
         roster: Roster,
         reachability: Reachability,
         wall_clock_ms: Callable[[Instant], int],
@@ -98,13 +101,14 @@ class Sessions:
         self._peers = peers
         self._targets = targets
         self._handshakes = handshakes
+        self._exchanges = exchanges
         self._roster = roster
         self._reachability = reachability
         self._wall_clock_ms = wall_clock_ms
         self._rng = rng
         self._finals: Timers[tuple[NodeIndex, int]] = Timers()
         """When FINAL of each session, of a node and an index, is repeated until the session is confirmed."""
-        self.commands: list[Command] = []
+        self.commands: list[Command] = exchanges.commands
         self._events: list[LinkEvent] = []
         """Not returned yet: what a method has changed before it raised is returned by the next one."""
 
@@ -128,7 +132,9 @@ class Sessions:
             finished.way.endpoint,
             finished.final,
             REKEY_AFTER * self._rng.uniform(*REKEY_JITTER),
+            finished.hybrid,
         )
+        self._exchanges.installed(now, peer, finished)
         if session.final is not None:
             self._plan_final(now, node, session)
         self._peers.add_session(peer, session)
@@ -203,8 +209,11 @@ class Sessions:
     def review(self, now: Instant, reports: Sequence[SessionReport]) -> list[LinkEvent]:
         """The data plane's measurements, about once a second: finds the dead, rekeys the old and the suspect."""
         by_session = {report.session: report for report in reports}
-        own_offset_s, clocks = self._own_offset_s(now), CLOCKS_PER_REVIEW
+        own_offset_s, left = self._own_offset_s(now), AT_ONCE_PER_REVIEW
+        exchanging: list[Peer] = []
         for peer in self._peers:
+            if peer.exchange.is_mine:
+                exchanging.append(peer)
             if is_silent(peer, by_session):
                 self._down(now, peer, SILENT, pause=0.0)
                 continue
@@ -214,12 +223,14 @@ class Sessions:
             if not peer.sessions:
                 self._down(now, peer, WORN, pause=0.0)
             elif not self._handshakes.is_trying_node(peer.node):
-                needs_clock = clocks > 0 and peer.needs_clock(own_offset_s)
-                if needs_clock or wants_handshake(now, peer, by_session):
-                    clocks -= needs_clock
+                wants_hybrid = peer.exchange.is_mine and peer.wants_hybrid()
+                at_once = left > 0 and (wants_hybrid or peer.needs_clock(own_offset_s))
+                if at_once or wants_handshake(now, peer, by_session):
+                    left -= at_once
                     peer.known_offset_s = own_offset_s  # once, though nothing comes of it
                     way = None if is_suspect(peer, by_session) else _in_session(peer)
                     self._handshakes.begin(now, _again(now, peer), way)
+        self._exchanges.review(now, exchanging)
         return self._take_events()
 
     # time

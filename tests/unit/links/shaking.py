@@ -74,6 +74,7 @@ class Node:
         epoch: int = 1,
         ahead_s: float = 0.0,
         underlay_mtu: int = 1500,
+        capabilities: int = 0,
     ) -> None:
         """``ahead_s``: how much its wall clock is ahead of that of the others."""
         self.index = index
@@ -92,7 +93,9 @@ class Node:
         self.drops = Drops()
         self.revocations = Revocations()
         self.links = Links(
-            me=HandshakePayload(self.certificate.encode(), 1, epoch, 0, 0, underlay_mtu, "1.0"),
+            me=HandshakePayload(
+                self.certificate.encode(), 1, epoch, 0, 0, underlay_mtu, "1.0", capabilities=capabilities
+            ),
             my_index=self.certificate.node_index,
             factory=ModelFactory(static or self.certificate.static_key),
             families=(4,),
