@@ -18,6 +18,7 @@ from tests.unit.links.exchanging import (
 )
 from tests.unit.links.shaking import Node, confirm, report, shake
 from treecast.base.time import Instant
+from treecast.links.crypto import LinkSecret
 from treecast.links.exchange import in_halves
 from treecast.links.exchanges import (
     ANSWER_INTERVAL,
@@ -28,7 +29,7 @@ from treecast.links.exchanges import (
     UNANSWERED_PAUSE,
 )
 from treecast.links.peers import REKEY_AFTER, SUSPECT_AFTER
-from treecast.sim.handshake import KEM_MARK
+from treecast.sim.handshake import KEM_MARK, ModelFactory
 from treecast.wire.control import Ciphertext, EncapsulationKey
 
 LATEST_BEGIN = int(FIRST_PAUSE[1]) + 1
@@ -197,13 +198,21 @@ def test_a_new_exchange_of_a_peer_counts_once_a_second() -> None:
     assert len(messages(two)) == 2
 
 
-def test_a_key_that_is_none_is_counted_and_looked_at_once() -> None:
+def test_a_key_that_is_none_is_counted_and_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     _, two = linked_pair()
+    looks: list[bytes] = []
+    encapsulate = ModelFactory.encapsulate
+
+    def look(factory: ModelFactory, key: bytes) -> tuple[bytes, LinkSecret]:
+        looks.append(key)
+        return encapsulate(factory, key)
+
+    monkeypatch.setattr(ModelFactory, "encapsulate", look)
     for _ in range(3):
         for message in offered(1, bytes(1184)):
             give(two, message, 1)
     assert two.drops.snapshot() == {"kem_malformed": 5}
-    assert (messages(two), peer(two).exchange.secret) == ([], None)
+    assert (messages(two), peer(two).exchange.secret, looks) == ([], None, [bytes(1184)])
 
 
 @pytest.mark.parametrize(
