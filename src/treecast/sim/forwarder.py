@@ -133,9 +133,6 @@ class ModelForwarder(ForwardingTables):
         if session is None:
             self.drops["session_unknown"] += 1
             return
-        if session.link_secret != datagram.link_secret:
-            self.drops["session_auth"] += 1
-            return
         if not session.window.take(datagram.counter):
             self.drops["session_replay"] += 1
             return
@@ -229,7 +226,7 @@ class ModelForwarder(ForwardingTables):
             self.drops["no_session"] += 1
             return
         session.sealed += 1
-        datagram = SessionDatagram(session.remote_index, session.sealed, body, session.link_secret)
+        datagram = SessionDatagram(session.remote_index, session.sealed, body)
         if peer in self.node_routes:
             self._seal_for(self.node_routes[peer], Forward(peer, self.me, HOP_LIMIT, datagram))
         else:
@@ -241,8 +238,7 @@ class ModelForwarder(ForwardingTables):
             self.drops["forward_no_route"] += 1
             return
         session.sealed += 1
-        datagram = SessionDatagram(session.remote_index, session.sealed, forward, session.link_secret)
-        self._send(session.endpoint, datagram)
+        self._send(session.endpoint, SessionDatagram(session.remote_index, session.sealed, forward))
 
     def _send(self, endpoint: Endpoint | None, datagram: object) -> None:
         if endpoint is None:
@@ -314,9 +310,7 @@ class ModelForwarder(ForwardingTables):
         if not isinstance(handshake, ModelHandshake):
             raise TypeError("a model session is made of a model handshake")
         now = self.underlay.now
-        session = ModelSession(
-            command.peer, handshake.remote_index, command.endpoint, command.confirmed, now, now, handshake.link_secret
-        )
+        session = ModelSession(command.peer, handshake.remote_index, command.endpoint, command.confirmed, now, now)
         self.sessions.install(handshake.index, session)
 
     def _accept_key(self, command: c.AcceptKey) -> None:

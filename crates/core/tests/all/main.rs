@@ -15,7 +15,6 @@ mod fuzz;
 mod guards;
 mod handshakes;
 mod headers;
-mod kem;
 mod key_steps;
 mod packet_ports;
 mod ports;
