@@ -80,6 +80,8 @@ class Handshake:
         """Initiator: the responder's payload. On HandshakeError the handshake is as before and can go on."""
     def write_final(self, payload: bytes) -> bytes: ...
     def read_final(self, datagram: bytes) -> bytes: ...
+    def mix(self, secret: LinkSecret) -> None:
+        """Both sides named this secret: the session's keys are made of it, too. RuntimeError once they are taken."""
     def write_refusal(self, payload: bytes) -> bytes:
         """Responder, after read_final: the REFUSAL datagram, instead of a session; at most 48 bytes of payload."""
     def read_refusal(self, datagram: bytes) -> bytes:
@@ -91,6 +93,28 @@ class Handshake:
     @property
     def remote_static(self) -> bytes:
         """The other side's static public key; known after read_response or read_final."""
+
+@final
+class LinkSecret:
+    """What an exchange has made; its bytes stay inside (docs/protocol.md section 3, Hybrid sessions)."""
+
+    @property
+    def id(self) -> bytes: ...
+
+@final
+class KeyPair:
+    """An ML-KEM-768 key pair of the side that begins an exchange."""
+
+    @staticmethod
+    def generate() -> KeyPair: ...
+    @property
+    def encapsulation_key(self) -> bytes:
+        """1,184 bytes."""
+    def decapsulate(self, ciphertext: bytes) -> LinkSecret:
+        """ValueError unless it is 1,088 bytes; one for another key gives another secret."""
+
+def encapsulate(encapsulation_key: bytes) -> tuple[bytes, LinkSecret]:
+    """A ciphertext for this key, and the secret. ValueError when it is no key of ML-KEM-768."""
 
 Address = tuple[bytes, int]
 """An IP address as commands and events have it (``adapters/native_records.py``), and a UDP port."""

@@ -8,10 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::aead::{Aead, AeadKey};
 use crate::cookie;
-use crate::datagram::{u16_at, u32_at, AEAD_TAG_LEN, COOKIE, FINAL, INIT, REFUSAL, RESPONSE};
+use crate::datagram::{u32_at, AEAD_TAG_LEN, COOKIE, FINAL, INIT, REFUSAL, RESPONSE};
+use crate::kem::{LinkSecret, LINK_SECRET_LEN};
 use crate::mac::{prefix, MacKey, COOKIE_MAC_LEN, HANDSHAKE_LEN, MAC_LEN};
 use crate::network::Network;
-use crate::noise::{append_message, build, read_init, session_key, Failure, INIT_HEADER_LEN};
+use crate::noise::{append_message, build, hybrid_session_key, read_init, session_key, Failure, INIT_HEADER_LEN};
+use crate::padding::{padded, unpadded, PREFIX_LEN};
 use crate::reason::Reason;
 
 const RESPONSE_HEADER_LEN: usize = 12;
@@ -24,8 +26,6 @@ const INIT_PAYLOAD_LEN: usize = HANDSHAKE_LEN - INIT_HEADER_LEN - 32 - AEAD_TAG_
 const RESPONSE_ROOM: usize = HANDSHAKE_LEN - RESPONSE_HEADER_LEN - 32 - 48 - AEAD_TAG_LEN - MAC_LEN;
 /// Noise's payload in a FINAL.
 const FINAL_ROOM: usize = HANDSHAKE_LEN - FINAL_HEADER_LEN - 48 - AEAD_TAG_LEN - MAC_LEN;
-/// Length of a payload, before it.
-const PREFIX_LEN: usize = 2;
 
 /// The longest payload of a RESPONSE.
 pub const MAX_RESPONSE_PAYLOAD_LEN: usize = RESPONSE_ROOM - PREFIX_LEN;
@@ -65,6 +65,7 @@ pub struct Handshake {
     step: Step,
     init: Vec<u8>,
     response_payload: Vec<u8>,
+    link_secret: Option<Zeroizing<[u8; LINK_SECRET_LEN]>>,
 }
 
 impl Handshake {
@@ -80,8 +81,20 @@ impl Handshake {
         init.extend_from_slice(&[0; COOKIE_MAC_LEN]);
         let private = Zeroizing::new(*private);
         let (network, response_payload) = (network.clone(), Vec::new());
-        let (initiator, remote_index, step) = (true, 0, Step::Init);
-        Ok(Self { initiator, private, ephemeral, network, index, remote_index, noise, step, init, response_payload })
+        let (initiator, remote_index, step, link_secret) = (true, 0, Step::Init, None);
+        Ok(Self {
+            initiator,
+            private,
+            ephemeral,
+            network,
+            index,
+            remote_index,
+            noise,
+            step,
+            init,
+            response_payload,
+            link_secret,
+        })
     }
 
     /// The responder's side, from an INIT datagram. `ephemeral` is 32 fresh random bytes.
@@ -100,8 +113,20 @@ impl Handshake {
         read_init(&mut noise, init)?;
         let private = Zeroizing::new(*private);
         let (network, response_payload, init) = (network.clone(), Vec::new(), init.to_vec());
-        let (initiator, step) = (false, Step::Init);
-        Ok(Self { initiator, private, ephemeral, network, index, remote_index, noise, step, init, response_payload })
+        let (initiator, step, link_secret) = (false, Step::Init, None);
+        Ok(Self {
+            initiator,
+            private,
+            ephemeral,
+            network,
+            index,
+            remote_index,
+            noise,
+            step,
+            init,
+            response_payload,
+            link_secret,
+        })
     }
 
     /// This side's session index.
@@ -189,6 +214,15 @@ impl Handshake {
         unpadded(&payload)
     }
 
+    /// Both sides named this link secret: the session is hybrid, its keys are made of it, too.
+    pub fn mix(&mut self, secret: &LinkSecret) -> Result<(), Failure> {
+        if self.step == Step::Spent {
+            return Err(Failure::OutOfOrder);
+        }
+        self.link_secret = Some(secret.secret.clone());
+        Ok(())
+    }
+
     /// The session's keys; the handshake is spent.
     pub fn take_keys(&mut self) -> Result<SessionKeys, Failure> {
         if self.step != Step::Final {
@@ -197,10 +231,13 @@ impl Handshake {
         self.step = Step::Spent;
         let (k1, k2) = self.noise.dangerously_get_raw_split();
         let (k1, k2) = (Zeroizing::new(k1), Zeroizing::new(k2));
-        let hash = self.noise.get_handshake_hash();
-        let (initiator, responder) = self.indices();
-        let forth = session_key(hash, &k1, initiator, responder, 0)?;
-        let back = session_key(hash, &k2, initiator, responder, 1)?;
+        let link_secret = self.link_secret.take();
+        let (hash, indices) = (self.noise.get_handshake_hash(), self.indices());
+        let derive = |key: &[u8; 32], direction| match &link_secret {
+            Some(secret) => hybrid_session_key(hash, key, secret, indices, direction),
+            None => session_key(hash, key, indices.0, indices.1, direction),
+        };
+        let (forth, back) = (derive(&k1, 0)?, derive(&k2, 1)?);
         let (seal, open) = if self.initiator { (forth, back) } else { (back, forth) };
         Ok(SessionKeys { seal, open })
     }
@@ -304,26 +341,6 @@ fn expect(datagram: &[u8], kind: u8) -> Result<(), Failure> {
         Some(&first) if first == kind => Ok(()),
         _ => Err(Failure::Datagram(Reason::HandshakeMalformed)),
     }
-}
-
-/// A payload behind its length and before zeros, so that all datagrams of a kind are equally long.
-fn padded(payload: &[u8], room: usize) -> Result<Vec<u8>, Failure> {
-    if payload.len() > room.saturating_sub(PREFIX_LEN) {
-        return Err(Failure::PayloadTooLong);
-    }
-    let length = u16::try_from(payload.len()).map_err(|_| Failure::PayloadTooLong)?;
-    let mut padded = Vec::with_capacity(room);
-    padded.extend_from_slice(&length.to_be_bytes());
-    padded.extend_from_slice(payload);
-    padded.resize(room, 0);
-    Ok(padded)
-}
-
-/// The payload without its length and what follows it.
-fn unpadded(payload: &[u8]) -> Result<Vec<u8>, Failure> {
-    let length = u16_at(payload, 0).map(usize::from);
-    let payload = length.and_then(|length| payload.get(PREFIX_LEN..PREFIX_LEN + length));
-    payload.map(<[u8]>::to_vec).ok_or(Failure::Datagram(Reason::HandshakeMalformed))
 }
 
 fn append_mac(mac: &MacKey, out: &mut Vec<u8>) {

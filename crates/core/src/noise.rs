@@ -5,6 +5,7 @@ use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
 
 use crate::datagram::AEAD_TAG_LEN;
+use crate::kem::LINK_SECRET_LEN;
 use crate::mac::{COOKIE_MAC_LEN, HANDSHAKE_LEN, MAC_LEN};
 use crate::network::Network;
 use crate::reason::Reason;
@@ -42,10 +43,35 @@ pub fn session_key(
     responder: u32,
     direction: u8,
 ) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    derive(b"treecast session 1", hash, key, (initiator, responder), direction)
+}
+
+/// `HKDF-SHA-256(salt = h, ikm = k || link secret, info = "treecast hybrid session 1" || initiator || ...)`.
+pub(crate) fn hybrid_session_key(
+    hash: &[u8],
+    key: &[u8; 32],
+    link_secret: &[u8; LINK_SECRET_LEN],
+    indices: (u32, u32),
+    direction: u8,
+) -> Result<Zeroizing<[u8; 32]>, Failure> {
+    let mut both = Zeroizing::new([0; 32 + LINK_SECRET_LEN]);
+    let (first, second) = both.split_at_mut(32);
+    first.copy_from_slice(key);
+    second.copy_from_slice(link_secret);
+    derive(b"treecast hybrid session 1", hash, both.as_slice(), indices, direction)
+}
+
+fn derive(
+    label: &[u8],
+    hash: &[u8],
+    input: &[u8],
+    (initiator, responder): (u32, u32),
+    direction: u8,
+) -> Result<Zeroizing<[u8; 32]>, Failure> {
     let (initiator, responder, direction) = (initiator.to_be_bytes(), responder.to_be_bytes(), [direction]);
-    let info: [&[u8]; 4] = [b"treecast session 1", &initiator, &responder, &direction];
+    let info: [&[u8]; 4] = [label, &initiator, &responder, &direction];
     let mut out = Zeroizing::new([0; 32]);
-    let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, hash).extract(key);
+    let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, hash).extract(input);
     let okm = secret.expand(&info, hkdf::HKDF_SHA256).map_err(|_| Failure::Key)?;
     okm.fill(out.as_mut_slice()).map_err(|_| Failure::Key)?;
     Ok(out)

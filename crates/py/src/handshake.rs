@@ -12,6 +12,7 @@ use treecast_io::sys::thread::random;
 use zeroize::Zeroizing;
 
 use crate::convert::exactly;
+use crate::kem::LinkSecret;
 
 create_exception!(treecast._native, HandshakeError, PyException, "The datagram does not continue this handshake.");
 
@@ -105,6 +106,10 @@ impl Handshake {
 
     fn read_final<'py>(&mut self, py: Python<'py>, datagram: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.0.read_final(datagram).map_err(error)?))
+    }
+
+    fn mix(&mut self, secret: &LinkSecret) -> PyResult<()> {
+        self.0.mix(&secret.0).map_err(error)
     }
 
     fn write_refusal<'py>(&mut self, py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {

@@ -3,6 +3,7 @@
 mod convert;
 mod forwarder;
 mod handshake;
+mod kem;
 mod stats;
 
 use std::collections::HashMap;
@@ -28,6 +29,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handshake::StaticKey>()?;
     module.add_class::<handshake::Network>()?;
     module.add_class::<handshake::Handshake>()?;
+    module.add_class::<kem::KeyPair>()?;
+    module.add_class::<kem::LinkSecret>()?;
+    module.add_function(wrap_pyfunction!(kem::encapsulate, module)?)?;
     module.add_class::<forwarder::Forwarder>()?;
     stats::add_to(module)
 }

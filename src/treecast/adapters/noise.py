@@ -5,7 +5,7 @@ from __future__ import annotations
 from treecast import _native
 from treecast.base.errors import MalformedError
 from treecast.identity.network import Network
-from treecast.links.crypto import Handshake
+from treecast.links.crypto import Handshake, KeyPair, LinkSecret
 
 
 class NoiseHandshake:
@@ -49,6 +49,11 @@ class NoiseHandshake:
         except _native.HandshakeError as error:
             raise MalformedError(str(error)) from error
 
+    def mix(self, secret: LinkSecret) -> None:
+        if not isinstance(secret, _native.LinkSecret):
+            raise TypeError("a handshake of the data plane takes a secret of the data plane")
+        self.native.mix(secret)
+
     def write_refusal(self, payload: bytes) -> bytes:
         return self.native.write_refusal(payload)
 
@@ -57,6 +62,23 @@ class NoiseHandshake:
             return self.native.read_refusal(datagram)
         except _native.HandshakeError as error:
             raise MalformedError(str(error)) from error
+
+
+class MlKemKeyPair:
+    """A key pair of the data plane; a ciphertext that is none is a MalformedError."""
+
+    def __init__(self) -> None:
+        self._native = _native.KeyPair.generate()
+
+    @property
+    def encapsulation_key(self) -> bytes:
+        return self._native.encapsulation_key
+
+    def decapsulate(self, ciphertext: bytes) -> LinkSecret:
+        try:
+            return self._native.decapsulate(ciphertext)
+        except ValueError as error:
+            raise MalformedError("kem_malformed") from error
 
 
 def native_network(network: Network) -> _native.Network:
@@ -79,6 +101,15 @@ class NoiseFactory:
             return NoiseHandshake(_native.Handshake.respond(self._key, self._network, index, init))
         except _native.HandshakeError as error:
             raise MalformedError(str(error)) from error
+
+    def key_pair(self) -> KeyPair:
+        return MlKemKeyPair()
+
+    def encapsulate(self, encapsulation_key: bytes) -> tuple[bytes, LinkSecret]:
+        try:
+            return _native.encapsulate(encapsulation_key)
+        except ValueError as error:
+            raise MalformedError("kem_malformed") from error
 
 
 def preferred_aead() -> int:

@@ -85,7 +85,7 @@ class Peer(msgspec.Struct, frozen=True):
 
     ``state``: ``up``, ``connecting``, ``one way``, ``refused: WHY``, ``unreachable``, ``offline``, ``revoked``, ``this
     node itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is
-    there. Bytes: since the start of this node. ``endpoint``: ``via NAME`` for one that is reached by another node.
+    there. Bytes: since the start of this node. ``hybrid``: ML-KEM is in its session's keys. ``last_heard_s``: or None.
     """
 
     name: str
@@ -98,11 +98,11 @@ class Peer(msgspec.Struct, frozen=True):
     ipv4: str = ""
     ipv6: str = ""
     last_heard_s: float | None = None
-    """None: never."""
     version: str = ""
     """The version of its program."""
     underlay_mtu: int | None = None
     """The MTU of its underlay, in bytes; None for a node that is not up."""
+    hybrid: bool = False
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -1,8 +1,11 @@
-"""The versions of the protocol that this program understands (docs/protocol.md section 1)."""
+"""The versions of the protocol that this program understands, and its capabilities (docs/protocol.md section 1)."""
 
 from __future__ import annotations
 
 LOWEST, HIGHEST = 2, 2
+ML_KEM = 1
+"""The capability bit of nodes that make link secrets."""
+CAPABILITIES = ML_KEM
 
 
 def in_common(lowest: int, highest: int) -> int | None:

@@ -11,7 +11,6 @@ from treecast.base.events import (
     ControlDatagram,
     Event,
     ForeignHandshake,
-    ForwardedHandshake,
     HandshakeDatagram,
     HostSeen,
     KeyOffered,
@@ -31,7 +30,16 @@ from treecast.engine.refusals import Refusals
 from treecast.engine.rooms import Rooms
 from treecast.wire import ethernet
 from treecast.wire.beacon import BEACON_ETHERTYPE
-from treecast.wire.control import Acknowledge, Digest, Flood, Goodbye, KeyAcknowledgement, parse_control
+from treecast.wire.control import (
+    Acknowledge,
+    Ciphertext,
+    Digest,
+    EncapsulationKey,
+    Flood,
+    Goodbye,
+    KeyAcknowledgement,
+    parse_control,
+)
 
 
 class Reception:
@@ -64,7 +72,7 @@ class Reception:
                 self._rooms.designated_forwarder.saw(now, port, vlan, mac)
                 self._rooms.discovery.host_seen(now, port, vlan, mac)
                 self._vlan_seen(now, port, vlan, mac)
-            case HandshakeDatagram() | SessionHandshake() | ForwardedHandshake():
+            case HandshakeDatagram() | SessionHandshake():
                 self._following.links(now, self._rooms.links.receive(now, event))
             case ForeignHandshake(source):
                 self._rooms.links.foreign(now, source)
@@ -126,5 +134,7 @@ class Reception:
             case KeyAcknowledgement(tree_id, epoch, key_id):
                 key = (TreeId(tree_id), TreeEpoch(epoch), KeyId(key_id))
                 self._rooms.root_trees.key_acknowledgement(now, event.peer, *key)
+            case EncapsulationKey() | Ciphertext():
+                self._rooms.links.exchanges.receive(now, event.peer, message)
             case Goodbye():
                 self._following.links(now, self._rooms.links.goodbye(now, event.peer, event.session))

@@ -12,6 +12,7 @@ from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow, PrefixKey
 from treecast.base.ids import NodeIndex, TreeEpoch
+from treecast.base.protocol_version import CAPABILITIES
 from treecast.broadcast.broadcast import Broadcast
 from treecast.broadcast.quotas import quota_of
 from treecast.broadcast.store import Record
@@ -167,6 +168,7 @@ def _links(node: _Node, factory: HandshakeFactory, broadcast: Broadcast) -> Link
         refused=0,
         underlay_mtu=environment.underlay_mtu,
         version=environment.version[:MAX_VERSION_CHARACTERS],
+        capabilities=CAPABILITIES,
     )
     return Links(
         me=me,
@@ -179,7 +181,6 @@ def _links(node: _Node, factory: HandshakeFactory, broadcast: Broadcast) -> Link
         wall_clock_ms=node.clock.unix_ms,
         is_listed=broadcast.is_listed,
         is_revoked=node.revocations.is_serial_revoked,
-        next_hop=broadcast.paths.next_hop,
         newest_name=node.newest.name,
         rng=node.rng,
         drops=node.drops,

@@ -24,7 +24,7 @@ class LinksFootprint:
 
 
 def footprint_of(handshakes: Handshakes, targets: Targets, peers: Peers) -> LinksFootprint:
-    """Sizes of the tables of one node's links."""
+    """Sizes of what these keep now."""
     attempts = (target.node for target in handshakes.targets() if target.name is None)
     return LinksFootprint(
         handshakes.pending(),

@@ -8,13 +8,13 @@ believe ``authentication``'s; a handshake that came to its end is returned as a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from random import Random
 
 from msgspec.structs import replace
 
 from treecast.base.addresses import Endpoint
+from treecast.base.commands import SendDatagram, SendHandshake
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES
@@ -23,15 +23,18 @@ from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.attempts import Attempt, Attempts
 from treecast.links.authentication import OF_MEMBERS, WITH_MYSELF, MemberAuthentication, MetTwin
-from treecast.links.crypto import Handshake, HandshakeFactory
-from treecast.links.init_ways import InitWays
+from treecast.links.budgets import Budgets
+from treecast.links.crypto import Handshake, HandshakeFactory, LinkSecret
+from treecast.links.exchange import mixed
+from treecast.links.finished import Finished
 from treecast.links.noticed import Noticed
+from treecast.links.peers import Peers
 from treecast.links.pending import Pending, PendingHandshakes
 from treecast.links.refusals import REFUSAL_PAUSE, Refusals, Refused, pause_after
-from treecast.links.states import SessionEvent, SessionState
+from treecast.links.states import SessionEvent
 from treecast.links.targets import ELSEWHERE_PAUSE, Target
 from treecast.links.trace import Step, Trace
-from treecast.links.ways import Forwarded, InSession, Outside, Sending, Way
+from treecast.links.ways import InSession, Way
 from treecast.wire.handshake import (
     HandshakePayload,
     HandshakeType,
@@ -58,21 +61,6 @@ class HandshakeTimer(Enum):
     REFUSABLE = "A refusal of this node's FINAL is not believed any more."
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A handshake whose other side is a member of the network. ``final``: what sends the initiator's FINAL, else None;
-    ``own_offset_s``: this node's wall clock minus its monotonic one, as it was stated.
-    """
-
-    state: SessionState
-    handshake: Handshake
-    payload: HandshakePayload
-    certificate: Certificate
-    way: Way
-    final: Sending | None
-    own_offset_s: float
-
-
 class Handshakes:
     """One node's handshakes. Datagrams to send are appended to ``commands``; the caller empties it."""
 
@@ -83,17 +71,17 @@ class Handshakes:
         factory: HandshakeFactory,
         verify_certificate: Callable[[bytes], Certificate],
         wall_clock_ms: Callable[[Instant], int],
-        index_in_use: Callable[[int], bool],
+        peers: Peers,
         ended: Callable[[Target], None],
         rng: Random,
-        init_ways: InitWays,
+        budgets: Budgets,
     ) -> None:
         """``ended``: called with the target of each attempt that is over."""
         self._me = me
         self._ended = ended
         self._wall_clock_ms = wall_clock_ms
         self._factory = factory
-        self._index_in_use = index_in_use
+        self._peers = peers
         self._rng = rng
         self._attempts = Attempts()
         self._pending = PendingHandshakes()
@@ -104,12 +92,12 @@ class Handshakes:
         own = Certificate.decode(me.certificate)
         self.refused = Refusals(own, wall_clock_ms)
         self._members = MemberAuthentication(own, me.epoch_ms, verify_certificate, self.refused)
-        self._init_ways = init_ways
+        self._budgets = budgets
         self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
         self.inits = Noticed()
         """Where INITs came from."""
         self.trace = Trace()
-        self.commands: list[Sending] = []
+        self.commands: list[SendDatagram | SendHandshake] = []
 
     def restate(self, **changed: object) -> None:
         """Payloads state other values of this node from now on."""
@@ -204,25 +192,24 @@ class Handshakes:
             return
         reflected = self._attempts.with_init(data)
         if reflected is not None:
-            if isinstance(way, Forwarded):  # which says nothing about places
-                raise MalformedError("handshake_reflected")
             reflected.returned(now, way.endpoint)
             return
-        if isinstance(way, Outside):
+        if way.peer is None:
             self.inits.note(now, way.endpoint)
         self.trace.add(Step.INIT_RECEIVED, "", (way.endpoint,))
         for replaced in self._pending.replaced_by(way):
             self._end_pending(replaced, SessionEvent.OVERDUE)
         handshake = self._factory.respond(self._new_index(), data)
-        response = handshake.write_response(self._payload(now))
-        pending = Pending(handshake, data, response, way, self._own_offset_s(now))
+        secret = self._peers.secret_of(way)
+        response = handshake.write_response(self._payload(now, secret))
+        pending = Pending(handshake, data, response, way, self._own_offset_s(now), secret)
         self._pending.add(pending)
         self._timers.set((HandshakeTimer.PENDING, handshake.index), after(now, PENDING_LIFETIME))
         self.commands.append(way.send(response))
 
     def _is_answered(self, index: int) -> bool:
         """Whether another answer has ended this node's handshake: its INIT went to several addresses of a node."""
-        return index in self._refusable or self._index_in_use(index)
+        return index in self._refusable or self._peers.index_in_use(index)
 
     def _receive_response(self, now: Instant, data: bytes, way: Way) -> Finished:
         attempt = self._attempts.answered(receiver_index(data), way)
@@ -239,18 +226,21 @@ class Handshakes:
             reason = refusal_reason(error.reason)
             if error.reason == WITH_MYSELF or (reason is not None and error.reason in OF_MEMBERS):
                 # Strangers are not shown this node's certificate; another run of this node is to know of it.
-                self.commands.append(way.send(attempt.handshake.write_final(self._payload(now, reason or 0))))
+                self.commands.append(way.send(attempt.handshake.write_final(self._payload(now, refused=reason or 0))))
             raise
-        final = attempt.handshake.write_final(self._payload(now))
+        secret = self._peers.secret_of(way)
+        final = way.send(attempt.handshake.write_final(self._payload(now, secret)))
         self._end(attempt, SessionEvent.RESPONSE)
         if attempt.target.name is not None:
             attempt.target.node = certificate.node_index
-        self.commands.append(way.send(final))
+        self.commands.append(final)
         if len(self._refusable) < MAX_PENDING_HANDSHAKES:
             self._refusable[attempt.handshake.index] = (attempt.handshake, certificate)
             self._timers.set((HandshakeTimer.REFUSABLE, attempt.handshake.index), after(now, REFUSABLE_FOR))
         own_offset_s = self._own_offset_s(now)
-        return Finished(attempt.state, attempt.handshake, payload, certificate, way, way.send(final), own_offset_s)
+        hybrid = mixed(attempt.handshake, secret, payload.link_secret)
+        state, handshake = attempt.state, attempt.handshake
+        return Finished(state, handshake, payload, certificate, way, final, own_offset_s, secret, hybrid)
 
     def _check_expected(self, now: Instant, target: Target, certificate: Certificate, source: Endpoint) -> None:
         """Another node may be where this one was advertised, by mistake or by malice.
@@ -270,7 +260,7 @@ class Handshakes:
         if index in self._refusals:
             self.commands.append(way.send(self._refusals[index]))
             return None
-        if self._index_in_use(index):
+        if self._peers.index_in_use(index):
             return None  # a repetition: the session is there
         pending = self._pending.get(index)
         if pending is None or pending.way.peer != way.peer:
@@ -288,7 +278,9 @@ class Handshakes:
         if payload.refused:
             self._note_refusal(now, payload.refused, certificate, payload.clock_ms, way.endpoint)
             return None
-        return Finished(pending.state, pending.handshake, payload, certificate, way, None, pending.own_offset_s)
+        hybrid = mixed(pending.handshake, pending.secret, payload.link_secret)
+        state, handshake, offset_s = pending.state, pending.handshake, pending.own_offset_s
+        return Finished(state, handshake, payload, certificate, way, None, offset_s, pending.secret, hybrid)
 
     def _refuse(self, now: Instant, handshake: Handshake, reason: int, way: Way) -> None:
         """Shorter than what it answers, once for each time that came."""
@@ -321,8 +313,9 @@ class Handshakes:
     def _own_offset_s(self, now: Instant) -> float:
         return self._wall_clock_ms(now) / 1000 - now
 
-    def _payload(self, now: Instant, refused: int = 0) -> bytes:
-        return emit_payload(replace(self._me, clock_ms=self._wall_clock_ms(now), refused=refused))
+    def _payload(self, now: Instant, secret: LinkSecret | None = None, refused: int = 0) -> bytes:
+        named, clock_ms = secret.id if secret is not None else b"", self._wall_clock_ms(now)
+        return emit_payload(replace(self._me, clock_ms=clock_ms, refused=refused, link_secret=named))
 
     def _end_pending(self, index: int, event: SessionEvent) -> None:
         self._pending.remove(index, event)
@@ -337,11 +330,13 @@ class Handshakes:
         self._ended(attempt.target)
 
     def _send_init(self, now: Instant, attempt: Attempt) -> None:
-        self.commands += [way.send(attempt.init) for way in self._init_ways.of(now, attempt)]
+        outside = self._budgets.permitted(now, attempt.target, attempt.places)
+        ways = outside if attempt.in_session is None else [attempt.in_session]
+        self.commands += [way.send(attempt.init) for way in ways]
 
     def _new_index(self) -> int:
         while True:
             index = self._rng.getrandbits(32)
-            in_use = index in self._attempts or index in self._pending or self._index_in_use(index)
+            in_use = index in self._attempts or index in self._pending or self._peers.index_in_use(index)
             if index and not in_use:
                 return index

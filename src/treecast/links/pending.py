@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES
-from treecast.links.crypto import Handshake
+from treecast.links.crypto import Handshake, LinkSecret
 from treecast.links.states import SESSION, SessionEvent, SessionState
 from treecast.links.ways import Way
 from treecast.wire.handshake import without_cookie
@@ -26,6 +26,8 @@ class Pending:
     """Where its INIT came from first."""
     own_offset_s: float
     """This node's wall clock as the response states it, minus its monotonic one."""
+    secret: LinkSecret | None
+    """The link secret that the response names."""
     state: SessionState = SessionState.NONE
 
     def take(self, event: SessionEvent) -> None:

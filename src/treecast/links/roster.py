@@ -21,8 +21,7 @@ from treecast.links.targets import Target, Targets
 class Known:
     """One node. ``node`` and ``certificate``: None while nobody knows who is there; ``why``: where ``standing`` alone
     does not say; ``last_received``: None for a node that is up (the data plane knows) or of which nothing ever came, to
-    the hour where only an earlier run was linked to it; ``overlay``: its addresses there, as remembered. ``via``: the
-    name of the neighbour by which one without a path is reached.
+    the hour where only an earlier run was linked to it; ``overlay``: its addresses there, as remembered.
     """
 
     name: str
@@ -35,7 +34,7 @@ class Known:
     last_received: Instant | None
     version: str
     underlay_mtu: int | None = None
-    via: str = ""
+    hybrid: bool = False
     overlay: tuple[IPAddress, ...] = ()
 
 
@@ -105,17 +104,13 @@ class Roster:
                     certificate=peer.certificate,
                     standing=Standing.UP,
                     why="",
-                    endpoints=(peer.current.endpoint,) if peer.via is None else (),
-                    via=self._name(peer.via),
+                    endpoints=(peer.current.endpoint,),
                     session=peer.current.index,
                     last_received=None,
                     version=peer.version,
                     underlay_mtu=peer.underlay_mtu,
+                    hybrid=peer.current.hybrid,
                 )
-
-    def _name(self, neighbour: NodeIndex | None) -> str:
-        peer = self._peers.get(neighbour) if neighbour is not None else None
-        return peer.certificate.name if peer is not None else ""
 
     def _sought(self, now: Instant) -> Iterator[Known]:
         seen: set[NodeIndex] = set()

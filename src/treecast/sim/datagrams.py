@@ -12,6 +12,8 @@ class SessionDatagram:
     receiver_index: int
     counter: int
     body: object
+    link_secret: bytes = b""
+    """Its key was made of this, besides its handshake: who has another one cannot open it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,9 @@ class ModelForwarder(ForwardingTables):
         if session is None:
             self.drops["session_unknown"] += 1
             return
+        if session.link_secret != datagram.link_secret:
+            self.drops["session_auth"] += 1
+            return
         if not session.window.take(datagram.counter):
             self.drops["session_replay"] += 1
             return
@@ -226,7 +229,7 @@ class ModelForwarder(ForwardingTables):
             self.drops["no_session"] += 1
             return
         session.sealed += 1
-        datagram = SessionDatagram(session.remote_index, session.sealed, body)
+        datagram = SessionDatagram(session.remote_index, session.sealed, body, session.link_secret)
         if peer in self.node_routes:
             self._seal_for(self.node_routes[peer], Forward(peer, self.me, HOP_LIMIT, datagram))
         else:
@@ -238,7 +241,8 @@ class ModelForwarder(ForwardingTables):
             self.drops["forward_no_route"] += 1
             return
         session.sealed += 1
-        self._send(session.endpoint, SessionDatagram(session.remote_index, session.sealed, forward))
+        datagram = SessionDatagram(session.remote_index, session.sealed, forward, session.link_secret)
+        self._send(session.endpoint, datagram)
 
     def _send(self, endpoint: Endpoint | None, datagram: object) -> None:
         if endpoint is None:
@@ -310,7 +314,9 @@ class ModelForwarder(ForwardingTables):
         if not isinstance(handshake, ModelHandshake):
             raise TypeError("a model session is made of a model handshake")
         now = self.underlay.now
-        session = ModelSession(command.peer, handshake.remote_index, command.endpoint, command.confirmed, now, now)
+        session = ModelSession(
+            command.peer, handshake.remote_index, command.endpoint, command.confirmed, now, now, handshake.link_secret
+        )
         self.sessions.install(handshake.index, session)
 
     def _accept_key(self, command: c.AcceptKey) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 
 from treecast.base.errors import MalformedError
+from treecast.links.crypto import LinkSecret
 
 DATAGRAM_BYTES = 1136
+ENCAPSULATION_KEY_BYTES, CIPHERTEXT_BYTES = 1184, 1088
+KEM_MARK = b"model"
+"""Before each encapsulation key: others are none."""
 
 
 class ModelHandshake:
@@ -17,6 +22,8 @@ class ModelHandshake:
         self._index = index
         self.remote_index = remote_index
         self._remote_static = b""
+        self.link_secret = b""
+        """The id of the secret that was mixed in."""
 
     @property
     def index(self) -> int:
@@ -53,6 +60,9 @@ class ModelHandshake:
         self._remote_static = datagram[8:40]
         return _unpadded(datagram[40:])
 
+    def mix(self, secret: LinkSecret) -> None:
+        self.link_secret = secret.id
+
     def write_refusal(self, payload: bytes) -> bytes:
         return struct.pack("!BBHI", 0xC3, 2, 0, self.remote_index) + payload
 
@@ -62,11 +72,44 @@ class ModelHandshake:
         return datagram[8:]
 
 
+class ModelLinkSecret:
+    """Its id, and nothing that were secret."""
+
+    def __init__(self, encapsulation_key: bytes, ciphertext: bytes) -> None:
+        self.id = hashlib.sha256(encapsulation_key + ciphertext).digest()[:8]
+
+
+class ModelKeyPair:
+    """An encapsulation key of the right length without a private key."""
+
+    def __init__(self, name: bytes) -> None:
+        self.encapsulation_key = KEM_MARK + name.ljust(ENCAPSULATION_KEY_BYTES - len(KEM_MARK), b"\0")
+
+    def decapsulate(self, ciphertext: bytes) -> LinkSecret:
+        if len(ciphertext) != CIPHERTEXT_BYTES:
+            raise MalformedError("kem_malformed")
+        return ModelLinkSecret(self.encapsulation_key, ciphertext)
+
+
 class ModelFactory:
-    """Begins model handshakes for the node with this static public key."""
+    """Begins model handshakes and exchanges for the node with this static public key."""
 
     def __init__(self, public: bytes) -> None:
         self._public = public
+        self._made = 0
+
+    def _new_name(self) -> bytes:
+        self._made += 1
+        return self._public + self._made.to_bytes(8, "big")
+
+    def key_pair(self) -> ModelKeyPair:
+        return ModelKeyPair(self._new_name())
+
+    def encapsulate(self, encapsulation_key: bytes) -> tuple[bytes, LinkSecret]:
+        if len(encapsulation_key) != ENCAPSULATION_KEY_BYTES or not encapsulation_key.startswith(KEM_MARK):
+            raise MalformedError("kem_malformed")
+        ciphertext = self._new_name().ljust(CIPHERTEXT_BYTES, b"\0")
+        return ciphertext, ModelLinkSecret(encapsulation_key, ciphertext)
 
     def initiate(self, index: int) -> ModelHandshake:
         return ModelHandshake(self._public, index)

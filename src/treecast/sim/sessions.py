@@ -22,6 +22,8 @@ class ModelSession:
     confirmed: bool
     since: Instant
     received_at: Instant
+    link_secret: bytes = b""
+    """The id of the one that is in its keys."""
     sealed: int = 0
     window: ReplayWindow = field(default_factory=lambda: ReplayWindow(SESSION_WINDOW))
 

@@ -108,7 +108,7 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
         """As many of the endpoints, from the first on, as an advertisement has room for beside the certificate."""
         fitting = min(MAX_ENDPOINTS, (_NODE_ROOM_BYTES - len(certificate)) // _ENDPOINT_BYTES)
         places = tuple((e.address.packed, e.port) for e in endpoints[:fitting])
-        return cls(certificate, places, underlay_mtu=underlay_mtu)
+        return cls(certificate, places, underlay_mtu=underlay_mtu, capabilities=protocol_version.CAPABILITIES)
 
     def __str__(self) -> str:
         return f"NODE content {self.text()}"

@@ -25,6 +25,8 @@ U8 = Annotated[int, Meta(ge=0, le=0xFF)]
 U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
 U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 U63 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
+Half = Annotated[int, Meta(ge=0, le=1)]
+"""ML-KEM-768's keys and ciphertexts go in two messages: with one, a neighbour could not forward them."""
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True):
@@ -85,8 +87,30 @@ class Goodbye(_Message, tag=5, frozen=True):
         return "GOODBYE"
 
 
-ControlMessage = Flood | Acknowledge | Digest | KeyAcknowledgement | Goodbye
-_TAGS = frozenset(range(1, 6))
+class EncapsulationKey(_Message, tag=6, frozen=True):
+    """One half of the sender's ML-KEM-768 encapsulation key, in an exchange that it has begun."""
+
+    exchange: U32
+    half: Half
+    data: Annotated[bytes, Meta(min_length=592, max_length=592)]
+
+    def __str__(self) -> str:
+        return f"ENCAPSULATION KEY half {self.half} of exchange {self.exchange}"
+
+
+class Ciphertext(_Message, tag=7, frozen=True):
+    """One half of the ciphertext for the receiver's encapsulation key."""
+
+    exchange: U32
+    half: Half
+    data: Annotated[bytes, Meta(min_length=544, max_length=544)]
+
+    def __str__(self) -> str:
+        return f"CIPHERTEXT half {self.half} of exchange {self.exchange}"
+
+
+ControlMessage = Flood | Acknowledge | Digest | KeyAcknowledgement | Goodbye | EncapsulationKey | Ciphertext
+_TAGS = frozenset(range(1, 8))
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)

@@ -42,12 +42,14 @@ class RefusalReason(IntEnum):
 
 
 MAX_VERSION_CHARACTERS = 24
+LINK_SECRET_ID_BYTES = 8
 
 
 class HandshakePayload(msgspec.Struct, frozen=True, array_like=True):
     """The payload by which each side describes itself: certificate, AEAD preference, start and wall clock in
     milliseconds since 1970, in FINAL why it refuses the other (else 0), the MTU of its underlay, its program's version,
-    the lowest and the highest version of the protocol that it understands, and its capabilities.
+    the lowest and the highest version of the protocol that it understands, its capabilities, and the id of the link
+    secret that it has with the other, or nothing.
     """
 
     certificate: Annotated[bytes, Meta(max_length=MAX_CERTIFICATE_BYTES)]
@@ -60,6 +62,7 @@ class HandshakePayload(msgspec.Struct, frozen=True, array_like=True):
     lowest_protocol: U8 = protocol_version.LOWEST
     highest_protocol: U8 = protocol_version.HIGHEST
     capabilities: U63 = 0
+    link_secret: Annotated[bytes, Meta(max_length=LINK_SECRET_ID_BYTES)] = b""
 
     def __str__(self) -> str:
         refused = f", refuses ({_shown_reason(self.refused)})" if self.refused else ""

@@ -33,8 +33,10 @@ from treecast.wire.advertisement import (
 from treecast.wire.control import (
     MAX_CONTROL_BYTES,
     Acknowledge,
+    Ciphertext,
     ControlMessage,
     Digest,
+    EncapsulationKey,
     Flood,
     Goodbye,
     KeyAcknowledgement,
@@ -50,6 +52,8 @@ MESSAGES: list[ControlMessage] = [
     Digest(0, 9, ((1, 2, b"12345678"),)),
     KeyAcknowledgement(1, 2, 3),
     Goodbye(),
+    EncapsulationKey(1, 0, bytes(592)),
+    Ciphertext(1, 1, bytes(544)),
 ]
 GROUPS = GroupsContent(
     (
@@ -101,7 +105,7 @@ VALID = [
     *(emit_control(message) for message in MESSAGES),
     *(emit(content) for _, content in CONTENTS),
     *(emit_context(flow) for flow in FLOWS),
-    emit_payload(HandshakePayload(b"c" * 200, 1, 2, 3, 0, 1500, "1.0")),
+    emit_payload(HandshakePayload(b"c" * 200, 1, 2, 3, 0, 1500, "1.0", link_secret=b"a secret")),
     emit(Signed(emit(Body(1, 2, 3, Kind.GROUPS, b"key", b"content")), bytes(64))),
     group_prefix_key((0, IPv4Network("239.0.0.0/8"))),
     group_prefix_key((7, IPv6Network("ff15::/16"))),
@@ -131,7 +135,7 @@ def test_any_bytes_are_a_record_or_refused_by_name(parse: Callable[[bytes], obje
 
 @pytest.mark.parametrize("message", MESSAGES)
 def test_control_messages_survive_the_wire(
-    message: Flood | Acknowledge | Digest | KeyAcknowledgement | Goodbye,
+    message: ControlMessage,
 ) -> None:
     assert parse_control(emit_control(message)) == message
 

@@ -280,7 +280,10 @@ def test_handshake_payloads_fit_their_datagrams_and_are_taken(
     epoch: int, clock: int, mtu: int, refused: int, aead: int
 ) -> None:
     version = "9" * MAX_VERSION_CHARACTERS
-    payload = HandshakePayload(_longest_certificate(441), aead, epoch, clock, refused, mtu, version)
+    certificate, most = _longest_certificate(441), 2**63 - 1
+    payload = HandshakePayload(
+        certificate, aead, epoch, clock, refused, mtu, version, capabilities=most, link_secret=bytes(8)
+    )
     assert parse_payload(emit_payload(payload)) == payload
     assert len(emit_payload(payload)) <= MAX_PAYLOAD_BYTES
     refusal = Refusal(max(refused, 1), clock)

@@ -63,7 +63,7 @@ def test_a_node_that_ended_before_another_one_starts_is_no_problem_there() -> No
             assert newcomer.knows(leaves), "by what it advertised"
 
 
-def test_a_node_that_the_newcomer_alone_cannot_reach_is_reached_by_another_one_and_no_problem() -> None:
+def test_a_node_that_runs_and_cannot_be_reached_by_the_newcomer_alone_is_a_problem_there() -> None:
     world = World(4)
     first = world.add()
     second = world.add(peer=first)
@@ -72,12 +72,8 @@ def test_a_node_that_the_newcomer_alone_cannot_reach_is_reached_by_another_one_a
     world.underlay.cut(newcomer.endpoint, second.endpoint)
     world.underlay.cut(second.endpoint, newcomer.endpoint)
     world.run(20.0)
-    assert newcomer.is_linked(second)
-    assert kinds(newcomer) == kinds(first) == []
-    first.stop()
-    world.run(30.0)
-    assert not newcomer.is_linked(second)
-    assert [subject for kind, subject in kinds(newcomer) if kind == "node_unreachable"] == ["n1"]
+    assert kinds(newcomer) == [("node_unreachable", "n2")]
+    assert kinds(first) == []
 
 
 def texts(node: SimNode) -> dict[str, str]:
@@ -108,7 +104,7 @@ def test_a_clock_in_the_past_is_said_on_both_sides_for_as_long_as_it_is_and_over
     world.run(10.0)
     nodes[1].clock_error = -400 * 86_400.0
     world.run(3.0)
-    while nodes[1].peers():
+    while len(nodes[1].peers()) == 2:
         assert [[kind for kind, _ in kinds(node)] for node in nodes] == [["clock_differs"]] * 3
         world.run(1.0)
         assert world.underlay.now < 240.0

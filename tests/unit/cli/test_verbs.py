@@ -221,7 +221,7 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
     ]
     assert list(peers[0]) == [
         *("name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"),
-        *("ipv4", "ipv6", "last_heard_s", "version", "underlay_mtu"),
+        *("ipv4", "ipv6", "last_heard_s", "version", "underlay_mtu", "hybrid"),
     ]
     assert peers[1]["rtt_ms"] is None
     assert list(groups[0]) == [

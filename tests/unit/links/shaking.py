@@ -18,8 +18,8 @@ from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.identity.revocation import Revocations
-from treecast.links.link_events import LinkEvent
 from treecast.links.links import Links
+from treecast.links.sessions import LinkDown, LinkEvent, LinkUp
 from treecast.sim.handshake import ModelFactory, ModelHandshake
 from treecast.wire.handshake import HandshakePayload
 
@@ -74,14 +74,13 @@ class Node:
         epoch: int = 1,
         ahead_s: float = 0.0,
         underlay_mtu: int = 1500,
+        capabilities: int = 0,
     ) -> None:
         """``ahead_s``: how much its wall clock is ahead of that of the others."""
         self.index = index
         self.ahead_s = ahead_s
         self.listed = True
         """Whether others advertise links with whatever node."""
-        self.next_hops: dict[NodeIndex, NodeIndex] = {}
-        """The neighbours by which nodes are reached, as others advertise."""
         self.loopback: dict[int, IPAddress] = {}
         """The addresses that it listens on, where they are on loopback."""
         self.unroutable: set[IPAddress] = set()
@@ -94,7 +93,9 @@ class Node:
         self.drops = Drops()
         self.revocations = Revocations()
         self.links = Links(
-            me=HandshakePayload(self.certificate.encode(), 1, epoch, 0, 0, underlay_mtu, "1.0"),
+            me=HandshakePayload(
+                self.certificate.encode(), 1, epoch, 0, 0, underlay_mtu, "1.0", capabilities=capabilities
+            ),
             my_index=self.certificate.node_index,
             factory=ModelFactory(static or self.certificate.static_key),
             families=(4,),
@@ -104,7 +105,6 @@ class Node:
             wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
             is_listed=lambda _: self.listed,
             is_revoked=self.revocations.is_serial_revoked,
-            next_hop=self.next_hops.get,
             newest_name=lambda _: "",
             rng=Random(index + epoch),
             drops=self.drops,
@@ -144,7 +144,7 @@ class Node:
         """A handshake datagram of the node ``source`` arrives in a session with it."""
         self.links.receive(Instant(now), SessionHandshake(NodeIndex(source), session, bytes(data)))
 
-    def events(self) -> list[LinkEvent]:
+    def events(self) -> list[LinkUp | LinkDown]:
         events, self._events = self._events, []
         return events
 

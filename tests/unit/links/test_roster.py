@@ -10,7 +10,7 @@ from treecast.base.limits import MAX_GONE_NODES
 from treecast.base.time import Instant
 from treecast.links import roster
 from treecast.links.peers import DEAD_AFTER
-from treecast.links.sessions import CLOCKS_PER_REVIEW
+from treecast.links.sessions import AT_ONCE_PER_REVIEW
 
 
 def states(node: Node, now: float) -> dict[str, str]:
@@ -123,7 +123,7 @@ def test_a_clock_that_was_set_is_told_by_one_handshake_with_each_peer_and_a_slow
 
 
 def test_a_clock_that_was_set_is_told_to_so_many_peers_a_second_and_to_each_once() -> None:
-    one, peers = Node(1), CLOCKS_PER_REVIEW + 20
+    one, peers = Node(1), AT_ONCE_PER_REVIEW + 20
     for index in range(2, 2 + peers):
         shake(Node(index), one)
     one.ahead_s = 60.0
@@ -133,4 +133,4 @@ def test_a_clock_that_was_set_is_told_to_so_many_peers_a_second_and_to_each_once
         one.sent()
         one.links.review(Instant(float(second)), report(one))
         begun.append(len(one.sent()))
-    assert begun == [CLOCKS_PER_REVIEW, 20, 0]
+    assert begun == [AT_ONCE_PER_REVIEW, 20, 0]

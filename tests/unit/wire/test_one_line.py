@@ -21,7 +21,7 @@ from treecast.base.membership import ANY_SOURCE
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import Body, HostContent, Kind, LinksContent, NodeContent, Signed, emit, host_key
 from treecast.wire.arp import ArpOperation, ArpPacket
-from treecast.wire.control import Acknowledge, Digest, Flood
+from treecast.wire.control import Acknowledge, Ciphertext, Digest, EncapsulationKey, Flood
 from treecast.wire.ethernet import VlanTag
 from treecast.wire.group_membership import (
     GroupRecord,
@@ -200,6 +200,8 @@ def body(kind: Kind, key: bytes, content: bytes) -> Body:
             "handshake payload: epoch 5, clock 6 ms, AEAD 1, MTU 1500, version 0.1, protocol 2 to 2, "
             "certificate of 200 bytes",
         ),
+        (EncapsulationKey(7, 1, bytes(592)), "ENCAPSULATION KEY half 1 of exchange 7"),
+        (Ciphertext(7, 0, bytes(544)), "CIPHERTEXT half 0 of exchange 7"),
         (Refusal(4, 6), "refusal: CERTIFICATE_EXPIRED, clock 6 ms"),
         (Refusal(99, 6), "refusal: reason 99, clock 6 ms"),
     ],

@@ -15,6 +15,7 @@ mod fuzz;
 mod guards;
 mod handshakes;
 mod headers;
+mod kem;
 mod key_steps;
 mod packet_ports;
 mod ports;

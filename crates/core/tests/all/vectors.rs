@@ -10,6 +10,7 @@ use treecast_core::datagram::{
 use treecast_core::forward::{ForwardHeader, HOP_LIMIT};
 use treecast_core::fragment::{cut, Fragment};
 use treecast_core::handshake::{Handshake, SessionKeys};
+use treecast_core::kem::{LinkSecret, CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN};
 use treecast_core::key_steps::STEP_NS;
 use treecast_core::mac::MacKey;
 use treecast_core::network::Network;
@@ -59,6 +60,25 @@ fn handshake() -> Value {
             "ephemeral_private": hex(&ephemeral2), "index": 0x0506_0708, "payload": hex(payload2),
         },
         "init": hex(&init), "response": hex(&response), "final": hex(&last),
+        "key_initiator_to_responder": hex(&*keys.seal), "key_responder_to_initiator": hex(&*keys.open),
+    })
+}
+
+/// A secret of bytes that no exchange has made, and the keys of a session without payloads that it is mixed into.
+fn link_secret() -> Value {
+    let (key, ciphertext): ([u8; ENCAPSULATION_KEY_LEN], [u8; CIPHERTEXT_LEN]) = (counting(1), counting(2));
+    let shared: [u8; 32] = counting(3);
+    let secret = LinkSecret::new(&shared, &key, &ciphertext).unwrap();
+    let network = Network::new(counting(0x10), Zeroizing::new(counting(0xE0)));
+    let mut one = Handshake::initiate(&counting(0x20), &network, 0x0102_0304, counting(0x60)).unwrap();
+    let init = one.init_datagram().unwrap().to_vec();
+    let mut two = Handshake::respond(&counting(0x40), &network, 0x0506_0708, &init, counting(0x80)).unwrap();
+    one.read_response(&two.write_response(b"payload of message 2").unwrap()).unwrap();
+    two.read_final(&one.write_final(b"payload of message 3").unwrap()).unwrap();
+    one.mix(&secret).unwrap();
+    let keys = one.take_keys().unwrap();
+    json!({
+        "shared_secret": hex(&shared), "encapsulation_key": hex(&key), "ciphertext": hex(&ciphertext), "id": hex(secret.id()),
         "key_initiator_to_responder": hex(&*keys.seal), "key_responder_to_initiator": hex(&*keys.open),
     })
 }
@@ -152,6 +172,7 @@ fn all() -> Value {
     json!({
         "about": "Test vectors of docs/protocol.md, bytes in hexadecimal. Checked by crates/core/tests/vectors.rs.",
         "handshake": handshake(),
+        "link_secret": link_secret(),
         "handshake_mac": handshake_mac(),
         "session_key": session_key(),
         "session_datagrams": [
