@@ -81,7 +81,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """One other node that is known or sought. ``rtt_ms`` is None until it was measured.
+    """One other node, known or sought. ``rtt_ms``: None until measured. ``endpoint``: ``via NAME`` if by another node.
 
     ``state``: ``up``, ``connecting``, ``one way``, ``refused: WHY``, ``unreachable``, ``offline``, ``revoked``, ``this
     node itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is

@@ -31,6 +31,7 @@ from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
 from treecast.broadcast.pace import full_pace
 from treecast.broadcast.quotas import DEFAULT_QUOTA, OverQuota, OverQuotaError, Usage, quota_of
+from treecast.broadcast.shortest_paths import ShortestPaths
 from treecast.broadcast.store import NODE_LIFETIME, Origin, Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
@@ -98,6 +99,7 @@ class Broadcast:
         self._link_state = LinkState(self._store)
         self._consulted = ConsultedNeighbours(self._link_state, self._neighbours)
         self._listed_by = ListedBy()
+        self.paths = ShortestPaths(me, self._link_state, self._listed_by, self._neighbours)
         self._news = News(self._store, self._link_state, self._listed_by, rng)
         self.ca_records = CaRecords(ca_public_key, self._store, self._news, verify_signature)
 

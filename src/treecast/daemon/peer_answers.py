@@ -59,7 +59,7 @@ def _peer(
     return Peer(
         name=known.name,
         node_id=str(certificate.node_id) if certificate else "",
-        endpoint=str(known.endpoints[0]) if known.endpoints else "",
+        endpoint=f"via {known.via}" if known.via else str(known.endpoints[0]) if known.endpoints else "",
         state="revoked" if is_revoked and known.standing is not Standing.UP else state,
         rtt_ms=round(report.rtt_ms, 3) if report and report.rtt_ms is not None else None,
         rx_bytes=traffic.rx_bytes if traffic else 0,

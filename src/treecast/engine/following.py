@@ -13,7 +13,7 @@ from treecast.engine.faults import Faults
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.rooms import Rooms
 from treecast.identity.newest import CERTIFICATE_REPLACED
-from treecast.links.sessions import LinkDown, LinkEvent, LinkUp
+from treecast.links.link_events import LinkDown, LinkEvent, LinkUp, PathChange
 
 REPLACED_LINGERS: Duration = 3.0
 """A replaced node gets the newer certificate over its link, repeated meanwhile, and ends by itself."""
@@ -36,13 +36,17 @@ class Following:
         rooms, spare = self._rooms, self._faults.spare
         for event in events:
             match event:
-                case LinkUp(peer, certificate):
+                case LinkUp(peer, certificate, has_path):
                     rooms.changes.add(LinkChange(peer, certificate.name, up=True))
                     self._certificate_ends.set(peer, Instant(certificate.not_after_s))
                     rooms.nodes.put(peer, certificate)
-                    spare("broadcast", rooms.broadcast.link_up, now, peer)
+                    if has_path:
+                        spare("broadcast", rooms.broadcast.link_up, now, peer)
                     spare("discovery", rooms.discovery.link_up, peer)
                     spare("topology", rooms.topology.link_up, peer)
+                case PathChange(peer, has_path):
+                    follow = rooms.broadcast.link_up if has_path else rooms.broadcast.link_down
+                    spare("broadcast", follow, now, peer)
                 case LinkDown(peer, reason):
                     rooms.changes.add(LinkChange(peer, rooms.nodes.name(peer), up=False, reason=reason))
                     self._certificate_ends.cancel(peer)

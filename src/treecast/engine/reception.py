@@ -11,6 +11,7 @@ from treecast.base.events import (
     ControlDatagram,
     Event,
     ForeignHandshake,
+    ForwardedHandshake,
     HandshakeDatagram,
     HostSeen,
     KeyOffered,
@@ -72,7 +73,7 @@ class Reception:
                 self._rooms.designated_forwarder.saw(now, port, vlan, mac)
                 self._rooms.discovery.host_seen(now, port, vlan, mac)
                 self._vlan_seen(now, port, vlan, mac)
-            case HandshakeDatagram() | SessionHandshake():
+            case HandshakeDatagram() | SessionHandshake() | ForwardedHandshake():
                 self._following.links(now, self._rooms.links.receive(now, event))
             case ForeignHandshake(source):
                 self._rooms.links.foreign(now, source)

@@ -181,6 +181,7 @@ def _links(node: _Node, factory: HandshakeFactory, broadcast: Broadcast) -> Link
         wall_clock_ms=node.clock.unix_ms,
         is_listed=broadcast.is_listed,
         is_revoked=node.revocations.is_serial_revoked,
+        next_hop=broadcast.paths.next_hop,
         newest_name=node.newest.name,
         rng=node.rng,
         drops=node.drops,

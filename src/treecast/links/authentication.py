@@ -65,7 +65,7 @@ class MemberAuthentication:
         self, now: Instant, handshake: Handshake, payload_bytes: bytes, way: Way
     ) -> tuple[HandshakePayload, Certificate]:
         """The payload of RESPONSE or FINAL and its certificate. MalformedError when it is no other member's, or
-        not that of the session's peer.
+        not that of the node at the other end of its way.
         """
         payload = parse_payload(payload_bytes)
         try:
@@ -81,7 +81,7 @@ class MemberAuthentication:
                 # The peer holds the key and is alive: another run.
                 self.twin = MetTwin(now, way.endpoint, payload.epoch_ms)
             raise MalformedError(WITH_MYSELF)
-        if way.peer not in (None, certificate.node_index):
+        if way.expected not in (None, certificate.node_index):
             raise MalformedError("handshake_with_another_node")
         return payload, certificate
 

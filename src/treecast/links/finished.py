@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from treecast.base.commands import SendDatagram, SendHandshake
 from treecast.identity.certificate import Certificate
 from treecast.links.crypto import Handshake, LinkSecret
 from treecast.links.states import SessionState
-from treecast.links.ways import Way
+from treecast.links.ways import Sending, Way
 from treecast.wire.handshake import HandshakePayload
 
 
@@ -24,7 +23,7 @@ class Finished:
     payload: HandshakePayload
     certificate: Certificate
     way: Way
-    final: SendDatagram | SendHandshake | None
+    final: Sending | None
     own_offset_s: float
     named: LinkSecret | None
     hybrid: bool

@@ -14,7 +14,6 @@ from random import Random
 from msgspec.structs import replace
 
 from treecast.base.addresses import Endpoint
-from treecast.base.commands import SendDatagram, SendHandshake
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES
@@ -23,10 +22,10 @@ from treecast.base.timers import Timers
 from treecast.identity.certificate import Certificate
 from treecast.links.attempts import Attempt, Attempts
 from treecast.links.authentication import OF_MEMBERS, WITH_MYSELF, MemberAuthentication, MetTwin
-from treecast.links.budgets import Budgets
 from treecast.links.crypto import Handshake, HandshakeFactory, LinkSecret
 from treecast.links.exchange import mixed
 from treecast.links.finished import Finished
+from treecast.links.init_ways import InitWays
 from treecast.links.noticed import Noticed
 from treecast.links.peers import Peers
 from treecast.links.pending import Pending, PendingHandshakes
@@ -34,7 +33,7 @@ from treecast.links.refusals import REFUSAL_PAUSE, Refusals, Refused, pause_afte
 from treecast.links.states import SessionEvent
 from treecast.links.targets import ELSEWHERE_PAUSE, Target
 from treecast.links.trace import Step, Trace
-from treecast.links.ways import InSession, Way
+from treecast.links.ways import Forwarded, InSession, Outside, Sending, Way
 from treecast.wire.handshake import (
     HandshakePayload,
     HandshakeType,
@@ -74,7 +73,7 @@ class Handshakes:
         peers: Peers,
         ended: Callable[[Target], None],
         rng: Random,
-        budgets: Budgets,
+        init_ways: InitWays,
     ) -> None:
         """``ended``: called with the target of each attempt that is over."""
         self._me = me
@@ -92,12 +91,12 @@ class Handshakes:
         own = Certificate.decode(me.certificate)
         self.refused = Refusals(own, wall_clock_ms)
         self._members = MemberAuthentication(own, me.epoch_ms, verify_certificate, self.refused)
-        self._budgets = budgets
+        self._init_ways = init_ways
         self._timers: Timers[tuple[HandshakeTimer, int]] = Timers()
         self.inits = Noticed()
         """Where INITs came from."""
         self.trace = Trace()
-        self.commands: list[SendDatagram | SendHandshake] = []
+        self.commands: list[Sending] = []
 
     def restate(self, **changed: object) -> None:
         """Payloads state other values of this node from now on."""
@@ -192,9 +191,11 @@ class Handshakes:
             return
         reflected = self._attempts.with_init(data)
         if reflected is not None:
+            if isinstance(way, Forwarded):  # which says nothing about places
+                raise MalformedError("handshake_reflected")
             reflected.returned(now, way.endpoint)
             return
-        if way.peer is None:
+        if isinstance(way, Outside):
             self.inits.note(now, way.endpoint)
         self.trace.add(Step.INIT_RECEIVED, "", (way.endpoint,))
         for replaced in self._pending.replaced_by(way):
@@ -330,9 +331,7 @@ class Handshakes:
         self._ended(attempt.target)
 
     def _send_init(self, now: Instant, attempt: Attempt) -> None:
-        outside = self._budgets.permitted(now, attempt.target, attempt.places)
-        ways = outside if attempt.in_session is None else [attempt.in_session]
-        self.commands += [way.send(attempt.init) for way in ways]
+        self.commands += [way.send(attempt.init) for way in self._init_ways.of(now, attempt)]
 
     def _new_index(self) -> int:
         while True:

@@ -13,7 +13,7 @@ from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.commands import InstallSession, SetPeerUnderlayMtu
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
-from treecast.base.events import HandshakeDatagram, PeerMoved, SessionConfirmed, SessionHandshake, SessionReport
+from treecast.base.events import AnyHandshake, PeerMoved, SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.problems import Problem
 from treecast.base.routes import RouteType
@@ -28,6 +28,8 @@ from treecast.links.crypto import HandshakeFactory
 from treecast.links.exchanges import Exchanges
 from treecast.links.footprint import LinksFootprint, footprint_of
 from treecast.links.handshakes import Handshakes
+from treecast.links.init_ways import InitWays, NextHop
+from treecast.links.link_events import LinkEvent
 from treecast.links.memory import Memory, Remembered
 from treecast.links.obstacles import Obstacles
 from treecast.links.peers import Peer, Peers
@@ -35,7 +37,7 @@ from treecast.links.reachability import Reachability
 from treecast.links.refusals import Refused
 from treecast.links.remembering import Remembering
 from treecast.links.roster import Known, Roster
-from treecast.links.sessions import LinkEvent, Sessions
+from treecast.links.sessions import Sessions
 from treecast.links.targets import Targets
 from treecast.links.trace import Step
 from treecast.wire.handshake import HandshakePayload
@@ -59,6 +61,7 @@ class Links:
         wall_clock_ms: Callable[[Instant], int],
         is_listed: Callable[[NodeIndex], bool],
         is_revoked: Callable[[NodeIndex, int], bool],
+        next_hop: NextHop,
         newest_name: Callable[[NodeIndex], str],
         rng: Random,
         drops: Drops,
@@ -68,13 +71,13 @@ class Links:
 
         ``wall_clock_ms``: this node's wall clock at an instant, in milliseconds since 1970. ``is_listed``: whether
         other nodes advertise a link with a node. ``is_revoked``: whether a node's certificate of a serial is.
-        ``newest_name``: a node's name by its newest certificate, or empty.
+        ``next_hop``: the neighbour on the way to a node. ``newest_name``: its name by its newest certificate, or empty.
         """
         self._drops = drops
         self._wall_clock_ms = wall_clock_ms
         self._newest_name = newest_name
         self._peers = Peers()
-        self._targets = Targets(my_index, self._peers.__contains__, is_revoked)
+        self._targets = Targets(my_index, self._peers.__contains__, self._peers.has_path, is_revoked)
         self._handshakes = Handshakes(
             me=me,
             factory=factory,
@@ -83,7 +86,7 @@ class Links:
             peers=self._peers,
             ended=self._targets.plan,
             rng=rng,
-            budgets=Budgets(families, drops),
+            init_ways=InitWays(Budgets(families, drops), self._peers, next_hop),
         )
         obstacles = Obstacles(families, loopback, route_type)
         self._reachability = Reachability(
@@ -104,6 +107,7 @@ class Links:
             roster=self._roster,
             reachability=self._reachability,
             wall_clock_ms=wall_clock_ms,
+            next_hop=next_hop,
             rng=rng,
         )
         self.trace = self._handshakes.trace
@@ -229,7 +233,7 @@ class Links:
     def where(self, node: NodeIndex) -> tuple[Endpoint, ...]:
         """Where the node is, or is said to be."""
         peer = self._peers.get(node)
-        linked = (peer.current.endpoint,) if peer is not None and peer.sessions else ()
+        linked = (peer.current.endpoint,) if peer is not None and self._peers.has_path(node) else ()
         advertised = (endpoint for target in self._targets.of(node) for endpoint in target.endpoints)
         return tuple(dict.fromkeys((*linked, *advertised)))
 
@@ -258,8 +262,8 @@ class Links:
 
     # what arrives
 
-    def receive(self, now: Instant, event: HandshakeDatagram | SessionHandshake) -> list[LinkEvent]:
-        """A handshake datagram with a good MAC, by itself or in a session."""
+    def receive(self, now: Instant, event: AnyHandshake) -> list[LinkEvent]:
+        """A handshake datagram with a good MAC, by itself, in a session, or by a neighbour."""
         events: list[LinkEvent] = []
         finished, way = None, self._peers.way_of(event)
         if way is None:

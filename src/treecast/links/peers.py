@@ -9,15 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
-from treecast.base.commands import SendDatagram, SendHandshake
-from treecast.base.events import HandshakeDatagram, SessionHandshake, SessionReport
+from treecast.base.events import AnyHandshake, ForwardedHandshake, HandshakeDatagram, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.identity.certificate import Certificate
 from treecast.links.crypto import LinkSecret
 from treecast.links.exchange import Exchange
 from treecast.links.states import LINK, SESSION, LinkState, PeerEvent, SessionEvent, SessionState
-from treecast.links.ways import InSession, Outside, Way
+from treecast.links.ways import Forwarded, InSession, Outside, Sending, Way
 from treecast.wire.handshake import HandshakePayload
 
 REKEY_AFTER: Duration = 120.0
@@ -46,11 +45,13 @@ class Session:
     established_at: Instant
     socket: int
     endpoint: Endpoint
-    final: SendDatagram | SendHandshake | None = None
+    final: Sending | None = None
     """The command that sends FINAL again, until the session is confirmed."""
     rekey_after: Duration = REKEY_AFTER
     hybrid: bool = False
     """Its keys are made of the link secret, too."""
+    way: Way | None = None
+    """The way of its handshake."""
 
     @property
     def confirmed(self) -> bool:
@@ -78,6 +79,10 @@ class Peer:
     """Its wall clock minus this node's monotonic one, at its last handshake."""
     known_offset_s: float = 0.0
     """This node's own wall clock minus its monotonic one, as the peer knows it from the last handshake."""
+    via: NodeIndex | None = None
+    """The neighbour by which all for it goes: the next hop of its route; None: it has a path."""
+    is_suspect: bool = False
+    """Nothing came from it for SUSPECT_AFTER: it may have forgotten its newest session."""
     sessions: list[Session] = field(default_factory=list)
     exchange: Exchange = field(default_factory=Exchange)
     _last: Endpoint | None = None
@@ -93,8 +98,8 @@ class Peer:
 
     @property
     def endpoint(self) -> Endpoint | None:
-        """Where it is, or was when it had a session."""
-        if self.sessions:
+        """Where it is, or was when it last had a path."""
+        if self.sessions and self.via is None:
             self._last = self.current.endpoint
         return self._last
 
@@ -165,10 +170,24 @@ class Peers:
         peer = self._peers.get(node)
         return peer.session(index) if peer else None
 
-    def way_of(self, event: HandshakeDatagram | SessionHandshake) -> Way | None:
+    def has_path(self, node: NodeIndex) -> bool:
+        """Whether there is a session with the node, and no route in place of its path."""
+        peer = self._peers.get(node)
+        return peer is not None and peer.via is None
+
+    def way_by(self, neighbour: NodeIndex, node: NodeIndex) -> Forwarded | None:
+        """The way to a node by a neighbour; None where that is linked no more, or has no path itself."""
+        peer = self._peers.get(neighbour)
+        if peer is None or not peer.up or peer.via is not None:
+            return None
+        return Forwarded(node, neighbour, peer.current.socket, peer.current.endpoint)
+
+    def way_of(self, event: AnyHandshake) -> Way | None:
         """The way that a handshake datagram came; None where its session has ended."""
         if isinstance(event, HandshakeDatagram):
             return Outside(event.socket, event.source)
+        if isinstance(event, ForwardedHandshake):
+            return self.way_by(event.neighbour, event.source)
         session = self.session(event.peer, event.session)
         return InSession(event.peer, session.socket, session.endpoint) if session is not None else None
 
@@ -187,15 +206,7 @@ def is_silent(peer: Peer, reports: Mapping[int, SessionReport]) -> bool:
     return bool(known) and min(report.silent_s for report in known) >= DEAD_AFTER
 
 
-def wants_handshake(now: Instant, peer: Peer, reports: Mapping[int, SessionReport]) -> bool:
+def wants_handshake(now: Instant, peer: Peer, report: SessionReport | None) -> bool:
     """Whether its newest session is to be followed by another: it is old, or the peer may have forgotten it."""
     newest = peer.sessions[-1]
-    report = reports.get(newest.index)
-    suspect = report is not None and report.silent_s >= SUSPECT_AFTER
-    return newest.confirmed and (suspect or newest.wants_rekey(now, report.sealed if report else 0))
-
-
-def is_suspect(peer: Peer, reports: Mapping[int, SessionReport]) -> bool:
-    """Whether the peer may have forgotten its newest session."""
-    report = reports.get(peer.sessions[-1].index)
-    return report is not None and report.silent_s >= SUSPECT_AFTER
+    return newest.confirmed and (peer.is_suspect or newest.wants_rekey(now, report.sealed if report else 0))

@@ -60,6 +60,8 @@ class Reachability:
         self.up = 0
         self._lookups = 0
         """Left in this review."""
+        self._behind: dict[NodeIndex, list[str]] = {}
+        """Names of nodes that were reached by each that is lost, as the last review has found them."""
         self._without_way: dict[Target, Obstacle] = {}
         """The obstacles to known nodes that were linked, as the last review has found them."""
         self._lost: list[tuple[Instant, str]] = []
@@ -73,7 +75,7 @@ class Reachability:
         self._lost = []
 
     def link_down(self, now: Instant, name: str, *, lost: bool) -> None:
-        """``lost``: for want of datagrams, and by a cable only while nobody is refused."""
+        """``lost``: for want of datagrams on its own path, and by a cable only while nobody is refused."""
         self.up -= 1
         if not lost or self._refusals.are_present(now):
             return
@@ -142,10 +144,13 @@ class Reachability:
         self._lookups = LOOKUPS_PER_REVIEW
         self._without_way = {}
         self._without_way = dict(self._find_without_way(now))
+        self._behind, seen = {}, set[NodeIndex]()
+        for target, next_hop in self._find_behind(now):
+            self._behind.setdefault(next_hop, []).append(target.label)
+            seen.update(() if target.node is None else (target.node,))
         lost_at = self._lost[-1][0] if self.up == 0 and len(self._lost) > 1 else None
         if lost_at is not None:
             yield self._all_lost()
-        seen: set[NodeIndex] = set()
         for target in [*self._targets.apart(), *self._targets.configured()]:
             if target.node not in seen and (lost_at is None or self._is_apart_from_loss(now, target, lost_at)):
                 problem = self._unreached(now, target)
@@ -217,7 +222,17 @@ class Reachability:
     def _unreached(self, now: Instant, target: Target) -> Problem | None:
         standing = self.standing(now, target)
         obstacle = self._obstacle(target) if standing in (Standing.ONE_WAY, Standing.UNREACHABLE) else None
-        return unreached(target, standing, obstacle)
+        behind = self._behind.get(target.node, ()) if target.node is not None else ()
+        return unreached(target, standing, obstacle, behind)
+
+    def _find_behind(self, now: Instant) -> Iterator[tuple[Target, NodeIndex]]:
+        """Nodes that were lost with the next hop of their route, whose problem names them, and that next hop."""
+        lost = (Standing.CONNECTING, Standing.ONE_WAY, Standing.UNREACHABLE)
+        for target in self._targets.apart():
+            next_hop = None if target.left else target.was_via
+            others = () if next_hop is None else self._targets.of(next_hop)
+            if next_hop is not None and any(self.standing(now, other) in lost for other in others):
+                yield target, next_hop
 
     def _obstacle(self, target: Target) -> Obstacle | None:
         """At this end. Routes are looked up for all configured peers, and so many others."""

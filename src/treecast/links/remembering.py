@@ -49,7 +49,7 @@ class Remembering:
     def present(self, now: Instant) -> tuple[Remembered, ...]:
         """The nodes that are worth remembering for the next run. Those that are no longer, are sought no more."""
         before, unix_s = self._memory.nodes, self._unix_s(now)
-        linked = [self._linked_now(unix_s, peer.certificate, peer.current.endpoint) for peer in self._peers if peer.up]
+        linked = [self._linked_now(unix_s, peer.certificate, peer.endpoint) for peer in self._peers if peer.up]
         ended = [
             self._linked_now(self._unix_s(gone.last_received), gone.certificate, gone.endpoint)
             for gone in self._roster.take_gone()

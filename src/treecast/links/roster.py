@@ -21,7 +21,8 @@ from treecast.links.targets import Target, Targets
 class Known:
     """One node. ``node`` and ``certificate``: None while nobody knows who is there; ``why``: where ``standing`` alone
     does not say; ``last_received``: None for a node that is up (the data plane knows) or of which nothing ever came, to
-    the hour where only an earlier run was linked to it; ``overlay``: its addresses there, as remembered.
+    the hour where only an earlier run was linked to it; ``overlay``: its addresses there, as remembered. ``via``: the
+    name of the neighbour by which one without a path is reached.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Known:
     version: str
     underlay_mtu: int | None = None
     hybrid: bool = False
+    via: str = ""
     overlay: tuple[IPAddress, ...] = ()
 
 
@@ -104,13 +106,18 @@ class Roster:
                     certificate=peer.certificate,
                     standing=Standing.UP,
                     why="",
-                    endpoints=(peer.current.endpoint,),
+                    endpoints=(peer.current.endpoint,) if peer.via is None else (),
+                    via=self._name(peer.via),
                     session=peer.current.index,
                     last_received=None,
                     version=peer.version,
                     underlay_mtu=peer.underlay_mtu,
                     hybrid=peer.current.hybrid,
                 )
+
+    def _name(self, neighbour: NodeIndex | None) -> str:
+        peer = self._peers.get(neighbour) if neighbour is not None else None
+        return peer.certificate.name if peer is not None else ""
 
     def _sought(self, now: Instant) -> Iterator[Known]:
         seen: set[NodeIndex] = set()

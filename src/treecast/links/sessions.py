@@ -7,14 +7,15 @@ first, then ``states`` and ``peers``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from random import Random
 
 from treecast.base.commands import (
     Command,
     ForgetPeer,
     InstallSession,
+    RemoveNodeRoute,
     RemoveSession,
+    SetNodeRoute,
     SetPeerUnderlayMtu,
 )
 from treecast.base.events import PeerMoved, SessionConfirmed, SessionReport
@@ -22,21 +23,22 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_SESSIONS_PER_PEER
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
-from treecast.identity.certificate import Certificate
 from treecast.links.attempts import INIT_JITTER
 from treecast.links.exchanges import Exchanges
 from treecast.links.finished import Finished
 from treecast.links.handshakes import Handshakes
+from treecast.links.init_ways import NextHop
+from treecast.links.link_events import LinkDown, LinkEvent, LinkUp, PathChange
 from treecast.links.peers import (
     DEAD_AFTER,
     REJECT_AFTER,
     REKEY_AFTER,
     REKEY_JITTER,
+    SUSPECT_AFTER,
     Peer,
     Peers,
     Session,
     is_silent,
-    is_suspect,
     wants_handshake,
 )
 from treecast.links.reachability import Reachability
@@ -44,7 +46,7 @@ from treecast.links.refusals import REVOKED_PAUSE
 from treecast.links.roster import Roster
 from treecast.links.states import PeerEvent, SessionEvent
 from treecast.links.targets import Target, Targets
-from treecast.links.ways import InSession
+from treecast.links.ways import Forwarded, InSession, Outside, Way
 
 FINAL_INTERVAL: Duration = 0.25
 CONFIRM_LIMIT: Duration = 5.0
@@ -65,21 +67,6 @@ AEAD_AES_256_GCM = 1
 AEAD_CHACHA20_POLY1305 = 2
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUp:
-    peer: NodeIndex
-    certificate: Certificate
-
-
-@dataclass(frozen=True, slots=True)
-class LinkDown:
-    peer: NodeIndex
-    reason: str
-
-
-LinkEvent = LinkUp | LinkDown
-
-
 class Sessions:
     """Holds a node's sessions. Methods append to ``commands``, and return which links came up or ended by them."""
 
@@ -94,9 +81,13 @@ class Sessions:
         roster: Roster,
         reachability: Reachability,
         wall_clock_ms: Callable[[Instant], int],
+        next_hop: NextHop,
         rng: Random,
     ) -> None:
-        """``aead``: the cipher that this node prefers. ``wall_clock_ms``: its wall clock at an instant."""
+        """``aead``: the cipher that this node prefers. ``wall_clock_ms``: its wall clock at an instant.
+
+        ``next_hop``: the neighbour by which a node without a path is reached.
+        """
         self._aead = aead
         self._peers = peers
         self._targets = targets
@@ -105,6 +96,7 @@ class Sessions:
         self._roster = roster
         self._reachability = reachability
         self._wall_clock_ms = wall_clock_ms
+        self._next_hop = next_hop
         self._rng = rng
         self._finals: Timers[tuple[NodeIndex, int]] = Timers()
         """When FINAL of each session, of a node and an index, is repeated until the session is confirmed."""
@@ -133,11 +125,14 @@ class Sessions:
             finished.final,
             REKEY_AFTER * self._rng.uniform(*REKEY_JITTER),
             finished.hybrid,
+            finished.way,
         )
         self._exchanges.installed(now, peer, finished)
         if session.final is not None:
             self._plan_final(now, node, session)
         self._peers.add_session(peer, session)
+        if session.confirmed or len(peer.sessions) == 1:
+            self._follow(now, peer, finished.way)
         peer.take(PeerEvent.INSTALLED)
         while len(peer.sessions) > MAX_SESSIONS_PER_PEER:
             self._remove_session(peer, peer.sessions[0], SessionEvent.DROPPED)
@@ -145,7 +140,13 @@ class Sessions:
         aead = AEAD_AES_256_GCM if preferred == {AEAD_AES_256_GCM} else AEAD_CHACHA20_POLY1305
         self.commands.append(
             InstallSession(
-                finished.handshake, session.index, node, session.socket, session.endpoint, aead, session.confirmed
+                finished.handshake,
+                session.index,
+                node,
+                session.socket,
+                session.endpoint if _has_path(peer, finished.way) else None,
+                aead,
+                session.confirmed,
             )
         )
         self.commands.append(SetPeerUnderlayMtu(node, peer.underlay_mtu))
@@ -174,6 +175,8 @@ class Sessions:
             self._peers.session_changes += 1
             session.final = None
             self._finals.cancel((event.peer, event.session))
+            if peer.current is session and session.way is not None:
+                self._follow(now, peer, session.way)
             self._up(now, peer)
         return self._take_events()
 
@@ -217,6 +220,10 @@ class Sessions:
             if is_silent(peer, by_session):
                 self._down(now, peer, SILENT, pause=0.0)
                 continue
+            report = by_session.get(peer.sessions[-1].index)
+            peer.is_suspect = report is not None and report.silent_s >= SUSPECT_AFTER
+            if peer.via is not None:
+                self._reroute(now, peer, peer.via)
             for session in list(peer.sessions):
                 if now - session.established_at >= REJECT_AFTER:
                     self._remove_session(peer, session, SessionEvent.OVERDUE)
@@ -225,10 +232,10 @@ class Sessions:
             elif not self._handshakes.is_trying_node(peer.node):
                 wants_hybrid = peer.exchange.is_mine and peer.wants_hybrid()
                 at_once = left > 0 and (wants_hybrid or peer.needs_clock(own_offset_s))
-                if at_once or wants_handshake(now, peer, by_session):
+                if at_once or wants_handshake(now, peer, report):
                     left -= at_once
                     peer.known_offset_s = own_offset_s  # once, though nothing comes of it
-                    way = None if is_suspect(peer, by_session) else _in_session(peer)
+                    way = None if peer.is_suspect else _in_session(peer)
                     self._handshakes.begin(now, _again(now, peer), way)
         self._exchanges.review(now, exchanging)
         return self._take_events()
@@ -269,7 +276,7 @@ class Sessions:
             self._roster.link_up(peer.node)
             self._targets.link_up(now, peer.node)
             self._reachability.link_up()
-            self._events.append(LinkUp(peer.node, peer.certificate))
+            self._events.append(LinkUp(peer.node, peer.certificate, peer.via is None))
 
     def _down(self, now: Instant, peer: Peer, reason: str, pause: Duration) -> None:
         self._peers.remove(peer.node)
@@ -277,12 +284,36 @@ class Sessions:
             session.take(SessionEvent.DROPPED)
             self._finals.cancel((peer.node, session.index))
         self.commands.append(ForgetPeer(peer.node))
+        if peer.via is not None:
+            self.commands.append(RemoveNodeRoute(peer.node))
         self._targets.pause(peer.node, after(now, pause))
         if peer.take(PeerEvent.LOST):
             self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason == SILENT else now)
-            self._targets.link_down(now, peer.node, left=reason == GOODBYE)
-            self._reachability.link_down(now, peer.certificate.name, lost=reason in LOST)
+            self._targets.link_down(now, peer.node, left=reason == GOODBYE, via=peer.via)
+            self._reachability.link_down(now, peer.certificate.name, lost=reason in LOST and peer.via is None)
             self._events.append(LinkDown(peer.node, reason))
+
+    def _follow(self, now: Instant, peer: Peer, way: Way) -> None:
+        """All for the peer goes the way of the handshake of the session that is sent on."""
+        if not isinstance(way, InSession):
+            self._set_route(now, peer, way.neighbour if isinstance(way, Forwarded) else None)
+
+    def _reroute(self, now: Instant, peer: Peer, via: NodeIndex) -> None:
+        """The next hop of its route is linked no more, or nothing comes by it: another one, if there is one."""
+        if peer.is_suspect or self._peers.way_by(via, peer.node) is None:
+            next_hop = self._next_hop(peer.node)
+            if next_hop is not None and self._peers.way_by(next_hop, peer.node) is not None:
+                self._set_route(now, peer, next_hop)
+
+    def _set_route(self, now: Instant, peer: Peer, via: NodeIndex | None) -> None:
+        if peer.via == via:
+            return
+        had_path, peer.via = peer.via is None, via
+        self._peers.session_changes += 1
+        self.commands.append(RemoveNodeRoute(peer.node) if via is None else SetNodeRoute(peer.node, via))
+        self._targets.way_changed(now, peer.node)
+        if peer.up and had_path is not (via is None):
+            self._events.append(PathChange(peer.node, via is None))
 
     def _remove_session(self, peer: Peer, session: Session, event: SessionEvent) -> None:
         session.take(event)
@@ -299,6 +330,11 @@ class Sessions:
         return taken
 
 
+def _has_path(peer: Peer, way: Way) -> bool:
+    """Whether a session that a handshake has made this way is where its datagrams came from."""
+    return isinstance(way, Outside) or (isinstance(way, InSession) and peer.via is None)
+
+
 def _in_session(peer: Peer) -> InSession:
     """The way of a handshake that nobody outside can hinder."""
     return InSession(peer.node, peer.current.socket, peer.current.endpoint)
@@ -306,4 +342,5 @@ def _in_session(peer: Peer) -> InSession:
 
 def _again(now: Instant, peer: Peer) -> Target:
     """The peer as a target of one more handshake, where it is now."""
-    return Target(None, peer.node, (peer.sessions[-1].endpoint,), now, peer.certificate.name, now, is_peer=True)
+    places = (peer.sessions[-1].endpoint,) if peer.via is None else ()
+    return Target(None, peer.node, places, now, peer.certificate.name, now, is_peer=True)

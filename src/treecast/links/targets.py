@@ -46,7 +46,8 @@ class Target:
     a node that is only remembered, None for others. ``is_tried``: a handshake with it is under way. ``news_at``: when
     there was news of it: it has moved, started again, or lost its link. ``run``: which run of the node it was then.
     ``is_peer``: a node with a session, of which another handshake is made where it is. ``serial``: that of the
-    certificate that a node is remembered with, 0 for others.
+    certificate that a node is remembered with, 0 for others. ``was_via``: the neighbour by which it was reached when
+    its link ended.
     """
 
     name: str | None
@@ -66,6 +67,7 @@ class Target:
     run: bytes = b""
     is_peer: bool = False
     serial: int = 0
+    was_via: NodeIndex | None = None
 
     def __post_init__(self) -> None:
         self.news_at = self.sought_since
@@ -117,18 +119,20 @@ class Target:
 
 
 class Targets:
-    """All of one node's targets. ``is_linked``: whether a node has a session; ``is_serial_revoked``: whether the
-    CA has revoked a node's certificate with this serial.
+    """All of one node's targets. ``is_linked``: whether a node has a session; ``has_path``: and a path;
+    ``is_serial_revoked``: whether the CA has revoked a node's certificate with this serial.
     """
 
     def __init__(
         self,
         my_index: NodeIndex,
         is_linked: Callable[[NodeIndex], bool],
+        has_path: Callable[[NodeIndex], bool],
         is_serial_revoked: Callable[[NodeIndex, int], bool],
     ) -> None:
         self._my_index = my_index
         self._is_linked = is_linked
+        self._has_path = has_path
         self._is_serial_revoked = is_serial_revoked
         self._configured: dict[str, Target] = {}
         self._learned: dict[NodeIndex, Target] = {}
@@ -223,7 +227,7 @@ class Targets:
             self.plan(target)
 
     def _wants_try(self, target: Target) -> bool:
-        if self.is_silent or not target.endpoints or target.is_tried or self.is_reached(target):
+        if self.is_silent or not target.endpoints or target.is_tried or self._is_where_it_is_sought(target):
             return False
         learned = self._learned.get(target.node) if target.node is not None else None
         if learned is not None:
@@ -285,21 +289,27 @@ class Targets:
         if node in self._learned:
             self._learned[node].was_linked = True
 
-    def link_down(self, now: Instant, node: NodeIndex, *, left: bool) -> None:
-        """``left``: with its goodbye."""
+    def link_down(self, now: Instant, node: NodeIndex, *, left: bool, via: NodeIndex | None = None) -> None:
+        """``left``: with its goodbye; ``via``: by which neighbour it was reached, if it had no path."""
         self._up.discard(node)
         if node in self._learned:
             self._apart.add(node)
         for target in self.of(node):
             target.sought_since, target.left = now, left and target.name is None
-            target.news_at = now
+            target.news_at, target.was_via = now, via
             if target.recall_pause is not None:
                 target.recall_pause = FIRST_RECALL_PAUSE
+
+    def way_changed(self, now: Instant, node: NodeIndex) -> None:
+        """The node has a path now, or is sought for want of one as if it had been lost just now."""
+        for target in self.of(node):
+            target.news(now)
+            self.plan(target)
 
     def network_is_back(self, now: Instant) -> None:
         """This machine has other addresses, or its first link after none: whoever did not answer may do so now."""
         for target in [*self._learned.values(), *self._configured.values()]:
-            if not self.is_reached(target):
+            if not self._is_where_it_is_sought(target):
                 target.news(now)
                 self.plan(target)
 
@@ -321,7 +331,11 @@ class Targets:
         return self._is_serial_revoked(target.node, target.serial)
 
     def is_reached(self, target: Target) -> bool:
+        """Whether it has a session, whatever way its datagrams take."""
         return target.node is not None and self._is_linked(target.node)
+
+    def _is_where_it_is_sought(self, target: Target) -> bool:
+        return target.node is not None and self._has_path(target.node)
 
 
 def _is_usable(endpoint: Endpoint) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from treecast.base.problems import Problem
@@ -18,16 +19,23 @@ class _Place:
     tried: str
 
 
-def unreached(target: Target, standing: Standing, obstacle: Obstacle | None) -> Problem | None:
-    """The problem of a target that stands so. ``obstacle``: to trying it from here."""
+def unreached(
+    target: Target, standing: Standing, obstacle: Obstacle | None, behind: Sequence[str] = ()
+) -> Problem | None:
+    """The problem of a target that stands so. ``obstacle``: to trying it from here; ``behind``: nodes reached by it."""
     where = ", ".join(str(endpoint) for endpoint in target.endpoints) or "no address"
     place = _Place("", "") if where == target.label else _Place(f" ({where})", f" (tried {where})")
-    return (_node if target.name is None else _peer)(target, standing, obstacle, place)
+    others = ", ".join(behind)
+    if target.name is None:
+        lost = f"; its hosts and groups{f', and {others} behind it,' if behind else ''} are out of reach"
+    else:
+        lost = f"; {others} behind it {'is' if len(behind) == 1 else 'are'} out of reach, too" if behind else ""
+    return (_node if target.name is None else _peer)(target, standing, obstacle, place, lost)
 
 
-def _node(target: Target, standing: Standing, obstacle: Obstacle | None, place: _Place) -> Problem | None:
+def _node(target: Target, standing: Standing, obstacle: Obstacle | None, place: _Place, lost: str) -> Problem | None:
     """One that is known from others, or was linked."""
-    label, lost = target.label, "; its hosts and groups are out of reach"
+    label = target.label
     how = "was linked and cannot be now" if target.was_linked else "is known from others but cannot be linked"
     match standing:
         case Standing.ITSELF:
@@ -54,7 +62,7 @@ def _node(target: Target, standing: Standing, obstacle: Obstacle | None, place: 
     return Problem("node_unreachable", label, text)
 
 
-def _peer(target: Target, standing: Standing, obstacle: Obstacle | None, place: _Place) -> Problem | None:
+def _peer(target: Target, standing: Standing, obstacle: Obstacle | None, place: _Place, lost: str) -> Problem | None:
     """One that is configured."""
     label = target.label
     match standing:
@@ -71,14 +79,14 @@ def _peer(target: Target, standing: Standing, obstacle: Obstacle | None, place: 
                 f"address, and that treecast network show has one id and one fingerprint on both machines"
             )
         case Standing.ONE_WAY:
-            return _one_way(label, obstacle, place)
+            return _one_way(label, obstacle, place, lost)
         case Standing.UNREACHABLE if obstacle is not None:
             kind = "peer_unreachable"
-            text = f"peer {label} cannot be tried{place.at}: {obstacle.cause}: {obstacle.advice}"
+            text = f"peer {label} cannot be tried{place.at}: {obstacle.cause}{lost}: {obstacle.advice}"
         case Standing.UNREACHABLE:
             kind = "peer_unreachable"
             text = (
-                f"peer {label} does not answer{place.tried}: nothing runs there, firewalls keep UDP away, it is "
+                f"peer {label} does not answer{place.tried}{lost}: nothing runs there, firewalls keep UDP away, it is "
                 f"of another network, which answers no stranger (its log says foreign_network then), or its "
                 f"network.json has another key: check the address and port, and that both are nodes of one network"
             )
@@ -87,7 +95,7 @@ def _peer(target: Target, standing: Standing, obstacle: Obstacle | None, place: 
     return Problem(kind, label, text)
 
 
-def _one_way(label: str, obstacle: Obstacle | None, place: _Place, lost: str = "") -> Problem:
+def _one_way(label: str, obstacle: Obstacle | None, place: _Place, lost: str) -> Problem:
     if obstacle is not None:
         text = f"peer {label} is heard but cannot be answered{place.at}: {obstacle.cause}{lost}: {obstacle.advice}"
     else:

@@ -1,7 +1,7 @@
-"""Ways of handshake datagrams: by themselves to an address, or sealed in a session with the node that they are for.
+"""Ways of handshake datagrams: by themselves to an address, in a session with the node itself, or by a neighbour.
 
-The first session with a node is made by datagrams that anybody may send; each next one in the session before, so that
-nobody outside can hinder it. Decides nothing.
+The first session with a node is made by datagrams that anybody may send, or that a neighbour sends on to a node which
+cannot be reached; each next one in the session before, so that nobody outside can hinder it. Decides nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint
-from treecast.base.commands import SendDatagram, SendHandshake
+from treecast.base.commands import SendDatagram, SendForwarded, SendHandshake
 from treecast.base.ids import NodeIndex
 
 
@@ -25,6 +25,11 @@ class Outside:
         """The node at the other end of a session: there is none."""
         return None
 
+    @property
+    def expected(self) -> None:
+        """The node that must be there: whoever is."""
+        return None
+
     def send(self, data: bytes) -> SendDatagram:
         """The command that sends a handshake datagram this way."""
         return SendDatagram(self.socket, self.endpoint, data)
@@ -38,9 +43,40 @@ class InSession:
     socket: int
     endpoint: Endpoint
 
+    @property
+    def expected(self) -> NodeIndex:
+        """The node that must be there."""
+        return self.peer
+
     def send(self, data: bytes) -> SendHandshake:
         """The command that sends a handshake datagram this way."""
         return SendHandshake(self.peer, data)
 
 
-Way = Outside | InSession
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """Sealed in the session with a neighbour, which is at ``endpoint``, and sends them on to ``node``."""
+
+    node: NodeIndex
+    neighbour: NodeIndex
+    socket: int
+    endpoint: Endpoint
+
+    @property
+    def peer(self) -> None:
+        """The node at the other end of a session: there is none with ``node``."""
+        return None
+
+    @property
+    def expected(self) -> NodeIndex:
+        """The node that must be there."""
+        return self.node
+
+    def send(self, data: bytes) -> SendForwarded:
+        """The command that sends a handshake datagram this way."""
+        return SendForwarded(self.neighbour, self.node, data)
+
+
+Way = Outside | InSession | Forwarded
+Sending = SendDatagram | SendHandshake | SendForwarded
+"""A handshake datagram on its way."""

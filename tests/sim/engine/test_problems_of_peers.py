@@ -63,7 +63,7 @@ def test_a_node_that_ended_before_another_one_starts_is_no_problem_there() -> No
             assert newcomer.knows(leaves), "by what it advertised"
 
 
-def test_a_node_that_runs_and_cannot_be_reached_by_the_newcomer_alone_is_a_problem_there() -> None:
+def test_a_node_that_the_newcomer_alone_cannot_reach_is_reached_by_another_one_and_no_problem() -> None:
     world = World(4)
     first = world.add()
     second = world.add(peer=first)
@@ -72,8 +72,12 @@ def test_a_node_that_runs_and_cannot_be_reached_by_the_newcomer_alone_is_a_probl
     world.underlay.cut(newcomer.endpoint, second.endpoint)
     world.underlay.cut(second.endpoint, newcomer.endpoint)
     world.run(20.0)
-    assert kinds(newcomer) == [("node_unreachable", "n2")]
-    assert kinds(first) == []
+    assert newcomer.is_linked(second)
+    assert kinds(newcomer) == kinds(first) == []
+    first.stop()
+    world.run(30.0)
+    assert not newcomer.is_linked(second)
+    assert [subject for kind, subject in kinds(newcomer) if kind == "node_unreachable"] == ["n1"]
 
 
 def texts(node: SimNode) -> dict[str, str]:

@@ -18,8 +18,8 @@ from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.identity.revocation import Revocations
+from treecast.links.link_events import LinkEvent
 from treecast.links.links import Links
-from treecast.links.sessions import LinkDown, LinkEvent, LinkUp
 from treecast.sim.handshake import ModelFactory, ModelHandshake
 from treecast.wire.handshake import HandshakePayload
 
@@ -81,6 +81,8 @@ class Node:
         self.ahead_s = ahead_s
         self.listed = True
         """Whether others advertise links with whatever node."""
+        self.next_hops: dict[NodeIndex, NodeIndex] = {}
+        """The neighbours by which nodes are reached, as others advertise."""
         self.loopback: dict[int, IPAddress] = {}
         """The addresses that it listens on, where they are on loopback."""
         self.unroutable: set[IPAddress] = set()
@@ -105,6 +107,7 @@ class Node:
             wall_clock_ms=lambda now: int((UNIX_NOW + self.ahead_s + now) * 1000),
             is_listed=lambda _: self.listed,
             is_revoked=self.revocations.is_serial_revoked,
+            next_hop=self.next_hops.get,
             newest_name=lambda _: "",
             rng=Random(index + epoch),
             drops=self.drops,
@@ -144,7 +147,7 @@ class Node:
         """A handshake datagram of the node ``source`` arrives in a session with it."""
         self.links.receive(Instant(now), SessionHandshake(NodeIndex(source), session, bytes(data)))
 
-    def events(self) -> list[LinkUp | LinkDown]:
+    def events(self) -> list[LinkEvent]:
         events, self._events = self._events, []
         return events
 

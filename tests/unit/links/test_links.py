@@ -19,6 +19,7 @@ from treecast.base.limits import MAX_PENDING_HANDSHAKES, MAX_SESSIONS_PER_PEER
 from treecast.base.time import Instant
 from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.links.handshakes import PENDING_LIFETIME, REFUSABLE_FOR
+from treecast.links.link_events import LinkDown, LinkUp
 from treecast.links.peers import (
     DEAD_AFTER,
     REJECT_AFTER,
@@ -27,7 +28,6 @@ from treecast.links.peers import (
     SUSPECT_AFTER,
 )
 from treecast.links.refusals import REFUSAL_PAUSE
-from treecast.links.sessions import LinkDown, LinkUp
 from treecast.sim.handshake import ModelFactory
 
 

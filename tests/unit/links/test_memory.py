@@ -13,6 +13,7 @@ from treecast.base.commands import SendDatagram
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_REMEMBERED_ENDPOINTS, MAX_REMEMBERED_NODES
 from treecast.base.time import Instant
+from treecast.links.link_events import LinkUp
 from treecast.links.memory import (
     FORGOTTEN_AFTER_HOURS,
     HOUR_S,
@@ -20,7 +21,6 @@ from treecast.links.memory import (
     Remembered,
 )
 from treecast.links.reachability import KNOWN_UNREACHED_AFTER
-from treecast.links.sessions import LinkUp
 from treecast.links.standing import Standing
 from treecast.links.targets import FIRST_RECALL_PAUSE, HIGHER_INDEX_DELAY, LAST_RECALL_PAUSE, RECALL_DELAY
 

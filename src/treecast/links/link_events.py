@@ -1,0 +1,34 @@
+"""Links that come up, end, or get another way: what the other rooms learn of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from treecast.base.ids import NodeIndex
+from treecast.identity.certificate import Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """``has_path``: else all for it goes by a neighbour, and it is none itself."""
+
+    peer: NodeIndex
+    certificate: Certificate
+    has_path: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    peer: NodeIndex
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathChange:
+    """A node whose link is up has a path now, or a route instead."""
+
+    peer: NodeIndex
+    has_path: bool
+
+
+LinkEvent = LinkUp | LinkDown | PathChange

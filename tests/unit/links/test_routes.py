@@ -1,0 +1,211 @@
+"""First handshakes by a neighbour, and what becomes of the way of a node: path, route, none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.unit.links.shaking import Node, certificate_of, confirm, endpoint_of, report, shake
+from treecast.base.commands import RemoveNodeRoute, SendDatagram, SendForwarded, SetNodeRoute
+from treecast.base.events import ForwardedHandshake
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Instant
+from treecast.links.init_ways import FORWARD_AFTER
+from treecast.links.link_events import LinkDown, LinkUp, PathChange
+
+ONE, TWO, THREE = NodeIndex(1), NodeIndex(2), NodeIndex(3)
+
+
+def linked_by_two() -> tuple[Node, Node, Node]:
+    """1 and 3, each linked with 2, know of each other, and that 2 has a link with both."""
+    one, two, three = Node(1), Node(2), Node(3)
+    shake(one, two)
+    shake(three, two)
+    for node, other in ((one, THREE), (three, ONE)):
+        node.next_hops[other] = TWO
+        node.links.learn(Instant(0.0), other, (endpoint_of(other),), f"n{other}")
+        node.sent()
+        node.events()
+    return one, two, three
+
+
+def forwarded(node: Node, now: float) -> list[SendForwarded]:
+    """Datagrams that the node has its neighbours send on, as time goes on until then."""
+    found: list[SendForwarded] = []
+    while (due := node.links.next_deadline()) is not None and due <= now:
+        node.links.advance(due)
+        found += taken(node)
+    return found
+
+
+def taken(node: Node) -> list[SendForwarded]:
+    commands = list(node.links.commands)
+    node.sent()
+    return [command for command in commands if isinstance(command, SendForwarded)]
+
+
+def bring(node: Node, now: float, sent: SendForwarded, source: int, neighbour: NodeIndex = TWO) -> list[SendForwarded]:
+    """The datagram of a source comes by a neighbour: what the node sends by one in turn."""
+    node.links.receive(Instant(now), ForwardedHandshake(neighbour, NodeIndex(source), sent.data))
+    return taken(node)
+
+
+def shake_by_two(one: Node, three: Node, now: float = FORWARD_AFTER + 2.0) -> None:
+    """A whole handshake by the neighbour, and the datagram that confirms it."""
+    init = forwarded(one, now)[-1]
+    (response,) = bring(three, now, init, 1)
+    (final,) = bring(one, now, response, 3)
+    bring(three, now, final, 1)
+    confirm(one, three, now)
+
+
+def test_init_goes_by_a_neighbour_where_the_addresses_had_their_time() -> None:
+    one, _, _ = linked_by_two()
+    assert forwarded(one, FORWARD_AFTER - 0.1) == []
+    sent = forwarded(one, FORWARD_AFTER + 2.0)
+    assert sent and {(each.neighbour, each.destination) for each in sent} == {(TWO, THREE)}
+
+
+def test_where_no_neighbour_leads_there_it_goes_to_the_addresses_alone() -> None:
+    one, _, _ = linked_by_two()
+    one.next_hops.clear()
+    assert forwarded(one, 9.0) == []
+    one.next_hops[THREE] = NodeIndex(9)
+    assert forwarded(one, 30.0) == [], "nor by one that is linked no more"
+
+
+def test_the_session_of_a_handshake_by_a_neighbour_has_a_route_and_no_path() -> None:
+    one, _, three = linked_by_two()
+    shake_by_two(one, three)
+    for node, other in ((one, THREE), (three, ONE)):
+        installed = node.installed[-1]
+        assert (installed.peer, installed.endpoint) == (other, None)
+        peer = node.links.peer(other)
+        assert peer is not None and peer.via == TWO and peer.endpoint is None
+        up = node.events()[-1]
+        assert isinstance(up, LinkUp) and (up.peer, up.has_path) == (other, False)
+        (known,) = [known for known in node.links.known(Instant(9.0)) if known.node == other]
+        assert (known.via, known.endpoints) == ("n2", ())
+        assert other not in {memory.node for memory in node.links.remembered(Instant(9.0)) if not memory.endpoints}
+
+
+def test_a_neighbour_cannot_become_the_node_that_it_speaks_for() -> None:
+    one, two, three = linked_by_two()
+    init = forwarded(one, FORWARD_AFTER + 2.0)[-1]
+    two.links.receive(Instant(5.0), ForwardedHandshake(ONE, ONE, init.data))
+    (response,) = taken(two)  # of its own
+    bring(one, 5.0, response, 3)
+    assert one.drops.snapshot()["handshake_with_another_node"] == 1
+    assert one.links.peer(THREE) is None
+    (answer,) = bring(three, 5.0, init, 9)
+    assert answer.destination == 9, "whose it says that it is gets the answer"
+
+
+def test_a_handshake_of_another_node_than_a_neighbour_says_is_none() -> None:
+    one, _, three = linked_by_two()
+    init = forwarded(one, FORWARD_AFTER + 2.0)[-1]
+    (response,) = bring(three, 5.0, init, 9)
+    (final,) = bring(one, 5.0, response, 3)
+    assert bring(three, 5.0, final, 9) == []
+    assert three.drops.snapshot()["handshake_with_another_node"] == 1
+    assert three.links.peer(ONE) is None and [installed.peer for installed in three.installed] == [TWO]
+
+
+def test_an_own_init_that_a_neighbour_sends_back_says_nothing_about_addresses() -> None:
+    one, _, _ = linked_by_two()
+    init = forwarded(one, FORWARD_AFTER + 2.0)[-1]
+    bring(one, 5.0, init, 3)
+    assert one.drops.snapshot()["handshake_reflected"] == 1
+    again = [endpoint_of(3)]
+    one.links.advance(Instant(7.5))
+    places = [command.endpoint for command in one.links.commands if isinstance(command, SendDatagram)]
+    assert places == again
+
+
+def test_a_handshake_by_a_neighbour_that_is_none_any_more_is_counted() -> None:
+    one, _, three = linked_by_two()
+    init = forwarded(one, FORWARD_AFTER + 2.0)[-1]
+    assert bring(three, 5.0, init, 1, NodeIndex(9)) == []
+    assert three.drops.snapshot()["handshake_unknown"] == 1
+
+
+def test_a_node_with_a_route_is_tried_at_its_addresses_and_the_first_answer_ends_the_route() -> None:
+    one, _, three = linked_by_two()
+    shake_by_two(one, three)
+    one.events()
+    one.links.advance(Instant(20.0))
+    commands = [command for command in one.links.commands if isinstance(command, SendDatagram)]
+    assert {command.endpoint for command in commands} == {endpoint_of(3)}
+    one.sent()
+    three.hear(20.0, commands[-1].data, 1)
+    (response,) = three.sent()
+    one.hear(20.0, response, 3)
+    (final,) = one.sent()
+    assert one.installed[-1].endpoint == endpoint_of(3)
+    three.hear(20.0, final, 1)
+    assert RemoveNodeRoute(ONE) in three.links.commands
+    confirm(one, three, 20.0)
+    assert RemoveNodeRoute(THREE) in one.links.commands
+    assert one.events() == [PathChange(THREE, has_path=True)]
+    peer = one.links.peer(THREE)
+    assert peer is not None and peer.via is None and peer.endpoint == endpoint_of(3)
+
+
+def test_a_route_whose_next_hop_is_lost_leads_by_another_neighbour() -> None:
+    one, _, three = linked_by_two()
+    shake_by_two(one, three)
+    four = Node(4, certificate=certificate_of(4))
+    one.links.learn(Instant(6.0), NodeIndex(4), (endpoint_of(4),), "n4")
+    one.links.advance(Instant(6.0))
+    (init,) = [data for data in one.sent() if data[0] == 0xC0][-1:]
+    four.hear(6.0, init, 1)
+    (response,) = four.sent()
+    one.hear(6.0, response, 4)
+    one.sent()
+    confirm(one, four, 6.0)
+    one.next_hops[THREE] = NodeIndex(4)
+    one.links.review(Instant(7.0), report(one))
+    assert not [command for command in one.links.commands if isinstance(command, SetNodeRoute)], "it is not lost"
+    one.links.cut(Instant(7.0), TWO, "goodbye")
+    one.links.review(Instant(8.0), report(one))
+    assert SetNodeRoute(THREE, NodeIndex(4)) in one.links.commands
+
+
+def test_a_node_that_is_lost_has_no_route_any_more() -> None:
+    one, _, three = linked_by_two()
+    shake_by_two(one, three)
+    one.sent()
+    one.links.review(Instant(20.0), report(one, silent_s=8.0))
+    assert RemoveNodeRoute(THREE) in one.links.commands
+    assert LinkDown(THREE, "silent") in one.events()
+
+
+def test_a_path_that_falls_silent_is_followed_by_a_route_before_the_link_is_lost() -> None:
+    one, two, three = Node(1), Node(2), Node(3)
+    shake(one, two)
+    shake(two, three)
+    shake(three, one)
+    one.next_hops[THREE] = TWO
+    one.sent()
+    one.events()
+    silent = [replace(each, silent_s=3.5) if each.peer == THREE else each for each in report(one)]
+    one.links.review(Instant(9.0), silent)
+    init = forwarded(one, 10.8)[-1]
+    assert (init.neighbour, init.destination) == (TWO, THREE)
+    (response,) = bring(three, 10.8, init, 1)
+    one.links.receive(Instant(10.8), ForwardedHandshake(TWO, THREE, response.data))
+    assert SetNodeRoute(THREE, TWO) not in one.links.commands, "not before the other side has the session, too"
+    (final,) = taken(one)
+    bring(three, 10.8, final, 1)
+    assert [node.installed[-1].endpoint for node in (one, three)] == [None, None], "nobody is where the neighbour is"
+    confirm(one, three, 10.8)
+    assert SetNodeRoute(THREE, TWO) in one.links.commands
+    assert one.events() == [PathChange(THREE, has_path=False)]
+
+
+def test_a_node_with_a_route_is_no_next_hop() -> None:
+    one, _, three = linked_by_two()
+    shake_by_two(one, three)
+    four = NodeIndex(4)
+    one.next_hops[four] = THREE
+    one.links.learn(Instant(6.0), four, (endpoint_of(4),), "n4")
+    assert [each for each in forwarded(one, 15.0) if each.destination == four] == []
