@@ -9,6 +9,8 @@ from treecast.links.standing import Standing
 from treecast.sim.world import SimNode, World
 
 GROUP = "239.1.1.1"
+HYBRID_WITHIN_S = 20.0
+"""An exchange has begun within 3 s; the handshake after it waits for one at the addresses, 10 s, which ends before."""
 
 
 def apart(world: World, one: SimNode, other: SimNode) -> None:
@@ -182,3 +184,24 @@ def test_a_node_that_starts_again_behind_a_route_is_linked_again() -> None:
     again = world.restart(three, peer=two)
     world.run_until(lambda: all_see_all((one, two, again)), 30.0)
     assert via(one, again) == "n2"
+
+
+def is_hybrid(node: SimNode, other: SimNode) -> bool:
+    return any(known.hybrid for known in node.engine.view.known(node.now) if known.node == other.index)
+
+
+def test_the_session_of_a_route_becomes_hybrid_and_so_does_that_after_a_path_that_breaks() -> None:
+    world, nodes = chain(3)
+    one, _, three = nodes
+    world.run_until(lambda: all_see_all(nodes), 15.0)
+    world.run_until(lambda: is_hybrid(one, three) and is_hybrid(three, one), HYBRID_WITHIN_S)
+    assert (via(one, three), via(three, one)) == ("n2", "n2")
+    world.underlay.heal()
+    world.run_until(lambda: via(one, three) == via(three, one) == "", 30.0)
+    world.run_until(lambda: is_hybrid(one, three) and is_hybrid(three, one), HYBRID_WITHIN_S)
+    apart(world, one, three)
+    world.run_until(lambda: (via(one, three), via(three, one)) == ("n2", "n2"), 10.0)
+    world.run_until(lambda: is_hybrid(one, three) and is_hybrid(three, one), HYBRID_WITHIN_S)
+    for node in nodes:
+        assert not {reason for reason in node.engine.view.drops() if reason.startswith("kem_")}
+        assert not node.forwarder.drops["session_auth"]
