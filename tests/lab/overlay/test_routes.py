@@ -62,6 +62,10 @@ def path(node: TreecastNode, other: TreecastNode) -> str:
     return next((peer.endpoint for peer in fetch_peers(node.directory) if peer.name == other.name), "")
 
 
+def is_hybrid(node: TreecastNode, other: TreecastNode) -> bool:
+    return any(peer.hybrid for peer in fetch_peers(node.directory) if peer.name == other.name)
+
+
 def wait_all(row: Row) -> None:
     for node in row:
         wait_peers(node, {other.name for other in row} - {node.name}, MEET_LIMIT_S)
@@ -93,6 +97,8 @@ def test_nodes_of_two_underlays_meet_and_talk_by_the_one_between_which_reads_not
         assert (got := receiver.stop()).duplicated == got.lost == 0
     assert fetch_status(b.directory).counters["datagrams_forwarded"] > 100
     assert drops(b).get("forward_budget", 0) == 0
+    wait_until(lambda: is_hybrid(a, c) and is_hybrid(c, a), MEET_LIMIT_S, "their session is hybrid")
+    assert (path(a, c), path(c, a)) == ("via b", "via b") and pings(a, c)
 
 
 def pings_underlay(node: TreecastNode, other: TreecastNode) -> bool:
