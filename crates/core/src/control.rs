@@ -78,6 +78,7 @@ impl ForwardingTables {
         self.sessions.forget(index);
         self.hosts.retain(|_, peer| *peer != index);
         self.pending_offers.forget(index);
+        self.events.forget_peer(index);
         for tree in self.trees.values() {
             let members = tree.members.load();
             if members.is_held_by(index) || members.replicate.contains(&index) {

@@ -1,4 +1,5 @@
-//! Events for Python: bounded and limited per kind, and read in turns, so that no kind starves another.
+//! Events for Python: bounded and limited per kind, those of sessions per peer, and read in turns, so that neither a kind nor a
+//! peer starves another.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -6,6 +7,7 @@ use std::sync::Mutex;
 
 use crate::datagram::{TreeName, INIT};
 use crate::frame::Mac;
+use crate::peer_queues::PeerQueues;
 use crate::punt::PuntKind;
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
@@ -29,7 +31,7 @@ pub enum Event {
     HostSeen { port: u32, generation: u32, vlan: u16, mac: Mac },
 }
 
-/// One row per kind of event: how many may wait, how many may come, which queue it waits in.
+/// One row per kind of event: how many may wait, how many may come (of sessions: of each peer), which queue it waits in.
 struct Kind {
     bound: usize,
     full: Reason,
@@ -37,7 +39,7 @@ struct Kind {
     queue: Queue,
 }
 
-/// A queue, and how many of its events come out for one of another's. The sessions' kinds share one: order matters.
+/// A queue, and how many of its events come out for one of another's. The sessions' kinds share one for each peer: order matters.
 #[derive(Clone, Copy)]
 enum Queue {
     Sessions,
@@ -65,6 +67,18 @@ const fn kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: 
     Kind { bound, full, rate: Some((rate(per_second, bound as u32), above)), queue }
 }
 
+/// A kind of sessions: each peer has a part of the bound, and a rate of its own.
+const fn peer_kind(queue: Queue, bound: usize, full: Reason, per_second: u32, above: Reason) -> Kind {
+    Kind { bound, full, rate: Some((rate(per_second, (bound / PARTS) as u32), above)), queue }
+}
+
+/// One peer may have a kind's bound divided by this.
+const PARTS: usize = 4;
+/// The rows of the kinds of sessions.
+const OF_SESSIONS: [usize; 4] = [9, 10, 11, 14];
+/// Events of this node's own trees, in the peers' queues.
+const OWN: u32 = 0;
+
 const KINDS: [Kind; 16] = [
     kind(Queue::Neighbours, 1024, Reason::PuntNeighboursFull, 5_000, Reason::PuntNeighboursRate),
     kind(Queue::Igmp, 1024, Reason::PuntIgmpFull, 5_000, Reason::PuntIgmpRate),
@@ -75,8 +89,8 @@ const KINDS: [Kind; 16] = [
     kind(Queue::DhcpClients, 256, Reason::PuntDhcpClientsFull, 100, Reason::PuntDhcpClientsRate),
     kind(Queue::Mdns, 256, Reason::PuntMdnsFull, 100, Reason::PuntMdnsRate),
     kind(Queue::Handshakes, 512, Reason::PuntHandshakesFull, 1_000, Reason::HandshakeRateGlobal),
-    kind(Queue::Sessions, 4096, Reason::PuntControlFull, 20_000, Reason::PuntControlRate),
-    kind(Queue::Sessions, 4096, Reason::PuntKeysFull, 10_000, Reason::PuntKeysRate),
+    peer_kind(Queue::Sessions, 4096, Reason::PuntControlFull, 2_000, Reason::PuntControlRate),
+    peer_kind(Queue::Sessions, 4096, Reason::PuntKeysFull, 2_000, Reason::PuntKeysRate),
     Kind { bound: 8192, full: Reason::PuntSessionsFull, rate: None, queue: Queue::Sessions },
     Kind {
         bound: 2048,
@@ -85,7 +99,7 @@ const KINDS: [Kind; 16] = [
         queue: Queue::Hosts,
     },
     kind(Queue::Handshakes, 8, Reason::HandshakeMac, 4, Reason::HandshakeMac),
-    kind(Queue::Sessions, 1024, Reason::PuntRekeysFull, 2_000, Reason::PuntRekeysRate),
+    peer_kind(Queue::Sessions, 1024, Reason::PuntRekeysFull, 100, Reason::PuntRekeysRate),
     kind(Queue::Answers, 512, Reason::PuntAnswersFull, 1_000, Reason::HandshakeRateAnswers),
 ];
 
@@ -97,6 +111,18 @@ impl Event {
                 Some((*port, *generation))
             }
             _ => None,
+        }
+    }
+
+    /// The peer in whose queue it waits; None of what is no session's.
+    fn peer(&self) -> Option<u32> {
+        match self {
+            Self::Control { peer, .. } | Self::SessionHandshake { peer, .. } => Some(*peer),
+            Self::PeerMoved { peer, .. } | Self::SessionConfirmed { peer, .. } => Some(*peer),
+            Self::KeyOffered { tree, .. } => Some(tree.root),
+            Self::TreeUsed { .. } | Self::KeyWorn { .. } => Some(OWN),
+            Self::TapFrame { .. } | Self::HostSeen { .. } => None,
+            Self::Handshake { .. } | Self::ForeignHandshake { .. } => None,
         }
     }
 
@@ -122,6 +148,8 @@ type Waiting = [VecDeque<Event>; TURNS.len()];
 /// Events since the reader last looked.
 struct Arrived {
     queues: Waiting,
+    /// Events of sessions.
+    peers: PeerQueues<Event, { OF_SESSIONS.len() }>,
     /// How many of each kind are in them.
     counts: [usize; KINDS.len()],
     buckets: [TokenBucket; KINDS.len()],
@@ -132,7 +160,8 @@ struct Arrived {
 /// The queues and who wakes their reader.
 ///
 /// Workers and reader share a lock for as long as it takes to append one event, or to swap the queues: the reader picks from
-/// those that it took, so no worker waits while it does. Each kind's bound holds on either side.
+/// those that it took, so no worker waits while it does. Each kind's bound holds on either side; of those of sessions it takes no
+/// more than a batch, so that who comes late waits behind no more.
 pub struct Events {
     arrived: Mutex<Arrived>,
     taken: Mutex<Waiting>,
@@ -150,6 +179,7 @@ impl Events {
     pub fn new(wake: Box<dyn Fn() + Send + Sync>) -> Self {
         let arrived = Arrived {
             queues: Waiting::default(),
+            peers: PeerQueues::default(),
             counts: Default::default(),
             buckets: Default::default(),
             woken: false,
@@ -157,21 +187,29 @@ impl Events {
         Self { arrived: Mutex::new(arrived), taken: Mutex::default(), wake }
     }
 
-    /// Queues an event, unless its kind is full or too frequent; then the reason is returned, for the caller to count.
+    /// Queues an event, unless its kind, or its peer, has too many or is too frequent; then the reason is returned, for the caller to
+    /// count. So it is where the event is queued and has pushed out one of the peer that has most of that kind.
     pub fn push(&self, event: Event, now_ns: u64) -> Result<(), Reason> {
-        let number = event.kind();
-        let first = lock(&self.arrived).push(number, event, now_ns)?;
+        let mut arrived = lock(&self.arrived);
+        let pushed_out = arrived.push(event, now_ns)?;
+        let first = !std::mem::replace(&mut arrived.woken, true);
+        drop(arrived);
         if first {
             (self.wake)();
         }
-        Ok(())
+        pushed_out.map_or(Ok(()), Err)
+    }
+
+    /// The peer is gone: it is limited no more.
+    pub fn forget_peer(&self, peer: u32) {
+        lock(&self.arrived).peers.forget(peer);
     }
 
     /// Up to `limit` events: some of each queue in turn, so that a flood of one kind holds up no other; of one queue oldest
     /// first. `clear` runs when none is left, before another can come.
     pub fn drain(&self, limit: usize, clear: impl FnOnce()) -> Vec<Event> {
         let mut taken = lock(&self.taken);
-        lock(&self.arrived).hand_over(&mut taken);
+        lock(&self.arrived).hand_over(&mut taken, limit);
         let mut events = Vec::new();
         while events.len() < limit && taken.iter().any(|queue| !queue.is_empty()) {
             for (queue, turns) in taken.iter_mut().zip(TURNS) {
@@ -187,8 +225,15 @@ impl Events {
 }
 
 impl Arrived {
-    /// True when the reader is to be woken.
-    fn push(&mut self, number: usize, event: Event, now_ns: u64) -> Result<bool, Reason> {
+    /// The reason for which another peer's event was pushed out, if one was.
+    fn push(&mut self, event: Event, now_ns: u64) -> Result<Option<Reason>, Reason> {
+        let number = event.kind();
+        if let Some((peer, of_sessions)) = event.peer().zip(OF_SESSIONS.iter().position(|other| *other == number)) {
+            let pushed_out = self.make_room(peer, of_sessions, now_ns)?;
+            self.counts[number] += 1;
+            self.peers.push(peer, of_sessions, event);
+            return Ok(pushed_out);
+        }
         let (kind, count, bucket) = (&KINDS[number], &mut self.counts[number], &mut self.buckets[number]);
         if *count >= kind.bound {
             return Err(kind.full);
@@ -200,11 +245,43 @@ impl Arrived {
         }
         *count += 1;
         self.queues[kind.queue as usize].push_back(event);
-        Ok(!std::mem::replace(&mut self.woken, true))
+        Ok(None)
     }
 
-    /// Gives what is in a queue to the reader, who has taken all of that queue before.
-    fn hand_over(&mut self, taken: &mut Waiting) {
+    /// Room for an event of a peer's session: its own, or that of the peer that has most.
+    fn make_room(&mut self, peer: u32, of_sessions: usize, now_ns: u64) -> Result<Option<Reason>, Reason> {
+        let number = OF_SESSIONS[of_sessions];
+        let (kind, waiting) = (&KINDS[number], self.peers.waiting(peer, of_sessions));
+        if peer != OWN && waiting >= kind.bound / PARTS {
+            return Err(Reason::PuntPeerFull);
+        }
+        if let Some((rate, reason)) = kind.rate {
+            if !self.peers.take_token(peer, of_sessions, rate, now_ns) {
+                return Err(reason);
+            }
+        }
+        if self.counts[number] < kind.bound {
+            return Ok(None);
+        }
+        match self.peers.longest(of_sessions, OWN) {
+            Some((other, most)) if most > waiting + 1 => {
+                self.peers.drop_newest(other, of_sessions);
+                self.counts[number] -= 1;
+                Ok(Some(kind.full))
+            }
+            _ => Err(kind.full),
+        }
+    }
+
+    /// Gives what is in a queue to the reader, who has taken all of that queue before; of sessions, by turns of the peers, so that
+    /// the reader has `limit`.
+    fn hand_over(&mut self, taken: &mut Waiting, limit: usize) {
+        let sessions = &mut taken[Queue::Sessions as usize];
+        while sessions.len() < limit {
+            let Some((of_sessions, event)) = self.peers.pop() else { break };
+            self.counts[OF_SESSIONS[of_sessions]] -= 1;
+            sessions.push_back(event);
+        }
         for (number, (queue, free)) in self.queues.iter_mut().zip(taken).enumerate() {
             if !free.is_empty() || queue.is_empty() {
                 continue;
@@ -220,7 +297,7 @@ impl Arrived {
 
     /// The reader has taken all that it was given.
     fn end(&mut self, clear: impl FnOnce()) {
-        if self.queues.iter().all(VecDeque::is_empty) {
+        if self.queues.iter().all(VecDeque::is_empty) && self.peers.is_empty() {
             self.woken = false;
             clear();
         }

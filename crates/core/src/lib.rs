@@ -37,6 +37,7 @@ mod node_routes;
 pub mod noise;
 pub mod offload;
 mod padding;
+mod peer_queues;
 mod pending_offers;
 pub mod port;
 pub mod prefixes;

@@ -7,6 +7,7 @@ mod codecs;
 mod common;
 mod cookies;
 mod destinations;
+mod fairness;
 mod flows;
 mod forward;
 mod fragments;

@@ -151,7 +151,8 @@ fn every_kind_is_bounded_and_limited_alone_and_has_its_turn_in_the_first_batch()
     for (flood, full, above) in one_of_each_kind() {
         let events = Events::new(Box::new(|| {}));
         while events.push(flood.clone(), NOW_NS).is_ok() {}
-        assert!([Err(full), Err(above)].contains(&events.push(flood.clone(), NOW_NS)));
+        let reasons = [Err(full), Err(above), Err(Reason::PuntPeerFull)];
+        assert!(reasons.contains(&events.push(flood.clone(), NOW_NS)));
         let others = one_of_each_kind().into_iter().map(|(event, ..)| event);
         let others: Vec<Event> = others.filter(|event| *event != flood).collect();
         for event in &others {
@@ -162,7 +163,7 @@ fn every_kind_is_bounded_and_limited_alone_and_has_its_turn_in_the_first_batch()
             matches!(event, Event::Control { .. } | Event::SessionHandshake { .. } | Event::KeyOffered { .. })
         };
         for event in others {
-            // Those of sessions share a queue, for their order tells.
+            // Those of a peer share a queue, for their order tells.
             assert!(left.contains(&event) || of_sessions(&event) && of_sessions(&flood), "{event:?} behind {flood:?}");
         }
         while !left.is_empty() {
