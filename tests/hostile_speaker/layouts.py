@@ -1,0 +1,232 @@
+"""Every byte layout of docs/protocol.md that the speaker writes or reads; sections are those of the document."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+from dataclasses import dataclass, replace
+
+import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+
+PORT = 7700
+
+# section 3: handshakes
+
+INIT, RESPONSE, FINAL, REFUSAL, SESSION, TREE, COOKIE = range(0xC0, 0xC7)
+HANDSHAKE_LEN = 1136
+MAC_LEN = 16
+_DH, _TAG = 32, 16
+PAYLOAD_LENS = {
+    INIT: HANDSHAKE_LEN - 8 - _DH - _TAG - 2 * MAC_LEN,
+    RESPONSE: HANDSHAKE_LEN - 12 - _DH - (_DH + _TAG) - _TAG - MAC_LEN,
+    FINAL: HANDSHAKE_LEN - 8 - (_DH + _TAG) - _TAG - MAC_LEN,
+}
+AES_GCM, CHACHA20 = 1, 2
+PROTOCOL = 2
+
+
+def prologue(network_id: bytes) -> bytes:
+    return b"treecast 2" + network_id
+
+
+def handshake_header(kind: int, *indices: int) -> bytes:
+    return bytes((kind, 2, 0, 0)) + b"".join(struct.pack(">I", index) for index in indices)
+
+
+def handshake_mac(network_key: bytes, data: bytes) -> bytes:
+    key = hashlib.sha256(b"treecast handshake mac 2" + network_key).digest()
+    return hmac.digest(key, data, "sha256")[:MAC_LEN]
+
+
+def cookie_mac(cookie: bytes, data: bytes) -> bytes:
+    return hmac.digest(cookie, data, "sha256")[:MAC_LEN]
+
+
+def padded(kind: int, payload: bytes) -> bytes:
+    """The payload of message 2 or 3."""
+    return (struct.pack(">H", len(payload)) + payload).ljust(PAYLOAD_LENS[kind], b"\0")
+
+
+def unpadded(payload: bytes) -> bytes:
+    (length,) = struct.unpack_from(">H", payload)
+    return payload[2 : 2 + length]
+
+
+def session_key(hash_: bytes, raw: bytes, initiator: int, responder: int, last: int) -> bytes:
+    """``last``: 0 for what the initiator seals, 1 the responder, 2 a refusal."""
+    info = b"treecast session 1" + struct.pack(">II", initiator, responder) + bytes((last,))
+    return HKDF(hashes.SHA256(), 32, hash_, info).derive(raw)
+
+
+# sections 4 and 5: sealed datagrams
+
+FRAME, CONTROL, SENDER_KEY, PROBE, PROBE_REPLY, FRAGMENT, ANCHOR, HANDSHAKE = range(8)
+SESSION_HEADER_LEN = 16
+TREE_HEADER_LEN = 28
+TREE_TAG_LEN = 8
+
+
+def aead(which: int, key: bytes) -> AESGCM | ChaCha20Poly1305:
+    return AESGCM(key) if which == AES_GCM else ChaCha20Poly1305(key)
+
+
+def inner(kind: int, body: bytes, flags: int = 0, csum_start: int = 0, csum_offset: int = 0) -> bytes:
+    return bytes((kind, flags, csum_start, csum_offset)) + body
+
+
+def session_header(receiver: int, counter: int) -> bytes:
+    return bytes((SESSION, 0, 0, 0)) + struct.pack(">IQ", receiver, counter)
+
+
+def nonce_of(header: bytes) -> bytes:
+    """The nonce under a session's or a tree's header, whose last field is the counter."""
+    return bytes(4) + header[-8:]
+
+
+def session_datagram(which: int, key: bytes, receiver: int, counter: int, plaintext: bytes) -> bytes:
+    header = session_header(receiver, counter)
+    return header + aead(which, key).encrypt(nonce_of(header), plaintext, header)
+
+
+def open_session_datagram(which: int, key: bytes, datagram: bytes) -> bytes:
+    header, ciphertext = datagram[:SESSION_HEADER_LEN], datagram[SESSION_HEADER_LEN:]
+    return aead(which, key).decrypt(nonce_of(header), ciphertext, header)
+
+
+def fragment(number: int, part: int, parts: int, whole: int, data: bytes) -> bytes:
+    return struct.pack(">IBBH", number, part, parts, whole) + data
+
+
+@dataclass(frozen=True, slots=True)
+class TreeKeys:
+    """All that an offer (section 6) gives, and whose it is. ``context``: VLAN, group and source, or None."""
+
+    root: int
+    tree_id: int
+    epoch: int
+    key_id: int
+    aead: int
+    step: int
+    first_counter: int
+    tree_key: bytes
+    secret: bytes
+    context: list[object] | None
+
+    @classmethod
+    def parse(cls, root: int, body: bytes) -> TreeKeys:
+        tree_id, epoch, key_id, which, _, step, first = struct.unpack_from(">IIIBBHQ", body)
+        context = msgspec.msgpack.decode(body[72:])
+        return cls(root, tree_id, epoch, key_id, which, step, first, body[24:40], body[40:72], context)
+
+    def emit(self) -> bytes:
+        fixed = (self.tree_id, self.epoch, self.key_id, self.aead, 0, self.step, self.first_counter)
+        return struct.pack(">IIIBBHQ", *fixed) + self.tree_key + self.secret + encode(self.context)
+
+    def stepped(self, steps: int) -> TreeKeys:
+        """The secret so many steps later."""
+        secret = self.secret
+        for _ in range(steps):
+            secret = _expand(secret, b"treecast sender key step")
+        return replace(self, step=self.step + steps, secret=secret)
+
+    def seal(self, counter: int, plaintext: bytes) -> bytes:
+        """A tree datagram under this key, whoever sends it."""
+        numbers = (self.step, self.root, self.tree_id, self.epoch, self.key_id, counter)
+        header = bytes((TREE, 0)) + struct.pack(">HIIIIQ", *numbers)
+        key = _expand(self.secret, b"treecast sender key aead")
+        sealed = aead(self.aead, key).encrypt(nonce_of(header), plaintext, header)
+        return header + sealed + tree_tag(self.tree_key, header + sealed[-_TAG:])
+
+    def open(self, datagram: bytes) -> bytes:
+        """The plaintext of a tree datagram of this key's step; InvalidTag."""
+        header, ciphertext = datagram[:TREE_HEADER_LEN], datagram[TREE_HEADER_LEN:-TREE_TAG_LEN]
+        key = _expand(self.secret, b"treecast sender key aead")
+        return aead(self.aead, key).decrypt(nonce_of(header), ciphertext, header)
+
+
+def _expand(secret: bytes, info: bytes) -> bytes:
+    return HKDFExpand(hashes.SHA256(), 32, info).derive(secret)
+
+
+def anchor(root: int, tree_id: int, epoch: int, key_id: int, counter: int) -> bytes:
+    return struct.pack(">IIIIQ", root, tree_id, epoch, key_id, counter)
+
+
+def tree_tag(key: bytes, data: bytes) -> bytes:
+    """SipHash-2-4, little-endian."""
+    mask = 2**64 - 1
+    k0, k1 = struct.unpack("<QQ", key)
+    v = [k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D, k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573]
+
+    def rotated(value: int, by: int) -> int:
+        return (value << by | value >> 64 - by) & mask
+
+    def rounds(count: int) -> None:
+        for _ in range(count):
+            v[0] = (v[0] + v[1]) & mask
+            v[1] = rotated(v[1], 13) ^ v[0]
+            v[0] = rotated(v[0], 32)
+            v[2] = (v[2] + v[3]) & mask
+            v[3] = rotated(v[3], 16) ^ v[2]
+            v[0] = (v[0] + v[3]) & mask
+            v[3] = rotated(v[3], 21) ^ v[0]
+            v[2] = (v[2] + v[1]) & mask
+            v[1] = rotated(v[1], 17) ^ v[2]
+            v[2] = rotated(v[2], 32)
+
+    last = len(data) - len(data) % 8
+    end = data[last:].ljust(7, b"\0") + bytes((len(data) & 0xFF,))
+    for (word,) in (*struct.iter_unpack("<Q", data[:last]), struct.unpack("<Q", end)):
+        v[3] ^= word
+        rounds(2)
+        v[0] ^= word
+    v[2] ^= 0xFF
+    rounds(4)
+    return struct.pack("<Q", v[0] ^ v[1] ^ v[2] ^ v[3])
+
+
+# section 7: control messages and advertisements
+
+FLOOD, ACKNOWLEDGE, DIGEST, KEY_ACKNOWLEDGEMENT, GOODBYE = range(1, 6)
+NODE, GROUPS, HOST, LINKS, GROUP_PREFIX, REVOCATION = range(1, 7)
+
+
+def encode(value: object) -> bytes:
+    return msgspec.msgpack.encode(value)
+
+
+def decode(data: bytes) -> list[object]:
+    return msgspec.msgpack.decode(data, type=list)
+
+
+def handshake_payload(certificate: bytes, which: int, epoch: int, clock: int, refused: int = 0) -> bytes:
+    return encode([certificate, which, epoch, clock, refused, 1500, "speaker", PROTOCOL, PROTOCOL, 0])
+
+
+def node_content(certificate: bytes, endpoint: tuple[bytes, int], instance: bytes, start: int, floor: int) -> bytes:
+    return encode([certificate, [list(endpoint)], instance, start, b"", 1500, PROTOCOL, PROTOCOL, 0, floor])
+
+
+def advertisement_body(origin: int, epoch: int, sequence: int, kind: int, key: bytes, content: bytes) -> bytes:
+    return encode([origin, epoch, sequence, kind, key, content])
+
+
+def advertisement_name(advertisement: bytes) -> list[object]:
+    """What acknowledges it: origin, epoch, sequence."""
+    body = decode(advertisement)[0]
+    if not isinstance(body, bytes):
+        raise TypeError("no body")
+    return decode(body)[:3]
+
+
+def host_key(vlan: int, mac: bytes) -> bytes:
+    return struct.pack(">H", vlan) + mac
+
+
+def chunk_key(number: int) -> bytes:
+    """The key of GROUPS."""
+    return struct.pack(">H", number)

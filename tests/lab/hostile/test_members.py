@@ -1,0 +1,261 @@
+"""Hostile members, present and former: what they do to a stream, to others' hosts and to everybody's control."""
+
+from __future__ import annotations
+
+import socket
+import time
+from itertools import count
+
+from cryptography.exceptions import InvalidTag
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+
+from lab import Machine, wait_until
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE
+from tests.hostile_speaker import layouts as wire
+from tests.hostile_speaker.speaker import Session
+from tests.lab.hostile.hostility import (
+    GROUP,
+    LIMIT_S,
+    RATE_PPS,
+    STREAM_PORT,
+    Hostility,
+    counted,
+    problems,
+    wait_key,
+    wait_subscribed,
+)
+from tests.lab.overlay.asking import wait_members, wait_received
+from treecast.api.client import fetch_hosts
+from treecast.identity.rights import Role
+
+ETH_P_IP = 0x0800
+GROUP_MAC = "01:00:5e:5a:01:01"
+FAR = 10**9
+FORGED = 50
+
+
+def forged_frame(source_mac: str, source: str) -> bytes:
+    """A datagram to the stream's program, as from a node."""
+    payload = UDP(sport=STREAM_PORT, dport=STREAM_PORT) / Raw(b"forged")
+    return bytes(Ether(src=source_mac, dst=GROUP_MAC) / IP(src=source, dst=GROUP, ttl=8) / payload)
+
+
+def forged_datagrams(keys: wire.TreeKeys, frame: bytes) -> list[bytes]:
+    """Under the key, its step, the next ones and some far ahead; counters far ahead."""
+    steps = [keys.stepped(number) for number in range(4)]
+    plaintext = wire.inner(wire.FRAME, frame)
+    return [steps[n % 4].seal(FAR + n, plaintext) for n in range(FORGED)]
+
+
+def test_who_has_left_delivers_nothing_with_its_last_key_and_disturbs_no_stream(hostility: Hostility) -> None:
+    """Neither from its own address nor from the source's; neither on the group's tree nor on the broadcast tree."""
+    n0, n1, n2 = hostility.net.nodes
+    with hostility.speaker(hostility.admit("former", "eve")) as speaker:
+        with hostility.undisturbed(), hostility.linked(speaker, n0) as (session,):
+            speaker.join(session, GROUP)
+            wait_key(session)
+            wait_subscribed(n0, "former")
+            wait_until(lambda: len(speaker.tree_datagrams) > 50, LIMIT_S, "it gets the stream")
+            n0.machine.run(["ping", "-c", "1", "-W", "1", "10.77.200.200"], check=False)  # a broadcast question
+            wait_until(lambda: any(not key.tree_id for key in session.offers), LIMIT_S, "a key of the broadcast tree")
+            keys = [session.offered, max((key for key in session.offers if not key.tree_id), key=lambda k: k.key_id)]
+            speaker.leave(session)
+            wait_members(n0, GROUP, {"n1", "n2"})
+        frame = forged_frame("02:54:00:00:00:01", n0.ipv4)
+        datagrams = [one for key in keys for one in forged_datagrams(key, frame)]
+        for victim in (n1, n2):
+            wait_received(hostility.receivers[0], hostility.receivers[0].snapshot().received + 4 * RATE_PPS, LIMIT_S)
+            before = counted(victim, "tree_rpf"), counted(victim, "tree_key_unknown")
+            with hostility.undisturbed(2.0):
+                for one in datagrams:
+                    speaker.own.sendto(one, (victim.machine.underlay_ipv4, 7700))
+                hostility.forge("mallory", victim, n0, datagrams)
+            assert counted(victim, "tree_rpf") - before[0] == len(datagrams)
+            assert counted(victim, "tree_key_unknown") - before[1] >= FORGED
+
+
+def test_a_subscriber_that_forges_counters_far_ahead_silences_nobody(hostility: Hostility) -> None:
+    n0, n1, _ = hostility.net.nodes
+    with (
+        hostility.speaker(hostility.admit("forger", "eve")) as speaker,
+        hostility.undisturbed(2.0),
+        hostility.linked(speaker, n0) as (session,),
+    ):
+        speaker.join(session, GROUP)
+        wait_key(session)
+        wait_until(lambda: len(speaker.tree_datagrams) > 50, LIMIT_S, "it gets the stream")
+        before = counted(n1, "tree_ahead")
+        datagrams = forged_datagrams(session.offered, forged_frame("02:54:00:00:00:01", n0.ipv4))
+        hostility.forge("mallory", n1, n0, datagrams)
+        wait_until(lambda: counted(n1, "tree_ahead") - before >= FORGED, LIMIT_S, "all are judged")
+
+
+def test_who_joins_opens_nothing_that_was_sent_more_than_ten_seconds_before(hostility: Hostility) -> None:
+    n0, n1, _ = hostility.net.nodes
+    receiver = hostility.receivers[0]
+    recorded = tree_datagrams_at(n1.machine, RATE_PPS)
+    wait_received(receiver, receiver.snapshot().received + 21 * RATE_PPS, 40.0)
+    with hostility.speaker(hostility.admit("joiner", "eve")) as speaker, hostility.linked(speaker, n0) as (session,):
+        speaker.join(session, GROUP)
+        wait_key(session)
+        wait_until(lambda: any(opens(session, one) for one in list(speaker.tree_datagrams)), LIMIT_S, "it reads")
+        assert not any(opens(session, one) for one in recorded)
+
+
+def tree_datagrams_at(machine: Machine, count: int) -> list[bytes]:
+    """Tree datagrams that come to a machine now, as who is on the way records them; none of a broadcast tree."""
+    with machine.enter():
+        wiretap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
+    found: list[bytes] = []
+    with wiretap:
+        wiretap.bind((machine.underlay_interface, ETH_P_IP))
+        wiretap.settimeout(LIMIT_S)
+        while len(found) < count:
+            payload = wiretap.recv(9000)[14 + 20 + 8 :]
+            if payload[:1] == bytes((wire.TREE,)) and any(payload[8:12]):
+                found.append(payload)
+    return found
+
+
+def opens(session: Session, datagram: bytes) -> bool:
+    """Whether a key that was offered, or a later step of it, opens the datagram."""
+    for key in [key for key in session.offers if key.tree_id]:
+        for step in range(3):
+            try:
+                key.stepped(step).open(datagram)
+            except InvalidTag:
+                continue
+            return True
+    return False
+
+
+def test_claims_to_others_hosts_are_refused_and_their_member_is_named(hostility: Hostility) -> None:
+    n0, n1, n2 = hostility.net.nodes
+    before = counted(n0, "host_of_another_node")
+    n2_mac = bytes.fromhex("025400000003")
+    claim = wire.encode([[socket.inet_aton(n2.ipv4)], 2**32 - 1, 0])
+    with (
+        hostility.speaker(hostility.admit("claimer", "eve")) as speaker,
+        hostility.undisturbed(),
+        hostility.linked(speaker, n0) as (session,),
+    ):
+        session.flood(speaker.advertise(wire.HOST, wire.host_key(0, n2_mac), claim))
+        stranger = wire.host_key(0, bytes.fromhex("020000000099"))
+        session.flood(speaker.advertise(wire.HOST, stranger, wire.encode([[socket.inet_aton("10.77.9.9")], 0, 0])))
+        wait_until(lambda: counted(n0, "host_of_another_node") > before, LIMIT_S, "the claim is refused")
+        wait_until(lambda: ("claims_without_role", "claimer") in problems(n0), LIMIT_S, "it is named")
+        for node in (n0, n1):
+            owners = {host.mac: host.node for host in fetch_hosts(node.directory)}
+            assert owners["02:54:00:00:00:03"] == "n2"
+            assert "02:00:00:00:00:99" not in owners
+
+
+def test_the_highest_sequence_takes_no_host_of_another_bridge(hostility: Hostility) -> None:
+    n0 = hostility.net[0]
+    mac, key = "02:00:00:00:00:77", wire.host_key(0, bytes.fromhex("020000000077"))
+    members = [hostility.admit(name, "eve", Role.BRIDGE | Role.RELAY) for name in ("incumbent", "usurper")]
+    with (
+        hostility.speaker(members[0]) as honest,
+        hostility.speaker(members[1], "mallory") as hostile,
+        hostility.linked(honest, n0) as (of_honest,),
+        hostility.linked(hostile, n0) as (of_hostile,),
+    ):
+        of_honest.flood(honest.advertise(wire.HOST, key, wire.encode([[], 3, 0])))
+        wait_until(lambda: owner(hostility, mac) == "incumbent", LIMIT_S, "the host is there")
+        before = counted(n0, "host_sequence_ahead")
+        of_hostile.flood(hostile.advertise(wire.HOST, key, wire.encode([[], 2**32 - 1, 0])))
+        wait_until(lambda: counted(n0, "host_sequence_ahead") > before, LIMIT_S, "the claim was judged")
+        assert owner(hostility, mac) == "incumbent"
+
+
+def owner(hostility: Hostility, mac: str) -> str | None:
+    return {host.mac: host.node for host in fetch_hosts(hostility.net[0].directory)}.get(mac)
+
+
+def test_frames_as_of_another_member_are_dropped_whoever_seals_them(hostility: Hostility) -> None:
+    n0, n1, _ = hostility.net.nodes
+    before = counted(n1, "source_of_another_node")
+    with (
+        hostility.speaker(hostility.admit("masked", "eve")) as speaker,
+        hostility.undisturbed(),
+        hostility.linked(speaker, n1) as (session,),
+    ):
+        own = ":".join(f"{octet:02x}" for octet in speaker.member.mac)
+        frames = [forged_frame("02:54:00:00:00:01", n0.ipv4), forged_frame(own, n0.ipv4)]
+        for frame in frames * FORGED:
+            session.send(wire.FRAME, frame)
+        wait_until(lambda: counted(n1, "source_of_another_node") - before >= 2 * FORGED, LIMIT_S, "all are judged")
+
+
+def test_almost_a_megabyte_of_groups_leaves_room_for_an_honest_join(hostility: Hostility) -> None:
+    n0, n1, _ = hostility.net.nodes
+    addresses = count(int.from_bytes(socket.inet_aton("239.100.0.0"), "big"))
+    with (
+        hostility.speaker(hostility.admit("greedy", "eve")) as speaker,
+        hostility.undisturbed(),
+        hostility.linked(speaker, n0) as (session,),
+    ):
+        before, sent = counted(n0, "advertisement_over_quota"), 0
+        for chunk in range(1000):
+            listed = [[0, next(addresses).to_bytes(4, "big"), 1, []] for _ in range(96)]
+            content = wire.encode([listed])
+            sent += len(content)
+            session.flood(speaker.advertise(wire.GROUPS, wire.chunk_key(chunk), content))
+        assert sent > 900_000
+        wait_until(lambda: counted(n0, "advertisement_over_quota") > before, LIMIT_S, "its quota is full")
+        wait_until(lambda: ("over_quota", "greedy") in problems(n0), LIMIT_S, "it is named")
+        stream = Sender(n0.machine, "239.90.2.1", 5031, interface=INTERFACE, rate_pps=RATE_PPS)
+        honest = Receiver(n1.machine, "239.90.2.1", 5031, interface=INTERFACE)
+        wait_received(honest, RATE_PPS)
+        stream.stop()
+        assert honest.stop().lost == 0
+
+
+def test_a_source_that_the_group_cannot_have_is_malformed(hostility: Hostility) -> None:
+    n0 = hostility.net[0]
+    before = counted(n0, "advertisement_malformed")
+    with hostility.speaker(hostility.admit("mixed", "eve")) as speaker, hostility.linked(speaker, n0) as (session,):
+        speaker.join(session, "239.90.3.1", sources=(bytes(15) + b"\1",))
+        wait_until(lambda: counted(n0, "advertisement_malformed") > before, LIMIT_S, "it is refused")
+
+
+def test_a_flapping_member_causes_one_rotation_a_second_and_loses_nobody_a_frame(hostility: Hostility) -> None:
+    n0 = hostility.net[0]
+    with (
+        hostility.speaker(hostility.admit("flapping", "eve")) as speaker,
+        hostility.undisturbed(2.0),
+        hostility.linked(speaker, n0) as (session,),
+    ):
+        speaker.join(session, GROUP)
+        wait_key(session)
+        tree, began = session.offered.tree_id, time.monotonic()
+        received = hostility.receivers[0].snapshot().received
+        for turn in range(36):
+            (speaker.leave if turn % 2 == 0 else speaker.join)(*((session,) if turn % 2 == 0 else (session, GROUP)))
+            received += RATE_PPS // 6
+            wait_received(hostility.receivers[0], received, LIMIT_S)
+        keys = {key.key_id for key in session.offers if key.tree_id == tree}
+        rotations, seconds = len(keys) - 1, time.monotonic() - began
+        print(f"{rotations} rotations in {seconds:.1f} s")
+        assert 2 <= rotations <= seconds + 1
+
+
+def test_a_mute_subscriber_gets_copies_for_half_a_minute(hostility: Hostility) -> None:
+    n0 = hostility.net[0]
+    with (
+        hostility.speaker(hostility.admit("mute", "eve"), takes_keys=False) as speaker,
+        hostility.undisturbed(),
+        hostility.linked(speaker, n0) as (session,),
+    ):
+        began = time.monotonic()
+        speaker.join(session, GROUP)
+        wait_until(lambda: len(session.frames) > RATE_PPS, LIMIT_S, "it gets copies")
+        wait_until(lambda: ("keys_not_taken", "mute") in problems(n0), 45.0, "they end, and it is named")
+        assert time.monotonic() - began > 25.0
+        had, received = len(session.frames), hostility.receivers[0].snapshot().received
+        wait_received(hostility.receivers[0], received + 2 * RATE_PPS, LIMIT_S)
+        assert len(session.frames) - had < RATE_PPS / 5
+        assert not speaker.tree_datagrams
