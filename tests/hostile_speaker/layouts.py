@@ -216,7 +216,7 @@ def advertisement_body(origin: int, epoch: int, sequence: int, kind: int, key: b
 
 
 def advertisement_name(advertisement: bytes) -> list[object]:
-    """What acknowledges it: origin, epoch, sequence."""
+    """Origin, epoch and sequence, by which it is acknowledged."""
     body = decode(advertisement)[0]
     if not isinstance(body, bytes):
         raise TypeError("no body")

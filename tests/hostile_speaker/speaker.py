@@ -177,7 +177,7 @@ class Speaker:
         return wire.encode([body, self.member.sign(b"treecast advertisement 1", body)])
 
     def announce(self, session: Session) -> None:
-        """That it lives, and is linked with that node."""
+        """Advertise NODE, and LINKS with that node."""
         host, port = self.own.getsockname()
         content = wire.node_content(
             self.member.certificate, (socket.inet_aton(host), port), secrets.token_bytes(8), self.epoch, 0

@@ -122,7 +122,7 @@ impl Event {
             Self::KeyOffered { tree, .. } => Some(tree.root),
             Self::TreeUsed { .. } | Self::KeyWorn { .. } => Some(OWN),
             Self::TapFrame { .. } | Self::HostSeen { .. } => None,
-            Self::Handshake { .. } | Self::ForeignHandshake { .. } => None,
+            Self::Handshake { .. } | Self::ForeignHandshake { .. } | Self::ForwardedHandshake { .. } => None,
         }
     }
 
