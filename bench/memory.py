@@ -18,7 +18,7 @@ from lab.planes import NETWORK, DataPlane, DataPlanes, session_of
 from treecast import _native
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import CreateTree, SetHost, SetRoute
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 
 HOSTS, GROUPS, TREES, PEERS = 200_000, 30_000, 10_000, 2_000
 FIRST = 500
@@ -58,11 +58,11 @@ def _host(root: DataPlane, number: int) -> None:
 
 
 def _tree(root: DataPlane, number: int) -> None:
-    root.do(CreateTree(TreeId(number), TreeEpoch(1), KeyId(1)))
+    root.do(CreateTree(StreamId(number), TreeEpoch(1), KeyId(1)))
 
 
 def _group(root: DataPlane, number: int) -> None:
-    root.do(SetRoute(0, IPv4Address(b"\xef\x01" + number.to_bytes(2, "big")), None, TreeId(1)))
+    root.do(SetRoute(0, IPv4Address(b"\xef\x01" + number.to_bytes(2, "big")), None, StreamId(1)))
 
 
 def _peer(root: DataPlane, number: int) -> None:

@@ -37,7 +37,7 @@ from treecast.adapters.noise import NoiseHandshake
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 
 NETWORK = _native.Network(bytes(range(16)), bytes(range(32)))
 INTERFACE = "tc0"
@@ -213,12 +213,12 @@ class DataPlanes:
         one.neighbour(other.node)
         other.neighbour(one.node)
 
-    def tree(self, root: DataPlane, tree_id: int, members: Sequence[DataPlane], *, group: str | None = None) -> None:
+    def tree(self, root: DataPlane, stream: int, members: Sequence[DataPlane], *, group: str | None = None) -> None:
         """A tree on which all members are next hops of the root and deliver."""
-        tree = TreeId(tree_id)
+        tree = StreamId(stream)
         root.do(c.CreateTree(tree, TreeEpoch(1), KeyId(1)))
         for member in members:
-            give_key(root, member, tree_id, 1, 1, deliver=True)
+            give_key(root, member, stream, 1, 1, deliver=True)
         root.do(c.SetTreeMembers(tree, tuple(NodeIndex(member.node) for member in members), ()))
         if group is not None:
             root.do(c.SetRoute(0, ip_address(group), None, tree))
@@ -226,7 +226,7 @@ class DataPlanes:
     def relay_tree(
         self,
         root: DataPlane,
-        tree_id: int,
+        stream: int,
         relay: DataPlane,
         leaves: Sequence[DataPlane],
         *,
@@ -234,12 +234,12 @@ class DataPlanes:
         relay_delivers: bool = False,
     ) -> None:
         """A tree on which the root sends to the relay alone, and that to the leaves, which deliver."""
-        tree = TreeId(tree_id)
+        tree = StreamId(stream)
         root.do(c.CreateTree(tree, TreeEpoch(1), KeyId(1)))
         for leaf in leaves:
-            give_key(root, leaf, tree_id, 1, 1, deliver=True, parents=[relay.node])
+            give_key(root, leaf, stream, 1, 1, deliver=True, parents=[relay.node])
         next_hops = [leaf.node for leaf in leaves]
-        give_key(root, relay, tree_id, 1, 1, deliver=relay_delivers, next_hops=next_hops)
+        give_key(root, relay, stream, 1, 1, deliver=relay_delivers, next_hops=next_hops)
         root.do(c.SetTreeMembers(tree, (NodeIndex(relay.node),), ()), c.SetRoute(0, ip_address(group), None, tree))
 
     def _new_index(self) -> int:
@@ -282,7 +282,7 @@ def session_of(handshake: _native.Handshake, node: int, endpoint: Endpoint | Non
 def give_key(
     root: DataPlane,
     member: DataPlane,
-    tree_id: int,
+    stream: int,
     epoch: int,
     key_id: int,
     *,
@@ -292,7 +292,7 @@ def give_key(
 ) -> None:
     """Offers a key over the wire; the member takes it."""
     before = len(member.seen(e.KeyOffered))
-    tree, key = TreeId(tree_id), KeyId(key_id)
+    tree, key = StreamId(stream), KeyId(key_id)
     root.do(c.OfferKey(tree, key, NodeIndex(member.node), b"\xc0"))
     member.wait_for(e.KeyOffered, before + 1)
     hops, upstream = tuple(map(NodeIndex, next_hops)), tuple(map(NodeIndex, parents))

@@ -17,7 +17,7 @@ _PLAINTEXT = re.compile(
 )
 TREE_DATAGRAM = 0xC5
 SESSION_DATAGRAM = 0xC4
-BROADCAST_TREE = 0
+BROADCAST_STREAM = 0
 BIG_DATAGRAM_BYTES = 1200
 _MAGIC_MICROSECONDS = 0xA1B2C3D4
 
@@ -66,7 +66,7 @@ def look(path: Path, *, outgoing_mac: bytes | None = None) -> WireFacts:
 
 def _is_of_a_group(payload: bytes) -> bool:
     if payload[:1] == bytes((TREE_DATAGRAM,)):
-        return int.from_bytes(payload[8:12], "big") != BROADCAST_TREE
+        return int.from_bytes(payload[8:12], "big") != BROADCAST_STREAM
     return payload[:1] == bytes((SESSION_DATAGRAM,)) and len(payload) >= BIG_DATAGRAM_BYTES
 
 

@@ -183,13 +183,13 @@ class FlowStats:
 
 @final
 class TreeStats:
-    """What a subscriber received by tree: per (root, tree id, epoch); frames and their bytes.
+    """What a subscriber received by tree: per (root, stream, epoch); frames and their bytes.
 
     A frame that came in parts counts as so many, with 8 bytes more each.
     """
 
     root: int
-    tree_id: int
+    stream: int
     epoch: int
     rx_packets: int
     rx_bytes: int

@@ -30,16 +30,11 @@ fn main() {
         });
     }
     let all: Vec<SetRoute> = (0..GROUPS)
-        .map(|number| SetRoute {
-            vlan: 0,
-            group: Ipv4Addr::from(0xEF00_0000 + number).into(),
-            source: None,
-            tree_id: 1,
-        })
+        .map(|number| SetRoute { vlan: 0, group: Ipv4Addr::from(0xEF00_0000 + number).into(), source: None, stream: 1 })
         .collect();
     routes("one by one", |tables| {
         for set in &all {
-            assert!(tables.set_route(set.vlan, set.group, set.source, set.tree_id).is_ok());
+            assert!(tables.set_route(set.vlan, set.group, set.source, set.stream).is_ok());
         }
     });
     for size in [256, 4096, GROUPS as usize] {

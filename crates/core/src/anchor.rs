@@ -23,8 +23,8 @@ impl Anchor {
     /// The body of a session datagram of kind 6.
     pub fn emit(&self) -> [u8; ANCHOR_LEN] {
         let mut out = [0; ANCHOR_LEN];
-        let TreeName { root, tree_id, epoch } = self.tree;
-        for (chunk, word) in out[..16].chunks_exact_mut(4).zip([root, tree_id, epoch, self.key_id]) {
+        let TreeName { root, stream, epoch } = self.tree;
+        for (chunk, word) in out[..16].chunks_exact_mut(4).zip([root, stream, epoch, self.key_id]) {
             chunk.copy_from_slice(&word.to_be_bytes());
         }
         out[16..].copy_from_slice(&self.counter.to_be_bytes());
@@ -35,7 +35,7 @@ impl Anchor {
     pub fn parse(body: &[u8]) -> Result<Self, Reason> {
         let word = |offset| u32_at(body, offset).ok_or(Reason::InnerMalformed);
         let counter = u64_at(body, 16).ok_or(Reason::InnerMalformed)?;
-        let tree = TreeName { root: word(0)?, tree_id: word(4)?, epoch: word(8)? };
+        let tree = TreeName { root: word(0)?, stream: word(4)?, epoch: word(8)? };
         Ok(Self { tree, key_id: word(12)?, counter })
     }
 }

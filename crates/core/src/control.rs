@@ -124,9 +124,9 @@ impl ForwardingTables {
     }
 
     /// Frames to a group take this tree. A route that was there keeps its numbers.
-    pub fn set_route(&self, vlan: u16, group: IpAddr, source: Option<IpAddr>, tree_id: u32) -> Result<(), Refused> {
+    pub fn set_route(&self, vlan: u16, group: IpAddr, source: Option<IpAddr>, stream: u32) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
-        self.routes.set(&SetRoute { vlan, group, source, tree_id })?;
+        self.routes.set(&SetRoute { vlan, group, source, stream })?;
         self.trees_changed();
         Ok(())
     }
@@ -153,9 +153,9 @@ impl ForwardingTables {
     }
 
     /// Frames to groups of a prefix that have no route of their own take this tree. A route that was there keeps its numbers.
-    pub fn set_prefix_route(&self, vlan: u16, prefix: IpAddr, length: u8, tree_id: u32) -> Result<(), Refused> {
+    pub fn set_prefix_route(&self, vlan: u16, prefix: IpAddr, length: u8, stream: u32) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
-        self.prefixes.set(vlan, prefix, length, tree_id)?;
+        self.prefixes.set(vlan, prefix, length, stream)?;
         self.trees_changed();
         Ok(())
     }
@@ -197,31 +197,31 @@ impl ForwardingTables {
 /// Trees rooted here.
 impl ForwardingTables {
     /// A tree without members; one of the same id is replaced.
-    pub fn create_tree(&self, tree_id: u32, epoch: u32, key_id: u32, secrets: TreeSecrets) -> Result<(), Refused> {
+    pub fn create_tree(&self, stream: u32, epoch: u32, key_id: u32, secrets: TreeSecrets) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
         let key = SenderKey::new(key_id, Aead::preferred(), secrets.sender_key).ok_or(Refused::Invalid)?;
-        let name = TreeName { root: self.node_index, tree_id, epoch };
-        self.trees.insert(tree_id, Arc::new(RootTree::new(name, TreeKey::new(secrets.tree_key), key)))?;
+        let name = TreeName { root: self.node_index, stream, epoch };
+        self.trees.insert(stream, Arc::new(RootTree::new(name, TreeKey::new(secrets.tree_key), key)))?;
         self.trees_changed();
         Ok(())
     }
 
     /// The tree of ours with this id.
-    pub fn tree(&self, tree_id: u32) -> Option<Arc<RootTree>> {
-        self.trees.get(&tree_id)
+    pub fn tree(&self, stream: u32) -> Option<Arc<RootTree>> {
+        self.trees.get(&stream)
     }
 
     /// Removes a tree, if it is there.
-    pub fn remove_tree(&self, tree_id: u32) {
+    pub fn remove_tree(&self, stream: u32) {
         let _writing = lock(&self.writing);
-        self.trees.remove(&tree_id);
+        self.trees.remove(&stream);
         self.trees_changed();
     }
 
     /// Sets who gets what, at once.
-    pub fn set_tree_members(&self, tree_id: u32, next_hops: &[u32], replicate: &[u32]) -> Result<(), Refused> {
+    pub fn set_tree_members(&self, stream: u32, next_hops: &[u32], replicate: &[u32]) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
-        let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
+        let tree = self.trees.get(&stream).ok_or(Refused::Unknown)?;
         let mut all: Vec<u32> = next_hops.iter().chain(replicate).copied().collect();
         all.sort_unstable();
         if all.windows(2).any(|pair| pair[0] == pair[1]) || all.contains(&self.node_index) {
@@ -254,16 +254,16 @@ impl ForwardingTables {
     }
 
     /// Makes a key that waits for [`ForwardingTables::use_key`].
-    pub fn make_key(&self, tree_id: u32, key_id: u32, secret: zeroize::Zeroizing<[u8; 32]>) -> Result<(), Refused> {
-        let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
+    pub fn make_key(&self, stream: u32, key_id: u32, secret: zeroize::Zeroizing<[u8; 32]>) -> Result<(), Refused> {
+        let tree = self.trees.get(&stream).ok_or(Refused::Unknown)?;
         tree.set_waiting(SenderKey::new(key_id, Aead::preferred(), secret).ok_or(Refused::Invalid)?);
         Ok(())
     }
 
     /// Seals with the waiting key from now on.
-    pub fn use_key(&self, tree_id: u32, key_id: u32) -> Result<(), Refused> {
+    pub fn use_key(&self, stream: u32, key_id: u32) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
-        let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
+        let tree = self.trees.get(&stream).ok_or(Refused::Unknown)?;
         if tree.use_key(key_id) {
             self.trees_changed();
             Ok(())
@@ -275,12 +275,12 @@ impl ForwardingTables {
     /// The body of an offer (section 6).
     pub fn offer(
         &self,
-        tree_id: u32,
+        stream: u32,
         key_id: u32,
         context: &[u8],
         now_ns: u64,
     ) -> Result<zeroize::Zeroizing<Vec<u8>>, Refused> {
-        let tree = self.trees.get(&tree_id).ok_or(Refused::Unknown)?;
+        let tree = self.trees.get(&stream).ok_or(Refused::Unknown)?;
         tree.offer(key_id, context, now_ns).ok_or(Refused::Unknown)
     }
 }

@@ -178,7 +178,7 @@ pub struct TreeName {
     /// The root's node index.
     pub root: u32,
     /// The tree's id at its root; 0 is the broadcast tree.
-    pub tree_id: u32,
+    pub stream: u32,
     /// The tree's epoch.
     pub epoch: u32,
 }
@@ -202,7 +202,7 @@ impl TreeHeader {
         check_length(datagram, MIN_TREE_LEN)?;
         check_flags(datagram, [TREE, 0])?;
         let word = |offset| u32_at(datagram, offset).ok_or(Reason::DatagramShort);
-        let tree = TreeName { root: word(4)?, tree_id: word(8)?, epoch: word(12)? };
+        let tree = TreeName { root: word(4)?, stream: word(8)?, epoch: word(12)? };
         let step = u16_at(datagram, 2).ok_or(Reason::DatagramShort)?;
         Ok(Self { tree, key_id: word(16)?, step, counter: u64_at(datagram, 20).ok_or(Reason::DatagramShort)? })
     }
@@ -210,7 +210,7 @@ impl TreeHeader {
     /// The header's bytes.
     pub fn emit(&self) -> [u8; TREE_HEADER_LEN] {
         let mut out = [0; TREE_HEADER_LEN];
-        let words = [self.tree.root, self.tree.tree_id, self.tree.epoch, self.key_id];
+        let words = [self.tree.root, self.tree.stream, self.tree.epoch, self.key_id];
         out[0] = TREE;
         out[2..4].copy_from_slice(&self.step.to_be_bytes());
         for (chunk, word) in out[4..20].chunks_exact_mut(4).zip(words) {

@@ -34,7 +34,7 @@ impl KeyOffer {
     /// Reads the body of a session datagram of kind 2 from `root`, which came at `came_ns`.
     pub fn parse(root: u32, body: &[u8], came_ns: u64) -> Result<Self, Reason> {
         let malformed = Reason::KeyMalformed;
-        let tree_id = u32_at(body, 0).ok_or(malformed)?;
+        let stream = u32_at(body, 0).ok_or(malformed)?;
         let epoch = u32_at(body, 4).ok_or(malformed)?;
         let key_id = u32_at(body, 8).ok_or(malformed)?;
         let [aead, 0] = array_at(body, 12).ok_or(malformed)? else { return Err(malformed) };
@@ -45,7 +45,7 @@ impl KeyOffer {
         let context = body.get(OFFER_LEN..).filter(|context| context.len() <= MAX_CONTEXT_LEN).ok_or(malformed)?;
         let aead = Aead::from_number(aead).ok_or(malformed)?;
         let step = StepSecret { number, aead, secret };
-        let tree = TreeName { root, tree_id, epoch };
+        let tree = TreeName { root, stream, epoch };
         Ok(Self { tree, key_id, context: context.to_vec(), tree_key, first_counter, step, came_ns })
     }
 }

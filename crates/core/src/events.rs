@@ -26,8 +26,8 @@ pub enum Event {
     KeyOffered { tree: TreeName, key_id: u32, context: Vec<u8> },
     PeerMoved { peer: u32, session: u32, endpoint: Endpoint },
     SessionConfirmed { peer: u32, session: u32 },
-    TreeUsed { tree_id: u32 },
-    KeyWorn { tree_id: u32, key_id: u32 },
+    TreeUsed { stream: u32 },
+    KeyWorn { stream: u32, key_id: u32 },
     HostSeen { port: u32, generation: u32, vlan: u16, mac: Mac },
 }
 

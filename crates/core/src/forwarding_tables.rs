@@ -284,7 +284,7 @@ impl ForwardingTables {
         let route = self.routes.find(vlan, group, source);
         let route = route.or_else(|| self.prefixes.find(vlan, group));
         let route = route.ok_or(Reason::NoSubscriber)?;
-        let tree = self.trees.get(&route.tree_id).ok_or(Reason::NoSubscriber)?;
+        let tree = self.trees.get(&route.stream).ok_or(Reason::NoSubscriber)?;
         let members = tree.members.load_full();
         self.note_use(&tree, &members, now_ns);
         if members.is_empty() {
@@ -294,12 +294,12 @@ impl ForwardingTables {
     }
 
     fn note_use(&self, tree: &RootTree, members: &Members, now_ns: u64) {
-        let tree_id = tree.name.tree_id;
+        let stream = tree.name.stream;
         tree.advance(members, now_ns);
         match tree.report(members) {
             None => {}
-            Some(TreeReport::Used) => self.report(Event::TreeUsed { tree_id }, now_ns),
-            Some(TreeReport::KeyWorn(key_id)) => self.report(Event::KeyWorn { tree_id, key_id }, now_ns),
+            Some(TreeReport::Used) => self.report(Event::TreeUsed { stream }, now_ns),
+            Some(TreeReport::KeyWorn(key_id)) => self.report(Event::KeyWorn { stream, key_id }, now_ns),
         }
     }
 }

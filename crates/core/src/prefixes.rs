@@ -25,13 +25,13 @@ impl PrefixRoutes {
     }
 
     /// Sets the route of a prefix; one that was there keeps its numbers. Callers exclude each other.
-    pub(crate) fn set(&self, vlan: u16, prefix: IpAddr, length: u8, tree_id: u32) -> Result<(), Refused> {
+    pub(crate) fn set(&self, vlan: u16, prefix: IpAddr, length: u8, stream: u32) -> Result<(), Refused> {
         if length > full_length(&prefix) {
             return Err(Refused::Invalid);
         }
         let mut routes = self.all().to_vec();
         let is_it = |route: &Arc<Route>| (route.vlan, route.group, route.prefix_len) == (vlan, prefix, length);
-        let route = |tx| Arc::new(Route { vlan, group: prefix, prefix_len: length, source: None, tree_id, tx });
+        let route = |tx| Arc::new(Route { vlan, group: prefix, prefix_len: length, source: None, stream, tx });
         match routes.iter().position(is_it) {
             Some(position) => routes[position] = route(routes[position].tx.clone()),
             None if routes.len() >= MAX_PREFIXES => return Err(Refused::TableFull),

@@ -272,7 +272,7 @@ impl RootTree {
         let StepSecret { number, aead, secret } = &step.secret;
         let first_counter = key.sealed.load(Ordering::Relaxed) + 1;
         let mut body = Zeroizing::new(Vec::with_capacity(OFFER_LEN + MAX_CONTEXT_LEN));
-        body.extend_from_slice(&self.name.tree_id.to_be_bytes());
+        body.extend_from_slice(&self.name.stream.to_be_bytes());
         body.extend_from_slice(&self.name.epoch.to_be_bytes());
         body.extend_from_slice(&key_id.to_be_bytes());
         body.extend_from_slice(&[*aead as u8, 0]);

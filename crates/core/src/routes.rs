@@ -20,7 +20,7 @@ pub struct Route {
     /// Source, or any without a route of its own.
     pub source: Option<IpAddr>,
     /// The tree.
-    pub tree_id: u32,
+    pub stream: u32,
     /// Frames taken by this route.
     pub tx: Arc<Volume>,
 }
@@ -32,7 +32,7 @@ pub struct SetRoute {
     pub vlan: u16,
     pub group: IpAddr,
     pub source: Option<IpAddr>,
-    pub tree_id: u32,
+    pub stream: u32,
 }
 
 impl SetRoute {
@@ -71,10 +71,10 @@ impl GroupRoutes {
 
     /// These with one more, or another; one that was there keeps its numbers.
     fn with(&self, set: &SetRoute) -> Self {
-        let SetRoute { vlan, group, source, tree_id } = *set;
+        let SetRoute { vlan, group, source, stream } = *set;
         let mut routes = self.clone();
         let numbers = |route: Option<&Arc<Route>>| route.map(|route| route.tx.clone()).unwrap_or_default();
-        let new = |tx| Arc::new(Route { vlan, group, prefix_len: full_length(&group), source, tree_id, tx });
+        let new = |tx| Arc::new(Route { vlan, group, prefix_len: full_length(&group), source, stream, tx });
         match source {
             None => routes.any = Some(new(numbers(self.any.as_ref()))),
             Some(source) => match routes.sources.binary_search_by_key(&source, |(source, _)| *source) {

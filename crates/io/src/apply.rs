@@ -162,8 +162,8 @@ impl Forwarder {
             Command::UncertifyNode { node } => tables.uncertify_node(node),
             Command::RemoveHost { vlan, mac } => tables.remove_host(vlan, mac),
             Command::RemoveRoute { vlan, group, source } => tables.remove_route(vlan, group, source),
-            Command::SetPrefixRoute { vlan, prefix, tree_id } => {
-                tables.set_prefix_route(vlan, prefix.first, prefix.length, tree_id)?;
+            Command::SetPrefixRoute { vlan, prefix, stream } => {
+                tables.set_prefix_route(vlan, prefix.first, prefix.length, stream)?;
             }
             Command::RemovePrefixRoute { vlan, prefix } => {
                 tables.remove_prefix_route(vlan, prefix.first, prefix.length);
@@ -176,30 +176,30 @@ impl Forwarder {
     fn carry_out_of_trees(&self, command: Command<'_>) -> Result<(), Cause> {
         let tables = &self.tables;
         match command {
-            Command::CreateTree { tree_id, epoch, key_id } => self.create_tree(tree_id, epoch, key_id)??,
-            Command::RemoveTree { tree_id } => tables.remove_tree(tree_id),
-            Command::SetTreeMembers { tree_id, next_hops, replicate } => {
-                tables.set_tree_members(tree_id, &next_hops, &replicate)?;
+            Command::CreateTree { stream, epoch, key_id } => self.create_tree(stream, epoch, key_id)??,
+            Command::RemoveTree { stream } => tables.remove_tree(stream),
+            Command::SetTreeMembers { stream, next_hops, replicate } => {
+                tables.set_tree_members(stream, &next_hops, &replicate)?;
             }
-            Command::MakeKey { tree_id, key_id } => self.make_key(tree_id, key_id)??,
-            Command::UseKey { tree_id, key_id } => tables.use_key(tree_id, key_id)?,
-            Command::OfferKey { tree_id, key_id, peer, context } => {
-                self.offer_key(tree_id, key_id, peer, context)?;
+            Command::MakeKey { stream, key_id } => self.make_key(stream, key_id)??,
+            Command::UseKey { stream, key_id } => tables.use_key(stream, key_id)?,
+            Command::OfferKey { stream, key_id, peer, context } => {
+                self.offer_key(stream, key_id, peer, context)?;
             }
-            Command::AcceptKey { root, tree_id, epoch, key_id, acknowledgement, deliver, next_hops, parents } => {
+            Command::AcceptKey { root, stream, epoch, key_id, acknowledgement, deliver, next_hops, parents } => {
                 let outgoing = OutgoingList { deliver, next_hops: next_hops.into() };
-                if !tables.accept_key(TreeName { root, tree_id, epoch }, key_id, outgoing, &parents)? {
+                if !tables.accept_key(TreeName { root, stream, epoch }, key_id, outgoing, &parents)? {
                     return Err(Cause(Refused::Unknown, "no such offer".to_owned()));
                 }
                 if !acknowledgement.is_empty() {
                     self.send_control(root, acknowledgement);
                 }
             }
-            Command::RefuseKey { root, tree_id, epoch, key_id } => {
-                tables.refuse_key(TreeName { root, tree_id, epoch }, key_id);
+            Command::RefuseKey { root, stream, epoch, key_id } => {
+                tables.refuse_key(TreeName { root, stream, epoch }, key_id);
             }
-            Command::RemoveDownstreamTree { root, tree_id, epoch } => {
-                tables.remove_downstream_tree(TreeName { root, tree_id, epoch });
+            Command::RemoveDownstreamTree { root, stream, epoch } => {
+                tables.remove_downstream_tree(TreeName { root, stream, epoch });
             }
             _ => return Err(Cause::invalid("no command of trees")),
         }

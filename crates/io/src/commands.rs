@@ -71,19 +71,19 @@ commands! {
     UncertifyNode { node: u32 }
     SetHost { vlan: u16, mac: Mac, peer: u32 }
     RemoveHost { vlan: u16, mac: Mac }
-    CreateTree { tree_id: u32, epoch: u32, key_id: u32 }
-    RemoveTree { tree_id: u32 }
-    SetTreeMembers { tree_id: u32, next_hops: Vec<u32>, replicate: Vec<u32> }
-    MakeKey { tree_id: u32, key_id: u32 }
-    UseKey { tree_id: u32, key_id: u32 }
-    OfferKey { tree_id: u32, key_id: u32, peer: u32, context: &'a [u8] }
-    SetRoute { vlan: u16, group: IpAddr, source: Option<IpAddr>, tree_id: u32 }
-    SetPrefixRoute { vlan: u16, prefix: Prefix, tree_id: u32 }
+    CreateTree { stream: u32, epoch: u32, key_id: u32 }
+    RemoveTree { stream: u32 }
+    SetTreeMembers { stream: u32, next_hops: Vec<u32>, replicate: Vec<u32> }
+    MakeKey { stream: u32, key_id: u32 }
+    UseKey { stream: u32, key_id: u32 }
+    OfferKey { stream: u32, key_id: u32, peer: u32, context: &'a [u8] }
+    SetRoute { vlan: u16, group: IpAddr, source: Option<IpAddr>, stream: u32 }
+    SetPrefixRoute { vlan: u16, prefix: Prefix, stream: u32 }
     RemovePrefixRoute { vlan: u16, prefix: Prefix }
     RemoveRoute { vlan: u16, group: IpAddr, source: Option<IpAddr> }
     AcceptKey {
         root: u32,
-        tree_id: u32,
+        stream: u32,
         epoch: u32,
         key_id: u32,
         acknowledgement: &'a [u8],
@@ -91,8 +91,8 @@ commands! {
         next_hops: Vec<u32>,
         parents: Vec<u32>,
     }
-    RefuseKey { root: u32, tree_id: u32, epoch: u32, key_id: u32 }
-    RemoveDownstreamTree { root: u32, tree_id: u32, epoch: u32 }
+    RefuseKey { root: u32, stream: u32, epoch: u32, key_id: u32 }
+    RemoveDownstreamTree { root: u32, stream: u32, epoch: u32 }
 }
 
 /// Frames that stay on a LAN; see `base/keep_local.py`.

@@ -33,7 +33,7 @@ fn emit(event: &Event, out: &mut Writer) {
             out.array(4).text("SessionHandshake").unsigned(*peer).unsigned(*session).bytes(data)
         }
         Event::KeyOffered { tree, key_id, context } => {
-            out.array(6).text("KeyOffered").unsigned(tree.root).unsigned(tree.tree_id).unsigned(tree.epoch);
+            out.array(6).text("KeyOffered").unsigned(tree.root).unsigned(tree.stream).unsigned(tree.epoch);
             out.unsigned(*key_id).bytes(context)
         }
         Event::PeerMoved { peer, session, endpoint } => {
@@ -42,8 +42,8 @@ fn emit(event: &Event, out: &mut Writer) {
         Event::SessionConfirmed { peer, session } => {
             out.array(3).text("SessionConfirmed").unsigned(*peer).unsigned(*session)
         }
-        Event::TreeUsed { tree_id } => out.array(2).text("TreeUsed").unsigned(*tree_id),
-        Event::KeyWorn { tree_id, key_id } => out.array(3).text("KeyWorn").unsigned(*tree_id).unsigned(*key_id),
+        Event::TreeUsed { stream } => out.array(2).text("TreeUsed").unsigned(*stream),
+        Event::KeyWorn { stream, key_id } => out.array(3).text("KeyWorn").unsigned(*stream).unsigned(*key_id),
         Event::HostSeen { port, vlan, mac, .. } => {
             out.array(4).text("HostSeen").unsigned(*port).unsigned((*vlan).into()).array(1).bytes(mac)
         }

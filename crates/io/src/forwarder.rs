@@ -238,8 +238,8 @@ impl Forwarder {
     }
 
     /// Sends a sender key.
-    pub fn offer_key(&self, tree_id: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
-        let body = self.tables.offer(tree_id, key_id, context, monotonic_ns())?;
+    pub fn offer_key(&self, stream: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
+        let body = self.tables.offer(stream, key_id, context, monotonic_ns())?;
         Ok(self.send_on(self.tables.session_to(peer), KIND_SENDER_KEY, &body))
     }
 
@@ -275,18 +275,18 @@ impl Forwarder {
     }
 
     /// Makes a tree with fresh keys.
-    pub fn create_tree(&self, tree_id: u32, epoch: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
+    pub fn create_tree(&self, stream: u32, epoch: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
         let mut secrets = TreeSecrets { tree_key: [0; 16], sender_key: Zeroizing::new([0; 32]) };
         random(&mut secrets.tree_key)?;
         random(secrets.sender_key.as_mut_slice())?;
-        Ok(self.tables.create_tree(tree_id, epoch, key_id, secrets))
+        Ok(self.tables.create_tree(stream, epoch, key_id, secrets))
     }
 
     /// Makes a fresh key that waits.
-    pub fn make_key(&self, tree_id: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
+    pub fn make_key(&self, stream: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
         let mut secret = Zeroizing::new([0; 32]);
         random(secret.as_mut_slice())?;
-        Ok(self.tables.make_key(tree_id, key_id, secret))
+        Ok(self.tables.make_key(stream, key_id, secret))
     }
 
     fn send_on(&self, session: Result<Arc<Session>, Reason>, kind: u8, body: &[u8]) -> bool {

@@ -36,8 +36,8 @@ impl Waiting {
     pub fn take<'a>(&mut self, position: usize, command: Command<'a>) -> Option<Due<'a>> {
         match command {
             Command::SetHost { vlan, mac, peer } => self.hosts.push((position, (vlan, mac, peer))),
-            Command::SetRoute { vlan, group, source, tree_id } => {
-                self.routes.push((position, SetRoute { vlan, group, source, tree_id }));
+            Command::SetRoute { vlan, group, source, stream } => {
+                self.routes.push((position, SetRoute { vlan, group, source, stream }));
             }
             command => {
                 let hosts = if Self::follows_hosts(&command) { take(&mut self.hosts) } else { Vec::new() };
@@ -61,8 +61,8 @@ impl Waiting {
     /// Must the routes that wait be there before it? Trees change in the order in which they are wanted.
     fn follows_routes(&mut self, command: &Command<'_>) -> bool {
         match command {
-            Command::CreateTree { tree_id, .. } if self.new_trees.insert(*tree_id) => return false,
-            Command::SetTreeMembers { tree_id, .. } if self.new_trees.contains(tree_id) => return false,
+            Command::CreateTree { stream, .. } if self.new_trees.insert(*stream) => return false,
+            Command::SetTreeMembers { stream, .. } if self.new_trees.contains(stream) => return false,
             _ => self.new_trees.clear(), // routes lead to them now
         }
         true
@@ -76,16 +76,16 @@ mod tests {
     const MAC: Mac = [2, 0, 0, 0, 0, 7];
     const SET_HOST: Command<'_> = Command::SetHost { vlan: 0, mac: MAC, peer: 7 };
 
-    fn set_route(tree_id: u32) -> Command<'static> {
-        Command::SetRoute { vlan: 0, group: [239, 1, 1, tree_id as u8].into(), source: None, tree_id }
+    fn set_route(stream: u32) -> Command<'static> {
+        Command::SetRoute { vlan: 0, group: [239, 1, 1, stream as u8].into(), source: None, stream }
     }
 
-    fn create_tree(tree_id: u32) -> Command<'static> {
-        Command::CreateTree { tree_id, epoch: 1, key_id: 1 }
+    fn create_tree(stream: u32) -> Command<'static> {
+        Command::CreateTree { stream, epoch: 1, key_id: 1 }
     }
 
-    fn set_members(tree_id: u32) -> Command<'static> {
-        Command::SetTreeMembers { tree_id, next_hops: vec![7], replicate: vec![] }
+    fn set_members(stream: u32) -> Command<'static> {
+        Command::SetTreeMembers { stream, next_hops: vec![7], replicate: vec![] }
     }
 
     /// The positions at which commands are carried out, in order: those that wait where they are written.
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn hosts_wait_for_each_other_and_no_command_of_something_else_for_them() {
-        assert_eq!(order(vec![SET_HOST, Command::RemoveTree { tree_id: 1 }, SET_HOST]), [1, 0, 2]);
+        assert_eq!(order(vec![SET_HOST, Command::RemoveTree { stream: 1 }, SET_HOST]), [1, 0, 2]);
     }
 
     #[test]
@@ -152,14 +152,14 @@ mod tests {
     #[test]
     fn any_other_command_follows_the_routes_before_it() {
         let remove_route = Command::RemoveRoute { vlan: 0, group: [239, 1, 1, 1].into(), source: None };
-        for command in [Command::RemoveTree { tree_id: 1 }, remove_route, Command::UseKey { tree_id: 1, key_id: 2 }] {
+        for command in [Command::RemoveTree { stream: 1 }, remove_route, Command::UseKey { stream: 1, key_id: 2 }] {
             assert_eq!(order(vec![set_route(1), command, set_route(1)]), [0, 1, 2]);
         }
     }
 
     #[test]
     fn a_tree_to_which_a_route_leads_by_now_is_new_no_more() {
-        let use_key = Command::UseKey { tree_id: 1, key_id: 2 };
+        let use_key = Command::UseKey { stream: 1, key_id: 2 };
         assert_eq!(order(vec![create_tree(1), set_route(1), use_key, set_route(2), set_members(1)]), [0, 1, 2, 3, 4]);
     }
 }

@@ -73,7 +73,7 @@ fn a_command_that_cannot_be_costs_itself_only() {
     out.array(2).text("RemoveTree").unsigned(9);
     let read: Vec<_> = read_all(&out.0).unwrap().collect();
     assert_eq!(read[..6], [const { None }; 6]);
-    assert_eq!(read[6], Some(Command::RemoveTree { tree_id: 9 }));
+    assert_eq!(read[6], Some(Command::RemoveTree { stream: 9 }));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn no_bytes_make_the_reader_panic_or_hold_more_than_came() {
 
 #[test]
 fn an_event_is_its_name_and_its_fields() {
-    let tree = TreeName { root: 2, tree_id: 300, epoch: 1 };
+    let tree = TreeName { root: 2, stream: 300, epoch: 1 };
     let events = [
         Event::KeyOffered { tree, key_id: 9, context: vec![0xc0] },
         Event::ForeignHandshake { source: "[fe80::1%3]:7700".parse().unwrap() },

@@ -62,7 +62,7 @@ records! {
         pps: Option<f64>,
         bps: Option<f64>,
     }
-    TreeStats { root: u32, tree_id: u32, epoch: u32, rx_packets: u64, rx_bytes: u64 }
+    TreeStats { root: u32, stream: u32, epoch: u32, rx_packets: u64, rx_bytes: u64 }
 }
 
 impl SessionStats {
@@ -132,6 +132,6 @@ impl TreeStats {
     /// One downstream tree's.
     pub fn of(tree: &DownstreamTree) -> Self {
         let (rx_packets, rx_bytes) = tree.rx.get();
-        Self { root: tree.name.root, tree_id: tree.name.tree_id, epoch: tree.name.epoch, rx_packets, rx_bytes }
+        Self { root: tree.name.root, stream: tree.name.stream, epoch: tree.name.epoch, rx_packets, rx_bytes }
     }
 }

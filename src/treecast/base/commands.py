@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
 
@@ -204,13 +204,13 @@ class RemoveHost(_Command, frozen=True):
 class CreateTree(_Command, frozen=True):
     """A new tree without members, with a fresh tree key and a fresh sender key of that id in use."""
 
-    tree_id: TreeId
+    stream: StreamId
     epoch: TreeEpoch
     key_id: KeyId
 
 
 class RemoveTree(_Command, frozen=True):
-    tree_id: TreeId
+    stream: StreamId
 
 
 class SetTreeMembers(_Command, frozen=True):
@@ -221,7 +221,7 @@ class SetTreeMembers(_Command, frozen=True):
     one immutable pair of lists, which is copied, checked and searched for the smallest MTU in any case.
     """
 
-    tree_id: TreeId
+    stream: StreamId
     next_hops: tuple[NodeIndex, ...]
     replicate: tuple[NodeIndex, ...]
 
@@ -229,21 +229,21 @@ class SetTreeMembers(_Command, frozen=True):
 class MakeKey(_Command, frozen=True):
     """A fresh sender key, not in use yet. At most one waits; an older waiting one is dropped."""
 
-    tree_id: TreeId
+    stream: StreamId
     key_id: KeyId
 
 
 class UseKey(_Command, frozen=True):
     """The waiting key seals from now on."""
 
-    tree_id: TreeId
+    stream: StreamId
     key_id: KeyId
 
 
 class OfferKey(_Command, frozen=True):
     """Sends the key to a peer (docs/protocol.md section 6)."""
 
-    tree_id: TreeId
+    stream: StreamId
     key_id: KeyId
     peer: NodeIndex
     context: bytes
@@ -258,7 +258,7 @@ class SetRoute(_Command, frozen=True):
     vlan: int
     group: IPAddress
     source: IPAddress | None
-    tree_id: TreeId
+    stream: StreamId
 
 
 class SetPrefixRoute(_Command, frozen=True):
@@ -266,7 +266,7 @@ class SetPrefixRoute(_Command, frozen=True):
 
     vlan: int
     prefix: IPNetwork
-    tree_id: TreeId
+    stream: StreamId
 
 
 class RemovePrefixRoute(_Command, frozen=True):
@@ -289,7 +289,7 @@ class AcceptKey(_Command, frozen=True):
     """
 
     root: NodeIndex
-    tree_id: TreeId
+    stream: StreamId
     epoch: TreeEpoch
     key_id: KeyId
     acknowledgement: bytes
@@ -300,14 +300,14 @@ class AcceptKey(_Command, frozen=True):
 
 class RefuseKey(_Command, frozen=True):
     root: NodeIndex
-    tree_id: TreeId
+    stream: StreamId
     epoch: TreeEpoch
     key_id: KeyId
 
 
 class RemoveDownstreamTree(_Command, frozen=True):
     root: NodeIndex
-    tree_id: TreeId
+    stream: StreamId
     epoch: TreeEpoch
 
 

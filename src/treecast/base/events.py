@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import Command
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 
 
 class TapFrame(Struct, frozen=True):
@@ -74,7 +74,7 @@ class KeyOffered(Struct, frozen=True):
     """A peer sent a sender key of its own; it is pending until AcceptKey or RefuseKey."""
 
     root: NodeIndex
-    tree_id: TreeId
+    stream: StreamId
     epoch: TreeEpoch
     key_id: KeyId
     context: bytes
@@ -98,13 +98,13 @@ class SessionConfirmed(Struct, frozen=True):
 class TreeUsed(Struct, frozen=True):
     """The first frame since CreateTree took this tree: from now on its key is worth offering."""
 
-    tree_id: TreeId
+    stream: StreamId
 
 
 class KeyWorn(Struct, frozen=True):
     """A key in use of one of this node's trees has sealed 2^25 datagrams, or 2^20 more since this was last reported."""
 
-    tree_id: TreeId
+    stream: StreamId
     key_id: KeyId
 
 

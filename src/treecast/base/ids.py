@@ -10,7 +10,7 @@ from typing import NewType
 NodeIndex = NewType("NodeIndex", int)
 """u32, 1-based, unique in the network, given by the CA; 0 means "no node"."""
 
-TreeId = NewType("TreeId", int)
+StreamId = NewType("StreamId", int)
 """u32, unique at its root; 0 is the root's broadcast tree."""
 
 TreeEpoch = NewType("TreeEpoch", int)
@@ -19,7 +19,7 @@ TreeEpoch = NewType("TreeEpoch", int)
 KeyId = NewType("KeyId", int)
 """u32, names one sender key of one tree."""
 
-BROADCAST_TREE = TreeId(0)
+BROADCAST_STREAM = StreamId(0)
 
 TAP = 0
 """The port of a node's own interface; packet ports have numbers from 1 on."""

@@ -15,7 +15,7 @@ from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, prefix_holds
-from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_DOWNSTREAM_TREES, MAX_DOWNSTREAM_TREES_PER_ROOT
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.tables import TableUse
@@ -34,20 +34,20 @@ if nothing had happened, and then the root offers no key. By the end of this tim
 outlive the first key of the flow's next tree as well: keys overtake data."""
 
 
-_TreeKey = tuple[NodeIndex, TreeId]
+_TreeKey = tuple[NodeIndex, StreamId]
 _Name = TypeVar("_Name", NodeIndex, GroupKey)
 
 
 @dataclass(frozen=True, slots=True)
 class DownstreamTree:
     root: NodeIndex
-    tree_id: TreeId
+    stream: StreamId
     epoch: TreeEpoch
     flow: Flow | None
 
     @property
     def key(self) -> _TreeKey:
-        return (self.root, self.tree_id)
+        return (self.root, self.stream)
 
     @property
     def group(self) -> GroupKey | None:
@@ -126,14 +126,14 @@ class DownstreamTrees:
             self._take(now, offer, flow)
         except MalformedError as error:
             self._drops.count(error.reason)
-            self.commands.append(RefuseKey(offer.root, offer.tree_id, offer.epoch, offer.key_id))
+            self.commands.append(RefuseKey(offer.root, offer.stream, offer.epoch, offer.key_id))
 
     def refused(self, command: AcceptKey, reason: RefusalReason) -> None:
         """The data plane has not taken a key. The root, without acknowledgement, sends copies and offers the key again.
 
         An offer that is not there (UNKNOWN) was judged before, for it was repeated meanwhile.
         """
-        tree = self._trees.get((command.root, command.tree_id))
+        tree = self._trees.get((command.root, command.stream))
         if tree is not None and tree.epoch == command.epoch and reason is not RefusalReason.UNKNOWN:
             self._leave(tree)
 
@@ -151,22 +151,22 @@ class DownstreamTrees:
         self._followed = {name: followed for name, followed in self._followed.items() if name[0] != root}
 
     def _take(self, now: Instant, offer: KeyOffered, flow: Flow | None) -> None:
-        if (flow is BROADCAST) != (offer.tree_id == BROADCAST_TREE):
+        if (flow is BROADCAST) != (offer.stream == BROADCAST_STREAM):
             raise MalformedError("key_context_malformed")
         if flow is not None and not self._may_send(offer.root, flow):
             raise MalformedError("sender_not_permitted")
         if flow is not None and not self._wants(flow):
             raise MalformedError("key_not_wanted")
-        tree = DownstreamTree(offer.root, offer.tree_id, offer.epoch, flow)
+        tree = DownstreamTree(offer.root, offer.stream, offer.epoch, flow)
         self._replace_older(now, tree)
         self._put(now, tree)
-        taken = emit_control(KeyAcknowledgement(offer.tree_id, offer.epoch, offer.key_id))
-        self.commands.append(AcceptKey(offer.root, offer.tree_id, offer.epoch, offer.key_id, taken))
+        taken = emit_control(KeyAcknowledgement(offer.stream, offer.epoch, offer.key_id))
+        self.commands.append(AcceptKey(offer.root, offer.stream, offer.epoch, offer.key_id, taken))
 
     def _replace_older(self, now: Instant, tree: DownstreamTree) -> None:
         """A root has one tree per flow: a newer one follows the older. MalformedError when there are too many."""
         known, before = self._trees.get(tree.key), self._tree_of.get((tree.root, tree.flow))
-        if before is not None and before.epoch == tree.epoch and before.tree_id > tree.tree_id:
+        if before is not None and before.epoch == tree.epoch and before.stream > tree.stream:
             raise MalformedError("key_not_wanted")
         others = len(self._of_root.get(tree.root, {}))
         is_full = len(self._trees) >= MAX_DOWNSTREAM_TREES or others >= MAX_DOWNSTREAM_TREES_PER_ROOT
@@ -189,7 +189,7 @@ class DownstreamTrees:
     def _end_followed(self, root: NodeIndex, flow: Flow | None) -> None:
         old, _ = self._followed.pop((root, flow), (None, None))
         if old is not None:
-            self.commands.append(RemoveDownstreamTree(old.root, old.tree_id, old.epoch))
+            self.commands.append(RemoveDownstreamTree(old.root, old.stream, old.epoch))
 
     def _put(self, now: Instant, tree: DownstreamTree) -> None:
         followed, _ = self._followed.get((tree.root, tree.flow), (None, None))
@@ -219,7 +219,7 @@ class DownstreamTrees:
 
     def _leave(self, tree: DownstreamTree) -> None:
         self._drop(tree)
-        self.commands.append(RemoveDownstreamTree(tree.root, tree.tree_id, tree.epoch))
+        self.commands.append(RemoveDownstreamTree(tree.root, tree.stream, tree.epoch))
 
     def _drop(self, tree: DownstreamTree) -> None:
         del self._trees[tree.key], self._tree_of[(tree.root, tree.flow)], self._silent_from[tree.key]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from treecast.base.flows import Flow
-from treecast.base.ids import NodeIndex, TreeId
+from treecast.base.ids import NodeIndex, StreamId
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 
@@ -55,17 +55,17 @@ class MuteMembers:
     """The mute members of all trees, for people."""
 
     def __init__(self) -> None:
-        self._flows: dict[NodeIndex, dict[TreeId, Flow | None]] = {}
+        self._flows: dict[NodeIndex, dict[StreamId, Flow | None]] = {}
 
-    def add(self, node: NodeIndex, tree_id: TreeId, flow: Flow | None) -> None:
-        self._flows.setdefault(node, {})[tree_id] = flow
+    def add(self, node: NodeIndex, stream: StreamId, flow: Flow | None) -> None:
+        self._flows.setdefault(node, {})[stream] = flow
 
-    def discard(self, node: NodeIndex, tree_id: TreeId) -> None:
+    def discard(self, node: NodeIndex, stream: StreamId) -> None:
         """The node is no mute member of the tree any more, if it was one."""
         flows = self._flows.get(node)
         if flows is None:
             return
-        flows.pop(tree_id, None)
+        flows.pop(stream, None)
         if not flows:
             del self._flows[node]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from treecast.base.commands import SetTreeMembers
 from treecast.base.flows import Flow
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Duration, Instant
 from treecast.dataplane.mute_members import Silence
 from treecast.dataplane.sender_key import RootEvent, SenderKey
@@ -19,7 +19,7 @@ from treecast.dataplane.sender_key import RootEvent, SenderKey
 
 @dataclass(slots=True)
 class RootTree:
-    tree_id: TreeId
+    stream: StreamId
     epoch: TreeEpoch
     flow: Flow | None
     key: SenderKey
@@ -136,7 +136,7 @@ class RootTree:
         """Members that hold the key in use are next hops; the others get copies, the mute ones nothing."""
         self.changed = False
         self._given = tuple(self._next_hops)
-        return SetTreeMembers(self.tree_id, self._given, tuple(self._replicate))
+        return SetTreeMembers(self.stream, self._given, tuple(self._replicate))
 
     def _sort(self, holders: set[NodeIndex]) -> None:
         self._next_hops, self._replicate = sorted(holders), sorted(self.members - holders - self.mute)

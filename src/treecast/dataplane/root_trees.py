@@ -22,7 +22,7 @@ from treecast.base.commands import (
 )
 from treecast.base.counters import Drops
 from treecast.base.flows import BROADCAST, Flow
-from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_ROOT_TREES
 from treecast.base.problems import Problem
 from treecast.base.retries import Retries
@@ -51,7 +51,7 @@ the others no more. It is shorter than ROTATION_LIMIT and KEY_REST: nobody who l
 TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey
 """Commands that the data plane may refuse."""
 
-_Timer = tuple[TreeId, NodeIndex | None]
+_Timer = tuple[StreamId, NodeIndex | None]
 """The next repetition of an offer to a member; None: what is next for the tree's key."""
 
 
@@ -65,17 +65,17 @@ class RootTrees:
         self._epoch = epoch
         self._drops = drops
         self._trees: dict[Flow | None, RootTree] = {}
-        self._by_id: dict[TreeId, RootTree] = {}
-        self._touched: dict[TreeId, None] = {}
+        self._by_id: dict[StreamId, RootTree] = {}
+        self._touched: dict[StreamId, None] = {}
         """Trees that something happened to since ``advance``."""
-        self._left: dict[TreeId, None] = {}
+        self._left: dict[StreamId, None] = {}
         """Trees of these that lost a member with its link."""
         self._timers: Timers[_Timer] = Timers()
         self._mute = MuteMembers()
         self._unused = UnusedTrees()
         self._refused: dict[Flow | None, tuple[NodeIndex, ...]] = {}
         self.retries: Retries[Flow | None] = Retries()
-        self._last_tree = BROADCAST_TREE
+        self._last_stream = BROADCAST_STREAM
         self._last_key = KeyId(0)
         self.commands: list[Command] = []
 
@@ -117,11 +117,11 @@ class RootTrees:
         for node in sorted(staying - tree.members):
             tree.join(node)
             if tree.used:
-                self._timers.set((tree.tree_id, node), now)
+                self._timers.set((tree.stream, node), now)
         if tree.changed:
             self.commands.append(tree.members_command())
         if is_new and flow is not None:  # not before its members are there: the flow may come by another tree till then
-            self.commands.append(set_route(flow, tree.tree_id))
+            self.commands.append(set_route(flow, tree.stream))
         if flow is not None and not tree.used:
             self._unused.put(flow, tree.members)
         self._replace_key_if_due(now, tree)
@@ -139,7 +139,7 @@ class RootTrees:
 
         Until then its frames are dropped there, and counted (``no_subscriber``, ``no_broadcast_tree``).
         """
-        tree = self._by_id.get(command.tree_id)
+        tree = self._by_id.get(command.stream)
         if tree is not None:  # else it was taken back already
             self._take_back(now, tree)
 
@@ -163,7 +163,7 @@ class RootTrees:
             tree.silence.end(peer)
             if peer in tree.members:
                 self._leave(tree, peer)
-                self._touched[tree.tree_id] = self._left[tree.tree_id] = None
+                self._touched[tree.stream] = self._left[tree.stream] = None
 
     def revoke(self, now: Instant, peer: NodeIndex) -> None:
         """The link to a member is about to end for good: no key that it may have seals anything from this moment on."""
@@ -182,72 +182,72 @@ class RootTrees:
 
     def _give_left(self) -> None:
         """Take members that lost their link from all trees, before trees begin to follow each other."""
-        for tree_id in self._left:
-            tree = self._by_id.get(tree_id)
+        for stream in self._left:
+            tree = self._by_id.get(stream)
             if tree is not None and tree.changed:
                 self.commands.append(tree.members_command())
         self._left.clear()
 
     def _leave(self, tree: RootTree, node: NodeIndex) -> None:
         tree.leave(node)
-        self._mute.discard(node, tree.tree_id)
-        self._timers.cancel((tree.tree_id, node))
+        self._mute.discard(node, tree.stream)
+        self._timers.cancel((tree.stream, node))
 
-    def used(self, now: Instant, tree_id: TreeId) -> None:
+    def used(self, now: Instant, stream: StreamId) -> None:
         """The tree's first frame came: its key is worth handing out."""
-        tree = self._by_id.get(tree_id)
+        tree = self._by_id.get(stream)
         if tree is not None and not tree.used:
             tree.used = True
             self._unused.remove(tree.flow)
             self._offer_all(now, tree)
             self._set_renewal(tree)
 
-    def key_worn(self, tree_id: TreeId, key_id: KeyId) -> None:
+    def key_worn(self, stream: StreamId, key_id: KeyId) -> None:
         """A key has sealed enough datagrams; where another one follows it already, that is soon in use."""
-        tree = self._by_id.get(tree_id)
+        tree = self._by_id.get(stream)
         if tree is not None and tree.next_key is None and tree.key.key_id == key_id:
             tree.replace_key = True
-            self._touched[tree_id] = None
+            self._touched[stream] = None
 
     def key_acknowledgement(
-        self, now: Instant, peer: NodeIndex, tree_id: TreeId, epoch: TreeEpoch, key_id: KeyId
+        self, now: Instant, peer: NodeIndex, stream: StreamId, epoch: TreeEpoch, key_id: KeyId
     ) -> None:
         """A member acknowledges that it holds a key."""
-        tree = self._by_id.get(tree_id)
+        tree = self._by_id.get(stream)
         if tree is None or tree.epoch != epoch or peer not in tree.members:
             return  # of a tree or a membership that has ended meanwhile
         if key_id not in (tree.key.key_id, tree.newest_key.key_id):
             return  # of a key that is old by now
         was_mute = peer in tree.mute
         tree.acknowledge(peer, key_id)
-        self._mute.discard(peer, tree_id)
+        self._mute.discard(peer, stream)
         if peer not in tree.intervals:
-            self._timers.cancel((tree_id, peer))
+            self._timers.cancel((stream, peer))
         elif was_mute:
-            self._timers.set((tree_id, peer), now)
-        self._touched[tree_id] = None
+            self._timers.set((stream, peer), now)
+        self._touched[stream] = None
 
     def advance(self, now: Instant) -> None:
         """Repeat offers, replace old keys, make refused trees, and give the data plane the members that changed."""
         for flow in self.retries.take(now):
             self.want(now, flow, self._refused.pop(flow))
         due = self._timers.due(now)
-        for tree_id, node in due:
+        for stream, node in due:
             if node is None:
-                self._touched[tree_id] = None
+                self._touched[stream] = None
         touched, self._touched = self._touched, {}
-        for tree_id in touched:
-            tree = self._by_id.get(tree_id)
+        for stream in touched:
+            tree = self._by_id.get(stream)
             if tree is not None:
                 self._tend(now, tree)
         self._left.clear()
-        for tree_id, node in due:
-            tree = self._by_id.get(tree_id)
-            if tree is None or node not in tree.members or (tree_id, node) in self._timers:
+        for stream, node in due:
+            tree = self._by_id.get(stream)
+            if tree is None or node not in tree.members or (stream, node) in self._timers:
                 continue  # gone, or offered the next key meanwhile
             self._offer(now, tree, node, emit_context(tree.flow))
-        for tree_id in self._touched:
-            tree = self._by_id[tree_id]
+        for stream in self._touched:
+            tree = self._by_id[stream]
             if tree.changed:
                 self.commands.append(tree.members_command())
         self._touched.clear()
@@ -264,25 +264,25 @@ class RootTrees:
 
     def _create(self, now: Instant, flow: Flow | None) -> RootTree:
         if flow is BROADCAST:
-            tree_id = BROADCAST_TREE
+            stream = BROADCAST_STREAM
         else:
-            self._last_tree = tree_id = TreeId(self._last_tree + 1)
+            self._last_stream = stream = StreamId(self._last_stream + 1)
         key = SenderKey(self._new_key_id(), RootEvent.TREE_CREATED)
-        tree = RootTree(tree_id, self._epoch, flow, key, now, after(now, KEY_LIFETIME), changed=True)
-        self._trees[flow] = self._by_id[tree_id] = tree
-        self.commands.append(CreateTree(tree_id, tree.epoch, key.key_id))
+        tree = RootTree(stream, self._epoch, flow, key, now, after(now, KEY_LIFETIME), changed=True)
+        self._trees[flow] = self._by_id[stream] = tree
+        self.commands.append(CreateTree(stream, tree.epoch, key.key_id))
         return tree
 
     def _remove(self, tree: RootTree) -> None:
-        del self._trees[tree.flow], self._by_id[tree.tree_id]
-        self._timers.cancel((tree.tree_id, None))
+        del self._trees[tree.flow], self._by_id[tree.stream]
+        self._timers.cancel((tree.stream, None))
         for node in tree.members:
-            self._timers.cancel((tree.tree_id, node))
-            self._mute.discard(node, tree.tree_id)
+            self._timers.cancel((tree.stream, node))
+            self._mute.discard(node, tree.stream)
         if tree.flow is not None:
             self._unused.remove(tree.flow)
             self.commands.append(remove_route(tree.flow))
-        self.commands.append(RemoveTree(tree.tree_id))
+        self.commands.append(RemoveTree(tree.stream))
 
     def _replace_key_if_due(self, now: Instant, tree: RootTree) -> None:
         """Begin with the next key: somebody who left was offered this one, or it is old.
@@ -296,7 +296,7 @@ class RootTrees:
     def _begin_next_key(self, now: Instant, tree: RootTree, limit: Instant) -> None:
         tree.begin_next_key(self._new_key_id(), limit)
         tree.next_rotation = after(now, ROTATION_INTERVAL)
-        self.commands.append(MakeKey(tree.tree_id, tree.newest_key.key_id))
+        self.commands.append(MakeKey(tree.stream, tree.newest_key.key_id))
         self._offer_all(now, tree)
         self._use_next_key_if_ready(now, tree)
 
@@ -307,15 +307,15 @@ class RootTrees:
         rested = max(after(now, KEY_REST), tree.next_rotation or now)
         before = tree.use_next_key(rested, after(now, KEY_LIFETIME))
         self.commands += [before] if before is not None else []
-        self.commands.append(UseKey(tree.tree_id, tree.key.key_id))
-        self._touched[tree.tree_id] = None
+        self.commands.append(UseKey(tree.stream, tree.key.key_id))
+        self._touched[tree.stream] = None
         self._set_renewal(tree)
 
     def _set_renewal(self, tree: RootTree) -> None:
         if tree.renewal is None:
-            self._timers.cancel((tree.tree_id, None))
+            self._timers.cancel((tree.stream, None))
         else:
-            self._timers.set((tree.tree_id, None), tree.renewal)
+            self._timers.set((tree.stream, None), tree.renewal)
 
     def _offer_all(self, now: Instant, tree: RootTree) -> None:
         tree.intervals.clear()
@@ -326,13 +326,13 @@ class RootTrees:
     def _offer(self, now: Instant, tree: RootTree, node: NodeIndex, context: bytes) -> None:
         key = tree.newest_key
         key.offer(node)
-        self.commands.append(OfferKey(tree.tree_id, key.key_id, node, context))
+        self.commands.append(OfferKey(tree.stream, key.key_id, node, context))
         interval = tree.intervals.get(node, FIRST_OFFER_INTERVAL)
         tree.intervals[node] = min(2 * interval, LAST_OFFER_INTERVAL)
         again = after(now, interval)
         if node not in key.holders and again > (limit := tree.silence.limit(now, node)):
             again = limit if now < limit else self._offer_to_silent(now, tree, node, again)
-        self._timers.set((tree.tree_id, node), again)
+        self._timers.set((tree.stream, node), again)
 
     def _offer_to_silent(self, now: Instant, tree: RootTree, node: NodeIndex, again: Instant) -> Instant:
         """When a member is offered a key again that has acknowledged none for so long that it is mute."""
@@ -341,8 +341,8 @@ class RootTrees:
         if node not in tree.mute:
             tree.becomes_mute(node)
             self._drops.count("key_unacknowledged")
-            self._mute.add(node, tree.tree_id, tree.flow)
-            self._touched[tree.tree_id] = None
+            self._mute.add(node, tree.stream, tree.flow)
+            self._touched[tree.stream] = None
         return after(now, MUTE_OFFER_INTERVAL)
 
     def _new_key_id(self) -> KeyId:

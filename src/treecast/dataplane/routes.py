@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from treecast.base.commands import Command, RemovePrefixRoute, RemoveRoute, SetPrefixRoute, SetRoute
 from treecast.base.flows import Flow
-from treecast.base.ids import TreeId
+from treecast.base.ids import StreamId
 
 
-def set_route(flow: Flow, tree_id: TreeId) -> Command:
+def set_route(flow: Flow, stream: StreamId) -> Command:
     """Have a flow's frames take a tree."""
     if flow.prefix is not None:
-        return SetPrefixRoute(flow.vlan, flow.prefix, tree_id)
-    return SetRoute(flow.vlan, flow.group, flow.source, tree_id)
+        return SetPrefixRoute(flow.vlan, flow.prefix, stream)
+    return SetRoute(flow.vlan, flow.group, flow.source, stream)
 
 
 def remove_route(flow: Flow) -> Command:

@@ -22,7 +22,7 @@ from treecast.base.events import (
     TapFrame,
     TreeUsed,
 )
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
 from treecast.engine.following import Following
 from treecast.engine.learning import Learning
@@ -85,10 +85,10 @@ class Reception:
                 self._rooms.links.moved(event)
             case SessionConfirmed():
                 self._following.links(now, self._rooms.links.confirmed(now, event))
-            case TreeUsed(tree_id):
-                self._rooms.root_trees.used(now, tree_id)
-            case KeyWorn(tree_id, key_id):
-                self._rooms.root_trees.key_worn(tree_id, key_id)
+            case TreeUsed(stream):
+                self._rooms.root_trees.used(now, stream)
+            case KeyWorn(stream, key_id):
+                self._rooms.root_trees.key_worn(stream, key_id)
             case CommandRefused():
                 self._refusals.take(now, event)
 
@@ -132,8 +132,8 @@ class Reception:
             case Flood() | Acknowledge() | Digest():
                 for learned in self._rooms.broadcast.receive(now, event.peer, message):
                     self._learning.take(now, learned)
-            case KeyAcknowledgement(tree_id, epoch, key_id):
-                key = (TreeId(tree_id), TreeEpoch(epoch), KeyId(key_id))
+            case KeyAcknowledgement(stream, epoch, key_id):
+                key = (StreamId(stream), TreeEpoch(epoch), KeyId(key_id))
                 self._rooms.root_trees.key_acknowledgement(now, event.peer, *key)
             case EncapsulationKey() | Ciphertext():
                 self._rooms.links.exchanges.receive(now, event.peer, message)

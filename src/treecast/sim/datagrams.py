@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    tree_id: TreeId
+    stream: StreamId
     epoch: TreeEpoch
     key_id: KeyId
     context: bytes
@@ -46,7 +46,7 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class TreeDatagram:
     root: NodeIndex
-    tree_id: TreeId
+    stream: StreamId
     epoch: TreeEpoch
     key_id: KeyId
     counter: int

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
-from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeId
+from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.sim.datagrams import Forward, Key, Probe, Rekey, ReplayWindow, SessionDatagram, TreeDatagram
 from treecast.sim.frame_sources import may_send
 from treecast.sim.frames import Way, frame_kind
@@ -64,7 +64,7 @@ class ModelForwarder(ForwardingTables):
         elif kind.way is Way.ONE:
             self._send_to_one(kind.vlan, frame)
         elif kind.way is Way.ALL:
-            self._send_on_tree(BROADCAST_TREE, frame, "no_broadcast_tree")
+            self._send_on_tree(BROADCAST_STREAM, frame, "no_broadcast_tree")
         elif kind.group is not None and kind.source is not None:
             self._send_on_tree(self.route(kind.vlan, kind.group, kind.source), frame)
         return kind.shown
@@ -74,7 +74,7 @@ class ModelForwarder(ForwardingTables):
         if peer is not None:
             self._seal(peer, ("frame", frame))
         elif 0 in self.flooding_ports:
-            self._send_on_tree(BROADCAST_TREE, frame, "no_broadcast_tree")
+            self._send_on_tree(BROADCAST_STREAM, frame, "no_broadcast_tree")
         else:
             self.drops["unknown_unicast"] += 1
 
@@ -85,26 +85,26 @@ class ModelForwarder(ForwardingTables):
             return
         self._send_on_tree(self.route(0, group, source), frame)
 
-    def _send_on_tree(self, tree_id: TreeId | None, frame: object, otherwise: str = "no_subscriber") -> None:
-        tree = self.trees.get(tree_id) if tree_id is not None else None
-        if tree_id is None or tree is None or not (tree.next_hops or tree.replicate):
+    def _send_on_tree(self, stream: StreamId | None, frame: object, otherwise: str = "no_subscriber") -> None:
+        tree = self.trees.get(stream) if stream is not None else None
+        if stream is None or tree is None or not (tree.next_hops or tree.replicate):
             self.drops[otherwise] += 1
             return
         tree.taken += 1
         if not tree.used:
             tree.used = True
-            self.raise_event(e.TreeUsed(tree_id))
+            self.raise_event(e.TreeUsed(stream))
         wear = tree.sealed * self.datagram_weight
         if wear >= KEY_DATAGRAMS + tree.wear_reports * REPORT_AGAIN:
             tree.wear_reports += 1
-            self.raise_event(e.KeyWorn(tree_id, tree.key_id))
+            self.raise_event(e.KeyWorn(stream, tree.key_id))
         routed = tuple(peer for peer in tree.next_hops if peer in self.node_routes)
         next_hops = tuple(peer for peer in tree.next_hops if peer not in self.node_routes)
         for peer in (*tree.replicate, *routed):
             self._seal(peer, ("frame", frame))
         if next_hops:
             tree.sealed += 1
-        datagram = TreeDatagram(self.me, tree_id, tree.epoch, tree.key_id, tree.sealed, frame)
+        datagram = TreeDatagram(self.me, stream, tree.epoch, tree.key_id, tree.sealed, frame)
         self._send_to_children(next_hops, datagram)
 
     def _send_to_children(self, children: tuple[NodeIndex, ...], datagram: TreeDatagram) -> None:
@@ -149,9 +149,9 @@ class ModelForwarder(ForwardingTables):
         match datagram.body:
             case Probe(reply=False):
                 self._seal(session.peer, Probe(reply=True))
-            case Key(tree_id, epoch, key_id, context):
-                self.pending_offers.add((session.peer, tree_id, epoch, key_id))
-                self.raise_event(e.KeyOffered(session.peer, tree_id, epoch, key_id, context))
+            case Key(stream, epoch, key_id, context):
+                self.pending_offers.add((session.peer, stream, epoch, key_id))
+                self.raise_event(e.KeyOffered(session.peer, stream, epoch, key_id, context))
             case bytes() as control:
                 self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
             case Forward() as forward:
@@ -196,7 +196,7 @@ class ModelForwarder(ForwardingTables):
         return session if session is not None and session.endpoint and node not in self.node_routes else None
 
     def _receive_tree(self, source: Endpoint, datagram: TreeDatagram) -> None:
-        name = (datagram.root, datagram.tree_id, datagram.epoch)
+        name = (datagram.root, datagram.stream, datagram.epoch)
         keys, children = self.member_keys.get(name), self.children.get(name, ())
         if keys is None and not children:
             self.drops["tree_unknown"] += 1
@@ -277,7 +277,7 @@ class ModelForwarder(ForwardingTables):
                 reason = e.RefusalReason.UNKNOWN
             if reason is not None:
                 if isinstance(command, c.AcceptKey):  # it is no pending offer any more
-                    self.pending_offers.discard((command.root, command.tree_id, command.epoch, command.key_id))
+                    self.pending_offers.discard((command.root, command.stream, command.epoch, command.key_id))
                 refused.append(e.CommandRefused(command, reason))
         return refused
 
@@ -294,7 +294,7 @@ class ModelForwarder(ForwardingTables):
             case c.Inject(frame=frame):
                 self.injected.append(frame)
             case c.FloodFrame(frame=frame):
-                self._send_on_tree(BROADCAST_TREE, frame)
+                self._send_on_tree(BROADCAST_STREAM, frame)
             case c.InstallSession():
                 self._install_session(command)
             case c.RemoveSession(session):
@@ -302,8 +302,8 @@ class ModelForwarder(ForwardingTables):
             case c.ForgetPeer(peer):
                 self.sessions.forget(peer)
                 self.forget_peer(peer)
-            case c.OfferKey(tree_id, key_id, peer, context):
-                self._seal(peer, Key(tree_id, self.trees[tree_id].epoch, key_id, context))
+            case c.OfferKey(stream, key_id, peer, context):
+                self._seal(peer, Key(stream, self.trees[stream].epoch, key_id, context))
             case c.AcceptKey():
                 self._accept_key(command)
             case _:
@@ -320,8 +320,8 @@ class ModelForwarder(ForwardingTables):
         self.sessions.install(handshake.index, session)
 
     def _accept_key(self, command: c.AcceptKey) -> None:
-        self.pending_offers.remove((command.root, command.tree_id, command.epoch, command.key_id))
-        name = (command.root, command.tree_id, command.epoch)
+        self.pending_offers.remove((command.root, command.stream, command.epoch, command.key_id))
+        name = (command.root, command.stream, command.epoch)
         keys = self.member_keys.setdefault(name, [])
         keys[:] = sorted({*keys, command.key_id})[-2:]
         windows = self.tree_windows.get(name, {})

@@ -7,12 +7,12 @@ from functools import singledispatch
 
 from treecast.base import commands as c
 from treecast.base.addresses import IPAddress, IPNetwork
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
 from treecast.sim.datagrams import ReplayWindow
 
-TreeName = tuple[NodeIndex, TreeId, TreeEpoch]
+TreeName = tuple[NodeIndex, StreamId, TreeEpoch]
 """Root, tree and epoch: what a tree is called on other nodes than its root."""
 
 
@@ -36,16 +36,16 @@ class RootTree:
 class ForwardingTables:
     """One node's tables, as the commands leave them."""
 
-    trees: dict[TreeId, RootTree] = field(default_factory=dict)
+    trees: dict[StreamId, RootTree] = field(default_factory=dict)
     children: dict[TreeName, tuple[NodeIndex, ...]] = field(default_factory=dict)
     """To whom a relay forwards other roots' trees, with or without their keys. No command sets it yet."""
-    routes: dict[tuple[int, IPAddress, IPAddress | None], TreeId] = field(default_factory=dict)
-    prefix_routes: dict[tuple[int, IPNetwork], TreeId] = field(default_factory=dict)
+    routes: dict[tuple[int, IPAddress, IPAddress | None], StreamId] = field(default_factory=dict)
+    prefix_routes: dict[tuple[int, IPNetwork], StreamId] = field(default_factory=dict)
     hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
     node_routes: dict[NodeIndex, NodeIndex] = field(default_factory=dict)
     """The next hop to each node that has a route."""
     certified: dict[NodeIndex, c.CertifyNode] = field(default_factory=dict)
-    pending_offers: set[tuple[NodeIndex, TreeId, TreeEpoch, KeyId]] = field(default_factory=set)
+    pending_offers: set[tuple[NodeIndex, StreamId, TreeEpoch, KeyId]] = field(default_factory=set)
     member_keys: dict[TreeName, list[KeyId]] = field(default_factory=dict)
     parents: dict[TreeName, tuple[NodeIndex, ...]] = field(default_factory=dict)
     """The nodes whose datagrams of other roots' trees are taken; the root's where there is no entry."""
@@ -57,14 +57,14 @@ class ForwardingTables:
     selective_ports: set[int] = field(default_factory=set)
     port_groups: dict[tuple[int, int, IPAddress], SourceFilter] = field(default_factory=dict)
 
-    def route(self, vlan: int, group: IPAddress, source: IPAddress) -> TreeId | None:
+    def route(self, vlan: int, group: IPAddress, source: IPAddress) -> StreamId | None:
         """The tree of a multicast frame: (S,G) before (*,G) before the longest prefix."""
         route = self.routes.get((vlan, group, source), self.routes.get((vlan, group, None)))
         if route is not None:
             return route
         found = [
-            (prefix.prefixlen, tree_id)
-            for (of_vlan, prefix), tree_id in self.prefix_routes.items()
+            (prefix.prefixlen, stream)
+            for (of_vlan, prefix), stream in self.prefix_routes.items()
             if of_vlan == vlan and prefix.version == group.version and group in prefix
         ]
         return max(found)[1] if found else None
@@ -160,41 +160,41 @@ def _(command: c.RemoveHost, tables: ForwardingTables) -> None:
 
 @_write.register
 def _(command: c.CreateTree, tables: ForwardingTables) -> None:
-    tables.trees[command.tree_id] = RootTree(command.epoch, command.key_id)
+    tables.trees[command.stream] = RootTree(command.epoch, command.key_id)
 
 
 @_write.register
 def _(command: c.RemoveTree, tables: ForwardingTables) -> None:
-    tables.trees.pop(command.tree_id, None)
+    tables.trees.pop(command.stream, None)
 
 
 @_write.register
 def _(command: c.SetTreeMembers, tables: ForwardingTables) -> None:
-    tree = tables.trees[command.tree_id]
+    tree = tables.trees[command.stream]
     tree.next_hops, tree.replicate = command.next_hops, command.replicate
 
 
 @_write.register
 def _(command: c.MakeKey, tables: ForwardingTables) -> None:
-    if command.tree_id not in tables.trees:
-        raise KeyError(command.tree_id)
+    if command.stream not in tables.trees:
+        raise KeyError(command.stream)
 
 
 @_write.register
 def _(command: c.UseKey, tables: ForwardingTables) -> None:
-    tree = tables.trees[command.tree_id]
+    tree = tables.trees[command.stream]
     if tree.key_id != command.key_id:
         tree.key_id, tree.sealed, tree.wear_reports = command.key_id, 0, 0
 
 
 @_write.register
 def _(command: c.SetRoute, tables: ForwardingTables) -> None:
-    tables.routes[(command.vlan, command.group, command.source)] = command.tree_id
+    tables.routes[(command.vlan, command.group, command.source)] = command.stream
 
 
 @_write.register
 def _(command: c.SetPrefixRoute, tables: ForwardingTables) -> None:
-    tables.prefix_routes[command.vlan, command.prefix] = command.tree_id
+    tables.prefix_routes[command.vlan, command.prefix] = command.stream
 
 
 @_write.register
@@ -209,14 +209,14 @@ def _(command: c.RemoveRoute, tables: ForwardingTables) -> None:
 
 @_write.register
 def _(command: c.RefuseKey, tables: ForwardingTables) -> None:
-    tables.pending_offers.discard((command.root, command.tree_id, command.epoch, command.key_id))
+    tables.pending_offers.discard((command.root, command.stream, command.epoch, command.key_id))
 
 
 @_write.register
 def _(command: c.RemoveDownstreamTree, tables: ForwardingTables) -> None:
-    tables.member_keys.pop((command.root, command.tree_id, command.epoch), None)
-    tables.tree_windows.pop((command.root, command.tree_id, command.epoch), None)
-    tables.parents.pop((command.root, command.tree_id, command.epoch), None)
+    tables.member_keys.pop((command.root, command.stream, command.epoch), None)
+    tables.tree_windows.pop((command.root, command.stream, command.epoch), None)
+    tables.parents.pop((command.root, command.stream, command.epoch), None)
 
 
 def _without(nodes: tuple[NodeIndex, ...], peer: NodeIndex) -> tuple[NodeIndex, ...]:

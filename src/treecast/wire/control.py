@@ -72,12 +72,12 @@ class Digest(_Message, tag=3, frozen=True):
 class KeyAcknowledgement(_Message, tag=4, frozen=True):
     """The sender holds this sender key of the receiver's tree."""
 
-    tree_id: U32
+    stream: U32
     epoch: U32
     key_id: U32
 
     def __str__(self) -> str:
-        return f"KEY ACKNOWLEDGEMENT of tree {self.tree_id} epoch {self.epoch} key {self.key_id}"
+        return f"KEY ACKNOWLEDGEMENT of tree {self.stream} epoch {self.epoch} key {self.key_id}"
 
 
 class Goodbye(_Message, tag=5, frozen=True):

@@ -24,7 +24,7 @@ from treecast.base import commands as c
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.errors import MalformedError
 from treecast.base.events import TapFrame
-from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.sessions import ModelSession
 from treecast.sim.underlay import Underlay
@@ -69,10 +69,10 @@ def twins() -> Iterator[Twins]:
             model.sessions.install(peer, session)
             network.attach(endpoint, partial(receive, both, peer))
         for tree in range(4):
-            both.do(c.CreateTree(TreeId(tree), TreeEpoch(1), KeyId(1)))
+            both.do(c.CreateTree(StreamId(tree), TreeEpoch(1), KeyId(1)))
             for plane in planes.planes[1:]:
                 give_key(planes[0], plane, tree, 1, 1, deliver=True)
-        assert BROADCAST_TREE == 0
+        assert BROADCAST_STREAM == 0
         yield both
 
 
@@ -87,12 +87,12 @@ def test_groups_of_every_scope_and_flag_reach_the_same_nodes(twins: Twins) -> No
     """Twice: before anybody has joined those that can be joined, and after."""
     twins.set_tables(Random(99))
     twins.do(c.SetPortForwarding(0, on=True))
-    for tree in (BROADCAST_TREE, TreeId(1)):
+    for tree in (BROADCAST_STREAM, StreamId(1)):
         twins.do(c.SetTreeMembers(tree, (NodeIndex(2),), (NodeIndex(3),)))
     frames = [to_group(group, number) for number, group in enumerate(EVERY_SCOPE)]
     the_same(twins, frames)
     for group in (group for group in EVERY_SCOPE if group.packed[1] & 0x0F >= 3):
-        twins.do(c.SetRoute(0, group, None, TreeId(1)))
+        twins.do(c.SetRoute(0, group, None, StreamId(1)))
     arrived = the_same(twins, frames)
     joined = [frame for group, frame in zip(EVERY_SCOPE, frames, strict=True) if group.packed[1] & 0x0F >= 2]
     assert [frame for frame in joined if arrived[2][frame] != 1 or arrived[3][frame] != 1] == []

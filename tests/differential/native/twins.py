@@ -9,7 +9,7 @@ from random import Random
 from lab.planes import DataPlanes
 from treecast.base import commands as c
 from treecast.base.addresses import MacAddress
-from treecast.base.ids import NodeIndex, TreeId
+from treecast.base.ids import NodeIndex, StreamId
 from treecast.sim.datagrams import Forward, SessionDatagram, TreeDatagram
 from treecast.sim.forwarder import ModelForwarder
 from treecast.sim.frame_sources import may_send
@@ -51,7 +51,7 @@ class Twins:
             next_hops = tuple(NodeIndex(peer) for peer in PEERS if rng.random() < 0.4)
             rest = [NodeIndex(peer) for peer in (*PEERS, STRANGER) if peer not in next_hops]
             replicate = tuple(peer for peer in rest if rng.random() < 0.3)
-            commands.append(c.SetTreeMembers(TreeId(tree), next_hops, replicate))
+            commands.append(c.SetTreeMembers(StreamId(tree), next_hops, replicate))
         for vlan in set(VLANS):
             for mac in HOSTS[:4]:
                 peer = NodeIndex(rng.choice((*PEERS, STRANGER)))
@@ -60,12 +60,12 @@ class Twins:
                 for source in (None, *(own for own in SOURCES if own.version == group.version)):
                     commands.append(c.RemoveRoute(vlan, group, source))
                     if rng.random() < 0.6:
-                        tree = TreeId(rng.randrange(1, 4))
+                        tree = StreamId(rng.randrange(1, 4))
                         commands.append(c.SetRoute(vlan, group, source, tree))
             for prefix in PREFIXES:
                 commands.append(c.RemovePrefixRoute(vlan, prefix))
                 if rng.random() < 0.4:
-                    tree = TreeId(rng.randrange(1, 4))
+                    tree = StreamId(rng.randrange(1, 4))
                     commands.append(c.SetPrefixRoute(vlan, prefix, tree))
         floods, forwards = rng.random() < 0.5, rng.random() < 0.85
         commands += [c.SetUnknownUnicastFlood(0, floods), c.SetPortForwarding(0, forwards)]

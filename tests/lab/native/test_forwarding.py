@@ -14,7 +14,7 @@ from lab.planes import INTERFACE, LIMIT_S, DataPlane, DataPlanes, ipv4, ipv6
 from lab.waiting import wait_until
 from treecast.base.commands import FloodFrame, Inject, SetTreeMembers
 from treecast.base.events import TapFrame
-from treecast.base.ids import NodeIndex, TreeId
+from treecast.base.ids import NodeIndex, StreamId
 
 GROUP = "239.1.1.1"
 GROUP6 = "ff15::101"
@@ -93,7 +93,7 @@ def test_multicast_reaches_each_next_hop_once(three: DataPlanes) -> None:
     route = three[0].forwarder.routes()[0]
     assert (route.vlan, route.group, route.source) == (0, socket.inet_aton(GROUP), None)
     assert route.tx_packets >= COUNT
-    tree = next(tree for tree in three[1].forwarder.trees() if tree.tree_id == 5)
+    tree = next(tree for tree in three[1].forwarder.trees() if tree.stream == 5)
     assert tree.rx_packets == route.tx_packets
 
 
@@ -113,7 +113,7 @@ def test_a_moved_member_loses_and_doubles_nothing(three: DataPlanes) -> None:
         wait_until(partial(has_received, receiver, 150 * (number + 1)), LIMIT_S, "the stream")
         on_tree = number % 2 == 0
         member = (NodeIndex(one.node),)
-        root.do(SetTreeMembers(TreeId(7), () if on_tree else member, member if on_tree else ()))
+        root.do(SetTreeMembers(StreamId(7), () if on_tree else member, member if on_tree else ()))
     sent = sender.wait(20).sent
     wait_until(lambda: receiver.snapshot().received >= sent, LIMIT_S, "all received")
     got = receiver.stop()

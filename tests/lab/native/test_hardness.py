@@ -23,7 +23,7 @@ from treecast.adapters.native_records import emit_endpoint, parse_endpoint
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import Inject, OfferKey, SendControl, SendHandshake
 from treecast.base.events import CommandRefused, ControlDatagram, PeerMoved, RefusalReason, SessionHandshake, TapFrame
-from treecast.base.ids import KeyId, NodeIndex, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId
 
 GROUP = "239.1.1.1"
 LOOKS = 20
@@ -134,7 +134,7 @@ def test_a_peer_without_session_is_a_named_drop_and_a_false() -> None:
         forwarder = planes[0].forwarder
         planes[0].do(SendControl(NodeIndex(9), b"message"))
         assert forwarder.drops()["no_session"] == 1
-        offer = OfferKey(TreeId(5), KeyId(1), NodeIndex(9), b"")
+        offer = OfferKey(StreamId(5), KeyId(1), NodeIndex(9), b"")
         assert apply(forwarder, [offer]) == [CommandRefused(offer, RefusalReason.UNKNOWN)]
 
 

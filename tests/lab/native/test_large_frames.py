@@ -11,7 +11,7 @@ from lab.load import Receiver, Sender
 from lab.planes import INTERFACE, LIMIT_S, DataPlane, DataPlanes, ipv4, ipv6
 from lab.waiting import wait_until
 from treecast.base.commands import FloodFrame, SetTreeMembers
-from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeId
+from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 
 GROUP = "239.1.1.1"
 COUNT = 2000
@@ -60,7 +60,7 @@ def test_tcp_s_super_frames_arrive_unchanged(three: DataPlanes) -> None:
 
 def test_multicast_reaches_next_hops_and_those_with_copies(three: DataPlanes) -> None:
     three.tree(three[0], 5, [three[1]], group=GROUP)
-    three[0].do(SetTreeMembers(TreeId(5), (NodeIndex(2),), (NodeIndex(3),)))
+    three[0].do(SetTreeMembers(StreamId(5), (NodeIndex(2),), (NodeIndex(3),)))
     receivers = [Receiver(plane.machine, GROUP, 5000, interface=INTERFACE) for plane in three.planes[1:]]
     sent = Sender(three[0].machine, GROUP, 5000, interface=INTERFACE, size_bytes=1472, rate_pps=3000, count=COUNT).wait(
         20
@@ -73,7 +73,7 @@ def test_multicast_reaches_next_hops_and_those_with_copies(three: DataPlanes) ->
 
 def test_what_python_floods_may_be_as_long(three: DataPlanes) -> None:
     three.tree(three[0], 0, [three[1]])
-    three[0].do(SetTreeMembers(BROADCAST_TREE, (NodeIndex(2),), (NodeIndex(3),)))
+    three[0].do(SetTreeMembers(BROADCAST_STREAM, (NodeIndex(2),), (NodeIndex(3),)))
     frame = b"\xff" * 6 + bytes.fromhex("02540000000188b6") + bytes(range(250)) * 6
     with three[1].listen_raw(0x88B6) as one, three[2].listen_raw(0x88B6) as other:
         three[0].do(FloodFrame(0, frame))

@@ -28,7 +28,7 @@ from lab.waiting import wait_until
 from treecast import _native
 from treecast.base.commands import Inject, SetPortForwarding, SetPortGroup, SetPortSelective, SetRoute
 from treecast.base.events import HostSeen, TapFrame
-from treecast.base.ids import TreeId
+from treecast.base.ids import StreamId
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
@@ -83,7 +83,7 @@ def scene() -> Iterator[Scene]:
         for number, (root, member) in enumerate(((planes[0], planes[1]), (planes[1], planes[0]))):
             planes.tree(root, 0, [member])
             planes.tree(root, 10 + number, [member], group=GROUP)
-            root.do(SetRoute(0, ip_address(GROUP6), None, TreeId(10 + number)))
+            root.do(SetRoute(0, ip_address(GROUP6), None, StreamId(10 + number)))
         yield Scene(planes, lan, interface)
 
 

@@ -26,7 +26,7 @@ from treecast.base.commands import (
     UseKey,
 )
 from treecast.base.events import RefusalReason
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_REMOTE_HOSTS, MAX_ROOT_TREES
 from treecast.identity.network import new_network
 
@@ -59,12 +59,12 @@ def refused(plane: DataPlane, *commands: Command) -> list[tuple[Command, Refusal
 
 
 def test_what_is_not_there_or_cannot_be_costs_itself_only(plane: DataPlane) -> None:
-    unknown, no_offer = UseKey(TreeId(9), KEY), AcceptKey(PEER, TreeId(9), EPOCH, KEY, b"")
+    unknown, no_offer = UseKey(StreamId(9), KEY), AcceptKey(PEER, StreamId(9), EPOCH, KEY, b"")
     no_port = SetPortForwarding(3, on=True)
-    with_itself = SetTreeMembers(TreeId(1), (NodeIndex(1),), ())
+    with_itself = SetTreeMembers(StreamId(1), (NodeIndex(1),), ())
     group = IPv4Address("239.1.1.1")
-    commands = (CreateTree(TreeId(1), EPOCH, KEY), unknown, no_offer, no_port, with_itself)
-    assert refused(plane, *commands, SetRoute(0, group, None, TreeId(1))) == [
+    commands = (CreateTree(StreamId(1), EPOCH, KEY), unknown, no_offer, no_port, with_itself)
+    assert refused(plane, *commands, SetRoute(0, group, None, StreamId(1))) == [
         (unknown, RefusalReason.UNKNOWN),
         (no_offer, RefusalReason.UNKNOWN),
         (no_port, RefusalReason.INVALID),
@@ -74,8 +74,8 @@ def test_what_is_not_there_or_cannot_be_costs_itself_only(plane: DataPlane) -> N
 
 
 def test_a_tree_too_many_is_refused_and_what_follows_it_carried_out(plane: DataPlane) -> None:
-    trees = [CreateTree(TreeId(number), EPOCH, KEY) for number in range(1, MAX_ROOT_TREES + 2)]
-    members = SetTreeMembers(trees[-1].tree_id, (PEER,), ())
+    trees = [CreateTree(StreamId(number), EPOCH, KEY) for number in range(1, MAX_ROOT_TREES + 2)]
+    members = SetTreeMembers(trees[-1].stream, (PEER,), ())
     assert refused(plane, *trees, members, SetHost(0, MAC, PEER)) == [
         (trees[-1], RefusalReason.TABLE_FULL),
         (members, RefusalReason.UNKNOWN),
@@ -84,7 +84,7 @@ def test_a_tree_too_many_is_refused_and_what_follows_it_carried_out(plane: DataP
 
 def test_records_that_are_no_commands_are_refused_and_carry_out_nothing(plane: DataPlane) -> None:
     rng, group = Random(3), IPv4Address("239.1.1.2")
-    assert not refused(plane, CreateTree(TreeId(1), EPOCH, KEY), SetRoute(0, group, None, TreeId(1)))
+    assert not refused(plane, CreateTree(StreamId(1), EPOCH, KEY), SetRoute(0, group, None, StreamId(1)))
     records = emit_commands([c.RemoveRoute(0, group, None)], lambda _: 0) + b"\0"
     for broken in (records, records[:-2], b"", b"\xdd\xff\xff\xff\xff", *(rng.randbytes(40) for _ in range(200))):
         try:
@@ -107,7 +107,7 @@ def test_a_command_of_impossible_values_costs_itself_only(plane: DataPlane) -> N
         c.InstallSession(unfinished, 7, PEER, 0, endpoint, 1, confirmed=True),
         c.InstallSession(unfinished, 8, PEER, 0, endpoint, 1, confirmed=True),
     ]
-    allowed = (SetHost(0, MAC, PEER), RemoveTree(TreeId(7)))
+    allowed = (SetHost(0, MAC, PEER), RemoveTree(StreamId(7)))
     refusals = plane.carry_out([allowed[0], *impossible, allowed[1]])
     assert sorted(map(repr, (refusal.command for refusal in refusals))) == sorted(map(repr, impossible))
     assert {refusal.reason for refusal in refusals} == {RefusalReason.INVALID}
@@ -128,13 +128,13 @@ def test_hosts_of_one_turn_are_written_together_with_what_comes_between_in_its_o
 
 def test_routes_of_one_turn_are_set_together_with_what_comes_between_in_its_order(plane: DataPlane) -> None:
     """One more than fit is refused; a route that is removed between makes room, and its tree may be made there, too."""
-    tree = CreateTree(TreeId(7), EPOCH, KEY)
+    tree = CreateTree(StreamId(7), EPOCH, KEY)
     groups = [IPv4Address(0xEF000000 + number) for number in range(MAX_ROOT_TREES)]
     known = [flow for flow, _ in plane.sent_by_flow()]
-    routes = [SetRoute(7, group, None, tree.tree_id) for group in groups]
-    late = SetRoute(7, IPv4Address("232.0.0.1"), None, tree.tree_id)
+    routes = [SetRoute(7, group, None, tree.stream) for group in groups]
+    late = SetRoute(7, IPv4Address("232.0.0.1"), None, tree.stream)
     begin = [c.RemoveRoute(flow.vlan, flow.group, flow.source) for flow in known]
-    between = (tree, SetTreeMembers(tree.tree_id, (PEER,), ()), c.RemoveRoute(7, groups[0], None))
+    between = (tree, SetTreeMembers(tree.stream, (PEER,), ()), c.RemoveRoute(7, groups[0], None))
     assert not refused(plane, *begin, *routes, *between, late)
     assert refused(plane, routes[0]) == [(routes[0], RefusalReason.TABLE_FULL)]
     assert {flow.group for flow, _ in plane.sent_by_flow()} == {late.group, *groups[1:]}

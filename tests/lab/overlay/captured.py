@@ -41,7 +41,7 @@ class Datagram:
         return self._word(4)
 
     @property
-    def tree_id(self) -> int:
+    def stream(self) -> int:
         return self._word(8)
 
     @property
@@ -64,7 +64,7 @@ def read_datagrams(path: Path, port: int = PORT) -> list[Datagram]:
 
 def stream_trees(datagrams: list[Datagram]) -> list[Datagram]:
     """The tree datagrams of groups: all but those of broadcast trees."""
-    return [datagram for datagram in datagrams if datagram.kind == TREE and datagram.tree_id != 0]
+    return [datagram for datagram in datagrams if datagram.kind == TREE and datagram.stream != 0]
 
 
 def stream_sizes(payload_bytes: int) -> set[int]:

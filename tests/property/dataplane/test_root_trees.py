@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from treecast.base.commands import CreateTree, MakeKey, OfferKey, SetTreeMembers, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Duration, Instant
 from treecast.dataplane.mute_members import MUTE_AFTER
 from treecast.dataplane.root_trees import KEY_REST, ROTATION_LIMIT, RootTrees
@@ -105,7 +105,7 @@ class OneTree(RuleBasedStateMachine):
 
     @rule()
     def first_frame(self) -> None:
-        self.trees.used(self.now, TreeId(1))
+        self.trees.used(self.now, StreamId(1))
         self.carry_out()
 
     @precondition(lambda self: self.offers)
@@ -125,7 +125,7 @@ class OneTree(RuleBasedStateMachine):
         if not lost:
             if peer in self.members and key_id in (self.key_in_use, max(self.made)):
                 self.unheard_since[peer] = self.now
-            self.trees.key_acknowledgement(self.now, peer, TreeId(1), TreeEpoch(7), key_id)
+            self.trees.key_acknowledgement(self.now, peer, StreamId(1), TreeEpoch(7), key_id)
             self.carry_out()
 
     @rule(seconds=st.sampled_from([0.05, 0.5, 3.0, 4000.0]))

@@ -14,7 +14,7 @@ from treecast.base import commands as c
 from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
 from treecast.base.flows import GroupKey
-from treecast.base.ids import TAP, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import TAP, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.dataplane.port_groups import PortGroups
@@ -35,20 +35,20 @@ Served = Mapping[IPAddress, Counter[NodeIndex]]
 class Tables:
     """The data plane's, as plain as can be."""
 
-    members: dict[TreeId, tuple[NodeIndex, ...]] = field(default_factory=dict)
-    routes: dict[IPAddress | None, TreeId] = field(default_factory=dict)
+    members: dict[StreamId, tuple[NodeIndex, ...]] = field(default_factory=dict)
+    routes: dict[IPAddress | None, StreamId] = field(default_factory=dict)
 
     def take(self, command: c.Command) -> None:
         match command:
-            case c.CreateTree(tree_id):
-                self.members[tree_id] = ()
-            case c.RemoveTree(tree_id):
-                del self.members[tree_id]
-            case c.SetTreeMembers(tree_id, next_hops, replicate):
-                assert tree_id in self.members
-                self.members[tree_id] = next_hops + replicate
-            case c.SetRoute(source=source, tree_id=tree_id):
-                self.routes[source] = tree_id
+            case c.CreateTree(stream):
+                self.members[stream] = ()
+            case c.RemoveTree(stream):
+                del self.members[stream]
+            case c.SetTreeMembers(stream, next_hops, replicate):
+                assert stream in self.members
+                self.members[stream] = next_hops + replicate
+            case c.SetRoute(source=source, stream=stream):
+                self.routes[source] = stream
             case c.RemoveRoute(source=source):
                 del self.routes[source]
 
@@ -100,12 +100,12 @@ class Root:
 
     def keys_are_taken(self) -> None:
         """Frames have come on every tree, and the members have its key: the next change finds next hops, not copies."""
-        for tree_id, members in list(self.tables.members.items()):
-            self.trees.used(self.now, tree_id)
+        for stream, members in list(self.tables.members.items()):
+            self.trees.used(self.now, stream)
             offers = [command for command in self.trees.commands if isinstance(command, c.OfferKey)]
             for offer in offers:
-                if offer.tree_id == tree_id and offer.peer in members:
-                    self.trees.key_acknowledgement(self.now, offer.peer, tree_id, TreeEpoch(1), KeyId(offer.key_id))
+                if offer.stream == stream and offer.peer in members:
+                    self.trees.key_acknowledgement(self.now, offer.peer, stream, TreeEpoch(1), KeyId(offer.key_id))
             self.settle()
 
     def time_passes(self, seconds: float) -> None:

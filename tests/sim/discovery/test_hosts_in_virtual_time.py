@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.base.events import HostSeen, TapFrame
-from treecast.base.ids import BROADCAST_TREE, NodeIndex
+from treecast.base.ids import BROADCAST_STREAM, NodeIndex
 from treecast.sim.world import SimNode, World
 from treecast.wire import arp, ethernet
 from treecast.wire.arp import ArpOperation, ArpPacket
@@ -43,12 +43,12 @@ def test_a_request_for_a_known_host_makes_no_datagram_at_all() -> None:
     ask(nodes[1], HOST, ADDRESS, ADDRESS)
     world.run(0.5)
     assert places(nodes) == [2, None, 2, 2]
-    before = nodes[0].forwarder.trees[BROADCAST_TREE].taken
+    before = nodes[0].forwarder.trees[BROADCAST_STREAM].taken
     own = nodes[0].identity.certificate
     assert own.ipv4 is not None
     ask(nodes[0], own.mac, own.ipv4.ip, ADDRESS)
     world.run(0.5)
-    assert nodes[0].forwarder.trees[BROADCAST_TREE].taken == before
+    assert nodes[0].forwarder.trees[BROADCAST_STREAM].taken == before
     (answer,) = [ethernet.parse(frame) for frame in nodes[0].forwarder.injected if frame[12:14] == b"\x08\x06"]
     assert arp.parse(answer.payload).sender_mac == HOST
 

@@ -24,7 +24,7 @@ from tests.sim.engine.trouble import (
     Weather,
 )
 from treecast.base.flows import GroupKey
-from treecast.base.ids import BROADCAST_TREE, NodeIndex, TreeId
+from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.base.membership import NO_SOURCE, FilterMode
 from treecast.sim.world import SimNode
 
@@ -150,8 +150,8 @@ def _knows_the_truth(troubled: TroubledWorld, node: SimNode) -> None:
 
 def _has_the_right_trees(troubled: TroubledWorld, node: SimNode) -> None:
     forwarder = node.forwarder
-    assert set(forwarder.trees) == {BROADCAST_TREE, *forwarder.routes.values()}
-    assert _members(node, BROADCAST_TREE) == _others(troubled, node)
+    assert set(forwarder.trees) == {BROADCAST_STREAM, *forwarder.routes.values()}
+    assert _members(node, BROADCAST_STREAM) == _others(troubled, node)
     for group in GROUPS:
         for number in range(1, 1 + len(troubled.nodes)):
             source = troubled.address(number)
@@ -161,8 +161,8 @@ def _has_the_right_trees(troubled: TroubledWorld, node: SimNode) -> None:
             assert (_members(node, tree) if tree is not None else []) == expected
 
 
-def _members(node: SimNode, tree_id: TreeId) -> list[NodeIndex]:
-    tree = node.forwarder.trees[tree_id]
+def _members(node: SimNode, stream: StreamId) -> list[NodeIndex]:
+    tree = node.forwarder.trees[stream]
     return sorted([*tree.next_hops, *tree.replicate])
 
 
@@ -184,9 +184,9 @@ def _frames_reach_exactly_the_subscribers(troubled: TroubledWorld) -> None:
 
 
 def _sends_by_tree_to_all(troubled: TroubledWorld, node: SimNode) -> None:
-    for tree_id, tree in node.forwarder.trees.items():
+    for stream, tree in node.forwarder.trees.items():
         if tree.used:
-            assert tree.replicate == (), tree_id
+            assert tree.replicate == (), stream
 
 
 def _says_nothing(node: SimNode) -> bool:
@@ -211,11 +211,11 @@ def _keeps_nothing_of_what_is_gone(troubled: TroubledWorld, node: SimNode) -> No
     assert broadcast.unsent == 0
     assert forwarder.pending_offers == set()
     trees = footprint.trees
-    assert {(tree.root, tree.tree_id, tree.epoch) for tree in trees} == set(forwarder.member_keys)
+    assert {(tree.root, tree.stream, tree.epoch) for tree in trees} == set(forwarder.member_keys)
     for tree in trees:
         root = troubled.nodes[tree.root]
-        if tree.tree_id in root.forwarder.trees:
-            assert node.index in _members(root, tree.tree_id)
+        if tree.stream in root.forwarder.trees:
+            assert node.index in _members(root, tree.stream)
         else:  # it gave up the tree, or made another that it has not used; its members notice by its silence
             assert tree.flow is not None
             newer = root.forwarder.routes.get((0, tree.flow.group, tree.flow.source))

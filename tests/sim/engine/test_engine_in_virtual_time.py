@@ -55,7 +55,7 @@ def test_after_the_first_frames_the_tree_carries_the_stream_and_copies_end() -> 
     world.run(1.0)
     nodes[0].send(GROUP, 0)
     world.run(1.0)
-    trees = [tree for tree_id, tree in nodes[0].forwarder.trees.items() if tree_id != 0]
+    trees = [tree for stream, tree in nodes[0].forwarder.trees.items() if stream != 0]
     assert [(tree.next_hops, tree.replicate) for tree in trees] == [((2, 3, 4), ())]
 
 
@@ -105,11 +105,11 @@ def test_a_leaver_holds_no_key_that_is_in_use() -> None:
     world.run(0.5)
     nodes[0].send(GROUP, 0)
     world.run(0.5)
-    (tree_id,) = [tree_id for tree_id in nodes[0].forwarder.trees if tree_id != 0]
-    key_before = nodes[0].forwarder.trees[tree_id].key_id
+    (stream,) = [stream for stream in nodes[0].forwarder.trees if stream != 0]
+    key_before = nodes[0].forwarder.trees[stream].key_id
     nodes[3].leave(GROUP)
     world.run(4.0)
-    tree = nodes[0].forwarder.trees[tree_id]
+    tree = nodes[0].forwarder.trees[stream]
     assert tree.key_id != key_before
     assert tree.next_hops == (2, 3)
     for keys in nodes[3].forwarder.member_keys.values():

@@ -149,7 +149,7 @@ def test_a_member_that_joins_and_leaves_six_times_a_second_takes_no_frame_from_a
         root.send(group, f"frame {sent}")
         sent += 1
         world.run(0.01)
-        rotations[next(tree.key_id for tree_id, tree in root.forwarder.trees.items() if tree_id)] += 1
+        rotations[next(tree.key_id for stream, tree in root.forwarder.trees.items() if stream)] += 1
     world.run(1.0)
     assert member.forwarder.delivered == [f"frame {number}" for number in range(sent)]
     assert 4 <= len(rotations) <= 7

@@ -24,7 +24,7 @@ from treecast.base.commands import (
     SetUnknownUnicastFlood,
 )
 from treecast.base.events import CommandRefused, RefusalReason
-from treecast.base.ids import KeyId, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, StreamId, TreeEpoch
 from treecast.base.keep_local import KEEP_ALL
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.retries import FIRST_BATCH, LAST_PAUSE, Retries
@@ -118,7 +118,7 @@ def test_a_command_that_cannot_be_is_a_bug_but_not_where_a_port_was_closed_meanw
         Inject(3, bytes(60)),
         FloodFrame(3, bytes(60)),
     ]
-    for command in (*of_ports, CreateTree(TreeId(9), TreeEpoch(1), KeyId(1))):
+    for command in (*of_ports, CreateTree(StreamId(9), TreeEpoch(1), KeyId(1))):
         refused = CommandRefused(command, RefusalReason.INVALID, ValueError("no such thing"))
         node.engine.turn(world.underlay.now, [refused])
     drops = node.engine.drops.snapshot()

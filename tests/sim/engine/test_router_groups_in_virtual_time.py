@@ -32,7 +32,7 @@ def test_groups_that_nobody_joined_come_from_the_first_frame_and_on_a_tree() -> 
     assert received(router) == list(range(100))
     assert received(other) == []
     assert root.forwarder.drops["no_subscriber"] == 100, "what is outside"
-    (tree,) = [tree for tree_id, tree in root.forwarder.trees.items() if tree_id != 0]
+    (tree,) = [tree for stream, tree in root.forwarder.trees.items() if stream != 0]
     assert (tree.next_hops, tree.replicate) == ((router.index,), ()), "one sealed datagram, as on any tree"
 
 
@@ -71,6 +71,6 @@ def test_a_router_that_goes_is_off_the_trees_and_one_that_comes_back_is_on_them(
     assert received(again) == [2, 3]
     again.stop()
     world.run(90.0)
-    assert {tree_id for tree_id, tree in root.forwarder.trees.items() if again.index in tree.next_hops} == set()
+    assert {stream for stream, tree in root.forwarder.trees.items() if again.index in tree.next_hops} == set()
     root.send(OTHER, 4)
     assert root.forwarder.drops["no_subscriber"] == 1

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from treecast.base.addresses import BROADCAST_MAC, MacAddress
 from treecast.base.events import TapFrame
-from treecast.base.ids import TreeId
+from treecast.base.ids import StreamId
 from treecast.sim.forwarder import KEY_DATAGRAMS
 from treecast.sim.world import SimNode, World
 from treecast.wire import arp, ethernet, ipv4
@@ -53,14 +53,14 @@ def test_a_worn_sender_key_is_replaced_under_a_stream_and_no_frame_is_lost() -> 
     for node in members:
         node.report(GROUP)
     world.run(1.0)
-    used: set[tuple[TreeId, int]] = set()
+    used: set[tuple[StreamId, int]] = set()
     for number in range(STREAM):
         root.send(GROUP, number)
         world.run(INTERVAL_S)
-        used |= {(tree_id, tree.key_id) for tree_id, tree in root.forwarder.trees.items() if tree_id and tree.used}
+        used |= {(stream, tree.key_id) for stream, tree in root.forwarder.trees.items() if stream and tree.used}
     world.run(1.0)
     assert [received(node) for node in members] == [list(range(STREAM))] * 3
-    assert len({tree_id for tree_id, _ in used}) == 1
+    assert len({stream for stream, _ in used}) == 1
     assert STREAM / DATAGRAMS_PER_KEY - 2 <= len(used) <= STREAM / DATAGRAMS_PER_KEY + 2
     assert all(node.forwarder.drops["tree_key_unknown"] == 0 for node in members)
 
@@ -72,9 +72,9 @@ def test_a_key_that_is_not_worn_stays_in_use() -> None:
     for number in range(DATAGRAMS_PER_KEY // 2):
         nodes[0].send(GROUP, number)
         world.run(INTERVAL_S)
-    key_ids = {tree.key_id for tree_id, tree in nodes[0].forwarder.trees.items() if tree_id}
+    key_ids = {tree.key_id for stream, tree in nodes[0].forwarder.trees.items() if stream}
     world.run(30.0)
-    assert {tree.key_id for tree_id, tree in nodes[0].forwarder.trees.items() if tree_id} == key_ids
+    assert {tree.key_id for stream, tree in nodes[0].forwarder.trees.items() if stream} == key_ids
 
 
 def test_a_worn_session_is_replaced_under_a_stream_and_no_frame_is_lost() -> None:

@@ -8,12 +8,12 @@ from tests.unit.counting import steps_of, times_the_work
 from treecast.base.commands import Command, OfferKey, SetTreeMembers, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
 from treecast.dataplane.root_trees import RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
-TREE, EPOCH = TreeId(1), TreeEpoch(1)
+TREE, EPOCH = StreamId(1), TreeEpoch(1)
 FIRST_KEY_STEPS = 650_000
 """Each of the 514,000 that it takes is 9 ns on a machine of today: 20 ms are enough on one of a third of its speed."""
 LEAVE_STEPS = 600_000

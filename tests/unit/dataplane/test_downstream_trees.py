@@ -10,7 +10,7 @@ from treecast.base.commands import AcceptKey, RefuseKey, RemoveDownstreamTree
 from treecast.base.counters import Drops
 from treecast.base.events import KeyOffered
 from treecast.base.flows import BROADCAST, Flow
-from treecast.base.ids import BROADCAST_TREE, KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.dataplane import downstream_trees
@@ -32,19 +32,19 @@ class Member:
         self.trees = DownstreamTrees(self.drops)
         self.trees.want(Instant(0.0), GROUP, wanted)
 
-    def offered(self, flow: Flow | None, tree_id: int, *, now: float = 1.0, root: int = 1) -> bool:
+    def offered(self, flow: Flow | None, stream: int, *, now: float = 1.0, root: int = 1) -> bool:
         """Whether a root's key is taken; what else ends by it is forgotten."""
-        name = (NodeIndex(root), TreeId(tree_id), TreeEpoch(1), KeyId(1))
+        name = (NodeIndex(root), StreamId(stream), TreeEpoch(1), KeyId(1))
         self.trees.offered(Instant(now), KeyOffered(*name, emit_context(flow)))
         (judged,) = [one for one in self.trees.commands if isinstance(one, AcceptKey | RefuseKey)]
         self.trees.commands.clear()
         return isinstance(judged, AcceptKey)
 
-    def left(self, now: float) -> list[TreeId]:
+    def left(self, now: float) -> list[StreamId]:
         """The trees that it leaves by then."""
         self.trees.advance(Instant(now))
         commands, self.trees.commands = self.trees.commands, []
-        return [command.tree_id for command in commands if isinstance(command, RemoveDownstreamTree)]
+        return [command.stream for command in commands if isinstance(command, RemoveDownstreamTree)]
 
 
 def test_the_key_of_a_flow_that_nobody_here_wants_is_refused_and_counted() -> None:
@@ -55,12 +55,12 @@ def test_the_key_of_a_flow_that_nobody_here_wants_is_refused_and_counted() -> No
     assert member.drops.snapshot() == {"key_not_wanted": 4}
 
 
-@pytest.mark.parametrize(("flow", "tree_id"), [(BROADCAST, 5), (ANY_SOURCE, BROADCAST_TREE)])
-def test_the_broadcast_tree_has_its_number_and_no_other_tree_has(flow: Flow | None, tree_id: int) -> None:
+@pytest.mark.parametrize(("flow", "stream"), [(BROADCAST, 5), (ANY_SOURCE, BROADCAST_STREAM)])
+def test_the_broadcast_tree_has_its_number_and_no_other_tree_has(flow: Flow | None, stream: int) -> None:
     member = Member(EVERYTHING)
-    assert not member.offered(flow, tree_id)
+    assert not member.offered(flow, stream)
     assert member.drops.snapshot() == {"key_context_malformed": 1}
-    assert member.offered(BROADCAST, BROADCAST_TREE)
+    assert member.offered(BROADCAST, BROADCAST_STREAM)
 
 
 def test_an_offer_of_a_tree_that_another_has_followed_comes_too_late() -> None:

@@ -9,13 +9,13 @@ import pytest
 from treecast.base.commands import MakeKey, OfferKey, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
 from treecast.dataplane.root_trees import FIRST_OFFER_INTERVAL, KEY_LIFETIME, ROTATION_LIMIT, RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
 MEMBER = NodeIndex(2)
-TREE = TreeId(1)
+TREE = StreamId(1)
 
 
 @pytest.mark.parametrize("answers", [True, False])

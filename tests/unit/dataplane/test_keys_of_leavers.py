@@ -8,12 +8,12 @@ from itertools import pairwise
 from treecast.base.commands import MakeKey, OfferKey, SetTreeMembers, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Duration, Instant
 from treecast.dataplane.root_trees import KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT, RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
-TREE, EPOCH = TreeId(1), TreeEpoch(1)
+TREE, EPOCH = StreamId(1), TreeEpoch(1)
 
 
 class Root:

@@ -10,7 +10,7 @@ from tests.unit.dataplane.test_keys_of_leavers import EPOCH, FLOW, TREE, Root
 from treecast.base.commands import CreateTree, OfferKey, SetTreeMembers
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
 from treecast.dataplane import root_trees
 from treecast.dataplane.root_trees import RootTrees
@@ -75,7 +75,7 @@ def test_a_key_that_is_not_made_yet_cannot_be_acknowledged() -> None:
 def test_who_is_no_member_acknowledges_nothing() -> None:
     root = Root(2)
     root.trees.key_acknowledgement(root.now, NodeIndex(99), TREE, EPOCH, KeyId(1))
-    root.trees.key_acknowledgement(root.now, MEMBER, TreeId(77), EPOCH, KeyId(1))
+    root.trees.key_acknowledgement(root.now, MEMBER, StreamId(77), EPOCH, KeyId(1))
     root.trees.advance(root.now)
     assert root.trees.commands == []
 

@@ -10,7 +10,7 @@ from treecast.base.commands import RemoveDownstreamTree
 from treecast.base.counters import Drops
 from treecast.base.events import KeyOffered
 from treecast.base.flows import Flow
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.dataplane import downstream_trees
@@ -28,9 +28,9 @@ def joined() -> DownstreamTrees:
     return trees
 
 
-def offer(trees: DownstreamTrees, now: float, tree_id: int, epoch: int = 1) -> list[RemoveDownstreamTree]:
+def offer(trees: DownstreamTrees, now: float, stream: int, epoch: int = 1) -> list[RemoveDownstreamTree]:
     """Offers this tree's key; returns the trees that end."""
-    event = KeyOffered(ROOT, TreeId(tree_id), TreeEpoch(epoch), KeyId(tree_id), emit_context(FLOW))
+    event = KeyOffered(ROOT, StreamId(stream), TreeEpoch(epoch), KeyId(stream), emit_context(FLOW))
     trees.offered(Instant(now), event)
     return ended(trees)
 
@@ -41,8 +41,8 @@ def ended(trees: DownstreamTrees) -> list[RemoveDownstreamTree]:
     return found
 
 
-def remove(tree_id: int, epoch: int = 1) -> list[RemoveDownstreamTree]:
-    return [RemoveDownstreamTree(ROOT, TreeId(tree_id), TreeEpoch(epoch))]
+def remove(stream: int, epoch: int = 1) -> list[RemoveDownstreamTree]:
+    return [RemoveDownstreamTree(ROOT, StreamId(stream), TreeEpoch(epoch))]
 
 
 def test_the_tree_before_is_kept_for_what_is_on_its_way() -> None:
@@ -59,7 +59,7 @@ def test_the_tree_before_is_kept_for_what_is_on_its_way() -> None:
 
 def test_of_many_in_a_row_the_last_two_are_kept() -> None:
     trees = joined()
-    assert [offer(trees, 1.0, tree_id) for tree_id in (5, 6, 7, 8)] == [[], [], remove(5), remove(6)]
+    assert [offer(trees, 1.0, stream) for stream in (5, 6, 7, 8)] == [[], [], remove(5), remove(6)]
 
 
 def test_a_root_that_was_restarted_ends_its_earlier_life_s_tree_at_once() -> None:
@@ -84,9 +84,9 @@ def test_trees_that_are_kept_make_room_where_the_table_is_full(monkeypatch: pyte
     for flow in flows:
         trees.want(Instant(0.0), (flow.vlan, flow.group), EVERYTHING)
     gone: list[RemoveDownstreamTree] = []
-    for now, tree_ids in ((1.0, (5, 6, 7)), (2.0, (8, 9, 10))):
-        for flow, tree_id in zip(flows, tree_ids, strict=True):
-            name = (ROOT, TreeId(tree_id), TreeEpoch(1), KeyId(tree_id))
+    for now, streams in ((1.0, (5, 6, 7)), (2.0, (8, 9, 10))):
+        for flow, stream in zip(flows, streams, strict=True):
+            name = (ROOT, StreamId(stream), TreeEpoch(1), KeyId(stream))
             trees.offered(Instant(now), KeyOffered(*name, emit_context(flow)))
             gone += ended(trees)
     assert gone == [*remove(5), *remove(6)]

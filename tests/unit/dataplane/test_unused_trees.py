@@ -10,7 +10,7 @@ from tests.unit.dataplane.test_root_trees_bounds import NOW, flow
 from treecast.base.commands import CreateTree, RemoveTree
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
-from treecast.base.ids import NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import NodeIndex, StreamId, TreeEpoch
 from treecast.dataplane import root_trees
 from treecast.dataplane.root_trees import RootTrees
 from treecast.dataplane.unused_trees import UnusedTrees
@@ -25,18 +25,18 @@ class Root:
         monkeypatch.setattr(root_trees, "MAX_ROOT_TREES", most)
         self.drops = Drops()
         self.trees = RootTrees(TreeEpoch(1), self.drops)
-        self.flows: dict[TreeId, Flow | None] = {}
+        self.flows: dict[StreamId, Flow | None] = {}
 
     def want(self, number: int, *members: NodeIndex) -> None:
         self.trees.want(NOW, flow(number), members)
-        created = [one.tree_id for one in self._take(CreateTree)]
+        created = [one.stream for one in self._take(CreateTree)]
         self.flows.update(dict.fromkeys(created, flow(number)))
 
     def _take(self, kind: type[CreateTree]) -> list[CreateTree]:
         commands, self.trees.commands = self.trees.commands, []
         for command in commands:
             if isinstance(command, RemoveTree):
-                del self.flows[command.tree_id]
+                del self.flows[command.stream]
         return [command for command in commands if isinstance(command, kind)]
 
     def have(self, *numbers: int) -> bool:
@@ -58,8 +58,8 @@ def test_a_tree_that_is_used_makes_no_room(monkeypatch: pytest.MonkeyPatch) -> N
     root = Root(4, monkeypatch)
     for number in range(4):
         root.want(number, HOSTILE)
-    for tree_id in list(root.flows):
-        root.trees.used(NOW, tree_id)
+    for stream in list(root.flows):
+        root.trees.used(NOW, stream)
     root.want(9, HONEST)
     assert root.have(0, 1, 2, 3) and not root.have(9)
 

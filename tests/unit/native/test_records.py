@@ -13,7 +13,7 @@ from treecast.adapters.native_records import emit_commands, parse_events
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KEEP_ALL
 from treecast.base.membership import FilterMode, SourceFilter
 
@@ -49,7 +49,7 @@ def test_the_data_plane_reads_every_command_with_the_fields_that_it_has_here() -
             ["SetPortGroup", 1, 0, b"\xef\x01\x01\x01", ["exclude", []]],
         ),
         (
-            c.SetPrefixRoute(0, IPv4Network("239.0.0.0/8"), TreeId(1)),
+            c.SetPrefixRoute(0, IPv4Network("239.0.0.0/8"), StreamId(1)),
             ["SetPrefixRoute", 0, [b"\xef\0\0\0", 8], 1],
         ),
     ],
@@ -72,11 +72,11 @@ EVENTS: tuple[e.FromDataPlane, ...] = (
     e.ControlDatagram(NodeIndex(2), 5, b"message"),
     e.SessionHandshake(NodeIndex(2), 5, b"message"),
     e.ForwardedHandshake(NodeIndex(2), NodeIndex(3), b"init"),
-    e.KeyOffered(NodeIndex(2), TreeId(1), TreeEpoch(3), KeyId(4), b"context"),
+    e.KeyOffered(NodeIndex(2), StreamId(1), TreeEpoch(3), KeyId(4), b"context"),
     e.PeerMoved(NodeIndex(2), 5, Endpoint(IPv6Address("2001:db8::1"), 7700)),
     e.SessionConfirmed(NodeIndex(2), 5),
-    e.TreeUsed(TreeId(9)),
-    e.KeyWorn(TreeId(9), KeyId(4)),
+    e.TreeUsed(StreamId(9)),
+    e.KeyWorn(StreamId(9), KeyId(4)),
     e.HostSeen(1, 7, MAC),
 )
 

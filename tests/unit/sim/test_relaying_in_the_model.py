@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from random import Random
 
 from treecast.base.addresses import Endpoint
-from treecast.base.ids import KeyId, NodeIndex, TreeEpoch, TreeId
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
 from treecast.sim.datagrams import TreeDatagram
 from treecast.sim.forwarder import ModelForwarder
@@ -14,7 +14,7 @@ from treecast.sim.sessions import ModelSession
 from treecast.sim.underlay import Underlay
 
 ROOT, RELAY, MEMBER = NodeIndex(1), NodeIndex(2), NodeIndex(3)
-TREE = (ROOT, TreeId(7), TreeEpoch(1))
+TREE = (ROOT, StreamId(7), TreeEpoch(1))
 
 
 def endpoint(node: NodeIndex) -> Endpoint:

@@ -14,7 +14,7 @@ use treecast_core::root_tree::{RootTree, SenderKey};
 use treecast_core::tree_tag::TreeKey;
 use zeroize::Zeroizing;
 
-const NAME: TreeName = TreeName { root: 1, tree_id: 5, epoch: EPOCH };
+const NAME: TreeName = TreeName { root: 1, stream: 5, epoch: EPOCH };
 const FRAME: &[u8] = &[7; 60];
 /// Half a window, as in docs/protocol.md.
 const AHEAD: u64 = 16_384;

@@ -36,16 +36,16 @@ fn routes_that_are_set_at_once_are_as_if_set_one_by_one_and_keep_their_numbers()
     let [batch, single] = [1, 2].map(|index| ForwardingTables::new(index, &network(), Box::new(|| {})));
     let source = |number: u8| (number > 0).then(|| IpAddr::from([192, 0, 2, number]));
     let routes: Vec<SetRoute> = (0..200)
-        .map(|n: u8| SetRoute { vlan: 0, group: [239, 0, 0, n % 7].into(), source: source(n % 5), tree_id: n.into() })
+        .map(|n: u8| SetRoute { vlan: 0, group: [239, 0, 0, n % 7].into(), source: source(n % 5), stream: n.into() })
         .collect();
     for tables in [&batch, &single] {
         tables.set_route(0, [239, 0, 0, 3].into(), None, 9).unwrap();
         tables.routes()[0].tx.add(5, 500);
     }
-    routes.iter().for_each(|set| single.set_route(set.vlan, set.group, set.source, set.tree_id).unwrap());
+    routes.iter().for_each(|set| single.set_route(set.vlan, set.group, set.source, set.stream).unwrap());
     assert_eq!(batch.set_routes(&routes), []);
     let seen = |tables: &ForwardingTables| {
-        let of = |route: &Arc<Route>| (route.group, route.source, route.tree_id, route.tx.get());
+        let of = |route: &Arc<Route>| (route.group, route.source, route.stream, route.tx.get());
         tables.routes().iter().map(of).collect::<Vec<_>>()
     };
     assert_eq!(seen(&batch), seen(&single));
@@ -56,12 +56,11 @@ fn routes_that_are_set_at_once_are_as_if_set_one_by_one_and_keep_their_numbers()
 #[test]
 fn routes_of_groups_that_find_no_room_come_back_and_those_of_known_groups_are_set() {
     let tables = ForwardingTables::new(1, &network(), Box::new(|| {}));
-    let route =
-        |number: u32, tree_id| SetRoute { vlan: 0, group: Ipv4Addr::from(number).into(), source: None, tree_id };
+    let route = |number: u32, stream| SetRoute { vlan: 0, group: Ipv4Addr::from(number).into(), source: None, stream };
     let all: Vec<SetRoute> = (0..65_536 + 3).map(|number| route(0xEF00_0000 + number, 1)).collect();
     let refused = tables.set_routes(&all);
     assert_eq!((refused.len(), tables.routes().len()), (3, 65_536));
     let known = all.iter().find(|set| !refused.contains(&set.key())).unwrap();
-    assert_eq!(tables.set_routes(&[SetRoute { tree_id: 2, ..*known }, route(1, 2)]), [(0, Ipv4Addr::from(1).into())]);
-    assert_eq!(tables.routes().iter().filter(|route| route.tree_id == 2).count(), 1);
+    assert_eq!(tables.set_routes(&[SetRoute { stream: 2, ..*known }, route(1, 2)]), [(0, Ipv4Addr::from(1).into())]);
+    assert_eq!(tables.routes().iter().filter(|route| route.stream == 2).count(), 1);
 }

@@ -19,8 +19,8 @@ proptest! {
         counter: u64,
         rest in prop::collection::vec(any::<u8>(), 28..200),
     ) {
-        let [root, tree_id, epoch, key_id] = words;
-        let header = TreeHeader { tree: TreeName { root, tree_id, epoch }, key_id, step, counter };
+        let [root, stream, epoch, key_id] = words;
+        let header = TreeHeader { tree: TreeName { root, stream, epoch }, key_id, step, counter };
         let datagram = [&header.emit()[..], &rest].concat();
         prop_assert_eq!(TreeHeader::parse(&datagram), Ok(header));
     }

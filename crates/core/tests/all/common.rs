@@ -124,22 +124,22 @@ pub fn relay(tables: &ForwardingTables, datagram: &[u8]) -> Option<Result<Relay,
 pub fn tree(
     root: &ForwardingTables,
     member: &ForwardingTables,
-    tree_id: u32,
+    stream: u32,
     outgoing: OutgoingList,
 ) -> (Arc<RootTree>, TreeName) {
     let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Zeroizing::new([8; 32]) };
-    root.create_tree(tree_id, EPOCH, KEY_ID, secrets).unwrap();
-    root.set_tree_members(tree_id, &[member.node_index], &[]).unwrap();
-    let name = TreeName { root: root.node_index, tree_id, epoch: EPOCH };
+    root.create_tree(stream, EPOCH, KEY_ID, secrets).unwrap();
+    root.set_tree_members(stream, &[member.node_index], &[]).unwrap();
+    let name = TreeName { root: root.node_index, stream, epoch: EPOCH };
     give_key(root, member, name, KEY_ID);
     assert_eq!(member.accept_key(name, KEY_ID, outgoing, &[]), Ok(true));
-    (root.tree(tree_id).unwrap(), name)
+    (root.tree(stream).unwrap(), name)
 }
 
 /// The offer of a key travels from root to member.
 pub fn give_key(root: &ForwardingTables, member: &ForwardingTables, name: TreeName, key_id: u32) {
     let session = root.session_to(member.node_index).unwrap();
-    let offer = root.offer(name.tree_id, key_id, b"\xc0", NOW_NS).unwrap();
+    let offer = root.offer(name.stream, key_id, b"\xc0", NOW_NS).unwrap();
     let datagram = seal(&session, KIND_SENDER_KEY, &offer);
     assert_eq!(receive(member, &datagram, endpoint(root.node_index as u8)), Ok(None));
 }

@@ -20,15 +20,15 @@ const REMOTE: [u8; 6] = [2, 0x54, 0, 0, 0, 2];
 
 fn destination(tables: &ForwardingTables, frame: &[u8]) -> Result<u32, Reason> {
     match classify(tables, 0, frame, 1, NOW_NS).destination.expect("no punt")? {
-        Destination::Tree(tree, ..) => Ok(tree.name.tree_id),
+        Destination::Tree(tree, ..) => Ok(tree.name.stream),
         Destination::Node(session) => Ok(session.peer),
     }
 }
 
-fn add_tree(tables: &ForwardingTables, tree_id: u32, members: &[u32]) {
+fn add_tree(tables: &ForwardingTables, stream: u32, members: &[u32]) {
     let secrets = TreeSecrets { tree_key: [0; 16], sender_key: Default::default() };
-    tables.create_tree(tree_id, 1, 1, secrets).unwrap();
-    tables.set_tree_members(tree_id, members, &[]).unwrap();
+    tables.create_tree(stream, 1, 1, secrets).unwrap();
+    tables.set_tree_members(stream, members, &[]).unwrap();
 }
 
 #[test]
@@ -59,13 +59,13 @@ fn who_is_served_before_and_after_a_change_is_served_during_it() {
     node.set_route(0, GROUP.into(), None, 1).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for tree_id in 2..20_000 {
-                add_tree(&node, tree_id, &[2]);
-                node.set_route(0, GROUP.into(), Some(source), tree_id).unwrap();
+            for stream in 2..20_000 {
+                add_tree(&node, stream, &[2]);
+                node.set_route(0, GROUP.into(), Some(source), stream).unwrap();
                 node.set_tree_members(1, &[3], &[]).unwrap();
                 node.set_tree_members(1, &[2, 3], &[]).unwrap();
                 node.remove_route(0, GROUP.into(), Some(source));
-                node.remove_tree(tree_id);
+                node.remove_tree(stream);
             }
             ended.store(true, Ordering::Release);
         });
@@ -140,7 +140,7 @@ fn the_first_frame_on_a_tree_is_told_once() {
         classify(&node, 0, &ipv4(SOURCE, GROUP, 17, &[0; 8]), 1, NOW_NS);
     }
     let events = node.events.drain(10, || {});
-    let used = events.iter().filter(|event| matches!(event, Event::TreeUsed { tree_id: 5 }));
+    let used = events.iter().filter(|event| matches!(event, Event::TreeUsed { stream: 5 }));
     assert_eq!(used.count(), 1);
 }
 
@@ -157,7 +157,7 @@ fn a_key_that_has_sealed_enough_is_reported_and_the_next_one_counts_from_its_fir
     };
     let worn = || {
         let events = node.events.drain(10, || {});
-        events.iter().filter(|event| matches!(event, Event::KeyWorn { tree_id: 5, .. })).cloned().collect::<Vec<_>>()
+        events.iter().filter(|event| matches!(event, Event::KeyWorn { stream: 5, .. })).cloned().collect::<Vec<_>>()
     };
     send();
     tree.set_worn_at(3);
@@ -166,7 +166,7 @@ fn a_key_that_has_sealed_enough_is_reported_and_the_next_one_counts_from_its_fir
     assert_eq!(worn(), []);
     send();
     send();
-    assert_eq!(worn(), [Event::KeyWorn { tree_id: 5, key_id: 1 }]);
+    assert_eq!(worn(), [Event::KeyWorn { stream: 5, key_id: 1 }]);
     tree.set_worn_at(1);
     node.make_key(5, 2, zeroize::Zeroizing::new([9; 32])).unwrap();
     node.use_key(5, 2).unwrap();

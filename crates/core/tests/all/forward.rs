@@ -290,7 +290,7 @@ fn a_member_with_a_route_gets_copies_and_with_a_path_the_tree_again() {
     line.nodes[0].set_node_route(3, 2).unwrap();
     assert_eq!(members(), (vec![], vec![3]));
     assert!(!root.members.load().is_empty());
-    line.nodes[0].set_tree_members(name.tree_id, &[3], &[2]).unwrap();
+    line.nodes[0].set_tree_members(name.stream, &[3], &[2]).unwrap();
     assert_eq!(members(), (vec![], vec![2, 3]), "whoever holds the key");
     line.nodes[0].set_peer_underlay_mtu(3, 1400).unwrap();
     assert_eq!(members(), (vec![], vec![2, 3]));

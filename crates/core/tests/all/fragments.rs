@@ -92,7 +92,7 @@ fn a_frame_is_cut_in_equal_parts_that_join_in_any_order() {
 fn senders_do_not_mix() {
     let mut table = Table::new();
     let (one, two) = (frame(1500, 1), frame(1500, 2));
-    let tree = |tree_id| Sender::Tree(TreeName { root: 1, tree_id, epoch: 1 });
+    let tree = |stream| Sender::Tree(TreeName { root: 1, stream, epoch: 1 });
     let senders = [session(1), session(2), tree(1), tree(2)];
     for (sender, whole) in senders.iter().zip([&one, &two, &two, &one]) {
         assert_eq!(table.take(*sender, &cut(whole, 5)[0], NOW_NS), Ok(None));

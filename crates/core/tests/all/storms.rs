@@ -67,7 +67,7 @@ fn unknown_unicast_is_dropped_or_flooded_within_its_limit() {
     for _ in 0..2 {
         let verdict = classify(&node, 0, &frame, 1, NOW_NS);
         let Some(Ok(Destination::Tree(tree, _, None))) = verdict.destination else { panic!("flooded") };
-        assert_eq!(tree.name.tree_id, 0);
+        assert_eq!(tree.name.stream, 0);
     }
     assert_eq!(reason(classify(&node, 0, &frame, 1, NOW_NS)), Some(Reason::StormUnknownUnicast));
     node.set_host(0, REMOTE, 2).unwrap();

@@ -118,7 +118,7 @@ fn a_flood_of_one_kind_leaves_room_for_the_others() {
 fn one_of_each_kind() -> Vec<(Event, Reason, Reason)> {
     let router = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13];
     let tap = |frame: Vec<u8>| tap_frame(&frame);
-    let tree = TreeName { root: 2, tree_id: 1, epoch: 1 };
+    let tree = TreeName { root: 2, stream: 1, epoch: 1 };
     let handshake = |kind| Event::Handshake { socket: 0, source: ([10, 0, 0, 1], 1).into(), data: vec![kind] };
     vec![
         (tap(ethernet([0xFF; 6], 0x0806, &[0; 28])), Reason::PuntNeighboursFull, Reason::PuntNeighboursRate),
@@ -314,7 +314,7 @@ fn ten_thousand_routes_are_set_and_found() {
         node.set_route(0, group(number), None, number + 1).unwrap();
     }
     assert_eq!(node.routes().len(), 10_000);
-    assert_eq!(node.routes()[9_999].tree_id, 10_000);
+    assert_eq!(node.routes()[9_999].stream, 10_000);
     for number in 0..10_000 {
         node.remove_route(0, group(number), None);
     }

@@ -143,7 +143,7 @@ fn unhex(text: &str) -> Vec<u8> {
 
 fn tree_datagram() -> Value {
     let (tree_key, sender_key): ([u8; 16], [u8; 32]) = (counting(0x50), counting(0x70));
-    let name = TreeName { root: 0x0A0B_0C0D, tree_id: 5, epoch: 6 };
+    let name = TreeName { root: 0x0A0B_0C0D, stream: 5, epoch: 6 };
     let key = SenderKey::new(7, Aead::Aes256Gcm, Zeroizing::new(sender_key)).unwrap();
     let tree = RootTree::new(name, TreeKey::new(tree_key), key);
     let body = ipv4([10, 77, 0, 1], [239, 1, 1, 1], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
@@ -152,7 +152,7 @@ fn tree_datagram() -> Value {
     tree.advance(&tree.members.load(), NOW_NS + 2 * STEP_NS);
     let later = seal_tree(&tree, &body);
     json!({
-        "root": 0x0A0B_0C0D_u32, "tree_id": 5, "epoch": 6, "key_id": 7, "counter": 1, "aead": Aead::Aes256Gcm as u8,
+        "root": 0x0A0B_0C0D_u32, "stream": 5, "epoch": 6, "key_id": 7, "counter": 1, "aead": Aead::Aes256Gcm as u8,
         "tree_key": hex(&tree_key), "sender_key": hex(&sender_key), "body": hex(&body), "datagram": hex(&datagram),
         "offer_context": "c0", "offer": hex(&offer),
         "at_step_2": { "counter": 2, "datagram": hex(&later), "offer": hex(&tree.offer(7, b"\xc0", NOW_NS + 2 * STEP_NS).unwrap()) },
