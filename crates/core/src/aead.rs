@@ -60,15 +60,30 @@ impl AeadKey {
     /// Seals `datagram[header_len .. len - 16]` in place under its header; the last 16 bytes become the tag.
     pub fn seal(&self, counter: u64, header_len: usize, datagram: &mut [u8]) -> Result<(), BadSeal> {
         let (header, rest) = datagram.split_at_mut_checked(header_len).ok_or(BadSeal)?;
-        let text_len = rest.len().checked_sub(AEAD_TAG_LEN).ok_or(BadSeal)?;
-        let (text, tag) = rest.split_at_mut(text_len);
-        self.0.seal_in_place_scatter(nonce(counter), Aad::from(&*header), text, &[], tag).map_err(|_| BadSeal)
+        self.seal_under(counter, header, rest)
+    }
+
+    /// Seals all but the last 16 bytes of `text` in place under associated data; these become the tag.
+    pub fn seal_under(&self, counter: u64, associated: &[u8], text: &mut [u8]) -> Result<(), BadSeal> {
+        let text_len = text.len().checked_sub(AEAD_TAG_LEN).ok_or(BadSeal)?;
+        let (text, tag) = text.split_at_mut(text_len);
+        self.0.seal_in_place_scatter(nonce(counter), Aad::from(associated), text, &[], tag).map_err(|_| BadSeal)
     }
 
     /// Opens in place; the plaintext starts at `header_len` and lacks the tag. On error the text is overwritten.
     pub fn open<'a>(&self, counter: u64, header_len: usize, datagram: &'a mut [u8]) -> Result<&'a mut [u8], BadSeal> {
         let (header, rest) = datagram.split_at_mut_checked(header_len).ok_or(BadSeal)?;
-        self.0.open_in_place(nonce(counter), Aad::from(&*header), rest).map_err(|_| BadSeal)
+        self.open_under(counter, header, rest)
+    }
+
+    /// Opens `text`, which ends with the tag, in place under associated data. On error it is overwritten.
+    pub fn open_under<'a>(
+        &self,
+        counter: u64,
+        associated: &[u8],
+        text: &'a mut [u8],
+    ) -> Result<&'a mut [u8], BadSeal> {
+        self.0.open_in_place(nonce(counter), Aad::from(associated), text).map_err(|_| BadSeal)
     }
 }
 

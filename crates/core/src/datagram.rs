@@ -2,7 +2,7 @@
 //!
 //! Nothing here believes anything: a record has what the bytes claim.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use crate::reason::Reason;
 
@@ -23,8 +23,10 @@ pub const TREE: u8 = 0xC5;
 
 /// Length of a session datagram's header, which is its associated data.
 pub const SESSION_HEADER_LEN: usize = 16;
-/// Length of a tree datagram's header, which is its associated data.
+/// Length of a tree datagram's header.
 pub const TREE_HEADER_LEN: usize = 28;
+/// Where the epoch lies in it.
+const TREE_EPOCH: Range<usize> = 12..16;
 /// Length of the header in front of the body, inside the seal.
 pub const INNER_LEN: usize = 4;
 /// Length of the AEAD tag of both algorithms.
@@ -219,6 +221,15 @@ impl TreeHeader {
         out[20..].copy_from_slice(&self.counter.to_be_bytes());
         out
     }
+}
+
+/// The associated data of a tree datagram: its header without the epoch, so that what was sealed once is the same on any tree
+/// of its stream.
+pub fn tree_associated(header: &[u8; TREE_HEADER_LEN]) -> [u8; TREE_HEADER_LEN - TREE_EPOCH.end + TREE_EPOCH.start] {
+    let mut out = [0; TREE_HEADER_LEN - TREE_EPOCH.end + TREE_EPOCH.start];
+    out[..TREE_EPOCH.start].copy_from_slice(&header[..TREE_EPOCH.start]);
+    out[TREE_EPOCH.start..].copy_from_slice(&header[TREE_EPOCH.end..]);
+    out
 }
 
 /// A checksum to be completed by the receiver's kernel.

@@ -7,7 +7,7 @@ use crate::aead::Aead;
 use crate::anchor::Anchor;
 use crate::counters::Volume;
 use crate::datagram::{
-    array_at, u16_at, u32_at, u64_at, TreeHeader, TreeName, MIN_TREE_LEN, TREE_HEADER_LEN, TREE_TAG_LEN,
+    array_at, tree_associated, u16_at, u32_at, u64_at, TreeHeader, TreeName, MIN_TREE_LEN, TREE_TAG_LEN,
 };
 use crate::key_steps::StepSecret;
 use crate::member_key::{MemberKey, MemberKeys};
@@ -145,7 +145,9 @@ impl DownstreamTree {
         let key = keys.find(header.key_id, now_ns)?;
         key.admit(header.counter)?;
         let (sealed, _) = datagram.split_last_chunk_mut::<TREE_TAG_LEN>().ok_or(Reason::DatagramShort)?;
-        let plaintext = key.steps.open(header.step, now_ns, |key| key.open(header.counter, TREE_HEADER_LEN, sealed))?;
+        let (head, text) = sealed.split_first_chunk_mut().ok_or(Reason::DatagramShort)?;
+        let associated = tree_associated(head);
+        let plaintext = key.steps.open(header.step, now_ns, |key| key.open_under(header.counter, &associated, text))?;
         key.mark_opened(header.counter, now_ns)?;
         Ok(plaintext)
     }

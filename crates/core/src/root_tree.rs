@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::aead::Aead;
 use crate::anchor::{Anchor, ANCHOR_INTERVAL};
 use crate::datagram::LARGEST_UNDERLAY_MTU;
-use crate::datagram::{Inner, TreeHeader, TreeName};
+use crate::datagram::{tree_associated, Inner, TreeHeader, TreeName};
 use crate::datagram::{AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
 use crate::key_steps::{RootSteps, StepSecret};
 use crate::reason::Reason;
@@ -222,7 +222,7 @@ impl RootTree {
         let step = key.steps.current.load();
         *header = TreeHeader { tree: self.name, key_id: key.key_id, step: step.secret.number, counter }.emit();
         *rest.first_chunk_mut().ok_or(Reason::TooBig)? = inner.emit();
-        step.key.seal(counter, TREE_HEADER_LEN, sealed).map_err(|_| Reason::TooBig)?;
+        step.key.seal_under(counter, &tree_associated(header), rest).map_err(|_| Reason::TooBig)?;
         *tag = self.tree_key.tag(sealed).ok_or(Reason::TooBig)?;
         Ok(length)
     }
