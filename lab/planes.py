@@ -218,7 +218,8 @@ class DataPlanes:
         tree = StreamId(stream)
         root.do(c.CreateTree(tree, TreeEpoch(1), KeyId(1)))
         for member in members:
-            give_key(root, member, stream, 1, 1, deliver=True)
+            give_key(root, member, stream, 1)
+            give_place(root, member, stream, 1)
         root.do(c.SetTreeMembers(tree, tuple(NodeIndex(member.node) for member in members), ()))
         if group is not None:
             root.do(c.SetRoute(0, ip_address(group), None, tree))
@@ -237,10 +238,14 @@ class DataPlanes:
         tree = StreamId(stream)
         root.do(c.CreateTree(tree, TreeEpoch(1), KeyId(1)))
         for leaf in leaves:
-            give_key(root, leaf, stream, 1, 1, deliver=True, parents=[relay.node])
-        next_hops = [leaf.node for leaf in leaves]
-        give_key(root, relay, stream, 1, 1, deliver=relay_delivers, next_hops=next_hops)
-        root.do(c.SetTreeMembers(tree, (NodeIndex(relay.node),), ()), c.SetRoute(0, ip_address(group), None, tree))
+            give_key(root, leaf, stream, 1)
+            give_place(root, leaf, stream, 1, parent=relay.node)
+        if relay_delivers:
+            give_key(root, relay, stream, 1)
+        beyond = tuple(NodeIndex(leaf.node) for leaf in leaves)
+        give_place(root, relay, stream, 1, children=beyond)
+        served = c.SetTreeMembers(tree, (NodeIndex(relay.node),), (), beyond)
+        root.do(served, c.SetRoute(0, ip_address(group), None, tree))
 
     def _new_index(self) -> int:
         self._next_session += 1
@@ -279,24 +284,31 @@ def session_of(handshake: _native.Handshake, node: int, endpoint: Endpoint | Non
     )
 
 
-def give_key(
-    root: DataPlane,
-    member: DataPlane,
-    stream: int,
-    epoch: int,
-    key_id: int,
-    *,
-    deliver: bool,
-    next_hops: Sequence[int] = (),
-    parents: Sequence[int] = (),
-) -> None:
+def give_key(root: DataPlane, member: DataPlane, stream: int, key_id: int) -> None:
     """Offers a key over the wire; the member takes it."""
     before = len(member.seen(e.KeyOffered))
     tree, key = StreamId(stream), KeyId(key_id)
     root.do(c.OfferKey(tree, key, NodeIndex(member.node), b"\xc0"))
     member.wait_for(e.KeyOffered, before + 1)
-    hops, upstream = tuple(map(NodeIndex, next_hops)), tuple(map(NodeIndex, parents))
-    member.do(c.AcceptKey(NodeIndex(root.node), tree, TreeEpoch(epoch), key, b"", deliver, hops, upstream))
+    member.do(c.AcceptKey(NodeIndex(root.node), tree, key, b""))
+
+
+def give_place(
+    root: DataPlane,
+    node: DataPlane,
+    stream: int,
+    epoch: int,
+    *,
+    parent: int | None = None,
+    children: tuple[NodeIndex, ...] = (),
+) -> None:
+    """Sends a tree's state over the wire; the node takes its place on it. ``parent`` None: the root."""
+    before = len(node.seen(e.TreeOffered))
+    tree, at = StreamId(stream), TreeEpoch(epoch)
+    above = NodeIndex(root.node if parent is None else parent)
+    root.do(c.OfferTree(tree, at, NodeIndex(node.node), above, children=children))
+    node.wait_for(e.TreeOffered, before + 1)
+    node.do(c.AcceptTree(NodeIndex(root.node), tree, at, b""))
 
 
 def mac(node: int) -> bytes:

@@ -6,13 +6,13 @@ more than a join meanwhile: a rate that is taken off leaves nothing, so each dat
 
 from __future__ import annotations
 
-from treecast.sim.datagrams import Key, SessionDatagram, kind_and_bytes
+from treecast.sim.datagrams import Key, SessionDatagram, TreeState, kind_and_bytes
 from treecast.wire.advertisement import Kind, parse_signed
 from treecast.wire.control import Acknowledge, Digest, Flood, parse_control
 
 
 class ChangeTraffic:
-    """Counts the control datagrams and key offers of changes; give it each datagram that is sent.
+    """Counts the control datagrams, key offers and states of trees of changes; give it each datagram that is sent.
 
     No node may be new meanwhile: each NODE counts as a refresh.
     """
@@ -30,7 +30,7 @@ class ChangeTraffic:
         match datagram:
             case SessionDatagram(body=bytes() as control) if not self._is_idle(control):
                 pass
-            case SessionDatagram(body=Key()):
+            case SessionDatagram(body=Key() | TreeState()):
                 pass
             case _:
                 return

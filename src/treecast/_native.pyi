@@ -182,15 +182,14 @@ class FlowStats:
     bps: float | None
 
 @final
-class TreeStats:
-    """What a subscriber received by tree: per (root, stream, epoch); frames and their bytes.
+class StreamStats:
+    """What came of a stream of another root, by whichever tree: frames and their bytes.
 
     A frame that came in parts counts as so many, with 8 bytes more each.
     """
 
     root: int
     stream: int
-    epoch: int
     rx_packets: int
     rx_bytes: int
 
@@ -294,7 +293,7 @@ class Forwarder:
         """What hosts send to groups, wanted or not: at most 8192 flows of each port."""
     def delivered_flows(self) -> list[FlowStats]:
         """What hosts here were given of groups, from other nodes and other ports of this one: at most 8192 flows."""
-    def trees(self) -> list[TreeStats]: ...
+    def streams(self) -> list[StreamStats]: ...
     def counters(self) -> dict[str, int]:
         """Frames, datagrams and bytes in and out, all by name."""
     def drops(self) -> dict[str, int]:

@@ -65,6 +65,7 @@ def session_key(hash_: bytes, raw: bytes, initiator: int, responder: int, last: 
 # sections 4 and 5: sealed datagrams
 
 FRAME, CONTROL, SENDER_KEY, PROBE, PROBE_REPLY, FRAGMENT, ANCHOR, HANDSHAKE = range(8)
+TREE_STATE = 9
 SESSION_HEADER_LEN = 16
 TREE_HEADER_LEN = 28
 TREE_TAG_LEN = 8
@@ -102,29 +103,61 @@ def fragment(number: int, part: int, parts: int, whole: int, data: bytes) -> byt
 
 
 @dataclass(frozen=True, slots=True)
-class TreeKeys:
-    """All that an offer (section 6) gives, and whose it is. ``context``: VLAN, group and source, or None."""
+class TreeState:
+    """A state of a tree (section 6), and whose it is."""
 
     root: int
-    tree_id: int
+    stream: int
     epoch: int
+    key_id: int
+    anchor: int
+    parent: int
+    backup: int
+    largest: int
+    tree_key: bytes
+    children: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, root: int, body: bytes) -> TreeState:
+        *numbers, count = struct.unpack_from(">IIIQIIHH", body)
+        return cls(root, *numbers, body[32:48], struct.unpack_from(f">{count}I", body, 48))
+
+    def emit(self) -> bytes:
+        fixed = (self.stream, self.epoch, self.key_id, self.anchor, self.parent, self.backup, self.largest)
+        head = struct.pack(">IIIQIIHH", *fixed, len(self.children))
+        return head + self.tree_key + struct.pack(f">{len(self.children)}I", *self.children)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeKeys:
+    """All that an offer (section 6) gives, and whose it is. ``context``: VLAN, group and source, or None.
+
+    ``epoch``, ``tree_key``: of the tree whose state names this key.
+    """
+
+    root: int
+    stream: int
     key_id: int
     aead: int
     step: int
     first_counter: int
-    tree_key: bytes
     secret: bytes
     context: list[object] | None
+    epoch: int = 0
+    tree_key: bytes = bytes(16)
 
     @classmethod
     def parse(cls, root: int, body: bytes) -> TreeKeys:
-        tree_id, epoch, key_id, which, _, step, first = struct.unpack_from(">IIIBBHQ", body)
-        context = msgspec.msgpack.decode(body[72:])
-        return cls(root, tree_id, epoch, key_id, which, step, first, body[24:40], body[40:72], context)
+        stream, key_id, which, _, step, first = struct.unpack_from(">IIBBHQ", body)
+        return cls(root, stream, key_id, which, step, first, body[20:52], msgspec.msgpack.decode(body[52:]))
 
     def emit(self) -> bytes:
-        fixed = (self.tree_id, self.epoch, self.key_id, self.aead, 0, self.step, self.first_counter)
-        return struct.pack(">IIIBBHQ", *fixed) + self.tree_key + self.secret + encode(self.context)
+        fixed = (self.stream, self.key_id, self.aead, 0, self.step, self.first_counter)
+        return struct.pack(">IIBBHQ", *fixed) + self.secret + encode(self.context)
+
+    def on(self, state: TreeState) -> TreeKeys:
+        """What is needed to speak on that tree."""
+        return replace(self, epoch=state.epoch, tree_key=state.tree_key)
 
     def stepped(self, steps: int) -> TreeKeys:
         """The secret so many steps later."""
@@ -135,25 +168,30 @@ class TreeKeys:
 
     def seal(self, counter: int, plaintext: bytes) -> bytes:
         """A tree datagram under this key, whoever sends it."""
-        numbers = (self.step, self.root, self.tree_id, self.epoch, self.key_id, counter)
+        numbers = (self.step, self.root, self.stream, self.epoch, self.key_id, counter)
         header = bytes((TREE, 0)) + struct.pack(">HIIIIQ", *numbers)
         key = _expand(self.secret, b"treecast sender key aead")
-        sealed = aead(self.aead, key).encrypt(nonce_of(header), plaintext, header)
+        sealed = aead(self.aead, key).encrypt(nonce_of(header), plaintext, tree_associated(header))
         return header + sealed + tree_tag(self.tree_key, header + sealed[-_TAG:])
 
     def open(self, datagram: bytes) -> bytes:
         """The plaintext of a tree datagram of this key's step; InvalidTag."""
         header, ciphertext = datagram[:TREE_HEADER_LEN], datagram[TREE_HEADER_LEN:-TREE_TAG_LEN]
         key = _expand(self.secret, b"treecast sender key aead")
-        return aead(self.aead, key).decrypt(nonce_of(header), ciphertext, header)
+        return aead(self.aead, key).decrypt(nonce_of(header), ciphertext, tree_associated(header))
+
+
+def tree_associated(header: bytes) -> bytes:
+    """The header of a tree datagram without its epoch."""
+    return header[:12] + header[16:]
 
 
 def _expand(secret: bytes, info: bytes) -> bytes:
     return HKDFExpand(hashes.SHA256(), 32, info).derive(secret)
 
 
-def anchor(root: int, tree_id: int, epoch: int, key_id: int, counter: int) -> bytes:
-    return struct.pack(">IIIIQ", root, tree_id, epoch, key_id, counter)
+def anchor(root: int, stream: int, epoch: int, key_id: int, counter: int) -> bytes:
+    return struct.pack(">IIIIQ", root, stream, epoch, key_id, counter)
 
 
 def tree_tag(key: bytes, data: bytes) -> bytes:
@@ -192,6 +230,7 @@ def tree_tag(key: bytes, data: bytes) -> bytes:
 # section 7: control messages and advertisements
 
 FLOOD, ACKNOWLEDGE, DIGEST, KEY_ACKNOWLEDGEMENT, GOODBYE = range(1, 6)
+TREE_ACKNOWLEDGEMENT = 9
 NODE, GROUPS, HOST, LINKS, GROUP_PREFIX, REVOCATION = range(1, 7)
 
 

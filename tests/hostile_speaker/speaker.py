@@ -40,7 +40,8 @@ class Session:
     seal_key: bytes = field(repr=False)
     open_key: bytes = field(repr=False)
     counter: int = 0
-    offers: list[wire.TreeKeys] = field(default_factory=list)
+    keys: list[wire.TreeKeys] = field(default_factory=list)
+    states: list[wire.TreeState] = field(default_factory=list)
     frames: list[bytes] = field(default_factory=list)
     messages: list[list[object]] = field(default_factory=list)
     confirmed: threading.Event = field(default_factory=threading.Event)
@@ -75,13 +76,20 @@ class Session:
             self.say(wire.FLOOD, [one])
 
     @property
+    def offers(self) -> list[wire.TreeKeys]:
+        """The keys that were offered, each with the tree whose state names it."""
+        trees = {(state.stream, state.key_id): state for state in list(self.states)}
+        names = [(key, (key.stream, key.key_id)) for key in list(self.keys)]
+        return [key.on(trees[name]) for key, name in names if name in trees]
+
+    @property
     def offered(self) -> wire.TreeKeys:
         """The newest key that was offered of a group's tree."""
-        return max((key for key in self.offers if key.tree_id), key=lambda key: (key.epoch, key.key_id, key.step))
+        return max((key for key in self.offers if key.stream), key=lambda key: (key.epoch, key.key_id, key.step))
 
 
 class Speaker:
-    """``takes_keys``: whether it acknowledges sender keys."""
+    """``takes_keys``: whether it acknowledges sender keys and states of trees."""
 
     def __init__(self, member: Member, own: socket.socket, *, takes_keys: bool = True) -> None:
         self.member = member
@@ -225,9 +233,14 @@ class Speaker:
             session.frames.append(body)
         elif kind == wire.SENDER_KEY:
             key = wire.TreeKeys.parse(session.peer, body)
-            session.offers.append(key)
+            session.keys.append(key)
             if self.takes_keys:
-                session.say(wire.KEY_ACKNOWLEDGEMENT, key.tree_id, key.epoch, key.key_id)
+                session.say(wire.KEY_ACKNOWLEDGEMENT, key.stream, key.key_id)
+        elif kind == wire.TREE_STATE:
+            state = wire.TreeState.parse(session.peer, body)
+            session.states.append(state)
+            if self.takes_keys:
+                session.say(wire.TREE_ACKNOWLEDGEMENT, state.stream, state.epoch)
         elif kind == wire.CONTROL:
             message = wire.decode(body)
             session.messages.append(message)

@@ -77,12 +77,7 @@ impl AeadKey {
     }
 
     /// Opens `text`, which ends with the tag, in place under associated data. On error it is overwritten.
-    pub fn open_under<'a>(
-        &self,
-        counter: u64,
-        associated: &[u8],
-        text: &'a mut [u8],
-    ) -> Result<&'a mut [u8], BadSeal> {
+    pub fn open_under<'a>(&self, counter: u64, associated: &[u8], text: &'a mut [u8]) -> Result<&'a mut [u8], BadSeal> {
         self.0.open_in_place(nonce(counter), Aad::from(associated), text).map_err(|_| BadSeal)
     }
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use crate::anchor::Anchor;
 use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
-use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, TreeHeader, TreeName};
+use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, StreamName, TreeHeader, TreeName};
 use crate::datagram::{COOKIE, INIT, INNER_LEN};
 use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE};
-use crate::datagram::{KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
+use crate::datagram::{KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY, KIND_TREE_STATE};
 use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
-use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
+use crate::downstream_stream::KeyOffer;
+use crate::downstream_tree::{DownstreamTree, NextHops};
 use crate::events::Event;
 use crate::forward::NO_PATH;
 use crate::forwarding_tables::ForwardingTables;
@@ -23,6 +24,7 @@ use crate::frame_source::FrameSource;
 use crate::headers::{Frame, Headers};
 use crate::reason::Reason;
 use crate::session::{Endpoint, Session};
+use crate::tree_state::TreeState;
 
 const ETHERNET_HEADER_LEN: usize = 14;
 
@@ -34,7 +36,7 @@ pub enum Received {
     /// A probe to be answered on its session.
     Probe(Arc<Session>, u64),
     /// An anchor to be sent on to next hops.
-    Anchor(Anchor, Arc<OutgoingList>),
+    Anchor(Anchor, NextHops),
     /// A Forward whose body is to be sealed for the next hop, as it lies there.
     Forward(Arc<Session>),
     /// Nothing more to do.
@@ -42,7 +44,7 @@ pub enum Received {
 }
 
 /// A tree whose datagram may go on, and to whom.
-pub type Relay = (Arc<DownstreamTree>, Arc<OutgoingList>);
+pub type Relay = (Arc<DownstreamTree>, NextHops);
 
 /// The session or tree of the datagram before: most belong to the same. Not kept beyond a batch, for tables change.
 #[derive(Debug, Default)]
@@ -161,9 +163,10 @@ impl ForwardingTables {
             KIND_ANCHOR => {
                 let anchor = Anchor::parse(body)?;
                 let tree = self.downstream_trees.raise_anchor(session.peer, &anchor);
-                let outgoing = tree.map(|tree| tree.outgoing.load_full()).filter(|outgoing| outgoing.relays());
-                Ok(outgoing.map_or(Received::Done, |outgoing| Received::Anchor(anchor, outgoing)))
+                let next_hops = tree.map(|tree| tree.next_hops.load_full()).filter(|hops| !hops.is_empty());
+                Ok(next_hops.map_or(Received::Done, |hops| Received::Anchor(anchor, hops)))
             }
+            KIND_TREE_STATE => self.add_state(TreeState::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
             KIND_HANDSHAKE => self.receive_rekey(session, body, now_ns).map(|()| Received::Done),
             KIND_FORWARD => {
                 let (neighbour, plaintext) = (session.clone(), opened.plaintext);
@@ -211,7 +214,7 @@ impl ForwardingTables {
         }
         let tree = recent.tree.as_ref().ok_or(Reason::TreeUnknown)?;
         self.check_path(tree, source, &mut recent.path)?;
-        tree.verify_tag(datagram)?;
+        tree.verify(&header, datagram)?;
         Ok((header, tree))
     }
 
@@ -226,7 +229,7 @@ impl ForwardingTables {
             return Ok(());
         }
         let is_at = |node: &u32| self.sessions.peer(*node).is_some_and(|peer| peer.is_at(&source));
-        if !tree.parents.load().iter().any(is_at) {
+        if !tree.parents.iter().any(is_at) {
             return Err(Reason::TreeRpf);
         }
         *known = Some((tree.name, source));
@@ -249,14 +252,14 @@ impl ForwardingTables {
     ) -> Option<Result<Relay, Reason>> {
         let header = TreeHeader::parse(datagram).ok()?;
         let tree = self.downstream_trees.get(&header.tree)?;
-        let outgoing = tree.outgoing.load_full();
-        if !outgoing.relays() || header.tree.root == self.node_index {
+        let next_hops = tree.next_hops.load_full();
+        if next_hops.is_empty() || header.tree.root == self.node_index {
             return None;
         }
         let expected = self.check_path(&tree, source, &mut recent.path);
-        let authentic = expected.and_then(|()| tree.verify_tag(datagram));
+        let authentic = expected.and_then(|()| tree.verify(&header, datagram));
         let fresh = authentic.and_then(|()| tree.pass(&header, datagram, now_ns));
-        Some(fresh.map(|()| (tree, outgoing)))
+        Some(fresh.map(|()| (tree, next_hops)))
     }
 
     /// Opens a datagram whose tree tag is right, and counts it unless it was relayed, which has counted it.
@@ -269,11 +272,11 @@ impl ForwardingTables {
         now_ns: u64,
     ) -> Result<Opened, Reason> {
         let length = datagram.len();
-        let plaintext = tree.open(header, datagram, now_ns)?;
+        let plaintext = tree.stream.open(header, datagram, now_ns)?;
         if !relayed {
-            tree.count(length);
+            tree.stream.count(length);
         }
-        opened_tree(tree.name, plaintext)
+        opened_tree(tree.stream.name, plaintext)
     }
 
     /// Takes a part of a frame, whose bytes and datagram's traffic class are given. When it was the last to come, the frame is written to `out`, of at
@@ -315,12 +318,12 @@ impl ForwardingTables {
 }
 
 /// The content of an opened tree datagram, whose plaintext is given.
-fn opened_tree(name: TreeName, plaintext: &[u8]) -> Result<Opened, Reason> {
+fn opened_tree(name: StreamName, plaintext: &[u8]) -> Result<Opened, Reason> {
     let inner = Inner::parse(plaintext)?;
     let body = plaintext.get(INNER_LEN..).unwrap_or_default();
     match inner.kind {
         KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len(), name.root),
-        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Tree(name), name.root),
+        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Stream(name), name.root),
         _ => Err(Reason::KindUnknown),
     }
 }

@@ -4,29 +4,14 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use crate::aead::Aead;
-use crate::datagram::{TreeName, LARGEST_UNDERLAY_MTU};
-use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
-use crate::events::Event;
 use crate::forwarding_tables::ForwardingTables;
 use crate::frame::Mac;
 use crate::frame_source::CertifiedNode;
 use crate::handshake::SessionKeys;
-use crate::reason::Reason;
-use crate::root_tree::{without, RootTree, SenderKey};
 use crate::routes::{Route, SetRoute};
 use crate::session::{lock, Peer, Session, SessionParameters, Totals};
 use crate::source_filter::SourceFilter;
 use crate::table::Refused;
-use crate::tree_tag::TreeKey;
-
-/// Fresh random bytes for a tree and its first key.
-pub struct TreeSecrets {
-    /// Tree key.
-    pub tree_key: [u8; 16],
-    /// Sender key.
-    pub sender_key: zeroize::Zeroizing<[u8; 32]>,
-}
 
 /// Sessions.
 impl ForwardingTables {
@@ -78,11 +63,12 @@ impl ForwardingTables {
         self.sessions.forget(index);
         self.hosts.retain(|_, peer| *peer != index);
         self.pending_offers.forget(index);
+        self.pending_states.forget(index);
         self.events.forget_peer(index);
         for tree in self.trees.values() {
-            let members = tree.members.load();
-            if members.is_held_by(index) || members.replicate.contains(&index) {
-                self.set_members(&tree, &without(&members.holders(), index), without(&members.replicate, index));
+            let hops = tree.members.load().hops.clone();
+            if hops.all().any(|node| node == index) {
+                self.set_members(&tree, hops.without(index));
             }
         }
         self.downstream_trees.forget(index);
@@ -140,7 +126,7 @@ impl ForwardingTables {
     }
 
     /// Makes readers of routes, trees and members look again.
-    fn trees_changed(&self) {
+    pub(crate) fn trees_changed(&self) {
         self.tree_changes.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -191,140 +177,5 @@ impl ForwardingTables {
             port.renew(packet_port);
         }
         self.source_filters.clear(number);
-    }
-}
-
-/// Trees rooted here.
-impl ForwardingTables {
-    /// A tree without members; one of the same id is replaced.
-    pub fn create_tree(&self, stream: u32, epoch: u32, key_id: u32, secrets: TreeSecrets) -> Result<(), Refused> {
-        let _writing = lock(&self.writing);
-        let key = SenderKey::new(key_id, Aead::preferred(), secrets.sender_key).ok_or(Refused::Invalid)?;
-        let name = TreeName { root: self.node_index, stream, epoch };
-        self.trees.insert(stream, Arc::new(RootTree::new(name, TreeKey::new(secrets.tree_key), key)))?;
-        self.trees_changed();
-        Ok(())
-    }
-
-    /// The tree of ours with this id.
-    pub fn tree(&self, stream: u32) -> Option<Arc<RootTree>> {
-        self.trees.get(&stream)
-    }
-
-    /// Removes a tree, if it is there.
-    pub fn remove_tree(&self, stream: u32) {
-        let _writing = lock(&self.writing);
-        self.trees.remove(&stream);
-        self.trees_changed();
-    }
-
-    /// Sets who gets what, at once.
-    pub fn set_tree_members(&self, stream: u32, next_hops: &[u32], replicate: &[u32]) -> Result<(), Refused> {
-        let _writing = lock(&self.writing);
-        let tree = self.trees.get(&stream).ok_or(Refused::Unknown)?;
-        let mut all: Vec<u32> = next_hops.iter().chain(replicate).copied().collect();
-        all.sort_unstable();
-        if all.windows(2).any(|pair| pair[0] == pair[1]) || all.contains(&self.node_index) {
-            return Err(Refused::Invalid);
-        }
-        self.set_members(&tree, next_hops, replicate.into());
-        self.trees_changed();
-        Ok(())
-    }
-
-    /// With the smallest MTU of the next hops' underlays; a node without a session gets nothing, and does not count. Who has a
-    /// route instead of a path gets copies.
-    fn set_members(&self, tree: &RootTree, holders: &[u32], replicate: Box<[u32]>) {
-        let (routed, next_hops): (Vec<u32>, Vec<u32>) =
-            holders.iter().partition(|peer| self.node_routes.get(**peer).is_some());
-        let known = next_hops.iter().filter_map(|peer| self.sessions.peer(*peer)).map(|peer| peer.underlay_mtu());
-        let underlay_mtu = known.min().unwrap_or(LARGEST_UNDERLAY_MTU);
-        tree.set_members(next_hops.into(), routed.into(), replicate, underlay_mtu);
-    }
-
-    /// The path of a node is another one, or it has none any more.
-    pub(crate) fn set_members_anew(&self, node: u32) {
-        for tree in self.trees.values() {
-            let members = tree.members.load();
-            if members.is_held_by(node) {
-                self.set_members(&tree, &members.holders(), members.replicate.clone());
-                self.trees_changed();
-            }
-        }
-    }
-
-    /// Makes a key that waits for [`ForwardingTables::use_key`].
-    pub fn make_key(&self, stream: u32, key_id: u32, secret: zeroize::Zeroizing<[u8; 32]>) -> Result<(), Refused> {
-        let tree = self.trees.get(&stream).ok_or(Refused::Unknown)?;
-        tree.set_waiting(SenderKey::new(key_id, Aead::preferred(), secret).ok_or(Refused::Invalid)?);
-        Ok(())
-    }
-
-    /// Seals with the waiting key from now on.
-    pub fn use_key(&self, stream: u32, key_id: u32) -> Result<(), Refused> {
-        let _writing = lock(&self.writing);
-        let tree = self.trees.get(&stream).ok_or(Refused::Unknown)?;
-        if tree.use_key(key_id) {
-            self.trees_changed();
-            Ok(())
-        } else {
-            Err(Refused::Unknown)
-        }
-    }
-
-    /// The body of an offer (section 6).
-    pub fn offer(
-        &self,
-        stream: u32,
-        key_id: u32,
-        context: &[u8],
-        now_ns: u64,
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>, Refused> {
-        let tree = self.trees.get(&stream).ok_or(Refused::Unknown)?;
-        tree.offer(key_id, context, now_ns).ok_or(Refused::Unknown)
-    }
-}
-
-/// Trees of other roots.
-impl ForwardingTables {
-    /// Keeps an offer until Python accepts or refuses it. A repeated offer replaces the one before, and is an event again.
-    pub(crate) fn add_offer(&self, offer: KeyOffer, now_ns: u64) -> Result<(), Reason> {
-        let (tree, key_id, context) = (offer.tree, offer.key_id, offer.context.clone());
-        self.pending_offers.add(offer)?;
-        self.events.push(Event::KeyOffered { tree, key_id, context }, now_ns)
-    }
-
-    /// Takes a pending offer; false when there is none. `parents`: the nodes whose datagrams are taken; none given: the root.
-    pub fn accept_key(
-        &self,
-        name: TreeName,
-        key_id: u32,
-        outgoing: OutgoingList,
-        parents: &[u32],
-    ) -> Result<bool, Refused> {
-        let _writing = lock(&self.writing);
-        let Some(offer) = self.pending_offers.take(name, key_id) else { return Ok(false) };
-        let invalid = |peer: &u32| *peer == self.node_index || *peer == name.root;
-        if outgoing.next_hops.iter().any(invalid) {
-            return Err(Refused::Invalid);
-        }
-        let parents = if parents.is_empty() { [name.root].into() } else { parents.into() };
-        self.downstream_trees.accept(offer, outgoing, parents).map(|()| true)
-    }
-
-    /// Drops a pending offer, if it is there.
-    pub fn refuse_key(&self, name: TreeName, key_id: u32) {
-        self.pending_offers.take(name, key_id);
-    }
-
-    /// Leaves a tree, if this node is on it.
-    pub fn remove_downstream_tree(&self, name: TreeName) {
-        let _writing = lock(&self.writing);
-        self.downstream_trees.remove(name);
-    }
-
-    /// All trees of other roots, by name.
-    pub fn downstream_trees(&self) -> Vec<Arc<DownstreamTree>> {
-        self.downstream_trees.all()
     }
 }

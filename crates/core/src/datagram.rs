@@ -72,6 +72,8 @@ pub const KIND_ANCHOR: u8 = 6;
 pub const KIND_HANDSHAKE: u8 = 7;
 /// A datagram between two other nodes, or of one other that reaches this node by its neighbour.
 pub const KIND_FORWARD: u8 = 8;
+/// A tree, and the receiver's place on it (section 6).
+pub const KIND_TREE_STATE: u8 = 9;
 
 const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
 
@@ -174,15 +176,38 @@ impl SessionHeader {
     }
 }
 
+/// The name of a stream: what a root's keys are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamName {
+    /// The root's node index.
+    pub root: u32,
+    /// The stream's number at its root; 0 is that of broadcast.
+    pub stream: u32,
+}
+
+impl StreamName {
+    /// Its tree of this epoch.
+    pub fn in_epoch(self, epoch: u32) -> TreeName {
+        TreeName { root: self.root, stream: self.stream, epoch }
+    }
+}
+
 /// The name of a tree: the key of the table of downstream trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TreeName {
     /// The root's node index.
     pub root: u32,
-    /// The tree's id at its root; 0 is the broadcast tree.
+    /// The stream's number at its root.
     pub stream: u32,
     /// The tree's epoch.
     pub epoch: u32,
+}
+
+impl TreeName {
+    /// The stream that it carries.
+    pub fn stream_name(self) -> StreamName {
+        StreamName { root: self.root, stream: self.stream }
+    }
 }
 
 /// Header of a tree datagram.

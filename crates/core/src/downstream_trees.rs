@@ -1,4 +1,4 @@
-//! The trees of other roots that this node is on.
+//! The streams of other roots that come here, and the trees by which they come.
 //!
 //! A writer excludes other writers; a reader waits for nobody.
 
@@ -6,15 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use crate::anchor::Anchor;
-use crate::datagram::TreeName;
-use crate::downstream_tree::{DownstreamTree, KeyOffer, OutgoingList};
-use crate::limits::MAX_DOWNSTREAM_TREES;
+use crate::datagram::{StreamName, TreeName};
+use crate::downstream_stream::{DownstreamStream, KeyOffer};
+use crate::downstream_tree::DownstreamTree;
+use crate::limits::{MAX_DOWNSTREAM_STREAMS, MAX_DOWNSTREAM_TREES};
 use crate::root_tree::without;
+use crate::session::lock;
 use crate::table::{Refused, Table};
+use crate::tree_state::TreeState;
 
-/// The trees of other roots that this node is on.
+/// The trees of a stream's two highest epochs are kept: the one in use, and the next or the one before.
+const EPOCHS: usize = 2;
+
+/// The streams of other roots that come here, and the trees by which they come.
 #[derive(Debug)]
 pub(crate) struct DownstreamTrees {
+    streams: Table<StreamName, Arc<DownstreamStream>>,
     trees: Table<TreeName, Arc<DownstreamTree>>,
     /// Trees with next hops: while there are none, nobody looks for datagrams to relay.
     relaying: AtomicUsize,
@@ -22,56 +29,88 @@ pub(crate) struct DownstreamTrees {
 
 impl Default for DownstreamTrees {
     fn default() -> Self {
-        Self { trees: Table::new(MAX_DOWNSTREAM_TREES), relaying: AtomicUsize::new(0) }
+        Self {
+            streams: Table::new(MAX_DOWNSTREAM_STREAMS),
+            trees: Table::new(MAX_DOWNSTREAM_TREES),
+            relaying: AtomicUsize::new(0),
+        }
     }
 }
 
 impl DownstreamTrees {
-    /// Takes a key: the first of its tree, or a further one.
-    pub(crate) fn accept(&self, offer: KeyOffer, outgoing: OutgoingList, parents: Box<[u32]>) -> Result<(), Refused> {
-        let before = self.trees.get(&offer.tree);
-        let relayed = before.as_ref().is_some_and(|tree| tree.outgoing.load().relays());
-        let relays = outgoing.relays();
-        match before.filter(|tree| tree.continues(&offer)) {
-            Some(tree) => {
-                tree.accept(offer);
-                tree.outgoing.store(Arc::new(outgoing));
-                tree.parents.store(Arc::new(parents));
-            }
-            None => {
-                self.trees.insert(offer.tree, Arc::new(DownstreamTree::new(offer, outgoing, parents)))?;
+    /// Takes a sender key: the first of its stream, or a further one.
+    pub(crate) fn accept_key(&self, offer: KeyOffer) -> Result<(), Refused> {
+        self.stream(offer.stream)?.accept(offer);
+        Ok(())
+    }
+
+    /// Takes the state of a tree, in place of one of the same epoch, or beside the one of another. One of an epoch that is over
+    /// changes nothing.
+    pub(crate) fn accept_state(&self, state: TreeState) -> Result<(), Refused> {
+        let (name, relays) = (state.tree, !state.place.children.is_empty());
+        let stream = self.stream(name.stream_name())?;
+        let mut epochs = lock(&stream.epochs);
+        let known = epochs.contains(&name.epoch);
+        if !known && epochs.len() >= EPOCHS && epochs.first().is_some_and(|lowest| name.epoch < *lowest) {
+            return Ok(());
+        }
+        if relays {
+            stream.relay(state.key_id, state.anchor);
+        }
+        let tree = Arc::new(DownstreamTree::new(state, stream.clone()));
+        match self.trees.insert(name, tree) {
+            Ok(before) => self.note_relaying(before.is_some_and(|tree| tree.relays()), relays),
+            Err(full) => {
+                drop(epochs);
+                self.remove_if_empty(&stream);
+                return Err(full.into());
             }
         }
-        self.note_relaying(relayed, relays);
+        if !known {
+            epochs.push(name.epoch);
+            epochs.sort_unstable();
+            if epochs.len() > EPOCHS {
+                let gone = epochs.remove(0);
+                self.remove_tree(name.stream_name().in_epoch(gone));
+            }
+        }
         Ok(())
     }
 
     /// Takes an anchor that a node sent, if it is a parent on that tree: the tree.
     pub(crate) fn raise_anchor(&self, from: u32, anchor: &Anchor) -> Option<Arc<DownstreamTree>> {
-        let tree = self.trees.get(&anchor.tree).filter(|tree| tree.parents.load().contains(&from))?;
-        tree.raise_anchor(anchor);
+        let tree = self.trees.get(&anchor.tree).filter(|tree| tree.parents.contains(&from))?;
+        tree.stream.raise_anchor(anchor.key_id, anchor.counter);
         Some(tree)
     }
 
-    /// Removes a tree, if it is there.
-    pub(crate) fn remove(&self, name: TreeName) {
-        if let Some(tree) = self.trees.remove(&name) {
-            self.note_relaying(tree.outgoing.load().relays(), false);
+    /// This node subscribes to the stream no more: its keys go, and the trees that it does not relay.
+    pub(crate) fn leave(&self, name: StreamName) {
+        if let Some(stream) = self.streams.get(&name) {
+            stream.forget_keys();
+            self.retain_trees(&stream, DownstreamTree::relays);
         }
     }
 
-    /// Removes the trees of a root, and the node from the next hops of the others.
+    /// This node relays the stream no more: it keeps those trees by which it gets it itself.
+    pub(crate) fn end_relaying(&self, name: StreamName) {
+        if let Some(stream) = self.streams.get(&name) {
+            self.retain_trees(&stream, |tree| !tree.relays());
+        }
+    }
+
+    /// Removes the streams of a root, and the node from the next hops of the others.
     pub(crate) fn forget(&self, node: u32) {
         self.trees.retain(|name, _| name.root != node);
+        self.streams.retain(|name, _| name.root != node);
         let trees = self.trees.values();
         for tree in &trees {
-            let outgoing = tree.outgoing.load();
-            if outgoing.next_hops.contains(&node) {
-                let next_hops = without(&outgoing.next_hops, node);
-                tree.outgoing.store(Arc::new(OutgoingList { deliver: outgoing.deliver, next_hops }));
+            let next_hops = tree.next_hops.load();
+            if next_hops.contains(&node) {
+                tree.next_hops.store(Arc::new(without(&next_hops, node)));
             }
         }
-        let relaying = trees.iter().filter(|tree| tree.outgoing.load().relays()).count();
+        let relaying = trees.iter().filter(|tree| tree.relays()).count();
         self.relaying.store(relaying, Ordering::Relaxed);
     }
 
@@ -85,11 +124,44 @@ impl DownstreamTrees {
         self.relaying.load(Ordering::Relaxed) > 0
     }
 
-    /// All trees by name.
-    pub(crate) fn all(&self) -> Vec<Arc<DownstreamTree>> {
-        let mut trees = self.trees.values();
-        trees.sort_by_key(|tree| tree.name);
-        trees
+    /// All streams by name.
+    pub(crate) fn streams(&self) -> Vec<Arc<DownstreamStream>> {
+        let mut streams = self.streams.values();
+        streams.sort_by_key(|stream| stream.name);
+        streams
+    }
+
+    fn stream(&self, name: StreamName) -> Result<Arc<DownstreamStream>, Refused> {
+        if let Some(stream) = self.streams.get(&name) {
+            return Ok(stream);
+        }
+        let stream = Arc::new(DownstreamStream::new(name));
+        self.streams.insert(name, stream.clone())?;
+        Ok(stream)
+    }
+
+    fn retain_trees(&self, stream: &Arc<DownstreamStream>, keep: impl Fn(&DownstreamTree) -> bool) {
+        lock(&stream.epochs).retain(|epoch| {
+            let name = stream.name.in_epoch(*epoch);
+            let kept = self.trees.get(&name).is_some_and(|tree| keep(&tree));
+            if !kept {
+                self.remove_tree(name);
+            }
+            kept
+        });
+        self.remove_if_empty(stream);
+    }
+
+    fn remove_tree(&self, name: TreeName) {
+        if let Some(tree) = self.trees.remove(&name) {
+            self.note_relaying(tree.relays(), false);
+        }
+    }
+
+    fn remove_if_empty(&self, stream: &DownstreamStream) {
+        if !stream.is_subscribed() && lock(&stream.epochs).is_empty() {
+            self.streams.remove(&stream.name);
+        }
     }
 
     fn note_relaying(&self, before: bool, after: bool) {

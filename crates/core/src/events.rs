@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
-use crate::datagram::{TreeName, INIT};
+use crate::datagram::{StreamName, TreeName, INIT};
 use crate::frame::Mac;
 use crate::peer_queues::PeerQueues;
 use crate::punt::PuntKind;
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::session::{lock, Endpoint};
+use crate::tree_state::TreePlace;
 
 /// See `base/events.py`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,8 @@ pub enum Event {
     ForwardedHandshake { neighbour: u32, source: u32, data: Vec<u8> },
     Control { peer: u32, session: u32, data: Vec<u8> },
     SessionHandshake { peer: u32, session: u32, data: Vec<u8> },
-    KeyOffered { tree: TreeName, key_id: u32, context: Vec<u8> },
+    KeyOffered { stream: StreamName, key_id: u32, context: Vec<u8> },
+    TreeOffered { tree: TreeName, place: TreePlace },
     PeerMoved { peer: u32, session: u32, endpoint: Endpoint },
     SessionConfirmed { peer: u32, session: u32 },
     TreeUsed { stream: u32 },
@@ -75,11 +77,11 @@ const fn peer_kind(queue: Queue, bound: usize, full: Reason, per_second: u32, ab
 /// One peer may have a kind's bound divided by this.
 const PARTS: usize = 4;
 /// The rows of the kinds of sessions.
-const OF_SESSIONS: [usize; 4] = [9, 10, 11, 14];
+const OF_SESSIONS: [usize; 5] = [9, 10, 11, 14, 16];
 /// Events of this node's own trees, in the peers' queues.
 const OWN: u32 = 0;
 
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 17] = [
     kind(Queue::Neighbours, 1024, Reason::PuntNeighboursFull, 5_000, Reason::PuntNeighboursRate),
     kind(Queue::Igmp, 1024, Reason::PuntIgmpFull, 5_000, Reason::PuntIgmpRate),
     kind(Queue::Mld, 1024, Reason::PuntMldFull, 5_000, Reason::PuntMldRate),
@@ -101,6 +103,7 @@ const KINDS: [Kind; 16] = [
     kind(Queue::Handshakes, 8, Reason::HandshakeMac, 4, Reason::HandshakeMac),
     peer_kind(Queue::Sessions, 1024, Reason::PuntRekeysFull, 100, Reason::PuntRekeysRate),
     kind(Queue::Answers, 512, Reason::PuntAnswersFull, 1_000, Reason::HandshakeRateAnswers),
+    peer_kind(Queue::Sessions, 4096, Reason::PuntTreesFull, 2_000, Reason::PuntTreesRate),
 ];
 
 impl Event {
@@ -119,7 +122,8 @@ impl Event {
         match self {
             Self::Control { peer, .. } | Self::SessionHandshake { peer, .. } => Some(*peer),
             Self::PeerMoved { peer, .. } | Self::SessionConfirmed { peer, .. } => Some(*peer),
-            Self::KeyOffered { tree, .. } => Some(tree.root),
+            Self::KeyOffered { stream, .. } => Some(stream.root),
+            Self::TreeOffered { tree, .. } => Some(tree.root),
             Self::TreeUsed { .. } | Self::KeyWorn { .. } => Some(OWN),
             Self::TapFrame { .. } | Self::HostSeen { .. } => None,
             Self::Handshake { .. } | Self::ForeignHandshake { .. } | Self::ForwardedHandshake { .. } => None,
@@ -139,6 +143,7 @@ impl Event {
             Self::HostSeen { .. } => 12,
             Self::ForeignHandshake { .. } => 13,
             Self::SessionHandshake { .. } => 14,
+            Self::TreeOffered { .. } => 16,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use crate::answered_addresses::AnsweredAddresses;
 use crate::cookie::Cookies;
 use crate::counters::Counters;
+use crate::downstream_stream::KeyOffer;
 use crate::downstream_trees::DownstreamTrees;
 use crate::events::{Event, Events};
 use crate::expected_answers::ExpectedAnswers;
@@ -34,6 +35,7 @@ use crate::session::{Peer, Session};
 use crate::session_table::SessionTable;
 use crate::source_filter::SourceFilters;
 use crate::table::Table;
+use crate::tree_state::TreeState;
 
 /// Looks at the tables for one frame, when the control plane changes them meanwhile.
 const MAX_LOOKS: usize = 16;
@@ -91,7 +93,8 @@ pub struct ForwardingTables {
     pub delivered: FlowTable,
     pub(crate) trees: Table<u32, Arc<RootTree>>,
     pub(crate) downstream_trees: DownstreamTrees,
-    pub(crate) pending_offers: PendingOffers,
+    pub(crate) pending_offers: PendingOffers<KeyOffer>,
+    pub(crate) pending_states: PendingOffers<TreeState>,
     /// The control plane's changes exclude each other.
     pub(crate) writing: Mutex<()>,
 }
@@ -123,6 +126,7 @@ impl ForwardingTables {
             trees: Table::new(MAX_ROOT_TREES),
             downstream_trees: DownstreamTrees::default(),
             pending_offers: PendingOffers::default(),
+            pending_states: PendingOffers::default(),
             writing: Mutex::default(),
         }
     }

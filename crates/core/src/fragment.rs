@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use foldhash::quality::RandomState;
 
-use crate::datagram::{PartialChecksum, TreeName};
+use crate::datagram::{PartialChecksum, StreamName};
 use crate::headers::Headers;
 use crate::limits::{MAX_REASSEMBLIES, MAX_REASSEMBLIES_PER_SENDER};
 use crate::reason::{Drops, Reason};
@@ -99,7 +99,7 @@ pub enum Sender {
     /// A session, by our index.
     Session(u32),
     /// A tree of another root.
-    Tree(TreeName),
+    Stream(StreamName),
 }
 
 /// A fragment that came: where it belongs and what it holds.

@@ -63,6 +63,11 @@ impl StepSecret {
         Ok(Self { number, aead: self.aead, secret })
     }
 
+    fn is(&self, other: &Self) -> bool {
+        let (own, others) = (self.secret.as_slice(), other.secret.as_slice());
+        self.aead == other.aead && aws_lc_rs::constant_time::verify_slices_are_equal(own, others).is_ok()
+    }
+
     fn aead_key(&self) -> Result<AeadKey, BadSeal> {
         AeadKey::new(self.aead, &*derive(&self.secret, AEAD)?)
     }
@@ -156,6 +161,17 @@ impl MemberSteps {
     pub(crate) fn new(secret: StepSecret, now_ns: u64) -> Self {
         let earliest = Mutex::new(Earliest { secret, since_ns: now_ns });
         Self { kept: ArcSwap::default(), earliest, far_ns: AtomicU64::new(0) }
+    }
+
+    /// Could the root have come to this step with the key that is known? Another key of the same id could be of another life.
+    pub(crate) fn continue_to(&self, step: &StepSecret) -> bool {
+        let earliest = lock(&self.earliest);
+        let known = &earliest.secret;
+        match step.number.checked_sub(known.number) {
+            None => known.aead == step.aead,
+            Some(ahead) if ahead > STEPS_AHEAD => false,
+            Some(_) => known.later(step.number).is_ok_and(|later| later.is(step)),
+        }
     }
 
     /// Takes the root's word that it has come to this step.

@@ -14,13 +14,17 @@ pub const MAX_CERTIFIED_NODES: usize = 65_536;
 pub const MAX_CERTIFIED_ADDRESSES: usize = 4 * MAX_CERTIFIED_NODES;
 /// Trees of this node.
 pub const MAX_ROOT_TREES: usize = 65_536;
-/// Trees of other nodes.
-pub const MAX_DOWNSTREAM_TREES: usize = 262_144;
+/// Streams of other nodes.
+pub const MAX_DOWNSTREAM_STREAMS: usize = 131_072;
+/// Trees of other nodes, at most two of each stream.
+pub const MAX_DOWNSTREAM_TREES: usize = 2 * MAX_DOWNSTREAM_STREAMS;
+/// Children of a node on a tree but its root: so the record with them fits every underlay.
+pub const MAX_TREE_CHILDREN: usize = 256;
 /// Groups with a route, of all VLANs; groups with filters of ports.
 pub const MAX_GROUPS: usize = 65_536;
 /// Prefixes of groups with a route, of all VLANs.
 pub const MAX_PREFIXES: usize = 1024;
-/// Sender keys of one root that wait for `accept_key` or `refuse_key`.
+/// Sender keys of one root that wait for `accept_key` or `refuse_key`; as many states of its trees.
 pub const MAX_OFFERS_PER_ROOT: usize = 4096;
 /// The TAP and packet ports.
 pub const MAX_PORTS: usize = 4;

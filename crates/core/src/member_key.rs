@@ -1,4 +1,4 @@
-//! A sender key at a member of a tree: which counters it takes, and for how long (docs/protocol.md section 5).
+//! Keys of a stream at a node of its trees: which counters are taken, and for how long (docs/protocol.md section 5).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,31 +14,27 @@ pub const AHEAD_OF_ANCHOR: u64 = TreeWindow::WIDTH / 2;
 /// The key before goes on for so long after the first datagram under the next one.
 pub const PREVIOUS_KEY_NS: u64 = 3_000_000_000;
 
-/// A sender key that was accepted.
+/// The counters of a key, whichever tree its datagrams come by. A relay has them without the key.
 #[derive(Debug)]
-pub(crate) struct MemberKey {
-    pub(crate) key_id: u32,
-    pub(crate) steps: MemberSteps,
+pub(crate) struct KeyCounters {
+    key_id: u32,
     first_counter: u64,
     anchor: AtomicU64,
     /// 0: no datagram came under it yet.
     first_used_ns: AtomicU64,
-    /// The counters of datagrams that were opened. There is none before the first.
-    opened: Mutex<Option<Box<TreeWindow>>>,
-    /// The counters of datagrams that were relayed: who holds the tree key alone can mark these only.
-    relayed: Mutex<Option<Box<TreeWindow>>>,
+    /// There is none before the first datagram.
+    window: Mutex<Option<Box<TreeWindow>>>,
 }
 
-impl MemberKey {
-    pub(crate) fn new(key_id: u32, first_counter: u64, step: StepSecret, now_ns: u64) -> Self {
+impl KeyCounters {
+    /// A counter below `first_counter` is a replay here.
+    pub(crate) fn new(key_id: u32, first_counter: u64, anchor: u64) -> Self {
         Self {
             key_id,
-            steps: MemberSteps::new(step, now_ns),
             first_counter,
-            anchor: AtomicU64::new(first_counter.saturating_sub(1)),
+            anchor: AtomicU64::new(anchor),
             first_used_ns: AtomicU64::new(0),
-            opened: Mutex::default(),
-            relayed: Mutex::default(),
+            window: Mutex::default(),
         }
     }
 
@@ -58,18 +54,9 @@ impl MemberKey {
         Ok(())
     }
 
-    /// Marks the counter of a datagram that was opened.
-    pub(crate) fn mark_opened(&self, counter: u64, now_ns: u64) -> Result<(), Reason> {
-        self.mark(&self.opened, counter, now_ns)
-    }
-
-    /// Marks the counter of a datagram that goes on.
-    pub(crate) fn mark_relayed(&self, counter: u64, now_ns: u64) -> Result<(), Reason> {
-        self.mark(&self.relayed, counter, now_ns)
-    }
-
-    fn mark(&self, window: &Mutex<Option<Box<TreeWindow>>>, counter: u64, now_ns: u64) -> Result<(), Reason> {
-        if !lock(window).get_or_insert_default().mark(counter) {
+    /// Marks the counter of an authentic datagram.
+    pub(crate) fn mark(&self, counter: u64, now_ns: u64) -> Result<(), Reason> {
+        if !lock(&self.window).get_or_insert_default().mark(counter) {
             return Err(Reason::TreeReplay);
         }
         if !self.is_used() {
@@ -83,47 +70,84 @@ impl MemberKey {
     }
 }
 
-/// The key in use, or offered for use next, and the one before.
+/// A sender key that was accepted.
 #[derive(Debug)]
-pub(crate) struct MemberKeys {
-    current: Arc<MemberKey>,
-    previous: Option<Arc<MemberKey>>,
+pub(crate) struct MemberKey {
+    /// The counters of datagrams that were opened.
+    pub(crate) counters: KeyCounters,
+    pub(crate) steps: MemberSteps,
 }
 
-impl MemberKeys {
-    pub(crate) fn new(first: MemberKey) -> Self {
+impl MemberKey {
+    pub(crate) fn new(key_id: u32, first_counter: u64, step: StepSecret, now_ns: u64) -> Self {
+        let counters = KeyCounters::new(key_id, first_counter, first_counter.saturating_sub(1));
+        Self { counters, steps: MemberSteps::new(step, now_ns) }
+    }
+}
+
+/// The counters of a key, alone or with it.
+pub(crate) trait Keyed {
+    fn counters(&self) -> &KeyCounters;
+}
+
+impl Keyed for KeyCounters {
+    fn counters(&self) -> &KeyCounters {
+        self
+    }
+}
+
+impl Keyed for MemberKey {
+    fn counters(&self) -> &KeyCounters {
+        &self.counters
+    }
+}
+
+/// The key in use, or known for use next, and the one before.
+#[derive(Debug)]
+pub(crate) struct NewestKeys<K> {
+    current: Arc<K>,
+    previous: Option<Arc<K>>,
+}
+
+impl<K: Keyed> NewestKeys<K> {
+    pub(crate) fn new(first: K) -> Self {
         Self { current: Arc::new(first), previous: None }
     }
 
-    /// With a further key, or None where that changes nothing. The two with the highest ids are kept: an offer that comes
-    /// late displaces no newer key, and none comes back before one that was used.
-    pub(crate) fn with(&self, key: MemberKey) -> Option<Self> {
-        let current = &self.current;
-        if key.key_id > current.key_id {
+    /// With a further key, or None where that changes nothing. The two with the highest ids are kept: what comes late
+    /// displaces no newer key, and none comes back before one that was used. One of the same id is replaced.
+    pub(crate) fn with(&self, key: K) -> Option<Self> {
+        let (current, key_id) = (&self.current, key.counters().key_id);
+        let current_id = current.counters().key_id;
+        if key_id > current_id {
             return Some(Self { current: Arc::new(key), previous: Some(current.clone()) });
         }
-        let newest = self.previous.as_ref().is_none_or(|previous| previous.key_id < key.key_id);
-        let late = key.key_id < current.key_id && newest && !current.is_used();
+        if key_id == current_id {
+            return Some(Self { current: Arc::new(key), previous: self.previous.clone() });
+        }
+        let newest = self.previous.as_ref().is_none_or(|previous| previous.counters().key_id <= key_id);
+        let late = newest && !current.counters().is_used();
         late.then(|| Self { current: current.clone(), previous: Some(Arc::new(key)) })
     }
 
     /// The key of this id, while it lives.
-    pub(crate) fn find(&self, key_id: u32, now_ns: u64) -> Result<&MemberKey, Reason> {
-        if self.current.key_id == key_id {
+    pub(crate) fn find(&self, key_id: u32, now_ns: u64) -> Result<&K, Reason> {
+        let current = self.current.counters();
+        if current.key_id == key_id {
             return Ok(&self.current);
         }
-        let previous = self.previous.as_deref().filter(|key| key.key_id == key_id);
-        let used_ns = self.current.first_used_ns.load(Ordering::Relaxed);
+        let previous = self.previous.as_deref().filter(|key| key.counters().key_id == key_id);
+        let used_ns = current.first_used_ns.load(Ordering::Relaxed);
         let lives = used_ns == 0 || now_ns.saturating_sub(used_ns) < PREVIOUS_KEY_NS;
         previous.filter(|_| lives).ok_or(Reason::TreeKeyUnknown)
     }
 
     /// The key of this id, whether or not it lives.
-    pub(crate) fn get(&self, key_id: u32) -> Option<&MemberKey> {
+    pub(crate) fn get(&self, key_id: u32) -> Option<&K> {
         [Some(&self.current), self.previous.as_ref()]
             .into_iter()
             .flatten()
-            .find(|key| key.key_id == key_id)
+            .find(|key| key.counters().key_id == key_id)
             .map(|key| &**key)
     }
 }

@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 
 use crate::aead::Aead;
 use crate::anchor::{Anchor, ANCHOR_INTERVAL};
-use crate::datagram::LARGEST_UNDERLAY_MTU;
-use crate::datagram::{tree_associated, Inner, TreeHeader, TreeName};
-use crate::datagram::{AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
+use crate::datagram::{tree_associated, DatagramLimit, Inner, StreamName, TreeHeader, TreeName};
+use crate::datagram::{AEAD_TAG_LEN, INNER_LEN, LARGEST_UNDERLAY_MTU, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
 use crate::key_steps::{RootSteps, StepSecret};
 use crate::reason::Reason;
 use crate::session::lock;
+use crate::tree_state::{self, TreePlace};
 use crate::tree_tag::TreeKey;
 
 /// Where the body of a tree datagram starts.
@@ -28,7 +28,7 @@ pub const KEY_LIMIT: u64 = 1 << 30;
 /// After so many more it is reported again.
 const REPORT_AGAIN: u64 = 1 << 20;
 /// The body of an offer without its context.
-pub(crate) const OFFER_LEN: usize = 4 + 4 + 4 + 1 + 1 + 2 + 8 + 16 + 32;
+pub(crate) const OFFER_LEN: usize = 4 + 4 + 1 + 1 + 2 + 8 + 32;
 
 /// A sender key at its root.
 pub struct SenderKey {
@@ -59,47 +59,91 @@ impl std::fmt::Debug for SenderKey {
     }
 }
 
-/// The members of a tree at one moment, and the key in use. Disjoint lists of node indices.
+/// A sender key, and the tree of an epoch by which what it seals goes: they change together.
 #[derive(Debug)]
-pub struct Members {
+pub struct Generation {
+    /// Root (this node), stream, epoch.
+    pub tree: TreeName,
+    /// For its tags.
+    pub tree_key: TreeKey,
+    /// For what goes down it.
+    pub key: SenderKey,
+}
+
+/// The nodes that get what goes down a tree, disjoint lists of node indices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hops {
     /// They get the tree datagram.
     pub next_hops: Box<[u32]>,
     /// They get a session-sealed copy.
     pub replicate: Box<[u32]>,
     /// They hold the key, and get a copy nevertheless, for they have no path.
     pub routed: Box<[u32]>,
-    /// The smallest MTU of the next hops' underlays.
+    /// They get the tree datagram from other nodes.
+    pub beyond: Box<[u32]>,
+}
+
+impl Hops {
+    /// Nodes that this one sends to, and no others.
+    pub fn new(next_hops: &[u32], replicate: &[u32]) -> Self {
+        Self { next_hops: next_hops.into(), replicate: replicate.into(), ..Self::default() }
+    }
+
+    /// The nodes of all lists.
+    pub(crate) fn all(&self) -> impl Iterator<Item = u32> + '_ {
+        self.next_hops.iter().chain(&self.replicate).chain(&self.routed).chain(&self.beyond).copied()
+    }
+
+    /// All that hold the key, and to which this node sends.
+    pub(crate) fn holders(&self) -> impl Iterator<Item = u32> + '_ {
+        self.next_hops.iter().chain(&self.routed).copied()
+    }
+
+    /// Does this node get what the tree carries?
+    pub(crate) fn is_served(&self, node: u32) -> bool {
+        self.holders().chain(self.beyond.iter().copied()).any(|served| served == node)
+    }
+
+    /// These without one node.
+    pub(crate) fn without(&self, gone: u32) -> Self {
+        let [next_hops, replicate, routed, beyond] =
+            [&self.next_hops, &self.replicate, &self.routed, &self.beyond].map(|list| without(list, gone));
+        Self { next_hops, replicate, routed, beyond }
+    }
+}
+
+/// The members of a tree at one moment, and the key and epoch in use.
+#[derive(Debug)]
+pub struct Members {
+    /// The nodes that get it.
+    pub hops: Hops,
+    /// The smallest MTU of the underlays of those that the tree serves.
     pub underlay_mtu: usize,
-    key: Arc<SenderKey>,
+    generation: Arc<Generation>,
     /// Next hops that were none before: they get an anchor first.
     new_hops: Box<[u32]>,
     has_new_hops: AtomicBool,
 }
 
 impl Members {
-    fn new(next_hops: Box<[u32]>, replicate: Box<[u32]>, underlay_mtu: usize, key: Arc<SenderKey>) -> Self {
-        let (routed, new_hops, has_new_hops) = (Box::default(), Box::default(), AtomicBool::new(false));
-        Self { next_hops, replicate, routed, underlay_mtu, key, new_hops, has_new_hops }
-    }
-
-    /// All that hold the key.
-    pub fn holders(&self) -> Box<[u32]> {
-        self.next_hops.iter().chain(&*self.routed).copied().collect()
-    }
-
-    /// Does this node hold the key?
-    pub(crate) fn is_held_by(&self, node: u32) -> bool {
-        self.next_hops.contains(&node) || self.routed.contains(&node)
+    fn new(hops: Hops, underlay_mtu: usize, generation: Arc<Generation>) -> Self {
+        let (new_hops, has_new_hops) = (Box::default(), AtomicBool::new(false));
+        Self { hops, underlay_mtu, generation, new_hops, has_new_hops }
     }
 
     /// All that get a copy.
     pub fn copied(&self) -> impl Iterator<Item = &u32> {
-        self.replicate.iter().chain(&*self.routed)
+        self.hops.replicate.iter().chain(&*self.hops.routed)
     }
 
     /// Nobody?
     pub fn is_empty(&self) -> bool {
-        self.next_hops.is_empty() && self.copied().next().is_none()
+        self.hops.next_hops.is_empty() && self.copied().next().is_none()
+    }
+
+    /// The tree by which it goes.
+    pub fn tree(&self) -> TreeName {
+        self.generation.tree
     }
 
     /// Do new next hops wait for their anchor?
@@ -116,12 +160,11 @@ pub(crate) fn without(list: &[u32], gone: u32) -> Box<[u32]> {
 /// A tree rooted here.
 #[derive(Debug)]
 pub struct RootTree {
-    /// Root (this node), id, epoch.
-    pub name: TreeName,
+    /// Root (this node) and stream.
+    pub name: StreamName,
     /// The members now; a reader seals for this snapshot and sends to it, whatever changes meanwhile.
     pub members: ArcSwap<Members>,
-    tree_key: TreeKey,
-    waiting: Mutex<Option<Arc<SenderKey>>>,
+    waiting: Mutex<Option<Arc<Generation>>>,
     cut: AtomicU32,
     report_at: AtomicU64,
 }
@@ -137,12 +180,12 @@ pub enum TreeReport {
 
 impl RootTree {
     /// A tree without members.
-    pub fn new(name: TreeName, tree_key: TreeKey, key: SenderKey) -> Self {
-        let nobody = Members::new(Box::default(), Box::default(), LARGEST_UNDERLAY_MTU, Arc::new(key));
+    pub fn new(first: Generation) -> Self {
+        let name = first.tree.stream_name();
+        let nobody = Members::new(Hops::default(), LARGEST_UNDERLAY_MTU, Arc::new(first));
         Self {
             name,
             members: ArcSwap::from_pointee(nobody),
-            tree_key,
             waiting: Mutex::default(),
             cut: AtomicU32::new(0),
             report_at: AtomicU64::new(0),
@@ -151,12 +194,12 @@ impl RootTree {
 
     /// The key of these members takes the step that is due.
     pub fn advance(&self, members: &Members, now_ns: u64) {
-        members.key.steps.advance(now_ns);
+        members.generation.key.steps.advance(now_ns);
     }
 
     /// The report that is due as a frame takes the tree to these members: its first use, then each wear of their key.
     pub fn report(&self, members: &Members) -> Option<TreeReport> {
-        let key = &members.key;
+        let key = &members.generation.key;
         let (at, sealed) = (self.report_at.load(Ordering::Relaxed), key.sealed.load(Ordering::Relaxed));
         if sealed < at {
             return None;
@@ -172,36 +215,31 @@ impl RootTree {
     }
 
     /// Other members, or others of them who hold the key. One writer at a time.
-    pub(crate) fn set_members(
-        &self,
-        next_hops: Box<[u32]>,
-        routed: Box<[u32]>,
-        replicate: Box<[u32]>,
-        underlay_mtu: usize,
-    ) {
+    pub(crate) fn set_members(&self, hops: Hops, underlay_mtu: usize) {
         let before = self.members.load();
         // Those whose anchor did not go yet are new still.
-        let had =
-            |hop: &u32| before.next_hops.contains(hop) && !(before.is_expecting() && before.new_hops.contains(hop));
-        let new_hops: Box<[u32]> = next_hops.iter().copied().filter(|hop| !had(hop)).collect();
+        let had = |hop: &u32| {
+            before.hops.next_hops.contains(hop) && !(before.is_expecting() && before.new_hops.contains(hop))
+        };
+        let new_hops: Box<[u32]> = hops.next_hops.iter().copied().filter(|hop| !had(hop)).collect();
         let has_new_hops = AtomicBool::new(!new_hops.is_empty());
-        let members = Members::new(next_hops, replicate, underlay_mtu, before.key.clone());
-        self.members.store(Arc::new(Members { routed, new_hops, has_new_hops, ..members }));
+        let members = Members::new(hops, underlay_mtu, before.generation.clone());
+        self.members.store(Arc::new(Members { new_hops, has_new_hops, ..members }));
     }
 
     /// The anchor that is due before these members get more, and who gets it: now and then all next hops, else new ones.
     pub fn anchor<'m>(&self, members: &'m Members) -> Option<(Anchor, &'m [u32])> {
-        let key = &members.key;
+        let Generation { tree, key, .. } = &*members.generation;
         let (counter, last) = (key.sealed.load(Ordering::Relaxed), key.anchored.load(Ordering::Relaxed));
         let due = counter >= last + ANCHOR_INTERVAL
             && key.anchored.compare_exchange(last, counter, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let new = members.is_expecting() && members.has_new_hops.swap(false, Ordering::Relaxed);
         let hops = match (due, new) {
-            (true, _) => &members.next_hops,
+            (true, _) => &members.hops.next_hops,
             (_, true) => &members.new_hops,
             _ => return None,
         };
-        Some((Anchor { tree: self.name, key_id: key.key_id, counter }, hops))
+        Some((Anchor { tree: *tree, key_id: key.key_id, counter }, hops))
     }
 
     /// Seals the body that lies at [`TREE_BODY_OFFSET`] of `buffer` for these members; returns the datagram's length.
@@ -212,7 +250,7 @@ impl RootTree {
             return Err(Reason::TooBig);
         }
         let datagram = buffer.get_mut(..length).ok_or(Reason::TooBig)?;
-        let key = &members.key;
+        let Generation { tree, tree_key, key } = &*members.generation;
         if key.sealed.load(Ordering::Relaxed) >= KEY_LIMIT {
             return Err(Reason::TreeExhausted);
         }
@@ -220,16 +258,16 @@ impl RootTree {
         let (sealed, tag) = datagram.split_last_chunk_mut().ok_or(Reason::TooBig)?;
         let (header, rest) = sealed.split_first_chunk_mut().ok_or(Reason::TooBig)?;
         let step = key.steps.current.load();
-        *header = TreeHeader { tree: self.name, key_id: key.key_id, step: step.secret.number, counter }.emit();
+        *header = TreeHeader { tree: *tree, key_id: key.key_id, step: step.secret.number, counter }.emit();
         *rest.first_chunk_mut().ok_or(Reason::TooBig)? = inner.emit();
         step.key.seal_under(counter, &tree_associated(header), rest).map_err(|_| Reason::TooBig)?;
-        *tag = self.tree_key.tag(sealed).ok_or(Reason::TooBig)?;
+        *tag = tree_key.tag(sealed).ok_or(Reason::TooBig)?;
         Ok(length)
     }
 
     /// As if the key in use had sealed so many datagrams.
     pub fn set_sealed(&self, datagrams: u64) {
-        self.members.load().key.set_sealed(datagrams);
+        self.members.load().generation.key.set_sealed(datagrams);
     }
 
     /// The id of the next frame that goes in parts.
@@ -237,33 +275,37 @@ impl RootTree {
         self.cut.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Keeps a key for [`RootTree::use_key`]; an older one that waits is dropped.
-    pub fn set_waiting(&self, key: SenderKey) {
-        *lock(&self.waiting) = Some(Arc::new(key));
+    /// Keeps a key and its tree for [`RootTree::use_key`]; older ones that wait are dropped.
+    pub fn set_waiting(&self, generation: Generation) {
+        *lock(&self.waiting) = Some(Arc::new(generation));
     }
 
     /// Seals with the waiting key for those who look from now on; false when none of that id waits. One writer at a time.
     pub(crate) fn use_key(&self, key_id: u32) -> bool {
         let mut waiting = lock(&self.waiting);
         let members = self.members.load();
-        match waiting.take_if(|key| key.key_id == key_id) {
-            Some(key) => {
+        match waiting.take_if(|generation| generation.key.key_id == key_id) {
+            Some(generation) => {
                 if self.report_at.load(Ordering::Relaxed) != 0 {
                     self.set_worn_at(KEY_DATAGRAMS);
                 }
-                let (next_hops, replicate) = (members.next_hops.clone(), members.replicate.clone());
-                let following = Members::new(next_hops, replicate, members.underlay_mtu, key);
-                self.members.store(Arc::new(Members { routed: members.routed.clone(), ..following }));
+                self.members.store(Arc::new(Members::new(members.hops.clone(), members.underlay_mtu, generation)));
                 true
             }
-            None => members.key.key_id == key_id,
+            None => members.generation.key.key_id == key_id,
         }
+    }
+
+    /// The one in use, or the one that waits, if it is the one.
+    fn find(&self, is_it: impl Fn(&Generation) -> bool) -> Option<Arc<Generation>> {
+        let waiting = lock(&self.waiting).clone().filter(|generation| is_it(generation));
+        waiting.or_else(|| Some(self.members.load().generation.clone()).filter(|generation| is_it(generation)))
     }
 
     /// The body of an offer of the current or the waiting key, at the step that is due; None when the id is neither's or the context too long.
     pub fn offer(&self, key_id: u32, context: &[u8], now_ns: u64) -> Option<Zeroizing<Vec<u8>>> {
-        let key = lock(&self.waiting).clone().filter(|key| key.key_id == key_id);
-        let key = key.or_else(|| Some(self.members.load().key.clone()).filter(|key| key.key_id == key_id))?;
+        let generation = self.find(|generation| generation.key.key_id == key_id)?;
+        let key = &generation.key;
         if context.len() > MAX_CONTEXT_LEN {
             return None;
         }
@@ -273,14 +315,24 @@ impl RootTree {
         let first_counter = key.sealed.load(Ordering::Relaxed) + 1;
         let mut body = Zeroizing::new(Vec::with_capacity(OFFER_LEN + MAX_CONTEXT_LEN));
         body.extend_from_slice(&self.name.stream.to_be_bytes());
-        body.extend_from_slice(&self.name.epoch.to_be_bytes());
         body.extend_from_slice(&key_id.to_be_bytes());
         body.extend_from_slice(&[*aead as u8, 0]);
         body.extend_from_slice(&number.to_be_bytes());
         body.extend_from_slice(&first_counter.to_be_bytes());
-        body.extend_from_slice(self.tree_key.bytes().as_slice());
         body.extend_from_slice(secret.as_slice());
         body.extend_from_slice(context);
         Some(body)
+    }
+
+    /// The body of a state of the current or the waiting tree for a node at this place; None when the epoch is neither's. A node that
+    /// is on the tree no more gets no tree key.
+    pub fn state(&self, epoch: u32, place: &TreePlace) -> Option<Zeroizing<Vec<u8>>> {
+        let generation = self.find(|generation| generation.tree.epoch == epoch)?;
+        let Generation { tree, tree_key, key } = &*generation;
+        let limit = DatagramLimit::on_underlay(self.members.load().underlay_mtu).unwrap_or(DatagramLimit::SHORTEST);
+        let sealed = key.sealed.load(Ordering::Relaxed);
+        let nothing = TreeKey::new([0; 16]);
+        let tree_key = if place.parent == 0 { &nothing } else { tree_key };
+        Some(tree_state::emit(*tree, key.key_id, sealed, limit.datagram_len(), tree_key, place))
     }
 }

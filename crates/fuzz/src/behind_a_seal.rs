@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader, KIND_SENDER_KEY, MAX_CONTROL_LEN, MAX_DATAGRAM_LEN};
-use treecast_core::downstream_tree::KeyOffer;
+use treecast_core::downstream_stream::KeyOffer;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::MAX_FRAME_LEN;
 use treecast_core::handshake::SessionKeys;

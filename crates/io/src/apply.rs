@@ -5,15 +5,16 @@ use std::hash::Hash;
 use std::io;
 
 use treecast_core::aead::Aead;
-use treecast_core::datagram::TreeName;
-use treecast_core::downstream_tree::OutgoingList;
+use treecast_core::datagram::{StreamName, TreeName};
 use treecast_core::forward::NO_PATH;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::port::Port;
+use treecast_core::root_tree::Hops;
 use treecast_core::routes::SetRoute;
 use treecast_core::session::{Endpoint, SessionParameters};
 use treecast_core::table::Refused;
+use treecast_core::tree_state::TreePlace;
 
 use crate::commands::{read_all, Command};
 use crate::forwarder::Forwarder;
@@ -178,30 +179,42 @@ impl Forwarder {
         match command {
             Command::CreateTree { stream, epoch, key_id } => self.create_tree(stream, epoch, key_id)??,
             Command::RemoveTree { stream } => tables.remove_tree(stream),
-            Command::SetTreeMembers { stream, next_hops, replicate } => {
-                tables.set_tree_members(stream, &next_hops, &replicate)?;
+            Command::SetTreeMembers { stream, next_hops, replicate, beyond } => {
+                let (next_hops, replicate, beyond) = (next_hops.into(), replicate.into(), beyond.into());
+                tables.set_tree_members(stream, Hops { next_hops, replicate, beyond, ..Hops::default() })?;
             }
-            Command::MakeKey { stream, key_id } => self.make_key(stream, key_id)??,
+            Command::MakeKey { stream, key_id, epoch } => self.make_key(stream, key_id, epoch)??,
             Command::UseKey { stream, key_id } => tables.use_key(stream, key_id)?,
             Command::OfferKey { stream, key_id, peer, context } => {
                 self.offer_key(stream, key_id, peer, context)?;
             }
-            Command::AcceptKey { root, stream, epoch, key_id, acknowledgement, deliver, next_hops, parents } => {
-                let outgoing = OutgoingList { deliver, next_hops: next_hops.into() };
-                if !tables.accept_key(TreeName { root, stream, epoch }, key_id, outgoing, &parents)? {
-                    return Err(Cause(Refused::Unknown, "no such offer".to_owned()));
-                }
-                if !acknowledgement.is_empty() {
-                    self.send_control(root, acknowledgement);
-                }
+            Command::OfferTree { stream, epoch, peer, parent, backup, children } => {
+                self.offer_tree(stream, epoch, peer, &TreePlace { parent, backup, children: children.into() })?;
             }
-            Command::RefuseKey { root, stream, epoch, key_id } => {
-                tables.refuse_key(TreeName { root, stream, epoch }, key_id);
+            Command::AcceptKey { root, stream, key_id, acknowledgement } => {
+                let taken = tables.accept_key(StreamName { root, stream }, key_id)?;
+                self.acknowledge(taken, root, acknowledgement)?;
             }
-            Command::RemoveDownstreamTree { root, stream, epoch } => {
-                tables.remove_downstream_tree(TreeName { root, stream, epoch });
+            Command::RefuseKey { root, stream, key_id } => tables.refuse_key(StreamName { root, stream }, key_id),
+            Command::AcceptTree { root, stream, epoch, acknowledgement } => {
+                let taken = tables.accept_tree(TreeName { root, stream, epoch })?;
+                self.acknowledge(taken, root, acknowledgement)?;
             }
+            Command::RefuseTree { root, stream, epoch } => tables.refuse_tree(TreeName { root, stream, epoch }),
+            Command::LeaveStream { root, stream } => tables.leave_stream(StreamName { root, stream }),
+            Command::EndRelaying { root, stream } => tables.end_relaying(StreamName { root, stream }),
             _ => return Err(Cause::invalid("no command of trees")),
+        }
+        Ok(())
+    }
+
+    /// Tells the root that its offer was taken; there may have been none.
+    fn acknowledge(&self, taken: bool, root: u32, acknowledgement: &[u8]) -> Result<(), Cause> {
+        if !taken {
+            return Err(Cause(Refused::Unknown, "no such offer".to_owned()));
+        }
+        if !acknowledgement.is_empty() {
+            self.send_control(root, acknowledgement);
         }
         Ok(())
     }

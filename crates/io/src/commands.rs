@@ -73,26 +73,21 @@ commands! {
     RemoveHost { vlan: u16, mac: Mac }
     CreateTree { stream: u32, epoch: u32, key_id: u32 }
     RemoveTree { stream: u32 }
-    SetTreeMembers { stream: u32, next_hops: Vec<u32>, replicate: Vec<u32> }
-    MakeKey { stream: u32, key_id: u32 }
+    SetTreeMembers { stream: u32, next_hops: Vec<u32>, replicate: Vec<u32>, beyond: Vec<u32> }
+    MakeKey { stream: u32, key_id: u32, epoch: u32 }
     UseKey { stream: u32, key_id: u32 }
     OfferKey { stream: u32, key_id: u32, peer: u32, context: &'a [u8] }
+    OfferTree { stream: u32, epoch: u32, peer: u32, parent: u32, backup: u32, children: Vec<u32> }
     SetRoute { vlan: u16, group: IpAddr, source: Option<IpAddr>, stream: u32 }
     SetPrefixRoute { vlan: u16, prefix: Prefix, stream: u32 }
     RemovePrefixRoute { vlan: u16, prefix: Prefix }
     RemoveRoute { vlan: u16, group: IpAddr, source: Option<IpAddr> }
-    AcceptKey {
-        root: u32,
-        stream: u32,
-        epoch: u32,
-        key_id: u32,
-        acknowledgement: &'a [u8],
-        deliver: bool,
-        next_hops: Vec<u32>,
-        parents: Vec<u32>,
-    }
-    RefuseKey { root: u32, stream: u32, epoch: u32, key_id: u32 }
-    RemoveDownstreamTree { root: u32, stream: u32, epoch: u32 }
+    AcceptKey { root: u32, stream: u32, key_id: u32, acknowledgement: &'a [u8] }
+    RefuseKey { root: u32, stream: u32, key_id: u32 }
+    AcceptTree { root: u32, stream: u32, epoch: u32, acknowledgement: &'a [u8] }
+    RefuseTree { root: u32, stream: u32, epoch: u32 }
+    LeaveStream { root: u32, stream: u32 }
+    EndRelaying { root: u32, stream: u32 }
 }
 
 /// Frames that stay on a LAN; see `base/keep_local.py`.

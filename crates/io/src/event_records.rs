@@ -32,9 +32,14 @@ fn emit(event: &Event, out: &mut Writer) {
         Event::SessionHandshake { peer, session, data } => {
             out.array(4).text("SessionHandshake").unsigned(*peer).unsigned(*session).bytes(data)
         }
-        Event::KeyOffered { tree, key_id, context } => {
-            out.array(6).text("KeyOffered").unsigned(tree.root).unsigned(tree.stream).unsigned(tree.epoch);
+        Event::KeyOffered { stream, key_id, context } => {
+            out.array(5).text("KeyOffered").unsigned(stream.root).unsigned(stream.stream);
             out.unsigned(*key_id).bytes(context)
+        }
+        Event::TreeOffered { tree, place } => {
+            out.array(7).text("TreeOffered").unsigned(tree.root).unsigned(tree.stream).unsigned(tree.epoch);
+            out.unsigned(place.parent).unsigned(place.backup).array(place.children.len());
+            place.children.iter().fold(out, |out, child| out.unsigned(*child))
         }
         Event::PeerMoved { peer, session, endpoint } => {
             out.array(4).text("PeerMoved").unsigned(*peer).unsigned(*session).address(&endpoint.address)

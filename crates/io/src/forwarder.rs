@@ -6,14 +6,15 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use treecast_core::control::TreeSecrets;
-use treecast_core::datagram::{KIND_CONTROL, KIND_HANDSHAKE, KIND_SENDER_KEY, MAX_CONTROL_LEN};
+use treecast_core::datagram::{KIND_CONTROL, KIND_HANDSHAKE, KIND_SENDER_KEY, KIND_TREE_STATE, MAX_CONTROL_LEN};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session};
 use treecast_core::table::Refused;
+use treecast_core::tree_control::TreeSecrets;
+use treecast_core::tree_state::TreePlace;
 use zeroize::Zeroizing;
 
 use crate::configuration::{Configuration, OpenError};
@@ -243,6 +244,12 @@ impl Forwarder {
         Ok(self.send_on(self.tables.session_to(peer), KIND_SENDER_KEY, &body))
     }
 
+    /// Sends the state of a tree.
+    pub fn offer_tree(&self, stream: u32, epoch: u32, peer: u32, place: &TreePlace) -> Result<bool, Refused> {
+        let body = self.tables.tree_state(stream, epoch, place)?;
+        Ok(self.send_on(self.tables.session_to(peer), KIND_TREE_STATE, &body))
+    }
+
     /// Writes a frame to a port.
     pub fn inject(&self, port: u32, frame: &[u8]) -> bool {
         self.open_now().is_some_and(|open| match port {
@@ -274,19 +281,14 @@ impl Forwarder {
         }
     }
 
-    /// Makes a tree with fresh keys.
+    /// Makes a stream and its tree with fresh keys.
     pub fn create_tree(&self, stream: u32, epoch: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
-        let mut secrets = TreeSecrets { tree_key: [0; 16], sender_key: Zeroizing::new([0; 32]) };
-        random(&mut secrets.tree_key)?;
-        random(secrets.sender_key.as_mut_slice())?;
-        Ok(self.tables.create_tree(stream, epoch, key_id, secrets))
+        Ok(self.tables.create_tree(stream, epoch, key_id, fresh_secrets()?))
     }
 
-    /// Makes a fresh key that waits.
-    pub fn make_key(&self, stream: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
-        let mut secret = Zeroizing::new([0; 32]);
-        random(secret.as_mut_slice())?;
-        Ok(self.tables.make_key(stream, key_id, secret))
+    /// Makes a fresh key, and a tree of another epoch, that wait.
+    pub fn make_key(&self, stream: u32, key_id: u32, epoch: u32) -> io::Result<Result<(), Refused>> {
+        Ok(self.tables.make_key(stream, key_id, epoch, fresh_secrets()?))
     }
 
     fn send_on(&self, session: Result<Arc<Session>, Reason>, kind: u8, body: &[u8]) -> bool {
@@ -307,6 +309,13 @@ impl Forwarder {
     fn running(&self) -> std::sync::MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn fresh_secrets() -> io::Result<TreeSecrets> {
+    let mut secrets = TreeSecrets { tree_key: [0; 16], sender_key: Zeroizing::new([0; 32]) };
+    random(&mut secrets.tree_key)?;
+    random(secrets.sender_key.as_mut_slice())?;
+    Ok(secrets)
 }
 
 impl Drop for Forwarder {

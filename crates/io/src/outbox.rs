@@ -165,7 +165,7 @@ impl Outbox {
                         self.dispatch.add(tables, underlay, index, *run, session.endpoint(), account);
                     }
                     Some(Target::Tree(_, members)) => {
-                        self.dispatch.add_tree(tables, underlay, index, *run, &members.next_hops);
+                        self.dispatch.add_tree(tables, underlay, index, *run, &members.hops.next_hops);
                     }
                     None => {}
                 }

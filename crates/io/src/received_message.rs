@@ -68,8 +68,8 @@ impl<'s> ReceivedMessage<'s> {
                     self.underlay.send_on(self.tables, &session, KIND_PROBE_REPLY, &value.to_be_bytes());
                     Ok(None)
                 }
-                Received::Anchor(anchor, outgoing) => {
-                    self.underlay.send_anchor(self.tables, &anchor, &outgoing.next_hops);
+                Received::Anchor(anchor, next_hops) => {
+                    self.underlay.send_anchor(self.tables, &anchor, &next_hops);
                     Ok(None)
                 }
                 Received::Forward(next_hop) => self.send_on(datagram, next_hop, outbox).map(|()| None),
@@ -77,9 +77,6 @@ impl<'s> ReceivedMessage<'s> {
             },
             DatagramType::Tree => {
                 let (header, tree) = self.tables.receive_tree(datagram, self.from.address, recent)?;
-                if !tree.outgoing.load().deliver {
-                    return Err(Reason::TreeNotDelivered);
-                }
                 self.tables.open_tree(tree, &header, datagram, false, self.now_ns).map(Some)
             }
             DatagramType::Handshake => {

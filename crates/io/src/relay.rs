@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use treecast_core::arrival::{Recent, Relay};
 use treecast_core::counters::Counter;
-use treecast_core::downstream_tree::{DownstreamTree, OutgoingList};
+use treecast_core::downstream_tree::{DownstreamTree, NextHops};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
 
@@ -40,21 +40,21 @@ impl Relayed {
     ) {
         let mut recent = Recent::default();
         for (index, (message, bytes)) in receiver.messages().enumerate() {
-            let mut open: Option<(Run, Arc<OutgoingList>)> = None;
+            let mut open: Option<(Run, NextHops)> = None;
             let mut start = 0;
             let Some(source) = message.source else { continue };
             for (number, datagram) in bytes.chunks(message.segment.max(1)).enumerate() {
                 if let Some(fresh) = tables.relay(datagram, source, now_ns, &mut recent) {
-                    let outgoing = self.note(tables, index, number, fresh);
+                    let hops = self.note(tables, index, number, fresh);
                     let next = Run::new(start, datagram.len(), message.traffic_class);
-                    open = extend(open, outgoing, next, |run, outgoing| {
-                        outbox.dispatch.add_tree(tables, underlay, index, run, &outgoing.next_hops);
+                    open = extend(open, hops, next, |run, hops| {
+                        outbox.dispatch.add_tree(tables, underlay, index, run, hops);
                     });
                 }
                 start += datagram.len();
             }
-            if let Some((run, outgoing)) = open {
-                outbox.dispatch.add_tree(tables, underlay, index, run, &outgoing.next_hops);
+            if let Some((run, hops)) = open {
+                outbox.dispatch.add_tree(tables, underlay, index, run, &hops);
             }
         }
         outbox.dispatch.send(tables, underlay, |index| receiver.bytes(index));
@@ -66,11 +66,11 @@ impl Relayed {
         message: usize,
         datagram: usize,
         fresh: Result<Relay, Reason>,
-    ) -> Option<Arc<OutgoingList>> {
-        let (deliver, outgoing) = match fresh {
-            Ok((tree, outgoing)) => {
+    ) -> Option<NextHops> {
+        let (deliver, hops) = match fresh {
+            Ok((tree, hops)) => {
                 tables.counters.add(Counter::FramesRelayed, 1);
-                (outgoing.deliver.then_some(tree), Some(outgoing))
+                (tree.stream.is_subscribed().then_some(tree), Some(hops))
             }
             Err(reason) => {
                 tables.drops.count(reason);
@@ -78,24 +78,24 @@ impl Relayed {
             }
         };
         self.0.push(Passed { message, datagram, deliver });
-        outgoing
+        hops
     }
 }
 
 /// Grows the open run by one datagram of the same tree that follows it, or closes it (to `done`) and opens the next.
 fn extend(
-    open: Option<(Run, Arc<OutgoingList>)>,
-    outgoing: Option<Arc<OutgoingList>>,
+    open: Option<(Run, NextHops)>,
+    hops: Option<NextHops>,
     next: Run,
-    done: impl FnOnce(Run, &OutgoingList),
-) -> Option<(Run, Arc<OutgoingList>)> {
-    if let (Some((mut run, before)), Some(outgoing)) = (open.clone(), &outgoing) {
-        if Arc::ptr_eq(&before, outgoing) && run.end() == next.start && run.extend(next.length) {
+    done: impl FnOnce(Run, &[u32]),
+) -> Option<(Run, NextHops)> {
+    if let (Some((mut run, before)), Some(hops)) = (open.clone(), &hops) {
+        if Arc::ptr_eq(&before, hops) && run.end() == next.start && run.extend(next.length) {
             return Some((run, before));
         }
     }
     if let Some((run, before)) = open {
         done(run, &before);
     }
-    outgoing.map(|outgoing| (next, outgoing))
+    hops.map(|hops| (next, hops))
 }

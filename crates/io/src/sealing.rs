@@ -62,7 +62,7 @@ impl Sealing<'_> {
     }
 
     fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
-        if !members.next_hops.is_empty() {
+        if !members.hops.next_hops.is_empty() {
             self.send_anchor(tree, members);
             let target = Target::Tree(tree.clone(), members.clone());
             let most = self.underlay.mtu.limit(members.underlay_mtu);

@@ -85,7 +85,7 @@ mod tests {
     }
 
     fn set_members(stream: u32) -> Command<'static> {
-        Command::SetTreeMembers { stream, next_hops: vec![7], replicate: vec![] }
+        Command::SetTreeMembers { stream, next_hops: vec![7], replicate: vec![], beyond: vec![] }
     }
 
     /// The positions at which commands are carried out, in order: those that wait where they are written.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use treecast_core::datagram::TreeName;
 use treecast_core::events::Event;
 use treecast_core::source_filter::SourceFilter;
+use treecast_core::tree_state::TreePlace;
 use treecast_io::commands::{read_all, Command, COMMANDS};
 use treecast_io::event_records::emit_all;
 use treecast_io::msgpack::Writer;
@@ -33,9 +34,9 @@ fn commands() -> Vec<u8> {
     out.0.extend_from_slice(&[0xc0, 0xcd, 1, 0]);
     out.array(5).text("SetPortGroup").unsigned(1).unsigned(0).bytes(&[239, 1, 1, 1]).array(2).text("exclude").array(1);
     out.bytes(&[192, 0, 2, 1]);
-    out.array(4).text("SetTreeMembers").unsigned(7).array(20);
+    out.array(5).text("SetTreeMembers").unsigned(7).array(20);
     (0..20).for_each(|peer| _ = out.unsigned(peer * 1000));
-    out.array(0);
+    out.array(0).array(1).unsigned(99);
     out.array(4).text("SetPrefixRoute").unsigned(0).array(2).bytes(&[239, 0, 0, 0]).unsigned(8).unsigned(7);
     out.0
 }
@@ -105,7 +106,7 @@ fn no_bytes_make_the_reader_panic_or_hold_more_than_came() {
     // An array of 2^32 - 1 in five bytes, alone and in a field.
     assert!(read_all(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
     let mut out = Writer::default();
-    out.array(1).array(4).text("SetTreeMembers").unsigned(7);
+    out.array(1).array(5).text("SetTreeMembers").unsigned(7);
     out.0.extend_from_slice(&[0xdd, 0xff, 0xff, 0xff, 0xff]);
     assert!(read_all(&out.0).is_err());
 }
@@ -114,13 +115,15 @@ fn no_bytes_make_the_reader_panic_or_hold_more_than_came() {
 fn an_event_is_its_name_and_its_fields() {
     let tree = TreeName { root: 2, stream: 300, epoch: 1 };
     let events = [
-        Event::KeyOffered { tree, key_id: 9, context: vec![0xc0] },
+        Event::KeyOffered { stream: tree.stream_name(), key_id: 9, context: vec![0xc0] },
+        Event::TreeOffered { tree, place: TreePlace { parent: 2, backup: 0, children: [4, 5].into() } },
         Event::ForeignHandshake { source: "[fe80::1%3]:7700".parse().unwrap() },
     ];
-    let offered = [&b"\x96\xd9\x0aKeyOffered\x02\xce\0\0\x01\x2c\x01\x09\xc4\x01\xc0"[..]].concat();
+    let offered = [&b"\x95\xd9\x0aKeyOffered\x02\xce\0\0\x01\x2c\x09\xc4\x01\xc0"[..]].concat();
+    let state = &b"\x97\xd9\x0bTreeOffered\x02\xce\0\0\x01\x2c\x01\x02\x00\x92\x04\x05"[..];
     let address = [&b"\x92\xc4\x14\xfe\x80"[..], &[0; 13], b"\x01\0\0\0\x03\xce\0\0\x1e\x14"].concat();
     let foreign = [&b"\x92\xd9\x10ForeignHandshake"[..], &address].concat();
-    assert_eq!(emit_all(&events), [&b"\x92"[..], &offered, &foreign].concat());
+    assert_eq!(emit_all(&events), [&b"\x93"[..], &offered, state, &foreign].concat());
 }
 
 #[test]

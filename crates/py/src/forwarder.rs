@@ -16,7 +16,7 @@ use treecast_io::sys::thread::monotonic_ns;
 
 use crate::convert::{address, exactly, os_error, reason, socket_address, Address, GivenAddress};
 use crate::handshake::{Handshake, Network};
-use crate::stats::{FlowStats, PeerStats, RouteStats, SessionStats, TreeStats};
+use crate::stats::{FlowStats, PeerStats, RouteStats, SessionStats, StreamStats};
 
 #[pyclass(module = "treecast._native", frozen)]
 pub struct Forwarder(io::Forwarder);
@@ -189,8 +189,8 @@ impl Forwarder {
         flows.iter().map(|flow| FlowStats::of(py, None, flow)).collect()
     }
 
-    fn trees(&self) -> Vec<TreeStats> {
-        self.0.tables.downstream_trees().iter().map(|tree| TreeStats::of(tree)).collect()
+    fn streams(&self) -> Vec<StreamStats> {
+        self.0.tables.downstream_streams().iter().map(|stream| StreamStats::of(stream)).collect()
     }
 
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use treecast_core::downstream_tree::DownstreamTree;
+use treecast_core::downstream_stream::DownstreamStream;
 use treecast_core::flows::FlowReport;
 use treecast_core::routes::Route;
 use treecast_core::session::{Session, Totals};
@@ -62,7 +62,7 @@ records! {
         pps: Option<f64>,
         bps: Option<f64>,
     }
-    TreeStats { root: u32, stream: u32, epoch: u32, rx_packets: u64, rx_bytes: u64 }
+    StreamStats { root: u32, stream: u32, rx_packets: u64, rx_bytes: u64 }
 }
 
 impl SessionStats {
@@ -128,10 +128,10 @@ impl FlowStats {
     }
 }
 
-impl TreeStats {
-    /// One downstream tree's.
-    pub fn of(tree: &DownstreamTree) -> Self {
-        let (rx_packets, rx_bytes) = tree.rx.get();
-        Self { root: tree.name.root, stream: tree.name.stream, epoch: tree.name.epoch, rx_packets, rx_bytes }
+impl StreamStats {
+    /// One stream's that comes here.
+    pub fn of(stream: &DownstreamStream) -> Self {
+        let (rx_packets, rx_bytes) = stream.rx.get();
+        Self { root: stream.name.root, stream: stream.name.stream, rx_packets, rx_bytes }
     }
 }

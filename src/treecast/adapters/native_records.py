@@ -15,6 +15,7 @@ from msgspec import msgpack
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.commands import Command
 from treecast.base.events import FromDataPlane
+from treecast.base.ids import NodeIndex
 
 _INTERFACE_BYTES = 4
 
@@ -64,6 +65,7 @@ def _address(packed: bytes) -> IPAddress:
 _FIELDS: dict[object, Callable[[Any], object]] = {
     Endpoint: parse_endpoint,
     MacAddress: lambda record: MacAddress(*record),
+    tuple[NodeIndex, ...]: tuple,
 }
 
 

@@ -5,19 +5,20 @@ On the way there each is an array of its name and its fields, which ``crates/io/
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
-from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.command import DataPlaneCommand
+from treecast.base.downstream_commands import AcceptKey as AcceptKey  # noqa: PLC0414
+from treecast.base.downstream_commands import AcceptTree as AcceptTree  # noqa: PLC0414
+from treecast.base.downstream_commands import EndRelaying as EndRelaying  # noqa: PLC0414
+from treecast.base.downstream_commands import LeaveStream as LeaveStream  # noqa: PLC0414
+from treecast.base.downstream_commands import RefuseKey as RefuseKey  # noqa: PLC0414
+from treecast.base.downstream_commands import RefuseTree as RefuseTree  # noqa: PLC0414
+from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
 
 
-class _Command(Struct, frozen=True, array_like=True, tag=True):
-    """The tag is the class's name."""
-
-
-class SendDatagram(_Command, frozen=True):
+class SendDatagram(DataPlaneCommand, frozen=True):
     """UDP payload as it is: a handshake."""
 
     socket: int
@@ -25,21 +26,21 @@ class SendDatagram(_Command, frozen=True):
     data: bytes
 
 
-class SendControl(_Command, frozen=True):
+class SendControl(DataPlaneCommand, frozen=True):
     """A message sealed on the peer's newest confirmed session; without one it is counted (``no_session``)."""
 
     peer: NodeIndex
     data: bytes
 
 
-class SendHandshake(_Command, frozen=True):
+class SendHandshake(DataPlaneCommand, frozen=True):
     """A handshake datagram of the next session, sealed as SendControl's message is."""
 
     peer: NodeIndex
     data: bytes
 
 
-class SendForwarded(_Command, frozen=True):
+class SendForwarded(DataPlaneCommand, frozen=True):
     """A handshake datagram that a neighbour is to send on; without a session and path of that: ``forward_no_route``."""
 
     neighbour: NodeIndex
@@ -47,7 +48,7 @@ class SendForwarded(_Command, frozen=True):
     data: bytes
 
 
-class Inject(_Command, frozen=True):
+class Inject(DataPlaneCommand, frozen=True):
     """An Ethernet frame to a port, as if it had come from the network, whether the port forwards or not.
 
     On a packet port its source becomes the interface's own MAC.
@@ -57,7 +58,7 @@ class Inject(_Command, frozen=True):
     frame: bytes
 
 
-class FloodFrame(_Command, frozen=True):
+class FloodFrame(DataPlaneCommand, frozen=True):
     """An Ethernet frame down the broadcast tree: one that came from a port, or that announces its hosts.
 
     Frames that the port keeps on its LAN are dropped.
@@ -67,14 +68,14 @@ class FloodFrame(_Command, frozen=True):
     frame: bytes
 
 
-class SetPortForwarding(_Command, frozen=True):
+class SetPortForwarding(DataPlaneCommand, frozen=True):
     """Off: data frames are dropped both ways (``port_blocked``); punted, injected and flooded ones go on."""
 
     port: int
     on: bool
 
 
-class SetStormLimits(_Command, frozen=True):
+class SetStormLimits(DataPlaneCommand, frozen=True):
     """Frames a second from a port into the overlay, with a burst of one second's, by destination MAC; None: no limit.
 
     Frames that go nowhere do not count. The excess is dropped: ``storm_broadcast``, ``storm_multicast``,
@@ -87,7 +88,7 @@ class SetStormLimits(_Command, frozen=True):
     unknown_unicast_pps: int | None
 
 
-class SetKeepLocal(_Command, frozen=True):
+class SetKeepLocal(DataPlaneCommand, frozen=True):
     """Frames that neither leave a port's LAN for the overlay nor come there from it: see ``base.keep_local``.
 
     They are dropped: ``kept_local_ra``, ``kept_local_dhcp``. Python sees of them what it sees otherwise.
@@ -97,14 +98,14 @@ class SetKeepLocal(_Command, frozen=True):
     keep: KeepLocal
 
 
-class SetUnknownUnicastFlood(_Command, frozen=True):
+class SetUnknownUnicastFlood(DataPlaneCommand, frozen=True):
     """On: a frame to a MAC that nobody knows takes the broadcast tree; off, as at first: ``unknown_unicast``."""
 
     port: int
     on: bool
 
 
-class SetPortSelective(_Command, frozen=True):
+class SetPortSelective(DataPlaneCommand, frozen=True):
     """On (packet ports, always): of groups, a port gets only those of ``SetPortGroup``; off (the TAP, at first): all.
 
     The TAP's counts only while there are packet ports.
@@ -114,7 +115,7 @@ class SetPortSelective(_Command, frozen=True):
     on: bool
 
 
-class SetPortGroup(_Command, frozen=True):
+class SetPortGroup(DataPlaneCommand, frozen=True):
     """The source filter of a port's hosts for a group; NO_SOURCE ends it."""
 
     port: int
@@ -123,7 +124,7 @@ class SetPortGroup(_Command, frozen=True):
     filter: SourceFilter
 
 
-class InstallSession(_Command, frozen=True):
+class InstallSession(DataPlaneCommand, frozen=True):
     """``handshake`` is the data plane's own object: it holds the keys, and is spent by this. ``session``: its index.
 
     ``confirmed``: it is sent on at once. ``endpoint``: None where the node has no path, but a route (SetNodeRoute).
@@ -138,30 +139,30 @@ class InstallSession(_Command, frozen=True):
     confirmed: bool
 
 
-class RemoveSession(_Command, frozen=True):
+class RemoveSession(DataPlaneCommand, frozen=True):
     session: int
 
 
-class ForgetPeer(_Command, frozen=True):
+class ForgetPeer(DataPlaneCommand, frozen=True):
     """Removes its sessions, next hops, hosts, and the trees rooted at it; its counters and its route go on."""
 
     peer: NodeIndex
 
 
-class SetNodeRoute(_Command, frozen=True):
+class SetNodeRoute(DataPlaneCommand, frozen=True):
     """All for a node goes by this neighbour from now on."""
 
     node: NodeIndex
     next_hop: NodeIndex
 
 
-class RemoveNodeRoute(_Command, frozen=True):
+class RemoveNodeRoute(DataPlaneCommand, frozen=True):
     """All for a node goes to itself from now on, where its session has a path."""
 
     node: NodeIndex
 
 
-class SetPeerUnderlayMtu(_Command, frozen=True):
+class SetPeerUnderlayMtu(DataPlaneCommand, frozen=True):
     """The MTU of the peer's underlay, 1280 to 9000 (at first 9000): no frame goes to it in longer packets.
 
     Those of a tree are held to the smallest of its next hops'. Of a peer without a session nothing is kept.
@@ -171,7 +172,7 @@ class SetPeerUnderlayMtu(_Command, frozen=True):
     mtu_bytes: int
 
 
-class CertifyNode(_Command, frozen=True):
+class CertifyNode(DataPlaneCommand, frozen=True):
     """The frames that a node may send, from its certificate; the rest is dropped (``source_of_another_node``).
 
     ``bridge``: of other machines too. ``carried``: a bridge that claims no host with its ``addresses`` now, so that
@@ -184,37 +185,39 @@ class CertifyNode(_Command, frozen=True):
     addresses: tuple[IPAddress, ...]
 
 
-class UncertifyNode(_Command, frozen=True):
+class UncertifyNode(DataPlaneCommand, frozen=True):
     """The node is gone: its addresses are nobody's."""
 
     node: NodeIndex
 
 
-class SetHost(_Command, frozen=True):
+class SetHost(DataPlaneCommand, frozen=True):
     vlan: int
     mac: MacAddress
     peer: NodeIndex
 
 
-class RemoveHost(_Command, frozen=True):
+class RemoveHost(DataPlaneCommand, frozen=True):
     vlan: int
     mac: MacAddress
 
 
-class CreateTree(_Command, frozen=True):
-    """A new tree without members, with a fresh tree key and a fresh sender key of that id in use."""
+class CreateTree(DataPlaneCommand, frozen=True):
+    """A new stream with a tree without members; a fresh tree key and a fresh sender key of that id are in use."""
 
     stream: StreamId
     epoch: TreeEpoch
     key_id: KeyId
 
 
-class RemoveTree(_Command, frozen=True):
+class RemoveTree(DataPlaneCommand, frozen=True):
     stream: StreamId
 
 
-class SetTreeMembers(_Command, frozen=True):
+class SetTreeMembers(DataPlaneCommand, frozen=True):
     """Peers that get the tree datagram, and peers that get session-sealed copies: disjoint, and changed at once.
+
+    ``beyond``: nodes that get the tree datagram from others; no datagram is longer than all their underlays carry.
 
     Whole lists, one command for each turn in which some of them changed. For 1,000 members it takes 19 us, 9 of them to
     write and read the lists. A command that names the changed ones instead would save those and no more: workers read
@@ -224,24 +227,26 @@ class SetTreeMembers(_Command, frozen=True):
     stream: StreamId
     next_hops: tuple[NodeIndex, ...]
     replicate: tuple[NodeIndex, ...]
+    beyond: tuple[NodeIndex, ...] = ()
 
 
-class MakeKey(_Command, frozen=True):
-    """A fresh sender key, not in use yet. At most one waits; an older waiting one is dropped."""
+class MakeKey(DataPlaneCommand, frozen=True):
+    """A fresh sender key, and a fresh tree key for another epoch, not in use yet. At most one waits, the newest."""
+
+    stream: StreamId
+    key_id: KeyId
+    epoch: TreeEpoch
+
+
+class UseKey(DataPlaneCommand, frozen=True):
+    """The waiting key seals from now on, for the tree of the epoch that was made with it."""
 
     stream: StreamId
     key_id: KeyId
 
 
-class UseKey(_Command, frozen=True):
-    """The waiting key seals from now on."""
-
-    stream: StreamId
-    key_id: KeyId
-
-
-class OfferKey(_Command, frozen=True):
-    """Sends the key to a peer (docs/protocol.md section 6)."""
+class OfferKey(DataPlaneCommand, frozen=True):
+    """Sends the sender key to a peer (docs/protocol.md section 6)."""
 
     stream: StreamId
     key_id: KeyId
@@ -249,7 +254,21 @@ class OfferKey(_Command, frozen=True):
     context: bytes
 
 
-class SetRoute(_Command, frozen=True):
+class OfferTree(DataPlaneCommand, frozen=True):
+    """Sends the state of the tree of an epoch to a peer: the tree key, and the peer's place on it.
+
+    ``backup``: 0 for none. ``children``: ascending, at most MAX_TREE_CHILDREN.
+    """
+
+    stream: StreamId
+    epoch: TreeEpoch
+    peer: NodeIndex
+    parent: NodeIndex
+    backup: NodeIndex = NO_NODE
+    children: tuple[NodeIndex, ...] = ()
+
+
+class SetRoute(DataPlaneCommand, frozen=True):
     """Frames to a group (from ``source``; None: from any without a route of its own) take the tree.
 
     A route to a tree without members drops as ``no_subscriber``, which is how a source is excluded.
@@ -261,7 +280,7 @@ class SetRoute(_Command, frozen=True):
     stream: StreamId
 
 
-class SetPrefixRoute(_Command, frozen=True):
+class SetPrefixRoute(DataPlaneCommand, frozen=True):
     """Frames to groups of the prefix that have no route of their own take the tree; the longest prefix counts."""
 
     vlan: int
@@ -269,46 +288,15 @@ class SetPrefixRoute(_Command, frozen=True):
     stream: StreamId
 
 
-class RemovePrefixRoute(_Command, frozen=True):
+class RemovePrefixRoute(DataPlaneCommand, frozen=True):
     vlan: int
     prefix: IPNetwork
 
 
-class RemoveRoute(_Command, frozen=True):
+class RemoveRoute(DataPlaneCommand, frozen=True):
     vlan: int
     group: IPAddress
     source: IPAddress | None
-
-
-class AcceptKey(_Command, frozen=True):
-    """Takes a pending offer: the tree exists here from now on, beside its earlier epochs.
-
-    ``acknowledgement``: the control message that the root gets once the key is held, and only then; empty: none.
-    ``deliver``, ``next_hops``: whether hosts here get the frames, and the nodes that get each datagram as it came.
-    ``parents``: the nodes whose datagrams of the tree are taken; none given: the root alone.
-    """
-
-    root: NodeIndex
-    stream: StreamId
-    epoch: TreeEpoch
-    key_id: KeyId
-    acknowledgement: bytes
-    deliver: bool = True
-    next_hops: tuple[NodeIndex, ...] = ()
-    parents: tuple[NodeIndex, ...] = ()
-
-
-class RefuseKey(_Command, frozen=True):
-    root: NodeIndex
-    stream: StreamId
-    epoch: TreeEpoch
-    key_id: KeyId
-
-
-class RemoveDownstreamTree(_Command, frozen=True):
-    root: NodeIndex
-    stream: StreamId
-    epoch: TreeEpoch
 
 
 Command = (
@@ -340,11 +328,15 @@ Command = (
     | MakeKey
     | UseKey
     | OfferKey
+    | OfferTree
     | SetRoute
     | SetPrefixRoute
     | RemovePrefixRoute
     | RemoveRoute
     | AcceptKey
     | RefuseKey
-    | RemoveDownstreamTree
+    | AcceptTree
+    | RefuseTree
+    | LeaveStream
+    | EndRelaying
 )

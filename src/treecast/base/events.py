@@ -75,9 +75,22 @@ class KeyOffered(Struct, frozen=True):
 
     root: NodeIndex
     stream: StreamId
-    epoch: TreeEpoch
     key_id: KeyId
     context: bytes
+
+
+class TreeOffered(Struct, frozen=True):
+    """A peer sent the state of a tree of its own; it is pending until AcceptTree or RefuseTree.
+
+    ``backup`` 0: none. ``children``: the nodes that this one is to send each datagram on to.
+    """
+
+    root: NodeIndex
+    stream: StreamId
+    epoch: TreeEpoch
+    parent: NodeIndex
+    backup: NodeIndex
+    children: tuple[NodeIndex, ...]
 
 
 class PeerMoved(Struct, frozen=True):
@@ -146,6 +159,7 @@ FromDataPlane = (
     | ControlDatagram
     | SessionHandshake
     | KeyOffered
+    | TreeOffered
     | PeerMoved
     | SessionConfirmed
     | TreeUsed

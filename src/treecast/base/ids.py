@@ -10,14 +10,16 @@ from typing import NewType
 NodeIndex = NewType("NodeIndex", int)
 """u32, 1-based, unique in the network, given by the CA; 0 means "no node"."""
 
+NO_NODE = NodeIndex(0)
+
 StreamId = NewType("StreamId", int)
-"""u32, unique at its root; 0 is the root's broadcast tree."""
+"""u32, names what a root sends to one group (and source), and the keys of that; 0 is the root's broadcast."""
 
 TreeEpoch = NewType("TreeEpoch", int)
-"""u32, grows with every new form of a tree."""
+"""u32, grows with every new form of a stream's tree."""
 
 KeyId = NewType("KeyId", int)
-"""u32, names one sender key of one tree."""
+"""u32, names one sender key of one stream; it grows."""
 
 BROADCAST_STREAM = StreamId(0)
 

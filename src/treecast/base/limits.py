@@ -49,6 +49,12 @@ MAX_DOWNSTREAM_TREES = 65_536
 """Trees of other nodes that this one is on."""
 MAX_DOWNSTREAM_TREES_PER_ROOT = 16_384
 """Trees of one root that this node is on: one root cannot fill the table for the others."""
+MAX_RELAYED_STREAMS = 16_384
+"""Streams of other nodes that this one relays."""
+MAX_RELAYED_STREAMS_PER_ROOT = 1024
+"""Streams of one root that this node relays: one root has no more of its forwarding than this."""
+MAX_TREE_CHILDREN = 256
+"""Children of one node on a tree other than its root, as the data plane has it (docs/protocol.md section 6)."""
 
 # NodeDiscovery
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from treecast.adapters.account import Account
 from treecast.base.addresses import Endpoint
+from treecast.base.tree_planner import TreePlanner, star
 from treecast.multicast import MembershipConfig
 
 ALL_GROUPS: tuple[IPv4Network | IPv6Network, ...] = (IPv4Network("224.0.0.0/4"), IPv6Network("ff00::/8"))
@@ -32,6 +33,7 @@ class UpOptions:
     get without joining. ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
     ``account``: whose process the node is once it has opened what it needs; None: the same as at the start.
     ``super_packets`` False: datagrams for groups reach this machine one by one, whether it routes multicast or not.
+    ``planner``: of the trees whose root this node is; ``treecast up`` has the usual one.
     """
 
     directory: Path
@@ -47,6 +49,7 @@ class UpOptions:
     underlay_mtu_bytes: int | None = None
     account: Account | None = None
     membership: MembershipConfig = field(default_factory=MembershipConfig)
+    planner: TreePlanner = star
 
     def in_words(self, interface: str, bridge: str = "") -> list[str]:
         """The options that are in force, a line each, for ``status``. ``interface``: as it is called now; ``bridge``:

@@ -193,6 +193,7 @@ def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,
         router_groups=options.router_groups,
+        planner=options.planner,
     )
 
 

@@ -5,17 +5,18 @@ Decides by what the local hosts want now. Read ``docs/protocol.md`` section 6 fi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TypeVar
 
-from treecast.base.commands import AcceptKey, Command, RefuseKey, RemoveDownstreamTree
+from treecast.base.commands import AcceptKey, Command, LeaveStream, RefuseKey
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, prefix_holds
-from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId, TreeEpoch
+from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.base.limits import MAX_DOWNSTREAM_TREES, MAX_DOWNSTREAM_TREES_PER_ROOT
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.tables import TableUse
@@ -42,7 +43,6 @@ _Name = TypeVar("_Name", NodeIndex, GroupKey)
 class DownstreamTree:
     root: NodeIndex
     stream: StreamId
-    epoch: TreeEpoch
     flow: Flow | None
 
     @property
@@ -76,7 +76,13 @@ class DownstreamTrees:
         """When this node leaves each tree that nobody here wants any more."""
         self._followed: dict[tuple[NodeIndex, Flow | None], tuple[DownstreamTree, Instant]] = {}  # oldest first
         self._silent_from: dict[_TreeKey, Instant] = {}  # oldest first
+        self._accepted: Counter[_TreeKey] = Counter()
+        """How many offers of each tree were accepted and not refused by the data plane."""
         self.commands: list[Command] = []
+
+    def subscribes(self, root: NodeIndex, stream: StreamId) -> bool:
+        """Whether this node has a key of the stream."""
+        return (root, stream) in self._trees
 
     def trees(self) -> tuple[DownstreamTree, ...]:
         """The trees that this node has a key of."""
@@ -126,16 +132,20 @@ class DownstreamTrees:
             self._take(now, offer, flow)
         except MalformedError as error:
             self._drops.count(error.reason)
-            self.commands.append(RefuseKey(offer.root, offer.stream, offer.epoch, offer.key_id))
+            self.commands.append(RefuseKey(offer.root, offer.stream, offer.key_id))
 
     def refused(self, command: AcceptKey, reason: RefusalReason) -> None:
         """The data plane has not taken a key. The root, without acknowledgement, sends copies and offers the key again.
 
-        An offer that is not there (UNKNOWN) was judged before, for it was repeated meanwhile.
+        An offer that is not there (UNKNOWN) was judged before, for it was repeated meanwhile; where no other of the
+        tree was accepted, its root has begun anew since.
         """
-        tree = self._trees.get((command.root, command.stream))
-        if tree is not None and tree.epoch == command.epoch and reason is not RefusalReason.UNKNOWN:
-            self._leave(tree)
+        key = (command.root, command.stream)
+        if key not in self._trees:
+            return
+        self._accepted[key] -= 1
+        if reason is not RefusalReason.UNKNOWN or self._accepted[key] <= 0:
+            self._leave(self._trees[key])
 
     def judge(self, root: NodeIndex) -> None:
         """The root has another certificate: this node leaves the trees that it may not send on any more."""
@@ -157,22 +167,23 @@ class DownstreamTrees:
             raise MalformedError("sender_not_permitted")
         if flow is not None and not self._wants(flow):
             raise MalformedError("key_not_wanted")
-        tree = DownstreamTree(offer.root, offer.stream, offer.epoch, flow)
+        tree = DownstreamTree(offer.root, offer.stream, flow)
         self._replace_older(now, tree)
         self._put(now, tree)
-        taken = emit_control(KeyAcknowledgement(offer.stream, offer.epoch, offer.key_id))
-        self.commands.append(AcceptKey(offer.root, offer.stream, offer.epoch, offer.key_id, taken))
+        self._accepted[tree.key] += 1
+        taken = emit_control(KeyAcknowledgement(offer.stream, offer.key_id))
+        self.commands.append(AcceptKey(offer.root, offer.stream, offer.key_id, taken))
 
     def _replace_older(self, now: Instant, tree: DownstreamTree) -> None:
         """A root has one tree per flow: a newer one follows the older. MalformedError when there are too many."""
         known, before = self._trees.get(tree.key), self._tree_of.get((tree.root, tree.flow))
-        if before is not None and before.epoch == tree.epoch and before.stream > tree.stream:
+        if before is not None and before.stream > tree.stream:
             raise MalformedError("key_not_wanted")
         others = len(self._of_root.get(tree.root, {}))
         is_full = len(self._trees) >= MAX_DOWNSTREAM_TREES or others >= MAX_DOWNSTREAM_TREES_PER_ROOT
         if known is None and before is None and is_full:
             raise MalformedError("downstream_tree_table_full")
-        if before is not None and before.epoch == tree.epoch and before != tree:
+        if before is not None and before != tree:
             self._follow(now, before)
         for old in (known, before):
             if old is not None and old != tree and old.key in self._trees:
@@ -189,7 +200,7 @@ class DownstreamTrees:
     def _end_followed(self, root: NodeIndex, flow: Flow | None) -> None:
         old, _ = self._followed.pop((root, flow), (None, None))
         if old is not None:
-            self.commands.append(RemoveDownstreamTree(old.root, old.stream, old.epoch))
+            self.commands.append(LeaveStream(old.root, old.stream))
 
     def _put(self, now: Instant, tree: DownstreamTree) -> None:
         followed, _ = self._followed.get((tree.root, tree.flow), (None, None))
@@ -219,10 +230,11 @@ class DownstreamTrees:
 
     def _leave(self, tree: DownstreamTree) -> None:
         self._drop(tree)
-        self.commands.append(RemoveDownstreamTree(tree.root, tree.stream, tree.epoch))
+        self.commands.append(LeaveStream(tree.root, tree.stream))
 
     def _drop(self, tree: DownstreamTree) -> None:
         del self._trees[tree.key], self._tree_of[(tree.root, tree.flow)], self._silent_from[tree.key]
+        del self._accepted[tree.key]
         self._unwanted.cancel(tree.key)
         _discard(self._of_root, tree.root, tree.key)
         if tree.group is not None:

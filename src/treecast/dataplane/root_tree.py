@@ -1,12 +1,13 @@
 """One tree whose root this node is: its members, its keys, and what the data plane was given of them.
 
-Members and who of them holds which key change by what joins, leaves and answers. Nothing here is made anew from all of
-them but when another key comes into use.
+Members and who of them holds which key change by what joins, leaves and answers. Of a star nothing here is made anew
+from all of them but when another key comes into use; of a branch, when all its nodes have answered.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from treecast.base.commands import SetTreeMembers
@@ -14,37 +15,39 @@ from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Duration, Instant
 from treecast.dataplane.mute_members import Silence
-from treecast.dataplane.sender_key import RootEvent, SenderKey
+from treecast.dataplane.sender_key import Records, RootEvent, SenderKey
+from treecast.dataplane.tree_plan import TreePlan
 
 
 @dataclass(slots=True)
 class RootTree:
     stream: StreamId
-    epoch: TreeEpoch
     flow: Flow | None
     key: SenderKey
-    """The key in use."""
+    """The key in use, with its tree."""
     key_rested: Instant
     key_due: Instant
     used: bool = False
     replace_key: bool = False
-    """Somebody who has left may have the newest key, or it has sealed enough."""
+    """Somebody who has left may have the newest key, it has sealed enough, or the tree is to be another one."""
     next_key: SenderKey | None = None
     next_key_limit: Instant | None = None
     next_rotation: Instant | None = None
     """When the key after the next one may be made at the earliest."""
     lagging: set[NodeIndex] = field(default_factory=set)
-    """The members that hold the key in use and not the next one, while there is one."""
+    """The nodes that the next key waits for: those that hold the key in use, and those of branches."""
     members: set[NodeIndex] = field(default_factory=set)
     intervals: dict[NodeIndex, Duration] = field(default_factory=dict)
-    """Members whose answer to the newest key's offer is awaited: the time from its next repetition to the one after."""
+    """Nodes whose answer to the newest key's offer is awaited: the time from its next repetition to the one after."""
     silence: Silence = field(default_factory=Silence)
     mute: set[NodeIndex] = field(default_factory=set)
-    """Members that get nothing until they acknowledge a key."""
+    """Members that get nothing until they acknowledge a key; and relays that are none until their link comes anew."""
     changed: bool = False
     """Members or holders differ from what the data plane was given."""
     _next_hops: list[NodeIndex] = field(default_factory=list)
-    """Members that hold the key in use, sorted."""
+    """Nodes that the tree serves and that this node sends to, sorted."""
+    _beyond: list[NodeIndex] = field(default_factory=list)
+    """Nodes that the tree serves by these, sorted."""
     _replicate: list[NodeIndex] = field(default_factory=list)
     """The other members that are not mute, sorted."""
     _given: tuple[NodeIndex, ...] = ()
@@ -55,6 +58,11 @@ class RootTree:
         return self.key if self.next_key is None else self.next_key
 
     @property
+    def keys(self) -> tuple[SenderKey, ...]:
+        """The key in use, and the next one where there is one."""
+        return (self.key,) if self.next_key is None else (self.key, self.next_key)
+
+    @property
     def renewal(self) -> Instant | None:
         """When its key is to be replaced, or the next one comes into use at the latest. None: not before it is used."""
         if not self.used:
@@ -63,8 +71,17 @@ class RootTree:
             return self.next_key_limit
         return self.key_rested if self.replace_key else self.key_due
 
+    def is_on_tree(self, node: NodeIndex) -> bool:
+        """Whether the node is offered what goes with the newest key."""
+        return node in self.members or node in self.newest_key.plan.relays
+
+    def has_relay(self, node: NodeIndex) -> bool:
+        """Whether the node relays the tree of the key in use or of the next one."""
+        return node in self.key.plan.relays or node in self.newest_key.plan.relays
+
     def join(self, node: NodeIndex) -> None:
-        """A node that is no member becomes one."""
+        """A node that is no member becomes one. In a branch it may get what it is to get as copies by the tree, too."""
+        self._end_branches(node)
         self.members.add(node)
         insort(self._replicate, node)
         self.changed = True
@@ -74,6 +91,8 @@ class RootTree:
         self.members.discard(node)
         if node in self.mute:
             self.mute.discard(node)
+        elif node in self.key.plan.branch_of:
+            pass  # the lists are made anew below
         else:
             _remove(self._next_hops if node in self.key.holders else self._replicate, node)
         self.intervals.pop(node, None)
@@ -81,38 +100,71 @@ class RootTree:
         self.replace_key |= self.newest_key.leave(node)
         if self.next_key is not None:
             self.key.leave(node)
+        if node in self.key.plan.branch_of:
+            self._sort()
         self.changed = True
 
-    def acknowledge(self, node: NodeIndex, key_id: KeyId) -> None:
-        """A member holds the key in use or the next one."""
+    def unlink(self, node: NodeIndex) -> None:
+        """A node's link has ended: what it sent on reaches nobody."""
+        self.silence.end(node)
+        keys = [key for key in self.keys if node in key.plan.branch_of]
+        if node in self.members:
+            self.leave(node)
+        else:
+            self.mute.discard(node)
+            self.intervals.pop(node, None)
+            self.lagging.discard(node)
+        for key in keys:
+            if node in key.plan.children:
+                key.end_branch(node)
+                self.replace_key = True
+        if keys:
+            self._sort()
+            self.changed = True
+
+    def acknowledge(self, node: NodeIndex, key: SenderKey, record: Records) -> bool:
+        """A node has taken a record of the key in use or of the next one. Whether it needs no other of that key."""
+        if not key.acknowledge(node, record):
+            return False
         self.silence.end(node)
         if node in self.mute:
             self.mute.discard(node)
-            insort(self._replicate, node)
+            if node in self.members:
+                insort(self._replicate, node)
             self.changed = True
-        if key_id == self.key.key_id and node not in self.key.holders:
+        if key is self.key:
+            self._serve(node)
+        if key is self.newest_key:
+            self.intervals.pop(node, None)
+            self.lagging.discard(node)
+        elif self.is_on_tree(node) and node not in self.newest_key.holders:
+            self.lagging.add(node)
+        return True
+
+    def _serve(self, node: NodeIndex) -> None:
+        """A node has all that it needs to be served by the tree."""
+        if node in self.key.plan.branch_of:
+            if self.key.serves(node):
+                self._sort()
+                self.changed = True
+        elif _holds(self._replicate, node):
             _remove(self._replicate, node)
             insort(self._next_hops, node)
             self.changed = True
-        for key in (self.key, self.next_key):
-            if key is not None and key.key_id == key_id:
-                key.acknowledge(node)
-        if key_id == self.newest_key.key_id:
-            self.intervals.pop(node, None)
-            self.lagging.discard(node)
-        elif node not in self.newest_key.holders:
-            self.lagging.add(node)
 
     def becomes_mute(self, node: NodeIndex) -> None:
-        """A member that has neither acknowledged a key nor gets the tree datagram is mute."""
+        """A node has neither acknowledged all that it needs nor gets the tree datagram."""
         self.mute.add(node)
-        _remove(self._replicate, node)
+        if node in self.members:
+            _remove(self._replicate, node)
         self.changed = True
 
-    def begin_next_key(self, key_id: KeyId, limit: Instant) -> None:
+    def begin_next_key(self, key_id: KeyId, epoch: TreeEpoch, limit: Instant, plan: TreePlan) -> None:
         self.replace_key = False
-        self.next_key, self.next_key_limit = SenderKey(key_id, RootEvent.REPLACEMENT_DUE), limit
-        self.lagging = set(self.key.holders)
+        self.next_key, self.next_key_limit = SenderKey(key_id, epoch, RootEvent.REPLACEMENT_DUE), limit
+        self.next_key.follow(plan)
+        self.lagging = {node for node in self.key.holders if self.is_on_tree(node)}
+        self.lagging.update(node for node in plan.branch_of if node not in self.mute)
 
     def use_next_key(self, rested: Instant, due: Instant) -> SetTreeMembers | None:
         """The next key comes into use. The command that must come before, for next hops that do not hold it."""
@@ -120,26 +172,47 @@ class RootTree:
         if next_key is None:
             return None
         command = None
-        if not next_key.holders.issuperset(self._given):
-            self._sort(self.key.holders & next_key.holders)
+        if self.key.plan.branches or next_key.plan.branches or not next_key.holders.issuperset(self._given):
+            both = self.key.holders & next_key.holders
+            self._place(both.difference(self.key.plan.branch_of, next_key.plan.branch_of), ())
             command = self.members_command()
         next_key.becomes(RootEvent.OVERDUE if self.lagging else RootEvent.TAKEN)
         self.key.becomes(RootEvent.SUCCEEDED)
         self.key, self.next_key, self.next_key_limit = next_key, None, None
         self.key_rested, self.key_due = rested, due
         self.lagging.clear()
-        self._sort(next_key.holders)
-        self.changed |= len(self._given) != len(self._next_hops)
+        self._sort()
+        self.changed |= command is not None or len(self._given) != len(self._next_hops)
         return command
 
     def members_command(self) -> SetTreeMembers:
-        """Members that hold the key in use are next hops; the others get copies, the mute ones nothing."""
+        """Nodes that the tree serves are next hops or beyond; the other members get copies, the mute ones nothing."""
         self.changed = False
         self._given = tuple(self._next_hops)
-        return SetTreeMembers(self.stream, self._given, tuple(self._replicate))
+        return SetTreeMembers(self.stream, self._given, tuple(self._replicate), tuple(self._beyond))
 
-    def _sort(self, holders: set[NodeIndex]) -> None:
-        self._next_hops, self._replicate = sorted(holders), sorted(self.members - holders - self.mute)
+    def _end_branches(self, node: NodeIndex) -> None:
+        for key in self.keys:
+            key.end_branch(node)
+        if node in self.key.plan.branch_of:
+            self._sort()
+
+    def _sort(self) -> None:
+        """The nodes that the key in use and its tree serve, and the rest."""
+        plan = self.key.plan
+        alone = {node for node in self.key.holders if node not in plan.branch_of}
+        tops = {top for top in plan.branches if self.key.serves(top)}
+        beyond = {node for top in tops for node in plan.branches[top] if node != top}
+        self._place(alone | tops, beyond)
+
+    def _place(self, next_hops: Iterable[NodeIndex], beyond: Iterable[NodeIndex]) -> None:
+        self._next_hops, self._beyond = sorted(next_hops), sorted(beyond)
+        self._replicate = sorted(self.members.difference(self._next_hops, self._beyond, self.mute))
+
+
+def _holds(nodes: list[NodeIndex], node: NodeIndex) -> bool:
+    at = bisect_left(nodes, node)
+    return at < len(nodes) and nodes[at] == node
 
 
 def _remove(nodes: list[NodeIndex], node: NodeIndex) -> None:

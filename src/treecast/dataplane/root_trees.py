@@ -14,6 +14,7 @@ from treecast.base.commands import (
     CreateTree,
     MakeKey,
     OfferKey,
+    OfferTree,
     RemoveTree,
     SetPrefixRoute,
     SetRoute,
@@ -22,22 +23,22 @@ from treecast.base.commands import (
 )
 from treecast.base.counters import Drops
 from treecast.base.flows import BROADCAST, Flow
-from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.ids import BROADCAST_STREAM, NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_ROOT_TREES
 from treecast.base.problems import Problem
 from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
-from treecast.dataplane.mute_members import MUTE_OFFER_INTERVAL, MuteMembers
+from treecast.base.tree_planner import TreePlanner, star
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.routes import remove_route, set_route
-from treecast.dataplane.sender_key import RootEvent, SenderKey
+from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE, Records, RootEvent, SenderKey
+from treecast.dataplane.tree_offers import TreeOffers
+from treecast.dataplane.tree_plan import TreePlanning
 from treecast.dataplane.unused_trees import UnusedTrees
 from treecast.wire.key_context import emit_context
 
-FIRST_OFFER_INTERVAL: Duration = 0.1
-LAST_OFFER_INTERVAL: Duration = 1.0
 KEY_LIFETIME: Duration = 3600.0
 ROTATION_LIMIT: Duration = 2.0
 """A member that has not taken the next key by then gets session-sealed copies, and the others do not wait for it."""
@@ -48,11 +49,8 @@ ROTATION_INTERVAL: Duration = 1.0
 """From the begin of one rotation of a tree's keys to that of the next: members that join and leave all the time cost
 the others no more. It is shorter than ROTATION_LIMIT and KEY_REST: nobody who leaves can read on for longer by it."""
 
-TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey
+TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey | OfferTree
 """Commands that the data plane may refuse."""
-
-_Timer = tuple[StreamId, NodeIndex | None]
-"""The next repetition of an offer to a member; None: what is next for the tree's key."""
 
 
 class RootTrees:
@@ -61,8 +59,9 @@ class RootTrees:
     ``advance`` ends each turn: of all that changed in it a tree's members are given to the data plane once.
     """
 
-    def __init__(self, epoch: TreeEpoch, drops: Drops) -> None:
-        self._epoch = epoch
+    def __init__(self, epoch: TreeEpoch, drops: Drops, me: NodeIndex = NO_NODE, planner: TreePlanner = star) -> None:
+        """``epoch``: of the first tree. It and the ids of keys grow from there: none is that of an earlier run."""
+        self._planning = TreePlanning(me, planner)
         self._drops = drops
         self._trees: dict[Flow | None, RootTree] = {}
         self._by_id: dict[StreamId, RootTree] = {}
@@ -70,14 +69,15 @@ class RootTrees:
         """Trees that something happened to since ``advance``."""
         self._left: dict[StreamId, None] = {}
         """Trees of these that lost a member with its link."""
-        self._timers: Timers[_Timer] = Timers()
-        self._mute = MuteMembers()
+        self._renewals: Timers[StreamId] = Timers()
+        """When something is next for each tree's key."""
         self._unused = UnusedTrees()
         self._refused: dict[Flow | None, tuple[NodeIndex, ...]] = {}
         self.retries: Retries[Flow | None] = Retries()
         self._last_stream = BROADCAST_STREAM
-        self._last_key = KeyId(0)
+        self._last_epoch = epoch - 1
         self.commands: list[Command] = []
+        self._offers = TreeOffers(me, drops, self._give)
 
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
@@ -85,7 +85,7 @@ class RootTrees:
 
     def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
         """Members that acknowledge no key. ``name``: of a node."""
-        return self._mute.problems(name)
+        return self._offers.problems(name)
 
     def want(self, now: Instant, flow: Flow | None, members: Collection[NodeIndex] | None) -> None:
         """Make the flow's tree have these members; None: have no tree for it.
@@ -117,7 +117,8 @@ class RootTrees:
         for node in sorted(staying - tree.members):
             tree.join(node)
             if tree.used:
-                self._timers.set((tree.stream, node), now)
+                self._offers.soon(now, tree, node)
+        self._plan_anew(tree)
         if tree.changed:
             self.commands.append(tree.members_command())
         if is_new and flow is not None:  # not before its members are there: the flow may come by another tree till then
@@ -159,15 +160,16 @@ class RootTrees:
         """The link to a member is gone: should it come back, it will know nothing."""
         for flow, members in self._refused.items():
             self._refused[flow] = tuple(node for node in members if node != peer)
+        self.set_relay(peer, may_relay=False)
         for tree in self._trees.values():
-            tree.silence.end(peer)
-            if peer in tree.members:
-                self._leave(tree, peer)
+            if peer in tree.members or tree.has_relay(peer):
+                self._offers.end(tree.stream, peer)
                 self._touched[tree.stream] = self._left[tree.stream] = None
+            tree.unlink(peer)
 
     def revoke(self, now: Instant, peer: NodeIndex) -> None:
         """The link to a member is about to end for good: no key that it may have seals anything from this moment on."""
-        trees = [tree for tree in self._trees.values() if peer in tree.members]
+        trees = [tree for tree in self._trees.values() if peer in tree.members or tree.has_relay(peer)]
         self.forget(peer)
         for tree in trees:
             if tree.used and tree.replace_key:
@@ -190,8 +192,7 @@ class RootTrees:
 
     def _leave(self, tree: RootTree, node: NodeIndex) -> None:
         tree.leave(node)
-        self._mute.discard(node, tree.stream)
-        self._timers.cancel((tree.stream, node))
+        self._offers.end(tree.stream, node)
 
     def used(self, now: Instant, stream: StreamId) -> None:
         """The tree's first frame came: its key is worth handing out."""
@@ -199,7 +200,8 @@ class RootTrees:
         if tree is not None and not tree.used:
             tree.used = True
             self._unused.remove(tree.flow)
-            self._offer_all(now, tree)
+            tree.key.follow(self._planning.plan(tree.members, tree.mute))
+            self._offers.offer_all(now, tree)
             self._set_renewal(tree)
 
     def key_worn(self, stream: StreamId, key_id: KeyId) -> None:
@@ -209,32 +211,39 @@ class RootTrees:
             tree.replace_key = True
             self._touched[stream] = None
 
-    def key_acknowledgement(
-        self, now: Instant, peer: NodeIndex, stream: StreamId, epoch: TreeEpoch, key_id: KeyId
-    ) -> None:
+    def set_relay(self, node: NodeIndex, *, may_relay: bool) -> None:
+        """A linked node may relay trees to which it does not subscribe, or may no more."""
+        if self._planning.set_relay(node, may_relay=may_relay):
+            self._touched |= dict.fromkeys(self._by_id)
+
+    def key_acknowledgement(self, now: Instant, peer: NodeIndex, stream: StreamId, key_id: KeyId) -> None:
         """A member acknowledges that it holds a key."""
         tree = self._by_id.get(stream)
-        if tree is None or tree.epoch != epoch or peer not in tree.members:
-            return  # of a tree or a membership that has ended meanwhile
-        if key_id not in (tree.key.key_id, tree.newest_key.key_id):
-            return  # of a key that is old by now
+        if tree is not None and peer in tree.members:  # else the tree or the membership has ended meanwhile
+            key = tree.key if tree.key.key_id == key_id else tree.newest_key
+            if key.key_id == key_id:
+                self._acknowledged(now, peer, tree, key, SENDER_KEY)
+
+    def tree_acknowledgement(self, now: Instant, peer: NodeIndex, stream: StreamId, epoch: TreeEpoch) -> None:
+        """A node acknowledges that it has its place on a tree."""
+        tree = self._by_id.get(stream)
+        if tree is not None and (peer in tree.members or tree.has_relay(peer)):
+            key = tree.key if tree.key.epoch == epoch else tree.newest_key
+            if key.epoch == epoch:
+                self._acknowledged(now, peer, tree, key, TREE_STATE)
+
+    def _acknowledged(self, now: Instant, peer: NodeIndex, tree: RootTree, key: SenderKey, record: Records) -> None:
         was_mute = peer in tree.mute
-        tree.acknowledge(peer, key_id)
-        self._mute.discard(peer, stream)
-        if peer not in tree.intervals:
-            self._timers.cancel((stream, peer))
-        elif was_mute:
-            self._timers.set((stream, peer), now)
-        self._touched[stream] = None
+        if tree.acknowledge(peer, key, record):
+            self._offers.answered(now, tree, peer, was_mute=was_mute)
+            self._touched[tree.stream] = None
 
     def advance(self, now: Instant) -> None:
         """Repeat offers, replace old keys, make refused trees, and give the data plane the members that changed."""
         for flow in self.retries.take(now):
             self.want(now, flow, self._refused.pop(flow))
-        due = self._timers.due(now)
-        for stream, node in due:
-            if node is None:
-                self._touched[stream] = None
+        due = self._offers.due(now)
+        self._touched |= dict.fromkeys(self._renewals.due(now))
         touched, self._touched = self._touched, {}
         for stream in touched:
             tree = self._by_id.get(stream)
@@ -243,9 +252,12 @@ class RootTrees:
         self._left.clear()
         for stream, node in due:
             tree = self._by_id.get(stream)
-            if tree is None or node not in tree.members or (stream, node) in self._timers:
+            if tree is None or not tree.is_on_tree(node) or self._offers.is_waiting(stream, node):
                 continue  # gone, or offered the next key meanwhile
-            self._offer(now, tree, node, emit_context(tree.flow))
+            if self._offers.offer(now, tree, node, emit_context(tree.flow)):
+                self._plan_anew(tree)
+                self._touched[stream] = None
+                self._set_renewal(tree)
         for stream in self._touched:
             tree = self._by_id[stream]
             if tree.changed:
@@ -253,6 +265,7 @@ class RootTrees:
         self._touched.clear()
 
     def _tend(self, now: Instant, tree: RootTree) -> None:
+        self._plan_anew(tree)
         self._use_next_key_if_ready(now, tree)
         if tree.changed:
             self.commands.append(tree.members_command())
@@ -260,25 +273,26 @@ class RootTrees:
 
     def next_deadline(self) -> Instant | None:
         """When ``advance`` has something to do."""
-        return earliest(self._timers.next(), self.retries.next_deadline())
+        return earliest(self._renewals.next(), self._offers.next_deadline(), self.retries.next_deadline())
 
     def _create(self, now: Instant, flow: Flow | None) -> RootTree:
         if flow is BROADCAST:
             stream = BROADCAST_STREAM
         else:
             self._last_stream = stream = StreamId(self._last_stream + 1)
-        key = SenderKey(self._new_key_id(), RootEvent.TREE_CREATED)
-        tree = RootTree(stream, self._epoch, flow, key, now, after(now, KEY_LIFETIME), changed=True)
+        key = SenderKey(*self._new_key(), RootEvent.TREE_CREATED)
+        tree = RootTree(stream, flow, key, now, after(now, KEY_LIFETIME), changed=True)
         self._trees[flow] = self._by_id[stream] = tree
-        self.commands.append(CreateTree(stream, tree.epoch, key.key_id))
+        self.commands.append(CreateTree(stream, key.epoch, key.key_id))
         return tree
 
     def _remove(self, tree: RootTree) -> None:
         del self._trees[tree.flow], self._by_id[tree.stream]
-        self._timers.cancel((tree.stream, None))
-        for node in tree.members:
-            self._timers.cancel((tree.stream, node))
-            self._mute.discard(node, tree.stream)
+        self._renewals.cancel(tree.stream)
+        for node in tree.members | tree.newest_key.plan.relays:
+            self._offers.end(tree.stream, node)
+        for key in tree.keys:
+            self._release(tree, key, key.plan.relays)
         if tree.flow is not None:
             self._unused.remove(tree.flow)
             self.commands.append(remove_route(tree.flow))
@@ -294,10 +308,10 @@ class RootTrees:
         self._set_renewal(tree)
 
     def _begin_next_key(self, now: Instant, tree: RootTree, limit: Instant) -> None:
-        tree.begin_next_key(self._new_key_id(), limit)
+        tree.begin_next_key(*self._new_key(), limit, self._planning.plan(tree.members, tree.mute))
         tree.next_rotation = after(now, ROTATION_INTERVAL)
-        self.commands.append(MakeKey(tree.stream, tree.newest_key.key_id))
-        self._offer_all(now, tree)
+        self.commands.append(MakeKey(tree.stream, tree.newest_key.key_id, tree.newest_key.epoch))
+        self._offers.offer_all(now, tree)
         self._use_next_key_if_ready(now, tree)
 
     def _use_next_key_if_ready(self, now: Instant, tree: RootTree) -> None:
@@ -305,46 +319,32 @@ class RootTrees:
         if tree.next_key is None or limit is None or (tree.lagging and now < limit):
             return
         rested = max(after(now, KEY_REST), tree.next_rotation or now)
+        last = tree.key
         before = tree.use_next_key(rested, after(now, KEY_LIFETIME))
-        self.commands += [before] if before is not None else []
-        self.commands.append(UseKey(tree.stream, tree.key.key_id))
+        self.commands += [*([before] if before else []), UseKey(tree.stream, tree.key.key_id)]
+        self._release(tree, tree.key, last.plan.relays - tree.members - tree.key.plan.relays)
         self._touched[tree.stream] = None
         self._set_renewal(tree)
 
+    def _give(self, command: Command) -> None:
+        self.commands.append(command)
+
     def _set_renewal(self, tree: RootTree) -> None:
         if tree.renewal is None:
-            self._timers.cancel((tree.stream, None))
+            self._renewals.cancel(tree.stream)
         else:
-            self._timers.set((tree.stream, None), tree.renewal)
+            self._renewals.set(tree.stream, tree.renewal)
 
-    def _offer_all(self, now: Instant, tree: RootTree) -> None:
-        tree.intervals.clear()
-        context = emit_context(tree.flow)
-        for node in sorted(tree.members):
-            self._offer(now, tree, node, context)
+    def _release(self, tree: RootTree, key: SenderKey, relays: Collection[NodeIndex]) -> None:
+        """Nodes that relayed the tree do so no more."""
+        for node in sorted(relays):
+            self.commands.append(OfferTree(tree.stream, key.epoch, node, NO_NODE))
 
-    def _offer(self, now: Instant, tree: RootTree, node: NodeIndex, context: bytes) -> None:
-        key = tree.newest_key
-        key.offer(node)
-        self.commands.append(OfferKey(tree.stream, key.key_id, node, context))
-        interval = tree.intervals.get(node, FIRST_OFFER_INTERVAL)
-        tree.intervals[node] = min(2 * interval, LAST_OFFER_INTERVAL)
-        again = after(now, interval)
-        if node not in key.holders and again > (limit := tree.silence.limit(now, node)):
-            again = limit if now < limit else self._offer_to_silent(now, tree, node, again)
-        self._timers.set((tree.stream, node), again)
+    def _plan_anew(self, tree: RootTree) -> None:
+        """Where the tree is to be another one, it takes the place of this one with the next key."""
+        if tree.used and not tree.replace_key and self._planning.plan(tree.members, tree.mute) != tree.newest_key.plan:
+            tree.replace_key = True
 
-    def _offer_to_silent(self, now: Instant, tree: RootTree, node: NodeIndex, again: Instant) -> Instant:
-        """When a member is offered a key again that has acknowledged none for so long that it is mute."""
-        if node in tree.key.holders:
-            return again
-        if node not in tree.mute:
-            tree.becomes_mute(node)
-            self._drops.count("key_unacknowledged")
-            self._mute.add(node, tree.stream, tree.flow)
-            self._touched[tree.stream] = None
-        return after(now, MUTE_OFFER_INTERVAL)
-
-    def _new_key_id(self) -> KeyId:
-        self._last_key = KeyId(self._last_key + 1)
-        return self._last_key
+    def _new_key(self) -> tuple[KeyId, TreeEpoch]:
+        self._last_epoch += 1
+        return KeyId(self._last_epoch), TreeEpoch(self._last_epoch)

@@ -1,15 +1,17 @@
-"""A sender key: its life at the root, and how far each member is with it (``docs/protocol.md`` section 6).
+"""A sender key and the tree that was made with it: their life at the root, and how far each node is with them.
 
-Decides nothing: keeps the states by their tables. ``root_trees`` finds when each event happens.
+Decides nothing: keeps the states by their tables (``docs/protocol.md`` section 6). ``root_trees`` finds when each event
+happens.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
-from treecast.base.ids import KeyId, NodeIndex
+from treecast.base.ids import NO_NODE, KeyId, NodeIndex, TreeEpoch
 from treecast.base.state_table import StateTable
 from treecast.base.state_table import Transition as Row
+from treecast.dataplane.tree_plan import STAR, TreePlan
 
 
 class AtRoot(Enum):
@@ -68,17 +70,36 @@ AT_MEMBER: StateTable[AtMember, MemberEvent] = StateTable(
 )
 
 
+Records = int
+"""A set of the two records by which a node is on a tree. Flags of ``enum`` take ten times as long, for each answer."""
+
+NO_RECORD: Records = 0
+SENDER_KEY: Records = 1
+TREE_STATE: Records = 2
+BOTH: Records = 3
+
+
 class SenderKey:
-    """One key of one tree. Costs of each call do not grow with the members."""
+    """One key of one stream, and the tree of its epoch. Costs of each call do not grow with the members of a star."""
 
-    __slots__ = ("_members", "holders", "key_id", "state")
+    __slots__ = ("_acknowledged", "_members", "_unready", "epoch", "holders", "key_id", "plan", "state")
 
-    def __init__(self, key_id: KeyId, made: RootEvent) -> None:
+    def __init__(self, key_id: KeyId, epoch: TreeEpoch, made: RootEvent) -> None:
         self.key_id = key_id
+        self.epoch = epoch
         self.state = AT_ROOT.after(AtRoot.NONE, made)
         self.holders: set[NodeIndex] = set()
-        """Members in state HELD."""
+        """Nodes in state HELD: members that have acknowledged both records, relays that have acknowledged theirs."""
+        self.plan = STAR
         self._members: dict[NodeIndex, AtMember] = {}
+        self._acknowledged: dict[NodeIndex, Records] = {}
+        self._unready: dict[NodeIndex, set[NodeIndex]] = {}
+        """The nodes of each branch that are awaited; NO_NODE, which never comes, where the branch has ended."""
+
+    def follow(self, plan: TreePlan) -> None:
+        """The tree is this one: nothing of it was offered yet."""
+        self.plan = plan
+        self._unready = {top: set(nodes) for top, nodes in plan.branches.items()}
 
     def becomes(self, event: RootEvent) -> None:
         self.state = AT_ROOT.after(self.state, event)
@@ -86,16 +107,50 @@ class SenderKey:
     def at(self, node: NodeIndex) -> AtMember:
         return self._members.get(node, AtMember.NONE)
 
+    def missing(self, node: NodeIndex) -> Records:
+        """The records that the node has not acknowledged."""
+        needed = TREE_STATE if node in self.plan.relays else BOTH
+        return needed & ~self._acknowledged.get(node, NO_RECORD)
+
     def offer(self, node: NodeIndex) -> None:
         self._members[node] = AT_MEMBER.after(self.at(node), MemberEvent.OFFER)
 
-    def acknowledge(self, node: NodeIndex) -> None:
+    def acknowledge(self, node: NodeIndex, record: Records) -> bool:
+        """Whether the node holds now all that it needs.
+
+        A subscriber's place counts once it has the key: where its data plane refuses that, both are gone there.
+        """
+        before = self._acknowledged.get(node, NO_RECORD)
+        if record == TREE_STATE and not before & SENDER_KEY and node not in self.plan.relays:
+            return False
+        acknowledged = self._acknowledged[node] = before | record
+        if acknowledged != BOTH and self.missing(node):
+            return False
         self._members[node] = AT_MEMBER.after(self.at(node), MemberEvent.ACKNOWLEDGEMENT)
         self.holders.add(node)
+        branch = self.plan.branch_of.get(node)
+        if branch is not None:
+            self._unready[branch].discard(node)
+        return True
+
+    def serves(self, node: NodeIndex) -> bool:
+        """Whether what goes down the tree reaches the node, and it can open that: its whole branch is ready."""
+        branch = self.plan.branch_of.get(node)
+        return node in self.holders if branch is None else not self._unready[branch]
 
     def leave(self, node: NodeIndex) -> bool:
         """Whether the member may have the key, which so is to be replaced."""
         before = self._members.pop(node, AtMember.NONE)
+        acknowledged = self._acknowledged.pop(node, NO_RECORD)
         self.holders.discard(node)
         AT_MEMBER.after(before, MemberEvent.LEAVE)
-        return before is not AtMember.NONE
+        branch = self.plan.branch_of.get(node)
+        if branch is not None and (node not in self.plan.children or acknowledged & TREE_STATE):
+            self._unready[branch].discard(node)  # nothing is awaited of it any more; datagrams go on where they did
+        return before is not AtMember.NONE or bool(acknowledged)
+
+    def end_branch(self, node: NodeIndex) -> None:
+        """The branch that the node is in, if any, serves nobody any more: members there get copies."""
+        branch = self.plan.branch_of.get(node)
+        if branch is not None:
+            self._unready[branch].add(NO_NODE)

@@ -20,6 +20,7 @@ from treecast.base.lan import BridgedLan
 from treecast.base.problems import Problem
 from treecast.base.storm_control import StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.tree_planner import TreePlanner, star
 from treecast.broadcast.store import Record
 from treecast.engine.changes import DuplicateChange, HostChange, SenderChange, TreeChange
 from treecast.engine.environment import NodeEnvironment, WallClock
@@ -63,9 +64,11 @@ class Engine:
         router_groups: Sequence[IPNetwork] = (),
         verifier: Verifier | None = None,
         intern: Callable[[Record], Record] = lambda record: record,
+        planner: TreePlanner = star,
     ) -> None:
         """``router_groups``: prefixes of groups that routers at this node get without joining.
 
+        ``planner``: of the trees whose root this node is.
         ``verifier`` and ``intern``: shared by the engines of one process, in simulation.
         """
         self.rooms = rooms = rooms_of(
@@ -78,6 +81,7 @@ class Engine:
             router_groups=router_groups,
             verifier=verifier or Verifier(identity.network.ca_public_key),
             intern=intern,
+            planner=planner,
         )
         self.drops = rooms.drops
         self.faults = Faults(rooms.drops)
@@ -246,6 +250,7 @@ class Engine:
             self.rooms.broadcast.next_deadline(),
             self.rooms.root_trees.next_deadline(),
             self.rooms.downstream_trees.next_deadline(),
+            self.rooms.tree_states.next_deadline(),
         )
 
     def must_end(self, now: Instant) -> IdentityTakenError | None:
@@ -269,6 +274,7 @@ class Engine:
         step("discovery", self._publish_hosts, now)
         step("broadcast", self._advance_broadcast, now)
         step("downstream trees", self.rooms.downstream_trees.advance, now)
+        step("downstream trees", self.rooms.tree_states.advance, now)
         step("topology", self._want_trees, now)
         step("root trees", self.rooms.root_trees.advance, now)
         step("broadcast", self._send_broadcast, now)
@@ -281,6 +287,7 @@ class Engine:
             *_taken(self._membership_sync.commands),
             *_taken(self.rooms.port_groups.commands),
             *_taken(self.rooms.downstream_trees.commands),
+            *_taken(self.rooms.tree_states.commands),
             *_taken(self.rooms.root_trees.commands),
             *_taken(self._outgoing),
         ]

@@ -11,7 +11,7 @@ from treecast.designated_forwarder.designated_forwarder import ForwardingChange
 from treecast.engine.changes import LinkChange, PortChange
 from treecast.engine.faults import Faults
 from treecast.engine.membership_sync import MembershipSync
-from treecast.engine.rooms import Rooms
+from treecast.engine.rooms import Rooms, may_relay
 from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.links.link_events import LinkDown, LinkEvent, LinkUp, PathChange
 
@@ -44,9 +44,11 @@ class Following:
                         spare("broadcast", rooms.broadcast.link_up, now, peer)
                     spare("discovery", rooms.discovery.link_up, peer)
                     spare("topology", rooms.topology.link_up, peer)
+                    rooms.root_trees.set_relay(peer, may_relay=has_path and may_relay(rooms.nodes, peer))
                 case PathChange(peer, has_path):
                     follow = rooms.broadcast.link_up if has_path else rooms.broadcast.link_down
                     spare("broadcast", follow, now, peer)
+                    rooms.root_trees.set_relay(peer, may_relay=has_path and may_relay(rooms.nodes, peer))
                 case LinkDown(peer, reason):
                     rooms.changes.add(LinkChange(peer, rooms.nodes.name(peer), up=False, reason=reason))
                     self._certificate_ends.cancel(peer)
@@ -54,6 +56,7 @@ class Following:
                     spare("topology", rooms.topology.link_down, peer)
                     spare("root trees", rooms.root_trees.forget, peer)
                     spare("downstream trees", rooms.downstream_trees.forget, peer)
+                    spare("downstream trees", rooms.tree_states.forget, peer)
                     if not rooms.broadcast.knows(peer):
                         rooms.nodes.remove(peer)
 

@@ -7,7 +7,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.broadcast.learned import Learned
 from treecast.engine.changes import HostChange, MemberChange, PrefixChange
-from treecast.engine.rooms import Rooms, given_by
+from treecast.engine.rooms import Rooms, given_by, may_relay
 from treecast.wire.advertised_groups import GroupsContent, parse_chunk_key
 from treecast.wire.advertisement import (
     GroupPrefixContent,
@@ -75,6 +75,9 @@ class Learning:
                 self._rooms.downstream_trees.judge(origin)
             self._rooms.links.learn_certificate(origin, certificate)
             linked = self._rooms.links.peer(origin)
+            if self._rooms.topology.is_linked(origin):
+                has_path = linked is not None and linked.via is None
+                self._rooms.root_trees.set_relay(origin, may_relay=has_path and may_relay(self._rooms.nodes, origin))
             if linked is not None and self._rooms.newest.replacing(linked.certificate) is not None:
                 self._rooms.links.note_replaced(now, origin)
             if self._rooms.discovery.certify(now, origin, given_by(certificate)):

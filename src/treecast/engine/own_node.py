@@ -49,6 +49,7 @@ class OwnNode:
         self._rooms.links.renew(now, certificate)
         self._rooms.discovery.certify_own(given_by(certificate))
         self._rooms.topology.permit_own(certificate.rights.send_to)
+        self._rooms.tree_states.judge()
         self._advertise(now)
         self._rooms.broadcast.set_quota(now, quota_of(certificate.rights))
 

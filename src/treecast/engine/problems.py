@@ -48,3 +48,4 @@ class EngineProblems:
         yield from self._rooms.broadcast.tables()
         yield from self._rooms.root_trees.tables()
         yield from self._rooms.downstream_trees.tables()
+        yield from self._rooms.tree_states.tables()

@@ -20,6 +20,7 @@ from treecast.base.events import (
     SessionConfirmed,
     SessionHandshake,
     TapFrame,
+    TreeOffered,
     TreeUsed,
 )
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
@@ -39,6 +40,7 @@ from treecast.wire.control import (
     Flood,
     Goodbye,
     KeyAcknowledgement,
+    TreeAcknowledgement,
     parse_control,
 )
 
@@ -81,6 +83,8 @@ class Reception:
                 self._control(now, event)
             case KeyOffered():
                 self._rooms.downstream_trees.offered(now, event)
+            case TreeOffered():
+                self._rooms.tree_states.offered(now, event)
             case PeerMoved():
                 self._rooms.links.moved(event)
             case SessionConfirmed():
@@ -132,9 +136,10 @@ class Reception:
             case Flood() | Acknowledge() | Digest():
                 for learned in self._rooms.broadcast.receive(now, event.peer, message):
                     self._learning.take(now, learned)
-            case KeyAcknowledgement(stream, epoch, key_id):
-                key = (StreamId(stream), TreeEpoch(epoch), KeyId(key_id))
-                self._rooms.root_trees.key_acknowledgement(now, event.peer, *key)
+            case KeyAcknowledgement(stream, key_id):
+                self._rooms.root_trees.key_acknowledgement(now, event.peer, StreamId(stream), KeyId(key_id))
+            case TreeAcknowledgement(stream, epoch):
+                self._rooms.root_trees.tree_acknowledgement(now, event.peer, StreamId(stream), TreeEpoch(epoch))
             case EncapsulationKey() | Ciphertext():
                 self._rooms.links.exchanges.receive(now, event.peer, message)
             case Goodbye():

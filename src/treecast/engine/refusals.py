@@ -10,11 +10,13 @@ from typing import get_args
 
 from treecast.base.commands import (
     AcceptKey,
+    AcceptTree,
     Command,
     CreateTree,
     InstallSession,
     MakeKey,
     OfferKey,
+    OfferTree,
     SetHost,
     SetPortGroup,
     SetPrefixRoute,
@@ -44,8 +46,9 @@ class Refusals:
     def take(self, now: Instant, refused: CommandRefused) -> None:
         """A command that was not carried out."""
         command, reason = refused.command, refused.reason
-        if isinstance(command, AcceptKey) and reason is RefusalReason.UNKNOWN:
-            return  # an offer that came twice, and was judged the first time
+        if isinstance(command, AcceptKey | AcceptTree) and reason is RefusalReason.UNKNOWN:
+            self._offer_is_gone(command)
+            return
         self._rooms.drops.count("command_refused")
         is_bug = reason is RefusalReason.INVALID and not isinstance(command, OF_PORTS)
         if is_bug and refused.error is not None:
@@ -55,14 +58,30 @@ class Refusals:
                 self._following.links(now, self._rooms.links.refused(now, command))
             case SetHost():
                 self._rooms.discovery.refused(now, command)
-            case CreateTree() | SetRoute() | SetPrefixRoute() | SetTreeMembers() | MakeKey() | UseKey() | OfferKey():
+            case (
+                CreateTree()
+                | SetRoute()
+                | SetPrefixRoute()
+                | SetTreeMembers()
+                | MakeKey()
+                | UseKey()
+                | OfferKey()
+                | OfferTree()
+            ):
                 self._rooms.root_trees.refused(now, command)
             case AcceptKey():
                 self._rooms.downstream_trees.refused(command, reason)
+            case AcceptTree():
+                self._rooms.tree_states.refused(command, reason)
             case SetPortGroup():
                 self._rooms.port_groups.refused(now, command)
             case _:
                 pass  # of a port that was closed meanwhile, or one datagram or frame that is lost
+
+    def _offer_is_gone(self, command: AcceptKey | AcceptTree) -> None:
+        """One that came twice was judged the first time; one of a root that has begun anew since is no more."""
+        if isinstance(command, AcceptKey):
+            self._rooms.downstream_trees.refused(command, RefusalReason.UNKNOWN)
 
     def problems(self) -> Iterator[Problem]:
         """Tables that are full."""

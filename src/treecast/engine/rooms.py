@@ -13,12 +13,14 @@ from treecast.base.counters import Drops
 from treecast.base.flows import Flow, PrefixKey
 from treecast.base.ids import NodeIndex, TreeEpoch
 from treecast.base.protocol_version import CAPABILITIES
+from treecast.base.tree_planner import TreePlanner
 from treecast.broadcast.broadcast import Broadcast
 from treecast.broadcast.quotas import quota_of
 from treecast.broadcast.store import Record
 from treecast.dataplane.downstream_trees import DownstreamTrees
 from treecast.dataplane.port_groups import PortGroups
 from treecast.dataplane.root_trees import RootTrees
+from treecast.dataplane.tree_states import TreeStates
 from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
 from treecast.discovery.certified import Given
 from treecast.discovery.discovery import Discovery
@@ -61,6 +63,7 @@ class Rooms:
     topology: Topology
     root_trees: RootTrees
     downstream_trees: DownstreamTrees
+    tree_states: TreeStates
     port_groups: PortGroups
     prefixes: tuple[PrefixKey, ...]
     changes: Changes
@@ -104,6 +107,7 @@ def rooms_of(
     router_groups: Sequence[IPNetwork],
     verifier: Verifier,
     intern: Callable[[Record], Record],
+    planner: TreePlanner,
 ) -> Rooms:
     """The rooms of a node that starts."""
     certificate, drops = identity.certificate, Drops()
@@ -113,6 +117,8 @@ def rooms_of(
     nodes = NodeTable(certificate)
     discovery = Discovery(certificate.node_index, drops)
     discovery.certify_own(given_by(certificate))
+    me, epoch = certificate.node_index, TreeEpoch(environment.epoch_ms // 1000 & 0xFFFF_FFFF)
+    downstream_trees = DownstreamTrees(drops, prefixes, partial(_may_send, nodes))
     return Rooms(
         certificate=certificate,
         drops=drops,
@@ -128,8 +134,9 @@ def rooms_of(
         membership=_membership(node, membership),
         broadcast=broadcast,
         topology=Topology(certificate.rights.send_to),
-        root_trees=RootTrees(TreeEpoch(environment.epoch_ms // 1000 & 0xFFFF_FFFF), drops),
-        downstream_trees=DownstreamTrees(drops, prefixes, partial(_may_send, nodes)),
+        root_trees=RootTrees(epoch, drops, me, planner),
+        downstream_trees=downstream_trees,
+        tree_states=TreeStates(drops, downstream_trees.subscribes, partial(may_relay, nodes, me)),
         port_groups=PortGroups(tap_gets_all=bool(prefixes)),
         prefixes=prefixes,
         changes=Changes(environment.epoch_ms),
@@ -140,6 +147,12 @@ def _may_send(nodes: NodeTable, root: NodeIndex, flow: Flow) -> bool:
     """Whether a root may send there, as its certificate says."""
     certificate = nodes.certificate(root)
     return certificate is None or holds(certificate.rights.send_to, flow.group, flow.prefix_length)
+
+
+def may_relay(nodes: NodeTable, node: NodeIndex) -> bool:
+    """Whether a node may send on what it does not subscribe to, as its certificate says."""
+    certificate = nodes.certificate(node)
+    return certificate is not None and Role.RELAY in certificate.rights.roles
 
 
 def _broadcast(node: _Node, intern: Callable[[Record], Record]) -> Broadcast:

@@ -38,9 +38,20 @@ class Forward:
 @dataclass(frozen=True, slots=True)
 class Key:
     stream: StreamId
-    epoch: TreeEpoch
     key_id: KeyId
     context: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TreeState:
+    """The key of the tree's datagrams, and where the receiver is on it."""
+
+    stream: StreamId
+    epoch: TreeEpoch
+    key_id: KeyId
+    parent: NodeIndex
+    backup: NodeIndex
+    children: tuple[NodeIndex, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +71,11 @@ SESSION_BYTES = UDP_BYTES + 16 + 4 + 16
 TREE_BYTES = UDP_BYTES + 28 + 4 + 16 + 8
 PROBE_BYTES = 8
 FORWARD_BYTES = 12
-KEY_BYTES = 64
-"""A sender key and a tree key; their context is beside them."""
+KEY_BYTES = 52
+"""A sender key; its context is beside it."""
+STATE_BYTES = 48
+"""A tree key and the rest; its children are beside it."""
+CHILD_BYTES = 4
 
 
 def kind_and_bytes(datagram: object) -> tuple[str, int]:
@@ -78,6 +92,8 @@ def kind_and_bytes(datagram: object) -> tuple[str, int]:
             return kind, SESSION_BYTES + FORWARD_BYTES + size_bytes - UDP_BYTES
         case SessionDatagram(body=Key(context=context)):
             return "key", SESSION_BYTES + KEY_BYTES + len(context)
+        case SessionDatagram(body=TreeState(children=children)):
+            return "tree", SESSION_BYTES + STATE_BYTES + CHILD_BYTES * len(children)
         case SessionDatagram(body=(_, bytes() as frame)):
             return "frame", SESSION_BYTES + len(frame)
         case TreeDatagram(frame=bytes() as frame):

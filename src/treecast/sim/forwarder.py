@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
-from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
-from treecast.sim.datagrams import Forward, Key, Probe, Rekey, ReplayWindow, SessionDatagram, TreeDatagram
+from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
+from treecast.sim.datagrams import Forward, Key, Probe, Rekey, ReplayWindow, SessionDatagram, TreeDatagram, TreeState
 from treecast.sim.frame_sources import may_send
 from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
 from treecast.sim.sessions import ModelSession, Sessions
-from treecast.sim.tables import ForwardingTables
+from treecast.sim.tables import DownstreamStream, ForwardingTables
 from treecast.sim.underlay import Underlay
 
 TREE_WINDOW = 32_768
@@ -149,9 +149,11 @@ class ModelForwarder(ForwardingTables):
         match datagram.body:
             case Probe(reply=False):
                 self._seal(session.peer, Probe(reply=True))
-            case Key(stream, epoch, key_id, context):
-                self.pending_offers.add((session.peer, stream, epoch, key_id))
-                self.raise_event(e.KeyOffered(session.peer, stream, epoch, key_id, context))
+            case Key(stream, key_id, context):
+                self.pending_offers.add((session.peer, stream, key_id))
+                self.raise_event(e.KeyOffered(session.peer, stream, key_id, context))
+            case TreeState() as state:
+                self._receive_state(session.peer, state)
             case bytes() as control:
                 self.raise_event(e.ControlDatagram(session.peer, datagram.receiver_index, control))
             case Forward() as forward:
@@ -195,25 +197,42 @@ class ModelForwarder(ForwardingTables):
         session = self.sessions.current(node)
         return session if session is not None and session.endpoint and node not in self.node_routes else None
 
+    def _receive_state(self, root: NodeIndex, state: TreeState) -> None:
+        if self.me in (state.parent, state.backup, *state.children):
+            self.drops["tree_state_malformed"] += 1
+            return
+        self.pending_states[root, state.stream, state.epoch] = state
+        place = (state.parent, state.backup, state.children)
+        self.raise_event(e.TreeOffered(root, state.stream, state.epoch, *place))
+
     def _receive_tree(self, source: Endpoint, datagram: TreeDatagram) -> None:
-        name = (datagram.root, datagram.stream, datagram.epoch)
-        keys, children = self.member_keys.get(name), self.children.get(name, ())
-        if keys is None and not children:
+        stream = self.streams.get((datagram.root, datagram.stream), DownstreamStream())
+        state = stream.trees.get(datagram.epoch)
+        if state is None:
             self.drops["tree_unknown"] += 1
             return
-        if not any(self.sessions.is_at(parent, source) for parent in self.parents.get(name, (datagram.root,))):
+        if not any(self.sessions.is_at(parent, source) for parent in (state.parent, state.backup)):
             self.drops["tree_rpf"] += 1
             return
-        if keys is not None and datagram.key_id not in keys and not children:
+        if datagram.key_id != state.key_id:
             self.drops["tree_key_unknown"] += 1
             return
-        windows = self.tree_windows.setdefault(name, {})
-        if not windows.setdefault(datagram.key_id, ReplayWindow(TREE_WINDOW)).take(datagram.counter):
-            self.drops["tree_replay"] += 1
-            return
-        self._send_to_children(children, datagram)
-        if keys is not None and datagram.key_id in keys:
+        if state.children:
+            if not self._is_fresh(stream.relayed, datagram.key_id, datagram.counter):
+                return
+            self._send_to_children(state.children, datagram)
+            if not stream.keys:
+                return
+        if datagram.key_id not in stream.keys:
+            self.drops["tree_key_unknown" if stream.keys else "tree_not_delivered"] += 1
+        elif self._is_fresh(stream.opened, datagram.key_id, datagram.counter):
             self._deliver(datagram.root, datagram.frame)
+
+    def _is_fresh(self, windows: dict[KeyId, ReplayWindow], key_id: KeyId, counter: int) -> bool:
+        fresh = windows.setdefault(key_id, ReplayWindow(TREE_WINDOW)).take(counter)
+        if not fresh:
+            self.drops["tree_replay"] += 1
+        return fresh
 
     def _deliver(self, node: NodeIndex, frame: object) -> None:
         if isinstance(frame, bytes) and not may_send(node, frame, self.certified):
@@ -276,8 +295,7 @@ class ModelForwarder(ForwardingTables):
             except KeyError:
                 reason = e.RefusalReason.UNKNOWN
             if reason is not None:
-                if isinstance(command, c.AcceptKey):  # it is no pending offer any more
-                    self.pending_offers.discard((command.root, command.stream, command.epoch, command.key_id))
+                self.end_offer(command)
                 refused.append(e.CommandRefused(command, reason))
         return refused
 
@@ -303,9 +321,20 @@ class ModelForwarder(ForwardingTables):
                 self.sessions.forget(peer)
                 self.forget_peer(peer)
             case c.OfferKey(stream, key_id, peer, context):
-                self._seal(peer, Key(stream, self.trees[stream].epoch, key_id, context))
-            case c.AcceptKey():
-                self._accept_key(command)
+                if key_id not in self.trees[stream].key_ids:
+                    raise KeyError(key_id)
+                self._seal(peer, Key(stream, key_id, context))
+            case c.OfferTree(stream, epoch, peer, parent, backup, children):
+                key_id = self.trees[stream].key_of(epoch)
+                self._seal(peer, TreeState(stream, epoch, key_id, parent, backup, children))
+            case c.AcceptKey(root, stream, key_id, acknowledgement):
+                self.pending_offers.remove((root, stream, key_id))
+                self.streams.setdefault((root, stream), DownstreamStream()).accept_key(key_id)
+                self._seal(root, acknowledgement)
+            case c.AcceptTree(root, stream, epoch, acknowledgement):
+                state = self.pending_states.pop((root, stream, epoch))
+                self.streams.setdefault((root, stream), DownstreamStream()).accept_tree(state)
+                self._seal(root, acknowledgement)
             case _:
                 self.write(command)
 
@@ -318,13 +347,3 @@ class ModelForwarder(ForwardingTables):
             command.peer, handshake.remote_index, command.endpoint, command.confirmed, now, now, handshake.link_secret
         )
         self.sessions.install(handshake.index, session)
-
-    def _accept_key(self, command: c.AcceptKey) -> None:
-        self.pending_offers.remove((command.root, command.stream, command.epoch, command.key_id))
-        name = (command.root, command.stream, command.epoch)
-        keys = self.member_keys.setdefault(name, [])
-        keys[:] = sorted({*keys, command.key_id})[-2:]
-        windows = self.tree_windows.get(name, {})
-        self.tree_windows[name] = {key: window for key, window in windows.items() if key in keys}
-        self.parents[name] = command.parents or (command.root,)
-        self._seal(command.root, command.acknowledgement)

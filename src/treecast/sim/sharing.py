@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from weakref import WeakValueDictionary
 
+from treecast.base.tree_planner import TreePlanner, star
 from treecast.broadcast.store import Record
 from treecast.identity.certificate import Verifier
 from treecast.identity.keys import VerifySignature, verify
@@ -34,11 +35,13 @@ class VerifiedOnce:
 
 
 class Shared:
-    """One network's verifier and records."""
+    """One network's verifier and records, and how its nodes plan trees."""
 
     def __init__(self, ca_public_key: bytes) -> None:
         self.signatures = VerifiedOnce()
         self.verifier = Verifier(ca_public_key, self.signatures)
+        self.planner: TreePlanner = star
+        """How nodes that start from now on plan their trees."""
         self._records: WeakValueDictionary[bytes, Record] = WeakValueDictionary()
 
     def intern(self, record: Record) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import singledispatch
 
 from treecast.base import commands as c
@@ -10,10 +10,13 @@ from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
-from treecast.sim.datagrams import ReplayWindow
+from treecast.sim.datagrams import ReplayWindow, TreeState
 
-TreeName = tuple[NodeIndex, StreamId, TreeEpoch]
-"""Root, tree and epoch: what a tree is called on other nodes than its root."""
+StreamName = tuple[NodeIndex, StreamId]
+"""Root and stream: what a stream is called on other nodes than its root."""
+
+KEPT = 2
+"""A stream's two highest keys and the trees of its two highest epochs are kept."""
 
 
 @dataclass(slots=True)
@@ -22,6 +25,8 @@ class RootTree:
 
     epoch: TreeEpoch
     key_id: KeyId
+    waiting: tuple[KeyId, TreeEpoch] | None = None
+    """The key that is to follow, and its tree's epoch."""
     next_hops: tuple[NodeIndex, ...] = ()
     replicate: tuple[NodeIndex, ...] = ()
     used: bool = False
@@ -31,25 +36,53 @@ class RootTree:
     wear_reports: int = 0
     """Reports of the wear of the key in use."""
 
+    @property
+    def key_ids(self) -> set[KeyId]:
+        """The key in use, and the one that waits."""
+        return {self.key_id} if self.waiting is None else {self.key_id, self.waiting[0]}
+
+    def key_of(self, epoch: TreeEpoch) -> KeyId:
+        """The key of that tree's datagrams; KeyError where there is none."""
+        of = {self.epoch: self.key_id}
+        if self.waiting is not None:
+            of[self.waiting[1]] = self.waiting[0]
+        return of[epoch]
+
+
+@dataclass(slots=True)
+class DownstreamStream:
+    """A stream of another root: its keys here, and the trees by which it comes."""
+
+    keys: list[KeyId] = field(default_factory=list)
+    trees: dict[TreeEpoch, TreeState] = field(default_factory=dict)
+    opened: dict[KeyId, ReplayWindow] = field(default_factory=dict)
+    relayed: dict[KeyId, ReplayWindow] = field(default_factory=dict)
+
+    def accept_key(self, key_id: KeyId) -> None:
+        self.keys[:] = sorted({*self.keys, key_id})[-KEPT:]
+        self.opened = {key: window for key, window in self.opened.items() if key in self.keys}
+
+    def accept_tree(self, state: TreeState) -> None:
+        kept = sorted({*self.trees, state.epoch})[-KEPT:]
+        self.trees = {epoch: tree for epoch, tree in {**self.trees, state.epoch: state}.items() if epoch in kept}
+        named = {tree.key_id for tree in self.trees.values()}
+        self.relayed = {key: window for key, window in self.relayed.items() if key in named}
+
 
 @dataclass(slots=True)
 class ForwardingTables:
     """One node's tables, as the commands leave them."""
 
     trees: dict[StreamId, RootTree] = field(default_factory=dict)
-    children: dict[TreeName, tuple[NodeIndex, ...]] = field(default_factory=dict)
-    """To whom a relay forwards other roots' trees, with or without their keys. No command sets it yet."""
     routes: dict[tuple[int, IPAddress, IPAddress | None], StreamId] = field(default_factory=dict)
     prefix_routes: dict[tuple[int, IPNetwork], StreamId] = field(default_factory=dict)
     hosts: dict[tuple[int, bytes], NodeIndex] = field(default_factory=dict)
     node_routes: dict[NodeIndex, NodeIndex] = field(default_factory=dict)
     """The next hop to each node that has a route."""
     certified: dict[NodeIndex, c.CertifyNode] = field(default_factory=dict)
-    pending_offers: set[tuple[NodeIndex, StreamId, TreeEpoch, KeyId]] = field(default_factory=set)
-    member_keys: dict[TreeName, list[KeyId]] = field(default_factory=dict)
-    parents: dict[TreeName, tuple[NodeIndex, ...]] = field(default_factory=dict)
-    """The nodes whose datagrams of other roots' trees are taken; the root's where there is no entry."""
-    tree_windows: dict[TreeName, dict[KeyId, ReplayWindow]] = field(default_factory=dict)
+    pending_offers: set[tuple[NodeIndex, StreamId, KeyId]] = field(default_factory=set)
+    pending_states: dict[tuple[NodeIndex, StreamId, TreeEpoch], TreeState] = field(default_factory=dict)
+    streams: dict[StreamName, DownstreamStream] = field(default_factory=dict)
     blocked: set[int] = field(default_factory=set)
     storm_limits: dict[int, c.SetStormLimits] = field(default_factory=dict)
     kept: dict[int, KeepLocal] = field(default_factory=dict)
@@ -71,14 +104,22 @@ class ForwardingTables:
 
     def forget_peer(self, peer: NodeIndex) -> None:
         """Remove what names this peer."""
-        for table in (self.member_keys, self.tree_windows, self.children, self.parents):
-            for name in [name for name in table if name[0] == peer]:
-                del table[name]
+        self.streams = {name: stream for name, stream in self.streams.items() if name[0] != peer}
         self.pending_offers = {key for key in self.pending_offers if key[0] != peer}
+        self.pending_states = {key: state for key, state in self.pending_states.items() if key[0] != peer}
         self.hosts = {key: node for key, node in self.hosts.items() if node != peer}
-        self.children = {name: _without(nodes, peer) for name, nodes in self.children.items()}
+        for stream in self.streams.values():
+            for epoch, state in stream.trees.items():
+                stream.trees[epoch] = replace(state, children=_without(state.children, peer))
         for tree in self.trees.values():
             tree.next_hops, tree.replicate = _without(tree.next_hops, peer), _without(tree.replicate, peer)
+
+    def end_offer(self, command: c.Command) -> None:
+        """A command was refused: what it was to take waits no more."""
+        if isinstance(command, c.AcceptKey):
+            self.pending_offers.discard((command.root, command.stream, command.key_id))
+        if isinstance(command, c.AcceptTree):
+            self.pending_states.pop((command.root, command.stream, command.epoch), None)
 
     def write(self, command: object) -> None:
         """Carry out one command; KeyError where it names a tree or key that is not there."""
@@ -176,15 +217,17 @@ def _(command: c.SetTreeMembers, tables: ForwardingTables) -> None:
 
 @_write.register
 def _(command: c.MakeKey, tables: ForwardingTables) -> None:
-    if command.stream not in tables.trees:
-        raise KeyError(command.stream)
+    tables.trees[command.stream].waiting = (command.key_id, command.epoch)
 
 
 @_write.register
 def _(command: c.UseKey, tables: ForwardingTables) -> None:
     tree = tables.trees[command.stream]
     if tree.key_id != command.key_id:
-        tree.key_id, tree.sealed, tree.wear_reports = command.key_id, 0, 0
+        if tree.waiting is None or tree.waiting[0] != command.key_id:
+            raise KeyError(command.key_id)
+        (tree.key_id, tree.epoch), tree.waiting = tree.waiting, None
+        tree.sealed, tree.wear_reports = 0, 0
 
 
 @_write.register
@@ -209,14 +252,35 @@ def _(command: c.RemoveRoute, tables: ForwardingTables) -> None:
 
 @_write.register
 def _(command: c.RefuseKey, tables: ForwardingTables) -> None:
-    tables.pending_offers.discard((command.root, command.stream, command.epoch, command.key_id))
+    tables.pending_offers.discard((command.root, command.stream, command.key_id))
 
 
 @_write.register
-def _(command: c.RemoveDownstreamTree, tables: ForwardingTables) -> None:
-    tables.member_keys.pop((command.root, command.stream, command.epoch), None)
-    tables.tree_windows.pop((command.root, command.stream, command.epoch), None)
-    tables.parents.pop((command.root, command.stream, command.epoch), None)
+def _(command: c.RefuseTree, tables: ForwardingTables) -> None:
+    tables.pending_states.pop((command.root, command.stream, command.epoch), None)
+
+
+@_write.register
+def _(command: c.LeaveStream, tables: ForwardingTables) -> None:
+    stream = tables.streams.get((command.root, command.stream))
+    if stream is not None:
+        stream.keys.clear()
+        stream.opened.clear()
+        stream.trees = {epoch: state for epoch, state in stream.trees.items() if state.children}
+        _forget_if_empty(tables, command.root, command.stream)
+
+
+@_write.register
+def _(command: c.EndRelaying, tables: ForwardingTables) -> None:
+    stream = tables.streams.get((command.root, command.stream))
+    if stream is not None:
+        stream.trees = {epoch: state for epoch, state in stream.trees.items() if not state.children}
+        _forget_if_empty(tables, command.root, command.stream)
+
+
+def _forget_if_empty(tables: ForwardingTables, root: NodeIndex, stream: StreamId) -> None:
+    if not tables.streams[root, stream].keys and not tables.streams[root, stream].trees:
+        del tables.streams[root, stream]
 
 
 def _without(nodes: tuple[NodeIndex, ...], peer: NodeIndex) -> tuple[NodeIndex, ...]:

@@ -84,6 +84,7 @@ class SimNode:
             router_groups=router_groups,
             verifier=world.shared.verifier,
             intern=world.shared.intern,
+            planner=world.shared.planner,
         )
         self.carry_out(self.engine.start(self._underlay.now, (self.endpoint,)))
         self._plan()

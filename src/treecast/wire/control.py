@@ -70,14 +70,13 @@ class Digest(_Message, tag=3, frozen=True):
 
 
 class KeyAcknowledgement(_Message, tag=4, frozen=True):
-    """The sender holds this sender key of the receiver's tree."""
+    """The sender holds this sender key of the receiver's stream."""
 
     stream: U32
-    epoch: U32
     key_id: U32
 
     def __str__(self) -> str:
-        return f"KEY ACKNOWLEDGEMENT of tree {self.stream} epoch {self.epoch} key {self.key_id}"
+        return f"KEY ACKNOWLEDGEMENT of stream {self.stream} key {self.key_id}"
 
 
 class Goodbye(_Message, tag=5, frozen=True):
@@ -109,8 +108,20 @@ class Ciphertext(_Message, tag=7, frozen=True):
         return f"CIPHERTEXT half {self.half} of exchange {self.exchange}"
 
 
-ControlMessage = Flood | Acknowledge | Digest | KeyAcknowledgement | Goodbye | EncapsulationKey | Ciphertext
-_TAGS = frozenset(range(1, 8))
+class TreeAcknowledgement(_Message, tag=9, frozen=True):
+    """The sender has taken its place on the tree of this epoch of the receiver's stream."""
+
+    stream: U32
+    epoch: U32
+
+    def __str__(self) -> str:
+        return f"TREE ACKNOWLEDGEMENT of stream {self.stream} epoch {self.epoch}"
+
+
+ControlMessage = (
+    Flood | Acknowledge | Digest | KeyAcknowledgement | Goodbye | EncapsulationKey | Ciphertext | TreeAcknowledgement
+)
+_TAGS = frozenset({*range(1, 8), 9})
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)

@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from lab.planes import LIMIT_S, DataPlanes, give_key
+from lab.planes import LIMIT_S, DataPlanes, give_key, give_place
 from lab.waiting import wait_until
 from tests.differential.native.envelopes import CHAINS, behind, with_options
 from tests.differential.native.twins import GROUPS, HOSTS, PEERS, SOURCES, VLANS, Twins
@@ -71,7 +71,8 @@ def twins() -> Iterator[Twins]:
         for tree in range(4):
             both.do(c.CreateTree(StreamId(tree), TreeEpoch(1), KeyId(1)))
             for plane in planes.planes[1:]:
-                give_key(planes[0], plane, tree, 1, 1, deliver=True)
+                give_key(planes[0], plane, tree, 1)
+                give_place(planes[0], plane, tree, 1)
         assert BROADCAST_STREAM == 0
         yield both
 

@@ -40,6 +40,7 @@ from treecast.wire.control import (
     Flood,
     Goodbye,
     KeyAcknowledgement,
+    TreeAcknowledgement,
     emit_control,
     parse_control,
 )
@@ -50,7 +51,8 @@ MESSAGES: list[ControlMessage] = [
     Flood((b"abc", b"")),
     Acknowledge(((1, 2, 3), (4, 5, 6))),
     Digest(0, 9, ((1, 2, b"12345678"),)),
-    KeyAcknowledgement(1, 2, 3),
+    KeyAcknowledgement(1, 2),
+    TreeAcknowledgement(1, 2),
     Goodbye(),
     EncapsulationKey(1, 0, bytes(592)),
     Ciphertext(1, 1, bytes(544)),

@@ -110,4 +110,4 @@ def wait_subscribed(root: TreecastNode, speaker_name: str) -> None:
 
 def wait_key(session: Session) -> None:
     """Until a key of the stream's tree was offered."""
-    wait_until(lambda: any(key.context and key.tree_id for key in session.offers), LIMIT_S, "a key is offered")
+    wait_until(lambda: any(key.context and key.stream for key in session.offers), LIMIT_S, "a key is offered")

@@ -60,8 +60,8 @@ def test_who_has_left_delivers_nothing_with_its_last_key_and_disturbs_no_stream(
             wait_subscribed(n0, "former")
             wait_until(lambda: len(speaker.tree_datagrams) > 50, LIMIT_S, "it gets the stream")
             n0.machine.run(["ping", "-c", "1", "-W", "1", "10.77.200.200"], check=False)  # a broadcast question
-            wait_until(lambda: any(not key.tree_id for key in session.offers), LIMIT_S, "a key of the broadcast tree")
-            keys = [session.offered, max((key for key in session.offers if not key.tree_id), key=lambda k: k.key_id)]
+            wait_until(lambda: any(not key.stream for key in session.offers), LIMIT_S, "a key of the broadcast tree")
+            keys = [session.offered, max((key for key in session.offers if not key.stream), key=lambda k: k.key_id)]
             speaker.leave(session)
             wait_members(n0, GROUP, {"n1", "n2"})
         frame = forged_frame("02:54:00:00:00:01", n0.ipv4)
@@ -122,7 +122,7 @@ def tree_datagrams_at(machine: Machine, count: int) -> list[bytes]:
 
 def opens(session: Session, datagram: bytes) -> bool:
     """Whether a key that was offered, or a later step of it, opens the datagram."""
-    for key in [key for key in session.offers if key.tree_id]:
+    for key in [key for key in session.offers if key.stream]:
         for step in range(3):
             try:
                 key.stepped(step).open(datagram)
@@ -231,13 +231,13 @@ def test_a_flapping_member_causes_one_rotation_a_second_and_loses_nobody_a_frame
     ):
         speaker.join(session, GROUP)
         wait_key(session)
-        tree, began = session.offered.tree_id, time.monotonic()
+        tree, began = session.offered.stream, time.monotonic()
         received = hostility.receivers[0].snapshot().received
         for turn in range(36):
             (speaker.leave if turn % 2 == 0 else speaker.join)(*((session,) if turn % 2 == 0 else (session, GROUP)))
             received += RATE_PPS // 6
             wait_received(hostility.receivers[0], received, LIMIT_S)
-        keys = {key.key_id for key in session.offers if key.tree_id == tree}
+        keys = {key.key_id for key in session.offers if key.stream == tree}
         rotations, seconds = len(keys) - 1, time.monotonic() - began
         print(f"{rotations} rotations in {seconds:.1f} s")
         assert 2 <= rotations <= seconds + 1

@@ -93,7 +93,7 @@ def test_multicast_reaches_each_next_hop_once(three: DataPlanes) -> None:
     route = three[0].forwarder.routes()[0]
     assert (route.vlan, route.group, route.source) == (0, socket.inet_aton(GROUP), None)
     assert route.tx_packets >= COUNT
-    tree = next(tree for tree in three[1].forwarder.trees() if tree.stream == 5)
+    tree = next(tree for tree in three[1].forwarder.streams() if tree.stream == 5)
     assert tree.rx_packets == route.tx_packets
 
 

@@ -50,6 +50,7 @@ from treecast.wire.control import (
     Flood,
     Goodbye,
     KeyAcknowledgement,
+    TreeAcknowledgement,
     emit_control,
     parse_control,
 )
@@ -268,9 +269,10 @@ def test_acknowledgements_are_taken(items: list[tuple[int, int, int]]) -> None:
 
 
 @relaxed
-@given(numbers=st.tuples(u32, u32, u32))
-def test_keys_taken_and_goodbyes_are_taken(numbers: tuple[int, int, int]) -> None:
+@given(numbers=st.tuples(u32, u32))
+def test_keys_and_trees_taken_and_goodbyes_are_taken(numbers: tuple[int, int]) -> None:
     assert as_heard(KeyAcknowledgement(*numbers)) == KeyAcknowledgement(*numbers)
+    assert as_heard(TreeAcknowledgement(*numbers)) == TreeAcknowledgement(*numbers)
     assert as_heard(Goodbye()) == Goodbye()
 
 

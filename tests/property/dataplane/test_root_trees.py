@@ -1,31 +1,54 @@
-"""Joins, leaves and losses in any order: nobody gets what it cannot open, nobody gets it twice.
+"""Joins, leaves, plans and losses in any order: nobody gets what it cannot open, each member gets each frame once.
 
 The world here is slower and less honest than any: offers and answers are lost, or come late and in any order, and who
-has left keeps every key it was ever sent.
+has left keeps every key it was ever sent. Nodes take a tree's datagrams from their parent on it and send them on, as
+the states say that they have taken.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from treecast.base.commands import CreateTree, MakeKey, OfferKey, SetTreeMembers, UseKey
+from treecast.base.commands import Command, CreateTree, MakeKey, OfferKey, OfferTree, SetTreeMembers, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
-from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Duration, Instant
 from treecast.dataplane.mute_members import MUTE_AFTER
 from treecast.dataplane.root_trees import KEY_REST, ROTATION_LIMIT, RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
-NODES = st.sampled_from([NodeIndex(index) for index in range(1, 7)])
-KEYS_OF_A_MEMBER = 2
-"""As many as a member keeps: those with the highest ids."""
+STREAM = StreamId(1)
+ROOT = NodeIndex(99)
+MEMBERS = [NodeIndex(index) for index in range(1, 7)]
+RELAYS = [NodeIndex(7), NodeIndex(8)]
+NODES = st.sampled_from(MEMBERS)
+PLANS = st.dictionaries(st.sampled_from(MEMBERS + RELAYS), st.sampled_from(MEMBERS + RELAYS + [ROOT]), max_size=6)
+KEPT = 2
+"""Keys and trees of a stream that a node keeps: those with the highest numbers."""
 LEAVERS_BOUND: Duration = 2 * ROTATION_LIMIT + KEY_REST
 """A leaver cannot open what is sealed later than that after its leave."""
+
+
+class Holder:
+    """A node as it would be: keys and places on trees."""
+
+    def __init__(self) -> None:
+        self.keys: set[KeyId] = set()
+        self.places: dict[TreeEpoch, OfferTree] = {}
+
+    def take(self, offer: OfferKey | OfferTree) -> None:
+        if isinstance(offer, OfferKey):
+            self.keys = set(sorted({*self.keys, offer.key_id})[-KEPT:])
+        else:
+            places = {**self.places, offer.epoch: offer}
+            self.places = {epoch: places[epoch] for epoch in sorted(places)[-KEPT:]}
 
 
 class OneTree(RuleBasedStateMachine):
@@ -33,52 +56,75 @@ class OneTree(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.trees = RootTrees(TreeEpoch(7), Drops())
+        self.plan: dict[NodeIndex, NodeIndex] = {}
+        self.trees = RootTrees(TreeEpoch(7), Drops(), ROOT, self.planned)
         self.now = Instant(0.0)
         self.members: set[NodeIndex] = set()
-        self.holds: dict[NodeIndex, set[KeyId]] = {}
+        self.nodes = {node: Holder() for node in MEMBERS + RELAYS}
         self.was_sent: dict[NodeIndex, set[KeyId]] = {}
         self.left_at: dict[NodeIndex, Instant] = {}
         self.unheard_since: dict[NodeIndex, Instant] = {}
         """When each node joined first, or when its last answer of a key in use or next has come since."""
-        self.offers: list[OfferKey] = []
-        self.answers: list[tuple[NodeIndex, KeyId]] = []
-        self.next_hops: tuple[NodeIndex, ...] = ()
-        self.replicate: tuple[NodeIndex, ...] = ()
-        self.key_in_use = KeyId(0)
-        self.made: set[KeyId] = set()
+        self.offers: list[OfferKey | OfferTree] = []
+        self.answers: list[OfferKey | OfferTree] = []
+        self.answered: set[tuple[NodeIndex, str, int]] = set()
+        self.sent_to = SetTreeMembers(STREAM, (), ())
+        self.in_use = (KeyId(0), TreeEpoch(0))
+        self.made: dict[KeyId, TreeEpoch] = {}
         self.pending_since: Instant | None = None
+        for relay in RELAYS:
+            self.trees.set_relay(relay, may_relay=True)
         self.trees.want(self.now, FLOW, [])
         self.carry_out()
+
+    def planned(
+        self, root: NodeIndex, members: Collection[NodeIndex], relays: Collection[NodeIndex]
+    ) -> Mapping[NodeIndex, NodeIndex]:
+        return self.plan
 
     def carry_out(self) -> None:
         """A turn ends."""
         self.trees.advance(self.now)
         for command in self.trees.commands:
-            match command:
-                case CreateTree(_, _, key_id):
-                    self.key_in_use = key_id
-                    self.made = {key_id}
-                case MakeKey(_, key_id):
-                    assert self.pending_since is None, "a key that members have taken is given up"
-                    self.made.add(key_id)
-                    self.pending_since = self.now
-                case UseKey(_, key_id):
-                    assert key_id in self.made
-                    self.key_in_use, self.pending_since = key_id, None
-                case SetTreeMembers(_, next_hops, replicate):
-                    self.next_hops, self.replicate = next_hops, replicate
-                case OfferKey():
-                    assert command.key_id in self.made
-                    assert command.peer in self.members
-                    self.offers.append(command)
-                    self.was_sent.setdefault(command.peer, set()).add(command.key_id)
-            self.next_hops_can_open()
+            self.carry_out_one(command)
+            assert max(self.frames().values(), default=0) <= 1, f"twice, after {command}"
         self.trees.commands.clear()
 
-    def next_hops_can_open(self) -> None:
-        for node in self.next_hops:
-            assert self.key_in_use in self.holds.get(node, set()), "a next hop cannot open what it gets"
+    def carry_out_one(self, command: Command) -> None:
+        match command:
+            case CreateTree(_, epoch, key_id):
+                self.in_use, self.made = (key_id, epoch), {key_id: epoch}
+            case MakeKey(_, key_id, epoch):
+                assert self.pending_since is None, "a key that members have taken is given up"
+                assert key_id > max(self.made) and epoch > max(self.made.values())
+                self.made[key_id] = epoch
+                self.pending_since = self.now
+            case UseKey(_, key_id):
+                self.in_use, self.pending_since = (key_id, self.made[key_id]), None
+            case SetTreeMembers():
+                self.sent_to = command
+            case OfferKey(_, key_id, peer):
+                assert key_id in self.made and peer in self.members
+                self.offers.append(command)
+                self.was_sent.setdefault(peer, set()).add(key_id)
+            case OfferTree(_, epoch, peer, parent) if parent != NO_NODE:
+                assert epoch in self.made.values() and (peer in self.members or peer in RELAYS)
+                self.offers.append(command)
+
+    def frames(self) -> Counter[NodeIndex]:
+        """How often each member gets a frame that is sent now."""
+        key_id, epoch = self.in_use
+        got = Counter(node for node in self.sent_to.replicate if node in self.members)
+        on_their_way = [(ROOT, node) for node in self.sent_to.next_hops]
+        while on_their_way:
+            source, node = on_their_way.pop()
+            place = self.nodes[node].places.get(epoch)
+            if place is None or place.parent != source:
+                continue
+            on_their_way += [(node, child) for child in place.children]
+            if node in self.members and key_id in self.nodes[node].keys:
+                got[node] += 1
+        return got
 
     @rule(node=NODES)
     def join(self, node: NodeIndex) -> None:
@@ -103,9 +149,25 @@ class OneTree(RuleBasedStateMachine):
             self.left_at[old] = self.now
         self.join(new)
 
+    @rule(plan=PLANS)
+    def plan_anew(self, plan: dict[NodeIndex, NodeIndex]) -> None:
+        self.plan = plan
+        self.trees.want(self.now, FLOW, sorted(self.members))
+        self.carry_out()
+
+    @rule(relay=st.sampled_from(RELAYS))
+    def link_of_a_relay_ends_and_comes_again(self, relay: NodeIndex) -> None:
+        self.nodes[relay] = Holder()
+        self.offers = [offer for offer in self.offers if offer.peer != relay]
+        self.answers = [answer for answer in self.answers if answer.peer != relay]
+        self.trees.forget(relay)
+        self.carry_out()
+        self.trees.set_relay(relay, may_relay=True)
+        self.carry_out()
+
     @rule()
     def first_frame(self) -> None:
-        self.trees.used(self.now, StreamId(1))
+        self.trees.used(self.now, STREAM)
         self.carry_out()
 
     @precondition(lambda self: self.offers)
@@ -113,20 +175,39 @@ class OneTree(RuleBasedStateMachine):
     def offer_arrives(self, data: st.DataObject, lost: bool) -> None:
         offer = self.offers.pop(data.draw(st.integers(0, len(self.offers) - 1)))
         if not lost:
-            holds = self.holds.get(offer.peer, set()) | {offer.key_id}
-            self.holds[offer.peer] = set(sorted(holds)[-KEYS_OF_A_MEMBER:])
-            self.answers.append((offer.peer, offer.key_id))
-            self.next_hops_can_open()
+            self.nodes[offer.peer].take(offer)
+            self.answers.append(offer)
 
     @precondition(lambda self: self.answers)
     @rule(data=st.data(), lost=st.booleans())
     def answer_arrives(self, data: st.DataObject, lost: bool) -> None:
-        peer, key_id = self.answers.pop(data.draw(st.integers(0, len(self.answers) - 1)))
+        answer = self.answers.pop(data.draw(st.integers(0, len(self.answers) - 1)))
         if not lost:
-            if peer in self.members and key_id in (self.key_in_use, max(self.made)):
-                self.unheard_since[peer] = self.now
-            self.trees.key_acknowledgement(self.now, peer, StreamId(1), TreeEpoch(7), key_id)
+            self.hear(answer)
             self.carry_out()
+
+    @rule()
+    def all_that_is_on_its_way_arrives(self) -> None:
+        offers, answers = self.offers, self.answers
+        self.offers, self.answers = [], []
+        for offer in offers:
+            self.nodes[offer.peer].take(offer)
+        for answer in answers + offers:
+            self.hear(answer)
+        self.carry_out()
+
+    def hear(self, answer: OfferKey | OfferTree) -> None:
+        node = answer.peer
+        if isinstance(answer, OfferKey):
+            self.answered.add((node, "key", answer.key_id))
+            self.trees.key_acknowledgement(self.now, node, STREAM, answer.key_id)
+        else:
+            self.answered.add((node, "tree", answer.epoch))
+            self.trees.tree_acknowledgement(self.now, node, STREAM, answer.epoch)
+        for key_id in {self.in_use[0], max(self.made)}:
+            both = {(node, "key", key_id), (node, "tree", self.made[key_id])}
+            if node in self.members and both <= self.answered:
+                self.unheard_since[node] = self.now
 
     @rule(seconds=st.sampled_from([0.05, 0.5, 3.0, 4000.0]))
     def time_passes(self, seconds: float) -> None:
@@ -142,18 +223,19 @@ class OneTree(RuleBasedStateMachine):
         self.no_key_is_pending_for_long()
 
     @invariant()
-    def each_member_is_served_in_exactly_one_way_but_none_that_is_mute(self) -> None:
-        served = [*self.next_hops, *self.replicate]
-        assert len(served) == len(set(served))
-        assert set(served) <= self.members
-        for node in self.members.difference(served):
-            assert self.now - self.unheard_since[node] >= MUTE_AFTER
+    def each_member_gets_each_frame_once_but_none_that_is_mute(self) -> None:
+        got = self.frames()
+        for node in self.members:
+            is_mute = got[node] == 0 and self.now - self.unheard_since[node] >= MUTE_AFTER
+            assert got[node] == 1 or is_mute, f"{node} gets {got[node]}"
+        everybody = [*self.sent_to.next_hops, *self.sent_to.beyond, *self.sent_to.replicate]
+        assert len(everybody) == len(set(everybody))
 
     @invariant()
     def who_left_long_ago_opens_nothing(self) -> None:
         for node, left_at in self.left_at.items():
             if self.now - left_at > LEAVERS_BOUND:
-                assert self.key_in_use not in self.was_sent.get(node, set()), f"{node} left at {left_at}"
+                assert self.in_use[0] not in self.was_sent.get(node, set()), f"{node} left at {left_at}"
 
     @invariant()
     def no_key_is_pending_for_long(self) -> None:

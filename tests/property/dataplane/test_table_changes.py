@@ -10,11 +10,12 @@ from ipaddress import IPv4Address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.dataplane.answers import take
 from treecast.base import commands as c
 from treecast.base.addresses import IPAddress
 from treecast.base.counters import Drops
 from treecast.base.flows import GroupKey
-from treecast.base.ids import TAP, KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.ids import TAP, NodeIndex, StreamId, TreeEpoch
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.dataplane.port_groups import PortGroups
@@ -105,7 +106,7 @@ class Root:
             offers = [command for command in self.trees.commands if isinstance(command, c.OfferKey)]
             for offer in offers:
                 if offer.stream == stream and offer.peer in members:
-                    self.trees.key_acknowledgement(self.now, offer.peer, stream, TreeEpoch(1), KeyId(offer.key_id))
+                    take(self.trees, self.now, offer.peer, stream, offer.key_id)
             self.settle()
 
     def time_passes(self, seconds: float) -> None:

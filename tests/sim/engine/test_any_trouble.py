@@ -209,9 +209,9 @@ def _keeps_nothing_of_what_is_gone(troubled: TroubledWorld, node: SimNode) -> No
     assert list(broadcast.neighbours) == others
     assert {*broadcast.link_states, *broadcast.judged} <= {*others, node.index}
     assert broadcast.unsent == 0
-    assert forwarder.pending_offers == set()
+    assert forwarder.pending_offers == set() and forwarder.pending_states == {}
     trees = footprint.trees
-    assert {(tree.root, tree.stream, tree.epoch) for tree in trees} == set(forwarder.member_keys)
+    assert {(tree.root, tree.stream) for tree in trees} == set(forwarder.streams)
     for tree in trees:
         root = troubled.nodes[tree.root]
         if tree.stream in root.forwarder.trees:

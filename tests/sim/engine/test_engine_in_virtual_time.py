@@ -112,8 +112,8 @@ def test_a_leaver_holds_no_key_that_is_in_use() -> None:
     tree = nodes[0].forwarder.trees[stream]
     assert tree.key_id != key_before
     assert tree.next_hops == (2, 3)
-    for keys in nodes[3].forwarder.member_keys.values():
-        assert tree.key_id not in keys
+    for held in nodes[3].forwarder.streams.values():
+        assert tree.key_id not in held.keys
 
 
 def test_a_source_that_nobody_wants_is_dropped_at_its_root() -> None:

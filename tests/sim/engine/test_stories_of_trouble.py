@@ -86,4 +86,4 @@ def test_who_comes_and_goes_often_keeps_one_tree_per_root_and_flow() -> None:
         world.run(4.0)
     nodes[1].report(GROUP)
     world.run(20.0)
-    assert len(nodes[1].forwarder.member_keys) <= 1
+    assert len(nodes[1].forwarder.streams) <= 1

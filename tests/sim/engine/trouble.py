@@ -9,11 +9,13 @@ from ipaddress import IPv4Address
 
 from treecast.base.commands import (
     AcceptKey,
+    AcceptTree,
     Command,
     CreateTree,
     InstallSession,
     MakeKey,
     OfferKey,
+    OfferTree,
     SetHost,
     SetRoute,
     SetTreeMembers,
@@ -27,10 +29,12 @@ from treecast.sim.world import SimNode, World
 
 REFUSABLE = (
     AcceptKey,
+    AcceptTree,
     CreateTree,
     InstallSession,
     MakeKey,
     OfferKey,
+    OfferTree,
     SetHost,
     SetRoute,
     SetTreeMembers,

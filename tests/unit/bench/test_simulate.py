@@ -47,7 +47,7 @@ def test_digests_refreshes_and_probes_are_no_traffic_of_a_change() -> None:
     assert (change.datagrams, change.size_bytes) == (0, 0)
 
 
-def test_the_offers_of_keys_and_their_acknowledgements_belong_to_the_change() -> None:
+def test_the_offers_of_keys_and_states_of_trees_and_their_acknowledgements_belong_to_the_change() -> None:
     world = World(1)
     first = world.add()
     other = world.add(peer=first)
@@ -58,7 +58,7 @@ def test_the_offers_of_keys_and_their_acknowledgements_belong_to_the_change() ->
     world.underlay.on_send = change.sent
     first.send("239.1.1.1", "frame")
     world.run(0.2)
-    assert change.datagrams == 2
+    assert change.datagrams == 4
 
 
 def test_a_network_that_takes_longer_than_its_processor_time_says_in_which_phase_it_ended() -> None:

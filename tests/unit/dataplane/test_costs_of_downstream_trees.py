@@ -5,11 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from tests.unit.counting import steps_of, times_the_work
-from treecast.base.commands import RemoveDownstreamTree
+from treecast.base.commands import LeaveStream
 from treecast.base.counters import Drops
 from treecast.base.events import KeyOffered
 from treecast.base.flows import Flow, GroupKey
-from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.ids import KeyId, NodeIndex, StreamId
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE
 from treecast.base.time import Instant
 from treecast.dataplane.downstream_trees import LINGER, DownstreamTrees
@@ -23,7 +23,7 @@ def left(count: int) -> DownstreamTrees:
     for number, group in enumerate(groups):
         trees.want(now, group, ANY_SOURCE)
         context = emit_context(Flow(*group, None))
-        trees.offered(now, KeyOffered(NodeIndex(2), StreamId(number + 1), TreeEpoch(1), KeyId(1), context))
+        trees.offered(now, KeyOffered(NodeIndex(2), StreamId(number + 1), KeyId(1), context))
     for group in groups:
         trees.want(now, group, NO_SOURCE)
     trees.commands.clear()
@@ -46,5 +46,5 @@ def test_an_idle_turn_touches_as_much_with_1000_trees_that_linger_as_with_100() 
 def test_trees_that_lingered_are_left_all_at_once() -> None:
     trees = left(100)
     trees.advance(Instant(LINGER))
-    assert trees.commands == [RemoveDownstreamTree(NodeIndex(2), StreamId(1 + n), TreeEpoch(1)) for n in range(100)]
+    assert trees.commands == [LeaveStream(NodeIndex(2), StreamId(1 + n)) for n in range(100)]
     assert trees.trees() == ()

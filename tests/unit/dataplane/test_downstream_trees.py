@@ -6,11 +6,11 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from treecast.base.commands import AcceptKey, RefuseKey, RemoveDownstreamTree
+from treecast.base.commands import AcceptKey, LeaveStream, RefuseKey
 from treecast.base.counters import Drops
 from treecast.base.events import KeyOffered
 from treecast.base.flows import BROADCAST, Flow
-from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.dataplane import downstream_trees
@@ -34,7 +34,7 @@ class Member:
 
     def offered(self, flow: Flow | None, stream: int, *, now: float = 1.0, root: int = 1) -> bool:
         """Whether a root's key is taken; what else ends by it is forgotten."""
-        name = (NodeIndex(root), StreamId(stream), TreeEpoch(1), KeyId(1))
+        name = (NodeIndex(root), StreamId(stream), KeyId(1))
         self.trees.offered(Instant(now), KeyOffered(*name, emit_context(flow)))
         (judged,) = [one for one in self.trees.commands if isinstance(one, AcceptKey | RefuseKey)]
         self.trees.commands.clear()
@@ -44,7 +44,7 @@ class Member:
         """The trees that it leaves by then."""
         self.trees.advance(Instant(now))
         commands, self.trees.commands = self.trees.commands, []
-        return [command.stream for command in commands if isinstance(command, RemoveDownstreamTree)]
+        return [command.stream for command in commands if isinstance(command, LeaveStream)]
 
 
 def test_the_key_of_a_flow_that_nobody_here_wants_is_refused_and_counted() -> None:

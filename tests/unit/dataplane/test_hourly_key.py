@@ -6,12 +6,14 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from tests.unit.dataplane.answers import take
 from treecast.base.commands import MakeKey, OfferKey, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
-from treecast.dataplane.root_trees import FIRST_OFFER_INTERVAL, KEY_LIFETIME, ROTATION_LIMIT, RootTrees
+from treecast.dataplane.root_trees import KEY_LIFETIME, ROTATION_LIMIT, RootTrees
+from treecast.dataplane.tree_offers import FIRST_OFFER_INTERVAL
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
 MEMBER = NodeIndex(2)
@@ -23,7 +25,7 @@ def test_an_hour_old_key_is_replaced_once(answers: bool) -> None:
     trees = RootTrees(TreeEpoch(1), Drops())
     trees.want(Instant(0.0), FLOW, [MEMBER])
     trees.used(Instant(0.0), TREE)
-    trees.key_acknowledgement(Instant(0.1), MEMBER, TREE, TreeEpoch(1), KeyId(1))
+    take(trees, Instant(0.1), MEMBER, TREE, 1)
     trees.advance(Instant(0.1))
     trees.commands.clear()
     due = Instant(KEY_LIFETIME)
@@ -34,7 +36,7 @@ def test_an_hour_old_key_is_replaced_once(answers: bool) -> None:
     assert deadline is not None and deadline > due
     trees.commands.clear()
     if answers:
-        trees.key_acknowledgement(Instant(due + 0.1), MEMBER, TREE, TreeEpoch(1), KeyId(2))
+        take(trees, Instant(due + 0.1), MEMBER, TREE, 2)
     trees.advance(Instant(due + (0.1 if answers else ROTATION_LIMIT)))
     assert [c.key_id for c in trees.commands if isinstance(c, UseKey)] == [2]
     assert not [c for c in trees.commands if isinstance(c, MakeKey)]
@@ -44,7 +46,7 @@ def test_a_worn_key_is_replaced_once_however_often_it_is_reported() -> None:
     trees = RootTrees(TreeEpoch(1), Drops())
     trees.want(Instant(0.0), FLOW, [MEMBER])
     trees.used(Instant(0.0), TREE)
-    trees.key_acknowledgement(Instant(0.1), MEMBER, TREE, TreeEpoch(1), KeyId(1))
+    take(trees, Instant(0.1), MEMBER, TREE, 1)
     trees.advance(Instant(0.1))
     trees.commands.clear()
     now = Instant(60.0)
@@ -52,7 +54,7 @@ def test_a_worn_key_is_replaced_once_however_often_it_is_reported() -> None:
         trees.key_worn(TREE, key_id)
         trees.advance(now)
     assert [c.key_id for c in trees.commands if isinstance(c, MakeKey)] == [2]
-    trees.key_acknowledgement(now, MEMBER, TREE, TreeEpoch(1), KeyId(2))
+    take(trees, now, MEMBER, TREE, 2)
     trees.key_worn(TREE, KeyId(1))
     trees.advance(now)
     trees.key_worn(TREE, KeyId(1))

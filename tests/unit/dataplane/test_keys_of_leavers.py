@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from itertools import pairwise
 
+from tests.unit.dataplane.answers import take
 from treecast.base.commands import MakeKey, OfferKey, SetTreeMembers, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
@@ -39,16 +40,16 @@ class Root:
             commands, self.trees.commands = self.trees.commands, []
             for command in commands:
                 match command:
-                    case MakeKey(_, key_id):
+                    case MakeKey(_, key_id, _):
                         self.made.append((self.now, key_id))
                     case UseKey(_, key_id):
                         self.used.append((self.now, key_id))
-                    case SetTreeMembers(_, next_hops, _):
+                    case SetTreeMembers(_, next_hops):
                         self.next_hops = next_hops
                     case OfferKey(_, key_id, peer, _):
                         self.offers += 1
                         if peer not in self.silent:
-                            self.trees.key_acknowledgement(self.now, peer, TREE, EPOCH, key_id)
+                            take(self.trees, self.now, peer, TREE, key_id)
             self.trees.advance(self.now)
 
     def leave(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
+from tests.unit.dataplane.answers import take
 from tests.unit.dataplane.test_keys_of_leavers import EPOCH, FLOW, TREE, Root
 from treecast.base.commands import OfferKey, SetTreeMembers
 from treecast.base.counters import Drops
@@ -51,7 +52,7 @@ class Tree:
                 if isinstance(command, OfferKey) and command.peer == MUTE:
                     self.offers.append((self.now, command.key_id))
                 elif isinstance(command, OfferKey):
-                    self.trees.key_acknowledgement(self.now, command.peer, TREE, EPOCH, command.key_id)
+                    take(self.trees, self.now, command.peer, TREE, command.key_id)
             self.trees.advance(self.now)
 
     def until(self, end: Duration) -> None:
@@ -62,7 +63,7 @@ class Tree:
 
     def acknowledge(self, key_id: KeyId | None = None) -> None:
         """MUTE acknowledges a key, or the one that it was offered last."""
-        self.trees.key_acknowledgement(self.now, MUTE, TREE, EPOCH, key_id or self.offers[-1][1])
+        take(self.trees, self.now, MUTE, TREE, key_id or self.offers[-1][1])
         self.turn()
 
     def rotate(self) -> None:

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from tests.unit.dataplane.answers import take
 from tests.unit.dataplane.test_keys_of_leavers import EPOCH, FLOW, TREE, Root
 from treecast.base.commands import CreateTree, OfferKey, SetTreeMembers
 from treecast.base.counters import Drops
@@ -43,21 +44,23 @@ def test_trees_are_bounded_and_one_that_had_no_room_is_made_when_there_is(monkey
 
 
 def acknowledged(epoch: TreeEpoch, key_id: int) -> SetTreeMembers | None:
-    """The command of a root with one key when a member acknowledges this one."""
+    """The command of a root with one key and tree when a member acknowledges these."""
     trees = RootTrees(EPOCH, Drops())
     trees.want(NOW, FLOW, [MEMBER])
     trees.used(NOW, TREE)
     trees.commands.clear()
-    trees.key_acknowledgement(NOW, MEMBER, TREE, epoch, KeyId(key_id))
+    trees.key_acknowledgement(NOW, MEMBER, TREE, KeyId(key_id))
+    trees.tree_acknowledgement(NOW, MEMBER, TREE, epoch)
     trees.advance(NOW)
     members = [command for command in trees.commands if isinstance(command, SetTreeMembers)]
     return members[-1] if members else None
 
 
-def test_a_key_of_the_tree_s_earlier_life_is_not_this_one() -> None:
+def test_key_and_tree_of_another_epoch_are_not_these() -> None:
     taken = acknowledged(EPOCH, 1)
     assert taken is not None and taken.next_hops == (MEMBER,)
     assert acknowledged(TreeEpoch(EPOCH + 1), 1) is None
+    assert acknowledged(EPOCH, 2) is None
 
 
 def test_a_key_that_is_not_made_yet_cannot_be_acknowledged() -> None:
@@ -65,7 +68,7 @@ def test_a_key_that_is_not_made_yet_cannot_be_acknowledged() -> None:
     root = Root(2)
     root.silent.add(MEMBER)
     root.until(1.0)
-    root.trees.key_acknowledgement(root.now, MEMBER, TREE, EPOCH, KeyId(2))
+    take(root.trees, root.now, MEMBER, TREE, 2)
     root.leave()
     root.until(10.0)
     assert [key_id for _, key_id in root.used] == [2]
@@ -74,8 +77,8 @@ def test_a_key_that_is_not_made_yet_cannot_be_acknowledged() -> None:
 
 def test_who_is_no_member_acknowledges_nothing() -> None:
     root = Root(2)
-    root.trees.key_acknowledgement(root.now, NodeIndex(99), TREE, EPOCH, KeyId(1))
-    root.trees.key_acknowledgement(root.now, MEMBER, StreamId(77), EPOCH, KeyId(1))
+    take(root.trees, root.now, NodeIndex(99), TREE, 1)
+    take(root.trees, root.now, MEMBER, StreamId(77), 1)
     root.trees.advance(root.now)
     assert root.trees.commands == []
 

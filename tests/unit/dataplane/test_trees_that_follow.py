@@ -6,11 +6,11 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from treecast.base.commands import RemoveDownstreamTree
+from treecast.base.commands import AcceptKey, LeaveStream
 from treecast.base.counters import Drops
-from treecast.base.events import KeyOffered
+from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import Flow
-from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.ids import KeyId, NodeIndex, StreamId
 from treecast.base.membership import FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.dataplane import downstream_trees
@@ -28,21 +28,21 @@ def joined() -> DownstreamTrees:
     return trees
 
 
-def offer(trees: DownstreamTrees, now: float, stream: int, epoch: int = 1) -> list[RemoveDownstreamTree]:
+def offer(trees: DownstreamTrees, now: float, stream: int) -> list[LeaveStream]:
     """Offers this tree's key; returns the trees that end."""
-    event = KeyOffered(ROOT, StreamId(stream), TreeEpoch(epoch), KeyId(stream), emit_context(FLOW))
+    event = KeyOffered(ROOT, StreamId(stream), KeyId(stream), emit_context(FLOW))
     trees.offered(Instant(now), event)
     return ended(trees)
 
 
-def ended(trees: DownstreamTrees) -> list[RemoveDownstreamTree]:
-    found = [command for command in trees.commands if isinstance(command, RemoveDownstreamTree)]
+def ended(trees: DownstreamTrees) -> list[LeaveStream]:
+    found = [command for command in trees.commands if isinstance(command, LeaveStream)]
     trees.commands.clear()
     return found
 
 
-def remove(stream: int, epoch: int = 1) -> list[RemoveDownstreamTree]:
-    return [RemoveDownstreamTree(ROOT, StreamId(stream), TreeEpoch(epoch))]
+def remove(stream: int) -> list[LeaveStream]:
+    return [LeaveStream(ROOT, StreamId(stream))]
 
 
 def test_the_tree_before_is_kept_for_what_is_on_its_way() -> None:
@@ -62,10 +62,24 @@ def test_of_many_in_a_row_the_last_two_are_kept() -> None:
     assert [offer(trees, 1.0, stream) for stream in (5, 6, 7, 8)] == [[], [], remove(5), remove(6)]
 
 
-def test_a_root_that_was_restarted_ends_its_earlier_life_s_tree_at_once() -> None:
+def test_an_offer_of_a_life_of_its_root_that_has_ended_keeps_no_tree_of_the_next_one_out() -> None:
     trees = joined()
-    offer(trees, 1.0, 5)
-    assert offer(trees, 2.0, 5, epoch=2) == remove(5)
+    trees.offered(Instant(1.0), KeyOffered(ROOT, StreamId(500), KeyId(1), emit_context(FLOW)))
+    (accepted,) = [command for command in trees.commands if isinstance(command, AcceptKey)]
+    assert ended(trees) == []
+    trees.refused(accepted, RefusalReason.UNKNOWN)
+    assert ended(trees) == remove(500)
+    offer(trees, 2.0, 3)
+    assert [tree.stream for tree in trees.trees()] == [3]
+
+
+def test_an_offer_that_comes_twice_keeps_the_tree() -> None:
+    trees = joined()
+    for _ in range(2):
+        trees.offered(Instant(1.0), KeyOffered(ROOT, StreamId(5), KeyId(1), emit_context(FLOW)))
+    _, again = [command for command in trees.commands if isinstance(command, AcceptKey)]
+    trees.refused(again, RefusalReason.UNKNOWN)
+    assert ended(trees) == []
 
 
 def test_a_root_that_is_gone_leaves_nothing_to_end() -> None:
@@ -83,10 +97,10 @@ def test_trees_that_are_kept_make_room_where_the_table_is_full(monkeypatch: pyte
     flows = [Flow(0, IPv4Address(f"239.1.1.{number}"), None) for number in (1, 2, 3)]
     for flow in flows:
         trees.want(Instant(0.0), (flow.vlan, flow.group), EVERYTHING)
-    gone: list[RemoveDownstreamTree] = []
+    gone: list[LeaveStream] = []
     for now, streams in ((1.0, (5, 6, 7)), (2.0, (8, 9, 10))):
         for flow, stream in zip(flows, streams, strict=True):
-            name = (ROOT, StreamId(stream), TreeEpoch(1), KeyId(stream))
+            name = (ROOT, StreamId(stream), KeyId(stream))
             trees.offered(Instant(now), KeyOffered(*name, emit_context(flow)))
             gone += ended(trees)
     assert gone == [*remove(5), *remove(6)]

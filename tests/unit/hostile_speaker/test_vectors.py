@@ -77,7 +77,10 @@ def test_session_datagrams_and_frames_in_parts() -> None:
 
 def test_tree_datagrams_offers_steps_and_tags() -> None:
     vector = VECTORS["tree_datagram"]
-    keys = wire.TreeKeys.parse(vector["root"], raw(vector["offer"]))
+    state = wire.TreeState.parse(vector["root"], raw(vector["tree_state"]))
+    assert state.emit() == raw(vector["tree_state"])
+    assert (state.epoch, state.backup, list(state.children)) == (vector["epoch"], vector["backup"], vector["children"])
+    keys = wire.TreeKeys.parse(vector["root"], raw(vector["offer"])).on(state)
     assert keys.emit() == raw(vector["offer"])
     assert (keys.tree_key, keys.secret) == (raw(vector["tree_key"]), raw(vector["sender_key"]))
     plaintext = wire.inner(wire.FRAME, raw(vector["body"]))

@@ -5,13 +5,11 @@ use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::anchor::{Anchor, ANCHOR_INTERVAL};
 use treecast_core::arrival::{Received, Recent};
-use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{TreeName, KIND_ANCHOR};
-use treecast_core::downstream_tree::OutgoingList;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
-use treecast_core::root_tree::{RootTree, SenderKey};
-use treecast_core::tree_tag::TreeKey;
+use treecast_core::root_tree::{Hops, SenderKey};
+use treecast_core::tree_state::TreePlace;
 use zeroize::Zeroizing;
 
 const NAME: TreeName = TreeName { root: 1, stream: 5, epoch: EPOCH };
@@ -26,10 +24,10 @@ struct Members {
 }
 
 impl Members {
-    fn new(outgoing: OutgoingList) -> Self {
+    fn new(place: TreePlace) -> Self {
         let (root, member) = (tables(1), tables(2));
         join(&root, &member, 10, Aead::Aes256Gcm);
-        tree(&root, &member, 5, outgoing);
+        tree(&root, &member, 5, place);
         Self { root, member }
     }
 
@@ -55,13 +53,13 @@ impl Members {
 fn forge(counter: u64) -> Vec<u8> {
     let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32])).unwrap();
     key.set_sealed(counter - 1);
-    seal_tree(&RootTree::new(NAME, TreeKey::new([9; 16]), key), FRAME)
+    seal_tree(&tree_with(NAME, 9, key), FRAME)
 }
 
 #[test]
 fn a_tree_datagram_is_taken_from_an_address_of_its_root_only() {
-    for outgoing in [leaf(), OutgoingList { deliver: true, next_hops: [3].into() }] {
-        let members = Members::new(outgoing);
+    for place in [leaf(), relaying(&[3])] {
+        let members = Members::new(place);
         let datagram = members.genuine();
         for wrong in [endpoint(3).address, std::net::SocketAddr::from(([192, 0, 2, 1], 7701))] {
             let mut recent = Recent::default();
@@ -129,11 +127,11 @@ fn a_new_next_hop_and_no_other_gets_an_anchor_at_once() {
     assert_eq!(anchor(), Some((0, vec![2])));
     members.genuine();
     assert_eq!(anchor(), None);
-    tables.set_tree_members(5, &[2, 3], &[]).unwrap();
-    tables.set_tree_members(5, &[2, 3, 4], &[]).unwrap();
+    tables.set_tree_members(5, Hops::new(&[2, 3], &[])).unwrap();
+    tables.set_tree_members(5, Hops::new(&[2, 3, 4], &[])).unwrap();
     assert_eq!(anchor(), Some((1, vec![3, 4])), "also who came before the anchor went");
     assert_eq!(anchor(), None);
-    tables.set_tree_members(5, &[2, 3], &[]).unwrap();
+    tables.set_tree_members(5, Hops::new(&[2, 3], &[])).unwrap();
     assert_eq!(anchor(), None);
 }
 
@@ -147,24 +145,29 @@ fn an_anchor_is_taken_from_a_parent_only_and_sent_on_by_a_relay() {
     assert_eq!(members.take(&forge(1 << 29)), Err(Reason::TreeAhead));
     let short = seal(&session, KIND_ANCHOR, &anchor.emit()[..23]);
     assert_eq!(receive(&members.member, &short, endpoint(3)), Err(Reason::InnerMalformed));
-    give_key(&members.root, &members.member, NAME, KEY_ID);
-    let outgoing = OutgoingList { deliver: true, next_hops: [4].into() };
-    members.member.accept_key(NAME, KEY_ID, outgoing, &[1, 3]).unwrap();
+    let place = TreePlace { parent: 1, backup: 3, children: [4].into() };
+    take_place(&members.root, &members.member, NAME, &place);
     let mut again = seal(&session, KIND_ANCHOR, &anchor.emit());
     match members.member.receive_session(&mut again, endpoint(3), NOW_NS, &mut Recent::default()) {
-        Ok(Received::Anchor(sent, outgoing)) => assert_eq!((sent, &*outgoing.next_hops), (anchor, &[4][..])),
+        Ok(Received::Anchor(sent, next_hops)) => assert_eq!((sent, &**next_hops), (anchor, &[4][..])),
         other => panic!("an anchor for the next hops: {other:?}"),
     }
     assert!(members.take(&forge(1 << 29)).is_ok());
 }
 
-/// A further key that the member holds and the root uses.
+/// A further key, and the tree that is made with it, that the member holds and the root uses.
 fn rotate(members: &Members, key_id: u32) {
-    let name = members.root.tree(5).unwrap().name;
-    members.root.make_key(5, key_id, Zeroizing::new([key_id as u8; 32])).unwrap();
-    give_key(&members.root, &members.member, name, key_id);
-    assert_eq!(members.member.accept_key(name, key_id, leaf(), &[]), Ok(true));
+    let name = make_next(members, key_id);
+    take_key(&members.root, &members.member, name, key_id);
     members.root.use_key(5, key_id).unwrap();
+}
+
+/// A further key, of whose tree the member knows.
+fn make_next(members: &Members, key_id: u32) -> TreeName {
+    let name = TreeName { epoch: EPOCH + key_id, ..NAME };
+    members.root.make_key(5, key_id, name.epoch, secrets(9, key_id as u8)).unwrap();
+    take_place(&members.root, &members.member, name, &leaf());
+    name
 }
 
 #[test]
@@ -182,15 +185,14 @@ fn a_key_ends_three_seconds_after_the_first_datagram_under_the_next_one() {
 #[test]
 fn a_key_older_than_one_that_was_used_is_taken_no_more() {
     let members = Members::new(leaf());
-    let name = members.root.tree(5).unwrap().name;
     let session = members.root.session_to(2).unwrap();
-    members.root.make_key(5, KEY_ID + 1, Zeroizing::new([1; 32])).unwrap();
+    let name = make_next(&members, KEY_ID + 1);
     let old = members.root.offer(5, KEY_ID + 1, b"\xc0", NOW_NS).unwrap();
     rotate(&members, KEY_ID + 2);
     rotate(&members, KEY_ID + 3);
     assert!(members.take(&members.genuine()).is_ok());
     receive(&members.member, &seal(&session, treecast_core::datagram::KIND_SENDER_KEY, &old), endpoint(1)).unwrap();
-    members.member.accept_key(name, KEY_ID + 1, leaf(), &[]).unwrap();
+    members.member.accept_key(name.stream_name(), KEY_ID + 1).unwrap();
     assert!(members.take(&members.genuine()).is_ok());
     assert!(members.take(&members.genuine()).is_ok());
 }
@@ -209,8 +211,7 @@ fn the_counter_of_each_key_begins_at_one_and_has_a_window_of_its_own() {
 #[test]
 fn a_key_seals_no_more_than_its_limit() {
     let root = tables(1);
-    let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Zeroizing::new([8; 32]) };
-    root.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
+    root.create_tree(5, EPOCH, KEY_ID, secrets(9, 8)).unwrap();
     let tree = root.tree(5).unwrap();
     tree.set_sealed((1 << 30) - 1);
     let inner = treecast_core::datagram::Inner { kind: 0, checksum: None };

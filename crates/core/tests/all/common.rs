@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent, Relay};
-use treecast_core::control::TreeSecrets;
-use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, MAX_DATAGRAM_LEN};
-use treecast_core::downstream_tree::OutgoingList;
+use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, KIND_TREE_STATE, MAX_DATAGRAM_LEN};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{ForwardingTables, Verdict};
 use treecast_core::frame::FrameFacts;
@@ -16,8 +14,11 @@ use treecast_core::headers::Frame;
 use treecast_core::network::Network;
 use treecast_core::punt::PuntKind;
 use treecast_core::reason::Reason;
-use treecast_core::root_tree::{Members, RootTree, TREE_BODY_OFFSET};
+use treecast_core::root_tree::{Generation, Hops, Members, RootTree, SenderKey, TREE_BODY_OFFSET};
 use treecast_core::session::{Endpoint, Session, SessionParameters, SESSION_BODY_OFFSET};
+use treecast_core::tree_control::TreeSecrets;
+use treecast_core::tree_state::TreePlace;
+use treecast_core::tree_tag::TreeKey;
 use zeroize::Zeroizing;
 
 pub const NETWORK_ID: [u8; 16] = *b"a network's id..";
@@ -120,19 +121,23 @@ pub fn relay(tables: &ForwardingTables, datagram: &[u8]) -> Option<Result<Relay,
     tables.relay(datagram, endpoint(1).address, NOW_NS, &mut Recent::default())
 }
 
-/// A tree rooted at `root` with `member` as its only next hop, whose key `member` has taken over their session.
+/// Known keys.
+pub fn secrets(tree_key: u8, sender_key: u8) -> TreeSecrets {
+    TreeSecrets { tree_key: [tree_key; 16], sender_key: Zeroizing::new([sender_key; 32]) }
+}
+
+/// A tree rooted at `root` with `member` as its only next hop, which has taken key and place over their session.
 pub fn tree(
     root: &ForwardingTables,
     member: &ForwardingTables,
     stream: u32,
-    outgoing: OutgoingList,
+    place: TreePlace,
 ) -> (Arc<RootTree>, TreeName) {
-    let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Zeroizing::new([8; 32]) };
-    root.create_tree(stream, EPOCH, KEY_ID, secrets).unwrap();
-    root.set_tree_members(stream, &[member.node_index], &[]).unwrap();
+    root.create_tree(stream, EPOCH, KEY_ID, secrets(9, 8)).unwrap();
+    root.set_tree_members(stream, Hops::new(&[member.node_index], &[])).unwrap();
     let name = TreeName { root: root.node_index, stream, epoch: EPOCH };
-    give_key(root, member, name, KEY_ID);
-    assert_eq!(member.accept_key(name, KEY_ID, outgoing, &[]), Ok(true));
+    take_key(root, member, name, KEY_ID);
+    take_place(root, member, name, &place);
     (root.tree(stream).unwrap(), name)
 }
 
@@ -144,8 +149,43 @@ pub fn give_key(root: &ForwardingTables, member: &ForwardingTables, name: TreeNa
     assert_eq!(receive(member, &datagram, endpoint(root.node_index as u8)), Ok(None));
 }
 
-pub fn leaf() -> OutgoingList {
-    OutgoingList { deliver: true, next_hops: Box::default() }
+/// The member takes it.
+pub fn take_key(root: &ForwardingTables, member: &ForwardingTables, name: TreeName, key_id: u32) {
+    give_key(root, member, name, key_id);
+    assert_eq!(member.accept_key(name.stream_name(), key_id), Ok(true));
+}
+
+/// The state of a tree travels from root to member.
+pub fn give_place(
+    root: &ForwardingTables,
+    member: &ForwardingTables,
+    name: TreeName,
+    place: &TreePlace,
+) -> Result<(), Reason> {
+    let session = root.session_to(member.node_index).unwrap();
+    let state = root.tree_state(name.stream, name.epoch, place).unwrap();
+    receive(member, &seal(&session, KIND_TREE_STATE, &state), endpoint(root.node_index as u8)).map(|_| ())
+}
+
+/// The member takes it.
+pub fn take_place(root: &ForwardingTables, member: &ForwardingTables, name: TreeName, place: &TreePlace) {
+    assert_eq!(give_place(root, member, name, place), Ok(()));
+    assert_eq!(member.accept_tree(name), Ok(true));
+}
+
+/// A member that sends nothing on, below node 1.
+pub fn leaf() -> TreePlace {
+    relaying(&[])
+}
+
+/// A node below node 1 that sends each datagram on.
+pub fn relaying(children: &[u32]) -> TreePlace {
+    TreePlace { parent: 1, backup: 0, children: children.into() }
+}
+
+/// A tree of who holds its keys: it seals as the root does.
+pub fn tree_with(tree: TreeName, tree_key: u8, key: SenderKey) -> RootTree {
+    RootTree::new(Generation { tree, tree_key: TreeKey::new([tree_key; 16]), key })
 }
 
 /// The decision about a host's frame by the tables.

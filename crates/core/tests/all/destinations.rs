@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::common::*;
 use treecast_core::aead::Aead;
-use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::{Inner, TreeHeader, KIND_FRAME};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::limits::MAX_PREFIXES;
 use treecast_core::reason::Reason;
-use treecast_core::root_tree::Members;
+use treecast_core::root_tree::{Hops, Members};
 use treecast_core::table::Refused;
 
 const GROUP: [u8; 4] = [239, 1, 1, 1];
@@ -26,9 +25,8 @@ fn destination(tables: &ForwardingTables, frame: &[u8]) -> Result<u32, Reason> {
 }
 
 fn add_tree(tables: &ForwardingTables, stream: u32, members: &[u32]) {
-    let secrets = TreeSecrets { tree_key: [0; 16], sender_key: Default::default() };
-    tables.create_tree(stream, 1, 1, secrets).unwrap();
-    tables.set_tree_members(stream, members, &[]).unwrap();
+    tables.create_tree(stream, 1, 1, secrets(0, 0)).unwrap();
+    tables.set_tree_members(stream, Hops::new(members, &[])).unwrap();
 }
 
 #[test]
@@ -62,8 +60,8 @@ fn who_is_served_before_and_after_a_change_is_served_during_it() {
             for stream in 2..20_000 {
                 add_tree(&node, stream, &[2]);
                 node.set_route(0, GROUP.into(), Some(source), stream).unwrap();
-                node.set_tree_members(1, &[3], &[]).unwrap();
-                node.set_tree_members(1, &[2, 3], &[]).unwrap();
+                node.set_tree_members(1, Hops::new(&[3], &[])).unwrap();
+                node.set_tree_members(1, Hops::new(&[2, 3], &[])).unwrap();
                 node.remove_route(0, GROUP.into(), Some(source));
                 node.remove_tree(stream);
             }
@@ -72,7 +70,9 @@ fn who_is_served_before_and_after_a_change_is_served_during_it() {
         let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
         while !ended.load(Ordering::Acquire) {
             match classify(&node, 0, &frame, 1, NOW_NS).destination {
-                Some(Ok(Destination::Tree(_, members, _))) => assert!(members.next_hops.contains(&2), "{members:?}"),
+                Some(Ok(Destination::Tree(_, members, _))) => {
+                    assert!(members.hops.next_hops.contains(&2), "{members:?}")
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -91,16 +91,16 @@ fn who_gets_a_tree_datagram_holds_its_key() {
         other => panic!("{other:?}"),
     };
     let (tree, both) = look_up();
-    node.make_key(1, 2, [7; 32].into()).unwrap();
-    node.set_tree_members(1, &[2], &[3]).unwrap();
+    node.make_key(1, 2, 2, secrets(0, 7)).unwrap();
+    node.set_tree_members(1, Hops::new(&[2], &[3])).unwrap();
     let (_, one) = look_up();
     node.use_key(1, 2).unwrap();
     let (_, after) = look_up();
     let key_of = |members: &Members| TreeHeader::parse(&seal_for(&tree, members, KIND_FRAME, &frame)).unwrap().key_id;
-    assert_eq!((&*both.next_hops, key_of(&both)), (&[2, 3][..], 1));
-    assert_eq!((&*one.next_hops, key_of(&one)), (&[2][..], 1), "the next key is not in use yet");
-    assert_eq!((&*after.next_hops, &*after.replicate, key_of(&after)), (&[2][..], &[3][..], 2));
-    node.set_tree_members(1, &[2, 3], &[]).unwrap();
+    assert_eq!((&*both.hops.next_hops, key_of(&both)), (&[2, 3][..], 1));
+    assert_eq!((&*one.hops.next_hops, key_of(&one)), (&[2][..], 1), "the next key is not in use yet");
+    assert_eq!((&*after.hops.next_hops, &*after.hops.replicate, key_of(&after)), (&[2][..], &[3][..], 2));
+    node.set_tree_members(1, Hops::new(&[2, 3], &[])).unwrap();
     node.forget_peer(2);
     assert_eq!(key_of(&look_up().1), 2, "other changes leave the key");
 }
@@ -168,7 +168,7 @@ fn a_key_that_has_sealed_enough_is_reported_and_the_next_one_counts_from_its_fir
     send();
     assert_eq!(worn(), [Event::KeyWorn { stream: 5, key_id: 1 }]);
     tree.set_worn_at(1);
-    node.make_key(5, 2, zeroize::Zeroizing::new([9; 32])).unwrap();
+    node.make_key(5, 2, 2, secrets(0, 9)).unwrap();
     node.use_key(5, 2).unwrap();
     send();
     assert_eq!(worn(), []);
@@ -195,6 +195,6 @@ fn broadcast_needs_the_broadcast_tree() {
     assert_eq!(destination(&node, &frame), Err(Reason::NoBroadcastTree));
     add_tree(&node, 0, &[]);
     assert_eq!(destination(&node, &frame), Err(Reason::NoBroadcastTree));
-    node.set_tree_members(0, &[], &[2]).unwrap();
+    node.set_tree_members(0, Hops::new(&[], &[2])).unwrap();
     assert_eq!(destination(&node, &frame), Ok(0));
 }

@@ -1,6 +1,6 @@
 //! Events of many peers: who floods holds up himself, and who has little to say is heard.
 
-use treecast_core::datagram::TreeName;
+use treecast_core::datagram::StreamName;
 use treecast_core::events::{Event, Events};
 use treecast_core::reason::Reason;
 
@@ -95,15 +95,14 @@ fn where_all_have_as_much_what_comes_is_dropped() {
 #[test]
 fn offers_of_one_root_hold_up_nothing_of_another() {
     let events = events();
-    let offered =
-        |root, key_id| Event::KeyOffered { tree: TreeName { root, tree_id: 1, epoch: 1 }, key_id, context: vec![] };
+    let offered = |root, key_id| Event::KeyOffered { stream: StreamName { root, stream: 1 }, key_id, context: vec![] };
     let taken = (0..20_000).filter(|key_id| events.push(offered(1, *key_id), NOW_NS).is_ok()).count();
     assert_eq!(taken, OF_ONE_PEER);
     events.push(offered(2, 1), NOW_NS).unwrap();
     events.push(control(1, 1), NOW_NS).unwrap();
-    events.push(Event::TreeUsed { tree_id: 9 }, NOW_NS).unwrap();
+    events.push(Event::TreeUsed { stream: 9 }, NOW_NS).unwrap();
     let batch = events.drain(8, || {});
-    assert!(batch.contains(&offered(2, 1)) && batch.contains(&Event::TreeUsed { tree_id: 9 }));
+    assert!(batch.contains(&offered(2, 1)) && batch.contains(&Event::TreeUsed { stream: 9 }));
 }
 
 #[test]

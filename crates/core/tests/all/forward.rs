@@ -12,6 +12,7 @@ use treecast_core::forward::{ForwardHeader, FORWARD_HEADER_LEN, HOP_LIMIT, NO_PA
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::handshake::Handshake;
 use treecast_core::reason::Reason;
+use treecast_core::root_tree::Hops;
 use treecast_core::session::{Session, SESSION_BODY_OFFSET};
 use treecast_core::table::Refused;
 
@@ -283,14 +284,14 @@ fn a_member_with_a_route_gets_copies_and_with_a_path_the_tree_again() {
     let (root, name) = tree(&line.nodes[0], &line.nodes[2], 5, leaf());
     let members = || {
         let members = root.members.load_full();
-        (members.next_hops.to_vec(), members.copied().copied().collect::<Vec<_>>())
+        (members.hops.next_hops.to_vec(), members.copied().copied().collect::<Vec<_>>())
     };
     let anchor_due = || root.anchor(&root.members.load()).is_some();
     assert_eq!((members(), anchor_due()), ((vec![3], vec![]), true));
     line.nodes[0].set_node_route(3, 2).unwrap();
     assert_eq!(members(), (vec![], vec![3]));
     assert!(!root.members.load().is_empty());
-    line.nodes[0].set_tree_members(name.stream, &[3], &[2]).unwrap();
+    line.nodes[0].set_tree_members(name.stream, Hops::new(&[3], &[2])).unwrap();
     assert_eq!(members(), (vec![], vec![2, 3]), "whoever holds the key");
     line.nodes[0].set_peer_underlay_mtu(3, 1400).unwrap();
     assert_eq!(members(), (vec![], vec![2, 3]));

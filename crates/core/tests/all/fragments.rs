@@ -4,7 +4,7 @@ use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedPart, Received, Recent};
-use treecast_core::datagram::{PartialChecksum, TreeHeader, TreeName, KIND_FRAGMENT};
+use treecast_core::datagram::{PartialChecksum, StreamName, TreeHeader, KIND_FRAGMENT};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{self, Arrived, Fragment, Reassembly, Sender, MAX_FRAME_LEN};
 use treecast_core::reason::{Drops, Reason};
@@ -92,7 +92,7 @@ fn a_frame_is_cut_in_equal_parts_that_join_in_any_order() {
 fn senders_do_not_mix() {
     let mut table = Table::new();
     let (one, two) = (frame(1500, 1), frame(1500, 2));
-    let tree = |stream| Sender::Tree(TreeName { root: 1, stream, epoch: 1 });
+    let tree = |stream| Sender::Stream(StreamName { root: 1, stream });
     let senders = [session(1), session(2), tree(1), tree(2)];
     for (sender, whole) in senders.iter().zip([&one, &two, &two, &one]) {
         assert_eq!(table.take(*sender, &cut(whole, 5)[0], NOW_NS), Ok(None));

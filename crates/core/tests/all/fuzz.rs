@@ -6,7 +6,7 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader, INIT};
 use treecast_core::datagram::{KIND_CONTROL, KIND_FRAGMENT, KIND_FRAME, KIND_SENDER_KEY, MAX_CONTROL_LEN};
-use treecast_core::downstream_tree::{KeyOffer, OutgoingList};
+use treecast_core::downstream_stream::KeyOffer;
 use treecast_core::egress::Leaving;
 use treecast_core::fragment::{cut, Fragment, MAX_FRAME_LEN};
 use treecast_core::handshake::Handshake;
@@ -111,7 +111,7 @@ fn session_datagrams() {
 fn tree_datagrams() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    let (root, _) = tree(&one, &two, 5, OutgoingList { deliver: true, next_hops: [3].into() });
+    let (root, _) = tree(&one, &two, 5, relaying(&[3]));
     let corpus: Vec<_> = (14..40).map(|length| seal_tree(&root, &vec![length as u8; length])).collect();
     let mut relayed = 0;
     fuzz(3, 300_000, &corpus, |datagram| {

@@ -10,7 +10,6 @@ use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::key_steps::STEP_NS;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{RootTree, SenderKey};
-use treecast_core::tree_tag::TreeKey;
 use zeroize::Zeroizing;
 
 const NAME: TreeName = TreeName { root: 1, stream: 5, epoch: EPOCH };
@@ -45,7 +44,8 @@ impl Tree {
         changed(&mut offer);
         let datagram = seal(&self.tables.session_to(2).unwrap(), KIND_SENDER_KEY, &offer);
         receive_at(&self.member, &datagram, endpoint(1), now_ns).unwrap();
-        assert_eq!(self.member.accept_key(NAME, KEY_ID, leaf(), &[]), Ok(true));
+        assert_eq!(self.member.accept_key(NAME.stream_name(), KEY_ID), Ok(true));
+        take_place(&self.tables, &self.member, NAME, &leaf());
     }
 
     fn take(&self, datagram: &[u8], now_ns: u64) -> Result<(), Reason> {
@@ -57,7 +57,7 @@ impl Tree {
 fn forge(step: u64, counter: u64) -> Vec<u8> {
     let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32])).unwrap();
     key.set_sealed(counter - 1);
-    let tree = RootTree::new(NAME, TreeKey::new([9; 16]), key);
+    let tree = tree_with(NAME, 9, key);
     tree.advance(&tree.members.load(), NOW_NS);
     tree.advance(&tree.members.load(), NOW_NS + step * STEP_NS);
     seal_tree(&tree, FRAME)
@@ -69,9 +69,9 @@ fn who_joins_reads_nothing_that_was_sent_more_than_10_s_before() {
     let recorded: Vec<(u64, Vec<u8>)> =
         (0..150).map(|number| NOW_NS + number * SECOND_NS / 5).map(|at_ns| (at_ns, tree.send(at_ns))).collect();
     let joined_ns = NOW_NS + 30 * SECOND_NS;
-    tree.member.remove_downstream_tree(NAME);
+    tree.member.leave_stream(NAME.stream_name());
     // The joiner takes all counters, whatever the root said of the first.
-    tree.offer(joined_ns, |offer| offer[16..24].copy_from_slice(&1u64.to_be_bytes()));
+    tree.offer(joined_ns, |offer| offer[12..20].copy_from_slice(&1u64.to_be_bytes()));
     for (at_ns, datagram) in &recorded {
         assert_eq!(tree.take(datagram, joined_ns), Err(Reason::TreeStep), "sent at {at_ns}");
     }
@@ -84,8 +84,8 @@ fn an_offer_is_of_the_step_that_is_due_however_long_nothing_was_sent() {
     let tree = Tree::new();
     let old = tree.send(NOW_NS);
     let joined_ns = NOW_NS + 100 * SECOND_NS;
-    tree.member.remove_downstream_tree(NAME);
-    tree.offer(joined_ns, |offer| offer[16..24].copy_from_slice(&1u64.to_be_bytes()));
+    tree.member.leave_stream(NAME.stream_name());
+    tree.offer(joined_ns, |offer| offer[12..20].copy_from_slice(&1u64.to_be_bytes()));
     assert_eq!(tree.take(&old, joined_ns), Err(Reason::TreeStep));
 }
 

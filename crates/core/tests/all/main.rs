@@ -26,5 +26,6 @@ mod seal;
 mod site;
 mod storms;
 mod tables;
+mod tree_states;
 mod trees;
 mod vectors;

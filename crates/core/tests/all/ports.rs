@@ -1,11 +1,11 @@
 //! Ports: the frames that pass, those that Python sees, and the hosts that are reported.
 
 use crate::common::*;
-use treecast_core::control::TreeSecrets;
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables, Verdict};
 use treecast_core::frame::FrameKind;
 use treecast_core::reason::Reason;
+use treecast_core::root_tree::Hops;
 
 const BEACON_GROUP: [u8; 6] = [0x03, 0x54, 0x43, 0, 0, 1];
 const HOST: [u8; 6] = [2, 0, 0, 0, 0, 1]; // the source of all frames of `common`
@@ -28,9 +28,8 @@ pub fn tagged(frame: &[u8]) -> Vec<u8> {
 /// A node whose broadcast tree has a member.
 pub fn node() -> ForwardingTables {
     let node = tables(1);
-    let secrets = TreeSecrets { tree_key: [0; 16], sender_key: Default::default() };
-    node.create_tree(0, 1, 1, secrets).unwrap();
-    node.set_tree_members(0, &[2], &[]).unwrap();
+    node.create_tree(0, 1, 1, secrets(0, 0)).unwrap();
+    node.set_tree_members(0, Hops::new(&[2], &[])).unwrap();
     node
 }
 

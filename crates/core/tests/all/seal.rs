@@ -4,10 +4,10 @@ use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Received, Recent};
-use treecast_core::datagram::{Inner, KIND_CONTROL, KIND_FRAME, KIND_HANDSHAKE};
+use treecast_core::datagram::{Inner, TreeName, KIND_CONTROL, KIND_FRAME, KIND_HANDSHAKE};
 use treecast_core::datagram::{KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
-use treecast_core::downstream_tree::OutgoingList;
 use treecast_core::events::Event;
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::handshake::Handshake;
 use treecast_core::reason::Reason;
 use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET, SESSION_LIMIT};
@@ -211,14 +211,14 @@ fn what_no_underlay_carries_is_too_big() {
 fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    let (root, name) = tree(&one, &two, 5, OutgoingList { deliver: true, next_hops: [3].into() });
+    let (root, name) = tree(&one, &two, 5, relaying(&[3]));
     assert!(two.relays());
     let datagram = seal_tree(&root, FRAME);
     let mut forged = datagram.clone();
     *forged.last_mut().unwrap() ^= 1;
     assert_eq!(relay(&two, &forged).unwrap().unwrap_err(), Reason::TreeTag);
-    let (tree, outgoing) = relay(&two, &datagram).unwrap().unwrap();
-    assert_eq!(*outgoing.next_hops, [3]);
+    let (tree, next_hops) = relay(&two, &datagram).unwrap().unwrap();
+    assert_eq!(**next_hops, [3]);
     assert_eq!(relay(&two, &datagram).unwrap().unwrap_err(), Reason::TreeReplay);
     let mut recent = Recent::default();
     let (header, _) = two.receive_tree(&datagram, endpoint(1).address, &mut recent).unwrap();
@@ -226,30 +226,37 @@ fn a_relay_passes_a_datagram_on_once_and_needs_the_tree_tag() {
         panic!()
     };
     assert_eq!(frame.length, FRAME.len());
-    two.remove_downstream_tree(name);
+    two.end_relaying(name.stream_name());
     assert!(!two.relays() && relay(&two, &datagram).is_none());
+}
+
+/// The next key of tree 5 and its tree, of the epoch after as many more, are made; the member takes the tree.
+fn make_next(one: &ForwardingTables, two: &ForwardingTables, key_id: u32) -> TreeName {
+    let name = TreeName { root: 1, stream: 5, epoch: EPOCH + key_id };
+    one.make_key(5, key_id, name.epoch, secrets(9, key_id as u8)).unwrap();
+    take_place(one, two, name, &leaf());
+    name
 }
 
 #[test]
 fn a_new_key_is_taken_and_the_previous_still_opens() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    let (root, name) = tree(&one, &two, 5, leaf());
+    let (root, _) = tree(&one, &two, 5, leaf());
     let under_first = seal_tree(&root, FRAME);
-    one.make_key(5, 4, zeroize::Zeroizing::new([1; 32])).unwrap();
+    let name = make_next(&one, &two, 4);
     let still_first = seal_tree(&root, FRAME);
     give_key(&one, &two, name, 4);
     one.use_key(5, 4).unwrap();
     let under_second = seal_tree(&root, FRAME);
     assert_eq!(receive_tree(&two, &under_second), Err(Reason::TreeKeyUnknown));
-    assert_eq!(two.accept_key(name, 4, leaf(), &[]), Ok(true));
+    assert_eq!(two.accept_key(name.stream_name(), 4), Ok(true));
     for datagram in [under_first, still_first, under_second] {
         assert_eq!(receive_tree(&two, &datagram), Ok(FRAME.to_vec()));
     }
-    one.make_key(5, 5, zeroize::Zeroizing::new([2; 32])).unwrap();
+    let next = make_next(&one, &two, 5);
     let under_second = seal_tree(&root, FRAME);
-    give_key(&one, &two, name, 5);
-    assert_eq!(two.accept_key(name, 5, leaf(), &[]), Ok(true));
+    take_key(&one, &two, next, 5);
     assert_eq!(receive_tree(&two, &under_second), Ok(FRAME.to_vec()));
 }
 
@@ -257,20 +264,19 @@ fn a_new_key_is_taken_and_the_previous_still_opens() {
 fn an_offer_that_comes_late_displaces_no_newer_key() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    let (root, name) = tree(&one, &two, 5, leaf());
+    let (root, _) = tree(&one, &two, 5, leaf());
     let session = one.session_to(2).unwrap();
-    one.make_key(5, 4, zeroize::Zeroizing::new([1; 32])).unwrap();
+    let name = make_next(&one, &two, 4);
     let late = one.offer(5, 4, b"\xc0", NOW_NS).unwrap();
     let mut datagrams = Vec::new();
     for key_id in [5, 6] {
-        one.make_key(5, key_id, zeroize::Zeroizing::new([key_id as u8; 32])).unwrap();
-        give_key(&one, &two, name, key_id);
-        assert_eq!(two.accept_key(name, key_id, leaf(), &[]), Ok(true));
+        let next = make_next(&one, &two, key_id);
+        take_key(&one, &two, next, key_id);
         one.use_key(5, key_id).unwrap();
         datagrams.push(seal_tree(&root, FRAME));
     }
     receive(&two, &seal(&session, KIND_SENDER_KEY, &late), endpoint(1)).unwrap();
-    assert_eq!(two.accept_key(name, 4, leaf(), &[]), Ok(true));
+    assert_eq!(two.accept_key(name.stream_name(), 4), Ok(true));
     for datagram in datagrams {
         assert_eq!(receive_tree(&two, &datagram), Ok(FRAME.to_vec()));
     }
@@ -280,13 +286,12 @@ fn an_offer_that_comes_late_displaces_no_newer_key() {
 fn datagrams_before_the_offer_are_replays_to_a_new_subscriber() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    let secrets = treecast_core::control::TreeSecrets { tree_key: [9; 16], sender_key: Default::default() };
-    one.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
+    one.create_tree(5, EPOCH, KEY_ID, secrets(9, 0)).unwrap();
     let root = one.tree(5).unwrap();
     let before = seal_tree(&root, FRAME);
-    let name = root.name;
-    give_key(&one, &two, name, KEY_ID);
-    two.accept_key(name, KEY_ID, leaf(), &[]).unwrap();
+    let name = root.members.load().tree();
+    take_key(&one, &two, name, KEY_ID);
+    take_place(&one, &two, name, &leaf());
     let after = seal_tree(&root, FRAME);
     assert_eq!(receive_tree(&two, &before), Err(Reason::TreeReplay));
     assert_eq!(receive_tree(&two, &after), Ok(FRAME.to_vec()));

@@ -1,11 +1,11 @@
 //! Frames for a LAN's own hosts stay there where the port is set to keep them, and events of a port end with it.
 
 use crate::common::*;
-use treecast_core::control::TreeSecrets;
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
 use treecast_core::headers::Frame;
 use treecast_core::reason::Reason;
+use treecast_core::root_tree::Hops;
 use treecast_core::site::SiteWord;
 
 const ALL_NODES: [u8; 16] = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -14,9 +14,8 @@ const ONE_HOST: [u8; 16] = [0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2
 /// A node whose broadcast tree has a member.
 fn node() -> ForwardingTables {
     let node = tables(1);
-    let secrets = TreeSecrets { tree_key: [0; 16], sender_key: Default::default() };
-    node.create_tree(0, 1, 1, secrets).unwrap();
-    node.set_tree_members(0, &[2], &[]).unwrap();
+    node.create_tree(0, 1, 1, secrets(0, 0)).unwrap();
+    node.set_tree_members(0, Hops::new(&[2], &[])).unwrap();
     node
 }
 

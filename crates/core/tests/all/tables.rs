@@ -8,12 +8,11 @@ use std::sync::Arc;
 use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
-use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::TreeName;
-use treecast_core::downstream_tree::OutgoingList;
 use treecast_core::events::{Event, Events};
 use treecast_core::rate::{PrefixBuckets, Rate, TokenBucket};
 use treecast_core::reason::Reason;
+use treecast_core::root_tree::Hops;
 use treecast_core::table::Refused;
 use treecast_core::table::{Table, TableFull};
 
@@ -134,7 +133,11 @@ fn one_of_each_kind() -> Vec<(Event, Reason, Reason)> {
         (tap(ipv6(router, 103, &[0x20; 4])), Reason::PuntRoutersFull, Reason::PuntRoutersRate),
         (tap(ethernet([0xFF; 6], 0x88B5, &[0; 46])), Reason::PuntBeaconsFull, Reason::PuntBeaconsRate),
         (Event::Control { peer: 1, session: 1, data: vec![] }, Reason::PuntControlFull, Reason::PuntControlRate),
-        (Event::KeyOffered { tree, key_id: 1, context: vec![] }, Reason::PuntKeysFull, Reason::PuntKeysRate),
+        (
+            Event::KeyOffered { stream: tree.stream_name(), key_id: 1, context: vec![] },
+            Reason::PuntKeysFull,
+            Reason::PuntKeysRate,
+        ),
         (Event::SessionHandshake { peer: 1, session: 1, data: vec![] }, Reason::PuntRekeysFull, Reason::PuntRekeysRate),
         (
             Event::HostSeen { port: 0, generation: 0, vlan: 0, mac: [2; 6] },
@@ -220,18 +223,18 @@ fn handshake_datagrams_need_length_version_and_mac() {
 fn forgetting_a_peer_leaves_nothing_of_it() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    let (root, name) = tree(&one, &two, 5, OutgoingList { deliver: true, next_hops: [3].into() });
-    one.set_tree_members(5, &[2, 3], &[4]).unwrap();
+    let (root, name) = tree(&one, &two, 5, relaying(&[3]));
+    one.set_tree_members(5, Hops::new(&[2, 3], &[4])).unwrap();
     one.forget_peer(2);
-    assert_eq!(*root.members.load().next_hops, [3]);
-    assert_eq!(*root.members.load().replicate, [4]);
+    assert_eq!(*root.members.load().hops.next_hops, [3]);
+    assert_eq!(*root.members.load().hops.replicate, [4]);
     two.forget_peer(3);
     assert!(!two.relays());
     give_key(&{ plane_with_session_to_two(&two) }, &two, TreeName { root: 7, ..name }, KEY_ID);
     two.forget_peer(7);
-    assert_eq!(two.accept_key(TreeName { root: 7, ..name }, KEY_ID, leaf(), &[]), Ok(false));
+    assert_eq!(two.accept_key(TreeName { root: 7, ..name }.stream_name(), KEY_ID), Ok(false));
     two.forget_peer(1);
-    assert!(two.downstream_trees().is_empty());
+    assert!(two.downstream_streams().is_empty());
 }
 
 #[test]
@@ -239,7 +242,7 @@ fn datagrams_fit_the_peers_underlay_and_those_of_a_tree_that_of_every_next_hop()
     let (one, two, three) = (tables(1), tables(2), tables(3));
     let (to_two, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     let (root, _) = tree(&one, &two, 5, leaf());
-    one.set_tree_members(5, &[2, 3], &[4]).unwrap();
+    one.set_tree_members(5, Hops::new(&[2, 3], &[4])).unwrap();
     assert_eq!((to_two.underlay_mtu(), root.members.load().underlay_mtu), (9000, 9000), "nobody has said less");
     one.set_peer_underlay_mtu(2, 1400).unwrap();
     one.set_peer_underlay_mtu(3, 1280).unwrap();
@@ -249,9 +252,9 @@ fn datagrams_fit_the_peers_underlay_and_those_of_a_tree_that_of_every_next_hop()
     assert_eq!((to_three.underlay_mtu(), to_two.underlay_mtu(), root.members.load().underlay_mtu), (1280, 1400, 1280));
     let (next_session, _) = join(&one, &two, 12, Aead::Aes256Gcm);
     assert_eq!(next_session.underlay_mtu(), 1400, "a peer's next session has its limit from the first datagram on");
-    one.set_tree_members(5, &[2], &[3]).unwrap();
+    one.set_tree_members(5, Hops::new(&[2], &[3])).unwrap();
     assert_eq!(root.members.load().underlay_mtu, 1400, "who gets session-sealed copies has a limit of its own");
-    one.set_tree_members(5, &[2, 3], &[]).unwrap();
+    one.set_tree_members(5, Hops::new(&[2, 3], &[])).unwrap();
     one.forget_peer(3);
     assert_eq!(root.members.load().underlay_mtu, 1400);
     one.set_peer_underlay_mtu(2, 9000).unwrap();
@@ -267,8 +270,7 @@ fn plane_with_session_to_two(
 ) -> treecast_core::forwarding_tables::ForwardingTables {
     let seven = tables(7);
     join(&seven, two, 70, Aead::ChaCha20Poly1305);
-    let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Default::default() };
-    seven.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
+    seven.create_tree(5, EPOCH, KEY_ID, secrets(9, 0)).unwrap();
     seven
 }
 
@@ -278,32 +280,35 @@ fn refused_keys_are_gone_and_contradictions_are_refused() {
     join(&one, &two, 10, Aead::Aes256Gcm);
     let (_, name) = tree(&one, &two, 5, leaf());
     give_key(&one, &two, name, KEY_ID);
-    two.refuse_key(name, KEY_ID);
-    assert_eq!(two.accept_key(name, KEY_ID, leaf(), &[]), Ok(false));
-    assert_eq!(one.set_tree_members(5, &[2], &[2]), Err(Refused::Invalid));
-    assert_eq!(one.set_tree_members(5, &[1], &[]), Err(Refused::Invalid));
-    assert_eq!(one.set_tree_members(6, &[2], &[]), Err(Refused::Unknown));
+    two.refuse_key(name.stream_name(), KEY_ID);
+    assert_eq!(two.accept_key(name.stream_name(), KEY_ID), Ok(false));
+    assert_eq!(give_place(&one, &two, name, &leaf()), Ok(()));
+    two.refuse_tree(name);
+    assert_eq!(two.accept_tree(name), Ok(false));
+    assert_eq!(one.set_tree_members(5, Hops::new(&[2], &[2])), Err(Refused::Invalid));
+    assert_eq!(one.set_tree_members(5, Hops::new(&[1], &[])), Err(Refused::Invalid));
+    assert_eq!(one.set_tree_members(6, Hops::new(&[2], &[])), Err(Refused::Unknown));
     assert_eq!(one.use_key(5, 99), Err(Refused::Unknown));
-    give_key(&one, &two, name, KEY_ID);
-    let back_to_root = OutgoingList { deliver: true, next_hops: [1].into() };
-    assert_eq!(two.accept_key(name, KEY_ID, back_to_root, &[]), Err(Refused::Invalid));
 }
 
 #[test]
-fn a_new_epoch_stands_beside_the_one_before() {
+fn the_trees_of_a_stream_s_two_highest_epochs_stand_beside_each_other() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    let (old, old_name) = tree(&one, &two, 5, leaf());
-    let secrets = TreeSecrets { tree_key: [1; 16], sender_key: Default::default() };
-    one.create_tree(5, EPOCH + 1, 1, secrets).unwrap();
-    let new_name = TreeName { epoch: EPOCH + 1, ..old_name };
-    give_key(&one, &two, new_name, 1);
-    assert_eq!(two.accept_key(new_name, 1, leaf(), &[]), Ok(true));
-    let frame = [0; 60];
-    assert!(receive_tree(&two, &seal_tree(&old, &frame)).is_ok());
-    assert!(receive_tree(&two, &seal_tree(&one.tree(5).unwrap(), &frame)).is_ok());
-    two.remove_downstream_tree(old_name);
-    assert_eq!(receive_tree(&two, &seal_tree(&old, &frame)), Err(Reason::TreeUnknown));
+    let (root, name) = tree(&one, &two, 5, leaf());
+    let mut datagrams = vec![seal_tree(&root, &[0; 60])];
+    for later in 1..4 {
+        let (epoch, key_id) = (EPOCH + later, KEY_ID + later);
+        one.make_key(5, key_id, epoch, secrets(later as u8, 1)).unwrap();
+        take_key(&one, &two, TreeName { epoch, ..name }, key_id);
+        take_place(&one, &two, TreeName { epoch, ..name }, &leaf());
+        one.use_key(5, key_id).unwrap();
+        datagrams.push(seal_tree(&root, &[0; 60]));
+    }
+    let taken = datagrams.iter().map(|datagram| receive_tree(&two, datagram).err()).collect::<Vec<_>>();
+    assert_eq!(taken, [Some(Reason::TreeUnknown), Some(Reason::TreeUnknown), None, None]);
+    two.leave_stream(name.stream_name());
+    assert_eq!(receive_tree(&two, &seal_tree(&root, &[0; 60])), Err(Reason::TreeUnknown));
 }
 
 #[test]

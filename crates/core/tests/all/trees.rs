@@ -5,22 +5,16 @@ use std::sync::Arc;
 use crate::common::*;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Received, Recent};
-use treecast_core::control::TreeSecrets;
 use treecast_core::datagram::KIND_SENDER_KEY;
-use treecast_core::downstream_tree::{KeyOffer, OutgoingList};
+use treecast_core::downstream_stream::KeyOffer;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::MAX_CONTEXT_LEN;
 use treecast_core::session::Session;
-use treecast_core::table::Refused;
 
 const FRAME: &[u8] = &[7; 60];
 /// As many offers of one root wait at most.
 const OFFERS: u32 = 4096;
-
-fn relayed() -> OutgoingList {
-    OutgoingList { deliver: true, next_hops: [3].into() }
-}
 
 #[test]
 fn a_wrong_tree_tag_is_refused_at_a_leaf_before_anything_is_opened() {
@@ -38,7 +32,7 @@ fn a_wrong_tree_tag_is_refused_at_a_leaf_before_anything_is_opened() {
 fn a_node_that_relays_one_tree_passes_nothing_of_another_on() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    tree(&one, &two, 5, relayed());
+    tree(&one, &two, 5, relaying(&[3]));
     let (root, _) = tree(&one, &two, 6, leaf());
     assert!(two.relays());
     let datagram = seal_tree(&root, FRAME);
@@ -55,10 +49,9 @@ fn a_tree_of_a_root_that_was_restarted_is_another_tree_though_its_name_is_the_sa
     let (first, second) = (seal_tree(&root, FRAME), seal_tree(&root, FRAME));
     assert_eq!(receive_tree(&two, &first), Ok(FRAME.to_vec()));
     join(&again, &two, 20, Aead::Aes256Gcm);
-    let secrets = TreeSecrets { tree_key: [1; 16], sender_key: zeroize::Zeroizing::new([2; 32]) };
-    again.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
-    give_key(&again, &two, name, KEY_ID);
-    assert_eq!(two.accept_key(name, KEY_ID, leaf(), &[]), Ok(true));
+    again.create_tree(5, EPOCH, KEY_ID, secrets(1, 2)).unwrap();
+    take_key(&again, &two, name, KEY_ID);
+    take_place(&again, &two, name, &leaf());
     let anew = seal_tree(&again.tree(5).unwrap(), FRAME);
     assert_eq!(receive_tree(&two, &anew), Ok(FRAME.to_vec()), "its counter begins again, and so does the window");
     assert_eq!(receive_tree(&two, &second), Err(Reason::TreeTag));
@@ -69,17 +62,16 @@ fn a_datagram_is_sent_on_neither_to_its_root_nor_to_oneself() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
     let (_, name) = tree(&one, &two, 5, leaf());
-    for next_hop in [1, 2] {
-        give_key(&one, &two, name, KEY_ID);
-        let outgoing = OutgoingList { deliver: true, next_hops: [3, next_hop].into() };
-        assert_eq!(two.accept_key(name, KEY_ID, outgoing, &[]), Err(Refused::Invalid));
+    for children in [[1, 3], [2, 3]] {
+        assert_eq!(give_place(&one, &two, name, &relaying(&children)), Err(Reason::TreeStateMalformed));
     }
+    assert_eq!(two.accept_tree(name), Ok(false));
     assert!(!two.relays());
 }
 
 /// An offer of a key that was not offered before.
 fn offer(root: &ForwardingTables, session: &Arc<Session>, key_id: u32) -> Vec<u8> {
-    root.make_key(5, key_id, Default::default()).unwrap();
+    root.make_key(5, key_id, EPOCH + key_id, secrets(9, 0)).unwrap();
     seal(session, KIND_SENDER_KEY, &root.offer(5, key_id, b"\xc0", NOW_NS).unwrap())
 }
 
@@ -89,8 +81,7 @@ fn offers_of_one_root_are_bounded_and_leave_room_for_those_of_another() {
     let (of_one, _) = join(&one, &two, 10, Aead::Aes256Gcm);
     let (of_three, _) = join(&three, &two, 30, Aead::Aes256Gcm);
     for root in [&one, &three] {
-        let secrets = TreeSecrets { tree_key: [9; 16], sender_key: Default::default() };
-        root.create_tree(5, EPOCH, KEY_ID, secrets).unwrap();
+        root.create_tree(5, EPOCH, KEY_ID, secrets(9, 0)).unwrap();
     }
     let at = |milliseconds: u32, mut datagram: Vec<u8>| {
         two.events.drain(10_000, || {});

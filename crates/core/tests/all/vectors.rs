@@ -16,8 +16,9 @@ use treecast_core::mac::MacKey;
 use treecast_core::network::Network;
 use treecast_core::noise::public_key;
 use treecast_core::reason::Reason;
-use treecast_core::root_tree::{RootTree, SenderKey};
+use treecast_core::root_tree::{Generation, RootTree, SenderKey};
 use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
+use treecast_core::tree_state::TreePlace;
 use treecast_core::tree_tag::TreeKey;
 use zeroize::Zeroizing;
 
@@ -145,16 +146,19 @@ fn tree_datagram() -> Value {
     let (tree_key, sender_key): ([u8; 16], [u8; 32]) = (counting(0x50), counting(0x70));
     let name = TreeName { root: 0x0A0B_0C0D, stream: 5, epoch: 6 };
     let key = SenderKey::new(7, Aead::Aes256Gcm, Zeroizing::new(sender_key)).unwrap();
-    let tree = RootTree::new(name, TreeKey::new(tree_key), key);
+    let tree = RootTree::new(Generation { tree: name, tree_key: TreeKey::new(tree_key), key });
     let body = ipv4([10, 77, 0, 1], [239, 1, 1, 1], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
     let datagram = seal_tree(&tree, &body);
     let offer = tree.offer(7, b"\xc0", NOW_NS).unwrap();
+    let place = TreePlace { parent: 0x0A0B_0C0D, backup: 2, children: [3, 0x0102_0304].into() };
+    let state = tree.state(6, &place).unwrap();
     tree.advance(&tree.members.load(), NOW_NS + 2 * STEP_NS);
     let later = seal_tree(&tree, &body);
     json!({
         "root": 0x0A0B_0C0D_u32, "stream": 5, "epoch": 6, "key_id": 7, "counter": 1, "aead": Aead::Aes256Gcm as u8,
         "tree_key": hex(&tree_key), "sender_key": hex(&sender_key), "body": hex(&body), "datagram": hex(&datagram),
         "offer_context": "c0", "offer": hex(&offer),
+        "backup": 2, "children": [3, 0x0102_0304], "tree_state": hex(&state),
         "at_step_2": { "counter": 2, "datagram": hex(&later), "offer": hex(&tree.offer(7, b"\xc0", NOW_NS + 2 * STEP_NS).unwrap()) },
     })
 }

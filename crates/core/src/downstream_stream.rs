@@ -1,0 +1,158 @@
+//! A stream of another root at a node of its trees: its keys, and which counters came, by whichever tree (docs/protocol.md
+//! sections 5 and 6). A subscriber has its sender keys, a relay the counters of what went on.
+
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwapOption;
+use zeroize::Zeroizing;
+
+use crate::aead::Aead;
+use crate::counters::Volume;
+use crate::datagram::{array_at, tree_associated, u16_at, u32_at, u64_at};
+use crate::datagram::{StreamName, TreeHeader, MIN_TREE_LEN, TREE_TAG_LEN};
+use crate::key_steps::StepSecret;
+use crate::member_key::{KeyCounters, Keyed, MemberKey, NewestKeys};
+use crate::reason::Reason;
+use crate::root_tree::{MAX_CONTEXT_LEN, OFFER_LEN};
+
+/// A sender key that a root gave us and Python has not judged yet.
+#[derive(Debug)]
+pub struct KeyOffer {
+    /// Which stream, of the peer that sent it.
+    pub stream: StreamName,
+    /// Which key.
+    pub key_id: u32,
+    /// The root's word for its use; Python reads it.
+    pub context: Vec<u8>,
+    first_counter: u64,
+    step: StepSecret,
+    came_ns: u64,
+}
+
+impl KeyOffer {
+    /// Reads the body of a session datagram of kind 2 from `root`, which came at `came_ns`.
+    pub fn parse(root: u32, body: &[u8], came_ns: u64) -> Result<Self, Reason> {
+        let malformed = Reason::KeyMalformed;
+        let stream = StreamName { root, stream: u32_at(body, 0).ok_or(malformed)? };
+        let key_id = u32_at(body, 4).ok_or(malformed)?;
+        let [aead, 0] = array_at(body, 8).ok_or(malformed)? else { return Err(malformed) };
+        let number = u16_at(body, 10).ok_or(malformed)?;
+        let first_counter = u64_at(body, 12).ok_or(malformed)?;
+        let secret = Zeroizing::new(array_at(body, 20).ok_or(malformed)?);
+        let context = body.get(OFFER_LEN..).filter(|context| context.len() <= MAX_CONTEXT_LEN).ok_or(malformed)?;
+        let aead = Aead::from_number(aead).ok_or(malformed)?;
+        let step = StepSecret { number, aead, secret };
+        Ok(Self { stream, key_id, context: context.to_vec(), first_counter, step, came_ns })
+    }
+}
+
+/// A stream of another root.
+#[derive(Debug)]
+pub struct DownstreamStream {
+    /// Root and stream.
+    pub name: StreamName,
+    /// Authentic and fresh datagrams, and their bytes.
+    pub rx: Volume,
+    /// The sender keys of a subscriber.
+    keys: ArcSwapOption<NewestKeys<MemberKey>>,
+    /// The counters of datagrams that went on: who holds the tree key alone can mark these only.
+    relayed: ArcSwapOption<NewestKeys<KeyCounters>>,
+    /// The epochs of the trees by which it comes here, the lower one first.
+    pub(crate) epochs: Mutex<Vec<u32>>,
+}
+
+impl DownstreamStream {
+    pub(crate) fn new(name: StreamName) -> Self {
+        Self {
+            name,
+            rx: Volume::default(),
+            keys: ArcSwapOption::empty(),
+            relayed: ArcSwapOption::empty(),
+            epochs: Mutex::default(),
+        }
+    }
+
+    /// Does this node hold a key of it?
+    pub fn is_subscribed(&self) -> bool {
+        self.keys.load().is_some()
+    }
+
+    /// Takes a further key, or a later first counter and step of one that it has. A root that was restarted and names another
+    /// key so has another one.
+    pub(crate) fn accept(&self, offer: KeyOffer) {
+        let keys = self.keys.load();
+        let KeyOffer { key_id, first_counter, step, came_ns, .. } = offer;
+        let known = keys.as_ref().and_then(|keys| keys.get(key_id));
+        if let Some(key) = known.filter(|key| key.steps.continue_to(&step)) {
+            key.counters.raise_anchor(first_counter.saturating_sub(1));
+            key.steps.raise(step, came_ns);
+        } else {
+            put(&self.keys, MemberKey::new(key_id, first_counter, step, came_ns));
+        }
+    }
+
+    /// Datagrams under this key go on from here; `counter`: its anchor.
+    pub(crate) fn relay(&self, key_id: u32, counter: u64) {
+        match self.relayed.load().as_ref().and_then(|keys| keys.get(key_id)) {
+            Some(known) => known.raise_anchor(counter),
+            None => put(&self.relayed, KeyCounters::new(key_id, 0, counter)),
+        }
+    }
+
+    /// This node subscribes no more: the keys are gone.
+    pub(crate) fn forget_keys(&self) {
+        self.keys.store(None);
+    }
+
+    /// Takes news of a key's counter.
+    pub(crate) fn raise_anchor(&self, key_id: u32, counter: u64) {
+        if let Some(key) = self.keys.load().as_ref().and_then(|keys| keys.get(key_id)) {
+            key.counters.raise_anchor(counter);
+        }
+        if let Some(known) = self.relayed.load().as_ref().and_then(|keys| keys.get(key_id)) {
+            known.raise_anchor(counter);
+        }
+    }
+
+    /// Marks a datagram that goes on as it came.
+    pub(crate) fn pass(&self, header: &TreeHeader, now_ns: u64) -> Result<(), Reason> {
+        let keys = self.relayed.load();
+        let known = keys.as_ref().ok_or(Reason::TreeKeyUnknown)?.find(header.key_id, now_ns)?;
+        known.admit(header.counter)?;
+        known.mark(header.counter, now_ns)
+    }
+
+    /// Opens a datagram in place, tree tag included, and marks it; the plaintext starts behind the header.
+    pub(crate) fn open<'a>(
+        &self,
+        header: &TreeHeader,
+        datagram: &'a mut [u8],
+        now_ns: u64,
+    ) -> Result<&'a mut [u8], Reason> {
+        let keys = self.keys.load();
+        let key = keys.as_ref().ok_or(Reason::TreeNotDelivered)?.find(header.key_id, now_ns)?;
+        key.counters.admit(header.counter)?;
+        let (sealed, _) = datagram.split_last_chunk_mut::<TREE_TAG_LEN>().ok_or(Reason::DatagramShort)?;
+        let (head, text) = sealed.split_first_chunk_mut().ok_or(Reason::DatagramShort)?;
+        let associated = tree_associated(head);
+        let plaintext = key.steps.open(header.step, now_ns, |key| key.open_under(header.counter, &associated, text))?;
+        key.counters.mark(header.counter, now_ns)?;
+        Ok(plaintext)
+    }
+
+    /// Counts the frame in a datagram of this length.
+    pub(crate) fn count(&self, datagram_len: usize) {
+        self.rx.add(1, datagram_len.saturating_sub(MIN_TREE_LEN) as u64);
+    }
+}
+
+/// One writer at a time.
+fn put<K: Keyed>(keys: &ArcSwapOption<NewestKeys<K>>, key: K) {
+    let with = match keys.load().as_ref() {
+        Some(keys) => keys.with(key),
+        None => Some(NewestKeys::new(key)),
+    };
+    if let Some(with) = with {
+        keys.store(Some(Arc::new(with)));
+    }
+}

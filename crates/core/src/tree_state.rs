@@ -1,0 +1,102 @@
+//! TREE STATE: what a node of a tree is told of it by the root (docs/protocol.md section 6). Relays get it, too; it holds no
+//! sender key.
+
+use zeroize::Zeroizing;
+
+use crate::datagram::{array_at, u16_at, u32_at, u64_at};
+use crate::datagram::{DatagramLimit, StreamName, TreeName, MAX_DATAGRAM_LEN};
+use crate::limits::MAX_TREE_CHILDREN;
+use crate::reason::Reason;
+use crate::tree_tag::TreeKey;
+
+const FIXED_LEN: usize = 4 + 4 + 4 + 8 + 4 + 4 + 2 + 2 + 16;
+
+/// A node's place on a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreePlace {
+    /// The node whose datagrams of the tree it takes; 0: it is on the tree no more.
+    pub parent: u32,
+    /// Another one; 0: none.
+    pub backup: u32,
+    /// The nodes that it sends them on to, ascending.
+    pub children: Box<[u32]>,
+}
+
+impl TreePlace {
+    /// Does it name this node?
+    pub(crate) fn names(&self, node: u32) -> bool {
+        self.parent == node || self.backup == node || self.children.contains(&node)
+    }
+
+    /// The nodes whose datagrams are taken.
+    pub(crate) fn parents(&self) -> Box<[u32]> {
+        [self.parent, self.backup].into_iter().filter(|node| *node != 0).collect()
+    }
+}
+
+/// A tree of another root, and this node's place on it, which Python has not judged yet.
+#[derive(Debug)]
+pub struct TreeState {
+    /// Which tree, of the peer that sent it.
+    pub tree: TreeName,
+    /// The sender key of its datagrams.
+    pub key_id: u32,
+    /// Where this node is on it.
+    pub place: TreePlace,
+    pub(crate) anchor: u64,
+    pub(crate) tree_key: TreeKey,
+}
+
+impl TreeState {
+    /// Reads the body of a session datagram of kind 9 from `root`. What stands behind the children is left alone.
+    pub fn parse(root: u32, body: &[u8]) -> Result<Self, Reason> {
+        let malformed = Reason::TreeStateMalformed;
+        let word = |offset| u32_at(body, offset).ok_or(malformed);
+        let half = |offset| u16_at(body, offset).map(usize::from).ok_or(malformed);
+        let tree = StreamName { root, stream: word(0)? }.in_epoch(word(4)?);
+        let anchor = u64_at(body, 12).ok_or(malformed)?;
+        let (parent, backup, largest, count) = (word(20)?, word(24)?, half(28)?, half(30)?);
+        let tree_key = TreeKey::new(array_at(body, 32).ok_or(malformed)?);
+        if count > MAX_TREE_CHILDREN {
+            return Err(malformed);
+        }
+        let children: Box<[u32]> = (0..count).map(|number| word(FIXED_LEN + 4 * number)).collect::<Result<_, _>>()?;
+        let ascending = children.windows(2).all(|pair| pair[0] < pair[1]);
+        let place = TreePlace { parent, backup, children };
+        let others = [root, parent, backup, 0].iter().all(|node| !place.children.contains(node));
+        let fits = (DatagramLimit::SHORTEST.datagram_len()..=MAX_DATAGRAM_LEN).contains(&largest);
+        let ends = parent == 0 && backup == 0 && place.children.is_empty();
+        let above = ends || (parent != 0 && parent != backup);
+        if !(above && ascending && others && fits) {
+            return Err(malformed);
+        }
+        Ok(Self { tree, key_id: word(8)?, place, anchor, tree_key })
+    }
+}
+
+/// The body of a session datagram of kind 9. `anchor`: of the key; `largest`: the longest datagram that all nodes of the tree carry.
+pub(crate) fn emit(
+    tree: TreeName,
+    key_id: u32,
+    anchor: u64,
+    largest: usize,
+    tree_key: &TreeKey,
+    place: &TreePlace,
+) -> Zeroizing<Vec<u8>> {
+    let mut body = Zeroizing::new(Vec::with_capacity(FIXED_LEN + 4 * place.children.len()));
+    for word in [tree.stream, tree.epoch, key_id] {
+        body.extend_from_slice(&word.to_be_bytes());
+    }
+    body.extend_from_slice(&anchor.to_be_bytes());
+    for word in [place.parent, place.backup] {
+        body.extend_from_slice(&word.to_be_bytes());
+    }
+    for half in [largest, place.children.len()] {
+        body.extend_from_slice(&u16::try_from(half).unwrap_or(u16::MAX).to_be_bytes());
+    }
+    body.extend_from_slice(tree_key.bytes().as_slice());
+    for child in &place.children {
+        body.extend_from_slice(&child.to_be_bytes());
+    }
+    body
+}

@@ -1,0 +1,191 @@
+//! Places on trees: what a state of a tree may say, and what a relay does without the sender key.
+
+use crate::common::*;
+use treecast_core::aead::Aead;
+use treecast_core::datagram::{StreamName, TreeName};
+use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::limits::MAX_TREE_CHILDREN;
+use treecast_core::reason::Reason;
+use treecast_core::root_tree::SenderKey;
+use treecast_core::tree_state::{TreePlace, TreeState};
+use zeroize::Zeroizing;
+
+const NAME: TreeName = TreeName { root: 1, stream: 5, epoch: EPOCH };
+const FRAME: &[u8] = &[7; 60];
+/// Offsets in the record.
+const PARENT: usize = 20;
+const LARGEST: usize = 28;
+const COUNT: usize = 30;
+const CHILDREN: usize = 48;
+
+/// The record of node 1 for a node at this place.
+fn state(place: &TreePlace) -> Vec<u8> {
+    let root = tables(1);
+    root.create_tree(5, EPOCH, KEY_ID, secrets(9, 8)).unwrap();
+    root.tree_state(5, EPOCH, place).unwrap().to_vec()
+}
+
+fn parse(record: &[u8]) -> Result<TreePlace, Reason> {
+    TreeState::parse(1, record).map(|state| state.place)
+}
+
+#[test]
+fn a_state_says_what_the_root_wrote_and_more_may_stand_behind_it() {
+    for children in [vec![], vec![3], (3..3 + MAX_TREE_CHILDREN as u32).collect()] {
+        let place = TreePlace { parent: 700, backup: 800, children: children.into() };
+        let mut record = state(&place);
+        let read = TreeState::parse(1, &record).unwrap();
+        assert_eq!((read.tree, read.key_id), (NAME, KEY_ID));
+        assert_eq!(read.place, place);
+        record.extend_from_slice(b"of a later version");
+        assert_eq!(parse(&record), Ok(place));
+    }
+}
+
+#[test]
+fn a_state_that_cannot_be_is_malformed() {
+    let place = TreePlace { parent: 4, backup: 6, children: [7, 8].into() };
+    let good = state(&place);
+    assert_eq!(parse(&good), Ok(place));
+    for length in 0..good.len() {
+        assert_eq!(parse(&good[..length]), Err(Reason::TreeStateMalformed), "{length} bytes");
+    }
+    let altered = |offset: usize, bytes: &[u8]| {
+        let mut record = good.clone();
+        record[offset..offset + bytes.len()].copy_from_slice(bytes);
+        parse(&record)
+    };
+    let bad: [(usize, &[u8]); 9] = [
+        (PARENT, &[0, 0, 0, 0]),   // children without a parent
+        (PARENT, &[0, 0, 0, 6]),   // the backup
+        (PARENT, &[0, 0, 0, 7]),   // a child
+        (CHILDREN, &[0, 0, 0, 8]), // twice
+        (CHILDREN, &[0, 0, 0, 9]), // not in order
+        (CHILDREN, &[0, 0, 0, 1]), // the root
+        (LARGEST, &[4, 207]),      // 1,231 bytes
+        (LARGEST, &[34, 249]),     // 8,953 bytes
+        (COUNT, &[1, 1]),          // 257 children
+    ];
+    for (offset, bytes) in bad {
+        assert_eq!(altered(offset, bytes), Err(Reason::TreeStateMalformed), "{bytes:?} at {offset}");
+    }
+}
+
+#[test]
+fn who_is_on_the_tree_no_more_is_given_no_tree_key() {
+    let gone = TreePlace { parent: 0, backup: 0, children: Box::default() };
+    let (record, kept) = (state(&gone), state(&leaf()));
+    assert_eq!(record[CHILDREN - 16..CHILDREN], [0; 16]);
+    assert_eq!(kept[CHILDREN - 16..CHILDREN], [9; 16]);
+    assert_eq!(parse(&record), Ok(gone));
+}
+
+/// Node 2 relays the tree of node 1 to node 3, and holds no sender key.
+fn relay_without_key() -> (ForwardingTables, ForwardingTables) {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    one.create_tree(5, EPOCH, KEY_ID, secrets(9, 8)).unwrap();
+    take_place(&one, &two, NAME, &relaying(&[3]));
+    (one, two)
+}
+
+#[test]
+fn a_relay_without_the_sender_key_passes_datagrams_on_once_and_opens_none() {
+    let (one, two) = relay_without_key();
+    let datagram = seal_tree(&one.tree(5).unwrap(), FRAME);
+    let (tree, next_hops) = relay(&two, &datagram).unwrap().unwrap();
+    assert_eq!((&**next_hops, tree.stream.is_subscribed()), (&[3][..], false));
+    assert_eq!(relay(&two, &datagram).unwrap().err(), Some(Reason::TreeReplay));
+    assert_eq!(receive_tree(&two, &datagram), Err(Reason::TreeNotDelivered));
+}
+
+#[test]
+fn one_window_of_a_key_counts_for_all_trees_of_its_stream_at_relays_and_at_leaves() {
+    let (_, two) = relay_without_key();
+    let (to_leaf, leaf_node) = (tables(1), tables(4));
+    join(&to_leaf, &leaf_node, 20, Aead::Aes256Gcm);
+    tree(&to_leaf, &leaf_node, 5, leaf());
+    let next = TreeName { epoch: EPOCH + 1, ..NAME };
+    // The same key on another tree, as its root may have it.
+    let sealed = |name| {
+        let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32])).unwrap();
+        seal_tree(&tree_with(name, 9, key), FRAME)
+    };
+    let again = tables(1);
+    join(&again, &two, 30, Aead::Aes256Gcm);
+    again.create_tree(5, EPOCH + 1, KEY_ID, secrets(9, 8)).unwrap();
+    take_place(&again, &two, next, &relaying(&[3]));
+    let again = tables(1);
+    join(&again, &leaf_node, 40, Aead::Aes256Gcm);
+    again.create_tree(5, EPOCH + 1, KEY_ID, secrets(9, 8)).unwrap();
+    take_place(&again, &leaf_node, next, &leaf());
+    assert_eq!(sealed(NAME)[28..68], sealed(next)[28..68], "the sealed part is the same in both epochs");
+    assert!(relay(&two, &sealed(NAME)).unwrap().is_ok());
+    assert_eq!(relay(&two, &sealed(next)).unwrap().err(), Some(Reason::TreeReplay));
+    assert_eq!(receive_tree(&leaf_node, &sealed(NAME)), Ok(FRAME.to_vec()));
+    assert_eq!(receive_tree(&leaf_node, &sealed(next)), Err(Reason::TreeReplay));
+}
+
+#[test]
+fn who_was_on_an_earlier_tree_cannot_have_a_datagram_of_a_later_key_sent_on() {
+    let (one, two) = relay_without_key();
+    let next = TreeName { epoch: EPOCH + 1, ..NAME };
+    one.make_key(5, KEY_ID + 1, EPOCH + 1, secrets(3, 4)).unwrap();
+    take_place(&one, &two, next, &relaying(&[3]));
+    // The tree key of the earlier tree, under the id of the later sender key.
+    let key = SenderKey::new(KEY_ID + 1, Aead::preferred(), Zeroizing::new([0; 32])).unwrap();
+    let forged = seal_tree(&tree_with(NAME, 9, key), FRAME);
+    assert_eq!(relay(&two, &forged).unwrap().err(), Some(Reason::TreeKeyUnknown));
+    one.use_key(5, KEY_ID + 1).unwrap();
+    assert!(relay(&two, &seal_tree(&one.tree(5).unwrap(), FRAME)).unwrap().is_ok());
+}
+
+#[test]
+fn a_subscriber_that_leaves_holds_no_key_any_more_and_relays_on() {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, name) = tree(&one, &two, 5, relaying(&[3]));
+    two.leave_stream(name.stream_name());
+    let datagram = seal_tree(&root, FRAME);
+    let (tree, _) = relay(&two, &datagram).unwrap().unwrap();
+    assert!(!tree.stream.is_subscribed());
+    two.end_relaying(name.stream_name());
+    assert!(two.downstream_streams().is_empty() && !two.relays());
+}
+
+#[test]
+fn who_relays_no_more_keeps_the_trees_by_which_it_gets_the_stream() {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    let (root, name) = tree(&one, &two, 5, leaf());
+    two.end_relaying(name.stream_name());
+    assert_eq!(receive_tree(&two, &seal_tree(&root, FRAME)), Ok(FRAME.to_vec()));
+    let stream = StreamName { root: 1, stream: 99 };
+    two.end_relaying(stream);
+    two.leave_stream(stream);
+}
+
+#[test]
+fn states_of_one_root_are_bounded() {
+    let (one, two) = (tables(1), tables(2));
+    join(&one, &two, 10, Aead::Aes256Gcm);
+    for epoch in 0..4096 {
+        one.create_tree(5, epoch, KEY_ID, secrets(9, 8)).unwrap();
+        assert_eq!(give_place(&one, &two, TreeName { epoch, ..NAME }, &leaf()), Ok(()));
+        if epoch % 1000 == 999 {
+            two.events.drain(4096, || {});
+        }
+    }
+    one.create_tree(5, 4096, KEY_ID, secrets(9, 8)).unwrap();
+    assert_eq!(give_place(&one, &two, TreeName { epoch: 4096, ..NAME }, &leaf()), Err(Reason::TreeStatesFull));
+}
+
+#[test]
+fn an_anchor_of_the_key_lets_a_relay_s_window_go_on() {
+    let (one, two) = relay_without_key();
+    let root = one.tree(5).unwrap();
+    root.set_sealed(1 << 20);
+    assert_eq!(relay(&two, &seal_tree(&root, FRAME)).unwrap().err(), Some(Reason::TreeAhead));
+    take_place(&one, &two, NAME, &relaying(&[3]));
+    assert!(relay(&two, &seal_tree(&root, FRAME)).unwrap().is_ok(), "a repeated state has it, too");
+}

@@ -1,0 +1,56 @@
+"""Commands about the streams and trees of other roots: see ``commands``, which has all."""
+
+from __future__ import annotations
+
+from treecast.base.command import DataPlaneCommand
+from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
+
+
+class AcceptKey(DataPlaneCommand, frozen=True):
+    """Takes a pending offer of a sender key: hosts here get the stream, by any tree of it.
+
+    ``acknowledgement``: the control message that the root gets once the key is held, and only then; empty: none.
+    """
+
+    root: NodeIndex
+    stream: StreamId
+    key_id: KeyId
+    acknowledgement: bytes
+
+
+class RefuseKey(DataPlaneCommand, frozen=True):
+    root: NodeIndex
+    stream: StreamId
+    key_id: KeyId
+
+
+class AcceptTree(DataPlaneCommand, frozen=True):
+    """Takes the pending state of a tree: its datagrams are taken from parent and backup, and go on to the children.
+
+    The trees of a stream's two highest epochs are kept. ``acknowledgement``: as for AcceptKey.
+    """
+
+    root: NodeIndex
+    stream: StreamId
+    epoch: TreeEpoch
+    acknowledgement: bytes
+
+
+class RefuseTree(DataPlaneCommand, frozen=True):
+    root: NodeIndex
+    stream: StreamId
+    epoch: TreeEpoch
+
+
+class LeaveStream(DataPlaneCommand, frozen=True):
+    """Forgets the sender keys of a stream, and its trees, but for those on which this node has children."""
+
+    root: NodeIndex
+    stream: StreamId
+
+
+class EndRelaying(DataPlaneCommand, frozen=True):
+    """Forgets the trees of a stream on which this node has children."""
+
+    root: NodeIndex
+    stream: StreamId

@@ -1,0 +1,107 @@
+"""Offers of a root's keys and trees to its nodes: repeated until each has acknowledged what it needs.
+
+Read ``docs/protocol.md`` section 6 first. Who acknowledges nothing for long is mute, and is offered them rarely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from treecast.base.commands import Command, OfferKey, OfferTree
+from treecast.base.counters import Drops
+from treecast.base.ids import NO_NODE, NodeIndex, StreamId
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant, after
+from treecast.base.timers import Timers
+from treecast.dataplane.mute_members import MUTE_OFFER_INTERVAL, MuteMembers
+from treecast.dataplane.root_tree import RootTree
+from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE
+from treecast.wire.key_context import emit_context
+
+FIRST_OFFER_INTERVAL: Duration = 0.1
+LAST_OFFER_INTERVAL: Duration = 1.0
+
+
+class TreeOffers:
+    """The offers of all trees of a root. ``give``: takes each command."""
+
+    def __init__(self, me: NodeIndex, drops: Drops, give: Callable[[Command], None]) -> None:
+        self._me = me
+        self._drops = drops
+        self._give = give
+        self._timers: Timers[tuple[StreamId, NodeIndex]] = Timers()
+        """The next repetition of an offer to a node."""
+        self._mute = MuteMembers()
+
+    def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
+        """Members that acknowledge no key. ``name``: of a node."""
+        return self._mute.problems(name)
+
+    def next_deadline(self) -> Instant | None:
+        return self._timers.next()
+
+    def due(self, now: Instant) -> list[tuple[StreamId, NodeIndex]]:
+        """Take the nodes whose offer is to be repeated."""
+        return self._timers.due(now)
+
+    def soon(self, now: Instant, tree: RootTree, node: NodeIndex) -> None:
+        """Offer to the node in this turn."""
+        self._timers.set((tree.stream, node), now)
+
+    def is_waiting(self, stream: StreamId, node: NodeIndex) -> bool:
+        return (stream, node) in self._timers
+
+    def end(self, stream: StreamId, node: NodeIndex) -> None:
+        """The node is on the tree no more."""
+        self._mute.discard(node, stream)
+        self._timers.cancel((stream, node))
+
+    def answered(self, now: Instant, tree: RootTree, node: NodeIndex, *, was_mute: bool) -> None:
+        """A node has acknowledged what it needs of a key."""
+        self._mute.discard(node, tree.stream)
+        if node not in tree.intervals:
+            self._timers.cancel((tree.stream, node))
+        elif was_mute:
+            self._timers.set((tree.stream, node), now)
+
+    def offer_all(self, now: Instant, tree: RootTree) -> None:
+        """Offer the newest key and its tree to all members, and the tree to relays."""
+        tree.intervals.clear()
+        context = emit_context(tree.flow)
+        for node in sorted(tree.members | tree.newest_key.plan.relays):
+            self.offer(now, tree, node, context)
+
+    def offer(self, now: Instant, tree: RootTree, node: NodeIndex, context: bytes) -> bool:
+        """Offer what the node has not acknowledged. True: it has become mute by this."""
+        key = tree.newest_key
+        missing = key.missing(node)
+        key.offer(node)
+        if missing & SENDER_KEY:
+            self._give(OfferKey(tree.stream, key.key_id, node, context))
+        if missing & TREE_STATE:
+            plan = key.plan
+            parent, children = plan.parents.get(node, self._me), plan.children.get(node, ())
+            self._give(OfferTree(tree.stream, key.epoch, node, parent, NO_NODE, children))
+        interval = tree.intervals.get(node, FIRST_OFFER_INTERVAL)
+        tree.intervals[node] = min(2 * interval, LAST_OFFER_INTERVAL)
+        again, becomes_mute = after(now, interval), False
+        if node not in key.holders and again > (limit := tree.silence.limit(now, node)):
+            if now < limit:
+                again = limit
+            elif node not in tree.key.holders:
+                becomes_mute = self._becomes_mute(tree, node)
+                again = after(now, MUTE_OFFER_INTERVAL)
+        self._timers.set((tree.stream, node), again)
+        return becomes_mute
+
+    def _becomes_mute(self, tree: RootTree, node: NodeIndex) -> bool:
+        """A node has been offered keys, and has acknowledged none, for so long that it is mute."""
+        if node in tree.mute:
+            return False
+        tree.becomes_mute(node)
+        if node in tree.members:
+            self._drops.count("key_unacknowledged")
+            self._mute.add(node, tree.stream, tree.flow)
+        else:
+            self._drops.count("relay_unacknowledged")
+        return True

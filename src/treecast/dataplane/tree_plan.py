@@ -1,0 +1,109 @@
+"""Plans of trees: who sends a tree's datagrams on to whom. ``base.tree_planner`` has the one that is used today."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Set
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from treecast.base.ids import NodeIndex
+from treecast.base.limits import MAX_TREE_CHILDREN
+from treecast.base.tree_planner import TreePlanner, star
+
+
+@dataclass(frozen=True, slots=True)
+class TreePlan:
+    """Where nodes are that are not alone below the root. A branch is a child of the root with all below it.
+
+    ``parents``: of all nodes whose parent is not the root. ``children``: of all nodes but the root, ascending.
+    """
+
+    parents: Mapping[NodeIndex, NodeIndex] = field(default_factory=dict)
+    children: Mapping[NodeIndex, tuple[NodeIndex, ...]] = field(default_factory=dict)
+    branch_of: Mapping[NodeIndex, NodeIndex] = field(default_factory=dict)
+    """The branch of each node that is in one, by its top."""
+    branches: Mapping[NodeIndex, tuple[NodeIndex, ...]] = field(default_factory=dict)
+    relays: frozenset[NodeIndex] = frozenset()
+    """Nodes in branches that do not subscribe."""
+
+
+STAR = TreePlan()
+
+
+def plan_of(
+    root: NodeIndex,
+    members: Collection[NodeIndex],
+    relays: Collection[NodeIndex],
+    wanted: Mapping[NodeIndex, NodeIndex],
+) -> TreePlan:
+    """A planner's answer, as far as it can be: nodes of this tree, in no circle, with so many children as may be.
+
+    A node of which it cannot be, and what would be below it, is a child of the root; a relay with nobody below is none.
+    """
+    if not wanted:
+        return STAR
+    above = {node: _way_up(root, node, members, relays, wanted) for node in sorted(members)}
+    children: dict[NodeIndex, set[NodeIndex]] = {}
+    for node in sorted(above):
+        chain = [node, *above[node]]
+        new = [(low, high) for low, high in pairwise(chain) if low not in children.get(high, ())]
+        if any(len(children.get(high, ())) >= MAX_TREE_CHILDREN for _, high in new):
+            continue
+        for low, high in new:
+            children.setdefault(high, set()).add(low)
+    parents = {low: high for high, lows in children.items() for low in lows}
+    branch_of: dict[NodeIndex, NodeIndex] = {}
+    branches: dict[NodeIndex, list[NodeIndex]] = {}
+    for node in sorted({*parents, *children}):
+        top = node
+        while top in parents:
+            top = parents[top]
+        branch_of[node] = top
+        branches.setdefault(top, []).append(node)
+    return TreePlan(
+        dict(sorted(parents.items())),
+        {node: tuple(sorted(lows)) for node, lows in sorted(children.items())},
+        branch_of,
+        {top: tuple(nodes) for top, nodes in branches.items()},
+        frozenset(branch_of).difference(members),
+    )
+
+
+def _way_up(
+    root: NodeIndex,
+    node: NodeIndex,
+    members: Collection[NodeIndex],
+    relays: Collection[NodeIndex],
+    wanted: Mapping[NodeIndex, NodeIndex],
+) -> list[NodeIndex]:
+    """The nodes between this one and the root, the nearest first; none where the way does not lead there."""
+    way: list[NodeIndex] = []
+    at = wanted.get(node, root)
+    while at != root:
+        if at == node or at in way or (at not in relays and at not in members):
+            return []
+        way.append(at)
+        at = wanted.get(at, root)
+    return way
+
+
+class TreePlanning:
+    """A root's plans of its trees, over the linked nodes that may relay."""
+
+    def __init__(self, me: NodeIndex, planner: TreePlanner) -> None:
+        self.me = me
+        self._planner = planner
+        self._relays: set[NodeIndex] = set()
+
+    def set_relay(self, node: NodeIndex, *, may_relay: bool) -> bool:
+        """A linked node may relay trees to which it does not subscribe, or not. Whether plans may change by it."""
+        if may_relay == (node in self._relays):
+            return False
+        (self._relays.add if may_relay else self._relays.discard)(node)
+        return self._planner is not star
+
+    def plan(self, members: Set[NodeIndex], mute: Set[NodeIndex]) -> TreePlan:
+        """The tree of these members as it is to be, without those that do not answer."""
+        answering = members - mute if mute else members
+        wanted = self._planner(self.me, answering, self._relays)
+        return plan_of(self.me, answering, self._relays - mute, wanted) if wanted else STAR

@@ -1,0 +1,122 @@
+"""Places on other roots' trees: which states of trees this node takes, and what it relays.
+
+Decides by what this node subscribes to and by its own certificate. Read ``docs/protocol.md`` section 6 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from treecast.base.commands import AcceptTree, Command, EndRelaying, RefuseTree
+from treecast.base.counters import Drops
+from treecast.base.errors import MalformedError
+from treecast.base.events import RefusalReason, TreeOffered
+from treecast.base.ids import NO_NODE, NodeIndex, StreamId
+from treecast.base.limits import MAX_RELAYED_STREAMS, MAX_RELAYED_STREAMS_PER_ROOT
+from treecast.base.tables import TableUse
+from treecast.base.time import Instant, after
+from treecast.dataplane.downstream_trees import MAX_SILENCE
+from treecast.wire.control import TreeAcknowledgement, emit_control
+
+_StreamKey = tuple[NodeIndex, StreamId]
+
+
+class TreeStates:
+    """Methods append to ``commands``; the caller empties it.
+
+    ``subscribes``: whether this node holds a key of a root's stream. ``may_relay``: by its own certificate.
+    """
+
+    def __init__(
+        self, drops: Drops, subscribes: Callable[[NodeIndex, StreamId], bool], may_relay: Callable[[], bool]
+    ) -> None:
+        self._drops = drops
+        self._subscribes = subscribes
+        self._may_relay = may_relay
+        self._relayed: dict[_StreamKey, Instant] = {}
+        """Streams that go on from here, and since when their root is silent about it, the oldest first."""
+        self._of_root: dict[NodeIndex, set[StreamId]] = {}
+        self.commands: list[Command] = []
+
+    def relayed(self) -> tuple[_StreamKey, ...]:
+        """The streams of others that go on from here."""
+        return tuple(self._relayed)
+
+    def tables(self) -> Iterator[TableUse]:
+        """How full they are."""
+        yield TableUse("relayed streams", len(self._relayed), MAX_RELAYED_STREAMS, "give more nodes the role relay")
+
+    def offered(self, now: Instant, offer: TreeOffered) -> None:
+        """A root sends the state of one of its trees."""
+        key = (offer.root, offer.stream)
+        if offer.parent == NO_NODE:
+            self._end(key)
+            self.commands.append(RefuseTree(offer.root, offer.stream, offer.epoch))
+            return
+        try:
+            self._judge(offer)
+        except MalformedError as error:
+            self._drops.count(error.reason)
+            self.commands.append(RefuseTree(offer.root, offer.stream, offer.epoch))
+            return
+        if offer.children:
+            self._relayed.pop(key, None)
+            self._relayed[key] = now
+            self._of_root.setdefault(offer.root, set()).add(offer.stream)
+        else:
+            self._drop(key)
+        taken = emit_control(TreeAcknowledgement(offer.stream, offer.epoch))
+        self.commands.append(AcceptTree(offer.root, offer.stream, offer.epoch, taken))
+
+    def _judge(self, offer: TreeOffered) -> None:
+        key = (offer.root, offer.stream)
+        if not offer.children:
+            if not self._subscribes(*key):
+                raise MalformedError("tree_state_not_wanted")
+            return
+        if not self._may_relay():
+            raise MalformedError("relay_without_role")
+        of_root = len(self._of_root.get(offer.root, ()))
+        is_full = len(self._relayed) >= MAX_RELAYED_STREAMS or of_root >= MAX_RELAYED_STREAMS_PER_ROOT
+        if key not in self._relayed and is_full:
+            raise MalformedError("relayed_stream_table_full")
+
+    def refused(self, command: AcceptTree, reason: RefusalReason) -> None:
+        """The data plane has not taken a state. The root, without acknowledgement, sends copies and the state again."""
+        if reason is not RefusalReason.UNKNOWN:
+            self._end((command.root, command.stream))
+
+    def judge(self) -> None:
+        """This node's certificate is another one, which may not let it relay."""
+        if not self._may_relay():
+            for key in list(self._relayed):
+                self._end(key)
+
+    def forget(self, root: NodeIndex) -> None:
+        """The root is gone; the data plane forgets its trees by itself."""
+        for stream in sorted(self._of_root.get(root, ())):
+            self._drop((root, stream))
+
+    def advance(self, now: Instant) -> None:
+        """End what roots have been silent about for too long."""
+        while self._relayed:
+            key, since = next(iter(self._relayed.items()))
+            if after(since, MAX_SILENCE) > now:
+                break
+            self._end(key)
+
+    def next_deadline(self) -> Instant | None:
+        oldest = next(iter(self._relayed.values()), None)
+        return None if oldest is None else after(oldest, MAX_SILENCE)
+
+    def _end(self, key: _StreamKey) -> None:
+        if key in self._relayed:
+            self._drop(key)
+            self.commands.append(EndRelaying(*key))
+
+    def _drop(self, key: _StreamKey) -> None:
+        root, stream = key
+        if self._relayed.pop(key, None) is not None:
+            self._of_root[root].discard(stream)
+            if not self._of_root[root]:
+                del self._of_root[root]
