@@ -156,7 +156,7 @@ class TreeKeys:
         return struct.pack(">IIBBHQ", *fixed) + self.secret + encode(self.context)
 
     def on(self, state: TreeState) -> TreeKeys:
-        """What is needed to speak on that tree."""
+        """The key with all that speaking on that tree takes."""
         return replace(self, epoch=state.epoch, tree_key=state.tree_key)
 
     def stepped(self, steps: int) -> TreeKeys:
