@@ -119,8 +119,9 @@ class TreeState:
 
     @classmethod
     def parse(cls, root: int, body: bytes) -> TreeState:
-        *numbers, count = struct.unpack_from(">IIIQIIHH", body)
-        return cls(root, *numbers, body[32:48], struct.unpack_from(f">{count}I", body, 48))
+        stream, epoch, key_id, anchor, parent, backup, largest, count = struct.unpack_from(">IIIQIIHH", body)
+        children = struct.unpack_from(f">{count}I", body, 48)
+        return cls(root, stream, epoch, key_id, anchor, parent, backup, largest, body[32:48], children)
 
     def emit(self) -> bytes:
         fixed = (self.stream, self.epoch, self.key_id, self.anchor, self.parent, self.backup, self.largest)
