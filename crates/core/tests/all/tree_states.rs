@@ -2,7 +2,8 @@
 
 use crate::common::*;
 use treecast_core::aead::Aead;
-use treecast_core::datagram::{StreamName, TreeName};
+use treecast_core::arrival::Recent;
+use treecast_core::datagram::{StreamName, TreeName, KIND_TREE_STATE};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::limits::MAX_TREE_CHILDREN;
 use treecast_core::reason::Reason;
@@ -169,15 +170,18 @@ fn who_relays_no_more_keeps_the_trees_by_which_it_gets_the_stream() {
 fn states_of_one_root_are_bounded() {
     let (one, two) = (tables(1), tables(2));
     join(&one, &two, 10, Aead::Aes256Gcm);
-    for epoch in 0..4096 {
+    let session = one.session_to(2).unwrap();
+    let give = |epoch: u32| {
         one.create_tree(5, epoch, KEY_ID, secrets(9, 8)).unwrap();
-        assert_eq!(give_place(&one, &two, TreeName { epoch, ..NAME }, &leaf()), Ok(()));
-        if epoch % 1000 == 999 {
-            two.events.drain(4096, || {});
-        }
+        let mut datagram = seal(&session, KIND_TREE_STATE, &one.tree_state(5, epoch, &leaf()).unwrap());
+        two.events.drain(10, || {});
+        let now_ns = NOW_NS + u64::from(epoch) * 1_000_000; // below a peer's rate
+        two.receive_session(&mut datagram, endpoint(1), now_ns, &mut Recent::default()).map(|_| ())
+    };
+    for epoch in 0..4096 {
+        assert_eq!(give(epoch), Ok(()));
     }
-    one.create_tree(5, 4096, KEY_ID, secrets(9, 8)).unwrap();
-    assert_eq!(give_place(&one, &two, TreeName { epoch: 4096, ..NAME }, &leaf()), Err(Reason::TreeStatesFull));
+    assert_eq!(give(4096), Err(Reason::TreeStatesFull));
 }
 
 #[test]
