@@ -19,6 +19,7 @@ PORT = 7700
 INIT, RESPONSE, FINAL, REFUSAL, SESSION, TREE, COOKIE = range(0xC0, 0xC7)
 HANDSHAKE_LEN = 1136
 MAC_LEN = 16
+FINAL_NONCE_LEN = 8
 _DH, _TAG = 32, 16
 PAYLOAD_LENS = {
     INIT: HANDSHAKE_LEN - 8 - _DH - _TAG - 2 * MAC_LEN,
@@ -46,9 +47,9 @@ def cookie_mac(cookie: bytes, data: bytes) -> bytes:
     return hmac.digest(cookie, data, "sha256")[:MAC_LEN]
 
 
-def padded(kind: int, payload: bytes) -> bytes:
-    """The payload of message 2 or 3."""
-    return (struct.pack(">H", len(payload)) + payload).ljust(PAYLOAD_LENS[kind], b"\0")
+def padded(kind: int, payload: bytes, nonce: bytes = b"") -> bytes:
+    """The payload of message 2 or 3; ``nonce``: what stands behind that of FINAL."""
+    return (struct.pack(">H", len(payload)) + payload + nonce).ljust(PAYLOAD_LENS[kind], b"\0")
 
 
 def unpadded(payload: bytes) -> bytes:

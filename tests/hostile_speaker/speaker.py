@@ -157,7 +157,8 @@ class Speaker:
     def _final(self, noise: NoiseHandshake, remote_index: int) -> bytes:
         clock = int(time.time() * 1000)
         payload = wire.handshake_payload(self.member.certificate, wire.AES_GCM, self.epoch, clock)
-        head = wire.handshake_header(wire.FINAL, remote_index) + noise.write_3(wire.padded(wire.FINAL, payload))
+        padded = wire.padded(wire.FINAL, payload, secrets.token_bytes(wire.FINAL_NONCE_LEN))
+        head = wire.handshake_header(wire.FINAL, remote_index) + noise.write_3(padded)
         return head + wire.handshake_mac(self.member.network_key, head)
 
     def _ask(self, node: Address, init: bytes, index: int) -> bytes:

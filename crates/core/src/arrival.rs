@@ -9,10 +9,11 @@ use std::sync::Arc;
 use crate::anchor::Anchor;
 use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
+use crate::datagram::KIND_TREE_STATE;
 use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, StreamName, TreeHeader, TreeName};
 use crate::datagram::{COOKIE, INIT, INNER_LEN};
 use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE};
-use crate::datagram::{KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY, KIND_TREE_STATE};
+use crate::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::downstream_stream::KeyOffer;
 use crate::downstream_tree::{DownstreamTree, NextHops};
@@ -22,8 +23,9 @@ use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::{Arrived, Fragment, Sender, FRAGMENT_HEADER_LEN};
 use crate::frame_source::FrameSource;
 use crate::headers::{Frame, Headers};
+use crate::path::Endpoint;
 use crate::reason::Reason;
-use crate::session::{Endpoint, Session};
+use crate::session::Session;
 use crate::tree_state::TreeState;
 
 const ETHERNET_HEADER_LEN: usize = 14;
@@ -33,8 +35,8 @@ const ETHERNET_HEADER_LEN: usize = 14;
 pub enum Received {
     /// A frame for the TAP, or a part of one.
     Opened(Opened),
-    /// A probe to be answered on its session.
-    Probe(Arc<Session>, u64),
+    /// A value to be sent back on its session, as this kind, to where it came from: [`NO_PATH`] where a neighbour has brought it.
+    Answer(Arc<Session>, Endpoint, u8, u64),
     /// An anchor to be sent on to next hops.
     Anchor(Anchor, NextHops),
     /// A Forward whose body is to be sealed for the next hop, as it lies there.
@@ -137,12 +139,13 @@ impl ForwardingTables {
             recent.session = self.sessions.get(header.receiver);
         }
         let session = recent.session.as_ref().ok_or(Reason::SessionUnknown)?;
+        let length = datagram.len();
         let opened = session.open(&header, datagram, now_ns)?;
         if opened.first {
             self.confirm(session, now_ns);
         }
-        if let Some(before) = (opened.newest && from != NO_PATH).then(|| session.move_to(from)).flatten() {
-            self.moved(session, before, from, now_ns);
+        if opened.newest && from != session.endpoint() && from != NO_PATH && session.path.heard(from, length, now_ns) {
+            self.report(Event::PathSeen { peer: session.peer, session: session.index, endpoint: from }, now_ns);
         }
         let inner = Inner::parse(opened.plaintext)?;
         let body = opened.plaintext.get(INNER_LEN..).unwrap_or_default();
@@ -173,7 +176,13 @@ impl ForwardingTables {
                 let body = plaintext.get_mut(INNER_LEN..).unwrap_or_default();
                 self.receive_forward(&neighbour, from, body, now_ns, recent)
             }
-            KIND_PROBE => exact_u64(body).map(|value| Received::Probe(session.clone(), value)),
+            KIND_PROBE => answer(session, from, KIND_PROBE_REPLY, body),
+            KIND_PATH_CHALLENGE => answer(session, from, KIND_PATH_RESPONSE, body),
+            KIND_PATH_RESPONSE => {
+                let endpoint = session.path.answered(exact_u64(body)?).ok_or(Reason::PathResponseUnexpected)?;
+                self.report(Event::PathAnswered { peer: session.peer, session: session.index, endpoint }, now_ns);
+                Ok(Received::Done)
+            }
             KIND_PROBE_REPLY => {
                 if !session.probe_reply(exact_u64(body)?, now_ns) {
                     return Err(Reason::ProbeUnexpected);
@@ -218,7 +227,7 @@ impl ForwardingTables {
         Ok((header, tree))
     }
 
-    /// Reverse path forwarding: a tree's datagrams come from a parent, by an address that a session with it has.
+    /// Reverse path forwarding: a tree's datagrams come from a parent, by the address of its path.
     fn check_path(
         &self,
         tree: &DownstreamTree,
@@ -310,11 +319,6 @@ impl ForwardingTables {
         }
         self.report(Event::SessionConfirmed { peer: session.peer, session: session.index }, now_ns);
     }
-
-    fn moved(&self, session: &Session, before: Endpoint, endpoint: Endpoint, now_ns: u64) {
-        self.sessions.moved(session.peer, before, endpoint);
-        self.report(Event::PeerMoved { peer: session.peer, session: session.index, endpoint }, now_ns);
-    }
 }
 
 /// The content of an opened tree datagram, whose plaintext is given.
@@ -326,6 +330,10 @@ fn opened_tree(name: StreamName, plaintext: &[u8]) -> Result<Opened, Reason> {
         KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Stream(name), name.root),
         _ => Err(Reason::KindUnknown),
     }
+}
+
+fn answer(session: &Arc<Session>, from: Endpoint, kind: u8, body: &[u8]) -> Result<Received, Reason> {
+    exact_u64(body).map(|value| Received::Answer(session.clone(), from, kind, value))
 }
 
 fn frame(header_len: usize, inner: Inner, length: usize, root: u32) -> Result<Opened, Reason> {

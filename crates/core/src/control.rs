@@ -8,6 +8,7 @@ use crate::forwarding_tables::ForwardingTables;
 use crate::frame::Mac;
 use crate::frame_source::CertifiedNode;
 use crate::handshake::SessionKeys;
+use crate::path::Endpoint;
 use crate::routes::{Route, SetRoute};
 use crate::session::{lock, Peer, Session, SessionParameters, Totals};
 use crate::source_filter::SourceFilter;
@@ -30,6 +31,12 @@ impl ForwardingTables {
     pub fn remove_session(&self, index: u32) {
         let _writing = lock(&self.writing);
         self.sessions.remove(index);
+    }
+
+    /// All sessions of the peer send there. Nothing without one.
+    pub fn set_path(&self, index: u32, endpoint: Endpoint) {
+        let _writing = lock(&self.writing);
+        self.sessions.set_path(index, endpoint);
     }
 
     /// Sets the MTU of the peer's underlay: no frame goes to it in longer datagrams. Nothing without a session.

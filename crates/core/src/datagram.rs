@@ -74,6 +74,10 @@ pub const KIND_HANDSHAKE: u8 = 7;
 pub const KIND_FORWARD: u8 = 8;
 /// A tree, and the receiver's place on it (section 6).
 pub const KIND_TREE_STATE: u8 = 9;
+/// A random value, for whoever is at the address that it goes to.
+pub const KIND_PATH_CHALLENGE: u8 = 10;
+/// The answer to it.
+pub const KIND_PATH_RESPONSE: u8 = 11;
 
 const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
 

@@ -7,11 +7,12 @@ use std::sync::Mutex;
 
 use crate::datagram::{StreamName, TreeName, INIT};
 use crate::frame::Mac;
+use crate::path::Endpoint;
 use crate::peer_queues::PeerQueues;
 use crate::punt::PuntKind;
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
-use crate::session::{lock, Endpoint};
+use crate::session::lock;
 use crate::tree_state::TreePlace;
 
 /// See `base/events.py`.
@@ -26,7 +27,8 @@ pub enum Event {
     SessionHandshake { peer: u32, session: u32, data: Vec<u8> },
     KeyOffered { stream: StreamName, key_id: u32, context: Vec<u8> },
     TreeOffered { tree: TreeName, place: TreePlace },
-    PeerMoved { peer: u32, session: u32, endpoint: Endpoint },
+    PathSeen { peer: u32, session: u32, endpoint: Endpoint },
+    PathAnswered { peer: u32, session: u32, endpoint: Endpoint },
     SessionConfirmed { peer: u32, session: u32 },
     TreeUsed { stream: u32 },
     KeyWorn { stream: u32, key_id: u32 },
@@ -121,7 +123,9 @@ impl Event {
     fn peer(&self) -> Option<u32> {
         match self {
             Self::Control { peer, .. } | Self::SessionHandshake { peer, .. } => Some(*peer),
-            Self::PeerMoved { peer, .. } | Self::SessionConfirmed { peer, .. } => Some(*peer),
+            Self::PathSeen { peer, .. } | Self::PathAnswered { peer, .. } | Self::SessionConfirmed { peer, .. } => {
+                Some(*peer)
+            }
             Self::KeyOffered { stream, .. } => Some(stream.root),
             Self::TreeOffered { tree, .. } => Some(tree.root),
             Self::TreeUsed { .. } | Self::KeyWorn { .. } => Some(OWN),
@@ -138,7 +142,7 @@ impl Event {
             Self::Handshake { .. } | Self::ForwardedHandshake { .. } => 8,
             Self::Control { .. } => 9,
             Self::KeyOffered { .. } => 10,
-            Self::PeerMoved { .. } | Self::SessionConfirmed { .. } => 11,
+            Self::PathSeen { .. } | Self::PathAnswered { .. } | Self::SessionConfirmed { .. } => 11,
             Self::TreeUsed { .. } | Self::KeyWorn { .. } => 11,
             Self::HostSeen { .. } => 12,
             Self::ForeignHandshake { .. } => 13,

@@ -5,8 +5,9 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use crate::datagram::{array_at, u32_at, DatagramType, AEAD_TAG_LEN, MIN_SESSION_LEN};
+use crate::path::Endpoint;
 use crate::reason::Reason;
-use crate::session::{Endpoint, SESSION_BODY_OFFSET};
+use crate::session::SESSION_BODY_OFFSET;
 
 /// Length of the header before the inner datagram.
 pub const FORWARD_HEADER_LEN: usize = 12;

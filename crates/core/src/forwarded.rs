@@ -7,8 +7,9 @@ use crate::datagram::{DatagramType, COOKIE, INIT};
 use crate::events::Event;
 use crate::forward::{ForwardHeader, FORWARD_HEADER_LEN, HOP_LIMIT, HOP_LIMIT_AT, INNER_DATAGRAM_OFFSET, NO_PATH};
 use crate::forwarding_tables::ForwardingTables;
+use crate::path::Endpoint;
 use crate::reason::Reason;
-use crate::session::{Endpoint, Session};
+use crate::session::Session;
 
 impl ForwardingTables {
     /// A neighbour's Forward, opened, from this address: for this node, or to be sent on as it lies there then.

@@ -13,6 +13,7 @@ use crate::kem::{LinkSecret, LINK_SECRET_LEN};
 use crate::mac::{prefix, MacKey, COOKIE_MAC_LEN, HANDSHAKE_LEN, MAC_LEN};
 use crate::network::Network;
 use crate::noise::{append_message, build, hybrid_session_key, read_init, session_key, Failure, INIT_HEADER_LEN};
+pub use crate::padding::FINAL_NONCE_LEN;
 use crate::padding::{padded, unpadded, PREFIX_LEN};
 use crate::reason::Reason;
 
@@ -32,7 +33,7 @@ pub const MAX_RESPONSE_PAYLOAD_LEN: usize = RESPONSE_ROOM - PREFIX_LEN;
 /// The longest payload of a REFUSAL: with it, no REFUSAL is longer than the shortest FINAL.
 pub const MAX_REFUSAL_PAYLOAD_LEN: usize = 48;
 /// The longest payload of a FINAL.
-pub const MAX_FINAL_PAYLOAD_LEN: usize = FINAL_ROOM - PREFIX_LEN;
+pub const MAX_FINAL_PAYLOAD_LEN: usize = FINAL_ROOM - PREFIX_LEN - FINAL_NONCE_LEN;
 
 /// The two keys of a session as one side sees them.
 pub struct SessionKeys {
@@ -169,7 +170,7 @@ impl Handshake {
     /// Responder: the RESPONSE datagram.
     pub fn write_response(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
         self.require(false, Step::Init)?;
-        let payload = padded(payload, RESPONSE_ROOM)?;
+        let payload = padded(payload, &[], RESPONSE_ROOM)?;
         let mut out = Vec::with_capacity(HANDSHAKE_LEN);
         out.extend_from_slice(&prefix(RESPONSE));
         out.extend_from_slice(&self.index.to_be_bytes());
@@ -192,10 +193,10 @@ impl Handshake {
         unpadded(&payload)
     }
 
-    /// Initiator: the FINAL datagram.
-    pub fn write_final(&mut self, payload: &[u8]) -> Result<Vec<u8>, Failure> {
+    /// Initiator: the FINAL datagram. `nonce` is fresh random bytes.
+    pub fn write_final(&mut self, payload: &[u8], nonce: [u8; FINAL_NONCE_LEN]) -> Result<Vec<u8>, Failure> {
         self.require(true, Step::Response)?;
-        let payload = padded(payload, FINAL_ROOM)?;
+        let payload = padded(payload, &nonce, FINAL_ROOM)?;
         let mut out = Vec::with_capacity(HANDSHAKE_LEN);
         out.extend_from_slice(&prefix(FINAL));
         out.extend_from_slice(&self.remote_index.to_be_bytes());

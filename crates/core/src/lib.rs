@@ -38,6 +38,7 @@ mod node_routes;
 pub mod noise;
 pub mod offload;
 mod padding;
+pub mod path;
 mod peer_queues;
 mod pending_offers;
 pub mod port;

@@ -89,6 +89,7 @@ reasons! {
     SourceOfAnotherNode = "source_of_another_node": "a frame whose source MAC, or sender address, is not of the node that sent it",
     EcnNotCapable = "ecn_not_capable": "congestion marked on the datagram of a frame that is not ECN-capable (RFC 6040)",
     ControlTooBig = "control_too_big": "a control message above 1196 bytes",
+    PathResponseUnexpected = "path_response_unexpected": "an answer to no challenge of this node",
     ProbeUnexpected = "probe_unexpected": "a probe reply that answers no outstanding probe",
     TreeReflected = "tree_reflected": "a tree datagram of this node's own came back",
     TreeUnknown = "tree_unknown": "no accepted downstream tree with this root, stream and epoch",
@@ -106,6 +107,7 @@ reasons! {
     TreeStateMalformed = "tree_state_malformed": "a state of a tree that does not parse, or names this node or a node twice",
     TreeStatesFull = "tree_states_full": "too many states of trees of one root wait for accept_tree",
     // On the way out.
+    PathUnvalidated = "path_unvalidated": "an answer to an address that has answered no challenge, and from which too little came",
     SocketFull = "socket_full": "the UDP socket's send buffer was full",
     CookieUnsent = "cookie_unsent": "a cookie for an address to which cookies wait already, or that cannot be reached",
     SocketUnreachable = "socket_unreachable": "the system has no way to the address, or forbids it",

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 
 use crate::aead::{Aead, AeadKey};
 use crate::counters::{Traffic, Volume};
@@ -15,6 +15,7 @@ use crate::datagram::LARGEST_UNDERLAY_MTU;
 use crate::datagram::{Inner, SessionHeader, AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, SESSION_HEADER_LEN};
 use crate::handshake::SessionKeys;
 use crate::limits::MAX_SESSIONS_PER_PEER;
+use crate::path::{Endpoint, Path};
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::replay::SessionWindow;
@@ -32,15 +33,6 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where a peer is reached: through which of our sockets, at which address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Number of the socket, in the order of `listen`.
-    pub socket: u32,
-    /// The peer's address.
-    pub address: SocketAddr,
-}
-
 /// Parameters of a new session, apart from its keys.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionParameters {
@@ -50,7 +42,7 @@ pub struct SessionParameters {
     pub remote_index: u32,
     /// The peer's node index.
     pub peer: u32,
-    /// Where to send at first.
+    /// Where to send, if the peer has no path yet.
     pub endpoint: Endpoint,
     /// The AEAD of both directions.
     pub aead: Aead,
@@ -82,12 +74,13 @@ pub struct Session {
     pub installed_ns: u64,
     /// UDP datagrams and payload bytes.
     pub traffic: Traffic,
+    /// The path of its peer.
+    pub path: Arc<Path>,
     seal: AeadKey,
     open: AeadKey,
     sealed: AtomicU64,
     cut: AtomicU32,
     window: Mutex<SessionWindow>,
-    endpoint: ArcSwap<Endpoint>,
     confirmed: AtomicBool,
     heard: AtomicBool,
     received_ns: AtomicU64,
@@ -98,20 +91,20 @@ pub struct Session {
 
 impl Session {
     /// None when the keys do not fit the AEAD, which 32 bytes always do.
-    pub fn new(parameters: SessionParameters, keys: &SessionKeys, now_ns: u64) -> Option<Self> {
-        let SessionParameters { index, remote_index, peer, endpoint, aead, confirmed } = parameters;
+    pub fn new(parameters: SessionParameters, path: Arc<Path>, keys: &SessionKeys, now_ns: u64) -> Option<Self> {
+        let SessionParameters { index, remote_index, peer, aead, confirmed, .. } = parameters;
         Some(Self {
             index,
             remote_index,
             peer,
             installed_ns: now_ns,
             traffic: Traffic::default(),
+            path,
             seal: AeadKey::new(aead, &keys.seal).ok()?,
             open: AeadKey::new(aead, &keys.open).ok()?,
             sealed: AtomicU64::new(0),
             cut: AtomicU32::new(0),
             window: Mutex::default(),
-            endpoint: ArcSwap::from_pointee(endpoint),
             confirmed: AtomicBool::new(confirmed),
             heard: AtomicBool::new(false),
             received_ns: AtomicU64::new(now_ns),
@@ -175,15 +168,7 @@ impl Session {
 
     /// Where to send.
     pub fn endpoint(&self) -> Endpoint {
-        **self.endpoint.load()
-    }
-
-    /// Sends to `endpoint` from now on; the one before, when that was another.
-    pub fn move_to(&self, endpoint: Endpoint) -> Option<Endpoint> {
-        if self.endpoint() == endpoint {
-            return None;
-        }
-        Some(*self.endpoint.swap(Arc::new(endpoint)))
+        self.path.endpoint()
     }
 
     /// The MTU of the peer's underlay, as it advertises.
@@ -237,6 +222,8 @@ pub struct Peer {
     pub index: u32,
     /// Tree datagrams sent to it and come from it.
     pub tree_traffic: Traffic,
+    /// Where all of its sessions send.
+    pub path: Arc<Path>,
     past: Traffic,
     underlay_mtu: AtomicUsize,
     sessions: Mutex<Vec<Arc<Session>>>,
@@ -244,18 +231,14 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer without sessions.
-    pub fn new(index: u32) -> Self {
-        Self::with_past(index, Totals::default())
-    }
-
-    /// A peer without sessions that was there before.
-    pub fn with_past(index: u32, ((tx, tx_bytes), (rx, rx_bytes)): Totals) -> Self {
+    /// A peer without sessions, and what was counted of it before.
+    pub fn new(index: u32, path: Arc<Path>, ((tx, tx_bytes), (rx, rx_bytes)): Totals) -> Self {
         let (tree_traffic, past) = (Traffic::default(), Traffic::default());
         past.tx.add(tx, tx_bytes);
         past.rx.add(rx, rx_bytes);
         let underlay_mtu = AtomicUsize::new(LARGEST_UNDERLAY_MTU);
-        Self { index, tree_traffic, past, underlay_mtu, sessions: Mutex::default(), current: ArcSwapOption::empty() }
+        let (sessions, current) = (Mutex::default(), ArcSwapOption::empty());
+        Self { index, tree_traffic, path, past, underlay_mtu, sessions, current }
     }
 
     /// The newest confirmed session: what to send on.
@@ -268,9 +251,9 @@ impl Peer {
         lock(&self.sessions).last().cloned()
     }
 
-    /// Does a session of it have this address?
+    /// Does its path have this address?
     pub fn is_at(&self, address: &SocketAddr) -> bool {
-        lock(&self.sessions).iter().any(|session| session.endpoint().address == *address)
+        self.path.endpoint().address == *address
     }
 
     /// Adds a session; returns the one that had to go.

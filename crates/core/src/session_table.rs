@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use crate::datagram::DatagramLimit;
 use crate::handshake::SessionKeys;
 use crate::limits::{MAX_PEERS, MAX_SESSIONS};
+use crate::path::{Endpoint, Path};
 use crate::reason::Reason;
-use crate::session::{lock, Endpoint, Peer, Session, SessionParameters, Totals};
+use crate::session::{lock, Peer, Session, SessionParameters, Totals};
 use crate::table::{Refused, Table};
 
 /// The sessions of this node, by index and by address.
@@ -45,22 +46,24 @@ impl SessionTable {
         if self.sessions.get(&parameters.index).is_some() {
             return Err(Refused::Taken);
         }
-        let session = Arc::new(Session::new(parameters, keys, now_ns).ok_or(Refused::Invalid)?);
-        let peer = match self.peers.get(&parameters.peer) {
+        let known = self.peers.get(&parameters.peer);
+        let path = known.as_ref().map_or_else(|| Arc::new(Path::new(parameters.endpoint)), |peer| peer.path.clone());
+        let session = Arc::new(Session::new(parameters, path, keys, now_ns).ok_or(Refused::Invalid)?);
+        let peer = match known {
             Some(peer) => peer,
             None => {
                 let past = lock(&self.past_traffic).remove(&parameters.peer).unwrap_or_default();
-                let peer = Arc::new(Peer::with_past(parameters.peer, past));
+                let peer = Arc::new(Peer::new(parameters.peer, session.path.clone(), past));
                 self.peers.insert(parameters.peer, peer.clone())?;
                 peer
             }
         };
         self.sessions.insert(parameters.index, session.clone())?;
-        if let Some(gone) = peer.add(session) {
+        if let Some(gone) = peer.add(session.clone()) {
             self.sessions.remove(&gone.index);
         }
         // When the table is full the peer's tree numbers suffer, nothing else.
-        let _ = self.addresses.insert(parameters.endpoint.address, parameters.peer);
+        let _ = self.addresses.insert(session.endpoint().address, parameters.peer);
         Ok(())
     }
 
@@ -94,11 +97,15 @@ impl SessionTable {
         Ok(self.peers.get(&index).is_some_and(|peer| peer.set_underlay_mtu(mtu) != mtu))
     }
 
-    /// Notes that a peer has moved from an address to another.
-    pub(crate) fn moved(&self, peer: u32, before: Endpoint, now: Endpoint) {
-        self.addresses.remove(&before.address);
+    /// Sets the path of a peer, if it is there.
+    pub(crate) fn set_path(&self, index: u32, endpoint: Endpoint) {
+        let Some(peer) = self.peers.get(&index) else { return };
+        let before = peer.path.set(endpoint);
+        if self.addresses.get(&before.address) == Some(index) {
+            self.addresses.remove(&before.address);
+        }
         // When the table is full the peer's tree numbers suffer, nothing else.
-        let _ = self.addresses.insert(now.address, peer);
+        let _ = self.addresses.insert(endpoint.address, index);
     }
 
     /// The session with this index.

@@ -11,7 +11,8 @@ use treecast_core::downstream_stream::KeyOffer;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::MAX_FRAME_LEN;
 use treecast_core::handshake::SessionKeys;
-use treecast_core::session::{Endpoint, Session, SessionParameters, SESSION_BODY_OFFSET};
+use treecast_core::path::Endpoint;
+use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
 use zeroize::Zeroizing;
 
 use crate::handshakes::NETWORK;

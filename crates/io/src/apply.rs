@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::io;
+use std::net::SocketAddr;
 
 use treecast_core::aead::Aead;
 use treecast_core::datagram::{StreamName, TreeName};
 use treecast_core::forward::NO_PATH;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::handshake::SessionKeys;
+use treecast_core::path::Endpoint;
 use treecast_core::port::Port;
 use treecast_core::root_tree::Hops;
 use treecast_core::routes::SetRoute;
-use treecast_core::session::{Endpoint, SessionParameters};
+use treecast_core::session::SessionParameters;
 use treecast_core::table::Refused;
 use treecast_core::tree_state::TreePlace;
 
@@ -149,13 +151,17 @@ impl Forwarder {
             Command::InstallSession { handshake, session, peer, socket, endpoint, aead, confirmed } => {
                 let of_session = handshakes.get_mut(handshake).filter(|handshake| handshake.index == session);
                 let handshake = of_session.ok_or_else(|| Cause::invalid("no handshake of this session"))?;
-                let endpoint = endpoint.map_or(NO_PATH, |address| Endpoint { socket, address });
+                let endpoint = endpoint.map_or(Ok(NO_PATH), |address| self.endpoint(socket, address))?;
                 self.install_session(handshake, peer, endpoint, aead, confirmed)?;
             }
             Command::RemoveSession { session } => tables.remove_session(session),
             Command::ForgetPeer { peer } => tables.forget_peer(peer),
             Command::SetNodeRoute { node, next_hop } => tables.set_node_route(node, next_hop)?,
             Command::RemoveNodeRoute { node } => tables.remove_node_route(node),
+            Command::SetPath { peer, socket, endpoint } => tables.set_path(peer, self.endpoint(socket, endpoint)?),
+            Command::ChallengePath { peer, socket, endpoint, value } => {
+                self.challenge_path(peer, self.endpoint(socket, endpoint)?, value);
+            }
             Command::SetPeerUnderlayMtu { peer, mtu_bytes } => tables.set_peer_underlay_mtu(peer, mtu_bytes)?,
             Command::CertifyNode { node, bridge, carried, addresses } => {
                 tables.certify_node(node, CertifiedNode { bridge, carried, addresses: addresses.into() })?;
@@ -228,14 +234,16 @@ impl Forwarder {
         confirmed: bool,
     ) -> Result<(), Cause> {
         let aead = Aead::from_number(aead).ok_or_else(|| Cause::invalid("no such AEAD"))?;
-        if endpoint.socket as usize >= self.listening().len() {
-            return Err(Cause::invalid("no such socket"));
-        }
         let spent = || Cause::invalid("the handshake is not finished, or spent");
         let keys = handshake.keys.take().ok_or_else(spent)?;
         let SpentHandshake { index, remote_index, .. } = *handshake;
         let parameters = SessionParameters { index, remote_index, peer, endpoint, aead, confirmed };
         Ok(self.tables.install_session(parameters, &keys, monotonic_ns())?)
+    }
+
+    fn endpoint(&self, socket: u32, address: SocketAddr) -> Result<Endpoint, Cause> {
+        let known = (socket as usize) < self.listening().len();
+        known.then_some(Endpoint { socket, address }).ok_or_else(|| Cause::invalid("no such socket"))
     }
 
     fn port(&self, port: u32) -> Result<&Port, Cause> {

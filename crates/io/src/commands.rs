@@ -66,6 +66,8 @@ commands! {
     ForgetPeer { peer: u32 }
     SetNodeRoute { node: u32, next_hop: u32 }
     RemoveNodeRoute { node: u32 }
+    SetPath { peer: u32, socket: u32, endpoint: SocketAddr }
+    ChallengePath { peer: u32, socket: u32, endpoint: SocketAddr, value: u64 }
     SetPeerUnderlayMtu { peer: u32, mtu_bytes: usize }
     CertifyNode { node: u32, bridge: bool, carried: bool, addresses: Vec<IpAddr> }
     UncertifyNode { node: u32 }

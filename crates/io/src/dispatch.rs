@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use treecast_core::counters::Counter;
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
-use treecast_core::session::{Endpoint, Peer, Session};
+use treecast_core::session::{Peer, Session};
 
 use crate::sys::address::RawAddress;
 use crate::sys::batch::{Outgoing, Sender};

@@ -41,8 +41,13 @@ fn emit(event: &Event, out: &mut Writer) {
             out.unsigned(place.parent).unsigned(place.backup).array(place.children.len());
             place.children.iter().fold(out, |out, child| out.unsigned(*child))
         }
-        Event::PeerMoved { peer, session, endpoint } => {
-            out.array(4).text("PeerMoved").unsigned(*peer).unsigned(*session).address(&endpoint.address)
+        Event::PathSeen { peer, session, endpoint } => {
+            out.array(5).text("PathSeen").unsigned(*peer).unsigned(*session);
+            out.unsigned(endpoint.socket).address(&endpoint.address)
+        }
+        Event::PathAnswered { peer, session, endpoint } => {
+            out.array(5).text("PathAnswered").unsigned(*peer).unsigned(*session);
+            out.unsigned(endpoint.socket).address(&endpoint.address)
         }
         Event::SessionConfirmed { peer, session } => {
             out.array(3).text("SessionConfirmed").unsigned(*peer).unsigned(*session)

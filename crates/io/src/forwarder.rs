@@ -6,12 +6,15 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use treecast_core::datagram::{KIND_CONTROL, KIND_HANDSHAKE, KIND_SENDER_KEY, KIND_TREE_STATE, MAX_CONTROL_LEN};
+use treecast_core::datagram::{
+    KIND_CONTROL, KIND_HANDSHAKE, KIND_PATH_CHALLENGE, KIND_SENDER_KEY, KIND_TREE_STATE, MAX_CONTROL_LEN,
+};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::path::Endpoint;
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
-use treecast_core::session::{Endpoint, Session};
+use treecast_core::session::Session;
 use treecast_core::table::Refused;
 use treecast_core::tree_control::TreeSecrets;
 use treecast_core::tree_state::TreePlace;
@@ -235,6 +238,18 @@ impl Forwarder {
                 false
             }
             _ => false,
+        }
+    }
+
+    /// Sends a challenge to an address from which the peer was heard.
+    pub fn challenge_path(&self, peer: u32, to: Endpoint, value: u64) {
+        match (self.tables.session_to(peer), self.open_now()) {
+            (Ok(session), Some(open)) => {
+                session.path.challenge(to, value);
+                open.underlay.send_to(&self.tables, &session, to, KIND_PATH_CHALLENGE, &value.to_be_bytes());
+            }
+            (Err(reason), _) => self.tables.drops.count(reason),
+            _ => {}
         }
     }
 

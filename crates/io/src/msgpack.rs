@@ -147,7 +147,7 @@ macro_rules! numbers {
         })+
     };
 }
-numbers!(u8, u16, u32, usize);
+numbers!(u8, u16, u32, u64, usize);
 
 impl Field<'_> for bool {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {

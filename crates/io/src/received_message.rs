@@ -1,17 +1,18 @@
 //! One message received from a socket: a datagram, or several of one sender that the kernel has joined.
 //!
-//! Opens each by its type, and sends at once what answers it (probe replies, anchors, cookies); what is to be sent on goes to the
-//! outbox.
+//! Opens each by its type, and sends at once what answers it (replies to probes and challenges, anchors, cookies); what is to be
+//! sent on goes to the outbox.
 
 use std::sync::Arc;
 
 use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
-use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, KIND_PROBE_REPLY, SESSION_OVERHEAD};
+use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, SESSION_OVERHEAD};
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
-use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET};
+use treecast_core::session::{Session, SESSION_BODY_OFFSET};
 
 use crate::outbox::{Outbox, Target};
 use crate::relay::Passed;
@@ -64,8 +65,8 @@ impl<'s> ReceivedMessage<'s> {
         match DatagramType::of(datagram)? {
             DatagramType::Session => match self.tables.receive_session(datagram, self.from, self.now_ns, recent)? {
                 Received::Opened(opened) => Ok(Some(opened)),
-                Received::Probe(session, value) => {
-                    self.underlay.send_on(self.tables, &session, KIND_PROBE_REPLY, &value.to_be_bytes());
+                Received::Answer(session, to, kind, value) => {
+                    self.underlay.send_to(self.tables, &session, to, kind, &value.to_be_bytes());
                     Ok(None)
                 }
                 Received::Anchor(anchor, next_hops) => {

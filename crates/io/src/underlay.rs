@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use treecast_core::anchor::Anchor;
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{DatagramLimit, Inner, KIND_ANCHOR, KIND_FORWARD, MAX_DATAGRAM_LEN};
-use treecast_core::forward::ForwardHeader;
+use treecast_core::datagram::{DatagramLimit, Inner, KIND_ANCHOR, KIND_FORWARD, MAX_DATAGRAM_LEN, SESSION_OVERHEAD};
+use treecast_core::forward::{ForwardHeader, NO_PATH};
 use treecast_core::forwarding_tables::ForwardingTables;
+use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
-use treecast_core::session::{Endpoint, Session};
+use treecast_core::session::Session;
 
 use crate::seals::{Routed, Seals};
 use crate::socket_group::SocketGroup;
@@ -86,11 +87,11 @@ impl Underlay {
     pub fn send_on(&self, tables: &ForwardingTables, session: &Session, kind: u8, body: &[u8]) -> bool {
         let inner = Inner { kind, checksum: None };
         match tables.route_to(session.peer) {
-            None => self.seal_and_send(tables, session, session, inner, [body, &[]]),
+            None => self.seal_and_send(tables, session, session.endpoint(), session, inner, [body, &[]]),
             Some(Ok(next_hop)) => {
                 let header = ForwardHeader::first(session.peer, tables.node_index);
                 let by = Routed { session, next_hop: &next_hop, header };
-                self.seal_and_send(tables, &next_hop, &by, inner, [body, &[]])
+                self.seal_and_send(tables, &next_hop, next_hop.endpoint(), &by, inner, [body, &[]])
             }
             Some(Err(reason)) => {
                 tables.drops.count(reason);
@@ -99,17 +100,31 @@ impl Underlay {
         }
     }
 
+    /// Seals a body for one session and sends it to where something came from: off its path no more than what came from there
+    /// permits. [`NO_PATH`]: as [`Self::send_on`].
+    pub fn send_to(&self, tables: &ForwardingTables, session: &Session, to: Endpoint, kind: u8, body: &[u8]) -> bool {
+        if to == NO_PATH {
+            return self.send_on(tables, session, kind, body);
+        }
+        if !session.path.may_send(to, SESSION_OVERHEAD + body.len()) {
+            tables.drops.count(Reason::PathUnvalidated);
+            return false;
+        }
+        self.seal_and_send(tables, session, to, session, Inner { kind, checksum: None }, [body, &[]])
+    }
+
     /// Sends a handshake datagram for a node to a neighbour, which is to send it on.
     pub fn send_by(&self, tables: &ForwardingTables, neighbour: &Session, destination: u32, datagram: &[u8]) -> bool {
         let header = ForwardHeader::first(destination, tables.node_index).emit();
         let inner = Inner { kind: KIND_FORWARD, checksum: None };
-        self.seal_and_send(tables, neighbour, neighbour, inner, [&header, datagram])
+        self.seal_and_send(tables, neighbour, neighbour.endpoint(), neighbour, inner, [&header, datagram])
     }
 
     fn seal_and_send(
         &self,
         tables: &ForwardingTables,
-        to: &Session,
+        on: &Session,
+        to: Endpoint,
         by: &impl Seals,
         inner: Inner,
         body: [&[u8]; 2],
@@ -117,9 +132,9 @@ impl Underlay {
         let mut buffer = [0; MAX_DATAGRAM_LEN];
         match by.seal_body(inner, body, &mut buffer) {
             Ok(length) => {
-                let sent = self.send(tables, &buffer[..length], to.endpoint());
+                let sent = self.send(tables, &buffer[..length], to);
                 if sent {
-                    to.traffic.tx.add(1, length as u64);
+                    on.traffic.tx.add(1, length as u64);
                 }
                 sent
             }

@@ -66,8 +66,8 @@ impl Handshake {
     }
 }
 
-fn ephemeral() -> PyResult<[u8; 32]> {
-    let mut bytes = [0; 32];
+fn fresh<const N: usize>() -> PyResult<[u8; N]> {
+    let mut bytes = [0; N];
     random(&mut bytes)?;
     Ok(bytes)
 }
@@ -76,12 +76,12 @@ fn ephemeral() -> PyResult<[u8; 32]> {
 impl Handshake {
     #[staticmethod]
     fn initiate(key: &StaticKey, network: &Network, index: u32) -> PyResult<Self> {
-        core::Handshake::initiate(&key.0, &network.0, index, ephemeral()?).map(Self).map_err(error)
+        core::Handshake::initiate(&key.0, &network.0, index, fresh()?).map(Self).map_err(error)
     }
 
     #[staticmethod]
     fn respond(key: &StaticKey, network: &Network, index: u32, init: &[u8]) -> PyResult<Self> {
-        core::Handshake::respond(&key.0, &network.0, index, init, ephemeral()?).map(Self).map_err(error)
+        core::Handshake::respond(&key.0, &network.0, index, init, fresh()?).map(Self).map_err(error)
     }
 
     fn init_datagram<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
@@ -101,7 +101,7 @@ impl Handshake {
     }
 
     fn write_final<'py>(&mut self, py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.0.write_final(payload).map_err(error)?))
+        Ok(PyBytes::new(py, &self.0.write_final(payload, fresh()?).map_err(error)?))
     }
 
     fn read_final<'py>(&mut self, py: Python<'py>, datagram: &[u8]) -> PyResult<Bound<'py, PyBytes>> {

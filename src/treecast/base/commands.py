@@ -16,6 +16,7 @@ from treecast.base.downstream_commands import RefuseTree as RefuseTree  # noqa: 
 from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
+from treecast.base.path_commands import ChallengePath, SetPath, SetPeerUnderlayMtu
 
 
 class SendDatagram(DataPlaneCommand, frozen=True):
@@ -160,16 +161,6 @@ class RemoveNodeRoute(DataPlaneCommand, frozen=True):
     """All for a node goes to itself from now on, where its session has a path."""
 
     node: NodeIndex
-
-
-class SetPeerUnderlayMtu(DataPlaneCommand, frozen=True):
-    """The MTU of the peer's underlay, 1280 to 9000 (at first 9000): no frame goes to it in longer packets.
-
-    Those of a tree are held to the smallest of its next hops'. Of a peer without a session nothing is kept.
-    """
-
-    peer: NodeIndex
-    mtu_bytes: int
 
 
 class CertifyNode(DataPlaneCommand, frozen=True):
@@ -317,6 +308,8 @@ Command = (
     | ForgetPeer
     | SetNodeRoute
     | RemoveNodeRoute
+    | SetPath
+    | ChallengePath
     | SetPeerUnderlayMtu
     | CertifyNode
     | UncertifyNode

@@ -93,11 +93,24 @@ class TreeOffered(Struct, frozen=True):
     children: tuple[NodeIndex, ...]
 
 
-class PeerMoved(Struct, frozen=True):
-    """An authentic, fresh datagram of ``session`` came from a new address, which is used from now on."""
+class PathSeen(Struct, frozen=True):
+    """An authentic datagram of ``session``, the newest so far, came from elsewhere than the peer's path.
+
+    Once a second from one address, and of one peer once a second after four. It moves nothing.
+    """
 
     peer: NodeIndex
     session: int
+    socket: int
+    endpoint: Endpoint
+
+
+class PathAnswered(Struct, frozen=True):
+    """The peer has answered ChallengePath: what is sent to this address reaches it."""
+
+    peer: NodeIndex
+    session: int
+    socket: int
     endpoint: Endpoint
 
 
@@ -160,7 +173,8 @@ FromDataPlane = (
     | SessionHandshake
     | KeyOffered
     | TreeOffered
-    | PeerMoved
+    | PathSeen
+    | PathAnswered
     | SessionConfirmed
     | TreeUsed
     | KeyWorn

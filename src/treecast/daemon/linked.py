@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from structlog.typing import FilteringBoundLogger
 
 from treecast.base.addresses import IPAddress
-from treecast.engine.changes import LinkChange
+from treecast.engine.changes import LinkChange, PathMove
 from treecast.engine.view import View
 
 
@@ -22,17 +22,20 @@ class Linked:
         self._addresses: frozenset[IPAddress] = frozenset()
 
     def log_changes(self) -> bool:
-        """Whether links came up or ended since the last call; one line for each, in their order."""
+        """Whether links came up, ended or moved since the last call; one line for each, in their order."""
         if self._view.position == self._position:
             return False
-        changes = self._view.changes(self._position, (LinkChange,))
+        changes = self._view.changes(self._position, (LinkChange, PathMove))
         self._position = self._view.position
         if changes is None:
             self._log.warning("more links came up or ended at once than are remembered: see peers")
             return True
         for change in changes:
-            if isinstance(change, LinkChange):
-                self._log.info("link up" if change.up else "link down", peer=change.name)
+            match change:
+                case LinkChange(_, name, up):
+                    self._log.info("link up" if up else "link down", peer=name)
+                case PathMove(_, name, before, now):
+                    self._log.info("path moved", peer=name, before=str(before), now=str(now))
         return bool(changes)
 
     def addresses(self) -> frozenset[IPAddress]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, takewhile
 from operator import itemgetter
 
-from treecast.base.addresses import MacAddress
+from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.flows import Flow, GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_CHANGES
@@ -29,6 +29,16 @@ class LinkChange:
     name: str
     up: bool
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PathMove:
+    """Datagrams for a linked node go to another address. ``name``: of the node."""
+
+    node: NodeIndex
+    name: str
+    before: Endpoint
+    now: Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,7 @@ class TreeChange:
 
 Change = (
     LinkChange
+    | PathMove
     | MemberChange
     | PrefixChange
     | LocalHostChange

@@ -8,12 +8,12 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Duration, Instant
 from treecast.base.timers import Timers
 from treecast.designated_forwarder.designated_forwarder import ForwardingChange
-from treecast.engine.changes import LinkChange, PortChange
+from treecast.engine.changes import LinkChange, PathMove, PortChange
 from treecast.engine.faults import Faults
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.rooms import Rooms, may_relay
 from treecast.identity.newest import CERTIFICATE_REPLACED
-from treecast.links.link_events import LinkDown, LinkEvent, LinkUp, PathChange
+from treecast.links.link_events import LinkDown, LinkEvent, LinkUp, PathChange, PathMoved
 
 REPLACED_LINGERS: Duration = 3.0
 """A replaced node gets the newer certificate over its link, repeated meanwhile, and ends by itself."""
@@ -59,6 +59,8 @@ class Following:
                     spare("downstream trees", rooms.tree_states.forget, peer)
                     if not rooms.broadcast.knows(peer):
                         rooms.nodes.remove(peer)
+                case PathMoved(peer, before, after):
+                    rooms.changes.add(PathMove(peer, rooms.nodes.name(peer), before, after))
 
     def certificates(self, now: Instant) -> None:
         """Links end with the certificates of their peers, who may have shown newer ones since."""

@@ -16,7 +16,8 @@ from treecast.base.events import (
     HostSeen,
     KeyOffered,
     KeyWorn,
-    PeerMoved,
+    PathAnswered,
+    PathSeen,
     SessionConfirmed,
     SessionHandshake,
     TapFrame,
@@ -85,8 +86,10 @@ class Reception:
                 self._rooms.downstream_trees.offered(now, event)
             case TreeOffered():
                 self._rooms.tree_states.offered(now, event)
-            case PeerMoved():
-                self._rooms.links.moved(event)
+            case PathSeen():
+                self._rooms.links.paths.seen(event)
+            case PathAnswered():
+                self._following.links(now, self._rooms.links.paths.answered(event))
             case SessionConfirmed():
                 self._following.links(now, self._rooms.links.confirmed(now, event))
             case TreeUsed(stream):

@@ -163,7 +163,7 @@ class View:
     def links(self) -> tuple[LinkView, ...]:
         """The links that are up, by node index."""
         return tuple(
-            LinkView(peer.node, peer.certificate.name, peer.current.endpoint) for peer in self._rooms.links.peers()
+            LinkView(peer.node, peer.certificate.name, peer.place.endpoint) for peer in self._rooms.links.peers()
         )
 
     @property

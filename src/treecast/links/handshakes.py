@@ -184,7 +184,7 @@ class Handshakes:
         return None
 
     def _receive_init(self, now: Instant, data: bytes, way: Way) -> None:
-        known = self._pending.with_init(data)
+        known = self._pending.with_init(data, way)
         if known is not None:
             known.take(SessionEvent.INIT)
             self.commands.append(way.send(known.response))
@@ -281,7 +281,7 @@ class Handshakes:
             return None
         hybrid = mixed(pending.handshake, pending.secret, payload.link_secret)
         state, handshake, offset_s = pending.state, pending.handshake, pending.own_offset_s
-        return Finished(state, handshake, payload, certificate, way, None, offset_s, pending.secret, hybrid)
+        return Finished(state, handshake, payload, certificate, pending.way, None, offset_s, pending.secret, hybrid)
 
     def _refuse(self, now: Instant, handshake: Handshake, reason: int, way: Way) -> None:
         """Shorter than what it answers, once for each time that came."""

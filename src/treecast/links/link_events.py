@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.identity.certificate import Certificate
 
@@ -31,4 +32,13 @@ class PathChange:
     has_path: bool
 
 
-LinkEvent = LinkUp | LinkDown | PathChange
+@dataclass(frozen=True, slots=True)
+class PathMoved:
+    """A node's datagrams go elsewhere than before."""
+
+    peer: NodeIndex
+    before: Endpoint
+    now: Endpoint
+
+
+LinkEvent = LinkUp | LinkDown | PathChange | PathMoved

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 
 from treecast.base.addresses import Endpoint, IPAddress
-from treecast.base.commands import InstallSession, SetPeerUnderlayMtu
+from treecast.base.commands import InstallSession
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
-from treecast.base.events import AnyHandshake, PeerMoved, SessionConfirmed, SessionReport
+from treecast.base.events import AnyHandshake, SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
+from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.base.problems import Problem
 from treecast.base.routes import RouteType
 from treecast.base.time import Instant, earliest
@@ -112,6 +113,7 @@ class Links:
         )
         self.trace = self._handshakes.trace
         self.commands = self._sessions.commands
+        self.paths = self._sessions.paths
 
     # whom to reach
 
@@ -206,7 +208,7 @@ class Links:
         """End the link: the peer's certificate has ended, by this node's clock."""
         peer = self.peer(node)
         if peer is not None:
-            at, clock_ms = peer.current.endpoint, int((peer.unix_offset_s + now) * 1000)
+            at, clock_ms = peer.place.endpoint, int((peer.unix_offset_s + now) * 1000)
             self._handshakes.refused.note(Refused(now, True, CERTIFICATE_EXPIRED, at, peer.certificate, clock_ms))
         return self.cut(now, node, CERTIFICATE_EXPIRED)
 
@@ -219,7 +221,7 @@ class Links:
         """A linked node was added again: who has its replaced certificate is there, and people are to know where."""
         peer, clock_ms = self.peer(node), self._wall_clock_ms(now)
         if peer is not None:
-            where = peer.current.endpoint
+            where = peer.place.endpoint
             self._handshakes.refused.note(Refused(now, True, CERTIFICATE_REPLACED, where, peer.certificate, clock_ms))
 
     def met_twin(self) -> MetTwin | None:
@@ -233,13 +235,13 @@ class Links:
     def where(self, node: NodeIndex) -> tuple[Endpoint, ...]:
         """Where the node is, or is said to be."""
         peer = self._peers.get(node)
-        linked = (peer.current.endpoint,) if peer is not None and self._peers.has_path(node) else ()
+        linked = (peer.path.endpoint,) if peer is not None and peer.path is not None and peer.via is None else ()
         advertised = (endpoint for target in self._targets.of(node) for endpoint in target.endpoints)
         return tuple(dict.fromkeys((*linked, *advertised)))
 
     @property
     def session_changes(self) -> int:
-        """Sessions that were installed, confirmed, moved or removed since the start."""
+        """Sessions that were installed, confirmed or removed since the start, and paths that have moved."""
         return self._peers.session_changes
 
     @property
@@ -294,10 +296,6 @@ class Links:
     def confirmed(self, now: Instant, event: SessionConfirmed) -> list[LinkEvent]:
         """The first authentic datagram of a session: the other side has it too."""
         return self._sessions.confirmed(now, event)
-
-    def moved(self, event: PeerMoved) -> None:
-        """An authentic, fresh datagram came from a new address."""
-        self._sessions.moved(event)
 
     def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
         """GOODBYE came on a session: the peer goes down. Late, on a session that has ended, it means nothing."""

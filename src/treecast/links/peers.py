@@ -37,21 +37,29 @@ DEAD_AFTER: Duration = 7.0
 """Three probes of 2 s without a sign of life, and some."""
 
 
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Where the datagrams for a node go: by which of this node's sockets, to which address."""
+
+    socket: int
+    endpoint: Endpoint
+
+
 @dataclass(slots=True)
 class Session:
     state: SessionState
     index: int
     initiated: bool
     established_at: Instant
-    socket: int
-    endpoint: Endpoint
+    way: Way
+    """The way that its handshake took."""
     final: Sending | None = None
     """The command that sends FINAL again, until the session is confirmed."""
+    finals: int = 1
+    """How many FINALs were sent."""
     rekey_after: Duration = REKEY_AFTER
     hybrid: bool = False
     """Its keys are made of the link secret, too."""
-    way: Way | None = None
-    """The way of its handshake."""
 
     @property
     def confirmed(self) -> bool:
@@ -72,6 +80,8 @@ class Peer:
     node: NodeIndex
     certificate: Certificate
     epoch_ms: int
+    path: Path | None
+    """All its sessions use it, and the next ones too. None: it never had one."""
     state: LinkState = LinkState.DOWN
     version: str = ""
     underlay_mtu: int = 1500
@@ -85,7 +95,6 @@ class Peer:
     """Nothing came from it for SUSPECT_AFTER: it may have forgotten its newest session."""
     sessions: list[Session] = field(default_factory=list)
     exchange: Exchange = field(default_factory=Exchange)
-    _last: Endpoint | None = None
 
     @property
     def up(self) -> bool:
@@ -99,9 +108,13 @@ class Peer:
     @property
     def endpoint(self) -> Endpoint | None:
         """Where it is, or was when it last had a path."""
-        if self.sessions and self.via is None:
-            self._last = self.current.endpoint
-        return self._last
+        return self.path.endpoint if self.path is not None else None
+
+    @property
+    def place(self) -> Path:
+        """Where what is sent to it goes at first: to itself, or to the neighbour that sends it on."""
+        way = self.sessions[-1].way
+        return self.path if self.path is not None and self.via is None else Path(way.socket, way.endpoint)
 
     def learned(self, now: Instant, certificate: Certificate, payload: HandshakePayload, own_offset_s: float) -> None:
         """Take its certificate and payload from a handshake, which had this node's own clock, too."""
@@ -135,7 +148,7 @@ class Peers:
         self._indices: set[int] = set()
         """The indices of all sessions: this node makes its ends of them, so that each is there once."""
         self.session_changes = 0
-        """Sessions that were added, confirmed, moved or removed so far: a peer's endpoint changes by nothing else."""
+        """Sessions that were added, confirmed or removed so far, and paths that have moved."""
 
     def __contains__(self, node: NodeIndex) -> bool:
         return node in self._peers
@@ -180,7 +193,7 @@ class Peers:
         peer = self._peers.get(neighbour)
         if peer is None or not peer.up or peer.via is not None:
             return None
-        return Forwarded(node, neighbour, peer.current.socket, peer.current.endpoint)
+        return Forwarded(node, neighbour, peer.place.socket, peer.place.endpoint)
 
     def way_of(self, event: AnyHandshake) -> Way | None:
         """The way that a handshake datagram came; None where its session has ended."""
@@ -188,8 +201,10 @@ class Peers:
             return Outside(event.socket, event.source)
         if isinstance(event, ForwardedHandshake):
             return self.way_by(event.neighbour, event.source)
-        session = self.session(event.peer, event.session)
-        return InSession(event.peer, session.socket, session.endpoint) if session is not None else None
+        peer = self._peers.get(event.peer)
+        if peer is None or peer.session(event.session) is None:
+            return None
+        return InSession(event.peer, peer.place.socket, peer.place.endpoint)
 
     def secret_of(self, way: Way) -> LinkSecret | None:
         """The link secret for a handshake on this way: there is none outside of sessions."""

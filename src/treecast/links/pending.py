@@ -11,7 +11,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES
 from treecast.links.crypto import Handshake, LinkSecret
 from treecast.links.states import SESSION, SessionEvent, SessionState
-from treecast.links.ways import Way
+from treecast.links.ways import Forwarded, InSession, Outside, Way
 from treecast.wire.handshake import without_cookie
 
 
@@ -23,7 +23,7 @@ class Pending:
     init: bytes
     response: bytes
     way: Way
-    """Where its INIT came from first."""
+    """Where its INIT came from, and RESPONSE goes."""
     own_offset_s: float
     """This node's wall clock as the response states it, minus its monotonic one."""
     secret: LinkSecret | None
@@ -34,12 +34,15 @@ class Pending:
         self.state = SESSION.after(self.state, event)
 
 
+_Key = tuple[bytes, Outside | Forwarded | NodeIndex]
+
+
 class PendingHandshakes:
     """One node's, by the index of their handshakes."""
 
     def __init__(self) -> None:
         self._by_index: dict[int, Pending] = {}
-        self._by_init: dict[bytes, Pending] = {}
+        self._by_init: dict[_Key, Pending] = {}
         self._outside: dict[int, None] = {}
         """Handshakes outside of sessions, the oldest first."""
         self._by_peer: dict[NodeIndex, int] = {}
@@ -49,7 +52,7 @@ class PendingHandshakes:
         """An INIT was answered."""
         pending.take(SessionEvent.INIT)
         self._by_index[pending.handshake.index] = pending
-        self._by_init[without_cookie(pending.init)] = pending
+        self._by_init[_key(pending.init, pending.way)] = pending
         if pending.way.peer is None:
             self._outside[pending.handshake.index] = None
         else:
@@ -59,7 +62,7 @@ class PendingHandshakes:
         """The handshake has become a session, or has ended."""
         pending = self._by_index.pop(index)
         pending.take(event)
-        del self._by_init[without_cookie(pending.init)]
+        del self._by_init[_key(pending.init, pending.way)]
         if pending.way.peer is None:
             del self._outside[index]
         else:
@@ -69,9 +72,11 @@ class PendingHandshakes:
         """The pending handshake of this index."""
         return self._by_index.get(index)
 
-    def with_init(self, init: bytes) -> Pending | None:
-        """The pending handshake that began with this INIT."""
-        return self._by_init.get(without_cookie(init))
+    def with_init(self, init: bytes, way: Way) -> Pending | None:
+        """The pending handshake that began with this INIT from there: each RESPONSE goes to one address, and who sends
+        its FINAL has read it there.
+        """
+        return self._by_init.get(_key(init, way))
 
     def replaced_by(self, way: Way) -> list[int]:
         """The indices of those that end when another INIT comes: the one of the same peer's session; outside of
@@ -90,3 +95,7 @@ class PendingHandshakes:
 
     def __contains__(self, index: int) -> bool:
         return index in self._by_index
+
+
+def _key(init: bytes, way: Way) -> _Key:
+    return without_cookie(init), way.peer if isinstance(way, InSession) else way

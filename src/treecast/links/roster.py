@@ -106,7 +106,7 @@ class Roster:
                     certificate=peer.certificate,
                     standing=Standing.UP,
                     why="",
-                    endpoints=(peer.current.endpoint,) if peer.via is None else (),
+                    endpoints=(peer.path.endpoint,) if peer.path is not None and peer.via is None else (),
                     via=self._name(peer.via),
                     session=peer.current.index,
                     last_received=None,

@@ -16,11 +16,11 @@ from treecast.base.commands import (
     RemoveNodeRoute,
     RemoveSession,
     SetNodeRoute,
-    SetPeerUnderlayMtu,
 )
-from treecast.base.events import PeerMoved, SessionConfirmed, SessionReport
+from treecast.base.events import SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_SESSIONS_PER_PEER
+from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.base.time import Duration, Instant, after
 from treecast.base.timers import Timers
 from treecast.links.attempts import INIT_JITTER
@@ -29,12 +29,15 @@ from treecast.links.finished import Finished
 from treecast.links.handshakes import Handshakes
 from treecast.links.init_ways import NextHop
 from treecast.links.link_events import LinkDown, LinkEvent, LinkUp, PathChange
+from treecast.links.paths import Paths
+from treecast.links.peer_ways import again, comes_from_it, first_path, in_session
 from treecast.links.peers import (
     DEAD_AFTER,
     REJECT_AFTER,
     REKEY_AFTER,
     REKEY_JITTER,
     SUSPECT_AFTER,
+    Path,
     Peer,
     Peers,
     Session,
@@ -45,10 +48,13 @@ from treecast.links.reachability import Reachability
 from treecast.links.refusals import REVOKED_PAUSE
 from treecast.links.roster import Roster
 from treecast.links.states import PeerEvent, SessionEvent
-from treecast.links.targets import Target, Targets
+from treecast.links.targets import Targets
 from treecast.links.ways import Forwarded, InSession, Outside, Way
 
 FINAL_INTERVAL: Duration = 0.25
+"""Before the second one; doubled for each next one."""
+MOST_FINALS = 3
+"""To an address that has not shown yet that the peer is there: three bytes for each one of its RESPONSE."""
 CONFIRM_LIMIT: Duration = 5.0
 GOODBYE = "goodbye"
 REFUSED_PAUSE: Duration = 5.0
@@ -101,6 +107,7 @@ class Sessions:
         self._finals: Timers[tuple[NodeIndex, int]] = Timers()
         """When FINAL of each session, of a node and an index, is repeated until the session is confirmed."""
         self.commands: list[Command] = exchanges.commands
+        self.paths = Paths(peers, self.commands, rng)
         self._events: list[LinkEvent] = []
         """Not returned yet: what a method has changed before it raised is returned by the next one."""
 
@@ -112,7 +119,7 @@ class Sessions:
             self._down(now, peer, "restarted", pause=0.0)
             peer = None
         if peer is None:
-            peer = Peer(node, finished.certificate, finished.payload.epoch_ms)
+            peer = Peer(node, finished.certificate, finished.payload.epoch_ms, first_path(finished.way))
             self._peers.add(peer)
         peer.learned(now, finished.certificate, finished.payload, finished.own_offset_s)
         session = Session(
@@ -120,12 +127,10 @@ class Sessions:
             finished.handshake.index,
             finished.final is not None,
             now,
-            finished.way.socket,
-            finished.way.endpoint,
-            finished.final,
-            REKEY_AFTER * self._rng.uniform(*REKEY_JITTER),
-            finished.hybrid,
             finished.way,
+            finished.final,
+            rekey_after=REKEY_AFTER * self._rng.uniform(*REKEY_JITTER),
+            hybrid=finished.hybrid,
         )
         self._exchanges.installed(now, peer, finished)
         if session.final is not None:
@@ -138,20 +143,15 @@ class Sessions:
             self._remove_session(peer, peer.sessions[0], SessionEvent.DROPPED)
         preferred = {finished.payload.aead, self._aead}
         aead = AEAD_AES_256_GCM if preferred == {AEAD_AES_256_GCM} else AEAD_CHACHA20_POLY1305
+        place = peer.place
+        endpoint = place.endpoint if comes_from_it(peer, finished.way) else None
         self.commands.append(
-            InstallSession(
-                finished.handshake,
-                session.index,
-                node,
-                session.socket,
-                session.endpoint if _has_path(peer, finished.way) else None,
-                aead,
-                session.confirmed,
-            )
+            InstallSession(finished.handshake, session.index, node, place.socket, endpoint, aead, session.confirmed)
         )
         self.commands.append(SetPeerUnderlayMtu(node, peer.underlay_mtu))
         self._targets.plan_all(node)
         if session.confirmed:
+            self._proved(peer, session)
             self._up(now, peer)
         return self._take_events()
 
@@ -175,17 +175,11 @@ class Sessions:
             self._peers.session_changes += 1
             session.final = None
             self._finals.cancel((event.peer, event.session))
-            if peer.current is session and session.way is not None:
+            self._proved(peer, session)
+            if peer.current is session:
                 self._follow(now, peer, session.way)
             self._up(now, peer)
         return self._take_events()
-
-    def moved(self, event: PeerMoved) -> None:
-        """An authentic, fresh datagram came from a new address."""
-        session = self._peers.session(event.peer, event.session)
-        if session is not None:
-            session.endpoint = event.endpoint
-            self._peers.session_changes += 1
 
     def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
         """GOODBYE came on a session: the peer goes down. Late, on a session that has ended, it means nothing."""
@@ -235,8 +229,8 @@ class Sessions:
                 if at_once or wants_handshake(now, peer, report):
                     left -= at_once
                     peer.known_offset_s = own_offset_s  # once, though nothing comes of it
-                    way = None if peer.is_suspect else _in_session(peer)
-                    self._handshakes.begin(now, _again(now, peer), way)
+                    way = None if peer.is_suspect else in_session(peer)
+                    self._handshakes.begin(now, again(now, peer), way)
         self._exchanges.review(now, exchanging)
         return self._take_events()
 
@@ -254,21 +248,32 @@ class Sessions:
     def _repeat_final(self, now: Instant, peer: Peer, session: Session) -> None:
         if session.final is None:
             return
-        if now - session.established_at >= CONFIRM_LIMIT:
+        if now >= after(session.established_at, CONFIRM_LIMIT):
             self._remove_session(peer, session, SessionEvent.OVERDUE)
             if not peer.sessions:
                 self._down(now, peer, UNCONFIRMED, pause=0.0)
             return
+        if session.finals < MOST_FINALS or not isinstance(session.way, Outside):
+            self.commands.append(session.final)
+            session.finals += 1
         self._plan_final(now, peer.node, session)
-        self.commands.append(session.final)
 
     def _plan_final(self, now: Instant, node: NodeIndex, session: Session) -> None:
-        self._finals.set((node, session.index), after(now, FINAL_INTERVAL * self._rng.uniform(*INIT_JITTER)))
+        """When FINAL is repeated, or its session given up."""
+        interval = FINAL_INTERVAL * 2 ** (session.finals - 1) * self._rng.uniform(*INIT_JITTER)
+        self._finals.set((node, session.index), min(after(now, interval), after(session.established_at, CONFIRM_LIMIT)))
 
     def next_deadline(self) -> Instant | None:
         return self._finals.next()
 
     # parts
+
+    def _proved(self, peer: Peer, session: Session) -> None:
+        """Its handshake has shown that the peer is where it went: nobody else has read what was sent there, RESPONSE or
+        FINAL, and without that there is no session.
+        """
+        if isinstance(session.way, Outside):
+            self._events += self.paths.use(peer, Path(session.way.socket, session.way.endpoint))
 
     def _up(self, now: Instant, peer: Peer) -> None:
         self._handshakes.refused.forget(peer.node)
@@ -328,19 +333,3 @@ class Sessions:
     def _take_events(self) -> list[LinkEvent]:
         taken, self._events = self._events, []
         return taken
-
-
-def _has_path(peer: Peer, way: Way) -> bool:
-    """Whether a session that a handshake has made this way is where its datagrams came from."""
-    return isinstance(way, Outside) or (isinstance(way, InSession) and peer.via is None)
-
-
-def _in_session(peer: Peer) -> InSession:
-    """The way of a handshake that nobody outside can hinder."""
-    return InSession(peer.node, peer.current.socket, peer.current.endpoint)
-
-
-def _again(now: Instant, peer: Peer) -> Target:
-    """The peer as a target of one more handshake, where it is now."""
-    places = (peer.sessions[-1].endpoint,) if peer.via is None else ()
-    return Target(None, peer.node, places, now, peer.certificate.name, now, is_peer=True)

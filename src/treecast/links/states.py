@@ -41,7 +41,7 @@ _UNCONFIRMED, _CONFIRMED, _ENDED = SessionState.UNCONFIRMED, SessionState.CONFIR
 SESSION: StateTable[SessionState, SessionEvent] = StateTable(
     Row(_NONE, SessionEvent.BEGIN, _ATTEMPT, "INIT to all addresses, repeated after 0.5 s, doubling to 2 s"),
     Row(_NONE, SessionEvent.INIT, _PENDING, "RESPONSE"),
-    Row(_ATTEMPT, SessionEvent.RESPONSE, _UNCONFIRMED, "FINAL, repeated every 0.25 s; session installed"),
+    Row(_ATTEMPT, SessionEvent.RESPONSE, _UNCONFIRMED, "FINAL, repeated after 0.25 s, doubling; session installed"),
     Row(_ATTEMPT, SessionEvent.REFUSED, _ENDED, "tried again after 2 s"),
     Row(_ATTEMPT, SessionEvent.OVERDUE, _ENDED, "10 s: begun again with a fresh key"),
     Row(_ATTEMPT, SessionEvent.DROPPED, _ENDED, "its target is not sought any more"),

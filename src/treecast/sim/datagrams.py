@@ -22,6 +22,12 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class PathChallenge:
+    value: int
+    response: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rekey:
     handshake: bytes
 
@@ -83,7 +89,7 @@ def kind_and_bytes(datagram: object) -> tuple[str, int]:
     match datagram:
         case SessionDatagram(body=bytes() as control):
             return "control", SESSION_BYTES + len(control)
-        case SessionDatagram(body=Probe()):
+        case SessionDatagram(body=Probe() | PathChallenge()):
             return "probe", SESSION_BYTES + PROBE_BYTES
         case SessionDatagram(body=Rekey(handshake)):
             return "handshake", SESSION_BYTES + len(handshake)

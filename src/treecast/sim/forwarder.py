@@ -5,7 +5,6 @@ It keeps the meaning of ``base/commands.py``: who may open what, which offers ar
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -13,17 +12,26 @@ from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
-from treecast.sim.datagrams import Forward, Key, Probe, Rekey, ReplayWindow, SessionDatagram, TreeDatagram, TreeState
+from treecast.base.path_commands import ChallengePath, SetPath
+from treecast.sim.datagrams import (
+    Forward,
+    Key,
+    PathChallenge,
+    Probe,
+    Rekey,
+    ReplayWindow,
+    SessionDatagram,
+    TreeDatagram,
+    TreeState,
+)
 from treecast.sim.frame_sources import may_send
 from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
-from treecast.sim.sessions import ModelSession, Sessions
-from treecast.sim.tables import DownstreamStream, ForwardingTables
-from treecast.sim.underlay import Underlay
+from treecast.sim.sending import HOP_LIMIT, Sending
+from treecast.sim.sessions import ModelSession
+from treecast.sim.tables import DownstreamStream
 
 TREE_WINDOW = 32_768
-HOP_LIMIT = 8
-"""Links that a Forward takes at most, as in the real one (docs/protocol.md section 4)."""
 KEY_DATAGRAMS = 2**25
 """A sender key is worn when it has sealed so many, as in the real one (docs/protocol.md section 6)."""
 REPORT_AGAIN = 2**20
@@ -31,21 +39,15 @@ REPORT_AGAIN = 2**20
 
 
 @dataclass(slots=True, kw_only=True)
-class ModelForwarder(ForwardingTables):
+class ModelForwarder(Sending):
     """One node's tables. Frames that reach the hosts are appended to ``delivered``."""
 
-    me: NodeIndex
-    endpoint: Endpoint
-    underlay: Underlay
-    raise_event: Callable[[e.Event], None]
     refuses: Callable[[c.Command], e.RefusalReason | None] = lambda _: None
     """Why a command is not carried out though it could be."""
     datagram_weight: int = 1
     """Each datagram wears its key or session as so many do."""
     delivered: list[object] = field(default_factory=list)
     injected: list[bytes] = field(default_factory=list)
-    drops: Counter[str] = field(default_factory=Counter)
-    sessions: Sessions = field(default_factory=Sessions)
 
     def __post_init__(self) -> None:
         self.underlay.attach(self.endpoint, self._receive)
@@ -114,7 +116,7 @@ class ModelForwarder(ForwardingTables):
             if session is None:
                 self.drops["no_session"] += 1
             else:
-                self._send(session.endpoint, datagram)
+                self._send(self.sessions.path(peer).endpoint, datagram)
 
     # datagrams
 
@@ -143,12 +145,16 @@ class ModelForwarder(ForwardingTables):
         if not session.confirmed:
             session.confirmed = True
             self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))
-        if source is not None and session.endpoint != source and datagram.counter == session.window.highest:
-            session.endpoint = source
-            self.raise_event(e.PeerMoved(session.peer, datagram.receiver_index, source))
+        is_elsewhere = source is not None and not self.sessions.is_at(session.peer, source)
+        if source is not None and is_elsewhere and datagram.counter == session.window.highest:
+            self._heard_elsewhere(source, session, datagram)
         match datagram.body:
             case Probe(reply=False):
-                self._seal(session.peer, Probe(reply=True))
+                self._seal_to(session, source, Probe(reply=True))
+            case PathChallenge(value, response=False):
+                self._seal_to(session, source, PathChallenge(value, response=True))
+            case PathChallenge(value):
+                self._path_answered(session.peer, datagram.receiver_index, value)
             case Key(stream, key_id, context):
                 self.pending_offers.add((session.peer, stream, key_id))
                 self.raise_event(e.KeyOffered(session.peer, stream, key_id, context))
@@ -188,14 +194,6 @@ class ModelForwarder(ForwardingTables):
             return "forward_hop_limit"
         next_hop = self._next_hop(forward.destination)
         return "forward_no_route" if next_hop == neighbour or self._neighbour(next_hop) is None else None
-
-    def _next_hop(self, node: NodeIndex) -> NodeIndex:
-        return self.node_routes.get(node, node)
-
-    def _neighbour(self, node: NodeIndex) -> ModelSession | None:
-        """The session with a node that has a path."""
-        session = self.sessions.current(node)
-        return session if session is not None and session.endpoint and node not in self.node_routes else None
 
     def _receive_state(self, root: NodeIndex, state: TreeState) -> None:
         if self.me in (state.parent, state.backup, *state.children):
@@ -242,32 +240,11 @@ class ModelForwarder(ForwardingTables):
         else:
             self.delivered.append(frame)
 
-    def _seal(self, peer: NodeIndex, body: object) -> None:
-        session = self.sessions.current(peer)
-        if session is None:
-            self.drops["no_session"] += 1
-            return
-        session.sealed += 1
-        datagram = SessionDatagram(session.remote_index, session.sealed, body, session.link_secret)
-        if peer in self.node_routes:
-            self._seal_for(self.node_routes[peer], Forward(peer, self.me, HOP_LIMIT, datagram))
-        else:
-            self._send(session.endpoint, datagram)
-
-    def _seal_for(self, neighbour: NodeIndex, forward: Forward) -> None:
-        session = self._neighbour(neighbour)
-        if session is None:
-            self.drops["forward_no_route"] += 1
-            return
-        session.sealed += 1
-        datagram = SessionDatagram(session.remote_index, session.sealed, forward, session.link_secret)
-        self._send(session.endpoint, datagram)
-
-    def _send(self, endpoint: Endpoint | None, datagram: object) -> None:
-        if endpoint is None:
-            self.drops["socket_unreachable"] += 1
-        else:
-            self.underlay.send(self.endpoint, endpoint, datagram)
+    def move_to(self, endpoint: Endpoint) -> None:
+        """This node's machine has another address from now on."""
+        self.underlay.detach(self.endpoint)
+        self.endpoint = endpoint
+        self.underlay.attach(endpoint, self._receive)
 
     def probe(self) -> None:
         """Probe each peer, as the real one does every two seconds."""
@@ -317,6 +294,10 @@ class ModelForwarder(ForwardingTables):
                 self._install_session(command)
             case c.RemoveSession(session):
                 self.sessions.remove(session)
+            case SetPath(peer, _, endpoint):
+                self.sessions.set_path(peer, endpoint)
+            case ChallengePath():
+                self._challenge(command)
             case c.ForgetPeer(peer):
                 self.sessions.forget(peer)
                 self.forget_peer(peer)

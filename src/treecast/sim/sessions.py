@@ -9,6 +9,7 @@ from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.sim.datagrams import ReplayWindow
+from treecast.sim.paths import ModelPath
 
 SESSION_WINDOW = 8192
 
@@ -18,7 +19,7 @@ class ModelSession:
     peer: NodeIndex
     remote_index: int
     endpoint: Endpoint | None
-    """None where the node has no path."""
+    """Where the node is, if it has no path yet. None where it has none at all."""
     confirmed: bool
     since: Instant
     received_at: Instant
@@ -34,6 +35,7 @@ class Sessions:
     def __init__(self) -> None:
         self._by_index: dict[int, ModelSession] = {}
         self._by_peer: dict[NodeIndex, dict[int, ModelSession]] = {}
+        self._paths: dict[NodeIndex, ModelPath] = {}
 
     def __len__(self) -> int:
         return len(self._by_index)
@@ -53,14 +55,25 @@ class Sessions:
     def peers(self) -> list[NodeIndex]:
         return sorted(self._by_peer)
 
+    def path(self, peer: NodeIndex) -> ModelPath:
+        """The path to a peer that has, or had, a session. KeyError."""
+        return self._paths[peer]
+
+    def set_path(self, peer: NodeIndex, endpoint: Endpoint) -> None:
+        """Nothing happens when there is no such peer."""
+        if peer in self._paths:
+            self._paths[peer].move(endpoint)
+
     def is_at(self, peer: NodeIndex, endpoint: Endpoint) -> bool:
-        """Whether a session with the peer has this endpoint."""
-        return any(session.endpoint == endpoint for session in self._by_peer.get(peer, {}).values())
+        """Whether the path to the peer has this endpoint."""
+        path = self._paths.get(peer)
+        return path is not None and path.endpoint == endpoint
 
     def install(self, index: int, session: ModelSession) -> None:
         self.remove(index)
         self._by_index[index] = session
         self._by_peer.setdefault(session.peer, {})[index] = session
+        self._paths.setdefault(session.peer, ModelPath(session.endpoint))
 
     def remove(self, index: int) -> None:
         """Nothing happens when there is no such session."""
@@ -73,6 +86,7 @@ class Sessions:
             del self._by_peer[session.peer]
 
     def forget(self, peer: NodeIndex) -> None:
+        self._paths.pop(peer, None)
         for index in self._by_peer.pop(peer, {}):
             del self._by_index[index]
 

@@ -10,6 +10,7 @@ from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
+from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.sim.datagrams import ReplayWindow, TreeState
 
 StreamName = tuple[NodeIndex, StreamId]
@@ -175,7 +176,7 @@ def _(command: c.SetPortGroup, tables: ForwardingTables) -> None:
 
 
 @_write.register
-def _(command: c.SetPeerUnderlayMtu, tables: ForwardingTables) -> None:
+def _(command: SetPeerUnderlayMtu, tables: ForwardingTables) -> None:
     """Paths of the model carry everything in one datagram."""
 
 

@@ -22,8 +22,17 @@ from treecast.adapters.native import apply
 from treecast.adapters.native_records import emit_endpoint, parse_endpoint
 from treecast.base.addresses import Endpoint
 from treecast.base.commands import Inject, OfferKey, SendControl, SendHandshake
-from treecast.base.events import CommandRefused, ControlDatagram, PeerMoved, RefusalReason, SessionHandshake, TapFrame
+from treecast.base.events import (
+    CommandRefused,
+    ControlDatagram,
+    PathAnswered,
+    PathSeen,
+    RefusalReason,
+    SessionHandshake,
+    TapFrame,
+)
 from treecast.base.ids import KeyId, NodeIndex, StreamId
+from treecast.base.path_commands import ChallengePath, SetPath
 
 GROUP = "239.1.1.1"
 LOOKS = 20
@@ -87,7 +96,7 @@ def test_garbage_replays_and_reflections_change_nothing() -> None:
         stream(planes)
 
 
-def test_a_peer_that_moves_is_followed_after_one_authentic_datagram() -> None:
+def test_a_peer_that_moves_is_followed_when_it_has_answered_where_it_is() -> None:
     """n1's port changes as behind a NAT that has rebooted: nftables rewrites it on the way out."""
     with DataPlanes(2) as planes:
         one, two = planes.planes
@@ -99,9 +108,16 @@ def test_a_peer_that_moves_is_followed_after_one_authentic_datagram() -> None:
         two.machine.run(["conntrack", "-D", "-p", "udp"], check=False) if _has("conntrack") else None
         with two.machine.enter():
             two.machine.run(["ping", "-c1", "-W1", ipv4(1)], check=False)
-        moved = one.wait_for(PeerMoved)[-1]
-        assert moved.endpoint == Endpoint(IPv4Address(two.machine.underlay_ipv4), 40000)
-        assert parse_endpoint(one.forwarder.sessions()[0].endpoint) == moved.endpoint
+        before = parse_endpoint(one.forwarder.sessions()[0].endpoint)
+        seen = one.wait_for(PathSeen)[-1]
+        assert (seen.socket, seen.endpoint) == (0, Endpoint(IPv4Address(two.machine.underlay_ipv4), 40000))
+        assert parse_endpoint(one.forwarder.sessions()[0].endpoint) == before
+        one.do(ChallengePath(NodeIndex(2), seen.socket, seen.endpoint, 2**64 - 1))
+        answered = one.wait_for(PathAnswered)[-1]
+        assert answered == PathAnswered(seen.peer, seen.session, seen.socket, seen.endpoint)
+        assert parse_endpoint(one.forwarder.sessions()[0].endpoint) == before
+        one.do(SetPath(NodeIndex(2), answered.socket, answered.endpoint))
+        assert parse_endpoint(one.forwarder.sessions()[0].endpoint) == answered.endpoint
         two.machine.run(["ping", "-c2", "-i0.05", "-W2", ipv4(1)])
 
 

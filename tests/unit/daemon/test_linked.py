@@ -7,7 +7,7 @@ import structlog.testing
 
 from tests.unit.counting import steps_of, times_the_work
 from tests.unit.engine.test_idle_turns import FIRST, Idle, endpoint_of
-from treecast.base.events import ControlDatagram, PeerMoved
+from treecast.base.events import ControlDatagram, PathAnswered
 from treecast.base.ids import NodeIndex
 from treecast.daemon.linked import Linked
 from treecast.wire.control import Goodbye, emit_control
@@ -35,6 +35,18 @@ def test_each_link_that_comes_up_or_ends_is_one_line() -> None:
     ]
 
 
+def test_a_path_that_moves_is_one_line_from_where_to_where() -> None:
+    idle = Idle(1)
+    own = linked(idle)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            idle.turn(PathAnswered(NodeIndex(FIRST), idle.sessions[FIRST], 0, endpoint_of(7)))
+            own.log_changes()
+    (line,) = lines
+    assert (line["event"], line["peer"]) == ("path moved", f"n{FIRST}")
+    assert (line["before"], line["now"]) == (str(endpoint_of(FIRST)), str(endpoint_of(7)))
+
+
 def test_addresses_of_linked_nodes_are_read_again_when_one_has_moved_come_or_gone() -> None:
     idle = Idle(2)
     own = linked(idle)
@@ -42,7 +54,7 @@ def test_addresses_of_linked_nodes_are_read_again_when_one_has_moved_come_or_gon
     assert first == {endpoint_of(FIRST).address, endpoint_of(FIRST + 1).address}
     assert own.addresses() is first
     elsewhere = endpoint_of(7)
-    idle.turn(PeerMoved(NodeIndex(FIRST), idle.sessions[FIRST], elsewhere))
+    idle.turn(PathAnswered(NodeIndex(FIRST), idle.sessions[FIRST], 0, elsewhere))
     assert own.addresses() == {elsewhere.address, endpoint_of(FIRST + 1).address}
     idle.link(FIRST + 2)
     assert endpoint_of(FIRST + 2).address in own.addresses()
@@ -54,7 +66,7 @@ def test_linked_nodes_have_names_by_address_of_several_behind_one_nat_all() -> N
     idle = Idle(2)
     own = linked(idle)
     assert own.names() == {endpoint_of(number).address: f"n{number}" for number in (FIRST, FIRST + 1)}
-    idle.turn(PeerMoved(NodeIndex(FIRST), idle.sessions[FIRST], endpoint_of(FIRST + 1)))
+    idle.turn(PathAnswered(NodeIndex(FIRST), idle.sessions[FIRST], 0, endpoint_of(FIRST + 1)))
     assert own.names() == {endpoint_of(FIRST + 1).address: f"n{FIRST}, n{FIRST + 1}"}
 
 

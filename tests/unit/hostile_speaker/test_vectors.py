@@ -47,7 +47,8 @@ def test_the_handshake_its_keys_and_the_refusal() -> None:
     assert wire.unpadded(one.read_2(second)) == payload
     assert one.remote_static == raw(HANDSHAKE["responder"]["static_public"])
 
-    third = one.write_3(wire.padded(wire.FINAL, raw(HANDSHAKE["initiator"]["payload"])))
+    own = HANDSHAKE["initiator"]
+    third = one.write_3(wire.padded(wire.FINAL, raw(own["payload"]), raw(own["final_nonce"])))
     assert finished(wire.handshake_header(wire.FINAL, responder) + third) == raw(HANDSHAKE["final"])
     assert wire.unpadded(two.read_3(third)) == raw(HANDSHAKE["initiator"]["payload"])
     assert one.split() == two.split()

@@ -8,10 +8,11 @@ from random import Random
 from typing import ParamSpec
 
 from treecast.base.addresses import Endpoint, IPAddress
-from treecast.base.commands import InstallSession, SendDatagram, SendHandshake, SetPeerUnderlayMtu
+from treecast.base.commands import InstallSession, SendDatagram, SendHandshake
 from treecast.base.counters import Drops
 from treecast.base.events import HandshakeDatagram, SessionConfirmed, SessionHandshake, SessionReport
 from treecast.base.ids import NodeIndex
+from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.base.routes import RouteType
 from treecast.base.time import Instant
 from treecast.identity.certificate import Certificate, Claims, issue

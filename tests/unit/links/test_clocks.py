@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
 
+from tests.unit.links.shaking import endpoint_of
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.identity.certificate import Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.links.clocks import clock_doubt, differing
-from treecast.links.peers import Peer
+from treecast.links.peers import Path, Peer
 from treecast.links.states import LinkState
 
 CA = SigningKey(bytes(range(32)))
@@ -22,8 +23,9 @@ NOW, WALL_CLOCK_MS = Instant(10.0), 1_000_000
 def peer_a_minute_ahead(state: LinkState) -> Peer:
     node = NodeIndex(2)
     claims = Claims(NETWORK.id, node, "n2", KEYS.static.public, KEYS.signing.public, None, None, 0, 10**9)
+    path = Path(0, endpoint_of(2))
     offset_s = WALL_CLOCK_MS / 1000 - NOW + 60.0
-    return Peer(node, issue(CA, claims), 1, state, unix_offset_s=offset_s, known_offset_s=offset_s)
+    return Peer(node, issue(CA, claims), 1, path, state, unix_offset_s=offset_s, known_offset_s=offset_s)
 
 
 def test_the_clock_of_a_node_counts_while_its_link_is_up() -> None:

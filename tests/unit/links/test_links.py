@@ -13,7 +13,6 @@ from tests.unit.links.shaking import (
     shake,
 )
 from treecast.base.commands import ForgetPeer, RemoveSession
-from treecast.base.events import PeerMoved
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES, MAX_SESSIONS_PER_PEER
 from treecast.base.time import Instant
@@ -267,14 +266,6 @@ def test_a_restarted_peer_is_a_new_link() -> None:
     one.events()
     shake(Node(2, epoch=2), one, 1.0)
     assert [type(event) for event in one.events()] == [LinkDown, LinkUp]
-
-
-def test_a_peers_address_follows_the_data_planes_word() -> None:
-    one, two = Node(1), Node(2)
-    shake(one, two)
-    (peer,) = one.links.peers()
-    one.links.moved(PeerMoved(NodeIndex(2), peer.current.index, endpoint_of(77)))
-    assert peer.current.endpoint == endpoint_of(77)
 
 
 def test_of_two_nodes_that_learn_of_each_other_the_lower_begins() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.links.shaking import InSession, Node, begin, confirm, report, shake
+from tests.unit.links.shaking import InSession, Node, begin, confirm, endpoint_of, report, shake
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES
 from treecast.base.time import Instant
 from treecast.links.attempts import FIRST_INIT_INTERVAL
-from treecast.links.peers import REKEY_AFTER, SUSPECT_AFTER, Peer
+from treecast.links.peers import REKEY_AFTER, SUSPECT_AFTER, Path, Peer
 from treecast.links.sessions import FINAL_INTERVAL
 from treecast.sim.handshake import ModelFactory
 
@@ -44,9 +44,9 @@ def test_all_three_datagrams_go_in_the_session_and_the_next_one_is_where_the_pee
     confirm(one, two)
     assert [type(data) for data in (init, response, final)] == [InSession] * 3
     for node in (one, two):
-        before, after = peer(node).sessions
+        _, after = peer(node).sessions
         assert after.confirmed
-        assert (after.socket, after.endpoint) == (before.socket, before.endpoint)
+        assert peer(node).path == Path(0, endpoint_of(3 - node.index))
     assert (one.events(), two.events()) == ([], [])
 
 

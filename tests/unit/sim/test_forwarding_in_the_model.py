@@ -13,7 +13,8 @@ from treecast.base.events import Event, ForwardedHandshake
 from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.sim.datagrams import Forward, SessionDatagram
-from treecast.sim.forwarder import HOP_LIMIT, ModelForwarder
+from treecast.sim.forwarder import ModelForwarder
+from treecast.sim.sending import HOP_LIMIT
 from treecast.sim.sessions import ModelSession
 from treecast.sim.underlay import Underlay
 

@@ -72,14 +72,17 @@ fn a_tree_datagram_is_taken_from_an_address_of_its_root_only() {
 }
 
 #[test]
-fn a_root_that_moved_is_heard_from_its_new_address_once_its_session_has_moved() {
+fn a_root_that_moved_is_heard_from_its_new_address_once_its_path_has_moved() {
     let members = Members::new(leaf());
     let (datagram, moved) = (members.genuine(), endpoint(77));
     let from = |address| members.member.receive_tree(&datagram, address, &mut Recent::default()).map(|_| ()).err();
     assert_eq!(from(moved.address), Some(Reason::TreeRpf));
     let session = members.root.session_to(2).unwrap();
     receive(&members.member, &seal(&session, 0, FRAME), moved).unwrap();
+    assert_eq!(from(moved.address), Some(Reason::TreeRpf), "an authentic datagram is news, no move");
+    members.member.set_path(1, moved);
     assert_eq!(from(moved.address), None);
+    assert_eq!(from(endpoint(1).address), Some(Reason::TreeRpf));
 }
 
 #[test]

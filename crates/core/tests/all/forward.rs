@@ -117,7 +117,7 @@ fn what_a_neighbour_brings_shows_no_address() {
     line.nodes[2].drain(16, || {});
     line.at_three(&sent_on).unwrap();
     assert_eq!(line.nodes[2].session_to(1).unwrap().endpoint(), before);
-    let moved = line.nodes[2].drain(16, || {}).iter().any(|event| matches!(event, Event::PeerMoved { .. }));
+    let moved = line.nodes[2].drain(16, || {}).iter().any(|event| matches!(event, Event::PathSeen { .. }));
     assert!(!moved, "2 is where it was");
 }
 
@@ -205,7 +205,7 @@ fn a_session_without_a_path_is_no_next_hop_but_has_one() {
     assert_eq!(line.nodes[0].neighbour(3).unwrap_err(), Reason::ForwardNoRoute);
     line.nodes[0].remove_node_route(3);
     assert_eq!(line.nodes[0].neighbour(3).unwrap().peer, 3);
-    line.to_three.move_to(NO_PATH);
+    line.nodes[0].set_path(3, NO_PATH);
     assert_eq!(line.nodes[0].neighbour(3).unwrap_err(), Reason::ForwardNoRoute);
 }
 

@@ -28,7 +28,7 @@ fn pair() -> (Handshake, Handshake) {
 fn finish(one: &mut Handshake, two: &mut Handshake) {
     let response = two.write_response(b"response").unwrap();
     assert_eq!(one.read_response(&response).unwrap(), b"response");
-    let last = one.write_final(b"final").unwrap();
+    let last = one.write_final(b"final", [5; 8]).unwrap();
     assert_eq!(two.read_final(&last).unwrap(), b"final");
 }
 
@@ -52,6 +52,18 @@ fn both_sides_prove_themselves_and_get_the_same_keys() {
 }
 
 #[test]
+fn who_has_not_read_final_has_not_the_session_s_keys() {
+    let keys = |nonce| {
+        let (mut one, mut two) = pair();
+        one.read_response(&two.write_response(b"response").unwrap()).unwrap();
+        one.write_final(b"final", nonce).unwrap();
+        one.take_keys().unwrap().open
+    };
+    assert_eq!(keys([5; 8]), keys([5; 8]));
+    assert_ne!(keys([5; 8]), keys([6; 8]), "all else is the same, and known to the responder before");
+}
+
+#[test]
 fn all_three_have_1136_bytes_whatever_their_payloads_are() {
     for payload in [0, 1, 300, MAX_RESPONSE_PAYLOAD_LEN].map(|length| vec![7; length]) {
         let (mut one, mut two) = pair();
@@ -60,8 +72,8 @@ fn all_three_have_1136_bytes_whatever_their_payloads_are() {
         let response = two.write_response(&payload).unwrap();
         assert_eq!(response.len(), 1136);
         assert_eq!(one.read_response(&response).unwrap(), payload);
-        assert_eq!(one.write_final(&[0; MAX_FINAL_PAYLOAD_LEN + 1]), Err(Failure::PayloadTooLong));
-        let last = one.write_final(&payload).unwrap();
+        assert_eq!(one.write_final(&[0; MAX_FINAL_PAYLOAD_LEN + 1], [5; 8]), Err(Failure::PayloadTooLong));
+        let last = one.write_final(&payload, [5; 8]).unwrap();
         assert_eq!(last.len(), 1136);
         assert_eq!(two.read_final(&last).unwrap(), payload);
         assert_joined(&mut one, &mut two);
@@ -114,7 +126,7 @@ fn a_payload_that_says_to_be_longer_than_it_is_is_malformed() {
 #[test]
 fn steps_out_of_order_are_refused() {
     let (mut one, mut two) = pair();
-    assert_eq!(one.write_final(b""), Err(Failure::OutOfOrder));
+    assert_eq!(one.write_final(b"", [5; 8]), Err(Failure::OutOfOrder));
     assert_eq!(two.read_final(b""), Err(Failure::OutOfOrder));
     assert_eq!(one.write_response(b""), Err(Failure::OutOfOrder));
     assert_eq!(two.init_datagram().err(), Some(Failure::OutOfOrder));
@@ -131,7 +143,7 @@ fn altered_indices_give_keys_that_do_not_fit() {
     let value = mac.mac(&response[..end]);
     response[end..].copy_from_slice(&value);
     one.read_response(&response).unwrap();
-    let last = one.write_final(b"").unwrap();
+    let last = one.write_final(b"", [5; 8]).unwrap();
     assert_eq!(two.read_final(&last), Err(Failure::Datagram(Reason::HandshakeIndex)));
     assert_ne!(one.remote_index(), two.index());
 }
@@ -163,7 +175,7 @@ proptest! {
         }
         prop_assert!(one.read_response(&garbage).is_err());
         prop_assert_eq!(one.read_response(&response).unwrap(), b"response");
-        let last = one.write_final(b"final").unwrap();
+        let last = one.write_final(b"final", [5; 8]).unwrap();
         let bad = spoil(&last);
         if bad != last {
             prop_assert!(two.read_final(&bad).is_err());

@@ -14,7 +14,7 @@ fn keys(initiator: Option<&LinkSecret>, responder: Option<&LinkSecret>) -> (Sess
     let mut two = Handshake::respond(&[2; 32], &network, 22, one.init_datagram().unwrap(), [4; 32]).unwrap();
     let response = two.write_response(b"").unwrap();
     one.read_response(&response).unwrap();
-    let last = one.write_final(b"").unwrap();
+    let last = one.write_final(b"", [5; 8]).unwrap();
     two.read_final(&last).unwrap();
     for (side, secret) in [(&mut one, initiator), (&mut two, responder)] {
         if let Some(secret) = secret {

@@ -19,6 +19,7 @@ mod headers;
 mod kem;
 mod key_steps;
 mod packet_ports;
+mod paths;
 mod ports;
 mod recursive_encapsulation;
 mod replay;

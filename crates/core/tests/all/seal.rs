@@ -10,7 +10,7 @@ use treecast_core::events::Event;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::handshake::Handshake;
 use treecast_core::reason::Reason;
-use treecast_core::session::{Endpoint, Session, SESSION_BODY_OFFSET, SESSION_LIMIT};
+use treecast_core::session::{Session, SESSION_BODY_OFFSET, SESSION_LIMIT};
 
 const FRAME: &[u8] = b"\x02\x54\0\0\0\x02\x02\x54\0\0\0\x01\x08\0and then some payload";
 
@@ -125,38 +125,17 @@ fn the_newest_confirmed_session_is_sent_on_and_the_oldest_of_four_is_gone() {
 }
 
 #[test]
-fn an_address_moves_with_the_highest_counter_only() {
-    let (one, two) = (tables(1), tables(2));
-    let (session, back) = join(&one, &two, 10, Aead::Aes256Gcm);
-    let (older, newer) = (seal(&session, KIND_FRAME, FRAME), seal(&session, KIND_FRAME, FRAME));
-    let mut forged = newer.clone();
-    forged[20] ^= 1;
-    assert!(receive(&two, &forged, endpoint(66)).is_err());
-    assert_eq!(back.endpoint(), endpoint(1));
-    let moved = Endpoint { socket: 0, ..endpoint(99) };
-    receive(&two, &newer, moved).unwrap();
-    assert_eq!(back.endpoint(), moved);
-    receive(&two, &older, endpoint(66)).unwrap();
-    assert_eq!(back.endpoint(), moved);
-    assert!(receive(&two, &newer, endpoint(66)).is_err());
-    assert_eq!(back.endpoint(), moved);
-    let events = two.events.drain(10, || {});
-    let moved = Event::PeerMoved { peer: 1, session: 11, endpoint: moved };
-    assert_eq!(events, [Event::SessionConfirmed { peer: 1, session: 11 }, moved]);
-}
-
-#[test]
 fn a_probe_is_answered_and_its_reply_believed_once() {
     let (one, two) = (tables(1), tables(2));
     let (here, there) = join(&one, &two, 10, Aead::Aes256Gcm);
     let value = here.probe(NOW_NS - 3_000_000);
     let mut probe = seal(&here, KIND_PROBE, &value.to_be_bytes());
-    let Ok(Received::Probe(session, heard)) =
+    let Ok(Received::Answer(session, to, kind, heard)) =
         two.receive_session(&mut probe, endpoint(1), NOW_NS, &mut Recent::default())
     else {
         panic!("a probe")
     };
-    assert_eq!((session.index, heard), (11, value));
+    assert_eq!((session.index, to, kind, heard), (11, endpoint(1), KIND_PROBE_REPLY, value));
     let reply = seal(&there, KIND_PROBE_REPLY, &heard.to_be_bytes());
     assert_eq!(receive(&one, &reply, endpoint(2)), Ok(None));
     assert_eq!(here.rtt_ms(), Some(3.0));

@@ -1,5 +1,7 @@
 //! The test vectors of `docs/vectors.json`, made again from their inputs. `TREECAST_WRITE_VECTORS=1` writes the file.
 
+use std::sync::Arc;
+
 use crate::common::*;
 use serde_json::{json, Value};
 use treecast_core::aead::{Aead, AeadKey};
@@ -7,6 +9,7 @@ use treecast_core::counters::Counter;
 use treecast_core::datagram::{
     Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME,
 };
+use treecast_core::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE};
 use treecast_core::forward::{ForwardHeader, HOP_LIMIT};
 use treecast_core::fragment::{cut, Fragment};
 use treecast_core::handshake::{Handshake, SessionKeys};
@@ -15,6 +18,7 @@ use treecast_core::key_steps::STEP_NS;
 use treecast_core::mac::MacKey;
 use treecast_core::network::Network;
 use treecast_core::noise::public_key;
+use treecast_core::path::{Endpoint, Path};
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Generation, RootTree, SenderKey};
 use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
@@ -44,7 +48,8 @@ fn handshake() -> Value {
     let mut two = Handshake::respond(&responder, &network, 0x0506_0708, &init, ephemeral2).unwrap();
     let response = two.write_response(payload2).unwrap();
     one.read_response(&response).unwrap();
-    let last = one.write_final(payload3).unwrap();
+    let nonce = counting(0x70);
+    let last = one.write_final(payload3, nonce).unwrap();
     two.read_final(&last).unwrap();
     let keys = one.take_keys().unwrap();
     let refusal = two.write_refusal(b"payload of a refusal").unwrap();
@@ -55,6 +60,7 @@ fn handshake() -> Value {
         "initiator": {
             "static_private": hex(&initiator), "static_public": hex(&public_key(&initiator).unwrap()),
             "ephemeral_private": hex(&ephemeral1), "index": 0x0102_0304, "payload": hex(payload3),
+            "final_nonce": hex(&nonce),
         },
         "responder": {
             "static_private": hex(&responder), "static_public": hex(&public_key(&responder).unwrap()),
@@ -75,7 +81,7 @@ fn link_secret() -> Value {
     let init = one.init_datagram().unwrap().to_vec();
     let mut two = Handshake::respond(&counting(0x40), &network, 0x0506_0708, &init, counting(0x80)).unwrap();
     one.read_response(&two.write_response(b"payload of message 2").unwrap()).unwrap();
-    two.read_final(&one.write_final(b"payload of message 3").unwrap()).unwrap();
+    two.read_final(&one.write_final(b"payload of message 3", counting(0x70)).unwrap()).unwrap();
     one.mix(&secret).unwrap();
     let keys = one.take_keys().unwrap();
     json!({
@@ -100,7 +106,7 @@ fn session(aead: Aead, kind: u8, checksum: Option<PartialChecksum>, body: &[u8],
     let keys = SessionKeys { seal: Zeroizing::new(key), open: Zeroizing::new([0; 32]) };
     let (index, remote_index, peer, confirmed) = (1, 0x1122_3344, 2, true);
     let parameters = SessionParameters { index, remote_index, peer, endpoint: endpoint(2), aead, confirmed };
-    let session = Session::new(parameters, &keys, NOW_NS).unwrap();
+    let session = Session::new(parameters, Arc::new(Path::new(parameters.endpoint)), &keys, NOW_NS).unwrap();
     let mut buffer = vec![0; 1452];
     let mut length = 0;
     for _ in 0..=skipped {
@@ -170,6 +176,45 @@ fn tree_tag() -> Value {
     json!({ "tree_key": hex(&key), "without_tree_tag": hex(&datagram), "tree_tag": hex(&tag) })
 }
 
+/// A node that is heard from seven addresses: each step as `milliseconds what address number result`.
+fn path_steps() -> Value {
+    let path = Path::new(endpoint(1));
+    let (mut random, mut at_ms) = (1u64, 0u64);
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let step = |number: u64| {
+        at_ms += 125 * next(4);
+        let (what, address, bytes) = (next(16), 1 + next(7) as u8, 36 + next(1200));
+        let to = endpoint(address);
+        let (what, amount, result) = match what {
+            0..8 if to != path.endpoint() => {
+                ("heard", bytes, u64::from(path.heard(to, bytes as usize, at_ms * 1_000_000)))
+            }
+            0..12 => ("send", bytes, u64::from(path.may_send(to, bytes as usize))),
+            12 | 13 => {
+                path.challenge(to, number);
+                ("challenge", number, 0)
+            }
+            14 => {
+                let value = number.saturating_sub(next(12));
+                ("answer", value, path.answered(value).map_or(0, |there| last_octet(there).into()))
+            }
+            _ => ("set", 0, last_octet(path.set(to)).into()),
+        };
+        format!("{at_ms} {what} {address} {amount} {result}")
+    };
+    (1..=400).map(step).collect()
+}
+
+fn last_octet(endpoint: Endpoint) -> u8 {
+    match endpoint.address.ip() {
+        std::net::IpAddr::V4(address) => address.octets()[3],
+        std::net::IpAddr::V6(_) => 0,
+    }
+}
+
 fn all() -> Value {
     let frame = ipv4([10, 77, 0, 1], [10, 77, 0, 2], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
     let checksum = Some(PartialChecksum { start: 34, offset: 6 });
@@ -183,11 +228,14 @@ fn all() -> Value {
             session(Aead::Aes256Gcm, KIND_FRAME, None, &frame, 0),
             session(Aead::Aes256Gcm, KIND_FRAME, checksum, &frame, 258),
             session(Aead::ChaCha20Poly1305, KIND_CONTROL, None, b"\x91\x05", 0),
+            session(Aead::Aes256Gcm, KIND_PATH_CHALLENGE, None, &counting::<8>(0x90), 0),
+            session(Aead::Aes256Gcm, KIND_PATH_RESPONSE, None, &counting::<8>(0x90), 0),
         ],
         "fragments": fragments(),
         "forward": forward(),
         "tree_datagram": tree_datagram(),
         "tree_tag": tree_tag(),
+        "path_steps": path_steps(),
     })
 }
 

@@ -1,0 +1,91 @@
+"""The model's path to a node: where its sessions send, and the addresses besides from which it was heard.
+
+The same rules and numbers as ``crates/core/src/path.rs``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from treecast.base.addresses import Endpoint
+from treecast.base.time import Instant
+
+BYTES_FOR_EACH = 3
+CANDIDATES = 4
+NEWS_INTERVAL_S = 1.0
+NEWS_PER_SECOND = 1
+NEWS_BURST = CANDIDATES
+
+
+@dataclass(slots=True)
+class Candidate:
+    endpoint: Endpoint
+    received: int
+    news_at: Instant
+    sent: int = 0
+    challenge: int | None = None
+
+
+@dataclass(slots=True)
+class ModelPath:
+    endpoint: Endpoint | None
+    candidates: list[Candidate] = field(default_factory=list)
+    _used: float = 0.0
+    """News that count against the burst."""
+    _updated: Instant | None = None
+
+    def move(self, endpoint: Endpoint) -> None:
+        self.candidates = [one for one in self.candidates if one.endpoint != endpoint]
+        self.endpoint = endpoint
+
+    def heard(self, source: Endpoint, size: int, now: Instant) -> bool:
+        """An authentic datagram came from elsewhere. Whether that is news."""
+        known = self._candidate(source)
+        if known is not None:
+            known.received += size
+            due = now - known.news_at >= NEWS_INTERVAL_S and self._take(now)
+            if due:
+                known.news_at = now
+            return due
+        if not self._take(now):
+            return False
+        if len(self.candidates) >= CANDIDATES:
+            self.candidates.remove(min(self.candidates, key=lambda one: one.news_at))
+        self.candidates.append(Candidate(source, size, now))
+        return True
+
+    def may_send(self, to: Endpoint, size: int) -> bool:
+        """Whether so many bytes may go there; they count."""
+        if to == self.endpoint:
+            return True
+        candidate = self._candidate(to)
+        if candidate is None or candidate.sent + size > BYTES_FOR_EACH * candidate.received:
+            return False
+        candidate.sent += size
+        return True
+
+    def challenge(self, endpoint: Endpoint, value: int) -> None:
+        candidate = self._candidate(endpoint)
+        if candidate is not None:
+            candidate.challenge = value
+
+    def answered(self, value: int) -> Endpoint | None:
+        """The address that was challenged with this value, once."""
+        for candidate in self.candidates:
+            if candidate.challenge == value:
+                candidate.challenge = None
+                return candidate.endpoint
+        return None
+
+    def _candidate(self, endpoint: Endpoint) -> Candidate | None:
+        return next((one for one in self.candidates if one.endpoint == endpoint), None)
+
+    def _take(self, now: Instant) -> bool:
+        """A token bucket."""
+        if self._updated is not None:
+            self._used = max(0.0, self._used - (now - self._updated) * NEWS_PER_SECOND)
+        self._updated = now
+        if self._used + 1 > NEWS_BURST:
+            return False
+        self._used += 1
+        return True

@@ -1,0 +1,84 @@
+"""A member that writes a victim's address into what it sends: the victim gets three bytes for each, and no stream.
+
+::
+
+      n0: a stream to n1        n1: answers under        victim
+                                the victim's address
+     +-------------------+     +---------------+      +-----------+
+     | treecast0         |     | treecast0     |      | no node   |
+     +--------||---------+     +------||-------+      +----||-----+
+     =========++======================++===== switch0 =====++======
+"""
+
+from __future__ import annotations
+
+import json
+
+from lab import Lab, Machine, wait_until
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE, PORT, Overlay, TreecastNode
+from tests.lab.overlay.asking import drops, wait_members, wait_received
+
+GROUP = "239.90.0.9"
+STREAM_PORT = 5025
+RATE_PPS = 2000
+PROBE_UDP_BYTES = 52
+FORGED = 8
+LIMIT_S = 30.0
+
+
+def count_here(victim: Machine) -> None:
+    """Counts what comes to the victim from nodes."""
+    victim.run(
+        ["nft", "add table ip t; add counter ip t n; add chain ip t c { type filter hook prerouting priority -300; }"]
+    )
+    victim.run(["nft", f"add rule ip t c udp sport {PORT} counter name n"])
+
+
+def forge(member: Machine, at: TreecastNode, victim: Machine) -> None:
+    """From now on each probe, and each answer to one, leaves the member for a node under the victim's address."""
+    member.run(
+        ["nft", "add table ip t; add counter ip t n; add chain ip t c { type filter hook postrouting priority 0; }"]
+    )
+    which = f"ip daddr {at.machine.underlay_ipv4} udp sport {PORT} udp length {PROBE_UDP_BYTES}"
+    member.run(["nft", f"add rule ip t c {which} counter name n ip saddr set {victim.underlay_ipv4}"])
+
+
+def counted(machine: Machine) -> tuple[int, int]:
+    """Packets and bytes."""
+    shown = json.loads(machine.run(["nft", "-j", "list", "counters", "table", "ip", "t"]).stdout)["nftables"]
+    (counter,) = (entry["counter"] for entry in shown if "counter" in entry)
+    return counter["packets"], counter["bytes"]
+
+
+def endpoint_of(member: TreecastNode, at: TreecastNode) -> str:
+    (peer,) = (peer for peer in at.peers() if peer.name == member.name)
+    return peer.endpoint
+
+
+def test_a_victim_gets_three_bytes_for_each_forged_one_and_the_stream_goes_where_it_went(lab: Lab) -> None:
+    lan = lab.switch()
+    net = Overlay([lab.machine(f"n{number}", lan) for number in range(2)], lab.directory)
+    victim = lab.machine("victim", lan)
+    net.nodes[1].machine.offload(False)  # a packet is a datagram
+    count_here(victim)
+    net.start()
+    root, member = net.nodes
+    receiver = Receiver(member.machine, GROUP, STREAM_PORT, interface=INTERFACE)
+    wait_members(root, GROUP, {member.name})
+    stream = Sender(root.machine, GROUP, STREAM_PORT, interface=INTERFACE, rate_pps=RATE_PPS)
+    wait_received(receiver, RATE_PPS)
+    at = endpoint_of(member, root)
+    forge(member.machine, root, victim)
+    wait_until(lambda: counted(member.machine)[0] >= FORGED, LIMIT_S, "the member has forged enough")
+    wait_until(lambda: counted(victim)[0] > 0, LIMIT_S, "the victim was challenged")
+    (_, forged_bytes), (_, victims_bytes) = counted(member.machine), counted(victim)
+    assert victims_bytes <= 3 * forged_bytes
+    assert endpoint_of(member, root) == at
+    assert "path moved" not in root.log_tail()
+    assert drops(root).get("path_response_unexpected", 0) == 0
+    wait_received(receiver, receiver.snapshot().received + RATE_PPS)
+    sent, got = stream.stop(), receiver.stop()
+    assert (got.lost, got.duplicated, got.other) == (0, 0, 0)
+    assert got.received >= sent.sent - 1
+    net.stop()
