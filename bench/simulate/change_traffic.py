@@ -1,14 +1,14 @@
 """Traffic that a change causes, apart from what nodes send anyway.
 
-An idle network compares digests, refreshes each NODE, acknowledges those, and probes its links. At 128 nodes that is
-more than a join meanwhile: a rate that is taken off leaves nothing, so each datagram is looked at.
+An idle network refreshes each NODE, acknowledges those, and probes its links, with a comparison now and then. At 128
+nodes that is more than a join meanwhile: a rate that is taken off leaves nothing, so each datagram is looked at.
 """
 
 from __future__ import annotations
 
 from treecast.sim.datagrams import Key, SessionDatagram, TreeState, kind_and_bytes
 from treecast.wire.advertisement import Kind, parse_signed
-from treecast.wire.control import Acknowledge, Digest, Flood, parse_control
+from treecast.wire.control import Acknowledge, Digest, Flood, Ranges, parse_control
 
 
 class ChangeTraffic:
@@ -39,7 +39,7 @@ class ChangeTraffic:
 
     def _is_idle(self, control: bytes) -> bool:
         match parse_control(control):
-            case Digest():
+            case Digest() | Ranges():
                 return True
             case Flood(advertisements=advertisements):
                 return not [wire for wire in advertisements if not self._is_refresh(wire)]

@@ -21,7 +21,7 @@ START_LIMIT_S = 30.0
 """Virtual seconds in which all nodes must know each other."""
 SETTLE_S = 10.0
 IDLE_S = 30.0
-"""Virtual: one interval of digests and of NODE advertisements."""
+"""Virtual: one interval of NODE advertisements."""
 CHANGE_LIMIT_S = 20.0
 ACKNOWLEDGED_S = 2.0
 """Everything is acknowledged long before: nothing is lost here."""

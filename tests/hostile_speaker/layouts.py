@@ -67,6 +67,7 @@ def session_key(hash_: bytes, raw: bytes, initiator: int, responder: int, last: 
 
 FRAME, CONTROL, SENDER_KEY, PROBE, PROBE_REPLY, FRAGMENT, ANCHOR, HANDSHAKE = range(8)
 TREE_STATE = 9
+PROBE_LEN = 8 + 16
 SESSION_HEADER_LEN = 16
 TREE_HEADER_LEN = 28
 TREE_TAG_LEN = 8

@@ -150,7 +150,7 @@ class Speaker:
             if time.monotonic() > until:
                 raise TimeoutError(f"no session with {node}")
             self.own.sendto(final, node)
-            session.send(wire.PROBE, bytes(8))
+            session.send(wire.PROBE, bytes(wire.PROBE_LEN))
             session.confirmed.wait(0.1)
         return session
 

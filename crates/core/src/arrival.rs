@@ -9,15 +9,15 @@ use std::sync::Arc;
 use crate::anchor::Anchor;
 use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
-use crate::datagram::KIND_TREE_STATE;
-use crate::datagram::{u64_at, Inner, PartialChecksum, SessionHeader, StreamName, TreeHeader, TreeName};
+use crate::datagram::{exact_u64, Inner, PartialChecksum, SessionHeader, StreamName, TreeHeader, TreeName};
 use crate::datagram::{COOKIE, INIT, INNER_LEN};
 use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE};
 use crate::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
-use crate::datagram::{MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
+use crate::datagram::{KIND_TREE_STATE, MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
 use crate::downstream_stream::KeyOffer;
 use crate::downstream_tree::{DownstreamTree, NextHops};
 use crate::events::Event;
+use crate::fingerprints::Probe;
 use crate::forward::NO_PATH;
 use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::{Arrived, Fragment, Sender, FRAGMENT_HEADER_LEN};
@@ -176,18 +176,26 @@ impl ForwardingTables {
                 let body = plaintext.get_mut(INNER_LEN..).unwrap_or_default();
                 self.receive_forward(&neighbour, from, body, now_ns, recent)
             }
-            KIND_PROBE => answer(session, from, KIND_PROBE_REPLY, body),
-            KIND_PATH_CHALLENGE => answer(session, from, KIND_PATH_RESPONSE, body),
+            KIND_PROBE => {
+                let probe = Probe::parse(body)?;
+                self.compare_fingerprint(session.peer, probe.fingerprint, now_ns);
+                Ok(Received::Answer(session.clone(), from, KIND_PROBE_REPLY, probe.value))
+            }
+            KIND_PATH_CHALLENGE => {
+                exact_u64(body).map(|value| Received::Answer(session.clone(), from, KIND_PATH_RESPONSE, value))
+            }
             KIND_PATH_RESPONSE => {
                 let endpoint = session.path.answered(exact_u64(body)?).ok_or(Reason::PathResponseUnexpected)?;
                 self.report(Event::PathAnswered { peer: session.peer, session: session.index, endpoint }, now_ns);
                 Ok(Received::Done)
             }
             KIND_PROBE_REPLY => {
-                if !session.probe_reply(exact_u64(body)?, now_ns) {
+                let probe = Probe::parse(body)?;
+                if !session.probe_reply(probe.value, now_ns) {
                     return Err(Reason::ProbeUnexpected);
                 }
                 self.counters.add(Counter::ProbeReplies, 1);
+                self.compare_fingerprint(session.peer, probe.fingerprint, now_ns);
                 Ok(Received::Done)
             }
             _ => Err(Reason::KindUnknown),
@@ -308,11 +316,6 @@ impl ForwardingTables {
         self.certified.check_frame(frame, node, &mut recent.source)
     }
 
-    /// Gives up frames whose other part did not come; to be called now and then.
-    pub fn expire_fragments(&self, now_ns: u64) {
-        self.reassembly.expire(now_ns, &self.drops);
-    }
-
     fn confirm(&self, session: &Session, now_ns: u64) {
         if let Some(peer) = self.sessions.peer(session.peer) {
             peer.confirm(session);
@@ -332,10 +335,6 @@ fn opened_tree(name: StreamName, plaintext: &[u8]) -> Result<Opened, Reason> {
     }
 }
 
-fn answer(session: &Arc<Session>, from: Endpoint, kind: u8, body: &[u8]) -> Result<Received, Reason> {
-    exact_u64(body).map(|value| Received::Answer(session.clone(), from, kind, value))
-}
-
 fn frame(header_len: usize, inner: Inner, length: usize, root: u32) -> Result<Opened, Reason> {
     if length < ETHERNET_HEADER_LEN {
         return Err(Reason::FrameShort);
@@ -347,8 +346,4 @@ fn part(header_len: usize, inner: Inner, body: &[u8], sender: Sender, root: u32)
     let (fragment, bytes) = Fragment::parse(body, inner.checksum)?;
     let start = header_len + INNER_LEN + FRAGMENT_HEADER_LEN;
     Ok(Opened::Part(OpenedPart { sender, fragment, start, length: bytes.len(), checksum: inner.checksum, root }))
-}
-
-fn exact_u64(body: &[u8]) -> Result<u64, Reason> {
-    u64_at(body, 0).filter(|_| body.len() == 8).ok_or(Reason::InnerMalformed)
 }

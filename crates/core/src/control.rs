@@ -72,6 +72,7 @@ impl ForwardingTables {
         self.pending_offers.forget(index);
         self.pending_states.forget(index);
         self.events.forget_peer(index);
+        self.fingerprints.forget(index);
         for tree in self.trees.values() {
             let hops = tree.members.load().hops.clone();
             if hops.all().any(|node| node == index) {

@@ -101,6 +101,11 @@ pub fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     array_at(bytes, offset).map(u64::from_be_bytes)
 }
 
+/// A body that is one u64 and no more.
+pub(crate) fn exact_u64(body: &[u8]) -> Result<u64, Reason> {
+    u64_at(body, 0).filter(|_| body.len() == 8).ok_or(Reason::InnerMalformed)
+}
+
 /// How long a datagram the paths to all nodes carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DatagramLimit(usize);

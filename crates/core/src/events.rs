@@ -30,6 +30,7 @@ pub enum Event {
     PathSeen { peer: u32, session: u32, endpoint: Endpoint },
     PathAnswered { peer: u32, session: u32, endpoint: Endpoint },
     SessionConfirmed { peer: u32, session: u32 },
+    FingerprintDiffers { peer: u32, difference: u128 },
     TreeUsed { stream: u32 },
     KeyWorn { stream: u32, key_id: u32 },
     HostSeen { port: u32, generation: u32, vlan: u16, mac: Mac },
@@ -79,11 +80,11 @@ const fn peer_kind(queue: Queue, bound: usize, full: Reason, per_second: u32, ab
 /// One peer may have a kind's bound divided by this.
 const PARTS: usize = 4;
 /// The rows of the kinds of sessions.
-const OF_SESSIONS: [usize; 5] = [9, 10, 11, 14, 16];
+const OF_SESSIONS: [usize; 6] = [9, 10, 11, 14, 16, 17];
 /// Events of this node's own trees, in the peers' queues.
 const OWN: u32 = 0;
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 18] = [
     kind(Queue::Neighbours, 1024, Reason::PuntNeighboursFull, 5_000, Reason::PuntNeighboursRate),
     kind(Queue::Igmp, 1024, Reason::PuntIgmpFull, 5_000, Reason::PuntIgmpRate),
     kind(Queue::Mld, 1024, Reason::PuntMldFull, 5_000, Reason::PuntMldRate),
@@ -106,6 +107,7 @@ const KINDS: [Kind; 17] = [
     peer_kind(Queue::Sessions, 1024, Reason::PuntRekeysFull, 100, Reason::PuntRekeysRate),
     kind(Queue::Answers, 512, Reason::PuntAnswersFull, 1_000, Reason::HandshakeRateAnswers),
     peer_kind(Queue::Sessions, 4096, Reason::PuntTreesFull, 2_000, Reason::PuntTreesRate),
+    peer_kind(Queue::Sessions, 2048, Reason::PuntFingerprintsFull, 100, Reason::PuntFingerprintsRate),
 ];
 
 impl Event {
@@ -122,7 +124,9 @@ impl Event {
     /// The peer in whose queue it waits; None of what is no session's.
     fn peer(&self) -> Option<u32> {
         match self {
-            Self::Control { peer, .. } | Self::SessionHandshake { peer, .. } => Some(*peer),
+            Self::Control { peer, .. }
+            | Self::SessionHandshake { peer, .. }
+            | Self::FingerprintDiffers { peer, .. } => Some(*peer),
             Self::PathSeen { peer, .. } | Self::PathAnswered { peer, .. } | Self::SessionConfirmed { peer, .. } => {
                 Some(*peer)
             }
@@ -148,6 +152,7 @@ impl Event {
             Self::ForeignHandshake { .. } => 13,
             Self::SessionHandshake { .. } => 14,
             Self::TreeOffered { .. } => 16,
+            Self::FingerprintDiffers { .. } => 17,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::downstream_stream::KeyOffer;
 use crate::downstream_trees::DownstreamTrees;
 use crate::events::{Event, Events};
 use crate::expected_answers::ExpectedAnswers;
+use crate::fingerprints::Fingerprints;
 use crate::flows::{FlowKey, FlowTable};
 use crate::forward_budgets::ForwardBudgets;
 use crate::fragment::Reassembly;
@@ -79,6 +80,8 @@ pub struct ForwardingTables {
     pub expected_answers: ExpectedAnswers,
     /// By cookies, where those wait.
     pub answered_addresses: AnsweredAddresses,
+    /// This node's, of all that Python holds, and the peers whose is another.
+    pub fingerprints: Fingerprints,
     pub(crate) sessions: SessionTable,
     pub(crate) node_routes: NodeRoutes,
     pub(crate) forward_budgets: ForwardBudgets,
@@ -113,6 +116,7 @@ impl ForwardingTables {
             cookies: Cookies::default(),
             expected_answers: ExpectedAnswers::default(),
             answered_addresses: AnsweredAddresses::default(),
+            fingerprints: Fingerprints::default(),
             sessions: SessionTable::default(),
             node_routes: NodeRoutes::default(),
             forward_budgets: ForwardBudgets::default(),
@@ -136,6 +140,18 @@ impl ForwardingTables {
         if let Err(reason) = self.events.push(event, now_ns) {
             self.drops.count(reason);
         }
+    }
+
+    /// A peer's fingerprint has come with a probe.
+    pub(crate) fn compare_fingerprint(&self, peer: u32, theirs: u128, now_ns: u64) {
+        if let Some(difference) = self.fingerprints.compare(peer, theirs, now_ns) {
+            self.report(Event::FingerprintDiffers { peer, difference }, now_ns);
+        }
+    }
+
+    /// Gives up frames whose other part did not come; to be called now and then.
+    pub fn expire_fragments(&self, now_ns: u64) {
+        self.reassembly.expire(now_ns, &self.drops);
     }
 
     /// Up to `limit` events for Python; those of a port that was closed since are dropped. `clear`: see [`Events::drain`].

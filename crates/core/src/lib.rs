@@ -17,6 +17,7 @@ mod downstream_trees;
 pub mod egress;
 pub mod events;
 pub mod expected_answers;
+pub mod fingerprints;
 pub mod flows;
 pub mod forward;
 mod forward_budgets;

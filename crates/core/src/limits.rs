@@ -1,6 +1,6 @@
 //! Limits of the data plane's tables. `docs/limits.md` says what happens when one is full.
 
-/// Nodes with a session; as many whose traffic is remembered.
+/// Nodes with a session; as many whose traffic is remembered, or whose fingerprint differs.
 pub const MAX_PEERS: usize = 65_536;
 /// Sessions; addresses of peers.
 pub const MAX_SESSIONS: usize = 4 * MAX_PEERS;

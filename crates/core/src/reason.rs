@@ -144,6 +144,8 @@ reasons! {
     PuntControlRate = "punt_control_rate": "control messages of one peer above their rate",
     PuntRekeysFull = "punt_rekeys_full": "too many handshake datagrams of sessions wait for Python",
     PuntRekeysRate = "punt_rekeys_rate": "handshake datagrams of one peer's sessions above their rate",
+    PuntFingerprintsFull = "punt_fingerprints_full": "too many reports of fingerprints that differ wait for Python",
+    PuntFingerprintsRate = "punt_fingerprints_rate": "reports of fingerprints that differ above their rate",
     PuntKeysFull = "punt_keys_full": "too many sender key offers wait for Python",
     PuntKeysRate = "punt_keys_rate": "sender key offers of one peer above their rate",
     PuntTreesFull = "punt_trees_full": "too many states of trees wait for Python",

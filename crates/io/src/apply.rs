@@ -162,6 +162,7 @@ impl Forwarder {
             Command::ChallengePath { peer, socket, endpoint, value } => {
                 self.challenge_path(peer, self.endpoint(socket, endpoint)?, value);
             }
+            Command::SetFingerprint { fingerprint } => tables.fingerprints.set(fingerprint),
             Command::SetPeerUnderlayMtu { peer, mtu_bytes } => tables.set_peer_underlay_mtu(peer, mtu_bytes)?,
             Command::CertifyNode { node, bridge, carried, addresses } => {
                 tables.certify_node(node, CertifiedNode { bridge, carried, addresses: addresses.into() })?;

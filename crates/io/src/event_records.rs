@@ -52,6 +52,9 @@ fn emit(event: &Event, out: &mut Writer) {
         Event::SessionConfirmed { peer, session } => {
             out.array(3).text("SessionConfirmed").unsigned(*peer).unsigned(*session)
         }
+        Event::FingerprintDiffers { peer, difference } => {
+            out.array(3).text("FingerprintDiffers").unsigned(*peer).bytes(&difference.to_be_bytes())
+        }
         Event::TreeUsed { stream } => out.array(2).text("TreeUsed").unsigned(*stream),
         Event::KeyWorn { stream, key_id } => out.array(3).text("KeyWorn").unsigned(*stream).unsigned(*key_id),
         Event::HostSeen { port, vlan, mac, .. } => {

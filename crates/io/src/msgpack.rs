@@ -194,6 +194,12 @@ impl Field<'_> for Mac {
     }
 }
 
+impl Field<'_> for u128 {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.bytes()?.try_into().map(Self::from_be_bytes).map_err(|_| Malformed)
+    }
+}
+
 impl Field<'_> for IpAddr {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let octets = reader.bytes()?;

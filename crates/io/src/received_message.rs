@@ -8,7 +8,8 @@ use std::sync::Arc;
 use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
-use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, SESSION_OVERHEAD};
+use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, KIND_PROBE_REPLY, SESSION_OVERHEAD};
+use treecast_core::fingerprints::Probe;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
@@ -65,6 +66,11 @@ impl<'s> ReceivedMessage<'s> {
         match DatagramType::of(datagram)? {
             DatagramType::Session => match self.tables.receive_session(datagram, self.from, self.now_ns, recent)? {
                 Received::Opened(opened) => Ok(Some(opened)),
+                Received::Answer(session, to, KIND_PROBE_REPLY, value) => {
+                    let reply = Probe { value, fingerprint: self.tables.fingerprints.own() };
+                    self.underlay.send_to(self.tables, &session, to, KIND_PROBE_REPLY, &reply.emit());
+                    Ok(None)
+                }
                 Received::Answer(session, to, kind, value) => {
                     self.underlay.send_to(self.tables, &session, to, kind, &value.to_be_bytes());
                     Ok(None)

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use treecast_core::arrival::{Opened, OpenedFrame, Recent};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{KIND_PROBE, TREE};
+use treecast_core::fingerprints::Probe;
 use treecast_core::flows::FlowAccount;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::headers::{Frame, Headers};
@@ -144,9 +145,10 @@ impl Worker {
     }
 
     fn probe_all(&self, now_ns: u64) {
+        let fingerprint = self.tables.fingerprints.own();
         for session in self.tables.peers().iter().filter_map(|peer| peer.current()) {
-            let value = session.probe(now_ns).to_be_bytes();
-            if self.underlay.send_on(&self.tables, &session, KIND_PROBE, &value) {
+            let probe = Probe { value: session.probe(now_ns), fingerprint };
+            if self.underlay.send_on(&self.tables, &session, KIND_PROBE, &probe.emit()) {
                 self.tables.counters.add(Counter::ProbesSent, 1);
             }
         }

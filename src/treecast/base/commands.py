@@ -163,6 +163,12 @@ class RemoveNodeRoute(DataPlaneCommand, frozen=True):
     node: NodeIndex
 
 
+class SetFingerprint(DataPlaneCommand, frozen=True):
+    """The fingerprint of all advertisements that are held here, 16 bytes: probes and their replies carry it."""
+
+    fingerprint: bytes
+
+
 class CertifyNode(DataPlaneCommand, frozen=True):
     """The frames that a node may send, from its certificate; the rest is dropped (``source_of_another_node``).
 
@@ -310,6 +316,7 @@ Command = (
     | RemoveNodeRoute
     | SetPath
     | ChallengePath
+    | SetFingerprint
     | SetPeerUnderlayMtu
     | CertifyNode
     | UncertifyNode

@@ -121,6 +121,16 @@ class SessionConfirmed(Struct, frozen=True):
     session: int
 
 
+class FingerprintDiffers(Struct, frozen=True):
+    """A peer's probe or reply had another fingerprint than this node's, or the same again. Twice a second at most.
+
+    ``difference``: theirs less this node's, modulo 2^128, 16 bytes. It stays the same while both hold what they hold.
+    """
+
+    peer: NodeIndex
+    difference: bytes
+
+
 class TreeUsed(Struct, frozen=True):
     """The first frame since CreateTree took this tree: from now on its key is worth offering."""
 
@@ -176,6 +186,7 @@ FromDataPlane = (
     | PathSeen
     | PathAnswered
     | SessionConfirmed
+    | FingerprintDiffers
     | TreeUsed
     | KeyWorn
 )

@@ -24,7 +24,7 @@ MAX_NAMED_OVER_QUOTA = 64
 MAX_KNOWN_RUNS = 16_384
 """Nodes of which it is known which run they are."""
 MAX_REQUESTED_ORIGINS = 16
-"""Origins requested of a neighbour, twice each; where there are more, a digest of all requests them."""
+"""Origins requested of a neighbour, twice each; what is beyond fingerprints find."""
 
 # Identities
 

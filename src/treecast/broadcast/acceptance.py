@@ -63,9 +63,10 @@ class Acceptance:
         self._verify_certificate = verify_certificate
         self._verify_signature = verify_signature
 
-    def is_newer(self, body: Body) -> bool:
+    def is_newer(self, body: Body, body_hash: int) -> bool:
         """Whether it is newer than what is held, or held to its end, or of a newer certificate: then no epoch counts.
 
+        Of two with one sequence the one with the greater hash is (RFC 2328 section 13.1): so all nodes hold the same.
         A key that its kind cannot have is refused.
         """
         index = NodeIndex(body.origin)
@@ -73,7 +74,7 @@ class Acceptance:
         if origin is None:
             is_newer = not self._store.is_tombstone(index, body.epoch, body.sequence)
         else:
-            is_newer = _is_newer(origin, body)
+            is_newer = _is_newer(origin, body, body_hash)
         if is_newer and not is_key_of(body.kind, body.key):
             raise MalformedError("advertisement_malformed")
         if body.kind in OF_THE_CA:
@@ -143,8 +144,8 @@ def groups_in(record: Record | None) -> GroupsContent | None:
     return parse_groups(record.content) if record is not None and is_of_groups else None
 
 
-def _is_newer(origin: Origin, body: Body) -> bool:
+def _is_newer(origin: Origin, body: Body, body_hash: int) -> bool:
     if body.epoch != origin.epoch:
         return body.epoch > origin.epoch
     current = origin.records.get((body.kind, body.key))
-    return current is None or body.sequence > current.sequence
+    return current is None or (body.sequence, body_hash) > (current.sequence, current.body_hash)

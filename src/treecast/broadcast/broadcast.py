@@ -22,7 +22,6 @@ from treecast.base.timers import Timers
 from treecast.broadcast.acceptance import Acceptance, VerifyCertificate, groups_in
 from treecast.broadcast.ca_records import VOID, CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
-from treecast.broadcast.digests import Digests
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.footprint import BroadcastFootprint, footprint_of
 from treecast.broadcast.learned import Learned
@@ -31,22 +30,21 @@ from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
 from treecast.broadcast.pace import full_pace
 from treecast.broadcast.quotas import DEFAULT_QUOTA, OverQuota, OverQuotaError, Usage, quota_of
+from treecast.broadcast.reconciliation import Reconciliation
 from treecast.broadcast.shortest_paths import ShortestPaths
-from treecast.broadcast.store import NODE_LIFETIME, Origin, Record, Store
+from treecast.broadcast.store import NODE_LIFETIME, Origin, Record, Store, hash_of_body
 from treecast.broadcast.twins import OtherTwins, Twins
 from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
 from treecast.wire.advertised_groups import GroupsContent
 from treecast.wire.advertisement import Body, Content, Kind, NodeContent, Signed, emit, parse_content, parse_signed
-from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
+from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood, Ranges
 from treecast.wire.revocation import CA_ORIGIN
 
 REQUEST_INTERVAL: Duration = 0.5
 """A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
 FEW = 64
 """Nine tenths of a quota of so few groups are no news: what is beyond is one."""
-COMPARE_WITHIN: Duration = 1.0
-"""After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
 
 
 class Broadcast:
@@ -81,7 +79,6 @@ class Broadcast:
         self.other_twins = OtherTwins()
         self._store = Store()
         self._acceptance = Acceptance(self._store, verify_certificate, verify_signature)
-        self._digests = Digests(self._store, rng)
         self._own = OwnAdvertisements(
             me=me,
             signing_key=signing_key,
@@ -93,7 +90,9 @@ class Broadcast:
             over_quota=self.over_quota,
         )
         self._own.set_quota(quota)
+        self._fingerprint_taken = 0
         self._neighbours: dict[NodeIndex, Neighbour] = {}
+        self.reconciliation = Reconciliation(me, self._store, self._neighbours, rng, drops)
         self._wake: Timers[NodeIndex] = Timers()
         """When each neighbour has a message to get."""
         self._link_state = LinkState(self._store)
@@ -155,8 +154,9 @@ class Broadcast:
     # links
 
     def link_up(self, now: Instant, peer: NodeIndex) -> None:
-        self._neighbours[peer] = neighbour = Neighbour(peer, now, self._wake, self._rng, self._drops)
-        neighbour.begin(now, self._digests.first_due(now, peer))
+        self._neighbours[peer] = neighbour = Neighbour(peer, self._wake, self._rng, self._drops)
+        neighbour.request(now, peer)
+        self.reconciliation.link_up(now, peer)
         self._own.link_up(now, peer)
         self._consulted.link_up()
         self._listed_by.link_up(peer, self._link_state.read(peer))
@@ -168,9 +168,7 @@ class Broadcast:
             self._consulted.link_down(peer)
             self._listed_by.link_down(peer)
             self.ca_records.link_down(peer)
-            if self._neighbours:  # what it had not passed on yet, another has
-                other = self._neighbours[self._rng.choice(list(self._neighbours))]
-                other.compare(after(now, self._rng.random() * COMPARE_WITHIN))
+            self.reconciliation.link_down(now, peer)
 
     # advertisements of others
 
@@ -182,7 +180,7 @@ class Broadcast:
         """Whether the node has a link, by both ends' advertisements: as this node's neighbours say."""
         return self.knows(origin) and self._consulted.confirm(origin)
 
-    def receive(self, now: Instant, peer: NodeIndex, message: Flood | Acknowledge | Digest) -> list[Learned]:
+    def receive(self, now: Instant, peer: NodeIndex, message: Flood | Acknowledge | Digest | Ranges) -> list[Learned]:
         """One message of a linked node."""
         neighbour = self._neighbours.get(peer)
         if neighbour is None:
@@ -202,9 +200,22 @@ class Broadcast:
                 for origin, epoch, sequence in items:
                     if origin == self._me:
                         self._own.acknowledged(epoch, sequence)
-            case Digest():
-                self._reconcile(now, neighbour, message)
+            case Digest() | Ranges():
+                if self.reconciliation.receive(now, neighbour, message) and now >= self._request_again:
+                    self._request_again = after(now, REQUEST_INTERVAL)
+                    neighbour.request(now, self._me)  # a newer life of any other node is flooded without a request
         return []
+
+    def fingerprint_differs(self, now: Instant, peer: NodeIndex, difference: int) -> None:
+        """A linked node's fingerprint is greater by so much than this node's, modulo 2^128; 0: it is the same again."""
+        self.reconciliation.differs(now, peer, difference)
+
+    def take_fingerprint(self) -> bytes | None:
+        """The fingerprint of all that is held, where it has changed since the last call."""
+        if self._store.fingerprint == self._fingerprint_taken:
+            return None
+        self._fingerprint_taken = self._store.fingerprint
+        return self._fingerprint_taken.to_bytes(16, "big")
 
     def _take(self, now: Instant, sender: Neighbour, wire: bytes) -> list[Learned]:
         signed, body = parse_signed(wire)
@@ -228,7 +239,8 @@ class Broadcast:
             sender.acknowledge(now, version)
             self._offer(now, self._own.received(now, signed, body, self._acceptance))
             return []
-        if not self._acceptance.is_newer(body):
+        body_hash = hash_of_body(signed.body)
+        if not self._acceptance.is_newer(body, body_hash):
             self._news.sent_again(index, (body.kind, body.key), wire, sender.peer)
             sender.acknowledge(now, version)
             return []
@@ -257,7 +269,8 @@ class Broadcast:
             origin, content, before = other.origin, other.content, other.before
             origin.usage = other.usage
             self.over_quota.now_has(index, origin.usage, origin.quota)
-        record = self._intern(Record(index, body.epoch, body.sequence, body.kind, body.key, body.content, wire))
+        fields = (index, body.epoch, body.sequence, body.kind, body.key, body.content, wire, body_hash)
+        record = self._intern(Record(*fields))
         if body.kind == Kind.LINKS:
             self._links_changed(now, sender, record, origin.records.get(record.record_key))
         self._store.put(record, now)
@@ -290,16 +303,6 @@ class Broadcast:
         self._listed_by.changed(record.origin, listed_before, listed)
         if self._me in listed_before - listed:
             sender.request(now, record.origin)
-
-    def _reconcile(self, now: Instant, neighbour: Neighbour, digest: Digest) -> None:
-        compared = self._digests.compare(digest)
-        if self._me in compared.newer and now >= self._request_again:
-            self._request_again = after(now, REQUEST_INTERVAL)
-            neighbour.request(now, self._me)  # a newer life of any other node is flooded without a request
-        for index in compared.lacking:
-            if neighbour.wants(now, index):
-                neighbour.offer(now, *self._store.records_of(index))
-        neighbour.compared(now, digest, is_equal=compared.is_equal)
 
     # time
 
@@ -334,16 +337,14 @@ class Broadcast:
         """The messages that are due, per linked node. Call after each turn."""
         for peer, records in self._news.take(self._neighbours.keys()).items():
             self._neighbours[peer].offer(now, *records)
-        messages: list[tuple[NodeIndex, ControlMessage]] = []
+        messages: list[tuple[NodeIndex, ControlMessage]] = [*self.reconciliation.outgoing(now)]
         for peer in self._wake.due(now):
             neighbour = self._neighbours[peer]
-            messages += [(peer, self._digests.of(origin)) for origin in neighbour.take_requested(now)]
-            if now >= neighbour.digest_due:
-                messages += [(peer, digest) for digest in self._digests.current()]
-                neighbour.digest_sent(now)
+            messages += [(peer, self.reconciliation.digest_of(one)) for one in neighbour.take_requested(now)]
             messages += [(peer, message) for message in neighbour.messages(now)]
         return messages
 
     def next_deadline(self) -> Instant | None:
         """When ``advance`` and ``outgoing`` have something to do."""
-        return earliest(self._own.next_deadline(), self._store.next_expiry(), self._wake.next())
+        rooms = (self._own.next_deadline(), self._store.next_expiry(), self._wake.next())
+        return earliest(*rooms, self.reconciliation.next_deadline())

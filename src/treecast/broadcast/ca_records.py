@@ -15,7 +15,7 @@ from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.news import News
 from treecast.broadcast.pace import full_pace
-from treecast.broadcast.store import Origin, Record, Store
+from treecast.broadcast.store import Origin, Record, Store, hash_of_body
 from treecast.identity.keys import VerifySignature
 from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.identity.revocation import CERTIFICATE_REVOKED
@@ -44,14 +44,15 @@ class CaRecords:
     def receive(self, now: Instant, sender: Neighbour, wire: bytes, signed: Signed, body: Body) -> list[Learned]:
         """A neighbour has sent a record; nothing is learned where it is held. MalformedError with the reason."""
         learned: list[Learned] = []
-        if self._is_newer(body):
+        body_hash = hash_of_body(signed.body)
+        if self._is_newer(body, body_hash):
             content = parse_ca_record(body)
             self._require_no_forger(now, sender.peer)
             if not self._is_genuine(signed):
                 forged, _ = self._forged.get(sender.peer, (0, now))
                 self._forged[sender.peer] = (forged + 1, now)
                 raise MalformedError("advertisement_bad_signature")
-            learned.append(self._hold(now, sender.peer, wire, body, content))
+            learned.append(self._hold(now, sender.peer, wire, body, body_hash, content))
         else:
             self._news.sent_again(CA_ORIGIN, (body.kind, body.key), wire, sender.peer)
         sender.acknowledge(now, (body.origin, body.epoch, body.sequence))
@@ -63,7 +64,9 @@ class CaRecords:
         content = parse_ca_record(body)
         if not self._is_genuine(signed):
             raise MalformedError("advertisement_bad_signature")
-        return [self._hold(now, CA_ORIGIN, wire, body, content)] if self._is_newer(body) else []
+        body_hash = hash_of_body(signed.body)
+        is_newer = self._is_newer(body, body_hash)
+        return [self._hold(now, CA_ORIGIN, wire, body, body_hash, content)] if is_newer else []
 
     def link_down(self, peer: NodeIndex) -> None:
         self._forged.pop(peer, None)
@@ -87,12 +90,12 @@ class CaRecords:
             if record is not None:
                 sender.offer(now, record)
 
-    def _is_newer(self, body: Body) -> bool:
+    def _is_newer(self, body: Body, body_hash: int) -> bool:
         origin = self._store.get(CA_ORIGIN)
         held = origin.records.get((body.kind, body.key)) if origin is not None else None
         if origin is not None and held is None and len(origin.records) >= MAX_CA_RECORDS:
             raise MalformedError("advertisement_table_full")
-        return held is None or body.sequence > held.sequence
+        return held is None or (body.sequence, body_hash) > (held.sequence, held.body_hash)
 
     def _require_no_forger(self, now: Instant, peer: NodeIndex) -> None:
         forged, last = self._forged.get(peer, (0, now))
@@ -105,11 +108,13 @@ class CaRecords:
     def _is_genuine(self, signed: Signed) -> bool:
         return self._verify_signature(self._ca_public_key, CA_SIGNING_CONTEXT, signed.body, signed.signature)
 
-    def _hold(self, now: Instant, sender: NodeIndex, wire: bytes, body: Body, content: Content | None) -> Learned:
+    def _hold(
+        self, now: Instant, sender: NodeIndex, wire: bytes, body: Body, body_hash: int, content: Content | None
+    ) -> Learned:
         if self._store.get(CA_ORIGIN) is None:
             origin = Origin(CA_EPOCH, self._ca_public_key, Instant(float("inf")), full_pace(now))
             self._store.begin(CA_ORIGIN, origin)
-        record = Record(CA_ORIGIN, body.epoch, body.sequence, body.kind, body.key, body.content, wire)
+        record = Record(CA_ORIGIN, body.epoch, body.sequence, body.kind, body.key, body.content, wire, body_hash)
         self._store.put(record, now)
         self._news.add(record, sender, begins=True)
         return Learned(CA_ORIGIN, body.kind, body.key, content)

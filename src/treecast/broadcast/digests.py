@@ -1,23 +1,26 @@
-"""Digests: a summary of what a node holds of a range of origins, and how two of them are compared.
+"""Digests: what a node holds of a range of origins, and how two nodes find where they differ.
 
-Decides to whom the first whole digest of a new link goes at once. Format: ``docs/protocol.md`` section 7.
+A range of many origins is described by fingerprints of its sub-ranges, one of few by each origin's hash. Who reads a
+description answers with a finer one of the parts that differ. Decides what differs; when anybody compares, and how
+often, is ``reconciliation``'s. Format: ``docs/protocol.md`` section 7.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from random import Random
+from itertools import accumulate, groupby
 
 from treecast.base.ids import NodeIndex
-from treecast.base.time import Duration, Instant, after
-from treecast.broadcast.store import Store
-from treecast.wire.control import MAX_ORIGINS_PER_DIGEST, Digest
+from treecast.broadcast.store import MODULUS, Store
+from treecast.wire.control import FINGERPRINT_BYTES, MAX_ORIGINS_PER_DIGEST, MAX_RANGES, Digest, Ranges
 
-AT_ONCE_INTERVAL: Duration = 1.0
-"""The first of the links that come up within it is compared at once: a node that joins takes all from one neighbour."""
-LATER: tuple[Duration, Duration] = (1.0, 4.0)
-"""When the others are, by chance: what the first one gave has been learned by then."""
 LAST_INDEX = 0xFFFF_FFFF
+LISTED = 16
+"""A range with so many origins, or fewer, is listed: it is hardly longer than fingerprints of its parts."""
+MOSTLY = MAX_RANGES // 2
+"""Where so many sub-ranges differ they are listed at once: finer fingerprints would differ, too."""
 
 
 @dataclass(slots=True)
@@ -26,61 +29,113 @@ class Comparison:
 
     lacking: list[NodeIndex] = field(default_factory=list)
     """Origins of which it holds less than this node, or something else."""
+    wanted: list[NodeIndex] = field(default_factory=list)
+    """Origins of which it holds more than this node, or something else."""
     newer: list[NodeIndex] = field(default_factory=list)
-    """Origins of which it holds a newer epoch."""
-    is_equal: bool = True
+    """Origins among the wanted ones of which it holds a newer epoch."""
 
 
 class Digests:
-    """Sends and compares a node's digests."""
+    """Describes what the store holds, and compares it with descriptions of neighbours."""
 
-    def __init__(self, store: Store, rng: Random) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._rng = rng
-        self._built: list[Digest] = []
+        self._sums: list[int] = [0]
+        """The sums of the hashes of the first so many origins."""
         self._version = -1
-        self._next_at_once = Instant(0.0)
-
-    def first_due(self, now: Instant, peer: NodeIndex) -> Instant:
-        """When the first digest of all goes over a link that comes up now. A node that is new has the first word."""
-        is_peer_new = len(self._store) > 1 and self._store.get(peer) is None
-        if now < self._next_at_once or is_peer_new:
-            return after(now, self._rng.uniform(*LATER))
-        self._next_at_once = after(now, AT_ONCE_INTERVAL)
-        return now
-
-    def current(self) -> list[Digest]:
-        """Digests of all that is held, as many as needed: built once for all neighbours until something changes."""
-        if self._version != self._store.version:
-            self._built, self._version = self._build(), self._store.version
-        return self._built
 
     def of(self, index: NodeIndex) -> Digest:
         """The digest of one origin: a neighbour that holds more of it floods that."""
-        return Digest(index, index, self._entries(index, index))
+        return self._list(index, index, asks=False)
+
+    def whole(self) -> Digest | Ranges:
+        """All that is held."""
+        return self._describe(0, LAST_INDEX)
 
     def compare(self, theirs: Digest) -> Comparison:
         """A neighbour's digest with what is held of its range."""
-        if self._version == self._store.version and theirs in self._built:
-            return Comparison()
+        compared = Comparison()
         listed = {origin: (epoch, digest_hash) for origin, epoch, digest_hash in theirs.origins}
-        held = self._store.origins_in(theirs.first, theirs.last)
-        compared = Comparison(is_equal=len(listed) == len(held))
-        for index, origin in held:
-            entry = listed.get(index)
-            if entry == (origin.epoch, origin.digest()):
+        for origin, epoch, digest_hash in self._entries(theirs.first, theirs.last):
+            index = NodeIndex(origin)
+            if index not in listed:
+                compared.lacking.append(index)
                 continue
-            compared.is_equal = False
-            is_newer = entry is not None and entry[0] > origin.epoch
-            (compared.newer if is_newer else compared.lacking).append(index)
+            their_epoch, their_hash = listed.pop(index)
+            if their_hash == digest_hash:
+                continue
+            if their_epoch <= epoch:
+                compared.lacking.append(index)
+            if their_epoch >= epoch:
+                compared.wanted.append(index)
+            if their_epoch > epoch:
+                compared.newer.append(index)
+        compared.wanted += (NodeIndex(origin) for origin in listed if theirs.first <= origin <= theirs.last)
         return compared
 
-    def _entries(self, first: int, last: int) -> tuple[tuple[int, int, bytes], ...]:
-        return tuple((index, origin.epoch, origin.digest()) for index, origin in self._store.origins_in(first, last))
+    def finer(self, theirs: Ranges) -> Iterator[Digest | Ranges]:
+        """Describe the sub-ranges that differ more finely than the neighbour does."""
+        firsts = [theirs.first, *(last + 1 for last, _ in theirs.ranges[:-1])]
+        parts = [
+            (first, last, self._fingerprint(first, last) != fingerprint)
+            for first, (last, fingerprint) in zip(firsts, theirs.ranges, strict=True)
+        ]
+        is_mostly = sum(differs for _, _, differs in parts) >= MOSTLY
+        for differs, run in groupby(parts, key=lambda part: part[2]):
+            if differs:
+                together = list(run)
+                first, last = together[0][0], together[-1][1]
+                yield from self._lists(first, last, asks=True) if is_mostly else (self._describe(first, last),)
 
-    def _build(self) -> list[Digest]:
-        """Sorted by origin, each complete for its range."""
-        held = [index for index, _ in self._store.origins()]
-        ends = [*held[MAX_ORIGINS_PER_DIGEST - 1 : -1 : MAX_ORIGINS_PER_DIGEST], LAST_INDEX]
-        firsts = [0, *(end + 1 for end in ends[:-1])]
-        return [Digest(first, last, self._entries(first, last)) for first, last in zip(firsts, ends, strict=True)]
+    def request(self, wanted: list[NodeIndex]) -> Iterator[Digest]:
+        """Describe these origins: the neighbour floods what it holds more."""
+        if wanted:
+            for digest in self._lists(min(wanted), max(wanted), asks=False):
+                if any(digest.first <= index <= digest.last for index in wanted):
+                    yield digest
+
+    def _describe(self, first: int, last: int) -> Digest | Ranges:
+        start, end = self._positions(first, last)
+        if end - start <= LISTED:
+            return self._list(first, last, asks=True)
+        held = self._store.indices()
+        cuts = [start + (end - start) * number // MAX_RANGES for number in range(1, MAX_RANGES)]
+        lasts = [*(held[cut] - 1 for cut in cuts), last]
+        firsts = [first, *(last + 1 for last in lasts[:-1])]
+        return Ranges(
+            first, tuple((end, self._fingerprint(begin, end)) for begin, end in zip(firsts, lasts, strict=True))
+        )
+
+    def _lists(self, first: int, last: int, *, asks: bool) -> Iterator[Digest]:
+        """Digests of a range, as many as needed, each complete for its part."""
+        start, end = self._positions(first, last)
+        held = self._store.indices()
+        for cut in range(start + MAX_ORIGINS_PER_DIGEST, end, MAX_ORIGINS_PER_DIGEST):
+            yield self._list(first, held[cut] - 1, asks=asks)
+            first = held[cut]
+        yield self._list(first, last, asks=asks)
+
+    def _list(self, first: int, last: int, *, asks: bool) -> Digest:
+        return Digest(first, last, tuple(self._entries(first, last)), asks)
+
+    def _entries(self, first: int, last: int) -> Iterator[tuple[int, int, bytes]]:
+        start, end = self._positions(first, last)
+        for index in self._store.indices()[start:end]:
+            origin = self._store.get(index)
+            if origin is not None:
+                yield index, origin.epoch, _shortened(origin.hash)
+
+    def _positions(self, first: int, last: int) -> tuple[int, int]:
+        held = self._store.indices()
+        return bisect_left(held, first), bisect_right(held, last)
+
+    def _fingerprint(self, first: int, last: int) -> bytes:
+        if self._version != self._store.version:
+            hashes = map(self._store.hash_of, self._store.indices())
+            self._sums, self._version = [*accumulate(hashes, initial=0)], self._store.version
+        start, end = self._positions(first, last)
+        return _shortened(self._sums[end] - self._sums[start])
+
+
+def _shortened(total: int) -> bytes:
+    return (total % MODULUS).to_bytes(16, "big")[-FINGERPRINT_BYTES:]

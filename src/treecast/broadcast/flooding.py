@@ -1,4 +1,4 @@
-"""Flooding to each neighbour: records repeated until acknowledged, acknowledgements and digests to send.
+"""Flooding to each neighbour: records repeated until acknowledged, acknowledgements and requests to send.
 
 Decides when a message leaves; what is news is ``acceptance``'s. The mechanism is OSPF's (RFC 2328 section 13).
 """
@@ -14,14 +14,10 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_REQUESTED_ORIGINS
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
-from treecast.broadcast.digests import LAST_INDEX
 from treecast.broadcast.store import Record
 from treecast.broadcast.unacknowledged import JITTER, Unacknowledged, Version
-from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Digest, Flood
+from treecast.wire.control import MAX_CONTROL_BYTES, Acknowledge, Flood
 
-DIGEST_DELAYS: tuple[Duration, ...] = (1.0, 3.0)
-"""After a first digest that was sent at once."""
-DIGEST_INTERVAL: Duration = 30.0
 REQUEST_AGAIN: Duration = 0.5
 MAX_ACKNOWLEDGEMENTS_PER_MESSAGE = 48
 FLOOD_BYTES = MAX_CONTROL_BYTES - 16
@@ -29,19 +25,12 @@ FLOOD_BYTES = MAX_CONTROL_BYTES - 16
 
 @dataclass(slots=True)
 class Neighbour:
-    """One link, as flooding sees it.
-
-    ``wake``: of all neighbours, when each has a message to send; ``digest_due``: when the next Digest is.
-    """
+    """One link, as flooding sees it. ``wake``: of all neighbours, when each has a message to send."""
 
     peer: NodeIndex
-    digest_due: Instant
     wake: Timers[NodeIndex]
     rng: Random
     drops: Drops
-    _digests_sent: int = 0
-    _equal_up_to: int = -1
-    """All up to this origin is held here, too, by the neighbour's digests that came in a row since its first."""
     _requested: Timers[tuple[NodeIndex, bool]] = field(default_factory=Timers)
     """When a digest of an origin is sent to the neighbour, to get what it holds more of it."""
     acknowledgements: list[Version] = field(default_factory=list)
@@ -49,23 +38,11 @@ class Neighbour:
 
     def __post_init__(self) -> None:
         self._unacknowledged = Unacknowledged(self.rng)
-        self._set_wake()
 
     @property
     def unsent(self) -> int:
         """Records that are not acknowledged, and acknowledgements that are due."""
         return len(self._unacknowledged) + len(self.acknowledgements)
-
-    def begin(self, now: Instant, first_digest: Instant) -> None:
-        """The link has come up: request the neighbour's own records now, and all then."""
-        self.digest_due = first_digest
-        self._digests_sent = 0 if first_digest <= now else len(DIGEST_DELAYS)
-        self.request(now, self.peer)
-
-    def compare(self, at: Instant) -> None:
-        """Send a Digest of all then, or before."""
-        self.digest_due = min(self.digest_due, at)
-        self._set_wake()
 
     def offer(self, now: Instant, *records: Record) -> None:
         """Flood these records, each until it is acknowledged; supersedes an older one of its key."""
@@ -92,13 +69,14 @@ class Neighbour:
         self.acknowledgements.append(version)
 
     def request(self, now: Instant, origin: NodeIndex) -> None:
-        """Get what the neighbour holds of this origin that is not held here: now, and again in case that is lost."""
-        again = after(now, REQUEST_AGAIN * self.rng.uniform(*JITTER))
+        """Get what the neighbour holds of this origin that is not held here: now, and again in case that is lost.
+
+        Of too many at once fingerprints find what is not requested.
+        """
         if (origin, False) not in self._requested and len(self._requested) >= MAX_REQUESTED_ORIGINS:
-            self.compare(again)
             return
         self._requested.set((origin, False), now)
-        self._requested.set((origin, True), again)
+        self._requested.set((origin, True), after(now, REQUEST_AGAIN * self.rng.uniform(*JITTER)))
         self._set_wake()
 
     def take_requested(self, now: Instant) -> list[NodeIndex]:
@@ -106,31 +84,18 @@ class Neighbour:
         due = self._requested.due(now)
         return sorted({origin for origin, _ in due}) if due else []
 
-    def compared(self, now: Instant, theirs: Digest, *, is_equal: bool) -> None:
-        """The neighbour has sent a digest. Where all of its equal this node's, this node's can wait."""
-        if not is_equal or theirs.first > self._equal_up_to + 1:
-            self._equal_up_to = -1
-            return
-        self._equal_up_to = max(self._equal_up_to, theirs.last)
-        if self._equal_up_to == LAST_INDEX:
-            self._equal_up_to = -1
-            self._digests_sent = len(DIGEST_DELAYS)
-            self.digest_due = after(now, DIGEST_INTERVAL * self.rng.uniform(*JITTER))
-            self._set_wake()
-
     def _set_wake(self) -> None:
-        if not self.acknowledgements:  # else it is set to when the first of them came
-            due = earliest(self._unacknowledged.next(), self._requested.next())
-            self.wake.set(self.peer, self.digest_due if due is None else min(self.digest_due, due))
+        if self.acknowledgements:
+            return  # it is set to when the first of them came
+        due = earliest(self._unacknowledged.next(), self._requested.next())
+        if due is None:
+            self.wake.cancel(self.peer)
+        else:
+            self.wake.set(self.peer, due)
 
     def withdraw_offers_of(self, origin: NodeIndex) -> None:
         self._unacknowledged.forget_origin(origin)
         self._set_wake()
-
-    def digest_sent(self, now: Instant) -> None:
-        delays = DIGEST_DELAYS[self._digests_sent : self._digests_sent + 1] or (DIGEST_INTERVAL,)
-        self._digests_sent += 1
-        self.digest_due = after(now, delays[0] * self.rng.uniform(*JITTER))
 
     def messages(self, now: Instant) -> Iterator[Acknowledge | Flood]:
         """Messages that are due, each in a datagram's size."""

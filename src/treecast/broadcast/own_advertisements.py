@@ -19,7 +19,7 @@ from treecast.broadcast.link_state import OwnLinks
 from treecast.broadcast.own_groups import OwnGroups
 from treecast.broadcast.pace import full_pace
 from treecast.broadcast.quotas import NOTHING, OverQuota, Usage, usage_of
-from treecast.broadcast.store import Origin, Record, Store
+from treecast.broadcast.store import Origin, Record, Store, hash_of_body
 from treecast.broadcast.twins import Twins
 from treecast.identity.keys import SigningKey
 from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent, Signed, emit, parse_node
@@ -215,7 +215,7 @@ class OwnAdvertisements:
             origin.usage = usage
         self._sequence += 1
         self._pace.take(now)
-        record = Record(self._me, self._epoch, self._sequence, kind, key, content, wire)
+        record = Record(self._me, self._epoch, self._sequence, kind, key, content, wire, hash_of_body(body))
         self._store.put(record, now)
         return [record]
 

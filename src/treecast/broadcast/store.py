@@ -1,14 +1,14 @@
 """The store of advertisements: those of all origins, the newest of each key.
 
-Decides when each ends; what is news is ``acceptance``'s. Bounded in origins, and per origin by its quota; every record
-ends with its origin.
+Decides when each ends, and keeps the fingerprint of all; what is news is ``acceptance``'s. Bounded in origins, and per
+origin by its quota; every record ends with its origin.
 """
 
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -27,6 +27,9 @@ NODE_LIFETIME: Duration = 60.0
 WITHDRAWN_LIFETIME: Duration = 120.0
 """Longer than NODE_LIFETIME: who missed a withdrawal that long has forgotten the origin."""
 
+MODULUS = 2**128
+"""Fingerprints are sums modulo this of the hashes of origins: a change costs the same however many there are."""
+
 FORGOTTEN_LIFETIME: Duration = 600.0
 """A node that learned of another late holds it longer than others do: these must not learn it again after its end."""
 
@@ -44,6 +47,8 @@ class Record:
     key: bytes
     content: bytes
     wire: bytes
+    body_hash: int
+    """The hash of the bytes that are signed (``hash_of_body``)."""
 
     @property
     def withdrawn(self) -> bool:
@@ -72,24 +77,23 @@ class Origin:
     quota: Usage = DEFAULT_QUOTA
     usage: Usage = NOTHING
     """Sums over its advertisements but NODE."""
-    _digest: bytes | None = None
+    hash: int = 0
+    """Its part of the fingerprint, once it has begun in the store."""
+    _live: int = 0
+    """Sum of the hashes of its live records but NODE."""
 
-    def digest(self) -> bytes:
-        """SHA-256 over the sequences of the live records but NODE, ascending; 8 bytes. Cached until one changes."""
-        if self._digest is None:
-            live = sorted(
-                record.sequence for record in self.records.values() if record.kind != Kind.NODE and not record.withdrawn
-            )
-            packed = b"".join(sequence.to_bytes(8, "big") for sequence in live)
-            self._digest = hashlib.sha256(packed).digest()[:8]
-        return self._digest
+    def rehash(self, index: NodeIndex) -> int:
+        """Its hash as it is now: SHA-256 of index, epoch and live records but NODE, 16 bytes."""
+        packed = index.to_bytes(4, "big") + self.epoch.to_bytes(8, "big") + self._live.to_bytes(16, "big")
+        self.hash = int.from_bytes(hashlib.sha256(packed).digest()[:16], "big")
+        return self.hash
 
     def put(self, record: Record, now: Instant) -> None:
+        before = self.records.get(record.record_key)
+        self._live = (self._live - _counted(before) + _counted(record)) % MODULUS
         self.records[record.record_key] = record
         if record.kind == Kind.LINKS:
             self.link_keys.add(record.key)
-        if record.kind != Kind.NODE:
-            self._digest = None
         self.withdrawn_until.pop(record.record_key, None)
         if record.withdrawn:
             self.withdrawn_until[record.record_key] = after(now, WITHDRAWN_LIFETIME)
@@ -109,6 +113,17 @@ class Origin:
     def link_records(self) -> Iterator[Record]:
         """Its LINKS advertisements, withdrawn ones too."""
         return (self.records[(Kind.LINKS, key)] for key in self.link_keys)
+
+
+def hash_of_body(body: bytes) -> int:
+    """The hash of an advertisement's signed bytes: of two with the same sequence the greater counts."""
+    return int.from_bytes(hashlib.sha256(body).digest()[:16], "big")
+
+
+def _counted(record: Record | None) -> int:
+    """The part of a record in its origin's hash: none of NODE, which is repeated, nor of what is withdrawn."""
+    is_counted = record is not None and record.kind != Kind.NODE and not record.withdrawn
+    return record.body_hash if record is not None and is_counted else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +147,28 @@ class Store:
         """When each origin is forgotten, unless a NODE advertisement of it comes before."""
         self._withdrawals: Timers[NodeIndex] = Timers()
         """When the oldest withdrawal of each origin has reached all."""
+        self.fingerprint = 0
+        """The sum of the hashes of all origins: two nodes that hold the same have the same."""
         self.version = 0
-        """Another one when a digest of what is held is another."""
+        """Another one when the fingerprint may be another."""
 
     def get(self, origin: NodeIndex) -> Origin | None:
         return self._origins.get(origin)
 
     def begin(self, index: NodeIndex, origin: Origin) -> None:
         """A new origin, or a new epoch of one: nothing of an older epoch remains."""
-        if index not in self._origins:
+        before = self._origins.get(index)
+        if before is None:
             insort(self._order, index)
         self._origins[index] = origin
+        self._count(before.hash if before is not None else 0, origin.rehash(index))
         self._ended.pop(index, None)
         self._withdrawals.cancel(index)
         if isfinite(origin.expires_at):
             self._expiries.set(index, origin.expires_at)
+
+    def _count(self, hash_before: int, hash_now: int) -> None:
+        self.fingerprint = (self.fingerprint - hash_before + hash_now) % MODULUS
         self.version += 1
 
     def keep(self, index: NodeIndex, until: Instant) -> None:
@@ -159,7 +181,7 @@ class Store:
         origin = self._origins[record.origin]
         origin.put(record, now)
         if record.kind != Kind.NODE:
-            self.version += 1
+            self._count(origin.hash, origin.rehash(record.origin))
         if record.withdrawn and record.origin not in self._withdrawals:
             self._withdrawals.set(record.origin, after(now, WITHDRAWN_LIFETIME))
 
@@ -188,7 +210,7 @@ class Store:
         del self._order[bisect_left(self._order, index)]
         self._expiries.cancel(index)
         self._withdrawals.cancel(index)
-        self.version += 1
+        self._count(origin.hash, 0)
         return [record for record in origin.records.values() if not record.withdrawn]
 
     def expire(self, index: NodeIndex, now: Instant) -> list[Record]:
@@ -211,10 +233,13 @@ class Store:
         """All, by node index."""
         return [(index, self._origins[index]) for index in self._order]
 
-    def origins_in(self, first: int, last: int) -> list[tuple[NodeIndex, Origin]]:
-        """The origins from ``first`` to ``last``, by node index."""
-        start, end = bisect_left(self._order, first), bisect_right(self._order, last)
-        return [(index, self._origins[index]) for index in self._order[start:end]]
+    def indices(self) -> Sequence[NodeIndex]:
+        """All that are held, in order."""
+        return self._order
+
+    def hash_of(self, index: NodeIndex) -> int:
+        """The part of an origin that is held in the fingerprint."""
+        return self._origins[index].hash
 
     def expired(self, now: Instant) -> list[NodeIndex]:
         """Origins that fell silent, each once; the caller expires them."""

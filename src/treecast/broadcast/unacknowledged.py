@@ -116,7 +116,7 @@ class Unacknowledged:
         """Send this record until it is acknowledged; supersedes an older one of its key."""
         key, version = _key(record), _version(record)
         same_version = self._versions.get(version)
-        if same_version == key:
+        if same_version == key and self._waiting[key].record.body_hash == record.body_hash:
             return  # it waits already
         if same_version is not None:
             self._forget(same_version)  # its origin lies: an acknowledgement could mean either

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from random import Random
 
 from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
-from treecast.base.commands import Command, SendControl
+from treecast.base.commands import Command, SendControl, SetFingerprint
 from treecast.base.errors import IdentityTakenError
 from treecast.base.events import Event, SessionReport
 from treecast.base.flows import GroupKey
@@ -325,6 +325,9 @@ class Engine:
             self.faults.spare("topology", self.rooms.root_trees.want, now, tree.flow, tree.members)
 
     def _send_broadcast(self, now: Instant) -> None:
+        fingerprint = self.rooms.broadcast.take_fingerprint()
+        if fingerprint is not None:
+            self._outgoing.append(SetFingerprint(fingerprint))
         for peer, message in self.rooms.broadcast.outgoing(now):
             self._outgoing.append(SendControl(peer, emit_control(message)))
 

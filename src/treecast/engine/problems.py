@@ -39,6 +39,7 @@ class EngineProblems:
         yield from self._rooms.discovery.problems(now, self._rooms.nodes.name)
         yield from self._rooms.root_trees.problems(self._rooms.nodes.name)
         yield from self._rooms.broadcast.over_quota.problems(now, self._rooms.nodes.name)
+        yield from self._rooms.broadcast.reconciliation.problems(now, self._rooms.nodes.name)
         yield from nearly_full(self._tables())
 
     def _tables(self) -> Iterator[TableUse]:

@@ -10,6 +10,7 @@ from treecast.base.events import (
     CommandRefused,
     ControlDatagram,
     Event,
+    FingerprintDiffers,
     ForeignHandshake,
     ForwardedHandshake,
     HandshakeDatagram,
@@ -41,6 +42,7 @@ from treecast.wire.control import (
     Flood,
     Goodbye,
     KeyAcknowledgement,
+    Ranges,
     TreeAcknowledgement,
     parse_control,
 )
@@ -92,6 +94,8 @@ class Reception:
                 self._following.links(now, self._rooms.links.paths.answered(event))
             case SessionConfirmed():
                 self._following.links(now, self._rooms.links.confirmed(now, event))
+            case FingerprintDiffers(peer, difference):
+                self._rooms.broadcast.fingerprint_differs(now, peer, int.from_bytes(difference, "big"))
             case TreeUsed(stream):
                 self._rooms.root_trees.used(now, stream)
             case KeyWorn(stream, key_id):
@@ -136,7 +140,7 @@ class Reception:
             self._rooms.drops.count(error.reason)
             return
         match message:
-            case Flood() | Acknowledge() | Digest():
+            case Flood() | Acknowledge() | Digest() | Ranges():
                 for learned in self._rooms.broadcast.receive(now, event.peer, message):
                     self._learning.take(now, learned)
             case KeyAcknowledgement(stream, key_id):

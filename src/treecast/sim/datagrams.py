@@ -19,6 +19,7 @@ class SessionDatagram:
 @dataclass(frozen=True, slots=True)
 class Probe:
     reply: bool
+    fingerprint: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ UDP_BYTES = 28
 SESSION_BYTES = UDP_BYTES + 16 + 4 + 16
 """And a session datagram's header, plaintext header and tag (docs/protocol.md section 4)."""
 TREE_BYTES = UDP_BYTES + 28 + 4 + 16 + 8
-PROBE_BYTES = 8
+PROBE_BYTES = 24
 FORWARD_BYTES = 12
 KEY_BYTES = 52
 """A sender key; its context is beside it."""

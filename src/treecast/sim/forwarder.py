@@ -24,6 +24,7 @@ from treecast.sim.datagrams import (
     TreeDatagram,
     TreeState,
 )
+from treecast.sim.fingerprints import Fingerprints
 from treecast.sim.frame_sources import may_send
 from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
@@ -48,6 +49,7 @@ class ModelForwarder(Sending):
     """Each datagram wears its key or session as so many do."""
     delivered: list[object] = field(default_factory=list)
     injected: list[bytes] = field(default_factory=list)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
     def __post_init__(self) -> None:
         self.underlay.attach(self.endpoint, self._receive)
@@ -149,8 +151,10 @@ class ModelForwarder(Sending):
         if source is not None and is_elsewhere and datagram.counter == session.window.highest:
             self._heard_elsewhere(source, session, datagram)
         match datagram.body:
-            case Probe(reply=False):
-                self._seal_to(session, source, Probe(reply=True))
+            case Probe(reply, fingerprint):
+                self._compare_fingerprint(session.peer, fingerprint)
+                if not reply:
+                    self._seal_to(session, source, Probe(True, self.fingerprints.own))
             case PathChallenge(value, response=False):
                 self._seal_to(session, source, PathChallenge(value, response=True))
             case PathChallenge(value):
@@ -246,11 +250,16 @@ class ModelForwarder(Sending):
         self.endpoint = endpoint
         self.underlay.attach(endpoint, self._receive)
 
+    def _compare_fingerprint(self, peer: NodeIndex, theirs: int) -> None:
+        difference = self.fingerprints.compare(peer, theirs, self.underlay.now)
+        if difference is not None:
+            self.raise_event(e.FingerprintDiffers(peer, difference.to_bytes(16, "big")))
+
     def probe(self) -> None:
         """Probe each peer, as the real one does every two seconds."""
         for peer in self.sessions.peers():
             if self.sessions.current(peer) is not None:
-                self._seal(peer, Probe(reply=False))
+                self._seal(peer, Probe(False, self.fingerprints.own))
 
     def reports(self) -> list[e.SessionReport]:
         now, weight = self.underlay.now, self.datagram_weight
@@ -298,8 +307,11 @@ class ModelForwarder(Sending):
                 self.sessions.set_path(peer, endpoint)
             case ChallengePath():
                 self._challenge(command)
+            case c.SetFingerprint(fingerprint):
+                self.fingerprints.own = int.from_bytes(fingerprint, "big")
             case c.ForgetPeer(peer):
                 self.sessions.forget(peer)
+                self.fingerprints.forget(peer)
                 self.forget_peer(peer)
             case c.OfferKey(stream, key_id, peer, context):
                 if key_id not in self.trees[stream].key_ids:

@@ -6,6 +6,7 @@ Format: ``docs/protocol.md`` section 7.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated
 
 import msgspec
@@ -20,6 +21,9 @@ MAX_ADVERTISEMENT_BYTES = 1176
 MAX_ADVERTISEMENTS_PER_FLOOD = 64
 MAX_ITEMS_PER_ACKNOWLEDGE = 64
 MAX_ORIGINS_PER_DIGEST = 40
+MAX_RANGES = 16
+FINGERPRINT_BYTES = 8
+"""The length of the fingerprint of a range of origins, and of the hash of one."""
 
 U8 = Annotated[int, Meta(ge=0, le=0xFF)]
 U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
@@ -27,6 +31,7 @@ U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 U63 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
 Half = Annotated[int, Meta(ge=0, le=1)]
 """ML-KEM-768's keys and ciphertexts go in two messages: with one, a neighbour could not forward them."""
+Fingerprint = Annotated[bytes, Meta(min_length=FINGERPRINT_BYTES, max_length=FINGERPRINT_BYTES)]
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True):
@@ -55,18 +60,20 @@ class Acknowledge(_Message, tag=2, frozen=True):
 
 
 class Digest(_Message, tag=3, frozen=True):
-    """All that the sender holds of the origins ``first``..``last``: (origin, epoch, hash of the live sequences)."""
+    """All that the sender holds of the origins ``first``..``last``: (origin, epoch, hash).
+
+    ``asks``: the receiver answers with what it lacks, beside flooding what the sender does.
+    """
 
     first: U32
     last: U32
-    origins: Annotated[
-        tuple[tuple[U32, U63, Annotated[bytes, Meta(min_length=8, max_length=8)]], ...],
-        Meta(max_length=MAX_ORIGINS_PER_DIGEST),
-    ]
+    origins: Annotated[tuple[tuple[U32, U63, Fingerprint], ...], Meta(max_length=MAX_ORIGINS_PER_DIGEST)]
+    asks: bool = False
 
     def __str__(self) -> str:
         held = [f"n{origin} epoch {epoch} hash {hexadecimal(digest)}" for origin, epoch, digest in self.origins]
-        return line(f"DIGEST of n{self.first} to n{self.last}:", listed(held) or "nothing")
+        asks = ", asks" if self.asks else ""
+        return line(f"DIGEST of n{self.first} to n{self.last}{asks}:", listed(held) or "nothing")
 
 
 class KeyAcknowledgement(_Message, tag=4, frozen=True):
@@ -108,6 +115,23 @@ class Ciphertext(_Message, tag=7, frozen=True):
         return f"CIPHERTEXT half {self.half} of exchange {self.exchange}"
 
 
+class Ranges(_Message, tag=8, frozen=True):
+    """Fingerprints of what the sender holds from ``first`` on, each of a sub-range: (its last origin, fingerprint)."""
+
+    first: U32
+    ranges: Annotated[tuple[tuple[U32, Fingerprint], ...], Meta(min_length=1, max_length=MAX_RANGES)]
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the sub-ranges follow each other, none of them empty."""
+        lasts = [last for last, _ in self.ranges]
+        return self.first <= lasts[0] and all(earlier < later for earlier, later in pairwise(lasts))
+
+    def __str__(self) -> str:
+        ends = [f"to n{last} {hexadecimal(fingerprint)}" for last, fingerprint in self.ranges]
+        return line(f"RANGES from n{self.first}:", listed(ends))
+
+
 class TreeAcknowledgement(_Message, tag=9, frozen=True):
     """The sender has taken its place on the tree of this epoch of the receiver's stream."""
 
@@ -119,9 +143,17 @@ class TreeAcknowledgement(_Message, tag=9, frozen=True):
 
 
 ControlMessage = (
-    Flood | Acknowledge | Digest | KeyAcknowledgement | Goodbye | EncapsulationKey | Ciphertext | TreeAcknowledgement
+    Flood
+    | Acknowledge
+    | Digest
+    | KeyAcknowledgement
+    | Goodbye
+    | EncapsulationKey
+    | Ciphertext
+    | Ranges
+    | TreeAcknowledgement
 )
-_TAGS = frozenset({*range(1, 8), 9})
+_TAGS = frozenset(range(1, 10))
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)
@@ -142,11 +174,14 @@ def parse_control(data: bytes) -> ControlMessage:
     if len(data) > MAX_CONTROL_BYTES:
         raise MalformedError("control_malformed")
     try:
-        return _decoder.decode(data)
+        message = _decoder.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         if _has_unknown_tag(data):
             raise MalformedError("control_unknown") from error
         raise MalformedError("control_malformed") from error
+    if isinstance(message, Ranges) and not message.is_ordered:
+        raise MalformedError("control_malformed")
+    return message
 
 
 def _has_unknown_tag(data: bytes) -> bool:

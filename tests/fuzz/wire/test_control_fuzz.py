@@ -40,6 +40,7 @@ from treecast.wire.control import (
     Flood,
     Goodbye,
     KeyAcknowledgement,
+    Ranges,
     TreeAcknowledgement,
     emit_control,
     parse_control,
@@ -50,7 +51,8 @@ from treecast.wire.key_context import emit_context, parse_context
 MESSAGES: list[ControlMessage] = [
     Flood((b"abc", b"")),
     Acknowledge(((1, 2, 3), (4, 5, 6))),
-    Digest(0, 9, ((1, 2, b"12345678"),)),
+    Digest(0, 9, ((1, 2, b"12345678"),), asks=True),
+    Ranges(3, ((3, b"12345678"), (9, b"87654321"))),
     KeyAcknowledgement(1, 2),
     TreeAcknowledgement(1, 2),
     Goodbye(),
@@ -178,3 +180,9 @@ def test_a_message_above_the_limit_is_refused_unread() -> None:
 def test_deep_nesting_is_refused() -> None:
     with pytest.raises(MalformedError):
         parse_control(b"\x91" * 1300)
+
+
+@pytest.mark.parametrize("lasts", [(), (2,), (9, 9), (9, 5), tuple(range(3, 20))])
+def test_sub_ranges_that_do_not_follow_each_other_are_refused(lasts: tuple[int, ...]) -> None:
+    with pytest.raises(MalformedError, match="control_malformed"):
+        parse_control(emit_control(Ranges(3, tuple((last, bytes(8)) for last in lasts))))

@@ -44,12 +44,14 @@ from treecast.wire.advertisement import (
     parse_signed,
 )
 from treecast.wire.control import (
+    MAX_RANGES,
     Acknowledge,
     ControlMessage,
     Digest,
     Flood,
     Goodbye,
     KeyAcknowledgement,
+    Ranges,
     TreeAcknowledgement,
     emit_control,
     parse_control,
@@ -150,8 +152,23 @@ def test_digests_of_5000_origins_are_taken_by_a_neighbour() -> None:
     node.link(2)
     for index in range(1_000, 1_000 + MOST_NODES):
         node.hear(2, Flood((_node_of(index),)))
-    heard = [as_heard(message) for _, message in node.broadcast.outgoing(Instant(5.0))]
+    node.broadcast.outgoing(node.now)
+    everything_differs = Ranges(0, tuple((1_000 + 350 * (n + 1), bytes(8)) for n in range(MAX_RANGES)))
+    node.hear(2, everything_differs)
+    heard = [as_heard(message) for _, message in node.broadcast.outgoing(node.now)]
     assert sum(len(message.origins) for message in heard if isinstance(message, Digest)) == MOST_NODES + 1
+
+
+def test_ranges_of_5000_origins_are_taken_by_a_neighbour() -> None:
+    node = Node(1)
+    node.link(2)
+    for index in range(1_000, 1_000 + MOST_NODES):
+        node.hear(2, Flood((_node_of(index),)))
+    node.broadcast.outgoing(node.now)
+    node.now = Instant(10.0)
+    node.link(2)
+    (ranges,) = [m for _, m in node.broadcast.outgoing(node.now) if isinstance(m, Ranges)]
+    assert as_heard(ranges) == ranges
 
 
 _KEYS = NodeKeys.from_seeds(bytes(32), bytes([1] * 32))
@@ -262,7 +279,7 @@ def test_prefixes_of_groups_are_taken(prefix: str, numbers: tuple[int, int, int]
 @relaxed
 @given(items=st.lists(st.tuples(u32, u64, u64), max_size=200))
 def test_acknowledgements_are_taken(items: list[tuple[int, int, int]]) -> None:
-    neighbour = Neighbour(NodeIndex(2), Instant(0.0), Timers(), Random(1), Drops())
+    neighbour = Neighbour(NodeIndex(2), Timers(), Random(1), Drops())
     neighbour.acknowledgements += items
     heard = [as_heard(message) for message in neighbour.messages(Instant(0.0))]
     assert [item for message in heard if isinstance(message, Acknowledge) for item in message.items] == items

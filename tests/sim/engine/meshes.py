@@ -1,9 +1,16 @@
-"""Two or three nodes of the simulator, linked, and what they say of an identity on two machines."""
+"""Nodes of the simulator, linked; what they say of an identity on two machines, and what a hostile one publishes."""
 
 from __future__ import annotations
 
 from treecast.base.problems import Problem
 from treecast.sim.world import SimNode, World
+from treecast.wire.advertisement import Content, Kind
+
+
+def publish(node: SimNode, kind: Kind, key: bytes, content: Content | None) -> None:
+    """Advertise what a node of this version would not, at once."""
+    node.engine.rooms.broadcast.put(node.now, kind, key, content)
+    node.carry_out(node.engine.turn(node.now, []))
 
 
 def twice(node: SimNode) -> list[Problem]:

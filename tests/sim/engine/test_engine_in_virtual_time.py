@@ -205,7 +205,7 @@ def test_an_idle_mesh_says_little() -> None:
     before = world.underlay.datagrams
     world.run(60.0)
     per_link_and_second = (world.underlay.datagrams - before) / 60 / 90
-    assert per_link_and_second < 1.5  # a probe and its reply each 2 s, and a digest now and then
+    assert per_link_and_second < 1.5  # a probe and its reply each 2 s, and a NODE now and then
 
 
 def test_the_same_seed_gives_the_same_run() -> None:

@@ -9,6 +9,7 @@ from itertools import count
 
 import pytest
 
+from tests.sim.engine.meshes import publish
 from tests.sim.engine.test_hostile_members import mesh
 from treecast.base.addresses import MacAddress
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
@@ -42,7 +43,7 @@ class Copies:
 
 def list_links(liar: SimNode, listed: tuple[int, ...]) -> None:
     content = LinksContent(listed) if listed else None
-    liar.engine.rooms.broadcast.put(liar.now, Kind.LINKS, b"\x00", content)
+    publish(liar, Kind.LINKS, b"\x00", content)
 
 
 def host_of(number: int) -> bytes:
@@ -50,7 +51,7 @@ def host_of(number: int) -> bytes:
 
 
 def claim(liar: SimNode, number: int, sequence: int = 0) -> bytes:
-    liar.engine.rooms.broadcast.put(liar.now, Kind.HOST, host_of(number), HostContent((), sequence))
+    publish(liar, Kind.HOST, host_of(number), HostContent((), sequence))
     return host_of(number)
 
 
@@ -120,7 +121,7 @@ def test_a_member_with_a_megabyte_of_groups_is_refused_what_is_over_and_named_an
     liar, honest, other = nodes[0], nodes[1], nodes[2]
     liar.engine.rooms.broadcast.set_quota(liar.now, Usage(*(2**31,) * 5))
     for number in range(900):
-        liar.engine.rooms.broadcast.put(liar.now, Kind.GROUPS, chunk_key(number), many_sources(number))
+        publish(liar, Kind.GROUPS, chunk_key(number), many_sources(number))
     world.run(10.0)
     drops = other.engine.view.drops()
     assert drops["advertisement_over_quota"] > 0 and "tree_table_full" not in drops

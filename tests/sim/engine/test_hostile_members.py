@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from random import Random
 
+from tests.sim.engine.meshes import publish
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import SendDatagram
 from treecast.base.counters import Drops
@@ -38,7 +39,7 @@ def claim(world: World, liar: SimNode, victim: SimNode) -> None:
     content = HostContent((interface.ip.packed,), HIGHEST)
     for owner in (victim, liar):
         key = host_key(0, owner.identity.certificate.mac)
-        liar.engine.rooms.broadcast.put(world.underlay.now, Kind.HOST, key, content)
+        publish(liar, Kind.HOST, key, content)
 
 
 def test_nobody_takes_the_mac_or_the_address_of_another_node() -> None:
@@ -65,7 +66,7 @@ def test_a_claim_made_before_the_victim_comes_ends_when_it_comes() -> None:
 
 def claim_host(world: World, liar: SimNode, sequence: int) -> None:
     content = HostContent((HOST_ADDRESS.packed,), sequence)
-    liar.engine.rooms.broadcast.put(world.underlay.now, Kind.HOST, host_key(0, HOST), content)
+    publish(liar, Kind.HOST, host_key(0, HOST), content)
 
 
 def places(nodes: list[SimNode]) -> list[NodeIndex | None]:
@@ -120,7 +121,7 @@ def test_a_node_without_the_role_bridge_has_no_host_but_its_own_machine_and_is_n
     own = liar.identity.certificate
     assert own.ipv4 is not None
     everything = HostContent((own.ipv4.ip.packed, HOST_ADDRESS.packed), 0)
-    liar.engine.rooms.broadcast.put(liar.now, Kind.HOST, host_key(0, own.mac), everything)
+    publish(liar, Kind.HOST, host_key(0, own.mac), everything)
     world.run(1.0)
     assert places([first, second]) == [None, 1]
     assert second.forwarder.hosts[(0, own.mac.packed)] == liar.index
@@ -128,7 +129,7 @@ def test_a_node_without_the_role_bridge_has_no_host_but_its_own_machine_and_is_n
     assert second.engine.view.host_with(0, HOST_ADDRESS) is None
     assert counted([first, second], "claim_without_role") == [2, 2]
     assert [claiming_without_role(node) for node in (first, second)] == [["n3"], ["n3"]]
-    liar.engine.rooms.broadcast.put(liar.now, Kind.HOST, host_key(0, HOST), None)
+    publish(liar, Kind.HOST, host_key(0, HOST), None)
     world.run(1.0)
     assert claiming_without_role(second) == []
 
@@ -193,10 +194,10 @@ def test_no_handshake_goes_to_an_endpoint_that_reaches_many() -> None:
 
 def test_one_sequence_for_many_keys_is_not_repeated_for_ever() -> None:
     wake: Timers[NodeIndex] = Timers()
-    neighbour = Neighbour(NodeIndex(2), Instant(1e9), wake, Random(1), Drops())
+    neighbour = Neighbour(NodeIndex(2), wake, Random(1), Drops())
     for number in range(100):
         key = number.to_bytes(4, "big")
-        neighbour.offer(Instant(0.0), Record(NodeIndex(3), 1, 7, Kind.GROUPS, key, b"\x01", b"wire"))
+        neighbour.offer(Instant(0.0), Record(NodeIndex(3), 1, 7, Kind.GROUPS, key, b"\x01", b"wire", number))
     assert len(list(neighbour.messages(Instant(0.0)))) == 1
     neighbour.acknowledged(Instant(0.0), (NodeIndex(3), 1, 7))
-    assert wake.next() == 1e9
+    assert wake.next() is None

@@ -34,7 +34,7 @@ def test_300_nodes_that_start_at_once_all_know_each_other_and_what_one_joins() -
 
 def test_nodes_that_started_at_once_fall_quiet() -> None:
     world, _ = started_at_once(FEWER_NODES)
-    world.run(5)  # the last of the digests that follow a new link
+    world.run(5)  # the last comparisons of a new link
     world.underlay.reset_counts()
     world.run(1)
-    assert world.underlay.datagrams_of["control"] < FEWER_NODES**2 / 10  # digests that came late
+    assert world.underlay.datagrams_of["control"] < FEWER_NODES**2 / 10

@@ -28,7 +28,7 @@ def test_datagrams_and_bytes_are_counted_by_kind() -> None:
     sent = world.underlay.datagrams_of
     assert {"handshake", "control", "probe"} <= set(sent)
     assert sum(sent.values()) == world.underlay.datagrams
-    assert world.underlay.bytes_of["probe"] == 72 * sent["probe"]
+    assert world.underlay.bytes_of["probe"] == 88 * sent["probe"]
     world.underlay.reset_counts()
     assert not world.underlay.bytes_of
 

@@ -19,7 +19,7 @@ from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent, Signed, emit, parse_signed
-from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood
+from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood, Ranges
 
 CA = SigningKey(bytes(range(32)))
 NETWORK = Network("test", CA.public, IPv4Network("10.77.0.0/16"), IPv6Network("fd00::/64"), bytes(32))
@@ -60,6 +60,8 @@ class Node:
         self.index = NodeIndex(index)
         self.drops = Drops()
         self.now = Instant(0.0)
+        self.fingerprint = 0
+        """As its data plane would have it, for tests of that."""
         self.broadcast = Broadcast(
             me=self.index,
             signing_key=keys_of(index).signing,
@@ -81,7 +83,7 @@ class Node:
     def floods(self) -> list[tuple[int, bytes]]:
         return [(peer, wire) for peer, m in self.said() if isinstance(m, Flood) for wire in m.advertisements]
 
-    def hear(self, peer: int, message: Flood | Acknowledge | Digest) -> list[Learned]:
+    def hear(self, peer: int, message: Flood | Acknowledge | Digest | Ranges) -> list[Learned]:
         return self.broadcast.receive(self.now, NodeIndex(peer), message)
 
 
@@ -282,15 +284,14 @@ def test_equal_digests_cause_no_flood() -> None:
         for source, target in ((one, other), (other, one)):
             source.broadcast.advance(source.now)
             for _, message in source.said():
-                if isinstance(message, Flood | Acknowledge | Digest):
+                if isinstance(message, Flood | Acknowledge | Digest | Ranges):
                     target.hear(source.index, message)
-    one.now = Instant(40.0)
-    digests = [m for _, m in one.said() if isinstance(m, Digest)]
-    assert digests
-    other.now = one.now
+    one.link(2)
+    whole = [m for _, m in one.said() if isinstance(m, Digest) and m.last == 0xFFFF_FFFF]
+    assert [origin for origin, _, _ in whole[0].origins] == [1, 2]
     other.floods()
-    other.hear(1, digests[0])
-    assert other.floods() == []
+    other.hear(1, whole[0])
+    assert other.said() == []
 
 
 def test_a_message_without_a_link_is_counted() -> None:

@@ -53,6 +53,7 @@ def test_it_outlives_the_origins_and_is_what_a_digest_lists() -> None:
     node.hear(2, Flood((revocation(),)))
     node.now = Instant(1e6)
     node.broadcast.advance(node.now)
+    node.link(3)
     assert node.broadcast.ca_records.all() == (revocation(),)
     digests = [message for _, message in node.said() if isinstance(message, Digest)]
     assert [origin for digest in digests for origin, _, _ in digest.origins if origin == 0]

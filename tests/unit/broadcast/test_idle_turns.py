@@ -9,7 +9,7 @@ from treecast.base.time import Instant
 from treecast.identity.certificate import Claims, issue
 from treecast.identity.keys import NodeKeys
 from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent, Signed, emit, parse_signed
-from treecast.wire.control import Acknowledge, Digest, Flood
+from treecast.wire.control import Acknowledge, Flood
 
 FIRST = 1_000
 KEYS = NodeKeys.from_seeds(bytes(32), bytes([1] * 32))
@@ -66,24 +66,3 @@ def test_a_turn_with_one_link_that_has_something_due_touches_that_link_alone() -
 
     few, many = (steps_of(one_due, idle_node(others)) for others in (100, 1_000))
     assert many <= few * 1.1
-
-
-def test_digests_that_are_due_together_are_built_once() -> None:
-    node = idle_node(200)
-    node.now = Instant(40.0)
-    digests: dict[int, list[int]] = {}
-    for peer, message in node.said():
-        if isinstance(message, Digest):
-            digests.setdefault(peer, []).append(id(message))
-    assert len(digests) == 200
-    assert len({tuple(ids) for ids in digests.values()}) == 1
-
-
-def test_regular_digests_of_links_that_came_up_together_spread() -> None:
-    node = idle_node(200)
-    times: set[float] = set()
-    while node.now < 40.0:
-        node.now = Instant(node.now + 0.1)
-        if any(isinstance(message, Digest) for _, message in node.said()):
-            times.add(node.now)
-    assert len(times) >= 40

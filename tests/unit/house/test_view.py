@@ -19,6 +19,7 @@ OUTSIDE = ("daemon", "api", "cli", "adapters")
 LOOKING_ON = ("src/treecast/sim", "lab", "bench", "tests/sim", "tests/unit/daemon")
 """Folders that run whole engines, beside the daemon."""
 INJECTING = {
+    "tests/sim/engine/meshes.py": "a member is made to lie",
     "tests/sim/engine/test_a_later_version.py": "a node advertises a kind that no program of this version does",
     "tests/sim/engine/test_faults_in_virtual_time.py": "rooms are made to raise",
     "tests/sim/engine/test_floods_of_members.py": "a member is made to lie",

@@ -77,6 +77,7 @@ EVENTS: tuple[e.FromDataPlane, ...] = (
     e.PathSeen(NodeIndex(2), 5, 1, Endpoint(IPv6Address("2001:db8::1"), 7700)),
     e.PathAnswered(NodeIndex(2), 5, 0, Endpoint(IPv4Address("192.0.2.1"), 7700)),
     e.SessionConfirmed(NodeIndex(2), 5),
+    e.FingerprintDiffers(NodeIndex(2), bytes(16)),
     e.TreeUsed(StreamId(9)),
     e.KeyWorn(StreamId(9), KeyId(4)),
     e.HostSeen(1, 7, MAC),

@@ -37,7 +37,7 @@ def test_answers_are_bounded() -> None:
 
 def test_engines_that_hold_one_advertisement_hold_one_record() -> None:
     shared = Shared(KEY.public)
-    first, second = (Record(NodeIndex(1), 1, 1, Kind.NODE, b"", b"content", bytes([1, 2])) for _ in range(2))
+    first, second = (Record(NodeIndex(1), 1, 1, Kind.NODE, b"", b"content", bytes([1, 2]), 7) for _ in range(2))
     assert shared.intern(first) is first
     assert shared.intern(second) is first
 

@@ -21,7 +21,7 @@ from treecast.base.membership import ANY_SOURCE
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
 from treecast.wire.advertisement import Body, HostContent, Kind, LinksContent, NodeContent, Signed, emit, host_key
 from treecast.wire.arp import ArpOperation, ArpPacket
-from treecast.wire.control import Acknowledge, Ciphertext, Digest, EncapsulationKey, Flood
+from treecast.wire.control import Acknowledge, Ciphertext, Digest, EncapsulationKey, Flood, Ranges
 from treecast.wire.ethernet import VlanTag
 from treecast.wire.group_membership import (
     GroupRecord,
@@ -195,6 +195,8 @@ def body(kind: Kind, key: bytes, content: bytes) -> Body:
         (Flood((b"x" * 600, b"y" * 424)), "FLOOD of 2 advertisements, 1,024 bytes"),
         (Acknowledge(((7, 3, 12),)), "ACKNOWLEDGE n7 epoch 3 seq 12"),
         (Digest(0, 9, ((7, 3, bytes(8)),)), "DIGEST of n0 to n9: n7 epoch 3 hash 0000000000000000"),
+        (Digest(7, 7, (), asks=True), "DIGEST of n7 to n7, asks: nothing"),
+        (Ranges(0, ((9, bytes(8)), (70, bytes(8)))), "RANGES from n0: to n9 0000000000000000, to n70 0000000000000000"),
         (
             HandshakePayload(b"c" * 200, 1, 5, 6, 0, 1500, "0.1"),
             "handshake payload: epoch 5, clock 6 ms, AEAD 1, MTU 1500, version 0.1, protocol 2 to 2, "

@@ -8,6 +8,7 @@ mod common;
 mod cookies;
 mod destinations;
 mod fairness;
+mod fingerprints;
 mod flows;
 mod forward;
 mod fragments;

@@ -6,6 +6,7 @@ use treecast_core::aead::Aead;
 use treecast_core::arrival::{Received, Recent};
 use treecast_core::datagram::{KIND_FRAME, KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY};
 use treecast_core::events::Event;
+use treecast_core::fingerprints::Probe;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::path::{Endpoint, Path};
 use treecast_core::reason::Reason;
@@ -117,7 +118,7 @@ fn a_newer_challenge_replaces_the_one_before_and_one_to_where_nobody_was_heard_i
 fn a_probe_is_answered_to_where_it_came_from_whatever_the_path() {
     let (one, two) = (tables(1), tables(2));
     let (session, back) = join(&one, &two, 10, Aead::Aes256Gcm);
-    let mut probe = seal(&session, KIND_PROBE, &VALUE.to_be_bytes());
+    let mut probe = seal(&session, KIND_PROBE, &Probe { value: VALUE, fingerprint: 0 }.emit());
     let length = probe.len();
     let answer = two.receive_session(&mut probe, endpoint(99), NOW_NS, &mut Recent::default());
     let Ok(Received::Answer(_, to, KIND_PROBE_REPLY, VALUE)) = answer else { panic!("{answer:?}") };

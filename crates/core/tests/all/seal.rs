@@ -7,6 +7,7 @@ use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::datagram::{Inner, TreeName, KIND_CONTROL, KIND_FRAME, KIND_HANDSHAKE};
 use treecast_core::datagram::{KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use treecast_core::events::Event;
+use treecast_core::fingerprints::Probe;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::handshake::Handshake;
 use treecast_core::reason::Reason;
@@ -129,17 +130,17 @@ fn a_probe_is_answered_and_its_reply_believed_once() {
     let (one, two) = (tables(1), tables(2));
     let (here, there) = join(&one, &two, 10, Aead::Aes256Gcm);
     let value = here.probe(NOW_NS - 3_000_000);
-    let mut probe = seal(&here, KIND_PROBE, &value.to_be_bytes());
+    let mut probe = seal(&here, KIND_PROBE, &Probe { value, fingerprint: 0 }.emit());
     let Ok(Received::Answer(session, to, kind, heard)) =
         two.receive_session(&mut probe, endpoint(1), NOW_NS, &mut Recent::default())
     else {
         panic!("a probe")
     };
     assert_eq!((session.index, to, kind, heard), (11, endpoint(1), KIND_PROBE_REPLY, value));
-    let reply = seal(&there, KIND_PROBE_REPLY, &heard.to_be_bytes());
+    let reply = seal(&there, KIND_PROBE_REPLY, &Probe { value: heard, fingerprint: 0 }.emit());
     assert_eq!(receive(&one, &reply, endpoint(2)), Ok(None));
     assert_eq!(here.rtt_ms(), Some(3.0));
-    let again = seal(&there, KIND_PROBE_REPLY, &heard.to_be_bytes());
+    let again = seal(&there, KIND_PROBE_REPLY, &Probe { value: heard, fingerprint: 0 }.emit());
     assert_eq!(receive(&one, &again, endpoint(2)), Err(Reason::ProbeUnexpected));
 }
 
@@ -152,7 +153,7 @@ fn control_messages_reach_python_and_bad_plaintexts_have_reasons() {
     assert_eq!(get(seal(&session, KIND_CONTROL, &[0; 1345])), Err(Reason::ControlTooBig));
     assert_eq!(get(seal(&session, 99, b"")), Err(Reason::KindUnknown));
     assert_eq!(get(seal(&session, KIND_FRAME, b"short")), Err(Reason::FrameShort));
-    assert_eq!(get(seal(&session, KIND_PROBE, b"seven..")), Err(Reason::InnerMalformed));
+    assert_eq!(get(seal(&session, KIND_PROBE, &[0; 23])), Err(Reason::InnerMalformed));
     let events = two.events.drain(10, || {});
     assert_eq!(events.last(), Some(&Event::Control { peer: 1, session: 11, data: b"message".to_vec() }));
 }

@@ -1,0 +1,203 @@
+"""Reconciliation: when a node compares what it holds with a neighbour, because their fingerprints differ.
+
+Each probe brings a neighbour's fingerprint. Decides which difference is worth a comparison, with whom and when, and how
+much a neighbour that always differs may cost. What differs is ``digests``'s. Read ``docs/protocol.md`` section 7 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from treecast.base.counters import Drops
+from treecast.base.ids import NodeIndex
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant, after, in_time
+from treecast.base.timers import Timers
+from treecast.base.token_bucket import TokenBucket
+from treecast.broadcast.digests import LAST_INDEX, Digests
+from treecast.broadcast.flooding import Neighbour
+from treecast.broadcast.store import Store
+from treecast.broadcast.unacknowledged import JITTER
+from treecast.wire.control import Digest, Ranges
+
+SETTLED_AFTER: Duration = 1.0
+"""The same difference for so long is none of changes that are on their way: these come, and others follow."""
+LASTING_AFTER: Duration = 12.0
+"""Where something changes all the time no difference stays the same. Longer than who joins takes to learn all."""
+AT_ONCE: tuple[Duration, Duration] = (0.0, 0.5)
+LATER: tuple[Duration, Duration] = (3.0, 6.0)
+"""For a node that agrees with most neighbours: the one that does not compares with one of its own before that."""
+START_INTERVAL: Duration = 2.5
+"""A node compares with one neighbour at a time: after so long the probes of the others say whether that was enough."""
+AGAIN: Duration = 1.0
+"""A first comparison from which nothing was learned is repeated: it may have been lost."""
+AFTER_LINK_LOSS: Duration = 1.0
+"""After a link was lost, all that had one with that node compare with somebody else: not at one instant."""
+FIRST_PAUSE: Duration = 4.0
+LAST_PAUSE: Duration = 32.0
+"""A neighbour that still differs is compared with less and less often, until it agrees once."""
+MESSAGES_PER_S = 16.0
+MESSAGES_BURST = 256.0
+"""Descriptions that one neighbour may send, and have sent in answer: a kilobyte each at most."""
+ORIGINS_PER_MESSAGE = 32
+"""So many origins that one description has flooded cost its sender as much as another description."""
+
+
+NAMED_AFTER: Duration = 600.0
+"""A neighbour that has not agreed once for so long, while most do, is named to people."""
+BEGINNING = Instant(0.0)
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """How this node's database and a neighbour's agree. ``tokens``: the messages that it may still cause."""
+
+    tokens: TokenBucket
+    difference: int = 0
+    since: Instant | None = None
+    """When they began to differ, or were last seen to; None while they agree."""
+    pause: Duration = FIRST_PAUSE
+    not_before: Instant = BEGINNING
+    version_at_start: int | None = None
+    """The store's, when the first comparison of a new link began."""
+
+
+class Reconciliation:
+    """One node's comparisons with its neighbours, which are ``neighbours`` as they are now."""
+
+    def __init__(
+        self, me: NodeIndex, store: Store, neighbours: Mapping[NodeIndex, Neighbour], rng: Random, drops: Drops
+    ) -> None:
+        self._me = me
+        self._store = store
+        self._neighbours = neighbours
+        self._rng = rng
+        self._drops = drops
+        self._digests = Digests(store)
+        self._with: dict[NodeIndex, _Comparison] = {}
+        self._differing: set[NodeIndex] = set()
+        self._starts: Timers[NodeIndex] = Timers()
+        self._next_start = BEGINNING
+        self._answers: list[tuple[NodeIndex, Digest | Ranges]] = []
+
+    def link_up(self, now: Instant, peer: NodeIndex) -> None:
+        """The first of the links that come up together is compared at once, but a node that is new has the first word.
+
+        So who joins takes all from one neighbour.
+        """
+        comparison = self._with[peer] = _Comparison(TokenBucket.full(MESSAGES_PER_S, MESSAGES_BURST, now))
+        is_peer_new = len(self._store) > 1 and self._store.get(peer) is None
+        if now >= self._next_start and not is_peer_new:
+            self._next_start = after(now, START_INTERVAL)
+            comparison.version_at_start = self._store.version
+            self._answers.append((peer, self._digests.whole()))
+            self._starts.set(peer, after(now, AGAIN * self._rng.uniform(*JITTER)))
+
+    def link_down(self, now: Instant, peer: NodeIndex) -> None:
+        """Another neighbour has what this one had not passed on yet."""
+        self._with.pop(peer, None)
+        self._differing.discard(peer)
+        self._starts.cancel(peer)
+        if self._with:
+            other = self._rng.choice(list(self._with))
+            if other not in self._starts:
+                self._starts.set(other, after(now, self._rng.random() * AFTER_LINK_LOSS))
+
+    def differs(self, now: Instant, peer: NodeIndex, difference: int) -> None:
+        """A neighbour's probe had a fingerprint that is greater by so much; 0: the same again."""
+        comparison = self._with.get(peer)
+        if comparison is None:
+            return
+        if not difference:
+            comparison.since, comparison.difference, comparison.pause = None, 0, FIRST_PAUSE
+            self._differing.discard(peer)
+            self._cancel_start(peer, comparison)
+            return
+        self._differing.add(peer)
+        if comparison.since is None:
+            comparison.since = now
+        is_same, comparison.difference = difference == comparison.difference, difference
+        lasted = now - comparison.since
+        is_on_the_way = self._neighbours[peer].unsent > 0
+        is_settled = is_same and not is_on_the_way and lasted >= SETTLED_AFTER
+        if peer not in self._starts and (is_settled or lasted >= LASTING_AFTER):
+            is_rare = 2 * len(self._differing) < len(self._with)
+            start = after(now, self._rng.uniform(*(LATER if is_rare else AT_ONCE)))
+            self._starts.set(peer, max(start, comparison.not_before))
+
+    def problems(self, now: Instant, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
+        """Neighbours that differ for good. Where most do, it is this node, or a change that all are late with."""
+        if 2 * len(self._differing) >= len(self._with):
+            return
+        for peer in sorted(self._differing):
+            since = self._with[peer].since
+            if since is not None and now - since >= NAMED_AFTER:
+                text = (
+                    f"what {name(peer)} holds of this network has differed for {in_time(now - since)} from what this "
+                    f"node and most others hold, though they compared it: see the log and treecast status there for "
+                    f"what it refuses, and restart it; if nothing is wrong, find out what runs there"
+                )
+                yield Problem("database_differs", name(peer), text)
+
+    def receive(self, now: Instant, neighbour: Neighbour, message: Digest | Ranges) -> bool:
+        """A neighbour describes what it holds; whether it holds a newer life of this node."""
+        comparison = self._with[neighbour.peer]
+        if not comparison.tokens.take(now):
+            self._drops.count("reconciliation_rate")
+            return False
+        last = message.ranges[-1][0] if isinstance(message, Ranges) else message.last
+        if (message.first, last) == (0, LAST_INDEX):  # this node need not compare all, too
+            self._cancel_start(neighbour.peer, comparison)
+            comparison.not_before = max(comparison.not_before, after(now, FIRST_PAUSE))
+        if isinstance(message, Ranges):
+            self._answer(now, neighbour.peer, comparison, list(self._digests.finer(message)))
+            return False
+        compared = self._digests.compare(message)
+        comparison.tokens.tokens -= len(compared.lacking) / ORIGINS_PER_MESSAGE
+        for index in compared.lacking:
+            if neighbour.wants(now, index):
+                neighbour.offer(now, *self._store.records_of(index))
+        if message.asks:
+            self._answer(now, neighbour.peer, comparison, list(self._digests.request(compared.wanted)))
+        return self._me in compared.newer
+
+    def digest_of(self, index: NodeIndex) -> Digest:
+        """The digest of one origin."""
+        return self._digests.of(index)
+
+    def _cancel_start(self, peer: NodeIndex, comparison: _Comparison) -> None:
+        self._starts.cancel(peer)
+        comparison.version_at_start = None
+
+    def _answer(
+        self, now: Instant, peer: NodeIndex, comparison: _Comparison, answers: list[Digest] | list[Digest | Ranges]
+    ) -> None:
+        for answer in answers:
+            if not comparison.tokens.take(now):
+                self._drops.count("reconciliation_rate")
+                return
+            self._answers.append((peer, answer))
+
+    def outgoing(self, now: Instant) -> list[tuple[NodeIndex, Digest | Ranges]]:
+        """Descriptions that are due."""
+        messages, self._answers = self._answers, []
+        for peer in self._starts.due(now):
+            comparison = self._with[peer]
+            version, comparison.version_at_start = comparison.version_at_start, None
+            if version is not None and version != self._store.version:
+                continue
+            if version is None and now < self._next_start:
+                self._starts.set(peer, after(self._next_start, self._rng.uniform(*AT_ONCE)))
+                continue
+            self._next_start = after(now, START_INTERVAL)
+            if version is None:
+                comparison.not_before = after(now, comparison.pause * self._rng.uniform(*JITTER))
+                comparison.pause = min(2 * comparison.pause, LAST_PAUSE)
+            messages.append((peer, self._digests.whole()))
+        return messages
+
+    def next_deadline(self) -> Instant | None:
+        """When ``outgoing`` has something to send."""
+        return self._starts.next()
