@@ -1,10 +1,10 @@
 //! Events of many peers: who floods holds up himself, and who has little to say is heard.
 
-use treecast_core::datagram::StreamName;
+use treecast_core::datagram::{StreamName, TreeName};
 use treecast_core::events::{Event, Events};
 use treecast_core::reason::Reason;
 
-use crate::common::NOW_NS;
+use crate::common::{leaf, NOW_NS};
 
 const OF_ONE_PEER: usize = 1024;
 const IN_ALL: usize = 4096;
@@ -103,6 +103,16 @@ fn offers_of_one_root_hold_up_nothing_of_another() {
     events.push(Event::TreeUsed { stream: 9 }, NOW_NS).unwrap();
     let batch = events.drain(8, || {});
     assert!(batch.contains(&offered(2, 1)) && batch.contains(&Event::TreeUsed { stream: 9 }));
+}
+
+#[test]
+fn states_of_one_root_hold_up_nothing_of_another() {
+    let events = events();
+    let offered = |root, epoch| Event::TreeOffered { tree: TreeName { root, stream: 1, epoch }, place: leaf() };
+    let taken = (0..20_000).filter(|epoch| events.push(offered(1, *epoch), NOW_NS).is_ok()).count();
+    assert_eq!(taken, OF_ONE_PEER);
+    events.push(offered(2, 1), NOW_NS).unwrap();
+    assert!(events.drain(8, || {}).contains(&offered(2, 1)));
 }
 
 #[test]
