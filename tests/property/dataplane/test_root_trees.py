@@ -139,6 +139,7 @@ class OneTree(RuleBasedStateMachine):
         if node in self.members:
             self.members.discard(node)
             self.left_at[node] = self.now
+            self.forget(node)
             self.trees.want(self.now, FLOW, sorted(self.members))
             self.carry_out()
 
@@ -147,6 +148,7 @@ class OneTree(RuleBasedStateMachine):
         if old in self.members and old != new:
             self.members.discard(old)
             self.left_at[old] = self.now
+            self.forget(old)
         self.join(new)
 
     @rule(plan=PLANS)
@@ -196,13 +198,21 @@ class OneTree(RuleBasedStateMachine):
             self.hear(answer)
         self.carry_out()
 
+    def note(self, node: NodeIndex, what: str, number: int) -> None:
+        """An answer that comes while a node is no member is forgotten: joining again, it has to answer again."""
+        if node in self.members:
+            self.answered.add((node, what, number))
+
+    def forget(self, node: NodeIndex) -> None:
+        self.answered = {answer for answer in self.answered if answer[0] != node}
+
     def hear(self, answer: OfferKey | OfferTree) -> None:
         node = answer.peer
         if isinstance(answer, OfferKey):
-            self.answered.add((node, "key", answer.key_id))
+            self.note(node, "key", answer.key_id)
             self.trees.key_acknowledgement(self.now, node, STREAM, answer.key_id)
         else:
-            self.answered.add((node, "tree", answer.epoch))
+            self.note(node, "tree", answer.epoch)
             self.trees.tree_acknowledgement(self.now, node, STREAM, answer.epoch)
         for key_id in {self.in_use[0], max(self.made)}:
             both = {(node, "key", key_id), (node, "tree", self.made[key_id])}
