@@ -37,6 +37,7 @@ from treecast.adapters.noise import NoiseHandshake
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, MacAddress
+from treecast.base.downstream_commands import AcceptKey, AcceptTree
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 
 NETWORK = _native.Network(bytes(range(16)), bytes(range(32)))
@@ -290,7 +291,7 @@ def give_key(root: DataPlane, member: DataPlane, stream: int, key_id: int) -> No
     tree, key = StreamId(stream), KeyId(key_id)
     root.do(c.OfferKey(tree, key, NodeIndex(member.node), b"\xc0"))
     member.wait_for(e.KeyOffered, before + 1)
-    member.do(c.AcceptKey(NodeIndex(root.node), tree, key, b""))
+    member.do(AcceptKey(NodeIndex(root.node), tree, key, b""))
 
 
 def give_place(
@@ -308,7 +309,7 @@ def give_place(
     above = NodeIndex(root.node if parent is None else parent)
     root.do(c.OfferTree(tree, at, NodeIndex(node.node), above, children=children))
     node.wait_for(e.TreeOffered, before + 1)
-    node.do(c.AcceptTree(NodeIndex(root.node), tree, at, b""))
+    node.do(AcceptTree(NodeIndex(root.node), tree, at, b""))
 
 
 def mac(node: int) -> bytes:

@@ -7,12 +7,7 @@ from __future__ import annotations
 
 from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
 from treecast.base.command import DataPlaneCommand
-from treecast.base.downstream_commands import AcceptKey as AcceptKey  # noqa: PLC0414
-from treecast.base.downstream_commands import AcceptTree as AcceptTree  # noqa: PLC0414
-from treecast.base.downstream_commands import EndRelaying as EndRelaying  # noqa: PLC0414
-from treecast.base.downstream_commands import LeaveStream as LeaveStream  # noqa: PLC0414
-from treecast.base.downstream_commands import RefuseKey as RefuseKey  # noqa: PLC0414
-from treecast.base.downstream_commands import RefuseTree as RefuseTree  # noqa: PLC0414
+from treecast.base.downstream_commands import AcceptKey, AcceptTree, EndRelaying, LeaveStream, RefuseKey, RefuseTree
 from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TypeVar
 
-from treecast.base.commands import AcceptKey, Command, LeaveStream, RefuseKey
+from treecast.base.commands import Command
 from treecast.base.counters import Drops
+from treecast.base.downstream_commands import AcceptKey, LeaveStream, RefuseKey
 from treecast.base.errors import MalformedError
 from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, prefix_holds

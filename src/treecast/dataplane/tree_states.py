@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from treecast.base.commands import AcceptTree, Command, EndRelaying, RefuseTree
+from treecast.base.commands import Command
 from treecast.base.counters import Drops
+from treecast.base.downstream_commands import AcceptTree, EndRelaying, RefuseTree
 from treecast.base.errors import MalformedError
 from treecast.base.events import RefusalReason, TreeOffered
 from treecast.base.ids import NO_NODE, NodeIndex, StreamId

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from typing import get_args
 
 from treecast.base.commands import (
-    AcceptKey,
-    AcceptTree,
     Command,
     CreateTree,
     InstallSession,
@@ -24,6 +22,7 @@ from treecast.base.commands import (
     SetTreeMembers,
     UseKey,
 )
+from treecast.base.downstream_commands import AcceptKey, AcceptTree
 from treecast.base.events import CommandRefused, RefusalReason
 from treecast.base.problems import Problem
 from treecast.base.time import Instant

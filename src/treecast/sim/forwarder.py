@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
+from treecast.base.downstream_commands import AcceptKey, AcceptTree
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
 from treecast.base.path_commands import ChallengePath, SetPath
 from treecast.sim.datagrams import (
@@ -320,11 +321,11 @@ class ModelForwarder(Sending):
             case c.OfferTree(stream, epoch, peer, parent, backup, children):
                 key_id = self.trees[stream].key_of(epoch)
                 self._seal(peer, TreeState(stream, epoch, key_id, parent, backup, children))
-            case c.AcceptKey(root, stream, key_id, acknowledgement):
+            case AcceptKey(root, stream, key_id, acknowledgement):
                 self.pending_offers.remove((root, stream, key_id))
                 self.streams.setdefault((root, stream), DownstreamStream()).accept_key(key_id)
                 self._seal(root, acknowledgement)
-            case c.AcceptTree(root, stream, epoch, acknowledgement):
+            case AcceptTree(root, stream, epoch, acknowledgement):
                 state = self.pending_states.pop((root, stream, epoch))
                 self.streams.setdefault((root, stream), DownstreamStream()).accept_tree(state)
                 self._seal(root, acknowledgement)

@@ -7,6 +7,7 @@ from functools import singledispatch
 
 from treecast.base import commands as c
 from treecast.base.addresses import IPAddress, IPNetwork
+from treecast.base.downstream_commands import AcceptKey, AcceptTree, EndRelaying, LeaveStream, RefuseKey, RefuseTree
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
@@ -117,9 +118,9 @@ class ForwardingTables:
 
     def end_offer(self, command: c.Command) -> None:
         """A command was refused: what it was to take waits no more."""
-        if isinstance(command, c.AcceptKey):
+        if isinstance(command, AcceptKey):
             self.pending_offers.discard((command.root, command.stream, command.key_id))
-        if isinstance(command, c.AcceptTree):
+        if isinstance(command, AcceptTree):
             self.pending_states.pop((command.root, command.stream, command.epoch), None)
 
     def write(self, command: object) -> None:
@@ -252,17 +253,17 @@ def _(command: c.RemoveRoute, tables: ForwardingTables) -> None:
 
 
 @_write.register
-def _(command: c.RefuseKey, tables: ForwardingTables) -> None:
+def _(command: RefuseKey, tables: ForwardingTables) -> None:
     tables.pending_offers.discard((command.root, command.stream, command.key_id))
 
 
 @_write.register
-def _(command: c.RefuseTree, tables: ForwardingTables) -> None:
+def _(command: RefuseTree, tables: ForwardingTables) -> None:
     tables.pending_states.pop((command.root, command.stream, command.epoch), None)
 
 
 @_write.register
-def _(command: c.LeaveStream, tables: ForwardingTables) -> None:
+def _(command: LeaveStream, tables: ForwardingTables) -> None:
     stream = tables.streams.get((command.root, command.stream))
     if stream is not None:
         stream.keys.clear()
@@ -272,7 +273,7 @@ def _(command: c.LeaveStream, tables: ForwardingTables) -> None:
 
 
 @_write.register
-def _(command: c.EndRelaying, tables: ForwardingTables) -> None:
+def _(command: EndRelaying, tables: ForwardingTables) -> None:
     stream = tables.streams.get((command.root, command.stream))
     if stream is not None:
         stream.trees = {epoch: state for epoch, state in stream.trees.items() if not state.children}

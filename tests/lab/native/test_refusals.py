@@ -15,7 +15,6 @@ from treecast.adapters.noise import NoiseFactory
 from treecast.base import commands as c
 from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.commands import (
-    AcceptKey,
     Command,
     CreateTree,
     RemoveTree,
@@ -25,6 +24,7 @@ from treecast.base.commands import (
     SetTreeMembers,
     UseKey,
 )
+from treecast.base.downstream_commands import AcceptKey
 from treecast.base.events import RefusalReason
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_REMOTE_HOSTS, MAX_ROOT_TREES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from treecast.base.commands import SendControl
+from treecast.base.events import ControlDatagram, Event
 from treecast.sim.datagrams import SessionDatagram
 from treecast.sim.world import SimNode, World
 from treecast.wire.control import Ciphertext, EncapsulationKey, emit_control, parse_control
@@ -30,13 +31,12 @@ def crossing(node: SimNode) -> list[int]:
     counts = [0, 0]
     receive = node.forwarder.raise_event
 
-    def counted(event: object) -> None:
-        data = getattr(event, "data", b"")
-        if type(event).__name__ == "ControlDatagram":
-            message = parse_control(data)
+    def counted(event: Event) -> None:
+        if isinstance(event, ControlDatagram):
+            message = parse_control(event.data)
             counts[0] += isinstance(message, EncapsulationKey)
             counts[1] += isinstance(message, Ciphertext)
-        receive(event)  # type: ignore[arg-type]
+        receive(event)
 
     node.forwarder.raise_event = counted
     return counts

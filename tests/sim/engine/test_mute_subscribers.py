@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.sim.engine.test_hostile_members import counted, mesh
-from treecast.base.commands import AcceptKey, Command
+from treecast.base.commands import Command
+from treecast.base.downstream_commands import AcceptKey
 from treecast.base.events import RefusalReason
 from treecast.sim.world import SimNode, World
 

@@ -8,7 +8,6 @@ from ipaddress import IPv4Address
 import pytest
 
 from treecast.base.commands import (
-    AcceptKey,
     Command,
     CreateTree,
     FloodFrame,
@@ -23,6 +22,7 @@ from treecast.base.commands import (
     SetStormLimits,
     SetUnknownUnicastFlood,
 )
+from treecast.base.downstream_commands import AcceptKey
 from treecast.base.events import CommandRefused, RefusalReason
 from treecast.base.ids import KeyId, StreamId, TreeEpoch
 from treecast.base.keep_local import KEEP_ALL

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from treecast.base.commands import (
-    AcceptKey,
-    AcceptTree,
     Command,
     CreateTree,
     InstallSession,
@@ -21,6 +19,7 @@ from treecast.base.commands import (
     SetTreeMembers,
     UseKey,
 )
+from treecast.base.downstream_commands import AcceptKey, AcceptTree
 from treecast.base.events import RefusalReason
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from tests.unit.counting import steps_of, times_the_work
-from treecast.base.commands import LeaveStream
 from treecast.base.counters import Drops
+from treecast.base.downstream_commands import LeaveStream
 from treecast.base.events import KeyOffered
 from treecast.base.flows import Flow, GroupKey
 from treecast.base.ids import KeyId, NodeIndex, StreamId

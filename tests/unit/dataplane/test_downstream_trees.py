@@ -6,8 +6,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from treecast.base.commands import AcceptKey, LeaveStream, RefuseKey
 from treecast.base.counters import Drops
+from treecast.base.downstream_commands import AcceptKey, LeaveStream, RefuseKey
 from treecast.base.events import KeyOffered
 from treecast.base.flows import BROADCAST, Flow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId

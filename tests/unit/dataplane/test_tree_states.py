@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from treecast.base.commands import AcceptTree, EndRelaying, RefuseTree
 from treecast.base.counters import Drops
+from treecast.base.downstream_commands import AcceptTree, EndRelaying, RefuseTree
 from treecast.base.events import RefusalReason, TreeOffered
 from treecast.base.ids import NO_NODE, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant

@@ -6,8 +6,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from treecast.base.commands import AcceptKey, LeaveStream
 from treecast.base.counters import Drops
+from treecast.base.downstream_commands import AcceptKey, LeaveStream
 from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId
