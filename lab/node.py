@@ -146,6 +146,11 @@ class TreecastNode:
         what = f"{self.name} has links to {len(others)} other nodes"
         wait_until(lambda: others <= self.peers_up(), limit_s, what, poll_s=POLL_S)
 
+    def wait_logged(self, text: str, limit_s: float = READY_LIMIT_S, *, times: int = 1) -> None:
+        """Until its log has ``text``: a thread of its own writes it, so a problem may be in ``status`` first."""
+        what = f"{self.name} has logged {text!r}"
+        wait_until(lambda: self.log_tail().count(text) >= times, limit_s, what, poll_s=POLL_S)
+
     @property
     def resident_bytes(self) -> int:
         """The memory it occupies now (proc_pid_status(5), VmRSS)."""

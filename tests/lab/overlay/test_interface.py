@@ -94,7 +94,7 @@ def test_a_tap_of_the_operator_s_is_taken_again_and_again_and_nothing_else_is(ov
         assert fetch_status(n1.directory).problems == [], "groups leave by it, though from its other address"
     machine.run(["ip", "link", "set", INTERFACE, "name", "foo"])
     restart(n1, n0, "--keep-interface")
-    assert f"there is no {INTERFACE}, but foo, which has this node's MAC" in n1.log_tail()
+    n1.wait_logged(f"there is no {INTERFACE}, but foo, which has this node's MAC")
     assert (fetch_status(n1.directory).interface, fetch_status(n1.directory).problems) == ("foo", [])
     assert INTERFACE not in machine.run(["ip", "-o", "link"]).stdout, "no second one is made beside it"
     n1.stop()
@@ -166,7 +166,7 @@ def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay:
     Receiver(machine, GROUP, PORT, interface=machine.underlay_interface)  # a program of the LAN's
     node.start()
     node.wait_ready()
-    assert f"not the groups that others joined elsewhere, {GROUP} on eth0: they must" in node.log_tail()
+    node.wait_logged(f"not the groups that others joined elsewhere, {GROUP} on eth0: they must")
     before = routes_and_addresses(node)
     assert sum("224.0.0.0/4" in line or "ff00::/8" in line for line in before) == 2
 
@@ -178,6 +178,7 @@ def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay:
     wait_problems(node, set())
     machine.run(["ip", "address", "flush", "dev", INTERFACE])
     wait_until(lambda: routes_and_addresses(node) == before, LIMIT_S, "what was flushed is back")
+    node.wait_logged(": put back", times=2)
     said = re.findall(f'"{INTERFACE} had lost (.*): put back" interface={INTERFACE}', node.log_tail())
     assert [("10.77.0.1/16" in what, "and the routes to 224.0.0.0/4" in what) for what in said] == [
         (False, True),
@@ -217,6 +218,6 @@ def test_what_the_interface_loses_is_put_back_and_its_end_is_the_node_s(overlay:
     narrow = routes_and_addresses(node)
     assert any("239.77.0.0/16" in line for line in narrow)
     assert not any("224.0.0.0/4" in line for line in narrow)
-    assert "reach 239.77.0.0/16, ff15::/16 by treecast0 now" in node.log_tail()
+    node.wait_logged("reach 239.77.0.0/16, ff15::/16 by treecast0 now")
     node.process.send_signal(signal.SIGQUIT)
     assert node.process.wait(LIMIT_S) == 0

@@ -149,4 +149,4 @@ def wait_problem(node: TreecastNode, kind: str, sentence: str) -> None:
         2 * LIMIT_S,
         found,
     )
-    assert sentence in node.log_tail()
+    node.wait_logged(sentence)

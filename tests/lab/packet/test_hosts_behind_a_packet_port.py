@@ -233,7 +233,7 @@ def test_an_interface_that_is_gone_takes_its_port_along_until_it_is_there_again(
         "packet port usb0 is gone: the interface is not there, so nothing of its LAN is carried: bring the interface "
         f"back, and it is open again, or run treecast bridge remove {node.directory} usb0"
     )
-    assert problem.text in node.log_tail()
+    node.wait_logged(problem.text)
     wait_members(site.overlay[0], GROUP, set(), LIMIT_S)
     plug_in("02:00:00:00:00:52")
     wait_until(lambda: not fetch_status(node.directory).problems, LIMIT_S, "it is open again")
@@ -276,6 +276,7 @@ def test_an_interface_that_was_renamed_keeps_its_port_and_is_known_by_both_names
     now = packet_port(node)
     assert port is not None and now is not None
     assert (now.interface, now.port) == ("usb5", port.port), "its new name is shown, its port is the same"
+    node.wait_logged("interface_renamed")
     assert "opened" not in node.log_tail().rsplit("interface_renamed", 1)[1]
     assert verb(node, "remove", "usb5") == "usb5 is on its own again\n"
     verb(node, "add", "usb5", "--packet")
@@ -293,7 +294,7 @@ def test_an_interface_that_was_renamed_keeps_its_port_and_is_known_by_both_names
     node.wait_ready()
     wait_until(lambda: problems() == [("interface_renamed", "usb5")], LIMIT_S, "found by its MAC, not by its old name")
     wait_members(site.overlay[0], GROUP, {"n1"}, LIMIT_S)
-    assert "and another interface usb0; the LAN of usb5 is carried" in node.log_tail()
+    node.wait_logged("and another interface usb0; the LAN of usb5 is carried")
     verb(node, "add", "usb0", "--packet")
     ports = {port.interface: port.port is not None for port in fetch_bridge(node.directory).packet_ports}
     assert ports == {"usb0": True, "usb5": True}, "the other can be carried, too, and takes nothing away"

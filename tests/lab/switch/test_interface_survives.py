@@ -86,7 +86,7 @@ def test_a_killed_node_leaves_its_machine_reachable_and_bridges_again_when_it_st
             exchange(ends)
             assert carried(node.machine) == bridged
     assert '"tcbr-eth1"' in verb(node, "show", "--json")
-    assert node.log_tail().count("reach 224.0.0.0/4, ff00::/8 by tcbr-eth1 now") == 2
+    node.wait_logged("reach 224.0.0.0/4, ff00::/8 by tcbr-eth1 now", times=2)
     talk(admin, apart.lans[1].host_ipv4(2))
     talk(node.machine, apart.overlay[1].ipv4)
     node.stop()
@@ -208,7 +208,7 @@ def test_a_bridged_interface_that_was_renamed_is_followed(apart: Sites, one: Tre
     one.start(apart.overlay[1].endpoint)
     one.wait_ready()
     wait_until(lambda: problems() == [("interface_renamed", "eth1")], LIMIT_S, "it is found under its new name")
-    assert "foo is called eth1 now" in one.log_tail()
+    one.wait_logged("foo is called eth1 now")
     assert verb(one, "remove", "foo") == "eth1 is on its own again\n", "by the name before, too"
     wait_until(lambda: ipv4_of(carried(machine)) == ipv4_of(before), LIMIT_S, "it is as it was")
 

@@ -83,7 +83,7 @@ def test_an_interface_whose_ipv6_is_off_is_bridged_and_a_node_s_own_is_taken_wit
     assert text.endswith(f"for IPv6 is off on it: sysctl -w net.ipv6.conf.{INTERFACE}.disable_ipv6=0")
     restart()
     wait_until(problems, LIMIT_S, "and after a restart")
-    assert f"reach 224.0.0.0/4 by {INTERFACE} now" in node.log_tail()
+    node.wait_logged(f"reach 224.0.0.0/4 by {INTERFACE} now")
     switch(INTERFACE, off=False)
     wait_until(lambda: own in addresses(INTERFACE) and not problems(), LIMIT_S, "the address is back")
 
