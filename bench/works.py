@@ -42,7 +42,7 @@ class Plan:
     joins: int
 
 
-FULL = Plan(runs=3, trial_s=1.5, first_trials=9, further_trials=6, tcp_s=3, latency_s=3.0, idle_s=20.0, joins=20)
+FULL = Plan(runs=3, trial_s=1.5, first_trials=12, further_trials=8, tcp_s=3, latency_s=3.0, idle_s=20.0, joins=20)
 QUICK = Plan(runs=1, trial_s=1.0, first_trials=6, further_trials=0, tcp_s=2, latency_s=1.5, idle_s=5.0, joins=5)
 
 
