@@ -113,7 +113,7 @@ sanitize:
 	RUSTFLAGS=-Zsanitizer=address cargo +nightly test -p treecast-io --target-dir target/asan --target $(HOST) --lib --test loopback
 
 bench: install $(STAMPS)/bench-apt
-	cargo bench --package treecast-core --locked --quiet --bench tables
+	cargo bench --package treecast-core --locked --quiet --bench tables --bench datagrams
 	$(PY) -m bench
 
 # Networks of real engines in virtual time. Numbers of nodes, and seconds of processor time for each: make simulate SIZES=32,64 LIMIT=60

@@ -252,5 +252,5 @@ class OneTree(RuleBasedStateMachine):
         assert self.pending_since is None or self.now - self.pending_since <= ROTATION_LIMIT
 
 
-OneTree.TestCase.settings = settings(max_examples=200, stateful_step_count=80, deadline=None)
+OneTree.TestCase.settings = settings(max_examples=100, stateful_step_count=80, deadline=None)
 TestOneTree = OneTree.TestCase
