@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import socket
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +36,9 @@ from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFi
 GROUP, GROUP6, PORT = "239.7.7.7", "ff35::7:7", 5007
 ETH_P_ALL = 0x0003
 UDP_SEGMENT = 103
+SO_ATTACH_FILTER, SO_DETACH_FILTER, SO_LOCK_FILTER = 26, 27, 44
+TAKE_ALL = struct.pack("HBBI", 0x06, 0, 0, 0x4_0000)
+"""A filter of one instruction (linux/filter.h)."""
 PACKET_PORT = 1
 GROUP_MAC = bytes.fromhex("01005e070707")
 SIZE = 1200
@@ -310,3 +315,17 @@ def test_ports_are_opened_with_packet_sockets_only_and_closed_once(scene: Scene,
         forwarder.close_port(port)
         with pytest.raises(ValueError, match="no such port"):
             forwarder.close_port(port)
+
+
+def test_the_filter_of_a_socket_stays_whoever_holds_it(scene: Scene) -> None:
+    with scene.here.machine.enter():
+        own = socket.socket(fileno=_native.open_packet_socket(scene.interface))
+        other = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    instruction = ctypes.create_string_buffer(TAKE_ALL)
+    program = struct.pack("HxxxxxxP", 1, ctypes.addressof(instruction))
+    with own, other:
+        other.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        other.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+        for option, value in ((SO_ATTACH_FILTER, program), (SO_DETACH_FILTER, 0), (SO_LOCK_FILTER, 0)):
+            with pytest.raises(PermissionError):
+                own.setsockopt(socket.SOL_SOCKET, option, value)

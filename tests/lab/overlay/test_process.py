@@ -52,6 +52,18 @@ def can_look_into(machine: Machine, pid: int, account: str) -> bool:
     return machine.run(command, check=False).returncode == 0
 
 
+def sockets(pid: int) -> set[str]:
+    """The sockets that a process has open, as /proc/PID/fd names them."""
+    links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link for link in links if link.startswith("socket:")}
+
+
+def kernel_sockets(pid: int) -> set[str]:
+    """The netlink sockets of a process's network namespace, named in the same way."""
+    _, *rows = Path(f"/proc/{pid}/net/netlink").read_text(encoding="ascii").splitlines()
+    return {f"socket:[{row.split()[-1]}]" for row in rows}
+
+
 def is_kept_to_itself(node: TreecastNode, account: str) -> None:
     """Asserts what holds for both processes, whose account they are or not."""
     uid = pwd.getpwnam(account).pw_uid
@@ -65,6 +77,9 @@ def is_kept_to_itself(node: TreecastNode, account: str) -> None:
         limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()
         assert [line.split()[4:6] for line in limits if line.startswith("Max core file size")] == [["0", "0"]]
         assert not can_look_into(node.machine, pid, account), name
+    keeper, daemon = (processes(node)[name] for name in ("keeper", "daemon"))
+    assert sockets(keeper) and sockets(keeper) <= kernel_sockets(keeper)
+    assert not sockets(keeper) & sockets(daemon) and sockets(daemon) - kernel_sockets(daemon)
 
 
 def with_open_ways(places: Sequence[Path]) -> list[str]:

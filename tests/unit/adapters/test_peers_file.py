@@ -33,6 +33,14 @@ def test_a_full_file_comes_back_as_it_was_and_only_its_owner_reads_it(tmp_path: 
     assert (tmp_path / PEERS_FILE).stat().st_mode & 0o777 == 0o600
 
 
+def test_the_file_has_names_addresses_times_and_serials_of_nodes_and_no_key(tmp_path: Path) -> None:
+    write_peers(tmp_path, NETWORK, FULL)
+    written = json.loads((tmp_path / PEERS_FILE).read_bytes())
+    assert set(written) == {"network", "nodes"}
+    fields = {field for node in written["nodes"] for field in node}
+    assert fields == {"node", "name", "endpoints", "linked_unix_s", "missed_hours", "overlay", "serial"}
+
+
 def test_without_a_file_nothing_is_remembered(tmp_path: Path) -> None:
     assert load_peers(tmp_path, NETWORK) == ()
 
