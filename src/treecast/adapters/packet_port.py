@@ -26,15 +26,19 @@ from treecast.base.errors import OperatorError
 from treecast.base.limits import MAX_PACKET_PORTS
 
 
-def add_packet_port(directory: Path, tap: str, record: PacketPortRecord, hand_over: Callable[[int], None]) -> bool:
-    """Opens the socket, remembers the port and hands the socket over; False when it was remembered. OperatorError.
+def add_packet_port(
+    directory: Path, tap: str, record: PacketPortRecord, hand_over: Callable[[int], None], *, instead_of: str = ""
+) -> bool:
+    """Opens the socket, remembers the port and hands the socket over; False when it was remembered. OperatorError, and
+    then what was remembered before is remembered as it was.
 
-    Nothing is remembered when a step fails. One that is remembered already is opened and handed over anew.
+    One that is remembered already is opened and handed over anew. ``instead_of``: the name under which it may be.
     """
     with locked(directory):
         before = load_packet_ports(directory)
         _require_usable(directory, tap, record.interface)
-        others = _apart([known for known in before if not _is_replaced(known, record)], record.interface)
+        kept = [known for known in before if known.interface != instead_of and not _is_replaced(known, record)]
+        others = _apart(kept, record.interface)
         if len(others) == MAX_PACKET_PORTS:
             raise OperatorError(f"this node has {MAX_PACKET_PORTS} packet ports already: remove one first")
         descriptor = open_packet_socket(record.interface)

@@ -65,18 +65,24 @@ def _port_called(directory: Path, interface: str) -> tuple[str, str] | None:
 
 
 def add(directory: Path, interface: str, multicast_pps: int | None, keep_local: KeepLocal) -> None:
-    """Opens the port on the running node; OperatorError, and nothing remembered, when that does not do it."""
+    """Opens the port on the running node; OperatorError, and all remembered as it was, when that does not do it."""
     tap = fetch_status(directory).interface
     before = remembered_name(directory, interface)
-    if before != interface:  # renamed since: the node remembers its new name
-        remove_packet_port(directory, before)
+    renamed_from = before if before != interface else ""  # the node remembers its new name
     record = PacketPortRecord(interface, multicast_pps, keep_local.words(), distinct_mac(interface))
-    added = add_packet_port(directory, tap, record, lambda descriptor: hand_over(directory, interface, descriptor))
-    answer = fetch_bridge(directory, changed=True)
-    if not any(port.interface == interface and port.port is not None for port in answer.packet_ports):
-        remove_packet_port(directory, interface)
-        fetch_bridge(directory, changed=True)
-        raise OperatorError(f"the node did not open {interface}: its log says why")
+
+    def have_opened(descriptor: int) -> None:
+        hand_over(directory, interface, descriptor)
+        answer = fetch_bridge(directory, changed=True)
+        if not any(port.interface == interface and port.port is not None for port in answer.packet_ports):
+            raise OperatorError(f"the node did not open {interface}: its log says why")
+
+    try:
+        added = add_packet_port(directory, tap, record, have_opened, instead_of=renamed_from)
+    except OperatorError:
+        with suppress(OperatorError):  # the first error counts
+            fetch_bridge(directory, changed=True)
+        raise
     typer.echo(
         f"{interface} is a packet port: multicast of its LAN is carried, nothing of its own is changed"
         if added
