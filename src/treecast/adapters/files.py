@@ -130,6 +130,38 @@ def why_closed(path: Path) -> str:
     return f"{path} belongs to {account_name(owner)}, and {me} may not read it: chown {me} {path}"
 
 
+def is_gone(directory: Path) -> bool:
+    """Whether it was moved or deleted."""
+    try:
+        directory.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
+
+
+def why_unwritable(directory: Path) -> str:
+    """A sentence on what keeps this process from making files in the directory, and what mends it; empty where nothing
+    is seen to: a full disk shows when something is written.
+    """
+    if os.access(directory, os.W_OK | os.X_OK):
+        return ""
+    if is_gone(directory):
+        return f"{directory} is gone: put it back, or start the node again where its directory is now"
+    me = account_name(os.geteuid())
+    try:
+        found = directory.stat()
+    except OSError:
+        return why_closed(directory)
+    if not stat.S_ISDIR(found.st_mode):
+        return ""
+    if found.st_uid != os.geteuid():
+        return f"{directory} belongs to {account_name(found.st_uid)}, and {me} may not write it: chown {me} {directory}"
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
+        return f"{directory} is closed to {me} (mode {mode:04o}): chmod u+rwx {directory}"
+    return f"the file system of {directory} is read-only: mount it so that it can be written"
+
+
 def account_name(uid: int) -> str:
     """The account's name, or its number where it has none."""
     try:

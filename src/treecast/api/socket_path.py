@@ -20,15 +20,15 @@ def identity_of(path: Path) -> tuple[int, ...]:
 
 
 def is_in_place(path: Path, bound: tuple[int, ...]) -> bool:
-    """Whether the socket that was bound is where verbs look for it. One in a directory that is closed to this account
-    is: nobody has removed it, and nobody could make another.
+    """Whether the socket that was bound is where verbs look for it. One in a directory that is closed to this account,
+    or gone, is: nobody could make another there.
     """
     try:
         return identity_of(path) == bound
     except PermissionError:
         return True
     except OSError:
-        return False
+        return not os.path.lexists(path.parent)
 
 
 def is_other_than_socket(path: Path) -> bool:

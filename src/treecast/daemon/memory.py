@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from treecast.adapters import clock
+from treecast.adapters.files import why_unwritable
 from treecast.adapters.node_directory import CERTIFICATE_FILE
 from treecast.adapters.peers_file import load_peers, write_peers
 from treecast.adapters.pim_file import load_pim, write_pim
@@ -154,22 +155,23 @@ class Memory:
         supervision.start("remembering", self.follow)
 
     def problems(self, _: Instant) -> Iterator[Problem]:
-        """The directory cannot be written: its disk is full, or read-only; or a file in it."""
+        """The directory cannot be written: its disk is full, or read-only, or it is closed or gone; or a file in it."""
         faulty = [kind for kind in self._kinds if kind.fault]
-        if faulty and _is_closed(self._directory):
+        why = why_unwritable(self._directory)
+        if not (faulty or why) or _is_closed(self._directory):
             return
-        if faulty and all(kind.in_the_way for kind in faulty):
+        if not why and all(kind.in_the_way for kind in faulty):
             what = ", ".join(kind.what for kind in faulty)
-            text = f"{what} are not remembered for the next start: {faulty[0].fault}"
-            yield Problem("directory_unwritable", str(self._directory), text)
-        elif faulty:
-            fault = next(kind.fault for kind in faulty if not kind.in_the_way)
+            faults = ", and ".join(kind.fault for kind in faulty)
+            text = f"{what} are not remembered for the next start: {faults}"
+        else:
+            why = why or next(kind.fault for kind in faulty if not kind.in_the_way)
             lost = (
                 "what this node learns of other nodes and of its LANs is not remembered for the next start, "
                 "and bridge add and bridge remove would fail"
             )
-            text = f"{self._directory} cannot be written, so {lost}: {fault}"
-            yield Problem("directory_unwritable", str(self._directory), text)
+            text = f"{self._directory} cannot be written, so {lost}: {why}"
+        yield Problem("directory_unwritable", str(self._directory), text)
 
     async def follow(self) -> None:
         """Look at what has changed, and write what is due."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from treecast.adapters import clock, storage
 from treecast.adapters.bridge_record import carries_lans
-from treecast.adapters.files import Stamp, stamp
+from treecast.adapters.files import Stamp, is_gone, stamp
 from treecast.adapters.node_directory import CERTIFICATE_FILE, NODE_KEY_FILE
 from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
@@ -60,7 +60,9 @@ class Renewal:
         While there is a problem they are read at each look: what mends it may be the clock, or no change of theirs.
         """
         before, self._seen = self._seen, [stamp(path) for path in self._files]
-        if self._seen == before and (self._seen != self._judged or self._found is not None):
+        if is_gone(self._directory):  # that is one problem, which ``daemon.memory`` has
+            self._judged, self._found = [], None
+        elif self._seen == before and (self._seen != self._judged or self._found is not None):
             self._judged = self._seen
             self._found = self._judge()
 

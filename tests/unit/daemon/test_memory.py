@@ -119,7 +119,8 @@ def test_a_directory_that_is_closed_is_no_second_problem(tmp_path: Path, monkeyp
 
 
 def test_a_directory_that_cannot_be_written_is_one_problem_for_all_kinds_until_it_can(tmp_path: Path) -> None:
-    directory = tmp_path / "gone"
+    directory = tmp_path / "home"
+    directory.write_text("no directory")
     node = Node((7,), (pim_segment(),))
     log = CapturingLogger()
     kinds: list[Kind[Any]] = [remembered_vlans(directory, node), remembered_pim(directory, node)]
@@ -131,16 +132,33 @@ def test_a_directory_that_cannot_be_written_is_one_problem_for_all_kinds_until_i
     assert f"cannot write {directory / VLANS_FILE}" in problem.text
     (line,) = log.calls
     assert line.args == ("VLANs, Joins of PIM routers are not remembered for the next start",)
-    directory.mkdir()
-    (directory / PIM_FILE).mkdir()
+    directory.unlink()
+    in_the_way = [directory / VLANS_FILE, directory / PIM_FILE]
+    for path in in_the_way:
+        path.mkdir(parents=True)
     memory.save()
     (problem,) = memory.problems(clock.monotonic())
     assert problem.text == (
-        "Joins of PIM routers are not remembered for the next start: "
-        f"cannot write {directory / PIM_FILE} (is a directory): remove it"
+        "VLANs, Joins of PIM routers are not remembered for the next start: cannot write "
+        f"{in_the_way[0]} (is a directory): remove it, and cannot write {in_the_way[1]} (is a directory): remove it"
     )
-    (directory / PIM_FILE).rmdir()
+    for path in in_the_way:
+        path.rmdir()
     memory.save()
+    assert list(memory.problems(clock.monotonic())) == []
+
+
+def test_a_directory_that_is_gone_is_one_problem_before_anything_is_written_there(tmp_path: Path) -> None:
+    directory = tmp_path / "home"
+    directory.mkdir()
+    memory = memory_of(directory, Node())[0].memory
+    assert list(memory.problems(clock.monotonic())) == []
+    directory.rename(tmp_path / "away")
+    (problem,) = memory.problems(clock.monotonic())
+    assert (problem.kind, problem.subject) == ("directory_unwritable", str(directory))
+    wanted = f"{directory} is gone: put it back, or start the node again where its directory is now"
+    assert problem.text.endswith(wanted)
+    (tmp_path / "away").rename(directory)
     assert list(memory.problems(clock.monotonic())) == []
 
 

@@ -77,7 +77,8 @@ def test_a_directory_that_cannot_be_written_is_one_warning(tmp_path: Path) -> No
 
 
 def test_a_directory_that_cannot_be_written_is_a_problem_until_it_can(tmp_path: Path) -> None:
-    directory = tmp_path / "gone"
+    directory = tmp_path / "home"
+    directory.write_text("no directory")
     memory, _ = memory_of(linked(), directory)
     assert list(memory.memory.problems(clock.monotonic())) == []
     memory.save()
@@ -85,6 +86,7 @@ def test_a_directory_that_cannot_be_written_is_a_problem_until_it_can(tmp_path: 
     assert (problem.kind, problem.subject) == ("directory_unwritable", str(directory))
     assert f"cannot write {directory / PEERS_FILE}" in problem.text
     assert "bridge add" in problem.text
+    directory.unlink()
     directory.mkdir()
     memory.save()
     assert list(memory.memory.problems(clock.monotonic())) == []

@@ -133,6 +133,17 @@ def test_files_that_the_node_could_not_start_with_are_said_until_they_are_right_
     assert running.problems() == []
 
 
+def test_a_directory_that_is_gone_is_no_problem_of_its_files(running: Running) -> None:
+    away = running.directory.with_name("away")
+    running.directory.rename(away)
+    assert running.problems() == []
+    running.directory.mkdir()
+    assert [problem.kind for problem in running.problems()] == ["directory_unusable"]
+    running.directory.rmdir()
+    away.rename(running.directory)
+    assert running.problems() == []
+
+
 @pytest.mark.parametrize("name", ["node.cert", "node.key", "network.json"])
 def test_a_file_that_is_closed_to_its_owner_is_said_as_a_start_says_it_until_it_is_open_again(
     running: Running, name: str

@@ -145,6 +145,35 @@ def test_a_control_socket_that_somebody_removed_is_made_again(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_socket_whose_directory_is_gone_is_not_made_again_and_no_problem_of_its_own(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_socket, "KEEP_INTERVAL_S", 0.001)
+    home, looks = tmp_path / "home", 0
+    home.mkdir()
+    server = ControlServer(home, sample_answer, lambda *_: None, sample_changes)
+
+    def looked() -> None:
+        nonlocal looks
+        looks += 1
+
+    async def run() -> None:
+        await server.start()
+        home.rename(tmp_path / "away")
+        kept.supervision.start("keeping the socket", lambda: keep_in_place(server, looked, kept.log))
+        async with asyncio.timeout(LIMIT_S):
+            while looks < 10:
+                await asyncio.sleep(0.001)
+            assert kept.events() == []
+            (tmp_path / "away").rename(home)
+            assert server.is_in_place()
+        await kept.supervision.stop()
+        await server.close()
+
+    asyncio.run(run())
+    assert kept.events() == []
+
+
 def test_a_socket_in_a_closed_directory_is_in_place_and_is_not_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,10 +196,12 @@ def test_a_socket_that_could_not_be_made_is_no_problem_any_more_once_it_is(
     async def run() -> None:
         await server.start()
         home.rename(tmp_path / "away")
+        home.write_text("no directory")
         kept.supervision.start_keeper("keeping the socket", lambda well: keep_in_place(server, well, kept.log))
         async with asyncio.timeout(LIMIT_S):
             while not kept.problems(clock.monotonic()):
                 await asyncio.sleep(0.001)
+            home.unlink()
             home.mkdir()
             while kept.problems(clock.monotonic()):
                 await asyncio.sleep(0.001)
