@@ -68,11 +68,13 @@ class DataPlane:
         self.node = node
         self.events: list[e.FromDataPlane] = []
         self.key = _native.StaticKey(os.urandom(32))
+        self.signing_key = _native.SigningKey(os.urandom(32))
         listen = machine.underlay_ipv6 if ipv6_underlay else machine.underlay_ipv4
         with machine.enter():
             self.forwarder = _native.Forwarder(
                 node_index=node,
                 network=NETWORK,
+                signing_key=self.signing_key,
                 interface=INTERFACE,
                 mac=mac(node),
                 mtu=mtu_bytes,
@@ -101,8 +103,9 @@ class DataPlane:
             raw.settimeout(LIMIT_S)
             yield raw
 
-    def neighbour(self, node: int) -> None:
+    def neighbour(self, other: DataPlane) -> None:
         """A permanent ARP and ND entry, and the host in the table; it is a bridge: its frames may be of any host."""
+        node = other.node
         with self.machine.enter(), IPRoute() as netlink:
             index = netlink.link_lookup(ifname=INTERFACE)[0]
             text = ":".join(f"{octet:02x}" for octet in mac(node))
@@ -110,7 +113,9 @@ class DataPlane:
                 netlink.neigh("replace", dst=address, lladdr=text, ifindex=index, state=0x80)
         self.do(
             c.SetHost(0, MacAddress(mac(node)), NodeIndex(node)),
-            c.CertifyNode(NodeIndex(node), bridge=True, carried=False, addresses=()),
+            c.CertifyNode(
+                NodeIndex(node), bridge=True, carried=False, addresses=(), signing_key=other.signing_key.public
+            ),
         )
 
     def do(self, *commands: c.Command) -> None:
@@ -211,8 +216,8 @@ class DataPlanes:
     def join(self, one: DataPlane, other: DataPlane) -> None:
         """A handshake over the wire, sessions on both sides, neighbours and hosts of each other."""
         handshake(one, other, self._new_index(), self._new_index(), self.aead)
-        one.neighbour(other.node)
-        other.neighbour(one.node)
+        one.neighbour(other)
+        other.neighbour(one)
 
     def tree(self, root: DataPlane, stream: int, members: Sequence[DataPlane], *, group: str | None = None) -> None:
         """A tree on which all members are next hops of the root and deliver."""

@@ -62,6 +62,14 @@ class Network:
     def __new__(cls, id: bytes, key: bytes) -> Network: ...
 
 @final
+class SigningKey:
+    """A node's Ed25519 private key, from its seed: its broadcast is signed with it."""
+
+    def __new__(cls, seed: bytes) -> SigningKey: ...
+    @property
+    def public(self) -> bytes: ...
+
+@final
 class Handshake:
     """One Noise handshake of either side (docs/protocol.md section 3)."""
 
@@ -200,6 +208,7 @@ class Forwarder:
         *,
         node_index: int,
         network: Network,
+        signing_key: SigningKey,
         interface: str,
         mac: bytes,
         mtu: int,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
@@ -71,6 +72,9 @@ PROBE_LEN = 8 + 16
 SESSION_HEADER_LEN = 16
 TREE_HEADER_LEN = 28
 TREE_TAG_LEN = 8
+SIGNED = 1
+"""The flag of a tree datagram whose plaintext ends with its root's signature."""
+SIGNATURE_LEN = 64
 
 
 def aead(which: int, key: bytes) -> AESGCM | ChaCha20Poly1305:
@@ -169,13 +173,21 @@ class TreeKeys:
             secret = _expand(secret, b"treecast sender key step")
         return replace(self, step=self.step + steps, secret=secret)
 
-    def seal(self, counter: int, plaintext: bytes) -> bytes:
-        """A tree datagram under this key, whoever sends it."""
+    def header(self, counter: int, flags: int = 0) -> bytes:
         numbers = (self.step, self.root, self.stream, self.epoch, self.key_id, counter)
-        header = bytes((TREE, 0)) + struct.pack(">HIIIIQ", *numbers)
+        return bytes((TREE, flags)) + struct.pack(">HIIIIQ", *numbers)
+
+    def seal(self, counter: int, plaintext: bytes, flags: int = 0) -> bytes:
+        """A tree datagram under this key, whoever sends it."""
+        header = self.header(counter, flags)
         key = _expand(self.secret, b"treecast sender key aead")
         sealed = aead(self.aead, key).encrypt(nonce_of(header), plaintext, tree_associated(header))
         return header + sealed + tree_tag(self.tree_key, header + sealed[-_TAG:])
+
+    def seal_signed(self, signing: Ed25519PrivateKey, counter: int, plaintext: bytes) -> bytes:
+        """One of broadcast, whoever signs it."""
+        signature = signing.sign(broadcast_signed(self.header(counter, SIGNED), plaintext))
+        return self.seal(counter, plaintext + signature, SIGNED)
 
     def open(self, datagram: bytes) -> bytes:
         """The plaintext of a tree datagram of this key's step; InvalidTag."""
@@ -187,6 +199,19 @@ class TreeKeys:
 def tree_associated(header: bytes) -> bytes:
     """The header of a tree datagram without its epoch."""
     return header[:12] + header[16:]
+
+
+def broadcast_signed(header: bytes, plaintext: bytes) -> bytes:
+    """The bytes that the root of broadcast signs."""
+    return b"treecast broadcast 1\0" + tree_associated(header) + hashlib.sha256(plaintext).digest()
+
+
+def verified(signing_key: bytes, datagram: bytes, opened: bytes) -> bytes:
+    """The plaintext without its signature; InvalidSignature where that is not the root's."""
+    plaintext, signature = opened[:-SIGNATURE_LEN], opened[-SIGNATURE_LEN:]
+    signed = broadcast_signed(datagram[:TREE_HEADER_LEN], plaintext)
+    Ed25519PublicKey.from_public_bytes(signing_key).verify(signature, signed)
+    return plaintext
 
 
 def _expand(secret: bytes, info: bytes) -> bytes:

@@ -42,6 +42,15 @@ class Member:
         return cls(network_id, key, certificate, static.private_bytes_raw(), signing, cls.index_of(certificate))
 
     @staticmethod
+    def signing_key_of(certificate: bytes) -> bytes:
+        """The public signing key in a certificate, the eighth field of section 2."""
+        body = decode(certificate)[0]
+        key = decode(body)[7] if isinstance(body, bytes) else None
+        if not isinstance(key, bytes):
+            raise TypeError("no certificate")
+        return key
+
+    @staticmethod
     def index_of(certificate: bytes) -> int:
         """The node index in a certificate, the fifth field of section 2."""
         body = decode(certificate)[0]

@@ -35,6 +35,8 @@ class Session:
     own: socket.socket
     node: Address
     peer: int
+    signing_key: bytes
+    """The peer's public one."""
     remote_index: int
     aead: int
     seal_key: bytes = field(repr=False)
@@ -81,6 +83,11 @@ class Session:
         trees = {(state.stream, state.key_id): state for state in list(self.states)}
         names = [(key, (key.stream, key.key_id)) for key in list(self.keys)]
         return [key.on(trees[name]) for key, name in names if name in trees]
+
+    @property
+    def broadcast_offered(self) -> wire.TreeKeys:
+        """The newest key that was offered of the peer's broadcast."""
+        return max((key for key in self.offers if not key.stream), key=lambda key: (key.epoch, key.key_id, key.step))
 
     @property
     def offered(self) -> wire.TreeKeys:
@@ -143,7 +150,8 @@ class Speaker:
         if not isinstance(certificate, bytes):
             raise TypeError("no certificate")
         which = wire.AES_GCM if payload[1] == wire.AES_GCM else wire.CHACHA20
-        session = Session(self.own, node, Member.index_of(certificate), remote_index, which, seal_key, open_key)
+        peer, signing_key = Member.index_of(certificate), Member.signing_key_of(certificate)
+        session = Session(self.own, node, peer, signing_key, remote_index, which, seal_key, open_key)
         self._sessions[index] = session
         until = time.monotonic() + ANSWER_LIMIT_S
         while not session.confirmed.is_set():  # what comes before the node has the session is lost

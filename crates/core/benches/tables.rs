@@ -1,11 +1,13 @@
-//! Costs of writing many entries at once, hosts and routes of groups, and of holding a frame's source against certificates
-//! (`cargo bench --package treecast-core`, `make bench`).
+//! Costs of writing many entries at once, hosts and routes of groups, of holding a frame's source against certificates, and of the
+//! signatures of broadcast (`cargo bench --package treecast-core`, `make bench`).
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use treecast_core::arrival::Recent;
+use treecast_core::arrival::{Origin, Recent};
+use treecast_core::broadcast_signature::{verify, SigningKey};
+use treecast_core::datagram::TREE_ASSOCIATED_LEN;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::Frame;
@@ -18,6 +20,7 @@ const HOSTS: u64 = 262_144;
 const GROUPS: u32 = 65_536;
 const NODES: u32 = 1000;
 const FRAMES: usize = 10_000_000;
+const SIGNATURES: u32 = 20_000;
 const RUNS: usize = 3;
 
 fn main() {
@@ -46,6 +49,31 @@ fn main() {
     sources("from two hosts in turn", &[ipv4(1), ipv4(2)]);
     sources("IPv6, from one host", &[ipv6(1)]);
     sources("IPv6, from two hosts in turn", &[ipv6(1), ipv6(2)]);
+    signatures();
+}
+
+fn signing_key() -> SigningKey {
+    SigningKey::new(&[1; 32]).expect("any seed is one")
+}
+
+/// Of an ARP request, as broadcast has them.
+fn signatures() {
+    let (key, associated, text) = (signing_key(), [7; TREE_ASSOCIATED_LEN], [7; 4 + 60]);
+    report(&format!("{SIGNATURES} signatures made"), || {
+        let begin = Instant::now();
+        for _ in 0..SIGNATURES {
+            assert!(black_box(&key).sign(black_box(&associated), black_box(&text)).is_ok());
+        }
+        begin.elapsed()
+    });
+    let signature = key.sign(&associated, &text).expect("as above");
+    report(&format!("{SIGNATURES} signatures checked"), || {
+        let begin = Instant::now();
+        for _ in 0..SIGNATURES {
+            assert!(verify(black_box(&key.public()), black_box(&associated), black_box(&text), &signature));
+        }
+        begin.elapsed()
+    });
 }
 
 fn hosts(how: &str, write: impl Fn(&Table<u64, u32>)) {
@@ -60,7 +88,7 @@ fn hosts(how: &str, write: impl Fn(&Table<u64, u32>)) {
 fn routes(how: &str, write: impl Fn(&ForwardingTables)) {
     report(&format!("{GROUPS} routes, {how}"), || {
         let network = Network::new([0; 16], Zeroizing::new([0; 32]));
-        let (tables, begin) = (ForwardingTables::new(1, &network, Box::new(|| {})), Instant::now());
+        let (tables, begin) = (ForwardingTables::new(1, &network, signing_key(), Box::new(|| {})), Instant::now());
         write(&tables);
         let spent = begin.elapsed();
         assert_eq!(tables.routes().len(), GROUPS as usize);
@@ -70,16 +98,20 @@ fn routes(how: &str, write: impl Fn(&ForwardingTables)) {
 
 /// Frames of a bridge's hosts, of which none has an address of one of the other nodes.
 fn sources(how: &str, frames: &[Vec<u8>]) {
-    let tables = ForwardingTables::new(1, &Network::new([0; 16], Zeroizing::new([0; 32])), Box::new(|| {}));
+    let network = Network::new([0; 16], Zeroizing::new([0; 32]));
+    let tables = ForwardingTables::new(1, &network, signing_key(), Box::new(|| {}));
     for node in 1..=NODES {
         let addresses = [Ipv4Addr::from(0x0A4D_0000 + node).into()].into();
-        assert!(tables.certify_node(node, CertifiedNode { bridge: true, carried: false, addresses }).is_ok());
+        let certified = CertifiedNode { bridge: true, carried: false, addresses, signing_key: [0; 32] };
+        assert!(tables.certify_node(node, certified).is_ok());
     }
     let frames: Vec<Frame<'_>> = frames.iter().map(|bytes| Frame::read(bytes)).collect();
     report(&format!("{FRAMES} frames, their sources checked, {how}"), || {
         let (mut recent, begin) = (Recent::default(), Instant::now());
         for frame in frames.iter().cycle().take(FRAMES) {
-            assert!(black_box(&tables).check_source(black_box(frame), 2, &mut recent).is_ok());
+            assert!(black_box(&tables)
+                .check_source(black_box(frame), Origin { root: 2, of_group: true }, &mut recent)
+                .is_ok());
         }
         begin.elapsed()
     });
@@ -94,7 +126,7 @@ fn ipv4(host: u8) -> Vec<u8> {
 fn ipv6(host: u8) -> Vec<u8> {
     let (source, group) = ([0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, host], [0xFF; 16]);
     let header = [&[0x60, 0, 0, 0, 0, 8, 17, 64][..], &source, &group].concat();
-    [&[0x33, 0x33, 1, 1, 1, 1, 2, 0xAA, 0, 0, 0, host, 0x86, 0xDD], &header[..], &[0; 8]].concat()
+    [&[0x33, 0x33, 0xFF, 0xFF, 0xFF, 0xFF, 2, 0xAA, 0, 0, 0, host, 0x86, 0xDD], &header[..], &[0; 8]].concat()
 }
 
 /// Prints the median of a few runs.

@@ -7,28 +7,30 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::anchor::Anchor;
+use crate::broadcast_signature::{verify, SIGNATURE_LEN};
 use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
-use crate::datagram::{exact_u64, Inner, PartialChecksum, SessionHeader, StreamName, TreeHeader, TreeName};
+use crate::datagram::{exact_u64, Inner, SessionHeader, TreeHeader, TreeName};
 use crate::datagram::{COOKIE, INIT, INNER_LEN};
 use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE};
 use crate::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
-use crate::datagram::{KIND_TREE_STATE, MAX_CONTROL_LEN, SESSION_HEADER_LEN, TREE_HEADER_LEN};
-use crate::downstream_stream::KeyOffer;
+use crate::datagram::{KIND_TREE_STATE, MAX_CONTROL_LEN, TREE_ASSOCIATED_LEN};
+use crate::downstream_stream::{DownstreamStream, KeyOffer};
 use crate::downstream_tree::{DownstreamTree, NextHops};
+use crate::egress::Leaving;
 use crate::events::Event;
 use crate::fingerprints::Probe;
 use crate::forward::NO_PATH;
 use crate::forwarding_tables::ForwardingTables;
-use crate::fragment::{Arrived, Fragment, Sender, FRAGMENT_HEADER_LEN};
+use crate::fragment::Arrived;
 use crate::frame_source::FrameSource;
 use crate::headers::{Frame, Headers};
+use crate::opened::{opened_tree, session_frame, session_part};
+pub use crate::opened::{Opened, OpenedFrame, OpenedPart, Origin};
 use crate::path::Endpoint;
 use crate::reason::Reason;
 use crate::session::Session;
 use crate::tree_state::TreeState;
-
-const ETHERNET_HEADER_LEN: usize = 14;
 
 /// The content of an authentic datagram.
 #[derive(Debug)]
@@ -57,45 +59,6 @@ pub struct Recent {
     path: Option<(TreeName, SocketAddr)>,
     /// A source that frames of this node may have.
     pub(crate) source: Option<FrameSource>,
-}
-
-/// Where an opened frame lies in its datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenedFrame {
-    /// Offset of its first byte.
-    pub start: usize,
-    /// Its length.
-    pub length: usize,
-    /// Its checksum, where it is partial.
-    pub checksum: Option<PartialChecksum>,
-    /// The node at which it entered the overlay.
-    pub root: u32,
-}
-
-/// The sealed part: a frame, or a fragment of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opened {
-    /// A frame.
-    Frame(OpenedFrame),
-    /// Bytes of a frame.
-    Part(OpenedPart),
-}
-
-/// Where a part of a frame lies in its datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenedPart {
-    /// The counter that its id is of.
-    pub sender: Sender,
-    /// Its header.
-    pub fragment: Fragment,
-    /// Offset of its first byte.
-    pub start: usize,
-    /// How many bytes there are.
-    pub length: usize,
-    /// The whole frame's checksum, where it is partial.
-    pub checksum: Option<PartialChecksum>,
-    /// The node at which the frame entered the overlay.
-    pub root: u32,
 }
 
 impl ForwardingTables {
@@ -150,11 +113,8 @@ impl ForwardingTables {
         let inner = Inner::parse(opened.plaintext)?;
         let body = opened.plaintext.get(INNER_LEN..).unwrap_or_default();
         match inner.kind {
-            KIND_FRAME => frame(SESSION_HEADER_LEN, inner, body.len(), session.peer).map(Received::Opened),
-            KIND_FRAGMENT => {
-                let sender = Sender::Session(session.index);
-                part(SESSION_HEADER_LEN, inner, body, sender, session.peer).map(Received::Opened)
-            }
+            KIND_FRAME => session_frame(inner, body.len(), session.peer).map(Received::Opened),
+            KIND_FRAGMENT => session_part(inner, body, session.index, session.peer).map(Received::Opened),
             KIND_CONTROL if body.len() > MAX_CONTROL_LEN => Err(Reason::ControlTooBig),
             KIND_CONTROL => {
                 let event = Event::Control { peer: session.peer, session: session.index, data: body.to_vec() };
@@ -289,11 +249,32 @@ impl ForwardingTables {
         now_ns: u64,
     ) -> Result<Opened, Reason> {
         let length = datagram.len();
-        let plaintext = tree.stream.open(header, datagram, now_ns)?;
+        let plaintext = tree.stream.open(header, datagram, now_ns, |associated, text| {
+            self.check_signature(&tree.stream, associated, text, now_ns)
+        })?;
         if !relayed {
             tree.stream.count(length);
         }
         opened_tree(tree.stream.name, plaintext)
+    }
+
+    /// The length of a plaintext without the signature that broadcast has, when that is the root's.
+    fn check_signature(
+        &self,
+        stream: &DownstreamStream,
+        associated: &[u8; TREE_ASSOCIATED_LEN],
+        text: &[u8],
+        now_ns: u64,
+    ) -> Result<usize, Reason> {
+        let Some(checks) = &stream.signatures else { return Ok(text.len()) };
+        let (signed, signature) = text.split_last_chunk::<SIGNATURE_LEN>().ok_or(Reason::BroadcastSignature)?;
+        let key = self.certified.signing_key(stream.name.root).ok_or(Reason::BroadcastSignature)?;
+        checks.admit(&self.suspect_checks, now_ns)?;
+        if !verify(&key, associated, signed, signature) {
+            checks.note_forged(now_ns);
+            return Err(Reason::BroadcastSignature);
+        }
+        Ok(signed.len())
     }
 
     /// Takes a part of a frame, whose bytes and datagram's traffic class are given. When it was the last to come, the frame is written to `out`, of at
@@ -310,10 +291,13 @@ impl ForwardingTables {
         self.reassembly.take(&Arrived { sender, fragment, checksum, ecn, bytes }, now_ns, out, &self.drops)
     }
 
-    /// Refuses a frame that cannot be of this node. `recent`: of the same batch.
+    /// Refuses a frame that cannot be of this node, and one of the broadcast class that it has not signed. `recent`: of the same batch.
     #[inline(always)]
-    pub fn check_source(&self, frame: &Frame<'_>, node: u32, recent: &mut Recent) -> Result<(), Reason> {
-        self.certified.check_frame(frame, node, &mut recent.source)
+    pub fn check_source(&self, frame: &Frame<'_>, origin: Origin, recent: &mut Recent) -> Result<(), Reason> {
+        if origin.of_group && !matches!(Leaving::of(frame), Leaving::Group { .. }) {
+            return Err(Reason::BroadcastSignature);
+        }
+        self.certified.check_frame(frame, origin.root, &mut recent.source)
     }
 
     fn confirm(&self, session: &Session, now_ns: u64) {
@@ -322,28 +306,4 @@ impl ForwardingTables {
         }
         self.report(Event::SessionConfirmed { peer: session.peer, session: session.index }, now_ns);
     }
-}
-
-/// The content of an opened tree datagram, whose plaintext is given.
-fn opened_tree(name: StreamName, plaintext: &[u8]) -> Result<Opened, Reason> {
-    let inner = Inner::parse(plaintext)?;
-    let body = plaintext.get(INNER_LEN..).unwrap_or_default();
-    match inner.kind {
-        KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len(), name.root),
-        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Stream(name), name.root),
-        _ => Err(Reason::KindUnknown),
-    }
-}
-
-fn frame(header_len: usize, inner: Inner, length: usize, root: u32) -> Result<Opened, Reason> {
-    if length < ETHERNET_HEADER_LEN {
-        return Err(Reason::FrameShort);
-    }
-    Ok(Opened::Frame(OpenedFrame { start: header_len + INNER_LEN, length, checksum: inner.checksum, root }))
-}
-
-fn part(header_len: usize, inner: Inner, body: &[u8], sender: Sender, root: u32) -> Result<Opened, Reason> {
-    let (fragment, bytes) = Fragment::parse(body, inner.checksum)?;
-    let start = header_len + INNER_LEN + FRAGMENT_HEADER_LEN;
-    Ok(Opened::Part(OpenedPart { sender, fragment, start, length: bytes.len(), checksum: inner.checksum, root }))
 }

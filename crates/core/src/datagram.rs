@@ -27,6 +27,10 @@ pub const SESSION_HEADER_LEN: usize = 16;
 pub const TREE_HEADER_LEN: usize = 28;
 /// Where the epoch lies in it.
 const TREE_EPOCH: Range<usize> = 12..16;
+/// Length of what is sealed and signed of it: all but the epoch.
+pub const TREE_ASSOCIATED_LEN: usize = TREE_HEADER_LEN - TREE_EPOCH.end + TREE_EPOCH.start;
+/// The stream of a root's broadcast.
+pub const BROADCAST_STREAM: u32 = 0;
 /// Length of the header in front of the body, inside the seal.
 pub const INNER_LEN: usize = 4;
 /// Length of the AEAD tag of both algorithms.
@@ -80,6 +84,8 @@ pub const KIND_PATH_CHALLENGE: u8 = 10;
 pub const KIND_PATH_RESPONSE: u8 = 11;
 
 const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
+/// The plaintext of a tree datagram ends with its root's signature.
+const FLAG_SIGNED: u8 = 0x01;
 
 /// The `N` bytes at `offset`.
 pub fn array_at<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
@@ -195,6 +201,11 @@ pub struct StreamName {
 }
 
 impl StreamName {
+    /// Is it the one that all nodes are on?
+    pub fn is_broadcast(self) -> bool {
+        self.stream == BROADCAST_STREAM
+    }
+
     /// Its tree of this epoch.
     pub fn in_epoch(self, epoch: u32) -> TreeName {
         TreeName { root: self.root, stream: self.stream, epoch }
@@ -230,17 +241,21 @@ pub struct TreeHeader {
     pub step: u16,
     /// Counts the tree's datagrams under this key, from 1.
     pub counter: u64,
+    /// Has its plaintext the root's signature?
+    pub signed: bool,
 }
 
 impl TreeHeader {
     /// Reads the header of a datagram of at least [`MIN_TREE_LEN`] bytes.
     pub fn parse(datagram: &[u8]) -> Result<Self, Reason> {
         check_length(datagram, MIN_TREE_LEN)?;
-        check_flags(datagram, [TREE, 0])?;
+        let signed = datagram.get(1) == Some(&FLAG_SIGNED);
+        check_flags(datagram, [TREE, if signed { FLAG_SIGNED } else { 0 }])?;
         let word = |offset| u32_at(datagram, offset).ok_or(Reason::DatagramShort);
         let tree = TreeName { root: word(4)?, stream: word(8)?, epoch: word(12)? };
         let step = u16_at(datagram, 2).ok_or(Reason::DatagramShort)?;
-        Ok(Self { tree, key_id: word(16)?, step, counter: u64_at(datagram, 20).ok_or(Reason::DatagramShort)? })
+        let counter = u64_at(datagram, 20).ok_or(Reason::DatagramShort)?;
+        Ok(Self { tree, key_id: word(16)?, step, counter, signed })
     }
 
     /// The header's bytes.
@@ -248,6 +263,7 @@ impl TreeHeader {
         let mut out = [0; TREE_HEADER_LEN];
         let words = [self.tree.root, self.tree.stream, self.tree.epoch, self.key_id];
         out[0] = TREE;
+        out[1] = if self.signed { FLAG_SIGNED } else { 0 };
         out[2..4].copy_from_slice(&self.step.to_be_bytes());
         for (chunk, word) in out[4..20].chunks_exact_mut(4).zip(words) {
             chunk.copy_from_slice(&word.to_be_bytes());
@@ -259,8 +275,8 @@ impl TreeHeader {
 
 /// The associated data of a tree datagram: its header without the epoch, so that what was sealed once is the same on any tree
 /// of its stream.
-pub fn tree_associated(header: &[u8; TREE_HEADER_LEN]) -> [u8; TREE_HEADER_LEN - TREE_EPOCH.end + TREE_EPOCH.start] {
-    let mut out = [0; TREE_HEADER_LEN - TREE_EPOCH.end + TREE_EPOCH.start];
+pub fn tree_associated(header: &[u8; TREE_HEADER_LEN]) -> [u8; TREE_ASSOCIATED_LEN] {
+    let mut out = [0; TREE_ASSOCIATED_LEN];
     out[..TREE_EPOCH.start].copy_from_slice(&header[..TREE_EPOCH.start]);
     out[TREE_EPOCH.start..].copy_from_slice(&header[TREE_EPOCH.end..]);
     out

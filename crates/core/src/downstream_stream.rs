@@ -7,9 +7,10 @@ use arc_swap::ArcSwapOption;
 use zeroize::Zeroizing;
 
 use crate::aead::Aead;
+use crate::broadcast_signature::{SignatureChecks, SIGNATURE_LEN};
 use crate::counters::Volume;
 use crate::datagram::{array_at, tree_associated, u16_at, u32_at, u64_at};
-use crate::datagram::{StreamName, TreeHeader, MIN_TREE_LEN, TREE_TAG_LEN};
+use crate::datagram::{StreamName, TreeHeader, MIN_TREE_LEN, TREE_ASSOCIATED_LEN, TREE_TAG_LEN};
 use crate::key_steps::StepSecret;
 use crate::member_key::{KeyCounters, Keyed, MemberKey, NewestKeys};
 use crate::reason::Reason;
@@ -57,6 +58,8 @@ pub struct DownstreamStream {
     keys: ArcSwapOption<NewestKeys<MemberKey>>,
     /// The counters of datagrams that went on: who holds the tree key alone can mark these only.
     relayed: ArcSwapOption<NewestKeys<KeyCounters>>,
+    /// Checks of broadcast's signatures.
+    pub(crate) signatures: Option<Box<SignatureChecks>>,
     /// The epochs of the trees by which it comes here, the lower one first.
     pub(crate) epochs: Mutex<Vec<u32>>,
 }
@@ -68,6 +71,7 @@ impl DownstreamStream {
             rx: Volume::default(),
             keys: ArcSwapOption::empty(),
             relayed: ArcSwapOption::empty(),
+            signatures: name.is_broadcast().then(Box::default),
             epochs: Mutex::default(),
         }
     }
@@ -122,12 +126,14 @@ impl DownstreamStream {
         known.mark(header.counter, now_ns)
     }
 
-    /// Opens a datagram in place, tree tag included, and marks it; the plaintext starts behind the header.
+    /// Opens a datagram in place, tree tag included, and marks it; the plaintext starts behind the header. `verify`: its length
+    /// without a signature, when that is right.
     pub(crate) fn open<'a>(
         &self,
         header: &TreeHeader,
         datagram: &'a mut [u8],
         now_ns: u64,
+        verify: impl FnOnce(&[u8; TREE_ASSOCIATED_LEN], &[u8]) -> Result<usize, Reason>,
     ) -> Result<&'a mut [u8], Reason> {
         let keys = self.keys.load();
         let key = keys.as_ref().ok_or(Reason::TreeNotDelivered)?.find(header.key_id, now_ns)?;
@@ -136,13 +142,15 @@ impl DownstreamStream {
         let (head, text) = sealed.split_first_chunk_mut().ok_or(Reason::DatagramShort)?;
         let associated = tree_associated(head);
         let plaintext = key.steps.open(header.step, now_ns, |key| key.open_under(header.counter, &associated, text))?;
+        let length = verify(&associated, plaintext)?;
         key.counters.mark(header.counter, now_ns)?;
-        Ok(plaintext)
+        plaintext.get_mut(..length).ok_or(Reason::InnerMalformed)
     }
 
     /// Counts the frame in a datagram of this length.
     pub(crate) fn count(&self, datagram_len: usize) {
-        self.rx.add(1, datagram_len.saturating_sub(MIN_TREE_LEN) as u64);
+        let signature_len = if self.signatures.is_some() { SIGNATURE_LEN } else { 0 };
+        self.rx.add(1, datagram_len.saturating_sub(MIN_TREE_LEN + signature_len) as u64);
     }
 }
 

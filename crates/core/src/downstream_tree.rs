@@ -40,13 +40,16 @@ impl DownstreamTree {
     }
 
     /// Is the tree tag right, and the sender key that of this tree? Who was on an earlier one cannot have a datagram of a later
-    /// key sent on.
+    /// key sent on. Broadcast is signed, and nothing else is.
     pub(crate) fn verify(&self, header: &TreeHeader, datagram: &[u8]) -> Result<(), Reason> {
         if !self.tree_key.verify(datagram) {
             return Err(Reason::TreeTag);
         }
         if header.key_id != self.key_id {
             return Err(Reason::TreeKeyUnknown);
+        }
+        if header.signed != self.stream.name.is_broadcast() {
+            return Err(Reason::BroadcastSignature);
         }
         Ok(())
     }

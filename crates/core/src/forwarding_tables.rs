@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::answered_addresses::AnsweredAddresses;
+use crate::broadcast_signature::{SigningKey, SuspectChecks};
 use crate::cookie::Cookies;
 use crate::counters::Counters;
 use crate::downstream_stream::KeyOffer;
@@ -95,6 +96,9 @@ pub struct ForwardingTables {
     /// Flows that hosts here got: from other nodes, and from other ports of this one.
     pub delivered: FlowTable,
     pub(crate) trees: Table<u32, Arc<RootTree>>,
+    /// Signs this node's broadcast.
+    pub(crate) signing_key: SigningKey,
+    pub(crate) suspect_checks: SuspectChecks,
     pub(crate) downstream_trees: DownstreamTrees,
     pub(crate) pending_offers: PendingOffers<KeyOffer>,
     pub(crate) pending_states: PendingOffers<TreeState>,
@@ -104,7 +108,7 @@ pub struct ForwardingTables {
 
 impl ForwardingTables {
     /// Empty tables. `wake` is called when events begin to wait.
-    pub fn new(node_index: u32, network: &Network, wake: Box<dyn Fn() + Send + Sync>) -> Self {
+    pub fn new(node_index: u32, network: &Network, signing_key: SigningKey, wake: Box<dyn Fn() + Send + Sync>) -> Self {
         Self {
             node_index,
             drops: Drops::default(),
@@ -128,6 +132,8 @@ impl ForwardingTables {
             source_filters: SourceFilters::default(),
             delivered: FlowTable::default(),
             trees: Table::new(MAX_ROOT_TREES),
+            signing_key,
+            suspect_checks: SuspectChecks::default(),
             downstream_trees: DownstreamTrees::default(),
             pending_offers: PendingOffers::default(),
             pending_states: PendingOffers::default(),

@@ -9,6 +9,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::broadcast_signature::PublicKey;
 use crate::datagram::{array_at, u16_at};
 use crate::headers::{ipv6, Fragmentation, Frame, Mac};
 use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN};
@@ -22,7 +23,7 @@ const NODE_MAC_PREFIX: [u8; 2] = [0x02, 0x54];
 const VLAN_TAG_LEN: usize = 4;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 
-/// The frames that a node may send, by its certificate and its own hosts.
+/// The frames that a node may send, by its certificate and its own hosts, and the key that signs its broadcast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertifiedNode {
     /// The role: frames of other machines than its own.
@@ -31,6 +32,8 @@ pub struct CertifiedNode {
     pub carried: bool,
     /// The addresses of its own machine.
     pub addresses: Box<[IpAddr]>,
+    /// Its public signing key.
+    pub signing_key: PublicKey,
 }
 
 /// The nodes whose certificates are known.
@@ -96,6 +99,11 @@ impl CertifiedNodes {
 
     pub(crate) fn remove(&self, node: u32) {
         self.disown(node, self.nodes.remove(&node).as_deref(), &[]);
+    }
+
+    /// The key that signs the node's broadcast.
+    pub(crate) fn signing_key(&self, node: u32) -> Option<PublicKey> {
+        self.nodes.get(&node).map(|certified| certified.signing_key)
     }
 
     fn disown(&self, node: u32, before: Option<&CertifiedNode>, kept: &[IpAddr]) {

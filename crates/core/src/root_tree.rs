@@ -8,8 +8,10 @@ use zeroize::Zeroizing;
 
 use crate::aead::Aead;
 use crate::anchor::{Anchor, ANCHOR_INTERVAL};
+use crate::broadcast_signature::{Signer, SigningKey, SIGNATURE_LEN};
 use crate::datagram::{tree_associated, DatagramLimit, Inner, StreamName, TreeHeader, TreeName};
-use crate::datagram::{AEAD_TAG_LEN, INNER_LEN, LARGEST_UNDERLAY_MTU, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_TAG_LEN};
+use crate::datagram::{INNER_LEN, LARGEST_UNDERLAY_MTU, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_OVERHEAD};
+pub use crate::hops::Hops;
 use crate::key_steps::{RootSteps, StepSecret};
 use crate::reason::Reason;
 use crate::session::lock;
@@ -70,48 +72,6 @@ pub struct Generation {
     pub key: SenderKey,
 }
 
-/// The nodes that get what goes down a tree, disjoint lists of node indices.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hops {
-    /// They get the tree datagram.
-    pub next_hops: Box<[u32]>,
-    /// They get a session-sealed copy.
-    pub replicate: Box<[u32]>,
-    /// They hold the key, and get a copy nevertheless, for they have no path.
-    pub routed: Box<[u32]>,
-    /// They get the tree datagram from other nodes.
-    pub beyond: Box<[u32]>,
-}
-
-impl Hops {
-    /// Nodes that this one sends to, and no others.
-    pub fn new(next_hops: &[u32], replicate: &[u32]) -> Self {
-        Self { next_hops: next_hops.into(), replicate: replicate.into(), ..Self::default() }
-    }
-
-    /// The nodes of all lists.
-    pub(crate) fn all(&self) -> impl Iterator<Item = u32> + '_ {
-        self.next_hops.iter().chain(&self.replicate).chain(&self.routed).chain(&self.beyond).copied()
-    }
-
-    /// All that hold the key, and to which this node sends.
-    pub(crate) fn holders(&self) -> impl Iterator<Item = u32> + '_ {
-        self.next_hops.iter().chain(&self.routed).copied()
-    }
-
-    /// Does this node get what the tree carries?
-    pub(crate) fn is_served(&self, node: u32) -> bool {
-        self.holders().chain(self.beyond.iter().copied()).any(|served| served == node)
-    }
-
-    /// These without one node.
-    pub(crate) fn without(&self, gone: u32) -> Self {
-        let [next_hops, replicate, routed, beyond] =
-            [&self.next_hops, &self.replicate, &self.routed, &self.beyond].map(|list| without(list, gone));
-        Self { next_hops, replicate, routed, beyond }
-    }
-}
-
 /// The members of a tree at one moment, and the key and epoch in use.
 #[derive(Debug)]
 pub struct Members {
@@ -152,11 +112,6 @@ impl Members {
     }
 }
 
-/// A list of node indices without one.
-pub(crate) fn without(list: &[u32], gone: u32) -> Box<[u32]> {
-    list.iter().copied().filter(|node| *node != gone).collect()
-}
-
 /// A tree rooted here.
 #[derive(Debug)]
 pub struct RootTree {
@@ -165,6 +120,7 @@ pub struct RootTree {
     /// The members now; a reader seals for this snapshot and sends to it, whatever changes meanwhile.
     pub members: ArcSwap<Members>,
     waiting: Mutex<Option<Arc<Generation>>>,
+    signer: Option<Signer>,
     cut: AtomicU32,
     report_at: AtomicU64,
 }
@@ -179,14 +135,15 @@ pub enum TreeReport {
 }
 
 impl RootTree {
-    /// A tree without members.
-    pub fn new(first: Generation) -> Self {
+    /// A tree without members. `key`: signs what goes down that of broadcast.
+    pub fn new(first: Generation, key: &SigningKey) -> Self {
         let name = first.tree.stream_name();
         let nobody = Members::new(Hops::default(), LARGEST_UNDERLAY_MTU, Arc::new(first));
         Self {
             name,
             members: ArcSwap::from_pointee(nobody),
             waiting: Mutex::default(),
+            signer: name.is_broadcast().then(|| Signer::new(key)),
             cut: AtomicU32::new(0),
             report_at: AtomicU64::new(0),
         }
@@ -242,10 +199,19 @@ impl RootTree {
         Some((Anchor { tree: *tree, key_id: key.key_id, counter }, hops))
     }
 
+    /// Bytes of a datagram around its body.
+    pub fn overhead(&self) -> usize {
+        TREE_OVERHEAD + if self.signer.is_some() { SIGNATURE_LEN } else { 0 }
+    }
+
+    /// May it seal another datagram, which it has to sign? One that needs no signature may always go.
+    pub fn admit(&self, now_ns: impl FnOnce() -> u64) -> Result<(), Reason> {
+        self.signer.as_ref().map_or(Ok(()), |signer| signer.admit(now_ns()))
+    }
+
     /// Seals the body that lies at [`TREE_BODY_OFFSET`] of `buffer` for these members; returns the datagram's length.
     pub fn seal(&self, members: &Members, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason> {
-        let sealed_len = TREE_BODY_OFFSET + body_len + AEAD_TAG_LEN;
-        let length = sealed_len + TREE_TAG_LEN;
+        let length = body_len + self.overhead();
         if length > MAX_DATAGRAM_LEN {
             return Err(Reason::TooBig);
         }
@@ -258,9 +224,12 @@ impl RootTree {
         let (sealed, tag) = datagram.split_last_chunk_mut().ok_or(Reason::TooBig)?;
         let (header, rest) = sealed.split_first_chunk_mut().ok_or(Reason::TooBig)?;
         let step = key.steps.current.load();
-        *header = TreeHeader { tree: *tree, key_id: key.key_id, step: step.secret.number, counter }.emit();
+        let (step_number, signed) = (step.secret.number, self.signer.is_some());
+        *header = TreeHeader { tree: *tree, key_id: key.key_id, step: step_number, counter, signed }.emit();
         *rest.first_chunk_mut().ok_or(Reason::TooBig)? = inner.emit();
-        step.key.seal_under(counter, &tree_associated(header), rest).map_err(|_| Reason::TooBig)?;
+        let associated = tree_associated(header);
+        self.signer.as_ref().map_or(Ok(()), |signer| signer.sign(&associated, rest))?;
+        step.key.seal_under(counter, &associated, rest).map_err(|_| Reason::TooBig)?;
         *tag = tree_key.tag(sealed).ok_or(Reason::TooBig)?;
         Ok(length)
     }

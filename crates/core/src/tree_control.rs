@@ -31,7 +31,7 @@ impl ForwardingTables {
     pub fn create_tree(&self, stream: u32, epoch: u32, key_id: u32, secrets: TreeSecrets) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
         let generation = self.generation(stream, epoch, key_id, secrets)?;
-        self.trees.insert(stream, Arc::new(RootTree::new(generation)))?;
+        self.trees.insert(stream, Arc::new(RootTree::new(generation, &self.signing_key)))?;
         self.trees_changed();
         Ok(())
     }

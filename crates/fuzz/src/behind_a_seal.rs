@@ -15,7 +15,7 @@ use treecast_core::path::Endpoint;
 use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
 use zeroize::Zeroizing;
 
-use crate::handshakes::NETWORK;
+use crate::handshakes::{signing_key, NETWORK};
 
 /// Time passes with each input, so that what waits is given up some day.
 static NOW_NS: AtomicU64 = AtomicU64::new(1_000_000_000);
@@ -23,7 +23,7 @@ const STEP_NS: u64 = 1_000_000;
 
 /// Two nodes with a session between them: the sender's end of it, and the receiver.
 static PAIR: LazyLock<(Arc<Session>, ForwardingTables)> = LazyLock::new(|| {
-    let [one, two] = [1, 2].map(|index| ForwardingTables::new(index, &NETWORK, Box::new(|| {})));
+    let [one, two] = [1, 2].map(|index| ForwardingTables::new(index, &NETWORK, signing_key(), Box::new(|| {})));
     let keys = |seal: u8| SessionKeys {
         seal: Zeroizing::new([seal ^ 0xA5; 32]),
         open: Zeroizing::new([(3 - seal) ^ 0xA5; 32]),

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use treecast_core::arrival::Recent;
+use treecast_core::arrival::{Origin, Recent};
 use treecast_core::egress::Leaving;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
@@ -11,7 +11,7 @@ use treecast_core::headers::{Frame, Headers};
 use treecast_core::offload::{Coalescer, Delivery, Merging, PartialChecksum, Segmenter, VnetHeader};
 use treecast_core::traffic_class;
 
-use crate::handshakes::NETWORK;
+use crate::handshakes::{signing_key, NETWORK};
 
 const NOW_NS: u64 = 1_000_000_000;
 /// Sets of members that a TAP's offloads grant.
@@ -20,7 +20,7 @@ const MERGINGS: [Merging; 2] =
 
 /// A TAP and a packet port that forward.
 static NODE: LazyLock<ForwardingTables> = LazyLock::new(|| {
-    let node = ForwardingTables::new(1, &NETWORK, Box::new(|| {}));
+    let node = ForwardingTables::new(1, &NETWORK, signing_key(), Box::new(|| {}));
     node.renew_port(1, true);
     for port in [0, 1] {
         if let Some(port) = node.port(port) {
@@ -29,7 +29,8 @@ static NODE: LazyLock<ForwardingTables> = LazyLock::new(|| {
     }
     for number in 2..=3 {
         let addresses = [std::net::IpAddr::from([10, 77, 0, number as u8])].into();
-        let _ = node.certify_node(number, CertifiedNode { bridge: number == 2, carried: false, addresses });
+        let (bridge, signing_key) = (number == 2, signing_key().public());
+        let _ = node.certify_node(number, CertifiedNode { bridge, carried: false, addresses, signing_key });
     }
     node
 });
@@ -47,9 +48,10 @@ pub fn frame(bytes: &[u8]) {
     }
     NODE.drain(16, || {});
     let mut recent = Recent::default();
-    for number in [2, 3, 2] {
-        let right = NODE.check_source(&frame, number, &mut recent);
-        assert_eq!(right, NODE.check_source(&frame, number, &mut Recent::default()), "as without the one before");
+    for (root, of_group) in [(2, false), (3, true), (2, true)] {
+        let origin = Origin { root, of_group };
+        let right = NODE.check_source(&frame, origin, &mut recent);
+        assert_eq!(right, NODE.check_source(&frame, origin, &mut Recent::default()), "as without the one before");
     }
     let class = traffic_class::of(&frame);
     for outer in 0..4 {

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use treecast_core::broadcast_signature::SigningKey;
 use treecast_core::datagram::INIT;
 use treecast_core::handshake::Handshake;
 use treecast_core::mac::{MacKey, COOKIE_MAC_LEN, MAC_LEN};
@@ -13,6 +14,11 @@ const KEY: [u8; 32] = [7; 32];
 static MAC: LazyLock<MacKey> = LazyLock::new(|| MacKey::new(&KEY));
 /// The network of them.
 pub static NETWORK: LazyLock<Network> = LazyLock::new(|| Network::new([9; 16], Zeroizing::new(KEY)));
+
+/// A node's signing key.
+pub fn signing_key() -> SigningKey {
+    SigningKey::new(&[5; 32]).expect("any seed is one")
+}
 
 /// A datagram at each step of both sides: of what is no answer, nothing is believed.
 pub fn handshake(bytes: &[u8]) {

@@ -164,8 +164,9 @@ impl Forwarder {
             }
             Command::SetFingerprint { fingerprint } => tables.fingerprints.set(fingerprint),
             Command::SetPeerUnderlayMtu { peer, mtu_bytes } => tables.set_peer_underlay_mtu(peer, mtu_bytes)?,
-            Command::CertifyNode { node, bridge, carried, addresses } => {
-                tables.certify_node(node, CertifiedNode { bridge, carried, addresses: addresses.into() })?;
+            Command::CertifyNode { node, bridge, carried, addresses, signing_key } => {
+                let addresses = addresses.into();
+                tables.certify_node(node, CertifiedNode { bridge, carried, addresses, signing_key })?;
             }
             Command::UncertifyNode { node } => tables.uncertify_node(node),
             Command::RemoveHost { vlan, mac } => tables.remove_host(vlan, mac),

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use treecast_core::broadcast_signature::PublicKey;
 use treecast_core::frame::Mac;
 use treecast_core::source_filter::SourceFilter;
 
@@ -70,7 +71,7 @@ commands! {
     ChallengePath { peer: u32, socket: u32, endpoint: SocketAddr, value: u64 }
     SetFingerprint { fingerprint: u128 }
     SetPeerUnderlayMtu { peer: u32, mtu_bytes: usize }
-    CertifyNode { node: u32, bridge: bool, carried: bool, addresses: Vec<IpAddr> }
+    CertifyNode { node: u32, bridge: bool, carried: bool, addresses: Vec<IpAddr>, signing_key: PublicKey }
     UncertifyNode { node: u32 }
     SetHost { vlan: u16, mac: Mac, peer: u32 }
     RemoveHost { vlan: u16, mac: Mac }

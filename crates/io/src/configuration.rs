@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 
+use treecast_core::broadcast_signature::SigningKey;
 use treecast_core::network::Network;
 
 /// More gain nothing, and each has buffers of its own.
@@ -16,6 +17,8 @@ pub struct Configuration {
     pub node_index: u32,
     /// Its network.
     pub network: Network,
+    /// Signs its broadcast.
+    pub signing_key: SigningKey,
     /// Name of the TAP.
     pub interface: String,
     /// MAC of the TAP.

@@ -81,8 +81,9 @@ impl Forwarder {
         let bind = |address: &SocketAddr| SocketGroup::bind(address, workers).map_err(at(&address.to_string()));
         let sockets = listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let local = LocalPorts { tap, packets: PacketPorts::default() };
-        let wake = events.clone();
-        let tables = Arc::new(ForwardingTables::new(*node_index, network, Box::new(move || wake.signal())));
+        let (wake, signing_key) = (events.clone(), configuration.signing_key.clone());
+        let tables =
+            Arc::new(ForwardingTables::new(*node_index, network, signing_key, Box::new(move || wake.signal())));
         Ok(Self {
             tables,
             interface: interface.clone(),

@@ -200,6 +200,13 @@ impl Field<'_> for u128 {
     }
 }
 
+/// A public key.
+impl Field<'_> for [u8; 32] {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        reader.bytes()?.try_into().map_err(|_| Malformed)
+    }
+}
+
 impl Field<'_> for IpAddr {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let octets = reader.bytes()?;

@@ -54,9 +54,9 @@ impl Sealing<'_> {
     /// In datagrams that any underlay carries, for those behind the next hop are not known.
     fn by_route(&mut self, session: &Session, next_hop: Arc<Session>, segmenter: &Segmenter<'_>) -> Result<(), Reason> {
         let header = ForwardHeader::first(session.peer, self.tables.node_index);
-        let each = segmenter.segment_len(0).unwrap_or(0) + Routed::OVERHEAD;
-        self.tables.may_take_route(next_hop.peer, each * segmenter.count(), monotonic_ns())?;
         let by = Routed { session, next_hop: &next_hop, header };
+        let each = segmenter.segment_len(0).unwrap_or(0) + by.overhead();
+        self.tables.may_take_route(next_hop.peer, each * segmenter.count(), monotonic_ns())?;
         self.all(&Target::Session(next_hop.clone()), segmenter, &by, DatagramLimit::SHORTEST);
         Ok(())
     }
@@ -85,12 +85,12 @@ impl Sealing<'_> {
 
     /// Each frame straight into the tx buffer, then sealed there, in datagrams that the others' underlays carry, too.
     fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, most: DatagramLimit) {
-        let most = most.body_len(S::OVERHEAD);
+        let most = most.body_len(by.overhead());
         let longest = segmenter.segment_len(0).unwrap_or(0);
         if longest > most {
             return self.all_in_parts(target, segmenter, by, most);
         }
-        let length = (longest + S::OVERHEAD) * segmenter.count();
+        let length = (longest + by.overhead()) * segmenter.count();
         let mut tx_buffer = self.outbox.tx_buffer(self.tables, self.underlay, target, length);
         for index in 0..segmenter.count() {
             if tx_buffer.is_full() {
@@ -106,7 +106,7 @@ impl Sealing<'_> {
     /// Frames of which the first does not fit one datagram, whose body is at most `most` long.
     fn all_in_parts<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, most: usize) {
         let (longest, part) = (segmenter.segment_len(0).unwrap_or(0), most - FRAGMENT_HEADER_LEN);
-        let each = longest + longest.div_ceil(part) * (S::OVERHEAD + FRAGMENT_HEADER_LEN);
+        let each = longest + longest.div_ceil(part) * (by.overhead() + FRAGMENT_HEADER_LEN);
         self.outbox.tx_buffer(self.tables, self.underlay, target, each * segmenter.count());
         let mut frame = [0; MAX_FRAME_LEN];
         for index in 0..segmenter.count() {

@@ -1,18 +1,20 @@
 //! Seals: a session, a session whose datagrams take a route, or a tree, each with its datagrams' form (docs/protocol.md sections
 //! 4 and 5).
 
-use treecast_core::datagram::{Inner, KIND_FORWARD, SESSION_OVERHEAD, TREE_OVERHEAD};
+use treecast_core::datagram::{Inner, KIND_FORWARD, SESSION_OVERHEAD};
 use treecast_core::forward::{ForwardHeader, FORWARD_HEADER_LEN, FORWARD_OVERHEAD, INNER_DATAGRAM_OFFSET};
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Members, RootTree, TREE_BODY_OFFSET};
 use treecast_core::session::{Session, SESSION_BODY_OFFSET};
+
+use crate::sys::thread::monotonic_ns;
 
 /// A session or a tree: what seals.
 pub trait Seals {
     /// Where the body starts.
     const BODY_OFFSET: usize;
     /// Bytes of a datagram around its body.
-    const OVERHEAD: usize;
+    fn overhead(&self) -> usize;
     /// Seals the body that lies in `buffer`; the datagram's length.
     fn seal(&self, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason>;
     /// The id of the next frame that goes in parts.
@@ -32,7 +34,10 @@ pub trait Seals {
 
 impl Seals for Session {
     const BODY_OFFSET: usize = SESSION_BODY_OFFSET;
-    const OVERHEAD: usize = SESSION_OVERHEAD;
+
+    fn overhead(&self) -> usize {
+        SESSION_OVERHEAD
+    }
 
     fn seal(&self, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason> {
         self.seal(inner, body_len, buffer)
@@ -54,7 +59,10 @@ pub struct Routed<'t> {
 
 impl Seals for Routed<'_> {
     const BODY_OFFSET: usize = INNER_DATAGRAM_OFFSET + SESSION_BODY_OFFSET;
-    const OVERHEAD: usize = FORWARD_OVERHEAD + SESSION_OVERHEAD;
+
+    fn overhead(&self) -> usize {
+        FORWARD_OVERHEAD + SESSION_OVERHEAD
+    }
 
     fn seal(&self, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason> {
         let (front, datagram) = buffer.split_at_mut_checked(INNER_DATAGRAM_OFFSET).ok_or(Reason::TooBig)?;
@@ -76,9 +84,13 @@ pub struct Tree<'t>(pub &'t RootTree, pub &'t Members);
 
 impl Seals for Tree<'_> {
     const BODY_OFFSET: usize = TREE_BODY_OFFSET;
-    const OVERHEAD: usize = TREE_OVERHEAD;
+
+    fn overhead(&self) -> usize {
+        self.0.overhead()
+    }
 
     fn seal(&self, inner: Inner, body_len: usize, buffer: &mut [u8]) -> Result<usize, Reason> {
+        self.0.admit(monotonic_ns)?;
         self.0.seal(self.1, inner, body_len, buffer)
     }
 

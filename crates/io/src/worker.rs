@@ -218,20 +218,20 @@ impl Worker {
                     tree_volume = (tree_volume.0 + 1, tree_volume.1 + datagram.len() as u64);
                 }
                 match received.open(datagram, passed, &mut recent, outbox) {
-                    Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum, root }))) => {
+                    Ok(Some(Opened::Frame(OpenedFrame { start, length, checksum, origin }))) => {
                         let bytes = &mut datagram[start..start + length];
                         let headers = Headers::parse(bytes);
                         let capable = decapsulate(bytes, &headers, message.traffic_class);
                         let frame = Frame { bytes, headers };
-                        match capable.and_then(|()| tables.check_source(&frame, root, &mut recent)) {
-                            Ok(()) => coalescer.push(frame, checksum, root, &mut sink),
+                        match capable.and_then(|()| tables.check_source(&frame, origin, &mut recent)) {
+                            Ok(()) => coalescer.push(frame, checksum, origin.root, &mut sink),
                             Err(reason) => tables.drops.count(reason),
                         }
                     }
                     Ok(Some(Opened::Part(part))) => {
                         let bytes = &datagram[part.start..][..part.length];
                         match reassembly.take(tables, &part, bytes, message.traffic_class, now_ns, &mut recent) {
-                            Ok(Some(frame)) => coalescer.push(frame, part.checksum, part.root, &mut sink),
+                            Ok(Some(frame)) => coalescer.push(frame, part.checksum, part.origin.root, &mut sink),
                             Ok(None) => {}
                             Err(reason) => tables.drops.count(reason),
                         }

@@ -16,6 +16,7 @@ use treecast_io::sys::thread::monotonic_ns;
 
 use crate::convert::{address, exactly, os_error, reason, socket_address, Address, GivenAddress};
 use crate::handshake::{Handshake, Network};
+use crate::signing::SigningKey;
 use crate::stats::{FlowStats, PeerStats, RouteStats, SessionStats, StreamStats};
 
 #[pyclass(module = "treecast._native", frozen)]
@@ -25,12 +26,13 @@ pub struct Forwarder(io::Forwarder);
 #[pymethods]
 impl Forwarder {
     #[new]
-    #[pyo3(signature = (*, node_index, network, interface, mac, mtu, listen, underlay_mtu = 1500, workers = 0, probe_interval_s = 2.0, take = false))]
+    #[pyo3(signature = (*, node_index, network, signing_key, interface, mac, mtu, listen, underlay_mtu = 1500, workers = 0, probe_interval_s = 2.0, take = false))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         node_index: u32,
         network: &Network,
+        signing_key: &SigningKey,
         interface: String,
         mac: &[u8],
         mtu: u32,
@@ -46,6 +48,7 @@ impl Forwarder {
         let configuration = Configuration {
             node_index,
             network: network.0.clone(),
+            signing_key: signing_key.0.clone(),
             interface,
             mac: exactly(mac, "a MAC address")?,
             mtu,

@@ -4,6 +4,7 @@ mod convert;
 mod forwarder;
 mod handshake;
 mod kem;
+mod signing;
 mod stats;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handshake::StaticKey>()?;
     module.add_class::<handshake::Network>()?;
     module.add_class::<handshake::Handshake>()?;
+    module.add_class::<signing::SigningKey>()?;
     module.add_class::<kem::KeyPair>()?;
     module.add_class::<kem::LinkSecret>()?;
     module.add_function(wrap_pyfunction!(kem::encapsulate, module)?)?;

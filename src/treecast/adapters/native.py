@@ -19,6 +19,7 @@ from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.errors import OperatorError
 from treecast.base.flows import CountedFlow, Flow
 from treecast.base.ids import NodeIndex
+from treecast.identity.keys import SigningKey
 from treecast.identity.network import Network
 
 MAX_EVENTS_PER_TURN = 512
@@ -57,6 +58,7 @@ class DataPlane:
         *,
         node_index: NodeIndex,
         network: Network,
+        signing_key: SigningKey,
         interface: str,
         mac: MacAddress,
         mtu: int,
@@ -75,6 +77,7 @@ class DataPlane:
             self.native = _native.Forwarder(
                 node_index=node_index,
                 network=native_network(network),
+                signing_key=_native.SigningKey(signing_key.seed()),
                 interface=interface,
                 mac=mac.packed,
                 mtu=mtu,

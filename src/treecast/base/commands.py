@@ -167,6 +167,7 @@ class SetFingerprint(DataPlaneCommand, frozen=True):
 class CertifyNode(DataPlaneCommand, frozen=True):
     """The frames that a node may send, from its certificate; the rest is dropped (``source_of_another_node``).
 
+    What it broadcasts is signed with ``signing_key``, its public one, else it is dropped (``broadcast_signature``).
     ``bridge``: of other machines too. ``carried``: a bridge that claims no host with its ``addresses`` now, so that
     another one on its machine's LAN may send these. A node without this command sends from its own MAC only.
     """
@@ -175,6 +176,7 @@ class CertifyNode(DataPlaneCommand, frozen=True):
     bridge: bool
     carried: bool
     addresses: tuple[IPAddress, ...]
+    signing_key: bytes
 
 
 class UncertifyNode(DataPlaneCommand, frozen=True):

@@ -66,6 +66,7 @@ def _open_and_run(options: UpOptions, log: FilteringBoundLogger) -> None:
         plane = DataPlane(
             node_index=identity.certificate.node_index,
             network=identity.network,
+            signing_key=identity.signing_key,
             interface=found.name if found is not None else options.interface,
             mac=identity.certificate.mac,
             mtu=overlay_mtu(underlay_mtu),

@@ -1,4 +1,4 @@
-"""The sources that frames of each node may have, as the data plane has them (docs/dataplane.md).
+"""The sources that frames of each node may have, and the key of its broadcast (docs/dataplane.md).
 
 A certificate gives a node its addresses. While the node claims a host with one of them, nobody else sends as from
 them. While one with the role bridge does not, its machine is on a LAN that another node carries, and is heard through
@@ -20,15 +20,16 @@ class FrameSources:
     """
 
     def __init__(self) -> None:
-        self._given: dict[NodeIndex, tuple[bool, tuple[IPAddress, ...]]] = {}
+        self._given: dict[NodeIndex, tuple[bool, tuple[IPAddress, ...], bytes]] = {}
         self._claims: dict[NodeIndex, set[tuple[int, MacAddress]]] = {}
         """Hosts of each node that have an address of its certificate."""
         self.commands: list[Command] = []
 
-    def certify(self, node: NodeIndex, addresses: tuple[IPAddress, ...], *, bridge: bool) -> None:
+    def certify(self, node: NodeIndex, addresses: tuple[IPAddress, ...], signing_key: bytes, *, bridge: bool) -> None:
         """A node's certificate."""
-        if self._given.get(node) != (bridge, addresses):
-            self._given[node] = (bridge, addresses)
+        given = (bridge, addresses, signing_key)
+        if self._given.get(node) != given:
+            self._given[node] = given
             self._write(node)
 
     def uncertify(self, node: NodeIndex) -> None:
@@ -52,6 +53,6 @@ class FrameSources:
             del self._claims[node]
 
     def _write(self, node: NodeIndex) -> None:
-        bridge, addresses = self._given[node]
+        bridge, addresses, signing_key = self._given[node]
         carried = bridge and not self._claims.get(node)
-        self.commands.append(CertifyNode(node, bridge, carried, addresses))
+        self.commands.append(CertifyNode(node, bridge, carried, addresses, signing_key))

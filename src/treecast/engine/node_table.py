@@ -44,7 +44,8 @@ class NodeTable:
     def _certify(self, certificate: Certificate) -> None:
         given = (interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface)
         addresses: tuple[IPAddress, ...] = (*given, certificate.mac.link_local)
-        self.sources.certify(certificate.node_index, addresses, bridge=Role.BRIDGE in certificate.rights.roles)
+        bridge = Role.BRIDGE in certificate.rights.roles
+        self.sources.certify(certificate.node_index, addresses, certificate.signing_key, bridge=bridge)
 
     def remove(self, node: NodeIndex) -> None:
         if node != self._own.node_index:

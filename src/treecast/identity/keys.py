@@ -42,6 +42,10 @@ class SigningKey:
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         self.public: bytes = self._key.public_key().public_bytes_raw()
 
+    def seed(self) -> bytes:
+        """The 32 secret bytes, for the data plane, which signs broadcast."""
+        return self._key.private_bytes_raw()
+
     def sign(self, context: bytes, body: bytes) -> bytes:
         """64 bytes over ``context || 0x00 || body``: a signature made for one purpose is worth nothing in another."""
         return self._key.sign(context + b"\x00" + body)

@@ -69,6 +69,8 @@ class TreeDatagram:
     key_id: KeyId
     counter: int
     frame: object
+    signed_by: bytes | None = None
+    """The public key of who has signed it, as broadcast is."""
 
 
 UDP_BYTES = 28
@@ -76,6 +78,7 @@ UDP_BYTES = 28
 SESSION_BYTES = UDP_BYTES + 16 + 4 + 16
 """And a session datagram's header, plaintext header and tag (docs/protocol.md section 4)."""
 TREE_BYTES = UDP_BYTES + 28 + 4 + 16 + 8
+SIGNATURE_BYTES = 64
 PROBE_BYTES = 24
 FORWARD_BYTES = 12
 KEY_BYTES = 52
@@ -103,8 +106,8 @@ def kind_and_bytes(datagram: object) -> tuple[str, int]:
             return "tree", SESSION_BYTES + STATE_BYTES + CHILD_BYTES * len(children)
         case SessionDatagram(body=(_, bytes() as frame)):
             return "frame", SESSION_BYTES + len(frame)
-        case TreeDatagram(frame=bytes() as frame):
-            return "frame", TREE_BYTES + len(frame)
+        case TreeDatagram(frame=bytes() as frame, signed_by=signed_by):
+            return "frame", TREE_BYTES + len(frame) + (SIGNATURE_BYTES if signed_by is not None else 0)
         case bytes():
             return "handshake", UDP_BYTES + len(datagram)
     return "frame", 0  # tests send frames that are no bytes

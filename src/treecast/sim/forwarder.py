@@ -12,28 +12,29 @@ from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.downstream_commands import AcceptKey, AcceptTree
-from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
+from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.base.path_commands import ChallengePath, SetPath
+from treecast.base.time import Instant
+from treecast.base.token_bucket import TokenBucket
 from treecast.sim.datagrams import (
     Forward,
     Key,
     PathChallenge,
     Probe,
     Rekey,
-    ReplayWindow,
     SessionDatagram,
     TreeDatagram,
     TreeState,
 )
 from treecast.sim.fingerprints import Fingerprints
-from treecast.sim.frame_sources import may_send
 from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
-from treecast.sim.sending import HOP_LIMIT, Sending
+from treecast.sim.sending import HOP_LIMIT
 from treecast.sim.sessions import ModelSession
-from treecast.sim.tables import DownstreamStream
+from treecast.sim.signatures import MADE_PER_S
+from treecast.sim.tables import DownstreamStream, RootTree
+from treecast.sim.tree_reception import TreeReception
 
-TREE_WINDOW = 32_768
 KEY_DATAGRAMS = 2**25
 """A sender key is worn when it has sealed so many, as in the real one (docs/protocol.md section 6)."""
 REPORT_AGAIN = 2**20
@@ -41,15 +42,18 @@ REPORT_AGAIN = 2**20
 
 
 @dataclass(slots=True, kw_only=True)
-class ModelForwarder(Sending):
+class ModelForwarder(TreeReception):
     """One node's tables. Frames that reach the hosts are appended to ``delivered``."""
 
     refuses: Callable[[c.Command], e.RefusalReason | None] = lambda _: None
     """Why a command is not carried out though it could be."""
     datagram_weight: int = 1
     """Each datagram wears its key or session as so many do."""
-    delivered: list[object] = field(default_factory=list)
     injected: list[bytes] = field(default_factory=list)
+    signing_key: bytes = b""
+    """Its public key: whoever has another one has signed something else."""
+    made: TokenBucket = field(default_factory=lambda: TokenBucket.full(MADE_PER_S, MADE_PER_S, Instant(0.0)))
+    """Signatures."""
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
     def __post_init__(self) -> None:
@@ -108,18 +112,16 @@ class ModelForwarder(Sending):
         for peer in (*tree.replicate, *routed):
             self._seal(peer, ("frame", frame))
         if next_hops:
-            tree.sealed += 1
-        datagram = TreeDatagram(self.me, stream, tree.epoch, tree.key_id, tree.sealed, frame)
-        self._send_to_children(next_hops, datagram)
+            self._seal_for_tree(stream, tree, next_hops, frame)
 
-    def _send_to_children(self, children: tuple[NodeIndex, ...], datagram: TreeDatagram) -> None:
-        """The same datagram to each: nothing is sealed again."""
-        for peer in children:
-            session = self.sessions.current(peer)
-            if session is None:
-                self.drops["no_session"] += 1
-            else:
-                self._send(self.sessions.path(peer).endpoint, datagram)
+    def _seal_for_tree(self, stream: StreamId, tree: RootTree, next_hops: tuple[NodeIndex, ...], frame: object) -> None:
+        is_signed = stream == BROADCAST_STREAM
+        if is_signed and not self.made.take(self.underlay.now):
+            self.drops["broadcast_signature_rate"] += 1
+            return
+        tree.sealed += 1
+        datagram = TreeDatagram(self.me, stream, tree.epoch, tree.key_id, tree.sealed, frame)
+        self._send_to_children(next_hops, replace(datagram, signed_by=self.signing_key) if is_signed else datagram)
 
     # datagrams
 
@@ -208,43 +210,6 @@ class ModelForwarder(Sending):
         place = (state.parent, state.backup, state.children)
         self.raise_event(e.TreeOffered(root, state.stream, state.epoch, *place))
 
-    def _receive_tree(self, source: Endpoint, datagram: TreeDatagram) -> None:
-        stream = self.streams.get((datagram.root, datagram.stream), DownstreamStream())
-        state = stream.trees.get(datagram.epoch)
-        if state is None:
-            self.drops["tree_unknown"] += 1
-            return
-        if not any(self.sessions.is_at(parent, source) for parent in (state.parent, state.backup)):
-            self.drops["tree_rpf"] += 1
-            return
-        if datagram.key_id != state.key_id:
-            self.drops["tree_key_unknown"] += 1
-            return
-        if state.children:
-            if not self._is_fresh(stream.relayed, datagram.key_id, datagram.counter):
-                return
-            self._send_to_children(state.children, datagram)
-            if not stream.keys:
-                return
-        if datagram.key_id not in stream.keys:
-            self.drops["tree_key_unknown" if stream.keys else "tree_not_delivered"] += 1
-        elif self._is_fresh(stream.opened, datagram.key_id, datagram.counter):
-            self._deliver(datagram.root, datagram.frame)
-
-    def _is_fresh(self, windows: dict[KeyId, ReplayWindow], key_id: KeyId, counter: int) -> bool:
-        fresh = windows.setdefault(key_id, ReplayWindow(TREE_WINDOW)).take(counter)
-        if not fresh:
-            self.drops["tree_replay"] += 1
-        return fresh
-
-    def _deliver(self, node: NodeIndex, frame: object) -> None:
-        if isinstance(frame, bytes) and not may_send(node, frame, self.certified):
-            self.drops["source_of_another_node"] += 1
-        elif 0 in self.blocked:
-            self.drops["port_blocked"] += 1
-        else:
-            self.delivered.append(frame)
-
     def move_to(self, endpoint: Endpoint) -> None:
         """This node's machine has another address from now on."""
         self.underlay.detach(self.endpoint)
@@ -313,6 +278,7 @@ class ModelForwarder(Sending):
             case c.ForgetPeer(peer):
                 self.sessions.forget(peer)
                 self.fingerprints.forget(peer)
+                self.signature_checks.forget(peer)
                 self.forget_peer(peer)
             case c.OfferKey(stream, key_id, peer, context):
                 if key_id not in self.trees[stream].key_ids:

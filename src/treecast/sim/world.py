@@ -62,10 +62,9 @@ class SimNode:
         self._waiting: list[Event] = []
         self._due: Instant | None = None
         self._wants: dict[str, tuple[FilterMode, tuple[str, ...]]] = {}
-        self.turns = 0
+        self.turns, self.stopped = 0, False
         self.clock_error: Duration = 0.0
         """By so much its wall clock is ahead, from its next review on."""
-        self.stopped = False
         self.endpoint = Endpoint(_FIRST_ENDPOINT + self.index + 65_536 * machine, _PORT)
         self.forwarder = ModelForwarder(
             me=self.index,
@@ -73,6 +72,7 @@ class SimNode:
             underlay=self._underlay,
             raise_event=self.raise_event,
             datagram_weight=world.datagram_weight,
+            signing_key=identity.signing_key.public,
         )
         self.engine = Engine(
             identity,

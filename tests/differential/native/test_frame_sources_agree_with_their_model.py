@@ -77,7 +77,7 @@ def frame(rng: Random, number: int) -> bytes:
 def certificates(rng: Random) -> dict[NodeIndex, c.CertifyNode]:
     return {
         NodeIndex(node): c.CertifyNode(
-            NodeIndex(node), rng.random() < 0.8 or node != SENDER, rng.random() < 0.4, (V4[node], V6[node])
+            NodeIndex(node), rng.random() < 0.8 or node != SENDER, rng.random() < 0.4, (V4[node], V6[node]), bytes(32)
         )
         for node in NODES
         if node == SENDER or rng.random() < 0.8

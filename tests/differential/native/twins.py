@@ -24,7 +24,7 @@ SOURCES = tuple(ip_address(text) for text in ("10.9.0.1", "192.0.2.7", "fd09::1"
 HOSTS = tuple(bytes([2, 0xAA, 0, 0, 0, number]) for number in range(6))
 VLANS = (0, 0, 0, 7, 4094)
 ROOT = NodeIndex(1)
-OF_ROOT = {ROOT: c.CertifyNode(ROOT, bridge=True, carried=False, addresses=())}
+OF_ROOT = {ROOT: c.CertifyNode(ROOT, bridge=True, carried=False, addresses=(), signing_key=b"")}
 """The state that the peers have of it, as ``lab.planes`` has it."""
 
 

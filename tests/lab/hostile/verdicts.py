@@ -31,8 +31,8 @@ def of_form(datagram: bytes) -> str | None:
         return "datagram_short"
     if kind == SESSION:
         return "flags_unknown" if datagram[1:4] != bytes(3) else None
-    if kind == TREE:  # a step stands behind the flags
-        return "flags_unknown" if datagram[1] else None
+    if kind == TREE:  # a step stands behind the flags, of which there is one
+        return "flags_unknown" if datagram[1] & ~1 else None
     return "handshake_version" if datagram[1:4] != b"\x02\0\0" else None
 
 

@@ -213,7 +213,7 @@ def test_a_node_without_capabilities_goes_on() -> None:
         from treecast.adapters.native_records import parse_endpoint
         from treecast.base.commands import SendDatagram
         forwarder = _native.Forwarder(node_index=1, network=_native.Network(bytes(16), bytes(32)),
-                                      interface="tcnat-caps", mac={mac(1)!r},
+                                      signing_key=_native.SigningKey(bytes(32)), interface="tcnat-caps", mac={mac(1)!r},
                                       mtu=1374, listen=[(ip_address(text).packed, 0) for text in ("127.0.0.1", "::1")])
         _native.drop_capabilities()
         forwarder.start()
@@ -233,7 +233,15 @@ def test_a_node_without_capabilities_goes_on() -> None:
 def _open_error(plane: DataPlane, interface: str, address: str, port: int = 0) -> OSError:
     listen = emit_endpoint(Endpoint(ip_address(address), port))
     with plane.machine.enter(), pytest.raises(OSError) as error:
-        _native.Forwarder(node_index=1, network=NETWORK, interface=interface, mac=mac(1), mtu=1374, listen=[listen])
+        _native.Forwarder(
+            node_index=1,
+            network=NETWORK,
+            signing_key=plane.signing_key,
+            interface=interface,
+            mac=mac(1),
+            mtu=1374,
+            listen=[listen],
+        )
     return error.value
 
 

@@ -80,10 +80,11 @@ def test_who_sends_too_much_by_a_route_is_held_by_its_own_budget_and_the_session
 
 def test_a_first_handshake_goes_by_the_node_between_and_its_session_has_no_path() -> None:
     with line(routes=False) as planes:
-        for node, plane in ((THREE, planes[0]), (ONE, planes[2])):
-            plane.do(c.ForgetPeer(node), c.SetNodeRoute(node, TWO))
-            plane.neighbour(node)
         one, three = planes[0], planes[2]
+        for other, plane in ((three, one), (one, three)):
+            node = NodeIndex(other.node)
+            plane.do(c.ForgetPeer(node), c.SetNodeRoute(node, TWO))
+            plane.neighbour(other)
         first = _native.Handshake.initiate(one.key, NETWORK, 501)
         one.do(c.SendForwarded(TWO, THREE, first.init_datagram()))
         init = three.wait_for(ForwardedHandshake)[-1]

@@ -28,6 +28,7 @@ from treecast.base.downstream_commands import AcceptKey
 from treecast.base.events import RefusalReason
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_REMOTE_HOSTS, MAX_ROOT_TREES
+from treecast.identity.keys import SigningKey
 from treecast.identity.network import new_network
 
 EPOCH, KEY, PEER = TreeEpoch(1), KeyId(1), NodeIndex(2)
@@ -43,6 +44,7 @@ def plane() -> Iterator[DataPlane]:
             own = DataPlane(
                 node_index=NodeIndex(1),
                 network=NETWORK,
+                signing_key=SigningKey(bytes(32)),
                 interface="tc0",
                 mac=MacAddress.parse("02:00:00:00:00:01"),
                 mtu=1374,

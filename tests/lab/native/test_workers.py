@@ -67,6 +67,7 @@ def test_a_tap_that_has_one_queue_serves_several_workers() -> None:
             forwarder = _native.Forwarder(
                 node_index=9,
                 network=_native.Network(bytes(16), bytes(32)),
+                signing_key=_native.SigningKey(bytes(32)),
                 interface="tc1",
                 mac=mac(9),
                 mtu=1374,

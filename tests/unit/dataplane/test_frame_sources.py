@@ -13,6 +13,7 @@ from treecast.wire.advertisement import HostContent
 NODE = NodeIndex(7)
 OWN = (IPv4Address("10.77.0.7"), IPv6Address("fd77::7"))
 OTHER = IPv4Address("192.0.2.1")
+KEY = bytes(range(32))
 MAC = (0, MacAddress.parse("02:54:00:00:00:07"))
 LAN_MAC = (0, MacAddress.parse("02:aa:00:00:00:01"))
 
@@ -28,12 +29,12 @@ def taken(sources: FrameSources) -> list[Command]:
 
 
 def certified(*, carried: bool, bridge: bool = True) -> CertifyNode:
-    return CertifyNode(NODE, bridge, carried, OWN)
+    return CertifyNode(NODE, bridge, carried, OWN, KEY)
 
 
 def test_a_node_is_carried_by_bridges_until_it_claims_a_host_with_an_address_of_its_own() -> None:
     sources = FrameSources()
-    sources.certify(NODE, OWN, bridge=True)
+    sources.certify(NODE, OWN, KEY, bridge=True)
     assert taken(sources) == [certified(carried=True)]
     sources.claim(NODE, LAN_MAC, claimed(OTHER))
     assert taken(sources) == []
@@ -49,17 +50,24 @@ def test_a_node_is_carried_by_bridges_until_it_claims_a_host_with_an_address_of_
 def test_only_what_changes_is_told() -> None:
     sources = FrameSources()
     for bridge in (False, False, True):
-        sources.certify(NODE, OWN, bridge=bridge)
+        sources.certify(NODE, OWN, KEY, bridge=bridge)
     sources.claim(NODE, MAC, claimed(*OWN))
     sources.claim(NODE, MAC, claimed(*OWN))
-    sources.certify(NODE, OWN, bridge=False)
+    sources.certify(NODE, OWN, KEY, bridge=False)
     expected = [(False, False), (True, True), (False, True), (False, False)]
     assert taken(sources) == [certified(carried=carried, bridge=bridge) for carried, bridge in expected]
 
 
+def test_another_signing_key_is_another_certificate() -> None:
+    sources = FrameSources()
+    for key in (KEY, KEY, bytes(32)):
+        sources.certify(NODE, OWN, key, bridge=False)
+    assert [command.signing_key for command in taken(sources) if isinstance(command, CertifyNode)] == [KEY, bytes(32)]
+
+
 def test_a_machine_of_a_node_without_the_role_bridge_is_on_no_lan_that_others_carry() -> None:
     sources = FrameSources()
-    sources.certify(NODE, OWN, bridge=False)
+    sources.certify(NODE, OWN, KEY, bridge=False)
     sources.claim(NODE, MAC, claimed(*OWN))
     sources.claim(NODE, MAC, None)
     assert {command.carried for command in taken(sources) if isinstance(command, CertifyNode)} == {False}
@@ -68,12 +76,12 @@ def test_a_machine_of_a_node_without_the_role_bridge_is_on_no_lan_that_others_ca
 def test_a_node_that_is_gone_has_claimed_nothing() -> None:
     sources = FrameSources()
     sources.claim(NODE, MAC, claimed(*OWN))
-    sources.certify(NODE, OWN, bridge=True)
+    sources.certify(NODE, OWN, KEY, bridge=True)
     sources.claim(NODE, MAC, claimed(*OWN))
     taken(sources)
     sources.uncertify(NODE)
     sources.uncertify(NODE)
     sources.claim(NODE, MAC, None)
     assert taken(sources) == [UncertifyNode(NODE)]
-    sources.certify(NODE, OWN, bridge=True)
+    sources.certify(NODE, OWN, KEY, bridge=True)
     assert taken(sources) == [certified(carried=True)]

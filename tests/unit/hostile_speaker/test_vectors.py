@@ -7,6 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from tests.hostile_speaker import layouts as wire
 from tests.hostile_speaker.noise import NoiseHandshake
 
@@ -94,6 +98,20 @@ def test_tree_datagrams_offers_steps_and_tags() -> None:
     whole = raw(tag["without_tree_tag"])
     covered = whole[: wire.TREE_HEADER_LEN] + whole[-16:]
     assert wire.tree_tag(raw(tag["tree_key"]), covered) == raw(tag["tree_tag"])
+
+
+def test_broadcast_is_signed() -> None:
+    vector = VECTORS["broadcast_datagram"]
+    state = wire.TreeState.parse(vector["root"], raw(vector["tree_state"]))
+    keys = wire.TreeKeys.parse(vector["root"], raw(vector["offer"])).on(state)
+    signing = Ed25519PrivateKey.from_private_bytes(raw(vector["signing_seed"]))
+    plaintext, datagram = wire.inner(wire.FRAME, raw(vector["body"])), raw(vector["datagram"])
+    assert keys.seal_signed(signing, vector["counter"], plaintext) == datagram
+    assert wire.verified(signing.public_key().public_bytes_raw(), datagram, keys.open(datagram)) == plaintext
+    with pytest.raises(InvalidSignature):
+        wire.verified(bytes(32), datagram, keys.open(datagram))
+    at = vector["at_step_2"]
+    assert keys.stepped(2).seal_signed(signing, at["counter"], plaintext) == raw(at["datagram"])
 
 
 def test_macs_of_handshakes() -> None:

@@ -7,7 +7,7 @@ use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::routes::{Route, SetRoute};
 use treecast_core::table::Table;
 
-use crate::common::network;
+use crate::common::tables;
 
 #[test]
 fn a_batch_is_seen_as_if_written_one_by_one() {
@@ -33,7 +33,7 @@ fn what_a_full_table_has_no_room_for_comes_back_and_what_is_there_already_is_sti
 
 #[test]
 fn routes_that_are_set_at_once_are_as_if_set_one_by_one_and_keep_their_numbers() {
-    let [batch, single] = [1, 2].map(|index| ForwardingTables::new(index, &network(), Box::new(|| {})));
+    let [batch, single] = [1, 2].map(tables);
     let source = |number: u8| (number > 0).then(|| IpAddr::from([192, 0, 2, number]));
     let routes: Vec<SetRoute> = (0..200)
         .map(|n: u8| SetRoute { vlan: 0, group: [239, 0, 0, n % 7].into(), source: source(n % 5), stream: n.into() })
@@ -55,7 +55,7 @@ fn routes_that_are_set_at_once_are_as_if_set_one_by_one_and_keep_their_numbers()
 
 #[test]
 fn routes_of_groups_that_find_no_room_come_back_and_those_of_known_groups_are_set() {
-    let tables = ForwardingTables::new(1, &network(), Box::new(|| {}));
+    let tables = tables(1);
     let route = |number: u32, stream| SetRoute { vlan: 0, group: Ipv4Addr::from(number).into(), source: None, stream };
     let all: Vec<SetRoute> = (0..65_536 + 3).map(|number| route(0xEF00_0000 + number, 1)).collect();
     let refused = tables.set_routes(&all);

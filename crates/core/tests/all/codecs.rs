@@ -17,10 +17,11 @@ proptest! {
         words: [u32; 4],
         step: u16,
         counter: u64,
+        signed: bool,
         rest in prop::collection::vec(any::<u8>(), 28..200),
     ) {
         let [root, stream, epoch, key_id] = words;
-        let header = TreeHeader { tree: TreeName { root, stream, epoch }, key_id, step, counter };
+        let header = TreeHeader { tree: TreeName { root, stream, epoch }, key_id, step, counter, signed };
         let datagram = [&header.emit()[..], &rest].concat();
         prop_assert_eq!(TreeHeader::parse(&datagram), Ok(header));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent, Relay};
+use treecast_core::broadcast_signature::SigningKey;
 use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, KIND_TREE_STATE, MAX_DATAGRAM_LEN};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{ForwardingTables, Verdict};
@@ -37,7 +38,12 @@ pub fn endpoint(last: u8) -> Endpoint {
 }
 
 pub fn tables(node: u32) -> ForwardingTables {
-    ForwardingTables::new(node, &network(), Box::new(|| {}))
+    ForwardingTables::new(node, &network(), signing_key(node), Box::new(|| {}))
+}
+
+/// The key that a node signs its broadcast with.
+pub fn signing_key(node: u32) -> SigningKey {
+    SigningKey::new(&[node as u8; 32]).unwrap()
 }
 
 /// Installs a session between node 1 and node 2 with known keys; `index` is node 1's, `index + 1` node 2's.
@@ -184,9 +190,9 @@ pub fn relaying(children: &[u32]) -> TreePlace {
     TreePlace { parent: 1, backup: 0, children: children.into() }
 }
 
-/// A tree of who holds its keys: it seals as the root does.
+/// A tree of who holds its keys, node 3: it seals as the root does, and signs broadcast with its own key.
 pub fn tree_with(tree: TreeName, tree_key: u8, key: SenderKey) -> RootTree {
-    RootTree::new(Generation { tree, tree_key: TreeKey::new([tree_key; 16]), key })
+    RootTree::new(Generation { tree, tree_key: TreeKey::new([tree_key; 16]), key }, &signing_key(3))
 }
 
 /// The decision about a host's frame by the tables.

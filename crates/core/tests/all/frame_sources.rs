@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::common::*;
-use treecast_core::arrival::Recent;
+use treecast_core::arrival::{Origin, Recent};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::Frame;
@@ -35,13 +35,14 @@ fn node() -> ForwardingTables {
     for node in 1..=5 {
         let addresses = [IpAddr::from(v4(node)), IpAddr::from(v6(node))].into();
         let (bridge, carried) = ([BRIDGE, OTHER, CARRIED].contains(&node), node == CARRIED);
-        tables.certify_node(node, CertifiedNode { bridge, carried, addresses }).unwrap();
+        let signing_key = signing_key(node).public();
+        tables.certify_node(node, CertifiedNode { bridge, carried, addresses, signing_key }).unwrap();
     }
     tables
 }
 
 fn check(tables: &ForwardingTables, node: u32, frame: &[u8]) -> Result<(), Reason> {
-    tables.check_source(&Frame::read(frame), node, &mut Recent::default())
+    tables.check_source(&Frame::read(frame), Origin::peer(node), &mut Recent::default())
 }
 
 fn frame(source: [u8; 6], ethertype: u16, payload: &[u8]) -> Vec<u8> {
@@ -143,7 +144,8 @@ fn a_bridge_carries_the_machine_of_a_node_that_claims_no_host() {
     assert_eq!(check(&tables, PLAIN, &ip(mac(PLAIN), v4(CARRIED))), FORBIDDEN);
     assert_eq!(check(&tables, PLAIN, &ip(HOST, v4(CARRIED))), FORBIDDEN);
     let addresses = [IpAddr::from(v4(CARRIED))].into();
-    tables.certify_node(CARRIED, CertifiedNode { bridge: true, carried: false, addresses }).unwrap();
+    let signing_key = signing_key(CARRIED).public();
+    tables.certify_node(CARRIED, CertifiedNode { bridge: true, carried: false, addresses, signing_key }).unwrap();
     assert_eq!(check(&tables, BRIDGE, &ip(HOST, v4(CARRIED))), FORBIDDEN, "it claims it now");
     assert_eq!(check(&tables, BRIDGE, &ip6(HOST, v6(CARRIED), 17, &[0; 8])), Ok(()), "it has that one no more");
     tables.uncertify_node(CARRIED);
@@ -154,7 +156,10 @@ fn a_bridge_carries_the_machine_of_a_node_that_claims_no_host() {
 #[test]
 fn an_address_that_has_two_certificates_stays_with_the_later_one() {
     let tables = node();
-    let given = |node| CertifiedNode { bridge: false, carried: false, addresses: [IpAddr::from(v4(node))].into() };
+    let given = |node| {
+        let (addresses, signing_key) = ([IpAddr::from(v4(node))].into(), signing_key(node).public());
+        CertifiedNode { bridge: false, carried: false, addresses, signing_key }
+    };
     tables.certify_node(40, given(PLAIN)).unwrap();
     tables.uncertify_node(PLAIN);
     assert_eq!(check(&tables, BRIDGE, &ip(HOST, v4(PLAIN))), FORBIDDEN);
@@ -202,7 +207,7 @@ fn no_extension_headers_hide_a_neighbour() {
 fn one_frame_found_right_lets_no_other_pass() {
     let tables = node();
     let mut recent = Recent::default();
-    let mut check = |node, frame: &[u8]| tables.check_source(&Frame::read(frame), node, &mut recent);
+    let mut check = |node, frame: &[u8]| tables.check_source(&Frame::read(frame), Origin::peer(node), &mut recent);
     for _ in 0..2 {
         assert_eq!(check(BRIDGE, &ip(HOST, v4(200))), Ok(()));
         assert_eq!(check(PLAIN, &ip(HOST, v4(200))), FORBIDDEN, "another node");

@@ -25,6 +25,7 @@ mod ports;
 mod recursive_encapsulation;
 mod replay;
 mod seal;
+mod signatures;
 mod site;
 mod storms;
 mod tables;

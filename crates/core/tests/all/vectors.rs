@@ -148,11 +148,12 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-fn tree_datagram() -> Value {
+/// Of stream 0 they are signed.
+fn tree_datagram(stream: u32) -> Value {
     let (tree_key, sender_key): ([u8; 16], [u8; 32]) = (counting(0x50), counting(0x70));
-    let name = TreeName { root: 0x0A0B_0C0D, stream: 5, epoch: 6 };
+    let name = TreeName { root: 0x0A0B_0C0D, stream, epoch: 6 };
     let key = SenderKey::new(7, Aead::Aes256Gcm, Zeroizing::new(sender_key)).unwrap();
-    let tree = RootTree::new(Generation { tree: name, tree_key: TreeKey::new(tree_key), key });
+    let tree = RootTree::new(Generation { tree: name, tree_key: TreeKey::new(tree_key), key }, &signing_key(1));
     let body = ipv4([10, 77, 0, 1], [239, 1, 1, 1], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
     let datagram = seal_tree(&tree, &body);
     let offer = tree.offer(7, b"\xc0", NOW_NS).unwrap();
@@ -161,8 +162,8 @@ fn tree_datagram() -> Value {
     tree.advance(&tree.members.load(), NOW_NS + 2 * STEP_NS);
     let later = seal_tree(&tree, &body);
     json!({
-        "root": 0x0A0B_0C0D_u32, "stream": 5, "epoch": 6, "key_id": 7, "counter": 1, "aead": Aead::Aes256Gcm as u8,
-        "tree_key": hex(&tree_key), "sender_key": hex(&sender_key), "body": hex(&body), "datagram": hex(&datagram),
+        "root": 0x0A0B_0C0D_u32, "stream": stream, "epoch": 6, "key_id": 7, "counter": 1, "aead": Aead::Aes256Gcm as u8,
+        "tree_key": hex(&tree_key), "sender_key": hex(&sender_key), "signing_seed": hex(&[1; 32]), "body": hex(&body), "datagram": hex(&datagram),
         "offer_context": "c0", "offer": hex(&offer),
         "backup": 2, "children": [3, 0x0102_0304], "tree_state": hex(&state),
         "at_step_2": { "counter": 2, "datagram": hex(&later), "offer": hex(&tree.offer(7, b"\xc0", NOW_NS + 2 * STEP_NS).unwrap()) },
@@ -233,7 +234,9 @@ fn all() -> Value {
         ],
         "fragments": fragments(),
         "forward": forward(),
-        "tree_datagram": tree_datagram(),
+        "tree_datagram": tree_datagram(5),
+        "broadcast_datagram": tree_datagram(0),
+        "signature_steps": crate::signatures::steps(),
         "tree_tag": tree_tag(),
         "path_steps": path_steps(),
     })

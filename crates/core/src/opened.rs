@@ -1,0 +1,103 @@
+//! The content of an authentic datagram that carries a frame or a part of one, and where it lies there (docs/protocol.md
+//! sections 4 and 5).
+
+use crate::datagram::{Inner, PartialChecksum, StreamName};
+use crate::datagram::{INNER_LEN, KIND_FRAGMENT, KIND_FRAME, SESSION_HEADER_LEN, TREE_HEADER_LEN};
+use crate::fragment::{Fragment, Sender, FRAGMENT_HEADER_LEN};
+use crate::reason::Reason;
+
+const ETHERNET_HEADER_LEN: usize = 14;
+
+/// The node at which a frame entered the overlay, and what proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The node.
+    pub root: u32,
+    /// A group's key, which all its subscribers hold: then the frame can be to a group only.
+    pub of_group: bool,
+}
+
+impl Origin {
+    /// By a session with that node.
+    pub fn peer(root: u32) -> Self {
+        Self { root, of_group: false }
+    }
+
+    /// By a stream of that node; it signs broadcast.
+    pub fn stream(name: StreamName) -> Self {
+        Self { root: name.root, of_group: !name.is_broadcast() }
+    }
+}
+
+/// Where an opened frame lies in its datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenedFrame {
+    /// Offset of its first byte.
+    pub start: usize,
+    /// Its length.
+    pub length: usize,
+    /// Its checksum, where it is partial.
+    pub checksum: Option<PartialChecksum>,
+    /// The node that it is of.
+    pub origin: Origin,
+}
+
+/// The sealed part: a frame, or a fragment of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A frame.
+    Frame(OpenedFrame),
+    /// Bytes of a frame.
+    Part(OpenedPart),
+}
+
+/// Where a part of a frame lies in its datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenedPart {
+    /// The counter that its id is of.
+    pub sender: Sender,
+    /// Its header.
+    pub fragment: Fragment,
+    /// Offset of its first byte.
+    pub start: usize,
+    /// How many bytes there are.
+    pub length: usize,
+    /// The whole frame's checksum, where it is partial.
+    pub checksum: Option<PartialChecksum>,
+    /// The node that the frame is of.
+    pub origin: Origin,
+}
+
+/// The frame in a session datagram of that peer.
+pub(crate) fn session_frame(inner: Inner, length: usize, peer: u32) -> Result<Opened, Reason> {
+    frame(SESSION_HEADER_LEN, inner, length, Origin::peer(peer))
+}
+
+/// The part of a frame in a datagram of this session with that peer.
+pub(crate) fn session_part(inner: Inner, body: &[u8], session: u32, peer: u32) -> Result<Opened, Reason> {
+    part(SESSION_HEADER_LEN, inner, body, Sender::Session(session), Origin::peer(peer))
+}
+
+/// The content of an opened tree datagram, whose plaintext is given.
+pub(crate) fn opened_tree(name: StreamName, plaintext: &[u8]) -> Result<Opened, Reason> {
+    let inner = Inner::parse(plaintext)?;
+    let body = plaintext.get(INNER_LEN..).unwrap_or_default();
+    match inner.kind {
+        KIND_FRAME => frame(TREE_HEADER_LEN, inner, body.len(), Origin::stream(name)),
+        KIND_FRAGMENT => part(TREE_HEADER_LEN, inner, body, Sender::Stream(name), Origin::stream(name)),
+        _ => Err(Reason::KindUnknown),
+    }
+}
+
+fn frame(header_len: usize, inner: Inner, length: usize, origin: Origin) -> Result<Opened, Reason> {
+    if length < ETHERNET_HEADER_LEN {
+        return Err(Reason::FrameShort);
+    }
+    Ok(Opened::Frame(OpenedFrame { start: header_len + INNER_LEN, length, checksum: inner.checksum, origin }))
+}
+
+fn part(header_len: usize, inner: Inner, body: &[u8], sender: Sender, origin: Origin) -> Result<Opened, Reason> {
+    let (fragment, bytes) = Fragment::parse(body, inner.checksum)?;
+    let start = header_len + INNER_LEN + FRAGMENT_HEADER_LEN;
+    Ok(Opened::Part(OpenedPart { sender, fragment, start, length: bytes.len(), checksum: inner.checksum, origin }))
+}

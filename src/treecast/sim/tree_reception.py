@@ -1,0 +1,93 @@
+"""The model's way in for datagrams of other roots' trees: which are taken, sent on, delivered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from treecast.base.addresses import Endpoint
+from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex
+from treecast.sim.datagrams import ReplayWindow, TreeDatagram
+from treecast.sim.frame_sources import may_send
+from treecast.sim.frames import Way, frame_kind
+from treecast.sim.sending import Sending
+from treecast.sim.signatures import SignatureChecks
+from treecast.sim.tables import DownstreamStream
+
+TREE_WINDOW = 32_768
+
+
+@dataclass(slots=True, kw_only=True)
+class TreeReception(Sending):
+    """One node's downstream trees. Frames that reach the hosts are appended to ``delivered``."""
+
+    delivered: list[object] = field(default_factory=list)
+    signature_checks: SignatureChecks = field(default_factory=SignatureChecks)
+
+    def _send_to_children(self, children: tuple[NodeIndex, ...], datagram: TreeDatagram) -> None:
+        """The same datagram to each: nothing is sealed again."""
+        for peer in children:
+            session = self.sessions.current(peer)
+            if session is None:
+                self.drops["no_session"] += 1
+            else:
+                self._send(self.sessions.path(peer).endpoint, datagram)
+
+    def _receive_tree(self, source: Endpoint, datagram: TreeDatagram) -> None:
+        stream = self.streams.get((datagram.root, datagram.stream), DownstreamStream())
+        state = stream.trees.get(datagram.epoch)
+        if state is None:
+            self.drops["tree_unknown"] += 1
+            return
+        if not any(self.sessions.is_at(parent, source) for parent in (state.parent, state.backup)):
+            self.drops["tree_rpf"] += 1
+            return
+        if datagram.key_id != state.key_id:
+            self.drops["tree_key_unknown"] += 1
+            return
+        if (datagram.signed_by is not None) != (datagram.stream == BROADCAST_STREAM):
+            self.drops["broadcast_signature"] += 1
+            return
+        if state.children:
+            if not self._is_fresh(stream.relayed, datagram.key_id, datagram.counter):
+                return
+            self._send_to_children(state.children, datagram)
+            if not stream.keys:
+                return
+        if datagram.key_id not in stream.keys:
+            self.drops["tree_key_unknown" if stream.keys else "tree_not_delivered"] += 1
+        elif self._is_signed(datagram) and self._is_fresh(stream.opened, datagram.key_id, datagram.counter):
+            self._deliver(datagram.root, datagram.frame, of_group=datagram.stream != BROADCAST_STREAM)
+
+    def _is_signed(self, datagram: TreeDatagram) -> bool:
+        """Whether it is its root's own, where that has to be shown."""
+        if datagram.stream != BROADCAST_STREAM:
+            return True
+        certified, now = self.certified.get(datagram.root), self.underlay.now
+        if certified is None:
+            self.drops["broadcast_signature"] += 1
+            return False
+        if not self.signature_checks.admit(datagram.root, now):
+            self.drops["broadcast_signature_rate"] += 1
+            return False
+        if datagram.signed_by != certified.signing_key:
+            self.signature_checks.note_forged(datagram.root, now)
+            self.drops["broadcast_signature"] += 1
+            return False
+        return True
+
+    def _is_fresh(self, windows: dict[KeyId, ReplayWindow], key_id: KeyId, counter: int) -> bool:
+        fresh = windows.setdefault(key_id, ReplayWindow(TREE_WINDOW)).take(counter)
+        if not fresh:
+            self.drops["tree_replay"] += 1
+        return fresh
+
+    def _deliver(self, node: NodeIndex, frame: object, *, of_group: bool = False) -> None:
+        """``of_group``: by a group's key, which carries nothing that is to be signed."""
+        if of_group and isinstance(frame, bytes) and frame_kind(frame).way is not Way.GROUP:
+            self.drops["broadcast_signature"] += 1
+        elif isinstance(frame, bytes) and not may_send(node, frame, self.certified):
+            self.drops["source_of_another_node"] += 1
+        elif 0 in self.blocked:
+            self.drops["port_blocked"] += 1
+        else:
+            self.delivered.append(frame)
