@@ -1,13 +1,12 @@
-//! Costs of writing many entries at once, hosts and routes of groups, of holding a frame's source against certificates, and of the
-//! signatures of broadcast (`cargo bench --package treecast-core`, `make bench`).
+//! Costs of writing many entries at once, hosts and routes of groups, and of holding a frame's source against certificates
+//! (`cargo bench --package treecast-core`, `make bench`).
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use treecast_core::arrival::{Origin, Recent};
-use treecast_core::broadcast_signature::{verify, SigningKey};
-use treecast_core::datagram::TREE_ASSOCIATED_LEN;
+use treecast_core::broadcast_signature::SigningKey;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::Frame;
@@ -20,7 +19,6 @@ const HOSTS: u64 = 262_144;
 const GROUPS: u32 = 65_536;
 const NODES: u32 = 1000;
 const FRAMES: usize = 10_000_000;
-const SIGNATURES: u32 = 20_000;
 const RUNS: usize = 3;
 
 fn main() {
@@ -49,31 +47,10 @@ fn main() {
     sources("from two hosts in turn", &[ipv4(1), ipv4(2)]);
     sources("IPv6, from one host", &[ipv6(1)]);
     sources("IPv6, from two hosts in turn", &[ipv6(1), ipv6(2)]);
-    signatures();
 }
 
 fn signing_key() -> SigningKey {
     SigningKey::new(&[1; 32]).expect("any seed is one")
-}
-
-/// Of an ARP request, as broadcast has them.
-fn signatures() {
-    let (key, associated, text) = (signing_key(), [7; TREE_ASSOCIATED_LEN], [7; 4 + 60]);
-    report(&format!("{SIGNATURES} signatures made"), || {
-        let begin = Instant::now();
-        for _ in 0..SIGNATURES {
-            assert!(black_box(&key).sign(black_box(&associated), black_box(&text)).is_ok());
-        }
-        begin.elapsed()
-    });
-    let signature = key.sign(&associated, &text).expect("as above");
-    report(&format!("{SIGNATURES} signatures checked"), || {
-        let begin = Instant::now();
-        for _ in 0..SIGNATURES {
-            assert!(verify(black_box(&key.public()), black_box(&associated), black_box(&text), &signature));
-        }
-        begin.elapsed()
-    });
 }
 
 fn hosts(how: &str, write: impl Fn(&Table<u64, u32>)) {
