@@ -35,12 +35,12 @@ class Session:
     own: socket.socket
     node: Address
     peer: int
-    signing_key: bytes
-    """The peer's public one."""
     remote_index: int
     aead: int
     seal_key: bytes = field(repr=False)
     open_key: bytes = field(repr=False)
+    signing_key: bytes = b""
+    """The peer's public one, by its certificate."""
     counter: int = 0
     keys: list[wire.TreeKeys] = field(default_factory=list)
     states: list[wire.TreeState] = field(default_factory=list)
@@ -151,7 +151,7 @@ class Speaker:
             raise TypeError("no certificate")
         which = wire.AES_GCM if payload[1] == wire.AES_GCM else wire.CHACHA20
         peer, signing_key = Member.index_of(certificate), Member.signing_key_of(certificate)
-        session = Session(self.own, node, peer, signing_key, remote_index, which, seal_key, open_key)
+        session = Session(self.own, node, peer, remote_index, which, seal_key, open_key, signing_key)
         self._sessions[index] = session
         until = time.monotonic() + ANSWER_LIMIT_S
         while not session.confirmed.is_set():  # what comes before the node has the session is lost
