@@ -1,10 +1,14 @@
 //! Which counters were seen: a sliding bitmap as in RFC 6479.
 
+/// A window keeps so many words until a counter comes that they have no room for: most sessions and streams carry little.
+const FIRST_WORDS: usize = 17;
+
 /// `WORDS` words of 64 counters; the window is `(WORDS - 1) * 64` counters wide. Counters start at 1.
 #[derive(Clone, Debug)]
 pub struct ReplayWindow<const WORDS: usize> {
     highest: u64,
-    seen: [u64; WORDS],
+    /// The first words while these have room for all counters that came, then all.
+    seen: Box<[u64]>,
 }
 
 /// Sessions: 8,192 counters.
@@ -14,7 +18,7 @@ pub type TreeWindow = ReplayWindow<513>;
 
 impl<const WORDS: usize> Default for ReplayWindow<WORDS> {
     fn default() -> Self {
-        Self { highest: 0, seen: [0; WORDS] }
+        Self { highest: 0, seen: vec![0; FIRST_WORDS.min(WORDS)].into() }
     }
 }
 
@@ -44,6 +48,7 @@ impl<const WORDS: usize> ReplayWindow<WORDS> {
             return false;
         }
         if counter > self.highest {
+            self.grow(counter);
             let new_words = (counter / 64 - self.highest / 64).min(WORDS as u64);
             for step in 0..new_words {
                 if let Some(word) = self.seen.get_mut(Self::word(counter - step * 64)) {
@@ -56,6 +61,15 @@ impl<const WORDS: usize> ReplayWindow<WORDS> {
             *word |= Self::bit(counter);
         }
         true
+    }
+
+    /// Makes room for a counter beyond the first words, whose places are the same among all.
+    fn grow(&mut self, counter: u64) {
+        if self.seen.len() < WORDS && counter / 64 >= FIRST_WORDS as u64 {
+            let mut all = vec![0; WORDS];
+            all[..self.seen.len()].copy_from_slice(&self.seen);
+            self.seen = all.into();
+        }
     }
 
     fn word(counter: u64) -> usize {

@@ -39,6 +39,15 @@ proptest! {
     }
 
     #[test]
+    fn a_window_that_grows_agrees_with_the_model(steps in prop::collection::vec(-300i64..400, 0..400)) {
+        let (mut window, mut model, mut at) = (TreeWindow::default(), Model::default(), 0i64);
+        for step in steps {
+            at = (at + step).max(0);
+            prop_assert_eq!(window.mark(at as u64), model.mark(at as u64, 32_768));
+        }
+    }
+
+    #[test]
     fn the_session_window_agrees_with_the_model(steps in prop::collection::vec(-8800i64..8800, 0..400)) {
         let (mut window, mut model, mut at) = (SessionWindow::default(), Model::default(), 0i64);
         for step in steps {
