@@ -65,10 +65,14 @@ class News:
             if left and not brought.begins:
                 left = self._without_those_that_list(record.origin, left)
             if left and record.origin != CA_ORIGIN:  # else a node that is revoked could keep it, with links it has not
-                left = left - self._link_state.of(brought.sender)
+                left = left - self._linked_with(brought.sender, left)
             for peer in sorted(left):
                 for_neighbour.setdefault(peer, []).append(record)
         return for_neighbour
+
+    def _linked_with(self, sender: NodeIndex, neighbours: Set[NodeIndex]) -> Set[NodeIndex]:
+        """The neighbours that get it from the sender: both list their link, for a member may list whom it likes."""
+        return self._listed_by.select(sender, neighbours & self._link_state.of(sender))
 
     def _without_those_that_list(self, origin: NodeIndex, neighbours: Set[NodeIndex]) -> Set[NodeIndex]:
         """A neighbour that lists an origin has a link with it, whatever that one says: all but one are left to it.
