@@ -136,6 +136,9 @@ class SessionStats:
     silent_s: float  # since the last authentic datagram, or since installation
     rtt_ms: float | None  # smoothed (RFC 6298 SRTT) round-trip time of probes
     sealed: int  # datagrams sealed so far, for rekeying by count
+    path_silent_s: float  # since something came from where the peer's path leads
+    path_unanswered: int  # turns of probes since one on the peer's path was answered
+    route_unanswered: int  # the same of its route
     tx_packets: int
     tx_bytes: int  # UDP payload bytes
     rx_packets: int

@@ -102,6 +102,7 @@ class Speaker:
         self.member = member
         self.own = own
         self.takes_keys = takes_keys
+        self.answers_probes = True
         self.epoch = int(time.time() * 1000)
         self.tree_datagrams: list[bytes] = []
         self.answers: queue.Queue[bytes] = queue.Queue()
@@ -236,7 +237,7 @@ class Speaker:
             return
         session.confirmed.set()
         kind, body = plaintext[0], plaintext[4:]
-        if kind == wire.PROBE:
+        if kind == wire.PROBE and self.answers_probes:
             session.send(wire.PROBE_REPLY, body)
         elif kind == wire.FRAME:
             session.frames.append(body)

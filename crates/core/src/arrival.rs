@@ -11,10 +11,9 @@ use crate::broadcast_signature::{verify, SIGNATURE_LEN};
 use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
 use crate::datagram::{exact_u64, Inner, SessionHeader, TreeHeader, TreeName};
-use crate::datagram::{COOKIE, INIT, INNER_LEN};
+use crate::datagram::{COOKIE, INIT, INNER_LEN, KIND_TREE_STATE, MAX_CONTROL_LEN, TREE_ASSOCIATED_LEN};
 use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE};
 use crate::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
-use crate::datagram::{KIND_TREE_STATE, MAX_CONTROL_LEN, TREE_ASSOCIATED_LEN};
 use crate::downstream_stream::{DownstreamStream, KeyOffer};
 use crate::downstream_tree::{DownstreamTree, NextHops};
 use crate::egress::Leaving;
@@ -37,8 +36,10 @@ use crate::tree_state::TreeState;
 pub enum Received {
     /// A frame for the TAP, or a part of one.
     Opened(Opened),
-    /// A value to be sent back on its session, as this kind, to where it came from: [`NO_PATH`] where a neighbour has brought it.
+    /// A value to be sent back on its session, as this kind, to where it came from.
     Answer(Arc<Session>, Endpoint, u8, u64),
+    /// The same for what a neighbour has brought, whose session this is: by that it goes back.
+    AnswerBy(Arc<Session>, Arc<Session>, u8, u64),
     /// An anchor to be sent on to next hops.
     Anchor(Anchor, NextHops),
     /// A Forward whose body is to be sealed for the next hop, as it lies there.
@@ -107,7 +108,7 @@ impl ForwardingTables {
         if opened.first {
             self.confirm(session, now_ns);
         }
-        if opened.newest && from != session.endpoint() && from != NO_PATH && session.path.heard(from, length, now_ns) {
+        if opened.newest && from != NO_PATH && session.path.heard(from, length, now_ns) {
             self.report(Event::PathSeen { peer: session.peer, session: session.index, endpoint: from }, now_ns);
         }
         let inner = Inner::parse(opened.plaintext)?;

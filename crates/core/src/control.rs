@@ -34,9 +34,9 @@ impl ForwardingTables {
     }
 
     /// All sessions of the peer send there. Nothing without one.
-    pub fn set_path(&self, index: u32, endpoint: Endpoint) {
+    pub fn set_path(&self, index: u32, endpoint: Endpoint, now_ns: u64) {
         let _writing = lock(&self.writing);
-        self.sessions.set_path(index, endpoint);
+        self.sessions.set_path(index, endpoint, now_ns);
     }
 
     /// Sets the MTU of the peer's underlay: no frame goes to it in longer datagrams. Nothing without a session.

@@ -52,7 +52,7 @@ impl ForwardingTables {
     /// An inner datagram of a source, which a neighbour has brought here.
     fn receive_forwarded(
         &self,
-        neighbour: &Session,
+        neighbour: &Arc<Session>,
         source: u32,
         inner: &mut [u8],
         now_ns: u64,
@@ -62,6 +62,9 @@ impl ForwardingTables {
             let received = self.receive_session(inner, NO_PATH, now_ns, recent)?;
             return Ok(match received {
                 Received::Opened(opened) => Received::Opened(opened.further_by(INNER_DATAGRAM_OFFSET)),
+                Received::Answer(session, _, kind, value) => {
+                    Received::AnswerBy(session, neighbour.clone(), kind, value)
+                }
                 other => other,
             });
         }

@@ -1,9 +1,11 @@
 //! The path to a node: where all of its sessions send, and the addresses besides from which it was heard.
 //!
 //! The data plane moves no path by itself. An authentic datagram from elsewhere is news for Python, which challenges that
-//! address; until it has answered, at most three times as many bytes go there as came from there.
+//! address; until it has answered, at most three times as many bytes go there as came from there. Nor does it give one up: it
+//! counts the probes that were not answered, on the path and by the route that may stand in its place.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -17,6 +19,8 @@ const BYTES_FOR_EACH: u64 = 3;
 const NEWS: Rate = Rate { per_second: 1, burst: MAX_PATH_CANDIDATES as u32 };
 /// For so long an address is no news again.
 const NEWS_INTERVAL_NS: u64 = 1_000_000_000;
+/// How fine the time is of what came last: a datagram more in it writes nothing.
+const RECEIVED_GRAIN_NS: u64 = 100_000_000;
 
 /// Where a peer is reached: through which of our sockets, at which address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,19 @@ pub struct Endpoint {
 pub struct Path {
     endpoint: ArcSwap<Endpoint>,
     elsewhere: Mutex<Elsewhere>,
+    moves: AtomicU32,
+    unanswered: AtomicU32,
+    unanswered_by_route: AtomicU32,
+    received_ns: AtomicU64,
+}
+
+/// The way that a probe took: the path as it was after so many moves, or a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbedWay {
+    /// An answer shows that the node is there, if that still is its path.
+    Path(u32),
+    /// An answer shows that a neighbour leads there.
+    Route,
 }
 
 #[derive(Debug, Default)]
@@ -52,8 +69,15 @@ struct Candidate {
 
 impl Path {
     /// A path to where a handshake went.
-    pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint: ArcSwap::from_pointee(endpoint), elsewhere: Mutex::default() }
+    pub fn new(endpoint: Endpoint, now_ns: u64) -> Self {
+        Self {
+            endpoint: ArcSwap::from_pointee(endpoint),
+            elsewhere: Mutex::default(),
+            moves: AtomicU32::new(0),
+            unanswered: AtomicU32::new(0),
+            unanswered_by_route: AtomicU32::new(0),
+            received_ns: AtomicU64::new(now_ns),
+        }
     }
 
     /// Where to send.
@@ -62,13 +86,61 @@ impl Path {
     }
 
     /// Sends there from now on; returns where it did before.
-    pub fn set(&self, endpoint: Endpoint) -> Endpoint {
+    pub fn set(&self, endpoint: Endpoint, now_ns: u64) -> Endpoint {
         self.elsewhere().candidates.retain(|candidate| candidate.endpoint != endpoint);
-        *self.endpoint.swap(Arc::new(endpoint))
+        let before = *self.endpoint.swap(Arc::new(endpoint));
+        self.moves.fetch_add(1, Ordering::AcqRel); // a probe that was sent in between counts for the path before
+        self.unanswered.store(0, Ordering::Relaxed);
+        self.received_ns.store(now_ns, Ordering::Relaxed);
+        before
     }
 
-    /// A new authentic datagram of so many bytes came from elsewhere. True: that is news.
+    /// A turn of probes begins: one on the path, and one by the route where there is one.
+    pub fn turn(&self, has_route: bool) {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+        if has_route {
+            self.unanswered_by_route.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The way of a probe that is sent on the path next.
+    pub fn probed(&self) -> ProbedWay {
+        ProbedWay::Path(self.moves.load(Ordering::Acquire))
+    }
+
+    /// A probe that went this way was answered.
+    pub fn probe_answered(&self, way: ProbedWay, now_ns: u64) {
+        if way == ProbedWay::Route {
+            self.unanswered_by_route.store(0, Ordering::Relaxed);
+        } else if way == self.probed() {
+            self.unanswered.store(0, Ordering::Relaxed);
+            self.received_ns.store(now_ns, Ordering::Relaxed);
+        }
+    }
+
+    /// All goes by another neighbour from now on, or by none.
+    pub fn route_changed(&self) {
+        self.unanswered_by_route.store(0, Ordering::Relaxed);
+    }
+
+    /// When something authentic last came from where the path leads: anybody may have written that into it.
+    pub fn received_ns(&self) -> u64 {
+        self.received_ns.load(Ordering::Relaxed)
+    }
+
+    /// Turns since a probe on the path was answered, and since one by the route was.
+    pub fn unanswered(&self) -> (u32, u32) {
+        (self.unanswered.load(Ordering::Relaxed), self.unanswered_by_route.load(Ordering::Relaxed))
+    }
+
+    /// A new authentic datagram of so many bytes came from there. True: that is elsewhere, and news.
     pub fn heard(&self, from: Endpoint, length: usize, now_ns: u64) -> bool {
+        if from == self.endpoint() {
+            if now_ns.saturating_sub(self.received_ns()) >= RECEIVED_GRAIN_NS {
+                self.received_ns.store(now_ns, Ordering::Relaxed);
+            }
+            return false;
+        }
         let Elsewhere { candidates, news } = &mut *self.elsewhere();
         if let Some(known) = candidates.iter_mut().find(|candidate| candidate.endpoint == from) {
             known.received += length as u64;

@@ -17,7 +17,7 @@ impl ForwardingTables {
             return Err(Refused::Invalid);
         }
         self.node_routes.set(node, next_hop)?;
-        self.set_members_anew(node);
+        self.route_changed(node);
         Ok(())
     }
 
@@ -25,6 +25,13 @@ impl ForwardingTables {
     pub fn remove_node_route(&self, node: u32) {
         let _writing = lock(&self.writing);
         self.node_routes.remove(node);
+        self.route_changed(node);
+    }
+
+    fn route_changed(&self, node: u32) {
+        if let Some(peer) = self.sessions.peer(node) {
+            peer.path.route_changed();
+        }
         self.set_members_anew(node);
     }
 

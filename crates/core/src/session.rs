@@ -15,7 +15,7 @@ use crate::datagram::LARGEST_UNDERLAY_MTU;
 use crate::datagram::{Inner, SessionHeader, AEAD_TAG_LEN, INNER_LEN, MAX_DATAGRAM_LEN, SESSION_HEADER_LEN};
 use crate::handshake::SessionKeys;
 use crate::limits::MAX_SESSIONS_PER_PEER;
-use crate::path::{Endpoint, Path};
+use crate::path::{Endpoint, Path, ProbedWay};
 use crate::rate::{Rate, TokenBucket};
 use crate::reason::Reason;
 use crate::replay::SessionWindow;
@@ -196,14 +196,18 @@ impl Session {
         self.received_ns.load(Ordering::Relaxed)
     }
 
-    /// Notes a probe sent now; returns its value.
-    pub fn probe(&self, now_ns: u64) -> u64 {
-        lock(&self.round_trip).probe(now_ns)
+    /// Notes a probe sent now on this way; returns its value.
+    pub fn probe(&self, way: ProbedWay, now_ns: u64) -> u64 {
+        lock(&self.round_trip).probe(way, now_ns)
     }
 
     /// Takes a probe reply; false when it answers no outstanding probe.
     pub fn probe_reply(&self, value: u64, now_ns: u64) -> bool {
-        lock(&self.round_trip).reply(value, now_ns)
+        let way = lock(&self.round_trip).reply(value, now_ns);
+        if let Some(way) = way {
+            self.path.probe_answered(way, now_ns);
+        }
+        way.is_some()
     }
 
     /// The smoothed round-trip time in milliseconds.

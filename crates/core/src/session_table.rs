@@ -47,7 +47,8 @@ impl SessionTable {
             return Err(Refused::Taken);
         }
         let known = self.peers.get(&parameters.peer);
-        let path = known.as_ref().map_or_else(|| Arc::new(Path::new(parameters.endpoint)), |peer| peer.path.clone());
+        let path =
+            known.as_ref().map_or_else(|| Arc::new(Path::new(parameters.endpoint, now_ns)), |peer| peer.path.clone());
         let session = Arc::new(Session::new(parameters, path, keys, now_ns).ok_or(Refused::Invalid)?);
         let peer = match known {
             Some(peer) => peer,
@@ -98,9 +99,9 @@ impl SessionTable {
     }
 
     /// Sets the path of a peer, if it is there.
-    pub(crate) fn set_path(&self, index: u32, endpoint: Endpoint) {
+    pub(crate) fn set_path(&self, index: u32, endpoint: Endpoint, now_ns: u64) {
         let Some(peer) = self.peers.get(&index) else { return };
-        let before = peer.path.set(endpoint);
+        let before = peer.path.set(endpoint, now_ns);
         if self.addresses.get(&before.address) == Some(index) {
             self.addresses.remove(&before.address);
         }

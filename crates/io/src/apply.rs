@@ -158,10 +158,13 @@ impl Forwarder {
             Command::ForgetPeer { peer } => tables.forget_peer(peer),
             Command::SetNodeRoute { node, next_hop } => tables.set_node_route(node, next_hop)?,
             Command::RemoveNodeRoute { node } => tables.remove_node_route(node),
-            Command::SetPath { peer, socket, endpoint } => tables.set_path(peer, self.endpoint(socket, endpoint)?),
+            Command::SetPath { peer, socket, endpoint } => {
+                tables.set_path(peer, self.endpoint(socket, endpoint)?, monotonic_ns());
+            }
             Command::ChallengePath { peer, socket, endpoint, value } => {
                 self.challenge_path(peer, self.endpoint(socket, endpoint)?, value);
             }
+            Command::ProbePeer { peer } => self.probe(peer),
             Command::SetFingerprint { fingerprint } => tables.fingerprints.set(fingerprint),
             Command::SetPeerUnderlayMtu { peer, mtu_bytes } => tables.set_peer_underlay_mtu(peer, mtu_bytes)?,
             Command::CertifyNode { node, bridge, carried, addresses, signing_key } => {

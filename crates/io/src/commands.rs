@@ -69,6 +69,7 @@ commands! {
     RemoveNodeRoute { node: u32 }
     SetPath { peer: u32, socket: u32, endpoint: SocketAddr }
     ChallengePath { peer: u32, socket: u32, endpoint: SocketAddr, value: u64 }
+    ProbePeer { peer: u32 }
     SetFingerprint { fingerprint: u128 }
     SetPeerUnderlayMtu { peer: u32, mtu_bytes: usize }
     CertifyNode { node: u32, bridge: bool, carried: bool, addresses: Vec<IpAddr>, signing_key: PublicKey }

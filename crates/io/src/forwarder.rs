@@ -254,6 +254,15 @@ impl Forwarder {
         }
     }
 
+    /// Probes a node now, too, on each of its ways.
+    pub fn probe(&self, peer: u32) {
+        match (self.tables.session_to(peer), self.open_now()) {
+            (Ok(session), Some(open)) => open.underlay.probe(&self.tables, &session, monotonic_ns()),
+            (Err(reason), _) => self.tables.drops.count(reason),
+            _ => {}
+        }
+    }
+
     /// Sends a sender key.
     pub fn offer_key(&self, stream: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
         let body = self.tables.offer(stream, key_id, context, monotonic_ns())?;

@@ -9,7 +9,7 @@ use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
 use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, KIND_PROBE_REPLY, SESSION_OVERHEAD};
-use treecast_core::fingerprints::Probe;
+use treecast_core::fingerprints::{Probe, PROBE_LEN};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::path::Endpoint;
 use treecast_core::reason::Reason;
@@ -66,13 +66,14 @@ impl<'s> ReceivedMessage<'s> {
         match DatagramType::of(datagram)? {
             DatagramType::Session => match self.tables.receive_session(datagram, self.from, self.now_ns, recent)? {
                 Received::Opened(opened) => Ok(Some(opened)),
-                Received::Answer(session, to, KIND_PROBE_REPLY, value) => {
-                    let reply = Probe { value, fingerprint: self.tables.fingerprints.own() };
-                    self.underlay.send_to(self.tables, &session, to, KIND_PROBE_REPLY, &reply.emit());
+                Received::Answer(session, to, kind, value) => {
+                    let (body, length) = self.answer(kind, value);
+                    self.underlay.send_to(self.tables, &session, to, kind, &body[..length]);
                     Ok(None)
                 }
-                Received::Answer(session, to, kind, value) => {
-                    self.underlay.send_to(self.tables, &session, to, kind, &value.to_be_bytes());
+                Received::AnswerBy(session, neighbour, kind, value) => {
+                    let (body, length) = self.answer(kind, value);
+                    self.underlay.send_back_by(self.tables, &session, &neighbour, kind, &body[..length]);
                     Ok(None)
                 }
                 Received::Anchor(anchor, next_hops) => {
@@ -95,6 +96,12 @@ impl<'s> ReceivedMessage<'s> {
                 Err(Reason::HandshakeUnderLoad)
             }
         }
+    }
+
+    /// The body of an answer, and how long it is.
+    fn answer(&self, kind: u8, value: u64) -> ([u8; PROBE_LEN], usize) {
+        let body = Probe { value, fingerprint: self.tables.fingerprints.own() }.emit();
+        (body, if kind == KIND_PROBE_REPLY { PROBE_LEN } else { size_of::<u64>() })
     }
 
     /// The body of an opened datagram goes to the next hop, as it lies there.

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use treecast_core::anchor::Anchor;
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{DatagramLimit, Inner, KIND_ANCHOR, KIND_FORWARD, MAX_DATAGRAM_LEN, SESSION_OVERHEAD};
+use treecast_core::datagram::SESSION_OVERHEAD;
+use treecast_core::datagram::{DatagramLimit, Inner, KIND_ANCHOR, KIND_FORWARD, KIND_PROBE, MAX_DATAGRAM_LEN};
+use treecast_core::fingerprints::Probe;
 use treecast_core::forward::{ForwardHeader, NO_PATH};
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::path::Endpoint;
+use treecast_core::path::{Endpoint, ProbedWay};
 use treecast_core::reason::Reason;
 use treecast_core::session::Session;
 
@@ -83,21 +85,67 @@ impl Underlay {
         }
     }
 
+    /// Probes a node: on its path, and by its route where it has one.
+    pub fn probe(&self, tables: &ForwardingTables, session: &Session, now_ns: u64) {
+        let fingerprint = tables.fingerprints.own();
+        let (path, has_route) = (session.endpoint(), tables.route_to(session.peer).is_some());
+        let mut sent = 0;
+        if has_route || path == NO_PATH {
+            let probe = Probe { value: session.probe(ProbedWay::Route, now_ns), fingerprint };
+            sent += u64::from(self.send_on(tables, session, KIND_PROBE, &probe.emit()));
+        }
+        if path != NO_PATH {
+            // Its answer counts for the path as it is noted first: one that is set meanwhile has not answered this.
+            let probe = Probe { value: session.probe(session.path.probed(), now_ns), fingerprint };
+            sent += u64::from(self.send_to(tables, session, session.endpoint(), KIND_PROBE, &probe.emit()));
+        }
+        tables.counters.add(Counter::ProbesSent, sent);
+    }
+
     /// Seals a body for one session and sends it, on the node's path or by its route, as [`Self::send`] does.
     pub fn send_on(&self, tables: &ForwardingTables, session: &Session, kind: u8, body: &[u8]) -> bool {
-        let inner = Inner { kind, checksum: None };
         match tables.route_to(session.peer) {
-            None => self.seal_and_send(tables, session, session.endpoint(), session, inner, [body, &[]]),
-            Some(Ok(next_hop)) => {
-                let header = ForwardHeader::first(session.peer, tables.node_index);
-                let by = Routed { session, next_hop: &next_hop, header };
-                self.seal_and_send(tables, &next_hop, next_hop.endpoint(), &by, inner, [body, &[]])
+            None => {
+                let inner = Inner { kind, checksum: None };
+                self.seal_and_send(tables, session, session.endpoint(), session, inner, [body, &[]])
             }
+            Some(Ok(next_hop)) => self.send_routed(tables, session, &next_hop, kind, body),
             Some(Err(reason)) => {
                 tables.drops.count(reason);
                 false
             }
         }
+    }
+
+    /// Seals a body for one session and sends it by the neighbour that has brought what it answers, while that is one.
+    pub fn send_back_by(
+        &self,
+        tables: &ForwardingTables,
+        session: &Session,
+        neighbour: &Session,
+        kind: u8,
+        body: &[u8],
+    ) -> bool {
+        match tables.neighbour(neighbour.peer) {
+            Ok(next_hop) => self.send_routed(tables, session, &next_hop, kind, body),
+            Err(reason) => {
+                tables.drops.count(reason);
+                false
+            }
+        }
+    }
+
+    fn send_routed(
+        &self,
+        tables: &ForwardingTables,
+        session: &Session,
+        next_hop: &Session,
+        kind: u8,
+        body: &[u8],
+    ) -> bool {
+        let by = Routed { session, next_hop, header: ForwardHeader::first(session.peer, tables.node_index) };
+        let inner = Inner { kind, checksum: None };
+        self.seal_and_send(tables, next_hop, next_hop.endpoint(), &by, inner, [body, &[]])
     }
 
     /// Seals a body for one session and sends it to where something came from: off its path no more than what came from there

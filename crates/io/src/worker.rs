@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use treecast_core::arrival::{Opened, OpenedFrame, Recent};
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{KIND_PROBE, TREE};
-use treecast_core::fingerprints::Probe;
+use treecast_core::datagram::TREE;
 use treecast_core::flows::FlowAccount;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::headers::{Frame, Headers};
@@ -145,12 +144,9 @@ impl Worker {
     }
 
     fn probe_all(&self, now_ns: u64) {
-        let fingerprint = self.tables.fingerprints.own();
         for session in self.tables.peers().iter().filter_map(|peer| peer.current()) {
-            let probe = Probe { value: session.probe(now_ns), fingerprint };
-            if self.underlay.send_on(&self.tables, &session, KIND_PROBE, &probe.emit()) {
-                self.tables.counters.add(Counter::ProbesSent, 1);
-            }
+            session.path.turn(self.tables.route_to(session.peer).is_some());
+            self.underlay.probe(&self.tables, &session, now_ns);
         }
     }
 

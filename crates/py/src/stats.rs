@@ -33,6 +33,9 @@ records! {
         silent_s: f64,
         rtt_ms: Option<f64>,
         sealed: u64,
+        path_silent_s: f64,
+        path_unanswered: u32,
+        route_unanswered: u32,
         tx_packets: u64,
         tx_bytes: u64,
         rx_packets: u64,
@@ -70,6 +73,7 @@ impl SessionStats {
     pub fn of(session: &Session, now_ns: u64) -> Self {
         let since = |then: u64| now_ns.saturating_sub(then) as f64 / 1e9;
         let ((tx_packets, tx_bytes), (rx_packets, rx_bytes)) = (session.traffic.tx.get(), session.traffic.rx.get());
+        let (path_unanswered, route_unanswered) = session.path.unanswered();
         Self {
             session: session.index,
             peer: session.peer,
@@ -78,6 +82,9 @@ impl SessionStats {
             silent_s: since(session.received_ns()),
             rtt_ms: session.rtt_ms(),
             sealed: session.sealed(),
+            path_silent_s: since(session.path.received_ns()),
+            path_unanswered,
+            route_unanswered,
             tx_packets,
             tx_bytes,
             rx_packets,

@@ -203,7 +203,17 @@ class DataPlane:
     def reports(self) -> list[e.SessionReport]:
         """How each session is doing."""
         return [
-            e.SessionReport(s.session, NodeIndex(s.peer), s.age_s, s.silent_s, s.rtt_ms, s.sealed)
+            e.SessionReport(
+                s.session,
+                NodeIndex(s.peer),
+                s.age_s,
+                s.silent_s,
+                s.rtt_ms,
+                s.sealed,
+                s.path_silent_s,
+                s.path_unanswered,
+                s.route_unanswered,
+            )
             for s in self.native.sessions()
         ]
 

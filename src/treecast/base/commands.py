@@ -11,7 +11,7 @@ from treecast.base.downstream_commands import AcceptKey, AcceptTree, EndRelaying
 from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
-from treecast.base.path_commands import ChallengePath, SetPath, SetPeerUnderlayMtu
+from treecast.base.path_commands import ChallengePath, ProbePeer, SetPath, SetPeerUnderlayMtu
 
 
 class SendDatagram(DataPlaneCommand, frozen=True):
@@ -313,6 +313,7 @@ Command = (
     | RemoveNodeRoute
     | SetPath
     | ChallengePath
+    | ProbePeer
     | SetFingerprint
     | SetPeerUnderlayMtu
     | CertifyNode

@@ -203,3 +203,9 @@ class SessionReport:
     silent_s: float
     rtt_ms: float | None
     sealed: int
+    path_silent_s: float = 0.0
+    """Since something came from where the path of the peer leads, whoever sent it."""
+    path_unanswered: int = 0
+    """Turns of probes since one on the path of the peer was answered; the last one's answer may be on its way."""
+    route_unanswered: int = 0
+    """The same of its route, since it has that one."""

@@ -29,6 +29,12 @@ class ChallengePath(DataPlaneCommand, frozen=True):
     """Below 2^64."""
 
 
+class ProbePeer(DataPlaneCommand, frozen=True):
+    """A probe now, besides those of each turn: on the peer's path, and by its route where it has one."""
+
+    peer: NodeIndex
+
+
 class SetPeerUnderlayMtu(DataPlaneCommand, frozen=True):
     """The MTU of the peer's underlay, 1280 to 9000 (at first 9000): no frame goes to it in longer packets.
 

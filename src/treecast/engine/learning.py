@@ -76,7 +76,7 @@ class Learning:
             self._rooms.links.learn_certificate(origin, certificate)
             linked = self._rooms.links.peer(origin)
             if self._rooms.topology.is_linked(origin):
-                has_path = linked is not None and linked.via is None
+                has_path = linked is not None and linked.is_neighbour
                 self._rooms.root_trees.set_relay(origin, may_relay=has_path and may_relay(self._rooms.nodes, origin))
             if linked is not None and self._rooms.newest.replacing(linked.certificate) is not None:
                 self._rooms.links.note_replaced(now, origin)

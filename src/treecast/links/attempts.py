@@ -114,25 +114,25 @@ class Attempts:
         self._by_index: dict[int, Attempt] = {}
         self._by_init: dict[bytes, Attempt] = {}
         self._by_target: dict[Target, Attempt] = {}
-        self._nodes: Counter[NodeIndex] = Counter()
+        self._renewed: Counter[NodeIndex] = Counter()
 
     def add(self, attempt: Attempt) -> None:
         """An attempt has begun."""
         self._by_index[attempt.handshake.index] = attempt
         self._by_init[without_cookie(attempt.init)] = attempt
         self._by_target[attempt.target] = attempt
-        if attempt.node is not None:
-            self._nodes[attempt.node] += 1
+        if attempt.node is not None and attempt.target.is_peer:
+            self._renewed[attempt.node] += 1
 
     def remove(self, attempt: Attempt) -> None:
         """An attempt is over."""
         del self._by_index[attempt.handshake.index]
         del self._by_init[without_cookie(attempt.init)]
         del self._by_target[attempt.target]
-        if attempt.node is not None:
-            self._nodes[attempt.node] -= 1
-            if not self._nodes[attempt.node]:
-                del self._nodes[attempt.node]
+        if attempt.node is not None and attempt.target.is_peer:
+            self._renewed[attempt.node] -= 1
+            if not self._renewed[attempt.node]:
+                del self._renewed[attempt.node]
 
     def get(self, index: int) -> Attempt | None:
         """The attempt whose handshake has this index."""
@@ -153,9 +153,9 @@ class Attempts:
         """The attempt to reach this target."""
         return self._by_target.get(target)
 
-    def seeks(self, node: NodeIndex) -> bool:
-        """Whether an attempt to reach this node is under way."""
-        return node in self._nodes
+    def renews(self, node: NodeIndex) -> bool:
+        """Whether another session with this node, which has one, is under way. One that is sought elsewhere is not."""
+        return node in self._renewed
 
     def __contains__(self, index: int) -> bool:
         return index in self._by_index

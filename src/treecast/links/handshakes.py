@@ -126,8 +126,8 @@ class Handshakes:
         """How many handshakes that others began are kept, by index and by INIT."""
         return self._pending.sizes()
 
-    def is_trying_node(self, node: NodeIndex) -> bool:
-        return self._attempts.seeks(node)
+    def is_renewing(self, node: NodeIndex) -> bool:
+        return self._attempts.renews(node)
 
     def give_up(self, target: Target) -> None:
         if (attempt := self._attempts.of(target)) is not None:

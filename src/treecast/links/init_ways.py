@@ -16,8 +16,8 @@ from treecast.links.ways import Way
 
 FORWARD_AFTER: Duration = 3.0
 """A node has not answered at its addresses for so long: INIT goes by a neighbour, too."""
-FORWARD_AGAIN_AFTER: Duration = 1.0
-"""The same for a linked node that has fallen silent, which is so for SUSPECT_AFTER by then: before it is dead."""
+FORWARD_AGAIN_AFTER: Duration = 2.0
+"""The same for a linked node that has fallen silent: after its session has had a route, and before it is dead."""
 
 NextHop = Callable[[NodeIndex], NodeIndex | None]
 """The neighbour by which a node is reached, as LINKS of all nodes say."""
@@ -36,9 +36,11 @@ class InitWays:
         if attempt.in_session is not None:
             yield attempt.in_session
             return
-        yield from self._budgets.permitted(now, attempt.target, attempt.places)
+        peer = self._peers.get(attempt.node) if attempt.node is not None else None
+        probed = peer.endpoint if peer is not None and peer.via is not None else None
+        places = tuple(place for place in attempt.places if place != probed)
+        yield from self._budgets.permitted(now, attempt.target, places)
         if attempt.node is not None and now - attempt.began_at >= _patience(attempt):
-            peer = self._peers.get(attempt.node)
             neighbour = self._next_hop(attempt.node) if peer is None or peer.is_suspect else None
             way = None if neighbour is None else self._peers.way_by(neighbour, attempt.node)
             if way is not None:

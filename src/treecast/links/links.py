@@ -78,7 +78,7 @@ class Links:
         self._wall_clock_ms = wall_clock_ms
         self._newest_name = newest_name
         self._peers = Peers()
-        self._targets = Targets(my_index, self._peers.__contains__, self._peers.has_path, is_revoked)
+        self._targets = Targets(my_index, self._peers.__contains__, self._peers.is_probed_at, is_revoked)
         self._handshakes = Handshakes(
             me=me,
             factory=factory,

@@ -5,7 +5,7 @@ Decides which session is old, dead or suspect. Ending a link is ``sessions``'.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
@@ -16,6 +16,7 @@ from treecast.identity.certificate import Certificate
 from treecast.links.crypto import LinkSecret
 from treecast.links.exchange import Exchange
 from treecast.links.states import LINK, SESSION, LinkState, PeerEvent, SessionEvent, SessionState
+from treecast.links.targets import Target
 from treecast.links.ways import Forwarded, InSession, Outside, Sending, Way
 from treecast.wire.handshake import HandshakePayload
 
@@ -91,6 +92,10 @@ class Peer:
     """This node's own wall clock minus its monotonic one, as the peer knows it from the last handshake."""
     via: NodeIndex | None = None
     """The neighbour by which all for it goes: the next hop of its route; None: it has a path."""
+    is_neighbour: bool = True
+    """Whether other rooms count on a path to it."""
+    sought: Target | None = None
+    """The target of a handshake outside of its sessions, as it may have forgotten them."""
     is_suspect: bool = False
     """Nothing came from it for SUSPECT_AFTER: it may have forgotten its newest session."""
     sessions: list[Session] = field(default_factory=list)
@@ -183,10 +188,12 @@ class Peers:
         peer = self._peers.get(node)
         return peer.session(index) if peer else None
 
-    def has_path(self, node: NodeIndex) -> bool:
-        """Whether there is a session with the node, and no route in place of its path."""
+    def is_probed_at(self, node: NodeIndex, endpoints: Collection[Endpoint]) -> bool:
+        """Whether the node has a session, and a path, or one at each of these places that is probed on."""
         peer = self._peers.get(node)
-        return peer is not None and peer.via is None
+        if peer is None:
+            return False
+        return peer.via is None or (peer.path is not None and all(each == peer.endpoint for each in endpoints))
 
     def way_by(self, neighbour: NodeIndex, node: NodeIndex) -> Forwarded | None:
         """The way to a node by a neighbour; None where that is linked no more, or has no path itself."""

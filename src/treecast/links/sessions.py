@@ -6,7 +6,7 @@ first, then ``states`` and ``peers``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from treecast.base.commands import (
@@ -15,7 +15,6 @@ from treecast.base.commands import (
     InstallSession,
     RemoveNodeRoute,
     RemoveSession,
-    SetNodeRoute,
 )
 from treecast.base.events import SessionConfirmed, SessionReport
 from treecast.base.ids import NodeIndex
@@ -28,7 +27,7 @@ from treecast.links.exchanges import Exchanges
 from treecast.links.finished import Finished
 from treecast.links.handshakes import Handshakes
 from treecast.links.init_ways import NextHop
-from treecast.links.link_events import LinkDown, LinkEvent, LinkUp, PathChange
+from treecast.links.link_events import LinkDown, LinkEvent, LinkUp
 from treecast.links.paths import Paths
 from treecast.links.peer_ways import again, comes_from_it, first_path, in_session
 from treecast.links.peers import (
@@ -47,9 +46,10 @@ from treecast.links.peers import (
 from treecast.links.reachability import Reachability
 from treecast.links.refusals import REVOKED_PAUSE
 from treecast.links.roster import Roster
+from treecast.links.routes import Routes
 from treecast.links.states import PeerEvent, SessionEvent
 from treecast.links.targets import Targets
-from treecast.links.ways import Forwarded, InSession, Outside, Way
+from treecast.links.ways import Outside
 
 FINAL_INTERVAL: Duration = 0.25
 """Before the second one; doubled for each next one."""
@@ -60,10 +60,12 @@ GOODBYE = "goodbye"
 REFUSED_PAUSE: Duration = 5.0
 """Before a handshake with a peer whose session the data plane's full table refused."""
 SILENT = "silent"
+UNANSWERED = "unanswered"
+"""A node that is heard does not answer where its datagrams go, and nobody leads there."""
 WORN = "expired"
 """All its sessions were too old."""
 UNCONFIRMED = "unconfirmed"
-LOST = (SILENT, WORN, UNCONFIRMED)
+LOST = (SILENT, UNANSWERED, WORN, UNCONFIRMED)
 """Why a link is down that a network may have cut; the others a node has decided."""
 GOODBYE_PAUSE: Duration = 5.0
 AT_ONCE_PER_REVIEW = 64
@@ -102,7 +104,6 @@ class Sessions:
         self._roster = roster
         self._reachability = reachability
         self._wall_clock_ms = wall_clock_ms
-        self._next_hop = next_hop
         self._rng = rng
         self._finals: Timers[tuple[NodeIndex, int]] = Timers()
         """When FINAL of each session, of a node and an index, is repeated until the session is confirmed."""
@@ -110,6 +111,7 @@ class Sessions:
         self.paths = Paths(peers, self.commands, rng)
         self._events: list[LinkEvent] = []
         """Not returned yet: what a method has changed before it raised is returned by the next one."""
+        self._routes = Routes(peers, targets, next_hop, handshakes.give_up, self.commands, self._events)
 
     def install(self, now: Instant, finished: Finished) -> list[LinkEvent]:
         """A handshake has made a session with a member."""
@@ -137,7 +139,7 @@ class Sessions:
             self._plan_final(now, node, session)
         self._peers.add_session(peer, session)
         if session.confirmed or len(peer.sessions) == 1:
-            self._follow(now, peer, finished.way)
+            self._routes.follow(now, peer, finished.way)
         peer.take(PeerEvent.INSTALLED)
         while len(peer.sessions) > MAX_SESSIONS_PER_PEER:
             self._remove_session(peer, peer.sessions[0], SessionEvent.DROPPED)
@@ -177,7 +179,7 @@ class Sessions:
             self._finals.cancel((event.peer, event.session))
             self._proved(peer, session)
             if peer.current is session:
-                self._follow(now, peer, session.way)
+                self._routes.follow(now, peer, session.way)
             self._up(now, peer)
         return self._take_events()
 
@@ -208,31 +210,44 @@ class Sessions:
         by_session = {report.session: report for report in reports}
         own_offset_s, left = self._own_offset_s(now), AT_ONCE_PER_REVIEW
         exchanging: list[Peer] = []
-        for peer in self._peers:
-            if peer.exchange.is_mine:
-                exchanging.append(peer)
-            if is_silent(peer, by_session):
-                self._down(now, peer, SILENT, pause=0.0)
-                continue
+        reviewed: list[tuple[Peer, SessionReport | None]] = []
+        for peer in self._peers:  # all of them first: who is silent is no next hop either
             report = by_session.get(peer.sessions[-1].index)
             peer.is_suspect = report is not None and report.silent_s >= SUSPECT_AFTER
-            if peer.via is not None:
-                self._reroute(now, peer, peer.via)
-            for session in list(peer.sessions):
-                if now - session.established_at >= REJECT_AFTER:
-                    self._remove_session(peer, session, SessionEvent.OVERDUE)
-            if not peer.sessions:
-                self._down(now, peer, WORN, pause=0.0)
-            elif not self._handshakes.is_trying_node(peer.node):
+            reviewed.append((peer, report))
+        for peer, report in reviewed:
+            if peer.exchange.is_mine:
+                exchanging.append(peer)
+            if (lost := self._why_lost(now, peer, by_session, report)) is not None:
+                self._down(now, peer, lost, pause=0.0)
+                continue
+            if peer.sought is not None and not peer.is_suspect:
+                self._handshakes.give_up(peer.sought)
+                peer.sought = None
+            if not self._handshakes.is_renewing(peer.node):
                 wants_hybrid = peer.exchange.is_mine and peer.wants_hybrid()
                 at_once = left > 0 and (wants_hybrid or peer.needs_clock(own_offset_s))
                 if at_once or wants_handshake(now, peer, report):
                     left -= at_once
                     peer.known_offset_s = own_offset_s  # once, though nothing comes of it
-                    way = None if peer.is_suspect else in_session(peer)
-                    self._handshakes.begin(now, again(now, peer), way)
+                    target, way = again(now, peer), None if peer.is_suspect else in_session(peer)
+                    peer.sought = target if way is None else None
+                    self._handshakes.begin(now, target, way)
         self._exchanges.review(now, exchanging)
         return self._take_events()
+
+    def _why_lost(
+        self, now: Instant, peer: Peer, by_session: Mapping[int, SessionReport], report: SessionReport | None
+    ) -> str | None:
+        """Why its link ends; None: it goes on, and without the sessions that are too old."""
+        if is_silent(peer, by_session):
+            return SILENT
+        if report is not None and peer.up and not self._routes.review(now, peer, report):
+            return UNANSWERED
+        for session in list(peer.sessions):
+            if now - session.established_at >= REJECT_AFTER:
+                self._remove_session(peer, session, SessionEvent.OVERDUE)
+        return None if peer.sessions else WORN
 
     # time
 
@@ -281,7 +296,7 @@ class Sessions:
             self._roster.link_up(peer.node)
             self._targets.link_up(now, peer.node)
             self._reachability.link_up()
-            self._events.append(LinkUp(peer.node, peer.certificate, peer.via is None))
+            self._events.append(LinkUp(peer.node, peer.certificate, peer.is_neighbour))
 
     def _down(self, now: Instant, peer: Peer, reason: str, pause: Duration) -> None:
         self._peers.remove(peer.node)
@@ -298,28 +313,6 @@ class Sessions:
             self._reachability.link_down(now, peer.certificate.name, lost=reason in LOST and peer.via is None)
             self._events.append(LinkDown(peer.node, reason))
 
-    def _follow(self, now: Instant, peer: Peer, way: Way) -> None:
-        """All for the peer goes the way of the handshake of the session that is sent on."""
-        if not isinstance(way, InSession):
-            self._set_route(now, peer, way.neighbour if isinstance(way, Forwarded) else None)
-
-    def _reroute(self, now: Instant, peer: Peer, via: NodeIndex) -> None:
-        """The next hop of its route is linked no more, or nothing comes by it: another one, if there is one."""
-        if peer.is_suspect or self._peers.way_by(via, peer.node) is None:
-            next_hop = self._next_hop(peer.node)
-            if next_hop is not None and self._peers.way_by(next_hop, peer.node) is not None:
-                self._set_route(now, peer, next_hop)
-
-    def _set_route(self, now: Instant, peer: Peer, via: NodeIndex | None) -> None:
-        if peer.via == via:
-            return
-        had_path, peer.via = peer.via is None, via
-        self._peers.session_changes += 1
-        self.commands.append(RemoveNodeRoute(peer.node) if via is None else SetNodeRoute(peer.node, via))
-        self._targets.way_changed(now, peer.node)
-        if peer.up and had_path is not (via is None):
-            self._events.append(PathChange(peer.node, via is None))
-
     def _remove_session(self, peer: Peer, session: Session, event: SessionEvent) -> None:
         session.take(event)
         self._peers.remove_session(peer, session)
@@ -331,5 +324,6 @@ class Sessions:
         return self._wall_clock_ms(now) / 1000 - now
 
     def _take_events(self) -> list[LinkEvent]:
-        taken, self._events = self._events, []
+        taken = list(self._events)
+        self._events.clear()
         return taken

@@ -119,7 +119,7 @@ class Target:
 
 
 class Targets:
-    """All of one node's targets. ``is_linked``: whether a node has a session; ``has_path``: and a path;
+    """All of one node's targets. ``is_linked``: whether a node has a session; ``is_probed_at``: and none is to be made;
     ``is_serial_revoked``: whether the CA has revoked a node's certificate with this serial.
     """
 
@@ -127,12 +127,12 @@ class Targets:
         self,
         my_index: NodeIndex,
         is_linked: Callable[[NodeIndex], bool],
-        has_path: Callable[[NodeIndex], bool],
+        is_probed_at: Callable[[NodeIndex, Sequence[Endpoint]], bool],
         is_serial_revoked: Callable[[NodeIndex, int], bool],
     ) -> None:
         self._my_index = my_index
         self._is_linked = is_linked
-        self._has_path = has_path
+        self._is_probed_at = is_probed_at
         self._is_serial_revoked = is_serial_revoked
         self._configured: dict[str, Target] = {}
         self._learned: dict[NodeIndex, Target] = {}
@@ -335,7 +335,7 @@ class Targets:
         return target.node is not None and self._is_linked(target.node)
 
     def _is_where_it_is_sought(self, target: Target) -> bool:
-        return target.node is not None and self._has_path(target.node)
+        return target.node is not None and self._is_probed_at(target.node, target.endpoints)
 
 
 def _is_usable(endpoint: Endpoint) -> bool:

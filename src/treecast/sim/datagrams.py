@@ -20,6 +20,7 @@ class SessionDatagram:
 class Probe:
     reply: bool
     fingerprint: int
+    value: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.downstream_commands import AcceptKey, AcceptTree
-from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
-from treecast.base.path_commands import ChallengePath, SetPath
+from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
+from treecast.base.path_commands import ChallengePath, ProbePeer, SetPath
 from treecast.base.time import Instant
 from treecast.base.token_bucket import TokenBucket
 from treecast.sim.datagrams import (
@@ -134,7 +134,9 @@ class ModelForwarder(TreeReception):
             case TreeDatagram():
                 self._receive_tree(source, datagram)
 
-    def _receive_session(self, source: Endpoint | None, datagram: SessionDatagram) -> None:
+    def _receive_session(
+        self, source: Endpoint | None, datagram: SessionDatagram, brought_by: NodeIndex | None = None
+    ) -> None:
         """``source``: None for one that a neighbour has brought."""
         session = self.sessions.get(datagram.receiver_index)
         if session is None:
@@ -150,16 +152,17 @@ class ModelForwarder(TreeReception):
         if not session.confirmed:
             session.confirmed = True
             self.raise_event(e.SessionConfirmed(session.peer, datagram.receiver_index))
-        is_elsewhere = source is not None and not self.sessions.is_at(session.peer, source)
-        if source is not None and is_elsewhere and datagram.counter == session.window.highest:
-            self._heard_elsewhere(source, session, datagram)
+        if source is not None and datagram.counter == session.window.highest:
+            self._heard(source, session, datagram)
         match datagram.body:
-            case Probe(reply, fingerprint):
+            case Probe(True, fingerprint, value):
+                if self._reply_counts(session, value):
+                    self._compare_fingerprint(session.peer, fingerprint)
+            case Probe(_, fingerprint, value):
                 self._compare_fingerprint(session.peer, fingerprint)
-                if not reply:
-                    self._seal_to(session, source, Probe(True, self.fingerprints.own))
+                self._seal_back(session, source, brought_by, Probe(True, self.fingerprints.own, value))
             case PathChallenge(value, response=False):
-                self._seal_to(session, source, PathChallenge(value, response=True))
+                self._seal_back(session, source, brought_by, PathChallenge(value, response=True))
             case PathChallenge(value):
                 self._path_answered(session.peer, datagram.receiver_index, value)
             case Key(stream, key_id, context):
@@ -184,7 +187,7 @@ class ModelForwarder(TreeReception):
             onwards = replace(forward, hop_limit=min(forward.hop_limit, HOP_LIMIT) - 1)
             self._seal_for(self._next_hop(forward.destination), onwards)
         elif isinstance(forward.inner, SessionDatagram):
-            self._receive_session(None, forward.inner)
+            self._receive_session(None, forward.inner, neighbour)
         else:
             self.raise_event(e.ForwardedHandshake(neighbour, forward.source, forward.inner))
 
@@ -225,14 +228,11 @@ class ModelForwarder(TreeReception):
         """Probe each peer, as the real one does every two seconds."""
         for peer in self.sessions.peers():
             if self.sessions.current(peer) is not None:
-                self._seal(peer, Probe(False, self.fingerprints.own))
+                self.sessions.path(peer).turn(has_route=peer in self.node_routes)
+                self._probe(peer, self.fingerprints.own)
 
     def reports(self) -> list[e.SessionReport]:
-        now, weight = self.underlay.now, self.datagram_weight
-        return [
-            e.SessionReport(index, one.peer, now - one.since, now - one.received_at, None, one.sealed * weight)
-            for index, one in self.sessions.items()
-        ]
+        return [self._report(index, one, self.datagram_weight) for index, one in self.sessions.items()]
 
     # commands
 
@@ -270,9 +270,14 @@ class ModelForwarder(TreeReception):
             case c.RemoveSession(session):
                 self.sessions.remove(session)
             case SetPath(peer, _, endpoint):
-                self.sessions.set_path(peer, endpoint)
+                self.sessions.set_path(peer, endpoint, self.underlay.now)
             case ChallengePath():
                 self._challenge(command)
+            case ProbePeer(peer):
+                self._probe(peer, self.fingerprints.own)
+            case c.SetNodeRoute(node) | c.RemoveNodeRoute(node):
+                self.write(command)
+                self.sessions.route_changed(node)
             case c.SetFingerprint(fingerprint):
                 self.fingerprints.own = int.from_bytes(fingerprint, "big")
             case c.ForgetPeer(peer):

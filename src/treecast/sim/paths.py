@@ -1,6 +1,6 @@
 """The model's path to a node: where its sessions send, and the addresses besides from which it was heard.
 
-The same rules and numbers as ``crates/core/src/path.rs``.
+The same rules and numbers as ``crates/core/src/path.rs``, which counts the probes that were not answered, too.
 """
 
 from __future__ import annotations
@@ -29,17 +29,39 @@ class Candidate:
 @dataclass(slots=True)
 class ModelPath:
     endpoint: Endpoint | None
+    received_at: Instant
     candidates: list[Candidate] = field(default_factory=list)
+    moves: int = 0
+    unanswered: int = 0
+    """Turns since a probe on the path was answered."""
+    unanswered_by_route: int = 0
     _used: float = 0.0
     """News that count against the burst."""
     _updated: Instant | None = None
 
-    def move(self, endpoint: Endpoint) -> None:
+    def move(self, endpoint: Endpoint, now: Instant) -> None:
         self.candidates = [one for one in self.candidates if one.endpoint != endpoint]
         self.endpoint = endpoint
+        self.moves += 1
+        self.unanswered, self.received_at = 0, now
+
+    def turn(self, *, has_route: bool) -> None:
+        """A turn of probes begins."""
+        self.unanswered += 1
+        self.unanswered_by_route += has_route
+
+    def probe_answered(self, moves: int | None, now: Instant) -> None:
+        """A probe was answered that went to the path after so many moves; None: by a route."""
+        if moves is None:
+            self.unanswered_by_route = 0
+        elif moves == self.moves:
+            self.unanswered, self.received_at = 0, now
 
     def heard(self, source: Endpoint, size: int, now: Instant) -> bool:
-        """An authentic datagram came from elsewhere. Whether that is news."""
+        """An authentic datagram came from there. Whether that is elsewhere, and news."""
+        if source == self.endpoint:
+            self.received_at = now
+            return False
         known = self._candidate(source)
         if known is not None:
             known.received += size

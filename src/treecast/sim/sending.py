@@ -10,13 +10,15 @@ from treecast.base import events as e
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ChallengePath
-from treecast.sim.datagrams import UDP_BYTES, Forward, PathChallenge, SessionDatagram, kind_and_bytes
+from treecast.sim.datagrams import UDP_BYTES, Forward, PathChallenge, Probe, SessionDatagram, kind_and_bytes
 from treecast.sim.sessions import ModelSession, Sessions
 from treecast.sim.tables import ForwardingTables
 from treecast.sim.underlay import Underlay
 
 HOP_LIMIT = 8
 """Links that a Forward takes at most, as in the real one (docs/protocol.md section 4)."""
+OUTSTANDING_PROBES = 8
+"""Probes of a session whose reply is still believed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,6 +31,8 @@ class Sending(ForwardingTables):
     raise_event: Callable[[e.Event], None]
     drops: Counter[str] = field(default_factory=Counter)
     sessions: Sessions = field(default_factory=Sessions)
+    probed: int = 0
+    """Probes so far."""
 
     def _next_hop(self, node: NodeIndex) -> NodeIndex:
         return self.node_routes.get(node, node)
@@ -50,19 +54,59 @@ class Sending(ForwardingTables):
     def _seal_in(self, session: ModelSession, body: object) -> None:
         """On the node's path, or by its route."""
         peer = session.peer
+        if peer in self.node_routes:
+            self._seal_routed(session, self.node_routes[peer], body)
+            return
         session.sealed += 1
         datagram = SessionDatagram(session.remote_index, session.sealed, body, session.link_secret)
-        if peer in self.node_routes:
-            self._seal_for(self.node_routes[peer], Forward(peer, self.me, HOP_LIMIT, datagram))
-        else:
-            self._send(self.sessions.path(peer).endpoint, datagram)
+        self._send(self.sessions.path(peer).endpoint, datagram)
 
-    def _seal_to(self, session: ModelSession, to: Endpoint | None, body: object) -> None:
-        """To where something came from; None: a neighbour has brought it."""
-        path = self.sessions.path(session.peer)
-        if to is None:
-            self._seal_in(session, body)
+    def _seal_back(
+        self, session: ModelSession, to: Endpoint | None, brought_by: NodeIndex | None, body: object
+    ) -> None:
+        """To where something came from, or by the neighbour that has brought it."""
+        if to is not None:
+            self._seal_to(session, to, body)
+        elif brought_by is not None:
+            self._seal_routed(session, brought_by, body)
+
+    def _seal_routed(self, session: ModelSession, next_hop: NodeIndex, body: object) -> None:
+        session.sealed += 1
+        datagram = SessionDatagram(session.remote_index, session.sealed, body, session.link_secret)
+        self._seal_for(next_hop, Forward(session.peer, self.me, HOP_LIMIT, datagram))
+
+    def _probe(self, peer: NodeIndex, fingerprint: int) -> None:
+        """Probe a node on its path, and by its route where it has one."""
+        session = self.sessions.current(peer)
+        if session is None:
+            self.drops["no_session"] += 1
             return
+        path = self.sessions.path(peer)
+        if peer in self.node_routes:
+            probe = self._new_probe(session, None, fingerprint)
+            self._seal_routed(session, self.node_routes[peer], probe)
+        if path.endpoint is not None:
+            self._seal_to(session, path.endpoint, self._new_probe(session, path.moves, fingerprint))
+
+    def _new_probe(self, session: ModelSession, moves: int | None, fingerprint: int) -> Probe:
+        """Its value is never used twice: in the model that is as good as one by chance."""
+        self.probed += 1
+        if len(session.probes) >= OUTSTANDING_PROBES:
+            session.probes.pop(next(iter(session.probes)))
+        session.probes[self.probed] = moves
+        return Probe(False, fingerprint, self.probed)
+
+    def _reply_counts(self, session: ModelSession, value: int) -> bool:
+        if value not in session.probes:
+            self.drops["probe_unexpected"] += 1
+            return False
+        moves = session.probes.pop(value)
+        self.sessions.path(session.peer).probe_answered(moves, self.underlay.now)
+        return True
+
+    def _seal_to(self, session: ModelSession, to: Endpoint, body: object) -> None:
+        """To an address: off the path no more than what came from there permits."""
+        path = self.sessions.path(session.peer)
         datagram = SessionDatagram(session.remote_index, session.sealed + 1, body, session.link_secret)
         if to != path.endpoint and not path.may_send(to, _size(datagram)):
             self.drops["path_unvalidated"] += 1
@@ -85,9 +129,23 @@ class Sending(ForwardingTables):
         else:
             self.underlay.send(self.endpoint, endpoint, datagram)
 
-    def _heard_elsewhere(self, source: Endpoint, session: ModelSession, datagram: SessionDatagram) -> None:
+    def _heard(self, source: Endpoint, session: ModelSession, datagram: SessionDatagram) -> None:
         if self.sessions.path(session.peer).heard(source, _size(datagram), self.underlay.now):
             self.raise_event(e.PathSeen(session.peer, datagram.receiver_index, 0, source))
+
+    def _report(self, index: int, one: ModelSession, datagram_weight: int) -> e.SessionReport:
+        now, path = self.underlay.now, self.sessions.path(one.peer)
+        return e.SessionReport(
+            session=index,
+            peer=one.peer,
+            age_s=now - one.since,
+            silent_s=now - one.received_at,
+            rtt_ms=None,
+            sealed=one.sealed * datagram_weight,
+            path_silent_s=now - path.received_at,
+            path_unanswered=path.unanswered,
+            route_unanswered=path.unanswered_by_route,
+        )
 
     def _path_answered(self, peer: NodeIndex, session: int, value: int) -> None:
         endpoint = self.sessions.path(peer).answered(value)

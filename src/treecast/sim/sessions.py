@@ -26,6 +26,8 @@ class ModelSession:
     link_secret: bytes = b""
     """The id of the one that is in its keys."""
     sealed: int = 0
+    probes: dict[int, int | None] = field(default_factory=dict)
+    """Probes whose reply is still believed, by value: the path after so many moves, or a route."""
     window: ReplayWindow = field(default_factory=lambda: ReplayWindow(SESSION_WINDOW))
 
 
@@ -59,10 +61,15 @@ class Sessions:
         """The path to a peer that has, or had, a session. KeyError."""
         return self._paths[peer]
 
-    def set_path(self, peer: NodeIndex, endpoint: Endpoint) -> None:
+    def set_path(self, peer: NodeIndex, endpoint: Endpoint, now: Instant) -> None:
         """Nothing happens when there is no such peer."""
         if peer in self._paths:
-            self._paths[peer].move(endpoint)
+            self._paths[peer].move(endpoint, now)
+
+    def route_changed(self, peer: NodeIndex) -> None:
+        """Another route, or none: nothing is known of how it answers."""
+        if peer in self._paths:
+            self._paths[peer].unanswered_by_route = 0
 
     def is_at(self, peer: NodeIndex, endpoint: Endpoint) -> bool:
         """Whether the path to the peer has this endpoint."""
@@ -73,7 +80,7 @@ class Sessions:
         self.remove(index)
         self._by_index[index] = session
         self._by_peer.setdefault(session.peer, {})[index] = session
-        self._paths.setdefault(session.peer, ModelPath(session.endpoint))
+        self._paths.setdefault(session.peer, ModelPath(session.endpoint, session.since))
 
     def remove(self, index: int) -> None:
         """Nothing happens when there is no such session."""

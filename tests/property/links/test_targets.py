@@ -38,7 +38,7 @@ class TimersAgainstAScan(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.linked: set[NodeIndex] = set()
-        self.targets = Targets(ME, self.linked.__contains__, self.linked.__contains__, lambda *_: False)
+        self.targets = Targets(ME, self.linked.__contains__, lambda node, _: node in self.linked, lambda *_: False)
         self.tried: list[Target] = []
         self.now = Instant(0.0)
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.sim.engine.meshes import mesh
 from treecast.base.addresses import Endpoint
+from treecast.base.path_commands import ProbePeer
 from treecast.sim.datagrams import UDP_BYTES, kind_and_bytes
 from treecast.sim.world import SimNode, World
 
@@ -40,9 +41,9 @@ class Victim:
     def __init__(self, world: World) -> None:
         self.bytes = 0
         self.kinds: set[str] = set()
-        world.underlay.attach(VICTIM, self._receive)
+        world.underlay.attach(VICTIM, self.receive)
 
-    def _receive(self, source: Endpoint, datagram: object) -> None:
+    def receive(self, source: Endpoint, datagram: object) -> None:
         kind, size = kind_and_bytes(datagram)
         self.bytes += size - UDP_BYTES
         self.kinds.add(kind)
@@ -51,7 +52,7 @@ class Victim:
 def forge_probes(member: SimNode) -> int:
     """One probe to each peer under the victim's address. The bytes that each of them gets."""
     own, member.forwarder.endpoint = member.forwarder.endpoint, VICTIM
-    member.forwarder.probe()
+    member.forwarder.carry_out([ProbePeer(peer) for peer in member.forwarder.sessions.peers()])
     member.forwarder.endpoint = own
     return 44
 
@@ -86,7 +87,7 @@ def test_a_victim_that_is_a_node_of_the_network_answers_for_nobody() -> None:
     at = where(root, member)
     own, member.forwarder.endpoint = member.forwarder.endpoint, other.endpoint
     for _ in range(5):
-        member.forwarder.probe()
+        member.forwarder.carry_out([ProbePeer(root.index)])
         world.run(1.1)
     member.forwarder.endpoint = own
     world.run(1.0)

@@ -18,9 +18,9 @@ from treecast.sim.handshake import ModelFactory
 START = Instant(100.0)
 
 
-def attempt(number: int, seed: int = 1) -> Attempt:
+def attempt(number: int, seed: int = 1, *, is_peer: bool = True) -> Attempt:
     node = NodeIndex(number)
-    target = Target(None, node, (endpoint_of(9),), START, f"n{number}", START)
+    target = Target(None, node, (endpoint_of(9),), START, f"n{number}", START, is_peer=is_peer)
     return Attempt.begin(START, target, ModelFactory(bytes(32)).initiate(number), Random(seed))
 
 
@@ -43,14 +43,22 @@ def test_an_attempt_is_found_by_index_init_target_and_node_until_it_is_over() ->
     attempts, one = Attempts(), attempt(7)
     attempts.add(one)
     assert attempts.get(7) is attempts.with_init(one.init) is attempts.of(one.target) is one
-    assert attempts.seeks(NodeIndex(7)) and 7 in attempts and list(attempts) == [one]
+    assert attempts.renews(NodeIndex(7)) and 7 in attempts and list(attempts) == [one]
     attempts.remove(one)
-    assert not attempts.seeks(NodeIndex(7)) and 7 not in attempts and attempts.with_init(one.init) is None
+    assert not attempts.renews(NodeIndex(7)) and 7 not in attempts and attempts.with_init(one.init) is None
+
+
+def test_a_try_at_a_node_s_addresses_is_none_to_renew_its_session() -> None:
+    attempts, one = Attempts(), attempt(7, is_peer=False)
+    attempts.add(one)
+    assert not attempts.renews(NodeIndex(7)) and 7 in attempts
+    attempts.remove(one)
+    assert not attempts.renews(NodeIndex(7))
 
 
 def test_what_a_handshake_asks_touches_as_much_among_1000_as_among_10() -> None:
     def ask(attempts: Attempts, peers: Peers) -> None:
-        assert attempts.seeks(NodeIndex(1)) and not attempts.seeks(NodeIndex(5_000))
+        assert attempts.renews(NodeIndex(1)) and not attempts.renews(NodeIndex(5_000))
         assert attempts.with_init(b"none") is None
         assert peers.index_in_use(1) and not peers.index_in_use(5_000)
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
-from tests.unit.links.shaking import Node, certificate_of, confirm, endpoint_of, report, shake
-from treecast.base.commands import RemoveNodeRoute, SendDatagram, SendForwarded, SetNodeRoute
-from treecast.base.events import ForwardedHandshake
+from msgspec import convert
+
+from tests.unit.links.shaking import InSession, Node, certificate_of, confirm, endpoint_of, report, shake
+from treecast.base.addresses import Endpoint
+from treecast.base.commands import (
+    Command,
+    ForgetPeer,
+    RemoveNodeRoute,
+    SendDatagram,
+    SendForwarded,
+    SetNodeRoute,
+)
+from treecast.base.events import ForwardedHandshake, SessionReport
 from treecast.base.ids import NodeIndex
+from treecast.base.path_commands import ProbePeer
 from treecast.base.time import Instant
 from treecast.links.init_ways import FORWARD_AFTER
 from treecast.links.link_events import LinkDown, LinkUp, PathChange
@@ -189,17 +201,125 @@ def test_a_path_that_falls_silent_is_followed_by_a_route_before_the_link_is_lost
     one.events()
     silent = [replace(each, silent_s=3.5) if each.peer == THREE else each for each in report(one)]
     one.links.review(Instant(9.0), silent)
-    init = forwarded(one, 10.8)[-1]
+    init = forwarded(one, 12.9)[-1]
     assert (init.neighbour, init.destination) == (TWO, THREE)
-    (response,) = bring(three, 10.8, init, 1)
-    one.links.receive(Instant(10.8), ForwardedHandshake(TWO, THREE, response.data))
+    (response,) = bring(three, 12.9, init, 1)
+    one.links.receive(Instant(12.9), ForwardedHandshake(TWO, THREE, response.data))
     assert SetNodeRoute(THREE, TWO) not in one.links.commands, "not before the other side has the session, too"
     (final,) = taken(one)
-    bring(three, 10.8, final, 1)
+    bring(three, 12.9, final, 1)
     assert [node.installed[-1].endpoint for node in (one, three)] == [None, None], "nobody is where the neighbour is"
-    confirm(one, three, 10.8)
+    confirm(one, three, 12.9)
     assert SetNodeRoute(THREE, TWO) in one.links.commands
     assert one.events() == [PathChange(THREE, has_path=False)]
+
+
+def mesh_of_three() -> tuple[Node, Node, Node]:
+    """1 is linked with both others, and 2 leads to 3."""
+    one, two, three = Node(1), Node(2), Node(3)
+    shake(one, two)
+    shake(two, three)
+    shake(three, one)
+    one.next_hops[THREE] = TWO
+    one.sent()
+    one.events()
+    return one, two, three
+
+
+def of_three(node: Node, **measured: float) -> list[SessionReport]:
+    """Reports where this was measured of node 3."""
+    return [
+        convert({**asdict(each), **measured}, SessionReport) if each.peer == THREE else each for each in report(node)
+    ]
+
+
+def review(node: Node, now: float, **measured: float) -> Sequence[Command]:
+    """Commands of a review where this was measured of one peer, and all is well with the others."""
+    node.links.review(Instant(now), of_three(node, **measured))
+    node.sent()
+    return node.others
+
+
+def test_a_silent_path_gives_way_to_a_route_that_no_other_room_sees_and_is_taken_again() -> None:
+    one, _, _ = mesh_of_three()
+    assert review(one, 9.0, path_silent_s=3.0, path_unanswered=1) == [ProbePeer(THREE)]
+    assert review(one, 10.0, path_silent_s=4.0, path_unanswered=2) == [SetNodeRoute(THREE, TWO), ProbePeer(THREE)]
+    assert review(one, 11.0, path_silent_s=5.0, path_unanswered=3) == []
+    assert review(one, 12.0, path_silent_s=0.0, path_unanswered=0) == [RemoveNodeRoute(THREE)]
+    assert one.events() == []
+    assert len([session for peer in one.links.peers() for session in peer.sessions]) == 2
+
+
+def test_other_rooms_learn_of_a_path_that_is_dead_though_the_node_is_heard() -> None:
+    one, _, _ = mesh_of_three()
+    assert review(one, 9.0, path_unanswered=3) == [ProbePeer(THREE)]
+    assert review(one, 10.0, path_unanswered=4) == [SetNodeRoute(THREE, TWO), ProbePeer(THREE)]
+    assert one.events() == []
+    assert review(one, 11.0, path_unanswered=4) == []
+    assert one.events() == [PathChange(THREE, has_path=False)]
+    assert review(one, 20.0, path_unanswered=9, route_unanswered=3) == []
+    assert review(one, 21.0, path_unanswered=0, route_unanswered=3) == [RemoveNodeRoute(THREE)]
+    assert one.events() == [PathChange(THREE, has_path=True)]
+
+
+def test_a_node_that_is_heard_and_reached_on_no_way_is_lost() -> None:
+    one, _, _ = mesh_of_three()
+    one.next_hops.clear()
+    assert review(one, 9.0, path_unanswered=3) == [ProbePeer(THREE)]
+    assert ForgetPeer(THREE) in review(one, 10.0, path_unanswered=4)
+    assert one.events() == [LinkDown(THREE, "unanswered")]
+
+
+def test_a_route_that_answers_nothing_is_lost_with_the_node() -> None:
+    one, _, _ = mesh_of_three()
+    review(one, 9.0, path_silent_s=4.0, path_unanswered=2)
+    assert ForgetPeer(THREE) not in review(one, 16.0, path_unanswered=5, route_unanswered=3)
+    assert ForgetPeer(THREE) in review(one, 17.0, path_unanswered=6, route_unanswered=4)
+    assert one.events()[-1] == LinkDown(THREE, "unanswered")
+
+
+def test_a_neighbour_that_is_silent_itself_is_no_next_hop() -> None:
+    one, _, _ = mesh_of_three()
+    silent = [replace(each, silent_s=3.5, path_silent_s=4.5, path_unanswered=2) for each in report(one)]
+    one.links.review(Instant(9.0), silent)
+    one.links.review(Instant(10.0), silent)
+    one.sent()
+    assert not [command for command in one.others if isinstance(command, SetNodeRoute)]
+
+
+def test_a_handshake_with_a_silent_node_ends_when_it_is_heard_by_its_route() -> None:
+    one, _, _ = mesh_of_three()
+    one.links.review(Instant(9.0), of_three(one, silent_s=3.5, path_silent_s=3.5, path_unanswered=2))
+    assert [data[0] for data in one.sent()] == [0xC0]
+    review(one, 10.0, silent_s=4.5, path_silent_s=4.5, path_unanswered=2)
+    review(one, 11.0, silent_s=0.1, path_silent_s=5.5, path_unanswered=3)
+    review(one, 12.0, path_unanswered=0)
+    one.links.advance(Instant(15.0))
+    assert one.sent() == [], "its path has answered meanwhile, to a probe"
+
+
+def test_a_path_that_is_probed_gets_no_init_and_the_node_s_other_addresses_do() -> None:
+    one, _, _ = mesh_of_three()
+    other = Endpoint(endpoint_of(3).address, 7701)
+    one.links.learn(Instant(8.0), THREE, (endpoint_of(3), other), "n3")
+    review(one, 9.0, path_silent_s=4.0, path_unanswered=2)
+    one.links.advance(Instant(12.0))
+    places = {command.endpoint for command in one.links.commands if isinstance(command, SendDatagram)}
+    assert places == {other}
+    one.links.learn(Instant(13.0), THREE, (endpoint_of(3),), "n3")
+    one.sent()
+    one.links.advance(Instant(40.0))
+    assert one.sent() == []
+
+
+def test_a_rekey_over_a_route_waits_for_no_try_at_the_addresses_of_the_node() -> None:
+    one, _, three = linked_by_two()
+    shake_by_two(one, three)
+    one.links.advance(Instant(130.0))
+    assert {data[0] for data in one.sent()} == {0xC0}, "it is tried at its address"
+    one.links.review(Instant(130.5), report(one))
+    inits = [data for data in one.sent() if isinstance(data, InSession)]
+    assert len(inits) == 2, "one for each of both nodes"
 
 
 def test_a_node_with_a_route_is_no_next_hop() -> None:

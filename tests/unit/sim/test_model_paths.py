@@ -23,7 +23,7 @@ def number(of: Endpoint | None) -> int:
 
 
 def test_each_step_ends_as_in_the_data_plane() -> None:
-    path, did = ModelPath(endpoint(1)), set[tuple[str, bool]]()
+    path, did = ModelPath(endpoint(1), Instant(0.0)), set[tuple[str, bool]]()
     for step in json.loads(VECTORS.read_text())["path_steps"]:
         ms, what, *numbers = step.split()
         place, amount, expected = endpoint(int(numbers[0])), int(numbers[1]), int(numbers[2])
@@ -39,9 +39,15 @@ def test_each_step_ends_as_in_the_data_plane() -> None:
                 result = number(path.answered(amount))
             case "set":
                 result = number(path.endpoint)
-                path.move(place)
+                path.move(place, now)
+            case "turn":
+                path.turn(has_route=False)
+                result = path.unanswered
+            case "reply":
+                path.probe_answered(amount, now)
+                result = path.unanswered
         assert result == expected, step
         assert len(path.candidates) <= CANDIDATES
         did.add((what, bool(result)))
-    both = {(what, result) for what in ("heard", "send", "answer") for result in (True, False)}
-    assert did == both | {("challenge", False), ("set", True)}
+    both = {(what, result) for what in ("heard", "send", "answer", "reply") for result in (True, False)}
+    assert did == both | {("challenge", False), ("set", True), ("turn", True)}

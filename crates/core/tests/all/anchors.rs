@@ -80,7 +80,7 @@ fn a_root_that_moved_is_heard_from_its_new_address_once_its_path_has_moved() {
     let session = members.root.session_to(2).unwrap();
     receive(&members.member, &seal(&session, 0, FRAME), moved).unwrap();
     assert_eq!(from(moved.address), Some(Reason::TreeRpf), "an authentic datagram is news, no move");
-    members.member.set_path(1, moved);
+    members.member.set_path(1, moved, NOW_NS);
     assert_eq!(from(moved.address), None);
     assert_eq!(from(endpoint(1).address), Some(Reason::TreeRpf));
 }

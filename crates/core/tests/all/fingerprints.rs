@@ -39,7 +39,7 @@ fn probes_and_replies_with_another_fingerprint_reach_python_and_those_with_the_s
     assert_eq!(differences(&two), [0; 0]);
     receive(&two, &probe(3), endpoint(1)).unwrap();
     assert_eq!(differences(&two), [u128::MAX - 1]);
-    let value = there.probe(NOW_NS);
+    let value = there.probe(there.path.probed(), NOW_NS);
     let reply = |value| seal(&here, KIND_PROBE_REPLY, &Probe { value, fingerprint: 9 }.emit());
     receive_at(&two, &reply(value), endpoint(1), NOW_NS + INTERVAL_NS).unwrap();
     assert_eq!(differences(&two), [4]);

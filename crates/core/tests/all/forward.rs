@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, Origin, Received, Recent};
-use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, KIND_FRAME};
+use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, KIND_FRAME, KIND_PROBE, KIND_PROBE_REPLY};
 use treecast_core::datagram::{COOKIE, INIT};
 use treecast_core::events::Event;
+use treecast_core::fingerprints::Probe;
 use treecast_core::forward::{ForwardHeader, FORWARD_HEADER_LEN, HOP_LIMIT, NO_PATH};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::handshake::Handshake;
@@ -122,6 +123,16 @@ fn what_a_neighbour_brings_shows_no_address() {
 }
 
 #[test]
+fn what_answers_a_probe_that_a_neighbour_has_brought_goes_back_by_it() {
+    let line = line();
+    let probe = seal(&line.to_three, KIND_PROBE, &Probe { value: 7, fingerprint: 0 }.emit());
+    let (_, sent_on) = onwards(line.at_two(&body(ForwardHeader::first(3, 1), &probe)).unwrap());
+    let (received, _) = line.at_three(&sent_on).unwrap();
+    let Received::AnswerBy(session, neighbour, KIND_PROBE_REPLY, 7) = received else { panic!("{received:?}") };
+    assert_eq!((session.peer, neighbour.peer), (1, 2), "though 3 has a path to 1");
+}
+
+#[test]
 fn what_is_in_a_forward_is_no_forward_itself() {
     let line = line();
     let three_to_one = line.body();
@@ -205,7 +216,7 @@ fn a_session_without_a_path_is_no_next_hop_but_has_one() {
     assert_eq!(line.nodes[0].neighbour(3).unwrap_err(), Reason::ForwardNoRoute);
     line.nodes[0].remove_node_route(3);
     assert_eq!(line.nodes[0].neighbour(3).unwrap().peer, 3);
-    line.nodes[0].set_path(3, NO_PATH);
+    line.nodes[0].set_path(3, NO_PATH, NOW_NS);
     assert_eq!(line.nodes[0].neighbour(3).unwrap_err(), Reason::ForwardNoRoute);
 }
 

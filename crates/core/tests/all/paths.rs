@@ -7,8 +7,9 @@ use treecast_core::arrival::{Received, Recent};
 use treecast_core::datagram::{KIND_FRAME, KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY};
 use treecast_core::events::Event;
 use treecast_core::fingerprints::Probe;
+use treecast_core::forward::NO_PATH;
 use treecast_core::forwarding_tables::ForwardingTables;
-use treecast_core::path::{Endpoint, Path};
+use treecast_core::path::{Endpoint, Path, ProbedWay};
 use treecast_core::reason::Reason;
 
 const FRAME: &[u8] = &[7; 60];
@@ -71,12 +72,12 @@ fn all_sessions_of_a_node_send_where_its_path_was_set_and_those_to_come() {
     let (one, two) = (tables(1), tables(2));
     let (_, first) = join(&one, &two, 10, Aead::Aes256Gcm);
     let (_, second) = join(&one, &two, 20, Aead::Aes256Gcm);
-    two.set_path(1, endpoint(99));
+    two.set_path(1, endpoint(99), NOW_NS);
     let (_, third) = join(&one, &two, 30, Aead::Aes256Gcm);
     assert_eq!([first, second, third].map(|session| session.endpoint()), [endpoint(99); 3]);
     assert_eq!(two.peer_at(&endpoint(99).address).map(|peer| peer.index), Some(1));
     assert!(two.peer_at(&endpoint(1).address).is_none());
-    two.set_path(7, endpoint(98));
+    two.set_path(7, endpoint(98), NOW_NS);
     assert!(two.peer_at(&endpoint(98).address).is_none(), "a node without a session has no path");
 }
 
@@ -102,7 +103,7 @@ fn a_challenge_is_answered_to_where_it_came_from_and_its_answer_counts_once() {
 
 #[test]
 fn a_newer_challenge_replaces_the_one_before_and_one_to_where_nobody_was_heard_is_none() {
-    let path = Path::new(endpoint(1));
+    let path = Path::new(endpoint(1), NOW_NS);
     path.challenge(endpoint(99), 1);
     assert_eq!(path.answered(1), None);
     assert!(path.heard(endpoint(99), 36, NOW_NS));
@@ -110,7 +111,7 @@ fn a_newer_challenge_replaces_the_one_before_and_one_to_where_nobody_was_heard_i
     path.challenge(endpoint(99), 2);
     assert_eq!((path.answered(1), path.answered(2)), (None, Some(endpoint(99))));
     path.challenge(endpoint(99), 3);
-    path.set(endpoint(99));
+    path.set(endpoint(99), NOW_NS);
     assert_eq!(path.answered(3), None, "it is the path already");
 }
 
@@ -128,13 +129,68 @@ fn a_probe_is_answered_to_where_it_came_from_whatever_the_path() {
     assert_eq!(back.endpoint(), endpoint(1));
 }
 
+#[test]
+fn a_path_that_answers_no_probe_is_counted_though_the_node_is_heard() {
+    let (one, two) = (tables(1), tables(2));
+    let (here, there) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let probe = |at_ns| {
+        here.path.turn(false);
+        here.probe(here.path.probed(), at_ns)
+    };
+    let answer = |value, from| {
+        let reply = Probe { value, fingerprint: 0 }.emit();
+        receive(&one, &seal(&there, KIND_PROBE_REPLY, &reply), endpoint(from))
+    };
+    let first = probe(NOW_NS);
+    assert_eq!(answer(first, 99), Ok(None));
+    assert_eq!(here.path.unanswered(), (0, 0), "from wherever: it was read on the path");
+    (0..3).for_each(|turn| assert_ne!(probe(NOW_NS + turn), first));
+    receive(&one, &seal(&there, KIND_FRAME, FRAME), endpoint(2)).unwrap();
+    assert_eq!(answer(NOW_NS, 2), Err(Reason::ProbeUnexpected), "no value can be guessed from another, or the time");
+    assert_eq!(here.path.unanswered(), (3, 0));
+}
+
+#[test]
+fn an_answer_counts_for_the_path_that_its_probe_went_to() {
+    let path = Path::new(endpoint(1), NOW_NS);
+    let old = path.probed();
+    path.turn(true);
+    path.set(endpoint(99), NOW_NS);
+    assert_eq!(path.unanswered(), (0, 1), "it has just answered");
+    (0..2).for_each(|_| path.turn(true));
+    path.probe_answered(old, NOW_NS);
+    assert_eq!(path.unanswered(), (2, 3), "the path before has answered");
+    path.probe_answered(ProbedWay::Route, NOW_NS);
+    assert_eq!(path.unanswered(), (2, 0), "a neighbour leads there, and the path does not");
+    path.turn(true);
+    path.probe_answered(path.probed(), NOW_NS);
+    assert_eq!(path.unanswered(), (0, 1));
+    path.route_changed();
+    assert_eq!(path.unanswered(), (0, 0));
+}
+
+#[test]
+fn a_path_is_silent_since_something_last_came_from_it() {
+    let (one, two) = (tables(1), tables(2));
+    let (session, back) = join(&one, &two, 10, Aead::Aes256Gcm);
+    let heard = |from: Endpoint, at_ns: u64| {
+        receive_at(&two, &seal(&session, KIND_FRAME, FRAME), from, at_ns).unwrap();
+        back.path.received_ns()
+    };
+    assert_eq!(heard(endpoint(1), NOW_NS + SECOND_NS), NOW_NS + SECOND_NS);
+    assert_eq!(heard(endpoint(99), NOW_NS + 2 * SECOND_NS), NOW_NS + SECOND_NS, "from elsewhere");
+    assert_eq!(heard(NO_PATH, NOW_NS + 3 * SECOND_NS), NOW_NS + SECOND_NS, "by a neighbour");
+    two.set_path(1, endpoint(99), NOW_NS + 4 * SECOND_NS);
+    assert_eq!(back.path.received_ns(), NOW_NS + 4 * SECOND_NS);
+}
+
 proptest! {
     /// Whatever a member sends from whatever addresses: none gets more than three bytes for each, unless it is the path.
     #[test]
     fn no_address_gets_more_than_three_bytes_for_each_that_came_from_it(
         steps in prop::collection::vec((any::<bool>(), 2u8..12, 0usize..2000, 0u64..2_000_000_000), 1..400),
     ) {
-        let path = Path::new(endpoint(1));
+        let path = Path::new(endpoint(1), NOW_NS);
         let (mut received, mut sent) = ([0u64; 12], [0u64; 12]);
         let mut now_ns = NOW_NS;
         for (is_heard, from, length, later_ns) in steps {

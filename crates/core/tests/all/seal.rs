@@ -129,7 +129,7 @@ fn the_newest_confirmed_session_is_sent_on_and_the_oldest_of_four_is_gone() {
 fn a_probe_is_answered_and_its_reply_believed_once() {
     let (one, two) = (tables(1), tables(2));
     let (here, there) = join(&one, &two, 10, Aead::Aes256Gcm);
-    let value = here.probe(NOW_NS - 3_000_000);
+    let value = here.probe(here.path.probed(), NOW_NS - 3_000_000);
     let mut probe = seal(&here, KIND_PROBE, &Probe { value, fingerprint: 0 }.emit());
     let Ok(Received::Answer(session, to, kind, heard)) =
         two.receive_session(&mut probe, endpoint(1), NOW_NS, &mut Recent::default())

@@ -18,7 +18,7 @@ use treecast_core::key_steps::STEP_NS;
 use treecast_core::mac::MacKey;
 use treecast_core::network::Network;
 use treecast_core::noise::public_key;
-use treecast_core::path::{Endpoint, Path};
+use treecast_core::path::{Endpoint, Path, ProbedWay};
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Generation, RootTree, SenderKey};
 use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
@@ -106,7 +106,7 @@ fn session(aead: Aead, kind: u8, checksum: Option<PartialChecksum>, body: &[u8],
     let keys = SessionKeys { seal: Zeroizing::new(key), open: Zeroizing::new([0; 32]) };
     let (index, remote_index, peer, confirmed) = (1, 0x1122_3344, 2, true);
     let parameters = SessionParameters { index, remote_index, peer, endpoint: endpoint(2), aead, confirmed };
-    let session = Session::new(parameters, Arc::new(Path::new(parameters.endpoint)), &keys, NOW_NS).unwrap();
+    let session = Session::new(parameters, Arc::new(Path::new(parameters.endpoint, NOW_NS)), &keys, NOW_NS).unwrap();
     let mut buffer = vec![0; 1452];
     let mut length = 0;
     for _ in 0..=skipped {
@@ -179,15 +179,15 @@ fn tree_tag() -> Value {
 
 /// A node that is heard from seven addresses: each step as `milliseconds what address number result`.
 fn path_steps() -> Value {
-    let path = Path::new(endpoint(1));
-    let (mut random, mut at_ms) = (1u64, 0u64);
+    let path = Path::new(endpoint(1), 0);
+    let (mut random, mut at_ms, mut moves) = (1u64, 0u64, 0u32);
     let mut next = |below: u64| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % below
     };
     let step = |number: u64| {
         at_ms += 125 * next(4);
-        let (what, address, bytes) = (next(16), 1 + next(7) as u8, 36 + next(1200));
+        let (what, address, bytes) = (next(20), 1 + next(7) as u8, 36 + next(1200));
         let to = endpoint(address);
         let (what, amount, result) = match what {
             0..8 if to != path.endpoint() => {
@@ -202,7 +202,19 @@ fn path_steps() -> Value {
                 let value = number.saturating_sub(next(12));
                 ("answer", value, path.answered(value).map_or(0, |there| last_octet(there).into()))
             }
-            _ => ("set", 0, last_octet(path.set(to)).into()),
+            15 => {
+                moves += 1;
+                ("set", 0, last_octet(path.set(to, at_ms * 1_000_000)).into())
+            }
+            16..19 => {
+                path.turn(false);
+                ("turn", 0, path.unanswered().0.into())
+            }
+            _ => {
+                let then = moves.saturating_sub(next(2) as u32);
+                path.probe_answered(ProbedWay::Path(then), at_ms * 1_000_000);
+                ("reply", then.into(), path.unanswered().0.into())
+            }
         };
         format!("{at_ms} {what} {address} {amount} {result}")
     };
