@@ -171,7 +171,7 @@ def test_a_second_in_which_certificates_end_compares_no_clock_once_for_each_of_t
 
 
 STEPS_OF_A_REVIEW = 235
-"""To look at one linked node's sessions once a second takes 221: 29 of these find who is silent before routes are chosen.
+"""To look at one linked node's sessions once a second takes 221, 29 of them before routes are chosen.
 To look for its newer certificate took 66 more.
 """
 
