@@ -12,7 +12,7 @@ from treecast.base import commands as c
 from treecast.base import events as e
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.downstream_commands import AcceptKey, AcceptTree
-from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
+from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.base.path_commands import ChallengePath, ProbePeer, SetPath
 from treecast.base.time import Instant
 from treecast.base.token_bucket import TokenBucket
