@@ -1,10 +1,11 @@
 //! Frames that do not fit one datagram: cut on the way out, put together again on the way in (section 4).
 //!
 //! [`cut`] and [`Fragment`] are the wire format. [`Reassembly`] keeps the parts that came until the last one comes: so many
-//! frames per sender, so many in all, for a second. Everything in it is authentic, so a sender can only harm itself: when it
-//! has too many, its own oldest goes.
+//! frames per sender, so many in all, for a second. Everything in it is authentic, so a node can only harm itself: where a
+//! sender of it has too many, its own oldest goes, and where all have too many, the oldest of the node with most.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -105,6 +106,8 @@ pub enum Sender {
 /// A fragment that came: where it belongs and what it holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrived<'a> {
+    /// The node that sealed it.
+    pub node: u32,
     /// The session or tree that counted its id.
     pub sender: Sender,
     /// Its header.
@@ -120,6 +123,7 @@ pub struct Arrived<'a> {
 /// A frame of which some parts came.
 #[derive(Debug)]
 struct Waiting {
+    node: u32,
     key: (Sender, u32),
     parts: u8,
     /// Bit n: part n came.
@@ -142,6 +146,7 @@ struct Places {
     free: Vec<usize>,
     by_key: HashMap<(Sender, u32), usize, RandomState>,
     per_sender: HashMap<Sender, usize, RandomState>,
+    per_node: HashMap<u32, usize, RandomState>,
     swept_ns: u64,
 }
 
@@ -194,7 +199,7 @@ impl Reassembly {
 
 impl Waiting {
     fn empty(sender: Sender) -> Self {
-        Self { key: (sender, 0), parts: 0, came: 0, checksum: None, ecn: 0, since_ns: 0, bytes: Vec::new() }
+        Self { node: 0, key: (sender, 0), parts: 0, came: 0, checksum: None, ecn: 0, since_ns: 0, bytes: Vec::new() }
     }
 
     /// Is it a part of the frame that the others are of?
@@ -226,29 +231,34 @@ impl Places {
     fn keep(&mut self, arrived: &Arrived<'_>, now_ns: u64, drops: &Drops) {
         let of_sender = self.per_sender.get(&arrived.sender).copied().unwrap_or_default();
         if of_sender >= MAX_REASSEMBLIES_PER_SENDER {
-            self.give_up_oldest(Some(arrived.sender), drops);
+            self.give_up(self.oldest(|waiting| waiting.key.0 == arrived.sender), drops);
         } else if self.by_key.len() >= MAX_REASSEMBLIES {
-            self.give_up_oldest(None, drops);
+            let most = self.per_node.values().max();
+            self.give_up(self.oldest(|waiting| self.per_node.get(&waiting.node) == most), drops);
         }
         let number = self.free.pop().unwrap_or_else(|| {
             self.places.push(Waiting::empty(arrived.sender));
             self.places.len() - 1
         });
         let Some(place) = self.places.get_mut(number) else { return };
-        let Arrived { sender, fragment: Fragment { id, parts, whole, .. }, checksum, ecn, .. } = *arrived;
-        place.key = (sender, id);
+        let Arrived { node, sender, fragment: Fragment { id, parts, whole, .. }, checksum, ecn, .. } = *arrived;
+        (place.node, place.key) = (node, (sender, id));
         (place.parts, place.came, place.checksum, place.ecn, place.since_ns) = (parts, 0, checksum, ecn, now_ns);
         place.bytes.clear();
         place.bytes.resize(whole.into(), 0);
         let _ = place.put(arrived); // the first of its frame; it fits, it was parsed
         self.by_key.insert(place.key, number);
         *self.per_sender.entry(sender).or_default() += 1;
+        *self.per_node.entry(node).or_default() += 1;
     }
 
-    fn give_up_oldest(&mut self, sender: Option<Sender>, drops: &Drops) {
-        let of = |number: &&usize| sender.is_none_or(|sender| self.places[**number].key.0 == sender);
-        let oldest = self.by_key.values().filter(of).min_by_key(|number| self.places[**number].since_ns).copied();
-        if let Some(number) = oldest {
+    fn oldest(&self, is_of: impl Fn(&Waiting) -> bool) -> Option<usize> {
+        let of = |number: &&usize| is_of(&self.places[**number]);
+        self.by_key.values().filter(of).min_by_key(|number| self.places[**number].since_ns).copied()
+    }
+
+    fn give_up(&mut self, number: Option<usize>, drops: &Drops) {
+        if let Some(number) = number {
             self.release(number);
             drops.count(Reason::FragmentTableFull);
         }
@@ -267,14 +277,19 @@ impl Places {
 
     /// Empties a place.
     fn release(&mut self, number: usize) {
-        let key = self.places[number].key;
+        let Waiting { node, key, .. } = self.places[number];
         self.by_key.remove(&key);
         self.free.push(number);
-        if let Some(count) = self.per_sender.get_mut(&key.0) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_sender.remove(&key.0);
-            }
+        one_fewer(&mut self.per_sender, &key.0);
+        one_fewer(&mut self.per_node, &node);
+    }
+}
+
+fn one_fewer<K: Hash + Eq>(counts: &mut HashMap<K, usize, RandomState>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }

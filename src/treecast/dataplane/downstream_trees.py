@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import TypeVar
 
 from treecast.base.commands import Command
 from treecast.base.counters import Drops
@@ -20,6 +19,7 @@ from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, prefix_hol
 from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.base.limits import MAX_DOWNSTREAM_TREES, MAX_DOWNSTREAM_TREES_PER_ROOT
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
+from treecast.base.shares import Shares
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
@@ -37,7 +37,6 @@ outlive the first key of the flow's next tree as well: keys overtake data."""
 
 
 _TreeKey = tuple[NodeIndex, StreamId]
-_Name = TypeVar("_Name", NodeIndex, GroupKey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class DownstreamTrees:
         self._trees: dict[_TreeKey, DownstreamTree] = {}
         self._tree_of: dict[tuple[NodeIndex, Flow | None], DownstreamTree] = {}
         self._of_group: dict[GroupKey, dict[_TreeKey, DownstreamTree]] = {}
-        self._of_root: dict[NodeIndex, dict[_TreeKey, DownstreamTree]] = {}
+        self._of_root: Shares[_TreeKey] = Shares()
         self._wanted: dict[GroupKey, SourceFilter] = {}
         self._unwanted: Timers[_TreeKey] = Timers()
         """When this node leaves each tree that nobody here wants any more."""
@@ -150,15 +149,15 @@ class DownstreamTrees:
 
     def judge(self, root: NodeIndex) -> None:
         """The root has another certificate: this node leaves the trees that it may not send on any more."""
-        for tree in list(self._of_root.get(root, {}).values()):
+        for tree in [self._trees[key] for key in self._of_root.of(root)]:
             if tree.flow is not None and not self._may_send(root, tree.flow):
                 self._drops.count("sender_not_permitted")
                 self._leave(tree)
 
     def forget(self, root: NodeIndex) -> None:
         """The root is gone; the data plane forgets its trees by itself."""
-        for tree in list(self._of_root.get(root, {}).values()):
-            self._drop(tree)
+        for key in list(self._of_root.of(root)):
+            self._drop(self._trees[key])
         self._followed = {name: followed for name, followed in self._followed.items() if name[0] != root}
 
     def _take(self, now: Instant, offer: KeyOffered, flow: Flow | None) -> None:
@@ -180,15 +179,24 @@ class DownstreamTrees:
         known, before = self._trees.get(tree.key), self._tree_of.get((tree.root, tree.flow))
         if before is not None and before.stream > tree.stream:
             raise MalformedError("key_not_wanted")
-        others = len(self._of_root.get(tree.root, {}))
-        is_full = len(self._trees) >= MAX_DOWNSTREAM_TREES or others >= MAX_DOWNSTREAM_TREES_PER_ROOT
-        if known is None and before is None and is_full:
-            raise MalformedError("downstream_tree_table_full")
+        if known is None and before is None:
+            self._require_room(tree.root)
         if before is not None and before != tree:
             self._follow(now, before)
         for old in (known, before):
             if old is not None and old != tree and old.key in self._trees:
                 self._leave(old)
+
+    def _require_room(self, root: NodeIndex) -> None:
+        """For another tree of a root: in a full table by the newest one of a root that has more. MalformedError."""
+        if self._of_root.count(root) >= MAX_DOWNSTREAM_TREES_PER_ROOT:
+            raise MalformedError("downstream_tree_table_full")
+        if len(self._trees) >= MAX_DOWNSTREAM_TREES:
+            found = self._of_root.that_makes_room(root)
+            if found is None:
+                raise MalformedError("downstream_tree_table_full")
+            self._drops.count("downstream_tree_table_full")
+            self._leave(self._trees[found[1]])
 
     def _follow(self, now: Instant, old: DownstreamTree) -> None:
         """Keep the tree that another one follows for a while: what was sealed for it may come after the new key."""
@@ -208,7 +216,7 @@ class DownstreamTrees:
         if followed == tree:  # its follower has gone
             del self._followed[tree.root, tree.flow]
         self._trees[tree.key] = self._tree_of[(tree.root, tree.flow)] = tree
-        self._of_root.setdefault(tree.root, {})[tree.key] = tree
+        self._of_root.put(tree.root, tree.key)
         if tree.group is not None:
             self._of_group.setdefault(tree.group, {})[tree.key] = tree
         self._unwanted.cancel(tree.key)
@@ -237,12 +245,9 @@ class DownstreamTrees:
         del self._trees[tree.key], self._tree_of[(tree.root, tree.flow)], self._silent_from[tree.key]
         del self._accepted[tree.key]
         self._unwanted.cancel(tree.key)
-        _discard(self._of_root, tree.root, tree.key)
+        self._of_root.remove(tree.root, tree.key)
         if tree.group is not None:
-            _discard(self._of_group, tree.group, tree.key)
-
-
-def _discard(index: dict[_Name, dict[_TreeKey, DownstreamTree]], name: _Name, key: _TreeKey) -> None:
-    index[name].pop(key, None)
-    if not index[name]:
-        del index[name]
+            of_group = self._of_group[tree.group]
+            of_group.pop(tree.key, None)
+            if not of_group:
+                del self._of_group[tree.group]

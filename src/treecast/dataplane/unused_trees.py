@@ -10,14 +10,14 @@ from collections.abc import Collection
 
 from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
+from treecast.base.shares import Shares
 
 
 class UnusedTrees:
     """A root's. Each counts for one of its members: the one with the fewest then."""
 
     def __init__(self) -> None:
-        self._of: dict[NodeIndex, dict[Flow, None]] = {}
-        """Flows of each member, the oldest first."""
+        self._shares: Shares[Flow] = Shares()
         self._member: dict[Flow, NodeIndex] = {}
 
     def __len__(self) -> int:
@@ -31,26 +31,19 @@ class UnusedTrees:
         self.remove(flow)
         if members:
             member = min(members, key=self._rank)
-            self._of.setdefault(member, {})[flow] = None
+            self._shares.put(member, flow)
             self._member[flow] = member
 
     def remove(self, flow: Flow | None) -> None:
         """The tree is used, or there is none any more."""
         member = self._member.pop(flow, None) if flow is not None else None
         if flow is not None and member is not None:
-            del self._of[member][flow]
-            if not self._of[member]:
-                del self._of[member]
+            self._shares.remove(member, flow)
 
     def that_makes_room(self, members: Collection[NodeIndex]) -> Flow | None:
         """The newest of the member with the most, where one of these members would still have fewer than that one."""
-        most = max(self._of, key=self._rank, default=None)
-        if most is None or not members or self._count(min(members, key=self._rank)) + 1 >= self._count(most):
-            return None
-        return next(reversed(self._of[most]))
-
-    def _count(self, member: NodeIndex) -> int:
-        return len(self._of.get(member, ()))
+        room = self._shares.that_makes_room(min(members, key=self._rank)) if members else None
+        return None if room is None else room[1]
 
     def _rank(self, member: NodeIndex) -> tuple[int, int]:
-        return (self._count(member), member)
+        return (self._shares.count(member), member)

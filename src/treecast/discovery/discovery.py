@@ -24,6 +24,7 @@ from treecast.discovery.certified import Given
 from treecast.discovery.claims import Claims
 from treecast.discovery.host_messages import HostMessages
 from treecast.discovery.host_table import HostTable
+from treecast.discovery.left_out import LeftOut
 from treecast.discovery.limits import DEFAULTS, DiscoveryConfig
 from treecast.discovery.local_hosts import OWN_PORT, HostKey, LocalHosts
 from treecast.discovery.multicast_only_hosts import MulticastOnlyHosts
@@ -58,6 +59,7 @@ class Discovery:
         self._placed = PlacedHosts()
         """The hosts that the data plane has."""
         self.retries: Retries[HostKey] = Retries()
+        self._left_out = LeftOut()
         self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
         self._blocked: set[int] = set()
         self._multicast_only = MulticastOnlyHosts(drops, config)
@@ -165,18 +167,39 @@ class Discovery:
         """The node is gone."""
         self._host_table.certified.take(node)
         self._claims.forget_node(node)
+        self._left_out.discard(node)
 
     def certified_to(self, what: MacAddress | IPAddress) -> NodeIndex | None:
         """The node whose certificate gives it this address."""
         return self._host_table.certified.owner(what)
 
-    def learn(self, now: Instant, node: NodeIndex, key: HostKey, content: HostContent | None) -> None:
-        """A node's claim to a host; None when it ended."""
+    def learn(self, now: Instant, node: NodeIndex, key: HostKey, content: HostContent | None) -> bool:
+        """A node's claim to a host; None when it ended. False: there is no room for it; ``take_left_out`` says when."""
         if content is None:
             self._claims.ended(node, key)
         claim = None if content is None else self._claims.of(now, node, key, content)
-        self._host_table.claimed(now, node, key, claim)
+        remote = self._host_table.remote
+        if claim is not None and remote.is_full and not remote.has(key, node):
+            self._displace(now, node)
+        is_known = self._host_table.claimed(now, node, key, claim)
+        if not is_known:
+            self._left_out.put(node)
         self._place(key)
+        return is_known
+
+    def _displace(self, now: Instant, node: NodeIndex) -> None:
+        """A node that has more claims in the full table than this one gives a place to it, its newest."""
+        found = self._host_table.remote.that_makes_room(node)
+        if found is not None:
+            most, key = found
+            self._drops.count("remote_hosts_full")
+            self._host_table.claimed(now, most, key, None)
+            self._place(key)
+            self._left_out.put(most)
+
+    def take_left_out(self, now: Instant) -> NodeIndex | None:
+        """A node whose claims are to be learned anew: some found no room, and there is some now."""
+        return None if self._host_table.remote.is_full else self._left_out.take(now)
 
     def link_up(self, node: NodeIndex) -> None:
         """The data plane forgot the node's hosts with its last link; this may have learned of them since."""
@@ -260,9 +283,9 @@ class Discovery:
             self._place(key)
 
     def next_deadline(self) -> Instant | None:
-        return earliest(
-            self._host_table.next_deadline(), self._multicast_only.next_deadline(), self.retries.next_deadline()
-        )
+        left_out = None if self._host_table.remote.is_full else self._left_out.next_deadline()
+        hosts = self._host_table.next_deadline(), self._multicast_only.next_deadline()
+        return earliest(*hosts, self.retries.next_deadline(), left_out)
 
 
 _IGMP = bytes((PROTOCOL_IGMP,))

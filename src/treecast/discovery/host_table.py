@@ -158,13 +158,20 @@ class HostTable:
 
     # other nodes
 
-    def claimed(self, now: Instant, node: NodeIndex, key: HostKey, claim: RemoteHost | None) -> None:
-        """A node's claim to a host; None when it ended."""
-        before, host = self._elsewhere(key), self.local.get(key)
+    def claimed(self, now: Instant, node: NodeIndex, key: HostKey, claim: RemoteHost | None) -> bool:
+        """A node's claim to a host; None when it ended. False: there is no room for it."""
+        before = self._elsewhere(key)
         if not self.remote.put(key, node, claim):
             self._drops.count("remote_hosts_full")
-            return
-        winner = self._elsewhere(key)
+            return False
+        self._claim_changed(now, node, key, claim, before)
+        return True
+
+    def _claim_changed(
+        self, now: Instant, node: NodeIndex, key: HostKey, claim: RemoteHost | None, before: RemoteHost | None
+    ) -> None:
+        """``before``: the claim that counted."""
+        winner, host = self._elsewhere(key), self.local.get(key)
         if claim is not None and self.remote.is_ahead(key, node, (host.sequence, -self._me) if host else None):
             self._drops.count("host_sequence_ahead")
         if winner is None and host is None and before is not None:

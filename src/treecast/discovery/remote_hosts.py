@@ -2,7 +2,8 @@
 
 The highest sequence counts that was reached in steps: a claim that is ahead of all below it by more than
 ``SEQUENCE_STEP`` does not. So nobody takes a host for good with the highest sequence that there is, and which claim
-counts follows from those that live, in whatever order they came.
+counts follows from those that live, in whatever order they came. A full table makes room for a node that has fewer
+claims there than another one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from treecast.base.addresses import IPAddress
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_REMOTE_HOSTS
+from treecast.base.shares import Shares
 from treecast.base.time import Instant
 from treecast.discovery.local_hosts import AddressKey, HostKey
 
@@ -39,24 +41,43 @@ class RemoteHost:
 
 
 class RemoteHosts:
-    """Bounded here in hosts, and by Broadcast in what one origin may advertise."""
+    """Bounded here in claims, and by Broadcast in what one origin may advertise."""
 
     def __init__(self) -> None:
         self._claims: dict[HostKey, dict[NodeIndex, RemoteHost]] = {}
+        self._shares: Shares[HostKey] = Shares()
+        """The hosts that each node claims."""
+        self._count = 0
         self._by_address: dict[AddressKey, dict[HostKey, None]] = {}
         """The hosts that claim an address, the latest one last."""
 
+    @property
+    def is_full(self) -> bool:
+        return self._count >= MAX_REMOTE_HOSTS
+
+    def has(self, key: HostKey, node: NodeIndex) -> bool:
+        """Whether the node's claim to a host is here."""
+        return node in self._claims.get(key, ())
+
+    def that_makes_room(self, node: NodeIndex) -> tuple[NodeIndex, HostKey] | None:
+        """The claim that gives its place to one of this node, which has fewer; None: there is none such."""
+        return self._shares.that_makes_room(node)
+
     def put(self, key: HostKey, node: NodeIndex, claim: RemoteHost | None) -> bool:
-        """A node's claim to a host; None withdraws it. False: the table of hosts is full."""
+        """A node's claim to a host; None withdraws it. False: the table of claims is full."""
         claims = self._claims.get(key, {})
-        if claim is not None and not claims and len(self._claims) >= MAX_REMOTE_HOSTS:
+        if claim is not None and node not in claims and self.is_full:
             return False
         before = claims.pop(node, None)
+        self._count += (claim is not None) - (before is not None)
         if claim is not None:
             claims[node] = claim
             self._claims[key] = claims
-        elif not claims:
-            self._claims.pop(key, None)
+            self._shares.put(node, key)
+        else:
+            self._shares.remove(node, key)
+            if not claims:
+                self._claims.pop(key, None)
         had, has = before.addresses if before else (), claim.addresses if claim else ()
         for address in had:
             if not any(address in other.addresses for other in claims.values()):
@@ -109,7 +130,8 @@ class RemoteHosts:
         return 0 if claim is None or claim.sequence == MAX_SEQUENCE else claim.sequence + 1
 
     def __len__(self) -> int:
-        return len(self._claims)
+        """Claims."""
+        return self._count
 
     def claimants(self, key: HostKey) -> list[NodeIndex]:
         """The nodes that claim a host, in order."""

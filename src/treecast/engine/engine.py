@@ -269,7 +269,7 @@ class Engine:
         step("revocations", self._revoking.advance, now)
         step("links", self._advance_links, now)
         step("designated_forwarder", self._advance_designated_forwarder, now)
-        step("discovery", self.rooms.discovery.advance, now)
+        step("discovery", self._advance_discovery, now)
         step("multicast", self._advance_multicast, now)
         step("discovery", self._publish_hosts, now)
         step("broadcast", self._advance_broadcast, now)
@@ -298,6 +298,10 @@ class Engine:
     def _advance_designated_forwarder(self, now: Instant) -> None:
         for change in self.rooms.designated_forwarder.advance(now, able=self.rooms.links.any_up):
             self.faults.spare("designated_forwarder", self._following.port, now, change)
+
+    def _advance_discovery(self, now: Instant) -> None:
+        self.rooms.discovery.advance(now)
+        self._learning.learn_left_out(now)
 
     def _advance_multicast(self, now: Instant) -> None:
         self._membership_sync.proxy(now)

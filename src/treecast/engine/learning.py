@@ -33,6 +33,19 @@ class Learning:
         except MalformedError as error:
             self._rooms.drops.count(error.reason)
 
+    def learn_left_out(self, now: Instant) -> None:
+        """Hosts of one node that found no room before, as far as there is some now."""
+        discovery = self._rooms.discovery
+        node = discovery.take_left_out(now)
+        if node is None:
+            return
+        for key, content in self._rooms.broadcast.contents(node, Kind.HOST):
+            host = parse_host_key(key)
+            if not isinstance(content, HostContent) or discovery.remote_hosts().has(host, node):
+                continue
+            if not discovery.learn(now, node, host, content):
+                break
+
     def _take(self, now: Instant, learned: Learned) -> None:
         origin, content = learned.origin, learned.content
         match learned.kind:

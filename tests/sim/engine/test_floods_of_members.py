@@ -15,6 +15,7 @@ from treecast.base.addresses import MacAddress
 from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 from treecast.broadcast import pace
 from treecast.broadcast.quotas import Usage
+from treecast.discovery import remote_hosts
 from treecast.engine.changes import HostChange
 from treecast.sim.datagrams import SessionDatagram
 from treecast.sim.world import SimNode, World
@@ -133,6 +134,30 @@ def test_a_member_with_a_megabyte_of_groups_is_refused_what_is_over_and_named_an
         other.send(group, f"frame {number}")
     world.run(0.1)
     assert len(honest.forwarder.delivered) == 50
+
+
+def test_members_that_fill_the_table_of_hosts_together_keep_no_host_of_others_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remote_hosts, "MAX_REMOTE_HOSTS", 64)
+    world = World(6)
+    nodes = mesh(world, 5)
+    hostile, honest, other = nodes[:2], nodes[2], nodes[3]
+    for number in range(100):
+        claim(hostile[number % 2], number)
+    world.run(2.0)
+    for number in range(1_000, 1_010):
+        claim(honest, number)
+    world.run(1.0)
+    placed = Counter(other.forwarder.hosts.values())
+    assert placed == Counter(other.engine.view.hosts_elsewhere().values())
+    assert placed[honest.index] == 1 + 10
+    assert placed.total() == 64
+    for number in range(80):
+        publish(hostile[number % 2], Kind.HOST, host_of(number), None)
+    world.run(5.0)
+    placed = Counter(other.forwarder.hosts.values())
+    assert [placed[node.index] for node in (*hostile, honest)] == [1 + 10, 1 + 10, 1 + 10], "those that live are there"
 
 
 def test_a_member_that_joins_and_leaves_six_times_a_second_takes_no_frame_from_another() -> None:

@@ -86,6 +86,20 @@ def test_all_roots_together_have_so_many_trees(monkeypatch: pytest.MonkeyPatch) 
     assert member.drops.snapshot() == {"downstream_tree_table_full": 1}
 
 
+def test_roots_that_fill_the_table_together_leave_room_for_one_with_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downstream_trees, "MAX_DOWNSTREAM_TREES", 6)
+    member = Member(EVERYTHING)
+    flows = [Flow(*GROUP, IPv4Address("192.0.2.0") + number) for number in range(4)]
+    for root in (1, 2):
+        for number, flow in enumerate(flows):
+            member.offered(flow, 5 + number, root=root)
+    assert member.offered(ANY_SOURCE, 5, root=3)
+    assert member.offered(flows[0], 6, root=3)
+    assert not member.offered(flows[1], 7, root=3), "it has as many as the others now"
+    of_roots = [tree.root for tree in member.trees.trees()]
+    assert [of_roots.count(NodeIndex(root)) for root in (1, 2, 3)] == [2, 2, 2]
+
+
 def test_a_tree_that_nobody_wants_any_more_lingers_and_one_that_is_wanted_again_stays() -> None:
     member = Member(EVERYTHING)
     assert member.offered(ANY_SOURCE, 5)

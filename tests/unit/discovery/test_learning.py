@@ -174,3 +174,4 @@ def test_the_table_of_others_hosts_is_bounded(lan: Lan, monkeypatch: pytest.Monk
     for number in range(5):
         lan.learn(OTHER, mac(number), None)
     assert lan.discovery.remote_hosts().items() == []
+    assert len(lan.discovery.remote_hosts()) == 0

@@ -28,6 +28,14 @@ fn session(index: u32) -> Sender {
     Sender::Session(index)
 }
 
+/// The node of a session, by its number, and the root of a stream.
+fn node_of(sender: Sender) -> u32 {
+    match sender {
+        Sender::Session(index) => index,
+        Sender::Stream(name) => name.root,
+    }
+}
+
 /// A reassembly, its drops and its buffer.
 struct Table {
     table: Reassembly,
@@ -41,7 +49,8 @@ impl Table {
     }
 
     fn take(&mut self, sender: Sender, part: &(Fragment, &[u8]), now_ns: u64) -> Result<Option<Vec<u8>>, Reason> {
-        let arrived = Arrived { sender, fragment: part.0, checksum: None, ecn: 0, bytes: part.1 };
+        let node = node_of(sender);
+        let arrived = Arrived { node, sender, fragment: part.0, checksum: None, ecn: 0, bytes: part.1 };
         let taken = self.table.take(&arrived, now_ns, &mut self.buffer, &self.drops)?;
         Ok(taken.map(|(length, _)| self.buffer[..length].to_vec()))
     }
@@ -55,7 +64,7 @@ fn congestion_marked_on_either_part_goes_over_to_the_frame() {
     for (first, second, expected) in [(0, 0, ECT_0), (CE, ECT_0, CE), (ECT_0, CE, CE)] {
         let mut table = Table::new();
         let mut take = |part: &(Fragment, &[u8]), ecn| {
-            let arrived = Arrived { sender: session(1), fragment: part.0, checksum: None, ecn, bytes: part.1 };
+            let arrived = Arrived { node: 1, sender: session(1), fragment: part.0, checksum: None, ecn, bytes: part.1 };
             table.table.take(&arrived, NOW_NS, &mut table.buffer, &table.drops)
         };
         assert_eq!(take(&one, first), Ok(None));
@@ -136,7 +145,7 @@ fn parts_that_contradict_each_other_are_both_dropped() {
     let [one, (header, bytes)] = parts[..] else { panic!() };
     table.take(session(1), &one, NOW_NS).unwrap();
     assert_eq!(table.take(session(1), &(header, &bytes[1..]), NOW_NS), Err(Reason::FragmentMalformed));
-    let arrived = |checksum| Arrived { sender: session(1), fragment: header, checksum, ecn: 0, bytes };
+    let arrived = |checksum| Arrived { node: 1, sender: session(1), fragment: header, checksum, ecn: 0, bytes };
     table.take(session(1), &one, NOW_NS).unwrap();
     let other = Some(PartialChecksum { start: 34, offset: 6 });
     let taken = table.table.take(&arrived(other), NOW_NS, &mut table.buffer, &table.drops);
@@ -184,6 +193,19 @@ fn all_senders_together_have_1024_places() {
     }
     assert_eq!(table.drops.get(Reason::FragmentTableFull), 3000 - 1024);
     assert_eq!(table.take(session(2999), &cut(&whole, 1)[1], NOW_NS), Ok(Some(whole.clone())));
+}
+
+#[test]
+fn a_node_with_many_streams_has_only_itself_to_harm() {
+    let mut table = Table::new();
+    let whole = frame(1500, 1);
+    table.take(session(2), &cut(&whole, 1)[0], NOW_NS).unwrap();
+    for number in 0..40 * 64 {
+        let sender = Sender::Stream(StreamName { root: 1, stream: number % 40 });
+        table.take(sender, &cut(&whole, number)[0], NOW_NS + u64::from(number)).unwrap();
+    }
+    assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentTableFull)), (1024, 40 * 64 + 1 - 1024));
+    assert_eq!(table.take(session(2), &cut(&whole, 1)[1], NOW_NS), Ok(Some(whole)), "the oldest of all");
 }
 
 #[test]
