@@ -2,7 +2,7 @@
 //! Who is given a key so reads nothing that was sent more than 10 s before.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::hkdf::{Prk, HKDF_SHA256};
@@ -77,13 +77,26 @@ impl StepSecret {
 #[derive(Debug)]
 pub(crate) struct RootStep {
     pub(crate) secret: StepSecret,
-    pub(crate) key: AeadKey,
+    /// Made with its first datagram: it is ten times as large as all else, and most streams that somebody joins have no sender.
+    key: OnceLock<Box<AeadKey>>,
 }
 
 impl RootStep {
-    fn new(secret: StepSecret) -> Result<Self, BadSeal> {
-        let key = secret.aead_key()?;
-        Ok(Self { secret, key })
+    fn new(secret: StepSecret) -> Self {
+        Self { secret, key: OnceLock::new() }
+    }
+
+    /// The key. Where several threads make it at once, one is kept; they are the same.
+    pub(crate) fn key(&self) -> Result<&AeadKey, BadSeal> {
+        match self.key.get() {
+            Some(key) => Ok(key),
+            None => self.secret.aead_key().map(|key| &**self.key.get_or_init(|| Box::new(key))),
+        }
+    }
+
+    /// Has something been sealed with it?
+    pub(crate) fn is_used(&self) -> bool {
+        self.key.get().is_some()
     }
 }
 
@@ -96,9 +109,9 @@ pub(crate) struct RootSteps {
 }
 
 impl RootSteps {
-    pub(crate) fn new(aead: Aead, secret: Zeroizing<[u8; 32]>) -> Result<Self, BadSeal> {
-        let first = RootStep::new(StepSecret { number: 0, aead, secret })?;
-        Ok(Self { begun_ns: AtomicU64::new(0), current: ArcSwap::from_pointee(first) })
+    pub(crate) fn new(aead: Aead, secret: Zeroizing<[u8; 32]>) -> Self {
+        let first = RootStep::new(StepSecret { number: 0, aead, secret });
+        Self { begun_ns: AtomicU64::new(0), current: ArcSwap::from_pointee(first) }
     }
 
     /// Takes the step that is due.
@@ -110,7 +123,7 @@ impl RootSteps {
         let due = steps_between(begun_ns, now_ns);
         if self.current.load().secret.number < due {
             self.current.rcu(|current| {
-                let later = (current.secret.number < due).then(|| current.secret.later(due).and_then(RootStep::new));
+                let later = (current.secret.number < due).then(|| current.secret.later(due).map(RootStep::new));
                 later.and_then(Result::ok).map_or_else(|| current.clone(), Arc::new)
             });
         }

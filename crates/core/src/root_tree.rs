@@ -43,10 +43,15 @@ pub struct SenderKey {
 
 impl SenderKey {
     /// From 32 random bytes, its first step.
-    pub fn new(key_id: u32, aead: Aead, secret: Zeroizing<[u8; 32]>) -> Option<Self> {
-        let steps = RootSteps::new(aead, secret).ok()?;
+    pub fn new(key_id: u32, aead: Aead, secret: Zeroizing<[u8; 32]>) -> Self {
+        let steps = RootSteps::new(aead, secret);
         let (sealed, anchored) = (AtomicU64::new(0), AtomicU64::new(0));
-        Some(Self { key_id, steps, sealed, anchored })
+        Self { key_id, steps, sealed, anchored }
+    }
+
+    /// Is there more of it than the secret that it is made of?
+    pub fn is_made(&self) -> bool {
+        self.steps.current.load().is_used()
     }
 
     /// As if it had sealed so many datagrams. Never fewer than it has: their counters would come again.
@@ -229,9 +234,15 @@ impl RootTree {
         *rest.first_chunk_mut().ok_or(Reason::TooBig)? = inner.emit();
         let associated = tree_associated(header);
         self.signer.as_ref().map_or(Ok(()), |signer| signer.sign(&associated, rest))?;
-        step.key.seal_under(counter, &associated, rest).map_err(|_| Reason::TooBig)?;
+        let sealed_with = step.key().map_err(|_| Reason::TreeExhausted)?;
+        sealed_with.seal_under(counter, &associated, rest).map_err(|_| Reason::TooBig)?;
         *tag = tree_key.tag(sealed).ok_or(Reason::TooBig)?;
         Ok(length)
+    }
+
+    /// Is there more of the key in use than its secret?
+    pub fn has_key_made(&self) -> bool {
+        self.members.load().generation.key.is_made()
     }
 
     /// As if the key in use had sealed so many datagrams.

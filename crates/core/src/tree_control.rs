@@ -30,7 +30,7 @@ impl ForwardingTables {
     /// A stream with a tree without members; one of the same number is replaced.
     pub fn create_tree(&self, stream: u32, epoch: u32, key_id: u32, secrets: TreeSecrets) -> Result<(), Refused> {
         let _writing = lock(&self.writing);
-        let generation = self.generation(stream, epoch, key_id, secrets)?;
+        let generation = self.generation(stream, epoch, key_id, secrets);
         self.trees.insert(stream, Arc::new(RootTree::new(generation, &self.signing_key)))?;
         self.trees_changed();
         Ok(())
@@ -87,14 +87,14 @@ impl ForwardingTables {
     /// Makes a key, and a tree of another epoch, that wait for [`ForwardingTables::use_key`].
     pub fn make_key(&self, stream: u32, key_id: u32, epoch: u32, secrets: TreeSecrets) -> Result<(), Refused> {
         let tree = self.trees.get(&stream).ok_or(Refused::Unknown)?;
-        tree.set_waiting(self.generation(stream, epoch, key_id, secrets)?);
+        tree.set_waiting(self.generation(stream, epoch, key_id, secrets));
         Ok(())
     }
 
-    fn generation(&self, stream: u32, epoch: u32, key_id: u32, secrets: TreeSecrets) -> Result<Generation, Refused> {
-        let key = SenderKey::new(key_id, Aead::preferred(), secrets.sender_key).ok_or(Refused::Invalid)?;
+    fn generation(&self, stream: u32, epoch: u32, key_id: u32, secrets: TreeSecrets) -> Generation {
+        let key = SenderKey::new(key_id, Aead::preferred(), secrets.sender_key);
         let tree = TreeName { root: self.node_index, stream, epoch };
-        Ok(Generation { tree, tree_key: TreeKey::new(secrets.tree_key), key })
+        Generation { tree, tree_key: TreeKey::new(secrets.tree_key), key }
     }
 
     /// Seals with the waiting key, for the tree that waits with it, from now on.

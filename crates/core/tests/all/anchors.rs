@@ -51,7 +51,7 @@ impl Members {
 
 /// A datagram of who holds the tree's keys, with any counter.
 fn forge(counter: u64) -> Vec<u8> {
-    let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32])).unwrap();
+    let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32]));
     key.set_sealed(counter - 1);
     seal_tree(&tree_with(NAME, 9, key), FRAME)
 }

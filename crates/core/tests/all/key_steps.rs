@@ -9,7 +9,7 @@ use treecast_core::datagram::{TreeName, KIND_SENDER_KEY};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::key_steps::STEP_NS;
 use treecast_core::reason::Reason;
-use treecast_core::root_tree::{RootTree, SenderKey};
+use treecast_core::root_tree::{Hops, RootTree, SenderKey};
 use zeroize::Zeroizing;
 
 const NAME: TreeName = TreeName { root: 1, stream: 5, epoch: EPOCH };
@@ -55,7 +55,7 @@ impl Tree {
 
 /// A datagram of a member that holds the keys, at any step.
 fn forge(step: u64, counter: u64) -> Vec<u8> {
-    let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32])).unwrap();
+    let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32]));
     key.set_sealed(counter - 1);
     let tree = tree_with(NAME, 9, key);
     tree.advance(&tree.members.load(), NOW_NS);
@@ -145,4 +145,16 @@ fn a_member_whose_clock_stood_still_goes_on_and_learns_from_offers() {
     assert_eq!(tree.take(&forge(HOUR + 5, 10), late_ns), Err(Reason::TreeStep), "steps before an offer's are over");
     assert_eq!(tree.take(&early, late_ns), Ok(()), "unless something opened with them");
     assert_eq!(tree.take(&tree.send(late_ns), late_ns), Ok(()));
+}
+
+#[test]
+fn a_key_is_made_with_the_first_datagram_that_it_seals() {
+    let root = tables(1);
+    root.create_tree(5, 1, 1, secrets(1, 2)).unwrap();
+    root.set_tree_members(5, Hops::new(&[], &[2])).unwrap();
+    let tree = root.tree(5).unwrap();
+    assert!(root.offer(5, 1, b"", NOW_NS).is_ok());
+    assert!(!tree.has_key_made(), "neither a tree nor its offer needs it");
+    seal_tree(&tree, b"a frame of a host");
+    assert!(tree.has_key_made());
 }

@@ -109,7 +109,7 @@ fn one_window_of_a_key_counts_for_all_trees_of_its_stream_at_relays_and_at_leave
     let next = TreeName { epoch: EPOCH + 1, ..NAME };
     // The same key on another tree, as its root may have it.
     let sealed = |name| {
-        let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32])).unwrap();
+        let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32]));
         seal_tree(&tree_with(name, 9, key), FRAME)
     };
     let again = tables(1);
@@ -134,7 +134,7 @@ fn who_was_on_an_earlier_tree_cannot_have_a_datagram_of_a_later_key_sent_on() {
     one.make_key(5, KEY_ID + 1, EPOCH + 1, secrets(3, 4)).unwrap();
     take_place(&one, &two, next, &relaying(&[3]));
     // The tree key of the earlier tree, under the id of the later sender key.
-    let key = SenderKey::new(KEY_ID + 1, Aead::preferred(), Zeroizing::new([0; 32])).unwrap();
+    let key = SenderKey::new(KEY_ID + 1, Aead::preferred(), Zeroizing::new([0; 32]));
     let forged = seal_tree(&tree_with(NAME, 9, key), FRAME);
     assert_eq!(relay(&two, &forged).unwrap().err(), Some(Reason::TreeKeyUnknown));
     one.use_key(5, KEY_ID + 1).unwrap();

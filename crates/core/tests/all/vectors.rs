@@ -152,7 +152,7 @@ fn unhex(text: &str) -> Vec<u8> {
 fn tree_datagram(stream: u32) -> Value {
     let (tree_key, sender_key): ([u8; 16], [u8; 32]) = (counting(0x50), counting(0x70));
     let name = TreeName { root: 0x0A0B_0C0D, stream, epoch: 6 };
-    let key = SenderKey::new(7, Aead::Aes256Gcm, Zeroizing::new(sender_key)).unwrap();
+    let key = SenderKey::new(7, Aead::Aes256Gcm, Zeroizing::new(sender_key));
     let tree = RootTree::new(Generation { tree: name, tree_key: TreeKey::new(tree_key), key }, &signing_key(1));
     let body = ipv4([10, 77, 0, 1], [239, 1, 1, 1], 17, b"\x13\x88\x13\x88\x00\x0c\x00\x00data");
     let datagram = seal_tree(&tree, &body);
