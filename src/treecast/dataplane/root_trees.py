@@ -26,11 +26,11 @@ from treecast.base.flows import BROADCAST, Flow
 from treecast.base.ids import BROADCAST_STREAM, NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_ROOT_TREES
 from treecast.base.problems import Problem
-from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.base.tree_planner import TreePlanner, star
+from treecast.dataplane.refused_trees import RefusedTrees
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.routes import remove_route, set_route
 from treecast.dataplane.sender_key import SENDER_KEY, TREE_STATE, Records, RootEvent, SenderKey
@@ -72,8 +72,7 @@ class RootTrees:
         self._renewals: Timers[StreamId] = Timers()
         """When something is next for each tree's key."""
         self._unused = UnusedTrees()
-        self._refused: dict[Flow | None, tuple[NodeIndex, ...]] = {}
-        self.retries: Retries[Flow | None] = Retries()
+        self.refused_trees = RefusedTrees()
         self._last_stream = BROADCAST_STREAM
         self._last_epoch = epoch - 1
         self.commands: list[Command] = []
@@ -94,8 +93,8 @@ class RootTrees:
         """
         self._give_left()
         tree = self._trees.get(flow)
-        if flow in self._refused:
-            self._want_later(flow, members)
+        if flow in self.refused_trees:
+            self.refused_trees.want(flow, members)
             return
         if members is None:
             if tree is not None:
@@ -103,9 +102,8 @@ class RootTrees:
             return
         if tree is None and len(self._trees) >= MAX_ROOT_TREES and not self._makes_room(now, members):
             self._drops.count("tree_table_full")
-            if len(self._refused) < MAX_ROOT_TREES:
-                self._refused[flow] = tuple(members)
-                self.retries.add(now, flow)
+            if len(self.refused_trees) < MAX_ROOT_TREES:
+                self.refused_trees.put(now, flow, members)
             return
         is_new = tree is None
         if tree is None:
@@ -129,7 +127,7 @@ class RootTrees:
 
     def _makes_room(self, now: Instant, members: Collection[NodeIndex]) -> bool:
         """Whether a tree that nobody has used gives its place to one with these members; it is tried again later."""
-        flow = self._unused.that_makes_room(members) if len(self._refused) < MAX_ROOT_TREES else None
+        flow = self._unused.that_makes_room(members) if len(self.refused_trees) < MAX_ROOT_TREES else None
         if flow is not None:
             self._drops.count("tree_table_full")
             self._take_back(now, self._trees[flow])
@@ -145,21 +143,12 @@ class RootTrees:
             self._take_back(now, tree)
 
     def _take_back(self, now: Instant, tree: RootTree) -> None:
-        self._refused[tree.flow] = tuple(sorted(tree.members))
-        self.retries.add(now, tree.flow)
+        self.refused_trees.put(now, tree.flow, sorted(tree.members))
         self._remove(tree)
-
-    def _want_later(self, flow: Flow | None, members: Collection[NodeIndex] | None) -> None:
-        if members is None:
-            del self._refused[flow]
-            self.retries.discard(flow)
-        else:
-            self._refused[flow] = tuple(members)
 
     def forget(self, peer: NodeIndex) -> None:
         """The link to a member is gone: should it come back, it will know nothing."""
-        for flow, members in self._refused.items():
-            self._refused[flow] = tuple(node for node in members if node != peer)
+        self.refused_trees.forget(peer)
         self.set_relay(peer, may_relay=False)
         for tree in self._trees.values():
             if peer in tree.members or tree.has_relay(peer):
@@ -240,8 +229,8 @@ class RootTrees:
 
     def advance(self, now: Instant) -> None:
         """Repeat offers, replace old keys, make refused trees, and give the data plane the members that changed."""
-        for flow in self.retries.take(now):
-            self.want(now, flow, self._refused.pop(flow))
+        for flow, members in self.refused_trees.take(now):
+            self.want(now, flow, members)
         due = self._offers.due(now)
         self._touched |= dict.fromkeys(self._renewals.due(now))
         touched, self._touched = self._touched, {}
@@ -273,7 +262,7 @@ class RootTrees:
 
     def next_deadline(self) -> Instant | None:
         """When ``advance`` has something to do."""
-        return earliest(self._renewals.next(), self._offers.next_deadline(), self.retries.next_deadline())
+        return earliest(self._renewals.next(), self._offers.next_deadline(), self.refused_trees.retries.next_deadline())
 
     def _create(self, now: Instant, flow: Flow | None) -> RootTree:
         if flow is BROADCAST:

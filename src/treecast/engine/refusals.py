@@ -85,7 +85,7 @@ class Refusals:
     def problems(self) -> Iterator[Problem]:
         """Tables that are full."""
         rooms = self._rooms
-        tried_again = (rooms.discovery.retries, rooms.root_trees.retries, rooms.port_groups.retries)
+        tried_again = (rooms.discovery.retries, rooms.root_trees.refused_trees.retries, rooms.port_groups.retries)
         hosts, trees, groups = (len(retries) for retries in tried_again)
         if hosts:
             yield _full("hosts", f"{hosts} hosts of other nodes", "frames for them are flooded or dropped")
