@@ -79,7 +79,7 @@ fn sources(how: &str, frames: &[Vec<u8>]) {
     let tables = ForwardingTables::new(1, &network, signing_key(), Box::new(|| {}));
     for node in 1..=NODES {
         let addresses = [Ipv4Addr::from(0x0A4D_0000 + node).into()].into();
-        let certified = CertifiedNode { bridge: true, carried: false, addresses, signing_key: [0; 32] };
+        let certified = CertifiedNode { bridge: true, carried: false, addresses, signing_key: [0; 32], send_to: None };
         assert!(tables.certify_node(node, certified).is_ok());
     }
     let frames: Vec<Frame<'_>> = frames.iter().map(|bytes| Frame::read(bytes)).collect();

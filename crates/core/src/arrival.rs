@@ -22,7 +22,7 @@ use crate::fingerprints::Probe;
 use crate::forward::NO_PATH;
 use crate::forwarding_tables::ForwardingTables;
 use crate::fragment::Arrived;
-use crate::frame_source::FrameSource;
+use crate::frame_source::KnownSource;
 use crate::headers::{Frame, Headers};
 use crate::opened::{opened_tree, session_frame, session_part};
 pub use crate::opened::{Opened, OpenedFrame, OpenedPart, Origin};
@@ -58,8 +58,8 @@ pub struct Recent {
     tree: Option<Arc<DownstreamTree>>,
     /// An address that datagrams of this tree may come from.
     path: Option<(TreeName, SocketAddr)>,
-    /// A source that frames of this node may have.
-    pub(crate) source: Option<FrameSource>,
+    /// A source that frames of a node may have.
+    pub(crate) source: Option<KnownSource>,
 }
 
 impl ForwardingTables {
@@ -288,11 +288,12 @@ impl ForwardingTables {
         now_ns: u64,
         out: &mut [u8],
     ) -> Result<Option<(usize, Headers)>, Reason> {
-        let OpenedPart { sender, fragment, checksum, .. } = *part;
-        self.reassembly.take(&Arrived { sender, fragment, checksum, ecn, bytes }, now_ns, out, &self.drops)
+        let OpenedPart { sender, fragment, checksum, root: node, .. } = *part;
+        self.reassembly.take(&Arrived { node, sender, fragment, checksum, ecn, bytes }, now_ns, out, &self.drops)
     }
 
-    /// Refuses a frame that cannot be of this node, and one of the broadcast class that it has not signed. `recent`: of the same batch.
+    /// Refuses a frame that cannot be of this node, or that it may not send, and one of the broadcast class that it has not signed.
+    /// `recent`: of the same batch.
     #[inline(always)]
     pub fn check_source(&self, frame: &Frame<'_>, origin: Origin, recent: &mut Recent) -> Result<(), Reason> {
         if origin.of_group && !matches!(Leaving::of(frame), Leaving::Group { .. }) {

@@ -238,7 +238,10 @@ impl ForwardingTables {
                     known => return known,
                 }
             }
-            FrameKind::Group { group, source } => (Storm::Multicast, self.group(facts.vlan, group, source, now_ns)?),
+            FrameKind::Group { group, source } => {
+                let found = self.group(facts.vlan, group, source, now_ns);
+                (Storm::Multicast, found.map_err(|reason| self.why_nobody(group, reason))?)
+            }
             _ if facts.to_all => (Storm::Broadcast, self.broadcast(now_ns)?),
             _ => (Storm::Multicast, self.broadcast(now_ns)?),
         };
@@ -317,6 +320,15 @@ impl ForwardingTables {
             return Err(Reason::NoSubscriber);
         }
         Ok(Destination::Tree(tree, members, Some(route)))
+    }
+
+    /// Python makes no tree for what this node may not send; here is only why.
+    fn why_nobody(&self, group: IpAddr, reason: Reason) -> Reason {
+        if self.certified.permits(self.node_index, group) {
+            reason
+        } else {
+            Reason::SendNotPermitted
+        }
     }
 
     fn note_use(&self, tree: &RootTree, members: &Members, now_ns: u64) {

@@ -3,7 +3,7 @@
 //! A frame from a node has that node's own MAC (`02:54`, then its index) or, where the node has the role `bridge`, any MAC
 //! that is no node's. Its IPv4, IPv6, ARP or Neighbor Discovery sender is no address that a certificate gives to another node;
 //! but a bridge may carry the frames of a node's machine whose LAN it carries (`carried`). All tags are passed, as kernels
-//! pass them. The rules and why: `docs/dataplane.md`.
+//! pass them. To a group it is one that the node's certificate lets it send to. The rules and why: `docs/dataplane.md`.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::net::IpAddr;
@@ -15,6 +15,7 @@ use crate::headers::{ipv6, Fragmentation, Frame, Mac};
 use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN};
 use crate::iana::{PROTOCOL_ICMPV6, PROTOCOL_NONE};
 use crate::limits::{MAX_CERTIFIED_ADDRESSES, MAX_CERTIFIED_NODES};
+use crate::prefixes::Prefix;
 use crate::reason::Reason;
 use crate::table::{Refused, Table};
 
@@ -22,6 +23,8 @@ use crate::table::{Refused, Table};
 const NODE_MAC_PREFIX: [u8; 2] = [0x02, 0x54];
 const VLAN_TAG_LEN: usize = 4;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
+/// The scope of IPv6 groups that no router forwards (RFC 4291 section 2.7).
+const LINK_LOCAL_SCOPE: u8 = 2;
 
 /// The frames that a node may send, by its certificate and its own hosts, and the key that signs its broadcast.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,14 @@ pub struct CertifiedNode {
     pub addresses: Box<[IpAddr]>,
     /// Its public signing key.
     pub signing_key: PublicKey,
+    /// The groups that it may send to, besides those of link-local scope; None: all.
+    pub send_to: Option<Box<[Prefix]>>,
+}
+
+impl CertifiedNode {
+    fn permits(&self, group: IpAddr) -> bool {
+        self.send_to.as_ref().is_none_or(|prefixes| prefixes.iter().any(|prefix| prefix.contains(group)))
+    }
 }
 
 /// The nodes whose certificates are known.
@@ -57,12 +68,20 @@ enum Sender {
     V6([u8; 16]),
 }
 
-/// A node, and the source of a frame of its: what was found right once is so for the rest of a batch.
+/// A node, and the source of a frame of its.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FrameSource {
+struct FrameSource {
     node: u32,
     mac: Mac,
     sender: Sender,
+}
+
+/// A source that was found right: it is so for the rest of a batch.
+#[derive(Debug)]
+pub(crate) struct KnownSource {
+    source: FrameSource,
+    /// Its node, where that may not send to all groups.
+    limited: Option<Arc<CertifiedNode>>,
 }
 
 impl Sender {
@@ -114,14 +133,21 @@ impl CertifiedNodes {
         }
     }
 
-    fn check(&self, source: &FrameSource) -> Result<(), Reason> {
+    /// Whether a node's certificate lets it send to a group; that of one that is not known does.
+    pub(crate) fn permits(&self, node: u32, group: IpAddr) -> bool {
+        self.nodes.get(&node).is_none_or(|certified| certified.permits(group))
+    }
+
+    fn check(&self, source: FrameSource) -> Result<KnownSource, Reason> {
         let node = source.node;
+        let certified = self.nodes.get(&node);
         match owner_of(source.mac) {
             Some(owner) if owner == node => {}
-            None if self.nodes.get(&node).is_some_and(|certified| certified.bridge) => {}
+            None if certified.as_ref().is_some_and(|certified| certified.bridge) => {}
             _ => return Err(Reason::SourceOfAnotherNode),
         }
-        source.sender.address().map_or(Ok(()), |address| self.check_address(source, address))
+        source.sender.address().map_or(Ok(()), |address| self.check_address(&source, address))?;
+        Ok(KnownSource { source, limited: certified.filter(|certified| certified.send_to.is_some()) })
     }
 
     fn check_address(&self, source: &FrameSource, address: IpAddr) -> Result<(), Reason> {
@@ -136,23 +162,28 @@ impl CertifiedNodes {
 }
 
 impl CertifiedNodes {
-    /// Refuses a frame that cannot be of this node. `last`: the source that was found right last in the same batch.
+    /// Refuses a frame that cannot be of this node, or that it may not send. `last`: the source that was found right last in the
+    /// same batch.
     #[inline(always)]
     pub(crate) fn check_frame(
         &self,
         frame: &Frame<'_>,
         node: u32,
-        last: &mut Option<FrameSource>,
+        last: &mut Option<KnownSource>,
     ) -> Result<(), Reason> {
         let Some(mac) = frame.source() else { return Err(Reason::FrameShort) };
         let (ethertype, network) = behind_tags(frame);
         let source = FrameSource { node, mac, sender: Sender::of(frame.bytes, ethertype, network) };
-        if *last != Some(source) {
-            self.check(&source)?;
-            *last = Some(source);
+        if last.as_ref().is_none_or(|known| known.source != source) {
+            *last = Some(self.check(source)?);
         }
         if ethertype == ETHERTYPE_IPV6 {
             self.check_neighbour(frame, network, &source)?;
+        }
+        if let Some(node) = last.as_ref().and_then(|known| known.limited.as_ref()) {
+            if group_of(frame.bytes, ethertype, network).is_some_and(|group| !node.permits(group)) {
+                return Err(Reason::FrameNotPermitted);
+            }
         }
         Ok(())
     }
@@ -181,6 +212,23 @@ impl CertifiedNodes {
 fn owner_of(mac: Mac) -> Option<u32> {
     let [a, b, index @ ..] = mac;
     ([a, b] == NODE_MAC_PREFIX).then(|| u32::from_be_bytes(index))
+}
+
+/// The group that an IP packet is for, whatever the MAC: kernels go by the address. None where it is for none, or for one of
+/// link-local scope, which are not counted among groups (RFC 4541 section 2.1.2).
+fn group_of(bytes: &[u8], ethertype: u16, network: usize) -> Option<IpAddr> {
+    match ethertype {
+        ETHERTYPE_IPV4 => match array_at::<4>(bytes, network + 16)? {
+            [224, 0, 0, _] => None,
+            group @ [224..=239, ..] => Some(group.into()),
+            _ => None,
+        },
+        ETHERTYPE_IPV6 => match array_at::<16>(bytes, network + 24)? {
+            group @ [0xFF, second, ..] if second & 0x0F > LINK_LOCAL_SCOPE => Some(group.into()),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The EtherType behind all tags, and the offset of what follows it. Kernels pass a tag of VLAN 0 as if it were not there,

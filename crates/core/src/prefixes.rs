@@ -13,6 +13,21 @@ use crate::limits::MAX_PREFIXES;
 use crate::routes::{full_length, Route};
 use crate::table::Refused;
 
+/// The first address of a prefix of groups, and its length in bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Prefix {
+    pub first: IpAddr,
+    pub length: u8,
+}
+
+impl Prefix {
+    /// Whether the group is one of these.
+    pub(crate) fn contains(&self, group: IpAddr) -> bool {
+        contains(self.first, self.length, group)
+    }
+}
+
 /// The routes of whole prefixes of groups, the longest first.
 #[derive(Debug, Default)]
 pub(crate) struct PrefixRoutes(ArcSwap<Vec<Arc<Route>>>);

@@ -29,8 +29,11 @@ static NODE: LazyLock<ForwardingTables> = LazyLock::new(|| {
     }
     for number in 2..=3 {
         let addresses = [std::net::IpAddr::from([10, 77, 0, number as u8])].into();
+        let some = treecast_core::prefixes::Prefix { first: [239, 0, 0, 0].into(), length: 9 };
         let (bridge, signing_key) = (number == 2, signing_key().public());
-        let _ = node.certify_node(number, CertifiedNode { bridge, carried: false, addresses, signing_key });
+        let send_to = (number == 3).then(|| [some].into());
+        let certified = CertifiedNode { bridge, carried: false, addresses, signing_key, send_to };
+        let _ = node.certify_node(number, certified);
     }
     node
 });

@@ -167,9 +167,9 @@ impl Forwarder {
             Command::ProbePeer { peer } => self.probe(peer),
             Command::SetFingerprint { fingerprint } => tables.fingerprints.set(fingerprint),
             Command::SetPeerUnderlayMtu { peer, mtu_bytes } => tables.set_peer_underlay_mtu(peer, mtu_bytes)?,
-            Command::CertifyNode { node, bridge, carried, addresses, signing_key } => {
-                let addresses = addresses.into();
-                tables.certify_node(node, CertifiedNode { bridge, carried, addresses, signing_key })?;
+            Command::CertifyNode { node, bridge, carried, addresses, signing_key, send_to } => {
+                let (addresses, send_to) = (addresses.into(), send_to.map(Into::into));
+                tables.certify_node(node, CertifiedNode { bridge, carried, addresses, signing_key, send_to })?;
             }
             Command::UncertifyNode { node } => tables.uncertify_node(node),
             Command::RemoveHost { vlan, mac } => tables.remove_host(vlan, mac),

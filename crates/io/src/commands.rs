@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use treecast_core::broadcast_signature::PublicKey;
 use treecast_core::frame::Mac;
+use treecast_core::prefixes::Prefix;
 use treecast_core::source_filter::SourceFilter;
 
 use crate::msgpack::{Field, Malformed, Reader};
@@ -72,7 +73,9 @@ commands! {
     ProbePeer { peer: u32 }
     SetFingerprint { fingerprint: u128 }
     SetPeerUnderlayMtu { peer: u32, mtu_bytes: usize }
-    CertifyNode { node: u32, bridge: bool, carried: bool, addresses: Vec<IpAddr>, signing_key: PublicKey }
+    CertifyNode {
+        node: u32, bridge: bool, carried: bool, addresses: Vec<IpAddr>, signing_key: PublicKey, send_to: Option<Vec<Prefix>>
+    }
     UncertifyNode { node: u32 }
     SetHost { vlan: u16, mac: Mac, peer: u32 }
     RemoveHost { vlan: u16, mac: Mac }
@@ -108,14 +111,6 @@ impl Field<'_> for KeepLocal {
         reader.array_of(2)?;
         Ok(Self { ra: Field::read(reader)?, dhcp: Field::read(reader)? })
     }
-}
-
-/// The first address of a prefix of groups, and its length in bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Prefix {
-    pub first: IpAddr,
-    pub length: u8,
 }
 
 impl Field<'_> for Prefix {

@@ -49,11 +49,11 @@ impl Ingress<'_> {
             tables.counters.add(Counter::FramesPunted, count as u64);
             tables.punt(port, frame, now_ns);
         }
-        let nobody_elsewhere = |reason| matches!(reason, Reason::NoSubscriber | Reason::NoBroadcastTree);
+        let unwanted = |reason| matches!(reason, Reason::NoSubscriber | Reason::NoBroadcastTree);
         let bridging = !local.packets.is_empty()
             && match &verdict.destination {
                 Some(Ok(Destination::Tree(..))) => true,
-                Some(Err(reason)) => nobody_elsewhere(*reason),
+                Some(Err(reason)) => unwanted(*reason) || *reason == Reason::SendNotPermitted,
                 _ => false,
             };
         let bridged = bridging && local.bridge_locally(tables, port, &vnet, frame, &segmenter);
@@ -62,7 +62,7 @@ impl Ingress<'_> {
         }
         match &verdict.destination {
             None => {}
-            Some(Err(reason)) if bridged && nobody_elsewhere(*reason) => {}
+            Some(Err(reason)) if bridged && unwanted(*reason) => {}
             Some(Err(reason)) => tables.drops.add(*reason, count as u64),
             Some(Ok(destination)) => {
                 count_sent(tables, destination, count, bytes);

@@ -165,11 +165,13 @@ class SetFingerprint(DataPlaneCommand, frozen=True):
 
 
 class CertifyNode(DataPlaneCommand, frozen=True):
-    """The frames that a node may send, from its certificate; the rest is dropped (``source_of_another_node``).
+    """The frames that a node may send, from its certificate; the rest is dropped (``source_of_another_node``, to groups
+    ``frame_not_permitted``, of this node's own hosts ``send_not_permitted``).
 
     What it broadcasts is signed with ``signing_key``, its public one, else it is dropped (``broadcast_signature``).
     ``bridge``: of other machines too. ``carried``: a bridge that claims no host with its ``addresses`` now, so that
-    another one on its machine's LAN may send these. A node without this command sends from its own MAC only.
+    another one on its machine's LAN may send these. ``send_to``: prefixes of groups, None for all; groups of link-local
+    scope are sent to by everybody. A node without this command sends from its own MAC only.
     """
 
     node: NodeIndex
@@ -177,6 +179,7 @@ class CertifyNode(DataPlaneCommand, frozen=True):
     carried: bool
     addresses: tuple[IPAddress, ...]
     signing_key: bytes
+    send_to: tuple[IPNetwork, ...] | None = None
 
 
 class UncertifyNode(DataPlaneCommand, frozen=True):

@@ -1,4 +1,4 @@
-"""The sources that frames of each node may have, and the key of its broadcast (docs/dataplane.md).
+"""The frames that each node may send, as the data plane has them (docs/dataplane.md): sources, groups, the key of its broadcast.
 
 A certificate gives a node its addresses. While the node claims a host with one of them, nobody else sends as from
 them. While one with the role bridge does not, its machine is on a LAN that another node carries, and is heard through
@@ -7,10 +7,22 @@ that one.
 
 from __future__ import annotations
 
-from treecast.base.addresses import IPAddress, MacAddress
+from dataclasses import dataclass
+
+from treecast.base.addresses import IPAddress, IPNetwork, MacAddress
 from treecast.base.commands import CertifyNode, Command, UncertifyNode
 from treecast.base.ids import NodeIndex
 from treecast.wire.advertisement import HostContent
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSources:
+    """The part of a certificate that says what its node may send. ``send_to``: prefixes of groups, None for all."""
+
+    addresses: tuple[IPAddress, ...]
+    bridge: bool
+    signing_key: bytes
+    send_to: tuple[IPNetwork, ...] | None = None
 
 
 class FrameSources:
@@ -20,14 +32,13 @@ class FrameSources:
     """
 
     def __init__(self) -> None:
-        self._given: dict[NodeIndex, tuple[bool, tuple[IPAddress, ...], bytes]] = {}
+        self._given: dict[NodeIndex, GivenSources] = {}
         self._claims: dict[NodeIndex, set[tuple[int, MacAddress]]] = {}
         """Hosts of each node that have an address of its certificate."""
         self.commands: list[Command] = []
 
-    def certify(self, node: NodeIndex, addresses: tuple[IPAddress, ...], signing_key: bytes, *, bridge: bool) -> None:
+    def certify(self, node: NodeIndex, given: GivenSources) -> None:
         """A node's certificate."""
-        given = (bridge, addresses, signing_key)
         if self._given.get(node) != given:
             self._given[node] = given
             self._write(node)
@@ -45,7 +56,7 @@ class FrameSources:
             return
         claims = self._claims.setdefault(node, set())
         before = bool(claims)
-        own = content is not None and any(address in given[1] for address in content.address_values())
+        own = content is not None and any(address in given.addresses for address in content.address_values())
         (claims.add if own else claims.discard)(host)
         if bool(claims) != before:
             self._write(node)
@@ -53,6 +64,7 @@ class FrameSources:
             del self._claims[node]
 
     def _write(self, node: NodeIndex) -> None:
-        bridge, addresses, signing_key = self._given[node]
-        carried = bridge and not self._claims.get(node)
-        self.commands.append(CertifyNode(node, bridge, carried, addresses, signing_key))
+        given = self._given[node]
+        carried = given.bridge and not self._claims.get(node)
+        certified = CertifyNode(node, given.bridge, carried, given.addresses, given.signing_key, given.send_to)
+        self.commands.append(certified)

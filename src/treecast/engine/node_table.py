@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.ids import NodeIndex
-from treecast.dataplane.frame_sources import FrameSources
+from treecast.dataplane.frame_sources import FrameSources, GivenSources
 from treecast.engine.certificates import EndingCertificates
 from treecast.identity.certificate import Certificate
 from treecast.identity.ids import node_mac
@@ -44,8 +44,10 @@ class NodeTable:
     def _certify(self, certificate: Certificate) -> None:
         given = (interface.ip for interface in (certificate.ipv4, certificate.ipv6) if interface)
         addresses: tuple[IPAddress, ...] = (*given, certificate.mac.link_local)
-        bridge = Role.BRIDGE in certificate.rights.roles
-        self.sources.certify(certificate.node_index, addresses, certificate.signing_key, bridge=bridge)
+        rights = certificate.rights
+        bridge = Role.BRIDGE in rights.roles
+        given_sources = GivenSources(addresses, bridge, certificate.signing_key, rights.send_to)
+        self.sources.certify(certificate.node_index, given_sources)
 
     def remove(self, node: NodeIndex) -> None:
         if node != self._own.node_index:

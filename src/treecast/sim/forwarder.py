@@ -27,6 +27,7 @@ from treecast.sim.datagrams import (
     TreeState,
 )
 from treecast.sim.fingerprints import Fingerprints
+from treecast.sim.frame_sources import permits
 from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
 from treecast.sim.sending import HOP_LIMIT
@@ -73,9 +74,9 @@ class ModelForwarder(TreeReception):
         elif kind.way is Way.ONE:
             self._send_to_one(kind.vlan, frame)
         elif kind.way is Way.ALL:
-            self._send_on_tree(BROADCAST_STREAM, frame, "no_broadcast_tree")
+            self.send_on_tree(BROADCAST_STREAM, frame)
         elif kind.group is not None and kind.source is not None:
-            self._send_on_tree(self.route(kind.vlan, kind.group, kind.source), frame)
+            self._send_to_group(kind.vlan, kind.group, kind.source, frame)
         return kind.shown
 
     def _send_to_one(self, vlan: int, frame: bytes) -> None:
@@ -83,7 +84,7 @@ class ModelForwarder(TreeReception):
         if peer is not None:
             self._seal(peer, ("frame", frame))
         elif 0 in self.flooding_ports:
-            self._send_on_tree(BROADCAST_STREAM, frame, "no_broadcast_tree")
+            self.send_on_tree(BROADCAST_STREAM, frame)
         else:
             self.drops["unknown_unicast"] += 1
 
@@ -92,9 +93,14 @@ class ModelForwarder(TreeReception):
         if 0 in self.blocked:
             self.drops["port_blocked"] += 1
             return
-        self._send_on_tree(self.route(0, group, source), frame)
+        self._send_to_group(0, group, source, frame)
 
-    def _send_on_tree(self, stream: StreamId | None, frame: object, otherwise: str = "no_subscriber") -> None:
+    def _send_to_group(self, vlan: int, group: IPAddress, source: IPAddress, frame: object) -> None:
+        nobody = "no_subscriber" if permits(self.me, group, self.certified) else "send_not_permitted"
+        self.send_on_tree(self.route(vlan, group, source), frame, nobody)
+
+    def send_on_tree(self, stream: StreamId | None, frame: object, otherwise: str = "no_broadcast_tree") -> None:
+        """A frame goes down a tree of this node, whatever the frame is."""
         tree = self.trees.get(stream) if stream is not None else None
         if stream is None or tree is None or not (tree.next_hops or tree.replicate):
             self.drops[otherwise] += 1
@@ -264,7 +270,7 @@ class ModelForwarder(TreeReception):
             case c.Inject(frame=frame):
                 self.injected.append(frame)
             case c.FloodFrame(frame=frame):
-                self._send_on_tree(BROADCAST_STREAM, frame)
+                self.send_on_tree(BROADCAST_STREAM, frame)
             case c.InstallSession():
                 self._install_session(command)
             case c.RemoveSession(session):

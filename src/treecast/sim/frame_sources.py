@@ -1,4 +1,4 @@
-"""The model of ``frame_source.rs`` of crates/core: which frames a node may send, by certificates and claims.
+"""The model of ``frame_source.rs`` of crates/core: which frames a node may send, from where and to which groups.
 
 Written along docs/dataplane.md, byte by byte and without care for speed; a differential test holds the two against
 each other on random frames.
@@ -17,8 +17,35 @@ from treecast.sim.frames import MAX_EXTENSION_HEADERS
 TAGS = (b"\x81\x00", b"\x88\xa8")
 
 
-def may_send(node: NodeIndex, frame: bytes, certified: Mapping[NodeIndex, CertifyNode]) -> bool:
-    """Whether the node may send this frame."""
+def why_refused(node: NodeIndex, frame: bytes, certified: Mapping[NodeIndex, CertifyNode]) -> str | None:
+    """The reason for which a frame of this node is dropped, None for a right one."""
+    if not _may_be_of(node, frame, certified):
+        return "source_of_another_node"
+    group = _group(frame)
+    return None if group is None or permits(node, group, certified) else "frame_not_permitted"
+
+
+def permits(node: NodeIndex, group: IPAddress, certified: Mapping[NodeIndex, CertifyNode]) -> bool:
+    """Whether the node may send to this group, which is none of link-local scope."""
+    own = certified.get(node)
+    send_to = own.send_to if own else None
+    return send_to is None or any(group in prefix for prefix in send_to)
+
+
+def _group(frame: bytes) -> IPAddress | None:
+    """The group that an IP packet is for, but for those of link-local scope."""
+    ethertype, data = _behind_tags(frame)
+    match ethertype:
+        case b"\x08\x00" if len(data) >= 20 and data[16:19] != bytes((224, 0, 0)):
+            destination: IPAddress = ip_address(data[16:20])
+        case b"\x86\xdd" if len(data) >= 40 and data[25] & 0x0F > 2:
+            destination = ip_address(data[24:40])
+        case _:
+            return None
+    return destination if destination.is_multicast else None
+
+
+def _may_be_of(node: NodeIndex, frame: bytes, certified: Mapping[NodeIndex, CertifyNode]) -> bool:
     mac, own = frame[6:12], certified.get(node)
     of_a_node = mac[:2] == b"\x02\x54"
     if of_a_node and int.from_bytes(mac[2:], "big") != node:
@@ -40,10 +67,7 @@ def _may_speak_for(
 
 def _spoken_for(frame: bytes) -> list[IPAddress] | None:
     """The addresses that the frame is from, or advertises; None where that is hidden."""
-    start = 12
-    while frame[start : start + 2] in TAGS:
-        start += 4
-    ethertype, data = frame[start : start + 2], frame[start + 2 :]
+    ethertype, data = _behind_tags(frame)
     match ethertype:
         case b"\x08\x00":
             return [ip_address(data[12:16])] if len(data) >= 16 else []
@@ -53,6 +77,14 @@ def _spoken_for(frame: bytes) -> list[IPAddress] | None:
             target = _advertised(data)
             return None if target is None else [ip_address(data[8:24]), *target]
     return []
+
+
+def _behind_tags(frame: bytes) -> tuple[bytes, bytes]:
+    """EtherType, and what follows it."""
+    start = 12
+    while frame[start : start + 2] in TAGS:
+        start += 4
+    return frame[start : start + 2], frame[start + 2 :]
 
 
 def _advertised(data: bytes) -> list[IPAddress] | None:

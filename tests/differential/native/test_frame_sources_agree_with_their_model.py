@@ -1,4 +1,4 @@
-"""Random sources of frames: which of them a data plane delivers, against its plain-Python model.
+"""Random sources and groups of frames: which of them a data plane delivers, against its plain-Python model.
 
 The frames leave by the TAP of one plane, as those of a member that says whatever it likes, and come to another one.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from random import Random
 
 import pytest
@@ -20,7 +20,7 @@ from tests.lab.offload.raw_frames import packet_socket
 from treecast.base import commands as c
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.ids import NodeIndex
-from treecast.sim.frame_sources import may_send
+from treecast.sim.frame_sources import why_refused
 
 FRAMES = 200
 SENDER, RECEIVER = 1, 2
@@ -28,9 +28,13 @@ NODES = (SENDER, RECEIVER, 3, 4)
 V4 = {node: ip_address(f"10.9.0.{node}") for node in NODES}
 V6 = {node: ip_address(f"fd09::{node}") for node in NODES}
 OTHERS = (*map(ip_address, ("192.0.2.7", "0.0.0.0", "2001:db8::7", "::")),)
+REASONS = ("source_of_another_node", "frame_not_permitted")
 MACS = (*map(mac, NODES), mac(9), bytes.fromhex("02aa00000001"), bytes.fromhex("00005e000107"))
 TAGS = (b"", b"", b"\x81\x00\xe0\x00", b"\x81\x00\x00\x07", b"\x88\xa8\x00\x07", b"\x81\x00\x00\x00" * 5)
 ALL_NODES = ip_address("ff02::1")
+GROUPS = (*map(ip_address, ("239.1.1.1", "239.2.2.2", "224.0.0.251", "ff15::1:1", "ff18::2", "ff01::3")), ALL_NODES)
+PERMITTED = (None, None, (), (ip_network("239.1.0.0/16"), ip_network("ff15::/16")), (ip_network("224.0.0.0/3"),))
+"""Lists of certificates, and a prefix with more than groups in it."""
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,12 @@ def address(rng: Random, version: int) -> IPAddress:
     return rng.choice((*own.values(), *(other for other in OTHERS if other.version == version)))
 
 
+def destination(rng: Random, version: int) -> IPAddress:
+    """A group, or an address of the receiver."""
+    own = V4 if version == 4 else V6
+    return rng.choice((own[RECEIVER], *(group for group in GROUPS if group.version == version)))
+
+
 def payload(rng: Random) -> tuple[int, bytes]:
     """EtherType and bytes: ARP, IPv4, IPv6 with whatever in front of a Neighbor Advertisement, anything."""
     kind = rng.randrange(5)
@@ -54,12 +64,12 @@ def payload(rng: Random) -> tuple[int, bytes]:
         return 0x0806, bytes.fromhex("0001080006040002") + rng.choice(MACS) + sender + bytes(10)
     if kind == 1:
         start = bytes.fromhex("450000240000400004110000")
-        return 0x0800, start + address(rng, 4).packed + bytes((10, 9, 0, 2)) + bytes(16)
+        return 0x0800, start + address(rng, 4).packed + destination(rng, 4).packed + bytes(16)
     if kind == 2:
         return rng.choice((0x9000, 0x88F7)), rng.randbytes(46)
     advertised = bytes((rng.choice((136, 136, 135)), 0, 0, 0, 0x20, 0, 0, 0)) + address(rng, 6).packed
     protocol, upper = rng.choice(((58, advertised), (58, advertised), (17, bytes(16)), (59, b"")))
-    packet = bytearray(behind(rng.choice(((), (), *CHAINS)), ALL_NODES, protocol, upper))
+    packet = bytearray(behind(rng.choice(((), (), *CHAINS)), destination(rng, 6), protocol, upper))
     packet[8:24] = address(rng, 6).packed
     return 0x86DD, bytes(packet)
 
@@ -77,7 +87,12 @@ def frame(rng: Random, number: int) -> bytes:
 def certificates(rng: Random) -> dict[NodeIndex, c.CertifyNode]:
     return {
         NodeIndex(node): c.CertifyNode(
-            NodeIndex(node), rng.random() < 0.8 or node != SENDER, rng.random() < 0.4, (V4[node], V6[node]), bytes(32)
+            NodeIndex(node),
+            rng.random() < 0.8 or node != SENDER,
+            rng.random() < 0.4,
+            (V4[node], V6[node]),
+            bytes(32),
+            rng.choice(PERMITTED),
         )
         for node in NODES
         if node == SENDER or rng.random() < 0.8
@@ -92,18 +107,19 @@ def test_the_same_frames_are_delivered(planes: DataPlanes, seed: int) -> None:
     receiver.do(*(c.UncertifyNode(NodeIndex(node)) for node in NODES), *certified.values())
     sender.do(*(c.SetHost(vlan, MacAddress(mac(RECEIVER)), NodeIndex(RECEIVER)) for vlan in (0, 7)))
     frames = [frame(rng, number) for number in range(FRAMES)]
-    expected = Counter(one for one in frames if may_send(NodeIndex(SENDER), one, certified))
-    assert 0 < expected.total() < FRAMES
+    refused = Counter(why_refused(NodeIndex(SENDER), one, certified) for one in frames)
+    expected = Counter(one for one in frames if why_refused(NodeIndex(SENDER), one, certified) is None)
+    assert 0 < refused.pop(None) < FRAMES
     before, sent_before = receiver.forwarder.drops(), sender.forwarder.drops()
     with packet_socket(receiver.machine, vnet=False) as ear, packet_socket(sender.machine, vnet=False) as mouth:
         for one in frames:
             mouth.send(one)
         arrived = Counter(heard(ear, expected.total()))
         assert arrived == expected
-        refused = FRAMES - expected.total()
 
         def all_counted() -> bool:
-            return drops_since(receiver.forwarder.drops(), before)["source_of_another_node"] == refused
+            counted = drops_since(receiver.forwarder.drops(), before)
+            return Counter({reason: counted[reason] for reason in REASONS}) == refused
 
         wait_until(all_counted, LIMIT_S, f"{refused} frames counted")
     assert drops_since(sender.forwarder.drops(), sent_before) == Counter()

@@ -12,7 +12,7 @@ from treecast.base.addresses import MacAddress
 from treecast.base.ids import NodeIndex, StreamId
 from treecast.sim.datagrams import Forward, SessionDatagram, TreeDatagram
 from treecast.sim.forwarder import ModelForwarder
-from treecast.sim.frame_sources import may_send
+from treecast.sim.frame_sources import why_refused
 from treecast.sim.underlay import Underlay
 
 PEERS = (2, 3)
@@ -21,6 +21,8 @@ STRANGER = 9
 GROUPS = tuple(ip_address(text) for text in ("239.1.1.1", "239.129.1.1", "232.5.5.5", "ff15::5:1", "ff3e::8000:1"))
 PREFIXES = tuple(ip_network(text) for text in ("239.0.0.0/8", "239.128.0.0/9", "224.0.0.0/4", "ff00::/8", "ff3e::/16"))
 SOURCES = tuple(ip_address(text) for text in ("10.9.0.1", "192.0.2.7", "fd09::1", "2001:db8::7"))
+PERMITTED = (None, None, (ip_network("239.0.0.0/9"), ip_network("ff15::/16")), ())
+"""Lists of the root's certificate. Its peers have heard of none, so that what it sends all the same comes there."""
 HOSTS = tuple(bytes([2, 0xAA, 0, 0, 0, number]) for number in range(6))
 VLANS = (0, 0, 0, 7, 4094)
 ROOT = NodeIndex(1)
@@ -42,7 +44,7 @@ class Twins:
             case SessionDatagram(body=Forward(destination=destination, inner=inner)):
                 self.hear(destination, inner)
             case SessionDatagram(body=("frame", bytes() as frame)) | TreeDatagram(frame=bytes() as frame):
-                if may_send(ROOT, frame, OF_ROOT):
+                if why_refused(ROOT, frame, OF_ROOT) is None:
                     self.modelled[peer].append(frame)
 
     def set_tables(self, rng: Random) -> None:
@@ -68,7 +70,9 @@ class Twins:
                     tree = StreamId(rng.randrange(1, 4))
                     commands.append(c.SetPrefixRoute(vlan, prefix, tree))
         floods, forwards = rng.random() < 0.5, rng.random() < 0.85
-        commands += [c.SetUnknownUnicastFlood(0, floods), c.SetPortForwarding(0, forwards)]
+        key, send_to = self.planes[0].signing_key.public, rng.choice(PERMITTED)
+        own = c.CertifyNode(ROOT, bridge=True, carried=False, addresses=(), signing_key=key, send_to=send_to)
+        commands += [c.SetUnknownUnicastFlood(0, floods), c.SetPortForwarding(0, forwards), own]
         self.do(*commands)
 
     def do(self, *commands: c.Command) -> None:

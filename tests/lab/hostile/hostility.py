@@ -28,7 +28,7 @@ from treecast.adapters import clock
 from treecast.adapters.storage import add_node
 from treecast.api.client import fetch_status
 from treecast.identity.node import NodeRequest
-from treecast.identity.rights import Role
+from treecast.identity.rights import NO_LIMITS, GivenLimits, Role
 
 GROUP, STREAM_PORT, RATE_PPS = "239.90.1.1", 5030, 500
 LIMIT_S = 20.0
@@ -43,10 +43,11 @@ class Hostility:
     receivers: tuple[Receiver, ...]
     directory: Path
 
-    def admit(self, name: str, machine: str, roles: Role = Role.RELAY) -> Member:
+    def admit(self, name: str, machine: str, roles: Role = Role.RELAY, limits: GivenLimits = NO_LIMITS) -> Member:
         """A new member, whose directory its hostile owner has read."""
         directory = self.directory / name
-        add_node(self.net.network, directory, NodeRequest(name, None, None, 30, roles=roles), clock.unix_s())
+        request = NodeRequest(name, None, None, 30, roles=roles, limits=limits)
+        add_node(self.net.network, directory, request, clock.unix_s())
         return Member.load(directory)
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from ipaddress import ip_network
 from itertools import count
 
 from cryptography.exceptions import InvalidTag
@@ -28,8 +29,8 @@ from tests.lab.hostile.hostility import (
     wait_subscribed,
 )
 from tests.lab.overlay.asking import wait_members, wait_received
-from treecast.api.client import fetch_hosts
-from treecast.identity.rights import Role
+from treecast.api.client import fetch_hosts, fetch_peers
+from treecast.identity.rights import GivenLimits, Role
 
 ETH_P_IP = 0x0800
 GROUP_MAC = "01:00:5e:5a:01:01"
@@ -37,10 +38,10 @@ FAR = 10**9
 FORGED = 50
 
 
-def forged_frame(source_mac: str, source: str) -> bytes:
+def forged_frame(source_mac: str, source: str, mac: str = GROUP_MAC) -> bytes:
     """A datagram to the stream's program, as from a node."""
     payload = UDP(sport=STREAM_PORT, dport=STREAM_PORT) / Raw(b"forged")
-    return bytes(Ether(src=source_mac, dst=GROUP_MAC) / IP(src=source, dst=GROUP, ttl=8) / payload)
+    return bytes(Ether(src=source_mac, dst=mac) / IP(src=source, dst=GROUP, ttl=8) / payload)
 
 
 def forged_datagrams(keys: wire.TreeKeys, frame: bytes) -> list[bytes]:
@@ -188,6 +189,24 @@ def test_frames_as_of_another_member_are_dropped_whoever_seals_them(hostility: H
         for frame in frames * FORGED:
             session.send(wire.FRAME, frame)
         wait_until(lambda: counted(n1, "source_of_another_node") - before >= 2 * FORGED, LIMIT_S, "all are judged")
+
+
+def test_copies_of_a_member_whose_certificate_does_not_permit_the_group_reach_no_program(hostility: Hostility) -> None:
+    """Frames of its own, sealed for one node each: to the group's MAC, to that node's and to all."""
+    n1 = hostility.net[1]
+    limits = GivenLimits(send_to=(ip_network("239.91.0.0/16"),))
+    before = counted(n1, "frame_not_permitted")
+    with (
+        hostility.speaker(hostility.admit("limited", "eve", limits=limits)) as speaker,
+        hostility.undisturbed(),
+        hostility.linked(speaker, n1) as (session,),
+    ):
+        wait_until(lambda: "limited" in {peer.name for peer in fetch_peers(n1.directory)}, LIMIT_S, "it is known")
+        own = ":".join(f"{octet:02x}" for octet in speaker.member.mac)
+        for mac in (GROUP_MAC, "02:54:00:00:00:02", "ff:ff:ff:ff:ff:ff"):
+            for _ in range(FORGED):
+                session.send(wire.FRAME, forged_frame(own, "192.0.2.9", mac))
+        wait_until(lambda: counted(n1, "frame_not_permitted") - before >= 3 * FORGED, LIMIT_S, "all are judged")
 
 
 def test_almost_a_megabyte_of_groups_leaves_room_for_an_honest_join(hostility: Hostility) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.base.commands import CertifyNode, Command, UncertifyNode
 from treecast.base.ids import NodeIndex
-from treecast.dataplane.frame_sources import FrameSources
+from treecast.dataplane.frame_sources import FrameSources, GivenSources
 from treecast.wire.advertisement import HostContent
 
 NODE = NodeIndex(7)
@@ -22,6 +22,12 @@ def claimed(*addresses: IPAddress) -> HostContent:
     return HostContent.of(tuple(address.packed for address in addresses), 1, is_router=False)
 
 
+def given(
+    *, bridge: bool = True, signing_key: bytes = KEY, send_to: tuple[IPv4Network, ...] | None = None
+) -> GivenSources:
+    return GivenSources(OWN, bridge, signing_key, send_to)
+
+
 def taken(sources: FrameSources) -> list[Command]:
     commands = list(sources.commands)
     sources.commands.clear()
@@ -34,7 +40,7 @@ def certified(*, carried: bool, bridge: bool = True) -> CertifyNode:
 
 def test_a_node_is_carried_by_bridges_until_it_claims_a_host_with_an_address_of_its_own() -> None:
     sources = FrameSources()
-    sources.certify(NODE, OWN, KEY, bridge=True)
+    sources.certify(NODE, given(bridge=True))
     assert taken(sources) == [certified(carried=True)]
     sources.claim(NODE, LAN_MAC, claimed(OTHER))
     assert taken(sources) == []
@@ -50,10 +56,10 @@ def test_a_node_is_carried_by_bridges_until_it_claims_a_host_with_an_address_of_
 def test_only_what_changes_is_told() -> None:
     sources = FrameSources()
     for bridge in (False, False, True):
-        sources.certify(NODE, OWN, KEY, bridge=bridge)
+        sources.certify(NODE, given(bridge=bridge))
     sources.claim(NODE, MAC, claimed(*OWN))
     sources.claim(NODE, MAC, claimed(*OWN))
-    sources.certify(NODE, OWN, KEY, bridge=False)
+    sources.certify(NODE, given(bridge=False))
     expected = [(False, False), (True, True), (False, True), (False, False)]
     assert taken(sources) == [certified(carried=carried, bridge=bridge) for carried, bridge in expected]
 
@@ -61,13 +67,13 @@ def test_only_what_changes_is_told() -> None:
 def test_another_signing_key_is_another_certificate() -> None:
     sources = FrameSources()
     for key in (KEY, KEY, bytes(32)):
-        sources.certify(NODE, OWN, key, bridge=False)
+        sources.certify(NODE, given(bridge=False, signing_key=key))
     assert [command.signing_key for command in taken(sources) if isinstance(command, CertifyNode)] == [KEY, bytes(32)]
 
 
 def test_a_machine_of_a_node_without_the_role_bridge_is_on_no_lan_that_others_carry() -> None:
     sources = FrameSources()
-    sources.certify(NODE, OWN, KEY, bridge=False)
+    sources.certify(NODE, given(bridge=False))
     sources.claim(NODE, MAC, claimed(*OWN))
     sources.claim(NODE, MAC, None)
     assert {command.carried for command in taken(sources) if isinstance(command, CertifyNode)} == {False}
@@ -76,12 +82,20 @@ def test_a_machine_of_a_node_without_the_role_bridge_is_on_no_lan_that_others_ca
 def test_a_node_that_is_gone_has_claimed_nothing() -> None:
     sources = FrameSources()
     sources.claim(NODE, MAC, claimed(*OWN))
-    sources.certify(NODE, OWN, KEY, bridge=True)
+    sources.certify(NODE, given(bridge=True))
     sources.claim(NODE, MAC, claimed(*OWN))
     taken(sources)
     sources.uncertify(NODE)
     sources.uncertify(NODE)
     sources.claim(NODE, MAC, None)
     assert taken(sources) == [UncertifyNode(NODE)]
-    sources.certify(NODE, OWN, KEY, bridge=True)
+    sources.certify(NODE, given(bridge=True))
     assert taken(sources) == [certified(carried=True)]
+
+
+def test_the_groups_that_a_certificate_permits_come_with_it() -> None:
+    sources, some = FrameSources(), (IPv4Network("239.1.0.0/16"),)
+    for send_to in (None, some, some, None):
+        sources.certify(NODE, given(send_to=send_to))
+    expected = [CertifyNode(NODE, True, True, OWN, KEY, one) for one in (None, some, None)]
+    assert taken(sources) == expected

@@ -8,7 +8,9 @@ use treecast_core::aead::Aead;
 use treecast_core::datagram::{Inner, TreeHeader, KIND_FRAME};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::{Destination, ForwardingTables};
+use treecast_core::frame_source::CertifiedNode;
 use treecast_core::limits::MAX_PREFIXES;
+use treecast_core::prefixes::Prefix;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Hops, Members};
 use treecast_core::table::Refused;
@@ -197,4 +199,17 @@ fn broadcast_needs_the_broadcast_tree() {
     assert_eq!(destination(&node, &frame), Err(Reason::NoBroadcastTree));
     node.set_tree_members(0, Hops::new(&[], &[2])).unwrap();
     assert_eq!(destination(&node, &frame), Ok(0));
+}
+
+#[test]
+fn a_frame_to_a_group_that_the_nodes_own_certificate_does_not_permit_says_so() {
+    let node = tables(1);
+    let to = |group| destination(&node, &ipv4(SOURCE, group, 17, &[0; 8]));
+    assert_eq!(to(GROUP), Err(Reason::NoSubscriber));
+    let send_to = Some([Prefix { first: [239, 2, 0, 0].into(), length: 16 }].into());
+    let signing_key = signing_key(1).public();
+    let own = CertifiedNode { bridge: true, carried: false, addresses: [].into(), signing_key, send_to };
+    node.certify_node(1, own).unwrap();
+    assert_eq!(to(GROUP), Err(Reason::SendNotPermitted));
+    assert_eq!(to([239, 2, 1, 1]), Err(Reason::NoSubscriber), "it may, but nobody is there");
 }

@@ -7,10 +7,12 @@ use treecast_core::arrival::{Origin, Recent};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::Frame;
+use treecast_core::prefixes::Prefix;
 use treecast_core::reason::Reason;
 
 const HOST: [u8; 6] = [2, 0xAA, 0, 0, 0, 1];
 const FORBIDDEN: Result<(), Reason> = Err(Reason::SourceOfAnotherNode);
+const NOT_PERMITTED: Result<(), Reason> = Err(Reason::FrameNotPermitted);
 const ARP: u16 = 0x0806;
 /// Nodes 2, a bridge, 3, 4, another bridge, and 5, whose LAN another node carries.
 const BRIDGE: u32 = 2;
@@ -36,7 +38,8 @@ fn node() -> ForwardingTables {
         let addresses = [IpAddr::from(v4(node)), IpAddr::from(v6(node))].into();
         let (bridge, carried) = ([BRIDGE, OTHER, CARRIED].contains(&node), node == CARRIED);
         let signing_key = signing_key(node).public();
-        tables.certify_node(node, CertifiedNode { bridge, carried, addresses, signing_key }).unwrap();
+        let certified = CertifiedNode { bridge, carried, addresses, signing_key, send_to: None };
+        tables.certify_node(node, certified).unwrap();
     }
     tables
 }
@@ -144,8 +147,9 @@ fn a_bridge_carries_the_machine_of_a_node_that_claims_no_host() {
     assert_eq!(check(&tables, PLAIN, &ip(mac(PLAIN), v4(CARRIED))), FORBIDDEN);
     assert_eq!(check(&tables, PLAIN, &ip(HOST, v4(CARRIED))), FORBIDDEN);
     let addresses = [IpAddr::from(v4(CARRIED))].into();
-    let signing_key = signing_key(CARRIED).public();
-    tables.certify_node(CARRIED, CertifiedNode { bridge: true, carried: false, addresses, signing_key }).unwrap();
+    let (bridge, signing_key) = (true, signing_key(CARRIED).public());
+    let certified = CertifiedNode { bridge, carried: false, addresses, signing_key, send_to: None };
+    tables.certify_node(CARRIED, certified).unwrap();
     assert_eq!(check(&tables, BRIDGE, &ip(HOST, v4(CARRIED))), FORBIDDEN, "it claims it now");
     assert_eq!(check(&tables, BRIDGE, &ip6(HOST, v6(CARRIED), 17, &[0; 8])), Ok(()), "it has that one no more");
     tables.uncertify_node(CARRIED);
@@ -158,7 +162,7 @@ fn an_address_that_has_two_certificates_stays_with_the_later_one() {
     let tables = node();
     let given = |node| {
         let (addresses, signing_key) = ([IpAddr::from(v4(node))].into(), signing_key(node).public());
-        CertifiedNode { bridge: false, carried: false, addresses, signing_key }
+        CertifiedNode { bridge: false, carried: false, addresses, signing_key, send_to: None }
     };
     tables.certify_node(40, given(PLAIN)).unwrap();
     tables.uncertify_node(PLAIN);
@@ -213,6 +217,86 @@ fn one_frame_found_right_lets_no_other_pass() {
         assert_eq!(check(PLAIN, &ip(HOST, v4(200))), FORBIDDEN, "another node");
         assert_eq!(check(BRIDGE, &ip(mac(OTHER), v4(200))), FORBIDDEN, "another MAC");
         assert_eq!(check(BRIDGE, &ip(HOST, v4(OTHER))), FORBIDDEN, "another address");
+        assert_eq!(check(BRIDGE, &ip(HOST, v4(200))), Ok(()));
+    }
+}
+
+/// Limits node 3 to two prefixes of groups.
+fn limit(tables: &ForwardingTables, send_to: &[Prefix]) {
+    let addresses = [IpAddr::from(v4(PLAIN))].into();
+    let (signing_key, send_to) = (signing_key(PLAIN).public(), Some(send_to.into()));
+    let certified = CertifiedNode { bridge: false, carried: false, addresses, signing_key, send_to };
+    tables.certify_node(PLAIN, certified).unwrap();
+}
+
+fn some_groups() -> [Prefix; 2] {
+    let v6 = Ipv6Addr::new(0xFF15, 0, 0, 0, 0, 0, 0, 0);
+    [Prefix { first: [239, 1, 0, 0].into(), length: 16 }, Prefix { first: v6.into(), length: 32 }]
+}
+
+/// A frame of node 3's own to this address, whatever its MAC.
+fn to(destination: IpAddr) -> Vec<u8> {
+    let own = mac(PLAIN);
+    let mut frame = match destination {
+        IpAddr::V4(destination) => ipv4(v4(PLAIN), destination.octets(), 17, &[0; 8]),
+        IpAddr::V6(destination) => ipv6(destination.octets(), 17, &[0; 8]),
+    };
+    frame[6..12].copy_from_slice(&own);
+    frame
+}
+
+fn v6_group(first: u16, second: u16) -> IpAddr {
+    Ipv6Addr::new(first, second, 0, 0, 0, 0, 0, 7).into()
+}
+
+#[test]
+fn a_node_sends_to_groups_that_its_certificate_permits_and_to_no_others() {
+    let tables = node();
+    for other in [[239, 2, 1, 1], [224, 0, 1, 1], [232, 1, 1, 1]] {
+        assert_eq!(check(&tables, PLAIN, &to(other.into())), Ok(()), "all, where it has no list");
+    }
+    limit(&tables, &some_groups());
+    for (group, right) in [
+        ([239, 1, 0, 1].into(), Ok(())),
+        ([239, 1, 255, 255].into(), Ok(())),
+        ([239, 2, 0, 0].into(), NOT_PERMITTED),
+        ([224, 0, 1, 0].into(), NOT_PERMITTED),
+        (v6_group(0xFF15, 0), Ok(())),
+        (v6_group(0xFF15, 1), NOT_PERMITTED),
+        (v6_group(0xFF13, 0), NOT_PERMITTED),
+    ] {
+        assert_eq!(check(&tables, PLAIN, &to(group)), right, "{group}");
+        for tags in [&[[0x81, 0, 0xE0, 0]][..], &[[0x88, 0xA8, 0, 7], [0x81, 0, 0, 9]]] {
+            assert_eq!(check(&tables, PLAIN, &tagged(&to(group), tags)), right, "{group}, tagged");
+        }
+        let mut to_one = to(group);
+        to_one[..6].copy_from_slice(&mac(1));
+        assert_eq!(check(&tables, PLAIN, &to_one), right, "kernels take {group} from their own MAC, too");
+    }
+    limit(&tables, &[]);
+    assert_eq!(check(&tables, PLAIN, &to([239, 1, 0, 1].into())), NOT_PERMITTED, "an empty list is no group");
+}
+
+#[test]
+fn what_all_nodes_get_is_no_group_that_a_certificate_permits() {
+    let tables = node();
+    limit(&tables, &[]);
+    for destination in [[224, 0, 0, 251].into(), v6_group(0xFF02, 0), [10, 77, 0, 1].into(), [255; 4].into()] {
+        assert_eq!(check(&tables, PLAIN, &to(destination)), Ok(()), "{destination}");
+    }
+    assert_eq!(check(&tables, PLAIN, &arp(mac(PLAIN), v4(PLAIN))), Ok(()));
+    assert_eq!(check(&tables, PLAIN, &to([239, 1, 0, 1].into())[..32]), Ok(()), "it ends inside its header");
+}
+
+#[test]
+fn a_permitted_frame_lets_no_other_pass() {
+    let tables = node();
+    limit(&tables, &some_groups());
+    let mut recent = Recent::default();
+    let mut check = |node, frame: &[u8]| tables.check_source(&Frame::read(frame), node, &mut recent);
+    for _ in 0..2 {
+        assert_eq!(check(PLAIN, &to([239, 1, 0, 1].into())), Ok(()));
+        assert_eq!(check(PLAIN, &to([239, 2, 0, 1].into())), NOT_PERMITTED, "the same source");
         assert_eq!(check(BRIDGE, &ip(HOST, v4(200))), Ok(()));
     }
 }

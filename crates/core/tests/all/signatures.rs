@@ -49,7 +49,7 @@ impl Broadcast {
 /// The certificate of a node names the key of that one.
 fn certify(tables: &ForwardingTables, node: u32, key_of: u32) {
     let signing_key = signing_key(key_of).public();
-    let certified = CertifiedNode { bridge: true, carried: false, addresses: [].into(), signing_key };
+    let certified = CertifiedNode { bridge: true, carried: false, addresses: [].into(), signing_key, send_to: None };
     tables.certify_node(node, certified).unwrap();
 }
 
