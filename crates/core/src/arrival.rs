@@ -288,7 +288,8 @@ impl ForwardingTables {
         now_ns: u64,
         out: &mut [u8],
     ) -> Result<Option<(usize, Headers)>, Reason> {
-        let OpenedPart { sender, fragment, checksum, root: node, .. } = *part;
+        let OpenedPart { sender, fragment, checksum, origin, .. } = *part;
+        let node = origin.root;
         self.reassembly.take(&Arrived { node, sender, fragment, checksum, ecn, bytes }, now_ns, out, &self.drops)
     }
 
