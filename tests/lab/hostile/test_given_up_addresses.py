@@ -26,7 +26,7 @@ def heard_elsewhere(session: Session, elsewhere: socket.socket, until: float) ->
     """The member sends probes from there, at least one, and answers nothing anywhere."""
 
     def is_over() -> bool:
-        elsewhere.sendto(session.seal(wire.PROBE, bytes(wire.PROBE_LEN)), session.node)
+        elsewhere.sendto(session.sealing.seal(wire.PROBE, bytes(wire.PROBE_LEN)), session.node)
         return time.monotonic() >= until
 
     wait_until(is_over, LIMIT_S, "it was heard for so long")
