@@ -293,7 +293,7 @@ fn a_permitted_frame_lets_no_other_pass() {
     let tables = node();
     limit(&tables, &some_groups());
     let mut recent = Recent::default();
-    let mut check = |node, frame: &[u8]| tables.check_source(&Frame::read(frame), node, &mut recent);
+    let mut check = |node, frame: &[u8]| tables.check_source(&Frame::read(frame), Origin::peer(node), &mut recent);
     for _ in 0..2 {
         assert_eq!(check(PLAIN, &to([239, 1, 0, 1].into())), Ok(()));
         assert_eq!(check(PLAIN, &to([239, 2, 0, 1].into())), NOT_PERMITTED, "the same source");

@@ -55,7 +55,7 @@ fn certify(tables: &ForwardingTables, node: u32, key_of: u32) {
 
 /// The datagram with this counter by node 3, as node 1.
 fn forged(counter: u64) -> Vec<u8> {
-    let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32])).unwrap();
+    let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32]));
     key.set_sealed(counter - 1);
     seal_tree(&tree_with(NAME, 9, key), FRAME)
 }
@@ -124,7 +124,7 @@ fn each_part_of_a_frame_is_signed() {
     let broadcast = Broadcast::new(leaf());
     let root = broadcast.root.tree(BROADCAST_STREAM).unwrap();
     let part = |number: u8, byte: u8| [&[0, 0, 0, 9, number, 2, 0, 60][..], &[byte; 30]].concat();
-    let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32])).unwrap();
+    let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32]));
     let forger = tree_with(NAME, 9, key);
     let mut frame = [0; 9018];
     let mut take = |mut datagram: Vec<u8>| {
