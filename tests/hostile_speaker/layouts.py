@@ -28,6 +28,8 @@ PAYLOAD_LENS = {
 }
 AES_GCM, CHACHA20 = 1, 2
 PROTOCOL = 2
+ML_KEM = 1
+"""The capability of hybrid sessions."""
 
 
 def prologue(network_id: bytes) -> bytes:
@@ -57,10 +59,31 @@ def unpadded(payload: bytes) -> bytes:
     return payload[2 : 2 + length]
 
 
-def session_key(hash_: bytes, raw: bytes, initiator: int, responder: int, last: int) -> bytes:
-    """``last``: 0 for what the initiator seals, 1 the responder, 2 a refusal."""
-    info = b"treecast session 1" + struct.pack(">II", initiator, responder) + bytes((last,))
-    return HKDF(hashes.SHA256(), 32, hash_, info).derive(raw)
+def with_cookie(init: bytes, cookie: bytes) -> bytes:
+    """The INIT as a COOKIE has it sent again."""
+    head = init[:-MAC_LEN]
+    return head + cookie_mac(cookie, head)
+
+
+def session_key(hash_: bytes, raw: bytes, initiator: int, responder: int, last: int, secret: bytes = b"") -> bytes:
+    """``last``: 0 for what the initiator seals, 1 the responder, 2 a refusal; ``secret``: the link's, if it is in."""
+    name = b"treecast hybrid session 1" if secret else b"treecast session 1"
+    info = name + struct.pack(">II", initiator, responder) + bytes((last,))
+    return HKDF(hashes.SHA256(), 32, hash_, info).derive(raw + secret)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSecret:
+    """A secret by ML-KEM-768, and the id by which handshakes name it."""
+
+    secret: bytes
+    id: bytes
+
+    @classmethod
+    def of(cls, shared: bytes, key: bytes, ciphertext: bytes) -> LinkSecret:
+        extracted = hmac.digest(hashlib.sha256(key + ciphertext).digest(), shared, "sha256")
+        secret, name = ((b"treecast link secret 1", 32), (b"treecast link secret id 1", 8))
+        return cls(_expand(extracted, *secret), _expand(extracted, *name))
 
 
 # sections 4 and 5: sealed datagrams
@@ -189,8 +212,8 @@ def tree_associated(header: bytes) -> bytes:
     return header[:12] + header[16:]
 
 
-def _expand(secret: bytes, info: bytes) -> bytes:
-    return HKDFExpand(hashes.SHA256(), 32, info).derive(secret)
+def _expand(secret: bytes, info: bytes, length: int = 32) -> bytes:
+    return HKDFExpand(hashes.SHA256(), length, info).derive(secret)
 
 
 def anchor(root: int, stream: int, epoch: int, key_id: int, counter: int) -> bytes:
@@ -233,6 +256,7 @@ def tree_tag(key: bytes, data: bytes) -> bytes:
 # section 7: control messages and advertisements
 
 FLOOD, ACKNOWLEDGE, DIGEST, KEY_ACKNOWLEDGEMENT, GOODBYE = range(1, 6)
+ENCAPSULATION_KEY, CIPHERTEXT = 6, 7
 TREE_ACKNOWLEDGEMENT = 9
 NODE, GROUPS, HOST, LINKS, GROUP_PREFIX, REVOCATION = range(1, 7)
 
@@ -245,8 +269,11 @@ def decode(data: bytes) -> list[object]:
     return msgspec.msgpack.decode(data, type=list)
 
 
-def handshake_payload(certificate: bytes, which: int, epoch: int, clock: int, refused: int = 0) -> bytes:
-    return encode([certificate, which, epoch, clock, refused, 1500, "speaker", PROTOCOL, PROTOCOL, 0])
+def handshake_payload(
+    certificate: bytes, which: int, epoch: int, clock: int, *, capabilities: int = 0, named: bytes = b""
+) -> bytes:
+    """``named``: the id of a link secret."""
+    return encode([certificate, which, epoch, clock, 0, 1500, "speaker", PROTOCOL, PROTOCOL, capabilities, named])
 
 
 def node_content(certificate: bytes, endpoint: tuple[bytes, int], instance: bytes, start: int, floor: int) -> bytes:

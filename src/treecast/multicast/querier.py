@@ -23,6 +23,9 @@ from treecast.wire.group_membership import MembershipQuery
 STARTUP_RESPONSE_INTERVAL: Duration = 1.0
 """The Max Resp Time of start-up queries: who starts or starts again knows nothing until its hosts have answered."""
 
+ANSWERS_WITHIN = 1 / 4
+"""Of a response interval: when another querier is taken for silent, memberships have half of one left (RFC 9776
+sections 8.4 and 8.5), and answers to the query that follows are to be there before they end."""
 
 ARRIVALS_QUERY_INTERVAL: Duration = 5.0
 """Between queries for hosts that have come: when a LAN is plugged over, its hosts come together."""
@@ -46,6 +49,8 @@ class Querier:
         self._arrivals_query_at: Instant | None = None
         self._arrivals_queried_at: Instant | None = None
         self._startup_queries_left = 0
+        self._first_response_time: Duration | None = None
+        """The longest Max Resp Time of the first query after another querier has fallen silent."""
         self.general_response_time: Duration = config.query_response_interval
         """The Max Resp Time of the general query that ``advance`` has called for."""
 
@@ -80,6 +85,8 @@ class Querier:
     def advance(self, now: Instant) -> bool:
         """Run the timers; True when a general query is to be sent now."""
         if self.other_expires is not None and self.other_expires <= now:
+            soon = self.intervals.query_response_interval * ANSWERS_WITHIN
+            self._first_response_time = min(soon, STARTUP_RESPONSE_INTERVAL)
             self._resume(now)
         if self._older_expires is not None and self._older_expires <= now:
             self.older = self._older_expires = None
@@ -92,6 +99,9 @@ class Querier:
         self.general_response_time = self._config.query_response_interval
         if self._startup_queries_left or has_arrivals:
             self.general_response_time = min(self.general_response_time, STARTUP_RESPONSE_INTERVAL)
+        if self._first_response_time is not None:
+            self.general_response_time = min(self.general_response_time, self._first_response_time)
+            self._first_response_time = None
         self._startup_queries_left = max(self._startup_queries_left - 1, 0)
         interval = self._config.query_interval
         if self._startup_queries_left:

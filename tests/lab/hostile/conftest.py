@@ -1,4 +1,4 @@
-"""The siege that tests of strangers share, and the network of those of hostile members."""
+"""The siege that tests of strangers share, and the networks of those of hostile members."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 from lab import Lab
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay
-from tests.lab.hostile import hostility as members
-from tests.lab.hostile.hostility import Hostility
+from tests.lab.hostile.hostility import Hostility, hostility_of
 from tests.lab.hostile.siege import GROUP, OUTSIDER_PORT, RATE_PPS, STREAM_PORT, Siege
 from tests.lab.overlay.asking import wait_members, wait_received
 from tests.lab.overlay.captured import read_datagrams
@@ -51,26 +50,13 @@ def siege() -> Iterator[Siege]:
 
 @pytest.fixture(scope="module")
 def hostility() -> Iterator[Hostility]:
-    """The stream never stops."""
-    with Lab() as lab:
-        lan = lab.switch()
-        machines = [lab.machine(f"n{number}", lan) for number in range(3)]
-        others = {name: lab.machine(name, lan) for name in ("eve", "mallory")}
-        for machine in (*machines, *others.values()):
-            machine.offload(False)
-        net = Overlay(machines, lab.directory)
-        net.start()
-        receivers = tuple(
-            Receiver(node.machine, members.GROUP, members.STREAM_PORT, interface=INTERFACE) for node in net.nodes[1:]
-        )
-        wait_members(net[0], members.GROUP, {"n1", "n2"})
-        sender = Sender(
-            net[0].machine, members.GROUP, members.STREAM_PORT, interface=INTERFACE, rate_pps=members.RATE_PPS
-        )
-        for receiver in receivers:
-            wait_received(receiver, 200)
-        yield Hostility(net, others, receivers, lab.directory)
-        sender.stop()
-        for node in net.nodes:
-            print(f"--- {node.name}\n{node.log_tail()}")
-        net.stop()
+    """Three nodes."""
+    with hostility_of(3) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[Hostility]:
+    """Five nodes that seek a sixth one, which is a speaker."""
+    with hostility_of(5, seeking=True) as made:
+        yield made

@@ -17,11 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import Machine, wait_until
-from lab.load import Receiver
-from lab.node import PORT, Overlay, TreecastNode
+from lab import Lab, Machine, wait_until
+from lab.load import Receiver, Sender
+from lab.node import INTERFACE, PORT, Overlay, TreecastNode
+from tests.hostile_speaker import layouts as wire
 from tests.hostile_speaker.member import Member
-from tests.hostile_speaker.speaker import Session, Speaker, speaking
+from tests.hostile_speaker.session import Session
+from tests.hostile_speaker.speaker import Speaker, speaking
 from tests.lab.hostile.siege import ipv4_udp
 from tests.lab.overlay.asking import drops, wait_members, wait_received
 from treecast.adapters import clock
@@ -32,6 +34,8 @@ from treecast.identity.rights import Role
 
 GROUP, STREAM_PORT, RATE_PPS = "239.90.1.1", 5030, 500
 LIMIT_S = 20.0
+SPEAKER_PORT = 7801
+"""Where the nodes of a crowd were told that eve is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +54,40 @@ class Hostility:
         return Member.load(directory)
 
     @contextmanager
-    def speaker(self, member: Member, machine: str = "eve", *, takes_keys: bool = True) -> Iterator[Speaker]:
-        """The member speaks from a machine."""
+    def speaker(
+        self,
+        member: Member,
+        machine: str = "eve",
+        *,
+        takes_keys: bool = True,
+        takes_inits: bool = False,
+        capabilities: int = 0,
+    ) -> Iterator[Speaker]:
+        """The member speaks from a machine; where it takes INITs, at the port at which nodes were told to seek one."""
 
         def make() -> socket.socket:
             with self.machines[machine].enter():
                 own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
-            own.bind((self.machines[machine].underlay_ipv4, 0))
+            own.bind((self.machines[machine].underlay_ipv4, SPEAKER_PORT if takes_inits else 0))
             return own
 
-        with speaking(make, member, takes_keys=takes_keys) as speaker:
+        with speaking(
+            make, member, takes_keys=takes_keys, takes_inits=takes_inits, capabilities=capabilities
+        ) as speaker:
             yield speaker
+
+    @contextmanager
+    def found(self, speaker: Speaker) -> Iterator[list[Session]]:
+        """All nodes have linked with the speaker, by their ``--peer``. It says goodbye to them at the end."""
+
+        def sessions() -> dict[int, Session]:
+            return {session.peer: session for session in list(speaker.accepted)}
+
+        wait_until(lambda: len(sessions()) == len(self.net), LIMIT_S, "all nodes have found it")
+        yield [sessions()[peer] for peer in sorted(sessions())]
+        for session in sessions().values():
+            session.say(wire.GOODBYE)
 
     @contextmanager
     def linked(self, speaker: Speaker, *nodes: TreecastNode) -> Iterator[list[Session]]:
@@ -71,7 +97,7 @@ class Hostility:
             speaker.announce(session)
         yield sessions
         for session in sessions:
-            session.say(5)
+            session.say(wire.GOODBYE)
 
     def forge(self, machine: str, victim: TreecastNode, source: TreecastNode, datagrams: list[bytes]) -> None:
         """Datagrams to the victim under another node's address."""
@@ -82,16 +108,46 @@ class Hostility:
             for one in datagrams:
                 raw.sendto(ipv4_udp(source.machine.underlay_ipv4, PORT, target, PORT, one), (target, 0))
 
+    def wait_stream(self, seconds: float) -> None:
+        """Until all subscribers have so much more of the stream."""
+        for receiver in self.receivers:
+            wait_received(receiver, receiver.snapshot().received + int(seconds * RATE_PPS), LIMIT_S + 1.2 * seconds)
+
     @contextmanager
     def undisturbed(self, seconds: float = 0.5) -> Iterator[None]:
         """The block costs the stream nothing, nor does the time after it, and nothing forged is delivered."""
         before = [receiver.snapshot() for receiver in self.receivers]
         yield
-        for receiver in self.receivers:
-            wait_received(receiver, receiver.snapshot().received + int(seconds * RATE_PPS), LIMIT_S)
+        self.wait_stream(seconds)
         for receiver, was in zip(self.receivers, before, strict=True):
             now = receiver.snapshot()
             assert (now.lost - was.lost, now.duplicated, now.other) == (0, 0, 0), f"{now.lost - was.lost} lost"
+
+
+@contextmanager
+def hostility_of(count: int, *, seeking: bool = False) -> Iterator[Hostility]:
+    """So many nodes, and a stream from the first to the next two that never stops. ``seeking``: all have eve as a
+    ``--peer``, at SPEAKER_PORT.
+    """
+    with Lab() as lab:
+        lan = lab.switch()
+        machines = [lab.machine(f"n{number}", lan) for number in range(count)]
+        others = {name: lab.machine(name, lan) for name in ("eve", "mallory")}
+        for machine in (*machines, *others.values()):
+            machine.offload(False)  # a packet is a datagram
+        net = Overlay(machines, lab.directory)
+        net.start(options=("--peer", f"{others['eve'].underlay_ipv4}:{SPEAKER_PORT}") if seeking else ())
+        subscribers = net.nodes[1:3]
+        receivers = tuple(Receiver(node.machine, GROUP, STREAM_PORT, interface=INTERFACE) for node in subscribers)
+        wait_members(net[0], GROUP, {node.name for node in subscribers})
+        sender = Sender(net[0].machine, GROUP, STREAM_PORT, interface=INTERFACE, rate_pps=RATE_PPS)
+        for receiver in receivers:
+            wait_received(receiver, 200)
+        yield Hostility(net, others, receivers, lab.directory)
+        sender.stop()
+        for node in net.nodes:
+            print(f"--- {node.name}\n{node.log_tail()}")
+        net.stop()
 
 
 def counted(node: TreecastNode, reason: str) -> int:

@@ -12,7 +12,8 @@ from lab import wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE
 from tests.hostile_speaker import layouts as wire
-from tests.hostile_speaker.speaker import Session, Speaker
+from tests.hostile_speaker.session import Session
+from tests.hostile_speaker.speaker import Speaker
 from tests.lab.hostile.hostility import LIMIT_S, Hostility, counted
 from tests.lab.overlay.asking import peers_up, wait_members, wait_received
 
@@ -42,7 +43,7 @@ def flooding(speaker: Speaker, session: Session) -> Iterator[list[float]]:
         message = wire.encode([wire.FLOOD, [wire.encode([forged, bytes(64)])]])
         while not over.wait(0.001):
             while sent < (time.monotonic() - began) * PER_SECOND:
-                for datagram in session.seal_many(wire.CONTROL, message, AT_A_TIME):
+                for datagram in session.sealing.seal_many(wire.CONTROL, message, AT_A_TIME):
                     session.own.sendto(datagram, session.node)
                 sent += AT_A_TIME
 

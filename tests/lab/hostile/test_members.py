@@ -15,7 +15,7 @@ from lab import Machine, wait_until
 from lab.load import Receiver, Sender
 from lab.node import INTERFACE
 from tests.hostile_speaker import layouts as wire
-from tests.hostile_speaker.speaker import Session
+from tests.hostile_speaker.session import Session
 from tests.lab.hostile.hostility import (
     GROUP,
     LIMIT_S,

@@ -13,10 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidTag
 
 from lab import wait_until
 from lab.node import PORT, TreecastNode
-from tests.lab.hostile.siege import LIMIT_S, Siege, counting, ipv4_udp
+from tests.hostile_speaker import layouts as wire
+from tests.hostile_speaker.handshakes import Handshake
+from tests.hostile_speaker.member import Member
+from tests.lab.hostile.siege import LIMIT_S, OUTSIDER_PORT, Siege, counting, ipv4_udp
 from tests.lab.overlay.asking import drops, grown, peers_up
 from treecast import _native
 from treecast.adapters.noise import native_network
@@ -26,17 +30,35 @@ COUNT = 50
 RATE_PER_S = 5000
 
 
-def test_a_stranger_who_knows_the_network_s_id_but_not_its_key_gets_not_one_byte(siege: Siege) -> None:
-    rng = random.Random(11)
-    guessed = replace(load_network(siege.net.network), key=rng.randbytes(32))
-    key = _native.StaticKey(rng.randbytes(32))
-    inits = [_native.Handshake.initiate(key, native_network(guessed), 1 + n).init_datagram() for n in range(COUNT)]
+@pytest.fixture(scope="module")
+def stranger(siege: Siege) -> Member:
+    """All that a member has but the network key, which is guessed."""
+    return replace(Member.load(siege.net[2].directory), network_key=random.Random(11).randbytes(32))
+
+
+def test_a_stranger_with_all_but_the_network_key_gets_not_one_byte(siege: Siege, stranger: Member) -> None:
+    inits = [Handshake(stranger, 1, initiator=True).init() for _ in range(COUNT)]
     victim = siege.net[1]
     with siege.undisturbed(), siege.open_socket() as own, counting(victim, Counter(handshake_mac=COUNT)):
         siege.throw(own, victim, inits)
         own.setblocking(False)
         with pytest.raises(BlockingIOError):
             own.recv(2048, socket.MSG_PEEK)
+
+
+def test_a_stranger_whom_a_node_seeks_can_neither_read_what_it_sends_nor_answer(
+    siege: Siege, stranger: Member
+) -> None:
+    """n2 was told that the outsider is a node."""
+    victim = siege.net[2]
+    with siege.undisturbed(), siege.open_socket(OUTSIDER_PORT) as own, counting(victim, Counter(handshake_mac=2)):
+        for _ in range(2):
+            init, address = own.recvfrom(2048)
+            assert init[0] == wire.INIT
+            handshake = Handshake(stranger, 1, initiator=False)
+            with pytest.raises(InvalidTag):
+                handshake.read_init(init)
+            own.sendto(handshake.response(), address)
 
 
 def test_a_first_contact_succeeds_within_5_s_beside_5000_forged_inits_a_second(siege: Siege, tmp_path: Path) -> None:

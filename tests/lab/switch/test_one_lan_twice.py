@@ -1,31 +1,21 @@
-"""Two nodes on one LAN: one carries it, nothing circulates, and the other takes over when the first dies.
-
-::
-
-      h1.1     h1.2                                h2.1     h2.2
-     ==++========++==++=========++== LAN 1     ====++========++==++== LAN 2
-                     ||         ||                              ||
-                     n0         n1                              n2
-     ================++=========++== underlay ==================++====
-"""
+"""Two nodes on one LAN: one carries it, nothing circulates, and the other takes over when the first dies."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from lab import Lab, wait_until
-from lab.lan import Lan
+from lab import wait_until
 from lab.load import Receiver, Sender
-from lab.node import Overlay, TreecastNode
-from lab.sites import LIMIT_S, show_logs, verb
-from tests.lab.overlay.asking import drops, members, wait_members
+from lab.node import TreecastNode
+from lab.sites import LIMIT_S
+from tests.lab.overlay.asking import members, wait_members
 from tests.lab.overlay.machines import heard, ping, talk
 from tests.lab.switch.hosts import listen, speak
+from tests.lab.switch.twice import Twice, one_lan_twice
 from treecast.api.client import fetch_bridge, fetch_hosts, fetch_status
 
 GROUP, PORT = "239.7.7.8", 5008
@@ -34,38 +24,10 @@ TAKEOVER_S = 3.0
 QUICK = ("--membership", "query-response-interval=2s")  # who comes back knows the LAN's groups after 4 s
 
 
-@dataclass(frozen=True, slots=True)
-class Twice:
-    overlay: Overlay
-    shared: Lan
-    other: Lan
-
-    def states(self) -> tuple[str, ...]:
-        return tuple(fetch_bridge(node.directory).state for node in self.overlay.nodes if node.running)
-
-
 @pytest.fixture(scope="module")
 def twice() -> Iterator[Twice]:
-    with Lab() as lab:
-        underlay = lab.switch()
-        machines = [lab.machine(f"n{number}", underlay) for number in range(3)]
-        shared, other = Lan(lab, 1), Lan(lab, 2)
-        interfaces = [
-            shared.connect(lab, machines[0], 251),
-            shared.connect(lab, machines[1], 252),
-            other.connect(lab, machines[2]),
-        ]
-        overlay = Overlay(machines, lab.directory)
-        overlay.start(options=QUICK)
-        for node, interface in zip(overlay.nodes, interfaces, strict=True):
-            verb(node, "add", interface)
-        own = Twice(overlay, shared, other)
-        wait_until(lambda: own.states() == ("forwarding", "capable", "forwarding"), LIMIT_S, "the elections are over")
-        yield own
-        show_logs(overlay.nodes)
-        for node in overlay.nodes:
-            if node.running:
-                print(drops(node), *fetch_hosts(node.directory), node.machine.run(["ip", "neigh"]).stdout, sep="\n")
+    with one_lan_twice(QUICK, QUICK, QUICK) as made:
+        yield made
 
 
 def problems(node: TreecastNode) -> dict[str, str]:

@@ -54,6 +54,13 @@ def test_the_handshake_its_keys_and_the_refusal() -> None:
     assert one.split() == two.split()
     keys = [wire.session_key(one.hash, one.split()[last], initiator, responder, last) for last in (0, 1)]
     assert keys == [raw(HANDSHAKE["key_initiator_to_responder"]), raw(HANDSHAKE["key_responder_to_initiator"])]
+    given = VECTORS["link_secret"]
+    secret = wire.LinkSecret.of(*(raw(given[name]) for name in ("shared_secret", "encapsulation_key", "ciphertext")))
+    assert secret.id == raw(given["id"])
+    hybrid = [
+        wire.session_key(one.hash, one.split()[last], initiator, responder, last, secret.secret) for last in (0, 1)
+    ]
+    assert hybrid == [raw(given["key_initiator_to_responder"]), raw(given["key_responder_to_initiator"])]
     refusal = raw(HANDSHAKE["refusal"]["datagram"])
     key = wire.session_key(one.hash, one.split()[1], initiator, responder, 2)
     opened = wire.aead(wire.CHACHA20, key).decrypt(bytes(12), refusal[8 : -wire.MAC_LEN], refusal[:8])

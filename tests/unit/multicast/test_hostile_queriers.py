@@ -47,6 +47,20 @@ def test_a_querier_that_says_one_second_does_not_end_memberships_at_once(protoco
 
 
 @BOTH
+@pytest.mark.parametrize(("query_interval", "response_time"), [(1, 0.1), (125, 10), (31_744, 3_072)])
+def test_when_a_querier_has_fallen_silent_all_answers_come_before_memberships_end(
+    protocol: Protocol, query_interval: float, response_time: float
+) -> None:
+    port = VirtualPort(protocol).started()
+    silent = MembershipQuery(protocol.newest_version, protocol.general, response_time, False, 2, query_interval)
+    port.hear(silent, host=LOWER)
+    port.report(TO_EX, host=5)  # the earliest answer
+    end = port.now + (port.group_timer() or 0.0)
+    asked, *_ = port.run(end - port.now)
+    assert asked.at + asked.query.max_response_time < end
+
+
+@BOTH
 def test_values_as_low_as_the_node_s_own_are_adopted(protocol: Protocol) -> None:
     config = MembershipConfig(query_interval=2, query_response_interval=0.5, startup_query_interval=2)
     port = VirtualPort(protocol, config).started()
