@@ -49,7 +49,7 @@ class Speaker:
         self.tree_datagrams: list[bytes] = []
         self.answers: queue.Queue[bytes] = queue.Queue()
         self.accepted: list[Session] = []
-        """Those that nodes have begun."""
+        """Sessions that nodes have begun."""
         self.sequence = 0
         self._begun: dict[int, Handshake] = {}
         """Handshakes that nodes have begun, by the speaker's index."""

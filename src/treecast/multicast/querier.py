@@ -24,7 +24,7 @@ STARTUP_RESPONSE_INTERVAL: Duration = 1.0
 """The Max Resp Time of start-up queries: who starts or starts again knows nothing until its hosts have answered."""
 
 ANSWERS_WITHIN = 1 / 4
-"""Of a response interval: when another querier is taken for silent, memberships have half of one left (RFC 9776
+"""Part of a response interval: when another querier is taken for silent, memberships have half of one left (RFC 9776
 sections 8.4 and 8.5), and answers to the query that follows are to be there before they end."""
 
 ARRIVALS_QUERY_INTERVAL: Duration = 5.0

@@ -90,10 +90,10 @@ class Hostility:
             session.say(wire.GOODBYE)
 
     @contextmanager
-    def linked(self, speaker: Speaker, *nodes: TreecastNode) -> Iterator[list[Session]]:
-        """The speaker is linked with these nodes, and says goodbye to them at the end."""
+    def linked(self, speaker: Speaker, *nodes: TreecastNode, announced: bool = True) -> Iterator[list[Session]]:
+        """The speaker is linked with these nodes, and says goodbye to them at the end. ``announced``: it says so."""
         sessions = [speaker.connect((node.machine.underlay_ipv4, PORT)) for node in nodes]
-        for session in sessions:
+        for session in sessions if announced else ():
             speaker.announce(session)
         yield sessions
         for session in sessions:

@@ -29,6 +29,7 @@ MOST_SECONDS = 7 * 600 + 25.5
 """The longest that a membership lasts, whatever a querier says."""
 LEAST_SECONDS = 2 * 5 + 1
 TURNS, TURN_S = 12, 0.5
+BROADCAST = b"\xff" * 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,13 @@ def lans() -> Iterator[Lans]:
 def querier(node: TreecastNode) -> Querier:
     """The querier on the LAN's port."""
     found = fetch_status(node.directory).queriers
-    (own,) = (one for one in found if (one.protocol, one.vlan) == ("igmp", 0) and one.port)
+    (own,) = (one for one in found if (one.protocol, one.vlan) == ("igmp", 0))
     return own
 
 
 def membership_s(node: TreecastNode, group: str) -> float:
     """For how long the LAN's membership lasts without a report; 0 without one."""
-    here = [one for row in fetch_groups(node.directory) if row.group == group for one in row.here if one.port]
+    here = [one for row in fetch_groups(node.directory) if row.group == group for one in row.here]
     return max((one.expires_s or 0.0 for one in here), default=0.0)
 
 
@@ -121,7 +122,6 @@ def test_a_querier_that_says_nine_hours_makes_no_membership_endless(lans: Lans) 
         wait_until(lambda: membership_s(n0, JOINED) > MOST_SECONDS - 60, LIMIT_S, "a membership of its time")
         assert membership_s(n0, JOINED) <= MOST_SECONDS
         joined.stop()
-        wait_members(lans.twice.overlay[2], JOINED, set(), LIMIT_S)
 
 
 def test_a_querier_that_says_a_second_and_falls_silent_ends_no_membership(lans: Lans) -> None:
@@ -145,8 +145,8 @@ def test_where_no_querier_is_trusted_none_sets_a_value(lans: Lans) -> None:
         assert (own.is_this_node, own.robustness, own.query_interval_s) == (True, 2, 125)
 
 
-def forged_beacons(host: LanHost, to: bytes) -> list[bytes]:
-    """Frames that are refused each for another reason. ``to``: the MAC of n0 on the LAN."""
+def forged_beacons(host: LanHost) -> list[bytes]:
+    """Frames that are refused, each for another reason; those to everybody are no beacons at all."""
     forwarding, blocked = host.latest(1), host.latest(2)
 
     def sign(_: bytes) -> bytes:
@@ -156,7 +156,7 @@ def forged_beacons(host: LanHost, to: bytes) -> list[bytes]:
     unsigned = [replace(one, state=state) for one in ahead for state in (lan.SILENT, lan.CAPABLE, lan.FORWARDING)]
     unknown = [replace(ahead[0], node=666), replace(ahead[0], epoch=ahead[0].epoch - 1)]
     foreign = [replace(ahead[0], network=bytes(8))]
-    elsewhere = [to + frame[6:] for frame in (host.heard[1][-1], host.heard[2][-1])]
+    elsewhere = [BROADCAST + frame[6:] for frame in (host.heard[1][-1], host.heard[2][-1])]
     repeated = [host.old(node)[-1] for node in (1, 2)]
     return [one.frame(host.mac, sign) for one in (*unsigned, *unknown, *foreign)] + elsewhere + repeated
 
@@ -164,11 +164,10 @@ def forged_beacons(host: LanHost, to: bytes) -> list[bytes]:
 def test_beacons_that_a_host_makes_up_or_repeats_make_no_two_nodes_forward_and_stop_none(lans: Lans) -> None:
     n0, n1, _ = lans.twice.overlay.nodes
     host, before = lans.near, [drops(node) for node in (n0, n1)]
-    mac = n0.machine.run(["cat", "/sys/class/net/eth1/address"]).stdout.strip()
     wait_until(lambda: all(host.old(node) for node in (1, 2)), LIMIT_S, "what it repeats is old enough")
     with lans.undisturbed():
         for _ in range(TURNS):
-            for frame in forged_beacons(host, bytes.fromhex(mac.replace(":", ""))):
+            for frame in forged_beacons(host):
                 host.send(frame)
             lans.wait_stream(TURN_S)
             assert lans.twice.states() == ("forwarding", "capable", "forwarding")
@@ -176,4 +175,3 @@ def test_beacons_that_a_host_makes_up_or_repeats_make_no_two_nodes_forward_and_s
     for node, was in zip((n0, n1), before, strict=True):
         dropped = grown(was, drops(node))
         assert [reason for reason in reasons if dropped.get(f"beacon_{reason}", 0) < TURNS] == []
-    assert grown(before[0], drops(n0))["beacon_other_destination"] >= TURNS

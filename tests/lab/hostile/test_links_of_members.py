@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Set
+from functools import partial
 from itertools import count
 
 import pytest
@@ -18,7 +20,7 @@ from tests.hostile_speaker import layouts as wire
 from tests.hostile_speaker.handshakes import Handshake
 from tests.lab.hostile.hostility import GROUP, LIMIT_S, RATE_PPS, Hostility, counted, wait_key
 from tests.lab.overlay.asking import members, peers_up, wait_members
-from treecast.api.client import fetch_peers
+from treecast.api.client import fetch_groups, fetch_peers
 
 JOINED, JOINED_PORT = "239.90.5.1", 5051
 LATER_S = 165
@@ -81,9 +83,9 @@ def test_a_member_that_lists_no_links_has_each_record_cross_the_network_two_and_
     """Copies are counted where they arrive, by their length, which nothing else has."""
     addresses = count(int.from_bytes(socket.inet_aton("239.101.0.0"), "big"))
     with (
-        crowd.speaker(crowd.admit("hidden", "eve"), takes_inits=True) as speaker,
+        crowd.speaker(crowd.admit("hidden", "eve")) as speaker,
         crowd.undisturbed(),
-        crowd.found(speaker) as (session, *_),
+        crowd.linked(speaker, *crowd.net.nodes, announced=False) as (session, *_),
     ):
         groups = [[next(addresses).to_bytes(4, "big") for _ in range(GROUPS_EACH)] for _ in range(RECORDS)]
         session.flood(speaker.describe())
@@ -98,13 +100,17 @@ def test_a_member_that_lists_no_links_has_each_record_cross_the_network_two_and_
         for machine in machines:
             count_datagrams(machine, length)
         session.flood(*records)
+        wanted = {socket.inet_ntoa(listed[0]) for listed in groups}
         for node in crowd.net.nodes:
-            for listed in groups:
-                wait_members(node, socket.inet_ntoa(listed[0]), {"hidden"}, LIMIT_S)
+            wait_until(partial(has_groups, node, wanted), LIMIT_S, "all nodes have all records")
         crowd.wait_stream(1.0)
         copies = sum(datagrams(machine) for machine in machines)
         print(f"\n{copies / RECORDS:.2f} copies of each record among {len(crowd.net)} nodes")
         assert len(crowd.net) * RECORDS <= copies <= 2.5 * len(crowd.net) * RECORDS
+
+
+def has_groups(node: TreecastNode, wanted: Set[str]) -> bool:
+    return wanted <= {row.group for row in fetch_groups(node.directory)}
 
 
 def count_datagrams(machine: Machine, length: int) -> None:

@@ -46,9 +46,7 @@ def test_a_stranger_with_all_but_the_network_key_gets_not_one_byte(siege: Siege,
             own.recv(2048, socket.MSG_PEEK)
 
 
-def test_a_stranger_whom_a_node_seeks_can_neither_read_what_it_sends_nor_answer(
-    siege: Siege, stranger: Member
-) -> None:
+def test_a_stranger_whom_a_node_seeks_can_neither_read_what_it_sends_nor_answer(siege: Siege, stranger: Member) -> None:
     """n2 was told that the outsider is a node."""
     victim = siege.net[2]
     with siege.undisturbed(), siege.open_socket(OUTSIDER_PORT) as own, counting(victim, Counter(handshake_mac=2)):
