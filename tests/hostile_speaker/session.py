@@ -7,7 +7,6 @@ import threading
 from dataclasses import dataclass, field
 
 from tests.hostile_speaker import layouts as wire
-from tests.hostile_speaker.member import Member
 
 Address = tuple[str, int]
 
@@ -51,23 +50,15 @@ class Session:
 
     own: socket.socket
     node: Address
-    certificate: bytes
-    """The node's."""
+    peer: int
     sealing: SessionKeys
     secret: wire.LinkSecret | None = None
+    signing_key: bytes = b""
+    """The node's public one."""
     keys: list[wire.TreeKeys] = field(default_factory=list)
     states: list[wire.TreeState] = field(default_factory=list)
     frames: list[bytes] = field(default_factory=list)
     messages: list[list[object]] = field(default_factory=list)
-
-    @property
-    def peer(self) -> int:
-        return Member.index_of(self.certificate)
-
-    @property
-    def signing_key(self) -> bytes:
-        """The node's public one."""
-        return Member.signing_key_of(self.certificate)
 
     def send(self, kind: int, body: bytes) -> None:
         self.own.sendto(self.sealing.seal(kind, body), self.node)

@@ -76,7 +76,7 @@ class Speaker:
 
         self.ask(handshake, send)
         final = handshake.final()
-        session = Session(self.own, node, handshake.certificate, handshake.session_keys())
+        session = self._session(handshake, node, handshake.session_keys())
         self._open(session, session.sealing)
         self._confirm(session.sealing, send, final, lambda: session.send(wire.PROBE, bytes(wire.PROBE_LEN)))
         return session
@@ -125,6 +125,11 @@ class Speaker:
             self.member, self.epoch, initiator=initiator, secret=session.secret, capabilities=self.capabilities
         )
 
+    def _session(self, handshake: Handshake, node: Address, keys: SessionKeys) -> Session:
+        certificate = handshake.certificate
+        signing_key = Member.signing_key_of(certificate)
+        return Session(self.own, node, Member.index_of(certificate), keys, signing_key=signing_key)
+
     def _open(self, session: Session, keys: SessionKeys) -> None:
         self._opening[keys.index] = session, keys
 
@@ -160,7 +165,7 @@ class Speaker:
             return
         keys = handshake.session_keys()
         is_new = session is None
-        session = session or Session(self.own, source, handshake.certificate, keys)
+        session = session or self._session(handshake, source, keys)
         session.sealing = keys
         self._open(session, keys)
         session.send(wire.PROBE, bytes(wire.PROBE_LEN))  # the node waits for it

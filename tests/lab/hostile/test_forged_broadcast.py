@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from lab import Machine, wait_until
 from lab.node import INTERFACE, TreecastNode
 from tests.hostile_speaker import layouts as wire
-from tests.hostile_speaker.speaker import Session, Speaker
+from tests.hostile_speaker.session import Session
+from tests.hostile_speaker.speaker import Speaker
 from tests.lab.hostile.hostility import GROUP, LIMIT_S, Hostility, counted, wait_key
 
 ETHERTYPE = 0x88B6  # of local experiments (IEEE 802)

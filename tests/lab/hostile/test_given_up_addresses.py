@@ -7,7 +7,8 @@ import time
 
 from lab import wait_until
 from tests.hostile_speaker import layouts as wire
-from tests.hostile_speaker.speaker import Session, Speaker
+from tests.hostile_speaker.session import Session
+from tests.hostile_speaker.speaker import Speaker
 from tests.lab.hostile.hostility import GROUP, LIMIT_S, Hostility, wait_key, wait_subscribed
 from treecast.api.client import fetch_peers
 

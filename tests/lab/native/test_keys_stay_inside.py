@@ -22,7 +22,7 @@ from lab.planes import LIMIT_S, NETWORK, DataPlane, DataPlanes, session_of
 from lab.waiting import wait_until
 from tests.hostile_speaker import layouts as wire
 from tests.hostile_speaker.noise import NoiseHandshake
-from tests.hostile_speaker.speaker import Session
+from tests.hostile_speaker.session import Session, SessionKeys
 from tests.lab.overlay.secrets_in_memory import forms
 from treecast import _native
 from treecast.adapters.native_records import parse_events
@@ -82,9 +82,8 @@ class Peer:
         self.known += [*raw, seal_key, open_key, NETWORK_KEY]
         host, port = self.own.getsockname()
         self.plane.do(session_of(other, PEER, Endpoint(ip_address(host), port), _native.AEAD_AES_256_GCM))
-        return Session(
-            self.own, self.plane.address, self.plane.node, INDEX, _native.AEAD_AES_256_GCM, seal_key, open_key
-        )
+        keys = SessionKeys(OWN_INDEX, INDEX, _native.AEAD_AES_256_GCM, seal_key, open_key)
+        return Session(self.own, self.plane.address, self.plane.node, keys)
 
     def receive(self, session: Session, kind: int) -> bytes:
         """The body of the next session datagram of this kind."""
@@ -92,7 +91,7 @@ class Peer:
         def body() -> bytes:
             datagram = self.own.recv(9000)
             try:
-                plaintext = wire.open_session_datagram(session.aead, session.open_key, datagram)
+                plaintext = session.sealing.open(datagram)
             except InvalidTag:
                 return b""
             return plaintext[4:] if plaintext[0] == kind else b""

@@ -6,10 +6,8 @@ use crate::common::*;
 use serde_json::{json, Value};
 use treecast_core::aead::{Aead, AeadKey};
 use treecast_core::counters::Counter;
-use treecast_core::datagram::{
-    Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME,
-};
-use treecast_core::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE};
+use treecast_core::datagram::{Inner, PartialChecksum, TreeName, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT};
+use treecast_core::datagram::{KIND_FRAME, KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE};
 use treecast_core::forward::{ForwardHeader, HOP_LIMIT};
 use treecast_core::fragment::{cut, Fragment};
 use treecast_core::handshake::{Handshake, SessionKeys};
