@@ -163,6 +163,25 @@ def test_descriptions_of_one_neighbour_have_a_rate_and_the_others_have_theirs() 
     assert len([peer for peer, message in node.said() if isinstance(message, Digest) and peer == 2]) <= 160
 
 
+def test_descriptions_that_need_no_answer_have_a_rate_too() -> None:
+    node = linked(2, 3)
+    for _ in range(3_000):
+        node.hear(2, Digest(LAST, LAST, ()))
+    assert node.drops.snapshot()["reconciliation_rate"] > 2_000
+    assert node.said() == []
+
+
+def test_answers_have_a_rate_where_each_description_has_many() -> None:
+    node = linked(2, 3)
+    fingerprints = [bytes(7) + bytes((number % 2 if number < 14 else 0,)) for number in range(MAX_RANGES)]
+    description = Ranges(1000, tuple((1009 + 10 * number, one) for number, one in enumerate(fingerprints)))
+    node.hear(2, description)
+    assert len(node.said()) == 7
+    for _ in range(3_000):
+        node.hear(2, description)
+    assert 100 <= len(node.said()) <= 256
+
+
 def test_a_neighbour_that_wants_all_again_and_again_is_offered_all_at_a_rate() -> None:
     node = linked(2, 3)
     node.hear(3, Flood(tuple(node_advertisement(origin) for origin in range(10, 42))))
