@@ -45,6 +45,8 @@ class Copy:
                 shutil.copytree(ROOT / name, root / name, ignore=ignored)
             else:
                 shutil.copy2(ROOT / name, root / name)
+        for crate in (root / "crates").glob("*/src/lib.rs"):
+            os.utime(crate)  # or cargo would take what an earlier copy's last mutant has left for this one
 
     def try_without(self, guard: Guard) -> tuple[Outcome, str]:
         """Whether a test fails without the guard, and what the tests said."""

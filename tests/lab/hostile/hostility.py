@@ -111,8 +111,9 @@ class Hostility:
 
     def wait_stream(self, seconds: float) -> None:
         """Until all subscribers have so much more of the stream."""
-        for receiver in self.receivers:
-            wait_received(receiver, receiver.snapshot().received + int(seconds * RATE_PPS), LIMIT_S + 1.2 * seconds)
+        wanted = [receiver.snapshot().received + int(seconds * RATE_PPS) for receiver in self.receivers]
+        for receiver, count in zip(self.receivers, wanted, strict=True):
+            wait_received(receiver, count, LIMIT_S + 1.2 * seconds)
 
     @contextmanager
     def undisturbed(self, seconds: float = 0.5) -> Iterator[None]:

@@ -42,8 +42,9 @@ class Lans:
     receivers: tuple[Receiver, Receiver]
 
     def wait_stream(self, seconds: float) -> None:
-        for receiver in self.receivers:
-            wait_received(receiver, receiver.snapshot().received + int(seconds * RATE_PPS), LIMIT_S + seconds)
+        wanted = [receiver.snapshot().received + int(seconds * RATE_PPS) for receiver in self.receivers]
+        for receiver, count in zip(self.receivers, wanted, strict=True):
+            wait_received(receiver, count, LIMIT_S + seconds)
 
     @contextmanager
     def undisturbed(self, seconds: float = 0.5) -> Iterator[None]:

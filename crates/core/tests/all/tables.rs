@@ -230,11 +230,15 @@ fn forgetting_a_peer_leaves_nothing_of_it() {
     assert_eq!(*root.members.load().hops.replicate, [4]);
     two.forget_peer(3);
     assert!(!two.relays());
+    join(&one, &two, 20, Aead::Aes256Gcm);
+    tree(&one, &two, 6, relaying(&[4]));
+    assert!(two.relays());
     give_key(&{ plane_with_session_to_two(&two) }, &two, TreeName { root: 7, ..name }, KEY_ID);
     two.forget_peer(7);
     assert_eq!(two.accept_key(TreeName { root: 7, ..name }.stream_name(), KEY_ID), Ok(false));
     two.forget_peer(1);
     assert!(two.downstream_streams().is_empty());
+    assert!(!two.relays(), "its trees are gone, too");
 }
 
 #[test]

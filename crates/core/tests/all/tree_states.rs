@@ -56,7 +56,7 @@ fn a_state_that_cannot_be_is_malformed() {
         record[offset..offset + bytes.len()].copy_from_slice(bytes);
         parse(&record)
     };
-    let bad: [(usize, &[u8]); 9] = [
+    let bad: [(usize, &[u8]); 8] = [
         (PARENT, &[0, 0, 0, 0]),   // children without a parent
         (PARENT, &[0, 0, 0, 6]),   // the backup
         (PARENT, &[0, 0, 0, 7]),   // a child
@@ -65,11 +65,16 @@ fn a_state_that_cannot_be_is_malformed() {
         (CHILDREN, &[0, 0, 0, 1]), // the root
         (LARGEST, &[4, 207]),      // 1,231 bytes
         (LARGEST, &[34, 249]),     // 8,953 bytes
-        (COUNT, &[1, 1]),          // 257 children
     ];
     for (offset, bytes) in bad {
         assert_eq!(altered(offset, bytes), Err(Reason::TreeStateMalformed), "{bytes:?} at {offset}");
     }
+    let mut crowded = state(&TreePlace { parent: 4, backup: 6, children: Box::default() });
+    crowded.extend((7..).take(MAX_TREE_CHILDREN + 1).flat_map(u32::to_be_bytes));
+    crowded[COUNT..COUNT + 2].copy_from_slice(&(MAX_TREE_CHILDREN as u16 + 1).to_be_bytes());
+    assert_eq!(parse(&crowded), Err(Reason::TreeStateMalformed));
+    crowded[COUNT..COUNT + 2].copy_from_slice(&(MAX_TREE_CHILDREN as u16).to_be_bytes());
+    assert!(parse(&crowded).is_ok());
 }
 
 #[test]
