@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
 from treecast.base.addresses import IPAddress
+from treecast.base.time import Duration, Instant
 from treecast.engine.changes import LinkChange, PathMove
 from treecast.engine.view import View
+
+MOVE_PAUSE: Duration = 60.0
+"""From one line about a node's moves to the next: a member with two addresses can move once a second."""
+
+
+@dataclass(slots=True)
+class Moves:
+    """Lines about the moves of one node: when the last one was written, and how many moves were since."""
+
+    written_at: Instant
+    since: int = 0
 
 
 class Linked:
@@ -18,11 +31,13 @@ class Linked:
         self._view = view
         self._log = log
         self._position = view.position
+        self._moves: dict[str, Moves] = {}
+        """By the name of a linked node that has moved."""
         self._session_changes = -1
         self._addresses: frozenset[IPAddress] = frozenset()
 
-    def log_changes(self) -> bool:
-        """Whether links came up, ended or moved since the last call; one line for each, in their order."""
+    def log_changes(self, now: Instant) -> bool:
+        """Whether links came up, ended or moved since the last call: a line for each, a minute for moves."""
         if self._view.position == self._position:
             return False
         changes = self._view.changes(self._position, (LinkChange, PathMove))
@@ -33,10 +48,20 @@ class Linked:
         for change in changes:
             match change:
                 case LinkChange(_, name, up):
+                    self._moves.pop(name, None)
                     self._log.info("link up" if up else "link down", peer=name)
-                case PathMove(_, name, before, now):
-                    self._log.info("path moved", peer=name, before=str(before), now=str(now))
+                case PathMove():
+                    self._log_move(now, change)
         return bool(changes)
+
+    def _log_move(self, now: Instant, move: PathMove) -> None:
+        moves = self._moves.get(move.name)
+        if moves is not None and now - moves.written_at < MOVE_PAUSE:
+            moves.since += 1
+            return
+        others = {"moves_since_the_last_line": moves.since} if moves is not None and moves.since else {}
+        self._moves[move.name] = Moves(now)
+        self._log.info("path moved", peer=move.name, before=str(move.before), now=str(move.now), **others)
 
     def addresses(self) -> frozenset[IPAddress]:
         """Where datagrams to linked nodes go; the same object while they are the same."""

@@ -207,7 +207,7 @@ class RunningNode:
     def _carry_out(self, commands: Iterable[Command]) -> None:
         try:
             self._refused += self.plane.carry_out(commands)
-            if self.linked.log_changes():
+            if self.linked.log_changes(clock.monotonic()):
                 self._addresses_doubted.set()  # from which of this machine's addresses datagrams to a peer leave
             log_handshakes(self._log, self.engine.trace)
             self.after_turn()

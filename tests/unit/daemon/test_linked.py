@@ -9,8 +9,11 @@ from tests.unit.counting import steps_of, times_the_work
 from tests.unit.engine.test_idle_turns import FIRST, Idle, endpoint_of
 from treecast.base.events import ControlDatagram, PathAnswered
 from treecast.base.ids import NodeIndex
-from treecast.daemon.linked import Linked
+from treecast.base.time import Instant, after
+from treecast.daemon.linked import MOVE_PAUSE, Linked
 from treecast.wire.control import Goodbye, emit_control
+
+NOW = Instant(100.0)
 
 
 def linked(idle: Idle) -> Linked:
@@ -21,13 +24,13 @@ def test_each_link_that_comes_up_or_ends_is_one_line() -> None:
     idle = Idle(1)
     own = linked(idle)
     with structlog.testing.capture_logs() as lines:
-        assert not own.log_changes()
+        assert not own.log_changes(NOW)
         idle.link(FIRST + 1)
         idle.link(FIRST + 2)
-        assert own.log_changes()
+        assert own.log_changes(NOW)
         idle.turn(ControlDatagram(NodeIndex(FIRST + 1), idle.sessions[FIRST + 1], emit_control(Goodbye())))
-        assert own.log_changes()
-        assert not own.log_changes()
+        assert own.log_changes(NOW)
+        assert not own.log_changes(NOW)
     assert [(line["event"], line["peer"]) for line in lines] == [
         ("link up", f"n{FIRST + 1}"),
         ("link up", f"n{FIRST + 2}"),
@@ -41,10 +44,27 @@ def test_a_path_that_moves_is_one_line_from_where_to_where() -> None:
     with structlog.testing.capture_logs() as lines:
         for _ in range(2):
             idle.turn(PathAnswered(NodeIndex(FIRST), idle.sessions[FIRST], 0, endpoint_of(7)))
-            own.log_changes()
+            own.log_changes(NOW)
     (line,) = lines
     assert (line["event"], line["peer"]) == ("path moved", f"n{FIRST}")
     assert (line["before"], line["now"]) == (str(endpoint_of(FIRST)), str(endpoint_of(7)))
+
+
+def test_a_node_that_moves_all_the_time_is_a_line_a_minute_with_the_number_of_its_moves() -> None:
+    idle = Idle(2)
+    own = linked(idle)
+    with structlog.testing.capture_logs() as lines:
+        for second in range(61):
+            place = endpoint_of(7 + second % 2)
+            idle.turn(PathAnswered(NodeIndex(FIRST), idle.sessions[FIRST], 0, place))
+            own.log_changes(after(NOW, second * MOVE_PAUSE / 60))
+        idle.turn(PathAnswered(NodeIndex(FIRST + 1), idle.sessions[FIRST + 1], 0, endpoint_of(9)))
+        own.log_changes(after(NOW, MOVE_PAUSE))
+    assert [(line["peer"], line.get("moves_since_the_last_line")) for line in lines] == [
+        (f"n{FIRST}", None),
+        (f"n{FIRST}", 59),
+        (f"n{FIRST + 1}", None),
+    ]
 
 
 def test_addresses_of_linked_nodes_are_read_again_when_one_has_moved_come_or_gone() -> None:
@@ -77,7 +97,7 @@ def test_a_link_among_200_costs_the_log_as_much_as_one_among_20_and_a_look_at_ad
         own = linked(idle)
         own.addresses()
         idle.link(FIRST + 500)
-        steps.append(steps_of(own.log_changes))
+        steps.append(steps_of(own.log_changes, NOW))
     few, many = steps
     assert many <= 1.1 * few
     small, large = (linked(idle) for idle in idles)
