@@ -293,12 +293,16 @@ impl ForwardingTables {
         self.reassembly.take(&Arrived { node, sender, fragment, checksum, ecn, bytes }, now_ns, out, &self.drops)
     }
 
-    /// Refuses a frame that cannot be of this node, or that it may not send, and one of the broadcast class that it has not signed.
+    /// Refuses a frame that cannot be of this node, or that it may not send, and under a group's key one of the
+    /// broadcast class, which it would have signed, or of an authenticated group.
     /// `recent`: of the same batch.
     #[inline(always)]
     pub fn check_source(&self, frame: &Frame<'_>, origin: Origin, recent: &mut Recent) -> Result<(), Reason> {
-        if origin.of_group && !matches!(Leaving::of(frame), Leaving::Group { .. }) {
-            return Err(Reason::BroadcastSignature);
+        if origin.of_group {
+            if !matches!(Leaving::of(frame), Leaving::Group { .. }) {
+                return Err(Reason::BroadcastSignature);
+            }
+            self.authenticated.check(frame)?;
         }
         self.certified.check_frame(frame, origin.root, &mut recent.source)
     }

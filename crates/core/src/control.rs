@@ -9,6 +9,7 @@ use crate::frame::Mac;
 use crate::frame_source::CertifiedNode;
 use crate::handshake::SessionKeys;
 use crate::path::Endpoint;
+use crate::prefixes::Prefix;
 use crate::routes::{Route, SetRoute};
 use crate::session::{lock, Peer, Session, SessionParameters, Totals};
 use crate::source_filter::SourceFilter;
@@ -95,6 +96,11 @@ impl ForwardingTables {
     pub fn uncertify_node(&self, node: u32) {
         let _writing = lock(&self.writing);
         self.certified.remove(node);
+    }
+
+    /// Sets the groups whose frames count only as their sender has sealed them for this node alone.
+    pub fn set_authenticated_groups(&self, prefixes: Vec<Prefix>) {
+        self.authenticated.set(prefixes);
     }
 
     /// A host's frames go to this peer.

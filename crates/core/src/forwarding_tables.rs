@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::answered_addresses::AnsweredAddresses;
+use crate::authenticated_groups::AuthenticatedGroups;
 use crate::broadcast_signature::{SigningKey, SuspectChecks};
 use crate::cookie::Cookies;
 use crate::counters::Counters;
@@ -88,6 +89,7 @@ pub struct ForwardingTables {
     pub(crate) forward_budgets: ForwardBudgets,
     pub(crate) hosts: Table<(u16, Mac), u32>,
     pub(crate) certified: CertifiedNodes,
+    pub(crate) authenticated: AuthenticatedGroups,
     pub(crate) routes: Routes,
     pub(crate) prefixes: PrefixRoutes,
     /// Grows with each change of routes, trees and their members, when that can be seen.
@@ -126,6 +128,7 @@ impl ForwardingTables {
             forward_budgets: ForwardBudgets::default(),
             hosts: Table::new(MAX_HOSTS),
             certified: CertifiedNodes::default(),
+            authenticated: AuthenticatedGroups::default(),
             routes: Routes::default(),
             prefixes: PrefixRoutes::default(),
             tree_changes: AtomicU64::new(0),

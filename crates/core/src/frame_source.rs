@@ -181,7 +181,7 @@ impl CertifiedNodes {
             self.check_neighbour(frame, network, &source)?;
         }
         if let Some(node) = last.as_ref().and_then(|known| known.limited.as_ref()) {
-            if group_of(frame.bytes, ethertype, network).is_some_and(|group| !node.permits(group)) {
+            if group_at(frame.bytes, ethertype, network).is_some_and(|group| !node.permits(group)) {
                 return Err(Reason::FrameNotPermitted);
             }
         }
@@ -214,9 +214,15 @@ fn owner_of(mac: Mac) -> Option<u32> {
     ([a, b] == NODE_MAC_PREFIX).then(|| u32::from_be_bytes(index))
 }
 
+/// The group that a frame's IP packet is for, as [`group_at`] has it.
+pub(crate) fn group_of(frame: &Frame<'_>) -> Option<IpAddr> {
+    let (ethertype, network) = behind_tags(frame);
+    group_at(frame.bytes, ethertype, network)
+}
+
 /// The group that an IP packet is for, whatever the MAC: kernels go by the address. None where it is for none, or for one of
 /// link-local scope, which are not counted among groups (RFC 4541 section 2.1.2).
-fn group_of(bytes: &[u8], ethertype: u16, network: usize) -> Option<IpAddr> {
+fn group_at(bytes: &[u8], ethertype: u16, network: usize) -> Option<IpAddr> {
     match ethertype {
         ETHERTYPE_IPV4 => match array_at::<4>(bytes, network + 16)? {
             [224, 0, 0, _] => None,

@@ -7,6 +7,7 @@ pub mod aead;
 pub mod anchor;
 pub mod answered_addresses;
 pub mod arrival;
+mod authenticated_groups;
 pub mod broadcast_signature;
 pub mod control;
 pub mod cookie;

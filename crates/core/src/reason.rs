@@ -89,6 +89,7 @@ reasons! {
     FragmentTimeout = "fragment_timeout": "a frame of which not all parts came within a second",
     SourceOfAnotherNode = "source_of_another_node": "a frame whose source MAC, or sender address, is not of the node that sent it",
     FrameNotPermitted = "frame_not_permitted": "a frame to a group that the certificate of the node that sent it does not let it send to",
+    FrameNotAuthenticated = "frame_not_authenticated": "a frame to an authenticated group that came on a tree, under a key that all its members hold",
     EcnNotCapable = "ecn_not_capable": "congestion marked on the datagram of a frame that is not ECN-capable (RFC 6040)",
     ControlTooBig = "control_too_big": "a control message above 1196 bytes",
     PathResponseUnexpected = "path_response_unexpected": "an answer to no challenge of this node",

@@ -172,6 +172,7 @@ impl Forwarder {
                 tables.certify_node(node, CertifiedNode { bridge, carried, addresses, signing_key, send_to })?;
             }
             Command::UncertifyNode { node } => tables.uncertify_node(node),
+            Command::SetAuthenticatedGroups { prefixes } => tables.set_authenticated_groups(prefixes),
             Command::RemoveHost { vlan, mac } => tables.remove_host(vlan, mac),
             Command::RemoveRoute { vlan, group, source } => tables.remove_route(vlan, group, source),
             Command::SetPrefixRoute { vlan, prefix, stream } => {

@@ -77,6 +77,7 @@ commands! {
         node: u32, bridge: bool, carried: bool, addresses: Vec<IpAddr>, signing_key: PublicKey, send_to: Option<Vec<Prefix>>
     }
     UncertifyNode { node: u32 }
+    SetAuthenticatedGroups { prefixes: Vec<Prefix> }
     SetHost { vlan: u16, mac: Mac, peer: u32 }
     RemoveHost { vlan: u16, mac: Mac }
     CreateTree { stream: u32, epoch: u32, key_id: u32 }

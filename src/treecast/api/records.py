@@ -86,6 +86,7 @@ class Peer(msgspec.Struct, frozen=True):
     ``state``: ``up``, ``connecting``, ``one way``, ``refused: WHY``, ``unreachable``, ``offline``, ``revoked``, ``this
     node itself``, ``another network``, ``name unresolved``. ``name``: the text of ``--peer`` while nobody knows who is
     there. Bytes: since the start of this node. ``hybrid``: ML-KEM is in its session's keys. ``last_heard_s``: or None.
+    ``via``: the neighbour that sends on what is for it; empty where it is reached by itself.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Peer(msgspec.Struct, frozen=True):
     underlay_mtu: int | None = None
     """The MTU of its underlay, in bytes; None for a node that is not up."""
     hybrid: bool = False
+    via: str = ""
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -238,6 +240,8 @@ class Group(msgspec.Struct, frozen=True):
     """The group on the ports of this node, whatever the source."""
     senders: list[Sender] = []
     """Senders that this node knows: its own hosts, wanted or not, and those of other nodes that hosts here get."""
+    authenticated: bool = False
+    """Its frames are sealed for each receiver alone, and others' count here only so (``up --authenticated``)."""
 
 
 class TouchedGroup(msgspec.Struct, frozen=True):
@@ -286,34 +290,6 @@ class Host(msgspec.Struct, frozen=True):
     """This node's own interface; in switch mode, with the machine's address on the LAN."""
     name: str = ""
     """As it calls itself by DHCP or mDNS; known at its own node only."""
-
-
-class NetworkView(msgspec.Struct, frozen=True):
-    """A network as its directory has it. ``ca_public_key``: Ed25519, hexadecimal; ``key_fingerprint``: of the secret
-    network key, which it does not tell; ``revoked``: nodes, as far as the directory knows.
-    """
-
-    name: str
-    id: str
-    ipv4: str
-    ipv6: str
-    ca_public_key: str
-    key_fingerprint: str = ""
-    revoked: list[str] = []
-
-
-class AdmittedNode(msgspec.Struct, frozen=True):
-    """A node of a network's registry. ``valid_until``: ISO 8601, UTC."""
-
-    name: str
-    index: int
-    node_id: str
-    ipv4: str
-    ipv6: str
-    valid_until: str
-    expired: bool
-    roles: list[str]
-    revoked: bool = False
 
 
 Answer: TypeAlias = Status | list[Peer] | list[Group] | list[Host] | Bridge

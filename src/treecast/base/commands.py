@@ -188,6 +188,14 @@ class UncertifyNode(DataPlaneCommand, frozen=True):
     node: NodeIndex
 
 
+class SetAuthenticatedGroups(DataPlaneCommand, frozen=True):
+    """Frames to these groups count only as their sender has sealed them for this node alone: of what comes on a tree
+    they are dropped (``frame_not_authenticated``).
+    """
+
+    prefixes: tuple[IPNetwork, ...]
+
+
 class SetHost(DataPlaneCommand, frozen=True):
     vlan: int
     mac: MacAddress
@@ -320,6 +328,7 @@ Command = (
     | SetFingerprint
     | SetPeerUnderlayMtu
     | CertifyNode
+    | SetAuthenticatedGroups
     | UncertifyNode
     | SetHost
     | RemoveHost

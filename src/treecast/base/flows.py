@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
@@ -93,6 +94,12 @@ def is_routed_prefix(prefix: IPNetwork) -> bool:
         return not prefix.subnet_of(_LINK_LOCAL_GROUPS)
     scope = prefix.network_address.packed[1] & 0x0F
     return prefix.prefixlen < _IPV6_SCOPE_BITS or scope > _LINK_LOCAL_SCOPE
+
+
+def is_of_any(flow: Flow, prefixes: Iterable[IPNetwork]) -> bool:
+    """Whether a group of the flow's is one of these."""
+    own = flow.prefix or ip_network(flow.group)
+    return any(prefix_holds(one, own) or prefix_holds(own, one) for one in prefixes)
 
 
 def prefix_holds(prefix: IPNetwork, other: IPNetwork) -> bool:

@@ -86,7 +86,7 @@ def _group_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
         rows = list(grouped)
         members = {member.node: member for row in rows for member in row.members}
         yield (
-            with_vlan(group, vlan),
+            with_vlan(group, vlan) + (" (authenticated)" if rows[0].authenticated else ""),
             ", ".join(_member(members[node]) for node in sorted(members)) or "nobody",
             "yes" if any(row.local for row in rows) else "no",
             _longest(member.since_s for member in members.values()),

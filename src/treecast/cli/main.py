@@ -21,6 +21,7 @@ from treecast.cli.network_verbs import network_verbs, node_verbs
 from treecast.cli.output import JsonOption, all_is_written, print_error, print_json
 from treecast.cli.revocation_verbs import revocation_verbs
 from treecast.cli.up_options import (
+    AuthenticatedOption,
     InterfaceOption,
     KeepInterfaceOption,
     ListenOption,
@@ -100,6 +101,7 @@ def up(
     route: RouteOption = None,
     no_routes: NoRoutesOption = False,
     router_groups: RouterGroupsOption = None,
+    authenticated: AuthenticatedOption = None,
     no_super_packets: NoSuperPacketsOption = False,
     membership: MembershipOption = None,
     user: UserOption = None,
@@ -119,6 +121,7 @@ def up(
         interface=values.interface_name(interface),
         groups=values.group_prefixes(route or [], none=no_routes),
         router_groups=values.router_groups(router_groups or []),
+        authenticated=values.authenticated_groups(authenticated or []),
         keep_interface=keep_interface,
         super_packets=not no_super_packets,
         log_level=log_level,

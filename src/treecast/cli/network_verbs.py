@@ -191,7 +191,7 @@ def network_show(
     from treecast.adapters import storage
     from treecast.adapters.node_directory import any_directory
     from treecast.adapters.revocation import revoked_names
-    from treecast.api.records import NetworkView
+    from treecast.api.network_records import NetworkView
 
     place = any_directory(directory)
     network = storage.load_network(place)
@@ -220,7 +220,7 @@ def node_list(
 
     from treecast.adapters import storage
     from treecast.adapters.node_directory import network_directory
-    from treecast.api.records import AdmittedNode
+    from treecast.api.network_records import AdmittedNode
     from treecast.base.time import iso_date
     from treecast.identity.rights import role_names
 

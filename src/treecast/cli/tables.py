@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from treecast.api.records import AdmittedNode, Host, NetworkView, Peer, Status
+from treecast.api.network_records import AdmittedNode, NetworkView
+from treecast.api.records import Host, Peer, Status
 from treecast.base.time import in_time
 from treecast.cli.layout import Column, TextTable
 

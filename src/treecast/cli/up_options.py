@@ -54,6 +54,13 @@ RouterGroupsOption = Annotated[
         help="Groups that this node gets without a join, for multicast routers there; may be repeated.",
     ),
 ]
+AuthenticatedOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PREFIX",
+        help="Groups whose frames are sealed for each receiver alone, and count here only so; may be repeated.",
+    ),
+]
 NoSuperPacketsOption = Annotated[
     bool,
     typer.Option(

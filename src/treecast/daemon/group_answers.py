@@ -99,6 +99,7 @@ class GroupAnswers:
             tx_packets=tx_packets,
             tx_bytes=tx_bytes,
             vlan=vlan,
+            authenticated=self._view.is_authenticated(Flow.of_prefix(view.key)),
         )
 
     def _row(
@@ -125,6 +126,7 @@ class GroupAnswers:
             vlan=flow.vlan,
             here=here,
             senders=[self._sender(sender) for sender in senders if _is_of_row(sender, flow, others)],
+            authenticated=self._view.is_authenticated(flow),
         )
 
     def _sender(self, sender: CountedFlow) -> Sender:

@@ -30,7 +30,8 @@ class UpOptions:
     """``listen`` empty: port 7700 of all addresses, IPv4 and IPv6. ``workers`` 0: one per core.
 
     ``groups``: what programs reach by the interface when they name none; ``router_groups``: what routers at this node
-    get without joining. ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
+    get without joining; ``authenticated``: what is sealed for each receiver alone.
+    ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
     ``account``: whose process the node is once it has opened what it needs; None: the same as at the start.
     ``super_packets`` False: datagrams for groups reach this machine one by one, whether it routes multicast or not.
     ``planner``: of the trees whose root this node is; ``treecast up`` has the usual one.
@@ -44,6 +45,7 @@ class UpOptions:
     log_level: str
     keep_interface: bool = False
     router_groups: tuple[IPv4Network | IPv6Network, ...] = ()
+    authenticated: tuple[IPv4Network | IPv6Network, ...] = ()
     super_packets: bool = True
     workers: int = 0
     underlay_mtu_bytes: int | None = None
@@ -63,6 +65,7 @@ class UpOptions:
         lines = (
             (True, f"groups by {bridge or interface}: {groups}"),
             (self.router_groups, f"groups for routers: {_prefixes(self.router_groups)}"),
+            (self.authenticated, f"authenticated groups: {_prefixes(self.authenticated)}"),
             (self.keep_interface, f"{interface} stays when the node ends"),
             (mtu is not None, f"underlay MTU of at most {mtu} bytes"),
             (self.account is not None, f"account {self.account.name if self.account else ''}"),

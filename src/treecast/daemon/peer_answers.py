@@ -70,4 +70,5 @@ def _peer(
         version=known.version,
         underlay_mtu=known.underlay_mtu,
         hybrid=known.hybrid,
+        via=known.via,
     )

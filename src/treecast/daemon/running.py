@@ -50,7 +50,7 @@ from treecast.daemon.super_packets import SuperPackets
 from treecast.daemon.underlay_watch import UnderlayWatch
 from treecast.daemon.upkeep import Upkeep
 from treecast.engine.engine import Engine
-from treecast.engine.environment import NodeEnvironment
+from treecast.engine.environment import GroupOptions, NodeEnvironment
 from treecast.identity.certificate import Certificate
 from treecast.identity.node import NodeIdentity
 from treecast.links.endpoints import loopback_of
@@ -192,7 +192,7 @@ def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now
         membership=options.membership,
         rng=SystemRandom(),
         unix_minus_monotonic_s=unix_now - now,
-        router_groups=options.router_groups,
+        groups=GroupOptions(options.router_groups, options.authenticated),
         planner=options.planner,
     )
 

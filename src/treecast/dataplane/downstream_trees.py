@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from treecast.base.addresses import IPNetwork
 from treecast.base.commands import Command
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptKey, LeaveStream, RefuseKey
 from treecast.base.errors import MalformedError
 from treecast.base.events import KeyOffered, RefusalReason
-from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, prefix_holds
+from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, is_of_any, prefix_holds
 from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
 from treecast.base.limits import MAX_DOWNSTREAM_TREES, MAX_DOWNSTREAM_TREES_PER_ROOT
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
@@ -62,9 +63,13 @@ class DownstreamTrees:
         drops: Drops,
         prefixes: Sequence[PrefixKey] = (),
         may_send: Callable[[NodeIndex, Flow], bool] = lambda _root, _flow: True,
+        authenticated: Sequence[IPNetwork] = (),
     ) -> None:
-        """``prefixes``: of groups that this node gets whatever its hosts want. ``may_send``: whether a root may."""
+        """``prefixes``: of groups that this node gets whatever its hosts want. ``may_send``: whether a root may.
+        ``authenticated``: groups that it gets as copies only.
+        """
         self._may_send = may_send
+        self._authenticated = authenticated
         self._prefixes = prefixes
         self._drops = drops
         self._trees: dict[_TreeKey, DownstreamTree] = {}
@@ -167,6 +172,8 @@ class DownstreamTrees:
             raise MalformedError("sender_not_permitted")
         if flow is not None and not self._wants(flow):
             raise MalformedError("key_not_wanted")
+        if flow is not None and is_of_any(flow, self._authenticated):
+            raise MalformedError("key_of_authenticated_group")
         tree = DownstreamTree(offer.root, offer.stream, flow)
         self._replace_older(now, tree)
         self._put(now, tree)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from treecast.base.addresses import IPAddress, IPNetwork, MacAddress
-from treecast.base.commands import CertifyNode, Command, UncertifyNode
+from treecast.base.commands import CertifyNode, Command, SetAuthenticatedGroups, UncertifyNode
 from treecast.base.ids import NodeIndex
 from treecast.wire.advertisement import HostContent
 
@@ -31,11 +31,12 @@ class FrameSources:
     Methods append to ``commands``; the caller empties it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, authenticated: tuple[IPNetwork, ...] = ()) -> None:
+        """``authenticated``: groups of which no frame counts that came on a tree."""
         self._given: dict[NodeIndex, GivenSources] = {}
         self._claims: dict[NodeIndex, set[tuple[int, MacAddress]]] = {}
         """Hosts of each node that have an address of its certificate."""
-        self.commands: list[Command] = []
+        self.commands: list[Command] = [SetAuthenticatedGroups(authenticated)] if authenticated else []
 
     def certify(self, node: NodeIndex, given: GivenSources) -> None:
         """A node's certificate."""

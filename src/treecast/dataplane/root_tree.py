@@ -27,6 +27,8 @@ class RootTree:
     """The key in use, with its tree."""
     key_rested: Instant
     key_due: Instant
+    authenticated: bool = False
+    """Each member gets copies of its own, for good: nobody has a key with which it could forge them."""
     used: bool = False
     replace_key: bool = False
     """Somebody who has left may have the newest key, it has sealed enough, or the tree is to be another one."""
@@ -63,9 +65,14 @@ class RootTree:
         return (self.key,) if self.next_key is None else (self.key, self.next_key)
 
     @property
+    def hands_out_keys(self) -> bool:
+        """From its first frame on, and never of an authenticated group."""
+        return self.used and not self.authenticated
+
+    @property
     def renewal(self) -> Instant | None:
-        """When its key is to be replaced, or the next one comes into use at the latest. None: not before it is used."""
-        if not self.used:
+        """When its key is to be replaced, or the next one comes into use at the latest. None: nobody is given one."""
+        if not self.hands_out_keys:
             return None
         if self.next_key is not None:
             return self.next_key_limit

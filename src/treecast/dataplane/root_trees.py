@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from treecast.base.addresses import IPNetwork
 from treecast.base.commands import (
     Command,
     CreateTree,
@@ -22,7 +23,7 @@ from treecast.base.commands import (
     UseKey,
 )
 from treecast.base.counters import Drops
-from treecast.base.flows import BROADCAST, Flow
+from treecast.base.flows import BROADCAST, Flow, is_of_any
 from treecast.base.ids import BROADCAST_STREAM, NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.limits import MAX_ROOT_TREES
 from treecast.base.problems import Problem
@@ -59,8 +60,16 @@ class RootTrees:
     ``advance`` ends each turn: of all that changed in it a tree's members are given to the data plane once.
     """
 
-    def __init__(self, epoch: TreeEpoch, drops: Drops, me: NodeIndex = NO_NODE, planner: TreePlanner = star) -> None:
-        """``epoch``: of the first tree. It and the ids of keys grow from there: none is that of an earlier run."""
+    def __init__(
+        self,
+        epoch: TreeEpoch,
+        drops: Drops,
+        me: NodeIndex = NO_NODE,
+        planner: TreePlanner = star,
+        authenticated: Collection[IPNetwork] = (),
+    ) -> None:
+        """``epoch``: of the first tree; key ids grow from it, too. ``authenticated``: groups whose key nobody gets."""
+        self._authenticated = authenticated
         self._planning = TreePlanning(me, planner)
         self._drops = drops
         self._trees: dict[Flow | None, RootTree] = {}
@@ -114,7 +123,7 @@ class RootTrees:
             self._leave(tree, node)
         for node in sorted(staying - tree.members):
             tree.join(node)
-            if tree.used:
+            if tree.hands_out_keys:
                 self._offers.soon(now, tree, node)
         self._plan_anew(tree)
         if tree.changed:
@@ -189,9 +198,10 @@ class RootTrees:
         if tree is not None and not tree.used:
             tree.used = True
             self._unused.remove(tree.flow)
-            tree.key.follow(self._planning.plan(tree.members, tree.mute))
-            self._offers.offer_all(now, tree)
-            self._set_renewal(tree)
+            if tree.hands_out_keys:
+                tree.key.follow(self._planning.plan(tree.members, tree.mute))
+                self._offers.offer_all(now, tree)
+                self._set_renewal(tree)
 
     def key_worn(self, stream: StreamId, key_id: KeyId) -> None:
         """A key has sealed enough datagrams; where another one follows it already, that is soon in use."""
@@ -223,7 +233,7 @@ class RootTrees:
 
     def _acknowledged(self, now: Instant, peer: NodeIndex, tree: RootTree, key: SenderKey, record: Records) -> None:
         was_mute = peer in tree.mute
-        if tree.acknowledge(peer, key, record):
+        if not tree.authenticated and tree.acknowledge(peer, key, record):
             self._offers.answered(now, tree, peer, was_mute=was_mute)
             self._touched[tree.stream] = None
 
@@ -270,7 +280,8 @@ class RootTrees:
         else:
             self._last_stream = stream = StreamId(self._last_stream + 1)
         key = SenderKey(*self._new_key(), RootEvent.TREE_CREATED)
-        tree = RootTree(stream, flow, key, now, after(now, KEY_LIFETIME), changed=True)
+        authenticated = flow is not None and is_of_any(flow, self._authenticated)
+        tree = RootTree(stream, flow, key, now, after(now, KEY_LIFETIME), authenticated=authenticated, changed=True)
         self._trees[flow] = self._by_id[stream] = tree
         self.commands.append(CreateTree(stream, key.epoch, key.key_id))
         return tree
@@ -331,8 +342,8 @@ class RootTrees:
 
     def _plan_anew(self, tree: RootTree) -> None:
         """Where the tree is to be another one, it takes the place of this one with the next key."""
-        if tree.used and not tree.replace_key and self._planning.plan(tree.members, tree.mute) != tree.newest_key.plan:
-            tree.replace_key = True
+        if tree.hands_out_keys and not tree.replace_key:
+            tree.replace_key = self._planning.plan(tree.members, tree.mute) != tree.newest_key.plan
 
     def _new_key(self) -> tuple[KeyId, TreeEpoch]:
         self._last_epoch += 1

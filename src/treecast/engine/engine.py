@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from random import Random
 
-from treecast.base.addresses import Endpoint, IPAddress, IPNetwork, MacAddress
+from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.commands import Command, SendControl, SetFingerprint
 from treecast.base.errors import IdentityTakenError
 from treecast.base.events import Event, SessionReport
@@ -23,7 +23,7 @@ from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.broadcast.store import Record
 from treecast.engine.changes import DuplicateChange, HostChange, SenderChange, TreeChange
-from treecast.engine.environment import NodeEnvironment, WallClock
+from treecast.engine.environment import ALL_ALIKE, GroupOptions, NodeEnvironment, WallClock
 from treecast.engine.faults import Faults
 from treecast.engine.following import Following
 from treecast.engine.lan_ports import LanPorts
@@ -61,14 +61,12 @@ class Engine:
         membership: MembershipConfig,
         rng: Random,
         unix_minus_monotonic_s: float,
-        router_groups: Sequence[IPNetwork] = (),
+        groups: GroupOptions = ALL_ALIKE,
         verifier: Verifier | None = None,
         intern: Callable[[Record], Record] = lambda record: record,
         planner: TreePlanner = star,
     ) -> None:
-        """``router_groups``: prefixes of groups that routers at this node get without joining.
-
-        ``planner``: of the trees whose root this node is.
+        """``planner``: of the trees whose root this node is.
         ``verifier`` and ``intern``: shared by the engines of one process, in simulation.
         """
         self.rooms = rooms = rooms_of(
@@ -78,7 +76,7 @@ class Engine:
             factory=factory,
             membership=membership,
             rng=rng,
-            router_groups=router_groups,
+            groups=groups,
             verifier=verifier or Verifier(identity.network.ca_public_key),
             intern=intern,
             planner=planner,

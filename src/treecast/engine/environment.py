@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from treecast.base.addresses import IPAddress
+from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.routes import RouteType
 from treecast.base.time import Instant
 
@@ -33,6 +33,21 @@ class NodeEnvironment:
     version: str = ""
     route_type: Callable[[IPAddress], RouteType] = _to_all
     loopback: Mapping[int, IPAddress] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupOptions:
+    """Groups that the operator treats apart, by prefixes.
+
+    ``for_routers``: routers at this node get them without joining. ``authenticated``: their frames are sealed for each
+    receiver alone, so that none of them can forge one, and count here only so.
+    """
+
+    for_routers: tuple[IPNetwork, ...] = ()
+    authenticated: tuple[IPNetwork, ...] = ()
+
+
+ALL_ALIKE = GroupOptions()
 
 
 class WallClock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from treecast.base.addresses import IPAddress, MacAddress
+from treecast.base.addresses import IPAddress, IPNetwork, MacAddress
 from treecast.base.ids import NodeIndex
 from treecast.dataplane.frame_sources import FrameSources, GivenSources
 from treecast.engine.certificates import EndingCertificates
@@ -17,7 +17,8 @@ from treecast.identity.rights import Role
 class NodeTable:
     """Certificates of this node, of linked nodes, and of those that Broadcast has learned of."""
 
-    def __init__(self, own: Certificate) -> None:
+    def __init__(self, own: Certificate, authenticated: tuple[IPNetwork, ...] = ()) -> None:
+        """``authenticated``: groups of which no frame counts that came on a tree."""
         self._own = own
         self._certificates: dict[NodeIndex, Certificate] = {own.node_index: own}
         self._named = Counter([own.name])
@@ -25,7 +26,7 @@ class NodeTable:
         self._shared: set[str] = set()
         """Names that several have."""
         self.ending = EndingCertificates(own)
-        self.sources = FrameSources()
+        self.sources = FrameSources(authenticated)
         """Frames that each may send, for the data plane."""
         self._certify(own)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
@@ -25,7 +25,7 @@ from treecast.designated_forwarder.designated_forwarder import DesignatedForward
 from treecast.discovery.certified import Given
 from treecast.discovery.discovery import Discovery
 from treecast.engine.changes import Changes
-from treecast.engine.environment import NodeEnvironment, WallClock
+from treecast.engine.environment import GroupOptions, NodeEnvironment, WallClock
 from treecast.engine.node_table import NodeTable
 from treecast.engine.port_names import PortNames
 from treecast.identity.certificate import Certificate, Verifier
@@ -44,7 +44,7 @@ from treecast.wire.handshake import MAX_VERSION_CHARACTERS, HandshakePayload
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """Nobody outside ``engine`` uses one: ``view`` shows what is in them. ``prefixes``: of groups that routers at this
-    node get without joining.
+    node get without joining. ``authenticated``: groups of which each receiver gets copies of its own.
     """
 
     certificate: Certificate
@@ -66,6 +66,7 @@ class Rooms:
     tree_states: TreeStates
     port_groups: PortGroups
     prefixes: tuple[PrefixKey, ...]
+    authenticated: tuple[IPNetwork, ...]
     changes: Changes
 
     @property
@@ -104,7 +105,7 @@ def rooms_of(
     factory: HandshakeFactory,
     membership: MembershipConfig,
     rng: Random,
-    router_groups: Sequence[IPNetwork],
+    groups: GroupOptions,
     verifier: Verifier,
     intern: Callable[[Record], Record],
     planner: TreePlanner,
@@ -112,13 +113,13 @@ def rooms_of(
     """The rooms of a node that starts."""
     certificate, drops = identity.certificate, Drops()
     node = _Node(identity, environment, clock, rng, drops, verifier, NewestCertificates(certificate), Revocations())
-    prefixes = tuple((UNTAGGED, prefix) for prefix in router_groups)
+    prefixes = tuple((UNTAGGED, prefix) for prefix in groups.for_routers)
     broadcast = _broadcast(node, intern)
-    nodes = NodeTable(certificate)
+    nodes = NodeTable(certificate, groups.authenticated)
     discovery = Discovery(certificate.node_index, drops)
     discovery.certify_own(given_by(certificate))
     me, epoch = certificate.node_index, TreeEpoch(environment.epoch_ms // 1000 & 0xFFFF_FFFF)
-    downstream_trees = DownstreamTrees(drops, prefixes, partial(_may_send, nodes))
+    downstream_trees = DownstreamTrees(drops, prefixes, partial(_may_send, nodes), groups.authenticated)
     return Rooms(
         certificate=certificate,
         drops=drops,
@@ -134,11 +135,12 @@ def rooms_of(
         membership=_membership(node, membership),
         broadcast=broadcast,
         topology=Topology(certificate.rights.send_to),
-        root_trees=RootTrees(epoch, drops, me, planner),
+        root_trees=RootTrees(epoch, drops, me, planner, groups.authenticated),
         downstream_trees=downstream_trees,
         tree_states=TreeStates(drops, downstream_trees.subscribes, partial(may_relay, nodes, me)),
         port_groups=PortGroups(tap_gets_all=bool(prefixes)),
         prefixes=prefixes,
+        authenticated=groups.authenticated,
         changes=Changes(environment.epoch_ms),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
-from treecast.base.flows import GroupKey, PrefixKey, prefix_holds
+from treecast.base.flows import Flow, GroupKey, PrefixKey, is_of_any, prefix_holds
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
@@ -223,6 +223,10 @@ class View:
             nodes = of_others.subscribers_of(key)
             local = any(vlan == of_vlan and prefix_holds(whole, prefix) for of_vlan, whole in own)
             yield PrefixView(key, tuple(sorted({*nodes, self.me} if local else nodes)), local)
+
+    def is_authenticated(self, flow: Flow) -> bool:
+        """Whether each receiver of it gets copies of its own."""
+        return is_of_any(flow, self._rooms.authenticated)
 
     def local_groups(self, key: GroupKey) -> Iterator[LocalGroupView]:
         """The group on each port where a host or a router joined it."""

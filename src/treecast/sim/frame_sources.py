@@ -21,7 +21,7 @@ def why_refused(node: NodeIndex, frame: bytes, certified: Mapping[NodeIndex, Cer
     """The reason for which a frame of this node is dropped, None for a right one."""
     if not _may_be_of(node, frame, certified):
         return "source_of_another_node"
-    group = _group(frame)
+    group = routed_group(frame)
     return None if group is None or permits(node, group, certified) else "frame_not_permitted"
 
 
@@ -32,7 +32,7 @@ def permits(node: NodeIndex, group: IPAddress, certified: Mapping[NodeIndex, Cer
     return send_to is None or any(group in prefix for prefix in send_to)
 
 
-def _group(frame: bytes) -> IPAddress | None:
+def routed_group(frame: bytes) -> IPAddress | None:
     """The group that an IP packet is for, but for those of link-local scope."""
     ethertype, data = _behind_tags(frame)
     match ethertype:

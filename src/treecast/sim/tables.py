@@ -13,6 +13,8 @@ from treecast.base.keep_local import KeepLocal
 from treecast.base.membership import SourceFilter
 from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.sim.datagrams import ReplayWindow, TreeState
+from treecast.sim.frame_sources import routed_group, why_refused
+from treecast.sim.frames import Way, frame_kind
 
 StreamName = tuple[NodeIndex, StreamId]
 """Root and stream: what a stream is called on other nodes than its root."""
@@ -82,6 +84,7 @@ class ForwardingTables:
     node_routes: dict[NodeIndex, NodeIndex] = field(default_factory=dict)
     """The next hop to each node that has a route."""
     certified: dict[NodeIndex, c.CertifyNode] = field(default_factory=dict)
+    authenticated: tuple[IPNetwork, ...] = ()
     pending_offers: set[tuple[NodeIndex, StreamId, KeyId]] = field(default_factory=set)
     pending_states: dict[tuple[NodeIndex, StreamId, TreeEpoch], TreeState] = field(default_factory=dict)
     streams: dict[StreamName, DownstreamStream] = field(default_factory=dict)
@@ -103,6 +106,19 @@ class ForwardingTables:
             if of_vlan == vlan and prefix.version == group.version and group in prefix
         ]
         return max(found)[1] if found else None
+
+    def why_refused(self, node: NodeIndex, frame: object, *, of_group: bool) -> str | None:
+        """The reason for which a frame of a node is not delivered; ``of_group``: by a group's key, which
+        carries nothing that is to be signed. What is not bytes stands for a right one.
+        """
+        if not isinstance(frame, bytes):
+            return None
+        if of_group and frame_kind(frame).way is not Way.GROUP:
+            return "broadcast_signature"
+        group = routed_group(frame)
+        if of_group and group is not None and any(group in prefix for prefix in self.authenticated):
+            return "frame_not_authenticated"
+        return why_refused(node, frame, self.certified)
 
     def forget_peer(self, peer: NodeIndex) -> None:
         """Remove what names this peer."""
@@ -189,6 +205,11 @@ def _(command: c.CertifyNode, tables: ForwardingTables) -> None:
 @_write.register
 def _(command: c.UncertifyNode, tables: ForwardingTables) -> None:
     tables.certified.pop(command.node, None)
+
+
+@_write.register
+def _(command: c.SetAuthenticatedGroups, tables: ForwardingTables) -> None:
+    tables.authenticated = command.prefixes
 
 
 @_write.register

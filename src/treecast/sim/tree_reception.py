@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex
 from treecast.sim.datagrams import ReplayWindow, TreeDatagram
-from treecast.sim.frame_sources import why_refused
-from treecast.sim.frames import Way, frame_kind
 from treecast.sim.sending import Sending
 from treecast.sim.signatures import SignatureChecks
 from treecast.sim.tables import DownstreamStream
@@ -82,11 +80,9 @@ class TreeReception(Sending):
         return fresh
 
     def _deliver(self, node: NodeIndex, frame: object, *, of_group: bool = False) -> None:
-        """``of_group``: by a group's key, which carries nothing that is to be signed."""
-        refused = why_refused(node, frame, self.certified) if isinstance(frame, bytes) else None
-        if of_group and isinstance(frame, bytes) and frame_kind(frame).way is not Way.GROUP:
-            self.drops["broadcast_signature"] += 1
-        elif refused is not None:
+        """``of_group``: by a group's key."""
+        refused = self.why_refused(node, frame, of_group=of_group)
+        if refused is not None:
             self.drops[refused] += 1
         elif 0 in self.blocked:
             self.drops["port_blocked"] += 1

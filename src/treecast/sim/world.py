@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from random import Random
 
 from treecast.adapters.ca_records import sign_revocation
-from treecast.base.addresses import Endpoint, IPAddress, IPNetwork
+from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.commands import Command
 from treecast.base.events import Event, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode
 from treecast.base.time import Duration, Instant, after
 from treecast.engine.engine import Engine
-from treecast.engine.environment import NodeEnvironment
+from treecast.engine.environment import ALL_ALIKE, GroupOptions, NodeEnvironment
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network as NetworkIdentity
@@ -47,12 +47,12 @@ class SimNode:
         world: World,
         identity: NodeIdentity,
         epoch_ms: int,
-        router_groups: Sequence[IPNetwork] = (),
+        groups: GroupOptions = ALL_ALIKE,
         machine: int = 0,
     ) -> None:
         self.index = identity.certificate.node_index
         self.identity = identity
-        self.router_groups = tuple(router_groups)
+        self.groups = groups
         self._world = world
         self._underlay = world.underlay
         self._turn_interval = world.turn_interval
@@ -81,7 +81,7 @@ class SimNode:
             membership=MembershipConfig(),
             rng=Random(world.rng.getrandbits(64)),
             unix_minus_monotonic_s=UNIX_START_S,
-            router_groups=router_groups,
+            groups=groups,
             verifier=world.shared.verifier,
             intern=world.shared.intern,
             planner=world.shared.planner,
@@ -259,14 +259,14 @@ class World:
         lifetime: Duration = 86_400.0,
         not_before_s: int = 0,
         name: str = "",
-        router_groups: Sequence[IPNetwork] = (),
+        groups: GroupOptions = ALL_ALIKE,
         rights: Rights = MAY_BRIDGE,
     ) -> SimNode:
         """A new node, which knows the address of ``peer``; its certificate ends ``lifetime`` from now."""
         index = NodeIndex(len(self.nodes) + 1)
         keys = NodeKeys.from_seeds(self.rng.randbytes(32), self.rng.randbytes(32))
         certificate = self.certify(index, keys, lifetime, not_before_s, name, rights)
-        return self._start(NodeIdentity(self._identity, certificate, keys), peer, router_groups=router_groups)
+        return self._start(NodeIdentity(self._identity, certificate, keys), peer, groups=groups)
 
     def certify(
         self,
@@ -301,7 +301,7 @@ class World:
     def restart(self, node: SimNode, *, peer: SimNode | None = None, clock_error: Duration = 0.0) -> SimNode:
         """Kill a node and start it again, with nothing remembered, and with a clock that is wrong by that much."""
         node.stop()
-        return self._start(node.identity, peer, clock_error, node.router_groups)
+        return self._start(node.identity, peer, clock_error, node.groups)
 
     def new_instance(self) -> bytes:
         self._instances += 1
@@ -328,10 +328,10 @@ class World:
         identity: NodeIdentity,
         peer: SimNode | None,
         clock_error: Duration = 0.0,
-        router_groups: Sequence[IPNetwork] = (),
+        groups: GroupOptions = ALL_ALIKE,
     ) -> SimNode:
         epoch_ms = int((UNIX_START_S + self.underlay.now + clock_error) * 1000)
-        node = self.nodes[identity.certificate.node_index] = SimNode(self, identity, epoch_ms, router_groups)
+        node = self.nodes[identity.certificate.node_index] = SimNode(self, identity, epoch_ms, groups)
         if peer is not None:
             node.add_static_peer(peer)
         return node

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from treecast.engine.environment import GroupOptions
 from treecast.identity.rights import Rights
 from treecast.sim.world import MAY_BRIDGE, SimNode, World
 from treecast.wire import ipv4
@@ -113,7 +114,7 @@ def test_who_gets_all_groups_of_a_prefix_gets_those_only_that_it_may_receive() -
     world = World(1)
     sender = world.add()
     router = world.add(
-        peer=sender, rights=RECEIVES, router_groups=(IPv4Network("239.1.0.0/16"), IPv4Network("239.2.0.0/16"))
+        peer=sender, rights=RECEIVES, groups=GroupOptions((IPv4Network("239.1.0.0/16"), IPv4Network("239.2.0.0/16")))
     )
     world.run_until(lambda: sender.is_linked(router), 20.0)
     world.run(1.0)

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from tests.sim.engine.test_engine_in_virtual_time import received
+from treecast.engine.environment import GroupOptions
 from treecast.sim.world import SimNode, World
 
 GROUP, OTHER, OUTSIDE = "239.1.1.1", "239.2.2.2", "238.1.1.1"
@@ -15,7 +16,7 @@ GROUP, OTHER, OUTSIDE = "239.1.1.1", "239.2.2.2", "238.1.1.1"
 def with_router(world: World, size: int) -> list[SimNode]:
     """The second node is the router's."""
     first = world.add()
-    nodes = [first, world.add(peer=first, router_groups=[IPv4Network("239.0.0.0/8")])]
+    nodes = [first, world.add(peer=first, groups=GroupOptions((IPv4Network("239.0.0.0/8"),)))]
     nodes += [world.add(peer=first) for _ in range(size - 2)]
     world.run_until(lambda: all(len(node.peers()) == size - 1 for node in nodes), 20.0)
     world.run(1.0)

@@ -1,6 +1,7 @@
 //! The core's tests, in one binary.
 
 mod anchors;
+mod authenticated_groups;
 mod batches;
 mod classify;
 mod codecs;
