@@ -25,14 +25,14 @@ class OverlayFactory(Protocol):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share something run in one process: those of the three sites, and those of a file. The sites' take
-    longest, so they are the first of the lab's.
+    """Tests that share something run in one process: those of the three sites of a folder, and those of a file. The
+    sites' take longest, so they are the first of the lab's.
     """
     items.sort(key=lambda item: item.path.is_relative_to(HERE) and not _uses_the_sites(item))
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.lab)
-            item.add_marker(pytest.mark.xdist_group("sites" if _uses_the_sites(item) else str(item.path)))
+            item.add_marker(pytest.mark.xdist_group(str(item.path.parent if _uses_the_sites(item) else item.path)))
 
 
 @pytest.hookimpl(wrapper=True)

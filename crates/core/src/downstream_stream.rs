@@ -142,6 +142,9 @@ impl DownstreamStream {
         let (head, text) = sealed.split_first_chunk_mut().ok_or(Reason::DatagramShort)?;
         let associated = tree_associated(head);
         let plaintext = key.steps.open(header.step, now_ns, |key| key.open_under(header.counter, &associated, text))?;
+        if self.signatures.is_some() {
+            key.counters.check_fresh(header.counter)?; // who repeats one costs no check of a signature
+        }
         let length = verify(&associated, plaintext)?;
         key.counters.mark(header.counter, now_ns)?;
         plaintext.get_mut(..length).ok_or(Reason::InnerMalformed)

@@ -54,6 +54,16 @@ impl KeyCounters {
         Ok(())
     }
 
+    /// Would the counter be new? Marks nothing: what is asked next may find the datagram forged.
+    pub(crate) fn check_fresh(&self, counter: u64) -> Result<(), Reason> {
+        let is_seen = lock(&self.window).as_ref().is_some_and(|window| !window.is_fresh(counter));
+        if is_seen {
+            Err(Reason::TreeReplay)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Marks the counter of an authentic datagram.
     pub(crate) fn mark(&self, counter: u64, now_ns: u64) -> Result<(), Reason> {
         if !lock(&self.window).get_or_insert_default().mark(counter) {

@@ -149,11 +149,8 @@ impl Underlay {
     }
 
     /// Seals a body for one session and sends it to where something came from: off its path no more than what came from there
-    /// permits. [`NO_PATH`]: as [`Self::send_on`].
+    /// permits.
     pub fn send_to(&self, tables: &ForwardingTables, session: &Session, to: Endpoint, kind: u8, body: &[u8]) -> bool {
-        if to == NO_PATH {
-            return self.send_on(tables, session, kind, body);
-        }
         if !session.path.may_send(to, SESSION_OVERHEAD + body.len()) {
             tables.drops.count(Reason::PathUnvalidated);
             return false;

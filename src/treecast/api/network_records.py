@@ -1,4 +1,4 @@
-"""What ``--json`` prints of a network's directory. Fields are only ever added."""
+"""Records of a network's directory, as ``--json`` prints them. Fields are only ever added."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ class CertifyNode(DataPlaneCommand, frozen=True):
     What it broadcasts is signed with ``signing_key``, its public one, else it is dropped (``broadcast_signature``).
     ``bridge``: of other machines too. ``carried``: a bridge that claims no host with its ``addresses`` now, so that
     another one on its machine's LAN may send these. ``send_to``: prefixes of groups, None for all; groups of link-local
-    scope are sent to by everybody. A node without this command sends from its own MAC only.
+    scope are sent to by everybody. A node without this command sends from its own MAC only, and broadcasts nothing.
     """
 
     node: NodeIndex
@@ -189,9 +189,7 @@ class UncertifyNode(DataPlaneCommand, frozen=True):
 
 
 class SetAuthenticatedGroups(DataPlaneCommand, frozen=True):
-    """Frames to these groups count only as their sender has sealed them for this node alone: of what comes on a tree
-    they are dropped (``frame_not_authenticated``).
-    """
+    """Frames to these groups count only as sealed for this node alone, else they are ``frame_not_authenticated``."""
 
     prefixes: tuple[IPNetwork, ...]
 

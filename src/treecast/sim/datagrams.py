@@ -123,6 +123,11 @@ class ReplayWindow:
     _received: int = 0
     """Bit n stands for the counter ``highest - n``."""
 
+    def is_fresh(self, counter: int) -> bool:
+        """Whether this counter was not received yet."""
+        behind = self.highest - counter
+        return behind < 0 or (behind < self.size and not self._received >> behind & 1)
+
     def take(self, counter: int) -> bool:
         """Whether this counter is fresh; from now on it is not."""
         ahead = counter - self.highest

@@ -53,8 +53,13 @@ class TreeReception(Sending):
                 return
         if datagram.key_id not in stream.keys:
             self.drops["tree_key_unknown" if stream.keys else "tree_not_delivered"] += 1
+        elif datagram.signed_by is not None and not self._window(stream, datagram).is_fresh(datagram.counter):
+            self.drops["tree_replay"] += 1
         elif self._is_signed(datagram) and self._is_fresh(stream.opened, datagram.key_id, datagram.counter):
             self._deliver(datagram.root, datagram.frame, of_group=datagram.stream != BROADCAST_STREAM)
+
+    def _window(self, stream: DownstreamStream, datagram: TreeDatagram) -> ReplayWindow:
+        return stream.opened.get(datagram.key_id, ReplayWindow(TREE_WINDOW))
 
     def _is_signed(self, datagram: TreeDatagram) -> bool:
         """Whether it is its root's own, where that has to be shown."""

@@ -33,7 +33,7 @@ def heard_elsewhere(session: Session, elsewhere: socket.socket, until: float) ->
     wait_until(is_over, LIMIT_S, "it was heard for so long")
 
 
-def test_an_address_that_a_member_has_given_up_gets_its_stream_no_longer_than_three_misses(
+def test_an_address_that_a_member_has_given_up_gets_its_stream_no_longer_than_four_turns_of_probes(
     hostility: Hostility,
 ) -> None:
     n0 = hostility.net.nodes[0]

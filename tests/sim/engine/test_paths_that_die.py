@@ -99,7 +99,9 @@ def test_other_nodes_learn_of_a_cut_that_lasts_and_of_none_that_does_not() -> No
 
 
 @pytest.mark.parametrize("pretends", [True, False], ids=["under the old address", "from another one"])
-def test_an_address_that_a_member_has_given_up_gets_its_stream_no_longer_than_three_misses(pretends: bool) -> None:
+def test_an_address_that_a_member_has_given_up_gets_its_stream_no_longer_than_four_turns_of_probes(
+    pretends: bool,
+) -> None:
     """The member has proved it, and is heard all the time. No neighbour leads to it, though one is there."""
     world = World(5)
     root, _, member = subscribed(world)

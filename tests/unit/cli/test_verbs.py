@@ -221,12 +221,12 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
     ]
     assert list(peers[0]) == [
         *("name", "node_id", "endpoint", "state", "rtt_ms", "rx_bytes", "tx_bytes"),
-        *("ipv4", "ipv6", "last_heard_s", "version", "underlay_mtu", "hybrid"),
+        *("ipv4", "ipv6", "last_heard_s", "version", "underlay_mtu", "hybrid", "via"),
     ]
     assert peers[1]["rtt_ms"] is None
     assert list(groups[0]) == [
         *("group", "source", "members", "local", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes"),
-        *("vlan", "here", "senders"),
+        *("vlan", "here", "senders", "authenticated"),
     ]
     carol = {"node": "carol", "filter_mode": "exclude", "sources": ["10.77.0.9"], "since_s": None}
     assert groups[0]["members"][1] == carol

@@ -93,6 +93,17 @@ fn a_holder_of_the_shared_key_makes_none_as_another_and_takes_no_counter_away() 
 }
 
 #[test]
+fn who_repeats_a_genuine_datagram_costs_no_check_of_a_signature() {
+    let broadcast = Broadcast::new(leaf());
+    let datagram = broadcast.genuine();
+    assert_eq!(broadcast.take(&datagram), Ok(FRAME.to_vec()));
+    for _ in 0..5000 {
+        assert_eq!(broadcast.take(&datagram), Err(Reason::TreeReplay));
+    }
+    assert_eq!(broadcast.take(&broadcast.genuine()), Ok(FRAME.to_vec()));
+}
+
+#[test]
 fn nobody_takes_the_flag_off_nor_gives_it_to_another_stream() {
     for place in [leaf(), relaying(&[3])] {
         let broadcast = Broadcast::new(place.clone());
