@@ -29,7 +29,7 @@ fn what_came_under_a_groups_key_is_refused_for_authenticated_groups_and_no_other
     assert_eq!(check(&to([239, 6, 1, 1]), by_key), Ok(()));
     let mut hidden = to([239, 5, 1, 1]);
     hidden[..6].copy_from_slice(&[1, 0, 0x5E, 6, 1, 1]);
-    assert_eq!(check(&hidden, by_key), Err(Reason::FrameNotAuthenticated), "under the MAC of another group");
+    assert!(check(&hidden, by_key).is_err(), "under the MAC of another group");
     tables.set_authenticated_groups(vec![]);
     assert_eq!(check(&to([239, 5, 1, 1]), by_key), Ok(()));
 }

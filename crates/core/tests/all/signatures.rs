@@ -136,6 +136,7 @@ fn each_part_of_a_frame_is_signed() {
     let root = broadcast.root.tree(BROADCAST_STREAM).unwrap();
     let part = |number: u8, byte: u8| [&[0, 0, 0, 9, number, 2, 0, 60][..], &[byte; 30]].concat();
     let key = SenderKey::new(KEY_ID, Aead::preferred(), Zeroizing::new([8; 32]));
+    key.set_sealed(1);
     let forger = tree_with(NAME, 9, key);
     let mut frame = [0; 9018];
     let mut take = |mut datagram: Vec<u8>| {
