@@ -45,10 +45,10 @@ class Beacon:
         body = wire.decode(frame[14:])[0]
         if not isinstance(body, bytes):
             raise TypeError("no beacon")
-        version, *fields = wire.decode(body)
-        if version != 2:
-            raise ValueError("a beacon of another version")
-        return cls(*fields)  # type: ignore[arg-type]
+        match wire.decode(body):
+            case [2, bytes() as network, int() as node, int() as epoch, int() as number, int() as state, int() as port]:
+                return cls(network, node, epoch, number, state, port)
+        raise ValueError("a beacon of another version")
 
     def frame(self, source: bytes, sign: Callable[[bytes], bytes], to: bytes = BEACON_GROUP) -> bytes:
         fields = (self.network, self.node, self.epoch, self.sequence, self.state, self.port_plus_one)

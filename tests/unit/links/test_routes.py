@@ -192,13 +192,7 @@ def test_a_node_that_is_lost_has_no_route_any_more() -> None:
 
 
 def test_a_path_that_falls_silent_is_followed_by_a_route_before_the_link_is_lost() -> None:
-    one, two, three = Node(1), Node(2), Node(3)
-    shake(one, two)
-    shake(two, three)
-    shake(three, one)
-    one.next_hops[THREE] = TWO
-    one.sent()
-    one.events()
+    one, _, three = mesh_of_three()
     silent = [replace(each, silent_s=3.5) if each.peer == THREE else each for each in report(one)]
     one.links.review(Instant(9.0), silent)
     init = forwarded(one, 12.9)[-1]
