@@ -4,7 +4,7 @@
 //! the control plane holds. The control plane's side is in [`crate::control`], datagrams are in [`crate::arrival`].
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use crate::answered_addresses::AnsweredAddresses;
@@ -32,36 +32,14 @@ use crate::port::{Port, Storm};
 use crate::prefixes::PrefixRoutes;
 use crate::punt::PuntKind;
 use crate::reason::{Drops, Reason};
-use crate::root_tree::{Members, RootTree, TreeReport};
-use crate::routes::{Route, Routes};
+use crate::root_tree::RootTree;
+use crate::routes::Routes;
 use crate::session::{Peer, Session};
 use crate::session_table::SessionTable;
 use crate::source_filter::SourceFilters;
 use crate::table::Table;
 use crate::tree_state::TreeState;
-
-/// Looks at the tables for one frame, when the control plane changes them meanwhile.
-const MAX_LOOKS: usize = 16;
-
-/// Where a host's frame goes.
-#[derive(Clone, Debug)]
-pub enum Destination {
-    /// To one node.
-    Node(Arc<Session>),
-    /// Down a tree of ours, to these members; group frames have a route, whose frames are counted.
-    Tree(Arc<RootTree>, Arc<Members>, Option<Arc<Route>>),
-}
-
-/// The decision about a host's frame.
-#[derive(Debug)]
-pub struct Verdict {
-    /// Python is to see it.
-    pub punt: bool,
-    /// Where it goes. None: nowhere, Python has it.
-    pub destination: Option<Result<Destination, Reason>>,
-    /// To a group, wanted or not: its flow.
-    pub flow: Option<FlowKey>,
-}
+use crate::verdict::{Destination, RecentFlow, Verdict};
 
 /// The forwarding tables of a node.
 #[derive(Debug)]
@@ -193,7 +171,8 @@ impl ForwardingTables {
     }
 
     /// Decides about a host's frame, or about a super-frame that holds `frames` of them.
-    pub fn classify(&self, port: u32, frame: &Frame<'_>, frames: u32, now_ns: u64) -> Verdict {
+    /// `recent`: of the same batch, told of the verdict when that was carried out.
+    pub fn classify(&self, port: u32, frame: &Frame<'_>, frames: u32, now_ns: u64, recent: &mut RecentFlow) -> Verdict {
         let verdict = |punt, destination| Verdict { punt, destination, flow: None };
         let nowhere = |reason| verdict(false, Some(Err(reason)));
         let Some(here) = self.port(port) else { return nowhere(Reason::PortBlocked) };
@@ -227,11 +206,20 @@ impl ForwardingTables {
             }
             _ => None,
         };
-        Verdict { punt: copied, destination: Some(self.destination(here, &facts, frames, now_ns)), flow }
+        let known = flow.as_ref().and_then(|flow| recent.take(flow));
+        Verdict { punt: copied, destination: Some(self.destination(here, &facts, known, frames, now_ns)), flow }
     }
 
     /// Where it goes, within the port's limits: what goes nowhere uses none of them up.
-    fn destination(&self, port: &Port, facts: &FrameFacts, frames: u32, now_ns: u64) -> Result<Destination, Reason> {
+    /// `known`: where its flow went before.
+    fn destination(
+        &self,
+        port: &Port,
+        facts: &FrameFacts,
+        known: Option<Destination>,
+        frames: u32,
+        now_ns: u64,
+    ) -> Result<Destination, Reason> {
         let (storm, destination) = match facts.kind {
             FrameKind::Unicast(mac) | FrameKind::PuntUnicast(mac) | FrameKind::Encapsulated(mac) => {
                 match self.unicast(facts.vlan, mac) {
@@ -242,7 +230,7 @@ impl ForwardingTables {
                 }
             }
             FrameKind::Group { group, source } => {
-                let found = self.group(facts.vlan, group, source, now_ns);
+                let found = known.map_or_else(|| self.group(facts.vlan, group, source, now_ns), Ok);
                 (Storm::Multicast, found.map_err(|reason| self.why_nobody(group, reason))?)
             }
             _ if facts.to_all => (Storm::Broadcast, self.broadcast(now_ns)?),
@@ -296,51 +284,12 @@ impl ForwardingTables {
         self.session_to(peer).map(Destination::Node)
     }
 
-    /// Route, tree and members as they were at one moment: of a state that ends with the next command, and the one after, each
-    /// serves who is served by both, but half of each need not.
-    fn group(&self, vlan: u16, group: IpAddr, source: IpAddr, now_ns: u64) -> Result<Destination, Reason> {
-        let mut changes = self.tree_changes.load(Ordering::Acquire);
-        let mut found = self.look_up(vlan, group, source, now_ns);
-        for _ in 1..MAX_LOOKS {
-            let now = self.tree_changes.load(Ordering::Acquire);
-            if now == changes {
-                break;
-            }
-            changes = now;
-            found = self.look_up(vlan, group, source, now_ns);
-        }
-        found
-    }
-
-    fn look_up(&self, vlan: u16, group: IpAddr, source: IpAddr, now_ns: u64) -> Result<Destination, Reason> {
-        let route = self.routes.find(vlan, group, source);
-        let route = route.or_else(|| self.prefixes.find(vlan, group));
-        let route = route.ok_or(Reason::NoSubscriber)?;
-        let tree = self.trees.get(&route.stream).ok_or(Reason::NoSubscriber)?;
-        let members = tree.members.load_full();
-        self.note_use(&tree, &members, now_ns);
-        if members.is_empty() {
-            return Err(Reason::NoSubscriber);
-        }
-        Ok(Destination::Tree(tree, members, Some(route)))
-    }
-
     /// Python makes no tree for what this node may not send; here is only why.
     fn why_nobody(&self, group: IpAddr, reason: Reason) -> Reason {
         if self.certified.permits(self.node_index, group) {
             reason
         } else {
             Reason::SendNotPermitted
-        }
-    }
-
-    fn note_use(&self, tree: &RootTree, members: &Members, now_ns: u64) {
-        let stream = tree.name.stream;
-        tree.advance(members, now_ns);
-        match tree.report(members) {
-            None => {}
-            Some(TreeReport::Used) => self.report(Event::TreeUsed { stream }, now_ns),
-            Some(TreeReport::KeyWorn(key_id)) => self.report(Event::KeyWorn { stream, key_id }, now_ns),
         }
     }
 }

@@ -105,17 +105,22 @@ impl RootStep {
 pub(crate) struct RootSteps {
     /// 0: nothing was sealed or offered yet.
     begun_ns: AtomicU64,
+    /// When the next step is due.
+    due_ns: AtomicU64,
     pub(crate) current: ArcSwap<RootStep>,
 }
 
 impl RootSteps {
     pub(crate) fn new(aead: Aead, secret: Zeroizing<[u8; 32]>) -> Self {
         let first = RootStep::new(StepSecret { number: 0, aead, secret });
-        Self { begun_ns: AtomicU64::new(0), current: ArcSwap::from_pointee(first) }
+        Self { begun_ns: AtomicU64::new(0), due_ns: AtomicU64::new(0), current: ArcSwap::from_pointee(first) }
     }
 
     /// Takes the step that is due.
     pub(crate) fn advance(&self, now_ns: u64) {
+        if now_ns < self.due_ns.load(Ordering::Relaxed) {
+            return;
+        }
         let begun_ns = match self.begun_ns.load(Ordering::Relaxed) {
             0 => self.begin(now_ns.max(1)),
             begun_ns => begun_ns,
@@ -127,6 +132,8 @@ impl RootSteps {
                 later.and_then(Result::ok).map_or_else(|| current.clone(), Arc::new)
             });
         }
+        let next = u64::from(self.current.load().secret.number) + 1;
+        self.due_ns.fetch_max(begun_ns + next * STEP_NS, Ordering::Relaxed);
     }
 
     fn begin(&self, now_ns: u64) -> u64 {

@@ -7,6 +7,7 @@ use treecast_core::egress::Leaving;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::{Frame, Headers};
+use treecast_core::verdict::RecentFlow;
 
 use treecast_core::offload::{Coalescer, Delivery, Merging, PartialChecksum, Segmenter, VnetHeader};
 use treecast_core::traffic_class;
@@ -42,7 +43,7 @@ static NODE: LazyLock<ForwardingTables> = LazyLock::new(|| {
 pub fn frame(bytes: &[u8]) {
     let frame = Frame::read(bytes);
     for port in [0, 1] {
-        let verdict = NODE.classify(port, &frame, 1, NOW_NS);
+        let verdict = NODE.classify(port, &frame, 1, NOW_NS, &mut RecentFlow::default());
         assert!(verdict.punt || verdict.destination.is_some(), "a frame that is nobody's has a reason");
         NODE.goes_out(port, &Leaving::of(&frame));
         if verdict.punt {

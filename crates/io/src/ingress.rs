@@ -2,17 +2,19 @@
 
 use treecast_core::counters::Counter;
 use treecast_core::flows::{FlowAccount, FlowKey};
-use treecast_core::forwarding_tables::{Destination, ForwardingTables};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::headers::Frame;
 use treecast_core::offload::{Segmenter, VnetHeader};
 use treecast_core::reason::Reason;
+use treecast_core::verdict::Destination;
+use treecast_core::verdict::RecentFlow;
 
 use crate::local_ports::LocalPorts;
 use crate::outbox::Outbox;
 use crate::sealing::Sealing;
 use crate::underlay::Underlay;
 
-/// The ingress of one thread: its reads go through it.
+/// The ingress of one thread: the reads of a batch go through it.
 #[allow(missing_docs)]
 pub struct Ingress<'s> {
     pub tables: &'s ForwardingTables,
@@ -20,12 +22,13 @@ pub struct Ingress<'s> {
     pub local: &'s LocalPorts,
     pub outbox: &'s mut Outbox,
     pub senders: &'s mut FlowAccount,
+    pub recent: RecentFlow,
 }
 
 impl Ingress<'_> {
     /// One read from the TAP or a packet port: classified, counted, cut up, sealed. Returns frames and their bytes.
     pub fn encapsulate(&mut self, port: u32, read: &[u8], now_ns: u64) -> (usize, usize) {
-        let Self { tables, underlay, local, outbox, senders } = self;
+        let Self { tables, underlay, local, outbox, senders, recent } = self;
         let Some((vnet, bytes)) = VnetHeader::parse(read) else {
             tables.drops.count(Reason::VnetMalformed);
             return (0, 0);
@@ -39,7 +42,7 @@ impl Ingress<'_> {
             }
         };
         let count = segmenter.count();
-        let verdict = tables.classify(port, frame, count as u32, now_ns);
+        let verdict = tables.classify(port, frame, count as u32, now_ns, recent);
         let bytes = verdict.flow.map_or(0, |_| frame_bytes(frame, &segmenter));
         if let (Some(flow), Some(here)) = (verdict.flow, tables.port(port)) {
             senders.add(&here.sent, flow, owner(frame), count, bytes, now_ns);
@@ -69,6 +72,7 @@ impl Ingress<'_> {
                 Sealing { tables, underlay, outbox }.send(frame, &segmenter, destination);
             }
         }
+        recent.keep(verdict);
         (count, frame.bytes.len())
     }
 }

@@ -18,19 +18,33 @@ const TX_BUFFER_LEN: usize = 2 * 65_536 + MAX_DATAGRAM_LEN;
 const TX_BUFFERS: usize = 16;
 
 /// To whom a tx buffer's datagrams go.
-#[derive(Clone, Debug)]
-pub enum Target {
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'t> {
     /// One session's peer.
-    Session(Arc<Session>),
+    Session(&'t Arc<Session>),
     /// The next hops of a tree, as they were when the frame was sealed.
+    Tree(&'t Arc<RootTree>, &'t Arc<Members>),
+}
+
+/// The same, kept while the tx buffer is filled.
+#[derive(Debug)]
+enum KeptTarget {
+    Session(Arc<Session>),
     Tree(Arc<RootTree>, Arc<Members>),
 }
 
-impl Target {
-    fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Session(one), Self::Session(two)) => Arc::ptr_eq(one, two),
-            (Self::Tree(one, members), Self::Tree(two, others)) => {
+impl KeptTarget {
+    fn new(target: Target<'_>) -> Self {
+        match target {
+            Target::Session(session) => Self::Session(session.clone()),
+            Target::Tree(tree, members) => Self::Tree(tree.clone(), members.clone()),
+        }
+    }
+
+    fn is(&self, target: Target<'_>) -> bool {
+        match (self, target) {
+            (Self::Session(one), Target::Session(two)) => Arc::ptr_eq(one, two),
+            (Self::Tree(one, members), Target::Tree(two, others)) => {
                 Arc::ptr_eq(one, two) && Arc::ptr_eq(members, others)
             }
             _ => false,
@@ -41,7 +55,7 @@ impl Target {
 /// The datagrams of one destination set, in order, in one buffer.
 #[derive(Debug)]
 pub struct TxBuffer {
-    target: Option<Target>,
+    target: Option<KeptTarget>,
     buffer: Box<[u8]>,
     used: usize,
     runs: Vec<Run>,
@@ -125,7 +139,7 @@ impl Outbox {
         &mut self,
         tables: &ForwardingTables,
         underlay: &Underlay,
-        target: &Target,
+        target: Target<'_>,
         length: usize,
     ) -> &mut TxBuffer {
         let mut found =
@@ -139,14 +153,19 @@ impl Outbox {
         let index = found.unwrap_or_else(|| self.free_tx_buffer(tables, underlay));
         let tx_buffer = &mut self.tx_buffers[index];
         if tx_buffer.target.is_none() {
-            tx_buffer.target = Some(target.clone());
+            tx_buffer.target = Some(KeptTarget::new(target));
         }
         tx_buffer.traffic_class = self.traffic_class;
         tx_buffer
     }
 
     /// The tx buffer again, after its free part was used.
-    pub fn more<'s>(&'s mut self, tables: &ForwardingTables, underlay: &Underlay, target: &Target) -> &'s mut TxBuffer {
+    pub fn more<'s>(
+        &'s mut self,
+        tables: &ForwardingTables,
+        underlay: &Underlay,
+        target: Target<'_>,
+    ) -> &'s mut TxBuffer {
         self.tx_buffer(tables, underlay, target, MAX_DATAGRAM_LEN)
     }
 
@@ -160,11 +179,11 @@ impl Outbox {
         for (index, tx_buffer) in self.tx_buffers.iter().enumerate() {
             for run in &tx_buffer.runs {
                 match &tx_buffer.target {
-                    Some(Target::Session(session)) => {
+                    Some(KeptTarget::Session(session)) => {
                         let account = Account::Session(session.clone());
                         self.dispatch.add(tables, underlay, index, *run, session.endpoint(), account);
                     }
-                    Some(Target::Tree(_, members)) => {
+                    Some(KeptTarget::Tree(_, members)) => {
                         self.dispatch.add_tree(tables, underlay, index, *run, &members.hops.next_hops);
                     }
                     None => {}

@@ -11,6 +11,7 @@ use treecast_core::limits::MAX_PORTS;
 use treecast_core::offload::vnet::VNET_LEN;
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
+use treecast_core::verdict::RecentFlow;
 
 use crate::dispatch::SocketKind;
 use crate::ingress::Ingress;
@@ -103,7 +104,7 @@ impl Reader {
     fn serve(&self, outbox: &mut Outbox, senders: &mut FlowAccount, buffer: &mut [u8]) {
         let Self { tables, underlay, local, port, .. } = self;
         let now_ns = monotonic_ns();
-        let mut ingress = Ingress { tables, underlay, local, outbox, senders };
+        let mut ingress = Ingress { tables, underlay, local, outbox, senders, recent: RecentFlow::default() };
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
         while reads < BATCH {
             reads += 1;

@@ -110,9 +110,9 @@ impl<'s> ReceivedMessage<'s> {
         if body.len() > self.underlay.mtu.limit(next_hop.underlay_mtu()).body_len(SESSION_OVERHEAD) {
             return Err(Reason::TooBig);
         }
-        let target = Target::Session(next_hop.clone());
+        let target = Target::Session(&next_hop);
         outbox.set_traffic_class(self.traffic_class);
-        let tx_buffer = outbox.more(self.tables, self.underlay, &target);
+        let tx_buffer = outbox.more(self.tables, self.underlay, target);
         let forward = Inner { kind: KIND_FORWARD, checksum: None };
         let length = next_hop.seal_body(forward, [body, &[]], tx_buffer.free())?;
         tx_buffer.commit(length);

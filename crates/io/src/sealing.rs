@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME};
 use treecast_core::forward::ForwardHeader;
-use treecast_core::forwarding_tables::{Destination, ForwardingTables};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::headers::Frame;
 use treecast_core::offload::Segmenter;
@@ -13,6 +13,7 @@ use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Members, RootTree};
 use treecast_core::session::Session;
 use treecast_core::traffic_class;
+use treecast_core::verdict::Destination;
 
 use crate::outbox::{Outbox, Target, TxBuffer};
 use crate::seals::{Routed, Seals, Tree};
@@ -41,7 +42,7 @@ impl Sealing<'_> {
         match self.tables.route_to(session.peer) {
             None => {
                 let most = self.underlay.mtu.limit(session.underlay_mtu());
-                self.all(&Target::Session(session.clone()), segmenter, &**session, most);
+                self.all(Target::Session(session), segmenter, &**session, most);
             }
             Some(next_hop) => {
                 if let Err(reason) = next_hop.and_then(|next_hop| self.by_route(session, next_hop, segmenter)) {
@@ -57,16 +58,15 @@ impl Sealing<'_> {
         let by = Routed { session, next_hop: &next_hop, header };
         let each = segmenter.segment_len(0).unwrap_or(0) + by.overhead();
         self.tables.may_take_route(next_hop.peer, each * segmenter.count(), monotonic_ns())?;
-        self.all(&Target::Session(next_hop.clone()), segmenter, &by, DatagramLimit::SHORTEST);
+        self.all(Target::Session(&next_hop), segmenter, &by, DatagramLimit::SHORTEST);
         Ok(())
     }
 
     fn for_tree(&mut self, tree: &Arc<RootTree>, members: &Arc<Members>, segmenter: &Segmenter<'_>) {
         if !members.hops.next_hops.is_empty() {
             self.send_anchor(tree, members);
-            let target = Target::Tree(tree.clone(), members.clone());
             let most = self.underlay.mtu.limit(members.underlay_mtu);
-            self.all(&target, segmenter, &Tree(tree, members), most);
+            self.all(Target::Tree(tree, members), segmenter, &Tree(tree, members), most);
         }
         for peer in members.copied() {
             match self.tables.session_to(*peer) {
@@ -84,7 +84,7 @@ impl Sealing<'_> {
     }
 
     /// Each frame straight into the tx buffer, then sealed there, in datagrams that the others' underlays carry, too.
-    fn all<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, most: DatagramLimit) {
+    fn all<S: Seals>(&mut self, target: Target<'_>, segmenter: &Segmenter<'_>, by: &S, most: DatagramLimit) {
         let most = most.body_len(by.overhead());
         let longest = segmenter.segment_len(0).unwrap_or(0);
         if longest > most {
@@ -104,7 +104,7 @@ impl Sealing<'_> {
     }
 
     /// Frames of which the first does not fit one datagram, whose body is at most `most` long.
-    fn all_in_parts<S: Seals>(&mut self, target: &Target, segmenter: &Segmenter<'_>, by: &S, most: usize) {
+    fn all_in_parts<S: Seals>(&mut self, target: Target<'_>, segmenter: &Segmenter<'_>, by: &S, most: usize) {
         let (longest, part) = (segmenter.segment_len(0).unwrap_or(0), most - FRAGMENT_HEADER_LEN);
         let each = longest + longest.div_ceil(part) * (by.overhead() + FRAGMENT_HEADER_LEN);
         self.outbox.tx_buffer(self.tables, self.underlay, target, each * segmenter.count());
@@ -130,7 +130,7 @@ impl Sealing<'_> {
     }
 
     /// One datagram with this body.
-    fn put<S: Seals>(&mut self, target: &Target, by: &S, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
+    fn put<S: Seals>(&mut self, target: Target<'_>, by: &S, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
         let tx_buffer = self.outbox.more(self.tables, self.underlay, target);
         let length = by.seal_body(inner, body, tx_buffer.free())?;
         tx_buffer.commit(length);

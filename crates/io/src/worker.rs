@@ -19,6 +19,7 @@ use treecast_core::offload::{Coalescer, Delivery, Merging};
 use treecast_core::port::{Port, TAP_PORT};
 use treecast_core::reason::Reason;
 use treecast_core::traffic_class::decapsulate;
+use treecast_core::verdict::RecentFlow;
 
 use crate::delivering::Delivering;
 use crate::dispatch::SocketKind;
@@ -153,7 +154,7 @@ impl Worker {
     fn serve_tap(&mut self) {
         let Self { tables, underlay, local, outbox, tap_buffer, share, senders, .. } = self;
         let now_ns = monotonic_ns();
-        let mut ingress = Ingress { tables, underlay, local, outbox, senders };
+        let mut ingress = Ingress { tables, underlay, local, outbox, senders, recent: RecentFlow::default() };
         let (mut reads, mut frames, mut bytes) = (0, 0, 0);
         while frames < TAP_BATCH || frames < TAP_BATCH_MOST && ingress.outbox.has_open_run() {
             match local.tap.read(share.number, tap_buffer) {

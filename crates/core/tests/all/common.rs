@@ -8,7 +8,7 @@ use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent, Relay};
 use treecast_core::broadcast_signature::SigningKey;
 use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, KIND_TREE_STATE, MAX_DATAGRAM_LEN};
 use treecast_core::events::Event;
-use treecast_core::forwarding_tables::{ForwardingTables, Verdict};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame::FrameFacts;
 use treecast_core::handshake::SessionKeys;
 use treecast_core::headers::Frame;
@@ -21,6 +21,8 @@ use treecast_core::session::{Session, SessionParameters, SESSION_BODY_OFFSET};
 use treecast_core::tree_control::TreeSecrets;
 use treecast_core::tree_state::TreePlace;
 use treecast_core::tree_tag::TreeKey;
+use treecast_core::verdict::RecentFlow;
+use treecast_core::verdict::Verdict;
 use zeroize::Zeroizing;
 
 pub const NETWORK_ID: [u8; 16] = *b"a network's id..";
@@ -197,7 +199,7 @@ pub fn tree_with(tree: TreeName, tree_key: u8, key: SenderKey) -> RootTree {
 
 /// The decision about a host's frame by the tables.
 pub fn classify(tables: &ForwardingTables, port: u32, frame: &[u8], frames: u32, now_ns: u64) -> Verdict {
-    tables.classify(port, &Frame::read(frame), frames, now_ns)
+    tables.classify(port, &Frame::read(frame), frames, now_ns, &mut RecentFlow::default())
 }
 
 /// The event of a frame that came from the TAP.

@@ -4,16 +4,19 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::common::*;
+use crate::ports::tagged;
 use treecast_core::aead::Aead;
 use treecast_core::datagram::{Inner, TreeHeader, KIND_FRAME};
 use treecast_core::events::Event;
-use treecast_core::forwarding_tables::{Destination, ForwardingTables};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
+use treecast_core::headers::Frame;
 use treecast_core::limits::MAX_PREFIXES;
 use treecast_core::prefixes::Prefix;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::{Hops, Members};
 use treecast_core::table::Refused;
+use treecast_core::verdict::{Destination, RecentFlow};
 
 const GROUP: [u8; 4] = [239, 1, 1, 1];
 const SOURCE: [u8; 4] = [10, 0, 0, 1];
@@ -48,6 +51,33 @@ fn a_source_with_a_route_of_its_own_takes_it_and_an_empty_tree_excludes() {
     node.remove_route(0, GROUP.into(), None);
     assert_eq!(destination(&node, &from(SOURCE)), Err(Reason::NoSubscriber));
     assert_eq!(destination(&node, &from([10, 0, 0, 6])), Ok(6));
+}
+
+#[test]
+fn of_a_batch_a_flow_goes_where_it_went_before_and_another_by_its_own_route() {
+    let node = tables(1);
+    (5..8).for_each(|stream| add_tree(&node, stream, &[2]));
+    node.set_route(0, GROUP.into(), None, 5).unwrap();
+    node.set_route(0, GROUP.into(), Some([10, 0, 0, 6].into()), 6).unwrap();
+    let mut batch = RecentFlow::default();
+    let mut next = |frame: &[u8]| {
+        let verdict = node.classify(0, &Frame::read(frame), 1, NOW_NS, &mut batch);
+        let stream = match verdict.destination.as_ref().expect("no punt") {
+            Ok(Destination::Tree(tree, ..)) => Ok(tree.name.stream),
+            Ok(Destination::Node(_)) => panic!("a node"),
+            Err(reason) => Err(*reason),
+        };
+        batch.keep(verdict);
+        stream
+    };
+    let frame = ipv4(SOURCE, GROUP, 17, &[0; 8]);
+    assert_eq!(next(&frame), Ok(5));
+    node.set_route(0, GROUP.into(), None, 7).unwrap();
+    assert_eq!(next(&frame), Ok(5), "a batch is short");
+    assert_eq!(next(&ipv4([10, 0, 0, 6], GROUP, 17, &[0; 8])), Ok(6));
+    assert_eq!(next(&ipv4(SOURCE, [239, 1, 1, 2], 17, &[0; 8])), Err(Reason::NoSubscriber));
+    assert_eq!(next(&tagged(&frame)), Err(Reason::NoSubscriber));
+    assert_eq!(destination(&node, &frame), Ok(7), "of the next batch");
 }
 
 /// A member goes from the tree of any source to a source's own and back, command by command, while frames are looked up.

@@ -3,10 +3,11 @@
 use crate::common::*;
 use crate::ports::{node, reason, tagged};
 use treecast_core::egress::Leaving;
-use treecast_core::forwarding_tables::{Destination, ForwardingTables};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::headers::Frame;
 use treecast_core::reason::Reason;
 use treecast_core::source_filter::SourceFilter;
+use treecast_core::verdict::Destination;
 
 const REMOTE: [u8; 6] = [2, 0x54, 0, 0, 0, 2];
 const FROM_67: [u8; 8] = [0, 67, 0, 68, 0, 8, 0, 0];

@@ -2,10 +2,11 @@
 
 use crate::common::*;
 use treecast_core::events::Event;
-use treecast_core::forwarding_tables::{Destination, ForwardingTables, Verdict};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame::FrameKind;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::Hops;
+use treecast_core::verdict::{Destination, Verdict};
 
 const BEACON_GROUP: [u8; 6] = [0x03, 0x54, 0x43, 0, 0, 1];
 const HOST: [u8; 6] = [2, 0, 0, 0, 0, 1]; // the source of all frames of `common`

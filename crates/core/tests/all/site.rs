@@ -2,11 +2,12 @@
 
 use crate::common::*;
 use treecast_core::events::Event;
-use treecast_core::forwarding_tables::{Destination, ForwardingTables};
+use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::headers::Frame;
 use treecast_core::reason::Reason;
 use treecast_core::root_tree::Hops;
 use treecast_core::site::SiteWord;
+use treecast_core::verdict::Destination;
 
 const ALL_NODES: [u8; 16] = [0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 const ONE_HOST: [u8; 16] = [0xFE, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];

@@ -2,8 +2,8 @@
 
 use crate::common::*;
 use crate::ports::{node, reason};
-use treecast_core::forwarding_tables::Destination;
 use treecast_core::reason::Reason;
+use treecast_core::verdict::Destination;
 
 const REMOTE: [u8; 6] = [2, 0x54, 0, 0, 0, 2];
 const SECOND_NS: u64 = 1_000_000_000;
