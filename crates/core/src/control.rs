@@ -4,10 +4,13 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
+use arc_swap::Guard;
+
 use crate::forwarding_tables::ForwardingTables;
 use crate::frame::Mac;
 use crate::frame_source::CertifiedNode;
 use crate::handshake::SessionKeys;
+use crate::own_source::OwnSource;
 use crate::path::Endpoint;
 use crate::prefixes::Prefix;
 use crate::routes::{Route, SetRoute};
@@ -101,6 +104,16 @@ impl ForwardingTables {
     /// Sets the groups whose frames count only as their sender has sealed them for this node alone.
     pub fn set_authenticated_groups(&self, prefixes: Vec<Prefix>) {
         self.authenticated.set(prefixes);
+    }
+
+    /// Sets the MAC of the bridge that has these addresses of this node's machine; None: there is none.
+    pub fn set_bridge_mac(&self, mac: Option<Mac>, addresses: Box<[IpAddr]>) {
+        self.own_source.store(mac.map(|mac| Arc::new(OwnSource::new(self.node_index, mac, addresses))));
+    }
+
+    /// The bridge that has addresses of this node's machine now, if any: one look for a batch.
+    pub fn own_source(&self) -> Guard<Option<Arc<OwnSource>>> {
+        self.own_source.load()
     }
 
     /// A host's frames go to this peer.

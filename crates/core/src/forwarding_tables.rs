@@ -27,6 +27,7 @@ use crate::limits::{MAX_HOSTS, MAX_PORTS, MAX_ROOT_TREES};
 use crate::mac::MacKey;
 use crate::network::Network;
 use crate::node_routes::NodeRoutes;
+use crate::own_source::OwnSource;
 use crate::pending_offers::PendingOffers;
 use crate::port::{Port, Storm};
 use crate::prefixes::PrefixRoutes;
@@ -68,6 +69,7 @@ pub struct ForwardingTables {
     pub(crate) hosts: Table<(u16, Mac), u32>,
     pub(crate) certified: CertifiedNodes,
     pub(crate) authenticated: AuthenticatedGroups,
+    pub(crate) own_source: arc_swap::ArcSwapOption<OwnSource>,
     pub(crate) routes: Routes,
     pub(crate) prefixes: PrefixRoutes,
     /// Grows with each change of routes, trees and their members, when that can be seen.
@@ -107,6 +109,7 @@ impl ForwardingTables {
             hosts: Table::new(MAX_HOSTS),
             certified: CertifiedNodes::default(),
             authenticated: AuthenticatedGroups::default(),
+            own_source: arc_swap::ArcSwapOption::empty(),
             routes: Routes::default(),
             prefixes: PrefixRoutes::default(),
             tree_changes: AtomicU64::new(0),

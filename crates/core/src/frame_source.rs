@@ -208,6 +208,12 @@ impl CertifiedNodes {
     }
 }
 
+/// A node's own MAC.
+pub(crate) fn mac_of(node: u32) -> Mac {
+    let ([a, b], [c, d, e, f]) = (NODE_MAC_PREFIX, node.to_be_bytes());
+    [a, b, c, d, e, f]
+}
+
 /// The node whose own MAC this is.
 fn owner_of(mac: Mac) -> Option<u32> {
     let [a, b, index @ ..] = mac;

@@ -43,6 +43,7 @@ mod node_routes;
 pub mod noise;
 pub mod offload;
 pub mod opened;
+pub mod own_source;
 mod padding;
 pub mod path;
 mod peer_queues;

@@ -173,6 +173,7 @@ impl Forwarder {
             }
             Command::UncertifyNode { node } => tables.uncertify_node(node),
             Command::SetAuthenticatedGroups { prefixes } => tables.set_authenticated_groups(prefixes),
+            Command::SetBridgeMac { mac, addresses } => tables.set_bridge_mac(mac, addresses.into()),
             Command::RemoveHost { vlan, mac } => tables.remove_host(vlan, mac),
             Command::RemoveRoute { vlan, group, source } => tables.remove_route(vlan, group, source),
             Command::SetPrefixRoute { vlan, prefix, stream } => {

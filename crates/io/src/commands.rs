@@ -78,6 +78,7 @@ commands! {
     }
     UncertifyNode { node: u32 }
     SetAuthenticatedGroups { prefixes: Vec<Prefix> }
+    SetBridgeMac { mac: Option<Mac>, addresses: Vec<IpAddr> }
     SetHost { vlan: u16, mac: Mac, peer: u32 }
     RemoveHost { vlan: u16, mac: Mac }
     CreateTree { stream: u32, epoch: u32, key_id: u32 }

@@ -10,6 +10,7 @@ from treecast.base.command import DataPlaneCommand
 from treecast.base.downstream_commands import AcceptKey, AcceptTree, EndRelaying, LeaveStream, RefuseKey, RefuseTree
 from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
+from treecast.base.machine_commands import SetBridgeMac
 from treecast.base.membership import SourceFilter
 from treecast.base.path_commands import ChallengePath, ProbePeer, SetPath, SetPeerUnderlayMtu
 
@@ -85,10 +86,7 @@ class SetStormLimits(DataPlaneCommand, frozen=True):
 
 
 class SetKeepLocal(DataPlaneCommand, frozen=True):
-    """Frames that neither leave a port's LAN for the overlay nor come there from it: see ``base.keep_local``.
-
-    They are dropped: ``kept_local_ra``, ``kept_local_dhcp``. Python sees of them what it sees otherwise.
-    """
+    """Frames that stay on a LAN (``base.keep_local``), and are dropped: ``kept_local_ra``, ``kept_local_dhcp``."""
 
     port: int
     keep: KeepLocal
@@ -327,6 +325,7 @@ Command = (
     | SetPeerUnderlayMtu
     | CertifyNode
     | SetAuthenticatedGroups
+    | SetBridgeMac
     | UncertifyNode
     | SetHost
     | RemoveHost

@@ -273,10 +273,13 @@ class RunningNode:
             await self._addresses_doubted.wait()
 
     def _follow_lan_address(self) -> None:
+        if self._lan is None:
+            return
         found = lan_addresses((self._bridge,), self._network.ipv4)
-        if self._lan is not None and found != self._lan.addresses:
-            self._log.info("address on the LAN changed", address=" ".join(map(str, found)) or "none")
-            self.enter_switch_mode(self._bridge, replace(self._lan, addresses=found))
+        mac = mac_of(self._bridge) or self._lan.mac
+        if (found, mac) != (self._lan.addresses, self._lan.mac):
+            self._log.info("address on the LAN changed", address=" ".join(map(str, found)) or "none", mac=str(mac))
+            self.enter_switch_mode(self._bridge, replace(self._lan, addresses=found, mac=mac))
 
     def _add_static_peer(self, peer: str, endpoints: tuple[Endpoint, ...]) -> None:
         self._carry_out(self.engine.add_static_peer(clock.monotonic(), peer, endpoints))

@@ -13,9 +13,15 @@ from treecast.wire.ethernet import EthernetFrame, EtherType
 _NOBODY = MacAddress(bytes(6))
 
 
-def announcement_frames(mac: MacAddress, addresses: Iterable[IPAddress]) -> list[bytes]:
-    """One frame for each address (RFC 5227 section 2.3, RFC 4861 section 7.2.6), to all."""
-    return [_of_ipv4(mac, a) if isinstance(a, IPv4Address) else _of_ipv6(mac, a) for a in addresses]
+def announcement_frames(
+    mac: MacAddress, addresses: Iterable[IPAddress], sender: MacAddress | None = None
+) -> list[bytes]:
+    """One frame for each address (RFC 5227 section 2.3, RFC 4861 section 7.2.6), to all.
+
+    ``sender``: its source where that is not the host, so that no switch looks for the host here.
+    """
+    frames = [_of_ipv4(mac, a) if isinstance(a, IPv4Address) else _of_ipv6(mac, a) for a in addresses]
+    return [frame[:6] + (sender or mac).packed + frame[12:] for frame in frames]
 
 
 def _of_ipv4(mac: MacAddress, address: IPv4Address) -> bytes:

@@ -88,6 +88,8 @@ class _Port:
     election: Election
     authenticity: Authenticity
     announced: BeaconState
+    machine: MacAddress
+    """Where the machine's addresses of the overlay are, as the nodes know."""
     beacon_due: Instant
     forwarder_before: NodeIndex | None = None
     seen: SeenHosts = field(default_factory=SeenHosts)
@@ -126,14 +128,15 @@ class DesignatedForwarder:
         limits: StormLimits,
         keep_local: KeepLocal = KEEP_ALL,
     ) -> None:
-        """From now on this port shares a LAN, on which this machine is a host. Nothing happens when it is open."""
+        """From now on this port shares a LAN, on which this machine is a host with this MAC, or with another one."""
         if port in self._ports:
+            self._ports[port].mac = mac
             return
         self._changes.append(ForwardingChange(port, forwards=False))
         rank: Rank = (self._sender.node_index, port)
         election = Election(now, rank, self._drops, self._query_response_interval)
         authenticity = Authenticity(now, self._find_signer, self._verify_signature, self._drops)
-        self._ports[port] = _Port(mac, addresses, election, authenticity, BeaconState.SILENT, now)
+        self._ports[port] = _Port(mac, addresses, election, authenticity, BeaconState.SILENT, self._sender.mac, now)
         self.commands += [
             SetPortForwarding(port, on=False),
             SetUnknownUnicastFlood(port, on=True),
@@ -161,8 +164,12 @@ class DesignatedForwarder:
             self.commands.append(self._beacon(port, BeaconState.SILENT))
 
     def goodbye(self) -> list[Command]:
-        """The last beacons: the next node takes over without waiting."""
-        return [self._beacon(port, BeaconState.SILENT) for port in sorted(self._ports)]
+        """The last beacons, and where the machine is from now on: the next node takes over without waiting."""
+        for number, port in sorted(self._ports.items()):
+            if any(node != self._sender.node_index for (node, _), _ in port.election.candidates()):
+                self._announce_machine(number, port, port.mac)
+        commands, self.commands = self.commands, []
+        return [*commands, *(self._beacon(port, BeaconState.SILENT) for port in sorted(self._ports))]
 
     def receive(self, now: Instant, port: int, frame: EthernetFrame) -> None:
         """A beacon frame that came from a port."""
@@ -225,12 +232,15 @@ class DesignatedForwarder:
             if forwards is not forwarded:
                 self.commands.append(SetPortForwarding(number, on=forwards))
                 if forwards:
-                    self.commands += [FloodFrame(number, f) for f in announcement_frames(port.mac, port.addresses)]
+                    self._show_machine(number, port)
                 self._note_take_over(now, port, forwards=forwards)
                 hosts = port.seen.take(now)
                 self._changes.append(
                     ForwardingChange(number, forwards, port.forwarder_before, hosts if forwards else ())
                 )
+            forwarder = port.election.forwarder()
+            if not forwards and forwarder is not None and forwarder[0] != self._sender.node_index:
+                self._announce_machine(number, port, port.mac)
             if state is not port.announced or port.beacon_due <= now:
                 self.commands.append(self._beacon(number, state))
                 port.announced, port.beacon_due = state, after(now, BEACON_INTERVAL)
@@ -259,6 +269,20 @@ class DesignatedForwarder:
         """Problems of the LANs that need a person. ``interface``: a port's name."""
         for number, port in sorted(self._ports.items()):
             yield from port.problems.present(now, interface(number), port.election, node_name)
+
+    def _show_machine(self, number: int, port: _Port) -> None:
+        """This node carries the LAN now: the nodes have its machine at its own MAC, the LAN at that of the LAN."""
+        port.machine = port.mac
+        self._announce_machine(number, port, self._sender.mac)
+        here = announcement_frames(port.mac, port.addresses, self._sender.mac)
+        self.commands += [Inject(number, frame) for frame in here]
+
+    def _announce_machine(self, number: int, port: _Port, mac: MacAddress) -> None:
+        """All nodes learn at which MAC the machine is: at that of its LAN while another node carries it."""
+        if mac != port.machine:
+            port.machine = mac
+            announced = announcement_frames(mac, port.addresses, self._sender.mac)
+            self.commands += [FloodFrame(number, frame) for frame in announced]
 
     def _note_take_over(self, now: Instant, port: _Port, *, forwards: bool) -> None:
         lost = port.election.lost

@@ -15,6 +15,7 @@ from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_REMOTE_HOSTS
+from treecast.base.machine_commands import SetBridgeMac
 from treecast.base.problems import Problem
 from treecast.base.retries import Retries
 from treecast.base.tables import TableUse
@@ -61,17 +62,23 @@ class Discovery:
         self.retries: Retries[HostKey] = Retries()
         self._left_out = LeftOut()
         self._own: tuple[MacAddress, tuple[IPAddress, ...]] | None = None
+        self._lan: MacAddress | None = None
         self._blocked: set[int] = set()
         self._multicast_only = MulticastOnlyHosts(drops, config)
         self._host_messages = HostMessages(self._host_table, drops, self.host_seen)
         self.commands: list[Command] = []
 
-    def add_own(self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...]) -> None:
-        """The node's own interface. It replaces the one before; with another MAC it leads to another LAN."""
-        if self._own is not None and self._own[0] != mac:
+    def add_own(
+        self, now: Instant, mac: MacAddress, addresses: tuple[IPAddress, ...], lan: MacAddress | None = None
+    ) -> None:
+        """The node's own interface. It replaces the one before. ``lan``: the machine's MAC on the LAN it leads to."""
+        if (lan is None) != (self._lan is None):
             self._host_table.local.remove_port(OWN_PORT)
             self._host_table.moves.forget_port(OWN_PORT)
-        self._own = (mac, addresses)
+        if lan != self._lan:
+            self.commands.append(SetBridgeMac(lan, addresses if lan else ()))
+        self._own, self._lan = (mac, addresses), lan
+        self._host_table.set_lan_mac(lan)
         if OWN_PORT not in self._blocked:
             self._host_table.add_own(now, mac, addresses)
 

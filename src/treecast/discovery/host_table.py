@@ -59,8 +59,9 @@ class HostTable:
         self._conflicts = AddressConflicts()
         self._departed = DepartedHosts()
         self._interface_mac: MacAddress | None = None
+        self._lan_mac: MacAddress | None = None
         self.certified_mac: MacAddress | None = None
-        """Addresses that this node's certificate gives its interface, a port and no host while a bridge has it."""
+        """The MAC of the node's own interface by its certificate: no host where another node carries its LAN."""
 
     def where(self, key: HostKey) -> NodeIndex | None:
         """The node that has the host."""
@@ -88,6 +89,10 @@ class HostTable:
         if mac != self._interface_mac:
             self._interface_mac = mac
             self._conflicts.forget_claimant(mac)
+
+    def set_lan_mac(self, mac: MacAddress | None) -> None:
+        """This machine has this MAC on the LAN that it is bridged to: it is no second host either."""
+        self._lan_mac = mac
 
     def sighted(self, now: Instant, port: int, key: HostKey, sighting: Sighting) -> None:
         """A host spoke on a port."""
@@ -266,7 +271,7 @@ class HostTable:
             self._conflict(now, address, after, before)
 
     def _conflict(self, now: Instant, address: AddressKey, holder: MacAddress, claimant: MacAddress) -> None:
-        if claimant != self._interface_mac:
+        if claimant not in (self._interface_mac, self._lan_mac):
             self.counters.address_conflicts += self._conflicts.note(now, address, holder, claimant)
 
     def advance(self, now: Instant) -> None:

@@ -26,7 +26,7 @@ class LanPorts:
         own = lan.ipv4 or self._own.certificate.ipv4
         kernel = OwnKernel(lan.mac, neighbour_of(own) if own else NO_ADDRESS)
         self._rooms.designated_forwarder.open(now, port, lan.mac, self._own.addresses, lan.limits, lan.keep_local)
-        self._rooms.discovery.add_own(now, lan.mac, self._own.addresses)
+        self._rooms.discovery.add_own(now, self._own.certificate.mac, self._own.addresses, lan.mac)
         ipv4 = own.ip if own else NO_ADDRESS
         self._membership_sync.take(now, self._rooms.membership.set_ipv4(now, ipv4, kernel, port, lan.addresses))
 

@@ -30,6 +30,7 @@ from treecast.sim.fingerprints import Fingerprints
 from treecast.sim.frame_sources import permits
 from treecast.sim.frames import Way, frame_kind
 from treecast.sim.handshake import ModelHandshake
+from treecast.sim.own_source import under_own_mac
 from treecast.sim.sending import HOP_LIMIT
 from treecast.sim.sessions import ModelSession
 from treecast.sim.signatures import MADE_PER_S
@@ -64,6 +65,7 @@ class ModelForwarder(TreeReception):
 
     def send_frame(self, frame: bytes) -> bool:
         """A host's frame on port 0, whole: goes by the tables, or is counted. True: it is punted to Python, too."""
+        frame = under_own_mac(self.me, frame, self.bridge)
         kind = frame_kind(frame)
         if kind.dropped:
             self.drops[kind.dropped] += 1

@@ -10,6 +10,7 @@ from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.downstream_commands import AcceptKey, AcceptTree, EndRelaying, LeaveStream, RefuseKey, RefuseTree
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
+from treecast.base.machine_commands import SetBridgeMac
 from treecast.base.membership import SourceFilter
 from treecast.base.path_commands import SetPeerUnderlayMtu
 from treecast.sim.datagrams import ReplayWindow, TreeState
@@ -85,6 +86,7 @@ class ForwardingTables:
     """The next hop to each node that has a route."""
     certified: dict[NodeIndex, c.CertifyNode] = field(default_factory=dict)
     authenticated: tuple[IPNetwork, ...] = ()
+    bridge: SetBridgeMac | None = None
     pending_offers: set[tuple[NodeIndex, StreamId, KeyId]] = field(default_factory=set)
     pending_states: dict[tuple[NodeIndex, StreamId, TreeEpoch], TreeState] = field(default_factory=dict)
     streams: dict[StreamName, DownstreamStream] = field(default_factory=dict)
@@ -210,6 +212,11 @@ def _(command: c.UncertifyNode, tables: ForwardingTables) -> None:
 @_write.register
 def _(command: c.SetAuthenticatedGroups, tables: ForwardingTables) -> None:
     tables.authenticated = command.prefixes
+
+
+@_write.register
+def _(command: SetBridgeMac, tables: ForwardingTables) -> None:
+    tables.bridge = command
 
 
 @_write.register

@@ -206,3 +206,29 @@ def test_a_port_that_is_its_nodes_own_again_forwards_and_has_its_own_host() -> N
     assert second.engine.view.lans(world.underlay.now) == ()
     own = second.identity.certificate.mac
     assert third.forwarder.hosts[(0, own.packed)] == second.index
+
+
+def test_who_claims_a_bridged_machine_does_not_get_its_addresses_of_the_overlay() -> None:
+    world, first, second, third = three()
+    lan = SharedLan(world, first)
+    lan.run(4.0)
+    mac, own = MacAddress(b"\x00\x00\x5e\x00\x54" + bytes([first.index])), first.identity.certificate.mac
+    interface = first.identity.certificate.ipv4
+    assert interface is not None
+    lan.seen(mac)
+    lan.run(1.0)
+    assert second.forwarder.hosts[(0, mac.packed)] == second.forwarder.hosts[(0, own.packed)] == first.index
+    second.forwarder.raise_event(HostSeen(0, 0, mac))
+    second.forwarder.raise_event(HostSeen(0, 0, own))
+    said = EthernetFrame(
+        BROADCAST_MAC, mac, 0x0806, arp.emit(ArpPacket(ArpOperation.REPLY, mac, interface.ip, mac, interface.ip))
+    )
+    second.forwarder.raise_event(TapFrame(0, ethernet.emit(said)))
+    lan.run(1.0)
+    assert third.forwarder.hosts[(0, mac.packed)] == second.index, "a host of a LAN may move"
+    assert third.forwarder.hosts[(0, own.packed)] == first.index
+    assert second.engine.drops.snapshot()["address_of_a_node"] > 0
+    first.forwarder.send_frame(ethernet.emit(said))
+    lan.run(1.0)
+    (frame,) = (ethernet.parse(one) for one in third.forwarder.delivered if isinstance(one, bytes))
+    assert (frame.source, arp.parse(frame.payload).sender_mac) == (own, own)

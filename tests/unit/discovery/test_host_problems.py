@@ -83,16 +83,27 @@ def test_this_machine_is_no_second_host_while_somebody_has_set_its_interface_s_m
     assert [problem.kind for problem in said(lan)] == ["address_conflict"], "another host is one"
 
 
-def test_the_node_s_interface_is_no_host_beside_its_bridge_whatever_its_kernel_sends_by_it() -> None:
+def test_the_machine_is_a_host_under_the_node_s_mac_and_under_its_bridge_s_a_host_of_the_lan() -> None:
+    lan = Lan()
+    lan.discovery.certify_own(Given(OWN, (ip_address("10.77.0.1"),), bridges=True))
+    lan.discovery.add_own(lan.now, OWN, (ip_address("10.77.0.1"),), H1)
+    lan.announce(H1, "10.77.0.1")
+    assert said(lan) == [], "that is this machine, before its frames got the node's MAC"
+    lan.announce(H1, "10.1.0.7")
+    lan.settle()
+    assert lan.published == {(0, OWN): claim("10.77.0.1"), (0, H1): claim("10.1.0.7")}
+
+
+def test_where_another_node_carries_the_lan_the_node_s_interface_is_no_host_whatever_its_kernel_sends_by_it() -> None:
     lan = Lan()
     lan.discovery.certify_own(Given(OWN, (), bridges=True))
-    lan.discovery.add_own(lan.now, H1, (ip_address("10.77.0.1"),))
+    lan.discovery.add_own(lan.now, OWN, (ip_address("10.77.0.1"),), H1)
+    lan.discovery.set_port_forwarding(lan.now, 0, on=False)
     lan.discovery.host_seen(lan.now, 0, 0, OWN)
     lan.announce(OWN, "10.1.0.7")
     lan.settle()
-    assert [host.mac for host in filter(None, lan.discovery.hosts(lan.now))] == [H1]
-    assert lan.published.keys() == {(0, H1)}
-    lan.discovery.add_own(lan.now, OWN, (ip_address("10.77.0.1"),))
+    assert not list(filter(None, lan.discovery.hosts(lan.now)))
+    lan.discovery.set_port_forwarding(lan.now, 0, on=True)
     lan.discovery.host_seen(lan.now, 0, 7, OWN)
     shown = [(host.vlan, host.mac) for host in filter(None, lan.discovery.hosts(lan.now))]
     assert shown == [(0, OWN), (7, OWN)], "in a VLAN it is one, and without a bridge"

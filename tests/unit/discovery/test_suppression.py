@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.discovery.speaking import H1, H2, OTHER, OWN, Lan, claim, mac
 from treecast.base.commands import FloodFrame, Inject
+from treecast.base.machine_commands import SetBridgeMac
 from treecast.wire import arp, ethernet, ipv6, ndp
 from treecast.wire.arp import ArpOperation
 
@@ -142,9 +143,19 @@ def test_a_port_that_another_node_forwards_for_teaches_answers_and_floods_nothin
     assert len(lan.arp(H1, "10.1.0.1", "10.1.0.2")) == 1
 
 
-def test_the_nodes_own_interface_may_get_another_mac_and_with_it_another_lan(lan: Lan) -> None:
+def test_the_nodes_own_interface_may_lead_to_another_lan_and_keeps_its_mac(lan: Lan) -> None:
     lan.announce(H2, "10.1.0.2")
     lan.announce(mac(1), "10.1.0.3", port=1)
-    lan.discovery.add_own(lan.now, H1, (lan.addresses(OWN)[0],))
-    lan.settle()
-    assert lan.published == {(0, H1): claim("10.77.0.1"), (0, mac(1)): claim("10.1.0.3")}
+    own = lan.addresses(OWN)[0]
+    lan.discovery.add_own(lan.now, OWN, (own,), H1)
+    assert SetBridgeMac(H1, (own,)) in lan.settle()
+    assert lan.published == {(0, OWN): claim("10.77.0.1"), (0, mac(1)): claim("10.1.0.3")}
+    lan.announce(H2, "10.1.0.2")
+    lan.discovery.add_own(lan.now, OWN, (own,), H1)
+    assert not lan.settle(), "nothing new"
+    lan.discovery.add_own(lan.now, OWN, (own,), mac(2))
+    assert SetBridgeMac(mac(2), (own,)) in lan.settle()
+    assert (0, H2) in lan.published, "the bridge has another MAC, and is on the same LAN"
+    lan.discovery.add_own(lan.now, OWN, (own,))
+    assert SetBridgeMac(None, ()) in lan.settle()
+    assert (0, H2) not in lan.published

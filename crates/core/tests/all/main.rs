@@ -20,6 +20,7 @@ mod handshakes;
 mod headers;
 mod kem;
 mod key_steps;
+mod own_source;
 mod packet_ports;
 mod paths;
 mod ports;
