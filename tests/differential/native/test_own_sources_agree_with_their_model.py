@@ -18,7 +18,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.machine_commands import SetBridgeMac
 from treecast.sim.own_source import own_mac, under_own_mac
 
-FRAMES = 300
+FRAMES = 200
 SENDER, RECEIVER = NodeIndex(1), NodeIndex(2)
 BRIDGE = bytes.fromhex("00005e000155")
 MACS = (BRIDGE, BRIDGE, BRIDGE, bytes.fromhex("00005e000156"), mac(SENDER))
