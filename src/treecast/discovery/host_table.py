@@ -111,8 +111,8 @@ class HostTable:
         if self.certified.owner(key[1]) not in (None, self._me) or (host and host.own and host.port != port):
             self._drops.count("host_of_another_node")
             return False
-        if key == (0, self.certified_mac) and (host is None or not host.own):
-            return False  # the kernel speaks for the interface itself when it enters and leaves the bridge
+        if key == (0, self.certified_mac) and (self._lan_mac is not None or host is None or not host.own):
+            return False  # the kernel speaks by the interface itself, from any address, around its time in a bridge
         moves = host.port != port if host else claim is not None
         if moves and self._hosts.is_duplicate(now, key):
             self._drops.count("host_duplicate")

@@ -90,8 +90,10 @@ def test_the_machine_is_a_host_under_the_node_s_mac_and_under_its_bridge_s_a_hos
     lan.announce(H1, "10.77.0.1")
     assert said(lan) == [], "that is this machine, before its frames got the node's MAC"
     lan.announce(H1, "10.1.0.7")
+    lan.announce(OWN, "10.1.0.7")
     lan.settle()
     assert lan.published == {(0, OWN): claim("10.77.0.1"), (0, H1): claim("10.1.0.7")}
+    assert said(lan) == [], "the kernel still has neighbours at the port of the bridge"
 
 
 def test_where_another_node_carries_the_lan_the_node_s_interface_is_no_host_whatever_its_kernel_sends_by_it() -> None:
