@@ -3,7 +3,7 @@
 //!
 //! These addresses are on the bridge then, so the kernel sends from them with the bridge's MAC, which any node that carries
 //! hosts may claim. The node's own MAC nobody else can. Frames are changed in place where they come from the TAP, before
-//! anything else looks at them; frames of the machine's other addresses, and its IGMP, are those of a host of the LAN. To the
+//! anything else looks at them; frames of the machine's other addresses, its IGMP and MLD are those of a host of the LAN. To the
 //! machine nothing need be changed: a bridge takes frames to the MAC of one of its ports for its own.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use crate::datagram::{array_at, u16_at};
 use crate::frame_source::mac_of;
 use crate::headers::Mac;
-use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
+use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, PROTOCOL_HOP_BY_HOP, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
 use crate::offload::checksum::{add, subtract, sum};
 use crate::offload::vnet::{NEEDS_CSUM, VNET_LEN};
 
@@ -31,6 +31,8 @@ const ND_TARGET: usize = ICMPV6 + 8;
 const ROUTER_SOLICITATION: u8 = 133;
 const NEIGHBOR_SOLICITATION: u8 = 135;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
+/// Queries, reports and leave messages of MLD.
+const MLD: [u8; 4] = [130, 131, 132, 143];
 /// Options that hold a MAC, of the source and of the target (RFC 4861 section 4.6.1).
 const LINK_LAYER_ADDRESSES: [u8; 2] = [1, 2];
 
@@ -76,7 +78,7 @@ impl OwnSource {
             Some(ETHERTYPE_ARP) if self.is_own::<4>(frame, ARP_SENDER) => {
                 self.replace(frame, ARP_SENDER_MAC);
             }
-            Some(ETHERTYPE_IPV6) => {
+            Some(ETHERTYPE_IPV6) if !is_mld(frame) => {
                 let message = nd_message(frame);
                 let target = message == Some(NEIGHBOR_ADVERTISEMENT) && self.is_own::<16>(frame, ND_TARGET);
                 if !target && !self.is_own::<16>(frame, IPV6_SOURCE) {
@@ -117,6 +119,13 @@ impl OwnSource {
             at += usize::from(length) * 8;
         }
     }
+}
+
+/// Whether this is MLD: behind hop-by-hop options with a router alert, and from a link-local address (RFC 9777 section 5).
+fn is_mld(frame: &[u8]) -> bool {
+    let Some([PROTOCOL_ICMPV6, length]) = array_at(frame, ICMPV6) else { return false };
+    let message = frame.get(ICMPV6 + 8 + usize::from(length) * 8);
+    frame.get(IPV6_NEXT_HEADER) == Some(&PROTOCOL_HOP_BY_HOP) && message.is_some_and(|kind| MLD.contains(kind))
 }
 
 /// The type of a message of Neighbor Discovery that names a MAC of who sends it; kernels put no extension headers before one.

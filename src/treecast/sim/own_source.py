@@ -30,11 +30,17 @@ def under_own_mac(node: NodeIndex, frame: bytes, command: SetBridgeMac | None) -
             pass
         case b"\x08\x06" if data[14:18] in packed:
             data = data[:8] + (own if data[8:14] == bridge else data[8:14]) + data[14:]
-        case b"\x86\xdd" if data[8:24] in packed or _advertised(data) in packed:
+        case b"\x86\xdd" if not _is_mld(data) and (data[8:24] in packed or _advertised(data) in packed):
             data = data[:40] + _with_options(data[40:], bridge, own) if data[6] == 58 else data
         case _:
             return frame
     return frame[:6] + own + ethertype + data
+
+
+def _is_mld(data: bytes) -> bool:
+    """Behind hop-by-hop options."""
+    message = data[48 + data[41] * 8 :] if len(data) > 41 else b""
+    return data[6:7] == b"\0" and data[40:41] == b"\x3a" and message[:1] in {b"\x82", b"\x83", b"\x84", b"\x8f"}
 
 
 def _advertised(data: bytes) -> bytes:

@@ -68,7 +68,12 @@ fn what_is_from_elsewhere_stays() {
     let tagged = [&udp(V4)[..12], &[0x81, 0, 0, 7], &udp(V4)[12..]].concat();
     let other = from([0x52, 0x54, 0, 0xFE, 0xDC, 0xBB], udp(V4));
     let of_the_lan = nd(LAN_V6, 135, &LAN_V6, &option(1, BRIDGE));
-    for frame in [udp(LAN_V4), arp(LAN_V4), igmp, tagged, other, of_the_lan, ethernet([2; 6], 0x9000, &[0; 46])] {
+    let mut mld = from(BRIDGE, ipv6(LAN_V6, 0, &[58, 0, 5, 2, 0, 0, 1, 0, 143, 0, 0, 0, 0, 0, 0, 0]));
+    mld[22..38].copy_from_slice(&V6);
+    let mut other_icmp = mld.clone();
+    other_icmp[62] = 128;
+    assert_eq!(put_on(other_icmp.clone()), from(OWN, other_icmp), "behind the same options");
+    for frame in [udp(LAN_V4), arp(LAN_V4), igmp, mld, tagged, other, of_the_lan, ethernet([2; 6], 0x9000, &[0; 46])] {
         assert_eq!(put_on(frame.clone()), frame);
     }
 }
