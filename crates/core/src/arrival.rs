@@ -126,7 +126,7 @@ impl ForwardingTables {
             }
             KIND_ANCHOR => {
                 let anchor = Anchor::parse(body)?;
-                let tree = self.downstream_trees.raise_anchor(session.peer, &anchor);
+                let tree = self.downstream_trees.raise_anchor(session.peer, &anchor, now_ns);
                 let next_hops = tree.map(|tree| tree.next_hops.load_full()).filter(|hops| !hops.is_empty());
                 Ok(next_hops.map_or(Received::Done, |hops| Received::Anchor(anchor, hops)))
             }

@@ -99,7 +99,7 @@ impl DownstreamStream {
     pub(crate) fn relay(&self, key_id: u32, counter: u64) {
         match self.relayed.load().as_ref().and_then(|keys| keys.get(key_id)) {
             Some(known) => known.raise_anchor(counter),
-            None => put(&self.relayed, KeyCounters::new(key_id, 0, counter)),
+            None => put(&self.relayed, KeyCounters::new(key_id, 0, counter, 0)),
         }
     }
 
@@ -108,13 +108,17 @@ impl DownstreamStream {
         self.keys.store(None);
     }
 
-    /// Takes news of a key's counter.
-    pub(crate) fn raise_anchor(&self, key_id: u32, counter: u64) {
+    /// Takes news of the counter of a key in use.
+    pub(crate) fn raise_anchor(&self, key_id: u32, counter: u64, now_ns: u64) {
+        let raise = |counters: &KeyCounters| {
+            counters.raise_anchor(counter);
+            counters.note_use(now_ns);
+        };
         if let Some(key) = self.keys.load().as_ref().and_then(|keys| keys.get(key_id)) {
-            key.counters.raise_anchor(counter);
+            raise(&key.counters);
         }
         if let Some(known) = self.relayed.load().as_ref().and_then(|keys| keys.get(key_id)) {
-            known.raise_anchor(counter);
+            raise(known);
         }
     }
 

@@ -14,13 +14,19 @@ pub const AHEAD_OF_ANCHOR: u64 = TreeWindow::WIDTH / 2;
 /// The key before goes on for so long after the first datagram under the next one.
 pub const PREVIOUS_KEY_NS: u64 = 3_000_000_000;
 
+/// The key before goes on for no longer after the next one was taken: its root uses that after 2 s at the latest, and says so, but
+/// what it says may be lost.
+pub const UNUSED_KEY_NS: u64 = 10_000_000_000;
+
 /// The counters of a key, whichever tree its datagrams come by. A relay has them without the key.
 #[derive(Debug)]
 pub(crate) struct KeyCounters {
     key_id: u32,
     first_counter: u64,
     anchor: AtomicU64,
-    /// 0: no datagram came under it yet.
+    /// When it was taken; 0 at a relay.
+    taken_ns: u64,
+    /// 0: neither a datagram nor an anchor came under it yet.
     first_used_ns: AtomicU64,
     /// There is none before the first datagram.
     window: Mutex<Option<Box<TreeWindow>>>,
@@ -28,11 +34,12 @@ pub(crate) struct KeyCounters {
 
 impl KeyCounters {
     /// A counter below `first_counter` is a replay here.
-    pub(crate) fn new(key_id: u32, first_counter: u64, anchor: u64) -> Self {
+    pub(crate) fn new(key_id: u32, first_counter: u64, anchor: u64, taken_ns: u64) -> Self {
         Self {
             key_id,
             first_counter,
             anchor: AtomicU64::new(anchor),
+            taken_ns,
             first_used_ns: AtomicU64::new(0),
             window: Mutex::default(),
         }
@@ -69,10 +76,21 @@ impl KeyCounters {
         if !lock(&self.window).get_or_insert_default().mark(counter) {
             return Err(Reason::TreeReplay);
         }
+        self.note_use(now_ns);
+        Ok(())
+    }
+
+    /// Its root uses it.
+    pub(crate) fn note_use(&self, now_ns: u64) {
         if !self.is_used() {
             self.first_used_ns.store(now_ns.max(1), Ordering::Relaxed);
         }
-        Ok(())
+    }
+
+    /// Is the key before this one over?
+    fn has_ended_the_one_before(&self, now_ns: u64) -> bool {
+        let since = |start_ns: u64, lasting_ns| start_ns != 0 && now_ns.saturating_sub(start_ns) >= lasting_ns;
+        since(self.first_used_ns.load(Ordering::Relaxed), PREVIOUS_KEY_NS) || since(self.taken_ns, UNUSED_KEY_NS)
     }
 
     fn is_used(&self) -> bool {
@@ -90,7 +108,7 @@ pub(crate) struct MemberKey {
 
 impl MemberKey {
     pub(crate) fn new(key_id: u32, first_counter: u64, step: StepSecret, now_ns: u64) -> Self {
-        let counters = KeyCounters::new(key_id, first_counter, first_counter.saturating_sub(1));
+        let counters = KeyCounters::new(key_id, first_counter, first_counter.saturating_sub(1), now_ns);
         Self { counters, steps: MemberSteps::new(step, now_ns) }
     }
 }
@@ -147,9 +165,7 @@ impl<K: Keyed> NewestKeys<K> {
             return Ok(&self.current);
         }
         let previous = self.previous.as_deref().filter(|key| key.counters().key_id == key_id);
-        let used_ns = current.first_used_ns.load(Ordering::Relaxed);
-        let lives = used_ns == 0 || now_ns.saturating_sub(used_ns) < PREVIOUS_KEY_NS;
-        previous.filter(|_| lives).ok_or(Reason::TreeKeyUnknown)
+        previous.filter(|_| !current.has_ended_the_one_before(now_ns)).ok_or(Reason::TreeKeyUnknown)
     }
 
     /// The key of this id, whether or not it lives.

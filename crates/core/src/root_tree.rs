@@ -204,6 +204,13 @@ impl RootTree {
         Some((Anchor { tree: *tree, key_id: key.key_id, counter }, hops))
     }
 
+    /// How far the key in use is, and whom it serves: they learn from it that the one before is over, also where nothing follows.
+    pub fn anchor_now(&self) -> (Anchor, Arc<Members>) {
+        let members = self.members.load_full();
+        let Generation { tree, key, .. } = &*members.generation;
+        (Anchor { tree: *tree, key_id: key.key_id, counter: key.sealed.load(Ordering::Relaxed) }, members)
+    }
+
     /// Bytes of a datagram around its body.
     pub fn overhead(&self) -> usize {
         TREE_OVERHEAD + if self.signer.is_some() { SIGNATURE_LEN } else { 0 }

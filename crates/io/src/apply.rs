@@ -197,7 +197,7 @@ impl Forwarder {
                 tables.set_tree_members(stream, Hops { next_hops, replicate, beyond, ..Hops::default() })?;
             }
             Command::MakeKey { stream, key_id, epoch } => self.make_key(stream, key_id, epoch)??,
-            Command::UseKey { stream, key_id } => tables.use_key(stream, key_id)?,
+            Command::UseKey { stream, key_id } => self.use_key(stream, key_id)?,
             Command::OfferKey { stream, key_id, peer, context } => {
                 self.offer_key(stream, key_id, peer, context)?;
             }

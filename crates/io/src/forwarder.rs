@@ -6,19 +6,13 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use treecast_core::datagram::{
-    KIND_CONTROL, KIND_HANDSHAKE, KIND_PATH_CHALLENGE, KIND_SENDER_KEY, KIND_TREE_STATE, MAX_CONTROL_LEN,
-};
+use treecast_core::datagram::{KIND_CONTROL, KIND_HANDSHAKE, KIND_PATH_CHALLENGE, MAX_CONTROL_LEN};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::path::Endpoint;
 use treecast_core::port::TAP_PORT;
 use treecast_core::reason::Reason;
 use treecast_core::session::Session;
-use treecast_core::table::Refused;
-use treecast_core::tree_control::TreeSecrets;
-use treecast_core::tree_state::TreePlace;
-use zeroize::Zeroizing;
 
 use crate::configuration::{Configuration, OpenError};
 use crate::flooding::Flooding;
@@ -28,7 +22,7 @@ use crate::pulse::Pulse;
 use crate::socket_group::SocketGroup;
 use crate::sys::poll::EventFd;
 use crate::sys::tap::Tap;
-use crate::sys::thread::{monotonic_ns, random, set_slice};
+use crate::sys::thread::{monotonic_ns, set_slice};
 use crate::underlay::{Underlay, UnderlayMtu};
 use crate::worker::{Share, Worker};
 
@@ -52,8 +46,8 @@ pub struct Forwarder {
 
 /// The things that are open.
 #[derive(Clone, Debug)]
-struct Open {
-    underlay: Arc<Underlay>,
+pub(crate) struct Open {
+    pub(crate) underlay: Arc<Underlay>,
     local: Arc<LocalPorts>,
 }
 
@@ -263,18 +257,6 @@ impl Forwarder {
         }
     }
 
-    /// Sends a sender key.
-    pub fn offer_key(&self, stream: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
-        let body = self.tables.offer(stream, key_id, context, monotonic_ns())?;
-        Ok(self.send_on(self.tables.session_to(peer), KIND_SENDER_KEY, &body))
-    }
-
-    /// Sends the state of a tree.
-    pub fn offer_tree(&self, stream: u32, epoch: u32, peer: u32, place: &TreePlace) -> Result<bool, Refused> {
-        let body = self.tables.tree_state(stream, epoch, place)?;
-        Ok(self.send_on(self.tables.session_to(peer), KIND_TREE_STATE, &body))
-    }
-
     /// Writes a frame to a port.
     pub fn inject(&self, port: u32, frame: &[u8]) -> bool {
         self.open_now().is_some_and(|open| match port {
@@ -306,17 +288,7 @@ impl Forwarder {
         }
     }
 
-    /// Makes a stream and its tree with fresh keys.
-    pub fn create_tree(&self, stream: u32, epoch: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
-        Ok(self.tables.create_tree(stream, epoch, key_id, fresh_secrets()?))
-    }
-
-    /// Makes a fresh key, and a tree of another epoch, that wait.
-    pub fn make_key(&self, stream: u32, key_id: u32, epoch: u32) -> io::Result<Result<(), Refused>> {
-        Ok(self.tables.make_key(stream, key_id, epoch, fresh_secrets()?))
-    }
-
-    fn send_on(&self, session: Result<Arc<Session>, Reason>, kind: u8, body: &[u8]) -> bool {
+    pub(crate) fn send_on(&self, session: Result<Arc<Session>, Reason>, kind: u8, body: &[u8]) -> bool {
         match (session, self.open_now()) {
             (Ok(session), Some(open)) => open.underlay.send_on(&self.tables, &session, kind, body),
             (Err(reason), _) => {
@@ -327,20 +299,13 @@ impl Forwarder {
         }
     }
 
-    fn open_now(&self) -> Option<Open> {
+    pub(crate) fn open_now(&self) -> Option<Open> {
         self.running().open.clone()
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn fresh_secrets() -> io::Result<TreeSecrets> {
-    let mut secrets = TreeSecrets { tree_key: [0; 16], sender_key: Zeroizing::new([0; 32]) };
-    random(&mut secrets.tree_key)?;
-    random(secrets.sender_key.as_mut_slice())?;
-    Ok(secrets)
 }
 
 impl Drop for Forwarder {

@@ -29,6 +29,7 @@ pub mod seals;
 pub mod socket_group;
 #[allow(unsafe_code)]
 pub mod sys;
+mod tree_keys;
 pub mod underlay;
 pub mod waiting;
 pub mod worker;

@@ -34,14 +34,15 @@ from treecast.identity.rights import GivenLimits, Role
 
 ETH_P_IP = 0x0800
 GROUP_MAC = "01:00:5e:5a:01:01"
+PAUSING_GROUP, PAUSING_GROUP_MAC = "239.90.4.9", "01:00:5e:5a:04:09"
 FAR = 10**9
 FORGED = 50
 
 
-def forged_frame(source_mac: str, source: str, mac: str = GROUP_MAC) -> bytes:
+def forged_frame(source_mac: str, source: str, mac: str = GROUP_MAC, group: str = GROUP) -> bytes:
     """A datagram to the stream's program, as from a node."""
     payload = UDP(sport=STREAM_PORT, dport=STREAM_PORT) / Raw(b"forged")
-    return bytes(Ether(src=source_mac, dst=mac) / IP(src=source, dst=GROUP, ttl=8) / payload)
+    return bytes(Ether(src=source_mac, dst=mac) / IP(src=source, dst=group, ttl=8) / payload)
 
 
 def forged_datagrams(keys: wire.TreeKeys, frame: bytes) -> list[bytes]:
@@ -76,6 +77,31 @@ def test_who_has_left_delivers_nothing_with_its_last_key_and_disturbs_no_stream(
                 hostility.forge("mallory", victim, n0, datagrams)
             assert counted(victim, "tree_rpf") - before[0] == len(datagrams)
             assert counted(victim, "tree_key_unknown") - before[1] >= FORGED
+
+
+def test_who_has_left_delivers_nothing_where_the_stream_pauses(hostility: Hostility) -> None:
+    """No datagram under the next key ends the last one."""
+    n0, n1, _ = hostility.net.nodes
+    with hostility.speaker(hostility.admit("bored", "eve")) as speaker, hostility.linked(speaker, n0) as (session,):
+        receiver = Receiver(n1.machine, PAUSING_GROUP, STREAM_PORT, interface=INTERFACE)
+        speaker.join(session, PAUSING_GROUP)
+        wait_members(n0, PAUSING_GROUP, {"n1", "bored"})
+        sent = 2 * RATE_PPS
+        Sender(n0.machine, PAUSING_GROUP, STREAM_PORT, interface=INTERFACE, rate_pps=RATE_PPS, count=sent)
+        wait_received(receiver, sent, LIMIT_S)
+        key = session.offered
+        speaker.leave(session)
+        wait_members(n0, PAUSING_GROUP, {"n1"})
+        undisturbed = hostility.receivers[0]
+        wait_received(undisturbed, undisturbed.snapshot().received + 4 * RATE_PPS, LIMIT_S)
+        before = counted(n1, "tree_key_unknown")
+        frame = forged_frame("02:54:00:00:00:01", n0.ipv4, PAUSING_GROUP_MAC, PAUSING_GROUP)
+        plaintext = wire.inner(wire.FRAME, frame)
+        datagrams = [key.stepped(step).seal(sent + n, plaintext) for step in range(2) for n in range(1, FORGED)]
+        hostility.forge("mallory", n1, n0, datagrams)
+        wait_until(lambda: counted(n1, "tree_key_unknown") - before == len(datagrams), LIMIT_S, "all are judged")
+        found = receiver.stop()
+        assert (found.received, found.other) == (sent, 0)
 
 
 def test_a_subscriber_that_forges_counters_far_ahead_silences_nobody(hostility: Hostility) -> None:

@@ -179,10 +179,35 @@ fn a_key_ends_three_seconds_after_the_first_datagram_under_the_next_one() {
     let old: Vec<_> = (0..3).map(|_| members.genuine()).collect();
     rotate(&members, KEY_ID + 1);
     let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
-    assert!(take(&old[0], 8_000_000_000).is_ok(), "it lives while the next one is not used");
-    assert!(take(&members.genuine(), 8_000_000_000).is_ok());
-    assert!(take(&old[1], 10_999_999_999).is_ok());
-    assert_eq!(take(&old[2], 11_000_000_000), Err(Reason::TreeKeyUnknown));
+    assert!(take(&old[0], 5_000_000_000).is_ok(), "it lives while the next one is not used");
+    assert!(take(&members.genuine(), 5_000_000_000).is_ok());
+    assert!(take(&old[1], 7_999_999_999).is_ok());
+    assert_eq!(take(&old[2], 8_000_000_000), Err(Reason::TreeKeyUnknown));
+}
+
+/// Who has left forges with the last key that it had while its root sends nothing.
+#[test]
+fn a_key_ends_three_seconds_after_the_anchor_of_the_next_one_where_no_datagram_comes() {
+    let members = Members::new(leaf());
+    let old = members.genuine();
+    rotate(&members, KEY_ID + 1);
+    let (anchor, _) = members.root.tree(5).unwrap().anchor_now();
+    assert_eq!((anchor.key_id, anchor.counter), (KEY_ID + 1, 0));
+    let of_next = seal(&members.root.session_to(2).unwrap(), KIND_ANCHOR, &anchor.emit());
+    receive_at(&members.member, &of_next, endpoint(1), NOW_NS + 1_000_000_000).unwrap();
+    let take = |after_ns| receive_tree_at(&members.member, &old, NOW_NS + after_ns);
+    assert_eq!(take(4_000_000_000), Err(Reason::TreeKeyUnknown));
+    assert!(take(3_999_999_999).is_ok());
+}
+
+#[test]
+fn a_key_ends_ten_seconds_after_the_next_one_was_taken_whatever_comes() {
+    let members = Members::new(leaf());
+    let old: Vec<_> = (0..2).map(|_| members.genuine()).collect();
+    rotate(&members, KEY_ID + 1);
+    let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
+    assert!(take(&old[0], 9_999_999_999).is_ok());
+    assert_eq!(take(&old[1], 10_000_000_000), Err(Reason::TreeKeyUnknown));
 }
 
 #[test]

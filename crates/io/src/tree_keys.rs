@@ -1,0 +1,53 @@
+//! Trees rooted here, as Python's thread has them: their fresh secrets, and what of them goes to their nodes.
+
+use std::io;
+
+use treecast_core::datagram::{KIND_SENDER_KEY, KIND_TREE_STATE};
+use treecast_core::table::Refused;
+use treecast_core::tree_control::TreeSecrets;
+use treecast_core::tree_state::TreePlace;
+use zeroize::Zeroizing;
+
+use crate::forwarder::Forwarder;
+use crate::sys::thread::{monotonic_ns, random};
+
+impl Forwarder {
+    /// Makes a stream and its tree with fresh keys.
+    pub fn create_tree(&self, stream: u32, epoch: u32, key_id: u32) -> io::Result<Result<(), Refused>> {
+        Ok(self.tables.create_tree(stream, epoch, key_id, fresh_secrets()?))
+    }
+
+    /// Makes a fresh key, and a tree of another epoch, that wait.
+    pub fn make_key(&self, stream: u32, key_id: u32, epoch: u32) -> io::Result<Result<(), Refused>> {
+        Ok(self.tables.make_key(stream, key_id, epoch, fresh_secrets()?))
+    }
+
+    /// Seals with the key that waits, and tells whom its tree serves.
+    pub fn use_key(&self, stream: u32, key_id: u32) -> Result<(), Refused> {
+        self.tables.use_key(stream, key_id)?;
+        if let Some((tree, open)) = self.tables.tree(stream).zip(self.open_now()) {
+            let (anchor, members) = tree.anchor_now();
+            open.underlay.send_anchor(&self.tables, &anchor, &members.hops.next_hops);
+        }
+        Ok(())
+    }
+
+    /// Sends a sender key.
+    pub fn offer_key(&self, stream: u32, key_id: u32, peer: u32, context: &[u8]) -> Result<bool, Refused> {
+        let body = self.tables.offer(stream, key_id, context, monotonic_ns())?;
+        Ok(self.send_on(self.tables.session_to(peer), KIND_SENDER_KEY, &body))
+    }
+
+    /// Sends the state of a tree.
+    pub fn offer_tree(&self, stream: u32, epoch: u32, peer: u32, place: &TreePlace) -> Result<bool, Refused> {
+        let body = self.tables.tree_state(stream, epoch, place)?;
+        Ok(self.send_on(self.tables.session_to(peer), KIND_TREE_STATE, &body))
+    }
+}
+
+fn fresh_secrets() -> io::Result<TreeSecrets> {
+    let mut secrets = TreeSecrets { tree_key: [0; 16], sender_key: Zeroizing::new([0; 32]) };
+    random(&mut secrets.tree_key)?;
+    random(secrets.sender_key.as_mut_slice())?;
+    Ok(secrets)
+}
