@@ -310,3 +310,5 @@ class Forwarder:
         """Frames, datagrams and bytes in and out, all by name."""
     def drops(self) -> dict[str, int]:
         """Dropped frames, datagrams and events by reason, all reasons, zeros included."""
+    def dropped(self, reason: str) -> int:
+        """The count of one reason; what the kernel counts (``*_overrun``) as the last ``drops`` has found it."""

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use treecast_core::counters::Counter;
 use treecast_core::port::Port;
+use treecast_core::reason::Reason;
 use treecast_io::configuration::{Configuration, OpenError};
 use treecast_io::event_records::emit_all;
 use treecast_io::forwarder as io;
@@ -210,6 +211,12 @@ impl Forwarder {
             numbers.set_item(reason.name(), count)?;
         }
         Ok(numbers)
+    }
+
+    fn dropped(&self, reason: &str) -> PyResult<u64> {
+        let known = Reason::ALL.iter().find(|known| known.name() == reason);
+        let known = known.ok_or_else(|| PyValueError::new_err("no such reason"))?;
+        Ok(self.0.tables.drops.get(*known))
     }
 }
 

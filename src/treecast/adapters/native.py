@@ -157,6 +157,10 @@ class DataPlane:
         """By reason; only those that happened."""
         return {reason: count for reason, count in self.native.drops().items() if count}
 
+    def dropped(self, reason: str) -> int:
+        """The count of one reason that the data plane counts itself: no system calls, as for those of the kernel."""
+        return self.native.dropped(reason)
+
     def storm_refused(self, port: int) -> tuple[int, int, int]:
         """Broadcast, multicast and unknown unicast frames above the port's limits since they were set."""
         broadcast, multicast, unknown_unicast = self.native.storm_refused(port)

@@ -50,8 +50,8 @@ class RouteSocket:
         return self._exchange(kind, REQUEST | DUMP, body)
 
     def get(self, kind: int, body: bytes) -> list[bytes]:
-        """The bodies of what RTM_GET* ``kind`` finds for one question."""
-        return self._exchange(kind, REQUEST | ACK, body)
+        """The body of what RTM_GET* ``kind`` finds for one question."""
+        return self._exchange(kind, REQUEST, body)
 
     def change(self, kind: int, flags: int, body: bytes, *, fine: Collection[int | None] = ()) -> None:
         """RTM_NEW* or RTM_DEL*. Refusals whose errno is ``fine`` are none."""
@@ -77,6 +77,8 @@ class RouteSocket:
                         raise OSError(code, os.strerror(code) if code in errno.errorcode else f"error {code}")
                     return bodies
                 bodies.append(payload)
+                if not flags & (ACK | DUMP):  # one message is the answer
+                    return bodies
 
 
 def attributes(data: bytes) -> tuple[Attribute, ...]:

@@ -5,8 +5,9 @@ A change that does no harm is none: allmulticast, promiscuity, a smaller MTU tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
 
 from treecast.adapters.interface import IPV6_MTU, Settings, own_addresses
 from treecast.adapters.multicast_routes import IPNetwork
@@ -23,11 +24,20 @@ Owner = Callable[[MacAddress | IPAddress], str]
 """The name of the other node that its certificate gives an address; empty for none."""
 
 
-def addresses_of_others(prefixes: Collection[IPNetwork], owner: Owner) -> Iterator[Problem]:
-    """Addresses of this machine, on any interface, that are another node's. ``prefixes``: the overlay's."""
-    for name, address in own_addresses():
-        if not any(address.version == prefix.version and address.ip in prefix for prefix in prefixes):
-            continue
+def addresses_within(prefixes: Collection[IPNetwork]) -> list[tuple[str, IPv4Interface | IPv6Interface]]:
+    """This machine's addresses of these prefixes, each behind its interface."""
+    return [
+        (name, address)
+        for name, address in own_addresses()
+        if any(address.version == prefix.version and address.ip in prefix for prefix in prefixes)
+    ]
+
+
+def addresses_of_others(
+    addresses: Iterable[tuple[str, IPv4Interface | IPv6Interface]], owner: Owner
+) -> Iterator[Problem]:
+    """Addresses of this machine, each behind its interface, that are another node's."""
+    for name, address in addresses:
         other = owner(address.ip)
         if other:
             text = (

@@ -1,6 +1,7 @@
 """Problems of the node's interface now; and its end, with which the node ends.
 
-Problems are looked for once a second, without netlink: a few system calls.
+Problems are looked for when this machine's links, addresses or routes have changed, and each second while there are
+any: a few system calls, without netlink.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from treecast.base.errors import OperatorError
 from treecast.base.problems import Problem
 from treecast.base.time import Duration
 from treecast.daemon.ending import Ending
-from treecast.daemon.interface_changes import AsMade, Owner, addresses_of_others
+from treecast.daemon.interface_changes import AsMade, Owner, addresses_of_others, addresses_within
 from treecast.daemon.interface_keeper import InterfaceKeeper
 
 KEEPER_TIME: Duration = 3.0
@@ -42,6 +43,12 @@ class InterfaceWatch:
         self._settings = settings
         self._as_made = AsMade(interface, overlay_mtu_bytes, settings)
         self._keeper = keeper
+        self._seen_bridged: bool | None = None
+        """As it was at the last look; None before the first one."""
+        self._of_overlay: list[tuple[str, IPv4Interface | IPv6Interface]] = []
+        """This machine's addresses of the overlay's prefixes, each behind its interface."""
+        self._found: list[Problem] = []
+        """Problems that the last look has found."""
 
     async def end_with_interface(self, changed: asyncio.Event, ending: Ending) -> None:
         """Until somebody deletes the interface, or takes it to another network namespace. ``changed``: set when an
@@ -56,12 +63,24 @@ class InterfaceWatch:
         ending.fail(OperatorError(text))
         await asyncio.Event().wait()  # the node ends, and this with it
 
-    def problems(self, *, bridged: bool, owner: Owner) -> Iterator[Problem]:
-        """``bridged``: the node is in switch mode."""
+    def problems(self, changed: asyncio.Event, *, bridged: bool, owner: Owner) -> Iterator[Problem]:
+        """``changed``: set when links, addresses or routes may have changed.
+
+        ``bridged``: the node is in switch mode.
+        """
+        as_before = bridged is self._seen_bridged and self._keeper.is_running()
+        if changed.is_set() or self._found or not as_before:
+            self._of_overlay = addresses_within(self._settings.prefixes)
+            self._found = list(self._look(bridged=bridged, owner=owner))
+            self._seen_bridged = bridged
+            changed.clear()  # not when the look has failed
+        yield from addresses_of_others(self._of_overlay, owner)
+        yield from self._found
+
+    def _look(self, *, bridged: bool, owner: Owner) -> Iterator[Problem]:
         name = name_of(self._index)
         if not name:
             return
-        yield from addresses_of_others(self._settings.prefixes, owner)
         if not flags_of(name) & IFF_UP:
             yield Problem("interface_down", name, f"{name} is down, programs reach nobody by it: ip link set {name} up")
             return

@@ -128,7 +128,7 @@ class PacketPorts:
         """Problems of ports that ``bridge.json`` has and that are not open, or whose interface is down, unplugged or
         renamed; and of frames that are too long for one.
         """
-        self._too_big.note(now, self._node.plane.drops().get("packet_too_big", 0), fell=False)
+        self._too_big.note(now, self._node.plane.dropped("packet_too_big"), fell=False)
         yield from too_big({own.name: mtu_of(own.name) for own in self._open.values()}, self._too_big.lately(now))
         for record in self._records:
             name = record.interface

@@ -14,6 +14,8 @@ from treecast.base.problems import Problem
 
 MOST_QUERIED = 8
 """Addresses asked for at once: the kernel tells nobody that it has heard such a message."""
+LOOKS_FOR_ALL = 10
+"""All are asked for in so many looks, which are five seconds, unless they are more than MOST_QUERIED allows."""
 SHOWN = 4
 
 
@@ -31,7 +33,8 @@ class PathMtus:
             self._linked = linked
             self._turns = deque(linked)
             self._known = {address: mtu for address, mtu in self._known.items() if address in linked}
-        due = [self._turns.popleft() for _ in range(min(MOST_QUERIED, len(self._turns)))]
+        count = min(MOST_QUERIED, -(-len(self._turns) // LOOKS_FOR_ALL))
+        due = [self._turns.popleft() for _ in range(count)]
         self._turns.extend(due)
         for address in due:
             self._known.pop(address, None)

@@ -218,7 +218,7 @@ def _follow_network(
     options, plane, interface_watch = opened.options, opened.plane, opened.interface_watch
     subscribe, start = upkeep.network.subscribe, upkeep.supervision.start
     configured, log = options.underlay_mtu_bytes, upkeep.log
-    changed = subscribe(News.LINKS | News.ADDRESSES | News.ROUTES)
+    changed, seen = (subscribe(News.LINKS | News.ADDRESSES | News.ROUTES) for _ in range(2))
     underlay = UnderlayWatch(plane, configured, options.peers, node.linked, node.set_underlay_mtu, changed, log)
     start("following the interfaces of packet ports", packet_ports.follow_interfaces)
     start("watching the underlay", underlay.follow)
@@ -228,7 +228,7 @@ def _follow_network(
         super_packets = SuperPackets(plane, subscribe(News.LINKS | News.MULTICAST_ROUTING), log)
         start("following multicast routers of this machine", super_packets.follow)
     for source in (
-        lambda _: interface_watch.problems(bridged=bridging.is_on, owner=node.engine.view.certified_to),
+        lambda _: interface_watch.problems(seen, bridged=bridging.is_on, owner=node.engine.view.certified_to),
         underlay.problems,
         node.address_problems,
     ):

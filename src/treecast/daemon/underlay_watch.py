@@ -31,7 +31,7 @@ SMALLEST_MTU = 1280
 """No interface with a smaller one has IPv6 (RFC 8200 section 5); the least that nodes need."""
 
 LOOK_INTERVAL: Duration = 0.5
-"""So often only this process's own state is read: linked nodes, counters of the data plane; and MTUs, by ioctl."""
+"""So often only this process's own state is read: linked nodes, a counter of the data plane; and a few path MTUs."""
 MOST_LOOKUPS = 32
 """Ways looked up at once: a request of the kernel each."""
 SOMEWHERE = (ip_address("198.51.100.1"), ip_address("2001:db8::1"))
@@ -78,13 +78,15 @@ class UnderlayWatch:
         self._linked: frozenset[IPAddress] | None = None
         self._ways: dict[IPAddress, Way] = {}
         self._different_ways: frozenset[Way] = frozenset()
+        self._carried: dict[str, int] = {}
+        """The smallest MTU by interface, when it was last in doubt."""
         self._looked_up: dict[IPAddress, None] = {}
         """Addresses whose way was looked up, the oldest look first."""
         self._due: dict[IPAddress, None] = {}
         """Addresses to look up: new ones first."""
         self._paths = PathMtus()
         self._routes_lost = RoutesLost(linked_nodes.names)
-        self._refused = Refused(plane.drops().get("socket_too_big", 0))
+        self._refused = Refused(plane.dropped("socket_too_big"))
 
     async def follow(self) -> None:
         """Look again and again, as long as the node runs."""
@@ -95,19 +97,21 @@ class UnderlayWatch:
     def look(self, now: Instant) -> None:
         """Look up ways that are new or may have changed, and set what the smallest of them carries."""
         linked = self._linked_nodes.addresses()
-        if linked is not self._linked:
+        others_linked = linked is not self._linked
+        if others_linked:
             self._linked = linked
             self._take(linked or self._first)
-        refused = self._plane.drops().get("socket_too_big", 0)
-        if refused > self._refused.count or self._changed.is_set():
+        refused = self._plane.dropped("socket_too_big")
+        changed = refused > self._refused.count or self._changed.is_set()
+        if changed:
             self._changed.clear()
             self._due |= self._looked_up  # before it is advertised: a route's MTU may have changed since
+        in_doubt = others_linked or changed or bool(self._due)
         if self._due:
             self._look_up(list(islice(self._due, MOST_LOOKUPS)))
         self._routes_lost.keep(now, linked)
         self._paths.look(linked)
-        fell = self._follow()
-        self._refused.note(now, refused, fell=fell)
+        self._refused.note(now, refused, fell=in_doubt and self._follow())
 
     def _take(self, wanted: Collection[IPAddress]) -> None:
         """Look up the ways to these from now on, and to no others."""
@@ -130,7 +134,7 @@ class UnderlayWatch:
 
     def _follow(self) -> bool:
         """Follow the MTU of the ways; whether it is less than before."""
-        carried = _carried(self._different_ways)
+        carried = self._carried = _carried(self._different_ways)
         if not carried:
             unknown = smallest_mtu(without=self._plane.interface)
             carried = {"": unknown} if unknown is not None else {}
@@ -150,7 +154,7 @@ class UnderlayWatch:
 
     def problems(self, now: Instant) -> Iterator[Problem]:
         """A source of ``daemon.problems``."""
-        carried = _carried(self._different_ways)
+        carried = self._carried
         for name, mtu in carried.items():
             if mtu < SMALLEST_MTU:
                 text = f"{name} carries packets of {mtu} bytes, nodes need {SMALLEST_MTU}: ip link set {name} mtu 1500"

@@ -9,7 +9,7 @@ import pytest
 from treecast.adapters.interface import Settings, own_addresses
 from treecast.base.addresses import IPAddress, MacAddress
 from treecast.daemon import interface_changes
-from treecast.daemon.interface_changes import AsMade, addresses_of_others
+from treecast.daemon.interface_changes import AsMade, addresses_of_others, addresses_within
 
 PREFIXES = (IPv4Network("127.0.0.0/16"), IPv6Network("fd00::/64"))
 OWN = MacAddress.parse("02:54:00:00:00:02")
@@ -25,7 +25,7 @@ def test_this_machine_s_addresses_are_there_with_their_interfaces_and_prefixes()
 
 
 def test_an_address_of_another_node_is_named_with_the_node_and_the_command() -> None:
-    (problem,) = addresses_of_others(PREFIXES, owner)
+    (problem,) = addresses_of_others(addresses_within(PREFIXES), owner)
     assert (problem.kind, problem.subject) == ("address_of_another_node", "127.0.0.1")
     assert problem.text == (
         "lo has the address 127.0.0.1, which is node n0's, so this machine does not reach n0 by it: "
@@ -36,7 +36,7 @@ def test_an_address_of_another_node_is_named_with_the_node_and_the_command() -> 
 def test_what_is_outside_of_the_overlay_or_no_node_s_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [("eth0", ip_interface("10.0.0.1/8")), ("treecast0", ip_interface("127.0.0.9/16"))]
     monkeypatch.setattr(interface_changes, "own_addresses", lambda: found)
-    assert list(addresses_of_others(PREFIXES, owner)) == []
+    assert list(addresses_of_others(addresses_within(PREFIXES), owner)) == []
     assert ip_address("10.0.0.1") not in PREFIXES[0]
 
 

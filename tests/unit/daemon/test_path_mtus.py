@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from treecast.base.addresses import IPAddress
-from treecast.daemon.path_mtus import MOST_QUERIED, PathMtus
+from treecast.daemon.path_mtus import LOOKS_FOR_ALL, MOST_QUERIED, PathMtus
 
 LINKED = frozenset(ip_address(f"192.0.2.{number}") for number in range(1, 31))
 LONGEST, SMALLEST = 1500, 1280
@@ -42,7 +42,7 @@ def test_a_path_narrower_than_datagrams_are_is_one_sentence_and_over_once_the_ke
 ) -> None:
     kernel, paths = Kernel(monkeypatch), PathMtus()
     kernel.known = {narrow(3): 1400}
-    for _ in range(4):
+    for _ in range(LOOKS_FOR_ALL):
         paths.look(LINKED)
     assert texts(paths) == [
         "by its ICMP messages a router on the way to n3 at 192.0.2.3 carries packets of 1400 bytes, and this node "
@@ -50,7 +50,7 @@ def test_a_path_narrower_than_datagrams_are_is_one_sentence_and_over_once_the_ke
     ]
     assert list(paths.problems(1400, SMALLEST, NAMES.copy)) == []
     kernel.known = {}
-    for _ in range(4):
+    for _ in range(LOOKS_FOR_ALL):
         paths.look(LINKED)
     assert texts(paths) == []
 
@@ -60,7 +60,7 @@ def test_the_narrowest_comes_first_and_below_the_least_that_nodes_need_no_option
 ) -> None:
     kernel, paths = Kernel(monkeypatch), PathMtus()
     kernel.known = {narrow(number): 1300 - number for number in range(20, 26)}
-    for _ in range(4):
+    for _ in range(LOOKS_FOR_ALL):
         paths.look(LINKED)
     (text,) = texts(paths)
     assert "to 192.0.2.25, n24, n25 at 192.0.2.24, 192.0.2.23, 192.0.2.22 and 2 more carries packets of 1275" in text
@@ -72,11 +72,18 @@ def test_each_is_asked_for_in_its_turn_and_nothing_is_kept_of_nodes_that_are_gon
 ) -> None:
     kernel, paths = Kernel(monkeypatch), PathMtus()
     kernel.known = dict.fromkeys(LINKED, 1400)
-    paths.look(LINKED)
-    assert len(kernel.asked) == MOST_QUERIED
-    for _ in range(len(LINKED)):
+    for _ in range(2 * LOOKS_FOR_ALL):
         paths.look(LINKED)
-    counts = {kernel.asked.count(address) for address in LINKED}
-    assert max(counts) - min(counts) <= 1
+    assert [kernel.asked.count(address) for address in LINKED] == [2] * len(LINKED)
     paths.look(frozenset())
     assert texts(paths) == []
+
+
+def test_of_a_thousand_as_few_are_asked_for_at_once_as_of_a_hundred(monkeypatch: pytest.MonkeyPatch) -> None:
+    for count in (100, 1_000):
+        kernel, paths = Kernel(monkeypatch), PathMtus()
+        linked = frozenset(ip_address("198.18.0.0") + number for number in range(count))
+        for look in range(1, 6):
+            paths.look(linked)
+            assert len(kernel.asked) == look * MOST_QUERIED
+        assert len(set(kernel.asked)) == len(kernel.asked)

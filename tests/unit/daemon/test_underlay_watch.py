@@ -32,8 +32,8 @@ class PlaneWithCounters:
     underlay_mtu: int = 1500
     counted: dict[str, int] = field(default_factory=dict)
 
-    def drops(self) -> dict[str, int]:
-        return self.counted
+    def dropped(self, reason: str) -> int:
+        return self.counted.get(reason, 0)
 
     def set_underlay_mtu(self, mtu_bytes: int) -> None:
         self.underlay_mtu = mtu_bytes
