@@ -61,10 +61,11 @@ $(STAMPS)/venv: requirements.lock | $(STAMPS)/apt
 
 $(STAMPS)/build: $(RUST) pyproject.toml $(STAMPS)/venv
 	@VIRTUAL_ENV=$(abspath $(VENV)) $(VENV)/bin/maturin develop --release --locked --quiet
-	@$(PY) -m compileall -q src
 	@touch $@
 
+# Without bytecode each start of a node would compile what has changed: some environments keep Python from writing it.
 install: $(STAMPS)/build
+	@$(PY) -m compileall -q src lab bench tests
 
 demo: install
 	$(PY) -m lab.demo

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 NodeDirectory = Annotated[
     Path | None,

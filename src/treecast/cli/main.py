@@ -6,6 +6,7 @@ a command line that is none is exit code 2.
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,12 +109,13 @@ def up(
     log_level: LogLevelOption = "info",
 ) -> None:
     """Run a node, in the foreground, until SIGTERM or SIGINT."""
+    directory = resolved(directory)
+    gc.disable()  # all that is imported stays: to look through it again and again is a tenth of the start
     from treecast.adapters.account import account_of
     from treecast.cli import values
     from treecast.cli.membership import membership_config
     from treecast.daemon.options import UpOptions
 
-    directory = resolved(directory)
     options = UpOptions(
         directory=directory,
         listen=values.listen_endpoints(listen or []),
@@ -132,6 +134,8 @@ def up(
     )
     from treecast.daemon.run import run
 
+    gc.freeze()  # nor later
+    gc.enable()
     run(options)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from treecast.cli.values import LogLevel
+from treecast.cli.arguments import LogLevel
 
 ListenOption = Annotated[
     list[str] | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from treecast.adapters.bridge_record import known_interfaces
 from treecast.adapters.netdevice import index_of
@@ -14,12 +14,11 @@ from treecast.base.errors import OperatorError
 from treecast.base.flows import is_routed_prefix
 from treecast.base.keep_local import KEEP_ALL, KEEP_NOTHING, KeepLocal
 from treecast.base.limits import MAX_GROUP_PREFIXES_PER_NODE, MAX_GROUPS_PER_ORIGIN, MAX_RECORDS_PER_ORIGIN
+from treecast.cli.arguments import LogLevel
 from treecast.daemon.options import ALL_GROUPS, HostPort
 from treecast.identity.rights import MAX_PREFIXES_PER_LIST, GivenLimits, Role, parse_roles
 
 DEFAULT_PORT = 7700
-
-LogLevel = Literal["debug", "info", "warning", "error"]
 
 # Letters, digits, hyphens (RFC 1123 section 2.1), and the underscores that some resolvers serve.
 _HOST_NAME = re.compile(r"(?=.{1,253}\.?\Z)\w[\w-]{0,62}(\.\w[\w-]{0,62})*\.?", re.ASCII)
