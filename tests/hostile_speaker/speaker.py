@@ -229,6 +229,8 @@ class Speaker:
             session.send(wire.PROBE_REPLY, body)
         elif kind == wire.FRAME:
             session.frames.append(body)
+        elif kind == wire.BROADCAST:
+            self.tree_datagrams.append(body)
         elif kind == wire.SENDER_KEY:
             key = wire.TreeKeys.parse(session.peer, body)
             session.keys.append(key)

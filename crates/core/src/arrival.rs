@@ -12,7 +12,9 @@ use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
 use crate::datagram::{exact_u64, Inner, SessionHeader, TreeHeader, TreeName};
 use crate::datagram::{COOKIE, INIT, INNER_LEN, KIND_TREE_STATE, MAX_CONTROL_LEN, TREE_ASSOCIATED_LEN};
-use crate::datagram::{KIND_ANCHOR, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE};
+use crate::datagram::{
+    KIND_ANCHOR, KIND_BROADCAST, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE,
+};
 use crate::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
 use crate::downstream_stream::{DownstreamStream, KeyOffer};
 use crate::downstream_tree::{DownstreamTree, NextHops};
@@ -42,6 +44,8 @@ pub enum Received {
     AnswerBy(Arc<Session>, Arc<Session>, u8, u64),
     /// An anchor to be sent on to next hops.
     Anchor(Anchor, NextHops),
+    /// A tree datagram of broadcast, checked up to its tree tag, which lies there then behind this session's inner header.
+    Broadcast(TreeHeader, Arc<DownstreamTree>),
     /// A Forward whose body is to be sealed for the next hop, as it lies there.
     Forward(Arc<Session>),
     /// Nothing more to do.
@@ -132,6 +136,11 @@ impl ForwardingTables {
             }
             KIND_TREE_STATE => self.add_state(TreeState::parse(session.peer, body)?, now_ns).map(|()| Received::Done),
             KIND_HANDSHAKE => self.receive_rekey(session, body, now_ns).map(|()| Received::Done),
+            KIND_BROADCAST if from == NO_PATH => Err(Reason::TreeRpf),
+            KIND_BROADCAST => {
+                let (header, tree) = self.receive_broadcast(body, session.peer, &mut recent.tree)?;
+                Ok(Received::Broadcast(header, tree.clone()))
+            }
             KIND_FORWARD => {
                 let (neighbour, plaintext) = (session.clone(), opened.plaintext);
                 let body = plaintext.get_mut(INNER_LEN..).unwrap_or_default();
@@ -176,7 +185,7 @@ impl ForwardingTables {
         self.events.push(event, now_ns)
     }
 
-    /// A tree datagram up to its tree tag.
+    /// A tree datagram up to its tree tag; broadcast does not come by itself.
     pub fn receive_tree<'r>(
         &self,
         datagram: &[u8],
@@ -184,16 +193,28 @@ impl ForwardingTables {
         recent: &'r mut Recent,
     ) -> Result<(TreeHeader, &'r Arc<DownstreamTree>), Reason> {
         let header = TreeHeader::parse(datagram)?;
-        if header.tree.root == self.node_index {
-            return Err(Reason::TreeReflected);
+        if header.tree.is_broadcast() {
+            return Err(Reason::TreeUnwrapped);
         }
-        if recent.tree.as_ref().is_none_or(|tree| tree.name != header.tree) {
-            recent.tree = self.downstream_trees.get(&header.tree);
-        }
-        let tree = recent.tree.as_ref().ok_or(Reason::TreeUnknown)?;
+        let tree = self.downstream_tree(&header, &mut recent.tree)?;
         self.check_path(tree, source, &mut recent.path)?;
         tree.verify(&header, datagram)?;
         Ok((header, tree))
+    }
+
+    /// The tree of another root that a datagram names; `recent`: that of the one before.
+    pub(crate) fn downstream_tree<'r>(
+        &self,
+        header: &TreeHeader,
+        recent: &'r mut Option<Arc<DownstreamTree>>,
+    ) -> Result<&'r Arc<DownstreamTree>, Reason> {
+        if header.tree.root == self.node_index {
+            return Err(Reason::TreeReflected);
+        }
+        if recent.as_ref().is_none_or(|tree| tree.name != header.tree) {
+            *recent = self.downstream_trees.get(&header.tree);
+        }
+        recent.as_ref().ok_or(Reason::TreeUnknown)
     }
 
     /// Reverse path forwarding: a tree's datagrams come from a parent, by the address of its path.
@@ -228,7 +249,7 @@ impl ForwardingTables {
         now_ns: u64,
         recent: &mut Recent,
     ) -> Option<Result<Relay, Reason>> {
-        let header = TreeHeader::parse(datagram).ok()?;
+        let header = TreeHeader::parse(datagram).ok().filter(|header| !header.tree.is_broadcast())?;
         let tree = self.downstream_trees.get(&header.tree)?;
         let next_hops = tree.next_hops.load_full();
         if next_hops.is_empty() || header.tree.root == self.node_index {

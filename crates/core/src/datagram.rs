@@ -82,6 +82,8 @@ pub const KIND_TREE_STATE: u8 = 9;
 pub const KIND_PATH_CHALLENGE: u8 = 10;
 /// The answer to it.
 pub const KIND_PATH_RESPONSE: u8 = 11;
+/// A tree datagram of broadcast, from neighbour to neighbour (section 5).
+pub const KIND_BROADCAST: u8 = 12;
 
 const FLAG_PARTIAL_CHECKSUM: u8 = 0x01;
 /// The plaintext of a tree datagram ends with its root's signature.

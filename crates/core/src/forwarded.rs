@@ -84,7 +84,7 @@ impl ForwardingTables {
 
 impl Opened {
     /// The same in a datagram that this one lies in, so far behind its begin.
-    fn further_by(mut self, offset: usize) -> Self {
+    pub(crate) fn further_by(mut self, offset: usize) -> Self {
         match &mut self {
             Self::Frame(frame) => frame.start += offset,
             Self::Part(part) => part.start += offset,

@@ -8,6 +8,7 @@ pub mod anchor;
 pub mod answered_addresses;
 pub mod arrival;
 mod authenticated_groups;
+mod broadcast_arrival;
 pub mod broadcast_signature;
 pub mod control;
 pub mod cookie;

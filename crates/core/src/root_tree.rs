@@ -216,6 +216,11 @@ impl RootTree {
         TREE_OVERHEAD + if self.signer.is_some() { SIGNATURE_LEN } else { 0 }
     }
 
+    /// Does what it seals go in the sessions of the next hops?
+    pub fn is_wrapped(&self) -> bool {
+        self.name.is_broadcast()
+    }
+
     /// May it seal another datagram, which it has to sign? One that needs no signature may always go.
     pub fn admit(&self, now_ns: impl FnOnce() -> u64) -> Result<(), Reason> {
         self.signer.as_ref().map_or(Ok(()), |signer| signer.admit(now_ns()))

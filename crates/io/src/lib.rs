@@ -33,3 +33,4 @@ mod tree_keys;
 pub mod underlay;
 pub mod waiting;
 pub mod worker;
+mod wrapping;

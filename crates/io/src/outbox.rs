@@ -113,6 +113,8 @@ impl TxBuffer {
 pub struct Outbox {
     tx_buffers: Vec<TxBuffer>,
     traffic_class: u8,
+    /// A tree datagram of broadcast, until it lies in the next hops' sessions.
+    pub scratch: Box<[u8]>,
     /// Also used for what is relayed from receive buffers.
     pub dispatch: Dispatch,
 }
@@ -126,7 +128,8 @@ impl std::fmt::Debug for Outbox {
 impl Outbox {
     /// Empty; what is written to it leaves by sockets of this kind.
     pub fn new(kind: SocketKind) -> Self {
-        Self { tx_buffers: Vec::with_capacity(TX_BUFFERS), traffic_class: 0, dispatch: Dispatch::new(kind) }
+        let (tx_buffers, scratch) = (Vec::with_capacity(TX_BUFFERS), vec![0; MAX_DATAGRAM_LEN].into_boxed_slice());
+        Self { tx_buffers, traffic_class: 0, scratch, dispatch: Dispatch::new(kind) }
     }
 
     /// DSCP and ECN of all that is written to tx buffers from now on.

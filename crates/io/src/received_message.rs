@@ -9,6 +9,7 @@ use treecast_core::arrival::{Opened, Received, Recent};
 use treecast_core::counters::Counter;
 use treecast_core::datagram::{DatagramType, Inner, TreeHeader};
 use treecast_core::datagram::{AEAD_TAG_LEN, KIND_FORWARD, KIND_PROBE_REPLY, SESSION_OVERHEAD};
+use treecast_core::downstream_tree::DownstreamTree;
 use treecast_core::fingerprints::{Probe, PROBE_LEN};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::path::Endpoint;
@@ -20,6 +21,7 @@ use crate::relay::Passed;
 use crate::seals::Seals;
 use crate::sys::batch::Message;
 use crate::underlay::Underlay;
+use crate::wrapping::wrap;
 
 /// One received message.
 pub struct ReceivedMessage<'s> {
@@ -80,6 +82,7 @@ impl<'s> ReceivedMessage<'s> {
                     self.underlay.send_anchor(self.tables, &anchor, &next_hops);
                     Ok(None)
                 }
+                Received::Broadcast(header, tree) => self.open_broadcast(datagram, &header, &tree, outbox),
                 Received::Forward(next_hop) => self.send_on(datagram, next_hop, outbox).map(|()| None),
                 Received::Done => Ok(None),
             },
@@ -96,6 +99,29 @@ impl<'s> ReceivedMessage<'s> {
                 Err(Reason::HandshakeUnderLoad)
             }
         }
+    }
+
+    /// A tree datagram in a session datagram that was opened: goes on to next hops, and is opened where hosts here get it.
+    fn open_broadcast(
+        &self,
+        opened: &mut [u8],
+        header: &TreeHeader,
+        tree: &DownstreamTree,
+        outbox: &mut Outbox,
+    ) -> Result<Option<Opened>, Reason> {
+        let end = opened.len() - AEAD_TAG_LEN;
+        let datagram = &mut opened[SESSION_BODY_OFFSET..end];
+        let next_hops = self.tables.pass_broadcast(tree, header, datagram, self.now_ns)?;
+        if let Some(next_hops) = &next_hops {
+            outbox.set_traffic_class(self.traffic_class);
+            wrap(self.tables, self.underlay, outbox, datagram, next_hops);
+            self.tables.counters.add(Counter::FramesRelayed, 1);
+            if !tree.stream.is_subscribed() {
+                return Ok(None);
+            }
+        }
+        let opened = self.tables.open_tree(tree, header, datagram, next_hops.is_some(), self.now_ns)?;
+        Ok(Some(opened.in_session()))
     }
 
     /// The body of an answer, and how long it is.

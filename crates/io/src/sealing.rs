@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME};
+use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME, SESSION_OVERHEAD};
 use treecast_core::forward::ForwardHeader;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
@@ -19,6 +19,7 @@ use crate::outbox::{Outbox, Target, TxBuffer};
 use crate::seals::{Routed, Seals, Tree};
 use crate::sys::thread::monotonic_ns;
 use crate::underlay::Underlay;
+use crate::wrapping::wrap;
 
 /// The way of a frame into sealed datagrams of the outbox.
 #[allow(missing_docs)]
@@ -66,7 +67,11 @@ impl Sealing<'_> {
         if !members.hops.next_hops.is_empty() {
             self.send_anchor(tree, members);
             let most = self.underlay.mtu.limit(members.underlay_mtu);
-            self.all(Target::Tree(tree, members), segmenter, &Tree(tree, members), most);
+            if tree.is_wrapped() {
+                self.all_wrapped(&Tree(tree, members), segmenter, most);
+            } else {
+                self.all(Target::Tree(tree, members), segmenter, &Tree(tree, members), most);
+            }
         }
         for peer in members.copied() {
             match self.tables.session_to(*peer) {
@@ -108,17 +113,34 @@ impl Sealing<'_> {
         let (longest, part) = (segmenter.segment_len(0).unwrap_or(0), most - FRAGMENT_HEADER_LEN);
         let each = longest + longest.div_ceil(part) * (by.overhead() + FRAGMENT_HEADER_LEN);
         self.outbox.tx_buffer(self.tables, self.underlay, target, each * segmenter.count());
+        self.each(segmenter, by, most, |sealing, inner, body| sealing.put(target, by, inner, body));
+    }
+
+    /// Frames of broadcast: each sealed and signed once, then sealed for each next hop.
+    fn all_wrapped(&mut self, by: &Tree<'_>, segmenter: &Segmenter<'_>, most: DatagramLimit) {
+        let most = most.body_len(by.overhead() + SESSION_OVERHEAD);
+        self.each(segmenter, by, most, |sealing, inner, body| sealing.put_wrapped(by, inner, body));
+    }
+
+    /// Bodies of at most `most` bytes: each frame, or its parts.
+    fn each<S: Seals>(
+        &mut self,
+        segmenter: &Segmenter<'_>,
+        by: &S,
+        most: usize,
+        mut put: impl FnMut(&mut Self, Inner, [&[u8]; 2]) -> Result<(), Reason>,
+    ) {
         let mut frame = [0; MAX_FRAME_LEN];
         for index in 0..segmenter.count() {
             let sealed = match segmenter.write(index, &mut frame) {
                 Some((length, checksum)) if length <= most => {
-                    self.put(target, by, Inner { kind: KIND_FRAME, checksum }, [&frame[..length], &[]])
+                    put(self, Inner { kind: KIND_FRAME, checksum }, [&frame[..length], &[]])
                 }
                 Some((length, checksum)) => {
                     let inner = Inner { kind: KIND_FRAGMENT, checksum };
-                    let parts = cut(&frame[..length], by.next_fragment_id(), part).ok_or(Reason::TooBig);
-                    parts.and_then(|mut parts| {
-                        parts.try_for_each(|(fragment, bytes)| self.put(target, by, inner, [&fragment.emit(), bytes]))
+                    let parts = cut(&frame[..length], by.next_fragment_id(), most - FRAGMENT_HEADER_LEN);
+                    parts.ok_or(Reason::TooBig).and_then(|mut parts| {
+                        parts.try_for_each(|(fragment, bytes)| put(self, inner, [&fragment.emit(), bytes]))
                     })
                 }
                 None => Err(Reason::TooBig),
@@ -135,6 +157,17 @@ impl Sealing<'_> {
         let length = by.seal_body(inner, body, tx_buffer.free())?;
         tx_buffer.commit(length);
         Ok(())
+    }
+
+    /// One tree datagram with this body, in the next hops' sessions.
+    fn put_wrapped(&mut self, by: &Tree<'_>, inner: Inner, body: [&[u8]; 2]) -> Result<(), Reason> {
+        let mut scratch = std::mem::take(&mut self.outbox.scratch);
+        let sealed = by.seal_body(inner, body, &mut scratch);
+        if let Ok(length) = sealed {
+            wrap(self.tables, self.underlay, self.outbox, &scratch[..length], &by.1.hops.next_hops);
+        }
+        self.outbox.scratch = scratch;
+        sealed.map(|_| ())
     }
 }
 

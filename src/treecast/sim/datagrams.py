@@ -105,6 +105,9 @@ def kind_and_bytes(datagram: object) -> tuple[str, int]:
             return "key", SESSION_BYTES + KEY_BYTES + len(context)
         case SessionDatagram(body=TreeState(children=children)):
             return "tree", SESSION_BYTES + STATE_BYTES + CHILD_BYTES * len(children)
+        case SessionDatagram(body=TreeDatagram() as broadcast):
+            kind, size_bytes = kind_and_bytes(broadcast)
+            return kind, SESSION_BYTES + size_bytes - UDP_BYTES if size_bytes else 0
         case SessionDatagram(body=(_, bytes() as frame)):
             return "frame", SESSION_BYTES + len(frame)
         case TreeDatagram(frame=bytes() as frame, signed_by=signed_by):

@@ -140,7 +140,7 @@ class ModelForwarder(TreeReception):
             case SessionDatagram():
                 self._receive_session(source, datagram)
             case TreeDatagram():
-                self._receive_tree(source, datagram)
+                self._receive_by_itself(source, datagram)
 
     def _receive_session(
         self, source: Endpoint | None, datagram: SessionDatagram, brought_by: NodeIndex | None = None
@@ -184,6 +184,8 @@ class ModelForwarder(TreeReception):
                 self._receive_forward(session.peer, forward, is_nested=source is None)
             case Rekey(handshake):
                 self.raise_event(e.SessionHandshake(session.peer, datagram.receiver_index, handshake))
+            case TreeDatagram() as broadcast:
+                self._receive_broadcast(None if source is None else session.peer, broadcast)
             case ("frame", frame):
                 self._deliver(session.peer, frame)
 

@@ -56,10 +56,13 @@ class Sending(ForwardingTables):
         peer = session.peer
         if peer in self.node_routes:
             self._seal_routed(session, self.node_routes[peer], body)
-            return
+        else:
+            self._seal_on_path(session, body)
+
+    def _seal_on_path(self, session: ModelSession, body: object) -> None:
         session.sealed += 1
         datagram = SessionDatagram(session.remote_index, session.sealed, body, session.link_secret)
-        self._send(self.sessions.path(peer).endpoint, datagram)
+        self._send(self.sessions.path(session.peer).endpoint, datagram)
 
     def _seal_back(
         self, session: ModelSession, to: Endpoint | None, brought_by: NodeIndex | None, body: object

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
@@ -22,21 +23,38 @@ class TreeReception(Sending):
     signature_checks: SignatureChecks = field(default_factory=SignatureChecks)
 
     def _send_to_children(self, children: tuple[NodeIndex, ...], datagram: TreeDatagram) -> None:
-        """The same datagram to each: nothing is sealed again."""
+        """The same datagram to each: of broadcast in its session, else as it is."""
         for peer in children:
             session = self.sessions.current(peer)
             if session is None:
                 self.drops["no_session"] += 1
+            elif datagram.stream == BROADCAST_STREAM:
+                self._seal_on_path(session, datagram)
             else:
                 self._send(self.sessions.path(peer).endpoint, datagram)
 
-    def _receive_tree(self, source: Endpoint, datagram: TreeDatagram) -> None:
+    def _receive_by_itself(self, source: Endpoint, datagram: TreeDatagram) -> None:
+        if datagram.stream == BROADCAST_STREAM:
+            self.drops["tree_unwrapped"] += 1
+        else:
+            self._receive_tree(datagram, lambda parent: self.sessions.is_at(parent, source))
+
+    def _receive_broadcast(self, neighbour: NodeIndex | None, datagram: TreeDatagram) -> None:
+        """In a session with a neighbour; None: by another one."""
+        if neighbour is None:
+            self.drops["tree_rpf"] += 1
+        elif datagram.stream != BROADCAST_STREAM:
+            self.drops["tree_wrapped"] += 1
+        else:
+            self._receive_tree(datagram, lambda parent: parent == neighbour)
+
+    def _receive_tree(self, datagram: TreeDatagram, has_sent: Callable[[NodeIndex], bool]) -> None:
         stream = self.streams.get((datagram.root, datagram.stream), DownstreamStream())
         state = stream.trees.get(datagram.epoch)
         if state is None:
             self.drops["tree_unknown"] += 1
             return
-        if not any(self.sessions.is_at(parent, source) for parent in (state.parent, state.backup)):
+        if not any(has_sent(parent) for parent in (state.parent, state.backup)):
             self.drops["tree_rpf"] += 1
             return
         if datagram.key_id != state.key_id:

@@ -43,6 +43,8 @@ class Twins:
         match datagram:
             case SessionDatagram(body=Forward(destination=destination, inner=inner)):
                 self.hear(destination, inner)
+            case SessionDatagram(body=TreeDatagram() as broadcast):
+                self.hear(peer, broadcast)
             case SessionDatagram(body=("frame", bytes() as frame)) | TreeDatagram(frame=bytes() as frame):
                 if why_refused(ROOT, frame, OF_ROOT) is None:
                     self.modelled[peer].append(frame)

@@ -21,7 +21,7 @@ SHORTEST = {
 
 
 def of_form(datagram: bytes) -> str | None:
-    """Refused for its form alone: by type, length, version, reserved bytes. None: its form is right."""
+    """Refused for its form alone: by type, length, version, reserved bytes, or as broadcast by itself. None: its form is right."""
     kind = datagram[0] if datagram else -1
     if kind not in SHORTEST:
         return "unknown_type"
@@ -32,7 +32,9 @@ def of_form(datagram: bytes) -> str | None:
     if kind == SESSION:
         return "flags_unknown" if datagram[1:4] != bytes(3) else None
     if kind == TREE:  # a step stands behind the flags, of which there is one
-        return "flags_unknown" if datagram[1] & ~1 else None
+        if datagram[1] & ~1:
+            return "flags_unknown"
+        return None if any(datagram[8:12]) else "tree_unwrapped"
     return "handshake_version" if datagram[1:4] != b"\x02\0\0" else None
 
 

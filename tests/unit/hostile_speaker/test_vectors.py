@@ -72,7 +72,7 @@ def test_the_handshake_its_keys_and_the_refusal() -> None:
 
 
 def test_session_datagrams_and_frames_in_parts() -> None:
-    for vector in (*VECTORS["session_datagrams"], *VECTORS["fragments"]["parts"]):
+    for vector in (*VECTORS["session_datagrams"], *VECTORS["fragments"]["parts"], VECTORS["wrapped_broadcast"]):
         body = raw(vector["body"])
         partial = vector["csum_start"] is not None
         checksum = (1, vector["csum_start"], vector["csum_offset"]) if partial else (0, 0, 0)
@@ -117,6 +117,8 @@ def test_broadcast_is_signed() -> None:
     assert wire.verified(signing.public_key().public_bytes_raw(), datagram, keys.open(datagram)) == plaintext
     with pytest.raises(InvalidSignature):
         wire.verified(bytes(32), datagram, keys.open(datagram))
+    wrapped = VECTORS["wrapped_broadcast"]
+    assert (wrapped["kind"], raw(wrapped["body"])) == (wire.BROADCAST, datagram)
     at = vector["at_step_2"]
     assert keys.stepped(2).seal_signed(signing, at["counter"], plaintext) == raw(at["datagram"])
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use treecast_core::aead::Aead;
 use treecast_core::arrival::{Opened, OpenedFrame, Received, Recent, Relay};
 use treecast_core::broadcast_signature::SigningKey;
-use treecast_core::datagram::{Inner, TreeName, KIND_FRAME, KIND_SENDER_KEY, KIND_TREE_STATE, MAX_DATAGRAM_LEN};
+use treecast_core::datagram::{Inner, TreeHeader, TreeName};
+use treecast_core::datagram::{KIND_FRAME, KIND_SENDER_KEY, KIND_TREE_STATE, MAX_DATAGRAM_LEN};
 use treecast_core::events::Event;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame::FrameFacts;
@@ -116,13 +117,27 @@ pub fn receive_tree(tables: &ForwardingTables, datagram: &[u8]) -> Result<Vec<u8
 
 /// The same at a time.
 pub fn receive_tree_at(tables: &ForwardingTables, datagram: &[u8], now_ns: u64) -> Result<Vec<u8>, Reason> {
-    let mut buffer = datagram.to_vec();
-    let mut recent = Recent::default();
-    let (header, tree) = tables.receive_tree(&buffer, endpoint(1).address, &mut recent)?;
-    match tables.open_tree(tree, &header, &mut buffer, false, now_ns)? {
-        Opened::Frame(OpenedFrame { start, length, .. }) => Ok(buffer[start..start + length].to_vec()),
-        Opened::Part(part) => panic!("a whole frame: {part:?}"),
+    match open_from(tables, 1, datagram, now_ns)? {
+        (Opened::Frame(OpenedFrame { start, length, .. }), buffer) => Ok(buffer[start..start + length].to_vec()),
+        (Opened::Part(part), _) => panic!("a whole frame: {part:?}"),
     }
+}
+
+/// What is in a tree datagram, and where: of broadcast in a session with this node, else from its address.
+pub fn open_from(
+    tables: &ForwardingTables,
+    node: u32,
+    datagram: &[u8],
+    now_ns: u64,
+) -> Result<(Opened, Vec<u8>), Reason> {
+    let (mut buffer, mut recent, mut known) = (datagram.to_vec(), Recent::default(), None);
+    let is_broadcast = TreeHeader::parse(datagram).is_ok_and(|header| header.tree.is_broadcast());
+    let (header, tree) = if is_broadcast {
+        tables.receive_broadcast(&buffer, node, &mut known)?
+    } else {
+        tables.receive_tree(&buffer, endpoint(node as u8).address, &mut recent)?
+    };
+    tables.open_tree(tree, &header, &mut buffer, false, now_ns).map(|opened| (opened, buffer))
 }
 
 /// What becomes of a tree datagram from node 1 at a relay.

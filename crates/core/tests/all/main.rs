@@ -34,3 +34,4 @@ mod tables;
 mod tree_states;
 mod trees;
 mod vectors;
+mod wrapped;

@@ -107,13 +107,13 @@ fn who_repeats_a_genuine_datagram_costs_no_check_of_a_signature() {
 fn nobody_takes_the_flag_off_nor_gives_it_to_another_stream() {
     for place in [leaf(), relaying(&[3])] {
         let broadcast = Broadcast::new(place.clone());
-        let unsigned = with_flags(broadcast.genuine(), 0);
-        assert_eq!(broadcast.take(&unsigned), NOT_SIGNED);
-        let relayed = relay(&broadcast.member, &unsigned).map(|fresh| fresh.err());
-        assert_eq!(relayed, (!place.children.is_empty()).then_some(Some(Reason::BroadcastSignature)));
-        let (of_group, _) = tree(&broadcast.root, &broadcast.member, 5, place);
+        assert_eq!(broadcast.take(&with_flags(broadcast.genuine(), 0)), NOT_SIGNED, "to be opened or sent on");
+        let (of_group, _) = tree(&broadcast.root, &broadcast.member, 5, place.clone());
         let datagram = seal_tree(&of_group, FRAME);
-        assert_eq!(broadcast.take(&with_flags(datagram.clone(), 1)), NOT_SIGNED);
+        let signed = with_flags(datagram.clone(), 1);
+        let relayed = relay(&broadcast.member, &signed).map(|fresh| fresh.err());
+        assert_eq!(relayed, (!place.children.is_empty()).then_some(Some(Reason::BroadcastSignature)));
+        assert_eq!(broadcast.take(&signed), NOT_SIGNED);
         assert_eq!(broadcast.take(&with_flags(datagram, 2)), Err(Reason::FlagsUnknown));
     }
 }
@@ -139,10 +139,8 @@ fn each_part_of_a_frame_is_signed() {
     key.set_sealed(1);
     let forger = tree_with(NAME, 9, key);
     let mut frame = [0; 9018];
-    let mut take = |mut datagram: Vec<u8>| {
-        let mut recent = Recent::default();
-        let (header, tree) = broadcast.member.receive_tree(&datagram, endpoint(1).address, &mut recent)?;
-        let opened = broadcast.member.open_tree(tree, &header, &mut datagram, false, NOW_NS)?;
+    let mut take = |datagram: Vec<u8>| {
+        let (opened, datagram) = open_from(&broadcast.member, 1, &datagram, NOW_NS)?;
         let Opened::Part(opened) = opened else { panic!("a part: {opened:?}") };
         assert_eq!(opened.origin, Origin { root: 1, of_group: false });
         let bytes = &datagram[opened.start..][..opened.length];
@@ -209,12 +207,7 @@ fn who_floods_as_one_root_costs_a_bounded_number_of_checks_and_others_nothing() 
     join(&other, &flooded.member, 40, Aead::Aes256Gcm);
     certify(&flooded.member, 4, 4);
     let (root, _) = tree(&other, &flooded.member, BROADCAST_STREAM, TreePlace { parent: 4, ..leaf() });
-    let of_other = |datagram: &[u8]| {
-        let mut buffer = datagram.to_vec();
-        let mut recent = Recent::default();
-        let (header, tree) = flooded.member.receive_tree(&buffer, endpoint(4).address, &mut recent)?;
-        flooded.member.open_tree(tree, &header, &mut buffer, false, NOW_NS).map(|_| ())
-    };
+    let of_other = |datagram: &[u8]| open_from(&flooded.member, 4, datagram, NOW_NS).map(|_| ());
     let mut checked = 0;
     for counter in 1..=4000 {
         match flooded.take(&forged(counter)) {

@@ -99,7 +99,7 @@ fn session_key() -> Value {
     json!({ "h": hex(&hash), "k": hex(&k), "initiator_index": 1, "responder_index": 2, "key_00": key(0), "key_01": key(1) })
 }
 
-fn session(aead: Aead, kind: u8, checksum: Option<PartialChecksum>, body: &[u8], skipped: u64) -> Value {
+pub fn session(aead: Aead, kind: u8, checksum: Option<PartialChecksum>, body: &[u8], skipped: u64) -> Value {
     let key: [u8; 32] = counting(0x30);
     let keys = SessionKeys { seal: Zeroizing::new(key), open: Zeroizing::new([0; 32]) };
     let (index, remote_index, peer, confirmed) = (1, 0x1122_3344, 2, true);
@@ -142,12 +142,12 @@ fn forward() -> Value {
     json!({ "destination": 9, "source": 7, "inner": inner, "hops": [hop(HOP_LIMIT), hop(HOP_LIMIT - 1)] })
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 /// Of stream 0 they are signed.
-fn tree_datagram(stream: u32) -> Value {
+pub fn tree_datagram(stream: u32) -> Value {
     let (tree_key, sender_key): ([u8; 16], [u8; 32]) = (counting(0x50), counting(0x70));
     let name = TreeName { root: 0x0A0B_0C0D, stream, epoch: 6 };
     let key = SenderKey::new(7, Aead::Aes256Gcm, Zeroizing::new(sender_key));
@@ -246,6 +246,7 @@ fn all() -> Value {
         "forward": forward(),
         "tree_datagram": tree_datagram(5),
         "broadcast_datagram": tree_datagram(0),
+        "wrapped_broadcast": crate::wrapped::vector(),
         "signature_steps": crate::signatures::steps(),
         "tree_tag": tree_tag(),
         "path_steps": path_steps(),

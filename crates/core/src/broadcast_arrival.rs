@@ -1,0 +1,63 @@
+//! Broadcast from neighbour to neighbour: its tree datagrams come as bodies of session datagrams (docs/protocol.md section 5).
+//!
+//! All nodes hold its keys, and anybody can write an address into a datagram. So a session proves which neighbour has sent it,
+//! before anything is spent on its signature.
+
+use std::sync::Arc;
+
+use crate::arrival::Opened;
+use crate::datagram::{TreeHeader, TreeName};
+use crate::downstream_tree::{DownstreamTree, NextHops};
+use crate::forwarding_tables::ForwardingTables;
+use crate::reason::Reason;
+use crate::session::SESSION_BODY_OFFSET;
+
+impl ForwardingTables {
+    /// A tree datagram in a session with this neighbour, up to its tree tag. `recent`: the tree of the one before.
+    pub fn receive_broadcast<'r>(
+        &self,
+        datagram: &[u8],
+        neighbour: u32,
+        recent: &'r mut Option<Arc<DownstreamTree>>,
+    ) -> Result<(TreeHeader, &'r Arc<DownstreamTree>), Reason> {
+        let header = TreeHeader::parse(datagram)?;
+        if !header.tree.is_broadcast() {
+            return Err(Reason::TreeWrapped);
+        }
+        let tree = self.downstream_tree(&header, recent)?;
+        if !tree.parents.contains(&neighbour) {
+            return Err(Reason::TreeRpf);
+        }
+        tree.verify(&header, datagram)?;
+        Ok((header, tree))
+    }
+
+    /// Marks one that goes on from here, and to whom; None where it goes no further.
+    pub fn pass_broadcast(
+        &self,
+        tree: &DownstreamTree,
+        header: &TreeHeader,
+        datagram: &[u8],
+        now_ns: u64,
+    ) -> Result<Option<NextHops>, Reason> {
+        let next_hops = tree.next_hops.load_full();
+        if next_hops.is_empty() {
+            return Ok(None);
+        }
+        tree.pass(header, datagram, now_ns).map(|()| Some(next_hops))
+    }
+}
+
+impl TreeName {
+    /// Is it that of a root's broadcast?
+    pub fn is_broadcast(self) -> bool {
+        self.stream_name().is_broadcast()
+    }
+}
+
+impl Opened {
+    /// The same in the session datagram whose body it lies in.
+    pub fn in_session(self) -> Self {
+        self.further_by(SESSION_BODY_OFFSET)
+    }
+}
