@@ -175,8 +175,10 @@ def test_a_flood_of_forged_broadcast_costs_nobody_his_broadcast(hostility: Hosti
                     flood.wait_more(FLOOD_PPS // GENUINE)
             came = heard(ear, 2 * GENUINE * 99 // 100)
         signatures, passed_over, unwrapped = (counted(n1, name) - was for name, was in zip(names, before, strict=True))
-        print(f"{flood.sent} forged, {flood.sent / flood.elapsed_s:.0f}/s, {unwrapped} refused; {len(came)} of {2 * GENUINE}")
-        print("fresh hosts found each other in", [f"{one:.2f} s" for one in found_s])
+        print(f"{flood.sent} forged, {flood.sent / flood.elapsed_s:.0f}/s, {unwrapped} refused")
+        print(
+            f"{len(came)} of {2 * GENUINE} came; fresh hosts found each other in", [f"{one:.2f} s" for one in found_s]
+        )
         assert {*came} <= {*mine, *others}
         assert (signatures, passed_over) == (0, 0), "none was looked at"
         assert unwrapped >= FLOOD_PPS

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from lab.load import Receiver, Sender
-from lab.planes import INTERFACE, LIMIT_S, DataPlane, DataPlanes, ipv4, ipv6
+from lab.planes import INTERFACE, LIMIT_S, DataPlane, DataPlanes, ipv4, ipv6, mac
 from lab.waiting import wait_until
 from treecast.base.commands import FloodFrame, Inject, SetTreeMembers
 from treecast.base.events import TapFrame
@@ -139,6 +139,20 @@ def test_a_relay_that_delivers_does_both(three: DataPlanes) -> None:
     three.relay_tree(root, 9, relay, [leaf], group="239.1.1.9", relay_delivers=True)
     receivers = [Receiver(plane.machine, "239.1.1.9", 5000, interface=INTERFACE) for plane in (relay, leaf)]
     assert send_to_group(root, receivers, "239.1.1.9") == [COUNT, COUNT]
+
+
+def test_a_relay_sends_broadcast_on_in_its_own_sessions(three: DataPlanes) -> None:
+    root, relay, leaf = three.planes
+    three.relay_tree(root, 0, relay, [leaf], group="239.1.1.10", relay_delivers=True)
+    head = b"\xff" * 6 + mac(root.node) + bytes.fromhex("88b6")
+    frames = [head + bytes(60), head + bytes(range(250)) * 6]  # the second goes in parts
+    before = relay.forwarder.counters()
+    with relay.listen_raw(0x88B6) as near, leaf.listen_raw(0x88B6) as far:
+        for frame in frames:
+            root.do(FloodFrame(0, frame))
+            assert [ear.recv(2000) for ear in (near, far)] == [frame, frame]
+    assert relay.forwarder.counters()["frames_relayed"] - before["frames_relayed"] == 3
+    assert not any(plane.forwarder.drops()["tree_unwrapped"] for plane in three.planes)
 
 
 def test_a_group_without_subscribers_is_dropped_at_the_root(three: DataPlanes) -> None:
