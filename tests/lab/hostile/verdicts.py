@@ -21,7 +21,7 @@ SHORTEST = {
 
 
 def of_form(datagram: bytes) -> str | None:
-    """Refused for its form alone: type, length, version, reserved bytes, broadcast by itself. None: its form is right."""
+    """Refused for its form: type, length, version, reserved bytes, broadcast by itself. None: its form is right."""
     kind = datagram[0] if datagram else -1
     if kind not in SHORTEST:
         return "unknown_type"
