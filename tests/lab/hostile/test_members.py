@@ -77,9 +77,7 @@ def test_who_has_left_delivers_nothing_with_its_last_key_and_disturbs_no_stream(
                     speaker.own.sendto(one, (victim.machine.underlay_ipv4, 7700))
                 hostility.forge("mallory", victim, n0, datagrams)
             judged = [counted(victim, reason) - was for reason, was in zip(reasons, before, strict=True)]
-            assert judged == [FORGED, FORGED, 2 * FORGED], (
-                "from elsewhere, under a key that is over, broadcast by itself"
-            )
+            assert judged == [FORGED, FORGED, 2 * FORGED], "elsewhere, a key that is over, broadcast"
 
 
 def test_who_has_left_delivers_nothing_where_the_stream_pauses(hostility: Hostility) -> None:
