@@ -1,8 +1,9 @@
 """Authenticity of beacons: which of those that a LAN brings are of living nodes of this network, and new.
 
 A host of the LAN can send any frame and repeat all that it has heard, so a beacon counts that its node has signed, in
-the epoch in which that node's advertisements live now, with a higher sequence than the last one. Signatures are checked
-so many times a second; in a flood beyond that nothing new is decided (``is_flooded``), for genuine ones are lost too.
+the epoch in which that node's advertisements live now, with a higher sequence than the last one. The node must be one
+that may carry LANs. Signatures are checked so many times a second; in a flood beyond that nothing new is decided
+(``is_flooded``), for genuine ones are lost too.
 """
 
 from __future__ import annotations
@@ -31,11 +32,18 @@ FindSigner = Callable[[NodeIndex], Signer | None]
 """The signer of a node's beacons; None where no advertisements of that node live."""
 
 
+MayCarry = Callable[[NodeIndex], bool]
+"""Whether a node's certificate has the role bridge; so long as it is not known, too."""
+
+
 class Authenticity:
     """The beacons of one port. ``judge`` says which count."""
 
-    def __init__(self, now: Instant, find_signer: FindSigner, verify: VerifySignature, drops: Drops) -> None:
+    def __init__(
+        self, now: Instant, find_signer: FindSigner, may_carry: MayCarry, verify: VerifySignature, drops: Drops
+    ) -> None:
         self._find_signer = find_signer
+        self._may_carry = may_carry
         self._verify = verify
         self._drops = drops
         self._latest: OrderedDict[Rank, tuple[int, int]] = OrderedDict()
@@ -56,6 +64,9 @@ class Authenticity:
             self._drops.count("beacon_unknown_node")
             if node != own[0]:
                 self._wait(now, rank, signed)
+            return None
+        if not self._may_carry(node):
+            self._drops.count("beacon_without_role")
             return None
         if self._is_old(rank, beacon, own):
             self._drops.count("beacon_repeated")

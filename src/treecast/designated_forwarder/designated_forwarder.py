@@ -27,7 +27,7 @@ from treecast.base.problems import Problem
 from treecast.base.storm_control import NO_LIMITS, StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.designated_forwarder.announcing import announcement_frames
-from treecast.designated_forwarder.authenticity import Authenticity, FindSigner
+from treecast.designated_forwarder.authenticity import Authenticity, FindSigner, MayCarry
 from treecast.designated_forwarder.election import BEACON_INTERVAL, QUERY_RESPONSE_INTERVAL, Election, Rank, Why
 from treecast.designated_forwarder.lan_problems import LanProblems
 from treecast.designated_forwarder.seen import SeenHost, SeenHosts
@@ -106,11 +106,13 @@ class DesignatedForwarder:
         query_response_interval: Duration = QUERY_RESPONSE_INTERVAL,
         *,
         find_signer: FindSigner,
+        may_carry: MayCarry,
         verify_signature: VerifySignature = verify,
     ) -> None:
         self._sender = sender
         self._network = network_hash(sender.network_id)
         self._find_signer = find_signer
+        self._may_carry = may_carry
         self._verify_signature = verify_signature
         self._query_response_interval = query_response_interval
         self._drops = drops
@@ -135,7 +137,7 @@ class DesignatedForwarder:
         self._changes.append(ForwardingChange(port, forwards=False))
         rank: Rank = (self._sender.node_index, port)
         election = Election(now, rank, self._drops, self._query_response_interval)
-        authenticity = Authenticity(now, self._find_signer, self._verify_signature, self._drops)
+        authenticity = Authenticity(now, self._find_signer, self._may_carry, self._verify_signature, self._drops)
         self._ports[port] = _Port(mac, addresses, election, authenticity, BeaconState.SILENT, self._sender.mac, now)
         self.commands += [
             SetPortForwarding(port, on=False),

@@ -130,7 +130,7 @@ def rooms_of(
         ports=PortNames(),
         absent_pim=AbsentPim(),
         links=_links(node, factory, broadcast),
-        designated_forwarder=_designated_forwarder(node, membership, broadcast),
+        designated_forwarder=_designated_forwarder(node, membership, broadcast, nodes),
         discovery=discovery,
         membership=_membership(node, membership),
         broadcast=broadcast,
@@ -155,6 +155,12 @@ def may_relay(nodes: NodeTable, node: NodeIndex) -> bool:
     """Whether a node may send on what it does not subscribe to, as its certificate says."""
     certificate = nodes.certificate(node)
     return certificate is not None and Role.RELAY in certificate.rights.roles
+
+
+def may_carry(nodes: NodeTable, node: NodeIndex) -> bool:
+    """Whether a node may carry a LAN, as its certificate says."""
+    certificate = nodes.certificate(node)
+    return certificate is None or Role.BRIDGE in certificate.rights.roles
 
 
 def _broadcast(node: _Node, intern: Callable[[Record], Record]) -> Broadcast:
@@ -203,7 +209,9 @@ def _links(node: _Node, factory: HandshakeFactory, broadcast: Broadcast) -> Link
     )
 
 
-def _designated_forwarder(node: _Node, membership: MembershipConfig, broadcast: Broadcast) -> DesignatedForwarder:
+def _designated_forwarder(
+    node: _Node, membership: MembershipConfig, broadcast: Broadcast, nodes: NodeTable
+) -> DesignatedForwarder:
     certificate = node.certificate
     return DesignatedForwarder(
         Sender(
@@ -216,6 +224,7 @@ def _designated_forwarder(node: _Node, membership: MembershipConfig, broadcast: 
         node.drops,
         membership.query_response_interval,
         find_signer=broadcast.signer,
+        may_carry=partial(may_carry, nodes),
         verify_signature=node.verifier.signature,
     )
 

@@ -46,7 +46,9 @@ def sign(body: bytes) -> bytes:
 def test_the_listener_survives_any_beacon() -> None:
     drops = Drops()
     sender = Sender(NETWORK, NodeIndex(5), MAC, EPOCH, KEY)
-    designated_forwarder = DesignatedForwarder(sender, drops, find_signer=lambda _: (KEY.public, EPOCH))
+    designated_forwarder = DesignatedForwarder(
+        sender, drops, find_signer=lambda _: (KEY.public, EPOCH), may_carry=lambda _: True
+    )
     designated_forwarder.open(Instant(0.0), 0, MAC, (), LAN_LIMITS)
     rng = Random(1)
     now, beacons_sent, received = 0.0, 0, 0

@@ -52,6 +52,8 @@ class Lan:
     history: list[tuple[Instant, frozenset[int]]] = field(default_factory=list)
     signers: dict[NodeIndex, tuple[bytes, int]] = field(default_factory=dict)
     """Public signing key and epoch of each node, as its advertisements have them."""
+    without_role: set[NodeIndex] = field(default_factory=set)
+    """Nodes whose certificate lacks the role bridge."""
     checks: int = 0
     """Signatures that were verified."""
     cut: set[frozenset[int]] = field(default_factory=set)
@@ -65,7 +67,13 @@ class Lan:
         key = signing_key(index)
         sender = Sender(NETWORK, NodeIndex(index), mac, int(self.now * 1000), key)
         self.signers[NodeIndex(index)] = (key.public, sender.epoch_ms)
-        forwarder = DesignatedForwarder(sender, drops, find_signer=self.signers.get, verify_signature=self._verify)
+        forwarder = DesignatedForwarder(
+            sender,
+            drops,
+            find_signer=self.signers.get,
+            may_carry=lambda node: node not in self.without_role,
+            verify_signature=self._verify,
+        )
         node = self.nodes[index] = LanNode(index, forwarder, drops)
         node.designated_forwarder.open(self.now, 0, mac, (), NO_LIMITS)
         self._turn(node)

@@ -33,11 +33,11 @@ def genuine(beacon: Beacon) -> EthernetFrame:
     return ethernet.parse(beacon_frame(beacon, MAC, lambda body: key.sign(BEACON_CONTEXT, body)))
 
 
-def two_nodes() -> Lan:
+def two_nodes(lower: int = 1) -> Lan:
     lan = Lan()
-    lan.add(1)
-    lan.add(2)
-    lan.run_until(lambda: lan.forwarding() == {1}, 20.0)
+    lan.add(lower)
+    lan.add(lower + 1)
+    lan.run_until(lambda: lan.forwarding() == {lower}, 20.0)
     lan.run(2.0)
     lan.history.clear()
     return lan
@@ -66,6 +66,20 @@ def test_a_beacon_of_a_node_that_nobody_knows_stops_nobody() -> None:
         lan.run(0.25)
     assert {forwarding for _, forwarding in lan.history} == {frozenset({1})}
     assert lan.nodes[1].drops.snapshot()["beacon_unknown_node"] == 20
+
+
+@pytest.mark.parametrize("state", [BeaconState.CAPABLE, BeaconState.FORWARDING])
+def test_genuine_beacons_of_a_lower_member_without_the_role_bridge_stop_nobody(state: BeaconState) -> None:
+    lan, member = two_nodes(2), NodeIndex(1)
+    lan.signers[member] = (signing_key(member).public, 1_000_000)
+    lan.without_role.add(member)
+    for number in range(20):
+        for node in lan.nodes.values():
+            beacon = genuine(beacon_of(lan, member, state, later=number))
+            node.designated_forwarder.receive(lan.now, 0, beacon)
+        lan.run(0.25)
+    assert {forwarding for _, forwarding in lan.history} == {frozenset({2})}
+    assert {node.drops.snapshot()["beacon_without_role"] for node in lan.nodes.values()} == {20}
 
 
 def test_recorded_beacons_of_a_node_that_is_gone_stop_nobody() -> None:

@@ -11,8 +11,9 @@ from treecast.base.events import HostSeen, RefusalReason, TapFrame
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.storm_control import NO_LIMITS
+from treecast.identity.rights import DEFAULT_RIGHTS
 from treecast.multicast import TAP, PortAddresses
-from treecast.sim.world import SimNode, World
+from treecast.sim.world import MAY_BRIDGE, SimNode, World
 from treecast.wire import ethernet, igmp
 from treecast.wire.beacon import BEACON_ETHERTYPE, BeaconState, parse_beacon
 from treecast.wire.group_membership import GroupRecord, MembershipReport, RecordType
@@ -140,3 +141,31 @@ def test_a_group_that_the_data_plane_had_no_room_for_is_sent_to_it_again() -> No
     first.forwarder.refuses = lambda _: None
     world.run(60.0)
     assert first.forwarder.port_groups[PACKET, 0, GROUP] == ANY_SOURCE
+
+
+def test_a_lan_is_lost_to_a_lower_node_only_while_its_certificate_has_the_role_bridge() -> None:
+    world = World(5)
+    member = world.add(rights=DEFAULT_RIGHTS)
+    node = world.add(peer=member)
+    world.run_until(lambda: node.is_linked(member), 20.0)
+    open_port(world, member)
+    open_port(world, node)
+
+    def carriers() -> set[NodeIndex | None]:
+        """Nodes that carry the LAN to the node, in 3 s in which it gets all beacons of the member."""
+        found, taken = set(), len(member.forwarder.injected)
+        for _ in range(300):
+            world.run(0.01)
+            new = member.forwarder.injected[taken:]
+            taken += len(new)
+            for frame in new:
+                node.forwarder.raise_event(TapFrame(PACKET, frame))
+            found |= {port.forwarder for port in node.engine.view.lans(world.underlay.now)}
+        return found
+
+    assert carriers() == {node.index}
+    assert node.engine.drops.snapshot()["beacon_without_role"] >= 5
+    renewed = world.certify(member.index, member.identity.keys, not_before_s=1, rights=MAY_BRIDGE)
+    member.carry_out(member.engine.renew(member.now, renewed))
+    assert member.index in carriers()
+    assert PACKET in node.forwarder.blocked

@@ -29,7 +29,7 @@ KEEPS = KeepLocal(ra=True, dhcp=False)
 
 
 def shared() -> DesignatedForwarder:
-    forwarder = DesignatedForwarder(SENDER, Drops(), find_signer=lambda _: None)
+    forwarder = DesignatedForwarder(SENDER, Drops(), find_signer=lambda _: None, may_carry=lambda _: True)
     forwarder.open(NOW, 1, MAC, (), LIMITS, KEEPS)
     return forwarder
 

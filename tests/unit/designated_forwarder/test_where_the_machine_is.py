@@ -33,7 +33,9 @@ class Node:
     def __init__(self) -> None:
         sender = Sender(NETWORK, ME, OWN, 1000, KEY)
         self.now = START
-        self.forwarder = DesignatedForwarder(sender, Drops(), find_signer=lambda _: (KEY.public, 1000))
+        self.forwarder = DesignatedForwarder(
+            sender, Drops(), find_signer=lambda _: (KEY.public, 1000), may_carry=lambda _: True
+        )
         self.forwarder.open(self.now, 0, LAN, ADDRESSES, NO_LIMITS)
         self.sequence = 0
         self.shown()
