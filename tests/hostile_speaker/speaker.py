@@ -189,7 +189,7 @@ class Speaker:
 
     def announce(self, session: Session) -> None:
         """Advertise NODE, and LINKS with that node."""
-        links = self.advertise(wire.LINKS, b"\0", wire.encode([session.peer]))
+        links = self.advertise(wire.LINKS, b"\0", wire.encode([[session.peer]]))
         session.flood(self.describe(), links)
 
     def join(self, session: Session, group: str, chunk: int = 0, sources: tuple[bytes, ...] = ()) -> None:

@@ -7,14 +7,13 @@ neighbours what comes is flooded next ``news``'s. Read ``docs/protocol.md`` sect
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
 from treecast.base.counters import Drops
 from treecast.base.errors import MalformedError
 from treecast.base.flows import GroupKey
 from treecast.base.ids import NodeIndex
-from treecast.base.limits import MAX_ORIGINS, MAX_RECORDS_PER_ORIGIN
 from treecast.base.membership import SourceFilter
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
@@ -23,11 +22,12 @@ from treecast.broadcast.acceptance import Acceptance, VerifyCertificate, groups_
 from treecast.broadcast.ca_records import VOID, CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.flooding import Neighbour
-from treecast.broadcast.footprint import BroadcastFootprint, footprint_of
+from treecast.broadcast.footprint import BroadcastFootprint, footprint_of, tables_of
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.link_state import LinkState, ListedBy, links_in
 from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
+from treecast.broadcast.own_links import LinkMeasurement
 from treecast.broadcast.pace import full_pace
 from treecast.broadcast.quotas import DEFAULT_QUOTA, OverQuota, OverQuotaError, Usage, quota_of
 from treecast.broadcast.reconciliation import Reconciliation
@@ -43,8 +43,6 @@ from treecast.wire.revocation import CA_ORIGIN
 
 REQUEST_INTERVAL: Duration = 0.5
 """A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
-FEW = 64
-"""Nine tenths of a quota of so few groups are no news: what is beyond is one."""
 
 
 class Broadcast:
@@ -98,7 +96,7 @@ class Broadcast:
         self._link_state = LinkState(self._store)
         self._consulted = ConsultedNeighbours(self._link_state, self._neighbours)
         self._listed_by = ListedBy()
-        self.paths = ShortestPaths(me, self._link_state, self._listed_by, self._neighbours)
+        self.paths = ShortestPaths(me, self._link_state, self._listed_by, self._neighbours, self._own.links)
         self._news = News(self._store, self._link_state, self._listed_by, rng)
         self.ca_records = CaRecords(ca_public_key, self._store, self._news, verify_signature)
 
@@ -143,13 +141,7 @@ class Broadcast:
 
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
-        own = self._store.get(self._me)
-        advice = "let this node's hosts join fewer groups, or split its LAN between nodes"
-        yield TableUse("advertisements of this node", len(own.records) if own else 0, MAX_RECORDS_PER_ORIGIN, advice)
-        if self._own.groups.quota.groups > FEW:
-            most = self._own.groups.quota.groups
-            yield TableUse("advertised groups of this node", len(self._own.groups), most, advice)
-        yield TableUse("nodes known", len(self._store), MAX_ORIGINS, "split the network")
+        return tables_of(self._store, self._me, self._own.groups)
 
     # links
 
@@ -169,6 +161,10 @@ class Broadcast:
             self._listed_by.link_down(peer)
             self.ca_records.link_down(peer)
             self.reconciliation.link_down(now, peer)
+
+    def measured(self, now: Instant, measurements: Iterable[LinkMeasurement]) -> None:
+        """How links do now, about once a second."""
+        self._own.measured(now, measurements)
 
     # advertisements of others
 

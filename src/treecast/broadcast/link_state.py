@@ -1,60 +1,15 @@
-"""LINKS advertisements: a node's links in chunks, and the links that other origins advertise.
-
-Decides which chunk lists which link. A link stays in its chunk while it is up, so that one that comes or goes changes
-one advertisement. Format: ``docs/protocol.md`` section 7.
-"""
+"""Links that other origins advertise, as their LINKS say. Format: ``docs/protocol.md`` section 7."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 
 from treecast.base.ids import NodeIndex
 from treecast.broadcast.store import Store
-from treecast.wire.advertisement import MAX_LINK_CHUNKS, MAX_LINKS_PER_CHUNK, LinksContent, parse_links
+from treecast.wire.advertised_links import parse_links
 
 CACHED_ORIGINS = 8
 """Advertisements of one origin come in rows. A set of 1,000 links takes 54 kB."""
-
-
-class OwnLinks:
-    """This node's links, in chunks that fit an advertisement each."""
-
-    def __init__(self) -> None:
-        self._chunk_of: dict[NodeIndex, int] = {}
-        self._chunks: list[set[NodeIndex]] = []
-        self._changed: set[int] = set()
-
-    def add(self, peer: NodeIndex) -> bool:
-        """List a link in the first chunk that is not full; False where all are."""
-        if peer in self._chunk_of:
-            return True
-        number = next((n for n, chunk in enumerate(self._chunks) if len(chunk) < MAX_LINKS_PER_CHUNK), None)
-        if number is None:
-            if len(self._chunks) >= MAX_LINK_CHUNKS:
-                return False
-            number = len(self._chunks)
-            self._chunks.append(set())
-        self._chunk_of[peer] = number
-        self._chunks[number].add(peer)
-        self._changed.add(number)
-        return True
-
-    def remove(self, peer: NodeIndex) -> None:
-        """List a link no more."""
-        number = self._chunk_of.pop(peer, None)
-        if number is not None:
-            self._chunks[number].discard(peer)
-            self._changed.add(number)
-
-    def take_changed(self) -> list[tuple[bytes, LinksContent | None]]:
-        """Key and content of each chunk that changed since the last call; None for one that lists nothing any more."""
-        changed = sorted(self._changed)
-        self._changed.clear()
-        return [(bytes((number,)), self._content(number)) for number in changed]
-
-    def _content(self, number: int) -> LinksContent | None:
-        chunk = self._chunks[number]
-        return LinksContent(tuple(sorted(chunk))) if chunk else None
 
 
 class LinkState:
@@ -79,6 +34,15 @@ class LinkState:
         """The nodes that this origin lists; a caller that needs them again soon takes ``of``."""
         origin = self._store.get(index)
         return frozenset[int]() if origin is None else _union(record.content for record in origin.link_records())
+
+    def classes(self, index: NodeIndex) -> Mapping[int, tuple[int, int]]:
+        """The nodes that this origin lists, each with the classes of its round trip and loss there. Of one that is
+        listed twice the later chunk says it.
+        """
+        origin = self._store.get(index)
+        chunks = sorted(origin.link_records(), key=lambda record: record.key) if origin is not None else []
+        listed = (parse_links(chunk.content).links() for chunk in chunks if chunk.content)
+        return {peer: (rtt, loss) for links in listed for peer, rtt, loss in links}
 
     def held(self) -> list[NodeIndex]:
         """Origins whose links are held."""

@@ -5,6 +5,7 @@ Decides their sequences and the epoch. Sends nothing: methods return the records
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 from msgspec.structs import replace
@@ -15,8 +16,8 @@ from treecast.base.limits import MAX_RECORDS_PER_ORIGIN
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.broadcast.acceptance import Acceptance
 from treecast.broadcast.floor import Floor
-from treecast.broadcast.link_state import OwnLinks
 from treecast.broadcast.own_groups import OwnGroups
+from treecast.broadcast.own_links import LinkMeasurement, OwnLinks
 from treecast.broadcast.pace import full_pace
 from treecast.broadcast.quotas import NOTHING, OverQuota, Usage, usage_of
 from treecast.broadcast.store import Origin, Record, Store, hash_of_body
@@ -26,7 +27,7 @@ from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent
 
 NODE_INTERVAL: Duration = 28.0
 """Twice in the lifetime of what it keeps alive; each is repeated until it is acknowledged."""
-LINKS_DELAY: Duration = 0.3
+LINKS_DELAY: Duration = 0.1
 """Links come in bursts when a node starts: one LINKS advertisement for each burst."""
 
 
@@ -59,7 +60,7 @@ class OwnAdvertisements:
         self._waiting_hosts: dict[bytes, bytes] = {}
         self.groups = OwnGroups(drops)
         self._floor = Floor()
-        self._links = OwnLinks()
+        self.links = OwnLinks()
         self._links_due: Instant | None = None
         self._node: NodeContent | None = None
         self._node_due: Instant | None = None
@@ -131,14 +132,21 @@ class OwnAdvertisements:
 
     def link_up(self, now: Instant, peer: NodeIndex) -> None:
         """List the link in LINKS, in a moment."""
-        if not self._links.add(peer):
+        if not self.links.add(peer):
             self._drops.count("advertisement_table_full")
         self._links_due = self._links_due or after(now, LINKS_DELAY)
 
     def link_down(self, now: Instant, peer: NodeIndex) -> None:
         """List it no more."""
-        self._links.remove(peer)
+        self.links.remove(peer)
         self._links_due = self._links_due or after(now, LINKS_DELAY)
+
+    def measured(self, now: Instant, measurements: Iterable[LinkMeasurement]) -> None:
+        """How links do now, about once a second: LINKS follow what has changed for good."""
+        for measurement in measurements:
+            self.links.measure(now, measurement)
+        if self.links.settle(now):
+            self._links_due = self._links_due or now
 
     def advance(self, now: Instant) -> list[Record]:
         """Publish what is due: NODE again, links that came and went, and groups that changed since the last call."""
@@ -230,7 +238,7 @@ class OwnAdvertisements:
         if self._node is None:
             return []
         published: list[Record] = []
-        for key, content in self._links.take_changed():
+        for key, content in self.links.take_changed():
             published += self.put(now, Kind.LINKS, key, b"" if content is None else emit(content))
         return published
 

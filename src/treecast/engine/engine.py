@@ -28,6 +28,7 @@ from treecast.engine.faults import Faults
 from treecast.engine.following import Following
 from treecast.engine.lan_ports import LanPorts
 from treecast.engine.learning import Learning
+from treecast.engine.measuring import measurements
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.own_node import OwnNode
 from treecast.engine.problems import EngineProblems
@@ -124,6 +125,7 @@ class Engine:
 
     def _review_links(self, now: Instant, reports: Sequence[SessionReport]) -> None:
         self._following.links(now, self.rooms.links.review(now, reports))
+        self.rooms.broadcast.measured(now, measurements(self.rooms.links, reports))
         self._own.look_for_twin()
         self._following.certificates(now)
         self._following.replaced(now)

@@ -20,7 +20,7 @@ FORWARD_AGAIN_AFTER: Duration = 2.0
 """The same for a linked node that has fallen silent: after its session has had a route, and before it is dead."""
 
 NextHop = Callable[[NodeIndex], NodeIndex | None]
-"""The neighbour by which a node is reached, as LINKS of all nodes say."""
+"""The neighbour by which a node is reached, as LINKS of all nodes say: on the path with the shortest delay."""
 
 
 class InitWays:

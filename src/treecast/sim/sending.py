@@ -96,14 +96,15 @@ class Sending(ForwardingTables):
         self.probed += 1
         if len(session.probes) >= OUTSTANDING_PROBES:
             session.probes.pop(next(iter(session.probes)))
-        session.probes[self.probed] = moves
+        session.probes[self.probed] = moves, self.underlay.now
         return Probe(False, fingerprint, self.probed)
 
     def _reply_counts(self, session: ModelSession, value: int) -> bool:
         if value not in session.probes:
             self.drops["probe_unexpected"] += 1
             return False
-        moves = session.probes.pop(value)
+        moves, sent_at = session.probes.pop(value)
+        session.measured(self.underlay.now - sent_at)
         self.sessions.path(session.peer).probe_answered(moves, self.underlay.now)
         return True
 
@@ -143,7 +144,7 @@ class Sending(ForwardingTables):
             peer=one.peer,
             age_s=now - one.since,
             silent_s=now - one.received_at,
-            rtt_ms=None,
+            rtt_ms=None if one.rtt_s is None else 1000 * one.rtt_s,
             sealed=one.sealed * datagram_weight,
             path_silent_s=now - path.received_at,
             path_unanswered=path.unanswered,

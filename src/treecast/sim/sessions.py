@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
-from treecast.base.time import Instant
+from treecast.base.time import Duration, Instant
 from treecast.sim.datagrams import ReplayWindow
 from treecast.sim.paths import ModelPath
 
@@ -26,9 +26,15 @@ class ModelSession:
     link_secret: bytes = b""
     """The id of the one that is in its keys."""
     sealed: int = 0
-    probes: dict[int, int | None] = field(default_factory=dict)
-    """Probes whose reply is still believed, by value: the path after so many moves, or a route."""
+    probes: dict[int, tuple[int | None, Instant]] = field(default_factory=dict)
+    """Probes whose reply is still believed, by value: the path after so many moves, or a route, and when it left."""
+    rtt_s: Duration | None = None
+    """Smoothed (RFC 6298)."""
     window: ReplayWindow = field(default_factory=lambda: ReplayWindow(SESSION_WINDOW))
+
+    def measured(self, rtt_s: Duration) -> None:
+        """A probe was answered after so long."""
+        self.rtt_s = rtt_s if self.rtt_s is None else 0.875 * self.rtt_s + 0.125 * rtt_s
 
 
 class Sessions:

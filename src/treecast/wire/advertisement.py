@@ -25,15 +25,13 @@ from treecast.wire.advertised_groups import (
     parse_groups,
     unpacked,
 )
+from treecast.wire.advertised_links import LinksContent, parse_links
 from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U8, U16, U32, U63, version
 from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets
 from treecast.wire.revocation import RevocationContent, is_revocation_key, parse_revocation_key
 
 SIGNING_CONTEXT = b"treecast advertisement 1"
 MAX_ENDPOINTS = 8
-MAX_LINKS_PER_CHUNK = 128
-MAX_LINK_CHUNKS = 128
-"""Together as many links as there are origins (16,384)."""
 MAX_HOST_ADDRESSES = 32
 HOST_IS_ROUTER = 1
 _ENDPOINT_BYTES = 22
@@ -123,19 +121,6 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
         return tuple(Endpoint(unpacked(packed), port) for packed, port in self.endpoints)
 
 
-class LinksContent(msgspec.Struct, frozen=True, array_like=True):
-    """One chunk of an origin's links."""
-
-    peers: Annotated[tuple[U32, ...], Meta(max_length=MAX_LINKS_PER_CHUNK)]
-
-    def __str__(self) -> str:
-        return f"LINKS content {self.text()}"
-
-    def text(self) -> str:
-        """The line without its kind."""
-        return f"to {listed(self.peers, 60, 'n{}'.format) or 'nobody'}"
-
-
 class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True):
     """Says that a node wants all sources of all groups of the prefix. ``flags``: none is defined."""
 
@@ -183,7 +168,6 @@ Content = NodeContent | LinksContent | GroupsContent | GroupPrefixContent | Host
 _node_decoder = msgspec.msgpack.Decoder(NodeContent)
 _group_prefix_decoder = msgspec.msgpack.Decoder(GroupPrefixContent)
 _host_decoder = msgspec.msgpack.Decoder(HostContent)
-_links_decoder = msgspec.msgpack.Decoder(LinksContent)
 _revocation_decoder = msgspec.msgpack.Decoder(RevocationContent)
 _encoder = msgspec.msgpack.Encoder()
 _signed_decoder = msgspec.msgpack.Decoder(Signed)
@@ -213,14 +197,6 @@ def parse_node(content: bytes) -> NodeContent:
         raise MalformedError("advertisement_malformed") from error
 
 
-def parse_links(content: bytes) -> LinksContent:
-    """The content of LINKS; MalformedError("advertisement_malformed")."""
-    try:
-        return _links_decoder.decode(content)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedError("advertisement_malformed") from error
-
-
 def parse_content(kind: int, content: bytes) -> Content | None:
     """The content of one kind, which must not be empty; None of a kind that is not known here.
     MalformedError("advertisement_malformed").
@@ -234,7 +210,7 @@ def parse_content(kind: int, content: bytes) -> Content | None:
             case Kind.HOST:
                 return _host_decoder.decode(content)
             case Kind.LINKS:
-                return _links_decoder.decode(content)
+                return parse_links(content)
             case Kind.GROUP_PREFIX:
                 return _group_prefix_decoder.decode(content)
             case Kind.REVOCATION:
@@ -251,7 +227,7 @@ def is_key_of(kind: int, key: bytes) -> bool:
         case Kind.NODE:
             return not key
         case Kind.LINKS:
-            return len(key) == 1 and key[0] < MAX_LINK_CHUNKS
+            return len(key) == 1
         case Kind.GROUPS:
             return len(key) == 2
         case Kind.REVOCATION:

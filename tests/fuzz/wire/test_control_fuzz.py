@@ -13,13 +13,13 @@ from treecast.base.addresses import MacAddress
 from treecast.base.errors import MalformedError
 from treecast.base.flows import Flow
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup
+from treecast.wire.advertised_links import LinksContent
 from treecast.wire.advertisement import (
     Body,
     Content,
     GroupPrefixContent,
     HostContent,
     Kind,
-    LinksContent,
     NodeContent,
     Signed,
     emit,
@@ -71,6 +71,7 @@ CONTENTS: list[tuple[Kind, Content]] = [
     (Kind.GROUPS, GROUPS),
     (Kind.HOST, HostContent((b"\x01\x02\x03\x04",), 7)),
     (Kind.LINKS, LinksContent((1, 2, 3))),
+    (Kind.LINKS, LinksContent((1, 2), b"\x07\x33", b"\x00\x07", b"\x00\x00")),
     (Kind.GROUP_PREFIX, GroupPrefixContent()),
 ]
 FLOWS = [

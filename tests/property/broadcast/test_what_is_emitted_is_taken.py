@@ -24,6 +24,7 @@ from treecast.broadcast.own_groups import MAX_LISTED_BYTES, OwnGroups
 from treecast.identity.certificate import Certificate, Claims, Extension, issue
 from treecast.identity.keys import NodeKeys
 from treecast.wire.advertised_groups import MAX_SOURCES, GroupsContent, ListedGroup, chunk_key
+from treecast.wire.advertised_links import LinksContent
 from treecast.wire.advertisement import (
     MAX_ENDPOINTS,
     SIGNING_CONTEXT,
@@ -32,7 +33,6 @@ from treecast.wire.advertisement import (
     GroupPrefixContent,
     HostContent,
     Kind,
-    LinksContent,
     NodeContent,
     Signed,
     emit,

@@ -20,7 +20,8 @@ from treecast.engine.changes import HostChange
 from treecast.sim.datagrams import SessionDatagram
 from treecast.sim.world import SimNode, World
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
-from treecast.wire.advertisement import HostContent, Kind, LinksContent, host_key, parse_signed
+from treecast.wire.advertised_links import LinksContent
+from treecast.wire.advertisement import HostContent, Kind, host_key, parse_signed
 from treecast.wire.control import Flood, parse_control
 
 NODES = 16

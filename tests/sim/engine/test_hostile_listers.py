@@ -7,7 +7,8 @@ from functools import partial
 from tests.sim.engine.meshes import publish
 from tests.sim.engine.test_routes_in_virtual_time import apart
 from treecast.sim.world import SimNode, World
-from treecast.wire.advertisement import Kind, LinksContent
+from treecast.wire.advertised_links import LinksContent
+from treecast.wire.advertisement import Kind
 
 GROUP = "239.1.1.1"
 FLOODED_S = 1.0

@@ -10,7 +10,8 @@ from treecast.base.ids import NodeIndex
 from treecast.base.time import Instant
 from treecast.identity.keys import NodeKeys
 from treecast.sim.world import SimNode, World
-from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, LinksContent, NodeContent, Signed, emit
+from treecast.wire.advertised_links import LinksContent
+from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent, Signed, emit
 from treecast.wire.control import Flood, emit_control
 
 NODES = 24

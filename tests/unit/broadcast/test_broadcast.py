@@ -121,7 +121,7 @@ def test_a_neighbour_that_the_origin_is_linked_to_is_left_to_the_origin() -> Non
 
 
 def emit_links(*peers: int) -> bytes:
-    from treecast.wire.advertisement import LinksContent
+    from treecast.wire.advertised_links import LinksContent
 
     return emit(LinksContent(peers))
 

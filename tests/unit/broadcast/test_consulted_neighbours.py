@@ -10,12 +10,11 @@ from tests.unit.broadcast.test_idle_turns import FIRST, KEYS, acknowledge_all, n
 from tests.unit.counting import steps_of, times_the_work
 from treecast.base.ids import NodeIndex
 from treecast.broadcast.consulted_neighbours import CONSULTED_NEIGHBOURS
+from treecast.wire.advertised_links import MAX_LINKS_PER_CHUNK, LinksContent
 from treecast.wire.advertisement import (
-    MAX_LINKS_PER_CHUNK,
     SIGNING_CONTEXT,
     Body,
     Kind,
-    LinksContent,
     Signed,
     emit,
 )

@@ -19,7 +19,8 @@ from treecast import wire
 from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.membership import ANY_SOURCE
 from treecast.wire.advertised_groups import GroupsContent, ListedGroup, chunk_key
-from treecast.wire.advertisement import Body, HostContent, Kind, LinksContent, NodeContent, Signed, emit, host_key
+from treecast.wire.advertised_links import LinksContent
+from treecast.wire.advertisement import Body, HostContent, Kind, NodeContent, Signed, emit, host_key
 from treecast.wire.arp import ArpOperation, ArpPacket
 from treecast.wire.control import Acknowledge, Ciphertext, Digest, EncapsulationKey, Flood, Ranges
 from treecast.wire.ethernet import VlanTag

@@ -1,0 +1,132 @@
+"""Chunks of LINKS, and when others learn of what is measured of a link."""
+
+from __future__ import annotations
+
+import itertools
+from random import Random
+
+from treecast.base.ids import NodeIndex
+from treecast.base.time import Duration, Instant
+from treecast.broadcast.own_links import CHANGE_INTERVAL, OFF_FOR, LinkMeasurement, OwnLinks
+from treecast.wire.advertised_links import MAX_LINKS_PER_CHUNK, NOT_MEASURED, loss_class, rtt_class
+
+PEER = NodeIndex(7)
+
+
+class Reviewed:
+    """One node's links, each reviewed once a second."""
+
+    def __init__(self, *peers: int) -> None:
+        self.links = OwnLinks()
+        for peer in peers:
+            assert self.links.add(NodeIndex(peer))
+        self.links.take_changed()
+        self.now = Instant(100.0)
+        self.changes: list[tuple[Duration, bytes]] = []
+        """When a chunk was published, and which one."""
+
+    def review(self, rtts_ms: dict[int, float | None], unanswered: int = 0, age_s: float = 60.0) -> None:
+        self.now = Instant(self.now + 1.0)
+        for peer, rtt_ms in rtts_ms.items():
+            self.links.measure(self.now, LinkMeasurement(NodeIndex(peer), rtt_ms, unanswered, age_s))
+        if self.links.settle(self.now):
+            self.changes += [(self.now - 100.0, key) for key, _ in self.links.take_changed()]
+
+    def measured(self, rtt_ms: float, seconds: int = 30) -> None:
+        for _ in range(seconds):
+            self.review({PEER: rtt_ms})
+
+
+def test_a_link_is_listed_before_it_is_measured_and_its_classes_10_s_after() -> None:
+    node = Reviewed(PEER)
+    assert node.links.classes(PEER) == (NOT_MEASURED, 0)
+    node.review({PEER: None})
+    node.measured(40.0, 9)
+    assert node.changes == []
+    node.measured(40.0, 3)
+    assert len(node.changes) == 1
+    assert node.links.classes(PEER) == (rtt_class(40.0), 0)
+
+
+def test_a_round_trip_at_the_border_of_classes_changes_nothing() -> None:
+    node = Reviewed(PEER)
+    node.measured(40.0)
+    for _ in range(120):
+        node.measured(40.0 * 1.19, 7)
+        node.measured(40.0 / 1.19, 7)
+    assert len(node.changes) == 1
+
+
+def test_a_round_trip_that_is_another_for_10_s_changes_the_class_and_a_shorter_time_does_not() -> None:
+    node = Reviewed(PEER)
+    node.measured(40.0)
+    for _ in range(20):
+        node.measured(90.0, int(OFF_FOR) - 1)
+        node.measured(40.0, 1)
+    assert len(node.changes) == 1
+    node.measured(90.0, int(OFF_FOR) + 1)
+    assert len(node.changes) == 2
+    assert node.links.classes(PEER) == (rtt_class(90.0), 0)
+
+
+def test_the_first_round_trips_of_a_new_session_change_nothing() -> None:
+    node = Reviewed(PEER)
+    node.measured(40.0)
+    for _ in range(20):
+        for age_s in range(int(OFF_FOR)):
+            node.review({PEER: 400.0}, age_s=age_s)
+    assert len(node.changes) == 1
+
+
+def test_links_that_change_all_the_time_cost_one_chunk_in_10_s() -> None:
+    peers = range(1, 3 * MAX_LINKS_PER_CHUNK + 1)
+    node, rng = Reviewed(*peers), Random(1)
+    for turn in range(300):
+        rtt_ms = 10.0 if turn // 20 % 2 else 100.0
+        node.review({peer: rtt_ms * rng.uniform(1.0, 1.1) for peer in peers})
+    times = [at for at, _ in node.changes]
+    assert all(later - earlier >= CHANGE_INTERVAL for earlier, later in itertools.pairwise(times))
+    assert {key for _, key in node.changes} == {b"\0", b"\1", b"\2"}, "each has its turn"
+
+
+def test_loss_is_measured_by_the_probes_that_nobody_answers() -> None:
+    node, rng = Reviewed(PEER), Random(2)
+    node.measured(40.0)
+    unanswered, losses = 0, list[int]()
+    for _ in range(1_500):  # a probe in two seconds
+        unanswered = unanswered + 1 if rng.random() < 0.2 else 0
+        node.review({PEER: 40.0}, unanswered + 1)
+        node.review({PEER: 40.0}, unanswered + 1)
+        losses.append(node.links.classes(PEER)[1])
+    assert abs(losses[-1] - loss_class(0.2)) <= 1
+    assert losses[0] == 0
+    assert len(node.changes) <= 6, "and then they are quiet"
+
+
+def test_a_few_lost_probes_change_nothing() -> None:
+    node, rng = Reviewed(PEER), Random(3)
+    node.measured(40.0)
+    for _ in range(1_800):
+        node.review({PEER: 40.0}, 2 if rng.random() < 0.005 else 0)
+        node.review({PEER: 40.0}, 0)
+    assert len(node.changes) <= 2
+
+
+def test_a_link_that_went_and_came_is_not_measured() -> None:
+    node = Reviewed(PEER)
+    node.measured(40.0)
+    node.links.remove(PEER)
+    assert node.links.classes(PEER) == (NOT_MEASURED, 0)
+    node.review({PEER: 40.0})
+    node.links.add(PEER)
+    assert node.links.classes(PEER) == (NOT_MEASURED, 0)
+
+
+def test_a_chunk_has_a_class_for_each_link() -> None:
+    node = Reviewed(3, 9)
+    for _ in range(12):
+        node.review({9: 40.0, 3: 5.0})
+    node.links.add(NodeIndex(5))
+    [(key, content)] = node.links.take_changed()
+    assert content is not None
+    assert (key, content.links()) == (b"\0", ((3, rtt_class(5.0), 0), (5, NOT_MEASURED, 0), (9, rtt_class(40.0), 0)))
