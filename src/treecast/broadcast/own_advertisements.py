@@ -27,7 +27,7 @@ from treecast.wire.advertisement import SIGNING_CONTEXT, Body, Kind, NodeContent
 
 NODE_INTERVAL: Duration = 28.0
 """Twice in the lifetime of what it keeps alive; each is repeated until it is acknowledged."""
-LINKS_DELAY: Duration = 0.1
+LINKS_DELAY: Duration = 0.3
 """Links come in bursts when a node starts: one LINKS advertisement for each burst."""
 
 

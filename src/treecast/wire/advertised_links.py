@@ -17,8 +17,8 @@ from treecast.base.errors import MalformedError
 from treecast.wire.control import U32
 from treecast.wire.one_line import listed
 
-MAX_LINKS_PER_CHUNK = 64
-MAX_LINK_CHUNKS = 256
+MAX_LINKS_PER_CHUNK = 128
+MAX_LINK_CHUNKS = 128
 """Together as many links as there are origins (16,384)."""
 
 NOT_MEASURED = 0

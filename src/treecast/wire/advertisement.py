@@ -25,7 +25,7 @@ from treecast.wire.advertised_groups import (
     parse_groups,
     unpacked,
 )
-from treecast.wire.advertised_links import LinksContent, parse_links
+from treecast.wire.advertised_links import MAX_LINK_CHUNKS, LinksContent, parse_links
 from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U8, U16, U32, U63, version
 from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets
 from treecast.wire.revocation import RevocationContent, is_revocation_key, parse_revocation_key
@@ -227,7 +227,7 @@ def is_key_of(kind: int, key: bytes) -> bool:
         case Kind.NODE:
             return not key
         case Kind.LINKS:
-            return len(key) == 1
+            return len(key) == 1 and key[0] < MAX_LINK_CHUNKS
         case Kind.GROUPS:
             return len(key) == 2
         case Kind.REVOCATION:

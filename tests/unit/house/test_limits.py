@@ -143,5 +143,5 @@ def test_every_reason_on_the_page_is_one_that_is_counted() -> None:
 
 
 def test_the_scan_sees_each_way_in_which_a_limit_is_given() -> None:
-    assert {("MAX_ORIGINS", 16_384), ("MAX_WINDOW", 192), ("MAX_LINK_CHUNKS", 256)} <= python_limits()
+    assert {("MAX_ORIGINS", 16_384), ("MAX_WINDOW", 192), ("MAX_LINK_CHUNKS", 128)} <= python_limits()
     assert {("MAX_PARTS", 68), ("MAX_SESSIONS", 262_144), ("MAX_FLOWS", 8192)} <= rust_limits()
