@@ -7,7 +7,6 @@ own making is on no path, and one that makes its links shorter than the others m
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cache
 from heapq import heappop, heappush
 
 from treecast.base.ids import NodeIndex
@@ -107,7 +106,7 @@ class _Search:
 
     def _reach(self, node: NodeIndex, length: int, links: int) -> None:
         """A node is so far from the one that is sought: paths end at its neighbours that are this node's, too, and go
-        on at all.
+        on at all, from which this node is two links more.
         """
         self._fewest[node] = links
         linked = self._listed_by.select(node, self._own)
@@ -117,7 +116,7 @@ class _Search:
                 continue
             tie = (neighbour + self._me + self._to) * 0x9E37_79B1 & 0xFFFF_FFFF
             to_it = length + delay_us(*classes)
-            if neighbour in linked and links + 2 <= LONGEST_PATH:
+            if neighbour in linked:
                 to_me = to_it + delay_us(*self._own[neighbour])
                 heappush(self._waiting, (to_me, False, tie, neighbour, node, length, links, False))
             if links + 3 <= LONGEST_PATH and (node == self._to or len(self._waiting) < SEARCHED_LINKS):
@@ -140,13 +139,15 @@ def _greater(one: Classes, other: Classes) -> Classes:
     return max(one[0], other[0]), max(one[1], other[1])
 
 
-def delay_us(rtt_class: int, loss_class: int) -> int:
-    """How long a link counts in a path, in microseconds: one way, and the node at its end."""
-    return _delay_us(min(rtt_class, LONGEST_RTT_CLASS), min(loss_class, HIGHEST_LOSS_CLASS))
-
-
-@cache
 def _delay_us(rtt_class: int, loss_class: int) -> int:
     rtt_ms = UNMEASURED_RTT_MS if rtt_class == NOT_MEASURED else rtt_ms_of(rtt_class)
     lost_percent = 100 * loss_of(loss_class) if loss_class else 0.0
     return round(rtt_ms * 500 + lost_percent * LOSS_US_PER_PERCENT) + RELAYING_US
+
+
+_DELAYS_US = [[_delay_us(rtt, loss) for loss in range(HIGHEST_LOSS_CLASS + 1)] for rtt in range(LONGEST_RTT_CLASS + 1)]
+
+
+def delay_us(rtt_class: int, loss_class: int) -> int:
+    """How long a link counts in a path, in microseconds: one way, and the node at its end."""
+    return _DELAYS_US[min(rtt_class, LONGEST_RTT_CLASS)][min(loss_class, HIGHEST_LOSS_CLASS)]
