@@ -120,14 +120,23 @@ def opened(path: Path) -> Iterator[None]:
 
 
 def why_closed(path: Path) -> str:
-    """A sentence on what keeps this process from reading the file, and the command that mends it."""
+    """A sentence on what keeps this process from reading the file, and what mends it: nobody opens what is another's."""
     me = account_name(os.geteuid())
+    owner = os.geteuid()
     for inside in (*reversed(path.parents), path):
+        around, owner_around = inside.parent, owner
         try:
             owner = inside.stat().st_uid
         except OSError:
-            return f"{inside.parent} is closed to {me}, who is to read {path}: chmod u+rwx {inside.parent}"
+            if owner_around == os.geteuid():
+                return f"{around} is closed to {me}, who is to read {path}: chmod u+rwx {around}"
+            return f"{around} belongs to {account_name(owner_around)} and is closed to {me}: {_run_as(owner_around)}"
     return f"{path} belongs to {account_name(owner)}, and {me} may not read it: chown {me} {path}"
+
+
+def _run_as(uid: int) -> str:
+    name = account_name(uid)
+    return f"run this as {name}, with sudo{'' if uid == 0 else f' -u {name}'}"
 
 
 def is_gone(directory: Path) -> bool:

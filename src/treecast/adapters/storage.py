@@ -60,6 +60,7 @@ NETWORK_FILE = "network.json"
 REGISTRY_FILE = "nodes.json"
 NETWORK_LOCK_FILE = "network.lock"
 OTHERS_MODES = 0o077
+OTHERS_WRITE = 0o022
 
 T = TypeVar("T")
 
@@ -232,7 +233,9 @@ def load_node(directory: Path, now_unix_s: float) -> NodeIdentity:
 
 
 def load_unverified(directory: Path) -> NodeIdentity:
-    """A node's files, which are all there and readable, and its key that of its certificate; OperatorError."""
+    """A node's files, which are all there and readable, its key that of its certificate, in a directory that nobody
+    else writes; OperatorError.
+    """
     node_directory(directory)
     if (directory / REQUEST_FILE).is_file() and not (directory / CERTIFICATE_FILE).is_file():
         raise OperatorError(
@@ -240,11 +243,23 @@ def load_unverified(directory: Path) -> NodeIdentity:
             "is, with treecast node sign, and take what comes of it with treecast node accept"
         )
     network, certificate = load_network(directory), load_certificate(directory)
+    _require_own(directory)
     path = directory / NODE_KEY_FILE
     keys = load_key(path, parse_node_keys, f"{path} is missing: put the node's key back")
     if not keys_match(certificate, keys):
         raise OperatorError(f"{path} does not belong to the certificate: put the right one back")
     return NodeIdentity(network, certificate, keys)
+
+
+def _require_own(directory: Path) -> None:
+    """OperatorError where other accounts can put files of theirs in the place of those in the directory."""
+    with explained(f"read {directory}"):
+        mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & OTHERS_WRITE:
+        raise OperatorError(
+            f"{directory} can be written by other accounts (mode {mode:04o}), who may put other keys and another "
+            f"certificate into it: chmod go-w {directory}"
+        )
 
 
 def node_files(directory: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from treecast.base.addresses import IPAddress
 from treecast.base.time import Duration, Instant
 from treecast.engine.changes import LinkChange, PathMove
 from treecast.engine.view import View
+from treecast.identity.revocation import CERTIFICATE_REVOKED
 
 MOVE_PAUSE: Duration = 60.0
 """From one line about a node's moves to the next: a member with two addresses can move once a second."""
@@ -47,12 +48,18 @@ class Linked:
             return True
         for change in changes:
             match change:
-                case LinkChange(_, name, up):
-                    self._moves.pop(name, None)
-                    self._log.info("link up" if up else "link down", peer=name)
+                case LinkChange():
+                    self._moves.pop(change.name, None)
+                    self._log.info("link up" if change.up else self._ended(change), peer=change.name)
                 case PathMove():
                     self._log_move(now, change)
         return bool(changes)
+
+    def _ended(self, change: LinkChange) -> str:
+        if change.reason != CERTIFICATE_REVOKED.replace("_", " "):
+            return "link down"
+        whose = "this node's" if self._view.is_revoked(self._view.me) else "its"
+        return f"link down: {whose} certificate was revoked"
 
     def _log_move(self, now: Instant, move: PathMove) -> None:
         moves = self._moves.get(move.name)

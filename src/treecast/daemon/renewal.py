@@ -51,7 +51,7 @@ class Renewal:
 
     def look_now(self) -> None:
         """Read the files at once: whoever has written them says so."""
-        self._seen = self._judged = [stamp(path) for path in self._files]
+        self._seen = self._judged = self._stamps()
         self._found = self._judge()
 
     def _look(self) -> None:
@@ -59,12 +59,16 @@ class Renewal:
 
         While there is a problem they are read at each look: what mends it may be the clock, or no change of theirs.
         """
-        before, self._seen = self._seen, [stamp(path) for path in self._files]
+        before, self._seen = self._seen, self._stamps()
         if is_gone(self._directory):  # that is one problem, which ``daemon.memory`` has
             self._judged, self._found = [], None
         elif self._seen == before and (self._seen != self._judged or self._found is not None):
             self._judged = self._seen
             self._found = self._judge()
+
+    def _stamps(self) -> list[Stamp]:
+        """Of the files, and of the directory its mode and owner: its dates change with each file that the node itself writes."""
+        return [*(stamp(path) for path in self._files), stamp(self._directory)[2:5]]
 
     def _judge(self) -> Problem | None:
         own, directory = self._own, self._directory

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import structlog
+import structlog.testing
 
 from tests.sim.engine.repeating import full_mesh, record_all
 from treecast.adapters.ca_records import sign_revocation
 from treecast.base.commands import SendControl
 from treecast.base.ids import NodeIndex
+from treecast.daemon.linked import Linked
 from treecast.identity.keys import SigningKey
 from treecast.sim.world import SimNode, World
 from treecast.wire.advertisement import Body, Kind, Signed, emit
@@ -245,3 +248,19 @@ def test_a_node_that_was_added_after_a_revocation_refuses_the_revoked_one_from_i
         assert not ignorant.peers()
     assert 1 <= counted([newcomer], "certificate_revoked") <= 3
     assert problems(newcomer) == []
+
+
+def test_the_log_of_each_end_has_that_a_link_ended_with_a_revoked_certificate() -> None:
+    world = World(1)
+    nodes = full_mesh(world, 3)
+    logs = [Linked(node.engine.view, structlog.get_logger()) for node in nodes]
+    nodes[1].take_ca_record(revocation_of(world, nodes[2]))
+    world.run(5.0)
+    with structlog.testing.capture_logs() as lines:
+        for log, node in zip(logs, nodes, strict=True):
+            log.log_changes(node.now)
+    *others, gone = [node.identity.certificate.name for node in nodes]
+    assert sorted((line["event"], line["peer"]) for line in lines) == sorted(
+        [("link down: its certificate was revoked", gone)] * 2
+        + [("link down: this node's certificate was revoked", other) for other in others]
+    )

@@ -15,6 +15,7 @@ import pytest
 from tests.unit.adapters.stored import ALICE, BOB, NOW_S, tree
 from treecast.adapters import storage
 from treecast.adapters.files import account_name, why_closed
+from treecast.adapters.node_directory import node_directory
 from treecast.base.errors import OperatorError
 from treecast.identity.node import NodeRequest
 
@@ -246,6 +247,8 @@ def test_a_file_of_another_account_and_a_closed_directory_are_said_with_the_comm
 ) -> None:
     network.chmod(0o777)
     (network / "shut").mkdir(mode=0)
+    if os.geteuid() == 0:
+        os.chown(network / "shut", SOMEBODY, SOMEBODY)
     me = account_name(SOMEBODY if os.geteuid() == 0 else os.geteuid())
     said = _as_somebody_else(network, lambda here: storage.load_network(here / "shut"))
     assert said == f"shut is closed to {me}, who is to read shut/network.json: chmod u+rwx shut"
@@ -271,11 +274,39 @@ def test_a_secret_that_its_owner_may_not_read_is_refused_even_if_root_could(
 def test_a_directory_that_may_not_be_looked_into_is_explained(network: Path, tmp_path: Path) -> None:
     network.chmod(0o000)
     tmp_path.chmod(0o755)
+    if os.geteuid() == 0:
+        os.chown(network, SOMEBODY, SOMEBODY)
     said = _as_somebody_else(tmp_path, lambda here: storage.add_node(here / "lab", here / "alice", ALICE, NOW_S))
     assert said.endswith(", who is to read lab/network.json: chmod u+rwx lab")
     said = _as_somebody_else(tmp_path, lambda here: storage.load_node(here / "lab", NOW_S))
     assert said.endswith(", who is to read lab/node.cert: chmod u+rwx lab")
     network.chmod(0o700)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="one account only")
+def test_a_directory_of_another_account_is_to_be_read_by_that_one(network: Path) -> None:
+    network.parent.chmod(0o755)
+    me = account_name(SOMEBODY)
+    for owner, how in ((0, "run this as root, with sudo"), (1, "run this as daemon, with sudo -u daemon")):
+        os.chown(network, owner, owner)
+        said = _as_somebody_else(network.parent, lambda here: node_directory(here / "lab"))
+        assert said == f"lab belongs to {account_name(owner)} and is closed to {me}: {how}"
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777, 0o1777])
+def test_a_directory_that_others_may_write_is_refused_until_they_may_not(
+    network: Path, tmp_path: Path, mode: int
+) -> None:
+    alice = tmp_path / "alice"
+    storage.add_node(network, alice, ALICE, NOW_S)
+    alice.chmod(mode)
+    with pytest.raises(OperatorError) as refused:
+        storage.load_node(alice, NOW_S)
+    assert str(refused.value).startswith(f"{alice} can be written by other accounts (mode {mode:04o})")
+    assert str(refused.value).endswith(f": chmod go-w {alice}")
+    for right in (0o700, 0o755, 0o711):
+        alice.chmod(right)
+        storage.load_node(alice, NOW_S)
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o620, 0o601])

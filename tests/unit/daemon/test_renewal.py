@@ -195,6 +195,15 @@ def test_files_that_may_be_read_by_others_are_said_until_they_may_not(running: R
     assert running.problems() == []
 
 
+def test_a_directory_that_others_may_write_is_said_until_they_may_not(running: Running) -> None:
+    running.directory.chmod(0o770)
+    (problem,) = running.problems()
+    assert problem.kind == "directory_unusable"
+    assert problem.text.endswith(f": chmod go-w {running.directory}")
+    running.directory.chmod(0o700)
+    assert running.problems() == []
+
+
 @pytest.mark.parametrize("name", ["node.key", "network.json"])
 def test_another_key_or_network_beside_the_certificate_in_use_is_said(
     running: Running, tmp_path: Path, name: str
