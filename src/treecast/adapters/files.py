@@ -120,7 +120,7 @@ def opened(path: Path) -> Iterator[None]:
 
 
 def why_closed(path: Path) -> str:
-    """A sentence on what keeps this process from reading the file, and what mends it: nobody opens what is another's."""
+    """A sentence on what keeps this process from reading the file, and what mends it, by whose it is."""
     me = account_name(os.geteuid())
     owner = os.geteuid()
     for inside in (*reversed(path.parents), path):

@@ -109,13 +109,14 @@ class Peer(msgspec.Struct, frozen=True):
 
 class Member(msgspec.Struct, frozen=True):
     """A node that subscribes to a group. ``filter_mode`` is ``include`` or ``exclude``; ``since_s``: for how long it
-    has, as far as this node knows.
+    has, as far as this node knows. ``permitted``: its certificate lets it receive the group; else it is sent nothing.
     """
 
     node: str
     filter_mode: str
     sources: list[str]
     since_s: float | None = None
+    permitted: bool = True
 
 
 class Router(msgspec.Struct, frozen=True):
@@ -214,6 +215,8 @@ class Sender(msgspec.Struct, frozen=True):
     bytes: int
     pps: float | None
     rate_bps: float | None
+    permitted: bool = True
+    """This node's certificate lets it send there; else the frames of its hosts are dropped (``send_not_permitted``)."""
 
 
 class Group(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from treecast.cli.layout import Column
 from treecast.cli.tables import console, in_brackets, in_bytes, rows_table, with_vlan
 
 _PROTOCOLS = {4: "IGMPv{}", 6: "MLDv{}"}
+NOT_PERMITTED = " (not permitted)"
 SENDER_SILENCE_S = 5.0
 """From then on a sender is shown as silent: its rate has ended by then."""
 
@@ -98,23 +99,31 @@ def _group_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
 
 
 def _member(member: Member) -> str:
-    """``name``, ``name (only SOURCES)`` or ``name (not SOURCES)``."""
-    return member.node + in_brackets(member.filter_mode, member.sources)
+    """``name``, ``name (only SOURCES)`` or ``name (not SOURCES)``, ``(not permitted)`` where it gets nothing."""
+    return member.node + in_brackets(member.filter_mode, member.sources) + ("" if member.permitted else NOT_PERMITTED)
 
 
 def _sender_rows(groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
     for row in groups:
         for sender in row.senders:
-            wanting = sum(_accepts(member, sender.source) for member in row.members)
             yield (
                 with_vlan(row.group, row.vlan),
                 sender.source,
                 f"{sender.node} {sender.port}".rstrip(),
-                "nobody" if not wanting else "1 node" if wanting == 1 else f"{wanting} nodes",
+                _wanted_by(row, sender),
                 in_time(sender.since_s),
                 _rate(sender),
                 str(sender.packets),
             )
+
+
+def _wanted_by(row: Group, sender: Sender) -> str:
+    """How many nodes get it; where nobody does because a certificate is against it, that."""
+    wanting = [member for member in row.members if _accepts(member, sender.source)]
+    count = sum(member.permitted for member in wanting)
+    if not sender.permitted or (wanting and not count):
+        return NOT_PERMITTED.strip(" ()")
+    return "nobody" if not count else "1 node" if count == 1 else f"{count} nodes"
 
 
 def _accepts(member: Member, source: str) -> bool:

@@ -89,10 +89,13 @@ class GroupAnswers:
         vlan, prefix = view.key
         tx_packets, tx_bytes = traffic.sent(Flow.of_prefix(view.key))
         members = [MemberView(node, ANY_SOURCE, None) for node in view.nodes]
+        first, length = prefix.network_address, prefix.prefixlen
         return Group(
             group=str(prefix),
             source="*",
-            members=[self._member([], member) for member in members],
+            members=[
+                self._member([], member, self._view.may_receive(member.node, first, length)) for member in members
+            ],
             local=view.local,
             rx_packets=0,
             rx_bytes=0,
@@ -117,7 +120,7 @@ class GroupAnswers:
         return Group(
             group=str(flow.group),
             source=str(flow.source) if flow.source else "*",
-            members=[self._member(here, member) for member in listed],
+            members=[self._member(here, member, self._view.may_receive(member.node, flow.group)) for member in listed],
             local=any(member.node == self._view.me for member in listed),
             rx_packets=rx_packets,
             rx_bytes=rx_bytes,
@@ -140,6 +143,7 @@ class GroupAnswers:
             bytes=sender.since_bytes,
             pps=None if sender.pps is None else round(sender.pps, 3),
             rate_bps=None if sender.bps is None else round(sender.bps, 1),
+            permitted=sender.port is None or self._view.may_send(sender.group),
         )
 
     def queriers(self) -> list[Querier]:
@@ -207,13 +211,13 @@ class GroupAnswers:
     def _left(self, expires: Instant | None) -> float | None:
         return None if expires is None else round(max(expires - self._now, 0), 3)
 
-    def _member(self, here: list[LocalGroup], member: MemberView) -> Member:
+    def _member(self, here: list[LocalGroup], member: MemberView, permitted: bool) -> Member:
         sources = [str(source) for source in sorted(member.filter.sources, key=int)]
         if member.node == self._view.me:
             since_s = max((local.since_s for local in here if local.since_s is not None), default=None)
         else:
             since_s = None if member.since is None else self._ago(member.since)
-        return Member(self._view.name(member.node), member.filter.mode.value, sources, since_s)
+        return Member(self._view.name(member.node), member.filter.mode.value, sources, since_s, permitted)
 
 
 def _rows(members: _Members, senders: list[CountedFlow]) -> list[IPAddress | None]:

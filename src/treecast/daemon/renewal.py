@@ -67,7 +67,7 @@ class Renewal:
             self._found = self._judge()
 
     def _stamps(self) -> list[Stamp]:
-        """Of the files, and of the directory its mode and owner: its dates change with each file that the node itself writes."""
+        """State of the files, and mode and owner of the directory: its dates change with the node's own files."""
         return [*(stamp(path) for path in self._files), stamp(self._directory)[2:5]]
 
     def _judge(self) -> Problem | None:

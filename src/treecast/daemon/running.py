@@ -39,6 +39,7 @@ from treecast.daemon.memory import (
     remembered_vlans,
 )
 from treecast.daemon.node import RunningNode
+from treecast.daemon.not_permitted import NotPermitted
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
 from treecast.daemon.own_interface import OwnIPv6
@@ -132,7 +133,8 @@ def _parts_of(opened: Opened, now: Instant) -> _Parts:
     of_ca = remembered_ca_records(options.directory, network, node)
     memory = Memory(options.directory, (of_ca, of_links, *of_hosts), log)
     overruns = Overruns(lambda: _drops(engine, plane))
-    for part in (memory, packet_ports, bridging, overruns, opened.ipv6):
+    not_permitted = NotPermitted(options.directory, engine.view, plane)
+    for part in (memory, packet_ports, bridging, overruns, not_permitted, opened.ipv6):
         upkeep.problems.add_source(part.problems)
     return _Parts(engine, upkeep, node, packet_ports, bridging, of_links, of_hosts, of_ca, memory)
 

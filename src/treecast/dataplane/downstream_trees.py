@@ -25,6 +25,7 @@ from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.dataplane.root_trees import KEY_LIFETIME
+from treecast.dataplane.shared_key_roots import SharedKeyRoots
 from treecast.wire.control import KeyAcknowledgement, emit_control
 from treecast.wire.key_context import parse_context
 
@@ -70,6 +71,7 @@ class DownstreamTrees:
         """
         self._may_send = may_send
         self._authenticated = authenticated
+        self.shared_key_roots = SharedKeyRoots()
         self._prefixes = prefixes
         self._drops = drops
         self._trees: dict[_TreeKey, DownstreamTree] = {}
@@ -161,6 +163,7 @@ class DownstreamTrees:
 
     def forget(self, root: NodeIndex) -> None:
         """The root is gone; the data plane forgets its trees by itself."""
+        self.shared_key_roots.forget(root)
         for key in list(self._of_root.of(root)):
             self._drop(self._trees[key])
         self._followed = {name: followed for name, followed in self._followed.items() if name[0] != root}
@@ -173,6 +176,7 @@ class DownstreamTrees:
         if flow is not None and not self._wants(flow):
             raise MalformedError("key_not_wanted")
         if flow is not None and is_of_any(flow, self._authenticated):
+            self.shared_key_roots.offered(now, offer.root, flow)
             raise MalformedError("key_of_authenticated_group")
         tree = DownstreamTree(offer.root, offer.stream, flow)
         self._replace_older(now, tree)

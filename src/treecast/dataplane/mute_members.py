@@ -75,11 +75,12 @@ class MuteMembers:
             flows = self._flows[node]
             flow = next(iter(flows.values()))
             what = "broadcast" if flow is None else f"the group {flow.group}"
+            why = "" if flow is None else "it has the group as --authenticated and this node has not, "
             more = f" and {len(flows) - 1} more" if len(flows) > 1 else ""
             yield Problem(
                 "keys_not_taken",
                 name(node),
                 f"{name(node)} wants {what}{more} from here and has acknowledged no key of it for {MUTE_AFTER:.0f} s, "
-                "so it is sent nothing of it until it does: see its treecast status for why it takes none (a full "
-                "table of trees, another release of Treecast), else find out what runs there",
+                f"so it is sent nothing of it until it does: see its treecast status for why it takes none ({why}a "
+                "full table of trees, another release of Treecast), else find out what runs there",
             )

@@ -34,6 +34,7 @@ from treecast.links.roster import Known
 from treecast.multicast import TAP, GroupView, PimJoinView, PimSegment, QuerierView, RouterView, within_limit
 from treecast.topology.group_prefixes import contains, prefix_sort_key
 from treecast.topology.multicast_table import group_sort_key
+from treecast.topology.permits import holds
 
 __all__ = [
     "Footprint",
@@ -227,6 +228,19 @@ class View:
     def is_authenticated(self, flow: Flow) -> bool:
         """Whether each receiver of it gets copies of its own."""
         return is_of_any(flow, self._rooms.authenticated)
+
+    def joined_here(self) -> Iterator[GroupKey]:
+        """Groups that hosts of this node want, in no order that means anything."""
+        yield from self._rooms.membership.group_keys()
+
+    def may_send(self, group: IPAddress) -> bool:
+        """Whether this node's certificate lets it send there."""
+        return self._rooms.topology.permits.may_send(group)
+
+    def may_receive(self, node: NodeIndex, group: IPAddress, length: int | None = None) -> bool:
+        """Whether a node's certificate lets it receive a group, or all of the prefix that begins with it."""
+        certificate = self._rooms.nodes.certificate(node)
+        return certificate is None or holds(certificate.rights.receive_from, group, length)
 
     def local_groups(self, key: GroupKey) -> Iterator[LocalGroupView]:
         """The group on each port where a host or a router joined it."""

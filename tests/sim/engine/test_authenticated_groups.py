@@ -46,3 +46,24 @@ def test_a_receiver_refuses_the_key_of_a_root_that_does_not_seal_for_it_alone() 
         world.run(1.0)
     assert receiver.engine.view.drops()["key_of_authenticated_group"] > 0
     assert groups_with_keys(receiver) == []
+
+
+def texts(node: SimNode, kind: str) -> list[tuple[str, str]]:
+    return [(one.subject, one.text) for one in node.engine.problems(node.now) if one.kind == kind]
+
+
+def test_both_ends_say_why_a_stream_ends_that_one_of_them_has_as_authenticated() -> None:
+    world, sender, receiver = two(ALL_ALIKE, AUTHENTICATED)
+    names = [node.identity.certificate.name for node in (sender, receiver)]
+    for _ in range(60):
+        sender.send(GROUP, "frame")
+        world.run(1.0)
+    ((root, why),) = texts(receiver, "root_not_authenticated")
+    assert (root, f"{names[0]} seals the group {GROUP} for all" in why) == (names[0], True)
+    assert f"start {names[0]} with up --authenticated and a prefix of the group, too, or this node without" in why
+    ((member, why),) = texts(sender, "keys_not_taken")
+    assert (member, f"wants the group {GROUP}" in why) == (names[1], True)
+    assert "why it takes none (it has the group as --authenticated and this node has not, a full table" in why
+    receiver.leave(GROUP)
+    world.run(40.0)
+    assert texts(receiver, "root_not_authenticated") == []

@@ -228,7 +228,7 @@ def test_the_answers_as_json_have_the_records_fields() -> None:
         *("group", "source", "members", "local", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes"),
         *("vlan", "here", "senders", "authenticated"),
     ]
-    carol = {"node": "carol", "filter_mode": "exclude", "sources": ["10.77.0.9"], "since_s": None}
+    carol = {"node": "carol", "filter_mode": "exclude", "sources": ["10.77.0.9"], "since_s": None, "permitted": True}
     assert groups[0]["members"][1] == carol
     assert list(hosts[0]) == [
         *("mac", "ip", "node", "age_s", "port", "vlan", "router", "moves", "duplicate", "conflicts"),
