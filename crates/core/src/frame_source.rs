@@ -22,6 +22,8 @@ use crate::table::{Refused, Table};
 /// The MAC of a node's own interface begins so (docs/protocol.md section 2).
 const NODE_MAC_PREFIX: [u8; 2] = [0x02, 0x54];
 const VLAN_TAG_LEN: usize = 4;
+const ROUTER_SOLICITATION: u8 = 133;
+const NEIGHBOR_SOLICITATION: u8 = 135;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 /// The scope of IPv6 groups that no router forwards (RFC 4291 section 2.7).
 const LINK_LOCAL_SCOPE: u8 = 2;
@@ -42,6 +44,11 @@ pub struct CertifiedNode {
 }
 
 impl CertifiedNode {
+    /// May it say that its machine has this address? With the role others may have it that it speaks for.
+    fn speaks_for(&self, address: IpAddr) -> bool {
+        self.bridge || address.is_unspecified() || self.addresses.contains(&address)
+    }
+
     fn permits(&self, group: IpAddr) -> bool {
         self.send_to.as_ref().is_none_or(|prefixes| prefixes.iter().any(|prefix| prefix.contains(group)))
     }
@@ -66,6 +73,8 @@ enum Sender {
     None,
     V4([u8; 4]),
     V6([u8; 16]),
+    /// Hosts that hear it send what is for this address to the frame's MAC from then on.
+    Arp([u8; 4]),
 }
 
 /// A node, and the source of a frame of its.
@@ -90,7 +99,7 @@ impl Sender {
         let sender = match ethertype {
             ETHERTYPE_IPV4 => array_at(bytes, network + 12).map(Self::V4),
             ETHERTYPE_IPV6 => array_at(bytes, network + 8).map(Self::V6),
-            ETHERTYPE_ARP => array_at(bytes, network + 14).map(Self::V4),
+            ETHERTYPE_ARP => array_at(bytes, network + 14).map(Self::Arp),
             _ => None,
         };
         sender.unwrap_or(Self::None)
@@ -99,7 +108,7 @@ impl Sender {
     fn address(self) -> Option<IpAddr> {
         match self {
             Self::None => None,
-            Self::V4(octets) => Some(octets.into()),
+            Self::V4(octets) | Self::Arp(octets) => Some(octets.into()),
             Self::V6(octets) => Some(octets.into()),
         }
     }
@@ -147,7 +156,16 @@ impl CertifiedNodes {
             _ => return Err(Reason::SourceOfAnotherNode),
         }
         source.sender.address().map_or(Ok(()), |address| self.check_address(&source, address))?;
+        if let Sender::Arp(octets) = source.sender {
+            self.check_binding(node, octets.into())?;
+        }
         Ok(KnownSource { source, limited: certified.filter(|certified| certified.send_to.is_some()) })
+    }
+
+    /// A node without the role bridge has the addresses of its certificate and no others.
+    fn check_binding(&self, node: u32, address: IpAddr) -> Result<(), Reason> {
+        let speaks_for = self.nodes.get(&node).is_none_or(|certified| certified.speaks_for(address));
+        speaks_for.then_some(()).ok_or(Reason::SourceOfAnotherNode)
     }
 
     fn check_address(&self, source: &FrameSource, address: IpAddr) -> Result<(), Reason> {
@@ -188,17 +206,24 @@ impl CertifiedNodes {
         Ok(())
     }
 
-    /// A Neighbor Advertisement speaks for its target (RFC 4861 section 4.4), whichever address it comes from. Where one could
-    /// hide behind extension headers that nobody can pass, the packet is refused.
+    /// A Neighbor Advertisement speaks for its target (RFC 4861 section 4.4), whichever address it comes from; solicitations for
+    /// their source. Where one could hide behind extension headers that nobody can pass, the packet is refused.
     #[inline(always)]
     fn check_neighbour(&self, frame: &Frame<'_>, network: usize, source: &FrameSource) -> Result<(), Reason> {
         let read = network == frame.headers.network;
         let packet = if read { frame.headers.ip } else { ipv6(frame.bytes, network) };
         let Some(packet) = packet else { return Ok(()) };
+        let kind = frame.bytes.get(packet.transport).copied().filter(|_| packet.protocol == PROTOCOL_ICMPV6);
         match packet.protocol {
-            PROTOCOL_ICMPV6 if frame.bytes.get(packet.transport) == Some(&NEIGHBOR_ADVERTISEMENT) => {
-                let target = array_at::<16>(frame.bytes, packet.transport + 8);
-                target.map_or(Ok(()), |target| self.check_address(source, target.into()))
+            _ if kind == Some(NEIGHBOR_ADVERTISEMENT) => {
+                let Some(target) = array_at::<16>(frame.bytes, packet.transport + 8).map(IpAddr::from) else {
+                    return Ok(());
+                };
+                self.check_address(source, target)?;
+                self.check_binding(source.node, target)
+            }
+            _ if matches!(kind, Some(ROUTER_SOLICITATION | NEIGHBOR_SOLICITATION)) => {
+                source.sender.address().map_or(Ok(()), |address| self.check_binding(source.node, address))
             }
             PROTOCOL_NONE if packet.options && packet.fragmentation != Fragmentation::Later => {
                 Err(Reason::SourceOfAnotherNode)

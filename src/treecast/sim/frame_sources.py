@@ -55,6 +55,8 @@ def _may_be_of(node: NodeIndex, frame: bytes, certified: Mapping[NodeIndex, Cert
     spoken_for = _spoken_for(frame)
     if spoken_for is None:
         return False
+    if own and not own.bridge and not all(at in own.addresses or at.is_unspecified for at in _bound(frame)):
+        return False
     return all(_may_speak_for(node, address, certified, of_a_host=not of_a_node) for address in spoken_for)
 
 
@@ -79,6 +81,20 @@ def _spoken_for(frame: bytes) -> list[IPAddress] | None:
     return []
 
 
+def _bound(frame: bytes) -> list[IPAddress]:
+    """The addresses that who hears the frame holds to be at its source MAC."""
+    ethertype, data = _behind_tags(frame)
+    match ethertype:
+        case b"\x08\x06":
+            return [ip_address(data[14:18])] if len(data) >= 18 else []
+        case b"\x86\xdd":
+            message = _neighbour_message(data) or b""
+            if message[:1] == b"\x88" and len(message) >= 24:
+                return [ip_address(message[8:24])]
+            return [ip_address(data[8:24])] if message[:1] in (b"\x85", b"\x87") else []
+    return []
+
+
 def _behind_tags(frame: bytes) -> tuple[bytes, bytes]:
     """EtherType, and what follows it."""
     start = 12
@@ -89,9 +105,19 @@ def _behind_tags(frame: bytes) -> tuple[bytes, bytes]:
 
 def _advertised(data: bytes) -> list[IPAddress] | None:
     """The target of a Neighbor Advertisement; None where one could be behind headers that cannot be passed."""
+    message = _neighbour_message(data)
+    if message is None:
+        return None
+    return [ip_address(message[8:24])] if message[:1] == b"\x88" and len(message) >= 24 else []
+
+
+def _neighbour_message(data: bytes) -> bytes | None:
+    """An ICMPv6 message to the end of the frame; empty for anything else, None where one could be behind headers that
+    cannot be passed.
+    """
     end = 40 + int.from_bytes(data[4:6], "big")
     if len(data) < 40 or data[0] >> 4 != 6 or end > len(data):
-        return []
+        return b""
     protocol, at = data[6], 40
     for _ in range(MAX_EXTENSION_HEADERS + 1):
         if protocol not in {0, 43, 44, 51, 60}:
@@ -104,10 +130,9 @@ def _advertised(data: bytes) -> list[IPAddress] | None:
         is_later = protocol == 44 and int.from_bytes(data[at + 2 : at + 4], "big") & 0xFFF8
         protocol, at = data[at], at + length
         if is_later:
-            return []
+            return b""
     else:
         return None
     if protocol == 59 and at > 40:
         return None
-    is_advertisement = protocol == 58 and data[at : at + 1] == b"\x88"
-    return [ip_address(data[at + 8 : at + 24])] if is_advertisement and len(data) >= at + 24 else []
+    return data[at:] if protocol == 58 else b""

@@ -9,7 +9,7 @@ from itertools import count
 
 from cryptography.exceptions import InvalidTag
 from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
 from lab import Machine, wait_until
@@ -103,6 +103,17 @@ def test_who_has_left_delivers_nothing_where_the_stream_pauses(hostility: Hostil
         wait_until(lambda: counted(n1, "tree_key_unknown") - before == len(datagrams), LIMIT_S, "all are judged")
         found = receiver.stop()
         assert (found.received, found.other) == (sent, 0)
+
+
+def test_who_has_no_role_bridge_gets_nothing_that_is_for_a_lan_host_s_address(hostility: Hostility) -> None:
+    _, n1, _ = hostility.net.nodes
+    with hostility.speaker(hostility.admit("spoofer", "eve")) as speaker, hostility.linked(speaker, n1) as (session,):
+        before, own = counted(n1, "source_of_another_node"), speaker.member.mac.hex(":")
+        for destination in ("02:54:00:00:00:02", "ff:ff:ff:ff:ff:ff"):
+            reply = ARP(op=2, hwsrc=own, psrc="10.77.50.1", hwdst="02:54:00:00:00:02", pdst=n1.ipv4)
+            session.send(wire.FRAME, bytes(Ether(src=own, dst=destination) / reply))
+        wait_until(lambda: counted(n1, "source_of_another_node") - before == 2, LIMIT_S, "both are refused")
+        assert "10.77.50.1" not in n1.machine.run(["ip", "neigh", "show", "dev", INTERFACE]).stdout
 
 
 def test_a_subscriber_that_forges_counters_far_ahead_silences_nobody(hostility: Hostility) -> None:

@@ -124,6 +124,29 @@ fn nobody_sends_as_from_an_address_of_another_node() {
     }
 }
 
+/// ARP and Neighbor Discovery, by which a LAN host's traffic would go to whoever says that its address is here.
+#[test]
+fn without_the_role_bridge_a_node_says_of_no_address_but_its_own_that_it_has_it() {
+    let tables = node();
+    let (own, elsewhere, solicitation) = (mac(PLAIN), v6(200), |kind: u8| [&[kind][..], &[0; 23]].concat());
+    for (address, right) in [(v4(PLAIN), Ok(())), ([0; 4], Ok(())), ([192, 0, 2, 1], FORBIDDEN)] {
+        assert_eq!(check(&tables, PLAIN, &arp(own, address)), right, "{address:?}");
+        assert_eq!(check(&tables, PLAIN, &tagged(&arp(own, address), &[[0x81, 0, 0, 0]])), right);
+        assert_eq!(check(&tables, PLAIN, &ip(own, address)), Ok(()), "a router");
+        assert_eq!(check(&tables, BRIDGE, &arp(HOST, address)), if address == v4(PLAIN) { FORBIDDEN } else { Ok(()) });
+    }
+    for (address, right) in [(v6(PLAIN), Ok(())), ([0; 16], Ok(())), (elsewhere, FORBIDDEN)] {
+        for kind in [133, 135] {
+            assert_eq!(check(&tables, PLAIN, &ip6(own, address, 58, &solicitation(kind))), right, "{address:?}");
+        }
+        assert_eq!(check(&tables, PLAIN, &ip6(own, v6(PLAIN), 58, &advertisement(address))), right);
+        assert_eq!(check(&tables, PLAIN, &ip6(own, address, 58, &solicitation(128))), Ok(()), "an echo request");
+    }
+    let batch = &mut Recent::default();
+    let mut next = |frame: &[u8]| tables.check_source(&Frame::read(frame), Origin::peer(PLAIN), batch);
+    assert_eq!((next(&ip(own, [192, 0, 2, 1])), next(&arp(own, [192, 0, 2, 1]))), (Ok(()), FORBIDDEN));
+}
+
 #[test]
 fn what_has_no_address_yet_may_be_sent() {
     let tables = node();
