@@ -46,6 +46,10 @@ class Shares(Generic[K]):
         """The node's entries, the oldest first."""
         return self._of.get(node, ())
 
+    def largest(self) -> tuple[NodeIndex, int] | None:
+        """A node with most entries, and how many; None in an empty table."""
+        return (next(reversed(self._with[self._most])), self._most) if self._most else None
+
     def that_makes_room(self, node: NodeIndex) -> tuple[NodeIndex, K] | None:
         """The newest entry of a node with the most, where this node would have fewer than that one with one more."""
         if self.count(node) + 1 >= self._most:

@@ -97,7 +97,8 @@ class DownstreamTrees:
 
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
-        yield TableUse("trees of other nodes", len(self._trees), MAX_DOWNSTREAM_TREES, "join fewer groups and sources")
+        advice, largest = "join fewer groups and sources", self._of_root.largest()
+        yield TableUse("trees of other nodes", len(self._trees), MAX_DOWNSTREAM_TREES, advice, largest)
 
     def want(self, now: Instant, group: GroupKey, wanted: SourceFilter) -> None:
         """The local hosts have another filter of a group from now on."""

@@ -276,7 +276,8 @@ class Discovery:
             advice = "further ones are not known to other nodes: find out whether one machine there makes up MACs"
             yield TableUse(f"hosts on {port_name(port)}", hosts, self._config.max_hosts_per_port, advice)
         remote = len(self._host_table.remote)
-        yield TableUse("hosts of other nodes", remote, MAX_REMOTE_HOSTS, "bridge fewer or smaller LANs")
+        advice, largest = "bridge fewer or smaller LANs", self._host_table.remote.largest()
+        yield TableUse("hosts of other nodes", remote, MAX_REMOTE_HOSTS, advice, largest)
 
     @property
     def counters(self) -> DiscoveryCounters:

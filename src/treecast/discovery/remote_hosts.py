@@ -55,6 +55,10 @@ class RemoteHosts:
     def is_full(self) -> bool:
         return self._count >= MAX_REMOTE_HOSTS
 
+    def largest(self) -> tuple[NodeIndex, int] | None:
+        """A node with most claims, and how many."""
+        return self._shares.largest()
+
     def has(self, key: HostKey, node: NodeIndex) -> bool:
         """Whether the node's claim to a host is here."""
         return node in self._claims.get(key, ())

@@ -41,7 +41,7 @@ class EngineProblems:
         yield from self._rooms.downstream_trees.shared_key_roots.problems(now, self._rooms.nodes.name)
         yield from self._rooms.broadcast.over_quota.problems(now, self._rooms.nodes.name)
         yield from self._rooms.broadcast.reconciliation.problems(now, self._rooms.nodes.name)
-        yield from nearly_full(self._tables())
+        yield from nearly_full(self._tables(), self._rooms.nodes.name)
 
     def _tables(self) -> Iterator[TableUse]:
         """How full the rooms' tables are."""
