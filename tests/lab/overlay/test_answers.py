@@ -78,7 +78,8 @@ def test_groups_has_its_fields_at_the_root_and_at_the_subscriber(mesh: Overlay, 
         assert row["source"] == (mesh[0].ipv4 if specific else "*")
         (listed,) = row["members"]
         assert listed["since_s"] > 0
-        assert listed | {"since_s": 0} == {"node": "n1", "filter_mode": mode, "sources": sources, "since_s": 0}
+        wanted = {"node": "n1", "filter_mode": mode, "sources": sources, "since_s": 0, "permitted": True}
+        assert listed | {"since_s": 0} == wanted
     assert (root["local"], member["local"]) == (False, True)
     assert (root["tx_packets"], root["rx_packets"]) == (COUNT, 0)
     assert root["tx_bytes"] == COUNT * (1200 + 42)
