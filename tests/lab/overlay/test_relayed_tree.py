@@ -61,8 +61,9 @@ def send(overlay: Overlay, count: int) -> None:
 
 
 def hops(overlay: Overlay, datagrams: list[Datagram]) -> Counter[tuple[str, str]]:
-    """How many datagrams went from which node to which."""
-    names = {node.machine.underlay_ipv4: node.name for node in overlay.nodes}
+    """How many datagrams went from which node to which, by either family."""
+    machines = ((node.name, node.machine) for node in overlay.nodes)
+    names = {address: name for name, own in machines for address in (own.underlay_ipv4, own.underlay_ipv6)}
     return Counter((names[one.source], names[one.destination]) for one in datagrams)
 
 
