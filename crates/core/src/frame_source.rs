@@ -13,6 +13,7 @@ use crate::broadcast_signature::PublicKey;
 use crate::datagram::{array_at, u16_at};
 use crate::headers::{ipv6, Fragmentation, Frame, Mac};
 use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_SERVICE_VLAN, ETHERTYPE_VLAN};
+use crate::iana::{NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION, ROUTER_SOLICITATION};
 use crate::iana::{PROTOCOL_ICMPV6, PROTOCOL_NONE};
 use crate::limits::{MAX_CERTIFIED_ADDRESSES, MAX_CERTIFIED_NODES};
 use crate::prefixes::Prefix;
@@ -22,9 +23,6 @@ use crate::table::{Refused, Table};
 /// The MAC of a node's own interface begins so (docs/protocol.md section 2).
 const NODE_MAC_PREFIX: [u8; 2] = [0x02, 0x54];
 const VLAN_TAG_LEN: usize = 4;
-const ROUTER_SOLICITATION: u8 = 133;
-const NEIGHBOR_SOLICITATION: u8 = 135;
-const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 /// The scope of IPv6 groups that no router forwards (RFC 4291 section 2.7).
 const LINK_LOCAL_SCOPE: u8 = 2;
 

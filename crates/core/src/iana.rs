@@ -1,4 +1,4 @@
-//! Numbers that IEEE and IANA have assigned: EtherTypes and IP protocols.
+//! Numbers that IEEE and IANA have assigned: EtherTypes, IP protocols and types of ICMPv6.
 
 /// EtherType of IPv4.
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -35,3 +35,10 @@ pub const PROTOCOL_NONE: u8 = 59;
 pub const PROTOCOL_DESTINATION_OPTIONS: u8 = 60;
 /// PIM.
 pub const PROTOCOL_PIM: u8 = 103;
+
+/// Router Solicitation (RFC 4861 section 4.1).
+pub const ROUTER_SOLICITATION: u8 = 133;
+/// Neighbor Solicitation (section 4.3).
+pub const NEIGHBOR_SOLICITATION: u8 = 135;
+/// Neighbor Advertisement (section 4.4).
+pub const NEIGHBOR_ADVERTISEMENT: u8 = 136;

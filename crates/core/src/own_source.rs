@@ -13,6 +13,7 @@ use crate::datagram::{array_at, u16_at};
 use crate::frame_source::mac_of;
 use crate::headers::Mac;
 use crate::iana::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, PROTOCOL_HOP_BY_HOP, PROTOCOL_ICMPV6, PROTOCOL_IGMP};
+use crate::iana::{NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION, ROUTER_SOLICITATION};
 use crate::offload::checksum::{add, subtract, sum};
 use crate::offload::vnet::{NEEDS_CSUM, VNET_LEN};
 
@@ -28,9 +29,6 @@ const ICMPV6: usize = 54;
 const ICMPV6_CHECKSUM: usize = ICMPV6 + 2;
 /// The target of a Neighbor Solicitation or Advertisement (RFC 4861 sections 4.3 and 4.4).
 const ND_TARGET: usize = ICMPV6 + 8;
-const ROUTER_SOLICITATION: u8 = 133;
-const NEIGHBOR_SOLICITATION: u8 = 135;
-const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 /// Queries, reports and leave messages of MLD.
 const MLD: [u8; 4] = [130, 131, 132, 143];
 /// Options that hold a MAC, of the source and of the target (RFC 4861 section 4.6.1).

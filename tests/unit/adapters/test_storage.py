@@ -283,7 +283,6 @@ def test_a_directory_that_may_not_be_looked_into_is_explained(network: Path, tmp
     network.chmod(0o700)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="one account only")
 def test_a_directory_of_another_account_is_to_be_read_by_that_one(network: Path) -> None:
     network.parent.chmod(0o755)
     me = account_name(SOMEBODY)
