@@ -6,7 +6,6 @@ The frames leave by the TAP of one plane, as those of a member that says whateve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from random import Random
 
@@ -35,14 +34,6 @@ ALL_NODES = ip_address("ff02::1")
 GROUPS = (*map(ip_address, ("239.1.1.1", "239.2.2.2", "224.0.0.251", "ff15::1:1", "ff18::2", "ff01::3")), ALL_NODES)
 PERMITTED = (None, None, (), (ip_network("239.1.0.0/16"), ip_network("ff15::/16")), (ip_network("224.0.0.0/3"),))
 """Lists of certificates, and a prefix with more than groups in it."""
-
-
-@pytest.fixture(scope="module")
-def planes() -> Iterator[DataPlanes]:
-    with DataPlanes(2) as both:
-        for machine in (plane.machine for plane in both.planes):
-            machine.disable_ipv6()  # nothing but what is sent here
-        yield both
 
 
 def address(rng: Random, version: int) -> IPAddress:

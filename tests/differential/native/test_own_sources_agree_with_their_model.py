@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from ipaddress import ip_address
 from random import Random
 
@@ -32,14 +31,6 @@ COMMANDS = (
     SetBridgeMac(None, ()),
 )
 """At last it is none: the others must be forgotten."""
-
-
-@pytest.fixture(scope="module")
-def planes() -> Iterator[DataPlanes]:
-    with DataPlanes(2) as both:
-        for machine in (plane.machine for plane in both.planes):
-            machine.disable_ipv6()  # nothing but what is sent here
-        yield both
 
 
 def discovery(rng: Random) -> bytes:
