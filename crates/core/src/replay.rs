@@ -1,13 +1,14 @@
 //! Which counters were seen: a sliding bitmap as in RFC 6479.
 
-/// A window keeps so many words until a counter comes that they have no room for: most sessions and streams carry little.
-const FIRST_WORDS: usize = 17;
+/// A window begins with so many words and doubles them as counters come that they have no room for: most sessions and streams
+/// carry little.
+const FIRST_WORDS: usize = 4;
 
 /// `WORDS` words of 64 counters; the window is `(WORDS - 1) * 64` counters wide. Counters start at 1.
 #[derive(Clone, Debug)]
 pub struct ReplayWindow<const WORDS: usize> {
     highest: u64,
-    /// The first words while these have room for all counters that came, then all.
+    /// The first words, as many as have room for all counters that came, at last all.
     seen: Box<[u64]>,
 }
 
@@ -63,12 +64,13 @@ impl<const WORDS: usize> ReplayWindow<WORDS> {
         true
     }
 
-    /// Makes room for a counter beyond the first words, whose places are the same among all.
+    /// Makes room for a counter beyond the words there are, whose places are the same among more.
     fn grow(&mut self, counter: u64) {
-        if self.seen.len() < WORDS && counter / 64 >= FIRST_WORDS as u64 {
-            let mut all = vec![0; WORDS];
-            all[..self.seen.len()].copy_from_slice(&self.seen);
-            self.seen = all.into();
+        let needed = usize::try_from(counter / 64).map_or(WORDS, |word| word.saturating_add(1));
+        if needed > self.seen.len() && self.seen.len() < WORDS {
+            let mut more = vec![0; needed.checked_next_power_of_two().map_or(WORDS, |words| words.min(WORDS))];
+            more[..self.seen.len()].copy_from_slice(&self.seen);
+            self.seen = more.into();
         }
     }
 
