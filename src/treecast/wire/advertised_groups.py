@@ -15,7 +15,7 @@ from treecast.base.addresses import IPAddress, is_packed_unicast, packed_to_addr
 from treecast.base.errors import MalformedError
 from treecast.base.flows import GroupKey
 from treecast.base.membership import FilterMode, SourceFilter
-from treecast.wire.control import U16
+from treecast.wire.control import U8, U16
 from treecast.wire.one_line import address, in_vlan, line, listed, sources
 
 IPV4_BYTES, IPV6_BYTES = 4, 16
@@ -25,7 +25,7 @@ MAX_GROUPS_BYTES = 1072
 MAX_GROUPS_PER_CHUNK = 106
 """The shortest take 10 bytes."""
 GROUP_EXCLUDES, GROUP_MOVED = 1, 2
-"""Flags of a group in a chunk."""
+"""Flags of a group in a chunk; others are of later versions."""
 
 PackedAddress = Annotated[bytes, Meta(min_length=4, max_length=16)]
 
@@ -35,7 +35,7 @@ class ListedGroup(msgspec.Struct, frozen=True, array_like=True):
 
     vlan: U16
     group: PackedAddress
-    flags: Annotated[int, Meta(ge=0, le=GROUP_EXCLUDES | GROUP_MOVED)]
+    flags: U8
     sources: Annotated[tuple[PackedAddress, ...], Meta(max_length=MAX_SOURCES)]
 
     @classmethod

@@ -18,6 +18,7 @@ from treecast.base.errors import MalformedError
 from treecast.base.flows import PrefixKey, is_routed_prefix
 from treecast.base.limits import MAX_CERTIFICATE_BYTES
 from treecast.wire.advertised_groups import (
+    IPV4_BYTES,
     GroupsContent,
     ListedGroup,
     PackedAddress,
@@ -88,9 +89,24 @@ class Signed(msgspec.Struct, frozen=True, array_like=True):
             return f"signed, malformed body of {octets(self.body)}"
 
 
+class ListedEndpoint(msgspec.Struct, frozen=True, array_like=True):
+    """One address at which a node says that it is reached."""
+
+    address: PackedAddress
+    port: U16
+
+    def __str__(self) -> str:
+        return f"endpoint {self.text()}"
+
+    def text(self) -> str:
+        """``10.1.2.3:7700``, ``[2001:db8::1]:7700``."""
+        shown = address(self.address)
+        return f"{shown}:{self.port}" if len(self.address) <= IPV4_BYTES else f"[{shown}]:{self.port}"
+
+
 class NodeContent(msgspec.Struct, frozen=True, array_like=True):
     certificate: Annotated[bytes, Meta(max_length=MAX_CERTIFICATE_BYTES)]
-    endpoints: Annotated[tuple[tuple[PackedAddress, U16], ...], Meta(max_length=MAX_ENDPOINTS)]
+    endpoints: Annotated[tuple[ListedEndpoint, ...], Meta(max_length=MAX_ENDPOINTS)]
     instance: Annotated[bytes, Meta(max_length=8)] = b""
     started_ms: U63 = 0
     rival: Annotated[bytes, Meta(max_length=8)] = b""
@@ -105,7 +121,7 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
     def of(cls, certificate: bytes, endpoints: tuple[Endpoint, ...], underlay_mtu: int = 1500) -> NodeContent:
         """As many of the endpoints, from the first on, as an advertisement has room for beside the certificate."""
         fitting = min(MAX_ENDPOINTS, (_NODE_ROOM_BYTES - len(certificate)) // _ENDPOINT_BYTES)
-        places = tuple((e.address.packed, e.port) for e in endpoints[:fitting])
+        places = tuple(ListedEndpoint(e.address.packed, e.port) for e in endpoints[:fitting])
         return cls(certificate, places, underlay_mtu=underlay_mtu, capabilities=protocol_version.CAPABILITIES)
 
     def __str__(self) -> str:
@@ -113,12 +129,12 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
 
     def text(self) -> str:
         """The line without its kind."""
-        at = f"at {listed(self.endpoints, 60, _shown_endpoint) or 'no address'}"
+        at = f"at {listed(self.endpoints, 60, ListedEndpoint.text) or 'no address'}"
         return f"{at}, MTU {self.underlay_mtu}, certificate of {octets(self.certificate)}"
 
     def endpoint_values(self) -> tuple[Endpoint, ...]:
         """MalformedError when an address has neither 4 nor 16 bytes."""
-        return tuple(Endpoint(unpacked(packed), port) for packed, port in self.endpoints)
+        return tuple(Endpoint(unpacked(one.address), one.port) for one in self.endpoints)
 
 
 class GroupPrefixContent(msgspec.Struct, frozen=True, array_like=True):
@@ -264,11 +280,6 @@ def parse_host_key(key: bytes) -> tuple[int, MacAddress]:
     if mac.is_group:
         raise MalformedError("advertisement_malformed")
     return int.from_bytes(key[:2], "big"), mac
-
-
-def _shown_endpoint(endpoint: tuple[bytes, int]) -> str:
-    packed, port = endpoint
-    return f"{address(packed)}:{port}" if len(packed) <= 4 else f"[{address(packed)}]:{port}"
 
 
 def _shown_key(kind: Kind, key: bytes) -> str:

@@ -20,6 +20,7 @@ from treecast.wire.advertisement import (
     GroupPrefixContent,
     HostContent,
     Kind,
+    ListedEndpoint,
     NodeContent,
     Signed,
     emit,
@@ -67,7 +68,7 @@ GROUPS = GroupsContent(
     )
 )
 CONTENTS: list[tuple[Kind, Content]] = [
-    (Kind.NODE, NodeContent(b"certificate", ((b"\x01\x02\x03\x04", 7700),))),
+    (Kind.NODE, NodeContent(b"certificate", (ListedEndpoint(b"\x01\x02\x03\x04", 7700),))),
     (Kind.GROUPS, GROUPS),
     (Kind.HOST, HostContent((b"\x01\x02\x03\x04",), 7)),
     (Kind.LINKS, LinksContent((1, 2, 3))),

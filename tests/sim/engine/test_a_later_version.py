@@ -17,13 +17,15 @@ from treecast.identity import certificate
 from treecast.sim.world import SimNode, World
 from treecast.wire import advertisement, control, handshake
 from treecast.wire.advertised_groups import GroupsContent
-from treecast.wire.advertisement import NodeContent
+from treecast.wire.advertised_links import LinksContent
+from treecast.wire.advertisement import HostContent, NodeContent
 from treecast.wire.handshake import HandshakePayload
 
 LATER = protocol_version.HIGHEST + 1
 LATER_KIND, LATER_TAG = 200, 99
 MORE = ["later", {"than": [1]}, None]
 """Fields that no record of this version has."""
+MORE_FLAGS = 0b1111_0000
 
 
 class LaterContent(msgspec.Struct, frozen=True, array_like=True):
@@ -58,7 +60,13 @@ class LaterEncoder:
         if isinstance(record, certificate.CertificateBody):
             fields[-1] = [[7, False, b"an extension", *MORE]]
         if isinstance(record, GroupsContent):
-            fields[0] = [[*group, *MORE] for group in fields[0]]
+            fields[0] = [[vlan, group, flags | MORE_FLAGS, *rest, *MORE] for vlan, group, flags, *rest in fields[0]]
+        if isinstance(record, NodeContent):
+            fields[1] = [[*endpoint, *MORE] for endpoint in fields[1]]
+        if isinstance(record, HostContent):
+            fields[2] |= MORE_FLAGS
+        if isinstance(record, LinksContent):
+            fields[3] = bytes(flags | MORE_FLAGS for flags in fields[3])
         return self._encoder.encode([*fields, *MORE])
 
 

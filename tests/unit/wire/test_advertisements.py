@@ -57,7 +57,7 @@ def test_a_chunk_of_groups_is_the_test_vector() -> None:
         ("no source as source", [ListedGroup(0, V4, 0, (bytes(4),))]),
         ("no IPv6 source as source", [ListedGroup(0, V6, 1, (bytes(16),))]),
         ("everybody as source", [ListedGroup(0, V4, 0, (b"\xff" * 4,))]),
-        ("an unknown flag", [ListedGroup(0, V4, 4, ())]),
+        ("flags of more than 8 bits", [ListedGroup(0, V4, 256, ())]),
         ("too many sources", [ListedGroup(0, V4, 0, tuple(bytes((10, 0, 0, last)) for last in range(57)))]),
         ("nothing", []),
         ("too much", [ListedGroup(vlan, V4, 1, ()) for vlan in range(MAX_GROUPS_BYTES // 10)]),
