@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from treecast.adapters import storage
@@ -12,6 +14,7 @@ from treecast.adapters.revocations_file import add_ca_records, add_revocation, r
 from treecast.base.errors import OperatorError
 from treecast.base.ids import NodeIndex
 from treecast.identity.network import Network
+from treecast.identity.node import Authority
 from treecast.identity.registry import Issued
 from treecast.wire.control import MAX_ADVERTISEMENT_BYTES
 from treecast.wire.revocation import RevocationContent
@@ -19,22 +22,47 @@ from treecast.wire.revocation import RevocationContent
 
 def revoke_node(network_directory: Path, out: Path, name: str) -> Issued:
     """Revokes all certificates that a node has and writes that to ``out``; OperatorError. Once more does no harm."""
+    with _authority(network_directory) as authority:
+        node, registry = authority.revoke(name)
+        wire = sign_revocation(authority.key, node.index, node.serial, name)
+        with _writing(out, name, wire):
+            storage.write_registry(network_directory, registry)  # first: never again a certificate for these keys
+            add_ca_records(network_directory, authority.network, [wire])
+    return node
+
+
+def void_older(network_directory: Path, out: Path, name: str) -> Issued:
+    """Revokes a node's certificates before its newest one and writes that to ``out``; OperatorError.
+
+    The record names serials, and those of a node only rise: one for all before the newest.
+    """
+    with _authority(network_directory) as authority:
+        node = authority.void_older(name)
+        wire = sign_revocation(authority.key, node.index, node.serial - 1, name)
+        with _writing(out, name, wire):
+            add_ca_records(network_directory, authority.network, [wire])
+    return node
+
+
+@contextmanager
+def _authority(network_directory: Path) -> Iterator[Authority]:
     storage.load_authority(network_directory)
     with (
         explained(f"lock the network in {network_directory}"),
         exclusive(network_directory / storage.NETWORK_LOCK_FILE),
     ):
-        authority = storage.load_authority(network_directory)
-        node, registry = authority.revoke(name)
-        wire = sign_revocation(authority.key, node.index, node.serial, name)
-        require_place(out, f"{name}.revocation")
-        with explained(f"write {out}"):
-            if os.path.lexists(out) and read_file(out, MAX_ADVERTISEMENT_BYTES) != wire:
-                raise OperatorError(f"{out} is there already, and another one: remove it, or choose another --out")
-            storage.write_registry(network_directory, registry)  # first: never again a certificate for these keys
-            add_ca_records(network_directory, authority.network, [wire])
-            replace_file(out, wire, PUBLIC_MODE)
-    return node
+        yield storage.load_authority(network_directory)
+
+
+@contextmanager
+def _writing(out: Path, name: str, wire: bytes) -> Iterator[None]:
+    """The block's files are written before ``out``, where nothing stands in its place."""
+    require_place(out, f"{name}.revocation")
+    with explained(f"write {out}"):
+        if os.path.lexists(out) and read_file(out, MAX_ADVERTISEMENT_BYTES) != wire:
+            raise OperatorError(f"{out} is there already, and another one: remove it, or choose another --out")
+        yield
+        replace_file(out, wire, PUBLIC_MODE)
 
 
 def apply_revocation(directory: Path, path: Path) -> tuple[NodeIndex, RevocationContent, Network, bool]:

@@ -64,8 +64,9 @@ def add_revocation(directory: Path, network: Network, path: Path) -> tuple[NodeI
     """Puts what ``node revoke`` wrote to ``path`` into a node's directory; OperatorError."""
     wire, (node, content) = _load(path, network)
     known = load_ca_records(directory, network)
-    if wire not in known:
-        write_ca_records(directory, (*known, wire))
+    everything = _newest((*known, wire), network)
+    if everything != known:
+        write_ca_records(directory, everything)
     return node, content
 
 
@@ -73,7 +74,7 @@ def add_ca_records(directory: Path, network: Network, records: Iterable[bytes]) 
     """Puts records into a node's or a network's directory, but those that the CA did not sign; OperatorError."""
     known = load_ca_records(directory, network)
     genuine = (record for record in records if is_ca_record(record, network.ca_public_key))
-    everything = tuple(dict.fromkeys((*known, *genuine)))[-MAX_CA_RECORDS:]
+    everything = _newest((*known, *genuine), network)[-MAX_CA_RECORDS:]
     if everything != known:
         write_ca_records(directory, everything)
 
@@ -109,6 +110,21 @@ def revoked_in(directory: Path, network: Network) -> list[tuple[NodeIndex, Revoc
         with suppress(MalformedError):  # a record of a kind of later versions
             found.append(read_revocation(record, network.ca_public_key))
     return sorted(found, key=lambda one: (one[0], one[1].serial))
+
+
+def _newest(records: Iterable[bytes], network: Network) -> tuple[bytes, ...]:
+    """The records without those of a node of which one has a higher serial: who voids often pushes no other one out."""
+    kept: dict[NodeIndex | bytes, tuple[int, bytes]] = {}
+    for record in records:
+        try:
+            node, content = read_revocation(record, network.ca_public_key)
+        except MalformedError:  # a record of a kind of later versions
+            kept[record] = (0, record)
+            continue
+        if node not in kept or kept[node][0] < content.serial:
+            kept.pop(node, None)
+            kept[node] = (content.serial, record)
+    return tuple(record for _, record in kept.values())
 
 
 def _load(path: Path, network: Network) -> tuple[bytes, tuple[NodeIndex, RevocationContent]]:

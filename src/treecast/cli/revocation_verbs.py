@@ -22,12 +22,26 @@ def node_revoke(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Where to put the revocation.", show_default="./NODE.revocation"),
     ] = None,
+    older: Annotated[
+        bool, typer.Option("--older", help="Only the certificates before its newest one, which goes on to count.")
+    ] = False,
 ) -> None:
     """Take back all certificates that a node has, for good: one file, to apply at any running node."""
     from treecast.adapters.node_directory import network_directory
-    from treecast.adapters.revocation import revoke_node
+    from treecast.adapters.revocation import revoke_node, void_older
 
     place = out if out is not None else Path(f"{name}.revocation")
+    if older:
+        node = void_older(network_directory(network), place, name)
+        typer.echo(
+            f"node {name} (index {node.index}): its certificates up to serial {node.serial - 1} are revoked, that with "
+            f"serial {node.serial} counts"
+        )
+        typer.echo(
+            f"Next: where {name} has that one (its status has its end), treecast revocation apply {place} DIR, where "
+            "DIR is the directory of any node that runs: it tells all others"
+        )
+        return
     node = revoke_node(network_directory(network), place, name)
     typer.echo(f"node {name} (index {node.index}): its certificates up to serial {node.serial} are revoked")
     typer.echo(
@@ -47,12 +61,14 @@ def revocation_apply(
 
     place = resolved(directory)
     node, content, network, is_running = apply_revocation(place, file)
+    what = f"certificates of node {content.name} (index {node}) up to serial {content.serial} are revoked"
     if not is_running:
-        typer.echo(f"node {content.name} (index {node}) is revoked for the node in {place}, from its next start on")
+        typer.echo(f"{what} for the node in {place}, from its next start on")
         return
     status = take_revocations(place)
     from treecast.adapters.revocations_file import require_kept
 
     require_kept(place, network, file)
     peers = "1 linked node" if status.peers == 1 else f"{status.peers} linked nodes"
-    typer.echo(f"node {content.name} (index {node}) is revoked: {status.node} cuts it off and tells its {peers}")
+    cut = "cuts it off" if content.name in status.revoked else "has a later one of it, which counts,"
+    typer.echo(f"{what}: {status.node} {cut} and tells its {peers}")

@@ -142,6 +142,14 @@ class Authority:
         revoked = replace(node, revoked=True)
         return revoked, self.registry.with_node(revoked)
 
+    def void_older(self, name: str) -> Issued:
+        """A node of whose certificates only the newest is to count; OperatorError where none does."""
+        node = self.registry.node(name)
+        if node is not None and not node.revoked:
+            return node
+        gone = f"node {name} was revoked with all its certificates: leave out --older"
+        raise OperatorError(self._no_node(name) if node is None else gone)
+
     def _no_node(self, name: str) -> str:
         return f"network {self.network.name} has no node {name}: treecast node list shows those it has"
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from lab.load import Receiver, Sender
 from lab.node import INTERFACE, Overlay, TreecastNode, run_treecast
 from lab.waiting import wait_until
 from tests.lab.overlay.asking import LIMIT_S, drops, quiet_since, wait_received
+from treecast.adapters import storage
 from treecast.adapters.revocations_file import REVOCATIONS_FILE
 from treecast.api.client import fetch_peers, fetch_status
+from treecast.base.time import iso_date
 
 A, B, RATE_PPS = ("239.20.8.1", 5008), ("239.20.8.2", 5009), 500
 GONE_WITHIN_S = 2.0
@@ -126,3 +129,40 @@ def test_nobody_seeks_a_revoked_node_that_goes_on_running_and_a_new_one_knows_it
 
 def problems(node: TreecastNode) -> list[str]:
     return [problem.kind for problem in fetch_status(node.directory).problems]
+
+
+def test_a_node_whose_older_certificates_are_revoked_goes_on_with_its_newest_and_cannot_go_back(
+    net: Overlay, tmp_path: Path
+) -> None:
+    n0, n1, n2 = net.nodes
+    stream = Sender(n2.machine, *B, interface=INTERFACE, rate_pps=RATE_PPS)
+    receivers = [Receiver(node.machine, *B, interface=INTERFACE) for node in (n0, n1)]
+    for receiver in receivers:
+        wait_received(receiver, 100)
+    before = (n2.directory / "node.cert").read_bytes()
+    newer = storage.renew_node(net.network, n2.directory, "n2", 91, None, time.time())
+    end = iso_date(newer.not_after_s)
+    wait_until(lambda: fetch_status(n2.directory).valid_until == end, LIMIT_S, "it takes the newer one")
+    file = tmp_path / "n2.revocation"
+    said = run_treecast("node", "revoke", "n2", "--older", "--network", net.network, "--out", file)
+    assert f"that with serial {newer.serial} counts" in said
+    assert "has a later one of it, which counts" in run_treecast("revocation", "apply", file, n1.directory)
+    known = [node.directory / REVOCATIONS_FILE for node in net.nodes]
+    wait_until(lambda: all(path.exists() for path in known), GONE_WITHIN_S, "all know")
+    for receiver in receivers:
+        wait_received(receiver, receiver.snapshot().received + RATE_PPS)
+        assert receiver.stop().lost == 0
+    stream.stop()
+    assert [revoked(node) for node in net.nodes] == [[]] * 3
+    assert {peer.name: peer.state for peer in fetch_peers(n0.directory)} == {"n1": "up", "n2": "up"}
+
+    n2.stop()
+    (n2.directory / "node.cert").write_bytes(before)
+    (n2.directory / REVOCATIONS_FILE).unlink()
+    counted = [drops(node).get("certificate_revoked", 0) for node in (n0, n1)]
+    n2.start(n0.endpoint, n1.endpoint)
+    n2.wait_ready()
+    for node, was in zip((n0, n1), counted, strict=True):
+        wait_until(lambda: drops(node).get("certificate_revoked", 0) > was, LIMIT_S, "it has tried")  # noqa: B023
+    wait_until(lambda: "refused_by_peer" in problems(n2) or "node_revoked" in problems(n2), LIMIT_S, "it learns why")
+    assert fetch_status(n2.directory).peers == 0

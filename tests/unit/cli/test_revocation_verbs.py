@@ -10,11 +10,13 @@ import pytest
 
 from tests.unit.cli.running_verbs import ok, sentence
 from treecast.adapters import storage
-from treecast.adapters.ca_records import sign_revocation
+from treecast.adapters.ca_records import read_revocation, sign_revocation
 from treecast.adapters.revocations_file import REVOCATIONS_FILE, load_ca_records
 from treecast.base.ids import NodeIndex
+from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey
 from treecast.identity.request import Admission
+from treecast.identity.revocation import Revocations
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,39 @@ def test_revoking_once_more_makes_the_same_file_and_spoils_no_other() -> None:
     assert "choose another --out" in sentence("node", "revoke", "bob", "--network", "lab", "--out", "two")
     assert Path("two").read_text() == "mine"
     assert "has no node carol" in sentence("node", "revoke", "carol", "--network", "lab")
+
+
+def test_only_the_certificates_before_the_newest_one_are_revoked_where_that_is_asked() -> None:
+    before = Path("bob/node.cert").read_bytes()
+    ok("node", "renew", "bob", "--network", "lab")
+    said = ok("node", "revoke", "bob", "--older", "--network", "lab")
+    assert "node bob (index 2): its certificates up to serial 2 are revoked, that with serial 3 counts" in said
+    assert "where bob has that one (its status has its end), treecast revocation apply bob.revocation DIR" in said
+    assert "certificates of node bob (index 2) up to serial 2 are revoked for the node in" in ok(
+        "revocation", "apply", "bob.revocation", "alice"
+    )
+    network = storage.load_network(Path("alice"))
+    known = Revocations()
+    for record in load_ca_records(Path("alice"), network):
+        node, content = read_revocation(record, network.ca_public_key)
+        known.put(node, content.serial, content.name)
+    old, new = Certificate.decode(before), Certificate.decode(Path("bob/node.cert").read_bytes())
+    assert (known.is_revoked(old), known.is_revoked(new)) == (True, False)
+    assert json.loads(ok("network", "show", "lab", "--json"))["revoked"] == [], "the node is none of them"
+    ok("node", "renew", "bob", "--network", "lab")
+    assert "has no node carol" in sentence("node", "revoke", "carol", "--older", "--network", "lab")
+    ok("node", "revoke", "bob", "--network", "lab", "--out", "whole")
+    assert "leave out --older" in sentence("node", "revoke", "bob", "--older", "--network", "lab", "--out", "third")
+
+
+def test_a_node_whose_older_certificates_are_revoked_often_has_one_record() -> None:
+    for number in range(5):
+        ok("node", "renew", "bob", "--network", "lab")
+        ok("node", "revoke", "bob", "--older", "--network", "lab", "--out", f"{number}")
+        ok("revocation", "apply", f"{number}", "alice")
+    assert (_kept("lab"), _kept("alice")) == (1, 1)
+    ok("revocation", "apply", "0", "alice")
+    assert load_ca_records(Path("alice"), storage.load_network(Path("alice"))) == (Path("4").read_bytes(),)
 
 
 def test_keys_that_were_revoked_get_no_certificate_any_more_and_new_ones_do() -> None:
