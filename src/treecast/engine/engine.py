@@ -22,7 +22,7 @@ from treecast.base.storm_control import StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.broadcast.store import Record
-from treecast.engine.changes import DuplicateChange, HostChange, SenderChange, TreeChange
+from treecast.engine.changes import DuplicateChange, HostChange, MemberChange, SenderChange, TreeChange
 from treecast.engine.environment import ALL_ALIKE, GroupOptions, NodeEnvironment, WallClock
 from treecast.engine.faults import Faults
 from treecast.engine.following import Following
@@ -147,8 +147,12 @@ class Engine:
 
     def renew(self, now: Instant, certificate: Certificate) -> list[Command]:
         """Show another certificate of this node from now on: one for the same keys, index, name and addresses."""
+        before, after_it = self._own.certificate.rights, certificate.rights
         self._own.renew(now, certificate)
         self._revoking.renewed(now)
+        if (before.send_to, before.receive_from) != (after_it.send_to, after_it.receive_from):
+            for group in sorted({*self.view.groups(), *(group for group, _ in self._senders)}, key=group_sort_key):
+                self.rooms.changes.add(MemberChange(group, self.rooms.me))
         return self._settle(now)
 
     def take_ca_record(self, now: Instant, wire: bytes) -> list[Command]:

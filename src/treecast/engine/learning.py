@@ -8,6 +8,7 @@ from treecast.base.time import Instant
 from treecast.broadcast.learned import Learned
 from treecast.engine.changes import HostChange, MemberChange, PrefixChange
 from treecast.engine.rooms import Rooms, given_by, may_relay
+from treecast.topology.multicast_table import group_sort_key
 from treecast.wire.advertised_groups import GroupsContent, parse_chunk_key
 from treecast.wire.advertisement import (
     GroupPrefixContent,
@@ -78,12 +79,21 @@ class Learning:
             case Kind.LINKS:
                 pass  # Broadcast's own; the overlay graph will want it too
 
+    def _note_permitted(self, node: NodeIndex) -> None:
+        """What a node wants is shown with whether it is permitted."""
+        topology = self._rooms.topology
+        for group in sorted(topology.groups_of(node), key=group_sort_key):
+            self._rooms.changes.add(MemberChange(group, node))
+        for prefix in topology.table.prefixes.prefixes_of(node):
+            self._rooms.changes.add(PrefixChange(prefix, node))
+
     def _node(self, now: Instant, learned: Learned) -> None:
         origin, content, certificate = learned.origin, learned.content, learned.certificate
         if isinstance(content, NodeContent) and certificate is not None:
             before = self._rooms.nodes.certificate(origin)
             self._rooms.nodes.put(origin, certificate)
-            self._rooms.topology.permit(origin, certificate.rights.receive_from)
+            if self._rooms.topology.permit(origin, certificate.rights.receive_from):
+                self._note_permitted(origin)
             if before is not None and before.rights.send_to != certificate.rights.send_to:
                 self._rooms.downstream_trees.judge(origin)
             self._rooms.links.learn_certificate(origin, certificate)

@@ -61,10 +61,12 @@ class Topology:
     def is_linked(self, node: NodeIndex) -> bool:
         return node in self._linked
 
-    def permit(self, node: NodeIndex, receive_from: Prefixes) -> None:
-        """A node may receive these groups, as its certificate says."""
-        if self.permits.put(node, receive_from) and node in self._linked:
+    def permit(self, node: NodeIndex, receive_from: Prefixes) -> bool:
+        """A node may receive these groups, as its certificate says. Whether they are others than before."""
+        is_other = self.permits.put(node, receive_from)
+        if is_other and node in self._linked:
             self._link_changed(node)
+        return is_other
 
     def permit_own(self, send_to: Prefixes) -> None:
         """This node may send to these groups from now on."""

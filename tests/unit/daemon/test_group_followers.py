@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from ipaddress import IPv4Address
 
+from tests.sim.engine.test_permitted_groups import ALLOWED, RECEIVES, SOME, renew, two
+from tests.sim.engine.test_permitted_groups import OTHER as ONLY_FULL
 from treecast.api.records import Group, GroupChanges, TouchedGroup
 from treecast.base.flows import CountedFlow, Flow
 from treecast.base.ids import NodeIndex
@@ -14,7 +17,7 @@ from treecast.base.membership import FilterMode
 from treecast.daemon.group_followers import GroupFollowers
 from treecast.engine.changes import OF_GROUPS
 from treecast.engine.engine import Engine
-from treecast.sim.world import World
+from treecast.sim.world import MAY_BRIDGE, World
 
 GROUP, OTHER = "239.1.1.1", "239.1.1.2"
 
@@ -79,6 +82,46 @@ def test_the_first_answer_is_all_there_is_and_the_next_waits_for_a_change() -> N
         world.run(5.0)
         gone, rows = await answer(followers, then.position)
         assert (gone.touched, rows) == ([TouchedGroup(0, GROUP)], [])
+
+    asyncio.run(follow())
+
+
+def test_a_certificate_with_other_groups_is_a_change_of_the_groups_that_its_node_wants_at_both_ends() -> None:
+    async def follow() -> None:
+        world, sender, receiver = two()
+        for node in (sender, receiver):
+            turning = Turning(node.engine)
+            followers = GroupFollowers(turning, dict)
+            first, rows = await answer(followers, None)
+            assert all(member.permitted for row in rows for member in row.members)
+            for serial, rights, permitted in ((1, RECEIVES, False), (2, MAY_BRIDGE, True)):
+                waiting = asyncio.create_task(answer(followers, first.position))
+                await asyncio.sleep(0)
+                renew(world, receiver, rights, 10 * node.index + serial)
+                turning.after_turn()
+                then, rows = await waiting
+                shown = {row.group: member.permitted for row in rows for member in row.members}
+                assert (then.snapshot, shown[ONLY_FULL], shown[ALLOWED]) == (False, permitted, True)
+                first = then
+
+    asyncio.run(follow())
+
+
+def test_a_sender_that_may_send_no_more_is_a_change_of_its_group() -> None:
+    async def follow() -> None:
+        world, turning, followers = following()
+        node = world.nodes[NodeIndex(1)]
+        flow = CountedFlow(
+            0, IPv4Address(ONLY_FULL), IPv4Address("10.77.0.9"), node.index, 0, 1, 1, 1.0, 1, 1, 0.1, 1, 1
+        )
+        turning.plane.senders = [flow]
+        first, rows = await answer(followers, None)
+        renew(world, node, replace(MAY_BRIDGE, send_to=SOME), 1)
+        then, rows = await answer(followers, first.position)
+        assert [(row.group, row.senders[0].permitted) for row in rows] == [(ONLY_FULL, False)]
+        renew(world, node, replace(MAY_BRIDGE, send_to=SOME), 2)
+        last, _ = await answer(followers, then.position)
+        assert last.touched == [], "the same rights once more are none"
 
     asyncio.run(follow())
 
