@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -63,7 +64,7 @@ def places(node: TreecastNode) -> dict[str, str]:
 
 
 def test_who_claims_a_bridged_machine_gets_nothing_of_what_is_for_its_addresses_of_the_overlay(
-    bridged: Hostility,
+    bridged: Hostility, tmp_path: Path
 ) -> None:
     machine, other = bridged.net.nodes
     on_lan, addresses = mac_of(machine, BRIDGE), [machine.ipv4, machine.ipv6]
@@ -81,9 +82,19 @@ def test_who_claims_a_bridged_machine_gets_nothing_of_what_is_for_its_addresses_
         for address in addresses:
             other.machine.run(["ip", "neigh", "flush", "dev", INTERFACE])
             ping(other.machine, address, ECHOES)
-        for address in (other.ipv4, other.ipv6):
+        for family, mine, address in (("ip", machine.ipv4, other.ipv4), ("ip6", machine.ipv6, other.ipv6)):
             machine.machine.run(["ip", "neigh", "flush", "dev", BRIDGE])
-            ping(machine.machine, address, ECHOES)
+            echoes = f"src {mine} and {'icmp' if family == 'ip' else 'icmp6'}"
+            with (
+                other.machine.capture(
+                    tmp_path / f"own-{family}", f"ether src {OWN_MAC} and {echoes}", interface=INTERFACE
+                ) as own,
+                other.machine.capture(
+                    tmp_path / f"lan-{family}", f"not ether src {OWN_MAC} and {echoes}", interface=INTERFACE
+                ) as wrong,
+            ):
+                ping(machine.machine, address, ECHOES)
+            assert (own.counts.captured >= ECHOES, wrong.counts.captured) == (True, 0), "under the node's own MAC"
         assert not [frame for session in sessions for frame in session.frames if is_for(frame, addresses)]
 
 

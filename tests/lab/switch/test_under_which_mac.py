@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import wait_until
 from lab.lan import Lan
 from lab.load import Receiver
 from lab.machine import Machine
@@ -28,6 +29,8 @@ BRIDGE = "tcbr-eth1"
 DATA = random.Random(2).randbytes(8_000_000)
 OWN = "02:54:00:00:00:0{}".format
 LENGTH = {4: 16, 6: 64}
+ANOTHER = "02:00:5e:10:00:77"
+GOES_ON_WITHIN_S = 2.0
 
 
 def address_of(node: TreecastNode, version: int) -> str:
@@ -117,3 +120,31 @@ def test_tcp_in_super_frames_carries_the_same_bytes(sites: Sites) -> None:
         talk(here.machine, address_of(there, version))
         assert transfer(here.machine, there.machine, address_of(there, version), DATA) == digest
         assert transfer(there.machine, here.machine, address_of(here, version), DATA) == digest
+
+
+def test_a_bridge_that_gets_another_mac_while_its_node_runs_changes_nothing_for_the_others(
+    sites: Sites, tmp_path: Path
+) -> None:
+    here, there = sites.overlay.nodes[:2]
+    neighbour, before = sites.lans[0].hosts[0], mac_of(here.machine, BRIDGE)
+    mine, its = here.ipv4, there.ipv4
+    talk(here.machine, its)
+
+    def goes_on() -> bool:
+        echoes = f"icmp and src {mine}"
+        with (
+            there.machine.capture(tmp_path / "own", f"ether src {OWN(1)} and {echoes}", interface=BRIDGE) as own,
+            there.machine.capture(tmp_path / "lan", f"not ether src {OWN(1)} and {echoes}", interface=BRIDGE) as wrong,
+        ):
+            here.machine.run(["ping", "-c", "3", "-i", "0.1", "-W", "1", its], check=False)
+        return (own.counts.captured, wrong.counts.captured) == (3, 0)
+
+    for mac in (ANOTHER, before):
+        here.machine.run(["ip", "link", "set", BRIDGE, "address", mac])
+        wait_until(goes_on, GOES_ON_WITHIN_S, "its frames arrive, under the node's own MAC")
+        forget(there.machine, BRIDGE)
+        talk(there.machine, mine)
+        assert known_at(there.machine, BRIDGE, mine) == OWN(1)
+        forget(neighbour, "eth0")
+        talk(here.machine, sites.lans[0].host_ipv4(1))
+        assert mac_of(here.machine, BRIDGE) == mac
