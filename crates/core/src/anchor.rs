@@ -1,12 +1,15 @@
 //! Anchors: how far a root is in the counter of a sender key (docs/protocol.md section 5).
 
-use crate::datagram::{u32_at, u64_at, TreeName};
+use crate::datagram::{u16_at, u32_at, u64_at, TreeName};
 use crate::reason::Reason;
 
 /// A root sends an anchor to all next hops when it has sealed so many datagrams since the last one.
 pub const ANCHOR_INTERVAL: u64 = 2048;
 
-const ANCHOR_LEN: usize = 4 + 4 + 4 + 4 + 8;
+/// The anchor of a key that came into use is not repeated any more when so many datagrams have followed: they say the same.
+pub const ANCHOR_DATAGRAMS: u64 = 64;
+
+const ANCHOR_LEN: usize = 4 + 4 + 4 + 4 + 8 + 2;
 
 /// The news, on a session, that a root has used a key's counters up to this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct Anchor {
     pub key_id: u32,
     /// The highest counter used.
     pub counter: u64,
+    /// For how long its root has used the key, in ms; 0 where it does not say.
+    pub in_use_ms: u16,
 }
 
 impl Anchor {
@@ -27,7 +32,8 @@ impl Anchor {
         for (chunk, word) in out[..16].chunks_exact_mut(4).zip([root, stream, epoch, self.key_id]) {
             chunk.copy_from_slice(&word.to_be_bytes());
         }
-        out[16..].copy_from_slice(&self.counter.to_be_bytes());
+        out[16..24].copy_from_slice(&self.counter.to_be_bytes());
+        out[24..].copy_from_slice(&self.in_use_ms.to_be_bytes());
         out
     }
 
@@ -36,6 +42,6 @@ impl Anchor {
         let word = |offset| u32_at(body, offset).ok_or(Reason::InnerMalformed);
         let counter = u64_at(body, 16).ok_or(Reason::InnerMalformed)?;
         let tree = TreeName { root: word(0)?, stream: word(4)?, epoch: word(8)? };
-        Ok(Self { tree, key_id: word(12)?, counter })
+        Ok(Self { tree, key_id: word(12)?, counter, in_use_ms: u16_at(body, 24).unwrap_or(0) })
     }
 }

@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use zeroize::Zeroizing;
 
 use crate::aead::Aead;
+use crate::anchor::Anchor;
 use crate::broadcast_signature::{SignatureChecks, SIGNATURE_LEN};
 use crate::counters::Volume;
 use crate::datagram::{array_at, tree_associated, u16_at, u32_at, u64_at};
@@ -108,16 +109,17 @@ impl DownstreamStream {
         self.keys.store(None);
     }
 
-    /// Takes news of the counter of a key in use.
-    pub(crate) fn raise_anchor(&self, key_id: u32, counter: u64, now_ns: u64) {
+    /// Takes news of the counter of a key in use. `of_root`: from the root itself.
+    pub(crate) fn raise_anchor(&self, anchor: &Anchor, of_root: bool, now_ns: u64) {
+        let used_ns = now_ns.saturating_sub(u64::from(anchor.in_use_ms) * 1_000_000);
         let raise = |counters: &KeyCounters| {
-            counters.raise_anchor(counter);
-            counters.note_use(now_ns);
+            counters.raise_anchor(anchor.counter);
+            counters.note_use(if of_root { used_ns } else { counters.known_since(used_ns, now_ns) });
         };
-        if let Some(key) = self.keys.load().as_ref().and_then(|keys| keys.get(key_id)) {
+        if let Some(key) = self.keys.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
             raise(&key.counters);
         }
-        if let Some(known) = self.relayed.load().as_ref().and_then(|keys| keys.get(key_id)) {
+        if let Some(known) = self.relayed.load().as_ref().and_then(|keys| keys.get(anchor.key_id)) {
             raise(known);
         }
     }

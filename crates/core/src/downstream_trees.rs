@@ -80,7 +80,7 @@ impl DownstreamTrees {
     /// Takes an anchor that a node sent, if it is a parent on that tree: the tree.
     pub(crate) fn raise_anchor(&self, from: u32, anchor: &Anchor, now_ns: u64) -> Option<Arc<DownstreamTree>> {
         let tree = self.trees.get(&anchor.tree).filter(|tree| tree.parents.contains(&from))?;
-        tree.stream.raise_anchor(anchor.key_id, anchor.counter, now_ns);
+        tree.stream.raise_anchor(anchor, from == anchor.tree.root, now_ns);
         Some(tree)
     }
 

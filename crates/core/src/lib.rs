@@ -60,6 +60,7 @@ pub mod root_tree;
 pub mod routes;
 mod routing;
 pub mod rtt;
+pub mod sender_key;
 pub mod session;
 mod session_table;
 pub mod site;

@@ -80,11 +80,17 @@ impl KeyCounters {
         Ok(())
     }
 
-    /// Its root uses it.
-    pub(crate) fn note_use(&self, now_ns: u64) {
+    /// Its root has used it since then.
+    pub(crate) fn note_use(&self, since_ns: u64) {
         if !self.is_used() {
-            self.first_used_ns.store(now_ns.max(1), Ordering::Relaxed);
+            self.first_used_ns.store(since_ns.max(1), Ordering::Relaxed);
         }
+    }
+
+    /// Limits the time since which another node than its root says that it is used: not before it was taken here.
+    pub(crate) fn known_since(&self, used_ns: u64, now_ns: u64) -> u64 {
+        let known_ns = if self.taken_ns == 0 { now_ns } else { self.taken_ns };
+        used_ns.max(known_ns)
     }
 
     /// Is the key before this one over?

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
-use crate::aead::Aead;
-use crate::anchor::{Anchor, ANCHOR_INTERVAL};
+use crate::anchor::{Anchor, ANCHOR_DATAGRAMS, ANCHOR_INTERVAL};
 use crate::broadcast_signature::{Signer, SigningKey, SIGNATURE_LEN};
 use crate::datagram::{tree_associated, DatagramLimit, Inner, StreamName, TreeHeader, TreeName};
 use crate::datagram::{INNER_LEN, LARGEST_UNDERLAY_MTU, MAX_DATAGRAM_LEN, TREE_HEADER_LEN, TREE_OVERHEAD};
 pub use crate::hops::Hops;
-use crate::key_steps::{RootSteps, StepSecret};
+use crate::key_steps::StepSecret;
 use crate::reason::Reason;
+pub use crate::sender_key::{Generation, SenderKey};
 use crate::session::lock;
 use crate::tree_state::{self, TreePlace};
 use crate::tree_tag::TreeKey;
@@ -31,51 +31,6 @@ pub const KEY_LIMIT: u64 = 1 << 30;
 const REPORT_AGAIN: u64 = 1 << 20;
 /// The body of an offer without its context.
 pub(crate) const OFFER_LEN: usize = 4 + 4 + 1 + 1 + 2 + 8 + 32;
-
-/// A sender key at its root.
-pub struct SenderKey {
-    /// Its id, unique in the tree.
-    pub key_id: u32,
-    steps: RootSteps,
-    sealed: AtomicU64,
-    anchored: AtomicU64,
-}
-
-impl SenderKey {
-    /// From 32 random bytes, its first step.
-    pub fn new(key_id: u32, aead: Aead, secret: Zeroizing<[u8; 32]>) -> Self {
-        let steps = RootSteps::new(aead, secret);
-        let (sealed, anchored) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { key_id, steps, sealed, anchored }
-    }
-
-    /// Is there more of it than the secret that it is made of?
-    pub fn is_made(&self) -> bool {
-        self.steps.current.load().is_used()
-    }
-
-    /// As if it had sealed so many datagrams. Never fewer than it has: their counters would come again.
-    pub fn set_sealed(&self, datagrams: u64) {
-        self.sealed.fetch_max(datagrams, Ordering::Relaxed);
-    }
-}
-
-impl std::fmt::Debug for SenderKey {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "SenderKey({})", self.key_id)
-    }
-}
-
-/// A sender key, and the tree of an epoch by which what it seals goes: they change together.
-#[derive(Debug)]
-pub struct Generation {
-    /// Root (this node), stream, epoch.
-    pub tree: TreeName,
-    /// For its tags.
-    pub tree_key: TreeKey,
-    /// For what goes down it.
-    pub key: SenderKey,
-}
 
 /// The members of a tree at one moment, and the key and epoch in use.
 #[derive(Debug)]
@@ -109,6 +64,11 @@ impl Members {
     /// The tree by which it goes.
     pub fn tree(&self) -> TreeName {
         self.generation.tree
+    }
+
+    /// The next hops that were none before.
+    pub fn new_hops(&self) -> &[u32] {
+        &self.new_hops
     }
 
     /// Do new next hops wait for their anchor?
@@ -201,14 +161,23 @@ impl RootTree {
             (_, true) => &members.new_hops,
             _ => return None,
         };
-        Some((Anchor { tree: *tree, key_id: key.key_id, counter }, hops))
+        Some((Anchor { tree: *tree, key_id: key.key_id, counter, in_use_ms: 0 }, hops))
     }
 
-    /// How far the key in use is, and whom it serves: they learn from it that the one before is over, also where nothing follows.
-    pub fn anchor_now(&self) -> (Anchor, Arc<Members>) {
+    /// How far the key is that came into use just now, and whom it serves: they learn from it that the one before is over, also
+    /// where nothing follows.
+    pub fn anchor_now(&self, now_ns: u64) -> (Anchor, Arc<Members>) {
         let members = self.members.load_full();
-        let Generation { tree, key, .. } = &*members.generation;
-        (Anchor { tree: *tree, key_id: key.key_id, counter: key.sealed.load(Ordering::Relaxed) }, members)
+        members.generation.key.used_ns.store(now_ns.max(1), Ordering::Relaxed);
+        (members.generation.anchor(now_ns), members)
+    }
+
+    /// The same once more, of a key that took another one's place; None where what followed says it.
+    pub fn anchor_again(&self, now_ns: u64) -> Option<(Anchor, Arc<Members>)> {
+        let members = self.members.load_full();
+        let anchor = members.generation.anchor(now_ns);
+        let is_of_next = members.generation.key.used_ns.load(Ordering::Relaxed) != 0;
+        (is_of_next && anchor.counter < ANCHOR_DATAGRAMS).then_some((anchor, members))
     }
 
     /// Bytes of a datagram around its body.

@@ -194,10 +194,11 @@ impl Forwarder {
             Command::RemoveTree { stream } => tables.remove_tree(stream),
             Command::SetTreeMembers { stream, next_hops, replicate, beyond } => {
                 let (next_hops, replicate, beyond) = (next_hops.into(), replicate.into(), beyond.into());
-                tables.set_tree_members(stream, Hops { next_hops, replicate, beyond, ..Hops::default() })?;
+                self.set_tree_members(stream, Hops { next_hops, replicate, beyond, ..Hops::default() })?;
             }
             Command::MakeKey { stream, key_id, epoch } => self.make_key(stream, key_id, epoch)??,
             Command::UseKey { stream, key_id } => self.use_key(stream, key_id)?,
+            Command::AnnounceKey { stream } => self.announce_key(stream),
             Command::OfferKey { stream, key_id, peer, context } => {
                 self.offer_key(stream, key_id, peer, context)?;
             }

@@ -86,6 +86,7 @@ commands! {
     SetTreeMembers { stream: u32, next_hops: Vec<u32>, replicate: Vec<u32>, beyond: Vec<u32> }
     MakeKey { stream: u32, key_id: u32, epoch: u32 }
     UseKey { stream: u32, key_id: u32 }
+    AnnounceKey { stream: u32 }
     OfferKey { stream: u32, key_id: u32, peer: u32, context: &'a [u8] }
     OfferTree { stream: u32, epoch: u32, peer: u32, parent: u32, backup: u32, children: Vec<u32> }
     SetRoute { vlan: u16, group: IpAddr, source: Option<IpAddr>, stream: u32 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use treecast_core::datagram::{KIND_SENDER_KEY, KIND_TREE_STATE};
+use treecast_core::root_tree::Hops;
 use treecast_core::table::Refused;
 use treecast_core::tree_control::TreeSecrets;
 use treecast_core::tree_state::TreePlace;
@@ -26,8 +27,28 @@ impl Forwarder {
     pub fn use_key(&self, stream: u32, key_id: u32) -> Result<(), Refused> {
         self.tables.use_key(stream, key_id)?;
         if let Some((tree, open)) = self.tables.tree(stream).zip(self.open_now()) {
-            let (anchor, members) = tree.anchor_now();
+            let (anchor, members) = tree.anchor_now(monotonic_ns());
             open.underlay.send_anchor(&self.tables, &anchor, &members.hops.next_hops);
+        }
+        Ok(())
+    }
+
+    /// Tells once more whom the tree serves that its key is in use, where no datagrams do.
+    pub fn announce_key(&self, stream: u32) {
+        if let Some((tree, open)) = self.tables.tree(stream).zip(self.open_now()) {
+            if let Some((anchor, members)) = tree.anchor_again(monotonic_ns()) {
+                open.underlay.send_anchor(&self.tables, &anchor, &members.hops.next_hops);
+            }
+        }
+    }
+
+    /// Sets who gets what; who is served by it anew learns that the key is in use.
+    pub fn set_tree_members(&self, stream: u32, hops: Hops) -> Result<(), Refused> {
+        self.tables.set_tree_members(stream, hops)?;
+        if let Some((tree, open)) = self.tables.tree(stream).zip(self.open_now()) {
+            if let Some((anchor, members)) = tree.anchor_again(monotonic_ns()) {
+                open.underlay.send_anchor(&self.tables, &anchor, members.new_hops());
+            }
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ from treecast.base.command import DataPlaneCommand
 from treecast.base.downstream_commands import AcceptKey, AcceptTree, EndRelaying, LeaveStream, RefuseKey, RefuseTree
 from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
+from treecast.base.key_commands import AnnounceKey
 from treecast.base.machine_commands import SetBridgeMac
 from treecast.base.membership import SourceFilter
 from treecast.base.path_commands import ChallengePath, ProbePeer, SetPath, SetPeerUnderlayMtu
@@ -220,9 +221,8 @@ class SetTreeMembers(DataPlaneCommand, frozen=True):
 
     ``beyond``: nodes that get the tree datagram from others; no datagram is longer than all their underlays carry.
 
-    Whole lists, one command for each turn in which some of them changed. For 1,000 members it takes 19 us, 9 of them to
-    write and read the lists. A command that names the changed ones instead would save those and no more: workers read
-    one immutable pair of lists, which is copied, checked and searched for the smallest MTU in any case.
+    Whole lists, once for each turn in which some changed. For 1,000 members it takes 19 us, 9 of them to write and read
+    them. To name the changed ones would save those 9: workers read one immutable pair of lists, checked in any case.
     """
 
     stream: StreamId
@@ -334,6 +334,7 @@ Command = (
     | SetTreeMembers
     | MakeKey
     | UseKey
+    | AnnounceKey
     | OfferKey
     | OfferTree
     | SetRoute

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from treecast.base.addresses import IPNetwork
-from treecast.base.commands import Command
+from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptKey, LeaveStream, RefuseKey
 from treecast.base.errors import MalformedError
 from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import BROADCAST, Flow, GroupKey, PrefixKey, is_of_any, prefix_holds
-from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
+from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
+from treecast.base.key_refusals import BY_DROP, KeyRefusalReason
 from treecast.base.limits import MAX_DOWNSTREAM_TREES, MAX_DOWNSTREAM_TREES_PER_ROOT
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.shares import Shares
@@ -26,7 +27,7 @@ from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.dataplane.root_trees import KEY_LIFETIME
 from treecast.dataplane.shared_key_roots import SharedKeyRoots
-from treecast.wire.control import KeyAcknowledgement, emit_control
+from treecast.wire.control import KeyAcknowledgement, KeyRefusal, emit_control
 from treecast.wire.key_context import parse_context
 
 MAX_SILENCE: Duration = 2 * KEY_LIFETIME
@@ -141,6 +142,7 @@ class DownstreamTrees:
         except MalformedError as error:
             self._drops.count(error.reason)
             self.commands.append(RefuseKey(offer.root, offer.stream, offer.key_id))
+            self._say_why(offer.root, offer.stream, offer.key_id, BY_DROP[error.reason])
 
     def refused(self, command: AcceptKey, reason: RefusalReason) -> None:
         """The data plane has not taken a key. The root, without acknowledgement, sends copies and offers the key again.
@@ -151,6 +153,8 @@ class DownstreamTrees:
         key = (command.root, command.stream)
         if key not in self._trees:
             return
+        if reason is RefusalReason.TABLE_FULL:
+            self._say_why(*key, command.key_id, KeyRefusalReason.TABLE_FULL)
         self._accepted[key] -= 1
         if reason is not RefusalReason.UNKNOWN or self._accepted[key] <= 0:
             self._leave(self._trees[key])
@@ -185,6 +189,9 @@ class DownstreamTrees:
         self._accepted[tree.key] += 1
         taken = emit_control(KeyAcknowledgement(offer.stream, offer.key_id))
         self.commands.append(AcceptKey(offer.root, offer.stream, offer.key_id, taken))
+
+    def _say_why(self, root: NodeIndex, stream: StreamId, key_id: KeyId, reason: KeyRefusalReason) -> None:
+        self.commands.append(SendControl(root, emit_control(KeyRefusal(stream, key_id, reason))))
 
     def _replace_older(self, now: Instant, tree: DownstreamTree) -> None:
         """A root has one tree per flow: a newer one follows the older. MalformedError when there are too many."""

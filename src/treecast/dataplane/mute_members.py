@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex, StreamId
+from treecast.base.key_refusals import explain
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 
@@ -56,12 +57,22 @@ class MuteMembers:
 
     def __init__(self) -> None:
         self._flows: dict[NodeIndex, dict[StreamId, Flow | None]] = {}
+        self._reasons: dict[tuple[NodeIndex, StreamId], int] = {}
+        """Why a member takes no key, as it says, whether it is mute yet or not."""
 
     def add(self, node: NodeIndex, stream: StreamId, flow: Flow | None) -> None:
         self._flows.setdefault(node, {})[stream] = flow
 
+    def refused(self, node: NodeIndex, stream: StreamId, reason: int) -> None:
+        """A member says why it takes no key; ``discard`` forgets it."""
+        self._reasons[node, stream] = reason
+
+    def reasons(self) -> int:
+        return len(self._reasons)
+
     def discard(self, node: NodeIndex, stream: StreamId) -> None:
         """The node is no mute member of the tree any more, if it was one."""
+        self._reasons.pop((node, stream), None)
         flows = self._flows.get(node)
         if flows is None:
             return
@@ -73,14 +84,24 @@ class MuteMembers:
         """One for each node that gets nothing for its silence. ``name``: of a node."""
         for node in sorted(self._flows):
             flows = self._flows[node]
-            flow = next(iter(flows.values()))
-            what = "broadcast" if flow is None else f"the group {flow.group}"
-            why = "" if flow is None else "it has the group as --authenticated and this node has not, "
-            more = f" and {len(flows) - 1} more" if len(flows) > 1 else ""
-            yield Problem(
-                "keys_not_taken",
-                name(node),
-                f"{name(node)} wants {what}{more} from here and has acknowledged no key of it for {MUTE_AFTER:.0f} s, "
-                f"so it is sent nothing of it until it does: see its treecast status for why it takes none ({why}a "
-                "full table of trees, another release of Treecast), else find out what runs there",
+            stream, flow = next(
+                ((one, flows[one]) for one in flows if (node, one) in self._reasons), next(iter(flows.items()))
             )
+            what = "broadcast" if flow is None else f"the group {flow.group}"
+            more = f" and {len(flows) - 1} more" if len(flows) > 1 else ""
+            reason = self._reasons.get((node, stream))
+            yield Problem("keys_not_taken", name(node), _sentence(name(node), what, more, reason))
+
+
+def _sentence(member: str, what: str, more: str, reason: int | None) -> str:
+    """``reason``: why the member takes no key, where it says so."""
+    if reason is not None:
+        return (
+            f"{member} refuses our key of {what}{more}: {explain(reason)}; it has acknowledged none for "
+            f"{MUTE_AFTER:.0f} s, so it is sent nothing of it until it does: see its treecast status"
+        )
+    return (
+        f"{member} wants {what}{more} from here and has acknowledged no key of it for {MUTE_AFTER:.0f} s, so it is "
+        "sent nothing of it until it does, nor does it say why: see its treecast status (another release of Treecast), "
+        "else find out what runs there"
+    )

@@ -85,7 +85,7 @@ class RootTrees:
         self._last_stream = BROADCAST_STREAM
         self._last_epoch = epoch - 1
         self.commands: list[Command] = []
-        self._offers = TreeOffers(me, drops, self._give)
+        self.offers = TreeOffers(me, drops, self._give)
 
     def tables(self) -> Iterator[TableUse]:
         """How full they are."""
@@ -93,7 +93,7 @@ class RootTrees:
 
     def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
         """Members that acknowledge no key. ``name``: of a node."""
-        return self._offers.problems(name)
+        return self.offers.problems(name)
 
     def want(self, now: Instant, flow: Flow | None, members: Collection[NodeIndex] | None) -> None:
         """Make the flow's tree have these members; None: have no tree for it.
@@ -124,7 +124,7 @@ class RootTrees:
         for node in sorted(staying - tree.members):
             tree.join(node)
             if tree.hands_out_keys:
-                self._offers.soon(now, tree, node)
+                self.offers.soon(now, tree, node)
         self._plan_anew(tree)
         if tree.changed:
             self.commands.append(tree.members_command())
@@ -161,7 +161,7 @@ class RootTrees:
         self.set_relay(peer, may_relay=False)
         for tree in self._trees.values():
             if peer in tree.members or tree.has_relay(peer):
-                self._offers.end(tree.stream, peer)
+                self.offers.end(tree.stream, peer)
                 self._touched[tree.stream] = self._left[tree.stream] = None
             tree.unlink(peer)
 
@@ -190,7 +190,7 @@ class RootTrees:
 
     def _leave(self, tree: RootTree, node: NodeIndex) -> None:
         tree.leave(node)
-        self._offers.end(tree.stream, node)
+        self.offers.end(tree.stream, node)
 
     def used(self, now: Instant, stream: StreamId) -> None:
         """The tree's first frame came: its key is worth handing out."""
@@ -200,7 +200,7 @@ class RootTrees:
             self._unused.remove(tree.flow)
             if tree.hands_out_keys:
                 tree.key.follow(self._planning.plan(tree.members, tree.mute))
-                self._offers.offer_all(now, tree)
+                self.offers.offer_all(now, tree)
                 self._set_renewal(tree)
 
     def key_worn(self, stream: StreamId, key_id: KeyId) -> None:
@@ -234,14 +234,14 @@ class RootTrees:
     def _acknowledged(self, now: Instant, peer: NodeIndex, tree: RootTree, key: SenderKey, record: Records) -> None:
         was_mute = peer in tree.mute
         if not tree.authenticated and tree.acknowledge(peer, key, record):
-            self._offers.answered(now, tree, peer, was_mute=was_mute)
+            self.offers.answered(now, tree, peer, was_mute=was_mute)
             self._touched[tree.stream] = None
 
     def advance(self, now: Instant) -> None:
         """Repeat offers, replace old keys, make refused trees, and give the data plane the members that changed."""
         for flow, members in self.refused_trees.take(now):
             self.want(now, flow, members)
-        due = self._offers.due(now)
+        due = self.offers.due(now)
         self._touched |= dict.fromkeys(self._renewals.due(now))
         touched, self._touched = self._touched, {}
         for stream in touched:
@@ -251,9 +251,9 @@ class RootTrees:
         self._left.clear()
         for stream, node in due:
             tree = self._by_id.get(stream)
-            if tree is None or not tree.is_on_tree(node) or self._offers.is_waiting(stream, node):
+            if tree is None or not tree.is_on_tree(node) or self.offers.is_waiting(stream, node):
                 continue  # gone, or offered the next key meanwhile
-            if self._offers.offer(now, tree, node, emit_context(tree.flow)):
+            if self.offers.offer(now, tree, node, emit_context(tree.flow)):
                 self._plan_anew(tree)
                 self._touched[stream] = None
                 self._set_renewal(tree)
@@ -272,7 +272,7 @@ class RootTrees:
 
     def next_deadline(self) -> Instant | None:
         """When ``advance`` has something to do."""
-        return earliest(self._renewals.next(), self._offers.next_deadline(), self.refused_trees.retries.next_deadline())
+        return earliest(self._renewals.next(), self.offers.next_deadline(), self.refused_trees.retries.next_deadline())
 
     def _create(self, now: Instant, flow: Flow | None) -> RootTree:
         if flow is BROADCAST:
@@ -289,8 +289,7 @@ class RootTrees:
     def _remove(self, tree: RootTree) -> None:
         del self._trees[tree.flow], self._by_id[tree.stream]
         self._renewals.cancel(tree.stream)
-        for node in tree.members | tree.newest_key.plan.relays:
-            self._offers.end(tree.stream, node)
+        self.offers.end_all(tree)
         for key in tree.keys:
             self._release(tree, key, key.plan.relays)
         if tree.flow is not None:
@@ -311,7 +310,7 @@ class RootTrees:
         tree.begin_next_key(*self._new_key(), limit, self._planning.plan(tree.members, tree.mute))
         tree.next_rotation = after(now, ROTATION_INTERVAL)
         self.commands.append(MakeKey(tree.stream, tree.newest_key.key_id, tree.newest_key.epoch))
-        self._offers.offer_all(now, tree)
+        self.offers.offer_all(now, tree)
         self._use_next_key_if_ready(now, tree)
 
     def _use_next_key_if_ready(self, now: Instant, tree: RootTree) -> None:
@@ -321,7 +320,8 @@ class RootTrees:
         rested = max(after(now, KEY_REST), tree.next_rotation or now)
         last = tree.key
         before = tree.use_next_key(rested, after(now, KEY_LIFETIME))
-        self.commands += [*([before] if before else []), UseKey(tree.stream, tree.key.key_id)]
+        self.commands += [before] if before else []
+        self.offers.use_key(now, tree)
         self._release(tree, tree.key, last.plan.relays - tree.members - tree.key.plan.relays)
         self._touched[tree.stream] = None
         self._set_renewal(tree)

@@ -1,5 +1,7 @@
 """Offers of a root's keys and trees to its nodes: repeated until each has acknowledged what it needs.
 
+And the news that a key is in use: repeated a few times, as the first may be lost and nothing may follow.
+
 Read ``docs/protocol.md`` section 6 first. Who acknowledges nothing for long is mute, and is offered them rarely.
 """
 
@@ -7,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from treecast.base.commands import Command, OfferKey, OfferTree
+from treecast.base.commands import Command, OfferKey, OfferTree, UseKey
 from treecast.base.counters import Drops
 from treecast.base.ids import NO_NODE, NodeIndex, StreamId
+from treecast.base.key_commands import AnnounceKey
 from treecast.base.problems import Problem
-from treecast.base.time import Duration, Instant, after
+from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.dataplane.mute_members import MUTE_OFFER_INTERVAL, MuteMembers
 from treecast.dataplane.root_tree import RootTree
@@ -20,6 +23,9 @@ from treecast.wire.key_context import emit_context
 
 FIRST_OFFER_INTERVAL: Duration = 0.1
 LAST_OFFER_INTERVAL: Duration = 1.0
+ANNOUNCED_AFTER: tuple[Duration, ...] = (0.1, 0.3, 0.9)
+"""After a key has come into use, while its stream is silent. An outage of a moment is over by the last; where a third
+of all datagrams is lost, one member in eighty misses all four. No more: each next hop got two records just before."""
 
 
 class TreeOffers:
@@ -32,17 +38,37 @@ class TreeOffers:
         self._timers: Timers[tuple[StreamId, NodeIndex]] = Timers()
         """The next repetition of an offer to a node."""
         self._mute = MuteMembers()
+        self._announcements: Timers[StreamId] = Timers()
+        """The next announcement of the key in use."""
+        self._used: dict[StreamId, tuple[Instant, int]] = {}
+        """Keys that are announced: since when each is in use, and how often that was said again."""
 
     def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
         """Members that acknowledge no key. ``name``: of a node."""
         return self._mute.problems(name)
 
     def next_deadline(self) -> Instant | None:
-        return self._timers.next()
+        return earliest(self._timers.next(), self._announcements.next())
 
     def due(self, now: Instant) -> list[tuple[StreamId, NodeIndex]]:
-        """Take the nodes whose offer is to be repeated."""
+        """Announce keys, and take the nodes whose offer is to be repeated."""
+        for stream in self._announcements.due(now):
+            self._give(AnnounceKey(stream))
+            since, said = self._used[stream]
+            self._announce_after(stream, since, said + 1)
         return self._timers.due(now)
+
+    def use_key(self, now: Instant, tree: RootTree) -> None:
+        """The tree's key comes into use."""
+        self._give(UseKey(tree.stream, tree.key.key_id))
+        self._announce_after(tree.stream, now, 0)
+
+    def _announce_after(self, stream: StreamId, since: Instant, said: int) -> None:
+        if said < len(ANNOUNCED_AFTER):
+            self._used[stream] = (since, said)
+            self._announcements.set(stream, after(since, ANNOUNCED_AFTER[said]))
+        else:
+            del self._used[stream]
 
     def soon(self, now: Instant, tree: RootTree, node: NodeIndex) -> None:
         """Offer to the node in this turn."""
@@ -56,6 +82,13 @@ class TreeOffers:
         self._mute.discard(node, stream)
         self._timers.cancel((stream, node))
 
+    def end_all(self, tree: RootTree) -> None:
+        """There is no such tree any more."""
+        for node in tree.members | tree.newest_key.plan.relays:
+            self.end(tree.stream, node)
+        self._announcements.cancel(tree.stream)
+        self._used.pop(tree.stream, None)
+
     def answered(self, now: Instant, tree: RootTree, node: NodeIndex, *, was_mute: bool) -> None:
         """A node has acknowledged what it needs of a key."""
         self._mute.discard(node, tree.stream)
@@ -63,6 +96,15 @@ class TreeOffers:
             self._timers.cancel((tree.stream, node))
         elif was_mute:
             self._timers.set((tree.stream, node), now)
+
+    def refused(self, node: NodeIndex, stream: StreamId, reason: int) -> None:
+        """A node does not take a key. For people, and for as long as its answer is awaited."""
+        if self.is_waiting(stream, node):
+            self._mute.refused(node, stream, reason)
+
+    def reasons(self) -> int:
+        """How many nodes have said of how many trees why they take no key."""
+        return self._mute.reasons()
 
     def offer_all(self, now: Instant, tree: RootTree) -> None:
         """Offer the newest key and its tree to all members, and the tree to relays."""

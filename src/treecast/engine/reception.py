@@ -42,6 +42,7 @@ from treecast.wire.control import (
     Flood,
     Goodbye,
     KeyAcknowledgement,
+    KeyRefusal,
     Ranges,
     TreeAcknowledgement,
     parse_control,
@@ -145,6 +146,8 @@ class Reception:
                     self._learning.take(now, learned)
             case KeyAcknowledgement(stream, key_id):
                 self._rooms.root_trees.key_acknowledgement(now, event.peer, StreamId(stream), KeyId(key_id))
+            case KeyRefusal(stream, _, reason):
+                self._rooms.root_trees.offers.refused(event.peer, StreamId(stream), reason)
             case TreeAcknowledgement(stream, epoch):
                 self._rooms.root_trees.tree_acknowledgement(now, event.peer, StreamId(stream), TreeEpoch(epoch))
             case EncapsulationKey() | Ciphertext():

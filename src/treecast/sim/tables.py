@@ -10,6 +10,7 @@ from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.downstream_commands import AcceptKey, AcceptTree, EndRelaying, LeaveStream, RefuseKey, RefuseTree
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.keep_local import KeepLocal
+from treecast.base.key_commands import AnnounceKey
 from treecast.base.machine_commands import SetBridgeMac
 from treecast.base.membership import SourceFilter
 from treecast.base.path_commands import SetPeerUnderlayMtu
@@ -258,6 +259,11 @@ def _(command: c.UseKey, tables: ForwardingTables) -> None:
             raise KeyError(command.key_id)
         (tree.key_id, tree.epoch), tree.waiting = tree.waiting, None
         tree.sealed, tree.wear_reports = 0, 0
+
+
+@_write.register
+def _(command: AnnounceKey, tables: ForwardingTables) -> None:
+    """Keys here end by the datagrams that follow."""
 
 
 @_write.register

@@ -142,6 +142,17 @@ class TreeAcknowledgement(_Message, tag=9, frozen=True):
         return f"TREE ACKNOWLEDGEMENT of stream {self.stream} epoch {self.epoch}"
 
 
+class KeyRefusal(_Message, tag=10, frozen=True):
+    """The sender does not take this sender key of the receiver's stream. ``reason``: see ``base.key_refusals``."""
+
+    stream: U32
+    key_id: U32
+    reason: U16
+
+    def __str__(self) -> str:
+        return f"KEY REFUSAL of stream {self.stream} key {self.key_id} reason {self.reason}"
+
+
 ControlMessage = (
     Flood
     | Acknowledge
@@ -152,8 +163,9 @@ ControlMessage = (
     | Ciphertext
     | Ranges
     | TreeAcknowledgement
+    | KeyRefusal
 )
-_TAGS = frozenset(range(1, 10))
+_TAGS = frozenset(range(1, 11))
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from ipaddress import ip_network
 from itertools import count
 
+import pytest
 from cryptography.exceptions import InvalidTag
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
@@ -29,11 +32,14 @@ from tests.lab.hostile.hostility import (
     wait_subscribed,
 )
 from tests.lab.overlay.asking import wait_members, wait_received
+from treecast.adapters import clock
 from treecast.api.client import fetch_hosts, fetch_peers
 from treecast.identity.rights import GivenLimits, Role
 
 ETH_P_IP = 0x0800
 GROUP_MAC = "01:00:5e:5a:01:01"
+KEY_ENDS_S = 3.1
+"""After the root has learned of the leave; its tree changes its key within a round trip."""
 PAUSING_GROUP, PAUSING_GROUP_MAC = "239.90.4.9", "01:00:5e:5a:04:09"
 FAR = 10**9
 FORGED = 50
@@ -80,21 +86,36 @@ def test_who_has_left_delivers_nothing_with_its_last_key_and_disturbs_no_stream(
             assert judged == [FORGED, FORGED, 2 * FORGED], "elsewhere, a key that is over, broadcast"
 
 
-def test_who_has_left_delivers_nothing_where_the_stream_pauses(hostility: Hostility) -> None:
+@contextmanager
+def losing_anchors(victim: Machine) -> Iterator[None]:
+    """All anchors that come in the block, and at least one, are lost."""
+    length = 8 + wire.SESSION_HEADER_LEN + len(wire.inner(0, b"")) + len(wire.anchor(0, 0, 0, 0, 0)) + 2 + 16
+    victim.run(["nft", "add table ip lossy; add chain ip lossy in { type filter hook input priority 0; }"])
+    victim.run(["nft", f"add rule ip lossy in udp length {length} counter drop"])
+    yield
+    listed = victim.run(["nft", "list", "table", "ip", "lossy"]).stdout
+    victim.run(["nft", "delete", "table", "ip", "lossy"])
+    assert "packets 0 " not in listed, listed
+
+
+@pytest.mark.parametrize("lossy", [False, True], ids=["all anchors come", "the first anchor is lost"])
+def test_who_has_left_delivers_nothing_where_the_stream_pauses(hostility: Hostility, lossy: bool) -> None:
     """No datagram under the next key ends the last one."""
     n0, n1, _ = hostility.net.nodes
-    with hostility.speaker(hostility.admit("bored", "eve")) as speaker, hostility.linked(speaker, n0) as (session,):
+    name = "bored" if not lossy else "patient"
+    with hostility.speaker(hostility.admit(name, "eve")) as speaker, hostility.linked(speaker, n0) as (session,):
         receiver = Receiver(n1.machine, PAUSING_GROUP, STREAM_PORT, interface=INTERFACE)
         speaker.join(session, PAUSING_GROUP)
-        wait_members(n0, PAUSING_GROUP, {"n1", "bored"})
+        wait_members(n0, PAUSING_GROUP, {"n1", name})
         sent = 2 * RATE_PPS
         Sender(n0.machine, PAUSING_GROUP, STREAM_PORT, interface=INTERFACE, rate_pps=RATE_PPS, count=sent)
         wait_received(receiver, sent, LIMIT_S)
         key = session.offered
-        speaker.leave(session)
-        wait_members(n0, PAUSING_GROUP, {"n1"})
-        undisturbed = hostility.receivers[0]
-        wait_received(undisturbed, undisturbed.snapshot().received + 4 * RATE_PPS, LIMIT_S)
+        with losing_anchors(n1.machine) if lossy else nullcontext():
+            speaker.leave(session)
+            wait_members(n0, PAUSING_GROUP, {"n1"})
+            left_at = clock.monotonic()
+        wait_until(lambda: clock.monotonic() - left_at > KEY_ENDS_S, LIMIT_S, "the key that was left is over")
         before = counted(n1, "tree_key_unknown")
         frame = forged_frame("02:54:00:00:00:01", n0.ipv4, PAUSING_GROUP_MAC, PAUSING_GROUP)
         plaintext = wire.inner(wire.FRAME, frame)

@@ -51,6 +51,7 @@ from treecast.wire.control import (
     Flood,
     Goodbye,
     KeyAcknowledgement,
+    KeyRefusal,
     Ranges,
     TreeAcknowledgement,
     emit_control,
@@ -289,6 +290,7 @@ def test_acknowledgements_are_taken(items: list[tuple[int, int, int]]) -> None:
 @given(numbers=st.tuples(u32, u32))
 def test_keys_and_trees_taken_and_goodbyes_are_taken(numbers: tuple[int, int]) -> None:
     assert as_heard(KeyAcknowledgement(*numbers)) == KeyAcknowledgement(*numbers)
+    assert as_heard(KeyRefusal(*numbers, 0xFFFF)) == KeyRefusal(*numbers, 0xFFFF)
     assert as_heard(TreeAcknowledgement(*numbers)) == TreeAcknowledgement(*numbers)
     assert as_heard(Goodbye()) == Goodbye()
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 
 import pytest
 
+from treecast.base.commands import SendControl
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptKey, LeaveStream, RefuseKey
-from treecast.base.events import KeyOffered
+from treecast.base.events import KeyOffered, RefusalReason
 from treecast.base.flows import BROADCAST, Flow
 from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId
+from treecast.base.key_refusals import BY_DROP, KeyRefusalReason
 from treecast.base.membership import NO_SOURCE, FilterMode, SourceFilter
 from treecast.base.time import Instant
 from treecast.dataplane import downstream_trees
 from treecast.dataplane.downstream_trees import LINGER, MAX_SILENCE, DownstreamTrees
+from treecast.wire.control import KeyRefusal, parse_control
 from treecast.wire.key_context import emit_context
 
 SOURCE, OTHER_SOURCE = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.2")
@@ -53,6 +56,37 @@ def test_the_key_of_a_flow_that_nobody_here_wants_is_refused_and_counted() -> No
     wrong = [ANY_SOURCE, Flow(*GROUP, OTHER_SOURCE), Flow(7, GROUP[1], SOURCE), Flow(0, IPv4Address("239.1.1.2"), None)]
     assert [member.offered(flow, 6) for flow in wrong] == [False] * 4
     assert member.drops.snapshot() == {"key_not_wanted": 4}
+
+
+def test_the_root_learns_why_its_key_is_not_taken() -> None:
+    member = Member(EVERYTHING)
+    trees = DownstreamTrees(Drops(), may_send=lambda root, _: root != 9, authenticated=[ip_network("239.2.0.0/16")])
+    trees.want(Instant(0.0), (0, IPv4Address("239.2.1.1")), EVERYTHING)
+    trees.want(Instant(0.0), GROUP, EVERYTHING)
+    offers = [
+        (1, emit_context(Flow(0, IPv4Address("239.9.9.9"), None)), KeyRefusalReason.NOT_WANTED),
+        (1, b"garbage", KeyRefusalReason.MALFORMED),
+        (9, emit_context(ANY_SOURCE), KeyRefusalReason.SENDER_NOT_PERMITTED),
+        (1, emit_context(Flow(0, IPv4Address("239.2.1.1"), None)), KeyRefusalReason.AUTHENTICATED_GROUP),
+    ]
+    for root, context, reason in offers:
+        trees.offered(Instant(1.0), KeyOffered(NodeIndex(root), StreamId(5), KeyId(7), context))
+        sent = [one for one in trees.commands if isinstance(one, SendControl)]
+        trees.commands.clear()
+        assert [(one.peer, parse_control(one.data)) for one in sent] == [(root, KeyRefusal(5, 7, reason))]
+    assert member.offered(ANY_SOURCE, 5)
+    assert set(BY_DROP.values()) == set(KeyRefusalReason)
+
+
+def test_the_root_learns_that_the_data_plane_has_no_room_for_its_key() -> None:
+    trees = DownstreamTrees(Drops())
+    trees.want(Instant(0.0), GROUP, EVERYTHING)
+    trees.offered(Instant(1.0), KeyOffered(NodeIndex(1), StreamId(5), KeyId(7), emit_context(ANY_SOURCE)))
+    (accept,) = trees.commands
+    assert isinstance(accept, AcceptKey)
+    trees.refused(accept, RefusalReason.TABLE_FULL)
+    (sent,) = [one for one in trees.commands if isinstance(one, SendControl)]
+    assert parse_control(sent.data) == KeyRefusal(5, 7, KeyRefusalReason.TABLE_FULL)
 
 
 @pytest.mark.parametrize(("flow", "stream"), [(BROADCAST, 5), (ANY_SOURCE, BROADCAST_STREAM)])

@@ -5,11 +5,14 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from itertools import pairwise
 
+import pytest
+
 from tests.unit.dataplane.answers import take
 from treecast.base.commands import MakeKey, OfferKey, SetTreeMembers, UseKey
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
+from treecast.base.key_commands import AnnounceKey
 from treecast.base.time import Duration, Instant
 from treecast.dataplane.root_trees import KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT, RootTrees
 
@@ -28,6 +31,7 @@ class Root:
         self.offers = 0
         self.made: list[tuple[Duration, KeyId]] = []
         self.used: list[tuple[Duration, KeyId]] = []
+        self.announced: list[Duration] = []
         self.next_hops: tuple[NodeIndex, ...] = ()
         self.trees.want(self.now, FLOW, self.members)
         self.trees.used(self.now, TREE)
@@ -44,6 +48,8 @@ class Root:
                         self.made.append((self.now, key_id))
                     case UseKey(_, key_id):
                         self.used.append((self.now, key_id))
+                    case AnnounceKey():
+                        self.announced.append(self.now)
                     case SetTreeMembers(_, next_hops):
                         self.next_hops = next_hops
                     case OfferKey(_, key_id, peer, _):
@@ -79,6 +85,34 @@ def test_members_that_leave_steadily_do_not_defer_the_change_of_keys() -> None:
     assert last_leave <= root.made[-1][0] <= last_leave + ROTATION_LIMIT + KEY_REST
     assert root.used[-1][0] <= last_leave + 2 * ROTATION_LIMIT + KEY_REST
     assert set(root.next_hops) == set(root.members) - root.silent
+
+
+def test_a_key_that_came_into_use_is_announced_three_times_more_and_then_no_more() -> None:
+    root = Root(5)
+    root.until(1.0)
+    assert root.announced == [], "there was none before the first"
+    root.leave()
+    root.until(100.0)
+    ((used, _),) = root.used
+    assert root.announced == pytest.approx([used + 0.1, used + 0.3, used + 0.9])
+
+
+def test_keys_of_a_tree_that_is_gone_are_announced_no_more() -> None:
+    root = Root(5)
+    root.until(1.0)
+    root.leave()
+    root.trees.want(root.now, FLOW, None)
+    root.until(100.0)
+    assert (len(root.used), root.announced) == (1, [])
+
+
+def test_members_that_leave_all_the_time_cost_no_more_announcements_than_three_for_each_key() -> None:
+    root = Root(100)
+    for step in range(60):
+        root.until(1.0 + step * 0.1)
+        root.leave()
+    root.until(60.0)
+    assert 0 < len(root.announced) <= 3 * len(root.used)
 
 
 def test_members_keep_the_key_in_use_while_the_next_is_pending() -> None:

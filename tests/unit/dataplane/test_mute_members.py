@@ -10,7 +10,8 @@ from tests.unit.dataplane.answers import take
 from tests.unit.dataplane.test_keys_of_leavers import EPOCH, FLOW, TREE, Root
 from treecast.base.commands import OfferKey, SetTreeMembers
 from treecast.base.counters import Drops
-from treecast.base.ids import KeyId, NodeIndex
+from treecast.base.ids import KeyId, NodeIndex, StreamId
+from treecast.base.key_refusals import KeyRefusalReason
 from treecast.base.problems import Problem
 from treecast.base.time import Duration, Instant
 from treecast.dataplane.mute_members import MUTE_AFTER, MUTE_OFFER_INTERVAL
@@ -95,6 +96,41 @@ def test_copies_to_a_member_that_acknowledges_nothing_end_after_30_s_and_it_is_c
     assert "n2 wants the group 239.1.1.1 from here" in problem.text
     tree.until(1000.0)
     assert (tree.copies(), tree.counted(), len(tree.problems())) == ((), 1, 1), "once, however long it lasts"
+
+
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        (KeyRefusalReason.AUTHENTICATED_GROUP, "n2 refuses our key of the group 239.1.1.1: it has the group as --auth"),
+        (
+            KeyRefusalReason.TABLE_FULL,
+            "n2 refuses our key of the group 239.1.1.1: its table of other nodes' trees is f",
+        ),
+        (65535, "n2 refuses our key of the group 239.1.1.1: reason 65535, which a later release of Treecast knows;"),
+    ],
+)
+def test_a_mute_member_that_says_why_it_takes_no_key_is_shown_with_that(reason: int, why: str) -> None:
+    tree = Tree()
+    tree.trees.offers.refused(MUTE, TREE, KeyRefusalReason.NOT_WANTED)
+    assert tree.problems() == [], "it still gets copies"
+    tree.trees.offers.refused(MUTE, TREE, reason)
+    tree.until(MUTE_AFTER)
+    (problem,) = tree.problems()
+    assert why in problem.text
+
+
+def test_a_reason_counts_while_an_answer_is_awaited_and_of_nobody_else() -> None:
+    tree = Tree()
+    stranger, elsewhere = NodeIndex(77), StreamId(99)
+    for node, stream in ((stranger, TREE), (MUTE, elsewhere), (OTHER, TREE)):
+        tree.trees.offers.refused(node, stream, KeyRefusalReason.TABLE_FULL)
+    assert tree.trees.offers.reasons() == 0, "no member, no tree, a member that has acknowledged"
+    tree.trees.offers.refused(MUTE, TREE, KeyRefusalReason.TABLE_FULL)
+    assert tree.trees.offers.reasons() == 1
+    tree.acknowledge()
+    assert tree.trees.offers.reasons() == 0
+    tree.trees.offers.refused(MUTE, TREE, KeyRefusalReason.TABLE_FULL)
+    assert tree.trees.offers.reasons() == 0
 
 
 def test_a_mute_member_is_offered_the_newest_key_each_10_s() -> None:

@@ -3,7 +3,7 @@
 use crate::common::*;
 use proptest::prelude::*;
 use treecast_core::aead::Aead;
-use treecast_core::anchor::{Anchor, ANCHOR_INTERVAL};
+use treecast_core::anchor::{Anchor, ANCHOR_DATAGRAMS, ANCHOR_INTERVAL};
 use treecast_core::arrival::{Received, Recent};
 use treecast_core::datagram::{TreeName, KIND_ANCHOR};
 use treecast_core::forwarding_tables::ForwardingTables;
@@ -44,7 +44,7 @@ impl Members {
     /// The root's anchor, on its session.
     fn anchor(&self, counter: u64) {
         let session = self.root.session_to(2).unwrap();
-        let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter };
+        let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter, in_use_ms: 0 };
         assert_eq!(receive(&self.member, &seal(&session, KIND_ANCHOR, &anchor.emit()), endpoint(1)), Ok(None));
     }
 }
@@ -143,7 +143,7 @@ fn an_anchor_is_taken_from_a_parent_only_and_sent_on_by_a_relay() {
     let members = Members::new(leaf());
     let other = tables(3);
     let (session, _) = join(&other, &members.member, 30, Aead::Aes256Gcm);
-    let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter: 1 << 29 };
+    let anchor = Anchor { tree: NAME, key_id: KEY_ID, counter: 1 << 29, in_use_ms: 7 };
     receive(&members.member, &seal(&session, KIND_ANCHOR, &anchor.emit()), endpoint(3)).unwrap();
     assert_eq!(members.take(&forge(1 << 29)), Err(Reason::TreeAhead));
     let short = seal(&session, KIND_ANCHOR, &anchor.emit()[..23]);
@@ -191,13 +191,63 @@ fn a_key_ends_three_seconds_after_the_anchor_of_the_next_one_where_no_datagram_c
     let members = Members::new(leaf());
     let old = members.genuine();
     rotate(&members, KEY_ID + 1);
-    let (anchor, _) = members.root.tree(5).unwrap().anchor_now();
+    let (anchor, _) = members.root.tree(5).unwrap().anchor_now(NOW_NS);
     assert_eq!((anchor.key_id, anchor.counter), (KEY_ID + 1, 0));
     let of_next = seal(&members.root.session_to(2).unwrap(), KIND_ANCHOR, &anchor.emit());
     receive_at(&members.member, &of_next, endpoint(1), NOW_NS + 1_000_000_000).unwrap();
     let take = |after_ns| receive_tree_at(&members.member, &old, NOW_NS + after_ns);
     assert_eq!(take(4_000_000_000), Err(Reason::TreeKeyUnknown));
     assert!(take(3_999_999_999).is_ok());
+}
+
+#[test]
+fn a_key_ends_three_seconds_after_the_next_came_into_use_though_its_first_anchor_was_lost() {
+    let members = Members::new(leaf());
+    let old: Vec<_> = (0..2).map(|_| members.genuine()).collect();
+    rotate(&members, KEY_ID + 1);
+    let tree = members.root.tree(5).unwrap();
+    tree.anchor_now(NOW_NS + 1_000_000_000);
+    let (again, _) = tree.anchor_again(NOW_NS + 1_900_000_000).unwrap();
+    assert_eq!((again.key_id, again.counter, again.in_use_ms), (KEY_ID + 1, 0, 900));
+    let sealed = seal(&members.root.session_to(2).unwrap(), KIND_ANCHOR, &again.emit());
+    receive_at(&members.member, &sealed, endpoint(1), NOW_NS + 1_900_000_000).unwrap();
+    let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
+    assert!(take(&old[0], 3_999_999_999).is_ok());
+    assert_eq!(take(&old[1], 4_000_000_000), Err(Reason::TreeKeyUnknown));
+}
+
+/// It could end the key that its root still uses.
+#[test]
+fn an_anchor_of_another_parent_ends_no_key_before_three_seconds_after_the_next_one_was_taken() {
+    let members = Members::new(leaf());
+    let old: Vec<_> = (0..3).map(|_| members.genuine()).collect();
+    rotate(&members, KEY_ID + 1);
+    let name = TreeName { epoch: EPOCH + KEY_ID + 1, ..NAME };
+    take_place(&members.root, &members.member, name, &TreePlace { parent: 1, backup: 3, children: [].into() });
+    let (session, _) = join(&tables(3), &members.member, 30, Aead::Aes256Gcm);
+    let anchor = Anchor { tree: name, key_id: KEY_ID + 1, counter: 0, in_use_ms: u16::MAX };
+    let sealed = seal(&session, KIND_ANCHOR, &anchor.emit());
+    receive_at(&members.member, &sealed, endpoint(3), NOW_NS + 1_000_000_000).unwrap();
+    let take = |datagram: &[u8], after_ns| receive_tree_at(&members.member, datagram, NOW_NS + after_ns);
+    assert!(take(&old[0], 1_000_000_000).is_ok());
+    assert!(take(&old[1], 2_999_999_999).is_ok());
+    assert_eq!(take(&old[2], 3_000_000_000), Err(Reason::TreeKeyUnknown));
+}
+
+#[test]
+fn an_anchor_is_repeated_of_a_next_key_only_and_until_datagrams_say_the_same() {
+    let members = Members::new(leaf());
+    let tree = members.root.tree(5).unwrap();
+    assert_eq!(tree.anchor_again(NOW_NS).map(|(anchor, _)| anchor), None, "there was none before");
+    rotate(&members, KEY_ID + 1);
+    tree.anchor_now(NOW_NS);
+    members.root.set_tree_members(5, Hops::new(&[2, 3], &[])).unwrap();
+    for counter in 0..ANCHOR_DATAGRAMS {
+        let (anchor, of) = tree.anchor_again(NOW_NS + 70_000_000_000).unwrap();
+        assert_eq!((anchor.counter, anchor.in_use_ms, of.new_hops()), (counter, u16::MAX, &[3][..]));
+        members.genuine();
+    }
+    assert_eq!(tree.anchor_again(NOW_NS).map(|(anchor, _)| anchor), None);
 }
 
 #[test]
