@@ -80,7 +80,7 @@ class Learning:
                 pass  # Broadcast's own; the overlay graph will want it too
 
     def _note_permitted(self, node: NodeIndex) -> None:
-        """What a node wants is shown with whether it is permitted."""
+        """A change for each group and prefix that a node wants: each is shown with whether it is permitted."""
         topology = self._rooms.topology
         for group in sorted(topology.groups_of(node), key=group_sort_key):
             self._rooms.changes.add(MemberChange(group, node))
