@@ -11,7 +11,7 @@ from treecast.base.addresses import IPAddress
 from treecast.base.time import Duration, Instant
 from treecast.engine.changes import LinkChange, PathMove
 from treecast.engine.view import View
-from treecast.identity.revocation import CERTIFICATE_REVOKED
+from treecast.links.link_events import LinkEnd
 
 MOVE_PAUSE: Duration = 60.0
 """From one line about a node's moves to the next: a member with two addresses can move once a second."""
@@ -56,7 +56,7 @@ class Linked:
         return bool(changes)
 
     def _ended(self, change: LinkChange) -> str:
-        if change.reason != CERTIFICATE_REVOKED.replace("_", " "):
+        if change.reason is not LinkEnd.CERTIFICATE_REVOKED:
             return "link down"
         whose = "this node's" if self._view.is_revoked(self._view.me) else "its"
         return f"link down: {whose} certificate was revoked"

@@ -16,6 +16,7 @@ from treecast.base.addresses import Endpoint, MacAddress
 from treecast.base.flows import Flow, GroupKey, PrefixKey
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_CHANGES
+from treecast.links.link_events import LinkEnd
 
 POSITIONS_PER_MS = 1000
 """A JSON number holds them exactly: less than 2^53."""
@@ -28,7 +29,7 @@ class LinkChange:
     node: NodeIndex
     name: str
     up: bool
-    reason: str = ""
+    reason: LinkEnd | None = None
 
 
 @dataclass(frozen=True, slots=True)

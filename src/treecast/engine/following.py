@@ -13,7 +13,7 @@ from treecast.engine.faults import Faults
 from treecast.engine.membership_sync import MembershipSync
 from treecast.engine.rooms import Rooms, may_relay
 from treecast.identity.newest import CERTIFICATE_REPLACED
-from treecast.links.link_events import LinkDown, LinkEvent, LinkUp, PathChange, PathMoved
+from treecast.links.link_events import LinkDown, LinkEnd, LinkEvent, LinkUp, PathChange, PathMoved
 
 REPLACED_LINGERS: Duration = 3.0
 """A replaced node gets the newer certificate over its link, repeated meanwhile, and ends by itself."""
@@ -88,7 +88,7 @@ class Following:
             else:
                 rooms.drops.count(CERTIFICATE_REPLACED)
                 rooms.links.note_replaced(now, peer.node)
-                self.links(now, rooms.links.cut(now, peer.node, CERTIFICATE_REPLACED))
+                self.links(now, rooms.links.cut(now, peer.node, LinkEnd.CERTIFICATE_REPLACED))
 
     def port(self, now: Instant, change: ForwardingChange) -> None:
         """A LAN's hosts and their groups are this node's from now on, or another's."""

@@ -16,6 +16,7 @@ from treecast.engine.learning import Learning
 from treecast.engine.own_node import OwnNode
 from treecast.engine.rooms import Rooms
 from treecast.identity.revocation import CERTIFICATE_REVOKED
+from treecast.links.link_events import LinkEnd
 from treecast.wire.control import Flood, emit_control
 
 OWN_LINGERS: Duration = 1.0
@@ -47,7 +48,7 @@ class Revoking:
         if self._leaves_at is not None and now >= self._leaves_at:
             self._leaves_at = None
             for peer in self._rooms.links.peers():
-                self._following.links(now, self._rooms.links.cut(now, peer.node, CERTIFICATE_REVOKED))
+                self._following.links(now, self._rooms.links.cut(now, peer.node, LinkEnd.CERTIFICATE_REVOKED))
 
     def renewed(self, now: Instant) -> None:
         """This node has another certificate."""
@@ -83,7 +84,7 @@ class Revoking:
             rooms.drops.count(CERTIFICATE_REVOKED)
             rooms.root_trees.revoke(now, node)
         if peer is None or rooms.revocations.is_revoked(peer.certificate):  # also a session that is no link yet
-            self._following.links(now, rooms.links.cut(now, node, CERTIFICATE_REVOKED))
+            self._following.links(now, rooms.links.cut(now, node, LinkEnd.CERTIFICATE_REVOKED))
         rooms.links.revoked(node)
         if known is not None and rooms.revocations.is_revoked(known):
             for learned in rooms.broadcast.revoke(node):

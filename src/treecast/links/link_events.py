@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from treecast.base.addresses import Endpoint
 from treecast.base.ids import NodeIndex
 from treecast.identity.certificate import Certificate
+
+
+class LinkEnd(StrEnum):
+    """Why a link is down."""
+
+    GOODBYE = "goodbye"
+    RESTARTED = "restarted"
+    REFUSED = "refused"
+    SILENT = "silent"
+    UNANSWERED = "unanswered"
+    """A node that is heard does not answer where its datagrams go, and nobody leads there."""
+    WORN = "expired"
+    """All its sessions were too old."""
+    UNCONFIRMED = "unconfirmed"
+    CERTIFICATE_EXPIRED = "certificate expired"
+    CERTIFICATE_REPLACED = "certificate replaced"
+    CERTIFICATE_REVOKED = "certificate revoked"
+    """The peer's, or this node's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +40,7 @@ class LinkUp:
 @dataclass(frozen=True, slots=True)
 class LinkDown:
     peer: NodeIndex
-    reason: str
+    reason: LinkEnd
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from treecast.links.exchanges import Exchanges
 from treecast.links.footprint import LinksFootprint, footprint_of
 from treecast.links.handshakes import Handshakes
 from treecast.links.init_ways import InitWays, NextHop
-from treecast.links.link_events import LinkEvent
+from treecast.links.link_events import LinkEnd, LinkEvent
 from treecast.links.memory import Memory, Remembered
 from treecast.links.obstacles import Obstacles
 from treecast.links.peers import Peer, Peers
@@ -186,9 +186,9 @@ class Links:
         yield from self._handshakes.refused.problems(now, self.where, self._targets.is_up, self._newest_name)
         yield from differing(now, self._wall_clock_ms(now), self._peers)
 
-    def cut(self, now: Instant, node: NodeIndex, reason: str) -> list[LinkEvent]:
-        """End the link. ``reason``: that of a drop."""
-        return self._sessions.cut(now, node, reason.replace("_", " "))
+    def cut(self, now: Instant, node: NodeIndex, reason: LinkEnd) -> list[LinkEvent]:
+        """End the link."""
+        return self._sessions.cut(now, node, reason)
 
     def revoked(self, node: NodeIndex) -> None:
         """Certificates of the node are revoked: it is not sought with those."""
@@ -210,7 +210,7 @@ class Links:
         if peer is not None:
             at, clock_ms = peer.place.endpoint, int((peer.unix_offset_s + now) * 1000)
             self._handshakes.refused.note(Refused(now, True, CERTIFICATE_EXPIRED, at, peer.certificate, clock_ms))
-        return self.cut(now, node, CERTIFICATE_EXPIRED)
+        return self.cut(now, node, LinkEnd.CERTIFICATE_EXPIRED)
 
     def clock_doubt(self, now: Instant) -> str:
         """Another node whose clock differs from this one's; empty where there is none."""

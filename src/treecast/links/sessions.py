@@ -27,7 +27,7 @@ from treecast.links.exchanges import Exchanges
 from treecast.links.finished import Finished
 from treecast.links.handshakes import Handshakes
 from treecast.links.init_ways import NextHop
-from treecast.links.link_events import LinkDown, LinkEvent, LinkUp
+from treecast.links.link_events import LinkDown, LinkEnd, LinkEvent, LinkUp
 from treecast.links.paths import Paths
 from treecast.links.peer_ways import again, comes_from_it, first_path, in_session
 from treecast.links.peers import (
@@ -56,16 +56,9 @@ FINAL_INTERVAL: Duration = 0.25
 MOST_FINALS = 3
 """To an address that has not shown yet that the peer is there: three bytes for each one of its RESPONSE."""
 CONFIRM_LIMIT: Duration = 5.0
-GOODBYE = "goodbye"
 REFUSED_PAUSE: Duration = 5.0
 """Before a handshake with a peer whose session the data plane's full table refused."""
-SILENT = "silent"
-UNANSWERED = "unanswered"
-"""A node that is heard does not answer where its datagrams go, and nobody leads there."""
-WORN = "expired"
-"""All its sessions were too old."""
-UNCONFIRMED = "unconfirmed"
-LOST = (SILENT, UNANSWERED, WORN, UNCONFIRMED)
+LOST = (LinkEnd.SILENT, LinkEnd.UNANSWERED, LinkEnd.WORN, LinkEnd.UNCONFIRMED)
 """Why a link is down that a network may have cut; the others a node has decided."""
 GOODBYE_PAUSE: Duration = 5.0
 AT_ONCE_PER_REVIEW = 64
@@ -118,7 +111,7 @@ class Sessions:
         node = finished.certificate.node_index
         peer = self._peers.get(node)
         if peer is not None and peer.epoch_ms != finished.payload.epoch_ms:
-            self._down(now, peer, "restarted", pause=0.0)
+            self._down(now, peer, LinkEnd.RESTARTED, pause=0.0)
             peer = None
         if peer is None:
             peer = Peer(node, finished.certificate, finished.payload.epoch_ms, first_path(finished.way))
@@ -165,7 +158,7 @@ class Sessions:
             # Also what has its index there without being known here.
             self._remove_session(peer, session, SessionEvent.DROPPED)
             if not peer.sessions:
-                self._down(now, peer, "refused", pause=REFUSED_PAUSE)
+                self._down(now, peer, LinkEnd.REFUSED, pause=REFUSED_PAUSE)
         return self._take_events()
 
     def confirmed(self, now: Instant, event: SessionConfirmed) -> list[LinkEvent]:
@@ -185,7 +178,7 @@ class Sessions:
 
     def goodbye(self, now: Instant, node: NodeIndex, session: int) -> list[LinkEvent]:
         """GOODBYE came on a session: the peer goes down. Late, on a session that has ended, it means nothing."""
-        return self.cut(now, node, GOODBYE) if self._peers.session(node, session) is not None else []
+        return self.cut(now, node, LinkEnd.GOODBYE) if self._peers.session(node, session) is not None else []
 
     def refused_for_good(self, now: Instant, node: NodeIndex) -> list[LinkEvent]:
         """The node says that this one is revoked: a session that it has not confirmed is none, and the next try is in a
@@ -195,10 +188,10 @@ class Sessions:
         if peer is None:
             self._targets.pause(node, after(now, REVOKED_PAUSE))
         elif not peer.up:
-            self._down(now, peer, UNCONFIRMED, pause=REVOKED_PAUSE)
+            self._down(now, peer, LinkEnd.UNCONFIRMED, pause=REVOKED_PAUSE)
         return self._take_events()
 
-    def cut(self, now: Instant, node: NodeIndex, reason: str) -> list[LinkEvent]:
+    def cut(self, now: Instant, node: NodeIndex, reason: LinkEnd) -> list[LinkEvent]:
         """End the link: the peer may no longer be here."""
         peer = self._peers.get(node)
         if peer is not None:
@@ -238,16 +231,16 @@ class Sessions:
 
     def _why_lost(
         self, now: Instant, peer: Peer, by_session: Mapping[int, SessionReport], report: SessionReport | None
-    ) -> str | None:
+    ) -> LinkEnd | None:
         """Why its link ends; None: it goes on, and without the sessions that are too old."""
         if is_silent(peer, by_session):
-            return SILENT
+            return LinkEnd.SILENT
         if report is not None and peer.up and not self._routes.review(now, peer, report):
-            return UNANSWERED
+            return LinkEnd.UNANSWERED
         for session in list(peer.sessions):
             if now - session.established_at >= REJECT_AFTER:
                 self._remove_session(peer, session, SessionEvent.OVERDUE)
-        return None if peer.sessions else WORN
+        return None if peer.sessions else LinkEnd.WORN
 
     # time
 
@@ -266,7 +259,7 @@ class Sessions:
         if now >= after(session.established_at, CONFIRM_LIMIT):
             self._remove_session(peer, session, SessionEvent.OVERDUE)
             if not peer.sessions:
-                self._down(now, peer, UNCONFIRMED, pause=0.0)
+                self._down(now, peer, LinkEnd.UNCONFIRMED, pause=0.0)
             return
         if session.finals < MOST_FINALS or not isinstance(session.way, Outside):
             self.commands.append(session.final)
@@ -298,7 +291,7 @@ class Sessions:
             self._reachability.link_up()
             self._events.append(LinkUp(peer.node, peer.certificate, peer.is_neighbour))
 
-    def _down(self, now: Instant, peer: Peer, reason: str, pause: Duration) -> None:
+    def _down(self, now: Instant, peer: Peer, reason: LinkEnd, pause: Duration) -> None:
         self._peers.remove(peer.node)
         for session in peer.sessions:
             session.take(SessionEvent.DROPPED)
@@ -308,8 +301,8 @@ class Sessions:
             self.commands.append(RemoveNodeRoute(peer.node))
         self._targets.pause(peer.node, after(now, pause))
         if peer.take(PeerEvent.LOST):
-            self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason == SILENT else now)
-            self._targets.link_down(now, peer.node, left=reason == GOODBYE, via=peer.via)
+            self._roster.link_down(peer, after(now, -DEAD_AFTER) if reason is LinkEnd.SILENT else now)
+            self._targets.link_down(now, peer.node, left=reason is LinkEnd.GOODBYE, via=peer.via)
             self._reachability.link_down(now, peer.certificate.name, lost=reason in LOST and peer.via is None)
             self._events.append(LinkDown(peer.node, reason))
 

@@ -21,6 +21,7 @@ from treecast.engine.changes import (
     SenderChange,
     TreeChange,
 )
+from treecast.links.link_events import LinkEnd
 from treecast.sim.world import SimNode, World
 
 GROUP = "239.1.1.1"
@@ -104,7 +105,7 @@ def test_a_link_that_ends_touches_the_groups_of_its_node() -> None:
     second.stop()
     world.run_until(lambda: not first.is_linked(second), 30.0)
     changes = since(first, start)
-    assert LinkChange(second.index, second.identity.certificate.name, up=False, reason="silent") in changes
+    assert LinkChange(second.index, second.identity.certificate.name, up=False, reason=LinkEnd.SILENT) in changes
     assert first.engine.view.touched(changes).groups == (KEY,)
 
 

@@ -16,9 +16,8 @@ from treecast.base.commands import ForgetPeer, RemoveSession
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_PENDING_HANDSHAKES, MAX_SESSIONS_PER_PEER
 from treecast.base.time import Instant
-from treecast.identity.newest import CERTIFICATE_REPLACED
 from treecast.links.handshakes import PENDING_LIFETIME, REFUSABLE_FOR
-from treecast.links.link_events import LinkDown, LinkUp
+from treecast.links.link_events import LinkDown, LinkEnd, LinkUp
 from treecast.links.peers import (
     DEAD_AFTER,
     REJECT_AFTER,
@@ -165,7 +164,7 @@ def test_what_comes_again_from_another_address_of_a_node_that_has_answered_is_no
     one.hear(0.1, second, 4)
     one.hear(0.1, cookie_of(init), 4)
     assert (one.sent(), one.drops.snapshot()) == ([], {})
-    one.links.cut(Instant(0.2), NodeIndex(2), "a test")
+    one.links.cut(Instant(0.2), NodeIndex(2), LinkEnd.GOODBYE)
     one.hear(0.3, second, 4)
     one.links.advance(Instant(0.1 + REFUSABLE_FOR))
     assert one.drops.snapshot() == {}
@@ -209,7 +208,7 @@ def test_a_silent_peer_is_dead_and_sought_again() -> None:
     shake(one, two)
     one.events()
     one.links.review(Instant(8.0), report(one, silent_s=DEAD_AFTER))
-    assert one.events() == [LinkDown(NodeIndex(2), "silent")]
+    assert one.events() == [LinkDown(NodeIndex(2), LinkEnd.SILENT)]
     one.links.advance(Instant(8.0))
     assert len(one.sent()) == 1
     assert one.links.unreached() == ["peer"]
@@ -227,7 +226,7 @@ def test_a_peer_that_misses_a_probe_is_asked_for_a_handshake_while_its_link_stay
     restarted.hear(4.0, init, 1)
     (response,) = restarted.sent()
     one.hear(4.0, response, 2)
-    assert one.events() == [LinkDown(NodeIndex(2), "restarted")]
+    assert one.events() == [LinkDown(NodeIndex(2), LinkEnd.RESTARTED)]
     assert [data[0] for data in one.sent()] == [0xC2]
     confirm(one, restarted)
     assert one.events() == [LinkUp(NodeIndex(2), restarted.certificate)]
@@ -248,14 +247,14 @@ def test_a_session_ends_at_its_age_even_if_no_other_came() -> None:
     shake(one, two)
     one.events()
     one.links.review(Instant(REJECT_AFTER), report(one))
-    assert one.events() == [LinkDown(NodeIndex(2), "expired")]
+    assert one.events() == [LinkDown(NodeIndex(2), LinkEnd.WORN)]
 
 
 def test_a_peer_has_at_most_three_sessions() -> None:
     one, two = Node(1), Node(2)
     for number in range(6):
         shake(two, one, 10.0 * number)
-        two.links.cut(Instant(10.0 * number), NodeIndex(1), CERTIFICATE_REPLACED)
+        two.links.cut(Instant(10.0 * number), NodeIndex(1), LinkEnd.CERTIFICATE_REPLACED)
     (peer,) = one.links.peers()
     assert len(peer.sessions) == MAX_SESSIONS_PER_PEER
 
@@ -287,7 +286,7 @@ def test_a_goodbye_ends_the_link_unless_its_session_has_ended_before() -> None:
     one.links.goodbye(Instant(1.0), NodeIndex(2), peer.current.index + 1)
     assert one.events() == []
     one.links.goodbye(Instant(1.0), NodeIndex(2), peer.current.index)
-    assert one.events() == [LinkDown(NodeIndex(2), "goodbye")]
+    assert one.events() == [LinkDown(NodeIndex(2), LinkEnd.GOODBYE)]
 
 
 def test_what_a_peers_underlay_carries_is_told_to_the_data_plane_by_its_handshakes_and_by_broadcast() -> None:

@@ -22,7 +22,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.path_commands import ProbePeer
 from treecast.base.time import Instant
 from treecast.links.init_ways import FORWARD_AFTER
-from treecast.links.link_events import LinkDown, LinkUp, PathChange
+from treecast.links.link_events import LinkDown, LinkEnd, LinkUp, PathChange
 
 ONE, TWO, THREE = NodeIndex(1), NodeIndex(2), NodeIndex(3)
 
@@ -177,7 +177,7 @@ def test_a_route_whose_next_hop_is_lost_leads_by_another_neighbour() -> None:
     one.next_hops[THREE] = NodeIndex(4)
     one.links.review(Instant(7.0), report(one))
     assert not [command for command in one.links.commands if isinstance(command, SetNodeRoute)], "it is not lost"
-    one.links.cut(Instant(7.0), TWO, "goodbye")
+    one.links.cut(Instant(7.0), TWO, LinkEnd.GOODBYE)
     one.links.review(Instant(8.0), report(one))
     assert SetNodeRoute(THREE, NodeIndex(4)) in one.links.commands
 
@@ -188,7 +188,7 @@ def test_a_node_that_is_lost_has_no_route_any_more() -> None:
     one.sent()
     one.links.review(Instant(20.0), report(one, silent_s=8.0))
     assert RemoveNodeRoute(THREE) in one.links.commands
-    assert LinkDown(THREE, "silent") in one.events()
+    assert LinkDown(THREE, LinkEnd.SILENT) in one.events()
 
 
 def test_a_path_that_falls_silent_is_followed_by_a_route_before_the_link_is_lost() -> None:
@@ -261,7 +261,7 @@ def test_a_node_that_is_heard_and_reached_on_no_way_is_lost() -> None:
     one.next_hops.clear()
     assert review(one, 9.0, path_unanswered=3) == [ProbePeer(THREE)]
     assert ForgetPeer(THREE) in review(one, 10.0, path_unanswered=4)
-    assert one.events() == [LinkDown(THREE, "unanswered")]
+    assert one.events() == [LinkDown(THREE, LinkEnd.UNANSWERED)]
 
 
 def test_a_route_that_answers_nothing_is_lost_with_the_node() -> None:
@@ -269,7 +269,7 @@ def test_a_route_that_answers_nothing_is_lost_with_the_node() -> None:
     review(one, 9.0, path_silent_s=4.0, path_unanswered=2)
     assert ForgetPeer(THREE) not in review(one, 16.0, path_unanswered=5, route_unanswered=3)
     assert ForgetPeer(THREE) in review(one, 17.0, path_unanswered=6, route_unanswered=4)
-    assert one.events()[-1] == LinkDown(THREE, "unanswered")
+    assert one.events()[-1] == LinkDown(THREE, LinkEnd.UNANSWERED)
 
 
 def test_a_neighbour_that_is_silent_itself_is_no_next_hop() -> None:
