@@ -7,6 +7,8 @@ a command line that is none is exit code 2.
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,17 +39,33 @@ from treecast.cli.up_options import (
     UserOption,
     WorkersOption,
 )
+from treecast.cli.usage import UsageError, is_help, sentence
 
 
 class _Verbs(TyperGroup):
-    """The verbs. An OperatorError in one of them ends the command with its sentence."""
+    """The verbs. An OperatorError in one of them, or a command line that is none, ends the command with a sentence."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _one_sentence():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _one_sentence():
             return super().invoke(ctx)
-        except OperatorError as error:
-            print_error(str(error))
-            raise typer.Exit(error.exit_code) from None
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    try:
+        yield
+    except OperatorError as error:
+        print_error(str(error))
+        raise typer.Exit(error.exit_code) from None
+    except UsageError as error:
+        if is_help(error):
+            raise
+        print_error(sentence(error))
+        raise typer.Exit(error.exit_code) from None
 
 
 app = typer.Typer(
