@@ -119,8 +119,10 @@ def opened(path: Path) -> Iterator[None]:
         raise OperatorError(why_closed(path)) from error
 
 
-def why_closed(path: Path) -> str:
-    """A sentence on what keeps this process from reading the file, and what mends it, by whose it is."""
+def why_closed(path: Path, *, stays: bool = False) -> str:
+    """A sentence on what keeps this process from reading the file, and what mends it, by whose it is. ``stays``: a
+    process that runs on, where it helps nobody to run it as somebody else.
+    """
     me = account_name(os.geteuid())
     owner = os.geteuid()
     for inside in (*reversed(path.parents), path):
@@ -130,7 +132,8 @@ def why_closed(path: Path) -> str:
         except OSError:
             if owner_around == os.geteuid():
                 return f"{around} is closed to {me}, who is to read {path}: chmod u+rwx {around}"
-            return f"{around} belongs to {account_name(owner_around)} and is closed to {me}: {_run_as(owner_around)}"
+            advice = f"chmod a+x {around}" if stays else _run_as(owner_around)
+            return f"{around} belongs to {account_name(owner_around)} and is closed to {me}: {advice}"
     return f"{path} belongs to {account_name(owner)}, and {me} may not read it: chown {me} {path}"
 
 
@@ -160,7 +163,7 @@ def why_unwritable(directory: Path) -> str:
     try:
         found = directory.stat()
     except OSError:
-        return why_closed(directory)
+        return why_closed(directory, stays=True)
     if not stat.S_ISDIR(found.st_mode):
         return ""
     if found.st_uid != os.geteuid():

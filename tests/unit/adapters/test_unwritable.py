@@ -60,6 +60,18 @@ def test_a_directory_of_another_account_is_to_be_given_to_this_one(home: Path) -
     assert said_to(me, home) == f"{home} belongs to root, and {name} may not write it: chown {name} {home}"
 
 
+def test_a_node_that_runs_is_not_advised_to_run_as_somebody_else(home: Path) -> None:
+    os.chown(home, 1, 1)
+    home.chmod(0o700)
+    inside, name = home / "node", account_name(1)
+    inside.mkdir()
+    os.chown(inside, SOMEBODY, SOMEBODY)
+    me = account_name(SOMEBODY)
+    assert said_to(SOMEBODY, inside) == f"{home} belongs to {name} and is closed to {me}: chmod a+x {home}"
+    home.chmod(0o711)
+    assert said_to(SOMEBODY, inside) == "", "the advice helps"
+
+
 def test_a_directory_that_is_gone_and_one_that_is_none_are_told_apart(home: Path) -> None:
     owner, gone = home.stat().st_uid, home / "gone"
     assert said_to(owner, gone) == f"{gone} is gone: put it back, or start the node again where its directory is now"
