@@ -44,8 +44,9 @@ pub enum Received {
     AnswerBy(Arc<Session>, Arc<Session>, u8, u64),
     /// An anchor to be sent on to next hops.
     Anchor(Anchor, NextHops),
-    /// A tree datagram of broadcast, checked up to its tree tag, which lies there then behind this session's inner header.
-    Broadcast(TreeHeader, Arc<DownstreamTree>),
+    /// A tree datagram of broadcast, checked up to its tree tag, which lies there then behind this session's inner header, and the
+    /// neighbour that has sent it.
+    Broadcast(TreeHeader, Arc<DownstreamTree>, u32),
     /// A Forward whose body is to be sealed for the next hop, as it lies there.
     Forward(Arc<Session>),
     /// Nothing more to do.
@@ -117,7 +118,8 @@ impl ForwardingTables {
         }
         let inner = Inner::parse(opened.plaintext)?;
         let body = opened.plaintext.get(INNER_LEN..).unwrap_or_default();
-        match inner.kind {
+        let peer = session.peer;
+        let received = match inner.kind {
             KIND_FRAME => session_frame(inner, body.len(), session.peer).map(Received::Opened),
             KIND_FRAGMENT => session_part(inner, body, session.index, session.peer).map(Received::Opened),
             KIND_CONTROL if body.len() > MAX_CONTROL_LEN => Err(Reason::ControlTooBig),
@@ -138,8 +140,8 @@ impl ForwardingTables {
             KIND_HANDSHAKE => self.receive_rekey(session, body, now_ns).map(|()| Received::Done),
             KIND_BROADCAST if from == NO_PATH => Err(Reason::TreeRpf),
             KIND_BROADCAST => {
-                let (header, tree) = self.receive_broadcast(body, session.peer, &mut recent.tree)?;
-                Ok(Received::Broadcast(header, tree.clone()))
+                let received = self.receive_broadcast(body, peer, &mut recent.tree);
+                received.map(|(header, tree)| Received::Broadcast(header, tree.clone(), peer))
             }
             KIND_FORWARD => {
                 let (neighbour, plaintext) = (session.clone(), opened.plaintext);
@@ -169,7 +171,11 @@ impl ForwardingTables {
                 Ok(Received::Done)
             }
             _ => Err(Reason::KindUnknown),
+        };
+        if inner.kind == KIND_FORWARD {
+            return received; // another node's
         }
+        received.inspect_err(|reason| self.refusals.note(peer, *reason))
     }
 
     /// A handshake datagram of the session's peer: as many as a handshake needs, and some.
@@ -291,7 +297,12 @@ impl ForwardingTables {
         let Some(checks) = &stream.signatures else { return Ok(text.len()) };
         let (signed, signature) = text.split_last_chunk::<SIGNATURE_LEN>().ok_or(Reason::BroadcastSignature)?;
         let key = self.certified.signing_key(stream.name.root).ok_or(Reason::BroadcastSignature)?;
-        checks.admit(&self.suspect_checks, now_ns)?;
+        if let Err(reason) = checks.admit(&self.suspect_checks, now_ns) {
+            if !checks.is_suspect(now_ns) {
+                self.refusals.note(stream.name.root, reason);
+            }
+            return Err(reason);
+        }
         if !verify(&key, associated, signed, signature) {
             checks.note_forged(now_ns);
             return Err(Reason::BroadcastSignature);
@@ -311,7 +322,12 @@ impl ForwardingTables {
     ) -> Result<Option<(usize, Headers)>, Reason> {
         let OpenedPart { sender, fragment, checksum, origin, .. } = *part;
         let node = origin.root;
-        self.reassembly.take(&Arrived { node, sender, fragment, checksum, ecn, bytes }, now_ns, out, &self.drops)
+        self.reassembly.take(
+            &Arrived { node, sender, fragment, checksum, ecn, bytes },
+            now_ns,
+            out,
+            (&self.drops, &self.refusals),
+        )
     }
 
     /// Refuses a frame that cannot be of this node, or that it may not send, and under a group's key one of the
@@ -325,7 +341,8 @@ impl ForwardingTables {
             }
             self.authenticated.check(frame)?;
         }
-        self.certified.check_frame(frame, origin.root, &mut recent.source)
+        let checked = self.certified.check_frame(frame, origin.root, &mut recent.source);
+        checked.inspect_err(|reason| self.refusals.note(origin.root, *reason))
     }
 
     fn confirm(&self, session: &Session, now_ns: u64) {

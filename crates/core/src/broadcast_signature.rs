@@ -132,12 +132,16 @@ pub struct SignatureChecks {
 impl SignatureChecks {
     /// Is the next signature to be looked at?
     pub fn admit(&self, suspects: &SuspectChecks, now_ns: u64) -> Result<(), Reason> {
-        let forged_ns = self.forged_ns.load(Ordering::Relaxed);
-        let suspect = forged_ns != 0 && now_ns.saturating_sub(forged_ns) < SUSPECT_NS;
-        if suspect && !suspects.take(now_ns) || !lock(&self.checked).take(CHECKED, now_ns) {
+        if self.is_suspect(now_ns) && !suspects.take(now_ns) || !lock(&self.checked).take(CHECKED, now_ns) {
             return Err(Reason::BroadcastSignatureRate);
         }
         Ok(())
+    }
+
+    /// Was a signature none of the root's just now? Then others may use its rate up.
+    pub fn is_suspect(&self, now_ns: u64) -> bool {
+        let forged_ns = self.forged_ns.load(Ordering::Relaxed);
+        forged_ns != 0 && now_ns.saturating_sub(forged_ns) < SUSPECT_NS
     }
 
     /// The root is suspect for a while: a signature was none of its own.

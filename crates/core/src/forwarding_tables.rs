@@ -33,6 +33,7 @@ use crate::port::{Port, Storm};
 use crate::prefixes::PrefixRoutes;
 use crate::punt::PuntKind;
 use crate::reason::{Drops, Reason};
+use crate::refusals::Refusals;
 use crate::root_tree::RootTree;
 use crate::routes::Routes;
 use crate::session::{Peer, Session};
@@ -49,6 +50,8 @@ pub struct ForwardingTables {
     pub node_index: u32,
     /// Dropped, by reason.
     pub drops: Drops,
+    /// Of those, what was refused of which node.
+    pub refusals: Refusals,
     /// Totals.
     pub counters: Counters,
     /// For Python.
@@ -94,6 +97,7 @@ impl ForwardingTables {
         Self {
             node_index,
             drops: Drops::default(),
+            refusals: Refusals::default(),
             counters: Counters::default(),
             events: Events::new(wake),
             ports: Default::default(),

@@ -15,6 +15,7 @@ use crate::datagram::{PartialChecksum, StreamName};
 use crate::headers::Headers;
 use crate::limits::{MAX_REASSEMBLIES, MAX_REASSEMBLIES_PER_SENDER};
 use crate::reason::{Drops, Reason};
+use crate::refusals::Refusals;
 use crate::session::lock;
 use crate::traffic_class::{decapsulate, of_parts};
 
@@ -152,19 +153,23 @@ struct Places {
 
 impl Reassembly {
     /// Takes a fragment. When it is a frame's last to arrive, the frame is written to `out`, of at least
-    /// [`MAX_FRAME_LEN`] bytes: its length and headers. Frames that are given up are counted in `drops`; the error is of this fragment.
+    /// [`MAX_FRAME_LEN`] bytes: its length and headers. Frames that are given up are counted in `drops`, and where that
+    /// is for others in `refusals`, too; the error is of this fragment.
     pub fn take(
         &self,
         arrived: &Arrived<'_>,
         now_ns: u64,
         out: &mut [u8],
-        drops: &Drops,
+        (drops, refusals): (&Drops, &Refusals),
     ) -> Result<Option<(usize, Headers)>, Reason> {
         let mut places = lock(&self.0);
         places.expire(now_ns, drops);
         let key = (arrived.sender, arrived.fragment.id);
         let Some(number) = places.by_key.get(&key).copied() else {
-            places.keep(arrived, now_ns, drops);
+            if let Some(node) = places.keep(arrived, now_ns) {
+                drops.count(Reason::FragmentTableFull);
+                refusals.note(node, Reason::FragmentTableFull);
+            }
             return Ok(None);
         };
         let waiting = places.places.get_mut(number).ok_or(Reason::FragmentMalformed)?;
@@ -228,19 +233,23 @@ impl Waiting {
 }
 
 impl Places {
-    fn keep(&mut self, arrived: &Arrived<'_>, now_ns: u64, drops: &Drops) {
+    /// The node of which a frame made room, where one did.
+    fn keep(&mut self, arrived: &Arrived<'_>, now_ns: u64) -> Option<u32> {
         let of_sender = self.per_sender.get(&arrived.sender).copied().unwrap_or_default();
-        if of_sender >= MAX_REASSEMBLIES_PER_SENDER {
-            self.give_up(self.oldest(|waiting| waiting.key.0 == arrived.sender), drops);
+        let given_up = if of_sender >= MAX_REASSEMBLIES_PER_SENDER {
+            self.oldest(|waiting| waiting.key.0 == arrived.sender)
         } else if self.by_key.len() >= MAX_REASSEMBLIES {
             let most = self.per_node.values().max();
-            self.give_up(self.oldest(|waiting| self.per_node.get(&waiting.node) == most), drops);
-        }
+            self.oldest(|waiting| self.per_node.get(&waiting.node) == most)
+        } else {
+            None
+        };
+        let given_up = given_up.map(|number| self.release(number));
         let number = self.free.pop().unwrap_or_else(|| {
             self.places.push(Waiting::empty(arrived.sender));
             self.places.len() - 1
         });
-        let Some(place) = self.places.get_mut(number) else { return };
+        let Some(place) = self.places.get_mut(number) else { return given_up };
         let Arrived { node, sender, fragment: Fragment { id, parts, whole, .. }, checksum, ecn, .. } = *arrived;
         (place.node, place.key) = (node, (sender, id));
         (place.parts, place.came, place.checksum, place.ecn, place.since_ns) = (parts, 0, checksum, ecn, now_ns);
@@ -250,18 +259,12 @@ impl Places {
         self.by_key.insert(place.key, number);
         *self.per_sender.entry(sender).or_default() += 1;
         *self.per_node.entry(node).or_default() += 1;
+        given_up
     }
 
     fn oldest(&self, is_of: impl Fn(&Waiting) -> bool) -> Option<usize> {
         let of = |number: &&usize| is_of(&self.places[**number]);
         self.by_key.values().filter(of).min_by_key(|number| self.places[**number].since_ns).copied()
-    }
-
-    fn give_up(&mut self, number: Option<usize>, drops: &Drops) {
-        if let Some(number) = number {
-            self.release(number);
-            drops.count(Reason::FragmentTableFull);
-        }
     }
 
     fn expire(&mut self, now_ns: u64, drops: &Drops) {
@@ -272,16 +275,19 @@ impl Places {
         let is_old = |number: &&usize| now_ns >= self.places[**number].since_ns + LIFETIME_NS;
         let old: Vec<usize> = self.by_key.values().filter(is_old).copied().collect();
         drops.add(Reason::FragmentTimeout, old.len() as u64);
-        old.into_iter().for_each(|number| self.release(number));
+        for number in old {
+            self.release(number);
+        }
     }
 
-    /// Empties a place.
-    fn release(&mut self, number: usize) {
+    /// Empties a place; the node that it was of.
+    fn release(&mut self, number: usize) -> u32 {
         let Waiting { node, key, .. } = self.places[number];
         self.by_key.remove(&key);
         self.free.push(number);
         one_fewer(&mut self.per_sender, &key.0);
         one_fewer(&mut self.per_node, &node);
+        node
     }
 }
 

@@ -55,6 +55,7 @@ pub mod punt;
 pub mod rate;
 pub mod reason;
 pub mod recursive_encapsulation;
+pub mod refusals;
 pub mod replay;
 pub mod root_tree;
 pub mod routes;

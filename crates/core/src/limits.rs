@@ -38,5 +38,7 @@ pub const MAX_FLOWS: usize = 8192;
 pub const MAX_REASSEMBLIES_PER_SENDER: usize = 64;
 /// Frames in all of which parts are missing: with their places 1.6 MB of LANs with an MTU of 1500, 9.3 MB at most.
 pub const MAX_REASSEMBLIES: usize = 1024;
+/// Nodes, once for each reason, of which something was refused since Python last looked: about a second.
+pub const MAX_REFUSALS: usize = 1024;
 /// Handshakes of one half of the time whose answers count: where there are more, the older half makes room.
 pub const MAX_EXPECTED_ANSWERS: usize = 65_536;

@@ -82,7 +82,10 @@ impl<'s> ReceivedMessage<'s> {
                     self.underlay.send_anchor(self.tables, &anchor, &next_hops);
                     Ok(None)
                 }
-                Received::Broadcast(header, tree) => self.open_broadcast(datagram, &header, &tree, outbox),
+                Received::Broadcast(header, tree, neighbour) => {
+                    let opened = self.open_broadcast(datagram, &header, &tree, outbox);
+                    opened.inspect_err(|reason| self.note_forged(neighbour, *reason))
+                }
                 Received::Forward(next_hop) => self.send_on(datagram, next_hop, outbox).map(|()| None),
                 Received::Done => Ok(None),
             },
@@ -122,6 +125,13 @@ impl<'s> ReceivedMessage<'s> {
         }
         let opened = self.tables.open_tree(tree, header, datagram, next_hops.is_some(), self.now_ns)?;
         Ok(Some(opened.in_session()))
+    }
+
+    /// Broadcast with a signature that is not its root's came from this neighbour, which may be no more than deceived.
+    fn note_forged(&self, neighbour: u32, reason: Reason) {
+        if reason == Reason::BroadcastSignature {
+            self.tables.refusals.note(neighbour, reason);
+        }
     }
 
     /// The body of an answer, and how long it is.

@@ -167,7 +167,7 @@ impl Sealing<'_> {
             wrap(self.tables, self.underlay, self.outbox, &scratch[..length], &by.1.hops.next_hops);
         }
         self.outbox.scratch = scratch;
-        sealed.map(|_| ())
+        sealed.map(|_| ()).inspect_err(|reason| self.tables.refusals.note(self.tables.node_index, *reason))
     }
 }
 

@@ -213,6 +213,11 @@ impl Forwarder {
         Ok(numbers)
     }
 
+    fn take_refusals(&self) -> Vec<(u32, &'static str, u64)> {
+        let refusals = self.0.tables.refusals.take();
+        refusals.into_iter().map(|(node, reason, count)| (node, reason.name(), count)).collect()
+    }
+
     fn dropped(&self, reason: &str) -> PyResult<u64> {
         let known = Reason::ALL.iter().find(|known| known.name() == reason);
         let known = known.ok_or_else(|| PyValueError::new_err("no such reason"))?;

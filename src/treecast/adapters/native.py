@@ -161,6 +161,10 @@ class DataPlane:
         """The count of one reason that the data plane counts itself: no system calls, as for those of the kernel."""
         return self.native.dropped(reason)
 
+    def take_refusals(self) -> Iterator[tuple[NodeIndex, str, int]]:
+        """What was refused of which node since the last call: node, reason, how many."""
+        return ((NodeIndex(node), reason, count) for node, reason, count in self.native.take_refusals())
+
     def storm_refused(self, port: int) -> tuple[int, int, int]:
         """Broadcast, multicast and unknown unicast frames above the port's limits since they were set."""
         broadcast, multicast, unknown_unicast = self.native.storm_refused(port)

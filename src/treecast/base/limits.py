@@ -130,6 +130,8 @@ MAX_PROBLEMS = 256
 """Problems at once; more are not shown: who has so many begins with the first."""
 MAX_OVERRUN_REASONS = 64
 """Drop reasons that grow, for the problem ``no_room``."""
+MAX_NAMED_REFUSED = 64
+"""Nodes of which something is refused, once for each reason, for people."""
 MAX_WAITING_FOLLOWERS = 8
 """Programs that wait for changes of groups; further ones are answered at once, they pause by themselves."""
 MAX_CLIENTS = 16

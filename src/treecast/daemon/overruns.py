@@ -46,10 +46,11 @@ class _Episode:
 
 
 class Overruns:
-    """``drops`` gives the totals by reason."""
+    """``drops`` gives the totals by reason, ``most`` the end of a text: whose the most of one are, or nothing."""
 
-    def __init__(self, drops: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, drops: Callable[[], Mapping[str, int]], most: Callable[[str], str]) -> None:
         self._drops = drops
+        self._most = most
         self._episodes: dict[str, _Episode] = {}
         self._totals: Counter[str] = Counter()
 
@@ -63,7 +64,8 @@ class Overruns:
         for reason, episode in sorted(self._episodes.items()):
             count = episode.last - episode.before
             if count >= FEWEST:
-                yield Problem("no_room", reason, f"{count} {_sentence(reason)} ({reason})")
+                text = f"{count} {_sentence(reason)} ({reason}){self._most(reason)}"
+                yield Problem("no_room", reason, text)
 
     def _follow(self, now: Instant, reason: str, total: int) -> None:
         before, self._totals[reason] = self._totals[reason], total

@@ -44,6 +44,7 @@ from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
 from treecast.daemon.own_interface import OwnIPv6
 from treecast.daemon.packet_ports import PacketPorts
+from treecast.daemon.refused_nodes import RefusedNodes
 from treecast.daemon.renewal import Renewal
 from treecast.daemon.service import ServiceReports
 from treecast.daemon.signals import END_SIGNALS
@@ -132,9 +133,10 @@ def _parts_of(opened: Opened, now: Instant) -> _Parts:
     of_hosts = (remembered_vlans(options.directory, node), remembered_pim(options.directory, node))
     of_ca = remembered_ca_records(options.directory, network, node)
     memory = Memory(options.directory, (of_ca, of_links, *of_hosts), log)
-    overruns = Overruns(lambda: _drops(engine, plane))
+    refused_nodes = RefusedNodes(engine.view, plane)
+    overruns = Overruns(lambda: _drops(engine, plane), refused_nodes.most)
     not_permitted = NotPermitted(options.directory, engine.view, plane)
-    for part in (memory, packet_ports, bridging, overruns, not_permitted, opened.ipv6):
+    for part in (memory, packet_ports, bridging, refused_nodes, overruns, not_permitted, opened.ipv6):
         upkeep.problems.add_source(part.problems)
     return _Parts(engine, upkeep, node, packet_ports, bridging, of_links, of_hosts, of_ca, memory)
 

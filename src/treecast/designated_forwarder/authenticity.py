@@ -16,6 +16,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_BEACON_SEQUENCES, MAX_CANDIDATES
 from treecast.base.time import Duration, Instant, after
 from treecast.designated_forwarder.election import BEACON_HOLD_TIME, Rank
+from treecast.designated_forwarder.without_role import WithoutRole
 from treecast.identity.keys import VerifySignature
 from treecast.wire.beacon import BEACON_CONTEXT, Beacon, SignedBeacon
 
@@ -46,6 +47,7 @@ class Authenticity:
         self._may_carry = may_carry
         self._verify = verify
         self._drops = drops
+        self.without_role = WithoutRole(now, verify)
         self._latest: OrderedDict[Rank, tuple[int, int]] = OrderedDict()
         """Epoch and sequence of the last beacon of each port of a node, also of those that are gone."""
         self._waiting: OrderedDict[Rank, tuple[SignedBeacon, Instant]] = OrderedDict()
@@ -67,6 +69,7 @@ class Authenticity:
             return None
         if not self._may_carry(node):
             self._drops.count("beacon_without_role")
+            self.without_role.note(now, signed, signer[0])
             return None
         if self._is_old(rank, beacon, own):
             self._drops.count("beacon_repeated")

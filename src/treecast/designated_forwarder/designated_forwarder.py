@@ -266,11 +266,16 @@ class DesignatedForwarder:
         return states
 
     def problems(
-        self, now: Instant, interface: Callable[[int], str], node_name: Callable[[NodeIndex], str]
+        self,
+        now: Instant,
+        interface: Callable[[int], str],
+        node_name: Callable[[NodeIndex], str],
+        name_and_address: Callable[[NodeIndex], str],
     ) -> Iterator[Problem]:
         """Problems of the LANs that need a person. ``interface``: a port's name."""
         for number, port in sorted(self._ports.items()):
             yield from port.problems.present(now, interface(number), port.election, node_name)
+            yield from port.authenticity.without_role.problems(now, interface(number), node_name, name_and_address)
 
     def _show_machine(self, number: int, port: _Port) -> None:
         """This node carries the LAN now: the nodes have its machine at its own MAC, the LAN at that of the LAN."""

@@ -88,3 +88,9 @@ class NodeTable:
         """The node's name; its index while its certificate is unknown."""
         certificate = self._certificates.get(node)
         return certificate.name if certificate else f"#{node}"
+
+    def name_and_address(self, node: NodeIndex) -> str:
+        """With an address of the overlay, by which people find the node."""
+        certificate = self._certificates.get(node)
+        address = certificate and (certificate.ipv4 or certificate.ipv6)
+        return f"{self.name(node)} ({address.ip})" if address else self.name(node)

@@ -34,7 +34,8 @@ class EngineProblems:
         yield from one_name_twice(self._rooms.nodes, self._rooms.me, endpoints, self._rooms.links.where)
         doubt = partial(self._rooms.links.clock_doubt, now)
         yield from self._rooms.nodes.ending.problems(self._rooms.clock.unix_s(now), doubt)
-        yield from self._rooms.designated_forwarder.problems(now, self._rooms.ports.name, self._rooms.nodes.name)
+        nodes, ports = self._rooms.nodes, self._rooms.ports
+        yield from self._rooms.designated_forwarder.problems(now, ports.name, nodes.name, nodes.name_and_address)
         yield from self._rooms.membership.problems(self._rooms.designated_forwarder.is_shared, self._rooms.ports.name)
         yield from self._rooms.discovery.problems(now, self._rooms.nodes.name)
         yield from self._rooms.root_trees.problems(self._rooms.nodes.name)

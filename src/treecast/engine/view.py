@@ -137,6 +137,10 @@ class View:
         """The node's name; its index while its certificate is unknown."""
         return self._rooms.nodes.name(node)
 
+    def name_and_address(self, node: NodeIndex) -> str:
+        """With an address of the overlay, where the certificate is known."""
+        return self._rooms.nodes.name_and_address(node)
+
     def certificate(self, node: NodeIndex) -> Certificate | None:
         return self._rooms.nodes.certificate(node)
 

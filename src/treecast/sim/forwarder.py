@@ -125,7 +125,7 @@ class ModelForwarder(TreeReception):
     def _seal_for_tree(self, stream: StreamId, tree: RootTree, next_hops: tuple[NodeIndex, ...], frame: object) -> None:
         is_signed = stream == BROADCAST_STREAM
         if is_signed and not self.made.take(self.underlay.now):
-            self.drops["broadcast_signature_rate"] += 1
+            self._refuse(self.me, "broadcast_signature_rate")
             return
         tree.sealed += 1
         datagram = TreeDatagram(self.me, stream, tree.epoch, tree.key_id, tree.sealed, frame)
@@ -185,7 +185,7 @@ class ModelForwarder(TreeReception):
             case Rekey(handshake):
                 self.raise_event(e.SessionHandshake(session.peer, datagram.receiver_index, handshake))
             case TreeDatagram() as broadcast:
-                self._receive_broadcast(None if source is None else session.peer, broadcast)
+                self._receive_broadcast(session.peer, broadcast, is_direct=source is not None)
             case ("frame", frame):
                 self._deliver(session.peer, frame)
 

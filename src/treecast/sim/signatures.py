@@ -38,10 +38,14 @@ class SignatureChecks:
         of_root = self._roots.get(root)
         if of_root is None:
             of_root = self._roots[root] = _Root(TokenBucket.full(CHECKED_PER_S, CHECKED_AT_ONCE, now))
-        is_suspect = of_root.forged_at is not None and now - of_root.forged_at < SUSPECT_TIME_S
-        if is_suspect and not self._suspects.take(now):
+        if self.is_suspect(root, now) and not self._suspects.take(now):
             return False
         return of_root.bucket.take(now)
+
+    def is_suspect(self, root: NodeIndex, now: Instant) -> bool:
+        """Whether a signature was none of the root's just now."""
+        of_root = self._roots.get(root)
+        return of_root is not None and of_root.forged_at is not None and now - of_root.forged_at < SUSPECT_TIME_S
 
     def note_forged(self, root: NodeIndex, now: Instant) -> None:
         """Suspect the root for a while: a signature was none of its own."""

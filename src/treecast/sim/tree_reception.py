@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import Endpoint
@@ -21,6 +21,19 @@ class TreeReception(Sending):
 
     delivered: list[object] = field(default_factory=list)
     signature_checks: SignatureChecks = field(default_factory=SignatureChecks)
+    refusals: Counter[tuple[NodeIndex, str]] = field(default_factory=Counter)
+    """Of the drops, those of which it is proven whose they are, since ``take_refusals``."""
+
+    def take_refusals(self) -> list[tuple[NodeIndex, str, int]]:
+        """What was refused of which node since the last call."""
+        taken, self.refusals = self.refusals, Counter()
+        return [(node, reason, count) for (node, reason), count in taken.items()]
+
+    def _refuse(self, node: NodeIndex | None, reason: str) -> None:
+        """A drop. ``node``: whose it is; None where nobody can say."""
+        self.drops[reason] += 1
+        if node is not None:
+            self.refusals[node, reason] += 1
 
     def _send_to_children(self, children: tuple[NodeIndex, ...], datagram: TreeDatagram) -> None:
         """The same datagram to each: of broadcast in its session, else as it is."""
@@ -37,31 +50,36 @@ class TreeReception(Sending):
         if datagram.stream == BROADCAST_STREAM:
             self.drops["tree_unwrapped"] += 1
         else:
-            self._receive_tree(datagram, lambda parent: self.sessions.is_at(parent, source))
+            self._receive_tree(datagram, source)
 
-    def _receive_broadcast(self, neighbour: NodeIndex | None, datagram: TreeDatagram) -> None:
-        """In a session with a neighbour; None: by another one."""
-        if neighbour is None:
-            self.drops["tree_rpf"] += 1
+    def _receive_broadcast(self, peer: NodeIndex, datagram: TreeDatagram, *, is_direct: bool) -> None:
+        """In a session with a node. ``is_direct``: no other one has brought it."""
+        if not is_direct:
+            self._refuse(peer, "tree_rpf")
         elif datagram.stream != BROADCAST_STREAM:
-            self.drops["tree_wrapped"] += 1
+            self._refuse(peer, "tree_wrapped")
         else:
-            self._receive_tree(datagram, lambda parent: parent == neighbour)
+            self._receive_tree(datagram, peer)
 
-    def _receive_tree(self, datagram: TreeDatagram, has_sent: Callable[[NodeIndex], bool]) -> None:
+    def _has_sent(self, parent: NodeIndex, sender: Endpoint | NodeIndex) -> bool:
+        return self.sessions.is_at(parent, sender) if isinstance(sender, Endpoint) else parent == sender
+
+    def _receive_tree(self, datagram: TreeDatagram, sender: Endpoint | NodeIndex) -> None:
+        """``sender``: the neighbour whose session it came in, else the address."""
+        neighbour = None if isinstance(sender, Endpoint) else sender
         stream = self.streams.get((datagram.root, datagram.stream), DownstreamStream())
         state = stream.trees.get(datagram.epoch)
         if state is None:
             self.drops["tree_unknown"] += 1
             return
-        if not any(has_sent(parent) for parent in (state.parent, state.backup)):
-            self.drops["tree_rpf"] += 1
+        if not any(self._has_sent(parent, sender) for parent in (state.parent, state.backup)):
+            self._refuse(neighbour, "tree_rpf")
             return
         if datagram.key_id != state.key_id:
             self.drops["tree_key_unknown"] += 1
             return
         if (datagram.signed_by is not None) != (datagram.stream == BROADCAST_STREAM):
-            self.drops["broadcast_signature"] += 1
+            self._refuse(neighbour, "broadcast_signature")
             return
         if state.children:
             if not self._is_fresh(stream.relayed, datagram.key_id, datagram.counter):
@@ -73,26 +91,27 @@ class TreeReception(Sending):
             self.drops["tree_key_unknown" if stream.keys else "tree_not_delivered"] += 1
         elif datagram.signed_by is not None and not self._window(stream, datagram).is_fresh(datagram.counter):
             self.drops["tree_replay"] += 1
-        elif self._is_signed(datagram) and self._is_fresh(stream.opened, datagram.key_id, datagram.counter):
+        elif self._is_signed(datagram, neighbour) and self._is_fresh(stream.opened, datagram.key_id, datagram.counter):
             self._deliver(datagram.root, datagram.frame, of_group=datagram.stream != BROADCAST_STREAM)
 
     def _window(self, stream: DownstreamStream, datagram: TreeDatagram) -> ReplayWindow:
         return stream.opened.get(datagram.key_id, ReplayWindow(TREE_WINDOW))
 
-    def _is_signed(self, datagram: TreeDatagram) -> bool:
+    def _is_signed(self, datagram: TreeDatagram, neighbour: NodeIndex | None) -> bool:
         """Whether it is its root's own, where that has to be shown."""
         if datagram.stream != BROADCAST_STREAM:
             return True
         certified, now = self.certified.get(datagram.root), self.underlay.now
         if certified is None:
-            self.drops["broadcast_signature"] += 1
+            self._refuse(neighbour, "broadcast_signature")
             return False
         if not self.signature_checks.admit(datagram.root, now):
-            self.drops["broadcast_signature_rate"] += 1
+            is_suspect = self.signature_checks.is_suspect(datagram.root, now)
+            self._refuse(None if is_suspect else datagram.root, "broadcast_signature_rate")
             return False
         if datagram.signed_by != certified.signing_key:
             self.signature_checks.note_forged(datagram.root, now)
-            self.drops["broadcast_signature"] += 1
+            self._refuse(neighbour, "broadcast_signature")
             return False
         return True
 
@@ -106,7 +125,7 @@ class TreeReception(Sending):
         """``of_group``: by a group's key."""
         refused = self.why_refused(node, frame, of_group=of_group)
         if refused is not None:
-            self.drops[refused] += 1
+            self._refuse(node if refused == "source_of_another_node" else None, refused)
         elif 0 in self.blocked:
             self.drops["port_blocked"] += 1
         else:

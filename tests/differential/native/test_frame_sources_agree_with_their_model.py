@@ -101,6 +101,7 @@ def test_the_same_frames_are_delivered(planes: DataPlanes, seed: int) -> None:
     refused = Counter(why_refused(NodeIndex(SENDER), one, certified) for one in frames)
     expected = Counter(one for one in frames if why_refused(NodeIndex(SENDER), one, certified) is None)
     assert 0 < refused.pop(None) < FRAMES
+    receiver.forwarder.take_refusals()
     before, sent_before = receiver.forwarder.drops(), sender.forwarder.drops()
     with packet_socket(receiver.machine, vnet=False) as ear, packet_socket(sender.machine, vnet=False) as mouth:
         for one in frames:
@@ -114,3 +115,5 @@ def test_the_same_frames_are_delivered(planes: DataPlanes, seed: int) -> None:
 
         wait_until(all_counted, LIMIT_S, f"{refused} frames counted")
     assert drops_since(sender.forwarder.drops(), sent_before) == Counter()
+    of_others = refused[REASONS[0]]
+    assert receiver.forwarder.take_refusals() == ([(SENDER, REASONS[0], of_others)] if of_others else [])

@@ -5,6 +5,7 @@ Streams go from h2.2 to h1.2, and back; h1.1 is hostile, as is h2.1 on a LAN who
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import socket
 from collections.abc import Iterator
@@ -15,14 +16,22 @@ import pytest
 
 from lab import Machine, wait_until
 from lab.load import Receiver, Sender
+from lab.node import PORT as NODE_PORT
 from lab.node import TreecastNode
 from lab.sites import LIMIT_S
 from tests.hostile_speaker import lan_host as lan
+from tests.hostile_speaker import layouts as wire
 from tests.hostile_speaker.lan_host import LanHost, lan_host
+from tests.hostile_speaker.member import Member
+from tests.hostile_speaker.speaker import speaking
 from tests.lab.overlay.asking import drops, grown, wait_members, wait_received
 from tests.lab.switch.twice import Twice, one_lan_twice
+from treecast.adapters import clock
+from treecast.adapters.storage import add_node
 from treecast.api.client import fetch_groups, fetch_status
 from treecast.api.records import Querier
+from treecast.identity.node import NodeRequest
+from treecast.identity.rights import Role
 
 NEAR, FAR, JOINED, PORT, RATE_PPS = "239.90.6.1", "239.90.6.2", "239.90.6.3", 5060, 500
 MOST_SECONDS = 7 * 600 + 25.5
@@ -176,3 +185,34 @@ def test_beacons_that_a_host_makes_up_or_repeats_make_no_two_nodes_forward_and_s
     for node, was in zip((n0, n1), before, strict=True):
         dropped = grown(was, drops(node))
         assert [reason for reason in reasons if dropped.get(f"beacon_{reason}", 0) < TURNS] == []
+
+
+def test_a_member_that_beacons_on_a_lan_without_the_role_is_named(lans: Lans) -> None:
+    n0, _, n2 = lans.twice.overlay.nodes
+    home, host = n0.directory.parent / "liar", lans.near
+    add_node(lans.twice.overlay.network, home, NodeRequest("liar", None, None, 30, roles=Role.RELAY), clock.unix_s())
+    member = Member.load(home)
+
+    def make() -> socket.socket:
+        with n2.machine.enter():
+            own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        own.bind((n2.machine.underlay_ipv4, 0))
+        return own
+
+    with lans.undisturbed(), speaking(make, member) as speaker:
+        session = speaker.connect((n0.machine.underlay_ipv4, NODE_PORT))
+        speaker.announce(session)
+        sequences = itertools.count(speaker.epoch + 1)
+
+        def named() -> list[str]:
+            network, sequence = host.latest(1).network, next(sequences)
+            beacon = lan.Beacon(network, member.index, speaker.epoch, sequence, lan.FORWARDING, 1)
+            host.send(beacon.frame(host.mac, lambda body: member.sign(b"treecast beacon 1", body)))
+            found = fetch_status(n0.directory).problems
+            return [problem.text for problem in found if problem.kind == "beacon_without_role"]
+
+        wait_until(named, LIMIT_S, "it is named", poll_s=0.3)
+        (text,) = named()
+        assert " liar (10.77.0." in text and "treecast node renew liar --role bridge,relay" in text
+        assert lans.twice.states() == ("forwarding", "capable", "forwarding")
+        session.say(wire.GOODBYE)

@@ -13,7 +13,11 @@ from treecast.wire.beacon import Beacon, BeaconState, beacon_frame
 
 
 def said(lan: Lan, node: LanNode) -> list[Problem]:
-    return list(node.designated_forwarder.problems(lan.now, lambda port: f"eth{port}", lambda index: f"n{index}"))
+    return list(
+        node.designated_forwarder.problems(
+            lan.now, lambda port: f"eth{port}", lambda index: f"n{index}", lambda index: f"n{index} (10.77.0.{index})"
+        )
+    )
 
 
 def kinds(lan: Lan, node: LanNode) -> list[str]:

@@ -12,7 +12,7 @@ class Node:
     def __init__(self) -> None:
         self.drops: dict[str, int] = {}
         self.now = Instant(0.0)
-        self._overruns = Overruns(lambda: self.drops)
+        self._overruns = Overruns(lambda: self.drops, lambda reason: "")
 
     def second(self, **drops: int) -> list[Problem]:
         self.now = Instant(self.now + 1)

@@ -8,6 +8,7 @@ use treecast_core::datagram::{PartialChecksum, StreamName, TreeHeader, KIND_FRAG
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{self, Arrived, Fragment, Reassembly, Sender, MAX_FRAME_LEN};
 use treecast_core::reason::{Drops, Reason};
+use treecast_core::refusals::Refusals;
 use treecast_core::root_tree::RootTree;
 use treecast_core::session::Session;
 use treecast_core::traffic_class::{CE, ECT_0};
@@ -40,18 +41,24 @@ fn node_of(sender: Sender) -> u32 {
 struct Table {
     table: Reassembly,
     drops: Drops,
+    refusals: Refusals,
     buffer: Vec<u8>,
 }
 
 impl Table {
     fn new() -> Self {
-        Self { table: Reassembly::default(), drops: Drops::default(), buffer: vec![0; MAX_FRAME_LEN] }
+        Self {
+            table: Reassembly::default(),
+            drops: Drops::default(),
+            refusals: Refusals::default(),
+            buffer: vec![0; MAX_FRAME_LEN],
+        }
     }
 
     fn take(&mut self, sender: Sender, part: &(Fragment, &[u8]), now_ns: u64) -> Result<Option<Vec<u8>>, Reason> {
         let node = node_of(sender);
         let arrived = Arrived { node, sender, fragment: part.0, checksum: None, ecn: 0, bytes: part.1 };
-        let taken = self.table.take(&arrived, now_ns, &mut self.buffer, &self.drops)?;
+        let taken = self.table.take(&arrived, now_ns, &mut self.buffer, (&self.drops, &self.refusals))?;
         Ok(taken.map(|(length, _)| self.buffer[..length].to_vec()))
     }
 }
@@ -65,7 +72,7 @@ fn congestion_marked_on_either_part_goes_over_to_the_frame() {
         let mut table = Table::new();
         let mut take = |part: &(Fragment, &[u8]), ecn| {
             let arrived = Arrived { node: 1, sender: session(1), fragment: part.0, checksum: None, ecn, bytes: part.1 };
-            table.table.take(&arrived, NOW_NS, &mut table.buffer, &table.drops)
+            table.table.take(&arrived, NOW_NS, &mut table.buffer, (&table.drops, &table.refusals))
         };
         assert_eq!(take(&one, first), Ok(None));
         assert_eq!(take(&two, second).map(|taken| taken.map(|(length, _)| length)), Ok(Some(1514)));
@@ -148,7 +155,7 @@ fn parts_that_contradict_each_other_are_both_dropped() {
     let arrived = |checksum| Arrived { node: 1, sender: session(1), fragment: header, checksum, ecn: 0, bytes };
     table.take(session(1), &one, NOW_NS).unwrap();
     let other = Some(PartialChecksum { start: 34, offset: 6 });
-    let taken = table.table.take(&arrived(other), NOW_NS, &mut table.buffer, &table.drops);
+    let taken = table.table.take(&arrived(other), NOW_NS, &mut table.buffer, (&table.drops, &table.refusals));
     assert_eq!(taken, Err(Reason::FragmentMalformed));
 }
 
@@ -204,7 +211,10 @@ fn a_node_with_many_streams_has_only_itself_to_harm() {
         let sender = Sender::Stream(StreamName { root: 1, stream: number % 40 });
         table.take(sender, &cut(&whole, number)[0], NOW_NS + u64::from(number)).unwrap();
     }
-    assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentTableFull)), (1024, 40 * 64 + 1 - 1024));
+    let given_up = 40 * 64 + 1 - 1024;
+    assert_eq!((table.table.waiting(), table.drops.get(Reason::FragmentTableFull)), (1024, given_up));
+    assert_eq!(table.refusals.take(), [(1, Reason::FragmentTableFull, given_up)], "who fills the table is named");
+    assert_eq!(table.refusals.take(), []);
     assert_eq!(table.take(session(2), &cut(&whole, 1)[1], NOW_NS), Ok(Some(whole)), "the oldest of all");
 }
 

@@ -221,8 +221,21 @@ fn who_floods_as_one_root_costs_a_bounded_number_of_checks_and_others_nothing() 
     }
     assert_eq!(checked, 2000);
     assert_eq!(flooded.take(&flooded.genuine()), TOO_MANY, "as node 1 itself");
+    assert_eq!(flooded.member.refusals.take(), [], "nobody knows who forges, and it is not node 1");
     let later = |datagram: &[u8]| receive_tree_at(&flooded.member, datagram, NOW_NS + SECOND_NS / 1000);
     assert_eq!(later(&flooded.genuine()), Ok(FRAME.to_vec()));
+}
+
+#[test]
+fn a_root_that_signs_more_than_is_checked_is_named() {
+    let broadcast = Broadcast::new(leaf());
+    for _ in 0..2000 {
+        assert_eq!(broadcast.take(&broadcast.genuine()), Ok(FRAME.to_vec()));
+    }
+    for _ in 0..300 {
+        assert_eq!(broadcast.take(&broadcast.genuine()), TOO_MANY);
+    }
+    assert_eq!(broadcast.member.refusals.take(), [(1, Reason::BroadcastSignatureRate, 300)]);
 }
 
 #[test]

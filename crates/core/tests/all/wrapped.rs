@@ -50,7 +50,8 @@ impl Wrapped {
         let mut sealed = seal(&session, KIND_BROADCAST, datagram);
         let node = &self.nodes[1];
         let received = node.receive_session(&mut sealed, endpoint(from as u8), NOW_NS, &mut Recent::default())?;
-        let Received::Broadcast(header, tree) = received else { panic!("broadcast: {received:?}") };
+        let Received::Broadcast(header, tree, neighbour) = received else { panic!("broadcast: {received:?}") };
+        assert_eq!(neighbour, from);
         let end = sealed.len() - AEAD_TAG_LEN;
         let opened = node.open_tree(&tree, &header, &mut sealed[SESSION_BODY_OFFSET..end], false, NOW_NS)?;
         let Opened::Frame(OpenedFrame { start, length, .. }) = opened.in_session() else { panic!("a whole frame") };
@@ -94,6 +95,7 @@ fn in_the_session_of_no_parent_it_is_nothing() {
     let datagram = wrapped.genuine();
     assert_eq!(wrapped.take(3, &datagram), Err(Reason::TreeRpf));
     assert_eq!(wrapped.take(1, &datagram), Ok(FRAME.to_vec()));
+    assert_eq!(wrapped.nodes[1].refusals.take(), [(3, Reason::TreeRpf, 1)], "the neighbour that has sent it is named");
     let by_backup = Wrapped::new(TreePlace { backup: 3, ..leaf() });
     assert_eq!(by_backup.take(3, &by_backup.genuine()), Ok(FRAME.to_vec()));
 }
@@ -104,6 +106,7 @@ fn no_other_stream_comes_in_a_session() {
     let (of_group, _) = tree(&wrapped.nodes[0], &wrapped.nodes[1], 5, leaf());
     let datagram = seal_tree(&of_group, FRAME);
     assert_eq!(wrapped.take(1, &datagram), Err(Reason::TreeWrapped));
+    assert_eq!(wrapped.nodes[1].refusals.take(), [(1, Reason::TreeWrapped, 1)]);
     assert_eq!(receive_tree(&wrapped.nodes[1], &datagram), Ok(FRAME.to_vec()));
 }
 
@@ -128,6 +131,7 @@ fn no_neighbour_brings_the_broadcast_of_another_in_a_forward() {
     let mut sealed = seal(&wrapped.nodes[2].session_to(2).unwrap(), KIND_FORWARD, &body);
     let received = wrapped.nodes[1].receive_session(&mut sealed, endpoint(3), NOW_NS, &mut Recent::default());
     assert_eq!(received.err(), Some(Reason::TreeRpf));
+    assert_eq!(wrapped.nodes[1].refusals.take(), [(1, Reason::TreeRpf, 1)], "not who has brought it");
 }
 
 #[test]

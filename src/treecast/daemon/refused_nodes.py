@@ -1,0 +1,145 @@
+"""Nodes whose frames and datagrams are refused here, as problems that name them and say what to do.
+
+The data plane counts refusals by node where it is proven which node it was; a look takes what has come since the look
+before. What is refused now and then, while links, trees and LANs change, is no problem.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from treecast.base.ids import NodeIndex
+from treecast.base.last_minute import LastMinute
+from treecast.base.limits import MAX_NAMED_REFUSED
+from treecast.base.problems import Problem
+from treecast.base.time import Instant
+from treecast.engine.view import View
+from treecast.identity.rights import NO_ROLES, Role, advice_to_bridge
+
+FEWEST = 10
+"""Fewer in a minute are no problem."""
+FEWEST_SECONDS = 3
+"""Nor are those of fewer seconds: a change somewhere refuses many at once, and then no more."""
+
+FULL = ("fragment_table_full", "key_offers_full", "tree_states_full", "punt_peer_full")
+"""Of tables and queues: ``daemon.overruns`` makes one problem of each, which names the node with most."""
+
+_NOT_ITS_TO_SEND = {
+    "tree_rpf": "though it is not this node's parent on the tree of that broadcast",
+    "tree_wrapped": "of a stream that is not broadcast",
+    "tree_tag": "without the tag of the tree",
+}
+
+
+class Plane(Protocol):
+    """The part of ``adapters.native.DataPlane`` that is read."""
+
+    def take_refusals(self) -> Iterable[tuple[NodeIndex, str, int]]: ...
+
+
+class _Refused:
+    """Refusals of a node for one reason."""
+
+    __slots__ = ("counts", "is_named")
+
+    def __init__(self) -> None:
+        self.counts = LastMinute()
+        self.is_named = False
+        """It is until nothing was refused for a minute."""
+
+    def look(self, now: Instant) -> bool:
+        """Whether anything is left of the last minute."""
+        self.counts.expire(now)
+        many = self.counts.total >= FEWEST and self.counts.seconds >= FEWEST_SECONDS
+        self.is_named = self.is_named or many
+        return self.counts.total > 0
+
+
+class RefusedNodes:
+    """``problems`` is a source of ``daemon.problems``; ``most`` names nodes for another one, which comes after it."""
+
+    def __init__(self, view: View, plane: Plane) -> None:
+        self._view = view
+        self._plane = plane
+        self._refused: OrderedDict[tuple[NodeIndex, str], _Refused] = OrderedDict()
+        """The one to which something was added last is last."""
+
+    def problems(self, now: Instant) -> Iterator[Problem]:
+        """Called about once a second."""
+        for node, reason, count in self._plane.take_refusals():
+            self._add(now, (node, reason), count)
+        for key in [key for key, refused in self._refused.items() if not refused.look(now)]:
+            del self._refused[key]
+        for node, reason in sorted(self._refused):
+            refused = self._refused[node, reason]
+            if refused.is_named and reason not in FULL:
+                yield self._problem(node, reason, refused.counts.total)
+
+    def most(self, reason: str) -> str:
+        """Whose they are, where that is known: the node with most within the last minute; else empty."""
+        counts = [(refused.counts.total, node) for (node, of), refused in self._refused.items() if of == reason]
+        if not counts:
+            return ""
+        most, node = max(counts)
+        all_named, who = sum(count for count, _ in counts), self._view.name_and_address(node)
+        return f"; {most} of {all_named} in the last minute are of {who}: {_find_out(self._view.name(node))}"
+
+    def _add(self, now: Instant, key: tuple[NodeIndex, str], count: int) -> None:
+        refused = self._refused.get(key)
+        if refused is None:
+            refused = self._refused[key] = _Refused()
+        refused.counts.add(now, count)
+        self._refused.move_to_end(key)
+        if len(self._refused) > MAX_NAMED_REFUSED:
+            self._refused.popitem(last=False)
+
+    def _problem(self, node: NodeIndex, reason: str, count: int) -> Problem:
+        name, who = self._view.name(node), self._view.name_and_address(node)
+        if reason == "source_of_another_node":
+            return Problem("source_of_another_node", name, self._source(node, name, who, count))
+        if reason != "broadcast_signature_rate":
+            return Problem("broadcast_refused", f"{name} {reason}", _broadcast(name, who, reason, count))
+        if node == self._view.me:
+            text = (
+                f"{count} broadcast frames of this machine's programs, or of its LAN, were lost in the last minute, as "
+                "a node broadcasts 1,000 a second: find what sends so many, or a loop on the LAN; treecast bridge add "
+                "--broadcast-pps limits a LAN's, and what is for many machines goes to a group"
+            )
+            return Problem("broadcast_too_much", "this machine", text)
+        text = (
+            f"{who} broadcasts more than the 1,000 a second that other nodes check: {count} of it were dropped here in "
+            f"the last minute. At {name} find what sends so many, and limit its LAN (treecast bridge add "
+            f"--broadcast-pps). Treecast itself sends no more: {_find_out(name)}"
+        )
+        return Problem("broadcast_too_much", name, text)
+
+    def _source(self, node: NodeIndex, name: str, who: str, count: int) -> str:
+        certificate = self._view.certificate(node)
+        roles = certificate.rights.roles if certificate is not None else NO_ROLES
+        said = f"{who} sent {count} frames in the last minute as from another's MAC or address, and none was delivered"
+        if Role.BRIDGE in roles:
+            return (
+                f"{said}: look on its LAN for a machine that has a node's address, or for a way beside treecast bridge "
+                f"add, else {_find_out(name)}"
+            )
+        return (
+            f"{said}: if it is to carry a LAN, run {advice_to_bridge(name, roles)} where the CA key is, else look "
+            f"there for a container, or another MAC or address on its interface, or {_find_out(name)}"
+        )
+
+
+def _find_out(name: str) -> str:
+    return f"find out what runs there, and where it is a member that lies, run treecast node revoke {name}"
+
+
+def _broadcast(name: str, who: str, reason: str, count: int) -> str:
+    sent = f"{who} sent this node {count} datagrams of broadcast in the last minute"
+    how = _NOT_ITS_TO_SEND.get(reason)
+    if how is not None:
+        return f"{sent} {how}, and they were refused: {_find_out(name)}"
+    return (
+        f"{sent} that their root has not signed, and none was delivered: it forges them, or sends on what another "
+        f"forges. Look there whether treecast status names the next one back; if it names nobody, {_find_out(name)}"
+    )

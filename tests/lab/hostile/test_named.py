@@ -1,0 +1,117 @@
+"""Members that send what is refused are named in ``status``, with their address and what to do."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import secrets
+import time
+from collections.abc import Callable
+
+from lab import wait_until
+from lab.node import PROGRAM, TreecastNode
+from tests.hostile_speaker import layouts as wire
+from tests.hostile_speaker.session import Session
+from tests.hostile_speaker.speaker import Speaker
+from tests.lab.hostile.hostility import LIMIT_S, Hostility
+from tests.lab.hostile.test_forged_broadcast import N0_MAC, frame, listen, tap
+
+AT_ONCE = 100
+SIGNED_AT_ONCE = 2000
+
+
+def texts(node: TreecastNode, kind: str, subject: str) -> list[str]:
+    """Those of the problem, as a script reads them."""
+    status = json.loads(node.machine.run([PROGRAM, "status", node.directory, "--json"]).stdout)
+    return [one["text"] for one in status["problems"] if (one["kind"], one["subject"]) == (kind, subject)]
+
+
+def wait_named(node: TreecastNode, kind: str, subject: str, send: Callable[[], None]) -> str:
+    """The problem's text; ``send`` does what is refused until then. The log has it, too."""
+
+    def named() -> bool:
+        send()
+        return bool(texts(node, kind, subject))
+
+    wait_until(named, LIMIT_S, f"{kind} of {subject}", poll_s=0.3)
+    (text,) = texts(node, kind, subject)
+    wait_until(lambda: kind in node.log.read_text(), LIMIT_S, "the log has it")
+    return text
+
+
+def test_who_sends_frames_of_others_or_fills_a_table_is_named(hostility: Hostility) -> None:
+    n1 = hostility.net[1]
+    member = hostility.admit("spoof", "eve")
+    with hostility.speaker(member) as speaker, hostility.undisturbed(), hostility.linked(speaker, n1) as (session,):
+        numbers = itertools.count()
+
+        def spoof() -> None:
+            for _ in range(AT_ONCE):
+                session.send(wire.FRAME, frame(N0_MAC, "as from n0"))
+
+        def leave_parts_out() -> None:
+            for number in itertools.islice(numbers, AT_ONCE):
+                session.send(wire.FRAGMENT, wire.fragment(number, 0, 2, 1500, bytes(750)))
+
+        text = wait_named(n1, "source_of_another_node", "spoof", spoof)
+        assert text.startswith("spoof (10.77.0.") and "treecast node renew spoof --role bridge,relay" in text
+        text = wait_named(n1, "no_room", "fragment_table_full", leave_parts_out)
+        assert " in the last minute are of spoof (10.77.0." in text
+
+
+def of_its_own(speaker: Speaker, session: Session) -> wire.TreeKeys:
+    """The keys of its own broadcast, which the node has taken."""
+    index, number = speaker.member.index, int(time.time())
+    tree_key = secrets.token_bytes(16)
+    keys = wire.TreeKeys(index, 0, number, wire.AES_GCM, 0, 1, secrets.token_bytes(32), None, number, tree_key)
+    state = wire.TreeState(index, 0, number, number, 0, index, 0, 1400, tree_key)
+
+    def taken() -> bool:
+        session.send(wire.SENDER_KEY, keys.emit())
+        session.send(wire.TREE_STATE, state.emit())
+        acknowledged = [[wire.KEY_ACKNOWLEDGEMENT, 0, number], [wire.TREE_ACKNOWLEDGEMENT, 0, number]]
+        return all(one in session.messages for one in acknowledged)
+
+    wait_until(taken, LIMIT_S, "the node takes key and place", poll_s=0.2)
+    return keys
+
+
+def test_who_signs_more_broadcast_than_is_checked_is_named_and_who_signs_none(hostility: Hostility) -> None:
+    n1 = hostility.net[1]
+    with (
+        hostility.speaker(hostility.admit("loud", "eve")) as speaker,
+        hostility.linked(speaker, n1) as (session,),
+    ):
+        keys, counters = of_its_own(speaker, session), itertools.count(1)
+        plaintext = wire.inner(wire.FRAME, frame(speaker.member.mac, "a storm"))
+
+        def storm() -> None:
+            for counter in itertools.islice(counters, SIGNED_AT_ONCE):
+                session.send(wire.BROADCAST, keys.seal_signed(speaker.member.signing, counter, plaintext))
+
+        def unsigned() -> None:
+            for counter in itertools.islice(counters, AT_ONCE):
+                session.send(wire.BROADCAST, keys.seal(counter, plaintext))
+
+        text = wait_named(n1, "broadcast_too_much", "loud", storm)
+        assert text.startswith("loud (10.77.0.") and "--broadcast-pps" in text
+        text = wait_named(n1, "broadcast_refused", "loud broadcast_signature", unsigned)
+        assert text.startswith("loud (10.77.0.")
+
+
+def test_a_neighbour_that_sends_on_what_it_may_not_is_named(hostility: Hostility) -> None:
+    n0, n1, _ = hostility.net.nodes
+    with (
+        hostility.speaker(hostility.admit("carrier", "eve")) as speaker,
+        hostility.undisturbed(),
+        hostility.linked(speaker, n0, n1) as (session, with_n1),
+        tap(n0.machine) as mouth,
+    ):
+        _, genuine = listen(speaker, session, mouth, N0_MAC)
+
+        def carry() -> None:
+            for _ in range(AT_ONCE):
+                with_n1.send(wire.BROADCAST, genuine)
+
+        text = wait_named(n1, "broadcast_refused", "carrier tree_rpf", carry)
+        assert text.startswith("carrier (10.77.0.") and "treecast node revoke carrier" in text
