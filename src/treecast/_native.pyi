@@ -311,8 +311,8 @@ class Forwarder:
     def drops(self) -> dict[str, int]:
         """Dropped frames, datagrams and events by reason, all reasons, zeros included."""
     def take_refusals(self) -> list[tuple[int, str, int]]:
-        """What was refused of which node since the last call: the node, a reason, how many. At most 1,024; this node's
-        own broadcast above its rate, too.
+        """Take the refusals since the last call: the node, a reason, how many. At most 1,024; this node's own broadcast
+        above its rate, too.
         """
     def dropped(self, reason: str) -> int:
         """The count of one reason; what the kernel counts (``*_overrun``) as the last ``drops`` has found it."""

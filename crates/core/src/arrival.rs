@@ -7,16 +7,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::anchor::Anchor;
-use crate::broadcast_signature::{verify, SIGNATURE_LEN};
 use crate::cookie::COOKIE_DATAGRAM_LEN;
 use crate::counters::Counter;
 use crate::datagram::{exact_u64, Inner, SessionHeader, TreeHeader, TreeName};
-use crate::datagram::{COOKIE, INIT, INNER_LEN, KIND_TREE_STATE, MAX_CONTROL_LEN, TREE_ASSOCIATED_LEN};
+use crate::datagram::{COOKIE, INIT, INNER_LEN, KIND_TREE_STATE, MAX_CONTROL_LEN};
 use crate::datagram::{
     KIND_ANCHOR, KIND_BROADCAST, KIND_CONTROL, KIND_FORWARD, KIND_FRAGMENT, KIND_FRAME, KIND_HANDSHAKE,
 };
 use crate::datagram::{KIND_PATH_CHALLENGE, KIND_PATH_RESPONSE, KIND_PROBE, KIND_PROBE_REPLY, KIND_SENDER_KEY};
-use crate::downstream_stream::{DownstreamStream, KeyOffer};
+use crate::downstream_stream::KeyOffer;
 use crate::downstream_tree::{DownstreamTree, NextHops};
 use crate::egress::Leaving;
 use crate::events::Event;
@@ -284,30 +283,6 @@ impl ForwardingTables {
             tree.stream.count(length);
         }
         opened_tree(tree.stream.name, plaintext)
-    }
-
-    /// The length of a plaintext without the signature that broadcast has, when that is the root's.
-    fn check_signature(
-        &self,
-        stream: &DownstreamStream,
-        associated: &[u8; TREE_ASSOCIATED_LEN],
-        text: &[u8],
-        now_ns: u64,
-    ) -> Result<usize, Reason> {
-        let Some(checks) = &stream.signatures else { return Ok(text.len()) };
-        let (signed, signature) = text.split_last_chunk::<SIGNATURE_LEN>().ok_or(Reason::BroadcastSignature)?;
-        let key = self.certified.signing_key(stream.name.root).ok_or(Reason::BroadcastSignature)?;
-        if let Err(reason) = checks.admit(&self.suspect_checks, now_ns) {
-            if !checks.is_suspect(now_ns) {
-                self.refusals.note(stream.name.root, reason);
-            }
-            return Err(reason);
-        }
-        if !verify(&key, associated, signed, signature) {
-            checks.note_forged(now_ns);
-            return Err(Reason::BroadcastSignature);
-        }
-        Ok(signed.len())
     }
 
     /// Takes a part of a frame, whose bytes and datagram's traffic class are given. When it was the last to come, the frame is written to `out`, of at

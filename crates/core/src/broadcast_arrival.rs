@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use crate::arrival::Opened;
-use crate::datagram::{TreeHeader, TreeName};
+use crate::broadcast_signature::{verify, SIGNATURE_LEN};
+use crate::datagram::{TreeHeader, TreeName, TREE_ASSOCIATED_LEN};
+use crate::downstream_stream::DownstreamStream;
 use crate::downstream_tree::{DownstreamTree, NextHops};
 use crate::forwarding_tables::ForwardingTables;
 use crate::reason::Reason;
@@ -45,6 +47,30 @@ impl ForwardingTables {
             return Ok(None);
         }
         tree.pass(header, datagram, now_ns).map(|()| Some(next_hops))
+    }
+
+    /// The length of a plaintext without the signature that broadcast has, when that is the root's.
+    pub(crate) fn check_signature(
+        &self,
+        stream: &DownstreamStream,
+        associated: &[u8; TREE_ASSOCIATED_LEN],
+        text: &[u8],
+        now_ns: u64,
+    ) -> Result<usize, Reason> {
+        let Some(checks) = &stream.signatures else { return Ok(text.len()) };
+        let (signed, signature) = text.split_last_chunk::<SIGNATURE_LEN>().ok_or(Reason::BroadcastSignature)?;
+        let key = self.certified.signing_key(stream.name.root).ok_or(Reason::BroadcastSignature)?;
+        if let Err(reason) = checks.admit(&self.suspect_checks, now_ns) {
+            if !checks.is_suspect(now_ns) {
+                self.refusals.note(stream.name.root, reason);
+            }
+            return Err(reason);
+        }
+        if !verify(&key, associated, signed, signature) {
+            checks.note_forged(now_ns);
+            return Err(Reason::BroadcastSignature);
+        }
+        Ok(signed.len())
     }
 }
 

@@ -50,7 +50,7 @@ pub struct ForwardingTables {
     pub node_index: u32,
     /// Dropped, by reason.
     pub drops: Drops,
-    /// Of those, what was refused of which node.
+    /// The part of these of which it is known which node has caused it.
     pub refusals: Refusals,
     /// Totals.
     pub counters: Counters,

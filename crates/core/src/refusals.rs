@@ -48,7 +48,7 @@ impl Refusals {
         }
     }
 
-    /// Those since the last call.
+    /// Takes those since the last call.
     pub fn take(&self) -> Vec<Refusal> {
         lock(&self.0).drain().map(|((node, reason), count)| (node, reason, count)).collect()
     }

@@ -162,7 +162,7 @@ class DataPlane:
         return self.native.dropped(reason)
 
     def take_refusals(self) -> Iterator[tuple[NodeIndex, str, int]]:
-        """What was refused of which node since the last call: node, reason, how many."""
+        """Take the refusals since the last call: node, reason, how many."""
         return ((NodeIndex(node), reason, count) for node, reason, count in self.native.take_refusals())
 
     def storm_refused(self, port: int) -> tuple[int, int, int]:

@@ -16,7 +16,7 @@ def is_help(error: Any) -> bool:
 
 
 def sentence(error: Any) -> str:
-    """What is wrong, and what to do."""
+    """One sentence: the fault of a command line, and what to do."""
     said: str = error.format_message().rstrip(".")
     parameter: Any = getattr(error, "param", None)
     number = _number(getattr(parameter, "type", None))

@@ -24,7 +24,7 @@ FEWEST_SECONDS = 3
 """Nor are those of fewer seconds: a change somewhere refuses many at once, and then no more."""
 
 FULL = ("fragment_table_full", "key_offers_full", "tree_states_full", "punt_peer_full")
-"""Of tables and queues: ``daemon.overruns`` makes one problem of each, which names the node with most."""
+"""Reasons of tables and queues: ``daemon.overruns`` makes one problem of each, which names the node with most."""
 
 _NOT_ITS_TO_SEND = {
     "tree_rpf": "though it is not this node's parent on the tree of that broadcast",
@@ -33,7 +33,7 @@ _NOT_ITS_TO_SEND = {
 }
 
 
-class Plane(Protocol):
+class Refusals(Protocol):
     """The part of ``adapters.native.DataPlane`` that is read."""
 
     def take_refusals(self) -> Iterable[tuple[NodeIndex, str, int]]: ...
@@ -47,7 +47,7 @@ class _Refused:
     def __init__(self) -> None:
         self.counts = LastMinute()
         self.is_named = False
-        """It is until nothing was refused for a minute."""
+        """Named until nothing was refused for a minute."""
 
     def look(self, now: Instant) -> bool:
         """Whether anything is left of the last minute."""
@@ -60,7 +60,7 @@ class _Refused:
 class RefusedNodes:
     """``problems`` is a source of ``daemon.problems``; ``most`` names nodes for another one, which comes after it."""
 
-    def __init__(self, view: View, plane: Plane) -> None:
+    def __init__(self, view: View, plane: Refusals) -> None:
         self._view = view
         self._plane = plane
         self._refused: OrderedDict[tuple[NodeIndex, str], _Refused] = OrderedDict()
@@ -78,7 +78,7 @@ class RefusedNodes:
                 yield self._problem(node, reason, refused.counts.total)
 
     def most(self, reason: str) -> str:
-        """Whose they are, where that is known: the node with most within the last minute; else empty."""
+        """The node with most within the last minute, for a text; empty where no node is known."""
         counts = [(refused.counts.total, node) for (node, of), refused in self._refused.items() if of == reason]
         if not counts:
             return ""

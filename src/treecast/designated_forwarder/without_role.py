@@ -72,7 +72,7 @@ class WithoutRole:
             sent.is_named = count >= FEWEST or (sent.is_named and count > 0)
             if sent.is_named:
                 text = _text(f"{interface}: {name_and_address(node)}", name(node), count)
-                yield Problem("beacon_without_role", f"{interface} {node}", text)
+                yield Problem("beacons_without_role", f"{interface} {node}", text)
 
 
 def _text(who: str, name: str, count: int) -> str:

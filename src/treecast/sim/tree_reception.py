@@ -22,10 +22,10 @@ class TreeReception(Sending):
     delivered: list[object] = field(default_factory=list)
     signature_checks: SignatureChecks = field(default_factory=SignatureChecks)
     refusals: Counter[tuple[NodeIndex, str]] = field(default_factory=Counter)
-    """Of the drops, those of which it is proven whose they are, since ``take_refusals``."""
+    """Drops by node, where it is proven whose they are, since ``take_refusals``."""
 
     def take_refusals(self) -> list[tuple[NodeIndex, str, int]]:
-        """What was refused of which node since the last call."""
+        """Take the refusals since the last call: node, reason, how many."""
         taken, self.refusals = self.refusals, Counter()
         return [(node, reason, count) for (node, reason), count in taken.items()]
 

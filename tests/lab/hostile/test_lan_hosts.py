@@ -209,7 +209,7 @@ def test_a_member_that_beacons_on_a_lan_without_the_role_is_named(lans: Lans) ->
             beacon = lan.Beacon(network, member.index, speaker.epoch, sequence, lan.FORWARDING, 1)
             host.send(beacon.frame(host.mac, lambda body: member.sign(b"treecast beacon 1", body)))
             found = fetch_status(n0.directory).problems
-            return [problem.text for problem in found if problem.kind == "beacon_without_role"]
+            return [problem.text for problem in found if problem.kind == "beacons_without_role"]
 
         wait_until(named, LIMIT_S, "it is named", poll_s=0.3)
         (text,) = named()

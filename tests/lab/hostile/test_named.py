@@ -21,7 +21,7 @@ SIGNED_AT_ONCE = 2000
 
 
 def texts(node: TreecastNode, kind: str, subject: str) -> list[str]:
-    """Those of the problem, as a script reads them."""
+    """The problem's texts, as a script reads them."""
     status = json.loads(node.machine.run([PROGRAM, "status", node.directory, "--json"]).stdout)
     return [one["text"] for one in status["problems"] if (one["kind"], one["subject"]) == (kind, subject)]
 

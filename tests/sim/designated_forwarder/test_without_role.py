@@ -42,11 +42,11 @@ def test_who_sends_them_is_named_with_what_to_do_until_a_minute_after_the_last()
     lan.run(1.0)
     beacons(lan, 8, genuine)
     (problem,) = said(lan, node)
-    assert (problem.kind, problem.subject) == ("beacon_without_role", "eth0 1")
+    assert (problem.kind, problem.subject) == ("beacons_without_role", "eth0 1")
     assert problem.text.startswith("eth0: n1 (10.77.0.1) sent at least 10 beacons on this LAN in the last minute")
     assert "treecast node renew n1 --role bridge,relay" in problem.text and "treecast node revoke n1" in problem.text
     lan.run(MINUTE - 2.0)
-    assert kinds(lan, node) == ["beacon_without_role"]
+    assert kinds(lan, node) == ["beacons_without_role"]
     lan.run(3.0)
     assert kinds(lan, node) == []
     beacons(lan, 1, genuine)

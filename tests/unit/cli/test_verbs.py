@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from tests.unit.api.serving import serving
@@ -190,46 +187,6 @@ def test_a_command_line_that_is_none_is_exit_code_two(arguments: tuple[str, ...]
     (line,) = result.stderr.splitlines()
     assert line.startswith("treecast: ") and ("give " in line or " -h shows what it takes" in line), line
     assert list(Path().iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("up --underlay-mtu abc", "--underlay-mtu: 'abc' is none of its values: give a whole number from 1280 to 9000"),
-        ("up --workers 65", "--workers: 65 is none of its values: give a whole number from 0 to 64"),
-        ("up --mtu abc", "no such option: --mtu: treecast up -h shows what it takes"),
-        ("node add", "missing argument 'NODE': treecast node add -h shows what it takes"),
-        ("status a b", "got unexpected extra argument(s) (b): treecast status -h shows what it takes"),
-        ("nod", "no such command 'nod', did you mean 'node'? treecast -h shows what it takes"),
-        ("--fly", "no such option: --fly: treecast -h shows what it takes"),
-        ("up --listen", "option '--listen' requires an argument: treecast VERB -h shows what it takes"),
-    ],
-)
-def test_what_is_wrong_with_a_command_line_is_one_sentence_that_says_what_to_give(line: str, said: str) -> None:
-    assert _run(*line.split()).stderr == f"treecast: {said}\n"
-
-
-def verbs(command: Any) -> Iterator[str]:
-    """The words of each verb."""
-    for name, below in getattr(command, "commands", {}).items():
-        inner = list(verbs(below))
-        yield from (f"{name} {word}" for word in inner) if inner else (name,)
-
-
-def test_every_verb_refuses_an_unknown_option_in_one_sentence() -> None:
-    found = list(verbs(get_command(app)))
-    assert {"up", "node add", "bridge show", "revocation apply"} <= {*found}
-    for verb in found:
-        result = _run(*verb.split(), "--no-such-option")
-        assert result.exit_code == 2
-        assert result.stderr == f"treecast: no such option: --no-such-option: treecast {verb} -h shows what it takes\n"
-
-
-@pytest.mark.parametrize("words", ["", "node", "bridge"])
-def test_a_group_of_verbs_by_itself_shows_its_help(words: str) -> None:
-    result = _run(*words.split())
-    assert result.exit_code == 2
-    assert "Usage: " in result.output and "Commands:" in result.output
 
 
 @pytest.mark.parametrize(

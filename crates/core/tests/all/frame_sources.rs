@@ -7,10 +7,8 @@ use treecast_core::arrival::{Origin, Recent};
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::frame_source::CertifiedNode;
 use treecast_core::headers::Frame;
-use treecast_core::limits::MAX_REFUSALS;
 use treecast_core::prefixes::Prefix;
 use treecast_core::reason::Reason;
-use treecast_core::refusals::Refusals;
 
 const HOST: [u8; 6] = [2, 0xAA, 0, 0, 0, 1];
 const FORBIDDEN: Result<(), Reason> = Err(Reason::SourceOfAnotherNode);
@@ -63,20 +61,6 @@ fn who_sends_frames_of_others_is_named_and_counted() {
     let named = Reason::SourceOfAnotherNode;
     assert_eq!(refusals, [(BRIDGE, named, 1), (PLAIN, named, 3)]);
     assert_eq!(tables.refusals.take(), [], "they were taken");
-}
-
-#[test]
-fn no_more_nodes_are_counted_than_there_is_room_for() {
-    let refusals = Refusals::default();
-    for node in 0..MAX_REFUSALS as u32 + 10 {
-        refusals.note(node, Reason::SourceOfAnotherNode);
-        refusals.note(node, Reason::SessionAuth); // anybody's
-    }
-    refusals.note(7, Reason::SourceOfAnotherNode);
-    let taken = refusals.take();
-    assert_eq!(taken.len(), MAX_REFUSALS);
-    assert_eq!(taken.iter().map(|(.., count)| count).sum::<u64>(), MAX_REFUSALS as u64 + 1);
-    assert!(taken.contains(&(7, Reason::SourceOfAnotherNode, 2)));
 }
 
 fn frame(source: [u8; 6], ethertype: u16, payload: &[u8]) -> Vec<u8> {

@@ -25,6 +25,7 @@ mod packet_ports;
 mod paths;
 mod ports;
 mod recursive_encapsulation;
+mod refusals;
 mod replay;
 mod seal;
 mod signatures;
