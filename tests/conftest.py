@@ -5,6 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
+from hypothesis import HealthCheck, settings
+
+# How long an example takes on cores that others use too says nothing.
+settings.register_profile("shared cores", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if settings.get_current_profile_name() == "default":
+    settings.load_profile("shared cores")
+
 
 def pytest_configure() -> None:
     """Programs that a test starts and interrupts heed SIGINT, also where this run was begun with it ignored; and tables
