@@ -205,6 +205,15 @@ class StreamStats:
     rx_bytes: int
 
 @final
+class ForwardCut:
+    """A node that a budget of Forward was refused to in the last seconds (docs/protocol.md section 4)."""
+
+    neighbour: int  # whose budget
+    budget: str  # "own", "brought" or "onward"
+    node: int | None  # to which it was refused; None: those for which there was no place
+    refused: int  # since it began
+
+@final
 class Forwarder:
     def __new__(
         cls,
@@ -306,6 +315,8 @@ class Forwarder:
     def delivered_flows(self) -> list[FlowStats]:
         """What hosts here were given of groups, from other nodes and other ports of this one: at most 8192 flows."""
     def streams(self) -> list[StreamStats]: ...
+    def forward_cuts(self) -> list[ForwardCut]:
+        """Nodes that a budget of Forward was refused to in the last three seconds."""
     def counters(self) -> dict[str, int]:
         """Frames, datagrams and bytes in and out, all by name."""
     def drops(self) -> dict[str, int]:

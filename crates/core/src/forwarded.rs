@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::arrival::{Opened, Received, Recent};
-use crate::datagram::{DatagramType, COOKIE, INIT};
+use crate::datagram::{DatagramType, COOKIE, FINAL, INIT};
 use crate::events::Event;
 use crate::forward::{ForwardHeader, FORWARD_HEADER_LEN, HOP_LIMIT, HOP_LIMIT_AT, INNER_DATAGRAM_OFFSET, NO_PATH};
+use crate::forward_budgets::Brought;
 use crate::forwarding_tables::ForwardingTables;
 use crate::path::Endpoint;
 use crate::reason::Reason;
@@ -40,9 +41,14 @@ impl ForwardingTables {
         }
         let next = self.next_hop(header.destination).filter(|next| next.peer != neighbour.peer);
         let next = next.ok_or(Reason::ForwardNoRoute)?;
-        if !self.forward_budgets.take_foreign(neighbour.peer, body.len(), now_ns) {
-            return Err(Reason::ForwardBudget);
-        }
+        let brought = Brought {
+            neighbour: neighbour.peer,
+            source: header.source,
+            destination: header.destination,
+            is_handshake: body.get(FORWARD_HEADER_LEN).is_some_and(|first| (INIT..=FINAL).contains(first)),
+            bytes: body.len(),
+        };
+        self.may_send_on(brought, next.peer, now_ns)?;
         if let Some(hop_limit) = body.get_mut(HOP_LIMIT_AT) {
             *hop_limit = header.hop_limit - 1;
         }

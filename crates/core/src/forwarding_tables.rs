@@ -109,7 +109,7 @@ impl ForwardingTables {
             fingerprints: Fingerprints::default(),
             sessions: SessionTable::default(),
             node_routes: NodeRoutes::default(),
-            forward_budgets: ForwardBudgets::default(),
+            forward_budgets: ForwardBudgets::new(node_index),
             hosts: Table::new(MAX_HOSTS),
             certified: CertifiedNodes::default(),
             authenticated: AuthenticatedGroups::default(),

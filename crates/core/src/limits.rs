@@ -34,6 +34,10 @@ pub const MAX_PORTS: usize = 4;
 pub const MAX_SEEN_HOSTS: usize = 4096;
 /// Senders to groups that are counted.
 pub const MAX_FLOWS: usize = 8192;
+/// Neighbours with budgets of Forward in one of 64 shards. Indices are given one after another: the shards are about alike.
+pub const MAX_BUDGETS_PER_SHARD: usize = 4096;
+/// Nodes that share a budget of Forward and are told apart.
+pub const MAX_SHARERS: usize = 64;
 /// Frames of one session or tree of which parts are missing.
 pub const MAX_REASSEMBLIES_PER_SENDER: usize = 64;
 /// Frames in all of which parts are missing: with their places 1.6 MB of LANs with an MTU of 1500, 9.3 MB at most.

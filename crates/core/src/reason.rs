@@ -82,7 +82,7 @@ reasons! {
     ForwardOwn = "forward_own": "a datagram of this node's own that came back in a Forward",
     ForwardHopLimit = "forward_hop_limit": "a Forward that has taken as many links as it may",
     ForwardNoRoute = "forward_no_route": "a datagram for a node to which there is no other neighbour, or whose next hop has no path",
-    ForwardBudget = "forward_budget": "datagrams of a neighbour for other nodes above 64 kB/s, or this node's own by it above 48 kB/s",
+    ForwardBudget = "forward_budget": "datagrams of a neighbour for other nodes above 64 kB/s, or this node's own by it above 48 kB/s, or all that goes on by it above 56 kB/s: of those that have more than a fair share",
     FragmentMalformed = "fragment_malformed": "a part of a frame that contradicts itself or the other parts",
     FragmentDuplicate = "fragment_duplicate": "a part of a frame that is there already",
     FragmentTableFull = "fragment_table_full": "a frame of which parts are missing, given up for a newer one",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::forward::NO_PATH;
+use crate::forward_budgets::{Brought, Class, Cut};
 use crate::forwarding_tables::ForwardingTables;
 use crate::reason::Reason;
 use crate::session::{lock, Session};
@@ -51,8 +52,24 @@ impl ForwardingTables {
         self.route_to(node).unwrap_or_else(|| self.neighbour(node)).ok()
     }
 
-    /// Whether so many bytes of this node's own frames may go by a neighbour now.
-    pub fn may_take_route(&self, neighbour: u32, bytes: usize, now_ns: u64) -> Result<(), Reason> {
-        self.forward_budgets.take_own(neighbour, bytes, now_ns).then_some(()).ok_or(Reason::ForwardBudget)
+    /// Whether so many bytes of this node's own frames for a node may go by a neighbour now.
+    pub fn may_take_route(
+        &self,
+        (neighbour, node): (u32, u32),
+        class: Class,
+        bytes: usize,
+        now_ns: u64,
+    ) -> Result<(), Reason> {
+        self.forward_budgets.take_own(neighbour, node, class, bytes, now_ns).then_some(()).ok_or(Reason::ForwardBudget)
+    }
+
+    /// Whether a neighbour's Forward may go by another now.
+    pub fn may_send_on(&self, brought: Brought, next_hop: u32, now_ns: u64) -> Result<(), Reason> {
+        self.forward_budgets.take_brought(brought, next_hop, now_ns).then_some(()).ok_or(Reason::ForwardBudget)
+    }
+
+    /// Reports the nodes that a budget of a neighbour was refused to of late.
+    pub fn forward_cuts(&self, now_ns: u64) -> Vec<Cut> {
+        self.forward_budgets.cuts(now_ns)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use treecast_core::datagram::{DatagramLimit, Inner, KIND_FRAGMENT, KIND_FRAME, SESSION_OVERHEAD};
 use treecast_core::forward::ForwardHeader;
+use treecast_core::forward_budgets::Class;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::fragment::{cut, FRAGMENT_HEADER_LEN, MAX_FRAME_LEN};
 use treecast_core::headers::Frame;
@@ -34,19 +35,20 @@ impl Sealing<'_> {
     pub fn send(&mut self, frame: &Frame<'_>, segmenter: &Segmenter<'_>, destination: &Destination) {
         self.outbox.set_traffic_class(traffic_class::of(frame));
         match destination {
-            Destination::Node(session) => self.for_session(session, segmenter),
+            Destination::Node(session) => self.for_session(session, segmenter, Class::Unicast),
             Destination::Tree(tree, members, _) => self.for_tree(tree, members, segmenter),
         }
     }
 
-    fn for_session(&mut self, session: &Arc<Session>, segmenter: &Segmenter<'_>) {
+    fn for_session(&mut self, session: &Arc<Session>, segmenter: &Segmenter<'_>, class: Class) {
         match self.tables.route_to(session.peer) {
             None => {
                 let most = self.underlay.mtu.limit(session.underlay_mtu());
                 self.all(Target::Session(session), segmenter, &**session, most);
             }
             Some(next_hop) => {
-                if let Err(reason) = next_hop.and_then(|next_hop| self.by_route(session, next_hop, segmenter)) {
+                let sent = next_hop.and_then(|next_hop| self.by_route(session, next_hop, segmenter, class));
+                if let Err(reason) = sent {
                     self.tables.drops.add(reason, segmenter.count() as u64);
                 }
             }
@@ -54,11 +56,18 @@ impl Sealing<'_> {
     }
 
     /// In datagrams that any underlay carries, for those behind the next hop are not known.
-    fn by_route(&mut self, session: &Session, next_hop: Arc<Session>, segmenter: &Segmenter<'_>) -> Result<(), Reason> {
+    fn by_route(
+        &mut self,
+        session: &Session,
+        next_hop: Arc<Session>,
+        segmenter: &Segmenter<'_>,
+        class: Class,
+    ) -> Result<(), Reason> {
         let header = ForwardHeader::first(session.peer, self.tables.node_index);
         let by = Routed { session, next_hop: &next_hop, header };
         let each = segmenter.segment_len(0).unwrap_or(0) + by.overhead();
-        self.tables.may_take_route(next_hop.peer, each * segmenter.count(), monotonic_ns())?;
+        let bytes = each * segmenter.count();
+        self.tables.may_take_route((next_hop.peer, session.peer), class, bytes, monotonic_ns())?;
         self.all(Target::Session(&next_hop), segmenter, &by, DatagramLimit::SHORTEST);
         Ok(())
     }
@@ -73,9 +82,10 @@ impl Sealing<'_> {
                 self.all(Target::Tree(tree, members), segmenter, &Tree(tree, members), most);
             }
         }
+        let class = Class::Stream(members.tree().stream);
         for peer in members.copied() {
             match self.tables.session_to(*peer) {
-                Ok(session) => self.for_session(&session, segmenter),
+                Ok(session) => self.for_session(&session, segmenter, class),
                 Err(reason) => self.tables.drops.add(reason, segmenter.count() as u64),
             }
         }

@@ -18,7 +18,7 @@ use treecast_io::sys::thread::monotonic_ns;
 use crate::convert::{address, exactly, os_error, reason, socket_address, Address, GivenAddress};
 use crate::handshake::{Handshake, Network};
 use crate::signing::SigningKey;
-use crate::stats::{FlowStats, PeerStats, RouteStats, SessionStats, StreamStats};
+use crate::stats::{FlowStats, ForwardCut, PeerStats, RouteStats, SessionStats, StreamStats};
 
 #[pyclass(module = "treecast._native", frozen)]
 pub struct Forwarder(io::Forwarder);
@@ -195,6 +195,10 @@ impl Forwarder {
 
     fn streams(&self) -> Vec<StreamStats> {
         self.0.tables.downstream_streams().iter().map(|stream| StreamStats::of(stream)).collect()
+    }
+
+    fn forward_cuts(&self) -> Vec<ForwardCut> {
+        self.0.tables.forward_cuts(monotonic_ns()).iter().map(ForwardCut::of).collect()
     }
 
     fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use treecast_core::downstream_stream::DownstreamStream;
 use treecast_core::flows::FlowReport;
+use treecast_core::forward_budgets::Cut;
 use treecast_core::routes::Route;
 use treecast_core::session::{Session, Totals};
 
@@ -66,6 +67,7 @@ records! {
         bps: Option<f64>,
     }
     StreamStats { root: u32, stream: u32, rx_packets: u64, rx_bytes: u64 }
+    ForwardCut { neighbour: u32, budget: &'static str, node: Option<u32>, refused: u64 }
 }
 
 impl SessionStats {
@@ -97,6 +99,14 @@ impl PeerStats {
     /// All of a peer's sessions and trees.
     pub fn of((peer, ((tx_packets, tx_bytes), (rx_packets, rx_bytes))): (u32, Totals)) -> Self {
         Self { peer, tx_packets, tx_bytes, rx_packets, rx_bytes }
+    }
+}
+
+impl ForwardCut {
+    /// A node that a budget was refused to.
+    pub fn of(cut: &Cut) -> Self {
+        let Cut { neighbour, budget, refusals } = cut;
+        Self { neighbour: *neighbour, budget: budget.name(), node: refusals.sharer, refused: refusals.refused }
     }
 }
 

@@ -189,6 +189,10 @@ class DataPlane:
         """Flows of groups that hosts of this node got."""
         return map(_counted, self.native.delivered_flows())
 
+    def forward_cuts(self) -> list[_native.ForwardCut]:
+        """Nodes that a budget of a route was refused to in the last three seconds."""
+        return self.native.forward_cuts()
+
     def open_packet_port(self, descriptor: int) -> int:
         """A port with such a socket, blocked at first: its number. OperatorError."""
         try:

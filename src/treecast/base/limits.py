@@ -132,6 +132,8 @@ MAX_OVERRUN_REASONS = 64
 """Drop reasons that grow, for the problem ``no_room``."""
 MAX_NAMED_REFUSED = 64
 """Nodes of which something is refused, once for each reason, for people."""
+MAX_OVERUSED_ROUTES = 64
+"""Budgets of routes, and nodes of each, that are followed for the problem ``route_overused``."""
 MAX_WAITING_FOLLOWERS = 8
 """Programs that wait for changes of groups; further ones are answered at once, they pause by themselves."""
 MAX_CLIENTS = 16

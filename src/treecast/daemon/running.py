@@ -42,6 +42,7 @@ from treecast.daemon.node import RunningNode
 from treecast.daemon.not_permitted import NotPermitted
 from treecast.daemon.options import UpOptions
 from treecast.daemon.overruns import Overruns
+from treecast.daemon.overused_routes import OverusedRoutes
 from treecast.daemon.own_interface import OwnIPv6
 from treecast.daemon.packet_ports import PacketPorts
 from treecast.daemon.refused_nodes import RefusedNodes
@@ -136,7 +137,9 @@ def _parts_of(opened: Opened, now: Instant) -> _Parts:
     refused_nodes = RefusedNodes(engine.view, plane)
     overruns = Overruns(lambda: _drops(engine, plane), refused_nodes.most)
     not_permitted = NotPermitted(options.directory, engine.view, plane)
-    for part in (memory, packet_ports, bridging, refused_nodes, overruns, not_permitted, opened.ipv6):
+    overused = OverusedRoutes(engine.view.name, plane.forward_cuts)
+    parts = (memory, packet_ports, bridging, refused_nodes, overruns, overused, not_permitted, opened.ipv6)
+    for part in parts:
         upkeep.problems.add_source(part.problems)
     return _Parts(engine, upkeep, node, packet_ports, bridging, of_links, of_hosts, of_ca, memory)
 

@@ -10,6 +10,7 @@ use treecast_core::datagram::{COOKIE, INIT};
 use treecast_core::events::Event;
 use treecast_core::fingerprints::Probe;
 use treecast_core::forward::{ForwardHeader, FORWARD_HEADER_LEN, HOP_LIMIT, NO_PATH};
+use treecast_core::forward_budgets::Class;
 use treecast_core::forwarding_tables::ForwardingTables;
 use treecast_core::handshake::Handshake;
 use treecast_core::reason::Reason;
@@ -249,12 +250,16 @@ fn a_neighbour_has_its_budget_and_takes_nothing_of_anothers() {
 #[test]
 fn own_frames_have_less_than_the_next_hop_sends_on() {
     let line = line();
-    let in_all: usize = (0..1000).take_while(|_| line.nodes[0].may_take_route(2, 1000, NOW_NS).is_ok()).count() * 1000;
+    let in_all: usize =
+        (0..1000).take_while(|_| line.nodes[0].may_take_route((2, 9), Class::Unicast, 1000, NOW_NS).is_ok()).count()
+            * 1000;
     assert!(in_all.abs_diff(65_536) <= 1000, "{in_all}");
-    assert_eq!(line.nodes[0].may_take_route(2, 1000, NOW_NS), Err(Reason::ForwardBudget));
-    assert_eq!(line.nodes[0].may_take_route(3, 1000, NOW_NS), Ok(()), "another next hop");
+    assert_eq!(line.nodes[0].may_take_route((2, 9), Class::Unicast, 1000, NOW_NS), Err(Reason::ForwardBudget));
+    assert_eq!(line.nodes[0].may_take_route((3, 9), Class::Unicast, 1000, NOW_NS), Ok(()), "another next hop");
     let next = NOW_NS + SECOND_NS;
-    let in_a_second = (0..1000).take_while(|_| line.nodes[0].may_take_route(2, 1000, next).is_ok()).count() * 1000;
+    let in_a_second =
+        (0..1000).take_while(|_| line.nodes[0].may_take_route((2, 9), Class::Unicast, 1000, next).is_ok()).count()
+            * 1000;
     assert!(in_a_second.abs_diff(48_000) <= 1000, "{in_a_second}");
 }
 

@@ -28,6 +28,7 @@ mod recursive_encapsulation;
 mod refusals;
 mod replay;
 mod seal;
+mod shared_routes;
 mod signatures;
 mod site;
 mod storms;
