@@ -1,4 +1,4 @@
-"""The verbs' side of the control socket: a request to a running node, and its answer in at most five seconds."""
+"""The verbs' side of the control socket: a request to a running node, and its answer, some of it each five seconds."""
 
 from __future__ import annotations
 
@@ -134,6 +134,7 @@ def _exchange(directory: Path, request: bytes, timeout_s: float) -> bytes:
             if not received:
                 raise ConnectionResetError("it closed the connection")
             line += received
+            deadline = time.monotonic() + timeout_s
     return bytes(line)
 
 

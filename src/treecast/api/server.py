@@ -1,7 +1,7 @@
 """The node's side of the control socket. Takes a request, gets the answer from the daemon and writes it; no more.
 
 Order of checks: which user is it (SO_PEERCRED), are there too many clients, is the request short, is it one. A slow
-reader costs at most one answer's memory for a few seconds and never delays the node.
+reader costs at most the memory of a part of an answer for a few seconds, and never delays the node.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,9 @@ from treecast.api.records import (
 from treecast.api.socket_path import CONTROL_SOCKET, advice_on_making, identity_of, is_in_place, short_path
 from treecast.base.errors import OperatorError
 from treecast.base.limits import MAX_CLIENTS
+
+PART_BYTES = 65_536
+"""An answer leaves in parts of about this length: a slow reader costs no more memory than one."""
 
 SLICE_S = 0.002
 """The event loop's time that one client gets at a time."""
@@ -172,46 +175,69 @@ class ControlServer:
             except (ValueError, msgspec.DecodeError):  # readline: longer than MAX_REQUEST_BYTES
                 await _write(writer, _error(REQUEST_MALFORMED))
                 return
-            await _write(writer, await self._reply(request))
+            await self._reply(writer, request)
 
-    async def _reply(self, request: Request) -> bytes:
+    async def _reply(self, writer: asyncio.StreamWriter, request: Request) -> None:
+        """The answer, long ones in parts as they are made. A bug in the midst of one is an error behind its rows."""
+        end = b"}\n"
         try:
             if request.verb is Verb.GROUP_CHANGES:
-                encoded = await _encoded_with_head(await self._follow(request.since))
+                sliced = await self._follow(request.since)
+                head = msgspec.json.encode(sliced.head).removesuffix(b"]}")  # its last field is the list for the rows
+                before, rows, end = b'{"answer":' + head, sliced.rows, b"]}}\n"
+            elif isinstance(answer := self._answer(request.verb), Iterator):
+                before, rows, end = b'{"answer":[', answer, b"]}\n"
             else:
-                answer = self._answer(request.verb)
-                encoded = await _encoded(answer) if isinstance(answer, Iterator) else msgspec.json.encode(answer)
+                before, rows = b'{"answer":' + msgspec.json.encode(answer), iter(())
         except Exception as error:
             self._failed(f"answer to {request.verb}", error)
-            return _error(INTERNAL_ERROR)
-        reply = b'{"answer":' + encoded + b"}\n"
-        return reply if len(reply) <= MAX_ANSWER_BYTES else _error(ANSWER_TOO_LARGE)
+            await _write(writer, _error(INTERNAL_ERROR))
+            return
+        await _write(writer, before)
+        parts, size = _parts(rows), len(before)
+        while True:
+            try:
+                part = await anext(parts, None)
+            except Exception as error:
+                self._failed(f"answer to {request.verb}", error)
+                await _write(writer, end.removesuffix(b"}\n") + _and_error(INTERNAL_ERROR))
+                return
+            if part is None:
+                break
+            size += len(part)
+            if size > MAX_ANSWER_BYTES:
+                await _write(writer, end.removesuffix(b"}\n") + _and_error(ANSWER_TOO_LARGE))
+                return
+            await _write(writer, part)
+        await _write(writer, end)
 
 
-async def _encoded(rows: Rows) -> bytes:
-    """A JSON array, made in slices between which the event loop does what else there is; cut off above the limit."""
-    encoder, encoded, resumed_at = msgspec.json.Encoder(), bytearray(b"["), time.monotonic()
+async def _parts(rows: Rows) -> AsyncIterator[bytes]:
+    """Elements of a JSON array, made in slices between which the event loop does what else there is."""
+    encoder, encoded, between, resumed_at = msgspec.json.Encoder(), bytearray(), b"", time.monotonic()
     for row in rows:
         if row is not None:
-            encoded += encoder.encode(row) + b","
-        if len(encoded) > MAX_ANSWER_BYTES:
-            break
+            encoded += between + encoder.encode(row)
+            between = b","
+        if len(encoded) > PART_BYTES:
+            yield bytes(encoded)
+            encoded.clear()
         if time.monotonic() - resumed_at > SLICE_S:
             await asyncio.sleep(0)
             resumed_at = time.monotonic()
-    return bytes(encoded).rstrip(b",") + b"]"
-
-
-async def _encoded_with_head(answer: Sliced) -> bytes:
-    """The head's JSON, whose last field is the empty list that the rows are put in."""
-    head = msgspec.json.encode(answer.head)
-    return head.removesuffix(b"[]}") + await _encoded(answer.rows) + b"}"
+    if encoded:
+        yield bytes(encoded)
 
 
 async def _write(writer: asyncio.StreamWriter, reply: bytes) -> None:
     writer.write(reply)
     async with asyncio.timeout(CLIENT_PATIENCE_S):
         await writer.drain()
+
+
+def _and_error(reason: str) -> bytes:
+    """The end of a reply that has begun: readers look at the error first."""
+    return b"," + _error(reason).removeprefix(b"{")
 
 
 def _error(reason: str) -> bytes:

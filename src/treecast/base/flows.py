@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
@@ -96,8 +96,10 @@ def is_routed_prefix(prefix: IPNetwork) -> bool:
     return prefix.prefixlen < _IPV6_SCOPE_BITS or scope > _LINK_LOCAL_SCOPE
 
 
-def is_of_any(flow: Flow, prefixes: Iterable[IPNetwork]) -> bool:
+def is_of_any(flow: Flow, prefixes: Collection[IPNetwork]) -> bool:
     """Whether a group of the flow's is one of these."""
+    if not prefixes:
+        return False  # most often; to make a network of an address takes longer than all else of a new tree
     own = flow.prefix or ip_network(flow.group)
     return any(prefix_holds(one, own) or prefix_holds(own, one) for one in prefixes)
 

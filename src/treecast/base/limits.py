@@ -19,6 +19,8 @@ MAX_SOURCES_PER_ORIGIN = 16_384
 """Sources of these groups, all together: each may make a tree at each root."""
 MAX_BYTES_PER_ORIGIN = 4_194_304
 """Bytes of the advertisements of one node. 4,096 hosts with ten addresses each and 16,384 groups take half of that."""
+MAX_WAITING_ADVERTISEMENTS = 256
+"""Advertisements of one neighbour that wait for their turn: more than it has on the way."""
 MAX_NAMED_OVER_QUOTA = 64
 """Nodes that advertise more than they may, for people."""
 MAX_KNOWN_RUNS = 16_384

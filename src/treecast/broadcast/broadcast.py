@@ -11,35 +11,31 @@ from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
 from treecast.base.counters import Drops
-from treecast.base.errors import MalformedError
 from treecast.base.flows import GroupKey
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import SourceFilter
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
-from treecast.broadcast.acceptance import Acceptance, VerifyCertificate, groups_in
-from treecast.broadcast.ca_records import VOID, CaRecords
+from treecast.broadcast.acceptance import Acceptance, VerifyCertificate
+from treecast.broadcast.ca_records import CaRecords
 from treecast.broadcast.consulted_neighbours import ConsultedNeighbours
 from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.footprint import BroadcastFootprint, footprint_of, tables_of
+from treecast.broadcast.intake import Intake, Links
 from treecast.broadcast.learned import Learned
-from treecast.broadcast.link_state import LinkState, ListedBy, links_in
+from treecast.broadcast.link_state import LinkState, ListedBy
 from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
 from treecast.broadcast.own_links import LinkMeasurement
-from treecast.broadcast.pace import full_pace
-from treecast.broadcast.quotas import DEFAULT_QUOTA, OverQuota, OverQuotaError, Usage, quota_of
+from treecast.broadcast.quotas import DEFAULT_QUOTA, OverQuota, Usage
 from treecast.broadcast.reconciliation import Reconciliation
 from treecast.broadcast.shortest_paths import ShortestPaths
-from treecast.broadcast.store import NODE_LIFETIME, Origin, Record, Store, hash_of_body
+from treecast.broadcast.store import Record, Store
 from treecast.broadcast.twins import OtherTwins, Twins
-from treecast.identity.certificate import Certificate
 from treecast.identity.keys import SigningKey, VerifySignature, verify
-from treecast.wire.advertised_groups import GroupsContent
-from treecast.wire.advertisement import Body, Content, Kind, NodeContent, Signed, emit, parse_content, parse_signed
+from treecast.wire.advertisement import Content, Kind, NodeContent, emit, parse_content
 from treecast.wire.control import Acknowledge, ControlMessage, Digest, Flood, Ranges
-from treecast.wire.revocation import CA_ORIGIN
 
 REQUEST_INTERVAL: Duration = 0.5
 """A newer life of this node is requested from the neighbour that holds it at once, and no more often than that."""
@@ -68,7 +64,6 @@ class Broadcast:
         ``intern``: the record to hold instead of an equal one, where several nodes share a process.
         """
         self._me = me
-        self._intern = intern
         self._rng = rng
         self._drops = drops
         self._request_again = Instant(0.0)
@@ -76,7 +71,6 @@ class Broadcast:
         self.twins = Twins(instance, epoch_ms)
         self.other_twins = OtherTwins()
         self._store = Store()
-        self._acceptance = Acceptance(self._store, verify_certificate, verify_signature)
         self._own = OwnAdvertisements(
             me=me,
             signing_key=signing_key,
@@ -99,6 +93,20 @@ class Broadcast:
         self.paths = ShortestPaths(me, self._link_state, self._listed_by, self._neighbours, self._own.links)
         self._news = News(self._store, self._link_state, self._listed_by, rng)
         self.ca_records = CaRecords(ca_public_key, self._store, self._news, verify_signature)
+        self._intake = Intake(
+            me=me,
+            store=self._store,
+            acceptance=Acceptance(self._store, verify_certificate, verify_signature),
+            own=self._own,
+            neighbours=self._neighbours,
+            links=Links(self._link_state, self._consulted, self._listed_by),
+            news=self._news,
+            ca_records=self.ca_records,
+            over_quota=self.over_quota,
+            other_twins=self.other_twins,
+            drops=drops,
+            intern=intern,
+        )
 
     # advertisements of this node
 
@@ -161,6 +169,7 @@ class Broadcast:
             self._listed_by.link_down(peer)
             self.ca_records.link_down(peer)
             self.reconciliation.link_down(now, peer)
+            self._intake.link_down(peer)
 
     def measured(self, now: Instant, measurements: Iterable[LinkMeasurement]) -> None:
         """How links do now, about once a second."""
@@ -186,10 +195,7 @@ class Broadcast:
             case Flood(advertisements):
                 learned: list[Learned] = []
                 for wire in advertisements:
-                    try:
-                        learned += self._take(now, neighbour, wire)
-                    except MalformedError as error:
-                        self._drops.count(error.reason)
+                    learned += self._intake.receive(now, neighbour, wire)
                 return learned
             case Acknowledge(items):
                 neighbour.acknowledged(now, *items)
@@ -202,6 +208,15 @@ class Broadcast:
                     neighbour.request(now, self._me)  # a newer life of any other node is flooded without a request
         return []
 
+    @property
+    def waiting(self) -> int:
+        """How many advertisements wait for their turn."""
+        return self._intake.waiting
+
+    def take_waiting(self, now: Instant) -> list[Learned]:
+        """Take as many of those as a turn has time for."""
+        return self._intake.take_waiting(now)
+
     def fingerprint_differs(self, now: Instant, peer: NodeIndex, difference: int) -> None:
         """A linked node's fingerprint is greater by so much than this node's, modulo 2^128; 0: it is the same again."""
         self.reconciliation.differs(now, peer, difference)
@@ -213,100 +228,13 @@ class Broadcast:
         self._fingerprint_taken = self._store.fingerprint
         return self._fingerprint_taken.to_bytes(16, "big")
 
-    def _take(self, now: Instant, sender: Neighbour, wire: bytes) -> list[Learned]:
-        signed, body = parse_signed(wire)
-        try:
-            return self._take_signed(now, sender, wire, signed, body)
-        except MalformedError as error:
-            origin = self._store.get(NodeIndex(body.origin))
-            if error.reason in VOID:
-                self.ca_records.answer_void(now, sender, body)
-            if isinstance(error, OverQuotaError) and origin is not None:
-                self.over_quota.note(now, NodeIndex(body.origin), error.field, origin.quota)
-            raise
-
-    def _take_signed(self, now: Instant, sender: Neighbour, wire: bytes, signed: Signed, body: Body) -> list[Learned]:
-        index = NodeIndex(body.origin)
-        version = (body.origin, body.epoch, body.sequence)
-        sender.acknowledged(now, version)
-        if index == CA_ORIGIN:
-            return self.ca_records.receive(now, sender, wire, signed, body)
-        if index == self._me:
-            sender.acknowledge(now, version)
-            self._offer(now, self._own.received(now, signed, body, self._acceptance))
-            return []
-        body_hash = hash_of_body(signed.body)
-        if not self._acceptance.is_newer(body, body_hash):
-            self._news.sent_again(index, (body.kind, body.key), wire, sender.peer)
-            sender.acknowledge(now, version)
-            return []
-        learned: list[Learned] = []
-        certificate: Certificate | None = None
-        before: GroupsContent | None = None
-        content: Content | None
-        is_replacing = begins = False
-        if body.kind == Kind.NODE:
-            accepted = self._acceptance.node(now, signed, body)
-            content, certificate = accepted.content, accepted.certificate
-            self.other_twins.receive(now, index, accepted.content)
-            held = self._store.get(index)
-            is_replacing = held is not None and held.signing_key != certificate.signing_key
-            origin, gone = self._begun(now, body, certificate)
-            begins = not origin.records
-            origin.floor = max(origin.floor, accepted.content.floor)
-            quota = quota_of(certificate.rights)
-            if quota != origin.quota:
-                origin.quota = quota
-                self.over_quota.forget(index)
-            learned += gone
-            self._store.keep(index, after(now, NODE_LIFETIME))
-        else:
-            other = self._acceptance.other(now, signed, body, len(wire))
-            origin, content, before = other.origin, other.content, other.before
-            origin.usage = other.usage
-            self.over_quota.now_has(index, origin.usage, origin.quota)
-        fields = (index, body.epoch, body.sequence, body.kind, body.key, body.content, wire, body_hash)
-        record = self._intern(Record(*fields))
-        if body.kind == Kind.LINKS:
-            self._links_changed(now, sender, record, origin.records.get(record.record_key))
-        self._store.put(record, now)
-        replaced = self._neighbours.get(index) if is_replacing else None
-        if replaced is not None:
-            replaced.offer(now, record)  # the link is with the node whose certificate this replaces: it is to end
-        sender.acknowledge(now, version)
-        self._news.add(record, sender.peer, begins=begins)
-        learned.append(Learned(index, body.kind, body.key, content, certificate, before))
-        return learned
-
-    def _begun(self, now: Instant, body: Body, certificate: Certificate) -> tuple[Origin, list[Learned]]:
-        """The origin in this epoch, and what ended with the one before."""
-        index, learned = certificate.node_index, list[Learned]()
-        origin = self._store.get(index)
-        if origin is None or origin.epoch != body.epoch:
-            pace = full_pace(now) if origin is None else origin.pace
-            if origin is not None:
-                learned = self._unlearn(index, self._store.forget(index))
-            origin = Origin(body.epoch, certificate.signing_key, now, pace)
-            self._store.begin(index, origin)
-        return origin, learned
-
-    def _links_changed(self, now: Instant, sender: Neighbour, record: Record, before: Record | None) -> None:
-        """An origin that has lost this node may have had news since: they are requested from the sender."""
-        self._link_state.forget(record.origin)
-        self._consulted.forget(record.origin)
-        listed_before = links_in(before.content) if before is not None else frozenset[int]()
-        listed = links_in(record.content)
-        self._listed_by.changed(record.origin, listed_before, listed)
-        if self._me in listed_before - listed:
-            sender.request(now, record.origin)
-
     # time
 
     def advance(self, now: Instant) -> list[Learned]:
-        """Publish what is due of this node's own, and forget origins that fell silent."""
+        """Take advertisements that wait, publish what is due of this node's own, forget origins that fell silent."""
         self._offer(now, self._own.advance(now))
         self._store.forget_withdrawn(now)
-        learned: list[Learned] = []
+        learned = self._intake.take_waiting(now)
         for index in self._store.expired(now):
             learned += self._ended(index, self._store.expire(index, now))
         return learned
@@ -318,16 +246,7 @@ class Broadcast:
     def _ended(self, index: NodeIndex, records: list[Record]) -> list[Learned]:
         self.other_twins.forget(index)
         self.over_quota.forget(index)
-        return self._unlearn(index, records)
-
-    def _unlearn(self, index: NodeIndex, records: list[Record]) -> list[Learned]:
-        self._link_state.forget(index)
-        self._consulted.forget(index)
-        self._listed_by.cleared(index)
-        for neighbour in self._neighbours.values():
-            neighbour.withdraw_offers_of(index)
-        gone = [Learned(index, one.kind, one.key, None, None, groups_in(one)) for one in records]
-        return sorted(gone, key=lambda item: (-item.kind, item.key))
+        return self._intake.unlearn(index, records)
 
     def outgoing(self, now: Instant) -> list[tuple[NodeIndex, ControlMessage]]:
         """The messages that are due, per linked node. Call after each turn."""
@@ -342,5 +261,5 @@ class Broadcast:
 
     def next_deadline(self) -> Instant | None:
         """When ``advance`` and ``outgoing`` have something to do."""
-        rooms = (self._own.next_deadline(), self._store.next_expiry(), self._wake.next())
+        rooms = (self._own.next_deadline(), self._store.next_expiry(), self._wake.next(), self._intake.next_deadline())
         return earliest(*rooms, self.reconciliation.next_deadline())

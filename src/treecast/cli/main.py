@@ -41,6 +41,10 @@ from treecast.cli.up_options import (
 )
 from treecast.cli.usage import UsageError, is_help, sentence
 
+GARBAGE_THRESHOLDS = (5_000, 20, 1_000)
+"""A node's tables are no garbage, and to look through all that one with 82,000 groups has takes half a second: that
+comes after so many objects, not each time that they have grown by a quarter."""
+
 
 class _Verbs(TyperGroup):
     """The verbs. An OperatorError in one of them, or a command line that is none, ends the command with a sentence."""
@@ -153,6 +157,7 @@ def up(
     from treecast.daemon.run import run
 
     gc.freeze()  # nor later
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     gc.enable()
     run(options)
 

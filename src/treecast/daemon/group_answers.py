@@ -18,7 +18,7 @@ from treecast.api.records import (
 from treecast.base.addresses import IPAddress
 from treecast.base.flows import CountedFlow, Flow, GroupKey
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
-from treecast.base.sorting import sorted_in_slices
+from treecast.base.sorting import SLICE, sorted_in_slices
 from treecast.base.time import Instant
 from treecast.daemon.group_traffic import GroupTraffic, Numbers
 from treecast.engine.view import (
@@ -55,9 +55,10 @@ class GroupAnswers:
         for prefix in self._view.prefixes():
             yield self._prefix_row(prefix, traffic)
         keys: dict[GroupKey, None] = {}
-        for key in (*self._view.groups(), *traffic.groups()):
+        for number, key in enumerate((*self._view.groups(), *traffic.groups())):
             keys[key] = None
-        yield None
+            if number % SLICE == 0:
+                yield None
         for found in sorted_in_slices(keys, group_sort_key):
             yield None
             if found is not None:

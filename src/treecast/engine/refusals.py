@@ -90,9 +90,15 @@ class Refusals:
         if hosts:
             yield _full("hosts", f"{hosts} hosts of other nodes", "frames for them are flooded or dropped")
         if trees:
-            yield _full("trees", f"{trees} groups that hosts here send to", "what is sent to them is dropped")
+            what = f"trees of {trees} groups and sources that other nodes want{self._most()}"
+            yield _full("trees", what, "frames that hosts here send to them are dropped")
         if groups:
             yield _full("port groups", f"{groups} groups of ports", "these ports do not get them")
+
+    def _most(self) -> str:
+        """The node that wants most groups, in words."""
+        found = self._rooms.topology.table.with_most()
+        return "" if found is None else f" ({self._rooms.nodes.name(found[0])} wants most: {found[1]})"
 
 
 def _full(table: str, what: str, meanwhile: str) -> Problem:

@@ -65,7 +65,8 @@ class GroupPrefixes:
 
     def gets(self, node: NodeIndex, group: GroupKey) -> bool:
         """Whether a prefix that the node subscribes to contains the group."""
-        return any(contains(key, group) for key in self._prefixes_of.get(node, ()))
+        prefixes = self._prefixes_of.get(node)
+        return prefixes is not None and any(contains(key, group) for key in prefixes)
 
     def subscribers(self, group: GroupKey) -> set[NodeIndex]:
         """The subscribers of all prefixes that contain the group."""

@@ -59,6 +59,12 @@ class MulticastTable:
     def groups_of(self, node: NodeIndex) -> list[GroupKey]:
         return sorted(self._groups_of.get(node, set()), key=group_sort_key)
 
+    def with_most(self) -> tuple[NodeIndex, int] | None:
+        """The node that subscribes to most groups, and to how many. Walks all nodes, none of their groups."""
+        counts = ((len(groups), -node) for node, groups in self._groups_of.items() if groups)
+        most, node = max(counts, default=(0, 0))
+        return (NodeIndex(-node), most) if most else None
+
     def unsorted_groups(self) -> list[GroupKey]:
         """The groups that nodes subscribe to, in no order that means anything."""
         return list(self._subscribers)

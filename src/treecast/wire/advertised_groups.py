@@ -14,7 +14,7 @@ from msgspec import Meta
 from treecast.base.addresses import IPAddress, is_packed_unicast, packed_to_address
 from treecast.base.errors import MalformedError
 from treecast.base.flows import GroupKey
-from treecast.base.membership import FilterMode, SourceFilter
+from treecast.base.membership import ANY_SOURCE, NO_SOURCE, FilterMode, SourceFilter
 from treecast.wire.control import U8, U16
 from treecast.wire.one_line import address, in_vlan, line, listed, sources
 
@@ -72,6 +72,8 @@ class ListedGroup(msgspec.Struct, frozen=True, array_like=True):
 
     def source_filter(self) -> SourceFilter:
         mode = FilterMode.EXCLUDE if self.flags & GROUP_EXCLUDES else FilterMode.INCLUDE
+        if not self.sources:
+            return ANY_SOURCE if mode is FilterMode.EXCLUDE else NO_SOURCE  # one for all groups
         return SourceFilter(mode, frozenset(unpacked(packed) for packed in self.sources))
 
 

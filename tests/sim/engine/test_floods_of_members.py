@@ -124,7 +124,7 @@ def test_a_member_with_a_megabyte_of_groups_is_refused_what_is_over_and_named_an
     liar.engine.rooms.broadcast.set_quota(liar.now, Usage(*(2**31,) * 5))
     for number in range(900):
         publish(liar, Kind.GROUPS, chunk_key(number), many_sources(number))
-    world.run(10.0)
+    world.run(20.0)
     drops = other.engine.view.drops()
     assert drops["advertisement_over_quota"] > 0 and "tree_table_full" not in drops
     assert [one.subject for one in other.engine.problems(other.now) if one.kind == "over_quota"] == ["n1"]

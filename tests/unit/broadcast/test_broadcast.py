@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
+from math import inf
 from random import Random
 
 import pytest
@@ -11,6 +12,7 @@ from treecast.base.counters import Drops
 from treecast.base.ids import NodeIndex
 from treecast.base.membership import ANY_SOURCE
 from treecast.base.time import Instant
+from treecast.base.token_bucket import TokenBucket
 from treecast.broadcast.broadcast import Broadcast
 from treecast.broadcast.learned import Learned
 from treecast.broadcast.store import NODE_LIFETIME
@@ -71,6 +73,7 @@ class Node:
             rng=Random(index),
             drops=self.drops,
         )
+        self.broadcast._intake._arrivals._work = TokenBucket.full(1.0, inf, self.now)  # what waits is taken at once
         self.broadcast.announce(self.now, NodeContent.of(certificate_of(index).encode(), ()))
 
     def link(self, *peers: int) -> None:
@@ -84,7 +87,10 @@ class Node:
         return [(peer, wire) for peer, m in self.said() if isinstance(m, Flood) for wire in m.advertisements]
 
     def hear(self, peer: int, message: Flood | Acknowledge | Digest | Ranges) -> list[Learned]:
-        return self.broadcast.receive(self.now, NodeIndex(peer), message)
+        learned = self.broadcast.receive(self.now, NodeIndex(peer), message)
+        while self.broadcast.waiting:
+            learned += self.broadcast.take_waiting(self.now)
+        return learned
 
 
 def advertisement(

@@ -121,7 +121,7 @@ def test_whoever_tells_of_a_revoked_node_gets_its_revocation(monkeypatch: pytest
     node.broadcast.ca_records.put(node.now, revocation())
     node.said()
     node.hear(2, Acknowledge(((0, 0, 5),)))  # and has forgotten it since
-    monkeypatch.setattr(node.broadcast._acceptance, "_verify_certificate", refuse)
+    monkeypatch.setattr(node.broadcast._intake._acceptance, "_verify_certificate", refuse)
     assert node.hear(2, Flood((node_advertisement(REVOKED),))) == []
     assert node.floods() == [(2, revocation())]
     assert certificate_of(REVOKED).serial <= 5
