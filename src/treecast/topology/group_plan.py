@@ -26,9 +26,10 @@ class GroupPlan:
         self._any_source: set[NodeIndex] = set()
         self._differing: dict[IPAddress, set[NodeIndex]] = {}
         """The nodes that exclude a source, or include it: none does both."""
-        self._given: dict[Source, AbstractSet[NodeIndex]] = {}
+        self._given: dict[Source, tuple[NodeIndex, ...]] = {}
         """The trees as ``changes`` returned them."""
-        self._changed: set[Source] = set()
+        self._changed: dict[Source, None] = {}
+        """As a set, which takes three times the room of an empty dict: most plans have nothing here."""
         self._all_changed = False
 
     @property
@@ -52,14 +53,14 @@ class GroupPlan:
                 del self._differing[source]
         for source in after.sources - before.sources:
             self._differing.setdefault(source, set()).add(node)
-        self._changed |= before.sources ^ after.sources
-        self._changed.add(None)  # the first subscriber makes this tree, and the last one ends it
+        self._changed.update(dict.fromkeys(before.sources ^ after.sources))
+        self._changed[None] = None  # the first subscriber makes this tree, and the last one ends it
 
     def unlinked(self, node: NodeIndex) -> None:
         """The node's link is gone, and with it the node from all trees: nothing is to be changed there for that."""
         self.put(node, None)
         for source, members in self._given.items():
-            self._given[source] = members - {node}
+            self._given[source] = tuple(one for one in members if one != node)
 
     def clear(self) -> None:
         """Nobody joins the group any more."""
@@ -75,22 +76,23 @@ class GroupPlan:
         sources = {None, *self._differing, *self._given} if self._all_changed else self._changed
         changes: list[Change] = []
         for source in sorted(sources, key=self._order):
-            members = self._members(source)
+            found = self._members(source)
+            members = None if found is None else tuple(sorted(found))
             if members == self._given.get(source):
                 continue
             if members is None:
                 del self._given[source]
             else:
                 self._given[source] = members
-            changes.append((source, None if members is None else tuple(sorted(members))))
-        self._changed, self._all_changed = set(), False
+            changes.append((source, members))
+        self._changed, self._all_changed = {}, False
         return changes
 
     def _members(self, source: Source) -> AbstractSet[NodeIndex] | None:
         if not self._wanted:
             return None
         if source is None:
-            return frozenset(self._any_source)
+            return self._any_source
         differing = self._differing.get(source)
         return None if differing is None else self._any_source ^ differing
 

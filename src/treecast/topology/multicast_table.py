@@ -13,8 +13,8 @@ class MulticastTable:
     """Memberships that the other nodes advertise. Bounded by Broadcast's bounds on what an origin may advertise."""
 
     def __init__(self) -> None:
-        self._subscribers: dict[GroupKey, dict[NodeIndex, SourceFilter]] = {}
-        self._since: dict[GroupKey, dict[NodeIndex, Instant]] = {}
+        self._subscribers: dict[GroupKey, dict[NodeIndex, tuple[SourceFilter, Instant]]] = {}
+        """The filters, and since when each node subscribes."""
         self._groups_of: dict[NodeIndex, set[GroupKey]] = {}
         self.prefixes = GroupPrefixes()
 
@@ -23,26 +23,27 @@ class MulticastTable:
         if wanted is None or wanted.wants_nothing:
             subscribers = self._subscribers.get(group, {})
             subscribers.pop(node, None)
-            self._since.get(group, {}).pop(node, None)
             if not subscribers:
                 self._subscribers.pop(group, None)
-                self._since.pop(group, None)
             self._groups_of.get(node, set()).discard(group)
             return
-        self._subscribers.setdefault(group, {})[node] = wanted
-        self._since.setdefault(group, {}).setdefault(node, now)
+        subscribers = self._subscribers.setdefault(group, {})
+        _, since = subscribers.get(node, (wanted, now))
+        subscribers[node] = (wanted, since)
         self._groups_of.setdefault(node, set()).add(group)
 
     def subscribers(self, group: GroupKey) -> list[tuple[NodeIndex, SourceFilter]]:
         """By node index, those of prefixes among them."""
         by_prefix = dict.fromkeys(self.prefixes.subscribers(group), ANY_SOURCE)
-        return sorted({**self._subscribers.get(group, {}), **by_prefix}.items(), key=lambda item: item[0])
+        joined = {node: wanted for node, (wanted, _) in self._subscribers.get(group, {}).items()}
+        return sorted({**joined, **by_prefix}.items(), key=lambda item: item[0])
 
     def filter(self, node: NodeIndex, group: GroupKey) -> SourceFilter | None:
         """A node's filter of a group, by itself or by a prefix."""
         if self.prefixes.gets(node, group):
             return ANY_SOURCE
-        return self._subscribers.get(group, {}).get(node)
+        joined = self._subscribers.get(group, {}).get(node)
+        return None if joined is None else joined[0]
 
     def is_joined(self, group: GroupKey) -> bool:
         """Whether a node subscribes to this very group."""
@@ -54,7 +55,8 @@ class MulticastTable:
 
     def since(self, node: NodeIndex, group: GroupKey) -> Instant | None:
         """When its subscription was first learned."""
-        return self._since.get(group, {}).get(node)
+        joined = self._subscribers.get(group, {}).get(node)
+        return None if joined is None else joined[1]
 
     def groups_of(self, node: NodeIndex) -> list[GroupKey]:
         return sorted(self._groups_of.get(node, set()), key=group_sort_key)

@@ -97,6 +97,8 @@ def test_a_tree_that_had_no_room_is_made_when_there_is_and_the_other_commands_go
     first.send(GROUP, "lost")
     assert first.forwarder.drops["no_subscriber"] == 1
     assert problems(first) == [("table_full", "trees")]
+    text = next(one.text for one in first.engine.problems(first.now) if one.kind == "table_full")
+    assert "1 groups and sources that other nodes want (n2 wants most: 1)" in text
     first.forwarder.refuses = room
     world.run_until(lambda: bool(first.forwarder.routes), LAST_PAUSE + 2.0)
     first.send(GROUP, "kept")

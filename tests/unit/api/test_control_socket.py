@@ -259,23 +259,6 @@ def test_rows_that_are_too_many_are_cut_off_and_refused(tmp_path: Path, monkeypa
     assert made <= 2**22 // 2**20 + 1
 
 
-def test_more_than_a_hundred_thousand_hosts_leave_in_parts(tmp_path: Path) -> None:
-    host = Host("02:54:00:00:00:01", ["10.77.0.1"], "alice", 0.0)
-    with serving(tmp_path, lambda _: iter([host] * 120_000)):
-        answer = fetch_hosts(tmp_path, LIMIT_S)
-    assert (len(answer), set(map(str, answer))) == (120_000, {str(host)})
-
-
-def test_a_bug_behind_the_first_rows_is_one_for_the_client_too(tmp_path: Path) -> None:
-    def rows() -> Iterator[Host | None]:
-        for _ in range(2_000):
-            yield Host("02:54:00:00:00:01", ["10.77.0.1"], "alice", 0.0)
-        raise RuntimeError("a bug")
-
-    with serving(tmp_path, lambda _: rows()):
-        assert "met a bug" in _sentence(lambda: fetch_hosts(tmp_path))
-
-
 def test_no_rows_are_an_empty_list(tmp_path: Path) -> None:
     with serving(tmp_path, lambda _: iter([None])):
         assert fetch_groups(tmp_path) == []
