@@ -28,6 +28,5 @@ def test_a_bug_behind_the_first_rows_is_one_for_the_client_too(tmp_path: Path) -
             yield Host("02:54:00:00:00:01", ["10.77.0.1"], "alice", 0.0)
         raise RuntimeError("a bug")
 
-    with serving(tmp_path, lambda _: rows()):
-        with pytest.raises(OperatorError, match="met a bug"):
-            fetch_hosts(tmp_path)
+    with serving(tmp_path, lambda _: rows()), pytest.raises(OperatorError, match="met a bug"):
+        fetch_hosts(tmp_path)
