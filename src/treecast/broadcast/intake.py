@@ -115,7 +115,9 @@ class Intake:
         return WORK_OF_EACH + sum(1 + len(group.sources) for group in next(listed) ^ next(listed))
 
     def _waits(self, now: Instant, peer: NodeIndex, arrival: Arrival) -> bool:
-        """Whether it is to wait."""
+        """Whether it is to wait. NODE and LINKS never do: others are reached by them."""
+        if arrival.body.kind in (Kind.NODE, Kind.LINKS):
+            return False
         arrival = replace(arrival, work=self._work(arrival.body))
         if self._arrivals.is_taken_at_once(now, peer, arrival):
             return False
