@@ -29,13 +29,16 @@ from treecast.cli.up_options import (
     KeepInterfaceOption,
     ListenOption,
     LogLevelOption,
+    MaxChildrenOption,
     MembershipOption,
+    NoRelayOption,
     NoRoutesOption,
     NoSuperPacketsOption,
     PeerOption,
     RouteOption,
     RouterGroupsOption,
     UnderlayMtuOption,
+    UplinkOption,
     UserOption,
     WorkersOption,
 )
@@ -127,6 +130,9 @@ def up(
     authenticated: AuthenticatedOption = None,
     no_super_packets: NoSuperPacketsOption = False,
     membership: MembershipOption = None,
+    no_relay: NoRelayOption = False,
+    uplink: UplinkOption = None,
+    max_children: MaxChildrenOption = None,
     user: UserOption = None,
     log_level: LogLevelOption = "info",
 ) -> None:
@@ -134,7 +140,7 @@ def up(
     directory = resolved(directory)
     gc.disable()  # all that is imported stays: to look through it again and again is a tenth of the start
     from treecast.adapters.account import account_of
-    from treecast.cli import values
+    from treecast.cli import rates, values
     from treecast.cli.membership import membership_config
     from treecast.daemon.options import UpOptions
 
@@ -153,6 +159,7 @@ def up(
         underlay_mtu_bytes=underlay_mtu,
         account=account_of(user) if user is not None else None,
         membership=membership_config(membership or []),
+        relaying=rates.relaying(uplink, max_children, no_relay=no_relay),
     )
     from treecast.daemon.run import run
 

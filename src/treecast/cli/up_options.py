@@ -74,6 +74,17 @@ MembershipOption = Annotated[
         metavar="NAME=VALUE", help="A timer or limit of IGMP and MLD, like query-interval=60s; may be repeated."
     ),
 ]
+NoRelayOption = Annotated[
+    bool, typer.Option("--no-relay", help="Send nothing on of other nodes' streams, whatever the certificate permits.")
+]
+UplinkOption = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="What this machine can send, like 20mbit: streams go on by other nodes beyond."),
+]
+MaxChildrenOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="How many nodes this one sends streams to, over all trees: others go on by these."),
+]
 UserOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="The account to run as, once what root alone can open is open.")
 ]

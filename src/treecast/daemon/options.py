@@ -8,6 +8,7 @@ from pathlib import Path
 
 from treecast.adapters.account import Account
 from treecast.base.addresses import Endpoint
+from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.multicast import MembershipConfig
 
@@ -34,6 +35,7 @@ class UpOptions:
     ``underlay_mtu_bytes``: 1280 to 9000; None: what the interfaces carry.
     ``account``: whose process the node is once it has opened what it needs; None: the same as at the start.
     ``super_packets`` False: datagrams for groups reach this machine one by one, whether it routes multicast or not.
+    ``relaying``: what the node sends on, and to how many.
     ``planner``: of the trees whose root this node is; ``treecast up`` has the usual one.
     """
 
@@ -52,6 +54,7 @@ class UpOptions:
     account: Account | None = None
     membership: MembershipConfig = field(default_factory=MembershipConfig)
     planner: TreePlanner = star
+    relaying: Relaying = UNBOUNDED
 
     def in_words(self, interface: str, bridge: str = "") -> list[str]:
         """The options that are in force, a line each, for ``status``. ``interface``: as it is called now; ``bridge``:
@@ -70,9 +73,19 @@ class UpOptions:
             (mtu is not None, f"underlay MTU of at most {mtu} bytes"),
             (self.account is not None, f"account {self.account.name if self.account else ''}"),
             (not self.super_packets, "datagrams for groups one by one"),
+            *_relaying(self.relaying),
             (changed, f"membership: {', '.join(f'{_name(n)}={_value(self.membership, n)}' for n in changed)}"),
         )
         return [line for is_so, line in lines if is_so]
+
+
+def _relaying(relaying: Relaying) -> tuple[tuple[object, str], ...]:
+    uplink, children = relaying.uplink_bps, relaying.max_children
+    return (
+        (not relaying.relays, "no relay of other nodes' streams"),
+        (uplink is not None, f"uplink of {(uplink or 0) / 1e6:g} Mbit/s"),
+        (children is not None, f"at most {children} children over all trees"),
+    )
 
 
 def _prefixes(prefixes: tuple[IPv4Network | IPv6Network, ...]) -> str:

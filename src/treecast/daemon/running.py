@@ -191,6 +191,7 @@ def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now
         version=version("treecast"),
         route_type=route_type,
         loopback=loopback_of(plane.listening),
+        relaying=options.relaying,
     )
     return Engine(
         identity,

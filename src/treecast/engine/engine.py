@@ -87,7 +87,7 @@ class Engine:
         self.view = View(rooms)
         self.trace = rooms.links.trace
         """The steps of handshakes, for the log."""
-        self._own = OwnNode(rooms, ipv6=environment.ipv6, underlay_mtu=environment.underlay_mtu)
+        self._own = OwnNode(rooms, environment)
         self._outgoing: list[Command] = []
         self._senders: Set[tuple[GroupKey, IPAddress]] = frozenset()
         self._membership_sync = MembershipSync(rooms)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from treecast.base.addresses import IPAddress, IPNetwork
+from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.routes import RouteType
 from treecast.base.time import Instant
 
@@ -21,7 +22,8 @@ class NodeEnvironment:
     ``families``: the IP version of each UDP socket; ``ipv6``: whether the TAP has addresses of it; ``epoch_ms``: the
     start, in milliseconds since 1970; ``aead``: the cipher this processor is good at; ``instance``: 8 random bytes that
     no other run of this node has; ``version``: of the program; ``route_type``: where datagrams to an address would go
-    now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback.
+    now; ``loopback``: the addresses of those ``families`` whose socket listens on loopback; ``relaying``: what its
+    operator says of its uplink.
     """
 
     families: Sequence[int]
@@ -33,6 +35,7 @@ class NodeEnvironment:
     version: str = ""
     route_type: Callable[[IPAddress], RouteType] = _to_all
     loopback: Mapping[int, IPAddress] = field(default_factory=dict)
+    relaying: Relaying = UNBOUNDED
 
 
 @dataclass(frozen=True, slots=True)

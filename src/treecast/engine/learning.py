@@ -92,6 +92,7 @@ class Learning:
         if isinstance(content, NodeContent) and certificate is not None:
             before = self._rooms.nodes.certificate(origin)
             self._rooms.nodes.put(origin, certificate)
+            self._rooms.nodes.put_relaying(origin, content.relaying())
             if self._rooms.topology.permit(origin, certificate.rights.receive_from):
                 self._note_permitted(origin)
             if before is not None and before.rights.send_to != certificate.rights.send_to:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from treecast.base.addresses import IPAddress, IPNetwork, MacAddress
 from treecast.base.ids import NodeIndex
+from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.dataplane.frame_sources import FrameSources, GivenSources
 from treecast.engine.certificates import EndingCertificates
 from treecast.identity.certificate import Certificate
@@ -25,6 +26,7 @@ class NodeTable:
         """How many nodes have each name."""
         self._shared: set[str] = set()
         """Names that several have."""
+        self._relaying: dict[NodeIndex, Relaying] = {}
         self.ending = EndingCertificates(own)
         self.sources = FrameSources(authenticated)
         """Frames that each may send, for the data plane."""
@@ -55,8 +57,17 @@ class NodeTable:
             before = self._certificates.pop(node, None)
             if before is not None:
                 self._unname(before.name)
+            self._relaying.pop(node, None)
             self.ending.remove(node)
             self.sources.uncertify(node)
+
+    def put_relaying(self, node: NodeIndex, relaying: Relaying) -> None:
+        """What the node says of its relaying and its uplink."""
+        self._relaying[node] = relaying
+
+    def relaying(self, node: NodeIndex) -> Relaying:
+        """What the node has said of its relaying; nothing said is no bound."""
+        return self._relaying.get(node, UNBOUNDED)
 
     def _unname(self, name: str) -> None:
         """One node fewer has the name."""

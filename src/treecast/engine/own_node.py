@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from treecast.base.addresses import Endpoint, IPAddress
 from treecast.base.errors import IdentityTakenError
 from treecast.base.time import Instant
 from treecast.broadcast.quotas import quota_of
+from treecast.engine.environment import NodeEnvironment
 from treecast.engine.identities import must_end, replaced
-from treecast.engine.rooms import Rooms, given_by, own_addresses
+from treecast.engine.rooms import Rooms, given_by, may_relay, own_addresses
 from treecast.identity.certificate import Certificate
 from treecast.wire.advertisement import NodeContent
 
@@ -15,12 +18,13 @@ from treecast.wire.advertisement import NodeContent
 class OwnNode:
     """Advertises each change of these. ``addresses``: those of the node's own host."""
 
-    def __init__(self, rooms: Rooms, *, ipv6: bool, underlay_mtu: int) -> None:
+    def __init__(self, rooms: Rooms, environment: NodeEnvironment) -> None:
         self.certificate = rooms.certificate
-        self.addresses: tuple[IPAddress, ...] = own_addresses(rooms.certificate, ipv6=ipv6)
+        self.addresses: tuple[IPAddress, ...] = own_addresses(rooms.certificate, ipv6=environment.ipv6)
         self.endpoints: tuple[Endpoint, ...] = ()
         self._rooms = rooms
-        self._underlay_mtu = underlay_mtu
+        self._underlay_mtu = environment.underlay_mtu
+        self._relaying = environment.relaying
         self._certificate_bytes = rooms.certificate.encode()
 
     def start(self, now: Instant, endpoints: tuple[Endpoint, ...]) -> None:
@@ -67,5 +71,6 @@ class OwnNode:
         return must_end(now, self._rooms.broadcast, self.certificate.name)
 
     def _advertise(self, now: Instant) -> None:
-        content = NodeContent.of(self._certificate_bytes, self.endpoints, self._underlay_mtu)
+        relaying = replace(self._relaying, relays=may_relay(self._rooms.nodes, self._rooms.me))
+        content = NodeContent.of(self._certificate_bytes, self.endpoints, self._underlay_mtu, relaying)
         self._rooms.broadcast.announce(now, content)

@@ -116,6 +116,7 @@ def rooms_of(
     prefixes = tuple((UNTAGGED, prefix) for prefix in groups.for_routers)
     broadcast = _broadcast(node, intern)
     nodes = NodeTable(certificate, groups.authenticated)
+    nodes.put_relaying(certificate.node_index, environment.relaying)
     discovery = Discovery(certificate.node_index, drops)
     discovery.certify_own(given_by(certificate))
     me, epoch = certificate.node_index, TreeEpoch(environment.epoch_ms // 1000 & 0xFFFF_FFFF)
@@ -152,9 +153,9 @@ def _may_send(nodes: NodeTable, root: NodeIndex, flow: Flow) -> bool:
 
 
 def may_relay(nodes: NodeTable, node: NodeIndex) -> bool:
-    """Whether a node may send on what it does not subscribe to, as its certificate says."""
+    """Whether a node sends on what it does not subscribe to: as its certificate permits, and its operator wants."""
     certificate = nodes.certificate(node)
-    return certificate is not None and Role.RELAY in certificate.rights.roles
+    return certificate is not None and Role.RELAY in certificate.rights.roles and nodes.relaying(node).relays
 
 
 def may_carry(nodes: NodeTable, node: NodeIndex) -> bool:

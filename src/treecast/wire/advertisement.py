@@ -17,6 +17,7 @@ from treecast.base.addresses import Endpoint, IPAddress, MacAddress
 from treecast.base.errors import MalformedError
 from treecast.base.flows import PrefixKey, is_routed_prefix
 from treecast.base.limits import MAX_CERTIFICATE_BYTES
+from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.wire.advertised_groups import (
     IPV4_BYTES,
     GroupsContent,
@@ -27,6 +28,13 @@ from treecast.wire.advertised_groups import (
     unpacked,
 )
 from treecast.wire.advertised_links import MAX_LINK_CHUNKS, LinksContent, parse_links
+from treecast.wire.advertised_uplink import (
+    CHILDREN_NOT_SAID,
+    UPLINK_NOT_SAID,
+    children_said,
+    relaying_of,
+    uplink_class,
+)
 from treecast.wire.control import MAX_ADVERTISEMENT_BYTES, U8, U16, U32, U63, version
 from treecast.wire.one_line import address, hexadecimal, in_vlan, line, listed, octets
 from treecast.wire.revocation import RevocationContent, is_revocation_key, parse_revocation_key
@@ -37,8 +45,8 @@ MAX_HOST_ADDRESSES = 32
 HOST_IS_ROUTER = 1
 _ENDPOINT_BYTES = 22
 """An endpoint with an IPv6 address."""
-_NODE_ROOM_BYTES = MAX_ADVERTISEMENT_BYTES - 163
-"""NODE without its certificate's bytes and without endpoints has at most 163: signature 70, body 30, content 63."""
+_NODE_ROOM_BYTES = MAX_ADVERTISEMENT_BYTES - 168
+"""NODE without its certificate's bytes and without endpoints has at most 168: signature 70, body 30, content 68."""
 
 
 class Kind(IntEnum):
@@ -116,13 +124,28 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
     capabilities: U63 = 0
     floor: U63 = 0
     """No other advertisement of this origin with this sequence or a lower one is alive."""
+    uplink_class: U8 = UPLINK_NOT_SAID
+    most_children: U16 = CHILDREN_NOT_SAID
 
     @classmethod
-    def of(cls, certificate: bytes, endpoints: tuple[Endpoint, ...], underlay_mtu: int = 1500) -> NodeContent:
+    def of(
+        cls,
+        certificate: bytes,
+        endpoints: tuple[Endpoint, ...],
+        underlay_mtu: int = 1500,
+        relaying: Relaying = UNBOUNDED,
+    ) -> NodeContent:
         """As many of the endpoints, from the first on, as an advertisement has room for beside the certificate."""
         fitting = min(MAX_ENDPOINTS, (_NODE_ROOM_BYTES - len(certificate)) // _ENDPOINT_BYTES)
         places = tuple(ListedEndpoint(e.address.packed, e.port) for e in endpoints[:fitting])
-        return cls(certificate, places, underlay_mtu=underlay_mtu, capabilities=protocol_version.CAPABILITIES)
+        return cls(
+            certificate,
+            places,
+            underlay_mtu=underlay_mtu,
+            capabilities=protocol_version.CAPABILITIES,
+            uplink_class=uplink_class(relaying.uplink_bps),
+            most_children=children_said(relaying),
+        )
 
     def __str__(self) -> str:
         return f"NODE content {self.text()}"
@@ -131,6 +154,10 @@ class NodeContent(msgspec.Struct, frozen=True, array_like=True):
         """The line without its kind."""
         at = f"at {listed(self.endpoints, 60, ListedEndpoint.text) or 'no address'}"
         return f"{at}, MTU {self.underlay_mtu}, certificate of {octets(self.certificate)}"
+
+    def relaying(self) -> Relaying:
+        """The trees of others that it sends on."""
+        return relaying_of(self.uplink_class, self.most_children)
 
     def endpoint_values(self) -> tuple[Endpoint, ...]:
         """MalformedError when an address has neither 4 nor 16 bytes."""

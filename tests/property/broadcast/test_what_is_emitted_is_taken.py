@@ -17,6 +17,7 @@ from treecast.base.flows import Flow
 from treecast.base.ids import NodeIndex
 from treecast.base.limits import MAX_ADDRESSES_PER_HOST, MAX_CERTIFICATE_BYTES
 from treecast.base.membership import ANY_SOURCE, FilterMode, SourceFilter
+from treecast.base.relaying import Relaying
 from treecast.base.time import Instant
 from treecast.base.timers import Timers
 from treecast.broadcast.flooding import Neighbour
@@ -259,9 +260,22 @@ def test_nodes_are_taken(
 ) -> None:
     for extra_bytes in (0, 441):
         certificate = _longest_certificate(extra_bytes)
-        short = NodeContent.of(certificate, tuple(places), mtu)
+        short = NodeContent.of(certificate, tuple(places), mtu, Relaying(uplink_bps=10**11, max_children=256))
         assert len(short.endpoints) == min(len(places), MAX_ENDPOINTS)
-        content = NodeContent(short.certificate, short.endpoints, lives[0], start, lives[1], mtu, 255, 255, 2**63 - 1)
+        content = NodeContent(
+            short.certificate,
+            short.endpoints,
+            lives[0],
+            start,
+            lives[1],
+            mtu,
+            255,
+            255,
+            2**63 - 1,
+            2**63 - 1,
+            255,
+            0xFFFF,
+        )
         check_advertisement(Kind.NODE, b"", content, *numbers)
     assert len(certificate) == MAX_CERTIFICATE_BYTES
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from treecast.base.relaying import Relaying
 from treecast.daemon.options import ALL_GROUPS, UpOptions
 from treecast.multicast import MembershipConfig
 
@@ -35,6 +36,7 @@ def test_everything_that_was_asked_for_is_a_line_with_the_name_that_the_interfac
         super_packets=False,
         underlay_mtu_bytes=1400,
         membership=MembershipConfig(query_interval=60, fast_leave=False),
+        relaying=Relaying(relays=False, uplink_bps=20_000_000, max_children=4),
     )
     assert options.in_words("tcx") == [
         "groups by tcx: none (programs name the interface)",
@@ -42,5 +44,8 @@ def test_everything_that_was_asked_for_is_a_line_with_the_name_that_the_interfac
         "tcx stays when the node ends",
         "underlay MTU of at most 1400 bytes",
         "datagrams for groups one by one",
+        "no relay of other nodes' streams",
+        "uplink of 20 Mbit/s",
+        "at most 4 children over all trees",
         "membership: query-interval=60, fast-leave=off",
     ]
