@@ -327,3 +327,19 @@ class Forwarder:
         """
     def dropped(self, reason: str) -> int:
         """The count of one reason; what the kernel counts (``*_overrun``) as the last ``drops`` has found it."""
+
+@final
+class LinkGraph:
+    """Links as nodes advertise them, over which trees are planned."""
+
+    def __init__(self, delays_us: list[list[int]]) -> None:
+        """``delays_us``: of each class of round trip, of each class of loss."""
+    def __len__(self) -> int: ...
+    def set_links(self, node: int, chunk: int, links: list[tuple[int, int, int]]) -> None:
+        """``links``: node, class of the round trip, class of the loss."""
+    def plan(
+        self, root: int, places: Sequence[tuple[int, int, int, bool]], kept: list[tuple[int, int]] | None
+    ) -> tuple[list[tuple[int, int]], int, int]:
+        """``places``: node, most children, microseconds of a copy, whether it wants the datagrams. Returns nodes with
+        their parents, the members' mean delay in microseconds, and how many members are missed.
+        """

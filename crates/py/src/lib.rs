@@ -4,6 +4,7 @@ mod convert;
 mod forwarder;
 mod handshake;
 mod kem;
+mod plan;
 mod signing;
 mod stats;
 
@@ -35,6 +36,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<kem::LinkSecret>()?;
     module.add_function(wrap_pyfunction!(kem::encapsulate, module)?)?;
     module.add_class::<forwarder::Forwarder>()?;
+    module.add_class::<plan::LinkGraph>()?;
     stats::add_to(module)
 }
 

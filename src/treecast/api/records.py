@@ -78,6 +78,8 @@ class Status(msgspec.Struct, frozen=True):
     """Nodes whose certificates the CA has revoked, and that have no newer ones."""
     log_level: str = ""
     """The level of the log: ``debug``, ``info``, ``warning`` or ``error``, and what is above it."""
+    children: int = 0
+    """Nodes that it sends streams to: of its own where it has a bound, and of others, over all trees."""
 
 
 class Peer(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What a node sends on of other nodes' trees, and how many children it may have in all: as its operator says."""
+"""Relaying: what a node sends on of other nodes' trees, and to how many in all, as its operator says."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from treecast.broadcast.flooding import Neighbour
 from treecast.broadcast.footprint import BroadcastFootprint, footprint_of, tables_of
 from treecast.broadcast.intake import Intake, Links
 from treecast.broadcast.learned import Learned
-from treecast.broadcast.link_state import LinkState, ListedBy
+from treecast.broadcast.link_state import LinkState, ListedBy, own_links
 from treecast.broadcast.news import News
 from treecast.broadcast.own_advertisements import OwnAdvertisements
 from treecast.broadcast.own_links import LinkMeasurement
@@ -231,10 +231,13 @@ class Broadcast:
     # time
 
     def advance(self, now: Instant) -> list[Learned]:
-        """Take advertisements that wait, publish what is due of this node's own, forget origins that fell silent."""
-        self._offer(now, self._own.advance(now))
+        """Take advertisements that wait, publish what is due of this node's own, whose links are news here, too; forget
+        origins that fell silent.
+        """
+        published = self._own.advance(now)
+        self._offer(now, published)
         self._store.forget_withdrawn(now)
-        learned = self._intake.take_waiting(now)
+        learned = own_links(published) + self._intake.take_waiting(now)
         for index in self._store.expired(now):
             learned += self._ended(index, self._store.expire(index, now))
         return learned

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 
 from treecast.base.ids import NodeIndex
-from treecast.broadcast.store import Store
+from treecast.broadcast.learned import Learned
+from treecast.broadcast.store import Record, Store
 from treecast.wire.advertised_links import parse_links
+from treecast.wire.advertisement import Kind
 
 CACHED_ORIGINS = 8
 """Advertisements of one origin come in rows. A set of 1,000 links takes 54 kB."""
@@ -110,6 +112,12 @@ class ListedBy:
 def links_in(content: bytes) -> frozenset[int]:
     """The nodes that one chunk lists; none when it is withdrawn."""
     return frozenset(parse_links(content).peers) if content else frozenset()
+
+
+def own_links(records: Iterable[Record]) -> list[Learned]:
+    """Chunks of a node's own links among what it publishes, as others learn of them."""
+    chunks = [record for record in records if record.kind == Kind.LINKS]
+    return [Learned(one.origin, one.kind, one.key, parse_links(one.content) if one.content else None) for one in chunks]
 
 
 def _union(contents: Iterable[bytes]) -> frozenset[int]:

@@ -12,7 +12,8 @@ from heapq import heappop, heappush
 from treecast.base.ids import NodeIndex
 from treecast.broadcast.link_state import LinkState, ListedBy
 from treecast.broadcast.own_links import OwnLinks
-from treecast.wire.advertised_links import HIGHEST_LOSS_CLASS, LONGEST_RTT_CLASS, NOT_MEASURED, loss_of, rtt_ms_of
+from treecast.wire.advertised_links import NOT_MEASURED
+from treecast.wire.link_delays import delay_us
 
 LONGEST_PATH = 8
 """Links: the hop limit of Forward (``docs/protocol.md`` section 4)."""
@@ -22,11 +23,6 @@ ENOUGH_NODES = 32
 """The same of a search that has found a path."""
 SEARCHED_LINKS = 4096
 """No further link is looked at while so many wait, but those of the node itself and of neighbours with it."""
-RELAYING_US = 200
-"""Each node on a path takes so long."""
-UNMEASURED_RTT_MS = 100.0
-LOSS_US_PER_PERCENT = 2000
-"""A lost datagram is missed for a round trip or more: so much longer counts a link for each percent."""
 
 Classes = tuple[int, int]
 """The classes of round trip and loss of a link, as LINKS has them."""
@@ -137,17 +133,3 @@ class _Search:
 
 def _greater(one: Classes, other: Classes) -> Classes:
     return max(one[0], other[0]), max(one[1], other[1])
-
-
-def _delay_us(rtt_class: int, loss_class: int) -> int:
-    rtt_ms = UNMEASURED_RTT_MS if rtt_class == NOT_MEASURED else rtt_ms_of(rtt_class)
-    lost_percent = 100 * loss_of(loss_class) if loss_class else 0.0
-    return round(rtt_ms * 500 + lost_percent * LOSS_US_PER_PERCENT) + RELAYING_US
-
-
-_DELAYS_US = [[_delay_us(rtt, loss) for loss in range(HIGHEST_LOSS_CLASS + 1)] for rtt in range(LONGEST_RTT_CLASS + 1)]
-
-
-def delay_us(rtt_class: int, loss_class: int) -> int:
-    """How long a link counts in a path, in microseconds: one way, and the node at its end."""
-    return _DELAYS_US[min(rtt_class, LONGEST_RTT_CLASS)][min(loss_class, HIGHEST_LOSS_CLASS)]

@@ -79,7 +79,10 @@ NoRelayOption = Annotated[
 ]
 UplinkOption = Annotated[
     str | None,
-    typer.Option(metavar="RATE", help="What this machine can send, like 20mbit: streams go on by other nodes beyond."),
+    typer.Option(
+        metavar="RATE",
+        help="What this machine can send, like 20mbit: others learn it, and streams go to 4 nodes unless --max-children is given.",
+    ),
 ]
 MaxChildrenOption = Annotated[
     int | None,

@@ -106,6 +106,7 @@ class Answers:
             on=self._on(interface, self._bridging.bridge),
             revoked=[name for _, name in self._view.revoked()],
             log_level=logs.present_level(),
+            children=self._view.children(),
         )
 
 

@@ -19,6 +19,7 @@ from treecast.adapters.native import DataPlane
 from treecast.adapters.network_news import News
 from treecast.adapters.noise import NoiseFactory, preferred_aead
 from treecast.adapters.privileges import drop_capabilities
+from treecast.adapters.tree_plans import LinkGraph
 from treecast.adapters.underlay import route_type
 from treecast.api.server import ControlServer
 from treecast.base.addresses import Endpoint
@@ -202,6 +203,7 @@ def _engine_of(options: UpOptions, identity: NodeIdentity, plane: DataPlane, now
         unix_minus_monotonic_s=unix_now - now,
         groups=GroupOptions(options.router_groups, options.authenticated),
         planner=options.planner,
+        link_planner=LinkGraph(),
     )
 
 

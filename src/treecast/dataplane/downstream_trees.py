@@ -25,7 +25,7 @@ from treecast.base.shares import Shares
 from treecast.base.tables import TableUse
 from treecast.base.time import Duration, Instant, after, earliest
 from treecast.base.timers import Timers
-from treecast.dataplane.root_trees import KEY_LIFETIME
+from treecast.dataplane.key_times import KEY_LIFETIME
 from treecast.dataplane.shared_key_roots import SharedKeyRoots
 from treecast.wire.control import KeyAcknowledgement, KeyRefusal, emit_control
 from treecast.wire.key_context import parse_context

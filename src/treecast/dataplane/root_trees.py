@@ -28,9 +28,10 @@ from treecast.base.ids import BROADCAST_STREAM, NO_NODE, KeyId, NodeIndex, Strea
 from treecast.base.limits import MAX_ROOT_TREES
 from treecast.base.problems import Problem
 from treecast.base.tables import TableUse
-from treecast.base.time import Duration, Instant, after, earliest
+from treecast.base.time import Instant, after, earliest
 from treecast.base.timers import Timers
 from treecast.base.tree_planner import TreePlanner, star
+from treecast.dataplane.key_times import KEY_LIFETIME, KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT
 from treecast.dataplane.refused_trees import RefusedTrees
 from treecast.dataplane.root_tree import RootTree
 from treecast.dataplane.routes import remove_route, set_route
@@ -39,16 +40,6 @@ from treecast.dataplane.tree_offers import TreeOffers
 from treecast.dataplane.tree_plan import TreePlanning
 from treecast.dataplane.unused_trees import UnusedTrees
 from treecast.wire.key_context import emit_context
-
-KEY_LIFETIME: Duration = 3600.0
-ROTATION_LIMIT: Duration = 2.0
-"""A member that has not taken the next key by then gets session-sealed copies, and the others do not wait for it."""
-KEY_REST: Duration = 0.25
-"""How long a key is used at least. Members keep two keys: what was sealed with the one before has arrived by then. And
-members that leave in a row cost each other one offer per rest and change of keys, not one per leave."""
-ROTATION_INTERVAL: Duration = 1.0
-"""From the begin of one rotation of a tree's keys to that of the next: members that join and leave all the time cost
-the others no more. It is shorter than ROTATION_LIMIT and KEY_REST: nobody who leaves can read on for longer by it."""
 
 TreeCommand = CreateTree | SetRoute | SetPrefixRoute | SetTreeMembers | MakeKey | UseKey | OfferKey | OfferTree
 """Commands that the data plane may refuse."""
@@ -67,10 +58,11 @@ class RootTrees:
         me: NodeIndex = NO_NODE,
         planner: TreePlanner = star,
         authenticated: Collection[IPNetwork] = (),
+        planning: TreePlanning | None = None,
     ) -> None:
         """``epoch``: of the first tree; key ids grow from it, too. ``authenticated``: groups whose key nobody gets."""
         self._authenticated = authenticated
-        self._planning = TreePlanning(me, planner)
+        self._planning = planning or TreePlanning(me, planner)
         self._drops = drops
         self._trees: dict[Flow | None, RootTree] = {}
         self._by_id: dict[StreamId, RootTree] = {}
@@ -92,8 +84,9 @@ class RootTrees:
         yield TableUse("trees of this node", len(self._trees), MAX_ROOT_TREES, "send to fewer groups and sources")
 
     def problems(self, name: Callable[[NodeIndex], str]) -> Iterator[Problem]:
-        """Members that acknowledge no key. ``name``: of a node."""
-        return self.offers.problems(name)
+        """Members that acknowledge no key, or have no place. ``name``: of a node."""
+        yield from self.offers.problems(name)
+        yield from self._planning.problems()
 
     def want(self, now: Instant, flow: Flow | None, members: Collection[NodeIndex] | None) -> None:
         """Make the flow's tree have these members; None: have no tree for it.
@@ -125,7 +118,7 @@ class RootTrees:
             tree.join(node)
             if tree.hands_out_keys:
                 self.offers.soon(now, tree, node)
-        self._plan_anew(tree)
+        self._plan_anew(now, tree)
         if tree.changed:
             self.commands.append(tree.members_command())
         if is_new and flow is not None:  # not before its members are there: the flow may come by another tree till then
@@ -170,15 +163,11 @@ class RootTrees:
         trees = [tree for tree in self._trees.values() if peer in tree.members or tree.has_relay(peer)]
         self.forget(peer)
         for tree in trees:
-            if tree.used and tree.replace_key:
-                self._replace_key_at_once(now, tree)
-
-    def _replace_key_at_once(self, now: Instant, tree: RootTree) -> None:
-        """Members that have not taken the next key in the same moment get copies until they have."""
-        if tree.next_key is not None:
-            tree.next_key_limit = now
-            self._use_next_key_if_ready(now, tree)
-        self._begin_next_key(now, tree, now)
+            if tree.used and tree.replace_key:  # members without the next key in the same moment get copies until then
+                if tree.next_key is not None:
+                    tree.next_key_limit = now
+                    self._use_next_key_if_ready(now, tree)
+                self._begin_next_key(now, tree, now)
 
     def _give_left(self) -> None:
         """Take members that lost their link from all trees, before trees begin to follow each other."""
@@ -199,7 +188,7 @@ class RootTrees:
             tree.used = True
             self._unused.remove(tree.flow)
             if tree.hands_out_keys:
-                tree.key.follow(self._planning.plan(tree.members, tree.mute))
+                tree.key.follow(self._planning.plan(now, tree))
                 self.offers.offer_all(now, tree)
                 self._set_renewal(tree)
 
@@ -231,6 +220,13 @@ class RootTrees:
             if key.epoch == epoch:
                 self._acknowledged(now, peer, tree, key, TREE_STATE)
 
+    def tree_refusal(self, now: Instant, peer: NodeIndex, stream: StreamId, epoch: TreeEpoch, most: int) -> None:
+        """A node takes no place with more children than so many: nobody waits for it, and the tree is planned anew."""
+        tree = self._by_id.get(stream)
+        if tree is not None and tree.newest_key.epoch == epoch and self._planning.refuse(now, stream, peer, most):
+            tree.next_key_limit = None if tree.next_key is None else now
+            self._touched[stream] = None
+
     def _acknowledged(self, now: Instant, peer: NodeIndex, tree: RootTree, key: SenderKey, record: Records) -> None:
         was_mute = peer in tree.mute
         if not tree.authenticated and tree.acknowledge(peer, key, record):
@@ -242,7 +238,7 @@ class RootTrees:
         for flow, members in self.refused_trees.take(now):
             self.want(now, flow, members)
         due = self.offers.due(now)
-        self._touched |= dict.fromkeys(self._renewals.due(now))
+        self._touched |= dict.fromkeys((*self._renewals.due(now), *self._planning.due(now)))
         touched, self._touched = self._touched, {}
         for stream in touched:
             tree = self._by_id.get(stream)
@@ -254,7 +250,7 @@ class RootTrees:
             if tree is None or not tree.is_on_tree(node) or self.offers.is_waiting(stream, node):
                 continue  # gone, or offered the next key meanwhile
             if self.offers.offer(now, tree, node, emit_context(tree.flow)):
-                self._plan_anew(tree)
+                self._plan_anew(now, tree)
                 self._touched[stream] = None
                 self._set_renewal(tree)
         for stream in self._touched:
@@ -264,7 +260,7 @@ class RootTrees:
         self._touched.clear()
 
     def _tend(self, now: Instant, tree: RootTree) -> None:
-        self._plan_anew(tree)
+        self._plan_anew(now, tree)
         self._use_next_key_if_ready(now, tree)
         if tree.changed:
             self.commands.append(tree.members_command())
@@ -272,7 +268,8 @@ class RootTrees:
 
     def next_deadline(self) -> Instant | None:
         """When ``advance`` has something to do."""
-        return earliest(self._renewals.next(), self.offers.next_deadline(), self.refused_trees.retries.next_deadline())
+        refused = self.refused_trees.retries.next_deadline()
+        return earliest(self._renewals.next(), self.offers.next_deadline(), refused, self._planning.next_deadline())
 
     def _create(self, now: Instant, flow: Flow | None) -> RootTree:
         if flow is BROADCAST:
@@ -289,9 +286,10 @@ class RootTrees:
     def _remove(self, tree: RootTree) -> None:
         del self._trees[tree.flow], self._by_id[tree.stream]
         self._renewals.cancel(tree.stream)
+        self._planning.forget(tree.stream)
         self.offers.end_all(tree)
         for key in tree.keys:
-            self._release(tree, key, key.plan.relays)
+            self._release(tree, key, key.plan.relaying)
         if tree.flow is not None:
             self._unused.remove(tree.flow)
             self.commands.append(remove_route(tree.flow))
@@ -307,7 +305,7 @@ class RootTrees:
         self._set_renewal(tree)
 
     def _begin_next_key(self, now: Instant, tree: RootTree, limit: Instant) -> None:
-        tree.begin_next_key(*self._new_key(), limit, self._planning.plan(tree.members, tree.mute))
+        tree.begin_next_key(*self._new_key(), limit, self._planning.plan(now, tree))
         tree.next_rotation = after(now, ROTATION_INTERVAL)
         self.commands.append(MakeKey(tree.stream, tree.newest_key.key_id, tree.newest_key.epoch))
         self.offers.offer_all(now, tree)
@@ -322,7 +320,7 @@ class RootTrees:
         before = tree.use_next_key(rested, after(now, KEY_LIFETIME))
         self.commands += [before] if before else []
         self.offers.use_key(now, tree)
-        self._release(tree, tree.key, last.plan.relays - tree.members - tree.key.plan.relays)
+        self._release(tree, tree.key, last.plan.relaying - tree.members - tree.key.plan.relays)
         self._touched[tree.stream] = None
         self._set_renewal(tree)
 
@@ -340,10 +338,10 @@ class RootTrees:
         for node in sorted(relays):
             self.commands.append(OfferTree(tree.stream, key.epoch, node, NO_NODE))
 
-    def _plan_anew(self, tree: RootTree) -> None:
+    def _plan_anew(self, now: Instant, tree: RootTree) -> None:
         """Where the tree is to be another one, it takes the place of this one with the next key."""
         if tree.hands_out_keys and not tree.replace_key:
-            tree.replace_key = self._planning.plan(tree.members, tree.mute) != tree.newest_key.plan
+            tree.replace_key = self._planning.plan(now, tree) != tree.newest_key.plan
 
     def _new_key(self) -> tuple[KeyId, TreeEpoch]:
         self._last_epoch += 1

@@ -1,13 +1,18 @@
-"""Plans of trees: who sends a tree's datagrams on to whom. ``base.tree_planner`` has the one that is used today."""
+"""Plans of trees: who sends a tree's datagrams on to whom. By ``base.tree_planner``'s star, unless the node has a bound
+on its children: then ``bounded_planning`` plans.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol
 
-from treecast.base.ids import NodeIndex
+from treecast.base.ids import NodeIndex, StreamId
 from treecast.base.limits import MAX_TREE_CHILDREN
+from treecast.base.problems import Problem
+from treecast.base.time import Instant
 from treecast.base.tree_planner import TreePlanner, star
 
 
@@ -25,6 +30,11 @@ class TreePlan:
     branches: Mapping[NodeIndex, tuple[NodeIndex, ...]] = field(default_factory=dict)
     relays: frozenset[NodeIndex] = frozenset()
     """Nodes in branches that do not subscribe."""
+
+    @property
+    def relaying(self) -> frozenset[NodeIndex]:
+        """Nodes that send on, or are no subscribers: who leaves is released from its place."""
+        return self.relays.union(self.children)
 
 
 STAR = TreePlan()
@@ -87,8 +97,26 @@ def _way_up(
     return way
 
 
+class WithPlan(Protocol):
+    """A key, with the tree that was made with it."""
+
+    plan: TreePlan
+
+
+class PlannedFor(Protocol):
+    """A tree that is planned: who is to be on it, and who of these does not answer."""
+
+    stream: StreamId
+    members: set[NodeIndex]
+    mute: set[NodeIndex]
+
+    @property
+    def keys(self) -> Sequence[WithPlan]:
+        """The key in use and the next one, each with its tree."""
+
+
 class TreePlanning:
-    """A root's plans of its trees, over the linked nodes that may relay."""
+    """A root's plans of its trees, over the linked nodes that may relay. It knows no links and no bounds."""
 
     def __init__(self, me: NodeIndex, planner: TreePlanner) -> None:
         self.me = me
@@ -102,8 +130,37 @@ class TreePlanning:
         (self._relays.add if may_relay else self._relays.discard)(node)
         return self._planner is not star
 
-    def plan(self, members: Set[NodeIndex], mute: Set[NodeIndex]) -> TreePlan:
+    def set_links(self, node: NodeIndex, chunk: int, links: Sequence[tuple[int, int, int]]) -> None:
+        """A chunk of the node's LINKS lists these from now on: node, class of the round trip, class of the loss."""
+
+    def changed(self) -> None:
+        """The word of nodes on their children is another."""
+
+    def refuse(self, now: Instant, stream: StreamId, node: NodeIndex, most: int) -> bool:
+        """A node takes so many children on a tree, and no more. Whether that changes the plan."""
+        return False
+
+    def forget(self, stream: StreamId) -> None:
+        """There is no such tree any more."""
+
+    def own_children(self) -> int:
+        """The children of this node that count in its bound."""
+        return 0
+
+    def due(self, now: Instant) -> list[StreamId]:
+        """The trees that are to be planned again."""
+        return []
+
+    def next_deadline(self) -> Instant | None:
+        """When ``due`` has something."""
+        return None
+
+    def problems(self) -> Iterator[Problem]:
+        """Problems of plans that need a person."""
+        return iter(())
+
+    def plan(self, now: Instant, tree: PlannedFor) -> TreePlan:
         """The tree of these members as it is to be, without those that do not answer."""
-        answering = members - mute if mute else members
+        answering = tree.members - tree.mute if tree.mute else tree.members
         wanted = self._planner(self.me, answering, self._relays)
-        return plan_of(self.me, answering, self._relays - mute, wanted) if wanted else STAR
+        return plan_of(self.me, answering, self._relays - tree.mute, wanted) if wanted else STAR

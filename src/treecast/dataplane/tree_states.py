@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from treecast.base.commands import Command
+from treecast.base.commands import Command, SendControl
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptTree, EndRelaying, RefuseTree
 from treecast.base.errors import MalformedError
 from treecast.base.events import RefusalReason, TreeOffered
 from treecast.base.ids import NO_NODE, NodeIndex, StreamId
-from treecast.base.limits import MAX_RELAYED_STREAMS, MAX_RELAYED_STREAMS_PER_ROOT
+from treecast.base.limits import MAX_RELAYED_STREAMS, MAX_RELAYED_STREAMS_PER_ROOT, MAX_TREE_CHILDREN
 from treecast.base.tables import TableUse
 from treecast.base.time import Instant, after
 from treecast.dataplane.downstream_trees import MAX_SILENCE
-from treecast.wire.control import TreeAcknowledgement, emit_control
+from treecast.wire.control import TreeAcknowledgement, TreeRefusal, emit_control
 
 _StreamKey = tuple[NodeIndex, StreamId]
 
@@ -26,14 +26,23 @@ class TreeStates:
     """Methods append to ``commands``; the caller empties it.
 
     ``subscribes``: whether this node holds a key of a root's stream. ``may_relay``: by its own certificate.
+    ``free_children``: so many it may have in all beside those on its own trees; None: as many as it is given.
     """
 
     def __init__(
-        self, drops: Drops, subscribes: Callable[[NodeIndex, StreamId], bool], may_relay: Callable[[], bool]
+        self,
+        drops: Drops,
+        subscribes: Callable[[NodeIndex, StreamId], bool],
+        may_relay: Callable[[], bool],
+        free_children: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._drops = drops
         self._subscribes = subscribes
         self._may_relay = may_relay
+        self._free_children = free_children
+        self._children: dict[_StreamKey, int] = {}
+        """Children on each stream that goes on from here, and of all together."""
+        self.children = 0
         self._relayed: dict[_StreamKey, Instant] = {}
         """Streams that go on from here, and since when their root is silent about it, the oldest first."""
         self._of_root: dict[NodeIndex, set[StreamId]] = {}
@@ -59,8 +68,12 @@ class TreeStates:
         except MalformedError as error:
             self._drops.count(error.reason)
             self.commands.append(RefuseTree(offer.root, offer.stream, offer.epoch))
+            if offer.children:
+                refusal = TreeRefusal(offer.stream, offer.epoch, self._most(key) if self._may_relay() else 0)
+                self.commands.append(SendControl(offer.root, emit_control(refusal)))
             return
         if offer.children:
+            self._count(key, len(offer.children))
             self._relayed.pop(key, None)
             self._relayed[key] = now
             self._of_root.setdefault(offer.root, set()).add(offer.stream)
@@ -81,6 +94,20 @@ class TreeStates:
         is_full = len(self._relayed) >= MAX_RELAYED_STREAMS or of_root >= MAX_RELAYED_STREAMS_PER_ROOT
         if key not in self._relayed and is_full:
             raise MalformedError("relayed_stream_table_full")
+        if len(offer.children) > self._most(key):
+            raise MalformedError("relay_children_full")
+
+    def _most(self, key: _StreamKey) -> int:
+        """So many children this node takes on a stream's tree."""
+        free = self._free_children()
+        if free is None:
+            return MAX_TREE_CHILDREN
+        return min(max(free - self.children + self._children.get(key, 0), 0), MAX_TREE_CHILDREN)
+
+    def _count(self, key: _StreamKey, children: int) -> None:
+        self.children += children - self._children.pop(key, 0)
+        if children:
+            self._children[key] = children
 
     def refused(self, command: AcceptTree, reason: RefusalReason) -> None:
         """The data plane has not taken a state. The root, without acknowledgement, sends copies and the state again."""
@@ -117,6 +144,7 @@ class TreeStates:
 
     def _drop(self, key: _StreamKey) -> None:
         root, stream = key
+        self._count(key, 0)
         if self._relayed.pop(key, None) is not None:
             self._of_root[root].discard(stream)
             if not self._of_root[root]:

@@ -17,6 +17,7 @@ from treecast.base.events import Event, SessionReport
 from treecast.base.flows import GroupKey
 from treecast.base.keep_local import KEEP_ALL, KeepLocal
 from treecast.base.lan import BridgedLan
+from treecast.base.planned_tree import LinkPlanner
 from treecast.base.problems import Problem
 from treecast.base.storm_control import StormLimits
 from treecast.base.time import Duration, Instant, after, earliest
@@ -66,8 +67,9 @@ class Engine:
         verifier: Verifier | None = None,
         intern: Callable[[Record], Record] = lambda record: record,
         planner: TreePlanner = star,
+        link_planner: LinkPlanner | None = None,
     ) -> None:
-        """``planner``: of the trees whose root this node is.
+        """``planner``: of the trees whose root this node is; ``link_planner``: of those within bounds.
         ``verifier`` and ``intern``: shared by the engines of one process, in simulation.
         """
         self.rooms = rooms = rooms_of(
@@ -81,6 +83,7 @@ class Engine:
             verifier=verifier or Verifier(identity.network.ca_public_key),
             intern=intern,
             planner=planner,
+            link_planner=link_planner,
         )
         self.drops = rooms.drops
         self.faults = Faults(rooms.drops)

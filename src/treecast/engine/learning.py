@@ -10,6 +10,7 @@ from treecast.engine.changes import HostChange, MemberChange, PrefixChange
 from treecast.engine.rooms import Rooms, given_by, may_relay
 from treecast.topology.multicast_table import group_sort_key
 from treecast.wire.advertised_groups import GroupsContent, parse_chunk_key
+from treecast.wire.advertised_links import LinksContent
 from treecast.wire.advertisement import (
     GroupPrefixContent,
     HostContent,
@@ -77,7 +78,8 @@ class Learning:
             case Kind.REVOCATION if isinstance(content, RevocationContent):
                 self._rooms.revocations.put(parse_revocation_key(learned.key), content.serial, content.name)
             case Kind.LINKS:
-                pass  # Broadcast's own; the overlay graph will want it too
+                links = content.links() if isinstance(content, LinksContent) else ()
+                self._rooms.tree_planning.set_links(origin, learned.key[0], links)
 
     def _note_permitted(self, node: NodeIndex) -> None:
         """A change for each group and prefix that a node wants: each is shown with whether it is permitted."""
@@ -92,7 +94,8 @@ class Learning:
         if isinstance(content, NodeContent) and certificate is not None:
             before = self._rooms.nodes.certificate(origin)
             self._rooms.nodes.put(origin, certificate)
-            self._rooms.nodes.put_relaying(origin, content.relaying())
+            if self._rooms.nodes.put_relaying(origin, content.relaying()):
+                self._rooms.tree_planning.changed()
             if self._rooms.topology.permit(origin, certificate.rights.receive_from):
                 self._note_permitted(origin)
             if before is not None and before.rights.send_to != certificate.rights.send_to:

@@ -61,12 +61,14 @@ class NodeTable:
             self.ending.remove(node)
             self.sources.uncertify(node)
 
-    def put_relaying(self, node: NodeIndex, relaying: Relaying) -> None:
-        """What the node says of its relaying and its uplink."""
+    def put_relaying(self, node: NodeIndex, relaying: Relaying) -> bool:
+        """The node says this of its relaying and its uplink; whether it said something else before."""
+        is_other = self.relaying(node) != relaying
         self._relaying[node] = relaying
+        return is_other
 
     def relaying(self, node: NodeIndex) -> Relaying:
-        """What the node has said of its relaying; nothing said is no bound."""
+        """The node's own word of its relaying; nothing said is no bound."""
         return self._relaying.get(node, UNBOUNDED)
 
     def _unname(self, name: str) -> None:

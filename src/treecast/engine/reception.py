@@ -45,6 +45,7 @@ from treecast.wire.control import (
     KeyRefusal,
     Ranges,
     TreeAcknowledgement,
+    TreeRefusal,
     parse_control,
 )
 
@@ -150,6 +151,9 @@ class Reception:
                 self._rooms.root_trees.offers.refused(event.peer, StreamId(stream), reason)
             case TreeAcknowledgement(stream, epoch):
                 self._rooms.root_trees.tree_acknowledgement(now, event.peer, StreamId(stream), TreeEpoch(epoch))
+            case TreeRefusal(stream, epoch, most):
+                identity = event.peer, StreamId(stream), TreeEpoch(epoch)
+                self._rooms.root_trees.tree_refusal(now, *identity, most)
             case EncapsulationKey() | Ciphertext():
                 self._rooms.links.exchanges.receive(now, event.peer, message)
             case Goodbye():

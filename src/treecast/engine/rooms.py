@@ -12,14 +12,19 @@ from treecast.base.addresses import IPAddress, IPNetwork
 from treecast.base.counters import Drops
 from treecast.base.flows import Flow, PrefixKey
 from treecast.base.ids import NodeIndex, TreeEpoch
+from treecast.base.planned_tree import LinkPlanner
 from treecast.base.protocol_version import CAPABILITIES
+from treecast.base.relaying import Relaying
 from treecast.base.tree_planner import TreePlanner
 from treecast.broadcast.broadcast import Broadcast
 from treecast.broadcast.quotas import quota_of
 from treecast.broadcast.store import Record
+from treecast.dataplane.bounded_planning import BoundedPlanning
+from treecast.dataplane.children_bounds import ChildrenBounds
 from treecast.dataplane.downstream_trees import DownstreamTrees
 from treecast.dataplane.port_groups import PortGroups
 from treecast.dataplane.root_trees import RootTrees
+from treecast.dataplane.tree_plan import TreePlanning
 from treecast.dataplane.tree_states import TreeStates
 from treecast.designated_forwarder.designated_forwarder import DesignatedForwarder, Sender
 from treecast.discovery.certified import Given
@@ -64,6 +69,7 @@ class Rooms:
     root_trees: RootTrees
     downstream_trees: DownstreamTrees
     tree_states: TreeStates
+    tree_planning: TreePlanning
     port_groups: PortGroups
     prefixes: tuple[PrefixKey, ...]
     authenticated: tuple[IPNetwork, ...]
@@ -109,6 +115,7 @@ def rooms_of(
     verifier: Verifier,
     intern: Callable[[Record], Record],
     planner: TreePlanner,
+    link_planner: LinkPlanner | None,
 ) -> Rooms:
     """The rooms of a node that starts."""
     certificate, drops = identity.certificate, Drops()
@@ -121,6 +128,11 @@ def rooms_of(
     discovery.certify_own(given_by(certificate))
     me, epoch = certificate.node_index, TreeEpoch(environment.epoch_ms // 1000 & 0xFFFF_FFFF)
     downstream_trees = DownstreamTrees(drops, prefixes, partial(_may_send, nodes), groups.authenticated)
+    planning = _planning(me, environment.relaying, nodes, planner, link_planner)
+    free_children = partial(_free_children, environment.relaying, planning)
+    tree_states = TreeStates(drops, downstream_trees.subscribes, partial(may_relay, nodes, me), free_children)
+    if isinstance(planning, BoundedPlanning):
+        planning.bounds.relayed = lambda: tree_states.children
     return Rooms(
         certificate=certificate,
         drops=drops,
@@ -136,14 +148,29 @@ def rooms_of(
         membership=_membership(node, membership),
         broadcast=broadcast,
         topology=Topology(certificate.rights.send_to),
-        root_trees=RootTrees(epoch, drops, me, planner, groups.authenticated),
+        root_trees=RootTrees(epoch, drops, me, authenticated=groups.authenticated, planning=planning),
         downstream_trees=downstream_trees,
-        tree_states=TreeStates(drops, downstream_trees.subscribes, partial(may_relay, nodes, me)),
+        tree_states=tree_states,
+        tree_planning=planning,
         port_groups=PortGroups(tap_gets_all=bool(prefixes)),
         prefixes=prefixes,
         authenticated=groups.authenticated,
         changes=Changes(environment.epoch_ms),
     )
+
+
+def _planning(
+    me: NodeIndex, own: Relaying, nodes: NodeTable, planner: TreePlanner, link_planner: LinkPlanner | None
+) -> TreePlanning:
+    """Within bounds where the operator has named one, by the planner else."""
+    if link_planner is None or not own.is_bounded:
+        return TreePlanning(me, planner)
+    return BoundedPlanning(me, link_planner, ChildrenBounds(me, own, nodes.relaying))
+
+
+def _free_children(own: Relaying, planning: TreePlanning) -> int | None:
+    """So many children this node may have on trees of others; None: as many as it is given."""
+    return None if own.max_children is None else own.max_children - planning.own_children()
 
 
 def _may_send(nodes: NodeTable, root: NodeIndex, flow: Flow) -> bool:

@@ -329,6 +329,10 @@ class View:
         """Counters of NodeDiscovery."""
         return self._rooms.discovery.counters.snapshot()
 
+    def children(self) -> int:
+        """The nodes that this one sends streams to: on its own trees, where it has a bound, and on those of others."""
+        return self._rooms.tree_planning.own_children() + self._rooms.tree_states.children
+
     def drops(self) -> Mapping[str, int]:
         """Discarded frames and messages by reason."""
         return self._rooms.drops.snapshot()

@@ -5,12 +5,17 @@ Every value here is immutable, so engines learn nothing through it that they wer
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from weakref import WeakValueDictionary
 
+from treecast.base.planned_tree import LinkPlanner
+from treecast.base.relaying import UNBOUNDED
 from treecast.base.tree_planner import TreePlanner, star
 from treecast.broadcast.store import Record
+from treecast.engine.environment import NodeEnvironment
 from treecast.identity.certificate import Verifier
 from treecast.identity.keys import VerifySignature, verify
+from treecast.sim.tree_plans import LinkGraph
 
 
 class VerifiedOnce:
@@ -42,7 +47,15 @@ class Shared:
         self.verifier = Verifier(ca_public_key, self.signatures)
         self.planner: TreePlanner = star
         """How nodes that start from now on plan their trees."""
+        self.relaying = UNBOUNDED
+        """Bounds of the children of nodes that start from now on."""
+        self.link_planner: Callable[[], LinkPlanner] = LinkGraph
+        """Planners of nodes with bounds."""
         self._records: WeakValueDictionary[bytes, Record] = WeakValueDictionary()
+
+    def environment(self, epoch_ms: int, instance: bytes) -> NodeEnvironment:
+        """The environment of a node that starts now."""
+        return NodeEnvironment((4,), ipv6=False, epoch_ms=epoch_ms, aead=1, instance=instance, relaying=self.relaying)
 
     def intern(self, record: Record) -> Record:
         """The first record of these bytes that is still held anywhere."""

@@ -14,7 +14,7 @@ from treecast.base.ids import NodeIndex
 from treecast.base.membership import FilterMode
 from treecast.base.time import Duration, Instant, after
 from treecast.engine.engine import Engine
-from treecast.engine.environment import ALL_ALIKE, GroupOptions, NodeEnvironment
+from treecast.engine.environment import ALL_ALIKE, GroupOptions
 from treecast.identity.certificate import Certificate, Claims, issue
 from treecast.identity.keys import NodeKeys, SigningKey
 from treecast.identity.network import Network as NetworkIdentity
@@ -76,7 +76,7 @@ class SimNode:
         )
         self.engine = Engine(
             identity,
-            NodeEnvironment((4,), ipv6=False, epoch_ms=epoch_ms, aead=1, instance=world.new_instance()),
+            world.shared.environment(epoch_ms, world.new_instance()),
             factory=ModelFactory(identity.certificate.static_key),
             membership=MembershipConfig(),
             rng=Random(world.rng.getrandbits(64)),
@@ -85,6 +85,7 @@ class SimNode:
             verifier=world.shared.verifier,
             intern=world.shared.intern,
             planner=world.shared.planner,
+            link_planner=world.shared.link_planner(),
         )
         self.carry_out(self.engine.start(self._underlay.now, (self.endpoint,)))
         self._plan()
@@ -238,10 +239,8 @@ class World:
         meter: Meter | None = None,
         datagram_weight: int = 1,
     ) -> None:
-        self.datagram_weight = datagram_weight
+        self.datagram_weight, self.turn_interval, self.meter = datagram_weight, turn_interval, meter
         self.rng = Random(seed)
-        self.meter = meter
-        self.turn_interval = turn_interval
         self._instances = self._serials = 0
         placed = PlacedEndpoints(Random(seed)) if cities else None
         self.underlay = Underlay(self.rng, loss=loss, delay=delay, jitter=jitter, delay_between=placed)

@@ -153,6 +153,17 @@ class KeyRefusal(_Message, tag=10, frozen=True):
         return f"KEY REFUSAL of stream {self.stream} key {self.key_id} reason {self.reason}"
 
 
+class TreeRefusal(_Message, tag=11, frozen=True):
+    """The sender takes no place on the tree of this epoch with more children than so many."""
+
+    stream: U32
+    epoch: U32
+    most_children: U16
+
+    def __str__(self) -> str:
+        return f"TREE REFUSAL of stream {self.stream} epoch {self.epoch}, {self.most_children} children at most"
+
+
 ControlMessage = (
     Flood
     | Acknowledge
@@ -164,8 +175,9 @@ ControlMessage = (
     | Ranges
     | TreeAcknowledgement
     | KeyRefusal
+    | TreeRefusal
 )
-_TAGS = frozenset(range(1, 11))
+_TAGS = frozenset(range(1, 12))
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[ControlMessage] = msgspec.msgpack.Decoder(ControlMessage)

@@ -44,6 +44,7 @@ from treecast.wire.control import (
     KeyRefusal,
     Ranges,
     TreeAcknowledgement,
+    TreeRefusal,
     emit_control,
     parse_control,
 )
@@ -58,6 +59,7 @@ MESSAGES: list[ControlMessage] = [
     KeyAcknowledgement(1, 2),
     KeyRefusal(1, 2, 3),
     TreeAcknowledgement(1, 2),
+    TreeRefusal(1, 2, 3),
     Goodbye(),
     EncapsulationKey(1, 0, bytes(592)),
     Ciphertext(1, 1, bytes(544)),

@@ -55,6 +55,7 @@ from treecast.wire.control import (
     KeyRefusal,
     Ranges,
     TreeAcknowledgement,
+    TreeRefusal,
     emit_control,
     parse_control,
 )
@@ -306,6 +307,8 @@ def test_keys_and_trees_taken_and_goodbyes_are_taken(numbers: tuple[int, int]) -
     assert as_heard(KeyAcknowledgement(*numbers)) == KeyAcknowledgement(*numbers)
     assert as_heard(KeyRefusal(*numbers, 0xFFFF)) == KeyRefusal(*numbers, 0xFFFF)
     assert as_heard(TreeAcknowledgement(*numbers)) == TreeAcknowledgement(*numbers)
+    refusal = TreeRefusal(*numbers, numbers[0] & 0xFFFF)
+    assert as_heard(refusal) == refusal
     assert as_heard(Goodbye()) == Goodbye()
 
 

@@ -20,8 +20,9 @@ from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import NO_NODE, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Duration, Instant
+from treecast.dataplane.key_times import KEY_REST, ROTATION_LIMIT
 from treecast.dataplane.mute_members import MUTE_AFTER
-from treecast.dataplane.root_trees import KEY_REST, ROTATION_LIMIT, RootTrees
+from treecast.dataplane.root_trees import RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
 STREAM = StreamId(1)

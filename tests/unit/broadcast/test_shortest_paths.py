@@ -8,9 +8,10 @@ from random import Random
 from treecast.base.ids import NodeIndex
 from treecast.broadcast.link_state import LinkState, ListedBy
 from treecast.broadcast.own_links import OwnLinks
-from treecast.broadcast.shortest_paths import ENOUGH_NODES, LONGEST_PATH, SEARCHED_NODES, ShortestPaths, delay_us
+from treecast.broadcast.shortest_paths import ENOUGH_NODES, LONGEST_PATH, SEARCHED_NODES, ShortestPaths
 from treecast.broadcast.store import Store
 from treecast.wire.advertised_links import HIGHEST_LOSS_CLASS, LONGEST_RTT_CLASS, rtt_class
+from treecast.wire.link_delays import delay_us
 
 ME = 1
 Measured = dict[tuple[int, int], tuple[int, int]]

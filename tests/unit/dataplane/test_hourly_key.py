@@ -12,7 +12,8 @@ from treecast.base.counters import Drops
 from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.time import Instant
-from treecast.dataplane.root_trees import KEY_LIFETIME, ROTATION_LIMIT, RootTrees
+from treecast.dataplane.key_times import KEY_LIFETIME, ROTATION_LIMIT
+from treecast.dataplane.root_trees import RootTrees
 from treecast.dataplane.tree_offers import FIRST_OFFER_INTERVAL
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)

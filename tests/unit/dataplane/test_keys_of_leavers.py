@@ -14,7 +14,8 @@ from treecast.base.flows import Flow
 from treecast.base.ids import KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.key_commands import AnnounceKey
 from treecast.base.time import Duration, Instant
-from treecast.dataplane.root_trees import KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT, RootTrees
+from treecast.dataplane.key_times import KEY_REST, ROTATION_INTERVAL, ROTATION_LIMIT
+from treecast.dataplane.root_trees import RootTrees
 
 FLOW = Flow(0, IPv4Address("239.1.1.1"), None)
 TREE, EPOCH = StreamId(1), TreeEpoch(1)

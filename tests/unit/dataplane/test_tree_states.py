@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from treecast.base.commands import SendControl
 from treecast.base.counters import Drops
 from treecast.base.downstream_commands import AcceptTree, EndRelaying, RefuseTree
 from treecast.base.events import RefusalReason, TreeOffered
@@ -12,7 +13,7 @@ from treecast.base.time import Instant
 from treecast.dataplane import tree_states
 from treecast.dataplane.downstream_trees import MAX_SILENCE
 from treecast.dataplane.tree_states import TreeStates
-from treecast.wire.control import TreeAcknowledgement, emit_control
+from treecast.wire.control import TreeAcknowledgement, TreeRefusal, emit_control, parse_control
 
 ROOT, OTHER = NodeIndex(1), NodeIndex(2)
 EPOCH = TreeEpoch(7)
@@ -22,11 +23,14 @@ CHILDREN = (NodeIndex(5), NodeIndex(6))
 class Node:
     """A node that may relay, or not, and holds keys of some streams of ROOT."""
 
-    def __init__(self, *subscribed: int, may_relay: bool = True) -> None:
-        self.may_relay = may_relay
+    def __init__(self, *subscribed: int, may_relay: bool = True, free: int | None = None) -> None:
+        self.may_relay, self.free = may_relay, free
         self.drops = Drops()
         self.states = TreeStates(
-            self.drops, lambda root, stream: root == ROOT and stream in subscribed, lambda: self.may_relay
+            self.drops,
+            lambda root, stream: root == ROOT and stream in subscribed,
+            lambda: self.may_relay,
+            lambda: self.free,
         )
 
     def takes(self, stream: int, children: tuple[NodeIndex, ...] = (), *, now: float = 1.0, root: int = 1) -> bool:
@@ -132,3 +136,46 @@ def test_a_state_that_the_data_plane_refuses_is_none_and_one_that_came_twice_sta
     assert node.states.relayed() == ((ROOT, 5),)
     node.states.refused(command, RefusalReason.TABLE_FULL)
     assert (node.ended(), node.states.relayed()) == ([5], ())
+
+
+def refusal(node: Node, stream: int, children: tuple[NodeIndex, ...]) -> TreeRefusal:
+    offer = TreeOffered(ROOT, StreamId(stream), EPOCH, ROOT, NO_NODE, children)
+    node.states.offered(Instant(1.0), offer)
+    (sent,) = [command.data for command in node.states.commands if isinstance(command, SendControl)]
+    node.states.commands.clear()
+    message = parse_control(sent)
+    assert isinstance(message, TreeRefusal)
+    return message
+
+
+def test_children_beyond_the_bound_are_refused_with_how_many_would_be_taken() -> None:
+    node = Node(5, free=3)
+    assert node.takes(6, CHILDREN)
+    assert node.states.children == 2
+    assert refusal(node, 7, CHILDREN) == TreeRefusal(7, EPOCH, 1)
+    assert node.drops.snapshot() == {"relay_children_full": 1}
+    assert node.takes(7, CHILDREN[:1])
+    assert node.takes(6, CHILDREN), "those that it has are no new ones"
+    assert node.takes(6, ()) is False, "it subscribes to another stream"
+    node.states.offered(Instant(2.0), TreeOffered(ROOT, StreamId(6), EPOCH, NO_NODE, NO_NODE, ()))
+    node.states.commands.clear()
+    assert node.states.children == 1
+    assert node.takes(8, CHILDREN)
+
+
+def test_children_on_own_trees_leave_fewer_for_others() -> None:
+    node = Node(5, free=2)
+    assert node.takes(6, CHILDREN)
+    node.free = -1
+    assert refusal(node, 6, CHILDREN).most_children == 0
+
+
+def test_a_node_that_does_not_relay_takes_none_and_the_root_learns_of_it() -> None:
+    assert refusal(Node(5, may_relay=False), 6, CHILDREN) == TreeRefusal(6, EPOCH, 0)
+
+
+def test_what_silent_roots_leave_is_free_again() -> None:
+    node = Node(5, free=2)
+    assert node.takes(6, CHILDREN)
+    node.states.forget(ROOT)
+    assert node.states.children == 0

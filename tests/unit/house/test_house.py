@@ -9,13 +9,18 @@ TESTS = Path(__file__).parents[2]
 SOURCE = TESTS.parent / "src" / "treecast"
 
 
-def test_the_extension_is_imported_in_one_place_each_for_packets_handshakes_and_this_process_s_privileges() -> None:
+def test_the_extension_is_imported_in_one_place_for_packets_handshakes_plans_and_privileges_each() -> None:
     importing = {
         path.relative_to(SOURCE).as_posix()
         for path in SOURCE.rglob("*.py")
         if re.search(r"\bimport _native\b|treecast\._native import", path.read_text())
     }
-    assert importing == {"adapters/native.py", "adapters/noise.py", "adapters/privileges.py"}
+    assert importing == {
+        "adapters/native.py",
+        "adapters/noise.py",
+        "adapters/privileges.py",
+        "adapters/tree_plans.py",
+    }
 
 
 def test_no_module_that_decides_reads_the_worlds_randomness() -> None:

@@ -1,0 +1,33 @@
+"""Plans of trees by ``crates/plan``; plain Python that gives the same plans: ``sim/tree_plans.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from treecast import _native
+from treecast.base.ids import NodeIndex
+from treecast.base.planned_tree import PlannedTree, TreeRequest
+from treecast.wire.link_delays import DELAYS_US
+
+__all__ = ["LinkGraph"]
+
+
+class LinkGraph:
+    """A ``LinkPlanner``."""
+
+    def __init__(self) -> None:
+        self._graph = _native.LinkGraph(DELAYS_US)
+
+    def __len__(self) -> int:
+        """Entries of LINKS that are held."""
+        return len(self._graph)
+
+    def set_links(self, node: NodeIndex, chunk: int, links: Sequence[tuple[int, int, int]]) -> None:
+        """A chunk lists these links from now on."""
+        self._graph.set_links(node, chunk, list(links))
+
+    def plan(self, request: TreeRequest) -> PlannedTree:
+        """ValueError for places that are not ascending, or without the root."""
+        kept = None if request.kept is None else [(int(low), int(high)) for low, high in request.kept.items()]
+        parents, mean_us, missed = self._graph.plan(request.root, list(request.places), kept)
+        return PlannedTree({NodeIndex(node): NodeIndex(parent) for node, parent in parents}, mean_us, missed)

@@ -1,0 +1,197 @@
+"""A root's plans of its trees over measured links, with a bound on each node's children.
+
+Decides when a tree is planned anew, and which of two plans it follows: who joins takes the best free place, who leaves
+frees one, and a tree that has become much worse than a fresh plan gives way to that. Where places are short the root
+sends to the rest itself. Planning itself is the planner's (``base.planned_tree``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+
+from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
+from treecast.base.planned_tree import LinkPlanner, Place, PlannedTree, TreeRequest
+from treecast.base.problems import Problem
+from treecast.base.time import Duration, Instant, after
+from treecast.base.tree_planner import star
+from treecast.dataplane.children_bounds import ChildrenBounds
+from treecast.dataplane.tree_plan import STAR, PlannedFor, TreePlan, TreePlanning, plan_of
+
+FULL_PLAN_INTERVAL: Duration = 10.0
+WORSE_PERCENT = 115
+"""A tree whose members' mean delay is beyond that of a fresh plan by so much gives way to it."""
+COPY_US = 100
+"""A copy takes so long to leave a node."""
+RETRY_INTERVAL: Duration = 2.0
+"""A tree with members that have no place is planned again so soon."""
+REVIEW_INTERVAL: Duration = 0.2
+REVIEWED_AT_ONCE = 4
+"""A plan of 1,000 nodes takes some milliseconds: these are a few percent of a core, however many trees there are."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A tree as it was planned last. ``full_at``: when from nothing, too."""
+
+    answering: frozenset[NodeIndex]
+    planned: PlannedTree
+    plan: TreePlan
+    full_at: Instant
+    is_stale: bool = False
+    is_settled: bool = False
+    """The key in use is this plan's: nobody has children by an older one."""
+
+    @property
+    def review_at(self) -> Instant:
+        return after(self.full_at, RETRY_INTERVAL if self.planned.missed else FULL_PLAN_INTERVAL)
+
+
+class BoundedPlanning(TreePlanning):
+    """Plans within bounds. The broadcast tree stays a star, and counts in no bound."""
+
+    def __init__(self, me: NodeIndex, planner: LinkPlanner, bounds: ChildrenBounds) -> None:
+        super().__init__(me, star)
+        self.bounds = bounds
+        self._link_planner = planner
+        self._held: dict[StreamId, _Held] = {}
+        self._to_review: dict[StreamId, None] = {}
+        self._next_review: Instant | None = None
+
+    def own_children(self) -> int:
+        """The children of this node on its own trees."""
+        return self.bounds.of_all_trees(self.me)
+
+    def set_links(self, node: NodeIndex, chunk: int, links: Sequence[tuple[int, int, int]]) -> None:
+        """A chunk of the node's LINKS lists these from now on."""
+        self._link_planner.set_links(node, chunk, links)
+        self.changed()
+
+    def changed(self) -> None:
+        """Links or bounds are others: trees are held against a fresh plan, each when its time has come."""
+        if len(self._to_review) < len(self._held):
+            self._to_review |= dict.fromkeys(self._held)
+            self._next_review = None
+
+    def set_relay(self, node: NodeIndex, *, may_relay: bool) -> bool:
+        """A linked node may relay, or may no more. Whether plans are to be looked at at once."""
+        if may_relay == (node in self._relays):
+            return False
+        super().set_relay(node, may_relay=may_relay)
+        if may_relay:
+            self.changed()
+        else:
+            self.bounds.forget(node)
+        found = False
+        for held in self._held.values():
+            if held.planned.missed if may_relay else node in held.plan.children:
+                found = held.is_stale = True
+        return found
+
+    def refuse(self, now: Instant, stream: StreamId, node: NodeIndex, most: int) -> bool:
+        """A node takes so many children on the stream's tree, and no more. Whether that is fewer than planned."""
+        held = self._held.get(stream)
+        if held is None or len(held.plan.children.get(node, ())) <= most:
+            return False
+        self.bounds.refuse(now, node, most)
+        held.is_stale = True
+        return True
+
+    def forget(self, stream: StreamId) -> None:
+        """There is no such tree any more."""
+        if self._held.pop(stream, None) is not None:
+            self.bounds.use(stream, {})
+            self._to_review.pop(stream, None)
+
+    def plan(self, now: Instant, tree: PlannedFor) -> TreePlan:
+        """The tree as it is to be, without those that do not answer."""
+        stream, mute = tree.stream, tree.mute
+        if stream == BROADCAST_STREAM:
+            return STAR
+        answering = tree.members - mute if mute else tree.members
+        held = self._held.get(stream)
+        if held is not None and not held.is_stale and held.answering == answering:
+            self._count_children(tree, held)
+            return held.plan
+        relays = self._relays - mute
+        places = self._places(now, stream, answering, relays)
+        planned, full_at = self._planned(now, places, held)
+        wanted = {node: parent for node, parent in planned.parents.items() if parent != self.me}
+        plan = plan_of(self.me, answering, relays, wanted)
+        held = self._held[stream] = _Held(frozenset(answering), planned, plan, full_at)
+        self._count_children(tree, held)
+        if planned.missed:
+            self._to_review[stream] = self._next_review = None
+        return plan
+
+    def _count_children(self, tree: PlannedFor, held: _Held) -> None:
+        """Nodes have the children of the tree's next key beside those of the key in use, while there are two."""
+        if held.is_settled:
+            return
+        children: dict[NodeIndex, int] = {}
+        plans = [held.plan, *(key.plan for key in tree.keys)]
+        for plan in plans:
+            of_root = len(plan.branches) + len(held.answering - plan.branch_of.keys())
+            for node, count in ((self.me, of_root), *((node, len(below)) for node, below in plan.children.items())):
+                children[node] = max(children.get(node, 0), count)
+        self.bounds.use(tree.stream, children)
+        held.is_settled = all(plan == held.plan for plan in plans)
+
+    def _places(self, now: Instant, stream: StreamId, answering: Set[NodeIndex], relays: Set[NodeIndex]) -> list[Place]:
+        return [
+            Place(
+                node,
+                self.bounds.most(now, node, stream) if node in relays or node == self.me else 0,
+                COPY_US,
+                node in answering,
+            )
+            for node in sorted({self.me, *answering, *relays})
+        ]
+
+    def _planned(self, now: Instant, places: list[Place], held: _Held | None) -> tuple[PlannedTree, Instant]:
+        """The tree that there is, changed as little as can be, unless a fresh plan reaches more members, or reaches
+        them much sooner and the last one is long ago; and when the last fresh one was.
+        """
+        if held is None:
+            return self._link_planner.plan(TreeRequest(self.me, places)), now
+        kept = self._link_planner.plan(TreeRequest(self.me, places, held.planned.parents))
+        if not kept.missed and now < held.review_at:
+            return kept, held.full_at
+        fresh = self._link_planner.plan(TreeRequest(self.me, places))
+        is_worse = kept.missed == fresh.missed and kept.mean_us * 100 > fresh.mean_us * WORSE_PERCENT
+        return (fresh if kept.missed > fresh.missed or is_worse else kept), now
+
+    def due(self, now: Instant) -> list[StreamId]:
+        """The trees that are to be planned again, a few at a time."""
+        if not self._to_review or (self._next_review is not None and now < self._next_review):
+            return []
+        ready: list[StreamId] = []
+        soonest = after(now, FULL_PLAN_INTERVAL)
+        for stream in list(self._to_review):
+            held = self._held[stream]
+            if held.review_at > now:
+                soonest = min(soonest, held.review_at)
+            elif len(ready) < REVIEWED_AT_ONCE:
+                ready.append(stream)
+                held.is_stale = True
+                del self._to_review[stream]
+            else:
+                soonest = after(now, REVIEW_INTERVAL)
+                break
+        self._next_review = soonest
+        return ready
+
+    def next_deadline(self) -> Instant | None:
+        """When ``due`` has something."""
+        return (self._next_review or Instant(0.0)) if self._to_review else None
+
+    def problems(self) -> Iterator[Problem]:
+        """Members for which no node has a place left."""
+        missed = sum(held.planned.missed for held in self._held.values())
+        if missed:
+            yield Problem(
+                "no_place_on_trees",
+                "trees",
+                f"{missed} receivers of streams of this node have no place below other nodes: it sends to them itself, "
+                "beyond its bound: give more nodes the role relay, or a higher --max-children",
+            )

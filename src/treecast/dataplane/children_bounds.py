@@ -1,0 +1,67 @@
+"""Bounds on children: how many a node may have on one more tree, by its own word and by what the root's trees take.
+
+Decides for one root. What a relay does for other roots it knows itself: it refuses what is too much (``tree_states``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from treecast.base.ids import NodeIndex, StreamId
+from treecast.base.relaying import Relaying
+from treecast.base.time import Duration, Instant, after
+
+CHILDREN_OF_UNKNOWN_UPLINK = 4
+"""Children of a node that says nothing of its uplink, over all trees of one root."""
+CHILDREN_OF_A_RELAY = 16
+"""No relay has more on one tree, whatever it says: who lies loses what is below it, and no more than this."""
+REFUSED_FOR: Duration = 60.0
+
+
+class ChildrenBounds:
+    """The bounds of all nodes, for one root's trees. ``said``: what a node says of itself."""
+
+    def __init__(self, me: NodeIndex, own: Relaying, said: Callable[[NodeIndex], Relaying]) -> None:
+        self._me = me
+        self._own = own
+        self._said = said
+        self.relayed: Callable[[], int] = lambda: 0
+        """Children of this node on the trees of other roots."""
+        self._in_all: Counter[NodeIndex] = Counter()
+        self._on_tree: dict[StreamId, Mapping[NodeIndex, int]] = {}
+        self._refused: dict[NodeIndex, tuple[Instant, int]] = {}
+        """Nodes that have refused so many children: until when, and how many they would take."""
+
+    def use(self, stream: StreamId, children: Mapping[NodeIndex, int]) -> None:
+        """The stream's tree gives nodes so many children from now on; none to all others."""
+        self._in_all.subtract(self._on_tree.pop(stream, {}))
+        if children:
+            self._on_tree[stream] = children
+            self._in_all.update(children)
+        self._in_all += Counter()  # nodes without children are none of it
+
+    def of_all_trees(self, node: NodeIndex) -> int:
+        """The children of a node on all trees of this root."""
+        return self._in_all[node]
+
+    def refuse(self, now: Instant, node: NodeIndex, most: int) -> None:
+        """A node takes no more than so many children on a tree of this root, for a while."""
+        self._refused[node] = (after(now, REFUSED_FOR), most)
+
+    def forget(self, node: NodeIndex) -> None:
+        """The node's link is gone."""
+        self._refused.pop(node, None)
+
+    def most(self, now: Instant, node: NodeIndex, stream: StreamId) -> int:
+        """So many children the node may have on the stream's tree. The root sends each stream once at least."""
+        elsewhere = self._in_all[node] - self._on_tree.get(stream, {}).get(node, 0)
+        if node == self._me:
+            return max(_bound(self._own) - elsewhere - self.relayed(), 1)
+        until, refused = self._refused.get(node, (now, 0))
+        most = min(_bound(self._said(node)) - elsewhere, CHILDREN_OF_A_RELAY)
+        return max(min(most, refused) if until > now else most, 0)
+
+
+def _bound(relaying: Relaying) -> int:
+    return CHILDREN_OF_UNKNOWN_UPLINK if relaying.max_children is None else relaying.max_children

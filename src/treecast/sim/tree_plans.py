@@ -1,0 +1,277 @@
+"""Plans of trees in plain Python: slow and obvious, what ``crates/plan`` is held against.
+
+Each choice looks at all there is to choose from, and takes the least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from treecast.base.ids import NodeIndex
+from treecast.base.planned_tree import PlannedTree, TreeRequest
+from treecast.wire.link_delays import delay_us
+
+RELAYING_US = 200
+RELAYS_SAVE_PERCENT = 20
+LOOKS = 64
+
+Links = Sequence[Mapping[int, int]]
+"""By node: its neighbours, and the delays of the links to them in microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One tree that is to be planned. ``capacity`` and ``copy_us``: by node."""
+
+    links: Links
+    root: int
+    members: Collection[int]
+    relays: Collection[int]
+    capacity: Sequence[int]
+    copy_us: Sequence[int]
+
+    def can_relay(self, node: int) -> bool:
+        return self.capacity[node] > 0
+
+
+@dataclass(slots=True)
+class Tree:
+    """A tree of a request: parents, and children in the order of their copies."""
+
+    request: Request
+    parents: dict[int, int] = field(default_factory=dict)
+    children: dict[int, list[int]] = field(default_factory=dict)
+
+    def has(self, node: int) -> bool:
+        return node == self.request.root or node in self.parents
+
+    def of(self, node: int) -> list[int]:
+        return self.children.setdefault(node, [])
+
+    def above(self, node: int) -> Iterator[int]:
+        """The nodes above one, its parent first."""
+        while node in self.parents:
+            node = self.parents[node]
+            yield node
+
+    def is_above(self, node: int, other: int) -> bool:
+        return node == other or node in self.above(other)
+
+    def has_place(self, node: int) -> bool:
+        return self.has(node) and len(self.of(node)) < self.request.capacity[node]
+
+    def delay_us(self, node: int) -> int:
+        if node not in self.parents:
+            return 0
+        parent = self.parents[node]
+        return self._sent_us(parent, self.of(parent).index(node)) + self.request.links[parent][node]
+
+    def arrival_us(self, node: int, link_us: int) -> int:
+        """When a further child would get a datagram."""
+        return self._sent_us(node, len(self.of(node))) + link_us
+
+    def _sent_us(self, node: int, number: int) -> int:
+        relaying_us = 0 if node == self.request.root else RELAYING_US
+        return self.delay_us(node) + relaying_us + self.request.copy_us[node] * (number + 1)
+
+    def attach(self, parent: int, child: int) -> None:
+        self.parents[child] = parent
+        self.of(parent).append(child)
+
+    def detach(self, child: int) -> None:
+        self.of(self.parents.pop(child)).remove(child)
+
+    def move_below(self, parent: int, child: int) -> None:
+        self.detach(child)
+        self.attach(parent, child)
+
+    def prune(self) -> None:
+        while barren := [node for node in self.parents if not self.of(node) and node not in self.request.members]:
+            for node in barren:
+                self.detach(node)
+
+    def missed(self) -> list[int]:
+        return [member for member in self.request.members if not self.has(member)]
+
+    def mean_us(self) -> int:
+        delays = [self.delay_us(member) for member in self.request.members if self.has(member)]
+        return sum(delays) // max(len(delays), 1)
+
+
+def plan(request: Request) -> Tree:
+    """The compact tree: the node that is reached first goes in first, below whoever has room."""
+    members = frozenset(request.members) - {request.root}
+    best = _completed(Tree(request), members)
+    useful, nearest = _useful_relays(request, members)
+    if useful != members:
+        tree = _grown(request, useful)
+        missed, missed_without = len(tree.missed()), len(best.missed())
+        saves = tree.mean_us() * 100 <= best.mean_us() * (100 - RELAYS_SAVE_PERCENT)
+        if missed < missed_without or (missed == missed_without and saves):
+            best = tree
+    count = _enough(request, nearest, len(best.missed()))
+    while best.missed() and count:
+        tree = _grown(request, useful | set(nearest[:count]))
+        if len(tree.missed()) < len(best.missed()):
+            best = tree
+        count = min(2 * count, len(nearest)) if count < len(nearest) else 0
+    return best
+
+
+def _grown(request: Request, admitted: Collection[int]) -> Tree:
+    tree = _completed(Tree(request), admitted)
+    tree.prune()
+    return tree
+
+
+def _enough(request: Request, nearest: Sequence[int], missed: int) -> int:
+    """So many of the nearest relays make room for the members that are missed."""
+    free = 0
+    for count, relay in enumerate(nearest, 1):
+        free += max(request.capacity[relay] - 1, 0)
+        if free >= missed:
+            return count
+    return len(nearest)
+
+
+def keep(request: Request, parents: Mapping[int, int]) -> Tree:
+    """A tree that there is already, with the members that are new below whoever has room."""
+    tree = Tree(request)
+    wanted = {*request.members, *request.relays} - {request.root}
+    due = [request.root]
+    for parent in due:
+        for child in sorted(node for node in wanted if parents.get(node) == parent):
+            if child in request.links[parent] and tree.has_place(parent) and not tree.has(child):
+                tree.attach(parent, child)
+                due.append(child)
+    tree.prune()
+    return _completed(tree, frozenset(request.members) - {request.root})
+
+
+def _completed(tree: Tree, admitted: Collection[int]) -> Tree:
+    request = tree.request
+    _grow(tree, lambda node: node in admitted and request.can_relay(node))
+    _grow(tree, lambda node: node in admitted)
+    looks = iter(range(LOOKS))
+
+    def moves_one(member: int) -> bool:
+        return not tree.has(member) and next(looks, None) is not None and _free_place(tree, member)
+
+    while any(map(moves_one, request.members)):
+        _grow(tree, lambda node: node in admitted)
+    return tree
+
+
+def _grow(tree: Tree, admits: Callable[[int], bool]) -> None:
+    links = tree.request.links
+    while offers := [
+        (tree.arrival_us(parent, link_us), child, parent)
+        for parent in range(len(links))
+        if tree.has_place(parent)
+        for child, link_us in links[parent].items()
+        if admits(child) and not tree.has(child)
+    ]:
+        _, child, parent = min(offers)
+        tree.attach(parent, child)
+
+
+def _free_place(tree: Tree, node: int) -> bool:
+    links = tree.request.links
+    moves = [
+        (tree.arrival_us(other, link_us), child, other)
+        for neighbour in links[node]
+        if tree.has(neighbour)
+        for child in tree.of(neighbour)
+        for other, link_us in links[child].items()
+        if other != neighbour and tree.has_place(other) and not tree.is_above(child, other)
+    ]
+    if moves:
+        _, child, other = min(moves)
+        tree.move_below(other, child)
+    return bool(moves)
+
+
+def _useful_relays(request: Request, members: frozenset[int]) -> tuple[frozenset[int], list[int]]:
+    """The members, with the relays that a shortest way to a member takes; and all that a way leads to, by distance."""
+    known = members | frozenset(request.relays)
+    nearest: dict[int, tuple[int, int]] = {request.root: (0, -1)}
+    done: set[int] = set()
+    while due := sorted((*nearest[node], node) for node in nearest if node not in done):
+        delay_us, _, node = due[0]
+        done.add(node)
+        for other, link_us in request.links[node].items() if request.can_relay(node) else ():
+            if other in known and other != request.root:
+                found = (delay_us + link_us, node)
+                nearest[other] = min(nearest.get(other, found), found)
+    useful = set(members)
+    for member in members & nearest.keys():
+        at = nearest[member][1]
+        while at != request.root:
+            useful.add(at)
+            at = nearest[at][1]
+    reached = [node for node in nearest if node in known - members and node != request.root]
+    return frozenset(useful), sorted(reached, key=lambda node: (nearest[node][0], node))
+
+
+def improve(tree: Tree, most: int) -> int:
+    """Nodes that get datagrams last move to where they get them earlier; how many did."""
+    moved = 0
+    for node in sorted(tree.parents, key=lambda node: (-tree.delay_us(node), node)):
+        offers = [
+            (tree.arrival_us(other, link_us), other)
+            for other, link_us in tree.request.links[node].items()
+            if other != tree.parents[node] and tree.has_place(other) and not tree.is_above(node, other)
+        ]
+        if moved < most and offers and min(offers)[0] < tree.delay_us(node):
+            tree.move_below(min(offers)[1], node)
+            moved += 1
+    tree.prune()
+    return moved
+
+
+class LinkGraph:
+    """A ``LinkPlanner``, as ``adapters.tree_plans`` has one."""
+
+    def __init__(self) -> None:
+        self._listed: dict[NodeIndex, dict[int, Sequence[tuple[int, int, int]]]] = {}
+
+    def set_links(self, node: NodeIndex, chunk: int, links: Sequence[tuple[int, int, int]]) -> None:
+        """A chunk of the node's LINKS lists these from now on."""
+        self._listed.setdefault(node, {})[chunk] = links
+
+    def _classes(self, node: NodeIndex) -> dict[int, tuple[int, int]]:
+        chunks = sorted(self._listed.get(node, {}).items())
+        return {peer: (rtt, loss) for _, links in chunks for peer, rtt, loss in links}
+
+    def plan(self, request: TreeRequest) -> PlannedTree:
+        """The tree of ``plan`` and ``improve``, or of ``keep``."""
+        nodes = [place.node for place in request.places]
+        number = {node: at for at, node in enumerate(nodes)}
+        root = number[request.root]
+        classes = [self._classes(node) for node in nodes]
+        links = [
+            {
+                number[NodeIndex(peer)]: max(delay_us(*map(max, mine, classes[number[NodeIndex(peer)]][node])), 1)
+                for peer, mine in of.items()
+                if peer != node and peer in number and node in classes[number[NodeIndex(peer)]]
+            }
+            for node, of in zip(nodes, classes, strict=True)
+        ]
+        others = [(at, place) for at, place in enumerate(request.places) if at != root]
+        wanted = Request(
+            links,
+            root,
+            [at for at, place in others if place.is_member],
+            [at for at, place in others if not place.is_member and place.most_children],
+            [place.most_children for place in request.places],
+            [place.copy_us for place in request.places],
+        )
+        if request.kept is None:
+            tree = plan(wanted)
+            improve(tree, len(nodes))
+        else:
+            known = {low: high for low, high in request.kept.items() if low in number and high in number}
+            tree = keep(wanted, {number[low]: number[high] for low, high in known.items()})
+        parents = {nodes[low]: nodes[high] for low, high in sorted(tree.parents.items())}
+        return PlannedTree(parents, tree.mean_us(), len(tree.missed()))
