@@ -81,7 +81,7 @@ UplinkOption = Annotated[
     str | None,
     typer.Option(
         metavar="RATE",
-        help="What this machine can send, like 20mbit: others learn it, and streams go to 4 nodes unless --max-children is given.",
+        help="What this machine can send, like 20mbit; streams go to 4 nodes unless --max-children is given.",
     ),
 ]
 MaxChildrenOption = Annotated[

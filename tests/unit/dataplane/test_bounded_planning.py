@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from treecast.base.ids import BROADCAST_STREAM, NodeIndex, StreamId
+from treecast.base.ids import BROADCAST_STREAM, KeyId, NodeIndex, StreamId, TreeEpoch
 from treecast.base.planned_tree import PlannedTree, TreeRequest
 from treecast.base.relaying import UNBOUNDED, Relaying
 from treecast.base.time import Instant
@@ -20,7 +20,7 @@ from treecast.dataplane.children_bounds import (
     REFUSED_FOR,
     ChildrenBounds,
 )
-from treecast.dataplane.sender_key import SenderKey
+from treecast.dataplane.sender_key import RootEvent, SenderKey
 from treecast.dataplane.tree_plan import STAR, TreePlan
 from treecast.sim.tree_plans import LinkGraph
 
@@ -106,6 +106,21 @@ def test_the_children_of_a_second_tree_come_out_of_the_same_bounds() -> None:
     assert root.planning.own_children() == 1
     root.bounds.relayed = lambda: 3
     assert root.bounds.most(root.now, ROOT, TWO) == 1
+
+
+def test_children_by_the_key_in_use_count_until_the_next_one_is_in_use() -> None:
+    root = Root(9)
+    before = root.plan(*root.nodes)
+    key = SenderKey(KeyId(1), TreeEpoch(1), RootEvent.TREE_CREATED)
+    key.follow(before)
+    tree = Tree(ONE, set(), keys=(key,))
+    assert root.planning.plan(root.now, tree) == STAR
+    assert {node: root.bounds.of_all_trees(node) for node in before.children} == {
+        node: len(below) for node, below in before.children.items()
+    }
+    key.follow(STAR)
+    assert root.planning.plan(root.now, tree) == STAR
+    assert not any(map(root.bounds.of_all_trees, root.nodes))
 
 
 def test_bounds_follow_what_nodes_say_of_themselves() -> None:

@@ -36,6 +36,7 @@ class Root:
         self.given = SetTreeMembers(TREE, (), ())
         self.states: dict[NodeIndex, OfferTree] = {}
         self.keys_made = 0
+        self.released: set[NodeIndex] = set()
         self.trees.want(self.now, FLOW, MEMBERS)
         self.turn()
         self.trees.used(self.now, TREE)
@@ -54,12 +55,14 @@ class Root:
             case SetTreeMembers():
                 self.given = command
                 served = [*command.next_hops, *command.beyond, *command.replicate]
-                assert sorted(served) == MEMBERS, "each member is served, and once"
+                assert sorted(served) in (MEMBERS, []), "each member is served, and once"
             case MakeKey():
                 self.keys_made += 1
             case OfferKey(_, key_id, peer):
                 self.trees.key_acknowledgement(self.now, peer, TREE, KeyId(key_id))
-            case OfferTree(_, epoch, peer, parent) if parent != NO_NODE:
+            case OfferTree(_, _, peer, parent) if parent == NO_NODE:
+                self.released.add(peer)
+            case OfferTree(_, epoch, peer):
                 self.states[peer] = command
                 if command.children and peer in self.refusing:
                     self.trees.tree_refusal(self.now, peer, TREE, epoch, 0)
@@ -113,3 +116,13 @@ def test_a_refusal_of_another_epoch_changes_nothing() -> None:
     root.turn()
     root.until(12.0)
     assert root.keys_made == made + 1
+
+
+def test_who_leaves_a_tree_in_which_it_had_children_is_released_from_its_place() -> None:
+    root = Root()
+    root.until(5.0)
+    relays = root.relays()
+    root.trees.want(root.now, FLOW, ())
+    root.turn()
+    root.until(10.0)
+    assert root.released == relays
