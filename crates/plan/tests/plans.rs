@@ -171,7 +171,9 @@ proptest! {
             assert!((0..parents.len()).filter(staying).all(|node| without[node] == parents[node]));
             assert!(network.members.iter().all(|member| *member == left || without[*member as usize].is_some()));
             let again = keep(request, &without);
-            assert!(again.has(left));
+            // A relay that had only this leaf below it went with it; a fresh plan has it again.
+            let parent = parents[left as usize].unwrap();
+            assert!(again.has(left) || (parent != 0 && without[parent as usize].is_none()));
             assert!((0..parents.len()).filter(staying).all(|node| again.parent(node as u32) == without[node]));
         });
     }
@@ -221,7 +223,7 @@ proptest! {
 }
 
 #[test]
-fn a_star_is_planned_where_the_root_has_place_and_a_chain_where_each_may_send_one_copy() {
+fn a_star_is_planned_where_the_root_has_room_and_a_chain_where_each_may_send_one_copy() {
     let pairs = (0..5_u32).flat_map(|one| (0..one).map(move |other| (one, other)));
     let links: Vec<Link> = pairs.map(|(one, other)| Link { one, other, delay_us: 10_000 }).collect();
     let network = |capacity| Network {
