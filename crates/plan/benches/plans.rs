@@ -43,7 +43,9 @@ fn measure(nodes: u64) {
     println!("{nodes} nodes: {} missed, mean {} us", tree.missed(&request).count(), tree.mean_us(&request));
     report(nodes, "graph", || drop(Graph::new(nodes as usize, &links)));
     report(nodes, "plan", || drop(plan(&request)));
-    report(nodes, "one pass of improvement", || drop(improve(&request, &mut tree.clone(), usize::MAX)));
+    report(nodes, "one pass of improvement", || {
+        improve(&request, &mut tree.clone(), usize::MAX);
+    });
     let parents: Vec<Option<u32>> = (0..nodes as u32).map(|node| tree.parent(node)).collect();
     let mut without_one = parents.clone();
     without_one[nodes as usize / 2] = None;
