@@ -164,7 +164,7 @@ def node_renew(
     import time
 
     from treecast.adapters import storage
-    from treecast.adapters.node_directory import CERTIFICATE_FILE, network_directory
+    from treecast.adapters.node_directory import CERTIFICATE_FILE, NODE_KEY_FILE, network_directory
     from treecast.base.time import iso_date
     from treecast.cli import values
     from treecast.identity.rights import role_names
@@ -176,7 +176,12 @@ def node_renew(
     certificate = storage.renew_node(where, place, name, days, roles, time.time(), limits)
     names = ", ".join(role_names(certificate.rights.roles)) or "none"
     typer.echo(f"node {name}: valid until {iso_date(certificate.not_after_s)}, roles: {names}")
-    typer.echo(f"Put {place / CERTIFICATE_FILE} in place of the one that {name} has in its directory, on its machine")
+    if (place / NODE_KEY_FILE).exists():
+        typer.echo(f"A node that runs with {place} takes it within 5 s; nothing else is to be done there")
+    else:
+        typer.echo(
+            f"Put {place / CERTIFICATE_FILE} in place of the one that {name} has in its directory, on its machine"
+        )
 
 
 @network_verbs.command("show")

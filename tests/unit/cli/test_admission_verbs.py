@@ -204,3 +204,9 @@ def test_a_certificate_is_renewed_only_where_the_keys_are_that_it_is_for() -> No
     assert "alice/node.key has other keys than alice was" in sentence("node", "renew", "alice", "--network", "lab")
     assert not Path("alice/node.cert").exists()
     ok("node", "renew", "alice", "--network", "lab", "--dir", "elsewhere")
+
+
+def test_who_renews_is_told_whether_the_certificate_is_where_its_node_has_it() -> None:
+    ok("node", "add", "alice", "--network", "lab")
+    assert "A node that runs with alice takes it within 5 s" in ok("node", "renew", "alice", "--network", "lab")
+    assert "Put new/node.cert in place of the one" in ok("node", "renew", "alice", "--network", "lab", "--dir", "new")
