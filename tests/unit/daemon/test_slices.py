@@ -23,6 +23,8 @@ from treecast.wire.advertisement import (
 )
 from treecast.wire.control import Flood, emit_control
 
+AT_A_TIME = 50
+"""Hosts."""
 CLAIMANT = NodeIndex(7)
 
 
@@ -69,8 +71,12 @@ def test_hosts_come_in_order_and_one_that_went_meanwhile_is_left_out() -> None:
     neighbour = world.add(peer=node)
     world.run_until(lambda: node.is_linked(neighbour), 20.0)
     claimant = Claimant(world, neighbour)
+    node.engine.turn(world.underlay.now, [claimant.node])
+    for last in range(4000, 0, -AT_A_TIME):
+        world.run(AT_A_TIME / 500)  # half of what is taken at once
+        node.engine.turn(world.underlay.now, [claimant.claim(last - number) for number in range(AT_A_TIME)])
+    world.run(1.0)
     now = world.underlay.now
-    node.engine.turn(now, [claimant.node, *(claimant.claim(number) for number in range(4000, 0, -1))])
     rows = host_answers(node.engine.view, (), now)
     own = next(row for row in rows if row is not None)
     first = next(row for row in rows if row is not None)
